@@ -1,0 +1,36 @@
+# docker build -t tollgate .
+# docker run -p 8080:8080 -v tollgate:/var/lib/tollgate tollgate
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+# The caches outlive the layer, so that a change in src/ does not build the dependencies again. What is in a cache is
+# not in the layer: the binary is copied out of it.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin tollgate && cp target/release/tollgate /usr/local/bin/
+
+FROM debian:bookworm-slim
+# The certificates of the authorities that upstreams are trusted by.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --no-create-home --home-dir /var/lib/tollgate --shell /usr/sbin/nologin tollgate \
+    && install -d -o tollgate -g tollgate -m 700 /var/lib/tollgate
+COPY --from=build /usr/local/bin/tollgate /usr/local/bin/tollgate
+
+# By number, so that an orchestrator can tell that it is not root.
+USER 10001
+WORKDIR /var/lib/tollgate
+# After the folder has its owner, which a new volume takes over.
+VOLUME /var/lib/tollgate
+# Inside a container 127.0.0.1 cannot be reached from outside; what is published is for `docker run -p` to say.
+ENV TOLLGATE__SERVER__HOST=0.0.0.0 \
+    TOLLGATE__OPS__HOST=0.0.0.0 \
+    TOLLGATE__DATA_DIR=/var/lib/tollgate \
+    TOLLGATE__STORE__URL=sqlite:/var/lib/tollgate/tollgate.db
+EXPOSE 8080 9090
+# The image has no HTTP client, but bash can open a socket.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["bash", "-c", \
+    "exec 3<>/dev/tcp/127.0.0.1/${TOLLGATE__SERVER__PORT:-8080} && printf 'GET /readyz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r status <&3 && [[ $status == *' 200 '* ]]"]
+ENTRYPOINT ["tollgate"]

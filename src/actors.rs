@@ -1,0 +1,21 @@
+//! The actors: they own the mutable state and exchange messages. The only folder that names actix actors.
+//!
+//! | actor | how many, where | accepts at once | one transaction takes | when it is full, dead or late |
+//! |---|---|---|---|---|
+//! | [`token_issuer::TokenIssuer`] | 1, own arbiter | `actors.max_in_flight` | one session | 503; tokens still verify |
+//! | [`registrar::Registrar`] | 1, own arbiter | `actors.max_in_flight` | one user | 503 |
+//! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread | `actors.max_in_flight` each | — (memory) | 503 |
+//! | [`budget_ledger::BudgetLedger`] | 1, own arbiter | `actors.max_in_flight` | — (no budgets yet) | 503 `ledger-unavailable` |
+//! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | 503 `audit-unavailable` |
+//!
+//! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
+//! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies.
+
+pub mod audit_writer;
+pub mod budget_ledger;
+mod catch_up;
+pub mod handle;
+pub mod quota_keeper;
+pub mod registrar;
+pub mod supervisor;
+pub mod token_issuer;

@@ -1,0 +1,194 @@
+//! How the rest of the gateway speaks to an actor: bounded, with a deadline, and never by a bare address.
+//!
+//! actix bounds no mailbox that matters here (`send` never waits for room, every clone of an address has a free slot),
+//! and dropping the future of `send` takes a queued message back. So the handle counts permits itself, puts a message
+//! in the queue at once or not at all, and the answer travels in the message. A permit is free again when the actor
+//! has answered, not when the caller has lost interest.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Actor, Addr, Handler, Message, dev::ToEnvelope};
+use arc_swap::ArcSwapOption;
+use tokio::sync::oneshot;
+
+/// A question to an actor and the type of its answer.
+pub trait Request: Send + 'static {
+    type Answer: Send + 'static;
+}
+
+/// A request on its way, with the means to answer it.
+pub struct Ask<R: Request> {
+    pub request: R,
+    pub reply: Reply<R::Answer>,
+}
+
+impl<R: Request> Message for Ask<R> {
+    type Result = ();
+}
+
+/// The way back to whoever asked; dropping it unanswered tells them that the actor died.
+pub struct Reply<T> {
+    to: oneshot::Sender<T>,
+    _permit: Permit,
+}
+
+impl<T> Reply<T> {
+    /// Answers. That nobody listens any more is no error.
+    pub fn answer(self, answer: T) {
+        drop(self.to.send(answer));
+    }
+}
+
+/// Why there is no answer. In no case is it known that the actor did nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    #[error("the actor has as much to do as it may accept")]
+    Full,
+    #[error("the actor is not running")]
+    Dead,
+    #[error("the actor did not answer in time")]
+    Late,
+}
+
+/// One place among the messages an actor may have accepted and not answered.
+pub struct Permit(Arc<AtomicUsize>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A handle to an actor that may be restarted under it. Clones share the bound.
+pub struct Handle<A: Actor> {
+    shared: Arc<Shared<A>>,
+}
+
+struct Shared<A: Actor> {
+    name: &'static str,
+    address: ArcSwapOption<Addr<A>>,
+    in_flight: Arc<AtomicUsize>,
+    restarts: AtomicU64,
+    claimed: Arc<AtomicBool>,
+    max_in_flight: usize,
+    deadline: Duration,
+}
+
+/// The right to run the actor of a handle; free again when it is dropped with the thread it was on.
+pub(super) struct Claim(Arc<AtomicBool>);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl<A: Actor> Clone for Handle<A> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<A: Actor> Handle<A> {
+    /// A handle to an actor that does not run yet.
+    #[must_use]
+    pub fn new(name: &'static str, max_in_flight: usize, deadline: Duration) -> Self {
+        let shared = Shared {
+            name,
+            address: ArcSwapOption::empty(),
+            in_flight: Arc::default(),
+            restarts: AtomicU64::new(0),
+            claimed: Arc::default(),
+            max_in_flight,
+            deadline,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes a place without asking anything yet, for a message that must find room later.
+    pub fn permit(&self) -> Result<Permit, NoAnswer> {
+        let permit = Permit(Arc::clone(&self.shared.in_flight));
+        // Counted first and given back by the drop of the permit, so that no two callers share the last place.
+        let before = self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        if before < self.shared.max_in_flight { Ok(permit) } else { Err(NoAnswer::Full) }
+    }
+
+    /// Asks and waits for the answer, at most the deadline. Dropping the future loses the answer, not the message.
+    pub async fn ask<R: Request>(&self, request: R) -> Result<R::Answer, NoAnswer>
+    where
+        A: Handler<Ask<R>>,
+        A::Context: ToEnvelope<A, Ask<R>>,
+    {
+        let answer = self.hand_over(request, self.permit()?)?;
+        self.wait(answer).await
+    }
+
+    /// Puts a request into the actor's queue at once, under a permit taken before. It will be handled whether or not
+    /// the answer is waited for.
+    pub fn hand_over<R: Request>(&self, request: R, permit: Permit) -> Result<oneshot::Receiver<R::Answer>, NoAnswer>
+    where
+        A: Handler<Ask<R>>,
+        A::Context: ToEnvelope<A, Ask<R>>,
+    {
+        let (to, answer) = oneshot::channel();
+        let address = self.shared.address.load();
+        let address = address.as_ref().ok_or(NoAnswer::Dead)?;
+        let ask = Ask { request, reply: Reply { to, _permit: permit } };
+        address.try_send(ask).map_err(|_| NoAnswer::Dead)?;
+        Ok(answer)
+    }
+
+    /// Waits for the answer to what was handed over, at most the deadline.
+    pub async fn wait<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, NoAnswer> {
+        match tokio::time::timeout(self.shared.deadline, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(NoAnswer::Dead),
+            Err(_) => Err(NoAnswer::Late),
+        }
+    }
+
+    /// The actor's name, as metrics and logs have it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
+    /// Messages accepted and not answered.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// How often the actor was started again after it died.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.shared.restarts.load(Ordering::Relaxed)
+    }
+
+    /// True while the actor takes messages.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.shared.address.load().as_ref().is_some_and(|address| address.connected())
+    }
+
+    /// Claims the handle's actor, unless another thread runs it.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        let free = self.shared.claimed.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        free.then(|| Claim(Arc::clone(&self.shared.claimed)))
+    }
+
+    pub(super) fn publish(&self, address: Addr<A>) {
+        self.shared.address.store(Some(Arc::new(address)));
+    }
+
+    pub(super) fn withdraw(&self) {
+        self.shared.address.store(None);
+        self.shared.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+}

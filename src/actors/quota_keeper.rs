@@ -1,0 +1,238 @@
+//! `QuotaKeeper`: owns the rate buckets of the users of its shard, in memory.
+//!
+//! One runs on each worker thread, and a user's shard is a hash of the id, so a call is decided by one message to one
+//! place: every policy is checked, then all are charged or none. Called by `pipeline::limit` through [`Quotas`]. It
+//! never waits and never touches a store.
+
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+
+use actix::{Actor, Context, Handler};
+
+use super::{
+    handle::{Ask, Handle, NoAnswer, Request},
+    supervisor::{Lifeline, supervise},
+};
+use crate::{
+    clock::Clock,
+    domain::{
+        ids::UserId,
+        limit::{Policy, Standing},
+        quota::Bucket,
+    },
+};
+
+/// The policies that speak of one route, in the order they are configured.
+pub type Policies = Arc<[Arc<Policy>]>;
+
+/// A charge against every policy of a route.
+pub struct Take {
+    pub user: UserId,
+    pub policies: Policies,
+    /// Units of a policy that counts requests; at least 1.
+    pub weight: u64,
+}
+
+/// What all policies said. Nothing was charged unless all had room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub standings: Vec<Standing>,
+}
+
+impl Verdict {
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.standings.iter().all(|standing| standing.retry_after_ns.is_none())
+    }
+}
+
+impl Request for Take {
+    type Answer = Result<Verdict, TooManySubjects>;
+}
+
+/// The shard tracks as many subjects as it may, and none of them is idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManySubjects;
+
+/// Gives back what a [`Take`] charged, because the call never reached its upstream.
+pub struct Refund {
+    pub user: UserId,
+    pub policies: Policies,
+    pub weight: u64,
+}
+
+impl Request for Refund {
+    type Answer = ();
+}
+
+/// How the policies stand for a user; charges nothing.
+pub struct Look {
+    pub user: UserId,
+    pub policies: Policies,
+}
+
+impl Request for Look {
+    type Answer = Vec<Standing>;
+}
+
+pub struct QuotaKeeper {
+    clock: Clock,
+    max_subjects: usize,
+    /// By policy and user. A bucket that is not here is as [`QuotaKeeper::unseen`] says.
+    buckets: HashMap<(Arc<str>, UserId), Bucket>,
+    /// When a keeper before this one died: what its buckets held is not known and taken as spent.
+    inherited_ns: Option<u64>,
+    _lifeline: Lifeline,
+}
+
+impl Actor for QuotaKeeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        // The handle counts permits; actix's own bound would drop a message that must be handled.
+        context.set_mailbox_capacity(0);
+    }
+}
+
+impl Handler<Ask<Take>> for QuotaKeeper {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Take>, _: &mut Self::Context) {
+        reply.answer(self.take(&request));
+    }
+}
+
+impl Handler<Ask<Refund>> for QuotaKeeper {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Refund>, _: &mut Self::Context) {
+        for policy in request.policies.iter() {
+            if let Some(bucket) = self.buckets.get_mut(&(Arc::clone(&policy.name), request.user)) {
+                bucket.refund(policy.rate, request.weight);
+            }
+        }
+        reply.answer(());
+    }
+}
+
+impl Handler<Ask<Look>> for QuotaKeeper {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Look>, _: &mut Self::Context) {
+        let now_ns = self.clock.monotonic_ns();
+        let standing = |policy: &Arc<Policy>| self.standing(policy, request.user, 1, now_ns);
+        reply.answer(request.policies.iter().map(standing).collect());
+    }
+}
+
+impl QuotaKeeper {
+    fn take(&mut self, take: &Take) -> Result<Verdict, TooManySubjects> {
+        let now_ns = self.clock.monotonic_ns();
+        let check = |policy: &Arc<Policy>| self.standing(policy, take.user, take.weight, now_ns);
+        let verdict = Verdict { standings: take.policies.iter().map(check).collect() };
+        if !verdict.is_admitted() {
+            return Ok(verdict);
+        }
+        self.make_room(&take.policies, now_ns)?;
+        for policy in take.policies.iter() {
+            let unseen = self.unseen(policy);
+            let bucket = self.buckets.entry((Arc::clone(&policy.name), take.user)).or_insert(unseen);
+            bucket.charge(policy.rate, take.weight, now_ns);
+        }
+        // Read again, so that the answer tells what is left after this call.
+        let standings = take.policies.iter().map(|policy| self.standing(policy, take.user, 0, now_ns)).collect();
+        Ok(Verdict { standings })
+    }
+
+    fn standing(&self, policy: &Policy, user: UserId, units: u64, now_ns: u64) -> Standing {
+        let bucket = self.buckets.get(&(Arc::clone(&policy.name), user)).copied();
+        let reading = bucket.unwrap_or_else(|| self.unseen(policy)).read(policy.rate, units, now_ns);
+        Standing {
+            policy: Arc::clone(&policy.name),
+            limit: policy.rate.limit(),
+            window_s: policy.rate.window_s(),
+            remaining: reading.remaining,
+            reset_s: reading.full_in_ns.div_ceil(1_000_000_000),
+            retry_after_ns: (reading.fits_in_ns > 0).then_some(reading.fits_in_ns),
+        }
+    }
+
+    fn unseen(&self, policy: &Policy) -> Bucket {
+        self.inherited_ns.map_or(Bucket::full(), |died_ns| Bucket::spent(policy.rate, died_ns))
+    }
+
+    /// Forgets full buckets when there are too many. A bucket in use is never forgotten: that would give back what was
+    /// taken from it.
+    fn make_room(&mut self, policies: &Policies, now_ns: u64) -> Result<(), TooManySubjects> {
+        if self.buckets.len().saturating_add(policies.len()) <= self.max_subjects {
+            return Ok(());
+        }
+        let rates: HashMap<_, _> = policies.iter().map(|p| (Arc::clone(&p.name), p.rate)).collect();
+        self.buckets.retain(|(policy, _), bucket| rates.get(policy).is_none_or(|rate| !bucket.is_full(*rate, now_ns)));
+        let fits = self.buckets.len().saturating_add(policies.len()) <= self.max_subjects;
+        if fits { Ok(()) } else { Err(TooManySubjects) }
+    }
+}
+
+/// The handles of all shards. Clones share them.
+#[derive(Clone)]
+pub struct Quotas {
+    shards: Arc<[Handle<QuotaKeeper>]>,
+}
+
+impl Quotas {
+    /// Handles for `shards` keepers, none of which runs yet.
+    #[must_use]
+    pub fn new(shards: usize, max_in_flight: usize, deadline: Duration) -> Self {
+        let handle = |_| Handle::new("quota_keeper", max_in_flight, deadline);
+        Self { shards: (0..shards).map(handle).collect() }
+    }
+
+    /// Starts the keeper of the first shard that has none, on this thread. A worker that was replaced leaves its
+    /// shard free for its successor.
+    pub async fn start_here(&self, clock: Clock, max_subjects: usize) {
+        let Some((handle, claim)) = self.shards.iter().find_map(|handle| Some((handle, handle.claim()?))) else {
+            return;
+        };
+        let mut first = handle.restarts() == 0;
+        let build = move |lifeline| {
+            // Held as long as this thread supervises the shard.
+            let _ = &claim;
+            let inherited_ns = (!std::mem::replace(&mut first, false)).then(|| clock.monotonic_ns());
+            let buckets = HashMap::new();
+            let keeper = QuotaKeeper { clock: clock.clone(), max_subjects, buckets, inherited_ns, _lifeline: lifeline };
+            std::future::ready(Ok::<_, Infallible>(keeper))
+        };
+        // Starting a keeper reads nothing and cannot fail.
+        let Ok(()) = supervise(handle.clone(), build).await;
+    }
+
+    /// Checks and charges every policy, or none.
+    pub async fn take(&self, take: Take) -> Result<Result<Verdict, TooManySubjects>, NoAnswer> {
+        self.shard(take.user)?.ask(take).await
+    }
+
+    /// How the policies stand; charges nothing.
+    pub async fn look(&self, look: Look) -> Result<Vec<Standing>, NoAnswer> {
+        self.shard(look.user)?.ask(look).await
+    }
+
+    /// Gives a charge back. Nobody waits for it; if the shard is full or gone, the user waits for the refill.
+    pub fn refund(&self, refund: Refund) {
+        let given = self.shard(refund.user).and_then(|shard| shard.hand_over(refund, shard.permit()?));
+        if let Err(error) = given {
+            tracing::warn!(%error, "a charge was not given back");
+        }
+    }
+
+    /// The shards' handles, for metrics.
+    pub fn shards(&self) -> impl Iterator<Item = &Handle<QuotaKeeper>> {
+        self.shards.iter()
+    }
+
+    /// The low half of a UUIDv7 is random, so it spreads users evenly.
+    fn shard(&self, user: UserId) -> Result<&Handle<QuotaKeeper>, NoAnswer> {
+        let (_, low) = user.0.as_u64_pair();
+        let count = u64::try_from(self.shards.len()).unwrap_or(1).max(1);
+        usize::try_from(low % count).ok().and_then(|index| self.shards.get(index)).ok_or(NoAnswer::Dead)
+    }
+}

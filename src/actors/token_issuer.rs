@@ -1,0 +1,243 @@
+//! `TokenIssuer`: owns the signing keys, the sessions and the revocations.
+//!
+//! Called by the login, refresh and logout handlers and by the `Registrar`. It publishes two snapshots for the hot path:
+//! the verifier (public keys) and the revoked sessions. Which of two refreshes came first is decided by the store, in one
+//! conditional update, so it holds over replicas too. When the issuer is down, tokens still verify.
+
+mod refresh_token;
+mod ring;
+mod sessions;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use jiff::Timestamp;
+
+use self::{ring::Ring, sessions::Sessions};
+pub use self::{ring::RingError, sessions::Denied};
+use super::{
+    catch_up::CatchUp,
+    handle::{Ask, Handle, NoAnswer, Reply, Request},
+    supervisor::{Lifeline, supervise},
+};
+use crate::{
+    clock::Clock,
+    config::sections::Auth,
+    crypto::MasterKey,
+    domain::ids::{SessionId, UserId},
+    jwt::Verifier,
+    snapshot::{Snapshot, revocations::Revocations},
+    store::{Store, StoreError},
+};
+
+/// How often the revocations of other replicas are read; promise 8 allows one second.
+const POLL: Duration = Duration::from_millis(400);
+
+/// A pair of tokens for one session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tokens {
+    pub access_token: String,
+    /// Seconds.
+    pub expires_in: u32,
+    pub refresh_token: String,
+    /// Seconds.
+    pub refresh_expires_in: i64,
+    pub user: UserId,
+    pub session: SessionId,
+}
+
+/// Opens a session for a user whose password was right, as long as nothing about the user has changed since
+/// `revision`.
+pub struct Issue {
+    pub user: UserId,
+    pub revision: i64,
+}
+
+/// Exchanges a refresh token for the next pair.
+pub struct Refresh {
+    pub token: String,
+}
+
+/// Ends one session.
+pub struct Revoke {
+    pub session: SessionId,
+}
+
+/// Reads the revocations again, now: somebody else has written some.
+pub struct Reload;
+
+impl Request for Issue {
+    type Answer = Result<Tokens, Denied>;
+}
+impl Request for Refresh {
+    type Answer = Result<Tokens, Denied>;
+}
+impl Request for Revoke {
+    type Answer = Result<(), StoreError>;
+}
+impl Request for Reload {
+    type Answer = Result<(), StoreError>;
+}
+
+pub struct TokenIssuer {
+    sessions: Arc<Sessions>,
+    revocations: Snapshot<Revocations>,
+    /// The last revision whose revocations are published.
+    seen: i64,
+    catch_up: CatchUp<Reply<Result<(), StoreError>>>,
+    _lifeline: Lifeline,
+}
+
+impl Actor for TokenIssuer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(0);
+        context.run_interval(POLL, |issuer, context| issuer.read_revocations(context));
+    }
+}
+
+impl Handler<Ask<Issue>> for TokenIssuer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Issue>, _: &mut Self::Context) {
+        let sessions = Arc::clone(&self.sessions);
+        actix::spawn(async move { reply.answer(sessions.open(request.user, request.revision).await) });
+    }
+}
+
+impl Handler<Ask<Refresh>> for TokenIssuer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Refresh>, context: &mut Self::Context) {
+        let sessions = Arc::clone(&self.sessions);
+        let refresh = async move { sessions.refresh(&request.token).await };
+        context.spawn(refresh.into_actor(self).map(|result, issuer, context| {
+            if matches!(result, Err(Denied::Reused)) {
+                issuer.read_revocations(context);
+            }
+            reply.answer(result);
+        }));
+    }
+}
+
+impl Handler<Ask<Revoke>> for TokenIssuer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Revoke>, context: &mut Self::Context) {
+        let sessions = Arc::clone(&self.sessions);
+        let revoke = async move { sessions.revoke(request.session).await };
+        context.spawn(revoke.into_actor(self).map(|result, issuer, context| match result {
+            Ok(()) => issuer.reload(reply, context),
+            Err(error) => reply.answer(Err(error)),
+        }));
+    }
+}
+
+impl Handler<Ask<Reload>> for TokenIssuer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { reply, .. }: Ask<Reload>, context: &mut Self::Context) {
+        self.reload(reply, context);
+    }
+}
+
+impl TokenIssuer {
+    /// Answers when a reading that began after this moment is published.
+    fn reload(&mut self, reply: Reply<Result<(), StoreError>>, context: &mut Context<Self>) {
+        self.catch_up.wait(reply);
+        self.read_revocations(context);
+    }
+
+    fn read_revocations(&mut self, context: &mut Context<Self>) {
+        let Some(served) = self.catch_up.begin() else {
+            return;
+        };
+        let (sessions, seen) = (Arc::clone(&self.sessions), self.seen);
+        let read = async move { sessions.revoked_since(seen).await };
+        context.spawn(read.into_actor(self).map(move |result, issuer, context| {
+            let result = result.map(|revoked| issuer.publish(&revoked));
+            if let Err(error) = &result {
+                tracing::warn!(%error, "revocations could not be read");
+            }
+            served.into_iter().for_each(|reply| reply.answer(result.clone()));
+            if issuer.catch_up.end() {
+                issuer.read_revocations(context);
+            }
+        }));
+    }
+
+    fn publish(&mut self, revoked: &[(SessionId, Timestamp, i64)]) {
+        let horizon = self.sessions.horizon();
+        let more = revoked.iter().map(|(session, at, _)| (*session, *at));
+        self.revocations.publish(self.revocations.read().with(more, horizon));
+        self.seen = revoked.iter().map(|(_, _, revision)| *revision).fold(self.seen, i64::max);
+    }
+}
+
+/// What an issuer is built from, again after each restart.
+#[derive(Clone)]
+pub struct Blueprint {
+    pub store: Store,
+    pub clock: Clock,
+    pub auth: Auth,
+    pub master: Arc<MasterKey>,
+    pub verifier: Snapshot<Verifier>,
+    pub revocations: Snapshot<Revocations>,
+}
+
+impl Blueprint {
+    async fn build(self, lifeline: Lifeline) -> Result<TokenIssuer, RingError> {
+        let ring = Ring::load(&self.store, &self.master, self.clock.now()).await?;
+        self.verifier.publish(Verifier::new(&self.auth.issuer, &self.auth.audience, ring.jwks.clone()));
+        let sessions = Sessions { store: self.store, clock: self.clock, auth: self.auth, ring };
+        let mut issuer = TokenIssuer {
+            seen: 0,
+            revocations: self.revocations,
+            catch_up: CatchUp::default(),
+            _lifeline: lifeline,
+            sessions: Arc::new(sessions),
+        };
+        let revoked = issuer.sessions.revoked_since(0).await?;
+        issuer.publish(&revoked);
+        Ok(issuer)
+    }
+}
+
+/// The issuer's handle.
+#[derive(Clone)]
+pub struct Issuer(Handle<TokenIssuer>);
+
+impl Issuer {
+    #[must_use]
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        Self(Handle::new("token_issuer", max_in_flight, deadline))
+    }
+
+    /// Starts the issuer on this arbiter and keeps it running.
+    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), RingError> {
+        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
+    }
+
+    pub async fn issue(&self, issue: Issue) -> Result<Result<Tokens, Denied>, NoAnswer> {
+        self.0.ask(issue).await
+    }
+
+    pub async fn refresh(&self, token: String) -> Result<Result<Tokens, Denied>, NoAnswer> {
+        self.0.ask(Refresh { token }).await
+    }
+
+    /// Ends a session; when this returns, no replica's answer is older than its next reading, and this one's is new.
+    pub async fn revoke(&self, session: SessionId) -> Result<Result<(), StoreError>, NoAnswer> {
+        self.0.ask(Revoke { session }).await
+    }
+
+    pub async fn reload(&self) -> Result<Result<(), StoreError>, NoAnswer> {
+        self.0.ask(Reload).await
+    }
+
+    #[must_use]
+    pub const fn handle(&self) -> &Handle<TokenIssuer> {
+        &self.0
+    }
+}

@@ -1,0 +1,148 @@
+//! Sessions: opening, refreshing with reuse detection (RFC 9700 §4.14.2), ending.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Tokens, refresh_token::RefreshToken, ring::Ring};
+use crate::{
+    clock::Clock,
+    config::sections::Auth,
+    domain::{
+        ids::{SessionId, TokenId, UserId},
+        principal::{Role, UserStatus},
+    },
+    jwt::Claims,
+    store::{
+        Store, StoreError,
+        sessions::{NewSession, SessionRow},
+    },
+};
+
+/// Why no tokens are given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("the user was changed, disabled or deleted meanwhile")]
+    UserChanged,
+    #[error("not a refresh token of this gateway, or of a session that has ended")]
+    Unknown,
+    /// The session was revoked for it.
+    #[error("the refresh token was used before")]
+    Reused,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a token could not be signed")]
+    Signing,
+}
+
+pub(super) struct Sessions {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) auth: Auth,
+    pub(super) ring: Ring,
+}
+
+impl Sessions {
+    pub(super) async fn open(&self, user: UserId, revision: i64) -> Result<Tokens, Denied> {
+        let now = self.clock.now();
+        let session = NewSession {
+            id: SessionId(self.clock.new_id()),
+            user_id: user,
+            created_at: now,
+            expires_at: later(now, self.auth.refresh_ttl_s),
+        };
+        if !self.store.open_session(session.clone(), revision).await? {
+            return Err(Denied::UserChanged);
+        }
+        self.tokens(user, session.id, 0, session.expires_at).await
+    }
+
+    /// The token that is due gives its successor. The one before it gives the same successor within the grace: its
+    /// answer was lost, or two tabs refreshed at once. Any older one is stolen or stale, and ends the session.
+    pub(super) async fn refresh(&self, text: &str) -> Result<Tokens, Denied> {
+        let token = self.ring.read_refresh_token(text).ok_or(Denied::Unknown)?;
+        let now = self.clock.now();
+        let row = self.live(token.session, now).await?;
+        if token.generation == row.generation {
+            let expires_at = later(now, self.auth.refresh_ttl_s);
+            if self.store.rotate_session(row.id, row.generation, now, expires_at).await? {
+                return self.tokens(row.user_id, row.id, row.generation.saturating_add(1), expires_at).await;
+            }
+            // Somebody else was first: the row says now what this token is.
+            let row = self.live(token.session, now).await?;
+            return self.repeat(token, &row, now).await;
+        }
+        self.repeat(token, &row, now).await
+    }
+
+    async fn repeat(&self, token: RefreshToken, row: &SessionRow, now: Timestamp) -> Result<Tokens, Denied> {
+        let just_used = token.generation.saturating_add(1) == row.generation;
+        if just_used && now <= later(row.rotated_at, self.auth.refresh_grace_s) {
+            return self.tokens(row.user_id, row.id, row.generation, row.expires_at).await;
+        }
+        self.store.revoke_session(row.id, now).await?;
+        Err(Denied::Reused)
+    }
+
+    async fn live(&self, session: SessionId, now: Timestamp) -> Result<SessionRow, Denied> {
+        let row = self.store.session(session).await?.ok_or(Denied::Unknown)?;
+        let live = row.revoked_at.is_none() && row.expires_at > now;
+        live.then_some(row).ok_or(Denied::Unknown)
+    }
+
+    pub(super) async fn revoke(&self, session: SessionId) -> Result<(), StoreError> {
+        self.store.revoke_session(session, self.clock.now()).await.map(|_| ())
+    }
+
+    pub(super) async fn revoked_since(&self, seen: i64) -> Result<Vec<(SessionId, Timestamp, i64)>, StoreError> {
+        self.store.sessions_revoked_since(seen, self.horizon()).await
+    }
+
+    /// Access tokens of sessions revoked before this have expired by themselves.
+    pub(super) fn horizon(&self) -> Timestamp {
+        // Twice the lifetime, for clocks that are apart.
+        earlier(self.clock.now(), self.auth.access_ttl_s.saturating_mul(2))
+    }
+
+    /// The role is read now, not taken from the old token.
+    async fn tokens(
+        &self,
+        user: UserId,
+        session: SessionId,
+        generation: i64,
+        refresh_expires_at: Timestamp,
+    ) -> Result<Tokens, Denied> {
+        let account = self.store.user(user).await?.filter(|user| user.status == UserStatus::Active);
+        let role = account.ok_or(Denied::UserChanged)?.role;
+        let now = self.clock.now();
+        Ok(Tokens {
+            access_token: self.ring.sign(&self.claims(user, role, session, now)).map_err(|_| Denied::Signing)?,
+            expires_in: self.auth.access_ttl_s,
+            refresh_token: self.ring.write_refresh_token(session, generation),
+            refresh_expires_in: refresh_expires_at.duration_since(now).as_secs().max(0),
+            user,
+            session,
+        })
+    }
+
+    fn claims(&self, sub: UserId, role: Role, sid: SessionId, now: Timestamp) -> Claims {
+        let iat = now.as_second();
+        Claims {
+            iss: self.auth.issuer.clone(),
+            aud: self.auth.audience.clone(),
+            sub,
+            jti: TokenId(self.clock.new_id()),
+            iat,
+            nbf: iat,
+            exp: iat.saturating_add(self.auth.access_ttl_s.into()),
+            role,
+            sid,
+        }
+    }
+}
+
+fn later(time: Timestamp, seconds: u32) -> Timestamp {
+    time.saturating_add(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX)
+}
+
+fn earlier(time: Timestamp, seconds: u32) -> Timestamp {
+    time.saturating_sub(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MIN)
+}

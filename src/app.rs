@@ -1,0 +1,207 @@
+//! The composition root: stores → actors → HTTP, and the way down again. The only file that knows everything.
+
+mod actors;
+mod first_start;
+mod routing;
+mod server;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::dev::ServerHandle;
+
+pub use self::{
+    first_start::{FirstStart, random_password},
+    routing::routing,
+};
+use crate::{
+    actors::token_issuer::RingError,
+    clock::Clock,
+    config::{Config, ConfigError},
+    data_dir::{DataDir, DataDirError},
+    http::{
+        Draining, Office,
+        docs::{DocsError, DocsPage},
+        openapi::{Document, NoDocument},
+    },
+    passwords::{HashingError, Passwords},
+    pipeline::limit::Policies,
+    snapshot::{Snapshot, routing::Routing},
+    store::{Settings, Store, StoreError, migrations, redis::Redis},
+    telemetry::Metrics,
+};
+
+/// Secrets that come from the environment only.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// `TOLLGATE_MASTER_KEY`.
+    pub master_key: Option<String>,
+    /// `TOLLGATE_ADMIN_PASSWORD`.
+    pub admin_password: Option<String>,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Keys(#[from] RingError),
+    #[error("passwords: {0}")]
+    Passwords(#[from] HashingError),
+    #[error("TOLLGATE_ADMIN_PASSWORD: {0}")]
+    AdminPassword(#[from] crate::domain::password::WeakPassword),
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Document(#[from] NoDocument),
+    #[error(transparent)]
+    Docs(#[from] DocsError),
+    #[error("{address}: {error}")]
+    Bind { address: SocketAddr, error: io::Error },
+    #[error("a thread could not be started")]
+    Thread,
+}
+
+impl StartError {
+    /// True where the configuration is at fault rather than the world.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::AdminPassword(_)
+                | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. })
+                | Self::Store(StoreError::Invalid(_))
+        )
+    }
+}
+
+/// A gateway that serves.
+pub struct Gateway {
+    /// Where clients call.
+    pub address: SocketAddr,
+    /// Where `/metrics` is.
+    pub ops_address: SocketAddr,
+    /// The first start's user, if this was it.
+    pub first_start: Option<FirstStart>,
+    pub office: Office,
+    servers: [ServerHandle; 2],
+    routing: Snapshot<Routing>,
+    drain_delay: Duration,
+    actors: actors::Arbiters,
+    _data_dir: DataDir,
+}
+
+/// What the parts are put together from.
+struct Parts {
+    config: Config,
+    clock: Clock,
+    office: Office,
+    routing: Snapshot<Routing>,
+    identity: crate::pipeline::authenticate::Identity,
+    metrics: Metrics,
+    document: Document,
+    docs_page: DocsPage,
+}
+
+impl Gateway {
+    /// Starts everything, from the stores up. Call it inside an actix system.
+    pub async fn start(config: Config, secrets: Secrets, clock: Clock) -> Result<Self, StartError> {
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let url = config.store_url()?;
+        let shared = url.starts_with("postgres");
+        let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), shared)?);
+        let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
+        let routing = Snapshot::new(routing::routing(&config)?);
+        migrations::run(&url)?;
+        let store = Store::open(&store_settings(&config, url))?;
+        let passwords = passwords(&config)?;
+        let first_start = first_start::run(&store, &passwords, &clock, secrets.admin_password).await?;
+        let policies = policies(&config)?;
+        let draining = Draining::default();
+        let base = actors::Base { store, clock: clock.clone(), passwords, policies, draining, redis: redis(&config)? };
+        let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
+        let parts = Parts {
+            clock,
+            office: office.clone(),
+            routing: routing.clone(),
+            identity,
+            metrics: Metrics::new()?,
+            document: Document::build().await?,
+            docs_page: DocsPage::build()?,
+            config,
+        };
+        let drain_delay = Duration::from_millis(parts.config.server.drain_delay_ms);
+        let (address, public) = server::public(&parts)?;
+        let (ops_address, ops) = server::ops(&parts)?;
+        let servers = [public, ops];
+        Ok(Self {
+            address,
+            ops_address,
+            first_start,
+            office,
+            servers,
+            routing,
+            drain_delay,
+            actors: arbiters,
+            _data_dir: data_dir,
+        })
+    }
+
+    /// Takes routes and upstreams from a configuration that was just read. A bad one changes nothing.
+    pub fn reload(&self, config: &Config) -> Result<(), ConfigError> {
+        self.routing.publish(routing::routing(config)?);
+        Ok(())
+    }
+
+    /// Drains and stops: readiness fails first, then no connection is taken, requests finish, records are written.
+    pub async fn stop(self) {
+        self.office.draining.begin();
+        tokio::time::sleep(self.drain_delay).await;
+        for server in &self.servers {
+            server.stop(true).await;
+        }
+        self.actors.stop(&self.office).await;
+    }
+}
+
+fn store_settings(config: &Config, url: String) -> Settings {
+    Settings {
+        url,
+        pool_size: usize::try_from(config.store.pool_size).unwrap_or(usize::MAX),
+        acquire_timeout: Duration::from_millis(config.store.acquire_timeout_ms),
+        statement_timeout: Duration::from_millis(config.store.statement_timeout_ms),
+    }
+}
+
+fn passwords(config: &Config) -> Result<Passwords, HashingError> {
+    let concurrency = match config.auth.hash_concurrency {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        some => some.into(),
+    };
+    Passwords::new(concurrency, config.auth.hash_queue.into())
+}
+
+fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
+    if config.redis.url.is_empty() {
+        return Ok(None);
+    }
+    tracing::warn!("redis is watched by /readyz, but limits are not shared over it yet: each replica counts its own");
+    Redis::connect(&config.redis.url, crate::store::redis::Timeouts::default()).map(Some)
+}
+
+fn policies(config: &Config) -> Result<Policies, ConfigError> {
+    let policy = |(i, limit): (usize, &crate::config::routing::LimitEntry)| {
+        limit.to_policy().map_err(|error| ConfigError {
+            origin: "configuration".into(),
+            key: format!("limits[{i}]"),
+            reason: error.to_string(),
+        })
+    };
+    let policies = config.limits.iter().enumerate().map(policy).collect::<Result<_, _>>()?;
+    Ok(Policies::new(policies, config.routes.iter().map(|route| route.name.as_str())))
+}

@@ -1,0 +1,178 @@
+//! Starts the actors, each on its own arbiter, and stops them last.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use actix::Arbiter;
+use tokio::sync::oneshot;
+
+use super::StartError;
+use crate::{
+    actors::{
+        audit_writer::{self, Audit},
+        budget_ledger::Ledger,
+        quota_keeper::Quotas,
+        registrar::{self, Users},
+        token_issuer::{self, Issuer},
+    },
+    clock::Clock,
+    config::Config,
+    crypto::MasterKey,
+    http::{Draining, Office},
+    jwt::Verifier,
+    passwords::Passwords,
+    pipeline::{authenticate::Identity, limit::Policies},
+    snapshot::{Snapshot, directory::Directory, revocations::Revocations},
+    store::{Store, redis::Redis},
+};
+
+/// What there is before the first actor.
+pub(super) struct Base {
+    pub store: Store,
+    pub clock: Clock,
+    pub passwords: Passwords,
+    pub policies: Policies,
+    pub draining: Draining,
+    pub redis: Option<Redis>,
+}
+
+/// The threads of the actors that have one to themselves.
+pub(super) struct Arbiters(Vec<Arbiter>);
+
+/// How long the last records may take to reach the disk.
+const LAST_RECORDS: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+impl Arbiters {
+    /// Stops the actors when everything that was handed to them is done.
+    pub(super) async fn stop(self, office: &Office) {
+        let done = async {
+            while office.audit.handle().in_flight() + office.ledger.handle().in_flight() > 0 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        if tokio::time::timeout(LAST_RECORDS, done).await.is_err() {
+            tracing::error!(entries = office.audit.handle().in_flight(), "stopped before all records were written");
+        }
+        for arbiter in &self.0 {
+            arbiter.stop();
+        }
+    }
+}
+
+pub(super) async fn start(
+    config: &Config,
+    base: Base,
+    master: Arc<MasterKey>,
+    chain: Arc<str>,
+) -> Result<(Arbiters, Office, Identity), StartError> {
+    let bound = usize::try_from(config.actors.max_in_flight).unwrap_or(usize::MAX);
+    let audit_bound = usize::try_from(config.audit.max_in_flight).unwrap_or(usize::MAX);
+    let deadline = Duration::from_millis(config.actors.deadline_ms);
+    let verifier = Snapshot::new(Verifier::new(&config.auth.issuer, &config.auth.audience, vec![]));
+    let directory = Snapshot::new(Directory::default());
+    let revocations = Snapshot::new(Revocations::default());
+    let issuer = Issuer::new(bound, deadline);
+    let users = Users::new(bound, deadline);
+    let ledger = Ledger::new(bound, deadline);
+    let audit = Audit::new(audit_bound, deadline);
+    let arbiters = vec![
+        start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
+        start_users(&base, &issuer, &directory, &users).await?,
+        start_ledger(&ledger).await?,
+        start_audit(config, &base, chain, &audit).await?,
+    ];
+    let docs_public = config.docs.public;
+    let identity = Identity { verifier: verifier.clone(), directory, revocations, users: users.clone(), docs_public };
+    let office = Office {
+        clock: base.clock,
+        store: base.store,
+        redis: base.redis,
+        passwords: base.passwords,
+        issuer,
+        users,
+        quotas: Quotas::new(workers(config), bound, deadline),
+        ledger,
+        audit,
+        policies: base.policies,
+        verifier,
+        draining: base.draining,
+    };
+    Ok((Arbiters(arbiters), office, identity))
+}
+
+/// How many worker threads serve requests.
+pub(super) fn workers(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        some => some.into(),
+    }
+}
+
+async fn start_issuer(
+    config: &Config,
+    base: &Base,
+    master: Arc<MasterKey>,
+    verifier: &Snapshot<Verifier>,
+    revocations: &Snapshot<Revocations>,
+    issuer: &Issuer,
+) -> Result<Arbiter, StartError> {
+    let blueprint = token_issuer::Blueprint {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        auth: config.auth.clone(),
+        master,
+        verifier: verifier.clone(),
+        revocations: revocations.clone(),
+    };
+    let issuer = issuer.clone();
+    on_own_arbiter(move || async move { issuer.start_here(blueprint).await.map_err(StartError::from) }).await
+}
+
+async fn start_users(
+    base: &Base,
+    issuer: &Issuer,
+    directory: &Snapshot<Directory>,
+    users: &Users,
+) -> Result<Arbiter, StartError> {
+    let blueprint = registrar::Blueprint {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        issuer: issuer.clone(),
+        directory: directory.clone(),
+    };
+    let users = users.clone();
+    on_own_arbiter(move || async move { users.start_here(blueprint).await.map_err(StartError::from) }).await
+}
+
+async fn start_ledger(ledger: &Ledger) -> Result<Arbiter, StartError> {
+    let ledger = ledger.clone();
+    on_own_arbiter(move || async move {
+        ledger.start_here().await;
+        Ok(())
+    })
+    .await
+}
+
+async fn start_audit(config: &Config, base: &Base, chain: Arc<str>, audit: &Audit) -> Result<Arbiter, StartError> {
+    let max_batch = usize::try_from(config.audit.max_batch).unwrap_or(usize::MAX);
+    let blueprint = audit_writer::Blueprint { store: base.store.clone(), chain, max_batch };
+    let audit = audit.clone();
+    on_own_arbiter(move || async move { audit.start_here(blueprint).await.map_err(StartError::from) }).await
+}
+
+/// Runs `start` on a thread of its own, which then belongs to the actor.
+async fn on_own_arbiter<F>(start: impl FnOnce() -> F + Send + 'static) -> Result<Arbiter, StartError>
+where
+    F: Future<Output = Result<(), StartError>> + 'static,
+{
+    let arbiter = Arbiter::new();
+    let (to, started) = oneshot::channel();
+    let spawned = arbiter.spawn_fn(move || {
+        actix::spawn(async move { drop(to.send(start().await)) });
+    });
+    if !spawned {
+        return Err(StartError::Thread);
+    }
+    started.await.map_err(|_| StartError::Thread)??;
+    Ok(arbiter)
+}

@@ -1,0 +1,61 @@
+//! The first start: a store without a user gets one administrator.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+use super::StartError;
+use crate::{
+    clock::Clock,
+    crypto,
+    domain::{
+        ids::UserId,
+        password,
+        principal::{Role, UserStatus},
+    },
+    passwords::{HashingError, Passwords},
+    store::{Store, users::NewUser},
+};
+
+/// The name of the first user.
+pub const ADMIN: &str = "admin";
+const RANDOM_BYTES: usize = 18;
+
+/// What the first start made.
+pub struct FirstStart {
+    /// The password, if it was made up; it is shown once and never again.
+    pub password: Option<Zeroizing<String>>,
+}
+
+/// Makes the first user if there is none. Of several replicas that start at once one does.
+pub(super) async fn run(
+    store: &Store,
+    passwords: &Passwords,
+    clock: &Clock,
+    given: Option<String>,
+) -> Result<Option<FirstStart>, StartError> {
+    if !store.users_page(None, 1).await?.is_empty() {
+        return Ok(None);
+    }
+    if let Some(text) = &given {
+        password::check(text)?;
+    }
+    let made_up = if given.is_none() { Some(random_password()?) } else { None };
+    let password = made_up.clone().or_else(|| given.map(Zeroizing::new)).ok_or(HashingError::Failed)?;
+    let user = NewUser {
+        id: UserId(clock.new_id()),
+        username: ADMIN.parse().map_err(|_| HashingError::Failed)?,
+        password_hash: Some(passwords.hash(password).await?),
+        role: Role::Admin,
+        status: UserStatus::Active,
+        team_id: None,
+        created_at: clock.now(),
+    };
+    let first = store.create_first_admin(user).await?;
+    Ok(first.then_some(FirstStart { password: made_up }))
+}
+
+/// A password of 144 random bits.
+pub fn random_password() -> Result<Zeroizing<String>, HashingError> {
+    let bytes: [u8; RANDOM_BYTES] = crypto::random().map_err(|_| HashingError::Failed)?;
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes)))
+}

@@ -1,0 +1,70 @@
+//! From the configured lists to the snapshot that calls are routed by; secrets are read here.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    config::{
+        Config, ConfigError,
+        routing::{BUILTIN_ECHO, BUILTIN_LLM, UpstreamEntry},
+    },
+    domain::route::RouteTable,
+    snapshot::routing::Routing,
+    upstream::{Base, InFlight, Kind, Secret, Target},
+};
+
+/// Bounds of an upstream that is part of the binary: it never waits.
+const BUILTIN_TIMEOUT: Duration = Duration::from_secs(60);
+const BUILTIN_IN_FLIGHT: usize = 10_000;
+
+/// Routes and upstreams of a configuration, with the upstreams' secrets from the environment or from files.
+pub fn routing(config: &Config) -> Result<Routing, ConfigError> {
+    let table = RouteTable::new(config.routes.iter().map(|route| route.to_route()).collect());
+    let mut targets = vec![builtin(BUILTIN_ECHO, Kind::Echo), builtin(BUILTIN_LLM, Kind::Llm)];
+    for (i, upstream) in config.upstreams.iter().enumerate() {
+        targets.push(target(upstream).map_err(|(field, reason)| ConfigError {
+            origin: "configuration".into(),
+            key: format!("upstreams[{i}].{field}"),
+            reason,
+        })?);
+    }
+    Ok(Routing::new(table, targets))
+}
+
+fn builtin(name: &str, kind: Kind) -> Target {
+    Target {
+        name: name.into(),
+        kind,
+        secret: None,
+        connect_timeout: BUILTIN_TIMEOUT,
+        timeout: BUILTIN_TIMEOUT,
+        in_flight: InFlight::new(BUILTIN_IN_FLIGHT),
+    }
+}
+
+fn target(upstream: &UpstreamEntry) -> Result<Target, (&'static str, String)> {
+    let base = Base::parse(&upstream.url).map_err(|error| ("url", error.to_string()))?;
+    let secret = secret(upstream)?
+        .map(|text| Secret::new(&upstream.secret_header, &text).map_err(|error| ("secret_header", error.to_string())))
+        .transpose()?;
+    Ok(Target {
+        name: Arc::from(upstream.name.as_str()),
+        kind: Kind::Http(base),
+        secret,
+        connect_timeout: Duration::from_secs(upstream.connect_timeout_s),
+        timeout: Duration::from_secs(upstream.timeout_s),
+        in_flight: InFlight::new(usize::try_from(upstream.max_in_flight).unwrap_or(usize::MAX)),
+    })
+}
+
+fn secret(upstream: &UpstreamEntry) -> Result<Option<String>, (&'static str, String)> {
+    if let Some(name) = &upstream.secret_env {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+        return value.map(Some).ok_or(("secret_env", format!("the environment variable {name} is not set")));
+    }
+    let Some(path) = &upstream.secret_file else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(path);
+    text.map(|text| Some(text.trim_end().to_owned()))
+        .map_err(|error| ("secret_file", format!("{} cannot be read: {error}", path.display())))
+}

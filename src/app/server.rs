@@ -1,0 +1,140 @@
+//! The two HTTP servers: the public one, and the operators'.
+
+use std::{net::SocketAddr, time::Duration};
+
+use actix_cors::Cors;
+use actix_web::{
+    App, HttpServer,
+    dev::ServerHandle,
+    http::header,
+    middleware::{Condition, from_fn},
+    web::Data,
+};
+use apistos::app::{BuildConfig, OpenApiWrapper};
+use tracing_actix_web::TracingLogger;
+
+use super::{Parts, StartError, actors::workers};
+use crate::{
+    config::sections,
+    http::{entry, openapi, ops as ops_urls, routes},
+    pipeline::{Gate, call::Shape, edge::Edge},
+    telemetry::RootSpan,
+    upstream,
+};
+
+/// How often addresses with nothing on their account are forgotten.
+const FORGET_ADDRESSES: Duration = Duration::from_secs(60);
+
+/// Starts the public server. Each worker thread gets its own gate and runs one shard of the limits.
+pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartError> {
+    let config = parts.config.clone();
+    let edge = edge(&config.edge)?;
+    forget_idle(edge.clone());
+    let gate = gate_factory(parts, edge);
+    let (office, document) = (parts.office.clone(), parts.document.clone());
+    let page = Data::new(parts.docs_page.clone());
+    let (clock, max_subjects) = (parts.clock.clone(), usize::try_from(config.quota.max_subjects).unwrap_or(usize::MAX));
+    let origins = config.cors.allowed_origins.clone();
+    let server = HttpServer::new(move || {
+        let quotas = office.quotas.clone();
+        let clock = clock.clone();
+        actix_web::rt::spawn(async move { quotas.start_here(clock, max_subjects).await });
+        routes::register(App::new().document(openapi::spec()))
+            .build_with("", BuildConfig::default().disable_openapi_route())
+            .app_data(Data::new(gate()))
+            .app_data(Data::new(office.clone()))
+            .app_data(Data::new(document.clone()))
+            .app_data(page.clone())
+            .wrap(from_fn(entry::entry))
+            .wrap(TracingLogger::<RootSpan>::new())
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+    });
+    let address = SocketAddr::new(config.server.host, config.server.port);
+    let server = server
+        .workers(workers(&config))
+        .max_connections(usize::try_from(config.server.max_connections).unwrap_or(usize::MAX))
+        .keep_alive(Duration::from_secs(config.server.keep_alive_s))
+        .shutdown_timeout(config.server.shutdown_timeout_s)
+        .disable_signals()
+        .bind(address)
+        .map_err(|error| StartError::Bind { address, error })?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    let server = server.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    Ok((bound, handle))
+}
+
+/// Starts the operators' server.
+pub(super) fn ops(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartError> {
+    let (office, metrics) = (Data::new(parts.office.clone()), Data::new(parts.metrics.clone()));
+    let factory = move || App::new().app_data(office.clone()).app_data(metrics.clone()).configure(ops_urls::configure);
+    let address = SocketAddr::new(parts.config.ops.host, parts.config.ops.port);
+    let server = HttpServer::new(factory)
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .bind(address)
+        .map_err(|error| StartError::Bind { address, error })?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    let server = server.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    Ok((bound, handle))
+}
+
+fn gate_factory(parts: &Parts, edge: Edge) -> impl Fn() -> Gate + Clone + Send + 'static {
+    let server = &parts.config.server;
+    let shape = Shape {
+        max_header_bytes: server.max_header_bytes.into(),
+        max_body_bytes: server.max_body_bytes,
+        body_timeout: Duration::from_secs(server.body_timeout_s),
+    };
+    let trusted_proxies = server.trusted_proxies.clone();
+    let (clock, metrics, routing) = (parts.clock.clone(), parts.metrics.clone(), parts.routing.clone());
+    let (identity, office) = (parts.identity.clone(), parts.office.clone());
+    move || Gate {
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        shape: shape.clone(),
+        trusted_proxies: trusted_proxies.clone(),
+        edge: edge.clone(),
+        identity: identity.clone(),
+        routing: routing.clone(),
+        policies: office.policies.clone(),
+        quotas: office.quotas.clone(),
+        ledger: office.ledger.clone(),
+        audit: office.audit.clone(),
+        upstream: upstream::Client::new(),
+        desk: entry::desk(),
+    }
+}
+
+fn edge(section: &sections::Edge) -> Result<Edge, StartError> {
+    let refused = || crate::config::ConfigError {
+        origin: "configuration".into(),
+        key: "edge".into(),
+        reason: "no limiter can be made of this rate and burst".into(),
+    };
+    Edge::new(section.requests_per_s, section.burst).ok_or_else(refused).map_err(StartError::from)
+}
+
+fn forget_idle(edge: Edge) {
+    actix_web::rt::spawn(async move {
+        loop {
+            tokio::time::sleep(FORGET_ADDRESSES).await;
+            edge.forget_idle();
+        }
+    });
+}
+
+/// Browsers may call from these origins, with a token but without cookies.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allow_any_method()
+        .allow_any_header()
+        .expose_headers([header::HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+        .expose_headers(["ratelimit", "ratelimit-policy"])
+        .max_age(3_600);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}

@@ -1,0 +1,102 @@
+//! The command line. Exit status: 0 done, 1 ran and failed, 2 bad arguments or configuration.
+
+mod admin;
+mod check_config;
+mod migrate;
+mod openapi;
+mod serve;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    app::{Secrets, StartError},
+    config::{Config, ConfigError},
+};
+
+/// An API gateway that authenticates, authorises, limits, forwards and records every call.
+#[derive(Parser)]
+#[command(name = "tollgate", version)]
+struct Arguments {
+    /// A TOML file, laid over the built-in configuration.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the gateway (the default).
+    Serve,
+    /// Read the configuration and say what is wrong with it, without starting anything.
+    CheckConfig,
+    /// Bring the store's schema up to date.
+    Migrate(migrate::Migrate),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Manage users without a running gateway.
+    #[command(subcommand)]
+    Admin(admin::Admin),
+}
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Configuration(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Configuration(error.to_string())
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        if error.is_configuration() { Self::Configuration(error.to_string()) } else { Self::Failed(error.to_string()) }
+    }
+}
+
+/// Parses the command line and runs it.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(arguments.config.as_deref()),
+        Command::CheckConfig => check_config::run(arguments.config.as_deref()),
+        Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
+        Command::Openapi => openapi::run(),
+        Command::Admin(admin) => admin.run(arguments.config.as_deref()),
+    };
+    let Err(failure) = result else {
+        return ExitCode::SUCCESS;
+    };
+    // Nothing is left to do if standard error is closed.
+    drop(writeln!(std::io::stderr(), "tollgate: {failure}"));
+    match failure {
+        Failure::Configuration(_) => ExitCode::from(2),
+        Failure::Failed(_) => ExitCode::FAILURE,
+    }
+}
+
+fn load(file: Option<&std::path::Path>) -> Result<Config, ConfigError> {
+    // A variable that is not UTF-8 is none of ours.
+    let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    Config::load(file, environment)
+}
+
+fn secrets() -> Secrets {
+    let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Secrets { master_key: read("TOLLGATE_MASTER_KEY"), admin_password: read("TOLLGATE_ADMIN_PASSWORD") }
+}
+
+/// Writes to standard output; a reader that went away is no failure.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}

@@ -1,0 +1,136 @@
+//! `tollgate admin`: users, straight in the store. A running gateway sees the change within a second.
+
+use std::{path::Path, time::Duration};
+
+use clap::{Subcommand, ValueEnum};
+use zeroize::Zeroizing;
+
+use super::{Failure, load, print};
+use crate::{
+    app::random_password,
+    clock::Clock,
+    domain::{
+        ids::UserId,
+        password,
+        principal::{Role, UserStatus, Username},
+    },
+    passwords::Passwords,
+    store::{
+        Settings, Store, migrations,
+        users::{Changed, Created, NewUser, UserChange},
+    },
+};
+
+/// The variable that gives a password; without it one is made up and printed.
+const PASSWORD: &str = "TOLLGATE_PASSWORD";
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Subcommand)]
+pub(super) enum Admin {
+    /// Create a user. The password is TOLLGATE_PASSWORD, or made up and printed.
+    CreateUser {
+        username: String,
+        #[arg(long, value_enum, default_value = "user")]
+        role: RoleName,
+    },
+    /// Give a user a new password, TOLLGATE_PASSWORD or a made-up one, and end the user's sessions.
+    ResetPassword { username: String },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum RoleName {
+    Admin,
+    User,
+    Readonly,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Admin => Self::Admin,
+            RoleName::User => Self::User,
+            RoleName::Readonly => Self::Readonly,
+        }
+    }
+}
+
+impl Admin {
+    pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        let url = load(file)?.store_url()?;
+        migrations::run(&url).map_err(failed)?;
+        let settings = Settings { url, pool_size: 1, acquire_timeout: TIMEOUT, statement_timeout: TIMEOUT };
+        let store = Store::open(&settings).map_err(failed)?;
+        actix::System::new().block_on(async {
+            match self {
+                Self::CreateUser { username, role } => create(&store, &username, role.into()).await,
+                Self::ResetPassword { username } => reset(&store, &username).await,
+            }
+        })
+    }
+}
+
+async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure> {
+    let clock = Clock::system();
+    let password = Password::choose()?;
+    let user = NewUser {
+        id: UserId(clock.new_id()),
+        username: name(username)?,
+        password_hash: Some(password.hash().await?),
+        role,
+        status: UserStatus::Active,
+        team_id: None,
+        created_at: clock.now(),
+    };
+    match store.create_user(user, None).await.map_err(failed)? {
+        Created::New(row) => {
+            print(&format!("created {} {}\n{}", row.role, row.username, password.told()));
+            Ok(())
+        }
+        _ => Err(Failure::Failed(format!("there is a user {username} already"))),
+    }
+}
+
+async fn reset(store: &Store, username: &str) -> Result<(), Failure> {
+    let unknown = || Failure::Failed(format!("there is no user {username}"));
+    let user = store.user_by_username(&name(username)?).await.map_err(failed)?.ok_or_else(unknown)?;
+    let password = Password::choose()?;
+    let change = UserChange { password_hash: Some(password.hash().await?), ..UserChange::default() };
+    match store.change_user(user.id, change, Clock::system().now()).await.map_err(failed)? {
+        Changed::Done { .. } => {
+            print(&format!("{username} has a new password\n{}", password.told()));
+            Ok(())
+        }
+        _ => Err(unknown()),
+    }
+}
+
+fn name(text: &str) -> Result<Username, Failure> {
+    text.parse().map_err(|error| Failure::Configuration(format!("username: {error}")))
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+struct Password {
+    text: Zeroizing<String>,
+    made_up: bool,
+}
+
+impl Password {
+    fn choose() -> Result<Self, Failure> {
+        let Some(text) = std::env::var(PASSWORD).ok() else {
+            return Ok(Self { text: random_password().map_err(failed)?, made_up: true });
+        };
+        password::check(&text).map_err(|error| Failure::Configuration(format!("{PASSWORD}: {error}")))?;
+        Ok(Self { text: Zeroizing::new(text), made_up: false })
+    }
+
+    async fn hash(&self) -> Result<String, Failure> {
+        Passwords::new(1, 1).map_err(failed)?.hash(self.text.clone()).await.map_err(failed)
+    }
+
+    fn told(&self) -> String {
+        if self.made_up { format!("password: {}\n", self.text.as_str()) } else { String::new() }
+    }
+}

@@ -1,0 +1,14 @@
+//! `tollgate check-config`: everything `serve` would refuse to start with, and nothing is opened.
+
+use std::path::Path;
+
+use super::{Failure, load, print};
+use crate::app::routing;
+
+pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
+    let config = load(file)?;
+    config.store_url()?;
+    routing(&config)?;
+    print("The configuration is valid.\n");
+    Ok(())
+}

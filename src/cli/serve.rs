@@ -1,0 +1,101 @@
+//! `tollgate serve`: starts the gateway, reloads on `SIGHUP`, drains and stops on `SIGTERM` or `SIGINT`.
+
+use std::path::Path;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, load, print, secrets};
+use crate::{
+    app::{FirstStart, Gateway},
+    clock::Clock,
+    telemetry,
+};
+
+pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
+    let config = load(file)?;
+    telemetry::init_log(&config.log);
+    actix::System::new().block_on(async {
+        let mut signals = Signals::listen()?;
+        let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
+        print(&banner(&gateway));
+        tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");
+        loop {
+            match signals.next().await {
+                Told::Reload => reload(&gateway, file),
+                Told::Stop => break,
+            }
+        }
+        tracing::info!("draining");
+        gateway.stop().await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// A bad file leaves everything as it is.
+fn reload(gateway: &Gateway, file: Option<&Path>) {
+    match load(file).and_then(|config| gateway.reload(&config)) {
+        Ok(()) => tracing::info!("routes and upstreams were read again"),
+        Err(error) => tracing::error!(%error, "the configuration was not taken; the running one stays"),
+    }
+}
+
+enum Told {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::Failed(format!("signals: {error}")));
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+        }
+    }
+}
+
+fn banner(gateway: &Gateway) -> String {
+    let address = gateway.address;
+    let mut text = format!("Tollgate is serving on http://{address}  (documentation: http://{address}/docs)\n");
+    if let Some(first) = &gateway.first_start {
+        text.push_str(&welcome(&address.to_string(), first));
+    }
+    text
+}
+
+/// Shown once: a password that was made up is stored nowhere.
+fn welcome(address: &str, first: &FirstStart) -> String {
+    let (line, password) = match &first.password {
+        Some(password) => (format!("password: {}   (shown only now)", password.as_str()), password.to_string()),
+        None => ("password: the one in TOLLGATE_ADMIN_PASSWORD".into(), "'\"$TOLLGATE_ADMIN_PASSWORD\"'".into()),
+    };
+    format!(
+        "
+This is the first start, so there is one user:
+    user:     admin
+    {line}
+
+Log in and call the built-in echo service:
+    TOKEN=$(curl -s http://{address}/auth/login -H 'content-type: application/json' \\
+      -d '{{\"username\":\"admin\",\"password\":\"{password}\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
+    curl -i http://{address}/echo/hello -H \"authorization: Bearer $TOKEN\"
+
+"
+    )
+}

@@ -1,0 +1,229 @@
+//! The configuration: three layers (built in, file, environment) read into typed sections and validated once.
+//!
+//! Called by the command line at start and on `SIGHUP`. It reads files and variables, and opens nothing else. Every
+//! error names where the value came from, its key and what is wrong with it.
+
+mod layers;
+pub mod routing;
+pub mod sections;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use self::{
+    layers::Layers,
+    routing::{LimitEntry, RouteEntry, UpstreamEntry},
+    sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Quota, Redis, Server, Store},
+};
+
+/// The built-in layer, with every key.
+pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
+
+const BUILT_IN_STORE: &str = "sqlite:data/tollgate.db";
+
+/// Everything that can be configured; see `config/default.toml` for what each key means.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub server: Server,
+    pub ops: Ops,
+    pub store: Store,
+    pub redis: Redis,
+    pub auth: Auth,
+    pub cors: Cors,
+    pub docs: Docs,
+    pub edge: Edge,
+    pub quota: Quota,
+    pub audit: Audit,
+    pub actors: Actors,
+    pub log: Log,
+    #[serde(default)]
+    pub upstreams: Vec<UpstreamEntry>,
+    pub routes: Vec<RouteEntry>,
+    #[serde(default)]
+    pub limits: Vec<LimitEntry>,
+}
+
+/// A value that cannot be used: where it came from, its key, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {key}: {reason}")]
+pub struct ConfigError {
+    /// The file, the environment variable, or "built-in configuration".
+    pub origin: String,
+    pub key: String,
+    pub reason: String,
+}
+
+/// A rule about values that a section broke; the layers add where the value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub key: String,
+    pub reason: String,
+}
+
+impl Fault {
+    pub fn new(key: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { key: key.into(), reason: reason.into() }
+    }
+}
+
+impl Config {
+    /// Reads all three layers. `environment` is the process's variables.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let layers = Layers::read(file, environment)?;
+        let config: Self = layers.deserialize()?;
+        config.validate().map_err(|fault| layers.blame(fault))?;
+        Ok(config)
+    }
+
+    /// The built-in configuration alone.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        Self::load(None, [])
+    }
+
+    /// The store's URL: the built-in one is below `data_dir`, and a password given apart is put in its place.
+    pub fn store_url(&self) -> Result<String, ConfigError> {
+        if self.store.url == BUILT_IN_STORE {
+            return Ok(format!("sqlite:{}", self.data_dir.join("tollgate.db").display()));
+        }
+        let fault =
+            |reason: String| ConfigError { origin: "configuration".into(), key: "store.password".into(), reason };
+        let password = self.store.read_password().map_err(|error| fault(format!("cannot be read: {error}")))?;
+        if password.is_empty() {
+            return Ok(self.store.url.clone());
+        }
+        let (user, rest) = self.store.url.split_once('@').ok_or_else(|| fault("store.url names no user".into()))?;
+        Ok(format!("{user}:{}@{rest}", sections::percent_encoded(&password)))
+    }
+
+    fn validate(&self) -> Result<(), Fault> {
+        self.server.validate()?;
+        self.auth.validate()?;
+        self.edge.validate()?;
+        self.bounds()?;
+        routing::validate(&self.upstreams, &self.routes, &self.limits)
+    }
+
+    /// Bounds of zero would stop everything; it is a mistake, not a wish.
+    fn bounds(&self) -> Result<(), Fault> {
+        let bounds = [
+            ("store.pool_size", u64::from(self.store.pool_size)),
+            ("store.acquire_timeout_ms", self.store.acquire_timeout_ms),
+            ("store.statement_timeout_ms", self.store.statement_timeout_ms),
+            ("redis.timeout_ms", self.redis.timeout_ms),
+            ("quota.max_subjects", u64::from(self.quota.max_subjects)),
+            ("audit.max_batch", u64::from(self.audit.max_batch)),
+            ("audit.max_in_flight", u64::from(self.audit.max_in_flight)),
+            ("actors.max_in_flight", u64::from(self.actors.max_in_flight)),
+            ("actors.deadline_ms", self.actors.deadline_ms),
+        ];
+        match bounds.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(Fault::new(*key, "must be at least 1")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let environment = environment.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+        Config::load(Some(file.path()), environment)
+    }
+
+    #[test]
+    fn the_built_in_configuration_is_valid() {
+        let config = Config::built_in().unwrap();
+        assert_eq!(config.server.port, 8080);
+        assert_eq!(config.routes.len(), 3);
+    }
+
+    #[test]
+    fn the_production_example_is_valid() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/production.toml");
+        let config = Config::load(Some(&path), []).unwrap();
+        assert_eq!(config.routes.len(), 1);
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
+        let config = load("[server]\nport = 1\nhost = \"::1\"\n", &[("TOLLGATE__SERVER__PORT", "2")]).unwrap();
+        assert_eq!((config.server.port, config.server.host.to_string()), (2, "::1".into()));
+        assert_eq!(config.server.body_timeout_s, 30);
+    }
+
+    #[test]
+    fn a_variable_is_read_as_the_type_of_its_key() {
+        let environment = [
+            ("TOLLGATE__DATA_DIR", "12"),
+            ("TOLLGATE__DOCS__PUBLIC", "false"),
+            ("TOLLGATE__SERVER__TRUSTED_PROXIES", "[\"10.0.0.0/8\"]"),
+        ];
+        let config = load("", &environment).unwrap();
+        assert_eq!(config.data_dir, PathBuf::from("12"));
+        assert!(!config.docs.public);
+        assert_eq!(config.server.trusted_proxies.len(), 1);
+    }
+
+    #[test]
+    fn each_mistake_names_its_origin_its_key_and_the_reason() {
+        for (text, key, reason) in [
+            ("[server]\nprot = 1", "server.prot", "unknown field"),
+            ("[server]\nport = \"x\"", "server.port", "invalid type"),
+            ("[server]\nport = 70000", "server.port", "70000"),
+            ("nonsense = 1", "nonsense", "unknown field"),
+            ("[auth]\nalgorithm = \"none\"", "auth.algorithm", "unknown variant"),
+            ("[auth]\naccess_ttl_s = 0", "auth.access_ttl_s", "must be"),
+            ("[edge]\nburst = 0", "edge.burst", "must be"),
+            ("[actors]\ndeadline_ms = 0", "actors.deadline_ms", "at least 1"),
+            ("[[routes]]\nname = \"a\"", "routes[0]", "missing field"),
+            (
+                "[[limits]]\nname=\"a\"\nroutes=[\"nope\"]\nper=\"user\"\nunit=\"requests\"\nlimit=1\nwindow_s=1",
+                "limits[0].routes",
+                "nope",
+            ),
+            (
+                "[[limits]]\nname=\"a\"\nroutes=[\"*\"]\nper=\"user\"\nunit=\"requests\"\nlimit=0\nwindow_s=1",
+                "limits[0].limit",
+                "from 1",
+            ),
+            (
+                "[[limits]]\nname=\"a\"\nroutes=[\"*\"]\nper=\"planet\"\nunit=\"requests\"\nlimit=1\nwindow_s=1",
+                "limits[0].per",
+                "unknown variant",
+            ),
+            ("[[upstreams]]\nname=\"u\"\nurl=\"ftp://x\"", "upstreams[0].url", "http"),
+            ("[[upstreams]]\nname=\"u\"\nurl=\"http://x/?q\"", "upstreams[0].url", "query"),
+        ] {
+            let error = load(text, &[]).unwrap_err();
+            assert!(error.key.starts_with(key), "{text}: key {error}");
+            assert!(error.reason.contains(reason), "{text}: reason {error}");
+            assert!(error.origin.contains("tmp"), "{text}: origin {error}");
+        }
+    }
+
+    #[test]
+    fn a_bad_variable_is_named_as_such() {
+        let error = load("", &[("TOLLGATE__SERVER__PORT", "x")]).unwrap_err();
+        assert_eq!(error.origin, "environment variable TOLLGATE__SERVER__PORT");
+        let error = load("", &[("TOLLGATE__SERVER__PROT", "1")]).unwrap_err();
+        assert_eq!(error.origin, "environment variable TOLLGATE__SERVER__PROT");
+    }
+
+    #[test]
+    fn a_missing_file_and_broken_toml_are_named() {
+        let error = Config::load(Some(Path::new("/nonexistent/x.toml")), []).unwrap_err();
+        assert!(error.origin.contains("x.toml") && error.reason.contains("read"), "{error}");
+        let error = load("[server\n", &[]).unwrap_err();
+        assert!(error.key.contains("line 1"), "{error}");
+    }
+}

@@ -1,0 +1,280 @@
+//! The lists: upstreams, routes and limits, as they are written and as the domain knows them.
+
+use std::{collections::HashSet, path::PathBuf};
+
+use serde::Deserialize;
+
+use super::{
+    Fault,
+    sections::{Bodies, Durability},
+};
+use crate::domain::{
+    limit::{Per, Policy, RouteSet, Unit},
+    path,
+    principal::Role,
+    quota::{InvalidRate, Rate},
+    route::{Meter, PathMatch, Route},
+};
+
+/// The upstreams that are part of the binary.
+pub const BUILTIN_ECHO: &str = "builtin:echo";
+pub const BUILTIN_LLM: &str = "builtin:llm";
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamEntry {
+    pub name: String,
+    pub url: String,
+    pub secret_env: Option<String>,
+    pub secret_file: Option<PathBuf>,
+    #[serde(default = "authorization")]
+    pub secret_header: String,
+    #[serde(default = "five")]
+    pub connect_timeout_s: u64,
+    #[serde(default = "six_hundred")]
+    pub timeout_s: u64,
+    #[serde(default = "thousand")]
+    pub max_in_flight: u32,
+}
+
+fn authorization() -> String {
+    "authorization".into()
+}
+const fn five() -> u64 {
+    5
+}
+const fn six_hundred() -> u64 {
+    600
+}
+const fn thousand() -> u32 {
+    1_000
+}
+const fn one() -> u64 {
+    1
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MatchEntry {
+    Exact,
+    Prefix,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MeterEntry {
+    #[default]
+    None,
+    OpenaiChat,
+    OpenaiResponses,
+    OpenaiEmbeddings,
+    AnthropicMessages,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteEntry {
+    pub name: String,
+    pub path: String,
+    #[serde(rename = "match")]
+    pub matching: MatchEntry,
+    pub methods: Vec<String>,
+    pub roles: Vec<Role>,
+    pub upstream: String,
+    #[serde(default)]
+    pub strip_prefix: bool,
+    #[serde(default = "one")]
+    pub weight: u64,
+    #[serde(default)]
+    pub meter: MeterEntry,
+    pub audit: Option<Durability>,
+    pub bodies: Option<Bodies>,
+    pub cache: Option<CacheEntry>,
+}
+
+/// Whether answers are kept. Only `ttl_s = 0`, never, is known to this version.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheEntry {
+    pub ttl_s: u32,
+    pub per: Option<Per>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModeEntry {
+    #[default]
+    Enforce,
+}
+
+/// What happens when the shared store of a limit is lost. Buckets live in this process, so there is none to lose yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnErrorEntry {
+    AllowLocalShare,
+    Deny,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitEntry {
+    pub name: String,
+    pub routes: Vec<String>,
+    pub per: Per,
+    pub unit: Unit,
+    pub limit: u64,
+    pub window_s: u64,
+    pub burst: Option<u64>,
+    #[serde(default)]
+    pub mode: ModeEntry,
+    pub on_error: Option<OnErrorEntry>,
+}
+
+impl RouteEntry {
+    #[must_use]
+    pub fn to_route(&self) -> Route {
+        Route {
+            name: self.name.as_str().into(),
+            path: self.path.clone(),
+            matching: match self.matching {
+                MatchEntry::Exact => PathMatch::Exact,
+                MatchEntry::Prefix => PathMatch::Prefix,
+            },
+            methods: self.methods.clone(),
+            roles: self.roles.clone(),
+            upstream: self.upstream.as_str().into(),
+            strip_prefix: self.strip_prefix,
+            weight: self.weight,
+            meter: match self.meter {
+                MeterEntry::None => Meter::None,
+                MeterEntry::OpenaiChat => Meter::OpenaiChat,
+                MeterEntry::OpenaiResponses => Meter::OpenaiResponses,
+                MeterEntry::OpenaiEmbeddings => Meter::OpenaiEmbeddings,
+                MeterEntry::AnthropicMessages => Meter::AnthropicMessages,
+            },
+        }
+    }
+}
+
+impl LimitEntry {
+    pub fn to_policy(&self) -> Result<Policy, InvalidRate> {
+        let routes = match self.routes.as_slice() {
+            [all] if all == "*" => RouteSet::All,
+            names => RouteSet::Named(names.to_vec()),
+        };
+        let rate = Rate::new(self.limit, self.window_s, self.burst.unwrap_or(self.limit))?;
+        Ok(Policy { name: self.name.as_str().into(), routes, per: self.per, unit: self.unit, rate })
+    }
+}
+
+/// Checks the lists, each entry by itself and all against each other.
+pub(super) fn validate(upstreams: &[UpstreamEntry], routes: &[RouteEntry], limits: &[LimitEntry]) -> Result<(), Fault> {
+    unique("upstreams", upstreams.iter().map(|u| u.name.as_str()))?;
+    unique("routes", routes.iter().map(|r| r.name.as_str()))?;
+    unique("limits", limits.iter().map(|l| l.name.as_str()))?;
+    for (i, upstream) in upstreams.iter().enumerate() {
+        at("upstreams", i, validate_upstream(upstream))?;
+    }
+    for (i, route) in routes.iter().enumerate() {
+        at("routes", i, validate_route(route, upstreams))?;
+        at("routes", i, validate_overlap(route, routes.get(..i).unwrap_or_default()))?;
+    }
+    for (i, limit) in limits.iter().enumerate() {
+        at("limits", i, validate_limit(limit, routes))?;
+    }
+    Ok(())
+}
+
+type Checked = Result<(), (&'static str, String)>;
+
+fn at(list: &str, index: usize, checked: Checked) -> Result<(), Fault> {
+    checked.map_err(|(field, reason)| Fault::new(format!("{list}[{index}].{field}"), reason))
+}
+
+fn rule(holds: bool, field: &'static str, reason: impl Into<String>) -> Checked {
+    if holds { Ok(()) } else { Err((field, reason.into())) }
+}
+
+/// Names stand in headers (RFC 9651 strings), metrics and URLs.
+fn unique<'n>(list: &str, names: impl Iterator<Item = &'n str>) -> Result<(), Fault> {
+    let mut seen = HashSet::new();
+    for (i, name) in names.enumerate() {
+        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let fits = (1..=64).contains(&name.len());
+        at(list, i, rule(plain && fits, "name", "must be 1 to 64 characters of A-Z a-z 0-9 . _ -"))?;
+        at(list, i, rule(seen.insert(name), "name", format!("\"{name}\" is used twice")))?;
+    }
+    Ok(())
+}
+
+fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
+    let uri: http::Uri = upstream.url.parse().map_err(|e| ("url", format!("is not a URL: {e}")))?;
+    let known = matches!(uri.scheme_str(), Some("http" | "https"));
+    rule(known && uri.host().is_some_and(|h| !h.is_empty()), "url", "must be an absolute http:// or https:// URL")?;
+    rule(uri.query().is_none(), "url", "must not have a query")?;
+    rule(!upstream.url.contains('@'), "url", "must not hold a user or a password; use secret_env")?;
+    rule(uri.path() == "/" || path::check(uri.path()).is_ok(), "url", "its path is not plain")?;
+    rule(upstream.secret_header.parse::<http::HeaderName>().is_ok(), "secret_header", "is not a header name")?;
+    let both = upstream.secret_env.is_some() && upstream.secret_file.is_some();
+    rule(!both, "secret_file", "give secret_env or secret_file, not both")?;
+    rule((1..=300).contains(&upstream.connect_timeout_s), "connect_timeout_s", "must be from 1 to 300")?;
+    rule((1..=86_400).contains(&upstream.timeout_s), "timeout_s", "must be from 1 to 86400")?;
+    rule(upstream.max_in_flight > 0, "max_in_flight", "must be at least 1")
+}
+
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// Where the gateway's own URLs are; a route there would shadow them or be shadowed.
+const RESERVED: [&str; 9] =
+    ["/auth", "/oauth", "/me", "/admin", "/docs", "/openapi.json", "/healthz", "/readyz", "/.well-known"];
+
+fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
+    path::check(&route.path).map_err(|e| ("path", e.to_string()))?;
+    let reserved = RESERVED.iter().find(|r| overlaps(&route.path, r));
+    rule(reserved.is_none(), "path", format!("{} belongs to the gateway itself", reserved.unwrap_or(&"")))?;
+    rule(!route.methods.is_empty(), "methods", "must name at least one method")?;
+    let unknown = route.methods.iter().find(|m| !METHODS.contains(&m.as_str()));
+    rule(unknown.is_none(), "methods", format!("{unknown:?} is not one of {}", METHODS.join(", ")))?;
+    rule(!route.roles.is_empty(), "roles", "must name at least one role")?;
+    let builtin = [BUILTIN_ECHO, BUILTIN_LLM].contains(&route.upstream.as_str());
+    let known = builtin || upstreams.iter().any(|u| u.name == route.upstream);
+    rule(known, "upstream", format!("\"{}\" is not the name of an upstream", route.upstream))?;
+    let cached = route.cache.as_ref().is_some_and(|cache| cache.ttl_s > 0);
+    rule(!cached, "cache.ttl_s", "must be 0: answers are not cached by this version")?;
+    rule((1..=1_000_000).contains(&route.weight), "weight", "must be from 1 to 1000000")
+}
+
+fn overlaps(path: &str, reserved: &str) -> bool {
+    path.strip_prefix(reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Two routes for one path and method would make the order of the file decide.
+fn validate_overlap(route: &RouteEntry, earlier: &[RouteEntry]) -> Checked {
+    let same_place = |other: &&RouteEntry| other.path == route.path && other.matching == route.matching;
+    let same_method = |other: &&RouteEntry| other.methods.iter().any(|m| route.methods.contains(m));
+    match earlier.iter().filter(same_place).find(same_method) {
+        Some(other) => Err(("path", format!("route \"{}\" has the same path and method", other.name))),
+        None => Ok(()),
+    }
+}
+
+fn validate_limit(limit: &LimitEntry, routes: &[RouteEntry]) -> Checked {
+    rule(!limit.routes.is_empty(), "routes", "must be [\"*\"] or name at least one route")?;
+    let known = |name: &&String| *name == "*" || routes.iter().any(|r| r.name == **name);
+    let unknown = limit.routes.iter().find(|name| !known(name));
+    rule(unknown.is_none(), "routes", format!("{unknown:?} is not the name of a route"))?;
+    let mixed = limit.routes.len() > 1 && limit.routes.iter().any(|r| r == "*");
+    rule(!mixed, "routes", "\"*\" stands alone")?;
+    let policy = limit.to_policy().map_err(|e| (rate_field(e), e.to_string()))?;
+    let heaviest = routes.iter().filter(|r| policy.routes.contains(&r.name)).max_by_key(|r| r.weight);
+    let fits = heaviest.is_none_or(|r| r.weight <= policy.rate.burst());
+    rule(fits, "burst", "is less than the weight of a route it speaks of: no call would ever pass")
+}
+
+const fn rate_field(error: InvalidRate) -> &'static str {
+    match error {
+        InvalidRate::Limit => "limit",
+        InvalidRate::Window => "window_s",
+        InvalidRate::Burst => "burst",
+    }
+}

@@ -1,0 +1,213 @@
+//! The typed sections and the rules about their single values.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::Fault;
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub host: IpAddr,
+    pub port: u16,
+    pub workers: u16,
+    pub trusted_proxies: Vec<IpNet>,
+    pub max_connections: u32,
+    pub max_header_bytes: u32,
+    pub max_body_bytes: u64,
+    pub body_timeout_s: u64,
+    pub keep_alive_s: u64,
+    pub drain_delay_ms: u64,
+    pub shutdown_timeout_s: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ops {
+    pub host: IpAddr,
+    pub port: u16,
+}
+
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub url: String,
+    pub password: String,
+    pub password_file: PathBuf,
+    pub pool_size: u32,
+    pub acquire_timeout_ms: u64,
+    pub statement_timeout_ms: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    pub url: String,
+    pub timeout_ms: u64,
+}
+
+/// The algorithm of access tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Algorithm {
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub issuer: String,
+    pub audience: String,
+    pub algorithm: Algorithm,
+    pub access_ttl_s: u32,
+    pub refresh_ttl_s: u32,
+    pub refresh_grace_s: u32,
+    pub hash_concurrency: u16,
+    pub hash_queue: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    pub allowed_origins: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Docs {
+    pub public: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    pub requests_per_s: u64,
+    pub burst: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    pub max_subjects: u32,
+}
+
+/// When an entry counts as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    Committed,
+}
+
+/// What the audit log keeps of bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bodies {
+    None,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    pub durability: Durability,
+    pub bodies: Bodies,
+    pub max_batch: u32,
+    pub max_in_flight: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actors {
+    pub max_in_flight: u32,
+    pub deadline_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+impl std::fmt::Debug for Store {
+    /// Without the password, and without the URL, which may hold one.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("pool_size", &self.pool_size).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis").field("timeout_ms", &self.timeout_ms).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// The password from the environment or from its file; empty if there is none.
+    pub(super) fn read_password(&self) -> std::io::Result<String> {
+        if self.password_file.as_os_str().is_empty() {
+            return Ok(self.password.clone());
+        }
+        Ok(std::fs::read_to_string(&self.password_file)?.trim_end().to_owned())
+    }
+}
+
+/// Everything but unreserved characters (RFC 3986 §2.3) as escapes.
+pub(super) fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
+}
+
+impl Server {
+    pub(super) fn validate(&self) -> Result<(), Fault> {
+        // The HTTP parser itself stops reading a head at 128 KiB.
+        in_range("server.max_header_bytes", self.max_header_bytes.into(), 1_024, 98_304)?;
+        in_range("server.max_body_bytes", self.max_body_bytes, 1_024, 1 << 40)?;
+        in_range("server.max_connections", self.max_connections.into(), 1, 1_000_000)?;
+        in_range("server.body_timeout_s", self.body_timeout_s, 1, 86_400)?;
+        in_range("server.keep_alive_s", self.keep_alive_s, 1, 86_400)?;
+        in_range("server.shutdown_timeout_s", self.shutdown_timeout_s, 1, 3_600)?;
+        in_range("server.drain_delay_ms", self.drain_delay_ms, 0, 600_000)?;
+        in_range("server.workers", self.workers.into(), 0, 1_024)
+    }
+}
+
+impl Auth {
+    pub(super) fn validate(&self) -> Result<(), Fault> {
+        in_range("auth.access_ttl_s", self.access_ttl_s.into(), 1, 86_400)?;
+        in_range("auth.refresh_ttl_s", self.refresh_ttl_s.into(), self.access_ttl_s.into(), 31_536_000)?;
+        in_range("auth.refresh_grace_s", self.refresh_grace_s.into(), 0, 300)?;
+        not_empty("auth.issuer", &self.issuer)?;
+        not_empty("auth.audience", &self.audience)
+    }
+}
+
+impl Edge {
+    pub(super) fn validate(&self) -> Result<(), Fault> {
+        in_range("edge.requests_per_s", self.requests_per_s, 1, 1_000_000_000)?;
+        in_range("edge.burst", self.burst.into(), 1, u32::MAX.into())
+    }
+}
+
+fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), Fault> {
+    match (least..=most).contains(&value) {
+        true => Ok(()),
+        false => Err(Fault::new(key, format!("must be from {least} to {most}, not {value}"))),
+    }
+}
+
+fn not_empty(key: &str, value: &str) -> Result<(), Fault> {
+    match value.is_empty() {
+        true => Err(Fault::new(key, "must not be empty")),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,166 @@
+//! Cryptography: sealing under the master key, digests, and randomness. The only file that names aws-lc-rs.
+//!
+//! Called by the command line (master key), the actors (sealing, chain hashes, refresh tokens) and `jwt`. It never
+//! stores anything, and no key has a `Debug` that shows it.
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    digest, hmac, rand,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
+
+/// Length of the master key and of every other symmetric key here, in bytes.
+pub const KEY_BYTES: usize = 32;
+
+/// What can go wrong; never says anything about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CryptoError {
+    #[error("the master key must be {KEY_BYTES} bytes in base64")]
+    MasterKey,
+    #[error("sealed data does not open: it was sealed under another master key, or altered")]
+    Unseal,
+    #[error("the cryptographic library refused an operation")]
+    Library,
+}
+
+/// The key that seals signing keys and secrets at rest (AES-256-GCM).
+pub struct MasterKey(RandomizedNonceKey);
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MasterKey")
+    }
+}
+
+impl MasterKey {
+    /// Reads the key from base64, as `TOLLGATE_MASTER_KEY` holds it.
+    pub fn from_base64(text: &str) -> Result<Self, CryptoError> {
+        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| CryptoError::MasterKey)?);
+        if bytes.len() != KEY_BYTES {
+            return Err(CryptoError::MasterKey);
+        }
+        RandomizedNonceKey::new(&AES_256_GCM, &bytes).map(Self).map_err(|_| CryptoError::MasterKey)
+    }
+
+    /// Seals `plain` for one `purpose`; what was sealed for another purpose does not open.
+    pub fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        let mut sealed = plain.to_vec();
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut sealed)
+            .map_err(|_| CryptoError::Library)?;
+        Ok([nonce.as_ref().as_slice(), &sealed].concat())
+    }
+
+    /// Opens what [`MasterKey::seal`] made for the same purpose.
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(CryptoError::Unseal)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CryptoError::Unseal)?;
+        let mut plain = Zeroizing::new(rest.to_vec());
+        let length = self
+            .0
+            .open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut plain)
+            .map_err(|_| CryptoError::Unseal)?
+            .len();
+        plain.truncate(length);
+        Ok(plain)
+    }
+}
+
+/// A new random key, in base64, fit for [`MasterKey::from_base64`].
+pub fn new_master_key() -> Result<Zeroizing<String>, CryptoError> {
+    let bytes: Zeroizing<[u8; KEY_BYTES]> = Zeroizing::new(random()?);
+    Ok(Zeroizing::new(STANDARD.encode(&*bytes)))
+}
+
+/// Random bytes from the operating system's generator.
+pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| CryptoError::Library)?;
+    Ok(bytes)
+}
+
+/// SHA-256 over the parts, one after the other.
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    let mut out = [0; 32];
+    // A SHA-256 digest has 32 bytes, so zip copies all of it.
+    out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    out
+}
+
+/// A key for HMAC-SHA-256 (RFC 2104).
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        hmac::sign(&self.0, message).as_ref().to_vec()
+    }
+
+    /// Compares in constant time.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
+        hmac::verify(&self.0, message, tag).is_ok()
+    }
+}
+
+/// A new Ed25519 key pair (RFC 8032): the private key as PKCS #8 and the 32 bytes of the public key.
+pub fn new_ed25519() -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), CryptoError> {
+    let pair = Ed25519KeyPair::generate().map_err(|_| CryptoError::Library)?;
+    let document = pair.to_pkcs8v1().map_err(|_| CryptoError::Library)?;
+    Ok((Zeroizing::new(document.as_ref().to_vec()), pair.public_key().as_ref().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> MasterKey {
+        MasterKey::from_base64(&new_master_key().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_was_sealed_opens_only_for_its_purpose_and_under_its_key() {
+        let (ours, other) = (key(), key());
+        let sealed = ours.seal("signing-key", b"secret").unwrap();
+        assert_eq!(ours.open("signing-key", &sealed).unwrap().as_slice(), b"secret");
+        assert_eq!(ours.open("refresh", &sealed).unwrap_err(), CryptoError::Unseal);
+        assert_eq!(other.open("signing-key", &sealed).unwrap_err(), CryptoError::Unseal);
+    }
+
+    #[test]
+    fn an_altered_or_cut_seal_does_not_open() {
+        let ours = key();
+        let sealed = ours.seal("p", b"secret").unwrap();
+        for i in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[i] ^= 1;
+            assert!(ours.open("p", &altered).is_err(), "byte {i}");
+            assert!(ours.open("p", &sealed[..i]).is_err(), "cut at {i}");
+        }
+    }
+
+    #[test]
+    fn a_master_key_of_another_length_is_refused() {
+        for text in ["", "AAAA", "not base64!", &STANDARD.encode([0; 31]), &STANDARD.encode([0; 33])] {
+            assert_eq!(MasterKey::from_base64(text).unwrap_err(), CryptoError::MasterKey, "{text}");
+        }
+    }
+
+    #[test]
+    fn sha256_is_the_standard_one() {
+        // FIPS 180-2, appendix B.1.
+        let hex: String = sha256(&[b"a", b"bc"]).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

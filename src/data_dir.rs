@@ -1,0 +1,128 @@
+//! The data directory: made for its owner only, locked by one gateway at a time, home of the master key and of this
+//! replica's name. Called by the composition root and the command line.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use crate::crypto::{self, MasterKey};
+
+/// What is wrong with the directory or with something in it.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    #[error("data_dir {path}: {error}")]
+    Io { path: String, error: std::io::Error },
+    #[error("data_dir {0}: another gateway is using it")]
+    InUse(String),
+    #[error("{origin}: {error}")]
+    Key { origin: String, error: crypto::CryptoError },
+    #[error(
+        "TOLLGATE_MASTER_KEY is not set; with PostgreSQL it must be, and the same on every replica (make one: openssl rand -base64 32)"
+    )]
+    NoSharedKey,
+}
+
+/// An open data directory. As long as it lives no other gateway can open it.
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory (0700) if need be, and locks it.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        let io = |error| DataDirError::Io { path: path.display().to_string(), error };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o700)).map_err(io)?;
+        let lock = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path.join("lock"));
+        let lock = lock.map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(DataDirError::InUse(path.display().to_string())),
+            Err(std::fs::TryLockError::Error(error)) => Err(io(error)),
+        }
+    }
+
+    /// The name of this replica, made at the first start and kept: its audit chain is called by it.
+    pub fn replica(&self, fresh: impl Fn() -> String) -> Result<String, DataDirError> {
+        let name = self.read_or_make("replica", || Ok(Zeroizing::new(fresh())))?;
+        Ok(name.trim().to_owned())
+    }
+
+    /// The master key: `given`, or the one in `master.key`, made (0600) if there is none. `shared` stores need a given
+    /// one, because a file here is not on the other replicas.
+    pub fn master_key(&self, given: Option<&str>, shared: bool) -> Result<MasterKey, DataDirError> {
+        let (origin, text) = match given {
+            Some(text) => ("TOLLGATE_MASTER_KEY".to_owned(), Zeroizing::new(text.to_owned())),
+            None if shared => return Err(DataDirError::NoSharedKey),
+            None => (
+                self.path.join("master.key").display().to_string(),
+                self.read_or_make("master.key", crypto::new_master_key)?,
+            ),
+        };
+        MasterKey::from_base64(&text).map_err(|error| DataDirError::Key { origin, error })
+    }
+
+    fn read_or_make(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Zeroizing<String>, crypto::CryptoError>,
+    ) -> Result<Zeroizing<String>, DataDirError> {
+        let path = self.path.join(name);
+        let io = |error| DataDirError::Io { path: path.display().to_string(), error };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => return Ok(Zeroizing::new(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(io(error)),
+        }
+        let text = make().map_err(|error| DataDirError::Key { origin: path.display().to_string(), error })?;
+        // Written beside and renamed, so that a kill leaves no half a key.
+        let beside = self.path.join(format!("{name}.new"));
+        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside);
+        let mut file = file.map_err(io)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        std::fs::rename(&beside, &path).map_err(io)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_private_and_one_gateways_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let first = DataDir::open(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(matches!(DataDir::open(&path), Err(DataDirError::InUse(_))));
+        drop(first);
+        assert!(DataDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn the_key_and_the_name_are_made_once_and_kept() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(parent.path()).unwrap();
+        let sealed = dir.master_key(None, false).unwrap().seal("p", b"x").unwrap();
+        assert_eq!(dir.master_key(None, false).unwrap().open("p", &sealed).unwrap().as_slice(), b"x");
+        let mode = std::fs::metadata(parent.path().join("master.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(dir.replica(|| "one".into()).unwrap(), "one");
+        assert_eq!(dir.replica(|| "two".into()).unwrap(), "one");
+    }
+
+    #[test]
+    fn a_shared_store_needs_a_key_that_is_given() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(parent.path()).unwrap();
+        assert!(matches!(dir.master_key(None, true), Err(DataDirError::NoSharedKey)));
+        assert!(matches!(dir.master_key(Some("short"), true), Err(DataDirError::Key { .. })));
+    }
+}

@@ -1,0 +1,17 @@
+//! The vocabulary of the gateway: plain types and pure rules.
+//!
+//! Everything else imports this module and it imports nothing of the crate. Nothing here does I/O, awaits, reads a
+//! clock or names a framework; `now` is always a parameter.
+
+pub mod access;
+pub mod audit;
+pub mod budget;
+pub mod ids;
+pub mod limit;
+pub mod money;
+pub mod password;
+pub mod path;
+pub mod principal;
+pub mod quota;
+pub mod refusal;
+pub mod route;

@@ -1,0 +1,60 @@
+//! Who may do what: the permission that stands beside every URL, and the rule that applies it.
+
+use super::principal::Role;
+
+/// What a managed URL asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// Answers without a credential.
+    Public,
+    /// Public where the operator says so, else for any signed-in caller.
+    Docs,
+    /// Any signed-in caller; the objects are the caller's own.
+    Own,
+    /// Administrators only.
+    Admin,
+}
+
+impl Permission {
+    #[must_use]
+    pub const fn allows(self, role: Role) -> bool {
+        match self {
+            Self::Public | Self::Docs | Self::Own => true,
+            Self::Admin => matches!(role, Role::Admin),
+        }
+    }
+}
+
+/// On a proxied route a role must be listed, and `readonly` may only read (GET and HEAD).
+#[must_use]
+pub fn may_forward(listed: &[Role], role: Role, method: &str) -> bool {
+    let reads = matches!(method, "GET" | "HEAD");
+    listed.contains(&role) && (role != Role::Readonly || reads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_admin_passes_an_admin_permission() {
+        assert!(Permission::Admin.allows(Role::Admin));
+        assert!(!Permission::Admin.allows(Role::User));
+        assert!(!Permission::Admin.allows(Role::Readonly));
+    }
+
+    #[test]
+    fn readonly_never_changes_anything_even_where_it_is_listed() {
+        for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            assert!(!may_forward(&Role::ALL, Role::Readonly, method), "{method}");
+            assert!(may_forward(&Role::ALL, Role::User, method), "{method}");
+        }
+        assert!(may_forward(&Role::ALL, Role::Readonly, "GET"));
+        assert!(may_forward(&Role::ALL, Role::Readonly, "HEAD"));
+    }
+
+    #[test]
+    fn a_role_that_is_not_listed_is_refused_even_for_an_admin() {
+        assert!(!may_forward(&[Role::User], Role::Admin, "GET"));
+    }
+}

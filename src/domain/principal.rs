@@ -1,0 +1,171 @@
+//! Who is calling: users, their roles, and the credential a call came with.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{SessionId, TeamId, UserId};
+
+/// What a user may do; the matrix is in [`super::access`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Admin,
+    User,
+    Readonly,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Admin, Self::User, Self::Readonly];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::User => "user",
+            Self::Readonly => "readonly",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether a user may log in and call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserStatus {
+    Active,
+    Disabled,
+}
+
+impl UserStatus {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// Text that names no role or no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {0}")]
+pub struct UnknownName(&'static str);
+
+impl FromStr for Role {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownName("role"))
+    }
+}
+
+impl FromStr for UserStatus {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        [Self::Active, Self::Disabled].into_iter().find(|status| status.as_str() == text).ok_or(UnknownName("status"))
+    }
+}
+
+/// The name a user logs in with: 1 to 64 characters of `A-Z a-z 0-9 . _ @ -`, so that it can stand in a log line, a
+/// header or a shell without quoting. Names are compared by their exact bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Username(Arc<str>);
+
+/// The longest name of a user, in bytes.
+pub const MAX_USERNAME_BYTES: usize = 64;
+
+impl Username {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl FromStr for Username {
+    type Err = InvalidUsername;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUsername> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
+        let fits = !text.is_empty() && text.len() <= MAX_USERNAME_BYTES;
+        (fits && text.bytes().all(plain)).then(|| Self(text.into())).ok_or(InvalidUsername)
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name outside the alphabet or the length of [`Username`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 64 characters of A-Z a-z 0-9 . _ @ -")]
+pub struct InvalidUsername;
+
+/// What the hot path must know of a user, published in the directory snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub id: UserId,
+    pub username: Username,
+    pub role: Role,
+    pub status: UserStatus,
+    pub team: Option<TeamId>,
+}
+
+/// The kind of credential a call came with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    AccessToken,
+}
+
+/// A credential by kind and id, never by its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Credential {
+    pub kind: CredentialKind,
+    pub id: String,
+}
+
+/// An authenticated caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    pub account: Arc<Account>,
+    pub session: SessionId,
+    pub credential: Credential,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_username_that_would_need_quoting_is_refused() {
+        for bad in ["", " ", "a b", "a\n", "ä", "a/b", "\0", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<Username>(), Err(InvalidUsername), "{bad:?}");
+        }
+        for good in ["admin", "a.b_c-d@example.com", &"x".repeat(64)] {
+            assert!(good.parse::<Username>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn names_of_roles_are_read_in_one_spelling_only() {
+        assert_eq!("admin".parse(), Ok(Role::Admin));
+        for bad in ["Admin", "ADMIN", " admin", "root", ""] {
+            assert!(bad.parse::<Role>().is_err(), "{bad}");
+        }
+    }
+}

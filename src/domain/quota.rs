@@ -1,0 +1,235 @@
+//! Rate limits as GCRA buckets (the generic cell rate algorithm of ITU-T I.371), in exact integers.
+//!
+//! A rate of `limit` per window refills one unit every `window / limit`, which is rarely a whole number of nanoseconds.
+//! So time is scaled: one tick is `1 / limit` nanoseconds, a unit costs `window` ticks, and no division rounds. In any
+//! span of length L at most `burst + limit × L / window` units are admitted.
+
+/// Nanoseconds in a second.
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// The most units a rate may allow in its window, and the longest window in seconds (ten years): with them no product
+/// below leaves 128 bits.
+pub const MAX_LIMIT: u64 = 1_000_000_000_000;
+pub const MAX_WINDOW_S: u64 = 315_360_000;
+
+/// `limit` units every `window_s` seconds, at most `burst` of them at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    limit: u64,
+    window_s: u64,
+    burst: u64,
+}
+
+/// Why a rate makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRate {
+    #[error("limit must be from 1 to {MAX_LIMIT}")]
+    Limit,
+    #[error("window_s must be from 1 to {MAX_WINDOW_S}")]
+    Window,
+    #[error("burst must be from 1 to {MAX_LIMIT}")]
+    Burst,
+}
+
+/// What a bucket says of a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Whole units that can be taken now.
+    pub remaining: u64,
+    /// Nanoseconds until the bucket is full.
+    pub full_in_ns: u64,
+    /// Nanoseconds until the charge asked about fits; zero if it fits now.
+    pub fits_in_ns: u64,
+}
+
+/// One bucket: the scaled time at which it will be full again (the "theoretical arrival time" of GCRA).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bucket {
+    full_at: u128,
+}
+
+impl Rate {
+    pub fn new(limit: u64, window_s: u64, burst: u64) -> Result<Self, InvalidRate> {
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(InvalidRate::Limit);
+        }
+        if !(1..=MAX_WINDOW_S).contains(&window_s) {
+            return Err(InvalidRate::Window);
+        }
+        if !(1..=MAX_LIMIT).contains(&burst) {
+            return Err(InvalidRate::Burst);
+        }
+        Ok(Self { limit, window_s, burst })
+    }
+
+    #[must_use]
+    pub const fn limit(self) -> u64 {
+        self.limit
+    }
+
+    #[must_use]
+    pub const fn window_s(self) -> u64 {
+        self.window_s
+    }
+
+    #[must_use]
+    pub const fn burst(self) -> u64 {
+        self.burst
+    }
+
+    fn ticks_at(self, now_ns: u64) -> u128 {
+        u128::from(now_ns).saturating_mul(u128::from(self.limit))
+    }
+
+    fn ticks_of(self, units: u64) -> u128 {
+        let window_ns = u128::from(self.window_s).saturating_mul(u128::from(NS_PER_S));
+        window_ns.saturating_mul(u128::from(units))
+    }
+
+    /// Scaled ticks as nanoseconds, rounded up: a promise of "then" must not be early.
+    fn ns_of(self, ticks: u128) -> u64 {
+        u64::try_from(ticks.div_ceil(u128::from(self.limit))).unwrap_or(u64::MAX)
+    }
+}
+
+impl Bucket {
+    /// A bucket that has everything: a subject never seen before.
+    #[must_use]
+    pub const fn full() -> Self {
+        Self { full_at: 0 }
+    }
+
+    /// A bucket that has nothing at `now`: the safe guess when what was used is not known.
+    #[must_use]
+    pub fn spent(rate: Rate, now_ns: u64) -> Self {
+        Self { full_at: rate.ticks_at(now_ns).saturating_add(rate.ticks_of(rate.burst)) }
+    }
+
+    /// How a charge of `units` would fare at `now`. Charges nothing.
+    #[must_use]
+    pub fn read(self, rate: Rate, units: u64, now_ns: u64) -> Reading {
+        let missing = self.full_at.saturating_sub(rate.ticks_at(now_ns));
+        let capacity = rate.ticks_of(rate.burst);
+        let free = capacity.saturating_sub(missing);
+        let remaining = free.checked_div(rate.ticks_of(1)).unwrap_or(0);
+        Reading {
+            remaining: u64::try_from(remaining).unwrap_or(u64::MAX),
+            full_in_ns: rate.ns_of(missing),
+            fits_in_ns: rate.ns_of(missing.saturating_add(rate.ticks_of(units)).saturating_sub(capacity)),
+        }
+    }
+
+    /// Takes `units` at `now`. The caller has seen by [`Bucket::read`] that they fit.
+    pub fn charge(&mut self, rate: Rate, units: u64, now_ns: u64) {
+        self.full_at = self.full_at.max(rate.ticks_at(now_ns)).saturating_add(rate.ticks_of(units));
+    }
+
+    /// Gives back `units` that were charged. What has refilled since then is not given twice: a bucket is never more
+    /// than full.
+    pub fn refund(&mut self, rate: Rate, units: u64) {
+        self.full_at = self.full_at.saturating_sub(rate.ticks_of(units));
+    }
+
+    /// True when forgetting the bucket changes nothing.
+    #[must_use]
+    pub fn is_full(self, rate: Rate, now_ns: u64) -> bool {
+        self.full_at <= rate.ticks_at(now_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn take(bucket: &mut Bucket, rate: Rate, units: u64, now_ns: u64) -> bool {
+        let fits = bucket.read(rate, units, now_ns).fits_in_ns == 0;
+        if fits {
+            bucket.charge(rate, units, now_ns);
+        }
+        fits
+    }
+
+    #[test]
+    fn a_burst_is_admitted_at_once_and_the_next_call_when_one_unit_is_back() {
+        let rate = Rate::new(3, 1, 3).unwrap();
+        let mut bucket = Bucket::full();
+        assert!((0..3).all(|_| take(&mut bucket, rate, 1, 0)));
+        let wait_ns = bucket.read(rate, 1, 0).fits_in_ns;
+        assert_eq!(wait_ns, 333_333_334);
+        assert!(!take(&mut bucket, rate, 1, wait_ns - 1));
+        assert!(take(&mut bucket, rate, 1, wait_ns));
+    }
+
+    #[test]
+    fn a_spent_bucket_admits_nothing_until_it_refills() {
+        let rate = Rate::new(10, 1, 20).unwrap();
+        let mut bucket = Bucket::spent(rate, 5);
+        assert!(!take(&mut bucket, rate, 1, 5));
+        assert!(take(&mut bucket, rate, 1, 5 + 100_000_000));
+    }
+
+    #[test]
+    fn senseless_rates_are_refused() {
+        assert_eq!(Rate::new(0, 1, 1), Err(InvalidRate::Limit));
+        assert_eq!(Rate::new(1, 0, 1), Err(InvalidRate::Window));
+        assert_eq!(Rate::new(1, 1, 0), Err(InvalidRate::Burst));
+        assert_eq!(Rate::new(u64::MAX, 1, 1), Err(InvalidRate::Limit));
+    }
+
+    /// Any span from one admitted call to a later one: what was admitted in it is within `burst + rate × span`.
+    fn never_over(rate: Rate, admitted: &[(u64, u64)]) -> bool {
+        admitted.iter().enumerate().all(|(i, &(from, _))| {
+            let mut units = 0u128;
+            admitted[i..].iter().all(|&(at, n)| {
+                units += u128::from(n);
+                let window_ns = u128::from(rate.window_s()) * u128::from(NS_PER_S);
+                let refilled = u128::from(at - from) * u128::from(rate.limit());
+                units * window_ns <= u128::from(rate.burst()) * window_ns + refilled
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_admits_more_than_burst_and_rate(
+            limit in 1u64..2_000, window_s in 1u64..4_000, burst in 1u64..50,
+            calls in prop::collection::vec((0u64..3_000_000_000, 1u64..5), 1..120),
+        ) {
+            let rate = Rate::new(limit, window_s, burst).unwrap();
+            let (mut bucket, mut now_ns, mut admitted) = (Bucket::full(), 0, vec![]);
+            for (gap_ns, units) in calls {
+                now_ns += gap_ns;
+                if take(&mut bucket, rate, units, now_ns) {
+                    admitted.push((now_ns, units));
+                }
+            }
+            prop_assert!(never_over(rate, &admitted));
+        }
+
+        #[test]
+        fn a_retry_at_the_announced_time_is_admitted_and_one_nanosecond_earlier_is_not(
+            limit in 1u64..5_000, window_s in 1u64..5_000, burst in 1u64..20, units in 1u64..20, now_ns in 0u64..u64::MAX / 4,
+        ) {
+            prop_assume!(units <= burst);
+            let rate = Rate::new(limit, window_s, burst).unwrap();
+            let bucket = Bucket::spent(rate, now_ns);
+            let wait_ns = bucket.read(rate, units, now_ns).fits_in_ns;
+            prop_assert!(wait_ns > 0);
+            prop_assert_eq!(bucket.read(rate, units, now_ns + wait_ns).fits_in_ns, 0);
+            prop_assert!(bucket.read(rate, units, now_ns + wait_ns - 1).fits_in_ns > 0);
+        }
+
+        #[test]
+        fn a_refund_never_makes_a_bucket_more_than_full(
+            limit in 1u64..5_000, burst in 1u64..20, taken in 1u64..20, later_ns in 0u64..10_000_000_000,
+        ) {
+            let rate = Rate::new(limit, 1, burst).unwrap();
+            let mut bucket = Bucket::full();
+            bucket.charge(rate, taken, 1_000);
+            bucket.refund(rate, taken);
+            prop_assert!(bucket.read(rate, 1, 1_000 + later_ns).remaining <= burst);
+        }
+    }
+}

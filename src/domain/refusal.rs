@@ -1,0 +1,179 @@
+//! Every way in which the gateway says no. `http::problem` gives each its status and its text.
+
+use super::{limit::Standing, path::UnsafePath};
+
+/// A fault in a request body, a query or a header, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// A JSON pointer (RFC 6901) into the body; `?name` for a query parameter; `header:name` for a header; `path` for
+    /// a path segment.
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl Fault {
+    #[must_use]
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+/// Why an access token was not accepted. The caller learns only that it was not; the audit record names the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    #[error("malformed-token")]
+    Malformed,
+    #[error("wrong-type")]
+    WrongType,
+    #[error("unsupported-header")]
+    UnsupportedHeader,
+    #[error("unknown-key")]
+    UnknownKey,
+    #[error("wrong-algorithm")]
+    WrongAlgorithm,
+    #[error("bad-signature")]
+    BadSignature,
+    #[error("wrong-claims")]
+    WrongClaims,
+    #[error("not-yet-valid")]
+    NotYetValid,
+    #[error("unknown-scheme")]
+    UnknownScheme,
+    #[error("no-such-refresh-token")]
+    UnknownRefreshToken,
+    /// The session was revoked for it.
+    #[error("refresh-token-reused")]
+    RefreshTokenReused,
+}
+
+/// Why a token that was good is so no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Revocation {
+    #[error("session-revoked")]
+    Session,
+    #[error("user-disabled")]
+    UserDisabled,
+    #[error("user-deleted")]
+    UserDeleted,
+    #[error("role-changed")]
+    RoleChanged,
+}
+
+/// A part of the gateway that cannot do its work now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unavailable {
+    /// A queue or a pool is at its bound, or an actor is being restarted.
+    Capacity,
+    Ledger,
+    Audit,
+    Draining,
+}
+
+/// What the limit before authentication is called where policies are named.
+pub const EDGE_POLICY: &str = "edge";
+
+/// A request that is not served, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    InvalidRequest(Vec<Fault>),
+    AmbiguousCredentials,
+    UnsafePath(UnsafePath),
+    InvalidHost(&'static str),
+    MissingCredential,
+    InvalidToken(TokenFault),
+    ExpiredToken,
+    RevokedToken(Revocation),
+    InvalidCredentials,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed(Vec<String>),
+    RequestTimeout,
+    Conflict(String),
+    BodyTooLarge {
+        limit_bytes: u64,
+    },
+    UnsupportedMediaType {
+        expected: &'static str,
+    },
+    /// More requests from one address than the edge lets in.
+    EdgeLimited {
+        limit: u64,
+        retry_after_ns: u64,
+    },
+    /// At least one limit policy had no room. All that matched are listed.
+    QuotaExceeded(Vec<Standing>),
+    UpstreamFailed,
+    UpstreamTimeout,
+    Unavailable(Unavailable),
+    Internal,
+}
+
+impl Refusal {
+    /// One fault at one place.
+    #[must_use]
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::InvalidRequest(vec![Fault::new(pointer, detail)])
+    }
+
+    /// The code of the problem: the last part of its `type`, and the `reason` of the audit record where there is none
+    /// finer.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid-request",
+            Self::AmbiguousCredentials => "ambiguous-credentials",
+            Self::UnsafePath(_) => "unsafe-path",
+            Self::InvalidHost(_) => "invalid-host",
+            Self::MissingCredential => "missing-credential",
+            Self::InvalidToken(_) => "invalid-token",
+            Self::ExpiredToken => "expired-token",
+            Self::RevokedToken(_) => "revoked-token",
+            Self::InvalidCredentials => "invalid-credentials",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::MethodNotAllowed(_) => "method-not-allowed",
+            Self::RequestTimeout => "request-timeout",
+            Self::Conflict(_) => "conflict",
+            Self::BodyTooLarge { .. } => "body-too-large",
+            Self::UnsupportedMediaType { .. } => "unsupported-media-type",
+            Self::EdgeLimited { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
+            Self::UpstreamFailed => "upstream-failed",
+            Self::UpstreamTimeout => "upstream-timeout",
+            Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
+            Self::Unavailable(Unavailable::Ledger) => "ledger-unavailable",
+            Self::Unavailable(Unavailable::Audit) => "audit-unavailable",
+            Self::Unavailable(Unavailable::Draining) => "draining",
+            Self::Internal => "internal-error",
+        }
+    }
+
+    /// The finest reason known, for the audit record.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::InvalidToken(fault) => format!("invalid-token: {fault}"),
+            Self::RevokedToken(revocation) => format!("revoked-token: {revocation}"),
+            Self::EdgeLimited { .. } | Self::QuotaExceeded(_) => {
+                format!("quota-exceeded: {}", self.refusing_policies().collect::<Vec<_>>().join(", "))
+            }
+            _ => self.code().into(),
+        }
+    }
+
+    /// The names of the limit policies that refused.
+    pub fn refusing_policies(&self) -> impl Iterator<Item = &str> {
+        let (edge, standings) = match self {
+            Self::EdgeLimited { .. } => (Some(EDGE_POLICY), [].as_slice()),
+            Self::QuotaExceeded(standings) => (None, standings.as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        let refusing = standings.iter().filter(|standing| standing.retry_after_ns.is_some());
+        edge.into_iter().chain(refusing.map(|standing| &*standing.policy))
+    }
+
+    /// True where an upstream or the gateway broke down, rather than the call being refused by a rule.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        matches!(self, Self::UpstreamFailed | Self::UpstreamTimeout | Self::Internal)
+    }
+}

@@ -1,0 +1,166 @@
+//! Proxied routes and the one rule that finds the route of a path.
+
+use std::sync::Arc;
+
+use super::principal::Role;
+
+/// How a route's path is compared with a request's, byte for byte and never decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathMatch {
+    Exact,
+    /// The path itself and everything below it: `/echo` takes `/echo` and `/echo/x`, never `/echoes`.
+    Prefix,
+}
+
+/// What a call on a route is charged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meter {
+    None,
+    OpenaiChat,
+    OpenaiResponses,
+    OpenaiEmbeddings,
+    AnthropicMessages,
+}
+
+/// A route to an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub name: Arc<str>,
+    pub path: String,
+    pub matching: PathMatch,
+    pub methods: Vec<String>,
+    pub roles: Vec<Role>,
+    pub upstream: Arc<str>,
+    pub strip_prefix: bool,
+    pub weight: u64,
+    pub meter: Meter,
+}
+
+impl Route {
+    fn takes(&self, path: &str) -> bool {
+        match self.matching {
+            PathMatch::Exact => path == self.path,
+            PathMatch::Prefix => {
+                let base = self.path.strip_suffix('/').unwrap_or(&self.path);
+                path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        }
+    }
+
+    /// The path that is forwarded for `path`, which this route takes.
+    #[must_use]
+    pub fn forwarded_path<'p>(&self, path: &'p str) -> &'p str {
+        if !self.strip_prefix {
+            return path;
+        }
+        match path.strip_prefix(self.path.strip_suffix('/').unwrap_or(&self.path)) {
+            None | Some("") => "/",
+            Some(rest) => rest,
+        }
+    }
+}
+
+/// What a lookup found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    Route(Arc<Route>),
+    /// The path is known, but not with this method; these are.
+    OtherMethods(Vec<String>),
+    Nothing,
+}
+
+/// All routes, the most specific first: exact before prefix, then the longer path.
+#[derive(Debug, Clone, Default)]
+pub struct RouteTable {
+    routes: Vec<Arc<Route>>,
+}
+
+impl RouteTable {
+    #[must_use]
+    pub fn new(routes: Vec<Route>) -> Self {
+        let mut routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
+        routes.sort_by_key(|route| (route.matching == PathMatch::Prefix, std::cmp::Reverse(route.path.len())));
+        Self { routes }
+    }
+
+    /// The routes in the order they are tried.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter()
+    }
+
+    /// Finds the route of a call. Only routes with the most specific path that matches are looked at, so that a more
+    /// general route never answers for a method that the specific one leaves out.
+    #[must_use]
+    pub fn find(&self, method: &str, path: &str) -> Found {
+        let Some(first) = self.routes.iter().find(|route| route.takes(path)) else {
+            return Found::Nothing;
+        };
+        let same = || self.routes.iter().filter(|r| r.matching == first.matching && r.path == first.path);
+        match same().find(|route| route.methods.iter().any(|m| m == method)) {
+            Some(route) => Found::Route(Arc::clone(route)),
+            None => Found::OtherMethods(same().flat_map(|route| route.methods.clone()).collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(name: &str, path: &str, matching: PathMatch, methods: &[&str]) -> Route {
+        Route {
+            name: name.into(),
+            path: path.into(),
+            matching,
+            methods: methods.iter().map(ToString::to_string).collect(),
+            roles: Role::ALL.to_vec(),
+            upstream: "up".into(),
+            strip_prefix: false,
+            weight: 1,
+            meter: Meter::None,
+        }
+    }
+
+    fn name(found: &Found) -> &str {
+        match found {
+            Found::Route(route) => &route.name,
+            Found::OtherMethods(_) => "405",
+            Found::Nothing => "404",
+        }
+    }
+
+    #[test]
+    fn the_most_specific_route_answers_and_no_other() {
+        let table = RouteTable::new(vec![
+            route("echo", "/echo", PathMatch::Prefix, &["GET", "POST"]),
+            route("deep", "/echo/deep", PathMatch::Prefix, &["GET"]),
+            route("exact", "/echo/deep", PathMatch::Exact, &["PUT"]),
+            route("exact-get", "/echo/deep", PathMatch::Exact, &["GET"]),
+        ]);
+        for (method, path, expected) in [
+            ("GET", "/echo", "echo"),
+            ("GET", "/echo/", "echo"),
+            ("GET", "/echo/a/b", "echo"),
+            ("GET", "/echoes", "404"),
+            ("GET", "/Echo", "404"),
+            ("GET", "/%65cho", "404"),
+            ("GET", "/echo/deep", "exact-get"),
+            ("PUT", "/echo/deep", "exact"),
+            ("POST", "/echo/deep", "405"),
+            ("POST", "/echo/deep/x", "405"),
+            ("GET", "/echo/deep/x", "deep"),
+            ("get", "/echo", "405"),
+        ] {
+            assert_eq!(name(&table.find(method, path)), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_stripped_prefix_leaves_a_path_that_starts_with_a_slash() {
+        let mut echo = route("echo", "/echo/", PathMatch::Prefix, &["GET"]);
+        echo.strip_prefix = true;
+        assert_eq!(echo.forwarded_path("/echo"), "/");
+        assert_eq!(echo.forwarded_path("/echo/"), "/");
+        assert_eq!(echo.forwarded_path("/echo/a%20b/"), "/a%20b/");
+    }
+}

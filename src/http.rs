@@ -1,0 +1,72 @@
+//! The HTTP side: URLs, extractors, handlers, the wording of refusals, and the OpenAPI document.
+//!
+//! [`entry`] hands every request to the pipeline; [`routes`] is the table of the gateway's own URLs. Handlers are thin:
+//! they read from the store, write through an actor's handle, and know nothing of limits, money or the audit log.
+
+pub mod audit;
+pub mod auth;
+pub mod created;
+pub mod docs;
+pub mod entry;
+pub mod extract;
+pub mod health;
+pub mod idempotency;
+pub mod keys;
+pub mod me;
+pub mod openapi;
+pub mod ops;
+pub mod page;
+pub mod password;
+pub mod problem;
+pub mod rate_limit;
+pub mod routes;
+pub mod users;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use crate::{
+    actors::{
+        audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas, registrar::Users, token_issuer::Issuer,
+    },
+    clock::Clock,
+    jwt::Verifier,
+    passwords::Passwords,
+    pipeline::limit::Policies,
+    snapshot::Snapshot,
+    store::{Store, redis::Redis},
+};
+
+/// What the handlers work with. Clones share everything.
+#[derive(Clone)]
+pub struct Office {
+    pub clock: Clock,
+    pub store: Store,
+    pub redis: Option<Redis>,
+    pub passwords: Passwords,
+    pub issuer: Issuer,
+    pub users: Users,
+    pub quotas: Quotas,
+    pub ledger: Ledger,
+    pub audit: Audit,
+    pub policies: Policies,
+    pub verifier: Snapshot<Verifier>,
+    pub draining: Draining,
+}
+
+/// Whether the gateway has been told to stop: readiness fails first, then the requests finish.
+#[derive(Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

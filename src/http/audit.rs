@@ -1,0 +1,174 @@
+//! The audit log, for administrators: one record a request, newest first.
+
+use actix_web::web::{Data, Json};
+use apistos::{ApiComponent, api_operation};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    Office,
+    auth::unavailable,
+    extract::{Caller, PathId, QueryOf},
+    page::{self, Page},
+    problem::Problem,
+};
+use crate::{
+    domain::{
+        audit::{Decision, Outcome},
+        ids::EntryId,
+        principal::{Credential, Role},
+        refusal::Refusal,
+    },
+    store::audit::{AuditFilter, AuditRecordRow},
+};
+
+/// What is on record of one request. A field that is null is not known, or does not apply.
+#[derive(Debug, Serialize, Deserialize, JsonSchema, ApiComponent)]
+pub struct AuditRecord {
+    /// The replica that wrote it.
+    chain: String,
+    /// The place of its first entry in the chain.
+    seq: u64,
+    id: String,
+    time: String,
+    request_id: String,
+    trace_id: Option<String>,
+    user_id: Option<String>,
+    username: Option<String>,
+    role: Option<Role>,
+    credential: Option<Credential>,
+    session_id: Option<String>,
+    peer: Option<String>,
+    forwarded_for: Option<String>,
+    method: Option<String>,
+    /// As it came, without the query.
+    path: Option<String>,
+    route: Option<String>,
+    decision: Option<Decision>,
+    reason: Option<String>,
+    status: Option<u16>,
+    upstream: Option<String>,
+    upstream_status: Option<u16>,
+    request_bytes: Option<u64>,
+    response_bytes: Option<u64>,
+    duration_us: Option<u64>,
+    model: Option<String>,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cost_usd: Option<String>,
+    outcome: Option<Outcome>,
+    /// What an administrator changed: `{before, after}`.
+    change: Option<Value>,
+    prev_hash: String,
+    hash: String,
+}
+
+/// Which records to list.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// RFC 3339; requests that began then or later.
+    from: Option<String>,
+    /// RFC 3339; requests that began before.
+    to: Option<String>,
+    user_id: Option<String>,
+    /// The name of a route, or the template of one of the gateway's own URLs.
+    route: Option<String>,
+    status: Option<String>,
+    /// `allowed`, `refused` or `failed`.
+    decision: Option<String>,
+    request_id: Option<String>,
+    /// 1 to 200; 50 unless given.
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of records.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct AuditPage {
+    #[serde(flatten)]
+    page: Page<AuditRecord>,
+}
+
+#[api_operation(
+    tag = "Audit",
+    summary = "List audit records",
+    description = "Newest first. A cursor stays valid while records arrive.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list(
+    office: Data<Office>,
+    _: Caller,
+    QueryOf(query): QueryOf<AuditQuery>,
+) -> Result<Json<AuditPage>, Problem> {
+    let limit = page::limit(query.limit.as_deref())?;
+    let before = page::parameter("cursor", query.cursor.as_deref())?;
+    let filter = filter(&query)?;
+    let rows = office.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let records = rows.iter().map(record).collect::<Result<_, _>>()?;
+    Ok(Json(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
+}
+
+#[api_operation(
+    tag = "Audit",
+    summary = "Show an audit record",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<EntryId>) -> Result<Json<AuditRecord>, Problem> {
+    let row = office.store.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    Ok(Json(record(&row)?))
+}
+
+fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
+    let status = page::parameter::<u16>("status", query.status.as_deref())?;
+    if status.is_some_and(|status| !(100..=599).contains(&status)) {
+        return Err(Refusal::invalid("?status", "must be from 100 to 599"));
+    }
+    Ok(AuditFilter {
+        from: page::parameter::<Timestamp>("from", query.from.as_deref())?,
+        to: page::parameter::<Timestamp>("to", query.to.as_deref())?,
+        user_id: page::parameter("user_id", query.user_id.as_deref())?,
+        route: query.route.clone(),
+        status,
+        decision: page::parameter("decision", query.decision.as_deref())?,
+        request_id: page::parameter("request_id", query.request_id.as_deref())?,
+    })
+}
+
+/// Lays the outcome over the opening entry. The place in the chain is the opening's.
+fn record(row: &AuditRecordRow) -> Result<AuditRecord, Refusal> {
+    let mut fields = read(&row.opening.entry)?;
+    if let Some(outcome) = &row.outcome {
+        let mut later = read(&outcome.entry)?;
+        ["chain", "seq", "id", "time", "request_id"].iter().for_each(|place| drop(later.remove(*place)));
+        fields.extend(later);
+    }
+    fields.insert("prev_hash".into(), hex(&row.opening.prev_hash).into());
+    fields.insert("hash".into(), hex(&row.opening.hash).into());
+    serde_json::from_value(Value::Object(fields)).map_err(unreadable)
+}
+
+fn read(entry: &str) -> Result<Map<String, Value>, Refusal> {
+    serde_json::from_str(entry).map_err(unreadable)
+}
+
+fn unreadable(error: serde_json::Error) -> Refusal {
+    tracing::error!(%error, "an audit entry could not be read");
+    Refusal::Internal
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,175 @@
+//! Logging in, refreshing, logging out.
+
+use actix_web::{
+    HttpMessage, HttpRequest,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, actix::NoContent, api_operation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Office,
+    extract::{Caller, JsonBody},
+    password::Password,
+    problem::Problem,
+};
+use crate::{
+    actors::{
+        handle::NoAnswer,
+        token_issuer::{Denied, Issue, Tokens},
+    },
+    domain::{
+        principal::{UserStatus, Username},
+        refusal::{Refusal, TokenFault, Unavailable},
+    },
+    passwords::HashingError,
+    pipeline::audit::Note,
+    store::StoreError,
+};
+
+/// A name and a password.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    username: String,
+    password: Password,
+}
+
+/// A refresh token.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshRequest {
+    refresh_token: String,
+}
+
+/// A pair of tokens (RFC 6749 §5.1).
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct TokenPair {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u32,
+    refresh_token: String,
+    /// Seconds.
+    refresh_expires_in: i64,
+}
+
+impl From<Tokens> for TokenPair {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access_token,
+            token_type: "Bearer",
+            expires_in: tokens.expires_in,
+            refresh_token: tokens.refresh_token,
+            refresh_expires_in: tokens.refresh_expires_in,
+        }
+    }
+}
+
+#[api_operation(
+    tag = "Authentication",
+    summary = "Log in",
+    description = "Gives an access token for calls and a refresh token for the next pair. The refusal is the same whether the user is unknown, disabled, or the password wrong.",
+    no_security = true,
+    error_code = 400,
+    error_code = 401,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn login(
+    office: Data<Office>,
+    request: HttpRequest,
+    JsonBody(login): JsonBody<Login>,
+) -> Result<Json<TokenPair>, Problem> {
+    let known = match login.username.parse::<Username>() {
+        Ok(username) => office.store.password_of(&username).await.map_err(unavailable)?,
+        Err(_) => None,
+    };
+    let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), hash));
+    if let Some(user) = &user {
+        let named = Note { user: Some((user.id, user.username.clone())), change: None };
+        request.extensions_mut().insert(named);
+    }
+    // Hashed whoever it is, so that the time tells nothing.
+    let right = office.passwords.verify(login.password.0, hash).await.map_err(busy)?;
+    let user = user.filter(|user| right && user.status == UserStatus::Active).ok_or(Refusal::InvalidCredentials)?;
+    let issue = Issue { user: user.id, revision: user.revision };
+    let tokens = office.issuer.issue(issue).await.map_err(no_answer)?.map_err(denied_login)?;
+    Ok(Json(tokens.into()))
+}
+
+#[api_operation(
+    tag = "Authentication",
+    summary = "Refresh",
+    description = "Exchanges a refresh token for the next pair. Asking again within the grace gives the same refresh token; any later reuse ends the session.",
+    no_security = true,
+    error_code = 400,
+    error_code = 401,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn refresh(
+    office: Data<Office>,
+    JsonBody(body): JsonBody<RefreshRequest>,
+) -> Result<Json<TokenPair>, Problem> {
+    let tokens = office.issuer.refresh(body.refresh_token).await.map_err(no_answer)?.map_err(denied_refresh)?;
+    Ok(Json(tokens.into()))
+}
+
+#[api_operation(
+    tag = "Authentication",
+    summary = "Log out",
+    description = "Ends this session: its access and refresh tokens are dead.",
+    error_code = 401,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn logout(office: Data<Office>, Caller(principal): Caller) -> Result<NoContent, Problem> {
+    office.issuer.revoke(principal.session).await.map_err(no_answer)?.map_err(unavailable)?;
+    Ok(NoContent)
+}
+
+fn denied_login(denied: Denied) -> Refusal {
+    match denied {
+        Denied::Store(error) => unavailable(error),
+        Denied::Signing => Refusal::Internal,
+        // Changed between the check of the password and now.
+        Denied::UserChanged | Denied::Unknown | Denied::Reused => Refusal::InvalidCredentials,
+    }
+}
+
+fn denied_refresh(denied: Denied) -> Refusal {
+    match denied {
+        Denied::Store(error) => unavailable(error),
+        Denied::Signing => Refusal::Internal,
+        Denied::UserChanged | Denied::Unknown => Refusal::InvalidToken(TokenFault::UnknownRefreshToken),
+        Denied::Reused => Refusal::InvalidToken(TokenFault::RefreshTokenReused),
+    }
+}
+
+/// An actor that is full, dead or late is a gateway at its capacity.
+pub(super) fn no_answer(error: NoAnswer) -> Refusal {
+    tracing::warn!(%error, "an actor gave no answer");
+    Refusal::Unavailable(Unavailable::Capacity)
+}
+
+/// A store that is away is, too; anything else it says is a fault of ours.
+pub(super) fn unavailable(error: StoreError) -> Refusal {
+    tracing::error!(%error, "the store failed");
+    match error {
+        StoreError::Unavailable(_) => Refusal::Unavailable(Unavailable::Capacity),
+        _ => Refusal::Internal,
+    }
+}
+
+pub(super) fn busy(error: HashingError) -> Refusal {
+    match error {
+        HashingError::Busy => Refusal::Unavailable(Unavailable::Capacity),
+        HashingError::Failed => Refusal::Internal,
+    }
+}

@@ -1,0 +1,58 @@
+//! 201 with `Location`: a new object, or the one that an earlier request with the same key made.
+
+use std::marker::PhantomData;
+
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header};
+use apistos::{ApiComponent, actix::CreatedJson, paths::Responses, reference_or::ReferenceOr};
+use schemars::schema::Schema;
+use serde::Serialize;
+
+use super::problem;
+use crate::domain::refusal::Refusal;
+
+/// An object that was made.
+pub struct CreatedAt<T> {
+    location: Option<String>,
+    body: String,
+    object: PhantomData<T>,
+}
+
+impl<T: Serialize> CreatedAt<T> {
+    pub fn new(location: String, object: &T) -> Result<Self, Refusal> {
+        let body = serde_json::to_string(object).map_err(|_| Refusal::Internal)?;
+        Ok(Self { location: Some(location), body, object: PhantomData })
+    }
+
+    /// The answer of the request that came first.
+    #[must_use]
+    pub fn again(location: Option<String>, body: String) -> Self {
+        Self { location, body, object: PhantomData }
+    }
+}
+
+impl<T> Responder for CreatedAt<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = problem::created();
+        response.content_type("application/json");
+        if let Some(location) = self.location {
+            response.insert_header((header::LOCATION, location));
+        }
+        response.body(self.body)
+    }
+}
+
+impl<T: Serialize + ApiComponent> ApiComponent for CreatedAt<T> {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        T::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        T::schema()
+    }
+
+    fn responses(content_type: Option<String>) -> Option<Responses> {
+        CreatedJson::<T>::responses(content_type)
+    }
+}

@@ -1,0 +1,113 @@
+//! `/openapi.json`, and `/docs`: Swagger UI as one page that loads nothing from anywhere.
+
+use std::io::{Cursor, Read};
+
+use actix_web::{
+    HttpResponse,
+    web::{Bytes, Data},
+};
+use apistos::api_operation;
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{openapi::Document, problem::Problem};
+use crate::crypto;
+
+/// The page and the policy that lets it run its own script and no other.
+#[derive(Clone)]
+pub struct DocsPage {
+    html: Bytes,
+    policy: String,
+}
+
+/// The page could not be put together from the bundled files.
+#[derive(Debug, thiserror::Error)]
+pub enum DocsError {
+    #[error("the bundled Swagger UI could not be read: {0}")]
+    Archive(#[from] zip::result::ZipError),
+    #[error("the bundled Swagger UI has no {0}")]
+    Missing(String),
+    #[error("the bundled Swagger UI could not be unpacked: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+const START: &str =
+    "window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#ui', deepLinking: true, validatorUrl: null });";
+
+impl DocsPage {
+    /// Unpacks the bundle; called once, at start.
+    pub fn build() -> Result<Self, DocsError> {
+        let mut archive = zip::ZipArchive::new(Cursor::new(utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED))?;
+        let style = unpack(&mut archive, "swagger-ui.css")?;
+        let library = unpack(&mut archive, "swagger-ui-bundle.js")?;
+        // A script element ends at the first such text, wherever it stands (HTML §13.2.5.4); in JavaScript the
+        // backslash changes nothing.
+        let script = format!("{library}\n{START}").replace("</script", "<\\/script").replace("<!--", "<\\!--");
+        let digest = STANDARD.encode(crypto::sha256(&[script.as_bytes()]));
+        let html = format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tollgate API</title>\
+             <style>{style}</style></head><body><div id=\"ui\"></div><script>{script}</script></body></html>"
+        );
+        let policy = format!(
+            "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'unsafe-inline'; \
+             script-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        );
+        Ok(Self { html: html.into(), policy })
+    }
+}
+
+fn unpack(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<String, DocsError> {
+    for index in 0..archive.len() {
+        let mut file = archive.by_index(index)?;
+        if file.name()?.rsplit('/').next() == Some(name) {
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            return Ok(text);
+        }
+    }
+    Err(DocsError::Missing(name.to_owned()))
+}
+
+#[api_operation(
+    tag = "Operations",
+    summary = "This page",
+    produces = "text/html",
+    description = "Public where docs.public is set, else for any signed-in caller.",
+    error_code = 401,
+    error_code = 429
+)]
+pub async fn page(page: Data<DocsPage>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header(("content-security-policy", page.policy.clone()))
+        .insert_header(("referrer-policy", "no-referrer"))
+        .insert_header(("cache-control", "public, max-age=3600"))
+        .body(page.html.clone()))
+}
+
+#[api_operation(
+    tag = "Operations",
+    summary = "The OpenAPI document",
+    description = "Public where docs.public is set, else for any signed-in caller.",
+    error_code = 401,
+    error_code = 429
+)]
+pub async fn document(document: Data<Document>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header(("cache-control", "no-cache"))
+        .body(document.bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_holds_all_it_needs_and_ends_its_script_once() {
+        let page = DocsPage::build().unwrap();
+        let html = std::str::from_utf8(&page.html).unwrap();
+        assert_eq!(html.matches("</script").count(), 1);
+        assert!(html.contains("SwaggerUIBundle"));
+        assert!(!html.contains("<script src") && !html.contains("<link"));
+    }
+}

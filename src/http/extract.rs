@@ -1,0 +1,228 @@
+//! Extractors that answer a fault with its place: JSON bodies, queries, ids in paths, and the caller.
+
+use std::{future::Ready, future::ready, str::FromStr, time::Duration};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::CONTENT_TYPE,
+    web::{Bytes, BytesMut, Data, Query},
+};
+use apistos::{
+    ApiComponent, IndexMap,
+    paths::{Parameter, ParameterDefinition, ParameterIn, RequestBody},
+    reference_or::ReferenceOr,
+    security::{Http, SecurityScheme, SecurityType},
+};
+use futures_util::{StreamExt, future::LocalBoxFuture};
+use schemars::schema::{InstanceType, Schema, SchemaObject};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+use super::problem::Problem;
+use crate::{
+    domain::{
+        principal::Principal,
+        refusal::{Fault, Refusal},
+    },
+    pipeline::{Gate, authorize::Authorized},
+};
+
+/// The most bytes of a body that the gateway itself reads: all its objects are small.
+const MAX_OBJECT_BYTES: u64 = 65_536;
+const JSON: &str = "application/json";
+
+/// A JSON body of exactly the fields of `T`.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            require_json(&request)?;
+            let bytes = read(&request, payload).await?;
+            Ok(Self(parse(&bytes)?))
+        })
+    }
+}
+
+fn require_json(request: &HttpRequest) -> Result<(), Refusal> {
+    let essence = request.content_type().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(JSON) && request.headers().get_all(CONTENT_TYPE).count() == 1 {
+        return Ok(());
+    }
+    Err(Refusal::UnsupportedMediaType { expected: JSON })
+}
+
+async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Refusal> {
+    let shape = request.app_data::<Data<Gate>>().map(|gate| gate.shape.clone()).ok_or(Refusal::Internal)?;
+    let limit_bytes = shape.max_body_bytes.min(MAX_OBJECT_BYTES);
+    let mut body = BytesMut::new();
+    while let Some(chunk) = next_chunk(&mut payload, shape.body_timeout).await? {
+        body.extend_from_slice(&chunk);
+        if u64::try_from(body.len()).is_ok_and(|length| length > limit_bytes) {
+            return Err(Refusal::BodyTooLarge { limit_bytes });
+        }
+    }
+    Ok(body.freeze())
+}
+
+async fn next_chunk(payload: &mut Payload, pause: Duration) -> Result<Option<Bytes>, Refusal> {
+    match tokio::time::timeout(pause, payload.next()).await {
+        Err(_) => Err(Refusal::RequestTimeout),
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+        Ok(Some(Err(_))) => Err(Refusal::invalid("", "the body ended early or is not well-formed")),
+    }
+}
+
+/// Parses, and says where a fault is.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let inner = error.inner();
+        // A syntax error has no place in the structure, only one in the text.
+        let pointer = if inner.is_data() { pointer_of(error.path()) } else { String::new() };
+        Refusal::InvalidRequest(vec![Fault::new(pointer, inner.to_string())])
+    })?;
+    deserializer.end().map_err(|error| Refusal::invalid("", error.to_string()))?;
+    Ok(value)
+}
+
+/// A path in the body as a JSON pointer (RFC 6901).
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } | Segment::Enum { variant: key } => format!("{pointer}/{}", escape(key)),
+        Segment::Unknown => pointer,
+    })
+}
+
+/// A query of exactly the fields of `T`.
+pub struct QueryOf<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for QueryOf<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(parse_query(request.query_string()).map(Self).map_err(Problem))
+    }
+}
+
+fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
+    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(deserializer)
+        .map_err(|error| Refusal::invalid(format!("?{}", error.path()), error.inner().to_string()))
+}
+
+/// The `{id}` of a path.
+pub struct PathId<T>(pub T);
+
+impl<T: FromStr<Err: std::fmt::Display>> FromRequest for PathId<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = request.match_info().get("id").unwrap_or_default();
+        let id = text.parse().map(Self);
+        ready(id.map_err(|error| Problem(Refusal::invalid("path", error.to_string()))))
+    }
+}
+
+/// Who calls.
+pub struct Caller(pub Principal);
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let principal = request.extensions().get::<Authorized>().and_then(|a| a.principal().cloned());
+        ready(principal.map(Self).ok_or(Problem(Refusal::MissingCredential)))
+    }
+}
+
+impl<T: ApiComponent> ApiComponent for JsonBody<T> {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        T::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        T::schema()
+    }
+
+    fn request_body() -> Option<RequestBody> {
+        T::request_body()
+    }
+}
+
+impl<T> ApiComponent for QueryOf<T>
+where
+    Query<T>: ApiComponent,
+{
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        Query::<T>::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        None
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        Query::<T>::parameters()
+    }
+}
+
+impl<T> ApiComponent for PathId<T> {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        vec![]
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        None
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        let schema = SchemaObject {
+            instance_type: Some(InstanceType::String.into()),
+            format: Some("uuid".into()),
+            ..SchemaObject::default()
+        };
+        vec![Parameter {
+            name: "id".into(),
+            _in: ParameterIn::Path,
+            required: Some(true),
+            definition: Some(ParameterDefinition::Schema(Box::new(ReferenceOr::Object(Schema::Object(schema))))),
+            ..Parameter::default()
+        }]
+    }
+}
+
+impl ApiComponent for Caller {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        vec![]
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        None
+    }
+
+    fn securities() -> BTreeMap<String, SecurityScheme> {
+        let bearer = SecurityScheme {
+            description: Some("An access token from POST /auth/login.".into()),
+            _type: SecurityType::Http(Http { scheme: "bearer".into(), bearer_format: Some("JWT".into()) }),
+            extensions: IndexMap::default(),
+        };
+        BTreeMap::from([("bearer".to_owned(), bearer)])
+    }
+
+    fn security_requirement_name() -> Option<String> {
+        Some("bearer".into())
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether the gateway is alive, and whether it is ready.
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, api_operation, paths::Responses};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Office, problem::Problem};
+
+/// The process serves requests.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct Health {
+    status: &'static str,
+}
+
+/// Each dependency and its state.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct Readiness {
+    /// `ready`, `draining` or `unavailable`.
+    status: &'static str,
+    /// By name: `ok` or `unavailable`.
+    dependencies: BTreeMap<&'static str, &'static str>,
+}
+
+#[api_operation(tag = "Operations", summary = "Liveness", no_security = true, error_code = 429)]
+pub async fn healthz() -> Result<Json<Health>, Problem> {
+    Ok(Json(Health { status: "ok" }))
+}
+
+#[api_operation(
+    tag = "Operations",
+    summary = "Readiness",
+    description = "200 where every dependency answers and the gateway is not draining, else 503 with the same body.",
+    no_security = true,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
+    let mut dependencies = BTreeMap::new();
+    dependencies.insert("store", state(office.store.ping().await.is_ok()));
+    dependencies.insert("audit", state(office.audit.handle().is_running()));
+    dependencies.insert("token_issuer", state(office.issuer.handle().is_running()));
+    dependencies.insert("registrar", state(office.users.handle().is_running()));
+    if let Some(redis) = &office.redis {
+        dependencies.insert("redis", state(redis.ping().await.is_ok()));
+    }
+    let all = dependencies.values().all(|state| *state == OK);
+    let status = match (office.draining.has_begun(), all) {
+        (true, _) => "draining",
+        (false, true) => READY,
+        (false, false) => UNAVAILABLE,
+    };
+    Ok(ReadinessAnswer(Readiness { status, dependencies }))
+}
+
+const OK: &str = "ok";
+const READY: &str = "ready";
+const UNAVAILABLE: &str = "unavailable";
+
+fn state(works: bool) -> &'static str {
+    if works { OK } else { UNAVAILABLE }
+}
+
+/// The readiness with the status that says the same.
+pub struct ReadinessAnswer(Readiness);
+
+impl Responder for ReadinessAnswer {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut answer = super::problem::readiness(self.0.status == READY);
+        answer.json(self.0)
+    }
+}
+
+impl ApiComponent for ReadinessAnswer {
+    fn child_schemas() -> Vec<(String, apistos::reference_or::ReferenceOr<schemars::schema::Schema>)> {
+        Readiness::child_schemas()
+    }
+
+    fn schema() -> Option<(String, apistos::reference_or::ReferenceOr<schemars::schema::Schema>)> {
+        Readiness::schema()
+    }
+
+    fn responses(content_type: Option<String>) -> Option<Responses> {
+        Json::<Readiness>::responses(content_type)
+    }
+}

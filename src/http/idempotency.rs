@@ -1,0 +1,50 @@
+//! `Idempotency-Key`: a POST that is sent again gives the same answer for a day
+//! (draft-ietf-httpapi-idempotency-key-header).
+
+use actix_web::http::header::HeaderMap;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::problem::CREATED;
+use crate::{
+    crypto,
+    domain::{ids::UserId, refusal::Refusal},
+    store::users::Idempotency,
+};
+
+const MAX_KEY_BYTES: usize = 255;
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// The key of a request, if it has one.
+pub fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let text = value.to_str().ok().filter(|text| (1..=MAX_KEY_BYTES).contains(&text.len()));
+    let refused = || Refusal::invalid("header:idempotency-key", "must be 1 to 255 visible characters");
+    text.map(|text| Some(text.to_owned())).ok_or_else(refused)
+}
+
+/// What to keep with a change, so that the same request finds it. `what` is all that makes two requests the same, but
+/// no secret: its digest is stored.
+pub fn remember(
+    key: String,
+    user_id: UserId,
+    what: &[&str],
+    location: &str,
+    body: &impl Serialize,
+    now: Timestamp,
+) -> Result<Idempotency, Refusal> {
+    let parts: Vec<&[u8]> = what.iter().flat_map(|part| [part.as_bytes(), &[0]]).collect();
+    let body = serde_json::to_string(body).map_err(|_| Refusal::Internal)?;
+    Ok(Idempotency {
+        user_id,
+        key,
+        fingerprint: crypto::sha256(&parts),
+        status: CREATED,
+        location: Some(location.to_owned()),
+        body,
+        created_at: now,
+        not_before: now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN),
+    })
+}

@@ -1,0 +1,80 @@
+//! Who am I, and what is left to me?
+
+use actix_web::web::{Data, Json};
+use apistos::{ApiComponent, api_operation};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Office, auth::no_answer, extract::Caller, problem::Problem};
+use crate::{
+    actors::quota_keeper::Look,
+    domain::{
+        ids::{SessionId, UserId},
+        limit::Standing,
+        principal::Role,
+    },
+};
+
+/// The caller and their allowances, now. Asking charges nothing.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct Me {
+    user: MyUser,
+    role: Role,
+    session: MySession,
+    limits: Vec<MyLimit>,
+    /// No budgets can be set yet, so this is empty.
+    budgets: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct MyUser {
+    id: UserId,
+    username: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct MySession {
+    id: SessionId,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct MyLimit {
+    name: String,
+    limit: u64,
+    window_s: u64,
+    remaining: u64,
+    /// Seconds until all of it is back.
+    reset_s: u64,
+}
+
+impl From<Standing> for MyLimit {
+    fn from(standing: Standing) -> Self {
+        Self {
+            name: standing.policy.to_string(),
+            limit: standing.limit,
+            window_s: standing.window_s,
+            remaining: standing.remaining,
+            reset_s: standing.reset_s,
+        }
+    }
+}
+
+#[api_operation(
+    tag = "Me",
+    summary = "Who am I",
+    description = "The caller, their session, and what is left of their limits.",
+    error_code = 401,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn show(office: Data<Office>, Caller(principal): Caller) -> Result<Json<Me>, Problem> {
+    let look = Look { user: principal.account.id, policies: office.policies.all() };
+    let limits = office.quotas.look(look).await.map_err(no_answer)?;
+    Ok(Json(Me {
+        user: MyUser { id: principal.account.id, username: principal.account.username.to_string() },
+        role: principal.account.role,
+        session: MySession { id: principal.session },
+        limits: limits.into_iter().map(MyLimit::from).collect(),
+        budgets: vec![],
+    }))
+}

@@ -1,0 +1,42 @@
+//! `/metrics`, on the operators' own port.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, ServiceConfig, get},
+};
+
+use super::Office;
+use crate::{
+    actors::handle::Handle,
+    telemetry::{ActorGauge, Metrics},
+};
+
+/// What the ops port serves.
+pub fn configure(config: &mut ServiceConfig) {
+    config.route("/metrics", get().to(metrics));
+}
+
+async fn metrics(office: Data<Office>, metrics: Data<Metrics>) -> HttpResponse {
+    match metrics.render(gauges(&office)) {
+        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
+        Err(error) => {
+            tracing::error!(%error, "metrics could not be rendered");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+fn gauges(office: &Office) -> Vec<ActorGauge> {
+    let mut gauges = vec![
+        gauge(office.issuer.handle()),
+        gauge(office.users.handle()),
+        gauge(office.ledger.handle()),
+        gauge(office.audit.handle()),
+    ];
+    gauges.extend(office.quotas.shards().map(gauge));
+    gauges
+}
+
+fn gauge<A: actix::Actor>(handle: &Handle<A>) -> ActorGauge {
+    ActorGauge { actor: handle.name(), in_flight: handle.in_flight(), restarts: handle.restarts() }
+}

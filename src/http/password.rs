@@ -1,0 +1,16 @@
+//! A password in a body: wiped from memory when it is dropped, and never printed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+/// A password that a caller sent.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+pub struct Password(#[schemars(with = "String")] pub Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}

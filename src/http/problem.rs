@@ -1,0 +1,392 @@
+//! The wording of refusals: `application/problem+json` (RFC 9457). The only file with a status code.
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use actix_web_httpauth::headers::www_authenticate::{
+    WwwAuthenticate,
+    bearer::{Bearer, Error as BearerError},
+};
+use apistos::{
+    ApiErrorComponent,
+    paths::{MediaType, Response},
+    reference_or::ReferenceOr,
+};
+use schemars::{JsonSchema, schema::Schema};
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt};
+
+use crate::{
+    domain::{
+        limit::Standing,
+        refusal::{EDGE_POLICY, Fault, Refusal, Unavailable},
+    },
+    pipeline::call::Call,
+};
+
+const MEDIA_TYPE: &str = "application/problem+json";
+const OURS: &str = "https://tollgate.dev/problems/";
+/// Problem types registered with IANA for rate limits (draft-ietf-httpapi-ratelimit-headers-11 §"Problem Types").
+const REGISTERED: &str = "https://iana.org/assignments/http-problem-types#";
+
+/// A refusal as a handler returns it.
+#[derive(Debug, Clone)]
+pub struct Problem(pub Refusal);
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.code())
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        status_of(&self.0)
+    }
+
+    /// Without a body: the pipeline words it, because only it knows the request.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+/// A problem as it is sent.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Problem")]
+struct Body {
+    /// Names the kind of problem.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    /// What was wrong, and what to do.
+    detail: String,
+    /// The id of the request, also in `X-Request-Id`.
+    instance: String,
+    /// With `invalid-request`: each fault and where it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FaultBody>,
+    /// With `quota-exceeded`: the policies that refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violated_policies: Vec<String>,
+    /// With `quota-exceeded`: every policy that was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<PolicyBody>,
+    /// On `/v1/…`: the same for the SDKs of AI providers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ProviderError>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Fault")]
+struct FaultBody {
+    /// A JSON pointer into the body, `?name` for a query parameter, `header:name` for a header, or `path`.
+    pointer: String,
+    detail: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PolicyStanding")]
+struct PolicyBody {
+    name: String,
+    limit: u64,
+    window_s: u64,
+    remaining: u64,
+    /// Seconds until this call would be admitted; null where it would be now.
+    retry_after_s: Option<u64>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ProviderError {
+    message: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    code: &'static str,
+    param: Option<String>,
+}
+
+/// Words a refusal for the client.
+#[must_use]
+pub fn render(refusal: &Refusal, call: &Call) -> HttpResponse {
+    let status = status_of(refusal);
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
+    if let Some(challenge) = challenge(refusal) {
+        response.insert_header(WwwAuthenticate(challenge));
+    }
+    if let Some(seconds) = retry_after_s(refusal) {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    if let Refusal::MethodNotAllowed(methods) = refusal {
+        if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
+            response.insert_header((header::ALLOW, allow));
+        }
+    }
+    // A body that was not read to its end would be taken for the next request.
+    if leaves_body_unread(refusal) {
+        response.force_close();
+    }
+    response.body(serde_json::to_vec(&body(refusal, call, status)).unwrap_or_default())
+}
+
+fn body(refusal: &Refusal, call: &Call, status: StatusCode) -> Body {
+    let detail = detail_of(refusal);
+    let error = call.path.starts_with("/v1/").then(|| provider_error(refusal, &detail, status));
+    Body {
+        kind: type_of(refusal),
+        title: title_of(refusal),
+        status: status.as_u16(),
+        detail,
+        instance: call.id.to_string(),
+        errors: faults(refusal).iter().map(FaultBody::from).collect(),
+        violated_policies: refusal.refusing_policies().map(str::to_owned).collect(),
+        policies: policies(refusal),
+        error,
+    }
+}
+
+impl From<&Fault> for FaultBody {
+    fn from(fault: &Fault) -> Self {
+        Self { pointer: fault.pointer.clone(), detail: fault.detail.clone() }
+    }
+}
+
+impl From<&Standing> for PolicyBody {
+    fn from(standing: &Standing) -> Self {
+        Self {
+            name: standing.policy.to_string(),
+            limit: standing.limit,
+            window_s: standing.window_s,
+            remaining: standing.remaining,
+            retry_after_s: standing.retry_after_s(),
+        }
+    }
+}
+
+fn faults(refusal: &Refusal) -> &[Fault] {
+    match refusal {
+        Refusal::InvalidRequest(faults) => faults,
+        _ => &[],
+    }
+}
+
+fn policies(refusal: &Refusal) -> Vec<PolicyBody> {
+    match refusal {
+        Refusal::QuotaExceeded(standings) => standings.iter().map(PolicyBody::from).collect(),
+        Refusal::EdgeLimited { limit, .. } => vec![PolicyBody {
+            name: EDGE_POLICY.into(),
+            limit: *limit,
+            window_s: 1,
+            remaining: 0,
+            retry_after_s: retry_after_s(refusal),
+        }],
+        _ => vec![],
+    }
+}
+
+const fn status_of(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::InvalidRequest(_)
+        | Refusal::AmbiguousCredentials
+        | Refusal::UnsafePath(_)
+        | Refusal::InvalidHost(_) => StatusCode::BAD_REQUEST,
+        Refusal::MissingCredential
+        | Refusal::InvalidToken(_)
+        | Refusal::ExpiredToken
+        | Refusal::RevokedToken(_)
+        | Refusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
+        Refusal::Forbidden => StatusCode::FORBIDDEN,
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Refusal::Conflict(_) => StatusCode::CONFLICT,
+        Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refusal::EdgeLimited { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,
+        Refusal::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn type_of(refusal: &Refusal) -> String {
+    let registered = matches!(
+        refusal,
+        Refusal::EdgeLimited { .. } | Refusal::QuotaExceeded(_) | Refusal::Unavailable(Unavailable::Capacity)
+    );
+    format!("{}{}", if registered { REGISTERED } else { OURS }, refusal.code())
+}
+
+const fn title_of(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::InvalidRequest(_) => "The request is not valid",
+        Refusal::AmbiguousCredentials => "More than one credential",
+        Refusal::UnsafePath(_) => "The path could be read in two ways",
+        Refusal::InvalidHost(_) => "The Host header is not valid",
+        Refusal::MissingCredential => "No credential",
+        Refusal::InvalidToken(_) => "The credential is not valid",
+        Refusal::ExpiredToken => "The token has expired",
+        Refusal::RevokedToken(_) => "The token is no longer valid",
+        Refusal::InvalidCredentials => "Wrong user name or password",
+        Refusal::Forbidden => "Not allowed",
+        Refusal::NotFound => "Not found",
+        Refusal::MethodNotAllowed(_) => "Method not allowed",
+        Refusal::RequestTimeout => "The request body came too slowly",
+        Refusal::Conflict(_) => "Conflict",
+        Refusal::BodyTooLarge { .. } => "The body is too large",
+        Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
+        Refusal::EdgeLimited { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
+        Refusal::UpstreamFailed => "The upstream failed",
+        Refusal::UpstreamTimeout => "The upstream was too slow",
+        Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
+        Refusal::Unavailable(Unavailable::Ledger) => "The budget ledger is not available",
+        Refusal::Unavailable(Unavailable::Audit) => "The audit log is not available",
+        Refusal::Unavailable(Unavailable::Draining) => "The gateway is shutting down",
+        Refusal::Internal => "The gateway failed",
+    }
+}
+
+fn detail_of(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::InvalidRequest(faults) => match faults.as_slice() {
+            [fault] if !fault.pointer.is_empty() => format!("{}: {}", fault.pointer, fault.detail),
+            [fault] => fault.detail.clone(),
+            _ => "see errors".into(),
+        },
+        Refusal::AmbiguousCredentials => "The request has several credentials that differ. Send one.".into(),
+        Refusal::UnsafePath(why) => format!("{why}. Send the path in its plain form."),
+        Refusal::InvalidHost(why) => format!("{why}."),
+        Refusal::MissingCredential => {
+            "Send an access token: Authorization: Bearer <token>. POST /auth/login gives one.".into()
+        }
+        Refusal::InvalidToken(_) => {
+            "The credential is not one that this gateway gave, or it is damaged. Log in again.".into()
+        }
+        Refusal::ExpiredToken => "Exchange the refresh token at POST /auth/refresh, or log in again.".into(),
+        Refusal::RevokedToken(_) => "The session has ended, or the user was changed. Log in again.".into(),
+        Refusal::InvalidCredentials => "The user name or the password is wrong, or the user may not log in.".into(),
+        Refusal::Forbidden => "Your role may not do this. Ask an administrator.".into(),
+        Refusal::NotFound => "There is nothing at this path.".into(),
+        Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", methods.join(", ")),
+        Refusal::RequestTimeout => "The body paused for longer than the gateway waits. Send it again.".into(),
+        Refusal::Conflict(why) => why.clone(),
+        Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
+        Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
+        Refusal::EdgeLimited { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
+        Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
+        Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
+        Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
+        Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
+    }
+}
+
+fn limit_detail(refusal: &Refusal) -> String {
+    let names: Vec<&str> = refusal.refusing_policies().collect();
+    let seconds = retry_after_s(refusal).unwrap_or(0);
+    format!("No room left in {}. One call will be admitted in {seconds} s.", names.join(", "))
+}
+
+/// RFC 6750 §3: the challenge names an error only where a credential was given.
+fn challenge(refusal: &Refusal) -> Option<Bearer> {
+    match refusal {
+        Refusal::MissingCredential | Refusal::InvalidCredentials => Some(Bearer::default()),
+        Refusal::InvalidToken(_) | Refusal::ExpiredToken | Refusal::RevokedToken(_) => {
+            Some(Bearer::build().error(BearerError::InvalidToken).finish())
+        }
+        _ => None,
+    }
+}
+
+/// Whole seconds, rounded up, of the slowest policy that refused; 1 where the gateway itself is short of something.
+fn retry_after_s(refusal: &Refusal) -> Option<u64> {
+    match refusal {
+        Refusal::EdgeLimited { retry_after_ns, .. } => Some(retry_after_ns.div_ceil(1_000_000_000)),
+        Refusal::QuotaExceeded(standings) => standings.iter().filter_map(Standing::retry_after_s).max(),
+        Refusal::Unavailable(_) => Some(1),
+        _ => None,
+    }
+}
+
+const fn leaves_body_unread(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::BodyTooLarge { .. } | Refusal::RequestTimeout)
+}
+
+/// The error object of OpenAI's API, so that its SDKs and Anthropic's raise their own typed errors.
+fn provider_error(refusal: &Refusal, detail: &str, status: StatusCode) -> ProviderError {
+    let kind = match status {
+        StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        StatusCode::NOT_FOUND => "not_found_error",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        status if status.is_server_error() => "api_error",
+        _ => "invalid_request_error",
+    };
+    let param = faults(refusal).first().map(|fault| fault.pointer.clone());
+    ProviderError { message: detail.to_owned(), kind, code: refusal.code(), param }
+}
+
+/// The status that a kept answer to a POST has.
+pub const CREATED: u16 = 201;
+
+/// The answer to a POST that made something.
+#[must_use]
+pub fn created() -> HttpResponseBuilder {
+    HttpResponse::Created()
+}
+
+/// The answer of `/readyz`: its body says why.
+#[must_use]
+pub fn readiness(ready: bool) -> HttpResponseBuilder {
+    HttpResponse::build(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
+}
+
+/// The statuses a handler may answer with, for the OpenAPI document.
+const DOCUMENTED: [(u16, &str); 9] = [
+    (400, "The request is not valid; `errors` says where."),
+    (401, "No credential, or one that is not valid."),
+    (403, "The caller's role may not do this."),
+    (404, "There is no such object."),
+    (409, "The change conflicts with what is there."),
+    (413, "The body is too large."),
+    (415, "The body is not JSON."),
+    (429, "A limit is reached; `Retry-After` says when to come back."),
+    (503, "The gateway is short of something; try again."),
+];
+
+impl ApiErrorComponent for Problem {
+    fn schemas_by_status_code() -> BTreeMap<String, (String, ReferenceOr<Schema>)> {
+        let settings = schemars::r#gen::SchemaSettings::openapi3();
+        let mut generator = settings.into_generator();
+        let root = generator.root_schema_for::<Body>();
+        let mut schemas: BTreeMap<_, _> = root
+            .definitions
+            .into_iter()
+            .map(|(name, schema)| (name.clone(), (name, ReferenceOr::Object(schema))))
+            .collect();
+        let problem = ReferenceOr::Object(Schema::Object(root.schema));
+        schemas.insert("Problem".into(), ("Problem".into(), problem));
+        schemas
+    }
+
+    fn error_responses() -> Vec<(String, Response)> {
+        let reference = || ReferenceOr::Reference { _ref: "#/components/schemas/Problem".into() };
+        let response = |(status, description): (u16, &str)| {
+            let media = MediaType { schema: Some(reference()), ..Default::default() };
+            let content = BTreeMap::from([(MEDIA_TYPE.to_owned(), media)]);
+            (status.to_string(), Response { description: description.into(), content, ..Default::default() })
+        };
+        DOCUMENTED.into_iter().map(response).collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! Every URL of the gateway itself, and who may call it. What is not here and not a configured route does not exist.
+
+use actix_web::{
+    Error,
+    dev::{ServiceFactory, ServiceRequest},
+};
+use apistos::{app::App, web};
+
+use super::{audit, auth, docs, health, keys, me, users};
+use crate::{
+    domain::access::Permission,
+    pipeline::authorize::{Managed, ManagedUrl},
+};
+
+macro_rules! urls {
+    ($($method:ident $template:literal $permission:ident => $handler:path;)*) => {
+        /// Method, URL and permission of every handler.
+        pub const TABLE: &[(&str, ManagedUrl)] = &[$(
+            (method!($method), ManagedUrl { template: $template, permission: Permission::$permission }),
+        )*];
+
+        /// Registers every handler at its URL.
+        pub fn register<T>(app: App<T>) -> App<T>
+        where
+            T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
+        {
+            app$(.route($template, web::$method().to($handler)))*
+        }
+    };
+}
+
+macro_rules! method {
+    (get) => {
+        "GET"
+    };
+    (post) => {
+        "POST"
+    };
+    (patch) => {
+        "PATCH"
+    };
+    (delete) => {
+        "DELETE"
+    };
+}
+
+urls! {
+    get    "/healthz"               Public => health::healthz;
+    get    "/readyz"                Public => health::readyz;
+    get    "/.well-known/jwks.json" Public => keys::jwks;
+    get    "/docs"                  Docs   => docs::page;
+    get    "/openapi.json"          Docs   => docs::document;
+
+    post   "/auth/login"            Public => auth::login;
+    post   "/auth/refresh"          Public => auth::refresh;
+    post   "/auth/logout"           Own    => auth::logout;
+    get    "/me"                    Own    => me::show;
+
+    get    "/admin/users"           Admin  => users::list;
+    post   "/admin/users"           Admin  => users::create;
+    get    "/admin/users/{id}"      Admin  => users::show;
+    patch  "/admin/users/{id}"      Admin  => users::change;
+    delete "/admin/users/{id}"      Admin  => users::delete;
+    get    "/admin/audit"           Admin  => audit::list;
+    get    "/admin/audit/{id}"      Admin  => audit::show;
+}
+
+/// First segments that belong to the gateway; nothing below them is ever looked for among the routes.
+pub const RESERVED: [&str; 9] =
+    ["auth", "oauth", "me", "admin", "docs", "openapi.json", "healthz", "readyz", ".well-known"];
+
+/// Finds one of the gateway's own URLs by the raw bytes of the path.
+#[must_use]
+pub fn find(method: &str, path: &str) -> Managed {
+    let matching = || TABLE.iter().filter(|(_, url)| matches(url.template, path));
+    if let Some((_, url)) = matching().find(|(m, _)| *m == method) {
+        return Managed::Found(*url);
+    }
+    let others: Vec<String> = matching().map(|(method, _)| (*method).to_owned()).collect();
+    if !others.is_empty() {
+        return Managed::OtherMethods(others);
+    }
+    match path.split('/').nth(1) {
+        Some(first) if RESERVED.contains(&first) => Managed::Reserved,
+        _ => Managed::NotManaged,
+    }
+}
+
+/// A `{parameter}` takes one segment that is not empty; all else is compared byte for byte.
+fn matches(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(want), Some(got)) if want == got || (want.starts_with('{') && !got.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_url_is_found_with_its_method_and_no_other() {
+        for (method, url) in TABLE {
+            let path = url.template.replace("{id}", "0190");
+            assert_eq!(find(method, &path), Managed::Found(*url));
+            assert!(matches!(find("TRACE", &path), Managed::OtherMethods(_)), "{path}");
+            assert_ne!(find(method, &format!("{path}/")), Managed::Found(*url));
+        }
+    }
+
+    #[test]
+    fn nothing_below_a_reserved_path_is_looked_for_among_the_routes() {
+        for first in RESERVED {
+            assert_ne!(find("GET", &format!("/{first}/nothing/here")), Managed::NotManaged, "{first}");
+        }
+        assert_eq!(find("GET", "/echo"), Managed::NotManaged);
+        assert_eq!(find("GET", "/administration"), Managed::NotManaged);
+        assert_eq!(find("GET", "/"), Managed::NotManaged);
+    }
+}

@@ -1,0 +1,310 @@
+//! Users, for administrators.
+
+use actix_web::{
+    HttpMessage, HttpRequest,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, actix::NoContent, api_operation};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+
+use super::{
+    Office,
+    auth::{busy, no_answer, unavailable},
+    created::CreatedAt,
+    extract::{Caller, JsonBody, PathId, QueryOf},
+    idempotency,
+    page::{self, Page},
+    password::Password,
+    problem::Problem,
+};
+use crate::{
+    actors::registrar::{Change, Create},
+    domain::{
+        ids::{TeamId, UserId},
+        password,
+        principal::{Role, UserStatus, Username},
+        refusal::{Fault, Refusal},
+    },
+    pipeline::audit::Note,
+    store::users::{Changed, Created, NewUser, UserChange, UserRow},
+};
+
+/// A user, without the password.
+#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+pub struct User {
+    id: UserId,
+    username: String,
+    role: Role,
+    team_id: Option<TeamId>,
+    status: UserStatus,
+    #[schemars(with = "String")]
+    created_at: Timestamp,
+    #[schemars(with = "String")]
+    updated_at: Timestamp,
+}
+
+impl From<&UserRow> for User {
+    fn from(row: &UserRow) -> Self {
+        Self {
+            id: row.id,
+            username: row.username.to_string(),
+            role: row.role,
+            team_id: row.team_id,
+            status: row.status,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// A user to be. Without a password the user cannot log in.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct UserCreate {
+    /// 1 to 64 characters of `A-Z a-z 0-9 . _ @ -`.
+    username: String,
+    /// 15 characters or more.
+    password: Option<Password>,
+    role: Role,
+    team_id: Option<TeamId>,
+    #[serde(default = "active")]
+    status: UserStatus,
+}
+
+const fn active() -> UserStatus {
+    UserStatus::Active
+}
+
+/// The fields to change; the others stay.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct UserPatch {
+    username: Option<String>,
+    password: Option<Password>,
+    role: Option<Role>,
+    status: Option<UserStatus>,
+    /// Null takes the user out of the team.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<TeamId>")]
+    team_id: Option<Option<TeamId>>,
+}
+
+/// Tells a field that is null from one that is not there.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A page of users, by id.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct UserQuery {
+    /// 1 to 200; 50 unless given.
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of users.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct UserPage {
+    #[serde(flatten)]
+    page: Page<User>,
+}
+
+#[api_operation(
+    tag = "Users",
+    summary = "List users",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list(
+    office: Data<Office>,
+    _: Caller,
+    QueryOf(query): QueryOf<UserQuery>,
+) -> Result<Json<UserPage>, Problem> {
+    let limit = page::limit(query.limit.as_deref())?;
+    let after = page::parameter("cursor", query.cursor.as_deref())?;
+    let rows = office.store.users_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let users = rows.iter().map(User::from).collect();
+    Ok(Json(UserPage { page: Page::of(users, limit, |user: &User| user.id.to_string()) }))
+}
+
+#[api_operation(
+    tag = "Users",
+    summary = "Create a user",
+    description = "With an Idempotency-Key the same request gives the same answer for 24 hours.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 409,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn create(
+    office: Data<Office>,
+    request: HttpRequest,
+    Caller(admin): Caller,
+    JsonBody(body): JsonBody<UserCreate>,
+) -> Result<CreatedAt<User>, Problem> {
+    let (username, team_id) = (username(&body.username)?, team(body.team_id)?);
+    body.password.as_ref().map(check_password).transpose()?;
+    let idempotency_key = idempotency::key(request.headers())?;
+    let password_hash = hash(&office, body.password).await?;
+    let now = office.clock.now();
+    let id = UserId(office.clock.new_id());
+    let user = NewUser { id, username, password_hash, role: body.role, status: body.status, team_id, created_at: now };
+    let view = view_of(&user);
+    let location = format!("/admin/users/{id}");
+    let idempotency = idempotency_key
+        .map(|key| {
+            let what = ["POST /admin/users", &user.username.to_string(), user.role.as_str(), user.status.as_str()];
+            idempotency::remember(key, admin.account.id, &what, &location, &view, now)
+        })
+        .transpose()?;
+    match office.users.create(Create { user, idempotency }).await.map_err(no_answer)?.map_err(unavailable)? {
+        Created::New(row) => {
+            let view = User::from(&row);
+            note(&request, json!({ "before": null, "after": view }));
+            Ok(CreatedAt::new(location, &view)?)
+        }
+        Created::Replayed { location, body, .. } => Ok(CreatedAt::again(location, body)),
+        Created::UsernameTaken => Err(name_taken().into()),
+        Created::KeyReused => {
+            Err(Refusal::Conflict("This Idempotency-Key came before with another request.".into()).into())
+        }
+    }
+}
+
+#[api_operation(
+    tag = "Users",
+    summary = "Show a user",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<UserId>) -> Result<Json<User>, Problem> {
+    let row = office.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    Ok(Json(User::from(&row)))
+}
+
+#[api_operation(
+    tag = "Users",
+    summary = "Change a user",
+    description = "A change of role, status or password ends the user's sessions, everywhere within a second. The last active admin stays one.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 409,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn change(
+    office: Data<Office>,
+    request: HttpRequest,
+    _: Caller,
+    PathId(id): PathId<UserId>,
+    JsonBody(body): JsonBody<UserPatch>,
+) -> Result<Json<User>, Problem> {
+    let username = body.username.as_deref().map(username).transpose()?;
+    let team_id = body.team_id.map(team).transpose()?;
+    body.password.as_ref().map(check_password).transpose()?;
+    let password_hash = hash(&office, body.password).await?;
+    let change = UserChange { username, password_hash, role: body.role, status: body.status, team_id };
+    let password_changed = change.password_hash.is_some();
+    let changed = office.users.change(Change { id, change }).await.map_err(no_answer)?.map_err(unavailable)?;
+    let (before, after) = done(changed)?;
+    let view = User::from(&after);
+    let change = json!({ "before": User::from(&before), "after": view, "password_changed": password_changed });
+    note(&request, change);
+    Ok(Json(view))
+}
+
+#[api_operation(
+    tag = "Users",
+    summary = "Delete a user",
+    description = "Ends the user's sessions. The name is free again; the audit log keeps what the user did.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 409,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn delete(
+    office: Data<Office>,
+    request: HttpRequest,
+    _: Caller,
+    PathId(id): PathId<UserId>,
+) -> Result<NoContent, Problem> {
+    let changed = office.users.delete(id).await.map_err(no_answer)?.map_err(unavailable)?;
+    let (before, _) = done(changed)?;
+    note(&request, json!({ "before": User::from(&before), "after": null }));
+    Ok(NoContent)
+}
+
+fn done(changed: Changed) -> Result<(UserRow, UserRow), Refusal> {
+    match changed {
+        Changed::Done { before, after } => Ok((before, after)),
+        Changed::NotFound => Err(Refusal::NotFound),
+        Changed::LastAdmin => Err(Refusal::Conflict("This is the last active admin. Make another one first.".into())),
+        Changed::UsernameTaken => Err(name_taken()),
+    }
+}
+
+fn name_taken() -> Refusal {
+    Refusal::Conflict("There is a user with this name.".into())
+}
+
+fn note(request: &HttpRequest, change: serde_json::Value) {
+    request.extensions_mut().insert(Note { user: None, change: Some(change) });
+}
+
+fn view_of(user: &NewUser) -> User {
+    User {
+        id: user.id,
+        username: user.username.to_string(),
+        role: user.role,
+        team_id: user.team_id,
+        status: user.status,
+        created_at: user.created_at,
+        updated_at: user.created_at,
+    }
+}
+
+fn username(text: &str) -> Result<Username, Refusal> {
+    text.parse().map_err(|error| Refusal::InvalidRequest(vec![Fault::new("/username", format!("{error}"))]))
+}
+
+fn check_password(password: &Password) -> Result<(), Refusal> {
+    password::check(&password.0).map_err(|error| Refusal::invalid("/password", error.to_string()))
+}
+
+/// There are no teams yet, so none can be named.
+fn team(team: Option<TeamId>) -> Result<Option<TeamId>, Refusal> {
+    match team {
+        None => Ok(None),
+        Some(id) => Err(Refusal::invalid("/team_id", format!("there is no team {id}"))),
+    }
+}
+
+async fn hash(office: &Office, password: Option<Password>) -> Result<Option<String>, Refusal> {
+    match password {
+        None => Ok(None),
+        Some(Password(password)) => office.passwords.hash(password).await.map(Some).map_err(busy),
+    }
+}

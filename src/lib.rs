@@ -1,0 +1,27 @@
+//! Tollgate, an API gateway.
+//!
+//! A request's life, in the order of the files: [`http::entry`] takes it in, [`pipeline::serve`] carries it through
+//! authenticate → authorize → limit → reserve → forward → settle → audit, and [`http::problem`] words a refusal. The
+//! state behind it is owned by the [`actors`] and kept by the [`store`]; what the hot path only reads is published as a
+//! [`snapshot`]. `docs/architecture.md` has the picture.
+//!
+//! Reading order: [`domain`] (the vocabulary) · [`pipeline`] · [`actors`] · [`snapshot`] · [`upstream`] · [`http`] ·
+//! [`store`] · [`app`] (how it is put together) · [`config`] · [`cli`]; and [`clock`], [`crypto`], [`data_dir`], [`jwt`],
+//! [`passwords`], [`telemetry`].
+
+pub mod actors;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod data_dir;
+pub mod domain;
+pub mod http;
+pub mod jwt;
+pub mod passwords;
+pub mod pipeline;
+pub mod snapshot;
+pub mod store;
+pub mod telemetry;
+pub mod upstream;

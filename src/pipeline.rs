@@ -1,0 +1,164 @@
+//! The life of a request, from its head to its audit record. [`serve`] is the whole of it, and holds the only branching.
+//!
+//! Each step takes the proof that the step before it gave: without a [`reserve::Reserved`] there is no way to call
+//! [`forward::forward`]. Called by `http::entry` for every request. It never sees a database, and words no refusal: the
+//! [`Desk`] does.
+
+pub mod audit;
+pub mod authenticate;
+pub mod authorize;
+pub mod call;
+pub mod edge;
+pub mod forward;
+pub mod limit;
+pub mod reserve;
+pub mod settle;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse,
+    dev::{Payload, ServiceResponse},
+    http::header::HeaderMap,
+};
+use ipnet::IpNet;
+
+use self::{
+    audit::Record,
+    authenticate::{Identity, authenticate},
+    authorize::{Authorized, Destination, Find, ManagedUrl, authorize},
+    call::{Call, Shape},
+    edge::Edge,
+    forward::forward,
+    limit::{Policies, limit},
+    reserve::reserve,
+    settle::settle,
+};
+use crate::{
+    actors::{audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas},
+    clock::Clock,
+    domain::{
+        access::Permission,
+        ids::RequestId,
+        limit::Standing,
+        refusal::Refusal,
+        route::{Meter, Route},
+    },
+    snapshot::{Snapshot, routing::Routing},
+    telemetry::Metrics,
+    upstream,
+};
+
+/// Everything the steps need; one a worker thread.
+pub struct Gate {
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub shape: Shape,
+    pub trusted_proxies: Vec<IpNet>,
+    pub edge: Edge,
+    pub identity: Identity,
+    pub routing: Snapshot<Routing>,
+    pub policies: Policies,
+    pub quotas: Quotas,
+    pub ledger: Ledger,
+    pub audit: Audit,
+    pub upstream: upstream::Client,
+    pub desk: Desk,
+}
+
+/// What the pipeline asks of the HTTP layer above it.
+#[derive(Clone, Copy)]
+pub struct Desk {
+    /// Finds one of the gateway's own URLs.
+    pub find: Find,
+    /// Words a refusal.
+    pub problem: fn(refusal: &Refusal, call: &Call) -> HttpResponse,
+    /// Adds what every answer carries, and `RateLimit` where policies were asked.
+    pub decorate: fn(headers: &mut HeaderMap, request: RequestId, standings: &[Standing]),
+}
+
+/// What a managed URL's handler gives back: the request's head, and the answer or why there is none. The outer error is
+/// the framework's own, after which there is no request left to answer.
+pub type Handled = Result<(HttpRequest, Result<HttpResponse, Refusal>), Error>;
+
+/// Serves one request. `handle` runs the handler of a managed URL, with its [`Authorized`] in the extensions.
+pub async fn serve<H>(
+    gate: &Gate,
+    call: Call,
+    request: HttpRequest,
+    body: Payload,
+    handle: H,
+) -> Result<ServiceResponse, Error>
+where
+    H: AsyncFnOnce(HttpRequest, Payload) -> Handled,
+{
+    let mut record = match Record::open(gate, &call) {
+        Ok(record) => record,
+        // Without a place in the audit log nothing is done at all.
+        Err(refusal) => return Ok(ServiceResponse::new(request, audit::refuse(gate, &call, &refusal))),
+    };
+    let (request, outcome) = match admit(gate, &call, &request, &mut record).await {
+        Err(refusal) => (request, Err(refusal)),
+        Ok(authorized) => match authorized.destination().clone() {
+            Destination::Managed(managed) => {
+                manage(&call, request, body, authorized, managed, &mut record, handle).await?
+            }
+            Destination::Route(route) => {
+                let outcome = proxy(gate, &call, &request, body, authorized, &route, &mut record).await;
+                (request, outcome)
+            }
+        },
+    };
+    let response = audit::close(gate, &call, record, &request, outcome).await;
+    Ok(ServiceResponse::new(request, response))
+}
+
+/// Everything that must hold before a call is served, from the cheapest check to the dearest.
+async fn admit(gate: &Gate, call: &Call, request: &HttpRequest, record: &mut Record) -> Result<Authorized, Refusal> {
+    gate.edge.check(call)?;
+    let caller = authenticate(&gate.identity, gate.desk.find, call, request.headers(), gate.clock.now()).await?;
+    record.caller(&caller);
+    gate.shape.check(call, request.headers())?;
+    let authorized = authorize(gate.desk.find, &gate.routing.read(), caller, call)?;
+    record.destination(authorized.destination());
+    Ok(authorized)
+}
+
+/// A call to one of the gateway's own URLs.
+async fn manage<H>(
+    call: &Call,
+    request: HttpRequest,
+    body: Payload,
+    authorized: Authorized,
+    managed: ManagedUrl,
+    record: &mut Record,
+    handle: H,
+) -> Handled
+where
+    H: AsyncFnOnce(HttpRequest, Payload) -> Handled,
+{
+    if call.may_change() && managed.permission != Permission::Public {
+        if let Err(refusal) = record.decide().await {
+            return Ok((request, Err(refusal)));
+        }
+    }
+    request.extensions_mut().insert(authorized);
+    handle(request, body).await
+}
+
+/// A call to an upstream.
+async fn proxy(
+    gate: &Gate,
+    call: &Call,
+    request: &HttpRequest,
+    body: Payload,
+    authorized: Authorized,
+    route: &Route,
+    record: &mut Record,
+) -> Result<HttpResponse, Refusal> {
+    let admitted = limit(&gate.quotas, &gate.policies, authorized, route, record).await?;
+    let reserved = reserve(&gate.ledger, admitted, route, call.id).await?;
+    if call.may_change() || route.meter != Meter::None {
+        record.decide().await?;
+    }
+    let forwarded = forward(gate, call, request, body, reserved, route, record).await?;
+    Ok(settle(forwarded))
+}

@@ -1,0 +1,312 @@
+//! Every request ends here: one record, on disk before the answer's first byte.
+//!
+//! A [`Record`] is opened before anything else happens to a request and takes its places in the audit log then. An
+//! answer that is whole leaves one entry, which is committed before the answer goes. A streamed answer leaves its
+//! decision before, and its outcome with its last byte. A record that is dropped, because the client went away or a
+//! handler panicked, says so.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+};
+use bytes::Bytes;
+
+use super::{Gate, authenticate::Authenticated, authorize::Destination, call::Call};
+use crate::{
+    actors::audit_writer::{Audit, Place},
+    clock::Clock,
+    domain::{
+        audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
+        ids::{EntryId, UserId},
+        limit::Standing,
+        principal::Username,
+        refusal::{Refusal, Unavailable},
+    },
+    telemetry::Metrics,
+};
+
+/// How many bytes of the request's body were read. Shared with the task that reads them, on the same thread.
+#[derive(Clone, Default)]
+pub struct ByteCount(Rc<Cell<u64>>);
+
+impl ByteCount {
+    /// Adds and returns the total.
+    pub fn add(&self, bytes: usize) -> u64 {
+        let total = self.0.get().saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.0.set(total);
+        total
+    }
+}
+
+/// What a handler tells the record: put it into the request's extensions.
+#[derive(Debug, Clone, Default)]
+pub struct Note {
+    /// Who logged in, where the call itself had no credential.
+    pub user: Option<(UserId, Username)>,
+    /// `{before, after}` of what an administrator changed.
+    pub change: Option<serde_json::Value>,
+}
+
+/// The record of one request in the making.
+pub struct Record {
+    audit: Audit,
+    clock: Clock,
+    metrics: Metrics,
+    /// For the one entry, or for the outcome; `None` when it is used.
+    place: Option<Place>,
+    decided: bool,
+    draft: Draft,
+    started_ns: u64,
+    waited_ns: u64,
+    request_bytes: ByteCount,
+    standings: Vec<Standing>,
+}
+
+impl Record {
+    /// Takes a place in the log. Without one the request is not served: what is done must be on record.
+    pub fn open(gate: &Gate, call: &Call) -> Result<Self, Refusal> {
+        let place = gate.audit.place().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
+        let subject = Subject {
+            trace_id: call.trace_id.clone(),
+            user_id: None,
+            username: None,
+            role: None,
+            credential: None,
+            session_id: None,
+            peer: call.peer,
+            forwarded_for: call.forwarded_for.clone(),
+            method: call.method.clone(),
+            path: call.path.clone(),
+            route: None,
+        };
+        let draft = Draft {
+            id: EntryId(gate.clock.new_id()),
+            request_id: call.id,
+            time: call.time,
+            stage: Stage::Whole,
+            subject: Some(subject),
+            findings: Findings::default(),
+        };
+        Ok(Self {
+            audit: gate.audit.clone(),
+            clock: gate.clock.clone(),
+            metrics: gate.metrics.clone(),
+            place: Some(place),
+            decided: false,
+            draft,
+            started_ns: call.started_ns,
+            waited_ns: 0,
+            request_bytes: ByteCount::default(),
+            standings: vec![],
+        })
+    }
+
+    /// Names who calls.
+    pub fn caller(&mut self, caller: &Authenticated) {
+        if let (Authenticated::Known(principal), Some(subject)) = (caller, &mut self.draft.subject) {
+            subject.user_id = Some(principal.account.id);
+            subject.username = Some(principal.account.username.to_string());
+            subject.role = Some(principal.account.role);
+            subject.credential = Some(principal.credential.clone());
+            subject.session_id = Some(principal.session);
+        }
+    }
+
+    /// Names where the call goes.
+    pub fn destination(&mut self, destination: &Destination) {
+        if let Some(subject) = &mut self.draft.subject {
+            subject.route = Some(match destination {
+                Destination::Managed(url) => url.template.to_owned(),
+                Destination::Route(route) => route.name.to_string(),
+            });
+        }
+    }
+
+    /// Names the upstream.
+    pub fn upstream(&mut self, name: &str) {
+        self.draft.findings.upstream = Some(name.to_owned());
+    }
+
+    /// Notes what the upstream answered.
+    pub fn upstream_status(&mut self, status: u16) {
+        self.draft.findings.upstream_status = Some(status);
+    }
+
+    /// Adds time that was spent waiting for the upstream, not in the gateway.
+    pub fn waited(&mut self, ns: u64) {
+        self.waited_ns = self.waited_ns.saturating_add(ns);
+    }
+
+    /// Keeps how the limits stood, for the answer's headers.
+    pub fn set_standings(&mut self, standings: Vec<Standing>) {
+        self.standings = standings;
+    }
+
+    /// Where the reader of the body counts.
+    #[must_use]
+    pub fn request_bytes(&self) -> ByteCount {
+        self.request_bytes.clone()
+    }
+
+    /// Puts "allowed" on disk before the call can change anything. From here on the record has two entries.
+    pub async fn decide(&mut self) -> Result<(), Refusal> {
+        self.draft.findings.decision = Some(Decision::Allowed);
+        self.commit_decision().await
+    }
+
+    async fn commit_decision(&mut self) -> Result<(), Refusal> {
+        let place = self.audit.place().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
+        let decision = Draft { stage: Stage::Decision, ..self.draft.clone() };
+        self.audit.append(place, decision).await.map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
+        self.decided = true;
+        Ok(())
+    }
+
+    fn take_note(&mut self, note: Note) {
+        if let (Some((id, username)), Some(subject)) = (note.user, &mut self.draft.subject) {
+            subject.user_id = Some(id);
+            subject.username = Some(username.to_string());
+        }
+        self.draft.findings.change = note.change;
+    }
+
+    fn judge(&mut self, outcome: &Result<HttpResponse, Refusal>) {
+        let findings = &mut self.draft.findings;
+        match outcome {
+            Ok(response) => {
+                findings.decision = Some(Decision::Allowed);
+                findings.status = Some(response.status().as_u16());
+            }
+            Err(refusal) => {
+                findings.decision = Some(if refusal.is_failure() { Decision::Failed } else { Decision::Refused });
+                findings.reason = Some(refusal.reason());
+                refusal.refusing_policies().for_each(|policy| self.metrics.limit_refusal(policy));
+            }
+        }
+    }
+
+    /// The last entry of this record.
+    fn last_entry(&mut self, outcome: Outcome) -> Draft {
+        let elapsed_ns = self.clock.monotonic_ns().saturating_sub(self.started_ns);
+        self.draft.findings.duration_us = Some(elapsed_ns / 1_000);
+        self.draft.findings.request_bytes = Some(self.request_bytes.add(0));
+        self.draft.findings.outcome = Some(outcome);
+        self.metrics.request(&self.draft, elapsed_ns, self.waited_ns);
+        let mut draft = self.draft.clone();
+        if self.decided {
+            draft.id = EntryId(self.clock.new_id());
+            draft.time = self.clock.now();
+            draft.stage = Stage::Outcome;
+            draft.subject = None;
+        }
+        draft
+    }
+
+    async fn finish(&mut self) -> Result<(), Refusal> {
+        let entry = self.last_entry(Outcome::Complete);
+        let Some(place) = self.place.take() else {
+            return Ok(());
+        };
+        self.audit.append(place, entry).await.map_err(|_| Refusal::Unavailable(Unavailable::Audit))
+    }
+
+    fn leave(&mut self, outcome: Outcome) {
+        if self.place.is_some() {
+            let entry = self.last_entry(outcome);
+            if let Some(place) = self.place.take() {
+                self.audit.leave(place, entry);
+            }
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.leave(Outcome::Aborted);
+    }
+}
+
+/// Words the outcome, puts the record on disk, and only then lets the answer go.
+pub async fn close(
+    gate: &Gate,
+    call: &Call,
+    mut record: Record,
+    request: &HttpRequest,
+    outcome: Result<HttpResponse, Refusal>,
+) -> HttpResponse {
+    record.take_note(request.extensions_mut().remove::<Note>().unwrap_or_default());
+    record.judge(&outcome);
+    let mut response = outcome.unwrap_or_else(|refusal| (gate.desk.problem)(&refusal, call));
+    record.draft.findings.status = Some(response.status().as_u16());
+    (gate.desk.decorate)(response.headers_mut(), call.id, &record.standings);
+    match commit(record, response).await {
+        Ok(response) => response,
+        Err(refusal) => refuse(gate, call, &refusal),
+    }
+}
+
+/// Words a refusal that cannot be put on record.
+pub fn refuse(gate: &Gate, call: &Call, refusal: &Refusal) -> HttpResponse {
+    let mut response = (gate.desk.problem)(refusal, call);
+    (gate.desk.decorate)(response.headers_mut(), call.id, &[]);
+    response
+}
+
+async fn commit(mut record: Record, response: HttpResponse) -> Result<HttpResponse, Refusal> {
+    let (head, body) = response.into_parts();
+    match body.try_into_bytes() {
+        Ok(bytes) => {
+            record.draft.findings.response_bytes = u64::try_from(bytes.len()).ok();
+            record.finish().await?;
+            Ok(head.set_body(BoxBody::new(bytes)))
+        }
+        Err(body) => {
+            if !record.decided {
+                record.commit_decision().await?;
+            }
+            Ok(head.set_body(BoxBody::new(Recorded { body, record, sent_bytes: 0 })))
+        }
+    }
+}
+
+/// A streamed body whose end is recorded.
+struct Recorded {
+    body: BoxBody,
+    record: Record,
+    sent_bytes: u64,
+}
+
+impl MessageBody for Recorded {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let next = Pin::new(&mut self.body).poll_next(cx);
+        match &next {
+            Poll::Ready(Some(Ok(chunk))) => {
+                let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                self.sent_bytes = self.sent_bytes.saturating_add(length);
+                self.record.draft.findings.response_bytes = Some(self.sent_bytes);
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.record.draft.findings.decision = Some(Decision::Failed);
+                self.record.draft.findings.reason = Some(Refusal::UpstreamFailed.code().into());
+                tracing::warn!(%error, "an answer was cut");
+                self.record.leave(Outcome::Aborted);
+            }
+            Poll::Ready(None) => self.record.leave(Outcome::Complete),
+            Poll::Pending => {}
+        }
+        next
+    }
+}

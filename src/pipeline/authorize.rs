@@ -1,0 +1,95 @@
+//! May they, here? A pure rule over the caller, the URL and its permission. It sends no message and reads no store.
+
+use std::sync::Arc;
+
+use super::{authenticate::Authenticated, call::Call};
+use crate::{
+    domain::{
+        access::{Permission, may_forward},
+        principal::Principal,
+        refusal::Refusal,
+        route::{Found, Route},
+    },
+    snapshot::routing::Routing,
+};
+
+/// One of the gateway's own URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ManagedUrl {
+    /// With its parameters as `{id}`; what logs, metrics and the audit log call it.
+    pub template: &'static str,
+    pub permission: Permission,
+}
+
+/// What the table of the gateway's own URLs says of a method and a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Managed {
+    Found(ManagedUrl),
+    OtherMethods(Vec<String>),
+    /// Below a path that belongs to the gateway: never looked for among the routes.
+    Reserved,
+    NotManaged,
+}
+
+/// The lookup in that table.
+pub type Find = fn(method: &str, path: &str) -> Managed;
+
+/// Where a call goes.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    Managed(ManagedUrl),
+    Route(Arc<Route>),
+}
+
+/// Proof that the caller may go where the call goes.
+#[derive(Debug, Clone)]
+pub struct Authorized {
+    caller: Authenticated,
+    destination: Destination,
+}
+
+impl Authorized {
+    #[must_use]
+    pub const fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Who calls; `None` on a public URL.
+    #[must_use]
+    pub const fn principal(&self) -> Option<&Principal> {
+        match &self.caller {
+            Authenticated::Anybody => None,
+            Authenticated::Known(principal) => Some(principal),
+        }
+    }
+}
+
+/// Decides. Whoever is not signed in never learns which URLs exist.
+pub fn authorize(find: Find, routing: &Routing, caller: Authenticated, call: &Call) -> Result<Authorized, Refusal> {
+    let destination = match find(&call.method, &call.path) {
+        Managed::Found(url) => Destination::Managed(url),
+        Managed::OtherMethods(methods) => return Err(Refusal::MethodNotAllowed(methods)),
+        Managed::Reserved => return Err(Refusal::NotFound),
+        Managed::NotManaged => find_route(routing, call)?,
+    };
+    let allowed = match (&destination, &caller) {
+        (Destination::Managed(url), Authenticated::Known(principal)) => url.permission.allows(principal.account.role),
+        // `authenticate` lets nobody in particular through to these alone.
+        (Destination::Managed(url), Authenticated::Anybody) => {
+            matches!(url.permission, Permission::Public | Permission::Docs)
+        }
+        (Destination::Route(route), Authenticated::Known(principal)) => {
+            may_forward(&route.roles, principal.account.role, &call.method)
+        }
+        (Destination::Route(_), Authenticated::Anybody) => false,
+    };
+    if allowed { Ok(Authorized { caller, destination }) } else { Err(Refusal::Forbidden) }
+}
+
+fn find_route(routing: &Routing, call: &Call) -> Result<Destination, Refusal> {
+    match routing.table.find(&call.method, &call.path) {
+        Found::Route(route) => Ok(Destination::Route(route)),
+        Found::OtherMethods(methods) => Err(Refusal::MethodNotAllowed(methods)),
+        Found::Nothing => Err(Refusal::NotFound),
+    }
+}

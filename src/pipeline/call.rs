@@ -1,0 +1,236 @@
+//! What is known of a request before anything is decided, and the form that every request must have.
+
+use std::{net::IpAddr, time::Duration};
+
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderMap},
+};
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::{
+    clock::Clock,
+    domain::{ids::RequestId, path, refusal::Refusal},
+};
+
+/// The facts of one request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub id: RequestId,
+    pub time: Timestamp,
+    /// When the request's head was in hand, on the monotonic clock.
+    pub started_ns: u64,
+    /// The other end of the connection.
+    pub peer: Option<IpAddr>,
+    /// Who is believed to call: the peer, or whom trusted proxies name.
+    pub client: Option<IpAddr>,
+    /// `X-Forwarded-For` as it came, if the peer is a trusted proxy.
+    pub forwarded_for: Option<String>,
+    pub method: String,
+    /// The raw path: never decoded, never changed.
+    pub path: String,
+    pub query: Option<String>,
+    /// The trace this request belongs to (W3C Trace Context), if it names one.
+    pub trace_id: Option<String>,
+}
+
+impl Call {
+    /// Reads the facts off a request.
+    #[must_use]
+    pub fn of(request: &HttpRequest, id: RequestId, clock: &Clock, trusted: &[IpNet]) -> Self {
+        let peer = request.peer_addr().map(|address| address.ip().to_canonical());
+        let headers = request.headers();
+        let forwarded_for = peer.filter(|peer| is_trusted(*peer, trusted)).and_then(|_| forwarded_for(headers));
+        Self {
+            id,
+            time: clock.now(),
+            started_ns: clock.monotonic_ns(),
+            peer,
+            client: client(peer, forwarded_for.as_deref(), trusted),
+            forwarded_for,
+            method: request.method().as_str().to_owned(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().map(str::to_owned),
+            trace_id: trace_id(headers),
+        }
+    }
+
+    /// Whether the method may change something (RFC 9110 §9.2.1 names those that may not).
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+    }
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|block| block.contains(&address))
+}
+
+/// Several lines of the header are one list (RFC 9110 §5.3).
+fn forwarded_for(headers: &HeaderMap) -> Option<String> {
+    let lines: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+/// The last address in the chain that is not a trusted proxy: everything left of it could be made up.
+fn client(peer: Option<IpAddr>, forwarded_for: Option<&str>, trusted: &[IpNet]) -> Option<IpAddr> {
+    let Some(chain) = forwarded_for else {
+        return peer;
+    };
+    let mut known = peer;
+    for hop in chain.rsplit(',') {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            return known;
+        };
+        known = Some(address.to_canonical());
+        if !is_trusted(address.to_canonical(), trusted) {
+            return known;
+        }
+    }
+    known
+}
+
+/// The trace id of a well-formed `traceparent` (W3C Trace Context §3.2).
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let id = text.split('-').nth(1)?;
+    let hex = id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    (hex && id.bytes().any(|b| b != b'0')).then(|| id.to_owned())
+}
+
+/// The form that every request must have, beyond what the HTTP parser asks.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub max_header_bytes: u64,
+    pub max_body_bytes: u64,
+    /// The longest pause between two pieces of a body.
+    pub body_timeout: Duration,
+}
+
+impl Shape {
+    /// Refuses what two readers could read in two ways, and what is too large to be meant.
+    pub fn check(&self, call: &Call, headers: &HeaderMap) -> Result<(), Refusal> {
+        path::check(&call.path).map_err(Refusal::UnsafePath)?;
+        check_host(headers)?;
+        if headers.contains_key(header::UPGRADE) {
+            return Err(Refusal::invalid("header:upgrade", "protocols are not switched here"));
+        }
+        self.check_headers(headers)?;
+        self.check_length(headers)
+    }
+
+    fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let length = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
+            name.as_str().len().saturating_add(value.len()).saturating_add(4)
+        };
+        let total = headers.iter().map(length).fold(0, usize::saturating_add);
+        let limit = self.max_header_bytes;
+        if u64::try_from(total).is_ok_and(|total| total <= limit) {
+            return Ok(());
+        }
+        Err(Refusal::invalid("header:*", format!("all headers together have {total} bytes; at most {limit} are read")))
+    }
+
+    fn check_length(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(value) = headers.get(header::CONTENT_LENGTH) else {
+            return Ok(());
+        };
+        let text = value.to_str().unwrap_or_default();
+        // RFC 9110 §8.6 has only digits; a leading zero or a sign is where two parsers begin to differ.
+        let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
+        let length = if plain { text.parse::<u64>().ok() } else { None };
+        match length {
+            None => Err(Refusal::invalid("header:content-length", "is not a plain decimal number")),
+            Some(length) if length > self.max_body_bytes => {
+                Err(Refusal::BodyTooLarge { limit_bytes: self.max_body_bytes })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// Exactly one `Host`, with a name or address and perhaps a port (RFC 9112 §3.2).
+fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(header::HOST);
+    let (first, second) = (hosts.next(), hosts.next());
+    let Some(host) = first else {
+        return Err(Refusal::InvalidHost("there is no Host header"));
+    };
+    if second.is_some() {
+        return Err(Refusal::InvalidHost("there is more than one Host header"));
+    }
+    match host.to_str().ok().and_then(|text| text.parse::<http::uri::Authority>().ok()) {
+        Some(authority) if !authority.host().is_empty() && !authority.as_str().contains('@') => Ok(()),
+        _ => Err(Refusal::InvalidHost("the Host header is not a host and a port")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn call(headers: &[(&'static str, &str)], peer: &str, trusted: &[&str]) -> Call {
+        let mut request = TestRequest::get().peer_addr(format!("{peer}:1").parse().unwrap());
+        for (name, value) in headers {
+            request = request.append_header((*name, *value));
+        }
+        let trusted: Vec<IpNet> = trusted.iter().map(|block| block.parse().unwrap()).collect();
+        let id = RequestId(uuid::Uuid::nil());
+        Call::of(&request.to_http_request(), id, &Clock::manual(1), &trusted)
+    }
+
+    #[test]
+    fn a_forwarded_address_is_believed_only_from_a_trusted_proxy() {
+        let chain = [("x-forwarded-for", "1.1.1.1, 2.2.2.2, 10.0.0.9")];
+        for (peer, trusted, client) in [
+            ("9.9.9.9", vec![], "9.9.9.9"),
+            ("9.9.9.9", vec!["10.0.0.0/8"], "9.9.9.9"),
+            ("10.0.0.1", vec!["10.0.0.0/8"], "2.2.2.2"),
+            ("10.0.0.1", vec!["10.0.0.0/8", "2.2.2.2/32"], "1.1.1.1"),
+        ] {
+            let call = call(&chain, peer, &trusted);
+            assert_eq!(call.client, Some(client.parse().unwrap()), "{peer} {trusted:?}");
+        }
+        let garbage = call(&[("x-forwarded-for", "1.1.1.1, nonsense")], "10.0.0.1", &["10.0.0.0/8"]);
+        assert_eq!(garbage.client, Some("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn only_a_well_formed_traceparent_names_a_trace() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let trace = |value: &str| call(&[("traceparent", value)], "1.1.1.1", &[]).trace_id;
+        assert_eq!(trace(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
+        for bad in ["", "x", "00-XYZ-1-1", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"] {
+            assert_eq!(trace(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn misshapen_requests_are_refused() {
+        let shape = Shape { max_header_bytes: 100, max_body_bytes: 10, body_timeout: Duration::from_secs(1) };
+        let check = |headers: &[(&'static str, &str)]| {
+            let mut request = TestRequest::get();
+            for (name, value) in headers {
+                request = request.append_header((*name, *value));
+            }
+            let request = request.to_http_request();
+            shape.check(&call(&[], "1.1.1.1", &[]), request.headers()).map_err(|refusal| refusal.code())
+        };
+        assert_eq!(check(&[("host", "a:80")]), Ok(()));
+        assert_eq!(check(&[("host", "[::1]:80"), ("content-length", "10")]), Ok(()));
+        for host in ["", "a b", "a@b", "a/b", "a:b:c"] {
+            assert_eq!(check(&[("host", host)]), Err("invalid-host"), "{host}");
+        }
+        assert_eq!(check(&[]), Err("invalid-host"));
+        assert_eq!(check(&[("host", "a"), ("host", "b")]), Err("invalid-host"));
+        assert_eq!(check(&[("host", "a"), ("content-length", "11")]), Err("body-too-large"));
+        for length in ["010", "+1", "1,1", "-1", "x", ""] {
+            assert_eq!(check(&[("host", "a"), ("content-length", length)]), Err("invalid-request"), "{length}");
+        }
+        assert_eq!(check(&[("host", "a"), ("upgrade", "h2c")]), Err("invalid-request"));
+        assert_eq!(check(&[("host", "a"), ("x", &"y".repeat(100))]), Err("invalid-request"));
+    }
+}

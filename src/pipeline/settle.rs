@@ -1,0 +1,84 @@
+//! The true cost, at the end of the answer: when its last byte is out, or when it is dropped.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::{
+    HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    http::{
+        StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::forward::Forwarded;
+use crate::{
+    actors::budget_ledger::OpenHold,
+    domain::money::Money,
+    upstream::{AnswerBody, AnswerStream, StreamError},
+};
+
+/// Makes the answer for the client. Its hold ends with its body.
+pub fn settle(forwarded: Forwarded) -> HttpResponse {
+    let Forwarded { answer, hold } = forwarded;
+    // Both crates hold a status to three digits.
+    let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let stated = answer.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let mut response = HttpResponse::new(status).set_body(body_of(answer.body, stated, hold));
+    for (name, value) in &answer.headers {
+        let name = HeaderName::try_from(name.as_str());
+        let value = HeaderValue::from_bytes(value.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            // The server writes the length itself, from the body.
+            if name != header::CONTENT_LENGTH {
+                response.headers_mut().append(name, value);
+            }
+        }
+    }
+    response
+}
+
+fn body_of(body: AnswerBody, stated: Option<u64>, hold: Option<OpenHold>) -> BoxBody {
+    match body {
+        AnswerBody::Whole(bytes) => {
+            end(hold);
+            BoxBody::new(bytes)
+        }
+        AnswerBody::Stream(stream) => BoxBody::new(Settling { length: stated.or(stream.length()), stream, hold }),
+    }
+}
+
+/// There are no prices yet: every call costs nothing.
+fn end(hold: Option<OpenHold>) {
+    if let Some(hold) = hold {
+        hold.settle(Money::ZERO);
+    }
+}
+
+/// A body on its way to the client, with the hold that ends with it.
+struct Settling {
+    stream: AnswerStream,
+    length: Option<u64>,
+    hold: Option<OpenHold>,
+}
+
+impl MessageBody for Settling {
+    type Error = StreamError;
+
+    fn size(&self) -> BodySize {
+        self.length.map_or(BodySize::Stream, BodySize::Sized)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
+        let chunk = ready!(Pin::new(&mut self.stream).poll_next(cx));
+        if chunk.is_none() {
+            end(self.hold.take());
+        }
+        Poll::Ready(chunk)
+    }
+}

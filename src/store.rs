@@ -1,0 +1,147 @@
+//! Persistence: users, sessions, keys and the audit log, on SQLite or PostgreSQL; and the door to Redis.
+//!
+//! The only folder that names diesel or redis. Actors write through it, handlers may read through it. It never decides
+//! who may do what, never reads a clock, and never hands out a transaction: each function is one operation that happens
+//! as a whole or not at all. Each query is written once and compiled for both databases (see [`connection`]).
+//!
+//! Reading order: [`connection`] (a connection of either kind) · [`threads`] (where the work runs) · [`users`] and the
+//! other aggregates · [`migrations`].
+
+mod address;
+pub mod audit;
+mod connection;
+mod error;
+mod file;
+mod idempotency;
+pub mod keys;
+pub mod migrations;
+mod pools;
+pub mod redis;
+mod revisions;
+mod schema;
+pub mod sessions;
+mod threads;
+mod tls;
+pub mod users;
+mod values;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use diesel_async::RunQueryDsl;
+
+use address::Address;
+use connection::{Connection, Work, on_backend};
+use pools::{Access, Pools};
+use threads::Threads;
+
+pub use error::StoreError;
+
+/// About how many rows one purge deletes at most.
+pub const PURGE_ROWS: i64 = 1_000;
+
+/// Where the store is, and how long it may take.
+#[derive(Clone)]
+pub struct Settings {
+    /// `sqlite:path`, `sqlite:///absolute/path`, or `postgres://user:password@host:port/database?sslmode=…`.
+    pub url: String,
+    /// The most connections to PostgreSQL, or the most SQLite connections that read; at least 1.
+    pub pool_size: usize,
+    /// The longest wait for a connection, whether a free one or a new one.
+    pub acquire_timeout: Duration,
+    /// The longest time of one statement on PostgreSQL, and the longest wait on SQLite for another process that writes.
+    /// An operation, which is a few statements, is given up after twice this time.
+    pub statement_timeout: Duration,
+}
+
+impl fmt::Debug for Settings {
+    /// Without the URL: it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("pool_size", &self.pool_size)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handle to the store; clones share its connections and its threads.
+///
+/// An operation once begun goes on to its end even when the caller's future is dropped.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pools: Pools,
+    threads: Threads,
+    /// The longest time of an operation once it has its connection.
+    deadline: Duration,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Prepares a store without connecting to it: a database that is down shows in the first operation. A SQLite file
+    /// that does not exist is made, empty, for its owner only. Nothing is migrated: see [`migrations::run`].
+    ///
+    /// # Errors
+    /// `Invalid` if the URL is not understood, `Unavailable` if the file or the threads cannot be made.
+    pub fn open(settings: &Settings) -> Result<Self, StoreError> {
+        let address = Address::parse(&settings.url)?;
+        let threads = Threads::start("store", settings.pool_size.saturating_add(2))?;
+        let pools = Pools::new(address, settings)?;
+        let deadline = settings.statement_timeout.saturating_mul(2);
+        Ok(Self { inner: Arc::new(Inner { pools, threads, deadline }) })
+    }
+
+    /// Asks the database for an answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let one = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT 1");
+            on_backend!(connection, |conn| one.get_result::<i32>(conn).await)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs reads on one connection, without a transaction.
+    async fn read<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        self.perform(Access::Read, work).await
+    }
+
+    /// Runs one statement that changes something; it is atomic by itself.
+    async fn write<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        self.perform(Access::Write, work).await
+    }
+
+    /// Runs statements that all happen or, if any fails, all do not.
+    async fn transaction<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        self.perform(Access::Write, async move |connection: &mut Connection| connection.transaction(work).await).await
+    }
+
+    async fn perform<T: Send + 'static>(
+        &self,
+        access: Access,
+        work: impl for<'c> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        self.inner.threads.run(async move { inner.perform(access, work).await }).await
+    }
+}
+
+impl Inner {
+    async fn perform<T>(&self, access: Access, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        let mut connection = self.pools.acquire(access).await?;
+        let done = tokio::time::timeout(self.deadline, work(&mut connection)).await;
+        done.unwrap_or_else(|_| {
+            // What it was doing may still go on; the next user must not find it on the line.
+            connection.discard();
+            Err(StoreError::Unavailable(format!("no answer within {} ms", self.deadline.as_millis())))
+        })
+    }
+}

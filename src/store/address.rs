@@ -1,0 +1,177 @@
+//! Reads the address of a store. It may hold a password, so nothing here repeats it in an error.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode},
+};
+
+use super::StoreError;
+
+/// Where a store is.
+pub(super) enum Address {
+    /// An absolute path.
+    Sqlite(PathBuf),
+    /// With the `sslmode` of the URL set, or what it means to leave it out.
+    Postgres(Box<Config>),
+}
+
+impl Address {
+    /// # Errors
+    /// `Invalid`, in words for whoever wrote the configuration.
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) => sqlite(path),
+            Some(("postgres" | "postgresql", _)) => postgres(url),
+            _ => {
+                invalid("expected sqlite:path, sqlite:///absolute/path or postgres://user:password@host:port/database")
+            }
+        }
+    }
+}
+
+fn invalid<T>(reason: &str) -> Result<T, StoreError> {
+    Err(StoreError::Invalid(reason.into()))
+}
+
+fn sqlite(path: &str) -> Result<Address, StoreError> {
+    let path = match path.strip_prefix("//") {
+        Some(absolute) if absolute.starts_with('/') => absolute,
+        Some(_) => return invalid("sqlite:// needs an absolute path; write sqlite:path for a relative one"),
+        None => path,
+    };
+    if path.is_empty() || path.starts_with(':') || path.contains('\0') {
+        return invalid("sqlite: needs the path of a file");
+    }
+    // An absolute path cannot be taken for one of SQLite's own addresses, such as `file:`.
+    std::path::absolute(path).map(Address::Sqlite).map_err(|error| StoreError::Invalid(format!("sqlite: {error}")))
+}
+
+fn postgres(url: &str) -> Result<Address, StoreError> {
+    let (plain_url, mode) = take_sslmode(url);
+    // The parser's own words could repeat a piece of a password that has a `?` or an `@` in it.
+    let Ok(mut config) = plain_url.parse::<Config>() else {
+        return invalid(
+            "expected postgres://user:password@host:port/database?options, with the password percent-encoded",
+        );
+    };
+    if config.get_user().is_none() || config.get_hosts().is_empty() {
+        return invalid("postgres:// needs a user and a host");
+    }
+    config.ssl_mode(ssl_mode(mode, &config)?);
+    Ok(Address::Postgres(Box::new(config)))
+}
+
+/// Cuts `sslmode` out of the query of a URL: the parser does not know all its values.
+fn take_sslmode(url: &str) -> (String, Option<&str>) {
+    let after_password = url.find('@').map_or(0, |at| at.saturating_add(1));
+    let (base, query) = match url.get(after_password..).and_then(|rest| rest.find('?')) {
+        Some(at) => url.split_at(after_password.saturating_add(at)),
+        None => (url, ""),
+    };
+    let options = || query.trim_start_matches('?').split('&').filter(|option| !option.is_empty());
+    let mode = options().filter_map(|option| option.strip_prefix("sslmode=")).next_back();
+    let others: Vec<_> = options().filter(|option| !option.starts_with("sslmode=")).collect();
+    let separator = if others.is_empty() { "" } else { "?" };
+    (format!("{base}{separator}{}", others.join("&")), mode)
+}
+
+/// Certificates are always verified against the host's name, so `require` is as strict as `verify-full`. Without a mode
+/// a connection that leaves the machine must be encrypted; one that stays on it need not be.
+fn ssl_mode(mode: Option<&str>, config: &Config) -> Result<SslMode, StoreError> {
+    match mode {
+        Some("disable") => Ok(SslMode::Disable),
+        Some("prefer") => Ok(SslMode::Prefer),
+        None if is_local(config) => Ok(SslMode::Disable),
+        Some("require" | "verify-full") | None => Ok(SslMode::Require),
+        Some(_) => invalid("sslmode must be disable, prefer, require or verify-full"),
+    }
+}
+
+fn is_local(config: &Config) -> bool {
+    let names = config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback()),
+        Host::Unix(_) => true,
+    });
+    names && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(url: &str) -> Option<PathBuf> {
+        match Address::parse(url) {
+            Ok(Address::Sqlite(path)) => Some(path),
+            _ => None,
+        }
+    }
+
+    fn config(url: &str) -> Config {
+        match Address::parse(url) {
+            Ok(Address::Postgres(config)) => *config,
+            Ok(Address::Sqlite(path)) => panic!("{}", path.display()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_sqlite_path_is_relative_or_absolute_as_it_is_written() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(path("sqlite:data/tollgate.db"), Some(here.join("data/tollgate.db")));
+        assert_eq!(path("sqlite:///var/lib/tollgate.db"), Some("/var/lib/tollgate.db".into()));
+        assert_eq!(path("sqlite:/var/lib/tollgate.db"), Some("/var/lib/tollgate.db".into()));
+        assert_eq!(path("sqlite:file:x?mode=memory"), Some(here.join("file:x?mode=memory")));
+    }
+
+    #[test]
+    fn an_address_that_means_nothing_is_refused_without_being_repeated() {
+        for url in [
+            "",
+            "tollgate.db",
+            "sqlite:",
+            "sqlite://",
+            "sqlite://data/x.db",
+            "sqlite::memory:",
+            "mysql://u:hunter2@h/d",
+            "postgres://",
+            "postgres://hunter2",
+            "postgres://u:hunter2@/d",
+            "postgres://u:hunter2@h:port/d",
+            "postgres://u:hunter2@h/d?sslmode=hunter2",
+            "postgres://u:hun@ter2@h/d?hunter2=1",
+        ] {
+            let Err(error) = Address::parse(url) else { panic!("{url} was accepted") };
+            assert!(matches!(error, StoreError::Invalid(_)), "{url}");
+            assert!(!format!("{error} {error:?}").contains("ter2"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_leaves_the_machine_is_encrypted_unless_told_otherwise() {
+        for (url, mode) in [
+            ("postgres://u:p@db.example.com/d", SslMode::Require),
+            ("postgres://u:p@db.example.com/d?sslmode=disable", SslMode::Disable),
+            ("postgres://u:p@db.example.com/d?sslmode=prefer&connect_timeout=3", SslMode::Prefer),
+            ("postgres://u:p@db.example.com/d?sslmode=verify-full", SslMode::Require),
+            ("postgres://u:p@localhost,db.example.com/d", SslMode::Require),
+            ("postgres://u:p@localhost/d?hostaddr=10.1.2.3", SslMode::Require),
+            ("postgresql://u:p@127.0.0.1:5433/d", SslMode::Disable),
+            ("postgres://u@[::1]/d?application_name=x", SslMode::Disable),
+            ("postgres://u:p@%2Frun%2Fpostgresql/d", SslMode::Disable),
+            ("postgres://u:p@localhost/d?sslmode=require", SslMode::Require),
+            ("postgres://u:a?sslmode=disable&b@db.example.com/d", SslMode::Require),
+        ] {
+            assert_eq!(config(url).get_ssl_mode(), mode, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_other_options_of_the_url_are_kept() {
+        let config = config("postgres://u:p%40ss@h:5433/d?connect_timeout=3&sslmode=disable&application_name=x");
+        assert_eq!(config.get_password(), Some(b"p@ss".as_slice()));
+        assert_eq!(config.get_application_name(), Some("x"));
+        assert_eq!(config.get_connect_timeout(), Some(&std::time::Duration::from_secs(3)));
+    }
+}

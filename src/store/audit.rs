@@ -1,0 +1,154 @@
+//! The audit log as it is stored: appending to a chain, and where a chain ends.
+//!
+//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by [`page`]. Nothing here
+//! changes or deletes an entry, and triggers in the database refuse whoever tries.
+
+mod page;
+
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use super::{
+    Store, StoreError,
+    connection::{Connection, on_backend},
+    schema::audit_entries,
+    values::{micros, read_count, read_digest, signed},
+};
+use crate::domain::{
+    audit::{Decision, Draft, Hash, Head, Link, Stage},
+    ids::{EntryId, RequestId, UserId},
+};
+
+pub use page::{AuditEntryRow, AuditFilter, AuditRecordRow};
+
+/// An entry in its place, with the columns it is searched by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    pub seq: u64,
+    pub id: EntryId,
+    pub request_id: RequestId,
+    pub stage: Stage,
+    pub time: Timestamp,
+    pub user_id: Option<UserId>,
+    pub route: Option<String>,
+    pub decision: Option<Decision>,
+    pub status: Option<u16>,
+    pub prev_hash: Hash,
+    pub hash: Hash,
+    /// One line of JSON, byte for byte as it was hashed.
+    pub entry: String,
+}
+
+impl AuditRow {
+    #[must_use]
+    pub fn new(draft: &Draft, link: Link) -> Self {
+        Self {
+            seq: link.seq,
+            id: draft.id,
+            request_id: draft.request_id,
+            stage: draft.stage,
+            time: draft.time,
+            user_id: draft.subject.as_ref().and_then(|subject| subject.user_id),
+            route: draft.subject.as_ref().and_then(|subject| subject.route.clone()),
+            decision: draft.findings.decision,
+            status: draft.findings.status,
+            prev_hash: link.prev_hash,
+            hash: link.hash,
+            entry: link.entry,
+        }
+    }
+}
+
+/// A row as it is written. `None` is written as NULL, so that many rows are one statement.
+#[derive(Insertable)]
+#[diesel(table_name = audit_entries, treat_none_as_default_value = false)]
+struct Record {
+    chain: String,
+    seq: i64,
+    id: String,
+    request_id: String,
+    stage: &'static str,
+    time: i64,
+    user_id: Option<String>,
+    route: Option<String>,
+    decision: Option<String>,
+    status: Option<i32>,
+    prev_hash: Vec<u8>,
+    hash: Vec<u8>,
+    entry: String,
+}
+
+/// The most rows of one statement: SQLite takes 32,766 values in it and PostgreSQL 65,535, and a row is 13.
+const ROWS_PER_INSERT: usize = 2_500;
+
+impl Store {
+    /// The last link of a chain; nothing if the chain has not begun.
+    pub async fn audit_head(&self, chain: &str) -> Result<Option<Head>, StoreError> {
+        let chain = chain.to_owned();
+        self.read(async move |connection: &mut Connection| {
+            let last = audit_entries::table
+                .filter(audit_entries::chain.eq(chain))
+                .order(audit_entries::seq.desc())
+                .select((audit_entries::seq, audit_entries::hash));
+            let last: Option<(i64, Vec<u8>)> = on_backend!(connection, |conn| last.first(conn).await.optional())?;
+            last.map(|(seq, hash)| Ok(Head { seq: read_count("seq", seq)?, hash: read_digest("hash", hash)? }))
+                .transpose()
+        })
+        .await
+    }
+
+    /// Appends entries to a chain, all or none; they are on the disk when this returns.
+    ///
+    /// # Errors
+    /// `Conflict` if a place in the chain or an id is taken: somebody else writes this chain, or an earlier attempt that
+    /// ended in `Unavailable` was done after all.
+    pub async fn append_audit(&self, chain: &str, rows: Vec<AuditRow>) -> Result<(), StoreError> {
+        let records: Vec<_> = rows.into_iter().map(|row| Record::new(chain, row)).collect();
+        if records.len() <= ROWS_PER_INSERT {
+            return self.write(async move |connection: &mut Connection| insert(connection, records).await).await;
+        }
+        self.transaction(async move |connection: &mut Connection| insert_in_parts(connection, records).await).await
+    }
+}
+
+async fn insert_in_parts(connection: &mut Connection, mut records: Vec<Record>) -> Result<(), StoreError> {
+    while !records.is_empty() {
+        let later = records.split_off(records.len().min(ROWS_PER_INSERT));
+        insert(connection, std::mem::replace(&mut records, later)).await?;
+    }
+    Ok(())
+}
+
+async fn insert(connection: &mut Connection, records: Vec<Record>) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let insert = diesel::insert_into(audit_entries::table).values(records);
+    match connection {
+        // On SQLite diesel can insert many rows at once, and diesel-async cannot.
+        Connection::Sqlite(conn) => conn.spawn_blocking(|conn| diesel::RunQueryDsl::execute(insert, conn)).await?,
+        Connection::Postgres(conn) => insert.execute(conn).await?,
+    };
+    Ok(())
+}
+
+impl Record {
+    fn new(chain: &str, row: AuditRow) -> Self {
+        Self {
+            chain: chain.to_owned(),
+            seq: signed(row.seq),
+            id: row.id.to_string(),
+            request_id: row.request_id.to_string(),
+            stage: row.stage.as_str(),
+            time: micros(row.time),
+            user_id: row.user_id.map(|id| id.to_string()),
+            route: row.route,
+            decision: row.decision.map(|decision| decision.as_str().to_owned()),
+            status: row.status.map(i32::from),
+            prev_hash: row.prev_hash.to_vec(),
+            hash: row.hash.to_vec(),
+            entry: row.entry,
+        }
+    }
+}

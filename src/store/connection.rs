@@ -1,0 +1,107 @@
+//! A connection to either database, the macro that compiles a query for both, and transactions.
+//!
+//! Used by the aggregates of the store only. A query is written once, between the bars of [`on_backend!`], and typed
+//! twice by the compiler; which of the two runs is decided by the connection at hand.
+
+use std::future::Future;
+
+use diesel::{QueryResult, SqliteConnection, connection::AnsiTransactionManager};
+use diesel_async::{
+    AsyncConnection, AsyncPgConnection, TransactionManager, pooled_connection::deadpool::Object,
+    sync_connection_wrapper::SyncConnectionWrapper,
+};
+
+use super::StoreError;
+
+pub(super) type AsyncSqliteConnection = SyncConnectionWrapper<SqliteConnection>;
+
+/// A connection that goes back to its pool when dropped.
+#[expect(clippy::large_enum_variant, reason = "one an operation, and it is not moved")]
+pub(super) enum Connection {
+    Sqlite(Object<AsyncSqliteConnection>),
+    Postgres(Object<AsyncPgConnection>),
+}
+
+/// `on_backend!(connection, |conn| query.load::<Row>(conn).await)`: the query, on whichever database `connection` is.
+macro_rules! on_backend {
+    ($connection:expr, |$conn:ident| $query:expr) => {
+        match $connection {
+            $crate::store::connection::Connection::Sqlite(object) => {
+                let $conn = &mut **object;
+                $query
+            }
+            $crate::store::connection::Connection::Postgres(object) => {
+                let $conn = &mut **object;
+                $query
+            }
+        }
+    };
+}
+pub(super) use on_backend;
+
+/// What is done on a connection: an `async move |connection: &mut Connection| …` whose future can change threads.
+pub(super) trait Work<'c, T>:
+    FnOnce(&'c mut Connection) -> <Self as Work<'c, T>>::Doing + Send + 'static
+{
+    type Doing: Future<Output = Result<T, StoreError>> + Send;
+}
+
+impl<'c, T, F, Doing> Work<'c, T> for F
+where
+    F: FnOnce(&'c mut Connection) -> Doing + Send + 'static,
+    Doing: Future<Output = Result<T, StoreError>> + Send,
+{
+    type Doing = Doing;
+}
+
+impl Connection {
+    /// Runs `work` in a transaction, which is committed if it ends well and rolled back if it does not.
+    pub(super) async fn transaction<T>(&mut self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        self.begin().await?;
+        let result = work(&mut *self).await;
+        match &result {
+            Ok(_) => self.commit().await?,
+            // The first error is the one to tell; a connection that cannot roll back is not used again by its pool.
+            Err(_) => drop(self.roll_back().await),
+        }
+        result
+    }
+
+    /// SQLite takes the write lock at once: a transaction that began by reading could not wait for it.
+    async fn begin(&mut self) -> QueryResult<()> {
+        match self {
+            Self::Sqlite(conn) => {
+                conn.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")).await
+            }
+            Self::Postgres(conn) => begin(&mut **conn).await,
+        }
+    }
+
+    async fn commit(&mut self) -> QueryResult<()> {
+        on_backend!(self, |conn| commit(conn).await)
+    }
+
+    async fn roll_back(&mut self) -> QueryResult<()> {
+        on_backend!(self, |conn| roll_back(conn).await)
+    }
+
+    /// Closes the connection instead of giving it back; the database rolls back what was open on it.
+    pub(super) fn discard(self) {
+        match self {
+            Self::Sqlite(object) => drop(Object::take(object)),
+            Self::Postgres(object) => drop(Object::take(object)),
+        }
+    }
+}
+
+async fn begin<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::begin_transaction(conn).await
+}
+
+async fn commit<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::commit_transaction(conn).await
+}
+
+async fn roll_back<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::rollback_transaction(conn).await
+}

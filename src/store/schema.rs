@@ -1,0 +1,96 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    audit_entries (chain, seq) {
+        chain -> Text,
+        seq -> BigInt,
+        id -> Text,
+        request_id -> Text,
+        stage -> Text,
+        time -> BigInt,
+        user_id -> Nullable<Text>,
+        route -> Nullable<Text>,
+        decision -> Nullable<Text>,
+        status -> Nullable<Integer>,
+        prev_hash -> Binary,
+        hash -> Binary,
+        entry -> Text,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (user_id, idempotency_key) {
+        user_id -> Text,
+        idempotency_key -> Text,
+        fingerprint -> Binary,
+        status -> Integer,
+        location -> Nullable<Text>,
+        body -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    revisions (name) {
+        name -> Text,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    sealed_secrets (name) {
+        name -> Text,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        user_id -> Text,
+        generation -> BigInt,
+        created_at -> BigInt,
+        rotated_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        algorithm -> Text,
+        public_key -> Binary,
+        sealed_private_key -> Binary,
+        created_at -> BigInt,
+        retired_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        username -> Text,
+        password_hash -> Nullable<Text>,
+        role -> Text,
+        status -> Text,
+        team_id -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+        revision -> BigInt,
+    }
+}
+
+diesel::joinable!(sessions -> users (user_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    audit_entries,
+    idempotency_keys,
+    revisions,
+    sealed_secrets,
+    sessions,
+    signing_keys,
+    users,
+);

@@ -1,0 +1,230 @@
+//! Sessions: one row a login, from its first refresh token to its end.
+//!
+//! The token issuer writes them; the snapshot of revocations follows with [`Store::sessions_revoked_since`]. A refresh
+//! token itself is never stored: it names its session and its generation, and only the current generation rotates.
+
+use diesel::{
+    ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use super::{
+    PURGE_ROWS, Store, StoreError,
+    connection::{Connection, on_backend},
+    revisions,
+    schema::{sessions, users},
+    values::{micros, read_text, read_time},
+};
+use crate::domain::{
+    ids::{SessionId, UserId},
+    principal::UserStatus,
+};
+
+/// A login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    pub id: SessionId,
+    pub user_id: UserId,
+    /// How often the refresh token was exchanged; 0 at first.
+    pub generation: i64,
+    pub created_at: Timestamp,
+    /// The last exchange, or the login.
+    pub rotated_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+    /// The stamp of the revocation; 0 while there is none.
+    pub revision: i64,
+}
+
+/// A login to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewSession {
+    pub id: SessionId,
+    pub user_id: UserId,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct Record {
+    id: String,
+    user_id: String,
+    generation: i64,
+    created_at: i64,
+    rotated_at: i64,
+    expires_at: i64,
+    revoked_at: Option<i64>,
+    revision: i64,
+}
+
+impl Store {
+    /// Opens a session if the user still is as it was at `user_revision`, active and not deleted; false if not. So a
+    /// login that races a change of its user leaves no live session behind.
+    ///
+    /// # Errors
+    /// `Conflict` if the id is taken.
+    pub async fn open_session(&self, session: NewSession, user_revision: i64) -> Result<bool, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            let is_unchanged = hold_user(connection, session.user_id, user_revision).await?;
+            if is_unchanged {
+                insert(connection, &session).await?;
+            }
+            Ok(is_unchanged)
+        })
+        .await
+    }
+
+    /// The session, also a revoked or expired one.
+    pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let session = sessions::table.find(id.to_string());
+            let record: Option<Record> =
+                on_backend!(connection, |conn| session.select(Record::as_select()).first(conn).await.optional())?;
+            record.map(SessionRow::try_from).transpose()
+        })
+        .await
+    }
+
+    /// Moves a live session from this generation to the next. Of several callers one is told true; the others, and
+    /// whoever comes with an old generation, are told false.
+    pub async fn rotate_session(
+        &self,
+        id: SessionId,
+        from_generation: i64,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(async move |connection: &mut Connection| {
+            let current = sessions::table
+                .find(id.to_string())
+                .filter(sessions::generation.eq(from_generation))
+                .filter(sessions::revoked_at.is_null())
+                .filter(sessions::expires_at.gt(micros(now)));
+            let rotate = diesel::update(current).set((
+                sessions::generation.eq(sessions::generation + 1),
+                sessions::rotated_at.eq(micros(now)),
+                sessions::expires_at.eq(micros(expires_at)),
+            ));
+            Ok(on_backend!(connection, |conn| rotate.execute(conn).await)? == 1)
+        })
+        .await
+    }
+
+    /// Revokes a session; false if there is none or it was revoked before.
+    pub async fn revoke_session(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            let revision = revisions::next(connection, revisions::IDENTITY).await?;
+            let session = sessions::table.find(id.to_string()).filter(sessions::revoked_at.is_null());
+            let revoke =
+                diesel::update(session).set((sessions::revoked_at.eq(micros(now)), sessions::revision.eq(revision)));
+            Ok(on_backend!(connection, |conn| revoke.execute(conn).await)? == 1)
+        })
+        .await
+    }
+
+    /// Revokes all live sessions of a user and tells how many.
+    pub async fn revoke_sessions_of(&self, user: UserId, now: Timestamp) -> Result<usize, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            let revision = revisions::next(connection, revisions::IDENTITY).await?;
+            revoke_live(connection, user, now, revision).await
+        })
+        .await
+    }
+
+    /// The sessions revoked after the change with this stamp and not before this time, each with the time and the stamp
+    /// of its revocation, in the order of the stamps. The time leaves out those whose last access token has expired.
+    pub async fn sessions_revoked_since(
+        &self,
+        revision: i64,
+        not_before: Timestamp,
+    ) -> Result<Vec<(SessionId, Timestamp, i64)>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let revoked = sessions::table
+                .filter(sessions::revoked_at.ge(micros(not_before)))
+                .filter(sessions::revision.gt(revision))
+                .order((sessions::revision, sessions::id))
+                .select((sessions::id, sessions::revoked_at.assume_not_null(), sessions::revision));
+            let rows: Vec<(String, i64, i64)> = on_backend!(connection, |conn| revoked.load(conn).await)?;
+            rows.into_iter().map(revoked_session).collect()
+        })
+        .await
+    }
+
+    /// Deletes sessions that expired before `before`, the oldest first, and tells how many; about [`PURGE_ROWS`] at most,
+    /// so that it never holds the database for long: call it again while it finds that many.
+    pub async fn purge_sessions(&self, before: Timestamp) -> Result<usize, StoreError> {
+        let expires = sessions::expires_at;
+        self.write(async move |connection: &mut Connection| {
+            let oldest = sessions::table.select(expires).order(expires).offset(PURGE_ROWS);
+            let stop: Option<i64> = on_backend!(connection, |conn| oldest.first(conn).await.optional())?;
+            let old = sessions::table.filter(expires.lt(micros(before))).filter(expires.le(stop.unwrap_or(i64::MAX)));
+            let purge = diesel::delete(old);
+            Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
+        })
+        .await
+    }
+}
+
+/// Revokes the sessions that are neither revoked nor expired. A purge touches expired ones only, so the two never wait
+/// for each other's rows.
+pub(super) async fn revoke_live(
+    connection: &mut Connection,
+    user: UserId,
+    now: Timestamp,
+    revision: i64,
+) -> Result<usize, StoreError> {
+    let live = sessions::table
+        .filter(sessions::user_id.eq(user.to_string()))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(micros(now)));
+    let revoke = diesel::update(live).set((sessions::revoked_at.eq(micros(now)), sessions::revision.eq(revision)));
+    Ok(on_backend!(connection, |conn| revoke.execute(conn).await)?)
+}
+
+/// Locks the row of a user by writing what it holds already; false if the user is not as expected.
+async fn hold_user(connection: &mut Connection, id: UserId, revision: i64) -> Result<bool, StoreError> {
+    let user = users::table
+        .find(id.to_string())
+        .filter(users::revision.eq(revision))
+        .filter(users::status.eq(UserStatus::Active.as_str()))
+        .filter(users::deleted_at.is_null());
+    let hold = diesel::update(user).set(users::updated_at.eq(users::updated_at));
+    Ok(on_backend!(connection, |conn| hold.execute(conn).await)? == 1)
+}
+
+async fn insert(connection: &mut Connection, session: &NewSession) -> Result<(), StoreError> {
+    let insert = diesel::insert_into(sessions::table).values((
+        sessions::id.eq(session.id.to_string()),
+        sessions::user_id.eq(session.user_id.to_string()),
+        sessions::generation.eq(0),
+        sessions::created_at.eq(micros(session.created_at)),
+        sessions::rotated_at.eq(micros(session.created_at)),
+        sessions::expires_at.eq(micros(session.expires_at)),
+        sessions::revision.eq(0),
+    ));
+    on_backend!(connection, |conn| insert.execute(conn).await)?;
+    Ok(())
+}
+
+impl TryFrom<Record> for SessionRow {
+    type Error = StoreError;
+
+    fn try_from(record: Record) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: read_text("sessions.id", &record.id)?,
+            user_id: read_text("sessions.user_id", &record.user_id)?,
+            generation: record.generation,
+            created_at: read_time("sessions.created_at", record.created_at)?,
+            rotated_at: read_time("sessions.rotated_at", record.rotated_at)?,
+            expires_at: read_time("sessions.expires_at", record.expires_at)?,
+            revoked_at: record.revoked_at.map(|time| read_time("sessions.revoked_at", time)).transpose()?,
+            revision: record.revision,
+        })
+    }
+}
+
+fn revoked_session((id, at, revision): (String, i64, i64)) -> Result<(SessionId, Timestamp, i64), StoreError> {
+    Ok((read_text("sessions.id", &id)?, read_time("sessions.revoked_at", at)?, revision))
+}

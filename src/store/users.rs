@@ -1,0 +1,146 @@
+//! Users as they are stored, and how they are read.
+//!
+//! Handlers read through it; the directory follows changes with [`Store::users_changed_since`]. Deleted users stay as
+//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: [`create`] and [`change`].
+
+mod change;
+mod create;
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use super::{
+    Store, StoreError,
+    connection::{Connection, on_backend},
+    revisions,
+    schema::users,
+    values::{read_text, read_time},
+};
+use crate::domain::{
+    ids::{TeamId, UserId},
+    principal::{Role, UserStatus, Username},
+};
+
+pub use change::{Changed, UserChange};
+pub use create::{Created, NewUser};
+
+pub use super::idempotency::Idempotency;
+
+/// A user, without the hash of the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    pub id: UserId,
+    pub username: Username,
+    pub role: Role,
+    pub status: UserStatus,
+    pub team_id: Option<TeamId>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub deleted_at: Option<Timestamp>,
+    /// The stamp of the last change; grows with each change of any user.
+    pub revision: i64,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+struct Record {
+    id: String,
+    username: String,
+    role: String,
+    status: String,
+    team_id: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+    deleted_at: Option<i64>,
+    revision: i64,
+}
+
+impl Store {
+    /// The user, unless deleted.
+    pub async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
+        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+    }
+
+    /// The user of this name, unless deleted.
+    pub async fn user_by_username(&self, username: &Username) -> Result<Option<UserRow>, StoreError> {
+        Ok(self.password_of(username).await?.map(|(user, _)| user))
+    }
+
+    /// The user of this name, unless deleted, and the hash of the password if there is one.
+    pub async fn password_of(&self, username: &Username) -> Result<Option<(UserRow, Option<String>)>, StoreError> {
+        let username = username.clone();
+        self.read(async move |connection: &mut Connection| {
+            let named = users::table.filter(users::username.eq(username.as_str())).filter(users::deleted_at.is_null());
+            let found: Option<(Record, Option<String>)> = on_backend!(connection, |conn| {
+                named.select((Record::as_select(), users::password_hash)).first(conn).await.optional()
+            })?;
+            found.map(|(record, hash)| Ok((UserRow::try_from(record)?, hash))).transpose()
+        })
+        .await
+    }
+
+    /// At most `limit` users in the order of their ids, from the one after `after` on; deleted ones are left out.
+    pub async fn users_page(&self, after: Option<UserId>, limit: u32) -> Result<Vec<UserRow>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.read(async move |connection: &mut Connection| {
+            let page = users::table.filter(users::deleted_at.is_null()).filter(users::id.gt(after));
+            let page = page.order(users::id).limit(limit.into());
+            rows(on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?)
+        })
+        .await
+    }
+
+    /// Every user that was created, changed or deleted after the change with this stamp, in the order of the stamps.
+    pub async fn users_changed_since(&self, revision: i64) -> Result<Vec<UserRow>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let changed = users::table.filter(users::revision.gt(revision)).order((users::revision, users::id));
+            rows(on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?)
+        })
+        .await
+    }
+
+    /// The stamp of the last change of a user or revocation of a session. Whoever has read up to it has read all.
+    pub async fn identity_revision(&self) -> Result<i64, StoreError> {
+        self.read(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
+    }
+}
+
+/// The user, unless deleted.
+async fn living(connection: &mut Connection, id: UserId) -> Result<Option<UserRow>, StoreError> {
+    let user = users::table.find(id.to_string()).filter(users::deleted_at.is_null());
+    let record: Option<Record> =
+        on_backend!(connection, |conn| user.select(Record::as_select()).first(conn).await.optional())?;
+    record.map(UserRow::try_from).transpose()
+}
+
+/// Whether another user goes by this name. Reliable within a transaction that took a stamp: names change in those only.
+async fn is_taken(connection: &mut Connection, username: &Username, except: UserId) -> Result<bool, StoreError> {
+    let others = users::table
+        .filter(users::username.eq(username.as_str()))
+        .filter(users::deleted_at.is_null())
+        .filter(users::id.ne(except.to_string()));
+    Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(others)).get_result(conn).await)?)
+}
+
+fn rows(records: Vec<Record>) -> Result<Vec<UserRow>, StoreError> {
+    records.into_iter().map(UserRow::try_from).collect()
+}
+
+impl TryFrom<Record> for UserRow {
+    type Error = StoreError;
+
+    fn try_from(record: Record) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: read_text("users.id", &record.id)?,
+            username: read_text("users.username", &record.username)?,
+            role: read_text("users.role", &record.role)?,
+            status: read_text("users.status", &record.status)?,
+            team_id: record.team_id.map(|id| read_text("users.team_id", &id)).transpose()?,
+            created_at: read_time("users.created_at", record.created_at)?,
+            updated_at: read_time("users.updated_at", record.updated_at)?,
+            deleted_at: record.deleted_at.map(|time| read_time("users.deleted_at", time)).transpose()?,
+            revision: record.revision,
+        })
+    }
+}

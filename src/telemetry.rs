@@ -1,0 +1,196 @@
+//! What operators see: the log subscriber, the root span of a request, and the metrics registry.
+//!
+//! Called by the composition root, and by the pipeline once a request. It never sees a header, a body or a query.
+
+use std::{io::IsTerminal, time::Duration};
+
+use actix_web::{
+    Error, HttpMessage,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+};
+use tracing::{Span, field::Empty};
+use tracing_actix_web::{RequestId as GivenId, RootSpanBuilder};
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+use crate::{
+    config::sections::{Log, LogFormat},
+    domain::{
+        audit::{Decision, Draft},
+        ids::RequestId,
+    },
+};
+
+/// Sends logs to standard error. A second call changes nothing.
+pub fn init_log(log: &Log) {
+    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let installed = match log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    if installed.is_err() {
+        tracing::debug!("a log subscriber is there already");
+    }
+}
+
+/// The span around one request. Its fields are the path and never the query, which may hold a secret.
+pub struct RootSpan;
+
+impl RootSpanBuilder for RootSpan {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        tracing::info_span!(
+            "request",
+            request_id = %request_id(request),
+            method = %request.method(),
+            path = %request.uri().path(),
+            status = Empty,
+        )
+    }
+
+    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
+        if let Ok(response) = outcome {
+            span.record("status", response.status().as_u16());
+        }
+    }
+}
+
+/// The id that `tracing-actix-web` gave a request: a UUIDv7.
+#[must_use]
+pub fn request_id(request: &ServiceRequest) -> RequestId {
+    request.extensions().get::<GivenId>().map_or(RequestId(Uuid::nil()), |id| RequestId(**id))
+}
+
+/// The metrics of one gateway. Clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    gate: HistogramVec,
+    limit_refusals: IntCounterVec,
+    actor_in_flight: IntGaugeVec,
+    actor_restarts: IntGaugeVec,
+}
+
+/// How an actor is doing, read when the metrics are.
+pub struct ActorGauge {
+    pub actor: &'static str,
+    pub in_flight: usize,
+    pub restarts: u64,
+}
+
+/// Buckets of a duration, in seconds: from 50 µs to 10 s.
+const BUCKETS: [f64; 17] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+impl Metrics {
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counters = |name, help, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels));
+        let gauges = |name, help| add(&registry, IntGaugeVec::new(Opts::new(name, help), &["actor"]));
+        let seconds = |name, help| {
+            let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+            add(&registry, HistogramVec::new(options, &["route"]))
+        };
+        Ok(Self {
+            requests: counters(
+                "tollgate_requests_total",
+                "Requests that have ended.",
+                &["route", "status", "decision"],
+            )?,
+            duration: seconds(
+                "tollgate_request_duration_seconds",
+                "From the request's head to the answer's last byte.",
+            )?,
+            gate: seconds("tollgate_gate_duration_seconds", "Of that, the time not spent waiting for the upstream.")?,
+            limit_refusals: counters("tollgate_limit_refusals_total", "Calls a limit refused.", &["policy"])?,
+            actor_in_flight: gauges("tollgate_actor_in_flight", "Messages accepted and not answered.")?,
+            actor_restarts: gauges("tollgate_actor_restarts_total", "Restarts of an actor that died.")?,
+            registry,
+        })
+    }
+
+    /// Counts a request that has ended. `elapsed_ns` is all of its time, `waited_ns` what the upstream took of it.
+    pub fn request(&self, draft: &Draft, elapsed_ns: u64, waited_ns: u64) {
+        let route = draft.subject.as_ref().and_then(|subject| subject.route.as_deref()).unwrap_or("none");
+        let status = draft.findings.status.unwrap_or(0);
+        let decision = draft.findings.decision.map_or("aborted", Decision::as_str);
+        let mut digits = [0; 3];
+        self.requests.with_label_values(&[route, status_text(status, &mut digits), decision]).inc();
+        self.duration.with_label_values(&[route]).observe(seconds(elapsed_ns));
+        self.gate.with_label_values(&[route]).observe(seconds(elapsed_ns.saturating_sub(waited_ns)));
+    }
+
+    /// Counts a refusal by a limit policy.
+    pub fn limit_refusal(&self, policy: &str) {
+        self.limit_refusals.with_label_values(&[policy]).inc();
+    }
+
+    /// All metrics in the Prometheus text format, with the actors as they are now.
+    pub fn render(&self, actors: impl IntoIterator<Item = ActorGauge>) -> Result<Vec<u8>, prometheus::Error> {
+        self.actor_in_flight.reset();
+        self.actor_restarts.reset();
+        for actor in actors {
+            let in_flight = i64::try_from(actor.in_flight).unwrap_or(i64::MAX);
+            self.actor_in_flight.with_label_values(&[actor.actor]).add(in_flight);
+            let restarts = i64::try_from(actor.restarts).unwrap_or(i64::MAX);
+            self.actor_restarts.with_label_values(&[actor.actor]).add(restarts);
+        }
+        let mut text = vec![];
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+fn add<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: Result<C, prometheus::Error>,
+) -> Result<C, prometheus::Error> {
+    let collector = collector?;
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn seconds(ns: u64) -> f64 {
+    Duration::from_nanos(ns).as_secs_f64()
+}
+
+/// Three digits without an allocation; this runs for every request.
+fn status_text(status: u16, digits: &mut [u8; 3]) -> &str {
+    let digit = |value: u16| b'0'.saturating_add(u8::try_from(value % 10).unwrap_or(0));
+    *digits = [digit(status / 100), digit(status / 10), digit(status)];
+    std::str::from_utf8(digits).unwrap_or("000")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_three_digits() {
+        let mut digits = [0; 3];
+        assert_eq!(status_text(200, &mut digits), "200");
+        assert_eq!(status_text(0, &mut digits), "000");
+        assert_eq!(status_text(429, &mut digits), "429");
+    }
+
+    #[test]
+    fn actors_of_one_kind_are_added_up_and_not_twice() {
+        let metrics = Metrics::new().unwrap();
+        let gauge = |n| ActorGauge { actor: "quota_keeper", in_flight: n, restarts: 1 };
+        for _ in 0..2 {
+            let text = String::from_utf8(metrics.render([gauge(2), gauge(3)]).unwrap()).unwrap();
+            assert!(text.contains("tollgate_actor_in_flight{actor=\"quota_keeper\"} 5"), "{text}");
+            assert!(text.contains("tollgate_actor_restarts_total{actor=\"quota_keeper\"} 2"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Outgoing HTTP: the one way a call leaves the gateway.
+//!
+//! Owns the vocabulary of a forwarded call (what goes out, what comes back, how it can fail), the client that carries it,
+//! the header rules of an intermediary and the two built-in upstreams. The pipeline's forward step calls
+//! [`Client::send`]; nobody else does. It never decides who may call, never sends a request twice, never rewrites a
+//! path, never reads a clock, and never writes a header value or a body to a log.
+
+pub mod answer_body;
+pub mod client;
+pub mod echo;
+pub mod headers;
+pub mod in_flight;
+pub mod llm;
+pub mod outgoing_body;
+pub mod target;
+
+use std::{error::Error, net::IpAddr};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+pub use self::{
+    answer_body::{AnswerStream, StreamError},
+    client::Client,
+    in_flight::{InFlight, Permit},
+    outgoing_body::{BodyAborted, BodySender, OutgoingBody, UpstreamGone},
+    target::{Base, Kind, Secret, Target, TargetError, Unforwardable},
+};
+
+/// What went wrong below this module, for the log; never for a client.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// A call as the pipeline hands it over: the client's own, before any header rule was applied.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub method: Method,
+    /// Exactly the bytes the client sent, after the caller took a `strip_prefix` off; begins with `/`.
+    pub path_and_query: String,
+    pub headers: HeaderMap,
+    pub body: OutgoingBody,
+    /// Sent as `X-Request-Id`, in place of any the client made up.
+    pub request_id: String,
+    pub original: Original,
+    /// Seconds since the Unix epoch; the built-in model stamps its answers with it.
+    pub unix_time_s: i64,
+}
+
+/// What the client's side of the call looked like, for `X-Forwarded-*`.
+#[derive(Debug, Clone)]
+pub struct Original {
+    pub host: Option<HeaderValue>,
+    pub client_address: IpAddr,
+    pub scheme: &'static str,
+    /// The `X-Forwarded-For` chain, if a trusted proxy sent it; `None` otherwise.
+    pub forwarded_for: Option<String>,
+}
+
+/// An upstream's final answer, its headers already fit for the client.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// `Content-Length` is here if the upstream stated it, also for HEAD and 304, where no body follows.
+    pub headers: HeaderMap,
+    pub body: AnswerBody,
+}
+
+/// The content of an [`Answer`].
+#[derive(Debug)]
+pub enum AnswerBody {
+    Whole(Bytes),
+    Stream(AnswerStream),
+}
+
+impl AnswerBody {
+    /// Bytes that will come, if known before they do.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::Whole(bytes) => u64::try_from(bytes.len()).ok(),
+            Self::Stream(stream) => stream.length(),
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    #[error("the upstream already has as many calls in flight as it may have")]
+    Busy,
+    #[error(transparent)]
+    Unforwardable(#[from] Unforwardable),
+    #[error("no connection to the upstream could be had")]
+    Connect(#[source] Cause),
+    #[error("the connection to the upstream was not made in time")]
+    ConnectTimeout,
+    #[error("the upstream did not begin its answer in time")]
+    HeadTimeout,
+    #[error("the upstream closed the connection without an answer")]
+    Closed(#[source] Cause),
+    #[error("the upstream's answer is not one this gateway can forward")]
+    Protocol(#[source] Cause),
+    #[error(transparent)]
+    RequestBody(#[from] BodyAborted),
+}
+
+impl UpstreamError {
+    /// Whether any byte of the request may have reached the upstream; in doubt, yes.
+    #[must_use]
+    pub fn reached_upstream(&self) -> bool {
+        match self {
+            Self::Busy | Self::Unforwardable(_) | Self::Connect(_) | Self::ConnectTimeout => false,
+            Self::HeadTimeout | Self::Closed(_) | Self::Protocol(_) | Self::RequestBody(_) => true,
+        }
+    }
+
+    /// Whether the upstream was too slow, rather than wrong or away.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::ConnectTimeout | Self::HeadTimeout)
+    }
+}

@@ -1,0 +1,199 @@
+//! The content of an answer on its way to the client.
+//!
+//! The pipeline polls an [`AnswerStream`] as fast as the client takes it; nothing is read ahead but what the connection
+//! buffers. A clean end is the only thing that ends it with `None` first: a body that was cut (RFC 9112 §8) or fell silent
+//! ends with an error. The stream holds its call's place among those in flight until then.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Sleep, sleep};
+
+use super::{Cause, Permit};
+
+/// A body that arrives in pieces, none of them empty. After an error it yields `None`.
+#[derive(Debug)]
+pub struct AnswerStream {
+    source: Source,
+    permit: Option<Permit>,
+}
+
+/// Why the body of an answer is not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    #[error("the upstream fell silent within its answer")]
+    Idle,
+    #[error("the upstream's answer was cut")]
+    Cut(#[source] Cause),
+}
+
+#[derive(Debug)]
+enum Source {
+    Upstream(Received),
+    Generated(Generated),
+    Ended,
+}
+
+#[derive(Debug)]
+struct Received {
+    incoming: Incoming,
+    idle_timeout: Duration,
+    /// Runs only while the gateway waits for the upstream, never while it waits for the client.
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+struct Generated {
+    chunks: Box<dyn Iterator<Item = Bytes> + Send>,
+    has_just_yielded: bool,
+}
+
+type Next = Poll<Option<Result<Bytes, StreamError>>>;
+
+impl AnswerStream {
+    pub(super) fn upstream(incoming: Incoming, idle_timeout: Duration) -> Self {
+        Self { source: Source::Upstream(Received { incoming, idle_timeout, silence: None }), permit: None }
+    }
+
+    /// A body made up chunk by chunk, each only when the client is ready for it.
+    pub(super) fn generated(chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
+        let generated = Generated { chunks: Box::new(chunks), has_just_yielded: false };
+        Self { source: Source::Generated(generated), permit: None }
+    }
+
+    pub(super) fn hold(&mut self, permit: Permit) {
+        self.permit = Some(permit);
+    }
+
+    /// Bytes still to come, where the upstream stated a length.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match &self.source {
+            Source::Upstream(received) => received.incoming.size_hint().exact(),
+            Source::Generated(_) => None,
+            Source::Ended => Some(0),
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Next {
+        match &mut self.source {
+            Source::Upstream(received) => received.poll_chunk(cx),
+            Source::Generated(generated) => generated.poll_chunk(cx),
+            Source::Ended => Poll::Ready(None),
+        }
+    }
+}
+
+impl Stream for AnswerStream {
+    type Item = Result<Bytes, StreamError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Next {
+        let next = self.poll_source(cx);
+        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+            self.source = Source::Ended;
+            self.permit = None;
+        }
+        next
+    }
+}
+
+impl Received {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Next {
+        loop {
+            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => return self.poll_silence(cx),
+            };
+            self.silence = None;
+            match frame {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(StreamError::Cut(error.into())))),
+                // Trailers are dropped. So is a chunk of nothing: whoever re-encodes it would write the last chunk.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(chunk))),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Next {
+        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(self.idle_timeout)));
+        silence.as_mut().poll(cx).map(|()| Some(Err(StreamError::Idle)))
+    }
+}
+
+impl Generated {
+    /// Gives way after every chunk, so that each is written by itself and a long answer does not hold its thread.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Next {
+        self.has_just_yielded = !self.has_just_yielded;
+        if self.has_just_yielded {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.chunks.find(|chunk| !chunk.is_empty()).map(Ok))
+    }
+}
+
+impl fmt::Debug for Generated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generated").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::{FutureExt, StreamExt};
+
+    use super::*;
+    use crate::upstream::InFlight;
+
+    #[tokio::test]
+    async fn a_generated_body_is_made_only_as_it_is_read() {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let chunks = (0..3).map(|_| {
+            MADE.fetch_add(1, Ordering::Relaxed);
+            Bytes::from_static(b"x")
+        });
+        let mut stream = AnswerStream::generated(chunks);
+        assert_eq!(MADE.load(Ordering::Relaxed), 0);
+        stream.next().await.unwrap().unwrap();
+        assert_eq!(MADE.load(Ordering::Relaxed), 1);
+        assert_eq!(stream.count().await, 2);
+    }
+
+    #[test]
+    fn a_generated_body_gives_way_before_every_chunk() {
+        let mut stream = AnswerStream::generated(["a", "b"].into_iter().map(Bytes::from));
+        for _ in 0..2 {
+            assert!(stream.next().now_or_never().is_none());
+            assert!(stream.next().now_or_never().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_chunk_is_left_out() {
+        let stream = AnswerStream::generated(["", "a", "", "b", ""].into_iter().map(Bytes::from));
+        let chunks: Vec<_> = stream.map(Result::unwrap).collect().await;
+        assert_eq!(chunks, ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn the_place_among_the_calls_in_flight_is_held_to_the_end_and_no_longer() {
+        let in_flight = InFlight::new(1);
+        let mut stream = AnswerStream::generated([Bytes::from_static(b"x")].into_iter());
+        stream.hold(in_flight.try_acquire().unwrap());
+        stream.next().await.unwrap().unwrap();
+        assert_eq!(in_flight.count(), 1);
+        assert!(stream.next().await.is_none());
+        assert_eq!(in_flight.count(), 0, "given back at the end, though the stream still exists");
+    }
+}

@@ -1,0 +1,177 @@
+//! Carries a call to its upstream over HTTP/1.1 and brings the final answer back.
+//!
+//! Each worker thread makes one [`Client`] and so has its own pool of connections; a clone shares the pool. It follows no
+//! redirect, decodes no content and keeps no cookie.
+//!
+//! **A request is never sent twice.** The pool may pick a connection that its upstream has just closed. If the connection's
+//! task knows of the close before it takes the request, the request comes back untouched and is put on another
+//! connection, which is safe for any method as no byte was written. Once the task has taken it, a failure is reported as
+//! [`UpstreamError::Closed`] and nothing here retries, not even GET: RFC 9110 §9.2.2 forbids it for methods that are not
+//! idempotent, and the audit log says that an upstream was asked once.
+
+mod exchange;
+#[cfg(test)]
+mod raw_upstream;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::{io, time::Duration};
+
+use http::{
+    Method, Request, Uri,
+    header::{CONTENT_LENGTH, HeaderValue},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, ResponseFuture, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::{
+    Answer, AnswerBody, Base, Kind, Outgoing, Target, Unforwardable, UpstreamError, echo,
+    headers::{self, Additions},
+    llm,
+    outgoing_body::SentBody,
+};
+
+/// Idle connections kept for one upstream by one worker, and for how long: shorter than what servers commonly allow, so
+/// that it is mostly this side that closes.
+const MAX_IDLE_CONNECTIONS: usize = 256;
+const MAX_IDLE: Duration = Duration::from_secs(30);
+
+/// The longest head of an answer; also what a connection buffers of a body.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// Finds a peer that vanished without a word, during an answer that may take minutes.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+type Pool<C> = legacy::Client<C, SentBody>;
+
+/// One worker's way to all upstreams.
+#[derive(Debug, Clone)]
+pub struct Client {
+    plain: Pool<HttpConnector>,
+    /// None where the machine has no trust anchors: `http` upstreams and the built-in ones still work.
+    tls: Option<Pool<HttpsConnector<HttpConnector>>>,
+}
+
+impl Client {
+    /// A client that trusts the machine's certificate authorities.
+    #[must_use]
+    pub fn new() -> Self {
+        let tls = tls_connector();
+        if let Err(error) = &tls {
+            tracing::warn!(%error, "no trust anchors found: calls to https upstreams will fail");
+        }
+        Self { plain: pool(tcp_connector(true)), tls: tls.ok().map(pool) }
+    }
+
+    /// Whether `https` upstreams can be reached at all.
+    #[must_use]
+    pub fn can_do_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Sends the call and waits for the head of the final answer. Dropping the future, or the answer's stream, closes the
+    /// connection.
+    pub async fn send(&self, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+        let permit = target.in_flight.try_acquire().ok_or(UpstreamError::Busy)?;
+        let is_head = outgoing.method == Method::HEAD;
+        let mut answer = match &target.kind {
+            Kind::Http(base) => self.forward(target, base, outgoing).await?,
+            Kind::Echo => echo::answer(outgoing).await?,
+            Kind::Llm => llm::answer(outgoing).await?,
+        };
+        if is_head {
+            remove_body(&mut answer);
+        }
+        if let AnswerBody::Stream(stream) = &mut answer.body {
+            stream.hold(permit);
+        }
+        Ok(answer)
+    }
+
+    async fn forward(&self, target: &Target, base: &Base, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+        let upload = outgoing.body.upload();
+        let is_head = outgoing.method == Method::HEAD;
+        let request = request(target, base, outgoing)?;
+        let is_tls = base.is_tls();
+        let response =
+            exchange::head(|request| self.start(is_tls, request), request, target, upload.as_deref()).await?;
+        verdict::answer(response, is_head, target.timeout)
+    }
+
+    fn start(&self, is_tls: bool, request: Request<SentBody>) -> Result<ResponseFuture, UpstreamError> {
+        match &self.tls {
+            _ if !is_tls => Ok(self.plain.request(request)),
+            Some(tls) => Ok(tls.request(request)),
+            None => Err(UpstreamError::Connect("this machine has no trust anchors".into())),
+        }
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn request(target: &Target, base: &Base, outgoing: Outgoing) -> Result<Request<SentBody>, Unforwardable> {
+    let Outgoing { method, path_and_query, mut headers, body, request_id, original, .. } = outgoing;
+    if method == Method::CONNECT {
+        return Err(Unforwardable::Connect);
+    }
+    let uri: Uri = base.uri_for(&path_and_query)?;
+    let (host, secret) = (base.host().clone(), target.secret.as_ref());
+    headers::make_fit_for_upstream(
+        &mut headers,
+        Additions { host, original: &original, request_id: &request_id, secret },
+    );
+    headers::frame_request(&mut headers, &method, &body);
+    let mut request = Request::new(body.into_sent());
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// The answer to HEAD has the header fields of a GET and no content (RFC 9110 §9.3.2); the built-in upstreams leave that
+/// to this place.
+fn remove_body(answer: &mut Answer) {
+    if let AnswerBody::Whole(bytes) = &answer.body
+        && !bytes.is_empty()
+    {
+        answer.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    }
+    answer.body = AnswerBody::Whole(bytes::Bytes::new());
+}
+
+fn pool<C>(connector: C) -> Pool<C>
+where
+    C: legacy::connect::Connect + Clone,
+{
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(MAX_IDLE)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .http1_max_buf_size(MAX_HEAD_BYTES)
+        // `Host` is among the headers already.
+        .set_host(false)
+        // Only what was never written is retried; see the module's documentation.
+        .retry_canceled_requests(true)
+        .build(connector)
+}
+
+fn tcp_connector(http_only: bool) -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(http_only);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(TCP_KEEPALIVE));
+    connector
+}
+
+fn tls_connector() -> io::Result<HttpsConnector<HttpConnector>> {
+    let builder = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1();
+    Ok(builder.wrap_connector(tcp_connector(false)))
+}

@@ -1,0 +1,89 @@
+//! Waits for the head of an answer: first for a connection, then for the upstream, each within its own time.
+//!
+//! Called by the client with a request that is ready to go. It names what failed; it never looks into the answer.
+
+use std::{error::Error, iter, time::Duration};
+
+use futures_util::future::{self, Either};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{
+    self, ResponseFuture,
+    connect::{CaptureConnection, capture_connection},
+};
+use tokio::time::timeout;
+
+use crate::upstream::{
+    BodyAborted, Target, UpstreamError,
+    outgoing_body::{SentBody, Upload},
+};
+
+type Head = Response<Incoming>;
+
+/// Starts the request and waits for its final head; 1xx answers before it are passed over by hyper (RFC 9110 §15.2).
+pub(super) async fn head(
+    start: impl FnOnce(Request<SentBody>) -> Result<ResponseFuture, UpstreamError>,
+    mut request: Request<SentBody>,
+    target: &Target,
+    upload: Option<&Upload>,
+) -> Result<Head, UpstreamError> {
+    let mut connection = capture_connection(&mut request);
+    let mut sending = start(request)?;
+    let answered = match connected(&mut sending, &mut connection, target.connect_timeout).await? {
+        Some(answered) => answered,
+        None => answer_of(&mut sending, upload, target.timeout).await?,
+    };
+    answered.map_err(|error| failure(error, connection.connection_metadata().is_some()))
+}
+
+/// Waits until the request has a connection. An answer may come within the same poll.
+async fn connected(
+    sending: &mut ResponseFuture,
+    connection: &mut CaptureConnection,
+    limit: Duration,
+) -> Result<Option<Result<Head, legacy::Error>>, UpstreamError> {
+    let connecting = std::pin::pin!(connection.wait_for_connection_metadata());
+    match timeout(limit, future::select(sending, connecting)).await {
+        Err(_elapsed) => Err(UpstreamError::ConnectTimeout),
+        Ok(Either::Left((answered, _))) => Ok(Some(answered)),
+        Ok(Either::Right(_)) => Ok(None),
+    }
+}
+
+/// Waits for the answer as long as the upstream is not silent for longer than `limit`; an upload that moves, or that
+/// waits for its client, is no silence of the upstream.
+async fn answer_of(
+    sending: &mut ResponseFuture,
+    upload: Option<&Upload>,
+    limit: Duration,
+) -> Result<Result<Head, legacy::Error>, UpstreamError> {
+    loop {
+        let position = upload.map_or(0, Upload::position);
+        if let Ok(answered) = timeout(limit, &mut *sending).await {
+            return Ok(answered);
+        }
+        if !upload.is_some_and(|upload| upload.excuses_silence_since(position)) {
+            return Err(UpstreamError::HeadTimeout);
+        }
+    }
+}
+
+fn failure(error: legacy::Error, was_connected: bool) -> UpstreamError {
+    if let Some(aborted) = cause::<BodyAborted>(&error) {
+        return UpstreamError::RequestBody(*aborted);
+    }
+    let was_never_written = cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
+    if !was_connected || was_never_written {
+        return UpstreamError::Connect(error.into());
+    }
+    if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
+        return UpstreamError::Protocol(error.into());
+    }
+    UpstreamError::Closed(error.into())
+}
+
+/// The first error of a type among an error and its sources.
+fn cause<E: Error + 'static>(error: &legacy::Error) -> Option<&E> {
+    let first: &(dyn Error + 'static) = error;
+    iter::successors(Some(first), |&error| error.source()).find_map(|error| error.downcast_ref())
+}

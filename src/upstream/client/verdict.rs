@@ -1,0 +1,96 @@
+//! Turns an upstream's head into an answer that the client may have, or refuses it.
+//!
+//! Called once per forwarded call. What a recipient could read in two ways is not passed on.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use hyper::body::{Body, Incoming};
+
+use crate::upstream::{Answer, AnswerBody, AnswerStream, UpstreamError, headers};
+
+pub(super) fn answer(
+    response: Response<Incoming>,
+    is_head: bool,
+    idle_timeout: Duration,
+) -> Result<Answer, UpstreamError> {
+    let (parts, incoming) = response.into_parts();
+    let (status, mut headers) = (parts.status, parts.headers);
+    refuse_unforwardable(status, &headers)?;
+    let length = stated_length(status, &headers, is_head, &incoming);
+    headers::make_fit_for_client(&mut headers);
+    headers.remove(CONTENT_LENGTH);
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(Answer { status, headers, body: body(incoming, idle_timeout) })
+}
+
+fn refuse_unforwardable(status: StatusCode, headers: &HeaderMap) -> Result<(), UpstreamError> {
+    // RFC 9110 §15.2.2: only in answer to an `Upgrade`, and the gateway sends none.
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(UpstreamError::Protocol("the upstream switched protocols unasked".into()));
+    }
+    let codings = headers.get_all(TRANSFER_ENCODING);
+    // Another coding would have to be undone here, as the header is not passed on (RFC 9112 §6.1).
+    if codings.iter().any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
+        return Err(UpstreamError::Protocol("the upstream used a transfer coding other than chunked".into()));
+    }
+    Ok(())
+}
+
+/// The one length that both sides will agree on (RFC 9110 §8.6): none with a transfer coding, which overrides it (RFC 9112
+/// §6.3), and none for 204; for HEAD and 304 what a GET would have had.
+fn stated_length(status: StatusCode, headers: &HeaderMap, is_head: bool, incoming: &Incoming) -> Option<u64> {
+    if headers.contains_key(TRANSFER_ENCODING) || status == StatusCode::NO_CONTENT {
+        return None;
+    }
+    if is_head || status == StatusCode::NOT_MODIFIED {
+        return length_without_body(headers);
+    }
+    incoming.size_hint().exact()
+}
+
+/// Only digits, and the same in every line.
+fn length_without_body(headers: &HeaderMap) -> Option<u64> {
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let first = lines.next()?;
+    let is_a_number = first.as_bytes().iter().all(u8::is_ascii_digit) && lines.all(|line| line == first);
+    if is_a_number { first.to_str().ok()?.parse().ok() } else { None }
+}
+
+fn body(incoming: Incoming, idle_timeout: Duration) -> AnswerBody {
+    if incoming.is_end_stream() {
+        return AnswerBody::Whole(Bytes::new());
+    }
+    AnswerBody::Stream(AnswerStream::upstream(incoming, idle_timeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_without_a_body_is_kept_only_when_every_reader_reads_the_same() {
+        for (lines, length) in [
+            (vec!["12"], Some(12)),
+            (vec!["12", "12"], Some(12)),
+            (vec![], None),
+            (vec!["12", "13"], None),
+            (vec!["+12"], None),
+            (vec!["12, 12"], None),
+            (vec![""], None),
+            (vec!["99999999999999999999"], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in &lines {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_static(line));
+            }
+            assert_eq!(length_without_body(&headers), length, "{lines:?}");
+        }
+    }
+}
