@@ -1,4 +1,4 @@
-//! The only caller of now(): everything else takes the time from here, so that tests can hold it still.
+//! The only caller of `now()`: everything else takes the time from here, so that tests can hold it still.
 
 use std::{
     sync::{

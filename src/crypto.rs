@@ -72,7 +72,7 @@ impl MasterKey {
 /// A new random key, in base64, fit for [`MasterKey::from_base64`].
 pub fn new_master_key() -> Result<Zeroizing<String>, CryptoError> {
     let bytes: Zeroizing<[u8; KEY_BYTES]> = Zeroizing::new(random()?);
-    Ok(Zeroizing::new(STANDARD.encode(&*bytes)))
+    Ok(Zeroizing::new(STANDARD.encode(*bytes)))
 }
 
 /// Random bytes from the operating system's generator.
@@ -86,7 +86,9 @@ pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     let mut out = [0; 32];
     // A SHA-256 digest has 32 bytes, so zip copies all of it.
     out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);

@@ -9,6 +9,7 @@ pub mod created;
 pub mod docs;
 pub mod entry;
 pub mod extract;
+mod failure;
 pub mod health;
 pub mod idempotency;
 pub mod keys;

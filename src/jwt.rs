@@ -26,7 +26,7 @@ const MAX_TOKEN_BYTES: usize = 4_096;
 /// How far the clocks of two replicas may be apart, in seconds.
 const CLOCK_SKEW_S: i64 = 5;
 
-/// The claims of an access token. Times are seconds since the Unix epoch (RFC 7519 §2, NumericDate).
+/// The claims of an access token. Times are seconds since the Unix epoch (RFC 7519 §2, `NumericDate`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {

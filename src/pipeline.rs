@@ -135,10 +135,11 @@ async fn manage<H>(
 where
     H: AsyncFnOnce(HttpRequest, Payload) -> Handled,
 {
-    if call.may_change() && managed.permission != Permission::Public {
-        if let Err(refusal) = record.decide().await {
-            return Ok((request, Err(refusal)));
-        }
+    if call.may_change()
+        && managed.permission != Permission::Public
+        && let Err(refusal) = record.decide().await
+    {
+        return Ok((request, Err(refusal)));
     }
     request.extensions_mut().insert(authorized);
     handle(request, body).await

@@ -13,6 +13,7 @@ pub mod in_flight;
 pub mod llm;
 pub mod outgoing_body;
 pub mod target;
+mod upload;
 
 use std::{error::Error, net::IpAddr};
 

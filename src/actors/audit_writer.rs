@@ -77,7 +77,9 @@ impl AuditWriter {
                 tracing::error!(%error, entries = replies.len(), "audit entries were not committed");
             }
             writer.head = committed.ok();
-            replies.into_iter().for_each(|reply| reply.answer(answer));
+            for reply in replies {
+                reply.answer(answer);
+            }
             writer.commit(context);
         }));
     }

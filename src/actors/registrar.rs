@@ -78,7 +78,7 @@ impl Actor for Registrar {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(0);
-        context.run_interval(POLL, |registrar, context| registrar.read(context));
+        context.run_interval(POLL, Registrar::read);
     }
 }
 
@@ -159,7 +159,9 @@ impl Registrar {
             if let Some(Err(error)) = reloaded {
                 tracing::warn!(%error, "revocations will be read at the next poll");
             }
-            served.into_iter().for_each(|answer| answer());
+            for answer in served {
+                answer();
+            }
             if registrar.catch_up.end() {
                 registrar.read(context);
             }

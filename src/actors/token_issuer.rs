@@ -93,7 +93,7 @@ impl Actor for TokenIssuer {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(0);
-        context.run_interval(POLL, |issuer, context| issuer.read_revocations(context));
+        context.run_interval(POLL, TokenIssuer::read_revocations);
     }
 }
 
@@ -160,7 +160,9 @@ impl TokenIssuer {
             if let Err(error) = &result {
                 tracing::warn!(%error, "revocations could not be read");
             }
-            served.into_iter().for_each(|reply| reply.answer(result.clone()));
+            for reply in served {
+                reply.answer(result.clone());
+            }
             if issuer.catch_up.end() {
                 issuer.read_revocations(context);
             }

@@ -13,12 +13,13 @@ use crate::{
 };
 
 /// Bounds of an upstream that is part of the binary: it never waits.
-const BUILTIN_TIMEOUT: Duration = Duration::from_secs(60);
+const BUILTIN_TIMEOUT: Duration = Duration::from_mins(1);
 const BUILTIN_IN_FLIGHT: usize = 10_000;
 
 /// Routes and upstreams of a configuration, with the upstreams' secrets from the environment or from files.
 pub fn routing(config: &Config) -> Result<Routing, ConfigError> {
-    let table = RouteTable::new(config.routes.iter().map(|route| route.to_route()).collect());
+    let table =
+        RouteTable::new(config.routes.iter().map(super::super::config::routing::RouteEntry::to_route).collect());
     let mut targets = vec![builtin(BUILTIN_ECHO, Kind::Echo), builtin(BUILTIN_LLM, Kind::Llm)];
     for (i, upstream) in config.upstreams.iter().enumerate() {
         targets.push(target(upstream).map_err(|(field, reason)| ConfigError {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often addresses with nothing on their account are forgotten.
-const FORGET_ADDRESSES: Duration = Duration::from_secs(60);
+const FORGET_ADDRESSES: Duration = Duration::from_mins(1);
 
 /// Starts the public server. Each worker thread gets its own gate and runs one shard of the limits.
 pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartError> {

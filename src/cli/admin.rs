@@ -27,13 +27,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Subcommand)]
 pub(super) enum Admin {
-    /// Create a user. The password is TOLLGATE_PASSWORD, or made up and printed.
+    /// Create a user. The password is `TOLLGATE_PASSWORD`, or made up and printed.
     CreateUser {
         username: String,
         #[arg(long, value_enum, default_value = "user")]
         role: RoleName,
     },
-    /// Give a user a new password, TOLLGATE_PASSWORD or a made-up one, and end the user's sessions.
+    /// Give a user a new password, `TOLLGATE_PASSWORD` or a made-up one, and end the user's sessions.
     ResetPassword { username: String },
 }
 

@@ -20,12 +20,12 @@ pub(super) struct Migrate {
 impl Migrate {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let url = load(file)?.store_url()?;
-        let (verb, work): (_, fn(&str) -> Result<Vec<String>, StoreError>) = match (self.revert_all, self.pending) {
-            (true, _) => ("reverted", migrations::revert_all),
-            (_, true) => ("pending", migrations::pending),
-            _ => ("applied", migrations::run),
+        let (verb, done) = match (self.revert_all, self.pending) {
+            (true, _) => ("reverted", migrations::revert_all(&url)),
+            (_, true) => ("pending", migrations::pending(&url)),
+            _ => ("applied", migrations::run(&url)),
         };
-        let names = work(&url).map_err(|error| match error {
+        let names = done.map_err(|error| match error {
             StoreError::Invalid(_) => Failure::Configuration(format!("store.url: {error}")),
             _ => Failure::Failed(error.to_string()),
         })?;

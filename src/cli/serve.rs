@@ -19,11 +19,8 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
         let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
         print(&banner(&gateway));
         tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");
-        loop {
-            match signals.next().await {
-                Told::Reload => reload(&gateway, file),
-                Told::Stop => break,
-            }
+        while let Told::Reload = signals.next().await {
+            reload(&gateway, file);
         }
         tracing::info!("draining");
         gateway.stop().await;

@@ -199,15 +199,13 @@ impl Edge {
 }
 
 fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), Fault> {
-    match (least..=most).contains(&value) {
-        true => Ok(()),
-        false => Err(Fault::new(key, format!("must be from {least} to {most}, not {value}"))),
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(Fault::new(key, format!("must be from {least} to {most}, not {value}")))
     }
 }
 
 fn not_empty(key: &str, value: &str) -> Result<(), Fault> {
-    match value.is_empty() {
-        true => Err(Fault::new(key, "must not be empty")),
-        false => Ok(()),
-    }
+    if value.is_empty() { Err(Fault::new(key, "must not be empty")) } else { Ok(()) }
 }

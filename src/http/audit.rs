@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 
 use super::{
     Office,
-    auth::unavailable,
     extract::{Caller, PathId, QueryOf},
     page::{self, Page},
     problem::Problem,
@@ -21,6 +20,7 @@ use crate::{
         principal::{Credential, Role},
         refusal::Refusal,
     },
+    http::failure::unavailable,
     store::audit::{AuditFilter, AuditRecordRow},
 };
 
@@ -152,7 +152,9 @@ fn record(row: &AuditRecordRow) -> Result<AuditRecord, Refusal> {
     let mut fields = read(&row.opening.entry)?;
     if let Some(outcome) = &row.outcome {
         let mut later = read(&outcome.entry)?;
-        ["chain", "seq", "id", "time", "request_id"].iter().for_each(|place| drop(later.remove(*place)));
+        for place in ["chain", "seq", "id", "time", "request_id"] {
+            later.remove(place);
+        }
         fields.extend(later);
     }
     fields.insert("prev_hash".into(), hex(&row.opening.prev_hash).into());
@@ -170,5 +172,5 @@ fn unreadable(error: serde_json::Error) -> Refusal {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -15,17 +15,13 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    actors::{
-        handle::NoAnswer,
-        token_issuer::{Denied, Issue, Tokens},
-    },
+    actors::token_issuer::{Denied, Issue, Tokens},
     domain::{
         principal::{UserStatus, Username},
-        refusal::{Refusal, TokenFault, Unavailable},
+        refusal::{Refusal, TokenFault},
     },
-    passwords::HashingError,
+    http::failure::{busy, no_answer, unavailable},
     pipeline::audit::Note,
-    store::StoreError,
 };
 
 /// A name and a password.
@@ -149,27 +145,5 @@ fn denied_refresh(denied: Denied) -> Refusal {
         Denied::Signing => Refusal::Internal,
         Denied::UserChanged | Denied::Unknown => Refusal::InvalidToken(TokenFault::UnknownRefreshToken),
         Denied::Reused => Refusal::InvalidToken(TokenFault::RefreshTokenReused),
-    }
-}
-
-/// An actor that is full, dead or late is a gateway at its capacity.
-pub(super) fn no_answer(error: NoAnswer) -> Refusal {
-    tracing::warn!(%error, "an actor gave no answer");
-    Refusal::Unavailable(Unavailable::Capacity)
-}
-
-/// A store that is away is, too; anything else it says is a fault of ours.
-pub(super) fn unavailable(error: StoreError) -> Refusal {
-    tracing::error!(%error, "the store failed");
-    match error {
-        StoreError::Unavailable(_) => Refusal::Unavailable(Unavailable::Capacity),
-        _ => Refusal::Internal,
-    }
-}
-
-pub(super) fn busy(error: HashingError) -> Refusal {
-    match error {
-        HashingError::Busy => Refusal::Unavailable(Unavailable::Capacity),
-        HashingError::Failed => Refusal::Internal,
     }
 }

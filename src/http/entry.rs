@@ -30,7 +30,7 @@ pub fn desk() -> Desk {
 
 /// The middleware around everything.
 pub async fn entry(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let Some(gate) = request.app_data::<Data<Gate>>().map(Data::clone) else {
+    let Some(gate) = request.app_data::<Data<Gate>>().cloned() else {
         return Err(Problem(Refusal::Internal).into());
     };
     let id = telemetry::request_id(&request);

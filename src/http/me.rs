@@ -5,7 +5,7 @@ use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Office, auth::no_answer, extract::Caller, problem::Problem};
+use super::{Office, extract::Caller, problem::Problem};
 use crate::{
     actors::quota_keeper::Look,
     domain::{
@@ -13,6 +13,7 @@ use crate::{
         limit::Standing,
         principal::Role,
     },
+    http::failure::no_answer,
 };
 
 /// The caller and their allowances, now. Asking charges nothing.

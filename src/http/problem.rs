@@ -128,10 +128,10 @@ pub fn render(refusal: &Refusal, call: &Call) -> HttpResponse {
     if let Some(seconds) = retry_after_s(refusal) {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
-    if let Refusal::MethodNotAllowed(methods) = refusal {
-        if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
-            response.insert_header((header::ALLOW, allow));
-        }
+    if let Refusal::MethodNotAllowed(methods) = refusal
+        && let Ok(allow) = HeaderValue::from_str(&methods.join(", "))
+    {
+        response.insert_header((header::ALLOW, allow));
     }
     // A body that was not read to its end would be taken for the next request.
     if leaves_body_unread(refusal) {

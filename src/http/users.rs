@@ -12,7 +12,6 @@ use serde_json::json;
 
 use super::{
     Office,
-    auth::{busy, no_answer, unavailable},
     created::CreatedAt,
     extract::{Caller, JsonBody, PathId, QueryOf},
     idempotency,
@@ -28,6 +27,7 @@ use crate::{
         principal::{Role, UserStatus, Username},
         refusal::{Fault, Refusal},
     },
+    http::failure::{busy, no_answer, unavailable},
     pipeline::audit::Note,
     store::users::{Changed, Created, NewUser, UserChange, UserRow},
 };

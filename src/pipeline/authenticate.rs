@@ -97,13 +97,12 @@ const fn faulty(fault: TokenFault) -> Refusal {
 impl Identity {
     /// The user a verified token speaks of, as they are now.
     async fn principal(&self, claims: &Claims) -> Result<Principal, Refusal> {
-        let account = match self.account(claims) {
-            Ok(account) => account,
+        let account = if let Ok(account) = self.account(claims) {
+            account
+        } else {
             // The user may have been made or changed a moment ago on another replica.
-            Err(_) => {
-                self.users.catch_up().await;
-                self.account(claims).map_err(Refusal::RevokedToken)?
-            }
+            self.users.catch_up().await;
+            self.account(claims).map_err(Refusal::RevokedToken)?
         };
         if self.revocations.read().contains(claims.sid) {
             return Err(Refusal::RevokedToken(Revocation::Session));

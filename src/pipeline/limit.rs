@@ -99,9 +99,10 @@ pub async fn limit(
 ) -> Result<Admitted, Refusal> {
     let principal = authorized.principal().cloned().ok_or(Refusal::Forbidden)?;
     let policies = policies.of(&route.name);
-    let refund = match policies.is_empty() {
-        true => None,
-        false => Some(take(quotas, principal.account.id, policies, route.weight, record).await?),
+    let refund = if policies.is_empty() {
+        None
+    } else {
+        Some(take(quotas, principal.account.id, policies, route.weight, record).await?)
     };
     Ok(Admitted { principal, charge: Charge { quotas: quotas.clone(), refund } })
 }
@@ -114,9 +115,8 @@ async fn take(
     record: &mut Record,
 ) -> Result<Refund, Refusal> {
     let take = Take { user, policies: Arc::clone(&policies), weight };
-    let verdict = match quotas.take(take).await {
-        Ok(Ok(verdict)) => verdict,
-        Ok(Err(_)) | Err(_) => return Err(Refusal::Unavailable(Unavailable::Capacity)),
+    let Ok(Ok(verdict)) = quotas.take(take).await else {
+        return Err(Refusal::Unavailable(Unavailable::Capacity));
     };
     record.set_standings(verdict.standings.clone());
     if !verdict.is_admitted() {

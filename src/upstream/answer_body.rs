@@ -16,13 +16,14 @@ use futures_util::Stream;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Sleep, sleep};
 
-use super::{Cause, Permit};
+use super::{Cause, Permit, upload::UploadEnd};
 
 /// A body that arrives in pieces, none of them empty. After an error it yields `None`.
 #[derive(Debug)]
 pub struct AnswerStream {
     source: Source,
-    permit: Option<Permit>,
+    /// What lasts as long as the call.
+    held: Option<(Permit, Option<UploadEnd>)>,
 }
 
 /// Why the body of an answer is not complete.
@@ -58,17 +59,18 @@ type Next = Poll<Option<Result<Bytes, StreamError>>>;
 
 impl AnswerStream {
     pub(super) fn upstream(incoming: Incoming, idle_timeout: Duration) -> Self {
-        Self { source: Source::Upstream(Received { incoming, idle_timeout, silence: None }), permit: None }
+        Self { source: Source::Upstream(Received { incoming, idle_timeout, silence: None }), held: None }
     }
 
     /// A body made up chunk by chunk, each only when the client is ready for it.
     pub(super) fn generated(chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
         let generated = Generated { chunks: Box::new(chunks), has_just_yielded: false };
-        Self { source: Source::Generated(generated), permit: None }
+        Self { source: Source::Generated(generated), held: None }
     }
 
-    pub(super) fn hold(&mut self, permit: Permit) {
-        self.permit = Some(permit);
+    /// Keeps the call's place, and its upload going, until the last byte or until dropped.
+    pub(super) fn hold(&mut self, permit: Permit, upload_end: Option<UploadEnd>) {
+        self.held = Some((permit, upload_end));
     }
 
     /// Bytes still to come, where the upstream stated a length.
@@ -97,7 +99,7 @@ impl Stream for AnswerStream {
         let next = self.poll_source(cx);
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
             self.source = Source::Ended;
-            self.permit = None;
+            self.held = None;
         }
         next
     }
@@ -190,7 +192,7 @@ mod tests {
     async fn the_place_among_the_calls_in_flight_is_held_to_the_end_and_no_longer() {
         let in_flight = InFlight::new(1);
         let mut stream = AnswerStream::generated([Bytes::from_static(b"x")].into_iter());
-        stream.hold(in_flight.try_acquire().unwrap());
+        stream.hold(in_flight.try_acquire().unwrap(), None);
         stream.next().await.unwrap().unwrap();
         assert_eq!(in_flight.count(), 1);
         assert!(stream.next().await.is_none());

@@ -33,6 +33,7 @@ use super::{
     headers::{self, Additions},
     llm,
     outgoing_body::SentBody,
+    upload::{Upload, UploadEnd},
 };
 
 /// Idle connections kept for one upstream by one worker, and for how long: shorter than what servers commonly allow, so
@@ -73,13 +74,15 @@ impl Client {
         self.tls.is_some()
     }
 
-    /// Sends the call and waits for the head of the final answer. Dropping the future, or the answer's stream, closes the
-    /// connection.
+    /// Sends the call and waits for the head of the final answer. Dropping the future, or the answer's stream before its
+    /// end, closes the connection. An upload that is not complete when the answer is ends there: its sender is told.
     pub async fn send(&self, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
         let permit = target.in_flight.try_acquire().ok_or(UpstreamError::Busy)?;
+        let upload_end = outgoing.body.upload_end();
+        let upload = upload_end.as_ref().map(UploadEnd::upload);
         let is_head = outgoing.method == Method::HEAD;
         let mut answer = match &target.kind {
-            Kind::Http(base) => self.forward(target, base, outgoing).await?,
+            Kind::Http(base) => self.forward(target, base, outgoing, upload).await?,
             Kind::Echo => echo::answer(outgoing).await?,
             Kind::Llm => llm::answer(outgoing).await?,
         };
@@ -87,18 +90,22 @@ impl Client {
             remove_body(&mut answer);
         }
         if let AnswerBody::Stream(stream) = &mut answer.body {
-            stream.hold(permit);
+            stream.hold(permit, upload_end);
         }
         Ok(answer)
     }
 
-    async fn forward(&self, target: &Target, base: &Base, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
-        let upload = outgoing.body.upload();
+    async fn forward(
+        &self,
+        target: &Target,
+        base: &Base,
+        outgoing: Outgoing,
+        upload: Option<&Upload>,
+    ) -> Result<Answer, UpstreamError> {
         let is_head = outgoing.method == Method::HEAD;
         let request = request(target, base, outgoing)?;
         let is_tls = base.is_tls();
-        let response =
-            exchange::head(|request| self.start(is_tls, request), request, target, upload.as_deref()).await?;
+        let response = exchange::head(|request| self.start(is_tls, request), request, target, upload).await?;
         verdict::answer(response, is_head, target.timeout)
     }
 

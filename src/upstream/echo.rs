@@ -1,7 +1,7 @@
 //! The built-in upstream `builtin:echo`: answers with the request that an upstream would have got.
 //!
 //! Called by the client in place of a connection. It shows the headers after the same rules that every upstream's go
-//! through, but never a secret: a configured one is not for this upstream. It stores at most [`MAX_STORED_BYTES`].
+//! through, but never a secret: a configured one is not for this upstream. It stores at most 10 MiB of a body.
 
 use std::{borrow::Cow, collections::BTreeMap};
 

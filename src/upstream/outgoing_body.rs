@@ -2,21 +2,21 @@
 //!
 //! The pipeline builds an [`OutgoingBody`] and, when it streams, feeds it through a [`BodySender`]. A streamed body is
 //! complete only when its sender said so: a sender that is merely dropped (the client hung up, the handler panicked) cuts
-//! the request, so that an upstream never takes a part for the whole. It never holds more than [`CHUNKS_AHEAD`] chunks.
+//! the request, so that an upstream never takes a part for the whole. It never holds more than a few chunks.
 
 use std::{
-    pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
+use futures_util::future::{self, Either as First};
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
+
+use super::upload::{Upload, UploadEnd};
 
 /// Chunks read from a client that its upstream has not taken yet; then the client waits.
 const CHUNKS_AHEAD: usize = 8;
@@ -60,18 +60,10 @@ pub enum BodyAborted {
     LengthMismatch,
 }
 
-/// The upstream takes no more of the body; its answer, if any, comes from `Client::send`.
+/// The upstream takes no more of the body, or the call is over: its outcome comes from `Client::send`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the upstream takes no more of the body")]
 pub struct UpstreamGone;
-
-/// What the two ends of a streamed body and the head timeout know of each other.
-#[derive(Debug, Default)]
-pub(super) struct Upload {
-    chunks_taken: AtomicU64,
-    waits_for_client: AtomicBool,
-    end: OnceLock<Result<(), BodyAborted>>,
-}
 
 /// A body as the HTTP client sends it.
 pub(super) type SentBody = Either<Full<Bytes>, BodyStream>;
@@ -88,7 +80,7 @@ impl OutgoingBody {
     #[must_use]
     pub fn channel(length: Option<u64>) -> (BodySender, Self) {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let upload = Arc::new(Upload::default());
+        let upload = Arc::new(Upload::new());
         let stream = BodyStream { chunks, remaining: length, upload: Arc::clone(&upload) };
         (BodySender { chunks: sender, upload }, Self::Stream(stream))
     }
@@ -103,10 +95,10 @@ impl OutgoingBody {
         }
     }
 
-    pub(super) fn upload(&self) -> Option<Arc<Upload>> {
+    pub(super) fn upload_end(&self) -> Option<UploadEnd> {
         match self {
             Self::Empty | Self::Whole(_) => None,
-            Self::Stream(stream) => Some(Arc::clone(&stream.upload)),
+            Self::Stream(stream) => Some(UploadEnd(Arc::clone(&stream.upload))),
         }
     }
 
@@ -134,7 +126,13 @@ impl OutgoingBody {
 impl BodySender {
     /// Hands a chunk over, waiting while the upstream is behind.
     pub async fn send(&self, chunk: Bytes) -> Result<(), UpstreamGone> {
-        self.chunks.send(chunk).await.map_err(|_| UpstreamGone)
+        if self.upload.is_call_over() {
+            return Err(UpstreamGone);
+        }
+        match future::select(pin!(self.chunks.send(chunk)), pin!(self.upload.call_over())).await {
+            First::Left((sent, _)) => sent.map_err(|_| UpstreamGone),
+            First::Right(_) => Err(UpstreamGone),
+        }
     }
 
     /// The body is complete.
@@ -149,27 +147,14 @@ impl BodySender {
 
     /// Said before the channel closes, so the receiver always finds it when it sees the close.
     fn end(self, end: Result<(), BodyAborted>) {
-        let _only_end = self.upload.end.set(end);
-    }
-}
-
-impl Upload {
-    /// A place to compare with later.
-    pub fn position(&self) -> u64 {
-        self.chunks_taken.load(Ordering::Relaxed)
-    }
-
-    /// Whether the silence since `position` may be due to the client: the body moved, or waits for the client's next
-    /// piece. The caller of `Client::send` bounds a slow client, and aborts the body.
-    pub fn excuses_silence_since(&self, position: u64) -> bool {
-        self.waits_for_client.load(Ordering::Relaxed) || self.position() != position
+        self.upload.end_with(end);
     }
 }
 
 impl BodyStream {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyAborted>>> {
         let received = self.chunks.poll_recv(cx);
-        self.upload.waits_for_client.store(received.is_pending(), Ordering::Relaxed);
+        self.upload.waits_for_client(received.is_pending());
         received.map(|chunk| match chunk {
             Some(chunk) => Some(self.take(chunk)),
             None => self.end().err().map(Err),
@@ -177,7 +162,7 @@ impl BodyStream {
     }
 
     fn take(&mut self, chunk: Bytes) -> Result<Bytes, BodyAborted> {
-        self.upload.chunks_taken.fetch_add(1, Ordering::Relaxed);
+        self.upload.chunk_taken();
         if let Some(remaining) = &mut self.remaining {
             let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             *remaining = remaining.checked_sub(length).ok_or(BodyAborted::LengthMismatch)?;
@@ -186,7 +171,7 @@ impl BodyStream {
     }
 
     fn end(&self) -> Result<(), BodyAborted> {
-        self.upload.end.get().copied().unwrap_or(Err(BodyAborted::Disconnected))?;
+        self.upload.end()?;
         if self.remaining.is_none_or(|bytes| bytes == 0) { Ok(()) } else { Err(BodyAborted::LengthMismatch) }
     }
 
@@ -295,6 +280,18 @@ mod tests {
         (0..CHUNKS_AHEAD).for_each(|_| sent(&sender));
         assert!(sender.send(chunk()).now_or_never().is_none());
         drop(body);
+        assert_eq!(sender.send(chunk()).now_or_never(), Some(Err(UpstreamGone)));
+    }
+
+    #[test]
+    fn an_upload_ends_with_its_call_though_its_body_is_not_read() {
+        let (sender, body) = OutgoingBody::channel(None);
+        let call = body.upload_end();
+        (0..CHUNKS_AHEAD).for_each(|_| sent(&sender));
+        let mut waiting = pin!(sender.send(chunk()));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(call);
+        assert_eq!(waiting.now_or_never(), Some(Err(UpstreamGone)));
         assert_eq!(sender.send(chunk()).now_or_never(), Some(Err(UpstreamGone)));
     }
 

@@ -49,7 +49,7 @@ impl Sessions {
             created_at: now,
             expires_at: later(now, self.auth.refresh_ttl_s),
         };
-        if !self.store.open_session(session.clone(), revision).await? {
+        if !self.store.open_session(session, revision).await? {
             return Err(Denied::UserChanged);
         }
         self.tokens(user, session.id, 0, session.expires_at).await

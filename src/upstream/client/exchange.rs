@@ -13,10 +13,7 @@ use hyper_util::client::legacy::{
 };
 use tokio::time::timeout;
 
-use crate::upstream::{
-    BodyAborted, Target, UpstreamError,
-    outgoing_body::{SentBody, Upload},
-};
+use crate::upstream::{BodyAborted, Target, UpstreamError, outgoing_body::SentBody, upload::Upload};
 
 type Head = Response<Incoming>;
 

@@ -23,7 +23,7 @@ pub(super) struct Reply {
     pub is_complete: bool,
 }
 
-/// The tokens of a text: runs of one kind of character, no longer than [`MAX_TOKEN_BYTES`]. Together they are the text.
+/// The tokens of a text: runs of one kind of character, no longer than `MAX_TOKEN_BYTES`. Together they are the text.
 #[derive(Debug, Clone)]
 pub(super) struct Tokens<'a> {
     rest: &'a str,

@@ -1,0 +1,86 @@
+//! What the two ends of a streamed request body and the call it belongs to know of each other.
+//!
+//! The sending end says how the body ended, the receiving end how far it got, the call when it is over. Atomics only: it
+//! is shared between a client's task and its upstream's connection.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use tokio::sync::Semaphore;
+
+use super::BodyAborted;
+
+#[derive(Debug)]
+pub(super) struct Upload {
+    chunks_taken: AtomicU64,
+    waits_for_client: AtomicBool,
+    end: OnceLock<Result<(), BodyAborted>>,
+    /// Has no permits and never will: it is closed when the call is over.
+    call: Semaphore,
+}
+
+/// Held by a call: when it is over (answered to the end, failed or given up), its upload is over too. Otherwise an
+/// upstream that answered early and reads no further would keep a client uploading for ever.
+#[derive(Debug)]
+pub(super) struct UploadEnd(pub Arc<Upload>);
+
+impl Upload {
+    pub fn new() -> Self {
+        let (chunks_taken, waits_for_client) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { chunks_taken, waits_for_client, end: OnceLock::new(), call: Semaphore::new(0) }
+    }
+
+    /// The sending end: how the body ended. Only the first word counts.
+    pub fn end_with(&self, end: Result<(), BodyAborted>) {
+        let _only_first = self.end.set(end);
+    }
+
+    /// How the body ended, by its sender's word; a sender that went without one was cut off.
+    pub fn end(&self) -> Result<(), BodyAborted> {
+        self.end.get().copied().unwrap_or(Err(BodyAborted::Disconnected))
+    }
+
+    /// The receiving end: the upstream took a chunk.
+    pub fn chunk_taken(&self) {
+        self.chunks_taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The receiving end: whether the upstream would take more than the client has sent.
+    pub fn waits_for_client(&self, waits: bool) {
+        self.waits_for_client.store(waits, Ordering::Relaxed);
+    }
+
+    /// A place to compare with later.
+    pub fn position(&self) -> u64 {
+        self.chunks_taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the silence since `position` may be due to the client: the body moved, or waits for the client's next
+    /// piece. The caller of `Client::send` bounds a slow client, and aborts the body.
+    pub fn excuses_silence_since(&self, position: u64) -> bool {
+        self.waits_for_client.load(Ordering::Relaxed) || self.position() != position
+    }
+
+    pub fn is_call_over(&self) -> bool {
+        self.call.is_closed()
+    }
+
+    /// Waits for the call to be over.
+    pub async fn call_over(&self) {
+        let _always_closed = self.call.acquire().await;
+    }
+}
+
+impl UploadEnd {
+    pub fn upload(&self) -> &Upload {
+        &self.0
+    }
+}
+
+impl Drop for UploadEnd {
+    fn drop(&mut self) {
+        self.0.call.close();
+    }
+}
