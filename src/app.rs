@@ -116,7 +116,7 @@ impl Gateway {
         let shared = url.starts_with("postgres");
         let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), shared)?);
         let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
-        let routing = Snapshot::new(routing::routing(&config)?);
+        let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
         migrations::run(&url)?;
         let store = Store::open(&store_settings(&config, url))?;
         let passwords = passwords(&config)?;
@@ -154,7 +154,8 @@ impl Gateway {
 
     /// Takes routes and upstreams from a configuration that was just read. A bad one changes nothing.
     pub fn reload(&self, config: &Config) -> Result<(), ConfigError> {
-        self.routing.publish(routing::routing(config)?);
+        let routing = routing::routing(config, &self.routing.read())?;
+        self.routing.publish(routing);
         Ok(())
     }
 

@@ -76,6 +76,7 @@ struct Shared<A: Actor> {
     in_flight: Arc<AtomicUsize>,
     restarts: AtomicU64,
     claimed: Arc<AtomicBool>,
+    has_run: AtomicBool,
     max_in_flight: usize,
     deadline: Duration,
 }
@@ -105,6 +106,7 @@ impl<A: Actor> Handle<A> {
             in_flight: Arc::default(),
             restarts: AtomicU64::new(0),
             claimed: Arc::default(),
+            has_run: AtomicBool::new(false),
             max_in_flight,
             deadline,
         };
@@ -183,7 +185,13 @@ impl<A: Actor> Handle<A> {
         free.then(|| Claim(Arc::clone(&self.shared.claimed)))
     }
 
+    /// True once an actor has run, even if it runs no more.
+    pub(super) fn has_run(&self) -> bool {
+        self.shared.has_run.load(Ordering::Acquire)
+    }
+
     pub(super) fn publish(&self, address: Addr<A>) {
+        self.shared.has_run.store(true, Ordering::Release);
         self.shared.address.store(Some(Arc::new(address)));
     }
 

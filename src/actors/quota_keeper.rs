@@ -21,6 +21,8 @@ use crate::{
     },
 };
 
+const SWEEP_EVERY_NS: u64 = 100_000_000;
+
 /// The policies that speak of one route, in the order they are configured.
 pub type Policies = Arc<[Arc<Policy>]>;
 
@@ -81,6 +83,8 @@ pub struct QuotaKeeper {
     buckets: HashMap<(Arc<str>, UserId), Bucket>,
     /// When a keeper before this one died: what its buckets held is not known and taken as spent.
     inherited_ns: Option<u64>,
+    /// When full buckets may be looked for again: at the bound, every call would.
+    next_sweep_ns: u64,
     _lifeline: Lifeline,
 }
 
@@ -166,6 +170,10 @@ impl QuotaKeeper {
         if self.buckets.len().saturating_add(policies.len()) <= self.max_subjects {
             return Ok(());
         }
+        if now_ns < self.next_sweep_ns {
+            return Err(TooManySubjects);
+        }
+        self.next_sweep_ns = now_ns.saturating_add(SWEEP_EVERY_NS);
         let rates: HashMap<_, _> = policies.iter().map(|p| (Arc::clone(&p.name), p.rate)).collect();
         self.buckets.retain(|(policy, _), bucket| rates.get(policy).is_none_or(|rate| !bucket.is_full(*rate, now_ns)));
         let fits = self.buckets.len().saturating_add(policies.len()) <= self.max_subjects;
@@ -193,13 +201,19 @@ impl Quotas {
         let Some((handle, claim)) = self.shards.iter().find_map(|handle| Some((handle, handle.claim()?))) else {
             return;
         };
-        let mut first = handle.restarts() == 0;
+        let heir = handle.clone();
         let build = move |lifeline| {
             // Held as long as this thread supervises the shard.
             let _ = &claim;
-            let inherited_ns = (!std::mem::replace(&mut first, false)).then(|| clock.monotonic_ns());
-            let buckets = HashMap::new();
-            let keeper = QuotaKeeper { clock: clock.clone(), max_subjects, buckets, inherited_ns, _lifeline: lifeline };
+            let inherited_ns = heir.has_run().then(|| clock.monotonic_ns());
+            let keeper = QuotaKeeper {
+                clock: clock.clone(),
+                max_subjects,
+                buckets: HashMap::new(),
+                inherited_ns,
+                next_sweep_ns: 0,
+                _lifeline: lifeline,
+            };
             std::future::ready(Ok::<_, Infallible>(keeper))
         };
         // Starting a keeper reads nothing and cannot fail.
@@ -234,5 +248,85 @@ impl Quotas {
         let (_, low) = user.0.as_u64_pair();
         let count = u64::try_from(self.shards.len()).unwrap_or(1).max(1);
         usize::try_from(low % count).ok().and_then(|index| self.shards.get(index)).ok_or(NoAnswer::Dead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        limit::{Per, RouteSet, Unit},
+        quota::Rate,
+    };
+    use tokio::sync::oneshot;
+    use uuid::Uuid;
+
+    fn keeper(max_subjects: usize, clock: &Clock, inherited_ns: Option<u64>) -> QuotaKeeper {
+        let (lifeline, _) = oneshot::channel();
+        QuotaKeeper {
+            clock: clock.clone(),
+            max_subjects,
+            buckets: HashMap::new(),
+            inherited_ns,
+            next_sweep_ns: 0,
+            _lifeline: Lifeline::new(lifeline),
+        }
+    }
+
+    fn policy(name: &str, limit: u64, burst: u64) -> Arc<Policy> {
+        let rate = Rate::new(limit, 1, burst).unwrap();
+        Arc::new(Policy { name: name.into(), routes: RouteSet::All, per: Per::User, unit: Unit::Requests, rate })
+    }
+
+    fn take(keeper: &mut QuotaKeeper, user: u128, policies: &[Arc<Policy>], weight: u64) -> Option<bool> {
+        let take = Take { user: UserId(Uuid::from_u128(user)), policies: policies.into(), weight };
+        keeper.take(&take).ok().map(|verdict| verdict.is_admitted())
+    }
+
+    #[test]
+    fn a_call_that_one_policy_refuses_charges_none() {
+        let clock = Clock::manual(1);
+        let mut keeper = keeper(100, &clock, None);
+        let (wide, narrow) = (policy("wide", 1, 10), policy("narrow", 1, 1));
+        let both = [Arc::clone(&wide), narrow];
+        assert_eq!(take(&mut keeper, 1, &both, 1), Some(true));
+        assert_eq!(take(&mut keeper, 1, &both, 1), Some(false));
+        // Nine of ten are left in the wide one, not eight.
+        assert_eq!(take(&mut keeper, 1, std::slice::from_ref(&wide), 9), Some(true));
+        assert_eq!(take(&mut keeper, 1, &[wide], 1), Some(false));
+    }
+
+    #[test]
+    fn users_do_not_share_a_bucket() {
+        let clock = Clock::manual(1);
+        let mut keeper = keeper(100, &clock, None);
+        let one = [policy("p", 1, 1)];
+        assert_eq!(take(&mut keeper, 1, &one, 1), Some(true));
+        assert_eq!(take(&mut keeper, 2, &one, 1), Some(true));
+        assert_eq!(take(&mut keeper, 1, &one, 1), Some(false));
+    }
+
+    #[test]
+    fn the_heir_of_a_dead_keeper_takes_every_bucket_as_spent() {
+        let clock = Clock::manual(1);
+        let mut heir = keeper(100, &clock, Some(clock.monotonic_ns()));
+        let one = [policy("p", 10, 10)];
+        assert_eq!(take(&mut heir, 1, &one, 1), Some(false));
+        clock.advance(Duration::from_millis(100));
+        assert_eq!(take(&mut heir, 1, &one, 1), Some(true));
+        assert_eq!(take(&mut heir, 1, &one, 1), Some(false));
+    }
+
+    #[test]
+    fn at_the_bound_only_full_buckets_are_forgotten() {
+        let clock = Clock::manual(1);
+        let mut keeper = keeper(2, &clock, None);
+        let one = [policy("p", 1, 1)];
+        assert_eq!(take(&mut keeper, 1, &one, 1), Some(true));
+        assert_eq!(take(&mut keeper, 2, &one, 1), Some(true));
+        assert_eq!(take(&mut keeper, 3, &one, 1), None);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(take(&mut keeper, 3, &one, 1), Some(true));
+        assert_eq!(keeper.buckets.len(), 1);
     }
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     catch_up::CatchUp,
@@ -25,6 +26,10 @@ use crate::{
 
 /// How often changes by other replicas are read; promise 8 allows one second.
 const POLL: Duration = Duration::from_millis(400);
+
+/// How often answers kept for an `Idempotency-Key` are deleted when their day is over.
+const PURGE: Duration = Duration::from_mins(10);
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Adds a user.
 pub struct Create {
@@ -79,6 +84,7 @@ impl Actor for Registrar {
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(0);
         context.run_interval(POLL, Registrar::read);
+        context.run_interval(PURGE, |registrar, _| registrar.purge());
     }
 }
 
@@ -166,6 +172,15 @@ impl Registrar {
                 registrar.read(context);
             }
         }));
+    }
+
+    fn purge(&self) {
+        let (store, before) = (self.store.clone(), self.clock.now().saturating_sub(KEPT).unwrap_or(Timestamp::MIN));
+        actix::spawn(async move {
+            if let Err(error) = store.purge_idempotency_keys(before).await {
+                tracing::warn!(%error, "old idempotency keys were not deleted");
+            }
+        });
     }
 
     fn publish(&mut self, rows: &[UserRow]) {

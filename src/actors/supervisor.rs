@@ -14,6 +14,12 @@ use super::handle::Handle;
 /// Held by an actor as long as it lives.
 pub struct Lifeline(#[expect(dead_code, reason = "its drop is the message")] oneshot::Sender<()>);
 
+impl Lifeline {
+    pub(super) const fn new(drop_is_seen_by: oneshot::Sender<()>) -> Self {
+        Self(drop_is_seen_by)
+    }
+}
+
 /// How long to wait before another try when the state could not be read; doubled up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
@@ -47,7 +53,7 @@ where
     B: Future<Output = Result<A, E>>,
 {
     let (lifeline, died) = oneshot::channel();
-    handle.publish(build(Lifeline(lifeline)).await?.start());
+    handle.publish(build(Lifeline::new(lifeline)).await?.start());
     Ok(died)
 }
 

@@ -33,6 +33,9 @@ use crate::{
 /// How often the revocations of other replicas are read; promise 8 allows one second.
 const POLL: Duration = Duration::from_millis(400);
 
+/// How often sessions that have expired are deleted.
+const PURGE: Duration = Duration::from_mins(10);
+
 /// A pair of tokens for one session.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tokens {
@@ -94,6 +97,7 @@ impl Actor for TokenIssuer {
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(0);
         context.run_interval(POLL, TokenIssuer::read_revocations);
+        context.run_interval(PURGE, |issuer, _| issuer.purge());
     }
 }
 
@@ -167,6 +171,15 @@ impl TokenIssuer {
                 issuer.read_revocations(context);
             }
         }));
+    }
+
+    fn purge(&self) {
+        let sessions = Arc::clone(&self.sessions);
+        actix::spawn(async move {
+            if let Err(error) = sessions.purge().await {
+                tracing::warn!(%error, "expired sessions were not deleted");
+            }
+        });
     }
 
     fn publish(&mut self, revoked: &[(SessionId, Timestamp, i64)]) {

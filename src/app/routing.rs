@@ -16,13 +16,14 @@ use crate::{
 const BUILTIN_TIMEOUT: Duration = Duration::from_mins(1);
 const BUILTIN_IN_FLIGHT: usize = 10_000;
 
-/// Routes and upstreams of a configuration, with the upstreams' secrets from the environment or from files.
-pub fn routing(config: &Config) -> Result<Routing, ConfigError> {
+/// Routes and upstreams of a configuration, with the upstreams' secrets from the environment or from files. Calls in
+/// flight to an upstream of the `previous` routing go on counting.
+pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigError> {
     let table =
         RouteTable::new(config.routes.iter().map(super::super::config::routing::RouteEntry::to_route).collect());
     let mut targets = vec![builtin(BUILTIN_ECHO, Kind::Echo), builtin(BUILTIN_LLM, Kind::Llm)];
     for (i, upstream) in config.upstreams.iter().enumerate() {
-        targets.push(target(upstream).map_err(|(field, reason)| ConfigError {
+        targets.push(target(upstream, previous).map_err(|(field, reason)| ConfigError {
             origin: "configuration".into(),
             key: format!("upstreams[{i}].{field}"),
             reason,
@@ -42,18 +43,20 @@ fn builtin(name: &str, kind: Kind) -> Target {
     }
 }
 
-fn target(upstream: &UpstreamEntry) -> Result<Target, (&'static str, String)> {
+fn target(upstream: &UpstreamEntry, previous: &Routing) -> Result<Target, (&'static str, String)> {
     let base = Base::parse(&upstream.url).map_err(|error| ("url", error.to_string()))?;
     let secret = secret(upstream)?
         .map(|text| Secret::new(&upstream.secret_header, &text).map_err(|error| ("secret_header", error.to_string())))
         .transpose()?;
+    let max_in_flight = usize::try_from(upstream.max_in_flight).unwrap_or(usize::MAX);
+    let before = previous.target(&upstream.name).map(|target| target.in_flight.resized(max_in_flight));
     Ok(Target {
         name: Arc::from(upstream.name.as_str()),
         kind: Kind::Http(base),
         secret,
         connect_timeout: Duration::from_secs(upstream.connect_timeout_s),
         timeout: Duration::from_secs(upstream.timeout_s),
-        in_flight: InFlight::new(usize::try_from(upstream.max_in_flight).unwrap_or(usize::MAX)),
+        in_flight: before.unwrap_or_else(|| InFlight::new(max_in_flight)),
     })
 }
 

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::{Failure, load, print};
-use crate::app::routing;
+use crate::{app::routing, snapshot::routing::Routing};
 
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let config = load(file)?;
     config.store_url()?;
-    routing(&config)?;
+    routing(&config, &Routing::default())?;
     print("The configuration is valid.\n");
     Ok(())
 }

@@ -66,7 +66,6 @@ pub enum Unavailable {
     Capacity,
     Ledger,
     Audit,
-    Draining,
 }
 
 /// What the limit before authentication is called where policies are named.
@@ -142,7 +141,6 @@ impl Refusal {
             Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
             Self::Unavailable(Unavailable::Ledger) => "ledger-unavailable",
             Self::Unavailable(Unavailable::Audit) => "audit-unavailable",
-            Self::Unavailable(Unavailable::Draining) => "draining",
             Self::Internal => "internal-error",
         }
     }

@@ -4,7 +4,10 @@ use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::BoxBody,
     dev::{Payload, ServiceRequest, ServiceResponse},
-    http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue},
+    http::{
+        Method,
+        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
     web::Data,
 };
@@ -41,7 +44,12 @@ pub async fn entry(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
 
 /// Runs the handler that the URL belongs to. Its refusals go back to be worded.
 async fn handle(request: HttpRequest, body: Payload, next: Next<BoxBody>) -> Handled {
-    let response = next.call(ServiceRequest::from_parts(request, body)).await?;
+    let mut request = ServiceRequest::from_parts(request, body);
+    // A HEAD is answered as the GET it asks about; the server keeps the body back.
+    if request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
+    let response = next.call(request).await?;
     let (request, mut response) = response.into_parts();
     if !response.headers().contains_key(CACHE_CONTROL) {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

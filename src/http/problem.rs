@@ -253,7 +253,6 @@ const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
         Refusal::Unavailable(Unavailable::Ledger) => "The budget ledger is not available",
         Refusal::Unavailable(Unavailable::Audit) => "The audit log is not available",
-        Refusal::Unavailable(Unavailable::Draining) => "The gateway is shutting down",
         Refusal::Internal => "The gateway failed",
     }
 }

@@ -69,20 +69,28 @@ urls! {
 pub const RESERVED: [&str; 9] =
     ["auth", "oauth", "me", "admin", "docs", "openapi.json", "healthz", "readyz", ".well-known"];
 
-/// Finds one of the gateway's own URLs by the raw bytes of the path.
+/// Finds one of the gateway's own URLs by the raw bytes of the path. Where GET is, HEAD is too (RFC 9110 §9.1).
 #[must_use]
 pub fn find(method: &str, path: &str) -> Managed {
     let matching = || TABLE.iter().filter(|(_, url)| matches(url.template, path));
-    if let Some((_, url)) = matching().find(|(m, _)| *m == method) {
+    let wanted = if method == "HEAD" { "GET" } else { method };
+    if let Some((_, url)) = matching().find(|(m, _)| *m == wanted) {
         return Managed::Found(*url);
     }
-    let others: Vec<String> = matching().map(|(method, _)| (*method).to_owned()).collect();
+    let others: Vec<String> = matching().map(|(method, _)| allowed_with(method).to_owned()).collect();
     if !others.is_empty() {
         return Managed::OtherMethods(others);
     }
     match path.split('/').nth(1) {
         Some(first) if RESERVED.contains(&first) => Managed::Reserved,
         _ => Managed::NotManaged,
+    }
+}
+
+const fn allowed_with(method: &'static str) -> &'static str {
+    match method.as_bytes() {
+        b"GET" => "GET, HEAD",
+        _ => method,
     }
 }
 

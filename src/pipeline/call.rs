@@ -27,6 +27,8 @@ pub struct Call {
     pub client: Option<IpAddr>,
     /// `X-Forwarded-For` as it came, if the peer is a trusted proxy.
     pub forwarded_for: Option<String>,
+    /// `https` where a trusted proxy says that the client's connection was.
+    pub scheme: &'static str,
     pub method: String,
     /// The raw path: never decoded, never changed.
     pub path: String,
@@ -41,7 +43,8 @@ impl Call {
     pub fn of(request: &HttpRequest, id: RequestId, clock: &Clock, trusted: &[IpNet]) -> Self {
         let peer = request.peer_addr().map(|address| address.ip().to_canonical());
         let headers = request.headers();
-        let forwarded_for = peer.filter(|peer| is_trusted(*peer, trusted)).and_then(|_| forwarded_for(headers));
+        let proxied = peer.is_some_and(|peer| is_trusted(peer, trusted));
+        let forwarded_for = if proxied { forwarded_for(headers) } else { None };
         Self {
             id,
             time: clock.now(),
@@ -49,6 +52,11 @@ impl Call {
             peer,
             client: client(peer, forwarded_for.as_deref(), trusted),
             forwarded_for,
+            scheme: if proxied && headers.get("x-forwarded-proto").is_some_and(|p| p == "https") {
+                "https"
+            } else {
+                "http"
+            },
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),

@@ -1,6 +1,7 @@
 //! The true cost, at the end of the answer: when its last byte is out, or when it is dropped.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -34,8 +35,8 @@ pub fn settle(forwarded: Forwarded) -> HttpResponse {
         let name = HeaderName::try_from(name.as_str());
         let value = HeaderValue::from_bytes(value.as_bytes());
         if let (Ok(name), Ok(value)) = (name, value) {
-            // The server writes the length itself, from the body.
-            if name != header::CONTENT_LENGTH {
+            // The server writes the length itself, from the body; of a 304 it keeps the one that is stated.
+            if name != header::CONTENT_LENGTH || status == StatusCode::NOT_MODIFIED {
                 response.headers_mut().append(name, value);
             }
         }
@@ -47,7 +48,10 @@ fn body_of(body: AnswerBody, stated: Option<u64>, hold: Option<OpenHold>) -> Box
     match body {
         AnswerBody::Whole(bytes) => {
             end(hold);
-            BoxBody::new(bytes)
+            match stated {
+                Some(length) if length > 0 && bytes.is_empty() => BoxBody::new(Withheld { length }),
+                _ => BoxBody::new(bytes),
+            }
         }
         AnswerBody::Stream(stream) => BoxBody::new(Settling { length: stated.or(stream.length()), stream, hold }),
     }
@@ -57,6 +61,23 @@ fn body_of(body: AnswerBody, stated: Option<u64>, hold: Option<OpenHold>) -> Box
 fn end(hold: Option<OpenHold>) {
     if let Some(hold) = hold {
         hold.settle(Money::ZERO);
+    }
+}
+
+/// The body that a HEAD request asks the length of and does not get (RFC 9110 §9.3.2).
+struct Withheld {
+    length: u64,
+}
+
+impl MessageBody for Withheld {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.length)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(None)
     }
 }
 

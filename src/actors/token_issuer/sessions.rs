@@ -52,7 +52,7 @@ impl Sessions {
         if !self.store.open_session(session, revision).await? {
             return Err(Denied::UserChanged);
         }
-        self.tokens(user, session.id, 0, session.expires_at).await
+        self.tokens(user, session.id, 0, session.expires_at, now).await
     }
 
     /// The token that is due gives its successor. The one before it gives the same successor within the grace: its
@@ -64,7 +64,7 @@ impl Sessions {
         if token.generation == row.generation {
             let expires_at = later(now, self.auth.refresh_ttl_s);
             if self.store.rotate_session(row.id, row.generation, now, expires_at).await? {
-                return self.tokens(row.user_id, row.id, row.generation.saturating_add(1), expires_at).await;
+                return self.tokens(row.user_id, row.id, row.generation.saturating_add(1), expires_at, now).await;
             }
             // Somebody else was first: the row says now what this token is.
             let row = self.live(token.session, now).await?;
@@ -76,7 +76,7 @@ impl Sessions {
     async fn repeat(&self, token: RefreshToken, row: &SessionRow, now: Timestamp) -> Result<Tokens, Denied> {
         let just_used = token.generation.saturating_add(1) == row.generation;
         if just_used && now <= later(row.rotated_at, self.auth.refresh_grace_s) {
-            return self.tokens(row.user_id, row.id, row.generation, row.expires_at).await;
+            return self.tokens(row.user_id, row.id, row.generation, row.expires_at, now).await;
         }
         self.store.revoke_session(row.id, now).await?;
         Err(Denied::Reused)
@@ -96,6 +96,11 @@ impl Sessions {
         self.store.sessions_revoked_since(seen, self.horizon()).await
     }
 
+    /// Deletes some of the sessions that have expired; the next call deletes more.
+    pub(super) async fn purge(&self) -> Result<(), StoreError> {
+        self.store.purge_sessions(self.horizon()).await.map(|_| ())
+    }
+
     /// Access tokens of sessions revoked before this have expired by themselves.
     pub(super) fn horizon(&self) -> Timestamp {
         // Twice the lifetime, for clocks that are apart.
@@ -109,10 +114,10 @@ impl Sessions {
         session: SessionId,
         generation: i64,
         refresh_expires_at: Timestamp,
+        now: Timestamp,
     ) -> Result<Tokens, Denied> {
         let account = self.store.user(user).await?.filter(|user| user.status == UserStatus::Active);
         let role = account.ok_or(Denied::UserChanged)?.role;
-        let now = self.clock.now();
         Ok(Tokens {
             access_token: self.ring.sign(&self.claims(user, role, session, now)).map_err(|_| Denied::Signing)?,
             expires_in: self.auth.access_ttl_s,
