@@ -287,7 +287,7 @@ mod tests {
         let parts: Vec<&str> = token.split('.').collect();
         let (head, body) = (parts[0], parts[1]);
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt","kid":"k"}"#);
-        let flipped = format!("{}{}", &token[..token.len() - 2], if token.ends_with("AA") { "BB" } else { "AA" });
+        let flipped = token.replace(parts[2], &parts[2].chars().rev().collect::<String>());
         for bad in [
             String::new(),
             "a.b.c".into(),

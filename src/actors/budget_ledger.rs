@@ -142,7 +142,7 @@ mod tests {
 
     #[actix::test]
     async fn a_hold_ends_with_its_request_settled_or_dropped() {
-        let ledger = Ledger::new(8, Duration::from_secs(60));
+        let ledger = Ledger::new(8, Duration::from_mins(1));
         ledger.start_here().await;
         let first = ledger.reserve(RequestId(Uuid::from_u128(1))).await.unwrap();
         let second = ledger.reserve(RequestId(Uuid::from_u128(2))).await.unwrap();
@@ -156,7 +156,7 @@ mod tests {
 
     #[actix::test]
     async fn a_ledger_at_its_bound_refuses_before_anything_is_held() {
-        let ledger = Ledger::new(2, Duration::from_secs(60));
+        let ledger = Ledger::new(2, Duration::from_mins(1));
         ledger.start_here().await;
         let first = ledger.reserve(RequestId(Uuid::from_u128(1))).await.unwrap();
         assert!(ledger.reserve(RequestId(Uuid::from_u128(2))).await.is_err());

@@ -140,7 +140,7 @@ mod tests {
         handle
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     async fn until_running(handle: &Handle<Counter>) {
         while !handle.is_running() {
@@ -178,7 +178,9 @@ mod tests {
         for _ in 0..1_000 {
             assert_eq!(handle.ask(Add(1)).await, Err(NoAnswer::Full));
         }
-        go.into_iter().for_each(|go| go.send(()).unwrap());
+        for go in go {
+            go.send(()).unwrap();
+        }
         for answer in held {
             answer.await.unwrap();
         }
