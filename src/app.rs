@@ -139,6 +139,7 @@ impl Gateway {
         let (address, public) = server::public(&parts)?;
         let (ops_address, ops) = server::ops(&parts)?;
         let servers = [public, ops];
+        actors::until_quotas_run(&office).await?;
         Ok(Self {
             address,
             ops_address,
@@ -197,11 +198,7 @@ fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
 
 fn policies(config: &Config) -> Result<Policies, ConfigError> {
     let policy = |(i, limit): (usize, &crate::config::routing::LimitEntry)| {
-        limit.to_policy().map_err(|error| ConfigError {
-            origin: "configuration".into(),
-            key: format!("limits[{i}]"),
-            reason: error.to_string(),
-        })
+        limit.to_policy().map_err(|error| config.blame(format!("limits[{i}]"), error.to_string()))
     };
     let policies = config.limits.iter().enumerate().map(policy).collect::<Result<_, _>>()?;
     Ok(Policies::new(policies, config.routes.iter().map(|route| route.name.as_str())))

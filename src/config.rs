@@ -7,7 +7,10 @@ mod layers;
 pub mod routing;
 pub mod sections;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -44,6 +47,9 @@ pub struct Config {
     pub routes: Vec<RouteEntry>,
     #[serde(default)]
     pub limits: Vec<LimitEntry>,
+    /// The layer that last set something in each section.
+    #[serde(skip)]
+    origins: BTreeMap<String, String>,
 }
 
 /// A value that cannot be used: where it came from, its key, and why.
@@ -76,7 +82,8 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let layers = Layers::read(file, environment)?;
-        let config: Self = layers.deserialize()?;
+        let mut config: Self = layers.deserialize()?;
+        config.origins = layers.origins();
         config.validate().map_err(|fault| layers.blame(fault))?;
         Ok(config)
     }
@@ -91,8 +98,7 @@ impl Config {
         if self.store.url == BUILT_IN_STORE {
             return Ok(format!("sqlite:{}", self.data_dir.join("tollgate.db").display()));
         }
-        let fault =
-            |reason: String| ConfigError { origin: "configuration".into(), key: "store.password".into(), reason };
+        let fault = |reason: String| self.blame("store.password", reason);
         let password = self.store.read_password().map_err(|error| fault(format!("cannot be read: {error}")))?;
         if password.is_empty() {
             return Ok(self.store.url.clone());
@@ -101,7 +107,18 @@ impl Config {
         Ok(format!("{user}:{}@{rest}", sections::percent_encoded(&password)))
     }
 
+    /// An error about a value that turned out to be of no use later than here.
+    #[must_use]
+    pub fn blame(&self, key: impl Into<String>, reason: impl Into<String>) -> ConfigError {
+        let key = key.into();
+        let section = key.split(['.', '[']).next().unwrap_or_default();
+        let origin = self.origins.get(section).cloned().unwrap_or_default();
+        ConfigError { origin, key, reason: reason.into() }
+    }
+
     fn validate(&self) -> Result<(), Fault> {
+        self.store.validate()?;
+        self.log.validate()?;
         self.server.validate()?;
         self.auth.validate()?;
         self.edge.validate()?;
@@ -201,6 +218,8 @@ mod tests {
                 "limits[0].per",
                 "unknown variant",
             ),
+            ("[store]\nurl = \"mysql://h/d\"", "store.url", "sqlite:"),
+            ("[log]\nlevel = \"tollgate=loud\"", "log.level", "filter"),
             ("[[upstreams]]\nname=\"u\"\nurl=\"ftp://x\"", "upstreams[0].url", "http"),
             ("[[upstreams]]\nname=\"u\"\nurl=\"http://x/?q\"", "upstreams[0].url", "query"),
         ] {

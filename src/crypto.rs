@@ -89,9 +89,13 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     for part in parts {
         context.update(part);
     }
+    to_array(context.finish().as_ref())
+}
+
+/// SHA-256 and its HMAC give 32 bytes, so all of them are copied.
+fn to_array(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
-    // A SHA-256 digest has 32 bytes, so zip copies all of it.
-    out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     out
 }
 
@@ -105,8 +109,8 @@ impl MacKey {
     }
 
     #[must_use]
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        hmac::sign(&self.0, message).as_ref().to_vec()
+    pub fn sign(&self, message: &[u8]) -> [u8; 32] {
+        to_array(hmac::sign(&self.0, message).as_ref())
     }
 
     /// Compares in constant time.

@@ -28,11 +28,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use jiff::Timestamp;
+
 use crate::{
     actors::{
         audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas, registrar::Users, token_issuer::Issuer,
     },
     clock::Clock,
+    crypto::MacKey,
     jwt::Verifier,
     passwords::Passwords,
     pipeline::limit::Policies,
@@ -55,6 +58,11 @@ pub struct Office {
     pub policies: Policies,
     pub verifier: Snapshot<Verifier>,
     pub draining: Draining,
+    /// What requests with an `Idempotency-Key` are told apart by.
+    pub fingerprints: Arc<MacKey>,
+    /// The name of this replica in the audit log, and since when it runs.
+    pub chain: Arc<str>,
+    pub started_at: Timestamp,
 }
 
 /// Whether the gateway has been told to stop: readiness fails first, then the requests finish.

@@ -19,13 +19,12 @@ use actix_web::{
     dev::{Payload, ServiceResponse},
     http::header::HeaderMap,
 };
-use ipnet::IpNet;
 
 use self::{
     audit::Record,
     authenticate::{Identity, authenticate},
     authorize::{Authorized, Destination, Find, ManagedUrl, authorize},
-    call::{Call, Shape},
+    call::{Call, Ground, Shape},
     edge::Edge,
     forward::forward,
     limit::{Policies, limit},
@@ -37,7 +36,6 @@ use crate::{
     clock::Clock,
     domain::{
         access::Permission,
-        ids::RequestId,
         limit::Standing,
         refusal::Refusal,
         route::{Meter, Route},
@@ -52,7 +50,7 @@ pub struct Gate {
     pub clock: Clock,
     pub metrics: Metrics,
     pub shape: Shape,
-    pub trusted_proxies: Vec<IpNet>,
+    pub ground: Ground,
     pub edge: Edge,
     pub identity: Identity,
     pub routing: Snapshot<Routing>,
@@ -72,7 +70,7 @@ pub struct Desk {
     /// Words a refusal.
     pub problem: fn(refusal: &Refusal, call: &Call) -> HttpResponse,
     /// Adds what every answer carries, and `RateLimit` where policies were asked.
-    pub decorate: fn(headers: &mut HeaderMap, request: RequestId, standings: &[Standing]),
+    pub decorate: fn(headers: &mut HeaderMap, call: &Call, standings: &[Standing]),
 }
 
 /// What a managed URL's handler gives back: the request's head, and the answer or why there is none. The outer error is
@@ -114,6 +112,11 @@ where
 /// Everything that must hold before a call is served, from the cheapest check to the dearest.
 async fn admit(gate: &Gate, call: &Call, request: &HttpRequest, record: &mut Record) -> Result<Authorized, Refusal> {
     gate.edge.check(call)?;
+    if call.is_preflight {
+        let authorized = Authorized::preflight();
+        record.destination(authorized.destination());
+        return Ok(authorized);
+    }
     let caller = authenticate(&gate.identity, gate.desk.find, call, request.headers(), gate.clock.now()).await?;
     record.caller(&caller);
     gate.shape.check(call, request.headers())?;

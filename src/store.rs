@@ -2,10 +2,10 @@
 //!
 //! The only folder that names diesel or redis. Actors write through it, handlers may read through it. It never decides
 //! who may do what, never reads a clock, and never hands out a transaction: each function is one operation that happens
-//! as a whole or not at all. Each query is written once and compiled for both databases (see [`connection`]).
+//! as a whole or not at all. Each query is written once and compiled for both databases (`connection`).
 //!
-//! Reading order: [`connection`] (a connection of either kind) · [`threads`] (where the work runs) · [`users`] and the
-//! other aggregates · [`migrations`].
+//! Reading order: `connection` (a connection of either kind) · `threads` (where the work runs) · [`users`] and the other
+//! aggregates · [`migrations`].
 
 mod address;
 pub mod audit;
@@ -138,10 +138,12 @@ impl Inner {
     async fn perform<T>(&self, access: Access, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
         let mut connection = self.pools.acquire(access).await?;
         let done = tokio::time::timeout(self.deadline, work(&mut connection)).await;
-        done.unwrap_or_else(|_| {
-            // What it was doing may still go on; the next user must not find it on the line.
+        let late = |_| Err(StoreError::Unavailable(format!("no answer within {} ms", self.deadline.as_millis())));
+        let done = done.unwrap_or_else(late);
+        if matches!(done, Err(StoreError::Unavailable(_))) {
+            // The line may be cut, or what was asked on it may still go on: nobody is to find it in the pool.
             connection.discard();
-            Err(StoreError::Unavailable(format!("no answer within {} ms", self.deadline.as_millis())))
-        })
+        }
+        done
     }
 }

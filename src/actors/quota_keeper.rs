@@ -238,6 +238,12 @@ impl Quotas {
         }
     }
 
+    /// True when every shard has its keeper.
+    #[must_use]
+    pub fn are_running(&self) -> bool {
+        self.shards.iter().all(Handle::is_running)
+    }
+
     /// The shards' handles, for metrics.
     pub fn shards(&self) -> impl Iterator<Item = &Handle<QuotaKeeper>> {
         self.shards.iter()

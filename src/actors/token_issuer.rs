@@ -14,7 +14,10 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use jiff::Timestamp;
 
 use self::{ring::Ring, sessions::Sessions};
-pub use self::{ring::RingError, sessions::Denied};
+pub use self::{
+    ring::{RingError, shared_key},
+    sessions::Denied,
+};
 use super::{
     catch_up::CatchUp,
     handle::{Ask, Handle, NoAnswer, Reply, Request},

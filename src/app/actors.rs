@@ -12,7 +12,7 @@ use crate::{
         budget_ledger::Ledger,
         quota_keeper::Quotas,
         registrar::{self, Users},
-        token_issuer::{self, Issuer},
+        token_issuer::{self, Issuer, shared_key},
     },
     clock::Clock,
     config::Config,
@@ -37,6 +37,9 @@ pub(super) struct Base {
 
 /// The threads of the actors that have one to themselves.
 pub(super) struct Arbiters(Vec<Arbiter>);
+
+/// The name of the sealed key behind `Idempotency-Key`.
+const FINGERPRINTS: &str = "idempotency-fingerprints";
 
 /// How long the last records may take to reach the disk.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
@@ -75,11 +78,13 @@ pub(super) async fn start(
     let users = Users::new(bound, deadline);
     let ledger = Ledger::new(bound, deadline);
     let audit = Audit::new(audit_bound, deadline);
+    let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
+    let started_at = base.clock.now();
     let arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &directory, &users).await?,
         start_ledger(&ledger).await?,
-        start_audit(config, &base, chain, &audit).await?,
+        start_audit(config, &base, Arc::clone(&chain), &audit).await?,
     ];
     let docs_public = config.docs.public;
     let identity = Identity { verifier: verifier.clone(), directory, revocations, users: users.clone(), docs_public };
@@ -96,8 +101,21 @@ pub(super) async fn start(
         policies: base.policies,
         verifier,
         draining: base.draining,
+        fingerprints,
+        chain,
+        started_at,
     };
     Ok((Arbiters(arbiters), office, identity))
+}
+
+/// Returns when every worker thread runs its shard of the limits.
+pub(super) async fn until_quotas_run(office: &Office) -> Result<(), StartError> {
+    let running = async {
+        while !office.quotas.are_running() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::time::timeout(LAST_RECORDS, running).await.map_err(|_| StartError::Thread)
 }
 
 /// How many worker threads serve requests.

@@ -23,11 +23,10 @@ pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigErr
         RouteTable::new(config.routes.iter().map(super::super::config::routing::RouteEntry::to_route).collect());
     let mut targets = vec![builtin(BUILTIN_ECHO, Kind::Echo), builtin(BUILTIN_LLM, Kind::Llm)];
     for (i, upstream) in config.upstreams.iter().enumerate() {
-        targets.push(target(upstream, previous).map_err(|(field, reason)| ConfigError {
-            origin: "configuration".into(),
-            key: format!("upstreams[{i}].{field}"),
-            reason,
-        })?);
+        targets.push(
+            target(upstream, previous)
+                .map_err(|(field, reason)| config.blame(format!("upstreams[{i}].{field}"), reason))?,
+        );
     }
     Ok(Routing::new(table, targets))
 }

@@ -6,7 +6,6 @@ use actix_cors::Cors;
 use actix_web::{
     App, HttpServer,
     dev::ServerHandle,
-    http::header,
     middleware::{Condition, from_fn},
     web::Data,
 };
@@ -15,9 +14,13 @@ use tracing_actix_web::TracingLogger;
 
 use super::{Parts, StartError, actors::workers};
 use crate::{
-    config::sections,
+    config::Config,
     http::{entry, openapi, ops as ops_urls, routes},
-    pipeline::{Gate, call::Shape, edge::Edge},
+    pipeline::{
+        Gate,
+        call::{Ground, Shape},
+        edge::Edge,
+    },
     telemetry::RootSpan,
     upstream,
 };
@@ -28,7 +31,7 @@ const FORGET_ADDRESSES: Duration = Duration::from_mins(1);
 /// Starts the public server. Each worker thread gets its own gate and runs one shard of the limits.
 pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartError> {
     let config = parts.config.clone();
-    let edge = edge(&config.edge)?;
+    let edge = edge(&config)?;
     forget_idle(edge.clone());
     let gate = gate_factory(parts, edge);
     let (office, document) = (parts.office.clone(), parts.document.clone());
@@ -45,9 +48,9 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
             .app_data(Data::new(office.clone()))
             .app_data(Data::new(document.clone()))
             .app_data(page.clone())
+            .wrap(Condition::new(!origins.is_empty(), preflight(&origins)))
             .wrap(from_fn(entry::entry))
             .wrap(TracingLogger::<RootSpan>::new())
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
     });
     let address = SocketAddr::new(config.server.host, config.server.port);
     let server = server
@@ -90,14 +93,17 @@ fn gate_factory(parts: &Parts, edge: Edge) -> impl Fn() -> Gate + Clone + Send +
         max_body_bytes: server.max_body_bytes,
         body_timeout: Duration::from_secs(server.body_timeout_s),
     };
-    let trusted_proxies = server.trusted_proxies.clone();
+    let ground = Ground {
+        trusted_proxies: server.trusted_proxies.clone(),
+        allowed_origins: parts.config.cors.allowed_origins.clone(),
+    };
     let (clock, metrics, routing) = (parts.clock.clone(), parts.metrics.clone(), parts.routing.clone());
     let (identity, office) = (parts.identity.clone(), parts.office.clone());
     move || Gate {
         clock: clock.clone(),
         metrics: metrics.clone(),
         shape: shape.clone(),
-        trusted_proxies: trusted_proxies.clone(),
+        ground: ground.clone(),
         edge: edge.clone(),
         identity: identity.clone(),
         routing: routing.clone(),
@@ -110,13 +116,9 @@ fn gate_factory(parts: &Parts, edge: Edge) -> impl Fn() -> Gate + Clone + Send +
     }
 }
 
-fn edge(section: &sections::Edge) -> Result<Edge, StartError> {
-    let refused = || crate::config::ConfigError {
-        origin: "configuration".into(),
-        key: "edge".into(),
-        reason: "no limiter can be made of this rate and burst".into(),
-    };
-    Edge::new(section.requests_per_s, section.burst).ok_or_else(refused).map_err(StartError::from)
+fn edge(config: &Config) -> Result<Edge, StartError> {
+    let edge = Edge::new(config.edge.requests_per_s, config.edge.burst);
+    Ok(edge.ok_or_else(|| config.blame("edge", "no limiter can be made of this rate and burst"))?)
 }
 
 fn forget_idle(edge: Edge) {
@@ -128,13 +130,9 @@ fn forget_idle(edge: Edge) {
     });
 }
 
-/// Browsers may call from these origins, with a token but without cookies.
-fn cors(origins: &[String]) -> Cors {
-    let cors = Cors::default()
-        .allow_any_method()
-        .allow_any_header()
-        .expose_headers([header::HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
-        .expose_headers(["ratelimit", "ratelimit-policy"])
-        .max_age(3_600);
+/// Answers a browser that asks whether a page of these origins may call: with any method and header, without cookies.
+/// The headers of the call's own answer come from `entry`, because a forwarded call does not get this far.
+fn preflight(origins: &[String]) -> Cors {
+    let cors = Cors::default().allow_any_method().allow_any_header().block_on_origin_mismatch(false).max_age(3_600);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

@@ -1,6 +1,6 @@
 //! The three layers as TOML, merged, with the memory of which value came from where.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -46,6 +46,15 @@ impl Layers {
             let reason = error.inner().to_string().trim().to_owned();
             self.blame(Fault { key, reason })
         })
+    }
+
+    /// Each section and the strongest layer that sets something in it.
+    pub(super) fn origins(&self) -> BTreeMap<String, String> {
+        let sections = |layer: &Layer| layer.table.keys().cloned().collect::<Vec<_>>();
+        let named = |layer: &Layer| {
+            sections(layer).into_iter().map(|section| (section, layer.origin.clone())).collect::<Vec<_>>()
+        };
+        self.layers.iter().flat_map(named).collect()
     }
 
     /// Says which layer set the value that a fault speaks of.

@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
 
 use super::Fault;
 
@@ -151,6 +152,11 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Store {
+    pub(super) fn validate(&self) -> Result<(), Fault> {
+        let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme));
+        if known { Ok(()) } else { Err(Fault::new("store.url", "must begin with sqlite: or postgres://")) }
+    }
+
     /// The password from the environment or from its file; empty if there is none.
     pub(super) fn read_password(&self) -> std::io::Result<String> {
         if self.password_file.as_os_str().is_empty() {
@@ -188,6 +194,13 @@ impl Auth {
         in_range("auth.refresh_grace_s", self.refresh_grace_s.into(), 0, 300)?;
         not_empty("auth.issuer", &self.issuer)?;
         not_empty("auth.audience", &self.audience)
+    }
+}
+
+impl Log {
+    pub(super) fn validate(&self) -> Result<(), Fault> {
+        let parsed = EnvFilter::builder().parse(&self.level);
+        parsed.map(|_| ()).map_err(|error| Fault::new("log.level", format!("is not a filter: {error}")))
     }
 }
 

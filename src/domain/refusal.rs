@@ -87,6 +87,8 @@ pub enum Refusal {
     NotFound,
     MethodNotAllowed(Vec<String>),
     RequestTimeout,
+    /// The client went away within its own body; no answer reaches it.
+    Disconnected,
     Conflict(String),
     BodyTooLarge {
         limit_bytes: u64,
@@ -132,6 +134,7 @@ impl Refusal {
             Self::NotFound => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",
+            Self::Disconnected => "client-disconnected",
             Self::Conflict(_) => "conflict",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
@@ -172,6 +175,6 @@ impl Refusal {
     /// True where an upstream or the gateway broke down, rather than the call being refused by a rule.
     #[must_use]
     pub const fn is_failure(&self) -> bool {
-        matches!(self, Self::UpstreamFailed | Self::UpstreamTimeout | Self::Internal)
+        matches!(self, Self::UpstreamFailed | Self::UpstreamTimeout | Self::Disconnected | Self::Internal)
     }
 }

@@ -5,7 +5,7 @@ use apistos::{ApiComponent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     Office,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{Decision, Outcome},
+        audit::{Decision, Outcome, Stage},
         ids::EntryId,
         principal::{Credential, Role},
         refusal::Refusal,
@@ -112,7 +112,7 @@ pub async fn list(
     let before = page::parameter("cursor", query.cursor.as_deref())?;
     let filter = filter(&query)?;
     let rows = office.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
-    let records = rows.iter().map(record).collect::<Result<_, _>>()?;
+    let records = rows.iter().map(|row| record(&office, row)).collect::<Result<_, _>>()?;
     Ok(Json(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
 }
 
@@ -128,7 +128,7 @@ pub async fn list(
 )]
 pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<EntryId>) -> Result<Json<AuditRecord>, Problem> {
     let row = office.store.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(record(&row)?))
+    Ok(Json(record(&office, &row)?))
 }
 
 fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
@@ -148,8 +148,11 @@ fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
 }
 
 /// Lays the outcome over the opening entry. The place in the chain is the opening's.
-fn record(row: &AuditRecordRow) -> Result<AuditRecord, Refusal> {
+fn record(office: &Office, row: &AuditRecordRow) -> Result<AuditRecord, Refusal> {
     let mut fields = read(&row.opening.entry)?;
+    if is_orphaned(office, &fields) {
+        fields.insert("outcome".into(), json!(Outcome::Unknown));
+    }
     if let Some(outcome) = &row.outcome {
         let mut later = read(&outcome.entry)?;
         for place in ["chain", "seq", "id", "time", "request_id"] {
@@ -160,6 +163,16 @@ fn record(row: &AuditRecordRow) -> Result<AuditRecord, Refusal> {
     fields.insert("prev_hash".into(), hex(&row.opening.prev_hash).into());
     fields.insert("hash".into(), hex(&row.opening.hash).into());
     serde_json::from_value(Value::Object(fields)).map_err(unreadable)
+}
+
+/// A decision of this replica from before it was started: if its outcome is not on record, it never will be. A record
+/// without an outcome is otherwise of a call that is under way.
+fn is_orphaned(office: &Office, opening: &Map<String, Value>) -> bool {
+    let text = |field: &str| opening.get(field).and_then(Value::as_str);
+    let began = text("time").and_then(|time| time.parse::<Timestamp>().ok());
+    text("stage") == Some(Stage::Decision.as_str())
+        && text("chain") == Some(&*office.chain)
+        && began.is_some_and(|began| began < office.started_at)
 }
 
 fn read(entry: &str) -> Result<Map<String, Value>, Refusal> {

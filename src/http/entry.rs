@@ -1,12 +1,16 @@
 //! Where every request comes in: it is handed to the pipeline, and only the pipeline calls a handler.
 
+use actix_cors::CorsError;
 use actix_web::{
     Error, HttpRequest, HttpResponse,
-    body::BoxBody,
+    body::MessageBody,
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
         Method,
-        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue},
+        header::{
+            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, HeaderMap, HeaderName,
+            HeaderValue, VARY,
+        },
     },
     middleware::Next,
     web::Data,
@@ -17,13 +21,16 @@ use super::{
     rate_limit, routes,
 };
 use crate::{
-    domain::{ids::RequestId, limit::Standing, refusal::Refusal},
+    domain::{limit::Standing, refusal::Refusal},
     pipeline::{self, Desk, Gate, Handled, call::Call},
     telemetry,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
+
+/// The headers that a page of an allowed origin may read.
+const EXPOSED: &str = "x-request-id, retry-after, ratelimit, ratelimit-policy";
 
 /// What the pipeline asks of this layer.
 #[must_use]
@@ -32,24 +39,24 @@ pub fn desk() -> Desk {
 }
 
 /// The middleware around everything.
-pub async fn entry(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse, Error> {
     let Some(gate) = request.app_data::<Data<Gate>>().cloned() else {
         return Err(Problem(Refusal::Internal).into());
     };
     let id = telemetry::request_id(&request);
     let (request, body) = request.into_parts();
-    let call = Call::of(&request, id, &gate.clock, &gate.trusted_proxies);
+    let call = Call::of(&request, id, &gate.clock, &gate.ground);
     pipeline::serve(&gate, call, request, body, async |request, body| handle(request, body, next).await).await
 }
 
 /// Runs the handler that the URL belongs to. Its refusals go back to be worded.
-async fn handle(request: HttpRequest, body: Payload, next: Next<BoxBody>) -> Handled {
+async fn handle<B: MessageBody + 'static>(request: HttpRequest, body: Payload, next: Next<B>) -> Handled {
     let mut request = ServiceRequest::from_parts(request, body);
     // A HEAD is answered as the GET it asks about; the server keeps the body back.
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
-    let response = next.call(request).await?;
+    let response = next.call(request).await?.map_into_boxed_body();
     let (request, mut response) = response.into_parts();
     if !response.headers().contains_key(CACHE_CONTROL) {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -58,16 +65,24 @@ async fn handle(request: HttpRequest, body: Payload, next: Next<BoxBody>) -> Han
     Ok((request, refusal.map_or(Ok(response), Err)))
 }
 
-/// The refusal a handler or an extractor answered with.
+/// The refusal a handler, an extractor or the CORS rules answered with.
 fn refusal_in(response: &HttpResponse) -> Option<Refusal> {
     let error = response.error()?;
-    Some(error.as_error::<Problem>().map_or(Refusal::Internal, |problem| problem.0.clone()))
+    if let Some(problem) = error.as_error::<Problem>() {
+        return Some(problem.0.clone());
+    }
+    Some(if error.as_error::<CorsError>().is_some() { Refusal::Forbidden } else { Refusal::Internal })
 }
 
-fn decorate(headers: &mut HeaderMap, request: RequestId, standings: &[Standing]) {
-    if let Ok(id) = HeaderValue::from_str(&request.to_string()) {
+fn decorate(headers: &mut HeaderMap, call: &Call, standings: &[Standing]) {
+    if let Ok(id) = HeaderValue::from_str(&call.id.to_string()) {
         headers.insert(X_REQUEST_ID, id);
     }
     rate_limit::add_headers(headers, standings);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(Ok(origin)) = call.allowed_origin.as_deref().map(HeaderValue::from_str) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        headers.insert(VARY, HeaderValue::from_static("Origin"));
+    }
 }

@@ -81,12 +81,13 @@ async fn next_chunk(payload: &mut Payload, pause: Duration) -> Result<Option<Byt
 
 /// Parses, and says where a fault is.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    // serde would take a list for the fields in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Refusal::invalid("", "must be a JSON object, not a list"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let inner = error.inner();
-        // A syntax error has no place in the structure, only one in the text.
-        let pointer = if inner.is_data() { pointer_of(error.path()) } else { String::new() };
-        Refusal::InvalidRequest(vec![Fault::new(pointer, inner.to_string())])
+        Refusal::InvalidRequest(vec![Fault::new(pointer_of(error.path()), error.inner().to_string())])
     })?;
     deserializer.end().map_err(|error| Refusal::invalid("", error.to_string()))?;
     Ok(value)
@@ -118,7 +119,17 @@ impl<T: DeserializeOwned> FromRequest for QueryOf<T> {
 fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
     let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(deserializer)
-        .map_err(|error| Refusal::invalid(format!("?{}", error.path()), error.inner().to_string()))
+        .map_err(|error| Refusal::invalid(format!("?{}", parameter_of(&error)), error.inner().to_string()))
+}
+
+/// The parameter at fault. One that is given twice has no path; serde names it in its words.
+fn parameter_of(error: &serde_path_to_error::Error<serde::de::value::Error>) -> String {
+    let path = error.path().to_string();
+    let words = error.inner().to_string();
+    match words.split('`').nth(1) {
+        Some(named) if path == "." => named.to_owned(),
+        _ => path,
+    }
 }
 
 /// The `{id}` of a path.

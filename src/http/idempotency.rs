@@ -4,10 +4,11 @@
 use actix_web::http::header::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::problem::CREATED;
 use crate::{
-    crypto,
+    crypto::MacKey,
     domain::{ids::UserId, refusal::Refusal},
     store::users::Idempotency,
 };
@@ -25,22 +26,23 @@ pub fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     text.map(|text| Some(text.to_owned())).ok_or_else(refused)
 }
 
-/// What to keep with a change, so that the same request finds it. `what` is all that makes two requests the same, but
-/// no secret: its digest is stored.
+/// What to keep with a change, so that the same request finds it. `what` is all that makes two requests the same; it may
+/// hold a password, so only its MAC under a sealed key is stored.
 pub fn remember(
+    fingerprints: &MacKey,
     key: String,
     user_id: UserId,
-    what: &[&str],
+    what: &impl Serialize,
     location: &str,
     body: &impl Serialize,
     now: Timestamp,
 ) -> Result<Idempotency, Refusal> {
-    let parts: Vec<&[u8]> = what.iter().flat_map(|part| [part.as_bytes(), &[0]]).collect();
+    let what = Zeroizing::new(serde_json::to_vec(what).map_err(|_| Refusal::Internal)?);
     let body = serde_json::to_string(body).map_err(|_| Refusal::Internal)?;
     Ok(Idempotency {
         user_id,
         key,
-        fingerprint: crypto::sha256(&parts),
+        fingerprint: fingerprints.sign(&what),
         status: CREATED,
         location: Some(location.to_owned()),
         body,

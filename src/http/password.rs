@@ -1,7 +1,7 @@
 //! A password in a body: wiped from memory when it is dropped, and never printed.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// A password that a caller sent.
@@ -12,5 +12,12 @@ pub struct Password(#[schemars(with = "String")] pub Zeroizing<String>);
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+impl Serialize for Password {
+    /// Only to tell one request from another; the result is as secret as the password.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }

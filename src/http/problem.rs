@@ -200,7 +200,8 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::InvalidRequest(_)
         | Refusal::AmbiguousCredentials
         | Refusal::UnsafePath(_)
-        | Refusal::InvalidHost(_) => StatusCode::BAD_REQUEST,
+        | Refusal::InvalidHost(_)
+        | Refusal::Disconnected => StatusCode::BAD_REQUEST,
         Refusal::MissingCredential
         | Refusal::InvalidToken(_)
         | Refusal::ExpiredToken
@@ -244,6 +245,7 @@ const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::NotFound => "Not found",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
         Refusal::RequestTimeout => "The request body came too slowly",
+        Refusal::Disconnected => "The request body ended early",
         Refusal::Conflict(_) => "Conflict",
         Refusal::BodyTooLarge { .. } => "The body is too large",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
@@ -280,6 +282,7 @@ fn detail_of(refusal: &Refusal) -> String {
         Refusal::NotFound => "There is nothing at this path.".into(),
         Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", methods.join(", ")),
         Refusal::RequestTimeout => "The body paused for longer than the gateway waits. Send it again.".into(),
+        Refusal::Disconnected => "The connection was closed within the body.".into(),
         Refusal::Conflict(why) => why.clone(),
         Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
@@ -318,8 +321,10 @@ fn retry_after_s(refusal: &Refusal) -> Option<u64> {
     }
 }
 
-const fn leaves_body_unread(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::BodyTooLarge { .. } | Refusal::RequestTimeout)
+/// Also where the head itself is in doubt: what comes behind it cannot be told from another request (RFC 9112 §11.2).
+fn leaves_body_unread(refusal: &Refusal) -> bool {
+    let framing = faults(refusal).iter().any(|fault| fault.pointer.starts_with("header:"));
+    framing || matches!(refusal, Refusal::BodyTooLarge { .. } | Refusal::RequestTimeout | Refusal::InvalidHost(_))
 }
 
 /// The error object of OpenAI's API, so that its SDKs and Anthropic's raise their own typed errors.
@@ -366,17 +371,11 @@ const DOCUMENTED: [(u16, &str); 9] = [
 
 impl ApiErrorComponent for Problem {
     fn schemas_by_status_code() -> BTreeMap<String, (String, ReferenceOr<Schema>)> {
-        let settings = schemars::r#gen::SchemaSettings::openapi3();
-        let mut generator = settings.into_generator();
-        let root = generator.root_schema_for::<Body>();
-        let mut schemas: BTreeMap<_, _> = root
-            .definitions
-            .into_iter()
-            .map(|(name, schema)| (name.clone(), (name, ReferenceOr::Object(schema))))
-            .collect();
-        let problem = ReferenceOr::Object(Schema::Object(root.schema));
-        schemas.insert("Problem".into(), ("Problem".into(), problem));
-        schemas
+        // apistos keeps one schema a status, so what the problem is made of stands inside it.
+        let settings = schemars::r#gen::SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
+        let root = settings.into_generator().into_root_schema_for::<Body>();
+        let problem = || ("Problem".to_owned(), ReferenceOr::Object(Schema::Object(root.schema.clone())));
+        DOCUMENTED.iter().map(|(status, _)| (status.to_string(), problem())).collect()
     }
 
     fn error_responses() -> Vec<(String, Response)> {

@@ -61,7 +61,7 @@ impl From<&UserRow> for User {
 }
 
 /// A user to be. Without a password the user cannot log in.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, Serialize, JsonSchema, ApiComponent)]
 #[serde(deny_unknown_fields)]
 pub struct UserCreate {
     /// 1 to 64 characters of `A-Z a-z 0-9 . _ @ -`.
@@ -157,17 +157,14 @@ pub async fn create(
     let (username, team_id) = (username(&body.username)?, team(body.team_id)?);
     body.password.as_ref().map(check_password).transpose()?;
     let idempotency_key = idempotency::key(request.headers())?;
-    let password_hash = hash(&office, body.password).await?;
+    let password_hash = hash(&office, body.password.as_ref()).await?;
     let now = office.clock.now();
     let id = UserId(office.clock.new_id());
     let user = NewUser { id, username, password_hash, role: body.role, status: body.status, team_id, created_at: now };
     let view = view_of(&user);
     let location = format!("/admin/users/{id}");
     let idempotency = idempotency_key
-        .map(|key| {
-            let what = ["POST /admin/users", &user.username.to_string(), user.role.as_str(), user.status.as_str()];
-            idempotency::remember(key, admin.account.id, &what, &location, &view, now)
-        })
+        .map(|key| idempotency::remember(&office.fingerprints, key, admin.account.id, &body, &location, &view, now))
         .transpose()?;
     match office.users.create(Create { user, idempotency }).await.map_err(no_answer)?.map_err(unavailable)? {
         Created::New(row) => {
@@ -222,7 +219,7 @@ pub async fn change(
     let username = body.username.as_deref().map(username).transpose()?;
     let team_id = body.team_id.map(team).transpose()?;
     body.password.as_ref().map(check_password).transpose()?;
-    let password_hash = hash(&office, body.password).await?;
+    let password_hash = hash(&office, body.password.as_ref()).await?;
     let change = UserChange { username, password_hash, role: body.role, status: body.status, team_id };
     let password_changed = change.password_hash.is_some();
     let changed = office.users.change(Change { id, change }).await.map_err(no_answer)?.map_err(unavailable)?;
@@ -302,9 +299,9 @@ fn team(team: Option<TeamId>) -> Result<Option<TeamId>, Refusal> {
     }
 }
 
-async fn hash(office: &Office, password: Option<Password>) -> Result<Option<String>, Refusal> {
+async fn hash(office: &Office, password: Option<&Password>) -> Result<Option<String>, Refusal> {
     match password {
         None => Ok(None),
-        Some(Password(password)) => office.passwords.hash(password).await.map(Some).map_err(busy),
+        Some(password) => office.passwords.hash(password.0.clone()).await.map(Some).map_err(busy),
     }
 }

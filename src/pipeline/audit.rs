@@ -209,8 +209,8 @@ impl Record {
         draft
     }
 
-    async fn finish(&mut self) -> Result<(), Refusal> {
-        let entry = self.last_entry(Outcome::Complete);
+    async fn finish(&mut self, outcome: Outcome) -> Result<(), Refusal> {
+        let entry = self.last_entry(outcome);
         let Some(place) = self.place.take() else {
             return Ok(());
         };
@@ -243,10 +243,12 @@ pub async fn close(
 ) -> HttpResponse {
     record.take_note(request.extensions_mut().remove::<Note>().unwrap_or_default());
     record.judge(&outcome);
+    // Nobody is there to read what is answered to a client that hung up.
+    let ending = if matches!(outcome, Err(Refusal::Disconnected)) { Outcome::Aborted } else { Outcome::Complete };
     let mut response = outcome.unwrap_or_else(|refusal| (gate.desk.problem)(&refusal, call));
     record.draft.findings.status = Some(response.status().as_u16());
-    (gate.desk.decorate)(response.headers_mut(), call.id, &record.standings);
-    match commit(record, response).await {
+    (gate.desk.decorate)(response.headers_mut(), call, &record.standings);
+    match commit(record, response, ending).await {
         Ok(response) => response,
         Err(refusal) => refuse(gate, call, &refusal),
     }
@@ -255,16 +257,16 @@ pub async fn close(
 /// Words a refusal that cannot be put on record.
 pub fn refuse(gate: &Gate, call: &Call, refusal: &Refusal) -> HttpResponse {
     let mut response = (gate.desk.problem)(refusal, call);
-    (gate.desk.decorate)(response.headers_mut(), call.id, &[]);
+    (gate.desk.decorate)(response.headers_mut(), call, &[]);
     response
 }
 
-async fn commit(mut record: Record, response: HttpResponse) -> Result<HttpResponse, Refusal> {
+async fn commit(mut record: Record, response: HttpResponse, outcome: Outcome) -> Result<HttpResponse, Refusal> {
     let (head, body) = response.into_parts();
     match body.try_into_bytes() {
         Ok(bytes) => {
             record.draft.findings.response_bytes = u64::try_from(bytes.len()).ok();
-            record.finish().await?;
+            record.finish(outcome).await?;
             Ok(head.set_body(BoxBody::new(bytes)))
         }
         Err(body) => {

@@ -48,7 +48,15 @@ pub struct Authorized {
     destination: Destination,
 }
 
+/// What logs and the audit log call a browser's question whether it may call.
+const PREFLIGHT: ManagedUrl = ManagedUrl { template: "preflight", permission: Permission::Public };
+
 impl Authorized {
+    /// A preflight carries no credential and reaches nothing but the CORS rules.
+    pub(super) const fn preflight() -> Self {
+        Self { caller: Authenticated::Anybody, destination: Destination::Managed(PREFLIGHT) }
+    }
+
     #[must_use]
     pub const fn destination(&self) -> &Destination {
         &self.destination

@@ -4,7 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use actix_web::{
     HttpRequest,
-    http::header::{self, HeaderMap},
+    http::{
+        Method,
+        header::{self, HeaderMap},
+    },
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -33,6 +36,12 @@ pub struct Call {
     /// The raw path: never decoded, never changed.
     pub path: String,
     pub query: Option<String>,
+    /// The authority of a target in absolute form (RFC 9112 §3.2.2), which must not differ from `Host`.
+    pub authority: Option<String>,
+    /// The origin of a browser's page, if the operator allows it.
+    pub allowed_origin: Option<String>,
+    /// Whether this is a browser asking, before the call itself, whether it may make it.
+    pub is_preflight: bool,
     /// The trace this request belongs to (W3C Trace Context), if it names one.
     pub trace_id: Option<String>,
 }
@@ -40,7 +49,8 @@ pub struct Call {
 impl Call {
     /// Reads the facts off a request.
     #[must_use]
-    pub fn of(request: &HttpRequest, id: RequestId, clock: &Clock, trusted: &[IpNet]) -> Self {
+    pub fn of(request: &HttpRequest, id: RequestId, clock: &Clock, ground: &Ground) -> Self {
+        let trusted = &ground.trusted_proxies;
         let peer = request.peer_addr().map(|address| address.ip().to_canonical());
         let headers = request.headers();
         let proxied = peer.is_some_and(|peer| is_trusted(peer, trusted));
@@ -60,6 +70,9 @@ impl Call {
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),
+            authority: request.uri().authority().map(ToString::to_string),
+            allowed_origin: origin(headers).filter(|origin| ground.allows(origin)).map(str::to_owned),
+            is_preflight: ground.is_preflight(request),
             trace_id: trace_id(headers),
         }
     }
@@ -69,6 +82,32 @@ impl Call {
     pub fn may_change(&self) -> bool {
         !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
+}
+
+/// What the operator says of the network around the gateway.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The pages that browsers may call from.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Ground {
+    fn allows(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed == origin)
+    }
+
+    /// A preflight is one only where some origin is allowed (Fetch standard, "CORS-preflight request").
+    fn is_preflight(&self, request: &HttpRequest) -> bool {
+        let asks = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let has_origin = origin(request.headers()).is_some();
+        !self.allowed_origins.is_empty() && request.method() == Method::OPTIONS && asks && has_origin
+    }
+}
+
+fn origin(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ORIGIN)?.to_str().ok()
 }
 
 fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
@@ -120,7 +159,7 @@ impl Shape {
     /// Refuses what two readers could read in two ways, and what is too large to be meant.
     pub fn check(&self, call: &Call, headers: &HeaderMap) -> Result<(), Refusal> {
         path::check(&call.path).map_err(Refusal::UnsafePath)?;
-        check_host(headers)?;
+        check_host(headers, call.authority.as_deref())?;
         if headers.contains_key(header::UPGRADE) {
             return Err(Refusal::invalid("header:upgrade", "protocols are not switched here"));
         }
@@ -158,8 +197,8 @@ impl Shape {
     }
 }
 
-/// Exactly one `Host`, with a name or address and perhaps a port (RFC 9112 §3.2).
-fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
+/// Exactly one `Host`, with a name or address and perhaps a port (RFC 9112 §3.2), and no target that names another.
+fn check_host(headers: &HeaderMap, target: Option<&str>) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(header::HOST);
     let (first, second) = (hosts.next(), hosts.next());
     let Some(host) = first else {
@@ -167,6 +206,9 @@ fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
     };
     if second.is_some() {
         return Err(Refusal::InvalidHost("there is more than one Host header"));
+    }
+    if target.is_some_and(|target| !host.as_bytes().eq_ignore_ascii_case(target.as_bytes())) {
+        return Err(Refusal::InvalidHost("the target names another host than the Host header"));
     }
     match host.to_str().ok().and_then(|text| text.parse::<http::uri::Authority>().ok()) {
         Some(authority) if !authority.host().is_empty() && !authority.as_str().contains('@') => Ok(()),
@@ -185,9 +227,10 @@ mod tests {
         for (name, value) in headers {
             request = request.append_header((*name, *value));
         }
-        let trusted: Vec<IpNet> = trusted.iter().map(|block| block.parse().unwrap()).collect();
+        let trusted_proxies = trusted.iter().map(|block| block.parse().unwrap()).collect();
+        let ground = Ground { trusted_proxies, allowed_origins: vec![] };
         let id = RequestId(uuid::Uuid::nil());
-        Call::of(&request.to_http_request(), id, &Clock::manual(1), &trusted)
+        Call::of(&request.to_http_request(), id, &Clock::manual(1), &ground)
     }
 
     #[test]

@@ -148,6 +148,7 @@ fn refusal_of(error: &UpstreamError, shape: &Shape) -> Refusal {
             Refusal::BodyTooLarge { limit_bytes: shape.max_body_bytes }
         }
         UpstreamError::RequestBody(BodyAborted::TimedOut) => Refusal::RequestTimeout,
+        UpstreamError::RequestBody(BodyAborted::Disconnected) => Refusal::Disconnected,
         UpstreamError::RequestBody(_) => Refusal::invalid("", "the body ended early or is not well-formed"),
         error if error.is_timeout() => Refusal::UpstreamTimeout,
         _ => Refusal::UpstreamFailed,

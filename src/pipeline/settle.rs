@@ -30,7 +30,7 @@ pub fn settle(forwarded: Forwarded) -> HttpResponse {
     // Both crates hold a status to three digits.
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let stated = answer.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    let mut response = HttpResponse::new(status).set_body(body_of(answer.body, stated, hold));
+    let mut response = HttpResponse::new(status).set_body(body_of(answer.body, status, stated, hold));
     for (name, value) in &answer.headers {
         let name = HeaderName::try_from(name.as_str());
         let value = HeaderValue::from_bytes(value.as_bytes());
@@ -44,11 +44,12 @@ pub fn settle(forwarded: Forwarded) -> HttpResponse {
     response
 }
 
-fn body_of(body: AnswerBody, stated: Option<u64>, hold: Option<OpenHold>) -> BoxBody {
+fn body_of(body: AnswerBody, status: StatusCode, stated: Option<u64>, hold: Option<OpenHold>) -> BoxBody {
     match body {
         AnswerBody::Whole(bytes) => {
             end(hold);
             match stated {
+                _ if status == StatusCode::NOT_MODIFIED => BoxBody::new(()),
                 Some(length) if length > 0 && bytes.is_empty() => BoxBody::new(Withheld { length }),
                 _ => BoxBody::new(bytes),
             }

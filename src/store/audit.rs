@@ -1,6 +1,6 @@
 //! The audit log as it is stored: appending to a chain, and where a chain ends.
 //!
-//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by [`page`]. Nothing here
+//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by `page`. Nothing here
 //! changes or deletes an entry, and triggers in the database refuse whoever tries.
 
 mod page;
@@ -92,8 +92,10 @@ impl Store {
                 .order(audit_entries::seq.desc())
                 .select((audit_entries::seq, audit_entries::hash));
             let last: Option<(i64, Vec<u8>)> = on_backend!(connection, |conn| last.first(conn).await.optional())?;
-            last.map(|(seq, hash)| Ok(Head { seq: read_count("seq", seq)?, hash: read_digest("hash", hash)? }))
-                .transpose()
+            last.map(|(seq, hash)| {
+                Ok(Head { seq: read_count("audit_entries.seq", seq)?, hash: read_digest("audit_entries.hash", hash)? })
+            })
+            .transpose()
         })
         .await
     }

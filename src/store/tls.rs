@@ -16,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{StoreError, error::with_causes};
 
-/// How long a connection may be silent before the network is asked whether the server is still there.
+/// How long a connection may be silent at most before the network is asked whether the server is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// How connections to one server are opened.
@@ -35,7 +35,7 @@ impl Connector {
         if config.get_application_name().is_none() {
             config.application_name("tollgate");
         }
-        config.keepalives_idle(KEEPALIVE_IDLE);
+        config.keepalives_idle(config.get_keepalives_idle().min(KEEPALIVE_IDLE));
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
             _ => Some(MakeRustlsConnect::new(client_config()?)),
@@ -72,6 +72,6 @@ fn client_config() -> Result<ClientConfig, StoreError> {
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let versions = builder.with_safe_default_protocol_versions();
-    let versions = versions.map_err(|error| StoreError::Other(error.to_string()))?;
-    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+    let builder = versions.map_err(|error| StoreError::Other(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

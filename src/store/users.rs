@@ -1,7 +1,7 @@
 //! Users as they are stored, and how they are read.
 //!
 //! Handlers read through it; the directory follows changes with [`Store::users_changed_since`]. Deleted users stay as
-//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: [`create`] and [`change`].
+//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: `create` and `change`.
 
 mod change;
 mod create;

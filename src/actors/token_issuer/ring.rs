@@ -46,7 +46,7 @@ impl Ring {
         let private_key = master.open(&purpose_of(&newest.kid), &newest.sealed_private_key)?;
         let signing = SigningKey::ed25519(&private_key, &Jwk::ed25519(&newest.public_key));
         let jwks = rows.iter().map(|row| Jwk::ed25519(&row.public_key)).collect();
-        Ok(Self { signing, refresh: refresh_key(store, master).await?, jwks })
+        Ok(Self { signing, refresh: shared_key(store, master, REFRESH_SECRET).await?, jwks })
     }
 
     pub(super) fn sign(&self, claims: &Claims) -> Result<String, SigningError> {
@@ -81,8 +81,9 @@ fn new_key(master: &MasterKey, now: Timestamp) -> Result<SigningKeyRow, CryptoEr
     })
 }
 
-async fn refresh_key(store: &Store, master: &MasterKey) -> Result<MacKey, RingError> {
-    let fresh = master.seal(REFRESH_SECRET, &crypto::random::<{ crypto::KEY_BYTES }>()?)?;
-    let sealed = store.secret_or_insert(REFRESH_SECRET, fresh).await?;
-    Ok(MacKey::new(&master.open(REFRESH_SECRET, &sealed)?))
+/// The MAC key of this name that all replicas share: sealed in the store, made there by the first that asks.
+pub async fn shared_key(store: &Store, master: &MasterKey, name: &str) -> Result<MacKey, RingError> {
+    let fresh = master.seal(name, &crypto::random::<{ crypto::KEY_BYTES }>()?)?;
+    let sealed = store.secret_or_insert(name, fresh).await?;
+    Ok(MacKey::new(&master.open(name, &sealed)?))
 }

@@ -3,8 +3,11 @@
 //! A record is an opening entry (its only one, or its decision) and, where it has one, the outcome that has the same
 //! chain and request. Used by the admin endpoints; it reads the log and never interprets what an entry says.
 
+use std::collections::HashMap;
+
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper, define_sql_function,
+    sql_types::{Nullable, SingleValue, SqlType, is_nullable},
 };
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
@@ -55,28 +58,22 @@ pub struct AuditRecordRow {
     pub outcome: Option<AuditEntryRow>,
 }
 
-type Columns = (String, String, Vec<u8>, Vec<u8>);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = audit_entries)]
+struct Record {
+    chain: String,
+    request_id: String,
+    id: String,
+    entry: String,
+    prev_hash: Vec<u8>,
+    hash: Vec<u8>,
+}
 
 diesel::alias!(audit_entries as outcomes: Outcomes);
 
-/// The openings with their outcomes, of either database.
-macro_rules! records {
-    () => {{
-        let same_record = outcomes
-            .field(audit_entries::request_id)
-            .eq(audit_entries::request_id)
-            .and(outcomes.field(audit_entries::chain).eq(audit_entries::chain))
-            .and(outcomes.field(audit_entries::stage).eq(Stage::Outcome.as_str()));
-        audit_entries::table
-            .left_join(outcomes.on(same_record))
-            .filter(audit_entries::stage.ne(Stage::Outcome.as_str()))
-            .select((
-                (audit_entries::id, audit_entries::entry, audit_entries::prev_hash, audit_entries::hash),
-                outcomes
-                    .fields((audit_entries::id, audit_entries::entry, audit_entries::prev_hash, audit_entries::hash))
-                    .nullable(),
-            ))
-    }};
+define_sql_function! {
+    /// The first of the two that is not NULL.
+    fn coalesce<T: SqlType<IsNull = is_nullable::NotNull> + SingleValue>(a: Nullable<T>, b: Nullable<T>) -> Nullable<T>;
 }
 
 /// Adds to a query the condition of each value that is there.
@@ -88,16 +85,25 @@ macro_rules! narrow {
     };
 }
 
-/// The column of the outcome equals the value, or the column of the opening where the outcome says nothing.
+/// A column of the outcome or, where that says nothing, of the opening. A subquery and not a join: it is looked up by
+/// its index whatever the planner believes of the table.
 macro_rules! last_word {
-    ($column:ident, $value:expr) => {{
-        let last = outcomes.field(audit_entries::$column);
-        last.eq($value).or(last.is_null().and(audit_entries::$column.eq($value)))
+    ($column:ident) => {{
+        let outcome = outcomes
+            .filter(outcomes.field(audit_entries::request_id).eq(audit_entries::request_id))
+            .filter(outcomes.field(audit_entries::chain).eq(audit_entries::chain))
+            .filter(outcomes.field(audit_entries::stage).eq(Stage::Outcome.as_str()))
+            .select(outcomes.field(audit_entries::$column))
+            .limit(1);
+        coalesce(outcome.single_value(), audit_entries::$column)
     }};
 }
 
+/// The most records of one page.
+const MAX_PAGE: u32 = 1_000;
+
 impl Store {
-    /// At most `limit` records, newest first, from the one before the record `before` on.
+    /// At most `limit` records (and never more than 1,000), newest first, from the one before the record `before` on.
     pub async fn audit_page(
         &self,
         filter: &AuditFilter,
@@ -106,8 +112,10 @@ impl Store {
     ) -> Result<Vec<AuditRecordRow>, StoreError> {
         let filter = filter.clone();
         self.read(async move |connection: &mut Connection| {
-            let rows: Vec<(Columns, Option<Columns>)> = on_backend!(connection, |conn| {
-                let mut page = records!().order(audit_entries::id.desc()).limit(limit.into()).into_boxed();
+            let openings = on_backend!(connection, |conn| {
+                let openings = audit_entries::table.filter(audit_entries::stage.ne(Stage::Outcome.as_str()));
+                let openings = openings.order(audit_entries::id.desc()).limit(limit.min(MAX_PAGE).into());
+                let mut page = openings.select(Record::as_select()).into_boxed();
                 narrow! { page,
                     before => |id| audit_entries::id.lt(id.to_string());
                     filter.from => |from| audit_entries::time.ge(micros(from));
@@ -115,12 +123,12 @@ impl Store {
                     filter.user_id => |id| audit_entries::user_id.eq(id.to_string());
                     filter.route => |route| audit_entries::route.eq(route);
                     filter.request_id => |id| audit_entries::request_id.eq(id.to_string());
-                    filter.status => |status| last_word!(status, i32::from(status));
-                    filter.decision => |decision| last_word!(decision, decision.as_str());
+                    filter.status => |status| last_word!(status).eq(i32::from(status));
+                    filter.decision => |decision| last_word!(decision).eq(decision.as_str());
                 }
                 page.load(conn).await
             })?;
-            rows.into_iter().map(AuditRecordRow::try_from).collect()
+            with_outcomes(connection, openings).await
         })
         .await
     }
@@ -128,32 +136,47 @@ impl Store {
     /// The record whose opening entry has this id.
     pub async fn audit_record(&self, id: EntryId) -> Result<Option<AuditRecordRow>, StoreError> {
         self.read(async move |connection: &mut Connection| {
-            let record = records!().filter(audit_entries::id.eq(id.to_string()));
-            let row: Option<(Columns, Option<Columns>)> =
-                on_backend!(connection, |conn| record.first(conn).await.optional())?;
-            row.map(AuditRecordRow::try_from).transpose()
+            let opening = audit_entries::table
+                .filter(audit_entries::id.eq(id.to_string()))
+                .filter(audit_entries::stage.ne(Stage::Outcome.as_str()));
+            let opening = on_backend!(connection, |conn| opening.select(Record::as_select()).load(conn).await)?;
+            Ok(with_outcomes(connection, opening).await?.pop())
         })
         .await
     }
 }
 
-impl TryFrom<(Columns, Option<Columns>)> for AuditRecordRow {
-    type Error = StoreError;
+/// Looks up the outcomes of the openings of one page.
+async fn with_outcomes(connection: &mut Connection, openings: Vec<Record>) -> Result<Vec<AuditRecordRow>, StoreError> {
+    let requests: Vec<_> = openings.iter().map(|opening| &opening.request_id).collect();
+    let found = audit_entries::table
+        .filter(audit_entries::request_id.eq_any(requests))
+        .filter(audit_entries::stage.eq(Stage::Outcome.as_str()));
+    let found: Vec<Record> = on_backend!(connection, |conn| found.select(Record::as_select()).load(conn).await)?;
+    let mut found: HashMap<_, _> = found.into_iter().map(|outcome| (outcome.key(), outcome)).collect();
+    let records = openings.into_iter().map(|opening| {
+        let outcome = found.remove(&opening.key()).map(AuditEntryRow::try_from).transpose()?;
+        Ok(AuditRecordRow { opening: opening.try_into()?, outcome })
+    });
+    records.collect()
+}
 
-    fn try_from((opening, outcome): (Columns, Option<Columns>)) -> Result<Self, StoreError> {
-        Ok(Self { opening: opening.try_into()?, outcome: outcome.map(AuditEntryRow::try_from).transpose()? })
+impl Record {
+    /// What an opening and its outcome have in common.
+    fn key(&self) -> (String, String) {
+        (self.chain.clone(), self.request_id.clone())
     }
 }
 
-impl TryFrom<Columns> for AuditEntryRow {
+impl TryFrom<Record> for AuditEntryRow {
     type Error = StoreError;
 
-    fn try_from((id, entry, prev_hash, hash): Columns) -> Result<Self, StoreError> {
+    fn try_from(record: Record) -> Result<Self, StoreError> {
         Ok(Self {
-            id: read_text("audit_entries.id", &id)?,
-            entry,
-            prev_hash: read_digest("audit_entries.prev_hash", prev_hash)?,
-            hash: read_digest("audit_entries.hash", hash)?,
+            id: read_text("audit_entries.id", &record.id)?,
+            entry: record.entry,
+            prev_hash: read_digest("audit_entries.prev_hash", record.prev_hash)?,
+            hash: read_digest("audit_entries.hash", record.hash)?,
         })
     }
 }
