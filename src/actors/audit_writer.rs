@@ -45,10 +45,6 @@ pub struct AuditWriter {
 
 impl Actor for AuditWriter {
     type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(0);
-    }
 }
 
 impl Handler<Ask<Append>> for AuditWriter {
@@ -70,14 +66,10 @@ impl AuditWriter {
         let size = self.queue.len().min(self.max_batch);
         let (drafts, replies): (Vec<_>, Vec<_>) = self.queue.drain(..size).unzip();
         let batch = Batch { store: self.store.clone(), chain: Arc::clone(&self.chain), head: self.head.take(), drafts };
-        context.spawn(batch.commit().into_actor(self).map(move |committed, writer, context| {
+        context.spawn(batch.commit().into_actor(self).map(move |(head, answers), writer, context| {
             writer.committing = false;
-            let answer = committed.as_ref().map(|_| ()).map_err(|_| NotRecorded);
-            if let Err(error) = &committed {
-                tracing::error!(%error, entries = replies.len(), "audit entries were not committed");
-            }
-            writer.head = committed.ok();
-            for reply in replies {
+            writer.head = head;
+            for (reply, answer) in replies.into_iter().zip(answers) {
                 reply.answer(answer);
             }
             writer.commit(context);
@@ -93,20 +85,48 @@ struct Batch {
     drafts: Vec<Draft>,
 }
 
+type Answers = Vec<Result<(), NotRecorded>>;
+
 impl Batch {
+    /// Commits all entries in one transaction. If one of them cannot stand beside what is there, each goes alone, so
+    /// that it takes no other with it. Returns the new head, if it is known, and an answer for each entry.
+    async fn commit(self) -> (Option<Head>, Answers) {
+        match self.append(self.head, &self.drafts).await {
+            Ok(head) => (Some(head), vec![Ok(()); self.drafts.len()]),
+            Err(StoreError::Conflict(_)) if self.drafts.len() > 1 => self.one_by_one().await,
+            Err(error) => {
+                tracing::error!(%error, entries = self.drafts.len(), "audit entries were not committed");
+                (None, vec![Err(NotRecorded); self.drafts.len()])
+            }
+        }
+    }
+
+    async fn one_by_one(self) -> (Option<Head>, Answers) {
+        let (mut head, mut answers) = (None, vec![]);
+        for draft in &self.drafts {
+            let appended = self.append(head, std::slice::from_ref(draft)).await;
+            if let Err(error) = &appended {
+                tracing::error!(%error, request = %draft.request_id, "an audit entry was not committed");
+            }
+            answers.push(appended.as_ref().map(|_| ()).map_err(|_| NotRecorded));
+            head = appended.ok();
+        }
+        (head, answers)
+    }
+
     /// Links the entries behind the head and stores them; the new head.
-    async fn commit(self) -> Result<Head, StoreError> {
-        let mut head = match self.head {
+    async fn append(&self, head: Option<Head>, drafts: &[Draft]) -> Result<Head, StoreError> {
+        let mut head = match head {
             Some(head) => head,
             None => self.store.audit_head(&self.chain).await?.unwrap_or(Head::GENESIS),
         };
-        let mut rows = Vec::with_capacity(self.drafts.len());
-        for draft in self.drafts {
+        let mut rows = Vec::with_capacity(drafts.len());
+        for draft in drafts {
             let link = head
-                .link(&self.chain, &draft, |previous, entry| crypto::sha256(&[previous, entry]))
+                .link(&self.chain, draft, |previous, entry| crypto::sha256(&[previous, entry]))
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
             head = link.head();
-            rows.push(AuditRow::new(&draft, link));
+            rows.push(AuditRow::new(draft, link));
         }
         self.store.append_audit(&self.chain, rows).await?;
         Ok(head)
@@ -175,5 +195,74 @@ impl Audit {
     #[must_use]
     pub const fn handle(&self) -> &Handle<AuditWriter> {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            audit::{Findings, Stage},
+            ids::{EntryId, RequestId},
+        },
+        store::{Settings, migrations},
+    };
+    use uuid::Uuid;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    async fn writer(folder: &tempfile::TempDir) -> (Audit, Store) {
+        let url = format!("sqlite:{}", folder.path().join("a.db").display());
+        migrations::run(&url).unwrap();
+        let settings = Settings { url, pool_size: 2, acquire_timeout: LONG, statement_timeout: LONG };
+        let store = Store::open(&settings).unwrap();
+        let audit = Audit::new(1_000, LONG);
+        audit.start_here(Blueprint { store: store.clone(), chain: "c".into(), max_batch: 64 }).await.unwrap();
+        (audit, store)
+    }
+
+    fn draft(id: u128) -> Draft {
+        Draft {
+            id: EntryId(Uuid::from_u128(id)),
+            request_id: RequestId(Uuid::from_u128(id)),
+            time: jiff::Timestamp::UNIX_EPOCH,
+            stage: Stage::Whole,
+            subject: None,
+            findings: Findings::default(),
+        }
+    }
+
+    #[actix::test]
+    async fn many_entries_at_once_are_one_chain_without_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let (audit, store) = writer(&folder).await;
+        let appends = (1..=300).map(|id| audit.append(audit.place().unwrap(), draft(id)));
+        let answers = futures_util::future::join_all(appends).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(store.audit_head("c").await.unwrap().unwrap().seq, 300);
+    }
+
+    #[actix::test]
+    async fn an_entry_that_cannot_stand_takes_no_other_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (audit, store) = writer(&folder).await;
+        audit.append(audit.place().unwrap(), draft(7)).await.unwrap();
+        let appends = [1, 7, 2, 7, 3].map(|id| audit.append(audit.place().unwrap(), draft(id)));
+        let answers = futures_util::future::join_all(appends).await;
+        let written: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+        assert_eq!(written, [true, false, true, false, true]);
+        assert_eq!(store.audit_head("c").await.unwrap().unwrap().seq, 4);
+    }
+
+    #[actix::test]
+    async fn an_entry_that_nobody_waits_for_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (audit, store) = writer(&folder).await;
+        audit.leave(audit.place().unwrap(), draft(1));
+        while audit.handle().in_flight() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.audit_head("c").await.unwrap().unwrap().seq, 1);
     }
 }

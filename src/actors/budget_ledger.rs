@@ -40,10 +40,6 @@ pub struct BudgetLedger {
 
 impl Actor for BudgetLedger {
     type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(0);
-    }
 }
 
 impl Handler<Ask<Reserve>> for BudgetLedger {

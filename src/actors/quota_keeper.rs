@@ -90,11 +90,6 @@ pub struct QuotaKeeper {
 
 impl Actor for QuotaKeeper {
     type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        // The handle counts permits; actix's own bound would drop a message that must be handled.
-        context.set_mailbox_capacity(0);
-    }
 }
 
 impl Handler<Ask<Take>> for QuotaKeeper {

@@ -82,7 +82,6 @@ impl Actor for Registrar {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(0);
         context.run_interval(POLL, Registrar::read);
         context.run_interval(PURGE, |registrar, _| registrar.purge());
     }

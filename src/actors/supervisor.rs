@@ -53,7 +53,13 @@ where
     B: Future<Output = Result<A, E>>,
 {
     let (lifeline, died) = oneshot::channel();
-    handle.publish(build(Lifeline::new(lifeline)).await?.start());
+    let actor = build(Lifeline::new(lifeline)).await?;
+    handle.publish(A::create(|context| {
+        // The handle counts permits. actix's own bound is none for senders that wait, and refuses those that do not;
+        // it must be gone before the first message, not when the actor has begun.
+        context.set_mailbox_capacity(0);
+        actor
+    }));
     Ok(died)
 }
 
@@ -89,10 +95,6 @@ mod tests {
 
     impl Actor for Counter {
         type Context = Context<Self>;
-
-        fn started(&mut self, context: &mut Self::Context) {
-            context.set_mailbox_capacity(0);
-        }
     }
 
     struct Add(u32);

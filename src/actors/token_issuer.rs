@@ -98,7 +98,6 @@ impl Actor for TokenIssuer {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(0);
         context.run_interval(POLL, TokenIssuer::read_revocations);
         context.run_interval(PURGE, |issuer, _| issuer.purge());
     }

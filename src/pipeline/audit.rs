@@ -164,9 +164,15 @@ impl Record {
     async fn commit_decision(&mut self) -> Result<(), Refusal> {
         let place = self.audit.place().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
         let decision = Draft { stage: Stage::Decision, ..self.draft.clone() };
-        self.audit.append(place, decision).await.map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
+        // Said before the wait: if the request is dropped during it, the entry goes to disk all the same.
         self.decided = true;
-        Ok(())
+        let appended = self.audit.append(place, decision).await;
+        appended.map_err(|_| {
+            // The record begins again as one entry of its own.
+            self.decided = false;
+            self.draft.id = EntryId(self.clock.new_id());
+            Refusal::Unavailable(Unavailable::Audit)
+        })
     }
 
     fn take_note(&mut self, note: Note) {

@@ -1,0 +1,280 @@
+//! The audit log: appending, the end of a chain, searching, and that nobody changes it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tollgate::{
+    domain::{
+        audit::{Decision, Draft, Findings, Hash, Head, Stage, Subject},
+        ids::{EntryId, RequestId, UserId},
+    },
+    store::{
+        StoreError,
+        audit::{AuditFilter, AuditRecordRow, AuditRow},
+    },
+};
+
+use crate::support::{Database, on_both};
+
+on_both!(
+    an_entry_is_read_as_it_was_written_to_the_byte,
+    a_chain_ends_with_its_last_link,
+    a_place_in_a_chain_is_taken_once,
+    a_batch_is_appended_whole_or_not_at_all,
+    a_batch_of_any_size_is_appended,
+    a_decision_and_its_outcome_are_one_record,
+    records_come_newest_first_and_page_by_page,
+    each_filter_finds_its_records,
+    the_outcome_has_the_last_word,
+    nobody_changes_or_deletes_an_entry,
+);
+
+/// Something to tell bytes apart by; the store does not mind what it is.
+fn fake_hash(previous: &[u8], entry: &[u8]) -> Hash {
+    let mut hash: Hash = [17; 32];
+    for (n, byte) in previous.iter().chain(entry).enumerate() {
+        hash[n % 32] = hash[n % 32].wrapping_mul(31).wrapping_add(*byte);
+    }
+    hash
+}
+
+fn subject(user_id: Option<UserId>, route: &str) -> Subject {
+    Subject {
+        trace_id: None,
+        user_id,
+        username: None,
+        role: None,
+        credential: None,
+        session_id: None,
+        peer: None,
+        forwarded_for: None,
+        method: "GET".into(),
+        path: "/".into(),
+        route: Some(route.into()),
+    }
+}
+
+fn findings(decision: Decision, status: Option<u16>) -> Findings {
+    Findings { decision: Some(decision), status, ..Findings::default() }
+}
+
+/// A chain in the making.
+struct Chain<'a> {
+    db: &'a Database,
+    name: &'a str,
+    head: Head,
+}
+
+impl<'a> Chain<'a> {
+    fn new(db: &'a Database, name: &'a str) -> Self {
+        Self { db, name, head: Head::GENESIS }
+    }
+
+    fn draft(&self, stage: Stage, subject: Option<Subject>, findings: Findings) -> Draft {
+        let (id, request_id) = (EntryId(self.db.clock.new_id()), RequestId(self.db.clock.new_id()));
+        Draft { id, request_id, time: self.db.clock.now(), stage, subject, findings }
+    }
+
+    fn link(&mut self, draft: &Draft) -> AuditRow {
+        let link = self.head.link(self.name, draft, fake_hash).unwrap();
+        self.head = link.head();
+        AuditRow::new(draft, link)
+    }
+
+    async fn append(&mut self, draft: &Draft) -> AuditRow {
+        let row = self.link(draft);
+        self.db.store.append_audit(self.name, vec![row.clone()]).await.unwrap();
+        row
+    }
+
+    async fn whole(&mut self, user_id: Option<UserId>, route: &str, findings: Findings) -> Draft {
+        let draft = self.draft(Stage::Whole, Some(subject(user_id, route)), findings);
+        self.append(&draft).await;
+        draft
+    }
+}
+
+async fn page(db: &Database, filter: AuditFilter) -> Vec<EntryId> {
+    ids(&db.store.audit_page(&filter, None, 100).await.unwrap())
+}
+
+fn ids(records: &[AuditRecordRow]) -> Vec<EntryId> {
+    records.iter().map(|record| record.opening.id).collect()
+}
+
+async fn an_entry_is_read_as_it_was_written_to_the_byte(db: Database) {
+    let mut chain = Chain::new(&db, "replica 'α' \"1\"; DROP TABLE users --");
+    let reason = "Zoë 'q' \"qq\" \\ \u{0}\u{1f} \u{2028} 😀 % _ ; -- $1 ?".to_owned();
+    let draft = chain.draft(
+        Stage::Whole,
+        Some(subject(None, "röute '")),
+        Findings {
+            reason: Some(reason.clone()),
+            change: Some(serde_json::json!({"a": "\u{0}"})),
+            ..Findings::default()
+        },
+    );
+    let row = chain.append(&draft).await;
+    assert!(row.entry.contains("\\u0000"), "{}", row.entry);
+
+    let record = db.store.audit_record(draft.id).await.unwrap().unwrap();
+    assert_eq!(record.opening.entry.as_bytes(), row.entry.as_bytes());
+    assert_eq!((record.opening.prev_hash, record.opening.hash), (row.prev_hash, row.hash));
+    assert_eq!(record.outcome, None);
+    let read: serde_json::Value = serde_json::from_str(&record.opening.entry).unwrap();
+    assert_eq!(read["reason"], reason);
+    assert_eq!(page(&db, AuditFilter { route: Some("röute '".into()), ..AuditFilter::default() }).await, [draft.id]);
+}
+
+async fn a_chain_ends_with_its_last_link(db: Database) {
+    assert_eq!(db.store.audit_head("a").await, Ok(None));
+    let (mut a, mut b) = (Chain::new(&db, "a"), Chain::new(&db, "b"));
+    for _ in 0..11 {
+        a.whole(None, "echo", Findings::default()).await;
+    }
+    b.whole(None, "echo", Findings::default()).await;
+    assert_eq!(db.store.audit_head("a").await, Ok(Some(a.head)));
+    assert_eq!(db.store.audit_head("b").await, Ok(Some(b.head)));
+    assert_eq!((a.head.seq, b.head.seq), (11, 1));
+}
+
+async fn a_place_in_a_chain_is_taken_once(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    let first = chain.append(&chain.draft(Stage::Whole, None, Findings::default())).await;
+    let same_place = AuditRow { id: EntryId(db.clock.new_id()), ..first.clone() };
+    let same_id = AuditRow { seq: 2, ..first };
+    for row in [same_place, same_id] {
+        assert_eq!(db.store.append_audit("a", vec![row]).await, Err(StoreError::Conflict("audit_entries")));
+    }
+    assert_eq!(db.store.audit_head("a").await, Ok(Some(chain.head)));
+}
+
+async fn a_batch_is_appended_whole_or_not_at_all(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    let drafts: Vec<_> = (0..3).map(|_| chain.draft(Stage::Whole, None, Findings::default())).collect();
+    let mut rows: Vec<_> = drafts.iter().map(|draft| chain.link(draft)).collect();
+    rows[2].seq = 1;
+    assert_eq!(db.store.append_audit("a", rows).await, Err(StoreError::Conflict("audit_entries")));
+    assert_eq!(db.store.audit_head("a").await, Ok(None));
+}
+
+async fn a_batch_of_any_size_is_appended(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    for size in [0, 1, 64, 6_000] {
+        let drafts: Vec<_> = (0..size).map(|_| chain.draft(Stage::Whole, None, Findings::default())).collect();
+        let rows: Vec<_> = drafts.iter().map(|draft| chain.link(draft)).collect();
+        assert_eq!(db.store.append_audit("a", rows).await, Ok(()), "{size}");
+    }
+    assert_eq!(db.store.audit_head("a").await, Ok(Some(chain.head)));
+    assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) AS text FROM audit_entries"), ["6065"]);
+
+    let mut rows: Vec<_> =
+        (0..6_000).map(|_| chain.link(&chain.draft(Stage::Whole, None, Findings::default()))).collect();
+    rows[5_999].seq = 1;
+    assert_eq!(db.store.append_audit("a", rows).await, Err(StoreError::Conflict("audit_entries")));
+    assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) AS text FROM audit_entries"), ["6065"]);
+}
+
+async fn a_decision_and_its_outcome_are_one_record(db: Database) {
+    let (mut chain, mut other) = (Chain::new(&db, "a"), Chain::new(&db, "b"));
+    let open = chain.draft(Stage::Decision, Some(subject(None, "echo")), findings(Decision::Allowed, None));
+    let decision = chain.append(&open).await;
+    let alone = db.store.audit_record(open.id).await.unwrap().unwrap();
+    assert_eq!(alone.outcome, None);
+
+    let end = Draft { request_id: open.request_id, ..chain.draft(Stage::Outcome, None, Findings::default()) };
+    let outcome = chain.append(&end).await;
+    // Neither another request's outcome nor one of another chain belongs to it.
+    other.append(&Draft { id: EntryId(db.clock.new_id()), ..end.clone() }).await;
+    chain.append(&chain.draft(Stage::Outcome, None, Findings::default())).await;
+
+    let record = db.store.audit_record(open.id).await.unwrap().unwrap();
+    assert_eq!((record.opening.hash, record.opening.entry.as_str()), (decision.hash, decision.entry.as_str()));
+    let last = record.outcome.as_ref().unwrap();
+    assert_eq!((last.id, last.prev_hash, last.hash), (end.id, outcome.prev_hash, outcome.hash));
+    assert_eq!(db.store.audit_page(&AuditFilter::default(), None, 10).await, Ok(vec![record]));
+    assert_eq!(db.store.audit_record(end.id).await, Ok(None), "a record is found by its opening");
+}
+
+async fn records_come_newest_first_and_page_by_page(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    let mut written = vec![];
+    for _ in 0..7 {
+        written.insert(0, chain.whole(None, "echo", Findings::default()).await.id);
+    }
+    let (mut seen, mut before) = (vec![], None);
+    loop {
+        let page = ids(&db.store.audit_page(&AuditFilter::default(), before, 3).await.unwrap());
+        let Some(last) = page.last() else { break };
+        before = Some(*last);
+        seen.extend(page);
+    }
+    assert_eq!(seen, written);
+}
+
+async fn each_filter_finds_its_records(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    let (ada, bob) = (UserId(db.clock.new_id()), UserId(db.clock.new_id()));
+    let start = db.clock.now();
+    let first = chain.whole(Some(ada), "echo", findings(Decision::Allowed, Some(200))).await;
+    db.clock.advance(Duration::from_secs(1));
+    let second = chain.whole(Some(bob), "chat", findings(Decision::Refused, Some(429))).await;
+    db.clock.advance(Duration::from_secs(1));
+    let third = chain.whole(None, "echo", findings(Decision::Refused, Some(401))).await;
+    let second_later = start + Duration::from_secs(1);
+
+    let all = AuditFilter::default;
+    for (filter, expected) in [
+        (all(), vec![third.id, second.id, first.id]),
+        (AuditFilter { from: Some(second_later), ..all() }, vec![third.id, second.id]),
+        (AuditFilter { to: Some(second_later), ..all() }, vec![first.id]),
+        (AuditFilter { from: Some(second_later), to: Some(third.time), ..all() }, vec![second.id]),
+        (AuditFilter { from: Some(Timestamp::MAX), ..all() }, vec![]),
+        (AuditFilter { user_id: Some(ada), ..all() }, vec![first.id]),
+        (AuditFilter { route: Some("echo".into()), ..all() }, vec![third.id, first.id]),
+        (AuditFilter { route: Some("ECHO".into()), ..all() }, vec![]),
+        (AuditFilter { status: Some(429), ..all() }, vec![second.id]),
+        (AuditFilter { decision: Some(Decision::Refused), ..all() }, vec![third.id, second.id]),
+        (AuditFilter { request_id: Some(second.request_id), ..all() }, vec![second.id]),
+        (AuditFilter { decision: Some(Decision::Refused), route: Some("echo".into()), ..all() }, vec![third.id]),
+    ] {
+        assert_eq!(page(&db, filter.clone()).await, expected, "{filter:?}");
+    }
+}
+
+async fn the_outcome_has_the_last_word(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    let open = chain.draft(Stage::Decision, Some(subject(None, "echo")), findings(Decision::Allowed, Some(200)));
+    chain.append(&open).await;
+    let by_status = |status| AuditFilter { status: Some(status), ..AuditFilter::default() };
+    let by_decision = |decision| AuditFilter { decision: Some(decision), ..AuditFilter::default() };
+    assert_eq!(page(&db, by_status(200)).await, [open.id]);
+    assert_eq!(page(&db, by_decision(Decision::Allowed)).await, [open.id]);
+
+    let failed = Findings { decision: Some(Decision::Failed), ..Findings::default() };
+    let end = Draft { request_id: open.request_id, ..chain.draft(Stage::Outcome, None, failed) };
+    chain.append(&end).await;
+    assert_eq!(page(&db, by_decision(Decision::Failed)).await, [open.id]);
+    assert!(page(&db, by_decision(Decision::Allowed)).await.is_empty());
+    assert_eq!(page(&db, by_status(200)).await, [open.id], "the outcome says nothing of the status");
+}
+
+async fn nobody_changes_or_deletes_an_entry(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    let row = chain.append(&chain.draft(Stage::Whole, None, Findings::default())).await;
+    let mut forbidden = vec![
+        "UPDATE audit_entries SET entry = '{}'",
+        "UPDATE audit_entries SET seq = seq WHERE seq = 1",
+        "DELETE FROM audit_entries",
+        "DELETE FROM audit_entries WHERE chain = 'a'",
+    ];
+    if db.url.starts_with("postgres") {
+        forbidden.push("TRUNCATE audit_entries");
+    }
+    for sql in forbidden {
+        let refused = db.execute(sql).unwrap_err();
+        assert!(refused.contains("the audit log is append-only"), "{sql}: {refused}");
+    }
+    let record = db.store.audit_record(row.id).await.unwrap().unwrap();
+    assert_eq!(record.opening.entry, row.entry);
+}

@@ -1,0 +1,21 @@
+//! The contract of the store: the same tests, on SQLite and on PostgreSQL.
+//!
+//! `TOLLGATE_TEST_POSTGRES` and `TOLLGATE_TEST_REDIS` name the servers; `scripts/test` starts them and sets both.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "these are tests, helpers included"
+)]
+
+mod audit;
+mod idempotency;
+mod keys;
+mod migrations;
+mod redis;
+mod sessions;
+mod support;
+mod trouble;
+mod users;

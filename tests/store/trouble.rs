@@ -1,0 +1,141 @@
+//! Databases that are slow, locked, silent or gone, and addresses with secrets in them.
+
+use std::{net::TcpListener, time::Duration};
+
+use diesel::connection::SimpleConnection;
+use futures_util::FutureExt;
+use tempfile::TempDir;
+use tokio_postgres::NoTls;
+use tollgate::{
+    domain::principal::Role,
+    store::{Settings, Store, StoreError, migrations},
+};
+
+use crate::support::{Database, block_on, on_both, settings, sqlite, sqlite_url};
+
+on_both!(a_database_that_answers_is_alive, an_operation_goes_on_when_its_caller_is_gone);
+
+const SHORT: Duration = Duration::from_secs(1);
+
+fn impatient(url: &str) -> Store {
+    Store::open(&Settings { acquire_timeout: SHORT, statement_timeout: SHORT, ..settings(url) }).unwrap()
+}
+
+fn is_unavailable<T>(result: &Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Unavailable(_)))
+}
+
+async fn a_database_that_answers_is_alive(db: Database) {
+    assert_eq!(db.store.ping().await, Ok(()));
+}
+
+/// Polled once, the operation is on the store's own threads, and does not need this one any more.
+async fn an_operation_goes_on_when_its_caller_is_gone(db: Database) {
+    let user = db.new_user("ada", Role::User);
+    let store = db.replica();
+    let mut creation = Box::pin(store.create_user(user.clone(), None));
+    assert_eq!((&mut creation).now_or_never(), None);
+    drop(creation);
+    drop(store);
+    while db.store.user(user.id).await.unwrap().is_none() {}
+}
+
+#[test]
+fn a_postgresql_that_is_not_there_is_unavailable_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("postgres://u:hunter2@{}/d", listener.local_addr().unwrap());
+    for url in ["postgres://u:hunter2@127.0.0.1:1/d", silent.as_str()] {
+        let store = impatient(url);
+        let answer = block_on(async { tokio::time::timeout(SHORT * 5, store.ping()).await.unwrap() });
+        assert!(is_unavailable(&answer), "{answer:?}");
+        assert!(!format!("{answer:?} {store:?}").contains("hunter2"));
+    }
+    let migrated = migrations::run("postgres://u:hunter2@127.0.0.1:1/d");
+    assert!(is_unavailable(&migrated) && !format!("{migrated:?}").contains("hunter2"), "{migrated:?}");
+}
+
+#[test]
+fn an_address_is_never_shown() {
+    let settings = settings("postgres://u:hunter2@localhost/d?sslmode=hunter2");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let refused = Store::open(&settings);
+    assert!(matches!(&refused, Err(StoreError::Invalid(text)) if !text.contains("hunter2")), "{refused:?}");
+}
+
+#[test]
+fn a_database_without_tables_is_unavailable() {
+    let folder = TempDir::new().unwrap();
+    let store = crate::support::open(&sqlite_url(&folder));
+    assert!(is_unavailable(&block_on(store.identity_revision())));
+    migrations::run(&sqlite_url(&folder)).unwrap();
+    assert_eq!(block_on(store.identity_revision()), Ok(0));
+}
+
+#[test]
+fn a_sqlite_that_another_process_writes_to_is_unavailable_in_time_and_then_serves_again() {
+    crate::support::on_sqlite(async |db: Database| {
+        let store = impatient(&db.url);
+        let mut other = sqlite(db.url.strip_prefix("sqlite:").unwrap());
+        other.batch_execute("BEGIN IMMEDIATE").unwrap();
+        let user = db.new_user("ada", Role::User);
+        assert!(is_unavailable(&store.create_user(user.clone(), None).await));
+        assert_eq!(store.user(user.id).await, Ok(None), "readers do not wait");
+        other.batch_execute("ROLLBACK").unwrap();
+        store.create_user(user, None).await.unwrap();
+    });
+}
+
+#[test]
+fn a_statement_that_waits_too_long_on_postgresql_is_ended_and_then_the_store_serves_again() {
+    crate::support::on_postgres(async |db: Database| {
+        let store = impatient(&db.url);
+        let (client, connection) = tokio_postgres::connect(&db.url, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute("BEGIN; UPDATE revisions SET value = value").await.unwrap();
+        let user = db.new_user("ada", Role::User);
+        assert!(is_unavailable(&store.create_user(user.clone(), None).await));
+        assert_eq!(store.user(user.id).await, Ok(None), "readers do not wait");
+        client.batch_execute("ROLLBACK").await.unwrap();
+        store.create_user(user, None).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_store_whose_connections_were_cut_connects_again() {
+    crate::support::on_postgres(async |db: Database| {
+        for _ in 0..3 {
+            db.store.ping().await.unwrap();
+            let others = "WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            let cut = "SELECT pg_terminate_backend(pid, 10000)::text AS text FROM pg_stat_activity";
+            assert_eq!(db.texts(&format!("{cut} {others}")), ["true"]);
+            // The first may find the line cut under it; that line is not used again.
+            assert!(db.store.ping().await.is_ok() || db.store.ping().await.is_ok());
+        }
+    });
+}
+
+#[test]
+fn a_pool_that_is_used_up_is_waited_for_and_then_reported() {
+    crate::support::on_postgres(async |db: Database| {
+        let settings = Settings { pool_size: 1, acquire_timeout: SHORT, ..settings(&db.url) };
+        let store = Store::open(&settings).unwrap();
+        let (client, connection) = tokio_postgres::connect(&db.url, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute("BEGIN; UPDATE revisions SET value = value").await.unwrap();
+
+        let mut creation = Box::pin(store.create_user(db.new_user("ada", Role::User), None));
+        assert!((&mut creation).now_or_never().is_none());
+        let waiting =
+            "SELECT 'yes' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        assert!((0..1_000).any(|_| !db.texts(waiting).is_empty()), "it never waited");
+        let refused = store.ping().await;
+        client.batch_execute("ROLLBACK").await.unwrap();
+
+        assert_eq!(refused, Err(StoreError::Unavailable("no connection within 1000 ms".into())));
+        creation.await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    });
+}
