@@ -111,12 +111,13 @@ struct Parts {
 impl Gateway {
     /// Starts everything, from the stores up. Call it inside an actix system.
     pub async fn start(config: Config, secrets: Secrets, clock: Clock) -> Result<Self, StartError> {
-        let data_dir = DataDir::open(&config.data_dir)?;
+        // What can be wrong with the configuration comes first: then nothing is made.
         let url = config.store_url()?;
+        let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
+        let data_dir = DataDir::open(&config.data_dir)?;
         let shared = url.starts_with("postgres");
         let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), shared)?);
         let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
-        let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
         migrations::run(&url)?;
         let store = Store::open(&store_settings(&config, url))?;
         let passwords = passwords(&config)?;

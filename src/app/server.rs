@@ -18,7 +18,7 @@ use crate::{
     http::{entry, openapi, ops as ops_urls, routes},
     pipeline::{
         Gate,
-        call::{Ground, Shape},
+        call::{Doubt, Ground, Shape},
         edge::Edge,
     },
     telemetry::RootSpan,
@@ -58,6 +58,9 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
         .max_connections(usize::try_from(config.server.max_connections).unwrap_or(usize::MAX))
         .keep_alive(Duration::from_secs(config.server.keep_alive_s))
         .shutdown_timeout(config.server.shutdown_timeout_s)
+        .on_connect(|_, extensions| {
+            extensions.insert(Doubt::default());
+        })
         .disable_signals()
         .bind(address)
         .map_err(|error| StartError::Bind { address, error })?;

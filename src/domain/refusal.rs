@@ -161,6 +161,17 @@ impl Refusal {
         }
     }
 
+    /// True where the head itself could be read in two ways: what comes behind it on the connection cannot be told from
+    /// another request (RFC 9112 §11.2).
+    #[must_use]
+    pub fn doubts_framing(&self) -> bool {
+        match self {
+            Self::InvalidHost(_) => true,
+            Self::InvalidRequest(faults) => faults.iter().any(|fault| fault.pointer.starts_with("header:")),
+            _ => false,
+        }
+    }
+
     /// The names of the limit policies that refused.
     pub fn refusing_policies(&self) -> impl Iterator<Item = &str> {
         let (edge, standings) = match self {

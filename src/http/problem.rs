@@ -321,10 +321,8 @@ fn retry_after_s(refusal: &Refusal) -> Option<u64> {
     }
 }
 
-/// Also where the head itself is in doubt: what comes behind it cannot be told from another request (RFC 9112 §11.2).
 fn leaves_body_unread(refusal: &Refusal) -> bool {
-    let framing = faults(refusal).iter().any(|fault| fault.pointer.starts_with("header:"));
-    framing || matches!(refusal, Refusal::BodyTooLarge { .. } | Refusal::RequestTimeout | Refusal::InvalidHost(_))
+    refusal.doubts_framing() || matches!(refusal, Refusal::BodyTooLarge { .. } | Refusal::RequestTimeout)
 }
 
 /// The error object of OpenAI's API, so that its SDKs and Anthropic's raise their own typed errors.

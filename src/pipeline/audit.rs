@@ -18,7 +18,12 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{Gate, authenticate::Authenticated, authorize::Destination, call::Call};
+use super::{
+    Gate,
+    authenticate::Authenticated,
+    authorize::Destination,
+    call::{Call, Doubt},
+};
 use crate::{
     actors::audit_writer::{Audit, Place},
     clock::Clock,
@@ -249,6 +254,11 @@ pub async fn close(
 ) -> HttpResponse {
     record.take_note(request.extensions_mut().remove::<Note>().unwrap_or_default());
     record.judge(&outcome);
+    if let (Err(refusal), Some(doubt)) = (&outcome, request.conn_data::<Doubt>())
+        && refusal.doubts_framing()
+    {
+        doubt.raise();
+    }
     // Nobody is there to read what is answered to a client that hung up.
     let ending = if matches!(outcome, Err(Refusal::Disconnected)) { Outcome::Aborted } else { Outcome::Complete };
     let mut response = outcome.unwrap_or_else(|refusal| (gate.desk.problem)(&refusal, call));

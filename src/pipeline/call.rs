@@ -1,6 +1,6 @@
 //! What is known of a request before anything is decided, and the form that every request must have.
 
-use std::{net::IpAddr, time::Duration};
+use std::{cell::Cell, net::IpAddr, time::Duration};
 
 use actix_web::{
     HttpRequest,
@@ -42,6 +42,8 @@ pub struct Call {
     pub allowed_origin: Option<String>,
     /// Whether this is a browser asking, before the call itself, whether it may make it.
     pub is_preflight: bool,
+    /// Whether an earlier head on this connection could be read in two ways, so that this may be part of its body.
+    pub follows_doubt: bool,
     /// The trace this request belongs to (W3C Trace Context), if it names one.
     pub trace_id: Option<String>,
 }
@@ -73,6 +75,7 @@ impl Call {
             authority: request.uri().authority().map(ToString::to_string),
             allowed_origin: origin(headers).filter(|origin| ground.allows(origin)).map(str::to_owned),
             is_preflight: ground.is_preflight(request),
+            follows_doubt: request.conn_data::<Doubt>().is_some_and(Doubt::is_raised),
             trace_id: trace_id(headers),
         }
     }
@@ -81,6 +84,21 @@ impl Call {
     #[must_use]
     pub fn may_change(&self) -> bool {
         !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+    }
+}
+
+/// Kept with a connection: raised by a head that could be read in two ways. The server still serves what was pipelined
+/// behind it, so every later request is refused as well.
+#[derive(Debug, Default)]
+pub struct Doubt(Cell<bool>);
+
+impl Doubt {
+    pub fn raise(&self) {
+        self.0.set(true);
+    }
+
+    fn is_raised(&self) -> bool {
+        self.0.get()
     }
 }
 
@@ -158,6 +176,9 @@ pub struct Shape {
 impl Shape {
     /// Refuses what two readers could read in two ways, and what is too large to be meant.
     pub fn check(&self, call: &Call, headers: &HeaderMap) -> Result<(), Refusal> {
+        if call.follows_doubt {
+            return Err(Refusal::invalid("header:connection", "an earlier request on this connection was not clear"));
+        }
         path::check(&call.path).map_err(Refusal::UnsafePath)?;
         check_host(headers, call.authority.as_deref())?;
         if headers.contains_key(header::UPGRADE) {

@@ -1,0 +1,25 @@
+//! The gateway as its clients see it: HTTP over a socket, against a real gateway on SQLite and on PostgreSQL.
+//!
+//! One file a feature; `support` starts the gateway, speaks HTTP to it and fails a test that leaves holds open, audit
+//! entries unwritten, or more or fewer audit records than requests.
+
+#[cfg(test)]
+mod api {
+    #[macro_use]
+    mod support;
+
+    mod access;
+    mod audit;
+    mod audit_list;
+    mod audit_secrets;
+    mod bad_bodies;
+    mod bad_input;
+    mod cors;
+    mod edge;
+    mod limits;
+    mod login;
+    mod openapi;
+    mod refresh;
+    mod users;
+    mod users_admin;
+}

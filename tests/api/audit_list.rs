@@ -1,0 +1,133 @@
+//! `/admin/audit`: its filters and its pages.
+
+use serde_json::{Value, json};
+
+use super::support::{TestGateway, TestStore};
+
+on_both_stores!(
+    each_filter_shows_its_records_and_no_others,
+    filters_combine,
+    a_walk_through_the_pages_is_not_disturbed_by_new_records,
+    a_record_is_shown_by_its_id_with_every_field,
+    bad_filters_name_their_place,
+    a_span_of_time_holds_what_began_in_it,
+);
+
+async fn list(gateway: &TestGateway, query: &str) -> Value {
+    gateway.get(&format!("/admin/audit?{query}")).token(&gateway.admin).send().await.expect(200).json()
+}
+
+async fn items(gateway: &TestGateway, query: &str) -> Vec<Value> {
+    let page = list(gateway, &format!("limit=200&{query}")).await;
+    assert_eq!(page["next_cursor"], Value::Null, "{query}");
+    page["items"].as_array().unwrap().clone()
+}
+
+/// A few requests of different kinds; the id of the user who made some of them.
+async fn some_requests(gateway: &TestGateway) -> String {
+    let user = gateway.user("user", "user").await;
+    for path in ["/echo", "/echo/x", "/me", "/admin/users", "/nothing"] {
+        gateway.get(path).token(&user.token).send().await;
+        gateway.get(path).send().await;
+    }
+    gateway.post("/echo").token(&user.token).send().await;
+    user.id
+}
+
+async fn each_filter_shows_its_records_and_no_others(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let user = some_requests(&gateway).await;
+    let all = gateway.records().await;
+    let known = all[0]["request_id"].as_str().unwrap();
+    for (query, field, value) in [
+        (format!("user_id={user}"), "user_id", json!(user)),
+        ("route=echo".into(), "route", json!("echo")),
+        ("route=/admin/users".into(), "route", json!("/admin/users")),
+        ("status=401".into(), "status", json!(401)),
+        ("status=403".into(), "status", json!(403)),
+        ("decision=refused".into(), "decision", json!("refused")),
+        (format!("request_id={known}"), "request_id", json!(known)),
+    ] {
+        let expected: Vec<&Value> = all.iter().filter(|r| r[field] == value).map(|r| &r["request_id"]).collect();
+        let found = items(&gateway, &query).await;
+        assert!(!expected.is_empty(), "{query}");
+        assert_eq!(found.iter().map(|record| &record["request_id"]).collect::<Vec<_>>(), expected, "{query}");
+    }
+    assert_eq!(items(&gateway, "route=nothing-like-it").await, Vec::<Value>::new());
+    gateway.finish().await;
+}
+
+async fn filters_combine(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let user = some_requests(&gateway).await;
+    let found = items(&gateway, &format!("user_id={user}&route=echo&decision=allowed&status=200")).await;
+    assert_eq!(found.len(), 3);
+    assert_eq!(items(&gateway, &format!("user_id={user}&status=401")).await.len(), 0);
+    gateway.finish().await;
+}
+
+async fn a_walk_through_the_pages_is_not_disturbed_by_new_records(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    some_requests(&gateway).await;
+    let before: Vec<Value> = gateway.records().await.iter().map(|record| record["request_id"].clone()).collect();
+    let (mut walked, mut query) = (vec![], "limit=3".to_owned());
+    loop {
+        let page = list(&gateway, &query).await;
+        walked.extend(page["items"].as_array().unwrap().iter().map(|record| record["request_id"].clone()));
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        query = format!("limit=3&cursor={next}");
+        gateway.get("/echo").token(&gateway.admin).send().await.expect(200);
+    }
+    assert_eq!(walked, before);
+    gateway.finish().await;
+}
+
+async fn a_record_is_shown_by_its_id_with_every_field(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let answer = gateway.post("/echo").token(&gateway.admin).body("x").send().await;
+    let listed = items(&gateway, &format!("request_id={}", answer.request_id())).await.remove(0);
+    let path = format!("/admin/audit/{}", listed["id"].as_str().unwrap());
+    let shown = gateway.get(&path).token(&gateway.admin).send().await.expect(200).json();
+    assert_eq!(shown, listed);
+    let contract = "chain seq id time request_id trace_id user_id username role credential session_id peer forwarded_for \
+        method path route decision reason status upstream upstream_status request_bytes response_bytes duration_us model \
+        input_tokens output_tokens cost_usd outcome prev_hash hash";
+    for field in contract.split_whitespace() {
+        assert!(shown.get(field).is_some(), "{field} is missing in {shown}");
+    }
+    assert_eq!((&shown["status"], &shown["outcome"]), (&json!(200), &json!("complete")));
+    gateway.finish().await;
+}
+
+async fn bad_filters_name_their_place(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for (name, values) in [
+        ("from", ["yesterday", "2026-13-01T00:00:00Z", "", "1"]),
+        ("to", ["2026-01-01", "x", "", "2026-01-01T25:00:00Z"]),
+        ("user_id", ["admin", "1", "", "%27"]),
+        ("status", ["99", "600", "x", ""]),
+        ("decision", ["maybe", "ALLOWED", "", "allowed,refused"]),
+        ("request_id", ["x", "1", "", "%00"]),
+    ] {
+        for value in values {
+            let answer = gateway.get(&format!("/admin/audit?{name}={value}")).token(&gateway.admin).send().await;
+            answer.invalid(&format!("?{name}"));
+        }
+    }
+    gateway.finish().await;
+}
+
+async fn a_span_of_time_holds_what_began_in_it(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    some_requests(&gateway).await;
+    let all = gateway.records().await;
+    let time = |record: &Value| record["time"].as_str().unwrap().to_owned();
+    let (from, to) = (time(&all[6]), time(&all[2]));
+    let expected: Vec<&Value> = all.iter().filter(|r| (&from..&to).contains(&&time(r))).map(|r| &r["id"]).collect();
+    let found = items(&gateway, &format!("from={from}&to={to}")).await;
+    assert_eq!(found.iter().map(|record| &record["id"]).collect::<Vec<_>>(), expected);
+    assert_eq!(items(&gateway, &format!("from={to}&to={from}")).await.len(), 0);
+    gateway.finish().await;
+}

@@ -1,0 +1,182 @@
+//! Heads that are not what they should be: refused with a problem, never a 5xx, and never hanging.
+
+use super::support::{Setup, TestGateway, TestStore};
+
+on_both_stores!(
+    a_host_must_be_there_once_and_be_a_host,
+    headers_over_the_bound_are_refused,
+    a_length_that_is_not_plain_is_refused,
+    a_path_that_could_be_read_in_two_ways_is_refused,
+    methods_that_are_not_known_are_refused,
+    a_target_of_another_form_is_refused,
+    protocols_are_not_switched,
+    what_the_parser_refuses_by_itself_has_no_problem_body,
+    a_fragment_never_reaches_a_decision_or_an_upstream,
+    odd_requests_leave_the_connection_in_step,
+);
+
+/// A request of these header lines, with an administrator's credential.
+fn with_lines(gateway: &TestGateway, request_line: &str, lines: &[&str]) -> String {
+    let first = [format!("{request_line} HTTP/1.1"), format!("Authorization: Bearer {}", gateway.admin)];
+    let all: Vec<&str> = first.iter().map(String::as_str).chain(lines.iter().copied()).collect();
+    all.join("\r\n") + "\r\n\r\n"
+}
+
+async fn a_host_must_be_there_once_and_be_a_host(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for line in ["Host:", "Host: a b", "Host: a/b", "Host: user@a", "Host: a:b:c", "Host: http://a"] {
+        for path in ["/me", "/echo", "/nothing", "/healthz"] {
+            let answer = gateway.raw(with_lines(&gateway, &format!("GET {path}"), &[line])).await;
+            answer.problem(400, "invalid-host");
+        }
+    }
+    let old = with_lines(&gateway, "GET /me", &[]).replace("HTTP/1.1", "HTTP/1.0");
+    gateway.raw(old).await.problem(400, "invalid-host");
+    for good in ["Host: a", "Host: a:80", "Host: [::1]:8080", "Host: 127.0.0.1"] {
+        gateway.raw(with_lines(&gateway, "GET /echo", &[good])).await.expect(200);
+    }
+    gateway.finish().await;
+}
+
+async fn headers_over_the_bound_are_refused(store: &TestStore) {
+    let gateway = Setup::default().set("server.max_header_bytes", 4_096).start(store).await;
+    let request = |name: &str, bytes: usize| gateway.get("/echo").token(&gateway.admin).header(name, "x".repeat(bytes));
+    request("x-fits", 3_000).send().await.expect(200);
+    for answer in [request("x-long", 5_000).send().await, request(&"n".repeat(5_000), 1).send().await] {
+        answer.invalid("header:*");
+    }
+    let mut many = gateway.get("/echo").token(&gateway.admin);
+    for i in 0..80 {
+        many = many.header(&format!("x-{i}"), "x".repeat(50));
+    }
+    many.send().await.invalid("header:*");
+    gateway.finish().await;
+}
+
+async fn a_length_that_is_not_plain_is_refused(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for path in ["/echo", "/auth/login"] {
+        let lines = ["Host: a", "Content-Type: application/json", "Content-Length: 010"];
+        let request = with_lines(&gateway, &format!("POST {path}"), &lines) + "0123456789";
+        gateway.raw(request).await.invalid("header:content-length");
+    }
+    gateway.finish().await;
+}
+
+async fn a_path_that_could_be_read_in_two_ways_is_refused(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let paths = "// /echo//x /echo/../admin/users /echo/./x /.. /..;/x /echo/..;a=b/x /%61dmin/users /echo/..%2fadmin \
+        /echo%2f..%2fadmin /echo/%2e%2e/admin /echo/%2E%2E%5Cadmin /%252e%252e/admin /echo/%00 /echo/%0d%0aX:y /echo/% \
+        /echo/%2 /echo/%zz /echo/a\\b /echo/{x} /echo/a|b /echo/^ /echo/\" /echo/%6a";
+    for path in paths.split_whitespace() {
+        for method in ["GET", "POST", "DELETE"] {
+            let answer = gateway.request(method, path).token(&gateway.admin).send().await;
+            answer.problem(400, "unsafe-path");
+        }
+    }
+    for path in ["/echo/", "/echo/a%20b", "/echo/%C3%A4", "/echo/a;b=c", "/echo/~x", "/echo/a:b@c!$&'()*+,="] {
+        let echoed = gateway.get(path).token(&gateway.admin).send().await;
+        assert_eq!(echoed.expect(200).json()["path"], path);
+    }
+    gateway.finish().await;
+}
+
+async fn methods_that_are_not_known_are_refused(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for method in ["TRACE", "get", "Get", "post", "delete", "PROPFIND", "PRI", "X", "M-SEARCH"] {
+        for path in ["/me", "/echo", "/admin/users", "/healthz"] {
+            gateway.request(method, path).send().await.problem(401, "missing-credential");
+            let answer = gateway.request(method, path).token(&gateway.admin).send().await;
+            answer.problem(405, "method-not-allowed");
+            assert!(answer.header("allow").is_some_and(|allow| allow.contains("GET")), "{method} {path}");
+        }
+    }
+    gateway.finish().await;
+}
+
+async fn a_target_of_another_form_is_refused(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for (request_line, code) in [
+        ("OPTIONS *", "unsafe-path"),
+        ("GET http://evil.example.com/me", "invalid-host"),
+        ("GET http://evil.example.com/echo", "invalid-host"),
+        ("GET http://gateway.test@evil.example.com/me", "invalid-host"),
+        ("GET https://gateway.test:444/me", "invalid-host"),
+    ] {
+        let answer = gateway.raw(with_lines(&gateway, request_line, &["Host: gateway.test"])).await;
+        answer.problem(400, code);
+    }
+    // RFC 9112 §3.2.2: a server must accept the absolute form, and its host is the one that counts.
+    gateway.raw(with_lines(&gateway, "GET http://gateway.test/echo", &["Host: gateway.test"])).await.expect(200);
+    for line in ["CONNECT evil.example.com:443", "CONNECT gateway.test:80", "CONNECT /echo"] {
+        let answer = gateway.raw(with_lines(&gateway, line, &["Host: gateway.test"])).await;
+        assert!((400..500).contains(&answer.status), "{line}: {answer:?}");
+    }
+    gateway.finish().await;
+}
+
+async fn protocols_are_not_switched(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for protocol in ["websocket", "h2c", "TLS/1.2", ""] {
+        let request = gateway.get("/echo").header("connection", "Upgrade").header("upgrade", protocol);
+        request.clone().send().await.problem(401, "missing-credential");
+        request.token(&gateway.admin).send().await.invalid("header:upgrade");
+    }
+    gateway.finish().await;
+}
+
+/// actix answers these before the gateway sees a request, so there is no problem body, no id and no record.
+async fn what_the_parser_refuses_by_itself_has_no_problem_body(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for request in [
+        "nonsense\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /healthz\r\n\r\n",
+        "GET /healthz HTTP/3.0\r\n\r\n",
+        "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /echo/` HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /echo/< HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /echo/\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost : a\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\n Host: a\r\n\r\n",
+        "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n",
+    ] {
+        let answer = gateway.connect().await.exchange(request.as_bytes()).await;
+        assert_eq!((answer.status, answer.text()), (400, ""), "{request:?}");
+    }
+    let long = format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(200_000));
+    assert!([400, 431].contains(&gateway.connect().await.exchange(long.as_bytes()).await.status));
+    gateway.get("/healthz").send().await.expect(200);
+    gateway.finish().await;
+}
+
+/// actix drops a fragment before anybody sees it, so that what is decided on and what is forwarded are still the same.
+async fn a_fragment_never_reaches_a_decision_or_an_upstream(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let echoed = gateway.get("/echo/a#/../admin").token(&gateway.admin).send().await;
+    assert_eq!(echoed.expect(200).json()["path"], "/echo/a");
+    assert_eq!(gateway.record(echoed.request_id()).await.unwrap()["path"], "/echo/a");
+    gateway.get("/#/healthz").send().await.problem(401, "missing-credential");
+    gateway.finish().await;
+}
+
+async fn odd_requests_leave_the_connection_in_step(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let mut connection = gateway.connect().await;
+    for (method, path, status) in
+        [("TRACE", "/me", 405), ("GET", "//", 400), ("POST", "/nothing", 404), ("GET", "/me", 200), ("PUT", "/me", 405)]
+    {
+        gateway.expect_record();
+        connection.send(&gateway.request(method, path).token(&gateway.admin).bytes()).await;
+        assert_eq!(connection.answer().await.status, status, "{method} {path}");
+    }
+    gateway.finish().await;
+}

@@ -1,0 +1,40 @@
+//! Browsers of other origins: what they are told, and that their questions are requests like any other.
+
+use super::support::{Answer, Setup, TestGateway, TestStore};
+
+on_both_stores!(a_preflight_is_answered_and_on_record, an_origin_that_is_not_allowed_is_told_nothing);
+
+const ORIGIN: &str = "https://app.example.com";
+
+async fn gateway(store: &TestStore) -> TestGateway {
+    Setup::default().set("cors.allowed_origins", format!("[\"{ORIGIN}\"]")).start(store).await
+}
+
+async fn preflight(gateway: &TestGateway, origin: &str) -> Answer {
+    let asked = gateway.request("OPTIONS", "/echo").header("origin", origin);
+    let asked = asked.header("access-control-request-method", "POST");
+    asked.header("access-control-request-headers", "authorization").send().await
+}
+
+async fn a_preflight_is_answered_and_on_record(store: &TestStore) {
+    let gateway = gateway(store).await;
+    let answer = preflight(&gateway, ORIGIN).await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN), "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+    assert!(gateway.record(answer.request_id()).await.is_some(), "a preflight left no record");
+    let call = gateway.get("/echo").token(&gateway.admin).header("origin", ORIGIN).send().await;
+    assert_eq!(call.expect(200).header("access-control-allow-origin"), Some(ORIGIN));
+    let refused = gateway.get("/echo").header("origin", ORIGIN).send().await;
+    refused.problem(401, "missing-credential");
+    assert_eq!(refused.header("access-control-allow-origin"), Some(ORIGIN));
+    gateway.finish().await;
+}
+
+async fn an_origin_that_is_not_allowed_is_told_nothing(store: &TestStore) {
+    let gateway = gateway(store).await;
+    let answer = preflight(&gateway, "https://evil.example.com").await;
+    assert_eq!(answer.header("access-control-allow-origin"), None, "{answer:?}");
+    let call = gateway.get("/echo").token(&gateway.admin).header("origin", "https://evil.example.com").send().await;
+    assert_eq!(call.header("access-control-allow-origin"), None);
+    gateway.finish().await;
+}

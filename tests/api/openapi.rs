@@ -1,0 +1,120 @@
+//! The OpenAPI document: it says what the gateway does, and it changes only when somebody means it to.
+
+use std::{collections::BTreeSet, path::Path};
+
+use serde_json::Value;
+use tollgate::{
+    domain::access::Permission,
+    http::{openapi::Document, routes::TABLE},
+};
+
+use super::support::{TestGateway, TestStore};
+
+on_both_stores!(the_document_is_served_byte_for_byte, the_page_is_html_that_loads_nothing_from_elsewhere);
+
+const UPDATE: &str = "UPDATE_SNAPSHOTS";
+
+fn document() -> Vec<u8> {
+    actix_web::rt::System::new().block_on(async { Document::build().await.unwrap().bytes().to_vec() })
+}
+
+fn parsed() -> Value {
+    serde_json::from_slice(&document()).unwrap()
+}
+
+#[test]
+fn the_document_is_the_snapshot() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/openapi.snapshot.json");
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(&path, document()).unwrap();
+    }
+    let snapshot = std::fs::read_to_string(&path).unwrap_or_default();
+    let document = String::from_utf8(document()).unwrap();
+    let difference = document.lines().zip(snapshot.lines()).find(|(now, before)| now != before);
+    assert!(document == snapshot, "first difference: {difference:?}; if it is meant, run again with {UPDATE}=1");
+}
+
+/// Method and path of every operation, and the operation.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let operations = paths.flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap().iter().filter(|(method, _)| *method != "parameters");
+        methods.map(move |(method, operation)| (method.to_uppercase(), path.clone(), operation.clone()))
+    });
+    operations.collect()
+}
+
+#[test]
+fn every_url_of_the_table_is_documented_and_no_other() {
+    let documented = operations(&parsed()).into_iter().map(|(method, path, _)| (method, path)).collect::<BTreeSet<_>>();
+    let table = TABLE.iter().map(|(method, url)| ((*method).to_owned(), url.template.to_owned())).collect();
+    assert_eq!(documented, table);
+}
+
+#[test]
+fn every_operation_has_a_summary_a_tag_and_an_answer() {
+    let document = parsed();
+    let tags: Vec<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    for (method, path, operation) in operations(&document) {
+        assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{method} {path}");
+        assert!(tags.contains(&&operation["tags"][0]), "{method} {path}: {}", operation["tags"]);
+        let answers = operation["responses"].as_object().unwrap();
+        assert!(answers.keys().any(|status| status.starts_with('2')), "{method} {path}: {:?}", answers.keys());
+    }
+}
+
+#[test]
+fn every_refusal_is_documented_as_a_problem() {
+    for (method, path, operation) in operations(&parsed()) {
+        let answers = operation["responses"].as_object().unwrap();
+        let refusals: Vec<_> = answers.iter().filter(|(status, _)| status.starts_with('4')).collect();
+        assert!(!refusals.is_empty(), "{method} {path}");
+        for (status, answer) in refusals {
+            let schema = &answer["content"]["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(schema, "#/components/schemas/Problem", "{method} {path} {status}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn everything_that_is_not_public_asks_for_the_bearer_scheme() {
+    let document = parsed();
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    for (method, path, operation) in operations(&document) {
+        let (_, url) = TABLE.iter().find(|(m, url)| *m == method && url.template == path).unwrap();
+        let secured = operation["security"].as_array().is_some_and(|s| s.iter().any(|one| one.get("bearer").is_some()));
+        let wanted = matches!(url.permission, Permission::Own | Permission::Admin);
+        assert_eq!(secured, wanted, "{method} {path}: {}", operation["security"]);
+        assert!(!wanted || operation["responses"].get("401").is_some(), "{method} {path} has no 401");
+        assert!(url.permission != Permission::Admin || operation["responses"].get("403").is_some(), "{method} {path}");
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = parsed();
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer} is not there");
+    }
+}
+
+async fn the_document_is_served_byte_for_byte(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let answer = gateway.get("/openapi.json").send().await;
+    assert_eq!(answer.expect(200).header("content-type"), Some("application/json"));
+    assert!(answer.body == Document::build().await.unwrap().bytes(), "another document is served");
+    gateway.finish().await;
+}
+
+async fn the_page_is_html_that_loads_nothing_from_elsewhere(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let answer = gateway.get("/docs").send().await;
+    assert_eq!(answer.expect(200).header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("http"), "{policy}");
+    assert!(policy.contains("script-src 'sha256-") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    gateway.finish().await;
+}

@@ -1,0 +1,161 @@
+//! A real gateway in this process, and what every test does with it.
+
+use std::{cell::Cell, net::SocketAddr};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tollgate::{app::Gateway, store::Store};
+
+use super::{Answer, Connection, Request, Setup, TestStore};
+
+/// Long enough, and looked for in everything the gateway writes.
+pub const ADMIN_PASSWORD: &str = "canary-of-the-admin-password";
+pub const PASSWORD: &str = "canary-of-a-users-password";
+
+/// A gateway that serves. [`TestGateway::finish`] ends it, and every test must.
+pub struct TestGateway {
+    gateway: Option<Gateway>,
+    pub address: SocketAddr,
+    /// An access token of the first administrator.
+    pub admin: String,
+    expected_records: Cell<u64>,
+    _directory: TempDir,
+}
+
+/// What a login or a refresh gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    pub access: String,
+    pub refresh: String,
+}
+
+impl From<&Answer> for Tokens {
+    fn from(answer: &Answer) -> Self {
+        let body = answer.expect(200).json();
+        let text = |field: &str| body[field].as_str().unwrap().to_owned();
+        Self { access: text("access_token"), refresh: text("refresh_token") }
+    }
+}
+
+/// A user with a session.
+pub struct User {
+    pub id: String,
+    pub token: String,
+}
+
+impl TestGateway {
+    /// A gateway as [`Setup`] has it by default.
+    pub async fn start(store: &TestStore) -> Self {
+        Setup::default().start(store).await
+    }
+
+    pub(super) async fn new(gateway: Gateway, directory: TempDir) -> Self {
+        let mut started = Self {
+            address: gateway.address,
+            gateway: Some(gateway),
+            admin: String::new(),
+            expected_records: Cell::new(0),
+            _directory: directory,
+        };
+        started.admin = started.login("admin", ADMIN_PASSWORD).await.access;
+        started
+    }
+
+    pub fn running(&self) -> &Gateway {
+        self.gateway.as_ref().unwrap()
+    }
+
+    pub fn request(&self, method: &str, target: &str) -> Request<'_> {
+        Request::new(self, method, target)
+    }
+
+    pub fn get(&self, target: &str) -> Request<'_> {
+        self.request("GET", target)
+    }
+
+    pub fn post(&self, target: &str) -> Request<'_> {
+        self.request("POST", target)
+    }
+
+    pub async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// Sends bytes as they are and reads one answer. They must be what the gateway takes for one request.
+    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        self.expect_record();
+        self.connect().await.exchange(bytes.as_ref()).await
+    }
+
+    /// One more request is under way that must be on record in the end.
+    pub fn expect_record(&self) {
+        self.expected_records.set(self.expected_records.get() + 1);
+    }
+
+    pub async fn try_login(&self, username: &str, password: &str) -> Answer {
+        self.post("/auth/login").json(&json!({ "username": username, "password": password })).send().await
+    }
+
+    pub async fn login(&self, username: &str, password: &str) -> Tokens {
+        Tokens::from(&self.try_login(username, password).await)
+    }
+
+    pub async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.post("/auth/refresh").json(&json!({ "refresh_token": refresh_token })).send().await
+    }
+
+    /// Makes a user with the usual password, without logging in.
+    pub async fn create(&self, username: &str, role: &str) -> Value {
+        let body = json!({ "username": username, "password": PASSWORD, "role": role });
+        self.post("/admin/users").token(&self.admin).json(&body).send().await.expect(201).json()
+    }
+
+    /// Makes a user and logs in.
+    pub async fn user(&self, username: &str, role: &str) -> User {
+        let id = self.create(username, role).await["id"].as_str().unwrap().to_owned();
+        User { id, token: self.login(username, PASSWORD).await.access }
+    }
+
+    /// Changes a user, as the administrator.
+    pub async fn patch(&self, id: &str, change: &Value) -> Answer {
+        self.request("PATCH", &format!("/admin/users/{id}")).token(&self.admin).json(change).send().await
+    }
+
+    /// Stops the gateway as an operator would. Every hold must have ended, and every request be on record, whole.
+    pub async fn finish(self) {
+        let expected = self.expected_records.get();
+        let store = self.stop().await;
+        check_records(&store, expected).await;
+    }
+
+    /// The same for two replicas on one store.
+    pub async fn finish_both(one: Self, two: Self) {
+        let expected = one.expected_records.get() + two.expected_records.get();
+        one.stop().await;
+        let store = two.stop().await;
+        check_records(&store, expected).await;
+    }
+
+    async fn stop(mut self) -> Store {
+        let gateway = self.gateway.take().unwrap();
+        let office = gateway.office.clone();
+        gateway.stop().await;
+        assert_eq!(office.ledger.handle().in_flight(), 0, "holds were left open");
+        assert_eq!(office.audit.handle().in_flight(), 0, "audit entries were left unwritten");
+        office.store
+    }
+}
+
+async fn check_records(store: &Store, expected: u64) {
+    let records = super::records::all_of(store).await;
+    for record in &records {
+        assert!(record["outcome"].is_string(), "a record without an outcome: {record}");
+    }
+    assert_eq!(u64::try_from(records.len()).unwrap(), expected, "audit records, and requests sent");
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        assert!(self.gateway.is_none() || std::thread::panicking(), "the test did not finish its gateway");
+    }
+}

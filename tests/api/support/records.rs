@@ -1,0 +1,59 @@
+//! The audit log read straight from the store, past every handler.
+
+use serde_json::{Map, Value};
+use tollgate::store::{
+    Store,
+    audit::{AuditFilter, AuditRecordRow},
+};
+
+use super::TestGateway;
+
+const PAGE: u32 = 200;
+
+impl TestGateway {
+    /// All records, newest first; each as its opening with its outcome laid over it.
+    pub async fn records(&self) -> Vec<Value> {
+        all_of(&self.running().office.store).await
+    }
+
+    /// The record of one request.
+    pub async fn record(&self, request_id: &str) -> Option<Value> {
+        let filter = AuditFilter { request_id: Some(request_id.parse().unwrap()), ..AuditFilter::default() };
+        let rows = self.running().office.store.audit_page(&filter, None, PAGE).await.unwrap();
+        assert!(rows.len() < 2, "two records of one request");
+        rows.first().map(merged)
+    }
+
+    /// The text of every entry, byte for byte as it is stored.
+    pub async fn entries(&self) -> Vec<String> {
+        let rows = rows_of(&self.running().office.store).await;
+        let texts = rows.into_iter().flat_map(|row| [Some(row.opening), row.outcome]);
+        texts.flatten().map(|entry| entry.entry).collect()
+    }
+}
+
+/// All records of a store, newest first.
+pub async fn all_of(store: &Store) -> Vec<Value> {
+    rows_of(store).await.iter().map(merged).collect()
+}
+
+async fn rows_of(store: &Store) -> Vec<AuditRecordRow> {
+    let mut rows: Vec<AuditRecordRow> = vec![];
+    loop {
+        let before = rows.last().map(|row| row.opening.id);
+        let page = store.audit_page(&AuditFilter::default(), before, PAGE).await.unwrap();
+        if page.is_empty() {
+            return rows;
+        }
+        rows.extend(page);
+    }
+}
+
+fn merged(row: &AuditRecordRow) -> Value {
+    let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+    let mut record = read(&row.opening.entry);
+    if let Some(outcome) = &row.outcome {
+        record.extend(read(&outcome.entry));
+    }
+    record.into()
+}

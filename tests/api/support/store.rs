@@ -1,0 +1,77 @@
+//! An empty store for one test.
+
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
+use tollgate::clock::Clock;
+
+const VARIABLE: &str = "TOLLGATE_TEST_POSTGRES";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// A store that no other test sees.
+pub struct TestStore {
+    pub url: String,
+    /// Where the SQLite file is.
+    _directory: TempDir,
+    database: Option<Database>,
+}
+
+struct Database {
+    server: Client,
+    name: String,
+}
+
+impl TestStore {
+    pub async fn create(kind: Kind) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        match kind {
+            Kind::Sqlite => {
+                let url = format!("sqlite:{}", directory.path().join("tollgate.db").display());
+                Self { url, _directory: directory, database: None }
+            }
+            Kind::Postgres => {
+                let server_url = server_url();
+                let database = Database::create(&server_url).await;
+                let url = on_server(&server_url, &database.name);
+                Self { url, _directory: directory, database: Some(database) }
+            }
+        }
+    }
+
+    /// Drops the database, and with it whatever a test that failed left in it.
+    pub async fn discard(self) {
+        if let Some(database) = self.database {
+            let drop = format!("DROP DATABASE {} WITH (FORCE)", database.name);
+            database.server.batch_execute(&drop).await.unwrap();
+        }
+    }
+}
+
+impl Database {
+    async fn create(server_url: &str) -> Self {
+        let (server, connection) = tokio_postgres::connect(server_url, NoTls).await.unwrap();
+        actix_web::rt::spawn(connection);
+        let name = format!("tollgate_api_{}", Clock::system().new_id().simple());
+        server.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        Self { server, name }
+    }
+}
+
+fn server_url() -> String {
+    std::env::var(VARIABLE).unwrap_or_else(|_| {
+        panic!("{VARIABLE} is not set: scripts/test starts a PostgreSQL and sets it, or give the URL of one")
+    })
+}
+
+/// The URL of another database on the same server.
+fn on_server(server_url: &str, database: &str) -> String {
+    let (address, options) =
+        server_url.split_once('?').map_or((server_url, ""), |(address, options)| (address, options));
+    let authority = address.split_once("://").unwrap().1.split('/').next().unwrap();
+    let url = format!("postgres://{authority}/{database}");
+    if options.is_empty() { url } else { format!("{url}?{options}") }
+}

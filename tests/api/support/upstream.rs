@@ -1,0 +1,56 @@
+//! An upstream made of a bare socket.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// A socket that takes the gateway's calls, one at a time, when the test says so.
+pub struct RawUpstream {
+    listener: TcpListener,
+    pub address: SocketAddr,
+}
+
+impl RawUpstream {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { listener, address }
+    }
+
+    /// An address where nothing listens: every call is refused.
+    pub async fn nowhere() -> SocketAddr {
+        Self::start().await.address
+    }
+
+    /// TOML of an upstream at `address` and a route `/up` to it for everybody.
+    pub fn route_to(address: SocketAddr) -> String {
+        format!(
+            r#"
+            [[upstreams]]
+            name = "raw"
+            url = "http://{address}"
+            [[routes]]
+            name = "up"
+            path = "/up"
+            match = "prefix"
+            methods = ["GET", "POST"]
+            roles = ["admin", "user"]
+            upstream = "raw"
+            "#
+        )
+    }
+
+    /// Takes one call, reads its head and answers these bytes. The connection stays open with what is returned.
+    pub async fn take(&self, answer: &str) -> TcpStream {
+        let (mut stream, _) = self.listener.accept().await.unwrap();
+        let mut head = vec![];
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream
+    }
+}

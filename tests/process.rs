@@ -1,0 +1,20 @@
+//! Tests of the real process: they start the `tollgate` binary, speak to it over sockets, send it signals and kill it.
+//!
+//! SQLite always. The tests that name PostgreSQL need the URL of a server in `TOLLGATE_TEST_POSTGRES`, which
+//! `scripts/test` provides; they fail without it.
+
+#[cfg(test)]
+mod process {
+    mod support;
+
+    mod answers;
+    mod command_line;
+    mod durability;
+    mod failing_upstream;
+    mod forwarding;
+    mod framing;
+    mod reload_and_drain;
+    mod replicas;
+    mod start;
+    mod streaming;
+}

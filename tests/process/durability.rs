@@ -1,0 +1,120 @@
+//! `kill -9` under load: what a client has seen answered is on record, and the chain holds.
+
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use super::support::{Database, Entry, Gateway, Home, Stage, check_chains, eventually, request};
+
+const CLIENTS: usize = 8;
+/// Answers seen before the kill, by all clients together.
+const ANSWERS: usize = 300;
+
+/// Calls until the connection dies, and gives the request ids of the answers that came whole.
+fn call_until_cut(gateway: &Gateway, token: &str, seen: &AtomicUsize) -> Vec<String> {
+    let mut ids = vec![];
+    let mut wire = gateway.connect();
+    let get = request("GET", "/echo/load", token);
+    let head = request("POST", "/echo/load", token);
+    let post = format!("{}content-length: 4\r\n\r\nbody", head.strip_suffix("\r\n").unwrap());
+    for call in [get, post].iter().cycle() {
+        if !wire.try_say(call) {
+            break;
+        }
+        let answer = wire.message();
+        if !answer.complete {
+            // Its head may have been seen nevertheless.
+            ids.extend(answer.header("x-request-id").map(str::to_owned));
+            break;
+        }
+        ids.push(answer.request_id());
+        seen.fetch_add(usize::from(answer.status() == 200), Ordering::Relaxed);
+    }
+    ids
+}
+
+/// Kills a gateway that is under load, and gives the ids of all answers that were seen.
+fn kill_under_load(gateway: Gateway, token: &str) -> Vec<String> {
+    let seen = AtomicUsize::new(0);
+    let ids = thread::scope(|scope| {
+        let call = || call_until_cut(&gateway, token, &seen);
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(call)).collect();
+        eventually("enough was answered", || (seen.load(Ordering::Relaxed) >= ANSWERS).then_some(()));
+        gateway.signal("KILL");
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
+    });
+    gateway.kill();
+    ids
+}
+
+fn survives_kills(home: &Home, kills: usize, entries: impl Fn() -> Vec<Entry>) {
+    let mut token = String::new();
+    for round in 0..kills {
+        let gateway = home.start();
+        if round == 0 {
+            token = gateway.admin();
+        }
+        let ids = kill_under_load(gateway, &token);
+        assert!(ids.len() >= ANSWERS);
+        let entries = entries();
+        let (on_record, chains) = check_chains(&entries);
+        assert_eq!(chains, 1);
+        let missing: Vec<_> = ids.iter().filter(|id| !on_record.contains(id.as_str())).collect();
+        assert!(missing.is_empty(), "{} of {} answers have no record: {missing:?}", missing.len(), ids.len());
+
+        // The next start tells the same.
+        let gateway = home.start();
+        for id in ids.iter().rev().take(10) {
+            let record = gateway.record(&token, id);
+            assert_eq!(record["path"], "/echo/load", "{record}");
+        }
+        gateway.kill();
+    }
+    let distinct: HashSet<_> = entries().into_iter().map(|entry| (entry.chain, entry.seq)).collect();
+    assert_eq!(distinct.len(), entries().len());
+}
+
+#[test]
+fn nothing_answered_is_lost_by_kills_on_sqlite() {
+    let home = Home::new();
+    survives_kills(&home, 5, || Entry::all_in_file(&home.database()));
+}
+
+#[test]
+fn nothing_answered_is_lost_by_kills_on_postgresql() {
+    let database = Database::create();
+    survives_kills(&database.home(), 2, || Entry::all_in(&database));
+}
+
+#[test]
+fn what_an_upstream_was_asked_to_change_is_on_record_before_it_is_asked() {
+    let stage = Stage::new();
+    let (_client, exchange) = stage.call(stage.request("POST", "/up/pay", "content-length: 4\r\n", "body"));
+    let id = exchange.request.header("x-request-id").unwrap().to_owned();
+    let home = stage.kill();
+    let entries = Entry::all_in_file(&home.database());
+    assert!(check_chains(&entries).0.contains(id.as_str()));
+    let gateway = home.start();
+    let token = gateway.admin();
+    let page = gateway.get(&format!("/admin/audit?request_id={id}"), &token).json();
+    let record = &page["items"][0];
+    assert_eq!((&record["decision"], &record["path"]), (&"allowed".into(), &"/up/pay".into()), "{page}");
+    assert_eq!(record["outcome"], "unknown", "nobody knows how it ended: {page}");
+}
+
+#[test]
+fn a_download_cut_by_a_kill_is_on_record_with_an_unknown_outcome() {
+    let stage = Stage::new();
+    let (mut client, mut exchange) = stage.call(stage.get("/up/long"));
+    exchange.wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n");
+    let head = client.head();
+    assert_eq!(client.chunk().unwrap(), b"part");
+    let home = stage.kill();
+    assert_eq!(client.chunk(), None);
+    let gateway = home.start();
+    let token = gateway.admin();
+    let page = gateway.get(&format!("/admin/audit?request_id={}", head.request_id()), &token).json();
+    assert_eq!(page["items"][0]["outcome"], "unknown", "{page}");
+}

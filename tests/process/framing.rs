@@ -1,0 +1,133 @@
+//! Requests whose length two readers could read in two ways, and several requests on one connection.
+
+use super::support::{Stage, Wire, chunked, has_come};
+
+/// Sends bytes that must not be understood. Says what is wrong unless every answer is a 400 and the connection then closed.
+fn fault_in_refusing(stage: &Stage, bytes: &str) -> Option<String> {
+    let mut client: Wire = stage.gateway.connect();
+    client.say(bytes);
+    let mut answer = client.message();
+    let mut is_closed = false;
+    // What was pipelined behind the doubtful head may be answered too, but only with the same refusal.
+    while answer.status() == 400 && !is_closed {
+        let more = has_come(|| client.has_something() || stage.upstream.try_accept().is_some());
+        is_closed = more && client.is_closed();
+        if !is_closed {
+            answer = client.message();
+        }
+    }
+    (answer.status() != 400 || !is_closed).then(|| format!("{} for {bytes:?}, closed: {is_closed}", answer.status()))
+}
+
+fn assert_refused(stage: &Stage, requests: impl IntoIterator<Item = String>) {
+    let faults: Vec<_> = requests.into_iter().filter_map(|bytes| fault_in_refusing(stage, &bytes)).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(stage.upstream.try_accept().is_none(), "something reached the upstream");
+}
+
+#[test]
+fn a_request_with_two_lengths_is_refused_and_nothing_is_smuggled() {
+    let stage = Stage::new();
+    let inner = stage.get("/up/smuggled");
+    let ambiguous = [
+        ("content-length: 5\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\n"),
+        ("transfer-encoding: chunked\r\ncontent-length: 5\r\n", "0\r\n\r\n"),
+        ("content-length: 5\r\ncontent-length: 6\r\n", "12345"),
+        ("content-length: 5\r\ncontent-length: 5\r\n", "12345"),
+        ("content-length: 5, 5\r\n", "12345"),
+        ("content-length: +5\r\n", "12345"),
+        ("content-length: 05\r\n", "12345"),
+        ("content-length: 0x5\r\n", "12345"),
+        ("content-length: -1\r\n", ""),
+        ("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\n"),
+        ("transfer-encoding: gzip, chunked\r\n", "0\r\n\r\n"),
+        ("transfer-encoding: identity\r\n", "12345"),
+        ("transfer-encoding: xchunked\r\n", "0\r\n\r\n"),
+        ("transfer-encoding: chunked, identity\r\n", "0\r\n\r\n"),
+        ("transfer-encoding : chunked\r\n", "0\r\n\r\n"),
+        ("content-length: 5\r\ntransfer_encoding: chunked\r\ncontent-length: 0\r\n", "12345"),
+    ];
+    let requests = ambiguous.map(|(lines, body)| stage.request("POST", "/up", lines, &format!("{body}{inner}")));
+    assert_refused(&stage, requests);
+}
+
+#[test]
+fn a_head_that_is_not_http_is_refused() {
+    let stage = Stage::new();
+    let requests = [
+        "nonsense\r\n\r\n".to_owned(),
+        "GET /up HTTP/2.0\r\nhost: x\r\n\r\n".to_owned(),
+        "GET /up\r\n\r\n".to_owned(),
+        stage.request("GET", "/up", "bad header\r\n", ""),
+        stage.request("GET", "/up", "x: a\r\n folded\r\n", ""),
+        stage.request("GET", "/up", "x: a\0b\r\n", ""),
+        stage.request("G ET", "/up", "", ""),
+    ];
+    assert_refused(&stage, requests);
+}
+
+#[test]
+fn a_broken_chunk_is_never_forwarded_as_a_whole_body() {
+    let stage = Stage::new();
+    for body in ["zz\r\nx\r\n0\r\n\r\n", "5\r\nhello", "-1\r\nx\r\n0\r\n\r\n", "fffffffffffffffff\r\nx\r\n"] {
+        let mut client = stage.gateway.connect();
+        client.say(stage.request("POST", "/up", "transfer-encoding: chunked\r\n", body));
+        client.stream().shutdown(std::net::Shutdown::Write).unwrap();
+        client.drain();
+        if let Some(mut wire) = stage.upstream.try_accept() {
+            assert!(!wire.message().complete, "{body:?} arrived as a whole");
+        }
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let stage = Stage::with("", "[server]\nworkers = 1\n");
+    let mut client = stage.gateway.connect();
+    let post = stage.request("POST", "/echo/2", "transfer-encoding: chunked\r\n", &chunked("two"));
+    client.say([stage.get("/up/1"), post, stage.get("/up/3"), stage.get("/echo/4")].concat());
+
+    let mut exchange = stage.upstream.exchange();
+    assert_eq!(exchange.request.target(), "/up/1");
+    assert!(!client.has_something(), "nothing overtakes the first");
+    exchange.answer("one");
+    assert_eq!(client.message().text(), "one");
+    let second = client.message().json();
+    assert_eq!((&second["path"], &second["body"]), (&"/echo/2".into(), &"two".into()));
+    assert_eq!(exchange.wire.message().target(), "/up/3");
+    exchange.answer("three");
+    assert_eq!(client.message().text(), "three");
+    assert_eq!(client.message().json()["path"], "/echo/4");
+}
+
+#[test]
+fn the_body_of_a_refused_request_is_not_read_as_the_next_request() {
+    let stage = Stage::new();
+    let mut client = stage.gateway.connect();
+    let smuggled = stage.get("/up/smuggled");
+    let line = format!("content-length: {}\r\n", smuggled.len());
+    client.say(stage.request("POST", "/nowhere", &line, &smuggled));
+    client.say(stage.get("/echo/after"));
+    client.message().assert_problem(404, "not-found");
+    // Either the connection goes on behind the body, or it is closed; the body is no request.
+    if !client.is_closed() {
+        assert_eq!(client.message().json()["path"], "/echo/after");
+    }
+    assert!(stage.upstream.try_accept().is_none());
+}
+
+#[test]
+fn a_body_that_is_larger_than_allowed_is_refused_and_cut() {
+    let stage = Stage::with("", "[server]\nmax_body_bytes = 100000\n");
+    let answer = stage.gateway.send(stage.request("POST", "/up", "content-length: 100001\r\n", ""));
+    answer.assert_problem(413, "body-too-large");
+    assert!(stage.upstream.try_accept().is_none());
+
+    let mut client = stage.gateway.connect();
+    let body = chunked(&"x".repeat(100_001));
+    client.say(stage.request("POST", "/up", "transfer-encoding: chunked\r\n", &body));
+    let mut upstream = stage.upstream.accept();
+    let request = upstream.message();
+    assert!(!request.complete && request.body.len() <= 100_000, "{} bytes arrived", request.body.len());
+    client.message().assert_problem(413, "body-too-large");
+}

@@ -1,0 +1,175 @@
+//! The first start and the next, and what stops a start.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output},
+    thread,
+};
+
+use super::support::{Database, Home, MASTER_KEY, PASSWORD, run};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn error_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The two commands of the banner, exactly as printed.
+fn commands_of(banner: &str) -> String {
+    banner.split_inclusive('\n').skip_while(|line| !line.starts_with("    TOKEN=")).collect()
+}
+
+fn run_by_sh(script: &str, home: &Home) -> String {
+    let mut sh = Command::new("sh");
+    sh.args(["-c", script]).env("TOLLGATE_ADMIN_PASSWORD", PASSWORD).current_dir(home.path());
+    let output = run(sh);
+    assert!(output.status.success(), "{}", error_of(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_first_start_makes_a_private_data_dir_with_a_master_key_and_a_store() {
+    let home = Home::bare();
+    let _gateway = home.start();
+    assert_eq!(mode(&home.path().join("data")), 0o700);
+    assert_eq!(mode(&home.path().join("data/master.key")), 0o600);
+    assert!(home.database().is_file());
+}
+
+#[test]
+fn the_banners_two_commands_work_as_printed() {
+    let home = Home::bare();
+    let gateway = home.start();
+    let banner = gateway.output();
+    assert!(banner.contains(&format!("http://{}", gateway.address)), "{banner}");
+    assert!(banner.contains("user:     admin") && banner.contains("password: "), "{banner}");
+    let answer = run_by_sh(&commands_of(&banner), &home);
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("\"path\":\"/echo/hello\""), "{answer}");
+}
+
+#[test]
+fn the_banner_of_a_chosen_password_hides_it_and_works_as_printed_too() {
+    let home = Home::bare().env("TOLLGATE_ADMIN_PASSWORD", PASSWORD);
+    let gateway = home.start();
+    assert!(!gateway.output().contains(PASSWORD) && !gateway.log().contains(PASSWORD));
+    let answer = run_by_sh(&commands_of(&gateway.output()), &home);
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+}
+
+#[test]
+fn a_made_up_password_is_in_no_log() {
+    let home = Home::bare();
+    let gateway = home.start();
+    let banner = gateway.output();
+    let password = banner.split("password: ").nth(1).unwrap().split_whitespace().next().unwrap();
+    assert!(password.len() >= 15, "{banner}");
+    run_by_sh(&commands_of(&banner), &home);
+    assert!(!gateway.log().contains(password));
+}
+
+#[test]
+fn a_second_start_prints_no_password_and_changes_nothing() {
+    let home = Home::bare();
+    let first = home.start();
+    let banner = first.output();
+    let key = fs::read(home.path().join("data/master.key")).unwrap();
+    let token = run_by_sh(&format!("{}\necho; echo $TOKEN", commands_of(&banner)), &home);
+    let token = token.lines().last().unwrap().to_owned();
+    assert!(first.terminate().success());
+
+    let second = home.start();
+    assert!(!second.output().contains("password"), "{}", second.output());
+    assert_eq!(fs::read(home.path().join("data/master.key")).unwrap(), key);
+    assert_eq!(second.get("/echo", &token).status(), 200, "a token of before is still good");
+    assert_eq!(second.get("/admin/users", &token).json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_password_in_the_environment_of_a_later_start_changes_nothing() {
+    let home = Home::new();
+    assert!(home.start().terminate().success());
+    let home = home.env("TOLLGATE_ADMIN_PASSWORD", "another password altogether");
+    let second = home.start();
+    assert_eq!(second.try_login("admin", "another password altogether").status(), 401);
+    assert_eq!(second.try_login("admin", PASSWORD).status(), 200);
+}
+
+#[test]
+fn a_second_gateway_on_the_same_data_dir_is_refused() {
+    let home = Home::new();
+    let first = home.start();
+    let second = home.run(&[]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(error_of(&second).contains("data") && error_of(&second).contains("another gateway is using it"));
+    assert!(second.stdout.is_empty());
+    assert_eq!(first.try_login("admin", PASSWORD).status(), 200);
+}
+
+#[test]
+fn a_gateway_starts_after_one_that_was_killed() {
+    let home = Home::new();
+    home.start().kill();
+    assert_eq!(home.start().try_login("admin", PASSWORD).status(), 200);
+}
+
+#[test]
+fn a_port_in_use_is_named_and_is_no_mistake_of_the_configuration() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = Home::new().env("TOLLGATE__SERVER__PORT", &port).run(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", error_of(&output));
+    assert!(error_of(&output).contains(&port));
+}
+
+#[test]
+fn the_first_calls_after_a_start_are_served() {
+    let home = Home::new();
+    let token = home.start().admin();
+    for _ in 0..5 {
+        let gateway = home.start();
+        thread::scope(|scope| {
+            let call = || gateway.get("/echo", &token).status();
+            let calls: Vec<_> = (0..16).map(|_| scope.spawn(call)).collect();
+            let statuses: Vec<_> = calls.into_iter().map(|call| call.join().unwrap()).collect();
+            assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+        });
+    }
+}
+
+#[test]
+fn a_weak_first_password_stops_the_start() {
+    let output = Home::bare().env("TOLLGATE_ADMIN_PASSWORD", "short").run(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error_of(&output).contains("TOLLGATE_ADMIN_PASSWORD"), "{}", error_of(&output));
+}
+
+#[test]
+fn postgresql_without_a_master_key_stops_the_start() {
+    let database = Database::create();
+    let home = Home::new().env("TOLLGATE__STORE__URL", &database.url());
+    for key in ["", "c2hvcnQ=", "not base64"] {
+        let mut command = home.command(&[]);
+        command.env("TOLLGATE_MASTER_KEY", key);
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(2), "{key:?}: {}", error_of(&output));
+        assert!(error_of(&output).contains("TOLLGATE_MASTER_KEY"), "{key:?}: {}", error_of(&output));
+        assert!(key.is_empty() || !error_of(&output).contains(key), "{}", error_of(&output));
+        assert!(output.stdout.is_empty());
+    }
+    let _gateway = home.env("TOLLGATE_MASTER_KEY", MASTER_KEY).start();
+}
+
+#[test]
+fn another_master_key_than_the_one_of_before_stops_the_start() {
+    let home = Home::new();
+    assert!(home.start().terminate().success());
+    let home = home.env("TOLLGATE_MASTER_KEY", MASTER_KEY);
+    let output = home.run(&[]);
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{}", error_of(&output));
+    assert!(error_of(&output).contains("key"), "{}", error_of(&output));
+}
