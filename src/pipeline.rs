@@ -145,6 +145,7 @@ where
         return Ok((request, Err(refusal)));
     }
     request.extensions_mut().insert(authorized);
+    request.extensions_mut().insert(record.request_bytes());
     handle(request, body).await
 }
 

@@ -92,9 +92,11 @@ impl Ledger {
 
     /// Opens a hold for a call.
     pub async fn reserve(&self, request: RequestId) -> Result<OpenHold, NoAnswer> {
-        let end = self.0.permit()?;
-        let hold = self.0.ask(Reserve { request }).await?;
-        Ok(OpenHold { ledger: self.clone(), hold, permit: Some(end) })
+        let permit = Some(self.0.permit()?);
+        // There before the answer: if nobody waits for that any more, the hold ends all the same.
+        let mut open = OpenHold { ledger: self.clone(), hold: Hold { request, amount: Money::ZERO }, permit };
+        open.hold = self.0.ask(Reserve { request }).await?;
+        Ok(open)
     }
 
     #[must_use]

@@ -38,6 +38,8 @@ pub struct Take {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     pub standings: Vec<Standing>,
+    /// When it was decided, on the monotonic clock; a refund names it.
+    pub decided_ns: u64,
 }
 
 impl Verdict {
@@ -60,6 +62,8 @@ pub struct Refund {
     pub user: UserId,
     pub policies: Policies,
     pub weight: u64,
+    /// [`Verdict::decided_ns`] of the charge.
+    pub charged_ns: u64,
 }
 
 impl Request for Refund {
@@ -104,9 +108,10 @@ impl Handler<Ask<Refund>> for QuotaKeeper {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Refund>, _: &mut Self::Context) {
+        let now_ns = self.clock.monotonic_ns();
         for policy in request.policies.iter() {
             if let Some(bucket) = self.buckets.get_mut(&(Arc::clone(&policy.name), request.user)) {
-                bucket.refund(policy.rate, request.weight);
+                bucket.refund(policy.rate, request.weight, request.charged_ns, now_ns);
             }
         }
         reply.answer(());
@@ -127,11 +132,11 @@ impl QuotaKeeper {
     fn take(&mut self, take: &Take) -> Result<Verdict, TooManySubjects> {
         let now_ns = self.clock.monotonic_ns();
         let check = |policy: &Arc<Policy>| self.standing(policy, take.user, take.weight, now_ns);
-        let verdict = Verdict { standings: take.policies.iter().map(check).collect() };
+        let verdict = Verdict { standings: take.policies.iter().map(check).collect(), decided_ns: now_ns };
         if !verdict.is_admitted() {
             return Ok(verdict);
         }
-        self.make_room(&take.policies, now_ns)?;
+        self.make_room(take, now_ns)?;
         for policy in take.policies.iter() {
             let unseen = self.unseen(policy);
             let bucket = self.buckets.entry((Arc::clone(&policy.name), take.user)).or_insert(unseen);
@@ -139,7 +144,7 @@ impl QuotaKeeper {
         }
         // Read again, so that the answer tells what is left after this call.
         let standings = take.policies.iter().map(|policy| self.standing(policy, take.user, 0, now_ns)).collect();
-        Ok(Verdict { standings })
+        Ok(Verdict { standings, decided_ns: now_ns })
     }
 
     fn standing(&self, policy: &Policy, user: UserId, units: u64, now_ns: u64) -> Standing {
@@ -161,17 +166,19 @@ impl QuotaKeeper {
 
     /// Forgets full buckets when there are too many. A bucket in use is never forgotten: that would give back what was
     /// taken from it.
-    fn make_room(&mut self, policies: &Policies, now_ns: u64) -> Result<(), TooManySubjects> {
-        if self.buckets.len().saturating_add(policies.len()) <= self.max_subjects {
+    fn make_room(&mut self, take: &Take, now_ns: u64) -> Result<(), TooManySubjects> {
+        let is_new = |policy: &&Arc<Policy>| !self.buckets.contains_key(&(Arc::clone(&policy.name), take.user));
+        let new = take.policies.iter().filter(is_new).count();
+        if new == 0 || self.buckets.len().saturating_add(new) <= self.max_subjects {
             return Ok(());
         }
         if now_ns < self.next_sweep_ns {
             return Err(TooManySubjects);
         }
         self.next_sweep_ns = now_ns.saturating_add(SWEEP_EVERY_NS);
-        let rates: HashMap<_, _> = policies.iter().map(|p| (Arc::clone(&p.name), p.rate)).collect();
+        let rates: HashMap<_, _> = take.policies.iter().map(|p| (Arc::clone(&p.name), p.rate)).collect();
         self.buckets.retain(|(policy, _), bucket| rates.get(policy).is_none_or(|rate| !bucket.is_full(*rate, now_ns)));
-        let fits = self.buckets.len().saturating_add(policies.len()) <= self.max_subjects;
+        let fits = self.buckets.len().saturating_add(new) <= self.max_subjects;
         if fits { Ok(()) } else { Err(TooManySubjects) }
     }
 }
@@ -326,6 +333,8 @@ mod tests {
         assert_eq!(take(&mut keeper, 1, &one, 1), Some(true));
         assert_eq!(take(&mut keeper, 2, &one, 1), Some(true));
         assert_eq!(take(&mut keeper, 3, &one, 1), None);
+        // Whoever is known is decided as ever.
+        assert_eq!(take(&mut keeper, 1, &one, 1), Some(false));
         clock.advance(Duration::from_secs(1));
         assert_eq!(take(&mut keeper, 3, &one, 1), Some(true));
         assert_eq!(keeper.buckets.len(), 1);

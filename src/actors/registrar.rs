@@ -149,23 +149,14 @@ impl Registrar {
             return;
         };
         let (store, issuer, seen) = (self.store.clone(), self.issuer.clone(), self.seen);
-        let sessions_too = !served.is_empty();
-        let read = async move {
-            let rows = store.users_changed_since(seen).await;
-            // The directory refuses a changed user's tokens by itself; their sessions are for the issuer to read.
-            let reloaded = if sessions_too { Some(issuer.reload().await) } else { None };
-            (rows, reloaded)
-        };
-        context.spawn(read.into_actor(self).map(|(rows, reloaded), registrar, context| {
+        let read = async move { store.users_changed_since(seen).await };
+        context.spawn(read.into_actor(self).map(|rows, registrar, context| {
             match rows {
                 Ok(rows) => registrar.publish(&rows),
                 Err(error) => tracing::warn!(%error, "users will be read at the next poll"),
             }
-            if let Some(Err(error)) = reloaded {
-                tracing::warn!(%error, "revocations will be read at the next poll");
-            }
-            for answer in served {
-                answer();
+            if !served.is_empty() {
+                actix::spawn(serve_after_reload(issuer, served));
             }
             if registrar.catch_up.end() {
                 registrar.read(context);
@@ -176,8 +167,9 @@ impl Registrar {
     fn purge(&self) {
         let (store, before) = (self.store.clone(), self.clock.now().saturating_sub(KEPT).unwrap_or(Timestamp::MIN));
         actix::spawn(async move {
-            if let Err(error) = store.purge_idempotency_keys(before).await {
-                tracing::warn!(%error, "old idempotency keys were not deleted");
+            // A bounded number at a time.
+            while store.purge_idempotency_keys(before).await.inspect_err(purge_failed).is_ok_and(|deleted| deleted > 0)
+            {
             }
         });
     }
@@ -193,6 +185,20 @@ impl Registrar {
         }));
         self.seen = rows.iter().map(|row| row.revision).fold(self.seen, i64::max);
     }
+}
+
+/// The directory refuses a changed user's tokens by itself; their sessions are for the issuer to read.
+async fn serve_after_reload(issuer: Issuer, served: Vec<Answer>) {
+    if let Err(error) = issuer.reload().await {
+        tracing::warn!(%error, "revocations will be read at the next poll");
+    }
+    for answer in served {
+        answer();
+    }
+}
+
+fn purge_failed(error: &StoreError) {
+    tracing::warn!(%error, "old idempotency keys were not deleted");
 }
 
 fn account(row: &UserRow) -> Account {

@@ -76,7 +76,8 @@ pub(super) async fn start(
     let revocations = Snapshot::new(Revocations::default());
     let issuer = Issuer::new(bound, deadline);
     let users = Users::new(bound, deadline);
-    let ledger = Ledger::new(bound, deadline);
+    // A hold keeps its place as long as its call lasts, like the record of the call.
+    let ledger = Ledger::new(audit_bound, deadline);
     let audit = Audit::new(audit_bound, deadline);
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
     let started_at = base.clock.now();

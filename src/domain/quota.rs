@@ -124,10 +124,11 @@ impl Bucket {
         self.full_at = self.full_at.max(rate.ticks_at(now_ns)).saturating_add(rate.ticks_of(units));
     }
 
-    /// Gives back `units` that were charged. What has refilled since then is not given twice: a bucket is never more
-    /// than full.
-    pub fn refund(&mut self, rate: Rate, units: u64) {
-        self.full_at = self.full_at.saturating_sub(rate.ticks_of(units));
+    /// Gives back `units` that were charged at `charged_ns`, less all that can have refilled since: what has refilled
+    /// may have been taken again, and is not given twice.
+    pub fn refund(&mut self, rate: Rate, units: u64, charged_ns: u64, now_ns: u64) {
+        let refilled = rate.ticks_at(now_ns).saturating_sub(rate.ticks_at(charged_ns));
+        self.full_at = self.full_at.saturating_sub(rate.ticks_of(units).saturating_sub(refilled));
     }
 
     /// True when forgetting the bucket changes nothing.
@@ -168,6 +169,16 @@ mod tests {
         let mut bucket = Bucket::spent(rate, 5);
         assert!(!take(&mut bucket, rate, 1, 5));
         assert!(take(&mut bucket, rate, 1, 5 + 100_000_000));
+    }
+
+    #[test]
+    fn a_late_refund_gives_back_nothing_that_has_refilled() {
+        let rate = Rate::new(20, 1, 20).unwrap();
+        let (mut bucket, late_ns) = (Bucket::full(), 3 * NS_PER_S);
+        assert!((0..20).all(|_| take(&mut bucket, rate, 1, 0)));
+        assert!((0..20).all(|_| take(&mut bucket, rate, 1, late_ns)));
+        (0..20).for_each(|_| bucket.refund(rate, 1, 0, late_ns));
+        assert!(!take(&mut bucket, rate, 1, late_ns));
     }
 
     #[test]
@@ -228,7 +239,7 @@ mod tests {
             let rate = Rate::new(limit, 1, burst).unwrap();
             let mut bucket = Bucket::full();
             bucket.charge(rate, taken, 1_000);
-            bucket.refund(rate, taken);
+            bucket.refund(rate, taken, 1_000, 1_000 + later_ns / 2);
             prop_assert!(bucket.read(rate, 1, 1_000 + later_ns).remaining <= burst);
         }
     }

@@ -36,7 +36,7 @@ pub struct Login {
 #[derive(Deserialize, JsonSchema, ApiComponent)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshRequest {
-    refresh_token: String,
+    refresh_token: Password,
 }
 
 /// A pair of tokens (RFC 6749 §5.1).
@@ -113,7 +113,8 @@ pub async fn refresh(
     office: Data<Office>,
     JsonBody(body): JsonBody<RefreshRequest>,
 ) -> Result<Json<TokenPair>, Problem> {
-    let tokens = office.issuer.refresh(body.refresh_token).await.map_err(no_answer)?.map_err(denied_refresh)?;
+    let tokens =
+        office.issuer.refresh(body.refresh_token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
     Ok(Json(tokens.into()))
 }
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     domain::{limit::Standing, refusal::Refusal},
-    pipeline::{self, Desk, Gate, Handled, call::Call},
+    pipeline::{self, Desk, Gate, Handled, authorize::Managed, call::Call},
     telemetry,
 };
 
@@ -46,7 +46,15 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     let id = telemetry::request_id(&request);
     let (request, body) = request.into_parts();
     let call = Call::of(&request, id, &gate.clock, &gate.ground);
-    pipeline::serve(&gate, call, request, body, async |request, body| handle(request, body, next).await).await
+    let changes = call.may_change() && matches!(routes::find(&call.method, &call.path), Managed::Found(_));
+    let serve = async move {
+        pipeline::serve(&gate, call, request, body, async |request, body| handle(request, body, next).await).await
+    };
+    if !changes {
+        return serve.await;
+    }
+    // A change of the gateway itself goes on, and on record, when the client hangs up in the middle of it.
+    actix_web::rt::spawn(serve).await.unwrap_or_else(|_| Err(Problem(Refusal::Internal).into()))
 }
 
 /// Runs the handler that the URL belongs to. Its refusals go back to be worded.

@@ -1,7 +1,7 @@
 //! A password in a body: wiped from memory when it is dropped, and never printed.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use zeroize::Zeroizing;
 
 /// A password that a caller sent.
@@ -11,7 +11,9 @@ pub struct Password(#[schemars(with = "String")] pub Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+        // serde's own words would repeat what was given.
+        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom("must be a string"))?;
+        Ok(Self(Zeroizing::new(text)))
     }
 }
 

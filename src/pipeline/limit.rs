@@ -122,5 +122,5 @@ async fn take(
     if !verdict.is_admitted() {
         return Err(Refusal::QuotaExceeded(verdict.standings));
     }
-    Ok(Refund { user, policies, weight })
+    Ok(Refund { user, policies, weight, charged_ns: verdict.decided_ns })
 }

@@ -96,9 +96,10 @@ impl Sessions {
         self.store.sessions_revoked_since(seen, self.horizon()).await
     }
 
-    /// Deletes some of the sessions that have expired; the next call deletes more.
+    /// Deletes the sessions that have expired, a bounded number at a time.
     pub(super) async fn purge(&self) -> Result<(), StoreError> {
-        self.store.purge_sessions(self.horizon()).await.map(|_| ())
+        while self.store.purge_sessions(self.horizon()).await? > 0 {}
+        Ok(())
     }
 
     /// Access tokens of sessions revoked before this have expired by themselves.
