@@ -42,10 +42,6 @@ id!(
     SessionId
 );
 id!(
-    /// A signing key of the ring.
-    KeyId
-);
-id!(
     /// One access token (`jti`).
     TokenId
 );
