@@ -13,7 +13,7 @@ use crate::domain::{
     path,
     principal::Role,
     quota::{InvalidRate, Rate},
-    route::{Meter, PathMatch, Route},
+    route::{Meter, PathMatch, Route, reserved},
 };
 
 /// The upstreams that are part of the binary.
@@ -224,14 +224,10 @@ fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// Where the gateway's own URLs are; a route there would shadow them or be shadowed.
-const RESERVED: [&str; 9] =
-    ["/auth", "/oauth", "/me", "/admin", "/docs", "/openapi.json", "/healthz", "/readyz", "/.well-known"];
-
 fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
     path::check(&route.path).map_err(|e| ("path", e.to_string()))?;
-    let reserved = RESERVED.iter().find(|r| overlaps(&route.path, r));
-    rule(reserved.is_none(), "path", format!("{} belongs to the gateway itself", reserved.unwrap_or(&"")))?;
+    let reserved = reserved(&route.path);
+    rule(reserved.is_none(), "path", format!("/{} belongs to the gateway itself", reserved.unwrap_or_default()))?;
     rule(!route.methods.is_empty(), "methods", "must name at least one method")?;
     let unknown = route.methods.iter().find(|m| !METHODS.contains(&m.as_str()));
     rule(unknown.is_none(), "methods", format!("{unknown:?} is not one of {}", METHODS.join(", ")))?;
@@ -242,10 +238,6 @@ fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
     let cached = route.cache.as_ref().is_some_and(|cache| cache.ttl_s > 0);
     rule(!cached, "cache.ttl_s", "must be 0: answers are not cached by this version")?;
     rule((1..=1_000_000).contains(&route.weight), "weight", "must be from 1 to 1000000")
-}
-
-fn overlaps(path: &str, reserved: &str) -> bool {
-    path.strip_prefix(reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Two routes for one path and method would make the order of the file decide.

@@ -4,6 +4,17 @@ use std::sync::Arc;
 
 use super::principal::Role;
 
+/// First segments that belong to the gateway itself: no route may begin with one, and nothing below one is ever looked
+/// for among the routes.
+pub const RESERVED: [&str; 9] =
+    ["auth", "oauth", "me", "admin", "docs", "openapi.json", "healthz", "readyz", ".well-known"];
+
+/// The reserved first segment of a path, if it has one.
+#[must_use]
+pub fn reserved(path: &str) -> Option<&str> {
+    path.strip_prefix('/')?.split('/').next().filter(|first| RESERVED.contains(first))
+}
+
 /// How a route's path is compared with a request's, byte for byte and never decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathMatch {

@@ -8,7 +8,7 @@ use apistos::{app::App, web};
 
 use super::{audit, auth, docs, health, keys, me, users};
 use crate::{
-    domain::access::Permission,
+    domain::{access::Permission, route},
     pipeline::authorize::{Managed, ManagedUrl},
 };
 
@@ -65,10 +65,6 @@ urls! {
     get    "/admin/audit/{id}"      Admin  => audit::show;
 }
 
-/// First segments that belong to the gateway; nothing below them is ever looked for among the routes.
-pub const RESERVED: [&str; 9] =
-    ["auth", "oauth", "me", "admin", "docs", "openapi.json", "healthz", "readyz", ".well-known"];
-
 /// Finds one of the gateway's own URLs by the raw bytes of the path. Where GET is, HEAD is too (RFC 9110 §9.1).
 #[must_use]
 pub fn find(method: &str, path: &str) -> Managed {
@@ -81,10 +77,7 @@ pub fn find(method: &str, path: &str) -> Managed {
     if !others.is_empty() {
         return Managed::OtherMethods(others);
     }
-    match path.split('/').nth(1) {
-        Some(first) if RESERVED.contains(&first) => Managed::Reserved,
-        _ => Managed::NotManaged,
-    }
+    if route::reserved(path).is_some() { Managed::Reserved } else { Managed::NotManaged }
 }
 
 const fn allowed_with(method: &'static str) -> &'static str {
@@ -122,7 +115,7 @@ mod tests {
 
     #[test]
     fn nothing_below_a_reserved_path_is_looked_for_among_the_routes() {
-        for first in RESERVED {
+        for first in route::RESERVED {
             assert_ne!(find("GET", &format!("/{first}/nothing/here")), Managed::NotManaged, "{first}");
         }
         assert_eq!(find("GET", "/echo"), Managed::NotManaged);

@@ -23,6 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait for another process that writes to the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Only one migrates at a time: held until the connection ends. The number is an arbitrary one of ours.
 const POSTGRES_LOCK: &str = "SET lock_timeout = '60s'; SELECT pg_advisory_lock(7310868735420133169);";
@@ -67,8 +68,21 @@ fn on_own_thread(url: &str, task: Task) -> Result<Vec<String>, StoreError> {
 fn on_sqlite(path: &str, task: Task) -> Result<Vec<String>, StoreError> {
     file::prepare(path.as_ref())?;
     let mut conn = SqliteConnection::establish(path).map_err(|error| StoreError::unavailable(&error))?;
-    conn.batch_execute(&sqlite_setup(BUSY_TIMEOUT))?;
+    set_up(&mut conn)?;
     conn.immediate_transaction(|conn| perform(conn, SQLITE, task))
+}
+
+/// SQLite does not wait when two connections switch a new file to WAL at once: one of them is told at once that it is
+/// busy, and asks again.
+fn set_up(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match conn.batch_execute(&sqlite_setup(BUSY_TIMEOUT)).map_err(StoreError::from) {
+            Err(StoreError::Unavailable(_)) if waited < BUSY_TIMEOUT => thread::sleep(ASK_AGAIN),
+            done => return done,
+        }
+        waited = waited.saturating_add(ASK_AGAIN);
+    }
 }
 
 /// The harness blocks the thread while it drives the connection, which only a runtime with several threads allows.
