@@ -46,6 +46,10 @@ id!(
     TokenId
 );
 id!(
+    /// One API key: the part of it that is no secret.
+    ApiKeyId
+);
+id!(
     /// One entry of the audit log.
     EntryId
 );

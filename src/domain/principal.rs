@@ -130,6 +130,9 @@ pub struct Account {
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
     AccessToken,
+    ApiKey,
+    /// An access token of a trusted outside issuer.
+    OutsideToken,
 }
 
 /// A credential by kind and id, never by its secret.
@@ -143,7 +146,8 @@ pub struct Credential {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     pub account: Arc<Account>,
-    pub session: SessionId,
+    /// Absent where the credential itself is the proof: an API key, or a token of an outside issuer.
+    pub session: Option<SessionId>,
     pub credential: Credential,
 }
 

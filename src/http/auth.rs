@@ -123,11 +123,14 @@ pub async fn refresh(
     summary = "Log out",
     description = "Ends this session: its access and refresh tokens are dead.",
     error_code = 401,
+    error_code = 409,
     error_code = 429,
     error_code = 503
 )]
 pub async fn logout(office: Data<Office>, Caller(principal): Caller) -> Result<NoContent, Problem> {
-    office.issuer.revoke(principal.session).await.map_err(no_answer)?.map_err(unavailable)?;
+    let none = || Refusal::Conflict("This credential belongs to no session, so there is none to end.".into());
+    let session = principal.session.ok_or_else(none)?;
+    office.issuer.revoke(session).await.map_err(no_answer)?.map_err(unavailable)?;
     Ok(NoContent)
 }
 

@@ -21,7 +21,8 @@ use crate::{
 pub struct Me {
     user: MyUser,
     role: Role,
-    session: MySession,
+    /// Null where the call came with an API key or a token of an outside issuer.
+    session: Option<MySession>,
     limits: Vec<MyLimit>,
     /// No budgets can be set yet, so this is empty.
     budgets: Vec<String>,
@@ -74,7 +75,7 @@ pub async fn show(office: Data<Office>, Caller(principal): Caller) -> Result<Jso
     Ok(Json(Me {
         user: MyUser { id: principal.account.id, username: principal.account.username.to_string() },
         role: principal.account.role,
-        session: MySession { id: principal.session },
+        session: principal.session.map(|id| MySession { id }),
         limits: limits.into_iter().map(MyLimit::from).collect(),
         budgets: vec![],
     }))

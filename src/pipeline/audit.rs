@@ -120,7 +120,7 @@ impl Record {
             subject.username = Some(principal.account.username.to_string());
             subject.role = Some(principal.account.role);
             subject.credential = Some(principal.credential.clone());
-            subject.session_id = Some(principal.session);
+            subject.session_id = principal.session;
         }
     }
 

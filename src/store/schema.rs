@@ -1,6 +1,19 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        user_id -> Text,
+        name -> Text,
+        secret_hash -> Binary,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
     audit_entries (chain, seq) {
         chain -> Text,
         seq -> BigInt,
@@ -54,6 +67,7 @@ diesel::table! {
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
         revision -> BigInt,
+        api_key_id -> Nullable<Text>,
     }
 }
 
@@ -65,6 +79,7 @@ diesel::table! {
         sealed_private_key -> Binary,
         created_at -> BigInt,
         retired_at -> Nullable<BigInt>,
+        activates_at -> BigInt,
     }
 }
 
@@ -80,12 +95,17 @@ diesel::table! {
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
         revision -> BigInt,
+        external_issuer -> Nullable<Text>,
+        external_subject -> Nullable<Text>,
+        tokens_not_before -> BigInt,
     }
 }
 
+diesel::joinable!(api_keys -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    api_keys,
     audit_entries,
     idempotency_keys,
     revisions,

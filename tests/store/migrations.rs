@@ -13,7 +13,7 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 2] = ["2026-11-23-000001_identity", "2026-11-23-000002_audit"];
+const ALL: [&str; 3] = ["2026-11-23-000001_identity", "2026-11-23-000002_audit", "2026-11-23-000003_credentials"];
 
 async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {
     let names = if db.url.starts_with("sqlite:") { SQLITE_NAMES } else { POSTGRES_NAMES };
