@@ -113,6 +113,7 @@ impl Gateway {
     pub async fn start(config: Config, secrets: Secrets, clock: Clock) -> Result<Self, StartError> {
         // What can be wrong with the configuration comes first: then nothing is made.
         let url = config.store_url()?;
+        config.hmac_secrets()?;
         let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
         let data_dir = DataDir::open(&config.data_dir)?;
         let shared = url.starts_with("postgres");

@@ -5,6 +5,7 @@
 
 mod layers;
 pub mod routing;
+pub mod secret;
 pub mod sections;
 
 use std::{
@@ -13,17 +14,26 @@ use std::{
 };
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use self::{
     layers::Layers,
     routing::{LimitEntry, RouteEntry, UpstreamEntry},
+    secret::{HmacSecrets, Secret},
     sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Quota, Redis, Server, Store},
 };
+use crate::domain::algorithm::Algorithm;
 
 /// The built-in layer, with every key.
 pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
 
 const BUILT_IN_STORE: &str = "sqlite:data/tollgate.db";
+
+/// The keys that hold secrets: a configuration file is read by too many.
+const SECRETS: [&str; 3] = ["store.password", "auth.hmac_secret", "auth.hmac_other_secret"];
+
+/// The shortest secret of HS256: as long as its hash (RFC 7518 §3.2).
+const MIN_HMAC_SECRET_BYTES: usize = 32;
 
 /// Everything that can be configured; see `config/default.toml` for what each key means.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -84,6 +94,7 @@ impl Config {
         let layers = Layers::read(file, environment)?;
         let mut config: Self = layers.deserialize()?;
         config.origins = layers.origins();
+        SECRETS.iter().try_for_each(|key| layers.keep_out_of_files(key))?;
         config.validate().map_err(|fault| layers.blame(fault))?;
         Ok(config)
     }
@@ -98,13 +109,39 @@ impl Config {
         if self.store.url == BUILT_IN_STORE {
             return Ok(format!("sqlite:{}", self.data_dir.join("tollgate.db").display()));
         }
-        let fault = |reason: String| self.blame("store.password", reason);
-        let password = self.store.read_password().map_err(|error| fault(format!("cannot be read: {error}")))?;
+        let password = self.secret("store.password", &self.store.password, &self.store.password_file)?;
         if password.is_empty() {
             return Ok(self.store.url.clone());
         }
+        let fault = |reason: String| self.blame("store.password", reason);
         let (user, rest) = self.store.url.split_once('@').ok_or_else(|| fault("store.url names no user".into()))?;
         Ok(format!("{user}:{}@{rest}", sections::percent_encoded(&password)))
+    }
+
+    /// The secrets that access tokens are signed with, where the algorithm is HS256.
+    pub fn hmac_secrets(&self) -> Result<Option<HmacSecrets>, ConfigError> {
+        if self.auth.algorithm != Algorithm::Hs256 {
+            return Ok(None);
+        }
+        let (key, auth) = ("auth.hmac_secret", &self.auth);
+        let signing = self.hmac_secret(key, &auth.hmac_secret, &auth.hmac_secret_file)?;
+        let signing = signing.ok_or_else(|| self.blame(key, "is not set; HS256 needs it, from the environment"))?;
+        let other =
+            self.hmac_secret("auth.hmac_other_secret", &auth.hmac_other_secret, &auth.hmac_other_secret_file)?;
+        Ok(Some(HmacSecrets { signing, other }))
+    }
+
+    fn hmac_secret(&self, key: &str, secret: &Secret, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, ConfigError> {
+        let text = self.secret(key, secret, file)?;
+        match text.len() {
+            0 => Ok(None),
+            MIN_HMAC_SECRET_BYTES.. => Ok(Some(Zeroizing::new(text.as_bytes().to_vec()))),
+            few => Err(self.blame(key, format!("has {few} bytes; HS256 needs {MIN_HMAC_SECRET_BYTES} or more"))),
+        }
+    }
+
+    fn secret(&self, key: &str, secret: &Secret, file: &Path) -> Result<Zeroizing<String>, ConfigError> {
+        secret.read(file).map_err(|error| self.blame(key, format!("cannot be read from its file: {error}")))
     }
 
     /// An error about a value that turned out to be of no use later than here.
@@ -236,6 +273,37 @@ mod tests {
         assert_eq!(error.origin, "environment variable TOLLGATE__SERVER__PORT");
         let error = load("", &[("TOLLGATE__SERVER__PROT", "1")]).unwrap_err();
         assert_eq!(error.origin, "environment variable TOLLGATE__SERVER__PROT");
+    }
+
+    #[test]
+    fn a_secret_in_a_file_of_everybody_is_refused() {
+        for key in SECRETS {
+            let (section, name) = key.split_once('.').unwrap();
+            let error =
+                load(&format!("[{section}]\n{name} = \"secret-secret-secret-secret-secret\""), &[]).unwrap_err();
+            assert_eq!(error.key, key);
+            assert!(error.reason.contains("environment") && !error.to_string().contains("secret-secret"), "{error}");
+        }
+        assert!(load("[store]\npassword = \"\"", &[]).is_ok());
+    }
+
+    #[test]
+    fn hs256_needs_a_secret_of_32_bytes() {
+        let secrets = |secret: &str, other: &str| {
+            let environment = [
+                ("TOLLGATE__AUTH__ALGORITHM", "HS256"),
+                ("TOLLGATE__AUTH__HMAC_SECRET", secret),
+                ("TOLLGATE__AUTH__HMAC_OTHER_SECRET", other),
+            ];
+            load("", &environment).unwrap().hmac_secrets().map_err(|error| error.key)
+        };
+        let (long, short) = ("x".repeat(32), "x".repeat(31));
+        assert!(secrets(&long, "").unwrap().unwrap().other.is_none());
+        assert!(secrets(&long, &long).unwrap().unwrap().other.is_some());
+        assert_eq!(secrets("", "").unwrap_err(), "auth.hmac_secret");
+        assert_eq!(secrets(&short, "").unwrap_err(), "auth.hmac_secret");
+        assert_eq!(secrets(&long, &short).unwrap_err(), "auth.hmac_other_secret");
+        assert!(load("", &[]).unwrap().hmac_secrets().unwrap().is_none());
     }
 
     #[test]

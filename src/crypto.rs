@@ -6,7 +6,7 @@
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     digest, hmac, rand,
-    signature::{Ed25519KeyPair, KeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -120,9 +120,19 @@ impl MacKey {
     }
 }
 
-/// A new Ed25519 key pair (RFC 8032): the private key as PKCS #8 and the 32 bytes of the public key.
-pub fn new_ed25519() -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), CryptoError> {
+/// A private key as PKCS #8, and its public half.
+pub type KeyPairBytes = (Zeroizing<Vec<u8>>, Vec<u8>);
+
+/// A new Ed25519 key pair (RFC 8032); the public key has 32 bytes.
+pub fn new_ed25519() -> Result<KeyPairBytes, CryptoError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| CryptoError::Library)?;
+    let document = pair.to_pkcs8v1().map_err(|_| CryptoError::Library)?;
+    Ok((Zeroizing::new(document.as_ref().to_vec()), pair.public_key().as_ref().to_vec()))
+}
+
+/// A new key pair on P-256 (FIPS 186-5); the public key is an uncompressed point of 65 bytes.
+pub fn new_p256() -> Result<KeyPairBytes, CryptoError> {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| CryptoError::Library)?;
     let document = pair.to_pkcs8v1().map_err(|_| CryptoError::Library)?;
     Ok((Zeroizing::new(document.as_ref().to_vec()), pair.public_key().as_ref().to_vec()))
 }

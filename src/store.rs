@@ -17,6 +17,7 @@ pub mod keys;
 pub mod migrations;
 mod pools;
 pub mod redis;
+pub mod reseal;
 mod revisions;
 mod schema;
 pub mod sessions;

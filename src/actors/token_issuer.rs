@@ -1,11 +1,13 @@
 //! `TokenIssuer`: owns the signing keys, the sessions and the revocations.
 //!
-//! Called by the login, refresh and logout handlers and by the `Registrar`. It publishes two snapshots for the hot path:
+//! Called by the login, refresh, logout and signing-key handlers and by the `Registrar`. It publishes two snapshots for the hot path:
 //! the verifier (public keys) and the revoked sessions. Which of two refreshes came first is decided by the store, in one
 //! conditional update, so it holds over replicas too. When the issuer is down, tokens still verify.
 
+mod keys;
 mod refresh_token;
 mod ring;
+mod sealing;
 mod sessions;
 
 use std::{sync::Arc, time::Duration};
@@ -13,30 +15,35 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use jiff::Timestamp;
 
-use self::{ring::Ring, sessions::Sessions};
 pub use self::{
-    ring::{RingError, shared_key},
+    keys::Keys,
+    ring::RingError,
+    sealing::{purpose_of, shared_key},
     sessions::Denied,
 };
+use self::{ring::Ring, sessions::Sessions};
 use super::{
     catch_up::CatchUp,
     handle::{Ask, Handle, NoAnswer, Reply, Request},
     supervisor::{Lifeline, supervise},
 };
 use crate::{
-    clock::Clock,
-    config::sections::Auth,
-    crypto::MasterKey,
     domain::ids::{SessionId, UserId},
     jwt::Verifier,
     snapshot::{Snapshot, revocations::Revocations},
-    store::{Store, StoreError},
+    store::{
+        StoreError,
+        keys::{Remember, Rotated},
+    },
 };
 
-/// How often the revocations of other replicas are read; promise 8 allows one second.
+/// How often the revocations and the keys of other replicas are read; promise 8 allows one second.
 const POLL: Duration = Duration::from_millis(400);
 
-/// How often sessions that have expired are deleted.
+/// The sealed key behind refresh tokens.
+const REFRESH_TOKENS: &str = "refresh-tokens";
+
+/// How often sessions and keys that have expired are deleted.
 const PURGE: Duration = Duration::from_mins(10);
 
 /// A pair of tokens for one session.
@@ -69,7 +76,12 @@ pub struct Revoke {
     pub session: SessionId,
 }
 
-/// Reads the revocations again, now: somebody else has written some.
+/// Adds a signing key that takes over after the lead, or names the one that somebody else has added.
+pub struct Rotate {
+    pub remember: Option<Remember>,
+}
+
+/// Reads the revocations and the ring again, now: somebody else has written some.
 pub struct Reload;
 
 impl Request for Issue {
@@ -81,24 +93,34 @@ impl Request for Refresh {
 impl Request for Revoke {
     type Answer = Result<(), StoreError>;
 }
+impl Request for Rotate {
+    type Answer = Result<Rotated, RingError>;
+}
 impl Request for Reload {
     type Answer = Result<(), StoreError>;
 }
 
 pub struct TokenIssuer {
     sessions: Arc<Sessions>,
+    keys: Arc<Keys>,
+    ring: Snapshot<Ring>,
+    verifier: Snapshot<Verifier>,
     revocations: Snapshot<Revocations>,
     /// The last revision whose revocations are published.
     seen: i64,
-    catch_up: CatchUp<Reply<Result<(), StoreError>>>,
+    catch_up: CatchUp<Waiting>,
     _lifeline: Lifeline,
 }
+
+/// Answers somebody whose change is published, or could not be read back.
+type Waiting = Box<dyn FnOnce(Result<(), StoreError>)>;
 
 impl Actor for TokenIssuer {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(POLL, TokenIssuer::read_revocations);
+        context.run_interval(POLL, TokenIssuer::read);
+        context.run_interval(POLL, TokenIssuer::rotate_if_due);
         context.run_interval(PURGE, |issuer, _| issuer.purge());
     }
 }
@@ -120,7 +142,7 @@ impl Handler<Ask<Refresh>> for TokenIssuer {
         let refresh = async move { sessions.refresh(&request.token).await };
         context.spawn(refresh.into_actor(self).map(|result, issuer, context| {
             if matches!(result, Err(Denied::Reused)) {
-                issuer.read_revocations(context);
+                issuer.read(context);
             }
             reply.answer(result);
         }));
@@ -140,6 +162,19 @@ impl Handler<Ask<Revoke>> for TokenIssuer {
     }
 }
 
+impl Handler<Ask<Rotate>> for TokenIssuer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Rotate>, context: &mut Self::Context) {
+        let keys = Arc::clone(&self.keys);
+        let rotate = async move { keys.rotate(request.remember).await };
+        context.spawn(rotate.into_actor(self).map(|rotated, issuer, context| {
+            issuer.catch_up.wait(Box::new(move |_| reply.answer(rotated)));
+            issuer.read(context);
+        }));
+    }
+}
+
 impl Handler<Ask<Reload>> for TokenIssuer {
     type Result = ();
 
@@ -151,35 +186,61 @@ impl Handler<Ask<Reload>> for TokenIssuer {
 impl TokenIssuer {
     /// Answers when a reading that began after this moment is published.
     fn reload(&mut self, reply: Reply<Result<(), StoreError>>, context: &mut Context<Self>) {
-        self.catch_up.wait(reply);
-        self.read_revocations(context);
+        self.catch_up.wait(Box::new(move |result| reply.answer(result)));
+        self.read(context);
     }
 
-    fn read_revocations(&mut self, context: &mut Context<Self>) {
+    /// Reads and publishes what is new of revocations and keys, and serves those who wait for it.
+    fn read(&mut self, context: &mut Context<Self>) {
         let Some(served) = self.catch_up.begin() else {
             return;
         };
         let (sessions, seen) = (Arc::clone(&self.sessions), self.seen);
-        let read = async move { sessions.revoked_since(seen).await };
-        context.spawn(read.into_actor(self).map(move |result, issuer, context| {
-            let result = result.map(|revoked| issuer.publish(&revoked));
+        let (keys, ring) = (Arc::clone(&self.keys), Arc::clone(&self.ring.read()));
+        let read = async move { (sessions.revoked_since(seen).await, keys.read_after(&ring).await) };
+        context.spawn(read.into_actor(self).map(move |(revoked, ring), issuer, context| {
+            issuer.take_ring(ring);
+            let result = revoked.map(|revoked| issuer.publish(&revoked));
             if let Err(error) = &result {
                 tracing::warn!(%error, "revocations could not be read");
             }
-            for reply in served {
-                reply.answer(result.clone());
+            for answer in served {
+                answer(result.clone());
             }
             if issuer.catch_up.end() {
-                issuer.read_revocations(context);
+                issuer.read(context);
             }
         }));
     }
 
+    fn take_ring(&self, ring: Result<Option<Ring>, RingError>) {
+        match ring {
+            Ok(None) => {}
+            Ok(Some(ring)) => keys::publish(&self.keys, ring, &self.ring, &self.verifier),
+            Err(error) => tracing::warn!(%error, "the ring of signing keys will be read at the next poll"),
+        }
+    }
+
+    fn rotate_if_due(&mut self, context: &mut Context<Self>) {
+        if !self.keys.rotation_is_due(&self.ring.read()) {
+            return;
+        }
+        let keys = Arc::clone(&self.keys);
+        let rotate = async move { keys.rotate(None).await };
+        context.spawn(rotate.into_actor(self).map(|rotated, issuer, context| match rotated {
+            Ok(_) => issuer.read(context),
+            Err(error) => tracing::error!(%error, "the signing key is due for rotation, which failed"),
+        }));
+    }
+
     fn purge(&self) {
-        let sessions = Arc::clone(&self.sessions);
+        let (sessions, keys) = (Arc::clone(&self.sessions), Arc::clone(&self.keys));
         actix::spawn(async move {
             if let Err(error) = sessions.purge().await {
                 tracing::warn!(%error, "expired sessions were not deleted");
+            }
+            if let Err(error) = keys.purge().await {
+                tracing::warn!(%error, "expired signing keys were not deleted");
             }
         });
     }
@@ -195,25 +256,33 @@ impl TokenIssuer {
 /// What an issuer is built from, again after each restart.
 #[derive(Clone)]
 pub struct Blueprint {
-    pub store: Store,
-    pub clock: Clock,
-    pub auth: Auth,
-    pub master: Arc<MasterKey>,
+    pub keys: Keys,
     pub verifier: Snapshot<Verifier>,
     pub revocations: Snapshot<Revocations>,
 }
 
 impl Blueprint {
     async fn build(self, lifeline: Lifeline) -> Result<TokenIssuer, RingError> {
-        let ring = Ring::load(&self.store, &self.master, self.clock.now()).await?;
-        self.verifier.publish(Verifier::new(&self.auth.issuer, &self.auth.audience, ring.jwks.clone()));
-        let sessions = Sessions { store: self.store, clock: self.clock, auth: self.auth, ring };
+        let Self { keys, verifier, revocations } = self;
+        let first = keys.load().await?;
+        verifier.publish(keys.verifier(&first));
+        let ring = Snapshot::new(first);
+        let sessions = Sessions {
+            store: keys.store.clone(),
+            clock: keys.clock.clone(),
+            auth: keys.auth.clone(),
+            ring: ring.clone(),
+            refresh: shared_key(&keys.store, &keys.master, REFRESH_TOKENS).await?,
+        };
         let mut issuer = TokenIssuer {
             seen: 0,
-            revocations: self.revocations,
+            sessions: Arc::new(sessions),
+            keys: Arc::new(keys),
+            ring,
+            verifier,
+            revocations,
             catch_up: CatchUp::default(),
             _lifeline: lifeline,
-            sessions: Arc::new(sessions),
         };
         let revoked = issuer.sessions.revoked_since(0).await?;
         issuer.publish(&revoked);
@@ -247,6 +316,11 @@ impl Issuer {
     /// Ends a session; when this returns, no replica's answer is older than its next reading, and this one's is new.
     pub async fn revoke(&self, session: SessionId) -> Result<Result<(), StoreError>, NoAnswer> {
         self.0.ask(Revoke { session }).await
+    }
+
+    /// Rotates; when this returns, this replica verifies with the key that takes over.
+    pub async fn rotate(&self, remember: Option<Remember>) -> Result<Result<Rotated, RingError>, NoAnswer> {
+        self.0.ask(Rotate { remember }).await
     }
 
     pub async fn reload(&self) -> Result<Result<(), StoreError>, NoAnswer> {

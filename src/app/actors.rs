@@ -12,7 +12,7 @@ use crate::{
         budget_ledger::Ledger,
         quota_keeper::Quotas,
         registrar::{self, Users},
-        token_issuer::{self, Issuer, shared_key},
+        token_issuer::{self, Issuer, Keys, shared_key},
     },
     clock::Clock,
     config::Config,
@@ -71,7 +71,8 @@ pub(super) async fn start(
     let bound = usize::try_from(config.actors.max_in_flight).unwrap_or(usize::MAX);
     let audit_bound = usize::try_from(config.audit.max_in_flight).unwrap_or(usize::MAX);
     let deadline = Duration::from_millis(config.actors.deadline_ms);
-    let verifier = Snapshot::new(Verifier::new(&config.auth.issuer, &config.auth.audience, vec![]));
+    let verifier =
+        Snapshot::new(Verifier::new(&config.auth.issuer, &config.auth.audience, config.auth.access_ttl_s, []));
     let directory = Snapshot::new(Directory::default());
     let revocations = Snapshot::new(Revocations::default());
     let issuer = Issuer::new(bound, deadline);
@@ -135,14 +136,14 @@ async fn start_issuer(
     revocations: &Snapshot<Revocations>,
     issuer: &Issuer,
 ) -> Result<Arbiter, StartError> {
-    let blueprint = token_issuer::Blueprint {
+    let keys = Keys {
         store: base.store.clone(),
         clock: base.clock.clone(),
         auth: config.auth.clone(),
         master,
-        verifier: verifier.clone(),
-        revocations: revocations.clone(),
+        hmac: config.hmac_secrets()?,
     };
+    let blueprint = token_issuer::Blueprint { keys, verifier: verifier.clone(), revocations: revocations.clone() };
     let issuer = issuer.clone();
     on_own_arbiter(move || async move { issuer.start_here(blueprint).await.map_err(StartError::from) }).await
 }

@@ -8,6 +8,7 @@ use crate::{app::routing, snapshot::routing::Routing};
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let config = load(file)?;
     config.store_url()?;
+    config.hmac_secrets()?;
     routing(&config, &Routing::default())?;
     print("The configuration is valid.\n");
     Ok(())

@@ -11,6 +11,7 @@ const PREFIX: &str = "TOLLGATE__";
 
 struct Layer {
     origin: String,
+    is_file: bool,
     table: Table,
 }
 
@@ -27,7 +28,7 @@ impl Layers {
     ) -> Result<Self, ConfigError> {
         let mut layers = vec![parse("built-in configuration", DEFAULT_TOML)?];
         if let Some(path) = file {
-            layers.push(read_file(path)?);
+            layers.push(Layer { is_file: true, ..read_file(path)? });
         }
         let mut merged = Table::new();
         for layer in &layers {
@@ -57,6 +58,19 @@ impl Layers {
         self.layers.iter().flat_map(named).collect()
     }
 
+    /// Refuses a secret that stands in a file.
+    pub(super) fn keep_out_of_files(&self, key: &str) -> Result<(), ConfigError> {
+        let path = segments(key);
+        let holds = |layer: &&Layer| find(&layer.table, &path).and_then(Value::as_str).is_some_and(|s| !s.is_empty());
+        match self.layers.iter().filter(|layer| layer.is_file).find(holds) {
+            None => Ok(()),
+            Some(layer) => {
+                let reason = format!("secrets come from the environment, or from the file that {key}_file names");
+                Err(ConfigError { origin: layer.origin.clone(), key: key.into(), reason })
+            }
+        }
+    }
+
     /// Says which layer set the value that a fault speaks of.
     pub(super) fn blame(&self, fault: Fault) -> ConfigError {
         let path = segments(&fault.key);
@@ -80,7 +94,7 @@ fn parse(origin: &str, text: &str) -> Result<Layer, ConfigError> {
             error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
         ConfigError { origin: origin.into(), key: format!("line {line}"), reason: error.message().to_owned() }
     })?;
-    Ok(Layer { origin: origin.into(), table })
+    Ok(Layer { origin: origin.into(), is_file: false, table })
 }
 
 /// One layer a variable, so that a fault names the variable.
@@ -90,7 +104,7 @@ fn read_environment(environment: impl IntoIterator<Item = (String, String)>, kno
     let layer = |(name, text): (String, String)| {
         let path: Vec<String> = name.trim_start_matches(PREFIX).split("__").map(str::to_lowercase).collect();
         let table = nest(&path, typed(&text, find(known, &path)));
-        Layer { origin: format!("environment variable {name}"), table }
+        Layer { origin: format!("environment variable {name}"), is_file: false, table }
     };
     variables.into_iter().map(layer).collect()
 }

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use super::Fault;
+use super::{Fault, secret::Secret};
+use crate::domain::algorithm::Algorithm;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +36,7 @@ pub struct Ops {
 #[serde(deny_unknown_fields)]
 pub struct Store {
     pub url: String,
-    pub password: String,
+    pub password: Secret,
     pub password_file: PathBuf,
     pub pool_size: u32,
     pub acquire_timeout_ms: u64,
@@ -49,22 +50,22 @@ pub struct Redis {
     pub timeout_ms: u64,
 }
 
-/// The algorithm of access tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Algorithm {
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
     pub issuer: String,
     pub audience: String,
     pub algorithm: Algorithm,
+    /// Of HS256 alone.
+    pub hmac_secret: Secret,
+    pub hmac_secret_file: PathBuf,
+    pub hmac_other_secret: Secret,
+    pub hmac_other_secret_file: PathBuf,
     pub access_ttl_s: u32,
     pub refresh_ttl_s: u32,
     pub refresh_grace_s: u32,
+    pub key_lead_s: u32,
+    pub key_rotation_s: u32,
     pub hash_concurrency: u16,
     pub hash_queue: u16,
 }
@@ -156,14 +157,6 @@ impl Store {
         let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme));
         if known { Ok(()) } else { Err(Fault::new("store.url", "must begin with sqlite: or postgres://")) }
     }
-
-    /// The password from the environment or from its file; empty if there is none.
-    pub(super) fn read_password(&self) -> std::io::Result<String> {
-        if self.password_file.as_os_str().is_empty() {
-            return Ok(self.password.clone());
-        }
-        Ok(std::fs::read_to_string(&self.password_file)?.trim_end().to_owned())
-    }
 }
 
 /// Everything but unreserved characters (RFC 3986 §2.3) as escapes.
@@ -187,11 +180,19 @@ impl Server {
     }
 }
 
+/// A token's verifier knows no longer lifetime.
+const MAX_ACCESS_TTL_S: u64 = 86_400;
+
 impl Auth {
     pub(super) fn validate(&self) -> Result<(), Fault> {
-        in_range("auth.access_ttl_s", self.access_ttl_s.into(), 1, 86_400)?;
+        in_range("auth.access_ttl_s", self.access_ttl_s.into(), 1, MAX_ACCESS_TTL_S)?;
         in_range("auth.refresh_ttl_s", self.refresh_ttl_s.into(), self.access_ttl_s.into(), 31_536_000)?;
         in_range("auth.refresh_grace_s", self.refresh_grace_s.into(), 0, 300)?;
+        // Other replicas read the ring every 400 ms.
+        in_range("auth.key_lead_s", self.key_lead_s.into(), 1, 86_400)?;
+        if self.key_rotation_s > 0 {
+            in_range("auth.key_rotation_s", self.key_rotation_s.into(), self.key_lead_s.into(), u32::MAX.into())?;
+        }
         not_empty("auth.issuer", &self.issuer)?;
         not_empty("auth.audience", &self.audience)
     }

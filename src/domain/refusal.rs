@@ -29,6 +29,9 @@ pub enum TokenFault {
     UnsupportedHeader,
     #[error("unknown-key")]
     UnknownKey,
+    /// Signed after its key had been retired, or so long after that no token of the key is left.
+    #[error("retired-key")]
+    RetiredKey,
     #[error("wrong-algorithm")]
     WrongAlgorithm,
     #[error("bad-signature")]

@@ -22,5 +22,5 @@ pub struct JwkSet {
     error_code = 429
 )]
 pub async fn jwks(office: Data<Office>) -> Result<Json<JwkSet>, Problem> {
-    Ok(Json(JwkSet { keys: office.verifier.read().jwks().to_vec() }))
+    Ok(Json(JwkSet { keys: office.verifier.read().jwks(office.clock.now().as_second()) }))
 }

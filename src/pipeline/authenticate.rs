@@ -55,8 +55,8 @@ pub async fn authenticate(
         }
     }
     let token = credential(headers)?;
-    let claims = identity.verifier.read().verify(token, now.as_second()).map_err(refusal_of)?;
-    identity.principal(&claims).await.map(Authenticated::Known)
+    let verified = identity.verifier.read().verify(token, now.as_second()).map_err(refusal_of)?;
+    identity.principal(&verified.claims).await.map(Authenticated::Known)
 }
 
 const fn refusal_of(rejection: Rejection) -> Refusal {

@@ -1,6 +1,9 @@
 //! The ring of signing keys, and other secrets that all replicas share; private parts are sealed before they get here.
 //!
-//! The token issuer reads and extends the ring. Nothing here seals, opens, signs or retires.
+//! The token issuer reads and extends the ring; the command line seals it anew under another master key. Nothing here
+//! seals, opens or signs.
+
+use std::sync::Arc;
 
 use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
@@ -9,23 +12,60 @@ use jiff::Timestamp;
 use super::{
     Store, StoreError,
     connection::{Connection, on_backend},
+    idempotency::{self, Idempotency, Known},
     revisions,
     schema::{sealed_secrets, signing_keys},
-    values::{micros, read_time},
+    values::{micros, read_text, read_time},
 };
+use crate::domain::algorithm::Algorithm;
 
 /// A key of the ring.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKeyRow {
     /// As in the `kid` of a token's header.
     pub kid: String,
-    /// As in the `alg` of a token's header.
-    pub algorithm: String,
+    pub algorithm: Algorithm,
     pub public_key: Vec<u8>,
     pub sealed_private_key: Vec<u8>,
     pub created_at: Timestamp,
-    /// Since when it signs no more; it still verifies.
+    /// From when on it signs; until then it is only published.
+    pub activates_at: Timestamp,
+    /// Since when it signs no more, which may be ahead; it still verifies.
     pub retired_at: Option<Timestamp>,
+}
+
+/// The ring as it was when its stamp was read, or later.
+#[derive(Clone)]
+pub struct StoredRing {
+    /// Grows with each change of the ring.
+    pub revision: i64,
+    /// Oldest first.
+    pub keys: Vec<SigningKeyRow>,
+}
+
+/// A new key that is to take over from the ring's present one.
+pub struct Rotation {
+    pub new: SigningKeyRow,
+    /// The sealed form of the newest key that its maker has seen: proof that both are sealed under one master key.
+    pub newest_sealed: Vec<u8>,
+    pub now: Timestamp,
+    /// What to keep for a repetition of the request, once it is known which key will take over.
+    pub remember: Option<Remember>,
+}
+
+/// Words the answer that is kept under an `Idempotency-Key`.
+pub type Remember = Arc<dyn Fn(&SigningKeyRow) -> Idempotency + Send + Sync>;
+
+/// What came of a rotation.
+pub enum Rotated {
+    /// The key that takes over: the new one, or one that somebody else has added and that does not sign yet.
+    TakesOver(SigningKeyRow),
+    /// The newest key is another now: read the ring again.
+    Stale,
+    /// The same request came before; this is its answer.
+    Replayed { location: Option<String>, body: String },
+    /// The key of the request came before with another request.
+    KeyReused,
 }
 
 #[derive(Queryable, Selectable)]
@@ -36,26 +76,53 @@ struct Record {
     public_key: Vec<u8>,
     sealed_private_key: Vec<u8>,
     created_at: i64,
+    activates_at: i64,
     retired_at: Option<i64>,
 }
 
 impl Store {
-    /// The whole ring, oldest first.
-    pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, StoreError> {
-        self.read(ring).await
+    pub async fn signing_ring(&self) -> Result<StoredRing, StoreError> {
+        self.read(stored_ring).await
     }
 
-    /// Puts a key into the ring if there is none of its algorithm yet, and returns the ring as it is then. Of several
+    /// The stamp of the ring's last change.
+    pub async fn keys_revision(&self) -> Result<i64, StoreError> {
+        self.read(async move |connection: &mut Connection| revisions::last(connection, revisions::KEYS).await).await
+    }
+
+    /// Puts a key into the ring if there is none that signs or will sign, and returns the ring as it is then. Of several
     /// replicas that do so at once one wins, and all get the same ring.
-    pub async fn insert_first_signing_key(&self, key: SigningKeyRow) -> Result<Vec<SigningKeyRow>, StoreError> {
+    pub async fn insert_first_signing_key(&self, key: SigningKeyRow) -> Result<StoredRing, StoreError> {
         self.transaction(async move |connection: &mut Connection| {
             revisions::next(connection, revisions::KEYS).await?;
-            let mut keys = ring(connection).await?;
-            if !keys.iter().any(|known| known.algorithm == key.algorithm) {
+            if !ring(connection).await?.iter().any(|known| known.retired_at.is_none()) {
                 insert(connection, &key).await?;
-                keys = ring(connection).await?;
             }
-            Ok(keys)
+            stored_ring(connection).await
+        })
+        .await
+    }
+
+    /// Adds a key that takes over when it activates; all others are retired then. While another key waits to take over,
+    /// that one is the answer and nothing changes: replicas that rotate at once end with one ring.
+    pub async fn rotate_signing_key(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
+        self.transaction(async move |connection: &mut Connection| rotate(connection, rotation).await).await
+    }
+
+    /// Retires every key now.
+    pub async fn retire_signing_keys(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            revisions::next(connection, revisions::KEYS).await?;
+            retire(connection, now).await
+        })
+        .await
+    }
+
+    /// Deletes the keys that were retired before `before`, and tells how many.
+    pub async fn purge_signing_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.write(async move |connection: &mut Connection| {
+            let purge = diesel::delete(signing_keys::table.filter(signing_keys::retired_at.lt(micros(before))));
+            Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
         })
         .await
     }
@@ -74,19 +141,57 @@ impl Store {
     }
 }
 
+async fn rotate(connection: &mut Connection, rotation: Rotation) -> Result<Rotated, StoreError> {
+    revisions::next(connection, revisions::KEYS).await?;
+    let keys = ring(connection).await?;
+    let waiting = keys.iter().find(|key| key.activates_at > rotation.now && key.retired_at.is_none());
+    let newest = keys.iter().max_by_key(|key| key.activates_at);
+    let is_stale = newest.is_none_or(|newest| newest.sealed_private_key != rotation.newest_sealed);
+    if waiting.is_none() && is_stale {
+        return Ok(Rotated::Stale);
+    }
+    let takes_over = waiting.unwrap_or(&rotation.new).clone();
+    if let Some(request) = rotation.remember.map(|remember| remember(&takes_over)) {
+        match idempotency::look_up(connection, &request).await? {
+            Known::Fresh => idempotency::keep(connection, &request).await?,
+            Known::Answered { location, body, .. } => return Ok(Rotated::Replayed { location, body }),
+            Known::Reused => return Ok(Rotated::KeyReused),
+        }
+    }
+    if waiting.is_none() {
+        retire(connection, takes_over.activates_at).await?;
+        insert(connection, &takes_over).await?;
+    }
+    Ok(Rotated::TakesOver(takes_over))
+}
+
+async fn stored_ring(connection: &mut Connection) -> Result<StoredRing, StoreError> {
+    // The stamp first: keys that are newer than it are only read once more.
+    let revision = revisions::last(connection, revisions::KEYS).await?;
+    Ok(StoredRing { revision, keys: ring(connection).await? })
+}
+
 async fn ring(connection: &mut Connection) -> Result<Vec<SigningKeyRow>, StoreError> {
-    let keys = signing_keys::table.order((signing_keys::created_at, signing_keys::kid));
+    let keys = signing_keys::table.order((signing_keys::activates_at, signing_keys::kid));
     let records: Vec<Record> = on_backend!(connection, |conn| keys.select(Record::as_select()).load(conn).await)?;
     records.into_iter().map(SigningKeyRow::try_from).collect()
+}
+
+async fn retire(connection: &mut Connection, at: Timestamp) -> Result<(), StoreError> {
+    let active = signing_keys::table.filter(signing_keys::retired_at.is_null());
+    let retire = diesel::update(active).set(signing_keys::retired_at.eq(micros(at)));
+    on_backend!(connection, |conn| retire.execute(conn).await)?;
+    Ok(())
 }
 
 async fn insert(connection: &mut Connection, key: &SigningKeyRow) -> Result<(), StoreError> {
     let insert = diesel::insert_into(signing_keys::table).values((
         signing_keys::kid.eq(&key.kid),
-        signing_keys::algorithm.eq(&key.algorithm),
+        signing_keys::algorithm.eq(key.algorithm.as_str()),
         signing_keys::public_key.eq(&key.public_key),
         signing_keys::sealed_private_key.eq(&key.sealed_private_key),
         signing_keys::created_at.eq(micros(key.created_at)),
+        signing_keys::activates_at.eq(micros(key.activates_at)),
         signing_keys::retired_at.eq(key.retired_at.map(micros)),
     ));
     on_backend!(connection, |conn| insert.execute(conn).await)?;
@@ -99,10 +204,11 @@ impl TryFrom<Record> for SigningKeyRow {
     fn try_from(record: Record) -> Result<Self, StoreError> {
         Ok(Self {
             kid: record.kid,
-            algorithm: record.algorithm,
+            algorithm: read_text("signing_keys.algorithm", &record.algorithm)?,
             public_key: record.public_key,
             sealed_private_key: record.sealed_private_key,
             created_at: read_time("signing_keys.created_at", record.created_at)?,
+            activates_at: read_time("signing_keys.activates_at", record.activates_at)?,
             retired_at: record.retired_at.map(|time| read_time("signing_keys.retired_at", time)).transpose()?,
         })
     }

@@ -1,19 +1,25 @@
-//! The key ring: read from the store and opened with the master key; made there if there is none.
+//! The ring: which keys there are, which of them signs at a given moment, and which verify.
+//!
+//! A new key is published first and signs from its activation on; that moment retires the key before it, which goes on
+//! verifying until its last token has expired. So the ring says by itself what happens when, on every replica alike.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::refresh_token::RefreshToken;
+use super::sealing::open_key;
 use crate::{
-    crypto::{self, CryptoError, MacKey, MasterKey},
-    domain::ids::SessionId,
-    jwt::{Claims, Jwk, SigningError, SigningKey},
-    store::{Store, StoreError, keys::SigningKeyRow},
+    config::secret::HmacSecrets,
+    crypto::{CryptoError, MasterKey},
+    domain::algorithm::Algorithm,
+    jwt::{Claims, NotAKey, PublicKey, RingKey, SigningError, SigningKey},
+    store::{
+        StoreError,
+        keys::{SigningKeyRow, StoredRing},
+    },
 };
 
-const ALGORITHM: &str = "EdDSA";
-const REFRESH_SECRET: &str = "refresh-tokens";
-
-/// The keys cannot be had.
+/// The keys cannot be had, or not changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RingError {
     #[error("the signing keys could not be read: {0}")]
@@ -22,68 +28,120 @@ pub enum RingError {
         "the signing keys could not be opened: {0}; is TOLLGATE_MASTER_KEY (or data_dir/master.key) the one they were made with?"
     )]
     Crypto(#[from] CryptoError),
-    #[error("the store has no signing key that is in use")]
-    Empty,
+    #[error("a signing key in the store is damaged: {0}")]
+    Damaged(#[from] NotAKey),
+    #[error("tokens are signed with HS256 and a secret of the operator's: change auth.hmac_secret instead")]
+    OperatorsSecret,
+    #[error("the ring of signing keys was changed by others again and again; try again")]
+    Busy,
 }
 
-/// Everything that makes tokens.
+/// Everything that signs and verifies access tokens.
 pub(super) struct Ring {
+    pub(super) revision: i64,
+    keys: Vec<Key>,
+    hmac: Option<Hmac>,
+}
+
+struct Key {
+    row: SigningKeyRow,
+    public: PublicKey,
+    /// Absent where the key is retired or does not open.
+    signing: Option<Arc<SigningKey>>,
+}
+
+struct Hmac {
     signing: SigningKey,
-    refresh: MacKey,
-    /// Every public key whose tokens may still be about.
-    pub(super) jwks: Vec<Jwk>,
+    public: Vec<PublicKey>,
 }
 
 impl Ring {
-    /// Reads the ring. Two replicas that start at once on an empty store end with one ring: the store keeps the first.
-    pub(super) async fn load(store: &Store, master: &MasterKey, now: Timestamp) -> Result<Self, RingError> {
-        let mut rows = store.signing_keys().await?;
-        if rows.is_empty() {
-            rows = store.insert_first_signing_key(new_key(master, now)?).await?;
+    /// Opens what may still sign. A key that does not open is told once, and only verifies; those opened by `previous`
+    /// are not opened again.
+    pub(super) fn open(
+        stored: StoredRing,
+        master: &MasterKey,
+        hmac: Option<&HmacSecrets>,
+        previous: Option<&Self>,
+        now: Timestamp,
+    ) -> Result<Self, RingError> {
+        let open = |row: SigningKeyRow| {
+            let public = PublicKey::new(row.algorithm, &row.public_key)?;
+            let signing = signing_key(&row, master, previous, now);
+            Ok::<_, RingError>(Key { row, public, signing })
+        };
+        let keys = stored.keys.into_iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { revision: stored.revision, keys, hmac: hmac.map(Hmac::new).transpose()? })
+    }
+
+    /// Signs with the key whose turn it is.
+    pub(super) fn sign(&self, claims: &Claims, now: Timestamp) -> Result<String, SigningError> {
+        match &self.hmac {
+            Some(hmac) => hmac.signing.sign(claims),
+            None => self.signer(now).ok_or(SigningError)?.sign(claims),
         }
-        let newest = rows.iter().filter(|row| row.retired_at.is_none()).max_by_key(|row| row.created_at);
-        let newest = newest.ok_or(RingError::Empty)?;
-        let private_key = master.open(&purpose_of(&newest.kid), &newest.sealed_private_key)?;
-        let signing = SigningKey::ed25519(&private_key, &Jwk::ed25519(&newest.public_key));
-        let jwks = rows.iter().map(|row| Jwk::ed25519(&row.public_key)).collect();
-        Ok(Self { signing, refresh: shared_key(store, master, REFRESH_SECRET).await?, jwks })
     }
 
-    pub(super) fn sign(&self, claims: &Claims) -> Result<String, SigningError> {
-        self.signing.sign(claims)
+    /// Whether there is something to sign with.
+    pub(super) fn can_sign(&self, now: Timestamp) -> bool {
+        self.hmac.is_some() || self.signer(now).is_some()
     }
 
-    pub(super) fn write_refresh_token(&self, session: SessionId, generation: i64) -> String {
-        RefreshToken { session, generation }.write(&self.refresh)
+    /// The key that was activated last. Where none is yet, because the clock of the replica that made the first one is
+    /// ahead of ours, it is the first to come.
+    fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
+        let usable = || self.keys.iter().filter(|key| key.row.retired_at.is_none_or(|retired| retired > now));
+        let active = usable().filter(|key| key.row.activates_at <= now).max_by_key(|key| key.row.activates_at);
+        active.or_else(|| usable().min_by_key(|key| key.row.activates_at))?.signing.as_deref()
     }
 
-    pub(super) fn read_refresh_token(&self, text: &str) -> Option<RefreshToken> {
-        RefreshToken::read(text, &self.refresh)
+    /// The newest key of the store's ring.
+    pub(super) fn newest(&self) -> Option<&SigningKeyRow> {
+        self.keys.iter().map(|key| &key.row).max_by_key(|row| row.activates_at)
+    }
+
+    /// Whether the newest key opened with our master key, so that another may be put beside it.
+    pub(super) fn newest_opens(&self) -> bool {
+        self.keys.iter().max_by_key(|key| key.row.activates_at).is_some_and(|key| key.signing.is_some())
+    }
+
+    /// What verifies.
+    pub(super) fn verifying(&self) -> Vec<RingKey> {
+        let seconds = |time: Timestamp| time.as_second();
+        let kept = self.keys.iter().map(|key| (key.public.clone(), key.row.retired_at.map(seconds)));
+        let hmac = self.hmac.iter().flat_map(|hmac| hmac.public.iter().map(|key| (key.clone(), None)));
+        kept.chain(hmac).map(|(key, retired_at_s)| RingKey { key, retired_at_s }).collect()
     }
 }
 
-/// A sealed key is bound to its name, so that rows cannot be swapped.
-fn purpose_of(kid: &str) -> String {
-    format!("signing-key {kid}")
+impl Hmac {
+    fn new(secrets: &HmacSecrets) -> Result<Self, RingError> {
+        let public = |secret: &[u8]| PublicKey::new(Algorithm::Hs256, secret);
+        let first = public(&secrets.signing)?;
+        let signing = SigningKey::new(Algorithm::Hs256, first.kid(), &secrets.signing);
+        let other = secrets.other.as_ref().map(|secret| public(secret)).transpose()?;
+        Ok(Self { signing, public: [Some(first), other].into_iter().flatten().collect() })
+    }
 }
 
-fn new_key(master: &MasterKey, now: Timestamp) -> Result<SigningKeyRow, CryptoError> {
-    let (private_key, public_key) = crypto::new_ed25519()?;
-    let kid = Jwk::ed25519(&public_key).kid;
-    let sealed_private_key = master.seal(&purpose_of(&kid), &private_key)?;
-    Ok(SigningKeyRow {
-        kid,
-        algorithm: ALGORITHM.into(),
-        public_key,
-        sealed_private_key,
-        created_at: now,
-        retired_at: None,
-    })
-}
-
-/// The MAC key of this name that all replicas share: sealed in the store, made there by the first that asks.
-pub async fn shared_key(store: &Store, master: &MasterKey, name: &str) -> Result<MacKey, RingError> {
-    let fresh = master.seal(name, &crypto::random::<{ crypto::KEY_BYTES }>()?)?;
-    let sealed = store.secret_or_insert(name, fresh).await?;
-    Ok(MacKey::new(&master.open(name, &sealed)?))
+fn signing_key(
+    row: &SigningKeyRow,
+    master: &MasterKey,
+    previous: Option<&Ring>,
+    now: Timestamp,
+) -> Option<Arc<SigningKey>> {
+    if row.retired_at.is_some_and(|retired| retired <= now) {
+        return None;
+    }
+    let known = previous.and_then(|ring| ring.keys.iter().find(|key| key.row.kid == row.kid));
+    if let Some(known) = known {
+        return known.signing.clone();
+    }
+    match open_key(row, master) {
+        Ok(private_key) => Some(Arc::new(SigningKey::new(row.algorithm, &row.kid, &private_key))),
+        Err(error) => {
+            tracing::error!(kid = row.kid, %error, "a signing key does not open with this master key");
+            None
+        }
+    }
 }

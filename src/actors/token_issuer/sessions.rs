@@ -6,11 +6,13 @@ use super::{Tokens, refresh_token::RefreshToken, ring::Ring};
 use crate::{
     clock::Clock,
     config::sections::Auth,
+    crypto::MacKey,
     domain::{
         ids::{SessionId, TokenId, UserId},
         principal::{Role, UserStatus},
     },
     jwt::Claims,
+    snapshot::Snapshot,
     store::{
         Store, StoreError,
         sessions::{NewSession, SessionRow},
@@ -37,7 +39,8 @@ pub(super) struct Sessions {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) auth: Auth,
-    pub(super) ring: Ring,
+    pub(super) ring: Snapshot<Ring>,
+    pub(super) refresh: MacKey,
 }
 
 impl Sessions {
@@ -58,7 +61,7 @@ impl Sessions {
     /// The token that is due gives its successor. The one before it gives the same successor within the grace: its
     /// answer was lost, or two tabs refreshed at once. Any older one is stolen or stale, and ends the session.
     pub(super) async fn refresh(&self, text: &str) -> Result<Tokens, Denied> {
-        let token = self.ring.read_refresh_token(text).ok_or(Denied::Unknown)?;
+        let token = RefreshToken::read(text, &self.refresh).ok_or(Denied::Unknown)?;
         let now = self.clock.now();
         let row = self.live(token.session, now).await?;
         if token.generation == row.generation {
@@ -120,13 +123,17 @@ impl Sessions {
         let account = self.store.user(user).await?.filter(|user| user.status == UserStatus::Active);
         let role = account.ok_or(Denied::UserChanged)?.role;
         Ok(Tokens {
-            access_token: self.ring.sign(&self.claims(user, role, session, now)).map_err(|_| Denied::Signing)?,
+            access_token: self.sign(&self.claims(user, role, session, now), now)?,
             expires_in: self.auth.access_ttl_s,
-            refresh_token: self.ring.write_refresh_token(session, generation),
+            refresh_token: RefreshToken { session, generation }.write(&self.refresh),
             refresh_expires_in: refresh_expires_at.duration_since(now).as_secs().max(0),
             user,
             session,
         })
+    }
+
+    fn sign(&self, claims: &Claims, now: Timestamp) -> Result<String, Denied> {
+        self.ring.read().sign(claims, now).map_err(|_| Denied::Signing)
     }
 
     fn claims(&self, sub: UserId, role: Role, sid: SessionId, now: Timestamp) -> Claims {

@@ -1,0 +1,37 @@
+//! Secrets: from the environment or from a file that a key ending in `_file` names, never from the configuration itself.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// A secret as it was read. It is never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(Zeroizing<String>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Secret {
+    /// The secret, or what is in the file, if one is named; empty if there is neither.
+    pub(super) fn read(&self, file: &Path) -> std::io::Result<Zeroizing<String>> {
+        if file.as_os_str().is_empty() {
+            return Ok(self.0.clone());
+        }
+        let text = Zeroizing::new(std::fs::read_to_string(file)?);
+        Ok(Zeroizing::new(text.trim_end().to_owned()))
+    }
+}
+
+/// The secrets of HS256.
+#[derive(Debug, Clone)]
+pub struct HmacSecrets {
+    /// Signs and verifies.
+    pub signing: Zeroizing<Vec<u8>>,
+    /// Only verifies: the secret before, or the one to come, while replicas are restarted one after the other.
+    pub other: Option<Zeroizing<Vec<u8>>>,
+}

@@ -1,0 +1,131 @@
+//! Verifying the gateway's own tokens against its ring of keys.
+
+use std::collections::HashMap;
+
+use super::{
+    CLOCK_SKEW_S, Claims, Jwk, MAX_LIFETIME_S, PublicKey, Rejection, TYPE,
+    compact::{Compact, Header},
+};
+use crate::domain::refusal::TokenFault;
+
+/// A key of the ring, as far as verifying goes.
+#[derive(Clone)]
+pub struct RingKey {
+    pub key: PublicKey,
+    /// Since when it signs no more, in seconds since the Unix epoch; may be ahead.
+    pub retired_at_s: Option<i64>,
+}
+
+/// A token that verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    pub claims: Claims,
+    /// When its key is forgotten, in seconds since the Unix epoch: whoever keeps this must not use it from then on.
+    pub key_until_s: i64,
+}
+
+/// What is needed to verify a token: an immutable snapshot.
+pub struct Verifier {
+    issuer: String,
+    audience: String,
+    access_ttl_s: u32,
+    keys: HashMap<String, Entry>,
+}
+
+struct Entry {
+    ring_key: RingKey,
+    canonical_header: Vec<u8>,
+}
+
+impl Verifier {
+    /// A verifier for the keys of a ring, and for the tokens of one issuer to one audience.
+    #[must_use]
+    pub fn new(issuer: &str, audience: &str, access_ttl_s: u32, ring: impl IntoIterator<Item = RingKey>) -> Self {
+        let entry = |ring_key: RingKey| {
+            let canonical_header = ring_key.key.canonical_header();
+            (ring_key.key.kid.clone(), Entry { ring_key, canonical_header })
+        };
+        Self {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            access_ttl_s,
+            keys: ring.into_iter().map(entry).collect(),
+        }
+    }
+
+    /// The public keys whose tokens may be about, for `/.well-known/jwks.json`; sorted by name.
+    #[must_use]
+    pub fn jwks(&self, now_s: i64) -> Vec<Jwk> {
+        let current = self.keys.values().filter(|entry| now_s < self.until_s(&entry.ring_key));
+        let mut jwks: Vec<Jwk> = current.filter_map(|entry| entry.ring_key.key.jwk().cloned()).collect();
+        jwks.sort_by(|a, b| a.kid.cmp(&b.kid));
+        jwks
+    }
+
+    /// Verifies the form, the signature and the claims of a token. Whether it was revoked is not looked at here.
+    pub fn verify(&self, token: &str, now_s: i64) -> Result<Verified, Rejection> {
+        let compact = Compact::read(token)?;
+        let entry = self.entry(&compact.header()?)?;
+        let key = &entry.ring_key.key;
+        if !compact.has_header(&entry.canonical_header) {
+            return Err(TokenFault::UnsupportedHeader.into());
+        }
+        if !key.has_signed(compact.message, compact.encoded_signature) {
+            return Err(TokenFault::BadSignature.into());
+        }
+        let claims = read_claims(&compact.claims)?;
+        self.check(&claims, now_s)?;
+        let key_until_s = self.until_s(&entry.ring_key);
+        if signed_after_retirement(&entry.ring_key, &claims) || now_s >= key_until_s {
+            return Err(TokenFault::RetiredKey.into());
+        }
+        Ok(Verified { claims, key_until_s })
+    }
+
+    fn entry(&self, header: &Header) -> Result<&Entry, TokenFault> {
+        if header.typ != TYPE {
+            return Err(TokenFault::WrongType);
+        }
+        let entry = self.keys.get(&header.kid).ok_or(TokenFault::UnknownKey)?;
+        let fits = header.alg == entry.ring_key.key.algorithm.as_str();
+        fits.then_some(entry).ok_or(TokenFault::WrongAlgorithm)
+    }
+
+    fn check(&self, claims: &Claims, now_s: i64) -> Result<(), Rejection> {
+        if claims.iss != self.issuer || claims.aud != self.audience || !is_plausible(claims) {
+            return Err(TokenFault::WrongClaims.into());
+        }
+        let latest = now_s.saturating_add(CLOCK_SKEW_S);
+        if claims.nbf > latest || claims.iat > latest {
+            return Err(TokenFault::NotYetValid.into());
+        }
+        if claims.exp <= now_s {
+            return Err(Rejection::Expired);
+        }
+        Ok(())
+    }
+
+    /// When the last token of a key has expired.
+    fn until_s(&self, key: &RingKey) -> i64 {
+        let last = |retired_at_s: i64| retired_at_s.saturating_add(self.access_ttl_s.into());
+        key.retired_at_s.map_or(i64::MAX, |retired| last(retired).saturating_add(CLOCK_SKEW_S))
+    }
+}
+
+/// Reads the claims, and refuses them unless they are written as we write them.
+fn read_claims(bytes: &[u8]) -> Result<Claims, TokenFault> {
+    let claims: Claims = serde_json::from_slice(bytes).map_err(|_| TokenFault::WrongClaims)?;
+    let canonical = serde_json::to_vec(&claims).map_err(|_| TokenFault::WrongClaims)?;
+    if canonical == bytes { Ok(claims) } else { Err(TokenFault::WrongClaims) }
+}
+
+/// Times that this gateway could have written.
+fn is_plausible(claims: &Claims) -> bool {
+    let lifetime_s = claims.exp.saturating_sub(claims.iat);
+    claims.iat >= 0 && claims.nbf >= 0 && (1..=i64::from(MAX_LIFETIME_S)).contains(&lifetime_s)
+}
+
+/// Only somebody who has stolen a retired key signs with it.
+fn signed_after_retirement(key: &RingKey, claims: &Claims) -> bool {
+    key.retired_at_s.is_some_and(|retired| claims.iat > retired.saturating_add(CLOCK_SKEW_S))
+}

@@ -1,0 +1,78 @@
+//! Everything that is sealed, sealed anew under another master key, in one transaction. Called by the command line alone.
+
+use std::sync::Arc;
+
+use diesel::{ExpressionMethods, QueryDsl};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    Store, StoreError,
+    connection::{Connection, on_backend},
+    revisions,
+    schema::{sealed_secrets, signing_keys},
+};
+
+/// What a sealed value is: the name of a signing key, or of a shared secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sealed {
+    SigningKey { kid: String },
+    Secret { name: String },
+}
+
+/// Opens a value with the old key and seals it with the new one; `None` if it does not open.
+pub type SealAnew = Arc<dyn Fn(&Sealed, &[u8]) -> Option<Vec<u8>> + Send + Sync>;
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resealed {
+    /// So many values.
+    Done(usize),
+    /// This value did not open, and nothing was changed.
+    DoesNotOpen(Sealed),
+}
+
+type Values = Vec<(Sealed, Vec<u8>)>;
+
+impl Store {
+    /// Seals every value anew, or none. No key is rotated meanwhile.
+    pub async fn seal_anew(&self, seal: SealAnew) -> Result<Resealed, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            revisions::next(connection, revisions::KEYS).await?;
+            let mut anew = vec![];
+            for (value, sealed) in values(connection).await? {
+                match seal(&value, &sealed) {
+                    Some(sealed) => anew.push((value, sealed)),
+                    None => return Ok(Resealed::DoesNotOpen(value)),
+                }
+            }
+            for (value, sealed) in &anew {
+                write(connection, value, sealed).await?;
+            }
+            Ok(Resealed::Done(anew.len()))
+        })
+        .await
+    }
+}
+
+async fn values(connection: &mut Connection) -> Result<Values, StoreError> {
+    let keys = signing_keys::table.select((signing_keys::kid, signing_keys::sealed_private_key));
+    let keys: Vec<(String, Vec<u8>)> = on_backend!(connection, |conn| keys.load(conn).await)?;
+    let secrets = sealed_secrets::table.select((sealed_secrets::name, sealed_secrets::sealed));
+    let secrets: Vec<(String, Vec<u8>)> = on_backend!(connection, |conn| secrets.load(conn).await)?;
+    let keys = keys.into_iter().map(|(kid, sealed)| (Sealed::SigningKey { kid }, sealed));
+    Ok(keys.chain(secrets.into_iter().map(|(name, sealed)| (Sealed::Secret { name }, sealed))).collect())
+}
+
+async fn write(connection: &mut Connection, value: &Sealed, sealed: &[u8]) -> Result<(), StoreError> {
+    match value {
+        Sealed::SigningKey { kid } => {
+            let key = diesel::update(signing_keys::table.find(kid)).set(signing_keys::sealed_private_key.eq(sealed));
+            on_backend!(connection, |conn| key.execute(conn).await)?;
+        }
+        Sealed::Secret { name } => {
+            let secret = diesel::update(sealed_secrets::table.find(name)).set(sealed_secrets::sealed.eq(sealed));
+            on_backend!(connection, |conn| secret.execute(conn).await)?;
+        }
+    }
+    Ok(())
+}
