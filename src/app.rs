@@ -2,6 +2,7 @@
 
 mod actors;
 mod first_start;
+mod keys;
 mod routing;
 mod server;
 
@@ -11,12 +12,14 @@ use actix_web::dev::ServerHandle;
 
 pub use self::{
     first_start::{FirstStart, random_password},
+    keys::{change_master_key, rotate_signing_key},
     routing::routing,
 };
 use crate::{
     actors::token_issuer::RingError,
     clock::Clock,
     config::{Config, ConfigError},
+    crypto::CryptoError,
     data_dir::{DataDir, DataDirError},
     http::{
         Draining, Office,
@@ -50,6 +53,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Keys(#[from] RingError),
+    #[error("{0}")]
+    Crypto(#[from] CryptoError),
     #[error("passwords: {0}")]
     Passwords(#[from] HashingError),
     #[error("TOLLGATE_ADMIN_PASSWORD: {0}")]
@@ -116,8 +121,7 @@ impl Gateway {
         config.hmac_secrets()?;
         let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
         let data_dir = DataDir::open(&config.data_dir)?;
-        let shared = url.starts_with("postgres");
-        let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), shared)?);
+        let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), keys::is_shared(&url))?);
         let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
         migrations::run(&url)?;
         let store = Store::open(&store_settings(&config, url))?;

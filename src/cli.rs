@@ -2,6 +2,7 @@
 
 mod admin;
 mod check_config;
+mod keys;
 mod migrate;
 mod openapi;
 mod serve;
@@ -39,6 +40,9 @@ enum Command {
     /// Manage users without a running gateway.
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Rotate the signing key, or change the master key.
+    #[command(subcommand)]
+    Keys(keys::Keys),
 }
 
 /// Why a command did not do its work.
@@ -71,6 +75,7 @@ pub fn run() -> ExitCode {
         Command::CheckConfig => check_config::run(arguments.config.as_deref()),
         Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
         Command::Openapi => openapi::run(),
+        Command::Keys(keys) => keys.run(arguments.config.as_deref()),
         Command::Admin(admin) => admin.run(arguments.config.as_deref()),
     };
     let Err(failure) = result else {

@@ -19,12 +19,53 @@ pub enum DataDirError {
     Io { path: String, error: std::io::Error },
     #[error("data_dir {0}: another gateway is using it")]
     InUse(String),
+    #[error("data_dir {0}: there is no master.key; start the gateway once, or set TOLLGATE_MASTER_KEY")]
+    NoKey(String),
     #[error("{origin}: {error}")]
     Key { origin: String, error: crypto::CryptoError },
     #[error(
         "TOLLGATE_MASTER_KEY is not set; with PostgreSQL it must be, and the same on every replica (make one: openssl rand -base64 32)"
     )]
     NoSharedKey,
+}
+
+/// The variable that gives the master key.
+const MASTER_KEY: &str = "TOLLGATE_MASTER_KEY";
+const MASTER_KEY_FILE: &str = "master.key";
+
+/// Reads a key that an operator gave; `origin` says where.
+pub fn parse_master_key(origin: &str, text: &str) -> Result<MasterKey, DataDirError> {
+    MasterKey::from_base64(text).map_err(|error| DataDirError::Key { origin: origin.to_owned(), error })
+}
+
+/// The master key that a gateway on this data directory uses, which may be running: nothing is locked, nothing made.
+pub fn read_master_key(path: &Path, given: Option<&str>, shared: bool) -> Result<MasterKey, DataDirError> {
+    if let Some(text) = given {
+        return parse_master_key(MASTER_KEY, text);
+    }
+    if shared {
+        return Err(DataDirError::NoSharedKey);
+    }
+    let file = path.join(MASTER_KEY_FILE);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => parse_master_key(&file.display().to_string(), &Zeroizing::new(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(DataDirError::NoKey(path.display().to_string())),
+        Err(error) => Err(DataDirError::Io { path: file.display().to_string(), error }),
+    }
+}
+
+/// A master key that lies beside the present one.
+pub struct Replacement {
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl Replacement {
+    /// Makes it the master key.
+    pub fn put_in_place(self) -> Result<(), DataDirError> {
+        std::fs::rename(&self.beside, &self.path)
+            .map_err(|error| DataDirError::Io { path: self.path.display().to_string(), error })
+    }
 }
 
 /// An open data directory. As long as it lives no other gateway can open it.
@@ -57,15 +98,15 @@ impl DataDir {
     /// The master key: `given`, or the one in `master.key`, made (0600) if there is none. `shared` stores need a given
     /// one, because a file here is not on the other replicas.
     pub fn master_key(&self, given: Option<&str>, shared: bool) -> Result<MasterKey, DataDirError> {
-        let (origin, text) = match given {
-            Some(text) => ("TOLLGATE_MASTER_KEY".to_owned(), Zeroizing::new(text.to_owned())),
-            None if shared => return Err(DataDirError::NoSharedKey),
-            None => (
-                self.path.join("master.key").display().to_string(),
-                self.read_or_make("master.key", crypto::new_master_key)?,
-            ),
-        };
-        MasterKey::from_base64(&text).map_err(|error| DataDirError::Key { origin, error })
+        if given.is_none() && !shared {
+            self.read_or_make(MASTER_KEY_FILE, crypto::new_master_key)?;
+        }
+        read_master_key(&self.path, given, shared)
+    }
+
+    /// Writes another master key beside the present one.
+    pub fn prepare_master_key(&self, text: &str) -> Result<Replacement, DataDirError> {
+        Ok(Replacement { beside: self.write_beside(MASTER_KEY_FILE, text)?, path: self.path.join(MASTER_KEY_FILE) })
     }
 
     fn read_or_make(
@@ -82,12 +123,17 @@ impl DataDir {
         }
         let text = make().map_err(|error| DataDirError::Key { origin: path.display().to_string(), error })?;
         // Written beside and renamed, so that a kill leaves no half a key.
+        std::fs::rename(self.write_beside(name, &text)?, &path).map_err(io)?;
+        Ok(text)
+    }
+
+    fn write_beside(&self, name: &str, text: &str) -> Result<PathBuf, DataDirError> {
         let beside = self.path.join(format!("{name}.new"));
+        let io = |error| DataDirError::Io { path: beside.display().to_string(), error };
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside);
         let mut file = file.map_err(io)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
-        std::fs::rename(&beside, &path).map_err(io)?;
-        Ok(text)
+        Ok(beside)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod password;
 pub mod problem;
 pub mod rate_limit;
 pub mod routes;
+pub mod signing_keys;
 pub mod users;
 
 use std::sync::{

@@ -22,7 +22,7 @@ use actix_web::{
 
 use self::{
     audit::Record,
-    authenticate::{Identity, authenticate},
+    authenticate::{Identity, OwnTokens, authenticate},
     authorize::{Authorized, Destination, Find, ManagedUrl, authorize},
     call::{Call, Ground, Shape},
     edge::Edge,
@@ -53,6 +53,7 @@ pub struct Gate {
     pub ground: Ground,
     pub edge: Edge,
     pub identity: Identity,
+    pub tokens: OwnTokens,
     pub routing: Snapshot<Routing>,
     pub policies: Policies,
     pub quotas: Quotas,
@@ -117,7 +118,8 @@ async fn admit(gate: &Gate, call: &Call, request: &HttpRequest, record: &mut Rec
         record.destination(authorized.destination());
         return Ok(authorized);
     }
-    let caller = authenticate(&gate.identity, gate.desk.find, call, request.headers(), gate.clock.now()).await?;
+    let caller =
+        authenticate(&gate.identity, &gate.tokens, gate.desk.find, call, request.headers(), gate.clock.now()).await?;
     record.caller(&caller);
     gate.shape.check(call, request.headers())?;
     let authorized = authorize(gate.desk.find, &gate.routing.read(), caller, call)?;

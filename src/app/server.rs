@@ -15,9 +15,11 @@ use tracing_actix_web::TracingLogger;
 use super::{Parts, StartError, actors::workers};
 use crate::{
     config::Config,
+    crypto,
     http::{entry, openapi, ops as ops_urls, routes},
     pipeline::{
         Gate,
+        authenticate::OwnTokens,
         call::{Doubt, Ground, Shape},
         edge::Edge,
     },
@@ -33,7 +35,7 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
     let config = parts.config.clone();
     let edge = edge(&config)?;
     forget_idle(edge.clone());
-    let gate = gate_factory(parts, edge);
+    let gate = gate_factory(parts, edge)?;
     let (office, document) = (parts.office.clone(), parts.document.clone());
     let page = Data::new(parts.docs_page.clone());
     let (clock, max_subjects) = (parts.clock.clone(), usize::try_from(config.quota.max_subjects).unwrap_or(usize::MAX));
@@ -89,7 +91,8 @@ pub(super) fn ops(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartErro
     Ok((bound, handle))
 }
 
-fn gate_factory(parts: &Parts, edge: Edge) -> impl Fn() -> Gate + Clone + Send + 'static {
+fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone + Send + 'static, StartError> {
+    let cache_key = crypto::random()?;
     let server = &parts.config.server;
     let shape = Shape {
         max_header_bytes: server.max_header_bytes.into(),
@@ -102,13 +105,15 @@ fn gate_factory(parts: &Parts, edge: Edge) -> impl Fn() -> Gate + Clone + Send +
     };
     let (clock, metrics, routing) = (parts.clock.clone(), parts.metrics.clone(), parts.routing.clone());
     let (identity, office) = (parts.identity.clone(), parts.office.clone());
-    move || Gate {
+    let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
+    Ok(move || Gate {
         clock: clock.clone(),
         metrics: metrics.clone(),
         shape: shape.clone(),
         ground: ground.clone(),
         edge: edge.clone(),
         identity: identity.clone(),
+        tokens: OwnTokens::new(max_tokens, &cache_key),
         routing: routing.clone(),
         policies: office.policies.clone(),
         quotas: office.quotas.clone(),
@@ -116,7 +121,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> impl Fn() -> Gate + Clone + Send +
         audit: office.audit.clone(),
         upstream: upstream::Client::new(),
         desk: entry::desk(),
-    }
+    })
 }
 
 fn edge(config: &Config) -> Result<Edge, StartError> {

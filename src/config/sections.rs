@@ -66,6 +66,7 @@ pub struct Auth {
     pub refresh_grace_s: u32,
     pub key_lead_s: u32,
     pub key_rotation_s: u32,
+    pub token_cache_entries: u32,
     pub hash_concurrency: u16,
     pub hash_queue: u16,
 }
@@ -193,6 +194,7 @@ impl Auth {
         if self.key_rotation_s > 0 {
             in_range("auth.key_rotation_s", self.key_rotation_s.into(), self.key_lead_s.into(), u32::MAX.into())?;
         }
+        in_range("auth.token_cache_entries", self.token_cache_entries.into(), 1, 10_000_000)?;
         not_empty("auth.issuer", &self.issuer)?;
         not_empty("auth.audience", &self.audience)
     }

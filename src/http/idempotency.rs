@@ -50,3 +50,9 @@ pub fn remember(
         not_before: now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN),
     })
 }
+
+/// A key that came before with another request.
+#[must_use]
+pub fn reused() -> Refusal {
+    Refusal::Conflict("This Idempotency-Key came before with another request.".into())
+}

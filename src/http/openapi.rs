@@ -61,6 +61,7 @@ pub fn spec() -> Spec {
             tag("Authentication", "Getting tokens, and the keys they verify with."),
             tag("Me", "The caller's own account."),
             tag("Users", "Users, for administrators."),
+            tag("Signing keys", "What access tokens are signed with, for administrators."),
             tag("Audit", "The audit log, for administrators."),
             tag("Operations", "Health and documentation."),
         ],

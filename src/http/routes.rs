@@ -6,7 +6,7 @@ use actix_web::{
 };
 use apistos::{app::App, web};
 
-use super::{audit, auth, docs, health, keys, me, users};
+use super::{audit, auth, docs, health, keys, me, signing_keys, users};
 use crate::{
     domain::{access::Permission, route},
     pipeline::authorize::{Managed, ManagedUrl},
@@ -61,6 +61,8 @@ urls! {
     get    "/admin/users/{id}"      Admin  => users::show;
     patch  "/admin/users/{id}"      Admin  => users::change;
     delete "/admin/users/{id}"      Admin  => users::delete;
+    get    "/admin/signing-keys"    Admin  => signing_keys::list;
+    post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;
     get    "/admin/audit"           Admin  => audit::list;
     get    "/admin/audit/{id}"      Admin  => audit::show;
 }

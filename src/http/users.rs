@@ -174,9 +174,7 @@ pub async fn create(
         }
         Created::Replayed { location, body, .. } => Ok(CreatedAt::again(location, body)),
         Created::UsernameTaken => Err(name_taken().into()),
-        Created::KeyReused => {
-            Err(Refusal::Conflict("This Idempotency-Key came before with another request.".into()).into())
-        }
+        Created::KeyReused => Err(idempotency::reused().into()),
     }
 }
 

@@ -6,7 +6,11 @@ use super::{
     CLOCK_SKEW_S, Claims, Jwk, MAX_LIFETIME_S, PublicKey, Rejection, TYPE,
     compact::{Compact, Header},
 };
-use crate::domain::refusal::TokenFault;
+use crate::domain::{
+    ids::{SessionId, TokenId, UserId},
+    principal::Role,
+    refusal::TokenFault,
+};
 
 /// A key of the ring, as far as verifying goes.
 #[derive(Clone)]
@@ -16,12 +20,29 @@ pub struct RingKey {
     pub retired_at_s: Option<i64>,
 }
 
-/// A token that verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a token says that verified. Whoever keeps it asks [`Verified::check`] each time it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    pub claims: Claims,
-    /// When its key is forgotten, in seconds since the Unix epoch: whoever keeps this must not use it from then on.
-    pub key_until_s: i64,
+    pub user: UserId,
+    pub token: TokenId,
+    pub session: SessionId,
+    pub role: Role,
+    expires_at_s: i64,
+    /// When its key is forgotten.
+    key_until_s: i64,
+}
+
+impl Verified {
+    /// Refuses it once its time is over.
+    pub fn check(&self, now_s: i64) -> Result<(), Rejection> {
+        if self.expires_at_s <= now_s {
+            return Err(Rejection::Expired);
+        }
+        if self.key_until_s <= now_s {
+            return Err(TokenFault::RetiredKey.into());
+        }
+        Ok(())
+    }
 }
 
 /// What is needed to verify a token: an immutable snapshot.
@@ -75,11 +96,18 @@ impl Verifier {
         }
         let claims = read_claims(&compact.claims)?;
         self.check(&claims, now_s)?;
-        let key_until_s = self.until_s(&entry.ring_key);
-        if signed_after_retirement(&entry.ring_key, &claims) || now_s >= key_until_s {
+        if signed_after_retirement(&entry.ring_key, &claims) {
             return Err(TokenFault::RetiredKey.into());
         }
-        Ok(Verified { claims, key_until_s })
+        let verified = Verified {
+            user: claims.sub,
+            token: claims.jti,
+            session: claims.sid,
+            role: claims.role,
+            expires_at_s: claims.exp,
+            key_until_s: self.until_s(&entry.ring_key),
+        };
+        verified.check(now_s).map(|()| verified)
     }
 
     fn entry(&self, header: &Header) -> Result<&Entry, TokenFault> {
@@ -91,16 +119,13 @@ impl Verifier {
         fits.then_some(entry).ok_or(TokenFault::WrongAlgorithm)
     }
 
-    fn check(&self, claims: &Claims, now_s: i64) -> Result<(), Rejection> {
+    fn check(&self, claims: &Claims, now_s: i64) -> Result<(), TokenFault> {
         if claims.iss != self.issuer || claims.aud != self.audience || !is_plausible(claims) {
-            return Err(TokenFault::WrongClaims.into());
+            return Err(TokenFault::WrongClaims);
         }
         let latest = now_s.saturating_add(CLOCK_SKEW_S);
         if claims.nbf > latest || claims.iat > latest {
-            return Err(TokenFault::NotYetValid.into());
-        }
-        if claims.exp <= now_s {
-            return Err(Rejection::Expired);
+            return Err(TokenFault::NotYetValid);
         }
         Ok(())
     }

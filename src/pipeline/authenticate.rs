@@ -1,6 +1,8 @@
 //! Who is calling? Answered from snapshots on this thread; the store is asked only about a user this replica has not
 //! heard of yet.
 
+mod token_cache;
+
 use std::sync::Arc;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -17,9 +19,14 @@ use crate::{
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
         refusal::{Refusal, Revocation, TokenFault},
     },
-    jwt::{Claims, Rejection, Verifier},
+    jwt::{Rejection, Verified, Verifier},
     snapshot::{Snapshot, directory::Directory, revocations::Revocations},
 };
+
+pub use self::token_cache::TokenCache;
+
+/// The gateway's own tokens that this thread has verified.
+pub type OwnTokens = TokenCache<Verifier, Verified>;
 
 /// What callers are checked against.
 #[derive(Clone)]
@@ -43,6 +50,7 @@ pub enum Authenticated {
 /// Finds out who is calling. Only the public URLs answer to nobody in particular.
 pub async fn authenticate(
     identity: &Identity,
+    tokens: &OwnTokens,
     find: Find,
     call: &Call,
     headers: &HeaderMap,
@@ -55,8 +63,8 @@ pub async fn authenticate(
         }
     }
     let token = credential(headers)?;
-    let verified = identity.verifier.read().verify(token, now.as_second()).map_err(refusal_of)?;
-    identity.principal(&verified.claims).await.map(Authenticated::Known)
+    let verified = identity.verify(tokens, token, now.as_second()).map_err(refusal_of)?;
+    identity.principal(&verified).await.map(Authenticated::Known)
 }
 
 const fn refusal_of(rejection: Rejection) -> Refusal {
@@ -95,29 +103,36 @@ const fn faulty(fault: TokenFault) -> Refusal {
 }
 
 impl Identity {
+    /// What a token says, and that its time is not over.
+    fn verify(&self, tokens: &OwnTokens, token: &str, now_s: i64) -> Result<Verified, Rejection> {
+        let ring = self.verifier.read();
+        let verified = tokens.get_or_verify(&ring, token, || ring.verify(token, now_s))?;
+        verified.check(now_s).map(|()| verified)
+    }
+
     /// The user a verified token speaks of, as they are now.
-    async fn principal(&self, claims: &Claims) -> Result<Principal, Refusal> {
-        let account = if let Ok(account) = self.account(claims) {
+    async fn principal(&self, verified: &Verified) -> Result<Principal, Refusal> {
+        let account = if let Ok(account) = self.account(verified) {
             account
         } else {
             // The user may have been made or changed a moment ago on another replica.
             self.users.catch_up().await;
-            self.account(claims).map_err(Refusal::RevokedToken)?
+            self.account(verified).map_err(Refusal::RevokedToken)?
         };
-        if self.revocations.read().contains(claims.sid) {
+        if self.revocations.read().contains(verified.session) {
             return Err(Refusal::RevokedToken(Revocation::Session));
         }
-        let credential = Credential { kind: CredentialKind::AccessToken, id: claims.jti.to_string() };
-        Ok(Principal { account, session: Some(claims.sid), credential })
+        let credential = Credential { kind: CredentialKind::AccessToken, id: verified.token.to_string() };
+        Ok(Principal { account, session: Some(verified.session), credential })
     }
 
-    fn account(&self, claims: &Claims) -> Result<Arc<Account>, Revocation> {
+    fn account(&self, verified: &Verified) -> Result<Arc<Account>, Revocation> {
         let directory = self.directory.read();
-        let account = directory.find(claims.sub).ok_or(Revocation::UserDeleted)?;
+        let account = directory.find(verified.user).ok_or(Revocation::UserDeleted)?;
         if account.status != UserStatus::Active {
             return Err(Revocation::UserDisabled);
         }
-        if account.role != claims.role {
+        if account.role != verified.role {
             return Err(Revocation::RoleChanged);
         }
         Ok(Arc::clone(account))

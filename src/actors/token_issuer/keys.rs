@@ -94,10 +94,10 @@ impl Keys {
             let times = Times { created_at: now, activates_at: later(now, self.auth.key_lead_s) };
             let new = new_key(self.auth.algorithm, &self.master, times)?;
             let ring = self.open(self.store.signing_ring().await?, None)?;
+            let newest_sealed = ring.newest().ok_or(RingError::Empty)?.sealed_private_key.clone();
             if !ring.newest_opens() {
                 return Err(CryptoError::Unseal.into());
             }
-            let newest_sealed = ring.newest().map(|newest| newest.sealed_private_key.clone()).unwrap_or_default();
             let rotation = Rotation { new, newest_sealed, now, remember: remember.clone() };
             match self.store.rotate_signing_key(rotation).await? {
                 Rotated::Stale => {}

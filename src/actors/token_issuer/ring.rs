@@ -30,6 +30,8 @@ pub enum RingError {
     Crypto(#[from] CryptoError),
     #[error("a signing key in the store is damaged: {0}")]
     Damaged(#[from] NotAKey),
+    #[error("the store has no signing key yet; the first start of a gateway makes one")]
+    Empty,
     #[error("tokens are signed with HS256 and a secret of the operator's: change auth.hmac_secret instead")]
     OperatorsSecret,
     #[error("the ring of signing keys was changed by others again and again; try again")]

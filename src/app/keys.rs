@@ -1,0 +1,74 @@
+//! The keys without a running gateway: rotating the one that signs, and changing the one that seals.
+
+use std::sync::Arc;
+
+use super::{Secrets, StartError, store_settings};
+use crate::{
+    actors::token_issuer::{Keys, RingError, purpose_of},
+    clock::Clock,
+    config::Config,
+    crypto::MasterKey,
+    data_dir::{self, DataDir},
+    store::{
+        Store,
+        keys::{Rotated, SigningKeyRow},
+        migrations,
+        reseal::{Resealed, SealAnew},
+    },
+};
+
+/// Rotates the signing key in the store; gateways that run read it within a second. Gives the key that takes over.
+pub async fn rotate_signing_key(config: &Config, secrets: &Secrets) -> Result<SigningKeyRow, StartError> {
+    let url = config.store_url()?;
+    let shared = is_shared(&url);
+    let master = data_dir::read_master_key(&config.data_dir, secrets.master_key.as_deref(), shared)?;
+    migrations::run(&url)?;
+    let keys = Keys {
+        store: Store::open(&store_settings(config, url))?,
+        clock: Clock::system(),
+        auth: config.auth.clone(),
+        master: Arc::new(master),
+        hmac: config.hmac_secrets()?,
+    };
+    match keys.rotate(None).await? {
+        Rotated::TakesOver(key) => Ok(key),
+        _ => Err(RingError::Busy.into()),
+    }
+}
+
+/// Seals everything in the store with the key `new` (base64) instead of the present one, and tells how many values.
+/// While a gateway uses the data directory it refuses.
+///
+/// A kill leaves either key in force, never a mixture: the new key lies in `master.key.new` before the store changes and
+/// becomes `master.key` after it, and a second run finishes what the first began.
+pub async fn change_master_key(config: &Config, secrets: &Secrets, new: &str) -> Result<usize, StartError> {
+    let url = config.store_url()?;
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let given = secrets.master_key.as_deref();
+    let old = data_dir::read_master_key(&config.data_dir, given, is_shared(&url))?;
+    let next = data_dir::parse_master_key("TOLLGATE_NEW_MASTER_KEY", new)?;
+    let replacement = if given.is_none() { Some(data_dir.prepare_master_key(new)?) } else { None };
+    migrations::run(&url)?;
+    let store = Store::open(&store_settings(config, url))?;
+    let count = match store.seal_anew(seal_with(old, next)).await? {
+        Resealed::Done(count) => count,
+        Resealed::DoesNotOpen(_) => return Err(RingError::Crypto(crate::crypto::CryptoError::Unseal).into()),
+    };
+    replacement.map(data_dir::Replacement::put_in_place).transpose()?;
+    Ok(count)
+}
+
+/// What is sealed with the new key already stays as it is, so that a second run does no harm.
+fn seal_with(old: MasterKey, new: MasterKey) -> SealAnew {
+    Arc::new(move |value, sealed| {
+        let purpose = purpose_of(value);
+        if new.open(&purpose, sealed).is_ok() {
+            return Some(sealed.to_vec());
+        }
+        new.seal(&purpose, &old.open(&purpose, sealed).ok()?).ok()
+    })
+}
+
+pub(super) fn is_shared(url: &str) -> bool {
+    url.starts_with("postgres")
+}

@@ -1,0 +1,45 @@
+//! `tollgate keys`: the signing keys and the master key that seals them, straight in the store.
+
+use std::path::Path;
+
+use clap::Subcommand;
+
+use super::{Failure, load, print, secrets};
+use crate::app::{change_master_key, rotate_signing_key};
+
+/// The variable that gives the new master key.
+const NEW_MASTER_KEY: &str = "TOLLGATE_NEW_MASTER_KEY";
+
+#[derive(Subcommand)]
+pub(super) enum Keys {
+    /// Add a signing key that takes over from the present one. Running gateways read it within a second.
+    Rotate,
+    /// Seal every key and secret with `TOLLGATE_NEW_MASTER_KEY` instead of the present master key. Stop the gateways
+    /// first, and give them the new key when it is done. A key in `data_dir/master.key` is replaced there.
+    ChangeMasterKey,
+}
+
+impl Keys {
+    pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        let config = load(file)?;
+        let told = actix::System::new().block_on(async {
+            match self {
+                Self::Rotate => {
+                    let key = rotate_signing_key(&config, &secrets()).await?;
+                    Ok(format!("{} takes over at {}\n", key.kid, key.activates_at))
+                }
+                Self::ChangeMasterKey => {
+                    let new = std::env::var(NEW_MASTER_KEY).map_err(|_| not_set())?;
+                    let count = change_master_key(&config, &secrets(), &new).await?;
+                    Ok::<_, Failure>(format!("{count} values are sealed with the new master key\n"))
+                }
+            }
+        })?;
+        print(&told);
+        Ok(())
+    }
+}
+
+fn not_set() -> Failure {
+    Failure::Configuration(format!("{NEW_MASTER_KEY} is not set (make one: openssl rand -base64 32)"))
+}

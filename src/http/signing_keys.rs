@@ -1,0 +1,175 @@
+//! The ring of signing keys, for administrators.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpMessage, HttpRequest,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, api_operation};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    Office,
+    created::CreatedAt,
+    extract::{Caller, QueryOf},
+    failure::{no_answer, unavailable},
+    idempotency,
+    page::{self, Page},
+    problem::Problem,
+};
+use crate::{
+    actors::token_issuer::RingError,
+    domain::{algorithm::Algorithm, refusal::Refusal},
+    pipeline::audit::Note,
+    store::keys::{Remember, Rotated, SigningKeyRow},
+};
+
+const LOCATION: &str = "/admin/signing-keys";
+
+/// A key that access tokens are signed with, without its private half.
+#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+pub struct SigningKeyView {
+    /// The RFC 7638 thumbprint.
+    kid: String,
+    algorithm: Algorithm,
+    state: KeyState,
+    #[schemars(with = "String")]
+    created_at: Timestamp,
+    /// From when on it signs.
+    #[schemars(with = "String")]
+    activates_at: Timestamp,
+    /// From when on it signs no more; it verifies until its last token has expired.
+    #[schemars(with = "Option<String>")]
+    retired_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum KeyState {
+    /// Published, and does not sign yet.
+    Waiting,
+    Signing,
+    Retired,
+}
+
+impl SigningKeyView {
+    fn new(row: &SigningKeyRow, now: Timestamp) -> Self {
+        let state = match row.retired_at {
+            Some(retired_at) if retired_at <= now => KeyState::Retired,
+            _ if row.activates_at > now => KeyState::Waiting,
+            _ => KeyState::Signing,
+        };
+        Self {
+            kid: row.kid.clone(),
+            algorithm: row.algorithm,
+            state,
+            created_at: row.created_at,
+            activates_at: row.activates_at,
+            retired_at: row.retired_at,
+        }
+    }
+}
+
+/// A page of signing keys.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKeyQuery {
+    /// 1 to 200; 50 unless given.
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of signing keys.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct SigningKeyPage {
+    #[serde(flatten)]
+    page: Page<SigningKeyView>,
+}
+
+#[api_operation(
+    tag = "Signing keys",
+    summary = "List signing keys",
+    description = "The newest first. Under HS256 there are none: the operator's secret signs.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list(
+    office: Data<Office>,
+    _: Caller,
+    QueryOf(query): QueryOf<SigningKeyQuery>,
+) -> Result<Json<SigningKeyPage>, Problem> {
+    let limit = page::limit(query.limit.as_deref())?;
+    let ring = office.store.signing_ring().await.map_err(unavailable)?;
+    let now = office.clock.now();
+    let mut keys: Vec<_> = ring.keys.iter().rev().map(|row| SigningKeyView::new(row, now)).collect();
+    if let Some(cursor) = &query.cursor {
+        let last = keys.iter().position(|key| key.kid == *cursor);
+        let last = last.ok_or_else(|| Refusal::invalid("?cursor", "names no key of the ring"))?;
+        keys.drain(..=last);
+    }
+    Ok(Json(SigningKeyPage { page: Page::of(keys, limit, |key: &SigningKeyView| key.kid.clone()) }))
+}
+
+#[api_operation(
+    tag = "Signing keys",
+    summary = "Rotate the signing key",
+    description = "Publishes a new key, which signs when every replica has read it; the present one then verifies until its last token has expired. While a new key waits, it is the answer to every rotation. No token is refused for it.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 409,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn rotate(
+    office: Data<Office>,
+    request: HttpRequest,
+    Caller(admin): Caller,
+) -> Result<CreatedAt<SigningKeyView>, Problem> {
+    let now = office.clock.now();
+    let idempotency_key = idempotency::key(request.headers())?;
+    let remember = idempotency_key
+        .map(|key| {
+            let what = "rotate";
+            idempotency::remember(&office.fingerprints, key, admin.account.id, &what, LOCATION, &what, now)
+        })
+        .transpose()?
+        .map(|kept| -> Remember {
+            Arc::new(move |row| {
+                let body = serde_json::to_string(&SigningKeyView::new(row, now)).unwrap_or_default();
+                crate::store::users::Idempotency { body, ..kept.clone() }
+            })
+        });
+    match office.issuer.rotate(remember).await.map_err(no_answer)?.map_err(refused)? {
+        Rotated::TakesOver(row) => {
+            let view = SigningKeyView::new(&row, now);
+            let change = json!({ "before": null, "after": view });
+            request.extensions_mut().insert(Note { user: None, change: Some(change) });
+            Ok(CreatedAt::new(LOCATION.to_owned(), &view)?)
+        }
+        Rotated::Replayed { location, body } => Ok(CreatedAt::again(location, body)),
+        Rotated::KeyReused => Err(idempotency::reused().into()),
+        Rotated::Stale => Err(Refusal::Internal.into()),
+    }
+}
+
+fn refused(error: RingError) -> Refusal {
+    match error {
+        RingError::Store(error) => unavailable(error),
+        RingError::OperatorsSecret => Refusal::Conflict(
+            "Tokens are signed with HS256 and the operator's secret. Change auth.hmac_secret instead.".into(),
+        ),
+        error => {
+            tracing::error!(%error, "the signing key was not rotated");
+            Refusal::Internal
+        }
+    }
+}
