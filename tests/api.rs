@@ -9,6 +9,7 @@ mod api {
     mod support;
 
     mod access;
+    mod attacks;
     mod audit;
     mod audit_list;
     mod audit_secrets;
@@ -20,6 +21,7 @@ mod api {
     mod login;
     mod openapi;
     mod refresh;
+    mod signing_keys;
     mod users;
     mod users_admin;
 }

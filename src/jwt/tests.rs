@@ -201,7 +201,7 @@ fn altered_and_misshapen_tokens_are_refused() {
             format!("{token}\n"),
             format!("{none}.{body}."),
             format!("{none}.{body}.{signature}"),
-            format!("{head}.{body}.{}", signature.trim_start_matches(|c| signature.starts_with(c))),
+            format!("{head}.{body}.{}", signature.chars().skip(1).collect::<String>()),
             format!("{head}.{body}.{}", signature.chars().rev().collect::<String>()),
             "x".repeat(9_000),
         ] {

@@ -140,5 +140,5 @@ async fn a_session_ended_on_one_replica_is_dead_on_the_other_within_a_second(sto
     assert!(ended.monotonic_ns() < 1_000_000_000, "it took {} ns", ended.monotonic_ns());
     two.refresh(&tokens.refresh).await.problem(401, "invalid-token");
     // Both write to one store, so only the sum of their records can be counted.
-    TestGateway::finish_both(one, two).await;
+    TestGateway::finish_all([one, two]).await;
 }

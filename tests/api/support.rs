@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+pub mod forge;
 mod gateway;
 mod records;
 mod setup;

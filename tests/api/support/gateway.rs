@@ -128,12 +128,14 @@ impl TestGateway {
         check_records(&store, expected).await;
     }
 
-    /// The same for two replicas on one store.
-    pub async fn finish_both(one: Self, two: Self) {
-        let expected = one.expected_records.get() + two.expected_records.get();
-        one.stop().await;
-        let store = two.stop().await;
-        check_records(&store, expected).await;
+    /// The same for several replicas on one store.
+    pub async fn finish_all(replicas: impl IntoIterator<Item = Self>) {
+        let (mut expected, mut store) = (0, None);
+        for replica in replicas {
+            expected += replica.expected_records.get();
+            store = Some(replica.stop().await);
+        }
+        check_records(&store.unwrap(), expected).await;
     }
 
     async fn stop(mut self) -> Store {

@@ -22,7 +22,7 @@ const WIDE_LIMITS: &str = r#"
 "#;
 
 /// The same for every gateway, so that two of them share what the first sealed.
-const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A configuration: the built-in one, on a store and ports of its own, with an edge limit that no test reaches.
 pub struct Setup {
