@@ -13,6 +13,7 @@ mod process {
     mod failing_upstream;
     mod forwarding;
     mod framing;
+    mod identity;
     mod reload_and_drain;
     mod replicas;
     mod start;
