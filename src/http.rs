@@ -10,6 +10,7 @@ pub mod docs;
 pub mod entry;
 pub mod extract;
 mod failure;
+mod guarded_password;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
@@ -32,7 +33,8 @@ use jiff::Timestamp;
 
 use crate::{
     actors::{
-        audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas, registrar::Users, token_issuer::Issuer,
+        audit_writer::Audit, budget_ledger::Ledger, doorkeeper::Doors, quota_keeper::Quotas, registrar::Users,
+        token_issuer::Issuer,
     },
     clock::Clock,
     crypto::MacKey,
@@ -52,6 +54,7 @@ pub struct Office {
     pub passwords: Passwords,
     pub issuer: Issuer,
     pub users: Users,
+    pub doors: Doors,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
