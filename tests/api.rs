@@ -20,6 +20,7 @@ mod api {
     mod login;
     mod openapi;
     mod refresh;
+    mod throttle;
     mod users;
     mod users_admin;
 }
