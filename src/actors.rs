@@ -4,6 +4,7 @@
 //! |---|---|---|---|---|
 //! | [`token_issuer::TokenIssuer`] | 1, own arbiter | `actors.max_in_flight` | one session | 503; tokens still verify |
 //! | [`registrar::Registrar`] | 1, own arbiter | `actors.max_in_flight` | one user | 503 |
+//! | [`doorkeeper::Doorkeeper`] | 1, own arbiter | `actors.max_in_flight` | — (memory) | 503: no password is checked |
 //! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread | `actors.max_in_flight` each | — (memory) | 503 |
 //! | [`budget_ledger::BudgetLedger`] | 1, own arbiter | `actors.max_in_flight` | — (no budgets yet) | 503 `ledger-unavailable` |
 //! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | 503 `audit-unavailable` |
@@ -14,6 +15,7 @@
 pub mod audit_writer;
 pub mod budget_ledger;
 mod catch_up;
+pub mod doorkeeper;
 pub mod handle;
 pub mod quota_keeper;
 pub mod registrar;

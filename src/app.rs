@@ -188,7 +188,7 @@ fn store_settings(config: &Config, url: String) -> Settings {
 
 fn passwords(config: &Config) -> Result<Passwords, HashingError> {
     let concurrency = match config.auth.hash_concurrency {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
         some => some.into(),
     };
     Passwords::new(concurrency, config.auth.hash_queue.into())

@@ -237,6 +237,8 @@ mod tests {
             ("nonsense = 1", "nonsense", "unknown field"),
             ("[auth]\nalgorithm = \"none\"", "auth.algorithm", "unknown variant"),
             ("[auth]\naccess_ttl_s = 0", "auth.access_ttl_s", "must be"),
+            ("[auth]\nthrottle_max_s = 0", "auth.throttle_max_s", "must be"),
+            ("[auth]\nthrottle_account_failures = 0", "auth.throttle_account_failures", "must be"),
             ("[edge]\nburst = 0", "edge.burst", "must be"),
             ("[actors]\ndeadline_ms = 0", "actors.deadline_ms", "at least 1"),
             ("[[routes]]\nname = \"a\"", "routes[0]", "missing field"),

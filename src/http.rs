@@ -10,6 +10,7 @@ pub mod docs;
 pub mod entry;
 pub mod extract;
 mod failure;
+mod guarded_password;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
@@ -33,7 +34,8 @@ use jiff::Timestamp;
 
 use crate::{
     actors::{
-        audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas, registrar::Users, token_issuer::Issuer,
+        audit_writer::Audit, budget_ledger::Ledger, doorkeeper::Doors, quota_keeper::Quotas, registrar::Users,
+        token_issuer::Issuer,
     },
     clock::Clock,
     crypto::MacKey,
@@ -53,6 +55,7 @@ pub struct Office {
     pub passwords: Passwords,
     pub issuer: Issuer,
     pub users: Users,
+    pub doors: Doors,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,

@@ -40,32 +40,51 @@ impl Passwords {
 
     /// The PHC string of a new password.
     pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, HashingError> {
-        self.run(move || hash(&password)).await
+        run(self.turn().await?, move || hash(&password)).await
     }
 
-    /// Whether `password` is the one that was hashed. Without a hash it takes as long and is never right.
-    pub async fn verify(&self, password: Zeroizing<String>, stored: Option<String>) -> Result<bool, HashingError> {
-        let known = stored.is_some();
-        let stored = stored.map_or_else(|| Arc::clone(&self.decoy), Into::into);
-        self.run(move || Ok(known & verify(&password, &stored)?)).await
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        compute: impl FnOnce() -> Result<T, HashingError> + Send + 'static,
-    ) -> Result<T, HashingError> {
+    /// Waits until one computation may run, unless too many wait already.
+    pub async fn turn(&self) -> Result<Turn, HashingError> {
         let accepted = Arc::clone(&self.accepted).try_acquire_owned().map_err(|_| HashingError::Busy)?;
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| HashingError::Failed)?;
-        // The permits go with the computation: it runs on even when the caller hangs up.
-        let compute = move || with_permits([accepted, running], compute);
-        tokio::task::spawn_blocking(compute).await.map_err(|_| HashingError::Failed)?
+        Ok(Turn { _permits: [accepted, running] })
+    }
+
+    /// Whether `password` is the one that was hashed. Without a hash it takes as long and is never right. `report` is
+    /// called with the verdict before the next computation has its turn, and even when the caller hangs up.
+    pub async fn verify(
+        &self,
+        turn: Turn,
+        password: Zeroizing<String>,
+        stored: Option<String>,
+        report: impl FnOnce(bool) + Send + 'static,
+    ) -> Result<bool, HashingError> {
+        let known = stored.is_some();
+        let stored = stored.map_or_else(|| Arc::clone(&self.decoy), Into::into);
+        let compute = move || {
+            let right = known & verify(&password, &stored)?;
+            report(right);
+            Ok(right)
+        };
+        run(turn, compute).await
     }
 }
 
-fn with_permits<T>(permits: [OwnedSemaphorePermit; 2], compute: impl FnOnce() -> T) -> T {
-    let result = compute();
-    drop(permits);
-    result
+/// The right to one computation. It goes with the computation, which runs on even when the caller hangs up.
+pub struct Turn {
+    _permits: [OwnedSemaphorePermit; 2],
+}
+
+async fn run<T: Send + 'static>(
+    turn: Turn,
+    compute: impl FnOnce() -> Result<T, HashingError> + Send + 'static,
+) -> Result<T, HashingError> {
+    let compute = move || {
+        let result = compute();
+        drop(turn);
+        result
+    };
+    tokio::task::spawn_blocking(compute).await.map_err(|_| HashingError::Failed)?
 }
 
 /// argon2id with the crate's defaults: 19 MiB, 2 passes, 1 lane (OWASP's first recommendation).
@@ -81,10 +100,16 @@ fn verify(password: &str, stored: &str) -> Result<bool, HashingError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     fn secret(text: &str) -> Zeroizing<String> {
         Zeroizing::new(text.into())
+    }
+
+    async fn verify(pool: &Passwords, password: &str, stored: Option<String>) -> Result<bool, HashingError> {
+        pool.verify(pool.turn().await?, secret(password), stored, |_| ()).await
     }
 
     #[tokio::test]
@@ -92,18 +117,28 @@ mod tests {
         let pool = Passwords::new(1, 1).unwrap();
         let stored = pool.hash(secret("correct horse battery")).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(pool.verify(secret("correct horse battery"), Some(stored.clone())).await.unwrap());
-        assert!(!pool.verify(secret("wrong"), Some(stored)).await.unwrap());
-        assert!(!pool.verify(secret("a password that nobody has"), None).await.unwrap());
+        assert!(verify(&pool, "correct horse battery", Some(stored.clone())).await.unwrap());
+        assert!(!verify(&pool, "wrong", Some(stored)).await.unwrap());
+        assert!(!verify(&pool, "a password that nobody has", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_verdict_is_reported_before_the_next_turn() {
+        let pool = Passwords::new(1, 1).unwrap();
+        let reported = Arc::new(AtomicBool::new(false));
+        let (turn, told) = (pool.turn().await.unwrap(), Arc::clone(&reported));
+        let report = move |right: bool| told.store(!right, Ordering::SeqCst);
+        let (_, next) = tokio::join!(pool.verify(turn, secret("x"), None, report), pool.turn());
+        assert!(next.is_ok() && reported.load(Ordering::SeqCst));
     }
 
     #[tokio::test]
     async fn more_than_the_bound_are_told_that_it_is_busy() {
         let pool = Passwords::new(1, 2).unwrap();
-        let tries = (0..10).map(|_| pool.verify(secret("x"), None));
+        let tries = (0..10).map(|_| verify(&pool, "x", None));
         let results = futures_util::future::join_all(tries).await;
         assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 3);
         assert_eq!(results.iter().filter(|r| **r == Err(HashingError::Busy)).count(), 7);
-        assert_eq!(pool.verify(secret("x"), None).await, Ok(false));
+        assert_eq!(verify(&pool, "x", None).await, Ok(false));
     }
 }

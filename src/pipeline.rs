@@ -78,7 +78,8 @@ pub struct Desk {
 /// the framework's own, after which there is no request left to answer.
 pub type Handled = Result<(HttpRequest, Result<HttpResponse, Refusal>), Error>;
 
-/// Serves one request. `handle` runs the handler of a managed URL, with its [`Authorized`] in the extensions.
+/// Serves one request. `handle` runs the handler of a managed URL, with its [`Authorized`] and the caller's
+/// [`Network`](crate::domain::network::Network) in the extensions.
 pub async fn serve<H>(
     gate: &Gate,
     call: Call,
@@ -147,6 +148,7 @@ where
         return Ok((request, Err(refusal)));
     }
     request.extensions_mut().insert(authorized);
+    request.extensions_mut().insert(call.network());
     request.extensions_mut().insert(record.request_bytes());
     handle(request, body).await
 }

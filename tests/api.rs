@@ -22,6 +22,7 @@ mod api {
     mod openapi;
     mod refresh;
     mod signing_keys;
+    mod throttle;
     mod users;
     mod users_admin;
 }

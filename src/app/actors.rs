@@ -10,6 +10,7 @@ use crate::{
     actors::{
         audit_writer::{self, Audit},
         budget_ledger::Ledger,
+        doorkeeper::Doors,
         quota_keeper::Quotas,
         registrar::{self, Users},
         token_issuer::{self, Issuer, Keys, shared_key},
@@ -81,10 +82,12 @@ pub(super) async fn start(
     let ledger = Ledger::new(audit_bound, deadline);
     let audit = Audit::new(audit_bound, deadline);
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
+    let doors = Doors::new(bound, deadline, Arc::clone(&fingerprints));
     let started_at = base.clock.now();
     let arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &directory, &users).await?,
+        start_doors(config, &base, &doors).await?,
         start_ledger(&ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
     ];
@@ -97,6 +100,7 @@ pub(super) async fn start(
         passwords: base.passwords,
         issuer,
         users,
+        doors,
         quotas: Quotas::new(workers(config), bound, deadline),
         ledger,
         audit,
@@ -162,6 +166,15 @@ async fn start_users(
     };
     let users = users.clone();
     on_own_arbiter(move || async move { users.start_here(blueprint).await.map_err(StartError::from) }).await
+}
+
+async fn start_doors(config: &Config, base: &Base, doors: &Doors) -> Result<Arbiter, StartError> {
+    let (doors, clock, rules) = (doors.clone(), base.clock.clone(), config.auth.throttle());
+    on_own_arbiter(move || async move {
+        doors.start_here(clock, rules).await;
+        Ok(())
+    })
+    .await
 }
 
 async fn start_ledger(ledger: &Ledger) -> Result<Arbiter, StartError> {

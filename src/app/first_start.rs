@@ -37,7 +37,7 @@ pub(super) async fn run(
         return Ok(None);
     }
     if let Some(text) = &given {
-        password::check(text)?;
+        password::check(text, ADMIN)?;
     }
     let made_up = if given.is_none() { Some(random_password()?) } else { None };
     let password = made_up.clone().or_else(|| given.map(Zeroizing::new)).ok_or(HashingError::Failed)?;

@@ -71,7 +71,7 @@ impl Admin {
 
 async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure> {
     let clock = Clock::system();
-    let password = Password::choose()?;
+    let password = Password::choose(username)?;
     let user = NewUser {
         id: UserId(clock.new_id()),
         username: name(username)?,
@@ -93,7 +93,7 @@ async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure
 async fn reset(store: &Store, username: &str) -> Result<(), Failure> {
     let unknown = || Failure::Failed(format!("there is no user {username}"));
     let user = store.user_by_username(&name(username)?).await.map_err(failed)?.ok_or_else(unknown)?;
-    let password = Password::choose()?;
+    let password = Password::choose(username)?;
     let change = UserChange { password_hash: Some(password.hash().await?), ..UserChange::default() };
     match store.change_user(user.id, change, Clock::system().now()).await.map_err(failed)? {
         Changed::Done { .. } => {
@@ -118,11 +118,11 @@ struct Password {
 }
 
 impl Password {
-    fn choose() -> Result<Self, Failure> {
+    fn choose(username: &str) -> Result<Self, Failure> {
         let Some(text) = std::env::var(PASSWORD).ok() else {
             return Ok(Self { text: random_password().map_err(failed)?, made_up: true });
         };
-        password::check(&text).map_err(|error| Failure::Configuration(format!("{PASSWORD}: {error}")))?;
+        password::check(&text, username).map_err(|error| Failure::Configuration(format!("{PASSWORD}: {error}")))?;
         Ok(Self { text: Zeroizing::new(text), made_up: false })
     }
 

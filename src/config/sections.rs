@@ -1,13 +1,16 @@
 //! The typed sections and the rules about their single values.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{Fault, secret::Secret};
-use crate::domain::algorithm::Algorithm;
+use crate::domain::{algorithm::Algorithm, throttle::Rules};
+
+/// Counters of failed logins, of each of the two kinds: at most some 20 MB.
+const MAX_THROTTLE_COUNTERS: usize = 100_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +72,9 @@ pub struct Auth {
     pub token_cache_entries: u32,
     pub hash_concurrency: u16,
     pub hash_queue: u16,
+    pub throttle_account_failures: u32,
+    pub throttle_address_failures: u32,
+    pub throttle_max_s: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -188,6 +194,9 @@ impl Auth {
     pub(super) fn validate(&self) -> Result<(), Fault> {
         in_range("auth.access_ttl_s", self.access_ttl_s.into(), 1, MAX_ACCESS_TTL_S)?;
         in_range("auth.refresh_ttl_s", self.refresh_ttl_s.into(), self.access_ttl_s.into(), 31_536_000)?;
+        in_range("auth.throttle_account_failures", self.throttle_account_failures.into(), 1, 1_000_000)?;
+        in_range("auth.throttle_address_failures", self.throttle_address_failures.into(), 1, 1_000_000)?;
+        in_range("auth.throttle_max_s", self.throttle_max_s.into(), 1, 86_400)?;
         in_range("auth.refresh_grace_s", self.refresh_grace_s.into(), 0, 300)?;
         // Other replicas read the ring every 400 ms.
         in_range("auth.key_lead_s", self.key_lead_s.into(), 1, 86_400)?;
@@ -197,6 +206,17 @@ impl Auth {
         in_range("auth.token_cache_entries", self.token_cache_entries.into(), 1, 10_000_000)?;
         not_empty("auth.issuer", &self.issuer)?;
         not_empty("auth.audience", &self.audience)
+    }
+
+    /// How failed logins are throttled.
+    #[must_use]
+    pub fn throttle(&self) -> Rules {
+        Rules {
+            account_failures: self.throttle_account_failures,
+            address_failures: self.throttle_address_failures,
+            max_wait: Duration::from_secs(self.throttle_max_s.into()),
+            max_counters: MAX_THROTTLE_COUNTERS,
+        }
     }
 }
 

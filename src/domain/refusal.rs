@@ -71,9 +71,6 @@ pub enum Unavailable {
     Audit,
 }
 
-/// What the limit before authentication is called where policies are named.
-pub const EDGE_POLICY: &str = "edge";
-
 /// A request that is not served, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -99,9 +96,11 @@ pub enum Refusal {
     UnsupportedMediaType {
         expected: &'static str,
     },
-    /// More requests from one address than the edge lets in.
-    EdgeLimited {
+    /// A limit that is no policy of a route had no room: `limit` in `window_s` seconds.
+    Throttled {
+        policy: &'static str,
         limit: u64,
+        window_s: u64,
         retry_after_ns: u64,
     },
     /// At least one limit policy had no room. All that matched are listed.
@@ -141,7 +140,7 @@ impl Refusal {
             Self::Conflict(_) => "conflict",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
-            Self::EdgeLimited { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
+            Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
             Self::UpstreamFailed => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
@@ -157,7 +156,7 @@ impl Refusal {
         match self {
             Self::InvalidToken(fault) => format!("invalid-token: {fault}"),
             Self::RevokedToken(revocation) => format!("revoked-token: {revocation}"),
-            Self::EdgeLimited { .. } | Self::QuotaExceeded(_) => {
+            Self::Throttled { .. } | Self::QuotaExceeded(_) => {
                 format!("quota-exceeded: {}", self.refusing_policies().collect::<Vec<_>>().join(", "))
             }
             _ => self.code().into(),
@@ -177,13 +176,13 @@ impl Refusal {
 
     /// The names of the limit policies that refused.
     pub fn refusing_policies(&self) -> impl Iterator<Item = &str> {
-        let (edge, standings) = match self {
-            Self::EdgeLimited { .. } => (Some(EDGE_POLICY), [].as_slice()),
+        let (throttle, standings) = match self {
+            Self::Throttled { policy, .. } => (Some(*policy), [].as_slice()),
             Self::QuotaExceeded(standings) => (None, standings.as_slice()),
             _ => (None, [].as_slice()),
         };
         let refusing = standings.iter().filter(|standing| standing.retry_after_ns.is_some());
-        edge.into_iter().chain(refusing.map(|standing| &*standing.policy))
+        throttle.into_iter().chain(refusing.map(|standing| &*standing.policy))
     }
 
     /// True where an upstream or the gateway broke down, rather than the call being refused by a rule.

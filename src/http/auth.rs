@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Office,
     extract::{Caller, JsonBody},
+    guarded_password,
     password::Password,
     problem::Problem,
 };
@@ -20,7 +21,7 @@ use crate::{
         principal::{UserStatus, Username},
         refusal::{Refusal, TokenFault},
     },
-    http::failure::{busy, no_answer, unavailable},
+    http::failure::{no_answer, unavailable},
     pipeline::audit::Note,
 };
 
@@ -66,7 +67,7 @@ impl From<Tokens> for TokenPair {
 #[api_operation(
     tag = "Authentication",
     summary = "Log in",
-    description = "Gives an access token for calls and a refresh token for the next pair. The refusal is the same whether the user is unknown, disabled, or the password wrong.",
+    description = "Gives an access token for calls and a refresh token for the next pair. The refusal is the same whether the user is unknown, locked, disabled, or the password wrong. After a few failures each further one doubles the wait: 429 with Retry-After.",
     no_security = true,
     error_code = 400,
     error_code = 401,
@@ -85,13 +86,15 @@ pub async fn login(
         Err(_) => None,
     };
     let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), hash));
+    let may_log_in = user.as_ref().is_some_and(|user| user.status == UserStatus::Active);
     if let Some(user) = &user {
         let named = Note { user: Some((user.id, user.username.clone())), change: None };
         request.extensions_mut().insert(named);
     }
     // Hashed whoever it is, so that the time tells nothing.
-    let right = office.passwords.verify(login.password.0, hash).await.map_err(busy)?;
-    let user = user.filter(|user| right && user.status == UserStatus::Active).ok_or(Refusal::InvalidCredentials)?;
+    let hash = hash.filter(|_| may_log_in);
+    let right = guarded_password::verify(&office, &request, &login.username, login.password, hash).await?;
+    let user = user.filter(|_| right).ok_or(Refusal::InvalidCredentials)?;
     let issue = Issue { user: user.id, revision: user.revision };
     let tokens = office.issuer.issue(issue).await.map_err(no_answer)?.map_err(denied_login)?;
     Ok(Json(tokens.into()))

@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     domain::{
         limit::Standing,
-        refusal::{EDGE_POLICY, Fault, Refusal, Unavailable},
+        refusal::{Fault, Refusal, Unavailable},
     },
     pipeline::call::Call,
 };
@@ -184,10 +184,10 @@ fn faults(refusal: &Refusal) -> &[Fault] {
 fn policies(refusal: &Refusal) -> Vec<PolicyBody> {
     match refusal {
         Refusal::QuotaExceeded(standings) => standings.iter().map(PolicyBody::from).collect(),
-        Refusal::EdgeLimited { limit, .. } => vec![PolicyBody {
-            name: EDGE_POLICY.into(),
+        Refusal::Throttled { policy, limit, window_s, .. } => vec![PolicyBody {
+            name: (*policy).into(),
             limit: *limit,
-            window_s: 1,
+            window_s: *window_s,
             remaining: 0,
             retry_after_s: retry_after_s(refusal),
         }],
@@ -214,7 +214,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::Conflict(_) => StatusCode::CONFLICT,
         Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Refusal::EdgeLimited { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,
         Refusal::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -225,7 +225,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
 fn type_of(refusal: &Refusal) -> String {
     let registered = matches!(
         refusal,
-        Refusal::EdgeLimited { .. } | Refusal::QuotaExceeded(_) | Refusal::Unavailable(Unavailable::Capacity)
+        Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) | Refusal::Unavailable(Unavailable::Capacity)
     );
     format!("{}{}", if registered { REGISTERED } else { OURS }, refusal.code())
 }
@@ -249,7 +249,7 @@ const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::Conflict(_) => "Conflict",
         Refusal::BodyTooLarge { .. } => "The body is too large",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
-        Refusal::EdgeLimited { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
+        Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
         Refusal::UpstreamFailed => "The upstream failed",
         Refusal::UpstreamTimeout => "The upstream was too slow",
         Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
@@ -286,7 +286,7 @@ fn detail_of(refusal: &Refusal) -> String {
         Refusal::Conflict(why) => why.clone(),
         Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
-        Refusal::EdgeLimited { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
+        Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
         Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
@@ -314,7 +314,7 @@ fn challenge(refusal: &Refusal) -> Option<Bearer> {
 /// Whole seconds, rounded up, of the slowest policy that refused; 1 where the gateway itself is short of something.
 fn retry_after_s(refusal: &Refusal) -> Option<u64> {
     match refusal {
-        Refusal::EdgeLimited { retry_after_ns, .. } => Some(retry_after_ns.div_ceil(1_000_000_000)),
+        Refusal::Throttled { retry_after_ns, .. } => Some(retry_after_ns.div_ceil(1_000_000_000)),
         Refusal::QuotaExceeded(standings) => standings.iter().filter_map(Standing::retry_after_s).max(),
         Refusal::Unavailable(_) => Some(1),
         _ => None,

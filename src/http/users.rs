@@ -66,7 +66,7 @@ impl From<&UserRow> for User {
 pub struct UserCreate {
     /// 1 to 64 characters of `A-Z a-z 0-9 . _ @ -`.
     username: String,
-    /// 15 characters or more.
+    /// 15 characters or more, and none that everybody tries first.
     password: Option<Password>,
     role: Role,
     team_id: Option<TeamId>,
@@ -155,7 +155,7 @@ pub async fn create(
     JsonBody(body): JsonBody<UserCreate>,
 ) -> Result<CreatedAt<User>, Problem> {
     let (username, team_id) = (username(&body.username)?, team(body.team_id)?);
-    body.password.as_ref().map(check_password).transpose()?;
+    body.password.as_ref().map(|password| check_password(password, &username)).transpose()?;
     let idempotency_key = idempotency::key(request.headers())?;
     let password_hash = hash(&office, body.password.as_ref()).await?;
     let now = office.clock.now();
@@ -216,7 +216,10 @@ pub async fn change(
 ) -> Result<Json<User>, Problem> {
     let username = body.username.as_deref().map(username).transpose()?;
     let team_id = body.team_id.map(team).transpose()?;
-    body.password.as_ref().map(check_password).transpose()?;
+    if let Some(password) = &body.password {
+        let present = office.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+        check_password(password, username.as_ref().unwrap_or(&present.username))?;
+    }
     let password_hash = hash(&office, body.password.as_ref()).await?;
     let change = UserChange { username, password_hash, role: body.role, status: body.status, team_id };
     let password_changed = change.password_hash.is_some();
@@ -285,8 +288,8 @@ fn username(text: &str) -> Result<Username, Refusal> {
     text.parse().map_err(|error| Refusal::InvalidRequest(vec![Fault::new("/username", format!("{error}"))]))
 }
 
-fn check_password(password: &Password) -> Result<(), Refusal> {
-    password::check(&password.0).map_err(|error| Refusal::invalid("/password", error.to_string()))
+fn check_password(password: &Password, username: &Username) -> Result<(), Refusal> {
+    password::check(&password.0, username.as_str()).map_err(|error| Refusal::invalid("/password", error.to_string()))
 }
 
 /// There are no teams yet, so none can be named.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock::Clock,
-    domain::{ids::RequestId, path, refusal::Refusal},
+    domain::{ids::RequestId, network::Network, path, refusal::Refusal},
 };
 
 /// The facts of one request.
@@ -78,6 +78,12 @@ impl Call {
             follows_doubt: request.conn_data::<Doubt>().is_some_and(Doubt::is_raised),
             trace_id: trace_id(headers),
         }
+    }
+
+    /// The network that the call is believed to come from.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.client.map_or(Network::UNKNOWN, Network::of)
     }
 
     /// Whether the method may change something (RFC 9110 §9.2.1 names those that may not).

@@ -161,7 +161,7 @@ async fn a_retired_key_is_good_for_old_tokens_and_for_no_new_one(store: &TestSto
     let gateway = Setup::default().clock(&clock).start(store).await;
     let loot = Loot::take(&gateway).await;
     gateway.post("/admin/signing-keys/rotate").token(&gateway.admin).send().await.expect(201);
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     gateway.get("/me").token(&loot.token).send().await.expect(200);
     let stolen = |iat: i64, exp: i64| {
         let mut claims = loot.claims.clone();

@@ -10,7 +10,7 @@ on_both_stores!(
     refused_logins_tell_nothing_apart,
     a_logout_kills_both_tokens_and_no_other_session,
     the_published_keys_verify_a_token_and_are_public,
-    a_short_password_is_not_accepted,
+    a_short_or_common_password_is_not_accepted,
     a_user_without_a_password_cannot_log_in,
 );
 
@@ -97,14 +97,22 @@ fn verified(token: &str, x: &str) -> Value {
     jsonwebtoken::decode(token, &DecodingKey::from_ed_components(x).unwrap(), &validation).unwrap().claims
 }
 
-async fn a_short_password_is_not_accepted(store: &TestStore) {
+async fn a_short_or_common_password_is_not_accepted(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
-    for bad in ["fourteen chars".to_owned(), String::new(), "x".repeat(257)] {
+    for bad in ["fourteen chars".to_owned(), String::new(), "x".repeat(257), "short1234567890".into()] {
         let body = json!({ "username": "short", "password": bad, "role": "user" });
         gateway.post("/admin/users").token(&gateway.admin).json(&body).send().await.invalid("/password");
     }
     let id = gateway.create("user", "user").await["id"].as_str().unwrap().to_owned();
     gateway.patch(&id, &json!({ "password": "fourteen chars" })).await.invalid("/password");
+    // The name that counts is the one the user has, or will have.
+    for common in ["PasswordPassword123", "user20262026202", "123456789012345"] {
+        gateway.patch(&id, &json!({ "password": common })).await.invalid("/password");
+    }
+    let renamed = json!({ "username": "uwe", "password": "uwe202620262026" });
+    gateway.patch(&id, &renamed).await.invalid("/password");
+    let nobody = tollgate::clock::Clock::system().new_id().to_string();
+    gateway.patch(&nobody, &json!({ "password": PASSWORD })).await.problem(404, "not-found");
     gateway.patch(&id, &json!({ "password": "fifteen chars.." })).await.expect(200);
     gateway.login("user", "fifteen chars..").await;
     gateway.try_login("user", PASSWORD).await.problem(401, "invalid-credentials");

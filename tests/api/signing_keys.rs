@@ -108,7 +108,7 @@ async fn keys_are_rotated_by_schedule(store: &TestStore) {
     let clock = Clock::manual(START_S);
     let gateway = Setup::default().set("auth.key_rotation_s", 3_600).clock(&clock).start(store).await;
     let old = kid(&gateway.admin);
-    clock.advance(Duration::from_secs(3_600));
+    clock.advance(Duration::from_hours(1));
     eventually("a new key", async || {
         (!published(&gateway).await.is_subset(&HashSet::from([old.clone()]))).then_some(())
     })

@@ -17,7 +17,7 @@ pub const HMAC_SECRET: &str = "a-secret-for-the-tests-of-32-bytes-or-more";
 enum Key {
     Ed(Ed25519KeyPair),
     Ec(EcdsaKeyPair),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 /// A signing key in the wrong hands.
@@ -44,7 +44,7 @@ impl Forge {
         let kid = header["kid"].as_str().unwrap().to_owned();
         let ring = gateway.running().office.store.signing_ring().await.unwrap().keys;
         let key = match algorithm {
-            Algorithm::Hs256 => Key::Hmac(hmac::Key::new(hmac::HMAC_SHA256, HMAC_SECRET.as_bytes())),
+            Algorithm::Hs256 => Key::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, HMAC_SECRET.as_bytes()))),
             _ => open(ring.iter().find(|key| key.kid == kid).unwrap()),
         };
         Self { algorithm, kid, key }

@@ -1,0 +1,219 @@
+//! `Doorkeeper`: owns the counters of failed passwords, in memory.
+//!
+//! Called by `http::guarded_password` through [`Doors`], around every check of a password. Has an arbiter of its own:
+//! a message takes a microsecond, but on another actor's thread it would wait behind that one's work, and a login's
+//! time would tell of it. It never waits, and never sees a name or a password. What it knew is gone when it dies: that
+//! gives the free failures back once, where taking all as throttled would shut everybody out.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use actix::{Actor, Context, Handler};
+
+use super::{
+    handle::{Ask, Handle, NoAnswer, Permit, Request},
+    supervisor::{Lifeline, supervise},
+};
+use crate::{
+    clock::Clock,
+    crypto::MacKey,
+    domain::{
+        network::Network,
+        throttle::{AccountDigest, Admission, Rules, Throttle, Throttled, Visitor},
+    },
+};
+
+/// Asks whether a try would be admitted, without making one.
+pub struct Look {
+    pub visitor: Visitor,
+}
+
+impl Request for Look {
+    type Answer = Result<(), Throttled>;
+}
+
+/// Asks to be let in for one try.
+pub struct Knock {
+    pub visitor: Visitor,
+}
+
+impl Request for Knock {
+    type Answer = Result<Admission, Throttled>;
+}
+
+/// Tells how an admitted try ended.
+pub struct Report {
+    pub admission: Admission,
+    /// Whether the password was right.
+    pub right: bool,
+}
+
+impl Request for Report {
+    type Answer = ();
+}
+
+pub struct Doorkeeper {
+    clock: Clock,
+    throttle: Throttle,
+    _lifeline: Lifeline,
+}
+
+impl Actor for Doorkeeper {
+    type Context = Context<Self>;
+}
+
+impl Handler<Ask<Look>> for Doorkeeper {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Look>, _: &mut Self::Context) {
+        reply.answer(self.throttle.look(request.visitor, self.clock.monotonic_ns()));
+    }
+}
+
+impl Handler<Ask<Knock>> for Doorkeeper {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Knock>, _: &mut Self::Context) {
+        reply.answer(self.throttle.knock(request.visitor, self.clock.monotonic_ns()));
+    }
+}
+
+impl Handler<Ask<Report>> for Doorkeeper {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Report>, _: &mut Self::Context) {
+        self.throttle.report(request.admission, request.right, self.clock.monotonic_ns());
+        reply.answer(());
+    }
+}
+
+/// The doorkeeper's handle.
+#[derive(Clone)]
+pub struct Doors {
+    handle: Handle<Doorkeeper>,
+    key: Arc<MacKey>,
+}
+
+/// An admitted try, and the place in the doorkeeper's queue that its end will take. Dropped without a report it was a
+/// wrong one.
+pub struct Ticket {
+    handle: Handle<Doorkeeper>,
+    admission: Admission,
+    permit: Option<Permit>,
+}
+
+impl Doors {
+    /// `key` is what names are hashed under.
+    #[must_use]
+    pub fn new(max_in_flight: usize, deadline: Duration, key: Arc<MacKey>) -> Self {
+        Self { handle: Handle::new("doorkeeper", max_in_flight, deadline), key }
+    }
+
+    /// Starts the doorkeeper on this arbiter and keeps it running.
+    pub async fn start_here(&self, clock: Clock, rules: Rules) {
+        let build = move |lifeline| {
+            let doorkeeper = Doorkeeper { clock: clock.clone(), throttle: Throttle::new(rules), _lifeline: lifeline };
+            std::future::ready(Ok::<_, Infallible>(doorkeeper))
+        };
+        let Ok(()) = supervise(self.handle.clone(), build).await;
+    }
+
+    /// Who tries: the account by its name as it was typed, and the network.
+    #[must_use]
+    pub fn visitor(&self, account: &str, network: Network) -> Visitor {
+        let digest = self.key.sign(&["login-account\0".as_bytes(), account.as_bytes()].concat());
+        let digest = digest.first_chunk().copied().map_or(0, u128::from_be_bytes);
+        Visitor { account: AccountDigest(digest), network }
+    }
+
+    /// Whether a try would be admitted now. Charges nothing.
+    pub async fn look(&self, visitor: Visitor) -> Result<Result<(), Throttled>, NoAnswer> {
+        self.handle.ask(Look { visitor }).await
+    }
+
+    /// Admits one try, or says when to come back.
+    pub async fn knock(&self, visitor: Visitor) -> Result<Result<Ticket, Throttled>, NoAnswer> {
+        let permit = self.handle.permit()?;
+        let answer = self.handle.ask(Knock { visitor }).await?;
+        let handle = self.handle.clone();
+        Ok(answer.map(|admission| Ticket { handle, admission, permit: Some(permit) }))
+    }
+
+    #[must_use]
+    pub const fn handle(&self) -> &Handle<Doorkeeper> {
+        &self.handle
+    }
+}
+
+impl Ticket {
+    /// Tells whether the password was right. Nobody waits for it.
+    pub fn report(mut self, right: bool) {
+        self.end(right);
+    }
+
+    fn end(&mut self, right: bool) {
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        if let Err(error) = self.handle.hand_over(Report { admission: self.admission, right }, permit) {
+            tracing::warn!(%error, "the end of a login was not handed over");
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn doors(account_failures: u32, max_in_flight: usize) -> Doors {
+        let doors = Doors::new(max_in_flight, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
+        let max_wait = Duration::from_mins(15);
+        let rules = Rules { account_failures, address_failures: 1_000, max_wait, max_counters: 100 };
+        doors.start_here(Clock::manual(1), rules).await;
+        doors
+    }
+
+    fn ann(doors: &Doors) -> Visitor {
+        doors.visitor("ann", Network::UNKNOWN)
+    }
+
+    #[actix::test]
+    async fn a_ticket_that_is_dropped_was_a_failure_and_one_that_is_reported_right_was_none() {
+        let doors = doors(2, 10).await;
+        for _ in 0..5 {
+            doors.knock(ann(&doors)).await.unwrap().unwrap().report(true);
+        }
+        drop(doors.knock(ann(&doors)).await.unwrap().unwrap());
+        assert_eq!(doors.look(ann(&doors)).await, Ok(Ok(())));
+        drop(doors.knock(ann(&doors)).await.unwrap().unwrap());
+        assert!(doors.look(ann(&doors)).await.unwrap().is_err());
+        assert!(doors.knock(ann(&doors)).await.unwrap().is_err());
+        assert_eq!(doors.handle().in_flight(), 0);
+    }
+
+    #[actix::test]
+    async fn a_doorkeeper_at_its_bound_lets_nobody_in() {
+        let doors = doors(5, 2).await;
+        let ticket = doors.knock(ann(&doors)).await.unwrap();
+        assert_eq!(doors.knock(ann(&doors)).await.err(), Some(NoAnswer::Full));
+        drop(ticket);
+    }
+
+    #[actix::test]
+    async fn a_doorkeeper_that_does_not_run_lets_nobody_in() {
+        let doors = Doors::new(10, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
+        assert_eq!(doors.knock(ann(&doors)).await.err(), Some(NoAnswer::Dead));
+    }
+
+    #[test]
+    fn names_that_differ_in_a_byte_are_two_accounts() {
+        let doors = Doors::new(10, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
+        assert_ne!(doors.visitor("ann", Network::UNKNOWN), doors.visitor("Ann", Network::UNKNOWN));
+        assert_eq!(doors.visitor("ann", Network::UNKNOWN), ann(&doors));
+    }
+}
