@@ -4,6 +4,7 @@
 //! clock or names a framework; `now` is always a parameter.
 
 pub mod access;
+pub mod api_key;
 pub mod audit;
 pub mod budget;
 pub mod ids;

@@ -38,7 +38,7 @@ use crate::{
     crypto::MacKey,
     jwt::Verifier,
     passwords::Passwords,
-    pipeline::limit::Policies,
+    pipeline::{authenticate::api_key::KeyCheck, limit::Policies},
     snapshot::Snapshot,
     store::{Store, redis::Redis},
 };
@@ -57,6 +57,10 @@ pub struct Office {
     pub audit: Audit,
     pub policies: Policies,
     pub verifier: Snapshot<Verifier>,
+    /// What makes API keys and checks them.
+    pub keys: KeyCheck,
+    /// The `iss` of access tokens.
+    pub issuer_name: Arc<str>,
     pub draining: Draining,
     /// What requests with an `Idempotency-Key` are told apart by.
     pub fingerprints: Arc<MacKey>,

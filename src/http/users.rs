@@ -1,7 +1,7 @@
 //! Users, for administrators.
 
 use actix_web::{
-    HttpMessage, HttpRequest,
+    HttpRequest,
     web::{Data, Json},
 };
 use apistos::{ApiComponent, actix::NoContent, api_operation};
@@ -268,7 +268,7 @@ fn name_taken() -> Refusal {
 }
 
 fn note(request: &HttpRequest, change: serde_json::Value) {
-    request.extensions_mut().insert(Note { user: None, change: Some(change) });
+    Note::add(request, |note| note.change = Some(change));
 }
 
 fn view_of(user: &NewUser) -> User {

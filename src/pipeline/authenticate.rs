@@ -1,17 +1,21 @@
 //! Who is calling? Answered from snapshots on this thread; the store is asked only about a user this replica has not
 //! heard of yet.
 
+pub mod api_key;
+
 use std::sync::Arc;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
+use self::api_key::KeyCheck;
 use super::{
     authorize::{Find, Managed},
     call::Call,
 };
 use crate::{
     actors::registrar::Users,
+    api_key::{self as key_text, ApiKey},
     domain::{
         access::Permission,
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
@@ -28,6 +32,7 @@ pub struct Identity {
     pub directory: Snapshot<Directory>,
     pub revocations: Snapshot<Revocations>,
     pub users: Users,
+    pub keys: KeyCheck,
     /// Whether the documentation asks for a credential.
     pub docs_public: bool,
 }
@@ -55,6 +60,10 @@ pub async fn authenticate(
         }
     }
     let token = credential(headers)?;
+    if key_text::is_meant(token) {
+        let key = ApiKey::read(token).ok_or(faulty(TokenFault::Malformed))?;
+        return identity.keys.principal(&key, now).await.map(Authenticated::Known);
+    }
     let claims = identity.verifier.read().verify(token, now.as_second()).map_err(refusal_of)?;
     identity.principal(&claims).await.map(Authenticated::Known)
 }
