@@ -3,6 +3,7 @@
 //! [`entry`] hands every request to the pipeline; [`routes`] is the table of the gateway's own URLs. Handlers are thin:
 //! they read from the store, write through an actor's handle, and know nothing of limits, money or the audit log.
 
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod created;
@@ -14,6 +15,7 @@ pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod me;
+pub mod oauth;
 pub mod openapi;
 pub mod ops;
 pub mod page;
@@ -21,6 +23,7 @@ pub mod password;
 pub mod problem;
 pub mod rate_limit;
 pub mod routes;
+pub mod sessions;
 pub mod users;
 
 use std::sync::{

@@ -9,6 +9,7 @@ mod api {
     mod support;
 
     mod access;
+    mod api_keys;
     mod audit;
     mod audit_list;
     mod audit_secrets;
@@ -18,8 +19,11 @@ mod api {
     mod edge;
     mod limits;
     mod login;
+    mod oauth;
     mod openapi;
+    mod password;
     mod refresh;
+    mod sessions;
     mod users;
     mod users_admin;
 }

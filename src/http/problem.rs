@@ -385,7 +385,7 @@ const DOCUMENTED: [(u16, &str); 9] = [
     (404, "There is no such object."),
     (409, "The change conflicts with what is there."),
     (413, "The body is too large."),
-    (415, "The body is not JSON."),
+    (415, "The body is of another media type."),
     (429, "A limit is reached; `Retry-After` says when to come back."),
     (503, "The gateway is short of something; try again."),
 ];

@@ -36,6 +36,12 @@ pub struct KeyCheck {
 impl KeyCheck {
     /// The user whose key this is, as they are now.
     pub async fn principal(&self, key: &ApiKey, now: Timestamp) -> Result<Principal, Refusal> {
+        let (account, _) = self.owner(key, now).await?;
+        Ok(Principal { account, session: None, credential: credential(key.id) })
+    }
+
+    /// The active user whose key this is, and what is known of the key.
+    pub async fn owner(&self, key: &ApiKey, now: Timestamp) -> Result<(Arc<Account>, KeyStanding), Refusal> {
         let standing = self.standing(key, now).await?;
         let account = match self.directory.read().find(standing.user).cloned() {
             Some(account) => Some(account),
@@ -46,7 +52,7 @@ impl KeyCheck {
         if account.status != UserStatus::Active {
             return Err(Refusal::RevokedToken(Revocation::UserDisabled));
         }
-        Ok(Principal { account, session: None, credential: credential(key.id) })
+        Ok((account, standing))
     }
 
     async fn look_again(&self, standing: KeyStanding) -> Option<Arc<Account>> {
