@@ -73,7 +73,9 @@ async fn a_key_is_shown_once_and_kept_nowhere(store: &TestStore) {
     let key = Key::from(&request.json(&json!({ "name": "ci" })).send().await);
     let listed = gateway.get("/me/api-keys").token(&gateway.admin).send().await.expect(200).json();
     assert_eq!((&listed["items"][0]["id"], listed["items"][0].get("key")), (&json!(key.id), None));
-    for text in store.everything().await {
+    let stored = store.everything().await;
+    assert!(stored.iter().any(|text| text.contains(&key.id)));
+    for text in stored {
         assert!(!text.contains(key.secret()), "the secret is in the store: {text:.300}");
     }
     gateway.finish().await;
