@@ -294,8 +294,7 @@ fn detail_of(refusal: &Refusal) -> String {
             "The credential is not one that this gateway gave, or it is damaged. Log in again.".into()
         }
         Refusal::ExpiredToken => "Exchange the refresh token at POST /auth/refresh, or log in again.".into(),
-        Refusal::ExpiredApiKey => "Use another API key, or log in and make one at POST /me/api-keys.".into(),
-        Refusal::RevokedToken(Revocation::ApiKey) => {
+        Refusal::ExpiredApiKey | Refusal::RevokedToken(Revocation::ApiKey) => {
             "Use another API key, or log in and make one at POST /me/api-keys.".into()
         }
         Refusal::OAuth(error, reason) => oauth::detail(*error, reason),

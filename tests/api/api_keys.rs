@@ -278,18 +278,18 @@ async fn bad_fields_name_their_place(store: &TestStore) {
 
 async fn a_user_has_a_hundred_live_keys_and_no_more(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
-    let make =
+    let create =
         |n: usize| gateway.post("/me/api-keys").token(&gateway.admin).json(&json!({ "name": format!("{n}") })).send();
     for n in 0..96 {
-        make(n).await.expect(201);
+        create(n).await.expect(201);
     }
-    let answers = join_all((0..10).map(make)).await;
+    let answers = join_all((0..10).map(create)).await;
     let made: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
     assert_eq!(made.len(), 4);
     answers.iter().filter(|answer| answer.status != 201).for_each(|answer| drop(answer.problem(409, "conflict")));
     delete(&gateway, made[0].header("location").unwrap(), &gateway.admin).await.expect(204);
-    make(0).await.expect(201);
-    make(0).await.problem(409, "conflict");
+    create(0).await.expect(201);
+    create(0).await.problem(409, "conflict");
     gateway.finish().await;
 }
 

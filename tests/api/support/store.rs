@@ -31,13 +31,13 @@ impl TestStore {
         match kind {
             Kind::Sqlite => {
                 let url = format!("sqlite:{}", directory.path().join("tollgate.db").display());
-                Self { url, directory: directory, database: None }
+                Self { url, directory, database: None }
             }
             Kind::Postgres => {
                 let server_url = server_url();
                 let database = Database::create(&server_url).await;
                 let url = on_server(&server_url, &database.name);
-                Self { url, directory: directory, database: Some(database) }
+                Self { url, directory, database: Some(database) }
             }
         }
     }
