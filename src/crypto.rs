@@ -5,7 +5,7 @@
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
-    digest, hmac, rand,
+    constant_time, digest, hmac, rand,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -92,6 +92,18 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     to_array(context.finish().as_ref())
 }
 
+/// Whether two secrets, or digests of secrets, are equal. Takes as long for any two of one length.
+#[must_use]
+pub fn is_equal(left: &[u8], right: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(left, right).is_ok()
+}
+
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
 /// SHA-256 and its HMAC give 32 bytes, so all of them are copied.
 fn to_array(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
@@ -171,6 +183,13 @@ mod tests {
         for text in ["", "AAAA", "not base64!", &STANDARD.encode([0; 31]), &STANDARD.encode([0; 33])] {
             assert_eq!(MasterKey::from_base64(text).unwrap_err(), CryptoError::MasterKey, "{text}");
         }
+    }
+
+    #[test]
+    fn equal_bytes_are_equal_and_others_are_not() {
+        assert!(is_equal(&[1, 2], &[1, 2]) && is_equal(&[], &[]));
+        assert!(!is_equal(&[1, 2], &[1, 3]) && !is_equal(&[1, 2], &[1]));
+        assert_eq!(hex(&[0, 0x0f, 0xa0]), "000fa0");
     }
 
     #[test]

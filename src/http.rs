@@ -3,6 +3,7 @@
 //! [`entry`] hands every request to the pipeline; [`routes`] is the table of the gateway's own URLs. Handlers are thin:
 //! they read from the store, write through an actor's handle, and know nothing of limits, money or the audit log.
 
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod created;
@@ -15,6 +16,7 @@ pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod me;
+pub mod oauth;
 pub mod openapi;
 pub mod ops;
 pub mod page;
@@ -22,6 +24,7 @@ pub mod password;
 pub mod problem;
 pub mod rate_limit;
 pub mod routes;
+pub mod sessions;
 pub mod signing_keys;
 pub mod users;
 
@@ -41,7 +44,7 @@ use crate::{
     crypto::MacKey,
     jwt::Verifier,
     passwords::Passwords,
-    pipeline::limit::Policies,
+    pipeline::{authenticate::api_key::KeyCheck, limit::Policies},
     snapshot::Snapshot,
     store::{Store, redis::Redis},
 };
@@ -61,6 +64,10 @@ pub struct Office {
     pub audit: Audit,
     pub policies: Policies,
     pub verifier: Snapshot<Verifier>,
+    /// What makes API keys and checks them.
+    pub keys: KeyCheck,
+    /// The `iss` of access tokens.
+    pub issuer_name: Arc<str>,
     pub draining: Draining,
     /// What requests with an `Idempotency-Key` are told apart by.
     pub fingerprints: Arc<MacKey>,

@@ -6,10 +6,11 @@
 //! [`snapshot`]. `docs/architecture.md` has the picture.
 //!
 //! Reading order: [`domain`] (the vocabulary) · [`pipeline`] · [`actors`] · [`snapshot`] · [`upstream`] · [`http`] ·
-//! [`store`] · [`app`] (how it is put together) · [`config`] · [`cli`]; and [`clock`], [`crypto`], [`data_dir`], [`jwt`],
+//! [`store`] · [`app`] (how it is put together) · [`config`] · [`cli`]; and [`api_key`], [`clock`], [`crypto`], [`data_dir`], [`jwt`],
 //! [`passwords`], [`telemetry`].
 
 pub mod actors;
+pub mod api_key;
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! Persistence: users, sessions, keys and the audit log, on SQLite or PostgreSQL; and the door to Redis.
+//! Persistence: users, sessions, API keys, signing keys and the audit log, on SQLite or PostgreSQL; and the door to Redis.
 //!
 //! The only folder that names diesel or redis. Actors write through it, handlers may read through it. It never decides
 //! who may do what, never reads a clock, and never hands out a transaction: each function is one operation that happens
@@ -8,6 +8,7 @@
 //! aggregates · [`migrations`].
 
 mod address;
+pub mod api_keys;
 pub mod audit;
 mod connection;
 mod error;

@@ -9,6 +9,7 @@ mod api {
     mod support;
 
     mod access;
+    mod api_keys;
     mod attacks;
     mod audit;
     mod audit_list;
@@ -19,8 +20,11 @@ mod api {
     mod edge;
     mod limits;
     mod login;
+    mod oauth;
     mod openapi;
+    mod password;
     mod refresh;
+    mod sessions;
     mod signing_keys;
     mod throttle;
     mod users;

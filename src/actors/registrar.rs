@@ -1,13 +1,20 @@
-//! `Registrar`: owns the users and publishes the directory that the hot path reads.
+//! `Registrar`: owns the users and their API keys, and publishes what the hot path reads of them.
 //!
-//! Called by the admin handlers. Every change is one transaction in the store; a change that ends sessions is answered
+//! Called by the handlers of both, the admin's and one's own. Every change is one transaction in the store; a change that ends sessions is answered
 //! when this replica has stopped accepting their tokens. Other replicas read it at their next poll.
+
+mod api_keys;
+mod users;
 
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::{
+    api_keys::{CreateApiKey, RevokeApiKey},
+    users::{Change, Create, Delete, EndSessions},
+};
 use super::{
     catch_up::CatchUp,
     handle::{Ask, Handle, NoAnswer, Reply, Request},
@@ -16,11 +23,12 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{ids::UserId, principal::Account},
-    snapshot::{Snapshot, directory::Directory},
+    domain::ids::UserId,
+    snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory},
     store::{
         Store, StoreError,
-        users::{Changed, Created, Idempotency, NewUser, UserChange, UserRow},
+        api_keys::{ApiKeyRow, KeyCreated, KeyRevoked},
+        users::{Changed, Created, UserRow},
     },
 };
 
@@ -31,48 +39,42 @@ const POLL: Duration = Duration::from_millis(400);
 const PURGE: Duration = Duration::from_mins(10);
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// Adds a user.
-pub struct Create {
-    pub user: NewUser,
-    pub idempotency: Option<Idempotency>,
-}
-
-/// Changes the given fields of a user.
-pub struct Change {
-    pub id: UserId,
-    pub change: UserChange,
-}
-
-/// Deletes a user; the name is free again, the audit log keeps it.
-pub struct Delete {
-    pub id: UserId,
-}
-
 /// Reads what other replicas have changed, now.
 pub struct CatchUpNow;
 
 impl Request for CatchUpNow {
     type Answer = ();
 }
-impl Request for Create {
-    type Answer = Result<Created, StoreError>;
-}
-impl Request for Change {
-    type Answer = Result<Changed, StoreError>;
-}
-impl Request for Delete {
-    type Answer = Result<Changed, StoreError>;
-}
-
 pub struct Registrar {
     store: Store,
     clock: Clock,
     issuer: Issuer,
     directory: Snapshot<Directory>,
-    /// The last revision that is published.
-    seen: i64,
+    api_keys: Snapshot<ApiKeys>,
+    seen: Seen,
     catch_up: CatchUp<Answer>,
     _lifeline: Lifeline,
+}
+
+/// The last revisions that are published. Users and keys are read one after the other, so a change may come between
+/// that only one of the two readings includes.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    users: i64,
+    api_keys: i64,
+}
+
+/// What has changed since.
+struct News {
+    users: Vec<UserRow>,
+    api_keys: Vec<ApiKeyRow>,
+}
+
+impl Seen {
+    async fn news(self, store: &Store) -> Result<News, StoreError> {
+        let users = store.users_changed_since(self.users).await?;
+        Ok(News { users, api_keys: store.api_keys_changed_since(self.api_keys).await? })
+    }
 }
 
 /// Answers somebody whose change is published.
@@ -84,36 +86,6 @@ impl Actor for Registrar {
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(POLL, Registrar::read);
         context.run_interval(PURGE, |registrar, _| registrar.purge());
-    }
-}
-
-impl Handler<Ask<Create>> for Registrar {
-    type Result = ();
-
-    fn handle(&mut self, Ask { request, reply }: Ask<Create>, context: &mut Self::Context) {
-        let store = self.store.clone();
-        let create = async move { store.create_user(request.user, request.idempotency).await };
-        self.change(create, reply, context);
-    }
-}
-
-impl Handler<Ask<Change>> for Registrar {
-    type Result = ();
-
-    fn handle(&mut self, Ask { request, reply }: Ask<Change>, context: &mut Self::Context) {
-        let (store, now) = (self.store.clone(), self.clock.now());
-        let change = async move { store.change_user(request.id, request.change, now).await };
-        self.change(change, reply, context);
-    }
-}
-
-impl Handler<Ask<Delete>> for Registrar {
-    type Result = ();
-
-    fn handle(&mut self, Ask { request, reply }: Ask<Delete>, context: &mut Self::Context) {
-        let (store, now) = (self.store.clone(), self.clock.now());
-        let delete = async move { store.delete_user(request.id, now).await };
-        self.change(delete, reply, context);
     }
 }
 
@@ -149,11 +121,11 @@ impl Registrar {
             return;
         };
         let (store, issuer, seen) = (self.store.clone(), self.issuer.clone(), self.seen);
-        let read = async move { store.users_changed_since(seen).await };
-        context.spawn(read.into_actor(self).map(|rows, registrar, context| {
-            match rows {
-                Ok(rows) => registrar.publish(&rows),
-                Err(error) => tracing::warn!(%error, "users will be read at the next poll"),
+        let read = async move { seen.news(&store).await };
+        context.spawn(read.into_actor(self).map(|news, registrar, context| {
+            match news {
+                Ok(news) => registrar.publish(&news),
+                Err(error) => tracing::warn!(%error, "users and keys will be read at the next poll"),
             }
             if !served.is_empty() {
                 actix::spawn(serve_after_reload(issuer, served));
@@ -174,16 +146,30 @@ impl Registrar {
         });
     }
 
-    fn publish(&mut self, rows: &[UserRow]) {
+    fn publish(&mut self, news: &News) {
+        self.publish_users(&news.users);
+        self.publish_api_keys(&news.api_keys);
+    }
+
+    fn publish_users(&mut self, rows: &[UserRow]) {
         if rows.is_empty() {
             return;
         }
         let directory = Directory::clone(&self.directory.read());
         self.directory.publish(rows.iter().fold(directory, |directory, row| match row.deleted_at {
             Some(_) => directory.without(row.id),
-            None => directory.with(account(row)),
+            None => directory.with(users::account(row)),
         }));
-        self.seen = rows.iter().map(|row| row.revision).fold(self.seen, i64::max);
+        self.seen.users = rows.iter().map(|row| row.revision).fold(self.seen.users, i64::max);
+    }
+
+    fn publish_api_keys(&mut self, rows: &[ApiKeyRow]) {
+        if rows.is_empty() {
+            return;
+        }
+        let keys = ApiKeys::clone(&self.api_keys.read());
+        self.api_keys.publish(rows.iter().fold(keys, |keys, row| keys.with(row.id, api_keys::standing(row))));
+        self.seen.api_keys = rows.iter().map(|row| row.revision).fold(self.seen.api_keys, i64::max);
     }
 }
 
@@ -201,10 +187,6 @@ fn purge_failed(error: &StoreError) {
     tracing::warn!(%error, "old idempotency keys were not deleted");
 }
 
-fn account(row: &UserRow) -> Account {
-    Account { id: row.id, username: row.username.clone(), role: row.role, status: row.status, team: row.team_id }
-}
-
 /// What the registrar is built from, again after each restart.
 #[derive(Clone)]
 pub struct Blueprint {
@@ -212,6 +194,25 @@ pub struct Blueprint {
     pub clock: Clock,
     pub issuer: Issuer,
     pub directory: Snapshot<Directory>,
+    pub api_keys: Snapshot<ApiKeys>,
+}
+
+impl Blueprint {
+    async fn build(self, lifeline: Lifeline) -> Result<Registrar, StoreError> {
+        let news = Seen::default().news(&self.store).await?;
+        let mut registrar = Registrar {
+            store: self.store,
+            clock: self.clock,
+            issuer: self.issuer,
+            directory: self.directory,
+            api_keys: self.api_keys,
+            seen: Seen::default(),
+            catch_up: CatchUp::default(),
+            _lifeline: lifeline,
+        };
+        registrar.publish(&news);
+        Ok(registrar)
+    }
 }
 
 /// The registrar's handle.
@@ -224,20 +225,9 @@ impl Users {
         Self(Handle::new("registrar", max_in_flight, deadline))
     }
 
-    /// Starts the registrar on this arbiter and keeps it running. Reads every user.
+    /// Starts the registrar on this arbiter and keeps it running. Reads every user and every key.
     pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
-        let build = move |lifeline| {
-            let Blueprint { store, clock, issuer, directory } = blueprint.clone();
-            async move {
-                let rows = store.users_changed_since(0).await?;
-                let catch_up = CatchUp::default();
-                let mut registrar =
-                    Registrar { store, clock, issuer, directory, seen: 0, catch_up, _lifeline: lifeline };
-                registrar.publish(&rows);
-                Ok(registrar)
-            }
-        };
-        supervise(self.0.clone(), build).await
+        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
     }
 
     pub async fn create(&self, create: Create) -> Result<Result<Created, StoreError>, NoAnswer> {
@@ -252,10 +242,22 @@ impl Users {
         self.0.ask(Delete { id }).await
     }
 
-    /// Returns when the directory has all that was changed before, or cannot have it.
+    pub async fn end_sessions(&self, of: UserId) -> Result<Result<Option<usize>, StoreError>, NoAnswer> {
+        self.0.ask(EndSessions { of }).await
+    }
+
+    pub async fn create_api_key(&self, create: CreateApiKey) -> Result<Result<KeyCreated, StoreError>, NoAnswer> {
+        self.0.ask(create).await
+    }
+
+    pub async fn revoke_api_key(&self, revoke: RevokeApiKey) -> Result<Result<KeyRevoked, StoreError>, NoAnswer> {
+        self.0.ask(revoke).await
+    }
+
+    /// Returns when the snapshots have all that was changed before, or cannot have it.
     pub async fn catch_up(&self) {
         if let Err(error) = self.0.ask(CatchUpNow).await {
-            tracing::warn!(%error, "users will be read at the next poll");
+            tracing::warn!(%error, "users and keys will be read at the next poll");
         }
     }
 

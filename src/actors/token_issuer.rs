@@ -1,9 +1,10 @@
 //! `TokenIssuer`: owns the signing keys, the sessions and the revocations.
 //!
-//! Called by the login, refresh, logout and signing-key handlers and by the `Registrar`. It publishes two snapshots for the hot path:
-//! the verifier (public keys) and the revoked sessions. Which of two refreshes came first is decided by the store, in one
-//! conditional update, so it holds over replicas too. When the issuer is down, tokens still verify.
+//! Called by the login, refresh, logout, OAuth and signing-key handlers and by the `Registrar`. It publishes two snapshots
+//! for the hot path: the verifier (public keys) and the revoked sessions. Which of two refreshes came first is decided by
+//! the store, in one conditional update, so it holds over replicas too. When the issuer is down, tokens still verify.
 
+mod exchange;
 mod keys;
 mod refresh_token;
 mod ring;
@@ -16,6 +17,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use jiff::Timestamp;
 
 pub use self::{
+    exchange::{AccessToken, Exchange},
     keys::Keys,
     ring::RingError,
     sealing::{purpose_of, shared_key},
@@ -28,7 +30,10 @@ use super::{
     supervisor::{Lifeline, supervise},
 };
 use crate::{
-    domain::ids::{SessionId, UserId},
+    domain::{
+        ids::{SessionId, UserId},
+        principal::Username,
+    },
     jwt::Verifier,
     snapshot::{Snapshot, revocations::Revocations},
     store::{
@@ -56,6 +61,7 @@ pub struct Tokens {
     /// Seconds.
     pub refresh_expires_in: i64,
     pub user: UserId,
+    pub username: Username,
     pub session: SessionId,
 }
 
@@ -76,6 +82,11 @@ pub struct Revoke {
     pub session: SessionId,
 }
 
+/// Ends the session that a refresh token is of, used or not. What is no refresh token ends nothing.
+pub struct RevokeRefreshToken {
+    pub token: String,
+}
+
 /// Adds a signing key that takes over after the lead, or names the one that somebody else has added.
 pub struct Rotate {
     pub remember: Option<Remember>,
@@ -91,6 +102,9 @@ impl Request for Refresh {
     type Answer = Result<Tokens, Denied>;
 }
 impl Request for Revoke {
+    type Answer = Result<(), StoreError>;
+}
+impl Request for RevokeRefreshToken {
     type Answer = Result<(), StoreError>;
 }
 impl Request for Rotate {
@@ -154,11 +168,16 @@ impl Handler<Ask<Revoke>> for TokenIssuer {
 
     fn handle(&mut self, Ask { request, reply }: Ask<Revoke>, context: &mut Self::Context) {
         let sessions = Arc::clone(&self.sessions);
-        let revoke = async move { sessions.revoke(request.session).await };
-        context.spawn(revoke.into_actor(self).map(|result, issuer, context| match result {
-            Ok(()) => issuer.reload(reply, context),
-            Err(error) => reply.answer(Err(error)),
-        }));
+        self.revoke(async move { sessions.revoke(request.session).await }, reply, context);
+    }
+}
+
+impl Handler<Ask<RevokeRefreshToken>> for TokenIssuer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<RevokeRefreshToken>, context: &mut Self::Context) {
+        let sessions = Arc::clone(&self.sessions);
+        self.revoke(async move { sessions.revoke_by_token(&request.token).await }, reply, context);
     }
 }
 
@@ -184,6 +203,19 @@ impl Handler<Ask<Reload>> for TokenIssuer {
 }
 
 impl TokenIssuer {
+    /// Answers when this replica no longer accepts what was revoked.
+    fn revoke(
+        &self,
+        revoke: impl Future<Output = Result<(), StoreError>> + 'static,
+        reply: Reply<Result<(), StoreError>>,
+        context: &mut Context<Self>,
+    ) {
+        context.spawn(revoke.into_actor(self).map(|result, issuer, context| match result {
+            Ok(()) => issuer.reload(reply, context),
+            Err(error) => reply.answer(Err(error)),
+        }));
+    }
+
     /// Answers when a reading that began after this moment is published.
     fn reload(&mut self, reply: Reply<Result<(), StoreError>>, context: &mut Context<Self>) {
         self.catch_up.wait(Box::new(move |result| reply.answer(result)));
@@ -316,6 +348,16 @@ impl Issuer {
     /// Ends a session; when this returns, no replica's answer is older than its next reading, and this one's is new.
     pub async fn revoke(&self, session: SessionId) -> Result<Result<(), StoreError>, NoAnswer> {
         self.0.ask(Revoke { session }).await
+    }
+
+    /// Gives an access token for an API key that was found right.
+    pub async fn exchange(&self, exchange: Exchange) -> Result<Result<AccessToken, Denied>, NoAnswer> {
+        self.0.ask(exchange).await
+    }
+
+    /// Ends the session of a refresh token, if it is one.
+    pub async fn revoke_refresh_token(&self, token: String) -> Result<Result<(), StoreError>, NoAnswer> {
+        self.0.ask(RevokeRefreshToken { token }).await
     }
 
     /// Rotates; when this returns, this replica verifies with the key that takes over.

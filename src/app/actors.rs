@@ -15,14 +15,18 @@ use crate::{
         registrar::{self, Users},
         token_issuer::{self, Issuer, Keys, shared_key},
     },
+    api_key::Mint,
     clock::Clock,
     config::Config,
     crypto::MasterKey,
     http::{Draining, Office},
     jwt::Verifier,
     passwords::Passwords,
-    pipeline::{authenticate::Identity, limit::Policies},
-    snapshot::{Snapshot, directory::Directory, revocations::Revocations},
+    pipeline::{
+        authenticate::{Identity, api_key::KeyCheck},
+        limit::Policies,
+    },
+    snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory, revocations::Revocations},
     store::{Store, redis::Redis},
 };
 
@@ -38,6 +42,9 @@ pub(super) struct Base {
 
 /// The threads of the actors that have one to themselves.
 pub(super) struct Arbiters(Vec<Arbiter>);
+
+/// The name of the sealed key behind the secrets of API keys.
+const API_KEYS: &str = "api-keys";
 
 /// The name of the sealed key behind `Idempotency-Key`.
 const FINGERPRINTS: &str = "idempotency-fingerprints";
@@ -75,6 +82,7 @@ pub(super) async fn start(
     let verifier =
         Snapshot::new(Verifier::new(&config.auth.issuer, &config.auth.audience, config.auth.access_ttl_s, []));
     let directory = Snapshot::new(Directory::default());
+    let api_keys = Snapshot::new(ApiKeys::default());
     let revocations = Snapshot::new(Revocations::default());
     let issuer = Issuer::new(bound, deadline);
     let users = Users::new(bound, deadline);
@@ -83,16 +91,25 @@ pub(super) async fn start(
     let audit = Audit::new(audit_bound, deadline);
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
     let doors = Doors::new(bound, deadline, Arc::clone(&fingerprints));
+    let mint = Arc::new(Mint::new(shared_key(&base.store, &master, API_KEYS).await?));
+    let keys = KeyCheck { mint, api_keys, directory: directory.clone(), users: users.clone() };
     let started_at = base.clock.now();
     let arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
-        start_users(&base, &issuer, &directory, &users).await?,
+        start_users(&base, &issuer, &keys).await?,
         start_doors(config, &base, &doors).await?,
         start_ledger(&ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
     ];
     let docs_public = config.docs.public;
-    let identity = Identity { verifier: verifier.clone(), directory, revocations, users: users.clone(), docs_public };
+    let identity = Identity {
+        verifier: verifier.clone(),
+        directory,
+        revocations,
+        users: users.clone(),
+        keys: keys.clone(),
+        docs_public,
+    };
     let office = Office {
         clock: base.clock,
         store: base.store,
@@ -106,6 +123,8 @@ pub(super) async fn start(
         audit,
         policies: base.policies,
         verifier,
+        keys,
+        issuer_name: config.auth.issuer.as_str().into(),
         draining: base.draining,
         fingerprints,
         chain,
@@ -152,19 +171,15 @@ async fn start_issuer(
     on_own_arbiter(move || async move { issuer.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 
-async fn start_users(
-    base: &Base,
-    issuer: &Issuer,
-    directory: &Snapshot<Directory>,
-    users: &Users,
-) -> Result<Arbiter, StartError> {
+async fn start_users(base: &Base, issuer: &Issuer, keys: &KeyCheck) -> Result<Arbiter, StartError> {
     let blueprint = registrar::Blueprint {
         store: base.store.clone(),
         clock: base.clock.clone(),
         issuer: issuer.clone(),
-        directory: directory.clone(),
+        directory: keys.directory.clone(),
+        api_keys: keys.api_keys.clone(),
     };
-    let users = users.clone();
+    let users = keys.users.clone();
     on_own_arbiter(move || async move { users.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 

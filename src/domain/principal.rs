@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +124,8 @@ pub struct Account {
     pub role: Role,
     pub status: UserStatus,
     pub team: Option<TeamId>,
+    /// Tokens of outside issuers that were made before this time are dead.
+    pub tokens_not_before: Timestamp,
 }
 
 /// The kind of credential a call came with.

@@ -18,7 +18,7 @@ impl Fault {
     }
 }
 
-/// Why an access token was not accepted. The caller learns only that it was not; the audit record names the reason.
+/// Why an access token or an API key was not accepted. The caller learns only that it was not; the audit record names the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFault {
     #[error("malformed-token")]
@@ -40,6 +40,10 @@ pub enum TokenFault {
     WrongClaims,
     #[error("not-yet-valid")]
     NotYetValid,
+    #[error("unknown-api-key")]
+    UnknownApiKey,
+    #[error("wrong-api-key-secret")]
+    WrongApiKeySecret,
     #[error("unknown-scheme")]
     UnknownScheme,
     #[error("no-such-refresh-token")]
@@ -54,12 +58,45 @@ pub enum TokenFault {
 pub enum Revocation {
     #[error("session-revoked")]
     Session,
+    #[error("api-key-revoked")]
+    ApiKey,
     #[error("user-disabled")]
     UserDisabled,
     #[error("user-deleted")]
     UserDeleted,
     #[error("role-changed")]
     RoleChanged,
+}
+
+/// What kind of error an OAuth endpoint answers (RFC 6749 §5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OAuthError {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnsupportedGrantType,
+}
+
+impl OAuthError {
+    /// The value of `error`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+        }
+    }
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid-request",
+            Self::InvalidClient => "invalid-client",
+            Self::InvalidGrant => "invalid-grant",
+            Self::UnsupportedGrantType => "unsupported-grant-type",
+        }
+    }
 }
 
 /// A part of the gateway that cannot do its work now.
@@ -81,7 +118,10 @@ pub enum Refusal {
     MissingCredential,
     InvalidToken(TokenFault),
     ExpiredToken,
+    ExpiredApiKey,
     RevokedToken(Revocation),
+    /// What an OAuth client is told, and the finest reason known. The reason is shown only of an invalid request.
+    OAuth(OAuthError, String),
     InvalidCredentials,
     Forbidden,
     NotFound,
@@ -129,8 +169,9 @@ impl Refusal {
             Self::InvalidHost(_) => "invalid-host",
             Self::MissingCredential => "missing-credential",
             Self::InvalidToken(_) => "invalid-token",
-            Self::ExpiredToken => "expired-token",
+            Self::ExpiredToken | Self::ExpiredApiKey => "expired-token",
             Self::RevokedToken(_) => "revoked-token",
+            Self::OAuth(error, _) => error.code(),
             Self::InvalidCredentials => "invalid-credentials",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
@@ -155,6 +196,8 @@ impl Refusal {
     pub fn reason(&self) -> String {
         match self {
             Self::InvalidToken(fault) => format!("invalid-token: {fault}"),
+            Self::ExpiredApiKey => "expired-token: api-key-expired".into(),
+            Self::OAuth(error, reason) => format!("{}: {reason}", error.code()),
             Self::RevokedToken(revocation) => format!("revoked-token: {revocation}"),
             Self::Throttled { .. } | Self::QuotaExceeded(_) => {
                 format!("quota-exceeded: {}", self.refusing_policies().collect::<Vec<_>>().join(", "))

@@ -1,7 +1,7 @@
 //! Logging in, refreshing, logging out.
 
 use actix_web::{
-    HttpMessage, HttpRequest,
+    HttpRequest,
     web::{Data, Json},
 };
 use apistos::{ApiComponent, actix::NoContent, api_operation};
@@ -88,8 +88,7 @@ pub async fn login(
     let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), hash));
     let may_log_in = user.as_ref().is_some_and(|user| user.status == UserStatus::Active);
     if let Some(user) = &user {
-        let named = Note { user: Some((user.id, user.username.clone())), change: None };
-        request.extensions_mut().insert(named);
+        Note::add(&request, |note| note.user = Some((user.id, user.username.clone())));
     }
     // Hashed whoever it is, so that the time tells nothing.
     let hash = hash.filter(|_| may_log_in);
@@ -97,6 +96,7 @@ pub async fn login(
     let user = user.filter(|_| right).ok_or(Refusal::InvalidCredentials)?;
     let issue = Issue { user: user.id, revision: user.revision };
     let tokens = office.issuer.issue(issue).await.map_err(no_answer)?.map_err(denied_login)?;
+    note(&request, &tokens);
     Ok(Json(tokens.into()))
 }
 
@@ -114,10 +114,12 @@ pub async fn login(
 )]
 pub async fn refresh(
     office: Data<Office>,
+    request: HttpRequest,
     JsonBody(body): JsonBody<RefreshRequest>,
 ) -> Result<Json<TokenPair>, Problem> {
     let tokens =
         office.issuer.refresh(body.refresh_token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
+    note(&request, &tokens);
     Ok(Json(tokens.into()))
 }
 
@@ -137,6 +139,14 @@ pub async fn logout(office: Data<Office>, Caller(principal): Caller) -> Result<N
     Ok(NoContent)
 }
 
+/// The call itself had no credential, so its record is told whose session this is.
+pub(super) fn note(request: &HttpRequest, tokens: &Tokens) {
+    Note::add(request, |note| {
+        note.user = Some((tokens.user, tokens.username.clone()));
+        note.session = Some(tokens.session);
+    });
+}
+
 fn denied_login(denied: Denied) -> Refusal {
     match denied {
         Denied::Store(error) => unavailable(error),
@@ -146,7 +156,7 @@ fn denied_login(denied: Denied) -> Refusal {
     }
 }
 
-fn denied_refresh(denied: Denied) -> Refusal {
+pub(super) fn denied_refresh(denied: Denied) -> Refusal {
     match denied {
         Denied::Store(error) => unavailable(error),
         Denied::Signing => Refusal::Internal,

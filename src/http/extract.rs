@@ -17,13 +17,14 @@ use apistos::{
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use schemars::schema::{InstanceType, Schema, SchemaObject};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use zeroize::Zeroizing;
 
 use super::problem::Problem;
 use crate::{
     domain::{
         principal::Principal,
-        refusal::{Fault, Refusal},
+        refusal::{Fault, OAuthError, Refusal},
     },
     pipeline::{Gate, audit::ByteCount, authorize::Authorized, call::Shape},
 };
@@ -31,6 +32,7 @@ use crate::{
 /// The most bytes of a body that the gateway itself reads: all its objects are small.
 const MAX_OBJECT_BYTES: u64 = 65_536;
 const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A JSON body of exactly the fields of `T`.
 pub struct JsonBody<T>(pub T);
@@ -42,19 +44,47 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            require_json(&request)?;
+            require(JSON, &request)?;
             let bytes = read_in_time(&request, payload).await?;
             Ok(Self(parse(&bytes)?))
         })
     }
 }
 
-fn require_json(request: &HttpRequest) -> Result<(), Refusal> {
+/// A form (RFC 6749 §3.2): unknown parameters are ignored, empty ones count as not there, and none comes twice.
+pub struct FormBody<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for FormBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            require(FORM, &request)?;
+            let bytes = read_in_time(&request, payload).await?;
+            Ok(Self(parse_form(&bytes)?))
+        })
+    }
+}
+
+fn parse_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let invalid = |why: &str| Refusal::OAuth(OAuthError::InvalidRequest, why.into());
+    let mut names = HashSet::new();
+    if !form_urlencoded::parse(bytes).all(|(name, _)| names.insert(name)) {
+        return Err(invalid("a parameter is there more than once"));
+    }
+    let given = form_urlencoded::parse(bytes).filter(|(_, value)| !value.is_empty());
+    let given = Zeroizing::new(form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish());
+    serde_urlencoded::from_str(&given).map_err(|_| invalid("the form cannot be read"))
+}
+
+fn require(media: &'static str, request: &HttpRequest) -> Result<(), Refusal> {
     let essence = request.content_type().split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(JSON) && request.headers().get_all(CONTENT_TYPE).count() == 1 {
+    if essence.eq_ignore_ascii_case(media) && request.headers().get_all(CONTENT_TYPE).count() == 1 {
         return Ok(());
     }
-    Err(Refusal::UnsupportedMediaType { expected: JSON })
+    Err(Refusal::UnsupportedMediaType { expected: media })
 }
 
 /// A small body has one deadline for all of it: whoever sends it a byte at a time holds a place in the audit log.
@@ -177,6 +207,20 @@ impl<T: ApiComponent> ApiComponent for JsonBody<T> {
     }
 }
 
+impl<T: ApiComponent> ApiComponent for FormBody<T> {
+    fn content_type() -> String {
+        FORM.into()
+    }
+
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        T::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        T::schema()
+    }
+}
+
 impl<T> ApiComponent for QueryOf<T>
 where
     Query<T>: ApiComponent,
@@ -230,7 +274,7 @@ impl ApiComponent for Caller {
 
     fn securities() -> BTreeMap<String, SecurityScheme> {
         let bearer = SecurityScheme {
-            description: Some("An access token from POST /auth/login.".into()),
+            description: Some("An access token from POST /auth/login or POST /oauth/token, or an API key. An API key may come as `x-api-key` instead.".into()),
             _type: SecurityType::Http(Http { scheme: "bearer".into(), bearer_format: Some("JWT".into()) }),
             extensions: IndexMap::default(),
         };

@@ -1,5 +1,7 @@
 //! Who am I, and what is left to me?
 
+pub mod password;
+
 use actix_web::web::{Data, Json};
 use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;

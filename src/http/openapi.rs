@@ -59,7 +59,10 @@ pub fn spec() -> Spec {
         },
         tags: vec![
             tag("Authentication", "Getting tokens, and the keys they verify with."),
+            tag("OAuth", "Tokens for OAuth clients (RFC 6749, 7009, 8414)."),
             tag("Me", "The caller's own account."),
+            tag("API keys", "Keys that act as their user, one's own and, for administrators, everybody's."),
+            tag("Sessions", "Sessions that are live, one's own and, for administrators, everybody's."),
             tag("Users", "Users, for administrators."),
             tag("Signing keys", "What access tokens are signed with, for administrators."),
             tag("Audit", "The audit log, for administrators."),

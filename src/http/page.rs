@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
+use apistos::ApiComponent;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::refusal::Refusal;
 
@@ -17,6 +18,27 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Give it as `cursor` for the next page; null on the last.
     pub next_cursor: Option<String>,
+}
+
+/// Which page of a list, by id.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// 1 to 200; 50 unless given.
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    pub fn limit(&self) -> Result<u32, Refusal> {
+        limit(self.limit.as_deref())
+    }
+
+    /// The last item of the page before.
+    pub fn after<Id: FromStr<Err: std::fmt::Display>>(&self) -> Result<Option<Id>, Refusal> {
+        parameter("cursor", self.cursor.as_deref())
+    }
 }
 
 /// The size of the page asked for.

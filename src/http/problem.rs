@@ -1,5 +1,7 @@
 //! The wording of refusals: `application/problem+json` (RFC 9457). The only file with a status code.
 
+mod oauth;
+
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
     http::{
@@ -9,6 +11,7 @@ use actix_web::{
 };
 use actix_web_httpauth::headers::www_authenticate::{
     WwwAuthenticate,
+    basic::Basic,
     bearer::{Bearer, Error as BearerError},
 };
 use apistos::{
@@ -23,12 +26,14 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     domain::{
         limit::Standing,
-        refusal::{Fault, Refusal, Unavailable},
+        refusal::{Fault, OAuthError, Refusal, Revocation, Unavailable},
     },
     pipeline::call::Call,
 };
 
 const MEDIA_TYPE: &str = "application/problem+json";
+/// What an OAuth client is asked to authenticate to (RFC 7617 §2).
+const REALM: &str = "tollgate";
 const OURS: &str = "https://tollgate.dev/problems/";
 /// Problem types registered with IANA for rate limits (draft-ietf-httpapi-ratelimit-headers-11 §"Problem Types").
 const REGISTERED: &str = "https://iana.org/assignments/http-problem-types#";
@@ -125,6 +130,9 @@ pub fn render(refusal: &Refusal, call: &Call) -> HttpResponse {
     if let Some(challenge) = challenge(refusal) {
         response.insert_header(WwwAuthenticate(challenge));
     }
+    if let Refusal::OAuth(OAuthError::InvalidClient, _) = refusal {
+        response.insert_header(WwwAuthenticate(Basic::with_realm(REALM)));
+    }
     if let Some(seconds) = retry_after_s(refusal) {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
@@ -137,7 +145,11 @@ pub fn render(refusal: &Refusal, call: &Call) -> HttpResponse {
     if leaves_body_unread(refusal) {
         response.force_close();
     }
-    response.body(serde_json::to_vec(&body(refusal, call, status)).unwrap_or_default())
+    let body = body(refusal, call, status);
+    if let Refusal::OAuth(error, _) = refusal {
+        return oauth::answer(response, *error, body);
+    }
+    response.body(serde_json::to_vec(&body).unwrap_or_default())
 }
 
 fn body(refusal: &Refusal, call: &Call, status: StatusCode) -> Body {
@@ -201,11 +213,14 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::AmbiguousCredentials
         | Refusal::UnsafePath(_)
         | Refusal::InvalidHost(_)
+        | Refusal::OAuth(OAuthError::InvalidRequest | OAuthError::InvalidGrant | OAuthError::UnsupportedGrantType, _)
         | Refusal::Disconnected => StatusCode::BAD_REQUEST,
         Refusal::MissingCredential
         | Refusal::InvalidToken(_)
         | Refusal::ExpiredToken
+        | Refusal::ExpiredApiKey
         | Refusal::RevokedToken(_)
+        | Refusal::OAuth(OAuthError::InvalidClient, _)
         | Refusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
         Refusal::Forbidden => StatusCode::FORBIDDEN,
         Refusal::NotFound => StatusCode::NOT_FOUND,
@@ -239,7 +254,10 @@ const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::MissingCredential => "No credential",
         Refusal::InvalidToken(_) => "The credential is not valid",
         Refusal::ExpiredToken => "The token has expired",
+        Refusal::ExpiredApiKey => "The API key has expired",
+        Refusal::RevokedToken(Revocation::ApiKey) => "The API key was revoked",
         Refusal::RevokedToken(_) => "The token is no longer valid",
+        Refusal::OAuth(error, _) => oauth::title(*error),
         Refusal::InvalidCredentials => "Wrong user name or password",
         Refusal::Forbidden => "Not allowed",
         Refusal::NotFound => "Not found",
@@ -270,12 +288,16 @@ fn detail_of(refusal: &Refusal) -> String {
         Refusal::UnsafePath(why) => format!("{why}. Send the path in its plain form."),
         Refusal::InvalidHost(why) => format!("{why}."),
         Refusal::MissingCredential => {
-            "Send an access token: Authorization: Bearer <token>. POST /auth/login gives one.".into()
+            "Send an access token or an API key: Authorization: Bearer <token>. POST /auth/login gives one.".into()
         }
         Refusal::InvalidToken(_) => {
             "The credential is not one that this gateway gave, or it is damaged. Log in again.".into()
         }
         Refusal::ExpiredToken => "Exchange the refresh token at POST /auth/refresh, or log in again.".into(),
+        Refusal::ExpiredApiKey | Refusal::RevokedToken(Revocation::ApiKey) => {
+            "Use another API key, or log in and make one at POST /me/api-keys.".into()
+        }
+        Refusal::OAuth(error, reason) => oauth::detail(*error, reason),
         Refusal::RevokedToken(_) => "The session has ended, or the user was changed. Log in again.".into(),
         Refusal::InvalidCredentials => "The user name or the password is wrong, or the user may not log in.".into(),
         Refusal::Forbidden => "Your role may not do this. Ask an administrator.".into(),
@@ -304,7 +326,7 @@ fn limit_detail(refusal: &Refusal) -> String {
 fn challenge(refusal: &Refusal) -> Option<Bearer> {
     match refusal {
         Refusal::MissingCredential | Refusal::InvalidCredentials => Some(Bearer::default()),
-        Refusal::InvalidToken(_) | Refusal::ExpiredToken | Refusal::RevokedToken(_) => {
+        Refusal::InvalidToken(_) | Refusal::ExpiredToken | Refusal::ExpiredApiKey | Refusal::RevokedToken(_) => {
             Some(Bearer::build().error(BearerError::InvalidToken).finish())
         }
         _ => None,
@@ -362,7 +384,7 @@ const DOCUMENTED: [(u16, &str); 9] = [
     (404, "There is no such object."),
     (409, "The change conflicts with what is there."),
     (413, "The body is too large."),
-    (415, "The body is not JSON."),
+    (415, "The body is of another media type."),
     (429, "A limit is reached; `Retry-After` says when to come back."),
     (503, "The gateway is short of something; try again."),
 ];

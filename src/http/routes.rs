@@ -6,7 +6,7 @@ use actix_web::{
 };
 use apistos::{app::App, web};
 
-use super::{audit, auth, docs, health, keys, me, signing_keys, users};
+use super::{api_keys, audit, auth, docs, health, keys, me, oauth, sessions, signing_keys, users};
 use crate::{
     domain::{access::Permission, route},
     pipeline::authorize::{Managed, ManagedUrl},
@@ -48,19 +48,34 @@ urls! {
     get    "/healthz"               Public => health::healthz;
     get    "/readyz"                Public => health::readyz;
     get    "/.well-known/jwks.json" Public => keys::jwks;
+    get    "/.well-known/oauth-authorization-server" Public => oauth::metadata;
     get    "/docs"                  Docs   => docs::page;
     get    "/openapi.json"          Docs   => docs::document;
 
     post   "/auth/login"            Public => auth::login;
     post   "/auth/refresh"          Public => auth::refresh;
     post   "/auth/logout"           Own    => auth::logout;
+    post   "/oauth/token"           Public => oauth::token;
+    post   "/oauth/revoke"          Public => oauth::revoke;
+
     get    "/me"                    Own    => me::show;
+    post   "/me/password"           Own    => me::password::change;
+    get    "/me/api-keys"           Own    => api_keys::list_own;
+    post   "/me/api-keys"           Own    => api_keys::create_own;
+    delete "/me/api-keys/{id}"      Own    => api_keys::revoke_own;
+    get    "/me/sessions"           Own    => sessions::list_own;
+    delete "/me/sessions/{id}"      Own    => sessions::end_own;
 
     get    "/admin/users"           Admin  => users::list;
     post   "/admin/users"           Admin  => users::create;
     get    "/admin/users/{id}"      Admin  => users::show;
     patch  "/admin/users/{id}"      Admin  => users::change;
     delete "/admin/users/{id}"      Admin  => users::delete;
+    get    "/admin/users/{id}/sessions" Admin => sessions::list_of_user;
+    delete "/admin/users/{id}/sessions" Admin => sessions::end_all_of_user;
+    get    "/admin/users/{id}/api-keys" Admin => api_keys::list_of_user;
+    post   "/admin/users/{id}/api-keys" Admin => api_keys::create_for_user;
+    delete "/admin/api-keys/{id}"   Admin  => api_keys::revoke;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;
     get    "/admin/audit"           Admin  => audit::list;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpMessage, HttpRequest,
+    HttpRequest,
     web::{Data, Json},
 };
 use apistos::{ApiComponent, api_operation};
@@ -152,7 +152,7 @@ pub async fn rotate(
         Rotated::TakesOver(row) => {
             let view = SigningKeyView::new(&row, now);
             let change = json!({ "before": null, "after": view });
-            request.extensions_mut().insert(Note { user: None, change: Some(change) });
+            Note::add(&request, |note| note.change = Some(change));
             Ok(CreatedAt::new(LOCATION.to_owned(), &view)?)
         }
         Rotated::Replayed { location, body } => Ok(CreatedAt::again(location, body)),

@@ -1,7 +1,7 @@
 //! Users, for administrators.
 
 use actix_web::{
-    HttpMessage, HttpRequest,
+    HttpRequest,
     web::{Data, Json},
 };
 use apistos::{ApiComponent, actix::NoContent, api_operation};
@@ -221,7 +221,7 @@ pub async fn change(
         check_password(password, username.as_ref().unwrap_or(&present.username))?;
     }
     let password_hash = hash(&office, body.password.as_ref()).await?;
-    let change = UserChange { username, password_hash, role: body.role, status: body.status, team_id };
+    let change = UserChange { username, password_hash, role: body.role, status: body.status, team_id, only_at: None };
     let password_changed = change.password_hash.is_some();
     let changed = office.users.change(Change { id, change }).await.map_err(no_answer)?.map_err(unavailable)?;
     let (before, after) = done(changed)?;
@@ -255,12 +255,13 @@ pub async fn delete(
     Ok(NoContent)
 }
 
-fn done(changed: Changed) -> Result<(UserRow, UserRow), Refusal> {
+pub(super) fn done(changed: Changed) -> Result<(UserRow, UserRow), Refusal> {
     match changed {
         Changed::Done { before, after } => Ok((before, after)),
         Changed::NotFound => Err(Refusal::NotFound),
         Changed::LastAdmin => Err(Refusal::Conflict("This is the last active admin. Make another one first.".into())),
         Changed::UsernameTaken => Err(name_taken()),
+        Changed::Stale => Err(Refusal::Conflict("The user was changed meanwhile. Look again.".into())),
     }
 }
 
@@ -269,7 +270,7 @@ fn name_taken() -> Refusal {
 }
 
 fn note(request: &HttpRequest, change: serde_json::Value) {
-    request.extensions_mut().insert(Note { user: None, change: Some(change) });
+    Note::add(request, |note| note.change = Some(change));
 }
 
 fn view_of(user: &NewUser) -> User {

@@ -29,9 +29,9 @@ use crate::{
     clock::Clock,
     domain::{
         audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
-        ids::{EntryId, UserId},
+        ids::{EntryId, SessionId, UserId},
         limit::Standing,
-        principal::Username,
+        principal::{Credential, Username},
         refusal::{Refusal, Unavailable},
     },
     telemetry::Metrics,
@@ -55,8 +55,22 @@ impl ByteCount {
 pub struct Note {
     /// Who logged in, where the call itself had no credential.
     pub user: Option<(UserId, Username)>,
-    /// `{before, after}` of what an administrator changed.
+    /// The session that was opened or refreshed.
+    pub session: Option<SessionId>,
+    /// What was exchanged for a token.
+    pub credential: Option<Credential>,
+    /// `{before, after}` of what was changed.
     pub change: Option<serde_json::Value>,
+}
+
+impl Note {
+    /// Adds to what the record of this request will be told.
+    pub fn add(request: &HttpRequest, add: impl FnOnce(&mut Self)) {
+        let mut extensions = request.extensions_mut();
+        let mut note = extensions.remove::<Self>().unwrap_or_default();
+        add(&mut note);
+        extensions.insert(note);
+    }
 }
 
 /// The record of one request in the making.
@@ -181,9 +195,13 @@ impl Record {
     }
 
     fn take_note(&mut self, note: Note) {
-        if let (Some((id, username)), Some(subject)) = (note.user, &mut self.draft.subject) {
-            subject.user_id = Some(id);
-            subject.username = Some(username.to_string());
+        if let Some(subject) = &mut self.draft.subject {
+            if let Some((id, username)) = note.user {
+                subject.user_id = Some(id);
+                subject.username = Some(username.to_string());
+            }
+            subject.session_id = note.session.or(subject.session_id);
+            subject.credential = note.credential.or(subject.credential.take());
         }
         self.draft.findings.change = note.change;
     }

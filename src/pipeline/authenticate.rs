@@ -1,6 +1,7 @@
 //! Who is calling? Answered from snapshots on this thread; the store is asked only about a user this replica has not
 //! heard of yet.
 
+pub mod api_key;
 mod token_cache;
 
 use std::sync::Arc;
@@ -8,12 +9,14 @@ use std::sync::Arc;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
+use self::api_key::KeyCheck;
 use super::{
     authorize::{Find, Managed},
     call::Call,
 };
 use crate::{
     actors::registrar::Users,
+    api_key::{self as key_text, ApiKey},
     domain::{
         access::Permission,
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
@@ -35,6 +38,7 @@ pub struct Identity {
     pub directory: Snapshot<Directory>,
     pub revocations: Snapshot<Revocations>,
     pub users: Users,
+    pub keys: KeyCheck,
     /// Whether the documentation asks for a credential.
     pub docs_public: bool,
 }
@@ -63,6 +67,10 @@ pub async fn authenticate(
         }
     }
     let token = credential(headers)?;
+    if key_text::is_meant(token) {
+        let key = ApiKey::read(token).ok_or(faulty(TokenFault::Malformed))?;
+        return identity.keys.principal(&key, now).await.map(Authenticated::Known);
+    }
     let verified = identity.verify(tokens, token, now.as_second()).map_err(refusal_of)?;
     identity.principal(&verified).await.map(Authenticated::Known)
 }

@@ -64,11 +64,7 @@ impl Call {
             peer,
             client: client(peer, forwarded_for.as_deref(), trusted),
             forwarded_for,
-            scheme: if proxied && headers.get("x-forwarded-proto").is_some_and(|p| p == "https") {
-                "https"
-            } else {
-                "http"
-            },
+            scheme: ground.scheme_of(request),
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),
@@ -118,6 +114,15 @@ pub struct Ground {
 }
 
 impl Ground {
+    /// `https` where a trusted proxy says that the client's connection was.
+    #[must_use]
+    pub fn scheme_of(&self, request: &HttpRequest) -> &'static str {
+        let peer = request.peer_addr().map(|address| address.ip().to_canonical());
+        let proxied = peer.is_some_and(|peer| is_trusted(peer, &self.trusted_proxies));
+        let is_https = request.headers().get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+        if proxied && is_https { "https" } else { "http" }
+    }
+
     fn allows(&self, origin: &str) -> bool {
         self.allowed_origins.iter().any(|allowed| allowed == origin)
     }

@@ -12,7 +12,7 @@ use super::{
     schema::revisions,
 };
 
-/// Changes of users, and revocations of sessions.
+/// Changes of users and API keys, and revocations of sessions.
 pub(super) const IDENTITY: &str = "identity";
 /// Changes of the ring of signing keys.
 pub(super) const KEYS: &str = "keys";

@@ -1,4 +1,5 @@
-//! Sessions: one row a login, from its first refresh token to its end.
+//! Sessions: one row a login, from its first refresh token to its end; and one a token that an API key was exchanged
+//! for, which ends with the token or the key.
 //!
 //! The token issuer writes them; the snapshot of revocations follows with [`Store::sessions_revoked_since`]. A refresh
 //! token itself is never stored: it names its session and its generation, and only the current generation rotates.
@@ -10,14 +11,15 @@ use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
 use super::{
-    PURGE_ROWS, Store, StoreError,
+    PURGE_ROWS, Store, StoreError, api_keys,
     connection::{Connection, on_backend},
     revisions,
     schema::{sessions, users},
+    users as user_rows,
     values::{micros, read_text, read_time},
 };
 use crate::domain::{
-    ids::{SessionId, UserId},
+    ids::{ApiKeyId, SessionId, UserId},
     principal::UserStatus,
 };
 
@@ -35,6 +37,8 @@ pub struct SessionRow {
     pub revoked_at: Option<Timestamp>,
     /// The stamp of the revocation; 0 while there is none.
     pub revision: i64,
+    /// The API key it was exchanged for, if it was not a login.
+    pub api_key_id: Option<ApiKeyId>,
 }
 
 /// A login to be.
@@ -57,6 +61,7 @@ struct Record {
     expires_at: i64,
     revoked_at: Option<i64>,
     revision: i64,
+    api_key_id: Option<String>,
 }
 
 impl Store {
@@ -67,11 +72,29 @@ impl Store {
     /// `Conflict` if the id is taken.
     pub async fn open_session(&self, session: NewSession, user_revision: i64) -> Result<bool, StoreError> {
         self.transaction(async move |connection: &mut Connection| {
-            let is_unchanged = hold_user(connection, session.user_id, user_revision).await?;
+            let is_unchanged = hold_user(connection, session.user_id, Some(user_revision)).await?;
             if is_unchanged {
-                insert(connection, &session).await?;
+                insert(connection, &session, None).await?;
             }
             Ok(is_unchanged)
+        })
+        .await
+    }
+
+    /// Opens a session in exchange for an API key, if the key is live and its user active; false if not. Both rows are
+    /// held until it is open: a change of the user or a revocation of the key comes first, and prevents it, or comes
+    /// after, and revokes it.
+    ///
+    /// # Errors
+    /// `Conflict` if the id is taken.
+    pub async fn open_session_for_key(&self, session: NewSession, key: ApiKeyId) -> Result<bool, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            let is_live = hold_user(connection, session.user_id, None).await?
+                && api_keys::hold_live(connection, key, session.user_id, session.created_at).await?;
+            if is_live {
+                insert(connection, &session, Some(key)).await?;
+            }
+            Ok(is_live)
         })
         .await
     }
@@ -83,6 +106,29 @@ impl Store {
             let record: Option<Record> =
                 on_backend!(connection, |conn| session.select(Record::as_select()).first(conn).await.optional())?;
             record.map(SessionRow::try_from).transpose()
+        })
+        .await
+    }
+
+    /// At most `limit` live sessions of a user in the order of their ids, from the one after `after` on.
+    pub async fn sessions_page(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.read(async move |connection: &mut Connection| {
+            let live = sessions::table
+                .filter(sessions::user_id.eq(user.to_string()))
+                .filter(sessions::revoked_at.is_null())
+                .filter(sessions::expires_at.gt(micros(now)))
+                .filter(sessions::id.gt(after));
+            let page = live.order(sessions::id).limit(limit.into());
+            let records: Vec<Record> =
+                on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?;
+            records.into_iter().map(SessionRow::try_from).collect()
         })
         .await
     }
@@ -124,11 +170,16 @@ impl Store {
         .await
     }
 
-    /// Revokes all live sessions of a user and tells how many.
-    pub async fn revoke_sessions_of(&self, user: UserId, now: Timestamp) -> Result<usize, StoreError> {
+    /// Revokes all live sessions of a user and tells how many; `None` if there is no such user. Tokens of outside
+    /// issuers that were made before are dead with them.
+    pub async fn revoke_sessions_of(&self, user: UserId, now: Timestamp) -> Result<Option<usize>, StoreError> {
         self.transaction(async move |connection: &mut Connection| {
             let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            revoke_live(connection, user, now, revision).await
+            // The user's row comes first, as in every change of a user.
+            if !user_rows::end_tokens(connection, user, now, revision).await? {
+                return Ok(None);
+            }
+            revoke_live(connection, user, now, revision).await.map(Some)
         })
         .await
     }
@@ -183,18 +234,39 @@ pub(super) async fn revoke_live(
     Ok(on_backend!(connection, |conn| revoke.execute(conn).await)?)
 }
 
-/// Locks the row of a user by writing what it holds already; false if the user is not as expected.
-async fn hold_user(connection: &mut Connection, id: UserId, revision: i64) -> Result<bool, StoreError> {
+/// Revokes the live sessions that an API key was exchanged for.
+pub(super) async fn revoke_live_of_key(
+    connection: &mut Connection,
+    key: ApiKeyId,
+    now: Timestamp,
+    revision: i64,
+) -> Result<(), StoreError> {
+    let live = sessions::table
+        .filter(sessions::api_key_id.eq(key.to_string()))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(micros(now)));
+    let revoke = diesel::update(live).set((sessions::revoked_at.eq(micros(now)), sessions::revision.eq(revision)));
+    on_backend!(connection, |conn| revoke.execute(conn).await)?;
+    Ok(())
+}
+
+/// Locks the row of a user by writing what it holds already; false if the user is not as expected: active, and at this
+/// revision where one is given.
+async fn hold_user(connection: &mut Connection, id: UserId, revision: Option<i64>) -> Result<bool, StoreError> {
     let user = users::table
         .find(id.to_string())
-        .filter(users::revision.eq(revision))
+        .filter(users::revision.between(revision.unwrap_or(0), revision.unwrap_or(i64::MAX)))
         .filter(users::status.eq(UserStatus::Active.as_str()))
         .filter(users::deleted_at.is_null());
     let hold = diesel::update(user).set(users::updated_at.eq(users::updated_at));
     Ok(on_backend!(connection, |conn| hold.execute(conn).await)? == 1)
 }
 
-async fn insert(connection: &mut Connection, session: &NewSession) -> Result<(), StoreError> {
+async fn insert(
+    connection: &mut Connection,
+    session: &NewSession,
+    api_key: Option<ApiKeyId>,
+) -> Result<(), StoreError> {
     let insert = diesel::insert_into(sessions::table).values((
         sessions::id.eq(session.id.to_string()),
         sessions::user_id.eq(session.user_id.to_string()),
@@ -203,6 +275,7 @@ async fn insert(connection: &mut Connection, session: &NewSession) -> Result<(),
         sessions::rotated_at.eq(micros(session.created_at)),
         sessions::expires_at.eq(micros(session.expires_at)),
         sessions::revision.eq(0),
+        sessions::api_key_id.eq(api_key.map(|id| id.to_string())),
     ));
     on_backend!(connection, |conn| insert.execute(conn).await)?;
     Ok(())
@@ -221,6 +294,7 @@ impl TryFrom<Record> for SessionRow {
             expires_at: read_time("sessions.expires_at", record.expires_at)?,
             revoked_at: record.revoked_at.map(|time| read_time("sessions.revoked_at", time)).transpose()?,
             revision: record.revision,
+            api_key_id: record.api_key_id.map(|id| read_text("sessions.api_key_id", &id)).transpose()?,
         })
     }
 }

@@ -22,6 +22,7 @@ use crate::domain::{
     principal::{Role, UserStatus, Username},
 };
 
+pub(super) use change::end_tokens;
 pub use change::{Changed, UserChange};
 pub use create::{Created, NewUser};
 
@@ -38,6 +39,8 @@ pub struct UserRow {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
+    /// Tokens of outside issuers that were made before this time are dead.
+    pub tokens_not_before: Timestamp,
     /// The stamp of the last change; grows with each change of any user.
     pub revision: i64,
 }
@@ -54,6 +57,7 @@ struct Record {
     updated_at: i64,
     deleted_at: Option<i64>,
     revision: i64,
+    tokens_not_before: i64,
 }
 
 impl Store {
@@ -100,14 +104,14 @@ impl Store {
         .await
     }
 
-    /// The stamp of the last change of a user or revocation of a session. Whoever has read up to it has read all.
+    /// The stamp of the last change of a user or an API key, or revocation of a session. Whoever has read up to it has read all.
     pub async fn identity_revision(&self) -> Result<i64, StoreError> {
         self.read(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
     }
 }
 
 /// The user, unless deleted.
-async fn living(connection: &mut Connection, id: UserId) -> Result<Option<UserRow>, StoreError> {
+pub(super) async fn living(connection: &mut Connection, id: UserId) -> Result<Option<UserRow>, StoreError> {
     let user = users::table.find(id.to_string()).filter(users::deleted_at.is_null());
     let record: Option<Record> =
         on_backend!(connection, |conn| user.select(Record::as_select()).first(conn).await.optional())?;
@@ -140,6 +144,7 @@ impl TryFrom<Record> for UserRow {
             created_at: read_time("users.created_at", record.created_at)?,
             updated_at: read_time("users.updated_at", record.updated_at)?,
             deleted_at: record.deleted_at.map(|time| read_time("users.deleted_at", time)).transpose()?,
+            tokens_not_before: read_time("users.tokens_not_before", record.tokens_not_before)?,
             revision: record.revision,
         })
     }

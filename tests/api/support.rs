@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 pub use self::{
     answer::Answer,
     client::{Connection, Request},
-    gateway::{ADMIN_PASSWORD, PASSWORD, TestGateway, Tokens, User},
+    gateway::{ADMIN_PASSWORD, Key, PASSWORD, TestGateway, Tokens, User},
     setup::Setup,
     store::{Kind, TestStore},
     upstream::RawUpstream,

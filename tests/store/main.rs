@@ -10,6 +10,7 @@
     reason = "these are tests, helpers included"
 )]
 
+mod api_keys;
 mod audit;
 mod idempotency;
 mod keys;

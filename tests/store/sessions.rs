@@ -48,6 +48,7 @@ async fn an_opened_session_is_found_as_it_was_made(db: Database) {
         expires_at: new.expires_at,
         revoked_at: None,
         revision: 0,
+        api_key_id: None,
     };
     assert_eq!(db.store.session(new.id).await, Ok(Some(expected)));
     assert_eq!(db.store.user(user.id).await, Ok(Some(user)));
@@ -120,7 +121,7 @@ async fn all_live_sessions_of_a_user_are_revoked_and_no_others(db: Database) {
     db.clock.advance(HOUR);
     let (first, second, others) = (db.session(&ada).await, db.session(&ada).await, db.session(&bob).await);
     db.store.revoke_session(second, db.clock.now()).await.unwrap();
-    assert_eq!(db.store.revoke_sessions_of(ada.id, db.clock.now()).await, Ok(1));
+    assert_eq!(db.store.revoke_sessions_of(ada.id, db.clock.now()).await, Ok(Some(1)));
     assert!(!db.is_live(first).await);
     assert!(db.is_live(others).await);
     assert!(db.is_live(old).await, "it had expired by itself");

@@ -132,6 +132,7 @@ async fn a_change_to_what_is_so_already_writes_nothing(db: Database) {
         status: Some(UserStatus::Active),
         team_id: Some(None),
         password_hash: None,
+        only_at: None,
     };
     for change in [same, UserChange::default()] {
         let (before, after) = done(db.store.change_user(admin.id, change, db.clock.now()).await);

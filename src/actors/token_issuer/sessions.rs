@@ -16,6 +16,7 @@ use crate::{
     store::{
         Store, StoreError,
         sessions::{NewSession, SessionRow},
+        users::UserRow,
     },
 };
 
@@ -95,6 +96,14 @@ impl Sessions {
         self.store.revoke_session(session, self.clock.now()).await.map(|_| ())
     }
 
+    /// Ends the session of a refresh token, whichever step of it the token is; anything else ends nothing.
+    pub(super) async fn revoke_by_token(&self, text: &str) -> Result<(), StoreError> {
+        match RefreshToken::read(text, &self.refresh) {
+            Some(token) => self.revoke(token.session).await,
+            None => Ok(()),
+        }
+    }
+
     pub(super) async fn revoked_since(&self, seen: i64) -> Result<Vec<(SessionId, Timestamp, i64)>, StoreError> {
         self.store.sessions_revoked_since(seen, self.horizon()).await
     }
@@ -120,23 +129,29 @@ impl Sessions {
         refresh_expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<Tokens, Denied> {
-        let account = self.store.user(user).await?.filter(|user| user.status == UserStatus::Active);
-        let role = account.ok_or(Denied::UserChanged)?.role;
+        let account = self.active(user).await?;
+        let claims = self.claims(user, account.role, session, now);
         Ok(Tokens {
-            access_token: self.sign(&self.claims(user, role, session, now), now)?,
+            access_token: self.sign(&claims, now)?,
             expires_in: self.auth.access_ttl_s,
             refresh_token: RefreshToken { session, generation }.write(&self.refresh),
             refresh_expires_in: refresh_expires_at.duration_since(now).as_secs().max(0),
             user,
+            username: account.username,
             session,
         })
     }
 
-    fn sign(&self, claims: &Claims, now: Timestamp) -> Result<String, Denied> {
+    pub(super) async fn active(&self, user: UserId) -> Result<UserRow, Denied> {
+        let account = self.store.user(user).await?.filter(|user| user.status == UserStatus::Active);
+        account.ok_or(Denied::UserChanged)
+    }
+
+    pub(super) fn sign(&self, claims: &Claims, now: Timestamp) -> Result<String, Denied> {
         self.ring.read().sign(claims, now).map_err(|_| Denied::Signing)
     }
 
-    fn claims(&self, sub: UserId, role: Role, sid: SessionId, now: Timestamp) -> Claims {
+    pub(super) fn claims(&self, sub: UserId, role: Role, sid: SessionId, now: Timestamp) -> Claims {
         let iat = now.as_second();
         Claims {
             iss: self.auth.issuer.clone(),
@@ -152,7 +167,7 @@ impl Sessions {
     }
 }
 
-fn later(time: Timestamp, seconds: u32) -> Timestamp {
+pub(super) fn later(time: Timestamp, seconds: u32) -> Timestamp {
     time.saturating_add(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX)
 }
 

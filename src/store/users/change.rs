@@ -31,6 +31,8 @@ pub struct UserChange {
     pub status: Option<UserStatus>,
     /// `Some(None)` takes the user out of the team.
     pub team_id: Option<Option<TeamId>>,
+    /// Makes the change only if the user still is as it was at this revision.
+    pub only_at: Option<i64>,
 }
 
 /// What came of a change.
@@ -47,6 +49,8 @@ pub enum Changed {
     /// It would have left no active admin.
     LastAdmin,
     UsernameTaken,
+    /// The user is not as it was at the revision that was asked for.
+    Stale,
 }
 
 impl Store {
@@ -55,6 +59,9 @@ impl Store {
         self.transaction(async move |connection: &mut Connection| {
             let revision = revisions::next(connection, revisions::IDENTITY).await?;
             let Some(before) = living(connection, id).await? else { return Ok(Changed::NotFound) };
+            if change.only_at.is_some_and(|revision| revision != before.revision) {
+                return Ok(Changed::Stale);
+            }
             let after = change.applied_to(&before);
             if after == before && change.password_hash.is_none() {
                 return Ok(Changed::Done { before, after });
@@ -112,10 +119,11 @@ async fn rewrite(
     if after.username != before.username && is_taken(connection, &after.username, after.id).await? {
         return Ok(Changed::UsernameTaken);
     }
-    let is_new_password = password_hash.is_some();
-    let after = UserRow { updated_at: stamp.now, revision: stamp.revision, ..after };
+    let ends_tokens = password_hash.is_some() || standing(&before) != standing(&after);
+    let tokens_not_before = if ends_tokens { stamp.now } else { before.tokens_not_before };
+    let after = UserRow { updated_at: stamp.now, revision: stamp.revision, tokens_not_before, ..after };
     update(connection, &after, password_hash).await?;
-    if is_new_password || standing(&before) != standing(&after) {
+    if ends_tokens {
         sessions::revoke_live(connection, after.id, stamp.now, stamp.revision).await?;
     }
     Ok(Changed::Done { before, after })
@@ -139,6 +147,18 @@ async fn has_other_admin(connection: &mut Connection, than: UserId) -> Result<bo
     Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(others)).get_result(conn).await)?)
 }
 
+/// Ends the tokens of outside issuers that a user has by now; false if there is no such user.
+pub(in crate::store) async fn end_tokens(
+    connection: &mut Connection,
+    id: UserId,
+    now: Timestamp,
+    revision: i64,
+) -> Result<bool, StoreError> {
+    let user = users::table.find(id.to_string()).filter(users::deleted_at.is_null());
+    let end = diesel::update(user).set((users::tokens_not_before.eq(micros(now)), users::revision.eq(revision)));
+    Ok(on_backend!(connection, |conn| end.execute(conn).await)? == 1)
+}
+
 async fn update(connection: &mut Connection, user: &UserRow, password_hash: Option<String>) -> Result<(), StoreError> {
     let update = diesel::update(users::table.find(user.id.to_string())).set((
         users::username.eq(user.username.as_str()),
@@ -148,6 +168,7 @@ async fn update(connection: &mut Connection, user: &UserRow, password_hash: Opti
         users::team_id.eq(user.team_id.map(|id| id.to_string())),
         users::updated_at.eq(micros(user.updated_at)),
         users::deleted_at.eq(user.deleted_at.map(micros)),
+        users::tokens_not_before.eq(micros(user.tokens_not_before)),
         users::revision.eq(user.revision),
     ));
     on_backend!(connection, |conn| update.execute(conn).await)?;

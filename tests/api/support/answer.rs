@@ -66,6 +66,19 @@ impl Answer {
         problem
     }
 
+    /// Fails the test unless this is an error of an OAuth endpoint (RFC 6749 §5.2) that is a problem as well.
+    #[track_caller]
+    pub fn oauth_error(&self, status: u16, error: &str) {
+        self.expect(status);
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["error"], error, "{body}");
+        assert!(body["error_description"].as_str().is_some_and(|text| !text.contains(['"', '\\'])), "{body}");
+        assert_eq!(body["type"], format!("{OURS}{}", error.replace('_', "-")), "{body}");
+        assert_eq!((&body["status"], &body["instance"]), (&status.into(), &self.request_id().into()), "{body}");
+        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+    }
+
     /// A 400 that names this place.
     #[track_caller]
     pub fn invalid(&self, pointer: &str) -> Value {

@@ -48,6 +48,11 @@ impl<'g> Request<'g> {
         self.header("content-type", "application/json").body(body)
     }
 
+    /// A form, encoded already.
+    pub fn form(self, body: &str) -> Self {
+        self.header("content-type", "application/x-www-form-urlencoded").body(body)
+    }
+
     pub async fn send(self) -> Answer {
         self.gateway.raw(self.bytes()).await
     }

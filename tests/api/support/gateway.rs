@@ -43,6 +43,27 @@ pub struct User {
     pub token: String,
 }
 
+/// An API key.
+pub struct Key {
+    pub id: String,
+    /// `tg_<id>_<secret>`.
+    pub text: String,
+}
+
+impl Key {
+    pub fn secret(&self) -> &str {
+        self.text.rsplit('_').next().unwrap()
+    }
+}
+
+impl From<&Answer> for Key {
+    fn from(answer: &Answer) -> Self {
+        let body = answer.expect(201).json();
+        let text = |field: &str| body[field].as_str().unwrap().to_owned();
+        Self { id: text("id"), text: text("key") }
+    }
+}
+
 impl TestGateway {
     /// A gateway as [`Setup`] has it by default.
     pub async fn start(store: &TestStore) -> Self {
@@ -116,6 +137,17 @@ impl TestGateway {
         User { id, token: self.login(username, PASSWORD).await.access }
     }
 
+    /// Makes an API key for whoever has the token.
+    pub async fn api_key(&self, token: &str, name: &str) -> Key {
+        Key::from(&self.post("/me/api-keys").token(token).json(&json!({ "name": name })).send().await)
+    }
+
+    /// Exchanges an API key for an access token.
+    pub async fn exchange(&self, key: &Key) -> Answer {
+        let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", key.id, key.secret());
+        self.post("/oauth/token").form(&form).send().await
+    }
+
     /// Changes a user, as the administrator.
     pub async fn patch(&self, id: &str, change: &Value) -> Answer {
         self.request("PATCH", &format!("/admin/users/{id}")).token(&self.admin).json(change).send().await
@@ -126,6 +158,11 @@ impl TestGateway {
         let expected = self.expected_records.get();
         let store = self.stop().await;
         check_records(&store, expected).await;
+    }
+
+    /// Stops a gateway on a store that an earlier one has written to, so that its records cannot be counted.
+    pub async fn discard(self) {
+        self.stop().await;
     }
 
     /// The same for several replicas on one store.

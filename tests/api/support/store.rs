@@ -16,7 +16,7 @@ pub enum Kind {
 pub struct TestStore {
     pub url: String,
     /// Where the SQLite file is.
-    _directory: TempDir,
+    directory: TempDir,
     database: Option<Database>,
 }
 
@@ -31,14 +31,26 @@ impl TestStore {
         match kind {
             Kind::Sqlite => {
                 let url = format!("sqlite:{}", directory.path().join("tollgate.db").display());
-                Self { url, _directory: directory, database: None }
+                Self { url, directory, database: None }
             }
             Kind::Postgres => {
                 let server_url = server_url();
                 let database = Database::create(&server_url).await;
                 let url = on_server(&server_url, &database.name);
-                Self { url, _directory: directory, database: Some(database) }
+                Self { url, directory, database: Some(database) }
             }
+        }
+    }
+
+    /// All that is stored: every file of SQLite as text, or every row of every table of PostgreSQL.
+    pub async fn everything(&self) -> Vec<String> {
+        match &self.database {
+            None => {
+                let files = std::fs::read_dir(self.directory.path()).unwrap();
+                let bytes = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+                bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
+            }
+            Some(_) => rows_of_every_table(&self.url).await,
         }
     }
 
@@ -49,6 +61,19 @@ impl TestStore {
             database.server.batch_execute(&drop).await.unwrap();
         }
     }
+}
+
+async fn rows_of_every_table(url: &str) -> Vec<String> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    actix_web::rt::spawn(connection);
+    let tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'";
+    let mut texts = vec![];
+    for table in client.query(tables, &[]).await.unwrap() {
+        let rows = format!("SELECT t::text FROM {} t", table.get::<_, String>(0));
+        texts.extend(client.query(&rows, &[]).await.unwrap().iter().map(|row| row.get::<_, String>(0)));
+    }
+    assert!(texts.len() > 5);
+    texts
 }
 
 impl Database {

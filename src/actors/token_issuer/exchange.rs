@@ -1,0 +1,67 @@
+//! Exchanging an API key for an access token (RFC 6749 §4.4): a short session without a refresh token, which ends with
+//! the token, with the key, or when it is revoked.
+
+use std::sync::Arc;
+
+use actix::{Context, Handler};
+use jiff::Timestamp;
+
+use super::{
+    TokenIssuer,
+    sessions::{Denied, Sessions, later},
+};
+use crate::{
+    actors::handle::{Ask, Request},
+    domain::ids::{ApiKeyId, SessionId, UserId},
+    jwt::Claims,
+    store::sessions::NewSession,
+};
+
+/// Opens a session for a user whose API key was right, as long as both are still live.
+pub struct Exchange {
+    pub user: UserId,
+    pub key: ApiKeyId,
+    /// When the key expires; no token outlives it.
+    pub key_expires_at: Option<Timestamp>,
+}
+
+/// An access token alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    pub access_token: String,
+    /// Seconds.
+    pub expires_in: i64,
+    pub session: SessionId,
+}
+
+impl Request for Exchange {
+    type Answer = Result<AccessToken, Denied>;
+}
+
+impl Handler<Ask<Exchange>> for TokenIssuer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Exchange>, _: &mut Context<Self>) {
+        let sessions = Arc::clone(&self.sessions);
+        actix::spawn(async move { reply.answer(sessions.exchange(request).await) });
+    }
+}
+
+impl Sessions {
+    async fn exchange(&self, exchange: Exchange) -> Result<AccessToken, Denied> {
+        let (user, now) = (exchange.user, self.clock.now());
+        let full = later(now, self.auth.access_ttl_s);
+        let expires_at = exchange.key_expires_at.map_or(full, |key| key.min(full));
+        let session = NewSession { id: SessionId(self.clock.new_id()), user_id: user, created_at: now, expires_at };
+        if !self.store.open_session_for_key(session, exchange.key).await? {
+            return Err(Denied::Unknown);
+        }
+        // The role is read after the session is open: a change of it from here on ends the session.
+        let role = self.active(user).await?.role;
+        let claims = self.claims(user, role, session.id, now);
+        let claims = Claims { exp: claims.exp.min(expires_at.as_second()), ..claims };
+        let expires_in = claims.exp.saturating_sub(claims.iat);
+        let access_token = self.sign(&claims, now)?;
+        Ok(AccessToken { access_token, expires_in, session: session.id })
+    }
+}

@@ -1,0 +1,315 @@
+//! API keys: one's own, and those of any user for administrators. A key itself is answered once, when it is made.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, actix::NoContent, api_operation};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    Office,
+    created::CreatedAt,
+    extract::{Caller, JsonBody, PathId, QueryOf},
+    idempotency,
+    page::{Page, PageQuery},
+    problem::Problem,
+};
+use crate::{
+    actors::registrar::{CreateApiKey, RevokeApiKey},
+    api_key,
+    domain::{
+        api_key::{KeyName, MAX_LIVE_KEYS},
+        ids::{ApiKeyId, UserId},
+        refusal::Refusal,
+    },
+    http::failure::{no_answer, unavailable},
+    pipeline::audit::Note,
+    store::api_keys::{ApiKeyRow, KeyCreated, KeyRevoked, NewApiKey},
+};
+
+/// An API key, without the key itself.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, ApiComponent)]
+pub struct ApiKey {
+    id: ApiKeyId,
+    user_id: UserId,
+    name: String,
+    #[schemars(with = "String")]
+    created_at: Timestamp,
+    /// Null: it does not expire.
+    #[schemars(with = "Option<String>")]
+    expires_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    revoked_at: Option<Timestamp>,
+}
+
+/// An API key as it is answered once, to whoever made it.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct NewKey {
+    #[serde(flatten)]
+    api_key: ApiKey,
+    /// `tg_<id>_<secret>`. The gateway cannot show it again.
+    key: String,
+}
+
+/// An API key to be.
+#[derive(Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyCreate {
+    /// 1 to 64 printable characters.
+    name: String,
+    /// In the future; without it the key does not expire.
+    #[schemars(with = "Option<String>")]
+    expires_at: Option<Timestamp>,
+}
+
+/// A page of API keys.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct ApiKeyPage {
+    #[serde(flatten)]
+    page: Page<ApiKey>,
+}
+
+impl From<&ApiKeyRow> for ApiKey {
+    fn from(row: &ApiKeyRow) -> Self {
+        Self {
+            id: row.id,
+            user_id: row.user_id,
+            name: row.name.to_string(),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+impl From<&NewApiKey> for ApiKey {
+    fn from(new: &NewApiKey) -> Self {
+        Self {
+            id: new.id,
+            user_id: new.user_id,
+            name: new.name.to_string(),
+            created_at: new.created_at,
+            expires_at: new.expires_at,
+            revoked_at: None,
+        }
+    }
+}
+
+#[api_operation(
+    tag = "API keys",
+    summary = "List one's own API keys",
+    description = "Revoked and expired ones are among them.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list_own(
+    office: Data<Office>,
+    Caller(caller): Caller,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<Json<ApiKeyPage>, Problem> {
+    list(&office, caller.account.id, &query).await
+}
+
+#[api_operation(
+    tag = "API keys",
+    summary = "Make an API key for oneself",
+    description = "The key acts as the caller, with the role they have at the time. It is answered once: keep it. With an Idempotency-Key the same request gives the same answer for 24 hours.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 409,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn create_own(
+    office: Data<Office>,
+    request: HttpRequest,
+    Caller(caller): Caller,
+    JsonBody(body): JsonBody<ApiKeyCreate>,
+) -> Result<CreatedAt<NewKey>, Problem> {
+    let order = Order { by: caller.account.id, of: caller.account.id, listed_at: "/me/api-keys" };
+    create(&office, &request, order, &body).await
+}
+
+#[api_operation(
+    tag = "API keys",
+    summary = "Revoke one of one's own API keys",
+    description = "It and every token it was exchanged for are dead at once, everywhere within a second.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn revoke_own(
+    office: Data<Office>,
+    request: HttpRequest,
+    Caller(caller): Caller,
+    PathId(id): PathId<ApiKeyId>,
+) -> Result<NoContent, Problem> {
+    revoke_noted(&office, &request, RevokeApiKey { id, owner: Some(caller.account.id) }).await
+}
+
+#[api_operation(
+    tag = "API keys",
+    summary = "List the API keys of a user",
+    description = "Revoked and expired ones are among them.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list_of_user(
+    office: Data<Office>,
+    _: Caller,
+    PathId(user): PathId<UserId>,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<Json<ApiKeyPage>, Problem> {
+    office.store.user(user).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    list(&office, user, &query).await
+}
+
+#[api_operation(
+    tag = "API keys",
+    summary = "Make an API key for a user",
+    description = "The key acts as that user, with the role they have at the time. It is answered once: keep it. With an Idempotency-Key the same request gives the same answer for 24 hours.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 409,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn create_for_user(
+    office: Data<Office>,
+    request: HttpRequest,
+    Caller(admin): Caller,
+    PathId(user): PathId<UserId>,
+    JsonBody(body): JsonBody<ApiKeyCreate>,
+) -> Result<CreatedAt<NewKey>, Problem> {
+    let order = Order { by: admin.account.id, of: user, listed_at: "/admin/api-keys" };
+    create(&office, &request, order, &body).await
+}
+
+#[api_operation(
+    tag = "API keys",
+    summary = "Revoke an API key",
+    description = "It and every token it was exchanged for are dead at once, everywhere within a second.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn revoke(
+    office: Data<Office>,
+    request: HttpRequest,
+    _: Caller,
+    PathId(id): PathId<ApiKeyId>,
+) -> Result<NoContent, Problem> {
+    revoke_noted(&office, &request, RevokeApiKey { id, owner: None }).await
+}
+
+async fn list(office: &Office, user: UserId, query: &PageQuery) -> Result<Json<ApiKeyPage>, Problem> {
+    let (after, limit) = (query.after()?, query.limit()?);
+    let rows = office.store.api_keys_page(user, after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let keys = rows.iter().map(ApiKey::from).collect();
+    Ok(Json(ApiKeyPage { page: Page::of(keys, limit, |key: &ApiKey| key.id.to_string()) }))
+}
+
+/// Who orders a key, for whom, and below which path it will be found.
+struct Order {
+    by: UserId,
+    of: UserId,
+    listed_at: &'static str,
+}
+
+async fn create(
+    office: &Office,
+    request: &HttpRequest,
+    order: Order,
+    body: &ApiKeyCreate,
+) -> Result<CreatedAt<NewKey>, Problem> {
+    let new = new_key(office, order.of, body)?;
+    let location = format!("{}/{}", order.listed_at, new.id);
+    // The path says for whom the key is, so it is a part of what makes two requests the same. What is kept is the answer
+    // without the key.
+    let (what, view) = ((request.path(), body), ApiKey::from(&new));
+    let idempotency = idempotency::key(request.headers())?
+        .map(|key| idempotency::remember(&office.fingerprints, key, order.by, &what, &location, &view, new.created_at))
+        .transpose()?;
+    let create = CreateApiKey { key: new, idempotency };
+    match office.users.create_api_key(create).await.map_err(no_answer)?.map_err(unavailable)? {
+        KeyCreated::New(row) => {
+            let view = ApiKey::from(&row);
+            Note::add(request, |note| note.change = Some(json!({ "before": null, "after": view })));
+            Ok(CreatedAt::new(location, &with_key(office, view))?)
+        }
+        KeyCreated::Replayed { location, body } => Ok(CreatedAt::again(location, again(office, &body)?)),
+        KeyCreated::RequestReused => {
+            Err(Refusal::Conflict("This Idempotency-Key came before with another request.".into()).into())
+        }
+        KeyCreated::NoSuchUser => Err(Refusal::NotFound.into()),
+        KeyCreated::TooMany => Err(too_many().into()),
+    }
+}
+
+fn new_key(office: &Office, user_id: UserId, body: &ApiKeyCreate) -> Result<NewApiKey, Refusal> {
+    let (id, now) = (ApiKeyId(office.clock.new_id()), office.clock.now());
+    let name: KeyName = body.name.parse().map_err(|error| Refusal::invalid("/name", format!("{error}")))?;
+    if body.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(Refusal::invalid("/expires_at", "must be in the future"));
+    }
+    let expires_at = body.expires_at.map(in_micros).transpose()?;
+    let secret_hash = api_key::hash_of(&office.keys.mint.secret_of(id));
+    Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at })
+}
+
+/// As the store holds it, so that every answer says the same time.
+fn in_micros(time: Timestamp) -> Result<Timestamp, Refusal> {
+    Timestamp::from_microsecond(time.as_microsecond()).map_err(|_| Refusal::Internal)
+}
+
+fn with_key(office: &Office, api_key: ApiKey) -> NewKey {
+    let key = office.keys.mint.text_of(api_key.id).to_string();
+    NewKey { api_key, key }
+}
+
+/// The answer as it was given first: what was kept, and the key made again.
+fn again(office: &Office, kept: &str) -> Result<String, Refusal> {
+    let view: ApiKey = serde_json::from_str(kept).map_err(|_| Refusal::Internal)?;
+    serde_json::to_string(&with_key(office, view)).map_err(|_| Refusal::Internal)
+}
+
+fn too_many() -> Refusal {
+    Refusal::Conflict(format!("The user has {MAX_LIVE_KEYS} API keys, the most there can be. Revoke one first."))
+}
+
+async fn revoke_noted(office: &Office, request: &HttpRequest, revoke: RevokeApiKey) -> Result<NoContent, Problem> {
+    match office.users.revoke_api_key(revoke).await.map_err(no_answer)?.map_err(unavailable)? {
+        KeyRevoked::NotFound => Err(Refusal::NotFound.into()),
+        KeyRevoked::Done { before, after } => {
+            note_revocation(request, &before, &after);
+            Ok(NoContent)
+        }
+    }
+}
+
+/// Puts a revocation on record.
+pub(super) fn note_revocation(request: &HttpRequest, before: &ApiKeyRow, after: &ApiKeyRow) {
+    let change = json!({ "before": ApiKey::from(before), "after": ApiKey::from(after) });
+    Note::add(request, |note| note.change = Some(change));
+}

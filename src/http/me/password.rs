@@ -1,0 +1,79 @@
+//! Changing one's own password.
+
+use actix_web::{HttpRequest, web::Data};
+use apistos::{ApiComponent, actix::NoContent, api_operation};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    actors::registrar::Change,
+    domain::{
+        password::{self, WeakPassword},
+        principal::Principal,
+        refusal::Refusal,
+    },
+    http::{
+        Office,
+        extract::{Caller, JsonBody},
+        failure::{busy, no_answer, unavailable},
+        guarded_password,
+        password::Password,
+        problem::Problem,
+        users,
+    },
+    pipeline::audit::Note,
+    store::users::{UserChange, UserRow},
+};
+
+/// The password as it is and as it shall be.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    current_password: Password,
+    /// 15 characters or more.
+    new_password: Password,
+}
+
+#[api_operation(
+    tag = "Me",
+    summary = "Change one's own password",
+    description = "Ends all of one's sessions, this one too: log in again. API keys stay.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 409,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn change(
+    office: Data<Office>,
+    request: HttpRequest,
+    Caller(caller): Caller,
+    JsonBody(body): JsonBody<PasswordChange>,
+) -> Result<NoContent, Problem> {
+    let username = caller.account.username.as_str();
+    let weak = |error: WeakPassword| Refusal::invalid("/new_password", error.to_string());
+    password::check(&body.new_password.0, username).map_err(weak)?;
+    let (user, hash) = known(&office, &caller).await?;
+    // Guesses are throttled as at login: the caller's token may be stolen.
+    if !guarded_password::verify(&office, &request, username, body.current_password, Some(hash)).await? {
+        return Err(Refusal::invalid("/current_password", "is not the current password").into());
+    }
+    let hash = office.passwords.hash(body.new_password.0).await.map_err(busy)?;
+    // An administrator who gave another password meanwhile had a reason to.
+    let change = UserChange { password_hash: Some(hash), only_at: Some(user.revision), ..UserChange::default() };
+    let change = Change { id: caller.account.id, change };
+    users::done(office.users.change(change).await.map_err(no_answer)?.map_err(unavailable)?)?;
+    Note::add(&request, |note| note.change = Some(json!({ "password_changed": true })));
+    Ok(NoContent)
+}
+
+/// The caller as stored, and the hash of the present password.
+async fn known(office: &Office, caller: &Principal) -> Result<(UserRow, String), Refusal> {
+    let known = office.store.password_of(&caller.account.username).await.map_err(unavailable)?;
+    // The name may be another user's by now.
+    let own = known.filter(|(user, _)| user.id == caller.account.id).and_then(|(user, hash)| Some((user, hash?)));
+    own.ok_or_else(|| Refusal::Conflict("You have no password here, so there is none to change.".into()))
+}

@@ -1,0 +1,213 @@
+//! OAuth 2: tokens for API keys and refresh tokens (RFC 6749), their revocation (RFC 7009), and where both are found
+//! (RFC 8414).
+
+mod client;
+mod metadata;
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, api_operation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::metadata::metadata;
+use super::{Office, api_keys::note_revocation, auth, extract::FormBody, password::Password, problem::Problem};
+use crate::{
+    actors::{
+        registrar::RevokeApiKey,
+        token_issuer::{Denied, Exchange, Tokens},
+    },
+    api_key::{self, ApiKey},
+    domain::refusal::{OAuthError, Refusal},
+    http::failure::{no_answer, unavailable},
+    pipeline::{audit::Note, authenticate::api_key::credential},
+    store::api_keys::KeyRevoked,
+};
+
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+const REFRESH_TOKEN: &str = "refresh_token";
+
+/// A grant. The client authenticates by HTTP Basic or with `client_id` and `client_secret`: the id and the secret of an
+/// API key.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+pub struct TokenRequest {
+    /// `client_credentials` or `refresh_token`.
+    grant_type: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<Password>,
+    refresh_token: Option<Password>,
+}
+
+/// A token to revoke. Other parameters are not looked at.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+pub struct RevocationRequest {
+    /// A refresh token, an access token, or an API key.
+    token: Option<Password>,
+}
+
+/// RFC 6749 §5.1.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct TokenResponse {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: i64,
+    /// Only for a refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_expires_in: Option<i64>,
+}
+
+/// Nothing: that the token is dead is all there is to know.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct Revoked {}
+
+#[api_operation(
+    tag = "OAuth",
+    summary = "Get a token",
+    description = "RFC 6749. `client_credentials`: an API key's id and secret, by HTTP Basic or in the form, give an access token that ends with the key at the latest. `refresh_token`: as POST /auth/refresh; the refresh token alone is the proof. Errors are those of §5.2, as application/json that is a problem too.",
+    no_security = true,
+    error_code = 400,
+    error_code = 401,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn token(
+    office: Data<Office>,
+    request: HttpRequest,
+    FormBody(form): FormBody<TokenRequest>,
+) -> Result<Json<TokenResponse>, Problem> {
+    match form.grant_type.as_deref() {
+        Some(CLIENT_CREDENTIALS) => exchange(&office, &request, &form).await,
+        Some(REFRESH_TOKEN) => refresh(&office, &request, form.refresh_token).await,
+        Some(_) => Err(Refusal::OAuth(OAuthError::UnsupportedGrantType, "another grant type".into()).into()),
+        None => Err(missing("grant_type").into()),
+    }
+}
+
+#[api_operation(
+    tag = "OAuth",
+    summary = "Revoke a token",
+    description = "RFC 7009. A refresh token or an access token ends its session, an API key is revoked; whoever has one may do so. Anything else is answered the same.",
+    no_security = true,
+    error_code = 400,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn revoke(
+    office: Data<Office>,
+    request: HttpRequest,
+    FormBody(form): FormBody<RevocationRequest>,
+) -> Result<Json<Revoked>, Problem> {
+    let token = form.token.ok_or_else(|| missing("token"))?;
+    if api_key::is_meant(&token.0) {
+        revoke_key(&office, &request, &token.0).await?;
+    } else {
+        end_session(&office, &request, &token.0).await?;
+    }
+    Ok(Json(Revoked {}))
+}
+
+async fn exchange(office: &Office, request: &HttpRequest, form: &TokenRequest) -> Result<Json<TokenResponse>, Problem> {
+    let key = client::key(request.headers(), form)?;
+    let (account, standing) = office.keys.owner(&key, office.clock.now()).await.map_err(unknown_client)?;
+    Note::add(request, |note| {
+        note.user = Some((account.id, account.username.clone()));
+        note.credential = Some(credential(key.id));
+    });
+    let exchange = Exchange { user: account.id, key: key.id, key_expires_at: standing.expires_at };
+    let token = office.issuer.exchange(exchange).await.map_err(no_answer)?.map_err(denied_exchange)?;
+    Note::add(request, |note| note.session = Some(token.session));
+    Ok(Json(TokenResponse {
+        access_token: token.access_token,
+        token_type: "Bearer",
+        expires_in: token.expires_in,
+        refresh_token: None,
+        refresh_expires_in: None,
+    }))
+}
+
+async fn refresh(
+    office: &Office,
+    request: &HttpRequest,
+    token: Option<Password>,
+) -> Result<Json<TokenResponse>, Problem> {
+    let token = token.ok_or_else(|| missing(REFRESH_TOKEN))?;
+    let tokens = office.issuer.refresh(token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
+    auth::note(request, &tokens);
+    Ok(Json(tokens.into()))
+}
+
+impl From<Tokens> for TokenResponse {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access_token,
+            token_type: "Bearer",
+            expires_in: tokens.expires_in.into(),
+            refresh_token: Some(tokens.refresh_token),
+            refresh_expires_in: Some(tokens.refresh_expires_in),
+        }
+    }
+}
+
+async fn revoke_key(office: &Office, request: &HttpRequest, text: &str) -> Result<(), Refusal> {
+    let Some(key) = ApiKey::read(text) else {
+        return Ok(());
+    };
+    let Ok(standing) = office.keys.standing(&key, office.clock.now()).await else {
+        return Ok(());
+    };
+    let revoke = RevokeApiKey { id: key.id, owner: Some(standing.user) };
+    let revoked = office.users.revoke_api_key(revoke).await.map_err(no_answer)?.map_err(unavailable)?;
+    if let KeyRevoked::Done { before, after } = revoked {
+        Note::add(request, |note| note.credential = Some(credential(key.id)));
+        note_revocation(request, &before, &after);
+    }
+    Ok(())
+}
+
+async fn end_session(office: &Office, request: &HttpRequest, text: &str) -> Result<(), Refusal> {
+    let verified = office.verifier.read().verify(text, office.clock.now().as_second());
+    let ended = match verified {
+        Ok(verified) => {
+            Note::add(request, |note| note.session = Some(verified.session));
+            office.issuer.revoke(verified.session).await
+        }
+        Err(_) => office.issuer.revoke_refresh_token(text.to_owned()).await,
+    };
+    ended.map_err(no_answer)?.map_err(unavailable)
+}
+
+fn missing(name: &str) -> Refusal {
+    Refusal::OAuth(OAuthError::InvalidRequest, format!("{name} is missing"))
+}
+
+fn unknown_client(refusal: Refusal) -> Refusal {
+    Refusal::OAuth(OAuthError::InvalidClient, refusal.reason())
+}
+
+fn denied_exchange(denied: Denied) -> Refusal {
+    match denied {
+        Denied::Store(error) => unavailable(error),
+        Denied::Signing => Refusal::Internal,
+        // Changed between the check of the key and now.
+        Denied::UserChanged | Denied::Unknown | Denied::Reused => {
+            Refusal::OAuth(OAuthError::InvalidClient, "changed-meanwhile".into())
+        }
+    }
+}
+
+fn denied_refresh(denied: Denied) -> Refusal {
+    match auth::denied_refresh(denied) {
+        Refusal::InvalidToken(fault) => Refusal::OAuth(OAuthError::InvalidGrant, fault.to_string()),
+        other => other,
+    }
+}

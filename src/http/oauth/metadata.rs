@@ -1,0 +1,63 @@
+//! What an OAuth client must know of this authorization server (RFC 8414).
+
+use actix_web::{
+    HttpRequest,
+    http::header::HOST,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, api_operation};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{CLIENT_CREDENTIALS, REFRESH_TOKEN};
+use crate::{
+    domain::refusal::Refusal,
+    http::{Office, problem::Problem},
+    pipeline::Gate,
+};
+
+/// RFC 8414 §2.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct Metadata {
+    /// The `iss` of access tokens.
+    issuer: String,
+    token_endpoint: String,
+    revocation_endpoint: String,
+    jwks_uri: String,
+    grant_types_supported: [&'static str; 2],
+    token_endpoint_auth_methods_supported: [&'static str; 2],
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
+    /// There is no authorization endpoint.
+    response_types_supported: [&'static str; 0],
+}
+
+#[api_operation(
+    tag = "OAuth",
+    summary = "Describe the authorization server",
+    description = "RFC 8414. The URLs are below the configured issuer if that is a URL, else below the host that was asked.",
+    no_security = true,
+    error_code = 400,
+    error_code = 429
+)]
+pub async fn metadata(office: Data<Office>, gate: Data<Gate>, request: HttpRequest) -> Result<Json<Metadata>, Problem> {
+    let base = base(&office.issuer_name, &gate, &request)?;
+    Ok(Json(Metadata {
+        issuer: office.issuer_name.to_string(),
+        token_endpoint: format!("{base}/oauth/token"),
+        revocation_endpoint: format!("{base}/oauth/revoke"),
+        jwks_uri: format!("{base}/.well-known/jwks.json"),
+        grant_types_supported: [CLIENT_CREDENTIALS, REFRESH_TOKEN],
+        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        revocation_endpoint_auth_methods_supported: ["none"],
+        response_types_supported: [],
+    }))
+}
+
+fn base(issuer: &str, gate: &Gate, request: &HttpRequest) -> Result<String, Refusal> {
+    if issuer.starts_with("https://") || issuer.starts_with("http://") {
+        return Ok(issuer.trim_end_matches('/').to_owned());
+    }
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.ok_or(Refusal::InvalidHost("there is no Host"))?;
+    Ok(format!("{}://{host}", gate.ground.scheme_of(request)))
+}

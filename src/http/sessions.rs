@@ -1,0 +1,161 @@
+//! Sessions that are live: one's own, and those of any user for administrators.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, actix::NoContent, api_operation};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    Office,
+    extract::{Caller, PathId, QueryOf},
+    page::{Page, PageQuery},
+    problem::Problem,
+};
+use crate::{
+    domain::{
+        ids::{ApiKeyId, SessionId, UserId},
+        principal::Principal,
+        refusal::Refusal,
+    },
+    http::failure::{no_answer, unavailable},
+    pipeline::audit::Note,
+    store::sessions::SessionRow,
+};
+
+/// A session that is live.
+#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+pub struct Session {
+    id: SessionId,
+    #[schemars(with = "String")]
+    created_at: Timestamp,
+    /// The last exchange of its refresh token, or the login.
+    #[schemars(with = "String")]
+    refreshed_at: Timestamp,
+    #[schemars(with = "String")]
+    expires_at: Timestamp,
+    /// Whether this call came with a token of this session.
+    current: bool,
+    /// The API key that was exchanged for it; null where somebody logged in.
+    api_key_id: Option<ApiKeyId>,
+}
+
+/// A page of sessions.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct SessionPage {
+    #[serde(flatten)]
+    page: Page<Session>,
+}
+
+impl Session {
+    fn of(row: &SessionRow, caller: &Principal) -> Self {
+        Self {
+            id: row.id,
+            created_at: row.created_at,
+            refreshed_at: row.rotated_at,
+            expires_at: row.expires_at,
+            current: caller.session == Some(row.id),
+            api_key_id: row.api_key_id,
+        }
+    }
+}
+
+#[api_operation(
+    tag = "Sessions",
+    summary = "List one's own sessions",
+    description = "Those that are live.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list_own(
+    office: Data<Office>,
+    Caller(caller): Caller,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<Json<SessionPage>, Problem> {
+    list(&office, caller.account.id, &caller, &query).await
+}
+
+#[api_operation(
+    tag = "Sessions",
+    summary = "End one of one's own sessions",
+    description = "Its access and refresh tokens are dead at once, everywhere within a second.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn end_own(
+    office: Data<Office>,
+    Caller(caller): Caller,
+    PathId(id): PathId<SessionId>,
+) -> Result<NoContent, Problem> {
+    let session = office.store.session(id).await.map_err(unavailable)?;
+    // Somebody else's is as good as none.
+    let own = session.filter(|session| session.user_id == caller.account.id).ok_or(Refusal::NotFound)?;
+    office.issuer.revoke(own.id).await.map_err(no_answer)?.map_err(unavailable)?;
+    Ok(NoContent)
+}
+
+#[api_operation(
+    tag = "Sessions",
+    summary = "List the sessions of a user",
+    description = "Those that are live.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list_of_user(
+    office: Data<Office>,
+    Caller(admin): Caller,
+    PathId(user): PathId<UserId>,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<Json<SessionPage>, Problem> {
+    office.store.user(user).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    list(&office, user, &admin, &query).await
+}
+
+#[api_operation(
+    tag = "Sessions",
+    summary = "End all sessions of a user",
+    description = "Their access and refresh tokens are dead at once, everywhere within a second, and so are the tokens that outside issuers have given the user until now. API keys stay.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn end_all_of_user(
+    office: Data<Office>,
+    request: HttpRequest,
+    _: Caller,
+    PathId(user): PathId<UserId>,
+) -> Result<NoContent, Problem> {
+    let ended = office.users.end_sessions(user).await.map_err(no_answer)?.map_err(unavailable)?;
+    let ended = ended.ok_or(Refusal::NotFound)?;
+    let change = json!({ "before": { "live_sessions": ended }, "after": { "live_sessions": 0 } });
+    Note::add(&request, |note| note.change = Some(change));
+    Ok(NoContent)
+}
+
+async fn list(
+    office: &Office,
+    user: UserId,
+    caller: &Principal,
+    query: &PageQuery,
+) -> Result<Json<SessionPage>, Problem> {
+    let (after, limit, now) = (query.after()?, query.limit()?, office.clock.now());
+    let rows = office.store.sessions_page(user, now, after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let sessions = rows.iter().map(|row| Session::of(row, caller)).collect();
+    Ok(Json(SessionPage { page: Page::of(sessions, limit, |session: &Session| session.id.to_string()) }))
+}

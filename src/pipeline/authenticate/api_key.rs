@@ -1,0 +1,119 @@
+//! Is this API key good, and whose is it? Answered from snapshots on this thread.
+//!
+//! A key that this replica has not heard of may have been made a moment ago on another one, so the store is read before
+//! it is refused. Only for keys that the mint made, though: an id that somebody made up has no right secret, and is
+//! refused without a question, so that a flood of them costs the store nothing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    actors::registrar::Users,
+    api_key::{ApiKey, Mint},
+    crypto,
+    domain::{
+        ids::ApiKeyId,
+        principal::{Account, Credential, CredentialKind, Principal, UserStatus},
+        refusal::{Refusal, Revocation, TokenFault},
+    },
+    snapshot::{
+        Snapshot,
+        api_keys::{ApiKeys, KeyStanding},
+        directory::Directory,
+    },
+};
+
+/// What API keys are checked against. Clones share everything.
+#[derive(Clone)]
+pub struct KeyCheck {
+    pub mint: Arc<Mint>,
+    pub api_keys: Snapshot<ApiKeys>,
+    pub directory: Snapshot<Directory>,
+    pub users: Users,
+}
+
+impl KeyCheck {
+    /// The user whose key this is, as they are now.
+    pub async fn principal(&self, key: &ApiKey, now: Timestamp) -> Result<Principal, Refusal> {
+        let (account, _) = self.owner(key, now).await?;
+        Ok(Principal { account, session: None, credential: credential(key.id) })
+    }
+
+    /// The active user whose key this is, and what is known of the key.
+    pub async fn owner(&self, key: &ApiKey, now: Timestamp) -> Result<(Arc<Account>, KeyStanding), Refusal> {
+        let standing = self.standing(key, now).await?;
+        let account = match self.directory.read().find(standing.user).cloned() {
+            Some(account) => Some(account),
+            // The key was read later than the users were.
+            None => self.look_again(standing).await,
+        };
+        let account = account.ok_or(Refusal::RevokedToken(Revocation::UserDeleted))?;
+        if account.status != UserStatus::Active {
+            return Err(Refusal::RevokedToken(Revocation::UserDisabled));
+        }
+        Ok((account, standing))
+    }
+
+    async fn look_again(&self, standing: KeyStanding) -> Option<Arc<Account>> {
+        self.users.catch_up().await;
+        self.directory.read().find(standing.user).cloned()
+    }
+
+    /// What is known of a live key whose secret is right, whatever has become of its user.
+    pub async fn standing(&self, key: &ApiKey, now: Timestamp) -> Result<KeyStanding, Refusal> {
+        let known = self.api_keys.read().find(key.id);
+        if known.is_none() && self.mint.made(key) {
+            self.users.catch_up().await;
+        }
+        let known = known.or_else(|| self.api_keys.read().find(key.id));
+        judge(known.ok_or(Refusal::InvalidToken(TokenFault::UnknownApiKey))?, key, now)
+    }
+}
+
+/// The secret comes first: what became of a key is nobody's business without it.
+fn judge(standing: KeyStanding, key: &ApiKey, now: Timestamp) -> Result<KeyStanding, Refusal> {
+    if !crypto::is_equal(&standing.secret_hash, &key.secret_hash()) {
+        return Err(Refusal::InvalidToken(TokenFault::WrongApiKeySecret));
+    }
+    if standing.is_revoked {
+        return Err(Refusal::RevokedToken(Revocation::ApiKey));
+    }
+    if standing.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(Refusal::ExpiredApiKey);
+    }
+    Ok(standing)
+}
+
+/// How a key is named where its secret must not be.
+#[must_use]
+pub fn credential(id: ApiKeyId) -> Credential {
+    Credential { kind: CredentialKind::ApiKey, id: id.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{crypto::MacKey, domain::ids::UserId};
+    use uuid::Uuid;
+
+    #[test]
+    fn nothing_is_told_of_a_key_without_its_secret() {
+        let mint = Mint::new(MacKey::new(&[1; 32]));
+        let id = ApiKeyId(Uuid::from_u128(1));
+        let key = ApiKey::read(&mint.text_of(id)).unwrap();
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let live = KeyStanding {
+            user: UserId(Uuid::from_u128(2)),
+            secret_hash: key.secret_hash(),
+            expires_at: Some(at(100)),
+            is_revoked: false,
+        };
+        let revoked = KeyStanding { is_revoked: true, ..live };
+        assert_eq!(judge(live, &key, at(99)), Ok(live));
+        assert_eq!(judge(live, &key, at(100)), Err(Refusal::ExpiredApiKey));
+        assert_eq!(judge(revoked, &key, at(100)), Err(Refusal::RevokedToken(Revocation::ApiKey)));
+        let wrong = Err(Refusal::InvalidToken(TokenFault::WrongApiKeySecret));
+        assert_eq!(judge(KeyStanding { secret_hash: [0; 32], ..revoked }, &key, at(100)), wrong);
+    }
+}

@@ -1,0 +1,52 @@
+//! Every API key as the hot path must know it. Owned and published by the `Registrar`.
+
+use jiff::Timestamp;
+
+use super::parts::Parts;
+use crate::domain::ids::{ApiKeyId, UserId};
+
+/// An API key: whose it is, what its secret must hash to, and whether it may still be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyStanding {
+    pub user: UserId,
+    /// SHA-256.
+    pub secret_hash: [u8; 32],
+    pub expires_at: Option<Timestamp>,
+    pub is_revoked: bool,
+}
+
+/// An immutable map of keys. Revoked ones stay in it, so that they are refused as what they are.
+#[derive(Clone, Default)]
+pub struct ApiKeys {
+    keys: Parts<KeyStanding>,
+}
+
+impl ApiKeys {
+    #[must_use]
+    pub fn find(&self, id: ApiKeyId) -> Option<KeyStanding> {
+        self.keys.get(id.0).copied()
+    }
+
+    /// The keys with this one as given.
+    #[must_use]
+    pub fn with(mut self, id: ApiKeyId, standing: KeyStanding) -> Self {
+        self.keys.insert(id.0, standing);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_revoked_key_stays_known() {
+        let (id, user) = (ApiKeyId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
+        let live = KeyStanding { user, secret_hash: [3; 32], expires_at: None, is_revoked: false };
+        let old = ApiKeys::default().with(id, live);
+        let new = old.clone().with(id, KeyStanding { is_revoked: true, ..live });
+        assert_eq!((old.find(id).unwrap().is_revoked, new.find(id).unwrap().is_revoked), (false, true));
+        assert_eq!(new.find(ApiKeyId(user.0)), None);
+    }
+}

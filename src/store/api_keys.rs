@@ -1,0 +1,244 @@
+//! API keys: whose they are, what their secrets hash to, and until when they may be used.
+//!
+//! The `Registrar` writes them; its snapshot follows with [`Store::api_keys_changed_since`]. A secret is never stored.
+//! Revoked keys stay as rows, so that whoever still uses one is told what became of it.
+
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use super::{
+    Store, StoreError,
+    connection::{Connection, on_backend},
+    idempotency::{self, Idempotency, Known},
+    revisions,
+    schema::api_keys,
+    sessions, users,
+    values::{micros, read_digest, read_text, read_time},
+};
+use crate::domain::{
+    api_key::{KeyName, MAX_LIVE_KEYS},
+    ids::{ApiKeyId, UserId},
+};
+
+/// An API key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyRow {
+    pub id: ApiKeyId,
+    pub user_id: UserId,
+    pub name: KeyName,
+    /// SHA-256.
+    pub secret_hash: [u8; 32],
+    pub created_at: Timestamp,
+    /// `None`: it does not expire.
+    pub expires_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+    /// The stamp of its creation or, later, of its revocation.
+    pub revision: i64,
+}
+
+/// An API key to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewApiKey {
+    pub id: ApiKeyId,
+    pub user_id: UserId,
+    pub name: KeyName,
+    /// SHA-256.
+    pub secret_hash: [u8; 32],
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What came of creating an API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyCreated {
+    New(ApiKeyRow),
+    /// The same request came before. This is its answer, and nothing was changed.
+    Replayed {
+        location: Option<String>,
+        body: String,
+    },
+    /// The `Idempotency-Key` came before with another request.
+    RequestReused,
+    NoSuchUser,
+    /// The user has [`MAX_LIVE_KEYS`] keys that are neither revoked nor expired.
+    TooMany,
+}
+
+/// What came of revoking an API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one a revocation, and it is taken apart at once")]
+pub enum KeyRevoked {
+    /// They are equal, and nothing was written, if it was revoked before.
+    Done {
+        before: ApiKeyRow,
+        after: ApiKeyRow,
+    },
+    NotFound,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = api_keys)]
+struct Record {
+    id: String,
+    user_id: String,
+    name: String,
+    secret_hash: Vec<u8>,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    revision: i64,
+}
+
+impl Store {
+    /// Creates an API key and, with it, keeps the answer under the key of the request.
+    ///
+    /// # Errors
+    /// `Conflict` if the id is taken.
+    pub async fn create_api_key(&self, key: NewApiKey, request: Option<Idempotency>) -> Result<KeyCreated, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            let revision = revisions::next(connection, revisions::IDENTITY).await?;
+            if let Some(request) = &request {
+                match idempotency::look_up(connection, request).await? {
+                    Known::Fresh => {}
+                    Known::Answered { location, body, .. } => return Ok(KeyCreated::Replayed { location, body }),
+                    Known::Reused => return Ok(KeyCreated::RequestReused),
+                }
+            }
+            if users::living(connection, key.user_id).await?.is_none() {
+                return Ok(KeyCreated::NoSuchUser);
+            }
+            if count_live(connection, key.user_id, key.created_at).await? >= i64::from(MAX_LIVE_KEYS) {
+                return Ok(KeyCreated::TooMany);
+            }
+            if let Some(request) = &request {
+                idempotency::keep(connection, request).await?;
+            }
+            insert(connection, key, revision).await.map(KeyCreated::New)
+        })
+        .await
+    }
+
+    /// Revokes an API key, and with it the live sessions it was exchanged for. With `owner` given, a key of somebody
+    /// else is not found.
+    pub async fn revoke_api_key(
+        &self,
+        id: ApiKeyId,
+        owner: Option<UserId>,
+        now: Timestamp,
+    ) -> Result<KeyRevoked, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            let revision = revisions::next(connection, revisions::IDENTITY).await?;
+            let found = find(connection, id).await?.filter(|key| owner.is_none_or(|owner| owner == key.user_id));
+            let Some(before) = found else { return Ok(KeyRevoked::NotFound) };
+            if before.revoked_at.is_some() {
+                return Ok(KeyRevoked::Done { after: before.clone(), before });
+            }
+            let after = ApiKeyRow { revoked_at: Some(now), revision, ..before.clone() };
+            let revoke = diesel::update(api_keys::table.find(id.to_string()))
+                .set((api_keys::revoked_at.eq(micros(now)), api_keys::revision.eq(revision)));
+            // The key's row comes before the sessions: an exchange that is about to open one holds that row.
+            on_backend!(connection, |conn| revoke.execute(conn).await)?;
+            sessions::revoke_live_of_key(connection, id, now, revision).await?;
+            Ok(KeyRevoked::Done { before, after })
+        })
+        .await
+    }
+
+    /// At most `limit` API keys of a user in the order of their ids, from the one after `after` on; revoked and expired
+    /// ones are among them.
+    pub async fn api_keys_page(
+        &self,
+        user: UserId,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKeyRow>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.read(async move |connection: &mut Connection| {
+            let page = api_keys::table.filter(api_keys::user_id.eq(user.to_string())).filter(api_keys::id.gt(after));
+            let page = page.order(api_keys::id).limit(limit.into());
+            rows(on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?)
+        })
+        .await
+    }
+
+    /// Every API key that was created or revoked after the change with this stamp, in the order of the stamps.
+    pub async fn api_keys_changed_since(&self, revision: i64) -> Result<Vec<ApiKeyRow>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let changed = api_keys::table.filter(api_keys::revision.gt(revision));
+            let changed = changed.order((api_keys::revision, api_keys::id));
+            rows(on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?)
+        })
+        .await
+    }
+}
+
+/// Locks the row of a live key by writing what it holds already; false if it is not this user's, or not live.
+pub(super) async fn hold_live(
+    connection: &mut Connection,
+    id: ApiKeyId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let key = api_keys::table
+        .find(id.to_string())
+        .filter(api_keys::user_id.eq(user.to_string()))
+        .filter(api_keys::revoked_at.is_null())
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(micros(now))));
+    let hold = diesel::update(key).set(api_keys::name.eq(api_keys::name));
+    Ok(on_backend!(connection, |conn| hold.execute(conn).await)? == 1)
+}
+
+async fn find(connection: &mut Connection, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {
+    let key = api_keys::table.find(id.to_string());
+    let record: Option<Record> =
+        on_backend!(connection, |conn| key.select(Record::as_select()).first(conn).await.optional())?;
+    record.map(ApiKeyRow::try_from).transpose()
+}
+
+/// Reliable within a transaction that took a stamp: keys are created in those only.
+async fn count_live(connection: &mut Connection, user: UserId, now: Timestamp) -> Result<i64, StoreError> {
+    let live = api_keys::table
+        .filter(api_keys::user_id.eq(user.to_string()))
+        .filter(api_keys::revoked_at.is_null())
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(micros(now))))
+        .count();
+    Ok(on_backend!(connection, |conn| live.get_result(conn).await)?)
+}
+
+async fn insert(connection: &mut Connection, key: NewApiKey, revision: i64) -> Result<ApiKeyRow, StoreError> {
+    let insert = diesel::insert_into(api_keys::table).values((
+        api_keys::id.eq(key.id.to_string()),
+        api_keys::user_id.eq(key.user_id.to_string()),
+        api_keys::name.eq(key.name.as_str()),
+        api_keys::secret_hash.eq(key.secret_hash.as_slice()),
+        api_keys::created_at.eq(micros(key.created_at)),
+        api_keys::expires_at.eq(key.expires_at.map(micros)),
+        api_keys::revision.eq(revision),
+    ));
+    on_backend!(connection, |conn| insert.execute(conn).await)?;
+    find(connection, key.id).await?.ok_or_else(|| StoreError::Other("a new API key is not there".into()))
+}
+
+fn rows(records: Vec<Record>) -> Result<Vec<ApiKeyRow>, StoreError> {
+    records.into_iter().map(ApiKeyRow::try_from).collect()
+}
+
+impl TryFrom<Record> for ApiKeyRow {
+    type Error = StoreError;
+
+    fn try_from(record: Record) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: read_text("api_keys.id", &record.id)?,
+            user_id: read_text("api_keys.user_id", &record.user_id)?,
+            name: read_text("api_keys.name", &record.name)?,
+            secret_hash: read_digest("api_keys.secret_hash", record.secret_hash)?,
+            created_at: read_time("api_keys.created_at", record.created_at)?,
+            expires_at: record.expires_at.map(|time| read_time("api_keys.expires_at", time)).transpose()?,
+            revoked_at: record.revoked_at.map(|time| read_time("api_keys.revoked_at", time)).transpose()?,
+            revision: record.revision,
+        })
+    }
+}
