@@ -35,9 +35,12 @@ use crate::{
 /// How often changes by other replicas are read; promise 8 allows one second.
 const POLL: Duration = Duration::from_millis(400);
 
-/// How often answers kept for an `Idempotency-Key` are deleted when their day is over.
+/// How often what was kept long enough is deleted.
 const PURGE: Duration = Duration::from_mins(10);
-const KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// How long an answer is kept for its `Idempotency-Key`.
+const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// How long API keys that were revoked or have expired are kept, so that their use is refused with the reason.
+const DEAD_KEYS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Reads what other replicas have changed, now.
 pub struct CatchUpNow;
@@ -137,12 +140,14 @@ impl Registrar {
     }
 
     fn purge(&self) {
-        let (store, before) = (self.store.clone(), self.clock.now().saturating_sub(KEPT).unwrap_or(Timestamp::MIN));
+        let earlier = |kept: SignedDuration| self.clock.now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
+        let (store, answers, dead_keys) = (self.store.clone(), earlier(ANSWERS_KEPT), earlier(DEAD_KEYS_KEPT));
         actix::spawn(async move {
             // A bounded number at a time.
-            while store.purge_idempotency_keys(before).await.inspect_err(purge_failed).is_ok_and(|deleted| deleted > 0)
+            while store.purge_idempotency_keys(answers).await.inspect_err(purge_failed).is_ok_and(|deleted| deleted > 0)
             {
             }
+            while store.purge_api_keys(dead_keys).await.inspect_err(purge_failed).is_ok_and(|deleted| deleted > 0) {}
         });
     }
 
@@ -184,7 +189,7 @@ async fn serve_after_reload(issuer: Issuer, served: Vec<Answer>) {
 }
 
 fn purge_failed(error: &StoreError) {
-    tracing::warn!(%error, "old idempotency keys were not deleted");
+    tracing::warn!(%error, "what is too old was not deleted");
 }
 
 /// What the registrar is built from, again after each restart.

@@ -1,7 +1,7 @@
 //! API keys: whose they are, what their secrets hash to, and until when they may be used.
 //!
 //! The `Registrar` writes them; its snapshot follows with [`Store::api_keys_changed_since`]. A secret is never stored.
-//! Revoked keys stay as rows, so that whoever still uses one is told what became of it.
+//! Revoked and expired keys stay as rows for a while, so that whoever still uses one is told what became of it.
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
@@ -10,7 +10,7 @@ use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
 use super::{
-    Store, StoreError,
+    PURGE_ROWS, Store, StoreError,
     connection::{Connection, on_backend},
     idempotency::{self, Idempotency, Known},
     revisions,
@@ -160,6 +160,20 @@ impl Store {
             let page = api_keys::table.filter(api_keys::user_id.eq(user.to_string())).filter(api_keys::id.gt(after));
             let page = page.order(api_keys::id).limit(limit.into());
             rows(on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?)
+        })
+        .await
+    }
+
+    /// Deletes keys that were revoked or expired before `before`, and tells how many; at most [`PURGE_ROWS`]: call it again
+    /// while it finds that many.
+    pub async fn purge_api_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.write(async move |connection: &mut Connection| {
+            let before = micros(before);
+            let dead = api_keys::revoked_at.lt(before).or(api_keys::expires_at.lt(before));
+            let dead = api_keys::table.filter(dead).select(api_keys::id).limit(PURGE_ROWS);
+            let ids: Vec<String> = on_backend!(connection, |conn| dead.load(conn).await)?;
+            let purge = diesel::delete(api_keys::table.filter(api_keys::id.eq_any(ids)));
+            Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
         })
         .await
     }

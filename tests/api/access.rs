@@ -1,6 +1,6 @@
 //! Who may call what: every URL, every method, every kind of caller.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate::{
     config::Config,
     domain::{
@@ -8,9 +8,13 @@ use tollgate::{
         principal::Role,
     },
     http::routes::TABLE,
+    jwt::Claims,
 };
 
-use super::support::{ADMIN_PASSWORD, Setup, TestGateway, TestStore};
+use super::support::{
+    ADMIN_PASSWORD, Setup, TestGateway, TestStore,
+    forge::{Forge, part},
+};
 
 on_both_stores!(
     every_caller_gets_what_the_table_says_and_nothing_else,
@@ -37,6 +41,13 @@ async fn callers(gateway: &TestGateway) -> Vec<Caller> {
     let caller = |name, token: &str, role| Caller { name, token: Some(token.to_owned()), role };
     let disabled = gateway.user("disabled", "admin").await;
     gateway.patch(&disabled.id, &json!({ "status": "disabled" })).await.expect(200);
+    let revoked = gateway.user("revoked", "admin").await;
+    gateway
+        .request("DELETE", &format!("/admin/users/{}/sessions", revoked.id))
+        .token(&gateway.admin)
+        .send()
+        .await
+        .expect(204);
     let logged_out = gateway.user("logged-out", "admin").await;
     gateway.post("/auth/logout").token(&logged_out.token).send().await.expect(204);
     vec![
@@ -46,8 +57,38 @@ async fn callers(gateway: &TestGateway) -> Vec<Caller> {
         caller("admin", &gateway.admin, Some(Role::Admin)),
         caller("disabled", &disabled.token, None),
         caller("logged out", &logged_out.token, None),
+        caller("revoked", &revoked.token, None),
+        caller("expired", &expired(gateway).await, None),
+        caller("readonly by API key", &api_key(gateway, "reading-key", "readonly").await, Some(Role::Readonly)),
+        caller("user by API key", &api_key(gateway, "using-key", "user").await, Some(Role::User)),
+        caller("revoked API key", &revoked_api_key(gateway).await, None),
+        caller("API key of nobody", &format!("tg_{NO_SUCH_ID}_{}", "0".repeat(64)), None),
         caller("garbage", "eyJhbGciOiJub25lIn0.e30.", None),
     ]
+}
+
+/// A token of the administrator's whose time was over an hour ago.
+async fn expired(gateway: &TestGateway) -> String {
+    let forge = Forge::of(gateway, &gateway.admin).await;
+    let mut claims: Value = serde_json::from_slice(&part(&gateway.admin, 1)).unwrap();
+    for name in ["iat", "nbf", "exp"] {
+        claims[name] = (claims[name].as_i64().unwrap() - 4_500).into();
+    }
+    let claims: Claims = serde_json::from_value(claims).unwrap();
+    forge.sign(&forge.header(), &serde_json::to_string(&claims).unwrap())
+}
+
+async fn api_key(gateway: &TestGateway, username: &str, role: &str) -> String {
+    let user = gateway.user(username, role).await;
+    let request = gateway.post("/me/api-keys").token(&user.token).json(&json!({ "name": "key" }));
+    request.send().await.expect(201).json()["key"].as_str().unwrap().to_owned()
+}
+
+async fn revoked_api_key(gateway: &TestGateway) -> String {
+    let key = api_key(gateway, "revoked-key", "admin").await;
+    let path = format!("/admin/api-keys/{}", key.split('_').nth(1).unwrap());
+    gateway.request("DELETE", &path).token(&gateway.admin).send().await.expect(204);
+    key
 }
 
 /// One place, and who may do what there, by method.

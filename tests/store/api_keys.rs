@@ -31,6 +31,7 @@ on_both!(
     a_change_of_the_user_ends_the_sessions_of_their_keys,
     an_end_of_all_sessions_marks_the_user,
     live_sessions_are_listed_page_by_page,
+    dead_keys_are_deleted_when_their_time_is_over,
 );
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -248,4 +249,22 @@ async fn live_sessions_are_listed_page_by_page(db: Database) {
     }
     assert_eq!(seen, live);
     assert!(!seen.contains(&old));
+}
+
+async fn dead_keys_are_deleted_when_their_time_is_over(db: Database) {
+    let user = db.user("ada", Role::User).await;
+    let (lasting, revoked) = (key(&db, &user).await, key(&db, &user).await);
+    let expiring = make(&db, NewApiKey { expires_at: Some(db.clock.now() + HOUR), ..new_key(&db, user.id) }).await;
+    revoke(&db, revoked.id).await;
+    let ids = async || {
+        let page = db.store.api_keys_page(user.id, None, 10).await.unwrap();
+        page.into_iter().map(|key| key.id).collect::<Vec<_>>()
+    };
+    assert_eq!(db.store.purge_api_keys(db.clock.now()).await, Ok(0));
+    db.clock.advance(Duration::from_secs(1));
+    assert_eq!(db.store.purge_api_keys(db.clock.now()).await, Ok(1));
+    assert_eq!(ids().await, [lasting.id, expiring.id]);
+    db.clock.advance(HOUR);
+    assert_eq!(db.store.purge_api_keys(db.clock.now()).await, Ok(1));
+    assert_eq!(ids().await, [lasting.id]);
 }

@@ -1,0 +1,81 @@
+//! What a refusal says to people: its title, and what was wrong and what to do.
+
+use super::{oauth, retry_after_s};
+use crate::domain::refusal::{Refusal, Revocation, Unavailable};
+
+pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::InvalidRequest(_) => "The request is not valid",
+        Refusal::AmbiguousCredentials => "More than one credential",
+        Refusal::UnsafePath(_) => "The path could be read in two ways",
+        Refusal::InvalidHost(_) => "The Host header is not valid",
+        Refusal::MissingCredential => "No credential",
+        Refusal::InvalidToken(_) => "The credential is not valid",
+        Refusal::ExpiredToken => "The token has expired",
+        Refusal::ExpiredApiKey => "The API key has expired",
+        Refusal::RevokedToken(Revocation::ApiKey) => "The API key was revoked",
+        Refusal::RevokedToken(_) => "The token is no longer valid",
+        Refusal::OAuth(error, _) => oauth::title(*error),
+        Refusal::InvalidCredentials => "Wrong user name or password",
+        Refusal::Forbidden => "Not allowed",
+        Refusal::NotFound => "Not found",
+        Refusal::MethodNotAllowed(_) => "Method not allowed",
+        Refusal::RequestTimeout => "The request body came too slowly",
+        Refusal::Disconnected => "The request body ended early",
+        Refusal::Conflict(_) => "Conflict",
+        Refusal::BodyTooLarge { .. } => "The body is too large",
+        Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
+        Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
+        Refusal::UpstreamFailed => "The upstream failed",
+        Refusal::UpstreamTimeout => "The upstream was too slow",
+        Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
+        Refusal::Unavailable(Unavailable::Ledger) => "The budget ledger is not available",
+        Refusal::Unavailable(Unavailable::Audit) => "The audit log is not available",
+        Refusal::Internal => "The gateway failed",
+    }
+}
+
+pub(super) fn detail_of(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::InvalidRequest(faults) => match faults.as_slice() {
+            [fault] if !fault.pointer.is_empty() => format!("{}: {}", fault.pointer, fault.detail),
+            [fault] => fault.detail.clone(),
+            _ => "see errors".into(),
+        },
+        Refusal::AmbiguousCredentials => "The request has several credentials that differ. Send one.".into(),
+        Refusal::UnsafePath(why) => format!("{why}. Send the path in its plain form."),
+        Refusal::InvalidHost(why) => format!("{why}."),
+        Refusal::MissingCredential => {
+            "Send an access token or an API key: Authorization: Bearer <token>. POST /auth/login gives one.".into()
+        }
+        Refusal::InvalidToken(_) => {
+            "The credential is not one that this gateway gave, or it is damaged. Log in again.".into()
+        }
+        Refusal::ExpiredToken => "Exchange the refresh token at POST /auth/refresh, or log in again.".into(),
+        Refusal::ExpiredApiKey | Refusal::RevokedToken(Revocation::ApiKey) => {
+            "Use another API key, or log in and make one at POST /me/api-keys.".into()
+        }
+        Refusal::OAuth(error, reason) => oauth::detail(*error, reason),
+        Refusal::RevokedToken(_) => "The session has ended, or the user was changed. Log in again.".into(),
+        Refusal::InvalidCredentials => "The user name or the password is wrong, or the user may not log in.".into(),
+        Refusal::Forbidden => "Your role may not do this. Ask an administrator.".into(),
+        Refusal::NotFound => "There is nothing at this path.".into(),
+        Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", methods.join(", ")),
+        Refusal::RequestTimeout => "The body paused for longer than the gateway waits. Send it again.".into(),
+        Refusal::Disconnected => "The connection was closed within the body.".into(),
+        Refusal::Conflict(why) => why.clone(),
+        Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
+        Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
+        Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
+        Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
+        Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
+        Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
+        Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
+    }
+}
+
+fn limit_detail(refusal: &Refusal) -> String {
+    let names: Vec<&str> = refusal.refusing_policies().collect();
+    let seconds = retry_after_s(refusal).unwrap_or(0);
+    format!("No room left in {}. One call will be admitted in {seconds} s.", names.join(", "))
+}
