@@ -92,6 +92,12 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     to_array(context.finish().as_ref())
 }
 
+/// Bytes in lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// SHA-256 and its HMAC give 32 bytes, so all of them are copied.
 fn to_array(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];

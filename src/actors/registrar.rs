@@ -1,7 +1,9 @@
 //! `Registrar`: owns the users and publishes the directory that the hot path reads.
 //!
-//! Called by the admin handlers. Every change is one transaction in the store; a change that ends sessions is answered
+//! Called by the admin handlers, and by `authenticate` when an outside issuer vouches for somebody new. Every change is one transaction in the store; a change that ends sessions is answered
 //! when this replica has stopped accepting their tokens. Other replicas read it at their next poll.
+
+mod outside_name;
 
 use std::time::Duration;
 
@@ -16,11 +18,14 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{ids::UserId, principal::Account},
+    domain::{
+        ids::UserId,
+        principal::{Account, OutsideIdentity, Role},
+    },
     snapshot::{Snapshot, directory::Directory},
     store::{
         Store, StoreError,
-        users::{Changed, Created, Idempotency, NewUser, UserChange, UserRow},
+        users::{Changed, Created, Idempotency, NewUser, OutsideUser, UserChange, UserRow},
     },
 };
 
@@ -48,11 +53,20 @@ pub struct Delete {
     pub id: UserId,
 }
 
+/// Makes the user whom an outside issuer vouches for, if there has never been one.
+pub struct Provision {
+    pub identity: OutsideIdentity,
+    pub role: Role,
+}
+
 /// Reads what other replicas have changed, now.
 pub struct CatchUpNow;
 
 impl Request for CatchUpNow {
     type Answer = ();
+}
+impl Request for Provision {
+    type Answer = Result<UserRow, StoreError>;
 }
 impl Request for Create {
     type Answer = Result<Created, StoreError>;
@@ -114,6 +128,19 @@ impl Handler<Ask<Delete>> for Registrar {
         let (store, now) = (self.store.clone(), self.clock.now());
         let delete = async move { store.delete_user(request.id, now).await };
         self.change(delete, reply, context);
+    }
+}
+
+impl Handler<Ask<Provision>> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Provision>, context: &mut Self::Context) {
+        let Provision { identity, role } = request;
+        let (store, id, created_at) = (self.store.clone(), UserId(self.clock.new_id()), self.clock.now());
+        let usernames = outside_name::candidates(&identity);
+        let user = OutsideUser { id, identity, usernames, role, created_at };
+        let provision = async move { store.provision_user(user).await };
+        self.change(provision, reply, context);
     }
 }
 
@@ -179,10 +206,7 @@ impl Registrar {
             return;
         }
         let directory = Directory::clone(&self.directory.read());
-        self.directory.publish(rows.iter().fold(directory, |directory, row| match row.deleted_at {
-            Some(_) => directory.without(row.id),
-            None => directory.with(account(row)),
-        }));
+        self.directory.publish(rows.iter().fold(directory, followed_by));
         self.seen = rows.iter().map(|row| row.revision).fold(self.seen, i64::max);
     }
 }
@@ -201,8 +225,26 @@ fn purge_failed(error: &StoreError) {
     tracing::warn!(%error, "old idempotency keys were not deleted");
 }
 
+fn followed_by(directory: Directory, row: &UserRow) -> Directory {
+    let directory = match row.deleted_at {
+        Some(_) => directory.without(row.id),
+        None => directory.with(account(row)),
+    };
+    match &row.outside {
+        Some(identity) => directory.with_outside(identity, row.id),
+        None => directory,
+    }
+}
+
 fn account(row: &UserRow) -> Account {
-    Account { id: row.id, username: row.username.clone(), role: row.role, status: row.status, team: row.team_id }
+    Account {
+        id: row.id,
+        username: row.username.clone(),
+        role: row.role,
+        status: row.status,
+        team: row.team_id,
+        tokens_not_before: row.tokens_not_before,
+    }
 }
 
 /// What the registrar is built from, again after each restart.
@@ -250,6 +292,11 @@ impl Users {
 
     pub async fn delete(&self, id: UserId) -> Result<Result<Changed, StoreError>, NoAnswer> {
         self.0.ask(Delete { id }).await
+    }
+
+    /// Returns when the directory has the user of this identity, if only as one that was deleted.
+    pub async fn provision(&self, provision: Provision) -> Result<Result<UserRow, StoreError>, NoAnswer> {
+        self.0.ask(provision).await
     }
 
     /// Returns when the directory has all that was changed before, or cannot have it.

@@ -108,7 +108,7 @@ impl Identity {
             return Err(Refusal::RevokedToken(Revocation::Session));
         }
         let credential = Credential { kind: CredentialKind::AccessToken, id: claims.jti.to_string() };
-        Ok(Principal { account, session: Some(claims.sid), credential })
+        Ok(Principal { role: account.role, account, session: Some(claims.sid), credential })
     }
 
     fn account(&self, claims: &Claims) -> Result<Arc<Account>, Revocation> {
