@@ -14,6 +14,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    crypto,
     domain::{
         audit::{Decision, Outcome, Stage},
         ids::EntryId,
@@ -160,8 +161,8 @@ fn record(office: &Office, row: &AuditRecordRow) -> Result<AuditRecord, Refusal>
         }
         fields.extend(later);
     }
-    fields.insert("prev_hash".into(), hex(&row.opening.prev_hash).into());
-    fields.insert("hash".into(), hex(&row.opening.hash).into());
+    fields.insert("prev_hash".into(), crypto::hex(&row.opening.prev_hash).into());
+    fields.insert("hash".into(), crypto::hex(&row.opening.hash).into());
     serde_json::from_value(Value::Object(fields)).map_err(unreadable)
 }
 
@@ -182,8 +183,4 @@ fn read(entry: &str) -> Result<Map<String, Value>, Refusal> {
 fn unreadable(error: serde_json::Error) -> Refusal {
     tracing::error!(%error, "an audit entry could not be read");
     Refusal::Internal
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
