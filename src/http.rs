@@ -32,7 +32,8 @@ use jiff::Timestamp;
 
 use crate::{
     actors::{
-        audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas, registrar::Users, token_issuer::Issuer,
+        audit_writer::Audit, budget_ledger::Ledger, key_fetcher::OutsideKeys, quota_keeper::Quotas, registrar::Users,
+        token_issuer::Issuer,
     },
     clock::Clock,
     crypto::MacKey,
@@ -52,6 +53,7 @@ pub struct Office {
     pub passwords: Passwords,
     pub issuer: Issuer,
     pub users: Users,
+    pub outside_keys: OutsideKeys,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,

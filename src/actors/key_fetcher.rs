@@ -2,7 +2,7 @@
 //!
 //! It fetches each issuer's key set at start, without making the start wait, and again in every period. When that fails
 //! the old keys stay, and it tries again after ever longer pauses. `authenticate` asks it about a key that nobody knows
-//! here: that starts a fetch at most once in [`BETWEEN_ASKED_MS`], so tokens with made-up keys cannot cause more, and
+//! here: that starts a fetch at most once in ten seconds ([`schedule`]), so tokens with made-up keys cannot cause more, and
 //! never two at once to one issuer. It never looks at a token, and no address but the configured ones is ever called.
 
 mod schedule;
@@ -93,7 +93,8 @@ impl Handler<Ask<LookAgain>> for KeyFetcher {
 impl KeyFetcher {
     fn fetch_due(&mut self, context: &mut Context<Self>) {
         let now_ns = self.clock.monotonic_ns();
-        let due = self.issuers.iter_mut().filter_map(|(name, issuer)| issuer.schedule.begin_due(now_ns).then_some(name));
+        let due =
+            self.issuers.iter_mut().filter_map(|(name, issuer)| issuer.schedule.begin_due(now_ns).then_some(name));
         for issuer in due.cloned().collect::<Vec<_>>() {
             self.fetch(&issuer, context);
         }

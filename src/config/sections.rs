@@ -6,7 +6,11 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use super::{Fault, secret::Secret};
+use super::{
+    Fault,
+    secret::Secret,
+    trusted_issuers::{self, TrustedIssuer},
+};
 use crate::domain::algorithm::Algorithm;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -68,6 +72,8 @@ pub struct Auth {
     pub key_rotation_s: u32,
     pub hash_concurrency: u16,
     pub hash_queue: u16,
+    #[serde(default)]
+    pub trusted_issuers: Vec<TrustedIssuer>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -194,7 +200,8 @@ impl Auth {
             in_range("auth.key_rotation_s", self.key_rotation_s.into(), self.key_lead_s.into(), u32::MAX.into())?;
         }
         not_empty("auth.issuer", &self.issuer)?;
-        not_empty("auth.audience", &self.audience)
+        not_empty("auth.audience", &self.audience)?;
+        trusted_issuers::validate(&self.trusted_issuers, &self.issuer)
     }
 }
 

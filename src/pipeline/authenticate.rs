@@ -1,11 +1,14 @@
 //! Who is calling? Answered from snapshots on this thread; the store is asked only about a user this replica has not
 //! heard of yet.
 
+pub mod outside;
+
 use std::sync::Arc;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
+use self::outside::Outside;
 use super::{
     authorize::{Find, Managed},
     call::Call,
@@ -25,6 +28,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Identity {
     pub verifier: Snapshot<Verifier>,
+    pub outside: Outside,
     pub directory: Snapshot<Directory>,
     pub revocations: Snapshot<Revocations>,
     pub users: Users,
@@ -55,8 +59,15 @@ pub async fn authenticate(
         }
     }
     let token = credential(headers)?;
-    let verified = identity.verifier.read().verify(token, now.as_second()).map_err(refusal_of)?;
-    identity.principal(&verified.claims).await.map(Authenticated::Known)
+    let verified = identity.verifier.read().verify(token, now.as_second());
+    let principal = match verified {
+        Ok(verified) => identity.principal(&verified.claims).await?,
+        Err(refused) if identity.outside.may_know(refused) => {
+            outside::principal(identity, &outside::verify(identity, token, refused, now).await?).await?
+        }
+        Err(refused) => return Err(refusal_of(refused)),
+    };
+    Ok(Authenticated::Known(principal))
 }
 
 const fn refusal_of(rejection: Rejection) -> Refusal {

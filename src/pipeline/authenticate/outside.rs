@@ -1,0 +1,101 @@
+//! Callers whom a trusted outside issuer vouches for. Their tokens are verified with that issuer's published keys, and
+//! their subjects are users here: made on first sight, and from then on as our administrators have them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Identity, faulty, refusal_of};
+use crate::{
+    actors::{key_fetcher::OutsideKeys, registrar::Provision},
+    domain::{
+        principal::{Account, Credential, CredentialKind, Principal, UserStatus},
+        refusal::{Refusal, Revocation, TokenFault, Unavailable},
+    },
+    jwt::{
+        Rejection,
+        outside::{OutsideRejection, OutsideToken, OutsideVerified, OutsideVerifier},
+    },
+    snapshot::Snapshot,
+};
+
+/// What outside tokens are checked against.
+#[derive(Clone)]
+pub struct Outside {
+    pub verifier: Snapshot<OutsideVerifier>,
+    pub keys: OutsideKeys,
+}
+
+impl Outside {
+    /// Whether a token that our own verifier refused may be another issuer's.
+    pub(super) fn may_know(&self, refused: Rejection) -> bool {
+        let of_another = matches!(
+            refused,
+            Rejection::Faulty(TokenFault::UnknownKey | TokenFault::UnsupportedHeader | TokenFault::WrongType)
+        );
+        of_another && !self.verifier.read().is_empty()
+    }
+}
+
+/// Verifies a token that our own verifier has `refused`. Waits only for a key that is not known here, and not for long.
+pub(super) async fn verify(
+    identity: &Identity,
+    token: &str,
+    refused: Rejection,
+    now: Timestamp,
+) -> Result<OutsideVerified, Refusal> {
+    let token = OutsideToken::read(token).map_err(faulty)?;
+    if identity.verifier.read().owns(&token) {
+        return Err(refusal_of(refused));
+    }
+    let look = || identity.outside.verifier.read().verify(&token, now.as_second());
+    let looked = match look() {
+        Err(OutsideRejection::UnknownKey { issuer }) => {
+            identity.outside.keys.look_again(issuer).await;
+            look()
+        }
+        looked => looked,
+    };
+    looked.map_err(|rejection| match rejection {
+        OutsideRejection::UnknownKey { .. } => faulty(TokenFault::UnknownKey),
+        OutsideRejection::Rejected(rejection) => refusal_of(rejection),
+    })
+}
+
+/// The user that a verified outside token speaks of, as they are now; the call may do what both the user and the token may.
+pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -> Result<Principal, Refusal> {
+    if identity.directory.read().find_outside(&verified.identity).is_none() {
+        provision(identity, verified).await?;
+    }
+    let account = account(identity, verified).map_err(Refusal::RevokedToken)?;
+    let role = verified.role.map_or(account.role, |role| role.lesser(account.role));
+    let credential = Credential { kind: CredentialKind::OutsideToken, id: verified.token_id.clone() };
+    Ok(Principal { account, role, session: None, credential })
+}
+
+/// Has the user made, here or on another replica. It goes on if the caller goes away.
+async fn provision(identity: &Identity, verified: &OutsideVerified) -> Result<(), Refusal> {
+    let role = verified.role.unwrap_or(verified.first_role);
+    let provision = Provision { identity: verified.identity.clone(), role };
+    match identity.users.provision(provision).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => tracing::error!(%error, "a user of an outside issuer was not made"),
+        Err(error) => tracing::warn!(%error, "a user of an outside issuer was not made"),
+    }
+    Err(Refusal::Unavailable(Unavailable::Capacity))
+}
+
+fn account(identity: &Identity, verified: &OutsideVerified) -> Result<Arc<Account>, Revocation> {
+    let directory = identity.directory.read();
+    let known = directory.find_outside(&verified.identity).and_then(|id| directory.find(id));
+    let account = known.ok_or(Revocation::UserDeleted)?;
+    if account.status != UserStatus::Active {
+        return Err(Revocation::UserDisabled);
+    }
+    // Whole seconds: a token of the very second in which the tokens were ended is dead too.
+    let made_at = Timestamp::from_second(verified.iat_s).unwrap_or(Timestamp::MIN);
+    if made_at < account.tokens_not_before {
+        return Err(Revocation::Session);
+    }
+    Ok(Arc::clone(account))
+}
