@@ -20,6 +20,8 @@ mod api {
     mod login;
     mod openapi;
     mod refresh;
+    mod trusted_issuer_keys;
+    mod trusted_issuers;
     mod users;
     mod users_admin;
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod client;
 mod gateway;
+mod issuer;
 mod records;
 mod setup;
 mod store;
@@ -16,6 +17,7 @@ pub use self::{
     answer::Answer,
     client::{Connection, Request},
     gateway::{ADMIN_PASSWORD, PASSWORD, TestGateway, Tokens, User},
+    issuer::{Key, OutsideIssuer, signed},
     setup::Setup,
     store::{Kind, TestStore},
     upstream::RawUpstream,

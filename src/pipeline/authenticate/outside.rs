@@ -16,7 +16,7 @@ use crate::{
         Rejection,
         outside::{OutsideRejection, OutsideToken, OutsideVerified, OutsideVerifier},
     },
-    snapshot::Snapshot,
+    snapshot::{Snapshot, directory::Directory},
 };
 
 /// What outside tokens are checked against.
@@ -67,7 +67,7 @@ pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -
     if identity.directory.read().find_outside(&verified.identity).is_none() {
         provision(identity, verified).await?;
     }
-    let account = account(identity, verified).map_err(Refusal::RevokedToken)?;
+    let account = account(&identity.directory.read(), verified).map_err(Refusal::RevokedToken)?;
     let role = verified.role.map_or(account.role, |role| role.lesser(account.role));
     let credential = Credential { kind: CredentialKind::OutsideToken, id: verified.token_id.clone() };
     Ok(Principal { account, role, session: None, credential })
@@ -85,8 +85,7 @@ async fn provision(identity: &Identity, verified: &OutsideVerified) -> Result<()
     Err(Refusal::Unavailable(Unavailable::Capacity))
 }
 
-fn account(identity: &Identity, verified: &OutsideVerified) -> Result<Arc<Account>, Revocation> {
-    let directory = identity.directory.read();
+fn account(directory: &Directory, verified: &OutsideVerified) -> Result<Arc<Account>, Revocation> {
     let known = directory.find_outside(&verified.identity).and_then(|id| directory.find(id));
     let account = known.ok_or(Revocation::UserDeleted)?;
     if account.status != UserStatus::Active {
@@ -98,4 +97,46 @@ fn account(identity: &Identity, verified: &OutsideVerified) -> Result<Arc<Accoun
         return Err(Revocation::Session);
     }
     Ok(Arc::clone(account))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{
+        ids::UserId,
+        principal::{OutsideIdentity, Role},
+    };
+
+    fn verified(iat_s: i64) -> OutsideVerified {
+        let identity = OutsideIdentity { issuer: "i".into(), subject: "s".into() };
+        let (role, first_role, exp_s) = (None, Role::Readonly, iat_s + 60);
+        OutsideVerified { identity, role, first_role, token_id: "t".into(), iat_s, exp_s }
+    }
+
+    fn directory(status: UserStatus, tokens_not_before_ms: i64) -> Directory {
+        let (id, username) = (UserId(Uuid::from_u128(7)), "ada".parse().unwrap());
+        let tokens_not_before = Timestamp::from_millisecond(tokens_not_before_ms).unwrap();
+        let account = Account { id, username, role: Role::User, status, team: None, tokens_not_before };
+        Directory::default().with(account).with_outside(&verified(0).identity, id)
+    }
+
+    #[test]
+    fn a_token_made_before_the_tokens_of_its_user_were_ended_is_dead() {
+        let directory = directory(UserStatus::Active, 10_500);
+        let at = |iat_s| account(&directory, &verified(iat_s)).map(|account| account.id.0.as_u128());
+        assert_eq!((at(9), at(10), at(11)), (Err(Revocation::Session), Err(Revocation::Session), Ok(7)));
+    }
+
+    #[test]
+    fn a_user_that_is_disabled_deleted_or_unknown_is_refused() {
+        let active = directory(UserStatus::Active, 0);
+        assert!(account(&active, &verified(0)).is_ok());
+        let deleted = active.without(UserId(Uuid::from_u128(7)));
+        assert_eq!(account(&deleted, &verified(0)), Err(Revocation::UserDeleted));
+        let disabled = directory(UserStatus::Disabled, 0);
+        assert_eq!(account(&disabled, &verified(0)), Err(Revocation::UserDisabled));
+        assert_eq!(account(&Directory::default(), &verified(0)), Err(Revocation::UserDeleted));
+    }
 }
