@@ -95,7 +95,7 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 /// Bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// SHA-256 and its HMAC give 32 bytes, so all of them are copied.

@@ -38,9 +38,10 @@ pub struct Source {
     pub ttl: Duration,
 }
 
-/// Asks for a key of this issuer that is not known here. Answered when the keys are as new as they may be made now.
+/// Asks for a key of this issuer that was not known here. Answered when the keys are as new as they may be made now.
 struct LookAgain {
     issuer: Arc<str>,
+    kid: String,
 }
 
 impl Request for LookAgain {
@@ -77,6 +78,10 @@ impl Handler<Ask<LookAgain>> for KeyFetcher {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<LookAgain>, context: &mut Self::Context) {
+        // A fetch may have brought it since it was asked for.
+        if self.verifier.read().has_key(&request.issuer, &request.kid) {
+            return reply.answer(());
+        }
         let now_ns = self.clock.monotonic_ns();
         let Some(issuer) = self.issuers.get_mut(&request.issuer) else { return reply.answer(()) };
         let begins = issuer.schedule.begin_asked(now_ns);
@@ -120,7 +125,9 @@ impl KeyFetcher {
             let verifier = OutsideVerifier::clone(&self.verifier.read());
             self.verifier.publish(verifier.with_keys(name, keys));
         }
-        waiting.into_iter().for_each(|reply| reply.answer(()));
+        for reply in waiting {
+            reply.answer(());
+        }
     }
 }
 
@@ -157,7 +164,7 @@ pub struct OutsideKeys(Handle<KeyFetcher>);
 impl OutsideKeys {
     #[must_use]
     pub fn new(max_in_flight: usize) -> Self {
-        Self(Handle::new("key-fetcher", max_in_flight, PATIENCE))
+        Self(Handle::new("key_fetcher", max_in_flight, PATIENCE))
     }
 
     /// Starts the fetcher on this arbiter and keeps it running. Fetches nothing before it returns.
@@ -172,9 +179,10 @@ impl OutsideKeys {
         let Ok(()) = supervise(self.0.clone(), build).await;
     }
 
-    /// Returns when the keys of this issuer are as new as they may be made now, and after two seconds in any case.
-    pub async fn look_again(&self, issuer: Arc<str>) {
-        if let Err(error) = self.0.ask(LookAgain { issuer }).await {
+    /// Returns when the issuer's key `kid` is there, or its keys are as new as they may be made now, and after two seconds
+    /// in any case.
+    pub async fn look_again(&self, issuer: Arc<str>, kid: &str) {
+        if let Err(error) = self.0.ask(LookAgain { issuer, kid: kid.to_owned() }).await {
             tracing::debug!(%error, "the keys of an outside issuer stay as they are");
         }
     }

@@ -113,6 +113,12 @@ impl OutsideVerifier {
         self.issuers.is_empty()
     }
 
+    /// Whether a key of this name is among the keys of an issuer.
+    #[must_use]
+    pub fn has_key(&self, issuer: &str, kid: &str) -> bool {
+        self.issuers.get(issuer).is_some_and(|trusted| trusted.keys.find(kid).is_some())
+    }
+
     /// Verifies the type, the signature and the claims of a token. Who its subject is here is not looked at.
     pub fn verify(&self, token: &OutsideToken, now_s: i64) -> Result<OutsideVerified, OutsideRejection> {
         let issuer = token.issuer().ok_or(TokenFault::WrongClaims)?;

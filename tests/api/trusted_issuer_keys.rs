@@ -81,7 +81,7 @@ async fn an_issuer_that_is_down_at_start_is_trusted_once_it_is_up(store: &TestSt
     let address: SocketAddr = RawUpstream::nowhere().await;
     let scene = Scene::start(store, &OutsideIssuer::trusted_at(address)).await;
     let issuer = OutsideIssuer::start_at(address, &[&key]).await;
-    scene.clock.advance(Duration::from_secs(60));
+    scene.clock.advance(Duration::from_mins(1));
     until_connections(&issuer, 1).await;
     assert_eq!((scene.status(&issuer, &key).await, issuer.connections()), (200, 1));
     scene.gateway.finish().await;

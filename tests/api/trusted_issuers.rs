@@ -132,7 +132,7 @@ async fn a_token_that_is_none_is_refused_and_its_record_says_why(store: &TestSto
     let gateway = trusting(store, &issuer).await;
     let claims = issuer.claims("ada", now_s());
     let changed = |name: &str, value: Value| key.token(&with(claims.clone(), name, value));
-    let headed = |name: &str, value: Value| key.token_with(&with(key.header(), name, value), &claims);
+    let titled = |name: &str, value: Value| key.token_with(&with(key.header(), name, value), &claims);
     for (token, reason) in [
         (changed("aud", json!("other")), "wrong-claims"),
         (changed("aud", json!(["other", "Tollgate"])), "wrong-claims"),
@@ -142,13 +142,13 @@ async fn a_token_that_is_none_is_refused_and_its_record_says_why(store: &TestSto
         (changed("sub", json!("")), "wrong-claims"),
         (changed("nonce", json!("n")), "wrong-type"),
         (changed("typ", json!("ID")), "wrong-type"),
-        (headed("typ", json!("JWT")), "wrong-type"),
+        (titled("typ", json!("JWT")), "wrong-type"),
         (changed("iat", json!(now_s() + 60)), "not-yet-valid"),
         (changed("iss", json!("https://other.example")), "unknown-issuer"),
-        (headed("alg", json!("none")), "wrong-algorithm"),
-        (headed("kid", json!("r")), "wrong-algorithm"),
-        (headed("crit", json!(["exp"])), "unsupported-header"),
-        (headed("kid", json!("made-up")), "unknown-key"),
+        (titled("alg", json!("none")), "wrong-algorithm"),
+        (titled("kid", json!("r")), "wrong-algorithm"),
+        (titled("crit", json!(["exp"])), "unsupported-header"),
+        (titled("kid", json!("made-up")), "unknown-key"),
         (Key::ed25519("k").token(&claims), "bad-signature"),
     ] {
         assert_eq!(refusal(&gateway, &token).await, format!("invalid-token: {reason}"), "{token}");

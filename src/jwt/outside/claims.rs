@@ -13,7 +13,7 @@ use crate::{
     jwt::{CLOCK_SKEW_S, MAX_LIFETIME_S, Rejection},
 };
 
-/// The longest name of a user at an issuer, in bytes (OpenID Connect Core §2).
+/// The longest name of a user at an issuer, in bytes (`OpenID` Connect Core §2).
 const MAX_SUBJECT_BYTES: usize = 255;
 /// A longer `jti` is not written into records.
 const MAX_TOKEN_ID_BYTES: usize = 128;
@@ -76,7 +76,6 @@ fn time_s(value: &Value) -> Option<i64> {
 }
 
 /// `Some(None)` where the token names no role, `None` where it names none of ours.
-#[expect(clippy::option_option, reason = "no claim, and a claim that is wrong, are two things")]
 fn role(trust: &Trust, token: &OutsideToken) -> Option<Option<Role>> {
     match token.claims.get(&trust.role_claim).filter(|_| !trust.role_claim.is_empty()) {
         None => Some(None),

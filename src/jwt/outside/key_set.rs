@@ -125,7 +125,7 @@ fn elliptic(jwk: &Map<String, Value>, algorithm: Algorithm, name: &'static str, 
     named(jwk, name).then_some(OutsideKey { algorithm, name, key })
 }
 
-/// RS256 unless the key says otherwise: the one algorithm that every issuer must offer (OpenID Connect Core §15.1).
+/// RS256 unless the key says otherwise: the one algorithm that every issuer must offer (`OpenID` Connect Core §15.1).
 fn rsa(jwk: &Map<String, Value>) -> Option<OutsideKey> {
     let (algorithm, name) = match jwk.get("alg").map(Value::as_str) {
         None | Some(Some("RS256")) => (Algorithm::RS256, "RS256"),

@@ -1,5 +1,7 @@
 //! The verifier against tokens that differ from a good one in one thing each, and key sets against keys that are none.
 
+use std::slice::from_ref;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto as jws};
 use serde_json::{Value, json};
@@ -31,7 +33,7 @@ impl Fixture {
     }
 
     fn verifier(&self) -> OutsideVerifier {
-        OutsideVerifier::new([trust()]).with_keys(ISSUER, keys(&[self.jwk.clone()]))
+        OutsideVerifier::new([trust()]).with_keys(ISSUER, keys(from_ref(&self.jwk)))
     }
 
     fn sign(&self, header: &str, claims: &str) -> String {
@@ -223,7 +225,7 @@ fn only_the_keys_of_the_issuer_that_a_token_names_are_tried() {
     let other = Trust { issuer: "https://other.example".into(), ..trust() };
     let verifier = OutsideVerifier::new([trust(), other]);
     let verifier =
-        verifier.with_keys(ISSUER, keys(&[ours.jwk])).with_keys("https://other.example", keys(&[theirs.jwk.clone()]));
+        verifier.with_keys(ISSUER, keys(&[ours.jwk])).with_keys("https://other.example", keys(from_ref(&theirs.jwk)));
     let token = theirs.sign(&theirs.header(), &claims().to_string());
     assert_eq!(verify(&verifier, &token), faulty(TokenFault::BadSignature));
 }
@@ -236,7 +238,7 @@ fn a_key_that_cannot_verify_here_is_passed_over() {
         jwk[name] = value;
         jwk
     };
-    assert_eq!(keys(&[good.clone()]).len(), 1);
+    assert_eq!(keys(from_ref(&good)).len(), 1);
     assert_eq!(keys(&[changed("key_ops", json!(["verify", "sign"]))]).len(), 1);
     for jwk in [
         changed("kid", json!("")),
@@ -256,7 +258,7 @@ fn a_key_that_cannot_verify_here_is_passed_over() {
         json!({ "kty": "OKP", "crv": "Ed448", "x": "AAAA", "kid": "k" }),
         json!("key"),
     ] {
-        assert!(keys(&[jwk.clone()]).is_empty(), "{jwk}");
+        assert!(keys(from_ref(&jwk)).is_empty(), "{jwk}");
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn verify(
     let look = || identity.outside.verifier.read().verify(&token, now.as_second());
     let looked = match look() {
         Err(OutsideRejection::UnknownKey { issuer }) => {
-            identity.outside.keys.look_again(issuer).await;
+            identity.outside.keys.look_again(issuer, token.kid()).await;
             look()
         }
         looked => looked,

@@ -25,9 +25,11 @@ use tokio::{
     sync::watch,
 };
 
+type Sign = dyn Fn(&[u8]) -> Vec<u8>;
+
 /// A key of an outside issuer.
 pub struct Key {
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Box<Sign>,
     pub alg: &'static str,
     pub jwk: Value,
     /// The public key as others write it down.
