@@ -8,6 +8,7 @@
 //! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread | `actors.max_in_flight` each | — (memory) | 503 |
 //! | [`budget_ledger::BudgetLedger`] | 1, own arbiter | `actors.max_in_flight` | — (no budgets yet) | 503 `ledger-unavailable` |
 //! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | 503 `audit-unavailable` |
+//! | [`key_fetcher::KeyFetcher`] | 1, own arbiter, if outside issuers are trusted | `actors.max_in_flight` | — (memory) | the keys that are known stay |
 //!
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
 //! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies.
@@ -17,6 +18,7 @@ pub mod budget_ledger;
 mod catch_up;
 pub mod doorkeeper;
 pub mod handle;
+pub mod key_fetcher;
 pub mod quota_keeper;
 pub mod registrar;
 pub mod supervisor;

@@ -7,6 +7,7 @@ mod layers;
 pub mod routing;
 pub mod secret;
 pub mod sections;
+pub mod trusted_issuers;
 
 use std::{
     collections::BTreeMap,

@@ -37,8 +37,8 @@ use jiff::Timestamp;
 
 use crate::{
     actors::{
-        audit_writer::Audit, budget_ledger::Ledger, doorkeeper::Doors, quota_keeper::Quotas, registrar::Users,
-        token_issuer::Issuer,
+        audit_writer::Audit, budget_ledger::Ledger, doorkeeper::Doors, key_fetcher::OutsideKeys, quota_keeper::Quotas,
+        registrar::Users, token_issuer::Issuer,
     },
     clock::Clock,
     crypto::MacKey,
@@ -59,6 +59,7 @@ pub struct Office {
     pub issuer: Issuer,
     pub users: Users,
     pub doors: Doors,
+    pub outside_keys: OutsideKeys,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,

@@ -3,10 +3,11 @@
 //! A token is accepted only in the one form that this gateway gives it, byte for byte: the header and the claims that
 //! were read, written again, must be what was sent. So whatever two readers could read in two ways (repeated names,
 //! escapes, white space, other base64) is refused before it means anything (RFC 8725 §3). Times are compared with a `now`
-//! that the caller gives.
+//! that the caller gives. Tokens of trusted outside issuers, which have other forms, are read by [`outside`].
 
 mod compact;
 mod key;
+pub mod outside;
 mod verifier;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use actix_web::{
 
 use self::{
     audit::Record,
-    authenticate::{Identity, OwnTokens, authenticate},
+    authenticate::{Identity, VerifiedTokens, authenticate},
     authorize::{Authorized, Destination, Find, ManagedUrl, authorize},
     call::{Call, Ground, Shape},
     edge::Edge,
@@ -53,7 +53,7 @@ pub struct Gate {
     pub ground: Ground,
     pub edge: Edge,
     pub identity: Identity,
-    pub tokens: OwnTokens,
+    pub tokens: VerifiedTokens,
     pub routing: Snapshot<Routing>,
     pub policies: Policies,
     pub quotas: Quotas,

@@ -27,6 +27,8 @@ mod api {
     mod sessions;
     mod signing_keys;
     mod throttle;
+    mod trusted_issuer_keys;
+    mod trusted_issuers;
     mod users;
     mod users_admin;
 }

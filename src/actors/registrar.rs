@@ -1,9 +1,11 @@
 //! `Registrar`: owns the users and their API keys, and publishes what the hot path reads of them.
 //!
-//! Called by the handlers of both, the admin's and one's own. Every change is one transaction in the store; a change that ends sessions is answered
-//! when this replica has stopped accepting their tokens. Other replicas read it at their next poll.
+//! Called by the handlers of both, the admin's and one's own, and by `authenticate` when an outside issuer vouches for
+//! somebody new. Every change is one transaction in the store; a change that ends sessions is answered when this replica
+//! has stopped accepting their tokens. Other replicas read it at their next poll.
 
 mod api_keys;
+mod outside_users;
 mod users;
 
 use std::time::Duration;
@@ -13,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::{
     api_keys::{CreateApiKey, RevokeApiKey},
+    outside_users::Provision,
     users::{Change, Create, Delete, EndSessions},
 };
 use super::{
@@ -161,10 +164,7 @@ impl Registrar {
             return;
         }
         let directory = Directory::clone(&self.directory.read());
-        self.directory.publish(rows.iter().fold(directory, |directory, row| match row.deleted_at {
-            Some(_) => directory.without(row.id),
-            None => directory.with(users::account(row)),
-        }));
+        self.directory.publish(rows.iter().fold(directory, users::followed_by));
         self.seen.users = rows.iter().map(|row| row.revision).fold(self.seen.users, i64::max);
     }
 
@@ -249,6 +249,11 @@ impl Users {
 
     pub async fn end_sessions(&self, of: UserId) -> Result<Result<Option<usize>, StoreError>, NoAnswer> {
         self.0.ask(EndSessions { of }).await
+    }
+
+    /// Returns when the directory has the user of this identity, if only as one that was deleted.
+    pub async fn provision(&self, provision: Provision) -> Result<Result<UserRow, StoreError>, NoAnswer> {
+        self.0.ask(provision).await
     }
 
     pub async fn create_api_key(&self, create: CreateApiKey) -> Result<Result<KeyCreated, StoreError>, NoAnswer> {

@@ -11,19 +11,23 @@ use crate::{
         audit_writer::{self, Audit},
         budget_ledger::Ledger,
         doorkeeper::Doors,
+        key_fetcher::{self, OutsideKeys},
         quota_keeper::Quotas,
         registrar::{self, Users},
         token_issuer::{self, Issuer, Keys, shared_key},
     },
     api_key::Mint,
     clock::Clock,
-    config::Config,
+    config::{Config, trusted_issuers::TrustedIssuer},
     crypto::MasterKey,
     http::{Draining, Office},
-    jwt::Verifier,
+    jwt::{
+        Verifier,
+        outside::{OutsideVerifier, Trust},
+    },
     passwords::Passwords,
     pipeline::{
-        authenticate::{Identity, api_key::KeyCheck},
+        authenticate::{Identity, api_key::KeyCheck, outside::Outside},
         limit::Policies,
     },
     snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory, revocations::Revocations},
@@ -86,6 +90,7 @@ pub(super) async fn start(
     let revocations = Snapshot::new(Revocations::default());
     let issuer = Issuer::new(bound, deadline);
     let users = Users::new(bound, deadline);
+    let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
     let ledger = Ledger::new(audit_bound, deadline);
     let audit = Audit::new(audit_bound, deadline);
@@ -94,21 +99,23 @@ pub(super) async fn start(
     let mint = Arc::new(Mint::new(shared_key(&base.store, &master, API_KEYS).await?));
     let keys = KeyCheck { mint, api_keys, directory: directory.clone(), users: users.clone() };
     let started_at = base.clock.now();
-    let arbiters = vec![
+    let mut arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,
         start_doors(config, &base, &doors).await?,
         start_ledger(&ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
     ];
-    let docs_public = config.docs.public;
+    arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
+    let outside_keys = outside.keys.clone();
     let identity = Identity {
         verifier: verifier.clone(),
+        outside,
         directory,
         revocations,
         users: users.clone(),
         keys: keys.clone(),
-        docs_public,
+        docs_public: config.docs.public,
     };
     let office = Office {
         clock: base.clock,
@@ -118,6 +125,7 @@ pub(super) async fn start(
         issuer,
         users,
         doors,
+        outside_keys,
         quotas: Quotas::new(workers(config), bound, deadline),
         ledger,
         audit,
@@ -190,6 +198,41 @@ async fn start_doors(config: &Config, base: &Base, doors: &Doors) -> Result<Arbi
         Ok(())
     })
     .await
+}
+
+fn outside(config: &Config, bound: usize) -> Outside {
+    let trusted = config.auth.trusted_issuers.iter().map(trust);
+    Outside { verifier: Snapshot::new(OutsideVerifier::new(trusted)), keys: OutsideKeys::new(bound) }
+}
+
+fn trust(trusted: &TrustedIssuer) -> Trust {
+    Trust {
+        issuer: trusted.issuer.as_str().into(),
+        audience: trusted.audience.clone(),
+        role_claim: trusted.role_claim.clone(),
+        role: trusted.role,
+        token_types: trusted.token_types.clone(),
+    }
+}
+
+/// Where no outside issuer is trusted there is nothing to fetch, and no thread for it.
+async fn start_key_fetcher(config: &Config, base: &Base, outside: &Outside) -> Result<Option<Arbiter>, StartError> {
+    let source = |trusted: &TrustedIssuer| key_fetcher::Source {
+        issuer: trusted.issuer.as_str().into(),
+        url: trusted.jwks_url.clone(),
+        ttl: Duration::from_secs(trusted.jwks_ttl_s.into()),
+    };
+    let sources: Vec<_> = config.auth.trusted_issuers.iter().map(source).collect();
+    if sources.is_empty() {
+        return Ok(None);
+    }
+    let (clock, verifier) = (base.clock.clone(), outside.verifier.clone());
+    let (keys, blueprint) = (outside.keys.clone(), key_fetcher::Blueprint { clock, sources, verifier });
+    let start = move || async move {
+        keys.start_here(blueprint).await;
+        Ok(())
+    };
+    on_own_arbiter(start).await.map(Some)
 }
 
 async fn start_ledger(ledger: &Ledger) -> Result<Arbiter, StartError> {

@@ -19,7 +19,7 @@ use crate::{
     http::{entry, openapi, ops as ops_urls, routes},
     pipeline::{
         Gate,
-        authenticate::OwnTokens,
+        authenticate::VerifiedTokens,
         call::{Doubt, Ground, Shape},
         edge::Edge,
     },
@@ -113,7 +113,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         ground: ground.clone(),
         edge: edge.clone(),
         identity: identity.clone(),
-        tokens: OwnTokens::new(max_tokens, &cache_key),
+        tokens: VerifiedTokens::new(max_tokens, &cache_key),
         routing: routing.clone(),
         policies: office.policies.clone(),
         quotas: office.quotas.clone(),

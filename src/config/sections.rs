@@ -6,7 +6,11 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use super::{Fault, secret::Secret};
+use super::{
+    Fault,
+    secret::Secret,
+    trusted_issuers::{self, TrustedIssuer},
+};
 use crate::domain::{algorithm::Algorithm, throttle::Rules};
 
 /// Counters of failed logins, of each of the two kinds: at most some 20 MB.
@@ -75,6 +79,8 @@ pub struct Auth {
     pub throttle_account_failures: u32,
     pub throttle_address_failures: u32,
     pub throttle_max_s: u32,
+    #[serde(default)]
+    pub trusted_issuers: Vec<TrustedIssuer>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -205,7 +211,8 @@ impl Auth {
         }
         in_range("auth.token_cache_entries", self.token_cache_entries.into(), 1, 10_000_000)?;
         not_empty("auth.issuer", &self.issuer)?;
-        not_empty("auth.audience", &self.audience)
+        not_empty("auth.audience", &self.audience)?;
+        trusted_issuers::validate(&self.trusted_issuers, &self.issuer)
     }
 
     /// How failed logins are throttled.

@@ -28,6 +28,16 @@ impl Role {
             Self::Readonly => "readonly",
         }
     }
+
+    /// Whichever of the two may do less: `admin` > `user` > `readonly`.
+    #[must_use]
+    pub const fn lesser(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Readonly, _) | (_, Self::Readonly) => Self::Readonly,
+            (Self::User, _) | (_, Self::User) => Self::User,
+            (Self::Admin, Self::Admin) => Self::Admin,
+        }
+    }
 }
 
 impl fmt::Display for Role {
@@ -116,6 +126,13 @@ impl fmt::Display for Username {
 #[error("must be 1 to 64 characters of A-Z a-z 0-9 . _ @ -")]
 pub struct InvalidUsername;
 
+/// Who a user is to a trusted outside issuer. Both are compared by their exact bytes (RFC 7519 §2, `StringOrURI`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OutsideIdentity {
+    pub issuer: Arc<str>,
+    pub subject: Arc<str>,
+}
+
 /// What the hot path must know of a user, published in the directory snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -149,6 +166,8 @@ pub struct Credential {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     pub account: Arc<Account>,
+    /// What this call may do: the account's role, or less where the credential itself stands for less.
+    pub role: Role,
     /// Absent where the credential itself is the proof: an API key, or a token of an outside issuer.
     pub session: Option<SessionId>,
     pub credential: Credential,
@@ -165,6 +184,16 @@ mod tests {
         }
         for good in ["admin", "a.b_c-d@example.com", &"x".repeat(64)] {
             assert!(good.parse::<Username>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn of_two_roles_the_lesser_is_the_one_that_may_do_less() {
+        let ascending = [Role::Readonly, Role::User, Role::Admin];
+        for (i, less) in ascending.into_iter().enumerate() {
+            for more in &ascending[i..] {
+                assert_eq!((less.lesser(*more), more.lesser(less)), (less, less));
+            }
         }
     }
 

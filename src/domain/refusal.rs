@@ -29,6 +29,9 @@ pub enum TokenFault {
     UnsupportedHeader,
     #[error("unknown-key")]
     UnknownKey,
+    /// Neither this gateway nor an outside issuer that it trusts.
+    #[error("unknown-issuer")]
+    UnknownIssuer,
     /// Signed after its key had been retired, or so long after that no token of the key is left.
     #[error("retired-key")]
     RetiredKey,

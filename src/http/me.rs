@@ -76,7 +76,7 @@ pub async fn show(office: Data<Office>, Caller(principal): Caller) -> Result<Jso
     let limits = office.quotas.look(look).await.map_err(no_answer)?;
     Ok(Json(Me {
         user: MyUser { id: principal.account.id, username: principal.account.username.to_string() },
-        role: principal.account.role,
+        role: principal.role,
         session: principal.session.map(|id| MySession { id }),
         limits: limits.into_iter().map(MyLimit::from).collect(),
         budgets: vec![],

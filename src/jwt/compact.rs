@@ -13,7 +13,7 @@ pub(super) struct Compact<'t> {
     /// What is signed: header and claims as they were sent.
     pub(super) message: &'t str,
     pub(super) encoded_signature: &'t str,
-    header: Vec<u8>,
+    pub(super) header: Vec<u8>,
     pub(super) claims: Vec<u8>,
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{
     CLOCK_SKEW_S, Claims, Jwk, MAX_LIFETIME_S, PublicKey, Rejection, TYPE,
     compact::{Compact, Header},
+    outside::OutsideToken,
 };
 use crate::domain::{
     ids::{SessionId, TokenId, UserId},
@@ -108,6 +109,12 @@ impl Verifier {
             key_until_s: self.until_s(&entry.ring_key),
         };
         verified.check(now_s).map(|()| verified)
+    }
+
+    /// Whether a token is for this verifier to judge, and for no other: it names a key of the ring, or this issuer.
+    #[must_use]
+    pub fn owns(&self, token: &OutsideToken) -> bool {
+        self.keys.contains_key(token.kid()) || token.issuer() == Some(self.issuer.as_str())
     }
 
     fn entry(&self, header: &Header) -> Result<&Entry, TokenFault> {

@@ -132,7 +132,7 @@ impl Record {
         if let (Authenticated::Known(principal), Some(subject)) = (caller, &mut self.draft.subject) {
             subject.user_id = Some(principal.account.id);
             subject.username = Some(principal.account.username.to_string());
-            subject.role = Some(principal.account.role);
+            subject.role = Some(principal.role);
             subject.credential = Some(principal.credential.clone());
             subject.session_id = principal.session;
         }

@@ -2,6 +2,7 @@
 //! heard of yet.
 
 pub mod api_key;
+pub mod outside;
 mod token_cache;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
-use self::api_key::KeyCheck;
+use self::{api_key::KeyCheck, outside::Outside};
 use super::{
     authorize::{Find, Managed},
     call::Call,
@@ -22,19 +23,39 @@ use crate::{
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
         refusal::{Refusal, Revocation, TokenFault},
     },
-    jwt::{Rejection, Verified, Verifier},
+    jwt::{
+        Rejection, Verified, Verifier,
+        outside::{OutsideVerified, OutsideVerifier},
+    },
     snapshot::{Snapshot, directory::Directory, revocations::Revocations},
 };
 
 pub use self::token_cache::TokenCache;
 
-/// The gateway's own tokens that this thread has verified.
+/// The gateway's own tokens that a thread has verified.
 pub type OwnTokens = TokenCache<Verifier, Verified>;
+/// And those of outside issuers.
+pub type OutsideTokens = TokenCache<OutsideVerifier, Arc<OutsideVerified>>;
+
+/// The tokens that one thread has verified.
+pub struct VerifiedTokens {
+    own: OwnTokens,
+    outside: OutsideTokens,
+}
+
+impl VerifiedTokens {
+    /// At most so many of each kind, found under a random `key`.
+    #[must_use]
+    pub fn new(max_entries: usize, key: &[u8; 16]) -> Self {
+        Self { own: TokenCache::new(max_entries, key), outside: TokenCache::new(max_entries, key) }
+    }
+}
 
 /// What callers are checked against.
 #[derive(Clone)]
 pub struct Identity {
     pub verifier: Snapshot<Verifier>,
+    pub outside: Outside,
     pub directory: Snapshot<Directory>,
     pub revocations: Snapshot<Revocations>,
     pub users: Users,
@@ -54,7 +75,7 @@ pub enum Authenticated {
 /// Finds out who is calling. Only the public URLs answer to nobody in particular.
 pub async fn authenticate(
     identity: &Identity,
-    tokens: &OwnTokens,
+    tokens: &VerifiedTokens,
     find: Find,
     call: &Call,
     headers: &HeaderMap,
@@ -71,8 +92,15 @@ pub async fn authenticate(
         let key = ApiKey::read(token).ok_or(faulty(TokenFault::Malformed))?;
         return identity.keys.principal(&key, now).await.map(Authenticated::Known);
     }
-    let verified = identity.verify(tokens, token, now.as_second()).map_err(refusal_of)?;
-    identity.principal(&verified).await.map(Authenticated::Known)
+    let principal = match identity.verify(&tokens.own, token, now.as_second()) {
+        Ok(verified) => identity.principal(&verified).await?,
+        Err(refused) if identity.outside.may_know(refused) => {
+            let verified = outside::verify(identity, &tokens.outside, token, refused, now).await?;
+            outside::principal(identity, &verified).await?
+        }
+        Err(refused) => return Err(refusal_of(refused)),
+    };
+    Ok(Authenticated::Known(principal))
 }
 
 const fn refusal_of(rejection: Rejection) -> Refusal {
@@ -131,7 +159,7 @@ impl Identity {
             return Err(Refusal::RevokedToken(Revocation::Session));
         }
         let credential = Credential { kind: CredentialKind::AccessToken, id: verified.token.to_string() };
-        Ok(Principal { account, session: Some(verified.session), credential })
+        Ok(Principal { role: account.role, account, session: Some(verified.session), credential })
     }
 
     fn account(&self, verified: &Verified) -> Result<Arc<Account>, Revocation> {

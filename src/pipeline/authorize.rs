@@ -81,13 +81,13 @@ pub fn authorize(find: Find, routing: &Routing, caller: Authenticated, call: &Ca
         Managed::NotManaged => find_route(routing, call)?,
     };
     let allowed = match (&destination, &caller) {
-        (Destination::Managed(url), Authenticated::Known(principal)) => url.permission.allows(principal.account.role),
+        (Destination::Managed(url), Authenticated::Known(principal)) => url.permission.allows(principal.role),
         // `authenticate` lets nobody in particular through to these alone.
         (Destination::Managed(url), Authenticated::Anybody) => {
             matches!(url.permission, Permission::Public | Permission::Docs)
         }
         (Destination::Route(route), Authenticated::Known(principal)) => {
-            may_forward(&route.roles, principal.account.role, &call.method)
+            may_forward(&route.roles, principal.role, &call.method)
         }
         (Destination::Route(_), Authenticated::Anybody) => false,
     };

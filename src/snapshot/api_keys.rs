@@ -18,19 +18,19 @@ pub struct KeyStanding {
 /// An immutable map of keys. Revoked ones stay in it, so that they are refused as what they are.
 #[derive(Clone, Default)]
 pub struct ApiKeys {
-    keys: Parts<KeyStanding>,
+    keys: Parts<ApiKeyId, KeyStanding>,
 }
 
 impl ApiKeys {
     #[must_use]
     pub fn find(&self, id: ApiKeyId) -> Option<KeyStanding> {
-        self.keys.get(id.0).copied()
+        self.keys.get(&id).copied()
     }
 
     /// The keys with this one as given.
     #[must_use]
     pub fn with(mut self, id: ApiKeyId, standing: KeyStanding) -> Self {
-        self.keys.insert(id.0, standing);
+        self.keys.insert(id, standing);
         self
     }
 }

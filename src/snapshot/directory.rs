@@ -3,32 +3,52 @@
 use std::sync::Arc;
 
 use super::parts::Parts;
-use crate::domain::{ids::UserId, principal::Account};
+use crate::domain::{
+    ids::UserId,
+    principal::{Account, OutsideIdentity},
+};
 
 /// An immutable map of users. Deleted ones are not in it.
 #[derive(Clone, Default)]
 pub struct Directory {
-    users: Parts<Arc<Account>>,
+    users: Parts<UserId, Arc<Account>>,
+    /// Whom outside issuers vouch for. Deleted users stay here: they are known, and not to be made again.
+    outside: Parts<OutsideIdentity, UserId>,
 }
 
 impl Directory {
     /// The user with this id, if there is one.
     #[must_use]
     pub fn find(&self, id: UserId) -> Option<&Arc<Account>> {
-        self.users.get(id.0)
+        self.users.get(&id)
+    }
+
+    /// The user whom an outside issuer knows as this one, even if it was deleted.
+    #[must_use]
+    pub fn find_outside(&self, identity: &OutsideIdentity) -> Option<UserId> {
+        self.outside.get(identity).copied()
+    }
+
+    /// A directory in which an outside issuer vouches for the user `id`. That never changes, so it is never taken back.
+    #[must_use]
+    pub fn with_outside(mut self, identity: &OutsideIdentity, id: UserId) -> Self {
+        if self.find_outside(identity) != Some(id) {
+            self.outside.insert(identity.clone(), id);
+        }
+        self
     }
 
     /// A directory in which `account` is as given.
     #[must_use]
     pub fn with(mut self, account: Account) -> Self {
-        self.users.insert(account.id.0, Arc::new(account));
+        self.users.insert(account.id, Arc::new(account));
         self
     }
 
     /// A directory without this user.
     #[must_use]
     pub fn without(mut self, id: UserId) -> Self {
-        self.users.remove(id.0);
+        self.users.remove(&id);
         self
     }
 }
@@ -61,5 +81,20 @@ mod tests {
         assert_eq!(new.find(id).unwrap().role, Role::Admin);
         assert!(new.clone().without(id).find(id).is_none());
         assert!(new.find(account(5 + 1_024, Role::User).id).is_some());
+    }
+
+    #[test]
+    fn whom_an_outside_issuer_vouches_for_is_known_even_when_deleted() {
+        let identity = |issuer: &str, subject: &str| OutsideIdentity { issuer: issuer.into(), subject: subject.into() };
+        let user = account(5, Role::User);
+        let id = user.id;
+        let directory = Directory::default().with(user).with_outside(&identity("i", "s"), id);
+        assert_eq!(directory.find_outside(&identity("i", "s")), Some(id));
+        for other in [identity("s", "i"), identity("i", "S"), identity("is", ""), identity("", "is")] {
+            assert_eq!(directory.find_outside(&other), None);
+        }
+        let deleted = directory.without(id);
+        assert_eq!(deleted.find_outside(&identity("i", "s")), Some(id));
+        assert!(deleted.find(id).is_none());
     }
 }

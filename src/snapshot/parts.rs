@@ -1,45 +1,47 @@
 //! A large immutable map in parts, so that a change copies one part and not a million entries.
 
-use std::{collections::HashMap, sync::Arc};
-
-use uuid::Uuid;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 /// How many parts a map has.
 const PARTS: usize = 1_024;
 
-/// A map from ids that are UUIDv7; cloning it copies no entry.
+/// A map whose clone copies no entry.
 #[derive(Clone)]
-pub(super) struct Parts<V> {
-    parts: Vec<Arc<HashMap<Uuid, V>>>,
+pub(super) struct Parts<K, V> {
+    parts: Vec<Arc<HashMap<K, V>>>,
 }
 
-impl<V> Default for Parts<V> {
+impl<K, V> Default for Parts<K, V> {
     fn default() -> Self {
         Self { parts: (0..PARTS).map(|_| Arc::default()).collect() }
     }
 }
 
-impl<V: Clone> Parts<V> {
-    pub(super) fn get(&self, id: Uuid) -> Option<&V> {
-        self.parts.get(part_of(id))?.get(&id)
+impl<K: Clone + Eq + Hash, V: Clone> Parts<K, V> {
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.parts.get(part_of(key))?.get(key)
     }
 
-    pub(super) fn insert(&mut self, id: Uuid, value: V) {
-        if let Some(part) = self.parts.get_mut(part_of(id)) {
-            Arc::make_mut(part).insert(id, value);
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        if let Some(part) = self.parts.get_mut(part_of(&key)) {
+            Arc::make_mut(part).insert(key, value);
         }
     }
 
-    pub(super) fn remove(&mut self, id: Uuid) {
-        if let Some(part) = self.parts.get_mut(part_of(id)) {
-            Arc::make_mut(part).remove(&id);
+    pub(super) fn remove(&mut self, key: &K) {
+        if let Some(part) = self.parts.get_mut(part_of(key)) {
+            Arc::make_mut(part).remove(key);
         }
     }
 }
 
-/// The last 64 bits of a UUIDv7 are random, so they spread entries evenly.
-fn part_of(id: Uuid) -> usize {
-    let (_, low) = id.as_u64_pair();
+fn part_of(key: &impl Hash) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
     let parts = u64::try_from(PARTS).unwrap_or(1);
-    usize::try_from(low % parts).unwrap_or(0)
+    usize::try_from(hasher.finish() % parts).unwrap_or(0)
 }

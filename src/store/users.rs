@@ -1,10 +1,11 @@
 //! Users as they are stored, and how they are read.
 //!
 //! Handlers read through it; the directory follows changes with [`Store::users_changed_since`]. Deleted users stay as
-//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: `create` and `change`.
+//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: `create`, `change` and `outside`.
 
 mod change;
 mod create;
+mod outside;
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
@@ -19,12 +20,13 @@ use super::{
 };
 use crate::domain::{
     ids::{TeamId, UserId},
-    principal::{Role, UserStatus, Username},
+    principal::{OutsideIdentity, Role, UserStatus, Username},
 };
 
 pub(super) use change::end_tokens;
 pub use change::{Changed, UserChange};
 pub use create::{Created, NewUser};
+pub use outside::OutsideUser;
 
 pub use super::idempotency::Idempotency;
 
@@ -39,10 +41,12 @@ pub struct UserRow {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
-    /// Tokens of outside issuers that were made before this time are dead.
-    pub tokens_not_before: Timestamp,
     /// The stamp of the last change; grows with each change of any user.
     pub revision: i64,
+    /// Who the user is to an outside issuer, if one vouched for them.
+    pub outside: Option<OutsideIdentity>,
+    /// Tokens of outside issuers that were made before this time are dead.
+    pub tokens_not_before: Timestamp,
 }
 
 #[derive(Queryable, Selectable)]
@@ -57,6 +61,8 @@ struct Record {
     updated_at: i64,
     deleted_at: Option<i64>,
     revision: i64,
+    external_issuer: Option<String>,
+    external_subject: Option<String>,
     tokens_not_before: i64,
 }
 
@@ -144,8 +150,13 @@ impl TryFrom<Record> for UserRow {
             created_at: read_time("users.created_at", record.created_at)?,
             updated_at: read_time("users.updated_at", record.updated_at)?,
             deleted_at: record.deleted_at.map(|time| read_time("users.deleted_at", time)).transpose()?,
-            tokens_not_before: read_time("users.tokens_not_before", record.tokens_not_before)?,
             revision: record.revision,
+            outside: record.external_issuer.zip(record.external_subject).map(outside_identity),
+            tokens_not_before: read_time("users.tokens_not_before", record.tokens_not_before)?,
         })
     }
+}
+
+fn outside_identity((issuer, subject): (String, String)) -> OutsideIdentity {
+    OutsideIdentity { issuer: issuer.into(), subject: subject.into() }
 }

@@ -42,7 +42,7 @@ const MAX_IDLE_CONNECTIONS: usize = 256;
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// The longest head of an answer; also what a connection buffers of a body.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Finds a peer that vanished without a word, during an answer that may take minutes.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
@@ -170,7 +170,7 @@ where
         .build(connector)
 }
 
-fn tcp_connector(http_only: bool) -> HttpConnector {
+pub(super) fn tcp_connector(http_only: bool) -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.enforce_http(http_only);
     connector.set_nodelay(true);
@@ -178,7 +178,7 @@ fn tcp_connector(http_only: bool) -> HttpConnector {
     connector
 }
 
-fn tls_connector() -> io::Result<HttpsConnector<HttpConnector>> {
+pub(super) fn tls_connector() -> io::Result<HttpsConnector<HttpConnector>> {
     let builder = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1();
     Ok(builder.wrap_connector(tcp_connector(false)))
 }

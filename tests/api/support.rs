@@ -4,6 +4,7 @@ mod answer;
 mod client;
 pub mod forge;
 mod gateway;
+mod issuer;
 mod records;
 mod setup;
 mod store;
@@ -17,6 +18,7 @@ pub use self::{
     answer::Answer,
     client::{Connection, Request},
     gateway::{ADMIN_PASSWORD, Key, PASSWORD, TestGateway, Tokens, User},
+    issuer::{OutsideIssuer, OutsideKey, signed},
     setup::Setup,
     store::{Kind, TestStore},
     upstream::RawUpstream,

@@ -4,11 +4,11 @@ use futures_util::future::{join, join_all};
 use tollgate::{
     domain::{
         ids::{TeamId, UserId},
-        principal::{Role, UserStatus},
+        principal::{OutsideIdentity, Role, UserStatus},
     },
     store::{
         StoreError,
-        users::{Changed, Created, NewUser, UserChange},
+        users::{Changed, Created, NewUser, OutsideUser, UserChange},
     },
 };
 
@@ -28,6 +28,10 @@ on_both!(
     of_two_admins_that_demote_each_other_at_once_one_stays,
     a_follower_misses_no_change_of_any_replica,
     a_row_that_means_nothing_is_reported_and_not_guessed,
+    whom_an_outside_issuer_vouches_for_is_made_once_by_many_replicas,
+    whom_an_outside_issuer_vouches_for_is_not_made_again_when_deleted,
+    an_outside_user_gets_the_first_name_that_is_free,
+    a_change_keeps_the_outside_identity_of_a_user,
 );
 
 async fn a_created_user_is_found_as_it_was_made(db: Database) {
@@ -226,4 +230,55 @@ async fn a_row_that_means_nothing_is_reported_and_not_guessed(db: Database) {
         db.execute(&format!("UPDATE users SET {column} = '{}'", kept[0])).unwrap();
     }
     assert_eq!(db.store.user(ada.id).await, Ok(Some(ada)));
+}
+
+fn outside_user(db: &Database, subject: &str, names: &[&str]) -> OutsideUser {
+    OutsideUser {
+        id: UserId(db.clock.new_id()),
+        identity: OutsideIdentity { issuer: "https://idp.example".into(), subject: subject.into() },
+        usernames: names.iter().map(|name| name.parse().unwrap()).collect(),
+        role: Role::Readonly,
+        created_at: db.clock.now(),
+    }
+}
+
+async fn whom_an_outside_issuer_vouches_for_is_made_once_by_many_replicas(db: Database) {
+    let replicas = [db.replica(), db.replica(), db.replica()];
+    let tries = (0..12).map(|n| {
+        let subject = if n < 6 { "ada" } else { "bob" };
+        replicas[n % replicas.len()].provision_user(outside_user(&db, subject, &[subject]))
+    });
+    let mut ids: Vec<_> = join_all(tries).await.into_iter().map(|user| user.unwrap().id).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(db.store.users_page(None, 20).await.unwrap().len(), 2);
+    let ada = db.store.user(ids[0]).await.unwrap().unwrap();
+    assert_eq!((ada.username.as_str(), ada.role, ada.status), ("ada", Role::Readonly, UserStatus::Active));
+    assert_eq!(ada.outside.as_ref().map(|identity| &*identity.subject), Some("ada"));
+    assert!(db.store.password_of(&ada.username).await.unwrap().unwrap().1.is_none());
+}
+
+async fn whom_an_outside_issuer_vouches_for_is_not_made_again_when_deleted(db: Database) {
+    let ada = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
+    done(db.store.delete_user(ada.id, db.clock.now()).await);
+    let again = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
+    assert_eq!((again.id, again.deleted_at), (ada.id, Some(db.clock.now())));
+    assert_eq!(db.store.users_page(None, 20).await, Ok(vec![]));
+}
+
+async fn an_outside_user_gets_the_first_name_that_is_free(db: Database) {
+    db.user("ada", Role::User).await;
+    let ada = db.store.provision_user(outside_user(&db, "ada", &["ada", "ada2"])).await.unwrap();
+    assert_eq!(ada.username.as_str(), "ada2");
+    let none = db.store.provision_user(outside_user(&db, "other", &["ada", "ada2"])).await;
+    assert_eq!(none, Err(StoreError::Conflict("users")));
+}
+
+async fn a_change_keeps_the_outside_identity_of_a_user(db: Database) {
+    let ada = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
+    db.execute("UPDATE users SET tokens_not_before = 7000000").unwrap();
+    let (_, after) = done(db.store.change_user(ada.id, to_role(Role::User), db.clock.now()).await);
+    let read = db.store.user(ada.id).await.unwrap().unwrap();
+    assert_eq!((read.outside.clone(), read.outside.is_some(), &read), (ada.outside, true, &after));
+    assert_eq!(read.tokens_not_before.as_second(), 7);
 }

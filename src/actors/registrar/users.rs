@@ -6,6 +6,7 @@ use super::Registrar;
 use crate::{
     actors::handle::{Ask, Request},
     domain::{ids::UserId, principal::Account},
+    snapshot::directory::Directory,
     store::{
         StoreError,
         users::{Changed, Created, Idempotency, NewUser, UserChange, UserRow},
@@ -88,8 +89,20 @@ impl Handler<Ask<EndSessions>> for Registrar {
     }
 }
 
+/// The directory after this change of a user.
+pub(super) fn followed_by(directory: Directory, row: &UserRow) -> Directory {
+    let directory = match row.deleted_at {
+        Some(_) => directory.without(row.id),
+        None => directory.with(account(row)),
+    };
+    match &row.outside {
+        Some(identity) => directory.with_outside(identity, row.id),
+        None => directory,
+    }
+}
+
 /// A user as the directory has it.
-pub(super) fn account(row: &UserRow) -> Account {
+fn account(row: &UserRow) -> Account {
     Account {
         id: row.id,
         username: row.username.clone(),

@@ -37,7 +37,7 @@ impl KeyCheck {
     /// The user whose key this is, as they are now.
     pub async fn principal(&self, key: &ApiKey, now: Timestamp) -> Result<Principal, Refusal> {
         let (account, _) = self.owner(key, now).await?;
-        Ok(Principal { account, session: None, credential: credential(key.id) })
+        Ok(Principal { role: account.role, account, session: None, credential: credential(key.id) })
     }
 
     /// The active user whose key this is, and what is known of the key.

@@ -20,7 +20,7 @@ struct Kept<S, V> {
     entries: Cache<u128, V>,
 }
 
-impl<S, V: Copy> TokenCache<S, V> {
+impl<S, V: Clone> TokenCache<S, V> {
     /// A cache of at most `max_entries` tokens, under a random `key`.
     #[must_use]
     pub fn new(max_entries: usize, key: &[u8; 16]) -> Self {
@@ -42,10 +42,10 @@ impl<S, V: Copy> TokenCache<S, V> {
             kept.verified_by = Some(Arc::clone(source));
         }
         if let Some(known) = kept.entries.get(&hash) {
-            return Ok(*known);
+            return Ok(known.clone());
         }
         let verified = verify()?;
-        kept.entries.insert(hash, verified);
+        kept.entries.insert(hash, verified.clone());
         Ok(verified)
     }
 }

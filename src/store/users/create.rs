@@ -8,7 +8,7 @@ use super::{UserRow, is_taken, living};
 use crate::{
     domain::{
         ids::{TeamId, UserId},
-        principal::{Role, UserStatus, Username},
+        principal::{OutsideIdentity, Role, UserStatus, Username},
     },
     store::{
         Store, StoreError,
@@ -71,7 +71,7 @@ impl Store {
             if let Some(request) = &request {
                 idempotency::keep(connection, request).await?;
             }
-            insert(connection, &user, revision).await.map(Created::New)
+            insert(connection, &user, None, revision).await.map(Created::New)
         })
         .await
     }
@@ -86,7 +86,7 @@ impl Store {
             let revision = revisions::next(connection, revisions::IDENTITY).await?;
             let is_first = !any_user(connection).await?;
             if is_first {
-                insert(connection, &user, revision).await?;
+                insert(connection, &user, None, revision).await?;
             }
             Ok(is_first)
         })
@@ -99,7 +99,12 @@ async fn any_user(connection: &mut Connection) -> Result<bool, StoreError> {
     Ok(on_backend!(connection, |conn| any.get_result(conn).await)?)
 }
 
-async fn insert(connection: &mut Connection, user: &NewUser, revision: i64) -> Result<UserRow, StoreError> {
+pub(super) async fn insert(
+    connection: &mut Connection,
+    user: &NewUser,
+    outside: Option<&OutsideIdentity>,
+    revision: i64,
+) -> Result<UserRow, StoreError> {
     let insert = diesel::insert_into(users::table).values((
         users::id.eq(user.id.to_string()),
         users::username.eq(user.username.as_str()),
@@ -110,6 +115,8 @@ async fn insert(connection: &mut Connection, user: &NewUser, revision: i64) -> R
         users::created_at.eq(micros(user.created_at)),
         users::updated_at.eq(micros(user.created_at)),
         users::revision.eq(revision),
+        users::external_issuer.eq(outside.map(|identity| identity.issuer.to_string())),
+        users::external_subject.eq(outside.map(|identity| identity.subject.to_string())),
     ));
     on_backend!(connection, |conn| insert.execute(conn).await)?;
     living(connection, user.id).await?.ok_or_else(|| StoreError::Other("a new user is not there".into()))

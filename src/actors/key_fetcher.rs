@@ -1,0 +1,194 @@
+//! `KeyFetcher`: owns the keys of the trusted outside issuers and publishes them for the hot path to read.
+//!
+//! It fetches each issuer's key set at start, without making the start wait, and again in every period. When that fails
+//! the old keys stay, and it tries again after ever longer pauses. `authenticate` asks it about a key that nobody knows
+//! here: that starts a fetch at most once in ten seconds ([`schedule`]), so tokens with made-up keys cannot cause more, and
+//! never two at once to one issuer. It never looks at a token, and no address but the configured ones is ever called.
+
+mod schedule;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use bytes::Bytes;
+
+use self::schedule::Schedule;
+use super::{
+    handle::{Ask, Handle, Reply, Request},
+    supervisor::{Lifeline, supervise},
+};
+use crate::{
+    clock::Clock,
+    jwt::outside::{KeySet, OutsideVerifier},
+    snapshot::Snapshot,
+    upstream::jwks::{FetchError, JwksClient},
+};
+
+/// How long a request waits for a key that nobody knows here.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often the schedules are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Where the keys of an issuer are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub issuer: Arc<str>,
+    pub url: String,
+    /// How long its keys are good for before they are fetched again.
+    pub ttl: Duration,
+}
+
+/// Asks for a key of this issuer that was not known here. Answered when the keys are as new as they may be made now.
+struct LookAgain {
+    issuer: Arc<str>,
+    kid: String,
+}
+
+impl Request for LookAgain {
+    type Answer = ();
+}
+
+pub struct KeyFetcher {
+    client: JwksClient,
+    clock: Clock,
+    verifier: Snapshot<OutsideVerifier>,
+    issuers: HashMap<Arc<str>, Issuer>,
+    _lifeline: Lifeline,
+}
+
+struct Issuer {
+    source: Source,
+    schedule: Schedule,
+    /// Those whom the end of the fetch that is under way is told. Each holds a permit, so there are only so many.
+    waiting: Vec<Reply<()>>,
+    /// Whether the last fetch brought keys; a change is logged, not every try.
+    works: Option<bool>,
+}
+
+impl Actor for KeyFetcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.fetch_due(context);
+        context.run_interval(TICK, Self::fetch_due);
+    }
+}
+
+impl Handler<Ask<LookAgain>> for KeyFetcher {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<LookAgain>, context: &mut Self::Context) {
+        // A fetch may have brought it since it was asked for.
+        if self.verifier.read().has_key(&request.issuer, &request.kid) {
+            return reply.answer(());
+        }
+        let now_ns = self.clock.monotonic_ns();
+        let Some(issuer) = self.issuers.get_mut(&request.issuer) else { return reply.answer(()) };
+        let begins = issuer.schedule.begin_asked(now_ns);
+        if !issuer.schedule.is_fetching() {
+            return reply.answer(());
+        }
+        issuer.waiting.push(reply);
+        if begins {
+            self.fetch(&request.issuer, context);
+        }
+    }
+}
+
+impl KeyFetcher {
+    fn fetch_due(&mut self, context: &mut Context<Self>) {
+        let now_ns = self.clock.monotonic_ns();
+        let due =
+            self.issuers.iter_mut().filter_map(|(name, issuer)| issuer.schedule.begin_due(now_ns).then_some(name));
+        for issuer in due.cloned().collect::<Vec<_>>() {
+            self.fetch(&issuer, context);
+        }
+    }
+
+    /// Fetches the keys of an issuer whose schedule says that a fetch has begun.
+    fn fetch(&mut self, name: &Arc<str>, context: &mut Context<Self>) {
+        let Some(issuer) = self.issuers.get(name) else { return };
+        let (client, url, name) = (self.client.clone(), issuer.source.url.clone(), Arc::clone(name));
+        let fetch = async move { client.fetch(&url).await };
+        context.spawn(fetch.into_actor(self).map(move |fetched, fetcher, _| fetcher.take(&name, fetched)));
+    }
+
+    fn take(&mut self, name: &str, fetched: Result<Bytes, FetchError>) {
+        let read = fetched.map_err(|error| error.to_string());
+        let read = read.and_then(|json| KeySet::read(&json).map_err(|error| error.to_string()));
+        let now_ns = self.clock.monotonic_ns();
+        let Some(issuer) = self.issuers.get_mut(name) else { return };
+        issuer.schedule.end(read.is_ok(), now_ns);
+        issuer.log(&read);
+        let waiting = std::mem::take(&mut issuer.waiting);
+        if let Ok(keys) = read {
+            let verifier = OutsideVerifier::clone(&self.verifier.read());
+            self.verifier.publish(verifier.with_keys(name, keys));
+        }
+        for reply in waiting {
+            reply.answer(());
+        }
+    }
+}
+
+impl Issuer {
+    fn new(source: Source) -> Self {
+        let schedule = Schedule::new(source.ttl);
+        Self { source, schedule, waiting: vec![], works: None }
+    }
+
+    fn log(&mut self, read: &Result<KeySet, String>) {
+        let issuer = &*self.source.issuer;
+        match (read, self.works.replace(read.is_ok())) {
+            (Ok(_), Some(true)) | (Err(_), Some(false)) => {}
+            (Ok(keys), _) => tracing::info!(issuer, keys = keys.len(), "the keys of an outside issuer were fetched"),
+            (Err(reason), _) => {
+                tracing::error!(issuer, reason, "the keys of an outside issuer cannot be fetched; the old ones stay");
+            }
+        }
+    }
+}
+
+/// What the fetcher is built from, again after each restart.
+#[derive(Clone)]
+pub struct Blueprint {
+    pub clock: Clock,
+    pub sources: Vec<Source>,
+    pub verifier: Snapshot<OutsideVerifier>,
+}
+
+/// The fetcher's handle.
+#[derive(Clone)]
+pub struct OutsideKeys(Handle<KeyFetcher>);
+
+impl OutsideKeys {
+    #[must_use]
+    pub fn new(max_in_flight: usize) -> Self {
+        Self(Handle::new("key_fetcher", max_in_flight, PATIENCE))
+    }
+
+    /// Starts the fetcher on this arbiter and keeps it running. Fetches nothing before it returns.
+    pub async fn start_here(&self, blueprint: Blueprint) {
+        let build = move |lifeline| {
+            let Blueprint { clock, sources, verifier } = blueprint.clone();
+            let named = |source: Source| (Arc::clone(&source.issuer), Issuer::new(source));
+            let issuers = sources.into_iter().map(named).collect();
+            let fetcher = KeyFetcher { client: JwksClient::new(), clock, verifier, issuers, _lifeline: lifeline };
+            async move { Ok::<_, std::convert::Infallible>(fetcher) }
+        };
+        let Ok(()) = supervise(self.0.clone(), build).await;
+    }
+
+    /// Returns when the issuer's key `kid` is there, or its keys are as new as they may be made now, and after two seconds
+    /// in any case.
+    pub async fn look_again(&self, issuer: Arc<str>, kid: &str) {
+        if let Err(error) = self.0.ask(LookAgain { issuer, kid: kid.to_owned() }).await {
+            tracing::debug!(%error, "the keys of an outside issuer stay as they are");
+        }
+    }
+
+    #[must_use]
+    pub const fn handle(&self) -> &Handle<KeyFetcher> {
+        &self.0
+    }
+}

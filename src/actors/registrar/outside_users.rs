@@ -1,0 +1,95 @@
+//! Users whom an outside issuer vouches for: made on first sight, under a name that can be read and that nobody else has.
+
+use actix::{Context, Handler};
+
+use super::Registrar;
+use crate::{
+    actors::handle::{Ask, Request},
+    crypto,
+    domain::{
+        ids::UserId,
+        principal::{OutsideIdentity, Role, Username},
+    },
+    store::{
+        StoreError,
+        users::{OutsideUser, UserRow},
+    },
+};
+
+/// Makes the user whom an outside issuer vouches for, if there has never been one.
+pub struct Provision {
+    pub identity: OutsideIdentity,
+    pub role: Role,
+}
+
+impl Request for Provision {
+    type Answer = Result<UserRow, StoreError>;
+}
+
+impl Handler<Ask<Provision>> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<Provision>, context: &mut Context<Self>) {
+        let Provision { identity, role } = request;
+        let (store, id, created_at) = (self.store.clone(), UserId(self.clock.new_id()), self.clock.now());
+        let usernames = candidates(&identity);
+        let user = OutsideUser { id, identity, usernames, role, created_at };
+        let provision = async move { store.provision_user(user).await };
+        self.change(provision, reply, context);
+    }
+}
+
+/// How much of the subject the name keeps, in characters.
+const READABLE: usize = 40;
+/// How many bytes of the digest make the name unique, in the order they are tried: an administrator may have given the
+/// shorter name to somebody else.
+const DIGEST_BYTES: [usize; 2] = [4, 11];
+
+/// The names to try, in order: the subject as far as it can stand in a name, a dot, and hex of a digest of both the issuer
+/// and the subject.
+fn candidates(identity: &OutsideIdentity) -> Vec<Username> {
+    let readable: String = identity.subject.chars().take(READABLE).map(plain).collect();
+    // No issuer has a NUL (the configuration refuses it), so no two identities have the same bytes here.
+    let digest = crypto::sha256(&[identity.issuer.as_bytes(), b"\0", identity.subject.as_bytes()]);
+    let named = |bytes| format!("{readable}.{}", crypto::hex(digest.get(..bytes).unwrap_or(&digest))).parse().ok();
+    DIGEST_BYTES.into_iter().filter_map(named).collect()
+}
+
+const fn plain(character: char) -> char {
+    if character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '@' | '-') { character } else { '-' }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(issuer: &str, subject: &str) -> Vec<String> {
+        let identity = OutsideIdentity { issuer: issuer.into(), subject: subject.into() };
+        candidates(&identity).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_name_keeps_what_can_be_read_of_the_subject_and_is_always_a_name() {
+        for (subject, readable) in [
+            ("ada@example.com", "ada@example.com"),
+            ("auth0|5f7c", "auth0-5f7c"),
+            ("ä ö", "---"),
+            (&"x".repeat(255), &"x".repeat(40)),
+            (&"é".repeat(127), &"-".repeat(40)),
+        ] {
+            let names = names("i", subject);
+            assert_eq!(names.len(), 2, "{subject}");
+            let (front, digest) = names[0].rsplit_once('.').unwrap();
+            assert_eq!((front, digest.len()), (readable, 8));
+            assert!(names[1].starts_with(&names[0]) && names[1].len() <= 64);
+        }
+    }
+
+    #[test]
+    fn subjects_and_issuers_that_read_alike_have_other_names() {
+        let all = [names("i", "a|b"), names("i", "a/b"), names("j", "a|b"), names("ia", "|b")];
+        for (i, one) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|other| other[0] != one[0]), "{one:?}");
+        }
+    }
+}

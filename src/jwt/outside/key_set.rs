@@ -1,0 +1,170 @@
+//! The keys that an outside issuer publishes (RFC 7517 §5), as far as they can be used here.
+//!
+//! A key that cannot be is passed over (RFC 7517 §5): of another kind, for another use, without a name, or private.
+
+use std::collections::HashMap;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, crypto as jws};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::OutsideToken;
+use crate::domain::refusal::TokenFault;
+
+/// How many keys of a set are looked at, and how long the name of one may be, in bytes.
+const MAX_KEYS: usize = 100;
+const MAX_KID_BYTES: usize = 256;
+
+/// The size of an RSA modulus, in bits (RFC 7518 §3.3), and the longest exponent, in bytes.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
+const MAX_EXPONENT_BYTES: usize = 4;
+
+/// Members that only a private or a symmetric key has (RFC 7518 §6). Whoever publishes one has published a secret.
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// An issuer's keys by their names.
+#[derive(Default)]
+pub struct KeySet {
+    keys: HashMap<String, OutsideKey>,
+}
+
+/// A key and the one algorithm that it is used with.
+pub(super) struct OutsideKey {
+    algorithm: Algorithm,
+    name: &'static str,
+    key: DecodingKey,
+}
+
+/// A document that is no JWK Set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the document is not a JWK Set")]
+pub struct NotAKeySet;
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<Value>,
+}
+
+impl KeySet {
+    /// Reads a JWK Set. Of two keys with one name, the first that can be used counts.
+    pub fn read(json: &[u8]) -> Result<Self, NotAKeySet> {
+        let Document { keys: jwks } = serde_json::from_slice(json).map_err(|_| NotAKeySet)?;
+        let mut keys = HashMap::new();
+        for (kid, key) in jwks.iter().take(MAX_KEYS).filter_map(|jwk| usable(jwk.as_object()?)) {
+            keys.entry(kid).or_insert(key);
+        }
+        Ok(Self { keys })
+    }
+
+    /// How many keys can be used.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(super) fn find(&self, kid: &str) -> Option<&OutsideKey> {
+        self.keys.get(kid)
+    }
+}
+
+impl OutsideKey {
+    #[cfg(test)]
+    pub(super) const fn algorithm_name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Checks that the token names the algorithm of this key and is signed with it.
+    pub(super) fn check(&self, token: &OutsideToken) -> Result<(), TokenFault> {
+        if token.alg != self.name {
+            return Err(TokenFault::WrongAlgorithm);
+        }
+        let (message, signature) = (token.compact.message.as_bytes(), token.compact.encoded_signature);
+        let signed = jws::verify(signature, message, &self.key, self.algorithm).unwrap_or(false);
+        if signed { Ok(()) } else { Err(TokenFault::BadSignature) }
+    }
+}
+
+/// A key with its name, if it can verify signatures here.
+fn usable(jwk: &Map<String, Value>) -> Option<(String, OutsideKey)> {
+    let kid = text(jwk, "kid").filter(|kid| (1..=MAX_KID_BYTES).contains(&kid.len()))?;
+    if PRIVATE.iter().any(|name| jwk.contains_key(*name)) || !is_for_verifying(jwk) {
+        return None;
+    }
+    let key = match (text(jwk, "kty")?, text(jwk, "crv")) {
+        ("OKP", Some("Ed25519")) => ed25519(jwk),
+        ("EC", Some("P-256")) => elliptic(jwk, Algorithm::ES256, "ES256", 32),
+        ("EC", Some("P-384")) => elliptic(jwk, Algorithm::ES384, "ES384", 48),
+        ("RSA", _) => rsa(jwk),
+        _ => None,
+    };
+    Some((kid.to_owned(), key?))
+}
+
+/// `use` and `key_ops` (RFC 7517 §4.2, §4.3): absent, or as a verifying key has them.
+fn is_for_verifying(jwk: &Map<String, Value>) -> bool {
+    let usage = jwk.get("use").is_none_or(|usage| usage == "sig");
+    let verifies = |operations: &Value| operations.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"));
+    usage && jwk.get("key_ops").is_none_or(verifies)
+}
+
+fn ed25519(jwk: &Map<String, Value>) -> Option<OutsideKey> {
+    let x = sized(jwk, "x", 32)?;
+    let key = DecodingKey::from_ed_components(x).ok()?;
+    named(jwk, "EdDSA").then_some(OutsideKey { algorithm: Algorithm::EdDSA, name: "EdDSA", key })
+}
+
+fn elliptic(jwk: &Map<String, Value>, algorithm: Algorithm, name: &'static str, bytes: usize) -> Option<OutsideKey> {
+    let (x, y) = (sized(jwk, "x", bytes)?, sized(jwk, "y", bytes)?);
+    let key = DecodingKey::from_ec_components(x, y).ok()?;
+    named(jwk, name).then_some(OutsideKey { algorithm, name, key })
+}
+
+/// RS256 unless the key says otherwise: the one algorithm that every issuer must offer (`OpenID` Connect Core §15.1).
+fn rsa(jwk: &Map<String, Value>) -> Option<OutsideKey> {
+    let (algorithm, name) = match jwk.get("alg").map(Value::as_str) {
+        None | Some(Some("RS256")) => (Algorithm::RS256, "RS256"),
+        Some(Some("RS384")) => (Algorithm::RS384, "RS384"),
+        Some(Some("RS512")) => (Algorithm::RS512, "RS512"),
+        Some(Some("PS256")) => (Algorithm::PS256, "PS256"),
+        Some(Some("PS384")) => (Algorithm::PS384, "PS384"),
+        Some(Some("PS512")) => (Algorithm::PS512, "PS512"),
+        Some(_) => return None,
+    };
+    let (modulus, exponent) = (integer(jwk, "n")?, integer(jwk, "e")?);
+    let fits = RSA_BITS.contains(&bits(&modulus)) && (1..=MAX_EXPONENT_BYTES).contains(&exponent.len());
+    fits.then(|| OutsideKey { algorithm, name, key: DecodingKey::from_rsa_raw_components(&modulus, &exponent) })
+}
+
+fn named(jwk: &Map<String, Value>, algorithm: &str) -> bool {
+    jwk.get("alg").is_none_or(|alg| alg == algorithm)
+}
+
+fn text<'j>(jwk: &'j Map<String, Value>, name: &str) -> Option<&'j str> {
+    jwk.get(name)?.as_str()
+}
+
+fn decoded(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text(jwk, name)?).ok()
+}
+
+/// Base64url of exactly so many bytes.
+fn sized<'j>(jwk: &'j Map<String, Value>, name: &str, bytes: usize) -> Option<&'j str> {
+    (decoded(jwk, name)?.len() == bytes).then(|| text(jwk, name))?
+}
+
+/// A number in big-endian bytes, without the zeros that some write before it.
+fn integer(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
+    Some(decoded(jwk, name)?.into_iter().skip_while(|byte| *byte == 0).collect())
+}
+
+/// The length of a number that begins with a byte other than zero.
+fn bits(number: &[u8]) -> usize {
+    let leading = number.first().map_or(0, |byte| usize::try_from(byte.leading_zeros()).unwrap_or(0));
+    (number.len() * 8).saturating_sub(leading)
+}

@@ -1,0 +1,146 @@
+//! Callers whom a trusted outside issuer vouches for. Their tokens are verified with that issuer's published keys, and
+//! their subjects are users here: made on first sight, and from then on as our administrators have them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Identity, OutsideTokens, faulty, refusal_of};
+use crate::{
+    actors::{key_fetcher::OutsideKeys, registrar::Provision},
+    domain::{
+        principal::{Account, Credential, CredentialKind, Principal, UserStatus},
+        refusal::{Refusal, Revocation, TokenFault, Unavailable},
+    },
+    jwt::{
+        Rejection,
+        outside::{OutsideRejection, OutsideToken, OutsideVerified, OutsideVerifier},
+    },
+    snapshot::{Snapshot, directory::Directory},
+};
+
+/// What outside tokens are checked against.
+#[derive(Clone)]
+pub struct Outside {
+    pub verifier: Snapshot<OutsideVerifier>,
+    pub keys: OutsideKeys,
+}
+
+impl Outside {
+    /// Whether a token that our own verifier refused may be another issuer's.
+    pub(super) fn may_know(&self, refused: Rejection) -> bool {
+        let of_another = matches!(
+            refused,
+            Rejection::Faulty(TokenFault::UnknownKey | TokenFault::UnsupportedHeader | TokenFault::WrongType)
+        );
+        of_another && !self.verifier.read().is_empty()
+    }
+}
+
+/// Verifies a token that our own verifier has `refused`. Waits only for a key that is not known here, and not for long.
+pub(super) async fn verify(
+    identity: &Identity,
+    tokens: &OutsideTokens,
+    text: &str,
+    refused: Rejection,
+    now: Timestamp,
+) -> Result<Arc<OutsideVerified>, Refusal> {
+    let token = OutsideToken::read(text).map_err(faulty)?;
+    if identity.verifier.read().owns(&token) {
+        return Err(refusal_of(refused));
+    }
+    let look = || {
+        let verifier = identity.outside.verifier.read();
+        let known = tokens.get_or_verify(&verifier, text, || verifier.verify(&token, now.as_second()).map(Arc::new))?;
+        if known.exp_s <= now.as_second() { Err(OutsideRejection::Rejected(Rejection::Expired)) } else { Ok(known) }
+    };
+    let looked = match look() {
+        Err(OutsideRejection::UnknownKey { issuer }) => {
+            identity.outside.keys.look_again(issuer, token.kid()).await;
+            look()
+        }
+        looked => looked,
+    };
+    looked.map_err(|rejection| match rejection {
+        OutsideRejection::UnknownKey { .. } => faulty(TokenFault::UnknownKey),
+        OutsideRejection::Rejected(rejection) => refusal_of(rejection),
+    })
+}
+
+/// The user that a verified outside token speaks of, as they are now; the call may do what both the user and the token may.
+pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -> Result<Principal, Refusal> {
+    if identity.directory.read().find_outside(&verified.identity).is_none() {
+        provision(identity, verified).await?;
+    }
+    let account = account(&identity.directory.read(), verified).map_err(Refusal::RevokedToken)?;
+    let role = verified.role.map_or(account.role, |role| role.lesser(account.role));
+    let credential = Credential { kind: CredentialKind::OutsideToken, id: verified.token_id.clone() };
+    Ok(Principal { account, role, session: None, credential })
+}
+
+/// Has the user made, here or on another replica. It goes on if the caller goes away.
+async fn provision(identity: &Identity, verified: &OutsideVerified) -> Result<(), Refusal> {
+    let role = verified.role.unwrap_or(verified.first_role);
+    let provision = Provision { identity: verified.identity.clone(), role };
+    match identity.users.provision(provision).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => tracing::error!(%error, "a user of an outside issuer was not made"),
+        Err(error) => tracing::warn!(%error, "a user of an outside issuer was not made"),
+    }
+    Err(Refusal::Unavailable(Unavailable::Capacity))
+}
+
+fn account(directory: &Directory, verified: &OutsideVerified) -> Result<Arc<Account>, Revocation> {
+    let known = directory.find_outside(&verified.identity).and_then(|id| directory.find(id));
+    let account = known.ok_or(Revocation::UserDeleted)?;
+    if account.status != UserStatus::Active {
+        return Err(Revocation::UserDisabled);
+    }
+    // Whole seconds: a token of the very second in which the tokens were ended is dead too.
+    if verified.iat_s <= account.tokens_not_before.as_second() {
+        return Err(Revocation::Session);
+    }
+    Ok(Arc::clone(account))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{
+        ids::UserId,
+        principal::{OutsideIdentity, Role},
+    };
+
+    fn verified(iat_s: i64) -> OutsideVerified {
+        let identity = OutsideIdentity { issuer: "i".into(), subject: "s".into() };
+        let (role, first_role, exp_s) = (None, Role::Readonly, iat_s + 60);
+        OutsideVerified { identity, role, first_role, token_id: "t".into(), iat_s, exp_s }
+    }
+
+    fn directory(status: UserStatus, tokens_not_before_ms: i64) -> Directory {
+        let (id, username) = (UserId(Uuid::from_u128(7)), "ada".parse().unwrap());
+        let tokens_not_before = Timestamp::from_millisecond(tokens_not_before_ms).unwrap();
+        let account = Account { id, username, role: Role::User, status, team: None, tokens_not_before };
+        Directory::default().with(account).with_outside(&verified(0).identity, id)
+    }
+
+    #[test]
+    fn a_token_made_before_the_tokens_of_its_user_were_ended_is_dead() {
+        let directory = directory(UserStatus::Active, 10_500);
+        let at = |iat_s| account(&directory, &verified(iat_s)).map(|account| account.id.0.as_u128());
+        assert_eq!((at(9), at(10), at(11)), (Err(Revocation::Session), Err(Revocation::Session), Ok(7)));
+    }
+
+    #[test]
+    fn a_user_that_is_disabled_deleted_or_unknown_is_refused() {
+        let active = directory(UserStatus::Active, 0);
+        assert!(account(&active, &verified(1)).is_ok());
+        let deleted = active.without(UserId(Uuid::from_u128(7)));
+        assert_eq!(account(&deleted, &verified(1)), Err(Revocation::UserDeleted));
+        let disabled = directory(UserStatus::Disabled, 0);
+        assert_eq!(account(&disabled, &verified(1)), Err(Revocation::UserDisabled));
+        assert_eq!(account(&Directory::default(), &verified(1)), Err(Revocation::UserDeleted));
+    }
+}
