@@ -32,6 +32,7 @@ on_both!(
     whom_an_outside_issuer_vouches_for_is_not_made_again_when_deleted,
     an_outside_user_gets_the_first_name_that_is_free,
     a_change_keeps_the_outside_identity_of_a_user,
+    a_change_asked_for_at_a_revision_is_made_at_that_revision_only,
 );
 
 async fn a_created_user_is_found_as_it_was_made(db: Database) {
@@ -266,6 +267,15 @@ async fn whom_an_outside_issuer_vouches_for_is_not_made_again_when_deleted(db: D
     assert_eq!(db.store.users_page(None, 20).await, Ok(vec![]));
 }
 
+async fn a_change_asked_for_at_a_revision_is_made_at_that_revision_only(db: Database) {
+    let ada = db.user("ada", Role::User).await;
+    let at = |only_at| UserChange { password_hash: Some("$new".into()), only_at, ..UserChange::default() };
+    let now = db.clock.now();
+    assert_eq!(db.store.change_user(ada.id, at(Some(ada.revision - 1)), now).await, Ok(Changed::Stale));
+    done(db.store.change_user(ada.id, at(Some(ada.revision)), now).await);
+    assert_eq!(db.store.change_user(ada.id, at(Some(ada.revision)), now).await, Ok(Changed::Stale));
+}
+
 async fn an_outside_user_gets_the_first_name_that_is_free(db: Database) {
     db.user("ada", Role::User).await;
     let ada = db.store.provision_user(outside_user(&db, "ada", &["ada", "ada2"])).await.unwrap();
@@ -277,8 +287,11 @@ async fn an_outside_user_gets_the_first_name_that_is_free(db: Database) {
 async fn a_change_keeps_the_outside_identity_of_a_user(db: Database) {
     let ada = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
     db.execute("UPDATE users SET tokens_not_before = 7000000").unwrap();
-    let (_, after) = done(db.store.change_user(ada.id, to_role(Role::User), db.clock.now()).await);
+    let rename = UserChange { username: "lovelace".parse().ok(), ..UserChange::default() };
+    let (_, after) = done(db.store.change_user(ada.id, rename, db.clock.now()).await);
     let read = db.store.user(ada.id).await.unwrap().unwrap();
     assert_eq!((read.outside.clone(), read.outside.is_some(), &read), (ada.outside, true, &after));
     assert_eq!(read.tokens_not_before.as_second(), 7);
+    let (_, demoted) = done(db.store.change_user(ada.id, to_role(Role::User), db.clock.now()).await);
+    assert_eq!((demoted.tokens_not_before, demoted.outside.is_some()), (db.clock.now(), true));
 }
