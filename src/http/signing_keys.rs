@@ -9,7 +9,7 @@ use actix_web::{
 use apistos::{ApiComponent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     extract::{Caller, QueryOf},
     failure::{no_answer, unavailable},
     idempotency,
-    page::{self, Page},
+    page::{Page, PageQuery},
     problem::Problem,
 };
 use crate::{
@@ -75,16 +75,6 @@ impl SigningKeyView {
 }
 
 /// A page of signing keys.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
-#[serde(deny_unknown_fields)]
-pub struct SigningKeyQuery {
-    /// 1 to 200; 50 unless given.
-    limit: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-/// A page of signing keys.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 pub struct SigningKeyPage {
     #[serde(flatten)]
@@ -104,14 +94,14 @@ pub struct SigningKeyPage {
 pub async fn list(
     office: Data<Office>,
     _: Caller,
-    QueryOf(query): QueryOf<SigningKeyQuery>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<SigningKeyPage>, Problem> {
-    let limit = page::limit(query.limit.as_deref())?;
+    let limit = query.limit()?;
     let ring = office.store.signing_ring().await.map_err(unavailable)?;
     let now = office.clock.now();
     let mut keys: Vec<_> = ring.keys.iter().rev().map(|row| SigningKeyView::new(row, now)).collect();
-    if let Some(cursor) = &query.cursor {
-        let last = keys.iter().position(|key| key.kid == *cursor);
+    if let Some(cursor) = query.after::<String>()? {
+        let last = keys.iter().position(|key| key.kid == cursor);
         let last = last.ok_or_else(|| Refusal::invalid("?cursor", "names no key of the ring"))?;
         keys.drain(..=last);
     }

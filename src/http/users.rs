@@ -15,7 +15,7 @@ use super::{
     created::CreatedAt,
     extract::{Caller, JsonBody, PathId, QueryOf},
     idempotency,
-    page::{self, Page},
+    page::{Page, PageQuery},
     password::Password,
     problem::Problem,
 };
@@ -97,16 +97,6 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
     T::deserialize(deserializer).map(Some)
 }
 
-/// A page of users, by id.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
-#[serde(deny_unknown_fields)]
-pub struct UserQuery {
-    /// 1 to 200; 50 unless given.
-    limit: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// A page of users.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 pub struct UserPage {
@@ -126,10 +116,9 @@ pub struct UserPage {
 pub async fn list(
     office: Data<Office>,
     _: Caller,
-    QueryOf(query): QueryOf<UserQuery>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<UserPage>, Problem> {
-    let limit = page::limit(query.limit.as_deref())?;
-    let after = page::parameter("cursor", query.cursor.as_deref())?;
+    let (limit, after) = (query.limit()?, query.after()?);
     let rows = office.store.users_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let users = rows.iter().map(User::from).collect();
     Ok(Json(UserPage { page: Page::of(users, limit, |user: &User| user.id.to_string()) }))
