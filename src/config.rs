@@ -288,6 +288,8 @@ mod tests {
             assert!(error.reason.contains("environment") && !error.to_string().contains("secret-secret"), "{error}");
         }
         assert!(load("[store]\npassword = \"\"", &[]).is_ok());
+        let number = load("[auth]\nhmac_secret = 987654321", &[]).unwrap_err();
+        assert!(number.key == "auth.hmac_secret" && !number.to_string().contains("987654321"), "{number}");
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub enum DataDirError {
     InUse(String),
     #[error("data_dir {0}: there is no master.key; start the gateway once, or set TOLLGATE_MASTER_KEY")]
     NoKey(String),
+    #[error(
+        "{0} is left of a change that was cut short. Run the command again with the key in it; or, if the gateway starts with the present key, delete it"
+    )]
+    LeftOver(String),
     #[error("{origin}: {error}")]
     Key { origin: String, error: crypto::CryptoError },
     #[error(
@@ -63,7 +67,9 @@ pub struct Replacement {
 impl Replacement {
     /// Makes it the master key.
     pub fn put_in_place(self) -> Result<(), DataDirError> {
+        let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
         std::fs::rename(&self.beside, &self.path)
+            .and_then(|()| self.path.parent().map_or(Ok(()), sync))
             .map_err(|error| DataDirError::Io { path: self.path.display().to_string(), error })
     }
 }
@@ -105,7 +111,16 @@ impl DataDir {
     }
 
     /// Writes another master key beside the present one.
+    ///
+    /// # Errors
+    /// `LeftOver` if a different one lies there: a change was cut short, and what lies there may be the only key to the
+    /// store.
     pub fn prepare_master_key(&self, text: &str) -> Result<Replacement, DataDirError> {
+        let beside = self.path.join(format!("{MASTER_KEY_FILE}.new"));
+        let left = std::fs::read_to_string(&beside).map(Zeroizing::new);
+        if left.is_ok_and(|left| left.trim() != text.trim()) {
+            return Err(DataDirError::LeftOver(beside.display().to_string()));
+        }
         Ok(Replacement { beside: self.write_beside(MASTER_KEY_FILE, text)?, path: self.path.join(MASTER_KEY_FILE) })
     }
 

@@ -27,8 +27,8 @@ use crate::domain::{
 
 /// The `typ` of an access token (RFC 9068 §2.1).
 const TYPE: &str = "at+jwt";
-/// How far the clocks of two replicas may be apart, in seconds.
-const CLOCK_SKEW_S: i64 = 5;
+/// How far the clocks of two replicas, or of an outside issuer and ours, may be apart, in seconds.
+pub const CLOCK_SKEW_S: i64 = 5;
 /// The longest lifetime that can be configured, in seconds: a token that claims more is none of ours.
 pub const MAX_LIFETIME_S: u32 = 86_400;
 

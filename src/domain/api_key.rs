@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 /// The most keys of a user that are neither revoked nor expired.
 pub const MAX_LIVE_KEYS: u32 = 100;
+/// The most keys of a user that are kept, with those that are revoked or expired and not deleted yet.
+pub const MAX_KEPT_KEYS: u32 = 1_000;
 
 /// The longest name of an API key, in characters.
 pub const MAX_KEY_NAME_CHARS: usize = 64;

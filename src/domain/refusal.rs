@@ -32,7 +32,7 @@ pub enum TokenFault {
     /// Neither this gateway nor an outside issuer that it trusts.
     #[error("unknown-issuer")]
     UnknownIssuer,
-    /// Signed after its key had been retired, or so long after that no token of the key is left.
+    /// Signed after its key had been retired.
     #[error("retired-key")]
     RetiredKey,
     #[error("wrong-algorithm")]
@@ -127,6 +127,8 @@ pub enum Refusal {
     OAuth(OAuthError, String),
     InvalidCredentials,
     Forbidden,
+    /// The caller may, but not with what they came with.
+    NotByThisCredential,
     NotFound,
     MethodNotAllowed(Vec<String>),
     RequestTimeout,
@@ -176,7 +178,7 @@ impl Refusal {
             Self::RevokedToken(_) => "revoked-token",
             Self::OAuth(error, _) => error.code(),
             Self::InvalidCredentials => "invalid-credentials",
-            Self::Forbidden => "forbidden",
+            Self::Forbidden | Self::NotByThisCredential => "forbidden",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",

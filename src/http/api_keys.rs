@@ -22,8 +22,9 @@ use crate::{
     actors::registrar::{CreateApiKey, RevokeApiKey},
     api_key,
     domain::{
-        api_key::{KeyName, MAX_LIVE_KEYS},
+        api_key::{KeyName, MAX_KEPT_KEYS, MAX_LIVE_KEYS},
         ids::{ApiKeyId, UserId},
+        principal::{CredentialKind, Principal},
         refusal::Refusal,
     },
     http::failure::{no_answer, unavailable},
@@ -134,6 +135,9 @@ pub async fn create_own(
     Caller(caller): Caller,
     JsonBody(body): JsonBody<ApiKeyCreate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
+    if !is_login(&office, &caller).await? {
+        return Err(Refusal::NotByThisCredential.into());
+    }
     let order = Order { by: caller.account.id, of: caller.account.id, listed_at: "/me/api-keys" };
     create(&office, &request, order, &body).await
 }
@@ -278,9 +282,23 @@ fn new_key(office: &Office, user_id: UserId, body: &ApiKeyCreate) -> Result<NewA
     Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at })
 }
 
+/// Whether the call comes with the whole standing of its user: a key outlives the credential that makes it, so neither
+/// another key nor a token that was exchanged for one may make it, nor a token that is held to a lesser role.
+async fn is_login(office: &Office, caller: &Principal) -> Result<bool, Refusal> {
+    if caller.credential.kind == CredentialKind::ApiKey || caller.role != caller.account.role {
+        return Ok(false);
+    }
+    let Some(session) = caller.session else {
+        return Ok(true);
+    };
+    let session = office.store.session(session).await.map_err(unavailable)?;
+    Ok(session.is_some_and(|session| session.api_key_id.is_none()))
+}
+
 /// As the store holds it, so that every answer says the same time.
 fn in_micros(time: Timestamp) -> Result<Timestamp, Refusal> {
-    Timestamp::from_microsecond(time.as_microsecond()).map_err(|_| Refusal::Internal)
+    let cut = Timestamp::from_microsecond(time.as_microsecond());
+    cut.map_err(|_| Refusal::invalid("/expires_at", "is too far in the future"))
 }
 
 fn with_key(office: &Office, api_key: ApiKey) -> NewKey {
@@ -295,7 +313,10 @@ fn again(office: &Office, kept: &str) -> Result<String, Refusal> {
 }
 
 fn too_many() -> Refusal {
-    Refusal::Conflict(format!("The user has {MAX_LIVE_KEYS} API keys, the most there can be. Revoke one first."))
+    Refusal::Conflict(format!(
+        "The user has {MAX_LIVE_KEYS} API keys, or {MAX_KEPT_KEYS} with those that were revoked or have expired in the last \
+         month, the most there can be."
+    ))
 }
 
 async fn revoke_noted(office: &Office, request: &HttpRequest, revoke: RevokeApiKey) -> Result<NoContent, Problem> {

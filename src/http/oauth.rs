@@ -85,7 +85,7 @@ pub async fn token(
 ) -> Result<Json<TokenResponse>, Problem> {
     match form.grant_type.as_deref() {
         Some(CLIENT_CREDENTIALS) => exchange(&office, &request, &form).await,
-        Some(REFRESH_TOKEN) => refresh(&office, &request, form.refresh_token).await,
+        Some(REFRESH_TOKEN) => refresh(&office, &request, form).await,
         Some(_) => Err(Refusal::OAuth(OAuthError::UnsupportedGrantType, "another grant type".into()).into()),
         None => Err(missing("grant_type").into()),
     }
@@ -135,12 +135,13 @@ async fn exchange(office: &Office, request: &HttpRequest, form: &TokenRequest) -
     }))
 }
 
-async fn refresh(
-    office: &Office,
-    request: &HttpRequest,
-    token: Option<Password>,
-) -> Result<Json<TokenResponse>, Problem> {
-    let token = token.ok_or_else(|| missing(REFRESH_TOKEN))?;
+async fn refresh(office: &Office, request: &HttpRequest, form: TokenRequest) -> Result<Json<TokenResponse>, Problem> {
+    // No client needs to say who it is, but one that does must be right (RFC 6749 §6).
+    if client::is_named(request.headers(), &form) {
+        let key = client::key(request.headers(), &form)?;
+        office.keys.owner(&key, office.clock.now()).await.map_err(unknown_client)?;
+    }
+    let token = form.refresh_token.ok_or_else(|| missing(REFRESH_TOKEN))?;
     let tokens = office.issuer.refresh(token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
     auth::note(request, &tokens);
     Ok(Json(tokens.into()))

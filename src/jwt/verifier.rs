@@ -29,20 +29,12 @@ pub struct Verified {
     pub session: SessionId,
     pub role: Role,
     expires_at_s: i64,
-    /// When its key is forgotten.
-    key_until_s: i64,
 }
 
 impl Verified {
     /// Refuses it once its time is over.
     pub fn check(&self, now_s: i64) -> Result<(), Rejection> {
-        if self.expires_at_s <= now_s {
-            return Err(Rejection::Expired);
-        }
-        if self.key_until_s <= now_s {
-            return Err(TokenFault::RetiredKey.into());
-        }
-        Ok(())
+        if self.expires_at_s <= now_s { Err(Rejection::Expired) } else { Ok(()) }
     }
 }
 
@@ -105,8 +97,8 @@ impl Verifier {
             token: claims.jti,
             session: claims.sid,
             role: claims.role,
-            expires_at_s: claims.exp,
-            key_until_s: self.until_s(&entry.ring_key),
+            // Revocations and retired keys are forgotten when a token of the lifetime configured now has expired.
+            expires_at_s: claims.exp.min(claims.iat.saturating_add(self.access_ttl_s.into())),
         };
         verified.check(now_s).map(|()| verified)
     }

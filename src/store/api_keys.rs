@@ -19,7 +19,7 @@ use super::{
     values::{micros, read_digest, read_text, read_time},
 };
 use crate::domain::{
-    api_key::{KeyName, MAX_LIVE_KEYS},
+    api_key::{KeyName, MAX_KEPT_KEYS, MAX_LIVE_KEYS},
     ids::{ApiKeyId, UserId},
 };
 
@@ -63,7 +63,7 @@ pub enum KeyCreated {
     /// The `Idempotency-Key` came before with another request.
     RequestReused,
     NoSuchUser,
-    /// The user has [`MAX_LIVE_KEYS`] keys that are neither revoked nor expired.
+    /// The user has [`MAX_LIVE_KEYS`] keys that are neither revoked nor expired, or [`MAX_KEPT_KEYS`] in all.
     TooMany,
 }
 
@@ -110,7 +110,9 @@ impl Store {
             if users::living(connection, key.user_id).await?.is_none() {
                 return Ok(KeyCreated::NoSuchUser);
             }
-            if count_live(connection, key.user_id, key.created_at).await? >= i64::from(MAX_LIVE_KEYS) {
+            let live = count_live(connection, key.user_id, key.created_at).await?;
+            let kept = count_kept(connection, key.user_id).await?;
+            if live >= i64::from(MAX_LIVE_KEYS) || kept >= i64::from(MAX_KEPT_KEYS) {
                 return Ok(KeyCreated::TooMany);
             }
             if let Some(request) = &request {
@@ -220,6 +222,11 @@ async fn count_live(connection: &mut Connection, user: UserId, now: Timestamp) -
         .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(micros(now))))
         .count();
     Ok(on_backend!(connection, |conn| live.get_result(conn).await)?)
+}
+
+async fn count_kept(connection: &mut Connection, user: UserId) -> Result<i64, StoreError> {
+    let kept = api_keys::table.filter(api_keys::user_id.eq(user.to_string())).count();
+    Ok(on_backend!(connection, |conn| kept.get_result(conn).await)?)
 }
 
 async fn insert(connection: &mut Connection, key: NewApiKey, revision: i64) -> Result<ApiKeyRow, StoreError> {

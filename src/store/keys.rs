@@ -109,15 +109,6 @@ impl Store {
         self.transaction(async move |connection: &mut Connection| rotate(connection, rotation).await).await
     }
 
-    /// Retires every key now.
-    pub async fn retire_signing_keys(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            revisions::next(connection, revisions::KEYS).await?;
-            retire(connection, now).await
-        })
-        .await
-    }
-
     /// Deletes the keys that were retired before `before`, and tells how many.
     pub async fn purge_signing_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write(async move |connection: &mut Connection| {

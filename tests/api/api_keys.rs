@@ -22,6 +22,7 @@ on_both_stores!(
     an_administrator_makes_lists_and_revokes_any_key,
     bad_fields_name_their_place,
     a_user_has_a_hundred_live_keys_and_no_more,
+    only_a_login_makes_a_key,
     a_list_of_keys_is_walked_page_by_page,
     what_was_done_to_a_key_is_on_record_without_its_secret,
 );
@@ -259,6 +260,7 @@ async fn bad_fields_name_their_place(store: &TestStore) {
         ("name", Value::Null),
         ("expires_at", json!("2020-01-01T00:00:00Z")),
         ("expires_at", json!("tomorrow")),
+        ("expires_at", json!("9999-12-30T22:00:00.5Z")),
         ("expires_at", json!(1)),
         ("role", json!("admin")),
         ("id", json!(NO_SUCH_ID)),
@@ -290,6 +292,20 @@ async fn a_user_has_a_hundred_live_keys_and_no_more(store: &TestStore) {
     delete(&gateway, made[0].header("location").unwrap(), &gateway.admin).await.expect(204);
     create(0).await.expect(201);
     create(0).await.problem(409, "conflict");
+    gateway.finish().await;
+}
+
+/// A key outlives the credential that makes it: what is short-lived or held to less must not make one.
+async fn only_a_login_makes_a_key(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let user = gateway.user("user", "user").await;
+    let key = gateway.api_key(&user.token, "parent").await;
+    let exchanged = gateway.exchange(&key).await.expect(200).json()["access_token"].as_str().unwrap().to_owned();
+    for token in [&key.text, &exchanged] {
+        let child = gateway.post("/me/api-keys").token(token).json(&json!({ "name": "child" })).send().await;
+        child.problem(403, "forbidden");
+    }
+    gateway.api_key(&user.token, "another").await;
     gateway.finish().await;
 }
 

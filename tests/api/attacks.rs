@@ -175,7 +175,7 @@ async fn a_retired_key_is_good_for_old_tokens_and_for_no_new_one(store: &TestSto
     refused(&gateway, &fresh, &Case::new("signed after its key was retired", "", "retired-key")).await;
     clock.advance(Duration::from_secs(1_000));
     let backdated = gateway.get("/me").token(&stolen(now - 60, now + 80_000)).send().await;
-    refused(&gateway, &backdated, &Case::new("back-dated", "", "retired-key")).await;
+    refused(&gateway, &backdated, &Case::new("back-dated", "", "expired-token")).await;
     let kids = gateway.get("/.well-known/jwks.json").send().await.expect(200).json();
     assert_eq!(kids["keys"].as_array().unwrap().len(), 1, "{kids}");
     gateway.finish().await;

@@ -14,6 +14,7 @@ on_both_stores!(
     a_client_that_is_not_known_is_challenged,
     no_token_outlives_its_key,
     a_refresh_token_gives_the_next_pair,
+    a_client_that_names_itself_when_it_refreshes_must_be_right,
     bad_requests_are_answered_as_the_standard_says,
     any_token_is_revoked_by_whoever_has_it,
     the_metadata_says_where_everything_is,
@@ -212,5 +213,21 @@ async fn the_record_names_user_session_and_credential(store: &TestStore) {
         assert_eq!(record["session_id"], me["session"]["id"], "{record}");
         assert_eq!(record.get("credential").cloned().unwrap_or_default(), credential, "{record}");
     }
+    gateway.finish().await;
+}
+
+/// RFC 6749 §6.
+async fn a_client_that_names_itself_when_it_refreshes_must_be_right(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let refresh = gateway.login("admin", ADMIN_PASSWORD).await.refresh;
+    let key = gateway.api_key(&gateway.admin, "client").await;
+    let form = format!("grant_type=refresh_token&refresh_token={refresh}");
+    let by =
+        |authorization: String| gateway.post("/oauth/token").header("authorization", authorization).form(&form).send();
+    for wrong in [basic("x", "y"), basic(&key.id, "y"), "Bearer x".into()] {
+        assert_eq!(by(wrong).await.expect(401).json()["error"], "invalid_client");
+    }
+    assert_eq!(token(&gateway, &format!("{form}&client_id={}&client_secret=x", key.id)).await.status, 401);
+    by(basic(&key.id, key.secret())).await.expect(200);
     gateway.finish().await;
 }

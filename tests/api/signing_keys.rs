@@ -22,6 +22,8 @@ on_both_stores!(
     another_algorithm_takes_over_without_a_refusal,
     under_hs256_there_is_nothing_to_rotate,
     a_secret_can_be_changed_while_the_other_one_still_verifies,
+    a_replica_that_signs_by_hs256_leaves_the_others_their_keys,
+    a_shorter_lifetime_brings_no_revoked_token_back,
 );
 
 const START_S: u64 = 1_800_000_000;
@@ -218,4 +220,29 @@ async fn a_secret_can_be_changed_while_the_other_one_still_verifies(store: &Test
     }
     last.get("/me").token(&old.admin).send().await.problem(401, "invalid-token");
     TestGateway::finish_all([old, new, last]).await;
+}
+
+async fn a_replica_that_signs_by_hs256_leaves_the_others_their_keys(store: &TestStore) {
+    let old = TestGateway::start(store).await;
+    let new = hs256(HMAC_SECRET).start(store).await;
+    rotate(&old).await;
+    let tokens = old.login("admin", ADMIN_PASSWORD).await;
+    for gateway in [&old, &new] {
+        gateway.get("/me").token(&tokens.access).send().await.expect(200);
+    }
+    old.refresh(&tokens.refresh).await.expect(200);
+    TestGateway::finish_all([old, new]).await;
+}
+
+/// Revocations are forgotten when the last token of the present lifetime has expired; longer ones must be dead by then.
+async fn a_shorter_lifetime_brings_no_revoked_token_back(store: &TestStore) {
+    let clock = Clock::manual(START_S);
+    let long = Setup::default().clock(&clock).start(store).await;
+    let token = long.login("admin", ADMIN_PASSWORD).await.access;
+    long.post("/auth/logout").token(&token).send().await.expect(204);
+    clock.advance(Duration::from_secs(5));
+    let short = Setup::default().set("auth.access_ttl_s", 2).clock(&clock).start(store).await;
+    let answer = short.get("/me").token(&token).send().await;
+    assert_eq!(answer.status, 401, "{answer:?}");
+    TestGateway::finish_all([long, short]).await;
 }

@@ -173,6 +173,32 @@ fn the_master_key_in_a_file_is_changed_while_the_gateway_is_down() {
     text_of(&gateway.send(refresh_bytes(&refresh)), "access_token");
 }
 
+/// The state that a kill between the store's commit and the file's rename leaves: the new key is nowhere but in the file
+/// beside, which a run with yet another key must not write over.
+#[test]
+fn a_change_of_the_master_key_that_was_cut_short_loses_no_key() {
+    let home = Home::new().env("TOLLGATE_NEW_MASTER_KEY", OTHER_MASTER_KEY);
+    let gateway = home.start();
+    let token = gateway.admin();
+    assert!(gateway.terminate().success());
+    let (file, beside) = (home.path().join("data/master.key"), home.path().join("data/master.key.new"));
+    let before = std::fs::read(&file).unwrap();
+    assert!(home.run(&["keys", "change-master-key"]).status.success());
+    std::fs::rename(&file, &beside).unwrap();
+    std::fs::write(&file, before).unwrap();
+    let home = home.env("TOLLGATE_NEW_MASTER_KEY", MASTER_KEY);
+    let output = home.run(&["keys", "change-master-key"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(1) && said.contains("master.key.new") && !said.contains(OTHER_MASTER_KEY),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(&beside).unwrap(), OTHER_MASTER_KEY);
+    let home = home.env("TOLLGATE_NEW_MASTER_KEY", OTHER_MASTER_KEY);
+    assert!(home.run(&["keys", "change-master-key"]).status.success());
+    assert_eq!(home.start().get("/echo", &token).status(), 200);
+}
+
 #[test]
 fn the_master_key_of_a_shared_store_is_changed_by_command() {
     let database = Database::create();

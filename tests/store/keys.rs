@@ -1,6 +1,6 @@
 //! The ring of signing keys and the shared secrets.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +17,6 @@ use crate::support::{Database, on_both};
 on_both!(
     a_key_is_kept_as_it_was_given,
     replicas_that_start_at_once_end_with_one_ring,
-    a_ring_whose_keys_are_all_retired_gets_a_first_key_again,
     a_new_key_retires_the_others_when_it_activates,
     replicas_that_rotate_at_once_end_with_one_new_key,
     a_rotation_on_a_ring_that_was_sealed_anew_is_stale,
@@ -71,17 +70,6 @@ async fn replicas_that_start_at_once_end_with_one_ring(db: Database) {
     let rings: Vec<_> = join_all(tries).await.into_iter().map(|ring| ring.unwrap().keys).collect();
     assert_eq!(rings[0].len(), 1);
     assert!(rings.iter().all(|ring| ring == &rings[0]));
-}
-
-async fn a_ring_whose_keys_are_all_retired_gets_a_first_key_again(db: Database) {
-    db.store.insert_first_signing_key(key(&db, "z")).await.unwrap();
-    db.clock.advance(Duration::from_secs(1));
-    db.store.retire_signing_keys(db.clock.now()).await.unwrap();
-    let ring = db.store.insert_first_signing_key(key(&db, "a")).await.unwrap().keys;
-    assert_eq!(kids(&ring), ["z", "a"]);
-    assert_eq!(ring[0].retired_at, Some(db.clock.now()));
-    let ring = db.store.insert_first_signing_key(key(&db, "b")).await.unwrap().keys;
-    assert_eq!(kids(&ring), ["z", "a"]);
 }
 
 async fn a_new_key_retires_the_others_when_it_activates(db: Database) {

@@ -41,7 +41,8 @@ impl Keys {
     pub(super) async fn load(&self) -> Result<Ring, RingError> {
         let now = self.clock.now();
         if self.auth.algorithm == Algorithm::Hs256 {
-            return self.load_without_keys(now).await;
+            // The ring stays as it is: replicas that are not restarted yet sign with it.
+            return self.open(self.store.signing_ring().await?, None);
         }
         let mut stored = self.store.signing_ring().await?;
         if !stored.keys.iter().any(|key| key.retired_at.is_none()) {
@@ -57,14 +58,6 @@ impl Keys {
         }
         self.rotate(None).await?;
         self.open(self.store.signing_ring().await?, Some(&ring))
-    }
-
-    /// Under HS256 no key of the ring signs; those that did verify until their last tokens have expired.
-    async fn load_without_keys(&self, now: Timestamp) -> Result<Ring, RingError> {
-        if self.store.signing_ring().await?.keys.iter().any(|key| key.retired_at.is_none()) {
-            self.store.retire_signing_keys(now).await?;
-        }
-        self.open(self.store.signing_ring().await?, None)
     }
 
     /// The ring, if it has changed since `known` was read.

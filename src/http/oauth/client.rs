@@ -23,6 +23,11 @@ pub(super) fn key(headers: &HeaderMap, form: &TokenRequest) -> Result<ApiKey, Re
     key.ok_or_else(|| unknown("malformed-or-missing"))
 }
 
+/// Whether the client says who it is, with a proof.
+pub(super) fn is_named(headers: &HeaderMap, form: &TokenRequest) -> bool {
+    headers.contains_key(AUTHORIZATION) || form.client_secret.is_some()
+}
+
 /// Id and secret of HTTP Basic (RFC 7617), if the request has it. Both are form-encoded inside.
 fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, Refusal> {
     let mut all = headers.get_all(AUTHORIZATION);

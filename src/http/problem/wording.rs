@@ -17,7 +17,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::RevokedToken(_) => "The token is no longer valid",
         Refusal::OAuth(error, _) => oauth::title(*error),
         Refusal::InvalidCredentials => "Wrong user name or password",
-        Refusal::Forbidden => "Not allowed",
+        Refusal::Forbidden | Refusal::NotByThisCredential => "Not allowed",
         Refusal::NotFound => "Not found",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
         Refusal::RequestTimeout => "The request body came too slowly",
@@ -59,6 +59,9 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::RevokedToken(_) => "The session has ended, or the user was changed. Log in again.".into(),
         Refusal::InvalidCredentials => "The user name or the password is wrong, or the user may not log in.".into(),
         Refusal::Forbidden => "Your role may not do this. Ask an administrator.".into(),
+        Refusal::NotByThisCredential => {
+            "Only the tokens of a login, with the whole role of the user, may do this. Log in and try again.".into()
+        }
         Refusal::NotFound => "There is nothing at this path.".into(),
         Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", methods.join(", ")),
         Refusal::RequestTimeout => "The body paused for longer than the gateway waits. Send it again.".into(),

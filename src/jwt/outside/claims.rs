@@ -44,7 +44,8 @@ fn is_id_token(token: &OutsideToken) -> bool {
 /// Everything but what depends on the time; `None` where a claim is missing or not as it must be.
 fn read(trust: &Trust, token: &OutsideToken) -> Option<OutsideVerified> {
     let claims = &token.claims;
-    if !is_for(&trust.audience, claims.get("aud")?) {
+    // A token bound to a key of its sender (RFC 7800 §3) is no bearer token, and the proof is not asked for here.
+    if claims.contains_key("cnf") || !is_for(&trust.audience, claims.get("aud")?) {
         return None;
     }
     let subject = claims.get("sub")?.as_str().filter(|subject| is_subject(subject))?;

@@ -13,7 +13,7 @@ use crate::{
         refusal::{Refusal, Revocation, TokenFault, Unavailable},
     },
     jwt::{
-        Rejection,
+        CLOCK_SKEW_S, Rejection,
         outside::{OutsideRejection, OutsideToken, OutsideVerified, OutsideVerifier},
     },
     snapshot::{Snapshot, directory::Directory},
@@ -97,7 +97,8 @@ fn account(directory: &Directory, verified: &OutsideVerified) -> Result<Arc<Acco
         return Err(Revocation::UserDisabled);
     }
     // Whole seconds: a token of the very second in which the tokens were ended is dead too.
-    if verified.iat_s <= account.tokens_not_before.as_second() {
+    // The issuer's clock may be ahead of ours by as much as its tokens are accepted ahead of their time.
+    if verified.iat_s <= account.tokens_not_before.as_second().saturating_add(CLOCK_SKEW_S) {
         return Err(Revocation::Session);
     }
     Ok(Arc::clone(account))
@@ -130,17 +131,17 @@ mod tests {
     fn a_token_made_before_the_tokens_of_its_user_were_ended_is_dead() {
         let directory = directory(UserStatus::Active, 10_500);
         let at = |iat_s| account(&directory, &verified(iat_s)).map(|account| account.id.0.as_u128());
-        assert_eq!((at(9), at(10), at(11)), (Err(Revocation::Session), Err(Revocation::Session), Ok(7)));
+        assert_eq!((at(9), at(15), at(16)), (Err(Revocation::Session), Err(Revocation::Session), Ok(7)));
     }
 
     #[test]
     fn a_user_that_is_disabled_deleted_or_unknown_is_refused() {
         let active = directory(UserStatus::Active, 0);
-        assert!(account(&active, &verified(1)).is_ok());
+        assert!(account(&active, &verified(6)).is_ok());
         let deleted = active.without(UserId(Uuid::from_u128(7)));
-        assert_eq!(account(&deleted, &verified(1)), Err(Revocation::UserDeleted));
+        assert_eq!(account(&deleted, &verified(6)), Err(Revocation::UserDeleted));
         let disabled = directory(UserStatus::Disabled, 0);
-        assert_eq!(account(&disabled, &verified(1)), Err(Revocation::UserDisabled));
-        assert_eq!(account(&Directory::default(), &verified(1)), Err(Revocation::UserDeleted));
+        assert_eq!(account(&disabled, &verified(6)), Err(Revocation::UserDisabled));
+        assert_eq!(account(&Directory::default(), &verified(6)), Err(Revocation::UserDeleted));
     }
 }
