@@ -41,7 +41,7 @@ const POLL: Duration = Duration::from_millis(400);
 /// How often what was kept long enough is deleted.
 const PURGE: Duration = Duration::from_mins(10);
 /// How long an answer is kept for its `Idempotency-Key`.
-const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// How long API keys that were revoked or have expired are kept, so that their use is refused with the reason.
 const DEAD_KEYS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 

@@ -2,19 +2,19 @@
 //! (draft-ietf-httpapi-idempotency-key-header).
 
 use actix_web::http::header::HeaderMap;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::problem::CREATED;
 use crate::{
+    actors::registrar::ANSWERS_KEPT,
     crypto::MacKey,
     domain::{ids::UserId, refusal::Refusal},
     store::users::Idempotency,
 };
 
 const MAX_KEY_BYTES: usize = 255;
-const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The key of a request, if it has one.
 pub fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
@@ -47,7 +47,7 @@ pub fn remember(
         location: Some(location.to_owned()),
         body,
         created_at: now,
-        not_before: now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN),
+        not_before: now.saturating_sub(ANSWERS_KEPT).unwrap_or(Timestamp::MIN),
     })
 }
 

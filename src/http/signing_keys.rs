@@ -25,7 +25,10 @@ use crate::{
     actors::token_issuer::RingError,
     domain::{algorithm::Algorithm, refusal::Refusal},
     pipeline::audit::Note,
-    store::keys::{Remember, Rotated, SigningKeyRow},
+    store::{
+        keys::{Remember, Rotated, SigningKeyRow},
+        users::Idempotency,
+    },
 };
 
 const LOCATION: &str = "/admin/signing-keys";
@@ -135,7 +138,7 @@ pub async fn rotate(
         .map(|kept| -> Remember {
             Arc::new(move |row| {
                 let body = serde_json::to_string(&SigningKeyView::new(row, now)).unwrap_or_default();
-                crate::store::users::Idempotency { body, ..kept.clone() }
+                Idempotency { body, ..kept.clone() }
             })
         });
     match office.issuer.rotate(remember).await.map_err(no_answer)?.map_err(refused)? {

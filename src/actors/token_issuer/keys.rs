@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     ring::{Ring, RingError},
     sealing::{Times, new_key},
+    sessions::later,
 };
 use crate::{
     clock::Clock,
@@ -119,8 +120,4 @@ impl Keys {
 pub(super) fn publish(keys: &Keys, ring: Ring, rings: &Snapshot<Ring>, verifier: &Snapshot<Verifier>) {
     verifier.publish(keys.verifier(&ring));
     rings.publish(ring);
-}
-
-fn later(time: Timestamp, seconds: u32) -> Timestamp {
-    time.saturating_add(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX)
 }

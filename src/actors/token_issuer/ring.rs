@@ -99,12 +99,16 @@ impl Ring {
 
     /// The newest key of the store's ring.
     pub(super) fn newest(&self) -> Option<&SigningKeyRow> {
-        self.keys.iter().map(|key| &key.row).max_by_key(|row| row.activates_at)
+        self.newest_key().map(|key| &key.row)
     }
 
     /// Whether the newest key opened with our master key, so that another may be put beside it.
     pub(super) fn newest_opens(&self) -> bool {
-        self.keys.iter().max_by_key(|key| key.row.activates_at).is_some_and(|key| key.signing.is_some())
+        self.newest_key().is_some_and(|key| key.signing.is_some())
+    }
+
+    fn newest_key(&self) -> Option<&Key> {
+        self.keys.iter().max_by_key(|key| key.row.activates_at)
     }
 
     /// What verifies.
