@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod directory;
 mod parts;
+pub mod policies;
 pub mod revocations;
 pub mod routing;
 

@@ -16,8 +16,8 @@ use crate::{
     clock::Clock,
     domain::{
         ids::UserId,
-        limit::{Policy, Standing},
-        quota::Bucket,
+        limit::{Allowance, Policy, Standing},
+        quota::{Bucket, Rate},
     },
 };
 
@@ -111,7 +111,7 @@ impl Handler<Ask<Refund>> for QuotaKeeper {
         let now_ns = self.clock.monotonic_ns();
         for policy in request.policies.iter() {
             if let Some(bucket) = self.buckets.get_mut(&(Arc::clone(&policy.name), request.user)) {
-                bucket.refund(policy.rate, request.weight, request.charged_ns, now_ns);
+                bucket.refund(rate(policy), request.weight, request.charged_ns, now_ns);
             }
         }
         reply.answer(());
@@ -140,7 +140,7 @@ impl QuotaKeeper {
         for policy in take.policies.iter() {
             let unseen = self.unseen(policy);
             let bucket = self.buckets.entry((Arc::clone(&policy.name), take.user)).or_insert(unseen);
-            bucket.charge(policy.rate, take.weight, now_ns);
+            bucket.charge(rate(policy), take.weight, now_ns);
         }
         // Read again, so that the answer tells what is left after this call.
         let standings = take.policies.iter().map(|policy| self.standing(policy, take.user, 0, now_ns)).collect();
@@ -149,19 +149,20 @@ impl QuotaKeeper {
 
     fn standing(&self, policy: &Policy, user: UserId, units: u64, now_ns: u64) -> Standing {
         let bucket = self.buckets.get(&(Arc::clone(&policy.name), user)).copied();
-        let reading = bucket.unwrap_or_else(|| self.unseen(policy)).read(policy.rate, units, now_ns);
+        let reading = bucket.unwrap_or_else(|| self.unseen(policy)).read(rate(policy), units, now_ns);
         Standing {
             policy: Arc::clone(&policy.name),
-            limit: policy.rate.limit(),
-            window_s: policy.rate.window_s(),
+            unit: policy.unit,
+            limit: policy.limit(),
+            window_s: policy.window_s(),
             remaining: reading.remaining,
-            reset_s: reading.full_in_ns.div_ceil(1_000_000_000),
+            reset_s: Some(reading.full_in_ns.div_ceil(1_000_000_000)),
             retry_after_ns: (reading.fits_in_ns > 0).then_some(reading.fits_in_ns),
         }
     }
 
     fn unseen(&self, policy: &Policy) -> Bucket {
-        self.inherited_ns.map_or(Bucket::full(), |died_ns| Bucket::spent(policy.rate, died_ns))
+        self.inherited_ns.map_or(Bucket::full(), |died_ns| Bucket::spent(rate(policy), died_ns))
     }
 
     /// Forgets full buckets when there are too many. A bucket in use is never forgotten: that would give back what was
@@ -176,10 +177,18 @@ impl QuotaKeeper {
             return Err(TooManySubjects);
         }
         self.next_sweep_ns = now_ns.saturating_add(SWEEP_EVERY_NS);
-        let rates: HashMap<_, _> = take.policies.iter().map(|p| (Arc::clone(&p.name), p.rate)).collect();
+        let rates: HashMap<_, _> = take.policies.iter().map(|p| (Arc::clone(&p.name), rate(p))).collect();
         self.buckets.retain(|(policy, _), bucket| rates.get(policy).is_none_or(|rate| !bucket.is_full(*rate, now_ns)));
         let fits = self.buckets.len().saturating_add(new) <= self.max_subjects;
         if fits { Ok(()) } else { Err(TooManySubjects) }
+    }
+}
+
+/// Only rates are kept yet.
+fn rate(policy: &Policy) -> Rate {
+    match policy.allowance {
+        Allowance::Rate(rate) => rate,
+        Allowance::Places(_) => Rate::new(1, 1, 1).unwrap_or_else(|_| std::process::abort()),
     }
 }
 
@@ -283,7 +292,17 @@ mod tests {
 
     fn policy(name: &str, limit: u64, burst: u64) -> Arc<Policy> {
         let rate = Rate::new(limit, 1, burst).unwrap();
-        Arc::new(Policy { name: name.into(), routes: RouteSet::All, per: Per::User, unit: Unit::Requests, rate })
+        Arc::new(Policy {
+            id: crate::domain::ids::LimitId(Uuid::nil()),
+            name: name.into(),
+            routes: RouteSet::All,
+            per: Per::User,
+            subject: None,
+            unit: Unit::Requests,
+            allowance: Allowance::Rate(rate),
+            mode: crate::domain::limit::Mode::Enforce,
+            on_error: crate::domain::limit::OnError::AllowLocalShare,
+        })
     }
 
     fn take(keeper: &mut QuotaKeeper, user: u128, policies: &[Arc<Policy>], weight: u64) -> Option<bool> {

@@ -9,7 +9,8 @@ use super::{
     sections::{Bodies, Durability},
 };
 use crate::domain::{
-    limit::{Per, Policy, RouteSet, Unit},
+    ids::LimitId,
+    limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, Unit},
     path,
     principal::Role,
     quota::{InvalidRate, Rate},
@@ -163,7 +164,17 @@ impl LimitEntry {
             names => RouteSet::Named(names.to_vec()),
         };
         let rate = Rate::new(self.limit, self.window_s, self.burst.unwrap_or(self.limit))?;
-        Ok(Policy { name: self.name.as_str().into(), routes, per: self.per, unit: self.unit, rate })
+        Ok(Policy {
+            id: LimitId(uuid::Uuid::nil()),
+            name: self.name.as_str().into(),
+            routes,
+            per: self.per,
+            subject: None,
+            unit: self.unit,
+            allowance: Allowance::Rate(rate),
+            mode: Mode::Enforce,
+            on_error: OnError::AllowLocalShare,
+        })
     }
 }
 
@@ -259,7 +270,7 @@ fn validate_limit(limit: &LimitEntry, routes: &[RouteEntry]) -> Checked {
     rule(!mixed, "routes", "\"*\" stands alone")?;
     let policy = limit.to_policy().map_err(|e| (rate_field(e), e.to_string()))?;
     let heaviest = routes.iter().filter(|r| policy.routes.contains(&r.name)).max_by_key(|r| r.weight);
-    let fits = heaviest.is_none_or(|r| r.weight <= policy.rate.burst());
+    let fits = heaviest.is_none_or(|r| r.weight <= policy.most_at_once());
     rule(fits, "burst", "is less than the weight of a route it speaks of: no call would ever pass")
 }
 

@@ -62,6 +62,11 @@ id!(
     TeamId
 );
 
+id!(
+    /// A limit policy.
+    LimitId
+);
+
 /// Text that is not a lower-case, hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id: expected a lower-case UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")]

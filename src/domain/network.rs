@@ -20,6 +20,15 @@ impl Network {
             }
         }
     }
+
+    /// A number for each network, IPv4 as mapped into IPv6 (RFC 4291 §2.5.5.2).
+    #[must_use]
+    pub fn bits(self) -> u128 {
+        match self.0 {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(v6) => v6.to_bits(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     actors::quota_keeper::Look,
     domain::{
         ids::{SessionId, UserId},
-        limit::Standing,
+        limit::{Standing, Unit},
         principal::Role,
     },
     http::failure::no_answer,
@@ -44,17 +44,20 @@ struct MySession {
 #[derive(Serialize, JsonSchema)]
 struct MyLimit {
     name: String,
+    unit: Unit,
     limit: u64,
-    window_s: u64,
+    /// Null for calls under way.
+    window_s: Option<u64>,
     remaining: u64,
-    /// Seconds until all of it is back.
-    reset_s: u64,
+    /// Seconds until all of it is back; null for calls under way.
+    reset_s: Option<u64>,
 }
 
 impl From<Standing> for MyLimit {
     fn from(standing: Standing) -> Self {
         Self {
             name: standing.policy.to_string(),
+            unit: standing.unit,
             limit: standing.limit,
             window_s: standing.window_s,
             remaining: standing.remaining,

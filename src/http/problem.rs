@@ -108,7 +108,8 @@ struct FaultBody {
 struct PolicyBody {
     name: String,
     limit: u64,
-    window_s: u64,
+    /// Null for calls under way.
+    window_s: Option<u64>,
     remaining: u64,
     /// Seconds until this call would be admitted; null where it would be now.
     retry_after_s: Option<u64>,
@@ -201,7 +202,7 @@ fn policies(refusal: &Refusal) -> Vec<PolicyBody> {
         Refusal::Throttled { policy, limit, window_s, .. } => vec![PolicyBody {
             name: (*policy).into(),
             limit: *limit,
-            window_s: *window_s,
+            window_s: Some(*window_s),
             remaining: 0,
             retry_after_s: retry_after_s(refusal),
         }],
