@@ -27,8 +27,7 @@ use crate::{
         openapi::{Document, NoDocument},
     },
     passwords::{HashingError, Passwords},
-    pipeline::limit::Policies,
-    snapshot::{Snapshot, routing::Routing},
+    snapshot::{Snapshot, policies::PolicyBook, routing::Routing},
     store::{Settings, Store, StoreError, migrations, redis::Redis},
     telemetry::Metrics,
 };
@@ -202,10 +201,11 @@ fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
     Redis::connect(&config.redis.url, crate::store::redis::Timeouts::default()).map(Some)
 }
 
-fn policies(config: &Config) -> Result<Policies, ConfigError> {
+fn policies(config: &Config) -> Result<Snapshot<PolicyBook>, ConfigError> {
     let policy = |(i, limit): (usize, &crate::config::routing::LimitEntry)| {
         limit.to_policy().map_err(|error| config.blame(format!("limits[{i}]"), error.to_string()))
     };
     let policies = config.limits.iter().enumerate().map(policy).collect::<Result<_, _>>()?;
-    Ok(Policies::new(policies, config.routes.iter().map(|route| route.name.as_str())))
+    let policies: Vec<_> = policies;
+    Ok(Snapshot::new(PolicyBook::new(policies, &PolicyBook::default())))
 }

@@ -44,8 +44,8 @@ use crate::{
     crypto::MacKey,
     jwt::Verifier,
     passwords::Passwords,
-    pipeline::{authenticate::api_key::KeyCheck, limit::Policies},
-    snapshot::Snapshot,
+    pipeline::authenticate::api_key::KeyCheck,
+    snapshot::{Snapshot, policies::PolicyBook},
     store::{Store, redis::Redis},
 };
 
@@ -63,7 +63,7 @@ pub struct Office {
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
-    pub policies: Policies,
+    pub policies: Snapshot<PolicyBook>,
     pub verifier: Snapshot<Verifier>,
     /// What makes API keys and checks them.
     pub keys: KeyCheck,

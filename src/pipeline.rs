@@ -27,7 +27,7 @@ use self::{
     call::{Call, Ground, Shape},
     edge::Edge,
     forward::forward,
-    limit::{Policies, limit},
+    limit::limit,
     reserve::reserve,
     settle::settle,
 };
@@ -40,7 +40,7 @@ use crate::{
         refusal::Refusal,
         route::{Meter, Route},
     },
-    snapshot::{Snapshot, routing::Routing},
+    snapshot::{Snapshot, policies::PolicyBook, routing::Routing},
     telemetry::Metrics,
     upstream,
 };
@@ -55,7 +55,7 @@ pub struct Gate {
     pub identity: Identity,
     pub tokens: VerifiedTokens,
     pub routing: Snapshot<Routing>,
-    pub policies: Policies,
+    pub policies: Snapshot<PolicyBook>,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
@@ -163,7 +163,7 @@ async fn proxy(
     route: &Route,
     record: &mut Record,
 ) -> Result<HttpResponse, Refusal> {
-    let admitted = limit(&gate.quotas, &gate.policies, authorized, route, record).await?;
+    let admitted = limit(gate, call, authorized, route, record).await?;
     let reserved = reserve(&gate.ledger, admitted, route, call.id).await?;
     if call.may_change() || route.meter != Meter::None {
         record.decide().await?;

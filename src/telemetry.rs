@@ -76,6 +76,7 @@ pub struct Metrics {
     duration: HistogramVec,
     gate: HistogramVec,
     limit_refusals: IntCounterVec,
+    shadow_refusals: IntCounterVec,
     actor_in_flight: IntGaugeVec,
     actor_restarts: IntGaugeVec,
 }
@@ -113,6 +114,11 @@ impl Metrics {
             )?,
             gate: seconds("tollgate_gate_duration_seconds", "Of that, the time not spent waiting for the upstream.")?,
             limit_refusals: counters("tollgate_limit_refusals_total", "Calls a limit refused.", &["policy"])?,
+            shadow_refusals: counters(
+                "tollgate_limit_shadow_refusals_total",
+                "Calls that a limit in shadow mode would have refused.",
+                &["policy"],
+            )?,
             actor_in_flight: gauges("tollgate_actor_in_flight", "Messages accepted and not answered.")?,
             actor_restarts: gauges("tollgate_actor_restarts_total", "Restarts of an actor that died.")?,
             registry,
@@ -131,6 +137,10 @@ impl Metrics {
     }
 
     /// Counts a refusal by a limit policy.
+    pub fn shadow_refusal(&self, policy: &str) {
+        self.shadow_refusals.with_label_values(&[policy]).inc();
+    }
+
     pub fn limit_refusal(&self, policy: &str) {
         self.limit_refusals.with_label_values(&[policy]).inc();
     }

@@ -26,11 +26,8 @@ use crate::{
         outside::{OutsideVerifier, Trust},
     },
     passwords::Passwords,
-    pipeline::{
-        authenticate::{Identity, api_key::KeyCheck, outside::Outside},
-        limit::Policies,
-    },
-    snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory, revocations::Revocations},
+    pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
+    snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory, policies::PolicyBook, revocations::Revocations},
     store::{Store, redis::Redis},
 };
 
@@ -39,7 +36,7 @@ pub(super) struct Base {
     pub store: Store,
     pub clock: Clock,
     pub passwords: Passwords,
-    pub policies: Policies,
+    pub policies: Snapshot<PolicyBook>,
     pub draining: Draining,
     pub redis: Option<Redis>,
 }
@@ -94,6 +91,7 @@ pub(super) async fn start(
     // A hold keeps its place as long as its call lasts, like the record of the call.
     let ledger = Ledger::new(audit_bound, deadline);
     let audit = Audit::new(audit_bound, deadline);
+    let quotas = Quotas::new(workers(config), bound, audit_bound, deadline);
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
     let doors = Doors::new(bound, deadline, Arc::clone(&fingerprints));
     let mint = Arc::new(Mint::new(shared_key(&base.store, &master, API_KEYS).await?));
@@ -106,6 +104,7 @@ pub(super) async fn start(
         start_ledger(&ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
     ];
+    arbiters.push(start_common_quotas(config, &base, &quotas).await?);
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
     let outside_keys = outside.keys.clone();
     let identity = Identity {
@@ -126,7 +125,7 @@ pub(super) async fn start(
         users,
         doors,
         outside_keys,
-        quotas: Quotas::new(workers(config), bound, deadline),
+        quotas,
         ledger,
         audit,
         policies: base.policies,
@@ -233,6 +232,15 @@ async fn start_key_fetcher(config: &Config, base: &Base, outside: &Outside) -> R
         Ok(())
     };
     on_own_arbiter(start).await.map(Some)
+}
+
+async fn start_common_quotas(config: &Config, base: &Base, quotas: &Quotas) -> Result<Arbiter, StartError> {
+    let (quotas, clock, max_subjects) = (quotas.clone(), base.clock.clone(), config.quota.max_subjects());
+    on_own_arbiter(move || async move {
+        quotas.start_common_here(clock, max_subjects).await;
+        Ok(())
+    })
+    .await
 }
 
 async fn start_ledger(ledger: &Ledger) -> Result<Arbiter, StartError> {

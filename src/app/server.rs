@@ -38,7 +38,7 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
     let gate = gate_factory(parts, edge)?;
     let (office, document) = (parts.office.clone(), parts.document.clone());
     let page = Data::new(parts.docs_page.clone());
-    let (clock, max_subjects) = (parts.clock.clone(), usize::try_from(config.quota.max_subjects).unwrap_or(usize::MAX));
+    let (clock, max_subjects) = (parts.clock.clone(), config.quota.max_subjects());
     let origins = config.cors.allowed_origins.clone();
     let server = HttpServer::new(move || {
         let quotas = office.quotas.clone();

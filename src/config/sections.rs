@@ -108,6 +108,14 @@ pub struct Quota {
     pub max_subjects: u32,
 }
 
+impl Quota {
+    /// The most subjects of policies that a keeper tracks.
+    #[must_use]
+    pub fn max_subjects(&self) -> usize {
+        usize::try_from(self.max_subjects).unwrap_or(usize::MAX)
+    }
+}
+
 /// When an entry counts as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -131,6 +131,14 @@ impl Bucket {
         self.full_at = self.full_at.saturating_sub(rate.ticks_of(units).saturating_sub(refilled));
     }
 
+    /// The same bucket under another rate: what was used stays used, in units, and refills at the new rate from `now` on.
+    #[must_use]
+    pub fn rerated(self, from: Rate, to: Rate, now_ns: u64) -> Self {
+        let missing = self.full_at.saturating_sub(from.ticks_at(now_ns));
+        let scaled = missing.saturating_mul(u128::from(to.window_s)).div_ceil(u128::from(from.window_s));
+        Self { full_at: to.ticks_at(now_ns).saturating_add(scaled) }
+    }
+
     /// True when forgetting the bucket changes nothing.
     #[must_use]
     pub fn is_full(self, rate: Rate, now_ns: u64) -> bool {
@@ -187,6 +195,17 @@ mod tests {
         assert_eq!(Rate::new(1, 0, 1), Err(InvalidRate::Window));
         assert_eq!(Rate::new(1, 1, 0), Err(InvalidRate::Burst));
         assert_eq!(Rate::new(u64::MAX, 1, 1), Err(InvalidRate::Limit));
+    }
+
+    #[test]
+    fn what_was_used_stays_used_under_another_rate() {
+        let (day, minute) = (Rate::new(10, 86_400, 10).unwrap(), Rate::new(100, 60, 5).unwrap());
+        let mut bucket = Bucket::full();
+        assert!((0..4).all(|_| take(&mut bucket, day, 1, 7)));
+        let faster = bucket.rerated(day, minute, 7);
+        assert_eq!(faster.read(minute, 1, 7).remaining, 1);
+        assert_eq!(faster.rerated(minute, day, 7).read(day, 1, 7).remaining, 6);
+        assert_eq!(Bucket::full().rerated(day, minute, 7).read(minute, 1, 7).remaining, 5);
     }
 
     /// Any span from one admitted call to a later one: what was admitted in it is within `burst + rate × span`.

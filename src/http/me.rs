@@ -2,20 +2,24 @@
 
 pub mod password;
 
-use actix_web::web::{Data, Json};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    web::{Data, Json},
+};
 use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Office, extract::Caller, problem::Problem};
 use crate::{
-    actors::quota_keeper::Look,
+    domain::network::Network,
     domain::{
         ids::{SessionId, UserId},
         limit::{Standing, Unit},
         principal::Role,
     },
     http::failure::no_answer,
+    pipeline::limit::allowances,
 };
 
 /// The caller and their allowances, now. Asking charges nothing.
@@ -74,9 +78,9 @@ impl From<Standing> for MyLimit {
     error_code = 429,
     error_code = 503
 )]
-pub async fn show(office: Data<Office>, Caller(principal): Caller) -> Result<Json<Me>, Problem> {
-    let look = Look { user: principal.account.id, policies: office.policies.all() };
-    let limits = office.quotas.look(look).await.map_err(no_answer)?;
+pub async fn show(office: Data<Office>, request: HttpRequest, Caller(principal): Caller) -> Result<Json<Me>, Problem> {
+    let allowances = allowances(&office.policies.read(), &principal, network(&request));
+    let limits = office.quotas.look(principal.account.id, allowances).await.map_err(no_answer)?;
     Ok(Json(Me {
         user: MyUser { id: principal.account.id, username: principal.account.username.to_string() },
         role: principal.role,
@@ -84,4 +88,9 @@ pub async fn show(office: Data<Office>, Caller(principal): Caller) -> Result<Jso
         limits: limits.into_iter().map(MyLimit::from).collect(),
         budgets: vec![],
     }))
+}
+
+/// The network that a call to a managed URL is believed to come from.
+fn network(request: &HttpRequest) -> Network {
+    request.extensions().get::<Network>().copied().unwrap_or(Network::UNKNOWN)
 }

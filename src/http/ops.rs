@@ -35,7 +35,7 @@ fn gauges(office: &Office) -> Vec<ActorGauge> {
         gauge(office.ledger.handle()),
         gauge(office.audit.handle()),
     ];
-    gauges.extend(office.quotas.shards().map(gauge));
+    gauges.extend(office.quotas.keepers().map(gauge));
     gauges
 }
 

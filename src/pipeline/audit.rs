@@ -9,6 +9,7 @@ use std::{
     cell::Cell,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -86,6 +87,8 @@ pub struct Record {
     waited_ns: u64,
     request_bytes: ByteCount,
     standings: Vec<Standing>,
+    /// Policies in shadow that would have refused.
+    shadowed: Vec<String>,
 }
 
 impl Record {
@@ -124,6 +127,7 @@ impl Record {
             waited_ns: 0,
             request_bytes: ByteCount::default(),
             standings: vec![],
+            shadowed: vec![],
         })
     }
 
@@ -166,6 +170,12 @@ impl Record {
     /// Keeps how the limits stood, for the answer's headers.
     pub fn set_standings(&mut self, standings: Vec<Standing>) {
         self.standings = standings;
+    }
+
+    /// Notes the policies in shadow that would have refused.
+    pub fn shadowed(&mut self, policies: &[Arc<str>]) {
+        policies.iter().for_each(|policy| self.metrics.shadow_refusal(policy));
+        self.shadowed.extend(policies.iter().map(ToString::to_string));
     }
 
     /// Where the reader of the body counts.
@@ -212,6 +222,9 @@ impl Record {
             Ok(response) => {
                 findings.decision = Some(Decision::Allowed);
                 findings.status = Some(response.status().as_u16());
+                if !self.shadowed.is_empty() {
+                    findings.reason = Some(format!("shadow-quota-exceeded: {}", self.shadowed.join(", ")));
+                }
             }
             Err(refusal) => {
                 findings.decision = Some(if refusal.is_failure() { Decision::Failed } else { Decision::Refused });

@@ -14,6 +14,7 @@ use super::{
     Gate,
     audit::{ByteCount, Record},
     call::{Call, Shape},
+    limit::Tickets,
     reserve::Reserved,
 };
 use crate::{
@@ -29,6 +30,8 @@ use crate::{
 pub struct Forwarded {
     pub answer: Answer,
     pub hold: Option<OpenHold>,
+    /// Kept until the last byte of the answer.
+    pub tickets: Tickets,
 }
 
 /// How a client's body is bounded on its way.
@@ -44,7 +47,7 @@ pub async fn forward(
     call: &Call,
     request: &HttpRequest,
     body: Payload,
-    reserved: Reserved,
+    mut reserved: Reserved,
     route: &Route,
     record: &mut Record,
 ) -> Result<Forwarded, Refusal> {
@@ -52,18 +55,18 @@ pub async fn forward(
     record.upstream(&target.name);
     let body = body_of(request.headers(), body, &gate.shape, record.request_bytes());
     let outgoing = outgoing(call, request, route, body)?;
-    let charge = reserved.charge.keep();
+    reserved.tickets.sent();
     let begun_ns = gate.clock.monotonic_ns();
     let sent = gate.upstream.send(&target, outgoing).await;
     record.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
     match sent {
         Ok(answer) => {
             record.upstream_status(answer.status.as_u16());
-            Ok(Forwarded { answer, hold: reserved.hold })
+            Ok(Forwarded { answer, hold: reserved.hold, tickets: reserved.tickets })
         }
         Err(error) => {
             if !error.reached_upstream() {
-                charge.give_back();
+                reserved.tickets.give_back();
             }
             tracing::warn!(request = %call.id, upstream = %target.name, %error, "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape))

@@ -1,126 +1,108 @@
-//! Within every limit? One message to the caller's shard checks all policies of the route, then charges all or none.
+//! Within every limit? The keepers check every policy that speaks of the call, then charge all of them or none.
 
-use std::{collections::HashMap, sync::Arc};
+use uuid::Uuid;
 
-use super::{audit::Record, authorize::Authorized};
+use super::{Gate, audit::Record, authorize::Authorized, call::Call};
 use crate::{
-    actors::quota_keeper::{Policies as RoutePolicies, Quotas, Refund, Take},
+    actors::quota_keeper::{Charge, Charges, Ticket, Verdict},
     domain::{
-        ids::UserId,
-        limit::Policy,
-        principal::Principal,
+        ids::ApiKeyId,
+        limit::{Per, Subject, Unit},
+        network::Network,
+        principal::{CredentialKind, Principal},
         refusal::{Refusal, Unavailable},
         route::Route,
     },
+    snapshot::policies::{Group, PolicyBook},
 };
-
-/// All policies. Which of them speak of a route is found once a route and kept.
-#[derive(Clone, Default)]
-pub struct Policies {
-    all: Arc<[Arc<Policy>]>,
-    by_route: Arc<HashMap<String, RoutePolicies>>,
-}
-
-impl Policies {
-    /// The policies for the routes that are configured now; a route that comes later is looked up in all of them.
-    #[must_use]
-    pub fn new<'r>(policies: Vec<Policy>, routes: impl IntoIterator<Item = &'r str>) -> Self {
-        let all: Arc<[Arc<Policy>]> = policies.into_iter().map(Arc::new).collect();
-        let by_route = routes.into_iter().map(|route| (route.to_owned(), select(&all, route))).collect();
-        Self { all, by_route: Arc::new(by_route) }
-    }
-
-    /// The policies that speak of a route.
-    #[must_use]
-    pub fn of(&self, route: &str) -> RoutePolicies {
-        self.by_route.get(route).map_or_else(|| select(&self.all, route), Arc::clone)
-    }
-
-    /// All policies.
-    #[must_use]
-    pub fn all(&self) -> RoutePolicies {
-        Arc::clone(&self.all)
-    }
-}
-
-fn select(all: &[Arc<Policy>], route: &str) -> RoutePolicies {
-    all.iter().filter(|policy| policy.routes.contains(route)).map(Arc::clone).collect()
-}
 
 /// Proof that every limit had room, and was charged.
 pub struct Admitted {
     pub principal: Principal,
-    pub charge: Charge,
+    pub tickets: Tickets,
 }
 
-/// What was charged. Dropped before the call was sent, it is given back.
-pub struct Charge {
-    quotas: Quotas,
-    refund: Option<Refund>,
-}
+/// What was charged. Dropped before the call was sent, it is given back; dropped after, the places of calls under way
+/// are free again.
+#[derive(Default)]
+pub struct Tickets(Vec<Ticket>);
 
-impl Charge {
-    /// The call is about to be sent: from here on only [`Charge::give_back`] returns anything.
-    pub fn keep(mut self) -> KeptCharge {
-        KeptCharge { quotas: self.quotas.clone(), refund: self.refund.take() }
+impl Tickets {
+    /// The call is about to be sent: from here on only [`Tickets::give_back`] returns what rates took.
+    pub fn sent(&mut self) {
+        self.0.iter_mut().for_each(Ticket::sent);
     }
-}
 
-impl Drop for Charge {
-    fn drop(&mut self) {
-        if let Some(refund) = self.refund.take() {
-            self.quotas.refund(refund);
-        }
-    }
-}
-
-/// A charge for a call that may have been sent.
-pub struct KeptCharge {
-    quotas: Quotas,
-    refund: Option<Refund>,
-}
-
-impl KeptCharge {
     /// Nothing reached the upstream after all.
     pub fn give_back(self) {
-        if let Some(refund) = self.refund {
-            self.quotas.refund(refund);
-        }
+        self.0.into_iter().for_each(Ticket::give_back);
     }
 }
 
-/// Asks the caller's shard.
+/// Asks the keepers.
 pub async fn limit(
-    quotas: &Quotas,
-    policies: &Policies,
+    gate: &Gate,
+    call: &Call,
     authorized: Authorized,
     route: &Route,
     record: &mut Record,
 ) -> Result<Admitted, Refusal> {
     let principal = authorized.principal().cloned().ok_or(Refusal::Forbidden)?;
-    let policies = policies.of(&route.name);
-    let refund = if policies.is_empty() {
-        None
-    } else {
-        Some(take(quotas, principal.account.id, policies, route.weight, record).await?)
-    };
-    Ok(Admitted { principal, charge: Charge { quotas: quotas.clone(), refund } })
-}
-
-async fn take(
-    quotas: &Quotas,
-    user: UserId,
-    policies: RoutePolicies,
-    weight: u64,
-    record: &mut Record,
-) -> Result<Refund, Refusal> {
-    let take = Take { user, policies: Arc::clone(&policies), weight };
-    let Ok(Ok(verdict)) = quotas.take(take).await else {
+    let charges = charges(&gate.policies.read(), &principal, call.network(), route);
+    if charges.is_empty() {
+        return Ok(Admitted { principal, tickets: Tickets::default() });
+    }
+    let Ok(Ok(verdicts)) = gate.quotas.take(principal.account.id, charges).await else {
         return Err(Refusal::Unavailable(Unavailable::Capacity));
     };
-    record.set_standings(verdict.standings.clone());
-    if !verdict.is_admitted() {
-        return Err(Refusal::QuotaExceeded(verdict.standings));
+    let tickets = judge(verdicts, record)?;
+    Ok(Admitted { principal, tickets })
+}
+
+/// What a call takes from the policies that speak of it.
+fn charges(book: &PolicyBook, principal: &Principal, network: Network, route: &Route) -> Charges {
+    let charge = |group: &Group| {
+        let subject = subject(group.per, principal, network)?;
+        let policy = group.policy_for(subject, &route.name)?.clone();
+        let units = if group.unit == Unit::Requests { route.weight } else { 1 };
+        Some(Charge { series: group.series, policy, subject, units })
+    };
+    book.on(&route.name).iter().filter_map(|group| charge(group)).collect()
+}
+
+/// One unit of every policy that speaks of a caller, on whatever route.
+#[must_use]
+pub fn allowances(book: &PolicyBook, principal: &Principal, network: Network) -> Charges {
+    let charge = |group: &Group| {
+        let subject = subject(group.per, principal, network)?;
+        let policy = group.policy_of(subject)?.clone();
+        Some(Charge { series: group.series, policy, subject, units: 1 })
+    };
+    book.groups().iter().filter_map(|group| charge(group)).collect()
+}
+
+/// Who the call counts as, where it counts at all.
+fn subject(per: Per, principal: &Principal, network: Network) -> Option<Subject> {
+    match per {
+        Per::Global => Some(Subject::EVERYBODY),
+        Per::Team => principal.account.team.map(|team| team.0.into()),
+        Per::User => Some(principal.account.id.0.into()),
+        Per::Key if principal.credential.kind == CredentialKind::ApiKey => {
+            principal.credential.id.parse().ok().map(|ApiKeyId(id): ApiKeyId| Uuid::into(id))
+        }
+        Per::Key => None,
+        Per::Address => Some(network.into()),
     }
-    Ok(Refund { user, policies, weight, charged_ns: verdict.decided_ns })
+}
+
+fn judge(verdicts: Vec<Verdict>, record: &mut Record) -> Result<Tickets, Refusal> {
+    let (mut standings, mut tickets, mut refused) = (vec![], vec![], false);
+    for verdict in verdicts {
+        standings.extend(verdict.standings);
+        record.shadowed(&verdict.shadowed);
+        refused |= verdict.ticket.is_none();
+        tickets.extend(verdict.ticket);
+    }
+    record.set_standings(standings.clone());
+    if refused { Err(Refusal::QuotaExceeded(standings)) } else { Ok(Tickets(tickets)) }
 }

@@ -1,6 +1,6 @@
 //! Is there money? A metered route needs a hold before anything is sent; one message to the ledger.
 
-use super::limit::{Admitted, Charge};
+use super::limit::{Admitted, Tickets};
 use crate::{
     actors::budget_ledger::{Ledger, OpenHold},
     domain::{
@@ -12,7 +12,7 @@ use crate::{
 
 /// Proof that the call may be sent: its limits are charged and its money is held.
 pub struct Reserved {
-    pub charge: Charge,
+    pub tickets: Tickets,
     pub hold: Option<OpenHold>,
 }
 
@@ -27,5 +27,5 @@ pub async fn reserve(
         Meter::None => None,
         _ => Some(ledger.reserve(request).await.map_err(|_| Refusal::Unavailable(Unavailable::Ledger))?),
     };
-    Ok(Reserved { charge: admitted.charge, hold })
+    Ok(Reserved { tickets: admitted.tickets, hold })
 }

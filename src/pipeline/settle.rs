@@ -17,20 +17,21 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::forward::Forwarded;
+use super::{forward::Forwarded, limit::Tickets};
 use crate::{
     actors::budget_ledger::OpenHold,
     domain::money::Money,
     upstream::{AnswerBody, AnswerStream, StreamError},
 };
 
-/// Makes the answer for the client. Its hold ends with its body.
+/// Makes the answer for the client. Its hold ends with its body, and so do its places among the calls under way.
 pub fn settle(forwarded: Forwarded) -> HttpResponse {
-    let Forwarded { answer, hold } = forwarded;
+    let Forwarded { answer, hold, tickets } = forwarded;
+    let open = Open { hold, _tickets: tickets };
     // Both crates hold a status to three digits.
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let stated = answer.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    let mut response = HttpResponse::new(status).set_body(body_of(answer.body, status, stated, hold));
+    let mut response = HttpResponse::new(status).set_body(body_of(answer.body, status, stated, open));
     for (name, value) in &answer.headers {
         let name = HeaderName::try_from(name.as_str());
         let value = HeaderValue::from_bytes(value.as_bytes());
@@ -44,24 +45,34 @@ pub fn settle(forwarded: Forwarded) -> HttpResponse {
     response
 }
 
-fn body_of(body: AnswerBody, status: StatusCode, stated: Option<u64>, hold: Option<OpenHold>) -> BoxBody {
+fn body_of(body: AnswerBody, status: StatusCode, stated: Option<u64>, open: Open) -> BoxBody {
     match body {
         AnswerBody::Whole(bytes) => {
-            end(hold);
+            open.end();
             match stated {
                 _ if status == StatusCode::NOT_MODIFIED => BoxBody::new(()),
                 Some(length) if length > 0 && bytes.is_empty() => BoxBody::new(Withheld { length }),
                 _ => BoxBody::new(bytes),
             }
         }
-        AnswerBody::Stream(stream) => BoxBody::new(Settling { length: stated.or(stream.length()), stream, hold }),
+        AnswerBody::Stream(stream) => {
+            BoxBody::new(Settling { length: stated.or(stream.length()), stream, open: Some(open) })
+        }
     }
 }
 
-/// There are no prices yet: every call costs nothing.
-fn end(hold: Option<OpenHold>) {
-    if let Some(hold) = hold {
-        hold.settle(Money::ZERO);
+/// What a call has open until the last byte of its answer is out, or it is dropped.
+struct Open {
+    hold: Option<OpenHold>,
+    _tickets: Tickets,
+}
+
+impl Open {
+    /// There are no prices yet: every call costs nothing.
+    fn end(self) {
+        if let Some(hold) = self.hold {
+            hold.settle(Money::ZERO);
+        }
     }
 }
 
@@ -82,11 +93,11 @@ impl MessageBody for Withheld {
     }
 }
 
-/// A body on its way to the client, with the hold that ends with it.
+/// A body on its way to the client, with what ends with it.
 struct Settling {
     stream: AnswerStream,
     length: Option<u64>,
-    hold: Option<OpenHold>,
+    open: Option<Open>,
 }
 
 impl MessageBody for Settling {
@@ -98,8 +109,8 @@ impl MessageBody for Settling {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
         let chunk = ready!(Pin::new(&mut self.stream).poll_next(cx));
-        if chunk.is_none() {
-            end(self.hold.take());
+        if let Some(open) = self.open.take_if(|_| chunk.is_none()) {
+            open.end();
         }
         Poll::Ready(chunk)
     }

@@ -1,0 +1,82 @@
+//! What an admitted call holds: proof of its charges, and the means to give them back.
+
+use std::sync::Arc;
+
+use super::{Charge, QuotaKeeper};
+use crate::{
+    actors::handle::{Handle, Permit, Request},
+    domain::limit::Unit,
+};
+
+/// The end of an admitted call.
+pub(super) struct End {
+    pub receipt: Receipt,
+    /// Whether anything may have reached the upstream. If not, rates get back what the call took.
+    pub reached: bool,
+}
+
+impl Request for End {
+    type Answer = ();
+}
+
+/// What was charged, by whom and when.
+#[derive(Clone)]
+pub(super) struct Receipt {
+    /// The charges of policies that enforce, and of those in shadow that had room.
+    pub charges: Arc<[Charge]>,
+    /// Which keeper charged: the heir of one that died knows nothing of its charges.
+    pub incarnation: u64,
+    /// On the monotonic clock.
+    pub charged_ns: u64,
+}
+
+/// The charges of one call. Dropped before the call was sent, it gives all of them back; dropped after, the places of
+/// calls under way. It makes no difference whether the answer of the keeper was read: a ticket in a letter that nobody
+/// opens is dropped as well.
+pub struct Ticket {
+    shard: Handle<QuotaKeeper>,
+    /// Keeps room in the keeper's queue for the end of the call.
+    permit: Option<Permit>,
+    receipt: Option<Receipt>,
+    reached: bool,
+}
+
+impl Ticket {
+    pub(super) const fn new(shard: Handle<QuotaKeeper>, permit: Permit, receipt: Receipt) -> Self {
+        Self { shard, permit: Some(permit), receipt: Some(receipt), reached: false }
+    }
+
+    /// The call is about to be sent: from here on only [`Ticket::give_back`] returns what rates took.
+    pub const fn sent(&mut self) {
+        self.reached = true;
+    }
+
+    /// Nothing reached the upstream after all.
+    pub fn give_back(mut self) {
+        self.reached = false;
+    }
+}
+
+#[cfg(test)]
+impl Ticket {
+    pub(super) fn receipt(mut self) -> Receipt {
+        self.permit = None;
+        self.receipt.take().unwrap()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let (Some(receipt), Some(permit)) = (self.receipt.take(), self.permit.take()) else {
+            return;
+        };
+        let holds_place = receipt.charges.iter().any(|charge| charge.policy.unit == Unit::Concurrent);
+        if self.reached && !holds_place {
+            return;
+        }
+        // A keeper that is gone has left nothing to give back to.
+        if let Err(error) = self.shard.hand_over(End { receipt, reached: self.reached }, permit) {
+            tracing::warn!(%error, "a charge was not given back");
+        }
+    }
+}
