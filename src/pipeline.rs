@@ -7,12 +7,14 @@
 pub mod audit;
 pub mod authenticate;
 pub mod authorize;
+pub mod body;
 pub mod call;
 pub mod edge;
 pub mod forward;
 pub mod limit;
 pub mod reserve;
 pub mod settle;
+pub mod tokens;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
@@ -24,6 +26,7 @@ use self::{
     audit::Record,
     authenticate::{Identity, VerifiedTokens, authenticate},
     authorize::{Authorized, Destination, Find, ManagedUrl, authorize},
+    body::ClientBody,
     call::{Call, Ground, Shape},
     edge::Edge,
     forward::forward,
@@ -163,7 +166,9 @@ async fn proxy(
     route: &Route,
     record: &mut Record,
 ) -> Result<HttpResponse, Refusal> {
-    let admitted = limit(gate, call, authorized, route, record).await?;
+    let mut body = ClientBody::of(request.headers(), body);
+    let tokens = tokens::estimate(gate, route, &mut body, record).await?;
+    let admitted = limit(gate, call, authorized, route, tokens, record).await?;
     let reserved = reserve(&gate.ledger, admitted, route, call.id).await?;
     if call.may_change() || route.meter != Meter::None {
         record.decide().await?;

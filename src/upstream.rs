@@ -2,7 +2,8 @@
 //!
 //! Owns the vocabulary of a forwarded call (what goes out, what comes back, how it can fail), the client that carries it,
 //! the header rules of an intermediary and the two built-in upstreams. The pipeline's forward step calls
-//! [`Client::send`]; nobody else does. [`jwks`] is the other way out: the keys of outside issuers. It never decides who may call, never sends a request twice, never rewrites a
+//! [`Client::send`]; nobody else does. [`jwks`] is the other way out: the keys of outside issuers. [`meter`] counts
+//! the tokens of a call. It never decides who may call, never sends a request twice, never rewrites a
 //! path, never reads a clock, and never writes a header value or a body to a log.
 
 pub mod answer_body;
@@ -12,6 +13,7 @@ pub mod headers;
 pub mod in_flight;
 pub mod jwks;
 pub mod llm;
+pub mod meter;
 pub mod outgoing_body;
 pub mod target;
 mod upload;

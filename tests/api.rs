@@ -18,6 +18,7 @@ mod api {
     mod bad_input;
     mod cors;
     mod edge;
+    mod limit_layers;
     mod limits;
     mod login;
     mod oauth;

@@ -158,10 +158,13 @@ impl QuotaKeeper {
         let Receipt { charges, charged_ns, .. } = &end.receipt;
         for charge in charges.iter() {
             let Some(series) = self.series.get_mut(index(charge)) else { continue };
-            if charge.policy.unit == Unit::Concurrent {
-                series.leave(charge.subject, charge.units);
-            } else if !end.reached {
-                series.refund(charge.subject, charge.units, *charged_ns, now_ns);
+            match (charge.policy.unit, end.tokens) {
+                (Unit::Concurrent, _) => series.leave(charge.subject, charge.units),
+                _ if !end.reached => series.refund(charge.subject, charge.units, *charged_ns, now_ns),
+                (Unit::Tokens, Some(tokens)) => {
+                    series.correct(charge.subject, charge.units, tokens, *charged_ns, now_ns);
+                }
+                _ => {}
             }
         }
     }

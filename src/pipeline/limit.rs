@@ -33,6 +33,17 @@ impl Tickets {
         self.0.iter_mut().for_each(Ticket::sent);
     }
 
+    /// Whether a limit counts the tokens of the call.
+    #[must_use]
+    pub fn count_tokens(&self) -> bool {
+        self.0.iter().any(Ticket::counts_tokens)
+    }
+
+    /// The call took so many tokens, whatever was estimated.
+    pub fn took_tokens(&mut self, tokens: u64) {
+        self.0.iter_mut().for_each(|ticket| ticket.took_tokens(tokens));
+    }
+
     /// Nothing reached the upstream after all.
     pub fn give_back(self) {
         self.0.into_iter().for_each(Ticket::give_back);
@@ -45,10 +56,11 @@ pub async fn limit(
     call: &Call,
     authorized: Authorized,
     route: &Route,
+    estimated_tokens: Option<u64>,
     record: &mut Record,
 ) -> Result<Admitted, Refusal> {
     let principal = authorized.principal().cloned().ok_or(Refusal::Forbidden)?;
-    let charges = charges(&gate.policies.read(), &principal, call.network(), route);
+    let charges = charges(&gate.policies.read(), &principal, call.network(), route, estimated_tokens);
     if charges.is_empty() {
         return Ok(Admitted { principal, tickets: Tickets::default() });
     }
@@ -59,12 +71,23 @@ pub async fn limit(
     Ok(Admitted { principal, tickets })
 }
 
-/// What a call takes from the policies that speak of it.
-fn charges(book: &PolicyBook, principal: &Principal, network: Network, route: &Route) -> Charges {
+/// What a call takes from the policies that speak of it. Of tokens it takes no more than there can be: one that may
+/// need more is admitted to a full bucket and corrected later.
+fn charges(
+    book: &PolicyBook,
+    principal: &Principal,
+    network: Network,
+    route: &Route,
+    estimated_tokens: Option<u64>,
+) -> Charges {
     let charge = |group: &Group| {
         let subject = subject(group.per, principal, network)?;
         let policy = group.policy_for(subject, &route.name)?.clone();
-        let units = if group.unit == Unit::Requests { route.weight } else { 1 };
+        let units = match group.unit {
+            Unit::Requests => route.weight,
+            Unit::Tokens => estimated_tokens?.min(policy.most_at_once()),
+            Unit::Concurrent => 1,
+        };
         Some(Charge { series: group.series, policy, subject, units })
     };
     book.on(&route.name).iter().filter_map(|group| charge(group)).collect()

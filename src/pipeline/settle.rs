@@ -17,7 +17,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::{forward::Forwarded, limit::Tickets};
+use super::{forward::Forwarded, limit::Tickets, tokens::Tally};
 use crate::{
     actors::budget_ledger::OpenHold,
     domain::money::Money,
@@ -27,9 +27,10 @@ use crate::{
 /// Makes the answer for the client. Its hold ends with its body, and so do its places among the calls under way.
 pub fn settle(forwarded: Forwarded) -> HttpResponse {
     let Forwarded { answer, hold, tickets } = forwarded;
-    let open = Open { hold, _tickets: tickets };
     // Both crates hold a status to three digits.
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let tally = tickets.count_tokens().then(|| Tally::of(&answer, status));
+    let open = Open { hold, tickets, tally };
     let stated = answer.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     let mut response = HttpResponse::new(status).set_body(body_of(answer.body, status, stated, open));
     for (name, value) in &answer.headers {
@@ -45,9 +46,10 @@ pub fn settle(forwarded: Forwarded) -> HttpResponse {
     response
 }
 
-fn body_of(body: AnswerBody, status: StatusCode, stated: Option<u64>, open: Open) -> BoxBody {
+fn body_of(body: AnswerBody, status: StatusCode, stated: Option<u64>, mut open: Open) -> BoxBody {
     match body {
         AnswerBody::Whole(bytes) => {
+            open.read(&bytes);
             open.end();
             match stated {
                 _ if status == StatusCode::NOT_MODIFIED => BoxBody::new(()),
@@ -64,12 +66,23 @@ fn body_of(body: AnswerBody, status: StatusCode, stated: Option<u64>, open: Open
 /// What a call has open until the last byte of its answer is out, or it is dropped.
 struct Open {
     hold: Option<OpenHold>,
-    _tickets: Tickets,
+    tickets: Tickets,
+    /// Where a limit counts the tokens of the call.
+    tally: Option<Tally>,
 }
 
 impl Open {
-    /// There are no prices yet: every call costs nothing.
-    fn end(self) {
+    fn read(&mut self, piece: &[u8]) {
+        if let Some(tally) = &mut self.tally {
+            tally.read(piece);
+        }
+    }
+
+    /// The answer came to its own end. There are no prices yet: every call costs nothing.
+    fn end(mut self) {
+        if let Some(tokens) = self.tally.take().and_then(Tally::total_tokens) {
+            self.tickets.took_tokens(tokens);
+        }
         if let Some(hold) = self.hold {
             hold.settle(Money::ZERO);
         }
@@ -109,6 +122,9 @@ impl MessageBody for Settling {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
         let chunk = ready!(Pin::new(&mut self.stream).poll_next(cx));
+        if let (Some(Ok(piece)), Some(open)) = (&chunk, &mut self.open) {
+            open.read(piece);
+        }
         if let Some(open) = self.open.take_if(|_| chunk.is_none()) {
             open.end();
         }

@@ -173,7 +173,9 @@ async fn asking_what_is_left_takes_nothing(store: &TestStore) {
     }
     get(&gateway, "/echo").await.expect(200);
     let me = get(&gateway, "/me").await.expect(200).json();
-    let standing = json!({ "name": "slow", "limit": 1, "window_s": 1000, "remaining": 1, "reset_s": 1000 });
+    let standing = json!({
+        "name": "slow", "unit": "requests", "limit": 1, "window_s": 1000, "remaining": 1, "reset_s": 1000,
+    });
     assert_eq!((&me["limits"], &me["budgets"]), (&json!([standing]), &json!([])));
     gateway.finish().await;
 }

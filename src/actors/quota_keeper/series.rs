@@ -93,6 +93,18 @@ impl Series {
         }
     }
 
+    /// Makes what was charged for an estimate what the call took. More than there was is owed: nothing is admitted until
+    /// it has refilled.
+    pub(super) fn correct(&mut self, subject: Subject, charged: u64, took: u64, charged_ns: u64, now_ns: u64) {
+        if let Some(more) = took.checked_sub(charged) {
+            if let Some(Filled { bucket, rate }) = self.rates.get_mut(subject) {
+                bucket.charge(*rate, more, now_ns);
+            }
+        } else {
+            self.refund(subject, charged.saturating_sub(took), charged_ns, now_ns);
+        }
+    }
+
     /// Frees the places of a call that has ended.
     pub(super) fn leave(&mut self, subject: Subject, units: u64) {
         if let Some(under_way) = self.places.get_mut(subject) {

@@ -75,7 +75,7 @@ impl Bench {
 
     fn end(&mut self, ticket: Ticket, reached: bool) {
         let receipt = ticket.receipt();
-        self.keeper.end(&End { receipt, reached });
+        self.keeper.end(&End { receipt, reached, tokens: None });
     }
 }
 
@@ -134,6 +134,23 @@ fn a_policy_in_shadow_refuses_nothing_and_says_when_it_would() {
     bench.end(second.ticket.unwrap(), false);
     // The refund of the second call is of what it took: nothing from the policy in shadow.
     assert_eq!(names(&bench.verdict(1, &both, 1).unwrap()), ["shadow"]);
+}
+
+#[test]
+fn tokens_are_corrected_to_what_the_call_took() {
+    let mut bench = bench(100);
+    let tokens = [policy("t", Unit::Tokens, Allowance::Rate(Rate::new(1, 1, 100).unwrap()))];
+    for (took, left) in [(Some(10), 90), (Some(40), 50), (None, 25), (Some(35), 0)] {
+        let ticket = bench.verdict(1, &tokens, 25).unwrap().ticket.unwrap();
+        let receipt = ticket.receipt();
+        bench.keeper.end(&End { receipt, reached: true, tokens: took });
+        assert_eq!(bench.verdict(1, &tokens, 100).unwrap().standings[0].remaining, left, "{took:?}");
+    }
+    // Ten more than there was are owed.
+    bench.clock.advance(Duration::from_secs(10));
+    assert_eq!(bench.takes(1, &tokens, 1), Some(false));
+    bench.clock.advance(Duration::from_secs(1));
+    assert_eq!(bench.takes(1, &tokens, 1), Some(true));
 }
 
 #[test]

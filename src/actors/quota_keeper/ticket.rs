@@ -13,6 +13,8 @@ pub(super) struct End {
     pub receipt: Receipt,
     /// Whether anything may have reached the upstream. If not, rates get back what the call took.
     pub reached: bool,
+    /// How many tokens the call took, if its answer said so.
+    pub tokens: Option<u64>,
 }
 
 impl Request for End {
@@ -39,16 +41,33 @@ pub struct Ticket {
     permit: Option<Permit>,
     receipt: Option<Receipt>,
     reached: bool,
+    tokens: Option<u64>,
 }
 
 impl Ticket {
     pub(super) const fn new(shard: Handle<QuotaKeeper>, permit: Permit, receipt: Receipt) -> Self {
-        Self { shard, permit: Some(permit), receipt: Some(receipt), reached: false }
+        Self { shard, permit: Some(permit), receipt: Some(receipt), reached: false, tokens: None }
     }
 
     /// The call is about to be sent: from here on only [`Ticket::give_back`] returns what rates took.
     pub const fn sent(&mut self) {
         self.reached = true;
+    }
+
+    /// Whether a limit counts the tokens of the call.
+    #[must_use]
+    pub fn counts_tokens(&self) -> bool {
+        self.counts(Unit::Tokens)
+    }
+
+    /// The call took so many tokens, whatever was estimated.
+    pub const fn took_tokens(&mut self, tokens: u64) {
+        self.tokens = Some(tokens);
+    }
+
+    fn counts(&self, unit: Unit) -> bool {
+        let charges = self.receipt.as_ref().map(|receipt| receipt.charges.iter());
+        charges.into_iter().flatten().any(|charge| charge.policy.unit == unit)
     }
 
     /// Nothing reached the upstream after all.
@@ -67,15 +86,15 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        let corrects = self.tokens.is_some() && self.counts(Unit::Tokens);
+        if self.reached && !corrects && !self.counts(Unit::Concurrent) {
+            return;
+        }
         let (Some(receipt), Some(permit)) = (self.receipt.take(), self.permit.take()) else {
             return;
         };
-        let holds_place = receipt.charges.iter().any(|charge| charge.policy.unit == Unit::Concurrent);
-        if self.reached && !holds_place {
-            return;
-        }
         // A keeper that is gone has left nothing to give back to.
-        if let Err(error) = self.shard.hand_over(End { receipt, reached: self.reached }, permit) {
+        if let Err(error) = self.shard.hand_over(End { receipt, reached: self.reached, tokens: self.tokens }, permit) {
             tracing::warn!(%error, "a charge was not given back");
         }
     }

@@ -1,0 +1,126 @@
+//! The content of a client's request: streamed to the upstream as fast as the slower of the two, or read first where it
+//! must be known before anything is decided.
+
+use std::time::Duration;
+
+use actix_web::{
+    dev::Payload,
+    error::PayloadError,
+    http::header::{self, HeaderMap},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use super::{audit::ByteCount, call::Shape};
+use crate::{
+    domain::refusal::Refusal,
+    upstream::{BodyAborted, BodySender, OutgoingBody},
+};
+
+/// A request's content, as far as it is here.
+pub enum ClientBody {
+    Empty,
+    Whole(Bytes),
+    Stream {
+        payload: Payload,
+        /// As the client declared it.
+        length: Option<u64>,
+    },
+}
+
+/// How a client's body is bounded on its way.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    max_bytes: u64,
+    max_pause: Duration,
+}
+
+impl ClientBody {
+    #[must_use]
+    pub fn of(headers: &HeaderMap, payload: Payload) -> Self {
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        let chunked = headers.contains_key(header::TRANSFER_ENCODING);
+        if matches!(payload, Payload::None) || (!chunked && length.is_none_or(|length: u64| length == 0)) {
+            return Self::Empty;
+        }
+        Self::Stream { payload, length: length.filter(|_| !chunked) }
+    }
+
+    /// Reads all of it, within the time that a pause may take.
+    pub async fn read(&mut self, shape: &Shape, count: &ByteCount) -> Result<Bytes, Refusal> {
+        let payload = match self {
+            Self::Empty => return Ok(Bytes::new()),
+            Self::Whole(bytes) => return Ok(bytes.clone()),
+            Self::Stream { payload, .. } => payload,
+        };
+        let read = tokio::time::timeout(shape.body_timeout, collect(payload, shape.max_body_bytes, count)).await;
+        let bytes = read.unwrap_or(Err(BodyAborted::TimedOut)).map_err(|aborted| refusal_of(aborted, shape))?;
+        *self = Self::Whole(bytes.clone());
+        Ok(bytes)
+    }
+
+    /// The body that will be sent, and for a streamed one a task on this thread that feeds it.
+    #[must_use]
+    pub fn outgoing(self, shape: &Shape, count: ByteCount) -> OutgoingBody {
+        match self {
+            Self::Empty => OutgoingBody::Empty,
+            Self::Whole(bytes) => OutgoingBody::Whole(bytes),
+            Self::Stream { payload, length } => {
+                let (sender, body) = OutgoingBody::channel(length);
+                let bounds = Bounds { max_bytes: shape.max_body_bytes, max_pause: shape.body_timeout };
+                actix_web::rt::spawn(feed(payload, sender, bounds, count));
+                body
+            }
+        }
+    }
+}
+
+async fn collect(payload: &mut Payload, max_bytes: u64, count: &ByteCount) -> Result<Bytes, BodyAborted> {
+    let mut collected = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| reason_of(&error))?;
+        if count.add(chunk.len()) > max_bytes {
+            return Err(BodyAborted::TooLarge);
+        }
+        collected.extend_from_slice(&chunk);
+    }
+    Ok(collected.freeze())
+}
+
+/// Carries the body over, one piece at a time: the client is read only when the upstream has taken what came before.
+async fn feed(mut payload: Payload, sender: BodySender, bounds: Bounds, count: ByteCount) {
+    loop {
+        let chunk = match tokio::time::timeout(bounds.max_pause, payload.next()).await {
+            Err(_) => return sender.abort(BodyAborted::TimedOut),
+            Ok(None) => return sender.finish(),
+            Ok(Some(Err(error))) => return sender.abort(reason_of(&error)),
+            Ok(Some(Ok(chunk))) => chunk,
+        };
+        if count.add(chunk.len()) > bounds.max_bytes {
+            return sender.abort(BodyAborted::TooLarge);
+        }
+        if sender.send(chunk).await.is_err() {
+            return;
+        }
+    }
+}
+
+const fn reason_of(error: &PayloadError) -> BodyAborted {
+    match error {
+        PayloadError::Incomplete(_) | PayloadError::Io(_) => BodyAborted::Disconnected,
+        PayloadError::Overflow => BodyAborted::TooLarge,
+        _ => BodyAborted::Malformed,
+    }
+}
+
+/// What a body that stopped before its end is refused with.
+pub(super) fn refusal_of(aborted: BodyAborted, shape: &Shape) -> Refusal {
+    match aborted {
+        BodyAborted::TooLarge => Refusal::BodyTooLarge { limit_bytes: shape.max_body_bytes },
+        BodyAborted::TimedOut => Refusal::RequestTimeout,
+        BodyAborted::Disconnected => Refusal::Disconnected,
+        BodyAborted::Malformed | BodyAborted::LengthMismatch => {
+            Refusal::invalid("", "the body ended early or is not well-formed")
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Every layer and every unit of the limits: who shares a bucket with whom, and what is counted.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tollgate::clock::Clock;
+
+use super::support::{Answer, RawUpstream, Setup, TestGateway, TestStore, eventually};
+
+on_both_stores!(
+    everybody_shares_a_global_limit,
+    an_address_is_limited_whoever_calls_from_it,
+    an_api_key_has_a_limit_of_its_own,
+    a_layer_that_refuses_late_charges_none_that_was_asked_before,
+    a_stream_holds_its_place_until_its_last_byte,
+    a_client_that_goes_away_leaves_its_place,
+    tokens_are_estimated_and_then_corrected,
+    tokens_of_a_stream_are_corrected_at_its_end,
+    an_estimate_larger_than_the_limit_is_admitted_to_a_full_bucket,
+    a_shadow_policy_refuses_nothing_and_is_on_record,
+);
+
+/// A limit that refills so slowly that a test sees only its burst.
+fn limit(name: &str, per: &str, unit: &str, burst: u64) -> String {
+    format!(
+        "[[limits]]\nname = \"{name}\"\nroutes = [\"*\"]\nper = \"{per}\"\nunit = \"{unit}\"\n\
+         limit = 1\nwindow_s = 1000\nburst = {burst}\n"
+    )
+}
+
+fn places(name: &str, places: u64) -> String {
+    format!(
+        "[[limits]]\nname = \"{name}\"\nroutes = [\"*\"]\nper = \"user\"\nunit = \"concurrent\"\nlimit = {places}\n"
+    )
+}
+
+async fn limited(store: &TestStore, lists: &[String]) -> TestGateway {
+    Setup::default().lists(&lists.concat()).clock(&Clock::manual(1_800_000_000)).start(store).await
+}
+
+async fn get(gateway: &TestGateway, token: &str, path: &str) -> Answer {
+    gateway.get(path).token(token).send().await
+}
+
+async fn left(gateway: &TestGateway, token: &str) -> Value {
+    let me = get(gateway, token, "/me").await.expect(200).json();
+    let limits = me["limits"].as_array().unwrap().iter();
+    limits.map(|limit| (limit["name"].as_str().unwrap().to_owned(), limit["remaining"].clone())).collect()
+}
+
+fn refused_by(answer: &Answer, policy: &str) {
+    assert_eq!(answer.problem(429, "quota-exceeded")["violated-policies"], json!([policy]));
+}
+
+async fn everybody_shares_a_global_limit(store: &TestStore) {
+    let gateway = limited(store, &[limit("all", "global", "requests", 10)]).await;
+    let users = [gateway.user("a", "user").await, gateway.user("b", "user").await, gateway.user("c", "user").await];
+    let calls = (0..30).map(|i| get(&gateway, &users[i % 3].token, "/echo"));
+    let answers = join_all(calls).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 10);
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+    refused.iter().for_each(|answer| refused_by(answer, "all"));
+    gateway.finish().await;
+}
+
+async fn an_address_is_limited_whoever_calls_from_it(store: &TestStore) {
+    let gateway = Setup::default().set("server.trusted_proxies", "[\"127.0.0.0/8\"]");
+    let lists = limit("net", "address", "requests", 2);
+    let gateway = gateway.lists(&lists).clock(&Clock::manual(1_800_000_000)).start(store).await;
+    let user = gateway.user("a", "user").await;
+    let from = async |token: &str, address: &str| {
+        gateway.get("/echo").token(token).header("x-forwarded-for", address).send().await
+    };
+    from(&user.token, "192.0.2.1").await.expect(200);
+    from(&gateway.admin, "192.0.2.1").await.expect(200);
+    refused_by(&from(&user.token, "192.0.2.1").await, "net");
+    from(&user.token, "192.0.2.2").await.expect(200);
+    // An IPv6 network of 64 bits is one address.
+    from(&user.token, "2001:db8::1").await.expect(200);
+    from(&user.token, "2001:db8::2").await.expect(200);
+    refused_by(&from(&gateway.admin, "2001:db8::3").await, "net");
+    gateway.finish().await;
+}
+
+async fn an_api_key_has_a_limit_of_its_own(store: &TestStore) {
+    let gateway = limited(store, &[limit("key", "key", "requests", 1)]).await;
+    let (one, two) = (gateway.api_key(&gateway.admin, "one").await, gateway.api_key(&gateway.admin, "two").await);
+    for key in [&one, &two] {
+        get(&gateway, &key.text, "/echo").await.expect(200);
+        refused_by(&get(&gateway, &key.text, "/echo").await, "key");
+    }
+    let unlimited = get(&gateway, &gateway.admin, "/echo").await;
+    assert_eq!(unlimited.expect(200).header("ratelimit"), None);
+    assert_eq!(left(&gateway, &one.text).await, json!({ "key": 0 }));
+    assert_eq!(left(&gateway, &gateway.admin).await, json!({}));
+    gateway.finish().await;
+}
+
+async fn a_layer_that_refuses_late_charges_none_that_was_asked_before(store: &TestStore) {
+    let lists = [limit("mine", "user", "requests", 9), limit("all", "global", "requests", 1)];
+    let gateway = limited(store, &lists).await;
+    get(&gateway, &gateway.admin, "/echo").await.expect(200);
+    for _ in 0..3 {
+        let refused = get(&gateway, &gateway.admin, "/echo").await;
+        refused_by(&refused, "all");
+        assert!(refused.rate_limit("ratelimit", "mine").starts_with("r="), "{refused:?}");
+    }
+    eventually("the refunds", async || {
+        (left(&gateway, &gateway.admin).await == json!({ "mine": 8, "all": 0 })).then_some(())
+    })
+    .await;
+    gateway.finish().await;
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+
+async fn a_stream_holds_its_place_until_its_last_byte(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let gateway = limited(store, &[RawUpstream::route_to(upstream.address), places("two", 2)]).await;
+    let mut streams = vec![];
+    for _ in 0..2 {
+        let mut client = gateway.connect().await;
+        client.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
+        let served = upstream.take(HEAD).await;
+        let head = client.head().await;
+        assert_eq!(head.expect(200).header("ratelimit-policy"), Some("\"two\";q=2;qu=\"concurrent-requests\""));
+        gateway.expect_record();
+        streams.push((client, served));
+    }
+    let refused = get(&gateway, &gateway.admin, "/up").await;
+    refused_by(&refused, "two");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(left(&gateway, &gateway.admin).await, json!({ "two": 0 }));
+    for (client, mut served) in streams {
+        tokio::io::AsyncWriteExt::write_all(&mut served, b"0\r\n\r\n").await.unwrap();
+        drop(client.rest().await);
+    }
+    eventually("the places", async || {
+        (left(&gateway, &gateway.admin).await == json!({ "two": 2 })).then_some(())
+    })
+    .await;
+    gateway.finish().await;
+}
+
+async fn a_client_that_goes_away_leaves_its_place(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let gateway = limited(store, &[RawUpstream::route_to(upstream.address), places("one", 1)]).await;
+    for _ in 0..3 {
+        let mut client = gateway.connect().await;
+        client.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
+        let served = upstream.take(HEAD).await;
+        client.head().await.expect(200);
+        gateway.expect_record();
+        client.reset();
+        drop(served);
+        eventually("the place", async || {
+            (left(&gateway, &gateway.admin).await == json!({ "one": 1 })).then_some(())
+        })
+        .await;
+    }
+    gateway.finish().await;
+}
+
+fn chat(max_tokens: u64, stream: bool) -> String {
+    let options = if stream { json!({ "include_usage": true }) } else { Value::Null };
+    json!({
+        "model": "demo", "max_tokens": max_tokens, "stream": stream, "stream_options": options,
+        "messages": [{ "role": "user", "content": "How long is a piece of string?" }],
+    })
+    .to_string()
+}
+
+async fn ask(gateway: &TestGateway, body: String) -> Answer {
+    let request = gateway.post("/v1/chat/completions").token(&gateway.admin);
+    request.header("content-type", "application/json").body(body).send().await
+}
+
+async fn tokens_are_estimated_and_then_corrected(store: &TestStore) {
+    let gateway = limited(store, &[limit("tokens", "user", "tokens", 1_000)]).await;
+    let mut used = 0;
+    for _ in 0..3 {
+        let answer = ask(&gateway, chat(20, false)).await;
+        let usage = &answer.expect(200).json()["usage"];
+        used += usage["total_tokens"].as_u64().unwrap();
+        eventually("the correction", async || {
+            (left(&gateway, &gateway.admin).await == json!({ "tokens": 1_000 - used })).then_some(())
+        })
+        .await;
+    }
+    // A call that may take more than is left is refused, and one that cannot is admitted.
+    refused_by(&ask(&gateway, chat(1_000, false)).await, "tokens");
+    ask(&gateway, chat(10, false)).await.expect(200);
+    // Other routes know no tokens.
+    assert_eq!(get(&gateway, &gateway.admin, "/echo").await.expect(200).header("ratelimit"), None);
+    gateway.finish().await;
+}
+
+async fn tokens_of_a_stream_are_corrected_at_its_end(store: &TestStore) {
+    let gateway = limited(store, &[limit("tokens", "user", "tokens", 1_000)]).await;
+    let answer = ask(&gateway, chat(20, true)).await;
+    let events = answer.expect(200).text().lines().filter_map(|line| line.strip_prefix("data: {"));
+    let usages = events.filter_map(|event| serde_json::from_str::<Value>(&format!("{{{event}")).ok());
+    let used = usages.filter_map(|event| event["usage"]["total_tokens"].as_u64()).next_back().unwrap();
+    eventually("the correction", async || {
+        (left(&gateway, &gateway.admin).await == json!({ "tokens": 1_000 - used })).then_some(())
+    })
+    .await;
+    gateway.finish().await;
+}
+
+async fn an_estimate_larger_than_the_limit_is_admitted_to_a_full_bucket(store: &TestStore) {
+    let gateway = limited(store, &[limit("tokens", "user", "tokens", 100)]).await;
+    let answer = ask(&gateway, chat(4_000, false)).await;
+    let used = answer.expect(200).json()["usage"]["total_tokens"].as_u64().unwrap();
+    eventually("the correction", async || {
+        (left(&gateway, &gateway.admin).await == json!({ "tokens": 100 - used })).then_some(())
+    })
+    .await;
+    refused_by(&ask(&gateway, chat(4_000, false)).await, "tokens");
+    gateway.finish().await;
+}
+
+async fn a_shadow_policy_refuses_nothing_and_is_on_record(store: &TestStore) {
+    let shadow = format!("{}mode = \"shadow\"\n", limit("would", "user", "requests", 1));
+    let gateway = limited(store, &[shadow, limit("real", "user", "requests", 3)]).await;
+    let first = get(&gateway, &gateway.admin, "/echo").await;
+    assert_eq!(gateway.record(first.request_id()).await.unwrap()["reason"], Value::Null);
+    let second = get(&gateway, &gateway.admin, "/echo").await;
+    assert!(!second.expect(200).header("ratelimit").unwrap().contains("would"));
+    let record = gateway.record(second.request_id()).await.unwrap();
+    assert_eq!((&record["decision"], &record["reason"]), (&json!("allowed"), &json!("shadow-quota-exceeded: would")));
+    assert_eq!(left(&gateway, &gateway.admin).await, json!({ "real": 1 }));
+    gateway.finish().await;
+}
