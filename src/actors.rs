@@ -5,7 +5,7 @@
 //! | [`token_issuer::TokenIssuer`] | 1, own arbiter | `actors.max_in_flight` | one session | 503; tokens still verify |
 //! | [`registrar::Registrar`] | 1, own arbiter | `actors.max_in_flight` | one user | 503 |
 //! | [`doorkeeper::Doorkeeper`] | 1, own arbiter | `actors.max_in_flight` | — (memory) | 503: no password is checked |
-//! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread | `actors.max_in_flight` each | — (memory) | 503 |
+//! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread, 1 for what users share | `actors.max_in_flight` each, and room for the end of each call | — (memory) | 503 |
 //! | [`budget_ledger::BudgetLedger`] | 1, own arbiter | `actors.max_in_flight` | — (no budgets yet) | 503 `ledger-unavailable` |
 //! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | 503 `audit-unavailable` |
 //! | [`key_fetcher::KeyFetcher`] | 1, own arbiter, if outside issuers are trusted | `actors.max_in_flight` | — (memory) | the keys that are known stay |

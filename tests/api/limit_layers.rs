@@ -134,10 +134,8 @@ async fn a_stream_holds_its_place_until_its_last_byte(store: &TestStore) {
         tokio::io::AsyncWriteExt::write_all(&mut served, b"0\r\n\r\n").await.unwrap();
         drop(client.rest().await);
     }
-    eventually("the places", async || {
-        (left(&gateway, &gateway.admin).await == json!({ "two": 2 })).then_some(())
-    })
-    .await;
+    eventually("the places", async || (left(&gateway, &gateway.admin).await == json!({ "two": 2 })).then_some(()))
+        .await;
     gateway.finish().await;
 }
 
@@ -152,10 +150,8 @@ async fn a_client_that_goes_away_leaves_its_place(store: &TestStore) {
         gateway.expect_record();
         client.reset();
         drop(served);
-        eventually("the place", async || {
-            (left(&gateway, &gateway.admin).await == json!({ "one": 1 })).then_some(())
-        })
-        .await;
+        eventually("the place", async || (left(&gateway, &gateway.admin).await == json!({ "one": 1 })).then_some(()))
+            .await;
     }
     gateway.finish().await;
 }

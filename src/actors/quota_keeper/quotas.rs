@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use super::{Charge, Look, QuotaKeeper, Take, TooManySubjects, Verdict};
+use super::{Charge, Look, QuotaKeeper, Take, TooManySubjects, Verdict, shard::Shard};
 use crate::{
     actors::{
         handle::{Handle, NoAnswer},
@@ -132,10 +132,7 @@ async fn start(handle: &Handle<QuotaKeeper>, clock: Clock, max_subjects: usize) 
             clock: clock.clone(),
             own: heir.clone(),
             incarnation: heir.restarts(),
-            max_subjects,
-            tracked: 0,
-            series: vec![],
-            inherited_ns,
+            shard: Shard::new(max_subjects, inherited_ns),
             _lifeline: lifeline,
         };
         std::future::ready(Ok::<_, Infallible>(keeper))

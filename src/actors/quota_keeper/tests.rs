@@ -1,35 +1,23 @@
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::*;
+use super::{shard::Ending, *};
 use crate::domain::{
     ids::LimitId,
-    limit::{Allowance, OnError, Per, RouteSet},
+    limit::{Allowance, Mode, OnError, Per, RouteSet, Unit},
+    quota::Rate,
 };
 
 const LONG: Duration = Duration::from_mins(1);
 
 struct Bench {
-    keeper: QuotaKeeper,
+    shard: Shard,
     clock: Clock,
 }
 
 fn bench(max_subjects: usize) -> Bench {
-    let clock = Clock::manual(1);
-    let (lifeline, _) = oneshot::channel();
-    let keeper = QuotaKeeper {
-        clock: clock.clone(),
-        own: Handle::new("quota_keeper", 1_000, LONG),
-        incarnation: 0,
-        max_subjects,
-        tracked: 0,
-        series: vec![],
-        inherited_ns: None,
-        _lifeline: Lifeline::new(lifeline),
-    };
-    Bench { keeper, clock }
+    Bench { shard: Shard::new(max_subjects, None), clock: Clock::manual(1) }
 }
 
 fn policy(name: &str, unit: Unit, allowance: Allowance) -> Policy {
@@ -56,26 +44,25 @@ fn places(name: &str, places: u64) -> Policy {
 
 impl Bench {
     /// Each policy is a series of its own; its number is its place.
-    fn verdict(&mut self, user: u128, policies: &[Policy], units: u64) -> Result<Verdict, TooManySubjects> {
+    fn decide(&mut self, user: u128, policies: &[Policy], units: u64) -> Result<Decision, TooManySubjects> {
         let subject = Uuid::from_u128(user).into();
         let charge = |(series, policy): (u32, &Policy)| {
             let units = if policy.unit == Unit::Concurrent { 1 } else { units };
             Charge { series, policy: Arc::new(policy.clone()), subject, units }
         };
         let charges = (0..).zip(policies).map(charge).collect();
-        let permit = self.keeper.own.permit().unwrap();
-        self.keeper.take(&charges, permit)
+        self.shard.take(&charges, self.clock.monotonic_ns())
     }
 
     /// Whether the call is admitted; it is sent, and ends at once.
     fn takes(&mut self, user: u128, policies: &[Policy], units: u64) -> Option<bool> {
-        let ticket = self.verdict(user, policies, units).ok()?.ticket;
-        Some(ticket.map(|ticket| self.end(ticket, true)).is_some())
+        let charged = self.decide(user, policies, units).ok()?.charged;
+        Some(charged.map(|charged| self.end(&charged, true, None)).is_some())
     }
 
-    fn end(&mut self, ticket: Ticket, reached: bool) {
-        let receipt = ticket.receipt();
-        self.keeper.end(&End { receipt, reached, tokens: None });
+    fn end(&mut self, charged: &[Charge], reached: bool, tokens: Option<u64>) {
+        let now_ns = self.clock.monotonic_ns();
+        self.shard.end(charged, Ending { charged_ns: now_ns, reached, tokens }, now_ns);
     }
 }
 
@@ -104,20 +91,20 @@ fn users_do_not_share_a_bucket() {
 fn a_call_under_way_holds_its_place_to_its_end() {
     let mut bench = bench(100);
     let two = [places("two", 2), rate("wide", 100, 100)];
-    let first = bench.verdict(1, &two, 1).unwrap();
+    let first = bench.decide(1, &two, 1).unwrap();
     assert_eq!(first.standings[0].remaining, 1);
-    let second = bench.verdict(1, &two, 1).unwrap();
-    let refused = bench.verdict(1, &two, 1).unwrap();
-    assert!(refused.ticket.is_none());
+    let second = bench.decide(1, &two, 1).unwrap();
+    let refused = bench.decide(1, &two, 1).unwrap();
+    assert!(refused.charged.is_none());
     assert_eq!(refused.standings[0].retry_after_s(), Some(1));
     // A refused call took nothing from the rate either.
     assert_eq!(refused.standings[1].remaining, 98);
-    assert!(bench.verdict(2, &two, 1).unwrap().ticket.is_some());
-    bench.end(first.ticket.unwrap(), true);
+    assert!(bench.decide(2, &two, 1).unwrap().charged.is_some());
+    bench.end(&first.charged.unwrap(), true, None);
     assert_eq!(bench.takes(1, &two, 1), Some(true));
-    bench.end(second.ticket.unwrap(), false);
+    bench.end(&second.charged.unwrap(), false, None);
     // The second never reached its upstream: its unit of the rate came back, those of the two others did not.
-    assert_eq!(bench.verdict(1, &two, 1).unwrap().standings[1].remaining, 97);
+    assert_eq!(bench.decide(1, &two, 1).unwrap().standings[1].remaining, 97);
 }
 
 #[test]
@@ -125,15 +112,14 @@ fn a_policy_in_shadow_refuses_nothing_and_says_when_it_would() {
     let mut bench = bench(100);
     let shadow = Policy { mode: Mode::Shadow, ..rate("shadow", 1, 1) };
     let both = [shadow, rate("real", 1, 3)];
-    let names = |verdict: &Verdict| verdict.shadowed.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let first = bench.verdict(1, &both, 1).unwrap();
+    let names = |decision: &Decision| decision.shadowed.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let first = bench.decide(1, &both, 1).unwrap();
     assert_eq!((names(&first), first.standings.len()), (vec![], 1));
-    first.ticket.unwrap().sent();
-    let second = bench.verdict(1, &both, 1).unwrap();
+    let second = bench.decide(1, &both, 1).unwrap();
     assert_eq!(names(&second), ["shadow"]);
-    bench.end(second.ticket.unwrap(), false);
+    bench.end(&second.charged.unwrap(), false, None);
     // The refund of the second call is of what it took: nothing from the policy in shadow.
-    assert_eq!(names(&bench.verdict(1, &both, 1).unwrap()), ["shadow"]);
+    assert_eq!(names(&bench.decide(1, &both, 1).unwrap()), ["shadow"]);
 }
 
 #[test]
@@ -141,10 +127,9 @@ fn tokens_are_corrected_to_what_the_call_took() {
     let mut bench = bench(100);
     let tokens = [policy("t", Unit::Tokens, Allowance::Rate(Rate::new(1, 1, 100).unwrap()))];
     for (took, left) in [(Some(10), 90), (Some(40), 50), (None, 25), (Some(35), 0)] {
-        let ticket = bench.verdict(1, &tokens, 25).unwrap().ticket.unwrap();
-        let receipt = ticket.receipt();
-        bench.keeper.end(&End { receipt, reached: true, tokens: took });
-        assert_eq!(bench.verdict(1, &tokens, 100).unwrap().standings[0].remaining, left, "{took:?}");
+        let charged = bench.decide(1, &tokens, 25).unwrap().charged.unwrap();
+        bench.end(&charged, true, took);
+        assert_eq!(bench.decide(1, &tokens, 100).unwrap().standings[0].remaining, left, "{took:?}");
     }
     // Ten more than there was are owed.
     bench.clock.advance(Duration::from_secs(10));
@@ -157,15 +142,15 @@ fn tokens_are_corrected_to_what_the_call_took() {
 fn another_rate_for_the_same_series_keeps_what_was_used() {
     let mut bench = bench(100);
     assert_eq!(bench.takes(1, &[rate("p", 1, 10)], 7), Some(true));
-    let verdict = bench.verdict(1, &[rate("p", 5, 8)], 1).unwrap();
-    assert_eq!(verdict.standings[0].remaining, 0);
+    let decision = bench.decide(1, &[rate("p", 5, 8)], 1).unwrap();
+    assert_eq!(decision.standings[0].remaining, 0);
     assert_eq!(bench.takes(1, &[rate("p", 5, 7)], 1), Some(false));
 }
 
 #[test]
-fn the_heir_of_a_dead_keeper_takes_every_bucket_as_spent_and_knows_no_older_ticket() {
+fn the_heir_of_a_dead_keeper_takes_every_bucket_as_spent() {
     let mut bench = bench(100);
-    bench.keeper.inherited_ns = Some(bench.clock.monotonic_ns());
+    bench.shard = Shard::new(100, Some(bench.clock.monotonic_ns()));
     let one = [rate("p", 10, 10)];
     assert_eq!(bench.takes(1, &one, 1), Some(false));
     bench.clock.advance(Duration::from_millis(100));
@@ -184,16 +169,16 @@ fn at_the_bound_only_full_buckets_are_forgotten() {
     assert_eq!(bench.takes(1, &one, 1), Some(false));
     bench.clock.advance(Duration::from_secs(1));
     assert_eq!(bench.takes(3, &one, 1), Some(true));
-    assert_eq!(bench.keeper.tracked, 1);
+    assert_eq!(bench.shard.tracked(), 1);
     // Full buckets of another series make room as well.
     bench.clock.advance(Duration::from_secs(1));
     let other = [places("held", 9), rate("q", 1, 1)];
     assert_eq!(bench.takes(1, &other, 1), Some(true));
-    assert_eq!(bench.keeper.tracked, 2);
+    assert_eq!(bench.shard.tracked(), 2);
 }
 
 #[actix::test]
-async fn a_caller_that_goes_away_before_it_reads_its_verdict_gives_all_back() {
+async fn a_caller_that_goes_away_before_it_reads_its_decision_gives_all_back() {
     let quotas = Quotas::new(1, 10, 10, LONG);
     quotas.start_here(Clock::manual(1), 100).await;
     let user = crate::domain::ids::UserId(Uuid::from_u128(4));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Charge, QuotaKeeper};
+use super::{Charge, QuotaKeeper, shard::Ending};
 use crate::{
     actors::handle::{Handle, Permit, Request},
     domain::limit::Unit,
@@ -11,10 +11,14 @@ use crate::{
 /// The end of an admitted call.
 pub(super) struct End {
     pub receipt: Receipt,
-    /// Whether anything may have reached the upstream. If not, rates get back what the call took.
-    pub reached: bool,
-    /// How many tokens the call took, if its answer said so.
-    pub tokens: Option<u64>,
+    reached: bool,
+    tokens: Option<u64>,
+}
+
+impl End {
+    pub(super) const fn ending(&self) -> Ending {
+        Ending { charged_ns: self.receipt.charged_ns, reached: self.reached, tokens: self.tokens }
+    }
 }
 
 impl Request for End {
@@ -24,7 +28,6 @@ impl Request for End {
 /// What was charged, by whom and when.
 #[derive(Clone)]
 pub(super) struct Receipt {
-    /// The charges of policies that enforce, and of those in shadow that had room.
     pub charges: Arc<[Charge]>,
     /// Which keeper charged: the heir of one that died knows nothing of its charges.
     pub incarnation: u64,
@@ -73,14 +76,6 @@ impl Ticket {
     /// Nothing reached the upstream after all.
     pub fn give_back(mut self) {
         self.reached = false;
-    }
-}
-
-#[cfg(test)]
-impl Ticket {
-    pub(super) fn receipt(mut self) -> Receipt {
-        self.permit = None;
-        self.receipt.take().unwrap()
     }
 }
 
