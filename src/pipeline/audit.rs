@@ -174,8 +174,10 @@ impl Record {
 
     /// Notes the policies in shadow that would have refused.
     pub fn shadowed(&mut self, policies: &[Arc<str>]) {
-        policies.iter().for_each(|policy| self.metrics.shadow_refusal(policy));
-        self.shadowed.extend(policies.iter().map(ToString::to_string));
+        for policy in policies {
+            self.metrics.shadow_refusal(policy);
+            self.shadowed.push(policy.to_string());
+        }
     }
 
     /// Where the reader of the body counts.

@@ -77,11 +77,13 @@ impl Shard {
         if standings.iter().any(|standing| standing.retry_after_ns.is_some()) {
             return Ok(Decision { standings, shadowed, charged: None });
         }
-        let charged = without(charges, &shadowed);
-        self.make_room(&charged, now_ns)?;
-        charged.iter().for_each(|charge| self.charge(charge, now_ns));
+        let admitted = without(charges, &shadowed);
+        self.make_room(&admitted, now_ns)?;
+        for charge in admitted.iter() {
+            self.charge(charge, now_ns);
+        }
         // Read again, so that the answer tells what is left after this call.
-        Ok(Decision { standings: self.standings(&charged, now_ns), shadowed, charged: Some(charged) })
+        Ok(Decision { standings: self.standings(&admitted, now_ns), shadowed, charged: Some(admitted) })
     }
 
     /// Frees, gives back or corrects what an admitted call was charged.

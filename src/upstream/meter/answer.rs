@@ -15,12 +15,18 @@ const MAX_BYTES: usize = 4 << 20;
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Counts {
-    prompt_tokens: Value,
-    completion_tokens: Value,
-    input_tokens: Value,
-    output_tokens: Value,
-    cache_creation_input_tokens: Value,
-    cache_read_input_tokens: Value,
+    #[serde(rename = "prompt_tokens")]
+    prompt: Value,
+    #[serde(rename = "completion_tokens")]
+    completion: Value,
+    #[serde(rename = "input_tokens")]
+    input: Value,
+    #[serde(rename = "output_tokens")]
+    output: Value,
+    #[serde(rename = "cache_creation_input_tokens")]
+    cache_written: Value,
+    #[serde(rename = "cache_read_input_tokens")]
+    cache_read: Value,
 }
 
 /// An answer, or an event of one, as far as it speaks of usage.
@@ -110,12 +116,12 @@ impl UsageReader {
     }
 
     fn count(&mut self, counts: &Counts) {
-        let input = counts.prompt_tokens.as_u64().or_else(|| {
-            let cached = [&counts.cache_creation_input_tokens, &counts.cache_read_input_tokens];
+        let input = counts.prompt.as_u64().or_else(|| {
+            let cached = [&counts.cache_written, &counts.cache_read];
             let cached = cached.into_iter().filter_map(Value::as_u64).fold(0, u64::saturating_add);
-            Some(counts.input_tokens.as_u64()?.saturating_add(cached))
+            Some(counts.input.as_u64()?.saturating_add(cached))
         });
-        let output = counts.completion_tokens.as_u64().or(counts.output_tokens.as_u64());
+        let output = counts.completion.as_u64().or(counts.output.as_u64());
         self.input_tokens = input.or(self.input_tokens);
         self.output_tokens = output.or(self.output_tokens);
     }
