@@ -1,6 +1,7 @@
 //! The composition root: stores → actors → HTTP, and the way down again. The only file that knows everything.
 
 mod actors;
+mod first_limits;
 mod first_start;
 mod keys;
 mod routing;
@@ -18,9 +19,10 @@ pub use self::{
 use crate::{
     actors::token_issuer::RingError,
     clock::Clock,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, routing::limit_fault},
     crypto::CryptoError,
     data_dir::{DataDir, DataDirError},
+    domain::{ids::LimitId, limit::Spec, refusal::Fault},
     http::{
         Draining, Office,
         docs::{DocsError, DocsPage},
@@ -127,9 +129,11 @@ impl Gateway {
         let store = Store::open(&store_settings(&config, url))?;
         let passwords = passwords(&config)?;
         let first_start = first_start::run(&store, &passwords, &clock, secrets.admin_password).await?;
+        first_limits::run(&config, &store, &clock).await?;
         let policies = policies(&config)?;
         let draining = Draining::default();
-        let base = actors::Base { store, clock: clock.clone(), passwords, policies, draining, redis: redis(&config)? };
+        let (redis, routes) = (redis(&config)?, routing.clone());
+        let base = actors::Base { store, clock: clock.clone(), passwords, policies, routing: routes, draining, redis };
         let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
         let parts = Parts {
             clock,
@@ -203,9 +207,13 @@ fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
 }
 
 fn policies(config: &Config) -> Result<Policies, ConfigError> {
-    let policy = |(i, limit): (usize, &crate::config::routing::LimitEntry)| {
-        limit.to_policy().map_err(|error| config.blame(format!("limits[{i}]"), error.to_string()))
-    };
+    let policy =
+        |(i, limit): (usize, &Spec)| limit.policy(LimitId(uuid::Uuid::nil())).map_err(|f| blame(config, i, &f));
     let policies = config.limits.iter().enumerate().map(policy).collect::<Result<_, _>>()?;
     Ok(Policies::new(policies, config.routes.iter().map(|route| route.name.as_str())))
+}
+
+fn blame(config: &Config, limit: usize, faults: &[Fault]) -> ConfigError {
+    let fault = limit_fault(limit, faults);
+    config.blame(fault.key, fault.reason)
 }
