@@ -3,7 +3,8 @@
 //! | actor | how many, where | accepts at once | one transaction takes | when it is full, dead or late |
 //! |---|---|---|---|---|
 //! | [`token_issuer::TokenIssuer`] | 1, own arbiter | `actors.max_in_flight` | one session | 503; tokens still verify |
-//! | [`registrar::Registrar`] | 1, own arbiter | `actors.max_in_flight` | one user | 503 |
+//! | [`registrar::Registrar`] | 1, own arbiter | `actors.max_in_flight` | one user, team or API key | 503 |
+//! | [`regulator::Regulator`] | 1, own arbiter | `actors.max_in_flight` | one limit | 503; the last policies stay |
 //! | [`doorkeeper::Doorkeeper`] | 1, own arbiter | `actors.max_in_flight` | — (memory) | 503: no password is checked |
 //! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread, 1 for what users share | `actors.max_in_flight` each, and room for the end of each call | — (memory) | 503 |
 //! | [`budget_ledger::BudgetLedger`] | 1, own arbiter | `actors.max_in_flight` | — (no budgets yet) | 503 `ledger-unavailable` |
@@ -21,5 +22,6 @@ pub mod handle;
 pub mod key_fetcher;
 pub mod quota_keeper;
 pub mod registrar;
+pub mod regulator;
 pub mod supervisor;
 pub mod token_issuer;

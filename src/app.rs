@@ -1,6 +1,7 @@
 //! The composition root: stores → actors → HTTP, and the way down again. The only file that knows everything.
 
 mod actors;
+mod first_limits;
 mod first_start;
 mod keys;
 mod routing;
@@ -18,16 +19,17 @@ pub use self::{
 use crate::{
     actors::token_issuer::RingError,
     clock::Clock,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, routing::limit_fault},
     crypto::CryptoError,
     data_dir::{DataDir, DataDirError},
+    domain::refusal::Fault,
     http::{
         Draining, Office,
         docs::{DocsError, DocsPage},
         openapi::{Document, NoDocument},
     },
     passwords::{HashingError, Passwords},
-    snapshot::{Snapshot, policies::PolicyBook, routing::Routing},
+    snapshot::{Snapshot, routing::Routing},
     store::{Settings, Store, StoreError, migrations, redis::Redis},
     telemetry::Metrics,
 };
@@ -126,9 +128,10 @@ impl Gateway {
         let store = Store::open(&store_settings(&config, url))?;
         let passwords = passwords(&config)?;
         let first_start = first_start::run(&store, &passwords, &clock, secrets.admin_password).await?;
-        let policies = policies(&config)?;
+        first_limits::run(&config, &store, &clock).await?;
         let draining = Draining::default();
-        let base = actors::Base { store, clock: clock.clone(), passwords, policies, draining, redis: redis(&config)? };
+        let (redis, routes) = (redis(&config)?, routing.clone());
+        let base = actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis };
         let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
         let parts = Parts {
             clock,
@@ -201,11 +204,7 @@ fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
     Redis::connect(&config.redis.url, crate::store::redis::Timeouts::default()).map(Some)
 }
 
-fn policies(config: &Config) -> Result<Snapshot<PolicyBook>, ConfigError> {
-    let policy = |(i, limit): (usize, &crate::config::routing::LimitEntry)| {
-        limit.to_policy().map_err(|error| config.blame(format!("limits[{i}]"), error.to_string()))
-    };
-    let policies = config.limits.iter().enumerate().map(policy).collect::<Result<_, _>>()?;
-    let policies: Vec<_> = policies;
-    Ok(Snapshot::new(PolicyBook::new(policies, &PolicyBook::default())))
+fn blame(config: &Config, limit: usize, faults: &[Fault]) -> ConfigError {
+    let fault = limit_fault(limit, faults);
+    config.blame(fault.key, fault.reason)
 }

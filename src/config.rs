@@ -19,11 +19,11 @@ use zeroize::Zeroizing;
 
 use self::{
     layers::Layers,
-    routing::{LimitEntry, RouteEntry, UpstreamEntry},
+    routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
     sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Quota, Redis, Server, Store},
 };
-use crate::domain::algorithm::Algorithm;
+use crate::domain::{algorithm::Algorithm, limit::Spec};
 
 /// The built-in layer, with every key.
 pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
@@ -57,7 +57,7 @@ pub struct Config {
     pub upstreams: Vec<UpstreamEntry>,
     pub routes: Vec<RouteEntry>,
     #[serde(default)]
-    pub limits: Vec<LimitEntry>,
+    pub limits: Vec<Spec>,
     /// The layer that last set something in each section.
     #[serde(skip)]
     origins: BTreeMap<String, String>,

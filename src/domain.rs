@@ -18,4 +18,5 @@ pub mod principal;
 pub mod quota;
 pub mod refusal;
 pub mod route;
+pub mod team;
 pub mod throttle;

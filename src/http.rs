@@ -15,6 +15,7 @@ mod guarded_password;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+pub mod limits;
 pub mod me;
 pub mod oauth;
 pub mod openapi;
@@ -26,6 +27,7 @@ pub mod rate_limit;
 pub mod routes;
 pub mod sessions;
 pub mod signing_keys;
+pub mod teams;
 pub mod users;
 
 use std::sync::{
@@ -38,14 +40,14 @@ use jiff::Timestamp;
 use crate::{
     actors::{
         audit_writer::Audit, budget_ledger::Ledger, doorkeeper::Doors, key_fetcher::OutsideKeys, quota_keeper::Quotas,
-        registrar::Users, token_issuer::Issuer,
+        registrar::Users, regulator::Limits, token_issuer::Issuer,
     },
     clock::Clock,
     crypto::MacKey,
     jwt::Verifier,
     passwords::Passwords,
     pipeline::authenticate::api_key::KeyCheck,
-    snapshot::{Snapshot, policies::PolicyBook},
+    snapshot::{Snapshot, policies::PolicyBook, routing::Routing},
     store::{Store, redis::Redis},
 };
 
@@ -58,12 +60,16 @@ pub struct Office {
     pub passwords: Passwords,
     pub issuer: Issuer,
     pub users: Users,
+    pub limits: Limits,
     pub doors: Doors,
     pub outside_keys: OutsideKeys,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
+    /// The limits in force.
     pub policies: Snapshot<PolicyBook>,
+    /// The routes that are configured now.
+    pub routing: Snapshot<Routing>,
     pub verifier: Snapshot<Verifier>,
     /// What makes API keys and checks them.
     pub keys: KeyCheck,

@@ -1,4 +1,4 @@
-//! Persistence: users, sessions, API keys, signing keys and the audit log, on SQLite or PostgreSQL; and the door to Redis.
+//! Persistence: users, teams, sessions, API keys, signing keys, limits and the audit log, on SQLite or PostgreSQL; and the door to Redis.
 //!
 //! The only folder that names diesel or redis. Actors write through it, handlers may read through it. It never decides
 //! who may do what, never reads a clock, and never hands out a transaction: each function is one operation that happens
@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod idempotency;
 pub mod keys;
+pub mod limits;
 pub mod migrations;
 mod pools;
 pub mod redis;
@@ -22,6 +23,7 @@ pub mod reseal;
 mod revisions;
 mod schema;
 pub mod sessions;
+pub mod teams;
 mod threads;
 mod tls;
 pub mod users;

@@ -1,11 +1,12 @@
-//! `Registrar`: owns the users and their API keys, and publishes what the hot path reads of them.
+//! `Registrar`: owns the users, their teams and their API keys, and publishes what the hot path reads of them.
 //!
-//! Called by the handlers of both, the admin's and one's own, and by `authenticate` when an outside issuer vouches for
+//! Called by the handlers of all three, the admin's and one's own, and by `authenticate` when an outside issuer vouches for
 //! somebody new. Every change is one transaction in the store; a change that ends sessions is answered when this replica
 //! has stopped accepting their tokens. Other replicas read it at their next poll.
 
 mod api_keys;
 mod outside_users;
+mod teams;
 mod users;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use self::{
     api_keys::{CreateApiKey, RevokeApiKey},
     outside_users::Provision,
+    teams::{CreateTeam, DeleteTeam, RenameTeam},
     users::{Change, Create, Delete, EndSessions},
 };
 use super::{
@@ -26,11 +28,12 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::ids::UserId,
+    domain::ids::{TeamId, UserId},
     snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory},
     store::{
         Store, StoreError,
         api_keys::{ApiKeyRow, KeyCreated, KeyRevoked},
+        teams::{TeamChanged, TeamCreated},
         users::{Changed, Created, UserRow},
     },
 };
@@ -254,6 +257,18 @@ impl Users {
     /// Returns when the directory has the user of this identity, if only as one that was deleted.
     pub async fn provision(&self, provision: Provision) -> Result<Result<UserRow, StoreError>, NoAnswer> {
         self.0.ask(provision).await
+    }
+
+    pub async fn create_team(&self, create: CreateTeam) -> Result<Result<TeamCreated, StoreError>, NoAnswer> {
+        self.0.ask(create).await
+    }
+
+    pub async fn rename_team(&self, rename: RenameTeam) -> Result<Result<TeamChanged, StoreError>, NoAnswer> {
+        self.0.ask(rename).await
+    }
+
+    pub async fn delete_team(&self, id: TeamId) -> Result<Result<TeamChanged, StoreError>, NoAnswer> {
+        self.0.ask(DeleteTeam { id }).await
     }
 
     pub async fn create_api_key(&self, create: CreateApiKey) -> Result<Result<KeyCreated, StoreError>, NoAnswer> {

@@ -14,6 +14,7 @@ use crate::{
         key_fetcher::{self, OutsideKeys},
         quota_keeper::Quotas,
         registrar::{self, Users},
+        regulator::{self, Limits},
         token_issuer::{self, Issuer, Keys, shared_key},
     },
     api_key::Mint,
@@ -27,7 +28,10 @@ use crate::{
     },
     passwords::Passwords,
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
-    snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory, policies::PolicyBook, revocations::Revocations},
+    snapshot::{
+        Snapshot, api_keys::ApiKeys, directory::Directory, policies::PolicyBook, revocations::Revocations,
+        routing::Routing,
+    },
     store::{Store, redis::Redis},
 };
 
@@ -36,7 +40,7 @@ pub(super) struct Base {
     pub store: Store,
     pub clock: Clock,
     pub passwords: Passwords,
-    pub policies: Snapshot<PolicyBook>,
+    pub routing: Snapshot<Routing>,
     pub draining: Draining,
     pub redis: Option<Redis>,
 }
@@ -87,6 +91,7 @@ pub(super) async fn start(
     let revocations = Snapshot::new(Revocations::default());
     let issuer = Issuer::new(bound, deadline);
     let users = Users::new(bound, deadline);
+    let (limits, book) = (Limits::new(bound, deadline), Snapshot::new(PolicyBook::default()));
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
     let ledger = Ledger::new(audit_bound, deadline);
@@ -100,6 +105,7 @@ pub(super) async fn start(
     let mut arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,
+        start_limits(&base, &limits, &book).await?,
         start_doors(config, &base, &doors).await?,
         start_ledger(&ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
@@ -123,12 +129,14 @@ pub(super) async fn start(
         passwords: base.passwords,
         issuer,
         users,
+        limits,
         doors,
         outside_keys,
         quotas,
         ledger,
         audit,
-        policies: base.policies,
+        policies: book,
+        routing: base.routing,
         verifier,
         keys,
         issuer_name: config.auth.issuer.as_str().into(),
@@ -188,6 +196,12 @@ async fn start_users(base: &Base, issuer: &Issuer, keys: &KeyCheck) -> Result<Ar
     };
     let users = keys.users.clone();
     on_own_arbiter(move || async move { users.start_here(blueprint).await.map_err(StartError::from) }).await
+}
+
+async fn start_limits(base: &Base, limits: &Limits, book: &Snapshot<PolicyBook>) -> Result<Arbiter, StartError> {
+    let (store, clock, book) = (base.store.clone(), base.clock.clone(), book.clone());
+    let (limits, blueprint) = (limits.clone(), regulator::Blueprint { store, clock, book });
+    on_own_arbiter(move || async move { limits.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 
 async fn start_doors(config: &Config, base: &Base, doors: &Doors) -> Result<Arbiter, StartError> {

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::domain::{
     ids::LimitId,
-    limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, Unit},
+    limit::{Per, Policy, Spec},
     path,
     principal::Role,
-    quota::{InvalidRate, Rate},
+    refusal,
     route::{Meter, PathMatch, Route, reserved},
 };
 
@@ -101,36 +101,6 @@ pub struct CacheEntry {
     pub per: Option<Per>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModeEntry {
-    #[default]
-    Enforce,
-}
-
-/// What happens when the shared store of a limit is lost. Buckets live in this process, so there is none to lose yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnErrorEntry {
-    AllowLocalShare,
-    Deny,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LimitEntry {
-    pub name: String,
-    pub routes: Vec<String>,
-    pub per: Per,
-    pub unit: Unit,
-    pub limit: u64,
-    pub window_s: u64,
-    pub burst: Option<u64>,
-    #[serde(default)]
-    pub mode: ModeEntry,
-    pub on_error: Option<OnErrorEntry>,
-}
-
 impl RouteEntry {
     #[must_use]
     pub fn to_route(&self) -> Route {
@@ -157,32 +127,10 @@ impl RouteEntry {
     }
 }
 
-impl LimitEntry {
-    pub fn to_policy(&self) -> Result<Policy, InvalidRate> {
-        let routes = match self.routes.as_slice() {
-            [all] if all == "*" => RouteSet::All,
-            names => RouteSet::Named(names.to_vec()),
-        };
-        let rate = Rate::new(self.limit, self.window_s, self.burst.unwrap_or(self.limit))?;
-        Ok(Policy {
-            id: LimitId(uuid::Uuid::nil()),
-            name: self.name.as_str().into(),
-            routes,
-            per: self.per,
-            subject: None,
-            unit: self.unit,
-            allowance: Allowance::Rate(rate),
-            mode: Mode::Enforce,
-            on_error: OnError::AllowLocalShare,
-        })
-    }
-}
-
 /// Checks the lists, each entry by itself and all against each other.
-pub(super) fn validate(upstreams: &[UpstreamEntry], routes: &[RouteEntry], limits: &[LimitEntry]) -> Result<(), Fault> {
+pub(super) fn validate(upstreams: &[UpstreamEntry], routes: &[RouteEntry], limits: &[Spec]) -> Result<(), Fault> {
     unique("upstreams", upstreams.iter().map(|u| u.name.as_str()))?;
     unique("routes", routes.iter().map(|r| r.name.as_str()))?;
-    unique("limits", limits.iter().map(|l| l.name.as_str()))?;
     for (i, upstream) in upstreams.iter().enumerate() {
         at("upstreams", i, validate_upstream(upstream))?;
     }
@@ -190,10 +138,7 @@ pub(super) fn validate(upstreams: &[UpstreamEntry], routes: &[RouteEntry], limit
         at("routes", i, validate_route(route, upstreams))?;
         at("routes", i, validate_overlap(route, routes.get(..i).unwrap_or_default()))?;
     }
-    for (i, limit) in limits.iter().enumerate() {
-        at("limits", i, validate_limit(limit, routes))?;
-    }
-    Ok(())
+    validate_limits(limits, routes)
 }
 
 type Checked = Result<(), (&'static str, String)>;
@@ -261,23 +206,29 @@ fn validate_overlap(route: &RouteEntry, earlier: &[RouteEntry]) -> Checked {
     }
 }
 
-fn validate_limit(limit: &LimitEntry, routes: &[RouteEntry]) -> Checked {
-    rule(!limit.routes.is_empty(), "routes", "must be [\"*\"] or name at least one route")?;
-    let known = |name: &&String| *name == "*" || routes.iter().any(|r| r.name == **name);
-    let unknown = limit.routes.iter().find(|name| !known(name));
-    rule(unknown.is_none(), "routes", format!("{unknown:?} is not the name of a route"))?;
-    let mixed = limit.routes.len() > 1 && limit.routes.iter().any(|r| r == "*");
-    rule(!mixed, "routes", "\"*\" stands alone")?;
-    let policy = limit.to_policy().map_err(|e| (rate_field(e), e.to_string()))?;
-    let heaviest = routes.iter().filter(|r| policy.routes.contains(&r.name)).max_by_key(|r| r.weight);
-    let fits = heaviest.is_none_or(|r| r.weight <= policy.most_at_once());
-    rule(fits, "burst", "is less than the weight of a route it speaks of: no call would ever pass")
+/// Each limit by itself and on the routes, and beside those before it.
+fn validate_limits(limits: &[Spec], routes: &[RouteEntry]) -> Result<(), Fault> {
+    let routes: Vec<Route> = routes.iter().map(RouteEntry::to_route).collect();
+    let known: Vec<&Route> = routes.iter().collect();
+    let mut policies: Vec<Policy> = vec![];
+    for (i, limit) in limits.iter().enumerate() {
+        let blame = |faults: &[refusal::Fault]| limit_fault(i, faults);
+        let policy = limit.check(LimitId(uuid::Uuid::nil()), &known).map_err(|faults| blame(&faults))?;
+        if let Some(misfit) = policies.iter().find_map(|other| policy.misfit(other)) {
+            return Err(blame(&[misfit.fault()]));
+        }
+        policies.push(policy);
+    }
+    Ok(())
 }
 
-const fn rate_field(error: InvalidRate) -> &'static str {
-    match error {
-        InvalidRate::Limit => "limit",
-        InvalidRate::Window => "window_s",
-        InvalidRate::Burst => "burst",
-    }
+/// The first of the faults of a limit, with its key: `/routes/1` of the third is `limits[2].routes[1]`.
+#[must_use]
+pub fn limit_fault(index: usize, faults: &[refusal::Fault]) -> Fault {
+    let (pointer, reason) = faults.first().map_or(("", ""), |fault| (&fault.pointer, &fault.detail));
+    let steps = pointer.split('/').skip(1).map(|step| match step.parse::<usize>() {
+        Ok(item) => format!("[{item}]"),
+        Err(_) => format!(".{step}"),
+    });
+    Fault::new(format!("limits[{index}]{}", steps.collect::<String>()), reason)
 }

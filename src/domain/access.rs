@@ -13,6 +13,8 @@ pub enum Permission {
     Own,
     /// Administrators only.
     Admin,
+    /// Administrators, and those who may look at what they have set.
+    AdminOrReadonly,
 }
 
 impl Permission {
@@ -21,6 +23,7 @@ impl Permission {
         match self {
             Self::Public | Self::Docs | Self::Own => true,
             Self::Admin => matches!(role, Role::Admin),
+            Self::AdminOrReadonly => matches!(role, Role::Admin | Role::Readonly),
         }
     }
 }
@@ -41,6 +44,13 @@ mod tests {
         assert!(Permission::Admin.allows(Role::Admin));
         assert!(!Permission::Admin.allows(Role::User));
         assert!(!Permission::Admin.allows(Role::Readonly));
+    }
+
+    #[test]
+    fn readonly_may_look_where_a_user_may_not() {
+        assert!(Permission::AdminOrReadonly.allows(Role::Admin));
+        assert!(Permission::AdminOrReadonly.allows(Role::Readonly));
+        assert!(!Permission::AdminOrReadonly.allows(Role::User));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Limit policies: who is limited, on which routes, and by how much.
 
+pub mod spec;
+mod words;
+
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use schemars::JsonSchema;
@@ -10,6 +13,11 @@ use super::{
     ids::{InvalidId, LimitId},
     network::Network,
     quota::Rate,
+};
+
+pub use self::{
+    spec::{Misfit, Spec},
+    words::UnknownWord,
 };
 
 /// Whose calls share one bucket of a policy.

@@ -64,6 +64,8 @@ pub fn spec() -> Spec {
             tag("API keys", "Keys that act as their user, one's own and, for administrators, everybody's."),
             tag("Sessions", "Sessions that are live, one's own and, for administrators, everybody's."),
             tag("Users", "Users, for administrators."),
+            tag("Teams", "Groups of users, for administrators."),
+            tag("Limits", "How much may be called, for administrators; `readonly` may look."),
             tag("Signing keys", "What access tokens are signed with, for administrators."),
             tag("Audit", "The audit log, for administrators."),
             tag("Operations", "Health and documentation."),

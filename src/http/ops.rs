@@ -30,6 +30,7 @@ fn gauges(office: &Office) -> Vec<ActorGauge> {
     let mut gauges = vec![
         gauge(office.issuer.handle()),
         gauge(office.users.handle()),
+        gauge(office.limits.handle()),
         gauge(office.doors.handle()),
         gauge(office.outside_keys.handle()),
         gauge(office.ledger.handle()),

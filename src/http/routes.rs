@@ -6,7 +6,7 @@ use actix_web::{
 };
 use apistos::{app::App, web};
 
-use super::{api_keys, audit, auth, docs, health, keys, me, oauth, sessions, signing_keys, users};
+use super::{api_keys, audit, auth, docs, health, keys, limits, me, oauth, sessions, signing_keys, teams, users};
 use crate::{
     domain::{access::Permission, route},
     pipeline::authorize::{Managed, ManagedUrl},
@@ -76,6 +76,16 @@ urls! {
     get    "/admin/users/{id}/api-keys" Admin => api_keys::list_of_user;
     post   "/admin/users/{id}/api-keys" Admin => api_keys::create_for_user;
     delete "/admin/api-keys/{id}"   Admin  => api_keys::revoke;
+    get    "/admin/teams"           Admin  => teams::list;
+    post   "/admin/teams"           Admin  => teams::create;
+    get    "/admin/teams/{id}"      Admin  => teams::show;
+    patch  "/admin/teams/{id}"      Admin  => teams::change;
+    delete "/admin/teams/{id}"      Admin  => teams::delete;
+    get    "/admin/limits"          AdminOrReadonly => limits::list;
+    post   "/admin/limits"          Admin  => limits::create;
+    get    "/admin/limits/{id}"     AdminOrReadonly => limits::show;
+    patch  "/admin/limits/{id}"     Admin  => limits::change;
+    delete "/admin/limits/{id}"     Admin  => limits::delete;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;
     get    "/admin/audit"           Admin  => audit::list;

@@ -7,13 +7,13 @@ use actix_web::{
 use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
     Office,
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf},
+    extract::{Caller, JsonBody, PathId, QueryOf, given},
     idempotency,
     page::{Page, PageQuery},
     password::Password,
@@ -92,11 +92,6 @@ pub struct UserPatch {
     team_id: Option<Option<TeamId>>,
 }
 
-/// Tells a field that is null from one that is not there.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
 /// A page of users.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 pub struct UserPage {
@@ -143,13 +138,14 @@ pub async fn create(
     Caller(admin): Caller,
     JsonBody(body): JsonBody<UserCreate>,
 ) -> Result<CreatedAt<User>, Problem> {
-    let (username, team_id) = (username(&body.username)?, team(body.team_id)?);
+    let username = username(&body.username)?;
     body.password.as_ref().map(|password| check_password(password, &username)).transpose()?;
     let idempotency_key = idempotency::key(request.headers())?;
     let password_hash = hash(&office, body.password.as_ref()).await?;
     let now = office.clock.now();
     let id = UserId(office.clock.new_id());
-    let user = NewUser { id, username, password_hash, role: body.role, status: body.status, team_id, created_at: now };
+    let UserCreate { role, status, team_id, .. } = body;
+    let user = NewUser { id, username, password_hash, role, status, team_id, created_at: now };
     let view = view_of(&user);
     let location = format!("/admin/users/{id}");
     let idempotency = idempotency_key
@@ -163,6 +159,7 @@ pub async fn create(
         }
         Created::Replayed { location, body, .. } => Ok(CreatedAt::again(location, body)),
         Created::UsernameTaken => Err(name_taken().into()),
+        Created::NoSuchTeam => Err(no_such_team().into()),
         Created::KeyReused => Err(idempotency::reused().into()),
     }
 }
@@ -204,13 +201,13 @@ pub async fn change(
     JsonBody(body): JsonBody<UserPatch>,
 ) -> Result<Json<User>, Problem> {
     let username = body.username.as_deref().map(username).transpose()?;
-    let team_id = body.team_id.map(team).transpose()?;
     if let Some(password) = &body.password {
         let present = office.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
         check_password(password, username.as_ref().unwrap_or(&present.username))?;
     }
     let password_hash = hash(&office, body.password.as_ref()).await?;
-    let change = UserChange { username, password_hash, role: body.role, status: body.status, team_id, only_at: None };
+    let UserPatch { role, status, team_id, .. } = body;
+    let change = UserChange { username, password_hash, role, status, team_id, only_at: None };
     let password_changed = change.password_hash.is_some();
     let changed = office.users.change(Change { id, change }).await.map_err(no_answer)?.map_err(unavailable)?;
     let (before, after) = done(changed)?;
@@ -250,6 +247,7 @@ pub(super) fn done(changed: Changed) -> Result<(UserRow, UserRow), Refusal> {
         Changed::NotFound => Err(Refusal::NotFound),
         Changed::LastAdmin => Err(Refusal::Conflict("This is the last active admin. Make another one first.".into())),
         Changed::UsernameTaken => Err(name_taken()),
+        Changed::NoSuchTeam => Err(no_such_team()),
         Changed::Stale => Err(Refusal::Conflict("The user was changed meanwhile. Look again.".into())),
     }
 }
@@ -282,12 +280,8 @@ fn check_password(password: &Password, username: &Username) -> Result<(), Refusa
     password::check(&password.0, username.as_str()).map_err(|error| Refusal::invalid("/password", error.to_string()))
 }
 
-/// There are no teams yet, so none can be named.
-fn team(team: Option<TeamId>) -> Result<Option<TeamId>, Refusal> {
-    match team {
-        None => Ok(None),
-        Some(id) => Err(Refusal::invalid("/team_id", format!("there is no team {id}"))),
-    }
+fn no_such_team() -> Refusal {
+    Refusal::invalid("/team_id", "there is no team with this id")
 }
 
 async fn hash(office: &Office, password: Option<&Password>) -> Result<Option<String>, Refusal> {

@@ -66,14 +66,16 @@ fn refused(kind: DatabaseErrorKind, message: &str) -> StoreError {
 
 /// SQLite names `table.column`, PostgreSQL a constraint whose name begins with the table's.
 fn table_in(message: &str) -> &'static str {
-    const TABLES: [&str; 8] = [
+    const TABLES: [&str; 10] = [
         "api_keys",
         "audit_entries",
         "idempotency_keys",
+        "limits",
         "revisions",
         "sealed_secrets",
         "sessions",
         "signing_keys",
+        "teams",
         "users",
     ];
     TABLES.into_iter().find(|table| message.contains(table)).unwrap_or("the store")

@@ -12,10 +12,12 @@ use super::{
     schema::revisions,
 };
 
-/// Changes of users and API keys, and revocations of sessions.
+/// Changes of users, teams and API keys, and revocations of sessions.
 pub(super) const IDENTITY: &str = "identity";
 /// Changes of the ring of signing keys.
 pub(super) const KEYS: &str = "keys";
+/// Changes of limits.
+pub(super) const LIMITS: &str = "limits";
 
 /// Takes the next stamp, and waits until every change with an earlier one is committed or undone.
 pub(super) async fn next(connection: &mut Connection, name: &'static str) -> Result<i64, StoreError> {

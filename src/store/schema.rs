@@ -44,6 +44,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    limits (id) {
+        id -> Text,
+        name -> Text,
+        routes -> Text,
+        per -> Text,
+        subject -> Nullable<Text>,
+        unit -> Text,
+        quantity -> BigInt,
+        window_s -> Nullable<BigInt>,
+        burst -> Nullable<BigInt>,
+        mode -> Text,
+        on_error -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
     revisions (name) {
         name -> Text,
         value -> BigInt,
@@ -84,6 +104,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    teams (id) {
+        id -> Text,
+        name -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> Text,
         username -> Text,
@@ -108,9 +139,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     audit_entries,
     idempotency_keys,
+    limits,
     revisions,
     sealed_secrets,
     sessions,
     signing_keys,
+    teams,
     users,
 );

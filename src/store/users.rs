@@ -16,6 +16,7 @@ use super::{
     connection::{Connection, on_backend},
     revisions,
     schema::users,
+    teams,
     values::{read_text, read_time},
 };
 use crate::domain::{
@@ -110,7 +111,7 @@ impl Store {
         .await
     }
 
-    /// The stamp of the last change of a user or an API key, or revocation of a session. Whoever has read up to it has read all.
+    /// The stamp of the last change of a user, a team or an API key, or revocation of a session. Whoever has read up to it has read all.
     pub async fn identity_revision(&self) -> Result<i64, StoreError> {
         self.read(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
     }
@@ -131,6 +132,14 @@ async fn is_taken(connection: &mut Connection, username: &Username, except: User
         .filter(users::deleted_at.is_null())
         .filter(users::id.ne(except.to_string()));
     Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(others)).get_result(conn).await)?)
+}
+
+/// Whether this team, if it is one, is there. Reliable within a transaction that took a stamp: teams change in those only.
+async fn is_team(connection: &mut Connection, id: Option<TeamId>) -> Result<bool, StoreError> {
+    match id {
+        None => Ok(true),
+        Some(id) => Ok(teams::living(connection, id).await?.is_some()),
+    }
 }
 
 fn rows(records: Vec<Record>) -> Result<Vec<UserRow>, StoreError> {

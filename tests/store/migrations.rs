@@ -13,7 +13,12 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 3] = ["2026-11-23-000001_identity", "2026-11-23-000002_audit", "2026-11-23-000003_credentials"];
+const ALL: [&str; 4] = [
+    "2026-11-23-000001_identity",
+    "2026-11-23-000002_audit",
+    "2026-11-23-000003_credentials",
+    "2026-11-24-000004_limits",
+];
 
 async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {
     let names = if db.url.starts_with("sqlite:") { SQLITE_NAMES } else { POSTGRES_NAMES };
@@ -35,7 +40,7 @@ async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {
 
 async fn the_counters_of_changes_begin_at_zero(db: Database) {
     let counters = db.texts("SELECT CAST(name || '=' || value AS TEXT) AS text FROM revisions ORDER BY name");
-    assert_eq!(counters, ["identity=0", "keys=0"]);
+    assert_eq!(counters, ["identity=0", "keys=0", "limits=0"]);
     assert_eq!(db.store.identity_revision().await, Ok(0));
 }
 

@@ -5,7 +5,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{UserRow, is_taken, living};
+use super::{UserRow, is_taken, is_team, living};
 use crate::{
     domain::{
         ids::{TeamId, UserId},
@@ -49,6 +49,7 @@ pub enum Changed {
     /// It would have left no active admin.
     LastAdmin,
     UsernameTaken,
+    NoSuchTeam,
     /// The user is not as it was at the revision that was asked for.
     Stale,
 }
@@ -118,6 +119,9 @@ async fn rewrite(
     }
     if after.username != before.username && is_taken(connection, &after.username, after.id).await? {
         return Ok(Changed::UsernameTaken);
+    }
+    if after.team_id != before.team_id && !is_team(connection, after.team_id).await? {
+        return Ok(Changed::NoSuchTeam);
     }
     let ends_tokens = password_hash.is_some() || standing(&before) != standing(&after);
     let tokens_not_before = if ends_tokens { stamp.now } else { before.tokens_not_before };

@@ -4,7 +4,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{UserRow, is_taken, living};
+use super::{UserRow, is_taken, is_team, living};
 use crate::{
     domain::{
         ids::{TeamId, UserId},
@@ -46,6 +46,7 @@ pub enum Created {
     /// The key came before with another request.
     KeyReused,
     UsernameTaken,
+    NoSuchTeam,
 }
 
 impl Store {
@@ -67,6 +68,9 @@ impl Store {
             }
             if is_taken(connection, &user.username, user.id).await? {
                 return Ok(Created::UsernameTaken);
+            }
+            if !is_team(connection, user.team_id).await? {
+                return Ok(Created::NoSuchTeam);
             }
             if let Some(request) = &request {
                 idempotency::keep(connection, request).await?;

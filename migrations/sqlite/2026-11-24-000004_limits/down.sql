@@ -1,0 +1,4 @@
+DROP TABLE limits;
+DELETE FROM revisions WHERE name = 'limits';
+DROP INDEX users_team_id;
+DROP TABLE teams;

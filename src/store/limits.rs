@@ -1,0 +1,176 @@
+//! Limit policies as they are stored, and how they are read.
+//!
+//! Handlers read through it; the `Regulator` follows changes with [`Store::limits_changed_since`]. Deleted limits stay as
+//! rows; nobody reads them. Writes: `create` and `change`.
+
+mod change;
+mod create;
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use super::{
+    Store, StoreError,
+    connection::{Connection, on_backend},
+    revisions,
+    schema::{api_keys, limits},
+    teams, users,
+    values::{read_count, read_text, read_time},
+};
+use crate::domain::{
+    ids::LimitId,
+    limit::{Misfit, Per, Policy, Spec},
+};
+
+pub use change::{LimitChange, LimitChanged};
+pub use create::{FirstLimits, LimitCreated, NewLimit};
+
+/// A limit: as it was written, and the policy that it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitRow {
+    pub spec: Spec,
+    pub policy: Policy,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// The stamp of the last change.
+    pub revision: i64,
+}
+
+impl LimitRow {
+    #[must_use]
+    pub const fn id(&self) -> LimitId {
+        self.policy.id
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = limits)]
+struct Record {
+    id: String,
+    name: String,
+    routes: String,
+    per: String,
+    subject: Option<String>,
+    unit: String,
+    quantity: i64,
+    window_s: Option<i64>,
+    burst: Option<i64>,
+    mode: String,
+    on_error: String,
+    created_at: i64,
+    updated_at: i64,
+    revision: i64,
+}
+
+impl Store {
+    /// The limit, unless deleted.
+    pub async fn limit(&self, id: LimitId) -> Result<Option<LimitRow>, StoreError> {
+        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+    }
+
+    /// At most `limit` limits in the order of their ids, from the one after `after` on; deleted ones are left out.
+    pub async fn limits_page(&self, after: Option<LimitId>, limit: u32) -> Result<Vec<LimitRow>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.read(async move |connection: &mut Connection| {
+            let page = limits::table.filter(limits::deleted_at.is_null()).filter(limits::id.gt(after));
+            let page = page.order(limits::id).limit(limit.into());
+            rows(on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?)
+        })
+        .await
+    }
+
+    /// All limits in the order of their ids, and a stamp up to which they are read at least; `None` if nothing has
+    /// changed since the change with the stamp given.
+    pub async fn limits_changed_since(&self, revision: i64) -> Result<Option<(i64, Vec<LimitRow>)>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            // The stamp first: a change that comes between is read twice, and none is missed.
+            let last = revisions::last(connection, revisions::LIMITS).await?;
+            if last == revision {
+                return Ok(None);
+            }
+            let all = limits::table.filter(limits::deleted_at.is_null()).order(limits::id);
+            let records = on_backend!(connection, |conn| all.select(Record::as_select()).load(conn).await)?;
+            Ok(Some((last, rows(records)?)))
+        })
+        .await
+    }
+}
+
+/// The limit, unless deleted.
+async fn living(connection: &mut Connection, id: LimitId) -> Result<Option<LimitRow>, StoreError> {
+    let limit = limits::table.find(id.to_string()).filter(limits::deleted_at.is_null());
+    let record: Option<Record> =
+        on_backend!(connection, |conn| limit.select(Record::as_select()).first(conn).await.optional())?;
+    record.map(LimitRow::try_from).transpose()
+}
+
+/// Why a limit cannot stand beside the others, or speaks of nobody. Reliable within a transaction that took a stamp.
+async fn misfit(connection: &mut Connection, spec: &Spec, policy: &Policy) -> Result<Option<Misfit>, StoreError> {
+    let others = limits::table
+        .filter(limits::name.eq(&spec.name))
+        .filter(limits::deleted_at.is_null())
+        .filter(limits::id.ne(policy.id.to_string()));
+    let others = rows(on_backend!(connection, |conn| others.select(Record::as_select()).load(conn).await)?)?;
+    if let Some(misfit) = others.iter().find_map(|other| policy.misfit(&other.policy)) {
+        return Ok(Some(misfit));
+    }
+    let there = subject_exists(connection, spec).await?;
+    Ok((!there).then_some(Misfit::NoSuchSubject))
+}
+
+/// Whether the one whom a limit speaks of is there. Every address is.
+async fn subject_exists(connection: &mut Connection, spec: &Spec) -> Result<bool, StoreError> {
+    const COLUMN: &str = "limits.subject";
+    let Some(subject) = &spec.subject else { return Ok(true) };
+    match spec.per {
+        Per::Global | Per::Address => Ok(true),
+        Per::User => Ok(users::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
+        Per::Team => Ok(teams::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
+        Per::Key => {
+            let key = api_keys::table.find(subject).filter(api_keys::revoked_at.is_null());
+            Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(key)).get_result(conn).await)?)
+        }
+    }
+}
+
+fn rows(records: Vec<Record>) -> Result<Vec<LimitRow>, StoreError> {
+    records.into_iter().map(LimitRow::try_from).collect()
+}
+
+/// The names of routes, as they are written in the column.
+fn routes_text(spec: &Spec) -> Result<String, StoreError> {
+    serde_json::to_string(&spec.routes).map_err(|error| StoreError::Other(error.to_string()))
+}
+
+fn corrupt(reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("limits: {reason}"))
+}
+
+impl TryFrom<Record> for LimitRow {
+    type Error = StoreError;
+
+    fn try_from(record: Record) -> Result<Self, StoreError> {
+        let spec = Spec {
+            name: record.name,
+            routes: serde_json::from_str(&record.routes).map_err(corrupt)?,
+            per: read_text("limits.per", &record.per)?,
+            subject: record.subject,
+            unit: read_text("limits.unit", &record.unit)?,
+            limit: read_count("limits.quantity", record.quantity)?,
+            window_s: record.window_s.map(|window_s| read_count("limits.window_s", window_s)).transpose()?,
+            burst: record.burst.map(|burst| read_count("limits.burst", burst)).transpose()?,
+            mode: read_text("limits.mode", &record.mode)?,
+            on_error: read_text("limits.on_error", &record.on_error)?,
+        };
+        let policy = spec.policy(read_text("limits.id", &record.id)?);
+        let fault = |faults: Vec<_>| corrupt(format!("{} makes no policy: {faults:?}", record.id));
+        Ok(Self {
+            policy: policy.map_err(fault)?,
+            spec,
+            created_at: read_time("limits.created_at", record.created_at)?,
+            updated_at: read_time("limits.updated_at", record.updated_at)?,
+            revision: record.revision,
+        })
+    }
+}
