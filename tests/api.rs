@@ -19,6 +19,7 @@ mod api {
     mod cors;
     mod edge;
     mod limits;
+    mod limits_admin;
     mod login;
     mod oauth;
     mod openapi;
@@ -26,6 +27,7 @@ mod api {
     mod refresh;
     mod sessions;
     mod signing_keys;
+    mod teams;
     mod throttle;
     mod trusted_issuer_keys;
     mod trusted_issuers;
