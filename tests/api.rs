@@ -20,6 +20,7 @@ mod api {
     mod edge;
     mod limit_layers;
     mod limits;
+    mod limits_admin;
     mod login;
     mod oauth;
     mod openapi;
@@ -27,6 +28,7 @@ mod api {
     mod refresh;
     mod sessions;
     mod signing_keys;
+    mod teams;
     mod throttle;
     mod trusted_issuer_keys;
     mod trusted_issuers;

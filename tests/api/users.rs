@@ -162,7 +162,7 @@ async fn bad_ids_cursors_and_limits_name_their_place(store: &TestStore) {
         get(&gateway, &format!("/admin/users/{id}")).await.invalid("path");
         get(&gateway, &format!("/admin/audit/{id}")).await.invalid("path");
     }
-    for list in ["/admin/users", "/admin/audit"] {
+    for list in ["/admin/users", "/admin/teams", "/admin/limits", "/admin/audit"] {
         for limit in ["0", "201", "-1", "x", "", "1.5", "99999999999999999999"] {
             get(&gateway, &format!("{list}?limit={limit}")).await.invalid("?limit");
         }

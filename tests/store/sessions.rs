@@ -154,7 +154,7 @@ async fn a_change_of_name_or_team_ends_none(db: Database) {
     let session = db.session(&user).await;
     let change = UserChange {
         username: "lovelace".parse().ok(),
-        team_id: Some(Some(tollgate::domain::ids::TeamId(db.clock.new_id()))),
+        team_id: Some(Some(db.team("team").await.id)),
         role: Some(Role::User),
         ..UserChange::default()
     };

@@ -9,12 +9,13 @@ use tempfile::TempDir;
 use tollgate::{
     clock::Clock,
     domain::{
-        ids::{SessionId, UserId},
+        ids::{SessionId, TeamId, UserId},
         principal::{Role, UserStatus},
     },
     store::{
         Settings, Store, StoreError, migrations,
         sessions::NewSession,
+        teams::{NewTeam, TeamCreated, TeamRow},
         users::{Changed, Created, NewUser, UserChange, UserRow},
     },
 };
@@ -105,6 +106,15 @@ impl Database {
     pub async fn user(&self, name: &str, role: Role) -> UserRow {
         match self.store.create_user(self.new_user(name, role), None).await.unwrap() {
             Created::New(user) => user,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A team that is in the store.
+    pub async fn team(&self, name: &str) -> TeamRow {
+        let (id, name) = (TeamId(self.clock.new_id()), name.parse().unwrap());
+        match self.store.create_team(NewTeam { id, name, created_at: self.clock.now() }, None).await.unwrap() {
+            TeamCreated::New(team) => team,
             other => panic!("{other:?}"),
         }
     }

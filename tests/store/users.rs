@@ -3,7 +3,7 @@
 use futures_util::future::{join, join_all};
 use tollgate::{
     domain::{
-        ids::{TeamId, UserId},
+        ids::UserId,
         principal::{OutsideIdentity, Role, UserStatus},
     },
     store::{
@@ -37,7 +37,7 @@ on_both!(
 
 async fn a_created_user_is_found_as_it_was_made(db: Database) {
     let new = NewUser {
-        team_id: Some(TeamId(db.clock.new_id())),
+        team_id: Some(db.team("team").await.id),
         status: UserStatus::Disabled,
         ..db.new_user("ada", Role::Readonly)
     };
@@ -45,11 +45,11 @@ async fn a_created_user_is_found_as_it_was_made(db: Database) {
 
     assert_eq!((user.id, &user.username, user.role, user.status), (new.id, &new.username, new.role, new.status));
     assert_eq!((user.team_id, user.created_at, user.updated_at), (new.team_id, new.created_at, new.created_at));
-    assert_eq!((user.deleted_at, user.revision), (None, 1));
+    assert_eq!((user.deleted_at, user.revision), (None, 2));
     assert_eq!(db.store.user(new.id).await.unwrap().as_ref(), Some(&user));
     assert_eq!(db.store.user_by_username(&new.username).await.unwrap().as_ref(), Some(&user));
     assert_eq!(db.store.password_of(&new.username).await.unwrap(), Some((user, new.password_hash)));
-    assert_eq!(db.store.identity_revision().await, Ok(1));
+    assert_eq!(db.store.identity_revision().await, Ok(2));
 }
 
 async fn a_deleted_user_is_found_no_more_and_its_name_is_free(db: Database) {
@@ -112,7 +112,7 @@ async fn the_first_admin_is_created_once_by_many_replicas(db: Database) {
 async fn a_change_keeps_what_it_does_not_name(db: Database) {
     let ada = db.user("ada", Role::User).await;
     db.clock.advance(std::time::Duration::from_secs(5));
-    let team = TeamId(db.clock.new_id());
+    let team = db.team("team").await.id;
     let change =
         UserChange { username: Some("lovelace".parse().unwrap()), team_id: Some(Some(team)), ..UserChange::default() };
     let (before, after) = done(db.store.change_user(ada.id, change, db.clock.now()).await);
