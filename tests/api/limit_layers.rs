@@ -8,6 +8,9 @@ use super::support::{Answer, RawUpstream, Setup, TestGateway, TestStore, eventua
 
 on_both_stores!(
     everybody_shares_a_global_limit,
+    a_team_shares_its_limit,
+    a_subject_has_its_own_limit_in_place_of_the_general_one,
+    a_change_applies_at_once_and_keeps_what_was_used,
     an_address_is_limited_whoever_calls_from_it,
     an_api_key_has_a_limit_of_its_own,
     a_layer_that_refuses_late_charges_none_that_was_asked_before,
@@ -60,6 +63,67 @@ async fn everybody_shares_a_global_limit(store: &TestStore) {
     for answer in answers.iter().filter(|answer| answer.status != 200) {
         refused_by(answer, "all");
     }
+    gateway.finish().await;
+}
+
+async fn admin(gateway: &TestGateway, method: &str, target: &str, body: Value) -> Answer {
+    gateway.request(method, target).token(&gateway.admin).json(&body).send().await
+}
+
+async fn a_team_shares_its_limit(store: &TestStore) {
+    let gateway = limited(store, &[limit("team", "team", "requests", 3)]).await;
+    let (one, two) = (gateway.user("one", "user").await, gateway.user("two", "user").await);
+    let team = admin(&gateway, "POST", "/admin/teams", json!({ "name": "crew" })).await.expect(201).json();
+    for user in [&one, &two] {
+        gateway.patch(&user.id, &json!({ "team_id": team["id"] })).await.expect(200);
+    }
+    for user in [&one, &two, &one] {
+        get(&gateway, &user.token, "/echo").await.expect(200);
+    }
+    refused_by(&get(&gateway, &two.token, "/echo").await, "team");
+    // Who is in no team is not limited by it.
+    assert_eq!(get(&gateway, &gateway.admin, "/echo").await.expect(200).header("ratelimit"), None);
+    gateway.finish().await;
+}
+
+async fn a_subject_has_its_own_limit_in_place_of_the_general_one(store: &TestStore) {
+    let gateway = limited(store, &[limit("mine", "user", "requests", 2)]).await;
+    let (rich, poor) = (gateway.user("rich", "user").await, gateway.user("poor", "user").await);
+    get(&gateway, &rich.token, "/echo").await.expect(200);
+    let own = json!({
+        "name": "mine", "routes": ["*"], "per": "user", "subject": rich.id, "unit": "requests", "limit": 1,
+        "window_s": 1000, "burst": 5,
+    });
+    let own = admin(&gateway, "POST", "/admin/limits", own).await;
+    // One of five was used under the general limit.
+    assert_eq!(left(&gateway, &rich.token).await, json!({ "mine": 4 }));
+    assert_eq!(left(&gateway, &poor.token).await, json!({ "mine": 2 }));
+    get(&gateway, &rich.token, "/echo").await.expect(200);
+    let place = own.expect(201).header("location").unwrap();
+    gateway.request("DELETE", place).token(&gateway.admin).send().await.expect(204);
+    assert_eq!(left(&gateway, &rich.token).await, json!({ "mine": 0 }));
+    gateway.finish().await;
+}
+
+async fn a_change_applies_at_once_and_keeps_what_was_used(store: &TestStore) {
+    let gateway = limited(store, &[limit("mine", "user", "requests", 10)]).await;
+    for _ in 0..7 {
+        get(&gateway, &gateway.admin, "/echo").await.expect(200);
+    }
+    let list = gateway.get("/admin/limits").token(&gateway.admin).send().await.expect(200).json();
+    let place = format!("/admin/limits/{}", list["items"][0]["id"].as_str().unwrap());
+    for (change, remaining) in [
+        (json!({ "burst": 9 }), 2),
+        (json!({ "window_s": 500 }), 2),
+        (json!({ "limit": 3, "burst": 12 }), 5),
+        (json!({ "burst": 4 }), 0),
+        (json!({ "burst": 8 }), 1),
+    ] {
+        admin(&gateway, "PATCH", &place, change.clone()).await.expect(200);
+        assert_eq!(left(&gateway, &gateway.admin).await, json!({ "mine": remaining }), "{change}");
+    }
+    get(&gateway, &gateway.admin, "/echo").await.expect(200);
+    refused_by(&get(&gateway, &gateway.admin, "/echo").await, "mine");
     gateway.finish().await;
 }
 
