@@ -45,8 +45,11 @@ pub struct PolicyBook {
     by_route: Arc<HashMap<String, Arc<[Arc<Group>]>>>,
     elsewhere: Arc<[Arc<Group>]>,
     /// The number of every name, kind and unit that ever was.
-    series: Arc<HashMap<(Arc<str>, Per, Unit), u32>>,
+    series: Arc<HashMap<Counted, u32>>,
 }
+
+/// What makes a series.
+type Counted = (Arc<str>, Per, Unit);
 
 impl PolicyBook {
     /// The book of these policies, in this order, that comes after the book `before` in this process.
