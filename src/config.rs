@@ -271,6 +271,28 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_held_against_the_routes_and_each_other() {
+        let limit = |changes: &str| {
+            format!("[[limits]]\nname=\"a\"\nroutes=[\"*\"]\nper=\"user\"\nlimit=1\nwindow_s=1\n{changes}\n")
+        };
+        let (requests, tokens) = ("unit=\"requests\"", "unit=\"tokens\"");
+        let one = "subject=\"01890a5d-ac96-774b-bcce-b302099a8057\"";
+        assert_eq!(
+            load(&[limit(requests), limit(&format!("{requests}\n{one}"))].concat(), &[]).unwrap().limits.len(),
+            2
+        );
+        for (lists, key) in [
+            ([limit(requests), limit(requests)].concat(), "limits[1].name"),
+            ([limit(requests), limit(tokens)].concat(), "limits[1].unit"),
+            (limit(&format!("{requests}\nsubject=\"x\"")), "limits[0].subject"),
+            (limit(tokens).replace("\"*\"", "\"chat\",\"echo\""), "limits[0].routes[1]"),
+            (limit(requests).replace("window_s=1\n", ""), "limits[0].window_s"),
+        ] {
+            assert_eq!(load(&lists, &[]).unwrap_err().key, key, "{lists}");
+        }
+    }
+
+    #[test]
     fn a_bad_variable_is_named_as_such() {
         let error = load("", &[("TOLLGATE__SERVER__PORT", "x")]).unwrap_err();
         assert_eq!(error.origin, "environment variable TOLLGATE__SERVER__PORT");

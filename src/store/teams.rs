@@ -51,6 +51,7 @@ pub enum TeamCreated {
 
 /// What came of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one a change, and it is taken apart at once")]
 pub enum TeamChanged {
     /// They are equal, and nothing was written, if the change asked for what is so already.
     Done {

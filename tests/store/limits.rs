@@ -65,19 +65,17 @@ async fn change(db: &Database, row: &LimitRow, changes: Value) -> LimitChanged {
 }
 
 async fn a_created_limit_is_found_as_it_was_written(db: Database) {
-    for (n, changes) in [
+    let limits = [
         json!({ "name": "general" }),
         json!({ "name": "all", "per": "address", "subject": "192.0.2.1", "burst": 1_000_000_000_000_u64,
             "routes": ["\"x\"", "y"], "mode": "shadow", "on_error": "deny" }),
         json!({ "name": "places", "unit": "concurrent", "window_s": null, "per": "global" }),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    ];
+    for (revision, changes) in (1..).zip(limits) {
         let new = new_limit(&db, changes);
         let Ok(LimitCreated::New(row)) = db.store.create_limit(new.clone(), None).await else { panic!() };
         assert_eq!((&row.spec, &row.policy), (&new.spec, &new.policy));
-        assert_eq!((row.created_at, row.updated_at, row.revision), (new.created_at, new.created_at, n as i64 + 1));
+        assert_eq!((row.created_at, row.updated_at, row.revision), (new.created_at, new.created_at, revision));
         assert_eq!(db.store.limit(row.id()).await, Ok(Some(row)));
     }
 }

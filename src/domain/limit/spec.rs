@@ -22,6 +22,7 @@ const EVERYWHERE: &str = "*";
 /// A limit: `limit` units every `window_s` seconds, at most `burst` of them at once; or `limit` calls at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "LimitCreate")]
 pub struct Spec {
     /// 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
     pub name: String,
