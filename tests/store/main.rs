@@ -14,6 +14,7 @@ mod api_keys;
 mod audit;
 mod idempotency;
 mod keys;
+mod leases;
 mod migrations;
 mod redis;
 mod sessions;

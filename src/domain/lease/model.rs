@@ -387,3 +387,21 @@ fn a_chunk_grows_while_it_is_used_up_and_shrinks_when_it_is_not() {
         .into();
     assert_eq!(wants, [2, 4, 4, 2, 1]);
 }
+
+#[test]
+fn a_lease_counts_from_before_the_ask_was_sent() {
+    let mut lease = Lease::new(HolderId(1), ten_a_hundred(1), Habits { lease: 50, margin: 5, most: 4 });
+    let asked = lease.ask(2, 2, 100);
+    let answer = Account::full(ten_a_hundred(1), 110).exchange(&asked, 110).unwrap();
+    lease.answered(&answer, 130);
+    assert!(lease.take(1, 144));
+    assert!(!lease.take(1, 145));
+}
+
+#[test]
+fn a_refund_that_comes_again_when_its_lease_is_forgotten_is_not_heard() {
+    let mut account = Account::full(ten_a_hundred(1), 0);
+    account.exchange(&Ask { forced: 10, ..ask(1, 1, 0) }, 0).unwrap();
+    let again = Ask { refunds: vec![Refund { units: 9, ago: 0 }], sent: Some(0), ..ask(1, 2, 0) };
+    assert_eq!(account.exchange(&again, 50).unwrap().free, 5);
+}
