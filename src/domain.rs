@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod audit;
 pub mod budget;
 pub mod ids;
+pub mod lease;
 pub mod limit;
 pub mod money;
 pub mod network;

@@ -2,6 +2,8 @@
 //!
 //! Opened when `redis.url` is set. A Redis that is slow or gone is an error within milliseconds, never a wait.
 
+pub mod leases;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool_redis::{

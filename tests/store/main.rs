@@ -14,6 +14,7 @@ mod api_keys;
 mod audit;
 mod idempotency;
 mod keys;
+mod leases;
 mod limits;
 mod migrations;
 mod redis;

@@ -1,0 +1,96 @@
+//! Leases: how several holders draw exactly from one bucket that lives in one place.
+//!
+//! The place keeps an [`Account`]: what was used, and who holds units that may be used. A holder ([`holder::Lease`])
+//! asks for a chunk before it uses any of it, serves from the chunk without asking, and tells with its next [`Ask`] what
+//! became of it. The rate itself is GCRA (ITU-T I.371), as in [`super::quota`]; this module adds the units in between.
+//!
+//! Why no span of length L sees more than `burst + rate × L` uses, whatever message is lost, late or doubled, and
+//! whichever holder is killed:
+//!
+//! - A unit is outstanding from its grant until it is charged or known to be unused, and while it is outstanding it does
+//!   not refill. Each grant leaves charged and outstanding units together within the burst.
+//! - A use is charged at its own time or later, never earlier: what a holder reports counts as used at its last use, what
+//!   it does not report counts as used when its lease ends, and a holder stops by its own clock before that.
+//! - So look at the last grant behind the uses of a span. If it lies in the span, all those uses were by then charged
+//!   within the span or outstanding: their sum is within the burst and what refilled. If it lies before the span, all of
+//!   them were outstanding at once: they are within the burst.
+//! - A repeated message is known by its number. A refund is sent at most once and counts by the account's clock
+//!   ([`Ask::sent`]), so that one that was under way for long does not give back what has refilled meanwhile.
+//!
+//! A *moment* is the resolution of the account's clock. One tick is `1 / limit` moment and a unit costs `window` ticks, so
+//! no division rounds. Nothing here reads a clock.
+
+mod account;
+pub mod holder;
+#[cfg(test)]
+mod model;
+mod terms;
+
+pub use account::{Account, Holding};
+pub use terms::{Kind, Terms};
+
+/// Names a holder for its life; one that starts again takes another name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HolderId(pub u128);
+
+/// What a holder tells and wants. Times are in moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    pub holder: HolderId,
+    pub terms: Terms,
+    /// Larger than that of any ask before.
+    pub seq: u64,
+    /// Of the units granted before, those that the holder keeps.
+    pub keep: u64,
+    /// Of them, those that it gives back unused. The rest has been used.
+    pub back: u64,
+    /// How long before the ask was sent the last use was.
+    pub used_ago: u64,
+    /// Units used without having been granted: charged whether they fit or not. Means nothing for places.
+    pub forced: u64,
+    /// Uses that did not happen after all.
+    pub refunds: Vec<Refund>,
+    /// The account's time when this was sent, or earlier. Unknown before the first answer; refunds are not heard then.
+    pub sent: Option<u64>,
+    /// Grant this many units or none.
+    pub need: u64,
+    /// Units that calls wait for, the needed ones among them.
+    pub waiting: u64,
+    /// As many as would be welcome.
+    pub want: u64,
+    /// For how long the units are held.
+    pub lease: u64,
+}
+
+/// Units that were charged, and how long before the ask was sent they were used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refund {
+    pub units: u64,
+    pub ago: u64,
+}
+
+/// What an account answers. Times are in moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The number of the ask.
+    pub seq: u64,
+    /// The account's time.
+    pub at: u64,
+    /// Of the units that the holder keeps, those that are still its own.
+    pub kept: u64,
+    /// Further units.
+    pub granted: u64,
+    /// Whole units that nobody holds.
+    pub free: u64,
+    /// Until the bucket is full, if all that is held is used at once. For places: until every lease has ended.
+    pub full_in: u64,
+    /// Until `need` units would be granted to a lone ask, even if all that is held is used. `None`: never.
+    pub fits_in: Option<u64>,
+    /// How many hold something.
+    pub holders: u64,
+}
+
+/// The ask is not newer than one that was heard; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ask is not newer than one that was heard")]
+pub struct Stale;

@@ -1,0 +1,192 @@
+//! The account: what was used of a bucket, and who holds units of it.
+
+use std::collections::BTreeMap;
+
+use super::{Answer, Ask, HolderId, Stale, Terms};
+
+/// One bucket and its holders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The newest terms seen.
+    pub terms: Terms,
+    /// The last moment heard of; time never goes back.
+    pub at: u64,
+    /// Ticks from `at` until what was charged has refilled; negative if it had refilled before. Zero for places.
+    pub level: i128,
+    pub holders: BTreeMap<HolderId, Holding>,
+}
+
+/// What one holder has. An entry without units still knows messages that come twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    pub units: u64,
+    pub seq: u64,
+    /// The moment from which the units count as used.
+    pub until: u64,
+}
+
+impl Account {
+    /// An account from which nothing was taken yet.
+    #[must_use]
+    pub const fn full(terms: Terms, now: u64) -> Self {
+        Self { terms, at: now, level: 0, holders: BTreeMap::new() }
+    }
+
+    /// An account whose whole burst was taken at `since`: the safe guess when what was used before is not known.
+    #[must_use]
+    pub fn spent(terms: Terms, since: u64) -> Self {
+        let level = if terms.is_rate() { terms.ticks(terms.burst()) } else { 0 };
+        Self { level, ..Self::full(terms, since) }
+    }
+
+    /// Hears an ask and answers it.
+    ///
+    /// # Errors
+    /// `Stale` if an ask as new was heard before and its lease has not ended.
+    pub fn exchange(&mut self, ask: &Ask, now: u64) -> Result<Answer, Stale> {
+        let now = now.max(self.at);
+        if self.holders.get(&ask.holder).is_some_and(|own| own.until > now && own.seq >= ask.seq) {
+            return Err(Stale);
+        }
+        self.pass_to(now, ask.lease);
+        self.adopt(ask.terms);
+        self.close_ended();
+        let kept = self.settle(ask);
+        self.refund(ask);
+        self.charge(ask.forced, 0);
+        let (granted, fits_in) = self.grant(ask);
+        Ok(Answer { kept, granted, fits_in, ..self.answer(ask.seq) })
+    }
+
+    /// True when forgetting the account changes nothing.
+    #[must_use]
+    pub fn is_idle(&self, now: u64) -> bool {
+        let elapsed = self.terms.refilled(now.saturating_sub(self.at));
+        self.level <= elapsed && self.holders.values().all(|holding| holding.until <= now && holding.units == 0)
+    }
+
+    /// Lets time pass. The level stops falling where no report that is at most a lease late can tell the difference; a
+    /// higher level is always safe.
+    fn pass_to(&mut self, now: u64, lease: u64) {
+        let lowest = self.terms.ticks(self.terms.burst()).max(self.terms.refilled(lease)).saturating_neg();
+        let refilled = self.terms.refilled(now.saturating_sub(self.at));
+        self.level = self.level.saturating_sub(refilled).max(lowest);
+        self.at = now;
+    }
+
+    /// Newer terms find the same units used, rounded up to whole ones.
+    fn adopt(&mut self, terms: Terms) {
+        if terms.version <= self.terms.version {
+            return;
+        }
+        let used = self.terms.units(self.level.saturating_add(self.terms.unit()).saturating_sub(1));
+        self.level = if self.terms.is_rate() && terms.is_rate() { terms.ticks(used) } else { 0 };
+        self.terms = terms;
+    }
+
+    /// What is held beyond the end of its lease was used at its end; a place is free again.
+    fn close_ended(&mut self) {
+        let now = self.at;
+        let mut ended: Vec<_> =
+            self.holders.extract_if(.., |_, holding| holding.until <= now).map(|(_, ended)| ended).collect();
+        // In the order of time, which charges the least. Equals may stand in any order.
+        ended.sort_by_key(|holding| holding.until);
+        for holding in ended {
+            self.charge(holding.units, now.saturating_sub(holding.until));
+        }
+    }
+
+    /// Charges what the holder has used of its earlier units, and says what it keeps.
+    fn settle(&mut self, ask: &Ask) -> u64 {
+        let own = self.holders.remove(&ask.holder);
+        let units = own.map_or(0, |own| own.units);
+        let kept = ask.keep.min(units);
+        let rest = units.saturating_sub(kept);
+        self.charge(rest.saturating_sub(ask.back), ask.used_ago);
+        let until = self.at.saturating_add(ask.lease).max(own.map_or(0, |own| own.until));
+        self.holders.insert(ask.holder, Holding { units: kept, seq: ask.seq, until });
+        kept
+    }
+
+    /// Charges units at a time in the past. One that is charged out of order counts as later, never as earlier.
+    fn charge(&mut self, units: u64, ago: u64) {
+        if units > 0 && self.terms.is_rate() {
+            let since = self.terms.refilled(ago).saturating_neg();
+            self.level = self.level.max(since).saturating_add(self.terms.ticks(units));
+        }
+    }
+
+    /// Gives back what has not refilled since. An ask older than its own lease may be a repetition of one forgotten.
+    fn refund(&mut self, ask: &Ask) {
+        let Some(sent) = ask.sent.filter(|sent| sent.saturating_add(ask.lease) > self.at) else { return };
+        let late = self.at.saturating_sub(sent);
+        for refund in &ask.refunds {
+            let refilled = self.terms.refilled(refund.ago.saturating_add(late));
+            let given = self.terms.ticks(refund.units).saturating_sub(refilled).max(0);
+            self.level = self.level.saturating_sub(given).max(self.level.min(0));
+        }
+    }
+
+    /// Grants a chunk: what is needed at least, what calls wait for if it is there, more while plenty is left.
+    fn grant(&mut self, ask: &Ask) -> (u64, Option<u64>) {
+        let free_ticks = self.free_ticks();
+        let free = self.terms.units(free_ticks);
+        if free < ask.need {
+            return (0, self.fits_in(self.terms.ticks(ask.need).saturating_sub(free_ticks), ask.need));
+        }
+        let waiting = ask.waiting.max(ask.need);
+        let share = free.checked_div(self.others(ask.holder).saturating_add(1).saturating_mul(2)).unwrap_or(0);
+        let granted = free.min(waiting.max(share.min(ask.want)));
+        if let Some(own) = self.holders.get_mut(&ask.holder) {
+            own.units = own.units.saturating_add(granted);
+        }
+        (granted, Some(0))
+    }
+
+    /// When so many ticks more are free. If charged units cover them, they refill in any case; else all that is held may
+    /// be used as late as its lease ends, and refills only then.
+    fn fits_in(&self, missing: i128, need: u64) -> Option<u64> {
+        if need > self.terms.burst() {
+            return None;
+        }
+        let refill = if self.terms.is_rate() { self.terms.moments(missing) } else { 0 };
+        Some(if missing <= self.level.max(0) { refill } else { self.ended_in().saturating_add(refill) })
+    }
+
+    fn answer(&self, seq: u64) -> Answer {
+        let used = self.level.max(0).saturating_add(self.terms.ticks(self.outstanding()));
+        Answer {
+            seq,
+            at: self.at,
+            kept: 0,
+            granted: 0,
+            free: self.terms.units(self.free_ticks()),
+            full_in: if self.terms.is_rate() { self.terms.moments(used) } else { self.ended_in() },
+            fits_in: None,
+            holders: u64::try_from(self.holding().count()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn holding(&self) -> impl Iterator<Item = (&HolderId, &Holding)> {
+        self.holders.iter().filter(|(_, holding)| holding.units > 0)
+    }
+
+    fn others(&self, holder: HolderId) -> u64 {
+        u64::try_from(self.holding().filter(|(id, _)| **id != holder).count()).unwrap_or(u64::MAX)
+    }
+
+    fn outstanding(&self) -> u64 {
+        self.holding().fold(0, |sum, (_, holding)| sum.saturating_add(holding.units))
+    }
+
+    fn free_ticks(&self) -> i128 {
+        let held = self.terms.ticks(self.outstanding());
+        self.terms.ticks(self.terms.burst()).saturating_sub(self.level.max(0)).saturating_sub(held)
+    }
+
+    /// Until the last lease ends that holds something.
+    fn ended_in(&self) -> u64 {
+        let last = self.holding().map(|(_, holding)| holding.until).max();
+        last.map_or(0, |until| until.saturating_sub(self.at))
+    }
+}

@@ -1,0 +1,223 @@
+//! The holder's side of a lease: what one shard may use of an account that lives elsewhere.
+//!
+//! Units of a rate are used up by [`Lease::take`]; a place that is taken is given free by [`Lease::release`]. The caller
+//! carries each [`Ask`] to the account, one at a time, and brings back the answer or says that there was none.
+
+use super::{Answer, Ask, HolderId, Refund, Terms};
+
+/// The most refunds in one ask; further ones are joined with the last.
+const MAX_REFUNDS: usize = 64;
+
+/// How a holder leases. Times are in moments.
+#[derive(Debug, Clone, Copy)]
+pub struct Habits {
+    /// For how long units are held.
+    pub lease: u64,
+    /// By how much the holder stops earlier than the account: more than two clocks drift apart in a lease.
+    pub margin: u64,
+    /// The largest chunk.
+    pub most: u64,
+}
+
+/// What one holder has of one account.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    id: HolderId,
+    terms: Terms,
+    habits: Habits,
+    seq: u64,
+    /// Units that can be taken.
+    held: u64,
+    /// Places that are taken; zero for a rate.
+    in_use: u64,
+    last_use: u64,
+    /// By the holder's clock.
+    expires: u64,
+    chunk: u64,
+    /// True while the account may hold units for this holder.
+    open: bool,
+    forced: u64,
+    refunds: Vec<Refunded>,
+    pending: Option<Pending>,
+    /// The account's time in the last answer, and when that answer was read.
+    heard: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refunded {
+    units: u64,
+    used_at: u64,
+}
+
+/// An ask under way.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    sent: u64,
+    forced: u64,
+    /// Units of a rate that were taken since it was sent.
+    taken: u64,
+}
+
+impl Lease {
+    #[must_use]
+    pub const fn new(id: HolderId, terms: Terms, habits: Habits) -> Self {
+        Self {
+            id,
+            terms,
+            habits,
+            seq: 0,
+            held: 0,
+            in_use: 0,
+            last_use: 0,
+            expires: 0,
+            chunk: 1,
+            open: false,
+            forced: 0,
+            refunds: Vec::new(),
+            pending: None,
+            heard: None,
+        }
+    }
+
+    /// Units that can be taken now.
+    #[must_use]
+    pub const fn held(&self, now: u64) -> u64 {
+        if now < self.expires { self.held } else { 0 }
+    }
+
+    /// When what is held ends, by the holder's clock. Places in use are to be renewed by an ask before that.
+    #[must_use]
+    pub const fn expires(&self) -> u64 {
+        self.expires
+    }
+
+    /// True while an ask is under way.
+    #[must_use]
+    pub const fn is_asking(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Goes by other terms from the next ask on.
+    pub const fn adopt(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
+    /// Takes units, all or none.
+    pub fn take(&mut self, units: u64, now: u64) -> bool {
+        if self.held(now) < units {
+            return false;
+        }
+        self.held = self.held.saturating_sub(units);
+        self.last_use = self.last_use.max(now);
+        if !self.terms.is_rate() {
+            self.in_use = self.in_use.saturating_add(units);
+        } else if let Some(pending) = &mut self.pending {
+            pending.taken = pending.taken.saturating_add(units);
+        }
+        true
+    }
+
+    /// Places that were taken are free again.
+    pub fn release(&mut self, places: u64) {
+        let freed = places.min(self.in_use);
+        self.in_use = self.in_use.saturating_sub(freed);
+        self.held = self.held.saturating_add(freed);
+    }
+
+    /// Uses units that nobody granted; the account hears of them with the next ask.
+    pub const fn force(&mut self, units: u64) {
+        self.forced = self.forced.saturating_add(units);
+    }
+
+    /// Units taken at `used_at` were not used after all; the account hears of them with the next ask.
+    pub fn refund(&mut self, units: u64, used_at: u64) {
+        let full = self.refunds.len() >= MAX_REFUNDS;
+        match self.refunds.last_mut() {
+            Some(last) if full => {
+                *last = Refunded { units: last.units.saturating_add(units), used_at: last.used_at.min(used_at) };
+            }
+            _ => self.refunds.push(Refunded { units, used_at }),
+        }
+    }
+
+    /// Asks for units: `need` or none, `waiting` if they are there, a chunk while there is plenty. An ask that is still
+    /// under way counts as lost.
+    pub fn ask(&mut self, need: u64, waiting: u64, now: u64) -> Ask {
+        self.lost();
+        self.size_chunk(now);
+        let want = self.chunk.max(waiting).max(need);
+        let keep = if now < self.expires { self.held } else { self.held.min(want) };
+        Ask { need, waiting: waiting.max(need), want, ..self.tell(keep, now) }
+    }
+
+    /// Gives back what is not used; nothing while an ask is under way, or when there is nothing to say.
+    pub fn give_back(&mut self, now: u64) -> Option<Ask> {
+        let silent = !self.open && self.forced == 0 && self.refunds.is_empty();
+        (self.pending.is_none() && !silent).then(|| self.tell(0, now))
+    }
+
+    /// Reads an answer. One that is not to the ask under way is ignored.
+    pub fn answered(&mut self, answer: &Answer, now: u64) {
+        if answer.seq != self.seq {
+            return;
+        }
+        let Some(pending) = self.pending.take() else { return };
+        let own = answer.kept.saturating_sub(pending.taken).saturating_add(answer.granted);
+        self.held = own.saturating_sub(self.in_use);
+        self.expires = pending.sent.saturating_add(self.habits.lease).saturating_sub(self.habits.margin);
+        self.open = answer.kept.saturating_add(answer.granted) > 0;
+        self.heard = Some((answer.at, now));
+    }
+
+    /// No answer came. What it would have granted is not used; what was forced is told again, what was refunded is not.
+    pub fn lost(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.forced = self.forced.saturating_add(pending.forced);
+        }
+    }
+
+    /// A chunk that was used up was too small, one that outlived its lease too large.
+    fn size_chunk(&mut self, now: u64) {
+        let sized = if self.held > 0 && now >= self.expires { self.chunk / 2 } else { self.chunk.saturating_mul(2) };
+        self.chunk = sized.clamp(1, self.habits.most.max(1));
+    }
+
+    /// An ask for nothing that keeps so many of the units not in use.
+    fn tell(&mut self, keep: u64, now: u64) -> Ask {
+        let back = self.held.saturating_sub(keep);
+        self.held = keep;
+        self.seq = self.seq.saturating_add(1);
+        self.open = true;
+        let forced = std::mem::take(&mut self.forced);
+        self.pending = Some(Pending { sent: now, forced, taken: 0 });
+        Ask {
+            holder: self.id,
+            terms: self.terms,
+            seq: self.seq,
+            keep: keep.saturating_add(self.in_use),
+            back,
+            used_ago: now.saturating_sub(self.last_use),
+            forced,
+            refunds: self.tell_refunds(now),
+            sent: self.account_time(now),
+            need: 0,
+            waiting: 0,
+            want: 0,
+            lease: self.habits.lease,
+        }
+    }
+
+    /// Each refund is told once, and not before the account's time is known.
+    fn tell_refunds(&mut self, now: u64) -> Vec<Refund> {
+        if self.heard.is_none() {
+            return vec![];
+        }
+        let told = |refund: Refunded| Refund { units: refund.units, ago: now.saturating_sub(refund.used_at) };
+        self.refunds.drain(..).map(told).collect()
+    }
+
+    /// The account's time now, or earlier: its last answer took a while to come.
+    fn account_time(&self, now: u64) -> Option<u64> {
+        self.heard.map(|(at, read)| at.saturating_add(now.saturating_sub(read)))
+    }
+}

@@ -1,0 +1,407 @@
+//! One account and three holders in a world where messages are lost, late and doubled and holders are killed, held
+//! against the plain log of what was used.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::{
+    Account, Answer, Ask, HolderId, Kind, Refund, Terms,
+    holder::{Habits, Lease},
+};
+
+const HOLDERS: usize = 3;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Pass(u64),
+    Take(usize, u64),
+    /// A place is free again, or a use did not happen.
+    Undo(usize, usize),
+    /// An ask that is answered at once.
+    Talk(usize, u64, u64),
+    Send(usize, u64),
+    Deliver(usize),
+    DeliverTwice(usize),
+    Lose(usize),
+    GiveUp(usize),
+    Answer(usize),
+    Crash(usize),
+    GiveBack(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let holder = 0..HOLDERS;
+    prop_oneof![
+        6 => (0u64..12).prop_map(Step::Pass),
+        10 => (holder.clone(), 1u64..4).prop_map(|(i, units)| Step::Take(i, units)),
+        2 => (holder.clone(), 0usize..50).prop_map(|(i, k)| Step::Undo(i, k)),
+        6 => (holder.clone(), 0u64..4, 0u64..6).prop_map(|(i, need, more)| Step::Talk(i, need, need + more)),
+        3 => (holder.clone(), 0u64..4).prop_map(|(i, need)| Step::Send(i, need)),
+        3 => (0usize..50).prop_map(Step::Deliver),
+        2 => (0usize..50).prop_map(Step::DeliverTwice),
+        1 => (0usize..50).prop_map(Step::Lose),
+        1 => holder.clone().prop_map(Step::GiveUp),
+        3 => (0usize..50).prop_map(Step::Answer),
+        1 => holder.clone().prop_map(Step::Crash),
+        1 => holder.prop_map(Step::GiveBack),
+    ]
+}
+
+fn rate() -> impl Strategy<Value = Terms> {
+    (1u64..20, 1u64..50, 1u64..12)
+        .prop_map(|(limit, window, burst)| Terms { kind: Kind::Rate { limit, window, burst }, version: 1 })
+}
+
+fn places() -> impl Strategy<Value = Terms> {
+    (1u64..12).prop_map(|limit| Terms { kind: Kind::Places { limit }, version: 1 })
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    holder: HolderId,
+    at: u64,
+    units: u64,
+}
+
+struct World {
+    terms: Terms,
+    habits: Habits,
+    now: u64,
+    account: Account,
+    leases: Vec<(HolderId, Lease)>,
+    asks: Vec<(usize, Ask)>,
+    answers: Vec<(HolderId, Answer)>,
+    uses: Vec<Use>,
+    /// Places in use.
+    calls: BTreeMap<HolderId, u64>,
+    born: u128,
+}
+
+impl World {
+    fn new(terms: Terms, lease: u64) -> Self {
+        let habits = Habits { lease, margin: 0, most: 8 };
+        let mut world = Self {
+            terms,
+            habits,
+            now: 1_000,
+            account: Account::full(terms, 1_000),
+            leases: vec![],
+            asks: vec![],
+            answers: vec![],
+            uses: vec![],
+            calls: BTreeMap::new(),
+            born: 0,
+        };
+        world.leases = (0..HOLDERS).map(|_| world.new_lease()).collect();
+        world
+    }
+
+    fn new_lease(&mut self) -> (HolderId, Lease) {
+        self.born += 1;
+        let id = HolderId(self.born);
+        (id, Lease::new(id, self.terms, self.habits))
+    }
+
+    /// Each holder has a clock of its own.
+    fn local(&self, i: usize) -> u64 {
+        self.now + [0, 700, 31][i]
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Pass(moments) => self.pass(moments),
+            Step::Take(i, units) => self.take(i, units),
+            Step::Undo(i, k) => self.undo(i, k),
+            Step::Talk(i, need, waiting) => self.talk(i, need, waiting),
+            Step::Send(i, need) => self.send(i, need),
+            Step::Deliver(k) if k < self.asks.len() => {
+                let (i, ask) = self.asks.remove(k);
+                self.deliver(i, &ask);
+            }
+            Step::DeliverTwice(k) if k < self.asks.len() => {
+                let (i, ask) = self.asks[k].clone();
+                self.deliver(i, &ask);
+            }
+            Step::Lose(k) if k < self.asks.len() => drop(self.asks.remove(k)),
+            Step::Answer(k) if k < self.answers.len() => self.answer(k),
+            Step::GiveUp(i) => self.leases[i].1.lost(),
+            Step::Crash(i) => {
+                self.calls.remove(&self.leases[i].0);
+                self.leases[i] = self.new_lease();
+            }
+            Step::GiveBack(i) => self.give_back(i),
+            _ => {}
+        }
+    }
+
+    /// Calls that outlive their lease are not the account's any more: here they end with it.
+    fn pass(&mut self, moments: u64) {
+        self.now += moments;
+        for i in 0..HOLDERS {
+            let now = self.local(i);
+            let (id, lease) = &mut self.leases[i];
+            if now >= lease.expires() {
+                lease.release(self.calls.remove(id).unwrap_or(0));
+            }
+        }
+    }
+
+    fn take(&mut self, i: usize, units: u64) {
+        let (local, id) = (self.local(i), self.leases[i].0);
+        if self.leases[i].1.take(units, local) {
+            self.uses.push(Use { holder: id, at: self.now, units });
+            *self.calls.entry(id).or_default() += units;
+        }
+    }
+
+    fn undo(&mut self, i: usize, k: usize) {
+        let (id, behind) = (self.leases[i].0, self.local(i) - self.now);
+        if !self.terms.is_rate() {
+            if let Some(calls) = self.calls.get_mut(&id).filter(|calls| **calls > 0) {
+                *calls -= 1;
+                self.leases[i].1.release(1);
+            }
+        } else if let Some(used) = self.uses.get(k).copied().filter(|used| used.holder == id) {
+            self.uses.remove(k);
+            self.leases[i].1.refund(used.units, used.at + behind);
+        }
+    }
+
+    fn send(&mut self, i: usize, need: u64) {
+        let local = self.local(i);
+        let ask = self.leases[i].1.ask(need, need, local);
+        self.asks.push((i, ask));
+    }
+
+    fn talk(&mut self, i: usize, need: u64, waiting: u64) {
+        let local = self.local(i);
+        let ask = self.leases[i].1.ask(need, waiting, local);
+        let answer = self.exchange(&ask).unwrap();
+        self.leases[i].1.answered(&answer, local);
+        assert!(answer.granted == 0 || answer.granted >= need);
+    }
+
+    fn give_back(&mut self, i: usize) {
+        let local = self.local(i);
+        if let Some(ask) = self.leases[i].1.give_back(local) {
+            self.asks.push((i, ask));
+        }
+    }
+
+    fn deliver(&mut self, _: usize, ask: &Ask) {
+        if let Some(answer) = self.exchange(ask) {
+            self.answers.push((ask.holder, answer));
+        }
+    }
+
+    fn answer(&mut self, k: usize) {
+        let (id, answer) = self.answers.remove(k);
+        if let Some(i) = self.leases.iter().position(|(own, _)| *own == id) {
+            let local = self.local(i);
+            self.leases[i].1.answered(&answer, local);
+        }
+    }
+
+    fn exchange(&mut self, ask: &Ask) -> Option<Answer> {
+        let answer = self.account.exchange(ask, self.now).ok()?;
+        if answer.granted < ask.need {
+            self.check_retry(ask, &answer);
+        }
+        Some(answer)
+    }
+
+    /// A lone ask at the announced time is granted, whether the others are silent or have used everything just then.
+    fn check_retry(&self, ask: &Ask, answer: &Answer) {
+        let Some(fits_in) = answer.fits_in else {
+            assert!(ask.need > self.terms.burst());
+            return;
+        };
+        assert!(fits_in > 0 || !self.terms.is_rate());
+        let then = self.now + fits_in;
+        let retry = Ask { seq: ask.seq + 1, keep: answer.kept, forced: 0, refunds: vec![], ..ask.clone() };
+        let mut silent = self.account.clone();
+        assert!(silent.exchange(&retry, then).unwrap().granted >= ask.need, "{silent:?} {retry:?} {fits_in}");
+        let mut used = self.account.clone();
+        for (&holder, own) in self.account.holders.iter().filter(|(id, _)| **id != ask.holder) {
+            let report = Ask { holder, seq: own.seq + 1, need: 0, waiting: 0, want: 0, keep: 0, ..retry.clone() };
+            used.exchange(&Ask { back: 0, used_ago: 0, ..report }, then).unwrap();
+        }
+        assert!(used.exchange(&retry, then).unwrap().granted >= ask.need, "{used:?} {retry:?} {fits_in}");
+    }
+
+    fn check(&self) {
+        let terms = self.account.terms;
+        let held: u64 = self.account.holders.values().map(|holding| holding.units).sum();
+        assert!(self.account.level.max(0) + terms.ticks(held) <= terms.ticks(terms.burst()), "{:?}", self.account);
+        if !terms.is_rate() {
+            assert!(self.calls.values().sum::<u64>() <= terms.burst(), "{:?} {:?}", self.calls, self.account);
+        }
+    }
+
+    /// From each use to each later one: what was used in between is within the burst and what refills.
+    fn check_spans(&self) {
+        for (i, first) in self.uses.iter().enumerate() {
+            let mut units = 0;
+            for last in &self.uses[i..] {
+                units += last.units;
+                let most = self.terms.ticks(self.terms.burst()) + self.terms.refilled(last.at - first.at);
+                assert!(self.terms.ticks(units) <= most, "{units} from {} to {}", first.at, last.at);
+            }
+        }
+    }
+
+    /// When all is given back or has ended, and has refilled, everything can be had at once.
+    fn check_full_again(&mut self) {
+        self.asks.clear();
+        for i in 0..HOLDERS {
+            self.leases[i].1.lost();
+            self.give_back(i);
+        }
+        while let Some((i, ask)) = self.asks.pop() {
+            self.deliver(i, &ask);
+        }
+        let whole = self.terms.ticks(self.terms.burst());
+        self.now += self.habits.lease + if self.terms.is_rate() { self.terms.moments(whole) } else { 0 };
+        let burst = self.terms.burst();
+        let ask = Ask { need: burst, waiting: burst, want: burst, ..self.leases[0].1.ask(0, 0, self.now) };
+        assert_eq!(self.exchange(&ask).unwrap().granted, burst);
+    }
+
+    fn run(&mut self, steps: &[Step]) {
+        for step in steps {
+            self.step(step);
+            self.check();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_span_sees_more_than_burst_and_rate(terms in rate(), lease in 2u64..40, steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new(terms, lease);
+        world.run(&steps);
+        world.check_spans();
+        world.check_full_again();
+    }
+
+    #[test]
+    fn no_more_places_are_in_use_than_there_are(terms in places(), lease in 2u64..40, steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new(terms, lease);
+        world.run(&steps);
+        world.check_full_again();
+    }
+}
+
+fn ten_a_hundred(version: i64) -> Terms {
+    Terms { kind: Kind::Rate { limit: 10, window: 100, burst: 10 }, version }
+}
+
+fn ask(holder: u128, seq: u64, need: u64) -> Ask {
+    Ask {
+        holder: HolderId(holder),
+        terms: ten_a_hundred(1),
+        seq,
+        keep: 0,
+        back: 0,
+        used_ago: 0,
+        forced: 0,
+        refunds: vec![],
+        sent: None,
+        need,
+        waiting: need,
+        want: need,
+        lease: 50,
+    }
+}
+
+#[test]
+fn a_message_that_comes_twice_changes_nothing() {
+    let mut account = Account::full(ten_a_hundred(1), 0);
+    account.exchange(&ask(1, 1, 3), 0).unwrap();
+    let before = account.clone();
+    assert!(account.exchange(&ask(1, 1, 3), 10).is_err());
+    assert_eq!(account, before);
+}
+
+#[test]
+fn a_forced_charge_goes_beyond_the_burst_and_is_worked_off() {
+    let mut account = Account::full(ten_a_hundred(1), 0);
+    let answer = account.exchange(&Ask { forced: 15, ..ask(1, 1, 1) }, 0).unwrap();
+    assert_eq!((answer.granted, answer.free, answer.fits_in), (0, 0, Some(60)));
+    assert_eq!(account.exchange(&ask(1, 2, 1), 59).unwrap().granted, 0);
+    assert_eq!(account.exchange(&ask(1, 3, 1), 60).unwrap().granted, 1);
+}
+
+#[test]
+fn newer_terms_find_the_same_units_used_and_older_ones_are_served_by_them() {
+    let mut account = Account::full(ten_a_hundred(1), 0);
+    account.exchange(&Ask { forced: 4, ..ask(1, 1, 0) }, 0).unwrap();
+    let newer = Terms { kind: Kind::Rate { limit: 5, window: 300, burst: 5 }, version: 2 };
+    assert_eq!(account.exchange(&Ask { terms: newer, ..ask(2, 1, 0) }, 0).unwrap().free, 1);
+    assert_eq!(account.exchange(&ask(1, 2, 0), 0).unwrap().free, 1);
+    assert_eq!(account.terms, newer);
+}
+
+#[test]
+fn a_refund_that_was_under_way_for_long_gives_back_nothing_that_has_refilled() {
+    let mut account = Account::full(ten_a_hundred(1), 0);
+    let refunds = vec![Refund { units: 4, ago: 0 }];
+    account.exchange(&Ask { forced: 10, ..ask(1, 1, 0) }, 0).unwrap();
+    account.exchange(&Ask { forced: 4, ..ask(2, 1, 0) }, 40).unwrap();
+    let late = Ask { refunds, sent: Some(0), ..ask(1, 2, 0) };
+    assert_eq!(account.exchange(&late, 40).unwrap().free, 0);
+}
+
+#[test]
+fn a_place_whose_holder_was_killed_is_free_when_its_lease_ends() {
+    let terms = Terms { kind: Kind::Places { limit: 2 }, version: 1 };
+    let mut account = Account::full(terms, 0);
+    let ask = |holder, seq| Ask { terms, ..ask(holder, seq, 2) };
+    assert_eq!(account.exchange(&ask(1, 1), 0).unwrap().granted, 2);
+    assert_eq!(account.exchange(&ask(2, 1), 10).unwrap().fits_in, Some(40));
+    assert_eq!(account.exchange(&ask(2, 2), 50).unwrap().granted, 2);
+}
+
+#[test]
+fn chunks_are_shared_while_there_is_plenty_and_units_run_out_one_by_one() {
+    let mut account = Account::full(ten_a_hundred(1), 0);
+    let want = |holder, seq| Ask { want: 10, ..ask(holder, seq, 1) };
+    let granted: Vec<_> = (1..=4).map(|holder| account.exchange(&want(holder, 1), 0).unwrap().granted).collect();
+    assert_eq!(granted, [5, 1, 1, 1]);
+}
+
+#[test]
+fn a_chunk_grows_while_it_is_used_up_and_shrinks_when_it_is_not() {
+    let habits = Habits { lease: 50, margin: 5, most: 4 };
+    let mut lease = Lease::new(HolderId(1), ten_a_hundred(1), habits);
+    let mut account = Account::full(ten_a_hundred(1), 0);
+    let wants: Vec<_> = [0, 0, 0, 100, 200]
+        .map(|now| {
+            let ask = lease.ask(1, 1, now);
+            lease.answered(&account.exchange(&ask, now).unwrap(), now);
+            ask.want
+        })
+        .into();
+    assert_eq!(wants, [2, 4, 4, 2, 1]);
+}
+
+#[test]
+fn a_lease_counts_from_before_the_ask_was_sent() {
+    let mut lease = Lease::new(HolderId(1), ten_a_hundred(1), Habits { lease: 50, margin: 5, most: 4 });
+    let asked = lease.ask(2, 2, 100);
+    let answer = Account::full(ten_a_hundred(1), 110).exchange(&asked, 110).unwrap();
+    lease.answered(&answer, 130);
+    assert!(lease.take(1, 144));
+    assert!(!lease.take(1, 145));
+}
+
+#[test]
+fn a_refund_that_comes_again_when_its_lease_is_forgotten_is_not_heard() {
+    let mut account = Account::full(ten_a_hundred(1), 0);
+    account.exchange(&Ask { forced: 10, ..ask(1, 1, 0) }, 0).unwrap();
+    let again = Ask { refunds: vec![Refund { units: 9, ago: 0 }], sent: Some(0), ..ask(1, 2, 0) };
+    assert_eq!(account.exchange(&again, 50).unwrap().free, 5);
+}

@@ -1,0 +1,218 @@
+//! Leases in Redis: the script does what the pure rules say, and a Redis that forgot grants nothing.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::{self, Commands, Connection};
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use tollgate::{
+    clock::Clock,
+    domain::{
+        lease::{Account, Ask, HolderId, Kind, Refund, Terms},
+        quota::Rate,
+    },
+    store::{
+        StoreError,
+        redis::{
+            Redis, Timeouts,
+            leases::{Birth, Exchanged, RedisTerms, account_key},
+        },
+    },
+};
+
+use crate::support::block_on;
+
+/// A database of its own on the Redis that tests are given, empty.
+fn database(number: u8) -> (Redis, Connection) {
+    let server = std::env::var("TOLLGATE_TEST_REDIS")
+        .unwrap_or_else(|_| panic!("TOLLGATE_TEST_REDIS is not set; run the tests with scripts/test"));
+    let url = format!("{}/{number}", server.trim_end_matches('/'));
+    let mut connection = redis::Client::open(url.as_str()).unwrap().get_connection().unwrap();
+    let _: () = redis::cmd("FLUSHDB").query(&mut connection).unwrap();
+    (Redis::connect(&url, Timeouts::default()).unwrap(), connection)
+}
+
+/// A busy test machine may need longer than 50 ms.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, StoreError>) -> T {
+    (0..50).find_map(|_| ask().ok()).unwrap()
+}
+
+fn new_account() -> String {
+    Clock::system().new_id().to_string()
+}
+
+fn stored(connection: &mut Connection, account: &str) -> Vec<(String, String)> {
+    let mut fields: Vec<(String, String)> = connection.hgetall(account_key(account)).unwrap();
+    fields.sort();
+    fields
+}
+
+/// What the script would store of this account.
+fn as_stored(account: &Account) -> Vec<(String, String)> {
+    let (refill, unit, burst) = match account.terms.kind {
+        Kind::Rate { limit, window, burst } => (limit, window, burst),
+        Kind::Places { limit } => (0, 1, limit),
+    };
+    let mut fields = vec![
+        ("refill".to_owned(), refill.to_string()),
+        ("unit".to_owned(), unit.to_string()),
+        ("burst".to_owned(), burst.to_string()),
+        ("version".to_owned(), account.terms.version.to_string()),
+        ("level".to_owned(), account.level.to_string()),
+        ("at".to_owned(), account.at.to_string()),
+    ];
+    fields.extend(
+        account
+            .holders
+            .iter()
+            .map(|(id, own)| (format!("h:{:032x}", id.0), format!("{} {} {}", own.units, own.seq, own.until))),
+    );
+    fields.sort();
+    fields
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let rate = (1u64..2_000, 1u64..20, 1u64..200).prop_map(|(limit, window_s, burst)| {
+        let exact = RedisTerms::rate(Rate::new(limit, window_s, burst).unwrap(), 0).unwrap();
+        assert_eq!(exact.moment_us, 1);
+        exact.terms
+    });
+    prop_oneof![4 => rate, 1 => (1u64..50).prop_map(|limit| RedisTerms::places(limit, 0).terms)]
+}
+
+/// Asks that repeat numbers, outlive leases, know little of the time and change the terms now and then.
+fn asks() -> impl Strategy<Value = Vec<(Ask, u64)>> {
+    let versions = prop::collection::vec(terms(), 3);
+    let one = (
+        (0u128..4, 0usize..30, 1u64..5, 0u64..20, 0u64..20, 0u64..3_000),
+        (prop_oneof![5 => Just(0u64), 1 => 0u64..10], 0u64..20, 0u64..20, 0u64..40),
+        (
+            prop_oneof![100u64..3_000, Just(5_000_000)],
+            0u64..2_000,
+            prop::collection::vec((0u64..10, 0u64..3_000), 0..3),
+        ),
+    );
+    (versions, prop::collection::vec(one, 1..25)).prop_map(|(versions, all)| {
+        let ask = |(i, one): (usize, _)| {
+            let ((holder, age, step, keep, back, used_ago), (forced, need, waiting, want), (lease, late, refunds)) =
+                one;
+            let version = [2, 1, 0][[age == 0, age < 15, true].iter().position(|yes| *yes).unwrap()];
+            let refunds: Vec<(u64, u64)> = refunds;
+            let ask = Ask {
+                holder: HolderId(holder),
+                terms: Terms { version: i64::try_from(version).unwrap(), ..versions[version] },
+                seq: u64::try_from(i).unwrap() / step + 1,
+                keep,
+                back,
+                used_ago,
+                forced,
+                refunds: refunds.into_iter().map(|(units, ago)| Refund { units, ago }).collect(),
+                sent: None,
+                need,
+                waiting,
+                want,
+                lease,
+            };
+            (ask, late)
+        };
+        all.into_iter().enumerate().map(ask).collect()
+    })
+}
+
+/// True if Redis has answered every ask in time.
+fn agree(redis: &Redis, connection: &mut Connection, asks: &[(Ask, u64)]) -> bool {
+    let name = new_account();
+    let mut account = Account::spent(asks[0].0.terms, 0);
+    for (ask, late) in asks {
+        let ask = Ask { sent: account.at.checked_sub(*late), ..ask.clone() };
+        match block_on(redis.exchange(&name, &ask, 1)) {
+            Ok(Exchanged::Answered(answer)) => assert_eq!(account.exchange(&ask, answer.at), Ok(answer), "{ask:?}"),
+            Ok(Exchanged::Stale) => assert!(account.exchange(&ask, account.at).is_err(), "{ask:?} {account:?}"),
+            Err(StoreError::Unavailable(text)) if text.contains("no answer") || text.contains("imed out") => {
+                return false;
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(stored(connection, &name), as_stored(&account), "{ask:?}");
+    }
+    true
+}
+
+#[test]
+fn leases_in_redis_go_by_the_pure_rules() {
+    let (redis, mut connection) = database(4);
+    patiently(|| block_on(redis.bear(Birth::Full)));
+    let mut answered = 0;
+    let mut runner = TestRunner::new(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() });
+    for _ in 0..300 {
+        let asks = asks().new_tree(&mut runner).unwrap().current();
+        answered += u32::from(agree(&redis, &mut connection, &asks));
+    }
+    assert!(answered > 150, "only {answered} sequences were answered in time");
+}
+
+fn ask(terms: Terms, seq: u64, need: u64) -> Ask {
+    Ask {
+        holder: HolderId(1),
+        terms,
+        seq,
+        keep: 0,
+        back: 0,
+        used_ago: 0,
+        forced: 0,
+        refunds: vec![],
+        sent: None,
+        need,
+        waiting: need,
+        want: need,
+        lease: 500_000,
+    }
+}
+
+#[test]
+fn leases_in_a_redis_that_forgot_are_not_granted_until_it_is_born_again_and_then_at_the_rate_alone() {
+    let (redis, mut connection) = database(5);
+    let terms = RedisTerms::rate(Rate::new(1, 3_600, 10).unwrap(), 1).unwrap().terms;
+    let name = new_account();
+    let exchange = |seq| patiently(|| block_on(redis.exchange(&name, &ask(terms, seq, 1), 1)));
+    assert_eq!(exchange(1), Exchanged::Unborn);
+    patiently(|| block_on(redis.bear(Birth::Full)));
+    assert!(matches!(exchange(2), Exchanged::Answered(answer) if answer.granted == 1));
+    let _: () = redis::cmd("FLUSHDB").query(&mut connection).unwrap();
+    assert_eq!(exchange(3), Exchanged::Unborn);
+    patiently(|| block_on(redis.bear(Birth::Spent { lease: Duration::ZERO })));
+    patiently(|| block_on(redis.bear(Birth::Full)));
+    let Exchanged::Answered(answer) = exchange(4) else { panic!("not answered") };
+    assert_eq!((answer.granted, answer.free), (0, 0));
+    assert!(answer.fits_in.is_some_and(|us| (3_000_000_000..=3_600_000_000).contains(&us)));
+}
+
+#[test]
+fn leases_may_still_be_held_when_redis_forgets_so_it_waits_for_their_end() {
+    let (redis, _connection) = database(6);
+    patiently(|| block_on(redis.bear(Birth::Spent { lease: Duration::from_mins(1) })));
+    let terms = RedisTerms::places(3, 1).terms;
+    let answer = patiently(|| block_on(redis.exchange(&new_account(), &ask(terms, 1, 1), 1)));
+    assert_eq!(answer, Exchanged::Unborn);
+}
+
+#[test]
+fn leases_at_a_key_of_another_type_are_an_error() {
+    let (redis, mut connection) = database(7);
+    patiently(|| block_on(redis.bear(Birth::Full)));
+    let name = new_account();
+    let _: () = connection.set(account_key(&name), "text").unwrap();
+    let terms = RedisTerms::places(3, 1).terms;
+    assert!((0..3).all(|seq| block_on(redis.exchange(&name, &ask(terms, seq, 1), 1)).is_err()));
+}
+
+#[test]
+fn leases_are_counted_in_the_finest_moment_that_is_exact() {
+    let moment = |limit, window_s, burst| {
+        RedisTerms::rate(Rate::new(limit, window_s, burst).unwrap(), 1).map(|exact| exact.moment_us)
+    };
+    assert_eq!(moment(100, 1, 200), Some(1));
+    assert_eq!(moment(1_000_000, 86_400, 1_000_000), Some(1));
+    assert_eq!(moment(999_983, 86_400, 1_000_000), Some(1_000));
+    assert_eq!(moment(999_999_937, 86_400, 1_000_000_000), Some(1_000_000));
+    assert_eq!(moment(999_999_999_989, 315_360_000, 1_000_000_000_000), None);
+}
