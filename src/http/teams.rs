@@ -153,6 +153,7 @@ pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<TeamId>) -
     error_code = 401,
     error_code = 403,
     error_code = 404,
+    error_code = 409,
     error_code = 413,
     error_code = 415,
     error_code = 429,
@@ -213,7 +214,7 @@ fn name(text: &str) -> Result<TeamName, Refusal> {
 }
 
 fn name_taken() -> Refusal {
-    Refusal::invalid("/name", "there is a team with this name")
+    Refusal::Conflict("There is a team with this name.".into())
 }
 
 fn note(request: &HttpRequest, change: serde_json::Value) {
