@@ -70,7 +70,7 @@ struct World {
     now: u64,
     account: Account,
     leases: Vec<(HolderId, Lease)>,
-    asks: Vec<(usize, Ask)>,
+    asks: Vec<Ask>,
     answers: Vec<(HolderId, Answer)>,
     uses: Vec<Use>,
     /// Places in use.
@@ -115,16 +115,16 @@ impl World {
             Step::Undo(i, k) => self.undo(i, k),
             Step::Talk(i, need, waiting) => self.talk(i, need, waiting),
             Step::Send(i, need) => self.send(i, need),
-            Step::Deliver(k) if k < self.asks.len() => {
-                let (i, ask) = self.asks.remove(k);
-                self.deliver(i, &ask);
+            Step::Deliver(k) if !self.asks.is_empty() => {
+                let ask = self.asks.remove(k % self.asks.len());
+                self.deliver(&ask);
             }
-            Step::DeliverTwice(k) if k < self.asks.len() => {
-                let (i, ask) = self.asks[k].clone();
-                self.deliver(i, &ask);
+            Step::DeliverTwice(k) if !self.asks.is_empty() => {
+                let ask = self.asks[k % self.asks.len()].clone();
+                self.deliver(&ask);
             }
-            Step::Lose(k) if k < self.asks.len() => drop(self.asks.remove(k)),
-            Step::Answer(k) if k < self.answers.len() => self.answer(k),
+            Step::Lose(k) if !self.asks.is_empty() => drop(self.asks.remove(k % self.asks.len())),
+            Step::Answer(k) if !self.answers.is_empty() => self.answer(k % self.answers.len()),
             Step::GiveUp(i) => self.leases[i].1.lost(),
             Step::Crash(i) => {
                 self.calls.remove(&self.leases[i].0);
@@ -162,8 +162,13 @@ impl World {
                 *calls -= 1;
                 self.leases[i].1.release(1);
             }
-        } else if let Some(used) = self.uses.get(k).copied().filter(|used| used.holder == id) {
-            self.uses.remove(k);
+        } else if let Some(k) =
+            self.uses.iter().rposition(|used| used.holder == id).and_then(|last| last.checked_sub(k % 4))
+        {
+            if self.uses[k].holder != id {
+                return;
+            }
+            let used = self.uses.remove(k);
             self.leases[i].1.refund(used.units, used.at + behind);
         }
     }
@@ -171,7 +176,7 @@ impl World {
     fn send(&mut self, i: usize, need: u64) {
         let local = self.local(i);
         let ask = self.leases[i].1.ask(need, need, local);
-        self.asks.push((i, ask));
+        self.asks.push(ask);
     }
 
     fn talk(&mut self, i: usize, need: u64, waiting: u64) {
@@ -185,11 +190,11 @@ impl World {
     fn give_back(&mut self, i: usize) {
         let local = self.local(i);
         if let Some(ask) = self.leases[i].1.give_back(local) {
-            self.asks.push((i, ask));
+            self.asks.push(ask);
         }
     }
 
-    fn deliver(&mut self, _: usize, ask: &Ask) {
+    fn deliver(&mut self, ask: &Ask) {
         if let Some(answer) = self.exchange(ask) {
             self.answers.push((ask.holder, answer));
         }
@@ -258,8 +263,8 @@ impl World {
             self.leases[i].1.lost();
             self.give_back(i);
         }
-        while let Some((i, ask)) = self.asks.pop() {
-            self.deliver(i, &ask);
+        while let Some(ask) = self.asks.pop() {
+            self.deliver(&ask);
         }
         let whole = self.terms.ticks(self.terms.burst());
         self.now += self.habits.lease + if self.terms.is_rate() { self.terms.moments(whole) } else { 0 };
