@@ -140,7 +140,8 @@ local full_in = terms.refill > 0 and used_in or ended_in
 redis.call('HSET', KEYS[1], 'version', text(terms.version), 'refill', text(terms.refill), 'unit', text(terms.unit),
   'burst', text(terms.burst), 'level', text(level), 'at', text(now * moment),
   holder, text(own.units) .. ' ' .. text(own.seq) .. ' ' .. text(own.ends * moment))
--- By then everything has refilled and every lease has ended: missing means full.
-redis.call('PEXPIRE', KEYS[1], text(up((latest_in + used_in) * moment, 1000) + 1))
+-- By then everything has refilled and every lease has ended: missing means full. An absolute time, because PEXPIRE would
+-- count from when Redis began to read this command, which may be earlier than TIME.
+redis.call('PEXPIREAT', KEYS[1], text(up((now + latest_in + used_in) * moment, 1000) + 1))
 
 return {2, now, kept, granted, down(math.max(free_ticks, 0), terms.unit), full_in, fits_in, count}
