@@ -10,7 +10,13 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tollgate::{
-    actors::quota_keeper::{Charge, Charges, Quotas, shard::Shard},
+    actors::{
+        quota_keeper::{
+            Blueprint, Charge, Charges, Quotas,
+            shard::{Setting, Shard},
+        },
+        quota_lender::Lender,
+    },
     clock::Clock,
     domain::{
         ids::{LimitId, UserId},
@@ -31,6 +37,7 @@ fn policies(per: Per) -> Vec<Arc<Policy>> {
         allowance: Allowance::Rate(Rate::new(1_000_000_000 + i, 60, 1_000_000_000).unwrap()),
         mode: Mode::Enforce,
         on_error: OnError::AllowLocalShare,
+        version: 0,
     };
     (0..6).map(|i| Arc::new(policy(i))).collect()
 }
@@ -52,32 +59,36 @@ fn user(i: u64) -> UserId {
 }
 
 fn decisions(criterion: &mut Criterion) {
-    let (policies, mut shard) = (policies(Per::User), Shard::new(usize::MAX, None));
+    let (policies, mut shard) = (policies(Per::User), Shard::new(Setting::alone(usize::MAX)));
     let charges: Arc<[Charge]> = charges(&policies, user(1)).into();
     let mut now_ns = 1;
     criterion.bench_function("limits/decision over 6 policies", |bench| {
         bench.iter(|| {
             now_ns += 1_000;
-            black_box(shard.take(&charges, now_ns).map(|decision| decision.standings.len()).ok())
+            black_box(shard.take(&charges, false, now_ns).is_ok())
         });
     });
 }
 
 fn messages(criterion: &mut Criterion) {
     let system = actix::System::new();
-    for (name, per) in [("same thread", Per::User), ("other thread", Per::Global)] {
-        let quotas = Quotas::new(1, 1_024, 1_024, Duration::from_secs(5));
-        let policies = policies(per);
-        let (arbiter, common) = (actix::Arbiter::new(), quotas.clone());
-        arbiter.spawn(async move { common.start_common_here(Clock::system(), 1_000_000).await });
-        system.block_on(quotas.start_here(Clock::system(), 1_000_000));
+    let deadline = Duration::from_secs(5);
+    for name in ["same thread", "other thread"] {
+        let quotas = Quotas::new(1, 1_024, 1_024, deadline, Lender::new(1_024, deadline));
+        let blueprint = Blueprint { clock: Clock::system(), max_subjects: 1_000_000, with_redis: false };
+        let (policies, arbiter, there) = (policies(Per::User), actix::Arbiter::new(), quotas.clone());
+        if name == "same thread" {
+            system.block_on(quotas.start_here(blueprint));
+        } else {
+            arbiter.spawn(async move { there.start_here(blueprint).await });
+        }
         while !quotas.are_running() {
             std::thread::yield_now();
         }
         criterion.bench_function(&format!("limits/message to the {name}"), |bench| {
             bench.iter_batched(
-                || charges(&policies, user(1)).into_iter().collect::<Charges>(),
-                |charges| system.block_on(quotas.take(user(1), charges)).unwrap().unwrap().len(),
+                || Charges::from(charges(&policies, user(1))),
+                |charges| system.block_on(quotas.take(user(1), charges)).unwrap().unwrap().standings.len(),
                 BatchSize::SmallInput,
             );
         });
@@ -95,15 +106,15 @@ fn resident() -> usize {
 fn crowd(users: u64, clock: &Clock) -> (usize, [u64; 2]) {
     let (policies, before) = (policies(Per::User), resident());
     let one = policies.get(..1).unwrap();
-    let mut shard = Shard::new(usize::MAX, None);
+    let mut shard = Shard::new(Setting::alone(usize::MAX));
     for i in 0..users {
-        drop(shard.take(&charges(one, user(i)).into(), 1));
+        drop(shard.take(&charges(one, user(i)).into(), false, 1));
     }
     let grown = resident().saturating_sub(before);
     let decide = |i: u64| {
         let charges: Arc<[Charge]> = charges(one, user(i.wrapping_mul(7_919) % users)).into();
         let begun_ns = clock.monotonic_ns();
-        black_box(shard.take(&charges, 1).is_ok());
+        black_box(shard.take(&charges, false, 1).is_ok());
         clock.monotonic_ns() - begun_ns
     };
     let mut took_ns: Vec<u64> = (0..200_000).map(decide).collect();

@@ -200,7 +200,6 @@ fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
     if config.redis.url.is_empty() {
         return Ok(None);
     }
-    tracing::warn!("redis is watched by /readyz, but limits are not shared over it yet: each replica counts its own");
     Redis::connect(&config.redis.url, crate::store::redis::Timeouts::default()).map(Some)
 }
 

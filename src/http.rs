@@ -40,7 +40,7 @@ use jiff::Timestamp;
 use crate::{
     actors::{
         audit_writer::Audit, budget_ledger::Ledger, doorkeeper::Doors, key_fetcher::OutsideKeys, quota_keeper::Quotas,
-        registrar::Users, regulator::Limits, token_issuer::Issuer,
+        quota_lender::Lender, registrar::Users, regulator::Limits, token_issuer::Issuer,
     },
     clock::Clock,
     crypto::MacKey,
@@ -63,6 +63,7 @@ pub struct Office {
     pub limits: Limits,
     pub doors: Doors,
     pub outside_keys: OutsideKeys,
+    pub lender: Lender,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
@@ -81,6 +82,15 @@ pub struct Office {
     /// The name of this replica in the audit log, and since when it runs.
     pub chain: Arc<str>,
     pub started_at: Timestamp,
+}
+
+impl Office {
+    /// What was handed to the actors that write and is not done.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        let written = self.audit.handle().in_flight().saturating_add(self.ledger.handle().in_flight());
+        written.saturating_add(self.lender.handle().in_flight())
+    }
 }
 
 /// Whether the gateway has been told to stop: readiness fails first, then the requests finish.

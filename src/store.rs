@@ -18,6 +18,7 @@ pub mod keys;
 pub mod limits;
 pub mod migrations;
 mod pools;
+pub mod quota_accounts;
 pub mod redis;
 pub mod reseal;
 mod revisions;

@@ -185,11 +185,6 @@ impl<A: Actor> Handle<A> {
         free.then(|| Claim(Arc::clone(&self.shared.claimed)))
     }
 
-    /// True while a thread runs the handle's actor.
-    pub(super) fn is_claimed(&self) -> bool {
-        self.shared.claimed.load(Ordering::Acquire)
-    }
-
     /// True once an actor has run, even if it runs no more.
     pub(super) fn has_run(&self) -> bool {
         self.shared.has_run.load(Ordering::Acquire)

@@ -1,10 +1,14 @@
-//! `QuotaKeeper`: owns the rate buckets and the counts of calls under way of the subjects of its shard, in memory.
+//! `QuotaKeeper`: owns the rate buckets and the counts of calls under way of the subjects of its shard.
 //!
-//! One runs on each worker thread and keeps what belongs to one user: a user's shard is a hash of the id. What many
-//! users share has a keeper of its own on a thread of its own, [`Quotas::take`] asks it last. One message to a keeper
-//! checks every policy it is asked about, then charges all of them or none. Called by `pipeline::limit` through
-//! [`Quotas`]. It never waits and never touches a store.
+//! One runs on each worker thread, and a user's shard is a hash of the id. What belongs to one user alone is in its
+//! memory; of what many users, replicas or lives of the process share it holds leases ([`super::quota_lender`]). So one
+//! message checks every policy that speaks of a call, then charges all of them or none. Called by `pipeline::limit`
+//! through [`Quotas`]. It touches no store; a call for which units must be asked first waits outside the actor, at most
+//! [`PATIENCE`].
 
+mod borrowed;
+#[cfg(test)]
+mod borrowing;
 mod quotas;
 mod series;
 pub mod shard;
@@ -12,27 +16,40 @@ mod subjects;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod waiting;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
-pub use self::{
-    quotas::{Charges, Quotas},
-    ticket::Ticket,
-};
+pub(super) use self::borrowed::LONGEST_IN_REDIS;
 use self::{
-    shard::{Decision, Shard},
+    borrowed::PATIENCE_NS,
+    shard::{Decision, Ruling, Shard, Taken, Want},
     ticket::{End, Receipt},
+    waiting::{Call, Viewer, Waiting},
+};
+pub use self::{
+    quotas::{Blueprint, Charges, Quotas},
+    ticket::Ticket,
 };
 use super::{
     handle::{Ask, Handle, Permit, Request},
+    quota_lender::{BucketId, Lender, Loan},
     supervisor::Lifeline,
 };
 use crate::{
     clock::Clock,
-    domain::limit::{Policy, Standing, Subject},
+    domain::{
+        lease::Answer,
+        limit::{Policy, Standing, Subject},
+    },
 };
+
+/// How long a call waits for units that must be asked for.
+const PATIENCE: Duration = Duration::from_nanos(PATIENCE_NS);
+/// How often the keeper looks whether something borrowed is to be returned.
+const TELL: Duration = Duration::from_millis(50);
 
 /// What a call would take from one policy.
 #[derive(Debug, Clone)]
@@ -45,9 +62,15 @@ pub struct Charge {
     pub units: u64,
 }
 
-/// A charge against every policy of a call that one keeper owns.
+impl Charge {
+    pub(super) const fn bucket(&self) -> BucketId {
+        BucketId { series: self.series, subject: self.subject }
+    }
+}
+
+/// A charge against every policy of a call.
 pub struct Take {
-    pub charges: Arc<[Charge]>,
+    pub charges: Charges,
     /// For the message at the end of the call.
     pub permit: Permit,
 }
@@ -57,8 +80,15 @@ pub struct Verdict {
     /// See [`Decision`].
     pub standings: Vec<Standing>,
     pub shadowed: Vec<Arc<str>>,
-    /// Present if the call is admitted.
-    pub ticket: Option<Ticket>,
+    pub outcome: Outcome,
+}
+
+/// What follows for the call.
+pub enum Outcome {
+    Admitted(Ticket),
+    Refused,
+    /// See [`Ruling::Unknown`].
+    Unknown(Vec<Arc<str>>),
 }
 
 /// The shard tracks as many subjects as it may, and none that it looked at is idle.
@@ -71,7 +101,7 @@ impl Request for Take {
 
 /// How policies stand; charges nothing.
 pub struct Look {
-    pub charges: Arc<[Charge]>,
+    pub charges: Charges,
 }
 
 impl Request for Look {
@@ -84,18 +114,42 @@ pub struct QuotaKeeper {
     own: Handle<Self>,
     incarnation: u64,
     shard: Shard,
+    lender: Lender,
+    waiting: Waiting,
     _lifeline: Lifeline,
 }
 
 impl Actor for QuotaKeeper {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(TELL, |keeper, context| {
+            for loan in keeper.shard.tell_due(keeper.clock.monotonic_ns()) {
+                keeper.send(loan, 0, context);
+            }
+        });
+    }
+}
+
+/// A worker that stops returns what it has not used. One that panics no longer knows.
+impl Drop for QuotaKeeper {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for loan in self.shard.give_all_back(self.clock.monotonic_ns()) {
+            // Where the lender is gone as well, the leases end by themselves.
+            drop(self.lender.lend(loan));
+        }
+    }
 }
 
 impl Handler<Ask<Take>> for QuotaKeeper {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<Take>, _: &mut Self::Context) {
-        reply.answer(self.take(&request.charges, request.permit));
+    fn handle(&mut self, Ask { request: Take { charges, permit }, reply }: Ask<Take>, context: &mut Self::Context) {
+        let wants = self.decide(Call { charges, permit, reply, number: None }, false, context);
+        self.ask(wants, context);
     }
 }
 
@@ -113,19 +167,106 @@ impl Handler<Ask<End>> for QuotaKeeper {
 impl Handler<Ask<Look>> for QuotaKeeper {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<Look>, _: &mut Self::Context) {
-        reply.answer(self.shard.standings(&request.charges, self.clock.monotonic_ns()));
+    fn handle(&mut self, Ask { request: Look { charges }, reply }: Ask<Look>, context: &mut Self::Context) {
+        let now_ns = self.clock.monotonic_ns();
+        let asked = self.shard.borrowed(&charges, now_ns);
+        if asked.is_empty() {
+            return reply.answer(self.shard.standings(&charges, now_ns));
+        }
+        let number = self.waiting.look(Viewer { charges, reply, asked: asked.clone() });
+        self.ask(asked.into_iter().map(|bucket| Want { bucket, units: 0 }).collect(), context);
+        context.run_later(PATIENCE, move |keeper, _| {
+            if let Some(viewer) = keeper.waiting.stop_looking(number) {
+                keeper.show(viewer);
+            }
+        });
     }
 }
 
 impl QuotaKeeper {
-    fn take(&mut self, charges: &Arc<[Charge]>, permit: Permit) -> Result<Verdict, TooManySubjects> {
+    /// Decides on a call, or lets it wait for the units that it wants. One that is `impatient` waits no longer.
+    fn decide(&mut self, call: Call, impatient: bool, context: &mut Context<Self>) -> Vec<Want> {
         let charged_ns = self.clock.monotonic_ns();
-        let Decision { standings, shadowed, charged } = self.shard.take(charges, charged_ns)?;
-        let ticket = charged.map(|charges| {
-            let receipt = Receipt { charges, incarnation: self.incarnation, charged_ns };
-            Ticket::new(self.own.clone(), permit, receipt)
-        });
-        Ok(Verdict { standings, shadowed, ticket })
+        match self.shard.take(&call.charges, impatient, charged_ns) {
+            Err(error) => call.reply.answer(Err(error)),
+            Ok(Taken::Decided(decision)) => {
+                if let Ruling::Admitted(charges) = &decision.ruling {
+                    for loan in self.shard.ask_early(charges, charged_ns) {
+                        self.send(loan, 0, context);
+                    }
+                }
+                call.reply.answer(Ok(self.verdict(decision, call.permit, charged_ns)));
+            }
+            Ok(Taken::Wants(wants)) => {
+                self.wait(call, context);
+                return wants;
+            }
+        }
+        vec![]
+    }
+
+    fn verdict(&self, decision: Decision, permit: Permit, charged_ns: u64) -> Verdict {
+        let Decision { standings, shadowed, ruling } = decision;
+        let outcome = match ruling {
+            Ruling::Refused => Outcome::Refused,
+            Ruling::Unknown(names) => Outcome::Unknown(names),
+            Ruling::Admitted(charges) => {
+                let receipt = Receipt { charges, incarnation: self.incarnation, charged_ns };
+                Outcome::Admitted(Ticket::new(self.own.clone(), permit, receipt))
+            }
+        };
+        Verdict { standings, shadowed, outcome }
+    }
+
+    /// Lets a call wait, from its first time on for as long as calls do.
+    fn wait(&mut self, call: Call, context: &mut Context<Self>) {
+        let (number, is_new) = self.waiting.wait(call);
+        if is_new {
+            context.run_later(PATIENCE, move |keeper, context| {
+                if let Some(call) = keeper.waiting.stop_waiting(number) {
+                    // It is impatient, and wants nothing more.
+                    drop(keeper.decide(call, true, context));
+                }
+            });
+        }
+    }
+
+    /// Asks for what calls want that wait by now.
+    fn ask(&mut self, wants: Vec<Want>, context: &mut Context<Self>) {
+        let now_ns = self.clock.monotonic_ns();
+        for Want { bucket, units } in wants {
+            let waiting = if units == 0 { 0 } else { self.waiting.units(bucket) };
+            if let Some(loan) = self.shard.ask(bucket, units, waiting, now_ns) {
+                self.send(loan, units, context);
+            }
+        }
+    }
+
+    /// Hands an ask to the lender. What it answers is read when it comes, by whoever waits for it.
+    fn send(&mut self, loan: Loan, need: u64, context: &mut Context<Self>) {
+        let (bucket, answer) = (loan.bucket, self.lender.lend(loan));
+        let answer = async move {
+            match answer {
+                Ok(answer) => answer.await.ok().flatten(),
+                Err(_) => None,
+            }
+        };
+        context.spawn(answer.into_actor(self).map(move |answer, keeper, context| {
+            keeper.answered(bucket, need, answer.as_ref(), context);
+        }));
+    }
+
+    fn answered(&mut self, bucket: BucketId, need: u64, answer: Option<&Answer>, context: &mut Context<Self>) {
+        self.shard.answered(bucket, need, answer, self.clock.monotonic_ns());
+        let calls = self.waiting.calls_for(bucket);
+        let wants = calls.into_iter().flat_map(|call| self.decide(call, false, context)).collect();
+        self.ask(wants, context);
+        for viewer in self.waiting.viewers_of(bucket) {
+            self.show(viewer);
+        }
+    }
+
+    fn show(&self, viewer: Viewer) {
+        viewer.reply.answer(self.shard.standings(&viewer.charges, self.clock.monotonic_ns()));
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::ids::LimitId,
+    domain::{ids::LimitId, limit::Policy},
     snapshot::{Snapshot, policies::PolicyBook},
     store::{
         Store, StoreError,
@@ -144,7 +144,8 @@ impl Regulator {
 
     fn publish(&mut self, news: News) {
         if let Some((revision, rows)) = news {
-            let book = PolicyBook::new(rows.into_iter().map(|row| row.policy), &self.book.read());
+            let policies = rows.into_iter().map(|row| Policy { version: revision, ..row.policy });
+            let book = PolicyBook::new(policies, &self.book.read());
             self.book.publish(book);
             self.seen = revision;
         }

@@ -12,7 +12,8 @@ use crate::{
         budget_ledger::Ledger,
         doorkeeper::Doors,
         key_fetcher::{self, OutsideKeys},
-        quota_keeper::Quotas,
+        quota_keeper::{self, Quotas},
+        quota_lender::{self, Lender},
         registrar::{self, Users},
         regulator::{self, Limits},
         token_issuer::{self, Issuer, Keys, shared_key},
@@ -62,7 +63,7 @@ impl Arbiters {
     /// Stops the actors when everything that was handed to them is done.
     pub(super) async fn stop(self, office: &Office) {
         let done = async {
-            while office.audit.handle().in_flight() + office.ledger.handle().in_flight() > 0 {
+            while office.in_flight() > 0 {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
@@ -96,7 +97,8 @@ pub(super) async fn start(
     // A hold keeps its place as long as its call lasts, like the record of the call.
     let ledger = Ledger::new(audit_bound, deadline);
     let audit = Audit::new(audit_bound, deadline);
-    let quotas = Quotas::new(workers(config), bound, audit_bound, deadline);
+    let lender = Lender::new(bound.saturating_mul(workers(config)), deadline);
+    let quotas = Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone());
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
     let doors = Doors::new(bound, deadline, Arc::clone(&fingerprints));
     let mint = Arc::new(Mint::new(shared_key(&base.store, &master, API_KEYS).await?));
@@ -109,8 +111,8 @@ pub(super) async fn start(
         start_doors(config, &base, &doors).await?,
         start_ledger(&ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
+        start_lender(&base, &lender).await?,
     ];
-    arbiters.push(start_common_quotas(config, &base, &quotas).await?);
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
     let outside_keys = outside.keys.clone();
     let identity = Identity {
@@ -132,6 +134,7 @@ pub(super) async fn start(
         limits,
         doors,
         outside_keys,
+        lender,
         quotas,
         ledger,
         audit,
@@ -248,13 +251,20 @@ async fn start_key_fetcher(config: &Config, base: &Base, outside: &Outside) -> R
     on_own_arbiter(start).await.map(Some)
 }
 
-async fn start_common_quotas(config: &Config, base: &Base, quotas: &Quotas) -> Result<Arbiter, StartError> {
-    let (quotas, clock, max_subjects) = (quotas.clone(), base.clock.clone(), config.quota.max_subjects());
+async fn start_lender(base: &Base, lender: &Lender) -> Result<Arbiter, StartError> {
+    let (store, redis, clock) = (base.store.clone(), base.redis.clone(), base.clock.clone());
+    let (lender, blueprint) = (lender.clone(), quota_lender::Blueprint { store, redis, clock });
     on_own_arbiter(move || async move {
-        quotas.start_common_here(clock, max_subjects).await;
+        lender.start_here(blueprint).await;
         Ok(())
     })
     .await
+}
+
+/// What the keeper of each worker thread is built from.
+pub(super) fn keeper(config: &Config, clock: Clock) -> quota_keeper::Blueprint {
+    let with_redis = !config.redis.url.is_empty();
+    quota_keeper::Blueprint { clock, max_subjects: config.quota.max_subjects(), with_redis }
 }
 
 async fn start_ledger(ledger: &Ledger) -> Result<Arbiter, StartError> {

@@ -12,7 +12,10 @@ use actix_web::{
 use apistos::app::{BuildConfig, OpenApiWrapper};
 use tracing_actix_web::TracingLogger;
 
-use super::{Parts, StartError, actors::workers};
+use super::{
+    Parts, StartError,
+    actors::{keeper, workers},
+};
 use crate::{
     config::Config,
     crypto,
@@ -38,12 +41,11 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
     let gate = gate_factory(parts, edge)?;
     let (office, document) = (parts.office.clone(), parts.document.clone());
     let page = Data::new(parts.docs_page.clone());
-    let (clock, max_subjects) = (parts.clock.clone(), config.quota.max_subjects());
+    let keeper = keeper(&config, parts.clock.clone());
     let origins = config.cors.allowed_origins.clone();
     let server = HttpServer::new(move || {
-        let quotas = office.quotas.clone();
-        let clock = clock.clone();
-        actix_web::rt::spawn(async move { quotas.start_here(clock, max_subjects).await });
+        let (quotas, keeper) = (office.quotas.clone(), keeper.clone());
+        actix_web::rt::spawn(async move { quotas.start_here(keeper).await });
         routes::register(App::new().document(openapi::spec()))
             .build_with("", BuildConfig::default().disable_openapi_route())
             .app_data(Data::new(gate()))

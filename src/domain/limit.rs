@@ -73,6 +73,22 @@ pub enum Allowance {
     Places(u64),
 }
 
+/// A window of this many seconds or more outlives the process: what was used of it is kept in the store.
+pub const DURABLE_WINDOW_S: u64 = 3_600;
+
+/// Where what was used of a policy is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Home {
+    /// With the keeper of the user, from which nobody else draws.
+    Keeper,
+    /// In the memory of this process; keepers lease from it.
+    Process,
+    /// In Redis; the keepers of all replicas lease from it.
+    Redis,
+    /// In the store; the keepers of all replicas lease from it, and it outlives them.
+    Store,
+}
+
 /// One of those a policy counts separately: a user, a team, an API key, a network, or everybody. [`Per`] tells which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject([u64; 2]);
@@ -140,6 +156,8 @@ pub struct Policy {
     pub allowance: Allowance,
     pub mode: Mode,
     pub on_error: OnError,
+    /// The stamp of the book it stands in: of two replicas, the one with the larger has the newer policy.
+    pub version: i64,
 }
 
 /// The routes a policy speaks of.
@@ -166,6 +184,17 @@ impl Policy {
         match self.allowance {
             Allowance::Rate(rate) => rate.burst(),
             Allowance::Places(places) => places,
+        }
+    }
+
+    /// Where what was used is kept, on a gateway with or without a Redis.
+    #[must_use]
+    pub const fn home(&self, with_redis: bool) -> Home {
+        match (self.allowance, self.per) {
+            (Allowance::Rate(rate), _) if rate.window_s() >= DURABLE_WINDOW_S => Home::Store,
+            _ if with_redis => Home::Redis,
+            (_, Per::User | Per::Key) => Home::Keeper,
+            (_, Per::Global | Per::Team | Per::Address) => Home::Process,
         }
     }
 

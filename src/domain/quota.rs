@@ -105,6 +105,12 @@ impl Bucket {
         Self { full_at: rate.ticks_at(now_ns).saturating_add(rate.ticks_of(rate.burst)) }
     }
 
+    /// A bucket that will be full in so many nanoseconds.
+    #[must_use]
+    pub fn full_in(rate: Rate, ns: u64, now_ns: u64) -> Self {
+        Self { full_at: rate.ticks_at(now_ns.saturating_add(ns)) }
+    }
+
     /// How a charge of `units` would fare at `now`. Charges nothing.
     #[must_use]
     pub fn read(self, rate: Rate, units: u64, now_ns: u64) -> Reading {

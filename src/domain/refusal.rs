@@ -1,5 +1,7 @@
 //! Every way in which the gateway says no. `http::problem` gives each its status and its text.
 
+use std::sync::Arc;
+
 use super::{limit::Standing, path::UnsafePath};
 
 /// A fault in a request body, a query or a header, and where it is.
@@ -152,6 +154,8 @@ pub enum Refusal {
     QuotaExceeded(Vec<Standing>),
     UpstreamFailed,
     UpstreamTimeout,
+    /// The limits of these names cannot be counted now, and refuse while they cannot.
+    LimitsUnknown(Vec<Arc<str>>),
     Unavailable(Unavailable),
     Internal,
 }
@@ -189,7 +193,7 @@ impl Refusal {
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
             Self::UpstreamFailed => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",
-            Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
+            Self::LimitsUnknown(_) | Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
             Self::Unavailable(Unavailable::Ledger) => "ledger-unavailable",
             Self::Unavailable(Unavailable::Audit) => "audit-unavailable",
             Self::Internal => "internal-error",
@@ -207,6 +211,7 @@ impl Refusal {
             Self::Throttled { .. } | Self::QuotaExceeded(_) => {
                 format!("quota-exceeded: {}", self.refusing_policies().collect::<Vec<_>>().join(", "))
             }
+            Self::LimitsUnknown(names) => format!("{}: {}", self.code(), names.join(", ")),
             _ => self.code().into(),
         }
     }

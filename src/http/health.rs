@@ -50,6 +50,7 @@ pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
     dependencies.insert("regulator", state(office.limits.handle().is_running()));
     dependencies.insert("doorkeeper", state(office.doors.handle().is_running()));
     dependencies.insert("quota_keepers", state(office.quotas.are_running()));
+    dependencies.insert("quota_lender", state(office.lender.handle().is_running()));
     if let Some(redis) = &office.redis {
         dependencies.insert("redis", state(redis.ping().await.is_ok()));
     }

@@ -35,6 +35,7 @@ fn gauges(office: &Office) -> Vec<ActorGauge> {
         gauge(office.outside_keys.handle()),
         gauge(office.ledger.handle()),
         gauge(office.audit.handle()),
+        gauge(office.lender.handle()),
     ];
     gauges.extend(office.quotas.keepers().map(gauge));
     gauges

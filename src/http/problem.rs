@@ -235,7 +235,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,
         Refusal::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-        Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -243,7 +243,10 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
 fn type_of(refusal: &Refusal) -> String {
     let registered = matches!(
         refusal,
-        Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) | Refusal::Unavailable(Unavailable::Capacity)
+        Refusal::Throttled { .. }
+            | Refusal::QuotaExceeded(_)
+            | Refusal::LimitsUnknown(_)
+            | Refusal::Unavailable(Unavailable::Capacity)
     );
     format!("{}{}", if registered { REGISTERED } else { OURS }, refusal.code())
 }
@@ -264,7 +267,7 @@ fn retry_after_s(refusal: &Refusal) -> Option<u64> {
     match refusal {
         Refusal::Throttled { retry_after_ns, .. } => Some(retry_after_ns.div_ceil(1_000_000_000)),
         Refusal::QuotaExceeded(standings) => standings.iter().filter_map(Standing::retry_after_s).max(),
-        Refusal::Unavailable(_) => Some(1),
+        Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => Some(1),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use super::{
     audit::Record,
     body::{self, ClientBody},
     call::{Call, Shape},
-    limit::Tickets,
+    limit::Charged,
     reserve::Reserved,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub struct Forwarded {
     pub answer: Answer,
     pub hold: Option<OpenHold>,
     /// Kept until the last byte of the answer.
-    pub tickets: Tickets,
+    pub charged: Charged,
 }
 
 /// Sends the call and waits for the head of the answer.
@@ -45,18 +45,18 @@ pub async fn forward(
     record.upstream(&target.name);
     let body = body.outgoing(&gate.shape, record.request_bytes());
     let outgoing = outgoing(call, request, route, body)?;
-    reserved.tickets.sent();
+    reserved.charged.sent();
     let begun_ns = gate.clock.monotonic_ns();
     let sent = gate.upstream.send(&target, outgoing).await;
     record.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
     match sent {
         Ok(answer) => {
             record.upstream_status(answer.status.as_u16());
-            Ok(Forwarded { answer, hold: reserved.hold, tickets: reserved.tickets })
+            Ok(Forwarded { answer, hold: reserved.hold, charged: reserved.charged })
         }
         Err(error) => {
             if !error.reached_upstream() {
-                reserved.tickets.give_back();
+                reserved.charged.give_back();
             }
             tracing::warn!(request = %call.id, upstream = %target.name, %error, "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape))

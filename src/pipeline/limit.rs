@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Gate, audit::Record, authorize::Authorized, call::Call};
 use crate::{
-    actors::quota_keeper::{Charge, Charges, Ticket, Verdict},
+    actors::quota_keeper::{Charge, Charges, Outcome, Ticket},
     domain::{
         ids::ApiKeyId,
         limit::{Per, Subject, Unit},
@@ -19,38 +19,44 @@ use crate::{
 /// Proof that every limit had room, and was charged.
 pub struct Admitted {
     pub principal: Principal,
-    pub tickets: Tickets,
+    pub charged: Charged,
 }
 
-/// What was charged. Dropped before the call was sent, it is given back; dropped after, the places of calls under way
-/// are free again.
+/// What was charged; nothing where no policy speaks of the call. Dropped before the call was sent, it is given back;
+/// dropped after, the places of calls under way are free again.
 #[derive(Default)]
-pub struct Tickets(Vec<Ticket>);
+pub struct Charged(Option<Ticket>);
 
-impl Tickets {
-    /// The call is about to be sent: from here on only [`Tickets::give_back`] returns what rates took.
+impl Charged {
+    /// The call is about to be sent: from here on only [`Charged::give_back`] returns what rates took.
     pub fn sent(&mut self) {
-        self.0.iter_mut().for_each(Ticket::sent);
+        if let Some(ticket) = &mut self.0 {
+            ticket.sent();
+        }
     }
 
     /// Whether a limit counts the tokens of the call.
     #[must_use]
-    pub fn count_tokens(&self) -> bool {
-        self.0.iter().any(Ticket::counts_tokens)
+    pub fn counts_tokens(&self) -> bool {
+        self.0.as_ref().is_some_and(Ticket::counts_tokens)
     }
 
     /// The call took so many tokens, whatever was estimated.
     pub fn took_tokens(&mut self, tokens: u64) {
-        self.0.iter_mut().for_each(|ticket| ticket.took_tokens(tokens));
+        if let Some(ticket) = &mut self.0 {
+            ticket.took_tokens(tokens);
+        }
     }
 
     /// Nothing reached the upstream after all.
     pub fn give_back(self) {
-        self.0.into_iter().for_each(Ticket::give_back);
+        if let Some(ticket) = self.0 {
+            ticket.give_back();
+        }
     }
 }
 
-/// Asks the keepers.
+/// Asks the user's keeper.
 pub async fn limit(
     gate: &Gate,
     call: &Call,
@@ -62,13 +68,18 @@ pub async fn limit(
     let principal = authorized.principal().cloned().ok_or(Refusal::Forbidden)?;
     let charges = charges(&gate.policies.read(), &principal, call.network(), route, estimated_tokens);
     if charges.is_empty() {
-        return Ok(Admitted { principal, tickets: Tickets::default() });
+        return Ok(Admitted { principal, charged: Charged::default() });
     }
-    let Ok(Ok(verdicts)) = gate.quotas.take(principal.account.id, charges).await else {
+    let Ok(Ok(verdict)) = gate.quotas.take(principal.account.id, charges).await else {
         return Err(Refusal::Unavailable(Unavailable::Capacity));
     };
-    let tickets = judge(verdicts, record)?;
-    Ok(Admitted { principal, tickets })
+    record.shadowed(&verdict.shadowed);
+    record.set_standings(verdict.standings.clone());
+    match verdict.outcome {
+        Outcome::Admitted(ticket) => Ok(Admitted { principal, charged: Charged(Some(ticket)) }),
+        Outcome::Refused => Err(Refusal::QuotaExceeded(verdict.standings)),
+        Outcome::Unknown(policies) => Err(Refusal::LimitsUnknown(policies)),
+    }
 }
 
 /// What a call takes from the policies that speak of it. Of tokens it takes no more than there can be: one that may
@@ -116,16 +127,4 @@ fn subject(per: Per, principal: &Principal, network: Network) -> Option<Subject>
         Per::Key => None,
         Per::Address => Some(network.into()),
     }
-}
-
-fn judge(verdicts: Vec<Verdict>, record: &mut Record) -> Result<Tickets, Refusal> {
-    let (mut standings, mut tickets, mut refused) = (vec![], vec![], false);
-    for verdict in verdicts {
-        standings.extend(verdict.standings);
-        record.shadowed(&verdict.shadowed);
-        refused |= verdict.ticket.is_none();
-        tickets.extend(verdict.ticket);
-    }
-    record.set_standings(standings.clone());
-    if refused { Err(Refusal::QuotaExceeded(standings)) } else { Ok(Tickets(tickets)) }
 }

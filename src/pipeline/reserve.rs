@@ -1,6 +1,6 @@
 //! Is there money? A metered route needs a hold before anything is sent; one message to the ledger.
 
-use super::limit::{Admitted, Tickets};
+use super::limit::{Admitted, Charged};
 use crate::{
     actors::budget_ledger::{Ledger, OpenHold},
     domain::{
@@ -12,7 +12,7 @@ use crate::{
 
 /// Proof that the call may be sent: its limits are charged and its money is held.
 pub struct Reserved {
-    pub tickets: Tickets,
+    pub charged: Charged,
     pub hold: Option<OpenHold>,
 }
 
@@ -27,5 +27,5 @@ pub async fn reserve(
         Meter::None => None,
         _ => Some(ledger.reserve(request).await.map_err(|_| Refusal::Unavailable(Unavailable::Ledger))?),
     };
-    Ok(Reserved { tickets: admitted.tickets, hold })
+    Ok(Reserved { charged: admitted.charged, hold })
 }

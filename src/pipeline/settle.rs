@@ -17,7 +17,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::{forward::Forwarded, limit::Tickets, tokens::Tally};
+use super::{forward::Forwarded, limit::Charged, tokens::Tally};
 use crate::{
     actors::budget_ledger::OpenHold,
     domain::money::Money,
@@ -26,11 +26,11 @@ use crate::{
 
 /// Makes the answer for the client. Its hold ends with its body, and so do its places among the calls under way.
 pub fn settle(forwarded: Forwarded) -> HttpResponse {
-    let Forwarded { answer, hold, tickets } = forwarded;
+    let Forwarded { answer, hold, charged } = forwarded;
     // Both crates hold a status to three digits.
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let tally = tickets.count_tokens().then(|| Tally::of(&answer, status));
-    let open = Open { hold, tickets, tally };
+    let tally = charged.counts_tokens().then(|| Tally::of(&answer, status));
+    let open = Open { hold, charged, tally };
     let stated = answer.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     let mut response = HttpResponse::new(status).set_body(body_of(answer.body, status, stated, open));
     for (name, value) in &answer.headers {
@@ -66,7 +66,7 @@ fn body_of(body: AnswerBody, status: StatusCode, stated: Option<u64>, mut open: 
 /// What a call has open until the last byte of its answer is out, or it is dropped.
 struct Open {
     hold: Option<OpenHold>,
-    tickets: Tickets,
+    charged: Charged,
     /// Where a limit counts the tokens of the call.
     tally: Option<Tally>,
 }
@@ -81,7 +81,7 @@ impl Open {
     /// The answer came to its own end. There are no prices yet: every call costs nothing.
     fn end(mut self) {
         if let Some(tokens) = self.tally.take().and_then(Tally::total_tokens) {
-            self.tickets.took_tokens(tokens);
+            self.charged.took_tokens(tokens);
         }
         if let Some(hold) = self.hold {
             hold.settle(Money::ZERO);

@@ -134,6 +134,7 @@ mod tests {
             allowance: Allowance::Rate(Rate::new(limit, 1, limit).unwrap()),
             mode: Mode::Enforce,
             on_error: OnError::AllowLocalShare,
+            version: 0,
         }
     }
 

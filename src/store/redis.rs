@@ -3,6 +3,7 @@
 //! Opened when `redis.url` is set. A Redis that is slow or gone is an error within milliseconds, never a wait.
 
 pub mod leases;
+mod replicas;
 
 use std::{fmt, sync::Arc, time::Duration};
 

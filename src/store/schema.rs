@@ -64,6 +64,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    quota_accounts (account) {
+        account -> Text,
+        state -> Text,
+        idle_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    quota_vaults (name) {
+        name -> Text,
+        born_at -> BigInt,
+    }
+}
+
+diesel::table! {
     revisions (name) {
         name -> Text,
         value -> BigInt,
@@ -140,6 +155,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_entries,
     idempotency_keys,
     limits,
+    quota_accounts,
+    quota_vaults,
     revisions,
     sealed_secrets,
     sessions,

@@ -17,6 +17,7 @@ mod keys;
 mod leases;
 mod limits;
 mod migrations;
+mod quota_accounts;
 mod redis;
 mod sessions;
 mod support;

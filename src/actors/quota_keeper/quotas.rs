@@ -2,104 +2,96 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use super::{Charge, Look, QuotaKeeper, Take, TooManySubjects, Verdict, shard::Shard};
+use super::{
+    Charge, Look, QuotaKeeper, Take, TooManySubjects, Verdict,
+    shard::{Setting, Shard},
+    waiting::Waiting,
+};
 use crate::{
     actors::{
         handle::{Handle, NoAnswer},
+        quota_lender::Lender,
         supervisor::supervise,
     },
     clock::Clock,
-    domain::{
-        ids::UserId,
-        limit::{Per, Standing},
-    },
+    domain::{ids::UserId, lease::HolderId, limit::Standing},
 };
+
+/// What a call would take, of every policy that speaks of it.
+pub type Charges = Arc<[Charge]>;
 
 /// The handles of all keepers. Clones share them.
 #[derive(Clone)]
 pub struct Quotas {
     shards: Arc<[Handle<QuotaKeeper>]>,
-    /// Keeps what many users share.
-    common: Handle<QuotaKeeper>,
+    lender: Lender,
 }
 
-/// What a call would take, apart by who keeps it.
-pub struct Charges {
-    own: Arc<[Charge]>,
-    common: Arc<[Charge]>,
+/// What a keeper is built from, again after each restart.
+#[derive(Clone)]
+pub struct Blueprint {
+    pub clock: Clock,
+    /// How many subjects it tracks at most.
+    pub max_subjects: usize,
+    /// Whether replicas share limits over a Redis.
+    pub with_redis: bool,
 }
-
-impl FromIterator<Charge> for Charges {
-    fn from_iter<I: IntoIterator<Item = Charge>>(charges: I) -> Self {
-        let is_own = |charge: &Charge| matches!(charge.policy.per, Per::User | Per::Key);
-        let (own, common): (Vec<_>, Vec<_>) = charges.into_iter().partition(is_own);
-        Self { own: own.into(), common: common.into() }
-    }
-}
-
-impl Charges {
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.common.is_empty()
-    }
-}
-
-/// What came of asking the keepers: at most two verdicts, and each has its ticket if the call is admitted.
-pub type Verdicts = Vec<Verdict>;
 
 impl Quotas {
-    /// Handles for `shards` keepers and the common one, none of which runs yet. Each takes `max_in_flight` messages, and
-    /// keeps room for the ends of `max_calls` calls.
+    /// Handles for `shards` keepers, none of which runs yet. Each takes `max_in_flight` messages, and keeps room for the
+    /// ends of `max_calls` calls.
     #[must_use]
-    pub fn new(shards: usize, max_in_flight: usize, max_calls: usize, deadline: Duration) -> Self {
+    pub fn new(shards: usize, max_in_flight: usize, max_calls: usize, deadline: Duration, lender: Lender) -> Self {
         let bound = max_in_flight.saturating_add(max_calls);
-        let handle = || Handle::new("quota_keeper", bound, deadline);
-        Self { shards: (0..shards).map(|_| handle()).collect(), common: handle() }
+        Self { shards: (0..shards).map(|_| Handle::new("quota_keeper", bound, deadline)).collect(), lender }
     }
 
     /// Starts the keeper of the first shard that has none, on this thread. A worker that was replaced leaves its
     /// shard free for its successor.
-    pub async fn start_here(&self, clock: Clock, max_subjects: usize) {
-        if let Some(free) = self.shards.iter().find(|handle| !handle.is_claimed()) {
-            start(free, clock, max_subjects).await;
-        }
-    }
-
-    /// Starts the common keeper, on this thread.
-    pub async fn start_common_here(&self, clock: Clock, max_subjects: usize) {
-        start(&self.common, clock, max_subjects).await;
-    }
-
-    /// Checks and charges every policy, or none: the user's own first. Where the common keeper refuses, the drop of the
-    /// first verdict gives the user's own charges back.
-    pub async fn take(&self, user: UserId, charges: Charges) -> Result<Result<Verdicts, TooManySubjects>, NoAnswer> {
-        let mut verdicts = vec![];
-        for (keeper, charges) in [(self.shard(user)?, charges.own), (&self.common, charges.common)] {
-            if charges.is_empty() {
-                continue;
-            }
-            let verdict = match keeper.ask(Take { charges, permit: keeper.permit()? }).await? {
-                Ok(verdict) => verdict,
-                Err(error) => return Ok(Err(error)),
+    pub async fn start_here(&self, blueprint: Blueprint) {
+        let claimed = self.shards.iter().find_map(|handle| Some((handle.claim()?, handle.clone())));
+        let Some((claim, handle)) = claimed else { return };
+        let heir = handle.clone();
+        let (keepers, lender) = (u64::try_from(self.shards.len()).unwrap_or(u64::MAX), self.lender.clone());
+        let build = move |lifeline| {
+            // Held as long as this thread supervises the keeper.
+            let _ = &claim;
+            let Blueprint { clock, max_subjects, with_redis } = blueprint.clone();
+            let setting = Setting {
+                max_subjects,
+                inherited_ns: heir.has_run().then(|| clock.monotonic_ns()),
+                with_redis,
+                keepers,
+                replicas: lender.replicas(),
+                holder: HolderId(clock.new_id().as_u128()),
             };
-            let refused = verdict.ticket.is_none();
-            verdicts.push(verdict);
-            if refused {
-                break;
-            }
-        }
-        Ok(Ok(verdicts))
+            let keeper = QuotaKeeper {
+                clock,
+                own: heir.clone(),
+                incarnation: heir.restarts(),
+                shard: Shard::new(setting),
+                lender: lender.clone(),
+                waiting: Waiting::default(),
+                _lifeline: lifeline,
+            };
+            std::future::ready(Ok::<_, Infallible>(keeper))
+        };
+        // Starting a keeper reads nothing and cannot fail.
+        let Ok(()) = supervise(handle, build).await;
+    }
+
+    /// Checks and charges every policy, or none.
+    pub async fn take(&self, user: UserId, charges: Charges) -> Result<Result<Verdict, TooManySubjects>, NoAnswer> {
+        let keeper = self.shard(user)?;
+        keeper.ask(Take { charges, permit: keeper.permit()? }).await
     }
 
     /// How the policies stand; charges nothing.
     pub async fn look(&self, user: UserId, charges: Charges) -> Result<Vec<Standing>, NoAnswer> {
-        let mut standings = vec![];
-        for (keeper, charges) in [(self.shard(user)?, charges.own), (&self.common, charges.common)] {
-            if !charges.is_empty() {
-                standings.extend(keeper.ask(Look { charges }).await?);
-            }
+        if charges.is_empty() {
+            return Ok(vec![]);
         }
-        Ok(standings)
+        self.shard(user)?.ask(Look { charges }).await
     }
 
     /// True when every keeper runs.
@@ -110,7 +102,7 @@ impl Quotas {
 
     /// The handles, for metrics.
     pub fn keepers(&self) -> impl Iterator<Item = &Handle<QuotaKeeper>> {
-        self.shards.iter().chain([&self.common])
+        self.shards.iter()
     }
 
     /// The low half of a UUIDv7 is random, so it spreads users evenly.
@@ -119,24 +111,4 @@ impl Quotas {
         let count = u64::try_from(self.shards.len()).unwrap_or(1).max(1);
         usize::try_from(low % count).ok().and_then(|index| self.shards.get(index)).ok_or(NoAnswer::Dead)
     }
-}
-
-async fn start(handle: &Handle<QuotaKeeper>, clock: Clock, max_subjects: usize) {
-    let Some(claim) = handle.claim() else { return };
-    let heir = handle.clone();
-    let build = move |lifeline| {
-        // Held as long as this thread supervises the keeper.
-        let _ = &claim;
-        let inherited_ns = heir.has_run().then(|| clock.monotonic_ns());
-        let keeper = QuotaKeeper {
-            clock: clock.clone(),
-            own: heir.clone(),
-            incarnation: heir.restarts(),
-            shard: Shard::new(max_subjects, inherited_ns),
-            _lifeline: lifeline,
-        };
-        std::future::ready(Ok::<_, Infallible>(keeper))
-    };
-    // Starting a keeper reads nothing and cannot fail.
-    let Ok(()) = supervise(handle.clone(), build).await;
 }

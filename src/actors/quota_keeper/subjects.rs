@@ -33,6 +33,19 @@ impl<T> Subjects<T> {
         self.0.entry(subject).or_insert_with(unseen)
     }
 
+    /// What is remembered of a subject that is being charged, if anything: it becomes the newest.
+    pub(super) fn renewed(&mut self, subject: Subject) -> Option<&mut T> {
+        self.0.to_back(&subject)
+    }
+
+    pub(super) fn remove(&mut self, subject: Subject) -> Option<T> {
+        self.0.remove(&subject)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Subject, &mut T)> {
+        self.0.iter_mut().map(|(subject, kept)| (*subject, kept))
+    }
+
     /// Forgets up to two of the oldest that are `idle`; returns how many.
     pub(super) fn forget_oldest(&mut self, idle: impl Fn(&T) -> bool) -> usize {
         let forget = |_: &usize| self.0.front().is_some_and(|(_, kept)| idle(kept)) && self.0.pop_front().is_some();

@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{shard::Ending, *};
+use super::{
+    shard::{Ending, Setting},
+    *,
+};
 use crate::domain::{
     ids::LimitId,
     limit::{Allowance, Mode, OnError, Per, RouteSet, Unit},
@@ -17,7 +20,7 @@ struct Bench {
 }
 
 fn bench(max_subjects: usize) -> Bench {
-    Bench { shard: Shard::new(max_subjects, None), clock: Clock::manual(1) }
+    Bench { shard: Shard::new(Setting::alone(max_subjects)), clock: Clock::manual(1) }
 }
 
 fn policy(name: &str, unit: Unit, allowance: Allowance) -> Policy {
@@ -31,6 +34,7 @@ fn policy(name: &str, unit: Unit, allowance: Allowance) -> Policy {
         allowance,
         mode: Mode::Enforce,
         on_error: OnError::AllowLocalShare,
+        version: 0,
     }
 }
 
@@ -42,6 +46,10 @@ fn places(name: &str, places: u64) -> Policy {
     policy(name, Unit::Concurrent, Allowance::Places(places))
 }
 
+fn charged(decision: Decision) -> Option<Arc<[Charge]>> {
+    if let Ruling::Admitted(charges) = decision.ruling { Some(charges) } else { None }
+}
+
 impl Bench {
     /// Each policy is a series of its own; its number is its place.
     fn decide(&mut self, user: u128, policies: &[Policy], units: u64) -> Result<Decision, TooManySubjects> {
@@ -51,12 +59,15 @@ impl Bench {
             Charge { series, policy: Arc::new(policy.clone()), subject, units }
         };
         let charges = (0..).zip(policies).map(charge).collect();
-        self.shard.take(&charges, self.clock.monotonic_ns())
+        match self.shard.take(&charges, false, self.clock.monotonic_ns())? {
+            Taken::Decided(decision) => Ok(decision),
+            Taken::Wants(wants) => panic!("nothing is borrowed: {wants:?}"),
+        }
     }
 
     /// Whether the call is admitted; it is sent, and ends at once.
     fn takes(&mut self, user: u128, policies: &[Policy], units: u64) -> Option<bool> {
-        let charged = self.decide(user, policies, units).ok()?.charged;
+        let charged = charged(self.decide(user, policies, units).ok()?);
         Some(charged.map(|charged| self.end(&charged, true, None)).is_some())
     }
 
@@ -95,14 +106,14 @@ fn a_call_under_way_holds_its_place_to_its_end() {
     assert_eq!(first.standings[0].remaining, 1);
     let second = bench.decide(1, &two, 1).unwrap();
     let refused = bench.decide(1, &two, 1).unwrap();
-    assert!(refused.charged.is_none());
+    assert!(matches!(refused.ruling, Ruling::Refused));
     assert_eq!(refused.standings[0].retry_after_s(), Some(1));
     // A refused call took nothing from the rate either.
     assert_eq!(refused.standings[1].remaining, 98);
-    assert!(bench.decide(2, &two, 1).unwrap().charged.is_some());
-    bench.end(&first.charged.unwrap(), true, None);
+    assert!(charged(bench.decide(2, &two, 1).unwrap()).is_some());
+    bench.end(&charged(first).unwrap(), true, None);
     assert_eq!(bench.takes(1, &two, 1), Some(true));
-    bench.end(&second.charged.unwrap(), false, None);
+    bench.end(&charged(second).unwrap(), false, None);
     // The second never reached its upstream: its unit of the rate came back, those of the two others did not.
     assert_eq!(bench.decide(1, &two, 1).unwrap().standings[1].remaining, 97);
 }
@@ -117,7 +128,7 @@ fn a_policy_in_shadow_refuses_nothing_and_says_when_it_would() {
     assert_eq!((names(&first), first.standings.len()), (vec![], 1));
     let second = bench.decide(1, &both, 1).unwrap();
     assert_eq!(names(&second), ["shadow"]);
-    bench.end(&second.charged.unwrap(), false, None);
+    bench.end(&charged(second).unwrap(), false, None);
     // The refund of the second call is of what it took: nothing from the policy in shadow.
     assert_eq!(names(&bench.decide(1, &both, 1).unwrap()), ["shadow"]);
 }
@@ -127,7 +138,7 @@ fn tokens_are_corrected_to_what_the_call_took() {
     let mut bench = bench(100);
     let tokens = [policy("t", Unit::Tokens, Allowance::Rate(Rate::new(1, 1, 100).unwrap()))];
     for (took, left) in [(Some(10), 90), (Some(40), 50), (None, 25), (Some(35), 0)] {
-        let charged = bench.decide(1, &tokens, 25).unwrap().charged.unwrap();
+        let charged = charged(bench.decide(1, &tokens, 25).unwrap()).unwrap();
         bench.end(&charged, true, took);
         assert_eq!(bench.decide(1, &tokens, 100).unwrap().standings[0].remaining, left, "{took:?}");
     }
@@ -150,7 +161,7 @@ fn another_rate_for_the_same_series_keeps_what_was_used() {
 #[test]
 fn the_heir_of_a_dead_keeper_takes_every_bucket_as_spent() {
     let mut bench = bench(100);
-    bench.shard = Shard::new(100, Some(bench.clock.monotonic_ns()));
+    bench.shard = Shard::new(Setting { inherited_ns: Some(bench.clock.monotonic_ns()), ..Setting::alone(100) });
     let one = [rate("p", 10, 10)];
     assert_eq!(bench.takes(1, &one, 1), Some(false));
     bench.clock.advance(Duration::from_millis(100));
@@ -179,10 +190,10 @@ fn at_the_bound_only_full_buckets_are_forgotten() {
 
 #[actix::test]
 async fn a_caller_that_goes_away_before_it_reads_its_decision_gives_all_back() {
-    let quotas = Quotas::new(1, 10, 10, LONG);
-    quotas.start_here(Clock::manual(1), 100).await;
+    let quotas = Quotas::new(1, 10, 10, LONG, Lender::new(10, LONG));
+    quotas.start_here(Blueprint { clock: Clock::manual(1), max_subjects: 100, with_redis: false }).await;
     let user = crate::domain::ids::UserId(Uuid::from_u128(4));
-    let charges = || -> quotas::Charges {
+    let charges = || -> Charges {
         let charge = |(series, policy)| Charge { series, policy: Arc::new(policy), subject: user.0.into(), units: 1 };
         (0..).zip([places("one", 1), rate("slow", 1, 2)]).map(charge).collect()
     };

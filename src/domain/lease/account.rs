@@ -58,11 +58,13 @@ impl Account {
         Ok(Answer { kept, granted, fits_in, ..self.answer(ask.seq) })
     }
 
-    /// True when forgetting the account changes nothing.
+    /// From when on forgetting the account changes nothing: every lease has ended, and all that was charged or held has
+    /// refilled.
     #[must_use]
-    pub fn is_idle(&self, now: u64) -> bool {
-        let elapsed = self.terms.refilled(now.saturating_sub(self.at));
-        self.level <= elapsed && self.holders.values().all(|holding| holding.until <= now && holding.units == 0)
+    pub fn idle_at(&self) -> u64 {
+        let ended = self.holders.values().map(|holding| holding.until).max().unwrap_or(0).max(self.at);
+        let used = self.level.max(0).saturating_add(self.terms.ticks(self.outstanding()));
+        if self.terms.is_rate() { ended.saturating_add(self.terms.moments(used)) } else { ended }
     }
 
     /// Lets time pass. The level stops falling where no report that is at most a lease late can tell the difference; a

@@ -8,6 +8,9 @@ use super::{Answer, Ask, HolderId, Refund, Terms};
 /// The most refunds in one ask; further ones are joined with the last.
 const MAX_REFUNDS: usize = 64;
 
+/// The smallest grant of which the next is asked for before it is used up.
+const WORTH_ASKING_EARLY: u64 = 8;
+
 /// How a holder leases. Times are in moments.
 #[derive(Debug, Clone, Copy)]
 pub struct Habits {
@@ -34,6 +37,10 @@ pub struct Lease {
     /// By the holder's clock.
     expires: u64,
     chunk: u64,
+    /// The units of the last grant.
+    granted: u64,
+    /// Units taken since the last ask.
+    used: u64,
     /// True while the account may hold units for this holder.
     open: bool,
     forced: u64,
@@ -71,6 +78,8 @@ impl Lease {
             last_use: 0,
             expires: 0,
             chunk: 1,
+            granted: 0,
+            used: 0,
             open: false,
             forced: 0,
             refunds: Vec::new(),
@@ -91,6 +100,36 @@ impl Lease {
         self.expires
     }
 
+    /// Places that are taken.
+    #[must_use]
+    pub const fn in_use(&self) -> u64 {
+        self.in_use
+    }
+
+    /// True when three quarters of a chunk worth the trouble are used: it is time to ask for the next.
+    #[must_use]
+    pub const fn is_low(&self) -> bool {
+        self.granted >= WORTH_ASKING_EARLY && self.held <= self.granted / 4
+    }
+
+    /// True when the account should hear of something before the lease ends.
+    #[must_use]
+    pub const fn has_news(&self) -> bool {
+        self.held > 0 || self.in_use > 0 || self.forced > 0 || !self.refunds.is_empty()
+    }
+
+    /// True when others may be waiting for what the account has not heard.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.forced > 0 || !self.refunds.is_empty() || (!self.terms.is_rate() && self.held > 0)
+    }
+
+    /// True when forgetting the lease loses nothing: the account closes it by itself.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.pending.is_none() && !self.has_news()
+    }
+
     /// True while an ask is under way.
     #[must_use]
     pub const fn is_asking(&self) -> bool {
@@ -109,6 +148,7 @@ impl Lease {
         }
         self.held = self.held.saturating_sub(units);
         self.last_use = self.last_use.max(now);
+        self.used = self.used.saturating_add(units);
         if !self.terms.is_rate() {
             self.in_use = self.in_use.saturating_add(units);
         } else if let Some(pending) = &mut self.pending {
@@ -150,10 +190,34 @@ impl Lease {
         Ask { need, waiting: waiting.max(need), want, ..self.tell(keep, now) }
     }
 
+    /// Asks how the account stands, and keeps what is held.
+    pub fn inquire(&mut self, now: u64) -> Ask {
+        self.lost();
+        self.tell(self.held(now), now)
+    }
+
+    /// Before a lease ends: keeps about as much as was used since the last ask, and gives back the rest. Nothing while an
+    /// ask is under way, or when there is nothing to say.
+    pub fn renew(&mut self, now: u64) -> Option<Ask> {
+        if self.used == 0 || !self.terms.is_rate() || self.pending.is_some() {
+            return self.give_back(now);
+        }
+        self.chunk = self.used.saturating_add(self.used / 4).clamp(1, self.habits.most.max(1));
+        let keep = self.held.min(self.chunk);
+        let want = self.chunk.saturating_sub(keep);
+        Some(Ask { want, ..self.tell(keep, now) })
+    }
+
     /// Gives back what is not used; nothing while an ask is under way, or when there is nothing to say.
     pub fn give_back(&mut self, now: u64) -> Option<Ask> {
         let silent = !self.open && self.forced == 0 && self.refunds.is_empty();
-        (self.pending.is_none() && !silent).then(|| self.tell(0, now))
+        if self.pending.is_some() || silent {
+            return None;
+        }
+        if self.held > 0 {
+            self.chunk = (self.chunk / 2).max(1);
+        }
+        Some(self.tell(0, now))
     }
 
     /// Reads an answer. One that is not to the ask under way is ignored.
@@ -165,6 +229,7 @@ impl Lease {
         let own = answer.kept.saturating_sub(pending.taken).saturating_add(answer.granted);
         self.held = own.saturating_sub(self.in_use);
         self.expires = pending.sent.saturating_add(self.habits.lease).saturating_sub(self.habits.margin);
+        self.granted = answer.granted;
         self.open = answer.kept.saturating_add(answer.granted) > 0;
         self.heard = Some((answer.at, now));
     }
@@ -186,6 +251,7 @@ impl Lease {
     fn tell(&mut self, keep: u64, now: u64) -> Ask {
         let back = self.held.saturating_sub(keep);
         self.held = keep;
+        self.used = 0;
         self.seq = self.seq.saturating_add(1);
         self.open = true;
         let forced = std::mem::take(&mut self.forced);

@@ -109,6 +109,7 @@ impl Spec {
                 allowance,
                 mode: self.mode,
                 on_error: self.on_error,
+                version: 0,
             }),
             _ => Err(faults),
         }

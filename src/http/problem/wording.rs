@@ -28,6 +28,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
         Refusal::UpstreamFailed => "The upstream failed",
         Refusal::UpstreamTimeout => "The upstream was too slow",
+        Refusal::LimitsUnknown(_) => "A limit cannot be counted now",
         Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
         Refusal::Unavailable(Unavailable::Ledger) => "The budget ledger is not available",
         Refusal::Unavailable(Unavailable::Audit) => "The audit log is not available",
@@ -72,7 +73,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
-        Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
+        Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
         Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
     }
 }

@@ -101,19 +101,21 @@ impl Redis {
         read(&answer, ask.seq).ok_or_else(|| StoreError::Corrupt(format!("an answer of Redis: {answer:?}")))
     }
 
-    /// Lets the slots that grant nothing grant again. Slots that know what was used are left alone.
+    /// Lets the slots that grant nothing grant again, and tells whether there were any. Slots that know what was used are
+    /// left alone.
     ///
     /// # Errors
     /// `Unavailable` if there is no answer in time; some slots may grant already, and it is right to ask again.
-    pub async fn bear(&self, birth: Birth) -> Result<(), StoreError> {
+    pub async fn bear(&self, birth: Birth) -> Result<bool, StoreError> {
         self.perform(async move |mut connection| {
             let (s, us): (u64, u64) = redis::cmd("TIME").query_async(&mut connection).await?;
             let born = born_at(birth, s.saturating_mul(1_000_000).saturating_add(us));
             let mut pipe = redis::pipe();
             for slot in 0..SLOTS {
-                pipe.cmd("SET").arg(generation_key(slot)).arg(born).arg("NX").ignore();
+                pipe.cmd("SET").arg(generation_key(slot)).arg(born).arg("NX");
             }
-            pipe.query_async(&mut connection).await
+            let set: Vec<Option<String>> = pipe.query_async(&mut connection).await?;
+            Ok(set.iter().any(Option::is_some))
         })
         .await
     }

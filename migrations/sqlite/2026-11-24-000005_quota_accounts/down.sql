@@ -1,0 +1,2 @@
+DROP TABLE quota_vaults;
+DROP TABLE quota_accounts;

@@ -1,0 +1,426 @@
+//! What a keeper has of one subject's bucket that lives elsewhere: a lease of it, and an estimate of the rest.
+//!
+//! Units that are held are used without asking. Where there are too few, the keeper asks the lender. After a denial it
+//! refuses by itself for a moment. Where no answer comes, each policy says what happens (`on_error`): nothing is
+//! admitted, or this keeper's share of the limit; what is used of that share is told when answers come again.
+
+use std::sync::Arc;
+
+use crate::{
+    actors::quota_lender::{BucketId, Loan},
+    domain::{
+        lease::{
+            Answer, Ask, HolderId, Kind, Terms,
+            holder::{Habits, Lease},
+        },
+        limit::{Allowance, Home, OnError, Policy, Subject},
+        quota::{Bucket, Rate},
+    },
+    store::redis::leases::RedisTerms,
+};
+
+/// How long a call waits for units, and how long an answer may take before it counts as lost.
+pub(super) const PATIENCE_NS: u64 = 50_000_000;
+/// How long nothing is asked after an ask was lost.
+const PAUSE_NS: u64 = 250_000_000;
+/// How soon refunds, corrections and free places are told, and while no answer comes.
+const NEWS_NS: u64 = 100_000_000;
+const LOST_NEWS_NS: u64 = 1_000_000_000;
+/// A denial is believed for at least so long, unless a quarter of the burst refills sooner, and for at most so long.
+const MIN_DENIAL_NS: u64 = 10_000_000;
+const MAX_DENIAL_NS: u64 = 100_000_000;
+/// The largest chunk: a 20th of what there is at most, so that little waits elsewhere or is lost with a process.
+const CHUNKS: u64 = 20;
+const MAX_CHUNK: u64 = 1_000;
+/// When a call that found no place may try again: nobody knows when one that is under way will end.
+pub(super) const PLACE_RETRY_NS: u64 = 1_000_000_000;
+
+/// For how long units are held: rates that live in the store cost a transaction an ask.
+const RATE_LEASE_US: u64 = 1_000_000;
+const PLACE_LEASE_US: u64 = 2_000_000;
+const STORE_LEASE_US: u64 = 5_000_000;
+/// The longest lease in Redis: one that forgot grants nothing for so long.
+pub(in crate::actors) const LONGEST_IN_REDIS: std::time::Duration = std::time::Duration::from_micros(PLACE_LEASE_US);
+
+/// How a charge fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Yes,
+    /// Not for so many nanoseconds.
+    No(u64),
+    /// More units must be asked for.
+    Ask,
+    /// It cannot be known now, and the policy says that nothing is admitted then.
+    Unknown,
+}
+
+/// What is left, as far as the keeper knows.
+pub(super) struct Left {
+    pub remaining: u64,
+    /// Nanoseconds until the bucket is full; `None` for places.
+    pub full_in_ns: Option<u64>,
+}
+
+impl Left {
+    /// What is left where nothing was ever used.
+    pub(super) const fn all(policy: &Policy) -> Self {
+        let full_in_ns = if let Allowance::Rate(_) = policy.allowance { Some(0) } else { None };
+        Self { remaining: policy.most_at_once(), full_in_ns }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Denied {
+    units: u64,
+    /// Until when nothing is asked.
+    until_ns: u64,
+    /// When it is announced to fit.
+    fits_ns: u64,
+}
+
+/// The terms of a policy, and the resolution in which they are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counted {
+    home: Home,
+    terms: Terms,
+    moment_us: u64,
+}
+
+impl Counted {
+    /// A rate too fine for Redis to count exactly is counted in this process.
+    fn of(policy: &Policy, with_redis: bool) -> Self {
+        let home = policy.home(with_redis);
+        let rate = match policy.allowance {
+            Allowance::Places(limit) => {
+                let terms = Terms { kind: Kind::Places { limit }, version: policy.version };
+                return Self { home, terms, moment_us: 1 };
+            }
+            Allowance::Rate(rate) => rate,
+        };
+        let in_redis = (home == Home::Redis).then(|| RedisTerms::rate(rate, policy.version)).flatten();
+        if let Some(RedisTerms { terms, moment_us }) = in_redis.filter(|terms| terms.moment_us <= 1_000) {
+            return Self { home, terms, moment_us };
+        }
+        let window = rate.window_s().saturating_mul(1_000_000);
+        let kind = Kind::Rate { limit: rate.limit(), window, burst: rate.burst() };
+        let home = if home == Home::Redis { Home::Process } else { home };
+        Self { home, terms: Terms { kind, version: policy.version }, moment_us: 1 }
+    }
+
+    const fn lease_us(self, policy: &Policy) -> u64 {
+        match (policy.allowance, self.home) {
+            (Allowance::Places(_), _) => PLACE_LEASE_US,
+            (Allowance::Rate(_), Home::Store) => STORE_LEASE_US,
+            (Allowance::Rate(_), _) => RATE_LEASE_US,
+        }
+    }
+
+    fn habits(self, policy: &Policy) -> Habits {
+        let lease_us = self.lease_us(policy);
+        let lease = lease_us.checked_div(self.moment_us).unwrap_or(lease_us);
+        Habits { lease, margin: lease / 5, most: (policy.most_at_once() / CHUNKS).clamp(1, MAX_CHUNK) }
+    }
+}
+
+/// What a keeper has of one subject's bucket.
+pub(super) struct Borrowed {
+    policy: Arc<Policy>,
+    counted: Counted,
+    lease: Lease,
+    /// Of a rate: the bucket as it was in the last answer, all that was held counted as used, and refilled since.
+    estimate: Bucket,
+    /// Places that nobody held in the last answer.
+    free_places: u64,
+    /// Places that were taken of this keeper's share.
+    own_places: u64,
+    denied: Option<Denied>,
+    asked_ns: u64,
+    /// No answer came to the last ask.
+    lost: bool,
+    /// When it will be looked at for something to tell; zero if never.
+    queued_ns: u64,
+}
+
+impl Borrowed {
+    pub(super) fn new(policy: &Arc<Policy>, with_redis: bool, id: HolderId) -> Self {
+        let counted = Counted::of(policy, with_redis);
+        let free_places = if let Allowance::Places(limit) = policy.allowance { limit } else { 0 };
+        Self {
+            lease: Lease::new(id, counted.terms, counted.habits(policy)),
+            policy: Arc::clone(policy),
+            counted,
+            estimate: Bucket::full(),
+            free_places,
+            own_places: 0,
+            denied: None,
+            asked_ns: 0,
+            lost: false,
+            queued_ns: 0,
+        }
+    }
+
+    /// One for a subject whose bucket was kept otherwise before: this keeper's share of what was used of it is told with
+    /// the first ask.
+    pub(super) fn after(mut self, bucket: Bucket, rate: Rate, shares: u64, now_ns: u64) -> Self {
+        let used = rate.burst().saturating_sub(bucket.read(rate, 1, now_ns).remaining);
+        self.lease.force(used.div_ceil(shares.max(1)));
+        self.estimate = match self.policy.allowance {
+            Allowance::Rate(new) => bucket.rerated(rate, new, now_ns),
+            Allowance::Places(_) => bucket,
+        };
+        self
+    }
+
+    /// Goes by a policy of another version. False if that is counted otherwise, and needs another lease.
+    pub(super) fn goes_by(&mut self, policy: &Arc<Policy>, with_redis: bool, now_ns: u64) -> bool {
+        if self.policy.version == policy.version && self.policy.id == policy.id {
+            return true;
+        }
+        let counted = Counted::of(policy, with_redis);
+        if (counted.home, counted.moment_us) != (self.counted.home, self.counted.moment_us) {
+            return false;
+        }
+        if let (Allowance::Rate(from), Allowance::Rate(to)) = (self.policy.allowance, policy.allowance) {
+            self.estimate = self.estimate.rerated(from, to, now_ns);
+        }
+        self.lease.adopt(counted.terms);
+        (self.policy, self.counted, self.denied) = (Arc::clone(policy), counted, None);
+        true
+    }
+
+    /// The bucket of a rate as far as it is known, with all that is held counted as used.
+    pub(super) fn bucket(&self) -> Option<(Bucket, Rate)> {
+        if let Allowance::Rate(rate) = self.policy.allowance { Some((self.estimate, rate)) } else { None }
+    }
+
+    fn moment(&self, now_ns: u64) -> u64 {
+        (now_ns / 1_000).checked_div(self.counted.moment_us).unwrap_or(0)
+    }
+
+    /// How a charge of `units` fares. `shares`: how many keepers share the limit while no answer comes. With `impatient`
+    /// an ask under way counts as lost.
+    pub(super) fn room(&self, units: u64, shares: u64, impatient: bool, now_ns: u64) -> Room {
+        if self.lease.held(self.moment(now_ns)) >= units {
+            return Room::Yes;
+        }
+        if let Some(denied) = self.denied.filter(|denied| units >= denied.units && now_ns < denied.until_ns) {
+            let announced_ns = denied.fits_ns.saturating_sub(now_ns).max(1);
+            return Room::No(announced_ns.max(self.announced_ns(units, now_ns)));
+        }
+        let late = now_ns.saturating_sub(self.asked_ns) >= PATIENCE_NS;
+        let no_answer = self.lost || (self.lease.is_asking() && (impatient || late));
+        match self.policy.on_error {
+            _ if !no_answer && impatient => Room::No(self.announced_ns(units, now_ns)),
+            _ if !no_answer => Room::Ask,
+            OnError::Deny => Room::Unknown,
+            OnError::AllowLocalShare => self.room_in_share(units, shares, now_ns),
+        }
+    }
+
+    /// A unit of one share among `shares` counts as so many. At least one fits into a full bucket.
+    fn room_in_share(&self, units: u64, shares: u64, now_ns: u64) -> Room {
+        match self.policy.allowance {
+            Allowance::Rate(rate) => {
+                let wait_ns = self.estimate.read(roomy(rate, shares), units.saturating_mul(shares), now_ns).fits_in_ns;
+                if wait_ns == 0 { Room::Yes } else { Room::No(wait_ns) }
+            }
+            Allowance::Places(limit) => {
+                let share = limit.checked_div(shares).unwrap_or(limit).max(1);
+                let taken = self.lease.in_use().saturating_add(self.own_places).saturating_add(units);
+                if taken <= share { Room::Yes } else { Room::No(PLACE_RETRY_NS) }
+            }
+        }
+    }
+
+    /// Takes units that [`Borrowed::room`] has seen to be there.
+    pub(super) fn charge(&mut self, units: u64, shares: u64, now_ns: u64) {
+        if self.lease.take(units, self.moment(now_ns)) {
+            return;
+        }
+        match self.policy.allowance {
+            Allowance::Rate(rate) => {
+                self.estimate.charge(roomy(rate, shares), units.saturating_mul(shares), now_ns);
+                self.lease.force(units);
+            }
+            Allowance::Places(_) => self.own_places = self.own_places.saturating_add(units),
+        }
+    }
+
+    pub(super) fn left(&self, now_ns: u64) -> Left {
+        let held = self.lease.held(self.moment(now_ns));
+        match self.policy.allowance {
+            Allowance::Rate(rate) => {
+                let reading = self.estimate.read(rate, 1, now_ns);
+                let remaining = reading.remaining.saturating_add(held).min(rate.burst());
+                Left { remaining, full_in_ns: Some(reading.full_in_ns) }
+            }
+            Allowance::Places(limit) => {
+                let taken = self.lease.in_use().saturating_add(self.own_places);
+                let free = self.free_places.saturating_add(held).min(limit.saturating_sub(taken));
+                Left { remaining: free, full_in_ns: None }
+            }
+        }
+    }
+
+    /// Gives back what a call took that never reached its upstream.
+    pub(super) fn refund(&mut self, units: u64, charged_ns: u64, now_ns: u64) {
+        if let Allowance::Rate(rate) = self.policy.allowance {
+            self.lease.refund(units, self.moment(charged_ns));
+            self.estimate.refund(rate, units, charged_ns, now_ns);
+        }
+    }
+
+    /// A call took more than it was charged.
+    pub(super) fn charge_more(&mut self, units: u64, now_ns: u64) {
+        if let Allowance::Rate(rate) = self.policy.allowance {
+            self.lease.force(units);
+            self.estimate.charge(rate, units, now_ns);
+        }
+    }
+
+    /// Frees the places of a call that has ended.
+    pub(super) fn leave(&mut self, units: u64) {
+        let own = if units < self.own_places { units } else { self.own_places };
+        self.own_places = self.own_places.saturating_sub(own);
+        self.lease.release(units.saturating_sub(own));
+    }
+
+    /// Asks for `need` units, or how the account stands if none are needed; not while an ask is under way, nor soon
+    /// after one was lost.
+    pub(super) fn ask(&mut self, need: u64, waiting: u64, bucket: BucketId, now_ns: u64) -> Option<Loan> {
+        let paused = self.lost && now_ns.saturating_sub(self.asked_ns) < PAUSE_NS;
+        if self.lease.is_asking() || paused {
+            return None;
+        }
+        let moment = self.moment(now_ns);
+        let ask = if need > 0 { self.lease.ask(need, waiting, moment) } else { self.lease.inquire(moment) };
+        Some(self.loan(ask, bucket, now_ns))
+    }
+
+    /// Asks for the next chunk if there will soon be need of it; and whether there are answers again.
+    pub(super) fn ask_early(&mut self, bucket: BucketId, now_ns: u64) -> Option<Loan> {
+        if self.lost {
+            return self.ask(0, 0, bucket, now_ns);
+        }
+        if !self.lease.is_low() || self.denied.is_some() || self.lease.is_asking() {
+            return None;
+        }
+        let ask = self.lease.ask(0, 0, self.moment(now_ns));
+        Some(self.loan(ask, bucket, now_ns))
+    }
+
+    /// Tells what is due: units that will not be used, refunds, corrections; and that places are still in use.
+    pub(super) fn tell(&mut self, bucket: BucketId, now_ns: u64) -> Option<Loan> {
+        let ask = self.lease.has_news().then(|| self.lease.renew(self.moment(now_ns))).flatten()?;
+        Some(self.loan(ask, bucket, now_ns))
+    }
+
+    /// Gives back all that is not used.
+    pub(super) fn give_back(&mut self, bucket: BucketId, now_ns: u64) -> Option<Loan> {
+        let ask = self.lease.has_news().then(|| self.lease.give_back(self.moment(now_ns))).flatten()?;
+        Some(self.loan(ask, bucket, now_ns))
+    }
+
+    fn loan(&mut self, ask: Ask, bucket: BucketId, now_ns: u64) -> Loan {
+        self.asked_ns = now_ns;
+        let name = account_name(&self.policy, bucket.subject);
+        Loan { bucket, name, home: self.counted.home, ask, moment_us: self.counted.moment_us }
+    }
+
+    /// Reads what came of an ask; `None`: no answer.
+    pub(super) fn answered(&mut self, answer: Option<&Answer>, need: u64, now_ns: u64) {
+        self.lost = answer.is_none();
+        let Some(answer) = answer else { return self.lease.lost() };
+        self.lease.answered(answer, self.moment(now_ns));
+        match self.policy.allowance {
+            Allowance::Rate(rate) => self.estimate = Bucket::full_in(rate, self.ns(answer.full_in), now_ns),
+            Allowance::Places(_) => self.free_places = answer.free,
+        }
+        if answer.granted > 0 || need > 0 {
+            self.denied = (answer.free == 0 || answer.granted == 0).then(|| self.denied(answer, need, now_ns));
+        }
+    }
+
+    /// Nothing is left, or not as much as was needed.
+    fn denied(&self, answer: &Answer, need: u64, now_ns: u64) -> Denied {
+        let units = if answer.granted == 0 { need } else { 1 };
+        // The account's clock and this one may stand at the two ends of a moment.
+        let fits_in = answer.fits_in.filter(|_| answer.granted == 0).map(|moments| self.ns(moments.saturating_add(1)));
+        let fits_in_ns = fits_in.unwrap_or_else(|| self.announced_ns(units, now_ns));
+        let believed_ns = fits_in_ns.clamp(self.shortest_denial_ns(), MAX_DENIAL_NS);
+        Denied {
+            units,
+            until_ns: now_ns.saturating_add(believed_ns),
+            fits_ns: now_ns.saturating_add(fits_in_ns.max(believed_ns)),
+        }
+    }
+
+    const fn ns(&self, moments: u64) -> u64 {
+        moments.saturating_mul(self.counted.moment_us).saturating_mul(1_000)
+    }
+
+    /// When so many units may be there, without an answer that says so.
+    fn announced_ns(&self, units: u64, now_ns: u64) -> u64 {
+        match self.policy.allowance {
+            Allowance::Rate(rate) => self.estimate.read(rate, units, now_ns).fits_in_ns.saturating_add(self.ns(1)),
+            // Nobody knows when a call that is under way will end.
+            Allowance::Places(_) => PLACE_RETRY_NS,
+        }
+    }
+
+    fn shortest_denial_ns(&self) -> u64 {
+        match self.policy.allowance {
+            Allowance::Rate(rate) => {
+                let refill_ns = Bucket::spent(rate, 0).read(rate, rate.burst().div_ceil(4), 0).fits_in_ns;
+                refill_ns.min(MIN_DENIAL_NS)
+            }
+            Allowance::Places(_) => MIN_DENIAL_NS,
+        }
+    }
+
+    /// When there is next something to tell.
+    pub(super) fn due_ns(&self) -> Option<u64> {
+        let pause_ns = match () {
+            () if !self.lease.has_news() || self.lease.is_asking() => return None,
+            () if self.lost => LOST_NEWS_NS,
+            () if self.lease.is_urgent() => NEWS_NS,
+            () => self.counted.lease_us(&self.policy).saturating_mul(600),
+        };
+        Some(self.asked_ns.saturating_add(pause_ns))
+    }
+
+    /// Whether it is to be looked at by then, where it was not before; it is remembered that it will be.
+    pub(super) const fn is_sooner(&mut self, due_ns: u64) -> bool {
+        let sooner = self.queued_ns == 0 || due_ns < self.queued_ns;
+        if sooner {
+            self.queued_ns = due_ns;
+        }
+        sooner
+    }
+
+    /// It is looked at, as was said for that time.
+    pub(super) const fn looked_at(&mut self, due_ns: u64) {
+        if self.queued_ns == due_ns {
+            self.queued_ns = 0;
+        }
+    }
+
+    /// True when forgetting it changes nothing.
+    pub(super) fn is_idle(&self, now_ns: u64) -> bool {
+        let full = match self.policy.allowance {
+            Allowance::Rate(rate) => self.estimate.is_full(rate, now_ns),
+            Allowance::Places(_) => self.own_places == 0,
+        };
+        full && self.lease.is_idle()
+    }
+}
+
+/// The same rate, with room for one unit of each share.
+fn roomy(rate: Rate, shares: u64) -> Rate {
+    Rate::new(rate.limit(), rate.window_s(), rate.burst().max(shares)).unwrap_or(rate)
+}
+
+/// What the account is called wherever it lives; the same on every replica, and under every version of the policy.
+fn account_name(policy: &Policy, subject: Subject) -> Arc<str> {
+    format!("{}/{}/{}/{subject}", policy.unit.as_str(), policy.per.as_str(), policy.name).into()
+}

@@ -1,0 +1,267 @@
+//! Keepers that borrow from one bucket: what they admit together, whatever becomes of their messages.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::{
+    shard::{Decision, Ending, Ruling, Setting, Shard, Taken},
+    *,
+};
+use crate::{
+    actors::quota_lender::Loan,
+    domain::{
+        ids::LimitId,
+        lease::{Account, HolderId},
+        limit::{Allowance, Mode, OnError, Per, RouteSet, Unit},
+        quota::Rate,
+    },
+};
+
+const MS: u64 = 1_000_000;
+
+/// What becomes of an ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Answered,
+    NeverHeard,
+    AnswerLost,
+}
+
+/// Keepers, and the place where what they share lives.
+struct Bench {
+    shards: Vec<Shard>,
+    accounts: HashMap<BucketId, Account>,
+    now_ns: u64,
+    asks: u64,
+    /// When how much was admitted.
+    admitted: Vec<(u64, u64)>,
+}
+
+fn policy(allowance: Allowance, on_error: OnError) -> Arc<Policy> {
+    let unit = if let Allowance::Rate(_) = allowance { Unit::Requests } else { Unit::Concurrent };
+    Arc::new(Policy {
+        id: LimitId(Uuid::nil()),
+        name: "shared".into(),
+        routes: RouteSet::All,
+        per: Per::Global,
+        subject: None,
+        unit,
+        allowance,
+        mode: Mode::Enforce,
+        on_error,
+        version: 1,
+    })
+}
+
+fn rate(limit: u64, burst: u64) -> Allowance {
+    Allowance::Rate(Rate::new(limit, 1, burst).unwrap())
+}
+
+impl Bench {
+    fn new(keepers: u64) -> Self {
+        let shard = |i| {
+            let holder = HolderId(u128::from(i) << 64);
+            let replicas = Arc::new(AtomicU64::new(1));
+            Shard::new(Setting { keepers, replicas, holder, ..Setting::alone(100) })
+        };
+        let shards = (0..keepers).map(shard).collect();
+        Self { shards, accounts: HashMap::new(), now_ns: 1_000 * MS, asks: 0, admitted: vec![] }
+    }
+
+    fn carry(&mut self, shard: usize, loan: &Loan, need: u64, fate: Fate) {
+        self.asks += 1;
+        let now_us = self.now_ns / 1_000;
+        let answer = (fate != Fate::NeverHeard).then(|| {
+            let account = self.accounts.entry(loan.bucket).or_insert_with(|| Account::full(loan.ask.terms, now_us));
+            account.exchange(&loan.ask, now_us).unwrap()
+        });
+        let answer = answer.filter(|_| fate == Fate::Answered);
+        self.shards[shard].answered(loan.bucket, need, answer.as_ref(), self.now_ns);
+    }
+
+    /// A call on one of the keepers; all of its asks have the same fate.
+    fn decide(&mut self, shard: usize, policy: &Arc<Policy>, units: u64, fate: Fate) -> Decision {
+        for loan in self.shards[shard].tell_due(self.now_ns) {
+            self.carry(shard, &loan, 0, fate);
+        }
+        let charge = Charge { series: 0, policy: Arc::clone(policy), subject: Subject::EVERYBODY, units };
+        let charges: Charges = [charge].into();
+        let decision = loop {
+            match self.shards[shard].take(&charges, false, self.now_ns).unwrap() {
+                Taken::Decided(decision) => break decision,
+                Taken::Wants(wants) => {
+                    for want in wants {
+                        let loan = self.shards[shard].ask(want.bucket, want.units, want.units, self.now_ns).unwrap();
+                        self.carry(shard, &loan, want.units, fate);
+                    }
+                }
+            }
+        };
+        if let Ruling::Admitted(charges) = &decision.ruling {
+            self.admitted.push((self.now_ns, units));
+            for loan in self.shards[shard].ask_early(charges, self.now_ns) {
+                self.carry(shard, &loan, 0, fate);
+            }
+        }
+        decision
+    }
+
+    fn admits(&mut self, shard: usize, policy: &Arc<Policy>, units: u64, fate: Fate) -> bool {
+        matches!(self.decide(shard, policy, units, fate).ruling, Ruling::Admitted(_))
+    }
+
+    fn total(&self) -> u64 {
+        self.admitted.iter().map(|(_, units)| units).sum()
+    }
+
+    /// In every span from one admitted call to another: within `burst + limit × span`, all scaled by a second.
+    fn never_over(&self, limit: u64, burst: u64) -> bool {
+        self.admitted.iter().enumerate().all(|(i, &(from, _))| {
+            let mut units = 0u128;
+            self.admitted[i..].iter().all(|&(at, n)| {
+                units += u128::from(n);
+                let allowed = u128::from(burst) * 1_000 * u128::from(MS) + u128::from(at - from) * u128::from(limit);
+                units * 1_000 * u128::from(MS) <= allowed
+            })
+        })
+    }
+}
+
+fn fates() -> impl Strategy<Value = Fate> {
+    prop_oneof![8 => Just(Fate::Answered), 1 => Just(Fate::NeverHeard), 1 => Just(Fate::AnswerLost)]
+}
+
+proptest! {
+    #[test]
+    fn keepers_that_borrow_never_admit_more_than_the_limit_whatever_is_lost(
+        limit in 1u64..200, burst in 1u64..300,
+        calls in prop::collection::vec((0usize..3, 0u64..120, 1u64..4, fates(), any::<bool>()), 1..250),
+    ) {
+        let (mut bench, policy) = (Bench::new(3), policy(rate(limit, burst), OnError::Deny));
+        for (shard, gap_ms, units, fate, reached) in calls {
+            bench.now_ns += gap_ms * MS;
+            let decision = bench.decide(shard, &policy, units.min(burst), fate);
+            if let (Ruling::Admitted(charges), false) = (decision.ruling, reached) {
+                let ending = Ending { charged_ns: bench.now_ns, reached, tokens: None };
+                bench.shards[shard].end(&charges, ending, bench.now_ns);
+                bench.admitted.pop();
+            }
+        }
+        prop_assert!(bench.never_over(limit, burst));
+    }
+
+    #[test]
+    fn a_call_that_waits_as_long_as_it_is_told_is_admitted(
+        limit in 1u64..500, burst in 1u64..100, units in 1u64..5,
+    ) {
+        let units = units.min(burst);
+        let (mut bench, policy) = (Bench::new(1), policy(rate(limit, burst), OnError::Deny));
+        while bench.admits(0, &policy, 1, Fate::Answered) {}
+        let refused = bench.decide(0, &policy, units, Fate::Answered);
+        bench.now_ns += refused.standings[0].retry_after_ns.unwrap();
+        prop_assert!(bench.admits(0, &policy, units, Fate::Answered));
+    }
+}
+
+#[test]
+fn what_is_there_is_admitted_nearly_all_whoever_asks_and_with_few_asks() {
+    for spread in [[97, 98, 99], [33, 66, 99]] {
+        let (limit, burst, seconds) = (500, 500, 20);
+        let (mut bench, policy) = (Bench::new(4), policy(rate(limit, burst), OnError::Deny));
+        for i in 0..seconds * 1_000 {
+            bench.now_ns += MS;
+            let shard = spread.iter().filter(|bound| i * 7 % 100 > **bound - 1).count();
+            bench.admits(shard, &policy, 1, Fate::Answered);
+        }
+        let (admitted, allowed) = (bench.total(), burst + limit * seconds);
+        assert!(bench.never_over(limit, burst));
+        assert!(admitted * 100 >= allowed * 97, "{spread:?}: {admitted} of {allowed}");
+        println!("{spread:?}: {admitted} of {allowed} admitted, {} asks for {} calls", bench.asks, seconds * 1_000);
+    }
+}
+
+#[test]
+fn below_the_limit_hardly_anything_is_asked() {
+    let (mut bench, policy) = (Bench::new(4), policy(rate(500, 500), OnError::Deny));
+    for i in 0..10_000 {
+        bench.now_ns += 5 * MS;
+        assert!(bench.admits(i % 4, &policy, 1, Fate::Answered));
+    }
+    assert!(bench.asks < 1_000, "{} asks for 10000 calls", bench.asks);
+}
+
+#[test]
+fn keepers_without_answers_admit_their_shares() {
+    let (mut bench, policy) = (Bench::new(4), policy(rate(100, 100), OnError::AllowLocalShare));
+    for _ in 0..2_000 {
+        bench.now_ns += MS;
+        for shard in 0..4 {
+            bench.admits(shard, &policy, 1, Fate::NeverHeard);
+        }
+    }
+    assert!(bench.never_over(100, 100));
+    assert!(bench.total() > 280, "{}", bench.total());
+    // What they used of their shares is counted as soon as there are answers again.
+    for shard in 0..4 {
+        bench.now_ns += 1_000 * MS / 4;
+        bench.admits(shard, &policy, 1, Fate::Answered);
+    }
+    assert!(bench.accounts[&BucketId { series: 0, subject: Subject::EVERYBODY }].level > 0);
+}
+
+#[test]
+fn a_policy_that_denies_admits_nothing_without_answers_and_says_so() {
+    let (mut bench, policy) = (Bench::new(2), policy(rate(100, 100), OnError::Deny));
+    let lost = bench.decide(0, &policy, 1, Fate::NeverHeard);
+    assert!(matches!(lost.ruling, Ruling::Unknown(names) if names == [Arc::from("shared")]));
+    bench.now_ns += 300 * MS;
+    assert!(!bench.admits(0, &policy, 1, Fate::Answered), "it asks beside the call, not before it");
+    let loans = bench.shards[0].ask(BucketId { series: 0, subject: Subject::EVERYBODY }, 1, 1, bench.now_ns);
+    bench.carry(0, &loans.unwrap(), 1, Fate::Answered);
+    assert!(bench.admits(0, &policy, 1, Fate::Answered));
+}
+
+#[test]
+fn places_are_shared_and_free_again_when_calls_end() {
+    let (mut bench, policy) = (Bench::new(2), policy(Allowance::Places(3), OnError::Deny));
+    let mut under_way = vec![];
+    for shard in [0, 1, 0] {
+        let Ruling::Admitted(charges) = bench.decide(shard, &policy, 1, Fate::Answered).ruling else {
+            panic!("there is a place")
+        };
+        under_way.push((shard, charges));
+    }
+    // As long as the calls last, however long that is.
+    for _ in 0..50 {
+        bench.now_ns += 200 * MS;
+        for shard in 0..2 {
+            assert!(!bench.admits(shard, &policy, 1, Fate::Answered));
+        }
+    }
+    let (shard, charges) = under_way.pop().unwrap();
+    bench.shards[shard].end(&charges, Ending { charged_ns: 0, reached: true, tokens: None }, bench.now_ns);
+    bench.now_ns += 200 * MS;
+    for loan in bench.shards[shard].tell_due(bench.now_ns) {
+        bench.carry(shard, &loan, 0, Fate::Answered);
+    }
+    assert!(bench.admits(1, &policy, 1, Fate::Answered));
+    assert!(!bench.admits(0, &policy, 1, Fate::Answered));
+}
+
+#[test]
+fn a_keeper_that_stops_returns_what_it_has_not_used() {
+    let (mut bench, policy) = (Bench::new(2), policy(rate(1, 400), OnError::Deny));
+    for _ in 0..30 {
+        assert!(bench.admits(0, &policy, 1, Fate::Answered));
+    }
+    for loan in bench.shards[0].give_all_back(bench.now_ns) {
+        bench.carry(0, &loan, 0, Fate::Answered);
+    }
+    while bench.admits(1, &policy, 1, Fate::Answered) {}
+    assert_eq!(bench.total(), 400);
+}

@@ -1,0 +1,186 @@
+//! `QuotaLender`: carries what keepers ask of buckets that they borrow from to the place where the bucket lives.
+//!
+//! One for the process, on an arbiter of its own. What users of this process share is in its memory; what replicas share
+//! is in Redis; what outlives the process is in the store, where all that is asked during one transaction goes into the
+//! next. Called by the keepers through [`Lender`]; it alone waits for Redis and the store, and where one of them is known
+//! to be away it says so at once. It decides nothing: `domain::lease` and its twin in Redis do.
+
+mod process;
+mod redis;
+mod store;
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use tokio::sync::oneshot;
+
+use self::{process::ProcessAccounts, redis::RedisVault, store::StoreVault};
+use super::{
+    handle::{Ask, Handle, NoAnswer, Reply, Request},
+    supervisor::{Lifeline, supervise},
+};
+use crate::{
+    clock::Clock,
+    domain::{
+        lease::{Answer, Ask as LeaseAsk},
+        limit::{Home, Subject},
+    },
+    store::{Store, redis::Redis},
+};
+
+/// How often accounts that forgetting does not change are forgotten.
+const FORGET: Duration = Duration::from_secs(30);
+/// How often this process tells Redis that it is there.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// Which bucket, within this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BucketId {
+    pub series: u32,
+    pub subject: Subject,
+}
+
+/// An ask on its way to where the bucket lives.
+#[derive(Debug, Clone)]
+pub struct Loan {
+    pub bucket: BucketId,
+    /// What the account is called on every replica.
+    pub name: Arc<str>,
+    pub home: Home,
+    pub ask: LeaseAsk,
+    /// Microseconds in a moment of the ask.
+    pub moment_us: u64,
+}
+
+impl Request for Loan {
+    /// `None` if it is not known what became of the ask.
+    type Answer = Option<Answer>;
+}
+
+pub struct QuotaLender {
+    clock: Clock,
+    process: ProcessAccounts,
+    redis: Option<RedisVault>,
+    store: StoreVault,
+    _lifeline: Lifeline,
+}
+
+impl Actor for QuotaLender {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(FORGET, |lender, context| {
+            lender.process.forget_idle(lender.now_us());
+            context.spawn(lender.store.purge().into_actor(lender));
+        });
+        if let Some(redis) = &self.redis {
+            redis.begin();
+            context.run_interval(HEARTBEAT, |lender, _| {
+                if let Some(redis) = &lender.redis {
+                    redis.beat();
+                }
+            });
+        }
+    }
+}
+
+impl Handler<Ask<Loan>> for QuotaLender {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request: loan, reply }: Ask<Loan>, context: &mut Self::Context) {
+        match (loan.home, &self.redis) {
+            (Home::Keeper | Home::Process, _) | (Home::Redis, None) => {
+                reply.answer(self.process.exchange(&loan, self.now_us()));
+            }
+            (Home::Redis, Some(redis)) => redis.exchange(loan, reply),
+            (Home::Store, _) => {
+                if self.store.is_late() {
+                    reply.answer(None);
+                } else {
+                    self.store.queue(loan, reply);
+                    self.write(context);
+                }
+            }
+        }
+    }
+}
+
+impl QuotaLender {
+    fn now_us(&self) -> u64 {
+        self.clock.monotonic_ns() / 1_000
+    }
+
+    /// Brings what was asked of the store to it, unless a transaction is under way.
+    fn write(&mut self, context: &mut Context<Self>) {
+        if let Some((replies, writing)) = self.store.begin() {
+            context.spawn(writing.into_actor(self).map(move |answers, lender, context| {
+                lender.store.end(replies, answers);
+                lender.write(context);
+            }));
+        }
+    }
+}
+
+/// What the lender is built from, again after each restart.
+#[derive(Clone)]
+pub struct Blueprint {
+    pub store: Store,
+    pub redis: Option<Redis>,
+    pub clock: Clock,
+}
+
+/// The lender's handle.
+#[derive(Clone)]
+pub struct Lender {
+    handle: Handle<QuotaLender>,
+    replicas: Arc<AtomicU64>,
+}
+
+impl Lender {
+    #[must_use]
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        Self { handle: Handle::new("quota_lender", max_in_flight, deadline), replicas: Arc::new(AtomicU64::new(1)) }
+    }
+
+    /// Starts the lender on this arbiter and keeps it running.
+    pub async fn start_here(&self, blueprint: Blueprint) {
+        let (handle, replicas) = (self.handle.clone(), Arc::clone(&self.replicas));
+        let build = move |lifeline| {
+            let Blueprint { store, redis, clock } = blueprint.clone();
+            let died_us = handle.has_run().then(|| clock.monotonic_ns() / 1_000);
+            let vault = redis.map(|redis| RedisVault::new(redis, store.clone(), clock.clone(), Arc::clone(&replicas)));
+            let lender = QuotaLender {
+                process: ProcessAccounts::new(died_us),
+                redis: vault,
+                store: StoreVault::new(store, clock.clone()),
+                clock,
+                _lifeline: lifeline,
+            };
+            std::future::ready(Ok::<_, Infallible>(lender))
+        };
+        // Starting a lender reads nothing and cannot fail.
+        let Ok(()) = supervise(self.handle.clone(), build).await;
+    }
+
+    /// Hands an ask over at once; its answer comes later.
+    pub fn lend(&self, loan: Loan) -> Result<oneshot::Receiver<Option<Answer>>, NoAnswer> {
+        self.handle.hand_over(loan, self.handle.permit()?)
+    }
+
+    /// How many replicas were last counted, this one among them.
+    #[must_use]
+    pub fn replicas(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.replicas)
+    }
+
+    #[must_use]
+    pub const fn handle(&self) -> &Handle<QuotaLender> {
+        &self.handle
+    }
+}
+
+type LoanReply = Reply<Option<Answer>>;

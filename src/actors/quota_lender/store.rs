@@ -1,0 +1,85 @@
+//! Accounts in the store: what is asked during one transaction goes into the next.
+
+use std::future::Future;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Loan, LoanReply};
+use crate::{
+    clock::Clock,
+    store::{Store, StoreError, quota_accounts::Exchanged},
+};
+
+/// A transaction that takes longer than this is late: until it ends there are no answers.
+const LATE_NS: u64 = 250_000_000;
+/// Accounts are kept for so long after forgetting them would change nothing, because clocks differ.
+const KEPT: SignedDuration = SignedDuration::from_mins(1);
+/// The most asks in one transaction.
+const MAX_BATCH: usize = 512;
+
+/// What became of a batch.
+type Batch = Result<Vec<Exchanged>, StoreError>;
+
+/// The way to the store.
+pub(super) struct StoreVault {
+    store: Store,
+    clock: Clock,
+    queue: Vec<(Loan, LoanReply)>,
+    /// When the transaction that is under way began.
+    since_ns: Option<u64>,
+}
+
+impl StoreVault {
+    pub(super) const fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock, queue: vec![], since_ns: None }
+    }
+
+    /// True while the transaction under way takes too long.
+    pub(super) fn is_late(&self) -> bool {
+        self.since_ns.is_some_and(|since_ns| self.clock.monotonic_ns().saturating_sub(since_ns) > LATE_NS)
+    }
+
+    pub(super) fn queue(&mut self, loan: Loan, reply: LoanReply) {
+        self.queue.push((loan, reply));
+    }
+
+    /// Begins a transaction with what is queued; none while one is under way.
+    pub(super) fn begin(&mut self) -> Option<(Vec<LoanReply>, impl Future<Output = Batch> + use<>)> {
+        if self.since_ns.is_some() || self.queue.is_empty() {
+            return None;
+        }
+        self.since_ns = Some(self.clock.monotonic_ns());
+        let batch = self.queue.drain(..self.queue.len().min(MAX_BATCH));
+        let (loans, replies): (Vec<_>, Vec<_>) = batch.unzip();
+        let asks = loans.into_iter().map(|loan| (loan.name, loan.ask)).collect();
+        let (store, now) = (self.store.clone(), self.clock.now());
+        Some((replies, async move { store.exchange_quotas(asks, now).await }))
+    }
+
+    /// The transaction has ended.
+    pub(super) fn end(&mut self, replies: Vec<LoanReply>, answers: Batch) {
+        self.since_ns = None;
+        let answers = answers.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the store is away: limits of an hour and more go by their on_error");
+            vec![]
+        });
+        let mut answers = answers.into_iter();
+        for reply in replies {
+            reply.answer(answers.next().and_then(|answer| {
+                let readable = answer.inspect_err(|error| tracing::error!(%error, "a limit cannot be counted"));
+                readable.ok().flatten()
+            }));
+        }
+    }
+
+    /// Forgets accounts that are as good as new.
+    pub(super) fn purge(&self) -> impl Future<Output = ()> + use<> {
+        let (store, now) = (self.store.clone(), self.clock.now());
+        async move {
+            let before = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
+            if let Err(error) = store.purge_quota_accounts(before).await {
+                tracing::warn!(%error, "old accounts of limits were not forgotten");
+            }
+        }
+    }
+}

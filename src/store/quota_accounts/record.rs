@@ -1,0 +1,73 @@
+//! An account as JSON text. Numbers that JSON readers may round are written as text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::lease::{Account, HolderId, Holding, Kind, Terms};
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    version: i64,
+    kind: KindRecord,
+    at: u64,
+    level: String,
+    holders: Vec<HolderRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KindRecord {
+    Rate { limit: u64, window: u64, burst: u64 },
+    Places { limit: u64 },
+}
+
+#[derive(Serialize, Deserialize)]
+struct HolderRecord {
+    id: String,
+    units: u64,
+    seq: u64,
+    until: u64,
+}
+
+pub(super) fn written(account: &Account) -> String {
+    let kind = match account.terms.kind {
+        Kind::Rate { limit, window, burst } => KindRecord::Rate { limit, window, burst },
+        Kind::Places { limit } => KindRecord::Places { limit },
+    };
+    let holder = |(id, holding): (&HolderId, &Holding)| HolderRecord {
+        id: format!("{:032x}", id.0),
+        units: holding.units,
+        seq: holding.seq,
+        until: holding.until,
+    };
+    let record = Record {
+        version: account.terms.version,
+        kind,
+        at: account.at,
+        level: account.level.to_string(),
+        holders: account.holders.iter().map(holder).collect(),
+    };
+    // Numbers and text under names that are known here: nothing in it can fail to be JSON.
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+/// # Errors
+/// Why the text is no account.
+pub(super) fn read(text: &str) -> Result<Account, String> {
+    let record: Record = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let kind = match record.kind {
+        KindRecord::Rate { limit: 0, .. } | KindRecord::Rate { window: 0, .. } => return Err("a rate of zero".into()),
+        KindRecord::Rate { limit, window, burst } => Kind::Rate { limit, window, burst },
+        KindRecord::Places { limit } => Kind::Places { limit },
+    };
+    let level = record.level.parse().map_err(|_| format!("level is {:?}", record.level))?;
+    let holder = |holder: HolderRecord| {
+        let id = u128::from_str_radix(&holder.id, 16).map_err(|_| format!("a holder is {:?}", holder.id))?;
+        Ok((HolderId(id), Holding { units: holder.units, seq: holder.seq, until: holder.until }))
+    };
+    Ok(Account {
+        terms: Terms { kind, version: record.version },
+        at: record.at,
+        level,
+        holders: record.holders.into_iter().map(holder).collect::<Result<_, String>>()?,
+    })
+}
