@@ -1,7 +1,7 @@
 //! Tests of the real process: they start the `tollgate` binary, speak to it over sockets, send it signals and kill it.
 //!
 //! SQLite always. The tests that name PostgreSQL need the URL of a server in `TOLLGATE_TEST_POSTGRES`, which
-//! `scripts/test` provides; they fail without it.
+//! `scripts/test` provides; they fail without it. Tests that share limits start a `redis-server` of their own.
 
 #[cfg(test)]
 mod process {
@@ -14,8 +14,10 @@ mod process {
     mod forwarding;
     mod framing;
     mod identity;
+    mod long_windows;
     mod reload_and_drain;
     mod replicas;
+    mod shared_limits;
     mod start;
     mod streaming;
 }

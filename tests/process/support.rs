@@ -1,9 +1,13 @@
 //! What the tests are made with: a gateway process, an upstream and a client on bare sockets, a database.
 
 pub mod audit;
+pub mod cluster;
 pub mod database;
 pub mod gateway;
 pub mod home;
+pub mod load;
+pub mod rate;
+pub mod redis;
 pub mod stage;
 pub mod upstream;
 pub mod wire;
@@ -15,9 +19,13 @@ use std::{
 
 pub use self::{
     audit::{Entry, check_chains},
+    cluster::{Cluster, only_limit},
     database::{Database, MASTER_KEY},
     gateway::{Gateway, Starting},
     home::{Home, PASSWORD, run, with_upstream},
+    load::{Call, Stopwatch, Target, under_load},
+    rate::{Rate, Span},
+    redis::RedisServer,
     stage::Stage,
     upstream::{Exchange, Upstream},
     wire::{Message, Wire, chunked, request},
@@ -56,6 +64,6 @@ fn poll<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests measure real time")]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
