@@ -10,6 +10,12 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::support::{Call, Cluster, Rate, Span, Stopwatch, under_load};
 
+/// What the gateways share.
+const RATE: Rate = Rate { limit: 500, window_s: 1, burst: 500 };
+/// Offered in a second, where the limit is to be met.
+const TOO_MANY: u64 = RATE.limit * 8 / 5;
+/// Offered in a second, where it is not.
+const FEW: u64 = RATE.limit * 2 / 5;
 const EVEN: [u64; 4] = [25, 25, 25, 25];
 const SECOND: u64 = 1_000_000;
 /// From when on limits are exact again after Redis has come back.
@@ -25,17 +31,6 @@ fn my_turn() -> MutexGuard<'static, ()> {
 /// How long a scenario lasts, in seconds.
 fn seconds() -> u64 {
     std::env::var("TOLLGATE_CAMPAIGN_SECONDS").map_or(4, |seconds| seconds.parse().unwrap())
-}
-
-/// What the gateways share. Programs that are not optimised would not reach the limit of those that are.
-fn rate() -> Rate {
-    let limit = if cfg!(debug_assertions) { 150 } else { 500 };
-    Rate { limit, window_s: 1, burst: limit }
-}
-
-/// More than is admitted.
-fn too_many() -> u64 {
-    rate().limit * 8 / 5
 }
 
 /// What came of a scenario.
@@ -55,31 +50,36 @@ impl Outcome {
     }
 
     fn allowed(&self) -> u64 {
-        rate().allowed(self.elapsed)
+        RATE.allowed(self.elapsed)
     }
 
     fn count(&self) -> u64 {
         u64::try_from(self.admitted().count()).unwrap()
     }
 
-    /// Prints the figures, of over-admission those of the calls that `counts` picks; gives their over-admission.
-    fn report(&self, counts: impl Fn(&Span) -> bool) -> i64 {
-        let (rate, admitted, allowed) = (rate(), self.count(), self.allowed());
-        let excess = rate.excess(self.admitted().filter(counts)).unwrap_or(0);
-        let over = excess.max(0);
+    /// By how much the calls that `counts` picks exceed the rate.
+    fn excess(&self, counts: impl Fn(&Span) -> bool) -> i64 {
+        RATE.excess(self.admitted().filter(counts)).unwrap_or(i64::MIN)
+    }
+
+    /// Prints the figures and checks that no span saw more than is allowed.
+    fn assert_exact(&self, excess: i64) {
         println!(
-            "shared_limits/{}: {} s, offered {}, admitted {admitted}, allowed {allowed} (= {} + {} x elapsed), \
-             over-admission {over} (room in the tightest span: {}), utilisation {} %, {}",
+            "shared_limits/{}: {} s, offered {}, admitted {}, allowed {} (= {} + {} x elapsed), over-admission {} \
+             (room in the tightest span: {}), utilisation {} %, {}",
             self.name,
             tenths(self.elapsed / 100_000),
             self.calls.len(),
-            rate.burst,
-            rate.limit,
-            -excess.min(0),
-            admitted * 100 / allowed,
+            self.count(),
+            self.allowed(),
+            RATE.burst,
+            RATE.limit,
+            excess.max(0),
+            0_i64.saturating_sub(excess).max(0),
+            self.count() * 100 / self.allowed(),
             latencies(self.calls.iter())
         );
-        over
+        assert!(excess <= 0, "{}: {excess} calls more than the limit allows", self.name);
     }
 
     /// Every call is answered as `is_fine` says.
@@ -115,30 +115,29 @@ fn is_admitted_or_refused(call: &Call) -> bool {
 }
 
 /// Offers more than is admitted, and no span may see more than is allowed.
-fn assert_exact(name: &'static str, shares: &[u64]) {
+fn assert_shared_exactly(name: &'static str, shares: &[u64]) {
     let _turn = my_turn();
-    let cluster = Cluster::start(shares.len(), rate(), "deny");
+    let cluster = Cluster::start(shares.len(), RATE, "deny");
     let until_the_end = |watch: Stopwatch| watch.wait_until(seconds() * SECOND);
-    let outcome = Outcome::of(name, under_load(&cluster.targets(too_many(), shares), &cluster.token, until_the_end));
-    let over = outcome.report(|_| true);
+    let outcome = Outcome::of(name, under_load(&cluster.targets(TOO_MANY, shares), &cluster.token, until_the_end));
+    outcome.assert_exact(outcome.excess(|_| true));
     outcome.assert_answers(is_admitted_or_refused);
-    assert_eq!(over, 0, "{name}: over-admission");
     outcome.assert_sane();
 }
 
 #[test]
 fn one_gateway_admits_exactly_its_limit() {
-    assert_exact("one", &[100]);
+    assert_shared_exactly("one", &[100]);
 }
 
 #[test]
 fn four_gateways_share_one_limit_exactly_when_one_has_nearly_all_calls() {
-    assert_exact("skewed", &[97, 1, 1, 1]);
+    assert_shared_exactly("skewed", &[97, 1, 1, 1]);
 }
 
 #[test]
 fn four_gateways_share_one_limit_exactly_when_each_has_as_many_calls() {
-    assert_exact("even", &EVEN);
+    assert_shared_exactly("even", &EVEN);
 }
 
 /// While Redis is away each gateway admits its share. What that may add to the whole run:
@@ -152,8 +151,8 @@ fn four_gateways_share_one_limit_exactly_when_each_has_as_many_calls() {
 #[test]
 fn four_gateways_stay_exact_around_the_loss_of_a_gateway_and_of_redis() {
     let _turn = my_turn();
-    let mut cluster = Cluster::start(4, rate(), "allow_local_share");
-    let targets = cluster.targets(too_many(), &EVEN);
+    let mut cluster = Cluster::start(4, RATE, "allow_local_share");
+    let targets = cluster.targets(TOO_MANY, &EVEN);
     let token = cluster.token.clone();
     let whole = seconds().max(8) * SECOND + SETTLED;
     let (mut lost, mut settled) = (0, 0);
@@ -173,12 +172,10 @@ fn four_gateways_stay_exact_around_the_loss_of_a_gateway_and_of_redis() {
     });
     let outcome = Outcome::of("kills", run);
     let (before, after) = (|&(_, completed): &Span| completed < lost, |&(sent, _): &Span| sent >= settled);
-    let over = outcome.report(before).max(outcome.report(after));
-    let (admitted, bound) = (outcome.count(), outcome.allowed() + 2 * rate().burst);
-    println!("shared_limits/kills: above are the spans before Redis was lost, then those after its return");
-    println!("shared_limits/kills: whole run: admitted {admitted}, bound with local shares {bound}");
+    let (admitted, bound) = (outcome.count(), outcome.allowed() + 2 * RATE.burst);
+    println!("shared_limits/kills: whole run: admitted {admitted}, bound with local shares {bound}; exact must be:");
+    outcome.assert_exact(outcome.excess(before).max(outcome.excess(after)));
     outcome.assert_answers(|call| is_admitted_or_refused(call) || (call.target == 0 && call.status == 0));
-    assert_eq!(over, 0, "over-admission while Redis was there");
     assert!(admitted <= bound, "{admitted} were admitted, shares permit {bound}");
     assert!(outcome.admitted().any(|span| after(&span)), "nothing was admitted after the return of Redis");
     outcome.assert_sane();
@@ -187,17 +184,16 @@ fn four_gateways_stay_exact_around_the_loss_of_a_gateway_and_of_redis() {
 #[test]
 fn four_gateways_refuse_nothing_below_the_limit_and_seldom_ask_redis() {
     let _turn = my_turn();
-    let cluster = Cluster::start(4, rate(), "deny");
+    let cluster = Cluster::start(4, RATE, "deny");
     let before = cluster.redis.script_calls();
     let until_the_end = |watch: Stopwatch| watch.wait_until(seconds() * SECOND);
-    let run = under_load(&cluster.targets(rate().limit * 2 / 5, &EVEN), &cluster.token, until_the_end);
+    let run = under_load(&cluster.targets(FEW, &EVEN), &cluster.token, until_the_end);
     let asked = cluster.redis.script_calls() - before;
     let outcome = Outcome::of("below", run);
-    let over = outcome.report(|_| true);
     let offered = u64::try_from(outcome.calls.len()).unwrap();
     println!("shared_limits/below: {asked} calls of Redis, {} for 1000 requests", asked * 1000 / offered);
+    outcome.assert_exact(outcome.excess(|_| true));
     outcome.assert_answers(|call| call.status == 200 || (call.sent < SECOND && call.status == 429));
-    assert_eq!(over, 0, "over-admission");
     assert!(asked > 0, "nothing is shared through Redis");
     assert!(asked * 10 < offered, "{asked} calls of Redis for {offered} requests");
 }
@@ -208,8 +204,8 @@ fn four_gateways_that_may_not_admit_without_redis_say_so_at_once_and_never_hang(
     const LONGEST: u64 = 2 * SECOND;
     const BACK_AGAIN: u64 = 5 * SECOND;
     let _turn = my_turn();
-    let mut cluster = Cluster::start(4, rate(), "deny");
-    let targets = cluster.targets(rate().limit * 2 / 5, &EVEN);
+    let mut cluster = Cluster::start(4, RATE, "deny");
+    let targets = cluster.targets(FEW, &EVEN);
     let token = cluster.token.clone();
     let (mut lost, mut back) = (0, 0);
     let run = under_load(&targets, &token, |watch| {
@@ -222,15 +218,14 @@ fn four_gateways_that_may_not_admit_without_redis_say_so_at_once_and_never_hang(
         watch.wait_until(watch.us() + BACK_AGAIN + SECOND);
     });
     let outcome = Outcome::of("deny", run);
-    let over = outcome.report(|&(_, completed)| completed < lost);
     let is_refused = |call: &Call| call.status == 503 && call.body.contains("temporary-reduced-capacity");
     println!(
         "shared_limits/deny: the answers 503: {}",
         latencies(outcome.calls.iter().filter(|call| is_refused(call)))
     );
+    outcome.assert_exact(outcome.excess(|&(_, completed)| completed < lost));
     outcome.assert_answers(|call| is_admitted_or_refused(call) || is_refused(call));
     outcome.assert_answers(|call| call.latency() <= LONGEST);
     outcome.assert_answers(|call| call.sent < lost + NOTICED || call.completed >= back || is_refused(call));
     outcome.assert_answers(|call| call.sent < back + BACK_AGAIN || call.status == 200);
-    assert_eq!(over, 0, "over-admission");
 }
