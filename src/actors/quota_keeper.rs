@@ -190,10 +190,8 @@ impl QuotaKeeper {
         match self.shard.take(&call.charges, impatient, charged_ns) {
             Err(error) => call.reply.answer(Err(error)),
             Ok(Taken::Decided(decision)) => {
-                if let Ruling::Admitted(charges) = &decision.ruling {
-                    for loan in self.shard.ask_early(charges, charged_ns) {
-                        self.send(loan, 0, context);
-                    }
+                for loan in self.shard.ask_early(&call.charges, charged_ns) {
+                    self.send(loan, 0, context);
                 }
                 call.reply.answer(Ok(self.verdict(decision, call.permit, charged_ns)));
             }

@@ -35,7 +35,7 @@ use crate::{
 /// How often accounts that forgetting does not change are forgotten.
 const FORGET: Duration = Duration::from_secs(30);
 /// How often this process tells Redis that it is there.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Which bucket, within this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

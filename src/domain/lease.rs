@@ -46,10 +46,11 @@ pub struct Ask {
     pub back: u64,
     /// How long before the ask was sent the last use was.
     pub used_ago: u64,
-    /// Units used without having been granted: charged whether they fit or not. Means nothing for places.
-    pub forced: u64,
+    /// Units used without having been granted, the earliest first: charged whether they fit or not. Means nothing for
+    /// places.
+    pub forced: Vec<Past>,
     /// Uses that did not happen after all.
-    pub refunds: Vec<Refund>,
+    pub refunds: Vec<Past>,
     /// The account's time when this was sent, or earlier. Unknown before the first answer; refunds are not heard then.
     pub sent: Option<u64>,
     /// Grant this many units or none.
@@ -62,9 +63,9 @@ pub struct Ask {
     pub lease: u64,
 }
 
-/// Units that were charged, and how long before the ask was sent they were used.
+/// Units, and how long before the ask was sent they were used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refund {
+pub struct Past {
     pub units: u64,
     pub ago: u64,
 }

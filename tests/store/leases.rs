@@ -7,7 +7,7 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tollgate::{
     clock::Clock,
     domain::{
-        lease::{Account, Ask, HolderId, Kind, Refund, Terms},
+        lease::{Account, Ask, HolderId, Kind, Past, Terms},
         quota::Rate,
     },
     store::{
@@ -79,24 +79,23 @@ fn terms() -> impl Strategy<Value = Terms> {
     prop_oneof![4 => rate, 1 => (1u64..50).prop_map(|limit| RedisTerms::places(limit, 0).terms)]
 }
 
+fn past() -> impl Strategy<Value = Vec<Past>> {
+    prop::collection::vec((0u64..10, 0u64..3_000).prop_map(|(units, ago)| Past { units, ago }), 0..3)
+}
+
 /// Asks that repeat numbers, outlive leases, know little of the time and change the terms now and then.
 fn asks() -> impl Strategy<Value = Vec<(Ask, u64)>> {
     let versions = prop::collection::vec(terms(), 3);
     let one = (
         (0u128..4, 0usize..30, 1u64..5, 0u64..20, 0u64..20, 0u64..3_000),
-        (prop_oneof![5 => Just(0u64), 1 => 0u64..10], 0u64..20, 0u64..20, 0u64..40),
-        (
-            prop_oneof![100u64..3_000, Just(5_000_000)],
-            0u64..2_000,
-            prop::collection::vec((0u64..10, 0u64..3_000), 0..3),
-        ),
+        (past(), 0u64..20, 0u64..20, 0u64..40),
+        (prop_oneof![100u64..3_000, Just(5_000_000)], 0u64..2_000, past()),
     );
     (versions, prop::collection::vec(one, 1..25)).prop_map(|(versions, all)| {
         let ask = |(i, one): (usize, _)| {
             let ((holder, age, step, keep, back, used_ago), (forced, need, waiting, want), (lease, late, refunds)) =
                 one;
             let version = [2, 1, 0][[age == 0, age < 15, true].iter().position(|yes| *yes).unwrap()];
-            let refunds: Vec<(u64, u64)> = refunds;
             let ask = Ask {
                 holder: HolderId(holder),
                 terms: Terms { version: i64::try_from(version).unwrap(), ..versions[version] },
@@ -105,7 +104,7 @@ fn asks() -> impl Strategy<Value = Vec<(Ask, u64)>> {
                 back,
                 used_ago,
                 forced,
-                refunds: refunds.into_iter().map(|(units, ago)| Refund { units, ago }).collect(),
+                refunds,
                 sent: None,
                 need,
                 waiting,
@@ -166,7 +165,7 @@ fn ask(terms: Terms, seq: u64, need: u64) -> Ask {
         keep: 0,
         back: 0,
         used_ago: 0,
-        forced: 0,
+        forced: vec![],
         refunds: vec![],
         sent: None,
         need,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tollgate::{
-    domain::lease::{Account, Answer, Ask, HolderId, Kind, Refund, Terms},
+    domain::lease::{Account, Answer, Ask, HolderId, Kind, Past, Terms},
     store::{Store, StoreError},
 };
 
@@ -35,7 +35,7 @@ fn ask(holder: u128, seq: u64, need: u64, terms: Terms) -> Ask {
         keep: 0,
         back: 0,
         used_ago: 0,
-        forced: 0,
+        forced: vec![],
         refunds: vec![],
         sent: None,
         need,
@@ -67,8 +67,8 @@ fn asks() -> impl Strategy<Value = Vec<Ask>> {
                 keep,
                 back,
                 used_ago,
-                forced,
-                refunds: refunds.into_iter().map(|(units, ago)| Refund { units, ago }).collect(),
+                forced: vec![Past { units: forced, ago: used_ago / 2 }],
+                refunds: refunds.into_iter().map(|(units, ago)| Past { units, ago }).collect(),
                 want: need * 2,
                 ..ask(holder, u64::try_from(i).unwrap() / 2 + 1, need, terms(200))
             }
@@ -82,11 +82,10 @@ async fn the_store_goes_by_the_pure_rules(db: Database) {
     for i in 0..30 {
         let (name, mut account) = (format!("requests/user/p/{i}"), None);
         for ask in asks().new_tree(&mut runner).unwrap().current() {
-            let account: &mut Account = account.get_or_insert_with(|| Account::full(ask.terms, 0));
-            match exchange(&db, &db.store, &name, &ask).await {
-                Some(answer) => assert_eq!(account.exchange(&ask, answer.at), Ok(answer), "{ask:?}"),
-                None => assert!(account.exchange(&ask, account.at).is_err(), "{ask:?}"),
-            }
+            let answer = exchange(&db, &db.store, &name, &ask).await;
+            let at = answer.map_or(0, |answer| answer.at);
+            let account: &mut Account = account.get_or_insert_with(|| Account::full(ask.terms, at));
+            assert_eq!(account.exchange(&ask, at).ok(), answer, "{ask:?}");
             db.clock.advance(Duration::from_millis(7));
         }
     }

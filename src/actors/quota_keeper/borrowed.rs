@@ -29,14 +29,16 @@ const LOST_NEWS_NS: u64 = 1_000_000_000;
 /// A denial is believed for at least so long, unless a quarter of the burst refills sooner, and for at most so long.
 const MIN_DENIAL_NS: u64 = 10_000_000;
 const MAX_DENIAL_NS: u64 = 100_000_000;
-/// The largest chunk: a 20th of what there is at most, so that little waits elsewhere or is lost with a process.
-const CHUNKS: u64 = 20;
+/// The largest chunk is such a part of what there is at most, so that little waits elsewhere; where it may be lost for as
+/// long as the window lasts, it is a smaller one.
+const CHUNKS: u64 = 10;
+const STORE_CHUNKS: u64 = 50;
 const MAX_CHUNK: u64 = 1_000;
 /// When a call that found no place may try again: nobody knows when one that is under way will end.
 pub(super) const PLACE_RETRY_NS: u64 = 1_000_000_000;
 
 /// For how long units are held: rates that live in the store cost a transaction an ask.
-const RATE_LEASE_US: u64 = 1_000_000;
+const RATE_LEASE_US: u64 = 2_000_000;
 const PLACE_LEASE_US: u64 = 2_000_000;
 const STORE_LEASE_US: u64 = 5_000_000;
 /// The longest lease in Redis: one that forgot grants nothing for so long.
@@ -118,7 +120,9 @@ impl Counted {
     fn habits(self, policy: &Policy) -> Habits {
         let lease_us = self.lease_us(policy);
         let lease = lease_us.checked_div(self.moment_us).unwrap_or(lease_us);
-        Habits { lease, margin: lease / 5, most: (policy.most_at_once() / CHUNKS).clamp(1, MAX_CHUNK) }
+        let chunks = if self.home == Home::Store { STORE_CHUNKS } else { CHUNKS };
+        let most = policy.most_at_once().checked_div(chunks).unwrap_or(1).clamp(1, MAX_CHUNK);
+        Habits { lease, margin: lease / 5, most }
     }
 }
 
@@ -163,7 +167,7 @@ impl Borrowed {
     /// the first ask.
     pub(super) fn after(mut self, bucket: Bucket, rate: Rate, shares: u64, now_ns: u64) -> Self {
         let used = rate.burst().saturating_sub(bucket.read(rate, 1, now_ns).remaining);
-        self.lease.force(used.div_ceil(shares.max(1)));
+        self.lease.force(used.div_ceil(shares.max(1)), self.moment(now_ns));
         self.estimate = match self.policy.allowance {
             Allowance::Rate(new) => bucket.rerated(rate, new, now_ns),
             Allowance::Places(_) => bucket,
@@ -240,7 +244,7 @@ impl Borrowed {
         match self.policy.allowance {
             Allowance::Rate(rate) => {
                 self.estimate.charge(roomy(rate, shares), units.saturating_mul(shares), now_ns);
-                self.lease.force(units);
+                self.lease.force(units, self.moment(now_ns));
             }
             Allowance::Places(_) => self.own_places = self.own_places.saturating_add(units),
         }
@@ -273,7 +277,7 @@ impl Borrowed {
     /// A call took more than it was charged.
     pub(super) fn charge_more(&mut self, units: u64, now_ns: u64) {
         if let Allowance::Rate(rate) = self.policy.allowance {
-            self.lease.force(units);
+            self.lease.force(units, self.moment(now_ns));
             self.estimate.charge(rate, units, now_ns);
         }
     }

@@ -199,7 +199,7 @@ impl Shard {
         self.series.get_mut(index(bucket.series))?.borrowed(bucket.subject)?.ask(need, waiting, bucket, now_ns)
     }
 
-    /// What to ask for before it is needed, after a call was charged.
+    /// What to ask for before it is needed, after a call was decided.
     pub fn ask_early(&mut self, charges: &[Charge], now_ns: u64) -> Vec<Loan> {
         let ask = |charge: &Charge| {
             let series = self.series.get_mut(index(charge.series))?;

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Ask, HolderId, Stale, Terms};
 
+/// How deep the level may fall in any case: what a Lua number holds exactly, and half of it again.
+const LOWEST: i128 = 1 << 52;
+
 /// One bucket and its holders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -13,6 +16,8 @@ pub struct Account {
     pub at: u64,
     /// Ticks from `at` until what was charged has refilled; negative if it had refilled before. Zero for places.
     pub level: i128,
+    /// What was used before this moment is not known, and was all charged then.
+    pub since: u64,
     pub holders: BTreeMap<HolderId, Holding>,
 }
 
@@ -29,14 +34,14 @@ impl Account {
     /// An account from which nothing was taken yet.
     #[must_use]
     pub const fn full(terms: Terms, now: u64) -> Self {
-        Self { terms, at: now, level: 0, holders: BTreeMap::new() }
+        Self { terms, at: now, level: 0, since: 0, holders: BTreeMap::new() }
     }
 
     /// An account whose whole burst was taken at `since`: the safe guess when what was used before is not known.
     #[must_use]
     pub fn spent(terms: Terms, since: u64) -> Self {
         let level = if terms.is_rate() { terms.ticks(terms.burst()) } else { 0 };
-        Self { level, ..Self::full(terms, since) }
+        Self { level, since, ..Self::full(terms, since) }
     }
 
     /// Hears an ask and answers it.
@@ -53,7 +58,7 @@ impl Account {
         self.close_ended();
         let kept = self.settle(ask);
         self.refund(ask);
-        self.charge(ask.forced, 0);
+        self.force(ask);
         let (granted, fits_in) = self.grant(ask);
         Ok(Answer { kept, granted, fits_in, ..self.answer(ask.seq) })
     }
@@ -67,10 +72,10 @@ impl Account {
         if self.terms.is_rate() { ended.saturating_add(self.terms.moments(used)) } else { ended }
     }
 
-    /// Lets time pass. The level stops falling where no report that is at most a lease late can tell the difference; a
+    /// Lets time pass. The level stops falling where hardly any report is so late that it could tell the difference; a
     /// higher level is always safe.
     fn pass_to(&mut self, now: u64, lease: u64) {
-        let lowest = self.terms.ticks(self.terms.burst()).max(self.terms.refilled(lease)).saturating_neg();
+        let lowest = self.terms.ticks(self.terms.burst()).max(self.terms.refilled(lease)).max(LOWEST).saturating_neg();
         let refilled = self.terms.refilled(now.saturating_sub(self.at));
         self.level = self.level.saturating_sub(refilled).max(lowest);
         self.at = now;
@@ -115,6 +120,15 @@ impl Account {
         if units > 0 && self.terms.is_rate() {
             let since = self.terms.refilled(ago).saturating_neg();
             self.level = self.level.max(since).saturating_add(self.terms.ticks(units));
+        }
+    }
+
+    /// Charges what was used without a grant, but for what was charged before anything was known.
+    fn force(&mut self, ask: &Ask) {
+        for past in &ask.forced {
+            if self.at.saturating_sub(past.ago) >= self.since {
+                self.charge(past.units, past.ago);
+            }
         }
     }
 

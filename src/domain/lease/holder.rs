@@ -3,10 +3,10 @@
 //! Units of a rate are used up by [`Lease::take`]; a place that is taken is given free by [`Lease::release`]. The caller
 //! carries each [`Ask`] to the account, one at a time, and brings back the answer or says that there was none.
 
-use super::{Answer, Ask, HolderId, Refund, Terms};
+use super::{Answer, Ask, HolderId, Past, Terms};
 
-/// The most refunds in one ask; further ones are joined with the last.
-const MAX_REFUNDS: usize = 64;
+/// The most refunds, and the most uses without a grant, in one ask; further ones are joined with others.
+const MAX_PAST: usize = 64;
 
 /// The smallest grant of which the next is asked for before it is used up.
 const WORTH_ASKING_EARLY: u64 = 8;
@@ -43,24 +43,30 @@ pub struct Lease {
     used: u64,
     /// True while the account may hold units for this holder.
     open: bool,
-    forced: u64,
-    refunds: Vec<Refunded>,
+    forced: Vec<Used>,
+    refunds: Vec<Used>,
     pending: Option<Pending>,
     /// The account's time in the last answer, and when that answer was read.
     heard: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Refunded {
+struct Used {
     units: u64,
-    used_at: u64,
+    at: u64,
+}
+
+impl Used {
+    fn told(&self, now: u64) -> Past {
+        Past { units: self.units, ago: now.saturating_sub(self.at) }
+    }
 }
 
 /// An ask under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Pending {
     sent: u64,
-    forced: u64,
+    forced: Vec<Used>,
     /// Units of a rate that were taken since it was sent.
     taken: u64,
 }
@@ -77,11 +83,11 @@ impl Lease {
             in_use: 0,
             last_use: 0,
             expires: 0,
-            chunk: 1,
+            chunk: 0,
             granted: 0,
             used: 0,
             open: false,
-            forced: 0,
+            forced: Vec::new(),
             refunds: Vec::new(),
             pending: None,
             heard: None,
@@ -115,13 +121,13 @@ impl Lease {
     /// True when the account should hear of something before the lease ends.
     #[must_use]
     pub const fn has_news(&self) -> bool {
-        self.held > 0 || self.in_use > 0 || self.forced > 0 || !self.refunds.is_empty()
+        self.held > 0 || self.in_use > 0 || !self.forced.is_empty() || !self.refunds.is_empty()
     }
 
     /// True when others may be waiting for what the account has not heard.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.forced > 0 || !self.refunds.is_empty() || (!self.terms.is_rate() && self.held > 0)
+        !self.forced.is_empty() || !self.refunds.is_empty() || (!self.terms.is_rate() && self.held > 0)
     }
 
     /// True when forgetting the lease loses nothing: the account closes it by itself.
@@ -165,18 +171,21 @@ impl Lease {
     }
 
     /// Uses units that nobody granted; the account hears of them with the next ask.
-    pub const fn force(&mut self, units: u64) {
-        self.forced = self.forced.saturating_add(units);
+    pub fn force(&mut self, units: u64, now: u64) {
+        if self.forced.len() >= MAX_PAST {
+            self.forced = self.forced.chunks(2).map(join).collect();
+        }
+        self.forced.push(Used { units, at: now });
     }
 
     /// Units taken at `used_at` were not used after all; the account hears of them with the next ask.
     pub fn refund(&mut self, units: u64, used_at: u64) {
-        let full = self.refunds.len() >= MAX_REFUNDS;
+        let full = self.refunds.len() >= MAX_PAST;
         match self.refunds.last_mut() {
             Some(last) if full => {
-                *last = Refunded { units: last.units.saturating_add(units), used_at: last.used_at.min(used_at) };
+                *last = Used { units: last.units.saturating_add(units), at: last.at.min(used_at) };
             }
-            _ => self.refunds.push(Refunded { units, used_at }),
+            _ => self.refunds.push(Used { units, at: used_at }),
         }
     }
 
@@ -210,7 +219,7 @@ impl Lease {
 
     /// Gives back what is not used; nothing while an ask is under way, or when there is nothing to say.
     pub fn give_back(&mut self, now: u64) -> Option<Ask> {
-        let silent = !self.open && self.forced == 0 && self.refunds.is_empty();
+        let silent = !self.open && self.forced.is_empty() && self.refunds.is_empty();
         if self.pending.is_some() || silent {
             return None;
         }
@@ -237,13 +246,14 @@ impl Lease {
     /// No answer came. What it would have granted is not used; what was forced is told again, what was refunded is not.
     pub fn lost(&mut self) {
         if let Some(pending) = self.pending.take() {
-            self.forced = self.forced.saturating_add(pending.forced);
+            let since = std::mem::replace(&mut self.forced, pending.forced);
+            since.into_iter().for_each(|used| self.force(used.units, used.at));
         }
     }
 
     /// A chunk that was used up was too small, one that outlived its lease too large.
     fn size_chunk(&mut self, now: u64) {
-        let sized = if self.held > 0 && now >= self.expires { self.chunk / 2 } else { self.chunk.saturating_mul(2) };
+        let sized = if self.held > 0 && now >= self.expires { self.chunk / 2 } else { self.chunk.saturating_mul(4) };
         self.chunk = sized.clamp(1, self.habits.most.max(1));
     }
 
@@ -255,6 +265,7 @@ impl Lease {
         self.seq = self.seq.saturating_add(1);
         self.open = true;
         let forced = std::mem::take(&mut self.forced);
+        let told = forced.iter().map(|used| used.told(now)).collect();
         self.pending = Some(Pending { sent: now, forced, taken: 0 });
         Ask {
             holder: self.id,
@@ -263,7 +274,7 @@ impl Lease {
             keep: keep.saturating_add(self.in_use),
             back,
             used_ago: now.saturating_sub(self.last_use),
-            forced,
+            forced: told,
             refunds: self.tell_refunds(now),
             sent: self.account_time(now),
             need: 0,
@@ -274,16 +285,21 @@ impl Lease {
     }
 
     /// Each refund is told once, and not before the account's time is known.
-    fn tell_refunds(&mut self, now: u64) -> Vec<Refund> {
+    fn tell_refunds(&mut self, now: u64) -> Vec<Past> {
         if self.heard.is_none() {
             return vec![];
         }
-        let told = |refund: Refunded| Refund { units: refund.units, ago: now.saturating_sub(refund.used_at) };
-        self.refunds.drain(..).map(told).collect()
+        self.refunds.drain(..).map(|used| used.told(now)).collect()
     }
 
     /// The account's time now, or earlier: its last answer took a while to come.
     fn account_time(&self, now: u64) -> Option<u64> {
         self.heard.map(|(at, read)| at.saturating_add(now.saturating_sub(read)))
     }
+}
+
+/// Uses that follow each other, as one at the time of the last.
+fn join(uses: &[Used]) -> Used {
+    let units = uses.iter().fold(0u64, |sum, used| sum.saturating_add(used.units));
+    Used { units, at: uses.iter().map(|used| used.at).max().unwrap_or(0) }
 }

@@ -68,6 +68,8 @@ pub(super) fn read(text: &str) -> Result<Account, String> {
         terms: Terms { kind, version: record.version },
         at: record.at,
         level,
+        // The store has forgotten nothing.
+        since: 0,
         holders: record.holders.into_iter().map(holder).collect::<Result<_, String>>()?,
     })
 }

@@ -4,8 +4,9 @@
 --          holder h:<id> = "<units> <seq> <until in microseconds>". Missing: as it was born.
 -- KEYS[2]  the generation of the slot: the time in microseconds until which everything counts as spent. Missing: unborn.
 -- ARGV     1 version, 2 refill (limit; 0 for places), 3 unit (window; 1 for places), 4 burst, 5 microseconds in a moment,
---          6 holder, 7 seq, 8 keep, 9 back, 10 used_ago, 11 forced, 12 sent (-1: unknown), 13 need, 14 waiting, 15 want,
---          16 lease, then units and ago of each refund. Times are in moments.
+--          6 holder, 7 seq, 8 keep, 9 back, 10 used_ago, 11 how many were forced, 12 sent (-1: unknown), 13 need,
+--          14 waiting, 15 want, 16 lease, then units and ago of each that was forced and of each refund. Times are in
+--          moments.
 -- Answers  {0} unborn · {1} stale · {2, at, kept, granted, free, full_in, fits_in (-1: never), holders}
 --
 -- Every number is a whole one below 2^53, which a Lua number holds exactly. A product with an age may be larger and is
@@ -51,8 +52,7 @@ local own = holders[holder]
 if own and own.ends > now and own.seq >= seq then return {1} end
 
 -- Time passes.
-local lowest = -math.max(terms.burst * terms.unit, lease * terms.refill)
-level = math.max(level - (now - at) * terms.refill, lowest)
+level = math.max(level - (now - at) * terms.refill, -MOST)
 
 -- Newer terms find the same units used.
 if version > terms.version then
@@ -89,14 +89,17 @@ holders[holder] = own
 -- Refunds.
 local sent = argv[12]
 if sent >= 0 and sent + lease > now then
-  for i = 17, #argv, 2 do
+  for i = 17 + 2 * argv[11], #argv, 2 do
     local refilled = (argv[i + 1] + math.max(now - sent, 0)) * terms.refill
     local given = math.max(argv[i] * terms.unit - refilled, 0)
     level = math.max(level - given, math.min(level, 0))
   end
 end
 
-charge(argv[11], 0)
+-- What was used without a grant, but for what counted as used when this slot was born.
+for i = 17, 15 + 2 * argv[11], 2 do
+  if now - argv[i + 1] >= down(born, moment) then charge(argv[i], argv[i + 1]) end
+end
 
 -- What is held, by how many, and until when.
 local function look()

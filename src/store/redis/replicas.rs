@@ -8,7 +8,7 @@ use super::Redis;
 use crate::store::StoreError;
 
 /// For how long a replica counts after it was heard of.
-pub const PRESENCE: Duration = Duration::from_secs(7);
+pub const PRESENCE: Duration = Duration::from_secs(10);
 
 const KEY: &str = "tollgate:replicas";
 
