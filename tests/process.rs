@@ -14,6 +14,7 @@ mod process {
     mod forwarding;
     mod framing;
     mod identity;
+    mod lent_limits;
     mod long_windows;
     mod reload_and_drain;
     mod replicas;

@@ -4,7 +4,7 @@
 //! memory; of what many users, replicas or lives of the process share it holds leases ([`super::quota_lender`]). So one
 //! message checks every policy that speaks of a call, then charges all of them or none. Called by `pipeline::limit`
 //! through [`Quotas`]. It touches no store; a call for which units must be asked first waits outside the actor, at most
-//! [`PATIENCE`].
+//! 50 ms.
 
 mod borrowed;
 #[cfg(test)]
@@ -46,8 +46,8 @@ use crate::{
     },
 };
 
-/// How long a call waits for units that must be asked for.
-const PATIENCE: Duration = Duration::from_nanos(PATIENCE_NS);
+/// Timers are no finer than this.
+const SHORTEST_ALARM: Duration = Duration::from_millis(1);
 /// How often the keeper looks whether something borrowed is to be returned.
 const TELL: Duration = Duration::from_millis(50);
 
@@ -116,6 +116,8 @@ pub struct QuotaKeeper {
     shard: Shard,
     lender: Lender,
     waiting: Waiting,
+    /// Whether a timer is set for those who wait.
+    has_alarm: bool,
     _lifeline: Lifeline,
 }
 
@@ -148,7 +150,7 @@ impl Handler<Ask<Take>> for QuotaKeeper {
     type Result = ();
 
     fn handle(&mut self, Ask { request: Take { charges, permit }, reply }: Ask<Take>, context: &mut Self::Context) {
-        let wants = self.decide(Call { charges, permit, reply, number: None }, false, context);
+        let wants = self.decide(Call { charges, permit, reply, place: None }, false, context);
         self.ask(wants, context);
     }
 }
@@ -173,13 +175,8 @@ impl Handler<Ask<Look>> for QuotaKeeper {
         if asked.is_empty() {
             return reply.answer(self.shard.standings(&charges, now_ns));
         }
-        let number = self.waiting.look(Viewer { charges, reply, asked: asked.clone() });
+        self.waiting.look(Viewer { charges, reply, asked: asked.clone() }, now_ns);
         self.ask(asked.into_iter().map(|bucket| Want { bucket, units: 0 }).collect(), context);
-        context.run_later(PATIENCE, move |keeper, _| {
-            if let Some(viewer) = keeper.waiting.stop_looking(number) {
-                keeper.show(viewer);
-            }
-        });
     }
 }
 
@@ -196,7 +193,7 @@ impl QuotaKeeper {
                 call.reply.answer(Ok(self.verdict(decision, call.permit, charged_ns)));
             }
             Ok(Taken::Wants(wants)) => {
-                self.wait(call, context);
+                self.waiting.wait(call, charged_ns);
                 return wants;
             }
         }
@@ -216,17 +213,28 @@ impl QuotaKeeper {
         Verdict { standings, shadowed, outcome }
     }
 
-    /// Lets a call wait, from its first time on for as long as calls do.
-    fn wait(&mut self, call: Call, context: &mut Context<Self>) {
-        let (number, is_new) = self.waiting.wait(call);
-        if is_new {
-            context.run_later(PATIENCE, move |keeper, context| {
-                if let Some(call) = keeper.waiting.stop_waiting(number) {
-                    // It is impatient, and wants nothing more.
-                    drop(keeper.decide(call, true, context));
-                }
-            });
+    /// Decides, by what is at hand, on those who have waited for long enough. Called when the first of them has.
+    fn end_waits(&mut self, context: &mut Context<Self>) {
+        self.has_alarm = false;
+        let since_ns = self.clock.monotonic_ns().saturating_sub(PATIENCE_NS);
+        let overdue = self.waiting.overdue(since_ns);
+        for call in overdue.calls {
+            // It is impatient, and wants nothing more.
+            drop(self.decide(call, true, context));
         }
+        for viewer in overdue.viewers {
+            self.show(viewer);
+        }
+        self.set_alarm(context);
+    }
+
+    /// Sees to it that nobody waits for too long.
+    fn set_alarm(&mut self, context: &mut Context<Self>) {
+        let Some(since_ns) = self.waiting.longest_since_ns().filter(|_| !self.has_alarm) else { return };
+        let end_ns = since_ns.saturating_add(PATIENCE_NS);
+        let left = Duration::from_nanos(end_ns.saturating_sub(self.clock.monotonic_ns()));
+        context.run_later(left.max(SHORTEST_ALARM), Self::end_waits);
+        self.has_alarm = true;
     }
 
     /// Asks for what calls want that wait by now.
@@ -238,6 +246,7 @@ impl QuotaKeeper {
                 self.send(loan, units, context);
             }
         }
+        self.set_alarm(context);
     }
 
     /// Hands an ask to the lender. What it answers is read when it comes, by whoever waits for it.

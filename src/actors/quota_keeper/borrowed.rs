@@ -192,6 +192,11 @@ impl Borrowed {
         true
     }
 
+    /// Where the account lives.
+    pub(super) const fn home(&self) -> Home {
+        self.counted.home
+    }
+
     /// The bucket of a rate as far as it is known, with all that is held counted as used.
     pub(super) fn bucket(&self) -> Option<(Bucket, Rate)> {
         if let Allowance::Rate(rate) = self.policy.allowance { Some((self.estimate, rate)) } else { None }

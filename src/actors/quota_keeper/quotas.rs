@@ -72,6 +72,7 @@ impl Quotas {
                 shard: Shard::new(setting),
                 lender: lender.clone(),
                 waiting: Waiting::default(),
+                has_alarm: false,
                 _lifeline: lifeline,
             };
             std::future::ready(Ok::<_, Infallible>(keeper))

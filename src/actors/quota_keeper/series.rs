@@ -117,10 +117,10 @@ impl Series {
         {
             return;
         }
-        let kept = self.rates.remove(*subject).map(|filled| (filled.bucket, filled.rate));
-        let kept = kept.or_else(|| self.borrowed.remove(*subject).and_then(|borrowed| borrowed.bucket()));
         let mut borrowed = Borrowed::new(policy, setting.with_redis, id);
-        if let Some((bucket, rate)) = kept {
+        let before = self.borrowed.remove(*subject).filter(|before| before.home() != borrowed.home());
+        let kept = self.rates.remove(*subject).map(|filled| (filled.bucket, filled.rate));
+        if let Some((bucket, rate)) = kept.or_else(|| before.and_then(|before| before.bucket())) {
             borrowed = borrowed.after(bucket, rate, setting.shares(policy.per), now_ns);
         }
         self.borrowed.charged(*subject, || borrowed);

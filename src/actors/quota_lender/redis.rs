@@ -118,6 +118,7 @@ impl RedisVault {
 
     async fn try_to_bear(&self) -> Result<(), StoreError> {
         let Inside { redis, store, clock, .. } = &*self.0;
+        redis.ping().await?;
         if store.bear_vault(VAULT, clock.now()).await? {
             return redis.bear(Birth::Full).await.map(drop);
         }

@@ -35,6 +35,15 @@ impl Cluster {
         running.zip(shares).map(|(gateway, share)| Target::new(gateway.address, calls_per_s * share * 10)).collect()
     }
 
+    pub fn gateway(&self, number: usize) -> &Gateway {
+        self.gateways[number].as_ref().unwrap()
+    }
+
+    /// Stops a gateway and waits until it has ended.
+    pub fn drain(&mut self, number: usize) {
+        assert!(self.gateways[number].take().unwrap().terminate().success());
+    }
+
     pub fn kill(&mut self, number: usize) {
         self.gateways[number].take().unwrap().kill();
     }

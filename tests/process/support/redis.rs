@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, gateway::signal};
 
 /// Ports are taken from here on: below those of outgoing connections, so that none takes the port of a killed server.
 const FIRST_PORT: u16 = 20_000;
@@ -44,6 +44,11 @@ impl RedisServer {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// After `STOP` it keeps its connections and answers nothing, until it is sent `CONT`.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
     }
 
     /// Starts a killed server on the port it had, empty, and waits until it serves.

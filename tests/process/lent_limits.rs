@@ -1,0 +1,139 @@
+//! What gateways borrow of a limit they share over Redis, and what they do with it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::support::{
+    Cluster, Database, Gateway, Home, PASSWORD, Rate, RedisServer, Starting, eventually, only_limit, request,
+};
+
+/// It refills so slowly that a test sees only its burst.
+const SLOW: Rate = Rate { limit: 1, window_s: 3_000, burst: 400 };
+
+/// How many calls were admitted before the first refusal.
+fn until_refused(gateway: &Gateway, token: &str) -> u64 {
+    let mut client = gateway.connect();
+    let mut admitted = 0;
+    loop {
+        client.say(request("GET", "/echo", token));
+        match client.message() {
+            answer if answer.status() == 200 => admitted += 1,
+            answer => {
+                answer.assert_problem(429, "quota-exceeded");
+                return admitted;
+            }
+        }
+    }
+}
+
+fn admitted(gateway: &Gateway, token: &str, calls: u64) -> u64 {
+    let mut client = gateway.connect();
+    let status = |_: &u64| {
+        client.say(request("GET", "/echo", token));
+        client.message().status() == 200
+    };
+    u64::try_from((0..calls).filter(status).count()).unwrap()
+}
+
+fn remaining(gateway: &Gateway, token: &str) -> Value {
+    gateway.get("/me", token).json()["limits"][0]["remaining"].clone()
+}
+
+#[test]
+fn a_gateway_that_stops_returns_what_it_has_not_used() {
+    let mut cluster = Cluster::start(2, SLOW, "deny");
+    let token = cluster.token.clone();
+    assert_eq!(admitted(cluster.gateway(0), &token, 100), 100);
+    cluster.drain(0);
+    assert_eq!(until_refused(cluster.gateway(1), &token), 300);
+}
+
+#[test]
+fn what_is_left_is_told_alike_by_every_gateway_and_asking_takes_nothing() {
+    let cluster = Cluster::start(2, SLOW, "deny");
+    assert_eq!(admitted(cluster.gateway(0), &cluster.token, 1), 1);
+    for _ in 0..20 {
+        assert_eq!(remaining(cluster.gateway(0), &cluster.token), json!(399));
+        assert_eq!(remaining(cluster.gateway(1), &cluster.token), json!(399));
+    }
+}
+
+#[test]
+fn a_redis_that_hangs_keeps_nobody_waiting() {
+    let cluster = Cluster::start(2, SLOW, "allow_local_share");
+    let (token, gateway) = (&cluster.token, cluster.gateway(0));
+    assert_eq!(admitted(gateway, token, 10), 10);
+    cluster.redis.signal("STOP");
+    let slowest = (0..300).map(|_| {
+        let begun = now();
+        gateway.get("/echo", token);
+        begun.elapsed()
+    });
+    let slowest = slowest.max().unwrap();
+    println!("lent_limits: a call took at most {} ms while Redis hung", slowest.as_millis());
+    assert_eq!(gateway.get("/readyz", token).status(), 200);
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    cluster.redis.signal("CONT");
+    // What both used is known to both again: together they never admit more than the burst.
+    let knows = || (remaining(cluster.gateway(1), token) == remaining(gateway, token)).then_some(());
+    eventually("they agree again", knows);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Every layer that many share, each with room for so many, on two gateways.
+fn layers(burst: u64) -> String {
+    let layer = |per: &str| {
+        only_limit(Rate { burst, ..SLOW }, "deny").replace("\"user\"", &format!("\"{per}\"")).replace("shared", per)
+    };
+    let (edge, limits): (Vec<String>, Vec<String>) = ["global", "address"]
+        .map(layer)
+        .map(|text| {
+            let (edge, limit) = text.split_once("[[limits]]").unwrap();
+            (edge.to_owned(), format!("[[limits]]{limit}"))
+        })
+        .into_iter()
+        .unzip();
+    format!("{}{}", edge[0], limits.concat())
+}
+
+#[test]
+fn a_limit_for_everybody_counts_the_users_of_all_gateways_together() {
+    let (database, redis) = (Database::create(), RedisServer::start());
+    let home = |_| {
+        let home = database.home().env("TOLLGATE__REDIS__URL", &redis.url());
+        home.write_config(&layers(60));
+        home
+    };
+    let homes: [Home; 2] = [0, 1].map(home);
+    let gateways = homes.iter().map(Home::spawn).collect::<Vec<_>>().into_iter().map(Starting::serving);
+    let gateways: Vec<Gateway> = gateways.collect();
+    let admin = gateways[0].admin();
+    let user = |i: usize| {
+        let body = json!({"username": format!("user-{i}"), "password": PASSWORD, "role": "user", "status": "active"});
+        assert_eq!(gateways[0].json("POST", "/admin/users", &admin, &body).status(), 201);
+        gateways[i % 2].login(&format!("user-{i}"), PASSWORD)
+    };
+    let tokens: Vec<String> = (0..6).map(user).collect();
+    let mut all = 0;
+    for round in 0..30 {
+        for (i, token) in tokens.iter().enumerate() {
+            let answer = gateways[(round + i) % 2].get("/echo", token);
+            all += u64::from(answer.status() == 200);
+            if answer.status() != 200 {
+                let violated = answer.json()["violated-policies"].clone();
+                assert!(
+                    ["global", "address"].map(|name| json!([name])).contains(&violated)
+                        || violated == json!(["global", "address"]),
+                    "{violated}"
+                );
+            }
+        }
+    }
+    println!("lent_limits: {all} of 60 admitted, of 6 users on 2 gateways");
+    assert!((55..=60).contains(&all), "{all}");
+}
