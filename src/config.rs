@@ -170,7 +170,6 @@ impl Config {
             ("store.pool_size", u64::from(self.store.pool_size)),
             ("store.acquire_timeout_ms", self.store.acquire_timeout_ms),
             ("store.statement_timeout_ms", self.store.statement_timeout_ms),
-            ("redis.timeout_ms", self.redis.timeout_ms),
             ("quota.max_subjects", u64::from(self.quota.max_subjects)),
             ("audit.max_batch", u64::from(self.audit.max_batch)),
             ("audit.max_in_flight", u64::from(self.audit.max_in_flight)),

@@ -54,7 +54,6 @@ pub struct Store {
 #[serde(deny_unknown_fields)]
 pub struct Redis {
     pub url: String,
-    pub timeout_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -169,7 +168,7 @@ impl std::fmt::Debug for Store {
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redis").field("timeout_ms", &self.timeout_ms).finish_non_exhaustive()
+        f.debug_struct("Redis").finish_non_exhaustive()
     }
 }
 

@@ -21,6 +21,8 @@
 //! no division rounds. Nothing here reads a clock.
 
 mod account;
+#[cfg(test)]
+mod cases;
 pub mod holder;
 #[cfg(test)]
 mod model;

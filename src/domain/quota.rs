@@ -257,6 +257,27 @@ mod tests {
             prop_assert!(bucket.read(rate, units, now_ns + wait_ns - 1).fits_in_ns > 0);
         }
 
+        /// As if what is given back had never been taken: the log has only what stayed.
+        #[test]
+        fn no_span_admits_more_when_some_calls_are_given_back(
+            limit in 1u64..2_000, window_s in 1u64..1_000, burst in 1u64..50,
+            calls in prop::collection::vec((0u64..2_000_000_000, 1u64..5, prop::option::of(0usize..20)), 1..120),
+        ) {
+            let rate = Rate::new(limit, window_s, burst).unwrap();
+            let (mut bucket, mut now_ns, mut admitted) = (Bucket::full(), 0, vec![]);
+            for (gap_ns, units, given_back) in calls {
+                now_ns += gap_ns;
+                if take(&mut bucket, rate, units, now_ns) {
+                    admitted.push((now_ns, units));
+                }
+                if let Some(i) = given_back.filter(|i| *i < admitted.len()) {
+                    let (charged_ns, units) = admitted.remove(i);
+                    bucket.refund(rate, units, charged_ns, now_ns);
+                }
+            }
+            prop_assert!(never_over(rate, &admitted));
+        }
+
         #[test]
         fn a_refund_never_makes_a_bucket_more_than_full(
             limit in 1u64..5_000, burst in 1u64..20, taken in 1u64..20, later_ns in 0u64..10_000_000_000,

@@ -14,7 +14,6 @@ use super::{Loan, LoanReply};
 use crate::{
     actors::quota_keeper::LONGEST_IN_REDIS,
     clock::Clock,
-    domain::lease::Answer,
     store::{
         Store, StoreError,
         redis::{
@@ -61,21 +60,28 @@ impl RedisVault {
             return reply.answer(None);
         }
         let vault = self.clone();
-        actix::spawn(async move { reply.answer(vault.carry(&loan).await) });
+        actix::spawn(async move {
+            match vault.0.redis.exchange(&loan.name, &loan.ask, loan.moment_us).await {
+                Ok(Exchanged::Answered(answer)) => reply.answer(Some(answer)),
+                Ok(Exchanged::Stale) => reply.answer(None),
+                Ok(Exchanged::Unborn) => {
+                    reply.answer(None);
+                    vault.bear();
+                }
+                Err(error) => {
+                    reply.answer(None);
+                    vault.doubt(&error).await;
+                }
+            }
+        });
     }
 
-    async fn carry(&self, loan: &Loan) -> Option<Answer> {
-        match self.0.redis.exchange(&loan.name, &loan.ask, loan.moment_us).await {
-            Ok(Exchanged::Answered(answer)) => Some(answer),
-            Ok(Exchanged::Stale) => None,
-            Ok(Exchanged::Unborn) => {
-                self.bear();
-                None
-            }
-            Err(error) => {
-                self.lost(&error);
-                None
-            }
+    /// An ask has failed: is Redis away, or was it this one alone?
+    async fn doubt(&self, error: &StoreError) {
+        if self.0.redis.ping().await.is_err() {
+            self.lost(error);
+        } else {
+            tracing::warn!(%error, "Redis did not answer for a limit");
         }
     }
 
@@ -87,8 +93,11 @@ impl RedisVault {
         tracing::warn!(%error, "Redis is away: limits that replicas share go by their on_error");
         let vault = self.clone();
         actix::spawn(async move {
-            while vault.0.redis.ping().await.is_err() {
+            loop {
                 tokio::time::sleep(PROBE).await;
+                if vault.0.redis.ping().await.is_ok() {
+                    break;
+                }
             }
             vault.0.away.set(false);
             tracing::info!("Redis is back: limits are shared again");

@@ -247,7 +247,9 @@ impl Lease {
     pub fn lost(&mut self) {
         if let Some(pending) = self.pending.take() {
             let since = std::mem::replace(&mut self.forced, pending.forced);
-            since.into_iter().for_each(|used| self.force(used.units, used.at));
+            for used in since {
+                self.force(used.units, used.at);
+            }
         }
     }
 
