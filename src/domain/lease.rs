@@ -48,8 +48,8 @@ pub struct Ask {
     pub back: u64,
     /// How long before the ask was sent the last use was.
     pub used_ago: u64,
-    /// Units used without having been granted, the earliest first: charged whether they fit or not. Means nothing for
-    /// places.
+    /// Units used without having been granted, the earliest first: charged whether they fit or not. Places that are in
+    /// use though the account has given them up.
     pub forced: Vec<Past>,
     /// Uses that did not happen after all.
     pub refunds: Vec<Past>,

@@ -135,7 +135,7 @@ pub(super) struct Borrowed {
     estimate: Bucket,
     /// Places that nobody held in the last answer.
     free_places: u64,
-    /// Places that were taken of this keeper's share.
+    /// Places that were taken of this keeper's share, until the account hears of them.
     own_places: u64,
     denied: Option<Denied>,
     asked_ns: u64,
@@ -341,6 +341,9 @@ impl Borrowed {
         self.lost = answer.is_none();
         let Some(answer) = answer else { return self.lease.lost() };
         self.lease.answered(answer, self.moment(now_ns));
+        if self.own_places > 0 {
+            self.lease.occupy(std::mem::take(&mut self.own_places), self.moment(now_ns));
+        }
         match self.policy.allowance {
             Allowance::Rate(rate) => self.estimate = Bucket::full_in(rate, self.ns(answer.full_in), now_ns),
             Allowance::Places(_) => self.free_places = answer.free,

@@ -253,6 +253,25 @@ fn places_are_shared_and_free_again_when_calls_end() {
 }
 
 #[test]
+fn calls_under_way_are_known_again_to_an_account_that_forgot_them_or_never_knew() {
+    let (mut bench, policy) = (Bench::new(2), policy(Allowance::Places(4), OnError::AllowLocalShare));
+    assert!(bench.admits(0, &policy, 1, Fate::Answered));
+    // Its share is two of four, and one is taken.
+    assert!(bench.admits(0, &policy, 1, Fate::NeverHeard));
+    assert!(!bench.admits(0, &policy, 1, Fate::NeverHeard));
+    bench.accounts.clear();
+    for _ in 0..3 {
+        bench.now_ns += 1_000 * MS;
+        for loan in bench.shards[0].tell_due(bench.now_ns) {
+            bench.carry(0, &loan, 0, Fate::Answered);
+        }
+    }
+    assert!(bench.admits(1, &policy, 1, Fate::Answered));
+    assert!(bench.admits(1, &policy, 1, Fate::Answered));
+    assert!(!bench.admits(1, &policy, 1, Fate::Answered));
+}
+
+#[test]
 fn a_keeper_that_stops_returns_what_it_has_not_used() {
     let (mut bench, policy) = (Bench::new(2), policy(rate(1, 400), OnError::Deny));
     for _ in 0..30 {

@@ -56,9 +56,10 @@ impl Account {
         self.pass_to(now, ask.lease);
         self.adopt(ask.terms);
         self.close_ended();
-        let kept = self.settle(ask);
+        self.settle(ask);
         self.refund(ask);
         self.force(ask);
+        let kept = self.holders.get(&ask.holder).map_or(0, |own| own.units);
         let (granted, fits_in) = self.grant(ask);
         Ok(Answer { kept, granted, fits_in, ..self.answer(ask.seq) })
     }
@@ -103,8 +104,8 @@ impl Account {
         }
     }
 
-    /// Charges what the holder has used of its earlier units, and says what it keeps.
-    fn settle(&mut self, ask: &Ask) -> u64 {
+    /// Charges what the holder has used of its earlier units, and leaves it what it keeps.
+    fn settle(&mut self, ask: &Ask) {
         let own = self.holders.remove(&ask.holder);
         let units = own.map_or(0, |own| own.units);
         let kept = ask.keep.min(units);
@@ -112,7 +113,6 @@ impl Account {
         self.charge(rest.saturating_sub(ask.back), ask.used_ago);
         let until = self.at.saturating_add(ask.lease).max(own.map_or(0, |own| own.until));
         self.holders.insert(ask.holder, Holding { units: kept, seq: ask.seq, until });
-        kept
     }
 
     /// Charges units at a time in the past. One that is charged out of order counts as later, never as earlier.
@@ -123,10 +123,15 @@ impl Account {
         }
     }
 
-    /// Charges what was used without a grant, but for what was charged before anything was known.
+    /// Charges what was used without a grant, but for what was charged before anything was known. Places that are in use
+    /// without a grant are held, though there may be too many.
     fn force(&mut self, ask: &Ask) {
         for past in &ask.forced {
-            if self.at.saturating_sub(past.ago) >= self.since {
+            if !self.terms.is_rate() {
+                if let Some(own) = self.holders.get_mut(&ask.holder) {
+                    own.units = own.units.saturating_add(past.units);
+                }
+            } else if self.at.saturating_sub(past.ago) >= self.since {
                 self.charge(past.units, past.ago);
             }
         }

@@ -178,6 +178,12 @@ impl Lease {
         self.forced.push(Used { units, at: now });
     }
 
+    /// Places are in use that nobody granted; the account hears of them with the next ask.
+    pub fn occupy(&mut self, places: u64, now: u64) {
+        self.in_use = self.in_use.saturating_add(places);
+        self.force(places, now);
+    }
+
     /// Units taken at `used_at` were not used after all; the account hears of them with the next ask.
     pub fn refund(&mut self, units: u64, used_at: u64) {
         let full = self.refunds.len() >= MAX_PAST;
@@ -237,6 +243,10 @@ impl Lease {
         let Some(pending) = self.pending.take() else { return };
         let own = answer.kept.saturating_sub(pending.taken).saturating_add(answer.granted);
         self.held = own.saturating_sub(self.in_use);
+        let given_up = self.in_use.saturating_sub(own);
+        if given_up > 0 {
+            self.force(given_up, now);
+        }
         self.expires = pending.sent.saturating_add(self.habits.lease).saturating_sub(self.habits.margin);
         self.granted = answer.granted;
         self.open = answer.kept.saturating_add(answer.granted) > 0;

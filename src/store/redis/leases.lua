@@ -96,10 +96,15 @@ if sent >= 0 and sent + lease > now then
   end
 end
 
--- What was used without a grant, but for what counted as used when this slot was born.
+-- What was used without a grant, but for what counted as used when this slot was born; places are held.
 for i = 17, 15 + 2 * argv[11], 2 do
-  if now - argv[i + 1] >= down(born, moment) then charge(argv[i], argv[i + 1]) end
+  if terms.refill == 0 then
+    own.units = own.units + argv[i]
+  elseif now - argv[i + 1] >= down(born, moment) then
+    charge(argv[i], argv[i + 1])
+  end
 end
+kept = own.units
 
 -- What is held, by how many, and until when.
 local function look()
