@@ -51,6 +51,8 @@ pub struct Ask {
     /// Units used without having been granted, the earliest first: charged whether they fit or not. Places that are in
     /// use though the account has given them up.
     pub forced: Vec<Past>,
+    /// At least so many units are known to be used, whoever used them: what was counted elsewhere before.
+    pub at_least: u64,
     /// Uses that did not happen after all.
     pub refunds: Vec<Past>,
     /// The account's time when this was sent, or earlier. Unknown before the first answer; refunds are not heard then.

@@ -118,6 +118,10 @@ async fn a_change_applies_at_once_and_keeps_what_was_used(store: &TestStore) {
         (json!({ "limit": 3, "burst": 12 }), 5),
         (json!({ "burst": 4 }), 0),
         (json!({ "burst": 8 }), 1),
+        // From an hour on it is kept in the store; then it is not any more.
+        (json!({ "window_s": 3600 }), 1),
+        (json!({ "window_s": 86_400, "burst": 9 }), 2),
+        (json!({ "window_s": 900, "burst": 8 }), 1),
     ] {
         admin(&gateway, "PATCH", &place, change.clone()).await.expect(200);
         assert_eq!(left(&gateway, &gateway.admin).await, json!({ "mine": remaining }), "{change}");

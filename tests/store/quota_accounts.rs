@@ -36,6 +36,7 @@ fn ask(holder: u128, seq: u64, need: u64, terms: Terms) -> Ask {
         back: 0,
         used_ago: 0,
         forced: vec![],
+        at_least: 0,
         refunds: vec![],
         sent: None,
         need,
@@ -70,6 +71,7 @@ fn asks() -> impl Strategy<Value = Vec<Ask>> {
                 forced: vec![Past { units: forced, ago: used_ago / 2 }],
                 refunds: refunds.into_iter().map(|(units, ago)| Past { units, ago }).collect(),
                 want: need * 2,
+                at_least: if need > 25 { need } else { 0 },
                 ..ask(holder, u64::try_from(i).unwrap() / 2 + 1, need, terms(200))
             }
         };

@@ -163,11 +163,10 @@ impl Borrowed {
         }
     }
 
-    /// One for a subject whose bucket was kept otherwise before: this keeper's share of what was used of it is told with
-    /// the first ask.
-    pub(super) fn after(mut self, bucket: Bucket, rate: Rate, shares: u64, now_ns: u64) -> Self {
+    /// One for a subject whose bucket was kept otherwise before: what was used of it is told with the first ask.
+    pub(super) fn after(mut self, bucket: Bucket, rate: Rate, now_ns: u64) -> Self {
         let used = rate.burst().saturating_sub(bucket.read(rate, 1, now_ns).remaining);
-        self.lease.force(used.div_ceil(shares.max(1)), self.moment(now_ns));
+        self.lease.claim(used);
         self.estimate = match self.policy.allowance {
             Allowance::Rate(new) => bucket.rerated(rate, new, now_ns),
             Allowance::Places(_) => bucket,

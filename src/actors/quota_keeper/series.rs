@@ -121,7 +121,7 @@ impl Series {
         let before = self.borrowed.remove(*subject).filter(|before| before.home() != borrowed.home());
         let kept = self.rates.remove(*subject).map(|filled| (filled.bucket, filled.rate));
         if let Some((bucket, rate)) = kept.or_else(|| before.and_then(|before| before.bucket())) {
-            borrowed = borrowed.after(bucket, rate, setting.shares(policy.per), now_ns);
+            borrowed = borrowed.after(bucket, rate, now_ns);
         }
         self.borrowed.charged(*subject, || borrowed);
     }

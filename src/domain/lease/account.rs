@@ -56,6 +56,7 @@ impl Account {
         self.pass_to(now, ask.lease);
         self.adopt(ask.terms);
         self.close_ended();
+        self.learn(ask);
         self.settle(ask);
         self.refund(ask);
         self.force(ask);
@@ -101,6 +102,13 @@ impl Account {
         ended.sort_by_key(|holding| holding.until);
         for holding in ended {
             self.charge(holding.units, now.saturating_sub(holding.until));
+        }
+    }
+
+    /// What was counted elsewhere before is told by each holder, and counts once.
+    fn learn(&mut self, ask: &Ask) {
+        if self.terms.is_rate() && ask.at_least > 0 {
+            self.level = self.level.max(self.terms.ticks(ask.at_least));
         }
     }
 

@@ -18,6 +18,7 @@ fn ask(holder: u128, seq: u64, need: u64) -> Ask {
         back: 0,
         used_ago: 0,
         forced: vec![],
+        at_least: 0,
         refunds: vec![],
         sent: None,
         need,

@@ -43,6 +43,7 @@ pub struct Lease {
     used: u64,
     /// True while the account may hold units for this holder.
     open: bool,
+    at_least: u64,
     forced: Vec<Used>,
     refunds: Vec<Used>,
     pending: Option<Pending>,
@@ -87,6 +88,7 @@ impl Lease {
             granted: 0,
             used: 0,
             open: false,
+            at_least: 0,
             forced: Vec::new(),
             refunds: Vec::new(),
             pending: None,
@@ -121,7 +123,7 @@ impl Lease {
     /// True when the account should hear of something before the lease ends.
     #[must_use]
     pub const fn has_news(&self) -> bool {
-        self.held > 0 || self.in_use > 0 || !self.forced.is_empty() || !self.refunds.is_empty()
+        self.held > 0 || self.in_use > 0 || self.at_least > 0 || !self.forced.is_empty() || !self.refunds.is_empty()
     }
 
     /// True when others may be waiting for what the account has not heard.
@@ -168,6 +170,11 @@ impl Lease {
         let freed = places.min(self.in_use);
         self.in_use = self.in_use.saturating_sub(freed);
         self.held = self.held.saturating_add(freed);
+    }
+
+    /// So many units were used where they were counted before; the account hears of it until it answers.
+    pub const fn claim(&mut self, units: u64) {
+        self.at_least = units;
     }
 
     /// Uses units that nobody granted; the account hears of them with the next ask.
@@ -225,7 +232,7 @@ impl Lease {
 
     /// Gives back what is not used; nothing while an ask is under way, or when there is nothing to say.
     pub fn give_back(&mut self, now: u64) -> Option<Ask> {
-        let silent = !self.open && self.forced.is_empty() && self.refunds.is_empty();
+        let silent = !self.open && self.at_least == 0 && self.forced.is_empty() && self.refunds.is_empty();
         if self.pending.is_some() || silent {
             return None;
         }
@@ -248,6 +255,7 @@ impl Lease {
             self.force(given_up, now);
         }
         self.expires = pending.sent.saturating_add(self.habits.lease).saturating_sub(self.habits.margin);
+        self.at_least = 0;
         self.granted = answer.granted;
         self.open = answer.kept.saturating_add(answer.granted) > 0;
         self.heard = Some((answer.at, now));
@@ -287,6 +295,7 @@ impl Lease {
             back,
             used_ago: now.saturating_sub(self.last_use),
             forced: told,
+            at_least: self.at_least,
             refunds: self.tell_refunds(now),
             sent: self.account_time(now),
             need: 0,

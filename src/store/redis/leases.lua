@@ -5,8 +5,8 @@
 -- KEYS[2]  the generation of the slot: the time in microseconds until which everything counts as spent. Missing: unborn.
 -- ARGV     1 version, 2 refill (limit; 0 for places), 3 unit (window; 1 for places), 4 burst, 5 microseconds in a moment,
 --          6 holder, 7 seq, 8 keep, 9 back, 10 used_ago, 11 how many were forced, 12 sent (-1: unknown), 13 need,
---          14 waiting, 15 want, 16 lease, then units and ago of each that was forced and of each refund. Times are in
---          moments.
+--          14 waiting, 15 want, 16 lease, 17 at_least, then units and ago of each that was forced and of each refund.
+--          Times are in moments.
 -- Answers  {0} unborn · {1} stale · {2, at, kept, granted, free, full_in, fits_in (-1: never), holders}
 --
 -- Every number is a whole one below 2^53, which a Lua number holds exactly. A product with an age may be larger and is
@@ -79,6 +79,9 @@ end
 table.sort(ended, function(a, b) return a.ends < b.ends end)
 for _, holding in ipairs(ended) do charge(holding.units, now - holding.ends) end
 
+-- What was counted elsewhere before.
+if terms.refill > 0 and argv[17] > 0 then level = math.min(math.max(level, argv[17] * terms.unit), MOST) end
+
 -- The holder's earlier units.
 own = holders[holder] or {units = 0, ends = 0}
 local kept = math.min(argv[8], own.units)
@@ -89,7 +92,7 @@ holders[holder] = own
 -- Refunds.
 local sent = argv[12]
 if sent >= 0 and sent + lease > now then
-  for i = 17 + 2 * argv[11], #argv, 2 do
+  for i = 18 + 2 * argv[11], #argv, 2 do
     local refilled = (argv[i + 1] + math.max(now - sent, 0)) * terms.refill
     local given = math.max(argv[i] * terms.unit - refilled, 0)
     level = math.max(level - given, math.min(level, 0))
@@ -97,7 +100,7 @@ if sent >= 0 and sent + lease > now then
 end
 
 -- What was used without a grant, but for what counted as used when this slot was born; places are held.
-for i = 17, 15 + 2 * argv[11], 2 do
+for i = 18, 16 + 2 * argv[11], 2 do
   if terms.refill == 0 then
     own.units = own.units + argv[i]
   elseif now - argv[i + 1] >= down(born, moment) then

@@ -154,7 +154,7 @@ fn words(ask: &Ask, moment_us: u64) -> Vec<String> {
     let forced = u64::try_from(ask.forced.len()).unwrap_or(0);
     words.extend([ask.seq, ask.keep, ask.back, ask.used_ago, forced].map(|n| n.to_string()));
     words.push(ask.sent.map_or_else(|| "-1".to_owned(), |sent| sent.to_string()));
-    words.extend([ask.need, ask.waiting, ask.want, ask.lease].map(|n| n.to_string()));
+    words.extend([ask.need, ask.waiting, ask.want, ask.lease, ask.at_least].map(|n| n.to_string()));
     let past = ask.forced.iter().chain(&ask.refunds);
     words.extend(past.flat_map(|past| [past.units, past.ago]).map(|n| n.to_string()));
     words
