@@ -9,6 +9,7 @@
 mod borrowed;
 #[cfg(test)]
 mod borrowing;
+mod counted;
 mod quotas;
 mod series;
 pub mod shard;
@@ -22,7 +23,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
-pub(super) use self::borrowed::LONGEST_IN_REDIS;
+pub(super) use self::counted::LONGEST_IN_REDIS;
 use self::{
     borrowed::PATIENCE_NS,
     shard::{Decision, Ruling, Shard, Taken, Want},

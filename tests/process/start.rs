@@ -173,3 +173,13 @@ fn another_master_key_than_the_one_of_before_stops_the_start() {
     assert!(matches!(output.status.code(), Some(1 | 2)), "{}", error_of(&output));
     assert!(error_of(&output).contains("key"), "{}", error_of(&output));
 }
+
+#[test]
+fn a_limit_for_somebody_who_is_not_there_stops_the_first_start_and_says_where() {
+    let limit = "[[limits]]\nname = \"own\"\nroutes = [\"*\"]\nper = \"user\"\nunit = \"requests\"\nlimit = 1\nwindow_s = 1\n\
+                 subject = \"01890a5d-ac96-774b-bcce-b302099a8057\"\n";
+    let output = Home::new().config(limit).run(&[]);
+    let error = error_of(&output);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("limits[1].subject"), "{error}");
+}
