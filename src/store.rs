@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod idempotency;
 pub mod keys;
+pub mod ledger;
 pub mod limits;
 pub mod migrations;
 mod pools;

@@ -12,7 +12,7 @@ use super::{
     handle::{Ask, Handle, NoAnswer, Permit, Request},
     supervisor::{Lifeline, supervise},
 };
-use crate::domain::{budget::Hold, ids::RequestId, money::Money};
+use crate::domain::{ids::RequestId, ledger::Hold, money::Money};
 
 /// Sets money aside for a call.
 pub struct Reserve {
@@ -46,8 +46,8 @@ impl Handler<Ask<Reserve>> for BudgetLedger {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Reserve>, _: &mut Self::Context) {
-        let hold = Hold { request: request.request, amount: Money::ZERO };
-        self.holds.insert(hold.request, hold);
+        let hold = Hold { request: request.request, amount: Money::ZERO, accounts: vec![] };
+        self.holds.insert(hold.request, hold.clone());
         reply.answer(hold);
     }
 }
@@ -94,7 +94,8 @@ impl Ledger {
     pub async fn reserve(&self, request: RequestId) -> Result<OpenHold, NoAnswer> {
         let permit = Some(self.0.permit()?);
         // There before the answer: if nobody waits for that any more, the hold ends all the same.
-        let mut open = OpenHold { ledger: self.clone(), hold: Hold { request, amount: Money::ZERO }, permit };
+        let mut open =
+            OpenHold { ledger: self.clone(), hold: Hold { request, amount: Money::ZERO, accounts: vec![] }, permit };
         open.hold = self.0.ask(Reserve { request }).await?;
         Ok(open)
     }

@@ -66,6 +66,10 @@ id!(
     /// A limit policy.
     LimitId
 );
+id!(
+    /// A budget.
+    BudgetId
+);
 
 /// Text that is not a lower-case, hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -113,6 +113,12 @@ impl From<Uuid> for Subject {
     }
 }
 
+impl From<Subject> for Uuid {
+    fn from(Subject([high, low]): Subject) -> Self {
+        Self::from_u64_pair(high, low)
+    }
+}
+
 impl From<Network> for Subject {
     fn from(network: Network) -> Self {
         Uuid::from_u128(network.bits()).into()

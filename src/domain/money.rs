@@ -1,19 +1,106 @@
 //! Money as an exact integer.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
-/// An amount in pico-USD (10⁻¹² USD): 1.5e-07 USD a token is 150,000 of it. Never a float.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Money(i128);
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de};
 
-const PICO_PER_USD: i128 = 1_000_000_000_000;
+/// An amount in pico-USD (10⁻¹² USD): 1.5e-07 USD a token is 150,000 of it. Never a float. Written as decimal text in USD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, JsonSchema)]
+pub struct Money(#[schemars(with = "String")] i64);
+
+const PICO_PER_USD: u64 = 1_000_000_000_000;
+
+/// Decimal places of a pico-USD.
+const PLACES: u32 = 12;
 
 impl Money {
     pub const ZERO: Self = Self(0);
+    /// The most that can be written down: about 9.2 million USD. Sums stay at it.
+    pub const MAX: Self = Self(i64::MAX);
 
     #[must_use]
-    pub const fn from_pusd(pico_usd: i128) -> Self {
+    pub const fn from_pusd(pico_usd: i64) -> Self {
         Self(pico_usd)
+    }
+
+    #[must_use]
+    pub const fn pusd(self) -> i64 {
+        self.0
+    }
+
+    /// `None` where the sum is more than [`Money::MAX`].
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    #[must_use]
+    pub const fn saturating_plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    #[must_use]
+    pub const fn saturating_minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// So many tokens at so many pico-USD each; `None` where that is more than [`Money::MAX`].
+    #[must_use]
+    pub fn times(tokens: u64, each_pusd: u64) -> Option<Self> {
+        i64::try_from(tokens.checked_mul(each_pusd)?).ok().map(Self)
+    }
+}
+
+/// Text that is no amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAmount {
+    #[error("must be a decimal number such as \"0.15\"")]
+    Malformed,
+    #[error("must have at most {0} decimal places")]
+    TooFine(u32),
+    #[error("is more than can be counted")]
+    TooLarge,
+}
+
+/// Reads decimal text, also with an exponent, as a whole number of units of 10⁻ᵖˡᵃᶜᵉˢ. Nothing is rounded, and nothing
+/// is negative.
+pub fn whole(text: &str, places: u32) -> Result<u64, InvalidAmount> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        None => (text, 0),
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| InvalidAmount::Malformed)?),
+    };
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let plain = integer.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    let dotted = mantissa.contains('.');
+    if !plain || integer.is_empty() || (dotted && fraction.is_empty()) {
+        return Err(InvalidAmount::Malformed);
+    }
+    let digits = format!("{integer}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    let dropped = i64::try_from(digits.len().saturating_sub(significant.len())).unwrap_or(i64::MAX);
+    let fraction_length = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+    // 10 to this power turns the significant digits into units.
+    let shift =
+        i64::from(places).saturating_add(exponent.into()).saturating_sub(fraction_length).saturating_add(dropped);
+    match (significant.trim_start_matches('0'), u32::try_from(shift)) {
+        ("", _) => Ok(0),
+        (_, Err(_)) if shift < 0 => Err(InvalidAmount::TooFine(places)),
+        (digits, Ok(shift)) => {
+            let scale = 10_u64.checked_pow(shift).ok_or(InvalidAmount::TooLarge)?;
+            let digits: u64 = digits.parse().map_err(|_| InvalidAmount::TooLarge)?;
+            digits.checked_mul(scale).ok_or(InvalidAmount::TooLarge)
+        }
+        (_, Err(_)) => Err(InvalidAmount::TooLarge),
+    }
+}
+
+impl FromStr for Money {
+    type Err = InvalidAmount;
+
+    /// Reads USD.
+    fn from_str(text: &str) -> Result<Self, InvalidAmount> {
+        i64::try_from(whole(text, PLACES)?).map(Self).map_err(|_| InvalidAmount::TooLarge)
     }
 }
 
@@ -21,18 +108,31 @@ impl fmt::Display for Money {
     /// The shortest decimal text in USD that is exact: `0.002`, `-1`, `0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let magnitude = self.0.unsigned_abs();
-        let per_usd = PICO_PER_USD.unsigned_abs();
         let sign = if self.0 < 0 { "-" } else { "" };
-        let fraction = format!("{:012}", magnitude % per_usd);
+        let fraction = format!("{:012}", magnitude % PICO_PER_USD);
         match fraction.trim_end_matches('0') {
-            "" => write!(f, "{sign}{}", magnitude / per_usd),
-            digits => write!(f, "{sign}{}.{digits}", magnitude / per_usd),
+            "" => write!(f, "{sign}{}", magnitude / PICO_PER_USD),
+            digits => write!(f, "{sign}{}.{digits}", magnitude / PICO_PER_USD),
         }
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -46,6 +146,40 @@ mod tests {
             (12_340_000_000_000, "12.34"),
         ] {
             assert_eq!(Money::from_pusd(pico_usd).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_amount_is_read_to_the_last_unit_or_not_at_all() {
+        for (text, units) in [("0", 0), ("1.5e-07", 150_000), ("1E2", 100_000_000_000_000), ("00.10", 100_000_000_000)]
+        {
+            assert_eq!(whole(text, PLACES), Ok(units), "{text}");
+        }
+        assert_eq!(whole("0.0000010", 6), Ok(1));
+        assert_eq!(whole("0e999999999", 6), Ok(0));
+        for text in
+            ["", ".", "1.", ".5", "-1", "+1", " 1", "1 ", "1,5", "NaN", "inf", "1e", "1e1.5", "0x1", "1e99999999999"]
+        {
+            assert_eq!(whole(text, PLACES), Err(InvalidAmount::Malformed), "{text}");
+        }
+        assert_eq!(whole("0.0000001", 6), Err(InvalidAmount::TooFine(6)));
+        assert_eq!(whole("1e-999999999", 6), Err(InvalidAmount::TooFine(6)));
+        for text in ["18446745", "1e30", "1e999999999", "99999999999999999999999999"] {
+            assert_eq!(whole(text, PLACES), Err(InvalidAmount::TooLarge), "{text}");
+        }
+        assert_eq!("9223373".parse::<Money>(), Err(InvalidAmount::TooLarge));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_again(pico_usd in 0..=i64::MAX) {
+            let money = Money::from_pusd(pico_usd);
+            prop_assert_eq!(money.to_string().parse(), Ok(money));
+        }
+
+        #[test]
+        fn no_text_is_a_panic(text in "[-+0-9.eE]{0,40}", places in 0..13_u32) {
+            prop_assert!(whole(&text, places).is_ok_and(|_| text.bytes().any(|b| b.is_ascii_digit())) || whole(&text, places).is_err());
         }
     }
 }

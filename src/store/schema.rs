@@ -44,6 +44,52 @@ diesel::table! {
 }
 
 diesel::table! {
+    ledger_balances (account) {
+        account -> Text,
+        spent_pusd -> BigInt,
+        held_pusd -> BigInt,
+    }
+}
+
+diesel::table! {
+    ledger_entries (request_id, kind) {
+        request_id -> Text,
+        kind -> Text,
+        time -> BigInt,
+        amount_pusd -> BigInt,
+        accounts -> Text,
+        user_id -> Text,
+        team_id -> Nullable<Text>,
+        key_id -> Nullable<Text>,
+        route -> Text,
+        model -> Nullable<Text>,
+        price_version -> Nullable<BigInt>,
+        input_tokens -> BigInt,
+        cached_tokens -> BigInt,
+        cache_write_tokens -> BigInt,
+        output_tokens -> BigInt,
+        reasoning_tokens -> BigInt,
+        estimated -> Bool,
+    }
+}
+
+diesel::table! {
+    ledger_holds (request_id) {
+        request_id -> Text,
+        owner -> Text,
+        opened_at -> BigInt,
+        amount_pusd -> BigInt,
+        accounts -> Text,
+        user_id -> Text,
+        team_id -> Nullable<Text>,
+        key_id -> Nullable<Text>,
+        route -> Text,
+        model -> Nullable<Text>,
+        price_version -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     limits (id) {
         id -> Text,
         name -> Text,
@@ -154,6 +200,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     audit_entries,
     idempotency_keys,
+    ledger_balances,
+    ledger_entries,
+    ledger_holds,
     limits,
     quota_accounts,
     quota_vaults,

@@ -15,6 +15,7 @@ mod audit;
 mod idempotency;
 mod keys;
 mod leases;
+mod ledger;
 mod limits;
 mod migrations;
 mod quota_accounts;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Allowance, Mode, OnError, Per, Policy, RouteSet, Subject, Unit};
 use crate::domain::{
     ids::LimitId,
+    name,
     quota::{InvalidRate, Rate},
     refusal::Fault,
     route::{Meter, Route},
@@ -95,7 +96,7 @@ impl Spec {
 
     /// The policy, if it makes sense by itself; else all its faults.
     pub fn policy(&self, id: LimitId) -> Result<Policy, Vec<Fault>> {
-        let mut faults: Vec<Fault> = self.name_fault().into_iter().chain(self.list_faults()).collect();
+        let mut faults: Vec<Fault> = name::fault(&self.name).into_iter().chain(self.list_faults()).collect();
         let subject = self.subject().map_err(|fault| faults.push(fault));
         let allowance = self.allowance().map_err(|of_numbers| faults.extend(of_numbers));
         match (subject, allowance) {
@@ -120,13 +121,6 @@ impl Spec {
             [all] if all == EVERYWHERE => RouteSet::All,
             names => RouteSet::Named(names.to_vec()),
         }
-    }
-
-    /// Names stand in headers (RFC 9651 strings), metrics and URLs.
-    fn name_fault(&self) -> Option<Fault> {
-        let plain = self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        let fits = plain && (1..=64).contains(&self.name.len());
-        (!fits).then(|| Fault::new("/name", "must be 1 to 64 characters of A-Z a-z 0-9 . _ -"))
     }
 
     fn list_faults(&self) -> Vec<Fault> {

@@ -1,0 +1,4 @@
+DROP TABLE ledger_entries;
+DROP TABLE ledger_holds;
+DROP TABLE ledger_balances;
+DROP FUNCTION ledger_entries_refuse;

@@ -1,0 +1,178 @@
+//! A budget as it is written: in configurations and at `/admin/budgets`.
+
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+use super::{Budget, ModelSet, Period, Scope};
+use crate::domain::{
+    ids::BudgetId,
+    limit::{Mode, Subject},
+    money::{InvalidAmount, Money, whole},
+    name,
+    refusal::Fault,
+};
+
+/// The word for every model.
+const EVERY_MODEL: &str = "*";
+
+/// Decimal places of a fraction in `alert_at`.
+const FRACTION_PLACES: u32 = 6;
+const ALL_PPM: u64 = 1_000_000;
+
+const MAX_ALERTS: usize = 16;
+const MAX_MODELS: usize = 1_000;
+
+/// The highest limit: amounts are counted up to about 9.2 million USD, and what is spent may go beyond a limit.
+const MAX_LIMIT: Money = Money::from_pusd(9_000_000_000_000_000_000);
+
+/// A budget to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    pub name: String,
+    pub scope: Scope,
+    /// The id of the only one it speaks of, in place of the general budget of the same name; null: each one of its kind
+    /// has as much.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// `["*"]`, or names of models as requests have them.
+    #[serde(default = "every_model")]
+    pub models: Vec<String>,
+    /// USD in decimal text, at most 9000000.
+    pub limit_usd: String,
+    pub period: Period,
+    #[serde(default)]
+    pub mode: Mode,
+    /// Fractions of the limit at which to say so.
+    #[serde(default)]
+    #[schemars(with = "Vec<f64>")]
+    pub alert_at: Vec<Number>,
+}
+
+fn every_model() -> Vec<String> {
+    vec![EVERY_MODEL.to_owned()]
+}
+
+impl Spec {
+    /// The budget, or all that is wrong with it.
+    pub fn budget(&self, id: BudgetId) -> Result<Budget, Vec<Fault>> {
+        let mut faults: Vec<Fault> = name::fault(&self.name).into_iter().chain(self.model_faults()).collect();
+        let mut keep = |fault: Fault| faults.push(fault);
+        let subject = self.subject.as_deref().map(|text| Subject::parse(self.scope.per(), text)).transpose();
+        let subject = subject.map_err(|error| keep(Fault::new("/subject", error.to_string())));
+        let limit = limit(&self.limit_usd).map_err(|error| keep(Fault::new("/limit_usd", error)));
+        let alert_at_ppm = self.alerts().map_err(keep);
+        match (subject, limit, alert_at_ppm) {
+            (Ok(subject), Ok(limit), Ok(alert_at_ppm)) if faults.is_empty() => Ok(Budget {
+                id,
+                name: self.name.as_str().into(),
+                scope: self.scope,
+                subject,
+                models: self.model_set(),
+                limit,
+                period: self.period,
+                mode: self.mode,
+                alert_at_ppm,
+            }),
+            _ => Err(faults),
+        }
+    }
+
+    fn model_set(&self) -> ModelSet {
+        match self.models.as_slice() {
+            [all] if all == EVERY_MODEL => ModelSet::All,
+            names => ModelSet::Named(names.iter().cloned().collect()),
+        }
+    }
+
+    fn model_faults(&self) -> Vec<Fault> {
+        if self.models.is_empty() || self.models.len() > MAX_MODELS {
+            return vec![Fault::new("/models", format!("must be [\"*\"] or name 1 to {MAX_MODELS} models"))];
+        }
+        let (alone, mut seen, mut faults) = (self.models.len() == 1, HashSet::new(), vec![]);
+        for (i, model) in self.models.iter().enumerate() {
+            let at = format!("/models/{i}");
+            if model == EVERY_MODEL && !alone {
+                faults.push(Fault::new(at, "\"*\" stands alone"));
+            } else if model.is_empty() {
+                faults.push(Fault::new(at, "is empty"));
+            } else if !seen.insert(model) {
+                faults.push(Fault::new(at, "is named twice"));
+            }
+        }
+        faults
+    }
+
+    /// Rising, and each once.
+    fn alerts(&self) -> Result<Vec<u64>, Fault> {
+        if self.alert_at.len() > MAX_ALERTS {
+            return Err(Fault::new("/alert_at", format!("at most {MAX_ALERTS} are kept")));
+        }
+        let ppm = |(i, fraction): (usize, &Number)| {
+            let ppm = whole(&fraction.to_string(), FRACTION_PLACES).ok().filter(|ppm| (1..=ALL_PPM).contains(ppm));
+            let reason = "must be more than 0 and at most 1, with at most six decimal places";
+            ppm.ok_or_else(|| Fault::new(format!("/alert_at/{i}"), reason))
+        };
+        let mut alerts = self.alert_at.iter().enumerate().map(ppm).collect::<Result<Vec<u64>, Fault>>()?;
+        alerts.sort_unstable();
+        alerts.dedup();
+        Ok(alerts)
+    }
+}
+
+fn limit(text: &str) -> Result<Money, String> {
+    let limit: Money = text.parse().map_err(|error: InvalidAmount| error.to_string())?;
+    if limit <= MAX_LIMIT { Ok(limit) } else { Err(format!("must be at most {MAX_LIMIT}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn budget(changes: Value) -> Result<Budget, Vec<String>> {
+        let mut spec = json!({ "name": "team", "scope": "team", "limit_usd": "12.5", "period": "month" });
+        for (field, value) in changes.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let spec: Spec = serde_json::from_value(spec).unwrap();
+        let pointers = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.pointer).collect();
+        spec.budget(BudgetId(Uuid::nil())).map_err(pointers)
+    }
+
+    #[test]
+    fn a_budget_that_makes_sense_is_exact() {
+        let budget = budget(json!({ "models": ["b", "a"], "alert_at": [1, 0.8, 0.800_000, 0.000_001] })).unwrap();
+        assert_eq!(budget.limit, Money::from_pusd(12_500_000_000_000));
+        assert_eq!(budget.alert_at_ppm, [1, 800_000, 1_000_000]);
+        assert!(budget.models.contains(Some("a")) && !budget.models.contains(Some("c")));
+        assert!(!budget.models.contains(None) && ModelSet::All.contains(None));
+    }
+
+    #[test]
+    fn every_fault_is_named_by_its_place_and_all_at_once() {
+        for (changes, pointers) in [
+            (json!({ "name": "a b" }), vec!["/name"]),
+            (json!({ "models": [] }), vec!["/models"]),
+            (json!({ "models": ["a", "*", "a", ""] }), vec!["/models/1", "/models/2", "/models/3"]),
+            (json!({ "subject": "x" }), vec!["/subject"]),
+            (json!({ "scope": "global", "subject": "01890a5d-ac96-774b-bcce-b302099a8057" }), vec!["/subject"]),
+            (json!({ "limit_usd": "-1" }), vec!["/limit_usd"]),
+            (json!({ "limit_usd": "9000000.01" }), vec!["/limit_usd"]),
+            (json!({ "limit_usd": "0.0000000000001" }), vec!["/limit_usd"]),
+            (json!({ "alert_at": [0.5, 0] }), vec!["/alert_at/1"]),
+            (json!({ "alert_at": [1.5] }), vec!["/alert_at/0"]),
+            (
+                json!({ "name": "", "models": [], "subject": "x", "limit_usd": "x", "alert_at": [-1] }),
+                vec!["/name", "/models", "/subject", "/limit_usd", "/alert_at/0"],
+            ),
+        ] {
+            assert_eq!(budget(changes.clone()).unwrap_err(), pointers, "{changes}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The arithmetic of budgets: money is held before a call, and each hold ends once.
+//!
+//! Pure: the store loads the balances that a batch touches, applies it by these functions, and writes them back in the
+//! same transaction. What a call is counted in is decided when its money is held, so a period that turns or a limit that
+//! changes while it is under way neither loses nor doubles it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    ids::{BudgetId, RequestId},
+    limit::Subject,
+    money::Money,
+};
+
+/// What one balance counts: a budget, one of those it speaks of, and a period of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Account {
+    pub budget: BudgetId,
+    pub subject: Subject,
+    /// When the period began.
+    pub since: Timestamp,
+}
+
+/// What became of the money of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Balance {
+    pub spent: Money,
+    pub held: Money,
+}
+
+impl Balance {
+    /// What a limit leaves.
+    #[must_use]
+    pub fn remaining(self, limit: Money) -> Money {
+        limit.saturating_minus(self.spent).saturating_minus(self.held).max(Money::ZERO)
+    }
+
+    fn has_room(self, amount: Money, limit: Money) -> bool {
+        let sum = self.spent.plus(self.held).and_then(|taken| taken.plus(amount));
+        sum.is_some_and(|sum| sum <= limit)
+    }
+}
+
+/// Balances by account. An account that is not here has neither spent nor held.
+pub type Balances = BTreeMap<Account, Balance>;
+
+/// A budget that a call is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    pub account: Account,
+    /// `None` where it only counts.
+    pub limit: Option<Money>,
+}
+
+/// Money set aside for one call until it is settled or released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    pub request: RequestId,
+    pub amount: Money,
+    pub accounts: Vec<Account>,
+}
+
+/// A budget without room, as it stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortage {
+    pub account: Account,
+    pub balance: Balance,
+}
+
+/// How the cost of a call was covered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// Out of its hold.
+    pub settled: Money,
+    /// Beyond its hold: the upstream billed more than it could. It is booked all the same.
+    pub forced: Money,
+}
+
+/// Holds `amount` in every claimed account, or in none. The error names every account that has no room.
+pub fn reserve(balances: &mut Balances, claims: &[Claim], amount: Money) -> Result<(), Vec<Shortage>> {
+    let short = |claim: &&Claim| claim.limit.is_some_and(|limit| !balance(balances, claim).has_room(amount, limit));
+    let shortage = |claim: &Claim| Shortage { account: claim.account, balance: balance(balances, claim) };
+    let shortages: Vec<Shortage> = claims.iter().filter(short).map(shortage).collect();
+    if !shortages.is_empty() {
+        return Err(shortages);
+    }
+    for claim in claims {
+        let balance = balances.entry(claim.account).or_default();
+        balance.held = balance.held.saturating_plus(amount);
+    }
+    Ok(())
+}
+
+/// Ends a hold at the true cost of its call; a cost of zero releases it.
+pub fn settle(balances: &mut Balances, hold: &Hold, cost: Money) -> Settlement {
+    for account in &hold.accounts {
+        let balance = balances.entry(*account).or_default();
+        balance.held = balance.held.saturating_minus(hold.amount);
+        balance.spent = balance.spent.saturating_plus(cost);
+    }
+    let settled = cost.min(hold.amount);
+    Settlement { settled, forced: cost.saturating_minus(settled) }
+}
+
+fn balance(balances: &Balances, claim: &Claim) -> Balance {
+    balances.get(&claim.account).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod model;

@@ -1,0 +1,219 @@
+//! A price as it is written: in configurations, in files to import, and at `/admin/prices`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Price, Rates, Tier};
+use crate::domain::{
+    money::{InvalidAmount, whole},
+    refusal::Fault,
+};
+
+/// The price of one model. Amounts are decimal text in USD for a million tokens, with at most six decimal places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceSpec {
+    /// As requests name it.
+    pub model: String,
+    pub input_usd: String,
+    pub output_usd: String,
+    /// Of tokens read from a cache; as `input_usd` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input_usd: Option<String>,
+    /// Of tokens written to a cache; as `input_usd` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_usd: Option<String>,
+    /// Of thoughts; as `output_usd` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_usd: Option<String>,
+    /// USD for each call, whatever it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_call_usd: Option<String>,
+    pub max_output_tokens: u64,
+    /// The longest prompt; prompts whose length is not known from the request can be bounded only by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_input_tokens: Option<u64>,
+    /// Other prices for longer prompts, by rising length.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<TierSpec>,
+}
+
+/// What holds for prompts longer than `above_input_tokens`. What is not given is as `input_usd` and `output_usd` here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TierSpec {
+    pub above_input_tokens: u64,
+    pub input_usd: String,
+    pub output_usd: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input_usd: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_usd: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_usd: Option<String>,
+}
+
+/// Decimal places of USD for a million tokens that are whole pico-USD for one.
+const PLACES: u32 = 6;
+
+/// The dearest token, in pico-USD: a million USD for a million of them.
+const MAX_PUSD_A_TOKEN: u64 = 1_000_000_000_000;
+
+/// No model reads or writes more at once.
+const MAX_TOKENS: u64 = 100_000_000;
+
+/// The longest name of a model, in bytes.
+pub const MAX_MODEL_BYTES: usize = 256;
+
+const MAX_TIERS: usize = 16;
+
+impl PriceSpec {
+    /// The price, or all that is wrong with it.
+    pub fn price(&self) -> Result<Price, Vec<Fault>> {
+        let mut faults = vec![];
+        self.check_numbers(&mut faults);
+        let base = RatesSpec {
+            at: String::new(),
+            input: &self.input_usd,
+            output: &self.output_usd,
+            cached_input: self.cached_input_usd.as_deref(),
+            cache_write: self.cache_write_usd.as_deref(),
+            reasoning: self.reasoning_usd.as_deref(),
+        };
+        let base = base.rates(&mut faults);
+        let tiers = self.tiers.iter().enumerate().map(|(i, tier)| tier.tier(i, &mut faults)).collect();
+        let per_call = self.per_call_usd.as_deref().map(str::parse).transpose();
+        let per_call = per_call.unwrap_or_else(|error: InvalidAmount| {
+            faults.push(Fault::new("/per_call_usd", error.to_string()));
+            None
+        });
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let (max_output_tokens, max_input_tokens) = (self.max_output_tokens, self.max_input_tokens);
+        Ok(Price { base, tiers, per_call: per_call.unwrap_or_default(), max_output_tokens, max_input_tokens })
+    }
+
+    fn check_numbers(&self, faults: &mut Vec<Fault>) {
+        let named = (1..=MAX_MODEL_BYTES).contains(&self.model.len()) && !self.model.chars().any(char::is_control);
+        let rising = self.tiers.is_sorted_by(|a, b| a.above_input_tokens < b.above_input_tokens);
+        let positive = self.tiers.iter().all(|tier| (1..=MAX_TOKENS).contains(&tier.above_input_tokens));
+        let name = format!("must be 1 to {MAX_MODEL_BYTES} bytes without control characters");
+        let tokens = format!("must be from 0 to {MAX_TOKENS}");
+        let rules = [
+            (named, "/model", name),
+            (self.max_output_tokens <= MAX_TOKENS, "/max_output_tokens", tokens.clone()),
+            (self.max_input_tokens.is_none_or(|max| max <= MAX_TOKENS), "/max_input_tokens", tokens),
+            (rising && positive, "/tiers", format!("must rise in above_input_tokens, from 1 to {MAX_TOKENS}")),
+            (self.tiers.len() <= MAX_TIERS, "/tiers", format!("at most {MAX_TIERS} are kept")),
+        ];
+        faults.extend(rules.into_iter().filter(|(holds, ..)| !holds).map(|(_, at, why)| Fault::new(at, why)));
+    }
+}
+
+impl TierSpec {
+    fn tier(&self, index: usize, faults: &mut Vec<Fault>) -> Tier {
+        let rates = RatesSpec {
+            at: format!("/tiers/{index}"),
+            input: &self.input_usd,
+            output: &self.output_usd,
+            cached_input: self.cached_input_usd.as_deref(),
+            cache_write: self.cache_write_usd.as_deref(),
+            reasoning: self.reasoning_usd.as_deref(),
+        };
+        Tier { above_input_tokens: self.above_input_tokens, rates: rates.rates(faults) }
+    }
+}
+
+/// The rates of a price or of a tier, and where they are written.
+struct RatesSpec<'a> {
+    at: String,
+    input: &'a str,
+    output: &'a str,
+    cached_input: Option<&'a str>,
+    cache_write: Option<&'a str>,
+    reasoning: Option<&'a str>,
+}
+
+impl RatesSpec<'_> {
+    /// A rate that cannot be read is 0 and a fault more.
+    fn rates(&self, faults: &mut Vec<Fault>) -> Rates {
+        let mut read = |field: &str, text: &str| {
+            rate(text).unwrap_or_else(|error| {
+                faults.push(Fault::new(format!("{}/{field}", self.at), error.to_string()));
+                0
+            })
+        };
+        Rates {
+            input: read("input_usd", self.input),
+            cached_input: read("cached_input_usd", self.cached_input.unwrap_or(self.input)),
+            cache_write: read("cache_write_usd", self.cache_write.unwrap_or(self.input)),
+            output: read("output_usd", self.output),
+            reasoning: read("reasoning_usd", self.reasoning.unwrap_or(self.output)),
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<u64, InvalidAmount> {
+    let pusd = whole(text, PLACES)?;
+    if pusd <= MAX_PUSD_A_TOKEN { Ok(pusd) } else { Err(InvalidAmount::TooLarge) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::money::Money;
+
+    fn price(changes: Value) -> Result<Price, Vec<String>> {
+        let mut spec = json!({ "model": "m", "input_usd": "3", "output_usd": "15", "max_output_tokens": 64_000 });
+        for (field, value) in changes.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let spec: PriceSpec = serde_json::from_value(spec).unwrap();
+        spec.price().map_err(|faults| faults.into_iter().map(|fault| fault.pointer).collect())
+    }
+
+    #[test]
+    fn what_is_not_given_costs_as_much_as_what_it_is_part_of() {
+        let plain = price(json!({})).unwrap();
+        let rates = Rates {
+            input: 3_000_000,
+            cached_input: 3_000_000,
+            cache_write: 3_000_000,
+            output: 15_000_000,
+            reasoning: 15_000_000,
+        };
+        assert_eq!(plain.base, rates);
+        let full = price(json!({
+            "cached_input_usd": "0.3", "cache_write_usd": "3.75", "reasoning_usd": "0.000001", "per_call_usd": "0.002",
+            "tiers": [{ "above_input_tokens": 200_000, "input_usd": "6", "output_usd": "22.5" }],
+        }));
+        let full = full.unwrap();
+        assert_eq!(full.base, Rates { cached_input: 300_000, cache_write: 3_750_000, reasoning: 1, ..rates });
+        assert_eq!(full.per_call, Money::from_pusd(2_000_000_000));
+        assert_eq!(full.tiers[0].rates.cache_write, 6_000_000);
+    }
+
+    #[test]
+    fn every_fault_of_a_price_is_named_by_its_place() {
+        let tier = |above: u64| json!({ "above_input_tokens": above, "input_usd": "1", "output_usd": "1" });
+        for (changes, pointers) in [
+            (json!({ "model": "" }), vec!["/model"]),
+            (json!({ "model": "a\nb" }), vec!["/model"]),
+            (json!({ "input_usd": "-1" }), vec!["/input_usd"; 1]),
+            (json!({ "output_usd": "0.0000001", "reasoning_usd": "1" }), vec!["/output_usd"]),
+            (json!({ "cached_input_usd": "1e99" }), vec!["/cached_input_usd"]),
+            (json!({ "cache_write_usd": "1000000.000001" }), vec!["/cache_write_usd"]),
+            (json!({ "per_call_usd": "x" }), vec!["/per_call_usd"]),
+            (json!({ "max_output_tokens": 100_000_001 }), vec!["/max_output_tokens"]),
+            (json!({ "max_input_tokens": u64::MAX }), vec!["/max_input_tokens"]),
+            (json!({ "tiers": [tier(2), tier(2)] }), vec!["/tiers"]),
+            (json!({ "tiers": [tier(0)] }), vec!["/tiers"]),
+        ] {
+            let found = price(changes.clone()).unwrap_err();
+            assert_eq!(found.first().map(String::as_str), pointers.first().copied(), "{changes}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Balances by account. An account is written as one text, so that rows can be locked in the order of it.
+
+use std::{collections::BTreeSet, fmt};
+
+use diesel::{ExpressionMethods, QueryDsl, QueryResult, sql_types};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::Movement;
+use crate::{
+    domain::{
+        ids::BudgetId,
+        ledger::{Account, Balance, Balances},
+        limit::Subject,
+        money::Money,
+    },
+    store::{
+        StoreError,
+        connection::{AsyncSqliteConnection, Connection, on_backend},
+        schema::ledger_balances,
+        values::{micros, read_text, read_time},
+    },
+};
+
+/// A balance as it is stored: its account, what is spent and what is held.
+type Row = (String, i64, i64);
+
+/// Reads the balances of these accounts within a transaction that may write them: nobody else changes them until its end.
+pub(super) async fn lock(connection: &mut Connection, accounts: &BTreeSet<Account>) -> Result<Balances, StoreError> {
+    if accounts.is_empty() {
+        return Ok(Balances::new());
+    }
+    match connection {
+        // The transaction has the only right to write.
+        Connection::Sqlite(_) => read(connection, accounts).await,
+        Connection::Postgres(conn) => balances(locked(conn, accounts).await?),
+    }
+}
+
+/// Reads the balances of these accounts.
+pub(super) async fn read(connection: &mut Connection, accounts: &BTreeSet<Account>) -> Result<Balances, StoreError> {
+    let rows = ledger_balances::table.filter(ledger_balances::account.eq_any(texts(accounts)));
+    balances(on_backend!(connection, |conn| rows.load(conn).await)?)
+}
+
+/// Writes what has changed.
+pub(super) async fn write(connection: &mut Connection, movements: &[Movement]) -> Result<(), StoreError> {
+    if movements.is_empty() {
+        return Ok(());
+    }
+    match connection {
+        Connection::Sqlite(conn) => replace(conn, movements).await?,
+        Connection::Postgres(conn) => update(conn, movements).await?,
+    }
+    Ok(())
+}
+
+/// The rows, locked in the order of their accounts. One that is new is first inserted, so that there is something to lock.
+async fn locked(conn: &mut AsyncPgConnection, accounts: &BTreeSet<Account>) -> QueryResult<Vec<Row>> {
+    let mut names = texts(accounts);
+    names.sort_unstable();
+    let new = names.iter().map(|name| {
+        (ledger_balances::account.eq(name), ledger_balances::spent_pusd.eq(0), ledger_balances::held_pusd.eq(0))
+    });
+    let new: Vec<_> = new.collect();
+    diesel::insert_into(ledger_balances::table).values(&new).on_conflict_do_nothing().execute(conn).await?;
+    let rows = ledger_balances::table.filter(ledger_balances::account.eq_any(&names));
+    rows.order(ledger_balances::account).for_update().load(conn).await
+}
+
+async fn replace(conn: &mut AsyncSqliteConnection, movements: &[Movement]) -> QueryResult<()> {
+    let rows: Vec<_> = movements.iter().map(row).collect();
+    let replace = move |conn: &mut diesel::SqliteConnection| {
+        for (account, spent, held) in &rows {
+            let row = (
+                ledger_balances::account.eq(account),
+                ledger_balances::spent_pusd.eq(spent),
+                ledger_balances::held_pusd.eq(held),
+            );
+            diesel::RunQueryDsl::execute(diesel::replace_into(ledger_balances::table).values(row), conn)?;
+        }
+        Ok(())
+    };
+    conn.spawn_blocking(replace).await
+}
+
+/// All rows in one statement.
+async fn update(conn: &mut AsyncPgConnection, movements: &[Movement]) -> QueryResult<()> {
+    let (mut accounts, mut spent, mut held) = (vec![], vec![], vec![]);
+    for (account, its_spent, its_held) in movements.iter().map(row) {
+        accounts.push(account);
+        spent.push(its_spent);
+        held.push(its_held);
+    }
+    let update = "UPDATE ledger_balances SET spent_pusd = new.spent, held_pusd = new.held \
+                  FROM unnest($1, $2, $3) AS new (account, spent, held) \
+                  WHERE ledger_balances.account = new.account";
+    diesel::sql_query(update)
+        .bind::<sql_types::Array<sql_types::Text>, _>(accounts)
+        .bind::<sql_types::Array<sql_types::BigInt>, _>(spent)
+        .bind::<sql_types::Array<sql_types::BigInt>, _>(held)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+fn row(movement: &Movement) -> Row {
+    let Balance { spent, held } = movement.after;
+    (Name(movement.account).to_string(), spent.pusd(), held.pusd())
+}
+
+fn texts(accounts: &BTreeSet<Account>) -> Vec<String> {
+    accounts.iter().map(|account| Name(*account).to_string()).collect()
+}
+
+fn balances(rows: Vec<Row>) -> Result<Balances, StoreError> {
+    let balance = |(account, spent, held): Row| {
+        let balance = Balance { spent: Money::from_pusd(spent), held: Money::from_pusd(held) };
+        Ok((parse(&account)?, balance))
+    };
+    rows.into_iter().map(balance).collect()
+}
+
+/// An account as one text: `budget/subject/since`, since in microseconds.
+pub(super) struct Name(pub Account);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Account { budget, subject, since } = self.0;
+        write!(f, "{budget}/{}/{}", Uuid::from(subject), micros(since))
+    }
+}
+
+/// Reads the text of a [`Name`].
+pub(super) fn parse(text: &str) -> Result<Account, StoreError> {
+    const COLUMN: &str = "ledger.account";
+    let corrupt = || StoreError::Corrupt(format!("{COLUMN}: is not three parts"));
+    let mut parts = text.split('/');
+    let (Some(budget), Some(subject), Some(since), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(corrupt());
+    };
+    let budget: BudgetId = read_text(COLUMN, budget)?;
+    let subject: Subject = read_text::<Uuid>(COLUMN, subject)?.into();
+    Ok(Account { budget, subject, since: read_time(COLUMN, read_text(COLUMN, since)?)? })
+}

@@ -1,0 +1,140 @@
+//! The entries: one append-only table of all that became of money. Triggers in the database refuse whoever changes one.
+
+use diesel::Insertable;
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use super::{
+    Purpose,
+    holds::{OpenHold, accounts_text},
+};
+use crate::{
+    domain::{ids::RequestId, money::Money, usage::Usage},
+    store::{
+        StoreError,
+        connection::Connection,
+        schema::ledger_entries,
+        values::{micros, signed},
+    },
+};
+
+/// What an entry tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// So much was set aside.
+    Hold,
+    /// So much of it was spent, and the rest given back.
+    Settle,
+    /// All of it was given back.
+    Release,
+    /// So much was spent beyond it.
+    Forced,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Settle => "settle",
+            Self::Release => "release",
+            Self::Forced => "forced",
+        }
+    }
+}
+
+/// One entry.
+pub(super) struct Entry {
+    request: RequestId,
+    kind: Kind,
+    time: Timestamp,
+    amount: Money,
+    accounts: String,
+    purpose: Purpose,
+    usage: Usage,
+    estimated: bool,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = ledger_entries, treat_none_as_default_value = false)]
+struct Record {
+    request_id: String,
+    kind: &'static str,
+    time: i64,
+    amount_pusd: i64,
+    accounts: String,
+    user_id: String,
+    team_id: Option<String>,
+    key_id: Option<String>,
+    route: String,
+    model: Option<String>,
+    price_version: Option<i64>,
+    input_tokens: i64,
+    cached_tokens: i64,
+    cache_write_tokens: i64,
+    output_tokens: i64,
+    reasoning_tokens: i64,
+    estimated: bool,
+}
+
+/// The most rows of one statement: SQLite takes 32,766 values in it, and a row is 17.
+const ROWS_PER_INSERT: usize = 1_500;
+
+impl Entry {
+    /// An entry that tells of no tokens.
+    pub(super) fn new(kind: Kind, amount: Money, time: Timestamp, open: &OpenHold) -> Self {
+        Self {
+            request: open.hold.request,
+            kind,
+            time,
+            amount,
+            accounts: accounts_text(&open.hold.accounts),
+            purpose: open.purpose.clone(),
+            usage: Usage::default(),
+            estimated: false,
+        }
+    }
+
+    /// The same, with what the call took.
+    pub(super) fn of(self, usage: Usage, estimated: bool) -> Self {
+        Self { usage, estimated, ..self }
+    }
+}
+
+pub(super) async fn append(connection: &mut Connection, entries: Vec<Entry>) -> Result<(), StoreError> {
+    let mut records: Vec<Record> = entries.into_iter().map(Record::from).collect();
+    while !records.is_empty() {
+        let later = records.split_off(records.len().min(ROWS_PER_INSERT));
+        let insert = diesel::insert_into(ledger_entries::table).values(std::mem::replace(&mut records, later));
+        match connection {
+            // On SQLite diesel can insert many rows at once, and diesel-async cannot.
+            Connection::Sqlite(conn) => conn.spawn_blocking(|conn| diesel::RunQueryDsl::execute(insert, conn)).await?,
+            Connection::Postgres(conn) => insert.execute(conn).await?,
+        };
+    }
+    Ok(())
+}
+
+impl From<Entry> for Record {
+    fn from(entry: Entry) -> Self {
+        let Entry { request, kind, time, amount, accounts, purpose, usage, estimated } = entry;
+        Self {
+            request_id: request.to_string(),
+            kind: kind.as_str(),
+            time: micros(time),
+            amount_pusd: amount.pusd(),
+            accounts,
+            user_id: purpose.user.to_string(),
+            team_id: purpose.team.map(|id| id.to_string()),
+            key_id: purpose.key.map(|id| id.to_string()),
+            route: purpose.route,
+            model: purpose.model,
+            price_version: purpose.price_version,
+            input_tokens: signed(usage.input_tokens),
+            cached_tokens: signed(usage.cached_tokens),
+            cache_write_tokens: signed(usage.cache_write_tokens),
+            output_tokens: signed(usage.output_tokens),
+            reasoning_tokens: signed(usage.reasoning_tokens),
+            estimated,
+        }
+    }
+}

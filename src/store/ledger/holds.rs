@@ -1,0 +1,144 @@
+//! Holds of calls that are under way. A hold is taken out of its table by whoever ends it, so it ends once.
+
+use std::collections::HashMap;
+
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use super::{
+    Purpose,
+    balances::{Name, parse},
+};
+use crate::{
+    domain::{
+        ids::RequestId,
+        ledger::{Account, Hold},
+        money::Money,
+    },
+    store::{
+        StoreError,
+        connection::{Connection, on_backend},
+        schema::ledger_holds,
+        values::{micros, read_text, read_time},
+    },
+};
+
+/// A hold with all that its entries will tell.
+pub(super) struct OpenHold {
+    pub hold: Hold,
+    /// The replica that serves the call.
+    pub owner: String,
+    pub opened_at: Timestamp,
+    pub purpose: Purpose,
+}
+
+/// A row. `None` is written as NULL, so that many rows are one statement.
+#[derive(Insertable, Queryable, Selectable)]
+#[diesel(table_name = ledger_holds, treat_none_as_default_value = false)]
+struct Record {
+    request_id: String,
+    owner: String,
+    opened_at: i64,
+    amount_pusd: i64,
+    accounts: String,
+    user_id: String,
+    team_id: Option<String>,
+    key_id: Option<String>,
+    route: String,
+    model: Option<String>,
+    price_version: Option<i64>,
+}
+
+/// The most rows of one statement: SQLite takes 32,766 values in it, and a row is 11.
+const ROWS_PER_INSERT: usize = 2_500;
+
+/// Takes the holds of these calls out; those that have ended before are left out.
+pub(super) async fn take(
+    connection: &mut Connection,
+    requests: &[RequestId],
+) -> Result<HashMap<RequestId, OpenHold>, StoreError> {
+    if requests.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<String> = requests.iter().map(ToString::to_string).collect();
+    let take = diesel::delete(ledger_holds::table.filter(ledger_holds::request_id.eq_any(ids)));
+    let records = on_backend!(connection, |conn| take.returning(Record::as_returning()).get_results(conn).await)?;
+    records.into_iter().map(|record: Record| OpenHold::try_from(record).map(|open| (open.hold.request, open))).collect()
+}
+
+pub(super) async fn insert(connection: &mut Connection, holds: Vec<OpenHold>) -> Result<(), StoreError> {
+    let mut records: Vec<Record> = holds.iter().map(Record::from).collect();
+    while !records.is_empty() {
+        let later = records.split_off(records.len().min(ROWS_PER_INSERT));
+        let insert = diesel::insert_into(ledger_holds::table).values(std::mem::replace(&mut records, later));
+        match connection {
+            // On SQLite diesel can insert many rows at once, and diesel-async cannot.
+            Connection::Sqlite(conn) => conn.spawn_blocking(|conn| diesel::RunQueryDsl::execute(insert, conn)).await?,
+            Connection::Postgres(conn) => insert.execute(conn).await?,
+        };
+    }
+    Ok(())
+}
+
+pub(super) async fn of_owner(connection: &mut Connection, owner: &str) -> Result<Vec<RequestId>, StoreError> {
+    let holds = ledger_holds::table.filter(ledger_holds::owner.eq(owner));
+    let holds = holds.order(ledger_holds::request_id).select(ledger_holds::request_id);
+    let ids: Vec<String> = on_backend!(connection, |conn| holds.load(conn).await)?;
+    ids.iter().map(|id| read_text("ledger_holds.request_id", id)).collect()
+}
+
+/// The accounts as they are written in a column.
+pub(super) fn accounts_text(accounts: &[Account]) -> String {
+    let names: Vec<String> = accounts.iter().map(|account| Name(*account).to_string()).collect();
+    serde_json::Value::from(names).to_string()
+}
+
+pub(super) fn read_accounts(text: &str) -> Result<Vec<Account>, StoreError> {
+    let names: Vec<String> =
+        serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("ledger.accounts: {error}")))?;
+    names.iter().map(|name| parse(name)).collect()
+}
+
+impl From<&OpenHold> for Record {
+    fn from(open: &OpenHold) -> Self {
+        let purpose = open.purpose.clone();
+        Self {
+            request_id: open.hold.request.to_string(),
+            owner: open.owner.clone(),
+            opened_at: micros(open.opened_at),
+            amount_pusd: open.hold.amount.pusd(),
+            accounts: accounts_text(&open.hold.accounts),
+            user_id: purpose.user.to_string(),
+            team_id: purpose.team.map(|id| id.to_string()),
+            key_id: purpose.key.map(|id| id.to_string()),
+            route: purpose.route,
+            model: purpose.model,
+            price_version: purpose.price_version,
+        }
+    }
+}
+
+impl TryFrom<Record> for OpenHold {
+    type Error = StoreError;
+
+    fn try_from(record: Record) -> Result<Self, StoreError> {
+        Ok(Self {
+            hold: Hold {
+                request: read_text("ledger_holds.request_id", &record.request_id)?,
+                amount: Money::from_pusd(record.amount_pusd),
+                accounts: read_accounts(&record.accounts)?,
+            },
+            owner: record.owner,
+            opened_at: read_time("ledger_holds.opened_at", record.opened_at)?,
+            purpose: Purpose {
+                user: read_text("ledger_holds.user_id", &record.user_id)?,
+                team: record.team_id.map(|id| read_text("ledger_holds.team_id", &id)).transpose()?,
+                key: record.key_id.map(|id| read_text("ledger_holds.key_id", &id)).transpose()?,
+                route: record.route,
+                model: record.model,
+                price_version: record.price_version,
+            },
+        })
+    }
+}

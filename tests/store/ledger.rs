@@ -1,0 +1,200 @@
+//! The ledger: exact, whoever books at once, however often the same end is booked, and whatever is killed between.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tollgate::{
+    domain::{
+        ids::{BudgetId, RequestId, UserId},
+        ledger::{Account, Balance, Claim, Settlement},
+        limit::Subject,
+        money::Money,
+        usage::Usage,
+    },
+    store::{
+        Store,
+        ledger::{Booked, End, Order, Purpose},
+    },
+};
+use uuid::Uuid;
+
+use crate::support::{Database, on_both};
+
+on_both!(
+    a_hold_is_settled_once_and_what_is_left_is_given_back,
+    what_is_billed_beyond_a_hold_is_booked_as_forced,
+    a_call_is_held_in_every_budget_or_in_none,
+    what_a_batch_gives_back_can_be_held_by_the_same_batch,
+    a_hold_that_is_asked_for_and_ends_in_one_batch_is_not_left_open,
+    replicas_that_book_at_once_never_overspend_and_never_refuse_what_is_there,
+    replicas_that_touch_the_same_budgets_in_other_orders_do_not_wait_for_each_other_for_ever,
+    a_request_that_is_booked_twice_takes_nothing_with_it,
+    no_entry_can_be_changed_or_deleted,
+    a_batch_of_thousands_is_booked,
+);
+
+fn account(number: u128) -> Account {
+    Account { budget: BudgetId(Uuid::from_u128(number)), subject: Subject::EVERYBODY, since: Timestamp::UNIX_EPOCH }
+}
+
+fn money(pusd: i64) -> Money {
+    Money::from_pusd(pusd)
+}
+
+fn request(number: u128) -> RequestId {
+    RequestId(Uuid::from_u128(number))
+}
+
+fn purpose() -> Purpose {
+    let user = UserId(Uuid::from_u128(7));
+    let (route, model) = ("chat".to_owned(), Some("demo".to_owned()));
+    Purpose { user, team: None, key: None, route, model, price_version: Some(3) }
+}
+
+fn reserve(number: u128, amount: i64, claims: &[(u128, i64)]) -> Order {
+    let claim = |(budget, limit): &(u128, i64)| Claim { account: account(*budget), limit: Some(money(*limit)) };
+    let claims = claims.iter().map(claim).collect();
+    Order::Reserve { request: request(number), amount: money(amount), claims, purpose: purpose() }
+}
+
+fn settle(number: u128, cost: i64) -> Order {
+    let usage = Usage { input_tokens: 5, output_tokens: 2, ..Usage::default() };
+    Order::End { request: request(number), end: End::Settle { cost: money(cost), usage, estimated: false } }
+}
+
+fn release(number: u128) -> Order {
+    Order::End { request: request(number), end: End::Release }
+}
+
+async fn book(db: &Database, orders: Vec<Order>) -> Vec<Booked> {
+    db.store.book("here", orders, db.clock.now()).await.unwrap().0
+}
+
+async fn balance(store: &Store, budget: u128) -> (i64, i64) {
+    let balances = store.balances(BTreeSet::from([account(budget)])).await.unwrap();
+    let Balance { spent, held } = balances.get(&account(budget)).copied().unwrap_or_default();
+    (spent.pusd(), held.pusd())
+}
+
+fn entries(db: &Database) -> Vec<String> {
+    db.texts(
+        "SELECT CAST(kind || '=' || amount_pusd || ' ' || output_tokens AS TEXT) AS text FROM ledger_entries ORDER BY request_id, kind",
+    )
+}
+
+async fn a_hold_is_settled_once_and_what_is_left_is_given_back(db: Database) {
+    assert_eq!(book(&db, vec![reserve(1, 60, &[(1, 100)])]).await, [Booked::Held]);
+    assert_eq!(balance(&db.store, 1).await, (0, 60));
+    assert_eq!(db.store.open_holds("here").await.unwrap(), [request(1)]);
+    assert_eq!(db.store.open_holds("elsewhere").await.unwrap(), []);
+    let ended = Booked::Ended(Settlement { settled: money(25), forced: money(0) });
+    assert_eq!(book(&db, vec![settle(1, 25)]).await, [ended]);
+    assert_eq!(balance(&db.store, 1).await, (25, 0));
+    // Again, by another replica and otherwise, and of a call that never was.
+    for again in [settle(1, 25), settle(1, 99), release(1), settle(2, 1)] {
+        let (booked, moved) = db.replica().book("elsewhere", vec![again], db.clock.now()).await.unwrap();
+        assert_eq!((booked, moved), (vec![Booked::EndedBefore], vec![]));
+    }
+    assert_eq!(balance(&db.store, 1).await, (25, 0));
+    assert_eq!(entries(&db), ["hold=60 0", "settle=25 2"]);
+    assert_eq!(db.store.open_holds("here").await.unwrap(), []);
+}
+
+async fn what_is_billed_beyond_a_hold_is_booked_as_forced(db: Database) {
+    book(&db, vec![reserve(1, 60, &[(1, 100)])]).await;
+    let ended = Booked::Ended(Settlement { settled: money(60), forced: money(70) });
+    assert_eq!(book(&db, vec![settle(1, 130)]).await, [ended]);
+    assert_eq!(balance(&db.store, 1).await, (130, 0));
+    assert_eq!(entries(&db), ["forced=70 0", "hold=60 0", "settle=60 2"]);
+    let short = book(&db, vec![reserve(2, 1, &[(1, 100)])]).await;
+    assert!(matches!(&short[..], [Booked::Short(shortages)] if shortages[0].balance.spent == money(130)), "{short:?}");
+}
+
+async fn a_call_is_held_in_every_budget_or_in_none(db: Database) {
+    book(&db, vec![reserve(1, 50, &[(1, 100), (2, 60)])]).await;
+    let short = book(&db, vec![reserve(2, 20, &[(1, 100), (2, 60), (3, 10)])]).await;
+    let [Booked::Short(shortages)] = &short[..] else { panic!("{short:?}") };
+    assert_eq!(shortages.iter().map(|short| short.account).collect::<Vec<_>>(), [account(2), account(3)]);
+    for (budget, held) in [(1, 50), (2, 50), (3, 0)] {
+        assert_eq!(balance(&db.store, budget).await, (0, held));
+    }
+    assert_eq!(entries(&db), ["hold=50 0"]);
+}
+
+async fn what_a_batch_gives_back_can_be_held_by_the_same_batch(db: Database) {
+    book(&db, vec![reserve(1, 100, &[(1, 100)])]).await;
+    // The end stands behind the order that needs it.
+    let booked = book(&db, vec![reserve(2, 90, &[(1, 100)]), settle(1, 10)]).await;
+    assert_eq!(booked, [Booked::Held, Booked::Ended(Settlement { settled: money(10), forced: money(0) })]);
+    assert_eq!(balance(&db.store, 1).await, (10, 90));
+}
+
+async fn a_hold_that_is_asked_for_and_ends_in_one_batch_is_not_left_open(db: Database) {
+    let booked = book(&db, vec![reserve(1, 10, &[(1, 100)]), release(1), release(1)]).await;
+    let ended = Booked::Ended(Settlement { settled: money(0), forced: money(0) });
+    assert_eq!(booked, [Booked::Held, ended, Booked::EndedBefore]);
+    assert_eq!(balance(&db.store, 1).await, (0, 0));
+    assert_eq!(db.store.open_holds("here").await.unwrap(), []);
+    assert_eq!(entries(&db), ["hold=10 0", "release=0 0"]);
+}
+
+/// Each of four replicas asks for 100 calls at once, and the budget is enough for 100 of the 400 in all.
+async fn replicas_that_book_at_once_never_overspend_and_never_refuse_what_is_there(db: Database) {
+    let replicas: Vec<Store> = (0..4).map(|_| db.replica()).collect();
+    let calls = (0..400_u128).map(|number| {
+        let (store, now) = (&replicas[usize::try_from(number % 4).unwrap()], db.clock.now());
+        async move {
+            let order = reserve(number, 7, &[(1, 700)]);
+            let held = store.book("here", vec![order], now).await.unwrap().0 == [Booked::Held];
+            if held {
+                store.book("here", vec![settle(number, 7)], now).await.unwrap();
+            }
+            held
+        }
+    });
+    let passed = join_all(calls).await.into_iter().filter(|held| *held).count();
+    assert_eq!(passed, 100);
+    assert_eq!(balance(&db.store, 1).await, (700, 0));
+    assert_eq!(db.store.open_holds("here").await.unwrap(), []);
+}
+
+async fn replicas_that_touch_the_same_budgets_in_other_orders_do_not_wait_for_each_other_for_ever(db: Database) {
+    let replicas: Vec<Store> = (0..4).map(|_| db.replica()).collect();
+    let calls = (0..80_u128).map(|number| {
+        let (store, now) = (&replicas[usize::try_from(number % 4).unwrap()], db.clock.now());
+        let budgets = [number % 3, (number + 1) % 3, (number + 2) % 3].map(|budget| (budget, 1_000));
+        async move { store.book("here", vec![reserve(number, 1, &budgets)], now).await.unwrap() }
+    });
+    assert!(join_all(calls).await.iter().all(|(booked, _)| *booked == [Booked::Held]));
+    for budget in 0..3 {
+        assert_eq!(balance(&db.store, budget).await, (0, 80));
+    }
+}
+
+async fn a_request_that_is_booked_twice_takes_nothing_with_it(db: Database) {
+    book(&db, vec![reserve(1, 10, &[(1, 100)])]).await;
+    let orders = vec![reserve(2, 10, &[(1, 100)]), reserve(1, 10, &[(1, 100)])];
+    db.store.book("here", orders, db.clock.now()).await.unwrap_err();
+    assert_eq!(balance(&db.store, 1).await, (0, 10));
+    assert_eq!(entries(&db), ["hold=10 0"]);
+}
+
+async fn no_entry_can_be_changed_or_deleted(db: Database) {
+    book(&db, vec![reserve(1, 10, &[(1, 100)])]).await;
+    for sql in ["UPDATE ledger_entries SET amount_pusd = 0", "DELETE FROM ledger_entries"] {
+        let refused = db.execute(sql).unwrap_err();
+        assert!(refused.contains("append-only"), "{refused}");
+    }
+    assert_eq!(entries(&db), ["hold=10 0"]);
+}
+
+async fn a_batch_of_thousands_is_booked(db: Database) {
+    let all = 6_000;
+    let orders = (0..all).map(|number| reserve(number, 1, &[(number % 50, 1_000)])).collect();
+    assert!(book(&db, orders).await.iter().all(|booked| *booked == Booked::Held));
+    let ends = (0..all).map(|number| settle(number, 2)).collect();
+    book(&db, ends).await;
+    assert_eq!(balance(&db.store, 0).await, (240, 0));
+    assert_eq!(db.store.open_holds("here").await.unwrap(), []);
+}
