@@ -1,9 +1,10 @@
 //! The composition root: stores → actors → HTTP, and the way down again. The only file that knows everything.
 
 mod actors;
-mod first_limits;
+mod first_rules;
 mod first_start;
 mod keys;
+mod orphans;
 mod routing;
 mod server;
 
@@ -19,7 +20,7 @@ pub use self::{
 use crate::{
     actors::token_issuer::RingError,
     clock::Clock,
-    config::{Config, ConfigError, routing::limit_fault},
+    config::{Config, ConfigError, routing::fault_in},
     crypto::CryptoError,
     data_dir::{DataDir, DataDirError},
     domain::refusal::Fault,
@@ -128,7 +129,8 @@ impl Gateway {
         let store = Store::open(&store_settings(&config, url))?;
         let passwords = passwords(&config)?;
         let first_start = first_start::run(&store, &passwords, &clock, secrets.admin_password).await?;
-        first_limits::run(&config, &store, &clock).await?;
+        first_rules::run(&config, &store, &clock).await?;
+        orphans::resolve(&store, &clock, &chain).await?;
         let draining = Draining::default();
         let (redis, routes) = (redis(&config)?, routing.clone());
         let base = actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis };
@@ -203,7 +205,7 @@ fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
     Redis::connect(&config.redis.url, crate::store::redis::Timeouts::default()).map(Some)
 }
 
-fn blame(config: &Config, limit: usize, faults: &[Fault]) -> ConfigError {
-    let fault = limit_fault(limit, faults);
+fn blame(config: &Config, list: &str, index: usize, faults: &[Fault]) -> ConfigError {
+    let fault = fault_in(list, index, faults);
     config.blame(fault.key, fault.reason)
 }

@@ -23,7 +23,7 @@ use self::{
     secret::{HmacSecrets, Secret},
     sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Quota, Redis, Server, Store},
 };
-use crate::domain::{algorithm::Algorithm, limit::Spec};
+use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
 
 /// The built-in layer, with every key.
 pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
@@ -58,6 +58,8 @@ pub struct Config {
     pub routes: Vec<RouteEntry>,
     #[serde(default)]
     pub limits: Vec<Spec>,
+    #[serde(default)]
+    pub budgets: Vec<budget::Spec>,
     /// The layer that last set something in each section.
     #[serde(skip)]
     origins: BTreeMap<String, String>,
@@ -161,7 +163,7 @@ impl Config {
         self.auth.validate()?;
         self.edge.validate()?;
         self.bounds()?;
-        routing::validate(&self.upstreams, &self.routes, &self.limits)
+        routing::validate(&self.upstreams, &self.routes, &self.limits, &self.budgets)
     }
 
     /// Bounds of zero would stop everything; it is a mistake, not a wish.

@@ -6,6 +6,7 @@
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
+pub mod budgets;
 pub mod created;
 pub mod docs;
 pub mod entry;
@@ -39,15 +40,22 @@ use jiff::Timestamp;
 
 use crate::{
     actors::{
-        audit_writer::Audit, budget_ledger::Ledger, doorkeeper::Doors, key_fetcher::OutsideKeys, quota_keeper::Quotas,
-        quota_lender::Lender, registrar::Users, regulator::Limits, token_issuer::Issuer,
+        audit_writer::Audit,
+        budget_ledger::Ledger,
+        doorkeeper::Doors,
+        key_fetcher::OutsideKeys,
+        quota_keeper::Quotas,
+        quota_lender::Lender,
+        registrar::Users,
+        regulator::{Budgets, Limits},
+        token_issuer::Issuer,
     },
     clock::Clock,
     crypto::MacKey,
     jwt::Verifier,
     passwords::Passwords,
     pipeline::authenticate::api_key::KeyCheck,
-    snapshot::{Snapshot, policies::PolicyBook, routing::Routing},
+    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, routing::Routing},
     store::{Store, redis::Redis},
 };
 
@@ -61,6 +69,7 @@ pub struct Office {
     pub issuer: Issuer,
     pub users: Users,
     pub limits: Limits,
+    pub budgets: Budgets,
     pub doors: Doors,
     pub outside_keys: OutsideKeys,
     pub lender: Lender,
@@ -69,6 +78,8 @@ pub struct Office {
     pub audit: Audit,
     /// The limits in force.
     pub policies: Snapshot<PolicyBook>,
+    /// The budgets in force.
+    pub budget_book: Snapshot<BudgetBook>,
     /// The routes that are configured now.
     pub routing: Snapshot<Routing>,
     pub verifier: Snapshot<Verifier>,

@@ -43,7 +43,7 @@ use crate::{
         refusal::Refusal,
         route::{Meter, Route},
     },
-    snapshot::{Snapshot, policies::PolicyBook, routing::Routing},
+    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, routing::Routing},
     telemetry::Metrics,
     upstream,
 };
@@ -59,6 +59,7 @@ pub struct Gate {
     pub tokens: VerifiedTokens,
     pub routing: Snapshot<Routing>,
     pub policies: Snapshot<PolicyBook>,
+    pub budgets: Snapshot<BudgetBook>,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
@@ -169,10 +170,10 @@ async fn proxy(
     let mut body = ClientBody::of(request.headers(), body);
     let tokens = tokens::estimate(gate, route, &mut body, record).await?;
     let admitted = limit(gate, call, authorized, route, tokens, record).await?;
-    let reserved = reserve(&gate.ledger, admitted, route, call.id).await?;
+    let reserved = reserve(gate, call, admitted, route, record).await?;
     if call.may_change() || route.meter != Meter::None {
         record.decide().await?;
     }
     let forwarded = forward(gate, call, request, body, reserved, route, record).await?;
-    Ok(settle(forwarded))
+    Ok(settle(forwarded, record))
 }

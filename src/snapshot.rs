@@ -1,6 +1,7 @@
 //! Snapshots: what the hot path only reads. The owner publishes a new one; reading never waits and sends no message.
 
 pub mod api_keys;
+pub mod budgets;
 pub mod directory;
 mod parts;
 pub mod policies;

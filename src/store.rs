@@ -1,4 +1,4 @@
-//! Persistence: users, teams, sessions, API keys, signing keys, limits and the audit log, on SQLite or PostgreSQL; and the door to Redis.
+//! Persistence: users, teams, sessions, API keys, signing keys, limits, budgets, the ledger and the audit log, on SQLite or PostgreSQL; and the door to Redis.
 //!
 //! The only folder that names diesel or redis. Actors write through it, handlers may read through it. It never decides
 //! who may do what, never reads a clock, and never hands out a transaction: each function is one operation that happens
@@ -10,6 +10,7 @@
 mod address;
 pub mod api_keys;
 pub mod audit;
+pub mod budgets;
 mod connection;
 mod error;
 mod file;

@@ -16,6 +16,7 @@ mod api {
     mod audit_secrets;
     mod bad_bodies;
     mod bad_input;
+    mod budgets;
     mod cors;
     mod edge;
     mod limit_layers;

@@ -19,6 +19,7 @@ mod process {
     mod reload_and_drain;
     mod replicas;
     mod shared_limits;
+    mod spending;
     mod start;
     mod streaming;
 }

@@ -1,9 +1,12 @@
-//! `Regulator`: owns the limit policies, and publishes the book of them that the hot path reads.
+//! `Regulator`: owns one kind of rules, limits or budgets, and publishes the book of them that the hot path reads.
 //!
-//! Called by the handlers of limits. Every change is one transaction in the store, and is answered when this replica's
-//! book has it. Other replicas read it at their next poll.
+//! Called by the handlers of limits and of budgets; each kind has a regulator of its own. Every change is one transaction
+//! in the store, and is answered when this replica's book has it. Other replicas read it at their next poll.
 
-use std::time::Duration;
+mod budgets;
+mod limits;
+
+use std::{future::Future, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
@@ -14,99 +17,128 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{ids::LimitId, limit::Policy},
-    snapshot::{Snapshot, policies::PolicyBook},
-    store::{
-        Store, StoreError,
-        limits::{LimitChange, LimitChanged, LimitCreated, LimitRow, NewLimit},
-        users::Idempotency,
-    },
+    snapshot::Snapshot,
+    store::{Store, StoreError, users::Idempotency},
 };
+
+pub use self::{budgets::Budgets, limits::Limits};
 
 /// How often changes by other replicas are read.
 const POLL: Duration = Duration::from_millis(400);
 
-/// Adds a limit.
-pub struct CreateLimit {
-    pub limit: NewLimit,
-    pub idempotency: Option<Idempotency>,
+/// A kind of rules that administrators change while the gateway runs.
+pub trait Rules: 'static {
+    /// What metrics and logs call its regulator.
+    const ACTOR: &'static str;
+    type Id: Send + 'static;
+    type New: Send + 'static;
+    type Created: Send + 'static;
+    type Change: Send + 'static;
+    type Changed: Send + 'static;
+    /// A rule as it is stored.
+    type Row: Send + 'static;
+    /// All rules as the hot path reads them.
+    type Book: Send + Sync + 'static;
+
+    /// Adds a rule.
+    fn create(
+        store: Store,
+        new: Self::New,
+        request: Option<Idempotency>,
+    ) -> impl Future<Output = Result<Self::Created, StoreError>> + 'static;
+
+    /// Makes of a rule what it is to be.
+    fn change(
+        store: Store,
+        change: Self::Change,
+        clock: Clock,
+    ) -> impl Future<Output = Result<Self::Changed, StoreError>> + 'static;
+
+    /// Deletes a rule and tells what it was, or `None` if there is none.
+    fn delete(
+        store: Store,
+        id: Self::Id,
+        clock: Clock,
+    ) -> impl Future<Output = Result<Option<Self::Row>, StoreError>> + 'static;
+
+    /// All rules and their stamp, if anything has changed since the change with this one.
+    fn changed_since(store: Store, revision: i64) -> impl Future<Output = Result<News<Self>, StoreError>> + 'static;
+
+    fn book(revision: i64, rows: Vec<Self::Row>, before: &Self::Book) -> Self::Book;
 }
 
-/// Makes of a limit what it is to be.
-pub struct ChangeLimit(pub LimitChange);
+/// All rules as of a stamp, if they have changed.
+type News<R> = Option<(i64, Vec<<R as Rules>::Row>)>;
 
-/// Deletes a limit. Answers what it was, or `None` if there is none.
-pub struct DeleteLimit {
-    pub id: LimitId,
-}
-
-impl Request for CreateLimit {
-    type Answer = Result<LimitCreated, StoreError>;
-}
-impl Request for ChangeLimit {
-    type Answer = Result<LimitChanged, StoreError>;
-}
-impl Request for DeleteLimit {
-    type Answer = Result<Option<LimitRow>, StoreError>;
+struct Create<R: Rules> {
+    new: R::New,
+    idempotency: Option<Idempotency>,
 }
 
-pub struct Regulator {
+struct Change<R: Rules>(R::Change);
+
+struct Delete<R: Rules>(R::Id);
+
+impl<R: Rules> Request for Create<R> {
+    type Answer = Result<R::Created, StoreError>;
+}
+impl<R: Rules> Request for Change<R> {
+    type Answer = Result<R::Changed, StoreError>;
+}
+impl<R: Rules> Request for Delete<R> {
+    type Answer = Result<Option<R::Row>, StoreError>;
+}
+
+pub struct Regulator<R: Rules> {
     store: Store,
     clock: Clock,
-    book: Snapshot<PolicyBook>,
+    book: Snapshot<R::Book>,
     /// The stamp up to which changes are in the book.
     seen: i64,
     catch_up: CatchUp<Answer>,
     _lifeline: Lifeline,
 }
 
-/// All limits as of a stamp, if they have changed.
-type News = Option<(i64, Vec<LimitRow>)>;
-
 /// Answers somebody whose change is published.
 type Answer = Box<dyn FnOnce()>;
 
-impl Actor for Regulator {
+impl<R: Rules> Unpin for Regulator<R> {}
+
+impl<R: Rules> Actor for Regulator<R> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(POLL, Regulator::read);
+        context.run_interval(POLL, Self::read);
     }
 }
 
-impl Handler<Ask<CreateLimit>> for Regulator {
+impl<R: Rules> Handler<Ask<Create<R>>> for Regulator<R> {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<CreateLimit>, context: &mut Self::Context) {
-        let store = self.store.clone();
-        let create = async move { store.create_limit(request.limit, request.idempotency).await };
-        self.change(create, reply, context);
+    fn handle(&mut self, Ask { request, reply }: Ask<Create<R>>, context: &mut Self::Context) {
+        self.make(R::create(self.store.clone(), request.new, request.idempotency), reply, context);
     }
 }
 
-impl Handler<Ask<ChangeLimit>> for Regulator {
+impl<R: Rules> Handler<Ask<Change<R>>> for Regulator<R> {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<ChangeLimit>, context: &mut Self::Context) {
-        let (store, now) = (self.store.clone(), self.clock.now());
-        let change = async move { store.change_limit(request.0, now).await };
-        self.change(change, reply, context);
+    fn handle(&mut self, Ask { request, reply }: Ask<Change<R>>, context: &mut Self::Context) {
+        self.make(R::change(self.store.clone(), request.0, self.clock.clone()), reply, context);
     }
 }
 
-impl Handler<Ask<DeleteLimit>> for Regulator {
+impl<R: Rules> Handler<Ask<Delete<R>>> for Regulator<R> {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<DeleteLimit>, context: &mut Self::Context) {
-        let (store, now) = (self.store.clone(), self.clock.now());
-        let delete = async move { store.delete_limit(request.id, now).await };
-        self.change(delete, reply, context);
+    fn handle(&mut self, Ask { request, reply }: Ask<Delete<R>>, context: &mut Self::Context) {
+        self.make(R::delete(self.store.clone(), request.0, self.clock.clone()), reply, context);
     }
 }
 
-impl Regulator {
+impl<R: Rules> Regulator<R> {
     /// Runs a change in the store, and answers when it is published.
-    fn change<T: Send + 'static>(
+    fn make<T: Send + 'static>(
         &self,
         change: impl Future<Output = Result<T, StoreError>> + 'static,
         reply: Reply<Result<T, StoreError>>,
@@ -126,12 +158,11 @@ impl Regulator {
         let Some(served) = self.catch_up.begin() else {
             return;
         };
-        let (store, seen) = (self.store.clone(), self.seen);
-        let read = async move { store.limits_changed_since(seen).await };
+        let read = R::changed_since(self.store.clone(), self.seen);
         context.spawn(read.into_actor(self).map(|news, regulator, context| {
             match news {
                 Ok(news) => regulator.publish(news),
-                Err(error) => tracing::warn!(%error, "limits will be read at the next poll"),
+                Err(error) => tracing::warn!(%error, actor = R::ACTOR, "changes will be read at the next poll"),
             }
             for answer in served {
                 answer();
@@ -142,29 +173,33 @@ impl Regulator {
         }));
     }
 
-    fn publish(&mut self, news: News) {
+    fn publish(&mut self, news: News<R>) {
         if let Some((revision, rows)) = news {
-            let policies = rows.into_iter().map(|row| Policy { version: revision, ..row.policy });
-            let book = PolicyBook::new(policies, &self.book.read());
+            let book = R::book(revision, rows, &self.book.read());
             self.book.publish(book);
             self.seen = revision;
         }
     }
 }
 
-/// What the regulator is built from, again after each restart.
-#[derive(Clone)]
-pub struct Blueprint {
+/// What a regulator is built from, again after each restart.
+pub struct Blueprint<R: Rules> {
     pub store: Store,
     pub clock: Clock,
-    pub book: Snapshot<PolicyBook>,
+    pub book: Snapshot<R::Book>,
 }
 
-impl Blueprint {
-    async fn build(self, lifeline: Lifeline) -> Result<Regulator, StoreError> {
-        // Before the first change there is no limit.
+impl<R: Rules> Clone for Blueprint<R> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), clock: self.clock.clone(), book: self.book.clone() }
+    }
+}
+
+impl<R: Rules> Blueprint<R> {
+    async fn build(self, lifeline: Lifeline) -> Result<Regulator<R>, StoreError> {
+        // Before the first change there is no rule.
         let seen = 0;
-        let news = self.store.limits_changed_since(seen).await?;
+        let news = R::changed_since(self.store.clone(), seen).await?;
         let (store, clock, book) = (self.store, self.clock, self.book);
         let mut regulator = Regulator { store, clock, book, seen, catch_up: CatchUp::default(), _lifeline: lifeline };
         regulator.publish(news);
@@ -172,35 +207,44 @@ impl Blueprint {
     }
 }
 
-/// The regulator's handle.
-#[derive(Clone)]
-pub struct Limits(Handle<Regulator>);
+/// The handle of a regulator.
+pub struct Rulebook<R: Rules>(Handle<Regulator<R>>);
 
-impl Limits {
+impl<R: Rules> Clone for Rulebook<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R: Rules> Rulebook<R> {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self(Handle::new("regulator", max_in_flight, deadline))
+        Self(Handle::new(R::ACTOR, max_in_flight, deadline))
     }
 
-    /// Starts the regulator on this arbiter and keeps it running. Reads every limit.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
+    /// Starts the regulator on this arbiter and keeps it running. Reads every rule.
+    pub async fn start_here(&self, blueprint: Blueprint<R>) -> Result<(), StoreError> {
         supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
     }
 
-    pub async fn create(&self, create: CreateLimit) -> Result<Result<LimitCreated, StoreError>, NoAnswer> {
-        self.0.ask(create).await
+    pub async fn create(
+        &self,
+        new: R::New,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Result<R::Created, StoreError>, NoAnswer> {
+        self.0.ask(Create::<R> { new, idempotency }).await
     }
 
-    pub async fn change(&self, change: LimitChange) -> Result<Result<LimitChanged, StoreError>, NoAnswer> {
-        self.0.ask(ChangeLimit(change)).await
+    pub async fn change(&self, change: R::Change) -> Result<Result<R::Changed, StoreError>, NoAnswer> {
+        self.0.ask(Change::<R>(change)).await
     }
 
-    pub async fn delete(&self, id: LimitId) -> Result<Result<Option<LimitRow>, StoreError>, NoAnswer> {
-        self.0.ask(DeleteLimit { id }).await
+    pub async fn delete(&self, id: R::Id) -> Result<Result<Option<R::Row>, StoreError>, NoAnswer> {
+        self.0.ask(Delete::<R>(id)).await
     }
 
     #[must_use]
-    pub const fn handle(&self) -> &Handle<Regulator> {
+    pub const fn handle(&self) -> &Handle<Regulator<R>> {
         &self.0
     }
 }

@@ -9,13 +9,13 @@ use super::StartError;
 use crate::{
     actors::{
         audit_writer::{self, Audit},
-        budget_ledger::Ledger,
+        budget_ledger::{self, Ledger},
         doorkeeper::Doors,
         key_fetcher::{self, OutsideKeys},
         quota_keeper::{self, Quotas},
         quota_lender::{self, Lender},
         registrar::{self, Users},
-        regulator::{self, Limits},
+        regulator::{self, Budgets, Limits},
         token_issuer::{self, Issuer, Keys, shared_key},
     },
     api_key::Mint,
@@ -30,8 +30,8 @@ use crate::{
     passwords::Passwords,
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
     snapshot::{
-        Snapshot, api_keys::ApiKeys, directory::Directory, policies::PolicyBook, revocations::Revocations,
-        routing::Routing,
+        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, policies::PolicyBook,
+        revocations::Revocations, routing::Routing,
     },
     store::{Store, redis::Redis},
 };
@@ -92,7 +92,8 @@ pub(super) async fn start(
     let revocations = Snapshot::new(Revocations::default());
     let issuer = Issuer::new(bound, deadline);
     let users = Users::new(bound, deadline);
-    let (limits, book) = (Limits::new(bound, deadline), Snapshot::new(PolicyBook::default()));
+    let (limits, budgets) = (Limits::new(bound, deadline), Budgets::new(bound, deadline));
+    let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
     let ledger = Ledger::new(audit_bound, deadline);
@@ -103,18 +104,17 @@ pub(super) async fn start(
     let doors = Doors::new(bound, deadline, Arc::clone(&fingerprints));
     let mint = Arc::new(Mint::new(shared_key(&base.store, &master, API_KEYS).await?));
     let keys = KeyCheck { mint, api_keys, directory: directory.clone(), users: users.clone() };
-    let started_at = base.clock.now();
     let mut arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,
         start_limits(&base, &limits, &book).await?,
+        start_budgets(&base, &budgets, &budget_book).await?,
         start_doors(config, &base, &doors).await?,
-        start_ledger(&ledger).await?,
+        start_ledger(&base, Arc::clone(&chain), &budget_book, &ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
         start_lender(&base, &lender).await?,
     ];
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
-    let outside_keys = outside.keys.clone();
     let identity = Identity {
         verifier: verifier.clone(),
         outside,
@@ -125,20 +125,22 @@ pub(super) async fn start(
         docs_public: config.docs.public,
     };
     let office = Office {
-        clock: base.clock,
+        clock: base.clock.clone(),
         store: base.store,
         redis: base.redis,
         passwords: base.passwords,
         issuer,
         users,
         limits,
+        budgets,
         doors,
-        outside_keys,
+        outside_keys: identity.outside.keys.clone(),
         lender,
         quotas,
         ledger,
         audit,
         policies: book,
+        budget_book,
         routing: base.routing,
         verifier,
         keys,
@@ -146,7 +148,7 @@ pub(super) async fn start(
         draining: base.draining,
         fingerprints,
         chain,
-        started_at,
+        started_at: base.clock.now(),
     };
     Ok((Arbiters(arbiters), office, identity))
 }
@@ -205,6 +207,12 @@ async fn start_limits(base: &Base, limits: &Limits, book: &Snapshot<PolicyBook>)
     let (store, clock, book) = (base.store.clone(), base.clock.clone(), book.clone());
     let (limits, blueprint) = (limits.clone(), regulator::Blueprint { store, clock, book });
     on_own_arbiter(move || async move { limits.start_here(blueprint).await.map_err(StartError::from) }).await
+}
+
+async fn start_budgets(base: &Base, budgets: &Budgets, book: &Snapshot<BudgetBook>) -> Result<Arbiter, StartError> {
+    let (store, clock, book) = (base.store.clone(), base.clock.clone(), book.clone());
+    let (budgets, blueprint) = (budgets.clone(), regulator::Blueprint { store, clock, book });
+    on_own_arbiter(move || async move { budgets.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 
 async fn start_doors(config: &Config, base: &Base, doors: &Doors) -> Result<Arbiter, StartError> {
@@ -267,10 +275,16 @@ pub(super) fn keeper(config: &Config, clock: Clock) -> quota_keeper::Blueprint {
     quota_keeper::Blueprint { clock, max_subjects: config.quota.max_subjects(), with_redis }
 }
 
-async fn start_ledger(ledger: &Ledger) -> Result<Arbiter, StartError> {
-    let ledger = ledger.clone();
+async fn start_ledger(
+    base: &Base,
+    owner: Arc<str>,
+    budgets: &Snapshot<BudgetBook>,
+    ledger: &Ledger,
+) -> Result<Arbiter, StartError> {
+    let (store, clock, budgets) = (base.store.clone(), base.clock.clone(), budgets.clone());
+    let (ledger, blueprint) = (ledger.clone(), budget_ledger::Blueprint { store, clock, owner, budgets });
     on_own_arbiter(move || async move {
-        ledger.start_here().await;
+        ledger.start_here(blueprint).await;
         Ok(())
     })
     .await

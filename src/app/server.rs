@@ -118,6 +118,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         tokens: VerifiedTokens::new(max_tokens, &cache_key),
         routing: routing.clone(),
         policies: office.policies.clone(),
+        budgets: office.budget_book.clone(),
         quotas: office.quotas.clone(),
         ledger: office.ledger.clone(),
         audit: office.audit.clone(),

@@ -9,8 +9,10 @@ use super::{
     sections::{Bodies, Durability},
 };
 use crate::domain::{
-    ids::LimitId,
+    budget::{self, Budget},
+    ids::{BudgetId, LimitId},
     limit::{Per, Policy, Spec},
+    money::Money,
     path,
     principal::Role,
     refusal,
@@ -63,13 +65,38 @@ pub enum MatchEntry {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum MeterEntry {
+pub enum MeterName {
     #[default]
     None,
     OpenaiChat,
     OpenaiResponses,
     OpenaiEmbeddings,
     AnthropicMessages,
+}
+
+/// What calls are charged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be none, openai-chat, openai-responses, openai-embeddings, anthropic-messages, or \
+                 { fixed_usd = \"0.002\" } with an amount in quotes"
+)]
+pub enum MeterEntry {
+    Named(MeterName),
+    Fixed(FixedPrice),
+}
+
+impl Default for MeterEntry {
+    fn default() -> Self {
+        Self::Named(MeterName::None)
+    }
+}
+
+/// A price for each call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixedPrice {
+    pub fixed_usd: Money,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -117,18 +144,24 @@ impl RouteEntry {
             strip_prefix: self.strip_prefix,
             weight: self.weight,
             meter: match self.meter {
-                MeterEntry::None => Meter::None,
-                MeterEntry::OpenaiChat => Meter::OpenaiChat,
-                MeterEntry::OpenaiResponses => Meter::OpenaiResponses,
-                MeterEntry::OpenaiEmbeddings => Meter::OpenaiEmbeddings,
-                MeterEntry::AnthropicMessages => Meter::AnthropicMessages,
+                MeterEntry::Named(MeterName::None) => Meter::None,
+                MeterEntry::Named(MeterName::OpenaiChat) => Meter::OpenaiChat,
+                MeterEntry::Named(MeterName::OpenaiResponses) => Meter::OpenaiResponses,
+                MeterEntry::Named(MeterName::OpenaiEmbeddings) => Meter::OpenaiEmbeddings,
+                MeterEntry::Named(MeterName::AnthropicMessages) => Meter::AnthropicMessages,
+                MeterEntry::Fixed(FixedPrice { fixed_usd }) => Meter::Fixed(fixed_usd),
             },
         }
     }
 }
 
 /// Checks the lists, each entry by itself and all against each other.
-pub(super) fn validate(upstreams: &[UpstreamEntry], routes: &[RouteEntry], limits: &[Spec]) -> Result<(), Fault> {
+pub(super) fn validate(
+    upstreams: &[UpstreamEntry],
+    routes: &[RouteEntry],
+    limits: &[Spec],
+    budgets: &[budget::Spec],
+) -> Result<(), Fault> {
     unique("upstreams", upstreams.iter().map(|u| u.name.as_str()))?;
     unique("routes", routes.iter().map(|r| r.name.as_str()))?;
     for (i, upstream) in upstreams.iter().enumerate() {
@@ -138,7 +171,8 @@ pub(super) fn validate(upstreams: &[UpstreamEntry], routes: &[RouteEntry], limit
         at("routes", i, validate_route(route, upstreams))?;
         at("routes", i, validate_overlap(route, routes.get(..i).unwrap_or_default()))?;
     }
-    validate_limits(limits, routes)
+    validate_limits(limits, routes)?;
+    validate_budgets(budgets)
 }
 
 type Checked = Result<(), (&'static str, String)>;
@@ -212,7 +246,7 @@ fn validate_limits(limits: &[Spec], routes: &[RouteEntry]) -> Result<(), Fault> 
     let known: Vec<&Route> = routes.iter().collect();
     let mut policies: Vec<Policy> = vec![];
     for (i, limit) in limits.iter().enumerate() {
-        let blame = |faults: &[refusal::Fault]| limit_fault(i, faults);
+        let blame = |faults: &[refusal::Fault]| fault_in("limits", i, faults);
         let policy = limit.check(LimitId(uuid::Uuid::nil()), &known).map_err(|faults| blame(&faults))?;
         if let Some(misfit) = policies.iter().find_map(|other| policy.misfit(other)) {
             return Err(blame(&[misfit.fault()]));
@@ -222,13 +256,27 @@ fn validate_limits(limits: &[Spec], routes: &[RouteEntry]) -> Result<(), Fault> 
     Ok(())
 }
 
-/// The first of the faults of a limit, with its key: `/routes/1` of the third is `limits[2].routes[1]`.
+/// Each budget by itself, and beside those before it.
+fn validate_budgets(specs: &[budget::Spec]) -> Result<(), Fault> {
+    let mut budgets: Vec<Budget> = vec![];
+    for (i, spec) in specs.iter().enumerate() {
+        let blame = |faults: &[refusal::Fault]| fault_in("budgets", i, faults);
+        let budget = spec.budget(BudgetId(uuid::Uuid::nil())).map_err(|faults| blame(&faults))?;
+        if let Some(misfit) = budgets.iter().find_map(|other| budget.misfit(other)) {
+            return Err(blame(&[misfit.fault()]));
+        }
+        budgets.push(budget);
+    }
+    Ok(())
+}
+
+/// The first of the faults of an entry of a list, with its key: `/routes/1` of the third limit is `limits[2].routes[1]`.
 #[must_use]
-pub fn limit_fault(index: usize, faults: &[refusal::Fault]) -> Fault {
+pub fn fault_in(list: &str, index: usize, faults: &[refusal::Fault]) -> Fault {
     let (pointer, reason) = faults.first().map_or(("", ""), |fault| (&fault.pointer, &fault.detail));
     let steps = pointer.split('/').skip(1).map(|step| match step.parse::<usize>() {
         Ok(item) => format!("[{item}]"),
         Err(_) => format!(".{step}"),
     });
-    Fault::new(format!("limits[{index}]{}", steps.collect::<String>()), reason)
+    Fault::new(format!("{list}[{index}]{}", steps.collect::<String>()), reason)
 }

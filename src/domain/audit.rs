@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use super::{
     ids::{EntryId, RequestId, SessionId, UserId},
+    money::Money,
     principal::{Credential, Role},
 };
 
@@ -122,6 +123,8 @@ pub struct Findings {
     pub response_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// What an administrator changed: `{before, after}`, without secrets.

@@ -8,15 +8,18 @@ use std::{collections::BTreeSet, sync::Arc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use jiff::Timestamp;
+
 use super::{
     ids::BudgetId,
+    ledger::{Account, Balance, Claim},
     limit::{Mode, Per, Subject},
     money::Money,
 };
 
 pub use self::{
     period::{Period, Window},
-    spec::Spec,
+    spec::{Misfit, Spec},
 };
 
 /// Whose calls share one balance of a budget.
@@ -65,6 +68,48 @@ pub struct Budget {
     pub mode: Mode,
     /// When to say how much is spent, in millionths of the limit.
     pub alert_at_ppm: Vec<u64>,
+}
+
+/// A budget without room for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortfall {
+    pub budget: Arc<Budget>,
+    pub balance: Balance,
+    pub needed: Money,
+    pub resets_at: Option<Timestamp>,
+    /// Whole seconds until then, rounded up.
+    pub resets_in_s: Option<u64>,
+}
+
+impl Budget {
+    /// What one of those it speaks of claims of it at this time.
+    #[must_use]
+    pub fn claim(&self, subject: Subject, now: Timestamp) -> Claim {
+        let account = Account { budget: self.id, subject, since: self.period.window(now).since };
+        Claim { account, limit: self.limit, mode: self.mode }
+    }
+
+    /// The fractions at which to say so, in millionths, that lie above `before` and not above `after`.
+    pub fn alerts_between(&self, before: Money, after: Money) -> impl Iterator<Item = u64> {
+        let limit = i128::from(self.limit.pusd());
+        let passed = move |ppm: &u64| {
+            let (before, after) = (i128::from(before.pusd()), i128::from(after.pusd()));
+            let mark = limit.saturating_mul(i128::from(*ppm));
+            before.saturating_mul(1_000_000) < mark && mark <= after.saturating_mul(1_000_000)
+        };
+        self.alert_at_ppm.iter().copied().filter(passed)
+    }
+
+    /// Where it has no room, as it is told at this time.
+    #[must_use]
+    pub fn shortfall(self: &Arc<Self>, balance: Balance, needed: Money, now: Timestamp) -> Shortfall {
+        let resets_at = self.period.window(now).until;
+        let resets_in_s = resets_at.and_then(|at| {
+            let ms = at.as_millisecond().saturating_sub(now.as_millisecond());
+            u64::try_from(ms).ok().map(|ms| ms.div_ceil(1_000))
+        });
+        Shortfall { budget: Arc::clone(self), balance, needed, resets_at, resets_in_s }
+    }
 }
 
 impl ModelSet {

@@ -4,15 +4,19 @@
 //! same transaction. What a call is counted in is decided when its money is held, so a period that turns or a limit that
 //! changes while it is under way neither loses nor doubles it.
 
+mod order;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::{
     ids::{BudgetId, RequestId},
-    limit::Subject,
+    limit::{Mode, Subject},
     money::Money,
 };
+
+pub use self::order::{Booked, End, Movement, Order, Purpose};
 
 /// What one balance counts: a budget, one of those it speaks of, and a period of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,8 +54,9 @@ pub type Balances = BTreeMap<Account, Balance>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     pub account: Account,
-    /// `None` where it only counts.
-    pub limit: Option<Money>,
+    pub limit: Money,
+    /// In shadow it counts and refuses nothing.
+    pub mode: Mode,
 }
 
 /// Money set aside for one call until it is settled or released.
@@ -78,11 +83,16 @@ pub struct Settlement {
     pub forced: Money,
 }
 
-/// Holds `amount` in every claimed account, or in none. The error names every account that has no room.
-pub fn reserve(balances: &mut Balances, claims: &[Claim], amount: Money) -> Result<(), Vec<Shortage>> {
-    let short = |claim: &&Claim| claim.limit.is_some_and(|limit| !balance(balances, claim).has_room(amount, limit));
-    let shortage = |claim: &Claim| Shortage { account: claim.account, balance: balance(balances, claim) };
-    let shortages: Vec<Shortage> = claims.iter().filter(short).map(shortage).collect();
+/// Holds `amount` in every claimed account, or in none. The error names every account that has no room; so does the good
+/// answer, of those in shadow.
+pub fn reserve(balances: &mut Balances, claims: &[Claim], amount: Money) -> Result<Vec<Shortage>, Vec<Shortage>> {
+    let short = |mode| {
+        let without_room =
+            |claim: &&Claim| claim.mode == mode && !balance(balances, claim).has_room(amount, claim.limit);
+        let shortage = |claim: &Claim| Shortage { account: claim.account, balance: balance(balances, claim) };
+        claims.iter().filter(without_room).map(shortage).collect::<Vec<_>>()
+    };
+    let (shortages, shadowed) = (short(Mode::Enforce), short(Mode::Shadow));
     if !shortages.is_empty() {
         return Err(shortages);
     }
@@ -90,7 +100,7 @@ pub fn reserve(balances: &mut Balances, claims: &[Claim], amount: Money) -> Resu
         let balance = balances.entry(claim.account).or_default();
         balance.held = balance.held.saturating_plus(amount);
     }
-    Ok(())
+    Ok(shadowed)
 }
 
 /// Ends a hold at the true cost of its call; a cost of zero releases it.

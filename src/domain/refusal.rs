@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{limit::Standing, path::UnsafePath};
+use super::{budget::Shortfall, limit::Standing, path::UnsafePath};
 
 /// A fault in a request body, a query or a header, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +152,8 @@ pub enum Refusal {
     },
     /// At least one limit policy had no room. All that matched are listed.
     QuotaExceeded(Vec<Standing>),
+    /// These budgets have no room for the call.
+    BudgetExhausted(Vec<Shortfall>),
     UpstreamFailed,
     UpstreamTimeout,
     /// The limits of these names cannot be counted now, and refuse while they cannot.
@@ -191,6 +193,7 @@ impl Refusal {
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
+            Self::BudgetExhausted(_) => "budget-exhausted",
             Self::UpstreamFailed => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::LimitsUnknown(_) | Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
@@ -210,6 +213,10 @@ impl Refusal {
             Self::RevokedToken(revocation) => format!("revoked-token: {revocation}"),
             Self::Throttled { .. } | Self::QuotaExceeded(_) => {
                 format!("quota-exceeded: {}", self.refusing_policies().collect::<Vec<_>>().join(", "))
+            }
+            Self::BudgetExhausted(shortfalls) => {
+                let names: Vec<&str> = shortfalls.iter().map(|short| &*short.budget.name).collect();
+                format!("{}: {}", self.code(), names.join(", "))
             }
             Self::LimitsUnknown(names) => format!("{}: {}", self.code(), names.join(", ")),
             _ => self.code().into(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::principal::Role;
+use super::{money::Money, principal::Role};
 
 /// First segments that belong to the gateway itself: no route may begin with one, and nothing below one is ever looked
 /// for among the routes.
@@ -31,6 +31,16 @@ pub enum Meter {
     OpenaiResponses,
     OpenaiEmbeddings,
     AnthropicMessages,
+    /// So much for each call.
+    Fixed(Money),
+}
+
+impl Meter {
+    /// Whether calls take tokens of a model.
+    #[must_use]
+    pub const fn counts_tokens(self) -> bool {
+        !matches!(self, Self::None | Self::Fixed(_))
+    }
 }
 
 /// A route to an upstream.

@@ -20,7 +20,6 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    actors::regulator::CreateLimit,
     domain::{
         ids::LimitId,
         limit::{Misfit, Mode, OnError, Per, Policy, Spec, Unit},
@@ -155,8 +154,7 @@ pub async fn create(
     let idempotency = idempotency::key(request.headers())?
         .map(|key| idempotency::remember(&office.fingerprints, key, by, &what, &location, &view, now))
         .transpose()?;
-    let create = CreateLimit { limit, idempotency };
-    match office.limits.create(create).await.map_err(no_answer)?.map_err(unavailable)? {
+    match office.limits.create(limit, idempotency).await.map_err(no_answer)?.map_err(unavailable)? {
         LimitCreated::New(row) => {
             let view = Limit::from(&row);
             note(&request, json!({ "before": null, "after": view }));

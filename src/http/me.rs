@@ -2,6 +2,8 @@
 
 pub mod password;
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use actix_web::{
     HttpMessage, HttpRequest,
     web::{Data, Json},
@@ -10,16 +12,24 @@ use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Office, extract::Caller, problem::Problem};
+use super::{
+    Office, budgets,
+    extract::Caller,
+    failure::{no_answer, unavailable},
+    problem::Problem,
+};
 use crate::{
-    domain::network::Network,
     domain::{
-        ids::{SessionId, UserId},
-        limit::{Standing, Unit},
-        principal::Role,
+        budget::{Budget, ModelSet},
+        ids::{BudgetId, SessionId, UserId},
+        ledger::Account,
+        limit::{Mode, Standing, Unit},
+        money::Money,
+        network::Network,
+        principal::{Principal, Role},
+        refusal::Refusal,
     },
-    http::failure::no_answer,
-    pipeline::limit::allowances,
+    pipeline::{limit::allowances, reserve::budgets_of},
 };
 
 /// The caller and their allowances, now. Asking charges nothing.
@@ -30,8 +40,7 @@ pub struct Me {
     /// Null where the call came with an API key or a token of an outside issuer.
     session: Option<MySession>,
     limits: Vec<MyLimit>,
-    /// No budgets can be set yet, so this is empty.
-    budgets: Vec<String>,
+    budgets: Vec<MyBudget>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -55,6 +64,18 @@ struct MyLimit {
     remaining: u64,
     /// Seconds until all of it is back; null for calls under way.
     reset_s: Option<u64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct MyBudget {
+    id: BudgetId,
+    name: String,
+    limit_usd: Money,
+    /// The models it counts; null for all.
+    models: Option<BTreeSet<String>>,
+    mode: Mode,
+    #[serde(flatten)]
+    standing: budgets::Standing,
 }
 
 impl From<Standing> for MyLimit {
@@ -86,8 +107,32 @@ pub async fn show(office: Data<Office>, request: HttpRequest, Caller(principal):
         role: principal.role,
         session: principal.session.map(|id| MySession { id }),
         limits: limits.into_iter().map(MyLimit::from).collect(),
-        budgets: vec![],
+        budgets: budgets_of_caller(&office, &principal).await?,
     }))
+}
+
+/// The budgets that the caller's calls are counted in, and how they stand.
+async fn budgets_of_caller(office: &Office, principal: &Principal) -> Result<Vec<MyBudget>, Refusal> {
+    let now = office.clock.now();
+    let book = office.budget_book.read();
+    let mine: Vec<_> = budgets_of(&book, principal)
+        .map(|(subject, budget)| (budget.claim(subject, now).account, Arc::clone(budget)))
+        .collect();
+    drop(book);
+    let balances = office.store.balances(mine.iter().map(|(account, _)| *account).collect()).await;
+    let balances = balances.map_err(unavailable)?;
+    let view = |(account, budget): (Account, Arc<Budget>)| MyBudget {
+        id: budget.id,
+        name: budget.name.to_string(),
+        limit_usd: budget.limit,
+        models: match &budget.models {
+            ModelSet::All => None,
+            ModelSet::Named(names) => Some(names.clone()),
+        },
+        mode: budget.mode,
+        standing: budgets::Standing::of(&budget, &[balances.get(&account).copied().unwrap_or_default()], now),
+    };
+    Ok(mine.into_iter().map(view).collect())
 }
 
 /// The network that a call to a managed URL is believed to come from.

@@ -20,6 +20,7 @@ use apistos::{
     paths::{MediaType, Response},
     reference_or::ReferenceOr,
 };
+use jiff::Timestamp;
 use schemars::{JsonSchema, schema::Schema};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
@@ -27,7 +28,10 @@ use std::{collections::BTreeMap, fmt};
 use self::wording::{detail_of, title_of};
 use crate::{
     domain::{
+        budget::Shortfall,
+        ids::BudgetId,
         limit::Standing,
+        money::Money,
         refusal::{Fault, OAuthError, Refusal, Unavailable},
     },
     pipeline::call::Call,
@@ -90,6 +94,9 @@ struct Body {
     /// With `quota-exceeded`: every policy that was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     policies: Vec<PolicyBody>,
+    /// With `budget-exhausted`: the budgets that have no room.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    budgets: Vec<BudgetBody>,
     /// On `/v1/…`: the same for the SDKs of AI providers.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ProviderError>,
@@ -113,6 +120,21 @@ struct PolicyBody {
     remaining: u64,
     /// Seconds until this call would be admitted; null where it would be now.
     retry_after_s: Option<u64>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BudgetShortfall")]
+struct BudgetBody {
+    id: BudgetId,
+    name: String,
+    limit_usd: Money,
+    spent_usd: Money,
+    held_usd: Money,
+    /// What the call may cost.
+    needed_usd: Money,
+    /// When the budget is whole again; null for one that never is.
+    #[schemars(with = "Option<String>")]
+    resets_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -167,6 +189,7 @@ fn body(refusal: &Refusal, call: &Call, status: StatusCode) -> Body {
         errors: faults(refusal).iter().map(FaultBody::from).collect(),
         violated_policies: refusal.refusing_policies().map(str::to_owned).collect(),
         policies: policies(refusal),
+        budgets: budgets(refusal),
         error,
     }
 }
@@ -210,6 +233,20 @@ fn policies(refusal: &Refusal) -> Vec<PolicyBody> {
     }
 }
 
+fn budgets(refusal: &Refusal) -> Vec<BudgetBody> {
+    let Refusal::BudgetExhausted(shortfalls) = refusal else { return vec![] };
+    let body = |short: &Shortfall| BudgetBody {
+        id: short.budget.id,
+        name: short.budget.name.to_string(),
+        limit_usd: short.budget.limit,
+        spent_usd: short.balance.spent,
+        held_usd: short.balance.held,
+        needed_usd: short.needed,
+        resets_at: short.resets_at,
+    };
+    shortfalls.iter().map(body).collect()
+}
+
 const fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::InvalidRequest(_)
@@ -233,6 +270,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::BudgetExhausted(_) => StatusCode::PAYMENT_REQUIRED,
         Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,
         Refusal::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -267,6 +305,11 @@ fn retry_after_s(refusal: &Refusal) -> Option<u64> {
     match refusal {
         Refusal::Throttled { retry_after_ns, .. } => Some(retry_after_ns.div_ceil(1_000_000_000)),
         Refusal::QuotaExceeded(standings) => standings.iter().filter_map(Standing::retry_after_s).max(),
+        // Only where time alone helps: a budget that never resets needs an administrator.
+        Refusal::BudgetExhausted(shortfalls) => {
+            let resets: Option<Vec<u64>> = shortfalls.iter().map(|short| short.resets_in_s).collect();
+            resets?.into_iter().max()
+        }
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => Some(1),
         _ => None,
     }
@@ -280,6 +323,7 @@ fn leaves_body_unread(refusal: &Refusal) -> bool {
 fn provider_error(refusal: &Refusal, detail: &str, status: StatusCode) -> ProviderError {
     let kind = match status {
         StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::PAYMENT_REQUIRED => "billing_error",
         StatusCode::FORBIDDEN => "permission_error",
         StatusCode::NOT_FOUND => "not_found_error",
         StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",

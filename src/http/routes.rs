@@ -6,7 +6,9 @@ use actix_web::{
 };
 use apistos::{app::App, web};
 
-use super::{api_keys, audit, auth, docs, health, keys, limits, me, oauth, sessions, signing_keys, teams, users};
+use super::{
+    api_keys, audit, auth, budgets, docs, health, keys, limits, me, oauth, sessions, signing_keys, teams, users,
+};
 use crate::{
     domain::{access::Permission, route},
     pipeline::authorize::{Managed, ManagedUrl},
@@ -86,6 +88,11 @@ urls! {
     get    "/admin/limits/{id}"     AdminOrReadonly => limits::show;
     patch  "/admin/limits/{id}"     Admin  => limits::change;
     delete "/admin/limits/{id}"     Admin  => limits::delete;
+    get    "/admin/budgets"         AdminOrReadonly => budgets::list;
+    post   "/admin/budgets"         Admin  => budgets::create;
+    get    "/admin/budgets/{id}"    AdminOrReadonly => budgets::show;
+    patch  "/admin/budgets/{id}"    Admin  => budgets::change;
+    delete "/admin/budgets/{id}"    Admin  => budgets::delete;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;
     get    "/admin/audit"           Admin  => audit::list;

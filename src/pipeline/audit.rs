@@ -30,8 +30,10 @@ use crate::{
     clock::Clock,
     domain::{
         audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
+        budget::Shortfall,
         ids::{EntryId, SessionId, UserId},
         limit::Standing,
+        money::Money,
         principal::{Credential, Username},
         refusal::{Refusal, Unavailable},
     },
@@ -89,6 +91,8 @@ pub struct Record {
     standings: Vec<Standing>,
     /// Policies in shadow that would have refused.
     shadowed: Vec<String>,
+    /// Budgets in shadow that would have.
+    over_budget: Vec<String>,
 }
 
 impl Record {
@@ -128,6 +132,7 @@ impl Record {
             request_bytes: ByteCount::default(),
             standings: vec![],
             shadowed: vec![],
+            over_budget: vec![],
         })
     }
 
@@ -180,6 +185,25 @@ impl Record {
         }
     }
 
+    /// Notes the budgets in shadow that would have refused.
+    pub fn over_budget_in_shadow(&mut self, shortfalls: &[Shortfall]) {
+        self.over_budget.extend(shortfalls.iter().map(|short| short.budget.name.to_string()));
+    }
+
+    /// Notes what the call cost.
+    pub fn cost(&mut self, cost: Money) {
+        self.draft.findings.cost_usd = Some(cost);
+    }
+
+    /// Why the call would have been refused, were no rule in shadow.
+    fn shadow_reason(&self) -> Option<String> {
+        let named = |code: &str, names: &[String]| (!names.is_empty()).then(|| format!("{code}: {}", names.join(", ")));
+        let reasons =
+            [named("shadow-quota-exceeded", &self.shadowed), named("shadow-budget-exhausted", &self.over_budget)];
+        let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+
     /// Where the reader of the body counts.
     #[must_use]
     pub fn request_bytes(&self) -> ByteCount {
@@ -219,14 +243,13 @@ impl Record {
     }
 
     fn judge(&mut self, outcome: &Result<HttpResponse, Refusal>) {
+        let shadow_reason = self.shadow_reason();
         let findings = &mut self.draft.findings;
         match outcome {
             Ok(response) => {
                 findings.decision = Some(Decision::Allowed);
                 findings.status = Some(response.status().as_u16());
-                if !self.shadowed.is_empty() {
-                    findings.reason = Some(format!("shadow-quota-exceeded: {}", self.shadowed.join(", ")));
-                }
+                findings.reason = shadow_reason;
             }
             Err(refusal) => {
                 findings.decision = Some(if refusal.is_failure() { Decision::Failed } else { Decision::Refused });

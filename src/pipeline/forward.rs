@@ -8,10 +8,9 @@ use super::{
     body::{self, ClientBody},
     call::{Call, Shape},
     limit::Charged,
-    reserve::Reserved,
+    reserve::{Bill, Reserved},
 };
 use crate::{
-    actors::budget_ledger::OpenHold,
     domain::{
         refusal::{Refusal, Unavailable},
         route::Route,
@@ -26,7 +25,7 @@ use actix_web::{
 /// Proof that the upstream has begun to answer.
 pub struct Forwarded {
     pub answer: Answer,
-    pub hold: Option<OpenHold>,
+    pub bill: Option<Bill>,
     /// Kept until the last byte of the answer.
     pub charged: Charged,
 }
@@ -52,7 +51,7 @@ pub async fn forward(
     match sent {
         Ok(answer) => {
             record.upstream_status(answer.status.as_u16());
-            Ok(Forwarded { answer, hold: reserved.hold, charged: reserved.charged })
+            Ok(Forwarded { answer, bill: reserved.bill, charged: reserved.charged })
         }
         Err(error) => {
             if !error.reached_upstream() {

@@ -116,7 +116,8 @@ pub fn allowances(book: &PolicyBook, principal: &Principal, network: Network) ->
 }
 
 /// Who the call counts as, where it counts at all.
-fn subject(per: Per, principal: &Principal, network: Network) -> Option<Subject> {
+#[must_use]
+pub fn subject(per: Per, principal: &Principal, network: Network) -> Option<Subject> {
     match per {
         Per::Global => Some(Subject::EVERYBODY),
         Per::Team => principal.account.team.map(|team| team.0.into()),

@@ -11,28 +11,37 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     http::{
         StatusCode,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::{forward::Forwarded, limit::Charged, tokens::Tally};
+use super::{audit::Record, forward::Forwarded, limit::Charged, reserve::Bill, tokens::Tally};
 use crate::{
-    actors::budget_ledger::OpenHold,
-    domain::money::Money,
+    domain::{ledger::End, money::Money, usage::Usage},
     upstream::{AnswerBody, AnswerStream, StreamError},
 };
 
-/// Makes the answer for the client. Its hold ends with its body, and so do its places among the calls under way.
-pub fn settle(forwarded: Forwarded) -> HttpResponse {
-    let Forwarded { answer, hold, charged } = forwarded;
+/// What was set aside for the call, and what it cost, in USD.
+const HOLD: &str = "x-tollgate-hold-usd";
+const COST: &str = "x-tollgate-cost-usd";
+
+/// Makes the answer for the client. The places of the call among those under way end with its body; its hold ends here,
+/// because what a fixed price comes to is known.
+pub fn settle(forwarded: Forwarded, record: &mut Record) -> HttpResponse {
+    let Forwarded { answer, bill, charged } = forwarded;
     // Both crates hold a status to three digits.
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let tally = charged.counts_tokens().then(|| Tally::of(&answer, status));
-    let open = Open { hold, charged, tally };
+    let open = Open { charged, tally };
+    let billed = bill.map(|bill| Billed::of(bill, status));
     let stated = answer.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     let mut response = HttpResponse::new(status).set_body(body_of(answer.body, status, stated, open));
+    if let Some(billed) = billed {
+        record.cost(billed.cost);
+        billed.tell(&answer.headers, response.headers_mut());
+    }
     for (name, value) in &answer.headers {
         let name = HeaderName::try_from(name.as_str());
         let value = HeaderValue::from_bytes(value.as_bytes());
@@ -65,7 +74,6 @@ fn body_of(body: AnswerBody, status: StatusCode, stated: Option<u64>, mut open: 
 
 /// What a call has open until the last byte of its answer is out, or it is dropped.
 struct Open {
-    hold: Option<OpenHold>,
     charged: Charged,
     /// Where a limit counts the tokens of the call.
     tally: Option<Tally>,
@@ -78,13 +86,40 @@ impl Open {
         }
     }
 
-    /// The answer came to its own end. There are no prices yet: every call costs nothing.
+    /// The answer came to its own end.
     fn end(mut self) {
         if let Some(tokens) = self.tally.take().and_then(Tally::total_tokens) {
             self.charged.took_tokens(tokens);
         }
-        if let Some(hold) = self.hold {
-            hold.settle(Money::ZERO);
+    }
+}
+
+/// What was held for a call, and what it came to.
+struct Billed {
+    held: Money,
+    cost: Money,
+}
+
+impl Billed {
+    /// An answer that is an error costs nothing.
+    fn of(bill: Bill, status: StatusCode) -> Self {
+        let held = bill.hold.amount();
+        if status.is_client_error() || status.is_server_error() {
+            return Self { held, cost: Money::ZERO };
+        }
+        bill.hold.settle(End::Settle { cost: bill.price, usage: Usage::default(), estimated: false });
+        Self { held, cost: bill.price }
+    }
+
+    /// A stream's head does not tell its cost.
+    fn tell(&self, answer: &http::HeaderMap, headers: &mut HeaderMap) {
+        let content_type = answer.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_stream = content_type.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+        let told = [(HOLD, Some(self.held)), (COST, (!is_stream).then_some(self.cost))];
+        for (name, amount) in told {
+            if let Some(Ok(value)) = amount.map(|amount| HeaderValue::from_str(&amount.to_string())) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
         }
     }
 }

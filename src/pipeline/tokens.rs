@@ -20,7 +20,7 @@ pub async fn estimate(
     record: &Record,
 ) -> Result<Option<u64>, Refusal> {
     let counts = |unit| gate.policies.read().on(&route.name).iter().any(|group| group.unit == unit);
-    if route.meter == Meter::None || !counts(Unit::Tokens) {
+    if !route.meter.counts_tokens() || !counts(Unit::Tokens) {
         return Ok(None);
     }
     let bytes = body.read(&gate.shape, &record.request_bytes()).await?;

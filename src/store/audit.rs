@@ -5,6 +5,8 @@
 
 mod page;
 
+use std::collections::HashSet;
+
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
@@ -13,7 +15,7 @@ use super::{
     Store, StoreError,
     connection::{Connection, on_backend},
     schema::audit_entries,
-    values::{micros, read_count, read_digest, signed},
+    values::{micros, read_count, read_digest, read_text, signed},
 };
 use crate::domain::{
     audit::{Decision, Draft, Hash, Head, Link, Stage},
@@ -96,6 +98,20 @@ impl Store {
                 Ok(Head { seq: read_count("audit_entries.seq", seq)?, hash: read_digest("audit_entries.hash", hash)? })
             })
             .transpose()
+        })
+        .await
+    }
+
+    /// Those of these requests whose decision is on record.
+    pub async fn decided(&self, requests: Vec<RequestId>) -> Result<HashSet<RequestId>, StoreError> {
+        let ids: Vec<String> = requests.iter().map(ToString::to_string).collect();
+        self.read(async move |connection: &mut Connection| {
+            let decisions = audit_entries::table
+                .filter(audit_entries::request_id.eq_any(ids))
+                .filter(audit_entries::stage.eq(Stage::Decision.as_str()))
+                .select(audit_entries::request_id);
+            let ids: Vec<String> = on_backend!(connection, |conn| decisions.load(conn).await)?;
+            ids.iter().map(|id| read_text("audit_entries.request_id", id)).collect()
         })
         .await
     }

@@ -18,60 +18,11 @@ use self::{
 };
 use super::{Store, StoreError, connection::Connection};
 use crate::domain::{
-    ids::{ApiKeyId, RequestId, TeamId, UserId},
-    ledger::{self, Account, Balance, Balances, Claim, Hold, Settlement, Shortage},
+    ids::{BudgetId, RequestId},
+    ledger::{self, Account, Balances, Booked, Claim, End, Hold, Movement, Order, Purpose},
     money::Money,
     usage::Usage,
 };
-
-/// Whose call it is and what for: the columns that usage is told by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purpose {
-    pub user: UserId,
-    pub team: Option<TeamId>,
-    pub key: Option<ApiKeyId>,
-    pub route: String,
-    pub model: Option<String>,
-    /// Of the price that the call is billed by.
-    pub price_version: Option<i64>,
-}
-
-/// What the ledger is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
-    /// Holds money for a call, in every account that is claimed or in none.
-    Reserve { request: RequestId, amount: Money, claims: Vec<Claim>, purpose: Purpose },
-    /// Ends the hold of a call.
-    End { request: RequestId, end: End },
-}
-
-/// How a hold ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Nothing was delivered that has to be paid.
-    Release,
-    /// The call took this much; `estimated` where its upstream did not say so in a way that can be believed.
-    Settle { cost: Money, usage: Usage, estimated: bool },
-}
-
-/// What became of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Booked {
-    Held,
-    /// These accounts have no room; nothing is held.
-    Short(Vec<Shortage>),
-    Ended(Settlement),
-    /// There is no such hold any more: it has ended before.
-    EndedBefore,
-}
-
-/// How a balance went from what it was to what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Movement {
-    pub account: Account,
-    pub before: Balance,
-    pub after: Balance,
-}
 
 impl Store {
     /// Books all orders in one transaction, the ends of holds first, and tells what became of each, in their order, and
@@ -114,6 +65,11 @@ impl Store {
     /// The balances of these accounts; one that was never touched is left out.
     pub async fn balances(&self, accounts: BTreeSet<Account>) -> Result<Balances, StoreError> {
         self.read(async move |connection: &mut Connection| balances::read(connection, &accounts).await).await
+    }
+
+    /// The balances of these budgets in the periods that began at these times, of all whom they speak of.
+    pub async fn balances_of(&self, budgets: Vec<(BudgetId, Timestamp)>) -> Result<Balances, StoreError> {
+        self.read(async move |connection: &mut Connection| balances::of_budgets(connection, &budgets).await).await
     }
 
     /// The calls whose money `owner` holds, the oldest first.
@@ -179,25 +135,28 @@ impl Batch {
     }
 
     fn reserve(&mut self, request: RequestId, amount: Money, claims: &[Claim], purpose: &Purpose) -> Booked {
-        if let Err(shortages) = ledger::reserve(&mut self.balances, claims, amount) {
-            return Booked::Short(shortages);
-        }
+        let shadowed = match ledger::reserve(&mut self.balances, claims, amount) {
+            Ok(shadowed) => shadowed,
+            Err(shortages) => return Booked::Short(shortages),
+        };
         let accounts = claims.iter().map(|claim| claim.account).collect();
         let hold = Hold { request, amount, accounts };
         let open = OpenHold { hold, owner: self.owner.clone(), opened_at: self.now, purpose: purpose.clone() };
         self.entries.push(Entry::new(Kind::Hold, amount, self.now, &open));
         self.opened.insert(request, open);
-        Booked::Held
+        Booked::Held(shadowed)
     }
 
     fn end(&mut self, open: OpenHold, end: End) -> Booked {
         let cost = match end {
             End::Release => Money::ZERO,
+            End::Capture => open.hold.amount,
             End::Settle { cost, .. } => cost,
         };
         let settlement = ledger::settle(&mut self.balances, &open.hold, cost);
         let first = match end {
             End::Release => Entry::new(Kind::Release, Money::ZERO, self.now, &open),
+            End::Capture => Entry::new(Kind::Settle, settlement.settled, self.now, &open).of(Usage::default(), true),
             End::Settle { usage, estimated, .. } => {
                 Entry::new(Kind::Settle, settlement.settled, self.now, &open).of(usage, estimated)
             }

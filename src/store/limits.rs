@@ -115,15 +115,19 @@ async fn misfit(connection: &mut Connection, spec: &Spec, policy: &Policy) -> Re
     if let Some(misfit) = others.iter().find_map(|other| policy.misfit(&other.policy)) {
         return Ok(Some(misfit));
     }
-    let there = subject_exists(connection, spec).await?;
+    let there = subject_exists(connection, spec.per, spec.subject.as_deref()).await?;
     Ok((!there).then_some(Misfit::NoSuchSubject))
 }
 
-/// Whether the one whom a limit speaks of is there. Every address is.
-async fn subject_exists(connection: &mut Connection, spec: &Spec) -> Result<bool, StoreError> {
-    const COLUMN: &str = "limits.subject";
-    let Some(subject) = &spec.subject else { return Ok(true) };
-    match spec.per {
+/// Whether the one whom a limit or a budget speaks of is there. Every address is, and so is everybody.
+pub(super) async fn subject_exists(
+    connection: &mut Connection,
+    per: Per,
+    subject: Option<&str>,
+) -> Result<bool, StoreError> {
+    const COLUMN: &str = "subject";
+    let Some(subject) = subject else { return Ok(true) };
+    match per {
         Per::Global | Per::Address => Ok(true),
         Per::User => Ok(users::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
         Per::Team => Ok(teams::living(connection, read_text(COLUMN, subject)?).await?.is_some()),

@@ -16,6 +16,8 @@ use super::{
 pub(super) const IDENTITY: &str = "identity";
 /// Changes of the ring of signing keys.
 pub(super) const KEYS: &str = "keys";
+/// Changes of budgets.
+pub(super) const BUDGETS: &str = "budgets";
 /// Changes of limits.
 pub(super) const LIMITS: &str = "limits";
 

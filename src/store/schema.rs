@@ -32,6 +32,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    budgets (id) {
+        id -> Text,
+        name -> Text,
+        subject -> Nullable<Text>,
+        spec -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
     idempotency_keys (user_id, idempotency_key) {
         user_id -> Text,
         idempotency_key -> Text,
@@ -199,6 +212,7 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     audit_entries,
+    budgets,
     idempotency_keys,
     ledger_balances,
     ledger_entries,

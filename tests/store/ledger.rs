@@ -7,15 +7,12 @@ use jiff::Timestamp;
 use tollgate::{
     domain::{
         ids::{BudgetId, RequestId, UserId},
-        ledger::{Account, Balance, Claim, Settlement},
-        limit::Subject,
+        ledger::{Account, Balance, Booked, Claim, End, Order, Purpose, Settlement},
+        limit::{Mode, Subject},
         money::Money,
         usage::Usage,
     },
-    store::{
-        Store,
-        ledger::{Booked, End, Order, Purpose},
-    },
+    store::Store,
 };
 use uuid::Uuid;
 
@@ -32,6 +29,8 @@ on_both!(
     a_request_that_is_booked_twice_takes_nothing_with_it,
     no_entry_can_be_changed_or_deleted,
     a_batch_of_thousands_is_booked,
+    a_budget_in_shadow_counts_and_refuses_nothing,
+    what_nobody_knows_the_cost_of_is_captured_at_its_hold,
 );
 
 fn account(number: u128) -> Account {
@@ -53,7 +52,8 @@ fn purpose() -> Purpose {
 }
 
 fn reserve(number: u128, amount: i64, claims: &[(u128, i64)]) -> Order {
-    let claim = |(budget, limit): &(u128, i64)| Claim { account: account(*budget), limit: Some(money(*limit)) };
+    let claim =
+        |(budget, limit): &(u128, i64)| Claim { account: account(*budget), limit: money(*limit), mode: Mode::Enforce };
     let claims = claims.iter().map(claim).collect();
     Order::Reserve { request: request(number), amount: money(amount), claims, purpose: purpose() }
 }
@@ -84,7 +84,7 @@ fn entries(db: &Database) -> Vec<String> {
 }
 
 async fn a_hold_is_settled_once_and_what_is_left_is_given_back(db: Database) {
-    assert_eq!(book(&db, vec![reserve(1, 60, &[(1, 100)])]).await, [Booked::Held]);
+    assert_eq!(book(&db, vec![reserve(1, 60, &[(1, 100)])]).await, [Booked::Held(vec![])]);
     assert_eq!(balance(&db.store, 1).await, (0, 60));
     assert_eq!(db.store.open_holds("here").await.unwrap(), [request(1)]);
     assert_eq!(db.store.open_holds("elsewhere").await.unwrap(), []);
@@ -126,14 +126,14 @@ async fn what_a_batch_gives_back_can_be_held_by_the_same_batch(db: Database) {
     book(&db, vec![reserve(1, 100, &[(1, 100)])]).await;
     // The end stands behind the order that needs it.
     let booked = book(&db, vec![reserve(2, 90, &[(1, 100)]), settle(1, 10)]).await;
-    assert_eq!(booked, [Booked::Held, Booked::Ended(Settlement { settled: money(10), forced: money(0) })]);
+    assert_eq!(booked, [Booked::Held(vec![]), Booked::Ended(Settlement { settled: money(10), forced: money(0) })]);
     assert_eq!(balance(&db.store, 1).await, (10, 90));
 }
 
 async fn a_hold_that_is_asked_for_and_ends_in_one_batch_is_not_left_open(db: Database) {
     let booked = book(&db, vec![reserve(1, 10, &[(1, 100)]), release(1), release(1)]).await;
     let ended = Booked::Ended(Settlement { settled: money(0), forced: money(0) });
-    assert_eq!(booked, [Booked::Held, ended, Booked::EndedBefore]);
+    assert_eq!(booked, [Booked::Held(vec![]), ended, Booked::EndedBefore]);
     assert_eq!(balance(&db.store, 1).await, (0, 0));
     assert_eq!(db.store.open_holds("here").await.unwrap(), []);
     assert_eq!(entries(&db), ["hold=10 0", "release=0 0"]);
@@ -146,7 +146,7 @@ async fn replicas_that_book_at_once_never_overspend_and_never_refuse_what_is_the
         let (store, now) = (&replicas[usize::try_from(number % 4).unwrap()], db.clock.now());
         async move {
             let order = reserve(number, 7, &[(1, 700)]);
-            let held = store.book("here", vec![order], now).await.unwrap().0 == [Booked::Held];
+            let held = store.book("here", vec![order], now).await.unwrap().0 == [Booked::Held(vec![])];
             if held {
                 store.book("here", vec![settle(number, 7)], now).await.unwrap();
             }
@@ -166,7 +166,7 @@ async fn replicas_that_touch_the_same_budgets_in_other_orders_do_not_wait_for_ea
         let budgets = [number % 3, (number + 1) % 3, (number + 2) % 3].map(|budget| (budget, 1_000));
         async move { store.book("here", vec![reserve(number, 1, &budgets)], now).await.unwrap() }
     });
-    assert!(join_all(calls).await.iter().all(|(booked, _)| *booked == [Booked::Held]));
+    assert!(join_all(calls).await.iter().all(|(booked, _)| *booked == [Booked::Held(vec![])]));
     for budget in 0..3 {
         assert_eq!(balance(&db.store, budget).await, (0, 80));
     }
@@ -192,9 +192,30 @@ async fn no_entry_can_be_changed_or_deleted(db: Database) {
 async fn a_batch_of_thousands_is_booked(db: Database) {
     let all = 6_000;
     let orders = (0..all).map(|number| reserve(number, 1, &[(number % 50, 1_000)])).collect();
-    assert!(book(&db, orders).await.iter().all(|booked| *booked == Booked::Held));
+    assert!(book(&db, orders).await.iter().all(|booked| *booked == Booked::Held(vec![])));
     let ends = (0..all).map(|number| settle(number, 2)).collect();
     book(&db, ends).await;
     assert_eq!(balance(&db.store, 0).await, (240, 0));
     assert_eq!(db.store.open_holds("here").await.unwrap(), []);
+}
+
+async fn a_budget_in_shadow_counts_and_refuses_nothing(db: Database) {
+    let shadow = |number, amount| match reserve(number, amount, &[(1, 100)]) {
+        Order::Reserve { request, amount, mut claims, purpose } => {
+            claims[0].mode = Mode::Shadow;
+            Order::Reserve { request, amount, claims, purpose }
+        }
+        end @ Order::End { .. } => end,
+    };
+    assert_eq!(book(&db, vec![shadow(1, 90)]).await, [Booked::Held(vec![])]);
+    let held = book(&db, vec![shadow(2, 90)]).await;
+    assert!(matches!(&held[..], [Booked::Held(short)] if short[0].balance.held == money(90)), "{held:?}");
+    assert_eq!(balance(&db.store, 1).await, (0, 180));
+}
+
+async fn what_nobody_knows_the_cost_of_is_captured_at_its_hold(db: Database) {
+    book(&db, vec![reserve(1, 40, &[(1, 100)])]).await;
+    book(&db, vec![Order::End { request: request(1), end: End::Capture }]).await;
+    assert_eq!(balance(&db.store, 1).await, (40, 0));
+    assert_eq!(entries(&db), ["hold=40 0", "settle=40 0"]);
 }

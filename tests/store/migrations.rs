@@ -42,7 +42,7 @@ async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {
 
 async fn the_counters_of_changes_begin_at_zero(db: Database) {
     let counters = db.texts("SELECT CAST(name || '=' || value AS TEXT) AS text FROM revisions ORDER BY name");
-    assert_eq!(counters, ["identity=0", "keys=0", "limits=0"]);
+    assert_eq!(counters, ["budgets=0", "identity=0", "keys=0", "limits=0"]);
     assert_eq!(db.store.identity_revision().await, Ok(0));
 }
 

@@ -1,3 +1,19 @@
+INSERT INTO revisions (name, value) VALUES ('budgets', 0);
+
+-- `spec` is the budget as it was written, in JSON.
+CREATE TABLE budgets (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    name TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C",
+    spec TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    deleted_at BIGINT,
+    revision BIGINT NOT NULL
+);
+-- One general budget of a name, and one for each subject.
+CREATE UNIQUE INDEX budgets_name_subject ON budgets (name, COALESCE(subject, '')) WHERE deleted_at IS NULL;
+
 -- What is spent and held of each budget, for each of those it speaks of, in each period. Amounts are pico-USD, and can be
 -- added up again from `ledger_entries`.
 CREATE TABLE ledger_balances (

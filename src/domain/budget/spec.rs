@@ -123,6 +123,56 @@ impl Spec {
     }
 }
 
+/// Why a budget cannot stand beside the others, or be changed so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit {
+    /// There is one of this name for this subject.
+    Taken,
+    OtherScope,
+    NoSuchSubject,
+    /// What was spent is counted by this field.
+    Fixed(&'static str),
+}
+
+impl Misfit {
+    #[must_use]
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Taken => Fault::new("/name", "there is a budget with this name and this subject"),
+            Self::OtherScope => Fault::new("/scope", "a budget with this name is for another kind of subject"),
+            Self::NoSuchSubject => Fault::new("/subject", "there is none with this id"),
+            Self::Fixed(field) => {
+                let why = "stays as it is, because what was spent is counted by it; make another budget";
+                Fault::new(format!("/{field}"), why)
+            }
+        }
+    }
+}
+
+impl Budget {
+    /// Whether this budget cannot stand beside another.
+    #[must_use]
+    pub fn misfit(&self, other: &Self) -> Option<Misfit> {
+        match other {
+            _ if other.name != self.name => None,
+            _ if other.scope != self.scope => Some(Misfit::OtherScope),
+            _ if other.subject == self.subject => Some(Misfit::Taken),
+            _ => None,
+        }
+    }
+
+    /// Whether a budget cannot become this one.
+    #[must_use]
+    pub fn cannot_replace(&self, before: &Self) -> Option<Misfit> {
+        match before {
+            _ if before.scope != self.scope => Some(Misfit::Fixed("scope")),
+            _ if before.subject != self.subject => Some(Misfit::Fixed("subject")),
+            _ if before.period != self.period => Some(Misfit::Fixed("period")),
+            _ => None,
+        }
+    }
+}
+
 fn limit(text: &str) -> Result<Money, String> {
     let limit: Money = text.parse().map_err(|error: InvalidAmount| error.to_string())?;
     if limit <= MAX_LIMIT { Ok(limit) } else { Err(format!("must be at most {MAX_LIMIT}")) }

@@ -107,14 +107,15 @@ impl World {
     fn reserve(&mut self, budgets: &[u8], amount: i64) {
         let claim = |budget: &u8| Claim {
             account: account((*budget).into()),
-            limit: (*budget != SHADOW).then(|| Money::from_pusd(self.limit(*budget))),
+            limit: Money::from_pusd(self.limit(*budget)),
+            mode: if *budget == SHADOW { Mode::Shadow } else { Mode::Enforce },
         };
         let claims: Vec<Claim> = budgets.iter().map(claim).collect();
         let full: Vec<u8> = budgets.iter().copied().filter(|budget| !self.fits(*budget, amount)).collect();
         let before = self.balances.clone();
         let amount = Money::from_pusd(amount);
         match reserve(&mut self.balances, &claims, amount) {
-            Ok(()) => {
+            Ok(_) => {
                 assert!(full.is_empty(), "money was held that is not there");
                 let accounts = claims.iter().map(|claim| claim.account).collect();
                 self.open.insert(self.calls, Hold { request: RequestId(Uuid::nil()), amount, accounts });
@@ -172,7 +173,7 @@ proptest! {
 
 #[test]
 fn an_amount_at_the_end_of_the_range_is_refused_and_does_not_wrap() {
-    let claim = Claim { account: account(1), limit: Some(Money::MAX) };
+    let claim = Claim { account: account(1), limit: Money::MAX, mode: Mode::Enforce };
     let mut balances = Balances::new();
     assert!(reserve(&mut balances, &[claim], Money::MAX).is_ok());
     assert_eq!(reserve(&mut balances, &[claim], Money::from_pusd(1)).unwrap_err().len(), 1);

@@ -11,7 +11,7 @@ use crate::domain::{
     name,
     quota::{InvalidRate, Rate},
     refusal::Fault,
-    route::{Meter, Route},
+    route::Route,
 };
 
 /// The most calls that a limit may allow at a time.
@@ -182,7 +182,7 @@ impl Spec {
         let fault = |(i, name): (usize, &String)| match known.iter().find(|route| *route.name == **name) {
             _ if name == EVERYWHERE => None,
             None => Some(at_route(i, format!("{name:?} is not the name of a route"))),
-            Some(route) if self.unit == Unit::Tokens && route.meter == Meter::None => {
+            Some(route) if self.unit == Unit::Tokens && !route.meter.counts_tokens() => {
                 Some(at_route(i, format!("{name:?} is not metered: no tokens are counted on it")))
             }
             Some(_) => None,
@@ -218,7 +218,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::route::PathMatch;
+    use crate::domain::route::{Meter, PathMatch};
 
     const ID: LimitId = LimitId(Uuid::nil());
 

@@ -1,7 +1,10 @@
 //! What a refusal says to people: its title, and what was wrong and what to do.
 
 use super::{oauth, retry_after_s};
-use crate::domain::refusal::{Refusal, Revocation, Unavailable};
+use crate::domain::{
+    budget::Shortfall,
+    refusal::{Refusal, Revocation, Unavailable},
+};
 
 pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
     match refusal {
@@ -26,6 +29,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::BodyTooLarge { .. } => "The body is too large",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
+        Refusal::BudgetExhausted(_) => "A budget is exhausted",
         Refusal::UpstreamFailed => "The upstream failed",
         Refusal::UpstreamTimeout => "The upstream was too slow",
         Refusal::LimitsUnknown(_) => "A limit cannot be counted now",
@@ -71,11 +75,23 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
+        Refusal::BudgetExhausted(shortfalls) => budget_detail(shortfalls),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
         Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
     }
+}
+
+fn budget_detail(shortfalls: &[Shortfall]) -> String {
+    let one = |short: &Shortfall| {
+        let Shortfall { budget, balance, needed, resets_at, .. } = short;
+        let left = balance.remaining(budget.limit);
+        let when = resets_at.map_or_else(|| "It does not reset".into(), |at| format!("It resets at {at}"));
+        format!("{} has {left} USD left and the call may cost {needed}. {when}.", budget.name)
+    };
+    let all: Vec<String> = shortfalls.iter().map(one).collect();
+    format!("{} An administrator can raise a limit at /admin/budgets.", all.join(" "))
 }
 
 fn limit_detail(refusal: &Refusal) -> String {

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, sql_types};
+use diesel::{ExpressionMethods, QueryDsl, QueryResult, TextExpressionMethods, sql_types};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::Movement;
 use crate::{
     domain::{
         ids::BudgetId,
-        ledger::{Account, Balance, Balances},
+        ledger::{Account, Balance, Balances, Movement},
         limit::Subject,
         money::Money,
     },
@@ -41,6 +41,20 @@ pub(super) async fn lock(connection: &mut Connection, accounts: &BTreeSet<Accoun
 pub(super) async fn read(connection: &mut Connection, accounts: &BTreeSet<Account>) -> Result<Balances, StoreError> {
     let rows = ledger_balances::table.filter(ledger_balances::account.eq_any(texts(accounts)));
     balances(on_backend!(connection, |conn| rows.load(conn).await)?)
+}
+
+/// Reads the balances of these budgets in these periods, whomever they count.
+pub(super) async fn of_budgets(
+    connection: &mut Connection,
+    budgets: &[(BudgetId, Timestamp)],
+) -> Result<Balances, StoreError> {
+    let mut all = Balances::new();
+    for (budget, since) in budgets {
+        let pattern = format!("{budget}/%/{}", micros(*since));
+        let rows = ledger_balances::table.filter(ledger_balances::account.like(pattern));
+        all.extend(balances(on_backend!(connection, |conn| rows.load(conn).await)?)?);
+    }
+    Ok(all)
 }
 
 /// Writes what has changed.

@@ -4,12 +4,9 @@ use diesel::Insertable;
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{
-    Purpose,
-    holds::{OpenHold, accounts_text},
-};
+use super::holds::{OpenHold, accounts_text};
 use crate::{
-    domain::{ids::RequestId, money::Money, usage::Usage},
+    domain::{ids::RequestId, ledger::Purpose, money::Money, usage::Usage},
     store::{
         StoreError,
         connection::Connection,

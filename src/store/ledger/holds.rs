@@ -6,14 +6,11 @@ use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, Sel
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{
-    Purpose,
-    balances::{Name, parse},
-};
+use super::balances::{Name, parse};
 use crate::{
     domain::{
         ids::RequestId,
-        ledger::{Account, Hold},
+        ledger::{Account, Hold, Purpose},
         money::Money,
     },
     store::{

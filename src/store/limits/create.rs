@@ -93,7 +93,7 @@ impl Store {
         }
         self.transaction(async move |connection: &mut Connection| {
             for (i, limit) in limits.iter().enumerate() {
-                if !subject_exists(connection, &limit.spec).await? {
+                if !subject_exists(connection, limit.spec.per, limit.spec.subject.as_deref()).await? {
                     return Ok(FirstLimits::NoSuchSubject(i));
                 }
             }

@@ -1,0 +1,70 @@
+//! What a ledger is asked to do, and what it answers.
+
+use super::{Account, Balance, Claim, Settlement, Shortage};
+use crate::domain::{
+    ids::{ApiKeyId, RequestId, TeamId, UserId},
+    money::Money,
+    usage::Usage,
+};
+
+/// Whose call it is and what for: the columns that usage is told by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purpose {
+    pub user: UserId,
+    pub team: Option<TeamId>,
+    pub key: Option<ApiKeyId>,
+    pub route: String,
+    pub model: Option<String>,
+    /// Of the price that the call is billed by.
+    pub price_version: Option<i64>,
+}
+
+/// What the ledger is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Holds money for a call, in every account that is claimed or in none.
+    Reserve { request: RequestId, amount: Money, claims: Vec<Claim>, purpose: Purpose },
+    /// Ends the hold of a call.
+    End { request: RequestId, end: End },
+}
+
+impl Order {
+    /// The call it is about.
+    #[must_use]
+    pub const fn request(&self) -> RequestId {
+        match self {
+            Self::Reserve { request, .. } | Self::End { request, .. } => *request,
+        }
+    }
+}
+
+/// How a hold ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Nothing was delivered that has to be paid.
+    Release,
+    /// Nobody knows what the call took: it is taken to have cost all that was held.
+    Capture,
+    /// The call took this much; `estimated` where its upstream did not say so in a way that can be believed.
+    Settle { cost: Money, usage: Usage, estimated: bool },
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Booked {
+    /// It is held, though these accounts, in shadow, have no room.
+    Held(Vec<Shortage>),
+    /// These accounts have no room; nothing is held.
+    Short(Vec<Shortage>),
+    Ended(Settlement),
+    /// There is no such hold any more: it has ended before.
+    EndedBefore,
+}
+
+/// How a balance went from what it was to what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Movement {
+    pub account: Account,
+    pub before: Balance,
+    pub after: Balance,
+}

@@ -1,0 +1,298 @@
+//! Budgets: for administrators, and for `readonly` to look at.
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, actix::NoContent, api_operation};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, json};
+
+use super::{
+    Office,
+    created::CreatedAt,
+    extract::{Caller, JsonBody, PathId, QueryOf, given},
+    failure::{no_answer, unavailable},
+    idempotency,
+    page::{Page, PageQuery},
+    problem::Problem,
+};
+use crate::{
+    domain::{
+        budget::{Budget as InForce, Misfit, Period, Scope, Spec},
+        ids::BudgetId,
+        ledger::{Balance, Balances},
+        limit::Mode,
+        money::Money,
+        refusal::Refusal,
+    },
+    pipeline::audit::Note,
+    store::budgets::{BudgetChange, BudgetChanged, BudgetCreated, BudgetRow, NewBudget},
+};
+
+/// A budget, and what is left of it.
+#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+pub struct Budget {
+    id: BudgetId,
+    #[serde(flatten)]
+    spec: Spec,
+    #[serde(flatten)]
+    standing: Standing,
+    #[schemars(with = "String")]
+    created_at: Timestamp,
+    #[schemars(with = "String")]
+    updated_at: Timestamp,
+}
+
+/// How a budget stands in its present period.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Standing {
+    /// By all whom the budget speaks of.
+    spent_usd: Money,
+    /// Set aside for calls that are under way.
+    held_usd: Money,
+    /// What is left; where each one of a kind has as much, to the one who has least.
+    remaining_usd: Money,
+    /// Null for a budget that lasts for ever.
+    #[schemars(with = "Option<String>")]
+    resets_at: Option<Timestamp>,
+}
+
+/// A budget to be.
+#[derive(Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[serde(transparent)]
+pub struct BudgetCreate(Spec);
+
+/// The fields to change; the others stay. What spending is counted by (`scope`, `subject`, `period`) cannot change.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetPatch {
+    name: Option<String>,
+    scope: Option<Scope>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<String>")]
+    subject: Option<Option<String>>,
+    models: Option<Vec<String>>,
+    limit_usd: Option<String>,
+    period: Option<Period>,
+    mode: Option<Mode>,
+    #[schemars(with = "Option<Vec<f64>>")]
+    alert_at: Option<Vec<Number>>,
+}
+
+/// A page of budgets.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct BudgetPage {
+    #[serde(flatten)]
+    page: Page<Budget>,
+}
+
+impl Standing {
+    /// How a budget stands whose balances these are.
+    #[must_use]
+    pub fn of(budget: &InForce, balances: &[Balance], now: Timestamp) -> Self {
+        let sum = |part: fn(&Balance) -> Money| balances.iter().map(part).fold(Money::ZERO, Money::saturating_plus);
+        let remaining = balances.iter().map(|balance| balance.remaining(budget.limit)).min();
+        Self {
+            spent_usd: sum(|balance| balance.spent),
+            held_usd: sum(|balance| balance.held),
+            remaining_usd: remaining.unwrap_or(budget.limit),
+            resets_at: budget.period.window(now).until,
+        }
+    }
+}
+
+impl Budget {
+    fn of(row: &BudgetRow, standing: Standing) -> Self {
+        Self { id: row.id(), spec: row.spec.clone(), standing, created_at: row.created_at, updated_at: row.updated_at }
+    }
+}
+
+impl BudgetPatch {
+    fn applied_to(self, before: Spec) -> Spec {
+        Spec {
+            name: self.name.unwrap_or(before.name),
+            scope: self.scope.unwrap_or(before.scope),
+            subject: self.subject.unwrap_or(before.subject),
+            models: self.models.unwrap_or(before.models),
+            limit_usd: self.limit_usd.unwrap_or(before.limit_usd),
+            period: self.period.unwrap_or(before.period),
+            mode: self.mode.unwrap_or(before.mode),
+            alert_at: self.alert_at.unwrap_or(before.alert_at),
+        }
+    }
+}
+
+#[api_operation(
+    tag = "Budgets",
+    summary = "List budgets",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list(
+    office: Data<Office>,
+    _: Caller,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<Json<BudgetPage>, Problem> {
+    let (limit, after) = (query.limit()?, query.after()?);
+    let rows = office.store.budgets_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let budgets = with_standings(&office, &rows).await?;
+    Ok(Json(BudgetPage { page: Page::of(budgets, limit, |budget: &Budget| budget.id.to_string()) }))
+}
+
+#[api_operation(
+    tag = "Budgets",
+    summary = "Create a budget",
+    description = "Calls are counted in it from now on, everywhere within a second. With an Idempotency-Key the same request gives the same answer for 24 hours.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 409,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn create(
+    office: Data<Office>,
+    request: HttpRequest,
+    Caller(admin): Caller,
+    JsonBody(body): JsonBody<BudgetCreate>,
+) -> Result<CreatedAt<Budget>, Problem> {
+    let (id, now) = (BudgetId(office.clock.new_id()), office.clock.now());
+    let budget = body.0.budget(id).map_err(Refusal::InvalidRequest)?;
+    let new = NewBudget { spec: body.0.clone(), budget, created_at: now };
+    let standing = Standing::of(&new.budget, &[], now);
+    let view = Budget { id, spec: new.spec.clone(), standing: standing.clone(), created_at: now, updated_at: now };
+    let (location, what, by) = (format!("/admin/budgets/{id}"), (request.path(), &body), admin.account.id);
+    let idempotency = idempotency::key(request.headers())?
+        .map(|key| idempotency::remember(&office.fingerprints, key, by, &what, &location, &view, now))
+        .transpose()?;
+    match office.budgets.create(new, idempotency).await.map_err(no_answer)?.map_err(unavailable)? {
+        BudgetCreated::New(row) => {
+            let view = Budget::of(&row, standing);
+            note(&request, json!({ "before": null, "after": row.spec }));
+            Ok(CreatedAt::new(location, &view)?)
+        }
+        BudgetCreated::Replayed { location, body } => Ok(CreatedAt::again(location, body)),
+        BudgetCreated::RequestReused => Err(idempotency::reused().into()),
+        BudgetCreated::Refused(misfit) => Err(refused(misfit).into()),
+    }
+}
+
+#[api_operation(
+    tag = "Budgets",
+    summary = "Show a budget",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<BudgetId>) -> Result<Json<Budget>, Problem> {
+    let row = office.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    Ok(Json(one(&office, row).await?))
+}
+
+#[api_operation(
+    tag = "Budgets",
+    summary = "Change a budget",
+    description = "It holds for the next call, everywhere within a second. What was spent stays spent.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 409,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn change(
+    office: Data<Office>,
+    request: HttpRequest,
+    _: Caller,
+    PathId(id): PathId<BudgetId>,
+    JsonBody(body): JsonBody<BudgetPatch>,
+) -> Result<Json<Budget>, Problem> {
+    let present = office.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let spec = body.applied_to(present.spec);
+    let budget = spec.budget(id).map_err(Refusal::InvalidRequest)?;
+    let change = BudgetChange { spec, budget, only_at: present.revision };
+    let changed = office.budgets.change(change).await.map_err(no_answer)?.map_err(unavailable)?;
+    let (before, after) = done(changed)?;
+    note(&request, json!({ "before": before.spec, "after": after.spec }));
+    Ok(Json(one(&office, after).await?))
+}
+
+#[api_operation(
+    tag = "Budgets",
+    summary = "Delete a budget",
+    description = "What was spent stays in the ledger.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn delete(
+    office: Data<Office>,
+    request: HttpRequest,
+    _: Caller,
+    PathId(id): PathId<BudgetId>,
+) -> Result<NoContent, Problem> {
+    let deleted = office.budgets.delete(id).await.map_err(no_answer)?.map_err(unavailable)?;
+    let before = deleted.ok_or(Refusal::NotFound)?;
+    note(&request, json!({ "before": before.spec, "after": null }));
+    Ok(NoContent)
+}
+
+async fn one(office: &Office, row: BudgetRow) -> Result<Budget, Refusal> {
+    let mut views = with_standings(office, std::slice::from_ref(&row)).await?;
+    views.pop().ok_or(Refusal::Internal)
+}
+
+async fn with_standings(office: &Office, rows: &[BudgetRow]) -> Result<Vec<Budget>, Refusal> {
+    let now = office.clock.now();
+    let periods = rows.iter().map(|row| (row.id(), row.budget.period.window(now).since)).collect();
+    let balances = by_budget(office.store.balances_of(periods).await.map_err(unavailable)?);
+    let view = |row: &BudgetRow| {
+        let balances = balances.get(&row.id()).map_or([].as_slice(), Vec::as_slice);
+        Budget::of(row, Standing::of(&row.budget, balances, now))
+    };
+    Ok(rows.iter().map(view).collect())
+}
+
+fn by_budget(balances: Balances) -> BTreeMap<BudgetId, Vec<Balance>> {
+    let mut by_budget = BTreeMap::<_, Vec<Balance>>::new();
+    for (account, balance) in balances {
+        by_budget.entry(account.budget).or_default().push(balance);
+    }
+    by_budget
+}
+
+fn done(changed: BudgetChanged) -> Result<(BudgetRow, BudgetRow), Refusal> {
+    match changed {
+        BudgetChanged::Done { before, after } => Ok((before, after)),
+        BudgetChanged::NotFound => Err(Refusal::NotFound),
+        BudgetChanged::Stale => Err(Refusal::Conflict("The budget was changed meanwhile. Look again.".into())),
+        BudgetChanged::Refused(misfit) => Err(refused(misfit)),
+    }
+}
+
+fn refused(misfit: Misfit) -> Refusal {
+    Refusal::InvalidRequest(vec![misfit.fault()])
+}
+
+fn note(request: &HttpRequest, change: serde_json::Value) {
+    Note::add(request, |note| note.change = Some(change));
+}

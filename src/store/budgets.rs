@@ -1,0 +1,139 @@
+//! Budgets as they are stored, and how they are read. What is spent of them is in the ledger.
+//!
+//! Handlers read through it; the `Regulator` follows changes with [`Store::budgets_changed_since`]. Deleted budgets stay
+//! as rows; nobody reads them. Writes: `create` and `change`.
+
+mod change;
+mod create;
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use super::{
+    Store, StoreError,
+    connection::{Connection, on_backend},
+    limits, revisions,
+    schema::budgets,
+    values::{read_text, read_time},
+};
+use crate::domain::{
+    budget::{Budget, Misfit, Spec},
+    ids::BudgetId,
+};
+
+pub use change::{BudgetChange, BudgetChanged};
+pub use create::{BudgetCreated, FirstBudgets, NewBudget};
+
+/// A budget: as it was written, and what it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetRow {
+    pub spec: Spec,
+    pub budget: Budget,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// The stamp of the last change.
+    pub revision: i64,
+}
+
+impl BudgetRow {
+    #[must_use]
+    pub const fn id(&self) -> BudgetId {
+        self.budget.id
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = budgets)]
+struct Record {
+    id: String,
+    spec: String,
+    created_at: i64,
+    updated_at: i64,
+    revision: i64,
+}
+
+impl Store {
+    /// The budget, unless deleted.
+    pub async fn budget(&self, id: BudgetId) -> Result<Option<BudgetRow>, StoreError> {
+        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+    }
+
+    /// At most `limit` budgets in the order of their ids, from the one after `after` on; deleted ones are left out.
+    pub async fn budgets_page(&self, after: Option<BudgetId>, limit: u32) -> Result<Vec<BudgetRow>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.read(async move |connection: &mut Connection| {
+            let page = budgets::table.filter(budgets::deleted_at.is_null()).filter(budgets::id.gt(after));
+            let page = page.order(budgets::id).limit(limit.into());
+            rows(on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?)
+        })
+        .await
+    }
+
+    /// All budgets in the order of their ids, and a stamp up to which they are read at least; `None` if nothing has
+    /// changed since the change with the stamp given.
+    pub async fn budgets_changed_since(&self, revision: i64) -> Result<Option<(i64, Vec<BudgetRow>)>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            // The stamp first: a change that comes between is read twice, and none is missed.
+            let last = revisions::last(connection, revisions::BUDGETS).await?;
+            if last == revision {
+                return Ok(None);
+            }
+            let all = budgets::table.filter(budgets::deleted_at.is_null()).order(budgets::id);
+            let records = on_backend!(connection, |conn| all.select(Record::as_select()).load(conn).await)?;
+            Ok(Some((last, rows(records)?)))
+        })
+        .await
+    }
+}
+
+/// The budget, unless deleted.
+async fn living(connection: &mut Connection, id: BudgetId) -> Result<Option<BudgetRow>, StoreError> {
+    let budget = budgets::table.find(id.to_string()).filter(budgets::deleted_at.is_null());
+    let record: Option<Record> =
+        on_backend!(connection, |conn| budget.select(Record::as_select()).first(conn).await.optional())?;
+    record.map(BudgetRow::try_from).transpose()
+}
+
+/// Why a budget cannot stand beside the others, or speaks of nobody. Reliable within a transaction that took a stamp.
+async fn misfit(connection: &mut Connection, spec: &Spec, budget: &Budget) -> Result<Option<Misfit>, StoreError> {
+    let others = budgets::table
+        .filter(budgets::name.eq(&spec.name))
+        .filter(budgets::deleted_at.is_null())
+        .filter(budgets::id.ne(budget.id.to_string()));
+    let others = rows(on_backend!(connection, |conn| others.select(Record::as_select()).load(conn).await)?)?;
+    if let Some(misfit) = others.iter().find_map(|other| budget.misfit(&other.budget)) {
+        return Ok(Some(misfit));
+    }
+    let there = subject_exists(connection, spec).await?;
+    Ok((!there).then_some(Misfit::NoSuchSubject))
+}
+
+async fn subject_exists(connection: &mut Connection, spec: &Spec) -> Result<bool, StoreError> {
+    limits::subject_exists(connection, spec.scope.per(), spec.subject.as_deref()).await
+}
+
+fn rows(records: Vec<Record>) -> Result<Vec<BudgetRow>, StoreError> {
+    records.into_iter().map(BudgetRow::try_from).collect()
+}
+
+fn spec_text(spec: &Spec) -> Result<String, StoreError> {
+    serde_json::to_string(spec).map_err(|error| StoreError::Other(error.to_string()))
+}
+
+impl TryFrom<Record> for BudgetRow {
+    type Error = StoreError;
+
+    fn try_from(record: Record) -> Result<Self, StoreError> {
+        let corrupt = |reason: String| StoreError::Corrupt(format!("budgets: {}: {reason}", record.id));
+        let spec: Spec = serde_json::from_str(&record.spec).map_err(|error| corrupt(error.to_string()))?;
+        let budget = spec.budget(read_text("budgets.id", &record.id)?);
+        Ok(Self {
+            budget: budget.map_err(|faults| corrupt(format!("makes no budget: {faults:?}")))?,
+            spec,
+            created_at: read_time("budgets.created_at", record.created_at)?,
+            updated_at: read_time("budgets.updated_at", record.updated_at)?,
+            revision: record.revision,
+        })
+    }
+}

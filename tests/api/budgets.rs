@@ -1,0 +1,313 @@
+//! Budgets: spent to the last unit and never beyond, whoever calls at once, and refusals that say what is missing.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::support::{Answer, RawUpstream, Setup, TestGateway, TestStore, eventually};
+
+on_both_stores!(
+    a_budget_is_spent_to_the_last_unit_and_not_beyond,
+    a_refusal_names_every_budget_that_is_short_and_holds_nothing,
+    a_raised_limit_lets_calls_through_and_what_was_spent_stays_spent,
+    a_budget_in_shadow_refuses_nothing_and_says_so,
+    a_budget_for_one_subject_stands_in_for_the_general_one,
+    a_key_has_a_budget_of_its_own,
+    a_call_that_fails_costs_nothing,
+    a_client_that_hangs_up_within_a_stream_leaves_no_hold,
+    a_budget_is_made_shown_changed_and_deleted,
+    every_bad_budget_names_its_place_and_changes_nothing,
+    readonly_may_look_at_budgets_and_not_touch,
+    the_same_idempotency_key_makes_one_budget,
+    the_configured_budgets_are_made_once,
+);
+
+/// Calls of 0.002 USD, one of them to where SDKs of AI providers call.
+const ROUTES: &str = r#"
+    [[routes]]
+    name = "paid"
+    path = "/paid"
+    match = "prefix"
+    methods = ["GET"]
+    roles = ["admin", "user"]
+    upstream = "builtin:echo"
+    meter = { fixed_usd = "0.002" }
+
+    [[routes]]
+    name = "v1-paid"
+    path = "/v1/paid"
+    match = "exact"
+    methods = ["GET"]
+    roles = ["admin", "user"]
+    upstream = "builtin:echo"
+    meter = { fixed_usd = "0.002" }
+"#;
+
+async fn start(store: &TestStore) -> TestGateway {
+    Setup::default().more_lists(ROUTES).start(store).await
+}
+
+fn budget(changes: Value) -> Value {
+    let mut budget = json!({ "name": "all", "scope": "global", "limit_usd": "0.02", "period": "day" });
+    for (field, value) in changes.as_object().unwrap() {
+        budget[field] = value.clone();
+    }
+    budget
+}
+
+async fn call(gateway: &TestGateway, method: &str, target: &str, body: Option<&Value>) -> Answer {
+    let request = gateway.request(method, target).token(&gateway.admin);
+    match body {
+        Some(body) => request.json(body).send().await,
+        None => request.send().await,
+    }
+}
+
+/// The id of a new budget.
+async fn make(gateway: &TestGateway, changes: Value) -> String {
+    let answer = call(gateway, "POST", "/admin/budgets", Some(&budget(changes))).await;
+    answer.expect(201).json()["id"].as_str().unwrap().to_owned()
+}
+
+/// What is spent, held and left, when nothing is held any more.
+async fn at_rest(gateway: &TestGateway, id: &str) -> (String, String) {
+    let found = eventually("the end of all holds", async || {
+        let budget = call(gateway, "GET", &format!("/admin/budgets/{id}"), None).await.expect(200).json();
+        (budget["held_usd"] == "0").then_some(budget)
+    })
+    .await;
+    let text = |field: &str| found[field].as_str().unwrap().to_owned();
+    (text("spent_usd"), text("remaining_usd"))
+}
+
+fn pair(spent: &str, remaining: &str) -> (String, String) {
+    (spent.to_owned(), remaining.to_owned())
+}
+
+async fn paid(gateway: &TestGateway, credential: &str) -> Answer {
+    gateway.get("/paid").token(credential).send().await
+}
+
+async fn a_budget_is_spent_to_the_last_unit_and_not_beyond(store: &TestStore) {
+    let gateway = start(store).await;
+    let id = make(&gateway, json!({})).await;
+    let answers = join_all((0..40).map(|_| paid(&gateway, &gateway.admin))).await;
+    let passed: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert_eq!(passed.len(), 10);
+    for answer in passed {
+        assert_eq!(answer.header("x-tollgate-hold-usd"), Some("0.002"));
+        assert_eq!(answer.header("x-tollgate-cost-usd"), Some("0.002"));
+    }
+    assert_eq!(at_rest(&gateway, &id).await, pair("0.02", "0"));
+    let refused = gateway.get("/v1/paid").token(&gateway.admin).send().await;
+    let problem = refused.problem(402, "budget-exhausted");
+    let short = &problem["budgets"][0];
+    assert_eq!((&short["id"], &short["name"], &short["limit_usd"]), (&json!(id), &json!("all"), &json!("0.02")));
+    assert_eq!((&short["spent_usd"], &short["needed_usd"]), (&json!("0.02"), &json!("0.002")));
+    assert!(short["resets_at"].as_str().unwrap().ends_with("T00:00:00Z"), "{short}");
+    assert_eq!(problem["error"]["code"], "budget-exhausted");
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=86_400).contains(&seconds), "{seconds}");
+    let record = gateway.record(refused.request_id()).await.unwrap();
+    assert_eq!((&record["decision"], &record["reason"]), (&json!("refused"), &json!("budget-exhausted: all")));
+    gateway.finish().await;
+}
+
+async fn a_refusal_names_every_budget_that_is_short_and_holds_nothing(store: &TestStore) {
+    let gateway = start(store).await;
+    let roomy = make(&gateway, json!({ "name": "roomy", "limit_usd": "1" })).await;
+    make(&gateway, json!({ "name": "short", "limit_usd": "0.001", "period": "total" })).await;
+    make(&gateway, json!({ "name": "mine", "scope": "user", "limit_usd": "0" })).await;
+    make(&gateway, json!({ "name": "of-a-model", "models": ["gpt"], "limit_usd": "0" })).await;
+    let refused = paid(&gateway, &gateway.admin).await;
+    let problem = refused.problem(402, "budget-exhausted");
+    let mut names: Vec<&str> =
+        problem["budgets"].as_array().unwrap().iter().map(|b| b["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["mine", "short"]);
+    // One of them never resets.
+    assert_eq!(refused.header("retry-after"), None);
+    assert_eq!(at_rest(&gateway, &roomy).await, pair("0", "1"));
+    gateway.finish().await;
+}
+
+async fn a_raised_limit_lets_calls_through_and_what_was_spent_stays_spent(store: &TestStore) {
+    let gateway = start(store).await;
+    let id = make(&gateway, json!({ "limit_usd": "0.003" })).await;
+    paid(&gateway, &gateway.admin).await.expect(200);
+    paid(&gateway, &gateway.admin).await.problem(402, "budget-exhausted");
+    let target = format!("/admin/budgets/{id}");
+    call(&gateway, "PATCH", &target, Some(&json!({ "limit_usd": "0.004" }))).await.expect(200);
+    paid(&gateway, &gateway.admin).await.expect(200);
+    call(&gateway, "PATCH", &target, Some(&json!({ "limit_usd": "0.001" }))).await.expect(200);
+    paid(&gateway, &gateway.admin).await.problem(402, "budget-exhausted");
+    assert_eq!(at_rest(&gateway, &id).await, pair("0.004", "0"));
+    gateway.finish().await;
+}
+
+async fn a_budget_in_shadow_refuses_nothing_and_says_so(store: &TestStore) {
+    let gateway = start(store).await;
+    let id = make(&gateway, json!({ "limit_usd": "0.001", "mode": "shadow" })).await;
+    let answer = paid(&gateway, &gateway.admin).await;
+    answer.expect(200);
+    let record = gateway.record(answer.request_id()).await.unwrap();
+    assert_eq!((&record["reason"], &record["cost_usd"]), (&json!("shadow-budget-exhausted: all"), &json!("0.002")));
+    assert_eq!(at_rest(&gateway, &id).await, pair("0.002", "0"));
+    gateway.finish().await;
+}
+
+async fn a_budget_for_one_subject_stands_in_for_the_general_one(store: &TestStore) {
+    let gateway = start(store).await;
+    let (rich, poor) = (gateway.user("rich", "user").await, gateway.user("poor", "user").await);
+    make(&gateway, json!({ "name": "each", "scope": "user", "limit_usd": "0.002" })).await;
+    make(&gateway, json!({ "name": "each", "scope": "user", "subject": rich.id, "limit_usd": "0.006" })).await;
+    for (user, passes) in [(&rich, 3), (&poor, 1)] {
+        for _ in 0..passes {
+            paid(&gateway, &user.token).await.expect(200);
+        }
+        paid(&gateway, &user.token).await.problem(402, "budget-exhausted");
+        let me = eventually("the end of the holds", async || {
+            let me = gateway.get("/me").token(&user.token).send().await.expect(200).json();
+            (me["budgets"][0]["held_usd"] == "0").then_some(me)
+        })
+        .await;
+        let mine = me["budgets"].as_array().unwrap();
+        assert_eq!((mine.len(), &mine[0]["remaining_usd"]), (1, &json!("0")), "{me}");
+    }
+    gateway.finish().await;
+}
+
+async fn a_key_has_a_budget_of_its_own(store: &TestStore) {
+    let gateway = start(store).await;
+    let id = make(&gateway, json!({ "name": "keys", "scope": "key", "limit_usd": "0.002" })).await;
+    for name in ["one", "two"] {
+        let key = gateway.api_key(&gateway.admin, name).await;
+        paid(&gateway, &key.text).await.expect(200);
+        paid(&gateway, &key.text).await.problem(402, "budget-exhausted");
+    }
+    // A token is no key.
+    paid(&gateway, &gateway.admin).await.expect(200);
+    assert_eq!(at_rest(&gateway, &id).await, pair("0.004", "0"));
+    gateway.finish().await;
+}
+
+fn paid_upstream(upstream: &str) -> String {
+    format!("{}meter = {{ fixed_usd = \"0.002\" }}\n", upstream.trim_end_matches(' '))
+}
+
+async fn a_call_that_fails_costs_nothing(store: &TestStore) {
+    let nowhere = paid_upstream(&RawUpstream::route_to(RawUpstream::nowhere().await));
+    let gateway = Setup::default().more_lists(&nowhere).start(store).await;
+    let id = make(&gateway, json!({})).await;
+    gateway.get("/up").token(&gateway.admin).send().await.problem(502, "upstream-failed");
+    assert_eq!(at_rest(&gateway, &id).await, pair("0", "0.02"));
+    gateway.finish().await;
+}
+
+async fn a_client_that_hangs_up_within_a_stream_leaves_no_hold(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
+    let gateway = Setup::default().more_lists(&lists).start(store).await;
+    let id = make(&gateway, json!({})).await;
+    gateway.expect_record();
+    let mut connection = gateway.connect().await;
+    connection.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
+    let _open = upstream.take("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
+    connection.head().await;
+    connection.reset();
+    assert_eq!(at_rest(&gateway, &id).await, pair("0.002", "0.018"));
+    gateway.finish().await;
+}
+
+async fn a_budget_is_made_shown_changed_and_deleted(store: &TestStore) {
+    let gateway = start(store).await;
+    let spec = budget(json!({ "alert_at": [0.8], "models": ["*"], "mode": "enforce", "subject": null }));
+    let made = call(&gateway, "POST", "/admin/budgets", Some(&spec)).await;
+    let budget = made.expect(201).json();
+    let target = made.header("location").unwrap().to_owned();
+    for (field, value) in spec.as_object().unwrap() {
+        assert_eq!(&budget[field], value, "{field}");
+    }
+    assert_eq!((&budget["spent_usd"], &budget["remaining_usd"]), (&json!("0"), &json!("0.02")));
+    assert_eq!(call(&gateway, "GET", &target, None).await.expect(200).json(), budget);
+    let list = call(&gateway, "GET", "/admin/budgets", None).await.expect(200).json();
+    assert_eq!(list, json!({ "items": [budget], "next_cursor": null }));
+    let changed = call(&gateway, "PATCH", &target, Some(&json!({ "mode": "shadow", "alert_at": [] }))).await;
+    assert_eq!(changed.expect(200).json()["mode"], "shadow");
+    let change = gateway.record(changed.request_id()).await.unwrap()["change"].clone();
+    assert_eq!((&change["before"]["mode"], &change["after"]["mode"]), (&json!("enforce"), &json!("shadow")));
+    call(&gateway, "DELETE", &target, None).await.expect(204);
+    call(&gateway, "GET", &target, None).await.problem(404, "not-found");
+    gateway.finish().await;
+}
+
+async fn every_bad_budget_names_its_place_and_changes_nothing(store: &TestStore) {
+    let gateway = start(store).await;
+    let id = make(&gateway, json!({})).await;
+    let nobody = "01890a5d-ac96-774b-bcce-b302099a8057";
+    for (changes, pointer) in [
+        (json!({ "name": "a b" }), "/name"),
+        (json!({}), "/name"),
+        (json!({ "scope": "user" }), "/scope"),
+        (json!({ "scope": "planet", "name": "x" }), "/scope"),
+        (json!({ "name": "x", "scope": "user", "subject": nobody }), "/subject"),
+        (json!({ "name": "x", "limit_usd": "-1" }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": 1.5 }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": "99999999999" }), "/limit_usd"),
+        (json!({ "name": "x", "period": "year" }), "/period"),
+        (json!({ "name": "x", "models": [] }), "/models"),
+        (json!({ "name": "x", "alert_at": [2] }), "/alert_at/0"),
+        (json!({ "name": "x", "more": 1 }), "/more"),
+    ] {
+        let answer = call(&gateway, "POST", "/admin/budgets", Some(&budget(changes.clone()))).await;
+        assert_eq!(answer.status, 400, "{changes}");
+        answer.invalid(pointer);
+    }
+    for (change, pointer) in [
+        (json!({ "period": "month" }), "/period"),
+        (json!({ "scope": "user" }), "/scope"),
+        (json!({ "limit_usd": "x" }), "/limit_usd"),
+    ] {
+        call(&gateway, "PATCH", &format!("/admin/budgets/{id}"), Some(&change)).await.invalid(pointer);
+    }
+    let list = call(&gateway, "GET", "/admin/budgets", None).await.expect(200).json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list["items"][0]["limit_usd"], "0.02");
+    gateway.finish().await;
+}
+
+async fn readonly_may_look_at_budgets_and_not_touch(store: &TestStore) {
+    let gateway = start(store).await;
+    let (reader, user) = (gateway.user("reader", "readonly").await, gateway.user("user", "user").await);
+    gateway.get("/admin/budgets").token(&reader.token).send().await.expect(200);
+    gateway.get("/admin/budgets").token(&user.token).send().await.problem(403, "forbidden");
+    let made = gateway.post("/admin/budgets").token(&reader.token).json(&budget(json!({}))).send().await;
+    made.problem(403, "forbidden");
+    gateway.finish().await;
+}
+
+async fn the_same_idempotency_key_makes_one_budget(store: &TestStore) {
+    let gateway = start(store).await;
+    let post = async |changes: Value| {
+        let request = gateway.post("/admin/budgets").token(&gateway.admin).header("idempotency-key", "k");
+        request.json(&budget(changes)).send().await
+    };
+    let first = post(json!({})).await.expect(201).json();
+    assert_eq!(post(json!({})).await.expect(201).json(), first);
+    post(json!({ "limit_usd": "9" })).await.problem(409, "conflict");
+    gateway.finish().await;
+}
+
+async fn the_configured_budgets_are_made_once(store: &TestStore) {
+    let configured = |limit: &str| {
+        format!(
+            "{ROUTES}\n[[budgets]]\nname = \"c\"\nscope = \"global\"\nlimit_usd = \"{limit}\"\nperiod = \"month\"\nalert_at = [0.5]\n"
+        )
+    };
+    for limit in ["3", "4"] {
+        let gateway = Setup::default().more_lists(&configured(limit)).start(store).await;
+        let list = call(&gateway, "GET", "/admin/budgets", None).await.expect(200).json();
+        assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+        assert_eq!(list["items"][0]["limit_usd"], "3");
+        gateway.discard().await;
+    }
+}
