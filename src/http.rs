@@ -29,6 +29,7 @@ pub mod routes;
 pub mod sessions;
 pub mod signing_keys;
 pub mod teams;
+pub mod usage;
 pub mod users;
 
 use std::sync::{

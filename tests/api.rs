@@ -33,6 +33,7 @@ mod api {
     mod throttle;
     mod trusted_issuer_keys;
     mod trusted_issuers;
+    mod usage;
     mod users;
     mod users_admin;
 }

@@ -1,4 +1,6 @@
-//! What a call to a model took.
+//! What a call to a model took, and what many took together.
+
+use super::money::Money;
 
 /// Tokens of one call. Kinds that are part of another are counted in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -13,4 +15,69 @@ pub struct Usage {
     pub output_tokens: u64,
     /// Of the answer, thoughts.
     pub reasoning_tokens: u64,
+}
+
+/// What many calls took and cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Calls that were paid; those that failed are not counted.
+    pub requests: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cached_tokens: u64,
+    pub cost: Money,
+}
+
+/// What usage can be told by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dimension {
+    User,
+    Team,
+    Key,
+    Model,
+    Route,
+    /// A day of UTC.
+    Day,
+}
+
+/// Text that names no dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be some of user, team, key, model, route, day, each once, with commas between them")]
+pub struct UnknownDimension;
+
+impl Dimension {
+    /// Reads a list with commas. An empty text names none.
+    pub fn list(text: &str) -> Result<Vec<Self>, UnknownDimension> {
+        let mut found = vec![];
+        for word in text.split(',').filter(|_| !text.is_empty()) {
+            let dimension = match word {
+                "user" => Self::User,
+                "team" => Self::Team,
+                "key" => Self::Key,
+                "model" => Self::Model,
+                "route" => Self::Route,
+                "day" => Self::Day,
+                _ => return Err(UnknownDimension),
+            };
+            if found.contains(&dimension) {
+                return Err(UnknownDimension);
+            }
+            found.push(dimension);
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_dimensions_names_each_once() {
+        assert_eq!(Dimension::list("day,user"), Ok(vec![Dimension::Day, Dimension::User]));
+        assert_eq!(Dimension::list(""), Ok(vec![]));
+        for bad in [",", "user,", "user,user", "User", "all", " user"] {
+            assert_eq!(Dimension::list(bad), Err(UnknownDimension), "{bad}");
+        }
+    }
 }

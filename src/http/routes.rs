@@ -7,7 +7,7 @@ use actix_web::{
 use apistos::{app::App, web};
 
 use super::{
-    api_keys, audit, auth, budgets, docs, health, keys, limits, me, oauth, sessions, signing_keys, teams, users,
+    api_keys, audit, auth, budgets, docs, health, keys, limits, me, oauth, sessions, signing_keys, teams, usage, users,
 };
 use crate::{
     domain::{access::Permission, route},
@@ -62,6 +62,7 @@ urls! {
 
     get    "/me"                    Own    => me::show;
     post   "/me/password"           Own    => me::password::change;
+    get    "/me/usage"              Own    => usage::own;
     get    "/me/api-keys"           Own    => api_keys::list_own;
     post   "/me/api-keys"           Own    => api_keys::create_own;
     delete "/me/api-keys/{id}"      Own    => api_keys::revoke_own;
@@ -93,6 +94,7 @@ urls! {
     get    "/admin/budgets/{id}"    AdminOrReadonly => budgets::show;
     patch  "/admin/budgets/{id}"    Admin  => budgets::change;
     delete "/admin/budgets/{id}"    Admin  => budgets::delete;
+    get    "/admin/usage"           AdminOrReadonly => usage::all;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;
     get    "/admin/audit"           Admin  => audit::list;

@@ -7,6 +7,7 @@
 mod balances;
 mod entries;
 mod holds;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,6 +24,8 @@ use crate::domain::{
     money::Money,
     usage::Usage,
 };
+
+pub use usage::{UsageFilter, UsageRow};
 
 impl Store {
     /// Books all orders in one transaction, the ends of holds first, and tells what became of each, in their order, and

@@ -1,0 +1,139 @@
+//! Usage: what calls took and cost, up to the last one that was settled.
+
+use actix_web::web::{Data, Json};
+use apistos::{ApiComponent, api_operation};
+use jiff::{Span, Timestamp, civil::Date};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Office,
+    extract::{Caller, QueryOf},
+    failure::unavailable,
+    page::parameter,
+    problem::Problem,
+};
+use crate::{
+    domain::{
+        ids::UserId,
+        money::Money,
+        refusal::Refusal,
+        usage::{Dimension, Totals},
+    },
+    store::ledger::{UsageFilter, UsageRow},
+};
+
+/// The most groups of one answer.
+const MAX_GROUPS: u32 = 10_000;
+
+/// What to add up, and by what.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct UsageQuery {
+    /// RFC 3339; calls that were settled then or later.
+    from: Option<String>,
+    /// RFC 3339; calls that were settled before.
+    to: Option<String>,
+    /// Some of `user,team,key,model,route,day`; none: one sum of all.
+    group_by: Option<String>,
+}
+
+/// Sums of usage.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct Usage {
+    items: Vec<UsageItem>,
+}
+
+/// One sum. It has the fields that were grouped by; null where a call has no such thing.
+#[derive(Default, Serialize, JsonSchema)]
+struct UsageItem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<Option<String>>,
+    /// A day of UTC: `2026-11-24`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<Option<String>>,
+    /// Calls that were paid.
+    requests: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    cached_tokens: u64,
+    cost_usd: Money,
+}
+
+impl UsageItem {
+    fn of(row: UsageRow, group_by: &[Dimension]) -> Self {
+        let Totals { requests, input_tokens, output_tokens, cached_tokens, cost } = row.totals;
+        let sums = Self { requests, input_tokens, output_tokens, cached_tokens, cost_usd: cost, ..Self::default() };
+        group_by.iter().zip(row.group).fold(sums, |item, (dimension, value)| match dimension {
+            Dimension::User => Self { user: Some(value), ..item },
+            Dimension::Team => Self { team: Some(value), ..item },
+            Dimension::Key => Self { key: Some(value), ..item },
+            Dimension::Model => Self { model: Some(value), ..item },
+            Dimension::Route => Self { route: Some(value), ..item },
+            Dimension::Day => Self { day: Some(value.and_then(|day| date(&day))), ..item },
+        })
+    }
+}
+
+#[api_operation(
+    tag = "Usage",
+    summary = "Everybody's usage",
+    description = "Added up from the ledger, up to the last call that was settled.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn all(office: Data<Office>, _: Caller, QueryOf(query): QueryOf<UsageQuery>) -> Result<Json<Usage>, Problem> {
+    Ok(Json(usage(&office, &query, None).await?))
+}
+
+#[api_operation(
+    tag = "Me",
+    summary = "One's own usage",
+    description = "Added up from the ledger, up to the last call that was settled.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn own(
+    office: Data<Office>,
+    Caller(principal): Caller,
+    QueryOf(query): QueryOf<UsageQuery>,
+) -> Result<Json<Usage>, Problem> {
+    Ok(Json(usage(&office, &query, Some(principal.account.id)).await?))
+}
+
+async fn usage(office: &Office, query: &UsageQuery, user: Option<UserId>) -> Result<Usage, Refusal> {
+    let group_by = Dimension::list(query.group_by.as_deref().unwrap_or_default());
+    let group_by = group_by.map_err(|error| Refusal::invalid("?group_by", error.to_string()))?;
+    let filter = UsageFilter {
+        from: parameter("from", query.from.as_deref())?.unwrap_or(Timestamp::MIN),
+        to: parameter("to", query.to.as_deref())?.unwrap_or(Timestamp::MAX),
+        user,
+        group_by: group_by.clone(),
+    };
+    let rows = office.store.usage(filter, MAX_GROUPS.saturating_add(1)).await.map_err(unavailable)?;
+    if u32::try_from(rows.len()).is_ok_and(|groups| groups > MAX_GROUPS) {
+        let reason = format!("this makes more than {MAX_GROUPS} sums; ask for a shorter time or group by less");
+        return Err(Refusal::invalid("?group_by", reason));
+    }
+    Ok(Usage { items: rows.into_iter().map(|row| UsageItem::of(row, &group_by)).collect() })
+}
+
+/// The date of a day that is counted from 1970-01-01.
+fn date(day: &str) -> Option<String> {
+    let since_1970 = day.parse::<i64>().ok()?;
+    let days = Span::new().try_days(since_1970).ok()?;
+    Date::constant(1970, 1, 1).checked_add(days).ok().map(|date| date.to_string())
+}

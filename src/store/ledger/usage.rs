@@ -1,0 +1,141 @@
+//! What calls took and cost, added up from the entries.
+
+use diesel::{
+    QueryableByName,
+    sql_types::{BigInt, Nullable, Text},
+};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use crate::{
+    domain::{
+        ids::UserId,
+        money::Money,
+        usage::{Dimension, Totals},
+    },
+    store::{
+        Store, StoreError,
+        connection::{Connection, on_backend},
+        values::{micros, read_count},
+    },
+};
+
+/// Which entries to add up, and by what.
+#[derive(Debug, Clone)]
+pub struct UsageFilter {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub user: Option<UserId>,
+    pub group_by: Vec<Dimension>,
+}
+
+/// One sum. A dimension that was not asked for is `None`, and so is one that a call has not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    /// In the order of `group_by`; a day is its number since 1970-01-01.
+    pub group: Vec<Option<String>>,
+    pub totals: Totals,
+}
+
+#[derive(QueryableByName)]
+struct Record {
+    #[diesel(sql_type = Nullable<Text>)]
+    user_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    team_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    key_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    model: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    route: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    day: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    requests: i64,
+    #[diesel(sql_type = BigInt)]
+    input_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    output_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    cached_tokens: i64,
+    /// The cost in micro-USD, and what is left of it in pico-USD: the sum of many amounts is more than a column holds.
+    #[diesel(sql_type = BigInt)]
+    cost_micro: i64,
+    #[diesel(sql_type = BigInt)]
+    cost_rest: i64,
+}
+
+impl Store {
+    /// At most `limit` sums, in the order of their groups. Without a dimension it is one, of everything.
+    pub async fn usage(&self, filter: UsageFilter, limit: u32) -> Result<Vec<UsageRow>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let sql = sql(&filter.group_by);
+            let (from, to) = (micros(filter.from), micros(filter.to));
+            let user = filter.user.map(|id| id.to_string()).unwrap_or_default();
+            let query = diesel::sql_query(sql).bind::<BigInt, _>(from).bind::<BigInt, _>(to);
+            let query = query.bind::<Text, _>(user).bind::<BigInt, _>(i64::from(limit));
+            let records: Vec<Record> = on_backend!(connection, |conn| query.load(conn).await)?;
+            records.into_iter().map(|record| record.row(&filter.group_by)).collect()
+        })
+        .await
+    }
+}
+
+impl Record {
+    fn row(self, group_by: &[Dimension]) -> Result<UsageRow, StoreError> {
+        let count = |count| read_count("ledger_entries", count);
+        let totals = Totals {
+            requests: count(self.requests)?,
+            input_tokens: count(self.input_tokens)?,
+            output_tokens: count(self.output_tokens)?,
+            cached_tokens: count(self.cached_tokens)?,
+            cost: Money::from_pusd(self.cost_micro.saturating_mul(1_000_000).saturating_add(self.cost_rest)),
+        };
+        let value = |dimension: &Dimension| match dimension {
+            Dimension::User => self.user_id.clone(),
+            Dimension::Team => self.team_id.clone(),
+            Dimension::Key => self.key_id.clone(),
+            Dimension::Model => self.model.clone(),
+            Dimension::Route => self.route.clone(),
+            Dimension::Day => self.day.clone(),
+        };
+        Ok(UsageRow { group: group_by.iter().map(value).collect(), totals })
+    }
+}
+
+/// The one statement; nothing in it comes from outside but what is bound.
+fn sql(group_by: &[Dimension]) -> String {
+    let all = [
+        (Dimension::User, "user_id", "user_id"),
+        (Dimension::Team, "team_id", "team_id"),
+        (Dimension::Key, "key_id", "key_id"),
+        (Dimension::Model, "model", "model"),
+        (Dimension::Route, "route", "route"),
+        (Dimension::Day, "day", "CAST(time / 86400000000 AS TEXT)"),
+    ];
+    let column = |(dimension, name, expression): &(Dimension, &str, &str)| {
+        let expression = if group_by.contains(dimension) { expression } else { "CAST(NULL AS TEXT)" };
+        format!("{expression} AS {name}")
+    };
+    let columns: Vec<String> = all.iter().map(column).collect();
+    let asked = all.iter().filter(|(dimension, ..)| group_by.contains(dimension));
+    let groups: Vec<&str> = asked.map(|(.., expression)| *expression).collect();
+    let grouped =
+        if groups.is_empty() { String::new() } else { format!("GROUP BY {0} ORDER BY {0}", groups.join(", ")) };
+    let sum = |expression: &str, name: &str| format!("CAST(COALESCE(SUM({expression}), 0) AS BIGINT) AS {name}");
+    let sums = [
+        sum("CASE WHEN kind = 'settle' THEN 1 ELSE 0 END", "requests"),
+        sum("input_tokens", "input_tokens"),
+        sum("output_tokens", "output_tokens"),
+        sum("cached_tokens", "cached_tokens"),
+        sum("amount_pusd / 1000000", "cost_micro"),
+        sum("amount_pusd % 1000000", "cost_rest"),
+    ];
+    format!(
+        "SELECT {}, {} FROM ledger_entries WHERE kind IN ('settle', 'forced') AND time >= $1 AND time < $2 \
+         AND ($3 = '' OR user_id = $3) {grouped} LIMIT $4",
+        columns.join(", "),
+        sums.join(", ")
+    )
+}
