@@ -56,7 +56,7 @@ use crate::{
     jwt::Verifier,
     passwords::Passwords,
     pipeline::authenticate::api_key::KeyCheck,
-    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, routing::Routing},
+    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
     store::{Store, redis::Redis},
 };
 
@@ -81,6 +81,8 @@ pub struct Office {
     pub policies: Snapshot<PolicyBook>,
     /// The budgets in force.
     pub budget_book: Snapshot<BudgetBook>,
+    /// The prices in force.
+    pub prices: Snapshot<PriceBook>,
     /// The routes that are configured now.
     pub routing: Snapshot<Routing>,
     pub verifier: Snapshot<Verifier>,

@@ -43,7 +43,7 @@ use crate::{
         refusal::Refusal,
         route::{Meter, Route},
     },
-    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, routing::Routing},
+    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
     telemetry::Metrics,
     upstream,
 };
@@ -60,6 +60,7 @@ pub struct Gate {
     pub routing: Snapshot<Routing>,
     pub policies: Snapshot<PolicyBook>,
     pub budgets: Snapshot<BudgetBook>,
+    pub prices: Snapshot<PriceBook>,
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,

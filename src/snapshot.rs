@@ -5,6 +5,7 @@ pub mod budgets;
 pub mod directory;
 mod parts;
 pub mod policies;
+pub mod prices;
 pub mod revocations;
 pub mod routing;
 

@@ -22,6 +22,10 @@ use crate::{
     clock::Clock,
     config::{Config, trusted_issuers::TrustedIssuer},
     crypto::MasterKey,
+    domain::{
+        money::Money,
+        price::{Price, Rates},
+    },
     http::{Draining, Office},
     jwt::{
         Verifier,
@@ -30,8 +34,14 @@ use crate::{
     passwords::Passwords,
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
     snapshot::{
-        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, policies::PolicyBook,
-        revocations::Revocations, routing::Routing,
+        Snapshot,
+        api_keys::ApiKeys,
+        budgets::BudgetBook,
+        directory::Directory,
+        policies::PolicyBook,
+        prices::{PriceBook, Priced},
+        revocations::Revocations,
+        routing::Routing,
     },
     store::{Store, redis::Redis},
 };
@@ -141,6 +151,7 @@ pub(super) async fn start(
         audit,
         policies: book,
         budget_book,
+        prices: Snapshot::new(first_prices()),
         routing: base.routing,
         verifier,
         keys,
@@ -151,6 +162,20 @@ pub(super) async fn start(
         started_at: base.clock.now(),
     };
     Ok((Arbiters(arbiters), office, identity))
+}
+
+/// The price of the built-in model.
+fn first_prices() -> PriceBook {
+    let rates = Rates {
+        input: 1_000_000,
+        cached_input: 1_000_000,
+        cache_write: 1_000_000,
+        output: 2_000_000,
+        reasoning: 2_000_000,
+    };
+    let price =
+        Price { base: rates, tiers: vec![], per_call: Money::ZERO, max_output_tokens: 4_096, max_input_tokens: None };
+    PriceBook::new([Priced { model: "demo".into(), version: 1, price }])
 }
 
 /// Returns when every worker thread runs its shard of the limits.

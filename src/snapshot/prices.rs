@@ -1,0 +1,32 @@
+//! The prices in force, by model. Published by the owner of prices; read when a metered call asks what it may cost.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::domain::price::Price;
+
+/// A price that calls are billed by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Priced {
+    /// As requests name it.
+    pub model: Arc<str>,
+    /// Of the list that the price is from; every entry of usage says it.
+    pub version: i64,
+    pub price: Price,
+}
+
+/// All prices in force.
+#[derive(Debug, Clone, Default)]
+pub struct PriceBook(HashMap<Arc<str>, Arc<Priced>>);
+
+impl PriceBook {
+    #[must_use]
+    pub fn new(prices: impl IntoIterator<Item = Priced>) -> Self {
+        Self(prices.into_iter().map(|priced| (Arc::clone(&priced.model), Arc::new(priced))).collect())
+    }
+
+    /// What a model costs; nothing where it has no price. Names are compared as they are written.
+    #[must_use]
+    pub fn find(&self, model: &str) -> Option<&Arc<Priced>> {
+        self.0.get(model)
+    }
+}
