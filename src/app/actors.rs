@@ -106,8 +106,7 @@ pub(super) async fn start(
     let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
-    let ledger = Ledger::new(audit_bound, deadline);
-    let audit = Audit::new(audit_bound, deadline);
+    let (ledger, audit) = (Ledger::new(audit_bound, deadline), Audit::new(audit_bound, deadline));
     let lender = Lender::new(bound.saturating_mul(workers(config)), deadline);
     let quotas = Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone());
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);

@@ -93,14 +93,12 @@ impl Series {
     }
 
     fn keep(&mut self, subject: Subject, state: State) -> bool {
-        match self.subjects.get_mut(subject) {
-            Some(kept) => kept.state = state,
-            None => {
-                self.subjects.insert(subject, Kept::new(state));
-                return true;
-            }
+        if let Some(kept) = self.subjects.get_mut(subject) {
+            kept.state = state;
+            return false;
         }
-        false
+        self.subjects.insert(subject, Kept::new(state));
+        true
     }
 
     fn state(&mut self, subject: Subject) -> Option<&mut State> {

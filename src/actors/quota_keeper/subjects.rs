@@ -139,12 +139,11 @@ mod tests {
             let (mut subjects, mut map) = (Subjects::default(), HashMap::new());
             for (id, kept) in steps {
                 let subject = Uuid::from_u128(id).into();
-                match kept {
-                    Some(kept) => {
-                        subjects.insert(subject, kept);
-                        map.insert(subject, kept);
-                    }
-                    None => prop_assert_eq!(subjects.remove(subject), map.remove(&subject)),
+                if let Some(kept) = kept {
+                    subjects.insert(subject, kept);
+                    map.insert(subject, kept);
+                } else {
+                    prop_assert_eq!(subjects.remove(subject), map.remove(&subject));
                 }
                 prop_assert_eq!(subjects.get(subject), map.get(&subject));
             }
