@@ -216,9 +216,9 @@ impl Record {
         self.over_budget.extend(shortfalls.iter().map(|short| short.budget.name.to_string()));
     }
 
-    /// Names the model that is asked.
-    pub fn model(&mut self, name: &str) {
-        self.draft.findings.model = Some(name.to_owned());
+    /// Names the model that is asked, if it is one.
+    pub fn model(&mut self, name: Option<&str>) {
+        self.draft.findings.model = name.map(str::to_owned);
     }
 
     /// Where whoever bills the call notes what it came to.

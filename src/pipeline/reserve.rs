@@ -57,6 +57,7 @@ pub async fn reserve(
     };
     let now = gate.clock.now();
     let purpose = purpose(&principal, route, &terms);
+    record.model(purpose.model.as_deref());
     let budgets = budgets(&gate.budgets.read(), &principal, purpose.model.as_deref());
     let claims = budgets.iter().map(|(subject, budget)| budget.claim(*subject, now)).collect();
     let quote = Quote { amount, claims, purpose };

@@ -15,16 +15,14 @@ pub async fn read(
     headers: &HeaderMap,
     route: &Route,
     body: &mut ClientBody,
-    record: &mut Record,
+    record: &Record,
 ) -> Result<Option<Asked>, Refusal> {
     let Some(format) = meter::format(route.meter) else {
         return Ok(None);
     };
     check_media_type(headers)?;
     let bytes = body.read(&gate.shape, &record.request_bytes()).await?;
-    let asked = Asked::read(format, bytes).map_err(Refusal::InvalidRequest)?;
-    record.model(asked.model());
-    Ok(Some(asked))
+    Asked::read(format, bytes).map(Some).map_err(Refusal::InvalidRequest)
 }
 
 /// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1) and no coding.

@@ -142,7 +142,8 @@ async fn a_model_without_a_price_is_refused(store: &TestStore) {
     assert!(problem["detail"].as_str().unwrap().contains("nobody-knows"), "{problem}");
     assert_eq!(problem["error"]["code"], "unpriced-model");
     assert_eq!(answer.header(HOLD), None);
-    assert_eq!(gateway.record(answer.request_id()).await.unwrap()["model"], "nobody-knows");
+    let record = gateway.record(answer.request_id()).await.unwrap();
+    assert_eq!((&record["reason"], record.get("model")), (&json!("unpriced-model"), None), "{record}");
     gateway.finish().await;
 }
 

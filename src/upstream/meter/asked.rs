@@ -135,8 +135,6 @@ impl Reader {
             }
             Member::Answers => asked.answers = asked.answers.max(whole(found, MAX_ANSWERS)?),
             Member::Stream => self.is_stream = of_type::<bool>(found, "must be true or false")?,
-            // Read at the end, when it is known whether there is a stream.
-            Member::StreamOptions => {}
             Member::Predicted => {
                 self.prompt(found)?;
                 self.asked.predicted_bytes = u64::try_from(found.value.get().len()).unwrap_or(u64::MAX);
@@ -149,7 +147,8 @@ impl Reader {
             }
             Member::Never(why) => return Err(why.into()),
             Member::NeverTrue(why) if of_type(found, "must be true or false")? => return Err(why.into()),
-            Member::NeverTrue(_) => {}
+            // The options are read at the end, when it is known whether there is a stream.
+            Member::NeverTrue(_) | Member::StreamOptions => {}
         }
         Ok(())
     }

@@ -155,10 +155,9 @@ impl Reading {
 
     /// Whether it could be read.
     fn see(&mut self, json: &[u8]) -> bool {
-        let statement = statement::read(self.bound.format, json);
-        let was_read = statement.is_some();
-        statement.into_iter().for_each(|statement| self.take(statement));
-        was_read
+        let Some(statement) = statement::read(self.bound.format, json) else { return false };
+        self.take(statement);
+        true
     }
 
     /// The last count of each kind is the one that holds.
