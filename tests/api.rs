@@ -23,6 +23,7 @@ mod api {
     mod limits;
     mod limits_admin;
     mod login;
+    mod metering;
     mod oauth;
     mod openapi;
     mod password;
