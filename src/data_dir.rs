@@ -101,6 +101,12 @@ impl DataDir {
         Ok(name.trim().to_owned())
     }
 
+    /// Where the audit log waits for the store.
+    #[must_use]
+    pub fn audit_spool(&self) -> PathBuf {
+        self.path.join("audit-spool")
+    }
+
     /// The master key: `given`, or the one in `master.key`, made (0600) if there is none. `shared` stores need a given
     /// one, because a file here is not on the other replicas.
     pub fn master_key(&self, given: Option<&str>, shared: bool) -> Result<MasterKey, DataDirError> {

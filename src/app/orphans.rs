@@ -1,10 +1,12 @@
-//! Holds that a killed process left open: resolved before anything is served.
+//! What a killed process left open: resolved before anything is served.
 //!
-//! The decision to forward a metered call is on record before anything is sent. So a hold whose call has no decision was
+//! First the audit entries that wait in the spool are put into the store, because what follows is read off the log. The
+//! decision to forward a metered call is on record before anything is sent. So a hold whose call has no decision was
 //! never dispatched, and is released; of any other nobody knows what was delivered, and it is captured.
 
 use super::StartError;
 use crate::{
+    actors::audit_writer::Blueprint,
     clock::Clock,
     domain::ledger::{End, Order},
     store::Store,
@@ -12,6 +14,15 @@ use crate::{
 
 /// How many holds are resolved at a time.
 const AT_A_TIME: usize = 500;
+
+/// Puts what an earlier process has spooled into the store.
+pub(super) async fn replay(audit: &Blueprint) -> Result<(), StartError> {
+    let entries = audit.replay().await?;
+    if entries > 0 {
+        tracing::warn!(entries, "audit entries that were spooled when the gateway stopped are in the store");
+    }
+    Ok(())
+}
 
 /// Ends every open hold of this replica.
 pub(super) async fn resolve(store: &Store, clock: &Clock, replica: &str) -> Result<(), StartError> {

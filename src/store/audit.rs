@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Store, StoreError,
@@ -24,8 +25,8 @@ use crate::domain::{
 
 pub use page::{AuditEntryRow, AuditFilter, AuditRecordRow};
 
-/// An entry in its place, with the columns it is searched by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An entry in its place, with the columns it is searched by. Written to the audit spool as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRow {
     pub seq: u64,
     pub id: EntryId,

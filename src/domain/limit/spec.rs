@@ -232,6 +232,7 @@ mod tests {
             upstream: "up".into(),
             strip_prefix: false,
             weight,
+            durability: None,
             meter,
         }
     }

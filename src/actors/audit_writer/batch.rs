@@ -1,0 +1,123 @@
+//! Entries on their way into the store.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use crate::{
+    crypto,
+    domain::audit::{Draft, Head},
+    store::{Store, StoreError, audit::AuditRow},
+};
+
+/// The store as the writer sees it: one chain of it, and never waited for longer than the timeout.
+#[derive(Clone)]
+pub(super) struct Shelf {
+    pub store: Store,
+    /// Names this replica; no other may write to it.
+    pub chain: Arc<str>,
+    pub timeout: Duration,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Stored,
+    /// It cannot stand beside what is there.
+    Impossible,
+    /// The store did not say. It has its place in the chain, and must keep it.
+    Unsettled,
+}
+
+/// What became of a batch.
+pub(super) struct Attempt {
+    /// The end of the chain: of the last entry that is stored or unsettled.
+    pub head: Head,
+    /// One an entry.
+    pub fates: Vec<Fate>,
+    /// The unsettled entries, in their places.
+    pub unsettled: Vec<AuditRow>,
+    /// Why there are any.
+    pub trouble: Option<StoreError>,
+}
+
+impl Shelf {
+    /// Puts the entries behind `head`, all in one transaction. If one of them cannot stand beside what is there, each
+    /// goes alone, so that it takes no other with it.
+    pub(super) async fn commit(&self, head: Head, drafts: &[Draft]) -> Attempt {
+        let linked = self.link(head, drafts);
+        let Ok((rows, end)) = linked else {
+            return self.one_by_one(head, drafts).await;
+        };
+        match self.append(rows).await {
+            Ok(()) => Attempt { head: end, fates: vec![Fate::Stored; drafts.len()], unsettled: vec![], trouble: None },
+            Err(StoreError::Conflict(_)) => self.one_by_one(head, drafts).await,
+            Err(error) => self.unsettled(head, drafts, error),
+        }
+    }
+
+    /// Appends what is not in the store yet of rows that have their places already. Doing it twice does no harm.
+    pub(super) async fn replay(&self, mut rows: Vec<AuditRow>) -> Result<(), StoreError> {
+        let stored = self.head().await?.map_or(0, |head| head.seq);
+        rows.retain(|row| row.seq > stored);
+        self.append(rows).await
+    }
+
+    /// The last link that is stored.
+    pub(super) async fn head(&self) -> Result<Option<Head>, StoreError> {
+        self.in_time(self.store.audit_head(&self.chain)).await
+    }
+
+    /// The rows that put `drafts` behind `head`, always the same for the same, and the head after them.
+    pub(super) fn link(&self, mut head: Head, drafts: &[Draft]) -> Result<(Vec<AuditRow>, Head), StoreError> {
+        let mut rows = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let link = head
+                .link(&self.chain, draft, |previous, entry| crypto::sha256(&[previous, entry]))
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            head = link.head();
+            rows.push(AuditRow::new(draft, link));
+        }
+        Ok((rows, head))
+    }
+
+    async fn one_by_one(&self, head: Head, drafts: &[Draft]) -> Attempt {
+        let mut head = self.head().await.ok().flatten().unwrap_or(head);
+        let mut fates = Vec::with_capacity(drafts.len());
+        for (index, draft) in drafts.iter().enumerate() {
+            let appended = match self.link(head, std::slice::from_ref(draft)) {
+                Ok((rows, end)) => self.append(rows).await.map(|()| end),
+                Err(error) => Err(error),
+            };
+            match appended {
+                Ok(end) => {
+                    head = end;
+                    fates.push(Fate::Stored);
+                }
+                Err(error @ (StoreError::Conflict(_) | StoreError::Corrupt(_))) => {
+                    tracing::error!(%error, request = %draft.request_id, "an audit entry cannot be written");
+                    fates.push(Fate::Impossible);
+                }
+                Err(error) => {
+                    let mut rest = self.unsettled(head, drafts.get(index..).unwrap_or_default(), error);
+                    fates.append(&mut rest.fates);
+                    return Attempt { fates, ..rest };
+                }
+            }
+        }
+        Attempt { head, fates, unsettled: vec![], trouble: None }
+    }
+
+    fn unsettled(&self, head: Head, drafts: &[Draft], error: StoreError) -> Attempt {
+        // They were linked a moment ago.
+        let (unsettled, end) = self.link(head, drafts).unwrap_or((vec![], head));
+        Attempt { head: end, fates: vec![Fate::Unsettled; drafts.len()], unsettled, trouble: Some(error) }
+    }
+
+    async fn append(&self, rows: Vec<AuditRow>) -> Result<(), StoreError> {
+        self.in_time(self.store.append_audit(&self.chain, rows)).await
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let late = |_| Err(StoreError::Unavailable(format!("no answer within {} ms", self.timeout.as_millis())));
+        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(late)
+    }
+}
