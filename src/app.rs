@@ -135,6 +135,8 @@ impl Gateway {
         let audit = actors::audit_blueprint(&config, store.clone(), Arc::clone(&chain), data_dir.audit_spool());
         orphans::replay(&audit).await?;
         orphans::resolve(&store, &clock, &chain).await?;
+        let closed = orphans::close(&store, &audit, &clock, data_dir.audit_closed_through()).await?;
+        data_dir.set_audit_closed_through(closed)?;
         let draining = Draining::default();
         let (redis, routes) = (redis(&config)?, routing.clone());
         let base = actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis, audit };

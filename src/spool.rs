@@ -89,7 +89,9 @@ impl Spool {
             if found.is_empty() {
                 fs::remove_file(segment::path(folder, *number)).map_err(|error| io_error(folder, error))?;
             }
-            found.into_iter().for_each(|place| spool.keep(place));
+            for place in found {
+                spool.keep(place);
+            }
             spool.next = number.saturating_add(1);
         }
         Ok(spool)

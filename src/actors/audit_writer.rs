@@ -9,16 +9,17 @@
 //! meanwhile does not wait for that. When neither takes an entry, whoever waits for it is told, no request is let in any
 //! more, and entries that nobody waits for stay in memory until there is room again.
 
-mod batch;
+mod archive;
+mod blueprint;
 mod condition;
 mod outbox;
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use self::{
-    batch::{Attempt, Fate, Shelf},
+    archive::{Archive, Attempt, Fate},
     condition::Gauge,
     outbox::{NotTaken, Outbox},
 };
@@ -26,16 +27,15 @@ use super::{
     handle::{Ask, Handle, NoAnswer, Permit, Reply, Request},
     supervisor::{Lifeline, supervise},
 };
-use crate::{
-    domain::{
-        audit::{Draft, Head},
-        recording::Durability,
-    },
-    spool::SpoolError,
-    store::{Store, StoreError},
+use crate::domain::{
+    audit::{Draft, Head},
+    recording::Durability,
 };
 
-pub use self::condition::Condition;
+pub use self::{
+    blueprint::{Blueprint, BuildError},
+    condition::Condition,
+};
 
 /// Puts an entry on record.
 pub struct Append(pub Draft);
@@ -63,8 +63,18 @@ const LAST_REST: Duration = Duration::from_secs(2);
 /// How many entries of the outbox one transaction takes, about.
 const REPLAYED_AT_A_TIME: u64 = 2_000;
 
+/// What is going on at the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtStore {
+    Nothing,
+    /// It writes for this actor.
+    Writing,
+    /// It failed, and is left alone for a while.
+    Resting,
+}
+
 pub struct AuditWriter {
-    shelf: Shelf,
+    archive: Archive,
     /// The last link given out.
     head: Head,
     queue: VecDeque<Waiting>,
@@ -73,12 +83,9 @@ pub struct AuditWriter {
     max_batch: usize,
     /// A turn is due as soon as the mailbox is read.
     called: bool,
-    /// The store is at work for this actor.
-    under_way: bool,
+    store: AtStore,
     /// The store did its last work, so that it is worth a short wait.
     store_answers: bool,
-    /// The store is left alone for a while.
-    resting: bool,
     rest: Duration,
     _lifeline: Lifeline,
 }
@@ -117,7 +124,7 @@ impl AuditWriter {
         if !self.outbox.is_empty() && !self.is_nearly_through() {
             self.spool_queue();
         }
-        if !self.under_way && !self.resting {
+        if self.store == AtStore::Nothing {
             if !self.outbox.is_empty() {
                 self.replay(context);
             } else if !self.queue.is_empty() {
@@ -135,11 +142,11 @@ impl AuditWriter {
     /// Commits what is queued, one batch at a time.
     fn commit(&mut self, context: &mut Context<Self>) {
         let (drafts, replies) = self.next_batch();
-        let (shelf, head) = (self.shelf.clone(), self.head);
-        self.under_way = true;
-        let commit = async move { shelf.commit(head, &drafts).await };
+        let (archive, head) = (self.archive.clone(), self.head);
+        self.store = AtStore::Writing;
+        let commit = async move { archive.commit(head, &drafts).await };
         context.spawn(commit.into_actor(self).map(move |attempt, writer, context| {
-            writer.under_way = false;
+            writer.store = AtStore::Nothing;
             writer.tell(replies, attempt, context);
             writer.turn(context);
         }));
@@ -179,7 +186,7 @@ impl AuditWriter {
     fn spool_queue(&mut self) {
         while !self.queue.is_empty() {
             let (drafts, replies) = self.next_batch();
-            let linked = self.shelf.link(self.head, &drafts);
+            let linked = self.archive.link(self.head, &drafts);
             let Ok((rows, end)) = linked else {
                 self.refuse(drafts, replies);
                 return;
@@ -190,7 +197,9 @@ impl AuditWriter {
             }
             self.head = end;
             self.gauge.taken(count(replies.len()));
-            replies.into_iter().for_each(|reply| reply.answer(Ok(())));
+            for reply in replies {
+                reply.answer(Ok(()));
+            }
         }
     }
 
@@ -208,7 +217,9 @@ impl AuditWriter {
         let (waited_for, kept): (Vec<_>, Vec<_>) = queue.partition(|(_, reply)| reply.is_waited_for());
         self.queue = kept.into();
         self.gauge.taken(count(waited_for.len()));
-        waited_for.into_iter().for_each(|(_, reply)| reply.answer(Err(NotRecorded::Refused)));
+        for (_, reply) in waited_for {
+            reply.answer(Err(NotRecorded::Refused));
+        }
     }
 
     /// Gives the store the first entries of the outbox.
@@ -221,11 +232,11 @@ impl AuditWriter {
                 return;
             }
         };
-        let (shelf, through) = (self.shelf.clone(), rows.last().map_or(0, |row| row.seq));
-        self.under_way = true;
-        let replay = async move { shelf.replay(rows).await };
+        let (archive, through) = (self.archive.clone(), rows.last().map_or(0, |row| row.seq));
+        self.store = AtStore::Writing;
+        let replay = async move { archive.replay(rows).await };
         context.spawn(replay.into_actor(self).map(move |replayed, writer, context| {
-            writer.under_way = false;
+            writer.store = AtStore::Nothing;
             match replayed {
                 Ok(()) => writer.replayed(through),
                 Err(error) => {
@@ -246,9 +257,9 @@ impl AuditWriter {
 
     fn leave_store_alone(&mut self, context: &mut Context<Self>) {
         self.store_answers = false;
-        self.resting = true;
+        self.store = AtStore::Resting;
         context.run_later(self.rest, |writer, context| {
-            writer.resting = false;
+            writer.store = AtStore::Nothing;
             if writer.gauge.condition() == Condition::Refusing {
                 // Nobody is let in, so nobody else would find out.
                 writer.spooled(Outbox::check);
@@ -261,89 +272,6 @@ impl AuditWriter {
 
 fn count(entries: usize) -> u64 {
     u64::try_from(entries).unwrap_or(u64::MAX)
-}
-
-/// What the writer is built from, again after each restart.
-#[derive(Clone)]
-pub struct Blueprint {
-    pub store: Store,
-    /// Names this replica; no other may write to it.
-    pub chain: Arc<str>,
-    pub max_batch: usize,
-    /// The longest wait for the store.
-    pub store_timeout: Duration,
-    /// The folder of the spool, this writer's alone.
-    pub spool: PathBuf,
-    pub spool_max_bytes: u64,
-}
-
-/// Why the writer cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("audit spool: {0}")]
-    Spool(#[from] SpoolError),
-    #[error("audit spool: {0}")]
-    Unreadable(String),
-}
-
-impl From<NotTaken> for BuildError {
-    fn from(error: NotTaken) -> Self {
-        match error {
-            NotTaken::Spool(error) => Self::Spool(error),
-            NotTaken::Json(_) => Self::Unreadable(error.to_string()),
-        }
-    }
-}
-
-impl Blueprint {
-    /// Puts what an earlier process has spooled into the store; how many entries that were. To be called before a
-    /// writer runs, and before anything is read off the log.
-    pub async fn replay(&self) -> Result<u64, BuildError> {
-        let (shelf, mut outbox) = (self.shelf(), self.outbox()?);
-        let found = outbox.entries();
-        while !outbox.is_empty() {
-            let rows = outbox.front(REPLAYED_AT_A_TIME)?;
-            let through = rows.last().map_or(u64::MAX, |row| row.seq);
-            shelf.replay(rows).await?;
-            outbox.forget(through);
-        }
-        Ok(found)
-    }
-
-    async fn build(self, gauge: Gauge, lifeline: Lifeline) -> Result<AuditWriter, BuildError> {
-        let (shelf, outbox) = (self.shelf(), self.outbox()?);
-        // The entries in the spool are behind those in the store, unless they are in both.
-        let head = match (shelf.head().await, outbox.head()?) {
-            (Ok(stored), spooled) => stored.into_iter().chain(spooled).max_by_key(|head| head.seq),
-            (Err(_), Some(spooled)) => Some(spooled),
-            (Err(error), None) => return Err(error.into()),
-        };
-        gauge.begin_anew();
-        Ok(AuditWriter {
-            shelf,
-            head: head.unwrap_or(Head::GENESIS),
-            queue: VecDeque::new(),
-            outbox,
-            gauge,
-            max_batch: self.max_batch,
-            called: false,
-            under_way: false,
-            store_answers: true,
-            resting: false,
-            rest: FIRST_REST,
-            _lifeline: lifeline,
-        })
-    }
-
-    fn shelf(&self) -> Shelf {
-        Shelf { store: self.store.clone(), chain: Arc::clone(&self.chain), timeout: self.store_timeout }
-    }
-
-    fn outbox(&self) -> Result<Outbox, SpoolError> {
-        Outbox::open(&self.spool, self.spool_max_bytes)
-    }
 }
 
 /// The writer's handle.

@@ -101,8 +101,7 @@ pub(super) async fn start(
     let directory = Snapshot::new(Directory::default());
     let api_keys = Snapshot::new(ApiKeys::default());
     let revocations = Snapshot::new(Revocations::default());
-    let issuer = Issuer::new(bound, deadline);
-    let users = Users::new(bound, deadline);
+    let (issuer, users) = (Issuer::new(bound, deadline), Users::new(bound, deadline));
     let (limits, budgets) = (Limits::new(bound, deadline), Budgets::new(bound, deadline));
     let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
     let outside = outside(config, bound);

@@ -117,6 +117,32 @@ impl Store {
         .await
     }
 
+    /// The next entries of a chain after a place, in order: their places, requests and stages.
+    pub async fn audit_stages(
+        &self,
+        chain: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, RequestId, Stage)>, StoreError> {
+        let chain = chain.to_owned();
+        self.read(async move |connection: &mut Connection| {
+            let next = audit_entries::table
+                .filter(audit_entries::chain.eq(chain))
+                .filter(audit_entries::seq.gt(signed(after)))
+                .order(audit_entries::seq)
+                .limit(limit.into())
+                .select((audit_entries::seq, audit_entries::request_id, audit_entries::stage));
+            let next: Vec<(i64, String, String)> = on_backend!(connection, |conn| next.load(conn).await)?;
+            let entry = |(seq, request, stage): (i64, String, String)| {
+                let seq = read_count("audit_entries.seq", seq)?;
+                let stage = read_text("audit_entries.stage", &stage)?;
+                Ok((seq, read_text("audit_entries.request_id", &request)?, stage))
+            };
+            next.into_iter().map(entry).collect()
+        })
+        .await
+    }
+
     /// Appends entries to a chain, all or none; they are on the disk when this returns.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use crate::{
         audit::{Findings, Stage as Part},
         ids::{EntryId, RequestId},
     },
-    store::{Settings, lock::Lock, migrations},
+    store::{Settings, Store, lock::Lock, migrations},
 };
 use tempfile::TempDir;
 use uuid::Uuid;

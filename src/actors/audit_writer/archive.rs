@@ -10,7 +10,7 @@ use crate::{
 
 /// The store as the writer sees it: one chain of it, and never waited for longer than the timeout.
 #[derive(Clone)]
-pub(super) struct Shelf {
+pub(super) struct Archive {
     pub store: Store,
     /// Names this replica; no other may write to it.
     pub chain: Arc<str>,
@@ -39,7 +39,7 @@ pub(super) struct Attempt {
     pub trouble: Option<StoreError>,
 }
 
-impl Shelf {
+impl Archive {
     /// Puts the entries behind `head`, all in one transaction. If one of them cannot stand beside what is there, each
     /// goes alone, so that it takes no other with it.
     pub(super) async fn commit(&self, head: Head, drafts: &[Draft]) -> Attempt {
