@@ -70,7 +70,11 @@ fn survives(server: &mut PostgresServer, what: &str, trouble: impl FnOnce(&mut P
     let echoes: Vec<_> = entries.iter().filter(|entry| entry.json.contains("\"path\":\"/echo\"")).collect();
     let requests: HashSet<_> = echoes.iter().map(|entry| &entry.request_id).collect();
     println!("{what}: {} calls, the longest {} ms, {} records", calls.len(), longest / 1_000, requests.len());
-    assert!(calls.iter().all(|call| call.status == 200), "{:?}", calls.iter().find(|call| call.status != 200).unwrap().body);
+    assert!(
+        calls.iter().all(|call| call.status == 200),
+        "{:?}",
+        calls.iter().find(|call| call.status != 200).unwrap().body
+    );
     assert!(longest < LONGEST_US, "a call took {longest} us");
     assert_eq!((requests.len(), echoes.len(), chains), (calls.len(), calls.len(), 1));
     gateway.terminate();

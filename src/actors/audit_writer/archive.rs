@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use crate::{
     crypto,
-    domain::audit::{Draft, Head},
+    domain::audit::{Draft, Head, Salt},
     store::{Store, StoreError, audit::AuditRow},
 };
 
@@ -39,18 +39,31 @@ pub(super) struct Attempt {
     pub trouble: Option<StoreError>,
 }
 
+impl Attempt {
+    fn stored(head: Head, entries: usize) -> Self {
+        Self { head, fates: vec![Fate::Stored; entries], unsettled: vec![], trouble: None }
+    }
+
+    fn refuse(&mut self, draft: &Draft, error: &StoreError) {
+        tracing::error!(%error, request = %draft.request_id, "an audit entry cannot be written");
+        self.fates.push(Fate::Impossible);
+    }
+}
+
 impl Archive {
     /// Puts the entries behind `head`, all in one transaction. If one of them cannot stand beside what is there, each
     /// goes alone, so that it takes no other with it.
     pub(super) async fn commit(&self, head: Head, drafts: &[Draft]) -> Attempt {
-        let linked = self.link(head, drafts);
-        let Ok((rows, end)) = linked else {
+        let Ok((rows, end)) = self.link(head, drafts) else {
             return self.one_by_one(head, drafts).await;
         };
-        match self.append(rows).await {
-            Ok(()) => Attempt { head: end, fates: vec![Fate::Stored; drafts.len()], unsettled: vec![], trouble: None },
+        match self.append(rows.clone()).await {
+            Ok(()) => Attempt::stored(end, drafts.len()),
             Err(StoreError::Conflict(_)) => self.one_by_one(head, drafts).await,
-            Err(error) => self.unsettled(head, drafts, error),
+            Err(error) => {
+                let fates = vec![Fate::Unsettled; drafts.len()];
+                Attempt { head: end, fates, unsettled: rows, trouble: Some(error) }
+            }
         }
     }
 
@@ -66,12 +79,12 @@ impl Archive {
         self.in_time(self.store.audit_head(&self.chain)).await
     }
 
-    /// The rows that put `drafts` behind `head`, always the same for the same, and the head after them.
+    /// The rows that put `drafts` behind `head`, and the head after them. Never the same twice: each has its own salts.
     pub(super) fn link(&self, mut head: Head, drafts: &[Draft]) -> Result<(Vec<AuditRow>, Head), StoreError> {
         let mut rows = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let link = head
-                .link(&self.chain, draft, |previous, entry| crypto::sha256(&[previous, entry]))
+                .link(&self.chain, draft, salts()?, crypto::sha256)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
             head = link.head();
             rows.push(AuditRow::new(draft, link));
@@ -80,36 +93,31 @@ impl Archive {
     }
 
     async fn one_by_one(&self, head: Head, drafts: &[Draft]) -> Attempt {
-        let mut head = self.head().await.ok().flatten().unwrap_or(head);
-        let mut fates = Vec::with_capacity(drafts.len());
+        let mut attempt = Attempt::stored(self.head().await.ok().flatten().unwrap_or(head), 0);
         for (index, draft) in drafts.iter().enumerate() {
-            let appended = match self.link(head, std::slice::from_ref(draft)) {
-                Ok((rows, end)) => self.append(rows).await.map(|()| end),
-                Err(error) => Err(error),
-            };
-            match appended {
-                Ok(end) => {
-                    head = end;
-                    fates.push(Fate::Stored);
-                }
-                Err(error @ (StoreError::Conflict(_) | StoreError::Corrupt(_))) => {
-                    tracing::error!(%error, request = %draft.request_id, "an audit entry cannot be written");
-                    fates.push(Fate::Impossible);
-                }
+            let (mut rows, end) = match self.link(attempt.head, std::slice::from_ref(draft)) {
+                Ok(linked) => linked,
                 Err(error) => {
-                    let mut rest = self.unsettled(head, drafts.get(index..).unwrap_or_default(), error);
-                    fates.append(&mut rest.fates);
-                    return Attempt { fates, ..rest };
+                    attempt.refuse(draft, &error);
+                    continue;
+                }
+            };
+            match self.append(rows.clone()).await {
+                Ok(()) => {
+                    attempt.head = end;
+                    attempt.fates.push(Fate::Stored);
+                }
+                Err(error @ StoreError::Conflict(_)) => attempt.refuse(draft, &error),
+                Err(error) => {
+                    let rest = drafts.get(index.saturating_add(1)..).unwrap_or_default();
+                    let (mut later, end) = self.link(end, rest).unwrap_or((vec![], end));
+                    rows.append(&mut later);
+                    attempt.fates.resize(drafts.len(), Fate::Unsettled);
+                    return Attempt { head: end, unsettled: rows, trouble: Some(error), ..attempt };
                 }
             }
         }
-        Attempt { head, fates, unsettled: vec![], trouble: None }
-    }
-
-    fn unsettled(&self, head: Head, drafts: &[Draft], error: StoreError) -> Attempt {
-        // They were linked a moment ago.
-        let (unsettled, end) = self.link(head, drafts).unwrap_or((vec![], head));
-        Attempt { head: end, fates: vec![Fate::Unsettled; drafts.len()], unsettled, trouble: Some(error) }
+        attempt
     }
 
     async fn append(&self, rows: Vec<AuditRow>) -> Result<(), StoreError> {
@@ -120,4 +128,10 @@ impl Archive {
         let late = |_| Err(StoreError::Unavailable(format!("no answer within {} ms", self.timeout.as_millis())));
         tokio::time::timeout(self.timeout, work).await.unwrap_or_else(late)
     }
+}
+
+/// Two salts of 16 random bytes.
+fn salts() -> Result<[Salt; 2], StoreError> {
+    let random = || crypto::random().map_err(|error| StoreError::Other(error.to_string()));
+    Ok([random()?, random()?])
 }

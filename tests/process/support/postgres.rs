@@ -28,7 +28,12 @@ impl PostgresServer {
         }
         let data = folder.path().join("data");
         let mut initdb = program("initdb", user);
-        initdb.arg("--pgdata").arg(&data).args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"]);
+        initdb.arg("--pgdata").arg(&data).args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+        ]);
         let made = initdb.current_dir(folder.path()).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let (child, address) = eventually("a PostgreSQL server starts", || {
