@@ -17,7 +17,7 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 async fn metrics(office: Data<Office>, metrics: Data<Metrics>) -> HttpResponse {
-    match metrics.render(gauges(&office), exchanges(&office)) {
+    match metrics.render(gauges(&office), exchanges(&office), office.audit.backlog()) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "metrics could not be rendered");
