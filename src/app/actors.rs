@@ -15,17 +15,13 @@ use crate::{
         quota_keeper::{self, Quotas},
         quota_lender::{self, Lender},
         registrar::{self, Users},
-        regulator::{self, Budgets, Limits},
+        regulator::{self, Budgets, Limits, Prices, Rulebook, Rules},
         token_issuer::{self, Issuer, Keys, shared_key},
     },
     api_key::Mint,
     clock::Clock,
     config::{Config, trusted_issuers::TrustedIssuer},
     crypto::MasterKey,
-    domain::{
-        money::Money,
-        price::{Price, Rates},
-    },
     http::{Draining, Office},
     jwt::{
         Verifier,
@@ -34,14 +30,8 @@ use crate::{
     passwords::Passwords,
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
     snapshot::{
-        Snapshot,
-        api_keys::ApiKeys,
-        budgets::BudgetBook,
-        directory::Directory,
-        policies::PolicyBook,
-        prices::{PriceBook, Priced},
-        revocations::Revocations,
-        routing::Routing,
+        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, policies::PolicyBook,
+        prices::PriceBook, revocations::Revocations, routing::Routing,
     },
     store::{Store, redis::Redis},
 };
@@ -103,7 +93,9 @@ pub(super) async fn start(
     let issuer = Issuer::new(bound, deadline);
     let users = Users::new(bound, deadline);
     let (limits, budgets) = (Limits::new(bound, deadline), Budgets::new(bound, deadline));
+    let prices = Prices::new(bound, deadline);
     let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
+    let price_book = Snapshot::new(PriceBook::default());
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
     let ledger = Ledger::new(audit_bound, deadline);
@@ -117,8 +109,9 @@ pub(super) async fn start(
     let mut arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,
-        start_limits(&base, &limits, &book).await?,
-        start_budgets(&base, &budgets, &budget_book).await?,
+        start_rules(&base, &limits, &book).await?,
+        start_rules(&base, &budgets, &budget_book).await?,
+        start_rules(&base, &prices, &price_book).await?,
         start_doors(config, &base, &doors).await?,
         start_ledger(&base, Arc::clone(&chain), &budget_book, &ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
@@ -143,6 +136,7 @@ pub(super) async fn start(
         users,
         limits,
         budgets,
+        prices,
         doors,
         outside_keys: identity.outside.keys.clone(),
         lender,
@@ -151,7 +145,7 @@ pub(super) async fn start(
         audit,
         policies: book,
         budget_book,
-        prices: Snapshot::new(first_prices()),
+        price_book,
         routing: base.routing,
         verifier,
         keys,
@@ -162,20 +156,6 @@ pub(super) async fn start(
         started_at: base.clock.now(),
     };
     Ok((Arbiters(arbiters), office, identity))
-}
-
-/// The price of the built-in model.
-fn first_prices() -> PriceBook {
-    let rates = Rates {
-        input: 1_000_000,
-        cached_input: 1_000_000,
-        cache_write: 1_000_000,
-        output: 2_000_000,
-        reasoning: 2_000_000,
-    };
-    let price =
-        Price { base: rates, tiers: vec![], per_call: Money::ZERO, max_output_tokens: 4_096, max_input_tokens: None };
-    PriceBook::new([Priced { model: "demo".into(), version: 1, price }])
 }
 
 /// Returns when every worker thread runs its shard of the limits.
@@ -228,16 +208,14 @@ async fn start_users(base: &Base, issuer: &Issuer, keys: &KeyCheck) -> Result<Ar
     on_own_arbiter(move || async move { users.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 
-async fn start_limits(base: &Base, limits: &Limits, book: &Snapshot<PolicyBook>) -> Result<Arbiter, StartError> {
+async fn start_rules<R: Rules>(
+    base: &Base,
+    rules: &Rulebook<R>,
+    book: &Snapshot<R::Book>,
+) -> Result<Arbiter, StartError> {
     let (store, clock, book) = (base.store.clone(), base.clock.clone(), book.clone());
-    let (limits, blueprint) = (limits.clone(), regulator::Blueprint { store, clock, book });
-    on_own_arbiter(move || async move { limits.start_here(blueprint).await.map_err(StartError::from) }).await
-}
-
-async fn start_budgets(base: &Base, budgets: &Budgets, book: &Snapshot<BudgetBook>) -> Result<Arbiter, StartError> {
-    let (store, clock, book) = (base.store.clone(), base.clock.clone(), book.clone());
-    let (budgets, blueprint) = (budgets.clone(), regulator::Blueprint { store, clock, book });
-    on_own_arbiter(move || async move { budgets.start_here(blueprint).await.map_err(StartError::from) }).await
+    let (rules, blueprint) = (rules.clone(), regulator::Blueprint { store, clock, book });
+    on_own_arbiter(move || async move { rules.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 
 async fn start_doors(config: &Config, base: &Base, doors: &Doors) -> Result<Arbiter, StartError> {

@@ -66,11 +66,13 @@ fn refused(kind: DatabaseErrorKind, message: &str) -> StoreError {
 
 /// SQLite names `table.column`, PostgreSQL a constraint whose name begins with the table's.
 fn table_in(message: &str) -> &'static str {
-    const TABLES: [&str; 10] = [
+    const TABLES: [&str; 12] = [
         "api_keys",
         "audit_entries",
         "idempotency_keys",
         "limits",
+        "price_versions",
+        "prices",
         "revisions",
         "sealed_secrets",
         "sessions",
