@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     crypto::{self, MacKey},
-    domain::ids::ApiKeyId,
+    domain::{hex, ids::ApiKeyId},
 };
 
 /// Lets scanners of leaked secrets recognise a key. No access token and no refresh token begins so.
@@ -31,7 +31,7 @@ impl Mint {
     #[must_use]
     pub fn secret_of(&self, id: ApiKeyId) -> Zeroizing<String> {
         let tag = Zeroizing::new(self.0.sign(&message(id)));
-        Zeroizing::new(crypto::hex(tag.as_slice()))
+        Zeroizing::new(hex::encode(tag.as_slice()))
     }
 
     /// The key as its owner gets it, once.

@@ -6,7 +6,7 @@
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     constant_time, digest, hmac, rand,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -98,12 +98,6 @@ pub fn is_equal(left: &[u8], right: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(left, right).is_ok()
 }
 
-/// Lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-}
-
 /// SHA-256 and its HMAC give 32 bytes, so all of them are copied.
 fn to_array(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
@@ -149,6 +143,34 @@ pub fn new_p256() -> Result<KeyPairBytes, CryptoError> {
     Ok((Zeroizing::new(document.as_ref().to_vec()), pair.public_key().as_ref().to_vec()))
 }
 
+/// A key that signs with Ed25519 (RFC 8032).
+pub struct Ed25519Key(Ed25519KeyPair);
+
+impl Ed25519Key {
+    /// Reads what [`new_ed25519`] made.
+    pub fn from_pkcs8(private_key: &[u8]) -> Result<Self, CryptoError> {
+        Ed25519KeyPair::from_pkcs8_maybe_unchecked(private_key).map(Self).map_err(|_| CryptoError::Library)
+    }
+
+    /// 64 bytes.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(message).as_ref().to_vec()
+    }
+
+    /// 32 bytes.
+    #[must_use]
+    pub fn public_key(&self) -> Vec<u8> {
+        self.0.public_key().as_ref().to_vec()
+    }
+}
+
+/// Whether the holder of an Ed25519 key signed this message.
+#[must_use]
+pub fn is_signed_with_ed25519(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +211,17 @@ mod tests {
     fn equal_bytes_are_equal_and_others_are_not() {
         assert!(is_equal(&[1, 2], &[1, 2]) && is_equal(&[], &[]));
         assert!(!is_equal(&[1, 2], &[1, 3]) && !is_equal(&[1, 2], &[1]));
-        assert_eq!(hex(&[0, 0x0f, 0xa0]), "000fa0");
+    }
+
+    #[test]
+    fn a_signature_is_of_one_message_by_one_key() {
+        let [ours, other] = [(); 2].map(|()| Ed25519Key::from_pkcs8(&new_ed25519().unwrap().0).unwrap());
+        let signature = ours.sign(b"message");
+        assert!(is_signed_with_ed25519(&ours.public_key(), b"message", &signature));
+        assert!(!is_signed_with_ed25519(&ours.public_key(), b"another", &signature));
+        assert!(!is_signed_with_ed25519(&other.public_key(), b"message", &signature));
+        assert!(!is_signed_with_ed25519(&ours.public_key(), b"message", &signature[1..]));
+        assert!(!is_signed_with_ed25519(b"no key", b"message", &signature));
     }
 
     #[test]

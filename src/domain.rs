@@ -8,6 +8,7 @@ pub mod algorithm;
 pub mod api_key;
 pub mod audit;
 pub mod budget;
+pub mod hex;
 pub mod ids;
 pub mod lease;
 pub mod ledger;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     crypto,
-    domain::audit::{Draft, Head},
+    domain::audit::{Draft, Head, Salt},
     store::{Store, StoreError, audit::AuditRow},
 };
 
@@ -123,7 +123,7 @@ impl Batch {
         let mut rows = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let link = head
-                .link(&self.chain, draft, |previous, entry| crypto::sha256(&[previous, entry]))
+                .link(&self.chain, draft, salts()?, crypto::sha256)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
             head = link.head();
             rows.push(AuditRow::new(draft, link));
@@ -131,6 +131,12 @@ impl Batch {
         self.store.append_audit(&self.chain, rows).await?;
         Ok(head)
     }
+}
+
+/// Two salts of 16 random bytes.
+fn salts() -> Result<[Salt; 2], StoreError> {
+    let random = || crypto::random().map_err(|error| StoreError::Other(error.to_string()));
+    Ok([random()?, random()?])
 }
 
 /// What the writer is built from, again after each restart.

@@ -15,7 +15,7 @@ use crate::{
         quota_keeper::{self, Quotas},
         quota_lender::{self, Lender},
         registrar::{self, Users},
-        regulator::{self, Budgets, Limits, Prices, Rulebook, Rules},
+        regulator::{self, Rulebook, Rules},
         token_issuer::{self, Issuer, Keys, shared_key},
     },
     api_key::Mint,
@@ -30,8 +30,8 @@ use crate::{
     passwords::Passwords,
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
     snapshot::{
-        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, policies::PolicyBook,
-        prices::PriceBook, revocations::Revocations, routing::Routing,
+        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, revocations::Revocations,
+        routing::Routing,
     },
     store::{Store, redis::Redis},
 };
@@ -85,17 +85,14 @@ pub(super) async fn start(
     let bound = usize::try_from(config.actors.max_in_flight).unwrap_or(usize::MAX);
     let audit_bound = usize::try_from(config.audit.max_in_flight).unwrap_or(usize::MAX);
     let deadline = Duration::from_millis(config.actors.deadline_ms);
-    let verifier =
-        Snapshot::new(Verifier::new(&config.auth.issuer, &config.auth.audience, config.auth.access_ttl_s, []));
-    let directory = Snapshot::new(Directory::default());
-    let api_keys = Snapshot::new(ApiKeys::default());
+    let auth = &config.auth;
+    let verifier = Snapshot::new(Verifier::new(&auth.issuer, &auth.audience, auth.access_ttl_s, []));
+    let (directory, api_keys) = (Snapshot::new(Directory::default()), Snapshot::new(ApiKeys::default()));
     let revocations = Snapshot::new(Revocations::default());
-    let issuer = Issuer::new(bound, deadline);
-    let users = Users::new(bound, deadline);
-    let (limits, budgets) = (Limits::new(bound, deadline), Budgets::new(bound, deadline));
-    let prices = Prices::new(bound, deadline);
-    let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
-    let price_book = Snapshot::new(PriceBook::default());
+    let (issuer, users) = (Issuer::new(bound, deadline), Users::new(bound, deadline));
+    let (of_limits, limits, policies) = start_rules(&base, bound, deadline).await?;
+    let (of_budgets, budgets, budget_book) = start_rules(&base, bound, deadline).await?;
+    let (of_prices, prices, price_book) = start_rules(&base, bound, deadline).await?;
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
     let ledger = Ledger::new(audit_bound, deadline);
@@ -109,14 +106,12 @@ pub(super) async fn start(
     let mut arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,
-        start_rules(&base, &limits, &book).await?,
-        start_rules(&base, &budgets, &budget_book).await?,
-        start_rules(&base, &prices, &price_book).await?,
         start_doors(config, &base, &doors).await?,
         start_ledger(&base, Arc::clone(&chain), &budget_book, &ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
         start_lender(&base, &lender).await?,
     ];
+    arbiters.extend([of_limits, of_budgets, of_prices]);
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
     let identity = Identity {
         verifier: verifier.clone(),
@@ -143,13 +138,13 @@ pub(super) async fn start(
         quotas,
         ledger,
         audit,
-        policies: book,
+        policies,
         budget_book,
         price_book,
         routing: base.routing,
         verifier,
         keys,
-        issuer_name: config.auth.issuer.as_str().into(),
+        issuer_name: auth.issuer.as_str().into(),
         draining: base.draining,
         fingerprints,
         chain,
@@ -208,14 +203,17 @@ async fn start_users(base: &Base, issuer: &Issuer, keys: &KeyCheck) -> Result<Ar
     on_own_arbiter(move || async move { users.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 
-async fn start_rules<R: Rules>(
+/// One kind of rules: the thread of its regulator, the handle of that, and the book that it publishes.
+async fn start_rules<R: Rules<Book: Default>>(
     base: &Base,
-    rules: &Rulebook<R>,
-    book: &Snapshot<R::Book>,
-) -> Result<Arbiter, StartError> {
-    let (store, clock, book) = (base.store.clone(), base.clock.clone(), book.clone());
-    let (rules, blueprint) = (rules.clone(), regulator::Blueprint { store, clock, book });
-    on_own_arbiter(move || async move { rules.start_here(blueprint).await.map_err(StartError::from) }).await
+    bound: usize,
+    deadline: Duration,
+) -> Result<(Arbiter, Rulebook<R>, Snapshot<R::Book>), StartError> {
+    let (rules, book) = (Rulebook::new(bound, deadline), Snapshot::new(R::Book::default()));
+    let (store, clock) = (base.store.clone(), base.clock.clone());
+    let (handle, blueprint) = (rules.clone(), regulator::Blueprint { store, clock, book: book.clone() });
+    let start = move || async move { handle.start_here(blueprint).await.map_err(StartError::from) };
+    Ok((on_own_arbiter(start).await?, rules, book))
 }
 
 async fn start_doors(config: &Config, base: &Base, doors: &Doors) -> Result<Arbiter, StartError> {

@@ -2,7 +2,12 @@
 //!
 //! The log is append-only. A call whose whole answer is in hand leaves one entry; any other leaves a decision before it
 //! is forwarded or answered, and an outcome when its last byte is out. Both carry the same `request_id`. Each entry is
-//! one line of JSON whose exact bytes are stored and hashed: `hash = SHA-256(prev_hash ‖ entry)`.
+//! one line of JSON whose exact bytes are stored and hashed: `hash = SHA-256(prev_hash ‖ entry)`. What is personal lies
+//! beside the line and can be erased; the line holds a commitment to it (`chain`).
+
+mod chain;
+pub mod checkpoint;
+pub mod lines;
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -12,6 +17,8 @@ use super::{
     money::Money,
     principal::{Credential, Role},
 };
+
+pub use chain::{Hash, Head, Link, Salt, Unwritable, fields};
 
 /// Which part of a record an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +137,9 @@ pub struct Findings {
     /// What an administrator changed: `{before, after}`, without secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<serde_json::Value>,
+    /// The user whom the change is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<UserId>,
 }
 
 /// An entry as the pipeline hands it over; the writer gives it its place in the chain.
@@ -144,117 +154,10 @@ pub struct Draft {
     pub findings: Findings,
 }
 
-/// A SHA-256 digest in the chain.
-pub type Hash = [u8; 32];
-
-/// The last link of a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    pub seq: u64,
-    pub hash: Hash,
-}
-
-impl Head {
-    /// What the first entry of a chain follows.
-    pub const GENESIS: Self = Self { seq: 0, hash: [0; 32] };
-}
-
-/// An entry in its place, ready to be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    pub seq: u64,
-    /// The canonical bytes: one line of JSON.
-    pub entry: String,
-    pub prev_hash: Hash,
-    pub hash: Hash,
-}
-
-#[derive(Serialize)]
-struct Canonical<'a> {
-    chain: &'a str,
-    seq: u64,
-    id: EntryId,
-    request_id: RequestId,
-    time: jiff::Timestamp,
-    stage: Stage,
-    #[serde(flatten)]
-    subject: Option<&'a Subject>,
-    #[serde(flatten)]
-    findings: &'a Findings,
-}
-
-/// An entry that cannot be put into words. It cannot happen with the types above, and must not be a panic if it does.
-#[derive(Debug, thiserror::Error)]
-#[error("an audit entry could not be written as JSON: {0}")]
-pub struct Unwritable(#[from] serde_json::Error);
-
-impl Head {
-    /// The link that puts `draft` behind this head. `sha256` hashes the concatenation of its two arguments.
-    pub fn link(&self, chain: &str, draft: &Draft, sha256: impl Fn(&[u8], &[u8]) -> Hash) -> Result<Link, Unwritable> {
-        let seq = self.seq.saturating_add(1);
-        let entry = serde_json::to_string(&Canonical {
-            chain,
-            seq,
-            id: draft.id,
-            request_id: draft.request_id,
-            time: draft.time,
-            stage: draft.stage,
-            subject: draft.subject.as_ref(),
-            findings: &draft.findings,
-        })?;
-        let hash = sha256(&self.hash, entry.as_bytes());
-        Ok(Link { seq, entry, prev_hash: self.hash, hash })
-    }
-}
-
-impl Link {
-    /// The head after this link.
+impl Draft {
+    /// The user who called, where the entry says so.
     #[must_use]
-    pub const fn head(&self) -> Head {
-        Head { seq: self.seq, hash: self.hash }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use uuid::Uuid;
-
-    fn fake_hash(a: &[u8], b: &[u8]) -> Hash {
-        let mut out = [0u8; 32];
-        for (i, byte) in a.iter().chain(b).enumerate() {
-            out[i % 32] = out[i % 32].wrapping_mul(31).wrapping_add(*byte);
-        }
-        out
-    }
-
-    fn draft(reason: &str) -> Draft {
-        Draft {
-            id: EntryId(Uuid::from_u128(1)),
-            request_id: RequestId(Uuid::from_u128(2)),
-            time: jiff::Timestamp::UNIX_EPOCH,
-            stage: Stage::Outcome,
-            subject: None,
-            findings: Findings { reason: Some(reason.into()), ..Findings::default() },
-        }
-    }
-
-    #[test]
-    fn each_link_follows_the_one_before_it() {
-        let first = Head::GENESIS.link("c", &draft("a"), fake_hash).unwrap();
-        let second = first.head().link("c", &draft("b"), fake_hash).unwrap();
-        assert_eq!((first.seq, second.seq), (1, 2));
-        assert_eq!(second.prev_hash, first.hash);
-        assert_ne!(second.hash, first.hash);
-    }
-
-    #[test]
-    fn an_entry_is_one_line_of_json_with_the_place_in_it() {
-        let link = Head::GENESIS.link("c", &draft("a\nb\u{0}"), fake_hash).unwrap();
-        assert!(!link.entry.contains('\n'));
-        let value: serde_json::Value = serde_json::from_str(&link.entry).unwrap();
-        assert_eq!(value["seq"], 1);
-        assert_eq!(value["reason"], "a\nb\u{0}");
-        assert_eq!(value["stage"], "outcome");
+    pub fn caller(&self) -> Option<UserId> {
+        self.subject.as_ref().and_then(|subject| subject.user_id)
     }
 }

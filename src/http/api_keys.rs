@@ -259,7 +259,7 @@ async fn create(
     match office.users.create_api_key(create).await.map_err(no_answer)?.map_err(unavailable)? {
         KeyCreated::New(row) => {
             let view = ApiKey::from(&row);
-            Note::add(request, |note| note.change = Some(json!({ "before": null, "after": view })));
+            note(request, order.of, json!({ "before": null, "after": view }));
             Ok(CreatedAt::new(location, &with_key(office, view))?)
         }
         KeyCreated::Replayed { location, body } => Ok(CreatedAt::again(location, again(office, &body)?)),
@@ -332,5 +332,9 @@ async fn revoke_noted(office: &Office, request: &HttpRequest, revoke: RevokeApiK
 /// Puts a revocation on record.
 pub(super) fn note_revocation(request: &HttpRequest, before: &ApiKeyRow, after: &ApiKeyRow) {
     let change = json!({ "before": ApiKey::from(before), "after": ApiKey::from(after) });
-    Note::add(request, |note| note.change = Some(change));
+    note(request, before.user_id, change);
+}
+
+fn note(request: &HttpRequest, about: UserId, change: serde_json::Value) {
+    Note::add(request, |note| (note.change, note.about) = (Some(change), Some(about)));
 }

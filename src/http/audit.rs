@@ -14,15 +14,15 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    crypto,
     domain::{
-        audit::{Decision, Outcome, Stage},
+        audit::{self, Decision, Outcome, Stage},
+        hex,
         ids::EntryId,
         principal::{Credential, Role},
         refusal::Refusal,
     },
     http::failure::unavailable,
-    store::audit::{AuditFilter, AuditRecordRow},
+    store::audit::{AuditEntryRow, AuditFilter, AuditRecordRow},
 };
 
 /// What is on record of one request. A field that is null is not known, or does not apply.
@@ -62,6 +62,10 @@ pub struct AuditRecord {
     outcome: Option<Outcome>,
     /// What an administrator changed: `{before, after}`.
     change: Option<Value>,
+    /// The user whom the change is about.
+    about: Option<String>,
+    /// Whether names, addresses and bodies of this record were erased.
+    erased: bool,
     prev_hash: String,
     hash: String,
 }
@@ -150,19 +154,22 @@ fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
 
 /// Lays the outcome over the opening entry. The place in the chain is the opening's.
 fn record(office: &Office, row: &AuditRecordRow) -> Result<AuditRecord, Refusal> {
-    let mut fields = read(&row.opening.entry)?;
+    let mut fields = read(&row.opening)?;
     if is_orphaned(office, &fields) {
         fields.insert("outcome".into(), json!(Outcome::Unknown));
     }
     if let Some(outcome) = &row.outcome {
-        let mut later = read(&outcome.entry)?;
+        let mut later = read(outcome)?;
         for place in ["chain", "seq", "id", "time", "request_id"] {
             later.remove(place);
         }
+        // Erased is what has lost a part in either entry.
+        let is_erased = [&fields, &later].iter().any(|fields| fields.get("erased") == Some(&json!(true)));
+        later.insert("erased".into(), is_erased.into());
         fields.extend(later);
     }
-    fields.insert("prev_hash".into(), crypto::hex(&row.opening.prev_hash).into());
-    fields.insert("hash".into(), crypto::hex(&row.opening.hash).into());
+    fields.insert("prev_hash".into(), hex::encode(&row.opening.prev_hash).into());
+    fields.insert("hash".into(), hex::encode(&row.opening.hash).into());
     serde_json::from_value(Value::Object(fields)).map_err(unreadable)
 }
 
@@ -176,8 +183,8 @@ fn is_orphaned(office: &Office, opening: &Map<String, Value>) -> bool {
         && began.is_some_and(|began| began < office.started_at)
 }
 
-fn read(entry: &str) -> Result<Map<String, Value>, Refusal> {
-    serde_json::from_str(entry).map_err(unreadable)
+fn read(row: &AuditEntryRow) -> Result<Map<String, Value>, Refusal> {
+    audit::fields(&row.entry, row.personal.as_deref(), row.change.as_deref()).map_err(unreadable)
 }
 
 fn unreadable(error: serde_json::Error) -> Refusal {

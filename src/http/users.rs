@@ -154,7 +154,7 @@ pub async fn create(
     match office.users.create(Create { user, idempotency }).await.map_err(no_answer)?.map_err(unavailable)? {
         Created::New(row) => {
             let view = User::from(&row);
-            note(&request, json!({ "before": null, "after": view }));
+            note(&request, view.id, json!({ "before": null, "after": view }));
             Ok(CreatedAt::new(location, &view)?)
         }
         Created::Replayed { location, body, .. } => Ok(CreatedAt::again(location, body)),
@@ -213,7 +213,7 @@ pub async fn change(
     let (before, after) = done(changed)?;
     let view = User::from(&after);
     let change = json!({ "before": User::from(&before), "after": view, "password_changed": password_changed });
-    note(&request, change);
+    note(&request, id, change);
     Ok(Json(view))
 }
 
@@ -237,7 +237,7 @@ pub async fn delete(
 ) -> Result<NoContent, Problem> {
     let changed = office.users.delete(id).await.map_err(no_answer)?.map_err(unavailable)?;
     let (before, _) = done(changed)?;
-    note(&request, json!({ "before": User::from(&before), "after": null }));
+    note(&request, id, json!({ "before": User::from(&before), "after": null }));
     Ok(NoContent)
 }
 
@@ -256,8 +256,8 @@ fn name_taken() -> Refusal {
     Refusal::Conflict("There is a user with this name.".into())
 }
 
-fn note(request: &HttpRequest, change: serde_json::Value) {
-    Note::add(request, |note| note.change = Some(change));
+fn note(request: &HttpRequest, about: UserId, change: serde_json::Value) {
+    Note::add(request, |note| (note.change, note.about) = (Some(change), Some(about)));
 }
 
 fn view_of(user: &NewUser) -> User {

@@ -64,6 +64,8 @@ pub struct Note {
     pub credential: Option<Credential>,
     /// `{before, after}` of what was changed.
     pub change: Option<serde_json::Value>,
+    /// The user whom the change is about.
+    pub about: Option<UserId>,
 }
 
 impl Note {
@@ -240,6 +242,7 @@ impl Record {
             subject.credential = note.credential.or(subject.credential.take());
         }
         self.draft.findings.change = note.change;
+        self.draft.findings.about = note.about;
     }
 
     fn judge(&mut self, outcome: &Result<HttpResponse, Refusal>) {

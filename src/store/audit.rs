@@ -1,8 +1,9 @@
 //! The audit log as it is stored: appending to a chain, and where a chain ends.
 //!
-//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by `page`. Nothing here
-//! changes or deletes an entry, and triggers in the database refuse whoever tries.
+//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by `page`. Nothing changes
+//! an entry: triggers in the database refuse whoever tries.
 
+mod checkpoints;
 mod page;
 
 use std::collections::HashSet;
@@ -36,10 +37,14 @@ pub struct AuditRow {
     pub route: Option<String>,
     pub decision: Option<Decision>,
     pub status: Option<u16>,
+    pub about: Option<UserId>,
     pub prev_hash: Hash,
     pub hash: Hash,
     /// One line of JSON, byte for byte as it was hashed.
     pub entry: String,
+    /// The parts that can be erased, byte for byte as the entry commits to them.
+    pub personal: Option<String>,
+    pub change: Option<String>,
 }
 
 impl AuditRow {
@@ -51,13 +56,16 @@ impl AuditRow {
             request_id: draft.request_id,
             stage: draft.stage,
             time: draft.time,
-            user_id: draft.subject.as_ref().and_then(|subject| subject.user_id),
+            user_id: draft.caller(),
             route: draft.subject.as_ref().and_then(|subject| subject.route.clone()),
             decision: draft.findings.decision,
             status: draft.findings.status,
+            about: draft.findings.about,
             prev_hash: link.prev_hash,
             hash: link.hash,
             entry: link.entry,
+            personal: link.personal,
+            change: link.change,
         }
     }
 }
@@ -79,10 +87,13 @@ struct Record {
     prev_hash: Vec<u8>,
     hash: Vec<u8>,
     entry: String,
+    about: Option<String>,
+    personal: Option<String>,
+    change: Option<String>,
 }
 
-/// The most rows of one statement: SQLite takes 32,766 values in it and PostgreSQL 65,535, and a row is 13.
-const ROWS_PER_INSERT: usize = 2_500;
+/// The most rows of one statement: SQLite takes 32,766 values in it and PostgreSQL 65,535, and a row is 16.
+const ROWS_PER_INSERT: usize = 2_000;
 
 impl Store {
     /// The last link of a chain; nothing if the chain has not begun.
@@ -167,6 +178,9 @@ impl Record {
             prev_hash: row.prev_hash.to_vec(),
             hash: row.hash.to_vec(),
             entry: row.entry,
+            about: row.about.map(|id| id.to_string()),
+            personal: row.personal,
+            change: row.change,
         }
     }
 }

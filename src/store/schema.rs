@@ -14,6 +14,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_checkpoints (chain, number) {
+        chain -> Text,
+        number -> BigInt,
+        seq -> BigInt,
+        time -> BigInt,
+        statement -> Text,
+        signature -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_drops (chain) {
+        chain -> Text,
+        through_seq -> BigInt,
+    }
+}
+
+diesel::table! {
     audit_entries (chain, seq) {
         chain -> Text,
         seq -> BigInt,
@@ -28,6 +46,17 @@ diesel::table! {
         prev_hash -> Binary,
         hash -> Binary,
         entry -> Text,
+        about -> Nullable<Text>,
+        personal -> Nullable<Text>,
+        change -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    audit_erasures (user_id, chain) {
+        user_id -> Text,
+        chain -> Text,
+        through_seq -> BigInt,
     }
 }
 
@@ -228,7 +257,10 @@ diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
+    audit_checkpoints,
+    audit_drops,
     audit_entries,
+    audit_erasures,
     budgets,
     idempotency_keys,
     ledger_balances,

@@ -13,7 +13,7 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "2026-11-23-000001_identity",
     "2026-11-23-000002_audit",
     "2026-11-23-000003_credentials",
@@ -21,6 +21,7 @@ const ALL: [&str; 7] = [
     "2026-11-24-000005_quota_accounts",
     "2026-11-24-000006_ledger",
     "2026-11-26-000008_prices",
+    "2026-11-26-000011_audit_integrity",
 ];
 
 async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {

@@ -7,6 +7,7 @@ use crate::{
     actors::handle::{Ask, Request},
     crypto,
     domain::{
+        hex,
         ids::UserId,
         principal::{OutsideIdentity, Role, Username},
     },
@@ -51,7 +52,7 @@ fn candidates(identity: &OutsideIdentity) -> Vec<Username> {
     let readable: String = identity.subject.chars().take(READABLE).map(plain).collect();
     // No issuer has a NUL (the configuration refuses it), so no two identities have the same bytes here.
     let digest = crypto::sha256(&[identity.issuer.as_bytes(), b"\0", identity.subject.as_bytes()]);
-    let named = |bytes| format!("{readable}.{}", crypto::hex(digest.get(..bytes).unwrap_or(&digest))).parse().ok();
+    let named = |bytes| format!("{readable}.{}", hex::encode(digest.get(..bytes).unwrap_or(&digest))).parse().ok();
     DIGEST_BYTES.into_iter().filter_map(named).collect()
 }
 

@@ -3,7 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::unique::UniqueObject;
-use crate::{crypto, domain::refusal::TokenFault, jwt::compact::Compact};
+use crate::{
+    crypto,
+    domain::{hex, refusal::TokenFault},
+    jwt::compact::Compact,
+};
 
 /// Members of a header that would change how the token is read, or where its key comes from (RFC 7515 §4.1, RFC 7797).
 const REFUSED: [&str; 8] = ["crit", "b64", "zip", "jwk", "jku", "x5u", "x5c", "cty"];
@@ -59,6 +63,6 @@ impl<'t> OutsideToken<'t> {
     /// A name for it that gives nothing of it away: the first half of its SHA-256, in hex.
     pub(super) fn digest(&self) -> String {
         let digest = crypto::sha256(&[self.token.as_bytes()]);
-        crypto::hex(digest.get(..NAME_BYTES).unwrap_or(&digest))
+        hex::encode(digest.get(..NAME_BYTES).unwrap_or(&digest))
     }
 }

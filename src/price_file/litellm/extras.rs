@@ -53,9 +53,15 @@ const TOOLS: [&str; 7] = [
     "computer_use_input_cost_per_1k_tokens",
     "computer_use_output_cost_per_1k_tokens",
 ];
-/// Prices that are read where they are, the same price in the provider's own unit, a cheaper hour, and storage that no call pays.
-const KNOWN: [&str; 4] =
-    ["input_dbu_cost_per_token", "output_dbu_cost_per_token", "off_peak_pricing", "vector_store_cost_per_gb_per_day"];
+/// Prices that are read where they are, the same price in the provider's own unit, a cheaper hour, and storage that no
+/// call pays.
+const KNOWN: [&str; 5] = [
+    RANGES,
+    "input_dbu_cost_per_token",
+    "output_dbu_cost_per_token",
+    "off_peak_pricing",
+    "vector_store_cost_per_gb_per_day",
+];
 
 /// What the gateway does not bill of a model whose text costs `base`.
 pub(super) fn unbilled(fields: &Fields, base: Rates) -> Result<BTreeSet<Unbilled>, Skipped> {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::price::{Price, Rates, Tier};
+use crate::domain::price::{Price, Rates, Tier, list::PriceList};
 
 /// A file of one model: a plain one, with changes; a change to null takes a field away.
 fn file(changes: &str) -> String {
@@ -30,7 +30,7 @@ fn taken(text: &str) -> PriceFile {
 }
 
 fn price(changes: &str) -> Price {
-    let difference = taken(&file(changes)).change.difference(Default::default());
+    let difference = taken(&file(changes)).change.difference(PriceList::new());
     difference.added[0].price().unwrap()
 }
 

@@ -47,6 +47,9 @@ pub struct AuditEntryRow {
     pub id: EntryId,
     /// One line of JSON, byte for byte as it was hashed.
     pub entry: String,
+    /// The parts that can be erased.
+    pub personal: Option<String>,
+    pub change: Option<String>,
     pub prev_hash: Hash,
     pub hash: Hash,
 }
@@ -65,6 +68,8 @@ struct Record {
     request_id: String,
     id: String,
     entry: String,
+    personal: Option<String>,
+    change: Option<String>,
     prev_hash: Vec<u8>,
     hash: Vec<u8>,
 }
@@ -175,6 +180,8 @@ impl TryFrom<Record> for AuditEntryRow {
         Ok(Self {
             id: read_text("audit_entries.id", &record.id)?,
             entry: record.entry,
+            personal: record.personal,
+            change: record.change,
             prev_hash: read_digest("audit_entries.prev_hash", record.prev_hash)?,
             hash: read_digest("audit_entries.hash", record.hash)?,
         })

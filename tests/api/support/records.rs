@@ -1,9 +1,12 @@
 //! The audit log read straight from the store, past every handler.
 
 use serde_json::{Map, Value};
-use tollgate::store::{
-    Store,
-    audit::{AuditFilter, AuditRecordRow},
+use tollgate::{
+    domain::audit::fields,
+    store::{
+        Store,
+        audit::{AuditEntryRow, AuditFilter, AuditRecordRow},
+    },
 };
 
 use super::TestGateway;
@@ -24,11 +27,12 @@ impl TestGateway {
         rows.first().map(merged)
     }
 
-    /// The text of every entry, byte for byte as it is stored.
+    /// The text of every entry and of its parts, byte for byte as it is stored.
     pub async fn entries(&self) -> Vec<String> {
         let rows = rows_of(&self.running().office.store).await;
         let texts = rows.into_iter().flat_map(|row| [Some(row.opening), row.outcome]);
-        texts.flatten().map(|entry| entry.entry).collect()
+        let texts = texts.flatten().flat_map(|row| [Some(row.entry), row.personal, row.change]);
+        texts.flatten().collect()
     }
 }
 
@@ -49,11 +53,14 @@ async fn rows_of(store: &Store) -> Vec<AuditRecordRow> {
     }
 }
 
+fn read(row: &AuditEntryRow) -> Map<String, Value> {
+    fields(&row.entry, row.personal.as_deref(), row.change.as_deref()).unwrap()
+}
+
 fn merged(row: &AuditRecordRow) -> Value {
-    let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
-    let mut record = read(&row.opening.entry);
+    let mut record = read(&row.opening);
     if let Some(outcome) = &row.outcome {
-        record.extend(read(&outcome.entry));
+        record.extend(read(outcome));
     }
     record.into()
 }

@@ -1,0 +1,387 @@
+//! How an entry becomes a link of its chain, and which parts of it can be erased while the chain stays whole.
+//!
+//! The hashed line holds no name, no address, no path and no body. Those are one line of JSON beside it, the personal
+//! part, which begins with a random salt; the hashed line holds the part's SHA-256 (`personal_sha256`). So a part that is
+//! there is proved to be the one that was written, and of a part that was erased nothing can be found by guessing. What an
+//! administrator changed is a part of its own (`change_sha256`), because it may be about somebody else.
+//!
+//! Entries that were written before there were such parts have everything in their line, and no commitment.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+use super::{Decision, Draft, Findings, Outcome, Stage};
+use crate::domain::{
+    hex,
+    ids::{EntryId, RequestId, SessionId, UserId},
+    money::Money,
+    principal::{Credential, Role},
+};
+
+/// A SHA-256 digest in the chain.
+pub type Hash = [u8; 32];
+
+/// What keeps an erased part from being found by trying names and addresses.
+pub type Salt = [u8; 16];
+
+/// The last link of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub seq: u64,
+    pub hash: Hash,
+}
+
+/// An entry in its place, ready to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub seq: u64,
+    /// The canonical bytes: one line of JSON.
+    pub entry: String,
+    /// Who called, from where, for what path: one line of JSON that can be erased.
+    pub personal: Option<String>,
+    /// What was changed: likewise.
+    pub change: Option<String>,
+    pub prev_hash: Hash,
+    pub hash: Hash,
+}
+
+/// An entry that cannot be put into words. It cannot happen with the types above, and must not be a panic if it does.
+#[derive(Debug, thiserror::Error)]
+#[error("an audit entry could not be written as JSON: {0}")]
+pub struct Unwritable(#[from] serde_json::Error);
+
+impl Head {
+    /// What the first entry of a chain follows.
+    pub const GENESIS: Self = Self { seq: 0, hash: [0; 32] };
+
+    /// The link that puts `draft` behind this head. `sha256` hashes the concatenation of the parts it is given; each salt
+    /// is used for this link alone.
+    pub fn link(
+        &self,
+        chain: &str,
+        draft: &Draft,
+        salts: [Salt; 2],
+        sha256: impl Fn(&[&[u8]]) -> Hash,
+    ) -> Result<Link, Unwritable> {
+        let seq = self.seq.saturating_add(1);
+        let [personal_salt, change_salt] = salts;
+        let personal = Personal::of(draft).map(|part| salted(personal_salt, part)).transpose()?;
+        let change = draft.findings.change.as_ref().map(|change| salted(change_salt, Change { change })).transpose()?;
+        let commit = |part: &Option<String>| part.as_ref().map(|part| hex::encode(&sha256(&[part.as_bytes()])));
+        let entry = serde_json::to_string(&Canonical {
+            chain,
+            seq,
+            id: draft.id,
+            request_id: draft.request_id,
+            time: draft.time,
+            stage: draft.stage,
+            caller: draft.subject.as_ref().map(Caller::of),
+            found: Found::of(&draft.findings),
+            personal_sha256: commit(&personal),
+            change_sha256: commit(&change),
+        })?;
+        let hash = sha256(&[&self.hash, entry.as_bytes()]);
+        Ok(Link { seq, entry, personal, change, prev_hash: self.hash, hash })
+    }
+}
+
+impl Link {
+    /// The head after this link.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        Head { seq: self.seq, hash: self.hash }
+    }
+}
+
+/// The line that is hashed.
+#[derive(Serialize)]
+struct Canonical<'a> {
+    chain: &'a str,
+    seq: u64,
+    id: EntryId,
+    request_id: RequestId,
+    time: jiff::Timestamp,
+    stage: Stage,
+    #[serde(flatten)]
+    caller: Option<Caller<'a>>,
+    #[serde(flatten)]
+    found: Found<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personal_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_sha256: Option<String>,
+}
+
+/// What the hashed line says of who called.
+#[derive(Serialize)]
+struct Caller<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a Credential>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<SessionId>,
+    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+}
+
+/// What the hashed line says of what came of the call.
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Decision>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<UserId>,
+}
+
+/// The part that can be erased with whoever called. What is kept of bodies belongs here too.
+#[derive(Serialize)]
+struct Personal<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forwarded_for: Option<&'a str>,
+    path: &'a str,
+}
+
+/// The part that can be erased with whom the change is about.
+#[derive(Serialize)]
+struct Change<'a> {
+    change: &'a Value,
+}
+
+#[derive(Serialize)]
+struct Salted<T> {
+    salt: String,
+    #[serde(flatten)]
+    part: T,
+}
+
+fn salted(salt: Salt, part: impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Salted { salt: hex::encode(&salt), part })
+}
+
+impl<'a> Caller<'a> {
+    fn of(subject: &'a super::Subject) -> Self {
+        // Every field is named, so that a new one finds its place here or in `Personal`.
+        let super::Subject {
+            trace_id,
+            user_id,
+            username: _,
+            role,
+            credential,
+            session_id,
+            peer: _,
+            forwarded_for: _,
+            method,
+            path: _,
+            route,
+        } = subject;
+        Self {
+            trace_id: trace_id.as_deref(),
+            user_id: *user_id,
+            role: *role,
+            credential: credential.as_ref(),
+            session_id: *session_id,
+            method,
+            route: route.as_deref(),
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    fn of(findings: &'a Findings) -> Self {
+        // Likewise: a new field is hashed here, or belongs to a part.
+        let Findings {
+            decision,
+            reason,
+            status,
+            upstream,
+            upstream_status,
+            request_bytes,
+            response_bytes,
+            duration_us,
+            cost_usd,
+            outcome,
+            change: _,
+            about,
+        } = findings;
+        Self {
+            decision: *decision,
+            reason: reason.as_deref(),
+            status: *status,
+            upstream: upstream.as_deref(),
+            upstream_status: *upstream_status,
+            request_bytes: *request_bytes,
+            response_bytes: *response_bytes,
+            duration_us: *duration_us,
+            cost_usd: *cost_usd,
+            outcome: *outcome,
+            about: *about,
+        }
+    }
+}
+
+impl<'a> Personal<'a> {
+    /// Nothing if the entry says nothing personal.
+    fn of(draft: &'a Draft) -> Option<Self> {
+        draft.subject.as_ref().map(|subject| Self {
+            username: subject.username.as_deref(),
+            peer: subject.peer,
+            forwarded_for: subject.forwarded_for.as_deref(),
+            path: &subject.path,
+        })
+    }
+}
+
+/// The fields of an entry with its parts laid over the line, as far as they are there. `erased` says whether one is not.
+pub fn fields(
+    entry: &str,
+    personal: Option<&str>,
+    change: Option<&str>,
+) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut fields: Map<String, Value> = serde_json::from_str(entry)?;
+    let mut is_erased = false;
+    for (commitment, part) in [("personal_sha256", personal), ("change_sha256", change)] {
+        let was_written = fields.remove(commitment).is_some();
+        is_erased |= was_written && part.is_none();
+        if let Some(part) = part {
+            let mut part: Map<String, Value> = serde_json::from_str(part)?;
+            part.remove("salt");
+            fields.extend(part);
+        }
+    }
+    fields.insert("erased".into(), is_erased.into());
+    Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audit::Subject;
+    use uuid::Uuid;
+
+    const SALTS: [Salt; 2] = [[1; 16], [2; 16]];
+
+    fn fake_hash(parts: &[&[u8]]) -> Hash {
+        let mut out = [0u8; 32];
+        for (i, byte) in parts.iter().copied().flatten().enumerate() {
+            out[i % 32] = out[i % 32].wrapping_mul(31).wrapping_add(*byte);
+        }
+        out
+    }
+
+    fn draft(reason: &str) -> Draft {
+        Draft {
+            id: EntryId(Uuid::from_u128(1)),
+            request_id: RequestId(Uuid::from_u128(2)),
+            time: jiff::Timestamp::UNIX_EPOCH,
+            stage: Stage::Outcome,
+            subject: None,
+            findings: Findings { reason: Some(reason.into()), ..Findings::default() },
+        }
+    }
+
+    fn of_ann() -> Draft {
+        let subject = Subject {
+            trace_id: None,
+            user_id: Some(UserId(Uuid::from_u128(3))),
+            username: Some("ann".into()),
+            role: None,
+            credential: None,
+            session_id: None,
+            peer: Some([203, 0, 113, 7].into()),
+            forwarded_for: Some("203.0.113.8".into()),
+            method: "GET".into(),
+            path: "/people/ann".into(),
+            route: Some("people".into()),
+        };
+        let change = Some(serde_json::json!({ "before": { "username": "bob" }, "after": null }));
+        let about = Some(UserId(Uuid::from_u128(4)));
+        Draft {
+            stage: Stage::Whole,
+            subject: Some(subject),
+            findings: Findings { change, about, ..Findings::default() },
+            ..draft("")
+        }
+    }
+
+    #[test]
+    fn each_link_follows_the_one_before_it() {
+        let first = Head::GENESIS.link("c", &draft("a"), SALTS, fake_hash).unwrap();
+        let second = first.head().link("c", &draft("b"), SALTS, fake_hash).unwrap();
+        assert_eq!((first.seq, second.seq), (1, 2));
+        assert_eq!(second.prev_hash, first.hash);
+        assert_ne!(second.hash, first.hash);
+    }
+
+    #[test]
+    fn an_entry_is_one_line_of_json_with_the_place_in_it() {
+        let link = Head::GENESIS.link("c", &draft("a\nb\u{0}"), SALTS, fake_hash).unwrap();
+        assert!(!link.entry.contains('\n'));
+        let value: Value = serde_json::from_str(&link.entry).unwrap();
+        assert_eq!(value["seq"], 1);
+        assert_eq!(value["reason"], "a\nb\u{0}");
+        assert_eq!(value["stage"], "outcome");
+        assert_eq!((link.personal, link.change), (None, None));
+    }
+
+    #[test]
+    fn what_is_personal_is_only_committed_to() {
+        let link = Head::GENESIS.link("c", &of_ann(), SALTS, fake_hash).unwrap();
+        for text in ["ann", "203.0.113", "bob"] {
+            assert!(!link.entry.contains(text), "{text} is in {}", link.entry);
+        }
+        let (personal, change) = (link.personal.unwrap(), link.change.unwrap());
+        for (part, name) in [(&personal, "personal_sha256"), (&change, "change_sha256")] {
+            let commitment = format!("\"{name}\":\"{}\"", hex::encode(&fake_hash(&[part.as_bytes()])));
+            assert!(link.entry.contains(&commitment), "{name}: {}", link.entry);
+        }
+        let fields = fields(&link.entry, Some(&personal), Some(&change)).unwrap();
+        assert_eq!((&fields["username"], &fields["path"]), (&"ann".into(), &"/people/ann".into()));
+        assert_eq!(fields["change"]["before"]["username"], "bob");
+        assert_eq!(fields["erased"], false);
+        assert!(!fields.contains_key("salt") && !fields.contains_key("personal_sha256"));
+    }
+
+    #[test]
+    fn a_part_that_is_gone_shows_as_erased() {
+        let link = Head::GENESIS.link("c", &of_ann(), SALTS, fake_hash).unwrap();
+        let fields = fields(&link.entry, None, link.change.as_deref()).unwrap();
+        assert_eq!((fields.get("username"), &fields["erased"]), (None, &true.into()));
+        assert_eq!(fields["change"]["before"]["username"], "bob");
+    }
+
+    #[test]
+    fn an_entry_from_before_there_were_parts_is_read_as_it_is() {
+        let old = r#"{"chain":"c","seq":1,"username":"ann","change":{"after":null}}"#;
+        let fields = fields(old, None, None).unwrap();
+        assert_eq!((&fields["username"], &fields["erased"]), (&"ann".into(), &false.into()));
+    }
+}
