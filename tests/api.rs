@@ -27,6 +27,7 @@ mod api {
     mod oauth;
     mod openapi;
     mod password;
+    mod prices;
     mod refresh;
     mod sessions;
     mod signing_keys;

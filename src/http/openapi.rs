@@ -67,6 +67,7 @@ pub fn spec() -> Spec {
             tag("Teams", "Groups of users, for administrators."),
             tag("Limits", "How much may be called, for administrators; `readonly` may look."),
             tag("Budgets", "How much calls may cost, for administrators; `readonly` may look."),
+            tag("Prices", "What models cost, for administrators."),
             tag("Usage", "What calls took and cost, for administrators; `readonly` may look."),
             tag("Signing keys", "What access tokens are signed with, for administrators."),
             tag("Audit", "The audit log, for administrators."),

@@ -31,6 +31,7 @@ fn gauges(office: &Office) -> Vec<ActorGauge> {
         gauge(office.issuer.handle()),
         gauge(office.users.handle()),
         gauge(office.limits.handle()),
+        gauge(office.prices.handle()),
         gauge(office.doors.handle()),
         gauge(office.outside_keys.handle()),
         gauge(office.ledger.handle()),
