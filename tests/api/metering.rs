@@ -12,6 +12,8 @@ on_both_stores!(
     a_model_without_a_price_is_refused,
     a_request_that_cannot_be_metered_is_refused_and_holds_nothing,
     a_budget_of_a_model_counts_its_calls_alone,
+    a_hold_is_in_the_store_before_the_upstream_is_asked,
+    responses_and_embeddings_are_held_and_settled_too,
     a_request_is_bounded_and_otherwise_sent_as_it_is,
     an_answer_that_is_an_error_costs_nothing,
     an_answer_without_usage_is_estimated,
@@ -212,10 +214,14 @@ struct Scene {
 }
 
 async fn scene(store: &TestStore) -> Scene {
+    scene_of(store, "openai-chat").await
+}
+
+async fn scene_of(store: &TestStore, meter: &str) -> Scene {
     let upstream = RawUpstream::start().await;
-    let metered = format!("{}meter = \"openai-chat\"\n", RawUpstream::route_to(upstream.address).trim_end_matches(' '));
+    let metered = format!("{}meter = \"{meter}\"\n", RawUpstream::route_to(upstream.address).trim_end_matches(' '));
     let gateway = Setup::default().more_lists(&metered).start(store).await;
-    let budget = watch(&gateway, json!({})).await;
+    let budget = watch(&gateway, json!({ "name": meter })).await;
     Scene { gateway, upstream, budget }
 }
 
@@ -247,6 +253,34 @@ fn whole(status: &str, body: &str) -> String {
 fn stated(input: &str, output: &str) -> String {
     let usage = format!(r#""usage":{{"prompt_tokens":{input},"completion_tokens":{output}}}"#);
     whole("200 OK", &format!(r#"{{"model":"demo","choices":[{{"message":{{"content":"four"}}}}],{usage}}}"#))
+}
+
+async fn a_hold_is_in_the_store_before_the_upstream_is_asked(store: &TestStore) {
+    let scene = scene(store).await;
+    let mut client = scene.begin(&chat(json!({ "max_tokens": 10 }))).await;
+    let (mut served, request) = scene.upstream.serve("").await;
+    let office = &scene.gateway.running().office;
+    let open = office.store.open_holds(&office.chain).await.unwrap();
+    let ids: Vec<String> = open.iter().map(ToString::to_string).collect();
+    assert!(ids.len() == 1 && request.contains(&format!("x-request-id: {}\r\n", ids[0])), "{ids:?}");
+    served.write_all(stated("9", "8").as_bytes()).await.unwrap();
+    client.answer().await.expect(200);
+    assert_eq!(scene.spent().await, price_of(9, 8));
+    scene.gateway.finish().await;
+}
+
+async fn responses_and_embeddings_are_held_and_settled_too(store: &TestStore) {
+    for (meter, usage, cost) in [
+        ("openai-responses", r#"{"input_tokens":9,"output_tokens":8,"total_tokens":17}"#, price_of(9, 8)),
+        ("openai-embeddings", r#"{"prompt_tokens":9,"total_tokens":9}"#, price_of(9, 0)),
+    ] {
+        let scene = scene_of(store, meter).await;
+        let answer = whole("200 OK", &format!(r#"{{"model":"demo","usage":{usage}}}"#));
+        let answer = scene.call(&json!({ "model": "demo", "input": "How long is it?" }), &answer).await;
+        assert_eq!(amount(answer.expect(200), COST), cost, "{meter}");
+        assert!(amount(&answer, HOLD) > cost);
+        scene.gateway.discard().await;
+    }
 }
 
 async fn a_request_is_bounded_and_otherwise_sent_as_it_is(store: &TestStore) {
