@@ -122,7 +122,7 @@ pub(super) async fn start(
         start_doors(config, &base, &doors).await?,
         start_ledger(&base, Arc::clone(&chain), &budget_book, &ledger).await?,
         start_audit(&base, &audit).await?,
-        start_lender(&base, &lender).await?,
+        start_lender(config, &base, &lender).await?,
     ];
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
     let identity = Identity {
@@ -284,9 +284,10 @@ async fn start_key_fetcher(config: &Config, base: &Base, outside: &Outside) -> R
     on_own_arbiter(start).await.map(Some)
 }
 
-async fn start_lender(base: &Base, lender: &Lender) -> Result<Arbiter, StartError> {
+async fn start_lender(config: &Config, base: &Base, lender: &Lender) -> Result<Arbiter, StartError> {
     let (store, redis, clock) = (base.store.clone(), base.redis.clone(), base.clock.clone());
-    let (lender, blueprint) = (lender.clone(), quota_lender::Blueprint { store, redis, clock });
+    let max_accounts = config.quota.max_subjects().saturating_mul(workers(config));
+    let (lender, blueprint) = (lender.clone(), quota_lender::Blueprint { store, redis, clock, max_accounts });
     on_own_arbiter(move || async move {
         lender.start_here(blueprint).await;
         Ok(())
