@@ -163,18 +163,21 @@ impl Metrics {
         self.limit_refusals.with_label_values(&[policy]).inc();
     }
 
-    /// All metrics in the Prometheus text format, with the actors, the exchanges and the audit log as they are now.
+    /// Tells how many entries the audit log has accepted that are not in the store.
+    pub fn set_audit_backlog(&self, entries: u64) {
+        self.audit_backlog.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// All metrics in the Prometheus text format, with the actors and the exchanges as they are now.
     pub fn render(
         &self,
         actors: impl IntoIterator<Item = ActorGauge>,
         exchanges: impl IntoIterator<Item = ExchangeCount>,
-        audit_backlog: u64,
     ) -> Result<Vec<u8>, prometheus::Error> {
         for ExchangeCount { home, result, count } in exchanges {
             let counter = self.limit_exchanges.with_label_values(&[home, result]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }
-        self.audit_backlog.set(i64::try_from(audit_backlog).unwrap_or(i64::MAX));
         self.actor_in_flight.reset();
         self.actor_restarts.reset();
         for actor in actors {
@@ -226,7 +229,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         for count in [2, 2, 5] {
             let exchanges = ExchangeCount { home: "redis", result: "answered", count };
-            let text = String::from_utf8(metrics.render([], [exchanges], 0).unwrap()).unwrap();
+            let text = String::from_utf8(metrics.render([], [exchanges]).unwrap()).unwrap();
             let counted = format!("tollgate_limit_exchanges_total{{home=\"redis\",result=\"answered\"}} {count}");
             assert!(text.contains(&counted), "{text}");
         }
@@ -237,7 +240,8 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let gauge = |n| ActorGauge { actor: "quota_keeper", in_flight: n, restarts: 1 };
         for _ in 0..2 {
-            let text = String::from_utf8(metrics.render([gauge(2), gauge(3)], [], 7).unwrap()).unwrap();
+            metrics.set_audit_backlog(7);
+            let text = String::from_utf8(metrics.render([gauge(2), gauge(3)], []).unwrap()).unwrap();
             assert!(text.contains("tollgate_actor_in_flight{actor=\"quota_keeper\"} 5"), "{text}");
             assert!(text.contains("tollgate_audit_backlog 7"), "{text}");
             assert!(text.contains("tollgate_actor_restarts_total{actor=\"quota_keeper\"} 2"), "{text}");

@@ -17,7 +17,8 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 async fn metrics(office: Data<Office>, metrics: Data<Metrics>) -> HttpResponse {
-    match metrics.render(gauges(&office), exchanges(&office), office.audit.backlog()) {
+    metrics.set_audit_backlog(office.audit.backlog());
+    match metrics.render(gauges(&office), exchanges(&office)) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "metrics could not be rendered");
@@ -31,7 +32,6 @@ fn gauges(office: &Office) -> Vec<ActorGauge> {
         gauge(office.issuer.handle()),
         gauge(office.users.handle()),
         gauge(office.limits.handle()),
-        gauge(office.prices.handle()),
         gauge(office.doors.handle()),
         gauge(office.outside_keys.handle()),
         gauge(office.ledger.handle()),

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, thread, time::Duration};
 use serde_json::Value;
 
 use super::support::{
-    Entry, Gateway, PostgresServer, Target, Wire, check_chains, database, eventually, request, under_load,
+    Call, Entry, Gateway, PostgresServer, Target, Wire, check_chains, database, eventually, request, under_load,
 };
 
 /// Calls a second.
@@ -54,7 +54,8 @@ fn dependency(gateway: &Gateway, name: &str) -> String {
 
 /// Calls while `trouble` makes the store fail and mends it again, and checks what became of the calls.
 fn survives(server: &mut PostgresServer, what: &str, trouble: impl FnOnce(&mut PostgresServer, &Gateway)) {
-    let gateway = server.home(PAID).start();
+    let home = server.home(PAID);
+    let gateway = home.start();
     let token = gateway.admin();
     let targets = [Target::new(gateway.address, RATE * 1_000)];
     let (calls, _) = under_load(&targets, &token, |_| {
@@ -64,10 +65,10 @@ fn survives(server: &mut PostgresServer, what: &str, trouble: impl FnOnce(&mut P
         thread::sleep(OUTAGE / 4);
     });
     eventually("nothing waits", || (metric(&gateway, "tollgate_audit_backlog") == 0).then_some(()));
-    let longest = calls.iter().map(|call| call.latency()).max().unwrap();
+    let longest = calls.iter().map(Call::latency).max().unwrap();
     let entries = Entry::all_on(server);
     let (_, chains) = check_chains(&entries);
-    let echoes: Vec<_> = entries.iter().filter(|entry| entry.json.contains("\"path\":\"/echo\"")).collect();
+    let echoes: Vec<_> = entries.iter().filter(|entry| entry.json.contains("\"route\":\"echo\"")).collect();
     let requests: HashSet<_> = echoes.iter().map(|entry| &entry.request_id).collect();
     println!("{what}: {} calls, the longest {} ms, {} records", calls.len(), longest / 1_000, requests.len());
     assert!(
@@ -152,7 +153,8 @@ fn call_until_refused(gateway: &Gateway, token: &str) -> Vec<String> {
 #[test]
 fn when_the_spool_is_full_too_calls_are_refused_and_readiness_says_why_until_the_store_is_back() {
     let server = PostgresServer::start();
-    let gateway = server.home(SMALL_SPOOL).start();
+    let home = server.home(SMALL_SPOOL);
+    let gateway = home.start();
     let token = gateway.admin();
     server.signal_all("STOP");
     let mut ids = call_until_refused(&gateway, &token);

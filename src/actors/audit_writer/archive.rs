@@ -110,10 +110,15 @@ impl Archive {
                 Err(error @ StoreError::Conflict(_)) => attempt.refuse(draft, &error),
                 Err(error) => {
                     let rest = drafts.get(index.saturating_add(1)..).unwrap_or_default();
-                    let (mut later, end) = self.link(end, rest).unwrap_or((vec![], end));
-                    rows.append(&mut later);
-                    attempt.fates.resize(drafts.len(), Fate::Unsettled);
-                    return Attempt { head: end, unsettled: rows, trouble: Some(error), ..attempt };
+                    attempt.fates.push(Fate::Unsettled);
+                    attempt.head = end;
+                    if let Ok((mut later, end)) = self.link(end, rest) {
+                        rows.append(&mut later);
+                        attempt.fates.resize(drafts.len(), Fate::Unsettled);
+                        attempt.head = end;
+                    }
+                    attempt.fates.resize(drafts.len(), Fate::Impossible);
+                    return Attempt { unsettled: rows, trouble: Some(error), ..attempt };
                 }
             }
         }
