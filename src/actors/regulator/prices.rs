@@ -27,7 +27,7 @@ impl Rules for PriceRules {
         store.prices_changed_since(revision).await
     }
 
-    fn book(revision: i64, rows: Vec<PriceRow>, _: &PriceBook) -> PriceBook {
+    fn book(revision: i64, rows: Vec<PriceRow>, _: &PriceBook, _: u64) -> PriceBook {
         let priced =
             |row: PriceRow| Priced { model: row.spec.model.as_str().into(), version: revision, price: row.price };
         PriceBook::new(rows.into_iter().map(priced))
