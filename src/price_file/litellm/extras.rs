@@ -12,18 +12,19 @@ use super::{
 };
 use crate::domain::{money::whole, price::Rates};
 
-/// Dearer use of a model that has a price, which is billed as if it were the plain one.
+/// Dearer use of a model, for which prices have no word. The meters refuse calls that ask for it, but for images and video
+/// in prompts, which are billed as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(super) enum Unbilled {
-    #[error("a dearer service tier (priority, fast) costs more than is billed")]
+    #[error("a dearer service tier (priority, fast) has no price here")]
     ServiceTier,
-    #[error("a surcharge for a region, an hour or speed is not billed")]
+    #[error("a surcharge for a region or for speed has no price here")]
     Surcharge,
-    #[error("a cache that lives for an hour or longer costs more to write than is billed")]
+    #[error("a cache that lives for an hour or longer has no price here")]
     LongCache,
     #[error("audio, images or video in a prompt cost more than the text they are billed as")]
     Media,
-    #[error("tools of the provider (search, maps, code, files) are not billed")]
+    #[error("tools of the provider (search, maps, code, files) have no price here")]
     Tools,
 }
 
