@@ -101,7 +101,7 @@ pub enum Member {
 pub struct Content {
     /// Types of parts whose every token has a byte in the request. Any other may be longer than it looks.
     pub sized: &'static [&'static str],
-    /// Types that no price speaks of, and why.
+    /// Types that no price speaks of.
     pub priceless: &'static [&'static str],
     /// Members that hold data of the client's own, which are not looked into.
     pub own: &'static [&'static str],
