@@ -69,6 +69,8 @@ pub enum StartError {
     Docs(#[from] DocsError),
     #[error("{address}: {error}")]
     Bind { address: SocketAddr, error: io::Error },
+    #[error(transparent)]
+    Audit(#[from] crate::actors::audit_writer::BuildError),
     #[error("a thread could not be started")]
     Thread,
 }
@@ -130,10 +132,14 @@ impl Gateway {
         let passwords = passwords(&config)?;
         let first_start = first_start::run(&store, &passwords, &clock, secrets.admin_password).await?;
         first_rules::run(&config, &store, &clock).await?;
+        let audit = actors::audit_blueprint(&config, store.clone(), Arc::clone(&chain), data_dir.audit_spool());
+        orphans::replay(&audit).await?;
         orphans::resolve(&store, &clock, &chain).await?;
+        let closed = orphans::close(&store, &audit, &clock, data_dir.audit_closed_through()).await?;
+        data_dir.set_audit_closed_through(closed)?;
         let draining = Draining::default();
         let (redis, routes) = (redis(&config)?, routing.clone());
-        let base = actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis };
+        let base = actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis, audit };
         let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
         let parts = Parts {
             clock,

@@ -18,6 +18,8 @@ mod idempotency;
 pub mod keys;
 pub mod ledger;
 pub mod limits;
+#[cfg(test)]
+pub(crate) mod lock;
 pub mod migrations;
 mod pools;
 pub mod quota_accounts;

@@ -21,5 +21,6 @@ mod process {
     mod shared_limits;
     mod spending;
     mod start;
+    mod store_loss;
     mod streaming;
 }

@@ -1,6 +1,6 @@
 //! Starts the actors, each on its own arbiter, and stops them last.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use actix::Arbiter;
 use tokio::sync::oneshot;
@@ -54,6 +54,7 @@ pub(super) struct Base {
     pub routing: Snapshot<Routing>,
     pub draining: Draining,
     pub redis: Option<Redis>,
+    pub audit: audit_writer::Blueprint,
 }
 
 /// The threads of the actors that have one to themselves.
@@ -100,13 +101,13 @@ pub(super) async fn start(
     let directory = Snapshot::new(Directory::default());
     let api_keys = Snapshot::new(ApiKeys::default());
     let revocations = Snapshot::new(Revocations::default());
-    let issuer = Issuer::new(bound, deadline);
-    let users = Users::new(bound, deadline);
+    let (issuer, users) = (Issuer::new(bound, deadline), Users::new(bound, deadline));
     let (limits, budgets) = (Limits::new(bound, deadline), Budgets::new(bound, deadline));
     let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
-    let (ledger, audit) = (Ledger::new(audit_bound, deadline), Audit::new(audit_bound, deadline));
+    let ledger = Ledger::new(audit_bound, deadline);
+    let audit = Audit::new(audit_bound, max_unwaited(config), deadline);
     let lender = Lender::new(bound.saturating_mul(workers(config)), deadline);
     let quotas = Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone());
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
@@ -120,7 +121,7 @@ pub(super) async fn start(
         start_budgets(&base, &budgets, &budget_book).await?,
         start_doors(config, &base, &doors).await?,
         start_ledger(&base, Arc::clone(&chain), &budget_book, &ledger).await?,
-        start_audit(config, &base, Arc::clone(&chain), &audit).await?,
+        start_audit(&base, &audit).await?,
         start_lender(config, &base, &lender).await?,
     ];
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
@@ -315,10 +316,30 @@ async fn start_ledger(
     .await
 }
 
-async fn start_audit(config: &Config, base: &Base, chain: Arc<str>, audit: &Audit) -> Result<Arbiter, StartError> {
-    let max_batch = usize::try_from(config.audit.max_batch).unwrap_or(usize::MAX);
-    let blueprint = audit_writer::Blueprint { store: base.store.clone(), chain, max_batch };
-    let audit = audit.clone();
+/// Where the audit writer puts what it is given.
+pub(super) fn audit_blueprint(
+    config: &Config,
+    store: Store,
+    chain: Arc<str>,
+    spool: PathBuf,
+) -> audit_writer::Blueprint {
+    audit_writer::Blueprint {
+        store,
+        chain,
+        max_batch: usize::try_from(config.audit.max_batch).unwrap_or(usize::MAX),
+        store_timeout: Duration::from_millis(config.audit.store_timeout_ms),
+        spool,
+        spool_max_bytes: config.audit.spool_max_bytes,
+    }
+}
+
+/// Two batches: one that is being written, and one that is next.
+fn max_unwaited(config: &Config) -> u64 {
+    u64::from(config.audit.max_batch).saturating_mul(2)
+}
+
+async fn start_audit(base: &Base, audit: &Audit) -> Result<Arbiter, StartError> {
+    let (audit, blueprint) = (audit.clone(), base.audit.clone());
     on_own_arbiter(move || async move { audit.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 

@@ -107,6 +107,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     };
     let (clock, metrics, routing) = (parts.clock.clone(), parts.metrics.clone(), parts.routing.clone());
     let (identity, office) = (parts.identity.clone(), parts.office.clone());
+    let durability = parts.config.audit.durability;
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
         clock: clock.clone(),
@@ -123,6 +124,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         quotas: office.quotas.clone(),
         ledger: office.ledger.clone(),
         audit: office.audit.clone(),
+        durability,
         upstream: upstream::Client::new(),
         desk: entry::desk(),
     })

@@ -41,6 +41,20 @@ impl Stage {
     }
 }
 
+/// Text that names no stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be whole, decision or outcome")]
+pub struct UnknownStage;
+
+impl std::str::FromStr for Stage {
+    type Err = UnknownStage;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStage> {
+        let all = [Self::Whole, Self::Decision, Self::Outcome];
+        all.into_iter().find(|stage| stage.as_str() == text).ok_or(UnknownStage)
+    }
+}
+
 /// What the gateway decided, or how the call failed after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -14,6 +14,9 @@ use crate::{
     pipeline::authorize::{Managed, ManagedUrl},
 };
 
+/// What tells whether the gateway is alive and ready: answered also when nothing can be put on record.
+pub const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
 macro_rules! urls {
     ($($method:ident $template:literal $permission:ident => $handler:path;)*) => {
         /// Method, URL and permission of every handler.
