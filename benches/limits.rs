@@ -118,9 +118,25 @@ fn crowd(users: u64, clock: &Clock) -> (usize, [u64; 2]) {
         black_box(shard.take(&charges, false, 1).is_ok());
         clock.monotonic_ns() - begun_ns
     };
-    let mut took_ns: Vec<u64> = (0..200_000).map(decide).collect();
+    (grown, percentiles((0..200_000).map(decide).collect()))
+}
+
+/// What the machine takes for one read of a random place in as much memory as so many subjects take: less than that no
+/// decision can take.
+fn far_read(users: u64, clock: &Clock) -> [u64; 2] {
+    let slots: Vec<[u64; 6]> = (0..users * 2).map(|i| [i; 6]).collect();
+    let read = |i: u64| {
+        let (_, place) = user(i.wrapping_mul(7_919) % users).0.as_u64_pair();
+        let begun_ns = clock.monotonic_ns();
+        black_box(slots.get(usize::try_from(place % (users * 2)).unwrap()).copied());
+        clock.monotonic_ns() - begun_ns
+    };
+    percentiles((0..200_000).map(read).collect())
+}
+
+fn percentiles(mut took_ns: Vec<u64>) -> [u64; 2] {
     took_ns.sort_unstable();
-    (grown, [50, 99].map(|percent| *took_ns.get(took_ns.len() * percent / 100).unwrap()))
+    [50, 99].map(|percent| *took_ns.get(took_ns.len() * percent / 100).unwrap())
 }
 
 fn crowds(_: &mut Criterion) {
@@ -129,6 +145,10 @@ fn crowds(_: &mut Criterion) {
         for users in [1_000, 1_000_000] {
             let (grown, [p50, p99]) = crowd(users, &clock);
             println!("limits/{users} users: memory grew by {grown} bytes, a decision took p50 {p50} ns, p99 {p99} ns");
+            let [p50, p99] = far_read(users, &clock);
+            println!(
+                "limits/{users} users: one read of a random place in as much memory took p50 {p50} ns, p99 {p99} ns"
+            );
         }
     }
 }

@@ -52,18 +52,23 @@ pub struct LimitCreate(Spec);
 #[serde(deny_unknown_fields)]
 pub struct LimitPatch {
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     name: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     routes: Option<Vec<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Per")]
     per: Option<Per>,
     /// Null: each one of its kind has as much.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
     subject: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Unit")]
     unit: Option<Unit>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "u64")]
     limit: Option<u64>,
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<u64>")]
@@ -73,8 +78,10 @@ pub struct LimitPatch {
     #[schemars(with = "Option<u64>")]
     burst: Option<Option<u64>>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Mode")]
     mode: Option<Mode>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "OnError")]
     on_error: Option<OnError>,
 }
 

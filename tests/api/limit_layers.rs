@@ -1,5 +1,7 @@
 //! Every layer and every unit of the limits: who shares a bucket with whom, and what is counted.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tollgate::clock::Clock;
@@ -14,6 +16,8 @@ on_both_stores!(
     an_address_is_limited_whoever_calls_from_it,
     an_api_key_has_a_limit_of_its_own,
     a_layer_that_refuses_late_charges_none_that_was_asked_before,
+    a_refusal_names_every_layer_that_refuses,
+    a_changed_rate_counts_from_when_it_was_changed,
     a_stream_holds_its_place_until_its_last_byte,
     a_client_that_goes_away_leaves_its_place,
     tokens_are_estimated_and_then_corrected,
@@ -177,6 +181,50 @@ async fn a_layer_that_refuses_late_charges_none_that_was_asked_before(store: &Te
         (left(&gateway, &gateway.admin).await == json!({ "mine": 8, "all": 0 })).then_some(())
     })
     .await;
+    gateway.finish().await;
+}
+
+async fn a_refusal_names_every_layer_that_refuses(store: &TestStore) {
+    let lists = [limit("mine", "user", "requests", 1), limit("all", "global", "requests", 2)];
+    let gateway = limited(store, &lists).await;
+    let users = [gateway.user("one", "user").await, gateway.user("two", "user").await];
+    for user in &users {
+        get(&gateway, &user.token, "/echo").await.expect(200);
+    }
+    for user in &users {
+        let refused = get(&gateway, &user.token, "/echo").await;
+        let problem = refused.problem(429, "quota-exceeded");
+        assert_eq!(problem["violated-policies"], json!(["mine", "all"]));
+        for (i, name) in ["mine", "all"].into_iter().enumerate() {
+            assert_eq!(problem["policies"][i]["remaining"], 0);
+            assert!(refused.rate_limit("ratelimit", name).starts_with("r=0;"), "{refused:?}");
+        }
+    }
+    gateway.finish().await;
+}
+
+async fn a_changed_rate_counts_from_when_it_was_changed(store: &TestStore) {
+    let clock = Clock::manual(1_800_000_000);
+    let kinds = [("user", 1, 10), ("user", 10, 1), ("global", 1, 10), ("global", 10, 1)];
+    let name = |(per, before, after): &(&str, u64, u64)| format!("{per}-{before}-{after}");
+    let lists: String = kinds
+        .iter()
+        .map(|kind| limit(&name(kind), kind.0, "requests", 10).replace("limit = 1\n", &format!("limit = {}\n", kind.1)))
+        .collect();
+    let gateway = Setup::default().lists(&lists).clock(&clock).start(store).await;
+    for _ in 0..10 {
+        get(&gateway, &gateway.admin, "/echo").await.expect(200);
+    }
+    let list = gateway.get("/admin/limits").token(&gateway.admin).send().await.expect(200).json();
+    for kind in &kinds {
+        let limits = list["items"].as_array().unwrap();
+        let found = limits.iter().find(|limit| limit["name"] == name(kind)).unwrap();
+        let place = format!("/admin/limits/{}", found["id"].as_str().unwrap());
+        admin(&gateway, "PATCH", &place, json!({ "limit": kind.2 })).await.expect(200);
+    }
+    clock.advance(Duration::from_secs(501));
+    let back = json!({ "user-1-10": 5, "user-10-1": 0, "global-1-10": 5, "global-10-1": 0 });
+    assert_eq!(left(&gateway, &gateway.admin).await, back);
     gateway.finish().await;
 }
 

@@ -160,11 +160,14 @@ impl Shard {
 
     /// How each charge fares; `None` if something is to be arranged first.
     fn rooms(&self, charges: &[Charge], impatient: bool, now_ns: u64) -> Option<Vec<Room>> {
-        let room = |charge: &Charge| match self.series.get(index(charge.series)) {
-            Some(series) => series.room(charge, impatient, &self.setting, now_ns),
-            None => Series::default().room(charge, impatient, &self.setting, now_ns),
-        };
-        charges.iter().map(room).collect()
+        let mut rooms = Vec::with_capacity(charges.len());
+        for charge in charges {
+            rooms.push(match self.series.get(index(charge.series)) {
+                Some(series) => series.room(charge, impatient, &self.setting, now_ns)?,
+                None => Series::default().room(charge, impatient, &self.setting, now_ns)?,
+            });
+        }
+        Some(rooms)
     }
 
     /// Decides where not every policy has room.
