@@ -9,12 +9,14 @@
 //! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread | `actors.max_in_flight` each, and room for the end of each call | — (memory) | 503 |
 //! | [`quota_lender::QuotaLender`] | 1, own arbiter | `actors.max_in_flight` a worker thread | 512 asks | each policy's `on_error` |
 //! | [`budget_ledger::BudgetLedger`] | 1, own arbiter | `audit.max_in_flight` holds | 512 orders | 503 `ledger-unavailable` |
+//! | [`announcer::Announcer`] | 1, own arbiter | `actors.max_in_flight` | one alert | alerts wait in the store |
 //! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | the spool, up to `audit.spool_max_bytes`; then 503 `audit-unavailable` |
 //! | [`key_fetcher::KeyFetcher`] | 1, own arbiter, if outside issuers are trusted | `actors.max_in_flight` | — (memory) | the keys that are known stay |
 //!
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
 //! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies.
 
+pub mod announcer;
 pub mod audit_writer;
 pub mod budget_ledger;
 mod catch_up;

@@ -1,6 +1,7 @@
 //! The composition root: stores → actors → HTTP, and the way down again. The only file that knows everything.
 
 mod actors;
+mod alerts;
 mod first_rules;
 mod first_start;
 mod keys;
@@ -14,6 +15,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use actix_web::dev::ServerHandle;
 
 pub use self::{
+    alerts::webhook,
     first_start::{FirstStart, random_password},
     keys::{change_master_key, rotate_signing_key},
     prices::{Imported, configured_prices, import_prices, read_price_file},
@@ -131,6 +133,7 @@ impl Gateway {
         // What can be wrong with the configuration comes first: then nothing is made.
         let url = config.store_url()?;
         config.hmac_secrets()?;
+        let webhook = webhook(&config)?;
         let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
         let prices = configured_prices(&config)?;
         let data_dir = DataDir::open(&config.data_dir)?;
@@ -144,12 +147,12 @@ impl Gateway {
         let audit = actors::audit_blueprint(&config, store.clone(), Arc::clone(&chain), data_dir.audit_spool());
         orphans::replay(&audit).await?;
         prices::start(&config, prices, &store, &clock).await?;
-        orphans::resolve(&store, &clock, &chain).await?;
         let closed = orphans::close(&store, &audit, &clock, data_dir.audit_closed_through()).await?;
         data_dir.set_audit_closed_through(closed)?;
         let draining = Draining::default();
         let (redis, routes) = (redis(&config)?, routing.clone());
-        let base = actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis, audit };
+        let base =
+            actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis, audit, webhook };
         let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
         let parts = Parts {
             clock,

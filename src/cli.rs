@@ -3,6 +3,7 @@
 mod admin;
 mod check_config;
 mod keys;
+mod ledger;
 mod migrate;
 mod openapi;
 mod prices;
@@ -44,6 +45,9 @@ enum Command {
     /// Rotate the signing key, or change the master key.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Check the books of money.
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
     /// Set what models cost.
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -79,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::CheckConfig => check_config::run(arguments.config.as_deref()),
         Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
         Command::Openapi => openapi::run(),
+        Command::Ledger(ledger) => ledger.run(arguments.config.as_deref()),
         Command::Keys(keys) => keys.run(arguments.config.as_deref()),
         Command::Prices(prices) => prices.run(arguments.config.as_deref()),
         Command::Admin(admin) => admin.run(arguments.config.as_deref()),

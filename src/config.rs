@@ -21,7 +21,7 @@ use self::{
     layers::Layers,
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
-    sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Prices, Quota, Redis, Server, Store},
+    sections::{Actors, Alerts, Audit, Auth, Cors, Docs, Edge, Ledger, Log, Ops, Prices, Quota, Redis, Server, Store},
 };
 use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
 
@@ -31,7 +31,7 @@ pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
 const BUILT_IN_STORE: &str = "sqlite:data/tollgate.db";
 
 /// The keys that hold secrets: a configuration file is read by too many.
-const SECRETS: [&str; 3] = ["store.password", "auth.hmac_secret", "auth.hmac_other_secret"];
+const SECRETS: [&str; 4] = ["store.password", "auth.hmac_secret", "auth.hmac_other_secret", "alerts.webhook_secret"];
 
 /// The shortest secret of HS256: as long as its hash (RFC 7518 §3.2).
 const MIN_HMAC_SECRET_BYTES: usize = 32;
@@ -50,6 +50,8 @@ pub struct Config {
     pub docs: Docs,
     pub edge: Edge,
     pub quota: Quota,
+    pub ledger: Ledger,
+    pub alerts: Alerts,
     pub prices: Prices,
     pub audit: Audit,
     pub actors: Actors,
@@ -135,6 +137,12 @@ impl Config {
         Ok(Some(HmacSecrets { signing, other }))
     }
 
+    /// What calls of the webhook are signed with.
+    pub fn webhook_secret(&self) -> Result<Zeroizing<String>, ConfigError> {
+        let alerts = &self.alerts;
+        self.secret("alerts.webhook_secret", &alerts.webhook_secret, &alerts.webhook_secret_file)
+    }
+
     fn hmac_secret(&self, key: &str, secret: &Secret, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, ConfigError> {
         let text = self.secret(key, secret, file)?;
         match text.len() {
@@ -163,6 +171,7 @@ impl Config {
         self.server.validate()?;
         self.auth.validate()?;
         self.edge.validate()?;
+        self.ledger.validate()?;
         self.audit.validate()?;
         self.bounds()?;
         routing::validate(&self.upstreams, &self.routes, &self.limits, &self.budgets)

@@ -42,6 +42,7 @@ use jiff::Timestamp;
 
 use crate::{
     actors::{
+        announcer::Announcements,
         audit_writer::Audit,
         budget_ledger::Ledger,
         doorkeeper::Doors,
@@ -79,6 +80,7 @@ pub struct Office {
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
+    pub announcements: Announcements,
     /// The limits in force.
     pub policies: Snapshot<PolicyBook>,
     /// The budgets in force.
@@ -106,6 +108,14 @@ impl Office {
     pub fn in_flight(&self) -> usize {
         let written = self.audit.handle().in_flight().saturating_add(self.ledger.handle().in_flight());
         written.saturating_add(self.lender.handle().in_flight())
+    }
+
+    /// Waits until the store has every call that had its end on this replica. If the ledger cannot say, what the store
+    /// has is told all the same.
+    pub async fn settled(&self) {
+        if let Err(error) = self.ledger.flushed().await {
+            tracing::warn!(%error, "what is told of money may be without the last calls");
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod pools;
 pub mod prices;
 pub mod quota_accounts;
 pub mod redis;
+mod replicas;
 pub mod reseal;
 mod revisions;
 mod schema;
@@ -132,6 +133,11 @@ impl Store {
     /// Runs statements that all happen or, if any fails, all do not.
     async fn transaction<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
         self.perform(Access::Write, async move |connection: &mut Connection| connection.transaction(work).await).await
+    }
+
+    /// Runs reads that all see the store as it is at one moment.
+    async fn snapshot<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        self.perform(Access::Read, async move |connection: &mut Connection| connection.snapshot(work).await).await
     }
 
     async fn perform<T: Send + 'static>(

@@ -2,7 +2,7 @@
 //!
 //! Called by the composition root, and by the pipeline once a request. It never sees a header, a body or a query.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{collections::BTreeMap, io::IsTerminal, sync::Arc, time::Duration};
 
 use actix_web::{
     Error, HttpMessage,
@@ -10,7 +10,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
 };
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     core::Collector,
 };
 use tracing::{Span, field::Empty};
@@ -82,6 +82,9 @@ pub struct Metrics {
     actor_in_flight: IntGaugeVec,
     actor_restarts: IntGaugeVec,
     audit_backlog: IntGauge,
+    budget_spent: GaugeVec,
+    budget_held: GaugeVec,
+    budget_alerts: IntGaugeVec,
 }
 
 /// How an actor is doing, read when the metrics are.
@@ -98,6 +101,23 @@ pub struct ExchangeCount {
     pub count: u64,
 }
 
+/// What is spent and held of all budgets of one name, by all whom they speak of, in their present periods.
+#[derive(Debug, Clone)]
+pub struct BudgetGauge {
+    pub budget: Arc<str>,
+    pub spent_usd: f64,
+    pub held_usd: f64,
+}
+
+/// What is looked at when the metrics are asked for.
+pub struct Seen<'a> {
+    pub actors: Vec<ActorGauge>,
+    pub exchanges: Vec<ExchangeCount>,
+    pub budgets: Vec<BudgetGauge>,
+    /// Alerts that were put on record, by budget.
+    pub alerts: &'a BTreeMap<Arc<str>, u64>,
+}
+
 /// Buckets of a duration, in seconds: from 50 µs to 10 s.
 const BUCKETS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -110,6 +130,8 @@ impl Metrics {
         let registry = Registry::new();
         let counters = |name, help, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels));
         let gauges = |name, help| add(&registry, IntGaugeVec::new(Opts::new(name, help), &["actor"]));
+        let usd = |name, help| add(&registry, GaugeVec::new(Opts::new(name, help), &["budget"]));
+        let alerts = Opts::new("tollgate_budget_alerts_total", "Alerts that this replica put on record.");
         let seconds = |name, help| {
             let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
             add(&registry, HistogramVec::new(options, &["route"]))
@@ -139,6 +161,9 @@ impl Metrics {
             actor_in_flight: gauges("tollgate_actor_in_flight", "Messages accepted and not answered.")?,
             actor_restarts: gauges("tollgate_actor_restarts_total", "Restarts of an actor that died.")?,
             audit_backlog: add(&registry, IntGauge::new(BACKLOG.0, BACKLOG.1))?,
+            budget_spent: usd("tollgate_budget_spent_usd", "Spent of the budgets of a name in their present periods.")?,
+            budget_held: usd("tollgate_budget_held_usd", "Set aside for calls that are under way.")?,
+            budget_alerts: add(&registry, IntGaugeVec::new(alerts, &["budget"]))?,
             registry,
         })
     }
@@ -168,16 +193,24 @@ impl Metrics {
         self.audit_backlog.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
-    /// All metrics in the Prometheus text format, with the actors and the exchanges as they are now.
-    pub fn render(
-        &self,
-        actors: impl IntoIterator<Item = ActorGauge>,
-        exchanges: impl IntoIterator<Item = ExchangeCount>,
-    ) -> Result<Vec<u8>, prometheus::Error> {
+    /// All metrics in the Prometheus text format, with what was just looked at.
+    pub fn render(&self, seen: Seen<'_>) -> Result<Vec<u8>, prometheus::Error> {
+        self.show_actors(seen.actors);
+        self.show_exchanges(seen.exchanges);
+        self.show_budgets(seen.budgets, seen.alerts);
+        let mut text = vec![];
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    fn show_exchanges(&self, exchanges: Vec<ExchangeCount>) {
         for ExchangeCount { home, result, count } in exchanges {
             let counter = self.limit_exchanges.with_label_values(&[home, result]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }
+    }
+
+    fn show_actors(&self, actors: Vec<ActorGauge>) {
         self.actor_in_flight.reset();
         self.actor_restarts.reset();
         for actor in actors {
@@ -186,9 +219,20 @@ impl Metrics {
             let restarts = i64::try_from(actor.restarts).unwrap_or(i64::MAX);
             self.actor_restarts.with_label_values(&[actor.actor]).add(restarts);
         }
-        let mut text = vec![];
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(text)
+    }
+
+    /// A budget that the store did not tell of is left out.
+    fn show_budgets(&self, budgets: Vec<BudgetGauge>, alerts: &BTreeMap<Arc<str>, u64>) {
+        self.budget_spent.reset();
+        self.budget_held.reset();
+        for budget in budgets {
+            self.budget_spent.with_label_values(&[&*budget.budget]).set(budget.spent_usd);
+            self.budget_held.with_label_values(&[&*budget.budget]).set(budget.held_usd);
+        }
+        for (budget, count) in alerts {
+            let count = i64::try_from(*count).unwrap_or(i64::MAX);
+            self.budget_alerts.with_label_values(&[&**budget]).set(count);
+        }
     }
 }
 
@@ -229,7 +273,17 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         for count in [2, 2, 5] {
             let exchanges = ExchangeCount { home: "redis", result: "answered", count };
-            let text = String::from_utf8(metrics.render([], [exchanges]).unwrap()).unwrap();
+            let text = String::from_utf8(
+                metrics
+                    .render(Seen {
+                        actors: vec![],
+                        exchanges: vec![exchanges],
+                        budgets: vec![],
+                        alerts: &BTreeMap::new(),
+                    })
+                    .unwrap(),
+            )
+            .unwrap();
             let counted = format!("tollgate_limit_exchanges_total{{home=\"redis\",result=\"answered\"}} {count}");
             assert!(text.contains(&counted), "{text}");
         }
@@ -241,7 +295,9 @@ mod tests {
         let gauge = |n| ActorGauge { actor: "quota_keeper", in_flight: n, restarts: 1 };
         for _ in 0..2 {
             metrics.set_audit_backlog(7);
-            let text = String::from_utf8(metrics.render([gauge(2), gauge(3)], []).unwrap()).unwrap();
+            let seen =
+                Seen { actors: vec![gauge(2), gauge(3)], exchanges: vec![], budgets: vec![], alerts: &BTreeMap::new() };
+            let text = String::from_utf8(metrics.render(seen).unwrap()).unwrap();
             assert!(text.contains("tollgate_actor_in_flight{actor=\"quota_keeper\"} 5"), "{text}");
             assert!(text.contains("tollgate_audit_backlog 7"), "{text}");
             assert!(text.contains("tollgate_actor_restarts_total{actor=\"quota_keeper\"} 2"), "{text}");

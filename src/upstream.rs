@@ -2,9 +2,9 @@
 //!
 //! Owns the vocabulary of a forwarded call (what goes out, what comes back, how it can fail), the client that carries it,
 //! the header rules of an intermediary and the two built-in upstreams. The pipeline's forward step calls
-//! [`Client::send`]; nobody else does. [`jwks`] is the other way out: the keys of outside issuers. [`meter`] bounds
-//! and reads what a call to a model takes. It never decides who may call, never sends a request twice, never rewrites a
-//! path, never reads a clock, and never writes a header value or a body to a log.
+//! [`Client::send`]; nobody else does. [`jwks`] is the other way out: the keys of outside issuers; [`webhook`] is what the
+//! gateway itself has to say. [`meter`] bounds and reads what a call to a model takes. It never decides who may call, never
+//! sends a request twice, never rewrites a path, never reads a clock, and never writes a header value or a body to a log.
 
 pub mod answer_body;
 pub mod client;
@@ -17,6 +17,7 @@ pub mod meter;
 pub mod outgoing_body;
 pub mod target;
 mod upload;
+pub mod webhook;
 
 use std::{error::Error, net::IpAddr};
 
@@ -44,7 +45,8 @@ pub struct Outgoing {
     pub body: OutgoingBody,
     /// Sent as `X-Request-Id`, in place of any the client made up.
     pub request_id: String,
-    pub original: Original,
+    /// `None` where the gateway calls for itself.
+    pub original: Option<Original>,
     /// Seconds since the Unix epoch; the built-in model stamps its answers with it.
     pub unix_time_s: i64,
 }

@@ -9,6 +9,7 @@ mod api {
     mod support;
 
     mod access;
+    mod alerts;
     mod api_keys;
     mod attacks;
     mod audit;

@@ -2,27 +2,41 @@
 //!
 //! Called by `pipeline::reserve` and `pipeline::settle` through [`Ledger`]. It books in groups: all orders that arrive
 //! during one transaction are the next transaction, and each is answered when it is on disk. An order that opens a hold
-//! fails at once when the store does; one that ends a hold stays until it is booked, and a hold whose caller goes away
-//! ends with it.
+//! fails at once when the store does; one that ends a hold stays until it is booked, also when the actor dies before, and
+//! a hold whose caller goes away ends with it. What nobody ends any more, [`orphans`] finds.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+mod desk;
+mod hold;
+mod orphans;
+#[cfg(test)]
+mod tests;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture};
+use tokio::sync::{OwnedMutexGuard, mpsc};
+
+use self::{
+    desk::Desk,
+    hold::{Ending, LostEnds},
+};
 use super::{
+    announcer::Announcements,
     handle::{Ask, Handle, NoAnswer, Permit, Reply, Request},
     supervisor::{Lifeline, supervise},
 };
 use crate::{
     clock::Clock,
     domain::{
-        ids::RequestId,
-        ledger::{Booked, Claim, End, Movement, Order, Purpose, Shortage},
-        money::Money,
+        budget::Alert,
+        ids::{AlertId, RequestId},
+        ledger::{Booked, End, Movement, Order},
     },
     snapshot::{Snapshot, budgets::BudgetBook},
     store::{Store, StoreError},
 };
+
+pub use hold::{NoHold, OpenHold, Quote};
 
 /// The most orders of one transaction.
 const MAX_BATCH: usize = 512;
@@ -30,100 +44,156 @@ const MAX_BATCH: usize = 512;
 /// How long to wait before ends that could not be booked are tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Books an order.
-pub struct Book(Order);
+/// Asks for a hold.
+struct Reserve(Order);
+
+/// Ends a hold.
+struct EndHold(Ending);
+
+/// Asks to be told when everything that came before is booked.
+struct Flush;
 
 /// It is not known to be booked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the ledger could not be written")]
-pub struct NotBooked;
+struct NotBooked;
 
-impl Request for Book {
+impl Request for Reserve {
     type Answer = Result<Booked, NotBooked>;
 }
+impl Request for EndHold {
+    type Answer = ();
+}
+impl Request for Flush {
+    type Answer = ();
+}
 
-struct Waiting {
-    order: Order,
-    reply: Reply<Result<Booked, NotBooked>>,
+/// What waits for the next transaction.
+enum Waiting {
+    Reserve {
+        order: Order,
+        reply: Reply<Result<Booked, NotBooked>>,
+    },
+    /// One that comes from an actor that died has nobody to answer.
+    End {
+        ending: Ending,
+        reply: Option<Reply<()>>,
+    },
+    Flush(Reply<()>),
 }
 
 pub struct BudgetLedger {
     blueprint: Blueprint,
+    desk: Rc<Desk>,
     queue: VecDeque<Waiting>,
-    booking: bool,
+    /// The ends that actors before this one dropped.
+    lost: LostEnds,
     _lifeline: Lifeline,
 }
 
 impl Actor for BudgetLedger {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.add_stream(self.lost.stream());
+    }
 }
 
-impl Handler<Ask<Book>> for BudgetLedger {
+impl Handler<Ask<Reserve>> for BudgetLedger {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<Book>, context: &mut Self::Context) {
-        self.queue.push_back(Waiting { order: request.0, reply });
+    fn handle(&mut self, Ask { request, reply }: Ask<Reserve>, context: &mut Self::Context) {
+        self.queue.push_back(Waiting::Reserve { order: request.0, reply });
+        self.book(context);
+    }
+}
+
+impl Handler<Ask<EndHold>> for BudgetLedger {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<EndHold>, context: &mut Self::Context) {
+        self.queue.push_back(Waiting::End { ending: request.0, reply: Some(reply) });
+        self.book(context);
+    }
+}
+
+impl Handler<Ask<Flush>> for BudgetLedger {
+    type Result = ();
+
+    fn handle(&mut self, Ask { reply, .. }: Ask<Flush>, context: &mut Self::Context) {
+        self.queue.push_back(Waiting::Flush(reply));
+        self.book(context);
+    }
+}
+
+impl StreamHandler<Ending> for BudgetLedger {
+    fn handle(&mut self, ending: Ending, context: &mut Self::Context) {
+        self.queue.push_back(Waiting::End { ending, reply: None });
         self.book(context);
     }
 }
 
 impl BudgetLedger {
-    /// Books what is queued, one batch at a time.
+    /// Books what is queued, one batch at a time. A transaction that has begun goes on when this actor dies, and the next
+    /// one begins when it is done.
     fn book(&mut self, context: &mut Context<Self>) {
-        if self.booking || self.queue.is_empty() {
+        if self.queue.is_empty() {
             return;
         }
-        self.booking = true;
+        let Some(turn) = self.desk.turn() else { return };
         let size = self.queue.len().min(MAX_BATCH);
-        let batch = self.queue.drain(..size).collect();
-        let book = book(self.blueprint.clone(), batch);
-        context.spawn(book.into_actor(self).map(|unbooked, ledger, context| {
-            let must_wait = !unbooked.is_empty();
-            unbooked.into_iter().rev().for_each(|waiting| ledger.queue.push_front(waiting));
-            if must_wait {
-                context.run_later(PAUSE, Self::go_on);
-            } else {
-                ledger.go_on(context);
-            }
+        let batch: Vec<Waiting> = self.queue.drain(..size).collect();
+        let (blueprint, desk) = (self.blueprint.clone(), Rc::clone(&self.desk));
+        let booking = actix::spawn(async move { (book(&blueprint, &desk, batch).await, turn) });
+        context.spawn(booking.into_actor(self).map(|done, ledger, context| match done {
+            Ok((unbooked, turn)) => ledger.go_on(unbooked, turn, context),
+            // It panicked: what was in its hands was dropped, and its turn with it.
+            Err(_) => ledger.book(context),
         }));
     }
 
-    fn go_on(&mut self, context: &mut Context<Self>) {
-        self.booking = false;
-        self.book(context);
+    fn go_on(&mut self, unbooked: Vec<Waiting>, turn: OwnedMutexGuard<()>, context: &mut Context<Self>) {
+        let pause = if unbooked.is_empty() { Duration::ZERO } else { PAUSE };
+        unbooked.into_iter().rev().for_each(|waiting| self.queue.push_front(waiting));
+        let next = move |ledger: &mut Self, context: &mut Context<Self>| {
+            drop(turn);
+            ledger.book(context);
+        };
+        if pause.is_zero() {
+            next(self, context);
+        } else {
+            context.run_later(pause, next);
+        }
     }
 }
 
 /// Books a batch and answers; returns the ends that must be tried again. If an order cannot stand beside what is there,
 /// each goes alone, so that it takes no other with it.
-async fn book(blueprint: Blueprint, batch: Vec<Waiting>) -> Vec<Waiting> {
-    let Blueprint { store, clock, owner, .. } = &blueprint;
-    let orders = batch.iter().map(|waiting| waiting.order.clone()).collect();
-    match store.book(owner, orders, clock.now()).await {
-        Ok((booked, movements)) => {
-            blueprint.alert(&movements);
-            batch.into_iter().zip(booked).for_each(|(waiting, booked)| waiting.reply.answer(Ok(booked)));
+async fn book(blueprint: &Blueprint, desk: &Desk, batch: Vec<Waiting>) -> Vec<Waiting> {
+    let orders: Vec<Order> = batch.iter().filter_map(Waiting::order).collect();
+    let is_alone = batch.len() == 1;
+    match blueprint.book(desk, &blueprint.owner, orders).await {
+        Ok(booked) => {
+            let mut booked = booked.into_iter();
+            for waiting in batch {
+                waiting.booked(&mut booked, desk);
+            }
             vec![]
         }
         Err(error @ StoreError::Unavailable(_)) => {
             tracing::error!(%error, orders = batch.len(), "orders were not booked");
-            let (ends, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(Waiting::is_end);
-            for waiting in others {
-                waiting.reply.answer(Err(NotBooked));
-            }
-            ends
+            batch.into_iter().filter_map(Waiting::put_off).collect()
         }
-        Err(error) if batch.len() == 1 => {
-            for Waiting { order, reply } in batch {
-                tracing::error!(%error, request = %order.request(), "an order cannot be booked");
-                reply.answer(Err(NotBooked));
+        Err(error) if is_alone => {
+            for waiting in batch {
+                waiting.give_up(desk, &error);
             }
             vec![]
         }
         Err(_) => {
             let mut unbooked = vec![];
             for waiting in batch {
-                unbooked.extend(Box::pin(book(blueprint.clone(), vec![waiting])).await);
+                unbooked.extend(Box::pin(book(blueprint, desk, vec![waiting])).await);
             }
             unbooked
         }
@@ -131,8 +201,58 @@ async fn book(blueprint: Blueprint, batch: Vec<Waiting>) -> Vec<Waiting> {
 }
 
 impl Waiting {
-    const fn is_end(&self) -> bool {
-        matches!(self.order, Order::End { .. })
+    fn order(&self) -> Option<Order> {
+        match self {
+            Self::Reserve { order, .. } => Some(order.clone()),
+            Self::End { ending, .. } => Some(Order::End { request: ending.request, end: ending.end }),
+            Self::Flush(_) => None,
+        }
+    }
+
+    /// Answers with what became of it: the next of what was booked, where it is an order.
+    fn booked(self, booked: &mut impl Iterator<Item = Booked>, desk: &Desk) {
+        match self {
+            Self::Reserve { order, reply } => {
+                let Some(booked) = booked.next() else { return };
+                if matches!(booked, Booked::Held(_)) {
+                    desk.opened(order.request());
+                }
+                reply.answer(Ok(booked));
+            }
+            Self::End { ending, reply } => {
+                booked.next();
+                desk.ended(ending.done());
+                if let Some(reply) = reply {
+                    reply.answer(());
+                }
+            }
+            Self::Flush(reply) => reply.answer(()),
+        }
+    }
+
+    /// The store is away: a hold is refused, its end waits. Who waits for others is told by silence.
+    fn put_off(self) -> Option<Self> {
+        match self {
+            Self::Reserve { reply, .. } => reply.answer(Err(NotBooked)),
+            Self::Flush(_) => {}
+            end @ Self::End { .. } => return Some(end),
+        }
+        None
+    }
+
+    /// It cannot be booked at all, now or later. What a hold without an end comes to is left to the sweep.
+    fn give_up(self, desk: &Desk, error: &StoreError) {
+        match self {
+            Self::Reserve { order, reply } => {
+                tracing::error!(%error, request = %order.request(), "a hold cannot be booked");
+                reply.answer(Err(NotBooked));
+            }
+            Self::End { ending, .. } => {
+                tracing::error!(%error, request = %ending.request, "the end of a hold cannot be booked");
+                desk.ended(ending.done());
+            }
+            Self::Flush(_) => {}
+        }
     }
 }
 
@@ -144,137 +264,101 @@ pub struct Blueprint {
     /// Names this replica; its holds are its own.
     pub owner: Arc<str>,
     pub budgets: Snapshot<BudgetBook>,
+    pub announcements: Announcements,
+    /// How long a replica may be silent before it is taken for lost.
+    pub silence: Duration,
 }
 
 impl Blueprint {
-    /// Says that a budget has come to a fraction at which somebody wants to know. Balances move one commit after the
-    /// other, over all replicas, so each fraction is passed in one of them.
-    fn alert(&self, movements: &[Movement]) {
-        let book = self.budgets.read();
-        for Movement { account, before, after } in movements {
-            let Some(budget) = book.budget(account.budget) else { continue };
-            for passed in budget.alerts_between(before.spent, after.spent) {
-                tracing::warn!(
-                    budget = %budget.name,
-                    subject = %uuid::Uuid::from(account.subject),
-                    spent_usd = %after.spent,
-                    limit_usd = %budget.limit,
-                    fraction_ppm = passed,
-                    "a budget is spent to a fraction that was to be told"
-                );
-            }
+    /// Books orders in the name of a replica, and has told what the spending gives to tell.
+    async fn book(&self, desk: &Desk, owner: &str, orders: Vec<Order>) -> Result<Vec<Booked>, StoreError> {
+        if orders.is_empty() {
+            return Ok(vec![]);
         }
+        let (budgets, told, clock) = (Arc::clone(&self.budgets.read()), desk.told(), self.clock.clone());
+        let watch = move |movement: &Movement| {
+            let Some(budget) = budgets.budget(movement.account.budget) else { return vec![] };
+            let mut alerts = budget.alerts(movement, || AlertId(clock.new_id()));
+            alerts.retain(|alert: &Alert| !told.contains(&(alert.account, alert.fraction_ppm)));
+            alerts
+        };
+        let (booked, alerts) = self.store.book(owner, orders, watch, self.clock.now()).await?;
+        if !alerts.is_empty() {
+            desk.tell(&alerts);
+            self.announcements.look();
+        }
+        Ok(booked)
     }
 }
 
 /// The ledger's handle.
 #[derive(Clone)]
-pub struct Ledger(Handle<BudgetLedger>);
-
-/// What a call may cost, who pays it, and what for.
-pub struct Quote {
-    pub amount: Money,
-    pub claims: Vec<Claim>,
-    pub purpose: Purpose,
-}
-
-/// A hold, and the place in the ledger's queue that its end will take. Dropped unsettled, it is released: whatever
-/// became of the call, its hold ends with it.
-pub struct OpenHold {
-    ledger: Ledger,
-    request: RequestId,
-    amount: Money,
-    shadowed: Vec<Shortage>,
-    permit: Option<Permit>,
-}
-
-/// Why a call has no hold.
-#[derive(Debug)]
-pub enum NoHold {
-    /// There is not enough money in these accounts.
-    Short(Vec<Shortage>),
-    /// Nobody can tell whether there is.
-    Unknown,
-}
-
-impl From<NoAnswer> for NoHold {
-    fn from(_: NoAnswer) -> Self {
-        Self::Unknown
-    }
+pub struct Ledger {
+    handle: Handle<BudgetLedger>,
+    /// Where ends go that an actor drops.
+    lost: mpsc::UnboundedSender<(RequestId, End)>,
+    lost_ends: LostEnds,
 }
 
 impl Ledger {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self(Handle::new("budget_ledger", max_in_flight, deadline))
+        // Each end in it had a permit, of which there are so many.
+        let (lost, received) = mpsc::unbounded_channel();
+        let lost_ends = LostEnds::new(lost.clone(), received);
+        Self { handle: Handle::new("budget_ledger", max_in_flight, deadline), lost, lost_ends }
     }
 
-    /// Starts the ledger on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) {
+    /// Ends the holds that this replica left open when it was stopped, then starts the ledger on this arbiter and keeps
+    /// it running.
+    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
+        let desk = Rc::new(Desk::default());
+        orphans::resolve(&blueprint, &desk, &blueprint.owner).await?;
+        orphans::sweep_at_intervals(blueprint.clone(), Rc::clone(&desk), self.clone());
+        let lost = self.lost_ends.clone();
         let build = move |lifeline| {
-            let (blueprint, queue) = (blueprint.clone(), VecDeque::new());
-            let ledger = BudgetLedger { blueprint, queue, booking: false, _lifeline: lifeline };
-            std::future::ready(Ok::<_, std::convert::Infallible>(ledger))
+            let (blueprint, desk, lost) = (blueprint.clone(), Rc::clone(&desk), lost.clone());
+            async move {
+                // The last transaction of an actor that died is done before the first of the next one.
+                desk.wait().await;
+                let queue = VecDeque::new();
+                Ok(BudgetLedger { blueprint, desk, queue, lost, _lifeline: lifeline })
+            }
         };
-        let Ok(()) = supervise(self.0.clone(), build).await;
+        supervise(self.handle.clone(), build).await
+    }
+
+    /// Returns when everything that was handed over before is booked, or at the deadline: what the store then says is
+    /// true for whoever has seen the end of an answer.
+    pub async fn flushed(&self) -> Result<(), NoAnswer> {
+        self.handle.ask(Flush).await
     }
 
     /// Opens a hold for a call; it is on disk when this returns.
     pub async fn reserve(&self, request: RequestId, quote: Quote) -> Result<OpenHold, NoHold> {
         let Quote { amount, claims, purpose } = quote;
-        let permit = Some(self.0.permit()?);
         // There before the answer: if nobody waits for that any more, the hold ends all the same.
-        let mut open = OpenHold { ledger: self.clone(), request, amount, shadowed: vec![], permit };
-        match self.0.ask(Book(Order::Reserve { request, amount, claims, purpose })).await? {
-            Ok(Booked::Held(shadowed)) => {
-                open.shadowed = shadowed;
-                Ok(open)
-            }
+        let open = OpenHold::new(self.clone(), request, amount, self.handle.permit()?);
+        match self.handle.ask(Reserve(Order::Reserve { request, amount, claims, purpose })).await? {
+            Ok(Booked::Held(shadowed)) => Ok(open.shadowed_by(shadowed)),
             Ok(Booked::Short(shortages)) => {
-                open.permit = None;
+                open.never_was();
                 Err(NoHold::Short(shortages))
             }
             Ok(Booked::Ended(_) | Booked::EndedBefore) | Err(NotBooked) => Err(NoHold::Unknown),
         }
     }
 
-    #[must_use]
-    pub const fn handle(&self) -> &Handle<BudgetLedger> {
-        &self.0
-    }
-}
-
-impl OpenHold {
-    /// What is set aside.
-    #[must_use]
-    pub const fn amount(&self) -> Money {
-        self.amount
-    }
-
-    /// The accounts in shadow that had no room for it.
-    #[must_use]
-    pub fn shadowed(&self) -> &[Shortage] {
-        &self.shadowed
-    }
-
-    /// Ends the hold at the true cost.
-    pub fn settle(mut self, end: End) {
-        self.end(end);
-    }
-
-    fn end(&mut self, end: End) {
-        let Some(permit) = self.permit.take() else {
-            return;
-        };
-        let request = self.request;
-        if let Err(error) = self.ledger.0.hand_over(Book(Order::End { request, end }), permit) {
-            tracing::error!(%error, %request, "the end of a hold was not handed over; the next start resolves it");
+    /// Hands the end of a hold over: it is booked whatever becomes of the actor.
+    fn end(&self, request: RequestId, end: End, permit: Permit) {
+        let ending = Ending::new(request, end, self.lost.clone());
+        if let Err(error) = self.handle.hand_over(EndHold(ending), permit) {
+            tracing::warn!(%error, %request, "the end of a hold waits for the ledger to run again");
         }
     }
-}
 
-impl Drop for OpenHold {
-    fn drop(&mut self) {
-        self.end(End::Release);
+    #[must_use]
+    pub const fn handle(&self) -> &Handle<BudgetLedger> {
+        &self.handle
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::StartError;
 use crate::{
     actors::{
+        announcer::{self, Announcements, SigningSecret},
         audit_writer::{self, Audit},
         budget_ledger::{self, Ledger},
         doorkeeper::Doors,
@@ -34,6 +35,7 @@ use crate::{
         routing::Routing,
     },
     store::{Store, redis::Redis},
+    upstream::webhook::WebhookUrl,
 };
 
 /// What there is before the first actor.
@@ -45,6 +47,8 @@ pub(super) struct Base {
     pub draining: Draining,
     pub redis: Option<Redis>,
     pub audit: audit_writer::Blueprint,
+    /// Where alerts are sent.
+    pub webhook: Option<(WebhookUrl, SigningSecret)>,
 }
 
 /// The threads of the actors that have one to themselves.
@@ -83,20 +87,18 @@ pub(super) async fn start(
     master: Arc<MasterKey>,
     chain: Arc<str>,
 ) -> Result<(Arbiters, Office, Identity), StartError> {
-    let bound = usize::try_from(config.actors.max_in_flight).unwrap_or(usize::MAX);
-    let audit_bound = usize::try_from(config.audit.max_in_flight).unwrap_or(usize::MAX);
+    let bounds = [config.actors.max_in_flight, config.audit.max_in_flight];
+    let [bound, audit_bound] = bounds.map(|bound| usize::try_from(bound).unwrap_or(usize::MAX));
     let deadline = Duration::from_millis(config.actors.deadline_ms);
-    let auth = &config.auth;
-    let verifier = Snapshot::new(Verifier::new(&auth.issuer, &auth.audience, auth.access_ttl_s, []));
+    let (verifier, revocations) = (first_verifier(config), Snapshot::new(Revocations::default()));
     let (directory, api_keys) = (Snapshot::new(Directory::default()), Snapshot::new(ApiKeys::default()));
-    let revocations = Snapshot::new(Revocations::default());
     let (issuer, users) = (Issuer::new(bound, deadline), Users::new(bound, deadline));
     let (of_limits, limits, policies) = start_rules(&base, bound, deadline).await?;
     let (of_budgets, budgets, budget_book) = start_rules(&base, bound, deadline).await?;
     let (of_prices, prices, price_book) = start_rules(&base, bound, deadline).await?;
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
-    let ledger = Ledger::new(audit_bound, deadline);
+    let (ledger, announcements) = (Ledger::new(audit_bound, deadline), Announcements::new(bound, deadline));
     let audit = Audit::new(audit_bound, max_unwaited(config), deadline);
     let lender = Lender::new(bound.saturating_mul(workers(config)), deadline);
     let quotas = Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone());
@@ -108,8 +110,9 @@ pub(super) async fn start(
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,
         start_doors(config, &base, &doors).await?,
-        start_ledger(&base, Arc::clone(&chain), &budget_book, &ledger).await?,
         start_audit(&base, &audit).await?,
+        start_announcer(&base, Arc::clone(&chain), &budget_book, &audit, &announcements).await?,
+        start_ledger(config, &base, Arc::clone(&chain), &budget_book, &announcements, &ledger).await?,
         start_lender(config, &base, &lender).await?,
     ];
     arbiters.extend([of_limits, of_budgets, of_prices]);
@@ -139,19 +142,26 @@ pub(super) async fn start(
         quotas,
         ledger,
         audit,
+        announcements,
         policies,
         budget_book,
         price_book,
         routing: base.routing,
         verifier,
         keys,
-        issuer_name: auth.issuer.as_str().into(),
+        issuer_name: config.auth.issuer.as_str().into(),
         draining: base.draining,
         fingerprints,
         chain,
         started_at: base.clock.now(),
     };
     Ok((Arbiters(arbiters), office, identity))
+}
+
+/// One that knows no key yet.
+fn first_verifier(config: &Config) -> Snapshot<Verifier> {
+    let auth = &config.auth;
+    Snapshot::new(Verifier::new(&auth.issuer, &auth.audience, auth.access_ttl_s, []))
 }
 
 /// Returns when every worker thread runs its shard of the limits.
@@ -279,15 +289,43 @@ pub(super) fn keeper(config: &Config, clock: Clock) -> quota_keeper::Blueprint {
 }
 
 async fn start_ledger(
+    config: &Config,
     base: &Base,
     owner: Arc<str>,
     budgets: &Snapshot<BudgetBook>,
+    announcements: &Announcements,
     ledger: &Ledger,
 ) -> Result<Arbiter, StartError> {
-    let (store, clock, budgets) = (base.store.clone(), base.clock.clone(), budgets.clone());
-    let (ledger, blueprint) = (ledger.clone(), budget_ledger::Blueprint { store, clock, owner, budgets });
+    let blueprint = budget_ledger::Blueprint {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        owner,
+        budgets: budgets.clone(),
+        announcements: announcements.clone(),
+        silence: Duration::from_secs(config.ledger.silence_s.into()),
+    };
+    let ledger = ledger.clone();
+    on_own_arbiter(move || async move { ledger.start_here(blueprint).await.map_err(StartError::from) }).await
+}
+
+async fn start_announcer(
+    base: &Base,
+    owner: Arc<str>,
+    budgets: &Snapshot<BudgetBook>,
+    audit: &Audit,
+    announcements: &Announcements,
+) -> Result<Arbiter, StartError> {
+    let blueprint = announcer::Blueprint {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        owner,
+        budgets: budgets.clone(),
+        audit: audit.clone(),
+        webhook: base.webhook.clone(),
+    };
+    let announcements = announcements.clone();
     on_own_arbiter(move || async move {
-        ledger.start_here(blueprint).await;
+        announcements.start_here(blueprint).await;
         Ok(())
     })
     .await

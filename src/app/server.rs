@@ -19,7 +19,11 @@ use super::{
 use crate::{
     config::Config,
     crypto,
-    http::{entry, openapi, ops as ops_urls, routes},
+    http::{
+        entry, openapi,
+        ops::{self as ops_urls, BudgetSums},
+        routes,
+    },
     pipeline::{
         Gate,
         authenticate::VerifiedTokens,
@@ -78,7 +82,11 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
 /// Starts the operators' server.
 pub(super) fn ops(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartError> {
     let (office, metrics) = (Data::new(parts.office.clone()), Data::new(parts.metrics.clone()));
-    let factory = move || App::new().app_data(office.clone()).app_data(metrics.clone()).configure(ops_urls::configure);
+    let sums = Data::new(BudgetSums::default());
+    let factory = move || {
+        let app = App::new().app_data(office.clone()).app_data(metrics.clone()).app_data(sums.clone());
+        app.configure(ops_urls::configure)
+    };
     let address = SocketAddr::new(parts.config.ops.host, parts.config.ops.port);
     let server = HttpServer::new(factory)
         .workers(1)

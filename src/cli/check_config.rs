@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Failure, load, print};
 use crate::{
-    app::{configured_prices, routing},
+    app::{configured_prices, routing, webhook},
     snapshot::routing::Routing,
 };
 
@@ -14,6 +14,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     config.hmac_secrets()?;
     routing(&config, &Routing::default())?;
     configured_prices(&config)?;
+    webhook(&config)?;
     print("The configuration is valid.\n");
     Ok(())
 }

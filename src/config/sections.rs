@@ -117,6 +117,27 @@ impl Quota {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Ledger {
+    pub silence_s: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    pub webhook_url: String,
+    pub webhook_secret: Secret,
+    pub webhook_secret_file: PathBuf,
+}
+
+impl std::fmt::Debug for Alerts {
+    /// Without the URL, which may hold a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alerts").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Prices {
     /// Empty: none.
     pub file: PathBuf,
@@ -240,6 +261,12 @@ impl Log {
     pub(super) fn validate(&self) -> Result<(), Fault> {
         let parsed = EnvFilter::builder().parse(&self.level);
         parsed.map(|_| ()).map_err(|error| Fault::new("log.level", format!("is not a filter: {error}")))
+    }
+}
+
+impl Ledger {
+    pub(super) fn validate(&self) -> Result<(), Fault> {
+        in_range("ledger.silence_s", self.silence_s.into(), 1, 86_400)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Budgets: how much money calls may cost, whose calls, to which models, and in what time.
 
+mod alert;
 mod period;
 pub mod spec;
 
@@ -18,6 +19,7 @@ use super::{
 };
 
 pub use self::{
+    alert::Alert,
     period::{Period, Window},
     spec::{Misfit, Spec},
 };
@@ -87,17 +89,6 @@ impl Budget {
     pub fn claim(&self, subject: Subject, now: Timestamp) -> Claim {
         let account = Account { budget: self.id, subject, since: self.period.window(now).since };
         Claim { account, limit: self.limit, mode: self.mode }
-    }
-
-    /// The fractions at which to say so, in millionths, that lie above `before` and not above `after`.
-    pub fn alerts_between(&self, before: Money, after: Money) -> impl Iterator<Item = u64> {
-        let limit = i128::from(self.limit.pusd());
-        let passed = move |ppm: &u64| {
-            let (before, after) = (i128::from(before.pusd()), i128::from(after.pusd()));
-            let mark = limit.saturating_mul(i128::from(*ppm));
-            before.saturating_mul(1_000_000) < mark && mark <= after.saturating_mul(1_000_000)
-        };
-        self.alert_at_ppm.iter().copied().filter(passed)
     }
 
     /// Where it has no room, as it is told at this time.

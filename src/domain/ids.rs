@@ -70,6 +70,10 @@ id!(
     /// A budget.
     BudgetId
 );
+id!(
+    /// An alert about a budget.
+    AlertId
+);
 
 /// Text that is not a lower-case, hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! same transaction. What a call is counted in is decided when its money is held, so a period that turns or a limit that
 //! changes while it is under way neither loses nor doubles it.
 
+pub mod check;
 mod order;
 
 use std::collections::BTreeMap;

@@ -262,6 +262,7 @@ async fn one(office: &Office, row: BudgetRow) -> Result<Budget, Refusal> {
 }
 
 async fn with_standings(office: &Office, rows: &[BudgetRow]) -> Result<Vec<Budget>, Refusal> {
+    office.settled().await;
     let now = office.clock.now();
     let periods = rows.iter().map(|row| (row.id(), row.budget.period.window(now).since)).collect();
     let balances = by_budget(office.store.balances_of(periods).await.map_err(unavailable)?);

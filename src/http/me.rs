@@ -94,7 +94,7 @@ impl From<Standing> for MyLimit {
 #[api_operation(
     tag = "Me",
     summary = "Who am I",
-    description = "The caller, their session, and what is left of their limits.",
+    description = "The caller, their session, and what is left of their limits and budgets. A call whose answer was read to its end is in it; one that another replica served may take a moment.",
     error_code = 401,
     error_code = 429,
     error_code = 503
@@ -113,6 +113,7 @@ pub async fn show(office: Data<Office>, request: HttpRequest, Caller(principal):
 
 /// The budgets that the caller's calls are counted in, and how they stand.
 async fn budgets_of_caller(office: &Office, principal: &Principal) -> Result<Vec<MyBudget>, Refusal> {
+    office.settled().await;
     let now = office.clock.now();
     let book = office.budget_book.read();
     let mine: Vec<_> = budgets_of(&book, principal)

@@ -1,5 +1,7 @@
 //! `/metrics`, on the operators' own port.
 
+mod budgets;
+
 use actix_web::{
     HttpResponse,
     web::{Data, ServiceConfig, get},
@@ -8,17 +10,21 @@ use actix_web::{
 use super::Office;
 use crate::{
     actors::{handle::Handle, quota_lender::Asked},
-    telemetry::{ActorGauge, ExchangeCount, Metrics},
+    telemetry::{ActorGauge, ExchangeCount, Metrics, Seen},
 };
+
+pub use self::budgets::BudgetSums;
 
 /// What the ops port serves.
 pub fn configure(config: &mut ServiceConfig) {
     config.route("/metrics", get().to(metrics));
 }
 
-async fn metrics(office: Data<Office>, metrics: Data<Metrics>) -> HttpResponse {
+async fn metrics(office: Data<Office>, metrics: Data<Metrics>, sums: Data<BudgetSums>) -> HttpResponse {
+    let (budgets, alerts) = (sums.read(&office).await, office.announcements.told());
+    let (actors, exchanges) = (gauges(&office), exchanges(&office).collect());
     metrics.set_audit_backlog(office.audit.backlog());
-    match metrics.render(gauges(&office), exchanges(&office)) {
+    match metrics.render(Seen { actors, exchanges, budgets, alerts: &alerts }) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "metrics could not be rendered");
@@ -36,6 +42,8 @@ fn gauges(office: &Office) -> Vec<ActorGauge> {
         gauge(office.outside_keys.handle()),
         gauge(office.ledger.handle()),
         gauge(office.audit.handle()),
+        gauge(office.announcements.handle()),
+        gauge(office.budgets.handle()),
         gauge(office.lender.handle()),
     ];
     gauges.extend(office.quotas.keepers().map(gauge));

@@ -86,7 +86,7 @@ impl UsageItem {
 #[api_operation(
     tag = "Usage",
     summary = "Everybody's usage",
-    description = "Added up from the ledger, up to the last call that was settled.",
+    description = "Added up from the ledger, up to the last call that was settled. A call whose answer was read to its end is in it; one that another replica served may take a moment.",
     error_code = 400,
     error_code = 401,
     error_code = 403,
@@ -100,7 +100,7 @@ pub async fn all(office: Data<Office>, _: Caller, QueryOf(query): QueryOf<UsageQ
 #[api_operation(
     tag = "Me",
     summary = "One's own usage",
-    description = "Added up from the ledger, up to the last call that was settled.",
+    description = "Added up from the ledger, up to the last call that was settled. A call whose answer was read to its end is in it; one that another replica served may take a moment.",
     error_code = 400,
     error_code = 401,
     error_code = 429,
@@ -123,6 +123,7 @@ async fn usage(office: &Office, query: &UsageQuery, user: Option<UserId>) -> Res
         user,
         group_by: group_by.clone(),
     };
+    office.settled().await;
     let rows = office.store.usage(filter, MAX_GROUPS.saturating_add(1)).await.map_err(unavailable)?;
     if u32::try_from(rows.len()).is_ok_and(|groups| groups > MAX_GROUPS) {
         let reason = format!("this makes more than {MAX_GROUPS} sums; ask for a shorter time or group by less");

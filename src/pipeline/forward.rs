@@ -132,12 +132,12 @@ fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: OutgoingBod
         headers: translate(request.headers()),
         body,
         request_id: call.id.to_string(),
-        original: Original {
+        original: Some(Original {
             host: request.headers().get(header::HOST).and_then(|value| value.as_bytes().try_into().ok()),
             client_address: call.peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
             scheme: call.scheme,
             forwarded_for: call.forwarded_for.clone(),
-        },
+        }),
         unix_time_s: call.time.as_second(),
     })
 }

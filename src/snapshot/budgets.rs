@@ -55,6 +55,11 @@ impl BudgetBook {
         })
     }
 
+    /// All budgets.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Budget>> {
+        self.by_id.values()
+    }
+
     /// The budget with this id.
     #[must_use]
     pub fn budget(&self, id: BudgetId) -> Option<&Arc<Budget>> {

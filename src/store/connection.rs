@@ -7,7 +7,7 @@ use std::future::Future;
 
 use diesel::{QueryResult, SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection, TransactionManager, pooled_connection::deadpool::Object,
+    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager, pooled_connection::deadpool::Object,
     sync_connection_wrapper::SyncConnectionWrapper,
 };
 
@@ -64,6 +64,22 @@ impl Connection {
             // The first error is the one to tell; a connection that cannot roll back is not used again by its pool.
             Err(_) => drop(self.roll_back().await),
         }
+        result
+    }
+
+    /// Runs reads that all see the database as it is at the first of them. Nobody waits for them.
+    pub(super) async fn snapshot<T>(&mut self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(conn) => {
+                conn.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN")).await?;
+            }
+            Self::Postgres(conn) => {
+                begin(&mut **conn).await?;
+                conn.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+            }
+        }
+        let result = work(&mut *self).await;
+        drop(self.roll_back().await);
         result
     }
 

@@ -4,32 +4,42 @@
 //! Balances that a batch touches are locked in one order over all replicas, so what is committed is exact whoever else
 //! books at the same time.
 
+mod alerts;
 mod balances;
+mod check;
 mod entries;
 mod holds;
+mod orphans;
 mod usage;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
 use self::{
     entries::{Entry, Kind},
     holds::OpenHold,
+    orphans::Late,
 };
 use super::{Store, StoreError, connection::Connection};
 use crate::domain::{
+    budget::Alert,
     ids::{BudgetId, RequestId},
-    ledger::{self, Account, Balances, Booked, Claim, End, Hold, Movement, Order, Purpose},
+    ledger::{self, Account, Balance, Balances, Booked, Claim, End, Hold, Movement, Order, Purpose},
     money::Money,
     usage::Usage,
 };
 
-pub use usage::{UsageFilter, UsageRow};
+pub use {
+    alerts::{AlertRow, Untold},
+    check::{AccountFinding, CallFinding, LedgerReport},
+    usage::{UsageFilter, UsageRow},
+};
 
 impl Store {
     /// Books all orders in one transaction, the ends of holds first, and tells what became of each, in their order, and
-    /// of the balances. It is on the disk when this returns.
+    /// what `watch` gave to tell of the balances that moved: with this it is kept until it is told, once for each account
+    /// and fraction. It is on the disk when this returns.
     ///
     /// # Errors
     /// `Unavailable`: whether anything was booked is not known. Booking the same ends again changes nothing.
@@ -37,30 +47,26 @@ impl Store {
         &self,
         owner: &str,
         orders: Vec<Order>,
+        watch: impl Fn(&Movement) -> Vec<Alert> + Send + 'static,
         now: Timestamp,
-    ) -> Result<(Vec<Booked>, Vec<Movement>), StoreError> {
+    ) -> Result<(Vec<Booked>, Vec<Alert>), StoreError> {
         let owner = owner.to_owned();
         self.transaction(async move |connection: &mut Connection| {
-            let ending = orders.iter().filter_map(|order| match order {
-                Order::End { request, .. } => Some(*request),
-                Order::Reserve { .. } => None,
-            });
-            let open = holds::take(connection, &ending.collect::<Vec<_>>()).await?;
-            let touched = touched(&orders, &open);
-            let before = balances::lock(connection, &touched).await?;
-            let mut batch = Batch::new(owner, before.clone(), open, now);
+            let open = holds::take(connection, &ending(&orders)).await?;
+            let taken_over: Vec<RequestId> =
+                open.values().filter(|open| open.owner != owner).map(|open| open.hold.request).collect();
+            let late = orphans::take(connection, &without_hold(&orders, &open)).await?;
+            let before = balances::lock(connection, &touched(&orders, &open, &late)).await?;
+            let mut batch = Batch::new(owner.clone(), before.clone(), open, late, now);
             let booked = batch.book(&orders);
-            let after = batch.balances;
-            let movements = after.iter().map(|(account, after)| Movement {
-                account: *account,
-                before: before.get(account).copied().unwrap_or_default(),
-                after: *after,
-            });
-            let movements: Vec<Movement> = movements.filter(|movement| movement.before != movement.after).collect();
+            let movements = movements(&before, &batch.balances);
+            let alerts: Vec<Alert> = movements.iter().flat_map(watch).collect();
             balances::write(connection, &movements).await?;
             holds::insert(connection, batch.opened.into_values().collect()).await?;
+            orphans::keep(connection, &taken_over, now).await?;
             entries::append(connection, batch.entries).await?;
-            Ok((booked, movements))
+            alerts::raise(connection, &owner, &alerts, now).await?;
+            Ok((booked, alerts))
         })
         .await
     }
@@ -75,6 +81,12 @@ impl Store {
         self.read(async move |connection: &mut Connection| balances::of_budgets(connection, &budgets).await).await
     }
 
+    /// What is spent and held of each of these budgets in the period that began at that time, by all whom it speaks of.
+    /// A budget that nothing was ever held of is left out.
+    pub async fn sums_of(&self, budgets: Vec<(BudgetId, Timestamp)>) -> Result<Vec<(BudgetId, Balance)>, StoreError> {
+        self.read(async move |connection: &mut Connection| balances::sums(connection, &budgets).await).await
+    }
+
     /// The calls whose money `owner` holds, the oldest first.
     pub async fn open_holds(&self, owner: &str) -> Result<Vec<RequestId>, StoreError> {
         let owner = owner.to_owned();
@@ -82,14 +94,40 @@ impl Store {
     }
 }
 
+/// The calls whose holds are to end.
+fn ending(orders: &[Order]) -> Vec<RequestId> {
+    let end = |order: &Order| if order.is_end() { Some(order.request()) } else { None };
+    orders.iter().filter_map(end).collect()
+}
+
+/// Those whose hold is neither there nor asked for in the same batch.
+fn without_hold(orders: &[Order], open: &HashMap<RequestId, OpenHold>) -> Vec<RequestId> {
+    let asked: HashSet<RequestId> = orders.iter().filter(|order| !order.is_end()).map(Order::request).collect();
+    ending(orders).into_iter().filter(|request| !open.contains_key(request) && !asked.contains(request)).collect()
+}
+
 /// Every account that an order may change.
-fn touched(orders: &[Order], open: &HashMap<RequestId, OpenHold>) -> BTreeSet<Account> {
+fn touched(
+    orders: &[Order],
+    open: &HashMap<RequestId, OpenHold>,
+    late: &HashMap<RequestId, Late>,
+) -> BTreeSet<Account> {
     let claimed = orders.iter().flat_map(|order| match order {
         Order::Reserve { claims, .. } => claims.as_slice(),
         Order::End { .. } => &[],
     });
-    let held = open.values().flat_map(|open| &open.hold.accounts).copied();
+    let held = open.values().chain(late.values().map(|late| &late.call)).flat_map(|open| &open.hold.accounts).copied();
     claimed.map(|claim| claim.account).chain(held).collect()
+}
+
+/// What has changed.
+fn movements(before: &Balances, after: &Balances) -> Vec<Movement> {
+    let movements = after.iter().map(|(account, after)| Movement {
+        account: *account,
+        before: before.get(account).copied().unwrap_or_default(),
+        after: *after,
+    });
+    movements.filter(|movement| movement.before != movement.after).collect()
 }
 
 /// Orders on their way into the books.
@@ -99,14 +137,22 @@ struct Batch {
     balances: Balances,
     /// Holds that were there before and whose ends are in the batch.
     open: HashMap<RequestId, OpenHold>,
+    /// Calls whose holds another replica ended, and whose own ends come now.
+    late: HashMap<RequestId, Late>,
     /// Holds of this batch.
     opened: BTreeMap<RequestId, OpenHold>,
     entries: Vec<Entry>,
 }
 
 impl Batch {
-    fn new(owner: String, balances: Balances, open: HashMap<RequestId, OpenHold>, now: Timestamp) -> Self {
-        Self { owner, now, balances, open, opened: BTreeMap::new(), entries: vec![] }
+    fn new(
+        owner: String,
+        balances: Balances,
+        open: HashMap<RequestId, OpenHold>,
+        late: HashMap<RequestId, Late>,
+        now: Timestamp,
+    ) -> Self {
+        Self { owner, now, balances, open, late, opened: BTreeMap::new(), entries: vec![] }
     }
 
     /// Holds that are given back leave room for those that are asked for; a call whose hold is asked for and ends in
@@ -132,7 +178,7 @@ impl Batch {
             Order::Reserve { request, amount, claims, purpose } => self.reserve(*request, *amount, claims, purpose),
             Order::End { request, end } => match self.opened.remove(request) {
                 Some(hold) => self.end(hold, *end),
-                None => Booked::EndedBefore,
+                None => self.end_late(*request, *end),
             },
         }
     }
@@ -168,6 +214,22 @@ impl Batch {
         if settlement.forced > Money::ZERO {
             self.entries.push(Entry::new(Kind::Forced, settlement.forced, self.now, &open));
         }
+        Booked::Ended(settlement)
+    }
+
+    /// A call that was taken for lost has come back and says what it cost: what was booked for it stays, and what it
+    /// cost beyond that is booked as well.
+    fn end_late(&mut self, request: RequestId, end: End) -> Booked {
+        let (Some(Late { call, booked }), End::Settle { cost, usage, estimated }) = (self.late.remove(&request), end)
+        else {
+            return Booked::EndedBefore;
+        };
+        let excess = cost.saturating_minus(booked);
+        if excess <= Money::ZERO {
+            return Booked::EndedBefore;
+        }
+        let settlement = ledger::settle(&mut self.balances, &call.hold, excess);
+        self.entries.push(Entry::new(Kind::Forced, settlement.forced, self.now, &call).of(usage, estimated));
         Booked::Ended(settlement)
     }
 }

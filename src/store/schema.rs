@@ -61,6 +61,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    budget_alerts (id) {
+        id -> Text,
+        account -> Text,
+        fraction_ppm -> BigInt,
+        name -> Text,
+        spent_pusd -> BigInt,
+        limit_pusd -> BigInt,
+        raised_at -> BigInt,
+        owner -> Text,
+        recorded_at -> Nullable<BigInt>,
+        told_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     budgets (id) {
         id -> Text,
         name -> Text,
@@ -132,6 +147,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    ledger_orphans (request_id) {
+        request_id -> Text,
+        ended_at -> BigInt,
+    }
+}
+
+diesel::table! {
     limits (id) {
         id -> Text,
         name -> Text,
@@ -180,6 +202,13 @@ diesel::table! {
     quota_vaults (name) {
         name -> Text,
         born_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    replicas (name) {
+        name -> Text,
+        beats -> BigInt,
     }
 }
 
@@ -261,16 +290,19 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_drops,
     audit_entries,
     audit_erasures,
+    budget_alerts,
     budgets,
     idempotency_keys,
     ledger_balances,
     ledger_entries,
     ledger_holds,
+    ledger_orphans,
     limits,
     price_versions,
     prices,
     quota_accounts,
     quota_vaults,
+    replicas,
     revisions,
     sealed_secrets,
     sessions,

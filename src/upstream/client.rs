@@ -133,7 +133,7 @@ fn request(target: &Target, base: &Base, outgoing: Outgoing) -> Result<Request<S
     let (host, secret) = (base.host().clone(), target.secret.as_ref());
     headers::make_fit_for_upstream(
         &mut headers,
-        Additions { host, original: &original, request_id: &request_id, secret },
+        Additions { host, original: original.as_ref(), request_id: &request_id, secret },
     );
     headers::frame_request(&mut headers, &method, &body);
     let mut request = Request::new(body.into_sent());

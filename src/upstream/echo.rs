@@ -37,7 +37,8 @@ struct Echo<'a> {
 
 pub(super) async fn answer(outgoing: Outgoing) -> Result<Answer, BodyAborted> {
     let Outgoing { method, path_and_query, mut headers, body, request_id, original, .. } = outgoing;
-    let additions = Additions { host: HOST_OF_ECHO, original: &original, request_id: &request_id, secret: None };
+    let additions =
+        Additions { host: HOST_OF_ECHO, original: original.as_ref(), request_id: &request_id, secret: None };
     headers::make_fit_for_upstream(&mut headers, additions);
     headers::frame_request(&mut headers, &method, &body);
     let body = body.collect(MAX_STORED_BYTES).await?;
@@ -102,7 +103,7 @@ mod tests {
             headers,
             body,
             request_id: "id-1".to_owned(),
-            original,
+            original: Some(original),
             unix_time_s: 0,
         };
         let answer = answer(outgoing).now_or_never().unwrap().unwrap();

@@ -50,7 +50,8 @@ const VIA_TOLLGATE: HeaderValue = HeaderValue::from_static("1.1 tollgate");
 /// What the gateway adds to a request.
 pub(super) struct Additions<'a> {
     pub host: HeaderValue,
-    pub original: &'a Original,
+    /// `None` where nobody's call is carried on.
+    pub original: Option<&'a Original>,
     pub request_id: &'a str,
     pub secret: Option<&'a Secret>,
 }
@@ -59,12 +60,14 @@ pub(super) struct Additions<'a> {
 pub(super) fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) {
     strip_hop_by_hop(headers);
     remove_where(headers, |name| is_kept_from_upstream(name, additions.secret));
-    headers.append(VIA, VIA_TOLLGATE);
     headers.insert(HOST, additions.host);
     if let Ok(id) = HeaderValue::from_str(additions.request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
-    add_forwarded(headers, additions.original);
+    if let Some(original) = additions.original {
+        headers.append(VIA, VIA_TOLLGATE);
+        add_forwarded(headers, original);
+    }
     if let Some(secret) = additions.secret {
         headers.insert(secret.name.clone(), secret.value.clone());
     }
@@ -171,7 +174,7 @@ mod tests {
     fn forwarded_with(lines: &[(&'static str, &str)], original: &Original, secret: Option<&Secret>) -> HeaderMap {
         let mut headers = headers(lines);
         let host = HeaderValue::from_static("upstream.example");
-        make_fit_for_upstream(&mut headers, Additions { host, original, request_id: "id-1", secret });
+        make_fit_for_upstream(&mut headers, Additions { host, original: Some(original), request_id: "id-1", secret });
         headers
     }
 

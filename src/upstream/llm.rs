@@ -158,7 +158,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: OutgoingBody::Whole(body.into()),
             request_id: "0190-abcd".to_owned(),
-            original: Original { host: None, client_address, scheme: "http", forwarded_for: None },
+            original: Some(Original { host: None, client_address, scheme: "http", forwarded_for: None }),
             unix_time_s: 1_700_000_000,
         };
         answer(outgoing).now_or_never().unwrap().unwrap()

@@ -1,9 +1,13 @@
 //! Budgets: spent to the last unit and never beyond, whoever calls at once, and refusals that say what is missing.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tollgate::clock::Clock;
 
-use super::support::{Answer, RawUpstream, Setup, TestGateway, TestStore, eventually};
+use super::support::{Answer, Connection, RawUpstream, Setup, TestGateway, TestStore, eventually};
 
 on_both_stores!(
     a_budget_is_spent_to_the_last_unit_and_not_beyond,
@@ -19,6 +23,10 @@ on_both_stores!(
     readonly_may_look_at_budgets_and_not_touch,
     the_same_idempotency_key_makes_one_budget,
     the_configured_budgets_are_made_once,
+    what_a_call_cost_is_told_as_soon_as_its_answer_was_read,
+    a_hold_from_before_midnight_is_settled_in_its_own_day,
+    a_limit_that_changes_while_calls_are_under_way_loses_and_doubles_nothing,
+    a_refusal_says_what_was_needed_and_when_the_last_of_them_resets,
 );
 
 /// Calls of 0.002 USD, one of them to where SDKs of AI providers call.
@@ -257,6 +265,27 @@ async fn every_bad_budget_names_its_place_and_changes_nothing(store: &TestStore)
         (json!({ "name": "x", "models": [] }), "/models"),
         (json!({ "name": "x", "alert_at": [2] }), "/alert_at/0"),
         (json!({ "name": "x", "more": 1 }), "/more"),
+        (json!({ "name": "" }), "/name"),
+        (json!({ "name": "x".repeat(200) }), "/name"),
+        (json!({ "name": "x", "limit_usd": "" }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": "NaN" }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": "+1" }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": "0.0000000000001" }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": "9000000.000000000001" }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": "1e30" }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": "1e999999999" }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": null }), "/limit_usd"),
+        (json!({ "name": "x", "subject": nobody }), "/subject"),
+        (json!({ "name": "x", "scope": "team", "subject": "nobody" }), "/subject"),
+        (json!({ "name": "x", "scope": "key", "subject": nobody }), "/subject"),
+        (json!({ "name": "x", "models": ["*", "a"] }), "/models/0"),
+        (json!({ "name": "x", "models": ["a", "a"] }), "/models/1"),
+        (json!({ "name": "x", "models": [""] }), "/models/0"),
+        (json!({ "name": "x", "alert_at": [0] }), "/alert_at/0"),
+        (json!({ "name": "x", "alert_at": [0.5, -1] }), "/alert_at/1"),
+        (json!({ "name": "x", "alert_at": [0.123_456_7] }), "/alert_at/0"),
+        (json!({ "name": "x", "alert_at": vec![0.1; 17] }), "/alert_at"),
+        (json!({ "name": "x", "mode": "off" }), "/mode"),
     ] {
         let answer = call(&gateway, "POST", "/admin/budgets", Some(&budget(changes.clone()))).await;
         assert_eq!(answer.status, 400, "{changes}");
@@ -266,8 +295,16 @@ async fn every_bad_budget_names_its_place_and_changes_nothing(store: &TestStore)
         (json!({ "period": "month" }), "/period"),
         (json!({ "scope": "user" }), "/scope"),
         (json!({ "limit_usd": "x" }), "/limit_usd"),
+        (json!({ "limit_usd": "-0.01" }), "/limit_usd"),
+        (json!({ "subject": nobody }), "/subject"),
+        (json!({ "models": [] }), "/models"),
+        (json!({ "id": nobody }), "/id"),
     ] {
         call(&gateway, "PATCH", &format!("/admin/budgets/{id}"), Some(&change)).await.invalid(pointer);
+    }
+    for (method, body) in [("GET", None), ("DELETE", None), ("PATCH", Some(json!({ "limit_usd": "1" })))] {
+        let target = format!("/admin/budgets/{nobody}");
+        call(&gateway, method, &target, body.as_ref()).await.problem(404, "not-found");
     }
     let list = call(&gateway, "GET", "/admin/budgets", None).await.expect(200).json();
     assert_eq!(list["items"].as_array().unwrap().len(), 1);
@@ -310,4 +347,104 @@ async fn the_configured_budgets_are_made_once(store: &TestStore) {
         assert_eq!(list["items"][0]["limit_usd"], "3");
         gateway.discard().await;
     }
+}
+
+async fn what_a_call_cost_is_told_as_soon_as_its_answer_was_read(store: &TestStore) {
+    let gateway = start(store).await;
+    let id = make(&gateway, json!({ "limit_usd": "1" })).await;
+    for calls in 1..=20 {
+        paid(&gateway, &gateway.admin).await.expect(200);
+        let cost = json!(format!("0.{:03}", calls * 2).trim_end_matches('0'));
+        let told = match calls % 4 {
+            0 => call(&gateway, "GET", "/me", None).await.json()["budgets"][0]["spent_usd"].clone(),
+            1 => call(&gateway, "GET", "/me/usage", None).await.json()["items"][0]["cost_usd"].clone(),
+            2 => call(&gateway, "GET", "/admin/usage", None).await.json()["items"][0]["cost_usd"].clone(),
+            _ => call(&gateway, "GET", &format!("/admin/budgets/{id}"), None).await.json()["spent_usd"].clone(),
+        };
+        assert_eq!(told, cost, "after {calls} calls");
+    }
+    gateway.finish().await;
+}
+
+/// A call that the upstream has and has not answered.
+async fn under_way(gateway: &TestGateway, upstream: &RawUpstream) -> (Connection, tokio::net::TcpStream) {
+    gateway.expect_record();
+    let mut connection = gateway.connect().await;
+    connection.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
+    (connection, upstream.take("").await)
+}
+
+async fn answer((mut connection, mut stream): (Connection, tokio::net::TcpStream)) {
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    connection.answer().await.expect(200);
+}
+
+async fn a_hold_from_before_midnight_is_settled_in_its_own_day(store: &TestStore) {
+    // 2026-11-23T23:59:50Z
+    let clock = Clock::manual(1_795_478_390);
+    let upstream = RawUpstream::start().await;
+    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
+    let gateway = Setup::default().clock(&clock).more_lists(&lists).start(store).await;
+    let id = make(&gateway, json!({ "limit_usd": "0.002" })).await;
+    let first = under_way(&gateway, &upstream).await;
+    gateway.get("/up").token(&gateway.admin).send().await.problem(402, "budget-exhausted");
+    clock.advance(Duration::from_secs(20));
+    // The new day has all of its money while the hold of the old one is still open.
+    let second = under_way(&gateway, &upstream).await;
+    gateway.get("/up").token(&gateway.admin).send().await.problem(402, "budget-exhausted");
+    answer(first).await;
+    answer(second).await;
+    assert_eq!(at_rest(&gateway, &id).await, pair("0.002", "0"));
+    let days = ["2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z"];
+    let days = days.map(|day| (id.parse().unwrap(), day.parse().unwrap())).to_vec();
+    let balances = gateway.running().office.store.balances_of(days).await.unwrap();
+    let told: Vec<_> = balances.values().map(|balance| (balance.spent.to_string(), balance.held.to_string())).collect();
+    assert_eq!(told, [("0.002".into(), "0".into()), ("0.002".into(), "0".into())]);
+    gateway.finish().await;
+}
+
+async fn a_limit_that_changes_while_calls_are_under_way_loses_and_doubles_nothing(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
+    let gateway = Setup::default().more_lists(&lists).start(store).await;
+    let id = make(&gateway, json!({ "limit_usd": "0.004" })).await;
+    let limit = async |limit_usd: &str| {
+        let change = json!({ "limit_usd": limit_usd });
+        let changed = call(&gateway, "PATCH", &format!("/admin/budgets/{id}"), Some(&change)).await;
+        let budget = changed.expect(200).json();
+        (budget["held_usd"].clone(), budget["remaining_usd"].clone())
+    };
+    let first = under_way(&gateway, &upstream).await;
+    assert_eq!(limit("0.001").await, (json!("0.002"), json!("0")));
+    gateway.get("/up").token(&gateway.admin).send().await.problem(402, "budget-exhausted");
+    assert_eq!(limit("0.006").await, (json!("0.002"), json!("0.004")));
+    let second = under_way(&gateway, &upstream).await;
+    answer(first).await;
+    assert_eq!(limit("0.004").await, (json!("0.002"), json!("0")));
+    answer(second).await;
+    assert_eq!(at_rest(&gateway, &id).await, pair("0.004", "0"));
+    gateway.finish().await;
+}
+
+async fn a_refusal_says_what_was_needed_and_when_the_last_of_them_resets(store: &TestStore) {
+    // 2026-11-24T00:00:00Z, a Tuesday.
+    let gateway = Setup::default().clock(&Clock::manual(1_795_478_400)).more_lists(ROUTES).start(store).await;
+    for period in ["day", "week", "month"] {
+        make(&gateway, json!({ "name": period, "period": period, "limit_usd": "0.001" })).await;
+    }
+    let refused = paid(&gateway, &gateway.admin).await;
+    let problem = refused.problem(402, "budget-exhausted");
+    let mut told: Vec<(&str, &str)> = problem["budgets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .inspect(|short| assert_eq!(short["needed_usd"], "0.002"))
+        .map(|short| (short["name"].as_str().unwrap(), short["resets_at"].as_str().unwrap()))
+        .collect();
+    told.sort_unstable();
+    let resets = [("day", "2026-11-25T00:00:00Z"), ("month", "2026-12-01T00:00:00Z"), ("week", "2026-11-30T00:00:00Z")];
+    assert_eq!(told, resets);
+    // Until the month is over.
+    assert_eq!(refused.header("retry-after"), Some("604800"));
+    gateway.finish().await;
 }

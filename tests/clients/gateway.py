@@ -5,9 +5,10 @@ import os
 import random
 import secrets
 import socket
+import sqlite3
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,7 @@ class User:
 class Gateway:
     port: int
     log: Path
+    store_url: str
 
     @property
     def url(self) -> str:
@@ -50,6 +52,18 @@ class Gateway:
 
     def audit_records(self, **filters: str) -> list[dict]:
         return self.call("GET", "/admin/audit", query=filters, token=self.admin_token)["items"]
+
+    def estimated(self, user: User) -> list[bool]:
+        """Whether each call of a user was billed by what nobody stated; straight from the books."""
+        query = (
+            "SELECT estimated FROM ledger_entries JOIN users ON users.id = user_id "
+            "WHERE kind = 'settle' AND username = '{}'"
+        ).format(user.username)
+        if self.store_url.startswith("sqlite:"):
+            with closing(sqlite3.connect(self.store_url.removeprefix("sqlite:"))) as connection:
+                return [bool(row[0]) for row in connection.execute(query)]
+        with psycopg.connect(self.store_url) as connection:
+            return [row[0] for row in connection.execute(query)]
 
     def is_ready(self) -> bool:
         try:
@@ -71,14 +85,14 @@ class Gateway:
 def running_gateway(store: str, folder: Path, *options: str):
     """A gateway with a store of its own, stopped at the end as an operator would stop it."""
     port, ops_port = free_ports(2)
-    gateway = Gateway(port, folder / "gateway.log")
     settings = {
         "TOLLGATE__SERVER__PORT": str(port),
         "TOLLGATE__OPS__PORT": str(ops_port),
         "TOLLGATE__DATA_DIR": str(folder / "data"),
         "TOLLGATE_ADMIN_PASSWORD": ADMIN_PASSWORD,
     }
-    with fresh_store(store, folder) as store_settings, gateway.log.open("wb") as log:
+    with fresh_store(store, folder) as store_settings, (folder / "gateway.log").open("wb") as log:
+        gateway = Gateway(port, folder / "gateway.log", store_settings["TOLLGATE__STORE__URL"])
         process = subprocess.Popen(
             [os.environ["TOLLGATE_BIN"], "serve", *options],
             env={**foreign_environment(), **settings, **store_settings},

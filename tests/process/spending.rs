@@ -46,6 +46,14 @@ methods = ["GET"]
 roles = ["admin"]
 upstream = "builtin:echo"
 meter = {{ fixed_usd = "0.002" }}
+[[routes]]
+name = "streamed"
+path = "/v1/chat/completions"
+match = "exact"
+methods = ["POST"]
+roles = ["admin"]
+upstream = "builtin:llm"
+meter = {{ fixed_usd = "0.002" }}
 [[budgets]]
 name = "all"
 scope = "global"
@@ -86,6 +94,57 @@ impl Seen {
 
     fn passed(&self) -> u64 {
         self.passed.load(Ordering::Relaxed)
+    }
+}
+
+/// A streamed call.
+fn streamed(token: &str) -> String {
+    let body = json!({
+        "model": "demo", "stream": true, "messages": [{ "role": "user", "content": "Say much of toll gates." }]
+    });
+    let body = body.to_string();
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway.test\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Random numbers that are the same each time (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+impl Seen {
+    /// So many streamed calls, each of which hangs up at random: before the head, after some pieces, or not at all.
+    fn call_and_hang_up(&self, gateway: &Gateway, token: &str, calls: u64, dice: &mut Dice) {
+        for _ in 0..calls {
+            let mut wire = gateway.connect();
+            wire.say(streamed(token));
+            let pieces = dice.below(8);
+            if pieces == 0 {
+                self.cut.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let head = wire.head();
+            match head.status() {
+                402 => self.refused.fetch_add(1, Ordering::Relaxed),
+                200 => self.passed.fetch_add(1, Ordering::Relaxed),
+                other => panic!("{other}"),
+            };
+            for _ in 1..pieces {
+                if head.status() == 402 || wire.chunk().is_none() {
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -161,6 +220,41 @@ fn spend_and_kill(name: &str, homes: &[Home], enough_for: u64) {
     assert_eq!(budget["remaining_usd"], "0");
 }
 
+/// Clients that hang up at random, then what is left is spent to the last call.
+fn spend_and_hang_up(name: &str, gateways: &[Gateway], enough_for: u64) {
+    let (token, seen, calls) = (gateways[0].admin(), Seen::default(), enough_for / 20);
+    thread::scope(|scope| {
+        for (number, gateway) in (1..).zip(gateways.iter().cycle().take(16)) {
+            let (token, seen) = (&token, &seen);
+            scope.spawn(move || seen.call_and_hang_up(gateway, token, calls, &mut Dice(number * 0x9E37_79B9)));
+        }
+    });
+    let spent = pico(&at_rest(&gateways[0], &token)["spent_usd"]);
+    let paid_unseen = (spent / PRICE_PUSD).checked_sub(seen.passed()).expect("a call that was answered is not paid");
+    assert!(spent % PRICE_PUSD == 0 && paid_unseen <= seen.cut.load(Ordering::Relaxed), "{paid_unseen}");
+    assert_eq!(seen.refused.load(Ordering::Relaxed), 0);
+    let (left, after) = (enough_for - spent / PRICE_PUSD, Seen::default());
+    after.call(gateways[0].connect(), &token, left + 3);
+    let budget = at_rest(&gateways[0], &token);
+    println!(
+        "spending/{name}: {} calls that hang up at random, {} began to be answered, {paid_unseen} were paid and not \
+         seen; then {} of {left} that were left: overspend 0, false refusals {}, held {}",
+        16 * calls,
+        seen.passed(),
+        after.passed(),
+        left.saturating_sub(after.passed()),
+        budget["held_usd"]
+    );
+    assert_eq!((after.passed(), after.refused.load(Ordering::Relaxed)), (left, 3));
+    assert_eq!(budget["remaining_usd"], "0");
+}
+
+/// What the books themselves say.
+fn assert_books_are_right(home: &Home) {
+    let output = home.run(&["ledger", "check"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 fn pico(usd: &Value) -> u64 {
     let money: Money = usd.as_str().unwrap().parse().unwrap();
     u64::try_from(money.pusd()).unwrap()
@@ -198,7 +292,9 @@ fn one_gateway_spends_a_budget_to_the_last_call_and_not_beyond() {
 #[test]
 fn kills_neither_overspend_nor_lose_money_on_sqlite() {
     let (calls, limit_usd) = enough();
-    spend_and_kill("kills-sqlite", &[Home::new().config(&priced(&limit_usd))], calls);
+    let homes = [Home::new().config(&priced(&limit_usd))];
+    spend_and_kill("kills-sqlite", &homes, calls);
+    assert_books_are_right(&homes[0]);
 }
 
 #[test]
@@ -207,6 +303,24 @@ fn kills_neither_overspend_nor_lose_money_on_postgres() {
     let (calls, limit_usd) = enough();
     let homes = [home_on(&database, &limit_usd), home_on(&database, &limit_usd)];
     spend_and_kill("kills-postgres", &homes, calls);
+    assert_books_are_right(&homes[0]);
+}
+
+#[test]
+fn clients_that_hang_up_leave_nothing_held_on_sqlite() {
+    let (calls, limit_usd) = enough();
+    let home = Home::new().config(&priced(&limit_usd));
+    spend_and_hang_up("hang-ups-sqlite", &[home.start()], calls);
+    assert_books_are_right(&home);
+}
+
+#[test]
+fn clients_that_hang_up_leave_nothing_held_on_postgres() {
+    let database = Database::create();
+    let (calls, limit_usd) = enough();
+    let homes = [home_on(&database, &limit_usd), home_on(&database, &limit_usd)];
+    spend_and_hang_up("hang-ups-postgres", &homes.each_ref().map(Home::start), calls);
+    assert_books_are_right(&homes[0]);
 }
 
 /// As a kill would leave them: one hold of a call whose decision is on record, one of a call nobody has heard of.
@@ -250,6 +364,6 @@ fn leave_holds(url: &str, replica: &str, budget: &Value, calls: &[(RequestId, i6
                 price_version: None,
             },
         };
-        store.book(replica, calls.iter().map(order).collect(), clock.now()).await.unwrap();
+        store.book(replica, calls.iter().map(order).collect(), |_| vec![], clock.now()).await.unwrap();
     });
 }

@@ -6,13 +6,17 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tollgate::{
     domain::{
-        ids::{BudgetId, RequestId, UserId},
-        ledger::{Account, Balance, Booked, Claim, End, Order, Purpose, Settlement},
+        budget::Alert,
+        ids::{AlertId, BudgetId, RequestId, UserId},
+        ledger::{Account, Balance, Booked, Claim, End, Movement, Order, Purpose, Settlement},
         limit::{Mode, Subject},
         money::Money,
         usage::Usage,
     },
-    store::Store,
+    store::{
+        Store,
+        ledger::{AlertRow, Untold},
+    },
 };
 use uuid::Uuid;
 
@@ -31,6 +35,11 @@ on_both!(
     a_batch_of_thousands_is_booked,
     a_budget_in_shadow_counts_and_refuses_nothing,
     what_nobody_knows_the_cost_of_is_captured_at_its_hold,
+    a_call_that_was_taken_for_lost_and_comes_back_is_billed_for_what_is_missing_once,
+    a_call_that_was_released_for_lost_and_comes_back_is_billed_whole,
+    an_alert_is_kept_once_for_each_account_and_fraction_until_it_is_told,
+    balances_of_one_budget_and_period_are_added_up_and_no_others,
+    a_replica_that_says_that_it_lives_is_seen_to,
 );
 
 fn account(number: u128) -> Account {
@@ -67,8 +76,13 @@ fn release(number: u128) -> Order {
     Order::End { request: request(number), end: End::Release }
 }
 
+/// Watches for nothing.
+fn nobody(_: &Movement) -> Vec<Alert> {
+    vec![]
+}
+
 async fn book(db: &Database, orders: Vec<Order>) -> Vec<Booked> {
-    db.store.book("here", orders, db.clock.now()).await.unwrap().0
+    db.store.book("here", orders, nobody, db.clock.now()).await.unwrap().0
 }
 
 async fn balance(store: &Store, budget: u128) -> (i64, i64) {
@@ -93,7 +107,7 @@ async fn a_hold_is_settled_once_and_what_is_left_is_given_back(db: Database) {
     assert_eq!(balance(&db.store, 1).await, (25, 0));
     // Again, by another replica and otherwise, and of a call that never was.
     for again in [settle(1, 25), settle(1, 99), release(1), settle(2, 1)] {
-        let (booked, moved) = db.replica().book("elsewhere", vec![again], db.clock.now()).await.unwrap();
+        let (booked, moved) = db.replica().book("elsewhere", vec![again], nobody, db.clock.now()).await.unwrap();
         assert_eq!((booked, moved), (vec![Booked::EndedBefore], vec![]));
     }
     assert_eq!(balance(&db.store, 1).await, (25, 0));
@@ -146,9 +160,9 @@ async fn replicas_that_book_at_once_never_overspend_and_never_refuse_what_is_the
         let (store, now) = (&replicas[usize::try_from(number % 4).unwrap()], db.clock.now());
         async move {
             let order = reserve(number, 7, &[(1, 700)]);
-            let held = store.book("here", vec![order], now).await.unwrap().0 == [Booked::Held(vec![])];
+            let held = store.book("here", vec![order], nobody, now).await.unwrap().0 == [Booked::Held(vec![])];
             if held {
-                store.book("here", vec![settle(number, 7)], now).await.unwrap();
+                store.book("here", vec![settle(number, 7)], nobody, now).await.unwrap();
             }
             held
         }
@@ -164,7 +178,7 @@ async fn replicas_that_touch_the_same_budgets_in_other_orders_do_not_wait_for_ea
     let calls = (0..80_u128).map(|number| {
         let (store, now) = (&replicas[usize::try_from(number % 4).unwrap()], db.clock.now());
         let budgets = [number % 3, (number + 1) % 3, (number + 2) % 3].map(|budget| (budget, 1_000));
-        async move { store.book("here", vec![reserve(number, 1, &budgets)], now).await.unwrap() }
+        async move { store.book("here", vec![reserve(number, 1, &budgets)], nobody, now).await.unwrap() }
     });
     assert!(join_all(calls).await.iter().all(|(booked, _)| *booked == [Booked::Held(vec![])]));
     for budget in 0..3 {
@@ -175,7 +189,7 @@ async fn replicas_that_touch_the_same_budgets_in_other_orders_do_not_wait_for_ea
 async fn a_request_that_is_booked_twice_takes_nothing_with_it(db: Database) {
     book(&db, vec![reserve(1, 10, &[(1, 100)])]).await;
     let orders = vec![reserve(2, 10, &[(1, 100)]), reserve(1, 10, &[(1, 100)])];
-    db.store.book("here", orders, db.clock.now()).await.unwrap_err();
+    db.store.book("here", orders, nobody, db.clock.now()).await.unwrap_err();
     assert_eq!(balance(&db.store, 1).await, (0, 10));
     assert_eq!(entries(&db), ["hold=10 0"]);
 }
@@ -218,4 +232,111 @@ async fn what_nobody_knows_the_cost_of_is_captured_at_its_hold(db: Database) {
     book(&db, vec![Order::End { request: request(1), end: End::Capture }]).await;
     assert_eq!(balance(&db.store, 1).await, (40, 0));
     assert_eq!(entries(&db), ["hold=40 0", "settle=40 0"]);
+}
+
+fn end(number: u128, end: End) -> Order {
+    Order::End { request: request(number), end }
+}
+
+/// Ends holds of `here` in the name of another replica.
+async fn end_elsewhere(db: &Database, orders: Vec<Order>) {
+    db.replica().book("elsewhere", orders, nobody, db.clock.now()).await.unwrap();
+}
+
+async fn a_call_that_was_taken_for_lost_and_comes_back_is_billed_for_what_is_missing_once(db: Database) {
+    book(&db, vec![reserve(1, 40, &[(1, 100)]), reserve(2, 40, &[(1, 100)])]).await;
+    end_elsewhere(&db, vec![end(1, End::Capture), end(2, End::Capture)]).await;
+    assert_eq!(balance(&db.store, 1).await, (80, 0));
+    // One cost less than was taken, one more.
+    let more = Booked::Ended(Settlement { settled: money(0), forced: money(15) });
+    assert_eq!(book(&db, vec![settle(1, 30), settle(2, 55)]).await, [Booked::EndedBefore, more]);
+    assert_eq!(book(&db, vec![settle(1, 90), settle(2, 90)]).await, [Booked::EndedBefore, Booked::EndedBefore]);
+    assert_eq!(balance(&db.store, 1).await, (95, 0));
+    assert_eq!(entries(&db), ["hold=40 0", "settle=40 0", "forced=15 2", "hold=40 0", "settle=40 0"]);
+    assert!(db.store.check_ledger(10).await.unwrap().is_right());
+}
+
+async fn a_call_that_was_released_for_lost_and_comes_back_is_billed_whole(db: Database) {
+    book(&db, vec![reserve(1, 40, &[(1, 100)]), reserve(2, 40, &[(1, 100)])]).await;
+    end_elsewhere(&db, vec![release(1), release(2)]).await;
+    let whole = Booked::Ended(Settlement { settled: money(0), forced: money(30) });
+    assert_eq!(book(&db, vec![settle(1, 30), release(2)]).await, [whole, Booked::EndedBefore]);
+    assert_eq!(balance(&db.store, 1).await, (30, 0));
+    assert!(db.store.check_ledger(10).await.unwrap().is_right());
+    assert_eq!(db.store.forget_orphans(db.clock.now() + std::time::Duration::from_secs(1)).await, Ok(0));
+}
+
+async fn an_alert_is_kept_once_for_each_account_and_fraction_until_it_is_told(db: Database) {
+    let (clock, now) = (db.clock.clone(), db.clock.now());
+    let watch = move |movement: &Movement| {
+        let alert = |fraction_ppm| Alert {
+            id: AlertId(clock.new_id()),
+            account: movement.account,
+            fraction_ppm,
+            budget: "all".into(),
+            spent: movement.after.spent,
+            limit: money(100),
+        };
+        vec![alert(500_000), alert(800_000)]
+    };
+    let again = watch.clone();
+    book(&db, vec![reserve(1, 10, &[(1, 100)]), reserve(2, 10, &[(1, 100)])]).await;
+    db.store.book("here", vec![settle(1, 10)], watch, now).await.unwrap();
+    db.replica().book("elsewhere", vec![settle(2, 10)], again, now).await.unwrap();
+    let untold = async |owner: &str, left| db.store.untold_alerts(owner, left, 10).await.unwrap();
+    let mine = untold("here", Untold::Unrecorded).await;
+    let told = |row: &AlertRow| (row.alert.fraction_ppm, row.alert.spent, row.raised_at);
+    assert_eq!(mine.iter().map(told).collect::<Vec<_>>(), [(500_000, money(10), now), (800_000, money(10), now)]);
+    assert_eq!(untold("elsewhere", Untold::Unrecorded).await, []);
+    db.store.alert_recorded(mine[0].alert.id, false, now).await.unwrap();
+    db.store.alert_recorded(mine[1].alert.id, true, now).await.unwrap();
+    assert_eq!(untold("here", Untold::Unrecorded).await, []);
+    assert_eq!(untold("here", Untold::Recorded).await, [mine[0].clone()]);
+    db.store.inherit("here", "elsewhere").await.unwrap();
+    assert_eq!(untold("elsewhere", Untold::Recorded).await, [mine[0].clone()]);
+    db.store.alert_told(mine[0].alert.id, now).await.unwrap();
+    assert_eq!(untold("elsewhere", Untold::Recorded).await, []);
+}
+
+async fn balances_of_one_budget_and_period_are_added_up_and_no_others(db: Database) {
+    let at = |subject: u128, since: i64| Account {
+        budget: BudgetId(Uuid::from_u128(1)),
+        subject: Uuid::from_u128(subject).into(),
+        since: Timestamp::from_second(since).unwrap(),
+    };
+    let hold = |number, account, amount| Order::Reserve {
+        request: request(number),
+        amount: Money::from_pusd(amount),
+        claims: vec![Claim { account, limit: Money::MAX, mode: Mode::Enforce }],
+        purpose: purpose(),
+    };
+    let orders = vec![
+        hold(1, at(1, 0), i64::MAX - 10),
+        hold(2, at(2, 0), 7),
+        hold(3, at(1, 86_400), 1_000),
+        reserve(4, 5, &[(2, 100)]),
+    ];
+    book(&db, orders).await;
+    book(&db, vec![settle(2, 3)]).await;
+    let budget = |number: u128| BudgetId(Uuid::from_u128(number));
+    let sums = db.store.sums_of(vec![(budget(1), Timestamp::UNIX_EPOCH), (budget(3), Timestamp::UNIX_EPOCH)]).await;
+    assert_eq!(sums, Ok(vec![(budget(1), Balance { spent: money(3), held: money(i64::MAX - 10) })]));
+    let all = db.store.balances_of(vec![(budget(1), Timestamp::UNIX_EPOCH)]).await.unwrap();
+    assert_eq!(all.keys().copied().collect::<Vec<_>>(), [at(1, 0), at(2, 0)]);
+}
+
+async fn a_replica_that_says_that_it_lives_is_seen_to(db: Database) {
+    assert!(db.store.busy_replicas().await.unwrap().is_empty());
+    book(&db, vec![reserve(1, 40, &[(1, 100)])]).await;
+    let beats = async || db.store.busy_replicas().await.unwrap().into_iter().collect::<Vec<_>>();
+    assert_eq!(beats().await, [("here".to_owned(), None)]);
+    for beat in 1..=2 {
+        db.store.beat("here").await.unwrap();
+        db.store.beat("elsewhere").await.unwrap();
+        assert_eq!(beats().await, [("here".to_owned(), Some(beat))]);
+    }
+    db.store.inherit("here", "elsewhere").await.unwrap();
+    assert_eq!(beats().await, [("here".to_owned(), None)]);
+    book(&db, vec![release(1)]).await;
+    assert_eq!(beats().await, []);
 }

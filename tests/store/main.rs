@@ -16,6 +16,7 @@ mod idempotency;
 mod keys;
 mod leases;
 mod ledger;
+mod ledger_check;
 mod limits;
 mod migrations;
 mod prices;

@@ -13,7 +13,7 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "2026-11-23-000001_identity",
     "2026-11-23-000002_audit",
     "2026-11-23-000003_credentials",
@@ -21,6 +21,7 @@ const ALL: [&str; 8] = [
     "2026-11-24-000005_quota_accounts",
     "2026-11-24-000006_ledger",
     "2026-11-26-000008_prices",
+    "2026-11-26-000009_ledger_watch",
     "2026-11-26-000011_audit_integrity",
 ];
 
@@ -148,7 +149,7 @@ const POSTGRES_COLUMNS: &str = "
 
 const SQLITE_INDEXES: &str = "
     SELECT t.name || CASE WHEN i.\"unique\" THEN ' UNIQUE' ELSE '' END || CASE WHEN i.partial THEN ' PARTIAL' ELSE '' END
-        || ' (' || (SELECT group_concat(c.name, ', ') FROM pragma_index_info(i.name) c) || ')' AS text
+        || ' (' || (SELECT group_concat(COALESCE(c.name, 'expression'), ', ') FROM pragma_index_info(i.name) c) || ')' AS text
     FROM sqlite_master t, pragma_index_list(t.name) i
     WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_diesel%' ESCAPE '\\'
     ORDER BY 1";
@@ -156,9 +157,9 @@ const SQLITE_INDEXES: &str = "
 const POSTGRES_INDEXES: &str = "
     SELECT text FROM (SELECT t.relname || CASE WHEN i.indisunique THEN ' UNIQUE' ELSE '' END
         || CASE WHEN i.indpred IS NOT NULL THEN ' PARTIAL' ELSE '' END || ' (' || (
-            SELECT string_agg(a.attname, ', ' ORDER BY k.place)
+            SELECT string_agg(COALESCE(a.attname, 'expression'), ', ' ORDER BY k.place)
             FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place)
-            JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number
+            LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number
         ) || ')' AS text
     FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
     WHERE n.nspname = 'public' AND t.relname NOT LIKE '\\_\\_diesel%'

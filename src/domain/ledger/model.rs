@@ -1,4 +1,5 @@
-//! The ledger against a plain list of what was held and what was billed, killed at any moment.
+//! The ledger against a plain list of what was held and what was billed: killed after every single step, with limits that
+//! change and periods that turn while calls are under way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +8,9 @@ use uuid::Uuid;
 
 use super::*;
 
-fn account(number: u128) -> Account {
-    Account { budget: BudgetId(Uuid::from_u128(number)), subject: Subject::EVERYBODY, since: Timestamp::UNIX_EPOCH }
+fn account(number: u128, period: i64) -> Account {
+    let since = Timestamp::from_second(period).unwrap();
+    Account { budget: BudgetId(Uuid::from_u128(number)), subject: Subject::EVERYBODY, since }
 }
 
 /// What can happen to a ledger.
@@ -34,6 +36,8 @@ enum Event {
         budget: u8,
         limit: i64,
     },
+    /// A day is over: calls from now on are counted in the next one.
+    Turn,
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -46,6 +50,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         4 => (call(), 0..150_i64).prop_map(|(call, percent)| Event::Settle { call, percent }),
         1 => Just(Event::Kill),
         1 => (0..4_u8, 0..200_i64).prop_map(|(budget, limit)| Event::Limit { budget, limit }),
+        1 => Just(Event::Turn),
     ];
     prop::collection::vec(event, 0..80)
 }
@@ -53,8 +58,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 /// Budget 3 only counts.
 const SHADOW: u8 = 3;
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct World {
+    period: i64,
     balances: Balances,
     limits: BTreeMap<u8, i64>,
     open: BTreeMap<usize, Hold>,
@@ -84,11 +90,18 @@ impl World {
             }
             Event::Limit { budget, limit } => {
                 self.limits.insert(*budget, *limit);
-                let account = account((*budget).into());
+                let account = self.account(*budget);
                 let above = (self.taken(account) - limit).max(0);
                 self.excused.insert(account, above);
             }
+            // What is excused is of one period; a new one begins with nothing.
+            Event::Turn => self.period += 1,
         }
+    }
+
+    /// Where a call of now is counted.
+    fn account(&self, budget: u8) -> Account {
+        account(budget.into(), self.period)
     }
 
     fn limit(&self, budget: u8) -> i64 {
@@ -101,12 +114,12 @@ impl World {
     }
 
     fn fits(&self, budget: u8, amount: i64) -> bool {
-        budget == SHADOW || self.taken(account(budget.into())) + amount <= self.limit(budget)
+        budget == SHADOW || self.taken(self.account(budget)) + amount <= self.limit(budget)
     }
 
     fn reserve(&mut self, budgets: &[u8], amount: i64) {
         let claim = |budget: &u8| Claim {
-            account: account((*budget).into()),
+            account: self.account(*budget),
             limit: Money::from_pusd(self.limit(*budget)),
             mode: if *budget == SHADOW { Mode::Shadow } else { Mode::Enforce },
         };
@@ -125,7 +138,7 @@ impl World {
                 assert!(!full.is_empty(), "money was refused that is there");
                 assert_eq!(before, self.balances, "a refusal held something");
                 let named: Vec<Account> = shortages.iter().map(|shortage| shortage.account).collect();
-                assert_eq!(named, full.into_iter().map(|budget| account(budget.into())).collect::<Vec<_>>());
+                assert_eq!(named, full.into_iter().map(|budget| self.account(budget)).collect::<Vec<_>>());
             }
         }
     }
@@ -145,9 +158,12 @@ impl World {
 
     fn check(&self) {
         for budget in 0..4 {
-            let account = account(budget.into());
+            let account = self.account(budget);
             let excused = self.excused.get(&account).copied().unwrap_or(0);
             assert!(budget == SHADOW || self.taken(account) <= self.limit(budget) + excused, "overspent");
+        }
+        // Of every period there ever was.
+        for account in (0..4).flat_map(|budget| (0..=self.period).map(move |period| account(budget, period))) {
             let balance = self.balances.get(&account).copied().unwrap_or_default();
             let billed: i64 = self.billed.iter().filter(|(of, _)| *of == account).map(|(_, cost)| cost).sum();
             assert_eq!(balance.spent.pusd(), billed);
@@ -164,18 +180,20 @@ proptest! {
         for event in &events {
             world.happen(event);
             world.check();
+            // And if this was the last thing that happened before a kill:
+            let mut killed = world.clone();
+            killed.happen(&Event::Kill);
+            killed.check();
+            prop_assert!(killed.balances.values().all(|balance| balance.held == Money::ZERO));
         }
-        world.happen(&Event::Kill);
-        world.check();
-        prop_assert!(world.balances.values().all(|balance| balance.held == Money::ZERO));
     }
 }
 
 #[test]
 fn an_amount_at_the_end_of_the_range_is_refused_and_does_not_wrap() {
-    let claim = Claim { account: account(1), limit: Money::MAX, mode: Mode::Enforce };
+    let claim = Claim { account: account(1, 0), limit: Money::MAX, mode: Mode::Enforce };
     let mut balances = Balances::new();
     assert!(reserve(&mut balances, &[claim], Money::MAX).is_ok());
     assert_eq!(reserve(&mut balances, &[claim], Money::from_pusd(1)).unwrap_err().len(), 1);
-    assert_eq!(balances[&account(1)].remaining(Money::MAX), Money::ZERO);
+    assert_eq!(balances[&account(1, 0)].remaining(Money::MAX), Money::ZERO);
 }

@@ -36,6 +36,11 @@ impl Order {
             Self::Reserve { request, .. } | Self::End { request, .. } => *request,
         }
     }
+
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::End { .. })
+    }
 }
 
 /// How a hold ends.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, TextExpressionMethods, sql_types};
+use diesel::{ExpressionMethods, QueryDsl, QueryResult, dsl::sql, expression::SqlLiteral, sql_types, upsert::excluded};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -43,18 +43,49 @@ pub(super) async fn read(connection: &mut Connection, accounts: &BTreeSet<Accoun
     balances(on_backend!(connection, |conn| rows.load(conn).await)?)
 }
 
+/// A budget and a period, as the index of balances has it.
+fn period() -> SqlLiteral<sql_types::Text> {
+    sql("(substr(account, 1, 37) || substr(account, 75))")
+}
+
+fn periods(budgets: &[(BudgetId, Timestamp)]) -> Vec<String> {
+    budgets.iter().map(|(budget, since)| format!("{budget}/{}", micros(*since))).collect()
+}
+
 /// Reads the balances of these budgets in these periods, whomever they count.
 pub(super) async fn of_budgets(
     connection: &mut Connection,
     budgets: &[(BudgetId, Timestamp)],
 ) -> Result<Balances, StoreError> {
-    let mut all = Balances::new();
-    for (budget, since) in budgets {
-        let pattern = format!("{budget}/%/{}", micros(*since));
-        let rows = ledger_balances::table.filter(ledger_balances::account.like(pattern));
-        all.extend(balances(on_backend!(connection, |conn| rows.load(conn).await)?)?);
-    }
-    Ok(all)
+    let rows = ledger_balances::table.filter(period().eq_any(periods(budgets)));
+    balances(on_backend!(connection, |conn| rows.load(conn).await)?)
+}
+
+/// A budget, and the sums of its balances: micro-USD, and what is left of them in pico-USD, because the sum of many
+/// amounts is more than a column holds.
+type Sums = (String, i64, i64, i64, i64);
+
+/// Adds up the balances of these budgets in these periods.
+pub(super) async fn sums(
+    connection: &mut Connection,
+    budgets: &[(BudgetId, Timestamp)],
+) -> Result<Vec<(BudgetId, Balance)>, StoreError> {
+    let sum = |expression: &str| sql::<sql_types::BigInt>(&format!("CAST(SUM({expression}) AS BIGINT)"));
+    let rows = ledger_balances::table.filter(period().eq_any(periods(budgets)));
+    let rows = rows.group_by(sql::<sql_types::Text>("substr(account, 1, 36)")).select((
+        sql::<sql_types::Text>("substr(account, 1, 36)"),
+        sum("spent_pusd / 1000000"),
+        sum("spent_pusd % 1000000"),
+        sum("held_pusd / 1000000"),
+        sum("held_pusd % 1000000"),
+    ));
+    let rows: Vec<Sums> = on_backend!(connection, |conn| rows.load(conn).await)?;
+    let money = |micro: i64, rest: i64| Money::from_pusd(micro.saturating_mul(1_000_000).saturating_add(rest));
+    let sums = rows.into_iter().map(|(budget, spent, spent_rest, held, held_rest)| {
+        let balance = Balance { spent: money(spent, spent_rest), held: money(held, held_rest) };
+        Ok((read_text("ledger_balances.account", &budget)?, balance))
+    });
+    sums.collect()
 }
 
 /// Writes what has changed.
@@ -91,7 +122,13 @@ async fn replace(conn: &mut AsyncSqliteConnection, movements: &[Movement]) -> Qu
                 ledger_balances::spent_pusd.eq(spent),
                 ledger_balances::held_pusd.eq(held),
             );
-            diesel::RunQueryDsl::execute(diesel::replace_into(ledger_balances::table).values(row), conn)?;
+            // No `replace_into`: that would write the index again.
+            let write = diesel::insert_into(ledger_balances::table).values(row).on_conflict(ledger_balances::account);
+            let write = write.do_update().set((
+                ledger_balances::spent_pusd.eq(excluded(ledger_balances::spent_pusd)),
+                ledger_balances::held_pusd.eq(excluded(ledger_balances::held_pusd)),
+            ));
+            diesel::RunQueryDsl::execute(write, conn)?;
         }
         Ok(())
     };

@@ -1,0 +1,237 @@
+//! `Announcer`: tells of alerts: in the log, in the audit log, and to a webhook if one is configured.
+//!
+//! The `BudgetLedger` keeps an alert in the store with the spending that raised it, and says [`Announcements::look`].
+//! What is told of an alert:
+//! - its audit record, once: the entry has the alert's id, and the log has each id once;
+//! - the count of alerts, with the record; counts begin at zero with the process;
+//! - the line in the log and the call of the webhook, at least once: a kill may come between one of them and the note
+//!   that it was done. A receiver knows an alert by its `webhook-id`.
+//!
+//! A webhook is called off the way of everything else: so many at a time, each a few times with growing pauses, and then
+//! no more.
+
+mod record;
+mod webhook;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+
+use self::webhook::Courier;
+use super::{
+    audit_writer::Audit,
+    handle::{Ask, Handle, Request},
+    supervisor::{Lifeline, supervise},
+};
+use crate::{
+    clock::Clock,
+    domain::ids::AlertId,
+    snapshot::{Snapshot, budgets::BudgetBook},
+    store::{
+        Store, StoreError,
+        ledger::{AlertRow, Untold},
+    },
+};
+
+pub use webhook::{SigningSecret, UnfitSecret};
+
+/// How often to look for what was raised by others, or could not be done before.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Alerts that are recorded in one go.
+const PAGE: u32 = 200;
+
+/// Alerts that are under way to the webhook; more wait in the store.
+const MAX_DELIVERING: usize = 256;
+
+/// There is something to tell.
+struct Look;
+
+impl Request for Look {
+    type Answer = ();
+}
+
+pub struct Announcer {
+    blueprint: Blueprint,
+    courier: Option<Arc<Courier>>,
+    told: Snapshot<Told>,
+    looking: bool,
+    /// Somebody said that there is more, since the look that is under way began.
+    look_again: bool,
+    delivering: HashSet<AlertId>,
+    _lifeline: Lifeline,
+}
+
+/// How many alerts this process has put on record, by the names of their budgets.
+pub type Told = BTreeMap<Arc<str>, u64>;
+
+/// What one look has found.
+#[derive(Default)]
+struct Found {
+    recorded: Vec<AlertRow>,
+    to_deliver: Vec<AlertRow>,
+    /// There may be more of what was to be recorded.
+    more: bool,
+}
+
+impl Actor for Announcer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.look(context);
+        context.run_interval(LOOK_AGAIN, Self::look);
+    }
+}
+
+impl Handler<Ask<Look>> for Announcer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { reply, .. }: Ask<Look>, context: &mut Self::Context) {
+        reply.answer(());
+        self.look(context);
+    }
+}
+
+impl Announcer {
+    /// Records what is not on record, and has the webhook told of what is.
+    fn look(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.looking, true) {
+            self.look_again = true;
+            return;
+        }
+        let look = look(self.blueprint.clone(), self.courier.is_some());
+        context.spawn(look.into_actor(self).map(|found, announcer, context| {
+            announcer.looking = false;
+            let more = found.more || std::mem::take(&mut announcer.look_again);
+            announcer.count(&found.recorded);
+            for row in found.to_deliver {
+                announcer.deliver(row, context);
+            }
+            if more {
+                announcer.look(context);
+            }
+        }));
+    }
+
+    fn count(&self, recorded: &[AlertRow]) {
+        if recorded.is_empty() {
+            return;
+        }
+        let mut told = Told::clone(&self.told.read());
+        for row in recorded {
+            let count = told.entry(Arc::clone(&row.alert.budget)).or_default();
+            *count = count.saturating_add(1);
+        }
+        self.told.publish(told);
+    }
+
+    fn deliver(&mut self, row: AlertRow, context: &mut Context<Self>) {
+        let Some(courier) = self.courier.clone() else { return };
+        let id = row.alert.id;
+        if self.delivering.len() >= MAX_DELIVERING || !self.delivering.insert(id) {
+            return;
+        }
+        let Blueprint { store, clock, budgets, .. } = self.blueprint.clone();
+        let deliver = async move {
+            courier.deliver(&row, &budgets, &clock).await;
+            if let Err(error) = store.alert_told(id, clock.now()).await {
+                tracing::warn!(%error, alert = %id, "that an alert is told could not be kept; it is told again");
+            }
+        };
+        context.spawn(deliver.into_actor(self).map(move |(), announcer, _| {
+            announcer.delivering.remove(&id);
+        }));
+    }
+}
+
+async fn look(blueprint: Blueprint, has_webhook: bool) -> Found {
+    let found = async {
+        let unrecorded = blueprint.store.untold_alerts(&blueprint.owner, Untold::Unrecorded, PAGE).await?;
+        let mut found = Found::default();
+        let all = unrecorded.len();
+        for row in unrecorded {
+            if record::record(&blueprint, &row, !has_webhook).await? {
+                found.recorded.push(row);
+            }
+        }
+        found.more = all == found.recorded.len() && u32::try_from(all).is_ok_and(|all| all == PAGE);
+        if has_webhook {
+            let most = u32::try_from(MAX_DELIVERING).unwrap_or(u32::MAX);
+            found.to_deliver = blueprint.store.untold_alerts(&blueprint.owner, Untold::Recorded, most).await?;
+        }
+        Ok::<_, StoreError>(found)
+    };
+    found.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "alerts will be looked for later");
+        Found::default()
+    })
+}
+
+/// What the announcer is built from, again after each restart.
+#[derive(Clone)]
+pub struct Blueprint {
+    pub store: Store,
+    pub clock: Clock,
+    /// Names this replica; what it raised it tells.
+    pub owner: Arc<str>,
+    pub budgets: Snapshot<BudgetBook>,
+    pub audit: Audit,
+    /// Where to call, and what with.
+    pub webhook: Option<(crate::upstream::webhook::WebhookUrl, SigningSecret)>,
+}
+
+/// The announcer's handle.
+#[derive(Clone)]
+pub struct Announcements {
+    handle: Handle<Announcer>,
+    told: Snapshot<Told>,
+}
+
+impl Announcements {
+    #[must_use]
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        Self { handle: Handle::new("announcer", max_in_flight, deadline), told: Snapshot::new(Told::new()) }
+    }
+
+    /// Starts the announcer on this arbiter and keeps it running.
+    pub async fn start_here(&self, blueprint: Blueprint) {
+        let told = self.told.clone();
+        let build = move |lifeline| {
+            let courier = blueprint.webhook.clone().map(|(url, secret)| Arc::new(Courier::new(url, secret)));
+            let announcer = Announcer {
+                blueprint: blueprint.clone(),
+                courier,
+                told: told.clone(),
+                looking: false,
+                look_again: false,
+                delivering: HashSet::new(),
+                _lifeline: lifeline,
+            };
+            std::future::ready(Ok::<_, Infallible>(announcer))
+        };
+        let Ok(()) = supervise(self.handle.clone(), build).await;
+    }
+
+    /// Says that there is something to tell. If that is not heard, it is found at the next look.
+    pub fn look(&self) {
+        if let Ok(permit) = self.handle.permit() {
+            drop(self.handle.hand_over(Look, permit));
+        }
+    }
+
+    /// How many alerts this process has put on record.
+    #[must_use]
+    pub fn told(&self) -> Arc<Told> {
+        Arc::clone(&self.told.read())
+    }
+
+    #[must_use]
+    pub const fn handle(&self) -> &Handle<Announcer> {
+        &self.handle
+    }
+}

@@ -1,0 +1,194 @@
+//! The ledger on a real store, with real panics.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    domain::{
+        ids::{BudgetId, UserId},
+        ledger::{Account, Balance, Claim, Purpose},
+        limit::{Mode, Subject},
+        money::Money,
+        usage::Usage,
+    },
+    store::{Settings, migrations},
+};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Makes the actor panic with whatever it has in hand and in its queue.
+struct Panic;
+
+impl Request for Panic {
+    type Answer = ();
+}
+
+impl Handler<Ask<Panic>> for BudgetLedger {
+    type Result = ();
+
+    fn handle(&mut self, _: Ask<Panic>, _: &mut Self::Context) {
+        panic!("as asked");
+    }
+}
+
+async fn ledger(folder: &tempfile::TempDir, silence: Duration) -> (Ledger, Store) {
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    migrations::run(&url).unwrap();
+    let store = Store::open(&Settings { url, pool_size: 2, acquire_timeout: LONG, statement_timeout: LONG }).unwrap();
+    (start(&store, "here", silence).await, store)
+}
+
+async fn start(store: &Store, owner: &str, silence: Duration) -> Ledger {
+    let ledger = Ledger::new(1_000, LONG);
+    let blueprint = Blueprint {
+        store: store.clone(),
+        clock: Clock::system(),
+        owner: owner.into(),
+        budgets: Snapshot::new(BudgetBook::default()),
+        announcements: Announcements::new(10, LONG),
+        silence,
+    };
+    ledger.start_here(blueprint).await.unwrap();
+    ledger
+}
+
+fn account() -> Account {
+    Account { budget: BudgetId(Uuid::from_u128(1)), subject: Subject::EVERYBODY, since: Timestamp::UNIX_EPOCH }
+}
+
+fn purpose() -> Purpose {
+    let user = UserId(Uuid::from_u128(7));
+    Purpose { user, team: None, key: None, route: "r".into(), model: None, price_version: None }
+}
+
+fn quote(pusd: i64) -> Quote {
+    let claim = Claim { account: account(), limit: Money::MAX, mode: Mode::Enforce };
+    Quote { amount: Money::from_pusd(pusd), claims: vec![claim], purpose: purpose() }
+}
+
+async fn hold(ledger: &Ledger, number: u128) -> OpenHold {
+    ledger.reserve(RequestId(Uuid::from_u128(number)), quote(10)).await.unwrap()
+}
+
+fn settle(hold: OpenHold) {
+    hold.settle(End::Settle { cost: Money::from_pusd(3), usage: Usage::default(), estimated: false });
+}
+
+async fn until_running(ledger: &Ledger) {
+    while !ledger.handle().is_running() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What is spent, when nothing is held any more.
+async fn spent_at_rest(store: &Store) -> i64 {
+    loop {
+        let balances = store.balances([account()].into()).await.unwrap();
+        let Balance { spent, held } = balances[&account()];
+        if held == Money::ZERO {
+            return spent.pusd();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[actix::test]
+async fn ends_that_were_queued_when_the_actor_panicked_are_booked_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, store) = ledger(&folder, LONG).await;
+    let mut holds = vec![];
+    for number in 0..40 {
+        holds.push(hold(&ledger, number).await);
+    }
+    // Ten ends before the panic, ten behind it in the mailbox, ten when there is no actor, ten after that.
+    let rest = holds.split_off(20);
+    for (place, hold) in holds.into_iter().enumerate() {
+        if place == 10 {
+            drop(ledger.handle().hand_over(Panic, ledger.handle().permit().unwrap()));
+        }
+        settle(hold);
+    }
+    while ledger.handle().restarts() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut rest = rest.into_iter();
+    rest.by_ref().take(10).for_each(settle);
+    until_running(&ledger).await;
+    rest.for_each(settle);
+    assert_eq!(spent_at_rest(&store).await, 40 * 3);
+    assert_eq!(store.open_holds("here").await, Ok(vec![]));
+    assert!(store.check_ledger(10).await.unwrap().is_right());
+}
+
+#[actix::test]
+async fn a_hold_that_is_being_written_when_the_actor_panics_does_not_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, store) = ledger(&folder, LONG).await;
+    for round in 0..20 {
+        until_running(&ledger).await;
+        let request = RequestId(Uuid::from_u128(round));
+        let asked = ledger.reserve(request, quote(10));
+        futures_util::pin_mut!(asked);
+        // The transaction begins, and then the actor dies with it.
+        assert!(futures_util::poll!(&mut asked).is_pending());
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        drop(ledger.handle().hand_over(Panic, ledger.handle().permit().unwrap()));
+        drop(asked.await);
+    }
+    until_running(&ledger).await;
+    drop(hold(&ledger, 1_000).await);
+    assert_eq!(spent_at_rest(&store).await, 0);
+    assert_eq!(store.open_holds("here").await, Ok(vec![]));
+}
+
+#[actix::test]
+async fn whoever_waits_is_told_when_all_that_came_before_is_booked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, store) = ledger(&folder, LONG).await;
+    for number in 0..50 {
+        settle(hold(&ledger, number).await);
+        ledger.flushed().await.unwrap();
+        let spent = store.balances([account()].into()).await.unwrap()[&account()].spent;
+        assert_eq!(spent, Money::from_pusd(3 * i64::try_from(number + 1).unwrap()));
+    }
+}
+
+/// As a commit that comes after its caller has given up would leave it.
+async fn leave_a_hold(store: &Store, owner: &str, number: u128) {
+    let Quote { amount, claims, purpose } = quote(10);
+    let order = Order::Reserve { request: RequestId(Uuid::from_u128(number)), amount, claims, purpose };
+    store.book(owner, vec![order], |_| vec![], Clock::system().now()).await.unwrap();
+}
+
+#[actix::test]
+async fn a_hold_that_no_call_has_is_resolved_while_those_of_calls_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, store) = ledger(&folder, Duration::from_millis(400)).await;
+    let open = hold(&ledger, 1).await;
+    leave_a_hold(&store, "here", 2).await;
+    while store.open_holds("here").await.unwrap().len() > 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(store.open_holds("here").await, Ok(vec![RequestId(Uuid::from_u128(1))]));
+    settle(open);
+    assert_eq!(spent_at_rest(&store).await, 3);
+}
+
+#[actix::test]
+async fn the_holds_of_a_silent_replica_are_resolved_and_those_of_a_living_one_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let silence = Duration::from_millis(400);
+    let (_here, store) = ledger(&folder, silence).await;
+    let there = start(&store, "there", silence).await;
+    let open = hold(&there, 1).await;
+    leave_a_hold(&store, "lost", 2).await;
+    while !store.open_holds("lost").await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(store.open_holds("there").await, Ok(vec![RequestId(Uuid::from_u128(1))]));
+    settle(open);
+    assert_eq!(spent_at_rest(&store).await, 3);
+}

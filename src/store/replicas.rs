@@ -1,0 +1,63 @@
+//! The replicas that share this store, and which of them still live.
+//!
+//! Each counts up its own row while it lives. Whoever sees a row stand still long enough may take its replica for lost;
+//! what that replica held and had to tell is then somebody else's. No clock of one replica is compared with another's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::{ExpressionMethods, QueryDsl};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    Store, StoreError,
+    connection::{Connection, on_backend},
+    schema::{budget_alerts, ledger_holds, replicas},
+};
+
+impl Store {
+    /// Says that this replica lives.
+    pub async fn beat(&self, replica: &str) -> Result<(), StoreError> {
+        let replica = replica.to_owned();
+        self.write(async move |connection: &mut Connection| {
+            let row = (replicas::name.eq(replica), replicas::beats.eq(1));
+            let beat = diesel::insert_into(replicas::table).values(row).on_conflict(replicas::name);
+            let beat = beat.do_update().set(replicas::beats.eq(replicas::beats + 1));
+            on_backend!(connection, |conn| beat.execute(conn).await)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Every replica that holds money or has something to tell, and how often it has said that it lives; `None`: never.
+    pub async fn busy_replicas(&self) -> Result<BTreeMap<String, Option<i64>>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let holding = ledger_holds::table.select(ledger_holds::owner).distinct();
+            let holding: Vec<String> = on_backend!(connection, |conn| holding.load(conn).await)?;
+            let telling = budget_alerts::table.filter(budget_alerts::told_at.is_null());
+            let telling = telling.select(budget_alerts::owner).distinct();
+            let telling: Vec<String> = on_backend!(connection, |conn| telling.load(conn).await)?;
+            let busy: BTreeSet<String> = holding.into_iter().chain(telling).collect();
+            let known = replicas::table.filter(replicas::name.eq_any(busy.clone()));
+            let known: Vec<(String, i64)> = on_backend!(connection, |conn| known.load(conn).await)?;
+            let never = busy.into_iter().map(|name| (name, None));
+            Ok(never.chain(known.into_iter().map(|(name, beats)| (name, Some(beats)))).collect())
+        })
+        .await
+    }
+
+    /// Gives what a lost replica had to tell to another, and forgets the lost one; should it come back, it is known again
+    /// with its next beat.
+    pub async fn inherit(&self, lost: &str, heir: &str) -> Result<(), StoreError> {
+        let (lost, heir) = (lost.to_owned(), heir.to_owned());
+        self.transaction(async move |connection: &mut Connection| {
+            let untold = budget_alerts::table.filter(budget_alerts::owner.eq(&lost));
+            let untold = untold.filter(budget_alerts::told_at.is_null());
+            let inherit = diesel::update(untold).set(budget_alerts::owner.eq(heir));
+            on_backend!(connection, |conn| inherit.execute(conn).await)?;
+            let forget = diesel::delete(replicas::table.find(&lost));
+            on_backend!(connection, |conn| forget.execute(conn).await)?;
+            Ok(())
+        })
+        .await
+    }
+}
