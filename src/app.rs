@@ -5,6 +5,7 @@ mod first_rules;
 mod first_start;
 mod keys;
 mod orphans;
+mod prices;
 mod routing;
 mod server;
 
@@ -15,10 +16,11 @@ use actix_web::dev::ServerHandle;
 pub use self::{
     first_start::{FirstStart, random_password},
     keys::{change_master_key, rotate_signing_key},
+    prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::routing,
 };
 use crate::{
-    actors::token_issuer::RingError,
+    actors::{handle::NoAnswer, token_issuer::RingError},
     clock::Clock,
     config::{Config, ConfigError, routing::fault_in},
     crypto::CryptoError,
@@ -30,6 +32,7 @@ use crate::{
         openapi::{Document, NoDocument},
     },
     passwords::{HashingError, Passwords},
+    price_file::BadFile,
     snapshot::{Snapshot, routing::Routing},
     store::{Settings, Store, StoreError, migrations, redis::Redis},
     telemetry::Metrics,
@@ -53,6 +56,10 @@ pub enum StartError {
     DataDir(#[from] DataDirError),
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    #[error("prices: {0}")]
+    Prices(#[from] BadFile),
+    #[error("prices: {0}")]
+    NoAnswer(#[from] NoAnswer),
     #[error(transparent)]
     Keys(#[from] RingError),
     #[error("{0}")]
@@ -83,6 +90,7 @@ impl StartError {
             self,
             Self::Config(_)
                 | Self::AdminPassword(_)
+                | Self::Prices(_)
                 | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. })
                 | Self::Store(StoreError::Invalid(_))
         )
@@ -124,6 +132,7 @@ impl Gateway {
         let url = config.store_url()?;
         config.hmac_secrets()?;
         let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
+        let prices = configured_prices(&config)?;
         let data_dir = DataDir::open(&config.data_dir)?;
         let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), keys::is_shared(&url))?);
         let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
@@ -134,6 +143,7 @@ impl Gateway {
         first_rules::run(&config, &store, &clock).await?;
         let audit = actors::audit_blueprint(&config, store.clone(), Arc::clone(&chain), data_dir.audit_spool());
         orphans::replay(&audit).await?;
+        prices::start(&config, prices, &store, &clock).await?;
         orphans::resolve(&store, &clock, &chain).await?;
         let closed = orphans::close(&store, &audit, &clock, data_dir.audit_closed_through()).await?;
         data_dir.set_audit_closed_through(closed)?;
@@ -169,9 +179,13 @@ impl Gateway {
         })
     }
 
-    /// Takes routes and upstreams from a configuration that was just read. A bad one changes nothing.
-    pub fn reload(&self, config: &Config) -> Result<(), ConfigError> {
+    /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing.
+    pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
         let routing = routing::routing(config, &self.routing.read())?;
+        if let Some(file) = configured_prices(config)? {
+            let changed = self.office.prices.put(prices::change(config, file, &self.office.clock)).await??;
+            prices::tell(config, &changed)?;
+        }
         self.routing.publish(routing);
         Ok(())
     }

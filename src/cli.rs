@@ -5,6 +5,7 @@ mod check_config;
 mod keys;
 mod migrate;
 mod openapi;
+mod prices;
 mod serve;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -43,6 +44,9 @@ enum Command {
     /// Rotate the signing key, or change the master key.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Set what models cost.
+    #[command(subcommand)]
+    Prices(prices::Prices),
 }
 
 /// Why a command did not do its work.
@@ -76,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
         Command::Openapi => openapi::run(),
         Command::Keys(keys) => keys.run(arguments.config.as_deref()),
+        Command::Prices(prices) => prices.run(arguments.config.as_deref()),
         Command::Admin(admin) => admin.run(arguments.config.as_deref()),
     };
     let Err(failure) = result else {

@@ -21,7 +21,7 @@ use self::{
     layers::Layers,
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
-    sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Quota, Redis, Server, Store},
+    sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Prices, Quota, Redis, Server, Store},
 };
 use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
 
@@ -50,6 +50,7 @@ pub struct Config {
     pub docs: Docs,
     pub edge: Edge,
     pub quota: Quota,
+    pub prices: Prices,
     pub audit: Audit,
     pub actors: Actors,
     pub log: Log,

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod authenticate;
 pub mod authorize;
+pub mod bill;
 pub mod body;
 pub mod call;
 pub mod edge;
@@ -46,7 +47,7 @@ use crate::{
     },
     snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
     telemetry::Metrics,
-    upstream,
+    upstream::{self, meter::Asked},
 };
 
 /// Everything the steps need; one a worker thread.
@@ -178,9 +179,10 @@ async fn proxy(
     record: &mut Record,
 ) -> Result<HttpResponse, Refusal> {
     let mut body = ClientBody::of(request.headers(), body);
-    let tokens = tokens::estimate(gate, route, &mut body, record).await?;
+    let asked = tokens::read(gate, request.headers(), route, &mut body, record).await?;
+    let tokens = asked.as_ref().map(Asked::estimated_tokens);
     let admitted = limit(gate, call, authorized, route, tokens, record).await?;
-    let reserved = reserve(gate, call, admitted, route, record).await?;
+    let reserved = reserve(gate, call, admitted, route, asked, record).await?;
     if route.meter != Meter::None {
         // A start after a kill tells by the decision whether a hold was spent, so it is never left for later.
         record.decide(Durability::Committed).await?;
@@ -188,5 +190,5 @@ async fn proxy(
         record.decide(record.durability()).await?;
     }
     let forwarded = forward(gate, call, request, body, reserved, route, record).await?;
-    Ok(settle(forwarded, record))
+    Ok(settle(forwarded))
 }

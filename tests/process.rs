@@ -16,6 +16,7 @@ mod process {
     mod identity;
     mod lent_limits;
     mod long_windows;
+    mod prices;
     mod reload_and_drain;
     mod replicas;
     mod shared_limits;

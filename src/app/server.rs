@@ -120,7 +120,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         routing: routing.clone(),
         policies: office.policies.clone(),
         budgets: office.budget_book.clone(),
-        prices: office.prices.clone(),
+        prices: office.price_book.clone(),
         quotas: office.quotas.clone(),
         ledger: office.ledger.clone(),
         audit: office.audit.clone(),

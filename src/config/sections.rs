@@ -115,6 +115,13 @@ impl Quota {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// Empty: none.
+    pub file: PathBuf,
+}
+
 /// What the audit log keeps of bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

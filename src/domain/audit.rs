@@ -144,6 +144,13 @@ pub struct Findings {
     pub response_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
+    /// The model that was asked, where it has a price: any other name is a text of the client's, which is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]

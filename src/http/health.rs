@@ -49,6 +49,7 @@ pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
     dependencies.insert("token_issuer", state(office.issuer.handle().is_running()));
     dependencies.insert("registrar", state(office.users.handle().is_running()));
     dependencies.insert("regulator", state(office.limits.handle().is_running()));
+    dependencies.insert("price_regulator", state(office.prices.handle().is_running()));
     dependencies.insert("doorkeeper", state(office.doors.handle().is_running()));
     dependencies.insert("quota_keepers", state(office.quotas.are_running()));
     dependencies.insert("quota_lender", state(office.lender.handle().is_running()));

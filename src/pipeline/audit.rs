@@ -59,6 +59,28 @@ impl ByteCount {
     }
 }
 
+/// What a call came to, once it is known. Shared with what reads its answer, on the same thread.
+#[derive(Clone, Default)]
+pub struct CostNote(Rc<Cell<Option<Paid>>>);
+
+/// What a call cost, and its tokens where they are what it is billed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paid {
+    pub cost: Money,
+    pub tokens: Option<(u64, u64)>,
+}
+
+impl CostNote {
+    pub fn set(&self, paid: Paid) {
+        self.0.set(Some(paid));
+    }
+
+    #[must_use]
+    pub fn get(&self) -> Option<Paid> {
+        self.0.get()
+    }
+}
+
 /// What a handler tells the record: put it into the request's extensions.
 #[derive(Debug, Clone, Default)]
 pub struct Note {
@@ -97,6 +119,7 @@ pub struct Record {
     started_ns: u64,
     waited_ns: u64,
     request_bytes: ByteCount,
+    cost: CostNote,
     standings: Vec<Standing>,
     given_back: Option<GivenBack>,
     /// Policies in shadow that would have refused.
@@ -146,6 +169,7 @@ impl Record {
             started_ns: call.started_ns,
             waited_ns: 0,
             request_bytes: ByteCount::default(),
+            cost: CostNote::default(),
             standings: vec![],
             given_back: None,
             shadowed: vec![],
@@ -219,9 +243,15 @@ impl Record {
         self.over_budget.extend(shortfalls.iter().map(|short| short.budget.name.to_string()));
     }
 
-    /// Notes what the call cost.
-    pub fn cost(&mut self, cost: Money) {
-        self.draft.findings.cost_usd = Some(cost);
+    /// Names the model that is asked, if it is one.
+    pub fn model(&mut self, name: Option<&str>) {
+        self.draft.findings.model = name.map(str::to_owned);
+    }
+
+    /// Where whoever bills the call notes what it came to.
+    #[must_use]
+    pub fn cost_note(&self) -> CostNote {
+        self.cost.clone()
     }
 
     /// Why the call would have been refused, were no rule in shadow.
@@ -308,6 +338,10 @@ impl Record {
         self.draft.findings.duration_us = Some(elapsed_ns / 1_000);
         self.draft.findings.request_bytes = Some(self.request_bytes.add(0));
         self.draft.findings.outcome = Some(outcome);
+        if let Some(Paid { cost, tokens }) = self.cost.get() {
+            self.draft.findings.cost_usd = Some(cost);
+            (self.draft.findings.input_tokens, self.draft.findings.output_tokens) = tokens.unzip();
+        }
         self.metrics.request(&self.draft, elapsed_ns, self.waited_ns);
         let mut draft = self.draft.clone();
         if self.decided {
