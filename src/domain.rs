@@ -22,6 +22,7 @@ pub mod price;
 pub mod principal;
 pub mod quota;
 pub mod recording;
+pub mod redaction;
 pub mod refusal;
 pub mod route;
 pub mod team;

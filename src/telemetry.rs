@@ -23,6 +23,7 @@ use crate::{
     domain::{
         audit::{Decision, Draft},
         ids::RequestId,
+        redaction::redact,
     },
 };
 
@@ -42,7 +43,7 @@ pub fn init_log(log: &Log) {
     }
 }
 
-/// The span around one request. Its fields are the path and never the query, which may hold a secret.
+/// The span around one request. Its fields are the path, without what looks like a credential, and never the query.
 pub struct RootSpan;
 
 impl RootSpanBuilder for RootSpan {
@@ -51,7 +52,7 @@ impl RootSpanBuilder for RootSpan {
             "request",
             request_id = %request_id(request),
             method = %request.method(),
-            path = %request.uri().path(),
+            path = %redact(request.uri().path()),
             status = Empty,
         )
     }

@@ -73,6 +73,9 @@ enum AtStore {
     Resting,
 }
 
+/// Whether this is a build that records nothing, which `scripts/audit` compares with. No configuration makes one.
+const IS_OFF: bool = cfg!(audit_off);
+
 pub struct AuditWriter {
     archive: Archive,
     /// The last link given out.
@@ -297,6 +300,9 @@ impl Audit {
 
     /// Starts the writer on this arbiter and keeps it running.
     pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), BuildError> {
+        if IS_OFF {
+            tracing::error!("this is a build for measuring: NOTHING IS RECORDED");
+        }
         let gauge = self.gauge.clone();
         let build = move |lifeline| blueprint.clone().build(gauge.clone(), lifeline);
         supervise(self.handle.clone(), build).await
@@ -315,6 +321,9 @@ impl Audit {
 
     /// Returns when the entry is on disk.
     pub async fn append(&self, place: Place, draft: Draft) -> Result<(), NotRecorded> {
+        if IS_OFF {
+            return Ok(());
+        }
         self.gauge.handed_over();
         let answer = self.handle.hand_over(Append(draft), place.permit).map_err(|_| {
             self.gauge.taken(1);
@@ -325,6 +334,9 @@ impl Audit {
 
     /// Hands the entry over; it is written whether or not anybody waits.
     pub fn leave(&self, place: Place, draft: Draft) {
+        if IS_OFF {
+            return;
+        }
         let request = draft.request_id;
         self.gauge.handed_over();
         if let Err(error) = self.handle.hand_over(Append(draft), place.permit) {

@@ -40,6 +40,7 @@ use crate::{
         money::Money,
         principal::{Credential, Username},
         recording::Durability,
+        redaction::redact,
         refusal::{Refusal, Unavailable},
     },
     telemetry::Metrics,
@@ -144,9 +145,9 @@ impl Record {
             credential: None,
             session_id: None,
             peer: call.peer,
-            forwarded_for: call.forwarded_for.clone(),
+            forwarded_for: call.forwarded_for.as_deref().map(|text| redact(text).into_owned()),
             method: call.method.clone(),
-            path: call.path.clone(),
+            path: redact(&call.path).into_owned(),
             route: None,
         };
         let draft = Draft {

@@ -1,4 +1,7 @@
 //! `kill -9` under load: what a client has seen answered is on record, and the chain holds.
+//!
+//! In `cargo test` there are a few kills; with `TOLLGATE_CAMPAIGN_SECONDS` set, as `scripts/durability` does, there are a
+//! hundred on SQLite and thirty on PostgreSQL.
 
 use std::{
     collections::HashSet,
@@ -6,7 +9,12 @@ use std::{
     thread,
 };
 
-use super::support::{Database, Entry, Gateway, Home, Stage, check_chains, eventually, request};
+use super::support::{Database, Entry, Gateway, Home, PostgresServer, Stage, check_chains, eventually, request};
+
+/// How often a gateway is killed, in the short form and in the long one.
+fn kills(few: usize, many: usize) -> usize {
+    if std::env::var_os("TOLLGATE_CAMPAIGN_SECONDS").is_some() { many } else { few }
+}
 
 const CLIENTS: usize = 8;
 /// Answers seen before the kill, by all clients together.
@@ -79,13 +87,43 @@ fn survives_kills(home: &Home, kills: usize, entries: impl Fn() -> Vec<Entry>) {
 #[test]
 fn nothing_answered_is_lost_by_kills_on_sqlite() {
     let home = Home::new();
-    survives_kills(&home, 5, || Entry::all_in_file(&home.database()));
+    survives_kills(&home, kills(5, 100), || Entry::all_in_file(&home.database()));
 }
 
 #[test]
 fn nothing_answered_is_lost_by_kills_on_postgresql() {
     let database = Database::create();
-    survives_kills(&database.home(), 2, || Entry::all_in(&database));
+    survives_kills(&database.home(), kills(2, 30), || Entry::all_in(&database));
+}
+
+#[test]
+fn nothing_answered_is_lost_by_kills_while_the_store_is_away() {
+    let mut server = PostgresServer::start();
+    let home = server.home("");
+    let mut gateway = home.start();
+    let token = gateway.admin();
+    for _ in 0..kills(2, 10) {
+        server.stop();
+        let ids = kill_under_load(gateway, &token);
+        server.start_again();
+        gateway = home.start();
+        let entries = Entry::all_on(&server);
+        let (on_record, chains) = check_chains(&entries);
+        assert_eq!(chains, 1);
+        assert!(ids.iter().all(|id| on_record.contains(id.as_str())));
+        let open = open_decisions(&entries);
+        assert!(open.is_empty(), "a start left decisions open: {open:?}");
+    }
+    gateway.kill();
+}
+
+/// The requests that have a decision and no outcome.
+fn open_decisions(entries: &[Entry]) -> Vec<&str> {
+    let at = |stage: &str| -> HashSet<&str> {
+        let stage = format!("\"stage\":\"{stage}\"");
+        entries.iter().filter(|entry| entry.json.contains(&stage)).map(|entry| entry.request_id.as_str()).collect()
+    };
+    at("decision").difference(&at("outcome")).copied().collect()
 }
 
 #[test]
