@@ -231,7 +231,7 @@ fn spend_and_hang_up(name: &str, gateways: &[Gateway], enough_for: u64) {
     });
     let spent = pico(&at_rest(&gateways[0], &token)["spent_usd"]);
     let paid_unseen = (spent / PRICE_PUSD).checked_sub(seen.passed()).expect("a call that was answered is not paid");
-    assert!(spent % PRICE_PUSD == 0 && paid_unseen <= seen.cut.load(Ordering::Relaxed), "{paid_unseen}");
+    assert!(spent.is_multiple_of(PRICE_PUSD) && paid_unseen <= seen.cut.load(Ordering::Relaxed), "{paid_unseen}");
     assert_eq!(seen.refused.load(Ordering::Relaxed), 0);
     let (left, after) = (enough_for - spent / PRICE_PUSD, Seen::default());
     after.call(gateways[0].connect(), &token, left + 3);
