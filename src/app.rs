@@ -1,6 +1,7 @@
 //! The composition root: stores → actors → HTTP, and the way down again. The only file that knows everything.
 
 mod actors;
+mod audit;
 mod first_rules;
 mod first_start;
 mod keys;
@@ -10,15 +11,20 @@ mod server;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 
 pub use self::{
+    audit::{audit_public_key, audit_store, checkpoint_files, custodian},
     first_start::{FirstStart, random_password},
     keys::{change_master_key, rotate_signing_key},
     routing::routing,
 };
 use crate::{
-    actors::token_issuer::RingError,
+    actors::{
+        notary::{CheckpointKey, KeyError},
+        token_issuer::RingError,
+    },
     clock::Clock,
     config::{Config, ConfigError, routing::fault_in},
     crypto::CryptoError,
@@ -57,6 +63,8 @@ pub enum StartError {
     Keys(#[from] RingError),
     #[error("{0}")]
     Crypto(#[from] CryptoError),
+    #[error(transparent)]
+    AuditKey(#[from] KeyError),
     #[error("passwords: {0}")]
     Passwords(#[from] HashingError),
     #[error("TOLLGATE_ADMIN_PASSWORD: {0}")]
@@ -100,6 +108,7 @@ pub struct Gateway {
     routing: Snapshot<Routing>,
     drain_delay: Duration,
     actors: actors::Arbiters,
+    notary: Arbiter,
     _data_dir: DataDir,
 }
 
@@ -133,7 +142,20 @@ impl Gateway {
         orphans::resolve(&store, &clock, &chain).await?;
         let draining = Draining::default();
         let (redis, routes) = (redis(&config)?, routing.clone());
-        let base = actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis };
+        let key = Arc::new(CheckpointKey::open(&store, &master).await?);
+        let audit_key = key.public().clone();
+        let (notary, checkpoints) =
+            audit::start(&config, store.clone(), clock.clone(), Arc::clone(&chain), key).await?;
+        let base = actors::Base {
+            store,
+            clock: clock.clone(),
+            passwords,
+            routing: routes,
+            draining,
+            redis,
+            checkpoints,
+            audit_key,
+        };
         let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
         let parts = Parts {
             clock,
@@ -159,6 +181,7 @@ impl Gateway {
             routing,
             drain_delay,
             actors: arbiters,
+            notary,
             _data_dir: data_dir,
         })
     }
@@ -178,6 +201,9 @@ impl Gateway {
             server.stop(true).await;
         }
         self.actors.stop(&self.office).await;
+        // The last records too have a checkpoint; that it fails is in the log.
+        drop(self.office.checkpoints.certify().await);
+        self.notary.stop();
     }
 }
 

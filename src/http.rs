@@ -45,6 +45,7 @@ use crate::{
         budget_ledger::Ledger,
         doorkeeper::Doors,
         key_fetcher::OutsideKeys,
+        notary::Checkpoints,
         quota_keeper::Quotas,
         quota_lender::Lender,
         registrar::Users,
@@ -53,6 +54,7 @@ use crate::{
     },
     clock::Clock,
     crypto::MacKey,
+    domain::audit::lines::PublicKey,
     jwt::Verifier,
     passwords::Passwords,
     pipeline::authenticate::api_key::KeyCheck,
@@ -77,6 +79,10 @@ pub struct Office {
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
+    /// What vouches for this replica's chain.
+    pub checkpoints: Checkpoints,
+    /// What the checkpoints of every replica are verified with.
+    pub audit_key: PublicKey,
     /// The limits in force.
     pub policies: Snapshot<PolicyBook>,
     /// The budgets in force.

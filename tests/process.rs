@@ -22,4 +22,5 @@ mod process {
     mod spending;
     mod start;
     mod streaming;
+    mod tampering;
 }

@@ -134,7 +134,7 @@ impl Batch {
 }
 
 /// Two salts of 16 random bytes.
-fn salts() -> Result<[Salt; 2], StoreError> {
+pub(super) fn salts() -> Result<[Salt; 2], StoreError> {
     let random = || crypto::random().map_err(|error| StoreError::Other(error.to_string()));
     Ok([random()?, random()?])
 }

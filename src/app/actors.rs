@@ -12,6 +12,7 @@ use crate::{
         budget_ledger::{self, Ledger},
         doorkeeper::Doors,
         key_fetcher::{self, OutsideKeys},
+        notary::Checkpoints,
         quota_keeper::{self, Quotas},
         quota_lender::{self, Lender},
         registrar::{self, Users},
@@ -23,6 +24,7 @@ use crate::{
     config::{Config, trusted_issuers::TrustedIssuer},
     crypto::MasterKey,
     domain::{
+        audit::lines::PublicKey,
         money::Money,
         price::{Price, Rates},
     },
@@ -54,6 +56,8 @@ pub(super) struct Base {
     pub routing: Snapshot<Routing>,
     pub draining: Draining,
     pub redis: Option<Redis>,
+    pub checkpoints: Checkpoints,
+    pub audit_key: PublicKey,
 }
 
 /// The threads of the actors that have one to themselves.
@@ -149,6 +153,8 @@ pub(super) async fn start(
         quotas,
         ledger,
         audit,
+        checkpoints: base.checkpoints,
+        audit_key: base.audit_key,
         policies: book,
         budget_book,
         prices: Snapshot::new(first_prices()),
@@ -323,7 +329,7 @@ async fn start_audit(config: &Config, base: &Base, chain: Arc<str>, audit: &Audi
 }
 
 /// Runs `start` on a thread of its own, which then belongs to the actor.
-async fn on_own_arbiter<F>(start: impl FnOnce() -> F + Send + 'static) -> Result<Arbiter, StartError>
+pub(super) async fn on_own_arbiter<F>(start: impl FnOnce() -> F + Send + 'static) -> Result<Arbiter, StartError>
 where
     F: Future<Output = Result<(), StartError>> + 'static,
 {

@@ -134,6 +134,7 @@ pub enum Bodies {
 pub struct Audit {
     pub durability: Durability,
     pub bodies: Bodies,
+    pub retention_days: u32,
     pub max_batch: u32,
     pub max_in_flight: u32,
 }
