@@ -38,6 +38,7 @@ fn policies(per: Per) -> Vec<Arc<Policy>> {
         mode: Mode::Enforce,
         on_error: OnError::AllowLocalShare,
         version: 0,
+        since_ns: 0,
     };
     (0..6).map(|i| Arc::new(policy(i))).collect()
 }

@@ -77,6 +77,7 @@ pub struct Metrics {
     gate: HistogramVec,
     limit_refusals: IntCounterVec,
     shadow_refusals: IntCounterVec,
+    limit_exchanges: IntCounterVec,
     actor_in_flight: IntGaugeVec,
     actor_restarts: IntGaugeVec,
 }
@@ -86,6 +87,13 @@ pub struct ActorGauge {
     pub actor: &'static str,
     pub in_flight: usize,
     pub restarts: u64,
+}
+
+/// How many asks went to where replicas share limits, read when the metrics are.
+pub struct ExchangeCount {
+    pub home: &'static str,
+    pub result: &'static str,
+    pub count: u64,
 }
 
 /// Buckets of a duration, in seconds: from 50 µs to 10 s.
@@ -119,6 +127,11 @@ impl Metrics {
                 "Calls that a limit in shadow mode would have refused.",
                 &["policy"],
             )?,
+            limit_exchanges: counters(
+                "tollgate_limit_exchanges_total",
+                "Asks for units of limits that are kept in Redis or in the store, by what came of them.",
+                &["home", "result"],
+            )?,
             actor_in_flight: gauges("tollgate_actor_in_flight", "Messages accepted and not answered.")?,
             actor_restarts: gauges("tollgate_actor_restarts_total", "Restarts of an actor that died.")?,
             registry,
@@ -145,8 +158,16 @@ impl Metrics {
         self.limit_refusals.with_label_values(&[policy]).inc();
     }
 
-    /// All metrics in the Prometheus text format, with the actors as they are now.
-    pub fn render(&self, actors: impl IntoIterator<Item = ActorGauge>) -> Result<Vec<u8>, prometheus::Error> {
+    /// All metrics in the Prometheus text format, with the actors and the exchanges as they are now.
+    pub fn render(
+        &self,
+        actors: impl IntoIterator<Item = ActorGauge>,
+        exchanges: impl IntoIterator<Item = ExchangeCount>,
+    ) -> Result<Vec<u8>, prometheus::Error> {
+        for ExchangeCount { home, result, count } in exchanges {
+            let counter = self.limit_exchanges.with_label_values(&[home, result]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
         self.actor_in_flight.reset();
         self.actor_restarts.reset();
         for actor in actors {
@@ -194,11 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn exchanges_are_counted_from_the_beginning_and_not_twice() {
+        let metrics = Metrics::new().unwrap();
+        for count in [2, 2, 5] {
+            let exchanges = ExchangeCount { home: "redis", result: "answered", count };
+            let text = String::from_utf8(metrics.render([], [exchanges]).unwrap()).unwrap();
+            let counted = format!("tollgate_limit_exchanges_total{{home=\"redis\",result=\"answered\"}} {count}");
+            assert!(text.contains(&counted), "{text}");
+        }
+    }
+
+    #[test]
     fn actors_of_one_kind_are_added_up_and_not_twice() {
         let metrics = Metrics::new().unwrap();
         let gauge = |n| ActorGauge { actor: "quota_keeper", in_flight: n, restarts: 1 };
         for _ in 0..2 {
-            let text = String::from_utf8(metrics.render([gauge(2), gauge(3)]).unwrap()).unwrap();
+            let text = String::from_utf8(metrics.render([gauge(2), gauge(3)], []).unwrap()).unwrap();
             assert!(text.contains("tollgate_actor_in_flight{actor=\"quota_keeper\"} 5"), "{text}");
             assert!(text.contains("tollgate_actor_restarts_total{actor=\"quota_keeper\"} 2"), "{text}");
         }

@@ -10,6 +10,8 @@ mod borrowed;
 #[cfg(test)]
 mod borrowing;
 mod counted;
+mod kept;
+mod leaving;
 mod quotas;
 mod series;
 pub mod shard;
@@ -23,16 +25,16 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
-pub(super) use self::counted::LONGEST_IN_REDIS;
 use self::{
     borrowed::PATIENCE_NS,
     shard::{Decision, Ruling, Shard, Taken, Want},
     ticket::{End, Receipt},
     waiting::{Call, Viewer, Waiting},
 };
+pub(super) use self::{counted::LONGEST_IN_REDIS, leaving::Leaving};
 pub use self::{
     quotas::{Blueprint, Charges, Quotas},
-    ticket::Ticket,
+    ticket::{GivenBack, Ticket},
 };
 use super::{
     handle::{Ask, Handle, Permit, Request},
@@ -49,7 +51,7 @@ use crate::{
 
 /// Timers are no finer than this.
 const SHORTEST_ALARM: Duration = Duration::from_millis(1);
-/// How often the keeper looks whether something borrowed is to be returned.
+/// How often the keeper looks whether something borrowed is to be returned, and something to be forgotten.
 const TELL: Duration = Duration::from_millis(50);
 
 /// What a call would take from one policy.
@@ -92,7 +94,7 @@ pub enum Outcome {
     Unknown(Vec<Arc<str>>),
 }
 
-/// The shard tracks as many subjects as it may, and none that it looked at is idle.
+/// The shard tracks as many subjects as it may, and none of them can be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManySubjects;
 
@@ -127,9 +129,11 @@ impl Actor for QuotaKeeper {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(TELL, |keeper, context| {
-            for loan in keeper.shard.tell_due(keeper.clock.monotonic_ns()) {
+            let now_ns = keeper.clock.monotonic_ns();
+            for loan in keeper.shard.tell_due(now_ns) {
                 keeper.send(loan, 0, context);
             }
+            keeper.shard.tidy(now_ns);
         });
     }
 }

@@ -8,6 +8,7 @@
 mod process;
 mod redis;
 mod store;
+mod tally;
 
 use std::{
     convert::Infallible,
@@ -18,7 +19,13 @@ use std::{
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use tokio::sync::oneshot;
 
-use self::{process::ProcessAccounts, redis::RedisVault, store::StoreVault};
+pub use self::tally::Asked;
+use self::{
+    process::ProcessAccounts,
+    redis::RedisVault,
+    store::StoreVault,
+    tally::{Fate, Tally},
+};
 use super::{
     handle::{Ask, Handle, NoAnswer, Reply, Request},
     supervisor::{Lifeline, supervise},
@@ -66,6 +73,7 @@ pub struct QuotaLender {
     process: ProcessAccounts,
     redis: Option<RedisVault>,
     store: StoreVault,
+    tally: Arc<Tally>,
     _lifeline: Lifeline,
 }
 
@@ -99,6 +107,7 @@ impl Handler<Ask<Loan>> for QuotaLender {
             (Home::Redis, Some(redis)) => redis.exchange(loan, reply),
             (Home::Store, _) => {
                 if self.store.is_late() {
+                    self.tally.store.add(Fate::Unsent);
                     reply.answer(None);
                 } else {
                     self.store.queue(loan, reply);
@@ -131,6 +140,8 @@ pub struct Blueprint {
     pub store: Store,
     pub redis: Option<Redis>,
     pub clock: Clock,
+    /// How many accounts it keeps in memory at most.
+    pub max_accounts: usize,
 }
 
 /// The lender's handle.
@@ -138,26 +149,30 @@ pub struct Blueprint {
 pub struct Lender {
     handle: Handle<QuotaLender>,
     replicas: Arc<AtomicU64>,
+    tally: Arc<Tally>,
 }
 
 impl Lender {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self { handle: Handle::new("quota_lender", max_in_flight, deadline), replicas: Arc::new(AtomicU64::new(1)) }
+        let handle = Handle::new("quota_lender", max_in_flight, deadline);
+        Self { handle, replicas: Arc::new(AtomicU64::new(1)), tally: Arc::default() }
     }
 
     /// Starts the lender on this arbiter and keeps it running.
     pub async fn start_here(&self, blueprint: Blueprint) {
-        let (handle, replicas) = (self.handle.clone(), Arc::clone(&self.replicas));
+        let (handle, replicas, tally) = (self.handle.clone(), Arc::clone(&self.replicas), Arc::clone(&self.tally));
         let build = move |lifeline| {
-            let Blueprint { store, redis, clock } = blueprint.clone();
+            let Blueprint { store, redis, clock, max_accounts } = blueprint.clone();
             let died_us = handle.has_run().then(|| clock.monotonic_ns() / 1_000);
-            let vault = redis.map(|redis| RedisVault::new(redis, store.clone(), clock.clone(), Arc::clone(&replicas)));
+            let (replicas, tally) = (Arc::clone(&replicas), Arc::clone(&tally));
+            let open = |redis| RedisVault::new(redis, store.clone(), clock.clone(), replicas, Arc::clone(&tally));
             let lender = QuotaLender {
-                process: ProcessAccounts::new(died_us),
-                redis: vault,
-                store: StoreVault::new(store, clock.clone()),
-                clock,
+                process: ProcessAccounts::new(max_accounts, died_us),
+                redis: redis.map(open),
+                store: StoreVault::new(store.clone(), clock.clone(), Arc::clone(&tally)),
+                clock: clock.clone(),
+                tally,
                 _lifeline: lifeline,
             };
             std::future::ready(Ok::<_, Infallible>(lender))
@@ -175,6 +190,12 @@ impl Lender {
     #[must_use]
     pub fn replicas(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.replicas)
+    }
+
+    /// How many asks went to Redis and to the store, by what came of them.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked> {
+        self.tally.read()
     }
 
     #[must_use]

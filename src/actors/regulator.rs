@@ -64,7 +64,8 @@ pub trait Rules: 'static {
     /// All rules and their stamp, if anything has changed since the change with this one.
     fn changed_since(store: Store, revision: i64) -> impl Future<Output = Result<News<Self>, StoreError>> + 'static;
 
-    fn book(revision: i64, rows: Vec<Self::Row>, before: &Self::Book) -> Self::Book;
+    /// The book of these rules, which are read at `now_ns` of the monotonic clock.
+    fn book(revision: i64, rows: Vec<Self::Row>, before: &Self::Book, now_ns: u64) -> Self::Book;
 }
 
 /// All rules as of a stamp, if they have changed.
@@ -175,7 +176,7 @@ impl<R: Rules> Regulator<R> {
 
     fn publish(&mut self, news: News<R>) {
         if let Some((revision, rows)) = news {
-            let book = R::book(revision, rows, &self.book.read());
+            let book = R::book(revision, rows, &self.book.read(), self.clock.monotonic_ns());
             self.book.publish(book);
             self.seen = revision;
         }

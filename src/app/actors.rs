@@ -110,8 +110,7 @@ pub(super) async fn start(
     let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
-    let ledger = Ledger::new(audit_bound, deadline);
-    let audit = Audit::new(audit_bound, deadline);
+    let (ledger, audit) = (Ledger::new(audit_bound, deadline), Audit::new(audit_bound, deadline));
     let lender = Lender::new(bound.saturating_mul(workers(config)), deadline);
     let quotas = Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone());
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
@@ -126,7 +125,7 @@ pub(super) async fn start(
         start_doors(config, &base, &doors).await?,
         start_ledger(&base, Arc::clone(&chain), &budget_book, &ledger).await?,
         start_audit(config, &base, Arc::clone(&chain), &audit).await?,
-        start_lender(&base, &lender).await?,
+        start_lender(config, &base, &lender).await?,
     ];
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
     let identity = Identity {
@@ -290,9 +289,10 @@ async fn start_key_fetcher(config: &Config, base: &Base, outside: &Outside) -> R
     on_own_arbiter(start).await.map(Some)
 }
 
-async fn start_lender(base: &Base, lender: &Lender) -> Result<Arbiter, StartError> {
+async fn start_lender(config: &Config, base: &Base, lender: &Lender) -> Result<Arbiter, StartError> {
     let (store, redis, clock) = (base.store.clone(), base.redis.clone(), base.clock.clone());
-    let (lender, blueprint) = (lender.clone(), quota_lender::Blueprint { store, redis, clock });
+    let max_accounts = config.quota.max_subjects().saturating_mul(workers(config));
+    let (lender, blueprint) = (lender.clone(), quota_lender::Blueprint { store, redis, clock, max_accounts });
     on_own_arbiter(move || async move {
         lender.start_here(blueprint).await;
         Ok(())

@@ -23,12 +23,14 @@
 mod account;
 #[cfg(test)]
 mod cases;
+mod exact;
 pub mod holder;
 #[cfg(test)]
 mod model;
 mod terms;
 
 pub use account::{Account, Holding};
+pub use exact::{ExactTerms, MAX_LEASE};
 pub use terms::{Kind, Terms};
 
 /// Names a holder for its life; one that starts again takes another name.
@@ -40,6 +42,8 @@ pub struct HolderId(pub u128);
 pub struct Ask {
     pub holder: HolderId,
     pub terms: Terms,
+    /// For how long these terms have been in force. Newer ones hold from then on, not from when the account hears of them.
+    pub terms_ago: u64,
     /// Larger than that of any ask before.
     pub seq: u64,
     /// Of the units granted before, those that the holder keeps.

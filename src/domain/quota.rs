@@ -13,7 +13,7 @@ pub const MAX_LIMIT: u64 = 1_000_000_000_000;
 pub const MAX_WINDOW_S: u64 = 315_360_000;
 
 /// `limit` units every `window_s` seconds, at most `burst` of them at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
     limit: u64,
     window_s: u64,
@@ -45,7 +45,8 @@ pub struct Reading {
 /// One bucket: the scaled time at which it will be full again (the "theoretical arrival time" of GCRA).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bucket {
-    full_at: u128,
+    /// The high and the low half: a million buckets in a table need not each begin at a multiple of 16 bytes.
+    halves: [u64; 2],
 }
 
 impl Rate {
@@ -77,6 +78,12 @@ impl Rate {
         self.burst
     }
 
+    /// How long so many units take to come back.
+    #[must_use]
+    pub fn refill_ns(self, units: u64) -> u64 {
+        self.ns_of(self.ticks_of(units))
+    }
+
     fn ticks_at(self, now_ns: u64) -> u128 {
         u128::from(now_ns).saturating_mul(u128::from(self.limit))
     }
@@ -96,59 +103,95 @@ impl Bucket {
     /// A bucket that has everything: a subject never seen before.
     #[must_use]
     pub const fn full() -> Self {
-        Self { full_at: 0 }
+        Self { halves: [0, 0] }
     }
 
     /// A bucket that has nothing at `now`: the safe guess when what was used is not known.
     #[must_use]
     pub fn spent(rate: Rate, now_ns: u64) -> Self {
-        Self { full_at: rate.ticks_at(now_ns).saturating_add(rate.ticks_of(rate.burst)) }
+        Self::full_at(rate.ticks_at(now_ns).saturating_add(rate.ticks_of(rate.burst)))
     }
 
     /// A bucket that will be full in so many nanoseconds.
     #[must_use]
     pub fn full_in(rate: Rate, ns: u64, now_ns: u64) -> Self {
-        Self { full_at: rate.ticks_at(now_ns.saturating_add(ns)) }
+        Self::full_at(rate.ticks_at(now_ns.saturating_add(ns)))
+    }
+
+    fn full_at(ticks: u128) -> Self {
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+        Self { halves: [half(ticks >> 64), half(ticks)] }
+    }
+
+    fn ticks(self) -> u128 {
+        let [high, low] = self.halves.map(u128::from);
+        (high << 64) | low
     }
 
     /// How a charge of `units` would fare at `now`. Charges nothing.
     #[must_use]
     pub fn read(self, rate: Rate, units: u64, now_ns: u64) -> Reading {
-        let missing = self.full_at.saturating_sub(rate.ticks_at(now_ns));
-        let capacity = rate.ticks_of(rate.burst);
-        let free = capacity.saturating_sub(missing);
-        let remaining = free.checked_div(rate.ticks_of(1)).unwrap_or(0);
         Reading {
-            remaining: u64::try_from(remaining).unwrap_or(u64::MAX),
-            full_in_ns: rate.ns_of(missing),
-            fits_in_ns: rate.ns_of(missing.saturating_add(rate.ticks_of(units)).saturating_sub(capacity)),
+            remaining: self.remaining(rate, now_ns),
+            full_in_ns: self.full_in_ns(rate, now_ns),
+            fits_in_ns: self.fits_in_ns(rate, units, now_ns),
         }
+    }
+
+    /// Whole units that can be taken at `now`.
+    #[must_use]
+    pub fn remaining(self, rate: Rate, now_ns: u64) -> u64 {
+        let free = rate.ticks_of(rate.burst).saturating_sub(self.missing(rate, now_ns));
+        let units = free.checked_div(rate.ticks_of(1)).unwrap_or(0);
+        u64::try_from(units).unwrap_or(u64::MAX)
+    }
+
+    /// Nanoseconds from `now` until it is full.
+    #[must_use]
+    pub fn full_in_ns(self, rate: Rate, now_ns: u64) -> u64 {
+        rate.ns_of(self.missing(rate, now_ns))
+    }
+
+    /// When it is full, on the clock of `now`.
+    #[must_use]
+    pub fn full_ns(self, rate: Rate) -> u64 {
+        rate.ns_of(self.ticks())
+    }
+
+    /// Nanoseconds from `now` until a charge of `units` fits; zero if it fits now.
+    #[must_use]
+    pub fn fits_in_ns(self, rate: Rate, units: u64, now_ns: u64) -> u64 {
+        let needed = self.missing(rate, now_ns).saturating_add(rate.ticks_of(units));
+        match needed.saturating_sub(rate.ticks_of(rate.burst)) {
+            // The usual case, without a division.
+            0 => 0,
+            short => rate.ns_of(short),
+        }
+    }
+
+    fn missing(self, rate: Rate, now_ns: u64) -> u128 {
+        self.ticks().saturating_sub(rate.ticks_at(now_ns))
     }
 
     /// Takes `units` at `now`. The caller has seen by [`Bucket::read`] that they fit.
     pub fn charge(&mut self, rate: Rate, units: u64, now_ns: u64) {
-        self.full_at = self.full_at.max(rate.ticks_at(now_ns)).saturating_add(rate.ticks_of(units));
+        *self = Self::full_at(self.ticks().max(rate.ticks_at(now_ns)).saturating_add(rate.ticks_of(units)));
     }
 
     /// Gives back `units` that were charged at `charged_ns`, less all that can have refilled since: what has refilled
     /// may have been taken again, and is not given twice.
     pub fn refund(&mut self, rate: Rate, units: u64, charged_ns: u64, now_ns: u64) {
         let refilled = rate.ticks_at(now_ns).saturating_sub(rate.ticks_at(charged_ns));
-        self.full_at = self.full_at.saturating_sub(rate.ticks_of(units).saturating_sub(refilled));
+        *self = Self::full_at(self.ticks().saturating_sub(rate.ticks_of(units).saturating_sub(refilled)));
     }
 
-    /// The same bucket under another rate: what was used stays used, in units, and refills at the new rate from `now` on.
+    /// The same bucket under another rate: what was used stays used, in units. Up to `since` it has refilled at the rate
+    /// before, and refills at the new one from then on.
     #[must_use]
-    pub fn rerated(self, from: Rate, to: Rate, now_ns: u64) -> Self {
-        let missing = self.full_at.saturating_sub(from.ticks_at(now_ns));
+    pub fn rerated(self, from: Rate, to: Rate, since_ns: u64) -> Self {
+        let missing = self.missing(from, since_ns);
         let scaled = missing.saturating_mul(u128::from(to.window_s)).div_ceil(u128::from(from.window_s));
-        Self { full_at: to.ticks_at(now_ns).saturating_add(scaled) }
-    }
-
-    /// True when forgetting the bucket changes nothing.
-    #[must_use]
-    pub fn is_full(self, rate: Rate, now_ns: u64) -> bool {
-        self.full_at <= rate.ticks_at(now_ns)
+        Self::full_at(to.ticks_at(since_ns).saturating_add(scaled))
     }
 }
 
@@ -212,6 +255,18 @@ mod tests {
         assert_eq!(faster.read(minute, 1, 7).remaining, 1);
         assert_eq!(faster.rerated(minute, day, 7).read(day, 1, 7).remaining, 6);
         assert_eq!(Bucket::full().rerated(day, minute, 7).read(minute, 1, 7).remaining, 5);
+    }
+
+    #[test]
+    fn time_before_a_change_counts_at_the_old_rate_and_time_after_it_at_the_new_one() {
+        let [fast, slow] = [10, 1].map(|limit| Rate::new(limit, 1, 100).unwrap());
+        for (from, to, back) in [(fast, slow, 3 * 10 + 2), (slow, fast, 3 + 2 * 10)] {
+            let mut bucket = Bucket::full();
+            assert!(take(&mut bucket, from, 100, 0));
+            // Changed after three seconds, and asked two seconds later.
+            let bucket = bucket.rerated(from, to, 3 * NS_PER_S);
+            assert_eq!(bucket.remaining(to, 5 * NS_PER_S), back);
+        }
     }
 
     /// Any span from one admitted call to a later one: what was admitted in it is within `burst + rate × span`.

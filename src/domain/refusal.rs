@@ -242,7 +242,7 @@ impl Refusal {
             _ => (None, [].as_slice()),
         };
         let refusing = standings.iter().filter(|standing| standing.retry_after_ns.is_some());
-        throttle.into_iter().chain(refusing.map(|standing| &*standing.policy))
+        throttle.into_iter().chain(refusing.map(|standing| &*standing.policy.name))
     }
 
     /// True where an upstream or the gateway broke down, rather than the call being refused by a rule.

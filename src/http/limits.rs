@@ -47,18 +47,23 @@ pub struct Limit {
 #[serde(transparent)]
 pub struct LimitCreate(Spec);
 
-/// The fields to change; the others stay.
+/// The fields to change; the others stay. Null where it means nothing is refused.
 #[derive(Deserialize, JsonSchema, ApiComponent)]
 #[serde(deny_unknown_fields)]
 pub struct LimitPatch {
+    #[serde(default, deserialize_with = "given")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     routes: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
     per: Option<Per>,
     /// Null: each one of its kind has as much.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
     subject: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
     unit: Option<Unit>,
+    #[serde(default, deserialize_with = "given")]
     limit: Option<u64>,
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<u64>")]
@@ -67,7 +72,9 @@ pub struct LimitPatch {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<u64>")]
     burst: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "given")]
     mode: Option<Mode>,
+    #[serde(default, deserialize_with = "given")]
     on_error: Option<OnError>,
 }
 

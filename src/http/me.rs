@@ -81,12 +81,12 @@ struct MyBudget {
 impl From<Standing> for MyLimit {
     fn from(standing: Standing) -> Self {
         Self {
-            name: standing.policy.to_string(),
-            unit: standing.unit,
-            limit: standing.limit,
-            window_s: standing.window_s,
+            name: standing.policy.name.to_string(),
+            unit: standing.policy.unit,
+            limit: standing.policy.limit(),
+            window_s: standing.policy.window_s(),
             remaining: standing.remaining,
-            reset_s: standing.reset_s,
+            reset_s: standing.reset_s(),
         }
     }
 }

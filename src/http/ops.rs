@@ -7,8 +7,8 @@ use actix_web::{
 
 use super::Office;
 use crate::{
-    actors::handle::Handle,
-    telemetry::{ActorGauge, Metrics},
+    actors::{handle::Handle, quota_lender::Asked},
+    telemetry::{ActorGauge, ExchangeCount, Metrics},
 };
 
 /// What the ops port serves.
@@ -17,7 +17,7 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 async fn metrics(office: Data<Office>, metrics: Data<Metrics>) -> HttpResponse {
-    match metrics.render(gauges(&office)) {
+    match metrics.render(gauges(&office), exchanges(&office)) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "metrics could not be rendered");
@@ -39,6 +39,10 @@ fn gauges(office: &Office) -> Vec<ActorGauge> {
     ];
     gauges.extend(office.quotas.keepers().map(gauge));
     gauges
+}
+
+fn exchanges(office: &Office) -> impl Iterator<Item = ExchangeCount> {
+    office.lender.asked().into_iter().map(|Asked { home, result, count }| ExchangeCount { home, result, count })
 }
 
 fn gauge<A: actix::Actor>(handle: &Handle<A>) -> ActorGauge {

@@ -203,9 +203,9 @@ impl From<&Fault> for FaultBody {
 impl From<&Standing> for PolicyBody {
     fn from(standing: &Standing) -> Self {
         Self {
-            name: standing.policy.to_string(),
-            limit: standing.limit,
-            window_s: standing.window_s,
+            name: standing.policy.name.to_string(),
+            limit: standing.policy.limit(),
+            window_s: standing.policy.window_s(),
             remaining: standing.remaining,
             retry_after_s: standing.retry_after_s(),
         }

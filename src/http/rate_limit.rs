@@ -7,60 +7,124 @@ use crate::domain::limit::{Standing, Unit};
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// About as much as an item takes.
+const ITEM_BYTES: usize = 48;
+
 /// Tells how each policy stands: `q` units a window of `w` seconds; `r` are left, and in `t` seconds all are back.
 pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
-    let parameter = |name, value: Option<u64>| value.map(|value| format!(";{name}={value}")).unwrap_or_default();
-    let unit = |s: &Standing| if s.unit == Unit::Concurrent { ";qu=\"concurrent-requests\"" } else { "" };
-    let policy = |s: &Standing| format!("\"{}\";q={}{}{}", s.policy, s.limit, parameter("w", s.window_s), unit(s));
-    let standing = |s: &Standing| format!("\"{}\";r={}{}", s.policy, s.remaining, parameter("t", s.reset_s));
-    insert(headers, RATE_LIMIT_POLICY, standings.iter().map(policy));
-    insert(headers, RATE_LIMIT, standings.iter().map(standing));
+    if standings.is_empty() {
+        return;
+    }
+    insert(headers, RATE_LIMIT_POLICY, standings, |list, Standing { policy, .. }| {
+        list.parameter(";q=", Some(policy.limit()));
+        list.parameter(";w=", policy.window_s());
+        if policy.unit == Unit::Concurrent {
+            list.0.push_str(";qu=\"concurrent-requests\"");
+        }
+    });
+    insert(headers, RATE_LIMIT, standings, |list, standing| {
+        list.parameter(";r=", Some(standing.remaining));
+        list.parameter(";t=", standing.reset_s());
+    });
 }
 
-/// Names of policies have no character that a string of RFC 9651 would escape.
-fn insert(headers: &mut HeaderMap, name: HeaderName, items: impl Iterator<Item = String>) {
-    let list = items.collect::<Vec<_>>().join(", ");
-    if let (false, Ok(value)) = (list.is_empty(), HeaderValue::from_str(&list)) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, standings: &[Standing], tell: impl Fn(&mut List, &Standing)) {
+    let mut list = List(String::with_capacity(standings.len().saturating_mul(ITEM_BYTES)));
+    for standing in standings {
+        list.item(&standing.policy.name);
+        tell(&mut list, standing);
+    }
+    if let Ok(value) = HeaderValue::try_from(list.0) {
         headers.insert(name, value);
+    }
+}
+
+/// A list in the making. Every answer of a limited route has two, so it is written in one piece.
+struct List(String);
+
+impl List {
+    /// Names of policies have no character that a string of RFC 9651 would escape.
+    fn item(&mut self, name: &str) {
+        self.0.push_str(if self.0.is_empty() { "\"" } else { ", \"" });
+        self.0.push_str(name);
+        self.0.push('"');
+    }
+
+    fn parameter(&mut self, name: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.0.push_str(name);
+            self.number(value);
+        }
+    }
+
+    /// The digits of a number, the first ones first.
+    fn number(&mut self, n: u64) {
+        if n >= 10 {
+            self.number(n / 10);
+        }
+        self.0.push(char::from(b'0'.saturating_add(u8::try_from(n % 10).unwrap_or(0))));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
     use super::*;
+    use crate::domain::{
+        ids::LimitId,
+        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet},
+        quota::Rate,
+    };
+
+    fn standing(name: &str, allowance: Allowance, remaining: u64) -> Standing {
+        let (unit, full_in_ns) = match allowance {
+            Allowance::Rate(_) => (Unit::Requests, Some(1_000_000_001)),
+            Allowance::Places(_) => (Unit::Concurrent, None),
+        };
+        let policy = Policy {
+            id: LimitId(Uuid::nil()),
+            name: name.into(),
+            routes: RouteSet::All,
+            per: Per::User,
+            subject: None,
+            unit,
+            allowance,
+            mode: Mode::Enforce,
+            on_error: OnError::Deny,
+            version: 0,
+            since_ns: 0,
+        };
+        Standing { policy: Arc::new(policy), remaining, full_in_ns, retry_after_ns: None, taken: 0 }
+    }
 
     #[test]
     fn each_policy_is_an_item_of_both_lists() {
-        let standing = |policy: &str, remaining| Standing {
-            policy: policy.into(),
-            unit: Unit::Requests,
-            limit: 50,
-            window_s: Some(1),
-            remaining,
-            reset_s: Some(2),
-            retry_after_ns: None,
-        };
+        let rate = Allowance::Rate(Rate::new(50, 1, 50).unwrap());
         let mut headers = HeaderMap::new();
-        add_headers(&mut headers, &[standing("a", 49), standing("b.c", 0)]);
+        add_headers(&mut headers, &[standing("a", rate, 49), standing("b.c", rate, 0)]);
         assert_eq!(headers.get("ratelimit").unwrap(), "\"a\";r=49;t=2, \"b.c\";r=0;t=2");
         assert_eq!(headers.get("ratelimit-policy").unwrap(), "\"a\";q=50;w=1, \"b.c\";q=50;w=1");
     }
 
     #[test]
     fn calls_under_way_have_a_unit_and_no_window() {
-        let standing = Standing {
-            policy: "c".into(),
-            unit: Unit::Concurrent,
-            limit: 5,
-            window_s: None,
-            remaining: 4,
-            reset_s: None,
-            retry_after_ns: None,
-        };
         let mut headers = HeaderMap::new();
-        add_headers(&mut headers, &[standing]);
+        add_headers(&mut headers, &[standing("c", Allowance::Places(5), 4)]);
         assert_eq!(headers.get("ratelimit").unwrap(), "\"c\";r=4");
         assert_eq!(headers.get("ratelimit-policy").unwrap(), "\"c\";q=5;qu=\"concurrent-requests\"");
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        let mut list = List(String::new());
+        for n in [0, 9, 10, 1_000_000_000_000, u64::MAX] {
+            list.0.clear();
+            list.number(n);
+            assert_eq!(list.0, n.to_string());
+        }
     }
 
     #[test]

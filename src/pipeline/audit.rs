@@ -6,6 +6,7 @@
 //! handler panicked, says so.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
     pin::Pin,
     rc::Rc,
@@ -26,7 +27,10 @@ use super::{
     call::{Call, Doubt},
 };
 use crate::{
-    actors::audit_writer::{Audit, Place},
+    actors::{
+        audit_writer::{Audit, Place},
+        quota_keeper::GivenBack,
+    },
     clock::Clock,
     domain::{
         audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
@@ -91,6 +95,7 @@ pub struct Record {
     waited_ns: u64,
     request_bytes: ByteCount,
     standings: Vec<Standing>,
+    given_back: Option<GivenBack>,
     /// Policies in shadow that would have refused.
     shadowed: Vec<String>,
     /// Budgets in shadow that would have.
@@ -133,6 +138,7 @@ impl Record {
             waited_ns: 0,
             request_bytes: ByteCount::default(),
             standings: vec![],
+            given_back: None,
             shadowed: vec![],
             over_budget: vec![],
         })
@@ -174,9 +180,18 @@ impl Record {
         self.waited_ns = self.waited_ns.saturating_add(ns);
     }
 
-    /// Keeps how the limits stood, for the answer's headers.
-    pub fn set_standings(&mut self, standings: Vec<Standing>) {
-        self.standings = standings;
+    /// Keeps how the limits stood, for the answer's headers, and the means to know whether the call is given back what it
+    /// has taken of them.
+    pub fn set_standings(&mut self, standings: Vec<Standing>, given_back: Option<GivenBack>) {
+        (self.standings, self.given_back) = (standings, given_back);
+    }
+
+    /// How the limits stand now.
+    fn standings(&self) -> Cow<'_, [Standing]> {
+        if self.given_back.as_ref().is_some_and(GivenBack::is_so) {
+            return self.standings.iter().map(Standing::given_back).collect();
+        }
+        Cow::Borrowed(&self.standings)
     }
 
     /// Notes the policies in shadow that would have refused.
@@ -322,7 +337,7 @@ pub async fn close(
     let ending = if matches!(outcome, Err(Refusal::Disconnected)) { Outcome::Aborted } else { Outcome::Complete };
     let mut response = outcome.unwrap_or_else(|refusal| (gate.desk.problem)(&refusal, call));
     record.draft.findings.status = Some(response.status().as_u16());
-    (gate.desk.decorate)(response.headers_mut(), call, &record.standings);
+    (gate.desk.decorate)(response.headers_mut(), call, &record.standings());
     match commit(record, response, ending).await {
         Ok(response) => response,
         Err(refusal) => refuse(gate, call, &refusal),

@@ -74,11 +74,19 @@ pub async fn limit(
         return Err(Refusal::Unavailable(Unavailable::Capacity));
     };
     record.shadowed(&verdict.shadowed);
-    record.set_standings(verdict.standings.clone());
     match verdict.outcome {
-        Outcome::Admitted(ticket) => Ok(Admitted { principal, charged: Charged(Some(ticket)) }),
-        Outcome::Refused => Err(Refusal::QuotaExceeded(verdict.standings)),
-        Outcome::Unknown(policies) => Err(Refusal::LimitsUnknown(policies)),
+        Outcome::Admitted(ticket) => {
+            record.set_standings(verdict.standings, Some(ticket.given_back()));
+            Ok(Admitted { principal, charged: Charged(Some(ticket)) })
+        }
+        Outcome::Refused => {
+            record.set_standings(verdict.standings.clone(), None);
+            Err(Refusal::QuotaExceeded(verdict.standings))
+        }
+        Outcome::Unknown(policies) => {
+            record.set_standings(verdict.standings, None);
+            Err(Refusal::LimitsUnknown(policies))
+        }
     }
 }
 
@@ -101,7 +109,10 @@ fn charges(
         };
         Some(Charge { series: group.series, policy, subject, units })
     };
-    book.on(&route.name).iter().filter_map(|group| charge(group)).collect()
+    let groups = book.on(&route.name);
+    let mut charges = Vec::with_capacity(groups.len());
+    charges.extend(groups.iter().filter_map(|group| charge(group)));
+    charges.into()
 }
 
 /// One unit of every policy that speaks of a caller, on whatever route.

@@ -5,6 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::domain::limit::{Per, Policy, RouteSet, Subject, Unit};
 
+/// Calls that read the book before are decided by then: each is in a queue at most, or waits 50 ms for units. So no bucket
+/// that is at rest when its rate changes was charged under the old one later than that.
+const LAST_CALLS_NS: u64 = 100_000_000;
+
 /// All policies of one name, which count the same thing for the same kind of subject.
 #[derive(Debug, Clone)]
 pub struct Group {
@@ -52,18 +56,23 @@ pub struct PolicyBook {
 type Counted = (Arc<str>, Per, Unit);
 
 impl PolicyBook {
-    /// The book of these policies, in this order, that comes after the book `before` in this process.
+    /// The book of these policies, in this order, that comes after the book `before` in this process, at `now_ns` of its
+    /// monotonic clock.
     #[must_use]
-    pub fn new(policies: impl IntoIterator<Item = Policy>, before: &Self) -> Self {
+    pub fn new(policies: impl IntoIterator<Item = Policy>, before: &Self, now_ns: u64) -> Self {
         let mut series = HashMap::clone(&before.series);
         let mut groups: Vec<Group> = vec![];
-        for policy in policies.into_iter().map(Arc::new) {
+        for policy in policies {
             let next = u32::try_from(series.len()).unwrap_or(u32::MAX);
             let series = *series.entry((Arc::clone(&policy.name), policy.per, policy.unit)).or_insert(next);
             match groups.iter_mut().find(|group| group.series == series) {
                 Some(group) => group.add(policy),
                 None => groups.push(Group::of(policy, series)),
             }
+        }
+        let changed_ns = now_ns.saturating_add(LAST_CALLS_NS);
+        for group in &mut groups {
+            group.follow(before.groups.iter().find(|before| before.series == group.series), changed_ns);
         }
         let groups: Arc<[Arc<Group>]> = groups.into_iter().map(Arc::new).collect();
         let names = groups.iter().flat_map(|group| group.policies()).filter_map(|policy| match &policy.routes {
@@ -90,19 +99,44 @@ impl PolicyBook {
 }
 
 impl Group {
-    fn of(policy: Arc<Policy>, series: u32) -> Self {
+    fn of(policy: Policy, series: u32) -> Self {
         let (name, per, unit) = (Arc::clone(&policy.name), policy.per, policy.unit);
         let mut group = Self { series, name, per, unit, general: None, particular: HashMap::new() };
         group.add(policy);
         group
     }
 
-    fn add(&mut self, policy: Arc<Policy>) {
+    fn add(&mut self, policy: Policy) {
         match policy.subject {
-            None => self.general = Some(policy),
-            Some(subject) => drop(self.particular.insert(subject, policy)),
+            None => self.general = Some(Arc::new(policy)),
+            Some(subject) => drop(self.particular.insert(subject, Arc::new(policy))),
         }
     }
+
+    /// Says of each policy since when it is in force, knowing what was in force for the same subject before. Whoever had a
+    /// policy of their own and has it no more falls under the general one from now on only.
+    fn follow(&mut self, before: Option<&Arc<Self>>, changed_ns: u64) {
+        let was_general = before.and_then(|before| before.general.as_ref());
+        let general = self.general.take().map(|policy| in_force(&policy, was_general, changed_ns));
+        for (subject, policy) in &mut self.particular {
+            *policy = in_force(policy, before.and_then(|before| before.policy_of(*subject)), changed_ns);
+        }
+        for (subject, was) in before.iter().flat_map(|before| &before.particular) {
+            let fallen = general.as_ref().map(|general| in_force(general, Some(was), changed_ns));
+            if let Some(fallen) = fallen.filter(|fallen| Some(fallen.since_ns) != general.as_ref().map(|g| g.since_ns))
+            {
+                self.particular.entry(*subject).or_insert(fallen);
+            }
+        }
+        self.general = general;
+    }
+}
+
+/// The policy, in force as long as what was before allows as much.
+fn in_force(policy: &Arc<Policy>, was: Option<&Arc<Policy>>, changed_ns: u64) -> Arc<Policy> {
+    let same = was.filter(|was| was.allowance == policy.allowance);
+    let since_ns = same.map_or(changed_ns, |was| was.since_ns);
+    Arc::new(Policy { since_ns, ..Policy::clone(policy) })
 }
 
 fn select(groups: &[Arc<Group>], speaks: impl Fn(&Policy) -> bool) -> Arc<[Arc<Group>]> {
@@ -135,6 +169,7 @@ mod tests {
             mode: Mode::Enforce,
             on_error: OnError::AllowLocalShare,
             version: 0,
+            since_ns: 0,
         }
     }
 
@@ -150,7 +185,7 @@ mod tests {
     #[test]
     fn a_policy_for_one_subject_stands_in_for_the_general_one() {
         let policies = [policy("a", &["*"], None, 1), policy("a", &["x"], Some(7), 2), policy("b", &["x"], None, 3)];
-        let book = PolicyBook::new(policies, &PolicyBook::default());
+        let book = PolicyBook::new(policies, &PolicyBook::default(), 0);
         assert_eq!(limits(&book, "x", 1), [1, 3]);
         assert_eq!(limits(&book, "x", 7), [2, 3]);
         assert_eq!(limits(&book, "y", 1), [1]);
@@ -161,10 +196,32 @@ mod tests {
     #[test]
     fn a_series_keeps_its_number_from_book_to_book() {
         let first =
-            PolicyBook::new([policy("a", &["*"], None, 1), policy("b", &["*"], None, 1)], &PolicyBook::default());
-        let second = PolicyBook::new([policy("c", &["*"], None, 9), policy("b", &["x"], Some(4), 9)], &first);
-        let third = PolicyBook::new([policy("a", &["*"], None, 5)], &second);
+            PolicyBook::new([policy("a", &["*"], None, 1), policy("b", &["*"], None, 1)], &PolicyBook::default(), 0);
+        let second = PolicyBook::new([policy("c", &["*"], None, 9), policy("b", &["x"], Some(4), 9)], &first, 0);
+        let third = PolicyBook::new([policy("a", &["*"], None, 5)], &second, 0);
         let numbers = |book: &PolicyBook| book.groups().iter().map(|group| group.series).collect::<Vec<_>>();
         assert_eq!((numbers(&first), numbers(&second), numbers(&third)), (vec![0, 1], vec![2, 1], vec![0]));
+    }
+
+    #[test]
+    fn a_policy_is_in_force_since_its_numbers_changed_for_the_subject() {
+        let general = |limit| policy("a", &["*"], None, limit);
+        let own = |limit| policy("a", &["*"], Some(7), limit);
+        let mut book = PolicyBook::default();
+        let mut since = |now_ns: u64, policies: &[Policy]| {
+            book = PolicyBook::new(policies.to_vec(), &book, now_ns);
+            let group = &book.groups()[0];
+            [1, 7].map(|id| group.policy_of(Uuid::from_u128(id).into()).unwrap().since_ns - LAST_CALLS_NS)
+        };
+        assert_eq!(since(1, &[general(5)]), [1, 1]);
+        assert_eq!(since(2, &[general(5), policy("b", &["x"], None, 1)]), [1, 1]);
+        assert_eq!(since(3, &[general(5), own(5)]), [1, 1]);
+        assert_eq!(since(4, &[general(5), own(6)]), [1, 4]);
+        assert_eq!(since(5, &[Policy { routes: RouteSet::Named(vec!["x".into()]), ..general(5) }, own(6)]), [1, 4]);
+        assert_eq!(since(6, &[general(9), own(6)]), [6, 4]);
+        // What was the subject's own is deleted.
+        assert_eq!(since(7, &[general(9)]), [6, 7]);
+        assert_eq!(since(8, &[general(9)]), [6, 7]);
+        assert_eq!(since(9, &[general(8)]), [9, 9]);
     }
 }

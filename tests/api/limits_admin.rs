@@ -152,6 +152,14 @@ async fn every_bad_limit_names_its_place_and_changes_nothing(store: &TestStore) 
         (json!({ "mode": "loud" }), "/mode"),
         (json!({ "on_error": "shrug" }), "/on_error"),
         (json!({ "id": NO_SUCH_ID }), "/id"),
+        (json!({ "limit": 999_999_999_989_u64 }), "/limit"),
+        (json!({ "name": null }), "/name"),
+        (json!({ "routes": null }), "/routes"),
+        (json!({ "per": null }), "/per"),
+        (json!({ "unit": null }), "/unit"),
+        (json!({ "limit": null }), "/limit"),
+        (json!({ "mode": null }), "/mode"),
+        (json!({ "on_error": null }), "/on_error"),
     ] {
         create(&gateway, changes.clone()).await.invalid(pointer);
         let answer = call(&gateway, "PATCH", place, Some(&changes)).await;

@@ -7,14 +7,14 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tollgate::{
     clock::Clock,
     domain::{
-        lease::{Account, Ask, HolderId, Kind, Past, Terms},
+        lease::{Account, Ask, ExactTerms, HolderId, Kind, Past, Terms},
         quota::Rate,
     },
     store::{
         StoreError,
         redis::{
             Redis, Timeouts,
-            leases::{Birth, Exchanged, RedisTerms, account_key},
+            leases::{Birth, Exchanged, account_key},
         },
     },
 };
@@ -72,11 +72,11 @@ fn as_stored(account: &Account) -> Vec<(String, String)> {
 
 fn terms() -> impl Strategy<Value = Terms> {
     let rate = (1u64..2_000, 1u64..20, 1u64..200).prop_map(|(limit, window_s, burst)| {
-        let exact = RedisTerms::rate(Rate::new(limit, window_s, burst).unwrap(), 0).unwrap();
+        let exact = ExactTerms::rate(Rate::new(limit, window_s, burst).unwrap(), 0).unwrap();
         assert_eq!(exact.moment_us, 1);
         exact.terms
     });
-    prop_oneof![4 => rate, 1 => (1u64..50).prop_map(|limit| RedisTerms::places(limit, 0).terms)]
+    prop_oneof![4 => rate, 1 => (1u64..50).prop_map(|limit| ExactTerms::places(limit, 0).terms)]
 }
 
 fn past() -> impl Strategy<Value = Vec<Past>> {
@@ -87,18 +87,19 @@ fn past() -> impl Strategy<Value = Vec<Past>> {
 fn asks() -> impl Strategy<Value = Vec<(Ask, u64)>> {
     let versions = prop::collection::vec(terms(), 3);
     let one = (
-        (0u128..4, 0usize..30, 1u64..5, 0u64..20, 0u64..20, 0u64..3_000),
+        (0u128..4, 0usize..30, 0u64..3_000, 1u64..5, 0u64..20, 0u64..20, 0u64..3_000),
         (past(), 0u64..20, 0u64..20, 0u64..40),
         (prop_oneof![100u64..3_000, Just(5_000_000)], 0u64..2_000, past()),
     );
     (versions, prop::collection::vec(one, 1..25)).prop_map(|(versions, all)| {
         let ask = |(i, one): (usize, _)| {
-            let ((holder, age, step, keep, back, used_ago), (forced, need, waiting, want), (lease, late, refunds)) =
-                one;
+            let (who, (forced, need, waiting, want), (lease, late, refunds)) = one;
+            let (holder, age, terms_ago, step, keep, back, used_ago) = who;
             let version = [2, 1, 0][[age == 0, age < 15, true].iter().position(|yes| *yes).unwrap()];
             let ask = Ask {
                 holder: HolderId(holder),
                 terms: Terms { version: i64::try_from(version).unwrap(), ..versions[version] },
+                terms_ago,
                 seq: u64::try_from(i).unwrap() / step + 1,
                 keep,
                 back,
@@ -162,6 +163,7 @@ fn ask(terms: Terms, seq: u64, need: u64) -> Ask {
     Ask {
         holder: HolderId(1),
         terms,
+        terms_ago: 0,
         seq,
         keep: 0,
         back: 0,
@@ -180,7 +182,7 @@ fn ask(terms: Terms, seq: u64, need: u64) -> Ask {
 #[test]
 fn leases_in_a_redis_that_forgot_are_not_granted_until_it_is_born_again_and_then_at_the_rate_alone() {
     let (redis, mut connection) = database(5);
-    let terms = RedisTerms::rate(Rate::new(1, 3_600, 10).unwrap(), 1).unwrap().terms;
+    let terms = ExactTerms::rate(Rate::new(1, 3_600, 10).unwrap(), 1).unwrap().terms;
     let name = new_account();
     let exchange = |seq| patiently(|| block_on(redis.exchange(&name, &ask(terms, seq, 1), 1)));
     assert_eq!(exchange(1), Exchanged::Unborn);
@@ -199,7 +201,7 @@ fn leases_in_a_redis_that_forgot_are_not_granted_until_it_is_born_again_and_then
 fn leases_may_still_be_held_when_redis_forgets_so_it_waits_for_their_end() {
     let (redis, _connection) = database(6);
     patiently(|| block_on(redis.bear(Birth::Spent { lease: Duration::from_mins(1) })));
-    let terms = RedisTerms::places(3, 1).terms;
+    let terms = ExactTerms::places(3, 1).terms;
     let answer = patiently(|| block_on(redis.exchange(&new_account(), &ask(terms, 1, 1), 1)));
     assert_eq!(answer, Exchanged::Unborn);
 }
@@ -210,18 +212,6 @@ fn leases_at_a_key_of_another_type_are_an_error() {
     patiently(|| block_on(redis.bear(Birth::Full)));
     let name = new_account();
     let _: () = connection.set(account_key(&name), "text").unwrap();
-    let terms = RedisTerms::places(3, 1).terms;
+    let terms = ExactTerms::places(3, 1).terms;
     assert!((0..3).all(|seq| block_on(redis.exchange(&name, &ask(terms, seq, 1), 1)).is_err()));
-}
-
-#[test]
-fn leases_are_counted_in_the_finest_moment_that_is_exact() {
-    let moment = |limit, window_s, burst| {
-        RedisTerms::rate(Rate::new(limit, window_s, burst).unwrap(), 1).map(|exact| exact.moment_us)
-    };
-    assert_eq!(moment(100, 1, 200), Some(1));
-    assert_eq!(moment(1_000_000, 86_400, 1_000_000), Some(1));
-    assert_eq!(moment(999_983, 86_400, 1_000_000), Some(1_000));
-    assert_eq!(moment(999_999_937, 86_400, 1_000_000_000), Some(1_000_000));
-    assert_eq!(moment(999_999_999_989, 315_360_000, 1_000_000_000_000), None);
 }

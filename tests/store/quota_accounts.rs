@@ -31,6 +31,7 @@ fn ask(holder: u128, seq: u64, need: u64, terms: Terms) -> Ask {
     Ask {
         holder: HolderId(holder),
         terms,
+        terms_ago: 0,
         seq,
         keep: 0,
         back: 0,

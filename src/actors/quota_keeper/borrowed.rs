@@ -49,6 +49,10 @@ pub(super) struct Left {
 }
 
 impl Left {
+    pub(super) fn of(bucket: Bucket, rate: Rate, now_ns: u64) -> Self {
+        Self { remaining: bucket.remaining(rate, now_ns), full_in_ns: Some(bucket.full_in_ns(rate, now_ns)) }
+    }
+
     /// What is left where nothing was ever used.
     pub(super) const fn all(policy: &Policy) -> Self {
         let full_in_ns = if let Allowance::Rate(_) = policy.allowance { Some(0) } else { None };
@@ -77,6 +81,7 @@ pub(super) struct Borrowed {
     /// Places that were taken of this keeper's share, until the account hears of them.
     own_places: u64,
     denied: Option<Denied>,
+    /// When it was last asked for; before that, when it was made.
     asked_ns: u64,
     /// No answer came to the last ask.
     lost: bool,
@@ -85,18 +90,18 @@ pub(super) struct Borrowed {
 }
 
 impl Borrowed {
-    pub(super) fn new(policy: &Arc<Policy>, with_redis: bool, id: HolderId) -> Self {
+    pub(super) fn new(policy: &Arc<Policy>, with_redis: bool, id: HolderId, now_ns: u64) -> Self {
         let counted = Counted::of(policy, with_redis);
         let free_places = if let Allowance::Places(limit) = policy.allowance { limit } else { 0 };
         Self {
-            lease: Lease::new(id, counted.terms, counted.habits(policy)),
+            lease: Lease::new(id, counted.terms, counted.moment(policy.since_ns), counted.habits(policy)),
             policy: Arc::clone(policy),
             counted,
             estimate: Bucket::full(),
             free_places,
             own_places: 0,
             denied: None,
-            asked_ns: 0,
+            asked_ns: now_ns,
             lost: false,
             queued_ns: 0,
         }
@@ -107,25 +112,32 @@ impl Borrowed {
         let used = rate.burst().saturating_sub(bucket.read(rate, 1, now_ns).remaining);
         self.lease.claim(used);
         self.estimate = match self.policy.allowance {
-            Allowance::Rate(new) => bucket.rerated(rate, new, now_ns),
-            Allowance::Places(_) => bucket,
+            Allowance::Rate(new) if new != rate => bucket.rerated(rate, new, self.policy.since_ns.min(now_ns)),
+            Allowance::Rate(_) | Allowance::Places(_) => bucket,
         };
         self
     }
 
+    /// Whether it goes by this version of a policy.
+    pub(super) fn is_by(&self, policy: &Policy) -> bool {
+        self.policy.version == policy.version && self.policy.id == policy.id
+    }
+
     /// Goes by a policy of another version. False if that is counted otherwise, and needs another lease.
     pub(super) fn goes_by(&mut self, policy: &Arc<Policy>, with_redis: bool, now_ns: u64) -> bool {
-        if self.policy.version == policy.version && self.policy.id == policy.id {
+        if self.is_by(policy) {
             return true;
         }
         let counted = Counted::of(policy, with_redis);
         if (counted.home, counted.moment_us) != (self.counted.home, self.counted.moment_us) {
             return false;
         }
-        if let (Allowance::Rate(from), Allowance::Rate(to)) = (self.policy.allowance, policy.allowance) {
-            self.estimate = self.estimate.rerated(from, to, now_ns);
+        if let (Allowance::Rate(from), Allowance::Rate(to)) = (self.policy.allowance, policy.allowance)
+            && from != to
+        {
+            self.estimate = self.estimate.rerated(from, to, policy.since_ns.min(now_ns));
         }
-        self.lease.adopt(counted.terms);
+        self.lease.adopt(counted.terms, counted.moment(policy.since_ns));
         (self.policy, self.counted, self.denied) = (Arc::clone(policy), counted, None);
         true
     }
@@ -141,7 +153,7 @@ impl Borrowed {
     }
 
     fn moment(&self, now_ns: u64) -> u64 {
-        (now_ns / 1_000).checked_div(self.counted.moment_us).unwrap_or(0)
+        self.counted.moment(now_ns)
     }
 
     /// How a charge of `units` fares. `shares`: how many keepers share the limit while no answer comes. With `impatient`
@@ -193,18 +205,20 @@ impl Borrowed {
         }
     }
 
-    pub(super) fn left(&self, now_ns: u64) -> Left {
+    /// What is left to everybody who draws from it; while no answer comes, what is left of this keeper's share.
+    pub(super) fn left(&self, shares: u64, now_ns: u64) -> Left {
         let held = self.lease.held(self.moment(now_ns));
+        let shares = if self.lost { shares.max(1) } else { 1 };
         match self.policy.allowance {
             Allowance::Rate(rate) => {
-                let reading = self.estimate.read(rate, 1, now_ns);
-                let remaining = reading.remaining.saturating_add(held).min(rate.burst());
-                Left { remaining, full_in_ns: Some(reading.full_in_ns) }
+                let free = self.estimate.remaining(rate, now_ns).checked_div(shares).unwrap_or(0);
+                let remaining = free.saturating_add(held).min(rate.burst());
+                Left { remaining, full_in_ns: Some(self.estimate.full_in_ns(rate, now_ns)) }
             }
             Allowance::Places(limit) => {
                 let taken = self.lease.in_use().saturating_add(self.own_places);
-                let free = self.free_places.saturating_add(held).min(limit.saturating_sub(taken));
-                Left { remaining: free, full_in_ns: None }
+                let free = self.free_places.checked_div(shares).unwrap_or(0).saturating_add(held);
+                Left { remaining: free.min(limit.saturating_sub(taken)), full_in_ns: None }
             }
         }
     }
@@ -355,13 +369,11 @@ impl Borrowed {
         }
     }
 
-    /// True when forgetting it changes nothing.
-    pub(super) fn is_idle(&self, now_ns: u64) -> bool {
-        let full = match self.policy.allowance {
-            Allowance::Rate(rate) => self.estimate.is_full(rate, now_ns),
-            Allowance::Places(_) => self.own_places == 0,
-        };
-        full && self.lease.is_idle()
+    /// From when on all that is known of it is known to its account: when it holds nothing, has nothing to tell, and its
+    /// last lease is over. How much is left then is learnt again with the next ask.
+    pub(super) fn idle_ns(&self) -> Option<u64> {
+        let lease_ns = self.counted.lease_us(&self.policy).saturating_mul(1_000);
+        (self.own_places == 0 && self.lease.is_idle()).then(|| self.asked_ns.saturating_add(lease_ns))
     }
 }
 

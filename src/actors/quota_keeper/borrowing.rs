@@ -55,6 +55,7 @@ fn policy(allowance: Allowance, on_error: OnError) -> Arc<Policy> {
         mode: Mode::Enforce,
         on_error,
         version: 1,
+        since_ns: 0,
     })
 }
 
@@ -86,13 +87,18 @@ impl Bench {
 
     /// A call on one of the keepers; all of its asks have the same fate.
     fn decide(&mut self, shard: usize, policy: &Arc<Policy>, units: u64, fate: Fate) -> Decision {
+        let charge = Charge { series: 0, policy: Arc::clone(policy), subject: Subject::EVERYBODY, units };
+        self.decide_on(shard, &[charge].into(), fate).unwrap()
+    }
+
+    /// The same with any charges.
+    fn decide_on(&mut self, shard: usize, charges: &Charges, fate: Fate) -> Result<Decision, TooManySubjects> {
         for loan in self.shards[shard].tell_due(self.now_ns) {
             self.carry(shard, &loan, 0, fate);
         }
-        let charge = Charge { series: 0, policy: Arc::clone(policy), subject: Subject::EVERYBODY, units };
-        let charges: Charges = [charge].into();
+        let units = charges[0].units;
         let decision = loop {
-            match self.shards[shard].take(&charges, false, self.now_ns).unwrap() {
+            match self.shards[shard].take(charges, false, self.now_ns)? {
                 Taken::Decided(decision) => break decision,
                 Taken::Wants(wants) => {
                     for want in wants {
@@ -105,10 +111,10 @@ impl Bench {
         if let Ruling::Admitted(_) = &decision.ruling {
             self.admitted.push((self.now_ns, units));
         }
-        for loan in self.shards[shard].ask_early(&charges, self.now_ns) {
+        for loan in self.shards[shard].ask_early(charges, self.now_ns) {
             self.carry(shard, &loan, 0, fate);
         }
-        decision
+        Ok(decision)
     }
 
     fn admits(&mut self, shard: usize, policy: &Arc<Policy>, units: u64, fate: Fate) -> bool {
@@ -282,4 +288,92 @@ fn a_keeper_that_stops_returns_what_it_has_not_used() {
     }
     while bench.admits(1, &policy, 1, Fate::Answered) {}
     assert_eq!(bench.total(), 400);
+}
+
+/// The first charge of a call on a policy of its own series, by a subject of its own.
+fn charge(series: u32, policy: &Arc<Policy>, subject: u128) -> Charge {
+    Charge { series, policy: Arc::clone(policy), subject: Uuid::from_u128(subject).into(), units: 1 }
+}
+
+#[test]
+fn what_was_borrowed_for_long_windows_is_forgotten_when_its_lease_has_ended() {
+    let mut bench = Bench::new(1);
+    let day = Allowance::Rate(Rate::new(100, 86_400, 100).unwrap());
+    let policy = policy(day, OnError::Deny);
+    for subject in 0..1_000 {
+        // A lease is told to end after three seconds.
+        bench.now_ns += 100 * MS;
+        let decided = bench.decide_on(0, &[charge(0, &policy, subject)].into(), Fate::Answered);
+        assert!(matches!(decided.unwrap().ruling, Ruling::Admitted(_)), "{subject}");
+    }
+    // What was used is known where the bucket lives.
+    for left in [98, 97] {
+        bench.now_ns += 10_000 * MS;
+        let decision = bench.decide_on(0, &[charge(0, &policy, 7)].into(), Fate::Answered).unwrap();
+        assert_eq!(decision.standings[0].remaining, left);
+    }
+}
+
+#[test]
+fn a_refusal_names_every_policy_that_refuses_though_one_was_never_asked_here() {
+    let mut bench = Bench::new(2);
+    let slow = |per, limit| {
+        let allowance = Allowance::Rate(Rate::new(1, limit, 2).unwrap());
+        Arc::new(Policy { per, ..Policy::clone(&policy(allowance, OnError::Deny)) })
+    };
+    let (own, shared) = (slow(Per::User, 100), slow(Per::Global, 300));
+    let [first, second] = [charge(1, &own, 5), charge(0, &shared, 0)];
+    for _ in 0..2 {
+        assert!(matches!(
+            bench.decide_on(0, &[first.clone()].into(), Fate::Answered).unwrap().ruling,
+            Ruling::Admitted(_)
+        ));
+    }
+    // A unit of the shared one is left, and the keeper that refuses has never heard of it.
+    assert!(matches!(
+        bench.decide_on(1, &[second.clone()].into(), Fate::Answered).unwrap().ruling,
+        Ruling::Admitted(_)
+    ));
+    let both: Charges = [first, second.clone()].into();
+    let refused = bench.decide_on(0, &both, Fate::Answered).unwrap();
+    assert_eq!(refused.standings.iter().map(|s| s.remaining).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(refused.standings[1].retry_after_ns, None);
+    // It is used up elsewhere, when it has come back.
+    bench.now_ns += 10_000 * MS;
+    drop(bench.decide_on(0, &[both[0].clone()].into(), Fate::Answered));
+    while let Ruling::Admitted(_) = bench.decide_on(1, &[second.clone()].into(), Fate::Answered).unwrap().ruling {}
+    bench.now_ns += 1_000 * MS;
+    let refused = bench.decide_on(0, &both, Fate::Answered).unwrap();
+    assert!(refused.standings.iter().all(|s| s.remaining == 0 && s.retry_after_ns.is_some()));
+    bench.now_ns += refused.standings.iter().filter_map(|s| s.retry_after_ns).max().unwrap();
+    assert!(matches!(bench.decide_on(0, &both, Fate::Answered).unwrap().ruling, Ruling::Admitted(_)));
+}
+
+#[test]
+fn what_is_given_back_reaches_another_keeper_soon_and_whole() {
+    for window_s in [1_000, 86_400] {
+        let allowance = Allowance::Rate(Rate::new(1, window_s, 100).unwrap());
+        let (mut bench, policy) = (Bench::new(2), policy(allowance, OnError::Deny));
+        let mut taken = vec![];
+        while let Ruling::Admitted(charges) = bench.decide(0, &policy, 1, Fate::Answered).ruling {
+            taken.push((bench.now_ns, charges));
+            bench.now_ns += MS;
+        }
+        assert!(!bench.admits(1, &policy, 1, Fate::Answered));
+        for (charged_ns, charges) in taken {
+            bench.shards[0].end(&charges, Ending { charged_ns, reached: false, tokens: None }, bench.now_ns);
+        }
+        let given_back_ns = bench.now_ns;
+        // All but the one of which a part may have refilled meanwhile.
+        for _ in 0..99 {
+            while !bench.admits(1, &policy, 1, Fate::Answered) {
+                bench.now_ns += 10 * MS;
+                for loan in bench.shards[0].tell_due(bench.now_ns) {
+                    bench.carry(0, &loan, 0, Fate::Answered);
+                }
+            }
+        }
+        let waited_ms = (bench.now_ns - given_back_ns) / MS;
+        assert!(waited_ms <= 300, "{waited_ms} ms in a window of {window_s} s");
+    }
 }

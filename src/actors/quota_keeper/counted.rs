@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{
-    domain::{
-        lease::{Kind, Terms, holder::Habits},
-        limit::{Allowance, Home, Policy},
-    },
-    store::redis::leases::RedisTerms,
+use crate::domain::{
+    lease::{ExactTerms, Kind, Terms, holder::Habits},
+    limit::{Allowance, Home, Policy},
 };
 
 /// The largest chunk is such a part of what there is at most, so that little waits elsewhere; where it may be lost for as
@@ -33,7 +30,8 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// A rate too fine for Redis to count exactly is counted in this process.
+    /// A rate too fine for Redis to count exactly, which [`crate::domain::limit::Spec::check`] refuses to make, is counted
+    /// in this process.
     pub(super) fn of(policy: &Policy, with_redis: bool) -> Self {
         let home = policy.home(with_redis);
         let rate = match policy.allowance {
@@ -43,14 +41,19 @@ impl Counted {
             }
             Allowance::Rate(rate) => rate,
         };
-        let in_redis = (home == Home::Redis).then(|| RedisTerms::rate(rate, policy.version)).flatten();
-        if let Some(RedisTerms { terms, moment_us }) = in_redis.filter(|terms| terms.moment_us <= 1_000) {
+        let in_redis = (home == Home::Redis).then(|| ExactTerms::rate(rate, policy.version)).flatten();
+        if let Some(ExactTerms { terms, moment_us }) = in_redis {
             return Self { home, terms, moment_us };
         }
         let window = rate.window_s().saturating_mul(1_000_000);
         let kind = Kind::Rate { limit: rate.limit(), window, burst: rate.burst() };
         let home = if home == Home::Redis { Home::Process } else { home };
         Self { home, terms: Terms { kind, version: policy.version }, moment_us: 1 }
+    }
+
+    /// A time of the monotonic clock in moments.
+    pub(super) fn moment(&self, ns: u64) -> u64 {
+        (ns / 1_000).checked_div(self.moment_us).unwrap_or(0)
     }
 
     /// For how long units are held.

@@ -1,146 +1,132 @@
-//! The state of one series, by subject: a rate bucket, a count of calls under way, or what is borrowed of either.
+//! The subjects of one series: name, kind of subject and unit of its policies stay the same for good.
+//!
+//! Where the units of a subject are kept, its policy says: with this keeper, or elsewhere, and borrowed from there.
 
 use super::{
     Charge,
     borrowed::{Borrowed, Left, PLACE_RETRY_NS, Room},
+    kept::{Kept, Rates, State, room_in},
     shard::Setting,
     subjects::Subjects,
 };
 use crate::domain::{
     lease::HolderId,
-    limit::{Allowance, Home, Policy, Standing, Subject},
-    quota::{Bucket, Rate},
+    limit::{Allowance, Home, Subject},
 };
 
-const NS_PER_S: u64 = 1_000_000_000;
-
-/// A bucket, and the rate it was last charged under.
-#[derive(Clone, Copy)]
-struct Filled {
-    bucket: Bucket,
-    rate: Rate,
-}
-
-impl Filled {
-    fn under(self, rate: Rate, now_ns: u64) -> Bucket {
-        if self.rate == rate { self.bucket } else { self.bucket.rerated(self.rate, rate, now_ns) }
-    }
-}
-
-/// A series counts rates or places, which its unit says for good; where a subject's are kept, its policy says.
 #[derive(Default)]
 pub(super) struct Series {
-    rates: Subjects<Filled>,
-    /// Calls under way.
-    places: Subjects<u64>,
-    borrowed: Subjects<Borrowed>,
+    subjects: Subjects<Kept>,
+    rates: Rates,
 }
 
 impl Series {
-    /// How a charge of `units` would fare, of which nothing is charged. With `impatient` no further units are asked for.
-    pub(super) fn examine(
-        &self,
-        charge: &Charge,
-        units: u64,
-        impatient: bool,
-        setting: &Setting,
-        now_ns: u64,
-    ) -> (Room, Left) {
-        let (policy, subject) = (&charge.policy, charge.subject);
-        if policy.home(setting.with_redis) != Home::Keeper {
-            return self.examine_borrowed(charge, units, impatient, setting, now_ns);
-        }
-        match policy.allowance {
-            Allowance::Rate(rate) => {
-                let kept = self.rates.get(subject).map(|filled| filled.under(rate, now_ns));
-                let reading = kept.unwrap_or_else(|| setting.unseen(rate)).read(rate, units, now_ns);
-                let room = if reading.fits_in_ns == 0 { Room::Yes } else { Room::No(reading.fits_in_ns) };
-                (room, Left { remaining: reading.remaining, full_in_ns: Some(reading.full_in_ns) })
+    /// How a charge would fare, of which nothing is charged. With `impatient` no further units are asked for. `None`: what
+    /// is kept of the subject is not as its policy asks for; see [`Series::arrange`].
+    pub(super) fn room(&self, charge: &Charge, impatient: bool, setting: &Setting, now_ns: u64) -> Option<Room> {
+        let is_own = charge.policy.home(setting.with_redis) == Home::Keeper;
+        match self.subjects.get(charge.subject).map(|kept| &kept.state) {
+            Some(State::Borrowed(borrowed)) if is_own || !borrowed.is_by(&charge.policy) => None,
+            Some(state) if is_own || matches!(state, State::Borrowed(_)) => {
+                Some(state.room(charge, impatient, setting, &self.rates, now_ns))
             }
-            Allowance::Places(places) => {
-                let free = places.saturating_sub(self.places.get(subject).copied().unwrap_or(0));
-                let room = if free < units { Room::No(PLACE_RETRY_NS) } else { Room::Yes };
-                (room, Left { remaining: free, full_in_ns: None })
-            }
+            None if is_own => Some(unseen_room(charge, setting, now_ns)),
+            Some(_) | None => None,
         }
     }
 
-    fn examine_borrowed(
-        &self,
-        charge: &Charge,
-        units: u64,
-        impatient: bool,
-        setting: &Setting,
-        now_ns: u64,
-    ) -> (Room, Left) {
-        let shares = setting.shares(charge.policy.per);
-        self.borrowed.get(charge.subject).map_or_else(
-            || (Room::Ask, Left::all(&charge.policy)),
-            |borrowed| (borrowed.room(units, shares, impatient, now_ns), borrowed.left(now_ns)),
-        )
-    }
-
-    /// Takes `units`. The caller has seen by [`Series::examine`] that they fit.
-    pub(super) fn charge(&mut self, charge: &Charge, setting: &Setting, now_ns: u64) {
-        let Charge { policy, subject, units, .. } = charge;
-        if policy.home(setting.with_redis) != Home::Keeper {
-            if let Some(borrowed) = self.borrowed.renewed(*subject) {
-                borrowed.charge(*units, setting.shares(policy.per), now_ns);
+    /// What is left to the subject of a charge, as far as this keeper knows.
+    pub(super) fn left(&self, charge: &Charge, setting: &Setting, now_ns: u64) -> Left {
+        let Charge { policy, subject, .. } = charge;
+        match (self.subjects.get(*subject), policy.allowance) {
+            (Some(kept), _) => kept.state.left(policy, setting, &self.rates, now_ns),
+            (None, Allowance::Rate(rate)) if policy.home(setting.with_redis) == Home::Keeper => {
+                Left::of(setting.unseen(rate), rate, now_ns)
             }
-            return;
-        }
-        match policy.allowance {
-            Allowance::Rate(rate) => {
-                let filled = self.rates.charged(*subject, || Filled { bucket: setting.unseen(rate), rate });
-                let mut bucket = filled.under(rate, now_ns);
-                bucket.charge(rate, *units, now_ns);
-                *filled = Filled { bucket, rate };
-            }
-            Allowance::Places(_) => {
-                let under_way = self.places.charged(*subject, || 0);
-                *under_way = under_way.saturating_add(*units);
-            }
+            (None, _) => Left::all(policy),
         }
     }
 
-    /// Makes the state of a subject one of the kind that its policy asks for now, with what was used.
-    pub(super) fn arrange(&mut self, charge: &Charge, id: HolderId, setting: &Setting, now_ns: u64) {
+    /// Takes the units of a charge, for which [`Series::room`] has seen room. Tells what is left, and whether the subject
+    /// is new.
+    pub(super) fn charge(&mut self, charge: &Charge, setting: &Setting, now_ns: u64) -> (Left, bool) {
+        if let Some(kept) = self.subjects.get_mut(charge.subject) {
+            return (kept.state.charge(charge, setting, &mut self.rates, now_ns), false);
+        }
+        let mut state = State::unseen(&charge.policy, setting, &mut self.rates);
+        let left = state.charge(charge, setting, &mut self.rates, now_ns);
+        self.subjects.insert(charge.subject, Kept::new(state));
+        (left, true)
+    }
+
+    /// Makes what is kept of a subject what its policy asks for now, with what was used. Tells whether the subject is new.
+    pub(super) fn arrange(&mut self, charge: &Charge, id: HolderId, setting: &Setting, now_ns: u64) -> bool {
         let Charge { policy, subject, .. } = charge;
         if policy.home(setting.with_redis) == Home::Keeper {
-            let bucket = self.borrowed.remove(*subject).and_then(|borrowed| borrowed.bucket());
-            if let Some((bucket, rate)) = bucket {
-                self.rates.charged(*subject, || Filled { bucket, rate });
-            }
-            return;
+            self.come_home(*subject);
+            return false;
         }
-        if self.borrowed.get_mut(*subject).is_some_and(|borrowed| borrowed.goes_by(policy, setting.with_redis, now_ns))
+        if let Some(State::Borrowed(borrowed)) = self.state(*subject)
+            && borrowed.goes_by(policy, setting.with_redis, now_ns)
         {
-            return;
+            return false;
         }
-        let mut borrowed = Borrowed::new(policy, setting.with_redis, id);
-        let before = self.borrowed.remove(*subject).filter(|before| before.home() != borrowed.home());
-        let kept = self.rates.remove(*subject).map(|filled| (filled.bucket, filled.rate));
-        if let Some((bucket, rate)) = kept.or_else(|| before.and_then(|before| before.bucket())) {
+        let mut borrowed = Borrowed::new(policy, setting.with_redis, id, now_ns);
+        let used = match self.subjects.get(*subject).map(|kept| &kept.state) {
+            Some(State::Borrowed(before)) if before.home() != borrowed.home() => before.bucket(),
+            Some(State::Rate(bucket, number)) => self.rates.get(*number).map(|rate| (*bucket, rate)),
+            _ => None,
+        };
+        if let Some((bucket, rate)) = used {
             borrowed = borrowed.after(bucket, rate, now_ns);
         }
-        self.borrowed.charged(*subject, || borrowed);
+        self.keep(*subject, State::Borrowed(Box::new(borrowed)))
+    }
+
+    /// What was borrowed of a bucket is from now on with this keeper.
+    fn come_home(&mut self, subject: Subject) {
+        let Some(State::Borrowed(borrowed)) = self.state(subject) else { return };
+        if let Some((bucket, rate)) = borrowed.bucket() {
+            let number = self.rates.number(rate);
+            self.keep(subject, State::Rate(bucket, number));
+        }
+    }
+
+    fn keep(&mut self, subject: Subject, state: State) -> bool {
+        if let Some(kept) = self.subjects.get_mut(subject) {
+            kept.state = state;
+            return false;
+        }
+        self.subjects.insert(subject, Kept::new(state));
+        true
+    }
+
+    fn state(&mut self, subject: Subject) -> Option<&mut State> {
+        self.subjects.get_mut(subject).map(|kept| &mut kept.state)
     }
 
     pub(super) fn borrowed(&mut self, subject: Subject) -> Option<&mut Borrowed> {
-        self.borrowed.get_mut(subject)
+        if let Some(State::Borrowed(borrowed)) = self.state(subject) { Some(borrowed) } else { None }
     }
 
     /// All that is borrowed.
     pub(super) fn all_borrowed(&mut self) -> impl Iterator<Item = (Subject, &mut Borrowed)> {
-        self.borrowed.iter_mut()
+        self.subjects.iter_mut().filter_map(|(subject, kept)| match &mut kept.state {
+            State::Borrowed(borrowed) => Some((subject, &mut **borrowed)),
+            State::Rate(..) | State::Places(_) => None,
+        })
     }
 
     /// Gives back what a call took that never reached its upstream.
     pub(super) fn refund(&mut self, subject: Subject, units: u64, charged_ns: u64, now_ns: u64) {
-        if let Some(borrowed) = self.borrowed.get_mut(subject) {
-            borrowed.refund(units, charged_ns, now_ns);
-        } else if let Some(Filled { bucket, rate }) = self.rates.get_mut(subject) {
-            bucket.refund(*rate, units, charged_ns, now_ns);
+        match self.subjects.get_mut(subject).map(|kept| &mut kept.state) {
+            Some(State::Borrowed(borrowed)) => borrowed.refund(units, charged_ns, now_ns),
+            Some(State::Rate(bucket, number)) => {
+                if let Some(rate) = self.rates.get(*number) {
+                    bucket.refund(rate, units, charged_ns, now_ns);
+                }
+            }
+            Some(State::Places(_)) | None => {}
         }
     }
 
@@ -150,56 +136,59 @@ impl Series {
         let Some(more) = took.checked_sub(charged) else {
             return self.refund(subject, charged.saturating_sub(took), charged_ns, now_ns);
         };
-        if let Some(borrowed) = self.borrowed.get_mut(subject) {
-            borrowed.charge_more(more, now_ns);
-        } else if let Some(Filled { bucket, rate }) = self.rates.get_mut(subject) {
-            bucket.charge(*rate, more, now_ns);
+        match self.subjects.get_mut(subject).map(|kept| &mut kept.state) {
+            Some(State::Borrowed(borrowed)) => borrowed.charge_more(more, now_ns),
+            Some(State::Rate(bucket, number)) => {
+                if let Some(rate) = self.rates.get(*number) {
+                    bucket.charge(rate, more, now_ns);
+                }
+            }
+            Some(State::Places(_)) | None => {}
         }
     }
 
     /// Frees the places of a call that has ended.
     pub(super) fn leave(&mut self, subject: Subject, units: u64) {
-        if let Some(borrowed) = self.borrowed.get_mut(subject) {
-            borrowed.leave(units);
-        } else if let Some(under_way) = self.places.get_mut(subject) {
-            *under_way = under_way.saturating_sub(units);
+        match self.state(subject) {
+            Some(State::Borrowed(borrowed)) => borrowed.leave(units),
+            Some(State::Places(under_way)) => *under_way = under_way.saturating_sub(units),
+            Some(State::Rate(..)) | None => {}
         }
     }
 
     /// Whether something is kept of a subject.
     pub(super) fn knows(&self, subject: Subject) -> bool {
-        self.rates.get(subject).is_some() || self.places.get(subject).is_some() || self.is_borrowed(subject)
+        self.subjects.get(subject).is_some()
     }
 
-    /// Whether what is kept of a subject is borrowed.
-    pub(super) fn is_borrowed(&self, subject: Subject) -> bool {
-        self.borrowed.get(subject).is_some()
+    /// When a subject can be forgotten, if that is not noted yet, or noted for later.
+    pub(super) fn note(&mut self, subject: Subject, now_ns: u64) -> Option<u64> {
+        let kept = self.subjects.get_mut(subject)?;
+        let due_ns = kept.idle_ns(&self.rates, now_ns)?.max(1);
+        let is_news = kept.due_ns == 0 || due_ns < kept.due_ns;
+        is_news.then(|| kept.due_ns = due_ns)?;
+        Some(due_ns)
     }
 
-    /// Forgets up to two subjects that have all they may have; returns how many.
-    pub(super) fn forget_oldest(&mut self, now_ns: u64) -> usize {
-        let rates = self.rates.forget_oldest(|filled| filled.bucket.is_full(filled.rate, now_ns));
-        let places = self.places.forget_oldest(|under_way| *under_way == 0);
-        rates.saturating_add(places).saturating_add(self.borrowed.forget_oldest(|borrowed| borrowed.is_idle(now_ns)))
+    /// Whether it is still noted for then when a subject can be forgotten.
+    pub(super) fn is_noted(&self, subject: Subject, due_ns: u64) -> bool {
+        self.subjects.get(subject).is_some_and(|kept| kept.due_ns == due_ns)
     }
 
-    /// Forgets one such subject among the oldest, and tells whether there was one.
-    pub(super) fn forget_one(&mut self, now_ns: u64) -> bool {
-        self.rates.forget_one(|filled| filled.bucket.is_full(filled.rate, now_ns))
-            || self.places.forget_one(|under_way| *under_way == 0)
-            || self.borrowed.forget_one(|borrowed| borrowed.is_idle(now_ns))
+    /// Forgets a subject that was noted for `due_ns`, if that changes nothing. If not, it is noted no more.
+    pub(super) fn forget(&mut self, subject: Subject, due_ns: u64, now_ns: u64) -> bool {
+        let Some(kept) = self.subjects.get_mut(subject).filter(|kept| kept.due_ns == due_ns) else { return false };
+        kept.due_ns = 0;
+        let is_idle = kept.idle_ns(&self.rates, now_ns).is_some_and(|idle_ns| idle_ns <= now_ns);
+        is_idle && self.subjects.remove(subject).is_some()
     }
 }
 
-/// What a call and a 429 are told of a policy.
-pub(super) fn standing(policy: &Policy, room: Room, left: &Left) -> Standing {
-    Standing {
-        policy: policy.name.clone(),
-        unit: policy.unit,
-        limit: policy.limit(),
-        window_s: policy.window_s(),
-        remaining: left.remaining,
-        reset_s: left.full_in_ns.map(|ns| ns.div_ceil(NS_PER_S)),
-        retry_after_ns: if let Room::No(wait_ns) = room { Some(wait_ns) } else { None },
+/// How a charge fares of a subject of whom this keeper has seen nothing taken.
+fn unseen_room(charge: &Charge, setting: &Setting, now_ns: u64) -> Room {
+    match charge.policy.allowance {
+        Allowance::Rate(rate) => room_in(setting.unseen(rate), rate, charge.units, now_ns),
+        Allowance::Places(places) if places < charge.units => Room::No(PLACE_RETRY_NS),
+        Allowance::Places(_) => Room::Yes,
     }
 }

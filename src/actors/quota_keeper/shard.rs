@@ -1,6 +1,8 @@
 //! The state of one keeper and its decisions, without the messages: every policy is checked, then all are charged or
 //! none. `now` is a parameter.
 
+mod forgetting;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -10,15 +12,16 @@ use std::{
 };
 
 use super::{
-    Charge, TooManySubjects,
+    Charge, Charges, TooManySubjects,
     borrowed::{Borrowed, Left, Room},
-    series::{Series, standing},
+    leaving::Leaving,
+    series::Series,
 };
 use crate::{
     actors::quota_lender::{BucketId, Loan},
     domain::{
         lease::{Answer, HolderId},
-        limit::{Home, Mode, Per, Standing, Unit},
+        limit::{Home, Mode, Per, Policy, Standing, Unit},
         quota::{Bucket, Rate},
     },
 };
@@ -69,11 +72,13 @@ pub struct Shard {
     leases: u128,
     /// When something borrowed is to be looked at.
     due: BTreeSet<(u64, BucketId)>,
+    /// Which subjects can be forgotten, and when.
+    leaving: Leaving,
 }
 
 /// What all policies said of a call.
 pub struct Decision {
-    /// Of the policies that enforce, in the order of the charges; after the charge if there was one.
+    /// Of the policies that enforce and can be counted, in the order of the charges; after the charge if there was one.
     pub standings: Vec<Standing>,
     /// The policies in shadow that had no room.
     pub shadowed: Vec<Arc<str>>,
@@ -116,8 +121,8 @@ pub struct Ending {
 
 impl Shard {
     #[must_use]
-    pub const fn new(setting: Setting) -> Self {
-        Self { setting, tracked: 0, series: vec![], leases: 0, due: BTreeSet::new() }
+    pub fn new(setting: Setting) -> Self {
+        Self { setting, tracked: 0, series: vec![], leases: 0, due: BTreeSet::new(), leaving: Leaving::default() }
     }
 
     /// How many subjects are tracked, over all policies.
@@ -130,52 +135,73 @@ impl Shard {
     #[must_use]
     pub fn standings(&self, charges: &[Charge], now_ns: u64) -> Vec<Standing> {
         let enforced = charges.iter().filter(|charge| charge.policy.mode == Mode::Enforce);
-        let standing = |charge: &Charge| {
-            let (_, left) = self.examine(charge, 0, false, now_ns);
-            standing(&charge.policy, Room::Yes, &left)
-        };
-        enforced.map(standing).collect()
+        enforced.map(|charge| standing(&charge.policy, Room::Yes, self.left(charge, now_ns))).collect()
     }
 
     /// Checks every policy, and charges all of them or none. With `impatient` it decides by what is at hand.
     ///
     /// # Errors
-    /// If a new subject would have to be tracked, there are too many, and none that was looked at is idle.
-    pub fn take(&mut self, charges: &Arc<[Charge]>, impatient: bool, now_ns: u64) -> Result<Taken, TooManySubjects> {
-        self.arrange(charges, now_ns)?;
-        let (mut standings, mut shadowed) = (Vec::with_capacity(charges.len()), vec![]);
-        let (mut wants, mut unknown, mut refused) = (vec![], vec![], false);
+    /// If a new subject would have to be tracked, there are too many, and none of them can be forgotten.
+    pub fn take(&mut self, charges: &Charges, impatient: bool, now_ns: u64) -> Result<Taken, TooManySubjects> {
+        let rooms = if let Some(rooms) = self.rooms(charges, impatient, now_ns) {
+            rooms
+        } else {
+            self.arrange(charges, now_ns)?;
+            self.rooms(charges, impatient, now_ns).ok_or(TooManySubjects)?
+        };
+        if rooms.iter().all(|room| *room == Room::Yes) {
+            return self.admit(Arc::clone(charges), vec![], now_ns);
+        }
+        let asks = charges.iter().zip(&rooms).filter(|(_, room)| **room == Room::Ask);
+        let wants: Vec<Want> = asks.map(|(charge, _)| Want { bucket: charge.bucket(), units: charge.units }).collect();
+        // Also where another policy refuses: the refusal names all that do, and what is left of each.
+        if wants.is_empty() { self.weigh(charges, &rooms, now_ns) } else { Ok(Taken::Wants(wants)) }
+    }
+
+    /// How each charge fares; `None` if something is to be arranged first.
+    fn rooms(&self, charges: &[Charge], impatient: bool, now_ns: u64) -> Option<Vec<Room>> {
+        let room = |charge: &Charge| match self.series.get(index(charge.series)) {
+            Some(series) => series.room(charge, impatient, &self.setting, now_ns),
+            None => Series::default().room(charge, impatient, &self.setting, now_ns),
+        };
+        charges.iter().map(room).collect()
+    }
+
+    /// Decides where not every policy has room.
+    fn weigh(&mut self, charges: &Charges, rooms: &[Room], now_ns: u64) -> Result<Taken, TooManySubjects> {
+        let (mut shadowed, mut unknown, mut refused) = (vec![], vec![], false);
+        for (Charge { policy, .. }, room) in charges.iter().zip(rooms) {
+            match (room, policy.mode) {
+                (Room::Yes | Room::Ask, _) => {}
+                (Room::No(_) | Room::Unknown, Mode::Shadow) => shadowed.push(Arc::clone(&policy.name)),
+                (Room::No(_), Mode::Enforce) => refused = true,
+                (Room::Unknown, Mode::Enforce) => unknown.push(Arc::clone(&policy.name)),
+            }
+        }
+        let ruling = match () {
+            () if refused => Ruling::Refused,
+            () if !unknown.is_empty() => Ruling::Unknown(unknown),
+            () => return self.admit(without(charges, &shadowed), shadowed, now_ns),
+        };
+        let counted = charges
+            .iter()
+            .zip(rooms)
+            .filter(|(charge, room)| charge.policy.mode == Mode::Enforce && **room != Room::Unknown);
+        let standing = |(charge, room): (&Charge, &Room)| standing(&charge.policy, *room, self.left(charge, now_ns));
+        Ok(Taken::Decided(Decision { standings: counted.map(standing).collect(), shadowed, ruling }))
+    }
+
+    /// Charges what was found to fit, and tells what is left.
+    fn admit(&mut self, charges: Charges, shadowed: Vec<Arc<str>>, now_ns: u64) -> Result<Taken, TooManySubjects> {
+        self.make_room(&charges, now_ns)?;
+        let mut standings = Vec::with_capacity(charges.len());
         for charge in charges.iter() {
-            let (room, left) = self.examine(charge, charge.units, impatient, now_ns);
-            let enforces = charge.policy.mode == Mode::Enforce;
-            match room {
-                Room::Ask => wants.push(Want { bucket: charge.bucket(), units: charge.units }),
-                Room::Unknown if enforces => unknown.push(Arc::clone(&charge.policy.name)),
-                Room::No(_) if enforces => refused = true,
-                Room::No(_) | Room::Unknown => shadowed.push(Arc::clone(&charge.policy.name)),
-                Room::Yes => {}
-            }
-            if enforces {
-                standings.push(standing(&charge.policy, room, &left));
+            let left = self.charge(charge, now_ns);
+            if charge.policy.mode == Mode::Enforce {
+                standings.push(Standing { taken: charge.units, ..standing(&charge.policy, Room::Yes, left) });
             }
         }
-        if refused {
-            return Ok(Taken::Decided(Decision { standings, shadowed, ruling: Ruling::Refused }));
-        }
-        if !unknown.is_empty() {
-            return Ok(Taken::Decided(Decision { standings, shadowed, ruling: Ruling::Unknown(unknown) }));
-        }
-        if !wants.is_empty() {
-            return Ok(Taken::Wants(wants));
-        }
-        let admitted = without(charges, &shadowed);
-        self.make_room(&admitted, now_ns)?;
-        for charge in admitted.iter() {
-            self.charge(charge, now_ns);
-        }
-        // Read again, so that the answer tells what is left after this call.
-        let standings = self.standings(&admitted, now_ns);
-        Ok(Taken::Decided(Decision { standings, shadowed, ruling: Ruling::Admitted(admitted) }))
+        Ok(Taken::Decided(Decision { standings, shadowed, ruling: Ruling::Admitted(charges) }))
     }
 
     /// Frees, gives back or corrects what an admitted call was charged.
@@ -189,7 +215,9 @@ impl Shard {
                 (Unit::Tokens, Some(tokens)) => kept.correct(*subject, *units, tokens, charged_ns, now_ns),
                 _ => continue,
             }
-            self.schedule(BucketId { series: *series, subject: *subject });
+            let bucket = BucketId { series: *series, subject: *subject };
+            self.schedule(bucket);
+            self.note(bucket, now_ns);
         }
     }
 
@@ -215,6 +243,7 @@ impl Shard {
             borrowed.answered(answer, need, now_ns);
         }
         self.schedule(bucket);
+        self.note(bucket, now_ns);
     }
 
     /// What is due to be told: units that are not used, refunds, places still in use.
@@ -250,10 +279,11 @@ impl Shard {
     pub fn borrowed(&mut self, charges: &[Charge], now_ns: u64) -> Vec<BucketId> {
         // Where there is no room for a new subject, it stands as one that has used nothing.
         self.arrange(charges, now_ns).ok();
-        let borrowed = |charge: &&Charge| {
-            self.series.get(index(charge.series)).is_some_and(|series| series.is_borrowed(charge.subject))
-        };
-        charges.iter().filter(borrowed).map(Charge::bucket).collect()
+        let mut asked: Vec<BucketId> = charges.iter().map(Charge::bucket).collect();
+        asked.retain(|bucket| {
+            self.series.get_mut(index(bucket.series)).is_some_and(|series| series.borrowed(bucket.subject).is_some())
+        });
+        asked
     }
 
     fn schedule(&mut self, bucket: BucketId) {
@@ -264,60 +294,35 @@ impl Shard {
         }
     }
 
-    fn examine(&self, charge: &Charge, units: u64, impatient: bool, now_ns: u64) -> (Room, Left) {
+    fn left(&self, charge: &Charge, now_ns: u64) -> Left {
         match self.series.get(index(charge.series)) {
-            Some(series) => series.examine(charge, units, impatient, &self.setting, now_ns),
-            None => Series::default().examine(charge, units, impatient, &self.setting, now_ns),
+            Some(series) => series.left(charge, &self.setting, now_ns),
+            None => Series::default().left(charge, &self.setting, now_ns),
         }
     }
 
-    fn charge(&mut self, charge: &Charge, now_ns: u64) {
-        let Some(series) = self.series.get_mut(index(charge.series)) else { return };
-        let is_new = !series.knows(charge.subject);
-        series.charge(charge, &self.setting, now_ns);
-        self.tracked = self.tracked.saturating_add(usize::from(is_new));
+    fn charge(&mut self, charge: &Charge, now_ns: u64) -> Left {
+        let Some(series) = self.series.get_mut(index(charge.series)) else { return Left::all(&charge.policy) };
+        let (left, is_new) = series.charge(charge, &self.setting, now_ns);
+        if is_new {
+            self.track(charge.bucket(), now_ns);
+        }
+        left
     }
 
-    /// Keeps each subject in the way that its policy asks for now. Most calls have nothing to arrange.
+    /// Keeps each subject in the way that its policy asks for now.
     fn arrange(&mut self, charges: &[Charge], now_ns: u64) -> Result<(), TooManySubjects> {
-        let borrows = |charge: &Charge| charge.policy.home(self.setting.with_redis) != Home::Keeper;
-        if charges.iter().any(borrows) {
-            self.make_room(charges, now_ns)?;
-        }
+        self.make_room(charges, now_ns)?;
         for charge in charges {
             let borrows = charge.policy.home(self.setting.with_redis) != Home::Keeper;
             let Some(series) = self.series.get_mut(index(charge.series)) else { continue };
-            if !borrows && !series.is_borrowed(charge.subject) {
+            if !borrows && !series.knows(charge.subject) {
                 continue;
             }
-            let is_new = !series.knows(charge.subject);
             let id = HolderId(self.setting.holder.0.wrapping_add(self.leases));
-            series.arrange(charge, id, &self.setting, now_ns);
             self.leases = self.leases.wrapping_add(1);
-            self.tracked = self.tracked.saturating_add(usize::from(is_new));
-        }
-        Ok(())
-    }
-
-    /// Forgets a few subjects that have all they may have, and more of them where there are too many. One that is in use
-    /// is never forgotten: that would give back what was taken.
-    fn make_room(&mut self, charges: &[Charge], now_ns: u64) -> Result<(), TooManySubjects> {
-        let mut new = 0_usize;
-        for charge in charges {
-            if self.series.len() <= index(charge.series) {
-                self.series.resize_with(index(charge.series).saturating_add(1), Series::default);
-            }
-            let Some(series) = self.series.get_mut(index(charge.series)) else { continue };
-            if !series.knows(charge.subject) {
-                new = new.saturating_add(1);
-                self.tracked = self.tracked.saturating_sub(series.forget_oldest(now_ns));
-            }
-        }
-        let mut search = self.series.iter_mut();
-        while self.tracked.saturating_add(new) > self.setting.max_subjects {
-            let series = search.next().ok_or(TooManySubjects)?;
-            while self.tracked.saturating_add(new) > self.setting.max_subjects && series.forget_one(now_ns) {
-                self.tracked = self.tracked.saturating_sub(1);
+            if series.arrange(charge, id, &self.setting, now_ns) {
+                self.track(charge.bucket(), now_ns);
             }
         }
         Ok(())
@@ -335,4 +340,11 @@ fn without(charges: &Arc<[Charge]>, shadowed: &[Arc<str>]) -> Arc<[Charge]> {
     }
     let kept = |charge: &&Charge| charge.policy.mode == Mode::Enforce || !shadowed.contains(&charge.policy.name);
     charges.iter().filter(kept).cloned().collect()
+}
+
+/// What a call and a 429 are told of a policy.
+fn standing(policy: &Arc<Policy>, room: Room, left: Left) -> Standing {
+    let retry_after_ns = if let Room::No(wait_ns) = room { Some(wait_ns) } else { None };
+    let Left { remaining, full_in_ns } = left;
+    Standing { policy: Arc::clone(policy), remaining, full_in_ns, retry_after_ns, taken: 0 }
 }

@@ -35,6 +35,7 @@ fn policy(name: &str, unit: Unit, allowance: Allowance) -> Policy {
         mode: Mode::Enforce,
         on_error: OnError::AllowLocalShare,
         version: 0,
+        since_ns: 0,
     }
 }
 
@@ -153,9 +154,23 @@ fn tokens_are_corrected_to_what_the_call_took() {
 fn another_rate_for_the_same_series_keeps_what_was_used() {
     let mut bench = bench(100);
     assert_eq!(bench.takes(1, &[rate("p", 1, 10)], 7), Some(true));
-    let decision = bench.decide(1, &[rate("p", 5, 8)], 1).unwrap();
+    let since_ns = bench.clock.monotonic_ns();
+    let changed = |policy| [Policy { since_ns, ..policy }];
+    let decision = bench.decide(1, &changed(rate("p", 5, 8)), 1).unwrap();
     assert_eq!(decision.standings[0].remaining, 0);
-    assert_eq!(bench.takes(1, &[rate("p", 5, 7)], 1), Some(false));
+    assert_eq!(bench.takes(1, &changed(rate("p", 5, 7)), 1), Some(false));
+}
+
+#[test]
+fn another_rate_counts_from_when_it_came_into_force_and_not_from_the_next_call() {
+    for (before, after, left) in [(10, 1, 31), (1, 10, 22)] {
+        let mut bench = bench(100);
+        assert_eq!(bench.takes(1, &[rate("p", before, 100)], 100), Some(true));
+        bench.clock.advance(Duration::from_secs(3));
+        let changed = Policy { since_ns: bench.clock.monotonic_ns(), ..rate("p", after, 100) };
+        bench.clock.advance(Duration::from_secs(2));
+        assert_eq!(bench.decide(1, &[changed], 1).unwrap().standings[0].remaining, left);
+    }
 }
 
 #[test]
@@ -180,12 +195,65 @@ fn at_the_bound_only_full_buckets_are_forgotten() {
     assert_eq!(bench.takes(1, &one, 1), Some(false));
     bench.clock.advance(Duration::from_secs(1));
     assert_eq!(bench.takes(3, &one, 1), Some(true));
-    assert_eq!(bench.shard.tracked(), 1);
+    assert_eq!(bench.shard.tracked(), 2);
     // Full buckets of another series make room as well.
     bench.clock.advance(Duration::from_secs(1));
     let other = [places("held", 9), rate("q", 1, 1)];
-    assert_eq!(bench.takes(1, &other, 1), Some(true));
+    assert_eq!(bench.takes(4, &other, 1), Some(true));
     assert_eq!(bench.shard.tracked(), 2);
+    // And where there is room, they are forgotten after a while.
+    bench.clock.advance(Duration::from_secs(12));
+    bench.shard.tidy(bench.clock.monotonic_ns());
+    assert_eq!(bench.shard.tracked(), 0);
+}
+
+/// Full again after a quarter of an hour.
+fn slow(name: &str) -> Policy {
+    policy(name, Unit::Requests, Allowance::Rate(Rate::new(1, 900, 1).unwrap()))
+}
+
+#[test]
+fn subjects_that_stay_busy_keep_no_others_from_being_forgotten() {
+    let mut bench = bench(100);
+    for user in 0..90 {
+        assert_eq!(bench.takes(user, &[slow("busy")], 1), Some(true));
+    }
+    for user in 1_000..2_000 {
+        bench.clock.advance(Duration::from_millis(100));
+        assert_eq!(bench.takes(user, &[rate("p", 10, 1)], 1), Some(true), "{user}");
+        assert!(bench.shard.tracked() <= 100);
+    }
+    // None of the busy ones was.
+    for user in 0..90 {
+        assert_eq!(bench.takes(user, &[slow("busy")], 1), Some(false), "{user}");
+    }
+}
+
+#[test]
+fn one_is_refused_for_want_of_room_only_where_nothing_can_be_forgotten() {
+    for idle in [0, 137, 499] {
+        let mut bench = bench(500);
+        for user in 0..500 {
+            let policies = if user == idle { [rate("p", 10, 1)] } else { [slow("p")] };
+            assert_eq!(bench.takes(user, &policies, 1), Some(true));
+        }
+        bench.clock.advance(Duration::from_millis(100));
+        assert_eq!(bench.takes(1_000, &[slow("p")], 1), Some(true), "{idle}");
+        assert_eq!(bench.takes(1_001, &[slow("p")], 1), None, "{idle}");
+    }
+}
+
+#[test]
+fn what_is_given_back_or_ends_makes_room() {
+    let mut bench = bench(2);
+    let first = charged(bench.decide(1, &[slow("p")], 1).unwrap()).unwrap();
+    let place = charged(bench.decide(2, &[places("q", 1)], 1).unwrap()).unwrap();
+    assert_eq!(bench.takes(3, &[slow("p")], 1), None);
+    bench.end(&first, false, None);
+    assert_eq!(bench.takes(3, &[slow("p")], 1), Some(true));
+    assert_eq!(bench.takes(4, &[slow("p")], 1), None);
+    bench.end(&place, true, None);
+    assert_eq!(bench.takes(4, &[slow("p")], 1), Some(true));
 }
 
 #[actix::test]

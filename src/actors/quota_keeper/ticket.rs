@@ -1,6 +1,9 @@
 //! What an admitted call holds: proof of its charges, and the means to give them back.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::{Charge, QuotaKeeper, shard::Ending};
 use crate::{
@@ -35,6 +38,17 @@ pub(super) struct Receipt {
     pub charged_ns: u64,
 }
 
+/// Tells whether a call was given back what it had taken.
+#[derive(Clone, Default)]
+pub struct GivenBack(Arc<AtomicBool>);
+
+impl GivenBack {
+    #[must_use]
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The charges of one call. Dropped before the call was sent, it gives all of them back; dropped after, the places of
 /// calls under way. It makes no difference whether the answer of the keeper was read: a ticket in a letter that nobody
 /// opens is dropped as well.
@@ -45,11 +59,19 @@ pub struct Ticket {
     receipt: Option<Receipt>,
     reached: bool,
     tokens: Option<u64>,
+    given_back: GivenBack,
 }
 
 impl Ticket {
-    pub(super) const fn new(shard: Handle<QuotaKeeper>, permit: Permit, receipt: Receipt) -> Self {
-        Self { shard, permit: Some(permit), receipt: Some(receipt), reached: false, tokens: None }
+    pub(super) fn new(shard: Handle<QuotaKeeper>, permit: Permit, receipt: Receipt) -> Self {
+        let given_back = GivenBack::default();
+        Self { shard, permit: Some(permit), receipt: Some(receipt), reached: false, tokens: None, given_back }
+    }
+
+    /// Tells, when the ticket is gone as well, whether the call was given back what it had taken.
+    #[must_use]
+    pub fn given_back(&self) -> GivenBack {
+        self.given_back.clone()
     }
 
     /// The call is about to be sent: from here on only [`Ticket::give_back`] returns what rates took.
@@ -85,6 +107,7 @@ impl Drop for Ticket {
         if self.reached && !corrects && !self.counts(Unit::Concurrent) {
             return;
         }
+        self.given_back.0.store(!self.reached, Ordering::Relaxed);
         let (Some(receipt), Some(permit)) = (self.receipt.take(), self.permit.take()) else {
             return;
         };

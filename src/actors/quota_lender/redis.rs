@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Loan, LoanReply};
+use super::{
+    Loan, LoanReply,
+    tally::{Fate, Tally},
+};
 use crate::{
     actors::quota_keeper::LONGEST_IN_REDIS,
     clock::Clock,
@@ -45,23 +48,40 @@ struct Inside {
     counts: Cell<[u64; 5]>,
     away: Cell<bool>,
     bearing: Cell<bool>,
+    /// It answers, but not to everything: said once, until a heartbeat has passed without that.
+    ailing: Cell<bool>,
+    ailed_lately: Cell<bool>,
+    tally: Arc<Tally>,
 }
 
 impl RedisVault {
-    pub(super) fn new(redis: Redis, store: Store, clock: Clock, replicas: Arc<AtomicU64>) -> Self {
-        let name = clock.new_id().to_string();
-        let (counts, away, bearing) = (Cell::default(), Cell::new(false), Cell::new(false));
-        Self(Rc::new(Inside { redis, store, clock, name, replicas, counts, away, bearing }))
+    pub(super) fn new(redis: Redis, store: Store, clock: Clock, replicas: Arc<AtomicU64>, tally: Arc<Tally>) -> Self {
+        Self(Rc::new(Inside {
+            name: clock.new_id().to_string(),
+            redis,
+            store,
+            clock,
+            replicas,
+            counts: Cell::default(),
+            away: Cell::default(),
+            bearing: Cell::default(),
+            ailing: Cell::default(),
+            ailed_lately: Cell::default(),
+            tally,
+        }))
     }
 
     /// Carries an ask to Redis; while it is known to be away, says at once that there is no answer.
     pub(super) fn exchange(&self, loan: Loan, reply: LoanReply) {
         if self.0.away.get() {
+            self.0.tally.redis.add(Fate::Unsent);
             return reply.answer(None);
         }
         let vault = self.clone();
         actix::spawn(async move {
-            match vault.0.redis.exchange(&loan.name, &loan.ask, loan.moment_us).await {
+            let exchanged = vault.0.redis.exchange(&loan.name, &loan.ask, loan.moment_us).await;
+            vault.0.tally.redis.add(fate(&exchanged));
+            match exchanged {
                 Ok(Exchanged::Answered(answer)) => reply.answer(Some(answer)),
                 Ok(Exchanged::Stale) => reply.answer(None),
                 Ok(Exchanged::Unborn) => {
@@ -81,7 +101,23 @@ impl RedisVault {
         if self.0.redis.ping().await.is_err() {
             self.lost(error);
         } else {
-            tracing::warn!(%error, "Redis did not answer for a limit");
+            self.ail(error, "Redis does not answer for every limit");
+        }
+    }
+
+    /// Redis is there, and does not do all that it is asked. Many calls may find that out, and one line says it.
+    fn ail(&self, error: &StoreError, what: &str) {
+        self.0.ailed_lately.set(true);
+        if !self.0.ailing.replace(true) {
+            tracing::warn!(%error, "{what}");
+        }
+    }
+
+    /// Called at each heartbeat.
+    fn recover(&self) {
+        let ailed_lately = self.0.ailed_lately.replace(false);
+        if !ailed_lately && self.0.ailing.replace(false) {
+            tracing::info!("Redis does all that it is asked again");
         }
     }
 
@@ -119,7 +155,7 @@ impl RedisVault {
         let vault = self.clone();
         actix::spawn(async move {
             if let Err(error) = vault.try_to_bear().await {
-                tracing::warn!(%error, "Redis could not be made ready to share limits");
+                vault.ail(&error, "Redis cannot be made ready to share limits");
             }
             vault.0.bearing.set(false);
         });
@@ -141,6 +177,7 @@ impl RedisVault {
 
     /// Tells Redis that this process is there, and counts the others.
     pub(super) fn beat(&self) {
+        self.recover();
         if self.0.away.get() {
             return;
         }
@@ -158,5 +195,14 @@ impl RedisVault {
         let counts = [b, c, d, e, count];
         self.0.counts.set(counts);
         self.0.replicas.store(counts.into_iter().max().unwrap_or(1).max(1), Ordering::Relaxed);
+    }
+}
+
+const fn fate(exchanged: &Result<Exchanged, StoreError>) -> Fate {
+    match exchanged {
+        Ok(Exchanged::Answered(_)) => Fate::Answered,
+        Ok(Exchanged::Stale) => Fate::Stale,
+        Ok(Exchanged::Unborn) => Fate::Unborn,
+        Err(_) => Fate::Failed,
     }
 }

@@ -1,10 +1,13 @@
 //! Accounts in the store: what is asked during one transaction goes into the next.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Loan, LoanReply};
+use super::{
+    Loan, LoanReply,
+    tally::{Fate, Tally},
+};
 use crate::{
     clock::Clock,
     store::{Store, StoreError, quota_accounts::Exchanged},
@@ -27,11 +30,14 @@ pub(super) struct StoreVault {
     queue: Vec<(Loan, LoanReply)>,
     /// When the transaction that is under way began.
     since_ns: Option<u64>,
+    /// The last transaction failed.
+    away: bool,
+    tally: Arc<Tally>,
 }
 
 impl StoreVault {
-    pub(super) const fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, queue: vec![], since_ns: None }
+    pub(super) const fn new(store: Store, clock: Clock, tally: Arc<Tally>) -> Self {
+        Self { store, clock, queue: vec![], since_ns: None, away: false, tally }
     }
 
     /// True while the transaction under way takes too long.
@@ -59,17 +65,32 @@ impl StoreVault {
     /// The transaction has ended.
     pub(super) fn end(&mut self, replies: Vec<LoanReply>, answers: Batch) {
         self.since_ns = None;
-        let answers = answers.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the store is away: limits of an hour and more go by their on_error");
-            vec![]
-        });
-        let mut answers = answers.into_iter();
+        let mut answers = self.heard(answers).into_iter();
         for reply in replies {
-            reply.answer(answers.next().and_then(|answer| {
+            let answer = answers.next();
+            self.tally.store.add(match &answer {
+                Some(Ok(Some(_))) => Fate::Answered,
+                Some(Ok(None)) => Fate::Stale,
+                Some(Err(_)) | None => Fate::Failed,
+            });
+            reply.answer(answer.and_then(|answer| {
                 let readable = answer.inspect_err(|error| tracing::error!(%error, "a limit cannot be counted"));
                 readable.ok().flatten()
             }));
         }
+    }
+
+    /// The answers, none where the store is away: said when it goes and when it is back.
+    fn heard(&mut self, answers: Batch) -> Vec<Exchanged> {
+        let was_away = std::mem::replace(&mut self.away, answers.is_err());
+        match &answers {
+            Err(error) if !was_away => {
+                tracing::warn!(%error, "the store is away: limits of an hour and more go by their on_error");
+            }
+            Ok(_) if was_away => tracing::info!("the store is back: limits of an hour and more are shared again"),
+            _ => {}
+        }
+        answers.unwrap_or_default()
     }
 
     /// Forgets accounts that are as good as new.

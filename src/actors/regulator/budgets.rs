@@ -44,7 +44,7 @@ impl Rules for BudgetRules {
         store.budgets_changed_since(revision).await
     }
 
-    fn book(_: i64, rows: Vec<BudgetRow>, _: &BudgetBook) -> BudgetBook {
+    fn book(_: i64, rows: Vec<BudgetRow>, _: &BudgetBook, _: u64) -> BudgetBook {
         BudgetBook::new(rows.into_iter().map(|row| row.budget))
     }
 }

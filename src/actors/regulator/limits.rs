@@ -44,7 +44,7 @@ impl Rules for LimitRules {
         store.limits_changed_since(revision).await
     }
 
-    fn book(revision: i64, rows: Vec<LimitRow>, before: &PolicyBook) -> PolicyBook {
-        PolicyBook::new(rows.into_iter().map(|row| Policy { version: revision, ..row.policy }), before)
+    fn book(revision: i64, rows: Vec<LimitRow>, before: &PolicyBook, now_ns: u64) -> PolicyBook {
+        PolicyBook::new(rows.into_iter().map(|row| Policy { version: revision, ..row.policy }), before, now_ns)
     }
 }

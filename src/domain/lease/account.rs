@@ -53,8 +53,8 @@ impl Account {
         if self.holders.get(&ask.holder).is_some_and(|own| own.until > now && own.seq >= ask.seq) {
             return Err(Stale);
         }
+        self.adopt(ask, now);
         self.pass_to(now, ask.lease);
-        self.adopt(ask.terms);
         self.close_ended();
         self.learn(ask);
         self.settle(ask);
@@ -83,11 +83,14 @@ impl Account {
         self.at = now;
     }
 
-    /// Newer terms find the same units used, rounded up to whole ones.
-    fn adopt(&mut self, terms: Terms) {
+    /// Newer terms find the same units used, rounded up to whole ones, and hold since they came into force: until then
+    /// the account refilled by those before.
+    fn adopt(&mut self, ask: &Ask, now: u64) {
+        let terms = ask.terms;
         if terms.version <= self.terms.version {
             return;
         }
+        self.pass_to(now.saturating_sub(ask.terms_ago).max(self.at), ask.lease);
         let used = self.terms.units(self.level.saturating_add(self.terms.unit()).saturating_sub(1));
         self.level = if self.terms.is_rate() && terms.is_rate() { terms.ticks(used) } else { 0 };
         self.terms = terms;

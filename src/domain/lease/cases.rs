@@ -13,6 +13,7 @@ fn ask(holder: u128, seq: u64, need: u64) -> Ask {
     Ask {
         holder: HolderId(holder),
         terms: ten_a_hundred(1),
+        terms_ago: 0,
         seq,
         keep: 0,
         back: 0,
@@ -61,6 +62,17 @@ fn newer_terms_find_the_same_units_used_and_older_ones_are_served_by_them() {
 }
 
 #[test]
+fn newer_terms_hold_from_when_they_came_into_force_and_not_from_when_they_are_heard_of() {
+    let ten_a_thousand = Terms { kind: Kind::Rate { limit: 10, window: 1_000, burst: 10 }, version: 2 };
+    for (terms_ago, free) in [(0, 6), (20, 4), (60, 0), (600, 0)] {
+        let mut account = Account::full(ten_a_hundred(1), 100);
+        account.exchange(&Ask { forced: at_once(10), ..ask(1, 1, 0) }, 100).unwrap();
+        let heard = Ask { terms: ten_a_thousand, terms_ago, ..ask(2, 1, 0) };
+        assert_eq!(account.exchange(&heard, 160).unwrap().free, free, "{terms_ago}");
+    }
+}
+
+#[test]
 fn a_refund_that_was_under_way_for_long_gives_back_nothing_that_has_refilled() {
     let mut account = Account::full(ten_a_hundred(1), 0);
     let refunds = vec![Past { units: 4, ago: 0 }];
@@ -91,7 +103,7 @@ fn chunks_are_shared_while_there_is_plenty_and_units_run_out_one_by_one() {
 #[test]
 fn a_chunk_grows_while_it_is_used_up_and_shrinks_when_it_is_not() {
     let habits = Habits { lease: 50, margin: 5, most: 4 };
-    let mut lease = Lease::new(HolderId(1), ten_a_hundred(1), habits);
+    let mut lease = Lease::new(HolderId(1), ten_a_hundred(1), 0, habits);
     let mut account = Account::full(ten_a_hundred(1), 0);
     let wants: Vec<_> = [0, 0, 0, 100, 200]
         .map(|now| {
@@ -105,7 +117,7 @@ fn a_chunk_grows_while_it_is_used_up_and_shrinks_when_it_is_not() {
 
 #[test]
 fn a_lease_counts_from_before_the_ask_was_sent() {
-    let mut lease = Lease::new(HolderId(1), ten_a_hundred(1), Habits { lease: 50, margin: 5, most: 4 });
+    let mut lease = Lease::new(HolderId(1), ten_a_hundred(1), 0, Habits { lease: 50, margin: 5, most: 4 });
     let asked = lease.ask(2, 2, 100);
     let answer = Account::full(ten_a_hundred(1), 110).exchange(&asked, 110).unwrap();
     lease.answered(&answer, 130);

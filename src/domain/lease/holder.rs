@@ -27,6 +27,8 @@ pub struct Habits {
 pub struct Lease {
     id: HolderId,
     terms: Terms,
+    /// Since when these terms are in force, by the holder's clock.
+    since: u64,
     habits: Habits,
     seq: u64,
     /// Units that can be taken.
@@ -74,10 +76,11 @@ struct Pending {
 
 impl Lease {
     #[must_use]
-    pub const fn new(id: HolderId, terms: Terms, habits: Habits) -> Self {
+    pub const fn new(id: HolderId, terms: Terms, since: u64, habits: Habits) -> Self {
         Self {
             id,
             terms,
+            since,
             habits,
             seq: 0,
             held: 0,
@@ -144,9 +147,9 @@ impl Lease {
         self.pending.is_some()
     }
 
-    /// Goes by other terms from the next ask on.
-    pub const fn adopt(&mut self, terms: Terms) {
-        self.terms = terms;
+    /// Goes by other terms, in force since then, from the next ask on.
+    pub const fn adopt(&mut self, terms: Terms, since: u64) {
+        (self.terms, self.since) = (terms, since);
     }
 
     /// Takes units, all or none.
@@ -226,7 +229,8 @@ impl Lease {
         }
         self.chunk = self.used.saturating_add(self.used / 4).clamp(1, self.habits.most.max(1));
         let keep = self.held.min(self.chunk);
-        let want = self.chunk.saturating_sub(keep);
+        // What is refunded is for whoever asks first.
+        let want = if self.refunds.is_empty() { self.chunk.saturating_sub(keep) } else { 0 };
         Some(Ask { want, ..self.tell(keep, now) })
     }
 
@@ -290,6 +294,7 @@ impl Lease {
         Ask {
             holder: self.id,
             terms: self.terms,
+            terms_ago: now.saturating_sub(self.since),
             seq: self.seq,
             keep: keep.saturating_add(self.in_use),
             back,

@@ -100,7 +100,7 @@ impl World {
     fn new_lease(&mut self) -> (HolderId, Lease) {
         self.born += 1;
         let id = HolderId(self.born);
-        (id, Lease::new(id, self.terms, self.habits))
+        (id, Lease::new(id, self.terms, 0, self.habits))
     }
 
     /// Each holder has a clock of its own.

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Allowance, Mode, OnError, Per, Policy, RouteSet, Subject, Unit};
+use super::{Allowance, Home, Mode, OnError, Per, Policy, RouteSet, Subject, Unit};
 use crate::domain::{
     ids::LimitId,
+    lease::ExactTerms,
     name,
     quota::{InvalidRate, Rate},
     refusal::Fault,
@@ -88,7 +89,7 @@ impl Spec {
     pub fn check(&self, id: LimitId, known: &[&Route]) -> Result<Policy, Vec<Fault>> {
         let mut faults = self.unknown_routes(known);
         match self.policy(id) {
-            Ok(policy) => faults.extend(too_small(&policy, known)),
+            Ok(policy) => faults.extend(too_small(&policy, known).into_iter().chain(too_fine(&policy))),
             Err(own) => faults.extend(own),
         }
         if faults.is_empty() { self.policy(id) } else { Err(faults) }
@@ -111,6 +112,7 @@ impl Spec {
                 mode: self.mode,
                 on_error: self.on_error,
                 version: 0,
+                since_ns: 0,
             }),
             _ => Err(faults),
         }
@@ -199,6 +201,18 @@ fn too_small(policy: &Policy, known: &[&Route]) -> Option<Fault> {
     too_heavy.then(|| Fault::new("/burst", reason))
 }
 
+/// A rate that replicas could not count exactly together is not made, whether there are others now or not.
+fn too_fine(policy: &Policy) -> Option<Fault> {
+    let Allowance::Rate(rate) = policy.allowance else { return None };
+    let is_exact = |rate| ExactTerms::rate(rate, 0).is_some();
+    if policy.home(true) != Home::Redis || is_exact(rate) {
+        return None;
+    }
+    let alone = Rate::new(rate.limit(), rate.window_s(), 1).is_ok_and(is_exact);
+    let pointer = if alone { "/burst" } else { "/limit" };
+    Some(Fault::new(pointer, "is more than replicas can count exactly together in such a window"))
+}
+
 fn at_route(index: usize, detail: impl Into<String>) -> Fault {
     Fault::new(format!("/routes/{index}"), detail)
 }
@@ -272,6 +286,9 @@ mod tests {
             (json!({ "window_s": 315_360_001 }), vec!["/window_s"]),
             (json!({ "burst": 0 }), vec!["/burst"]),
             (json!({ "burst": 8 }), vec!["/burst"]),
+            // A prime number of units, and a burst that is too large in such a window.
+            (json!({ "limit": 999_999_999_989_u64 }), vec!["/limit"]),
+            (json!({ "limit": 1_000, "window_s": 3_599, "burst": 900_000_000_000_u64 }), vec!["/burst"]),
             (json!({ "limit": 8 }), vec!["/burst"]),
             (json!({ "subject": "x" }), vec!["/subject"]),
             (json!({ "subject": id, "per": "global" }), vec!["/subject"]),
@@ -297,6 +314,9 @@ mod tests {
             rate(json!({ "unit": "tokens", "routes": ["chat"], "limit": 1 })).clone(),
             Allowance::Rate(Rate::new(1, 60, 1).unwrap())
         );
+        // What the store keeps has larger numbers.
+        let large = Rate::new(999_999_999_989, 3_600, 999_999_999_989).unwrap();
+        assert_eq!(rate(json!({ "limit": 999_999_999_989_u64, "window_s": 3_600 })), Allowance::Rate(large));
         // A call under way is one, whatever its route weighs.
         let places = json!({ "unit": "concurrent", "limit": 1, "window_s": null, "burst": 1 });
         assert_eq!(rate(places), Allowance::Places(1));

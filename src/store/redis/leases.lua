@@ -5,7 +5,7 @@
 -- KEYS[2]  the generation of the slot: the time in microseconds until which everything counts as spent. Missing: unborn.
 -- ARGV     1 version, 2 refill (limit; 0 for places), 3 unit (window; 1 for places), 4 burst, 5 microseconds in a moment,
 --          6 holder, 7 seq, 8 keep, 9 back, 10 used_ago, 11 how many were forced, 12 sent (-1: unknown), 13 need,
---          14 waiting, 15 want, 16 lease, 17 at_least, then units and ago of each that was forced and of each refund.
+--          14 waiting, 15 want, 16 lease, 17 at_least, 18 terms_ago, then units and ago of each that was forced and of each refund.
 --          Times are in moments.
 -- Answers  {0} unborn · {1} stale · {2, at, kept, granted, free, full_in, fits_in (-1: never), holders}
 --
@@ -52,14 +52,19 @@ local own = holders[holder]
 if own and own.ends > now and own.seq >= seq then return {1} end
 
 -- Time passes.
-level = math.max(level - (now - at) * terms.refill, -MOST)
+local function pass(to)
+  level = math.max(level - (to - at) * terms.refill, -MOST)
+  at = to
+end
 
--- Newer terms find the same units used.
+-- Newer terms find the same units used, and hold since they came into force.
 if version > terms.version then
+  pass(math.max(now - argv[18], at))
   local used = down(math.max(level + terms.unit - 1, 0), terms.unit)
   level = (terms.refill > 0 and refill > 0) and used * unit or 0
   terms = asked
 end
+pass(now)
 
 local function charge(units, ago)
   if units > 0 and terms.refill > 0 then
@@ -92,7 +97,7 @@ holders[holder] = own
 -- Refunds.
 local sent = argv[12]
 if sent >= 0 and sent + lease > now then
-  for i = 18 + 2 * argv[11], #argv, 2 do
+  for i = 19 + 2 * argv[11], #argv, 2 do
     local refilled = (argv[i + 1] + math.max(now - sent, 0)) * terms.refill
     local given = math.max(argv[i] * terms.unit - refilled, 0)
     level = math.max(level - given, math.min(level, 0))
@@ -100,7 +105,7 @@ if sent >= 0 and sent + lease > now then
 end
 
 -- What was used without a grant, but for what counted as used when this slot was born; places are held.
-for i = 18, 16 + 2 * argv[11], 2 do
+for i = 19, 17 + 2 * argv[11], 2 do
   if terms.refill == 0 then
     own.units = own.units + argv[i]
   elseif now - argv[i + 1] >= down(born, moment) then

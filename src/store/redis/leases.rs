@@ -10,31 +10,14 @@ use siphasher::sip::SipHasher13;
 
 use super::Redis;
 use crate::{
-    domain::{
-        lease::{Answer, Ask, Kind, Terms},
-        quota::Rate,
-    },
+    domain::lease::{Answer, Ask, Kind},
     store::StoreError,
 };
 
 /// How many hash slots the accounts lie in.
 const SLOTS: u64 = 64;
 
-/// The longest lease; with it every product in the script stays exact.
-pub const MAX_LEASE: Duration = Duration::from_mins(1);
-
-/// Half of what a Lua number holds exactly, and half again, for sums of two.
-const MOST_TICKS: u64 = 1 << 51;
-
 static EXCHANGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("leases.lua")));
-
-/// Terms in moments that Redis counts exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RedisTerms {
-    pub terms: Terms,
-    /// Microseconds in a moment.
-    pub moment_us: u64,
-}
 
 /// What Redis says to an ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,36 +36,6 @@ pub enum Birth {
     Full,
     /// It is not known: everything counts as used when the leases that may still be held have ended.
     Spent { lease: Duration },
-}
-
-impl RedisTerms {
-    /// The finest moment in which a rate is exact; `None` if even seconds are too fine.
-    #[must_use]
-    pub fn rate(rate: Rate, version: i64) -> Option<Self> {
-        [1, 1_000, 1_000_000].into_iter().find_map(|moment_us| Self::rate_in(rate, version, moment_us))
-    }
-
-    #[must_use]
-    pub const fn places(limit: u64, version: i64) -> Self {
-        Self { terms: Terms { kind: Kind::Places { limit }, version }, moment_us: 1 }
-    }
-
-    /// The same rate in the smallest numbers: only the ratio of limit and window counts.
-    fn rate_in(rate: Rate, version: i64, moment_us: u64) -> Option<Self> {
-        let moments_in_s = 1_000_000u64.checked_div(moment_us)?;
-        let window = rate.window_s().checked_mul(moments_in_s)?;
-        let common = common_divisor(rate.limit(), window);
-        let (limit, window) = (rate.limit().checked_div(common)?, window.checked_div(common)?);
-        let leased = limit.checked_mul(MAX_LEASE.as_secs())?.checked_mul(moments_in_s)?;
-        let whole = rate.burst().checked_mul(window)?;
-        let terms = Terms { kind: Kind::Rate { limit, window, burst: rate.burst() }, version };
-        (leased <= MOST_TICKS && whole <= MOST_TICKS).then_some(Self { terms, moment_us })
-    }
-}
-
-/// Euclid's.
-fn common_divisor(a: u64, b: u64) -> u64 {
-    a.checked_rem(b).map_or(a, |rest| common_divisor(b, rest))
 }
 
 impl Redis {
@@ -154,7 +107,7 @@ fn words(ask: &Ask, moment_us: u64) -> Vec<String> {
     let forced = u64::try_from(ask.forced.len()).unwrap_or(0);
     words.extend([ask.seq, ask.keep, ask.back, ask.used_ago, forced].map(|n| n.to_string()));
     words.push(ask.sent.map_or_else(|| "-1".to_owned(), |sent| sent.to_string()));
-    words.extend([ask.need, ask.waiting, ask.want, ask.lease, ask.at_least].map(|n| n.to_string()));
+    words.extend([ask.need, ask.waiting, ask.want, ask.lease, ask.at_least, ask.terms_ago].map(|n| n.to_string()));
     let past = ask.forced.iter().chain(&ask.refunds);
     words.extend(past.flat_map(|past| [past.units, past.ago]).map(|n| n.to_string()));
     words
