@@ -101,11 +101,9 @@ pub(super) async fn start(
     let deadline = Duration::from_millis(config.actors.deadline_ms);
     let verifier =
         Snapshot::new(Verifier::new(&config.auth.issuer, &config.auth.audience, config.auth.access_ttl_s, []));
-    let directory = Snapshot::new(Directory::default());
-    let api_keys = Snapshot::new(ApiKeys::default());
+    let (directory, api_keys) = (Snapshot::new(Directory::default()), Snapshot::new(ApiKeys::default()));
     let revocations = Snapshot::new(Revocations::default());
-    let issuer = Issuer::new(bound, deadline);
-    let users = Users::new(bound, deadline);
+    let (issuer, users) = (Issuer::new(bound, deadline), Users::new(bound, deadline));
     let (limits, budgets) = (Limits::new(bound, deadline), Budgets::new(bound, deadline));
     let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
     let outside = outside(config, bound);

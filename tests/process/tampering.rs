@@ -7,6 +7,16 @@ use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
 use super::support::{Database, Entry, Gateway, Home, request};
 
+/// Those of SQLite.
+const TRIGGERS: [&str; 6] = [
+    "entries_refuse_update",
+    "entries_refuse_delete",
+    "entries_refuse_personal",
+    "entries_refuse_change",
+    "checkpoints_refuse_update",
+    "checkpoints_refuse_delete",
+];
+
 /// Who owns the database: runs SQL on it, and reads the log.
 struct Owner<'a> {
     home: &'a Home,
@@ -15,12 +25,11 @@ struct Owner<'a> {
 
 impl Owner<'_> {
     fn sql(&self, sql: &str) {
-        match self.database {
-            None => {
-                let mut connection = SqliteConnection::establish(self.home.database().to_str().unwrap()).unwrap();
-                connection.batch_execute(sql).unwrap();
-            }
-            Some(database) => database.execute(sql),
+        if let Some(database) = self.database {
+            database.execute(sql);
+        } else {
+            let mut connection = SqliteConnection::establish(self.home.database().to_str().unwrap()).unwrap();
+            connection.batch_execute(sql).unwrap();
         }
     }
 
@@ -33,17 +42,13 @@ impl Owner<'_> {
 
     /// As an owner can, and nobody else.
     fn drop_triggers(&self) {
-        match self.database {
-            None => {
-                ["entries_refuse_update", "entries_refuse_delete", "entries_refuse_personal", "entries_refuse_change"]
-                    .into_iter()
-                    .chain(["checkpoints_refuse_update", "checkpoints_refuse_delete"])
-                    .for_each(|name| self.sql(&format!("DROP TRIGGER audit_{name}")))
-            }
-            Some(_) => {
-                self.sql(
-                    "ALTER TABLE audit_entries DISABLE TRIGGER ALL; ALTER TABLE audit_checkpoints DISABLE TRIGGER ALL;",
-                );
+        if self.database.is_some() {
+            self.sql(
+                "ALTER TABLE audit_entries DISABLE TRIGGER ALL; ALTER TABLE audit_checkpoints DISABLE TRIGGER ALL;",
+            );
+        } else {
+            for name in TRIGGERS {
+                self.sql(&format!("DROP TRIGGER audit_{name}"));
             }
         }
         self.sql("CREATE TABLE spare_entries AS SELECT * FROM audit_entries");
@@ -102,6 +107,47 @@ fn written(home: &Home) {
     }
 }
 
+/// What an owner may do, and what the verifier says of it. N is a record of eve's, NEXT the one behind it.
+const TAMPERINGS: [(&str, [&str; 2]); 16] = [
+    (
+        "UPDATE audit_entries SET entry = replace(entry, '\"status\":200', '\"status\":201') WHERE seq = {N}",
+        ["record {N}", "changed"],
+    ),
+    ("UPDATE audit_entries SET status = 201 WHERE seq = {N}", ["record {N}", "column status"]),
+    ("UPDATE audit_entries SET user_id = NULL WHERE seq = {N}", ["record {N}", "column user_id"]),
+    ("UPDATE audit_entries SET time = time + 1 WHERE seq = {N}", ["record {N}", "column time"]),
+    (
+        "UPDATE audit_entries SET personal = replace(personal, 'eve', 'ann') WHERE seq = {N}",
+        ["record {N}", "personal part is not"],
+    ),
+    ("UPDATE audit_entries SET personal = NULL WHERE seq = {N}", ["record {N}", "no erasure"]),
+    ("DELETE FROM audit_entries WHERE seq = {N}", ["record {N}", "missing"]),
+    ("DELETE FROM audit_entries WHERE seq < {N}", ["record 1:", "missing"]),
+    ("DELETE FROM audit_entries WHERE seq > 20", ["record 21", "cut off"]),
+    (
+        "DELETE FROM audit_entries WHERE seq > 20; DELETE FROM audit_checkpoints WHERE seq > 20",
+        ["checkpoint", "shipped"],
+    ),
+    (
+        "UPDATE audit_entries SET seq = -1 WHERE seq = {N}; UPDATE audit_entries SET seq = {N} WHERE seq = {NEXT}; \
+         UPDATE audit_entries SET seq = {NEXT} WHERE seq = -1",
+        ["record {N}", "moved here"],
+    ),
+    (
+        "INSERT INTO audit_entries SELECT chain, (SELECT max(seq) + 1 FROM audit_entries), '01890a5d-ac96-774b-bcce-b302099a8057', \
+         request_id, stage, time, user_id, route, decision, status, prev_hash, hash, entry, about, personal, change \
+         FROM audit_entries WHERE seq = {N}",
+        ["record", "moved here"],
+    ),
+    ("DELETE FROM audit_checkpoints WHERE number = 2", ["checkpoint 2", "missing"]),
+    ("DELETE FROM audit_checkpoints", ["no checkpoint vouches", "chain"]),
+    (
+        "UPDATE audit_checkpoints SET signature = (SELECT signature FROM spare_checkpoints WHERE number = 1) WHERE number = 2",
+        ["checkpoint 2", "signature"],
+    ),
+    ("UPDATE audit_checkpoints SET seq = seq - 1 WHERE number = 2", ["checkpoint 2", "column seq"]),
+];
+
 fn every_kind_of_tampering_is_found(owner: &Owner<'_>) {
     let home = owner.home;
     written(home);
@@ -111,45 +157,7 @@ fn every_kind_of_tampering_is_found(owner: &Owner<'_>) {
     let is_whole =
         |entry: &&Entry| entry.json.contains("\"stage\":\"whole\"") && entry.json.contains("\"route\":\"echo\"");
     let n = owner.entries().iter().find(is_whole).unwrap().seq;
-    for (sql, words) in [
-        (
-            "UPDATE audit_entries SET entry = replace(entry, '\"status\":200', '\"status\":201') WHERE seq = {N}",
-            ["record {N}", "changed"],
-        ),
-        ("UPDATE audit_entries SET status = 201 WHERE seq = {N}", ["record {N}", "column status"]),
-        ("UPDATE audit_entries SET user_id = NULL WHERE seq = {N}", ["record {N}", "column user_id"]),
-        ("UPDATE audit_entries SET time = time + 1 WHERE seq = {N}", ["record {N}", "column time"]),
-        (
-            "UPDATE audit_entries SET personal = replace(personal, 'eve', 'ann') WHERE seq = {N}",
-            ["record {N}", "personal part is not"],
-        ),
-        ("UPDATE audit_entries SET personal = NULL WHERE seq = {N}", ["record {N}", "no erasure"]),
-        ("DELETE FROM audit_entries WHERE seq = {N}", ["record {N}", "missing"]),
-        ("DELETE FROM audit_entries WHERE seq < {N}", ["record 1:", "missing"]),
-        ("DELETE FROM audit_entries WHERE seq > 20", ["record 21", "cut off"]),
-        (
-            "DELETE FROM audit_entries WHERE seq > 20; DELETE FROM audit_checkpoints WHERE seq > 20",
-            ["checkpoint", "shipped"],
-        ),
-        (
-            "UPDATE audit_entries SET seq = -1 WHERE seq = {N}; UPDATE audit_entries SET seq = {N} WHERE seq = {NEXT}; \
-             UPDATE audit_entries SET seq = {NEXT} WHERE seq = -1",
-            ["record {N}", "moved here"],
-        ),
-        (
-            "INSERT INTO audit_entries SELECT chain, (SELECT max(seq) + 1 FROM audit_entries), '01890a5d-ac96-774b-bcce-b302099a8057', \
-             request_id, stage, time, user_id, route, decision, status, prev_hash, hash, entry, about, personal, change \
-             FROM audit_entries WHERE seq = {N}",
-            ["record", "moved here"],
-        ),
-        ("DELETE FROM audit_checkpoints WHERE number = 2", ["checkpoint 2", "missing"]),
-        ("DELETE FROM audit_checkpoints", ["no checkpoint vouches", "chain"]),
-        (
-            "UPDATE audit_checkpoints SET signature = (SELECT signature FROM spare_checkpoints WHERE number = 1) WHERE number = 2",
-            ["checkpoint 2", "signature"],
-        ),
-        ("UPDATE audit_checkpoints SET seq = seq - 1 WHERE number = 2", ["checkpoint 2", "column seq"]),
-    ] {
+    for (sql, words) in TAMPERINGS {
         let filled = |text: &str| text.replace("{N}", &n.to_string()).replace("{NEXT}", &(n + 1).to_string());
         owner.sql(&filled(sql));
         assert_found(home, &[], &words.map(filled).each_ref().map(String::as_str));

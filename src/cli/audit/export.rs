@@ -106,12 +106,11 @@ impl Export {
         };
         let vouching = store.checkpoint_of(chain, last).await.map_err(failed)?;
         let before = if first > 1 { store.checkpoints_before(chain, first).await.map_err(failed)? } else { 0 };
-        let span = match vouching {
-            Some(vouching) => Span { first, last: vouching.seq, before, newest: vouching.number },
-            None => {
-                let newest = store.last_checkpoint(chain).await.map_err(failed)?.map_or(0, |newest| newest.number);
-                Span { first, last, before, newest }
-            }
+        let span = if let Some(vouching) = vouching {
+            Span { first, last: vouching.seq, before, newest: vouching.number }
+        } else {
+            let newest = store.last_checkpoint(chain).await.map_err(failed)?.map_or(0, |newest| newest.number);
+            Span { first, last, before, newest }
         };
         span.write(store, chain, out).await
     }
@@ -206,7 +205,9 @@ async fn write_events(store: &Store, chain: &str, page: Vec<Stored>, out: &mut i
         let mut record = read(opening)?;
         if let Some(outcome) = outcomes.remove(&columns.request_id) {
             let mut later = read(&outcome)?;
-            ["seq", "id", "time"].iter().for_each(|place| drop(later.remove(*place)));
+            for place in ["seq", "id", "time"] {
+                later.remove(place);
+            }
             record.extend(later);
         }
         writeln!(out, "{}", ocsf::event(&record)).map_err(failed)?;

@@ -26,11 +26,14 @@ use crate::domain::audit::{
 const PIECE: usize = 5_000;
 const IN_HAND: usize = 3;
 
+/// Which entry a faulty line says it is, if it does, and the fault.
+type Blame = (Option<(String, u64)>, Fault);
+
 /// A line that was checked by itself.
 enum Checked {
     Begin { excerpt: bool },
     Key(PublicKey),
-    Entry(Box<Result<Facts, (Option<(String, u64)>, Fault)>>),
+    Entry(Box<Result<Facts, Blame>>),
     Checkpoint(Box<(Checkpoint, Result<Vouched, Fault>)>),
     End(Vec<Extent>),
     Unreadable,

@@ -23,22 +23,22 @@ impl Progress {
         let percent = self.done.saturating_mul(100).checked_div(self.total).unwrap_or(100).min(100);
         if self.shown && self.percent != Some(percent) {
             self.percent = Some(percent);
-            self.say(&bar(percent));
+            say(&bar(percent));
         }
     }
 
     /// Takes the line away.
     pub(super) fn end(&self) {
         if self.percent.is_some() {
-            self.say("\r\u{1b}[K");
+            say("\r\u{1b}[K");
         }
     }
+}
 
-    fn say(&self, text: &str) {
-        let mut out = std::io::stderr().lock();
-        // Nothing is left to do if standard error is closed.
-        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
-    }
+fn say(text: &str) {
+    let mut out = std::io::stderr().lock();
+    // Nothing is left to do if standard error is closed.
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
 fn bar(percent: u64) -> String {

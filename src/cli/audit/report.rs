@@ -85,7 +85,9 @@ impl Inspector {
     pub(super) fn verdict(mut self, max_age: Option<(Timestamp, u64)>) -> Result<String, Finding> {
         let mut custody = Custody::default();
         for summary in self.summaries.iter_mut().filter(|summary| summary.chain == CUSTODY) {
-            std::mem::take(&mut summary.acts).into_iter().for_each(|act| custody.note(act));
+            for act in std::mem::take(&mut summary.acts) {
+                custody.note(act);
+            }
         }
         for summary in &self.summaries {
             summary.losses.settle(&summary.chain, &custody)?;

@@ -238,16 +238,16 @@ fn a_chain_that_was_computed_anew_is_found() {
     rebuilt.key = sound.key.clone();
     assert_found(&rebuilt, &["checkpoint 1", "signature"]);
     // With the true checkpoints, and entries computed anew.
-    let mut forger = Writer::new("c");
-    (0..6).for_each(|n| forger.entry(&draft(50 + n, Stage::Whole, 50 + n)));
-    let mut forged = sound.clone();
-    for (n, line) in forger.lines.into_iter().enumerate() {
+    let mut stranger = Writer::new("c");
+    (0..6).for_each(|n| stranger.entry(&draft(50 + n, Stage::Whole, 50 + n)));
+    let mut replaced = sound.clone();
+    for (n, line) in stranger.lines.into_iter().enumerate() {
         let at = sound.at(n);
-        forged.lines[at] = line;
+        replaced.lines[at] = line;
     }
-    assert_found(&forged, &["checkpoint 1", "changed after it was signed"]);
-    forged.lines.retain(|line| matches!(line, Line::Entry(_)));
-    assert_found(&forged.recounted(), &["no checkpoint vouches"]);
+    assert_found(&replaced, &["checkpoint 1", "changed after it was signed"]);
+    replaced.lines.retain(|line| matches!(line, Line::Entry(_)));
+    assert_found(&replaced.recounted(), &["no checkpoint vouches"]);
 }
 
 #[test]

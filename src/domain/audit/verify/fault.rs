@@ -50,9 +50,11 @@ pub enum Fault {
     Link,
     #[error("it is there twice, or out of its order")]
     Order,
-    #[error("it is missing{}, and nothing on record says that it was dropped", as_far_as(.through))]
+    #[error("it is missing (up to record {through}), and nothing on record says that it was dropped")]
     Missing { through: u64 },
-    #[error("it is missing{}, though checkpoint {checkpoint} vouches for it: the end was cut off", as_far_as(.through))]
+    #[error(
+        "it is missing (up to record {through}), though checkpoint {checkpoint} vouches for it: the end was cut off"
+    )]
     CutOff { through: u64, checkpoint: u64 },
     #[error("it is an outcome without a decision before it")]
     NoDecision,
@@ -84,8 +86,4 @@ pub enum Fault {
     Replaced,
     #[error("it was shipped, and is gone here with what it vouches for (record {seq})")]
     Gone { seq: u64 },
-}
-
-fn as_far_as(through: &u64) -> String {
-    format!(" (the last that is missing is {through})")
 }
