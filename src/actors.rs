@@ -4,12 +4,12 @@
 //! |---|---|---|---|---|
 //! | [`token_issuer::TokenIssuer`] | 1, own arbiter | `actors.max_in_flight` | one session | 503; tokens still verify |
 //! | [`registrar::Registrar`] | 1, own arbiter | `actors.max_in_flight` | one user, team or API key | 503 |
-//! | [`regulator::Regulator`] | 1 for limits and 1 for budgets, own arbiters | `actors.max_in_flight` | one limit or budget | 503; the last rules stay |
+//! | [`regulator::Regulator`] | 1 each for limits, budgets and prices, own arbiters | `actors.max_in_flight` | one limit or budget, or one change of the price list | 503; the last rules stay |
 //! | [`doorkeeper::Doorkeeper`] | 1, own arbiter | `actors.max_in_flight` | — (memory) | 503: no password is checked |
 //! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread | `actors.max_in_flight` each, and room for the end of each call | — (memory) | 503 |
 //! | [`quota_lender::QuotaLender`] | 1, own arbiter | `actors.max_in_flight` a worker thread | 512 asks | each policy's `on_error` |
 //! | [`budget_ledger::BudgetLedger`] | 1, own arbiter | `audit.max_in_flight` holds | 512 orders | 503 `ledger-unavailable` |
-//! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | 503 `audit-unavailable` |
+//! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | the spool, up to `audit.spool_max_bytes`; then 503 `audit-unavailable` |
 //! | [`notary::Notary`] | 1, own arbiter | 16 questions | one checkpoint | no checkpoint until the store answers |
 //! | [`key_fetcher::KeyFetcher`] | 1, own arbiter, if outside issuers are trusted | `actors.max_in_flight` | — (memory) | the keys that are known stay |
 //!

@@ -6,6 +6,7 @@ mod first_rules;
 mod first_start;
 mod keys;
 mod orphans;
+mod prices;
 mod routing;
 mod server;
 
@@ -18,13 +19,11 @@ pub use self::{
     audit::{audit_public_key, audit_store, checkpoint_files, custodian},
     first_start::{FirstStart, random_password},
     keys::{change_master_key, rotate_signing_key},
+    prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::routing,
 };
 use crate::{
-    actors::{
-        notary::{CheckpointKey, KeyError},
-        token_issuer::RingError,
-    },
+    actors::{handle::NoAnswer, notary::KeyError, token_issuer::RingError},
     clock::Clock,
     config::{Config, ConfigError, routing::fault_in},
     crypto::CryptoError,
@@ -36,6 +35,7 @@ use crate::{
         openapi::{Document, NoDocument},
     },
     passwords::{HashingError, Passwords},
+    price_file::BadFile,
     snapshot::{Snapshot, routing::Routing},
     store::{Settings, Store, StoreError, migrations, redis::Redis},
     telemetry::Metrics,
@@ -59,6 +59,10 @@ pub enum StartError {
     DataDir(#[from] DataDirError),
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    #[error("prices: {0}")]
+    Prices(#[from] BadFile),
+    #[error("prices: {0}")]
+    NoAnswer(#[from] NoAnswer),
     #[error(transparent)]
     Keys(#[from] RingError),
     #[error("{0}")]
@@ -77,6 +81,8 @@ pub enum StartError {
     Docs(#[from] DocsError),
     #[error("{address}: {error}")]
     Bind { address: SocketAddr, error: io::Error },
+    #[error(transparent)]
+    Audit(#[from] crate::actors::audit_writer::BuildError),
     #[error("a thread could not be started")]
     Thread,
 }
@@ -89,6 +95,7 @@ impl StartError {
             self,
             Self::Config(_)
                 | Self::AdminPassword(_)
+                | Self::Prices(_)
                 | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. })
                 | Self::Store(StoreError::Invalid(_))
         )
@@ -131,6 +138,7 @@ impl Gateway {
         let url = config.store_url()?;
         config.hmac_secrets()?;
         let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
+        let prices = configured_prices(&config)?;
         let data_dir = DataDir::open(&config.data_dir)?;
         let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), keys::is_shared(&url))?);
         let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
@@ -139,23 +147,17 @@ impl Gateway {
         let passwords = passwords(&config)?;
         let first_start = first_start::run(&store, &passwords, &clock, secrets.admin_password).await?;
         first_rules::run(&config, &store, &clock).await?;
+        let audit = actors::audit_blueprint(&config, store.clone(), Arc::clone(&chain), data_dir.audit_spool());
+        orphans::replay(&audit).await?;
+        prices::start(&config, prices, &store, &clock).await?;
         orphans::resolve(&store, &clock, &chain).await?;
+        let closed = orphans::close(&store, &audit, &clock, data_dir.audit_closed_through()).await?;
+        data_dir.set_audit_closed_through(closed)?;
         let draining = Draining::default();
         let (redis, routes) = (redis(&config)?, routing.clone());
-        let key = Arc::new(CheckpointKey::open(&store, &master).await?);
-        let audit_key = key.public().clone();
-        let (notary, checkpoints) =
-            audit::start(&config, store.clone(), clock.clone(), Arc::clone(&chain), key).await?;
-        let base = actors::Base {
-            store,
-            clock: clock.clone(),
-            passwords,
-            routing: routes,
-            draining,
-            redis,
-            checkpoints,
-            audit_key,
-        };
+        let (notary, vouching) = self::audit::start(&config, &store, &clock, &chain, &master).await?;
+        let base =
+            actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis, audit, vouching };
         let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
         let parts = Parts {
             clock,
@@ -186,9 +188,13 @@ impl Gateway {
         })
     }
 
-    /// Takes routes and upstreams from a configuration that was just read. A bad one changes nothing.
-    pub fn reload(&self, config: &Config) -> Result<(), ConfigError> {
+    /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing.
+    pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
         let routing = routing::routing(config, &self.routing.read())?;
+        if let Some(file) = configured_prices(config)? {
+            let changed = self.office.prices.put(prices::change(config, file, &self.office.clock)).await??;
+            prices::tell(config, &changed)?;
+        }
         self.routing.publish(routing);
         Ok(())
     }

@@ -6,6 +6,7 @@ mod check_config;
 mod keys;
 mod migrate;
 mod openapi;
+mod prices;
 mod serve;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -47,6 +48,9 @@ enum Command {
     /// Rotate the signing key, or change the master key.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Set what models cost.
+    #[command(subcommand)]
+    Prices(prices::Prices),
 }
 
 /// Why a command did not do its work.
@@ -81,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Openapi => openapi::run(),
         Command::Audit(audit) => audit.run(arguments.config.as_deref()),
         Command::Keys(keys) => keys.run(arguments.config.as_deref()),
+        Command::Prices(prices) => prices.run(arguments.config.as_deref()),
         Command::Admin(admin) => admin.run(arguments.config.as_deref()),
     };
     let Err(failure) = result else {

@@ -21,7 +21,7 @@ use self::{
     layers::Layers,
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
-    sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Quota, Redis, Server, Store},
+    sections::{Actors, Audit, Auth, Cors, Docs, Edge, Log, Ops, Prices, Quota, Redis, Server, Store},
 };
 use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
 
@@ -50,6 +50,7 @@ pub struct Config {
     pub docs: Docs,
     pub edge: Edge,
     pub quota: Quota,
+    pub prices: Prices,
     pub audit: Audit,
     pub actors: Actors,
     pub log: Log,
@@ -162,6 +163,7 @@ impl Config {
         self.server.validate()?;
         self.auth.validate()?;
         self.edge.validate()?;
+        self.audit.validate()?;
         self.bounds()?;
         routing::validate(&self.upstreams, &self.routes, &self.limits, &self.budgets)
     }
@@ -173,7 +175,6 @@ impl Config {
             ("store.acquire_timeout_ms", self.store.acquire_timeout_ms),
             ("store.statement_timeout_ms", self.store.statement_timeout_ms),
             ("quota.max_subjects", u64::from(self.quota.max_subjects)),
-            ("audit.max_batch", u64::from(self.audit.max_batch)),
             ("audit.max_in_flight", u64::from(self.audit.max_in_flight)),
             ("actors.max_in_flight", u64::from(self.actors.max_in_flight)),
             ("actors.deadline_ms", self.actors.deadline_ms),

@@ -36,6 +36,7 @@ pub enum DataDirError {
 /// The variable that gives the master key.
 const MASTER_KEY: &str = "TOLLGATE_MASTER_KEY";
 const MASTER_KEY_FILE: &str = "master.key";
+const AUDIT_CLOSED: &str = "audit-closed";
 
 /// Reads a key that an operator gave; `origin` says where.
 pub fn parse_master_key(origin: &str, text: &str) -> Result<MasterKey, DataDirError> {
@@ -99,6 +100,26 @@ impl DataDir {
     pub fn replica(&self, fresh: impl Fn() -> String) -> Result<String, DataDirError> {
         let name = self.read_or_make("replica", || Ok(Zeroizing::new(fresh())))?;
         Ok(name.trim().to_owned())
+    }
+
+    /// Where the audit log waits for the store.
+    #[must_use]
+    pub fn audit_spool(&self) -> PathBuf {
+        self.path.join("audit-spool")
+    }
+
+    /// Up to which place of its audit chain this replica has closed what was open; 0 if it is not known.
+    #[must_use]
+    pub fn audit_closed_through(&self) -> u64 {
+        let text = std::fs::read_to_string(self.path.join(AUDIT_CLOSED));
+        text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Keeps it, so that the next start need not look further back.
+    pub fn set_audit_closed_through(&self, seq: u64) -> Result<(), DataDirError> {
+        let path = self.path.join(AUDIT_CLOSED);
+        let io = |error| DataDirError::Io { path: path.display().to_string(), error };
+        std::fs::rename(self.write_beside(AUDIT_CLOSED, &seq.to_string())?, &path).map_err(io)
     }
 
     /// The master key: `given`, or the one in `master.key`, made (0600) if there is none. `shared` stores need a given

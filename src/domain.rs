@@ -21,6 +21,7 @@ pub mod path;
 pub mod price;
 pub mod principal;
 pub mod quota;
+pub mod recording;
 pub mod refusal;
 pub mod route;
 pub mod team;

@@ -23,6 +23,7 @@ pub mod openapi;
 pub mod ops;
 pub mod page;
 pub mod password;
+pub mod prices;
 pub mod problem;
 pub mod rate_limit;
 pub mod routes;
@@ -49,7 +50,7 @@ use crate::{
         quota_keeper::Quotas,
         quota_lender::Lender,
         registrar::Users,
-        regulator::{Budgets, Limits},
+        regulator::{Budgets, Limits, Prices},
         token_issuer::Issuer,
     },
     clock::Clock,
@@ -73,6 +74,7 @@ pub struct Office {
     pub users: Users,
     pub limits: Limits,
     pub budgets: Budgets,
+    pub prices: Prices,
     pub doors: Doors,
     pub outside_keys: OutsideKeys,
     pub lender: Lender,
@@ -88,7 +90,7 @@ pub struct Office {
     /// The budgets in force.
     pub budget_book: Snapshot<BudgetBook>,
     /// The prices in force.
-    pub prices: Snapshot<PriceBook>,
+    pub price_book: Snapshot<PriceBook>,
     /// The routes that are configured now.
     pub routing: Snapshot<Routing>,
     pub verifier: Snapshot<Verifier>,

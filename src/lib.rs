@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`domain`] (the vocabulary) · [`pipeline`] · [`actors`] · [`snapshot`] · [`upstream`] · [`http`] ·
 //! [`store`] · [`app`] (how it is put together) · [`config`] · [`cli`]; and [`api_key`], [`clock`], [`crypto`], [`data_dir`], [`jwt`],
-//! [`passwords`], [`telemetry`].
+//! [`passwords`], [`price_file`], [`spool`], [`telemetry`].
 
 pub mod actors;
 pub mod api_key;
@@ -22,7 +22,9 @@ pub mod http;
 pub mod jwt;
 pub mod passwords;
 pub mod pipeline;
+pub mod price_file;
 pub mod snapshot;
+pub mod spool;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod authenticate;
 pub mod authorize;
+pub mod bill;
 pub mod body;
 pub mod call;
 pub mod edge;
@@ -40,12 +41,13 @@ use crate::{
     domain::{
         access::Permission,
         limit::Standing,
+        recording::Durability,
         refusal::Refusal,
         route::{Meter, Route},
     },
     snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
     telemetry::Metrics,
-    upstream,
+    upstream::{self, meter::Asked},
 };
 
 /// Everything the steps need; one a worker thread.
@@ -64,6 +66,8 @@ pub struct Gate {
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
+    /// Of the records of calls to a route that does not say.
+    pub durability: Durability,
     pub upstream: upstream::Client,
     pub desk: Desk,
 }
@@ -73,6 +77,8 @@ pub struct Gate {
 pub struct Desk {
     /// Finds one of the gateway's own URLs.
     pub find: Find,
+    /// Whether a call asks how the gateway is.
+    pub is_probe: fn(call: &Call) -> bool,
     /// Words a refusal.
     pub problem: fn(refusal: &Refusal, call: &Call) -> HttpResponse,
     /// Adds what every answer carries, and `RateLimit` where policies were asked.
@@ -97,6 +103,7 @@ where
 {
     let mut record = match Record::open(gate, &call) {
         Ok(record) => record,
+        Err(_) if (gate.desk.is_probe)(&call) => Record::of(gate, &call, None),
         // Without a place in the audit log nothing is done at all.
         Err(refusal) => return Ok(ServiceResponse::new(request, audit::refuse(gate, &call, &refusal))),
     };
@@ -146,9 +153,12 @@ async fn manage<H>(
 where
     H: AsyncFnOnce(HttpRequest, Payload) -> Handled,
 {
+    if call.may_change() {
+        record.commit_always();
+    }
     if call.may_change()
         && managed.permission != Permission::Public
-        && let Err(refusal) = record.decide().await
+        && let Err(refusal) = record.decide(Durability::Committed).await
     {
         return Ok((request, Err(refusal)));
     }
@@ -169,12 +179,16 @@ async fn proxy(
     record: &mut Record,
 ) -> Result<HttpResponse, Refusal> {
     let mut body = ClientBody::of(request.headers(), body);
-    let tokens = tokens::estimate(gate, route, &mut body, record).await?;
+    let asked = tokens::read(gate, request.headers(), route, &mut body, record).await?;
+    let tokens = asked.as_ref().map(Asked::estimated_tokens);
     let admitted = limit(gate, call, authorized, route, tokens, record).await?;
-    let reserved = reserve(gate, call, admitted, route, record).await?;
-    if call.may_change() || route.meter != Meter::None {
-        record.decide().await?;
+    let reserved = reserve(gate, call, admitted, route, asked, record).await?;
+    if route.meter != Meter::None {
+        // A start after a kill tells by the decision whether a hold was spent, so it is never left for later.
+        record.decide(Durability::Committed).await?;
+    } else if call.may_change() {
+        record.decide(record.durability()).await?;
     }
     let forwarded = forward(gate, call, request, body, reserved, route, record).await?;
-    Ok(settle(forwarded, record))
+    Ok(settle(forwarded))
 }

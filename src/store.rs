@@ -1,4 +1,4 @@
-//! Persistence: users, teams, sessions, API keys, signing keys, limits, budgets, the ledger and the audit log, on SQLite or PostgreSQL; and the door to Redis.
+//! Persistence: users, teams, sessions, API keys, signing keys, limits, budgets, prices, the ledger and the audit log, on SQLite or PostgreSQL; and the door to Redis.
 //!
 //! The only folder that names diesel or redis. Actors write through it, handlers may read through it. It never decides
 //! who may do what, never reads a clock, and never hands out a transaction: each function is one operation that happens
@@ -18,8 +18,11 @@ mod idempotency;
 pub mod keys;
 pub mod ledger;
 pub mod limits;
+#[cfg(test)]
+pub(crate) mod lock;
 pub mod migrations;
 mod pools;
+pub mod prices;
 pub mod quota_accounts;
 pub mod redis;
 pub mod reseal;

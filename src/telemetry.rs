@@ -10,7 +10,8 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
 };
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
 };
 use tracing::{Span, field::Empty};
 use tracing_actix_web::{RequestId as GivenId, RootSpanBuilder};
@@ -80,6 +81,7 @@ pub struct Metrics {
     limit_exchanges: IntCounterVec,
     actor_in_flight: IntGaugeVec,
     actor_restarts: IntGaugeVec,
+    audit_backlog: IntGauge,
 }
 
 /// How an actor is doing, read when the metrics are.
@@ -100,6 +102,8 @@ pub struct ExchangeCount {
 const BUCKETS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
+
+const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
 
 impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
@@ -134,6 +138,7 @@ impl Metrics {
             )?,
             actor_in_flight: gauges("tollgate_actor_in_flight", "Messages accepted and not answered.")?,
             actor_restarts: gauges("tollgate_actor_restarts_total", "Restarts of an actor that died.")?,
+            audit_backlog: add(&registry, IntGauge::new(BACKLOG.0, BACKLOG.1))?,
             registry,
         })
     }
@@ -156,6 +161,11 @@ impl Metrics {
 
     pub fn limit_refusal(&self, policy: &str) {
         self.limit_refusals.with_label_values(&[policy]).inc();
+    }
+
+    /// Tells how many entries the audit log has accepted that are not in the store.
+    pub fn set_audit_backlog(&self, entries: u64) {
+        self.audit_backlog.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
     /// All metrics in the Prometheus text format, with the actors and the exchanges as they are now.
@@ -230,8 +240,10 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let gauge = |n| ActorGauge { actor: "quota_keeper", in_flight: n, restarts: 1 };
         for _ in 0..2 {
+            metrics.set_audit_backlog(7);
             let text = String::from_utf8(metrics.render([gauge(2), gauge(3)], []).unwrap()).unwrap();
             assert!(text.contains("tollgate_actor_in_flight{actor=\"quota_keeper\"} 5"), "{text}");
+            assert!(text.contains("tollgate_audit_backlog 7"), "{text}");
             assert!(text.contains("tollgate_actor_restarts_total{actor=\"quota_keeper\"} 2"), "{text}");
         }
     }

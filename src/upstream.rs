@@ -2,8 +2,8 @@
 //!
 //! Owns the vocabulary of a forwarded call (what goes out, what comes back, how it can fail), the client that carries it,
 //! the header rules of an intermediary and the two built-in upstreams. The pipeline's forward step calls
-//! [`Client::send`]; nobody else does. [`jwks`] is the other way out: the keys of outside issuers. [`meter`] counts
-//! the tokens of a call. It never decides who may call, never sends a request twice, never rewrites a
+//! [`Client::send`]; nobody else does. [`jwks`] is the other way out: the keys of outside issuers. [`meter`] bounds
+//! and reads what a call to a model takes. It never decides who may call, never sends a request twice, never rewrites a
 //! path, never reads a clock, and never writes a header value or a body to a log.
 
 pub mod answer_body;
@@ -103,6 +103,8 @@ pub enum UpstreamError {
     Closed(#[source] Cause),
     #[error("the upstream's answer is not one this gateway can forward")]
     Protocol(#[source] Cause),
+    #[error("the upstream's answer did not come to its end")]
+    AnswerBody(#[from] StreamError),
     #[error(transparent)]
     RequestBody(#[from] BodyAborted),
 }
@@ -113,13 +115,15 @@ impl UpstreamError {
     pub fn reached_upstream(&self) -> bool {
         match self {
             Self::Busy | Self::Unforwardable(_) | Self::Connect(_) | Self::ConnectTimeout => false,
-            Self::HeadTimeout | Self::Closed(_) | Self::Protocol(_) | Self::RequestBody(_) => true,
+            Self::HeadTimeout | Self::Closed(_) | Self::Protocol(_) | Self::AnswerBody(_) | Self::RequestBody(_) => {
+                true
+            }
         }
     }
 
     /// Whether the upstream was too slow, rather than wrong or away.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::ConnectTimeout | Self::HeadTimeout)
+        matches!(self, Self::ConnectTimeout | Self::HeadTimeout | Self::AnswerBody(StreamError::Idle))
     }
 }

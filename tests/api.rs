@@ -23,9 +23,11 @@ mod api {
     mod limits;
     mod limits_admin;
     mod login;
+    mod metering;
     mod oauth;
     mod openapi;
     mod password;
+    mod prices;
     mod refresh;
     mod sessions;
     mod signing_keys;

@@ -16,11 +16,13 @@ mod process {
     mod identity;
     mod lent_limits;
     mod long_windows;
+    mod prices;
     mod reload_and_drain;
     mod replicas;
     mod shared_limits;
     mod spending;
     mod start;
+    mod store_loss;
     mod streaming;
     mod tampering;
 }

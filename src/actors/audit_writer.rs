@@ -1,21 +1,41 @@
-//! `AuditWriter`: owns the head of this replica's chain and the entries not yet committed.
+//! `AuditWriter`: owns the head of this replica's chain and the entries not yet on disk.
 //!
 //! Called by `pipeline::audit` through [`Audit`]. It commits in groups: all entries that arrive during one transaction
 //! are the next transaction, and each is answered when it is on disk. A request takes its place here before anything
 //! else happens to it, so that its end always finds room.
+//!
+//! When the store does not answer in time, entries get their places in the chain all the same and go into the spool,
+//! which counts as disk. From then on the store is tried in the background, the spooled entries first, and what arrives
+//! meanwhile does not wait for that. When neither takes an entry, whoever waits for it is told, no request is let in any
+//! more, and entries that nobody waits for stay in memory until there is room again.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+mod archive;
+mod blueprint;
+mod condition;
+mod outbox;
+
+use std::{collections::VecDeque, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
+use self::{
+    archive::{Archive, Attempt, Fate},
+    condition::Gauge,
+    outbox::{NotTaken, Outbox},
+};
 use super::{
     handle::{Ask, Handle, NoAnswer, Permit, Reply, Request},
     supervisor::{Lifeline, supervise},
 };
-use crate::{
-    crypto,
-    domain::audit::{Draft, Head, Salt},
-    store::{Store, StoreError, audit::AuditRow},
+use crate::domain::{
+    audit::{Draft, Head},
+    recording::Durability,
+};
+
+pub(super) use self::archive::salts;
+pub use self::{
+    blueprint::{Blueprint, BuildError},
+    condition::Condition,
 };
 
 /// Puts an entry on record.
@@ -23,8 +43,13 @@ pub struct Append(pub Draft);
 
 /// An entry is not known to be on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the audit log could not be written")]
-pub struct NotRecorded;
+pub enum NotRecorded {
+    #[error("the audit log did not take the entry")]
+    Refused,
+    /// It has its place, or may get it later.
+    #[error("it is not known whether the audit log has the entry")]
+    Unknown,
+}
 
 impl Request for Append {
     type Answer = Result<(), NotRecorded>;
@@ -32,19 +57,46 @@ impl Request for Append {
 
 type Waiting = (Draft, Reply<Result<(), NotRecorded>>);
 
+/// How long the store is left alone after it failed; doubled up to the last.
+const FIRST_REST: Duration = Duration::from_millis(100);
+const LAST_REST: Duration = Duration::from_secs(2);
+
+/// How many entries of the outbox one transaction takes, about.
+const REPLAYED_AT_A_TIME: u64 = 2_000;
+
+/// What is going on at the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtStore {
+    Nothing,
+    /// It writes for this actor.
+    Writing,
+    /// It failed, and is left alone for a while.
+    Resting,
+}
+
 pub struct AuditWriter {
-    store: Store,
-    chain: Arc<str>,
-    /// `None` after a commit that failed: whether it reached the disk is read from the store before the next one.
-    head: Option<Head>,
+    archive: Archive,
+    /// The last link given out.
+    head: Head,
     queue: VecDeque<Waiting>,
-    committing: bool,
+    outbox: Outbox,
+    gauge: Gauge,
     max_batch: usize,
+    /// A turn is due as soon as the mailbox is read.
+    called: bool,
+    store: AtStore,
+    /// The store did its last work, so that it is worth a short wait.
+    store_answers: bool,
+    rest: Duration,
     _lifeline: Lifeline,
 }
 
 impl Actor for AuditWriter {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.call(context);
+    }
 }
 
 impl Handler<Ask<Append>> for AuditWriter {
@@ -52,105 +104,185 @@ impl Handler<Ask<Append>> for AuditWriter {
 
     fn handle(&mut self, Ask { request, reply }: Ask<Append>, context: &mut Self::Context) {
         self.queue.push_back((request.0, reply));
-        self.commit(context);
+        self.call(context);
     }
 }
 
 impl AuditWriter {
-    /// Commits what is queued, one batch at a time.
-    fn commit(&mut self, context: &mut Context<Self>) {
-        if self.committing || self.queue.is_empty() {
+    /// Takes a turn when all messages that are here have been read, so that they are one group.
+    fn call(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.called, true) {
             return;
         }
-        self.committing = true;
-        let size = self.queue.len().min(self.max_batch);
-        let (drafts, replies): (Vec<_>, Vec<_>) = self.queue.drain(..size).unzip();
-        let batch = Batch { store: self.store.clone(), chain: Arc::clone(&self.chain), head: self.head.take(), drafts };
-        context.spawn(batch.commit().into_actor(self).map(move |(head, answers), writer, context| {
-            writer.committing = false;
-            writer.head = head;
-            for (reply, answer) in replies.into_iter().zip(answers) {
-                reply.answer(answer);
-            }
-            writer.commit(context);
+        context.spawn(std::future::ready(()).into_actor(self).map(|(), writer, context| {
+            writer.called = false;
+            writer.turn(context);
         }));
     }
-}
 
-/// Entries on their way to disk.
-struct Batch {
-    store: Store,
-    chain: Arc<str>,
-    head: Option<Head>,
-    drafts: Vec<Draft>,
-}
-
-type Answers = Vec<Result<(), NotRecorded>>;
-
-impl Batch {
-    /// Commits all entries in one transaction. If one of them cannot stand beside what is there, each goes alone, so
-    /// that it takes no other with it. Returns the new head, if it is known, and an answer for each entry.
-    async fn commit(self) -> (Option<Head>, Answers) {
-        match self.append(self.head, &self.drafts).await {
-            Ok(head) => (Some(head), vec![Ok(()); self.drafts.len()]),
-            Err(StoreError::Conflict(_)) if self.drafts.len() > 1 => self.one_by_one().await,
-            Err(error) => {
-                tracing::error!(%error, entries = self.drafts.len(), "audit entries were not committed");
-                (None, vec![Err(NotRecorded); self.drafts.len()])
+    /// Does whatever can be done now.
+    fn turn(&mut self, context: &mut Context<Self>) {
+        if !self.outbox.is_empty() && !self.is_nearly_through() {
+            self.spool_queue();
+        }
+        if self.store == AtStore::Nothing {
+            if !self.outbox.is_empty() {
+                self.replay(context);
+            } else if !self.queue.is_empty() {
+                self.commit(context);
             }
         }
+        self.gauge.set_spooled(self.outbox.entries());
     }
 
-    async fn one_by_one(self) -> (Option<Head>, Answers) {
-        let (mut head, mut answers) = (None, vec![]);
-        for draft in &self.drafts {
-            let appended = self.append(head, std::slice::from_ref(draft)).await;
-            if let Err(error) = &appended {
-                tracing::error!(%error, request = %draft.request_id, "an audit entry was not committed");
+    /// Whether the outbox will be empty in a moment: then what is queued waits for that, and goes into the store.
+    fn is_nearly_through(&self) -> bool {
+        self.store_answers && self.outbox.entries() <= REPLAYED_AT_A_TIME
+    }
+
+    /// Commits what is queued, one batch at a time.
+    fn commit(&mut self, context: &mut Context<Self>) {
+        let (drafts, replies) = self.next_batch();
+        let (archive, head) = (self.archive.clone(), self.head);
+        self.store = AtStore::Writing;
+        let commit = async move { archive.commit(head, &drafts).await };
+        context.spawn(commit.into_actor(self).map(move |attempt, writer, context| {
+            writer.store = AtStore::Nothing;
+            writer.tell(replies, attempt, context);
+            writer.turn(context);
+        }));
+    }
+
+    fn next_batch(&mut self) -> (Vec<Draft>, Vec<Reply<Result<(), NotRecorded>>>) {
+        let size = self.queue.len().min(self.max_batch);
+        self.queue.drain(..size).unzip()
+    }
+
+    /// Answers a batch that the store has had; what is unsettled is on disk if the spool takes it.
+    fn tell(&mut self, replies: Vec<Reply<Result<(), NotRecorded>>>, attempt: Attempt, context: &mut Context<Self>) {
+        self.head = attempt.head;
+        let unsettled = match attempt.trouble {
+            None => {
+                self.gauge.set_condition(Condition::Storing);
+                Ok(())
             }
-            answers.push(appended.as_ref().map(|_| ()).map_err(|_| NotRecorded));
-            head = appended.ok();
-        }
-        (head, answers)
-    }
-
-    /// Links the entries behind the head and stores them; the new head.
-    async fn append(&self, head: Option<Head>, drafts: &[Draft]) -> Result<Head, StoreError> {
-        let mut head = match head {
-            Some(head) => head,
-            None => self.store.audit_head(&self.chain).await?.unwrap_or(Head::GENESIS),
+            Some(error) => {
+                tracing::error!(%error, entries = attempt.unsettled.len(), "audit entries were not committed");
+                self.leave_store_alone(context);
+                let is_on_disk = self.spooled(|outbox| outbox.owe(attempt.unsettled));
+                if is_on_disk { Ok(()) } else { Err(NotRecorded::Unknown) }
+            }
         };
-        let mut rows = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let link = head
-                .link(&self.chain, draft, salts()?, crypto::sha256)
-                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            head = link.head();
-            rows.push(AuditRow::new(draft, link));
+        self.gauge.taken(count(replies.len()));
+        for (reply, fate) in replies.into_iter().zip(attempt.fates) {
+            reply.answer(match fate {
+                Fate::Stored => Ok(()),
+                Fate::Impossible => Err(NotRecorded::Refused),
+                Fate::Unsettled => unsettled,
+            });
         }
-        self.store.append_audit(&self.chain, rows).await?;
-        Ok(head)
+    }
+
+    /// Puts what is queued behind the outbox; what it does not take and somebody waits for is refused.
+    fn spool_queue(&mut self) {
+        while !self.queue.is_empty() {
+            let (drafts, replies) = self.next_batch();
+            let linked = self.archive.link(self.head, &drafts);
+            let Ok((rows, end)) = linked else {
+                self.refuse(drafts, replies);
+                return;
+            };
+            if !self.spooled(|outbox| outbox.take(&rows)) {
+                self.refuse(drafts, replies);
+                return;
+            }
+            self.head = end;
+            self.gauge.taken(count(replies.len()));
+            for reply in replies {
+                reply.answer(Ok(()));
+            }
+        }
+    }
+
+    /// Puts something into the outbox; whether that works is how the log is doing.
+    fn spooled(&mut self, put: impl FnOnce(&mut Outbox) -> Result<(), NotTaken>) -> bool {
+        let put = put(&mut self.outbox);
+        self.gauge.set_condition(if put.is_ok() { Condition::Spooling } else { Condition::Refusing });
+        put.inspect_err(|error| tracing::error!(%error, "audit entries are not spooled")).is_ok()
+    }
+
+    /// Tells those who wait; what nobody waits for goes back to the front of the queue.
+    fn refuse(&mut self, drafts: Vec<Draft>, replies: Vec<Reply<Result<(), NotRecorded>>>) {
+        let batch = drafts.into_iter().zip(replies);
+        let queue = batch.chain(std::mem::take(&mut self.queue));
+        let (waited_for, kept): (Vec<_>, Vec<_>) = queue.partition(|(_, reply)| reply.is_waited_for());
+        self.queue = kept.into();
+        self.gauge.taken(count(waited_for.len()));
+        for (_, reply) in waited_for {
+            reply.answer(Err(NotRecorded::Refused));
+        }
+    }
+
+    /// Gives the store the first entries of the outbox.
+    fn replay(&mut self, context: &mut Context<Self>) {
+        let rows = match self.outbox.front(REPLAYED_AT_A_TIME) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "the audit spool cannot be read");
+                self.leave_store_alone(context);
+                return;
+            }
+        };
+        let (archive, through) = (self.archive.clone(), rows.last().map_or(0, |row| row.seq));
+        self.store = AtStore::Writing;
+        let replay = async move { archive.replay(rows).await };
+        context.spawn(replay.into_actor(self).map(move |replayed, writer, context| {
+            writer.store = AtStore::Nothing;
+            match replayed {
+                Ok(()) => writer.replayed(through),
+                Err(error) => {
+                    tracing::warn!(%error, entries = writer.outbox.entries(), "spooled audit entries wait for the store");
+                    writer.leave_store_alone(context);
+                }
+            }
+            writer.turn(context);
+        }));
+    }
+
+    fn replayed(&mut self, through: u64) {
+        self.outbox.forget(through);
+        self.store_answers = true;
+        self.rest = FIRST_REST;
+        self.gauge.set_condition(if self.outbox.is_empty() { Condition::Storing } else { Condition::Spooling });
+    }
+
+    fn leave_store_alone(&mut self, context: &mut Context<Self>) {
+        self.store_answers = false;
+        self.store = AtStore::Resting;
+        context.run_later(self.rest, |writer, context| {
+            writer.store = AtStore::Nothing;
+            if writer.gauge.condition() == Condition::Refusing {
+                // Nobody is let in, so nobody else would find out.
+                writer.spooled(Outbox::check);
+            }
+            writer.turn(context);
+        });
+        self.rest = LAST_REST.min(self.rest.saturating_mul(2));
     }
 }
 
-/// Two salts of 16 random bytes.
-pub(super) fn salts() -> Result<[Salt; 2], StoreError> {
-    let random = || crypto::random().map_err(|error| StoreError::Other(error.to_string()));
-    Ok([random()?, random()?])
-}
-
-/// What the writer is built from, again after each restart.
-#[derive(Clone)]
-pub struct Blueprint {
-    pub store: Store,
-    /// Names this replica; no other may write to it.
-    pub chain: Arc<str>,
-    pub max_batch: usize,
+fn count(entries: usize) -> u64 {
+    u64::try_from(entries).unwrap_or(u64::MAX)
 }
 
 /// The writer's handle.
 #[derive(Clone)]
-pub struct Audit(Handle<AuditWriter>);
+pub struct Audit {
+    handle: Handle<AuditWriter>,
+    gauge: Gauge,
+    /// So many entries may be under way to the disk without anybody waiting for them.
+    max_unwaited: u64,
+}
 
 /// A request's place in the queue, taken before the request is looked at.
 pub struct Place {
@@ -159,116 +291,75 @@ pub struct Place {
 
 impl Audit {
     #[must_use]
-    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self(Handle::new("audit_writer", max_in_flight, deadline))
+    pub fn new(max_in_flight: usize, max_unwaited: u64, deadline: Duration) -> Self {
+        let handle = Handle::new("audit_writer", max_in_flight, deadline);
+        Self { handle, gauge: Gauge::default(), max_unwaited }
     }
 
     /// Starts the writer on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
-        let build = move |lifeline| {
-            let Blueprint { store, chain, max_batch } = blueprint.clone();
-            async move {
-                let head = Some(store.audit_head(&chain).await?.unwrap_or(Head::GENESIS));
-                let queue = VecDeque::new();
-                Ok(AuditWriter { store, chain, head, queue, committing: false, max_batch, _lifeline: lifeline })
-            }
-        };
-        supervise(self.0.clone(), build).await
+    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), BuildError> {
+        let gauge = self.gauge.clone();
+        let build = move |lifeline| blueprint.clone().build(gauge.clone(), lifeline);
+        supervise(self.handle.clone(), build).await
     }
 
     /// Takes a place for one entry.
     pub fn place(&self) -> Result<Place, NoAnswer> {
-        if !self.0.is_running() {
+        if !self.handle.is_running() {
             return Err(NoAnswer::Dead);
         }
-        self.0.permit().map(|permit| Place { permit })
+        if self.gauge.condition() == Condition::Refusing {
+            return Err(NoAnswer::Full);
+        }
+        self.handle.permit().map(|permit| Place { permit })
     }
 
     /// Returns when the entry is on disk.
     pub async fn append(&self, place: Place, draft: Draft) -> Result<(), NotRecorded> {
-        let answer = self.0.hand_over(Append(draft), place.permit).map_err(|_| NotRecorded)?;
-        self.0.wait(answer).await.map_err(|_| NotRecorded)?
+        self.gauge.handed_over();
+        let answer = self.handle.hand_over(Append(draft), place.permit).map_err(|_| {
+            self.gauge.taken(1);
+            NotRecorded::Refused
+        })?;
+        self.handle.wait(answer).await.map_err(|_| NotRecorded::Unknown)?
     }
 
     /// Hands the entry over; it is written whether or not anybody waits.
     pub fn leave(&self, place: Place, draft: Draft) {
         let request = draft.request_id;
-        if let Err(error) = self.0.hand_over(Append(draft), place.permit) {
+        self.gauge.handed_over();
+        if let Err(error) = self.handle.hand_over(Append(draft), place.permit) {
+            self.gauge.taken(1);
             tracing::error!(%error, %request, "an audit entry was not handed over");
         }
     }
 
+    /// Returns when the entry is as good as on disk: with `Buffered` at once, unless too much is under way already.
+    pub async fn write(&self, place: Place, draft: Draft, durability: Durability) -> Result<(), NotRecorded> {
+        if durability == Durability::Buffered && self.gauge.queued() < self.max_unwaited {
+            self.leave(place, draft);
+            return Ok(());
+        }
+        self.append(place, draft).await
+    }
+
+    /// Where entries go.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.gauge.condition()
+    }
+
+    /// Entries accepted and not yet in the store.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.gauge.backlog()
+    }
+
     #[must_use]
     pub const fn handle(&self) -> &Handle<AuditWriter> {
-        &self.0
+        &self.handle
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        domain::{
-            audit::{Findings, Stage},
-            ids::{EntryId, RequestId},
-        },
-        store::{Settings, migrations},
-    };
-    use uuid::Uuid;
-
-    const LONG: Duration = Duration::from_secs(30);
-
-    async fn writer(folder: &tempfile::TempDir) -> (Audit, Store) {
-        let url = format!("sqlite:{}", folder.path().join("a.db").display());
-        migrations::run(&url).unwrap();
-        let settings = Settings { url, pool_size: 2, acquire_timeout: LONG, statement_timeout: LONG };
-        let store = Store::open(&settings).unwrap();
-        let audit = Audit::new(1_000, LONG);
-        audit.start_here(Blueprint { store: store.clone(), chain: "c".into(), max_batch: 64 }).await.unwrap();
-        (audit, store)
-    }
-
-    fn draft(id: u128) -> Draft {
-        Draft {
-            id: EntryId(Uuid::from_u128(id)),
-            request_id: RequestId(Uuid::from_u128(id)),
-            time: jiff::Timestamp::UNIX_EPOCH,
-            stage: Stage::Whole,
-            subject: None,
-            findings: Findings::default(),
-        }
-    }
-
-    #[actix::test]
-    async fn many_entries_at_once_are_one_chain_without_a_gap() {
-        let folder = tempfile::tempdir().unwrap();
-        let (audit, store) = writer(&folder).await;
-        let appends = (1..=300).map(|id| audit.append(audit.place().unwrap(), draft(id)));
-        let answers = futures_util::future::join_all(appends).await;
-        assert!(answers.iter().all(Result::is_ok));
-        assert_eq!(store.audit_head("c").await.unwrap().unwrap().seq, 300);
-    }
-
-    #[actix::test]
-    async fn an_entry_that_cannot_stand_takes_no_other_with_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let (audit, store) = writer(&folder).await;
-        audit.append(audit.place().unwrap(), draft(7)).await.unwrap();
-        let appends = [1, 7, 2, 7, 3].map(|id| audit.append(audit.place().unwrap(), draft(id)));
-        let answers = futures_util::future::join_all(appends).await;
-        let written: Vec<bool> = answers.iter().map(Result::is_ok).collect();
-        assert_eq!(written, [true, false, true, false, true]);
-        assert_eq!(store.audit_head("c").await.unwrap().unwrap().seq, 4);
-    }
-
-    #[actix::test]
-    async fn an_entry_that_nobody_waits_for_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let (audit, store) = writer(&folder).await;
-        audit.leave(audit.place().unwrap(), draft(1));
-        while audit.handle().in_flight() > 0 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(store.audit_head("c").await.unwrap().unwrap().seq, 1);
-    }
-}
+mod tests;

@@ -43,6 +43,12 @@ impl<T> Reply<T> {
     pub fn answer(self, answer: T) {
         drop(self.to.send(answer));
     }
+
+    /// False once nobody listens any more, or nobody ever has.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        !self.to.is_closed()
+    }
 }
 
 /// Why there is no answer. In no case is it known that the actor did nothing.

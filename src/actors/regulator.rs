@@ -1,10 +1,11 @@
-//! `Regulator`: owns one kind of rules, limits or budgets, and publishes the book of them that the hot path reads.
+//! `Regulator`: owns one kind of rules, limits, budgets or prices, and publishes the book of them that the hot path reads.
 //!
-//! Called by the handlers of limits and of budgets; each kind has a regulator of its own. Every change is one transaction
+//! Called by the handlers of limits, of budgets and of prices; each kind has a regulator of its own. Every change is one transaction
 //! in the store, and is answered when this replica's book has it. Other replicas read it at their next poll.
 
 mod budgets;
 mod limits;
+mod prices;
 
 use std::{future::Future, time::Duration};
 
@@ -21,7 +22,7 @@ use crate::{
     store::{Store, StoreError, users::Idempotency},
 };
 
-pub use self::{budgets::Budgets, limits::Limits};
+pub use self::{budgets::Budgets, limits::Limits, prices::Prices};
 
 /// How often changes by other replicas are read.
 const POLL: Duration = Duration::from_millis(400);
@@ -30,15 +31,25 @@ const POLL: Duration = Duration::from_millis(400);
 pub trait Rules: 'static {
     /// What metrics and logs call its regulator.
     const ACTOR: &'static str;
+    /// A rule as it is stored.
+    type Row: Send + 'static;
+    /// All rules as the hot path reads them.
+    type Book: Send + Sync + 'static;
+
+    /// All rules and their stamp, if anything has changed since the change with this one.
+    fn changed_since(store: Store, revision: i64) -> impl Future<Output = Result<News<Self>, StoreError>> + 'static;
+
+    /// The book of these rules, which are read at `now_ns` of the monotonic clock.
+    fn book(revision: i64, rows: Vec<Self::Row>, before: &Self::Book, now_ns: u64) -> Self::Book;
+}
+
+/// Rules that are made, changed and deleted one by one.
+pub trait SingleRules: Rules {
     type Id: Send + 'static;
     type New: Send + 'static;
     type Created: Send + 'static;
     type Change: Send + 'static;
     type Changed: Send + 'static;
-    /// A rule as it is stored.
-    type Row: Send + 'static;
-    /// All rules as the hot path reads them.
-    type Book: Send + Sync + 'static;
 
     /// Adds a rule.
     fn create(
@@ -60,33 +71,27 @@ pub trait Rules: 'static {
         id: Self::Id,
         clock: Clock,
     ) -> impl Future<Output = Result<Option<Self::Row>, StoreError>> + 'static;
-
-    /// All rules and their stamp, if anything has changed since the change with this one.
-    fn changed_since(store: Store, revision: i64) -> impl Future<Output = Result<News<Self>, StoreError>> + 'static;
-
-    /// The book of these rules, which are read at `now_ns` of the monotonic clock.
-    fn book(revision: i64, rows: Vec<Self::Row>, before: &Self::Book, now_ns: u64) -> Self::Book;
 }
 
 /// All rules as of a stamp, if they have changed.
 type News<R> = Option<(i64, Vec<<R as Rules>::Row>)>;
 
-struct Create<R: Rules> {
+struct Create<R: SingleRules> {
     new: R::New,
     idempotency: Option<Idempotency>,
 }
 
-struct Change<R: Rules>(R::Change);
+struct Change<R: SingleRules>(R::Change);
 
-struct Delete<R: Rules>(R::Id);
+struct Delete<R: SingleRules>(R::Id);
 
-impl<R: Rules> Request for Create<R> {
+impl<R: SingleRules> Request for Create<R> {
     type Answer = Result<R::Created, StoreError>;
 }
-impl<R: Rules> Request for Change<R> {
+impl<R: SingleRules> Request for Change<R> {
     type Answer = Result<R::Changed, StoreError>;
 }
-impl<R: Rules> Request for Delete<R> {
+impl<R: SingleRules> Request for Delete<R> {
     type Answer = Result<Option<R::Row>, StoreError>;
 }
 
@@ -113,7 +118,7 @@ impl<R: Rules> Actor for Regulator<R> {
     }
 }
 
-impl<R: Rules> Handler<Ask<Create<R>>> for Regulator<R> {
+impl<R: SingleRules> Handler<Ask<Create<R>>> for Regulator<R> {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Create<R>>, context: &mut Self::Context) {
@@ -121,7 +126,7 @@ impl<R: Rules> Handler<Ask<Create<R>>> for Regulator<R> {
     }
 }
 
-impl<R: Rules> Handler<Ask<Change<R>>> for Regulator<R> {
+impl<R: SingleRules> Handler<Ask<Change<R>>> for Regulator<R> {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Change<R>>, context: &mut Self::Context) {
@@ -129,7 +134,7 @@ impl<R: Rules> Handler<Ask<Change<R>>> for Regulator<R> {
     }
 }
 
-impl<R: Rules> Handler<Ask<Delete<R>>> for Regulator<R> {
+impl<R: SingleRules> Handler<Ask<Delete<R>>> for Regulator<R> {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Delete<R>>, context: &mut Self::Context) {
@@ -228,6 +233,13 @@ impl<R: Rules> Rulebook<R> {
         supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
     }
 
+    #[must_use]
+    pub const fn handle(&self) -> &Handle<Regulator<R>> {
+        &self.0
+    }
+}
+
+impl<R: SingleRules> Rulebook<R> {
     pub async fn create(
         &self,
         new: R::New,
@@ -242,10 +254,5 @@ impl<R: Rules> Rulebook<R> {
 
     pub async fn delete(&self, id: R::Id) -> Result<Result<Option<R::Row>, StoreError>, NoAnswer> {
         self.0.ask(Delete::<R>(id)).await
-    }
-
-    #[must_use]
-    pub const fn handle(&self) -> &Handle<Regulator<R>> {
-        &self.0
     }
 }

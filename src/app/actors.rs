@@ -1,33 +1,27 @@
 //! Starts the actors, each on its own arbiter, and stops them last.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use actix::Arbiter;
 use tokio::sync::oneshot;
 
-use super::StartError;
+use super::{StartError, audit::Vouching};
 use crate::{
     actors::{
         audit_writer::{self, Audit},
         budget_ledger::{self, Ledger},
         doorkeeper::Doors,
         key_fetcher::{self, OutsideKeys},
-        notary::Checkpoints,
         quota_keeper::{self, Quotas},
         quota_lender::{self, Lender},
         registrar::{self, Users},
-        regulator::{self, Budgets, Limits},
+        regulator::{self, Rulebook, Rules},
         token_issuer::{self, Issuer, Keys, shared_key},
     },
     api_key::Mint,
     clock::Clock,
     config::{Config, trusted_issuers::TrustedIssuer},
     crypto::MasterKey,
-    domain::{
-        audit::lines::PublicKey,
-        money::Money,
-        price::{Price, Rates},
-    },
     http::{Draining, Office},
     jwt::{
         Verifier,
@@ -36,13 +30,7 @@ use crate::{
     passwords::Passwords,
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
     snapshot::{
-        Snapshot,
-        api_keys::ApiKeys,
-        budgets::BudgetBook,
-        directory::Directory,
-        policies::PolicyBook,
-        prices::{PriceBook, Priced},
-        revocations::Revocations,
+        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, revocations::Revocations,
         routing::Routing,
     },
     store::{Store, redis::Redis},
@@ -56,8 +44,8 @@ pub(super) struct Base {
     pub routing: Snapshot<Routing>,
     pub draining: Draining,
     pub redis: Option<Redis>,
-    pub checkpoints: Checkpoints,
-    pub audit_key: PublicKey,
+    pub vouching: Vouching,
+    pub audit: audit_writer::Blueprint,
 }
 
 /// The threads of the actors that have one to themselves.
@@ -96,19 +84,19 @@ pub(super) async fn start(
     master: Arc<MasterKey>,
     chain: Arc<str>,
 ) -> Result<(Arbiters, Office, Identity), StartError> {
-    let bound = usize::try_from(config.actors.max_in_flight).unwrap_or(usize::MAX);
-    let audit_bound = usize::try_from(config.audit.max_in_flight).unwrap_or(usize::MAX);
+    let [bound, audit_bound] = [config.actors.max_in_flight, config.audit.max_in_flight].map(count);
     let deadline = Duration::from_millis(config.actors.deadline_ms);
-    let verifier =
-        Snapshot::new(Verifier::new(&config.auth.issuer, &config.auth.audience, config.auth.access_ttl_s, []));
+    let verifier = Snapshot::new(first_verifier(config));
     let (directory, api_keys) = (Snapshot::new(Directory::default()), Snapshot::new(ApiKeys::default()));
     let revocations = Snapshot::new(Revocations::default());
     let (issuer, users) = (Issuer::new(bound, deadline), Users::new(bound, deadline));
-    let (limits, budgets) = (Limits::new(bound, deadline), Budgets::new(bound, deadline));
-    let (book, budget_book) = (Snapshot::new(PolicyBook::default()), Snapshot::new(BudgetBook::default()));
+    let (of_limits, limits, policies) = start_rules(&base, bound, deadline).await?;
+    let (of_budgets, budgets, budget_book) = start_rules(&base, bound, deadline).await?;
+    let (of_prices, prices, price_book) = start_rules(&base, bound, deadline).await?;
     let outside = outside(config, bound);
     // A hold keeps its place as long as its call lasts, like the record of the call.
-    let (ledger, audit) = (Ledger::new(audit_bound, deadline), Audit::new(audit_bound, deadline));
+    let ledger = Ledger::new(audit_bound, deadline);
+    let audit = Audit::new(audit_bound, max_unwaited(config), deadline);
     let lender = Lender::new(bound.saturating_mul(workers(config)), deadline);
     let quotas = Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone());
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
@@ -118,13 +106,12 @@ pub(super) async fn start(
     let mut arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,
-        start_limits(&base, &limits, &book).await?,
-        start_budgets(&base, &budgets, &budget_book).await?,
         start_doors(config, &base, &doors).await?,
         start_ledger(&base, Arc::clone(&chain), &budget_book, &ledger).await?,
-        start_audit(config, &base, Arc::clone(&chain), &audit).await?,
+        start_audit(&base, &audit).await?,
         start_lender(config, &base, &lender).await?,
     ];
+    arbiters.extend([of_limits, of_budgets, of_prices]);
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
     let identity = Identity {
         verifier: verifier.clone(),
@@ -144,21 +131,22 @@ pub(super) async fn start(
         users,
         limits,
         budgets,
+        prices,
         doors,
         outside_keys: identity.outside.keys.clone(),
         lender,
         quotas,
         ledger,
         audit,
-        checkpoints: base.checkpoints,
-        audit_key: base.audit_key,
-        policies: book,
+        checkpoints: base.vouching.checkpoints,
+        audit_key: base.vouching.public_key,
+        policies,
         budget_book,
-        prices: Snapshot::new(first_prices()),
+        price_book,
         routing: base.routing,
         verifier,
         keys,
-        issuer_name: config.auth.issuer.as_str().into(),
+        issuer_name: auth.issuer.as_str().into(),
         draining: base.draining,
         fingerprints,
         chain,
@@ -167,18 +155,13 @@ pub(super) async fn start(
     Ok((Arbiters(arbiters), office, identity))
 }
 
-/// The price of the built-in model.
-fn first_prices() -> PriceBook {
-    let rates = Rates {
-        input: 1_000_000,
-        cached_input: 1_000_000,
-        cache_write: 1_000_000,
-        output: 2_000_000,
-        reasoning: 2_000_000,
-    };
-    let price =
-        Price { base: rates, tiers: vec![], per_call: Money::ZERO, max_output_tokens: 4_096, max_input_tokens: None };
-    PriceBook::new([Priced { model: "demo".into(), version: 1, price }])
+/// A verifier that knows no key yet.
+fn first_verifier(config: &Config) -> Verifier {
+    Verifier::new(&config.auth.issuer, &config.auth.audience, config.auth.access_ttl_s, [])
+}
+
+fn count(configured: u32) -> usize {
+    usize::try_from(configured).unwrap_or(usize::MAX)
 }
 
 /// Returns when every worker thread runs its shard of the limits.
@@ -231,16 +214,17 @@ async fn start_users(base: &Base, issuer: &Issuer, keys: &KeyCheck) -> Result<Ar
     on_own_arbiter(move || async move { users.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 
-async fn start_limits(base: &Base, limits: &Limits, book: &Snapshot<PolicyBook>) -> Result<Arbiter, StartError> {
-    let (store, clock, book) = (base.store.clone(), base.clock.clone(), book.clone());
-    let (limits, blueprint) = (limits.clone(), regulator::Blueprint { store, clock, book });
-    on_own_arbiter(move || async move { limits.start_here(blueprint).await.map_err(StartError::from) }).await
-}
-
-async fn start_budgets(base: &Base, budgets: &Budgets, book: &Snapshot<BudgetBook>) -> Result<Arbiter, StartError> {
-    let (store, clock, book) = (base.store.clone(), base.clock.clone(), book.clone());
-    let (budgets, blueprint) = (budgets.clone(), regulator::Blueprint { store, clock, book });
-    on_own_arbiter(move || async move { budgets.start_here(blueprint).await.map_err(StartError::from) }).await
+/// One kind of rules: the thread of its regulator, the handle of that, and the book that it publishes.
+async fn start_rules<R: Rules<Book: Default>>(
+    base: &Base,
+    bound: usize,
+    deadline: Duration,
+) -> Result<(Arbiter, Rulebook<R>, Snapshot<R::Book>), StartError> {
+    let (rules, book) = (Rulebook::new(bound, deadline), Snapshot::new(R::Book::default()));
+    let (store, clock) = (base.store.clone(), base.clock.clone());
+    let (handle, blueprint) = (rules.clone(), regulator::Blueprint { store, clock, book: book.clone() });
+    let start = move || async move { handle.start_here(blueprint).await.map_err(StartError::from) };
+    Ok((on_own_arbiter(start).await?, rules, book))
 }
 
 async fn start_doors(config: &Config, base: &Base, doors: &Doors) -> Result<Arbiter, StartError> {
@@ -319,10 +303,30 @@ async fn start_ledger(
     .await
 }
 
-async fn start_audit(config: &Config, base: &Base, chain: Arc<str>, audit: &Audit) -> Result<Arbiter, StartError> {
-    let max_batch = usize::try_from(config.audit.max_batch).unwrap_or(usize::MAX);
-    let blueprint = audit_writer::Blueprint { store: base.store.clone(), chain, max_batch };
-    let audit = audit.clone();
+/// Where the audit writer puts what it is given.
+pub(super) fn audit_blueprint(
+    config: &Config,
+    store: Store,
+    chain: Arc<str>,
+    spool: PathBuf,
+) -> audit_writer::Blueprint {
+    audit_writer::Blueprint {
+        store,
+        chain,
+        max_batch: usize::try_from(config.audit.max_batch).unwrap_or(usize::MAX),
+        store_timeout: Duration::from_millis(config.audit.store_timeout_ms),
+        spool,
+        spool_max_bytes: config.audit.spool_max_bytes,
+    }
+}
+
+/// Two batches: one that is being written, and one that is next.
+fn max_unwaited(config: &Config) -> u64 {
+    u64::from(config.audit.max_batch).saturating_mul(2)
+}
+
+async fn start_audit(base: &Base, audit: &Audit) -> Result<Arbiter, StartError> {
+    let (audit, blueprint) = (audit.clone(), base.audit.clone());
     on_own_arbiter(move || async move { audit.start_here(blueprint).await.map_err(StartError::from) }).await
 }
 

@@ -10,6 +10,7 @@ use crate::{
     actors::notary::{self, CheckpointKey, Checkpoints, Custodian},
     clock::Clock,
     config::Config,
+    crypto::MasterKey,
     data_dir,
     domain::audit::lines::PublicKey,
     store::{Store, migrations},
@@ -18,16 +19,30 @@ use crate::{
 /// The file of checkpoints in `data_dir`; the older one ends in `.older.jsonl`.
 const CHECKPOINTS: &str = "audit-checkpoints.jsonl";
 
+/// The notary, and the public half of its key.
+pub(super) struct Vouching {
+    pub checkpoints: Checkpoints,
+    pub public_key: PublicKey,
+}
+
 /// Starts the notary of this replica's chain.
 pub(super) async fn start(
     config: &Config,
-    store: Store,
-    clock: Clock,
-    chain: Arc<str>,
-    key: Arc<CheckpointKey>,
-) -> Result<(Arbiter, Checkpoints), StartError> {
-    let file = config.data_dir.join(CHECKPOINTS);
-    let blueprint = notary::Blueprint { store, chain, clock, key, file, retention_days: config.audit.retention_days };
+    store: &Store,
+    clock: &Clock,
+    chain: &Arc<str>,
+    master: &MasterKey,
+) -> Result<(Arbiter, Vouching), StartError> {
+    let key = Arc::new(CheckpointKey::open(store, master).await?);
+    let public_key = key.public().clone();
+    let blueprint = notary::Blueprint {
+        store: store.clone(),
+        chain: Arc::clone(chain),
+        clock: clock.clone(),
+        key,
+        file: config.data_dir.join(CHECKPOINTS),
+        retention_days: config.audit.retention_days,
+    };
     let checkpoints = Checkpoints::new(Duration::from_millis(config.actors.deadline_ms));
     let started = checkpoints.clone();
     let arbiter = actors::on_own_arbiter(move || async move {
@@ -35,7 +50,7 @@ pub(super) async fn start(
         Ok(())
     })
     .await?;
-    Ok((arbiter, checkpoints))
+    Ok((arbiter, Vouching { checkpoints, public_key }))
 }
 
 /// The files of checkpoints that a gateway with this configuration has written, the older one first.

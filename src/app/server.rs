@@ -107,6 +107,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     };
     let (clock, metrics, routing) = (parts.clock.clone(), parts.metrics.clone(), parts.routing.clone());
     let (identity, office) = (parts.identity.clone(), parts.office.clone());
+    let durability = parts.config.audit.durability;
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
         clock: clock.clone(),
@@ -119,10 +120,11 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         routing: routing.clone(),
         policies: office.policies.clone(),
         budgets: office.budget_book.clone(),
-        prices: office.prices.clone(),
+        prices: office.price_book.clone(),
         quotas: office.quotas.clone(),
         ledger: office.ledger.clone(),
         audit: office.audit.clone(),
+        durability,
         upstream: upstream::Client::new(),
         desk: entry::desk(),
     })

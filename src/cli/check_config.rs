@@ -3,13 +3,17 @@
 use std::path::Path;
 
 use super::{Failure, load, print};
-use crate::{app::routing, snapshot::routing::Routing};
+use crate::{
+    app::{configured_prices, routing},
+    snapshot::routing::Routing,
+};
 
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let config = load(file)?;
     config.store_url()?;
     config.hmac_secrets()?;
     routing(&config, &Routing::default())?;
+    configured_prices(&config)?;
     print("The configuration is valid.\n");
     Ok(())
 }

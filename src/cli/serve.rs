@@ -20,7 +20,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
         print(&banner(&gateway));
         tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");
         while let Told::Reload = signals.next().await {
-            reload(&gateway, file);
+            reload(&gateway, file).await;
         }
         tracing::info!("draining");
         gateway.stop().await;
@@ -30,9 +30,10 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// A bad file leaves everything as it is.
-fn reload(gateway: &Gateway, file: Option<&Path>) {
-    match load(file).and_then(|config| gateway.reload(&config)) {
-        Ok(()) => tracing::info!("routes and upstreams were read again"),
+async fn reload(gateway: &Gateway, file: Option<&Path>) {
+    let read = async { gateway.reload(&load(file)?).await };
+    match read.await {
+        Ok(()) => tracing::info!("routes, upstreams and prices were read again"),
         Err(error) => tracing::error!(%error, "the configuration was not taken; the running one stays"),
     }
 }

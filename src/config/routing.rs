@@ -4,10 +4,7 @@ use std::{collections::HashSet, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{
-    Fault,
-    sections::{Bodies, Durability},
-};
+use super::{Fault, sections::Bodies};
 use crate::domain::{
     budget::{self, Budget},
     ids::{BudgetId, LimitId},
@@ -15,6 +12,7 @@ use crate::domain::{
     money::Money,
     path,
     principal::Role,
+    recording::Durability,
     refusal,
     route::{Meter, PathMatch, Route, reserved},
 };
@@ -143,6 +141,7 @@ impl RouteEntry {
             upstream: self.upstream.as_str().into(),
             strip_prefix: self.strip_prefix,
             weight: self.weight,
+            durability: self.audit,
             meter: match self.meter {
                 MeterEntry::Named(MeterName::None) => Meter::None,
                 MeterEntry::Named(MeterName::OpenaiChat) => Meter::OpenaiChat,

@@ -11,7 +11,7 @@ use super::{
     secret::Secret,
     trusted_issuers::{self, TrustedIssuer},
 };
-use crate::domain::{algorithm::Algorithm, throttle::Rules};
+use crate::domain::{algorithm::Algorithm, recording::Durability, throttle::Rules};
 
 /// Counters of failed logins, of each of the two kinds: at most some 20 MB.
 const MAX_THROTTLE_COUNTERS: usize = 100_000;
@@ -115,11 +115,11 @@ impl Quota {
     }
 }
 
-/// When an entry counts as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    Committed,
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// Empty: none.
+    pub file: PathBuf,
 }
 
 /// What the audit log keeps of bodies.
@@ -137,6 +137,8 @@ pub struct Audit {
     pub retention_days: u32,
     pub max_batch: u32,
     pub max_in_flight: u32,
+    pub store_timeout_ms: u64,
+    pub spool_max_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -239,6 +241,17 @@ impl Log {
     pub(super) fn validate(&self) -> Result<(), Fault> {
         let parsed = EnvFilter::builder().parse(&self.level);
         parsed.map(|_| ()).map_err(|error| Fault::new("log.level", format!("is not a filter: {error}")))
+    }
+}
+
+/// With the time that the spool takes, an entry is on disk within a second.
+const MAX_STORE_TIMEOUT_MS: u64 = 800;
+
+impl Audit {
+    pub(super) fn validate(&self) -> Result<(), Fault> {
+        in_range("audit.max_batch", self.max_batch.into(), 1, 100_000)?;
+        in_range("audit.store_timeout_ms", self.store_timeout_ms, 10, MAX_STORE_TIMEOUT_MS)?;
+        in_range("audit.spool_max_bytes", self.spool_max_bytes, 1 << 16, 1 << 40)
     }
 }
 

@@ -44,6 +44,20 @@ impl Stage {
     }
 }
 
+/// Text that names no stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be whole, decision or outcome")]
+pub struct UnknownStage;
+
+impl std::str::FromStr for Stage {
+    type Err = UnknownStage;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStage> {
+        let all = [Self::Whole, Self::Decision, Self::Outcome];
+        all.into_iter().find(|stage| stage.as_str() == text).ok_or(UnknownStage)
+    }
+}
+
 /// What the gateway decided, or how the call failed after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -133,6 +147,13 @@ pub struct Findings {
     pub response_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
+    /// The model that was asked, where it has a price: any other name is a text of the client's, which is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]

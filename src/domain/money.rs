@@ -9,8 +9,6 @@ use serde::{Deserialize, Serialize, de};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, JsonSchema)]
 pub struct Money(#[schemars(with = "String")] i64);
 
-const PICO_PER_USD: u64 = 1_000_000_000_000;
-
 /// Decimal places of a pico-USD.
 const PLACES: u32 = 12;
 
@@ -95,6 +93,19 @@ pub fn whole(text: &str, places: u32) -> Result<u64, InvalidAmount> {
     }
 }
 
+/// The shortest decimal text of so many units of 10⁻ᵖˡᵃᶜᵉˢ; [`whole`] reads it.
+#[must_use]
+pub fn decimal(units: u64, places: u32) -> String {
+    let width = usize::try_from(places).unwrap_or(usize::MAX);
+    let digits = format!("{units:0>width$}");
+    let (integer, fraction) = digits.split_at(digits.len().saturating_sub(width));
+    let integer = if integer.is_empty() { "0" } else { integer };
+    match fraction.trim_end_matches('0') {
+        "" => integer.to_owned(),
+        fraction => format!("{integer}.{fraction}"),
+    }
+}
+
 impl FromStr for Money {
     type Err = InvalidAmount;
 
@@ -107,13 +118,8 @@ impl FromStr for Money {
 impl fmt::Display for Money {
     /// The shortest decimal text in USD that is exact: `0.002`, `-1`, `0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let magnitude = self.0.unsigned_abs();
         let sign = if self.0 < 0 { "-" } else { "" };
-        let fraction = format!("{:012}", magnitude % PICO_PER_USD);
-        match fraction.trim_end_matches('0') {
-            "" => write!(f, "{sign}{}", magnitude / PICO_PER_USD),
-            digits => write!(f, "{sign}{}.{digits}", magnitude / PICO_PER_USD),
-        }
+        write!(f, "{sign}{}", decimal(self.0.unsigned_abs(), PLACES))
     }
 }
 

@@ -152,6 +152,8 @@ pub enum Refusal {
     },
     /// At least one limit policy had no room. All that matched are listed.
     QuotaExceeded(Vec<Standing>),
+    /// What a call to the model of this name costs is not known.
+    UnpricedModel(String),
     /// These budgets have no room for the call.
     BudgetExhausted(Vec<Shortfall>),
     UpstreamFailed,
@@ -193,6 +195,7 @@ impl Refusal {
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
+            Self::UnpricedModel(_) => "unpriced-model",
             Self::BudgetExhausted(_) => "budget-exhausted",
             Self::UpstreamFailed => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",

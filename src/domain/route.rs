@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{money::Money, principal::Role};
+use super::{money::Money, principal::Role, recording::Durability};
 
 /// First segments that belong to the gateway itself: no route may begin with one, and nothing below one is ever looked
 /// for among the routes.
@@ -54,6 +54,8 @@ pub struct Route {
     pub upstream: Arc<str>,
     pub strip_prefix: bool,
     pub weight: u64,
+    /// Of its records; `None`: as the gateway's are by default.
+    pub durability: Option<Durability>,
     pub meter: Meter,
 }
 
@@ -138,6 +140,7 @@ mod tests {
             upstream: "up".into(),
             strip_prefix: false,
             weight: 1,
+            durability: None,
             meter: Meter::None,
         }
     }

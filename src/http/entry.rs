@@ -35,7 +35,11 @@ const EXPOSED: &str = "x-request-id, retry-after, ratelimit, ratelimit-policy";
 /// What the pipeline asks of this layer.
 #[must_use]
 pub fn desk() -> Desk {
-    Desk { find: routes::find, problem: problem::render, decorate }
+    Desk { find: routes::find, is_probe, problem: problem::render, decorate }
+}
+
+fn is_probe(call: &Call) -> bool {
+    matches!(routes::find(&call.method, &call.path), Managed::Found(url) if routes::PROBES.contains(&url.template))
 }
 
 /// The middleware around everything.

@@ -67,6 +67,7 @@ pub fn spec() -> Spec {
             tag("Teams", "Groups of users, for administrators."),
             tag("Limits", "How much may be called, for administrators; `readonly` may look."),
             tag("Budgets", "How much calls may cost, for administrators; `readonly` may look."),
+            tag("Prices", "What models cost, for administrators."),
             tag("Usage", "What calls took and cost, for administrators; `readonly` may look."),
             tag("Signing keys", "What access tokens are signed with, for administrators."),
             tag("Audit", "The audit log, for administrators."),
@@ -80,4 +81,8 @@ const DESCRIPTION: &str = "An API gateway. These are its own endpoints; the rout
 operator, and the default configuration has `/echo`, `/v1/chat/completions` and `/v1/messages`.\n\n\
 Every answer carries `X-Request-Id`. Answers of limited routes carry `RateLimit` and `RateLimit-Policy` \
 (draft-ietf-httpapi-ratelimit-headers-11). A refusal is `application/problem+json` (RFC 9457); its `type` ends in the \
-code that programs should look at, and its `detail` says what to do.";
+code that programs should look at, and its `detail` says what to do.\n\n\
+Calls of metered routes carry `X-Tollgate-Hold-USD`, the most that they can cost, and unless the answer is a stream \
+`X-Tollgate-Cost-USD`, what they cost. Requests to AI models must be `application/json` without a content coding (415); a \
+bound on the answer that is missing is written in, and what has no price is refused: 403 `unpriced-model` for a model, 400 \
+for audio, tools that the provider runs, priority tiers, and prompts whose length the request does not show.";

@@ -17,6 +17,7 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 async fn metrics(office: Data<Office>, metrics: Data<Metrics>) -> HttpResponse {
+    metrics.set_audit_backlog(office.audit.backlog());
     match metrics.render(gauges(&office), exchanges(&office)) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {

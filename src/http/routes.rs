@@ -7,12 +7,16 @@ use actix_web::{
 use apistos::{app::App, web};
 
 use super::{
-    api_keys, audit, auth, budgets, docs, health, keys, limits, me, oauth, sessions, signing_keys, teams, usage, users,
+    api_keys, audit, auth, budgets, docs, health, keys, limits, me, oauth, prices, sessions, signing_keys, teams,
+    usage, users,
 };
 use crate::{
     domain::{access::Permission, route},
     pipeline::authorize::{Managed, ManagedUrl},
 };
+
+/// What tells whether the gateway is alive and ready: answered also when nothing can be put on record.
+pub const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 macro_rules! urls {
     ($($method:ident $template:literal $permission:ident => $handler:path;)*) => {
@@ -37,6 +41,9 @@ macro_rules! method {
     };
     (post) => {
         "POST"
+    };
+    (put) => {
+        "PUT"
     };
     (patch) => {
         "PATCH"
@@ -94,6 +101,8 @@ urls! {
     get    "/admin/budgets/{id}"    AdminOrReadonly => budgets::show;
     patch  "/admin/budgets/{id}"    Admin  => budgets::change;
     delete "/admin/budgets/{id}"    Admin  => budgets::delete;
+    get    "/admin/prices"          Admin  => prices::list;
+    put    "/admin/prices"          Admin  => prices::put;
     get    "/admin/usage"           AdminOrReadonly => usage::all;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;

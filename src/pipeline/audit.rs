@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     actors::{
-        audit_writer::{Audit, Place},
+        audit_writer::{Audit, NotRecorded, Place},
         quota_keeper::GivenBack,
     },
     clock::Clock,
@@ -39,6 +39,7 @@ use crate::{
         limit::Standing,
         money::Money,
         principal::{Credential, Username},
+        recording::Durability,
         refusal::{Refusal, Unavailable},
     },
     telemetry::Metrics,
@@ -54,6 +55,28 @@ impl ByteCount {
         let total = self.0.get().saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         self.0.set(total);
         total
+    }
+}
+
+/// What a call came to, once it is known. Shared with what reads its answer, on the same thread.
+#[derive(Clone, Default)]
+pub struct CostNote(Rc<Cell<Option<Paid>>>);
+
+/// What a call cost, and its tokens where they are what it is billed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paid {
+    pub cost: Money,
+    pub tokens: Option<(u64, u64)>,
+}
+
+impl CostNote {
+    pub fn set(&self, paid: Paid) {
+        self.0.set(Some(paid));
+    }
+
+    #[must_use]
+    pub fn get(&self) -> Option<Paid> {
+        self.0.get()
     }
 }
 
@@ -85,6 +108,7 @@ impl Note {
 /// The record of one request in the making.
 pub struct Record {
     audit: Audit,
+    durability: Durability,
     clock: Clock,
     metrics: Metrics,
     /// For the one entry, or for the outcome; `None` when it is used.
@@ -94,6 +118,7 @@ pub struct Record {
     started_ns: u64,
     waited_ns: u64,
     request_bytes: ByteCount,
+    cost: CostNote,
     standings: Vec<Standing>,
     given_back: Option<GivenBack>,
     /// Policies in shadow that would have refused.
@@ -106,6 +131,11 @@ impl Record {
     /// Takes a place in the log. Without one the request is not served: what is done must be on record.
     pub fn open(gate: &Gate, call: &Call) -> Result<Self, Refusal> {
         let place = gate.audit.place().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
+        Ok(Self::of(gate, call, Some(place)))
+    }
+
+    /// A record that nothing is known of yet. Without a place it leaves no entry.
+    pub fn of(gate: &Gate, call: &Call, place: Option<Place>) -> Self {
         let subject = Subject {
             trace_id: call.trace_id.clone(),
             user_id: None,
@@ -127,21 +157,23 @@ impl Record {
             subject: Some(subject),
             findings: Findings::default(),
         };
-        Ok(Self {
+        Self {
             audit: gate.audit.clone(),
+            durability: gate.durability,
             clock: gate.clock.clone(),
             metrics: gate.metrics.clone(),
-            place: Some(place),
+            place,
             decided: false,
             draft,
             started_ns: call.started_ns,
             waited_ns: 0,
             request_bytes: ByteCount::default(),
+            cost: CostNote::default(),
             standings: vec![],
             given_back: None,
             shadowed: vec![],
             over_budget: vec![],
-        })
+        }
     }
 
     /// Names who calls.
@@ -157,6 +189,9 @@ impl Record {
 
     /// Names where the call goes.
     pub fn destination(&mut self, destination: &Destination) {
+        if let Destination::Route(route) = destination {
+            self.durability = route.durability.unwrap_or(self.durability);
+        }
         if let Some(subject) = &mut self.draft.subject {
             subject.route = Some(match destination {
                 Destination::Managed(url) => url.template.to_owned(),
@@ -207,9 +242,15 @@ impl Record {
         self.over_budget.extend(shortfalls.iter().map(|short| short.budget.name.to_string()));
     }
 
-    /// Notes what the call cost.
-    pub fn cost(&mut self, cost: Money) {
-        self.draft.findings.cost_usd = Some(cost);
+    /// Names the model that is asked, if it is one.
+    pub fn model(&mut self, name: Option<&str>) {
+        self.draft.findings.model = name.map(str::to_owned);
+    }
+
+    /// Where whoever bills the call notes what it came to.
+    #[must_use]
+    pub fn cost_note(&self) -> CostNote {
+        self.cost.clone()
     }
 
     /// Why the call would have been refused, were no rule in shadow.
@@ -227,22 +268,35 @@ impl Record {
         self.request_bytes.clone()
     }
 
-    /// Puts "allowed" on disk before the call can change anything. From here on the record has two entries.
-    pub async fn decide(&mut self) -> Result<(), Refusal> {
-        self.draft.findings.decision = Some(Decision::Allowed);
-        self.commit_decision().await
+    /// When the entries of this record count as written.
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        self.durability
     }
 
-    async fn commit_decision(&mut self) -> Result<(), Refusal> {
+    /// Every entry of this record is on disk before anything waits for it no more.
+    pub fn commit_always(&mut self) {
+        self.durability = Durability::Committed;
+    }
+
+    /// Records "allowed" before the call can change anything. From here on the record has two entries.
+    pub async fn decide(&mut self, durability: Durability) -> Result<(), Refusal> {
+        self.draft.findings.decision = Some(Decision::Allowed);
+        self.write_decision(durability).await
+    }
+
+    async fn write_decision(&mut self, durability: Durability) -> Result<(), Refusal> {
         let place = self.audit.place().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
         let decision = Draft { stage: Stage::Decision, ..self.draft.clone() };
         // Said before the wait: if the request is dropped during it, the entry goes to disk all the same.
         self.decided = true;
-        let appended = self.audit.append(place, decision).await;
-        appended.map_err(|_| {
-            // The record begins again as one entry of its own.
-            self.decided = false;
-            self.draft.id = EntryId(self.clock.new_id());
+        let written = self.audit.write(place, decision, durability).await;
+        written.map_err(|error| {
+            if error == NotRecorded::Refused {
+                // The record begins again as one entry of its own.
+                self.decided = false;
+                self.draft.id = EntryId(self.clock.new_id());
+            }
             Refusal::Unavailable(Unavailable::Audit)
         })
     }
@@ -283,6 +337,10 @@ impl Record {
         self.draft.findings.duration_us = Some(elapsed_ns / 1_000);
         self.draft.findings.request_bytes = Some(self.request_bytes.add(0));
         self.draft.findings.outcome = Some(outcome);
+        if let Some(Paid { cost, tokens }) = self.cost.get() {
+            self.draft.findings.cost_usd = Some(cost);
+            (self.draft.findings.input_tokens, self.draft.findings.output_tokens) = tokens.unzip();
+        }
         self.metrics.request(&self.draft, elapsed_ns, self.waited_ns);
         let mut draft = self.draft.clone();
         if self.decided {
@@ -299,7 +357,7 @@ impl Record {
         let Some(place) = self.place.take() else {
             return Ok(());
         };
-        self.audit.append(place, entry).await.map_err(|_| Refusal::Unavailable(Unavailable::Audit))
+        self.audit.write(place, entry, self.durability).await.map_err(|_| Refusal::Unavailable(Unavailable::Audit))
     }
 
     fn leave(&mut self, outcome: Outcome) {
@@ -361,7 +419,7 @@ async fn commit(mut record: Record, response: HttpResponse, outcome: Outcome) ->
         }
         Err(body) => {
             if !record.decided {
-                record.commit_decision().await?;
+                record.write_decision(record.durability).await?;
             }
             Ok(head.set_body(BoxBody::new(Recorded { body, record, sent_bytes: 0 })))
         }

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
 use super::{
     Gate,
     audit::Record,
+    bill::Open,
     body::{self, ClientBody},
     call::{Call, Shape},
-    limit::Charged,
-    reserve::{Bill, Reserved},
+    reserve::Reserved,
 };
 use crate::{
     domain::{
         refusal::{Refusal, Unavailable},
         route::Route,
     },
-    upstream::{Answer, Original, Outgoing, OutgoingBody, UpstreamError},
+    upstream::{
+        Answer, AnswerBody, Client, Original, Outgoing, OutgoingBody, Target, UpstreamError, meter::MAX_WHOLE_BYTES,
+    },
 };
 use actix_web::{
     HttpRequest,
@@ -25,42 +30,98 @@ use actix_web::{
 /// Proof that the upstream has begun to answer.
 pub struct Forwarded {
     pub answer: Answer,
-    pub bill: Option<Bill>,
+    /// What has come already of a whole answer that is too long to be kept.
+    pub begun: Bytes,
     /// Kept until the last byte of the answer.
-    pub charged: Charged,
+    pub open: Open,
 }
 
-/// Sends the call and waits for the head of the answer.
+/// Sends the call and waits for the head of the answer; of a whole answer that is billed by tokens, for its end.
+///
+/// Such a call goes on though its client goes away, because it says only at its end what it took; that of a stream is
+/// known as far as it came, and the upstream is stopped there.
 pub async fn forward(
     gate: &Gate,
     call: &Call,
     request: &HttpRequest,
     body: ClientBody,
-    mut reserved: Reserved,
+    reserved: Reserved,
     route: &Route,
     record: &mut Record,
 ) -> Result<Forwarded, Refusal> {
     let target = gate.routing.read().target(&route.upstream).map(Arc::clone).ok_or(Refusal::UpstreamFailed)?;
     record.upstream(&target.name);
-    let body = body.outgoing(&gate.shape, record.request_bytes());
-    let outgoing = outgoing(call, request, route, body)?;
-    reserved.charged.sent();
+    let Reserved { mut open, bounded } = reserved;
+    let body = match bounded {
+        Some(bytes) => OutgoingBody::Whole(bytes),
+        None => body.outgoing(&gate.shape, record.request_bytes()),
+    };
+    let mut outgoing = outgoing(call, request, route, body)?;
+    open.sent();
     let begun_ns = gate.clock.monotonic_ns();
-    let sent = gate.upstream.send(&target, outgoing).await;
+    let sent = if open.by_tokens() {
+        // A coded answer would hide its usage.
+        outgoing.headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        let exchange = exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open);
+        actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)?
+    } else {
+        exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open).await
+    };
     record.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
     match sent {
-        Ok(answer) => {
-            record.upstream_status(answer.status.as_u16());
-            Ok(Forwarded { answer, bill: reserved.bill, charged: reserved.charged })
+        Ok(forwarded) => {
+            record.upstream_status(forwarded.answer.status.as_u16());
+            Ok(forwarded)
         }
         Err(error) => {
-            if !error.reached_upstream() {
-                reserved.charged.give_back();
-            }
             tracing::warn!(request = %call.id, upstream = %target.name, %error, "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape))
         }
     }
+}
+
+async fn exchange(
+    client: Client,
+    target: Arc<Target>,
+    outgoing: Outgoing,
+    mut open: Open,
+) -> Result<Forwarded, UpstreamError> {
+    match client.send(&target, outgoing).await {
+        Ok(answer) => {
+            open.answered(&answer);
+            read_whole(answer, open).await
+        }
+        Err(error) => {
+            if !error.reached_upstream() {
+                open.give_back();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Reads an answer to its end before its head goes, where that is needed to say what it cost.
+async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, UpstreamError> {
+    let Answer { status, headers, body } = answer;
+    let forwarded = |body, begun, open| Forwarded { answer: Answer { status, headers, body }, begun, open };
+    let mut stream = match body {
+        AnswerBody::Whole(bytes) => {
+            let bytes = open.pass(bytes);
+            open.end();
+            return Ok(forwarded(AnswerBody::Whole(bytes), Bytes::new(), open));
+        }
+        AnswerBody::Stream(stream) if open.is_whole() => stream,
+        body @ AnswerBody::Stream(_) => return Ok(forwarded(body, Bytes::new(), open)),
+    };
+    let mut begun = BytesMut::new();
+    while let Some(piece) = stream.next().await {
+        begun.extend_from_slice(&open.pass(piece?));
+        if begun.len() > MAX_WHOLE_BYTES {
+            return Ok(forwarded(AnswerBody::Stream(stream), begun.freeze(), open));
+        }
+    }
+    open.end();
+    Ok(forwarded(AnswerBody::Whole(begun.freeze()), Bytes::new(), open))
 }
 
 fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: OutgoingBody) -> Result<Outgoing, Refusal> {

@@ -35,12 +35,6 @@ impl Charged {
         }
     }
 
-    /// Whether a limit counts the tokens of the call.
-    #[must_use]
-    pub fn counts_tokens(&self) -> bool {
-        self.0.as_ref().is_some_and(Ticket::counts_tokens)
-    }
-
     /// The call took so many tokens, whatever was estimated.
     pub fn took_tokens(&mut self, tokens: u64) {
         if let Some(ticket) = &mut self.0 {

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{
     Gate,
     audit::Record,
+    bill::{Bill, Open, State, Terms, Tokens},
     call::Call,
-    limit::{Admitted, Charged, subject},
+    limit::{Admitted, subject},
 };
 use crate::{
-    actors::budget_ledger::{NoHold, OpenHold, Quote},
+    actors::budget_ledger::{NoHold, Quote},
     domain::{
         budget::{Budget, Scope, Shortfall},
         ids::ApiKeyId,
@@ -22,18 +25,21 @@ use crate::{
         route::{Meter, Route},
     },
     snapshot::budgets::BudgetBook,
+    upstream::meter::Asked,
 };
 
 /// Proof that the call may be sent: its limits are charged and its money is held.
 pub struct Reserved {
-    pub charged: Charged,
-    pub bill: Option<Bill>,
+    pub open: Open,
+    /// The request to be sent in place of the client's: one that cannot take more than is held.
+    pub bounded: Option<Bytes>,
 }
 
-/// What a call is held for, and what it will cost.
-pub struct Bill {
-    pub hold: OpenHold,
-    pub price: Money,
+/// What a call may cost, and how it will be billed.
+struct Offer {
+    amount: Money,
+    terms: Terms,
+    bounded: Option<Bytes>,
 }
 
 /// Opens the hold of a call that has a price; any other passes.
@@ -42,31 +48,53 @@ pub async fn reserve(
     call: &Call,
     admitted: Admitted,
     route: &Route,
+    asked: Option<Asked>,
     record: &mut Record,
 ) -> Result<Reserved, Refusal> {
     let Admitted { principal, charged } = admitted;
-    let Meter::Fixed(price) = route.meter else {
-        return Ok(Reserved { charged, bill: None });
+    let Some(Offer { amount, terms, bounded }) = offer(gate, route, asked)? else {
+        return Ok(Reserved { open: Open::new(charged, None), bounded: None });
     };
     let now = gate.clock.now();
-    let budgets = budgets(&gate.budgets.read(), &principal, None);
+    let purpose = purpose(&principal, route, &terms);
+    record.model(purpose.model.as_deref());
+    let budgets = budgets(&gate.budgets.read(), &principal, purpose.model.as_deref());
     let claims = budgets.iter().map(|(subject, budget)| budget.claim(*subject, now)).collect();
-    let quote = Quote { amount: price, claims, purpose: purpose(&principal, route) };
+    let quote = Quote { amount, claims, purpose };
     let short_of = |shortages: &[Shortage]| {
         let shortfall = |short: &Shortage| {
             let (_, budget) = budgets.iter().find(|(_, budget)| budget.id == short.account.budget)?;
-            Some(budget.shortfall(short.balance, price, now))
+            Some(budget.shortfall(short.balance, amount, now))
         };
         shortages.iter().filter_map(shortfall).collect::<Vec<Shortfall>>()
     };
     match gate.ledger.reserve(call.id, quote).await {
         Ok(hold) => {
             record.over_budget_in_shadow(&short_of(hold.shadowed()));
-            Ok(Reserved { charged, bill: Some(Bill { hold, price }) })
+            let bill = Bill::new(hold, terms, record.cost_note());
+            Ok(Reserved { open: Open::new(charged, Some(bill)), bounded })
         }
         Err(NoHold::Short(shortages)) => Err(Refusal::BudgetExhausted(short_of(&shortages))),
         Err(NoHold::Unknown) => Err(Refusal::Unavailable(Unavailable::Ledger)),
     }
+}
+
+/// Nothing where the call costs nothing.
+fn offer(gate: &Gate, route: &Route, asked: Option<Asked>) -> Result<Option<Offer>, Refusal> {
+    if let Meter::Fixed(price) = route.meter {
+        return Ok(Some(Offer { amount: price, terms: Terms::Fixed(price), bounded: None }));
+    }
+    let Some(asked) = asked else {
+        return Ok(None);
+    };
+    let priced = gate.prices.read().find(asked.model()).map(Arc::clone);
+    let priced = priced.ok_or_else(|| Refusal::UnpricedModel(asked.model().to_owned()))?;
+    let mut bound = asked.bound(&priced.price).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
+    let amount = priced.price.bound(bound.input_tokens, bound.output_tokens);
+    let amount = amount.map_err(|error| Refusal::invalid("/model", error.to_string()))?;
+    let bounded = Some(std::mem::take(&mut bound.body));
+    let tokens = Tokens { priced, prices: gate.prices.clone(), state: State::Asked(bound) };
+    Ok(Some(Offer { amount, terms: Terms::Tokens(Box::new(tokens)), bounded }))
 }
 
 /// The budgets that a call is counted in, and as whom.
@@ -82,16 +110,20 @@ pub fn budgets_of<'b>(book: &'b BudgetBook, principal: &Principal) -> impl Itera
     book.of(move |scope: Scope| subject(scope.per(), principal, Network::UNKNOWN))
 }
 
-fn purpose(principal: &Principal, route: &Route) -> Purpose {
+fn purpose(principal: &Principal, route: &Route, terms: &Terms) -> Purpose {
     let credential = &principal.credential;
     let key: Option<ApiKeyId> =
         if credential.kind == CredentialKind::ApiKey { credential.id.parse().ok() } else { None };
+    let priced = match terms {
+        Terms::Fixed(_) => None,
+        Terms::Tokens(tokens) => Some(&tokens.priced),
+    };
     Purpose {
         user: principal.account.id,
         team: principal.account.team,
         key,
         route: route.name.to_string(),
-        model: None,
-        price_version: None,
+        model: priced.map(|priced| priced.model.to_string()),
+        price_version: priced.map(|priced| priced.version),
     }
 }

@@ -1,54 +1,69 @@
-//! The tokens that a call to a model takes from limits: estimated before it is limited, corrected by its answer.
+//! What a request to a model asks for, read before the call is limited: limits take its tokens in advance, and its hold is
+//! bounded by it.
 
-use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 
 use super::{Gate, audit::Record, body::ClientBody};
 use crate::{
-    domain::{
-        limit::Unit,
-        refusal::Refusal,
-        route::{Meter, Route},
-    },
-    upstream::{Answer, meter},
+    domain::{refusal::Refusal, route::Route},
+    upstream::meter::{self, Asked},
 };
 
-/// About how many tokens a call will take; `None` where no limit counts them. Only for that the body is read.
-pub async fn estimate(
+/// Reads the request, where the route's calls are to a model.
+pub async fn read(
     gate: &Gate,
+    headers: &HeaderMap,
     route: &Route,
     body: &mut ClientBody,
     record: &Record,
-) -> Result<Option<u64>, Refusal> {
-    let counts = |unit| gate.policies.read().on(&route.name).iter().any(|group| group.unit == unit);
-    if !route.meter.counts_tokens() || !counts(Unit::Tokens) {
+) -> Result<Option<Asked>, Refusal> {
+    let Some(format) = meter::format(route.meter) else {
         return Ok(None);
-    }
+    };
+    check_media_type(headers)?;
     let bytes = body.read(&gate.shape, &record.request_bytes()).await?;
-    Ok(Some(meter::estimate(&bytes, route.meter != Meter::OpenaiEmbeddings)))
+    Asked::read(format, bytes).map(Some).map_err(Refusal::InvalidRequest)
 }
 
-/// Reads off an answer how many tokens the call took.
-pub struct Tally {
-    reader: meter::UsageReader,
-    /// An answer that is an error and states no usage took none.
-    is_error: bool,
+/// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1) and no coding.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut types = headers.get_all(header::CONTENT_TYPE);
+    let (first, second) = (types.next(), types.next());
+    let is_json = second.is_none() && first.and_then(|value| value.to_str().ok()).is_some_and(is_json);
+    let mut codings = headers.get_all(header::CONTENT_ENCODING);
+    if is_json && codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    Err(Refusal::UnsupportedMediaType { expected: "application/json in UTF-8, without a content coding" })
 }
 
-impl Tally {
-    #[must_use]
-    pub fn of(answer: &Answer, status: StatusCode) -> Self {
-        let content_type = answer.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_error = status.is_client_error() || status.is_server_error();
-        Self { reader: meter::UsageReader::new(content_type), is_error }
-    }
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let is_json = parts.next().is_some_and(|kind| kind == "application/json");
+    is_json && parts.all(|parameter| !parameter.starts_with("charset") || is_utf8(&parameter))
+}
 
-    pub fn read(&mut self, piece: &[u8]) {
-        self.reader.read(piece);
-    }
+fn is_utf8(charset: &str) -> bool {
+    matches!(charset, "charset=utf-8" | "charset=\"utf-8\"" | "charset=utf8")
+}
 
-    /// What the call took, if the answer, which is over, has said so. Otherwise the estimate stands.
-    #[must_use]
-    pub fn total_tokens(self) -> Option<u64> {
-        self.reader.total_tokens().or_else(|| self.is_error.then_some(0))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_in_utf_8_is_read() {
+        for (content_type, accepted) in [
+            ("application/json", true),
+            ("Application/JSON; charset=UTF-8", true),
+            ("application/json;profile=x; charset=\"utf-8\"", true),
+            ("application/json; charset=utf-7", false),
+            ("application/json; charset =utf-16", false),
+            ("application/jsonp", false),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(content_type), accepted, "{content_type}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Store, StoreError,
@@ -29,8 +30,8 @@ use crate::domain::{
 pub use page::{AuditEntryRow, AuditFilter, AuditRecordRow};
 pub use reading::Stored;
 
-/// An entry in its place, with the columns it is searched by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An entry in its place, with the columns it is searched by. Written to the audit spool as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRow {
     pub seq: u64,
     pub id: EntryId,
@@ -127,6 +128,32 @@ impl Store {
                 .select(audit_entries::request_id);
             let ids: Vec<String> = on_backend!(connection, |conn| decisions.load(conn).await)?;
             ids.iter().map(|id| read_text("audit_entries.request_id", id)).collect()
+        })
+        .await
+    }
+
+    /// The next entries of a chain after a place, in order: their places, requests and stages.
+    pub async fn audit_stages(
+        &self,
+        chain: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, RequestId, Stage)>, StoreError> {
+        let chain = chain.to_owned();
+        self.read(async move |connection: &mut Connection| {
+            let next = audit_entries::table
+                .filter(audit_entries::chain.eq(chain))
+                .filter(audit_entries::seq.gt(signed(after)))
+                .order(audit_entries::seq)
+                .limit(limit.into())
+                .select((audit_entries::seq, audit_entries::request_id, audit_entries::stage));
+            let next: Vec<(i64, String, String)> = on_backend!(connection, |conn| next.load(conn).await)?;
+            let entry = |(seq, request, stage): (i64, String, String)| {
+                let seq = read_count("audit_entries.seq", seq)?;
+                let stage = read_text("audit_entries.stage", &stage)?;
+                Ok((seq, read_text("audit_entries.request_id", &request)?, stage))
+            };
+            next.into_iter().map(entry).collect()
         })
         .await
     }

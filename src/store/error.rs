@@ -66,12 +66,14 @@ fn refused(kind: DatabaseErrorKind, message: &str) -> StoreError {
 
 /// SQLite names `table.column`, PostgreSQL a constraint whose name begins with the table's.
 fn table_in(message: &str) -> &'static str {
-    const TABLES: [&str; 11] = [
+    const TABLES: [&str; 13] = [
         "api_keys",
         "audit_checkpoints",
         "audit_entries",
         "idempotency_keys",
         "limits",
+        "price_versions",
+        "prices",
         "revisions",
         "sealed_secrets",
         "sessions",

@@ -20,12 +20,21 @@ pub(super) const KEYS: &str = "keys";
 pub(super) const BUDGETS: &str = "budgets";
 /// Changes of limits.
 pub(super) const LIMITS: &str = "limits";
+/// Changes of prices; the stamp is the version of the list.
+pub(super) const PRICES: &str = "prices";
 
 /// Takes the next stamp, and waits until every change with an earlier one is committed or undone.
 pub(super) async fn next(connection: &mut Connection, name: &'static str) -> Result<i64, StoreError> {
     let next = diesel::update(revisions::table.find(name)).set(revisions::value.eq(revisions::value + 1));
     let next = next.returning(revisions::value);
     Ok(on_backend!(connection, |conn| next.get_result(conn).await)?)
+}
+
+/// Gives back the stamp that this transaction took, because nothing came to be changed under it.
+pub(super) async fn give_back(connection: &mut Connection, name: &'static str) -> Result<(), StoreError> {
+    let back = diesel::update(revisions::table.find(name)).set(revisions::value.eq(revisions::value - 1));
+    on_backend!(connection, |conn| back.execute(conn).await)?;
+    Ok(())
 }
 
 /// The last stamp that was taken and committed.

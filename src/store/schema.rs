@@ -152,6 +152,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    price_versions (version) {
+        version -> BigInt,
+        created_at -> BigInt,
+        source -> Text,
+    }
+}
+
+diesel::table! {
+    prices (model, from_version) {
+        model -> Text,
+        from_version -> BigInt,
+        until_version -> Nullable<BigInt>,
+        spec -> Text,
+    }
+}
+
+diesel::table! {
     quota_accounts (account) {
         account -> Text,
         state -> Text,
@@ -250,6 +267,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     ledger_entries,
     ledger_holds,
     limits,
+    price_versions,
+    prices,
     quota_accounts,
     quota_vaults,
     revisions,

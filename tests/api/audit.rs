@@ -124,7 +124,8 @@ const ENDLESS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\
 
 /// A gateway with a metered route to an upstream of this test.
 async fn metered(store: &TestStore, upstream: &RawUpstream) -> TestGateway {
-    let lists = format!("{}meter = \"openai-chat\"\n", RawUpstream::route_to(upstream.address).trim_end_matches(' '));
+    let priced = "meter = { fixed_usd = \"0.002\" }\n";
+    let lists = format!("{}{priced}", RawUpstream::route_to(upstream.address).trim_end_matches(' '));
     Setup::default().more_lists(&lists).start(store).await
 }
 

@@ -86,7 +86,8 @@ def test_an_exceeded_limit_is_a_rate_limit_error_that_says_when_to_come_back(lim
     assert problem["violated-policies"] == ["per-user"]
 
 
-def test_a_model_that_the_upstream_does_not_have_is_not_found(client):
-    with pytest.raises(openai.NotFoundError) as refusal:
+def test_a_model_without_a_price_is_a_permission_error_that_names_it(client):
+    with pytest.raises(openai.PermissionDeniedError) as refusal:
         ask(client, model="no-such-model")
+    assert refusal.value.code == "unpriced-model"
     assert "no-such-model" in refusal.value.body["message"]

@@ -6,6 +6,7 @@ pub mod database;
 pub mod gateway;
 pub mod home;
 pub mod load;
+pub mod postgres;
 pub mod rate;
 pub mod redis;
 pub mod stage;
@@ -24,6 +25,7 @@ pub use self::{
     gateway::{Gateway, Starting},
     home::{Home, PASSWORD, run, with_upstream},
     load::{Call, Stopwatch, Target, under_load},
+    postgres::PostgresServer,
     rate::{Rate, Span},
     redis::RedisServer,
     stage::Stage,

@@ -18,6 +18,7 @@ mod leases;
 mod ledger;
 mod limits;
 mod migrations;
+mod prices;
 mod quota_accounts;
 mod redis;
 mod sessions;

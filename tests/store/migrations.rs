@@ -13,13 +13,14 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "2026-11-23-000001_identity",
     "2026-11-23-000002_audit",
     "2026-11-23-000003_credentials",
     "2026-11-24-000004_limits",
     "2026-11-24-000005_quota_accounts",
     "2026-11-24-000006_ledger",
+    "2026-11-26-000008_prices",
     "2026-11-26-000011_audit_integrity",
 ];
 
@@ -43,7 +44,7 @@ async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {
 
 async fn the_counters_of_changes_begin_at_zero(db: Database) {
     let counters = db.texts("SELECT CAST(name || '=' || value AS TEXT) AS text FROM revisions ORDER BY name");
-    assert_eq!(counters, ["budgets=0", "identity=0", "keys=0", "limits=0"]);
+    assert_eq!(counters, ["budgets=0", "identity=0", "keys=0", "limits=0", "prices=0"]);
     assert_eq!(db.store.identity_revision().await, Ok(0));
 }
 

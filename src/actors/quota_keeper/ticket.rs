@@ -79,12 +79,6 @@ impl Ticket {
         self.reached = true;
     }
 
-    /// Whether a limit counts the tokens of the call.
-    #[must_use]
-    pub fn counts_tokens(&self) -> bool {
-        self.counts(Unit::Tokens)
-    }
-
     /// The call took so many tokens, whatever was estimated.
     pub const fn took_tokens(&mut self, tokens: u64) {
         self.tokens = Some(tokens);

@@ -1,6 +1,6 @@
 //! Budgets as rules.
 
-use super::{Rulebook, Rules};
+use super::{Rulebook, Rules, SingleRules};
 use crate::{
     clock::Clock,
     domain::ids::BudgetId,
@@ -20,13 +20,24 @@ pub struct BudgetRules;
 
 impl Rules for BudgetRules {
     const ACTOR: &'static str = "budget_regulator";
+    type Row = BudgetRow;
+    type Book = BudgetBook;
+
+    async fn changed_since(store: Store, revision: i64) -> Result<Option<(i64, Vec<BudgetRow>)>, StoreError> {
+        store.budgets_changed_since(revision).await
+    }
+
+    fn book(_: i64, rows: Vec<BudgetRow>, _: &BudgetBook, _: u64) -> BudgetBook {
+        BudgetBook::new(rows.into_iter().map(|row| row.budget))
+    }
+}
+
+impl SingleRules for BudgetRules {
     type Id = BudgetId;
     type New = NewBudget;
     type Created = BudgetCreated;
     type Change = BudgetChange;
     type Changed = BudgetChanged;
-    type Row = BudgetRow;
-    type Book = BudgetBook;
 
     async fn create(store: Store, new: NewBudget, request: Option<Idempotency>) -> Result<BudgetCreated, StoreError> {
         store.create_budget(new, request).await
@@ -38,13 +49,5 @@ impl Rules for BudgetRules {
 
     async fn delete(store: Store, id: BudgetId, clock: Clock) -> Result<Option<BudgetRow>, StoreError> {
         store.delete_budget(id, clock.now()).await
-    }
-
-    async fn changed_since(store: Store, revision: i64) -> Result<Option<(i64, Vec<BudgetRow>)>, StoreError> {
-        store.budgets_changed_since(revision).await
-    }
-
-    fn book(_: i64, rows: Vec<BudgetRow>, _: &BudgetBook, _: u64) -> BudgetBook {
-        BudgetBook::new(rows.into_iter().map(|row| row.budget))
     }
 }

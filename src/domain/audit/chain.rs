@@ -151,6 +151,12 @@ struct Found<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_us: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cost_usd: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
@@ -229,6 +235,9 @@ impl<'a> Found<'a> {
             request_bytes,
             response_bytes,
             duration_us,
+            model,
+            input_tokens,
+            output_tokens,
             cost_usd,
             outcome,
             change: _,
@@ -244,6 +253,9 @@ impl<'a> Found<'a> {
             request_bytes: *request_bytes,
             response_bytes: *response_bytes,
             duration_us: *duration_us,
+            model: model.as_deref(),
+            input_tokens: *input_tokens,
+            output_tokens: *output_tokens,
             cost_usd: *cost_usd,
             outcome: *outcome,
             about: *about,

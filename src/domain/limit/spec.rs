@@ -246,6 +246,7 @@ mod tests {
             upstream: "up".into(),
             strip_prefix: false,
             weight,
+            durability: None,
             meter,
         }
     }

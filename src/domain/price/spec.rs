@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Price, Rates, Tier};
 use crate::domain::{
-    money::{InvalidAmount, whole},
+    money::{InvalidAmount, Money, decimal, whole},
     refusal::Fault,
 };
 
 /// The price of one model. Amounts are decimal text in USD for a million tokens, with at most six decimal places.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriceSpec {
     /// As requests name it.
@@ -67,7 +67,31 @@ pub const MAX_MODEL_BYTES: usize = 256;
 
 const MAX_TIERS: usize = 16;
 
+/// Whether a text can be the name of a model.
+#[must_use]
+pub fn is_model_name(text: &str) -> bool {
+    (1..=MAX_MODEL_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
 impl PriceSpec {
+    /// A price in its shortest form: equal prices of a model are written alike.
+    #[must_use]
+    pub fn of(model: &str, price: &Price) -> Self {
+        let base = Written::of(price.base);
+        Self {
+            model: model.to_owned(),
+            input_usd: base.input,
+            output_usd: base.output,
+            cached_input_usd: base.cached_input,
+            cache_write_usd: base.cache_write,
+            reasoning_usd: base.reasoning,
+            per_call_usd: (price.per_call != Money::ZERO).then(|| price.per_call.to_string()),
+            max_output_tokens: price.max_output_tokens,
+            max_input_tokens: price.max_input_tokens,
+            tiers: price.tiers.iter().map(TierSpec::of).collect(),
+        }
+    }
+
     /// The price, or all that is wrong with it.
     pub fn price(&self) -> Result<Price, Vec<Fault>> {
         let mut faults = vec![];
@@ -95,13 +119,12 @@ impl PriceSpec {
     }
 
     fn check_numbers(&self, faults: &mut Vec<Fault>) {
-        let named = (1..=MAX_MODEL_BYTES).contains(&self.model.len()) && !self.model.chars().any(char::is_control);
         let rising = self.tiers.is_sorted_by(|a, b| a.above_input_tokens < b.above_input_tokens);
         let positive = self.tiers.iter().all(|tier| (1..=MAX_TOKENS).contains(&tier.above_input_tokens));
         let name = format!("must be 1 to {MAX_MODEL_BYTES} bytes without control characters");
         let tokens = format!("must be from 0 to {MAX_TOKENS}");
         let rules = [
-            (named, "/model", name),
+            (is_model_name(&self.model), "/model", name),
             (self.max_output_tokens <= MAX_TOKENS, "/max_output_tokens", tokens.clone()),
             (self.max_input_tokens.is_none_or(|max| max <= MAX_TOKENS), "/max_input_tokens", tokens),
             (rising && positive, "/tiers", format!("must rise in above_input_tokens, from 1 to {MAX_TOKENS}")),
@@ -111,7 +134,41 @@ impl PriceSpec {
     }
 }
 
+/// Rates as they are written: what costs as much as what it is part of is left out.
+struct Written {
+    input: String,
+    output: String,
+    cached_input: Option<String>,
+    cache_write: Option<String>,
+    reasoning: Option<String>,
+}
+
+impl Written {
+    fn of(rates: Rates) -> Self {
+        let unless = |rate: u64, like: u64| (rate != like).then(|| decimal(rate, PLACES));
+        Self {
+            input: decimal(rates.input, PLACES),
+            output: decimal(rates.output, PLACES),
+            cached_input: unless(rates.cached_input, rates.input),
+            cache_write: unless(rates.cache_write, rates.input),
+            reasoning: unless(rates.reasoning, rates.output),
+        }
+    }
+}
+
 impl TierSpec {
+    fn of(tier: &Tier) -> Self {
+        let rates = Written::of(tier.rates);
+        Self {
+            above_input_tokens: tier.above_input_tokens,
+            input_usd: rates.input,
+            output_usd: rates.output,
+            cached_input_usd: rates.cached_input,
+            cache_write_usd: rates.cache_write,
+            reasoning_usd: rates.reasoning,
+        }
+    }
+
     fn tier(&self, index: usize, faults: &mut Vec<Fault>) -> Tier {
         let rates = RatesSpec {
             at: format!("/tiers/{index}"),
@@ -144,12 +201,14 @@ impl RatesSpec<'_> {
                 0
             })
         };
+        let (input, output) = (read("input_usd", self.input), read("output_usd", self.output));
+        let mut part = |field: &str, text: Option<&str>, like: u64| text.map_or(like, |text| read(field, text));
         Rates {
-            input: read("input_usd", self.input),
-            cached_input: read("cached_input_usd", self.cached_input.unwrap_or(self.input)),
-            cache_write: read("cache_write_usd", self.cache_write.unwrap_or(self.input)),
-            output: read("output_usd", self.output),
-            reasoning: read("reasoning_usd", self.reasoning.unwrap_or(self.output)),
+            input,
+            cached_input: part("cached_input_usd", self.cached_input, input),
+            cache_write: part("cache_write_usd", self.cache_write, input),
+            output,
+            reasoning: part("reasoning_usd", self.reasoning, output),
         }
     }
 }
@@ -164,7 +223,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::money::Money;
 
     fn price(changes: Value) -> Result<Price, Vec<String>> {
         let mut spec = json!({ "model": "m", "input_usd": "3", "output_usd": "15", "max_output_tokens": 64_000 });
@@ -197,12 +255,31 @@ mod tests {
     }
 
     #[test]
+    fn a_price_is_written_shortly_and_read_again_as_the_same() {
+        let written = json!({
+            "model": "m", "input_usd": "3.00", "output_usd": "1.5e1", "cached_input_usd": "03.0",
+            "cache_write_usd": "3.75", "reasoning_usd": "0", "per_call_usd": "0.0", "max_output_tokens": 1,
+            "tiers": [{ "above_input_tokens": 200_000, "input_usd": "0.000001", "output_usd": "22.50" }],
+        });
+        let spec: PriceSpec = serde_json::from_value(written).unwrap();
+        let price = spec.price().unwrap();
+        let shortest = PriceSpec::of("m", &price);
+        let expected = json!({
+            "model": "m", "input_usd": "3", "output_usd": "15", "cache_write_usd": "3.75", "reasoning_usd": "0",
+            "max_output_tokens": 1,
+            "tiers": [{ "above_input_tokens": 200_000, "input_usd": "0.000001", "output_usd": "22.5" }],
+        });
+        assert_eq!(serde_json::to_value(&shortest).unwrap(), expected);
+        assert_eq!(shortest.price(), Ok(price));
+    }
+
+    #[test]
     fn every_fault_of_a_price_is_named_by_its_place() {
         let tier = |above: u64| json!({ "above_input_tokens": above, "input_usd": "1", "output_usd": "1" });
         for (changes, pointers) in [
             (json!({ "model": "" }), vec!["/model"]),
             (json!({ "model": "a\nb" }), vec!["/model"]),
-            (json!({ "input_usd": "-1" }), vec!["/input_usd"; 1]),
+            (json!({ "input_usd": "-1" }), vec!["/input_usd"]),
             (json!({ "output_usd": "0.0000001", "reasoning_usd": "1" }), vec!["/output_usd"]),
             (json!({ "cached_input_usd": "1e99" }), vec!["/cached_input_usd"]),
             (json!({ "cache_write_usd": "1000000.000001" }), vec!["/cache_write_usd"]),
@@ -212,8 +289,7 @@ mod tests {
             (json!({ "tiers": [tier(2), tier(2)] }), vec!["/tiers"]),
             (json!({ "tiers": [tier(0)] }), vec!["/tiers"]),
         ] {
-            let found = price(changes.clone()).unwrap_err();
-            assert_eq!(found.first().map(String::as_str), pointers.first().copied(), "{changes}");
+            assert_eq!(price(changes.clone()).unwrap_err(), pointers, "{changes}");
         }
     }
 }

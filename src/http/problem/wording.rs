@@ -29,6 +29,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::BodyTooLarge { .. } => "The body is too large",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
+        Refusal::UnpricedModel(_) => "The model has no price",
         Refusal::BudgetExhausted(_) => "A budget is exhausted",
         Refusal::UpstreamFailed => "The upstream failed",
         Refusal::UpstreamTimeout => "The upstream was too slow",
@@ -75,6 +76,9 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
+        Refusal::UnpricedModel(model) => {
+            format!("What a call to {model} costs is not known here. An administrator can say it at /admin/prices.")
+        }
         Refusal::BudgetExhausted(shortfalls) => budget_detail(shortfalls),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),

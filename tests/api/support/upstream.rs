@@ -53,4 +53,25 @@ impl RawUpstream {
         stream.write_all(answer.as_bytes()).await.unwrap();
         stream
     }
+
+    /// Takes one call, reads all of it and answers these bytes. Gives the open connection and the call.
+    pub async fn serve(&self, answer: &str) -> (TcpStream, String) {
+        let (mut stream, _) = self.listener.accept().await.unwrap();
+        let mut request = String::new();
+        while !is_whole(&request) {
+            let mut piece = [0; 4096];
+            let length = stream.read(&mut piece).await.unwrap();
+            assert!(length > 0, "the gateway hung up within its request");
+            request.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        (stream, request)
+    }
+}
+
+/// Whether a request with a stated length is complete.
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_some_and(|length| length.parse::<usize>().unwrap() <= body.len())
 }

@@ -11,7 +11,7 @@ use diesel::{
     sql_types::{BigInt, Binary, Text},
 };
 
-use super::Database;
+use super::{Database, PostgresServer};
 
 const ENTRIES: &str = "SELECT chain, seq, request_id, entry, prev_hash, hash FROM audit_entries ORDER BY chain, seq";
 
@@ -40,6 +40,14 @@ impl Entry {
     }
 
     pub fn all_in(database: &Database) -> Vec<Self> {
+        Self::of(&database.query(ENTRIES))
+    }
+
+    pub fn all_on(server: &PostgresServer) -> Vec<Self> {
+        Self::of(&server.query(ENTRIES))
+    }
+
+    fn of(rows: &[tokio_postgres::Row]) -> Vec<Self> {
         let entry = |row: &tokio_postgres::Row| Self {
             chain: row.get(0),
             seq: row.get(1),
@@ -48,7 +56,7 @@ impl Entry {
             prev_hash: row.get(4),
             hash: row.get(5),
         };
-        database.query(ENTRIES).iter().map(entry).collect()
+        rows.iter().map(entry).collect()
     }
 }
 

@@ -51,7 +51,7 @@ impl Database {
 
     /// Runs a query in the database.
     pub fn query(&self, sql: &str) -> Vec<tokio_postgres::Row> {
-        in_runtime(async { connect(&self.url()).await.query(sql, &[]).await.unwrap() })
+        query(&self.url(), sql)
     }
 
     /// Runs statements in the database.
@@ -70,6 +70,37 @@ impl Drop for Database {
             self.on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
         }
     }
+}
+
+/// Runs a query in a database.
+pub fn query(url: &str, sql: &str) -> Vec<tokio_postgres::Row> {
+    in_runtime(async { connect(url).await.query(sql, &[]).await.unwrap() })
+}
+
+/// Whether a server is there and answers.
+pub fn answers(url: &str) -> bool {
+    in_runtime(async {
+        let Ok((client, connection)) = tokio_postgres::connect(url, NoTls).await else { return false };
+        tokio::spawn(connection);
+        client.simple_query("SELECT 1").await.is_ok()
+    })
+}
+
+/// Keeps a transaction open that has run these statements.
+pub fn hold(url: &str, sql: &str) -> Held {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let client = runtime.block_on(async {
+        let client = connect(url).await;
+        client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
+        client
+    });
+    Held { _client: client, _runtime: runtime }
+}
+
+/// An open transaction; it ends with this.
+pub struct Held {
+    _client: tokio_postgres::Client,
+    _runtime: tokio::runtime::Runtime,
 }
 
 async fn connect(url: &str) -> tokio_postgres::Client {

@@ -96,7 +96,7 @@ fn serves(child: &mut Child, address: SocketAddr) -> bool {
 }
 
 /// Another port each time.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     let first = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
     eventually("a port is free", || {
         let offset = (first + TAKEN.fetch_add(1, Ordering::Relaxed)) % PORTS;

@@ -1,0 +1,3 @@
+DROP TABLE prices;
+DROP TABLE price_versions;
+DELETE FROM revisions WHERE name = 'prices';

@@ -1,0 +1,112 @@
+//! How the audit writer is built, and what an earlier process has left for it.
+
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    AtStore, AuditWriter, FIRST_REST, REPLAYED_AT_A_TIME,
+    archive::Archive,
+    condition::Gauge,
+    outbox::{NotTaken, Outbox},
+};
+use crate::{
+    actors::supervisor::Lifeline,
+    domain::audit::{Draft, Head},
+    spool::SpoolError,
+    store::{Store, StoreError},
+};
+
+/// What the writer is built from, again after each restart.
+#[derive(Clone)]
+pub struct Blueprint {
+    pub store: Store,
+    /// Names this replica; no other may write to it.
+    pub chain: Arc<str>,
+    pub max_batch: usize,
+    /// The longest wait for the store.
+    pub store_timeout: Duration,
+    /// The folder of the spool, this writer's alone.
+    pub spool: PathBuf,
+    pub spool_max_bytes: u64,
+}
+
+/// Why the writer cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("audit spool: {0}")]
+    Spool(#[from] SpoolError),
+    #[error("audit spool: {0}")]
+    Unreadable(String),
+}
+
+impl From<NotTaken> for BuildError {
+    fn from(error: NotTaken) -> Self {
+        match error {
+            NotTaken::Spool(error) => Self::Spool(error),
+            NotTaken::Json(_) => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+impl Blueprint {
+    /// Puts what an earlier process has spooled into the store; how many entries that were. To be called before a
+    /// writer runs, and before anything is read off the log.
+    pub async fn replay(&self) -> Result<u64, BuildError> {
+        let (archive, mut outbox) = (self.archive(), self.outbox()?);
+        let found = outbox.entries();
+        while !outbox.is_empty() {
+            let rows = outbox.front(REPLAYED_AT_A_TIME)?;
+            let through = rows.last().map_or(u64::MAX, |row| row.seq);
+            archive.replay(rows).await?;
+            outbox.forget(through);
+        }
+        Ok(found)
+    }
+
+    /// Appends entries while no writer runs.
+    pub async fn append(&self, drafts: &[Draft]) -> Result<(), BuildError> {
+        let archive = self.archive();
+        let mut head = archive.head().await?.unwrap_or(Head::GENESIS);
+        for batch in drafts.chunks(self.max_batch) {
+            let attempt = archive.commit(head, batch).await;
+            if let Some(error) = attempt.trouble {
+                return Err(error.into());
+            }
+            head = attempt.head;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn build(self, gauge: Gauge, lifeline: Lifeline) -> Result<AuditWriter, BuildError> {
+        let (archive, outbox) = (self.archive(), self.outbox()?);
+        // The entries in the spool are behind those in the store, unless they are in both.
+        let head = match (archive.head().await, outbox.head()?) {
+            (Ok(stored), spooled) => stored.into_iter().chain(spooled).max_by_key(|head| head.seq),
+            (Err(_), Some(spooled)) => Some(spooled),
+            (Err(error), None) => return Err(error.into()),
+        };
+        gauge.begin_anew();
+        Ok(AuditWriter {
+            archive,
+            head: head.unwrap_or(Head::GENESIS),
+            queue: VecDeque::new(),
+            outbox,
+            gauge,
+            max_batch: self.max_batch,
+            called: false,
+            store: AtStore::Nothing,
+            store_answers: true,
+            rest: FIRST_REST,
+            _lifeline: lifeline,
+        })
+    }
+
+    fn archive(&self) -> Archive {
+        Archive { store: self.store.clone(), chain: Arc::clone(&self.chain), timeout: self.store_timeout }
+    }
+
+    fn outbox(&self) -> Result<Outbox, SpoolError> {
+        Outbox::open(&self.spool, self.spool_max_bytes)
+    }
+}

@@ -1,0 +1,185 @@
+use super::*;
+use crate::{
+    domain::{
+        audit::{Findings, Stage as Part},
+        ids::{EntryId, RequestId},
+    },
+    store::{Settings, Store, lock::Lock, migrations},
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const LONG: Duration = Duration::from_secs(30);
+
+const PLENTY: u64 = 1 << 30;
+
+/// A writer on SQLite, whose database another process can lock.
+struct Stage {
+    folder: TempDir,
+    store: Store,
+    spool_max_bytes: u64,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("a.db").display());
+        migrations::run(&url).unwrap();
+        let settings = Settings { url, pool_size: 2, acquire_timeout: LONG, statement_timeout: LONG };
+        Self { store: Store::open(&settings).unwrap(), folder, spool_max_bytes: PLENTY }
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint {
+            store: self.store.clone(),
+            chain: "c".into(),
+            max_batch: 64,
+            store_timeout: Duration::from_millis(200),
+            spool: self.folder.path().join("spool"),
+            spool_max_bytes: self.spool_max_bytes,
+        }
+    }
+
+    async fn writer(&self) -> Audit {
+        let audit = Audit::new(1_000, 1_000, LONG);
+        audit.start_here(self.blueprint()).await.unwrap();
+        audit
+    }
+
+    /// Nobody else writes to the store while this lives.
+    fn lock(&self) -> Lock {
+        Lock::on(&self.folder.path().join("a.db"))
+    }
+
+    async fn seq(&self) -> u64 {
+        self.store.audit_head("c").await.unwrap().map_or(0, |head| head.seq)
+    }
+}
+
+async fn until(mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, waiting).await.unwrap();
+}
+
+async fn append(audit: &Audit, ids: impl IntoIterator<Item = u128>) -> Vec<Result<(), NotRecorded>> {
+    let appends = ids.into_iter().map(|id| audit.append(audit.place().unwrap(), draft(id)));
+    futures_util::future::join_all(appends).await
+}
+
+fn draft(id: u128) -> Draft {
+    Draft {
+        id: EntryId(Uuid::from_u128(id)),
+        request_id: RequestId(Uuid::from_u128(id)),
+        time: jiff::Timestamp::UNIX_EPOCH,
+        stage: Part::Whole,
+        subject: None,
+        findings: Findings::default(),
+    }
+}
+
+#[actix::test]
+async fn many_entries_at_once_are_one_chain_without_a_gap() {
+    let stage = Stage::new();
+    let audit = stage.writer().await;
+    let answers = append(&audit, 1..=300).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(stage.seq().await, 300);
+}
+
+#[actix::test]
+async fn an_entry_that_cannot_stand_takes_no_other_with_it() {
+    let stage = Stage::new();
+    let audit = stage.writer().await;
+    audit.append(audit.place().unwrap(), draft(7)).await.unwrap();
+    let answers = append(&audit, [1, 7, 2, 7, 3]).await;
+    let written: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+    assert_eq!(written, [true, false, true, false, true]);
+    assert_eq!(stage.seq().await, 4);
+}
+
+#[actix::test]
+async fn an_entry_that_nobody_waits_for_is_written() {
+    let stage = Stage::new();
+    let audit = stage.writer().await;
+    audit.leave(audit.place().unwrap(), draft(1));
+    while audit.handle().in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stage.seq().await, 1);
+}
+
+#[actix::test]
+async fn what_arrives_while_the_store_hangs_is_spooled_and_stored_once_when_it_is_back() {
+    let stage = Stage::new();
+    let audit = stage.writer().await;
+    assert_eq!(append(&audit, 1..=10).await, [Ok(()); 10]);
+    let lock = stage.lock();
+    for round in 1..=5 {
+        let ids = round * 100..round * 100 + 20;
+        assert_eq!(append(&audit, ids).await, [Ok(()); 20]);
+    }
+    assert_eq!((audit.condition(), audit.backlog(), stage.seq().await), (Condition::Spooling, 100, 10));
+    // The commits that were given up wait for the lock as well: they are done after all, or refused as done twice.
+    drop(lock);
+    until(|| audit.condition() == Condition::Storing && audit.backlog() == 0).await;
+    assert_eq!(append(&audit, [9_000]).await, [Ok(())]);
+    assert_eq!(stage.seq().await, 111);
+    assert_eq!(std::fs::read_dir(stage.folder.path().join("spool")).unwrap().count(), 0);
+}
+
+#[actix::test]
+async fn what_a_killed_process_has_spooled_is_stored_by_the_next_one_before_anything_else() {
+    let stage = Stage::new();
+    let audit = stage.writer().await;
+    assert_eq!(append(&audit, 1..=3).await, [Ok(()); 3]);
+    let lock = stage.lock();
+    assert_eq!(append(&audit, 4..=6).await, [Ok(()); 3]);
+    // A second gateway takes over the folder, as after a kill; the first is never heard of again.
+    drop(lock);
+    let mut found = stage.blueprint().replay().await;
+    while found.is_err() {
+        // The commit that was given up was done in that very moment.
+        found = stage.blueprint().replay().await;
+    }
+    assert_eq!((found.unwrap(), stage.seq().await), (3, 6));
+    assert_eq!(stage.blueprint().replay().await.unwrap(), 0);
+}
+
+#[actix::test]
+async fn when_neither_takes_an_entry_nobody_is_let_in_until_there_is_room_and_nothing_accepted_is_lost() {
+    let stage = Stage { spool_max_bytes: 2_000, ..Stage::new() };
+    let audit = stage.writer().await;
+    let lock = stage.lock();
+    let left = audit.place().unwrap();
+    let mut accepted = 0;
+    let refused = loop {
+        let Ok(place) = audit.place() else { panic!("the log refused before it was asked") };
+        match audit.append(place, draft(100 + accepted)).await {
+            Ok(()) => accepted += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((refused, audit.condition()), (NotRecorded::Refused, Condition::Refusing));
+    assert!(audit.place().is_err());
+    // The end of a call that was let in before.
+    audit.leave(left, draft(1));
+    drop(lock);
+    until(|| audit.condition() == Condition::Storing && audit.backlog() == 0).await;
+    assert_eq!(u128::from(stage.seq().await), accepted + 1);
+    assert_eq!(append(&audit, [2]).await, [Ok(())]);
+}
+
+#[actix::test]
+async fn what_nobody_waits_for_is_written_all_the_same() {
+    let stage = Stage::new();
+    let audit = stage.writer().await;
+    for id in 1..=500 {
+        assert_eq!(audit.write(audit.place().unwrap(), draft(id), Durability::Buffered).await, Ok(()));
+    }
+    until(|| audit.backlog() == 0).await;
+    assert_eq!(stage.seq().await, 500);
+}

@@ -1,0 +1,197 @@
+//! The price list, for administrators.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Json},
+};
+use apistos::{ApiComponent, api_operation};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Office,
+    extract::{Caller, JsonBody, QueryOf},
+    failure::{no_answer, unavailable},
+    page::{self, Page, parameter},
+    problem::Problem,
+};
+use crate::{
+    domain::{
+        price::{
+            PriceSpec,
+            list::{Difference, ListChange, MAX_MODELS},
+            spec::is_model_name,
+        },
+        principal::Principal,
+        refusal::Refusal,
+    },
+    pipeline::audit::Note,
+    store::prices::{PriceChange, PricesChanged},
+};
+
+/// How many prices of a kind of change are written into its audit record; all are in the store, by version.
+const MAX_RECORDED: usize = 10;
+
+/// Which prices to show.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct PricesQuery {
+    /// 1 to 200; 50 unless given.
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// The prices as they were at this version; the present ones unless given.
+    version: Option<String>,
+    /// The price of this model only.
+    model: Option<String>,
+}
+
+/// Prices of one version of the list, in the order of their models.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct PriceListPage {
+    /// Each change of the list makes one; every entry of usage names the version that it was billed by.
+    version: i64,
+    #[schemars(with = "String")]
+    created_at: Timestamp,
+    /// What the change came from.
+    source: String,
+    #[serde(flatten)]
+    page: Page<PriceSpec>,
+}
+
+/// Prices to set, and models that are to have none. All others stay as they are.
+#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields)]
+pub struct PricesPut {
+    /// Each replaces the price of its model, or adds it.
+    #[serde(default)]
+    items: Vec<PriceSpec>,
+    /// Names of models; `["*"]`: all that `items` does not name, so that the list becomes `items`.
+    #[serde(default)]
+    remove: Vec<String>,
+    /// Change the list only if this is still its version; otherwise 409.
+    version: Option<i64>,
+}
+
+/// What became of the list.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct PricesOutcome {
+    /// The version now; the one before if nothing was to be changed.
+    version: i64,
+    added: usize,
+    changed: usize,
+    removed: usize,
+}
+
+impl PricesQuery {
+    /// The last model of the page before.
+    fn after(&self) -> Result<String, Refusal> {
+        let cursor = self.cursor.clone().unwrap_or_default();
+        let sound = cursor.is_empty() || is_model_name(&cursor);
+        if sound { Ok(cursor) } else { Err(Refusal::invalid("?cursor", "must be next_cursor of the page before")) }
+    }
+}
+
+#[api_operation(
+    tag = "Prices",
+    summary = "List prices",
+    description = "Of the present version of the list, or of any version that ever was.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 404,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn list(
+    office: Data<Office>,
+    _: Caller,
+    QueryOf(query): QueryOf<PricesQuery>,
+) -> Result<Json<PriceListPage>, Problem> {
+    let (limit, after) = (page::limit(query.limit.as_deref())?, query.after()?);
+    let version = parameter("version", query.version.as_deref())?;
+    let version = office.store.price_version(version).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let rows = match query.model {
+        Some(model) if !is_model_name(&model) => vec![],
+        Some(model) => office.store.price(version.version, model).await.map_err(unavailable)?.into_iter().collect(),
+        None => {
+            let page = office.store.prices_page(version.version, after, limit.saturating_add(1));
+            page.await.map_err(unavailable)?
+        }
+    };
+    let specs = rows.into_iter().map(|row| row.spec).collect();
+    Ok(Json(PriceListPage {
+        version: version.version,
+        created_at: version.created_at,
+        source: version.source,
+        page: Page::of(specs, limit, |spec: &PriceSpec| spec.model.clone()),
+    }))
+}
+
+#[api_operation(
+    tag = "Prices",
+    summary = "Set prices",
+    description = "Sets the prices in `items`, takes away those of the models in `remove`, and leaves all others. Either all of it happens or, with any fault, nothing. Calls are billed by the new version from now on, everywhere within a second; calls under way by the one that they began with.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 403,
+    error_code = 409,
+    error_code = 413,
+    error_code = 415,
+    error_code = 429,
+    error_code = 503
+)]
+pub async fn put(
+    office: Data<Office>,
+    request: HttpRequest,
+    Caller(admin): Caller,
+    JsonBody(body): JsonBody<PricesPut>,
+) -> Result<Json<PricesOutcome>, Problem> {
+    if body.items.is_empty() && body.remove.is_empty() {
+        return Err(Refusal::invalid("/items", "must set a price, or `remove` must name a model").into());
+    }
+    let change = ListChange::new("items", &body.items, &body.remove).map_err(Refusal::InvalidRequest)?;
+    let change = PriceChange { change, only_at: body.version, source: source(&admin), made_at: office.clock.now() };
+    let changed = office.prices.put(change).await.map_err(no_answer)?.map_err(unavailable)?;
+    let (before, version, difference) = done(changed)?;
+    Note::add(&request, |note| note.change = Some(recorded(before, version, &difference)));
+    let Difference { added, changed, removed } = difference;
+    Ok(Json(PricesOutcome { version, added: added.len(), changed: changed.len(), removed: removed.len() }))
+}
+
+fn source(admin: &Principal) -> String {
+    format!("administrator {}", admin.account.username)
+}
+
+fn done(changed: PricesChanged) -> Result<(i64, i64, Difference), Refusal> {
+    match changed {
+        PricesChanged::Done { before, version, difference } => Ok((before, version, difference)),
+        PricesChanged::Stale(version) => {
+            Err(Refusal::Conflict(format!("The price list is at version {version}. Look again.")))
+        }
+        PricesChanged::TooMany => {
+            Err(Refusal::invalid("/items", format!("the list would have more than {MAX_MODELS} models")))
+        }
+    }
+}
+
+/// What the audit record tells: the versions, how much was changed, and the first prices before and after.
+fn recorded(before: i64, version: i64, difference: &Difference) -> Value {
+    let first = |specs: &mut dyn Iterator<Item = &PriceSpec>| specs.take(MAX_RECORDED).cloned().collect::<Vec<_>>();
+    let Difference { added, changed, removed } = difference;
+    json!({
+        "before": {
+            "version": before,
+            "changed": first(&mut changed.iter().map(|(before, _)| before)),
+            "removed": first(&mut removed.iter()),
+        },
+        "after": {
+            "version": version,
+            "added": first(&mut added.iter()),
+            "changed": first(&mut changed.iter().map(|(_, after)| after)),
+            "counts": { "added": added.len(), "changed": changed.len(), "removed": removed.len() },
+        },
+    })
+}

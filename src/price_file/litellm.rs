@@ -1,0 +1,112 @@
+//! LiteLLM's `model_prices_and_context_window.json`: one object, a field a model.
+//!
+//! Costs are read from the text of the file, never through a float. A model is taken only if all that it costs to use
+//! it with text is understood; what else is dearer is said. Everything else is skipped with its reason.
+
+mod extras;
+mod fields;
+mod model;
+mod ranges;
+
+use std::collections::{BTreeSet, HashMap};
+
+use self::fields::Fields;
+use super::{
+    BadFile, PriceFile,
+    report::{Report, shortened},
+};
+use crate::domain::price::{PriceSpec, list::ListChange, spec::is_model_name};
+
+/// Describes the fields, and is no model.
+const SAMPLE: &str = "sample_spec";
+
+/// Why a model is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Skipped {
+    #[error("not an object whose fields are all different")]
+    NotAnObject,
+    #[error("named more than once in the file")]
+    Twice,
+    #[error("its name is empty, too long or has control characters")]
+    Name,
+    #[error("its mode is not said")]
+    NoMode,
+    #[error("mode {0}: not billed by the tokens of an answer")]
+    Mode(String),
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    #[error("{0} is no number")]
+    NotANumber(String),
+    #[error("{0} is negative")]
+    Negative(String),
+    #[error("{0} is finer than a pico-USD")]
+    TooFine(String),
+    #[error("{0} is absurdly high")]
+    TooHigh(String),
+    #[error("costs nothing: if that is true, give it a price of 0 in a file of your own")]
+    Free,
+    #[error("has a cost that the gateway cannot bill: {0}")]
+    NotUnderstood(String),
+    #[error("not a price: {0}")]
+    NoPrice(String),
+}
+
+pub(super) fn read(text: &str) -> Result<PriceFile, BadFile> {
+    let models: Fields = serde_json::from_str(text)
+        .map_err(|error| BadFile { place: format!("line {}", error.line()), reason: error.to_string() })?;
+    let mut times = HashMap::<&str, usize>::new();
+    models.iter().for_each(|(name, _)| *times.entry(name).or_default() += 1);
+    let (mut report, mut specs) = (Report::default(), vec![]);
+    let mut done = BTreeSet::new();
+    for (name, text) in models.iter().filter(|(name, _)| *name != SAMPLE) {
+        let twice = times.get(name).is_some_and(|&times| times > 1);
+        if done.insert(name) {
+            sort(name, if twice { Err(Skipped::Twice) } else { one(name, text) }, &mut report, &mut specs);
+        }
+    }
+    if specs.is_empty() {
+        return Err(BadFile { place: "file".into(), reason: format!("has no price to take\n{}", report.text(false)) });
+    }
+    let change = ListChange::new("models", &specs, &[])
+        .map_err(|_| BadFile { place: "file".into(), reason: "has a price that was taken and is none".into() })?;
+    Ok(PriceFile { change, date: None, report })
+}
+
+/// One model, or why not.
+fn one(name: &str, text: &str) -> Result<(PriceSpec, BTreeSet<extras::Unbilled>), Skipped> {
+    if !is_model_name(name) {
+        return Err(Skipped::Name);
+    }
+    let fields: Fields = serde_json::from_str(text).map_err(|_| Skipped::NotAnObject)?;
+    let (price, unbilled) = model::price(&fields)?;
+    let spec = PriceSpec::of(name, &price);
+    match spec.price() {
+        Ok(_) => Ok((spec, unbilled)),
+        Err(faults) => {
+            let first = faults.first().map(|fault| format!("{} {}", fault.pointer, fault.detail));
+            Err(Skipped::NoPrice(first.unwrap_or_default()))
+        }
+    }
+}
+
+fn sort(
+    name: &str,
+    found: Result<(PriceSpec, BTreeSet<extras::Unbilled>), Skipped>,
+    report: &mut Report,
+    specs: &mut Vec<PriceSpec>,
+) {
+    let shown = shortened(name);
+    match found {
+        Err(why) => report.skipped.entry(why.to_string()).or_default().push(shown),
+        Ok((spec, unbilled)) => {
+            for what in unbilled {
+                report.in_part.entry(what.to_string()).or_default().push(shown.clone());
+            }
+            report.taken.push(shown);
+            specs.push(spec);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Changes of a JSON text that leave every other byte as it is.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+/// A text in place of what stands at some bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub at: Range<usize>,
+    pub text: String,
+}
+
+impl Edit {
+    /// A further member at the end of the object that stands at `object` and has other members.
+    pub fn append(object: &Range<usize>, name: &str, value: &str) -> Self {
+        let end = object.end.saturating_sub(1);
+        Self { at: end..end, text: format!(",\"{name}\":{value}") }
+    }
+}
+
+/// The text with all edits, which do not overlap. Without any it is the same bytes.
+pub(super) fn apply(text: &Bytes, mut edits: Vec<Edit>) -> Bytes {
+    if edits.is_empty() {
+        return text.clone();
+    }
+    edits.sort_by_key(|edit| edit.at.start);
+    let mut edited = BytesMut::with_capacity(text.len().saturating_add(edits.iter().map(|edit| edit.text.len()).sum()));
+    let mut from = 0;
+    for Edit { at, text: new } in edits {
+        edited.extend_from_slice(text.get(from..at.start).unwrap_or_default());
+        edited.extend_from_slice(new.as_bytes());
+        from = at.end;
+    }
+    edited.extend_from_slice(text.get(from..).unwrap_or_default());
+    edited.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_edited_changes() {
+        let text = Bytes::from_static(br#" {"a": 1.0, "b":{} } "#);
+        assert_eq!(apply(&text, vec![]).as_ptr(), text.as_ptr());
+        let replace = Edit { at: 7..10, text: "2".into() };
+        let append = Edit::append(&(1..20), "c", "true");
+        assert_eq!(apply(&text, vec![append, replace]), &br#" {"a": 2, "b":{} ,"c":true} "#[..]);
+    }
+}
