@@ -11,6 +11,7 @@
 //! | [`budget_ledger::BudgetLedger`] | 1, own arbiter | `audit.max_in_flight` holds | 512 orders | 503 `ledger-unavailable` |
 //! | [`announcer::Announcer`] | 1, own arbiter | `actors.max_in_flight` | one alert | alerts wait in the store |
 //! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | the spool, up to `audit.spool_max_bytes`; then 503 `audit-unavailable` |
+//! | [`notary::Notary`] | 1, own arbiter | 16 questions | one checkpoint | no checkpoint until the store answers |
 //! | [`key_fetcher::KeyFetcher`] | 1, own arbiter, if outside issuers are trusted | `actors.max_in_flight` | — (memory) | the keys that are known stay |
 //!
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
@@ -23,6 +24,7 @@ mod catch_up;
 pub mod doorkeeper;
 pub mod handle;
 pub mod key_fetcher;
+pub mod notary;
 pub mod quota_keeper;
 pub mod quota_lender;
 pub mod registrar;

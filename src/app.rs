@@ -2,6 +2,7 @@
 
 mod actors;
 mod alerts;
+mod audit;
 mod first_rules;
 mod first_start;
 mod keys;
@@ -12,17 +13,19 @@ mod server;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 
 pub use self::{
     alerts::webhook,
+    audit::{audit_public_key, audit_store, checkpoint_files, custodian},
     first_start::{FirstStart, random_password},
     keys::{change_master_key, rotate_signing_key},
     prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::routing,
 };
 use crate::{
-    actors::{handle::NoAnswer, token_issuer::RingError},
+    actors::{handle::NoAnswer, notary::KeyError, token_issuer::RingError},
     clock::Clock,
     config::{Config, ConfigError, routing::fault_in},
     crypto::CryptoError,
@@ -66,6 +69,8 @@ pub enum StartError {
     Keys(#[from] RingError),
     #[error("{0}")]
     Crypto(#[from] CryptoError),
+    #[error(transparent)]
+    AuditKey(#[from] KeyError),
     #[error("passwords: {0}")]
     Passwords(#[from] HashingError),
     #[error("TOLLGATE_ADMIN_PASSWORD: {0}")]
@@ -112,6 +117,7 @@ pub struct Gateway {
     routing: Snapshot<Routing>,
     drain_delay: Duration,
     actors: actors::Arbiters,
+    notary: Arbiter,
     _data_dir: DataDir,
 }
 
@@ -151,8 +157,18 @@ impl Gateway {
         data_dir.set_audit_closed_through(closed)?;
         let draining = Draining::default();
         let (redis, routes) = (redis(&config)?, routing.clone());
-        let base =
-            actors::Base { store, clock: clock.clone(), passwords, routing: routes, draining, redis, audit, webhook };
+        let (notary, vouching) = self::audit::start(&config, &store, &clock, &chain, &master).await?;
+        let base = actors::Base {
+            store,
+            clock: clock.clone(),
+            passwords,
+            routing: routes,
+            draining,
+            redis,
+            audit,
+            webhook,
+            vouching,
+        };
         let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
         let parts = Parts {
             clock,
@@ -178,6 +194,7 @@ impl Gateway {
             routing,
             drain_delay,
             actors: arbiters,
+            notary,
             _data_dir: data_dir,
         })
     }
@@ -201,6 +218,9 @@ impl Gateway {
             server.stop(true).await;
         }
         self.actors.stop(&self.office).await;
+        // The last records too have a checkpoint; that it fails is in the log.
+        drop(self.office.checkpoints.certify().await);
+        self.notary.stop();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line. Exit status: 0 done, 1 ran and failed, 2 bad arguments or configuration.
 
 mod admin;
+mod audit;
 mod check_config;
 mod keys;
 mod ledger;
@@ -42,6 +43,9 @@ enum Command {
     /// Manage users without a running gateway.
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Verify, export, erase from and shorten the audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Rotate the signing key, or change the master key.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -84,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
         Command::Openapi => openapi::run(),
         Command::Ledger(ledger) => ledger.run(arguments.config.as_deref()),
+        Command::Audit(audit) => audit.run(arguments.config.as_deref()),
         Command::Keys(keys) => keys.run(arguments.config.as_deref()),
         Command::Prices(prices) => prices.run(arguments.config.as_deref()),
         Command::Admin(admin) => admin.run(arguments.config.as_deref()),

@@ -47,6 +47,7 @@ use crate::{
         budget_ledger::Ledger,
         doorkeeper::Doors,
         key_fetcher::OutsideKeys,
+        notary::Checkpoints,
         quota_keeper::Quotas,
         quota_lender::Lender,
         registrar::Users,
@@ -55,6 +56,7 @@ use crate::{
     },
     clock::Clock,
     crypto::MacKey,
+    domain::audit::lines::PublicKey,
     jwt::Verifier,
     passwords::Passwords,
     pipeline::authenticate::api_key::KeyCheck,
@@ -81,6 +83,10 @@ pub struct Office {
     pub ledger: Ledger,
     pub audit: Audit,
     pub announcements: Announcements,
+    /// What vouches for this replica's chain.
+    pub checkpoints: Checkpoints,
+    /// What the checkpoints of every replica are verified with.
+    pub audit_key: PublicKey,
     /// The limits in force.
     pub policies: Snapshot<PolicyBook>,
     /// The budgets in force.

@@ -25,4 +25,5 @@ mod process {
     mod start;
     mod store_loss;
     mod streaming;
+    mod tampering;
 }

@@ -32,6 +32,7 @@ use crate::domain::{
     recording::Durability,
 };
 
+pub(super) use self::archive::salts;
 pub use self::{
     blueprint::{Blueprint, BuildError},
     condition::Condition,

@@ -5,7 +5,7 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 use actix::Arbiter;
 use tokio::sync::oneshot;
 
-use super::StartError;
+use super::{StartError, audit::Vouching};
 use crate::{
     actors::{
         announcer::{self, Announcements, SigningSecret},
@@ -46,6 +46,7 @@ pub(super) struct Base {
     pub routing: Snapshot<Routing>,
     pub draining: Draining,
     pub redis: Option<Redis>,
+    pub vouching: Vouching,
     pub audit: audit_writer::Blueprint,
     /// Where alerts are sent.
     pub webhook: Option<(WebhookUrl, SigningSecret)>,
@@ -87,10 +88,9 @@ pub(super) async fn start(
     master: Arc<MasterKey>,
     chain: Arc<str>,
 ) -> Result<(Arbiters, Office, Identity), StartError> {
-    let bounds = [config.actors.max_in_flight, config.audit.max_in_flight];
-    let [bound, audit_bound] = bounds.map(|bound| usize::try_from(bound).unwrap_or(usize::MAX));
+    let [bound, audit_bound] = [config.actors.max_in_flight, config.audit.max_in_flight].map(count);
     let deadline = Duration::from_millis(config.actors.deadline_ms);
-    let (verifier, revocations) = (first_verifier(config), Snapshot::new(Revocations::default()));
+    let (verifier, revocations) = (Snapshot::new(first_verifier(config)), Snapshot::new(Revocations::default()));
     let (directory, api_keys) = (Snapshot::new(Directory::default()), Snapshot::new(ApiKeys::default()));
     let (issuer, users) = (Issuer::new(bound, deadline), Users::new(bound, deadline));
     let (of_limits, limits, policies) = start_rules(&base, bound, deadline).await?;
@@ -143,6 +143,8 @@ pub(super) async fn start(
         ledger,
         audit,
         announcements,
+        checkpoints: base.vouching.checkpoints,
+        audit_key: base.vouching.public_key,
         policies,
         budget_book,
         price_book,
@@ -158,10 +160,13 @@ pub(super) async fn start(
     Ok((Arbiters(arbiters), office, identity))
 }
 
-/// One that knows no key yet.
-fn first_verifier(config: &Config) -> Snapshot<Verifier> {
-    let auth = &config.auth;
-    Snapshot::new(Verifier::new(&auth.issuer, &auth.audience, auth.access_ttl_s, []))
+/// A verifier that knows no key yet.
+fn first_verifier(config: &Config) -> Verifier {
+    Verifier::new(&config.auth.issuer, &config.auth.audience, config.auth.access_ttl_s, [])
+}
+
+fn count(configured: u32) -> usize {
+    usize::try_from(configured).unwrap_or(usize::MAX)
 }
 
 /// Returns when every worker thread runs its shard of the limits.
@@ -359,7 +364,7 @@ async fn start_audit(base: &Base, audit: &Audit) -> Result<Arbiter, StartError> 
 }
 
 /// Runs `start` on a thread of its own, which then belongs to the actor.
-async fn on_own_arbiter<F>(start: impl FnOnce() -> F + Send + 'static) -> Result<Arbiter, StartError>
+pub(super) async fn on_own_arbiter<F>(start: impl FnOnce() -> F + Send + 'static) -> Result<Arbiter, StartError>
 where
     F: Future<Output = Result<(), StartError>> + 'static,
 {

@@ -155,6 +155,7 @@ pub enum Bodies {
 pub struct Audit {
     pub durability: Durability,
     pub bodies: Bodies,
+    pub retention_days: u32,
     pub max_batch: u32,
     pub max_in_flight: u32,
     pub store_timeout_ms: u64,

@@ -5,9 +5,12 @@
 //! one line of JSON whose exact bytes are stored and hashed: `hash = SHA-256(prev_hash ‖ entry)`. What is personal lies
 //! beside the line and can be erased; the line holds a commitment to it (`chain`).
 
+pub mod act;
 mod chain;
 pub mod checkpoint;
 pub mod lines;
+pub mod ocsf;
+pub mod verify;
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -161,6 +164,9 @@ pub struct Findings {
     /// The user whom the change is about, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<UserId>,
+    /// What was done to the log itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<act::Act>,
 }
 
 /// An entry as the pipeline hands it over; the writer gives it its place in the chain.

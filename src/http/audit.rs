@@ -1,5 +1,7 @@
 //! The audit log, for administrators: one record a request, newest first.
 
+pub mod checkpoints;
+
 use actix_web::web::{Data, Json};
 use apistos::{ApiComponent, api_operation};
 use jiff::Timestamp;

@@ -107,6 +107,7 @@ urls! {
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;
     get    "/admin/audit"           Admin  => audit::list;
+    get    "/admin/audit/checkpoints" Admin => audit::checkpoints::list;
     get    "/admin/audit/{id}"      Admin  => audit::show;
 }
 

@@ -1,10 +1,13 @@
 //! The audit log as it is stored: appending to a chain, and where a chain ends.
 //!
-//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by `page`. Nothing changes
-//! an entry: triggers in the database refuse whoever tries.
+//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by `page`, the verifier and
+//! exports by `reading`. Nothing changes an entry: triggers in the database refuse whoever tries, but for what `custody`
+//! has put on record first.
 
 mod checkpoints;
+mod custody;
 mod page;
+mod reading;
 
 use std::collections::HashSet;
 
@@ -25,6 +28,7 @@ use crate::domain::{
 };
 
 pub use page::{AuditEntryRow, AuditFilter, AuditRecordRow};
+pub use reading::Stored;
 
 /// An entry in its place, with the columns it is searched by. Written to the audit spool as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

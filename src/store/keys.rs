@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -114,6 +114,16 @@ impl Store {
         self.write(async move |connection: &mut Connection| {
             let purge = diesel::delete(signing_keys::table.filter(signing_keys::retired_at.lt(micros(before))));
             Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
+        })
+        .await
+    }
+
+    /// The secret of this name, if there is one.
+    pub async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let name = name.to_owned();
+        self.read(async move |connection: &mut Connection| {
+            let kept = sealed_secrets::table.find(name).select(sealed_secrets::sealed);
+            Ok(on_backend!(connection, |conn| kept.first(conn).await.optional())?)
         })
         .await
     }

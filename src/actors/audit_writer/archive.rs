@@ -136,7 +136,7 @@ impl Archive {
 }
 
 /// Two salts of 16 random bytes.
-fn salts() -> Result<[Salt; 2], StoreError> {
+pub(in crate::actors) fn salts() -> Result<[Salt; 2], StoreError> {
     let random = || crypto::random().map_err(|error| StoreError::Other(error.to_string()));
     Ok([random()?, random()?])
 }

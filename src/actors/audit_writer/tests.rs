@@ -17,16 +17,23 @@ const PLENTY: u64 = 1 << 30;
 struct Stage {
     folder: TempDir,
     store: Store,
+    store_timeout: Duration,
     spool_max_bytes: u64,
 }
 
 impl Stage {
+    /// One whose writer waits for the store however slow the machine is.
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite:{}", folder.path().join("a.db").display());
         migrations::run(&url).unwrap();
         let settings = Settings { url, pool_size: 2, acquire_timeout: LONG, statement_timeout: LONG };
-        Self { store: Store::open(&settings).unwrap(), folder, spool_max_bytes: PLENTY }
+        Self { store: Store::open(&settings).unwrap(), folder, store_timeout: LONG, spool_max_bytes: PLENTY }
+    }
+
+    /// One whose writer soon gives a store up that is locked.
+    fn impatient() -> Self {
+        Self { store_timeout: Duration::from_millis(500), ..Self::new() }
     }
 
     fn blueprint(&self) -> Blueprint {
@@ -34,7 +41,7 @@ impl Stage {
             store: self.store.clone(),
             chain: "c".into(),
             max_batch: 64,
-            store_timeout: Duration::from_millis(200),
+            store_timeout: self.store_timeout,
             spool: self.folder.path().join("spool"),
             spool_max_bytes: self.spool_max_bytes,
         }
@@ -114,7 +121,7 @@ async fn an_entry_that_nobody_waits_for_is_written() {
 
 #[actix::test]
 async fn what_arrives_while_the_store_hangs_is_spooled_and_stored_once_when_it_is_back() {
-    let stage = Stage::new();
+    let stage = Stage::impatient();
     let audit = stage.writer().await;
     assert_eq!(append(&audit, 1..=10).await, [Ok(()); 10]);
     let lock = stage.lock();
@@ -133,7 +140,7 @@ async fn what_arrives_while_the_store_hangs_is_spooled_and_stored_once_when_it_i
 
 #[actix::test]
 async fn what_a_killed_process_has_spooled_is_stored_by_the_next_one_before_anything_else() {
-    let stage = Stage::new();
+    let stage = Stage::impatient();
     let audit = stage.writer().await;
     assert_eq!(append(&audit, 1..=3).await, [Ok(()); 3]);
     let lock = stage.lock();
@@ -151,7 +158,7 @@ async fn what_a_killed_process_has_spooled_is_stored_by_the_next_one_before_anyt
 
 #[actix::test]
 async fn when_neither_takes_an_entry_nobody_is_let_in_until_there_is_room_and_nothing_accepted_is_lost() {
-    let stage = Stage { spool_max_bytes: 2_000, ..Stage::new() };
+    let stage = Stage { spool_max_bytes: 2_000, ..Stage::impatient() };
     let audit = stage.writer().await;
     let lock = stage.lock();
     let left = audit.place().unwrap();

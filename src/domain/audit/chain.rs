@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
-use super::{Decision, Draft, Findings, Outcome, Stage};
+use super::{Decision, Draft, Findings, Outcome, Stage, act::Act};
 use crate::domain::{
     hex,
     ids::{EntryId, RequestId, SessionId, UserId},
@@ -162,6 +162,8 @@ struct Found<'a> {
     outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     about: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Act>,
 }
 
 /// The part that can be erased with whoever called. What is kept of bodies belongs here too.
@@ -240,6 +242,7 @@ impl<'a> Found<'a> {
             outcome,
             change: _,
             about,
+            act,
         } = findings;
         Self {
             decision: *decision,
@@ -256,6 +259,7 @@ impl<'a> Found<'a> {
             cost_usd: *cost_usd,
             outcome: *outcome,
             about: *about,
+            act: act.as_ref(),
         }
     }
 }

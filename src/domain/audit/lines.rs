@@ -44,9 +44,10 @@ pub struct Extent {
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// The first line of an export.
+    /// The first line of an export. An excerpt leaves out what lies before and behind.
     Begin {
         version: u32,
+        excerpt: bool,
     },
     Key(PublicKey),
     Entry(Exported),
@@ -68,6 +69,7 @@ struct BeginLine {
 #[serde(deny_unknown_fields)]
 struct Begin {
     version: u32,
+    excerpt: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,7 +118,9 @@ impl Line {
     /// An entry, a part or a statement that is no JSON cannot be a part of a line.
     pub fn render(&self) -> Result<String, serde_json::Error> {
         match self {
-            Self::Begin { version } => serde_json::to_string(&BeginLine { export: Begin { version: *version } }),
+            Self::Begin { version, excerpt } => {
+                serde_json::to_string(&BeginLine { export: Begin { version: *version, excerpt: *excerpt } })
+            }
             Self::Key(key) => serde_json::to_string(&KeyLine { key: key.clone() }),
             Self::Entry(entry) => serde_json::to_string(&EntryLine {
                 entry: raw(&entry.entry)?,
@@ -145,7 +149,7 @@ impl Line {
         match kind {
             "export" => {
                 let line: BeginLine = serde_json::from_str(text).ok()?;
-                Some(Self::Begin { version: line.export.version })
+                Some(Self::Begin { version: line.export.version, excerpt: line.export.excerpt })
             }
             "key" => serde_json::from_str(text).ok().map(|line: KeyLine| Self::Key(line.key)),
             "entry" => {
@@ -181,7 +185,7 @@ mod tests {
         let head = Head { seq: 3, hash: [9; 32] };
         let statement = Trail::START.next("c \"α\"", head, jiff::Timestamp::UNIX_EPOCH, "0123456789abcdef");
         vec![
-            Line::Begin { version: VERSION },
+            Line::Begin { version: VERSION, excerpt: false },
             Line::Key(PublicKey { kid: "0123456789abcdef".into(), public_key: hex::encode(&[1; 32]) }),
             Line::Entry(Exported {
                 entry: r#"{"chain":"c","seq":1,"reason":"a\u0000\n😀"}"#.into(),

@@ -60,6 +60,27 @@ impl Store {
         .await
     }
 
+    /// The number of the last checkpoint that vouches for less than this place of a chain; 0 if there is none.
+    pub async fn checkpoints_before(&self, chain: &str, seq: u64) -> Result<u64, StoreError> {
+        let chain = chain.to_owned();
+        self.read(async move |connection: &mut Connection| {
+            let last = audit_checkpoints::table
+                .filter(audit_checkpoints::chain.eq(chain))
+                .filter(audit_checkpoints::seq.lt(signed(seq)))
+                .order(audit_checkpoints::number.desc())
+                .select(audit_checkpoints::number);
+            let last: Option<i64> = on_backend!(connection, |conn| last.first(conn).await.optional())?;
+            read_count("audit_checkpoints.number", last.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// The first checkpoint that vouches for this place of a chain.
+    pub async fn checkpoint_of(&self, chain: &str, seq: u64) -> Result<Option<Checkpoint>, StoreError> {
+        let before = self.checkpoints_before(chain, seq).await?;
+        Ok(self.checkpoints_after(chain, before, 1).await?.pop())
+    }
+
     /// Checkpoints of every chain, newest first within each, at most `limit` (and never more than 10,000), from the one
     /// after this chain and number on.
     pub async fn checkpoints_page(

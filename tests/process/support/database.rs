@@ -54,6 +54,11 @@ impl Database {
         query(&self.url(), sql)
     }
 
+    /// Runs statements in the database.
+    pub fn execute(&self, sql: &str) {
+        in_runtime(async { connect(&self.url()).await.batch_execute(sql).await.unwrap() });
+    }
+
     fn on_server(&self, sql: &str) {
         in_runtime(async { connect(&self.server).await.batch_execute(sql).await.unwrap() });
     }

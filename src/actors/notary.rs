@@ -1,0 +1,160 @@
+//! `Notary`: owns the trail of checkpoints of this replica's chain.
+//!
+//! It signs how far the chain has come in the store: every minute, also when nothing happens, and every 10,000 entries.
+//! It reads that from the store and not from the `AuditWriter`, so that what is signed is what a verifier will find, and
+//! so that the writer waits for nothing. While the store is away nothing is signed; afterwards it goes on where it was.
+
+mod custody;
+mod desk;
+mod key;
+mod shipping;
+
+use std::{convert::Infallible, time::Duration};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+
+use self::desk::Desk;
+pub use self::{
+    custody::Custodian,
+    desk::{Blueprint, NotCertified, Occasion},
+    key::{CheckpointKey, KeyError},
+};
+use super::{
+    handle::{Ask, Handle, Reply, Request},
+    supervisor::{Lifeline, supervise},
+};
+
+/// How often the notary looks how far the chain has come.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How often the notary looks for entries that have grown too old.
+const TIDY: Duration = Duration::from_hours(1);
+
+/// The most questions in flight; only the way down asks.
+const QUESTIONS: usize = 16;
+
+/// Signs for the present head of the chain.
+pub struct Certify;
+
+impl Request for Certify {
+    type Answer = Result<(), NotCertified>;
+}
+
+type Waiting = Reply<Result<(), NotCertified>>;
+
+pub struct Notary {
+    /// Absent while it is in use.
+    desk: Option<Desk>,
+    asked: Vec<Waiting>,
+    /// Told once, not at each look.
+    failing: bool,
+    blueprint: Blueprint,
+    tidying: bool,
+    _lifeline: Lifeline,
+}
+
+impl Actor for Notary {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(LOOK, Self::attend);
+        if self.blueprint.retention_days > 0 {
+            self.tidy(context);
+            context.run_interval(TIDY, Self::tidy);
+        }
+    }
+}
+
+impl Handler<Ask<Certify>> for Notary {
+    type Result = ();
+
+    fn handle(&mut self, Ask { reply, .. }: Ask<Certify>, context: &mut Self::Context) {
+        self.asked.push(reply);
+        self.attend(context);
+    }
+}
+
+impl Notary {
+    /// Makes the checkpoints that are due, or asked for, one look at a time.
+    fn attend(&mut self, context: &mut Context<Self>) {
+        let Some(mut desk) = self.desk.take() else {
+            return;
+        };
+        let asked = std::mem::take(&mut self.asked);
+        let occasion = if asked.is_empty() { Occasion::Due } else { Occasion::Asked };
+        let attend = async move {
+            let attended = desk.attend(occasion).await;
+            (desk, attended)
+        };
+        context.spawn(attend.into_actor(self).map(move |(desk, attended), notary, context| {
+            notary.desk = Some(desk);
+            notary.tell(asked, attended);
+            if !notary.asked.is_empty() {
+                notary.attend(context);
+            }
+        }));
+    }
+
+    /// Drops the entries of this chain that are older than they are kept.
+    fn tidy(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.tidying, true) {
+            return;
+        }
+        let blueprint = self.blueprint.clone();
+        let tidy = async move { blueprint.tidy().await };
+        context.spawn(tidy.into_actor(self).map(|tidied, notary, _| {
+            notary.tidying = false;
+            match tidied {
+                Ok(0) => {}
+                Ok(dropped) => tracing::info!(dropped, "audit entries that had grown too old were dropped"),
+                Err(error) => tracing::warn!(%error, "old audit entries will be dropped later"),
+            }
+        }));
+    }
+
+    fn tell(&mut self, asked: Vec<Waiting>, attended: Result<(), NotCertified>) {
+        let failing = std::mem::replace(&mut self.failing, attended.is_err());
+        if let (Err(error), false) = (&attended, failing) {
+            tracing::error!(%error, "no checkpoint of the audit log was made; it is tried again");
+        }
+        let is_done = attended.is_ok();
+        for reply in asked {
+            reply.answer(if is_done { Ok(()) } else { Err(NotCertified::NoAnswer) });
+        }
+    }
+}
+
+/// The notary's handle.
+#[derive(Clone)]
+pub struct Checkpoints(Handle<Notary>);
+
+impl Checkpoints {
+    #[must_use]
+    pub fn new(deadline: Duration) -> Self {
+        Self(Handle::new("notary", QUESTIONS, deadline))
+    }
+
+    /// Makes the first checkpoint, starts the notary on this arbiter and keeps it running. That the first is not made is
+    /// told in the log and stops nothing.
+    pub async fn start_here(&self, blueprint: Blueprint) {
+        let build = move |lifeline| {
+            let (desk, blueprint) = (Some(Desk::new(blueprint.clone())), blueprint.clone());
+            let notary = Notary { desk, asked: vec![], failing: false, blueprint, tidying: false, _lifeline: lifeline };
+            std::future::ready(Ok::<_, Infallible>(notary))
+        };
+        match supervise(self.0.clone(), build).await {
+            Ok(()) => drop(self.certify().await),
+            Err(impossible) => match impossible {},
+        }
+    }
+
+    /// Signs for all that is in the store now.
+    pub async fn certify(&self) -> Result<(), NotCertified> {
+        self.0.ask(Certify).await.map_err(|_| NotCertified::NoAnswer)?
+    }
+
+    #[must_use]
+    pub const fn handle(&self) -> &Handle<Notary> {
+        &self.0
+    }
+}

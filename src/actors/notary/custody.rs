@@ -1,0 +1,116 @@
+//! Acts on the log itself: dropping what is old, and erasing what is personal. Each is put on record in the chain of custody
+//! and vouched for at once, and only then done.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::CheckpointKey;
+use crate::{
+    actors::audit_writer::salts,
+    clock::Clock,
+    crypto,
+    domain::{
+        audit::{
+            Decision, Draft, Findings, Head, Outcome, Stage, Unwritable,
+            act::{Act, CUSTODY},
+            checkpoint::Trail,
+        },
+        ids::{EntryId, RequestId, UserId},
+    },
+    store::{Store, StoreError, audit::AuditRow},
+};
+
+/// How often an act is tried again because another was put on record meanwhile.
+const TRIES: usize = 8;
+
+/// Who acts on the log.
+#[derive(Clone)]
+pub struct Custodian {
+    pub store: Store,
+    pub clock: Clock,
+    pub key: Arc<CheckpointKey>,
+}
+
+impl Custodian {
+    /// Drops the beginning of a chain that a checkpoint from before this time vouches for; how many entries that were.
+    /// Also finishes what was put on record and not done.
+    pub async fn drop_before(&self, chain: &str, before: Timestamp) -> Result<usize, StoreError> {
+        let recorded = self.store.dropped_through(chain).await?;
+        let through = self.store.vouched_before(chain, before).await?.unwrap_or_default().max(recorded);
+        if chain == CUSTODY || through == 0 {
+            return Ok(0);
+        }
+        if through > recorded {
+            self.record(Act::Drop { chain: chain.to_owned(), through }).await?;
+        }
+        let mut dropped: usize = 0;
+        loop {
+            match self.store.drop_entries(chain, through).await? {
+                0 => return Ok(dropped),
+                some => dropped = dropped.saturating_add(some),
+            }
+        }
+    }
+
+    /// Erases every personal part of a user that is in the log now; how many parts that were.
+    pub async fn erase(&self, user_id: UserId) -> Result<usize, StoreError> {
+        let mut through = BTreeMap::new();
+        for chain in self.store.audit_chains().await? {
+            if let Some(head) = self.store.audit_head(&chain).await? {
+                through.insert(chain, head.seq);
+            }
+        }
+        self.record(Act::Erase { user_id, through: through.clone() }).await?;
+        let mut erased: usize = 0;
+        for (chain, through) in through {
+            loop {
+                match self.store.erase_parts(user_id, &chain, through).await? {
+                    0 => break,
+                    some => erased = erased.saturating_add(some),
+                }
+            }
+        }
+        Ok(erased)
+    }
+
+    async fn record(&self, act: Act) -> Result<(), StoreError> {
+        let mut tries = TRIES;
+        loop {
+            match self.try_to_record(&act).await {
+                Err(StoreError::Conflict(_)) if tries > 0 => tries = tries.saturating_sub(1),
+                recorded => return recorded,
+            }
+        }
+    }
+
+    async fn try_to_record(&self, act: &Act) -> Result<(), StoreError> {
+        let head = self.store.audit_head(CUSTODY).await?.unwrap_or(Head::GENESIS);
+        let last = self.store.last_checkpoint(CUSTODY).await?;
+        let trail = last.as_ref().map_or(Some(Trail::START), |last| last.trail(crypto::sha256));
+        let trail = trail.ok_or_else(|| StoreError::Corrupt("audit_checkpoints.statement".into()))?;
+        let draft = self.draft(act);
+        let unwritable = |error: Unwritable| StoreError::Corrupt(error.to_string());
+        let link = head.link(CUSTODY, &draft, salts()?, crypto::sha256).map_err(unwritable)?;
+        let statement = trail.next(CUSTODY, link.head(), self.clock.now(), &self.key.public().kid);
+        let checkpoint = statement.signed(|line| self.key.sign(line)).map_err(unwritable)?;
+        self.store.keep_custody(act.clone(), AuditRow::new(&draft, link), checkpoint).await
+    }
+
+    fn draft(&self, act: &Act) -> Draft {
+        Draft {
+            id: EntryId(self.clock.new_id()),
+            request_id: RequestId(self.clock.new_id()),
+            time: self.clock.now(),
+            stage: Stage::Whole,
+            subject: None,
+            findings: Findings {
+                decision: Some(Decision::Allowed),
+                reason: Some(act.name().into()),
+                act: Some(act.clone()),
+                outcome: Some(Outcome::Complete),
+                ..Findings::default()
+            },
+        }
+    }
+}

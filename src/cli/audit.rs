@@ -1,0 +1,107 @@
+//! `tollgate audit`: the audit log, straight in the store or in an export.
+
+mod export;
+mod offline;
+mod online;
+mod progress;
+mod report;
+mod trail;
+mod trust;
+mod verify;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Failure, load, print, secrets};
+use crate::{
+    app::{audit_store, custodian},
+    clock::Clock,
+    config::Config,
+    domain::{ids::UserId, principal::Username},
+    store::Store,
+};
+
+#[derive(Subcommand)]
+pub(super) enum Audit {
+    /// Check every record and every checkpoint of the log: in the store, or offline in an export. Exit status 1 if
+    /// anything is wrong.
+    Verify(verify::Verify),
+    /// Write the log as JSON Lines: whole and ready to be verified, or as events of OCSF.
+    Export(export::Export),
+    /// Erase the names, addresses, paths and bodies in all records of one person. The chain stays whole.
+    Erase {
+        /// The id of the user, or the name of one who is not deleted.
+        #[arg(long)]
+        user: String,
+    },
+    /// Drop the records of every chain that are older than so many days. Their checkpoints stay.
+    Retain {
+        #[arg(long)]
+        days: u32,
+    },
+    /// Print the public keys that checkpoints are verified with, for `verify --keys`.
+    Keys(NoArguments),
+}
+
+#[derive(Args)]
+pub(super) struct NoArguments {}
+
+impl Audit {
+    pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        // An export is verified with nothing at hand but its file.
+        let config = load(file)?;
+        actix::System::new().block_on(async {
+            match self {
+                Self::Verify(verify) => verify.run(&config).await,
+                Self::Export(export) => export.run(&config).await,
+                Self::Erase { user } => erase(&config, &user).await,
+                Self::Retain { days } => retain(&config, days).await,
+                Self::Keys(NoArguments {}) => print_keys(&config).await,
+            }
+        })
+    }
+}
+
+async fn erase(config: &Config, user: &str) -> Result<(), Failure> {
+    let custodian = custodian(config, &secrets()).await?;
+    let id = user_id(&custodian.store, user).await?;
+    let erased = custodian.erase(id).await.map_err(failed)?;
+    print(&format!("erased {erased} personal parts of user {id}; what was done is on record\n"));
+    Ok(())
+}
+
+async fn user_id(store: &Store, user: &str) -> Result<UserId, Failure> {
+    if let Ok(id) = user.parse() {
+        return Ok(id);
+    }
+    let name: Username = user.parse().map_err(|error| Failure::Configuration(format!("--user: {error}")))?;
+    let found = store.user_by_username(&name).await.map_err(failed)?;
+    found
+        .map(|row| row.id)
+        .ok_or_else(|| Failure::Failed(format!("there is no user {user}; give the id of a deleted one")))
+}
+
+async fn retain(config: &Config, days: u32) -> Result<(), Failure> {
+    let custodian = custodian(config, &secrets()).await?;
+    let kept = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
+    let before = Clock::system().now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
+    for chain in custodian.store.audit_chains().await.map_err(failed)? {
+        let dropped = custodian.drop_before(&chain, before).await.map_err(failed)?;
+        print(&format!("chain {chain}: dropped {dropped} entries\n"));
+    }
+    Ok(())
+}
+
+async fn print_keys(config: &Config) -> Result<(), Failure> {
+    let store = audit_store(config)?;
+    for key in trust::of_store(config, &store).await? {
+        print(&trust::line(key)?);
+    }
+    Ok(())
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}

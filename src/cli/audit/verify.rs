@@ -1,0 +1,128 @@
+//! `tollgate audit verify`.
+
+use std::{
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{Failure, failed, offline, online, progress::Progress, report::Inspector, trust};
+use crate::{
+    app::{audit_store, checkpoint_files},
+    cli::print,
+    clock::Clock,
+    config::Config,
+    domain::audit::{act::CUSTODY, verify::Keys},
+    store::Store,
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct Verify {
+    /// Begin with this record of each chain instead of the first.
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "export")]
+    from: u64,
+    /// Only this chain, and the chain of custody.
+    #[arg(long, conflicts_with = "export")]
+    chain: Option<String>,
+    /// An export, instead of the store.
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// The public keys that are trusted: what `audit keys` prints. Without it the key in the store is, as the master key
+    /// opens it.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Checkpoints that were shipped elsewhere: nothing they vouch for may be missing. Those in `data_dir` are always
+    /// compared with a store.
+    #[arg(long, value_name = "FILE")]
+    checkpoints: Option<PathBuf>,
+    /// Fail if the newest checkpoint of a chain is older than so many seconds. Of running gateways it is not older than 60.
+    #[arg(long, value_name = "SECONDS")]
+    max_age: Option<u64>,
+}
+
+impl Verify {
+    pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
+        let told = match &self.export {
+            Some(export) => self.export(export).await?,
+            None => self.store(config).await?,
+        };
+        print(&told);
+        Ok(())
+    }
+
+    async fn store(&self, config: &Config) -> Result<String, Failure> {
+        // What was shipped is read before the store, so that all of it must be there.
+        let mut files = checkpoint_files(config);
+        files.extend(self.checkpoints.clone());
+        let shipped = trust::shipped(&files)?;
+        let store = audit_store(config)?;
+        let keys = match &self.keys {
+            Some(file) => trust::of_file(file)?,
+            None => trust::of_store(config, &store).await?,
+        };
+        let chains = self.chains(&store).await?;
+        let shipped = shipped.into_iter().filter(|found| self.chain.as_ref().is_none_or(|chain| *chain == found.chain));
+        let mut inspector = Inspector::new(Keys::new(keys), shipped.collect());
+        let mut progress = Progress::new(total(&store, &chains).await?);
+        for chain in &chains {
+            let walked = online::walk(&store, chain, self.from, &mut inspector, &mut progress).await;
+            walked.inspect_err(|_| progress.end())?;
+        }
+        progress.end();
+        inspector.is_part = self.from > 1;
+        Ok(inspector.verdict(self.max_age())?)
+    }
+
+    /// The chain of custody last, so that it has what was done meanwhile.
+    async fn chains(&self, store: &Store) -> Result<Vec<String>, Failure> {
+        let mut chains = store.audit_chains().await.map_err(failed)?;
+        if let Some(wanted) = &self.chain {
+            if !chains.contains(wanted) {
+                return Err(Failure::Failed(format!("there is no chain {wanted}")));
+            }
+            chains.retain(|chain| chain == wanted);
+        }
+        chains.retain(|chain| chain != CUSTODY);
+        chains.push(CUSTODY.to_owned());
+        Ok(chains)
+    }
+
+    async fn export(&self, export: &Path) -> Result<String, Failure> {
+        let open = || {
+            let file = File::open(export);
+            file.map(BufReader::new).map_err(|error| Failure::Configuration(format!("{}: {error}", export.display())))
+        };
+        let brought = offline::keys_in(open()?)?;
+        let trusted = self.keys.as_deref().map(trust::of_file).transpose()?;
+        let shipped = trust::shipped(self.checkpoints.as_slice())?;
+        let is_given = trusted.is_some();
+        let mut inspector = Inspector::new(Keys::new(trusted.unwrap_or(brought)), shipped);
+        if !is_given {
+            inspector.note(
+                "WARNING: the keys are those that the export brought with it, and a forger brings his own; give trusted ones with --keys".into(),
+            );
+        }
+        let bytes = std::fs::metadata(export).map_err(failed)?.len();
+        let mut progress = Progress::new(bytes);
+        let walked = offline::walk(open()?, &mut inspector, &mut progress).await;
+        progress.end();
+        walked?;
+        Ok(inspector.verdict(self.max_age())?)
+    }
+
+    fn max_age(&self) -> Option<(jiff::Timestamp, u64)> {
+        self.max_age.map(|max_s| (Clock::system().now(), max_s))
+    }
+}
+
+async fn total(store: &Store, chains: &[String]) -> Result<u64, Failure> {
+    let mut total: u64 = 0;
+    for chain in chains {
+        if let Some((first, last)) = store.audit_span(chain, None, None).await.map_err(failed)? {
+            total = total.saturating_add(last.saturating_sub(first));
+        }
+    }
+    Ok(total)
+}

@@ -1,0 +1,32 @@
+//! What is done to the log itself. Each such act is an entry of a chain of its own, the chain of custody, which whoever acts
+//! appends to and signs, and which is never cut. So what is gone from the log is told apart from what was taken.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::UserId;
+
+/// The name of the chain of custody. No replica is called so: theirs are ids.
+pub const CUSTODY: &str = "custody";
+
+/// An act, as its entry says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Act {
+    /// The personal parts of a user are erased in the entries of each chain up to the one named.
+    Erase { user_id: UserId, through: BTreeMap<String, u64> },
+    /// The entries of a chain up to this one are dropped; a checkpoint vouches for it.
+    Drop { chain: String, through: u64 },
+}
+
+impl Act {
+    /// What was done, as the route of its entry.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Erase { .. } => "audit erase",
+            Self::Drop { .. } => "audit drop",
+        }
+    }
+}
