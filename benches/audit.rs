@@ -32,7 +32,7 @@ use tollgate::{
 };
 
 const CHAIN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn main() {
     let records = std::env::var("TOLLGATE_AUDIT_RECORDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);

@@ -105,7 +105,7 @@ pub(super) async fn start(
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
     let doors = Doors::new(bound, deadline, Arc::clone(&fingerprints));
     let mint = Arc::new(Mint::new(shared_key(&base.store, &master, API_KEYS).await?));
-    let keys = KeyCheck { mint, api_keys, directory: directory.clone(), users: users.clone() };
+    let keys = KeyCheck { mint, api_keys, directory, users: users.clone() };
     let mut arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,
@@ -117,15 +117,7 @@ pub(super) async fn start(
     ];
     arbiters.extend([of_limits, of_budgets, of_prices]);
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
-    let identity = Identity {
-        verifier: verifier.clone(),
-        outside,
-        directory,
-        revocations,
-        users: users.clone(),
-        keys: keys.clone(),
-        docs_public: config.docs.public,
-    };
+    let identity = identity(config, &verifier, revocations, outside, &keys);
     let office = Office {
         clock: base.clock.clone(),
         store: base.store,
@@ -158,6 +150,25 @@ pub(super) async fn start(
         started_at: base.clock.now(),
     };
     Ok((Arbiters(arbiters), office, identity))
+}
+
+/// What callers are known by.
+fn identity(
+    config: &Config,
+    verifier: &Snapshot<Verifier>,
+    revocations: Snapshot<Revocations>,
+    outside: Outside,
+    keys: &KeyCheck,
+) -> Identity {
+    Identity {
+        verifier: verifier.clone(),
+        outside,
+        directory: keys.directory.clone(),
+        revocations,
+        users: keys.users.clone(),
+        keys: keys.clone(),
+        docs_public: config.docs.public,
+    }
 }
 
 /// A verifier that knows no key yet.
