@@ -8,25 +8,51 @@ const REDACTED: &str = "[redacted]";
 /// A word of so many bytes is long enough to be a key.
 const LEAST_KEY_BYTES: usize = 12;
 
-/// The text without words that look like one of our API keys or like a JWT. Whoever sent it knows what it was.
+/// The text without words that look like one of our API keys or like a JWT, also where they are percent-encoded, once or
+/// more. Whoever sent it knows what it was.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
-    if !text.contains("tg_") && !text.contains("eyJ") {
+    if !text.contains("tg_") && !text.contains("eyJ") && !text.contains('%') {
         return Cow::Borrowed(text);
     }
     let mut redacted = String::with_capacity(text.len());
     for piece in text.split_inclusive(|c| !is_part_of_word(c)) {
         let word = piece.trim_end_matches(|c| !is_part_of_word(c));
         let (_, behind) = piece.split_at(word.len());
-        redacted.push_str(if is_credential(word) { REDACTED } else { word });
+        redacted.push_str(if is_credential(&decoded(word)) { REDACTED } else { word });
         redacted.push_str(behind);
     }
     Cow::Owned(redacted)
 }
 
-/// Of what keys and tokens are made.
+/// Of what keys and tokens are made, and the sign that may stand for any of it.
 fn is_part_of_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '%')
+}
+
+/// The word as whoever decodes it until nothing changes has it.
+fn decoded(word: &str) -> Cow<'_, str> {
+    if !word.contains('%') {
+        return Cow::Borrowed(word);
+    }
+    let mut decoded = Vec::with_capacity(word.len());
+    for byte in word.bytes() {
+        decoded.push(byte);
+        // What stood for a digit or a percent sign may complete another escape.
+        while let Some((before, byte)) = escaped_at_end(&decoded) {
+            decoded.truncate(before);
+            decoded.push(byte);
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
+}
+
+/// Where an escape at the end begins, and what it stands for: a space if it is not ASCII, of which no credential is made.
+fn escaped_at_end(bytes: &[u8]) -> Option<(usize, u8)> {
+    let (before, &[b'%', high, low]) = bytes.split_last_chunk()? else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let byte = digit(high)? << 4 | digit(low)?;
+    Some((before.len(), if byte.is_ascii() { byte } else { b' ' }))
 }
 
 fn is_credential(word: &str) -> bool {
@@ -51,6 +77,14 @@ mod tests {
             ("1.1.1.1, tg_0198_secret", "1.1.1.1, [redacted]"),
             ("é tg_0198_secret é", "é [redacted] é"),
             ("/eyJ/it.is.not", "/eyJ/it.is.not"),
+            ("/echo/tg%5F0198%5fsecret/x", "/echo/[redacted]/x"),
+            ("/echo/%74%67_0198_secret", "/echo/[redacted]"),
+            ("/echo/tg%255F0198_secret", "/echo/[redacted]"),
+            ("/echo/tg%25%35F0198_secret", "/echo/[redacted]"),
+            ("/echo/eyJhbGciOiJFZERTQSJ9%2EeyJzdWIiOiIxIn0%2Ec2ln", "/echo/[redacted]"),
+            ("/echo/%65%79Jhbgci.eyJzdWIi.c2ln?", "/echo/[redacted]?"),
+            ("/echo/%00%tg%é%", "/echo/%00%tg%é%"),
+            ("/echo/%C3%A9%2", "/echo/%C3%A9%2"),
         ] {
             assert_eq!(redact(text), redacted);
         }

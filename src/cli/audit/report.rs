@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Failure;
 use crate::{
@@ -130,8 +130,10 @@ fn chain_told(summary: &Summary) -> String {
 }
 
 fn fresh(summary: &Summary, now: Timestamp, max_s: u64) -> Result<(), Finding> {
-    let age = summary.trail_time.map_or(i64::MAX, |time| now.duration_since(time).as_secs());
-    let age_s = u64::try_from(age).unwrap_or_default();
+    let age = summary.trail_time.map_or(SignedDuration::MAX, |time| now.duration_since(time));
+    // A part of a second counts as one: what is half a second old is older than none.
+    let age_s = age.as_secs().saturating_add(i64::from(age.subsec_nanos() > 0));
+    let age_s = u64::try_from(age_s).unwrap_or_default();
     if age_s <= max_s {
         return Ok(());
     }

@@ -1,0 +1,144 @@
+//! Secrets in every header, body, path and query, which must be nowhere afterwards: not in the store, not in any file of the
+//! gateway, not in its log, not in its metrics.
+
+use std::{fs, path::Path};
+
+use super::support::{Database, Gateway, Home, Wire, request};
+
+/// Stands in every secret. Only its letters are never escaped.
+const CANARY: &str = "kanarienvogel";
+
+/// Of a head. The key of an idempotent request is not among them: it is kept so that the request can be told again.
+const HEADERS: [&str; 20] = [
+    "x-api-key: tg_0198_{}",
+    "cookie: session={}",
+    "proxy-authorization: Basic {}",
+    "user-agent: {}",
+    "referer: https://page.test/?token={}",
+    "origin: https://{}.test",
+    "traceparent: 00-{}-00f067aa0ba902b7-01",
+    "tracestate: vendor={}",
+    "x-forwarded-for: {}",
+    "forwarded: for={}",
+    "x-request-id: {}",
+    "content-type: application/{}",
+    "accept: text/{}",
+    "range: {}",
+    "if-none-match: \"{}\"",
+    "content-encoding: {}",
+    "upgrade: {}",
+    "host: {}",
+    "access-control-request-method: {}",
+    "x-{}: {}",
+];
+
+/// Credentials in a path, as they are and in every disguise.
+const PATHS: [&str; 7] = [
+    "/echo/tg_0198_{}",
+    "/echo/tg%5F0198_{}",
+    "/echo/%74g_0198_{}",
+    "/echo/tg%255F0198%255f{}",
+    "/echo/eyJhbGciOiJFZERTQSJ9.{}.c2ln",
+    "/echo/eyJhbGciOiJFZERTQSJ9%2E{}%2Ec2ln",
+    "/nowhere/%65yJ{}.e30.c2ln",
+];
+
+const QUERIES: [&str; 6] = [
+    "/echo?access_token={}",
+    "/echo?{}",
+    "/admin/users?limit={}",
+    "/admin/users?cursor={}",
+    "/admin/audit?request_id={}",
+    "/admin/audit?{}=1",
+];
+
+const BODIES: [(&str, &str); 8] = [
+    ("/auth/login", "{\"username\": \"admin\", \"password\": \"{}\"}"),
+    ("/auth/login", "{\"username\": \"nobody\", \"password\": \"{}\"}"),
+    ("/auth/login", "{\"{}\": \"{}\"}"),
+    ("/auth/login", "{\"password\": \"{}\", "),
+    ("/auth/refresh", "{\"refresh_token\": \"{}\"}"),
+    ("/admin/users", "{\"username\": \"ann\", \"role\": \"user\", \"password\": \"{} is long enough\"}"),
+    ("/admin/users", "{\"username\": \"bob\", \"role\": \"{}\", \"password\": \"{}\"}"),
+    ("/echo", "{\"secret\": \"{}\"}"),
+];
+
+fn filled(text: &str) -> String {
+    text.replace("{}", CANARY)
+}
+
+/// Says what must be forgotten, and tells how many answers came.
+fn say_everything(gateway: &Gateway, token: &str) -> usize {
+    let with = |line: &str| {
+        let head = request("GET", "/echo", token);
+        format!("{}{}\r\n\r\n", head.strip_suffix("\r\n").unwrap(), filled(line))
+    };
+    let headers = HEADERS.iter().map(|line| with(line));
+    let tokens = ["Bearer {}", "Basic {}", "Bearer tg_0198_{}", "Bearer eyJhbGciOiJFZERTQSJ9.{}.c2ln", "{}"]
+        .map(|value| format!("GET /me HTTP/1.1\r\nhost: gateway.test\r\nauthorization: {}\r\n\r\n", filled(value)));
+    let targets = PATHS.iter().chain(&QUERIES).map(|target| request("GET", &filled(target), token));
+    let bodies = BODIES.iter().map(|(path, body)| {
+        let (head, body) = (request("POST", path, token), filled(body));
+        let head = head.strip_suffix("\r\n").unwrap();
+        format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    });
+    let said = headers.chain(tokens).chain(targets).chain(bodies);
+    said.map(|bytes| assert!(gateway.send(bytes).status() < 500)).count()
+}
+
+fn metrics(gateway: &Gateway) -> String {
+    let mut wire = Wire::connect(gateway.ops);
+    wire.say("GET /metrics HTTP/1.1\r\nhost: ops.test\r\n\r\n");
+    wire.message().text()
+}
+
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    entries
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![(path.display().to_string(), text(&path))] })
+        .collect()
+}
+
+fn assert_free(place: &str, text: &str) {
+    if let Some(at) = text.find(CANARY) {
+        let (before, behind) = (&text.as_bytes()[at.saturating_sub(200)..at], &text[at..]);
+        panic!("{place}: {}{}", String::from_utf8_lossy(before), behind.chars().take(100).collect::<String>());
+    }
+}
+
+fn nothing_is_kept(home: &Home, rows: impl FnOnce() -> Vec<(String, String)>) {
+    let gateway = home.start();
+    let token = gateway.admin();
+    let said = say_everything(&gateway, &token);
+    let last = gateway.get("/echo/last", &token);
+    gateway.record(&token, &last.request_id());
+    assert_free("the metrics", &metrics(&gateway));
+    assert_free("the log", &gateway.log());
+    assert_free("the output", &gateway.output());
+    let whole = [rows(), files(&home.path().join("data"))].concat();
+    whole.iter().for_each(|(place, text)| assert_free(place, text));
+    let is_found = whole.iter().any(|(_, text)| text.contains(&last.request_id()));
+    assert!(is_found, "what was searched is not where the audit log is");
+    println!("{said} secrets, {} places", whole.len());
+    gateway.terminate();
+}
+
+#[test]
+fn no_secret_is_kept_with_sqlite() {
+    nothing_is_kept(&Home::new(), Vec::new);
+}
+
+#[test]
+fn no_secret_is_kept_with_postgresql() {
+    let database = Database::create();
+    let home = database.home();
+    nothing_is_kept(&home, || {
+        let tables = database.query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'");
+        let rows = |table: String| {
+            let rows = database.query(&format!("SELECT row_to_json(one)::text FROM {table} AS one"));
+            (table, rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n"))
+        };
+        tables.iter().map(|row| rows(row.get(0))).collect()
+    });
+}
