@@ -79,8 +79,13 @@ impl Open {
         std::mem::take(&mut self.charged).give_back();
     }
 
-    /// Whether the call is billed by its tokens. Then it goes on to the end of a whole answer though its client goes away:
-    /// only there it says what it took.
+    /// Whether the call costs something. Then it goes on though its client goes away, until it is known what it took.
+    #[must_use]
+    pub const fn is_billed(&self) -> bool {
+        self.bill.is_some()
+    }
+
+    /// Whether the call is billed by its tokens.
     #[must_use]
     pub fn by_tokens(&self) -> bool {
         self.bill.as_ref().is_some_and(|bill| matches!(bill.terms, Terms::Tokens(_)))
@@ -218,12 +223,14 @@ impl Tokens {
         };
     }
 
-    /// By the price of the model that was asked, or of the one that says it has answered, where that is dearer. Nothing
-    /// where it is more than can be counted.
+    /// By the price of the model that was asked, or of another one that says it has answered, where that is dearer. The
+    /// price of the model that was asked is the one of the hold, though it has changed since. Nothing where it is more
+    /// than can be counted.
     fn cost(&self, taken: &Taken) -> Option<Money> {
         let asked = self.priced.price.cost(&taken.usage).ok()?;
         let prices = self.prices.read();
-        let other = taken.model.as_ref().and_then(|model| prices.find(model));
+        let other = taken.model.as_deref().filter(|model| **model != *self.priced.model);
+        let other = other.and_then(|model| prices.find(model));
         let answered = other.and_then(|priced| priced.price.cost(&taken.usage).ok());
         Some(answered.map_or(asked, |answered| answered.max(asked)))
     }

@@ -38,8 +38,9 @@ pub struct Forwarded {
 
 /// Sends the call and waits for the head of the answer; of a whole answer that is billed by tokens, for its end.
 ///
-/// Such a call goes on though its client goes away, because it says only at its end what it took; that of a stream is
-/// known as far as it came, and the upstream is stopped there.
+/// A call that is billed goes on though its client goes away: one at a fixed price to the head, which says whether it was
+/// served, and a whole answer by tokens to its end, which says what it took. That of a stream is known as far as it came,
+/// and the upstream is stopped there.
 pub async fn forward(
     gate: &Gate,
     call: &Call,
@@ -59,9 +60,11 @@ pub async fn forward(
     let mut outgoing = outgoing(call, request, route, body)?;
     open.sent();
     let begun_ns = gate.clock.monotonic_ns();
-    let sent = if open.by_tokens() {
+    if open.by_tokens() {
         // A coded answer would hide its usage.
         outgoing.headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+    }
+    let sent = if open.is_billed() {
         let exchange = exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open);
         actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)?
     } else {

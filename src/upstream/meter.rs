@@ -2,8 +2,8 @@
 //!
 //! Called by the pipeline with the bytes of a request, before the call is limited and held, and with those of its answer
 //! as they pass. Pure: bytes in, bytes and usage out. It knows no money, keeps no text longer than it must, believes no
-//! number that is not a plain count, and changes no byte but those it says: the bound on the answer and the wish for
-//! usage are written into a request, and an answer loses the one chunk that the client had not asked for.
+//! number that is not a plain count, and changes no byte but those it says: the bound on the answer, the wish for usage
+//! and the tier in place of `auto` are written into a request, and an answer loses the one chunk that the client had not asked for.
 //!
 //! One file a format, all behind [`Format`]: each is a table of what the members of its requests mean, and the places
 //! where its answers state usage.
@@ -88,6 +88,9 @@ pub enum Member {
     Elsewhere,
     /// Only these words; others change what a token costs.
     OneOf(&'static [&'static str]),
+    /// Only these words; `auto` is sent as the first of them. It leaves the choice to the provider, who may take one that
+    /// costs more.
+    Tier(&'static [&'static str]),
     /// A list of words that may have only these.
     EachOf(&'static [&'static str]),
     /// May not be there, because of what it costs.

@@ -18,6 +18,7 @@ on_both_stores!(
     a_key_has_a_budget_of_its_own,
     a_call_that_fails_costs_nothing,
     a_client_that_hangs_up_within_a_stream_leaves_no_hold,
+    a_client_that_does_not_wait_for_the_head_pays_for_the_call,
     a_budget_is_made_shown_changed_and_deleted,
     every_bad_budget_names_its_place_and_changes_nothing,
     readonly_may_look_at_budgets_and_not_touch,
@@ -222,6 +223,26 @@ async fn a_client_that_hangs_up_within_a_stream_leaves_no_hold(store: &TestStore
     let _open = upstream.take("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
     connection.head().await;
     connection.reset();
+    assert_eq!(at_rest(&gateway, &id).await, pair("0.002", "0.018"));
+    gateway.finish().await;
+}
+
+async fn a_client_that_does_not_wait_for_the_head_pays_for_the_call(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
+    let gateway = Setup::default().more_lists(&lists).start(store).await;
+    let id = make(&gateway, json!({})).await;
+    gateway.expect_record();
+    let mut connection = gateway.connect().await;
+    connection.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
+    let mut served = upstream.take("").await;
+    connection.reset();
+    eventually("the record of the client that is gone", async || {
+        let records = gateway.records().await;
+        records.iter().any(|record| record["outcome"] == "aborted").then_some(())
+    })
+    .await;
+    served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     assert_eq!(at_rest(&gateway, &id).await, pair("0.002", "0.018"));
     gateway.finish().await;
 }

@@ -23,6 +23,10 @@ on_both_stores!(
     a_client_that_resets_a_stream_pays_for_what_it_got,
     a_client_that_does_not_wait_for_a_whole_answer_pays_for_it,
     an_upstream_that_falls_silent_ends_the_call,
+    a_client_that_hangs_up_within_a_stream_pays_for_what_it_got,
+    a_call_is_billed_by_the_price_it_was_held_at_though_that_changes,
+    a_dearer_model_that_answers_is_billed_at_its_own_price,
+    usage_is_grouped_by_the_model_that_was_asked,
 );
 
 /// A budget that sees every call.
@@ -439,5 +443,81 @@ async fn an_upstream_that_falls_silent_ends_the_call(store: &TestStore) {
     drop(client.rest().await);
     let spent = scene.spent().await;
     assert!((price_of(5, 1)..price_of(60, 1)).contains(&spent), "{spent}");
+    scene.gateway.finish().await;
+}
+
+async fn a_client_that_hangs_up_within_a_stream_pays_for_what_it_got(store: &TestStore) {
+    let scene = scene(store).await;
+    let body = chat(json!({ "max_tokens": 10, "stream": true }));
+    let mut client = scene.begin(&body).await;
+    let (mut served, _) = scene.upstream.serve(&format!("{STREAM}{}", word())).await;
+    client.head().await.expect(200);
+    client.chunk().await;
+    // A FIN, as nothing was left unread.
+    drop(client);
+    let spent = scene.spent().await;
+    assert!((price_of(5, 1)..price_of(60, 1)).contains(&spent), "{spent}");
+    assert_eq!(tokio::io::AsyncReadExt::read(&mut served, &mut [0; 8]).await.unwrap_or(0), 0);
+    scene.gateway.finish().await;
+}
+
+/// Sets the price of a model, in USD a million tokens, and waits until calls are billed by it.
+async fn set_price(gateway: &TestGateway, model: &str, input_usd: u64, output_usd: u64) {
+    let price = json!({
+        "model": model, "input_usd": input_usd.to_string(), "output_usd": output_usd.to_string(),
+        "max_output_tokens": MAX_OUTPUT_TOKENS,
+    });
+    let put = gateway.request("PUT", "/admin/prices").token(&gateway.admin).json(&json!({ "items": [price] }));
+    put.send().await.expect(200);
+    eventually("the price is in force", async || {
+        let book = gateway.running().office.price_book.read();
+        book.find(model).filter(|priced| priced.price.base.input == input_usd * 1_000_000).map(drop)
+    })
+    .await;
+}
+
+async fn a_call_is_billed_by_the_price_it_was_held_at_though_that_changes(store: &TestStore) {
+    let scene = scene(store).await;
+    let mut client = scene.begin(&chat(json!({ "max_tokens": 10 }))).await;
+    let (mut served, _) = scene.upstream.serve("").await;
+    set_price(&scene.gateway, "demo", 1_000, 2_000).await;
+    served.write_all(stated("9", "8").as_bytes()).await.unwrap();
+    assert_eq!(amount(client.answer().await.expect(200), COST), price_of(9, 8));
+    assert_eq!(scene.spent().await, price_of(9, 8));
+    scene.gateway.finish().await;
+}
+
+async fn a_dearer_model_that_answers_is_billed_at_its_own_price(store: &TestStore) {
+    let scene = scene(store).await;
+    set_price(&scene.gateway, "dear", 1_000, 2_000).await;
+    set_price(&scene.gateway, "cheap", 0, 1).await;
+    let body = chat(json!({ "max_tokens": 10 }));
+    for (model, cost) in [("dear", 1_000 * price_of(9, 8)), ("cheap", price_of(9, 8)), ("unknown", price_of(9, 8))] {
+        let usage = r#""usage":{"prompt_tokens":9,"completion_tokens":8}"#;
+        let answer = whole("200 OK", &format!(r#"{{"model":"{model}",{usage}}}"#));
+        assert_eq!(amount(scene.call(&body, &answer).await.expect(200), COST), cost, "{model}");
+    }
+    assert_eq!(scene.spent().await, 1_002 * price_of(9, 8));
+    scene.gateway.finish().await;
+}
+
+async fn usage_is_grouped_by_the_model_that_was_asked(store: &TestStore) {
+    let scene = scene(store).await;
+    set_price(&scene.gateway, "other", 2, 4).await;
+    for (model, calls) in [("demo", 2), ("other", 1)] {
+        for _ in 0..calls {
+            scene.call(&chat(json!({ "model": model, "max_tokens": 10 })), &stated("9", "8")).await.expect(200);
+        }
+    }
+    let target = "/admin/usage?group_by=model";
+    let usage = scene.gateway.get(target).token(&scene.gateway.admin).send().await.expect(200).json();
+    let items = usage["items"].as_array().unwrap();
+    let of = |model: &str| items.iter().find(|item| item["model"] == model).unwrap_or_else(|| panic!("{usage}"));
+    for (model, requests) in [("demo", 2), ("other", 1)] {
+        let item = of(model);
+        assert_eq!((&item["requests"], &item["input_tokens"]), (&json!(requests), &json!(9 * requests)), "{usage}");
+        assert_eq!(pico(item["cost_usd"].as_str().unwrap()), 2 * price_of(9, 8), "{usage}");
+    }
+    assert_eq!(items.len(), 2, "{usage}");
     scene.gateway.finish().await;
 }

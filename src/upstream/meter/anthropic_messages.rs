@@ -18,7 +18,7 @@ const MEMBERS: &[(&str, Member)] = &[
     ("tools", Member::Tools(&["custom"])),
     ("max_tokens", Member::OutputBound),
     ("stream", Member::Stream),
-    ("service_tier", Member::OneOf(&["auto", "standard_only"])),
+    ("service_tier", Member::Tier(&["standard_only"])),
     ("speed", Member::OneOf(&["standard"])),
     ("inference_geo", Member::OneOf(&["global"])),
     ("container", Member::Never("containers have no price here")),

@@ -42,6 +42,8 @@ pub struct Asked {
     pub(super) estimated_input_tokens: u64,
     /// Asks for the usage of a stream, where the client has not.
     pub(super) wish_for_usage: Option<Edit>,
+    /// Names the tier that the price is of, where the client leaves it to the provider.
+    pub(super) tier: Option<Edit>,
 }
 
 /// One member that bounds the answer.
@@ -69,6 +71,7 @@ impl Asked {
             without_size: None,
             estimated_input_tokens: text::tokens(&text),
             wish_for_usage: None,
+            tier: None,
             body,
         };
         Reader { asked, is_stream: false, faults: vec![] }.read(&members)
@@ -141,6 +144,7 @@ impl Reader {
             }
             Member::Elsewhere => self.without_size(found, "names a prompt that is kept elsewhere".into()),
             Member::OneOf(words) => one_of(&of_type::<String>(found, "must be a text")?, words)?,
+            Member::Tier(words) => asked.tier = tier(found, words)?,
             Member::EachOf(words) => {
                 let given = of_type::<Vec<String>>(found, "must be a list of texts")?;
                 given.iter().try_for_each(|word| one_of(word, words))?;
@@ -238,6 +242,15 @@ fn model(found: &Found<'_>) -> Result<String, String> {
 fn one_of(word: &str, words: &[&str]) -> Result<(), String> {
     let known = words.contains(&word);
     if known { Ok(()) } else { Err(format!("must be {}: nothing else has a price here", words.join(" or "))) }
+}
+
+/// What has to be written so that the tier is one of `words`.
+fn tier(found: &Found<'_>, words: &[&str]) -> Result<Option<Edit>, String> {
+    let given = of_type::<String>(found, "must be a text")?;
+    if given != "auto" {
+        return one_of(&given, words).map(|()| None);
+    }
+    Ok(words.first().map(|word| Edit { at: found.at.clone(), text: format!("\"{word}\"") }))
 }
 
 /// A tool that its provider runs may read and bill what no request shows. One without a type is `custom`.

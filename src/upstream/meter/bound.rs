@@ -37,7 +37,7 @@ impl Asked {
         let (output_tokens, mut edits) = self.output_tokens(price.max_output_tokens)?;
         let most = price.max_output_tokens.saturating_mul(self.answers).saturating_add(self.predicted_bytes);
         let strips_usage = self.wish_for_usage.is_some();
-        edits.extend(self.wish_for_usage);
+        edits.extend(self.wish_for_usage.into_iter().chain(self.tier));
         Ok(Bound {
             body: edit::apply(&self.body, edits),
             input_tokens,
@@ -138,6 +138,25 @@ mod tests {
             (OpenaiChat, r#","prediction":{"content":"ab"}"#, 1_016, r#","prediction":{"content":"ab"}"#),
             (OpenaiResponses, "", 1_000, r#","max_output_tokens":1000"#),
             (OpenaiResponses, r#","max_output_tokens":5,"stream":true"#, 5, r#","max_output_tokens":5,"stream":true"#),
+            (
+                OpenaiChat,
+                r#","max_tokens":5,"service_tier" : "auto""#,
+                5,
+                r#","max_tokens":5,"service_tier" : "default""#,
+            ),
+            (OpenaiChat, r#","max_tokens":5,"service_tier":"flex""#, 5, r#","max_tokens":5,"service_tier":"flex""#),
+            (
+                OpenaiResponses,
+                r#","service_tier":"auto""#,
+                1_000,
+                r#","service_tier":"default","max_output_tokens":1000"#,
+            ),
+            (
+                AnthropicMessages,
+                r#","max_tokens":5,"service_tier":"auto""#,
+                5,
+                r#","max_tokens":5,"service_tier":"standard_only""#,
+            ),
             (OpenaiEmbeddings, r#","max_tokens":5"#, 0, r#","max_tokens":5"#),
             (AnthropicMessages, r#","max_tokens":5,"stream":true"#, 5, r#","max_tokens":5,"stream":true"#),
             (AnthropicMessages, "", 1_000, r#","max_tokens":1000"#),

@@ -22,7 +22,7 @@ const MEMBERS: &[(&str, Member)] = &[
     ("stream", Member::Stream),
     ("stream_options", Member::StreamOptions),
     ("prediction", Member::Predicted),
-    ("service_tier", Member::OneOf(&["auto", "default", "flex"])),
+    ("service_tier", Member::Tier(&["default", "flex"])),
     ("modalities", Member::EachOf(&["text"])),
     ("audio", Member::Never("audio has no price here")),
     ("web_search_options", Member::Never("searches have no price here")),

@@ -20,7 +20,7 @@ const MEMBERS: &[(&str, Member)] = &[
     ("tools", Member::Tools(&["function", "custom"])),
     ("max_output_tokens", Member::OutputBound),
     ("stream", Member::Stream),
-    ("service_tier", Member::OneOf(&["auto", "default", "flex"])),
+    ("service_tier", Member::Tier(&["default", "flex"])),
     ("modalities", Member::EachOf(&["text"])),
     ("audio", Member::Never("audio has no price here")),
     ("background", Member::NeverTrue("the usage of an answer that is fetched later is not seen here")),
