@@ -19,7 +19,9 @@ const KID_BYTES: usize = 8;
 pub enum KeyError {
     #[error("store: {0}")]
     Store(#[from] StoreError),
-    #[error("the key of the audit log: {0}")]
+    #[error(
+        "the key of the audit log could not be opened: {0}; is TOLLGATE_MASTER_KEY (or data_dir/master.key) the one it was made with?"
+    )]
     Crypto(#[from] CryptoError),
 }
 
