@@ -90,9 +90,11 @@ impl Ring {
     }
 
     /// The key that was activated last. Where none is yet, because the clock of the replica that made the first one is
-    /// ahead of ours, it is the first to come.
+    /// ahead of ours, it is the first to come; so it is where the ring was read after a key had retired that was active at
+    /// `now`, which is a commit ago.
     fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
-        let usable = || self.keys.iter().filter(|key| key.row.retired_at.is_none_or(|retired| retired > now));
+        let is_usable = |key: &&Key| key.signing.is_some() && key.row.retired_at.is_none_or(|retired| retired > now);
+        let usable = || self.keys.iter().filter(is_usable);
         let active = usable().filter(|key| key.row.activates_at <= now).max_by_key(|key| key.row.activates_at);
         active.or_else(|| usable().min_by_key(|key| key.row.activates_at))?.signing.as_deref()
     }
@@ -149,5 +151,39 @@ fn signing_key(
             tracing::error!(kid = row.kid, %error, "a signing key does not open with this master key");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{actors::token_issuer::sealing::purpose_of, crypto, store::reseal::Sealed};
+
+    const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn row(master: &MasterKey, kid: &str, activates_s: i64, retired_s: Option<i64>) -> SigningKeyRow {
+        let (private_key, public_key) = crypto::new_ed25519().unwrap();
+        let purpose = purpose_of(&Sealed::SigningKey { kid: kid.into() });
+        SigningKeyRow {
+            kid: kid.into(),
+            algorithm: Algorithm::EdDsa,
+            public_key,
+            sealed_private_key: master.seal(&purpose, &private_key).unwrap(),
+            created_at: at(0),
+            activates_at: at(activates_s),
+            retired_at: retired_s.map(at),
+        }
+    }
+
+    #[test]
+    fn a_ring_that_is_read_after_a_key_has_retired_signs_for_who_asked_before() {
+        let master = MasterKey::from_base64(MASTER_KEY).unwrap();
+        let keys = vec![row(&master, "old", 1, Some(10)), row(&master, "new", 10, None)];
+        let ring = Ring::open(StoredRing { revision: 1, keys }, &master, None, None, at(11)).unwrap();
+        assert!(ring.can_sign(at(9)) && ring.can_sign(at(11)));
     }
 }

@@ -198,6 +198,8 @@ impl Wire {
                 length
             }
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => 0,
+            // A child was stopped or went on, which says nothing of this connection.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.fill(),
             Err(error) => panic!("nothing came: {error}; so far: {:?}", String::from_utf8_lossy(&self.received)),
         }
     }
