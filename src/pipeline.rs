@@ -16,6 +16,7 @@ pub mod limit;
 pub mod reserve;
 pub mod settle;
 pub mod tokens;
+pub mod unread;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
