@@ -4,14 +4,12 @@
 use std::{
     collections::{BTreeMap, HashSet},
     net::Shutdown,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     thread,
 };
 
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::support::{
     Database, Entry, Gateway, Home, Upstream, Wire, check_chains, chunked, eventually, has_come, with_upstream,
@@ -215,7 +213,7 @@ struct Field {
     next: AtomicU64,
     sent: Mutex<Vec<Sent>>,
     /// Heads that the parser refused.
-    unread: AtomicU64,
+    unread: AtomicUsize,
     /// The targets that the upstream was asked for.
     asked: Mutex<HashSet<String>>,
     is_over: AtomicBool,
@@ -244,7 +242,7 @@ impl Field {
             kinds: kinds(),
             next: AtomicU64::new(1),
             sent: Mutex::default(),
-            unread: AtomicU64::new(0),
+            unread: AtomicUsize::new(0),
             asked: Mutex::default(),
             is_over: AtomicBool::new(false),
         };
@@ -265,7 +263,7 @@ impl Field {
             self.unread.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.sent.lock().unwrap().push(Sent { kind, trace: trace.to_owned() });
+        self.sent.blocking_lock().push(Sent { kind, trace: trace.to_owned() });
     }
 
     /// One request of a kind, which is noted as sent.
@@ -339,7 +337,7 @@ impl Field {
     }
 
     fn was_asked(&self, trace: &str) -> bool {
-        self.asked.lock().unwrap().contains(trace)
+        self.asked.blocking_lock().contains(trace)
     }
 
     /// Answers whatever the gateway asks, each connection on a thread of its own.
@@ -361,7 +359,7 @@ impl Field {
                 return;
             }
             let (path, trace) = head.target().rsplit_once('/').unwrap();
-            self.asked.lock().unwrap().insert(trace.to_owned());
+            self.asked.blocking_lock().insert(trace.to_owned());
             match path {
                 "/up/whole" => assert!(wire.try_say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole")),
                 "/up/cut" => return wire.say("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart"),
@@ -431,8 +429,8 @@ fn usernames(field: &Field) -> HashSet<String> {
 
 fn check(field: &Field, entries: &[Entry]) {
     let (unread, records): (Vec<_>, Vec<_>) = records(entries).into_iter().partition(OnRecord::is_unread);
-    assert_eq!(unread.len() as u64, field.unread.load(Ordering::Relaxed), "heads that the parser refused");
-    let sent = field.sent.lock().unwrap();
+    assert_eq!(unread.len(), field.unread.load(Ordering::Relaxed), "heads that the parser refused");
+    let sent = field.sent.blocking_lock();
     let mut by_trace: BTreeMap<&str, Vec<&OnRecord>> = BTreeMap::new();
     for record in &records {
         by_trace.entry(record.trace.as_deref().unwrap()).or_default().push(record);
@@ -520,7 +518,7 @@ impl Drop for Ends<'_> {
 fn is_settled(field: &Field, entries: &[Entry]) -> bool {
     let has_end = |record: &OnRecord| record.outcome.as_ref().is_some_and(|outcome| outcome != "unknown");
     let records = records(entries);
-    let unread = records.iter().filter(|record| record.is_unread()).count() as u64;
+    let unread = records.iter().filter(|record| record.is_unread()).count();
     records.iter().all(has_end) && unread >= field.unread.load(Ordering::Relaxed)
 }
 
