@@ -16,6 +16,7 @@ pub mod limit;
 pub mod reserve;
 pub mod settle;
 pub mod tokens;
+pub mod unread;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
@@ -105,7 +106,7 @@ where
         Ok(record) => record,
         Err(_) if (gate.desk.is_probe)(&call) => Record::of(gate, &call, None),
         // Without a place in the audit log nothing is done at all.
-        Err(refusal) => return Ok(ServiceResponse::new(request, audit::refuse(gate, &call, &refusal))),
+        Err(refusal) => return Ok(ServiceResponse::new(request, audit::refuse(gate, &call, &refusal, &[]))),
     };
     let (request, outcome) = match admit(gate, &call, &request, &mut record).await {
         Err(refusal) => (request, Err(refusal)),
@@ -119,6 +120,9 @@ where
             }
         },
     };
+    if outcome.is_err() {
+        limit::tell_refused(gate, &call, &mut record).await;
+    }
     let response = audit::close(gate, &call, record, &request, outcome).await;
     Ok(ServiceResponse::new(request, response))
 }

@@ -23,6 +23,7 @@ mod api {
     mod limit_layers;
     mod limits;
     mod limits_admin;
+    mod limits_told;
     mod login;
     mod metering;
     mod oauth;

@@ -8,6 +8,7 @@ mod process {
     mod support;
 
     mod answers;
+    mod audit_count;
     mod canaries;
     mod command_line;
     mod durability;

@@ -105,6 +105,8 @@ impl Request for Take {
 /// How policies stand; charges nothing.
 pub struct Look {
     pub charges: Charges,
+    /// What was heard so recently is not asked again.
+    pub max_age_ns: u64,
 }
 
 impl Request for Look {
@@ -174,9 +176,10 @@ impl Handler<Ask<End>> for QuotaKeeper {
 impl Handler<Ask<Look>> for QuotaKeeper {
     type Result = ();
 
-    fn handle(&mut self, Ask { request: Look { charges }, reply }: Ask<Look>, context: &mut Self::Context) {
+    fn handle(&mut self, Ask { request, reply }: Ask<Look>, context: &mut Self::Context) {
+        let Look { charges, max_age_ns } = request;
         let now_ns = self.clock.monotonic_ns();
-        let asked = self.shard.borrowed(&charges, now_ns);
+        let asked = self.shard.to_be_asked(&charges, max_age_ns, now_ns);
         if asked.is_empty() {
             return reply.answer(self.shard.standings(&charges, now_ns));
         }

@@ -1,15 +1,21 @@
 //! The two HTTP servers: the public one, and the operators'.
 
-use std::{net::SocketAddr, time::Duration};
+mod connections;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use actix_cors::Cors;
 use actix_web::{
     App, HttpServer,
-    dev::ServerHandle,
+    dev::{Server, ServerHandle},
     middleware::{Condition, from_fn},
     web::Data,
 };
 use apistos::app::{BuildConfig, OpenApiWrapper};
+use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
 use super::{
@@ -27,12 +33,15 @@ use crate::{
     pipeline::{
         Gate,
         authenticate::VerifiedTokens,
-        call::{Doubt, Ground, Shape},
+        call::{Ground, Shape},
         edge::Edge,
     },
     telemetry::RootSpan,
     upstream,
 };
+
+/// How many connections may wait to be taken.
+const BACKLOG: u32 = 1_024;
 
 /// How often addresses with nothing on their account are forgotten.
 const FORGET_ADDRESSES: Duration = Duration::from_mins(1);
@@ -47,36 +56,48 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
     let page = Data::new(parts.docs_page.clone());
     let keeper = keeper(&config, parts.clock.clone());
     let origins = config.cors.allowed_origins.clone();
-    let server = HttpServer::new(move || {
+    let address = SocketAddr::new(config.server.host, config.server.port);
+    let cannot_bind = |error| StartError::Bind { address, error };
+    let builder = Server::build()
+        .workers(workers(&config))
+        .max_concurrent_connections(usize::try_from(config.server.max_connections).unwrap_or(usize::MAX))
+        .shutdown_timeout(config.server.shutdown_timeout_s)
+        .disable_signals();
+    let (drain, keep_alive) = (builder.graceful_shutdown_signal(), Duration::from_secs(config.server.keep_alive_s));
+    let serve = move || {
         let (quotas, keeper) = (office.quotas.clone(), keeper.clone());
         actix_web::rt::spawn(async move { quotas.start_here(keeper).await });
-        routes::register(App::new().document(openapi::spec()))
+        let gate = Data::new(gate());
+        let app = routes::register(App::new().document(openapi::spec()))
             .build_with("", BuildConfig::default().disable_openapi_route())
-            .app_data(Data::new(gate()))
+            .app_data(gate.clone())
             .app_data(Data::new(office.clone()))
             .app_data(Data::new(document.clone()))
             .app_data(page.clone())
             .wrap(Condition::new(!origins.is_empty(), preflight(&origins)))
             .wrap(from_fn(entry::entry))
-            .wrap(TracingLogger::<RootSpan>::new())
-    });
-    let address = SocketAddr::new(config.server.host, config.server.port);
-    let server = server
-        .workers(workers(&config))
-        .max_connections(usize::try_from(config.server.max_connections).unwrap_or(usize::MAX))
-        .keep_alive(Duration::from_secs(config.server.keep_alive_s))
-        .shutdown_timeout(config.server.shutdown_timeout_s)
-        .on_connect(|_, extensions| {
-            extensions.insert(Doubt::default());
-        })
-        .disable_signals()
-        .bind(address)
-        .map_err(|error| StartError::Bind { address, error })?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    let server = server.run();
+            .wrap(TracingLogger::<RootSpan>::new());
+        let drain = drain.clone();
+        let is_told_to_stop = move || {
+            let drain = drain.clone();
+            async move { drain.notified().await }
+        };
+        connections::serve(app, gate, keep_alive, is_told_to_stop)
+    };
+    let listener = listen(address).map_err(cannot_bind)?;
+    let bound = listener.local_addr().map_err(cannot_bind)?;
+    let server = builder.listen("public", listener, serve).map_err(cannot_bind)?.run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
     Ok((bound, handle))
+}
+
+/// Listens at an address that an earlier gateway may have used a moment ago.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// Starts the operators' server.

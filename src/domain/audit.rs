@@ -105,7 +105,7 @@ pub enum Outcome {
 }
 
 /// Who called and what for; known before anything is forwarded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Subject {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,

@@ -115,14 +115,31 @@ impl RouteTable {
     /// general route never answers for a method that the specific one leaves out.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Found {
-        let Some(first) = self.routes.iter().find(|route| route.takes(path)) else {
-            return Found::Nothing;
-        };
-        let same = || self.routes.iter().filter(|r| r.matching == first.matching && r.path == first.path);
-        match same().find(|route| route.methods.iter().any(|m| m == method)) {
+        match self.at(path).find(|route| route.methods.iter().any(|m| m == method)) {
             Some(route) => Found::Route(Arc::clone(route)),
-            None => Found::OtherMethods(same().flat_map(|route| route.methods.clone()).collect()),
+            None if self.at(path).next().is_none() => Found::Nothing,
+            None => Found::OtherMethods(self.at(path).flat_map(|route| route.methods.clone()).collect()),
         }
+    }
+
+    /// The route that answers for a path, whether or not it takes the method: of several with the same path the one that
+    /// does, else the first.
+    #[must_use]
+    pub fn nearest(&self, method: &str, path: &str) -> Option<Arc<Route>> {
+        match self.find(method, path) {
+            Found::Route(route) => Some(route),
+            Found::OtherMethods(_) => self.at(path).next().map(Arc::clone),
+            Found::Nothing => None,
+        }
+    }
+
+    /// The routes with the most specific path that takes this one.
+    fn at(&self, path: &str) -> impl Iterator<Item = &Arc<Route>> {
+        let first = self.routes.iter().find(|route| route.takes(path));
+        let is_at = move |route: &&Arc<Route>| {
+            first.is_some_and(|first| route.matching == first.matching && route.path == first.path)
+        };
+        self.routes.iter().filter(is_at)
     }
 }
 
@@ -176,6 +193,16 @@ mod tests {
             ("get", "/echo", "405"),
         ] {
             assert_eq!(name(&table.find(method, path)), expected, "{method} {path}");
+        }
+        let nearest = |method, path| table.nearest(method, path).map(|route| route.name.to_string());
+        for (method, path, expected) in [
+            ("GET", "/echo/deep", Some("exact-get")),
+            ("POST", "/echo/deep", Some("exact")),
+            ("POST", "/echo/deep/x", Some("deep")),
+            ("PUT", "/echo", Some("echo")),
+            ("GET", "/echoes", None),
+        ] {
+            assert_eq!(nearest(method, path).as_deref(), expected, "{method} {path}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Extractors that answer a fault with its place: JSON bodies, queries, ids in paths, and the caller.
 
-use std::{future::Ready, future::ready, str::FromStr};
+use std::{future::Ready, future::ready, str::FromStr, sync::Arc};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -186,14 +186,14 @@ impl<T: FromStr<Err: std::fmt::Display>> FromRequest for PathId<T> {
 }
 
 /// Who calls.
-pub struct Caller(pub Principal);
+pub struct Caller(pub Arc<Principal>);
 
 impl FromRequest for Caller {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let principal = request.extensions().get::<Authorized>().and_then(|a| a.principal().cloned());
+        let principal = request.extensions().get::<Authorized>().and_then(|a| a.principal().map(Arc::clone));
         ready(principal.map(Self).ok_or(Problem(Refusal::MissingCredential)))
     }
 }

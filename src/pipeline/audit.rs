@@ -6,7 +6,6 @@
 //! handler panicked, says so.
 
 use std::{
-    borrow::Cow,
     cell::Cell,
     pin::Pin,
     rc::Rc,
@@ -38,7 +37,7 @@ use crate::{
         ids::{EntryId, SessionId, UserId},
         limit::Standing,
         money::Money,
-        principal::{Credential, Username},
+        principal::{Credential, Principal, Username},
         recording::Durability,
         redaction::redact,
         refusal::{Refusal, Unavailable},
@@ -120,7 +119,9 @@ pub struct Record {
     waited_ns: u64,
     request_bytes: ByteCount,
     cost: CostNote,
-    standings: Vec<Standing>,
+    principal: Option<Arc<Principal>>,
+    /// `None` until the limits were asked.
+    standings: Option<Vec<Standing>>,
     given_back: Option<GivenBack>,
     /// Policies in shadow that would have refused.
     shadowed: Vec<String>,
@@ -170,7 +171,8 @@ impl Record {
             waited_ns: 0,
             request_bytes: ByteCount::default(),
             cost: CostNote::default(),
-            standings: vec![],
+            principal: None,
+            standings: None,
             given_back: None,
             shadowed: vec![],
             over_budget: vec![],
@@ -179,7 +181,9 @@ impl Record {
 
     /// Names who calls.
     pub fn caller(&mut self, caller: &Authenticated) {
-        if let (Authenticated::Known(principal), Some(subject)) = (caller, &mut self.draft.subject) {
+        let Authenticated::Known(principal) = caller else { return };
+        self.principal = Some(Arc::clone(principal));
+        if let Some(subject) = &mut self.draft.subject {
             subject.user_id = Some(principal.account.id);
             subject.username = Some(principal.account.username.to_string());
             subject.role = Some(principal.role);
@@ -219,15 +223,22 @@ impl Record {
     /// Keeps how the limits stood, for the answer's headers, and the means to know whether the call is given back what it
     /// has taken of them.
     pub fn set_standings(&mut self, standings: Vec<Standing>, given_back: Option<GivenBack>) {
-        (self.standings, self.given_back) = (standings, given_back);
+        (self.standings, self.given_back) = (Some(standings), given_back);
+    }
+
+    /// Who calls, as long as the limits were not asked.
+    #[must_use]
+    pub fn unlimited(&self) -> Option<Arc<Principal>> {
+        if self.standings.is_none() { self.principal.clone() } else { None }
     }
 
     /// How the limits stand now.
-    fn standings(&self) -> Cow<'_, [Standing]> {
+    fn take_standings(&mut self) -> Vec<Standing> {
+        let standings = self.standings.take().unwrap_or_default();
         if self.given_back.as_ref().is_some_and(GivenBack::is_so) {
-            return self.standings.iter().map(Standing::given_back).collect();
+            return standings.iter().map(Standing::given_back).collect();
         }
-        Cow::Borrowed(&self.standings)
+        standings
     }
 
     /// Notes the policies in shadow that would have refused.
@@ -396,17 +407,18 @@ pub async fn close(
     let ending = if matches!(outcome, Err(Refusal::Disconnected)) { Outcome::Aborted } else { Outcome::Complete };
     let mut response = outcome.unwrap_or_else(|refusal| (gate.desk.problem)(&refusal, call));
     record.draft.findings.status = Some(response.status().as_u16());
-    (gate.desk.decorate)(response.headers_mut(), call, &record.standings());
+    let standings = record.take_standings();
+    (gate.desk.decorate)(response.headers_mut(), call, &standings);
     match commit(record, response, ending).await {
         Ok(response) => response,
-        Err(refusal) => refuse(gate, call, &refusal),
+        Err(refusal) => refuse(gate, call, &refusal, &standings),
     }
 }
 
 /// Words a refusal that cannot be put on record.
-pub fn refuse(gate: &Gate, call: &Call, refusal: &Refusal) -> HttpResponse {
+pub fn refuse(gate: &Gate, call: &Call, refusal: &Refusal, standings: &[Standing]) -> HttpResponse {
     let mut response = (gate.desk.problem)(refusal, call);
-    (gate.desk.decorate)(response.headers_mut(), call, &[]);
+    (gate.desk.decorate)(response.headers_mut(), call, standings);
     response
 }
 

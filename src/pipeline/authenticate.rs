@@ -69,7 +69,7 @@ pub struct Identity {
 pub enum Authenticated {
     /// A public URL was called without a credential, or with one that nobody looked at.
     Anybody,
-    Known(Principal),
+    Known(Arc<Principal>),
 }
 
 /// Finds out who is calling. Only the public URLs answer to nobody in particular.
@@ -90,7 +90,7 @@ pub async fn authenticate(
     let token = credential(headers)?;
     if key_text::is_meant(token) {
         let key = ApiKey::read(token).ok_or(faulty(TokenFault::Malformed))?;
-        return identity.keys.principal(&key, now).await.map(Authenticated::Known);
+        return identity.keys.principal(&key, now).await.map(known);
     }
     let principal = match identity.verify(&tokens.own, token, now.as_second()) {
         Ok(verified) => identity.principal(&verified).await?,
@@ -100,7 +100,11 @@ pub async fn authenticate(
         }
         Err(refused) => return Err(refusal_of(refused)),
     };
-    Ok(Authenticated::Known(principal))
+    Ok(known(principal))
+}
+
+fn known(principal: Principal) -> Authenticated {
+    Authenticated::Known(Arc::new(principal))
 }
 
 const fn refusal_of(rejection: Rejection) -> Refusal {

@@ -64,7 +64,7 @@ impl Authorized {
 
     /// Who calls; `None` on a public URL.
     #[must_use]
-    pub const fn principal(&self) -> Option<&Principal> {
+    pub const fn principal(&self) -> Option<&Arc<Principal>> {
         match &self.caller {
             Authenticated::Anybody => None,
             Authenticated::Known(principal) => Some(principal),
@@ -92,6 +92,13 @@ pub fn authorize(find: Find, routing: &Routing, caller: Authenticated, call: &Ca
         (Destination::Route(_), Authenticated::Anybody) => false,
     };
     if allowed { Ok(Authorized { caller, destination }) } else { Err(Refusal::Forbidden) }
+}
+
+/// The route that a call is at, whether or not it may go there.
+#[must_use]
+pub fn route_at(find: Find, routing: &Routing, call: &Call) -> Option<Arc<Route>> {
+    let is_managed = find(&call.method, &call.path) != Managed::NotManaged;
+    (!is_managed).then(|| routing.table.nearest(&call.method, &call.path)).flatten()
 }
 
 fn find_route(routing: &Routing, call: &Call) -> Result<Destination, Refusal> {

@@ -1,8 +1,15 @@
 //! Within every limit? The keepers check every policy that speaks of the call, then charge all of them or none.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
-use super::{Gate, audit::Record, authorize::Authorized, call::Call};
+use super::{
+    Gate,
+    audit::Record,
+    authorize::{Authorized, route_at},
+    call::Call,
+};
 use crate::{
     actors::quota_keeper::{Charge, Charges, Outcome, Ticket},
     domain::{
@@ -18,7 +25,7 @@ use crate::{
 
 /// Proof that every limit had room, and was charged.
 pub struct Admitted {
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
     pub charged: Charged,
 }
 
@@ -59,11 +66,13 @@ pub async fn limit(
     estimated_tokens: Option<u64>,
     record: &mut Record,
 ) -> Result<Admitted, Refusal> {
-    let principal = authorized.principal().cloned().ok_or(Refusal::Forbidden)?;
+    let principal = authorized.principal().map(Arc::clone).ok_or(Refusal::Forbidden)?;
     let charges = charges(&gate.policies.read(), &principal, call.network(), route, estimated_tokens);
     if charges.is_empty() {
         return Ok(Admitted { principal, charged: Charged::default() });
     }
+    // Whatever comes of it, they are not asked again for the headers of the answer.
+    record.set_standings(vec![], None);
     let Ok(Ok(verdict)) = gate.quotas.take(principal.account.id, charges).await else {
         return Err(Refusal::Unavailable(Unavailable::Capacity));
     };
@@ -81,6 +90,18 @@ pub async fn limit(
             record.set_standings(verdict.standings, None);
             Err(Refusal::LimitsUnknown(policies))
         }
+    }
+}
+
+/// Keeps how the limits of a route stand, for the answer to a call that was refused before they were asked; charges
+/// nothing. Limits speak of callers, so who did not say who they are is told nothing.
+pub async fn tell_refused(gate: &Gate, call: &Call, record: &mut Record) {
+    let Some(principal) = record.unlimited() else { return };
+    let Some(route) = route_at(gate.desk.find, &gate.routing.read(), call) else { return };
+    let a_token = route.meter.counts_tokens().then_some(1);
+    let charges = charges(&gate.policies.read(), &principal, call.network(), &route, a_token);
+    if let Ok(standings) = gate.quotas.glance(principal.account.id, charges).await {
+        record.set_standings(standings, None);
     }
 }
 

@@ -90,6 +90,8 @@ fn look_around(gateway: &Gateway, token: &str) {
     let paid = gateway.get("/paid", token);
     assert_eq!(paid.status(), 503, "{}", paid.text());
     assert!(paid.text().contains("ledger-unavailable"), "{}", paid.text());
+    // The refusal is told what is left all the same.
+    assert!(paid.header("ratelimit").is_some_and(|limits| limits.starts_with("\"per-user\";r=")));
 }
 
 #[test]

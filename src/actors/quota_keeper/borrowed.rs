@@ -249,13 +249,23 @@ impl Borrowed {
     /// Asks for `need` units, or how the account stands if none are needed; not while an ask is under way, nor soon
     /// after one was lost.
     pub(super) fn ask(&mut self, need: u64, waiting: u64, bucket: BucketId, now_ns: u64) -> Option<Loan> {
-        let paused = self.lost && now_ns.saturating_sub(self.asked_ns) < PAUSE_NS;
-        if self.lease.is_asking() || paused {
+        if self.lease.is_asking() || self.pauses(now_ns) {
             return None;
         }
         let moment = self.moment(now_ns);
         let ask = if need > 0 { self.lease.ask(need, waiting, moment) } else { self.lease.inquire(moment) };
         Some(self.loan(ask, bucket, now_ns))
+    }
+
+    /// Whether nothing is asked because an ask was lost a moment ago.
+    pub(super) const fn pauses(&self, now_ns: u64) -> bool {
+        self.lost && now_ns.saturating_sub(self.asked_ns) < PAUSE_NS
+    }
+
+    /// Whether an ask of the last `max_age_ns` was answered.
+    pub(super) const fn is_known(&self, max_age_ns: u64, now_ns: u64) -> bool {
+        let is_answered = self.lease.has_heard() && !self.lease.is_asking() && !self.lost;
+        is_answered && now_ns.saturating_sub(self.asked_ns) < max_age_ns
     }
 
     /// Asks for the next chunk if there will soon be need of it; and whether there are answers again.

@@ -377,3 +377,26 @@ fn what_is_given_back_reaches_another_keeper_soon_and_whole() {
         assert!(waited_ms <= 300, "{waited_ms} ms in a window of {window_s} s");
     }
 }
+
+#[test]
+fn who_glances_asks_no_more_often_than_ten_times_a_second_and_nobody_waits_for_an_ask_that_is_not_made() {
+    let (mut bench, policy) = (Bench::new(1), policy(rate(100, 100), OnError::Deny));
+    let charges: Charges = [charge(0, &policy, 0)].into();
+    let mut look = |max_age_ns: u64, fate: Fate, ms: u64| {
+        bench.now_ns += ms * MS;
+        let asked = bench.shards[0].to_be_asked(&charges, max_age_ns, bench.now_ns);
+        for bucket in &asked {
+            let loan = bench.shards[0].ask(*bucket, 0, 0, bench.now_ns).unwrap();
+            bench.carry(0, &loan, 0, fate);
+        }
+        asked.len()
+    };
+    let asks: usize = (0..1_000).map(|_| look(100 * MS, Fate::Answered, 1)).sum();
+    assert_eq!(asks, 10);
+    // Whoever looks closely asks each time.
+    assert_eq!((look(0, Fate::Answered, 1), look(0, Fate::Answered, 1)), (1, 1));
+    // Without an answer it is not asked again for a quarter of a second, by either.
+    assert_eq!(look(100 * MS, Fate::AnswerLost, 100), 1);
+    assert_eq!((look(0, Fate::Answered, 100), look(100 * MS, Fate::Answered, 149)), (0, 0));
+    assert_eq!(look(100 * MS, Fate::Answered, 1), 1);
+}

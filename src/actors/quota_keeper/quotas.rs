@@ -17,6 +17,9 @@ use crate::{
     domain::{ids::UserId, lease::HolderId, limit::Standing},
 };
 
+/// How old what is shown may be where nothing hangs on it.
+const GLANCE_NS: u64 = 100_000_000;
+
 /// What a call would take, of every policy that speaks of it.
 pub type Charges = Arc<[Charge]>;
 
@@ -89,10 +92,19 @@ impl Quotas {
 
     /// How the policies stand; charges nothing.
     pub async fn look(&self, user: UserId, charges: Charges) -> Result<Vec<Standing>, NoAnswer> {
-        if charges.is_empty() {
+        self.see(user, Look { charges, max_age_ns: 0 }).await
+    }
+
+    /// How the policies stood a moment ago at the latest, so that refused calls cost those who lend next to nothing.
+    pub async fn glance(&self, user: UserId, charges: Charges) -> Result<Vec<Standing>, NoAnswer> {
+        self.see(user, Look { charges, max_age_ns: GLANCE_NS }).await
+    }
+
+    async fn see(&self, user: UserId, look: Look) -> Result<Vec<Standing>, NoAnswer> {
+        if look.charges.is_empty() {
             return Ok(vec![]);
         }
-        self.shard(user)?.ask(Look { charges }).await
+        self.shard(user)?.ask(look).await
     }
 
     /// True when every keeper runs.

@@ -278,13 +278,14 @@ impl Shard {
         loans
     }
 
-    /// Which of these are borrowed, so that only the lender knows how they stand.
-    pub fn borrowed(&mut self, charges: &[Charge], now_ns: u64) -> Vec<BucketId> {
+    /// Of which of these only the lender knows how they stand: they are borrowed, and nothing was heard for that long.
+    pub fn to_be_asked(&mut self, charges: &[Charge], max_age_ns: u64, now_ns: u64) -> Vec<BucketId> {
         // Where there is no room for a new subject, it stands as one that has used nothing.
         self.arrange(charges, now_ns).ok();
         let mut asked: Vec<BucketId> = charges.iter().map(Charge::bucket).collect();
         asked.retain(|bucket| {
-            self.series.get_mut(index(bucket.series)).is_some_and(|series| series.borrowed(bucket.subject).is_some())
+            let borrowed = self.series.get_mut(index(bucket.series)).and_then(|series| series.borrowed(bucket.subject));
+            borrowed.is_some_and(|borrowed| !borrowed.is_known(max_age_ns, now_ns) && !borrowed.pauses(now_ns))
         });
         asked
     }

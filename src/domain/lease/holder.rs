@@ -147,6 +147,12 @@ impl Lease {
         self.pending.is_some()
     }
 
+    /// True once the account has answered.
+    #[must_use]
+    pub const fn has_heard(&self) -> bool {
+        self.heard.is_some()
+    }
+
     /// Goes by other terms, in force since then, from the next ask on.
     pub const fn adopt(&mut self, terms: Terms, since: u64) {
         (self.terms, self.since) = (terms, since);
