@@ -60,7 +60,7 @@ pub struct Settings {
     /// The longest wait for a connection, whether a free one or a new one.
     pub acquire_timeout: Duration,
     /// The longest time of one statement on PostgreSQL, and the longest wait on SQLite for another process that writes.
-    /// An operation, which is a few statements, is given up after twice this time.
+    /// An operation on PostgreSQL, which is a few statements, is given up after twice this time.
     pub statement_timeout: Duration,
 }
 
@@ -151,15 +151,29 @@ impl Store {
 }
 
 impl Inner {
-    async fn perform<T>(&self, access: Access, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
-        let mut connection = self.pools.acquire(access).await?;
-        let done = tokio::time::timeout(self.deadline, work(&mut connection)).await;
-        let late = |_| Err(StoreError::Unavailable(format!("no answer within {} ms", self.deadline.as_millis())));
-        let done = done.unwrap_or_else(late);
-        if matches!(done, Err(StoreError::Unavailable(_))) {
-            // The line may be cut, or what was asked on it may still go on: nobody is to find it in the pool.
-            connection.discard();
-        }
-        done
+    async fn perform<T: Send + 'static>(
+        &self,
+        access: Access,
+        work: impl for<'c> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        let connection = self.pools.acquire(access).await?;
+        let blocks = matches!(connection, Connection::Sqlite(_));
+        let doing = perform_on(connection, self.deadline, work);
+        if blocks { self.threads.run_blocking(doing).await } else { doing.await }
     }
+}
+
+async fn perform_on<T>(
+    mut connection: Connection,
+    deadline: Duration,
+    work: impl for<'c> Work<'c, T>,
+) -> Result<T, StoreError> {
+    let done = tokio::time::timeout(deadline, work(&mut connection)).await;
+    let late = |_| Err(StoreError::Unavailable(format!("no answer within {} ms", deadline.as_millis())));
+    let done = done.unwrap_or_else(late);
+    if matches!(done, Err(StoreError::Unavailable(_))) {
+        // The line may be cut, or what was asked on it may still go on: nobody is to find it in the pool.
+        connection.discard();
+    }
+    done
 }

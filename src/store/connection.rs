@@ -3,17 +3,38 @@
 //! Used by the aggregates of the store only. A query is written once, between the bars of [`on_backend!`], and typed
 //! twice by the compiler; which of the two runs is decided by the connection at hand.
 
-use std::future::Future;
+use std::{error::Error, future::Future};
 
 use diesel::{QueryResult, SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager, pooled_connection::deadpool::Object,
-    sync_connection_wrapper::SyncConnectionWrapper,
+    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
+    pooled_connection::deadpool::Object,
+    sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper},
 };
+use futures_util::{FutureExt, future::BoxFuture};
 
 use super::StoreError;
 
-pub(super) type AsyncSqliteConnection = SyncConnectionWrapper<SqliteConnection>;
+pub(super) type AsyncSqliteConnection = SyncConnectionWrapper<SqliteConnection, Here>;
+
+/// Runs a statement of SQLite where it is asked for: an operation is on a thread that may block, all of it (`threads`).
+pub(super) struct Here;
+
+impl SpawnBlocking for Here {
+    fn spawn_blocking<'a, R>(
+        &mut self,
+        task: impl FnOnce() -> R + Send + 'static,
+    ) -> BoxFuture<'a, Result<R, Box<dyn Error + Send + Sync + 'static>>>
+    where
+        R: Send + 'static,
+    {
+        async move { Ok(task()) }.boxed()
+    }
+
+    fn get_runtime() -> Self {
+        Self
+    }
+}
 
 /// A connection that goes back to its pool when dropped.
 #[expect(clippy::large_enum_variant, reason = "one an operation, and it is not moved")]

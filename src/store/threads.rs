@@ -1,18 +1,21 @@
 //! The threads that database work runs on.
 //!
 //! They are the store's own, not the caller's, for three reasons. A caller on an actix thread may drop its future at any
-//! time (a client hung up), and a transaction must not stop half-way. diesel-async waits for a cancelled SQLite statement
-//! with `block_in_place`, which panics on a single-threaded runtime such as actix's. And the task behind a PostgreSQL
-//! connection lives on the runtime that opened it, so a pool shared by many threads must not depend on any one of them.
+//! time (a client hung up), and a transaction must not stop half-way. SQLite blocks whoever asks it. And the task behind a
+//! PostgreSQL connection lives on the runtime that opened it, so a pool shared by many threads must not depend on any one
+//! of them.
 
 use std::future::Future;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    task::JoinError,
+};
 use tracing::Instrument;
 
 use super::StoreError;
 
-/// Threads that drive the operations; the statements of SQLite run on further ones, which block.
+/// Threads that drive the operations; those on SQLite run on further ones, which block.
 const DRIVERS: usize = 2;
 
 /// A small runtime. Work still in it when the last handle is dropped is cancelled at its next wait.
@@ -40,11 +43,22 @@ impl Threads {
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        match self.handle.spawn(work.in_current_span()).await {
-            Ok(result) => result,
-            Err(error) => Err(StoreError::Other(error.to_string())),
-        }
+        ended(self.handle.spawn(work.in_current_span()).await)
     }
+
+    /// Runs `work`, which blocks, from its beginning to its end on one thread. A thread for each of its statements would be
+    /// two changes of threads a statement, and on a busy machine each of these waits for its turn.
+    pub(super) async fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (handle, work) = (self.handle.clone(), work.in_current_span());
+        ended(self.handle.spawn_blocking(move || handle.block_on(work)).await)
+    }
+}
+
+fn ended<T>(result: Result<Result<T, StoreError>, JoinError>) -> Result<T, StoreError> {
+    result.unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
 }
 
 impl Drop for Threads {
