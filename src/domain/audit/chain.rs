@@ -403,13 +403,13 @@ mod tests {
     fn an_outcome_with_bodies_says_whose_they_are_and_only_commits_to_them() {
         let mut outcome = draft("");
         let request_body = Some(KeptBody::full(&[7; 32], b"\\ud800 of ann", true));
-        let user_id = Some(UserId(Uuid::from_u128(3)));
-        outcome.findings.bodies = Some(KeptBodies { user_id, request_body, response_body: None });
+        let user = UserId(Uuid::from_u128(3));
+        outcome.findings.bodies = Some(KeptBodies { user_id: Some(user), request_body, response_body: None });
         let link = Head::GENESIS.link("c", &outcome, SALTS, fake_hash).unwrap();
         assert!(!link.entry.contains("ann") && !link.entry.contains("0707"), "{}", link.entry);
-        assert_eq!(outcome.caller(), user_id);
+        assert_eq!(outcome.caller(), Some(user));
         let fields = fields(&link.entry, link.personal.as_deref(), None).unwrap();
-        assert_eq!(fields["user_id"], user_id.unwrap().to_string());
+        assert_eq!(fields["user_id"], user.to_string());
         assert_eq!(fields["request_body"], serde_json::json!({ "sha256": "07".repeat(32), "text": "\\ud800 of ann" }));
         assert_eq!((fields.get("path"), fields.get("response_body")), (None, None));
     }

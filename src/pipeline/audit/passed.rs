@@ -94,7 +94,9 @@ mod tests {
         let recording = Recording { durability: Durability::Committed, bodies, max_body_bytes: 8 };
         let mut passed = Passed::default();
         passed.keep(bodies, &recording);
-        pieces.iter().for_each(|piece| passed.add(piece.as_bytes()));
+        for piece in pieces {
+            passed.add(piece.as_bytes());
+        }
         passed.take_kept()
     }
 
