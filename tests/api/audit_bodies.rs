@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use tollgate::domain::hex;
 
 use super::support::{Answer, PASSWORD, RawUpstream, Setup, TestGateway, TestStore, eventually};
 
@@ -45,7 +46,7 @@ async fn start(store: &TestStore) -> TestGateway {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest(&SHA256, bytes).as_ref())
 }
 
 /// The record as administrators see it.

@@ -3,6 +3,8 @@
 
 use std::{fs, path::Path};
 
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+
 use super::support::{Database, Gateway, Home, Wire, request};
 
 /// Stands in every secret. Only its letters are never escaped.
@@ -91,13 +93,18 @@ fn posted(path: &str, token: &str, line: &str, body: &str) -> String {
     format!("{head}{line}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Credentials where bodies are kept, and tells how many answers came.
-fn speak_of_credentials(gateway: &Gateway, token: &str) -> usize {
+/// Credentials in calls of which bodies are kept.
+fn spoken(token: &str) -> Vec<String> {
     let bodies = SPOKEN.iter().map(|(line, body)| posted("/echo", token, &filled(line), &filled(body)));
     let targets = PATHS.iter().chain(&QUERIES[..1]).map(|target| request("GET", &filled(target), token));
+    bodies.chain(targets).collect()
+}
+
+/// Credentials where bodies are kept, and tells how many answers came.
+fn speak_of_credentials(gateway: &Gateway, token: &str) -> usize {
     let own = BODIES.iter().filter(|(path, _)| *path != "/echo");
     let own = own.map(|(path, body)| posted(path, token, "content-type: application/json", &filled(body)));
-    bodies.chain(targets).chain(own).map(|bytes| assert!(gateway.send(bytes).status() < 500)).count()
+    spoken(token).into_iter().chain(own).map(|bytes| assert!(gateway.send(bytes).status() < 500)).count()
 }
 
 fn filled(text: &str) -> String {
@@ -196,6 +203,28 @@ fn bodies_are_kept_without_credentials_and_can_be_erased(home: &Home, rows: impl
     assert!(!exported(home).contains(SAID), "bodies are erased");
     let verified = home.run(&["audit", "verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+#[test]
+fn no_credential_is_spooled_while_the_store_is_away() {
+    let home = Home::new().env("TOLLGATE__AUDIT__BODIES", "full");
+    let gateway = home.start();
+    let token = gateway.admin();
+    let mut lock = SqliteConnection::establish(home.database().to_str().unwrap()).unwrap();
+    lock.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").unwrap();
+    let answers = spoken(&token).into_iter().map(|bytes| gateway.send(bytes).status());
+    assert!(answers.filter(|status| *status == 200).count() > SPOKEN.len());
+    let spool = files(&home.path().join("data/audit-spool"));
+    assert!(spool.iter().any(|(_, text)| text.contains(SAID)), "what was said is not in the spool");
+    for (place, text) in &spool {
+        assert_free(place, text);
+    }
+    lock.batch_execute("COMMIT").unwrap();
+    drop(lock);
+    assert!(gateway.terminate().success());
+    let export = exported(&home);
+    assert!(export.contains(SAID));
+    assert_free("the export", &export);
 }
 
 #[test]
