@@ -3,7 +3,7 @@
 //! The log is append-only. A call whose whole answer is in hand leaves one entry; any other leaves a decision before it
 //! is forwarded or answered, and an outcome when its last byte is out. Both carry the same `request_id`. Each entry is
 //! one line of JSON whose exact bytes are stored and hashed: `hash = SHA-256(prev_hash ‖ entry)`. What is personal lies
-//! beside the line and can be erased; the line holds a commitment to it (`chain`).
+//! beside the line and can be erased; the line holds a commitment to it (`chain`, `parts`).
 
 pub mod act;
 pub mod body;
@@ -11,6 +11,7 @@ mod chain;
 pub mod checkpoint;
 pub mod lines;
 pub mod ocsf;
+mod parts;
 pub mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,8 @@ use super::{
     principal::{Credential, Role},
 };
 
-pub use chain::{Hash, Head, Link, Salt, Unwritable, fields};
+pub use chain::{Hash, Head, Link, Unwritable};
+pub use parts::{Salt, fields};
 
 /// Which part of a record an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,17 +1,15 @@
-//! How an entry becomes a link of its chain, and which parts of it can be erased while the chain stays whole.
+//! How an entry becomes a link of its chain: the line that is hashed, and what it commits to.
 //!
-//! The hashed line holds no name, no address, no path and no body. Those are one line of JSON beside it, the personal
-//! part, which begins with a random salt; the hashed line holds the part's SHA-256 (`personal_sha256`). So a part that is
-//! there is proved to be the one that was written, and of a part that was erased nothing can be found by guessing. What an
-//! administrator changed is a part of its own (`change_sha256`), because it may be about somebody else.
-//!
-//! Entries that were written before there were such parts have everything in their line, and no commitment.
+//! The line holds no name, no address, no path and no body. Those lie beside it, in [`parts`] that can be erased while the
+//! chain stays whole; the line holds the SHA-256 of each.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
-use std::net::IpAddr;
 
-use super::{Decision, Draft, Findings, Outcome, Stage, act::Act, body::KeptBody};
+use super::{
+    Decision, Draft, Findings, Outcome, Stage,
+    act::Act,
+    parts::{self, Salt},
+};
 use crate::domain::{
     hex,
     ids::{EntryId, RequestId, SessionId, UserId},
@@ -21,9 +19,6 @@ use crate::domain::{
 
 /// A SHA-256 digest in the chain.
 pub type Hash = [u8; 32];
-
-/// What keeps an erased part from being found by trying names and addresses.
-pub type Salt = [u8; 16];
 
 /// The last link of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +61,8 @@ impl Head {
     ) -> Result<Link, Unwritable> {
         let seq = self.seq.saturating_add(1);
         let [personal_salt, change_salt] = salts;
-        let personal = Personal::of(draft).map(|part| salted(personal_salt, part)).transpose()?;
-        let change = draft.findings.change.as_ref().map(|change| salted(change_salt, Change { change })).transpose()?;
+        let personal = parts::personal(draft, personal_salt)?;
+        let change = parts::change(draft, change_salt)?;
         let commit = |part: &Option<String>| part.as_ref().map(|part| hex::encode(&sha256(&[part.as_bytes()])));
         let entry = serde_json::to_string(&Canonical {
             chain,
@@ -170,40 +165,6 @@ struct Found<'a> {
     act: Option<&'a Act>,
 }
 
-/// The part that can be erased with whoever called.
-#[derive(Serialize)]
-struct Personal<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    forwarded_for: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_body: Option<&'a KeptBody>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_body: Option<&'a KeptBody>,
-}
-
-/// The part that can be erased with whom the change is about.
-#[derive(Serialize)]
-struct Change<'a> {
-    change: &'a Value,
-}
-
-#[derive(Serialize)]
-struct Salted<T> {
-    salt: String,
-    #[serde(flatten)]
-    part: T,
-}
-
-fn salted(salt: Salt, part: impl Serialize) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Salted { salt: hex::encode(&salt), part })
-}
-
 impl<'a> Caller<'a> {
     fn of(subject: &'a super::Subject) -> Self {
         // Every field is named, so that a new one finds its place here or in `Personal`.
@@ -274,46 +235,15 @@ impl<'a> Found<'a> {
     }
 }
 
-impl<'a> Personal<'a> {
-    /// Nothing if the entry says nothing personal.
-    fn of(draft: &'a Draft) -> Option<Self> {
-        let (subject, bodies) = (draft.subject.as_ref(), draft.findings.bodies.as_ref());
-        (subject.is_some() || bodies.is_some()).then(|| Self {
-            username: subject.and_then(|subject| subject.username.as_deref()),
-            peer: subject.and_then(|subject| subject.peer),
-            forwarded_for: subject.and_then(|subject| subject.forwarded_for.as_deref()),
-            path: subject.map(|subject| subject.path.as_str()),
-            request_body: bodies.and_then(|bodies| bodies.request_body.as_ref()),
-            response_body: bodies.and_then(|bodies| bodies.response_body.as_ref()),
-        })
-    }
-}
-
-/// The fields of an entry with its parts laid over the line, as far as they are there. `erased` says whether one is not.
-pub fn fields(
-    entry: &str,
-    personal: Option<&str>,
-    change: Option<&str>,
-) -> Result<Map<String, Value>, serde_json::Error> {
-    let mut fields: Map<String, Value> = serde_json::from_str(entry)?;
-    let mut is_erased = false;
-    for (commitment, part) in [("personal_sha256", personal), ("change_sha256", change)] {
-        let was_written = fields.remove(commitment).is_some();
-        is_erased |= was_written && part.is_none();
-        if let Some(part) = part {
-            let mut part: Map<String, Value> = serde_json::from_str(part)?;
-            part.remove("salt");
-            fields.extend(part);
-        }
-    }
-    fields.insert("erased".into(), is_erased.into());
-    Ok(fields)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::audit::{Subject, body::KeptBodies};
+    use crate::domain::audit::{
+        Subject,
+        body::{KeptBodies, KeptBody},
+        fields,
+    };
+    use serde_json::Value;
     use uuid::Uuid;
 
     const SALTS: [Salt; 2] = [[1; 16], [2; 16]];
@@ -420,12 +350,5 @@ mod tests {
         let fields = fields(&link.entry, None, link.change.as_deref()).unwrap();
         assert_eq!((fields.get("username"), &fields["erased"]), (None, &true.into()));
         assert_eq!(fields["change"]["before"]["username"], "bob");
-    }
-
-    #[test]
-    fn an_entry_from_before_there_were_parts_is_read_as_it_is() {
-        let old = r#"{"chain":"c","seq":1,"username":"ann","change":{"after":null}}"#;
-        let fields = fields(old, None, None).unwrap();
-        assert_eq!((&fields["username"], &fields["erased"]), (&"ann".into(), &false.into()));
     }
 }
