@@ -92,6 +92,26 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     to_array(context.finish().as_ref())
 }
 
+/// SHA-256 over what comes piece by piece.
+pub struct Sha256(digest::Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Sha256 {
+    pub fn add(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
+        to_array(self.0.finish().as_ref())
+    }
+}
+
 /// Whether two secrets, or digests of secrets, are equal. Takes as long for any two of one length.
 #[must_use]
 pub fn is_equal(left: &[u8], right: &[u8]) -> bool {

@@ -42,7 +42,7 @@ use crate::{
     domain::{
         access::Permission,
         limit::Standing,
-        recording::Durability,
+        recording::{Durability, Recording},
         refusal::Refusal,
         route::{Meter, Route},
     },
@@ -67,8 +67,8 @@ pub struct Gate {
     pub quotas: Quotas,
     pub ledger: Ledger,
     pub audit: Audit,
-    /// Of the records of calls to a route that does not say.
-    pub durability: Durability,
+    /// Of calls to a route that does not say.
+    pub recording: Recording,
     pub upstream: upstream::Client,
     pub desk: Desk,
 }
@@ -168,7 +168,7 @@ where
     }
     request.extensions_mut().insert(authorized);
     request.extensions_mut().insert(call.network());
-    request.extensions_mut().insert(record.request_bytes());
+    request.extensions_mut().insert(record.intake());
     handle(request, body).await
 }
 

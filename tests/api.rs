@@ -13,6 +13,7 @@ mod api {
     mod api_keys;
     mod attacks;
     mod audit;
+    mod audit_bodies;
     mod audit_list;
     mod audit_secrets;
     mod bad_bodies;

@@ -136,7 +136,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     };
     let (clock, metrics, routing) = (parts.clock.clone(), parts.metrics.clone(), parts.routing.clone());
     let (identity, office) = (parts.identity.clone(), parts.office.clone());
-    let durability = parts.config.audit.durability;
+    let recording = parts.config.audit.recording();
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
         clock: clock.clone(),
@@ -153,7 +153,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         quotas: office.quotas.clone(),
         ledger: office.ledger.clone(),
         audit: office.audit.clone(),
-        durability,
+        recording,
         upstream: upstream::Client::new(),
         desk: entry::desk(),
     })

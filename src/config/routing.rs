@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{Fault, sections::Bodies};
+use super::Fault;
 use crate::domain::{
     budget::{self, Budget},
     ids::{BudgetId, LimitId},
@@ -12,7 +12,7 @@ use crate::domain::{
     money::Money,
     path,
     principal::Role,
-    recording::Durability,
+    recording::{Bodies, Durability},
     refusal,
     route::{Meter, PathMatch, Route, reserved},
 };
@@ -142,6 +142,7 @@ impl RouteEntry {
             strip_prefix: self.strip_prefix,
             weight: self.weight,
             durability: self.audit,
+            bodies: self.bodies,
             meter: match self.meter {
                 MeterEntry::Named(MeterName::None) => Meter::None,
                 MeterEntry::Named(MeterName::OpenaiChat) => Meter::OpenaiChat,

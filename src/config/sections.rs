@@ -11,7 +11,11 @@ use super::{
     secret::Secret,
     trusted_issuers::{self, TrustedIssuer},
 };
-use crate::domain::{algorithm::Algorithm, recording::Durability, throttle::Rules};
+use crate::domain::{
+    algorithm::Algorithm,
+    recording::{Bodies, Durability, Recording},
+    throttle::Rules,
+};
 
 /// Counters of failed logins, of each of the two kinds: at most some 20 MB.
 const MAX_THROTTLE_COUNTERS: usize = 100_000;
@@ -143,18 +147,12 @@ pub struct Prices {
     pub file: PathBuf,
 }
 
-/// What the audit log keeps of bodies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Bodies {
-    None,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
     pub durability: Durability,
     pub bodies: Bodies,
+    pub body_max_bytes: u32,
     pub retention_days: u32,
     pub max_batch: u32,
     pub max_in_flight: u32,
@@ -276,9 +274,17 @@ const MAX_STORE_TIMEOUT_MS: u64 = 800;
 
 impl Audit {
     pub(super) fn validate(&self) -> Result<(), Fault> {
+        in_range("audit.body_max_bytes", self.body_max_bytes.into(), 1, 1 << 20)?;
         in_range("audit.max_batch", self.max_batch.into(), 1, 100_000)?;
         in_range("audit.store_timeout_ms", self.store_timeout_ms, 10, MAX_STORE_TIMEOUT_MS)?;
         in_range("audit.spool_max_bytes", self.spool_max_bytes, 1 << 16, 1 << 40)
+    }
+
+    /// How calls are put on record where their route does not say.
+    #[must_use]
+    pub fn recording(&self) -> Recording {
+        let max_body_bytes = usize::try_from(self.body_max_bytes).unwrap_or(usize::MAX);
+        Recording { durability: self.durability, bodies: self.bodies, max_body_bytes }
     }
 }
 

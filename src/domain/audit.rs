@@ -6,6 +6,7 @@
 //! beside the line and can be erased; the line holds a commitment to it (`chain`).
 
 pub mod act;
+pub mod body;
 mod chain;
 pub mod checkpoint;
 pub mod lines;
@@ -167,6 +168,8 @@ pub struct Findings {
     /// What was done to the log itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub act: Option<act::Act>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bodies: Option<body::KeptBodies>,
 }
 
 /// An entry as the pipeline hands it over; the writer gives it its place in the chain.
@@ -182,9 +185,10 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// The user who called, where the entry says so.
+    /// The user who called, where the entry says so: with its bodies an outcome does too.
     #[must_use]
     pub fn caller(&self) -> Option<UserId> {
-        self.subject.as_ref().and_then(|subject| subject.user_id)
+        let of_subject = self.subject.as_ref().and_then(|subject| subject.user_id);
+        of_subject.or(self.findings.bodies.as_ref().and_then(|bodies| bodies.user_id))
     }
 }

@@ -1,4 +1,6 @@
-//! Credentials that stand where they should not: in a path, or in a header that is put on record.
+//! Credentials that stand where they should not: in a path, in a header or in a body that is put on record.
+
+pub mod content;
 
 use std::borrow::Cow;
 

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{money::Money, principal::Role, recording::Durability};
+use super::{
+    money::Money,
+    principal::Role,
+    recording::{Bodies, Durability},
+};
 
 /// First segments that belong to the gateway itself: no route may begin with one, and nothing below one is ever looked
 /// for among the routes.
@@ -56,6 +60,8 @@ pub struct Route {
     pub weight: u64,
     /// Of its records; `None`: as the gateway's are by default.
     pub durability: Option<Durability>,
+    /// Likewise.
+    pub bodies: Option<Bodies>,
     pub meter: Meter,
 }
 
@@ -158,6 +164,7 @@ mod tests {
             strip_prefix: false,
             weight: 1,
             durability: None,
+            bodies: None,
             meter: Meter::None,
         }
     }

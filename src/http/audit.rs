@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{self, Decision, Outcome, Stage},
+        audit::{self, Decision, Outcome, Stage, body::KeptBody},
         hex,
         ids::EntryId,
         principal::{Credential, Role},
@@ -66,6 +66,9 @@ pub struct AuditRecord {
     change: Option<Value>,
     /// The user whom the change is about.
     about: Option<String>,
+    /// What is kept of the bodies of a call to a route, as far as they passed: see `audit.bodies` of the configuration.
+    request_body: Option<KeptBody>,
+    response_body: Option<KeptBody>,
     /// Whether names, addresses and bodies of this record were erased.
     erased: bool,
     prev_hash: String,

@@ -26,7 +26,7 @@ use crate::{
         principal::Principal,
         refusal::{Fault, OAuthError, Refusal},
     },
-    pipeline::{Gate, audit::ByteCount, authorize::Authorized, call::Shape},
+    pipeline::{Gate, audit::Intake, authorize::Authorized, call::Shape},
 };
 
 /// The most bytes of a body that the gateway itself reads: all its objects are small.
@@ -95,11 +95,11 @@ async fn read_in_time(request: &HttpRequest, payload: Payload) -> Result<Bytes, 
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload, shape: &Shape) -> Result<Bytes, Refusal> {
-    let count = request.extensions().get::<ByteCount>().cloned().unwrap_or_default();
+    let intake = request.extensions().get::<Intake>().cloned().unwrap_or_default();
     let limit_bytes = shape.max_body_bytes.min(MAX_OBJECT_BYTES);
     let mut body = BytesMut::new();
     while let Some(chunk) = next_chunk(&mut payload).await? {
-        count.add(chunk.len());
+        intake.add(&chunk);
         body.extend_from_slice(&chunk);
         if u64::try_from(body.len()).is_ok_and(|length| length > limit_bytes) {
             return Err(Refusal::BodyTooLarge { limit_bytes });

@@ -11,7 +11,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::{audit::ByteCount, call::Shape};
+use super::{audit::Intake, call::Shape};
 use crate::{
     domain::refusal::Refusal,
     upstream::{BodyAborted, BodySender, OutgoingBody},
@@ -47,13 +47,13 @@ impl ClientBody {
     }
 
     /// Reads all of it, within the time that a pause may take.
-    pub async fn read(&mut self, shape: &Shape, count: &ByteCount) -> Result<Bytes, Refusal> {
+    pub async fn read(&mut self, shape: &Shape, intake: &Intake) -> Result<Bytes, Refusal> {
         let payload = match self {
             Self::Empty => return Ok(Bytes::new()),
             Self::Whole(bytes) => return Ok(bytes.clone()),
             Self::Stream { payload, .. } => payload,
         };
-        let read = tokio::time::timeout(shape.body_timeout, collect(payload, shape.max_body_bytes, count)).await;
+        let read = tokio::time::timeout(shape.body_timeout, collect(payload, shape.max_body_bytes, intake)).await;
         let bytes = read.unwrap_or(Err(BodyAborted::TimedOut)).map_err(|aborted| refusal_of(aborted, shape))?;
         *self = Self::Whole(bytes.clone());
         Ok(bytes)
@@ -61,25 +61,25 @@ impl ClientBody {
 
     /// The body that will be sent, and for a streamed one a task on this thread that feeds it.
     #[must_use]
-    pub fn outgoing(self, shape: &Shape, count: ByteCount) -> OutgoingBody {
+    pub fn outgoing(self, shape: &Shape, intake: Intake) -> OutgoingBody {
         match self {
             Self::Empty => OutgoingBody::Empty,
             Self::Whole(bytes) => OutgoingBody::Whole(bytes),
             Self::Stream { payload, length } => {
                 let (sender, body) = OutgoingBody::channel(length);
                 let bounds = Bounds { max_bytes: shape.max_body_bytes, max_pause: shape.body_timeout };
-                actix_web::rt::spawn(feed(payload, sender, bounds, count));
+                actix_web::rt::spawn(feed(payload, sender, bounds, intake));
                 body
             }
         }
     }
 }
 
-async fn collect(payload: &mut Payload, max_bytes: u64, count: &ByteCount) -> Result<Bytes, BodyAborted> {
+async fn collect(payload: &mut Payload, max_bytes: u64, intake: &Intake) -> Result<Bytes, BodyAborted> {
     let mut collected = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| reason_of(&error))?;
-        if count.add(chunk.len()) > max_bytes {
+        if intake.add(&chunk) > max_bytes {
             return Err(BodyAborted::TooLarge);
         }
         collected.extend_from_slice(&chunk);
@@ -88,7 +88,7 @@ async fn collect(payload: &mut Payload, max_bytes: u64, count: &ByteCount) -> Re
 }
 
 /// Carries the body over, one piece at a time: the client is read only when the upstream has taken what came before.
-async fn feed(mut payload: Payload, sender: BodySender, bounds: Bounds, count: ByteCount) {
+async fn feed(mut payload: Payload, sender: BodySender, bounds: Bounds, intake: Intake) {
     loop {
         let chunk = match tokio::time::timeout(bounds.max_pause, payload.next()).await {
             Err(_) => return sender.abort(BodyAborted::TimedOut),
@@ -96,7 +96,7 @@ async fn feed(mut payload: Payload, sender: BodySender, bounds: Bounds, count: B
             Ok(Some(Err(error))) => return sender.abort(reason_of(&error)),
             Ok(Some(Ok(chunk))) => chunk,
         };
-        if count.add(chunk.len()) > bounds.max_bytes {
+        if intake.add(&chunk) > bounds.max_bytes {
             return sender.abort(BodyAborted::TooLarge);
         }
         if sender.send(chunk).await.is_err() {

@@ -55,7 +55,7 @@ pub async fn forward(
     let Reserved { mut open, bounded } = reserved;
     let body = match bounded {
         Some(bytes) => OutgoingBody::Whole(bytes),
-        None => body.outgoing(&gate.shape, record.request_bytes()),
+        None => body.outgoing(&gate.shape, record.intake()),
     };
     let mut outgoing = outgoing(call, request, route, body)?;
     open.sent();

@@ -21,7 +21,7 @@ pub async fn read(
         return Ok(None);
     };
     check_media_type(headers)?;
-    let bytes = body.read(&gate.shape, &record.request_bytes()).await?;
+    let bytes = body.read(&gate.shape, &record.intake()).await?;
     Asked::read(format, bytes).map(Some).map_err(Refusal::InvalidRequest)
 }
 

@@ -1,5 +1,7 @@
 //! `/admin/audit`: its filters and its pages.
 
+use std::{cell::Cell, collections::HashSet};
+
 use serde_json::{Value, json};
 
 use super::support::{TestGateway, TestStore};
@@ -8,6 +10,7 @@ on_both_stores!(
     each_filter_shows_its_records_and_no_others,
     filters_combine,
     a_walk_through_the_pages_is_not_disturbed_by_new_records,
+    while_records_arrive_each_that_was_there_is_on_one_page,
     a_record_is_shown_by_its_id_with_every_field,
     bad_filters_name_their_place,
     a_span_of_time_holds_what_began_in_it,
@@ -81,6 +84,52 @@ async fn a_walk_through_the_pages_is_not_disturbed_by_new_records(store: &TestSt
         gateway.get("/echo").token(&gateway.admin).send().await.expect(200);
     }
     assert_eq!(walked, before);
+    gateway.finish().await;
+}
+
+/// Calls until the walk is over; so many answers came.
+async fn call_meanwhile(gateway: &TestGateway, is_over: &Cell<bool>) -> usize {
+    let mut answers = 0;
+    while !is_over.get() {
+        gateway.get("/echo").token(&gateway.admin).send().await.expect(200);
+        answers += 1;
+    }
+    answers
+}
+
+/// The requests on all pages, in their order.
+async fn walk(gateway: &TestGateway) -> Vec<String> {
+    let (mut seen, mut cursor) = (vec![], String::new());
+    loop {
+        let page = list(gateway, &format!("limit=3{cursor}")).await;
+        let items = page["items"].as_array().unwrap();
+        seen.extend(items.iter().map(|record| record["request_id"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next_cursor"].as_str() else { return seen };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+async fn while_records_arrive_each_that_was_there_is_on_one_page(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for _ in 0..40 {
+        gateway.get("/me").token(&gateway.admin).send().await.expect(200);
+    }
+    let before: Vec<_> = gateway.records().await.iter().map(|r| r["request_id"].as_str().unwrap().to_owned()).collect();
+    let is_over = Cell::new(false);
+    let walks = async {
+        let walks = [walk(&gateway).await, walk(&gateway).await];
+        is_over.set(true);
+        walks
+    };
+    let calls = async { tokio::join!(call_meanwhile(&gateway, &is_over), call_meanwhile(&gateway, &is_over)) };
+    let (walks, (one, other)) = tokio::join!(walks, calls);
+    assert!(one + other > 20, "records came meanwhile");
+    for seen in walks {
+        let distinct: HashSet<_> = seen.iter().collect();
+        assert_eq!(distinct.len(), seen.len(), "a record is on two pages");
+        let old: Vec<_> = seen.iter().filter(|id| before.contains(id)).cloned().collect();
+        assert_eq!(old, before, "a record that was there is on no page, or out of its order");
+    }
     gateway.finish().await;
 }
 

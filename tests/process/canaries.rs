@@ -3,6 +3,8 @@
 
 use std::{fs, path::Path};
 
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+
 use super::support::{Database, Gateway, Home, Wire, request};
 
 /// Stands in every secret. Only its letters are never escaped.
@@ -63,6 +65,48 @@ const BODIES: [(&str, &str); 8] = [
     ("/echo", "{\"secret\": \"{}\"}"),
 ];
 
+/// Stands beside credentials, and is none.
+const SAID: &str = "bergfink";
+
+/// Credentials in heads and bodies that `/echo` says again.
+const SPOKEN: [(&str, &str); 12] = [
+    ("content-type: application/json", "{\"password\": \"{} and more\", \"say\": \"bergfink\"}"),
+    (
+        "content-type: application/json",
+        "{\"a\": [{\"apiKey\": {\"x\": \"{}\"}}], \"b\": \"{\\\"p\\u0061ssword\\\": \\\"{}\\\"}\"}",
+    ),
+    ("content-type: application/json", "{\"password\": \"{}"),
+    ("content-type: application/json", "{\"x\": \"\\ud800\\u0000\", \"secret\": [1, \"{}\"]}"),
+    ("content-type: application/x-www-form-urlencoded", "client_secret={}&a=bergfink"),
+    ("content-type: text/plain", "ask bergfink with Bearer X3-{} and tg_0198_{}"),
+    ("content-type: text/xml", "<a><Password Type=\"t\">{}</Password></a>"),
+    ("content-type: multipart/form-data; boundary=b", "--b\r\nx: form-data; name=\"secret\"\r\n\r\n{}\r\n--b--"),
+    ("content-type: text/plain", "postgres://ann:{}@host/db"),
+    ("cookie: session={}", "bergfink"),
+    ("x-auth-token: {}", "bergfink"),
+    ("referer: https://page.test/?token={}", "bergfink"),
+];
+
+fn posted(path: &str, token: &str, line: &str, body: &str) -> String {
+    let head = request("POST", path, token);
+    let head = head.strip_suffix("\r\n").unwrap();
+    format!("{head}{line}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Credentials in calls of which bodies are kept.
+fn spoken(token: &str) -> Vec<String> {
+    let bodies = SPOKEN.iter().map(|(line, body)| posted("/echo", token, &filled(line), &filled(body)));
+    let targets = PATHS.iter().chain(&QUERIES[..1]).map(|target| request("GET", &filled(target), token));
+    bodies.chain(targets).collect()
+}
+
+/// Credentials where bodies are kept, and tells how many answers came.
+fn speak_of_credentials(gateway: &Gateway, token: &str) -> usize {
+    let own = BODIES.iter().filter(|(path, _)| *path != "/echo");
+    let own = own.map(|(path, body)| posted(path, token, "content-type: application/json", &filled(body)));
+    spoken(token).into_iter().chain(own).map(|bytes| assert!(gateway.send(bytes).status() < 500)).count()
+}
+
 fn filled(text: &str) -> String {
     text.replace("{}", CANARY)
 }
@@ -77,11 +121,7 @@ fn say_everything(gateway: &Gateway, token: &str) -> usize {
     let tokens = ["Bearer {}", "Basic {}", "Bearer tg_0198_{}", "Bearer eyJhbGciOiJFZERTQSJ9.{}.c2ln", "{}"]
         .map(|value| format!("GET /me HTTP/1.1\r\nhost: gateway.test\r\nauthorization: {}\r\n\r\n", filled(value)));
     let targets = PATHS.iter().chain(&QUERIES).map(|target| request("GET", &filled(target), token));
-    let bodies = BODIES.iter().map(|(path, body)| {
-        let (head, body) = (request("POST", path, token), filled(body));
-        let head = head.strip_suffix("\r\n").unwrap();
-        format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-    });
+    let bodies = BODIES.iter().map(|(path, body)| posted(path, token, "content-type: application/json", &filled(body)));
     let said = headers.chain(tokens).chain(targets).chain(bodies);
     said.map(|bytes| assert!(gateway.send(bytes).status() < 500)).count()
 }
@@ -107,10 +147,10 @@ fn assert_free(place: &str, text: &str) {
     }
 }
 
-fn nothing_is_kept(home: &Home, rows: impl FnOnce() -> Vec<(String, String)>) {
+fn nothing_is_kept(home: &Home, say: fn(&Gateway, &str) -> usize, rows: impl FnOnce() -> Vec<(String, String)>) {
     let gateway = home.start();
     let token = gateway.admin();
-    let said = say_everything(&gateway, &token);
+    let said = say(&gateway, &token);
     let last = gateway.get("/echo/last", &token);
     gateway.record(&token, &last.request_id());
     assert_free("the metrics", &metrics(&gateway));
@@ -128,19 +168,74 @@ fn nothing_is_kept(home: &Home, rows: impl FnOnce() -> Vec<(String, String)>) {
 
 #[test]
 fn no_secret_is_kept_with_sqlite() {
-    nothing_is_kept(&Home::new(), Vec::new);
+    nothing_is_kept(&Home::new(), say_everything, Vec::new);
+}
+
+fn tables(database: &Database) -> Vec<(String, String)> {
+    let tables = database.query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'");
+    let rows = |table: String| {
+        let rows = database.query(&format!("SELECT row_to_json(one)::text FROM {table} AS one"));
+        (table, rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n"))
+    };
+    tables.iter().map(|row| rows(row.get(0))).collect()
 }
 
 #[test]
 fn no_secret_is_kept_with_postgresql() {
     let database = Database::create();
-    let home = database.home();
-    nothing_is_kept(&home, || {
-        let tables = database.query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'");
-        let rows = |table: String| {
-            let rows = database.query(&format!("SELECT row_to_json(one)::text FROM {table} AS one"));
-            (table, rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n"))
-        };
-        tables.iter().map(|row| rows(row.get(0))).collect()
-    });
+    nothing_is_kept(&database.home(), say_everything, || tables(&database));
+}
+
+/// What the log has, without the bytes that a database has freed and not yet overwritten.
+fn exported(home: &Home) -> String {
+    let file = home.path().join("export.jsonl");
+    drop(fs::remove_file(&file));
+    assert!(home.run(&["audit", "export", "--output", file.to_str().unwrap()]).status.success());
+    fs::read_to_string(file).unwrap()
+}
+
+fn bodies_are_kept_without_credentials_and_can_be_erased(home: &Home, rows: impl FnOnce() -> Vec<(String, String)>) {
+    nothing_is_kept(home, speak_of_credentials, rows);
+    let export = exported(home);
+    assert!(export.contains(SAID) && export.contains("[redacted]"), "bodies are kept");
+    assert_free("the export", &export);
+    assert!(home.run(&["audit", "erase", "--user", "admin"]).status.success());
+    assert!(!exported(home).contains(SAID), "bodies are erased");
+    let verified = home.run(&["audit", "verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+#[test]
+fn no_credential_is_spooled_while_the_store_is_away() {
+    let home = Home::new().env("TOLLGATE__AUDIT__BODIES", "full");
+    let gateway = home.start();
+    let token = gateway.admin();
+    let mut lock = SqliteConnection::establish(home.database().to_str().unwrap()).unwrap();
+    lock.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").unwrap();
+    let answers = spoken(&token).into_iter().map(|bytes| gateway.send(bytes).status());
+    assert!(answers.filter(|status| *status == 200).count() > SPOKEN.len());
+    let spool = files(&home.path().join("data/audit-spool"));
+    assert!(spool.iter().any(|(_, text)| text.contains(SAID)), "what was said is not in the spool");
+    for (place, text) in &spool {
+        assert_free(place, text);
+    }
+    lock.batch_execute("COMMIT").unwrap();
+    drop(lock);
+    assert!(gateway.terminate().success());
+    let export = exported(&home);
+    assert!(export.contains(SAID));
+    assert_free("the export", &export);
+}
+
+#[test]
+fn no_credential_is_kept_in_a_body_and_bodies_are_erased_with_sqlite() {
+    let home = Home::new().env("TOLLGATE__AUDIT__BODIES", "full");
+    bodies_are_kept_without_credentials_and_can_be_erased(&home, Vec::new);
+}
+
+#[test]
+fn no_credential_is_kept_in_a_body_and_bodies_are_erased_with_postgresql() {
+    let database = Database::create();
+    let home = database.home().env("TOLLGATE__AUDIT__BODIES", "full");
+    bodies_are_kept_without_credentials_and_can_be_erased(&home, || tables(&database));
 }

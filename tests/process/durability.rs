@@ -7,9 +7,10 @@ use std::{
     collections::HashSet,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
-use super::support::{Database, Entry, Gateway, Home, PostgresServer, Stage, check_chains, eventually, request};
+use super::support::{Database, Entry, Gateway, Home, PostgresServer, Stage, check_chains, eventually, now, request};
 
 /// How often a gateway is killed, in the short form and in the long one.
 fn kills(few: usize, many: usize) -> usize {
@@ -20,8 +21,11 @@ const CLIENTS: usize = 8;
 /// Answers seen before the kill, by all clients together.
 const ANSWERS: usize = 300;
 
-/// Calls until the connection dies, and gives the request ids of the answers that came whole.
-fn call_until_cut(gateway: &Gateway, token: &str, seen: &AtomicUsize) -> Vec<String> {
+/// An answer that was seen: the id of its request, and when.
+type Seen = (String, Instant);
+
+/// Calls until the connection dies, and gives the answers that came whole.
+fn call_until_cut(gateway: &Gateway, token: &str, seen: &AtomicUsize) -> Vec<Seen> {
     let mut ids = vec![];
     let mut wire = gateway.connect();
     let get = request("GET", "/echo/load", token);
@@ -34,10 +38,10 @@ fn call_until_cut(gateway: &Gateway, token: &str, seen: &AtomicUsize) -> Vec<Str
         let answer = wire.message();
         if !answer.complete {
             // Its head may have been seen nevertheless.
-            ids.extend(answer.header("x-request-id").map(str::to_owned));
+            ids.extend(answer.header("x-request-id").map(|id| (id.to_owned(), now())));
             break;
         }
-        ids.push(answer.request_id());
+        ids.push((answer.request_id(), now()));
         seen.fetch_add(usize::from(answer.status() == 200), Ordering::Relaxed);
     }
     ids
@@ -45,16 +49,67 @@ fn call_until_cut(gateway: &Gateway, token: &str, seen: &AtomicUsize) -> Vec<Str
 
 /// Kills a gateway that is under load, and gives the ids of all answers that were seen.
 fn kill_under_load(gateway: Gateway, token: &str) -> Vec<String> {
+    let (seen, _) = kill_after(gateway, token, |answers| answers >= ANSWERS);
+    seen.into_iter().map(|(id, _)| id).collect()
+}
+
+/// Kills a gateway when so many answers were seen that it is enough. Gives the answers, and the time just before the kill.
+fn kill_after(gateway: Gateway, token: &str, is_enough: impl Fn(usize) -> bool) -> (Vec<Seen>, Instant) {
     let seen = AtomicUsize::new(0);
-    let ids = thread::scope(|scope| {
+    let killed = thread::scope(|scope| {
         let call = || call_until_cut(&gateway, token, &seen);
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(call)).collect();
-        eventually("enough was answered", || (seen.load(Ordering::Relaxed) >= ANSWERS).then_some(()));
+        eventually("enough was answered", || is_enough(seen.load(Ordering::Relaxed)).then_some(()));
+        let killed_at = now();
         gateway.signal("KILL");
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
+        (clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>(), killed_at)
     });
     gateway.kill();
-    ids
+    killed
+}
+
+/// What is buffered is on disk within this time.
+const BUFFERED: Duration = Duration::from_secs(1);
+
+fn loses_at_most_the_last_second(home: &Home, kills: usize, entries: impl Fn() -> Vec<Entry>) {
+    let mut gateway = home.start();
+    let token = gateway.admin();
+    for _ in 0..kills {
+        let began = now();
+        let (seen, killed_at) =
+            kill_after(gateway, &token, |answers| answers >= ANSWERS && began.elapsed() > 2 * BUFFERED);
+        // What waited in the spool is put into the store by the next start.
+        gateway = home.start();
+        let entries = entries();
+        let (on_record, _) = check_chains(&entries);
+        let old: Vec<_> = seen.iter().filter(|(_, at)| *at + BUFFERED <= killed_at).collect();
+        let missing: Vec<_> = old.iter().filter(|(id, _)| !on_record.contains(id.as_str())).collect();
+        let lost = seen.iter().filter(|(id, _)| !on_record.contains(id.as_str())).count();
+        println!(
+            "{} answers, {} of them older than a second; {lost} of the last second are lost",
+            seen.len(),
+            old.len()
+        );
+        assert!(missing.is_empty(), "{} of {} have no record: {missing:?}", missing.len(), old.len());
+        assert!(!old.is_empty());
+    }
+    gateway.kill();
+}
+
+fn buffered(home: Home) -> Home {
+    home.env("TOLLGATE__AUDIT__DURABILITY", "buffered")
+}
+
+#[test]
+fn a_kill_loses_nothing_buffered_that_was_answered_a_second_ago_on_sqlite() {
+    let home = buffered(Home::new());
+    loses_at_most_the_last_second(&home, kills(3, 30), || Entry::all_in_file(&home.database()));
+}
+
+#[test]
+fn a_kill_loses_nothing_buffered_that_was_answered_a_second_ago_on_postgresql() {
+    let database = Database::create();
+    loses_at_most_the_last_second(&buffered(database.home()), kills(2, 10), || Entry::all_in(&database));
 }
 
 fn survives_kills(home: &Home, kills: usize, entries: impl Fn() -> Vec<Entry>) {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, thread, time::Duration};
 use serde_json::Value;
 
 use super::support::{
-    Call, Entry, Gateway, PostgresServer, Target, Wire, check_chains, database, eventually, request, under_load,
+    Call, Entry, Gateway, Home, PostgresServer, Target, Wire, check_chains, database, eventually, request, under_load,
 };
 
 /// Calls a second.
@@ -170,6 +170,28 @@ fn when_the_spool_is_full_too_calls_are_refused_and_readiness_says_why_until_the
     let entries = Entry::all_on(&server);
     let (on_record, _) = check_chains(&entries);
     assert!(ids.iter().all(|id| on_record.contains(id.as_str())));
+}
+
+/// The spool lies on the same disk.
+#[test]
+fn when_the_disk_of_sqlite_is_full_calls_are_refused_until_there_is_room_and_nothing_answered_is_lost() {
+    let home = Home::new();
+    let gateway = home.start_with_bounds();
+    let token = gateway.admin();
+    let size = |name: &str| fs::metadata(home.path().join("data").join(name)).map_or(0, |file| file.len());
+    gateway.bound_files(Some(size("tollgate.db").max(size("tollgate.db-wal"))));
+    let mut ids = call_until_refused(&gateway, &token);
+    let (status, dependencies) = readiness(&gateway);
+    assert_eq!((status, &dependencies["audit"]), (503, &"unavailable".into()), "{dependencies}");
+    gateway.bound_files(None);
+    eventually("it is ready again", || (readiness(&gateway).0 == 200).then_some(()));
+    ids.push(gateway.get("/echo", &token).request_id());
+    eventually("nothing waits", || (metric(&gateway, "tollgate_audit_backlog") == 0).then_some(()));
+    let entries = Entry::all_in_file(&home.database());
+    let (on_record, _) = check_chains(&entries);
+    println!("{} answers until the disk was full", ids.len());
+    assert!(ids.iter().all(|id| on_record.contains(id.as_str())));
+    gateway.terminate();
 }
 
 #[test]

@@ -27,6 +27,7 @@ on_both!(
     each_filter_finds_its_records,
     the_outcome_has_the_last_word,
     nobody_changes_or_deletes_an_entry,
+    only_what_custody_lets_go_is_erased_or_dropped,
 );
 
 /// Something to tell bytes apart by; the store does not mind what it is.
@@ -277,4 +278,34 @@ async fn nobody_changes_or_deletes_an_entry(db: Database) {
     }
     let record = db.store.audit_record(row.id).await.unwrap().unwrap();
     assert_eq!(record.opening.entry, row.entry);
+}
+
+async fn only_what_custody_lets_go_is_erased_or_dropped(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    let (ada, bob) = (UserId(db.clock.new_id()), UserId(db.clock.new_id()));
+    for user in [ada, bob, ada, ada] {
+        chain.whole(Some(user), "echo", Findings::default()).await;
+    }
+    db.execute("INSERT INTO audit_drops (chain, through_seq) VALUES ('a', 1)").unwrap();
+    let erasure = format!("INSERT INTO audit_erasures (user_id, chain, through_seq) VALUES ('{ada}', 'a', 3)");
+    db.execute(&erasure).unwrap();
+    for sql in [
+        "UPDATE audit_entries SET personal = NULL WHERE seq = 2",
+        "UPDATE audit_entries SET personal = NULL WHERE seq = 4",
+        "UPDATE audit_entries SET personal = NULL",
+        "UPDATE audit_entries SET personal = '{}' WHERE seq = 3",
+        "UPDATE audit_entries SET change = '{}' WHERE seq = 3",
+        "UPDATE audit_entries SET personal = NULL, entry = '{}' WHERE seq = 3",
+        "DELETE FROM audit_entries WHERE seq = 2",
+        "DELETE FROM audit_entries WHERE seq <= 2",
+        "DELETE FROM audit_entries",
+    ] {
+        let refused = db.execute(sql).unwrap_err();
+        assert!(refused.contains("the audit log is append-only"), "{sql}: {refused}");
+    }
+    db.execute("UPDATE audit_entries SET personal = NULL WHERE seq = 3").unwrap();
+    db.execute("DELETE FROM audit_entries WHERE seq = 1").unwrap();
+    let left = db.store.audit_entries_after("a", 0, 9, 9).await.unwrap();
+    let left: Vec<_> = left.iter().map(|(entry, columns)| (columns.seq, entry.personal.is_some())).collect();
+    assert_eq!(left, [(2, true), (3, false), (4, true)]);
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
-use super::{Decision, Draft, Findings, Outcome, Stage, act::Act};
+use super::{Decision, Draft, Findings, Outcome, Stage, act::Act, body::KeptBody};
 use crate::domain::{
     hex,
     ids::{EntryId, RequestId, SessionId, UserId},
@@ -77,6 +77,7 @@ impl Head {
             time: draft.time,
             stage: draft.stage,
             caller: draft.subject.as_ref().map(Caller::of),
+            owner: draft.caller().filter(|_| draft.subject.is_none()),
             found: Found::of(&draft.findings),
             personal_sha256: commit(&personal),
             change_sha256: commit(&change),
@@ -105,6 +106,9 @@ struct Canonical<'a> {
     stage: Stage,
     #[serde(flatten)]
     caller: Option<Caller<'a>>,
+    /// Whose the bodies of an outcome are.
+    #[serde(rename = "user_id", skip_serializing_if = "Option::is_none")]
+    owner: Option<UserId>,
     #[serde(flatten)]
     found: Found<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,7 +170,7 @@ struct Found<'a> {
     act: Option<&'a Act>,
 }
 
-/// The part that can be erased with whoever called. What is kept of bodies belongs here too.
+/// The part that can be erased with whoever called.
 #[derive(Serialize)]
 struct Personal<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,7 +179,12 @@ struct Personal<'a> {
     peer: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     forwarded_for: Option<&'a str>,
-    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_body: Option<&'a KeptBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_body: Option<&'a KeptBody>,
 }
 
 /// The part that can be erased with whom the change is about.
@@ -243,6 +252,7 @@ impl<'a> Found<'a> {
             change: _,
             about,
             act,
+            bodies: _,
         } = findings;
         Self {
             decision: *decision,
@@ -267,11 +277,14 @@ impl<'a> Found<'a> {
 impl<'a> Personal<'a> {
     /// Nothing if the entry says nothing personal.
     fn of(draft: &'a Draft) -> Option<Self> {
-        draft.subject.as_ref().map(|subject| Self {
-            username: subject.username.as_deref(),
-            peer: subject.peer,
-            forwarded_for: subject.forwarded_for.as_deref(),
-            path: &subject.path,
+        let (subject, bodies) = (draft.subject.as_ref(), draft.findings.bodies.as_ref());
+        (subject.is_some() || bodies.is_some()).then(|| Self {
+            username: subject.and_then(|subject| subject.username.as_deref()),
+            peer: subject.and_then(|subject| subject.peer),
+            forwarded_for: subject.and_then(|subject| subject.forwarded_for.as_deref()),
+            path: subject.map(|subject| subject.path.as_str()),
+            request_body: bodies.and_then(|bodies| bodies.request_body.as_ref()),
+            response_body: bodies.and_then(|bodies| bodies.response_body.as_ref()),
         })
     }
 }
@@ -300,7 +313,7 @@ pub fn fields(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::audit::Subject;
+    use crate::domain::audit::{Subject, body::KeptBodies};
     use uuid::Uuid;
 
     const SALTS: [Salt; 2] = [[1; 16], [2; 16]];
@@ -384,6 +397,21 @@ mod tests {
         assert_eq!(fields["change"]["before"]["username"], "bob");
         assert_eq!(fields["erased"], false);
         assert!(!fields.contains_key("salt") && !fields.contains_key("personal_sha256"));
+    }
+
+    #[test]
+    fn an_outcome_with_bodies_says_whose_they_are_and_only_commits_to_them() {
+        let mut outcome = draft("");
+        let request_body = Some(KeptBody::full(&[7; 32], b"\\ud800 of ann", true));
+        let user = UserId(Uuid::from_u128(3));
+        outcome.findings.bodies = Some(KeptBodies { user_id: Some(user), request_body, response_body: None });
+        let link = Head::GENESIS.link("c", &outcome, SALTS, fake_hash).unwrap();
+        assert!(!link.entry.contains("ann") && !link.entry.contains("0707"), "{}", link.entry);
+        assert_eq!(outcome.caller(), Some(user));
+        let fields = fields(&link.entry, link.personal.as_deref(), None).unwrap();
+        assert_eq!(fields["user_id"], user.to_string());
+        assert_eq!(fields["request_body"], serde_json::json!({ "sha256": "07".repeat(32), "text": "\\ud800 of ann" }));
+        assert_eq!((fields.get("path"), fields.get("response_body")), (None, None));
     }
 
     #[test]

@@ -247,6 +247,7 @@ mod tests {
             strip_prefix: false,
             weight,
             durability: None,
+            bodies: None,
             meter,
         }
     }

@@ -119,6 +119,13 @@ impl Gateway {
         signal(self.pid(), name);
     }
 
+    /// From here on no file of the process grows beyond so many bytes; `None` lets them grow again.
+    pub fn bound_files(&self, bytes: Option<u64>) {
+        let bytes = bytes.map_or("unlimited".into(), |bytes| bytes.to_string());
+        let arguments = ["--pid", &self.pid().to_string(), &format!("--fsize={bytes}:")];
+        assert!(Command::new("prlimit").args(arguments).status().unwrap().success());
+    }
+
     /// Waits for the process to end by itself.
     pub fn wait(&mut self) -> ExitStatus {
         eventually("the gateway ends", || self.child.try_wait().unwrap())

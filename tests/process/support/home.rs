@@ -121,12 +121,27 @@ impl Home {
         self.spawn().serving()
     }
 
+    /// Starts a gateway that is told of a file that may not grow, as of a full disk, and not killed for it. Which size is too
+    /// large, [`Gateway::bound_files`] says.
+    pub fn start_with_bounds(&self) -> Gateway {
+        let command = self.command(&[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+        shell.current_dir(self.path()).stdin(Stdio::null()).env_clear();
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.spawn_as(shell).serving()
+    }
+
     /// Starts a gateway and waits for nothing.
     pub fn spawn(&self) -> Starting {
+        self.spawn_as(self.command(&[]))
+    }
+
+    fn spawn_as(&self, command: Command) -> Starting {
         self.starts.set(self.starts.get() + 1);
         let file = |name: &str| self.path().join(format!("{name}.{}", self.starts.get()));
         let (out, err) = (file("out"), file("err"));
-        Starting::new(self.command(&[]), out, err)
+        Starting::new(command, out, err)
     }
 }
 
