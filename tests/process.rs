@@ -19,6 +19,7 @@ mod process {
     mod lent_limits;
     mod long_windows;
     mod lost_replica;
+    mod metered_ends;
     mod prices;
     mod reload_and_drain;
     mod replicas;

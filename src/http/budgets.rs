@@ -71,16 +71,29 @@ pub struct BudgetCreate(Spec);
 #[derive(Deserialize, JsonSchema, ApiComponent)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetPatch {
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Scope")]
     scope: Option<Scope>,
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
     subject: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     models: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     limit_usd: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Period")]
     period: Option<Period>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Mode")]
     mode: Option<Mode>,
-    #[schemars(with = "Option<Vec<f64>>")]
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Vec<f64>")]
     alert_at: Option<Vec<Number>>,
 }
 
@@ -108,7 +121,9 @@ impl Standing {
 
 impl Budget {
     fn of(row: &BudgetRow, standing: Standing) -> Self {
-        Self { id: row.id(), spec: row.spec.clone(), standing, created_at: row.created_at, updated_at: row.updated_at }
+        // An amount may be given with an exponent; none is shown with one.
+        let spec = Spec { limit_usd: row.budget.limit.to_string(), ..row.spec.clone() };
+        Self { id: row.id(), spec, standing, created_at: row.created_at, updated_at: row.updated_at }
     }
 }
 

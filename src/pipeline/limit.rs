@@ -105,8 +105,8 @@ pub async fn tell_refused(gate: &Gate, call: &Call, record: &mut Record) {
     }
 }
 
-/// What a call takes from the policies that speak of it. Of tokens it takes no more than there can be: one that may
-/// need more is admitted to a full bucket and corrected later.
+/// What a call takes from the policies that speak of it. It takes no more than there can be, so that there is a time at
+/// which it is admitted: to a full bucket. Tokens are corrected later; a weight is too large where a reload made it so.
 fn charges(
     book: &PolicyBook,
     principal: &Principal,
@@ -118,7 +118,7 @@ fn charges(
         let subject = subject(group.per, principal, network)?;
         let policy = group.policy_for(subject, &route.name)?.clone();
         let units = match group.unit {
-            Unit::Requests => route.weight,
+            Unit::Requests => route.weight.min(policy.most_at_once()),
             Unit::Tokens => estimated_tokens?.min(policy.most_at_once()),
             Unit::Concurrent => 1,
         };

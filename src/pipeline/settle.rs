@@ -20,7 +20,7 @@ use futures_util::Stream;
 use super::{bill::Open, forward::Forwarded};
 use crate::{
     domain::money::Money,
-    upstream::{AnswerBody, AnswerStream, StreamError},
+    upstream::{AnswerBody, AnswerStream, StreamError, meter::is_event_stream},
 };
 
 /// What was set aside for the call, and what it cost, in USD.
@@ -68,7 +68,7 @@ fn body_of(body: AnswerBody, begun: Bytes, status: StatusCode, stated: Option<u6
 /// A stream's head does not tell its cost.
 fn tell(held: Money, cost: Option<Money>, answer: &http::HeaderMap, headers: &mut HeaderMap) {
     let content_type = answer.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_stream = content_type.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+    let is_stream = content_type.is_some_and(is_event_stream);
     for (name, amount) in [(HOLD, Some(held)), (COST, cost.filter(|_| !is_stream))] {
         if let Some(Ok(value)) = amount.map(|amount| HeaderValue::from_str(&amount.to_string())) {
             headers.insert(HeaderName::from_static(name), value);

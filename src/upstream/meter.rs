@@ -27,7 +27,7 @@ use crate::domain::route::Meter;
 pub use self::{
     asked::Asked,
     bound::Bound,
-    reading::{MAX_WHOLE_BYTES, Reading, Taken},
+    reading::{MAX_WHOLE_BYTES, Reading, Taken, is_event_stream},
 };
 
 /// The most tokens that are believed of anything: no model reads or writes more at once.

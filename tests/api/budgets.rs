@@ -264,6 +264,8 @@ async fn a_budget_is_made_shown_changed_and_deleted(store: &TestStore) {
     assert_eq!(changed.expect(200).json()["mode"], "shadow");
     let change = gateway.record(changed.request_id()).await.unwrap()["change"].clone();
     assert_eq!((&change["before"]["mode"], &change["after"]["mode"]), (&json!("enforce"), &json!("shadow")));
+    let raised = call(&gateway, "PATCH", &target, Some(&json!({ "limit_usd": "1.5e3" }))).await;
+    assert_eq!(raised.expect(200).json()["limit_usd"], "1500");
     call(&gateway, "DELETE", &target, None).await.expect(204);
     call(&gateway, "GET", &target, None).await.problem(404, "not-found");
     gateway.finish().await;
@@ -320,6 +322,13 @@ async fn every_bad_budget_names_its_place_and_changes_nothing(store: &TestStore)
         (json!({ "subject": nobody }), "/subject"),
         (json!({ "models": [] }), "/models"),
         (json!({ "id": nobody }), "/id"),
+        (json!({ "name": null }), "/name"),
+        (json!({ "scope": null }), "/scope"),
+        (json!({ "models": null }), "/models"),
+        (json!({ "limit_usd": null }), "/limit_usd"),
+        (json!({ "period": null }), "/period"),
+        (json!({ "mode": null }), "/mode"),
+        (json!({ "alert_at": null }), "/alert_at"),
     ] {
         call(&gateway, "PATCH", &format!("/admin/budgets/{id}"), Some(&change)).await.invalid(pointer);
     }

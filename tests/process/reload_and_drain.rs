@@ -1,6 +1,37 @@
 //! What a running gateway does with `SIGHUP` and `SIGTERM`.
 
+use serde_json::json;
+
 use super::support::{Home, Upstream, eventually, request, with_upstream};
+
+/// A route of this weight.
+fn weighing(weight: u64) -> String {
+    format!(
+        "[[routes]]\nname = \"heavy\"\npath = \"/heavy\"\nmatch = \"exact\"\nmethods = [\"GET\"]\n\
+         roles = [\"admin\"]\nupstream = \"builtin:echo\"\nweight = {weight}\n"
+    )
+}
+
+#[test]
+fn a_route_that_a_reload_makes_heavier_than_a_limit_takes_all_of_it_and_is_not_shut_for_ever() {
+    let home = Home::new().config(&weighing(1));
+    let gateway = home.start();
+    let token = gateway.admin();
+    let limit = json!({
+        "name": "five", "routes": ["heavy"], "per": "user", "unit": "requests", "limit": 5, "window_s": 1000
+    });
+    assert_eq!(gateway.json("POST", "/admin/limits", &token, &limit).status(), 201);
+    home.rewrite_config(&weighing(50));
+    gateway.signal("HUP");
+    eventually("it was read", || gateway.log().contains("read again").then_some(()));
+    assert_eq!(
+        gateway.get("/heavy", &token).header("ratelimit"),
+        Some("\"per-user\";r=999950;t=1, \"five\";r=0;t=1000")
+    );
+    let refused = gateway.get("/heavy", &token);
+    refused.assert_problem(429, "quota-exceeded");
+    assert_eq!(refused.header("retry-after"), Some("1000"));
+}
 
 #[test]
 fn a_good_file_is_taken_on_sighup_and_its_route_serves() {

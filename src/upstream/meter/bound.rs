@@ -136,6 +136,12 @@ mod tests {
             ),
             (OpenaiChat, r#","max_tokens":2000,"n":2"#, 2_000, r#","max_tokens":1000,"n":2"#),
             (OpenaiChat, r#","prediction":{"content":"ab"}"#, 1_016, r#","prediction":{"content":"ab"}"#),
+            (
+                OpenaiChat,
+                r#","prediction":{"type":"content","content":"ab"}"#,
+                1_033,
+                r#","prediction":{"type":"content","content":"ab"}"#,
+            ),
             (OpenaiResponses, "", 1_000, r#","max_output_tokens":1000"#),
             (OpenaiResponses, r#","max_output_tokens":5,"stream":true"#, 5, r#","max_output_tokens":5,"stream":true"#),
             (

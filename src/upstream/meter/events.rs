@@ -1,5 +1,5 @@
-//! A stream of server-sent events (WHATWG HTML, §9.2), cut into its events wherever its pieces are cut. Lines end with LF or
-//! CRLF; no byte is lost or changed.
+//! A stream of server-sent events (WHATWG HTML, §9.2), cut into its events wherever its pieces are cut. Lines end with LF,
+//! CRLF or CR; no byte is lost or changed. An event that ends with a CR is whole with the next byte, which may be its LF.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,22 @@ const MAX_EVENT_BYTES: usize = 4 << 20;
 pub(super) struct Events {
     /// What has come of the event that is not yet whole.
     pending: Vec<u8>,
-    /// Whether the line that is not yet whole has something in it.
-    in_line: bool,
+    at: At,
     /// Whether a part of the event was given away because it grew too long.
     too_long: bool,
+}
+
+/// How far the last line has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum At {
+    /// Nothing of it is here.
+    #[default]
+    Start,
+    Within,
+    /// It has ended with a CR, to which a LF would belong.
+    Cr {
+        is_blank: bool,
+    },
 }
 
 /// Some bytes of the stream.
@@ -29,19 +41,49 @@ impl Events {
     /// All that a further piece makes whole.
     pub fn add(&mut self, piece: &[u8]) -> Vec<Cut> {
         let mut cuts = vec![];
-        for line in piece.split_inclusive(|byte| *byte == b'\n') {
-            self.pending.extend_from_slice(line);
-            let (text, ends) = line.strip_suffix(b"\n").map_or((line, false), |text| (text, true));
-            self.in_line |= !matches!(text, b"" | b"\r");
-            if ends && !std::mem::take(&mut self.in_line) {
-                cuts.extend(self.cut());
-                self.too_long = false;
-            } else if self.pending.len() > MAX_EVENT_BYTES {
-                self.too_long = true;
-                cuts.extend(self.cut());
+        for line in piece.split_inclusive(|byte| is_line_end(*byte)) {
+            if let At::Cr { is_blank } = self.at {
+                self.at = At::Start;
+                let completes = line == b"\n";
+                if completes {
+                    self.pending.extend_from_slice(line);
+                }
+                if is_blank {
+                    cuts.extend(self.end());
+                }
+                if completes {
+                    continue;
+                }
             }
+            cuts.extend(self.read(line));
         }
         cuts
+    }
+
+    /// Reads a line, or a piece of one.
+    fn read(&mut self, line: &[u8]) -> Option<Cut> {
+        self.pending.extend_from_slice(line);
+        let is_blank = self.at == At::Start && matches!(line, b"\n" | b"\r");
+        self.at = match line.last() {
+            Some(b'\n') => At::Start,
+            Some(b'\r') => At::Cr { is_blank },
+            _ => At::Within,
+        };
+        if is_blank {
+            return if self.at == At::Start { self.end() } else { None };
+        }
+        if self.pending.len() <= MAX_EVENT_BYTES {
+            return None;
+        }
+        self.too_long = true;
+        self.cut()
+    }
+
+    /// The event that a blank line has ended.
+    fn end(&mut self) -> Option<Cut> {
+        let cut = self.cut();
+        self.too_long = false;
+        cut
     }
 
     /// What is left at the end of the stream.
@@ -56,10 +98,15 @@ impl Events {
     }
 }
 
+const fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
 /// The data of an event: that of all its `data` lines, with a line feed between two.
 pub(super) fn data(event: &[u8]) -> Cow<'_, [u8]> {
-    let mut lines = event.split(|byte| *byte == b'\n').filter_map(|line| {
-        let value = line.strip_suffix(b"\r").unwrap_or(line).strip_prefix(b"data:")?;
+    // Between a CR and its LF there is nothing.
+    let mut lines = event.split(|byte| is_line_end(*byte)).filter_map(|line| {
+        let value = line.strip_prefix(b"data:")?;
         Some(value.strip_prefix(b" ").unwrap_or(value))
     });
     let Some(first) = lines.next() else { return Cow::default() };
@@ -87,6 +134,9 @@ mod tests {
             ("event: a\r\ndata: 1\r\n\r\n: ping\r\n\r\n", vec!["event: a\r\ndata: 1\r\n\r\n", ": ping\r\n\r\n"]),
             ("data: 1\n\n\ndata: 2", vec!["data: 1\n\n", "\n", "data: 2"]),
             ("data: 1\r\n\n", vec!["data: 1\r\n\n"]),
+            ("data: 1\r\rdata: 2\r\r", vec!["data: 1\r\r", "data: 2\r\r"]),
+            ("data: 1\n\r\ndata: 2\r\n\r", vec!["data: 1\n\r\n", "data: 2\r\n\r"]),
+            ("\r\r\n\rdata: 1\r", vec!["\r", "\r\n", "\r", "data: 1\r"]),
             ("", vec![]),
         ] {
             let text = text.as_bytes();
@@ -112,6 +162,7 @@ mod tests {
         for (event, expected) in [
             ("event: x\ndata: {\"a\":1}\n\n", "{\"a\":1}"),
             ("data:1\r\nid: 7\r\ndata: 2\r\n\r\n", "1\n2"),
+            ("data:1\rid: 7\rdata: 2\r\r", "1\n2"),
             (": comment\n\n", ""),
             ("data\n\n", ""),
         ] {

@@ -29,7 +29,7 @@ const MEMBERS: &[(&str, Member)] = &[
 ];
 
 const CONTENT: Content = Content {
-    sized: &["text", "refusal", "function", "custom", "thinking", "reasoning"],
+    sized: &["text", "refusal", "function", "custom", "content", "thinking", "reasoning"],
     priceless: &["input_audio", "audio", "audio_url"],
     own: &["parameters", "schema", "format"],
 };

@@ -71,6 +71,13 @@ impl Part<'_> {
                 }
                 Ok(())
             }
+            // Some services know such a part by its name where no type says so.
+            _ if self.content.priceless.contains(&name) => {
+                if map.next_value::<Option<IgnoredAny>>()?.is_some() {
+                    self.look.priceless.get_or_insert_with(|| name.to_owned());
+                }
+                Ok(())
+            }
             _ => map.next_value_seed(self.inner()),
         }
     }
@@ -200,7 +207,9 @@ mod tests {
 
     #[test]
     fn what_has_no_price_is_found() {
-        assert_eq!(found(r#"[{"type":"audio"}]"#).1.as_deref(), Some("audio"));
+        for json in [r#"[{"type":"audio"}]"#, r#"[{"role":"assistant","audio":{"id":"a"}}]"#, r#"[{"Audio":"a"}]"#] {
+            assert_eq!(found(json).1.as_deref(), Some("audio"), "{json}");
+        }
         for ttl in ["\"1h\"", "3600", "{}"] {
             assert!(found(&format!(r#"[{{"cache_control":{{"ttl":{ttl}}}}}]"#)).1.is_some(), "{ttl}");
         }

@@ -17,6 +17,13 @@ use crate::domain::usage::Usage;
 /// The longest whole answer that is looked into.
 pub const MAX_WHOLE_BYTES: usize = 4 << 20;
 
+/// Whether this content type is that of a stream of events; its case does not matter (RFC 9110 §8.3.1).
+#[must_use]
+pub fn is_event_stream(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("text/event-stream")
+}
+
 /// What one call took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
@@ -50,7 +57,7 @@ impl Reading {
     /// Of an answer with these header fields.
     #[must_use]
     pub fn new(bound: Bound, content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
-        let is_stream = content_type.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+        let is_stream = content_type.is_some_and(is_event_stream);
         let is_coded = content_encoding.is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
         let form = match (is_coded, is_stream) {
             (true, _) => Form::Coded,
@@ -133,7 +140,7 @@ impl Reading {
                     (event, !is_usage_alone)
                 }
                 Cut::Part(part) => {
-                    self.written_tokens = self.written_tokens.saturating_add(text::tokens(&part));
+                    self.write(text::tokens(&part));
                     (part, true)
                 }
             };
@@ -163,9 +170,15 @@ impl Reading {
     /// The last count of each kind is the one that holds.
     fn take(&mut self, statement: statement::Statement) {
         self.stated = statement.stated.or(self.stated);
+        self.write(statement.written_tokens);
         self.is_final |= statement.is_final;
-        self.written_tokens = self.written_tokens.saturating_add(statement.written_tokens);
         self.model = self.model.take().or(statement.model);
+    }
+
+    /// More was written; what was stated before speaks of less.
+    const fn write(&mut self, tokens: u64) {
+        self.written_tokens = self.written_tokens.saturating_add(tokens);
+        self.is_final = self.is_final && tokens == 0;
     }
 
     fn believed_input(&self) -> Option<u64> {
@@ -177,12 +190,15 @@ impl Reading {
         } else {
             input
         };
-        (total <= self.bound.believed_input_tokens && is_plain(cached) && is_plain(cache_write)).then_some(total)
+        // There is no prompt of nothing.
+        let is_possible = (1..=self.bound.believed_input_tokens).contains(&total);
+        (is_possible && is_plain(cached) && is_plain(cache_write)).then_some(total)
     }
 
     fn believed_output(&self) -> Option<u64> {
         match self.stated.output {
             _ if self.bound.format.output_bound().is_none() => Some(0),
+            Count::Plain(0) if self.written_tokens > 0 => None,
             Count::Plain(output) if output <= self.bound.believed_output_tokens => Some(output),
             _ => None,
         }

@@ -82,10 +82,10 @@ struct Body<'j> {
     usage: Option<&'j RawValue>,
     /// Of the first event of an Anthropic stream.
     #[serde(borrow)]
-    message: Option<Inner<'j>>,
+    message: Option<&'j RawValue>,
     /// Of some events of a stream of OpenAI responses.
     #[serde(borrow)]
-    response: Option<Inner<'j>>,
+    response: Option<&'j RawValue>,
     #[serde(borrow)]
     choices: Option<&'j RawValue>,
     #[serde(borrow)]
@@ -107,13 +107,20 @@ struct Inner<'j> {
     usage: Option<&'j RawValue>,
 }
 
+impl<'j> Inner<'j> {
+    /// Nothing where it is no object: other services have texts of these names.
+    fn of(json: Option<&'j RawValue>) -> Self {
+        json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+    }
+}
+
 /// Reads one JSON text; nothing where it is none, or no object of a known kind.
 pub(super) fn read(format: &dyn Format, json: &[u8]) -> Option<Statement> {
     let body: Body<'_> = serde_json::from_slice(json).ok()?;
-    let (message, response) = (body.message.as_ref(), body.response.as_ref());
-    let first = usage(format, message.and_then(|inner| inner.usage));
-    let last = usage(format, body.usage).or_else(|| usage(format, response.and_then(|inner| inner.usage)));
-    let models = [body.model, message.and_then(|inner| inner.model), response.and_then(|inner| inner.model)];
+    let (message, response) = (Inner::of(body.message), Inner::of(body.response));
+    let first = usage(format, message.usage);
+    let last = usage(format, body.usage).or_else(|| usage(format, response.usage));
+    let models = [body.model, message.model, response.model];
     let is_empty = body.choices.is_some_and(|list| list.get().bytes().all(|b| b"[] \t\r\n".contains(&b)));
     Some(Statement {
         is_usage_alone: is_empty && body.usage.is_some_and(|usage| usage.get().starts_with('{')),

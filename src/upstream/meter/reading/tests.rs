@@ -113,7 +113,7 @@ fn streams_of_every_format_state_their_usage() {
 
 #[test]
 fn the_chunk_that_nobody_asked_for_is_stripped_and_nothing_else() {
-    for end in ["\n", "\r\n"] {
+    for end in ["\n", "\r\n", "\r"] {
         let line = |text: &str| format!("{text}{end}{end}");
         let extra = line("data: {\"choices\": [ ],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}");
         let first = [
@@ -135,8 +135,19 @@ fn the_chunk_that_nobody_asked_for_is_stripped_and_nothing_else() {
 }
 
 #[test]
+fn texts_where_other_formats_have_objects_hide_no_usage() {
+    for other in [r#""fine""#, "7", "[]", "null", r#"{"usage":"much"}"#] {
+        let answer = format!(
+            r#"{{"message":{other},"response":{other},"choices":[],"usage":{{"prompt_tokens":3,"completion_tokens":4}}}}"#
+        );
+        let (_, taken) = read(bound(Meter::OpenaiChat, ""), JSON, &[answer.as_bytes()]);
+        assert_eq!((taken.usage, taken.estimated), (usage(3, 0, 0, 4, 0), false), "{other}");
+    }
+}
+
+#[test]
 fn what_is_no_plain_count_is_estimated_by_what_was_delivered() {
-    for count in ["null", "-1", "1.5", "\"7\"", "1e3", "99999999999999999999999", "true", "[]", "2001"] {
+    for count in ["0", "null", "-1", "1.5", "\"7\"", "1e3", "99999999999999999999999", "true", "[]", "2001"] {
         let answer = format!(
             r#"{{"choices":[{{"role":"x","message":{{"content":"four fivex"}}}}],"usage":{{"prompt_tokens":{count},"completion_tokens":{count}}}}}"#
         );
@@ -160,6 +171,31 @@ fn a_stream_without_its_end_is_estimated_and_no_less_than_was_stated() {
     let lied = format!("{started}{word}data: {{\"usage\":{{\"output_tokens\":-5}}}}\n\n");
     let (_, taken) = read_any(|| bound(Meter::AnthropicMessages, ""), SSE, &lied);
     assert_eq!((taken.usage.output_tokens, taken.estimated), (1, true));
+}
+
+#[test]
+fn usage_that_is_stated_before_the_last_word_is_not_the_end() {
+    let usage_of_one = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n";
+    let word = "data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n";
+    let asked = r#","stream":true,"stream_options":{"include_usage":true}"#;
+    let taken = |events: &[&str]| read_any(|| bound(Meter::OpenaiChat, asked), SSE, &events.concat()).1;
+    let early = taken(&[usage_of_one, word, word, word, "data: [DONE]\n\n"]);
+    assert_eq!((early.usage, early.estimated), (usage(9, 0, 0, 3, 0), true));
+    let last = taken(&[word, usage_of_one, "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"]);
+    assert_eq!((last.usage, last.estimated), (usage(9, 0, 0, 1, 0), false));
+}
+
+#[test]
+fn a_stream_is_one_in_whatever_case_it_is_called_so() {
+    for (kind, is_stream) in [
+        ("text/event-stream", true),
+        (" Text/Event-Stream ;charset=utf-8", true),
+        ("text/event-streams", false),
+        ("application/json", false),
+    ] {
+        let reading = Reading::new(bound(Meter::OpenaiChat, ""), Some(kind), None);
+        assert_eq!(!reading.is_whole(), is_stream, "{kind}");
+    }
 }
 
 #[test]
