@@ -125,7 +125,7 @@ async fn protocols_are_not_switched(store: &TestStore) {
     gateway.finish().await;
 }
 
-/// actix answers these before the gateway sees a request, so there is no problem body, no id and no record.
+/// actix answers these before the gateway sees a request, so there is no problem body and no id; a record there is.
 async fn what_the_parser_refuses_by_itself_has_no_problem_body(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
     for request in [
@@ -149,11 +149,11 @@ async fn what_the_parser_refuses_by_itself_has_no_problem_body(store: &TestStore
         "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n",
     ] {
-        let answer = gateway.connect().await.exchange(request.as_bytes()).await;
+        let answer = gateway.raw(request).await;
         assert_eq!((answer.status, answer.text()), (400, ""), "{request:?}");
     }
     let long = format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(200_000));
-    assert!([400, 431].contains(&gateway.connect().await.exchange(long.as_bytes()).await.status));
+    assert!([400, 431].contains(&gateway.raw(long).await.status));
     gateway.get("/healthz").send().await.expect(200);
     gateway.finish().await;
 }
