@@ -46,17 +46,10 @@ fn draft(blueprint: &Blueprint, row: &AlertRow) -> Draft {
         time: row.raised_at,
         stage: Stage::Whole,
         subject: Some(Subject {
-            trace_id: None,
             user_id: (scope == Some(Scope::User)).then_some(UserId(subject)),
-            username: None,
-            role: None,
-            credential: None,
-            session_id: None,
-            peer: None,
-            forwarded_for: None,
             method: METHOD.into(),
             path: format!("/admin/budgets/{}", alert.account.budget),
-            route: None,
+            ..Subject::default()
         }),
         findings: Findings {
             decision: Some(Decision::Allowed),

@@ -64,16 +64,11 @@ impl Record {
     pub fn of(gate: &Gate, call: &Call, place: Option<Place>) -> Self {
         let subject = Subject {
             trace_id: call.trace_id.clone(),
-            user_id: None,
-            username: None,
-            role: None,
-            credential: None,
-            session_id: None,
             peer: call.peer,
             forwarded_for: call.forwarded_for.as_deref().map(|text| redact(text).into_owned()),
             method: call.method.clone(),
             path: redact(&call.path).into_owned(),
-            route: None,
+            ..Subject::default()
         };
         let draft = Draft {
             id: EntryId(gate.clock.new_id()),
