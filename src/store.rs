@@ -146,20 +146,16 @@ impl Store {
         work: impl for<'c> Work<'c, T>,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
-        self.inner.threads.run(async move { inner.perform(access, work).await }).await
-    }
-}
-
-impl Inner {
-    async fn perform<T: Send + 'static>(
-        &self,
-        access: Access,
-        work: impl for<'c> Work<'c, T>,
-    ) -> Result<T, StoreError> {
-        let connection = self.pools.acquire(access).await?;
-        let blocks = matches!(connection, Connection::Sqlite(_));
-        let doing = perform_on(connection, self.deadline, work);
-        if blocks { self.threads.run_blocking(doing).await } else { doing.await }
+        if self.inner.pools.block() {
+            // Waited for here, where it keeps no thread from others.
+            let connection = inner.pools.acquire(access).await?;
+            return inner.threads.run_blocking(perform_on(connection, inner.deadline, work)).await;
+        }
+        let doing = async move {
+            let connection = inner.pools.acquire(access).await?;
+            perform_on(connection, inner.deadline, work).await
+        };
+        self.inner.threads.run(doing).await
     }
 }
 

@@ -39,7 +39,10 @@ pub use self::{
 };
 
 /// Puts an entry on record.
-pub struct Append(pub Draft);
+pub struct Append {
+    pub draft: Draft,
+    pub durability: Durability,
+}
 
 /// An entry is not known to be on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +63,9 @@ type Waiting = (Draft, Reply<Result<(), NotRecorded>>);
 /// How long the store is left alone after it failed; doubled up to the last.
 const FIRST_REST: Duration = Duration::from_millis(100);
 const LAST_REST: Duration = Duration::from_secs(2);
+
+/// How long buffered entries are gathered at most, so that they are few transactions.
+const GATHERED_FOR: Duration = Duration::from_millis(100);
 
 /// How many entries of the outbox one transaction takes, about.
 const REPLAYED_AT_A_TIME: u64 = 2_000;
@@ -87,6 +93,10 @@ pub struct AuditWriter {
     max_batch: usize,
     /// A turn is due as soon as the mailbox is read.
     called: bool,
+    /// What is queued is to be committed, not only gathered.
+    due: bool,
+    /// A turn is due when the first of the queue has been gathered for long enough.
+    gathering: bool,
     store: AtStore,
     /// The store did its last work, so that it is worth a short wait.
     store_answers: bool,
@@ -106,8 +116,13 @@ impl Handler<Ask<Append>> for AuditWriter {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Append>, context: &mut Self::Context) {
-        self.queue.push_back((request.0, reply));
-        self.call(context);
+        self.queue.push_back((request.draft, reply));
+        self.due |= request.durability == Durability::Committed || self.queue.len() >= self.max_batch;
+        if self.due {
+            self.call(context);
+        } else {
+            self.gather(context);
+        }
     }
 }
 
@@ -123,6 +138,18 @@ impl AuditWriter {
         }));
     }
 
+    /// Takes a turn when what is queued now has been gathered for long enough.
+    fn gather(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.gathering, true) {
+            return;
+        }
+        context.run_later(GATHERED_FOR, |writer, context| {
+            writer.gathering = false;
+            writer.due = true;
+            writer.turn(context);
+        });
+    }
+
     /// Does whatever can be done now.
     fn turn(&mut self, context: &mut Context<Self>) {
         if !self.outbox.is_empty() && !self.is_nearly_through() {
@@ -131,7 +158,7 @@ impl AuditWriter {
         if self.store == AtStore::Nothing {
             if !self.outbox.is_empty() {
                 self.replay(context);
-            } else if !self.queue.is_empty() {
+            } else if self.due && !self.queue.is_empty() {
                 self.commit(context);
             }
         }
@@ -158,6 +185,7 @@ impl AuditWriter {
 
     fn next_batch(&mut self) -> (Vec<Draft>, Vec<Reply<Result<(), NotRecorded>>>) {
         let size = self.queue.len().min(self.max_batch);
+        self.due = self.queue.len() > size;
         self.queue.drain(..size).unzip()
     }
 
@@ -220,6 +248,7 @@ impl AuditWriter {
         let queue = batch.chain(std::mem::take(&mut self.queue));
         let (waited_for, kept): (Vec<_>, Vec<_>) = queue.partition(|(_, reply)| reply.is_waited_for());
         self.queue = kept.into();
+        self.due = !self.queue.is_empty();
         self.gauge.taken(count(waited_for.len()));
         for (_, reply) in waited_for {
             reply.answer(Err(NotRecorded::Refused));
@@ -326,21 +355,22 @@ impl Audit {
             return Ok(());
         }
         self.gauge.handed_over();
-        let answer = self.handle.hand_over(Append(draft), place.permit).map_err(|_| {
+        let append = Append { draft, durability: Durability::Committed };
+        let answer = self.handle.hand_over(append, place.permit).map_err(|_| {
             self.gauge.taken(1);
             NotRecorded::Refused
         })?;
         self.handle.wait(answer).await.map_err(|_| NotRecorded::Unknown)?
     }
 
-    /// Hands the entry over; it is written whether or not anybody waits.
-    pub fn leave(&self, place: Place, draft: Draft) {
+    /// Hands the entry over; it is written whether or not anybody waits, and with `Buffered` not at once.
+    pub fn leave(&self, place: Place, draft: Draft, durability: Durability) {
         if IS_OFF {
             return;
         }
         let request = draft.request_id;
         self.gauge.handed_over();
-        if let Err(error) = self.handle.hand_over(Append(draft), place.permit) {
+        if let Err(error) = self.handle.hand_over(Append { draft, durability }, place.permit) {
             self.gauge.taken(1);
             tracing::error!(%error, %request, "an audit entry was not handed over");
         }
@@ -349,7 +379,7 @@ impl Audit {
     /// Returns when the entry is as good as on disk: with `Buffered` at once, unless too much is under way already.
     pub async fn write(&self, place: Place, draft: Draft, durability: Durability) -> Result<(), NotRecorded> {
         if durability == Durability::Buffered && self.gauge.queued() < self.max_unwaited {
-            self.leave(place, draft);
+            self.leave(place, draft, durability);
             return Ok(());
         }
         self.append(place, draft).await

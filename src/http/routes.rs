@@ -114,16 +114,17 @@ urls! {
 /// Finds one of the gateway's own URLs by the raw bytes of the path. Where GET is, HEAD is too (RFC 9110 §9.1).
 #[must_use]
 pub fn find(method: &str, path: &str) -> Managed {
+    // Nearly every request is for a configured route: it is not compared with the whole table.
+    if route::reserved(path).is_none() {
+        return Managed::NotManaged;
+    }
     let matching = || TABLE.iter().filter(|(_, url)| matches(url.template, path));
     let wanted = if method == "HEAD" { "GET" } else { method };
     if let Some((_, url)) = matching().find(|(m, _)| *m == wanted) {
         return Managed::Found(*url);
     }
     let others: Vec<String> = matching().map(|(method, _)| allowed_with(method).to_owned()).collect();
-    if !others.is_empty() {
-        return Managed::OtherMethods(others);
-    }
-    if route::reserved(path).is_some() { Managed::Reserved } else { Managed::NotManaged }
+    if others.is_empty() { Managed::Reserved } else { Managed::OtherMethods(others) }
 }
 
 const fn allowed_with(method: &'static str) -> &'static str {

@@ -30,7 +30,7 @@ pub fn record(gate: &Gate, peer: Option<SocketAddr>, is_too_long: bool) {
     };
     gate.metrics.request(&draft, 0, 0);
     match gate.audit.place() {
-        Ok(place) => gate.audit.leave(place, draft),
+        Ok(place) => gate.audit.leave(place, draft, gate.recording.durability),
         Err(error) => tracing::error!(%error, "a head that was refused is not on record"),
     }
 }

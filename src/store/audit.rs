@@ -9,9 +9,9 @@ mod custody;
 mod page;
 mod reading;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range, sync::Arc};
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl};
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, SqliteConnection};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,23 +78,23 @@ impl AuditRow {
 /// A row as it is written. `None` is written as NULL, so that many rows are one statement.
 #[derive(Insertable)]
 #[diesel(table_name = audit_entries, treat_none_as_default_value = false)]
-struct Record {
-    chain: String,
+struct Record<'a> {
+    chain: &'a str,
     seq: i64,
     id: String,
     request_id: String,
     stage: &'static str,
     time: i64,
     user_id: Option<String>,
-    route: Option<String>,
-    decision: Option<String>,
+    route: Option<&'a str>,
+    decision: Option<&'static str>,
     status: Option<i32>,
-    prev_hash: Vec<u8>,
-    hash: Vec<u8>,
-    entry: String,
+    prev_hash: &'a [u8],
+    hash: &'a [u8],
+    entry: &'a str,
     about: Option<String>,
-    personal: Option<String>,
-    change: Option<String>,
+    personal: Option<&'a str>,
+    change: Option<&'a str>,
 }
 
 /// The most rows of one statement: SQLite takes 32,766 values in it and PostgreSQL 65,535, and a row is 16.
@@ -163,55 +163,70 @@ impl Store {
     /// # Errors
     /// `Conflict` if a place in the chain or an id is taken: somebody else writes this chain, or an earlier attempt that
     /// ended in `Unavailable` was done after all.
-    pub async fn append_audit(&self, chain: &str, rows: Vec<AuditRow>) -> Result<(), StoreError> {
-        let records: Vec<_> = rows.into_iter().map(|row| Record::new(chain, row)).collect();
-        if records.len() <= ROWS_PER_INSERT {
-            return self.write(async move |connection: &mut Connection| insert(connection, records).await).await;
+    pub async fn append_audit(&self, chain: &str, rows: impl Into<Arc<[AuditRow]>>) -> Result<(), StoreError> {
+        let (chain, rows): (Arc<str>, Arc<_>) = (chain.into(), rows.into());
+        if rows.len() <= ROWS_PER_INSERT {
+            return self.write(async move |connection: &mut Connection| insert(connection, chain, rows).await).await;
         }
-        self.transaction(async move |connection: &mut Connection| insert_in_parts(connection, records).await).await
+        self.transaction(async move |connection: &mut Connection| insert(connection, chain, rows).await).await
     }
 }
 
-async fn insert_in_parts(connection: &mut Connection, mut records: Vec<Record>) -> Result<(), StoreError> {
-    while !records.is_empty() {
-        let later = records.split_off(records.len().min(ROWS_PER_INSERT));
-        insert(connection, std::mem::replace(&mut records, later)).await?;
+async fn insert(connection: &mut Connection, chain: Arc<str>, rows: Arc<[AuditRow]>) -> Result<(), StoreError> {
+    for from in (0..rows.len()).step_by(ROWS_PER_INSERT) {
+        let through = rows.len().min(from.saturating_add(ROWS_PER_INSERT));
+        insert_part(connection, Arc::clone(&chain), Arc::clone(&rows), from..through).await?;
     }
     Ok(())
 }
 
-async fn insert(connection: &mut Connection, records: Vec<Record>) -> Result<(), StoreError> {
-    if records.is_empty() {
-        return Ok(());
-    }
-    let insert = diesel::insert_into(audit_entries::table).values(records);
+/// Inserts some of the rows in one statement.
+async fn insert_part(
+    connection: &mut Connection,
+    chain: Arc<str>,
+    rows: Arc<[AuditRow]>,
+    part: Range<usize>,
+) -> Result<(), StoreError> {
+    let table = audit_entries::table;
     match connection {
         // On SQLite diesel can insert many rows at once, and diesel-async cannot.
-        Connection::Sqlite(conn) => conn.spawn_blocking(|conn| diesel::RunQueryDsl::execute(insert, conn)).await?,
-        Connection::Postgres(conn) => insert.execute(conn).await?,
+        Connection::Sqlite(conn) => {
+            let insert = move |conn: &mut SqliteConnection| {
+                let records = records(&chain, &rows, part);
+                diesel::RunQueryDsl::execute(diesel::insert_into(table).values(records), conn)
+            };
+            conn.spawn_blocking(insert).await?
+        }
+        Connection::Postgres(conn) => {
+            diesel::insert_into(table).values(records(&chain, &rows, part)).execute(conn).await?
+        }
     };
     Ok(())
 }
 
-impl Record {
-    fn new(chain: &str, row: AuditRow) -> Self {
+fn records<'a>(chain: &'a str, rows: &'a [AuditRow], part: Range<usize>) -> Vec<Record<'a>> {
+    rows.get(part).unwrap_or_default().iter().map(|row| Record::new(chain, row)).collect()
+}
+
+impl<'a> Record<'a> {
+    fn new(chain: &'a str, row: &'a AuditRow) -> Self {
         Self {
-            chain: chain.to_owned(),
+            chain,
             seq: signed(row.seq),
             id: row.id.to_string(),
             request_id: row.request_id.to_string(),
             stage: row.stage.as_str(),
             time: micros(row.time),
             user_id: row.user_id.map(|id| id.to_string()),
-            route: row.route,
-            decision: row.decision.map(|decision| decision.as_str().to_owned()),
+            route: row.route.as_deref(),
+            decision: row.decision.map(Decision::as_str),
             status: row.status.map(i32::from),
-            prev_hash: row.prev_hash.to_vec(),
-            hash: row.hash.to_vec(),
-            entry: row.entry,
+            prev_hash: &row.prev_hash,
+            hash: &row.hash,
+            entry: &row.entry,
             about: row.about.map(|id| id.to_string()),
-            personal: row.personal,
-            change: row.change,
+            personal: row.personal.as_deref(),
+            change: row.change.as_deref(),
         }
     }
 }

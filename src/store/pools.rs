@@ -65,6 +65,11 @@ impl Pools {
         Ok(Self { kind, acquire_timeout: settings.acquire_timeout })
     }
 
+    /// Whether whoever asks one of these connections is blocked until it answers.
+    pub(super) const fn block(&self) -> bool {
+        matches!(self.kind, Kind::Sqlite { .. })
+    }
+
     /// Waits for a free connection, or for a new one.
     ///
     /// # Errors

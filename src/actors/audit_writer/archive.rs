@@ -57,12 +57,13 @@ impl Archive {
         let Ok((rows, end)) = self.link(head, drafts) else {
             return self.one_by_one(head, drafts).await;
         };
-        match self.append(rows.clone()).await {
+        let rows: Arc<[AuditRow]> = rows.into();
+        match self.append(Arc::clone(&rows)).await {
             Ok(()) => Attempt::stored(end, drafts.len()),
             Err(StoreError::Conflict(_)) => self.one_by_one(head, drafts).await,
             Err(error) => {
                 let fates = vec![Fate::Unsettled; drafts.len()];
-                Attempt { head: end, fates, unsettled: rows, trouble: Some(error) }
+                Attempt { head: end, fates, unsettled: rows.to_vec(), trouble: Some(error) }
             }
         }
     }
@@ -125,7 +126,7 @@ impl Archive {
         attempt
     }
 
-    async fn append(&self, rows: Vec<AuditRow>) -> Result<(), StoreError> {
+    async fn append(&self, rows: impl Into<Arc<[AuditRow]>>) -> Result<(), StoreError> {
         self.in_time(self.store.append_audit(&self.chain, rows)).await
     }
 

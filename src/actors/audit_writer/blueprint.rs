@@ -95,6 +95,8 @@ impl Blueprint {
             gauge,
             max_batch: self.max_batch,
             called: false,
+            due: false,
+            gathering: false,
             store: AtStore::Nothing,
             store_answers: true,
             rest: FIRST_REST,

@@ -112,7 +112,7 @@ async fn an_entry_that_cannot_stand_takes_no_other_with_it() {
 async fn an_entry_that_nobody_waits_for_is_written() {
     let stage = Stage::new();
     let audit = stage.writer().await;
-    audit.leave(audit.place().unwrap(), draft(1));
+    audit.leave(audit.place().unwrap(), draft(1), Durability::Committed);
     while audit.handle().in_flight() > 0 {
         tokio::task::yield_now().await;
     }
@@ -173,7 +173,7 @@ async fn when_neither_takes_an_entry_nobody_is_let_in_until_there_is_room_and_no
     assert_eq!((refused, audit.condition()), (NotRecorded::Refused, Condition::Refusing));
     assert!(audit.place().is_err());
     // The end of a call that was let in before.
-    audit.leave(left, draft(1));
+    audit.leave(left, draft(1), Durability::Buffered);
     drop(lock);
     until(|| audit.condition() == Condition::Storing && audit.backlog() == 0).await;
     assert_eq!(u128::from(stage.seq().await), accepted + 1);
@@ -189,4 +189,15 @@ async fn what_nobody_waits_for_is_written_all_the_same() {
     }
     until(|| audit.backlog() == 0).await;
     assert_eq!(stage.seq().await, 500);
+}
+
+#[actix::test]
+async fn an_entry_that_is_waited_for_takes_along_what_was_buffered_before_it() {
+    let stage = Stage::new();
+    let audit = stage.writer().await;
+    for id in 1..=10 {
+        assert_eq!(audit.write(audit.place().unwrap(), draft(id), Durability::Buffered).await, Ok(()));
+    }
+    assert_eq!(append(&audit, [11]).await, [Ok(())]);
+    assert_eq!((audit.backlog(), stage.seq().await), (0, 11));
 }

@@ -301,14 +301,13 @@ impl Record {
         }
         self.draft.findings.bodies = self.kept_bodies();
         self.metrics.request(&self.draft, elapsed_ns, self.waited_ns);
-        let mut draft = self.draft.clone();
+        let subject = self.draft.subject.take();
+        let findings = std::mem::take(&mut self.draft.findings);
         if self.decided {
-            draft.id = EntryId(self.clock.new_id());
-            draft.time = self.clock.now();
-            draft.stage = Stage::Outcome;
-            draft.subject = None;
+            let (id, time) = (EntryId(self.clock.new_id()), self.clock.now());
+            return Draft { id, time, stage: Stage::Outcome, subject: None, findings, ..self.draft };
         }
-        draft
+        Draft { subject, findings, ..self.draft }
     }
 
     fn kept_bodies(&mut self) -> Option<KeptBodies> {
@@ -337,7 +336,7 @@ impl Record {
         if self.place.is_some() {
             let entry = self.last_entry(outcome);
             if let Some(place) = self.place.take() {
-                self.audit.leave(place, entry);
+                self.audit.leave(place, entry, self.recording.durability);
             }
         }
     }

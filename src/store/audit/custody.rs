@@ -7,7 +7,7 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::min};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{AuditRow, Record, checkpoints, insert};
+use super::{AuditRow, checkpoints, insert};
 use crate::{
     domain::{
         audit::{
@@ -34,7 +34,7 @@ impl Store {
     /// `Conflict` if somebody else has put one on record meanwhile: read the ends of the chain of custody again.
     pub async fn keep_custody(&self, act: Act, row: AuditRow, checkpoint: Checkpoint) -> Result<(), StoreError> {
         self.transaction(async move |connection: &mut Connection| {
-            insert(connection, vec![Record::new(CUSTODY, row)]).await?;
+            insert(connection, CUSTODY.into(), [row].into()).await?;
             checkpoints::insert(connection, checkpoint).await?;
             match act {
                 Act::Drop { chain, through } => allow_drop(connection, chain, through).await,
