@@ -19,6 +19,7 @@ mod openai_embeddings;
 mod openai_responses;
 mod prompt;
 mod reading;
+mod skim;
 mod statement;
 mod text;
 

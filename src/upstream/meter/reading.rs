@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     Bound,
     events::{self, Cut, Events},
+    skim::Skim,
     statement::{self, Count, Stated},
     text,
 };
@@ -48,6 +49,8 @@ pub struct Reading {
 enum Form {
     /// What has come of it; nothing once it is too long.
     Whole(Option<Vec<u8>>),
+    /// The model gives numbers and no text.
+    Numbers(Skim),
     Events(Events),
     /// It cannot be looked into.
     Coded,
@@ -62,6 +65,7 @@ impl Reading {
         let form = match (is_coded, is_stream) {
             (true, _) => Form::Coded,
             (false, true) => Form::Events(Events::default()),
+            (false, false) if bound.format.written().is_empty() => Form::Numbers(Skim::default()),
             (false, false) => Form::Whole(Some(vec![])),
         };
         Self { bound, is_stream, form, stated: Stated::default(), is_final: false, written_tokens: 0, model: None }
@@ -92,6 +96,10 @@ impl Reading {
                 self.written_tokens = self.written_tokens.saturating_add(keep(kept, &piece));
                 piece
             }
+            Form::Numbers(skim) => {
+                skim.add(&piece);
+                piece
+            }
             Form::Events(events) => {
                 let cuts = events.add(&piece);
                 let passed = self.see_all(cuts);
@@ -112,12 +120,7 @@ impl Reading {
     #[must_use]
     pub fn taken(mut self) -> Taken {
         drop(self.rest());
-        if let Form::Whole(Some(whole)) = &mut self.form {
-            let whole = std::mem::take(whole);
-            if !self.see(&whole) {
-                self.written_tokens = text::tokens(&whole);
-            }
-        }
+        self.see_whole();
         let input = self.believed_input();
         let output = self.believed_output();
         let delivered = self.written_tokens.min(self.bound.output_tokens);
@@ -129,6 +132,18 @@ impl Reading {
         let reasoning_tokens = plain(self.stated.reasoning).min(output_tokens);
         let usage = Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens };
         Taken { usage, estimated: input.is_none() || final_output.is_none(), model: self.model }
+    }
+
+    fn see_whole(&mut self) {
+        match std::mem::replace(&mut self.form, Form::Coded) {
+            Form::Whole(Some(whole)) if !self.see(&whole) => self.written_tokens = text::tokens(&whole),
+            Form::Numbers(skim) => {
+                if let Some(kept) = skim.into_kept() {
+                    self.see(&kept);
+                }
+            }
+            Form::Whole(_) | Form::Events(_) | Form::Coded => {}
+        }
     }
 
     fn see_all(&mut self, cuts: impl IntoIterator<Item = Cut>) -> Bytes {

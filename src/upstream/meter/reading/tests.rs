@@ -216,6 +216,19 @@ fn an_answer_too_long_to_be_kept_passes_and_is_estimated() {
     assert_eq!((taken.usage.output_tokens, taken.estimated), (5, true));
 }
 
+#[test]
+fn vectors_of_any_length_hide_no_usage() {
+    let mut reading = Reading::new(bound(Meter::OpenaiEmbeddings, r#","input":"Hello there""#), Some(JSON), None);
+    let vector = Bytes::from("0.0123456789,".repeat(100_000));
+    drop(reading.pass(Bytes::from_static(br#"{"object":"list","data":[{"object":"embedding","embedding":["#)));
+    for _ in 0..5 {
+        assert_eq!(reading.pass(vector.clone()), vector);
+    }
+    drop(reading.pass(Bytes::from_static(br#"1]}],"model":"m","usage":{"prompt_tokens":30,"total_tokens":30}}"#)));
+    let taken = reading.taken();
+    assert_eq!((taken.usage, taken.estimated, taken.model.as_deref()), (usage(30, 0, 0, 0, 0), false, Some("m")));
+}
+
 fn count() -> impl Strategy<Value = String> {
     prop_oneof![
         (0..3_000_u64).prop_map(|count| count.to_string()),
