@@ -5,58 +5,22 @@
 //! a name that speaks of a credential is taken out whole; any other word goes only if it looks like one. It takes out too
 //! much rather than too little.
 
-use std::borrow::Cow;
+mod quoted;
+mod words;
 
+use self::{
+    quoted::{balanced_bytes, literal_bytes, unescaped},
+    words::{Kind, is_foreign_key, is_scheme, kind_of},
+};
 use super::{REDACTED, decoded, is_credential, is_part_of_word};
 
 /// How often text is looked for in a string within a string.
 const MAX_DEPTH: u8 = 4;
 
-/// A name with one of these in it, without signs and in lower case, speaks of a credential.
-const HARD: [&str; 17] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "pwd",
-    "secret",
-    "apikey",
-    "authorization",
-    "credential",
-    "cookie",
-    "privatekey",
-    "accesskey",
-    "signingkey",
-    "masterkey",
-    "sessionid",
-    "assertion",
-    "samlresponse",
-];
-
-/// Also one with this, unless it is counted: `max_tokens` is no secret.
-const SOFT: &str = "token";
-
-/// How keys of well-known services begin.
-const KEY_PREFIXES: [&str; 12] = [
-    "sk-",
-    "sk_live_",
-    "sk_test_",
-    "rk_live_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "whsec_",
-];
-
 /// What ends a value that is not quoted: of a member of an object, of anything else.
 const MEMBER_ENDS: [char; 7] = [',', '}', ']', '"', '&', '\n', '\r'];
 const LINE_ENDS: [char; 3] = ['&', '\n', '\r'];
 
-const LEAST_FOREIGN_KEY_BYTES: usize = 16;
 const LEAST_BEARER_BYTES: usize = 8;
 
 /// The text without credentials.
@@ -82,13 +46,6 @@ fn within(text: &str, depth: u8) -> String {
         }
     }
     reader.out
-}
-
-/// How surely a name speaks of a credential.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Hard,
-    Soft,
 }
 
 struct Reader<'t> {
@@ -256,93 +213,6 @@ impl<'t> Reader<'t> {
             self.take(token.len());
             self.out.push_str(REDACTED);
         }
-    }
-}
-
-fn kind_of(name: &str) -> Option<Kind> {
-    let letters: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    if HARD.iter().any(|hard| letters.contains(hard)) {
-        return Some(Kind::Hard);
-    }
-    letters.contains(SOFT).then_some(Kind::Soft)
-}
-
-fn is_scheme(word: &str) -> bool {
-    word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic")
-}
-
-fn is_foreign_key(word: &str) -> bool {
-    let is_long = word.len() >= LEAST_FOREIGN_KEY_BYTES;
-    let is_of_aws = word.len() == 20 && (word.starts_with("AKIA") || word.starts_with("ASIA"));
-    let is_of_google = word.len() == 39 && word.starts_with("AIza");
-    is_of_aws || is_of_google || (is_long && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix)))
-}
-
-/// How long the quoted string at the beginning is, with its quotes; one that is not closed ends with its line or the text.
-fn literal_bytes(text: &str, quote: char, spans_lines: bool) -> usize {
-    let mut is_escaped = false;
-    for (at, character) in text.char_indices().skip(1) {
-        match character {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '\n' if !spans_lines => return at,
-            character if character == quote => return at.saturating_add(1),
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// How long the object or list at the beginning is; one that is not closed ends with the text.
-fn balanced_bytes(text: &str) -> usize {
-    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
-    for (at, character) in text.char_indices() {
-        match character {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '"' => in_string = !in_string,
-            '{' | '[' if !in_string => depth = depth.saturating_add(1),
-            '}' | ']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth == 0 {
-            return at.saturating_add(1);
-        }
-    }
-    text.len()
-}
-
-/// What a quoted string says (RFC 8259 §7). Half of a pair, or an escape that is none, is read as whatever comes nearest.
-fn unescaped(raw: &str) -> Cow<'_, str> {
-    let inner = raw.strip_prefix('"').unwrap_or(raw);
-    let inner = inner.strip_suffix('"').unwrap_or(inner);
-    if !inner.contains('\\') {
-        return Cow::Borrowed(inner);
-    }
-    let (mut units, mut characters) = (vec![], inner.chars());
-    while let Some(character) = characters.next() {
-        let said = if character == '\\' { escape(&mut characters) } else { Ok(character) };
-        match said {
-            Ok(character) => units.extend_from_slice(character.encode_utf16(&mut [0; 2])),
-            Err(unit) => units.push(unit),
-        }
-    }
-    Cow::Owned(String::from_utf16_lossy(&units))
-}
-
-/// What stands behind a backslash: a character, or a unit of UTF-16.
-fn escape(characters: &mut std::str::Chars<'_>) -> Result<char, u16> {
-    match characters.next() {
-        Some('n') => Ok('\n'),
-        Some('r') => Ok('\r'),
-        Some('t') => Ok('\t'),
-        Some('u') => {
-            let digits = characters.as_str().get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
-            let Some(unit) = digits else { return Ok('u') };
-            characters.nth(3);
-            Err(unit)
-        }
-        other => Ok(other.unwrap_or('\\')),
     }
 }
 
