@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     Office,
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf},
+    extract::{Caller, JsonBody, PathId, QueryOf, given},
     failure::{no_answer, unavailable},
     idempotency,
     page::{Page, PageQuery},
@@ -50,6 +50,8 @@ pub struct TeamCreate {
 #[serde(deny_unknown_fields)]
 pub struct TeamPatch {
     /// 1 to 64 printable characters.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     name: Option<String>,
 }
 

@@ -82,9 +82,17 @@ const fn active() -> UserStatus {
 #[derive(Deserialize, JsonSchema, ApiComponent)]
 #[serde(deny_unknown_fields)]
 pub struct UserPatch {
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     username: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Password")]
     password: Option<Password>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Role")]
     role: Option<Role>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "UserStatus")]
     status: Option<UserStatus>,
     /// Null takes the user out of the team.
     #[serde(default, deserialize_with = "given")]

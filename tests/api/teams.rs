@@ -63,6 +63,7 @@ async fn bad_teams_name_their_place(store: &TestStore) {
         call(&gateway, "POST", "/admin/teams", Some(&body)).await.invalid("/name");
         call(&gateway, "PATCH", &other, Some(&body)).await.invalid("/name");
     }
+    call(&gateway, "PATCH", &other, Some(&json!({ "name": null }))).await.invalid("/name");
     let taken = json!({ "name": "taken" });
     call(&gateway, "POST", "/admin/teams", Some(&taken)).await.problem(409, "conflict");
     call(&gateway, "PATCH", &other, Some(&taken)).await.problem(409, "conflict");
@@ -80,6 +81,9 @@ async fn a_team_that_somebody_is_in_stays(store: &TestStore) {
     let joined = gateway.patch(user, &json!({ "team_id": id })).await;
     assert_eq!(joined.expect(200).json()["team_id"], id);
     call(&gateway, "DELETE", &place, None).await.problem(409, "conflict");
+    for field in ["username", "password", "role", "status"] {
+        gateway.patch(user, &json!({ field: null })).await.invalid(&format!("/{field}"));
+    }
     gateway.patch(user, &json!({ "team_id": null })).await.expect(200);
     call(&gateway, "DELETE", &place, None).await.expect(204);
     gateway.patch(user, &json!({ "team_id": id })).await.invalid("/team_id");
