@@ -16,7 +16,7 @@ mod outbox;
 
 use std::{collections::VecDeque, time::Duration};
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 
 use self::{
     archive::{Archive, Attempt, Fate},
@@ -95,8 +95,8 @@ pub struct AuditWriter {
     called: bool,
     /// What is queued is to be committed, not only gathered.
     due: bool,
-    /// A turn is due when the first of the queue has been gathered for long enough.
-    gathering: bool,
+    /// Makes it due when the first of the queue has been gathered for long enough.
+    gathering: Option<SpawnHandle>,
     store: AtStore,
     /// The store did its last work, so that it is worth a short wait.
     store_answers: bool,
@@ -140,14 +140,14 @@ impl AuditWriter {
 
     /// Takes a turn when what is queued now has been gathered for long enough.
     fn gather(&mut self, context: &mut Context<Self>) {
-        if std::mem::replace(&mut self.gathering, true) {
+        if self.gathering.is_some() {
             return;
         }
-        context.run_later(GATHERED_FOR, |writer, context| {
-            writer.gathering = false;
+        self.gathering = Some(context.run_later(GATHERED_FOR, |writer, context| {
+            writer.gathering = None;
             writer.due = true;
             writer.turn(context);
-        });
+        }));
     }
 
     /// Does whatever can be done now.

@@ -151,15 +151,15 @@ impl Bill {
         Self { held: hold.amount(), hold: Some(hold), terms, note }
     }
 
-    /// An answer that is an error costs nothing. What a fixed price comes to is known from here on.
+    /// An answer that is no success costs nothing. What a fixed price comes to is known from here on.
     fn answered(&mut self, answer: &Answer) {
-        let is_error = answer.status.is_client_error() || answer.status.is_server_error();
+        let is_success = answer.status.is_success();
         match &mut self.terms {
-            Terms::Fixed(price) if !is_error => {
+            Terms::Fixed(price) if is_success => {
                 let cost = *price;
                 self.settle(cost, None, false);
             }
-            Terms::Tokens(tokens) if answer.status.is_success() => tokens.read(answer),
+            Terms::Tokens(tokens) if is_success => tokens.read(answer),
             Terms::Fixed(_) | Terms::Tokens(_) => self.release(),
         }
     }

@@ -4,6 +4,8 @@
 //! exports by `reading`. Nothing changes an entry: triggers in the database refuse whoever tries, but for what `custody`
 //! has put on record first.
 
+#![expect(clippy::ref_option_ref, reason = "what is derived for a row takes a reference to each of its fields")]
+
 mod checkpoints;
 mod custody;
 mod page;

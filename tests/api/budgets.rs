@@ -17,6 +17,7 @@ on_both_stores!(
     a_budget_for_one_subject_stands_in_for_the_general_one,
     a_key_has_a_budget_of_its_own,
     a_call_that_fails_costs_nothing,
+    a_redirect_costs_nothing,
     a_client_that_hangs_up_within_a_stream_leaves_no_hold,
     a_client_that_does_not_wait_for_the_head_pays_for_the_call,
     a_budget_is_made_shown_changed_and_deleted,
@@ -208,6 +209,21 @@ async fn a_call_that_fails_costs_nothing(store: &TestStore) {
     let gateway = Setup::default().more_lists(&nowhere).start(store).await;
     let id = make(&gateway, json!({})).await;
     gateway.get("/up").token(&gateway.admin).send().await.problem(502, "upstream-failed");
+    assert_eq!(at_rest(&gateway, &id).await, pair("0", "0.02"));
+    gateway.finish().await;
+}
+
+async fn a_redirect_costs_nothing(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
+    let gateway = Setup::default().more_lists(&lists).start(store).await;
+    let id = make(&gateway, json!({})).await;
+    for status in ["302 Found", "304 Not Modified"] {
+        let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        let call = gateway.get("/up").token(&gateway.admin);
+        let (_served, answer) = tokio::join!(upstream.take(&answer), call.send());
+        assert_eq!(answer.header("x-tollgate-cost-usd"), Some("0"), "{status}");
+    }
     assert_eq!(at_rest(&gateway, &id).await, pair("0", "0.02"));
     gateway.finish().await;
 }

@@ -96,7 +96,7 @@ impl Blueprint {
             max_batch: self.max_batch,
             called: false,
             due: false,
-            gathering: false,
+            gathering: None,
             store: AtStore::Nothing,
             store_answers: true,
             rest: FIRST_REST,

@@ -3,6 +3,9 @@
 
 use std::borrow::Cow;
 
+/// The data of the event that OpenAI's streams end with.
+pub(super) const DONE: &[u8] = b"[DONE]";
+
 /// The longest event that is looked into.
 const MAX_EVENT_BYTES: usize = 4 << 20;
 

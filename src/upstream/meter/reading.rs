@@ -166,10 +166,17 @@ impl Reading {
         passed.freeze()
     }
 
-    /// Whether the event has usage and nothing else.
+    /// Whether the event has usage and nothing else. One that is no JSON has text.
     fn see_event(&mut self, event: &[u8]) -> bool {
         let data = events::data(event);
-        let Some(statement) = statement::read(self.bound.format, &data) else { return false };
+        let Some(statement) = statement::read(self.bound.format, &data) else {
+            // Of an event that was cut, a client reads nothing.
+            let is_whole = event.ends_with(b"\n") || event.ends_with(b"\r");
+            if is_whole && data.trim_ascii() != events::DONE {
+                self.write(text::tokens(&data));
+            }
+            return false;
+        };
         let is_usage_alone = statement.is_usage_alone;
         self.take(statement);
         is_usage_alone
@@ -186,6 +193,7 @@ impl Reading {
     fn take(&mut self, statement: statement::Statement) {
         self.stated = statement.stated.or(self.stated);
         self.write(statement.written_tokens);
+        self.written_tokens = self.written_tokens.max(statement.repeated_tokens);
         self.is_final |= statement.is_final;
         self.model = self.model.take().or(statement.model);
     }

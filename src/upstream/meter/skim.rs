@@ -8,9 +8,18 @@ pub(super) struct Skim {
     kept: Vec<u8>,
     depth: u32,
     in_list: bool,
-    in_text: bool,
-    is_escaped: bool,
+    string: Str,
     is_too_long: bool,
+}
+
+/// Whether the next byte is in a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Str {
+    #[default]
+    Outside,
+    Within,
+    /// Behind a backslash in it.
+    Escaped,
 }
 
 impl Skim {
@@ -39,14 +48,16 @@ impl Skim {
 
     /// Follows where in the text this byte is (RFC 8259). What is no JSON is found out by whoever reads what is kept.
     fn step(&mut self, byte: u8) {
-        if self.in_text {
-            let ends = byte == b'"' && !self.is_escaped;
-            self.is_escaped = byte == b'\\' && !self.is_escaped;
-            self.in_text = !ends;
+        self.string = match (self.string, byte) {
+            (Str::Outside, b'"') | (Str::Escaped, _) => Str::Within,
+            (Str::Within, b'"') => Str::Outside,
+            (Str::Within, b'\\') => Str::Escaped,
+            (string, _) => string,
+        };
+        if self.string != Str::Outside {
             return;
         }
         match byte {
-            b'"' => self.in_text = true,
             b'{' | b'[' => {
                 self.in_list |= byte == b'[' && self.depth == 1;
                 self.depth = self.depth.saturating_add(1);

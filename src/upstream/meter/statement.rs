@@ -42,6 +42,8 @@ pub(super) struct Statement {
     pub model: Option<String>,
     /// About the tokens of the text in it.
     pub written_tokens: u64,
+    /// About those of all that was written until now, where it is said again.
+    pub repeated_tokens: u64,
 }
 
 impl Count {
@@ -105,6 +107,8 @@ struct Inner<'j> {
     model: Option<&'j RawValue>,
     #[serde(borrow)]
     usage: Option<&'j RawValue>,
+    #[serde(borrow)]
+    output: Option<&'j RawValue>,
 }
 
 impl<'j> Inner<'j> {
@@ -124,10 +128,11 @@ pub(super) fn read(format: &dyn Format, json: &[u8]) -> Option<Statement> {
     let is_empty = body.choices.is_some_and(|list| list.get().bytes().all(|b| b"[] \t\r\n".contains(&b)));
     Some(Statement {
         is_usage_alone: is_empty && body.usage.is_some_and(|usage| usage.get().starts_with('{')),
-        is_final: last.is_some(),
+        is_final: last.is_some_and(|last| format.output_bound().is_none() || last.output != Count::Absent),
         stated: last.unwrap_or_default().or(first.unwrap_or_default()),
         model: models.into_iter().flatten().find_map(|model| serde_json::from_str(model.get()).ok()),
         written_tokens: format.written().iter().filter_map(|name| body.member(name)).map(written).sum(),
+        repeated_tokens: response.output.map_or(0, written),
     })
 }
 
@@ -175,9 +180,11 @@ const FRAME: [&str; 18] = [
 fn written(json: &RawValue) -> u64 {
     let mut tokens = 0;
     let mut reader = serde_json::Deserializer::from_str(json.get());
-    // What cannot be read any further counts as far as it was.
-    drop(Written(&mut tokens).deserialize(&mut reader));
-    tokens
+    match Written(&mut tokens).deserialize(&mut reader) {
+        Ok(()) => tokens,
+        // Half a pair of surrogates, for one: what passed as a text is counted as it passed.
+        Err(_) => text::tokens(json.get().as_bytes()),
+    }
 }
 
 struct Written<'t>(&'t mut u64);

@@ -174,6 +174,43 @@ fn a_stream_without_its_end_is_estimated_and_no_less_than_was_stated() {
 }
 
 #[test]
+fn a_last_usage_that_counts_no_output_ends_nothing() {
+    let started = "data: {\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n";
+    let word = "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"word\"}}\n\n";
+    for last in ["{}", r#"{"output_tokens":null}"#, r#"{"input_tokens":9}"#, r#"{"cache_read_input_tokens":0}"#] {
+        let stream = format!("{started}{word}{word}{word}data: {{\"delta\":{{}},\"usage\":{last}}}\n\n");
+        let (_, taken) = read_any(|| bound(Meter::AnthropicMessages, ""), SSE, &stream);
+        assert_eq!((taken.usage, taken.estimated), (usage(9, 0, 0, 3, 0), true), "{last}");
+    }
+}
+
+#[test]
+fn text_in_an_event_that_cannot_be_read_is_counted_as_it_passed() {
+    let words = "word ".repeat(40);
+    for event in [
+        format!(r#"{{"type":"response.output_text.delta","delta":"\ud83d {words}"}}"#),
+        format!(r#"{{"type":"response.output_text.delta","delta":"{words}","logprob":NaN}}"#),
+        format!(r#"{{"type":"response.output_text.delta","delta":"q","delta":"{words}"}}"#),
+        format!(r#"{{"type":"response.completed","response":{{"output":[{{"content":[{{"text":"{words}"}}]}}]}}}}"#),
+    ] {
+        let stream = format!("data: {event}\n\ndata: [DONE]\n\n");
+        let (_, taken) = read_any(|| bound(Meter::OpenaiResponses, ""), SSE, &stream);
+        assert!((40..90).contains(&taken.usage.output_tokens) && taken.estimated, "{event}: {taken:?}");
+    }
+    let broken = [&b"data: {\"delta\":\"\xff"[..], words.as_bytes(), b"\"}\n\n"].concat();
+    let (_, taken) = read(bound(Meter::OpenaiResponses, ""), SSE, &[&broken]);
+    assert!((40..90).contains(&taken.usage.output_tokens) && taken.estimated, "{taken:?}");
+}
+
+#[test]
+fn what_is_said_again_at_the_end_is_counted_once() {
+    let word = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"word\"}\n\n";
+    let end = "data: {\"response\":{\"output\":[{\"content\":[{\"text\":\"wordwordword\"}]}]}}\n\n";
+    let (_, taken) = read_any(|| bound(Meter::OpenaiResponses, ""), SSE, &[word, word, word, end].concat());
+    assert_eq!((taken.usage.output_tokens, taken.estimated), (3, true));
+}
+
+#[test]
 fn usage_that_is_stated_before_the_last_word_is_not_the_end() {
     let usage_of_one = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n";
     let word = "data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n";
