@@ -10,6 +10,7 @@
 //! more, and entries that nobody waits for stay in memory until there is room again.
 
 mod archive;
+mod audit;
 mod blueprint;
 mod condition;
 mod outbox;
@@ -24,8 +25,8 @@ use self::{
     outbox::{NotTaken, Outbox},
 };
 use super::{
-    handle::{Ask, Handle, NoAnswer, Permit, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    handle::{Ask, Reply, Request},
+    supervisor::Lifeline,
 };
 use crate::domain::{
     audit::{Draft, Head},
@@ -34,6 +35,7 @@ use crate::domain::{
 
 pub(super) use self::archive::salts;
 pub use self::{
+    audit::{Audit, Place},
     blueprint::{Blueprint, BuildError},
     condition::Condition,
 };
@@ -79,9 +81,6 @@ enum AtStore {
     /// It failed, and is left alone for a while.
     Resting,
 }
-
-/// Whether this is a build that records nothing, which `scripts/audit` compares with. No configuration makes one.
-const IS_OFF: bool = cfg!(audit_off);
 
 pub struct AuditWriter {
     archive: Archive,
@@ -305,102 +304,6 @@ impl AuditWriter {
 
 fn count(entries: usize) -> u64 {
     u64::try_from(entries).unwrap_or(u64::MAX)
-}
-
-/// The writer's handle.
-#[derive(Clone)]
-pub struct Audit {
-    handle: Handle<AuditWriter>,
-    gauge: Gauge,
-    /// So many entries may be under way to the disk without anybody waiting for them.
-    max_unwaited: u64,
-}
-
-/// A request's place in the queue, taken before the request is looked at.
-pub struct Place {
-    permit: Permit,
-}
-
-impl Audit {
-    #[must_use]
-    pub fn new(max_in_flight: usize, max_unwaited: u64, deadline: Duration) -> Self {
-        let handle = Handle::new("audit_writer", max_in_flight, deadline);
-        Self { handle, gauge: Gauge::default(), max_unwaited }
-    }
-
-    /// Starts the writer on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), BuildError> {
-        if IS_OFF {
-            tracing::error!("this is a build for measuring: NOTHING IS RECORDED");
-        }
-        let gauge = self.gauge.clone();
-        let build = move |lifeline| blueprint.clone().build(gauge.clone(), lifeline);
-        supervise(self.handle.clone(), build).await
-    }
-
-    /// Takes a place for one entry.
-    pub fn place(&self) -> Result<Place, NoAnswer> {
-        if !self.handle.is_running() {
-            return Err(NoAnswer::Dead);
-        }
-        if self.gauge.condition() == Condition::Refusing {
-            return Err(NoAnswer::Full);
-        }
-        self.handle.permit().map(|permit| Place { permit })
-    }
-
-    /// Returns when the entry is on disk.
-    pub async fn append(&self, place: Place, draft: Draft) -> Result<(), NotRecorded> {
-        if IS_OFF {
-            return Ok(());
-        }
-        self.gauge.handed_over();
-        let append = Append { draft, durability: Durability::Committed };
-        let answer = self.handle.hand_over(append, place.permit).map_err(|_| {
-            self.gauge.taken(1);
-            NotRecorded::Refused
-        })?;
-        self.handle.wait(answer).await.map_err(|_| NotRecorded::Unknown)?
-    }
-
-    /// Hands the entry over; it is written whether or not anybody waits, and with `Buffered` not at once.
-    pub fn leave(&self, place: Place, draft: Draft, durability: Durability) {
-        if IS_OFF {
-            return;
-        }
-        let request = draft.request_id;
-        self.gauge.handed_over();
-        if let Err(error) = self.handle.hand_over(Append { draft, durability }, place.permit) {
-            self.gauge.taken(1);
-            tracing::error!(%error, %request, "an audit entry was not handed over");
-        }
-    }
-
-    /// Returns when the entry is as good as on disk: with `Buffered` at once, unless too much is under way already.
-    pub async fn write(&self, place: Place, draft: Draft, durability: Durability) -> Result<(), NotRecorded> {
-        if durability == Durability::Buffered && self.gauge.queued() < self.max_unwaited {
-            self.leave(place, draft, durability);
-            return Ok(());
-        }
-        self.append(place, draft).await
-    }
-
-    /// Where entries go.
-    #[must_use]
-    pub fn condition(&self) -> Condition {
-        self.gauge.condition()
-    }
-
-    /// Entries accepted and not yet in the store.
-    #[must_use]
-    pub fn backlog(&self) -> u64 {
-        self.gauge.backlog()
-    }
-
-    #[must_use]
-    pub const fn handle(&self) -> &Handle<AuditWriter> {
-        &self.handle
-    }
 }
 
 #[cfg(test)]

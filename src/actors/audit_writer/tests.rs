@@ -77,6 +77,12 @@ async fn append(audit: &Audit, ids: impl IntoIterator<Item = u128>) -> Vec<Resul
     futures_util::future::join_all(appends).await
 }
 
+async fn buffer(audit: &Audit, ids: impl IntoIterator<Item = u128>) {
+    for id in ids {
+        assert_eq!(audit.write(audit.place().unwrap(), draft(id), Durability::Buffered).await, Ok(()));
+    }
+}
+
 fn draft(id: u128) -> Draft {
     Draft {
         id: EntryId(Uuid::from_u128(id)),
@@ -184,9 +190,7 @@ async fn when_neither_takes_an_entry_nobody_is_let_in_until_there_is_room_and_no
 async fn what_nobody_waits_for_is_written_all_the_same() {
     let stage = Stage::new();
     let audit = stage.writer().await;
-    for id in 1..=500 {
-        assert_eq!(audit.write(audit.place().unwrap(), draft(id), Durability::Buffered).await, Ok(()));
-    }
+    buffer(&audit, 1..=500).await;
     until(|| audit.backlog() == 0).await;
     assert_eq!(stage.seq().await, 500);
 }
@@ -195,9 +199,7 @@ async fn what_nobody_waits_for_is_written_all_the_same() {
 async fn an_entry_that_is_waited_for_takes_along_what_was_buffered_before_it() {
     let stage = Stage::new();
     let audit = stage.writer().await;
-    for id in 1..=10 {
-        assert_eq!(audit.write(audit.place().unwrap(), draft(id), Durability::Buffered).await, Ok(()));
-    }
+    buffer(&audit, 1..=10).await;
     assert_eq!(append(&audit, [11]).await, [Ok(())]);
     assert_eq!((audit.backlog(), stage.seq().await), (0, 11));
 }
