@@ -204,6 +204,15 @@ fn paid_upstream(upstream: &str) -> String {
     format!("{}meter = {{ fixed_usd = \"0.002\" }}\n", upstream.trim_end_matches(' '))
 }
 
+/// A gateway whose route leads to this upstream, and the id of a budget for all its calls.
+async fn with_paid_upstream(store: &TestStore) -> (RawUpstream, TestGateway, String) {
+    let upstream = RawUpstream::start().await;
+    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
+    let gateway = Setup::default().more_lists(&lists).start(store).await;
+    let id = make(&gateway, json!({})).await;
+    (upstream, gateway, id)
+}
+
 async fn a_call_that_fails_costs_nothing(store: &TestStore) {
     let nowhere = paid_upstream(&RawUpstream::route_to(RawUpstream::nowhere().await));
     let gateway = Setup::default().more_lists(&nowhere).start(store).await;
@@ -214,10 +223,7 @@ async fn a_call_that_fails_costs_nothing(store: &TestStore) {
 }
 
 async fn a_redirect_costs_nothing(store: &TestStore) {
-    let upstream = RawUpstream::start().await;
-    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
-    let gateway = Setup::default().more_lists(&lists).start(store).await;
-    let id = make(&gateway, json!({})).await;
+    let (upstream, gateway, id) = with_paid_upstream(store).await;
     for status in ["302 Found", "304 Not Modified"] {
         let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         let call = gateway.get("/up").token(&gateway.admin);
@@ -229,10 +235,7 @@ async fn a_redirect_costs_nothing(store: &TestStore) {
 }
 
 async fn a_client_that_hangs_up_within_a_stream_leaves_no_hold(store: &TestStore) {
-    let upstream = RawUpstream::start().await;
-    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
-    let gateway = Setup::default().more_lists(&lists).start(store).await;
-    let id = make(&gateway, json!({})).await;
+    let (upstream, gateway, id) = with_paid_upstream(store).await;
     gateway.expect_record();
     let mut connection = gateway.connect().await;
     connection.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
@@ -244,10 +247,7 @@ async fn a_client_that_hangs_up_within_a_stream_leaves_no_hold(store: &TestStore
 }
 
 async fn a_client_that_does_not_wait_for_the_head_pays_for_the_call(store: &TestStore) {
-    let upstream = RawUpstream::start().await;
-    let lists = paid_upstream(&RawUpstream::route_to(upstream.address));
-    let gateway = Setup::default().more_lists(&lists).start(store).await;
-    let id = make(&gateway, json!({})).await;
+    let (upstream, gateway, id) = with_paid_upstream(store).await;
     gateway.expect_record();
     let mut connection = gateway.connect().await;
     connection.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
