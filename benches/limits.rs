@@ -20,8 +20,7 @@ use tollgate::{
     clock::Clock,
     domain::{
         ids::{LimitId, UserId},
-        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, Unit},
-        quota::Rate,
+        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, Unit, rate::Rate},
     },
 };
 use uuid::Uuid;

@@ -1,6 +1,8 @@
 //! The data directory: made for its owner only, locked by one gateway at a time, home of the master key and of this
 //! replica's name. Called by the composition root and the command line.
 
+pub mod spool;
+
 use std::{
     fs::{DirBuilder, File, OpenOptions},
     io::{ErrorKind, Write},

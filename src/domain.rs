@@ -20,7 +20,6 @@ pub mod password;
 pub mod path;
 pub mod price;
 pub mod principal;
-pub mod quota;
 pub mod recording;
 pub mod redaction;
 pub mod refusal;

@@ -6,25 +6,22 @@
 //! [`snapshot`]. `docs/architecture.md` has the picture.
 //!
 //! Reading order: [`domain`] (the vocabulary) · [`pipeline`] · [`actors`] · [`snapshot`] · [`upstream`] · [`http`] ·
-//! [`store`] · [`app`] (how it is put together) · [`config`] · [`cli`]; and [`api_key`], [`clock`], [`crypto`], [`data_dir`], [`jwt`],
-//! [`passwords`], [`price_file`], [`spool`], [`telemetry`].
+//! [`store`] · [`app`] (how it is put together) · [`config`] · [`cli`]; and [`clock`], [`credentials`], [`crypto`],
+//! [`data_dir`], [`meter`], [`telemetry`].
 
 pub mod actors;
-pub mod api_key;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod credentials;
 pub mod crypto;
 pub mod data_dir;
 pub mod domain;
 pub mod http;
-pub mod jwt;
-pub mod passwords;
+pub mod meter;
 pub mod pipeline;
-pub mod price_file;
 pub mod snapshot;
-pub mod spool;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;

@@ -46,9 +46,10 @@ use crate::{
         refusal::Refusal,
         route::{Meter, Route},
     },
+    meter::Asked,
     snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
     telemetry::Metrics,
-    upstream::{self, meter::Asked},
+    upstream,
 };
 
 /// Everything the steps need; one a worker thread.

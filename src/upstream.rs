@@ -13,7 +13,6 @@ pub mod headers;
 pub mod in_flight;
 pub mod jwks;
 pub mod llm;
-pub mod meter;
 pub mod outgoing_body;
 pub mod target;
 mod upload;

@@ -116,14 +116,14 @@ mod architecture {
     #[test]
     fn a_library_is_named_only_where_it_belongs() {
         for (library, homes) in [
-            ("jsonwebtoken", &["jwt"][..]),
+            ("jsonwebtoken", &["credentials"][..]),
             ("aws_lc_rs::", &["crypto", "store"]),
             ("diesel", &["store"]),
             ("deadpool", &["store"]),
             ("actix::", &["actors", "app", "cli", "http"]),
             ("hyper", &["upstream"]),
             ("actix_web", &["http", "pipeline", "app", "telemetry"]),
-            ("argon2::", &["passwords"]),
+            ("argon2::", &["credentials"]),
             ("prometheus", &["telemetry", "app"]),
         ] {
             for (module, file, text) in sources() {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    jwt::outside::{KeySet, OutsideVerifier},
+    credentials::jwt::outside::{KeySet, OutsideVerifier},
     snapshot::Snapshot,
     upstream::jwks::{FetchError, JwksClient},
 };

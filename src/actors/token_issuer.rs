@@ -30,11 +30,11 @@ use super::{
     supervisor::{Lifeline, supervise},
 };
 use crate::{
+    credentials::jwt::Verifier,
     domain::{
         ids::{SessionId, UserId},
         principal::Username,
     },
-    jwt::Verifier,
     snapshot::{Snapshot, revocations::Revocations},
     store::{
         StoreError,

@@ -19,16 +19,18 @@ use crate::{
         regulator::{self, Rulebook, Rules},
         token_issuer::{self, Issuer, Keys, shared_key},
     },
-    api_key::Mint,
     clock::Clock,
     config::{Config, trusted_issuers::TrustedIssuer},
+    credentials::{
+        api_key::Mint,
+        jwt::{
+            Verifier,
+            outside::{OutsideVerifier, Trust},
+        },
+        passwords::Passwords,
+    },
     crypto::MasterKey,
     http::{Draining, Office},
-    jwt::{
-        Verifier,
-        outside::{OutsideVerifier, Trust},
-    },
-    passwords::Passwords,
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
     snapshot::{
         Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, revocations::Revocations,

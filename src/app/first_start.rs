@@ -6,13 +6,13 @@ use zeroize::Zeroizing;
 use super::StartError;
 use crate::{
     clock::Clock,
+    credentials::passwords::{HashingError, Passwords},
     crypto,
     domain::{
         ids::UserId,
         password,
         principal::{Role, UserStatus},
     },
-    passwords::{HashingError, Passwords},
     store::{Store, users::NewUser},
 };
 

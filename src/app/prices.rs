@@ -11,8 +11,10 @@ use super::StartError;
 use crate::{
     clock::Clock,
     config::{Config, ConfigError},
-    domain::price::list::MAX_MODELS,
-    price_file::{self, BadFile, PriceFile},
+    domain::price::{
+        file::{self as price_file, BadFile, PriceFile},
+        list::MAX_MODELS,
+    },
     store::{
         Settings, Store, migrations,
         prices::{PriceChange, PricesChanged},

@@ -9,12 +9,12 @@ use super::{Failure, load, print};
 use crate::{
     app::random_password,
     clock::Clock,
+    credentials::passwords::Passwords,
     domain::{
         ids::UserId,
         password,
         principal::{Role, UserStatus, Username},
     },
-    passwords::Passwords,
     store::{
         Settings, Store, migrations,
         users::{Changed, Created, NewUser, UserChange},

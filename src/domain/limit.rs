@@ -1,5 +1,6 @@
 //! Limit policies: who is limited, on which routes, and by how much.
 
+pub mod rate;
 pub mod spec;
 mod words;
 
@@ -12,9 +13,9 @@ use uuid::Uuid;
 use super::{
     ids::{InvalidId, LimitId},
     network::Network,
-    quota::Rate,
 };
 
+use self::rate::Rate;
 pub use self::{
     spec::{Misfit, Spec},
     words::UnknownWord,

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     actors::registrar::{CreateApiKey, RevokeApiKey},
-    api_key,
+    credentials::api_key,
     domain::{
         api_key::{KeyName, MAX_KEPT_KEYS, MAX_LIVE_KEYS},
         ids::{ApiKeyId, UserId},

@@ -2,8 +2,8 @@
 
 use crate::{
     actors::handle::NoAnswer,
+    credentials::passwords::HashingError,
     domain::refusal::{Refusal, Unavailable},
-    passwords::HashingError,
     store::StoreError,
 };
 

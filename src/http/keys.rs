@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Office, problem::Problem};
-use crate::jwt::Jwk;
+use crate::credentials::jwt::Jwk;
 
 /// A JWK set. It holds public keys only.
 #[derive(Serialize, JsonSchema, ApiComponent)]

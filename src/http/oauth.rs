@@ -19,7 +19,7 @@ use crate::{
         registrar::RevokeApiKey,
         token_issuer::{Denied, Exchange, Tokens},
     },
-    api_key::{self, ApiKey},
+    credentials::api_key::{self, ApiKey},
     domain::refusal::{OAuthError, Refusal},
     http::failure::{no_answer, unavailable},
     pipeline::{audit::Note, authenticate::api_key::credential},

@@ -75,8 +75,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         ids::LimitId,
-        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet},
-        quota::Rate,
+        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, rate::Rate},
     };
 
     fn standing(name: &str, allowance: Allowance, remaining: u64) -> Standing {

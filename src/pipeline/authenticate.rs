@@ -17,15 +17,17 @@ use super::{
 };
 use crate::{
     actors::registrar::Users,
-    api_key::{self as key_text, ApiKey},
+    credentials::{
+        api_key::{self as key_text, ApiKey},
+        jwt::{
+            Rejection, Verified, Verifier,
+            outside::{OutsideVerified, OutsideVerifier},
+        },
+    },
     domain::{
         access::Permission,
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
         refusal::{Refusal, Revocation, TokenFault},
-    },
-    jwt::{
-        Rejection, Verified, Verifier,
-        outside::{OutsideVerified, OutsideVerifier},
     },
     snapshot::{Snapshot, directory::Directory, revocations::Revocations},
 };

@@ -15,14 +15,12 @@ use super::{
 use crate::{
     actors::budget_ledger::OpenHold,
     domain::{ledger::End, money::Money, usage::Usage},
+    meter::{Bound, Reading, Taken},
     snapshot::{
         Snapshot,
         prices::{PriceBook, Priced},
     },
-    upstream::{
-        Answer,
-        meter::{Bound, Reading, Taken},
-    },
+    upstream::Answer,
 };
 
 /// What a call has open.

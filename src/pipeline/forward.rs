@@ -18,9 +18,8 @@ use crate::{
         refusal::{Refusal, Unavailable},
         route::Route,
     },
-    upstream::{
-        Answer, AnswerBody, Client, Original, Outgoing, OutgoingBody, Target, UpstreamError, meter::MAX_WHOLE_BYTES,
-    },
+    meter::MAX_WHOLE_BYTES,
+    upstream::{Answer, AnswerBody, Client, Original, Outgoing, OutgoingBody, Target, UpstreamError},
 };
 use actix_web::{
     HttpRequest,

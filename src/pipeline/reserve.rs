@@ -24,8 +24,8 @@ use crate::{
         refusal::{Refusal, Unavailable},
         route::{Meter, Route},
     },
+    meter::Asked,
     snapshot::budgets::BudgetBook,
-    upstream::meter::Asked,
 };
 
 /// Proof that the call may be sent: its limits are charged and its money is held.

@@ -20,7 +20,8 @@ use futures_util::Stream;
 use super::{bill::Open, forward::Forwarded};
 use crate::{
     domain::money::Money,
-    upstream::{AnswerBody, AnswerStream, StreamError, meter::is_event_stream},
+    meter::is_event_stream,
+    upstream::{AnswerBody, AnswerStream, StreamError},
 };
 
 /// What was set aside for the call, and what it cost, in USD.

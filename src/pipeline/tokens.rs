@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderMap};
 use super::{Gate, audit::Record, body::ClientBody};
 use crate::{
     domain::{refusal::Refusal, route::Route},
-    upstream::meter::{self, Asked},
+    meter::{self, Asked},
 };
 
 /// Reads the request, where the route's calls are to a model.

@@ -148,8 +148,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         ids::LimitId,
-        limit::{Allowance, Mode, OnError},
-        quota::Rate,
+        limit::{Allowance, Mode, OnError, rate::Rate},
     };
     use uuid::Uuid;
 

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use tollgate::{
     config::Config,
+    credentials::jwt::Claims,
     domain::{
         access::{Permission, may_forward},
         principal::Role,
     },
     http::routes::TABLE,
-    jwt::Claims,
 };
 
 use super::support::{

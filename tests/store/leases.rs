@@ -8,7 +8,7 @@ use tollgate::{
     clock::Clock,
     domain::{
         lease::{Account, Ask, ExactTerms, HolderId, Kind, Past, Terms},
-        quota::Rate,
+        limit::rate::Rate,
     },
     store::{
         StoreError,

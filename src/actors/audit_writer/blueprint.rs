@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     actors::supervisor::Lifeline,
+    data_dir::spool::SpoolError,
     domain::audit::{Draft, Head},
-    spool::SpoolError,
     store::{Store, StoreError},
 };
 

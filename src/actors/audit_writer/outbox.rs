@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use crate::{
+    data_dir::spool::{Spool, SpoolError},
     domain::audit::Head,
-    spool::{Spool, SpoolError},
     store::audit::AuditRow,
 };
 

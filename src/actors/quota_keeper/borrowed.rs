@@ -11,8 +11,10 @@ use crate::{
     actors::quota_lender::{BucketId, Loan},
     domain::{
         lease::{Answer, Ask, HolderId, holder::Lease},
-        limit::{Allowance, Home, OnError, Policy, Subject},
-        quota::{Bucket, Rate},
+        limit::{
+            Allowance, Home, OnError, Policy, Subject,
+            rate::{Bucket, Rate},
+        },
     },
 };
 

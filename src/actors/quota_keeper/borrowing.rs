@@ -17,8 +17,7 @@ use crate::{
     domain::{
         ids::LimitId,
         lease::{Account, HolderId},
-        limit::{Allowance, Mode, OnError, Per, RouteSet, Unit},
-        quota::Rate,
+        limit::{Allowance, Mode, OnError, Per, RouteSet, Unit, rate::Rate},
     },
 };
 

@@ -7,9 +7,9 @@ use super::{
     borrowed::{Borrowed, Left, PLACE_RETRY_NS, Room},
     shard::Setting,
 };
-use crate::domain::{
-    limit::{Allowance, Policy},
-    quota::{Bucket, Rate},
+use crate::domain::limit::{
+    Allowance, Policy,
+    rate::{Bucket, Rate},
 };
 
 pub(super) struct Kept {

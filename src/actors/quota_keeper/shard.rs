@@ -21,8 +21,10 @@ use crate::{
     actors::quota_lender::{BucketId, Loan},
     domain::{
         lease::{Answer, HolderId},
-        limit::{Home, Mode, Per, Policy, Standing, Unit},
-        quota::{Bucket, Rate},
+        limit::{
+            Home, Mode, Per, Policy, Standing, Unit,
+            rate::{Bucket, Rate},
+        },
     },
 };
 

@@ -8,8 +8,7 @@ use super::{
 };
 use crate::domain::{
     ids::LimitId,
-    limit::{Allowance, Mode, OnError, Per, RouteSet, Unit},
-    quota::Rate,
+    limit::{Allowance, Mode, OnError, Per, RouteSet, Unit, rate::Rate},
 };
 
 const LONG: Duration = Duration::from_mins(1);

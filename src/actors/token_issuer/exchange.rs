@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     actors::handle::{Ask, Request},
+    credentials::jwt::Claims,
     domain::ids::{ApiKeyId, SessionId, UserId},
-    jwt::Claims,
     store::sessions::NewSession,
 };
 

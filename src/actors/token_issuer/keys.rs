@@ -12,9 +12,9 @@ use super::{
 use crate::{
     clock::Clock,
     config::{secret::HmacSecrets, sections::Auth},
+    credentials::jwt::{MAX_LIFETIME_S, Verifier},
     crypto::{CryptoError, MasterKey},
     domain::algorithm::Algorithm,
-    jwt::{MAX_LIFETIME_S, Verifier},
     snapshot::Snapshot,
     store::{
         Store, StoreError,

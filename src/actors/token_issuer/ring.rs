@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use super::sealing::open_key;
 use crate::{
     config::secret::HmacSecrets,
+    credentials::jwt::{Claims, NotAKey, PublicKey, RingKey, SigningError, SigningKey},
     crypto::{CryptoError, MasterKey},
     domain::algorithm::Algorithm,
-    jwt::{Claims, NotAKey, PublicKey, RingKey, SigningError, SigningKey},
     store::{
         StoreError,
         keys::{SigningKeyRow, StoredRing},

@@ -1,9 +1,9 @@
 //! What is sealed under the master key, each value for a purpose of its own, so that none can stand in for another.
 
 use crate::{
+    credentials::jwt::PublicKey,
     crypto::{self, CryptoError, MacKey, MasterKey},
     domain::algorithm::Algorithm,
-    jwt::PublicKey,
     store::{Store, keys::SigningKeyRow, reseal::Sealed},
 };
 

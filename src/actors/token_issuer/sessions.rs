@@ -6,12 +6,12 @@ use super::{Tokens, refresh_token::RefreshToken, ring::Ring};
 use crate::{
     clock::Clock,
     config::sections::Auth,
+    credentials::jwt::Claims,
     crypto::MacKey,
     domain::{
         ids::{SessionId, TokenId, UserId},
         principal::{Role, UserStatus},
     },
-    jwt::Claims,
     snapshot::Snapshot,
     store::{
         Store, StoreError,

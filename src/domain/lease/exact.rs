@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Kind, Terms};
-use crate::domain::quota::Rate;
+use crate::domain::limit::rate::Rate;
 
 /// The longest lease; with it every product stays exact.
 pub const MAX_LEASE: Duration = Duration::from_mins(1);

@@ -9,8 +9,8 @@ use super::{Allowance, Home, Mode, OnError, Per, Policy, RouteSet, Subject, Unit
 use crate::domain::{
     ids::LimitId,
     lease::ExactTerms,
+    limit::rate::{InvalidRate, Rate},
     name,
-    quota::{InvalidRate, Rate},
     refusal::Fault,
     route::Route,
 };

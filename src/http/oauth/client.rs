@@ -5,7 +5,7 @@ use actix_web_httpauth::headers::authorization::{Basic, Scheme};
 
 use super::TokenRequest;
 use crate::{
-    api_key::ApiKey,
+    credentials::api_key::ApiKey,
     domain::refusal::{OAuthError, Refusal},
 };
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     actors::registrar::Users,
-    api_key::{ApiKey, Mint},
+    credentials::api_key::{ApiKey, Mint},
     crypto,
     domain::{
         ids::ApiKeyId,

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use super::{Identity, OutsideTokens, faulty, refusal_of};
 use crate::{
     actors::{key_fetcher::OutsideKeys, registrar::Provision},
+    credentials::jwt::{
+        CLOCK_SKEW_S, Rejection,
+        outside::{OutsideRejection, OutsideToken, OutsideVerified, OutsideVerifier},
+    },
     domain::{
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
         refusal::{Refusal, Revocation, TokenFault, Unavailable},
-    },
-    jwt::{
-        CLOCK_SKEW_S, Rejection,
-        outside::{OutsideRejection, OutsideToken, OutsideVerified, OutsideVerifier},
     },
     snapshot::{Snapshot, directory::Directory},
 };

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::{OutsideToken, OutsideVerified, Trust};
 use crate::{
+    credentials::jwt::{CLOCK_SKEW_S, MAX_LIFETIME_S, Rejection},
     domain::{
         principal::{OutsideIdentity, Role},
         refusal::TokenFault,
     },
-    jwt::{CLOCK_SKEW_S, MAX_LIFETIME_S, Rejection},
 };
 
 /// The longest name of a user at an issuer, in bytes (`OpenID` Connect Core §2).

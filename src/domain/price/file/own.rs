@@ -54,7 +54,7 @@ fn blame(prices: &[PriceSpec], faults: &[Fault]) -> BadFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::price::list::PriceList, price_file::BUILT_IN};
+    use crate::domain::price::{file::BUILT_IN, list::PriceList};
 
     const PRICE: &str = "[[prices]]\nmodel = \"a\"\ninput_usd = \"1\"\noutput_usd = \"2\"\nmax_output_tokens = 10\n";
 

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{money::Money, price::Rates, route::Meter},
-        upstream::meter::format,
+        meter::format,
     };
 
     fn price(max_input_tokens: Option<u64>) -> Price {

@@ -9,7 +9,7 @@ use crate::{
         price::{Price, Rates},
         route::Meter,
     },
-    upstream::meter::{Asked, format},
+    meter::{Asked, format},
 };
 
 const SSE: &str = "text/event-stream; charset=utf-8";

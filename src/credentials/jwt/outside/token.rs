@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::unique::UniqueObject;
 use crate::{
+    credentials::jwt::compact::Compact,
     crypto,
     domain::{hex, refusal::TokenFault},
-    jwt::compact::Compact,
 };
 
 /// Members of a header that would change how the token is read, or where its key comes from (RFC 7515 §4.1, RFC 7797).

@@ -12,7 +12,7 @@ pub use self::report::Report;
 use crate::domain::price::list::ListChange;
 
 /// The table that makes the first version of the list.
-pub const BUILT_IN: &str = include_str!("../config/prices.toml");
+pub const BUILT_IN: &str = include_str!("../../../config/prices.toml");
 
 /// What a file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
