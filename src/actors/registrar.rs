@@ -263,7 +263,6 @@ impl Blueprint {
 pub struct Users(Handle<Registrar>, Freshness);
 
 impl Users {
-    #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(Registrar::NAME, max_in_flight, deadline), Freshness::default())
     }
@@ -299,12 +298,10 @@ impl Users {
     }
 
     /// When users and API keys were last read.
-    #[must_use]
     pub const fn freshness(&self) -> &Freshness {
         &self.1
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<Registrar> {
         &self.0
     }

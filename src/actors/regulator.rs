@@ -154,7 +154,6 @@ impl<R: Rules> Clone for Rulebook<R> {
 }
 
 impl<R: Rules> Rulebook<R> {
-    #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(R::ACTOR, max_in_flight, deadline))
     }
@@ -164,7 +163,6 @@ impl<R: Rules> Rulebook<R> {
         supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<Regulator<R>> {
         &self.0
     }

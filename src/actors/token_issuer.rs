@@ -8,6 +8,7 @@ mod exchange;
 mod keys;
 mod refresh_token;
 mod ring;
+mod ring_error;
 mod sealing;
 mod sessions;
 mod skew;
@@ -20,7 +21,7 @@ use futures_util::future::LocalBoxFuture;
 pub use self::{
     exchange::{AccessToken, Exchange},
     keys::Keys,
-    ring::RingError,
+    ring_error::RingError,
     sealing::{purpose_of, shared_key},
     sessions::Denied,
 };
@@ -347,7 +348,6 @@ impl Blueprint {
 pub struct Issuer(Handle<TokenIssuer>, Freshness);
 
 impl Issuer {
-    #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(TokenIssuer::NAME, max_in_flight, deadline), Freshness::default())
     }
@@ -359,7 +359,6 @@ impl Issuer {
     }
 
     /// When revoked sessions were last read.
-    #[must_use]
     pub const fn freshness(&self) -> &Freshness {
         &self.1
     }
@@ -396,7 +395,6 @@ impl Issuer {
         self.0.ask(Reload).await
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<TokenIssuer> {
         &self.0
     }
