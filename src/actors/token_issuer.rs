@@ -91,12 +91,12 @@ pub struct RevokeRefreshToken {
     pub token: String,
 }
 
-/// Adds a signing key that takes over after the lead, or names the one that somebody else has added.
+/// Adds a signing key that takes over after the lead, or names the one that another replica has added.
 pub struct Rotate {
     pub remember: Option<Remember>,
 }
 
-/// Reads the revocations and the ring again, now: somebody else has written some.
+/// Reads the revocations and the ring again, now: another actor has written some.
 pub struct Reload;
 
 impl Request for Issue {

@@ -1,4 +1,4 @@
-//! Checking a password that somebody typed, so that guessing is slow.
+//! Checking a password as it was typed, so that guessing is slow.
 //!
 //! Called by every handler that checks one. The account is known here by its name as it was typed alone, so that a name
 //! nobody has is treated like any other.
