@@ -1,4 +1,4 @@
-//! The HTTP side: URLs, extractors, handlers, the wording of refusals, and the OpenAPI document.
+//! The HTTP side: URLs, extractors, handlers, and the OpenAPI document.
 //!
 //! [`entry`] hands every request to the pipeline; [`routes`] is the table of the gateway's own URLs. Handlers are thin:
 //! they read from the store, write through an actor's handle, and know nothing of limits, money or the audit log.
@@ -24,8 +24,6 @@ pub mod ops;
 pub mod page;
 pub mod password;
 pub mod prices;
-pub mod problem;
-pub mod rate_limit;
 pub mod routes;
 pub mod sessions;
 pub mod signing_keys;
@@ -39,6 +37,8 @@ use std::sync::{
 };
 
 use jiff::Timestamp;
+
+pub use crate::answer::problem;
 
 use crate::{
     actors::{

@@ -155,7 +155,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         audit: office.audit.clone(),
         recording,
         upstream: upstream::Client::new(),
-        desk: entry::desk(),
+        find: routes::find,
     })
 }
 
