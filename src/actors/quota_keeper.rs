@@ -33,7 +33,7 @@ use self::{
 };
 pub(super) use self::{counted::LONGEST_IN_REDIS, leaving::Leaving};
 pub use self::{
-    quotas::{Blueprint, Charges, Quotas},
+    quotas::{Blueprint, Charges, NAME, Quotas},
     ticket::{GivenBack, Ticket},
 };
 use super::{

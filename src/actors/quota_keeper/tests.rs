@@ -6,9 +6,12 @@ use super::{
     shard::{Ending, Setting},
     *,
 };
-use crate::domain::{
-    ids::LimitId,
-    limit::{Allowance, Mode, OnError, Per, RouteSet, Unit, rate::Rate},
+use crate::{
+    actors::{roster::Roster, supervisor::Starts},
+    domain::{
+        ids::LimitId,
+        limit::{Allowance, Mode, OnError, Per, RouteSet, Unit, rate::Rate},
+    },
 };
 
 const LONG: Duration = Duration::from_mins(1);
@@ -258,7 +261,8 @@ fn what_is_given_back_or_ends_makes_room() {
 #[actix::test]
 async fn a_caller_that_goes_away_before_it_reads_its_decision_gives_all_back() {
     let quotas = Quotas::new(1, 10, 10, LONG, Lender::new(10, LONG));
-    quotas.start_here(Blueprint { clock: Clock::manual(1), max_subjects: 100, with_redis: false }).await;
+    let blueprint = Blueprint { clock: Clock::manual(1), max_subjects: 100, with_redis: false };
+    let Ok(()) = quotas.start_here(&Roster::default(), blueprint).await;
     let user = crate::domain::ids::UserId(Uuid::from_u128(4));
     let charges = || -> Charges {
         let charge = |(series, policy)| Charge { series, policy: Arc::new(policy), subject: user.0.into(), units: 1 };
