@@ -32,6 +32,7 @@ mod api {
     mod password;
     mod prices;
     mod refresh;
+    mod roster;
     mod sessions;
     mod signing_keys;
     mod teams;

@@ -23,7 +23,8 @@ pub use self::{
 use super::{
     catch_up::CatchUp,
     handle::{Ask, Handle, NoAnswer, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
     token_issuer::Issuer,
 };
 use crate::{
@@ -227,15 +228,20 @@ impl Blueprint {
 #[derive(Clone)]
 pub struct Users(Handle<Registrar>);
 
+impl Starts for Users {
+    type Blueprint = Blueprint;
+    type Error = StoreError;
+
+    /// Starts the registrar on this arbiter and keeps it running. Reads every user and every key.
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), StoreError> {
+        supervise(roster, self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
+    }
+}
+
 impl Users {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new("registrar", max_in_flight, deadline))
-    }
-
-    /// Starts the registrar on this arbiter and keeps it running. Reads every user and every key.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
     }
 
     pub async fn create(&self, create: Create) -> Result<Result<Created, StoreError>, NoAnswer> {

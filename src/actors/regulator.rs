@@ -14,7 +14,8 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use super::{
     catch_up::CatchUp,
     handle::{Ask, Handle, NoAnswer, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -222,15 +223,20 @@ impl<R: Rules> Clone for Rulebook<R> {
     }
 }
 
+impl<R: Rules> Starts for Rulebook<R> {
+    type Blueprint = Blueprint<R>;
+    type Error = StoreError;
+
+    /// Starts the regulator on this arbiter and keeps it running. Reads every rule.
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint<R>) -> Result<(), StoreError> {
+        supervise(roster, self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
+    }
+}
+
 impl<R: Rules> Rulebook<R> {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(R::ACTOR, max_in_flight, deadline))
-    }
-
-    /// Starts the regulator on this arbiter and keeps it running. Reads every rule.
-    pub async fn start_here(&self, blueprint: Blueprint<R>) -> Result<(), StoreError> {
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
     }
 
     #[must_use]

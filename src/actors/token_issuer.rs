@@ -27,7 +27,8 @@ use self::{ring::Ring, sessions::Sessions};
 use super::{
     catch_up::CatchUp,
     handle::{Ask, Handle, NoAnswer, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     credentials::jwt::Verifier,
@@ -326,15 +327,20 @@ impl Blueprint {
 #[derive(Clone)]
 pub struct Issuer(Handle<TokenIssuer>);
 
+impl Starts for Issuer {
+    type Blueprint = Blueprint;
+    type Error = RingError;
+
+    /// Starts the issuer on this arbiter and keeps it running.
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), RingError> {
+        supervise(roster, self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
+    }
+}
+
 impl Issuer {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new("token_issuer", max_in_flight, deadline))
-    }
-
-    /// Starts the issuer on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), RingError> {
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
     }
 
     pub async fn issue(&self, issue: Issue) -> Result<Result<Tokens, Denied>, NoAnswer> {
