@@ -41,7 +41,7 @@ use crate::{
     config::Config,
     credentials::api_key::Mint,
     data_dir::DataDir,
-    http::{Draining, Office, docs::DocsPage, openapi::Document},
+    http::{Draining, Office, docs::DocsPage, routes},
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
     snapshot::{Snapshot, routing::Routing},
     telemetry::Metrics,
@@ -124,7 +124,7 @@ impl Gateway {
             office: office.clone(),
             identity,
             metrics: Metrics::new()?,
-            document: Document::build().await?,
+            document: routes::document()?,
             docs_page: DocsPage::build()?,
         };
         let (address, public) = server::public(&parts)?;
