@@ -42,7 +42,7 @@ use crate::{
     credentials::api_key::Mint,
     data_dir::DataDir,
     http::{Draining, Office, docs::DocsPage, routes},
-    pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
+    pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside, staleness::Staleness},
     snapshot::{Snapshot, routing::Routing},
     telemetry::Metrics,
 };
@@ -84,7 +84,7 @@ impl Gateway {
         let mint = Arc::new(Mint::new(shared_key(&base.store, &base.master, API_KEYS).await?));
         let (handles, published) = (Handles::new(&config, Arc::clone(&fingerprints)), Published::new(&config));
         let crew = actors::start(&config, &base, &handles, &published).await?;
-        let identity = identity(&config, &handles, &published, mint);
+        let identity = identity(&config, &handles, &published, mint, base.clock.clone());
         let keys = identity.keys.clone();
         let Foundation { data_dir, store, redis, clock, passwords, chain, checkpoint_key, .. } = base;
         let office = Office {
@@ -157,14 +157,19 @@ impl Gateway {
 }
 
 /// What callers are known by.
-fn identity(config: &Config, handles: &Handles, published: &Published, mint: Arc<Mint>) -> Identity {
+fn identity(config: &Config, handles: &Handles, published: &Published, mint: Arc<Mint>, clock: Clock) -> Identity {
     let (directory, users) = (published.directory.clone(), handles.users.clone());
     let api_keys = published.api_keys.clone();
+    let staleness = Staleness {
+        read: [handles.users.freshness().clone(), handles.issuer.freshness().clone()],
+        max: Some(Duration::from_secs(config.auth.max_staleness_s.into())).filter(|max| !max.is_zero()),
+        clock,
+    };
     Identity {
         verifier: published.verifier.clone(),
         outside: Outside { verifier: published.outside_verifier.clone(), keys: handles.outside_keys.clone() },
         revocations: published.revocations.clone(),
-        keys: KeyCheck { mint, api_keys, directory: directory.clone(), users: users.clone() },
+        keys: KeyCheck { mint, api_keys, directory: directory.clone(), users: users.clone(), staleness },
         directory,
         users,
         docs_public: config.docs.public,

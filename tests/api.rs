@@ -19,6 +19,7 @@ mod api {
     mod bad_bodies;
     mod bad_input;
     mod budgets;
+    mod clocks;
     mod cors;
     mod edge;
     mod limit_layers;

@@ -41,6 +41,9 @@ pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
     let actors = office.roster.states().into_iter();
     let mut dependencies: BTreeMap<_, _> = actors.map(|(actor, in_its)| (actor, state(in_its.is_running()))).collect();
     dependencies.insert("audit", audit(&office));
+    // Cut off from the store for longer than `auth.max_staleness_s`, or with tokens that others refuse.
+    dependencies.insert("identity", state(office.keys.staleness.is_within_bound()));
+    dependencies.insert("clock", state(office.clock.ahead_us().unsigned_abs() <= MAX_CLOCK_DIFFERENCE_US));
     let all = dependencies.values().all(|state| *state != UNAVAILABLE);
     // Tokens are verified without the store, and what is recorded waits in the spool.
     let store = tokio::time::timeout(PATIENCE, office.store.ping()).await;
@@ -59,6 +62,9 @@ pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
 
 /// How long a dependency may take to answer: less than whoever asks for readiness waits.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How far this machine's clock may be from the store's: as far as other replicas accept its tokens.
+const MAX_CLOCK_DIFFERENCE_US: u64 = 5_000_000;
 
 const OK: &str = "ok";
 const SPOOLING: &str = "spooling";
