@@ -33,6 +33,7 @@ mod api {
     mod password;
     mod prices;
     mod refresh;
+    mod roster;
     mod sessions;
     mod signing_keys;
     mod teams;

@@ -11,7 +11,8 @@ use actix::{Actor, Context, Handler};
 
 use super::{
     handle::{Ask, Handle, NoAnswer, Permit, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -94,6 +95,12 @@ pub struct Doors {
     key: Arc<MacKey>,
 }
 
+/// What the doorkeeper is built from, again after each restart.
+pub struct Blueprint {
+    pub clock: Clock,
+    pub rules: Rules,
+}
+
 /// An admitted try, and the place in the doorkeeper's queue that its end will take. Dropped without a report it was a
 /// wrong one.
 #[must_use = "dropped at once it counts as a wrong password"]
@@ -103,19 +110,25 @@ pub struct Ticket {
     permit: Option<Permit>,
 }
 
-impl Doors {
-    /// `key` is what names are hashed under.
-    pub fn new(max_in_flight: usize, deadline: Duration, key: Arc<MacKey>) -> Self {
-        Self { handle: Handle::new("doorkeeper", max_in_flight, deadline), key }
-    }
+impl Starts for Doors {
+    type Blueprint = Blueprint;
+    type Error = Infallible;
 
     /// Starts the doorkeeper on this arbiter and keeps it running.
-    pub async fn start_here(&self, clock: Clock, rules: Rules) {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
+        let Blueprint { clock, rules } = blueprint;
         let build = move |lifeline| {
             let doorkeeper = Doorkeeper { clock: clock.clone(), throttle: Throttle::new(rules), _lifeline: lifeline };
             std::future::ready(Ok::<_, Infallible>(doorkeeper))
         };
-        let Ok(()) = supervise(self.handle.clone(), build).await;
+        supervise(roster, self.handle.clone(), build).await
+    }
+}
+
+impl Doors {
+    /// `key` is what names are hashed under.
+    pub fn new(max_in_flight: usize, deadline: Duration, key: Arc<MacKey>) -> Self {
+        Self { handle: Handle::new("doorkeeper", max_in_flight, deadline), key }
     }
 
     /// Who tries: the account by its name as it was typed, and the network.
@@ -173,7 +186,8 @@ mod tests {
         let doors = Doors::new(max_in_flight, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
         let max_wait = Duration::from_mins(15);
         let rules = Rules { account_failures, address_failures: 1_000, max_wait, max_counters: 100 };
-        doors.start_here(Clock::manual(1), rules).await;
+        let blueprint = Blueprint { clock: Clock::manual(1), rules };
+        let Ok(()) = doors.start_here(&Roster::default(), blueprint).await;
         doors
     }
 

@@ -32,7 +32,8 @@ use self::{
 use super::{
     catch_up::{CatchUp, Follower, POLL},
     handle::{Ask, Handle, NoAnswer, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -347,15 +348,20 @@ impl Blueprint {
 #[derive(Clone)]
 pub struct Issuer(Handle<TokenIssuer>, Freshness);
 
+impl Starts for Issuer {
+    type Blueprint = Blueprint;
+    type Error = RingError;
+
+    /// Starts the issuer on this arbiter and keeps it running.
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), RingError> {
+        let fresh = self.1.clone();
+        supervise(roster, self.0.clone(), move |lifeline| blueprint.clone().build(lifeline, fresh.clone())).await
+    }
+}
+
 impl Issuer {
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(TokenIssuer::NAME, max_in_flight, deadline), Freshness::default())
-    }
-
-    /// Starts the issuer on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), RingError> {
-        let fresh = self.1.clone();
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline, fresh.clone())).await
     }
 
     /// When revoked sessions were last read.
