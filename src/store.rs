@@ -18,8 +18,6 @@ mod idempotency;
 pub mod keys;
 pub mod ledger;
 pub mod limits;
-#[cfg(test)]
-pub(crate) mod lock;
 pub mod migrations;
 mod pools;
 pub mod prices;
@@ -31,6 +29,8 @@ mod revisions;
 mod schema;
 pub mod sessions;
 pub mod teams;
+#[cfg(test)]
+pub(crate) mod test_lock;
 mod threads;
 mod tls;
 pub mod users;

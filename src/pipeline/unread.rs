@@ -40,8 +40,8 @@ pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, unread: &Unread) -> H
         },
     };
     gate.metrics.request(&draft, 0, 0);
-    let recorded = match gate.audit.place() {
-        Ok(place) => gate.audit.write(place, draft, gate.recording.durability).await.is_ok(),
+    let recorded = match gate.audit.slot() {
+        Ok(slot) => gate.audit.write(slot, draft, gate.recording.durability).await.is_ok(),
         Err(_) => false,
     };
     if recorded {
