@@ -24,7 +24,7 @@ pub struct Unread {
 pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, unread: &Unread) -> HttpResponse {
     let id = RequestId(gate.clock.new_id());
     let call = Call::unread(id, peer.map(|peer| peer.ip().to_canonical()), &gate.clock);
-    let answer = audit::refuse(gate, &call, &unread.refusal, &[]);
+    let answer = audit::refuse(&call, &unread.refusal, &[]);
     let draft = Draft {
         id: EntryId(gate.clock.new_id()),
         request_id: id,
@@ -48,5 +48,5 @@ pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, unread: &Unread) -> H
         return answer;
     }
     tracing::error!(request = %id, "a head that was refused is not on record");
-    audit::refuse(gate, &call, &Refusal::Unavailable(Unavailable::Audit), &[])
+    audit::refuse(&call, &Refusal::Unavailable(Unavailable::Audit), &[])
 }

@@ -109,7 +109,7 @@ const BROKEN: [&str; 19] = [
     "1;a=\nb\r\nx\r\n0\r\n\r\n",
     "1,1\r\nx\r\n0\r\n\r\n",
     "5\r\nhello\r\nzz\r\n",
-    "0\r\nx\r\n\r\n\r\n",
+    "0\r\n\rx\r\n",
 ];
 
 #[test]
