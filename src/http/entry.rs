@@ -16,7 +16,12 @@ use actix_web::{
 use super::{Office, problem::Problem, routes};
 use crate::{
     domain::refusal::Refusal,
-    pipeline::{self, Gate, Handled, call::Call, connection::Connection, urls::Managed},
+    pipeline::{
+        self, Gate, Handled,
+        call::Call,
+        connection::{Connection, Ongoing},
+        urls::Managed,
+    },
     telemetry,
 };
 
@@ -28,7 +33,7 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     let id = telemetry::request_id(&request);
     let is_draining = request.app_data::<Data<Office>>().is_some_and(|office| office.draining.has_begun());
     let (request, body) = request.into_parts();
-    let ongoing = request.conn_data::<Connection>().map(Connection::begin);
+    let ongoing = request.conn_data::<Connection>().map(Ongoing::begin);
     let body = ongoing.as_ref().map_or(Payload::None, |ongoing| ongoing.receive(request.headers(), body));
     let call = Call::of(&request, id, &gate.clock, &gate.ground);
     let changes = call.may_change() && matches!(routes::find(&call.method, &call.path), Managed::Found(_));

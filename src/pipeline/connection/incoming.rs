@@ -12,7 +12,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Connection, Content, pace::Pace};
+use super::{
+    pace::Pace,
+    state::{Connection, Content},
+};
 
 /// The body of one request. Its error for a body that is too slow is an [`io::ErrorKind::TimedOut`].
 pub(super) struct Incoming {

@@ -31,11 +31,20 @@ pub(super) enum Framing {
 /// Looks for the empty line at the end of a head (RFC 9112 §2.1). Lines end with a line feed, as the HTTP library has it.
 #[derive(Debug, Default)]
 pub(super) struct HeadEnd {
-    has_text: bool,
+    part: Part,
     is_line_empty: bool,
-    is_past_first_line: bool,
     /// Whether the request line has a `#`. A fragment is never sent (RFC 9112 §3.2), and the library would cut it off.
     has_fragment: bool,
+}
+
+/// The part of a head that the next byte is in.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// Empty lines before the request line (RFC 9112 §2.2).
+    #[default]
+    Before,
+    RequestLine,
+    Fields,
 }
 
 impl Framing {
@@ -104,15 +113,20 @@ impl HeadEnd {
     fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         for (at, byte) in bytes.iter().enumerate() {
             match byte {
-                b'\n' if self.is_line_empty && self.has_text => return Some(at.saturating_add(1)),
+                b'\n' if self.is_line_empty && self.part == Part::Fields => return Some(at.saturating_add(1)),
                 b'\n' => {
-                    self.is_past_first_line = self.has_text;
                     self.is_line_empty = true;
+                    if self.part == Part::RequestLine {
+                        self.part = Part::Fields;
+                    }
                 }
                 b'\r' => {}
                 other => {
-                    (self.is_line_empty, self.has_text) = (false, true);
-                    self.has_fragment |= *other == b'#' && !self.is_past_first_line;
+                    self.is_line_empty = false;
+                    if self.part == Part::Before {
+                        self.part = Part::RequestLine;
+                    }
+                    self.has_fragment |= *other == b'#' && self.part == Part::RequestLine;
                 }
             }
         }

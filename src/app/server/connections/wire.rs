@@ -67,8 +67,7 @@ impl Wire {
     /// Writes a last answer, then closes as [`Wire::close`] does. The HTTP library must be gone.
     pub async fn answer(self, bytes: &[u8]) {
         let limit = self.connection.bounds().unread_body;
-        if let Some(socket) = self.sole_socket() {
-            let mut socket = socket;
+        if let Some(mut socket) = self.sole_socket() {
             let written = async {
                 socket.write_all(bytes).await?;
                 socket.flush().await

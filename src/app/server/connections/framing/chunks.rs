@@ -64,7 +64,7 @@ impl Chunks {
                 longer.map_or(Self::Broken, Self::Size)
             }
             (Self::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => Self::Extension(size),
-            (Self::SizeEnd(0), b'\n') | (Self::TrailerLf, b'\n') => Self::Line,
+            (Self::SizeEnd(0) | Self::TrailerLf, b'\n') => Self::Line,
             (Self::SizeEnd(size), b'\n') => Self::Data(size),
             (Self::DataCr, b'\r') => Self::DataLf,
             (Self::DataLf, b'\n') => Self::Begin,
