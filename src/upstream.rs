@@ -126,7 +126,7 @@ impl UpstreamError {
     /// What went wrong and why, down to the first cause, for the log: of a TLS failure, what was wrong with the certificate.
     #[must_use]
     pub fn with_causes(&self) -> String {
-        let causes = std::iter::successors(self.source(), |cause| cause.source());
+        let causes = std::iter::successors(self.source(), |&cause| cause.source());
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
