@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod bill;
 pub mod body;
 pub mod call;
+pub mod connection;
 pub mod edge;
 pub mod forward;
 pub mod limit;
@@ -26,10 +27,11 @@ use actix_web::{
 
 use self::{
     audit::Record,
-    authenticate::{Identity, VerifiedTokens, authenticate},
+    authenticate::{Authenticated, Identity, VerifiedTokens, authenticate},
     authorize::{Authorized, Destination, authorize},
     body::ClientBody,
     call::{Call, Ground, Shape},
+    connection::Connection,
     edge::Edge,
     forward::forward,
     limit::limit,
@@ -127,6 +129,17 @@ async fn admit(gate: &Gate, call: &Call, request: &HttpRequest, record: &mut Rec
     let caller =
         authenticate(&gate.identity, &gate.tokens, gate.find, call, request.headers(), gate.clock.now()).await?;
     record.caller(&caller);
+    if let Some(connection) = request.conn_data::<Connection>() {
+        if connection.has_fragment() {
+            return Err(Refusal::invalid(
+                "path",
+                "the request target has a fragment, which is never sent (RFC 9112 §3.2)",
+            ));
+        }
+        if let Authenticated::Known(caller) = &caller {
+            connection.answers(caller);
+        }
+    }
     gate.shape.check(call, request.headers())?;
     let authorized = authorize(gate.find, &gate.routing.read(), caller, call)?;
     record.destination(authorized.destination());

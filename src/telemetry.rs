@@ -88,6 +88,8 @@ pub struct Metrics {
     budget_spent: GaugeVec,
     budget_held: GaugeVec,
     budget_alerts: IntGaugeVec,
+    connections: IntGauge,
+    connections_ended: IntCounterVec,
 }
 
 /// How an actor is doing, read when the metrics are.
@@ -132,6 +134,8 @@ const CLOCK_AHEAD: (&str, &str) = (
 );
 const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
 
+const CONNECTIONS: (&str, &str) = ("tollgate_connections", "Open client connections.");
+
 impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
@@ -172,8 +176,24 @@ impl Metrics {
             budget_spent: usd("tollgate_budget_spent_usd", "Spent of the budgets of a name in their present periods.")?,
             budget_held: usd("tollgate_budget_held_usd", "Set aside for calls that are under way.")?,
             budget_alerts: add(&registry, IntGaugeVec::new(alerts, &["budget"]))?,
+            connections: add(&registry, IntGauge::new(CONNECTIONS.0, CONNECTIONS.1))?,
+            connections_ended: counters(
+                "tollgate_connections_ended_total",
+                "Client connections that the gateway ended at one of their bounds, or did not take.",
+                &["reason"],
+            )?,
             registry,
         })
+    }
+
+    /// Adds to the open client connections.
+    pub fn connections(&self, change: i64) {
+        self.connections.add(change);
+    }
+
+    /// Counts a client connection that the gateway ended, or did not take.
+    pub fn connection_ended(&self, reason: &str) {
+        self.connections_ended.with_label_values(&[reason]).inc();
     }
 
     /// Counts a request that has ended. `elapsed_ns` is all of its time, `waited_ns` what the upstream took of it.

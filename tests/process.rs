@@ -11,6 +11,7 @@ mod process {
     mod audit_count;
     mod canaries;
     mod command_line;
+    mod connections;
     mod durability;
     mod failing_upstream;
     mod forwarding;
@@ -29,4 +30,5 @@ mod process {
     mod store_loss;
     mod streaming;
     mod tampering;
+    mod unread_heads;
 }

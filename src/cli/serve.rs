@@ -23,7 +23,12 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
             reload(&gateway, file).await;
         }
         tracing::info!("draining");
-        gateway.stop().await;
+        tokio::select! {
+            () = gateway.stop() => {}
+            () = signals.stop_again() => {
+                return Err(Failure::Failed("stopped by a second signal, before all requests had ended".into()));
+            }
+        }
         tracing::info!("stopped");
         Ok(())
     })
@@ -57,6 +62,11 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         })
+    }
+
+    /// Waits for another signal to stop. What is on its way then is given up, as by a kill.
+    async fn stop_again(&mut self) {
+        while let Told::Reload = self.next().await {}
     }
 
     async fn next(&mut self) -> Told {

@@ -140,6 +140,10 @@ pub enum Refusal {
     BodyTooLarge {
         limit_bytes: u64,
     },
+    /// More header lines, or more bytes of them, than are read.
+    HeadTooLarge {
+        limit_bytes: u64,
+    },
     UnsupportedMediaType {
         expected: &'static str,
     },
@@ -193,6 +197,7 @@ impl Refusal {
             Self::Disconnected => "client-disconnected",
             Self::Conflict(_) => "conflict",
             Self::BodyTooLarge { .. } => "body-too-large",
+            Self::HeadTooLarge { .. } => "head-too-large",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
             Self::UnpricedModel(_) => "unpriced-model",
@@ -231,7 +236,7 @@ impl Refusal {
     #[must_use]
     pub fn doubts_framing(&self) -> bool {
         match self {
-            Self::InvalidHost(_) => true,
+            Self::InvalidHost(_) | Self::HeadTooLarge { .. } => true,
             Self::InvalidRequest(faults) => faults.iter().any(|fault| fault.pointer.starts_with("header:")),
             _ => false,
         }

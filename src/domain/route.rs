@@ -76,16 +76,14 @@ impl Route {
         }
     }
 
-    /// The path that is forwarded for `path`, which this route takes.
+    /// The path that is forwarded for `path`, which this route takes. Empty where the route's whole path is stripped: what
+    /// is called then is the upstream's own path.
     #[must_use]
     pub fn forwarded_path<'p>(&self, path: &'p str) -> &'p str {
         if !self.strip_prefix {
             return path;
         }
-        match path.strip_prefix(self.path.strip_suffix('/').unwrap_or(&self.path)) {
-            None | Some("") => "/",
-            Some(rest) => rest,
-        }
+        path.strip_prefix(self.path.strip_suffix('/').unwrap_or(&self.path)).unwrap_or("/")
     }
 }
 
@@ -217,7 +215,7 @@ mod tests {
     fn a_stripped_prefix_leaves_a_path_that_starts_with_a_slash() {
         let mut echo = route("echo", "/echo/", PathMatch::Prefix, &["GET"]);
         echo.strip_prefix = true;
-        assert_eq!(echo.forwarded_path("/echo"), "/");
+        assert_eq!(echo.forwarded_path("/echo"), "");
         assert_eq!(echo.forwarded_path("/echo/"), "/");
         assert_eq!(echo.forwarded_path("/echo/a%20b/"), "/a%20b/");
     }

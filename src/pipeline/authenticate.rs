@@ -180,6 +180,20 @@ const fn faulty(fault: TokenFault) -> Refusal {
 }
 
 impl Identity {
+    /// Whether a caller who was admitted still would be: for an answer that lasts. A token's own end cuts no answer.
+    #[must_use]
+    pub fn still_admits(&self, caller: &Principal, now: Timestamp) -> bool {
+        let directory = self.directory.read();
+        let Some(account) = directory.find(caller.account.id) else { return false };
+        let is_key = caller.credential.kind == CredentialKind::ApiKey;
+        let is_same = account.status == UserStatus::Active
+            && account.role == caller.account.role
+            && (is_key || account.tokens_not_before == caller.account.tokens_not_before);
+        is_same
+            && caller.session.is_none_or(|session| !self.revocations.read().contains(session))
+            && (!is_key || self.keys.is_live(&caller.credential.id, now))
+    }
+
     /// What a token says, and that its time is not over.
     fn verify(&self, tokens: &OwnTokens, token: &str, now_s: i64) -> Result<Verified, Rejection> {
         let ring = self.verifier.read();

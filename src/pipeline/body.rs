@@ -1,7 +1,7 @@
 //! The content of a client's request: streamed to the upstream as fast as the slower of the two, or read first where it
 //! must be known before anything is decided.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use actix_web::{
     dev::Payload,
@@ -105,8 +105,9 @@ async fn feed(mut payload: Payload, sender: BodySender, bounds: Bounds, intake: 
     }
 }
 
-const fn reason_of(error: &PayloadError) -> BodyAborted {
+fn reason_of(error: &PayloadError) -> BodyAborted {
     match error {
+        PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut => BodyAborted::TimedOut,
         PayloadError::Incomplete(_) | PayloadError::Io(_) => BodyAborted::Disconnected,
         PayloadError::Overflow => BodyAborted::TooLarge,
         _ => BodyAborted::Malformed,

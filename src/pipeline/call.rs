@@ -76,6 +76,28 @@ impl Call {
         }
     }
 
+    /// A call of which nothing is known but where it came from.
+    #[must_use]
+    pub fn unread(id: RequestId, peer: Option<IpAddr>, clock: &Clock) -> Self {
+        Self {
+            id,
+            time: clock.now(),
+            started_ns: clock.monotonic_ns(),
+            peer,
+            client: peer,
+            forwarded_for: None,
+            scheme: "http",
+            method: String::new(),
+            path: String::new(),
+            query: None,
+            authority: None,
+            allowed_origin: None,
+            is_preflight: false,
+            follows_doubt: false,
+            trace_id: None,
+        }
+    }
+
     /// The network that the call is believed to come from.
     #[must_use]
     pub fn network(&self) -> Network {
@@ -209,7 +231,7 @@ impl Shape {
         if u64::try_from(total).is_ok_and(|total| total <= limit) {
             return Ok(());
         }
-        Err(Refusal::invalid("header:*", format!("all headers together have {total} bytes; at most {limit} are read")))
+        Err(Refusal::HeadTooLarge { limit_bytes: limit })
     }
 
     fn check_length(&self, headers: &HeaderMap) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 use super::{
     Gate,
@@ -76,7 +76,7 @@ pub async fn forward(
             Ok(forwarded)
         }
         Err(error) => {
-            tracing::warn!(request = %call.id, upstream = %target.name, %error, "a call was not forwarded");
+            tracing::warn!(request = %call.id, upstream = %target.name, error = %error.with_causes(), "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape))
         }
     }
@@ -113,7 +113,17 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
             return Ok(forwarded(AnswerBody::Whole(bytes), Bytes::new(), open));
         }
         AnswerBody::Stream(stream) if open.is_whole() => stream,
-        body @ AnswerBody::Stream(_) => return Ok(forwarded(body, Bytes::new(), open)),
+        AnswerBody::Stream(mut stream) => {
+            // What came with the head is looked at before anything goes to the client: a body that is broken from its
+            // first byte is a 502, not an answer that is cut before it begins.
+            tokio::task::yield_now().await;
+            let first = match stream.next().now_or_never() {
+                Some(Some(piece)) => open.pass(piece?),
+                // An empty body ends in the usual way.
+                Some(None) | None => Bytes::new(),
+            };
+            return Ok(forwarded(AnswerBody::Stream(stream), first, open));
+        }
     };
     let mut begun = BytesMut::new();
     while let Some(piece) = stream.next().await {

@@ -61,7 +61,7 @@ fn body_of(body: AnswerBody, begun: Bytes, status: StatusCode, stated: Option<u6
         },
         AnswerBody::Stream(stream) => {
             let length = stated.or(stream.length()).filter(|_| !open.strips());
-            BoxBody::new(Settling { begun, stream, length, open })
+            BoxBody::new(Settling { begun, stream, length, open, has_begun: false })
         }
     }
 }
@@ -101,6 +101,8 @@ struct Settling {
     stream: AnswerStream,
     length: Option<u64>,
     open: Open,
+    /// The head is on its way before the body can fail: an answer that is cut is not one that was never begun.
+    has_begun: bool,
 }
 
 impl MessageBody for Settling {
@@ -112,7 +114,13 @@ impl MessageBody for Settling {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
         if !self.begun.is_empty() {
+            self.has_begun = true;
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.begun))));
+        }
+        if !self.has_begun {
+            self.has_begun = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         loop {
             let (passed, is_last) = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {

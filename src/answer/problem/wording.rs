@@ -26,10 +26,11 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::Forbidden | Refusal::NotByThisCredential => "Not allowed",
         Refusal::NotFound => "Not found",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
-        Refusal::RequestTimeout => "The request body came too slowly",
+        Refusal::RequestTimeout => "The request came too slowly",
         Refusal::Disconnected => "The request body ended early",
         Refusal::Conflict(_) => "Conflict",
         Refusal::BodyTooLarge { .. } => "The body is too large",
+        Refusal::HeadTooLarge { .. } => "The header fields are too large",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
         Refusal::UnpricedModel(_) => "The model has no price",
@@ -73,10 +74,13 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         }
         Refusal::NotFound => "There is nothing at this path.".into(),
         Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", methods.join(", ")),
-        Refusal::RequestTimeout => "The body paused for longer than the gateway waits. Send it again.".into(),
+        Refusal::RequestTimeout => "The request paused for longer than the gateway waits. Send it again.".into(),
         Refusal::Disconnected => "The connection was closed within the body.".into(),
         Refusal::Conflict(why) => why.clone(),
         Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
+        Refusal::HeadTooLarge { limit_bytes } => {
+            format!("At most {limit_bytes} bytes of header names and values, in at most 96 lines, are read.")
+        }
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
         Refusal::UnpricedModel(model) => {
