@@ -313,7 +313,7 @@ impl Ledger {
     /// it running.
     pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
         let state = Rc::new(LedgerState::default());
-        orphans::resolve(&blueprint, &state, &blueprint.owner).await?;
+        orphans::resolve_own(&blueprint, &state).await?;
         orphans::sweep_at_intervals(blueprint.clone(), Rc::clone(&state), self.clone());
         let lost = self.lost_ends.clone();
         let build = move |lifeline| {
@@ -345,7 +345,7 @@ impl Ledger {
                 open.never_was();
                 Err(NoHold::Short(shortages))
             }
-            Ok(Booked::Ended(_) | Booked::EndedBefore) | Err(NotBooked) => Err(NoHold::Unknown),
+            Ok(Booked::Ended(_) | Booked::Refunded(_) | Booked::EndedBefore) | Err(NotBooked) => Err(NoHold::Unknown),
         }
     }
 

@@ -178,7 +178,7 @@ async fn a_hold_that_no_call_has_is_resolved_while_those_of_calls_stay() {
 }
 
 #[actix::test]
-async fn the_holds_of_a_silent_replica_are_resolved_and_those_of_a_living_one_are_not() {
+async fn the_holds_of_a_silent_replica_are_captured_and_those_of_a_living_one_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let silence = Duration::from_millis(400);
     let (_here, store) = ledger(&folder, silence).await;
@@ -190,5 +190,20 @@ async fn the_holds_of_a_silent_replica_are_resolved_and_those_of_a_living_one_ar
     }
     assert_eq!(store.open_holds("there").await, Ok(vec![RequestId(Uuid::from_u128(1))]));
     settle(open);
-    assert_eq!(spent_at_rest(&store).await, 3);
+    assert_eq!(spent_at_rest(&store).await, 10 + 3);
+}
+
+#[actix::test]
+async fn what_was_captured_of_a_call_that_was_never_forwarded_is_refunded_when_its_replica_starts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let silence = Duration::from_millis(400);
+    let (_here, store) = ledger(&folder, silence).await;
+    leave_a_hold(&store, "lost", 2).await;
+    while !store.open_holds("lost").await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(spent_at_rest(&store).await, 10);
+    let _again = start(&store, "lost", silence).await;
+    assert_eq!(spent_at_rest(&store).await, 0);
+    assert!(store.check_ledger(10).await.unwrap().is_right());
 }
