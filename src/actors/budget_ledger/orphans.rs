@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use super::{Blueprint, Ledger, LedgerState};
 use crate::{
+    actors::outage::Outage,
     domain::{
         ids::RequestId,
         ledger::{End, Order},
@@ -70,12 +71,15 @@ async fn capture(blueprint: &Blueprint, state: &LedgerState, lost: &str) -> Resu
 pub(super) fn sweep_at_intervals(blueprint: Blueprint, state: Rc<LedgerState>, ledger: Ledger) {
     let pause = blueprint.silence / LOOKS;
     actix::spawn(async move {
-        let mut silence = Silence::default();
+        let (mut silence, mut outage) = (Silence::default(), Outage::none("the search for holds that are left"));
         loop {
             match sweep(&blueprint, &state, &mut silence).await {
-                Ok(true) => drop(ledger.flushed().await),
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "holds that are left will be looked for later"),
+                Ok(true) => {
+                    outage.over();
+                    drop(ledger.flushed().await);
+                }
+                Ok(false) => outage.over(),
+                Err(error) => outage.failed(&error),
             }
             tokio::time::sleep(pause).await;
         }
