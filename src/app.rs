@@ -153,7 +153,7 @@ impl Gateway {
         orphans::replay(&audit).await?;
         prices::start(&config, prices, &store, &clock).await?;
         let closed = orphans::close(&store, &audit, &clock, data_dir.audit_closed_through()).await?;
-        data_dir.set_audit_closed_through(closed)?;
+        orphans::keep_closed_through(&data_dir, closed);
         let draining = Draining::default();
         let (redis, routes) = (redis(&config)?, routing.clone());
         let (notary, vouching) = self::audit::start(&config, &store, &clock, &chain, &master).await?;

@@ -9,6 +9,7 @@ use super::StartError;
 use crate::{
     actors::audit_writer::Blueprint,
     clock::Clock,
+    data_dir::DataDir,
     domain::{
         audit::{Draft, Findings, Head, Outcome, Stage},
         ids::{EntryId, RequestId},
@@ -50,6 +51,14 @@ pub(super) async fn close(store: &Store, audit: &Blueprint, clock: &Clock, after
     audit.append(&outcomes).await?;
     tracing::warn!(requests = outcomes.len(), "requests that a stop cut short are on record with an unknown outcome");
     Ok(head.seq)
+}
+
+/// Keeps where [`close`] has come to, so that the next start need not look further back. That is all that is lost where it
+/// cannot be written, on a full disk for instance, and a start goes on without.
+pub(super) fn keep_closed_through(data_dir: &DataDir, closed: u64) {
+    if let Err(error) = data_dir.set_audit_closed_through(closed) {
+        tracing::warn!(%error, "the next start looks through more of the audit log than it need to");
+    }
 }
 
 /// The requests whose decision is on record behind a place, and whose outcome is not.
