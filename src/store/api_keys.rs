@@ -182,7 +182,7 @@ impl Store {
 
     /// Every API key that was created or revoked after the change with this stamp, in the order of the stamps.
     pub async fn api_keys_changed_since(&self, revision: i64) -> Result<Vec<ApiKeyRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.poll(async move |connection: &mut Connection| {
             let changed = api_keys::table.filter(api_keys::revision.gt(revision));
             let changed = changed.order((api_keys::revision, api_keys::id));
             rows(on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?)

@@ -104,7 +104,7 @@ impl Store {
 
     /// Every user that was created, changed or deleted after the change with this stamp, in the order of the stamps.
     pub async fn users_changed_since(&self, revision: i64) -> Result<Vec<UserRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.poll(async move |connection: &mut Connection| {
             let changed = users::table.filter(users::revision.gt(revision)).order((users::revision, users::id));
             rows(on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?)
         })
@@ -113,7 +113,7 @@ impl Store {
 
     /// The stamp of the last change of a user, a team or an API key, or revocation of a session. Whoever has read up to it has read all.
     pub async fn identity_revision(&self) -> Result<i64, StoreError> {
-        self.read(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
+        self.poll(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
     }
 }
 

@@ -20,7 +20,7 @@ use tollgate::{
     },
 };
 
-pub use server::Server;
+pub use server::{Server, execute};
 
 /// Runs each function named as two tests.
 macro_rules! on_both {
