@@ -8,13 +8,14 @@
 //! aggregates · [`migrations`].
 
 mod address;
+pub mod administered;
 pub mod api_keys;
 pub mod audit;
 pub mod budgets;
 mod connection;
 mod error;
 mod file;
-mod idempotency;
+pub mod idempotency;
 pub mod keys;
 pub mod ledger;
 pub mod limits;
@@ -25,7 +26,7 @@ pub mod quota_accounts;
 pub mod redis;
 mod replicas;
 pub mod reseal;
-mod revisions;
+pub mod revisions;
 mod schema;
 pub mod sessions;
 mod sqlite_file;
@@ -38,6 +39,9 @@ pub mod users;
 mod values;
 
 use std::{fmt, sync::Arc, time::Duration};
+
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
 
 use address::Address;
 use connection::{Connection, Work};
@@ -116,7 +120,19 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.inner.pools.check()?;
         self.read(async move |connection: &mut Connection| {
-            revisions::last(connection, revisions::IDENTITY).await.map(drop)
+            revisions::current(connection, revisions::IDENTITY).await.map(drop)
+        })
+        .await
+    }
+
+    /// The time of the database; `None` on SQLite, whose clock is that of this machine.
+    pub async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let Connection::Postgres(conn) = connection else { return Ok(None) };
+            let now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+            let now = diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(now));
+            let micros: i64 = now.get_result(&mut **conn).await?;
+            values::read_time("clock_timestamp()", micros).map(Some)
         })
         .await
     }

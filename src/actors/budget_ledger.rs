@@ -30,7 +30,8 @@ use self::{
 use super::{
     handle::{Ask, Handle, NoAnswer, Permit, Request},
     outage::Outage,
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     domain::{
@@ -221,18 +222,13 @@ pub struct Ledger {
     patience: Duration,
 }
 
-impl Ledger {
-    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        // Each end in it had a permit, of which there are so many.
-        let (lost, received) = mpsc::unbounded_channel();
-        let lost_ends = LostEnds::new(lost.clone(), received);
-        let handle = Handle::new("budget_ledger", max_in_flight, deadline);
-        Self { handle, lost, lost_ends, patience: deadline }
-    }
+impl Starts for Ledger {
+    type Blueprint = Blueprint;
+    type Error = StoreError;
 
     /// Ends the holds that this replica left open when it was stopped, then starts the ledger on this arbiter and keeps
     /// it running.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), StoreError> {
         let state = Rc::new(LedgerState::default());
         orphans::resolve_own(&blueprint, &state).await?;
         orphans::sweep_at_intervals(blueprint.clone(), Rc::clone(&state), self.clone());
@@ -254,7 +250,17 @@ impl Ledger {
                 })
             }
         };
-        supervise(self.handle.clone(), build).await
+        supervise(roster, self.handle.clone(), build).await
+    }
+}
+
+impl Ledger {
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        // Each end in it had a permit, of which there are so many.
+        let (lost, received) = mpsc::unbounded_channel();
+        let lost_ends = LostEnds::new(lost.clone(), received);
+        let handle = Handle::new("budget_ledger", max_in_flight, deadline);
+        Self { handle, lost, lost_ends, patience: deadline }
     }
 
     /// Returns when everything that was handed over before is booked, or at the deadline: what the store then says is

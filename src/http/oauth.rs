@@ -8,22 +8,18 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::metadata::metadata;
-use super::{Office, api_keys::note_revocation, auth, extract::FormBody, password::Password, problem::Problem};
+use super::{Office, administered, auth, extract::FormBody, password::Password, problem::Problem};
 use crate::{
-    actors::{
-        registrar::RevokeApiKey,
-        token_issuer::{Denied, Exchange, Tokens},
-    },
+    actors::token_issuer::{Denied, Exchange, Tokens},
     credentials::api_key::{self, ApiKey},
     domain::refusal::{OAuthError, Refusal},
     http::failure::{no_answer, unavailable},
     pipeline::{audit::Note, authenticate::api_key::credential},
-    store::api_keys::KeyRevoked,
+    store::api_keys::{ApiKeyRow, KeyOf},
 };
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
@@ -31,7 +27,7 @@ const REFRESH_TOKEN: &str = "refresh_token";
 
 /// A grant. The client authenticates by HTTP Basic or with `client_id` and `client_secret`: the id and the secret of an
 /// API key.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 pub struct TokenRequest {
     /// `client_credentials` or `refresh_token`.
     grant_type: Option<String>,
@@ -41,14 +37,14 @@ pub struct TokenRequest {
 }
 
 /// A token to revoke. Other parameters are not looked at.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 pub struct RevocationRequest {
     /// A refresh token, an access token, or an API key.
     token: Option<Password>,
 }
 
 /// RFC 6749 §5.1.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct TokenResponse {
     access_token: String,
     token_type: &'static str,
@@ -63,21 +59,9 @@ pub struct TokenResponse {
 }
 
 /// Nothing: that the token is dead is all there is to know.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct Revoked {}
 
-#[api_operation(
-    tag = "OAuth",
-    summary = "Get a token",
-    description = "RFC 6749. `client_credentials`: an API key's id and secret, by HTTP Basic or in the form, give an access token that ends with the key at the latest. `refresh_token`: as POST /auth/refresh; the refresh token alone is the proof. Errors are those of §5.2, as application/json that is a problem too.",
-    no_security = true,
-    error_code = 400,
-    error_code = 401,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn token(
     office: Data<Office>,
     request: HttpRequest,
@@ -91,17 +75,6 @@ pub async fn token(
     }
 }
 
-#[api_operation(
-    tag = "OAuth",
-    summary = "Revoke a token",
-    description = "RFC 7009. A refresh token or an access token ends its session, an API key is revoked; whoever has one may do so. Anything else is answered the same.",
-    no_security = true,
-    error_code = 400,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn revoke(
     office: Data<Office>,
     request: HttpRequest,
@@ -163,14 +136,18 @@ async fn revoke_key(office: &Office, request: &HttpRequest, text: &str) -> Resul
     let Some(key) = ApiKey::read(text) else {
         return Ok(());
     };
-    let Ok(standing) = office.keys.standing(&key, office.clock.now()).await else {
-        return Ok(());
+    let standing = match office.keys.standing(&key, office.clock.now()).await {
+        Ok(standing) => standing,
+        // Not known to be no key.
+        Err(refusal @ Refusal::Unavailable(_)) => return Err(refusal),
+        Err(_) => return Ok(()),
     };
-    let revoke = RevokeApiKey { id: key.id, owner: Some(standing.user) };
-    let revoked = office.users.revoke_api_key(revoke).await.map_err(no_answer)?.map_err(unavailable)?;
-    if let KeyRevoked::Done { before, after } = revoked {
-        Note::add(request, |note| note.credential = Some(credential(key.id)));
-        note_revocation(request, &before, &after);
+    let id = KeyOf { id: key.id, owner: Some(standing.user) };
+    match administered::delete::<ApiKeyRow>(request, &office.users, id).await {
+        Ok(_) => Note::add(request, |note| note.credential = Some(credential(key.id))),
+        // Purged a moment ago.
+        Err(Refusal::NotFound) => {}
+        Err(refusal) => return Err(refusal),
     }
     Ok(())
 }
@@ -191,8 +168,12 @@ fn missing(name: &str) -> Refusal {
     Refusal::OAuth(OAuthError::InvalidRequest, format!("{name} is missing"))
 }
 
+/// A client whose key could not be looked up is not told that it has none.
 fn unknown_client(refusal: Refusal) -> Refusal {
-    Refusal::OAuth(OAuthError::InvalidClient, refusal.reason())
+    match refusal {
+        Refusal::Unavailable(_) => refusal,
+        refusal => Refusal::OAuth(OAuthError::InvalidClient, refusal.reason()),
+    }
 }
 
 fn denied_exchange(denied: Denied) -> Refusal {

@@ -6,7 +6,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,15 +25,15 @@ use crate::{
     domain::{algorithm::Algorithm, refusal::Refusal},
     pipeline::audit::Note,
     store::{
-        keys::{Remember, Rotated, SigningKeyRow},
-        users::Idempotency,
+        idempotency::Idempotency,
+        keys::{OtherNewest, Remember, Rotated, SigningKeyRow},
     },
 };
 
 const LOCATION: &str = "/admin/signing-keys";
 
 /// A key that access tokens are signed with, without its private half.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SigningKeyView {
     /// The RFC 7638 thumbprint.
     kid: String,
@@ -78,22 +77,12 @@ impl SigningKeyView {
 }
 
 /// A page of signing keys.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct SigningKeyPage {
     #[serde(flatten)]
     page: Page<SigningKeyView>,
 }
 
-#[api_operation(
-    tag = "Signing keys",
-    summary = "List signing keys",
-    description = "The newest first. Under HS256 there are none: the operator's secret signs.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -111,46 +100,30 @@ pub async fn list(
     Ok(Json(SigningKeyPage { page: Page::of(keys, limit, |key: &SigningKeyView| key.kid.clone()) }))
 }
 
-#[api_operation(
-    tag = "Signing keys",
-    summary = "Rotate the signing key",
-    description = "Publishes a new key, which signs when every replica has read it; the present one then verifies until its last token has expired. While a new key waits, it is the answer to every rotation. No token is refused for it.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn rotate(
     office: Data<Office>,
     request: HttpRequest,
     Caller(admin): Caller,
 ) -> Result<CreatedAt<SigningKeyView>, Problem> {
     let now = office.clock.now();
-    let idempotency_key = idempotency::key(request.headers())?;
-    let remember = idempotency_key
-        .map(|key| {
-            let what = "rotate";
-            idempotency::remember(&office.fingerprints, key, admin.account.id, &what, LOCATION, &what, now)
+    // The answer is known when it is known which key takes over.
+    let kept = idempotency::remember(&office, &request, admin.account.id, &(), (LOCATION, &()))?;
+    let remember = kept.map(|kept| -> Remember {
+        Arc::new(move |row| {
+            let body = serde_json::to_string(&SigningKeyView::new(row, now)).unwrap_or_default();
+            Idempotency { body, ..kept.clone() }
         })
-        .transpose()?
-        .map(|kept| -> Remember {
-            Arc::new(move |row| {
-                let body = serde_json::to_string(&SigningKeyView::new(row, now)).unwrap_or_default();
-                Idempotency { body, ..kept.clone() }
-            })
-        });
+    });
     match office.issuer.rotate(remember).await.map_err(no_answer)?.map_err(refused)? {
-        Rotated::TakesOver(row) => {
+        Rotated::New(row) => {
             let view = SigningKeyView::new(&row, now);
             let change = json!({ "before": null, "after": view });
             Note::add(&request, |note| note.change = Some(change));
             Ok(CreatedAt::new(LOCATION.to_owned(), &view)?)
         }
-        Rotated::Replayed { location, body } => Ok(CreatedAt::again(location, body)),
+        Rotated::Replayed(answer) => Ok(CreatedAt::again(answer)),
         Rotated::KeyReused => Err(idempotency::reused().into()),
-        Rotated::Stale => Err(Refusal::Internal.into()),
+        Rotated::Refused(OtherNewest) => Err(Refusal::Internal.into()),
     }
 }
 

@@ -1,19 +1,20 @@
 //! Budgets as they are stored, and how they are read. What is spent of them is in the ledger.
 //!
-//! Handlers read through it; the `Regulator` follows changes with [`Store::budgets_changed_since`]. Deleted budgets stay
-//! as rows; nobody reads them. Writes: `create` and `change`.
+//! Handlers read through it; the `Regulator` follows changes with [`Store::budgets_since`]. Deleted budgets stay
+//! as rows; nobody reads them. Writes: by the flow of [`administered`](super::administered), with the rules in `change`.
 
 mod change;
-mod create;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
+    administered::Administered,
     connection::{Connection, on_backend},
-    limits, revisions,
+    limits,
+    revisions::{self, Seen},
     schema::budgets,
     values::{read_text, read_time},
 };
@@ -22,8 +23,7 @@ use crate::domain::{
     ids::BudgetId,
 };
 
-pub use change::{BudgetChange, BudgetChanged};
-pub use create::{BudgetCreated, FirstBudgets, NewBudget};
+pub use change::{BudgetChange, NewBudget};
 
 /// A budget: as it was written, and what it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,6 @@ pub struct BudgetRow {
 }
 
 impl BudgetRow {
-    #[must_use]
     pub const fn id(&self) -> BudgetId {
         self.budget.id
     }
@@ -56,7 +55,7 @@ struct Record {
 impl Store {
     /// The budget, unless deleted.
     pub async fn budget(&self, id: BudgetId) -> Result<Option<BudgetRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+        self.read(async move |connection: &mut Connection| BudgetRow::living(connection, id).await).await
     }
 
     /// At most `limit` budgets in the order of their ids, from the one after `after` on; deleted ones are left out.
@@ -70,32 +69,20 @@ impl Store {
         .await
     }
 
-    /// All budgets in the order of their ids, and a stamp up to which they are read at least; `None` if nothing has
-    /// changed since the change with the stamp given.
-    pub async fn budgets_changed_since(&self, revision: i64) -> Result<Option<(i64, Vec<BudgetRow>)>, StoreError> {
+    /// All budgets in the order of their ids, and up to which change they are read at least; `None` if nothing is new since
+    /// `seen`.
+    pub async fn budgets_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<BudgetRow>)>, StoreError> {
         self.read(async move |connection: &mut Connection| {
-            // The stamp first: a change that comes between is read twice, and none is missed.
-            let last = revisions::last(connection, revisions::BUDGETS).await?;
-            if last == revision {
-                return Ok(None);
-            }
+            let Some(news) = revisions::news(connection, revisions::BUDGETS, seen).await? else { return Ok(None) };
             let all = budgets::table.filter(budgets::deleted_at.is_null()).order(budgets::id);
             let records = on_backend!(connection, |conn| all.select(Record::as_select()).load(conn).await)?;
-            Ok(Some((last, rows(records)?)))
+            Ok(Some((news.seen, rows(records)?)))
         })
         .await
     }
 }
 
-/// The budget, unless deleted.
-async fn living(connection: &mut Connection, id: BudgetId) -> Result<Option<BudgetRow>, StoreError> {
-    let budget = budgets::table.find(id.to_string()).filter(budgets::deleted_at.is_null());
-    let record: Option<Record> =
-        on_backend!(connection, |conn| budget.select(Record::as_select()).first(conn).await.optional())?;
-    record.map(BudgetRow::try_from).transpose()
-}
-
-/// Why a budget cannot stand beside the others, or speaks of nobody. Reliable within a transaction that took a stamp.
+/// Why a budget cannot stand beside the others, or has a subject that is not there. Reliable within a transaction that took a revision.
 async fn misfit(connection: &mut Connection, spec: &Spec, budget: &Budget) -> Result<Option<Misfit>, StoreError> {
     let others = budgets::table
         .filter(budgets::name.eq(&spec.name))

@@ -254,6 +254,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    stamps (name, value) {
+        name -> Text,
+        value -> BigInt,
+        mark -> BigInt,
+    }
+}
+
+diesel::table! {
     teams (id) {
         id -> Text,
         name -> Text,
@@ -308,6 +316,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sealed_secrets,
     sessions,
     signing_keys,
+    stamps,
     teams,
     users,
 );

@@ -11,7 +11,7 @@ use diesel_async::AsyncPgConnection;
 use futures_util::future::{Either, select};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use tokio_postgres::{
-    Config, NoTls, SimpleQueryMessage, Socket,
+    Client, Config, NoTls, SimpleQueryMessage, Socket,
     config::SslMode,
     error::SqlState,
     tls::{MakeTlsConnect, TlsConnect},
@@ -113,9 +113,17 @@ where
     T::Stream: 'static,
 {
     let (client, mut connection) = config.connect(tls).await.map_err(bad)?;
-    // Nothing else moves the connection yet.
+    let session = session(&client, &mut connection).await?;
+    Ok((AsyncPgConnection::try_from_client_and_connection(client, connection).await?, session))
+}
+
+/// Asks whose the session of a new connection is, which nothing else moves yet.
+async fn session(
+    client: &Client,
+    connection: &mut (impl Future<Output = Result<(), tokio_postgres::Error>> + Unpin),
+) -> ConnectionResult<Session> {
     let asked = pin!(client.simple_query(WHOSE_SESSION));
-    let found = match select(asked, &mut connection).await {
+    let found = match select(asked, connection).await {
         Either::Left((found, _)) => found.map_err(bad)?,
         Either::Right((closed, _)) => {
             closed.map_err(bad)?;
@@ -126,8 +134,7 @@ where
         SimpleQueryMessage::Row(row) => row.get(0) == Some(OWN),
         _ => false,
     };
-    let session = if found.iter().any(is_own) { Session::Own } else { Session::Lent };
-    Ok((AsyncPgConnection::try_from_client_and_connection(client, connection).await?, session))
+    Ok(if found.iter().any(is_own) { Session::Own } else { Session::Lent })
 }
 
 /// The text of an error of PostgreSQL begins with what the pool must know. Its own leaves out the cause: refused, unknown

@@ -1,7 +1,8 @@
 //! Users as they are stored, and how they are read.
 //!
 //! Handlers read through it; the directory follows changes with [`Store::users_changed_since`]. Deleted users stay as
-//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: `create`, `change` and `outside`.
+//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: by the flow of
+//! [`administered`](super::administered), with the rules in `change`; and `create` and `outside`.
 
 mod change;
 mod create;
@@ -13,10 +14,11 @@ use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
+    administered::Administered,
     connection::{Connection, on_backend},
     revisions,
     schema::users,
-    teams,
+    teams::TeamRow,
     values::{read_text, read_time},
 };
 use crate::domain::{
@@ -24,12 +26,9 @@ use crate::domain::{
     principal::{OutsideIdentity, Role, UserStatus, Username},
 };
 
-pub(super) use change::end_tokens;
-pub use change::{Changed, UserChange};
-pub use create::{Created, NewUser};
+pub use change::{UserChange, UserRefused};
+pub use create::NewUser;
 pub use outside::OutsideUser;
-
-pub use super::idempotency::Idempotency;
 
 /// A user, without the hash of the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +69,7 @@ struct Record {
 impl Store {
     /// The user, unless deleted.
     pub async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+        self.read(async move |connection: &mut Connection| UserRow::living(connection, id).await).await
     }
 
     /// The user of this name, unless deleted.
@@ -117,18 +116,16 @@ impl Store {
     }
 }
 
-/// The user, unless deleted.
-pub(super) async fn living(connection: &mut Connection, id: UserId) -> Result<Option<UserRow>, StoreError> {
-    let user = users::table.find(id.to_string()).filter(users::deleted_at.is_null());
-    let record: Option<Record> =
-        on_backend!(connection, |conn| user.select(Record::as_select()).first(conn).await.optional())?;
-    record.map(UserRow::try_from).transpose()
+diesel::define_sql_function! {
+    /// Of ASCII letters, on both databases.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
-/// Whether another user goes by this name. Reliable within a transaction that took a stamp: names change in those only.
+/// Whether another user has this name, whatever the case. Reliable within a transaction that took a revision: names
+/// change in those only.
 async fn is_taken(connection: &mut Connection, username: &Username, except: UserId) -> Result<bool, StoreError> {
     let others = users::table
-        .filter(users::username.eq(username.as_str()))
+        .filter(lower(users::username).eq(username.as_str().to_ascii_lowercase()))
         .filter(users::deleted_at.is_null())
         .filter(users::id.ne(except.to_string()));
     Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(others)).get_result(conn).await)?)
@@ -138,7 +135,7 @@ async fn is_taken(connection: &mut Connection, username: &Username, except: User
 async fn is_team(connection: &mut Connection, id: Option<TeamId>) -> Result<bool, StoreError> {
     match id {
         None => Ok(true),
-        Some(id) => Ok(teams::living(connection, id).await?.is_some()),
+        Some(id) => Ok(TeamRow::living(connection, id).await?.is_some()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The orders of one transaction, and the answer to each.
 
-use super::{EndHold, NotBooked, blueprint::Blueprint, hold::Ending, state::LedgerState};
+use super::{NotBooked, blueprint::Blueprint, hold::Ending, state::LedgerState};
 use crate::{
     actors::handle::Reply,
     domain::ledger::{Booked, Order},

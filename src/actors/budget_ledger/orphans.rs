@@ -76,7 +76,7 @@ pub(super) fn sweep_at_intervals(blueprint: Blueprint, state: Rc<LedgerState>, l
             match sweep(&blueprint, &state, &mut silence).await {
                 Ok(true) => {
                     outage.over();
-                    drop(ledger.flushed().await);
+                    let _ = ledger.flushed().await;
                 }
                 Ok(false) => outage.over(),
                 Err(error) => outage.failed(&error),

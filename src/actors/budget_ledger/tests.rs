@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    actors::announcer::Announcements,
+    actors::{announcer::Announcements, roster::Roster, supervisor::Starts},
     clock::Clock,
     domain::{
         ids::{BudgetId, UserId},
@@ -60,7 +60,7 @@ async fn start_with(ledger: Ledger, store: &Store, owner: &str, silence: Duratio
         announcements: Announcements::new(10, LONG),
         silence,
     };
-    ledger.start_here(blueprint).await.unwrap();
+    ledger.start_here(&Roster::default(), blueprint).await.unwrap();
     ledger
 }
 

@@ -7,40 +7,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::sealing::open_key;
+use super::{ring_error::RingError, sealing::open_key};
 use crate::{
     config::secret::HmacSecrets,
-    credentials::jwt::{Claims, NotAKey, PublicKey, RingKey, SigningError, SigningKey},
-    crypto::{CryptoError, MasterKey},
+    credentials::jwt::{Claims, PublicKey, RingKey, SigningError, SigningKey},
+    crypto::MasterKey,
     domain::algorithm::Algorithm,
     store::{
-        StoreError,
         keys::{SigningKeyRow, StoredRing},
+        revisions::Seen,
     },
 };
 
-/// The keys cannot be had, or not changed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RingError {
-    #[error("the signing keys could not be read: {0}")]
-    Store(#[from] StoreError),
-    #[error(
-        "the signing keys could not be opened: {0}; is TOLLGATE_MASTER_KEY (or data_dir/master.key) the one they were made with?"
-    )]
-    Crypto(#[from] CryptoError),
-    #[error("a signing key in the store is damaged: {0}")]
-    Damaged(#[from] NotAKey),
-    #[error("the store has no signing key yet; the first start of a gateway makes one")]
-    Empty,
-    #[error("tokens are signed with HS256 and a secret of the operator's: change auth.hmac_secret instead")]
-    OperatorsSecret,
-    #[error("the ring of signing keys was changed by others again and again; try again")]
-    Busy,
-}
-
 /// Everything that signs and verifies access tokens.
-pub(super) struct Ring {
-    pub(super) revision: i64,
+pub(in crate::actors) struct Ring {
+    pub(super) seen: Seen,
     keys: Vec<Key>,
     hmac: Option<Hmac>,
 }
@@ -73,7 +54,7 @@ impl Ring {
             Ok::<_, RingError>(Key { row, public, signing })
         };
         let keys = stored.keys.into_iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { revision: stored.revision, keys, hmac: hmac.map(Hmac::new).transpose()? })
+        Ok(Self { seen: stored.seen, keys, hmac: hmac.map(Hmac::new).transpose()? })
     }
 
     /// Signs with the key whose turn it is.
@@ -183,7 +164,7 @@ mod tests {
     fn a_ring_that_is_read_after_a_key_has_retired_signs_for_who_asked_before() {
         let master = MasterKey::from_base64(MASTER_KEY).unwrap();
         let keys = vec![row(&master, "old", 1, Some(10)), row(&master, "new", 10, None)];
-        let ring = Ring::open(StoredRing { revision: 1, keys }, &master, None, None, at(11)).unwrap();
+        let ring = Ring::open(StoredRing { seen: Seen::default(), keys }, &master, None, None, at(11)).unwrap();
         assert!(ring.can_sign(at(9)) && ring.can_sign(at(11)));
     }
 }

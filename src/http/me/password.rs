@@ -1,33 +1,32 @@
 //! Changing one's own password.
 
 use actix_web::{HttpRequest, web::Data};
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    actors::registrar::Change,
+    actors::administration::Administers,
     domain::{
         password::{self, WeakPassword},
         principal::Principal,
         refusal::Refusal,
     },
     http::{
-        Office,
+        Office, administered,
         extract::{Caller, JsonBody},
         failure::{busy, no_answer, unavailable},
         guarded_password,
+        no_content::NoContent,
         password::Password,
         problem::Problem,
-        users,
     },
     pipeline::audit::Note,
     store::users::{UserChange, UserRow},
 };
 
 /// The password as it is and as it shall be.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
     current_password: Password,
@@ -35,18 +34,6 @@ pub struct PasswordChange {
     new_password: Password,
 }
 
-#[api_operation(
-    tag = "Me",
-    summary = "Change one's own password",
-    description = "Ends all of one's sessions, this one too: log in again. API keys stay.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn change(
     office: Data<Office>,
     request: HttpRequest,
@@ -64,8 +51,8 @@ pub async fn change(
     let hash = office.passwords.hash(body.new_password.0).await.map_err(busy)?;
     // An administrator who gave another password meanwhile had a reason to.
     let change = UserChange { password_hash: Some(hash), only_at: Some(user.revision), ..UserChange::default() };
-    let change = Change { id: caller.account.id, change };
-    users::done(office.users.change(change).await.map_err(no_answer)?.map_err(unavailable)?)?;
+    let changed = office.users.change(caller.account.id, change).await.map_err(no_answer)?.map_err(unavailable)?;
+    administered::done::<UserRow>(changed)?;
     Note::add(&request, |note| note.change = Some(json!({ "password_changed": true })));
     Ok(NoContent)
 }

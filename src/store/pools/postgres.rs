@@ -45,7 +45,7 @@ pub(in crate::store) struct Postgres {
 }
 
 /// A connection, and the room it takes.
-pub(in crate::store) struct Leased {
+pub struct Leased {
     // Goes back to its pool before the permit is free.
     object: Object<AsyncPgConnection>,
     permit: Option<OwnedSemaphorePermit>,

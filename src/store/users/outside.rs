@@ -12,6 +12,7 @@ use crate::{
     },
     store::{
         Store, StoreError,
+        administered::Administered,
         connection::{Connection, on_backend},
         revisions,
         schema::users,
@@ -62,7 +63,8 @@ async fn provision(connection: &mut Connection, user: OutsideUser) -> Result<Use
         team_id: None,
         created_at: user.created_at,
     };
-    create::insert(connection, &new, Some(&user.identity), revision).await
+    create::insert(connection, &new, Some(&user.identity), revision).await?;
+    UserRow::living(connection, user.id).await?.ok_or_else(|| StoreError::Other("a new user is not there".into()))
 }
 
 async fn of_identity(connection: &mut Connection, identity: &OutsideIdentity) -> Result<Option<UserRow>, StoreError> {
