@@ -51,6 +51,13 @@ pub struct Secret {
     pub(super) value: HeaderValue,
 }
 
+impl Secret {
+    /// The value as text, to be cut from what is put on record; `None` where it is none.
+    pub fn text(&self) -> Option<&str> {
+        self.value.to_str().ok()
+    }
+}
+
 /// A configured upstream that cannot be one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {

@@ -25,6 +25,7 @@ use crate::{
         refusal::{Refusal, Unavailable},
     },
     pipeline::{Gate, authenticate::Authenticated, authorize::Destination, call::Call},
+    snapshot::{Snapshot, routing::Routing},
     telemetry::Metrics,
 };
 
@@ -32,6 +33,8 @@ use crate::{
 pub struct Record {
     audit: Audit,
     recording: Recording,
+    /// Knows the secrets that are cut from bodies.
+    routing: Snapshot<Routing>,
     clock: Clock,
     metrics: Metrics,
     /// For the one entry, or for the outcome; `None` when it is used.
@@ -81,6 +84,7 @@ impl Record {
         Self {
             audit: gate.audit.clone(),
             recording: gate.recording,
+            routing: gate.routing.clone(),
             clock: gate.clock.clone(),
             metrics: gate.metrics.clone(),
             place,
@@ -311,8 +315,9 @@ impl Record {
     }
 
     fn kept_bodies(&mut self) -> Option<KeptBodies> {
-        let request_body = self.intake.with(Passed::take_kept);
-        let response_body = self.response_body.take_kept();
+        let routing = self.routing.read();
+        let request_body = self.intake.with(|passed| passed.take_kept(routing.secrets()));
+        let response_body = self.response_body.take_kept(routing.secrets());
         let user_id = self.draft.caller();
         (request_body.is_some() || response_body.is_some()).then_some(KeptBodies {
             user_id,
