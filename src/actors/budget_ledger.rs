@@ -176,6 +176,9 @@ async fn book(blueprint: &Blueprint, state: &LedgerState, batch: Vec<Queued>) ->
     let is_alone = batch.len() == 1;
     match blueprint.book(state, &blueprint.owner, orders).await {
         Ok(booked) => {
+            if let Some(failures) = state.outage.ends() {
+                tracing::info!(failures, "orders are booked again");
+            }
             let mut booked = booked.into_iter();
             for waiting in batch {
                 waiting.booked(&mut booked, state);
@@ -183,7 +186,9 @@ async fn book(blueprint: &Blueprint, state: &LedgerState, batch: Vec<Queued>) ->
             vec![]
         }
         Err(error @ StoreError::Unavailable(_)) => {
-            tracing::error!(%error, orders = batch.len(), "orders were not booked");
+            if state.outage.begins() {
+                tracing::error!(%error, orders = batch.len(), "orders were not booked");
+            }
             batch.into_iter().filter_map(Queued::put_off).collect()
         }
         Err(error) if is_alone => {

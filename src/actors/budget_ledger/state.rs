@@ -6,7 +6,10 @@ use std::{cell::RefCell, collections::HashSet, sync::Arc};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::domain::{budget::Alert, ids::RequestId, ledger::Account};
+use crate::{
+    actors::outage::Outage,
+    domain::{budget::Alert, ids::RequestId, ledger::Account},
+};
 
 /// The most alerts that are remembered as raised; the store knows all.
 const MAX_RAISED: usize = 10_000;
@@ -22,6 +25,8 @@ pub(super) struct LedgerState {
     /// The holds of calls that this process serves: as many as there are permits at most.
     open: RefCell<HashSet<RequestId>>,
     raised: RefCell<Arc<Raised>>,
+    /// Of the store, as far as orders are not booked for it.
+    pub outage: Outage,
 }
 
 impl LedgerState {
