@@ -62,6 +62,9 @@ pub struct Gateway {
     /// The first start's user, if this was it.
     pub first_start: Option<FirstStart>,
     pub office: Office,
+    /// As it was at the start.
+    config: Config,
+    metrics: Metrics,
     servers: [ServerHandle; 2],
     drain_delay: Duration,
     crew: Crew,
@@ -119,11 +122,12 @@ impl Gateway {
             fingerprints,
         };
         let (workers, drain_delay) = (actors::workers(&config), Duration::from_millis(config.server.drain_delay_ms));
+        let metrics = Metrics::new()?;
         let parts = Parts {
-            config,
+            config: config.clone(),
             office: office.clone(),
             identity,
-            metrics: Metrics::new()?,
+            metrics: metrics.clone(),
             document: routes::document()?,
             docs_page: DocsPage::build()?,
         };
@@ -131,11 +135,29 @@ impl Gateway {
         let (ops_address, ops) = server::ops(&parts)?;
         crew.until_keepers_run(workers).await?;
         let servers = [public, ops];
-        Ok(Self { address, ops_address, first_start, office, servers, drain_delay, crew, _data_dir: data_dir })
+        Ok(Self {
+            address,
+            ops_address,
+            first_start,
+            office,
+            config,
+            metrics,
+            servers,
+            drain_delay,
+            crew,
+            _data_dir: data_dir,
+        })
     }
 
-    /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing.
-    pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
+    /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing. Gives the
+    /// sections that have changed and need a restart.
+    pub async fn reload(&self, config: &Config) -> Result<Vec<&'static str>, StartError> {
+        let taken = self.take(config).await;
+        self.metrics.reload(taken.is_ok());
+        taken.map(|()| self.config.unreloadable(config))
+    }
+
+    async fn take(&self, config: &Config) -> Result<(), StartError> {
         let routing = routing::routing(config, &self.office.routing.read())?;
         if let Some(file) = configured_prices(config)? {
             let changed = self.office.prices.put(prices::change(config, file, &self.office.clock)).await??;

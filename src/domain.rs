@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod audit;
 pub mod budget;
 pub mod display_name;
+pub mod fault;
 pub mod hex;
 pub mod ids;
 pub mod lease;

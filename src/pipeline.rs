@@ -120,7 +120,10 @@ where
 
 /// Everything that must hold before a call is served, from the cheapest check to the dearest.
 async fn admit(gate: &Gate, call: &Call, request: &HttpRequest, record: &mut Record) -> Result<Authorized, Refusal> {
-    gate.edge.check(call)?;
+    // A probe is answered whoever asks how often: a busy gateway must not be taken for a dead one.
+    if !(gate.find)(&call.method, &call.path).is_probe() {
+        gate.edge.check(call)?;
+    }
     if call.is_preflight {
         let authorized = Authorized::preflight();
         record.destination(authorized.destination());

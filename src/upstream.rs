@@ -26,9 +26,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 pub use self::{
     answer_body::{AnswerStream, StreamError},
     client::Client,
+    headers::Secret,
     in_flight::{InFlight, Permit},
-    outgoing_body::{BodyAborted, BodySender, OutgoingBody, UpstreamGone},
-    target::{Base, Kind, Secret, Target, TargetError, Unforwardable},
+    outgoing_body::{BodySender, OutgoingBody, UpstreamGone},
+    target::{Base, Kind, Target, TargetError, Unforwardable},
+    upload::BodyAborted,
 };
 
 /// What went wrong below this module, for the log; never for a client.

@@ -152,7 +152,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         body_timeout: Duration::from_secs(server.body_timeout_s),
     };
     let ground = Ground {
-        trusted_proxies: server.trusted_proxies.clone(),
+        trusted_proxies: server.trusted_proxies.iter().map(|block| block.0).collect(),
         allowed_origins: parts.config.cors.allowed_origins.clone(),
     };
     let (identity, office, metrics) = (parts.identity.clone(), parts.office.clone(), parts.metrics.clone());

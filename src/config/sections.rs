@@ -2,12 +2,12 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use ipnet::IpNet;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{
     Fault,
+    block::Block,
     secret::Secret,
     trusted_issuers::{self, TrustedIssuer},
 };
@@ -26,7 +26,7 @@ pub struct Server {
     pub host: IpAddr,
     pub port: u16,
     pub workers: u16,
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Vec<Block>,
     pub max_connections: u32,
     pub max_header_bytes: u32,
     pub max_body_bytes: u64,

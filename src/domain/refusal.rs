@@ -2,23 +2,8 @@
 
 use std::sync::Arc;
 
+pub use super::fault::Fault;
 use super::{budget::Shortfall, limit::Standing, path::UnsafePath};
-
-/// A fault in a request body, a query or a header, and where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// A JSON pointer (RFC 6901) into the body; `?name` for a query parameter; `header:name` for a header; `path` for
-    /// a path segment.
-    pub pointer: String,
-    pub detail: String,
-}
-
-impl Fault {
-    #[must_use]
-    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
-    }
-}
 
 /// Why an access token or an API key was not accepted. The caller learns only that it was not; the audit record names the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

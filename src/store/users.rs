@@ -49,6 +49,14 @@ pub struct UserRow {
     pub tokens_not_before: Timestamp,
 }
 
+impl UserRow {
+    /// True while the user of an outside issuer is as they were made: every change of an administrator has its time.
+    #[must_use]
+    pub fn follows_issuer(&self) -> bool {
+        self.outside.is_some() && self.updated_at == self.created_at
+    }
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 struct Record {

@@ -4,12 +4,34 @@
 //! in `Connection` can take away a header that the gateway sets. It never touches a header it has no rule for: cookies,
 //! `traceparent`, `Accept-Encoding` and their like pass.
 
+use std::fmt;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{ALT_SVC, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA},
 };
 
-use super::{Original, OutgoingBody, Secret};
+use super::{Original, OutgoingBody};
+
+/// The header that authenticates the gateway to an upstream.
+#[derive(Clone)]
+pub struct Secret {
+    pub(super) name: HeaderName,
+    pub(super) value: HeaderValue,
+}
+
+impl Secret {
+    /// The value as text, to be cut from what is put on record; `None` where it is none.
+    pub fn text(&self) -> Option<&str> {
+        self.value.to_str().ok()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("name", &self.name).finish_non_exhaustive()
+    }
+}
 
 /// About one connection only (RFC 9110 §7.6.1), besides those that `Connection` names.
 const HOP_BY_HOP: [&str; 11] = [

@@ -16,7 +16,7 @@ use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use super::upload::{Upload, UploadEnd};
+use super::upload::{BodyAborted, Upload, UploadEnd};
 
 /// Chunks read from a client that its upstream has not taken yet; then the client waits.
 const CHUNKS_AHEAD: usize = 8;
@@ -43,21 +43,6 @@ pub struct BodyStream {
 pub struct BodySender {
     chunks: mpsc::Sender<Bytes>,
     upload: Arc<Upload>,
-}
-
-/// Why a request body stopped before its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BodyAborted {
-    #[error("the client went away before its body ended")]
-    Disconnected,
-    #[error("the client's body did not arrive in time")]
-    TimedOut,
-    #[error("the client's body is larger than allowed")]
-    TooLarge,
-    #[error("the client's body is not well-formed")]
-    Malformed,
-    #[error("the client's body is not as long as it said")]
-    LengthMismatch,
 }
 
 /// The upstream takes no more of the body, or the call is over: its outcome comes from `Client::send`.

@@ -3,7 +3,7 @@
 //! The composition root builds one [`Target`] per configured upstream, at start and on reload, and shares it over all
 //! workers. It never resolves a name and never shows the secret: it is a sensitive header value, which `Debug` hides.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use http::{
     HeaderName, HeaderValue, Uri,
@@ -11,7 +11,10 @@ use http::{
     uri::{Authority, Parts, PathAndQuery, Scheme},
 };
 
-use super::{InFlight, headers};
+use super::{
+    InFlight,
+    headers::{self, Secret},
+};
 
 /// One upstream, with everything a call to it needs.
 #[derive(Debug, Clone)]
@@ -42,20 +45,6 @@ pub struct Base {
     host: HeaderValue,
     /// Empty, or `/` and no trailing slash.
     path: String,
-}
-
-/// The header that authenticates the gateway to an upstream.
-#[derive(Clone)]
-pub struct Secret {
-    pub(super) name: HeaderName,
-    pub(super) value: HeaderValue,
-}
-
-impl Secret {
-    /// The value as text, to be cut from what is put on record; `None` where it is none.
-    pub fn text(&self) -> Option<&str> {
-        self.value.to_str().ok()
-    }
 }
 
 /// A configured upstream that cannot be one.
@@ -151,12 +140,6 @@ impl Secret {
         let mut value = HeaderValue::try_from(text).map_err(|_| TargetError::SecretValue)?;
         value.set_sensitive(true);
         Ok(Self { name, value })
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secret").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,20 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::BodyAborted;
+/// Why a request body stopped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyAborted {
+    #[error("the client went away before its body ended")]
+    Disconnected,
+    #[error("the client's body did not arrive in time")]
+    TimedOut,
+    #[error("the client's body is larger than allowed")]
+    TooLarge,
+    #[error("the client's body is not well-formed")]
+    Malformed,
+    #[error("the client's body is not as long as it said")]
+    LengthMismatch,
+}
 
 #[derive(Debug)]
 pub(super) struct Upload {

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::{
-    Decision, Draft, Findings, Outcome, Stage,
+    Decision, Draft, Findings, Hash, Outcome, Stage,
     act::Act,
     parts::{self, Salt},
 };
@@ -16,9 +16,6 @@ use crate::domain::{
     money::Money,
     principal::{Credential, Role},
 };
-
-/// A SHA-256 digest in the chain.
-pub type Hash = [u8; 32];
 
 /// The last link of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,22 +5,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{rate::Rate, subject::Subject};
+use super::{
+    rate::Rate,
+    subject::{Per, Subject},
+};
 use crate::domain::ids::LimitId;
-
-/// Whose calls share one bucket of a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Per {
-    /// All calls.
-    Global,
-    Team,
-    User,
-    /// The API key a call came with; calls with another credential are not counted.
-    Key,
-    /// The network a call is believed to come from.
-    Address,
-}
 
 /// What a policy counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    policy::{Allowance, Home, Mode, OnError, Per, Policy, RouteSet, Unit},
-    subject::Subject,
+    policy::{Allowance, Home, Mode, OnError, Policy, RouteSet, Unit},
+    subject::{Per, Subject},
 };
 use crate::domain::{
     ids::LimitId,
