@@ -11,16 +11,17 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tollgate::{
     actors::{
-        quota_keeper::{
-            Blueprint, Charge, Charges, Quotas,
-            shard::{Setting, Shard},
-        },
+        quota_keeper::{Blueprint, Quotas},
         quota_lender::Lender,
     },
     clock::Clock,
     domain::{
         ids::{LimitId, UserId},
-        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, Unit, rate::Rate},
+        limit::{
+            Allowance, Mode, OnError, Per, Policy, RouteSet, Unit,
+            rate::Rate,
+            shard::{Charge, Charges, Setting, Shard},
+        },
     },
 };
 use uuid::Uuid;

@@ -27,14 +27,14 @@ use self::{
     tally::{Fate, Tally},
 };
 use super::{
-    handle::{Ask, Handle, NoAnswer, Reply, Request},
+    handle::{Ask, Handle, NoAnswer, Request},
     supervisor::{Lifeline, supervise},
 };
 use crate::{
     clock::Clock,
     domain::{
-        lease::{Answer, Ask as LeaseAsk},
-        limit::{Home, Subject},
+        lease::Answer,
+        limit::{Home, shard::Loan},
     },
     store::{Store, redis::Redis},
 };
@@ -43,25 +43,6 @@ use crate::{
 const FORGET: Duration = Duration::from_secs(30);
 /// How often this process tells Redis that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(3);
-
-/// Which bucket, within this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BucketId {
-    pub series: u32,
-    pub subject: Subject,
-}
-
-/// An ask on its way to where the bucket lives.
-#[derive(Debug, Clone)]
-pub struct Loan {
-    pub bucket: BucketId,
-    /// What the account is called on every replica.
-    pub name: Arc<str>,
-    pub home: Home,
-    pub ask: LeaseAsk,
-    /// Microseconds in a moment of the ask.
-    pub moment_us: u64,
-}
 
 impl Request for Loan {
     /// `None` if it is not known what became of the ask.
@@ -203,5 +184,3 @@ impl Lender {
         &self.handle
     }
 }
-
-type LoanReply = Reply<Option<Answer>>;

@@ -11,10 +11,13 @@ use super::{
     call::Call,
 };
 use crate::{
-    actors::quota_keeper::{Charge, Charges, Outcome, Ticket},
+    actors::quota_keeper::{Outcome, Ticket},
     domain::{
         ids::ApiKeyId,
-        limit::{Per, Subject, Unit},
+        limit::{
+            Per, Subject, Unit,
+            shard::{Charge, Charges},
+        },
         network::Network,
         principal::{CredentialKind, Principal},
         refusal::{Refusal, Unavailable},

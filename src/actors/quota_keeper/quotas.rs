@@ -2,11 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use super::{
-    Charge, Look, QuotaKeeper, Take, TooManySubjects, Verdict,
-    shard::{Setting, Shard},
-    waiting::Waiting,
-};
+use super::{Look, QuotaKeeper, Take, Verdict, waiting::Waiting};
 use crate::{
     actors::{
         handle::{Handle, NoAnswer},
@@ -14,14 +10,18 @@ use crate::{
         supervisor::supervise,
     },
     clock::Clock,
-    domain::{ids::UserId, lease::HolderId, limit::Standing},
+    domain::{
+        ids::UserId,
+        lease::HolderId,
+        limit::{
+            Standing,
+            shard::{Charges, Setting, Shard, TooManySubjects},
+        },
+    },
 };
 
 /// How old what is shown may be where nothing hangs on it.
 const GLANCE_NS: u64 = 100_000_000;
-
-/// What a call would take, of every policy that speaks of it.
-pub type Charges = Arc<[Charge]>;
 
 /// The handles of all keepers. Clones share them.
 #[derive(Clone)]
