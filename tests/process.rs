@@ -15,12 +15,14 @@ mod process {
     mod failing_upstream;
     mod forwarding;
     mod framing;
+    mod hosts;
     mod identity;
     mod lent_limits;
     mod long_windows;
     mod lost_replica;
     mod metered_ends;
     mod prices;
+    mod proxies;
     mod reload_and_drain;
     mod replicas;
     mod shared_limits;
@@ -29,4 +31,5 @@ mod process {
     mod store_loss;
     mod streaming;
     mod tampering;
+    mod versions;
 }

@@ -29,7 +29,7 @@ use super::{
     supervisor::Lifeline,
 };
 use crate::domain::{
-    audit::{Draft, Head},
+    audit::{Draft, Head, Stage},
     recording::Durability,
 };
 
@@ -242,12 +242,18 @@ impl AuditWriter {
         put.inspect_err(|error| tracing::error!(%error, "audit entries are not spooled")).is_ok()
     }
 
-    /// Tells those who wait; what nobody waits for goes back to the front of the queue.
+    /// Tells those who wait; an outcome, and what nobody waits for, goes back to the front of the queue.
     fn refuse(&mut self, drafts: Vec<Draft>, replies: Vec<Reply<Result<(), NotRecorded>>>) {
         let batch = drafts.into_iter().zip(replies);
         let queue = batch.chain(std::mem::take(&mut self.queue));
-        let (waited_for, kept): (Vec<_>, Vec<_>) = queue.partition(|(_, reply)| reply.is_waited_for());
-        self.queue = kept.into();
+        // What was done is kept, as what nobody waits for: only its answer cannot wait.
+        let is_refused = |(draft, reply): &QueuedEntry| reply.is_waited_for() && draft.stage != Stage::Outcome;
+        let (waited_for, kept): (Vec<_>, Vec<_>) = queue.partition(is_refused);
+        let keep = |(draft, reply): QueuedEntry| {
+            let reply = if reply.is_waited_for() { reply.answer_and_keep(Err(NotRecorded::Unknown)) } else { reply };
+            (draft, reply)
+        };
+        self.queue = kept.into_iter().map(keep).collect();
         self.due = !self.queue.is_empty();
         self.gauge.taken(count(waited_for.len()));
         for (_, reply) in waited_for {

@@ -44,6 +44,14 @@ impl<T> Reply<T> {
         drop(self.to.send(answer));
     }
 
+    /// Answers while the request is kept: what is returned has its permit, and nobody waits for it.
+    pub fn answer_and_keep(self, answer: T) -> Self {
+        let Self { to, _permit } = self;
+        drop(to.send(answer));
+        let (to, _) = oneshot::channel();
+        Self { to, _permit }
+    }
+
     /// False once nobody listens any more, or nobody ever has.
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
@@ -63,6 +71,7 @@ pub enum NoAnswer {
 }
 
 /// One place among the messages an actor may have accepted and not answered.
+#[must_use = "a permit that is dropped is free again"]
 pub struct Permit(Arc<AtomicUsize>);
 
 impl Drop for Permit {

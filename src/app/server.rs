@@ -30,12 +30,7 @@ use crate::{
         ops::{self as ops_urls, BudgetSums},
         routes,
     },
-    pipeline::{
-        Gate,
-        authenticate::VerifiedTokens,
-        call::{Ground, Shape},
-        edge::Edge,
-    },
+    pipeline::{Gate, authenticate::VerifiedTokens, buffered::BufferBound, call::Shape, edge::Edge, ground::Ground},
     telemetry::RootSpan,
     upstream,
 };
@@ -136,6 +131,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     };
     let (clock, metrics, routing) = (parts.clock.clone(), parts.metrics.clone(), parts.routing.clone());
     let (identity, office) = (parts.identity.clone(), parts.office.clone());
+    let buffers = BufferBound::new(server.max_buffered_bytes);
     let recording = parts.config.audit.recording();
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
@@ -155,6 +151,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         audit: office.audit.clone(),
         recording,
         upstream: upstream::Client::new(),
+        buffers: buffers.clone(),
         find: routes::find,
     })
 }

@@ -1,11 +1,11 @@
 //! A head that the HTTP parser refused: no call, but a record.
 //!
-//! The parser has answered it and closes the connection before anybody here is told. So its record comes in the moment after
+//! The parser has answered it and closes the connection before the pipeline sees it. So its record comes in the moment after
 //! the answer, and says no more than from where the head came.
 
 use std::net::SocketAddr;
 
-use super::Gate;
+use super::gate::Gate;
 use crate::domain::{
     audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
     ids::{EntryId, RequestId},
