@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,7 +15,7 @@ use crate::{
 };
 
 /// RFC 8414 §2.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct Metadata {
     /// The `iss` of access tokens.
     issuer: String,
@@ -30,14 +29,6 @@ pub struct Metadata {
     response_types_supported: [&'static str; 0],
 }
 
-#[api_operation(
-    tag = "OAuth",
-    summary = "Describe the authorization server",
-    description = "RFC 8414. The URLs are below the configured issuer if that is a URL, else below the host that was asked.",
-    no_security = true,
-    error_code = 400,
-    error_code = 429
-)]
 pub async fn metadata(office: Data<Office>, gate: Data<Gate>, request: HttpRequest) -> Result<Json<Metadata>, Problem> {
     let base = base(&office.issuer_name, &gate, &request)?;
     Ok(Json(Metadata {
