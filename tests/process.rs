@@ -16,12 +16,14 @@ mod process {
     mod failing_upstream;
     mod forwarding;
     mod framing;
+    mod hosts;
     mod identity;
     mod lent_limits;
     mod long_windows;
     mod lost_replica;
     mod metered_ends;
     mod prices;
+    mod proxies;
     mod reload_and_drain;
     mod replicas;
     mod shared_limits;
@@ -31,4 +33,5 @@ mod process {
     mod streaming;
     mod tampering;
     mod unread_heads;
+    mod versions;
 }

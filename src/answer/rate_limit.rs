@@ -10,7 +10,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// About as much as an item takes.
 const ITEM_BYTES: usize = 48;
 
-/// Tells how each policy stands: `q` units a window of `w` seconds; `r` are left, and in `t` seconds all are back.
+/// Adds how each policy stands: `q` units a window of `w` seconds; `r` are left, and in `t` seconds all are back.
 pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
     if standings.is_empty() {
         return;
@@ -28,11 +28,16 @@ pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
     });
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, standings: &[Standing], tell: impl Fn(&mut List, &Standing)) {
+fn insert(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    standings: &[Standing],
+    parameters: impl Fn(&mut List, &Standing),
+) {
     let mut list = List(String::with_capacity(standings.len().saturating_mul(ITEM_BYTES)));
     for standing in standings {
         list.item(&standing.policy.name);
-        tell(&mut list, standing);
+        parameters(&mut list, standing);
     }
     if let Ok(value) = HeaderValue::try_from(list.0) {
         headers.insert(name, value);

@@ -38,9 +38,11 @@ use crate::{
     pipeline::{
         Gate,
         authenticate::{Identity, VerifiedTokens},
-        call::{Ground, Shape},
+        buffered::BufferBound,
+        call::Shape,
         connection::Bounds,
         edge::Edge,
+        ground::Ground,
     },
     telemetry::{Metrics, RootSpan},
     upstream,
@@ -156,6 +158,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         allowed_origins: parts.config.cors.allowed_origins.clone(),
     };
     let (identity, office, metrics) = (parts.identity.clone(), parts.office.clone(), parts.metrics.clone());
+    let buffers = BufferBound::new(server.max_buffered_bytes);
     let recording = parts.config.audit.recording();
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
@@ -175,6 +178,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         audit: office.audit.clone(),
         recording,
         upstream: upstream::Client::new(),
+        buffers: buffers.clone(),
         find: routes::find,
     })
 }
@@ -200,7 +204,7 @@ fn addresses(config: &Config) -> Result<Addresses, StartError> {
         0 => server.max_connections.saturating_mul(workers).div_ceil(2),
         max => max,
     };
-    Ok(Addresses::new(max, &server.trusted_proxies, crypto::random()?))
+    Ok(Addresses::new(max, server.trusted_proxies.iter().map(|block| block.0), crypto::random()?))
 }
 
 fn edge(config: &Config) -> Result<Edge, StartError> {

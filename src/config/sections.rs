@@ -30,6 +30,7 @@ pub struct Server {
     pub max_connections: u32,
     pub max_header_bytes: u32,
     pub max_body_bytes: u64,
+    pub max_buffered_bytes: u64,
     pub body_timeout_s: u64,
     pub body_min_bytes_per_s: u64,
     pub head_timeout_s: u64,
@@ -221,6 +222,7 @@ impl Server {
         // The HTTP parser itself stops reading a head at 128 KiB.
         in_range("server.max_header_bytes", self.max_header_bytes.into(), 1_024, 98_304)?;
         in_range("server.max_body_bytes", self.max_body_bytes, 1_024, 1 << 40)?;
+        in_range("server.max_buffered_bytes", self.max_buffered_bytes, 1_024, 1 << 40)?;
         in_range("server.max_connections", self.max_connections.into(), 1, 1_000_000)?;
         in_range("server.body_timeout_s", self.body_timeout_s, 1, 86_400)?;
         in_range("server.body_min_bytes_per_s", self.body_min_bytes_per_s, 0, 1 << 30)?;

@@ -95,7 +95,10 @@ pub enum Unavailable {
     /// A queue or a pool is at its bound, or an actor is being restarted.
     Capacity,
     Ledger,
+    /// The audit log cannot take what is to be done, so it is not done.
     Audit,
+    /// The audit log cannot take the outcome of what was done.
+    Outcome,
 }
 
 /// A request that is not served, and why.
@@ -191,7 +194,7 @@ impl Refusal {
             Self::UpstreamTimeout => "upstream-timeout",
             Self::LimitsUnknown(_) | Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
             Self::Unavailable(Unavailable::Ledger) => "ledger-unavailable",
-            Self::Unavailable(Unavailable::Audit) => "audit-unavailable",
+            Self::Unavailable(Unavailable::Audit | Unavailable::Outcome) => "audit-unavailable",
             Self::Internal => "internal-error",
         }
     }

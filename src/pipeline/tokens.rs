@@ -1,9 +1,9 @@
-//! What a request to a model asks for, read before the call is limited: limits take its tokens in advance, and its hold is
+//! What a request to a model asks for, read before its tokens are limited: limits take them in advance, and its hold is
 //! bounded by it.
 
 use actix_web::http::header::{self, HeaderMap};
 
-use super::{Gate, audit::Record, body::ClientBody};
+use super::{body::ClientBody, visit::Visit};
 use crate::{
     domain::{refusal::Refusal, route::Route},
     meter::{self, Asked},
@@ -11,17 +11,16 @@ use crate::{
 
 /// Reads the request, where the route's calls are to a model.
 pub async fn read(
-    gate: &Gate,
+    visit: &mut Visit<'_>,
     headers: &HeaderMap,
     route: &Route,
     body: &mut ClientBody,
-    record: &Record,
 ) -> Result<Option<Asked>, Refusal> {
     let Some(format) = meter::format(route.meter) else {
         return Ok(None);
     };
     check_media_type(headers)?;
-    let bytes = body.read(&gate.shape, &record.intake()).await?;
+    let bytes = body.read(&visit.gate.shape, &visit.record.known.intake(), &mut visit.buffered).await?;
     Asked::read(format, bytes).map(Some).map_err(Refusal::InvalidRequest)
 }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use actix_web::HttpResponse;
 
-use super::{Gate, audit, call::Call};
+use super::{audit, call::Call, gate::Gate};
 use crate::domain::{
     audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
     ids::{EntryId, RequestId},
@@ -24,7 +24,7 @@ pub struct Unread {
 pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, unread: &Unread) -> HttpResponse {
     let id = RequestId(gate.clock.new_id());
     let call = Call::unread(id, peer.map(|peer| peer.ip().to_canonical()), &gate.clock);
-    let answer = audit::refuse(&call, &unread.refusal, &[]);
+    let answer = audit::refuse(gate, &call, &unread.refusal, &[]);
     let draft = Draft {
         id: EntryId(gate.clock.new_id()),
         request_id: id,
@@ -48,5 +48,5 @@ pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, unread: &Unread) -> H
         return answer;
     }
     tracing::error!(request = %id, "a head that was refused is not on record");
-    audit::refuse(&call, &Refusal::Unavailable(Unavailable::Audit), &[])
+    audit::refuse(gate, &call, &Refusal::Unavailable(Unavailable::Audit), &[])
 }

@@ -1,4 +1,4 @@
-//! What an OAuth client reads of a refusal (RFC 6749 §5.2), beside the members of the problem.
+//! What an OAuth client reads of a refusal (RFC 6749 §5.2), besides the members of the problem.
 
 use actix_web::{HttpResponse, HttpResponseBuilder, http::header};
 use serde::Serialize;

@@ -40,7 +40,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::LimitsUnknown(_) => "A limit cannot be counted now",
         Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
         Refusal::Unavailable(Unavailable::Ledger) => "The budget ledger is not available",
-        Refusal::Unavailable(Unavailable::Audit) => "The audit log is not available",
+        Refusal::Unavailable(Unavailable::Audit | Unavailable::Outcome) => "The audit log is not available",
         Refusal::Internal => "The gateway failed",
     }
 }
@@ -89,6 +89,10 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::BudgetExhausted(shortfalls) => budget_detail(shortfalls),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
+        Refusal::Unavailable(Unavailable::Outcome) => {
+            "It is not known what was done: the outcome could not be put on record. Look before you send it again."
+                .into()
+        }
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
         Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
     }

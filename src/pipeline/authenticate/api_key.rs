@@ -105,7 +105,6 @@ fn judge(standing: KeyStanding, key: &ApiKey, now: Timestamp) -> Result<KeyStand
 }
 
 /// How a key is named where its secret must not be.
-#[must_use]
 pub fn credential(id: ApiKeyId) -> Credential {
     Credential { kind: CredentialKind::ApiKey, id: id.to_string() }
 }

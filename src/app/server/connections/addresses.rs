@@ -34,9 +34,9 @@ pub(in crate::app::server) struct Place(Option<(Arc<[AtomicU32]>, usize)>);
 
 impl Addresses {
     /// At most `max` connections an address; none of `exempt` is counted.
-    pub fn new(max: u32, exempt: &[IpNet], key: [u8; 16]) -> Self {
+    pub fn new(max: u32, exempt: impl IntoIterator<Item = IpNet>, key: [u8; 16]) -> Self {
         let counters = (0..COUNTERS).map(|_| AtomicU32::new(0)).collect();
-        Self { counters, key, max, exempt: exempt.into() }
+        Self { counters, key, max, exempt: exempt.into_iter().collect() }
     }
 
     /// A place for one more connection, or `None` when the address has all of its own.
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn an_address_has_its_bound_and_a_trusted_proxy_has_none() {
-        let addresses = Addresses::new(2, &["10.0.0.0/8".parse().unwrap()], [7; 16]);
+        let addresses = Addresses::new(2, ["10.0.0.0/8".parse().unwrap()], [7; 16]);
         let enter = |text: &str| addresses.enter(text.parse().unwrap());
         let first = enter("192.0.2.1").unwrap();
         let _second = enter("::ffff:192.0.2.1").unwrap();
