@@ -14,7 +14,7 @@ use crate::{
         doorkeeper::Doors,
         key_fetcher::{self, OutsideKeys},
         quota_keeper::{self, Quotas},
-        quota_lender::{self, Lender},
+        quota_lender::{self, Lender, Replica},
         registrar::{self, Users},
         regulator::{self, Rulebook, Rules},
         token_issuer::{self, Issuer, Keys, shared_key},
@@ -120,7 +120,7 @@ pub(super) async fn start(
         start_audit(&base, &audit).await?,
         start_announcer(&base, Arc::clone(&chain), &budget_book, &audit, &announcements).await?,
         start_ledger(config, &base, Arc::clone(&chain), &budget_book, &announcements, &ledger).await?,
-        start_lender(config, &base, &lender).await?,
+        start_lender(config, &base, Arc::clone(&chain), &lender).await?,
     ];
     arbiters.extend([of_limits, of_budgets, of_prices]);
     arbiters.extend(start_key_fetcher(config, &base, &outside).await?);
@@ -294,10 +294,11 @@ async fn start_key_fetcher(config: &Config, base: &Base, outside: &Outside) -> R
     on_own_arbiter(start).await.map(Some)
 }
 
-async fn start_lender(config: &Config, base: &Base, lender: &Lender) -> Result<Arbiter, StartError> {
+async fn start_lender(config: &Config, base: &Base, name: Arc<str>, lender: &Lender) -> Result<Arbiter, StartError> {
     let (store, redis, clock) = (base.store.clone(), base.redis.clone(), base.clock.clone());
     let max_accounts = config.quota.max_subjects().saturating_mul(workers(config));
-    let (lender, blueprint) = (lender.clone(), quota_lender::Blueprint { store, redis, clock, max_accounts });
+    let replica = Replica { name, silence: Duration::from_secs(config.ledger.silence_s.into()) };
+    let (lender, blueprint) = (lender.clone(), quota_lender::Blueprint { store, redis, clock, max_accounts, replica });
     on_own_arbiter(move || async move {
         lender.start_here(blueprint).await;
         Ok(())

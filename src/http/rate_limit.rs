@@ -10,7 +10,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// About as much as an item takes.
 const ITEM_BYTES: usize = 48;
 
-/// Tells how each policy stands: `q` units a window of `w` seconds; `r` are left, and in `t` seconds all are back.
+/// Adds how each policy stands: `q` units in a window of `w` seconds; `r` are left, and in `t` seconds all are back.
 pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
     if standings.is_empty() {
         return;
@@ -81,7 +81,7 @@ mod tests {
     fn standing(name: &str, allowance: Allowance, remaining: u64) -> Standing {
         let (unit, full_in_ns) = match allowance {
             Allowance::Rate(_) => (Unit::Requests, Some(1_000_000_001)),
-            Allowance::Places(_) => (Unit::Concurrent, None),
+            Allowance::Concurrent(_) => (Unit::Concurrent, None),
         };
         let policy = Policy {
             id: LimitId(Uuid::nil()),
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn calls_under_way_have_a_unit_and_no_window() {
         let mut headers = HeaderMap::new();
-        add_headers(&mut headers, &[standing("c", Allowance::Places(5), 4)]);
+        add_headers(&mut headers, &[standing("c", Allowance::Concurrent(5), 4)]);
         assert_eq!(headers.get("ratelimit").unwrap(), "\"c\";r=4");
         assert_eq!(headers.get("ratelimit-policy").unwrap(), "\"c\";q=5;qu=\"concurrent-requests\"");
     }

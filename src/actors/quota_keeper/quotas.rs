@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use super::{Look, QuotaKeeper, Take, Verdict, waiting::Waiting};
+use super::{Look, QuotaKeeper, Take, Verdict, wait_list::WaitList};
 use crate::{
     actors::{
         handle::{Handle, NoAnswer},
@@ -54,7 +54,7 @@ impl Quotas {
     pub async fn start_here(&self, blueprint: Blueprint) {
         let claimed = self.shards.iter().find_map(|handle| Some((handle.claim()?, handle.clone())));
         let Some((claim, handle)) = claimed else { return };
-        let heir = handle.clone();
+        let successor = handle.clone();
         let (keepers, lender) = (u64::try_from(self.shards.len()).unwrap_or(u64::MAX), self.lender.clone());
         let build = move |lifeline| {
             // Held as long as this thread supervises the keeper.
@@ -62,7 +62,7 @@ impl Quotas {
             let Blueprint { clock, max_subjects, with_redis } = blueprint.clone();
             let setting = Setting {
                 max_subjects,
-                inherited_ns: heir.has_run().then(|| clock.monotonic_ns()),
+                inherited_ns: successor.has_run().then(|| clock.monotonic_ns()),
                 with_redis,
                 keepers,
                 replicas: lender.replicas(),
@@ -70,12 +70,12 @@ impl Quotas {
             };
             let keeper = QuotaKeeper {
                 clock,
-                own: heir.clone(),
-                incarnation: heir.restarts(),
+                own: successor.clone(),
+                incarnation: successor.restarts(),
                 shard: Shard::new(setting),
                 lender: lender.clone(),
-                waiting: Waiting::default(),
-                has_alarm: false,
+                waiting: WaitList::default(),
+                alarm: None,
                 _lifeline: lifeline,
             };
             std::future::ready(Ok::<_, Infallible>(keeper))
@@ -108,7 +108,6 @@ impl Quotas {
     }
 
     /// True when every keeper runs.
-    #[must_use]
     pub fn are_running(&self) -> bool {
         self.keepers().all(Handle::is_running)
     }
