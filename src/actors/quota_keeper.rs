@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 
 pub use self::{
-    quotas::{Blueprint, Quotas},
+    quotas::{Blueprint, NAME, Quotas},
     ticket::{GivenBack, Ticket},
 };
 use self::{

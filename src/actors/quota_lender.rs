@@ -29,7 +29,8 @@ use self::{
 pub use self::{redis::Replica, tally::Asked};
 use super::{
     handle::{Ask, Handle, NoAnswer, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -136,15 +137,12 @@ pub struct Lender {
     tally: Arc<Tally>,
 }
 
-impl Lender {
-    #[must_use]
-    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        let handle = Handle::new("quota_lender", max_in_flight, deadline);
-        Self { handle, replicas: Arc::new(AtomicU64::new(1)), tally: Arc::default() }
-    }
+impl Starts for Lender {
+    type Blueprint = Blueprint;
+    type Error = Infallible;
 
     /// Starts the lender on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let (handle, replicas, tally) = (self.handle.clone(), Arc::clone(&self.replicas), Arc::clone(&self.tally));
         let build = move |lifeline| {
             let Blueprint { store, redis, clock, max_accounts, replica } = blueprint.clone();
@@ -168,7 +166,15 @@ impl Lender {
                 Ok::<_, Infallible>(lender)
             }
         };
-        let Ok(()) = supervise(self.handle.clone(), build).await;
+        supervise(roster, self.handle.clone(), build).await
+    }
+}
+
+impl Lender {
+    #[must_use]
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        let handle = Handle::new("quota_lender", max_in_flight, deadline);
+        Self { handle, replicas: Arc::new(AtomicU64::new(1)), tally: Arc::default() }
     }
 
     /// Hands an ask over at once; its answer comes later.

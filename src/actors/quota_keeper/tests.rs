@@ -3,9 +3,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{
-    ids::LimitId,
-    limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, Unit, rate::Rate, shard::Charge},
+use crate::{
+    actors::{roster::Roster, supervisor::Starts},
+    domain::{
+        ids::LimitId,
+        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, Unit, rate::Rate, shard::Charge},
+    },
 };
 
 const LONG: Duration = Duration::from_mins(1);
@@ -29,7 +32,8 @@ fn policy(name: &str, unit: Unit, allowance: Allowance) -> Policy {
 #[actix::test]
 async fn a_caller_that_goes_away_before_it_reads_its_decision_gives_all_back() {
     let quotas = Quotas::new(1, 10, 10, LONG, Lender::new(10, LONG));
-    quotas.start_here(Blueprint { clock: Clock::manual(1), max_subjects: 100, with_redis: false }).await;
+    let blueprint = Blueprint { clock: Clock::manual(1), max_subjects: 100, with_redis: false };
+    let Ok(()) = quotas.start_here(&Roster::default(), blueprint).await;
     let user = crate::domain::ids::UserId(Uuid::from_u128(4));
     let policies = [
         policy("one", Unit::Concurrent, Allowance::Concurrent(1)),

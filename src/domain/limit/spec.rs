@@ -200,7 +200,7 @@ impl Spec {
 fn too_small(policy: &Policy, known: &[&Route]) -> Option<Fault> {
     let mut routes = known.iter().filter(|route| policy.routes.contains(&route.name));
     let too_heavy = routes.any(|route| policy.unit == Unit::Requests && route.weight > policy.most_at_once());
-    let reason = "is less than the weight of a route it speaks of: no call would ever pass";
+    let reason = "is less than the weight of a route that it applies to: no call would ever pass";
     too_heavy.then(|| Fault::new("/burst", reason))
 }
 
