@@ -12,7 +12,7 @@ use crate::{
         key_fetcher::{self, Address, OutsideKeys},
         notary::{self, Checkpoints},
         quota_keeper::{self, Quotas},
-        quota_lender::{self, Lender},
+        quota_lender::{self, Lender, Replica},
         registrar::{self, Users},
         regulator::{self, Budgets, Limits, Prices, Rules},
         token_issuer::{self, Issuer, Keys},
@@ -216,6 +216,7 @@ impl Assembly<'_> {
             redis: self.base.redis.clone(),
             clock: self.clock(),
             max_accounts: self.config.quota.max_subjects().saturating_mul(workers(self.config)),
+            replica: Replica { name: self.chain(), silence: Duration::from_secs(self.config.ledger.silence_s.into()) },
         }
     }
 

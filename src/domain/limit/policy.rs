@@ -46,8 +46,8 @@ pub enum OnError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
     Rate(Rate),
-    /// So many calls at a time.
-    Places(u64),
+    /// The most calls under way at a time.
+    Concurrent(u64),
 }
 
 /// A window of this many seconds or more outlives the process: what was used of it is kept in the store.
@@ -73,7 +73,7 @@ pub struct Policy {
     pub name: Arc<str>,
     pub routes: RouteSet,
     pub per: Per,
-    /// Whom alone it speaks of, in place of the general policy of the same name.
+    /// The one subject that it applies to, in place of the general policy of the same name.
     pub subject: Option<Subject>,
     pub unit: Unit,
     pub allowance: Allowance,
@@ -86,7 +86,7 @@ pub struct Policy {
     pub since_ns: u64,
 }
 
-/// The routes a policy speaks of.
+/// The routes that a policy applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteSet {
     All,
@@ -109,7 +109,7 @@ impl Policy {
     pub const fn most_at_once(&self) -> u64 {
         match self.allowance {
             Allowance::Rate(rate) => rate.burst(),
-            Allowance::Places(places) => places,
+            Allowance::Concurrent(slots) => slots,
         }
     }
 
@@ -129,7 +129,7 @@ impl Policy {
     pub const fn limit(&self) -> u64 {
         match self.allowance {
             Allowance::Rate(rate) => rate.limit(),
-            Allowance::Places(places) => places,
+            Allowance::Concurrent(slots) => slots,
         }
     }
 
@@ -138,7 +138,7 @@ impl Policy {
     pub const fn window_s(&self) -> Option<u64> {
         match self.allowance {
             Allowance::Rate(rate) => Some(rate.window_s()),
-            Allowance::Places(_) => None,
+            Allowance::Concurrent(_) => None,
         }
     }
 }

@@ -25,7 +25,7 @@ pub enum Per {
     Address,
 }
 
-/// One of those a policy counts separately: a user, a team, an API key, a network, or everybody. [`Per`] tells which.
+/// One of those that a policy counts separately: a user, a team, an API key, a network, or everybody, by its [`Per`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject([u64; 2]);
 
