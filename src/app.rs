@@ -36,6 +36,7 @@ use crate::{
         Draining, Office,
         docs::{DocsError, DocsPage},
         openapi::{Document, NoDocument},
+        routes,
     },
     snapshot::{Snapshot, routing::Routing},
     store::{Settings, Store, StoreError, migrations, redis::Redis},
@@ -175,7 +176,7 @@ impl Gateway {
             routing: routing.clone(),
             identity,
             metrics: Metrics::new()?,
-            document: Document::build().await?,
+            document: routes::document()?,
             docs_page: DocsPage::build()?,
             config,
         };

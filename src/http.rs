@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod limits;
 pub mod me;
+mod no_content;
 pub mod oauth;
 pub mod openapi;
 pub mod ops;

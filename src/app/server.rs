@@ -14,7 +14,6 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web::Data,
 };
-use apistos::app::{BuildConfig, OpenApiWrapper};
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
@@ -26,7 +25,7 @@ use crate::{
     config::Config,
     crypto,
     http::{
-        entry, openapi,
+        entry,
         ops::{self as ops_urls, BudgetSums},
         routes,
     },
@@ -68,8 +67,7 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
         let (quotas, keeper) = (office.quotas.clone(), keeper.clone());
         actix_web::rt::spawn(async move { quotas.start_here(keeper).await });
         let gate = Data::new(gate());
-        let app = routes::register(App::new().document(openapi::spec()))
-            .build_with("", BuildConfig::default().disable_openapi_route())
+        let app = routes::register(App::new())
             .app_data(gate.clone())
             .app_data(Data::new(office.clone()))
             .app_data(Data::new(document.clone()))

@@ -6,7 +6,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,7 @@ use super::{
     extract::{Caller, JsonBody, PathId, QueryOf, given},
     failure::{no_answer, unavailable},
     idempotency,
+    no_content::NoContent,
     page::{Page, PageQuery},
     problem::Problem,
 };
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// A budget, and what is left of it.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Budget {
     id: BudgetId,
     #[serde(flatten)]
@@ -63,12 +63,12 @@ pub struct Standing {
 }
 
 /// A budget to be.
-#[derive(Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct BudgetCreate(Spec);
 
 /// The fields to change; the others stay. What spending is counted by (`scope`, `subject`, `period`) cannot change.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetPatch {
     #[serde(default, deserialize_with = "given")]
@@ -98,7 +98,7 @@ pub struct BudgetPatch {
 }
 
 /// A page of budgets.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct BudgetPage {
     #[serde(flatten)]
     page: Page<Budget>,
@@ -142,15 +142,6 @@ impl BudgetPatch {
     }
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "List budgets",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -162,19 +153,6 @@ pub async fn list(
     Ok(Json(BudgetPage { page: Page::of(budgets, limit, |budget: &Budget| budget.id.to_string()) }))
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "Create a budget",
-    description = "Calls are counted in it from now on, everywhere within a second. With an Idempotency-Key the same request gives the same answer for 24 hours.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn create(
     office: Data<Office>,
     request: HttpRequest,
@@ -202,35 +180,11 @@ pub async fn create(
     }
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "Show a budget",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<BudgetId>) -> Result<Json<Budget>, Problem> {
     let row = office.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(one(&office, row).await?))
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "Change a budget",
-    description = "It holds for the next call, everywhere within a second. What was spent stays spent.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn change(
     office: Data<Office>,
     request: HttpRequest,
@@ -248,17 +202,6 @@ pub async fn change(
     Ok(Json(one(&office, after).await?))
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "Delete a budget",
-    description = "What was spent stays in the ledger.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn delete(
     office: Data<Office>,
     request: HttpRequest,

@@ -7,21 +7,24 @@ use actix_web::{
     body::BoxBody,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation, paths::Responses};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Office, problem::Problem};
+use super::{
+    Office,
+    openapi::operation::{Answer, Draft},
+    problem::{Problem, documented::Success},
+};
 use crate::actors::audit_writer::Condition;
 
 /// The process serves requests.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct Health {
     status: &'static str,
 }
 
 /// Each dependency and its state.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct Readiness {
     /// `ready`, `draining` or `unavailable`.
     status: &'static str,
@@ -29,20 +32,10 @@ pub struct Readiness {
     dependencies: BTreeMap<&'static str, &'static str>,
 }
 
-#[api_operation(tag = "Operations", summary = "Liveness", no_security = true, error_code = 429)]
 pub async fn healthz() -> Result<Json<Health>, Problem> {
     Ok(Json(Health { status: "ok" }))
 }
 
-#[api_operation(
-    tag = "Operations",
-    summary = "Readiness",
-    description = "200 where calls are served and the gateway is not draining, else 503 with the same body. Calls are \
-                   served without the store and without Redis, as far as they need neither; not without the audit log.",
-    no_security = true,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
     let mut dependencies = BTreeMap::new();
     dependencies.insert("audit", audit(&office));
@@ -102,16 +95,8 @@ impl Responder for ReadinessAnswer {
     }
 }
 
-impl ApiComponent for ReadinessAnswer {
-    fn child_schemas() -> Vec<(String, apistos::reference_or::ReferenceOr<schemars::schema::Schema>)> {
-        Readiness::child_schemas()
-    }
-
-    fn schema() -> Option<(String, apistos::reference_or::ReferenceOr<schemars::schema::Schema>)> {
-        Readiness::schema()
-    }
-
-    fn responses(content_type: Option<String>) -> Option<Responses> {
-        Json::<Readiness>::responses(content_type)
+impl Answer for ReadinessAnswer {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.answers::<Readiness>(Success::Ok);
     }
 }

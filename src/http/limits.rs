@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use super::{
     extract::{Caller, JsonBody, PathId, QueryOf, given},
     failure::{no_answer, unavailable},
     idempotency,
+    no_content::NoContent,
     page::{Page, PageQuery},
     problem::Problem,
 };
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// A limit.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Limit {
     id: LimitId,
     #[serde(flatten)]
@@ -43,12 +43,12 @@ pub struct Limit {
 }
 
 /// A limit to be.
-#[derive(Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct LimitCreate(Spec);
 
 /// The fields to change; the others stay. Null where it means nothing is refused.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitPatch {
     #[serde(default, deserialize_with = "given")]
@@ -86,7 +86,7 @@ pub struct LimitPatch {
 }
 
 /// A page of limits.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct LimitPage {
     #[serde(flatten)]
     page: Page<Limit>,
@@ -121,15 +121,6 @@ impl LimitPatch {
     }
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "List limits",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -141,19 +132,6 @@ pub async fn list(
     Ok(Json(LimitPage { page: Page::of(limits, limit, |limit: &Limit| limit.id.to_string()) }))
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "Create a limit",
-    description = "It holds for the next call, everywhere within a second. With an Idempotency-Key the same request gives the same answer for 24 hours.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn create(
     office: Data<Office>,
     request: HttpRequest,
@@ -180,35 +158,11 @@ pub async fn create(
     }
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "Show a limit",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<LimitId>) -> Result<Json<Limit>, Problem> {
     let row = office.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(Limit::from(&row)))
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "Change a limit",
-    description = "It holds for the next call, everywhere within a second. What was used stays used, unless the name, the kind of subject or the unit changes.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn change(
     office: Data<Office>,
     request: HttpRequest,
@@ -227,16 +181,6 @@ pub async fn change(
     Ok(Json(view))
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "Delete a limit",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn delete(
     office: Data<Office>,
     request: HttpRequest,

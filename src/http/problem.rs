@@ -1,5 +1,6 @@
 //! The wording of refusals: `application/problem+json` (RFC 9457). The only file with a status code.
 
+pub mod documented;
 mod oauth;
 mod wording;
 
@@ -15,15 +16,10 @@ use actix_web_httpauth::headers::www_authenticate::{
     basic::Basic,
     bearer::{Bearer, Error as BearerError},
 };
-use apistos::{
-    ApiErrorComponent,
-    paths::{MediaType, Response},
-    reference_or::ReferenceOr,
-};
 use jiff::Timestamp;
-use schemars::{JsonSchema, schema::Schema};
+use schemars::JsonSchema;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use self::wording::{detail_of, title_of};
 use crate::{
@@ -343,41 +339,14 @@ pub fn created() -> HttpResponseBuilder {
     HttpResponse::Created()
 }
 
+/// The answer to a request that is done and has nothing to answer.
+#[must_use]
+pub fn no_content() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
 /// The answer of `/readyz`: its body says why.
 #[must_use]
 pub fn readiness(ready: bool) -> HttpResponseBuilder {
     HttpResponse::build(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
-}
-
-/// The statuses a handler may answer with, for the OpenAPI document.
-const DOCUMENTED: [(u16, &str); 9] = [
-    (400, "The request is not valid; `errors` says where."),
-    (401, "No credential, or one that is not valid."),
-    (403, "The caller's role may not do this."),
-    (404, "There is no such object."),
-    (409, "The change conflicts with what is there."),
-    (413, "The body is too large."),
-    (415, "The body is of another media type."),
-    (429, "A limit is reached; `Retry-After` says when to come back."),
-    (503, "The gateway is short of something; try again."),
-];
-
-impl ApiErrorComponent for Problem {
-    fn schemas_by_status_code() -> BTreeMap<String, (String, ReferenceOr<Schema>)> {
-        // apistos keeps one schema a status, so what the problem is made of stands inside it.
-        let settings = schemars::r#gen::SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
-        let root = settings.into_generator().into_root_schema_for::<Body>();
-        let problem = || ("Problem".to_owned(), ReferenceOr::Object(Schema::Object(root.schema.clone())));
-        DOCUMENTED.iter().map(|(status, _)| (status.to_string(), problem())).collect()
-    }
-
-    fn error_responses() -> Vec<(String, Response)> {
-        let reference = || ReferenceOr::Reference { _ref: "#/components/schemas/Problem".into() };
-        let response = |(status, description): (u16, &str)| {
-            let media = MediaType { schema: Some(reference()), ..Default::default() };
-            let content = BTreeMap::from([(MEDIA_TYPE.to_owned(), media)]);
-            (status.to_string(), Response { description: description.into(), content, ..Default::default() })
-        };
-        DOCUMENTED.into_iter().map(response).collect()
-    }
 }
