@@ -179,7 +179,6 @@ impl Ed25519Key {
     }
 
     /// 32 bytes.
-    #[must_use]
     pub fn public_key(&self) -> Vec<u8> {
         self.0.public_key().as_ref().to_vec()
     }

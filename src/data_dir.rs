@@ -105,13 +105,11 @@ impl DataDir {
     }
 
     /// Where the audit log waits for the store.
-    #[must_use]
     pub fn audit_spool(&self) -> PathBuf {
         self.path.join("audit-spool")
     }
 
     /// Up to which place of its audit chain this replica has closed what was open; 0 if it is not known.
-    #[must_use]
     pub fn audit_closed_through(&self) -> u64 {
         let text = std::fs::read_to_string(self.path.join(AUDIT_CLOSED));
         text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)

@@ -35,7 +35,7 @@ use crate::domain::{
 
 pub(super) use self::archive::salts;
 pub use self::{
-    audit::{Audit, Place},
+    audit::{Audit, Slot},
     blueprint::{Blueprint, BuildError},
     condition::Condition,
 };
@@ -60,7 +60,7 @@ impl Request for Append {
     type Answer = Result<(), NotRecorded>;
 }
 
-type Waiting = (Draft, Reply<Result<(), NotRecorded>>);
+type QueuedEntry = (Draft, Reply<Result<(), NotRecorded>>);
 
 /// How long the store is left alone after it failed; doubled up to the last.
 const FIRST_REST: Duration = Duration::from_millis(100);
@@ -82,11 +82,12 @@ enum AtStore {
     Resting,
 }
 
+/// The actor: owns the head of this replica's chain, the entries that are not committed yet, and the spool.
 pub struct AuditWriter {
     archive: Archive,
     /// The last link given out.
     head: Head,
-    queue: VecDeque<Waiting>,
+    queue: VecDeque<QueuedEntry>,
     outbox: Outbox,
     gauge: Gauge,
     max_batch: usize,

@@ -5,9 +5,9 @@
 //! fails at once when the store does; one that ends a hold stays until it is booked, also when the actor dies before, and
 //! a hold whose caller goes away ends with it. What nobody ends any more, [`orphans`] finds.
 
-mod desk;
 mod hold;
 mod orphans;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +17,8 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use self::{
-    desk::Desk,
     hold::{Ending, LostEnds},
+    state::LedgerState,
 };
 use super::{
     announcer::Announcements,
@@ -69,7 +69,7 @@ impl Request for Flush {
 }
 
 /// What waits for the next transaction.
-enum Waiting {
+enum Queued {
     Reserve {
         order: Order,
         reply: Reply<Result<Booked, NotBooked>>,
@@ -82,10 +82,11 @@ enum Waiting {
     Flush(Reply<()>),
 }
 
+/// The actor: owns the orders that are not yet booked.
 pub struct BudgetLedger {
     blueprint: Blueprint,
-    desk: Rc<Desk>,
-    queue: VecDeque<Waiting>,
+    state: Rc<LedgerState>,
+    queue: VecDeque<Queued>,
     /// The ends that actors before this one dropped.
     lost: LostEnds,
     _lifeline: Lifeline,
@@ -103,7 +104,7 @@ impl Handler<Ask<Reserve>> for BudgetLedger {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Reserve>, context: &mut Self::Context) {
-        self.queue.push_back(Waiting::Reserve { order: request.0, reply });
+        self.queue.push_back(Queued::Reserve { order: request.0, reply });
         self.book(context);
     }
 }
@@ -112,7 +113,7 @@ impl Handler<Ask<EndHold>> for BudgetLedger {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<EndHold>, context: &mut Self::Context) {
-        self.queue.push_back(Waiting::End { ending: request.0, reply: Some(reply) });
+        self.queue.push_back(Queued::End { ending: request.0, reply: Some(reply) });
         self.book(context);
     }
 }
@@ -121,14 +122,14 @@ impl Handler<Ask<Flush>> for BudgetLedger {
     type Result = ();
 
     fn handle(&mut self, Ask { reply, .. }: Ask<Flush>, context: &mut Self::Context) {
-        self.queue.push_back(Waiting::Flush(reply));
+        self.queue.push_back(Queued::Flush(reply));
         self.book(context);
     }
 }
 
 impl StreamHandler<Ending> for BudgetLedger {
     fn handle(&mut self, ending: Ending, context: &mut Self::Context) {
-        self.queue.push_back(Waiting::End { ending, reply: None });
+        self.queue.push_back(Queued::End { ending, reply: None });
         self.book(context);
     }
 }
@@ -140,11 +141,11 @@ impl BudgetLedger {
         if self.queue.is_empty() {
             return;
         }
-        let Some(turn) = self.desk.turn() else { return };
+        let Some(turn) = self.state.turn() else { return };
         let size = self.queue.len().min(MAX_BATCH);
-        let batch: Vec<Waiting> = self.queue.drain(..size).collect();
-        let (blueprint, desk) = (self.blueprint.clone(), Rc::clone(&self.desk));
-        let booking = actix::spawn(async move { (book(&blueprint, &desk, batch).await, turn) });
+        let batch: Vec<Queued> = self.queue.drain(..size).collect();
+        let (blueprint, state) = (self.blueprint.clone(), Rc::clone(&self.state));
+        let booking = actix::spawn(async move { (book(&blueprint, &state, batch).await, turn) });
         context.spawn(booking.into_actor(self).map(|done, ledger, context| match done {
             Ok((unbooked, turn)) => ledger.go_on(unbooked, turn, context),
             // It panicked: what was in its hands was dropped, and its turn with it.
@@ -152,7 +153,7 @@ impl BudgetLedger {
         }));
     }
 
-    fn go_on(&mut self, unbooked: Vec<Waiting>, turn: OwnedMutexGuard<()>, context: &mut Context<Self>) {
+    fn go_on(&mut self, unbooked: Vec<Queued>, turn: OwnedMutexGuard<()>, context: &mut Context<Self>) {
         let pause = if unbooked.is_empty() { Duration::ZERO } else { PAUSE };
         unbooked.into_iter().rev().for_each(|waiting| self.queue.push_front(waiting));
         let next = move |ledger: &mut Self, context: &mut Context<Self>| {
@@ -169,38 +170,38 @@ impl BudgetLedger {
 
 /// Books a batch and answers; returns the ends that must be tried again. If an order cannot stand beside what is there,
 /// each goes alone, so that it takes no other with it.
-async fn book(blueprint: &Blueprint, desk: &Desk, batch: Vec<Waiting>) -> Vec<Waiting> {
-    let orders: Vec<Order> = batch.iter().filter_map(Waiting::order).collect();
+async fn book(blueprint: &Blueprint, state: &LedgerState, batch: Vec<Queued>) -> Vec<Queued> {
+    let orders: Vec<Order> = batch.iter().filter_map(Queued::order).collect();
     let is_alone = batch.len() == 1;
-    match blueprint.book(desk, &blueprint.owner, orders).await {
+    match blueprint.book(state, &blueprint.owner, orders).await {
         Ok(booked) => {
             let mut booked = booked.into_iter();
             for waiting in batch {
-                waiting.booked(&mut booked, desk);
+                waiting.booked(&mut booked, state);
             }
             vec![]
         }
         Err(error @ StoreError::Unavailable(_)) => {
             tracing::error!(%error, orders = batch.len(), "orders were not booked");
-            batch.into_iter().filter_map(Waiting::put_off).collect()
+            batch.into_iter().filter_map(Queued::put_off).collect()
         }
         Err(error) if is_alone => {
             for waiting in batch {
-                waiting.give_up(desk, &error);
+                waiting.give_up(state, &error);
             }
             vec![]
         }
         Err(_) => {
             let mut unbooked = vec![];
             for waiting in batch {
-                unbooked.extend(Box::pin(book(blueprint, desk, vec![waiting])).await);
+                unbooked.extend(Box::pin(book(blueprint, state, vec![waiting])).await);
             }
             unbooked
         }
     }
 }
 
-impl Waiting {
+impl Queued {
     fn order(&self) -> Option<Order> {
         match self {
             Self::Reserve { order, .. } => Some(order.clone()),
@@ -210,18 +211,18 @@ impl Waiting {
     }
 
     /// Answers with what became of it: the next of what was booked, where it is an order.
-    fn booked(self, booked: &mut impl Iterator<Item = Booked>, desk: &Desk) {
+    fn booked(self, booked: &mut impl Iterator<Item = Booked>, state: &LedgerState) {
         match self {
             Self::Reserve { order, reply } => {
                 let Some(booked) = booked.next() else { return };
                 if matches!(booked, Booked::Held(_)) {
-                    desk.opened(order.request());
+                    state.opened(order.request());
                 }
                 reply.answer(Ok(booked));
             }
             Self::End { ending, reply } => {
                 booked.next();
-                desk.ended(ending.done());
+                state.ended(ending.done());
                 if let Some(reply) = reply {
                     reply.answer(());
                 }
@@ -241,7 +242,7 @@ impl Waiting {
     }
 
     /// It cannot be booked at all, now or later. What a hold without an end comes to is left to the sweep.
-    fn give_up(self, desk: &Desk, error: &StoreError) {
+    fn give_up(self, state: &LedgerState, error: &StoreError) {
         match self {
             Self::Reserve { order, reply } => {
                 tracing::error!(%error, request = %order.request(), "a hold cannot be booked");
@@ -249,7 +250,7 @@ impl Waiting {
             }
             Self::End { ending, .. } => {
                 tracing::error!(%error, request = %ending.request, "the end of a hold cannot be booked");
-                desk.ended(ending.done());
+                state.ended(ending.done());
             }
             Self::Flush(_) => {}
         }
@@ -271,20 +272,20 @@ pub struct Blueprint {
 
 impl Blueprint {
     /// Books orders in the name of a replica, and has told what the spending gives to tell.
-    async fn book(&self, desk: &Desk, owner: &str, orders: Vec<Order>) -> Result<Vec<Booked>, StoreError> {
+    async fn book(&self, state: &LedgerState, owner: &str, orders: Vec<Order>) -> Result<Vec<Booked>, StoreError> {
         if orders.is_empty() {
             return Ok(vec![]);
         }
-        let (budgets, told, clock) = (Arc::clone(&self.budgets.read()), desk.told(), self.clock.clone());
+        let (budgets, raised, clock) = (Arc::clone(&self.budgets.read()), state.raised(), self.clock.clone());
         let watch = move |movement: &Movement| {
             let Some(budget) = budgets.budget(movement.account.budget) else { return vec![] };
             let mut alerts = budget.alerts(movement, || AlertId(clock.new_id()));
-            alerts.retain(|alert: &Alert| !told.contains(&(alert.account, alert.fraction_ppm)));
+            alerts.retain(|alert: &Alert| !raised.contains(&(alert.account, alert.fraction_ppm)));
             alerts
         };
         let (booked, alerts) = self.store.book(owner, orders, watch, self.clock.now()).await?;
         if !alerts.is_empty() {
-            desk.tell(&alerts);
+            state.raise(&alerts);
             self.announcements.look();
         }
         Ok(booked)
@@ -301,7 +302,6 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         // Each end in it had a permit, of which there are so many.
         let (lost, received) = mpsc::unbounded_channel();
@@ -312,17 +312,17 @@ impl Ledger {
     /// Ends the holds that this replica left open when it was stopped, then starts the ledger on this arbiter and keeps
     /// it running.
     pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
-        let desk = Rc::new(Desk::default());
-        orphans::resolve(&blueprint, &desk, &blueprint.owner).await?;
-        orphans::sweep_at_intervals(blueprint.clone(), Rc::clone(&desk), self.clone());
+        let state = Rc::new(LedgerState::default());
+        orphans::resolve(&blueprint, &state, &blueprint.owner).await?;
+        orphans::sweep_at_intervals(blueprint.clone(), Rc::clone(&state), self.clone());
         let lost = self.lost_ends.clone();
         let build = move |lifeline| {
-            let (blueprint, desk, lost) = (blueprint.clone(), Rc::clone(&desk), lost.clone());
+            let (blueprint, state, lost) = (blueprint.clone(), Rc::clone(&state), lost.clone());
             async move {
                 // The last transaction of an actor that died is done before the first of the next one.
-                desk.wait().await;
+                state.wait().await;
                 let queue = VecDeque::new();
-                Ok(BudgetLedger { blueprint, desk, queue, lost, _lifeline: lifeline })
+                Ok(BudgetLedger { blueprint, state, queue, lost, _lifeline: lifeline })
             }
         };
         supervise(self.handle.clone(), build).await
@@ -357,7 +357,6 @@ impl Ledger {
         }
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<BudgetLedger> {
         &self.handle
     }

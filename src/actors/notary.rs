@@ -4,8 +4,8 @@
 //! It reads that from the store and not from the `AuditWriter`, so that what is signed is what a verifier will find, and
 //! so that the writer waits for nothing. While the store is away nothing is signed; afterwards it goes on where it was.
 
+mod certifier;
 mod custody;
-mod desk;
 mod key;
 mod shipping;
 
@@ -13,10 +13,10 @@ use std::{convert::Infallible, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
-use self::desk::Desk;
+use self::certifier::Certifier;
 pub use self::{
+    certifier::{Blueprint, NotCertified, Occasion},
     custody::Custodian,
-    desk::{Blueprint, NotCertified, Occasion},
     key::{CheckpointKey, KeyError},
 };
 use super::{
@@ -40,12 +40,13 @@ impl Request for Certify {
     type Answer = Result<(), NotCertified>;
 }
 
-type Waiting = Reply<Result<(), NotCertified>>;
+type CertifyReply = Reply<Result<(), NotCertified>>;
 
+/// The actor: owns the trail of checkpoints of this replica's chain, by way of its certifier.
 pub struct Notary {
-    /// Absent while it is in use.
-    desk: Option<Desk>,
-    asked: Vec<Waiting>,
+    /// Absent while a checkpoint is made.
+    certifier: Option<Certifier>,
+    asked: Vec<CertifyReply>,
     /// Told once, not at each look.
     failing: bool,
     blueprint: Blueprint,
@@ -77,17 +78,17 @@ impl Handler<Ask<Certify>> for Notary {
 impl Notary {
     /// Makes the checkpoints that are due, or asked for, one look at a time.
     fn attend(&mut self, context: &mut Context<Self>) {
-        let Some(mut desk) = self.desk.take() else {
+        let Some(mut certifier) = self.certifier.take() else {
             return;
         };
         let asked = std::mem::take(&mut self.asked);
         let occasion = if asked.is_empty() { Occasion::Due } else { Occasion::Asked };
         let attend = async move {
-            let attended = desk.attend(occasion).await;
-            (desk, attended)
+            let attended = certifier.attend(occasion).await;
+            (certifier, attended)
         };
-        context.spawn(attend.into_actor(self).map(move |(desk, attended), notary, context| {
-            notary.desk = Some(desk);
+        context.spawn(attend.into_actor(self).map(move |(certifier, attended), notary, context| {
+            notary.certifier = Some(certifier);
             notary.tell(asked, attended);
             if !notary.asked.is_empty() {
                 notary.attend(context);
@@ -112,7 +113,7 @@ impl Notary {
         }));
     }
 
-    fn tell(&mut self, asked: Vec<Waiting>, attended: Result<(), NotCertified>) {
+    fn tell(&mut self, asked: Vec<CertifyReply>, attended: Result<(), NotCertified>) {
         let failing = std::mem::replace(&mut self.failing, attended.is_err());
         if let (Err(error), false) = (&attended, failing) {
             tracing::error!(%error, "no checkpoint of the audit log was made; it is tried again");
@@ -129,7 +130,6 @@ impl Notary {
 pub struct Checkpoints(Handle<Notary>);
 
 impl Checkpoints {
-    #[must_use]
     pub fn new(deadline: Duration) -> Self {
         Self(Handle::new("notary", QUESTIONS, deadline))
     }
@@ -138,8 +138,9 @@ impl Checkpoints {
     /// told in the log and stops nothing.
     pub async fn start_here(&self, blueprint: Blueprint) {
         let build = move |lifeline| {
-            let (desk, blueprint) = (Some(Desk::new(blueprint.clone())), blueprint.clone());
-            let notary = Notary { desk, asked: vec![], failing: false, blueprint, tidying: false, _lifeline: lifeline };
+            let (certifier, blueprint) = (Some(Certifier::new(blueprint.clone())), blueprint.clone());
+            let notary =
+                Notary { certifier, asked: vec![], failing: false, blueprint, tidying: false, _lifeline: lifeline };
             std::future::ready(Ok::<_, Infallible>(notary))
         };
         match supervise(self.0.clone(), build).await {
@@ -153,7 +154,6 @@ impl Checkpoints {
         self.0.ask(Certify).await.map_err(|_| NotCertified::NoAnswer)?
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<Notary> {
         &self.0
     }

@@ -42,7 +42,7 @@ const PROBE_BYTES: u64 = 64 << 10;
 
 /// Where a frame lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct FrameSpan {
     segment: u64,
     offset: u64,
     bytes: u64,
@@ -55,7 +55,7 @@ struct Place {
 pub struct Spool {
     folder: PathBuf,
     max_bytes: u64,
-    frames: VecDeque<Place>,
+    frames: VecDeque<FrameSpan>,
     /// Of all frames that are not forgotten.
     bytes: u64,
     records: u64,
@@ -89,8 +89,8 @@ impl Spool {
             if found.is_empty() {
                 fs::remove_file(segment::path(folder, *number)).map_err(|error| io_error(folder, error))?;
             }
-            for place in found {
-                spool.keep(place);
+            for frame in found {
+                spool.keep(frame);
             }
             spool.next = number.saturating_add(1);
         }
@@ -111,7 +111,7 @@ impl Spool {
         let (segment, records) = (tail.number(), u64::try_from(records.len()).unwrap_or(u64::MAX));
         self.tail = Some(tail);
         let offset = written?;
-        self.keep(Place { segment, offset, bytes, last, records });
+        self.keep(FrameSpan { segment, offset, bytes, last, records });
         Ok(())
     }
 
@@ -119,16 +119,16 @@ impl Spool {
     pub fn front(&self, at_most: u64) -> Result<Vec<String>, SpoolError> {
         let (mut found, mut count) = (vec![], 0_u64);
         let mut reader: Option<Reader> = None;
-        for place in &self.frames {
-            count = count.saturating_add(place.records);
+        for frame in &self.frames {
+            count = count.saturating_add(frame.records);
             if count > at_most && !found.is_empty() {
                 break;
             }
             let mut open = match reader.take() {
-                Some(reader) if reader.number() == place.segment => reader,
-                _ => Reader::open(&self.folder, place.segment)?,
+                Some(reader) if reader.number() == frame.segment => reader,
+                _ => Reader::open(&self.folder, frame.segment)?,
             };
-            found.extend(open.frame(place)?);
+            found.extend(open.frame(frame)?);
             reader = Some(open);
         }
         Ok(found)
@@ -136,15 +136,15 @@ impl Spool {
 
     /// The last record of all.
     pub fn last_record(&self) -> Result<Option<String>, SpoolError> {
-        let Some(place) = self.frames.back() else {
+        let Some(frame) = self.frames.back() else {
             return Ok(None);
         };
-        Ok(Reader::open(&self.folder, place.segment)?.frame(place)?.pop())
+        Ok(Reader::open(&self.folder, frame.segment)?.frame(frame)?.pop())
     }
 
     /// Forgets all frames whose records have numbers up to `through`, and deletes the files that are done with.
     pub fn forget(&mut self, through: u64) {
-        while let Some(done) = self.frames.pop_front_if(|place| place.last <= through) {
+        while let Some(done) = self.frames.pop_front_if(|frame| frame.last <= through) {
             self.bytes = self.bytes.saturating_sub(done.bytes);
             self.records = self.records.saturating_sub(done.records);
             if self.frames.front().is_none_or(|next| next.segment != done.segment) {
@@ -175,10 +175,10 @@ impl Spool {
         self.records
     }
 
-    fn keep(&mut self, place: Place) {
-        self.bytes = self.bytes.saturating_add(place.bytes);
-        self.records = self.records.saturating_add(place.records);
-        self.frames.push_back(place);
+    fn keep(&mut self, frame: FrameSpan) {
+        self.bytes = self.bytes.saturating_add(frame.bytes);
+        self.records = self.records.saturating_add(frame.records);
+        self.frames.push_back(frame);
     }
 
     /// A file that cannot be deleted does no harm: what is in it is told by its numbers when it comes again.

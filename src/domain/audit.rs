@@ -37,7 +37,6 @@ pub enum Stage {
 }
 
 impl Stage {
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Whole => "whole",
@@ -71,7 +70,6 @@ pub enum Decision {
 }
 
 impl Decision {
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -188,7 +186,6 @@ pub struct Draft {
 
 impl Draft {
     /// The user who called, where the entry says so: with its bodies an outcome does too.
-    #[must_use]
     pub fn caller(&self) -> Option<UserId> {
         let of_subject = self.subject.as_ref().and_then(|subject| subject.user_id);
         of_subject.or(self.findings.bodies.as_ref().and_then(|bodies| bodies.user_id))

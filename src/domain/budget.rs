@@ -38,7 +38,6 @@ pub enum Scope {
 
 impl Scope {
     /// The same in the vocabulary of limits.
-    #[must_use]
     pub const fn per(self) -> Per {
         match self {
             Self::Global => Per::Global,
@@ -85,14 +84,12 @@ pub struct Shortfall {
 
 impl Budget {
     /// What one of those it speaks of claims of it at this time.
-    #[must_use]
     pub fn claim(&self, subject: Subject, now: Timestamp) -> Claim {
         let account = Account { budget: self.id, subject, since: self.period.window(now).since };
         Claim { account, limit: self.limit, mode: self.mode }
     }
 
     /// Where it has no room, as it is told at this time.
-    #[must_use]
     pub fn shortfall(self: &Arc<Self>, balance: Balance, needed: Money, now: Timestamp) -> Shortfall {
         let resets_at = self.period.window(now).until;
         let resets_in_s = resets_at.and_then(|at| {
@@ -105,7 +102,6 @@ impl Budget {
 
 impl ModelSet {
     /// Whether it speaks of this model. A call that names none counts only where every model does.
-    #[must_use]
     pub fn contains(&self, model: Option<&str>) -> bool {
         match self {
             Self::All => true,

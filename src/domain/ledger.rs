@@ -37,7 +37,6 @@ pub struct Balance {
 
 impl Balance {
     /// What a limit leaves.
-    #[must_use]
     pub fn remaining(self, limit: Money) -> Money {
         limit.saturating_minus(self.spent).saturating_minus(self.held).max(Money::ZERO)
     }
@@ -120,4 +119,4 @@ fn balance(balances: &Balances, claim: &Claim) -> Balance {
 }
 
 #[cfg(test)]
-mod model;
+mod test_model;

@@ -17,12 +17,10 @@ impl Money {
     /// The most that can be written down: about 9.2 million USD. Sums stay at it.
     pub const MAX: Self = Self(i64::MAX);
 
-    #[must_use]
     pub const fn from_pusd(pico_usd: i64) -> Self {
         Self(pico_usd)
     }
 
-    #[must_use]
     pub const fn pusd(self) -> i64 {
         self.0
     }

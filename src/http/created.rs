@@ -7,13 +7,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    openapi::operation::{Answer, Draft},
+    administered::Made,
+    openapi::operation::{self, Draft},
     problem::{
         self,
         documented::{RefusalKind, Success},
     },
 };
-use crate::domain::refusal::Refusal;
+use crate::{domain::refusal::Refusal, store::idempotency::Answer};
 
 /// An object that was made.
 pub struct CreatedAt<T> {
@@ -28,10 +29,18 @@ impl<T: Serialize> CreatedAt<T> {
         Ok(Self { location: Some(location), body, object: PhantomData })
     }
 
+    /// A row that was made at `location`, as `view` shows it; or the answer that the same request was given before.
+    pub(super) fn of<N>(made: Made<N>, location: String, view: impl FnOnce(&N) -> T) -> Result<Self, Refusal> {
+        match made {
+            Made::New(row) => Self::new(location, &view(&row)),
+            Made::Again(answer) => Ok(Self::again(answer)),
+        }
+    }
+
     /// The answer of the request that came first.
     #[must_use]
-    pub fn again(location: Option<String>, body: String) -> Self {
-        Self { location, body, object: PhantomData }
+    pub fn again(answer: Answer) -> Self {
+        Self { location: answer.location, body: answer.body, object: PhantomData }
     }
 }
 
@@ -48,7 +57,7 @@ impl<T> Responder for CreatedAt<T> {
     }
 }
 
-impl<T: JsonSchema> Answer for CreatedAt<T> {
+impl<T: JsonSchema> operation::Answer for CreatedAt<T> {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers::<T>(Success::Created);
         // Every POST that makes something takes an Idempotency-Key, which may belong to another request.

@@ -17,7 +17,7 @@ use schemars::{
     JsonSchema,
     schema::{InstanceType, Schema, SchemaObject},
 };
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
@@ -129,11 +129,6 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     })?;
     deserializer.end().map_err(|error| Refusal::invalid("", error.to_string()))?;
     Ok(value)
-}
-
-/// Tells a field of a body that is null from one that is not there.
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 /// A path in the body as a JSON pointer (RFC 6901).

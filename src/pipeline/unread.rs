@@ -29,7 +29,7 @@ pub fn record(gate: &Gate, peer: Option<SocketAddr>, is_too_long: bool) {
         },
     };
     gate.metrics.request(&draft, 0, 0);
-    match gate.audit.place() {
+    match gate.audit.slot() {
         Ok(place) => gate.audit.leave(place, draft, gate.recording.durability),
         Err(error) => tracing::error!(%error, "a head that was refused is not on record"),
     }

@@ -55,7 +55,6 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
-    #[must_use]
     pub fn new(draft: &Draft, link: Link) -> Self {
         Self {
             seq: link.seq,

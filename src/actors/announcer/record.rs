@@ -10,7 +10,7 @@ use crate::{
     store::{StoreError, ledger::AlertRow},
 };
 
-/// In place of a method: nobody asked.
+/// In slot of a method: nobody asked.
 const METHOD: &str = "ALERT";
 
 /// Says it in the log and puts it on record, unless that was done and only not kept; true if it is on record now.
@@ -27,8 +27,8 @@ pub(super) async fn record(blueprint: &Blueprint, row: &AlertRow, is_told: bool)
             fraction = alert.fraction(),
             "a budget is spent to a fraction that was to be told"
         );
-        let Ok(place) = audit.place() else { return Ok(false) };
-        if audit.append(place, draft(blueprint, row)).await.is_err() {
+        let Ok(slot) = audit.slot() else { return Ok(false) };
+        if audit.append(slot, draft(blueprint, row)).await.is_err() {
             return Ok(false);
         }
     }

@@ -23,13 +23,13 @@ pub struct Audit {
     max_unwaited: u64,
 }
 
-/// A request's place in the queue, taken before the request is looked at.
-pub struct Place {
+/// A request's slot in the writer's queue, taken before the request is looked at. Dropped, it is free again.
+#[must_use = "a slot that is dropped at once keeps no room for the entry"]
+pub struct Slot {
     permit: Permit,
 }
 
 impl Audit {
-    #[must_use]
     pub fn new(max_in_flight: usize, max_unwaited: u64, deadline: Duration) -> Self {
         let handle = Handle::new("audit_writer", max_in_flight, deadline);
         Self { handle, gauge: Gauge::default(), max_unwaited }
@@ -45,25 +45,25 @@ impl Audit {
         supervise(self.handle.clone(), build).await
     }
 
-    /// Takes a place for one entry.
-    pub fn place(&self) -> Result<Place, NoAnswer> {
+    /// Takes a slot for one entry.
+    pub fn slot(&self) -> Result<Slot, NoAnswer> {
         if !self.handle.is_running() {
             return Err(NoAnswer::Dead);
         }
         if self.gauge.condition() == Condition::Refusing {
             return Err(NoAnswer::Full);
         }
-        self.handle.permit().map(|permit| Place { permit })
+        self.handle.permit().map(|permit| Slot { permit })
     }
 
     /// Returns when the entry is on disk.
-    pub async fn append(&self, place: Place, draft: Draft) -> Result<(), NotRecorded> {
+    pub async fn append(&self, slot: Slot, draft: Draft) -> Result<(), NotRecorded> {
         if IS_OFF {
             return Ok(());
         }
         self.gauge.handed_over();
         let append = Append { draft, durability: Durability::Committed };
-        let answer = self.handle.hand_over(append, place.permit).map_err(|_| {
+        let answer = self.handle.hand_over(append, slot.permit).map_err(|_| {
             self.gauge.taken(1);
             NotRecorded::Refused
         })?;
@@ -71,40 +71,37 @@ impl Audit {
     }
 
     /// Hands the entry over; it is written whether or not anybody waits, and with `Buffered` not at once.
-    pub fn leave(&self, place: Place, draft: Draft, durability: Durability) {
+    pub fn leave(&self, slot: Slot, draft: Draft, durability: Durability) {
         if IS_OFF {
             return;
         }
         let request = draft.request_id;
         self.gauge.handed_over();
-        if let Err(error) = self.handle.hand_over(Append { draft, durability }, place.permit) {
+        if let Err(error) = self.handle.hand_over(Append { draft, durability }, slot.permit) {
             self.gauge.taken(1);
             tracing::error!(%error, %request, "an audit entry was not handed over");
         }
     }
 
     /// Returns when the entry is as good as on disk: with `Buffered` at once, unless too much is under way already.
-    pub async fn write(&self, place: Place, draft: Draft, durability: Durability) -> Result<(), NotRecorded> {
+    pub async fn write(&self, slot: Slot, draft: Draft, durability: Durability) -> Result<(), NotRecorded> {
         if durability == Durability::Buffered && self.gauge.queued() < self.max_unwaited {
-            self.leave(place, draft, durability);
+            self.leave(slot, draft, durability);
             return Ok(());
         }
-        self.append(place, draft).await
+        self.append(slot, draft).await
     }
 
     /// Where entries go.
-    #[must_use]
     pub fn condition(&self) -> Condition {
         self.gauge.condition()
     }
 
     /// Entries accepted and not yet in the store.
-    #[must_use]
     pub fn backlog(&self) -> u64 {
         self.gauge.backlog()
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<AuditWriter> {
         &self.handle
     }

@@ -4,7 +4,7 @@ use crate::{
         audit::{Findings, Stage as Part},
         ids::{EntryId, RequestId},
     },
-    store::{Settings, Store, lock::Lock, migrations},
+    store::{Settings, Store, migrations, test_lock::Lock},
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -73,13 +73,13 @@ async fn until(mut holds: impl FnMut() -> bool) {
 }
 
 async fn append(audit: &Audit, ids: impl IntoIterator<Item = u128>) -> Vec<Result<(), NotRecorded>> {
-    let appends = ids.into_iter().map(|id| audit.append(audit.place().unwrap(), draft(id)));
+    let appends = ids.into_iter().map(|id| audit.append(audit.slot().unwrap(), draft(id)));
     futures_util::future::join_all(appends).await
 }
 
 async fn buffer(audit: &Audit, ids: impl IntoIterator<Item = u128>) {
     for id in ids {
-        assert_eq!(audit.write(audit.place().unwrap(), draft(id), Durability::Buffered).await, Ok(()));
+        assert_eq!(audit.write(audit.slot().unwrap(), draft(id), Durability::Buffered).await, Ok(()));
     }
 }
 
@@ -107,7 +107,7 @@ async fn many_entries_at_once_are_one_chain_without_a_gap() {
 async fn an_entry_that_cannot_stand_takes_no_other_with_it() {
     let stage = Stage::new();
     let audit = stage.writer().await;
-    audit.append(audit.place().unwrap(), draft(7)).await.unwrap();
+    audit.append(audit.slot().unwrap(), draft(7)).await.unwrap();
     let answers = append(&audit, [1, 7, 2, 7, 3]).await;
     let written: Vec<bool> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(written, [true, false, true, false, true]);
@@ -118,7 +118,7 @@ async fn an_entry_that_cannot_stand_takes_no_other_with_it() {
 async fn an_entry_that_nobody_waits_for_is_written() {
     let stage = Stage::new();
     let audit = stage.writer().await;
-    audit.leave(audit.place().unwrap(), draft(1), Durability::Committed);
+    audit.leave(audit.slot().unwrap(), draft(1), Durability::Committed);
     while audit.handle().in_flight() > 0 {
         tokio::task::yield_now().await;
     }
@@ -167,17 +167,17 @@ async fn when_neither_takes_an_entry_nobody_is_let_in_until_there_is_room_and_no
     let stage = Stage { spool_max_bytes: 2_000, ..Stage::impatient() };
     let audit = stage.writer().await;
     let lock = stage.lock();
-    let left = audit.place().unwrap();
+    let left = audit.slot().unwrap();
     let mut accepted = 0;
     let refused = loop {
-        let Ok(place) = audit.place() else { panic!("the log refused before it was asked") };
-        match audit.append(place, draft(100 + accepted)).await {
+        let Ok(slot) = audit.slot() else { panic!("the log refused before it was asked") };
+        match audit.append(slot, draft(100 + accepted)).await {
             Ok(()) => accepted += 1,
             Err(error) => break error,
         }
     };
     assert_eq!((refused, audit.condition()), (NotRecorded::Refused, Condition::Refusing));
-    assert!(audit.place().is_err());
+    assert!(audit.slot().is_err());
     // The end of a call that was let in before.
     audit.leave(left, draft(1), Durability::Buffered);
     drop(lock);

@@ -39,6 +39,7 @@ impl From<NoAnswer> for NoHold {
 
 /// A hold, and the place in the ledger's queue that its end will take. Dropped unsettled, it is released: whatever
 /// became of the call, its hold ends with it.
+#[must_use = "a hold that is dropped is released"]
 pub struct OpenHold {
     ledger: Ledger,
     request: RequestId,
@@ -63,13 +64,11 @@ impl OpenHold {
     }
 
     /// What is set aside.
-    #[must_use]
     pub const fn amount(&self) -> Money {
         self.amount
     }
 
     /// The accounts in shadow that had no room for it.
-    #[must_use]
     pub fn shadowed(&self) -> &[Shortage] {
         &self.shadowed
     }

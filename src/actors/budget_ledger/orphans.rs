@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
-use super::{Blueprint, Desk, Ledger};
+use super::{Blueprint, Ledger, LedgerState};
 use crate::{
     domain::{
         ids::RequestId,
@@ -30,14 +30,14 @@ const LOOKS: u32 = 20;
 const COMES_BACK: Duration = Duration::from_hours(48);
 
 /// Ends every hold of a replica that is not at work on any.
-pub(super) async fn resolve(blueprint: &Blueprint, desk: &Desk, replica: &str) -> Result<(), StoreError> {
+pub(super) async fn resolve(blueprint: &Blueprint, state: &LedgerState, replica: &str) -> Result<(), StoreError> {
     let open = blueprint.store.open_holds(replica).await?;
-    resolve_these(blueprint, desk, replica, &open).await
+    resolve_these(blueprint, state, replica, &open).await
 }
 
 async fn resolve_these(
     blueprint: &Blueprint,
-    desk: &Desk,
+    state: &LedgerState,
     replica: &str,
     open: &[RequestId],
 ) -> Result<(), StoreError> {
@@ -47,7 +47,7 @@ async fn resolve_these(
             let end = if decided.contains(&request) { End::Capture } else { End::Release };
             Order::End { request, end }
         };
-        blueprint.book(desk, &blueprint.owner, requests.iter().copied().map(order).collect()).await?;
+        blueprint.book(state, &blueprint.owner, requests.iter().copied().map(order).collect()).await?;
         let (captured, released) = (decided.len(), requests.len().saturating_sub(decided.len()));
         tracing::warn!(replica, captured, released, "holds that nobody was going to end are resolved");
     }
@@ -55,12 +55,12 @@ async fn resolve_these(
 }
 
 /// Sweeps until the arbiter stops.
-pub(super) fn sweep_at_intervals(blueprint: Blueprint, desk: Rc<Desk>, ledger: Ledger) {
+pub(super) fn sweep_at_intervals(blueprint: Blueprint, state: Rc<LedgerState>, ledger: Ledger) {
     let pause = blueprint.silence / LOOKS;
     actix::spawn(async move {
         let mut silence = Silence::default();
         loop {
-            match sweep(&blueprint, &desk, &mut silence).await {
+            match sweep(&blueprint, &state, &mut silence).await {
                 Ok(true) => drop(ledger.flushed().await),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, "holds that are left will be looked for later"),
@@ -71,31 +71,31 @@ pub(super) fn sweep_at_intervals(blueprint: Blueprint, desk: Rc<Desk>, ledger: L
 }
 
 /// One round; true if the ledger had to wait for it.
-async fn sweep(blueprint: &Blueprint, desk: &Desk, silence: &mut Silence) -> Result<bool, StoreError> {
+async fn sweep(blueprint: &Blueprint, state: &LedgerState, silence: &mut Silence) -> Result<bool, StoreError> {
     let Blueprint { store, clock, owner, .. } = blueprint;
     store.beat(owner).await?;
     let mut busy = store.busy_replicas().await?;
     busy.remove(&**owner);
     for lost in silence.look(busy) {
         tracing::warn!(replica = lost, "a replica has been silent for too long and is taken for lost");
-        resolve(blueprint, desk, &lost).await?;
+        resolve(blueprint, state, &lost).await?;
         store.inherit(&lost, owner).await?;
     }
     store.forget_orphans(clock.now() - COMES_BACK).await?;
-    if left(blueprint, desk).await?.is_empty() {
+    if left(blueprint, state).await?.is_empty() {
         return Ok(false);
     }
     // Looked for again when nothing is being written: what is left then, no call has.
-    let _turn = desk.wait().await;
-    let left = left(blueprint, desk).await?;
-    resolve_these(blueprint, desk, owner, &left).await?;
+    let _turn = state.wait().await;
+    let left = left(blueprint, state).await?;
+    resolve_these(blueprint, state, owner, &left).await?;
     Ok(true)
 }
 
 /// The holds of this replica that no call of it has.
-async fn left(blueprint: &Blueprint, desk: &Desk) -> Result<Vec<RequestId>, StoreError> {
+async fn left(blueprint: &Blueprint, state: &LedgerState) -> Result<Vec<RequestId>, StoreError> {
     let mut open = blueprint.store.open_holds(&blueprint.owner).await?;
-    open.retain(|request| !desk.is_open(*request));
+    open.retain(|request| !state.is_open(*request));
     Ok(open)
 }
 

@@ -57,7 +57,6 @@ impl CheckpointKey {
     }
 
     /// What others verify with.
-    #[must_use]
     pub const fn public(&self) -> &PublicKey {
         &self.public
     }

@@ -17,7 +17,7 @@ use crate::domain::audit::{
     checkpoint::Checkpoint,
     lines::{Extent, Line, PublicKey, VERSION},
     verify::{
-        Beginning, Facts, Fault, Finding, Keys, Place, Summary, Vouched, Walk, check_checkpoint, check_entry,
+        Beginning, Facts, Fault, Finding, Keys, Position, Summary, Vouched, Walk, check_checkpoint, check_entry,
         said_place,
     },
 };
@@ -104,7 +104,7 @@ impl Reading {
                 }
             }
             Checked::Entry(entry) if begun => {
-                let facts = (*entry).map_err(|(place, fault)| self.blame(place, fault))?;
+                let facts = (*entry).map_err(|(position, fault)| self.blame(position, fault))?;
                 self.walk_of(&facts.chain.clone(), inspector)?.entry(facts)?;
             }
             Checked::Checkpoint(found) if begun => {
@@ -149,9 +149,9 @@ impl Reading {
         self.walk.take().map_or(Ok(()), |(_, walk)| Ok(inspector.close(walk)?))
     }
 
-    fn blame(&self, place: Option<(String, u64)>, fault: Fault) -> Failure {
-        match place {
-            Some((chain, seq)) => Finding { chain, place: Place::Record(seq), fault }.into(),
+    fn blame(&self, position: Option<(String, u64)>, fault: Fault) -> Failure {
+        match position {
+            Some((chain, seq)) => Finding { chain, position: Position::Record(seq), fault }.into(),
             None => wrong(&format!("line {}: {fault}", self.line_number)),
         }
     }

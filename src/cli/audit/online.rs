@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::audit::{
         act::CUSTODY,
-        verify::{Beginning, Facts, Finding, Place, Walk, check_checkpoint, check_entry},
+        verify::{Beginning, Facts, Finding, Position, Walk, check_checkpoint, check_entry},
     },
     store::{Store, audit::Stored},
 };
@@ -98,7 +98,7 @@ impl<'a> Pages<'a> {
 
 fn check(chain: &str, page: &[Stored]) -> Page {
     let check = |(entry, columns): &Stored| {
-        let finding = |fault| Finding { chain: chain.to_owned(), place: Place::Record(columns.seq), fault };
+        let finding = |fault| Finding { chain: chain.to_owned(), position: Position::Record(columns.seq), fault };
         check_entry(entry, Some(columns), MEANS).map_err(finding)
     };
     page.iter().map(check).collect()

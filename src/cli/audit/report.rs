@@ -10,7 +10,7 @@ use crate::{
     domain::audit::{
         act::CUSTODY,
         checkpoint::Checkpoint,
-        verify::{Custody, Fault, Finding, Keys, Means, Place, Summary, Vouched, Walk, check_checkpoint},
+        verify::{Custody, Fault, Finding, Keys, Means, Position, Summary, Vouched, Walk, check_checkpoint},
     },
 };
 
@@ -62,7 +62,7 @@ impl Inspector {
         checked: Result<Vouched, Fault>,
     ) -> Result<(), Finding> {
         let (chain, number) = (checkpoint.chain.clone(), checkpoint.number);
-        let finding = |fault| Finding { chain: chain.clone(), place: Place::Checkpoint(number), fault };
+        let finding = |fault| Finding { chain: chain.clone(), position: Position::Checkpoint(number), fault };
         let shipped = self.shipped.remove(&(chain.clone(), number));
         if shipped.is_some_and(|shipped| shipped.statement != checkpoint.statement) {
             return Err(finding(Fault::Replaced));
@@ -106,7 +106,7 @@ impl Inspector {
         let first = self.shipped.values().min_by_key(|checkpoint| (&checkpoint.chain, checkpoint.number));
         first.map_or(Ok(()), |gone| {
             let fault = Fault::Gone { seq: gone.seq };
-            Err(Finding { chain: gone.chain.clone(), place: Place::Checkpoint(gone.number), fault })
+            Err(Finding { chain: gone.chain.clone(), position: Position::Checkpoint(gone.number), fault })
         })
     }
 
@@ -137,5 +137,5 @@ fn fresh(summary: &Summary, now: Timestamp, max_s: u64) -> Result<(), Finding> {
     if age_s <= max_s {
         return Ok(());
     }
-    Err(Finding { chain: summary.chain.clone(), place: Place::Chain, fault: Fault::Stale { age_s, max_s } })
+    Err(Finding { chain: summary.chain.clone(), position: Position::Chain, fault: Fault::Stale { age_s, max_s } })
 }

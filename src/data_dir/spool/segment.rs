@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Place, SpoolError,
+    FrameSpan, SpoolError,
     frame::{Frame, HEAD_BYTES, Head},
     io_error,
 };
@@ -85,14 +85,14 @@ impl Segment {
 
 /// The frames of a file that an earlier process wrote. What a kill cut short stands at the end of the last file, and is
 /// cut off.
-pub(super) fn recover(folder: &Path, number: u64, is_last: bool) -> Result<Vec<Place>, SpoolError> {
+pub(super) fn recover(folder: &Path, number: u64, is_last: bool) -> Result<Vec<FrameSpan>, SpoolError> {
     let mut reader = Reader::open(folder, number)?;
-    let (mut places, mut offset) = (vec![], 0);
+    let (mut offsets, mut offset) = (vec![], 0);
     while offset < reader.bytes {
         match reader.next(offset)? {
             Found::Frame { frame, bytes } => {
                 let records = u64::try_from(frame.records.len()).unwrap_or(u64::MAX);
-                places.push(Place { segment: number, offset, bytes, last: frame.last, records });
+                offsets.push(FrameSpan { segment: number, offset, bytes, last: frame.last, records });
                 offset = offset.saturating_add(bytes);
             }
             Found::Torn if is_last => {
@@ -103,7 +103,7 @@ pub(super) fn recover(folder: &Path, number: u64, is_last: bool) -> Result<Vec<P
             Found::Torn | Found::Damage => return Err(reader.damage(offset)),
         }
     }
-    Ok(places)
+    Ok(offsets)
 }
 
 enum Found {
@@ -139,10 +139,10 @@ impl Reader {
     }
 
     /// The records of a frame that is known to be there.
-    pub(super) fn frame(&mut self, place: &Place) -> Result<Vec<String>, SpoolError> {
-        match self.next(place.offset)? {
+    pub(super) fn frame(&mut self, at: &FrameSpan) -> Result<Vec<String>, SpoolError> {
+        match self.next(at.offset)? {
             Found::Frame { frame, .. } => Ok(frame.records),
-            Found::Torn | Found::Damage => Err(self.damage(place.offset)),
+            Found::Torn | Found::Damage => Err(self.damage(at.offset)),
         }
     }
 

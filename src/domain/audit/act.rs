@@ -22,7 +22,6 @@ pub enum Act {
 
 impl Act {
     /// What was done, as the route of its entry.
-    #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Erase { .. } => "audit erase",

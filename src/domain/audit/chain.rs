@@ -84,7 +84,6 @@ impl Head {
 
 impl Link {
     /// The head after this link.
-    #[must_use]
     pub const fn head(&self) -> Head {
         Head { seq: self.seq, hash: self.hash }
     }

@@ -74,7 +74,6 @@ impl Trail {
     }
 
     /// Whether a statement for `head` cannot contradict this trail: a chain only grows.
-    #[must_use]
     pub fn admits(&self, head: Head) -> bool {
         head.seq > self.head.seq || head == self.head
     }

@@ -12,6 +12,6 @@ mod walk;
 pub use self::{
     check::{Columns, Facts, Keys, Means, Vouched, check_checkpoint, check_entry, said_place},
     custody::{Custody, Losses},
-    fault::{Fault, Finding, Place},
+    fault::{Fault, Finding, Position},
     walk::{Beginning, Summary, Walk},
 };

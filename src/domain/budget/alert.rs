@@ -27,7 +27,6 @@ pub struct Alert {
 
 impl Alert {
     /// The fraction as it is written in `alert_at`: `0.8`, `1`.
-    #[must_use]
     pub fn fraction(&self) -> String {
         let (whole, rest) = (self.fraction_ppm / ALL_PPM, format!("{:06}", self.fraction_ppm % ALL_PPM));
         match rest.trim_end_matches('0') {

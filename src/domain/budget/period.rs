@@ -30,7 +30,6 @@ pub struct Window {
 
 impl Period {
     /// The one that `now` is in. What is outside the calendar (before the year -9999, after 9999) has no end.
-    #[must_use]
     pub fn window(self, now: Timestamp) -> Window {
         let today = Offset::UTC.to_datetime(now).date();
         let bounds = match self {

@@ -135,7 +135,6 @@ pub enum Misfit {
 }
 
 impl Misfit {
-    #[must_use]
     pub fn fault(self) -> Fault {
         match self {
             Self::Taken => Fault::new("/name", "there is a budget with this name and this subject"),
@@ -151,7 +150,6 @@ impl Misfit {
 
 impl Budget {
     /// Whether this budget cannot stand beside another.
-    #[must_use]
     pub fn misfit(&self, other: &Self) -> Option<Misfit> {
         match other {
             _ if other.name != self.name => None,

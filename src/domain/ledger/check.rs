@@ -64,7 +64,6 @@ impl fmt::Display for Fault {
 
 impl CallBooks {
     /// Every rule that is broken; none for a call whose books are right.
-    #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         let rules = [
             (self.lines().any(|line| !KINDS.contains(&line.kind.as_str())), Fault::UnknownKind),

@@ -30,14 +30,12 @@ pub enum Order {
 
 impl Order {
     /// The call it is about.
-    #[must_use]
     pub const fn request(&self) -> RequestId {
         match self {
             Self::Reserve { request, .. } | Self::End { request, .. } => *request,
         }
     }
 
-    #[must_use]
     pub const fn is_end(&self) -> bool {
         matches!(self, Self::End { .. })
     }

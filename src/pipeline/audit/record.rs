@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     actors::{
-        audit_writer::{Audit, NotRecorded, Place},
+        audit_writer::{Audit, NotRecorded, Slot},
         quota_keeper::GivenBack,
     },
     clock::Clock,
@@ -35,7 +35,7 @@ pub struct Record {
     clock: Clock,
     metrics: Metrics,
     /// For the one entry, or for the outcome; `None` when it is used.
-    place: Option<Place>,
+    place: Option<Slot>,
     decided: bool,
     draft: Draft,
     started_ns: u64,
@@ -56,12 +56,12 @@ pub struct Record {
 impl Record {
     /// Takes a place in the log. Without one the request is not served: what is done must be on record.
     pub fn open(gate: &Gate, call: &Call) -> Result<Self, Refusal> {
-        let place = gate.audit.place().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
+        let place = gate.audit.slot().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
         Ok(Self::of(gate, call, Some(place)))
     }
 
     /// A record that nothing is known of yet. Without a place it leaves no entry.
-    pub fn of(gate: &Gate, call: &Call, place: Option<Place>) -> Self {
+    pub fn of(gate: &Gate, call: &Call, place: Option<Slot>) -> Self {
         let subject = Subject {
             trace_id: call.trace_id.clone(),
             peer: call.peer,
@@ -244,7 +244,7 @@ impl Record {
     }
 
     async fn write_decision(&mut self, durability: Durability) -> Result<(), Refusal> {
-        let place = self.audit.place().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
+        let place = self.audit.slot().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
         let decision = Draft { stage: Stage::Decision, ..self.draft.clone() };
         // Said before the wait: if the request is dropped during it, the entry goes to disk all the same.
         self.decided = true;

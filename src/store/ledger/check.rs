@@ -62,7 +62,6 @@ pub struct AccountFinding {
 }
 
 impl LedgerReport {
-    #[must_use]
     pub fn is_right(&self) -> bool {
         self.wrong_calls.is_empty() && self.wrong_accounts.is_empty() && self.balances_checked
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Fault, Finding, Place};
+use super::{Fault, Finding, Position};
 use crate::domain::{audit::act::Act, ids::UserId};
 
 /// The acts on record.
@@ -57,7 +57,7 @@ impl Losses {
 
     /// The first loss that no act explains.
     pub fn settle(&self, chain: &str, custody: &Custody) -> Result<(), Finding> {
-        let finding = |seq, fault| Err(Finding { chain: chain.to_owned(), place: Place::Record(seq), fault });
+        let finding = |seq, fault| Err(Finding { chain: chain.to_owned(), position: Position::Record(seq), fault });
         let dropped = custody.dropped.get(chain).copied().unwrap_or_default();
         if let Some((first, through)) = self.missing.filter(|(_, last)| *last > dropped) {
             let first = first.max(dropped.saturating_add(1));

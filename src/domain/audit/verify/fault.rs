@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Where something is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Position {
     Record(u64),
     Checkpoint(u64),
     Chain,
@@ -12,14 +12,14 @@ pub enum Place {
 
 /// The first thing that is wrong with a chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("chain {chain}, {place}: {fault}")]
+#[error("chain {chain}, {position}: {fault}")]
 pub struct Finding {
     pub chain: String,
-    pub place: Place,
+    pub position: Position,
     pub fault: Fault,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record(seq) => write!(f, "record {seq}"),

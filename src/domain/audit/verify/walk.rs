@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Facts, Fault, Finding, Losses, Place, Vouched};
+use super::{Facts, Fault, Finding, Losses, Position, Vouched};
 use crate::domain::{
     audit::{
         Head, Stage,
@@ -79,7 +79,7 @@ impl Walk {
     pub fn entry(&mut self, facts: Facts) -> Result<(), Finding> {
         let seq = facts.seq;
         let judged = self.follow(&facts).and_then(|()| self.pair(&facts)).and_then(|()| self.note_losses(&facts));
-        judged.map_err(|fault| self.finding(Place::Record(seq), fault))?;
+        judged.map_err(|fault| self.finding(Position::Record(seq), fault))?;
         self.entries = self.entries.saturating_add(1);
         self.first_seq.get_or_insert(seq);
         self.last = Some(Head { seq, hash: facts.hash });
@@ -138,11 +138,11 @@ impl Walk {
         let number = vouched.statement.number;
         let next = self.trail.map_or(1, |trail| trail.number.saturating_add(1));
         if number > next && (self.trail.is_some() || self.beginning == Beginning::Chain) {
-            return Err(self.finding(Place::Checkpoint(next), Fault::MissingCheckpoint));
+            return Err(self.finding(Position::Checkpoint(next), Fault::MissingCheckpoint));
         }
         self.follow_trail(vouched)
             .and_then(|()| self.vouch(vouched))
-            .map_err(|fault| self.finding(Place::Checkpoint(number), fault))?;
+            .map_err(|fault| self.finding(Position::Checkpoint(number), fault))?;
         self.checkpoints = self.checkpoints.saturating_add(1);
         self.trail = Some(vouched.trail());
         self.trail_time = Some(vouched.statement.time);
@@ -194,11 +194,11 @@ impl Walk {
         }
         let unvouched = last_seq.saturating_sub(vouched_seq);
         if self.entries > 0 && self.trail.is_none() && self.beginning == Beginning::Chain {
-            return Err(self.finding(Place::Chain, Fault::NoCheckpoint));
+            return Err(self.finding(Position::Chain, Fault::NoCheckpoint));
         }
         let most = if self.chain == CUSTODY { 0 } else { EVERY_ENTRIES };
         if self.beginning == Beginning::Chain && unvouched > most {
-            return Err(self.finding(Place::Chain, Fault::Unvouched(unvouched)));
+            return Err(self.finding(Position::Chain, Fault::Unvouched(unvouched)));
         }
         Ok(Summary {
             chain: self.chain,
@@ -214,7 +214,7 @@ impl Walk {
         })
     }
 
-    fn finding(&self, place: Place, fault: Fault) -> Finding {
-        Finding { chain: self.chain.clone(), place, fault }
+    fn finding(&self, position: Position, fault: Fault) -> Finding {
+        Finding { chain: self.chain.clone(), position, fault }
     }
 }

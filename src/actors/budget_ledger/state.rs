@@ -1,4 +1,6 @@
-//! What a ledger has on its desk beside the queue, and what the next actor finds there when one died.
+//! The state of a ledger that outlives one actor: the turn to write, the open holds, and the alerts that were raised.
+//!
+//! Shared by the actor, the sweep for orphaned holds, and the next actor after a panic. The queue is not in it.
 
 use std::{cell::RefCell, collections::HashSet, sync::Arc};
 
@@ -7,21 +9,22 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::domain::{budget::Alert, ids::RequestId, ledger::Account};
 
 /// The most alerts that are remembered as raised; the store knows all.
-const MAX_TOLD: usize = 10_000;
+const MAX_RAISED: usize = 10_000;
 
-/// Accounts and the fractions of them, in millionths, that were given to tell.
-type Told = HashSet<(Account, u64)>;
+/// Accounts and the fractions of their limits, in millionths, whose alert was raised.
+type Raised = HashSet<(Account, u64)>;
 
+/// One for each process; its clones are `Rc`s on the ledger's thread.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct LedgerState {
     /// Held by whoever has a transaction under way in the name of this replica.
     turn: Arc<Mutex<()>>,
     /// The holds of calls that this process serves: as many as there are permits at most.
     open: RefCell<HashSet<RequestId>>,
-    told: RefCell<Arc<Told>>,
+    raised: RefCell<Arc<Raised>>,
 }
 
-impl Desk {
+impl LedgerState {
     /// The right to write, unless somebody has it.
     pub fn turn(&self) -> Option<OwnedMutexGuard<()>> {
         Arc::clone(&self.turn).try_lock_owned().ok()
@@ -40,22 +43,22 @@ impl Desk {
         self.open.borrow_mut().remove(&request);
     }
 
-    /// Whether a call of this process has this hold, or its end is on the way.
+    /// Whether a call of this process has this hold, or the end of the hold is still to be booked.
     pub fn is_open(&self, request: RequestId) -> bool {
         self.open.borrow().contains(&request)
     }
 
-    /// What need not be raised again.
-    pub fn told(&self) -> Arc<Told> {
-        Arc::clone(&self.told.borrow())
+    /// The alerts that need not be raised again.
+    pub fn raised(&self) -> Arc<Raised> {
+        Arc::clone(&self.raised.borrow())
     }
 
-    pub fn tell(&self, alerts: &[Alert]) {
-        let mut told = self.told.borrow_mut();
-        let told = Arc::make_mut(&mut told);
-        if told.len() >= MAX_TOLD {
-            told.clear();
+    pub fn raise(&self, alerts: &[Alert]) {
+        let mut raised = self.raised.borrow_mut();
+        let raised = Arc::make_mut(&mut raised);
+        if raised.len() >= MAX_RAISED {
+            raised.clear();
         }
-        told.extend(alerts.iter().map(|alert| (alert.account, alert.fraction_ppm)));
+        raised.extend(alerts.iter().map(|alert| (alert.account, alert.fraction_ppm)));
     }
 }

@@ -71,7 +71,7 @@ pub enum Occasion {
     Asked,
 }
 
-pub(super) struct Desk {
+pub(super) struct Certifier {
     blueprint: Blueprint,
     shipping: Shipping,
     /// The last checkpoint in the store and when it was made; `None` if it must be read first.
@@ -80,7 +80,7 @@ pub(super) struct Desk {
     made_at: Option<Timestamp>,
 }
 
-impl Desk {
+impl Certifier {
     pub(super) fn new(blueprint: Blueprint) -> Self {
         let shipping = Shipping::new(blueprint.file.clone(), blueprint.key.public().clone());
         Self { blueprint, shipping, trail: None, made_at: None }
