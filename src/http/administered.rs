@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     failure::{no_answer, unavailable},
     idempotency,
+    no_content::NoContent,
 };
 use crate::{
     actors::administration::Administers,
