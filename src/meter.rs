@@ -28,7 +28,8 @@ use crate::domain::route::Meter;
 pub use self::{
     asked::Asked,
     bound::Bound,
-    reading::{MAX_WHOLE_BYTES, Reading, Taken, is_event_stream},
+    events::MAX_BYTES as MAX_WHOLE_BYTES,
+    reading::{Reading, Taken, is_event_stream},
 };
 
 /// The most tokens that are believed of anything: no model reads or writes more at once.

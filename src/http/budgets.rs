@@ -92,7 +92,6 @@ pub struct BudgetPage {
 
 impl Standing {
     /// How a budget stands whose balances these are.
-    #[must_use]
     pub fn of(budget: &InForce, balances: &[Balance], now: Timestamp) -> Self {
         let sum = |part: fn(&Balance) -> Money| balances.iter().map(part).fold(Money::ZERO, Money::saturating_plus);
         let remaining = balances.iter().map(|balance| balance.remaining(budget.limit)).min();

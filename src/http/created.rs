@@ -38,7 +38,6 @@ impl<T: Serialize> CreatedAt<T> {
     }
 
     /// The answer of the request that came first.
-    #[must_use]
     pub fn again(answer: Answer) -> Self {
         Self { location: answer.location, body: answer.body, object: PhantomData }
     }

@@ -16,11 +16,8 @@ use super::{
 };
 use crate::{
     domain::{access::Permission, route},
-    pipeline::authorize::{Managed, ManagedUrl},
+    pipeline::urls::{Managed, ManagedUrl},
 };
-
-/// What tells whether the gateway is alive and ready: answered also when nothing can be put on record.
-pub const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 macro_rules! urls {
     ($($method:ident $template:literal $permission:ident => $handler:path $(, $refusal:ident)*;)*) => {

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 /// The data of the event that OpenAI's streams end with.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
-/// The longest event that is looked into.
-const MAX_EVENT_BYTES: usize = 4 << 20;
+/// The longest JSON text that is looked into: of an event, or of a whole answer.
+pub const MAX_BYTES: usize = 4 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Events {
@@ -75,7 +75,7 @@ impl Events {
         if is_blank {
             return if self.at == At::Start { self.end() } else { None };
         }
-        if self.pending.len() <= MAX_EVENT_BYTES {
+        if self.pending.len() <= MAX_BYTES {
             return None;
         }
         self.too_long = true;
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn an_event_that_is_too_long_passes_in_parts_and_the_next_is_whole() {
         let mut events = Events::default();
-        let long = vec![b'x'; MAX_EVENT_BYTES + 1];
+        let long = vec![b'x'; MAX_BYTES + 1];
         assert_eq!(events.add(&long), [Cut::Part(long.clone())]);
         assert_eq!(events.add(b"\n\ndata: 1\n\n"), [Cut::Part(b"\n\n".to_vec()), Cut::Event(b"data: 1\n\n".to_vec())]);
     }

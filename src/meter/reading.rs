@@ -8,15 +8,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Bound,
-    events::{self, Cut, Events},
+    events::{self, Cut, Events, MAX_BYTES},
     skim::Skim,
     statement::{self, Count, Stated},
     text,
 };
 use crate::domain::usage::Usage;
-
-/// The longest whole answer that is looked into.
-pub const MAX_WHOLE_BYTES: usize = 4 << 20;
 
 /// Whether this content type is that of a stream of events; its case does not matter (RFC 9110 §8.3.1).
 #[must_use]
@@ -236,7 +233,7 @@ const fn plain(count: Count) -> u64 {
 fn keep(kept: &mut Option<Vec<u8>>, piece: &[u8]) -> u64 {
     match kept {
         None => text::tokens(piece),
-        Some(bytes) if bytes.len().saturating_add(piece.len()) <= MAX_WHOLE_BYTES => {
+        Some(bytes) if bytes.len().saturating_add(piece.len()) <= MAX_BYTES => {
             bytes.extend_from_slice(piece);
             0
         }

@@ -1,6 +1,6 @@
 //! A whole answer that is long by its lists, kept without what is in them: the vectors of embeddings, whose usage comes last.
 
-use super::reading::MAX_WHOLE_BYTES;
+use super::events::MAX_BYTES;
 
 /// What has come of the JSON text of one answer, less the items of each list that is a member of it.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Skim {
     }
 
     fn keep(&mut self, byte: u8) {
-        self.is_too_long |= self.kept.len() >= MAX_WHOLE_BYTES;
+        self.is_too_long |= self.kept.len() >= MAX_BYTES;
         if !self.is_too_long {
             self.kept.push(byte);
         }
@@ -105,10 +105,10 @@ mod tests {
     fn what_is_long_without_its_lists_too_is_given_up() {
         let mut skim = Skim::default();
         skim.add(br#"{"a":[""#);
-        skim.add(&vec![b'x'; MAX_WHOLE_BYTES]);
+        skim.add(&vec![b'x'; MAX_BYTES]);
         skim.add(br#""],"b":""#);
         assert_eq!(skim.kept, br#"{"a":[],"b":""#);
-        skim.add(&vec![b'x'; MAX_WHOLE_BYTES]);
+        skim.add(&vec![b'x'; MAX_BYTES]);
         assert_eq!(skim.into_kept(), None);
     }
 }

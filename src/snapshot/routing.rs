@@ -12,14 +12,12 @@ pub struct Routing {
 }
 
 impl Routing {
-    #[must_use]
     pub fn new(table: RouteTable, targets: impl IntoIterator<Item = Target>) -> Self {
         let named = |target: Target| (Arc::clone(&target.name), Arc::new(target));
         Self { table, targets: targets.into_iter().map(named).collect() }
     }
 
     /// The upstream with this name.
-    #[must_use]
     pub fn target(&self, name: &str) -> Option<&Arc<Target>> {
         self.targets.get(name)
     }

@@ -246,7 +246,7 @@ fn a_coded_answer_passes_and_is_estimated() {
 #[test]
 fn an_answer_too_long_to_be_kept_passes_and_is_estimated() {
     let mut reading = Reading::new(bound(Meter::OpenaiChat, r#","max_tokens":5"#), Some(JSON), None);
-    let piece = Bytes::from(vec![b'x'; MAX_WHOLE_BYTES]);
+    let piece = Bytes::from(vec![b'x'; MAX_BYTES]);
     assert_eq!(reading.pass(piece.clone()).len(), piece.len());
     assert_eq!(reading.pass(piece.clone()).len(), piece.len());
     let taken = reading.taken();

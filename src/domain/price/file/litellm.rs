@@ -3,9 +3,11 @@
 //! Costs are read from the text of the file, never through a float. A model is taken only if all that it costs to use
 //! it with text is understood; what else is dearer is said. Everything else is skipped with its reason.
 
+mod costs;
 mod extras;
 mod fields;
 mod model;
+mod names;
 mod ranges;
 
 use std::collections::{BTreeSet, HashMap};

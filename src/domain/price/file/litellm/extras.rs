@@ -7,8 +7,7 @@ use super::{
     super::report::shortened,
     Skipped,
     fields::Fields,
-    model::{CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, PER_CALL, REASONING, thousands_above},
-    ranges::RANGES,
+    names::{CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, PER_CALL, RANGES, REASONING, thousands_above},
 };
 use crate::domain::{money::whole, price::Rates};
 

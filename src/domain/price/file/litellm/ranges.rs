@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 
 use super::{
     Skipped,
+    costs::Costs,
     extras::{self, Unbilled},
     fields::Fields,
-    model::{Costs, INPUT, OUTPUT},
+    names::{INPUT, OUTPUT, RANGES},
 };
 use crate::domain::{
     money::whole,
     price::{Rates, Tier},
 };
-
-pub(super) const RANGES: &str = "tiered_pricing";
 
 /// The price of the shortest prompts, those of longer ones, and what is not billed. The ranges follow each other from 0.
 pub(super) fn read(list: &str) -> Result<(Rates, Vec<Tier>, BTreeSet<Unbilled>), Skipped> {

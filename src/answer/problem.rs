@@ -22,15 +22,13 @@ use serde::Serialize;
 use std::fmt;
 
 use self::wording::{detail_of, title_of};
-use crate::{
-    domain::{
-        budget::Shortfall,
-        ids::BudgetId,
-        limit::Standing,
-        money::Money,
-        refusal::{Fault, OAuthError, Refusal, Unavailable},
-    },
-    pipeline::call::Call,
+use super::retry_after::retry_after_s;
+use crate::domain::{
+    budget::Shortfall,
+    ids::{BudgetId, RequestId},
+    limit::Standing,
+    money::Money,
+    refusal::{Fault, OAuthError, Refusal, Unavailable},
 };
 
 const MEDIA_TYPE: &str = "application/problem+json";
@@ -142,9 +140,9 @@ struct ProviderError {
     param: Option<String>,
 }
 
-/// Words a refusal for the client.
+/// Words the refusal of the request `id` to `path` for the client.
 #[must_use]
-pub fn render(refusal: &Refusal, call: &Call) -> HttpResponse {
+pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
     let status = status_of(refusal);
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
@@ -166,22 +164,23 @@ pub fn render(refusal: &Refusal, call: &Call) -> HttpResponse {
     if leaves_body_unread(refusal) {
         response.force_close();
     }
-    let body = body(refusal, call, status);
+    let body = body(refusal, id, path);
     if let Refusal::OAuth(error, _) = refusal {
         return oauth::answer(response, *error, body);
     }
     response.body(serde_json::to_vec(&body).unwrap_or_default())
 }
 
-fn body(refusal: &Refusal, call: &Call, status: StatusCode) -> Body {
+fn body(refusal: &Refusal, id: RequestId, path: &str) -> Body {
+    let status = status_of(refusal);
     let detail = detail_of(refusal);
-    let error = call.path.starts_with("/v1/").then(|| provider_error(refusal, &detail, status));
+    let error = path.starts_with("/v1/").then(|| provider_error(refusal, &detail, status));
     Body {
         kind: type_of(refusal),
         title: title_of(refusal),
         status: status.as_u16(),
         detail,
-        instance: call.id.to_string(),
+        instance: id.to_string(),
         errors: faults(refusal).iter().map(FaultBody::from).collect(),
         violated_policies: refusal.refusing_policies().map(str::to_owned).collect(),
         policies: policies(refusal),
@@ -292,21 +291,6 @@ fn challenge(refusal: &Refusal) -> Option<Bearer> {
         Refusal::InvalidToken(_) | Refusal::ExpiredToken | Refusal::ExpiredApiKey | Refusal::RevokedToken(_) => {
             Some(Bearer::build().error(BearerError::InvalidToken).finish())
         }
-        _ => None,
-    }
-}
-
-/// Whole seconds, rounded up, of the slowest policy that refused; 1 where the gateway itself is short of something.
-fn retry_after_s(refusal: &Refusal) -> Option<u64> {
-    match refusal {
-        Refusal::Throttled { retry_after_ns, .. } => Some(retry_after_ns.div_ceil(1_000_000_000)),
-        Refusal::QuotaExceeded(standings) => standings.iter().filter_map(Standing::retry_after_s).max(),
-        // Only where time alone helps: a budget that never resets needs an administrator.
-        Refusal::BudgetExhausted(shortfalls) => {
-            let resets: Option<Vec<u64>> = shortfalls.iter().map(|short| short.resets_in_s).collect();
-            resets?.into_iter().max()
-        }
-        Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => Some(1),
         _ => None,
     }
 }

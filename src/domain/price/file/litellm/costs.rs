@@ -1,0 +1,64 @@
+//! What tokens cost in one range of the prompt's length.
+
+use super::{
+    Skipped,
+    fields::Fields,
+    names::{CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, REASONING},
+};
+use crate::domain::price::Rates;
+
+/// A cent for a token is more than any model asks; what is above it is a price for a thousand or for a million.
+const MAX_PUSD_A_TOKEN: u64 = 10_000_000_000;
+
+/// What tokens cost up to some length of the prompt. A part that costs nothing is not said rather than free, so that it
+/// is billed as what it is part of.
+pub(super) struct Costs {
+    pub input: Option<u64>,
+    pub output: Option<u64>,
+    cached_input: Option<u64>,
+    cache_write: Option<u64>,
+    reasoning: Option<u64>,
+}
+
+impl Costs {
+    pub(super) fn read(fields: &Fields, suffix: &str) -> Result<Self, Skipped> {
+        let cost = |name: &str| {
+            let name = format!("{name}{suffix}");
+            limited(&name, fields.cost_pusd(&name)?, MAX_PUSD_A_TOKEN)
+        };
+        let cached_input = match (said(cost(CACHED_INPUT)?), said(cost(CACHE_HIT)?)) {
+            // Of two that differ the dearer one is never too little.
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (one, other) => one.or(other),
+        };
+        Ok(Self {
+            input: cost(INPUT)?,
+            output: cost(OUTPUT)?,
+            cached_input,
+            cache_write: said(cost(CACHE_WRITE)?),
+            reasoning: said(cost(REASONING)?),
+        })
+    }
+
+    pub(super) fn rates(&self, input: u64, output: u64) -> Rates {
+        Rates {
+            input,
+            cached_input: self.cached_input.unwrap_or(input),
+            cache_write: self.cache_write.unwrap_or(input),
+            output,
+            reasoning: self.reasoning.unwrap_or(output),
+        }
+    }
+}
+
+fn said(cost: Option<u64>) -> Option<u64> {
+    cost.filter(|pusd| *pusd > 0)
+}
+
+/// The cost, unless it is above `most`.
+pub(super) fn limited(name: &str, cost: Option<u64>, most: u64) -> Result<Option<u64>, Skipped> {
+    match cost {
+        Some(pusd) if pusd > most => Err(Skipped::TooHigh(name.to_owned())),
+        cost => Ok(cost),
+    }
+}
