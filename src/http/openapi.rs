@@ -108,7 +108,7 @@ impl Operations {
 
     fn into_document(mut self) -> OpenApi {
         let mut schemas = self.schemas.take_definitions();
-        // What OpenAPI 3.0 wants of a schema that a schema of JSON has otherwise: `nullable`, nothing beside a `$ref`.
+        // OpenAPI 3.0 differs from JSON Schema: `nullable`, and no other member next to a `$ref`.
         for visitor in self.schemas.visitors_mut() {
             schemas.values_mut().for_each(|schema| visitor.visit_schema(schema));
         }

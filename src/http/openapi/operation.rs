@@ -20,19 +20,21 @@ use crate::http::problem::documented::{RefusalKind, Success};
 pub struct Draft<'a> {
     operation: Operation,
     refusals: BTreeSet<RefusalKind>,
+    /// Whether refusals of the grant are those of OAuth (RFC 6749 §5.2).
+    speaks_oauth: bool,
     /// Collects the named schemas of the whole document.
     pub schemas: &'a mut SchemaGenerator,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(schemas: &'a mut SchemaGenerator) -> Self {
-        Self { operation: Operation::default(), refusals: BTreeSet::new(), schemas }
+        Self { operation: Operation::default(), refusals: BTreeSet::new(), speaks_oauth: false, schemas }
     }
 
     /// The operation with the refusals gathered so far.
     pub(super) fn finish(mut self) -> Operation {
         for kind in self.refusals {
-            let (status, response) = kind.response(self.schemas);
+            let (status, response) = kind.response(self.speaks_oauth, self.schemas);
             self.operation.responses.responses.insert(status, ReferenceOr::Object(response));
         }
         self.operation
@@ -41,6 +43,11 @@ impl<'a> Draft<'a> {
     /// The operation may be refused in these ways.
     pub fn refuses(&mut self, kinds: &[RefusalKind]) {
         self.refusals.extend(kinds);
+    }
+
+    /// A fault in the form or the client is answered as OAuth libraries read it, besides problems of the request.
+    pub fn speaks_oauth(&mut self) {
+        self.speaks_oauth = true;
     }
 
     pub fn parameter(&mut self, parameter: Parameter) {
