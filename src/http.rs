@@ -16,6 +16,7 @@ mod failure;
 mod guarded_password;
 pub mod health;
 pub mod idempotency;
+pub mod input;
 pub mod keys;
 pub mod limits;
 pub mod me;

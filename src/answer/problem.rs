@@ -80,16 +80,16 @@ struct Body {
     /// The id of the request, also in `X-Request-Id`.
     instance: String,
     /// With `invalid-request`: each fault and where it is.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FaultBody>,
     /// With `quota-exceeded`: the policies that refused.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     violated_policies: Vec<String>,
     /// With `quota-exceeded`: every policy that was asked.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policies: Vec<PolicyBody>,
     /// With `budget-exhausted`: the budgets that have no room.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     budgets: Vec<BudgetBody>,
     /// On `/v1/…`: the same for the SDKs of AI providers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,7 +156,7 @@ pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
     if let Refusal::MethodNotAllowed(methods) = refusal
-        && let Ok(allow) = HeaderValue::from_str(&methods.join(", "))
+        && let Ok(allow) = HeaderValue::from_str(&wording::allowed(methods))
     {
         response.insert_header((header::ALLOW, allow));
     }

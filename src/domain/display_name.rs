@@ -7,6 +7,13 @@
 use std::{fmt, str::FromStr};
 
 use precis_profiles::{Nickname, precis_core::profile::PrecisFastInvocation};
+use schemars::{
+    JsonSchema,
+    r#gen::SchemaGenerator,
+    schema::{Schema, StringValidation},
+};
+
+use super::name::text;
 
 /// The longest name, in characters.
 pub const MAX_CHARS: usize = 64;
@@ -16,6 +23,9 @@ pub const MAX_CHARS: usize = 64;
 pub struct DisplayName(String);
 
 impl DisplayName {
+    /// How a schema names this form of text.
+    pub const FORMAT: &str = "display-name";
+
     /// A new name.
     pub fn new(text: &str) -> Result<Self, InvalidDisplayName> {
         let name: Self = text.parse()?;
@@ -31,6 +41,19 @@ impl DisplayName {
     pub fn is_like(&self, other: &Self) -> bool {
         // A name from before the profile may not be comparable; it is then only like itself.
         Nickname::compare(&*self.0, &*other.0).unwrap_or(self == other)
+    }
+}
+
+impl JsonSchema for DisplayName {
+    fn schema_name() -> String {
+        "DisplayName".into()
+    }
+
+    /// Without a pattern: the profile's tables fit into none.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let description = "1 to 64 printable characters, none of them invisible or changing the direction of text.";
+        let rules = StringValidation { min_length: Some(1), max_length: Some(64), pattern: None };
+        text(Self::FORMAT, description, rules)
     }
 }
 

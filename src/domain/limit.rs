@@ -10,7 +10,7 @@ mod words;
 
 pub use self::{
     policy::{Allowance, DURABLE_WINDOW_S, Home, Mode, OnError, Policy, RouteSet, Unit},
-    spec::{Misfit, Spec},
+    spec::{Misfit, Spec, SubjectText},
     standing::Standing,
     subject::{InvalidSubject, Per, Subject},
     words::UnknownWord,

@@ -2,17 +2,23 @@
 
 use std::{fmt, str::FromStr};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Serialize, de};
 
+use super::name::{matching, text};
+
 /// An amount in pico-USD (10⁻¹² USD): 1.5e-07 USD a token is 150,000 of it. Never a float. Written as decimal text in USD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, JsonSchema)]
-pub struct Money(#[schemars(with = "String")] i64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Money(i64);
 
 /// Decimal places of a pico-USD.
 const PLACES: u32 = 12;
+/// Amounts as they are written: below ten million USD, exact to the pico-USD.
+const PATTERN: &str = r"^-?[0-9]{1,7}(\.[0-9]{1,12})?$";
 
 impl Money {
+    /// How a schema names this form of text.
+    pub const FORMAT: &str = "usd";
     pub const ZERO: Self = Self(0);
     /// The most that can be written down: about 9.2 million USD. Sums stay at it.
     pub const MAX: Self = Self(i64::MAX);
@@ -118,6 +124,16 @@ impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         write!(f, "{sign}{}", decimal(self.0.unsigned_abs(), PLACES))
+    }
+}
+
+impl JsonSchema for Money {
+    fn schema_name() -> String {
+        "Money".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        text(Self::FORMAT, "USD in decimal text.", matching(PATTERN))
     }
 }
 

@@ -3,10 +3,13 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Serialize};
 
-use super::ids::{SessionId, TeamId, UserId};
+use super::{
+    ids::{SessionId, TeamId, UserId},
+    name::{matching, text},
+};
 
 /// What a user may do; the matrix is in [`super::access`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -91,12 +94,25 @@ pub struct Username(Arc<str>);
 pub const MAX_USERNAME_BYTES: usize = 64;
 
 impl Username {
+    /// How a schema names this form of text.
+    pub const FORMAT: &str = "username";
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
+    }
+}
+
+impl JsonSchema for Username {
+    fn schema_name() -> String {
+        "Username".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        text(Self::FORMAT, "1 to 64 characters of `A-Z a-z 0-9 . _ @ -`.", matching(r"^[A-Za-z0-9._@-]{1,64}$"))
     }
 }
 

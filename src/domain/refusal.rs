@@ -1,4 +1,4 @@
-//! Every way in which the gateway says no. `answer::problem` gives each its status and its text.
+//! Every reason for which the gateway refuses a request. `answer::problem` gives each its status and its text.
 
 use std::sync::Arc;
 
@@ -113,16 +113,16 @@ pub enum Refusal {
     ExpiredToken,
     ExpiredApiKey,
     RevokedToken(Revocation),
-    /// What an OAuth client is told, and the finest reason known. The reason is shown only of an invalid request.
+    /// The error for an OAuth client, and the finest reason known. The client sees the reason only of an invalid request.
     OAuth(OAuthError, String),
     InvalidCredentials,
     Forbidden,
-    /// The caller may, but not with what they came with.
+    /// The user may do this, but not with this credential.
     NotByThisCredential,
     NotFound,
     MethodNotAllowed(Vec<String>),
     RequestTimeout,
-    /// The client went away within its own body; no answer reaches it.
+    /// The client closed the connection within its own body; no answer reaches it.
     Disconnected,
     Conflict(String),
     BodyTooLarge {
@@ -135,7 +135,7 @@ pub enum Refusal {
     UnsupportedMediaType {
         expected: &'static str,
     },
-    /// A limit that is no policy of a route had no room: `limit` in `window_s` seconds.
+    /// A limit other than a policy of a route had no room: `limit` in `window_s` seconds.
     Throttled {
         policy: &'static str,
         limit: u64,
@@ -144,13 +144,13 @@ pub enum Refusal {
     },
     /// At least one limit policy had no room. All that matched are listed.
     QuotaExceeded(Vec<Standing>),
-    /// What a call to the model of this name costs is not known.
+    /// The name of a model that has no price.
     UnpricedModel(String),
-    /// These budgets have no room for the call.
+    /// The budgets that have no room for the call.
     BudgetExhausted(Vec<Shortfall>),
     UpstreamFailed,
     UpstreamTimeout,
-    /// The limits of these names cannot be counted now, and refuse while they cannot.
+    /// The names of limits that cannot be counted now and refuse while they cannot.
     LimitsUnknown(Vec<Arc<str>>),
     Unavailable(Unavailable),
     Internal,

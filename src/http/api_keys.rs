@@ -16,6 +16,7 @@ use super::{
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    input::Moment,
     no_content::NoContent,
     page::{Page, PageQuery},
     problem::Problem,
@@ -63,10 +64,10 @@ pub struct NewKey {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyCreate {
-    /// 1 to 64 printable characters.
+    #[schemars(with = "DisplayName")]
     name: String,
     /// In the future; without it the key does not expire.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<Moment>")]
     expires_at: Option<Expiry>,
 }
 
@@ -185,7 +186,7 @@ pub async fn revoke(
 }
 
 async fn list(office: &Office, user: UserId, query: &PageQuery) -> Result<Json<ApiKeyPage>, Problem> {
-    let (after, limit) = (query.after()?, query.limit()?);
+    let (after, limit) = (query.after()?, query.limit());
     let rows = office.store.api_keys_page(user, after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let keys = rows.iter().map(ApiKey::from).collect();
     Ok(Json(ApiKeyPage { page: Page::of(keys, limit, |key: &ApiKey| key.id.to_string()) }))

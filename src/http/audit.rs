@@ -11,14 +11,15 @@ use serde_json::{Map, Value, json};
 use super::{
     Office,
     extract::{Caller, PathId, QueryOf},
-    page::{self, Page},
+    input::Moment,
+    page::{self, Page, PageSize},
     problem::Problem,
 };
 use crate::{
     domain::{
         audit::{self, Decision, Outcome, Stage, body::KeptBody},
         hex,
-        ids::EntryId,
+        ids::{EntryId, RequestId, UserId},
         principal::{Credential, Role},
         refusal::Refusal,
     },
@@ -78,20 +79,26 @@ pub struct AuditRecord {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
-    /// RFC 3339; requests that began then or later.
+    /// A time or a day; requests that began then or later.
+    #[schemars(with = "Option<Moment>")]
     from: Option<String>,
-    /// RFC 3339; requests that began before.
+    /// A time or a day; requests that began before.
+    #[schemars(with = "Option<Moment>")]
     to: Option<String>,
+    #[schemars(with = "Option<UserId>")]
     user_id: Option<String>,
     /// The name of a route, or the template of one of the gateway's own URLs.
     route: Option<String>,
+    #[schemars(regex(pattern = r"^[1-5][0-9]{2}$"))]
     status: Option<String>,
-    /// `allowed`, `refused` or `failed`.
+    #[schemars(with = "Option<Decision>")]
     decision: Option<String>,
+    #[schemars(with = "Option<RequestId>")]
     request_id: Option<String>,
-    /// 1 to 200; 50 unless given.
-    limit: Option<String>,
+    #[serde(default)]
+    limit: PageSize,
     /// `next_cursor` of the page before.
+    #[schemars(with = "Option<EntryId>")]
     cursor: Option<String>,
 }
 
@@ -107,7 +114,7 @@ pub async fn list(
     _: Caller,
     QueryOf(query): QueryOf<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    let limit = page::limit(query.limit.as_deref())?;
+    let limit = query.limit.0;
     let before = page::parameter("cursor", query.cursor.as_deref())?;
     let filter = filter(&query)?;
     let rows = office.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;

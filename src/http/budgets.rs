@@ -28,8 +28,9 @@ use crate::{
         budget::{Budget as InForce, Misfit, Period, Scope, Spec},
         ids::BudgetId,
         ledger::{Balance, Balances},
-        limit::Mode,
+        limit::{Mode, SubjectText},
         money::Money,
+        name::Name,
         refusal::Refusal,
     },
     store::budgets::{BudgetChange, BudgetRow, NewBudget},
@@ -72,10 +73,13 @@ pub struct BudgetCreate(Spec);
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetPatch {
+    #[schemars(with = "Patch<Name>")]
     name: Patch<String>,
     scope: Patch<Scope>,
+    #[schemars(with = "Patch<Option<SubjectText>>")]
     subject: Patch<Option<String>>,
     models: Patch<Vec<String>>,
+    #[schemars(with = "Patch<Money>")]
     limit_usd: Patch<String>,
     period: Patch<Period>,
     mode: Patch<Mode>,
@@ -132,7 +136,7 @@ pub async fn list(
     _: Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<BudgetPage>, Problem> {
-    let (limit, after) = (query.limit()?, query.after()?);
+    let (limit, after) = (query.limit(), query.after()?);
     let rows = office.store.budgets_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let budgets = with_standings(&office, &rows).await?;
     Ok(Json(BudgetPage { page: Page::of(budgets, limit, |budget: &Budget| budget.id.to_string()) }))

@@ -3,12 +3,19 @@
 use std::io::{Cursor, Read};
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
     web::{Bytes, Data},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{openapi::Document, problem::Problem};
+use super::{
+    openapi::{
+        Document,
+        operation::{Answer, Draft},
+    },
+    problem::{Problem, documented::Success},
+};
 use crate::crypto;
 
 /// The page and the policy that lets it run its own script and no other.
@@ -66,20 +73,54 @@ fn unpack(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<St
     Err(DocsError::Missing(name.to_owned()))
 }
 
-pub async fn page(page: Data<DocsPage>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header(("content-security-policy", page.policy.clone()))
-        .insert_header(("referrer-policy", "no-referrer"))
-        .insert_header(("cache-control", "public, max-age=3600"))
-        .body(page.html.clone()))
+/// The page as it is answered.
+pub struct PageAnswer(DocsPage);
+
+impl Responder for PageAnswer {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok()
+            .content_type("text/html; charset=utf-8")
+            .insert_header(("content-security-policy", self.0.policy))
+            .insert_header(("referrer-policy", "no-referrer"))
+            .insert_header(("cache-control", "public, max-age=3600"))
+            .body(self.0.html)
+    }
 }
 
-pub async fn document(document: Data<Document>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok()
-        .content_type("application/json")
-        .insert_header(("cache-control", "no-cache"))
-        .body(document.bytes()))
+impl Answer for PageAnswer {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.answers_untyped(Success::Ok, "text/html");
+    }
+}
+
+/// The document as it is answered.
+pub struct DocumentAnswer(Document);
+
+impl Responder for DocumentAnswer {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok()
+            .content_type("application/json")
+            .insert_header(("cache-control", "no-cache"))
+            .body(self.0.bytes())
+    }
+}
+
+impl Answer for DocumentAnswer {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.answers_untyped(Success::Ok, "application/json");
+    }
+}
+
+pub async fn page(page: Data<DocsPage>) -> Result<PageAnswer, Problem> {
+    Ok(PageAnswer(page.as_ref().clone()))
+}
+
+pub async fn document(document: Data<Document>) -> Result<DocumentAnswer, Problem> {
+    Ok(DocumentAnswer(document.as_ref().clone()))
 }
 
 #[cfg(test)]

@@ -23,13 +23,14 @@ use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 use super::{
+    input,
     openapi::operation::{Argument, Draft},
     problem::{Problem, documented::RefusalKind},
 };
 use crate::{
     domain::{
         principal::Principal,
-        refusal::{Fault, OAuthError, Refusal},
+        refusal::{OAuthError, Refusal},
     },
     pipeline::{Gate, audit::Intake, authorize::Authorized, call::Shape},
 };
@@ -42,7 +43,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// A JSON body of exactly the fields of `T`.
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for JsonBody<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -51,7 +52,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
         Box::pin(async move {
             require(JSON, &request)?;
             let bytes = read_in_time(&request, payload).await?;
-            Ok(Self(parse(&bytes)?))
+            Ok(Self(input::body(&bytes)?))
         })
     }
 }
@@ -92,7 +93,7 @@ fn require(media: &'static str, request: &HttpRequest) -> Result<(), Refusal> {
     Err(Refusal::UnsupportedMediaType { expected: media })
 }
 
-/// A small body has one deadline for all of it: whoever sends it a byte at a time holds a place in the audit log.
+/// A small body has one deadline for all of it: a client that sends it byte by byte would hold a place in the audit log.
 async fn read_in_time(request: &HttpRequest, payload: Payload) -> Result<Bytes, Refusal> {
     let shape = request.app_data::<Data<Gate>>().map(|gate| gate.shape.clone()).ok_or(Refusal::Internal)?;
     let read = read(request, payload, &shape);
@@ -121,56 +122,15 @@ async fn next_chunk(payload: &mut Payload) -> Result<Option<Bytes>, Refusal> {
     payload.next().await.transpose().map_err(broken)
 }
 
-/// Parses, and says where a fault is.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    // serde would take a list for the fields in their order, and repeat a bare secret in its words.
-    if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return Err(Refusal::invalid("", "must be a JSON object"));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        Refusal::InvalidRequest(vec![Fault::new(pointer_of(error.path()), error.inner().to_string())])
-    })?;
-    deserializer.end().map_err(|error| Refusal::invalid("", error.to_string()))?;
-    Ok(value)
-}
-
-/// A path in the body as a JSON pointer (RFC 6901).
-fn pointer_of(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
-    path.iter().fold(String::new(), |pointer, segment| match segment {
-        Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Map { key } | Segment::Enum { variant: key } => format!("{pointer}/{}", escape(key)),
-        Segment::Unknown => pointer,
-    })
-}
-
 /// A query of exactly the fields of `T`.
 pub struct QueryOf<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest for QueryOf<T> {
+impl<T: DeserializeOwned + JsonSchema> FromRequest for QueryOf<T> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse_query(request.query_string()).map(Self).map_err(Problem))
-    }
-}
-
-fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
-    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
-    serde_path_to_error::deserialize(deserializer)
-        .map_err(|error| Refusal::invalid(format!("?{}", parameter_of(&error)), error.inner().to_string()))
-}
-
-/// The parameter at fault. One that is given twice has no path; serde names it in its words.
-fn parameter_of(error: &serde_path_to_error::Error<serde::de::value::Error>) -> String {
-    let path = error.path().to_string();
-    let words = error.inner().to_string();
-    match words.split('`').nth(1) {
-        Some(named) if path == "." => named.to_owned(),
-        _ => path,
+        ready(input::query(request.query_string()).map(Self).map_err(Problem))
     }
 }
 
@@ -210,6 +170,7 @@ impl<T: JsonSchema> Argument for JsonBody<T> {
 impl<T: JsonSchema> Argument for FormBody<T> {
     fn describe(draft: &mut Draft<'_>) {
         draft.body::<T>(FORM);
+        draft.speaks_oauth();
     }
 }
 
@@ -220,7 +181,9 @@ impl<T: JsonSchema> Argument for QueryOf<T> {
         let Some(object) = root.schema.object else { return };
         for (name, schema) in object.properties {
             let required = object.required.contains(&name);
-            let schema = schema.into_object();
+            let mut schema = schema.into_object();
+            // A parameter is there or not; there is no way to write null.
+            schema.extensions.remove("nullable");
             let description = schema.metadata.as_ref().and_then(|metadata| metadata.description.clone());
             draft.parameter(parameter(ParameterIn::Query, name, description, required, schema));
         }

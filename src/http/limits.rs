@@ -24,7 +24,8 @@ use super::{
 use crate::{
     domain::{
         ids::LimitId,
-        limit::{Misfit, Mode, OnError, Per, Policy, Spec, Unit},
+        limit::{Misfit, Mode, OnError, Per, Policy, Spec, SubjectText, Unit},
+        name::Name,
         refusal::Refusal,
         route::Route,
     },
@@ -52,10 +53,12 @@ pub struct LimitCreate(Spec);
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitPatch {
+    #[schemars(with = "Patch<Name>")]
     name: Patch<String>,
     routes: Patch<Vec<String>>,
     per: Patch<Per>,
     /// Null: each one of its kind has as much.
+    #[schemars(with = "Patch<Option<SubjectText>>")]
     subject: Patch<Option<String>>,
     unit: Patch<Unit>,
     limit: Patch<u64>,
@@ -107,7 +110,7 @@ pub async fn list(
     _: Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<LimitPage>, Problem> {
-    let (limit, after) = (query.limit()?, query.after()?);
+    let (limit, after) = (query.limit(), query.after()?);
     let rows = office.store.limits_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let limits = rows.iter().map(Limit::from).collect();
     Ok(Json(LimitPage { page: Page::of(limits, limit, |limit: &Limit| limit.id.to_string()) }))

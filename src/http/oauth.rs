@@ -29,17 +29,27 @@ const REFRESH_TOKEN: &str = "refresh_token";
 /// API key.
 #[derive(Deserialize, JsonSchema)]
 pub struct TokenRequest {
-    /// `client_credentials` or `refresh_token`.
+    #[schemars(with = "GrantType")]
     grant_type: Option<String>,
     client_id: Option<String>,
     client_secret: Option<Password>,
     refresh_token: Option<Password>,
 }
 
+/// Stands in the schema for the grants that are known.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+#[expect(dead_code, reason = "the handler reads a text, so that an unknown grant gets the error of RFC 6749 §5.2")]
+enum GrantType {
+    ClientCredentials,
+    RefreshToken,
+}
+
 /// A token to revoke. Other parameters are not looked at.
 #[derive(Deserialize, JsonSchema)]
 pub struct RevocationRequest {
     /// A refresh token, an access token, or an API key.
+    #[schemars(with = "String", length(min = 1))]
     token: Option<Password>,
 }
 

@@ -106,9 +106,13 @@ impl Operations {
         Ok(())
     }
 
-    fn into_document(self) -> OpenApi {
-        let schemas = self.schemas.definitions().clone().into_iter();
-        let schemas = schemas.map(|(name, schema)| (name, ReferenceOr::Object(schema))).collect();
+    fn into_document(mut self) -> OpenApi {
+        let mut schemas = self.schemas.take_definitions();
+        // OpenAPI 3.0 differs from JSON Schema: `nullable`, and no other member next to a `$ref`.
+        for visitor in self.schemas.visitors_mut() {
+            schemas.values_mut().for_each(|schema| visitor.visit_schema(schema));
+        }
+        let schemas = schemas.into_iter().map(|(name, schema)| (name, ReferenceOr::Object(schema))).collect();
         let security_schemes = BTreeMap::from([(BEARER.to_owned(), ReferenceOr::Object(bearer()))]);
         let tag = |tag: &texts::Tag| Tag {
             name: tag.name.into(),

@@ -5,11 +5,18 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::refusal::Refusal;
+use crate::domain::{ids::EntryId, refusal::Refusal};
 
-/// The most items of a page, and how many there are unless asked.
-const MAX_ITEMS: u32 = 200;
-const DEFAULT_ITEMS: u32 = 50;
+/// How many items a page has at most.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct PageSize(#[schemars(range(min = 1, max = 200))] pub u32);
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self(50)
+    }
+}
 
 /// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,30 +30,22 @@ pub struct Page<T> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
-    /// 1 to 200; 50 unless given.
-    limit: Option<String>,
+    #[serde(default)]
+    limit: PageSize,
     /// `next_cursor` of the page before.
+    #[schemars(with = "Option<EntryId>")]
     cursor: Option<String>,
 }
 
 impl PageQuery {
-    pub fn limit(&self) -> Result<u32, Refusal> {
-        limit(self.limit.as_deref())
+    pub fn limit(&self) -> u32 {
+        self.limit.0
     }
 
     /// The last item of the page before.
     pub fn after<Id: FromStr<Err: std::fmt::Display>>(&self) -> Result<Option<Id>, Refusal> {
         parameter("cursor", self.cursor.as_deref())
     }
-}
-
-/// The size of the page asked for.
-pub fn limit(asked: Option<&str>) -> Result<u32, Refusal> {
-    let Some(text) = asked else {
-        return Ok(DEFAULT_ITEMS);
-    };
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_ITEMS).contains(limit));
-    limit.ok_or_else(|| Refusal::invalid("?limit", format!("must be a number from 1 to {MAX_ITEMS}")))
 }
 
 /// A query parameter that has a form of its own.
@@ -76,14 +75,5 @@ mod tests {
         assert_eq!((page(3).items.len(), page(3).next_cursor), (3, None));
         assert_eq!((page(4).items.len(), page(4).next_cursor), (3, Some("2".into())));
         assert_eq!((page(0).items.len(), page(0).next_cursor), (0, None));
-    }
-
-    #[test]
-    fn a_page_has_from_one_to_two_hundred_items() {
-        assert_eq!(limit(None), Ok(50));
-        assert_eq!(limit(Some("200")), Ok(200));
-        for bad in ["0", "201", "-1", "x", "", "1.5"] {
-            assert!(limit(Some(bad)).is_err(), "{bad}");
-        }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     Office,
     extract::{Caller, JsonBody, QueryOf},
     failure::{no_answer, unavailable},
-    page::{self, Page, parameter},
+    page::{Page, PageSize},
     problem::Problem,
 };
 use crate::{
@@ -37,12 +37,12 @@ const MAX_RECORDED: usize = 10;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PricesQuery {
-    /// 1 to 200; 50 unless given.
-    limit: Option<String>,
+    #[serde(default)]
+    limit: PageSize,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
     /// The prices as they were at this version; the present ones unless given.
-    version: Option<String>,
+    version: Option<i64>,
     /// The price of this model only.
     model: Option<String>,
 }
@@ -98,9 +98,8 @@ pub async fn list(
     _: Caller,
     QueryOf(query): QueryOf<PricesQuery>,
 ) -> Result<Json<PriceListPage>, Problem> {
-    let (limit, after) = (page::limit(query.limit.as_deref())?, query.after()?);
-    let version = parameter("version", query.version.as_deref())?;
-    let version = office.store.price_version(version).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let (limit, after) = (query.limit.0, query.after()?);
+    let version = office.store.price_version(query.version).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     let rows = match query.model {
         Some(model) if !is_model_name(&model) => vec![],
         Some(model) => office.store.price(version.version, model).await.map_err(unavailable)?.into_iter().collect(),

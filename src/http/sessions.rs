@@ -113,7 +113,7 @@ async fn list(
     caller: &Principal,
     query: &PageQuery,
 ) -> Result<Json<SessionPage>, Problem> {
-    let (after, limit, now) = (query.after()?, query.limit()?, office.clock.store_now());
+    let (after, limit, now) = (query.after()?, query.limit(), office.clock.store_now());
     let rows = office.store.sessions_page(user, now, after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let sessions = rows.iter().map(|row| Session::of(row, caller)).collect();
     Ok(Json(SessionPage { page: Page::of(sessions, limit, |session: &Session| session.id.to_string()) }))

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     extract::{Caller, QueryOf},
     failure::{no_answer, unavailable},
     idempotency,
-    page::{Page, PageQuery},
+    page::{Page, PageSize},
     problem::Problem,
 };
 use crate::{
@@ -29,6 +29,17 @@ use crate::{
         keys::{OtherNewest, Remember, Rotated, SigningKeyRow},
     },
 };
+
+/// Which page of the ring.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RingQuery {
+    #[serde(default)]
+    limit: PageSize,
+    /// `next_cursor` of the page before.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{43}$"))]
+    cursor: Option<String>,
+}
 
 const LOCATION: &str = "/admin/signing-keys";
 
@@ -86,13 +97,13 @@ pub struct SigningKeyPage {
 pub async fn list(
     office: Data<Office>,
     _: Caller,
-    QueryOf(query): QueryOf<PageQuery>,
+    QueryOf(query): QueryOf<RingQuery>,
 ) -> Result<Json<SigningKeyPage>, Problem> {
-    let limit = query.limit()?;
+    let limit = query.limit.0;
     let ring = office.store.signing_ring().await.map_err(unavailable)?;
     let now = office.clock.now();
     let mut keys: Vec<_> = ring.keys.iter().rev().map(|row| SigningKeyView::new(row, now)).collect();
-    if let Some(cursor) = query.after::<String>()? {
+    if let Some(cursor) = query.cursor {
         let last = keys.iter().position(|key| key.kid == cursor);
         let last = last.ok_or_else(|| Refusal::invalid("?cursor", "names no key of the ring"))?;
         keys.drain(..=last);

@@ -41,7 +41,7 @@ pub struct Team {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeamCreate {
-    /// 1 to 64 printable characters.
+    #[schemars(with = "DisplayName")]
     name: String,
 }
 
@@ -49,7 +49,7 @@ pub struct TeamCreate {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TeamPatch {
-    /// 1 to 64 printable characters.
+    #[schemars(with = "Patch<DisplayName>")]
     name: Patch<String>,
 }
 
@@ -77,7 +77,7 @@ pub async fn list(
     _: Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<TeamPage>, Problem> {
-    let (limit, after) = (query.limit()?, query.after()?);
+    let (limit, after) = (query.limit(), query.after()?);
     let rows = office.store.teams_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let teams = rows.iter().map(Team::from).collect();
     Ok(Json(TeamPage { page: Page::of(teams, limit, |team: &Team| team.id.to_string()) }))

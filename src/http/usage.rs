@@ -9,6 +9,7 @@ use super::{
     Office,
     extract::{Caller, QueryOf},
     failure::unavailable,
+    input::Moment,
     page::parameter,
     problem::Problem,
 };
@@ -29,11 +30,16 @@ const MAX_GROUPS: u32 = 10_000;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
-    /// RFC 3339; calls that were settled then or later.
+    /// A time or a day; calls that were settled then or later.
+    #[schemars(with = "Option<Moment>")]
     from: Option<String>,
-    /// RFC 3339; calls that were settled before.
+    /// A time or a day; calls that were settled before.
+    #[schemars(with = "Option<Moment>")]
     to: Option<String>,
     /// Some of `user,team,key,model,route,day`; none: one sum of all.
+    #[schemars(regex(
+        pattern = r"^$|^(?!.*\b(\w+)\b.*\b\1\b)(user|team|key|model|route|day)(,(user|team|key|model|route|day))*$"
+    ))]
     group_by: Option<String>,
 }
 

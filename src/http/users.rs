@@ -78,9 +78,10 @@ impl From<&NewUser> for User {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserCreate {
-    /// 1 to 64 characters of `A-Z a-z 0-9 . _ @ -`.
+    #[schemars(with = "Username")]
     username: String,
     /// 15 characters or more, and none that everybody tries first.
+    #[schemars(length(min = 15, max = 256))]
     password: Option<Password>,
     role: Role,
     team_id: Option<TeamId>,
@@ -96,6 +97,7 @@ const fn active() -> UserStatus {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UserPatch {
+    #[schemars(with = "Patch<Username>")]
     username: Patch<String>,
     password: Patch<Password>,
     role: Patch<Role>,
@@ -116,7 +118,7 @@ pub async fn list(
     _: Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<UserPage>, Problem> {
-    let (limit, after) = (query.limit()?, query.after()?);
+    let (limit, after) = (query.limit(), query.after()?);
     let rows = office.store.users_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let users = rows.iter().map(User::from).collect();
     Ok(Json(UserPage { page: Page::of(users, limit, |user: &User| user.id.to_string()) }))

@@ -27,24 +27,25 @@ async fn a_body_that_is_not_the_object_asked_for_names_its_place(store: &TestSto
         ("{\"username\": \"a\", \"password\": \"b\"}{}", ""),
         ("{\"username\": \"a\",}", ""),
         ("{'username': 'a'}", ""),
-        ("\u{feff}{}", ""),
+        ("\u{feff}{}", "/password"),
+        ("\u{feff}\u{feff}{}", ""),
         ("null", ""),
         ("[]", ""),
         ("[\"admin\", \"password\"]", ""),
         ("\"admin\"", ""),
         ("1e999", ""),
-        ("{}", ""),
-        ("{\"username\": \"a\"}", ""),
+        ("{}", "/password"),
+        ("{\"username\": \"a\"}", "/password"),
         ("{\"username\": null, \"password\": \"b\"}", "/username"),
         ("{\"username\": 1, \"password\": \"b\"}", "/username"),
         ("{\"username\": [\"a\"], \"password\": \"b\"}", "/username"),
         ("{\"username\": \"a\", \"password\": {\"b\": 1}}", "/password"),
         ("{\"username\": \"a\", \"password\": \"b\", \"role\": \"admin\"}", "/role"),
         ("{\"username\": \"a\", \"password\": \"b\", \"a/b~c\": 1}", "/a~1b~0c"),
-        // The object is at fault, and the detail names the field.
-        ("{\"username\": \"a\", \"username\": \"b\", \"password\": \"c\"}", ""),
+        ("{\"username\": \"a\", \"username\": \"b\", \"password\": \"c\"}", "/username"),
         (&deep, ""),
-        (&deep_inside, "/username"),
+        // It has no end.
+        (&deep_inside, ""),
     ] {
         let answer = gateway.post("/auth/login").json_text(body).send().await;
         assert!(answer.status == 400, "{body:.60}: {answer:?}");

@@ -298,7 +298,7 @@ async fn every_bad_budget_names_its_place_and_changes_nothing(store: &TestStore)
         (json!({ "scope": "planet", "name": "x" }), "/scope"),
         (json!({ "name": "x", "scope": "user", "subject": nobody }), "/subject"),
         (json!({ "name": "x", "limit_usd": "-1" }), "/limit_usd"),
-        (json!({ "name": "x", "limit_usd": 1.5 }), "/limit_usd"),
+        (json!({ "name": "x", "limit_usd": "1,5" }), "/limit_usd"),
         (json!({ "name": "x", "limit_usd": "99999999999" }), "/limit_usd"),
         (json!({ "name": "x", "period": "year" }), "/period"),
         (json!({ "name": "x", "models": [] }), "/models"),

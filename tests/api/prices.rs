@@ -96,18 +96,18 @@ async fn every_bad_price_names_its_place_and_changes_nothing(store: &TestStore) 
         (json!({}), "/items"),
         (json!({ "items": [] }), "/items"),
         (json!({ "items": {} }), "/items"),
-        (json!({ "prices": [good] }), ""),
+        (json!({ "prices": [good] }), "/prices"),
         (json!({ "items": [good, price("a", json!({ "input_usd": "-1" }))] }), "/items/1/input_usd"),
         (json!({ "items": [price("a", json!({ "input_usd": "NaN" }))] }), "/items/0/input_usd"),
         (json!({ "items": [price("a", json!({ "input_usd": "1e30" }))] }), "/items/0/input_usd"),
         (json!({ "items": [price("a", json!({ "output_usd": "0.0000001" }))] }), "/items/0/output_usd"),
-        (json!({ "items": [price("a", json!({ "output_usd": 1.5 }))] }), "/items/0/output_usd"),
+        (json!({ "items": [price("a", json!({ "output_usd": "1,5" }))] }), "/items/0/output_usd"),
         (json!({ "items": [price("a", json!({ "max_output_tokens": -1 }))] }), "/items/0/max_output_tokens"),
         (json!({ "items": [price("a", json!({ "color": "red" }))] }), "/items/0/color"),
         (json!({ "items": [good, good] }), "/items/1/model"),
         (json!({ "items": [price(&"x".repeat(257), json!({}))] }), "/items/0/model"),
         (json!({ "items": [good], "remove": ["good"] }), "/remove/0"),
-        (json!({ "items": [good], "version": "1" }), "/version"),
+        (json!({ "items": [good], "version": "one" }), "/version"),
     ] {
         let problem = put(&gateway, &body).await.problem(400, "invalid-request");
         let found = &problem["errors"][0]["pointer"];

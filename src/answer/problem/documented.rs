@@ -10,7 +10,10 @@ use apistos_models::{
 };
 use schemars::r#gen::SchemaGenerator;
 
-use super::{Body, MEDIA_TYPE};
+use super::{
+    Body, MEDIA_TYPE,
+    oauth::{self, OAuthBody},
+};
 
 /// A way of refusing: one status, one sentence for the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,10 +49,13 @@ impl RefusalKind {
     }
 
     /// The status and the response as the document has them.
-    pub fn response(self, schemas: &mut SchemaGenerator) -> (String, Response) {
+    pub fn response(self, speaks_oauth: bool, schemas: &mut SchemaGenerator) -> (String, Response) {
         let (status, description) = self.status_and_description();
-        let schema = Some(ReferenceOr::Object(schemas.subschema_for::<Body>()));
-        let content = BTreeMap::from([(MEDIA_TYPE.to_owned(), MediaType { schema, ..MediaType::default() })]);
+        let media = |schema| MediaType { schema: Some(ReferenceOr::Object(schema)), ..MediaType::default() };
+        let mut content = BTreeMap::from([(MEDIA_TYPE.to_owned(), media(schemas.subschema_for::<Body>()))]);
+        if speaks_oauth && matches!(self, Self::Invalid | Self::Unauthenticated) {
+            content.insert(oauth::MEDIA_TYPE.to_owned(), media(schemas.subschema_for::<OAuthBody>()));
+        }
         let response = Response { description: description.into(), content, ..Response::default() };
         (status.as_u16().to_string(), response)
     }

@@ -1,23 +1,43 @@
-//! What an OAuth client reads of a refusal (RFC 6749 §5.2), besides the members of the problem.
+//! The members that an OAuth client reads of a refusal (RFC 6749 §5.2), besides those of the problem.
 
 use actix_web::{HttpResponse, HttpResponseBuilder, http::header};
+use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::Serialize;
 
 use super::Body;
 use crate::domain::refusal::OAuthError;
 
+/// What OAuth libraries expect of an error.
+pub(super) const MEDIA_TYPE: &str = "application/json";
+
 /// A problem that an OAuth library can read.
 #[derive(Serialize)]
-struct OAuthBody {
+pub(super) struct OAuthBody {
     error: &'static str,
     error_description: String,
     #[serde(flatten)]
     problem: Body,
 }
 
+/// Derived, `error` would be the object that a problem has on `/v1/…`.
+impl JsonSchema for OAuthBody {
+    fn schema_name() -> String {
+        "OAuthProblem".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let mut schema = Body::json_schema(schemas).into_object();
+        for name in ["error", "error_description"] {
+            schema.object().properties.insert(name.into(), schemas.subschema_for::<String>());
+            schema.object().required.insert(name.into());
+        }
+        schema.into()
+    }
+}
+
 /// The answer as `application/json`, which is what the libraries expect.
 pub(super) fn answer(mut response: HttpResponseBuilder, error: OAuthError, problem: Body) -> HttpResponse {
-    response.insert_header((header::CONTENT_TYPE, "application/json"));
+    response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
     let body = OAuthBody { error: error.as_str(), error_description: problem.detail.clone(), problem };
     response.body(serde_json::to_vec(&body).unwrap_or_default())
 }

@@ -1,5 +1,7 @@
 //! What a refusal says to people: its title, and what was wrong and what to do.
 
+use std::collections::BTreeSet;
+
 use super::oauth;
 use crate::{
     answer::retry_after::retry_after_s,
@@ -73,7 +75,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
             "Only the tokens of a login, with the whole role of the user, may do this. Log in and try again.".into()
         }
         Refusal::NotFound => "There is nothing at this path.".into(),
-        Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", methods.join(", ")),
+        Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", allowed(methods)),
         Refusal::RequestTimeout => "The request paused for longer than the gateway waits. Send it again.".into(),
         Refusal::Disconnected => "The connection was closed within the body.".into(),
         Refusal::Conflict(why) => why.clone(),
@@ -96,6 +98,12 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
         Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
     }
+}
+
+/// The methods of a path, sorted and each once, as `Allow` has them (RFC 9110 §10.2.1).
+pub(super) fn allowed(methods: &[String]) -> String {
+    let each = methods.iter().flat_map(|methods| methods.split(", ")).collect::<BTreeSet<_>>();
+    each.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn budget_detail(shortfalls: &[Shortfall]) -> String {

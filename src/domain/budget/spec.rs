@@ -9,7 +9,7 @@ use serde_json::Number;
 use super::{Budget, ModelSet, Period, Scope};
 use crate::domain::{
     ids::BudgetId,
-    limit::{Mode, Subject},
+    limit::{Mode, Subject, SubjectText},
     money::{InvalidAmount, Money, whole},
     name,
     refusal::Fault,
@@ -32,23 +32,27 @@ const MAX_LIMIT: Money = Money::from_pusd(9_000_000_000_000_000_000);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    #[schemars(with = "name::Name")]
     pub name: String,
     pub scope: Scope,
     /// The id of the only one it speaks of, in place of the general budget of the same name; null: each one of its kind
     /// has as much.
     #[serde(default)]
+    #[schemars(with = "Option<SubjectText>")]
     pub subject: Option<String>,
     /// `["*"]`, or names of models as requests have them.
     #[serde(default = "every_model")]
+    #[schemars(length(min = 1, max = 1_000))]
     pub models: Vec<String>,
     /// USD in decimal text, at most 9000000.
+    #[schemars(with = "Money")]
     pub limit_usd: String,
     pub period: Period,
     #[serde(default)]
     pub mode: Mode,
     /// Fractions of the limit at which to say so.
     #[serde(default)]
-    #[schemars(with = "Vec<f64>")]
+    #[schemars(with = "Vec<f64>", length(max = 16))]
     pub alert_at: Vec<Number>,
 }
 

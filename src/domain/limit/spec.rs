@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use schemars::JsonSchema;
+use schemars::{
+    JsonSchema,
+    r#gen::SchemaGenerator,
+    schema::{Schema, StringValidation},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,24 +33,54 @@ const EVERYWHERE: &str = "*";
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "LimitCreate")]
 pub struct Spec {
-    /// 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+    #[schemars(with = "name::Name")]
     pub name: String,
     /// `["*"]`, or names of routes.
+    #[schemars(length(min = 1))]
     pub routes: Vec<String>,
     pub per: Per,
     /// The id of the one user, team or key, or the address, that this limit applies to, in place of the general one of
     /// the same name. Null: each one of its kind has as much.
+    #[schemars(with = "Option<SubjectText>")]
     pub subject: Option<String>,
     pub unit: Unit,
+    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
     pub limit: u64,
     /// Seconds; not needed for `concurrent`.
+    #[schemars(range(min = 1, max = 315_360_000))]
     pub window_s: Option<u64>,
     /// How many units may be taken at once; `limit` unless given.
+    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
     pub burst: Option<u64>,
     #[serde(default)]
     pub mode: Mode,
     #[serde(default)]
     pub on_error: OnError,
+}
+
+/// Stands in schemas for the id of a subject.
+pub struct SubjectText;
+
+impl SubjectText {
+    /// How a schema names this form of text.
+    pub const FORMAT: &str = "subject";
+
+    /// Whether a text is the id of a subject of any kind.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        [Per::User, Per::Address].into_iter().any(|per| Subject::parse(per, text).is_ok())
+    }
+}
+
+impl JsonSchema for SubjectText {
+    fn schema_name() -> String {
+        "Subject".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let description = "The id of a user, a team or a key, or an IP address.";
+        name::text(Self::FORMAT, description, StringValidation { min_length: Some(2), ..StringValidation::default() })
+    }
 }
 
 /// Why a policy does not fit to what is there.

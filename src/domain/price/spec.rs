@@ -15,26 +15,35 @@ use crate::domain::{
 pub struct PriceSpec {
     /// As requests name it.
     pub model: String,
+    #[schemars(with = "Money")]
     pub input_usd: String,
+    #[schemars(with = "Money")]
     pub output_usd: String,
     /// Of tokens read from a cache; as `input_usd` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
     pub cached_input_usd: Option<String>,
     /// Of tokens written to a cache; as `input_usd` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
     pub cache_write_usd: Option<String>,
     /// Of thoughts; as `output_usd` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
     pub reasoning_usd: Option<String>,
     /// USD for each call, whatever it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
     pub per_call_usd: Option<String>,
+    #[schemars(range(min = 0, max = 100_000_000))]
     pub max_output_tokens: u64,
     /// The longest prompt; prompts whose length is not known from the request can be bounded only by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000_000))]
     pub max_input_tokens: Option<u64>,
     /// Other prices for longer prompts, by rising length.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     pub tiers: Vec<TierSpec>,
 }
 
@@ -42,14 +51,20 @@ pub struct PriceSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TierSpec {
+    #[schemars(range(min = 1, max = 100_000_000))]
     pub above_input_tokens: u64,
+    #[schemars(with = "Money")]
     pub input_usd: String,
+    #[schemars(with = "Money")]
     pub output_usd: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
     pub cached_input_usd: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
     pub cache_write_usd: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
     pub reasoning_usd: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
         Office,
         extract::{Caller, QueryOf},
         failure::unavailable,
-        page::{self, Page},
+        page::{Page, PageSize},
         problem::Problem,
     },
 };
@@ -40,9 +40,10 @@ pub struct AuditCheckpoint {
 pub struct CheckpointQuery {
     /// Of one chain only.
     chain: Option<String>,
-    /// 1 to 200; 50 unless given.
-    limit: Option<String>,
+    #[serde(default)]
+    limit: PageSize,
     /// `next_cursor` of the page before.
+    #[schemars(regex(pattern = r"^[0-9]{1,18}\.[A-Za-z0-9._-]{1,64}$"))]
     cursor: Option<String>,
 }
 
@@ -60,7 +61,7 @@ pub async fn list(
     _: Caller,
     QueryOf(query): QueryOf<CheckpointQuery>,
 ) -> Result<Json<CheckpointPage>, Problem> {
-    let limit = page::limit(query.limit.as_deref())?;
+    let limit = query.limit.0;
     let after = query.cursor.as_deref().map(place).transpose()?;
     let rows = office.store.checkpoints_page(query.chain, after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let items = rows.into_iter().map(AuditCheckpoint::from).collect();

@@ -31,6 +31,7 @@ use crate::{
 pub struct PasswordChange {
     current_password: Password,
     /// 15 characters or more.
+    #[schemars(length(min = 15, max = 256))]
     new_password: Password,
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest,
     web::{Data, Json},
 };
 use apistos_models::{
@@ -20,19 +20,21 @@ use crate::http::problem::documented::{RefusalKind, Success};
 pub struct Draft<'a> {
     operation: Operation,
     refusals: BTreeSet<RefusalKind>,
+    /// Whether refusals of the grant are those of OAuth (RFC 6749 §5.2).
+    speaks_oauth: bool,
     /// Collects the named schemas of the whole document.
     pub schemas: &'a mut SchemaGenerator,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(schemas: &'a mut SchemaGenerator) -> Self {
-        Self { operation: Operation::default(), refusals: BTreeSet::new(), schemas }
+        Self { operation: Operation::default(), refusals: BTreeSet::new(), speaks_oauth: false, schemas }
     }
 
     /// The operation with the refusals gathered so far.
     pub(super) fn finish(mut self) -> Operation {
         for kind in self.refusals {
-            let (status, response) = kind.response(self.schemas);
+            let (status, response) = kind.response(self.speaks_oauth, self.schemas);
             self.operation.responses.responses.insert(status, ReferenceOr::Object(response));
         }
         self.operation
@@ -41,6 +43,11 @@ impl<'a> Draft<'a> {
     /// The operation may be refused in these ways.
     pub fn refuses(&mut self, kinds: &[RefusalKind]) {
         self.refusals.extend(kinds);
+    }
+
+    /// A fault in the form or the client is answered as OAuth libraries read it, besides problems of the request.
+    pub fn speaks_oauth(&mut self) {
+        self.speaks_oauth = true;
     }
 
     pub fn parameter(&mut self, parameter: Parameter) {
@@ -61,7 +68,13 @@ impl<'a> Draft<'a> {
         self.answers_with(success, Response { content, ..Response::default() });
     }
 
-    /// The operation answers without a body, or with one that has no schema.
+    /// The operation answers with bytes of another kind than JSON, or with JSON that needs no schema.
+    pub fn answers_untyped(&mut self, success: Success, media: &str) {
+        let content = BTreeMap::from([(media.to_owned(), MediaType::default())]);
+        self.answers_with(success, Response { content, ..Response::default() });
+    }
+
+    /// The operation answers without a body.
     pub fn answers_nothing(&mut self, success: Success) {
         self.answers_with(success, Response::default());
     }
@@ -121,11 +134,5 @@ impl Argument for HttpRequest {
 impl<T: JsonSchema> Answer for Json<T> {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers::<T>(Success::Ok);
-    }
-}
-
-impl Answer for HttpResponse {
-    fn describe(draft: &mut Draft<'_>) {
-        draft.answers_nothing(Success::Ok);
     }
 }

@@ -1,7 +1,7 @@
 //! The keys that an outside issuer publishes (RFC 7517 §5), as far as they can be used here.
 //!
 //! A key that cannot be is passed over, and the others of its set are not (RFC 7517 §5): of another kind, for another
-//! use, or private.
+//! use, private, or made by a library whose RSA keys can be factored (ROCA).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto as jws};
@@ -22,6 +22,9 @@ const MAX_EXPONENT_BYTES: usize = 4;
 /// The two names of one algorithm (RFC 8037 §3.1, RFC 9864 §2.2).
 const ED_DSA: &str = "EdDSA";
 const ED25519: &str = "Ed25519";
+
+/// The primes by which ROCA's moduli are recognised: 65537 does not generate every remainder of any of them.
+const ROCA_PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
 
 /// Members that only a private or a symmetric key has (RFC 7518 §6). Whoever publishes one has published a secret.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -171,9 +174,22 @@ fn rsa(jwk: &Map<String, Value>) -> Option<OutsideKey> {
         Some(_) => return None,
     };
     let (modulus, exponent) = (integer(jwk, "n")?, integer(jwk, "e")?);
+    if is_roca_weak(&modulus) {
+        return None;
+    }
     let fits = RSA_BITS.contains(&bits(&modulus)) && (1..=MAX_EXPONENT_BYTES).contains(&exponent.len());
     let key = || DecodingKey::from_rsa_raw_components(&modulus, &exponent);
     fits.then(|| OutsideKey { kid: None, algorithm, name, key: key() })
+}
+
+/// Whether a modulus has the fingerprint of CVE-2017-15361 (ROCA): modulo each of these primes it is a power of 65537.
+/// A sound modulus has it by chance less than once in 10⁸.
+fn is_roca_weak(modulus: &[u8]) -> bool {
+    let remainder = |prime: u32| modulus.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+    let powers = |prime: u32| std::iter::successors(Some(1), move |power| Some(power * (65_537 % prime) % prime));
+    let is_power =
+        |prime: u32| powers(prime).take(usize::try_from(prime).unwrap_or(0)).any(|power| power == remainder(prime));
+    ROCA_PRIMES.iter().all(|prime| is_power(*prime))
 }
 
 fn named(jwk: &Map<String, Value>, algorithm: &str) -> bool {
@@ -202,4 +218,28 @@ fn integer(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
 fn bits(number: &[u8]) -> usize {
     let leading = number.first().map_or(0, |byte| usize::try_from(byte.leading_zeros()).unwrap_or(0));
     (number.len() * 8).saturating_sub(leading)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A modulus with ROCA's fingerprint, and one of the same length without.
+    const WEAK: &str = "v5MKJZgon81ZpUp7sf7gj1cSQkJQUcHM0X-ayuAfUFfKAhNekrHT8o7eDXrDuuqeE97vhqsQMdD2RuH0Cgl8l2v0bGl9LK-C7urL\
+        4ibodVVXkPguwdP8_yo69NRrChjogw4HvB45jxASvUrO-uy9OJvkvPxJtkoIcubMOrq87SBX7gXN4AkCx36_8gaGc0chTN0gVZMN\
+        bq8U9HM_Pn0b-8ei6iCy8UyULgUxmstcdCc_mOJ3TL2HrVyQqVh0A-Qw7Ganh5XnYdF3Ma8QUGvy78b4dxhtdrB-iB7RYq4usVR_\
+        FQUkNLm13553abEPQgW0kHpw0yeHR1JELJ6S4mQ4Iw";
+    const SOUND: &str = "_IkbSmpQ30201mo6R0aaTYzbMF_dLhYJbjaqsNG8UtkjDZd-4iVxWUcgdx-MqBgRZtIodnL98gIqlvsaFKD5538bEDzfFYKw6rR3\
+        0mQVR5xl3J9QP2Ovg70FYeYhHHDPSZUjmcSq6sE33Hb7DxejAH5iqgod-f14nGU5OCsFN-Za_7IpdjGpkvDOWDUFxq8HWNVWPass\
+        0x7jFRKIYsM6T7d061JI20CvchWDcNJpqaWuZY8z_juJC5P0SLOlqjyBT0Jty7OU-za7LUIPD4gICxCj1rKqBeEasnFZRXlegilF\
+        Gr2B8dae1hf16DfXCCD-EZpy0XTJ32rMARzdlHQDGw";
+
+    #[test]
+    fn an_rsa_key_with_the_fingerprint_of_roca_is_passed_over() {
+        let set = |n: &str| {
+            let jwk = serde_json::json!({ "kty": "RSA", "kid": "a", "n": n, "e": "AQAB" });
+            KeySet::read(serde_json::json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap().len()
+        };
+        assert_eq!((set(SOUND), set(WEAK)), (1, 0));
+    }
 }

@@ -1,0 +1,211 @@
+//! The walk of a value along its schema: faults are gathered, and what passes is written down in one form.
+
+use std::collections::HashSet;
+
+use schemars::schema::{ArrayValidation, InstanceType, ObjectValidation, Schema, SchemaObject, SingleOrVec};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::{
+    forms,
+    reading::{Kind, Members},
+    words,
+};
+use crate::domain::{money, refusal::Fault};
+
+/// What is read, for the places of faults and the words about fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Body,
+    Query,
+}
+
+impl Place {
+    /// The place of a member: a JSON pointer (RFC 6901) in a body, `?name` in a query.
+    fn member(self, at: &str, name: &str) -> String {
+        match self {
+            Self::Body => format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")),
+            Self::Query => format!("?{name}"),
+        }
+    }
+
+    pub(super) fn pointer_of(self, path: &serde_path_to_error::Path) -> String {
+        use serde_path_to_error::Segment;
+        path.iter().fold(String::new(), |at, segment| match segment {
+            Segment::Seq { index } => format!("{at}/{index}"),
+            Segment::Map { key } | Segment::Enum { variant: key } => self.member(&at, key),
+            Segment::Unknown => at,
+        })
+    }
+
+    const fn member_name(self) -> &'static str {
+        match self {
+            Self::Body => "field",
+            Self::Query => "parameter",
+        }
+    }
+}
+
+/// A check under way.
+pub(super) struct Check {
+    place: Place,
+    faults: Vec<Fault>,
+    /// The value in one form, as JSON; worth nothing once there is a fault. Bodies hold passwords.
+    written: Zeroizing<String>,
+}
+
+impl Check {
+    pub(super) fn new(place: Place) -> Self {
+        Self { place, faults: vec![], written: Zeroizing::new(String::new()) }
+    }
+
+    /// The value in one form, or all its faults.
+    pub(super) fn run(mut self, value: &RawValue, schema: &SchemaObject) -> Result<Zeroizing<String>, Vec<Fault>> {
+        // Room for all of it: a text that grows leaves copies behind.
+        self.written.reserve(value.get().len().saturating_mul(2).saturating_add(64));
+        if Kind::of(value) == Kind::Object {
+            self.value("", value, schema);
+        } else {
+            self.fault("", "must be a JSON object");
+        }
+        if self.faults.is_empty() { Ok(self.written) } else { Err(self.faults) }
+    }
+
+    fn fault(&mut self, at: &str, detail: impl Into<String>) {
+        self.faults.push(Fault::new(at, detail));
+    }
+
+    fn value(&mut self, at: &str, value: &RawValue, schema: &SchemaObject) {
+        let kind = Kind::of(value);
+        if kind == Kind::Null && words::is_nullable(schema) {
+            return self.written.push_str("null");
+        }
+        match (words::type_of(schema), kind) {
+            (Some(InstanceType::Object), Kind::Object) => self.object(at, value, schema.object.as_deref()),
+            (Some(InstanceType::Array), Kind::List) => self.list(at, value, schema.array.as_deref()),
+            (Some(InstanceType::String), Kind::Text | Kind::Number) => self.text(at, value, schema),
+            (Some(InstanceType::Integer), Kind::Number | Kind::Text) => self.integer(at, value, schema),
+            (Some(InstanceType::Number), Kind::Number | Kind::Text) => self.number(at, value, schema),
+            (Some(InstanceType::Boolean), Kind::Boolean | Kind::Text) => self.boolean(at, value, schema),
+            (Some(_), _) => self.fault(at, words::expected(schema)),
+            (None, _) => self.written.push_str(value.get()),
+        }
+    }
+
+    fn object(&mut self, at: &str, value: &RawValue, rules: Option<&ObjectValidation>) {
+        let Ok(Members(members)) = serde_json::from_str(value.get()) else {
+            return self.fault(at, words::NO_CHARACTER);
+        };
+        let none = ObjectValidation::default();
+        let rules = rules.unwrap_or(&none);
+        let mut seen = HashSet::new();
+        self.written.push('{');
+        for (name, member) in &members {
+            let place = self.place.member(at, name);
+            if seen.insert(name.as_str()) {
+                self.member(&place, name, member, rules);
+            } else {
+                self.fault(&place, "stands here more than once");
+            }
+        }
+        if self.written.ends_with(',') {
+            self.written.pop();
+        }
+        self.written.push('}');
+        for name in rules.required.iter().filter(|name| !seen.contains(name.as_str())) {
+            let place = self.place.member(at, name);
+            self.fault(&place, "is missing");
+        }
+    }
+
+    fn member(&mut self, at: &str, name: &str, value: &RawValue, rules: &ObjectValidation) {
+        let schema = rules.properties.get(name).or(rules.additional_properties.as_deref());
+        match schema {
+            Some(Schema::Bool(false)) => {
+                self.fault(at, words::unknown(name, self.place.member_name(), rules.properties.keys()));
+            }
+            // As serde does without `deny_unknown_fields`.
+            None => {}
+            Some(schema) => {
+                self.written.push_str(&serde_json::Value::from(name).to_string());
+                self.written.push(':');
+                self.value(at, value, &schema.clone().into_object());
+                self.written.push(',');
+            }
+        }
+    }
+
+    fn list(&mut self, at: &str, value: &RawValue, rules: Option<&ArrayValidation>) {
+        let items: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
+        if let Some(fault) = rules.and_then(|rules| words::wrong_length(items.len(), rules)) {
+            return self.fault(at, fault);
+        }
+        let schema = match rules.and_then(|rules| rules.items.as_ref()) {
+            Some(SingleOrVec::Single(schema)) => schema.clone().into_object(),
+            _ => SchemaObject::default(),
+        };
+        self.written.push('[');
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                self.written.push(',');
+            }
+            self.value(&format!("{at}/{i}"), item, &schema);
+        }
+        self.written.push(']');
+    }
+
+    fn text(&mut self, at: &str, value: &RawValue, schema: &SchemaObject) {
+        let is_text = Kind::of(value) == Kind::Text;
+        if !is_text && !forms::is_amount(schema) {
+            return self.fault(at, words::expected(schema));
+        }
+        let Some(text) = text_in(value) else {
+            return self.fault(at, words::NO_CHARACTER);
+        };
+        match (words::fault_of_text(&text, schema), forms::in_one_form(&text, schema)) {
+            (Some(fault), _) => self.fault(at, fault),
+            (None, None) if is_text => self.written.push_str(value.get()),
+            (None, other) => {
+                let text = other.unwrap_or_else(|| text.to_string());
+                self.written.push_str(&serde_json::Value::from(text).to_string());
+            }
+        }
+    }
+
+    fn integer(&mut self, at: &str, value: &RawValue, schema: &SchemaObject) {
+        let number = text_in(value).and_then(|text| match Kind::of(value) {
+            // 512.0 and 5.12e2 are whole numbers in JSON.
+            Kind::Number if text.contains(['.', 'e', 'E']) => money::whole(&text, 0).ok().map(i128::from),
+            _ => text.parse::<i128>().ok().filter(|_| !text.starts_with('+')),
+        });
+        match number.filter(|number| words::bounds_of(schema).contains(number)) {
+            Some(number) => self.written.push_str(&number.to_string()),
+            None => self.fault(at, words::expected(schema)),
+        }
+    }
+
+    fn number(&mut self, at: &str, value: &RawValue, schema: &SchemaObject) {
+        let text = text_in(value).filter(|text| serde_json::from_str::<serde_json::Number>(text).is_ok());
+        let fits = |text: &str| text.parse().is_ok_and(|number| words::is_within(number, schema));
+        match text.filter(|text| fits(text)) {
+            Some(text) => self.written.push_str(&text),
+            None => self.fault(at, words::expected(schema)),
+        }
+    }
+
+    fn boolean(&mut self, at: &str, value: &RawValue, schema: &SchemaObject) {
+        match text_in(value).as_deref().map(String::as_str) {
+            Some(text @ ("true" | "false")) => self.written.push_str(text),
+            _ => self.fault(at, words::expected(schema)),
+        }
+    }
+}
+
+/// The text that a string stands for, and any other value as it was written. `None` where an escape stands for no
+/// character (half of a surrogate pair, RFC 8259 §8.2).
+fn text_in(value: &RawValue) -> Option<Zeroizing<String>> {
+    match Kind::of(value) {
+        Kind::Text => serde_json::from_str(value.get()).ok().map(Zeroizing::new),
+        _ => Some(Zeroizing::new(value.get().to_owned())),
+    }
+}

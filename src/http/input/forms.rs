@@ -1,0 +1,93 @@
+//! The forms of text that a schema names in `format`: who reads each, and what is accepted besides.
+
+use jiff::{
+    Timestamp,
+    civil::{Date, date},
+    fmt::temporal::Pieces,
+};
+use schemars::schema::SchemaObject;
+
+use crate::domain::{
+    display_name::DisplayName, ids::RequestId, limit::SubjectText, money::Money, name, principal::Username,
+};
+
+/// Says what is wrong with a text of one form.
+type Reader = fn(&str) -> Option<String>;
+
+/// Every form and its reader. The words are those of the type that the text is for.
+const FORMS: &[(&str, Reader)] = &[
+    ("uuid", |text| text.parse::<RequestId>().err().map(|error| error.to_string())),
+    ("date-time", |text| time(text).is_none().then(|| TIME.to_owned())),
+    (Money::FORMAT, |text| text.parse::<Money>().err().map(|error| error.to_string())),
+    (SubjectText::FORMAT, |text| (!SubjectText::is_one(text)).then(|| "must be an id or an IP address".to_owned())),
+    (name::FORMAT, |text| name::fault(text).map(|fault| fault.detail)),
+    (Username::FORMAT, |text| text.parse::<Username>().err().map(|error| error.to_string())),
+    (DisplayName::FORMAT, |text| DisplayName::new(text).err().map(|error| error.to_string())),
+];
+
+const TIME: &str = "must be a time such as 2026-11-01T08:30:00Z, or a day such as 2026-11-01";
+
+/// What is wrong with a text of the form that the schema names; nothing where it names none.
+pub(super) fn fault(text: &str, schema: &SchemaObject) -> Option<String> {
+    let wanted = schema.format.as_deref()?;
+    FORMS.iter().find(|(name, _)| *name == wanted).and_then(|(_, read)| read(text))
+}
+
+/// An amount may be a number as well.
+pub(super) fn is_amount(schema: &SchemaObject) -> bool {
+    schema.format.as_deref() == Some(Money::FORMAT)
+}
+
+/// A text that is accepted, as its type reads it; `None` where that is the text itself.
+pub(super) fn in_one_form(text: &str, schema: &SchemaObject) -> Option<String> {
+    let is_time = schema.format.as_deref() == Some("date-time");
+    is_time.then(|| time(text)).flatten().map(|time| time.to_string())
+}
+
+/// A time of RFC 3339, or the first moment of a day (UTC). What lies behind the last time that can be shown in every
+/// time zone is that time: `9999-12-31T23:59:59Z` is how "never" is written.
+fn time(text: &str) -> Option<Timestamp> {
+    let whole = text.parse::<Date>().ok().filter(|day| day.to_string() == text);
+    let text = whole.map_or_else(|| text.to_owned(), |day| format!("{day}T00:00:00Z"));
+    let pieces = Pieces::parse(&text).ok().filter(|pieces| pieces.offset().is_some() && pieces.time().is_some())?;
+    let is_last = pieces.date() >= date(9999, 12, 30);
+    text.parse().ok().or(is_last.then_some(Timestamp::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
+
+    use super::*;
+
+    fn pattern(schema: Schema) -> (SchemaObject, String) {
+        let schema = schema.into_object();
+        let pattern = schema.string.as_ref().and_then(|string| string.pattern.clone()).unwrap();
+        (schema, pattern)
+    }
+
+    #[test]
+    fn whatever_matches_the_pattern_of_a_form_is_read() {
+        let mut schemas = SchemaGenerator::default();
+        for schema in [name::Name::json_schema(&mut schemas), Username::json_schema(&mut schemas)] {
+            let (schema, pattern) = pattern(schema);
+            let texts = proptest::string::string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap();
+            let mut runner = proptest::test_runner::TestRunner::deterministic();
+            runner
+                .run(&texts, |text| {
+                    prop_assert_eq!(fault(&text, &schema), None);
+                    Ok(())
+                })
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_day_is_its_first_moment() {
+        assert_eq!(time("2026-11-01"), time("2026-11-01T00:00:00Z"));
+        for no_day in ["2026-11-31", "2026-1-1", "20261101", "2026-11-01T", "2026", "", "now"] {
+            assert_eq!(time(no_day), None, "{no_day}");
+        }
+    }
+}
