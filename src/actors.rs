@@ -17,6 +17,7 @@
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
 //! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies.
 
+pub mod administration;
 pub mod announcer;
 pub mod audit_writer;
 pub mod budget_ledger;

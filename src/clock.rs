@@ -3,24 +3,28 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 /// A source of wall time, of monotonic time and of time-ordered ids.
 #[derive(Debug, Clone)]
 pub struct Clock {
     source: Source,
+    /// By how many microseconds this clock is ahead of the store's, as last measured.
+    ahead_us: Arc<AtomicI64>,
 }
 
 #[derive(Debug, Clone)]
 enum Source {
     System {
         started: Instant,
+        /// By how much the machine's clock is wrong.
+        wrong_by: SignedDuration,
     },
     /// Nanoseconds since the Unix epoch.
     Manual(Arc<AtomicU64>),
@@ -29,15 +33,23 @@ enum Source {
 impl Clock {
     /// The clock of the machine.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this file is where the time comes from")]
     pub fn system() -> Self {
-        Self { source: Source::System { started: Instant::now() } }
+        Self::wrong_by(SignedDuration::ZERO)
+    }
+
+    /// The clock of a machine whose wall time is ahead of the true one by this much: for tests of replicas whose clocks
+    /// are apart.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this file is where the time comes from")]
+    pub fn wrong_by(wrong_by: SignedDuration) -> Self {
+        Self { source: Source::System { started: Instant::now(), wrong_by }, ahead_us: Arc::default() }
     }
 
     /// A clock that stands still until [`Clock::advance`].
     #[must_use]
     pub fn manual(unix_s: u64) -> Self {
-        Self { source: Source::Manual(Arc::new(AtomicU64::new(unix_s.saturating_mul(1_000_000_000)))) }
+        let ns = Arc::new(AtomicU64::new(unix_s.saturating_mul(1_000_000_000)));
+        Self { source: Source::Manual(ns), ahead_us: Arc::default() }
     }
 
     /// Moves a manual clock on; the clock of the machine moves by itself.
@@ -52,17 +64,43 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this file is where the time comes from")]
     pub fn now(&self) -> Timestamp {
         let micros = match &self.source {
-            Source::System { .. } => Timestamp::now().as_microsecond(),
+            Source::System { wrong_by, .. } => {
+                Timestamp::now().saturating_add(*wrong_by).unwrap_or(Timestamp::MAX).as_microsecond()
+            }
             Source::Manual(ns) => i64::try_from(ns.load(Ordering::SeqCst) / 1_000).unwrap_or(i64::MAX),
         };
         Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The time of the store, as far as it was measured: what replicas write and compare, so that it does not matter
+    /// whose clock is wrong.
+    #[must_use]
+    pub fn store_now(&self) -> Timestamp {
+        self.now().checked_sub(SignedDuration::from_micros(self.ahead_us())).unwrap_or(Timestamp::MAX)
+    }
+
+    /// By how many microseconds this clock is ahead of the store's, as last measured; 0 before.
+    #[must_use]
+    pub fn ahead_us(&self) -> i64 {
+        self.ahead_us.load(Ordering::Acquire)
+    }
+
+    /// Takes a measurement: the store had the time `store` between the times `asked` and `answered` of this clock. Clones
+    /// share it. A clock that is held still goes with any store.
+    pub fn compare(&self, asked: Timestamp, store: Timestamp, answered: Timestamp) {
+        if let Source::Manual(_) = self.source {
+            return;
+        }
+        let [asked, store, answered] = [asked, store, answered].map(Timestamp::as_microsecond);
+        let middle = asked.saturating_add(answered.saturating_sub(asked) / 2);
+        self.ahead_us.store(middle.saturating_sub(store), Ordering::Release);
     }
 
     /// Nanoseconds that never go backwards, since this clock was made.
     #[must_use]
     pub fn monotonic_ns(&self) -> u64 {
         match &self.source {
-            Source::System { started } => u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            Source::System { started, .. } => u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
             Source::Manual(ns) => ns.load(Ordering::SeqCst),
         }
     }
@@ -87,6 +125,19 @@ mod tests {
         clock.advance(Duration::from_millis(1_500));
         assert_eq!(clock.now().as_microsecond() - before.0.as_microsecond(), 1_500_000);
         assert_eq!(clock.monotonic_ns() - before.1, 1_500_000_000);
+    }
+
+    #[test]
+    fn the_time_of_the_store_is_told_from_the_middle_of_the_question() {
+        let clock = Clock::system();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (store, ahead_s) in [(901, 100), (1_101, -100), (1_001, 0)] {
+            clock.clone().compare(at(1_000), at(store), at(1_002));
+            assert_eq!(clock.ahead_us(), ahead_s * 1_000_000);
+            let ahead = SignedDuration::from_secs(ahead_s);
+            let (before, told, after) = (clock.now() - ahead, clock.store_now(), clock.now() - ahead);
+            assert!(before <= told && told <= after);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`entry`] hands every request to the pipeline; [`routes`] is the table of the gateway's own URLs. Handlers are thin:
 //! they read from the store, write through an actor's handle, and know nothing of limits, money or the audit log.
 
+mod administered;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
@@ -23,6 +24,7 @@ pub mod openapi;
 pub mod ops;
 pub mod page;
 pub mod password;
+mod patch;
 pub mod prices;
 pub mod problem;
 pub mod rate_limit;

@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod budgets;
 pub mod directory;
+pub mod freshness;
 mod parts;
 pub mod policies;
 pub mod prices;

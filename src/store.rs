@@ -8,13 +8,14 @@
 //! aggregates · [`migrations`].
 
 mod address;
+pub mod administered;
 pub mod api_keys;
 pub mod audit;
 pub mod budgets;
 mod connection;
 mod error;
 mod file;
-mod idempotency;
+pub mod idempotency;
 pub mod keys;
 pub mod ledger;
 pub mod limits;
@@ -25,7 +26,7 @@ pub mod quota_accounts;
 pub mod redis;
 mod replicas;
 pub mod reseal;
-mod revisions;
+pub mod revisions;
 mod schema;
 pub mod sessions;
 pub mod teams;
@@ -39,6 +40,7 @@ mod values;
 use std::{fmt, sync::Arc, time::Duration};
 
 use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
 
 use address::Address;
 use connection::{Connection, Work, on_backend};
@@ -116,6 +118,18 @@ impl Store {
             let one = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT 1");
             on_backend!(connection, |conn| one.get_result::<i32>(conn).await)?;
             Ok(())
+        })
+        .await
+    }
+
+    /// The time of the database; `None` on SQLite, whose clock is that of this machine.
+    pub async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            let Connection::Postgres(conn) = connection else { return Ok(None) };
+            let now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+            let now = diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(now));
+            let micros: i64 = now.get_result(&mut **conn).await?;
+            values::read_time("clock_timestamp()", micros).map(Some)
         })
         .await
     }

@@ -9,9 +9,10 @@ use actix_web::{
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
 };
+use jiff::SignedDuration;
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
+    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
 };
 use tracing::{Span, field::Empty};
 use tracing_actix_web::{RequestId as GivenId, RootSpanBuilder};
@@ -83,6 +84,7 @@ pub struct Metrics {
     actor_in_flight: IntGaugeVec,
     actor_restarts: IntGaugeVec,
     audit_backlog: IntGauge,
+    clock_ahead: Gauge,
     budget_spent: GaugeVec,
     budget_held: GaugeVec,
     budget_alerts: IntGaugeVec,
@@ -124,6 +126,10 @@ const BUCKETS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
+const CLOCK_AHEAD: (&str, &str) = (
+    "tollgate_clock_ahead_seconds",
+    "By how much this machine's clock is ahead of the store's, as last measured; negative if it is behind.",
+);
 const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
 
 impl Metrics {
@@ -162,6 +168,7 @@ impl Metrics {
             actor_in_flight: gauges("tollgate_actor_in_flight", "Messages accepted and not answered.")?,
             actor_restarts: gauges("tollgate_actor_restarts_total", "Restarts of an actor that died.")?,
             audit_backlog: add(&registry, IntGauge::new(BACKLOG.0, BACKLOG.1))?,
+            clock_ahead: add(&registry, Gauge::new(CLOCK_AHEAD.0, CLOCK_AHEAD.1))?,
             budget_spent: usd("tollgate_budget_spent_usd", "Spent of the budgets of a name in their present periods.")?,
             budget_held: usd("tollgate_budget_held_usd", "Set aside for calls that are under way.")?,
             budget_alerts: add(&registry, IntGaugeVec::new(alerts, &["budget"]))?,
@@ -187,6 +194,11 @@ impl Metrics {
 
     pub fn limit_refusal(&self, policy: &str) {
         self.limit_refusals.with_label_values(&[policy]).inc();
+    }
+
+    /// Tells by how many microseconds this machine's clock is ahead of the store's.
+    pub fn set_clock_ahead(&self, ahead_us: i64) {
+        self.clock_ahead.set(SignedDuration::from_micros(ahead_us).as_secs_f64());
     }
 
     /// Tells how many entries the audit log has accepted that are not in the store.

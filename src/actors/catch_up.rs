@@ -1,36 +1,131 @@
-//! Reading what has changed since last time: one reading at a time, in order.
+//! Following the store: reading what has changed since last time, one reading at a time and in order, and answering
+//! changes once they are published.
 //!
-//! Whoever must know that a reading includes their own change waits for one that *began* after they asked. If two
-//! readings ran at once, the older could be published over the newer.
+//! `Registrar`, `Regulator` and `TokenIssuer` are [`Follower`]s. An answer that must include a change waits for a reading
+//! that *began* after the change was committed. If two readings ran at once, the older could be published over the newer.
+
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use futures_util::future::LocalBoxFuture;
+
+use super::handle::Reply;
+use crate::{
+    clock::Clock,
+    snapshot::freshness::Freshness,
+    store::{Store, StoreError},
+};
+
+/// How often changes by other replicas are read; promise 8 allows one second.
+pub(super) const POLL: Duration = Duration::from_millis(400);
+
+/// An answer that waits for the next reading, and is given how that went.
+pub(super) type Waiting = Box<dyn FnOnce(&Result<(), StoreError>)>;
 
 /// Whether a reading is under way, and who waits for the next.
-pub(super) struct CatchUp<W> {
+pub(super) struct CatchUp<W = Waiting> {
     reading: bool,
     waiting: Vec<W>,
+    /// When the last reading that succeeded began.
+    fresh: Freshness,
 }
 
 impl<W> Default for CatchUp<W> {
     fn default() -> Self {
-        Self { reading: false, waiting: vec![] }
+        Self::new(Freshness::default())
     }
 }
 
 impl<W> CatchUp<W> {
+    /// Renews `fresh` with each reading.
+    pub(super) const fn new(fresh: Freshness) -> Self {
+        Self { reading: false, waiting: vec![], fresh }
+    }
+
     /// `who` is served by the next reading that begins.
-    pub(super) fn wait(&mut self, who: W) {
+    fn wait(&mut self, who: W) {
         self.waiting.push(who);
     }
 
     /// Begins a reading and gives those it serves; `None` while another is under way.
-    pub(super) fn begin(&mut self) -> Option<Vec<W>> {
+    fn begin(&mut self) -> Option<Vec<W>> {
         let begins = !std::mem::replace(&mut self.reading, true);
         begins.then(|| std::mem::take(&mut self.waiting))
     }
 
     /// Ends the reading; true if somebody waits for another.
-    pub(super) fn end(&mut self) -> bool {
+    fn end(&mut self) -> bool {
         self.reading = false;
         !self.waiting.is_empty()
+    }
+}
+
+/// An actor that publishes what the store has of something, and follows its changes.
+pub(super) trait Follower: Actor<Context = Context<Self>> {
+    /// What metrics and logs call the actor.
+    const NAME: &'static str;
+
+    /// What one reading found.
+    type Reading: 'static;
+
+    fn store(&self) -> &Store;
+
+    fn clock(&self) -> &Clock;
+
+    fn catch_up(&mut self) -> &mut CatchUp;
+
+    /// Reads what has changed since what is published.
+    fn read(&self) -> LocalBoxFuture<'static, Self::Reading>;
+
+    /// Publishes what was read.
+    ///
+    /// # Errors
+    /// That of the reading; what is published stays then.
+    fn publish(&mut self, reading: Self::Reading) -> Result<(), StoreError>;
+
+    /// Answers those who waited for a reading that is published.
+    fn serve(&self, waiting: Vec<Waiting>, read: Result<(), StoreError>) {
+        for answer in waiting {
+            answer(&read);
+        }
+    }
+
+    /// Reads and publishes what has changed, here or on another replica, and serves those who wait for it.
+    fn follow(&mut self, context: &mut Context<Self>) {
+        let Some(waiting) = self.catch_up().begin() else {
+            return;
+        };
+        let began_ns = self.clock().monotonic_ns();
+        context.spawn(self.read().into_actor(self).map(move |reading, follower, context| {
+            let read = follower.publish(reading);
+            match &read {
+                Ok(()) => follower.catch_up().fresh.renew(began_ns),
+                Err(error) => tracing::warn!(%error, actor = Self::NAME, "changes will be read at the next poll"),
+            }
+            follower.serve(waiting, read);
+            if follower.catch_up().end() {
+                follower.follow(context);
+            }
+        }));
+    }
+
+    /// Gives `waiting` the result of a reading that begins from now on.
+    fn after_reading(&mut self, waiting: Waiting, context: &mut Context<Self>) {
+        self.catch_up().wait(waiting);
+        self.follow(context);
+    }
+
+    /// Runs a change in the store, and answers when it is published, or could not be read back.
+    fn perform<T: Send + 'static>(
+        &mut self,
+        change: impl Future<Output = Result<T, StoreError>> + 'static,
+        reply: Reply<Result<T, StoreError>>,
+        context: &mut Context<Self>,
+    ) {
+        context.spawn(change.into_actor(self).map(|result, follower, context| match result {
+            Err(error) => reply.answer(Err(error)),
+            Ok(changed) => follower.after_reading(Box::new(move |_| reply.answer(Ok(changed))), context),
+        }));
     }
 }
 

@@ -4,42 +4,36 @@
 //! somebody new. Every change is one transaction in the store; a change that ends sessions is answered when this replica
 //! has stopped accepting their tokens. Other replicas read it at their next poll.
 
-mod api_keys;
 mod outside_users;
-mod teams;
-mod users;
+mod rows;
 
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler};
+use futures_util::future::LocalBoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::{
-    api_keys::{CreateApiKey, RevokeApiKey},
-    outside_users::Provision,
-    teams::{CreateTeam, DeleteTeam, RenameTeam},
-    users::{Change, Create, Delete, EndSessions},
-};
+pub use self::outside_users::Provision;
 use super::{
-    catch_up::CatchUp,
-    handle::{Ask, Handle, NoAnswer, Reply, Request},
+    administration::{Administers, Administrator, Change, Create, Delete},
+    catch_up::{CatchUp, Follower, POLL, Waiting},
+    handle::{Ask, Handle, NoAnswer, Request},
     supervisor::{Lifeline, supervise},
     token_issuer::Issuer,
 };
 use crate::{
     clock::Clock,
-    domain::ids::{TeamId, UserId},
-    snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory},
+    domain::ids::UserId,
+    snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory, freshness::Freshness},
     store::{
         Store, StoreError,
-        api_keys::{ApiKeyRow, KeyCreated, KeyRevoked},
-        teams::{TeamChanged, TeamCreated},
-        users::{Changed, Created, UserRow},
+        administered::Administered,
+        api_keys::ApiKeyRow,
+        revisions::{News, Seen},
+        teams::TeamRow,
+        users::UserRow,
     },
 };
-
-/// How often changes by other replicas are read; promise 8 allows one second.
-const POLL: Duration = Duration::from_millis(400);
 
 /// How often what was kept long enough is deleted.
 const PURGE: Duration = Duration::from_mins(10);
@@ -52,49 +46,98 @@ const DEAD_KEYS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub struct CatchUpNow;
 
 impl Request for CatchUpNow {
-    type Answer = ();
+    type Answer = Result<(), StoreError>;
 }
+
+/// The store could not be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store could not be asked")]
+pub struct NotRead;
+
+/// Ends all sessions of a user, and the tokens of outside issuers with them. Answers how many sessions there were, or
+/// `None` if there is no such user.
+pub struct EndSessions {
+    pub of: UserId,
+}
+
+impl Request for EndSessions {
+    type Answer = Result<Option<usize>, StoreError>;
+}
+
+/// Owns the users, teams and API keys of the gateway, as the directory and the map of API keys have them.
 pub struct Registrar {
     store: Store,
     clock: Clock,
     issuer: Issuer,
     directory: Snapshot<Directory>,
     api_keys: Snapshot<ApiKeys>,
+    /// Up to which change users and API keys are published.
     seen: Seen,
-    catch_up: CatchUp<Answer>,
+    catch_up: CatchUp,
     _lifeline: Lifeline,
 }
 
-/// The last revisions that are published. Users and keys are read one after the other, so a change may come between
-/// that only one of the two readings includes.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    users: i64,
-    api_keys: i64,
-}
-
-/// What has changed since.
-struct News {
+/// What is new of users and API keys.
+pub(super) struct Changes {
+    news: News,
     users: Vec<UserRow>,
     api_keys: Vec<ApiKeyRow>,
 }
 
-impl Seen {
-    async fn news(self, store: &Store) -> Result<News, StoreError> {
-        let users = store.users_changed_since(self.users).await?;
-        Ok(News { users, api_keys: store.api_keys_changed_since(self.api_keys).await? })
-    }
+/// Reads what has changed since `seen`; `None` if nothing has.
+async fn changes(store: Store, seen: Seen) -> Result<Option<Changes>, StoreError> {
+    let Some(news) = store.identity_news(seen).await? else { return Ok(None) };
+    let users = store.users_changed_since(news.after).await?;
+    let api_keys = store.api_keys_changed_since(news.after).await?;
+    Ok(Some(Changes { news, users, api_keys }))
 }
 
-/// Answers somebody whose change is published.
-type Answer = Box<dyn FnOnce()>;
+/// The rows that the registrar owns.
+pub trait Identity: Administered {}
+
+impl Identity for UserRow {}
+impl Identity for TeamRow {}
+impl Identity for ApiKeyRow {}
 
 impl Actor for Registrar {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(POLL, Registrar::read);
+        context.run_interval(POLL, Self::follow);
         context.run_interval(PURGE, |registrar, _| registrar.purge());
+    }
+}
+
+impl<N: Identity> Handler<Ask<Create<N>>> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask<Create<N>>, context: &mut Self::Context) {
+        self.create(ask, context);
+    }
+}
+
+impl<N: Identity> Handler<Ask<Change<N>>> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask<Change<N>>, context: &mut Self::Context) {
+        self.change(ask, context);
+    }
+}
+
+impl<N: Identity> Handler<Ask<Delete<N>>> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask<Delete<N>>, context: &mut Self::Context) {
+        self.delete(ask, context);
+    }
+}
+
+impl Handler<Ask<EndSessions>> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<EndSessions>, context: &mut Self::Context) {
+        let (store, now) = (self.store.clone(), self.clock.store_now());
+        self.perform(async move { store.revoke_sessions_of(request.of, now).await }, reply, context);
     }
 }
 
@@ -102,49 +145,55 @@ impl Handler<Ask<CatchUpNow>> for Registrar {
     type Result = ();
 
     fn handle(&mut self, Ask { reply, .. }: Ask<CatchUpNow>, context: &mut Self::Context) {
-        self.catch_up.wait(Box::new(move || reply.answer(())));
-        self.read(context);
+        self.after_reading(Box::new(move |read| reply.answer(read.clone())), context);
+    }
+}
+
+impl Follower for Registrar {
+    const NAME: &'static str = "registrar";
+    type Reading = Result<Option<Changes>, StoreError>;
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn catch_up(&mut self) -> &mut CatchUp {
+        &mut self.catch_up
+    }
+
+    fn read(&self) -> LocalBoxFuture<'static, Self::Reading> {
+        Box::pin(changes(self.store.clone(), self.seen))
+    }
+
+    fn publish(&mut self, reading: Self::Reading) -> Result<(), StoreError> {
+        if let Some(changes) = reading? {
+            self.take(&changes);
+        }
+        Ok(())
+    }
+
+    /// The directory refuses a changed user's tokens by itself; their sessions are for the issuer to read.
+    fn serve(&self, waiting: Vec<Waiting>, read: Result<(), StoreError>) {
+        if waiting.is_empty() {
+            return;
+        }
+        let issuer = self.issuer.clone();
+        actix::spawn(async move {
+            if let Err(error) = issuer.reload().await {
+                tracing::warn!(%error, "revocations will be read at the next poll");
+            }
+            for answer in waiting {
+                answer(&read);
+            }
+        });
     }
 }
 
 impl Registrar {
-    /// Runs a change in the store, and answers when it is published.
-    fn change<T: Send + 'static>(
-        &self,
-        change: impl Future<Output = Result<T, StoreError>> + 'static,
-        reply: Reply<Result<T, StoreError>>,
-        context: &mut Context<Self>,
-    ) {
-        context.spawn(change.into_actor(self).map(|result, registrar, context| match result {
-            Err(error) => reply.answer(Err(error)),
-            Ok(changed) => {
-                registrar.catch_up.wait(Box::new(move || reply.answer(Ok(changed))));
-                registrar.read(context);
-            }
-        }));
-    }
-
-    /// Reads and publishes what has changed, here or on another replica, and serves those who wait for it.
-    fn read(&mut self, context: &mut Context<Self>) {
-        let Some(served) = self.catch_up.begin() else {
-            return;
-        };
-        let (store, issuer, seen) = (self.store.clone(), self.issuer.clone(), self.seen);
-        let read = async move { seen.news(&store).await };
-        context.spawn(read.into_actor(self).map(|news, registrar, context| {
-            match news {
-                Ok(news) => registrar.publish(&news),
-                Err(error) => tracing::warn!(%error, "users and keys will be read at the next poll"),
-            }
-            if !served.is_empty() {
-                actix::spawn(serve_after_reload(issuer, served));
-            }
-            if registrar.catch_up.end() {
-                registrar.read(context);
-            }
-        }));
-    }
-
     fn purge(&self) {
         let earlier = |kept: SignedDuration| self.clock.now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
         let (store, answers, dead_keys) = (self.store.clone(), earlier(ANSWERS_KEPT), earlier(DEAD_KEYS_KEPT));
@@ -157,37 +206,21 @@ impl Registrar {
         });
     }
 
-    fn publish(&mut self, news: &News) {
-        self.publish_users(&news.users);
-        self.publish_api_keys(&news.api_keys);
-    }
-
-    fn publish_users(&mut self, rows: &[UserRow]) {
-        if rows.is_empty() {
-            return;
+    /// Publishes what is new. Where the store went back, what it no longer has is gone from here too.
+    fn take(&mut self, Changes { news, users, api_keys }: &Changes) {
+        if news.went_back {
+            tracing::warn!(revision = news.seen.revision, "the store went back: users and API keys are read anew");
         }
-        let directory = Directory::clone(&self.directory.read());
-        self.directory.publish(rows.iter().fold(directory, users::followed_by));
-        self.seen.users = rows.iter().map(|row| row.revision).fold(self.seen.users, i64::max);
-    }
-
-    fn publish_api_keys(&mut self, rows: &[ApiKeyRow]) {
-        if rows.is_empty() {
-            return;
+        let anew = news.after == 0;
+        if anew || !users.is_empty() {
+            let known = if anew { Directory::default() } else { Directory::clone(&self.directory.read()) };
+            self.directory.publish(users.iter().fold(known, rows::followed_by));
         }
-        let keys = ApiKeys::clone(&self.api_keys.read());
-        self.api_keys.publish(rows.iter().fold(keys, |keys, row| keys.with(row.id, api_keys::standing(row))));
-        self.seen.api_keys = rows.iter().map(|row| row.revision).fold(self.seen.api_keys, i64::max);
-    }
-}
-
-/// The directory refuses a changed user's tokens by itself; their sessions are for the issuer to read.
-async fn serve_after_reload(issuer: Issuer, served: Vec<Answer>) {
-    if let Err(error) = issuer.reload().await {
-        tracing::warn!(%error, "revocations will be read at the next poll");
-    }
-    for answer in served {
-        answer();
+        if anew || !api_keys.is_empty() {
+            let known = if anew { ApiKeys::default() } else { ApiKeys::clone(&self.api_keys.read()) };
+            self.api_keys.publish(api_keys.iter().fold(known, |known, row| known.with(row.id, rows::standing(row))));
+        }
+        self.seen = news.seen;
     }
 }
 
@@ -206,8 +239,10 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    async fn build(self, lifeline: Lifeline) -> Result<Registrar, StoreError> {
-        let news = Seen::default().news(&self.store).await?;
+    async fn build(self, lifeline: Lifeline, fresh: Freshness) -> Result<Registrar, StoreError> {
+        let began_ns = self.clock.monotonic_ns();
+        let first = changes(self.store.clone(), Seen::default()).await?;
+        fresh.renew(began_ns);
         let mut registrar = Registrar {
             store: self.store,
             clock: self.clock,
@@ -215,39 +250,28 @@ impl Blueprint {
             directory: self.directory,
             api_keys: self.api_keys,
             seen: Seen::default(),
-            catch_up: CatchUp::default(),
+            catch_up: CatchUp::new(fresh),
             _lifeline: lifeline,
         };
-        registrar.publish(&news);
+        registrar.publish(Ok(first))?;
         Ok(registrar)
     }
 }
 
 /// The registrar's handle.
 #[derive(Clone)]
-pub struct Users(Handle<Registrar>);
+pub struct Users(Handle<Registrar>, Freshness);
 
 impl Users {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self(Handle::new("registrar", max_in_flight, deadline))
+        Self(Handle::new(Registrar::NAME, max_in_flight, deadline), Freshness::default())
     }
 
     /// Starts the registrar on this arbiter and keeps it running. Reads every user and every key.
     pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
-    }
-
-    pub async fn create(&self, create: Create) -> Result<Result<Created, StoreError>, NoAnswer> {
-        self.0.ask(create).await
-    }
-
-    pub async fn change(&self, change: Change) -> Result<Result<Changed, StoreError>, NoAnswer> {
-        self.0.ask(change).await
-    }
-
-    pub async fn delete(&self, id: UserId) -> Result<Result<Changed, StoreError>, NoAnswer> {
-        self.0.ask(Delete { id }).await
+        let fresh = self.1.clone();
+        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline, fresh.clone())).await
     }
 
     pub async fn end_sessions(&self, of: UserId) -> Result<Result<Option<usize>, StoreError>, NoAnswer> {
@@ -259,35 +283,37 @@ impl Users {
         self.0.ask(provision).await
     }
 
-    pub async fn create_team(&self, create: CreateTeam) -> Result<Result<TeamCreated, StoreError>, NoAnswer> {
-        self.0.ask(create).await
-    }
-
-    pub async fn rename_team(&self, rename: RenameTeam) -> Result<Result<TeamChanged, StoreError>, NoAnswer> {
-        self.0.ask(rename).await
-    }
-
-    pub async fn delete_team(&self, id: TeamId) -> Result<Result<TeamChanged, StoreError>, NoAnswer> {
-        self.0.ask(DeleteTeam { id }).await
-    }
-
-    pub async fn create_api_key(&self, create: CreateApiKey) -> Result<Result<KeyCreated, StoreError>, NoAnswer> {
-        self.0.ask(create).await
-    }
-
-    pub async fn revoke_api_key(&self, revoke: RevokeApiKey) -> Result<Result<KeyRevoked, StoreError>, NoAnswer> {
-        self.0.ask(revoke).await
-    }
-
-    /// Returns when the snapshots have all that was changed before, or cannot have it.
-    pub async fn catch_up(&self) {
-        if let Err(error) = self.0.ask(CatchUpNow).await {
-            tracing::warn!(%error, "users and keys will be read at the next poll");
+    /// Returns when the snapshots have all that was changed before.
+    ///
+    /// # Errors
+    /// `NotRead` if the store could not be asked: nothing is known then of what the snapshots do not have.
+    pub async fn catch_up(&self) -> Result<(), NotRead> {
+        match self.0.ask(CatchUpNow).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(NotRead),
+            Err(error) => {
+                tracing::warn!(%error, "users and keys will be read at the next poll");
+                Err(NotRead)
+            }
         }
+    }
+
+    /// When users and API keys were last read.
+    #[must_use]
+    pub const fn freshness(&self) -> &Freshness {
+        &self.1
     }
 
     #[must_use]
     pub const fn handle(&self) -> &Handle<Registrar> {
+        &self.0
+    }
+}
+
+impl<N: Identity> Administers<N> for Users {
+    type Actor = Registrar;
+
+    fn handle(&self) -> &Handle<Registrar> {
         &self.0
     }
 }

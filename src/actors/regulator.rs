@@ -9,23 +9,22 @@ mod prices;
 
 use std::{future::Future, time::Duration};
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler};
+use futures_util::future::LocalBoxFuture;
 
 use super::{
-    catch_up::CatchUp,
-    handle::{Ask, Handle, NoAnswer, Reply, Request},
+    administration::{Administers, Administrator, Change, Create, Delete},
+    catch_up::{CatchUp, Follower, POLL},
+    handle::{Ask, Handle},
     supervisor::{Lifeline, supervise},
 };
 use crate::{
     clock::Clock,
     snapshot::Snapshot,
-    store::{Store, StoreError, users::Idempotency},
+    store::{Store, StoreError, administered::Administered, revisions::Seen},
 };
 
 pub use self::{budgets::Budgets, limits::Limits, prices::Prices};
-
-/// How often changes by other replicas are read.
-const POLL: Duration = Duration::from_millis(400);
 
 /// A kind of rules that administrators change while the gateway runs.
 pub trait Rules: 'static {
@@ -36,77 +35,26 @@ pub trait Rules: 'static {
     /// All rules as the hot path reads them.
     type Book: Send + Sync + 'static;
 
-    /// All rules and their stamp, if anything has changed since the change with this one.
-    fn changed_since(store: Store, revision: i64) -> impl Future<Output = Result<News<Self>, StoreError>> + 'static;
+    /// All rules and up to which change they are read, if anything is new since `seen`.
+    fn since(store: Store, seen: Seen) -> impl Future<Output = Result<News<Self>, StoreError>> + 'static;
 
     /// The book of these rules, which are read at `now_ns` of the monotonic clock.
     fn book(revision: i64, rows: Vec<Self::Row>, before: &Self::Book, now_ns: u64) -> Self::Book;
 }
 
-/// Rules that are made, changed and deleted one by one.
-pub trait SingleRules: Rules {
-    type Id: Send + 'static;
-    type New: Send + 'static;
-    type Created: Send + 'static;
-    type Change: Send + 'static;
-    type Changed: Send + 'static;
+/// All rules, if they have changed.
+type News<R> = Option<(Seen, Vec<<R as Rules>::Row>)>;
 
-    /// Adds a rule.
-    fn create(
-        store: Store,
-        new: Self::New,
-        request: Option<Idempotency>,
-    ) -> impl Future<Output = Result<Self::Created, StoreError>> + 'static;
-
-    /// Makes of a rule what it is to be.
-    fn change(
-        store: Store,
-        change: Self::Change,
-        clock: Clock,
-    ) -> impl Future<Output = Result<Self::Changed, StoreError>> + 'static;
-
-    /// Deletes a rule and tells what it was, or `None` if there is none.
-    fn delete(
-        store: Store,
-        id: Self::Id,
-        clock: Clock,
-    ) -> impl Future<Output = Result<Option<Self::Row>, StoreError>> + 'static;
-}
-
-/// All rules as of a stamp, if they have changed.
-type News<R> = Option<(i64, Vec<<R as Rules>::Row>)>;
-
-struct Create<R: SingleRules> {
-    new: R::New,
-    idempotency: Option<Idempotency>,
-}
-
-struct Change<R: SingleRules>(R::Change);
-
-struct Delete<R: SingleRules>(R::Id);
-
-impl<R: SingleRules> Request for Create<R> {
-    type Answer = Result<R::Created, StoreError>;
-}
-impl<R: SingleRules> Request for Change<R> {
-    type Answer = Result<R::Changed, StoreError>;
-}
-impl<R: SingleRules> Request for Delete<R> {
-    type Answer = Result<Option<R::Row>, StoreError>;
-}
-
+/// Owns the rules of one kind, as their book has them.
 pub struct Regulator<R: Rules> {
     store: Store,
     clock: Clock,
     book: Snapshot<R::Book>,
-    /// The stamp up to which changes are in the book.
-    seen: i64,
-    catch_up: CatchUp<Answer>,
+    /// Up to which change the rules are in the book.
+    seen: Seen,
+    catch_up: CatchUp,
     _lifeline: Lifeline,
 }
-
-/// Answers somebody whose change is published.
-type Answer = Box<dyn FnOnce()>;
 
 impl<R: Rules> Unpin for Regulator<R> {}
 
@@ -114,77 +62,61 @@ impl<R: Rules> Actor for Regulator<R> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(POLL, Self::read);
+        context.run_interval(POLL, Self::follow);
     }
 }
 
-impl<R: SingleRules> Handler<Ask<Create<R>>> for Regulator<R> {
+impl<R: Rules<Row: Administered>> Handler<Ask<Create<R::Row>>> for Regulator<R> {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<Create<R>>, context: &mut Self::Context) {
-        self.make(R::create(self.store.clone(), request.new, request.idempotency), reply, context);
+    fn handle(&mut self, ask: Ask<Create<R::Row>>, context: &mut Self::Context) {
+        self.create(ask, context);
     }
 }
 
-impl<R: SingleRules> Handler<Ask<Change<R>>> for Regulator<R> {
+impl<R: Rules<Row: Administered>> Handler<Ask<Change<R::Row>>> for Regulator<R> {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<Change<R>>, context: &mut Self::Context) {
-        self.make(R::change(self.store.clone(), request.0, self.clock.clone()), reply, context);
+    fn handle(&mut self, ask: Ask<Change<R::Row>>, context: &mut Self::Context) {
+        self.change(ask, context);
     }
 }
 
-impl<R: SingleRules> Handler<Ask<Delete<R>>> for Regulator<R> {
+impl<R: Rules<Row: Administered>> Handler<Ask<Delete<R::Row>>> for Regulator<R> {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<Delete<R>>, context: &mut Self::Context) {
-        self.make(R::delete(self.store.clone(), request.0, self.clock.clone()), reply, context);
+    fn handle(&mut self, ask: Ask<Delete<R::Row>>, context: &mut Self::Context) {
+        self.delete(ask, context);
     }
 }
 
-impl<R: Rules> Regulator<R> {
-    /// Runs a change in the store, and answers when it is published.
-    fn make<T: Send + 'static>(
-        &self,
-        change: impl Future<Output = Result<T, StoreError>> + 'static,
-        reply: Reply<Result<T, StoreError>>,
-        context: &mut Context<Self>,
-    ) {
-        context.spawn(change.into_actor(self).map(|result, regulator, context| match result {
-            Err(error) => reply.answer(Err(error)),
-            Ok(changed) => {
-                regulator.catch_up.wait(Box::new(move || reply.answer(Ok(changed))));
-                regulator.read(context);
-            }
-        }));
+impl<R: Rules> Follower for Regulator<R> {
+    const NAME: &'static str = R::ACTOR;
+    type Reading = Result<News<R>, StoreError>;
+
+    fn store(&self) -> &Store {
+        &self.store
     }
 
-    /// Reads and publishes what has changed, here or on another replica, and serves those who wait for it.
-    fn read(&mut self, context: &mut Context<Self>) {
-        let Some(served) = self.catch_up.begin() else {
-            return;
-        };
-        let read = R::changed_since(self.store.clone(), self.seen);
-        context.spawn(read.into_actor(self).map(|news, regulator, context| {
-            match news {
-                Ok(news) => regulator.publish(news),
-                Err(error) => tracing::warn!(%error, actor = R::ACTOR, "changes will be read at the next poll"),
-            }
-            for answer in served {
-                answer();
-            }
-            if regulator.catch_up.end() {
-                regulator.read(context);
-            }
-        }));
+    fn clock(&self) -> &Clock {
+        &self.clock
     }
 
-    fn publish(&mut self, news: News<R>) {
-        if let Some((revision, rows)) = news {
-            let book = R::book(revision, rows, &self.book.read(), self.clock.monotonic_ns());
+    fn catch_up(&mut self) -> &mut CatchUp {
+        &mut self.catch_up
+    }
+
+    fn read(&self) -> LocalBoxFuture<'static, Self::Reading> {
+        Box::pin(R::since(self.store.clone(), self.seen))
+    }
+
+    fn publish(&mut self, reading: Self::Reading) -> Result<(), StoreError> {
+        if let Some((seen, rows)) = reading? {
+            let book = R::book(seen.revision, rows, &self.book.read(), self.clock.monotonic_ns());
             self.book.publish(book);
-            self.seen = revision;
+            self.seen = seen;
         }
+        Ok(())
     }
 }
 
@@ -203,12 +135,11 @@ impl<R: Rules> Clone for Blueprint<R> {
 
 impl<R: Rules> Blueprint<R> {
     async fn build(self, lifeline: Lifeline) -> Result<Regulator<R>, StoreError> {
-        // Before the first change there is no rule.
-        let seen = 0;
-        let news = R::changed_since(self.store.clone(), seen).await?;
+        let seen = Seen::default();
+        let news = R::since(self.store.clone(), seen).await?;
         let (store, clock, book) = (self.store, self.clock, self.book);
         let mut regulator = Regulator { store, clock, book, seen, catch_up: CatchUp::default(), _lifeline: lifeline };
-        regulator.publish(news);
+        regulator.publish(Ok(news))?;
         Ok(regulator)
     }
 }
@@ -239,20 +170,10 @@ impl<R: Rules> Rulebook<R> {
     }
 }
 
-impl<R: SingleRules> Rulebook<R> {
-    pub async fn create(
-        &self,
-        new: R::New,
-        idempotency: Option<Idempotency>,
-    ) -> Result<Result<R::Created, StoreError>, NoAnswer> {
-        self.0.ask(Create::<R> { new, idempotency }).await
-    }
+impl<R: Rules<Row: Administered>> Administers<R::Row> for Rulebook<R> {
+    type Actor = Regulator<R>;
 
-    pub async fn change(&self, change: R::Change) -> Result<Result<R::Changed, StoreError>, NoAnswer> {
-        self.0.ask(Change::<R>(change)).await
-    }
-
-    pub async fn delete(&self, id: R::Id) -> Result<Result<Option<R::Row>, StoreError>, NoAnswer> {
-        self.0.ask(Delete::<R>(id)).await
+    fn handle(&self) -> &Handle<Regulator<R>> {
+        &self.0
     }
 }

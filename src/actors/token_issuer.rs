@@ -10,11 +10,12 @@ mod refresh_token;
 mod ring;
 mod sealing;
 mod sessions;
+mod skew;
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use jiff::Timestamp;
+use futures_util::future::LocalBoxFuture;
 
 pub use self::{
     exchange::{AccessToken, Exchange},
@@ -23,27 +24,29 @@ pub use self::{
     sealing::{purpose_of, shared_key},
     sessions::Denied,
 };
-use self::{ring::Ring, sessions::Sessions};
+use self::{
+    ring::Ring,
+    sessions::{Revoked, Sessions},
+};
 use super::{
-    catch_up::CatchUp,
+    catch_up::{CatchUp, Follower, POLL},
     handle::{Ask, Handle, NoAnswer, Reply, Request},
     supervisor::{Lifeline, supervise},
 };
 use crate::{
+    clock::Clock,
     credentials::jwt::Verifier,
     domain::{
         ids::{SessionId, UserId},
         principal::Username,
     },
-    snapshot::{Snapshot, revocations::Revocations},
+    snapshot::{Snapshot, freshness::Freshness, revocations::Revocations},
     store::{
-        StoreError,
+        Store, StoreError,
         keys::{Remember, Rotated},
+        revisions::Seen,
     },
 };
-
-/// How often the revocations and the keys of other replicas are read; promise 8 allows one second.
-const POLL: Duration = Duration::from_millis(400);
 
 /// The sealed key behind refresh tokens.
 const REFRESH_TOKENS: &str = "refresh-tokens";
@@ -114,27 +117,25 @@ impl Request for Reload {
     type Answer = Result<(), StoreError>;
 }
 
+/// Owns the ring of signing keys, the sessions, and which of these are revoked.
 pub struct TokenIssuer {
     sessions: Arc<Sessions>,
     keys: Arc<Keys>,
     ring: Snapshot<Ring>,
     verifier: Snapshot<Verifier>,
     revocations: Snapshot<Revocations>,
-    /// The last revision whose revocations are published.
-    seen: i64,
-    catch_up: CatchUp<Waiting>,
+    /// Up to which change the revocations are published.
+    seen: Seen,
+    catch_up: CatchUp,
     _lifeline: Lifeline,
 }
-
-/// Answers somebody whose change is published, or could not be read back.
-type Waiting = Box<dyn FnOnce(Result<(), StoreError>)>;
 
 impl Actor for TokenIssuer {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(POLL, TokenIssuer::read);
-        context.run_interval(POLL, TokenIssuer::rotate_if_due);
+        context.run_interval(POLL, Self::follow);
+        context.run_interval(POLL, Self::rotate_if_due);
         context.run_interval(PURGE, |issuer, _| issuer.purge());
     }
 }
@@ -156,7 +157,7 @@ impl Handler<Ask<Refresh>> for TokenIssuer {
         let refresh = async move { sessions.refresh(&request.token).await };
         context.spawn(refresh.into_actor(self).map(|result, issuer, context| {
             if matches!(result, Err(Denied::Reused)) {
-                issuer.read(context);
+                issuer.follow(context);
             }
             reply.answer(result);
         }));
@@ -188,8 +189,7 @@ impl Handler<Ask<Rotate>> for TokenIssuer {
         let keys = Arc::clone(&self.keys);
         let rotate = async move { keys.rotate(request.remember).await };
         context.spawn(rotate.into_actor(self).map(|rotated, issuer, context| {
-            issuer.catch_up.wait(Box::new(move |_| reply.answer(rotated)));
-            issuer.read(context);
+            issuer.after_reading(Box::new(move |_| reply.answer(rotated)), context);
         }));
     }
 }
@@ -199,6 +199,40 @@ impl Handler<Ask<Reload>> for TokenIssuer {
 
     fn handle(&mut self, Ask { reply, .. }: Ask<Reload>, context: &mut Self::Context) {
         self.reload(reply, context);
+    }
+}
+
+impl Follower for TokenIssuer {
+    const NAME: &'static str = "token_issuer";
+    /// The sessions that were revoked, if any; and the ring if it has changed.
+    type Reading = (Result<Option<Revoked>, StoreError>, Result<Option<Ring>, RingError>);
+
+    fn store(&self) -> &Store {
+        &self.keys.store
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.keys.clock
+    }
+
+    fn catch_up(&mut self) -> &mut CatchUp {
+        &mut self.catch_up
+    }
+
+    fn read(&self) -> LocalBoxFuture<'static, Self::Reading> {
+        let (sessions, seen) = (Arc::clone(&self.sessions), self.seen);
+        let (keys, ring) = (Arc::clone(&self.keys), Arc::clone(&self.ring.read()));
+        Box::pin(async move {
+            // If it fails, so do the readings, and they are what counts.
+            drop(skew::measure(&keys.store, &keys.clock).await);
+            (sessions.revoked_since(seen).await, keys.read_after(&ring).await)
+        })
+    }
+
+    fn publish(&mut self, (revoked, ring): Self::Reading) -> Result<(), StoreError> {
+        self.take_ring(ring);
+        self.take_revoked(revoked?);
+        Ok(())
     }
 }
 
@@ -218,31 +252,7 @@ impl TokenIssuer {
 
     /// Answers when a reading that began after this moment is published.
     fn reload(&mut self, reply: Reply<Result<(), StoreError>>, context: &mut Context<Self>) {
-        self.catch_up.wait(Box::new(move |result| reply.answer(result)));
-        self.read(context);
-    }
-
-    /// Reads and publishes what is new of revocations and keys, and serves those who wait for it.
-    fn read(&mut self, context: &mut Context<Self>) {
-        let Some(served) = self.catch_up.begin() else {
-            return;
-        };
-        let (sessions, seen) = (Arc::clone(&self.sessions), self.seen);
-        let (keys, ring) = (Arc::clone(&self.keys), Arc::clone(&self.ring.read()));
-        let read = async move { (sessions.revoked_since(seen).await, keys.read_after(&ring).await) };
-        context.spawn(read.into_actor(self).map(move |(revoked, ring), issuer, context| {
-            issuer.take_ring(ring);
-            let result = revoked.map(|revoked| issuer.publish(&revoked));
-            if let Err(error) = &result {
-                tracing::warn!(%error, "revocations could not be read");
-            }
-            for answer in served {
-                answer(result.clone());
-            }
-            if issuer.catch_up.end() {
-                issuer.read(context);
-            }
-        }));
+        self.after_reading(Box::new(move |read| reply.answer(read.clone())), context);
     }
 
     fn take_ring(&self, ring: Result<Option<Ring>, RingError>) {
@@ -260,7 +270,7 @@ impl TokenIssuer {
         let keys = Arc::clone(&self.keys);
         let rotate = async move { keys.rotate(None).await };
         context.spawn(rotate.into_actor(self).map(|rotated, issuer, context| match rotated {
-            Ok(_) => issuer.read(context),
+            Ok(_) => issuer.follow(context),
             Err(error) => tracing::error!(%error, "the signing key is due for rotation, which failed"),
         }));
     }
@@ -277,11 +287,18 @@ impl TokenIssuer {
         });
     }
 
-    fn publish(&mut self, revoked: &[(SessionId, Timestamp, i64)]) {
+    /// Publishes revocations besides those that are known. Where the store went back they stay: a session that was ended
+    /// does not live again because the store forgot its end.
+    fn take_revoked(&mut self, revoked: Option<Revoked>) {
         let horizon = self.sessions.horizon();
-        let more = revoked.iter().map(|(session, at, _)| (*session, *at));
+        let more = revoked.iter().flat_map(|revoked| &revoked.sessions).map(|(session, at, _)| (*session, *at));
         self.revocations.publish(self.revocations.read().with(more, horizon));
-        self.seen = revoked.iter().map(|(_, _, revision)| *revision).fold(self.seen, i64::max);
+        if let Some(Revoked { news, .. }) = revoked {
+            if news.went_back {
+                tracing::warn!(revision = news.seen.revision, "the store went back: revoked sessions are read anew");
+            }
+            self.seen = news.seen;
+        }
     }
 }
 
@@ -294,8 +311,9 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    async fn build(self, lifeline: Lifeline) -> Result<TokenIssuer, RingError> {
+    async fn build(self, lifeline: Lifeline, fresh: Freshness) -> Result<TokenIssuer, RingError> {
         let Self { keys, verifier, revocations } = self;
+        skew::measure(&keys.store, &keys.clock).await?;
         let first = keys.load().await?;
         verifier.publish(keys.verifier(&first));
         let ring = Snapshot::new(first);
@@ -307,34 +325,43 @@ impl Blueprint {
             refresh: shared_key(&keys.store, &keys.master, REFRESH_TOKENS).await?,
         };
         let mut issuer = TokenIssuer {
-            seen: 0,
+            seen: Seen::default(),
             sessions: Arc::new(sessions),
             keys: Arc::new(keys),
             ring,
             verifier,
             revocations,
-            catch_up: CatchUp::default(),
+            catch_up: CatchUp::new(fresh.clone()),
             _lifeline: lifeline,
         };
-        let revoked = issuer.sessions.revoked_since(0).await?;
-        issuer.publish(&revoked);
+        let began_ns = issuer.keys.clock.monotonic_ns();
+        let revoked = issuer.sessions.revoked_since(Seen::default()).await?;
+        issuer.take_revoked(revoked);
+        fresh.renew(began_ns);
         Ok(issuer)
     }
 }
 
 /// The issuer's handle.
 #[derive(Clone)]
-pub struct Issuer(Handle<TokenIssuer>);
+pub struct Issuer(Handle<TokenIssuer>, Freshness);
 
 impl Issuer {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self(Handle::new("token_issuer", max_in_flight, deadline))
+        Self(Handle::new(TokenIssuer::NAME, max_in_flight, deadline), Freshness::default())
     }
 
     /// Starts the issuer on this arbiter and keeps it running.
     pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), RingError> {
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
+        let fresh = self.1.clone();
+        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline, fresh.clone())).await
+    }
+
+    /// When revoked sessions were last read.
+    #[must_use]
+    pub const fn freshness(&self) -> &Freshness {
+        &self.1
     }
 
     pub async fn issue(&self, issue: Issue) -> Result<Result<Tokens, Denied>, NoAnswer> {

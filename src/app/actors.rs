@@ -31,7 +31,7 @@ use crate::{
     },
     crypto::MasterKey,
     http::{Draining, Office},
-    pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside},
+    pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside, staleness::Staleness},
     snapshot::{
         Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, revocations::Revocations,
         routing::Routing,
@@ -107,7 +107,12 @@ pub(super) async fn start(
     let fingerprints = Arc::new(shared_key(&base.store, &master, FINGERPRINTS).await?);
     let doors = Doors::new(bound, deadline, Arc::clone(&fingerprints));
     let mint = Arc::new(Mint::new(shared_key(&base.store, &master, API_KEYS).await?));
-    let keys = KeyCheck { mint, api_keys, directory, users: users.clone() };
+    let staleness = Staleness {
+        read: [users.freshness().clone(), issuer.freshness().clone()],
+        max: Some(Duration::from_secs(config.auth.max_staleness_s.into())).filter(|max| !max.is_zero()),
+        clock: base.clock.clone(),
+    };
+    let keys = KeyCheck { mint, api_keys, directory, users: users.clone(), staleness };
     let mut arbiters = vec![
         start_issuer(config, &base, master, &verifier, &revocations, &issuer).await?,
         start_users(&base, &issuer, &keys).await?,

@@ -11,8 +11,9 @@ use crate::{
     },
     store::{
         Store,
-        budgets::{FirstBudgets, NewBudget},
-        limits::{FirstLimits, NewLimit},
+        administered::First,
+        budgets::{BudgetRow, NewBudget},
+        limits::{LimitRow, NewLimit},
     },
 };
 
@@ -28,12 +29,10 @@ async fn make_limits(config: &Config, store: &Store, clock: &Clock) -> Result<()
         Ok(NewLimit { spec: spec.clone(), policy, created_at: clock.now() })
     };
     let limits = config.limits.iter().enumerate().map(new).collect::<Result<_, StartError>>()?;
-    match store.create_first_limits(limits).await? {
-        FirstLimits::Made => tracing::info!("the configured limits are made; from now on the store has them"),
-        FirstLimits::MadeBefore => tracing::info!("limits are read from the store; those of the configuration are not"),
-        FirstLimits::NoSuchSubject(i) => {
-            return Err(blame(config, "limits", i, &[limit::Misfit::NoSuchSubject.fault()]).into());
-        }
+    match store.create_first::<LimitRow>(limits).await? {
+        First::Made => tracing::info!("the configured limits are made; from now on the store has them"),
+        First::MadeBefore => tracing::info!("limits are read from the store; those of the configuration are not"),
+        First::Refused(i, misfit) => return Err(blame(config, "limits", i, &[misfit.fault()]).into()),
     }
     Ok(())
 }
@@ -48,14 +47,12 @@ async fn make_budgets(config: &Config, store: &Store, clock: &Clock) -> Result<(
     if budgets.is_empty() {
         return Ok(());
     }
-    match store.create_first_budgets(budgets).await? {
-        FirstBudgets::Made => tracing::info!("the configured budgets are made; from now on the store has them"),
-        FirstBudgets::MadeBefore => {
+    match store.create_first::<BudgetRow>(budgets).await? {
+        First::Made => tracing::info!("the configured budgets are made; from now on the store has them"),
+        First::MadeBefore => {
             tracing::info!("budgets are read from the store; those of the configuration are not");
         }
-        FirstBudgets::NoSuchSubject(i) => {
-            return Err(blame(config, "budgets", i, &[budget::Misfit::NoSuchSubject.fault()]).into());
-        }
+        First::Refused(i, misfit) => return Err(blame(config, "budgets", i, &[misfit.fault()]).into()),
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub async fn rotate_signing_key(config: &Config, secrets: &Secrets) -> Result<Si
         hmac: config.hmac_secrets()?,
     };
     match keys.rotate(None).await? {
-        Rotated::TakesOver(key) => Ok(key),
+        Rotated::New(key) => Ok(key),
         _ => Err(RingError::Busy.into()),
     }
 }

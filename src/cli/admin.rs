@@ -16,8 +16,10 @@ use crate::{
         principal::{Role, UserStatus, Username},
     },
     store::{
-        Settings, Store, migrations,
-        users::{Changed, Created, NewUser, UserChange},
+        Settings, Store,
+        administered::{Changed, Created},
+        migrations,
+        users::{NewUser, UserChange, UserRow},
     },
 };
 
@@ -81,7 +83,7 @@ async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure
         team_id: None,
         created_at: clock.now(),
     };
-    match store.create_user(user, None).await.map_err(failed)? {
+    match store.create::<UserRow>(user, None).await.map_err(failed)? {
         Created::New(row) => {
             print(&format!("created {} {}\n{}", row.role, row.username, password.told()));
             Ok(())
@@ -95,7 +97,7 @@ async fn reset(store: &Store, username: &str) -> Result<(), Failure> {
     let user = store.user_by_username(&name(username)?).await.map_err(failed)?.ok_or_else(unknown)?;
     let password = Password::choose(username)?;
     let change = UserChange { password_hash: Some(password.hash().await?), ..UserChange::default() };
-    match store.change_user(user.id, change, Clock::system().now()).await.map_err(failed)? {
+    match store.change::<UserRow>(user.id, change, Clock::system().now()).await.map_err(failed)? {
         Changed::Done { .. } => {
             print(&format!("{username} has a new password\n{}", password.told()));
             Ok(())

@@ -74,6 +74,8 @@ pub struct Auth {
     pub access_ttl_s: u32,
     pub refresh_ttl_s: u32,
     pub refresh_grace_s: u32,
+    /// How long credentials are accepted without the store having been read; 0: without bound.
+    pub max_staleness_s: u32,
     pub key_lead_s: u32,
     pub key_rotation_s: u32,
     pub token_cache_entries: u32,

@@ -10,6 +10,8 @@ use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use crate::domain::password;
+
 /// The bounded pool. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
@@ -89,13 +91,21 @@ async fn run<T: Send + 'static>(
 
 /// argon2id with the crate's defaults: 19 MiB, 2 passes, 1 lane (OWASP's first recommendation).
 fn hash(password: &str) -> Result<String, HashingError> {
+    hash_bytes(&password::normalised(password))
+}
+
+fn hash_bytes(password: &str) -> Result<String, HashingError> {
     let hashed = Argon2::default().hash_password(password.as_bytes()).map_err(|_| HashingError::Failed)?;
     Ok(hashed.to_string())
 }
 
+/// Of a password that NFKC changes, its bytes as they are given are tried too: the hash may be from before passwords
+/// were normalised.
 fn verify(password: &str, stored: &str) -> Result<bool, HashingError> {
     let stored = PasswordHash::new(stored).map_err(|_| HashingError::Failed)?;
-    Ok(Argon2::default().verify_password(password.as_bytes(), &stored).is_ok())
+    let is_right = |text: &str| Argon2::default().verify_password(text.as_bytes(), &stored).is_ok();
+    let normalised = password::normalised(password);
+    Ok(is_right(&normalised) || (*normalised != password && is_right(password)))
 }
 
 #[cfg(test)]
@@ -120,6 +130,25 @@ mod tests {
         assert!(verify(&pool, "correct horse battery", Some(stored.clone())).await.unwrap());
         assert!(!verify(&pool, "wrong", Some(stored)).await.unwrap());
         assert!(!verify(&pool, "a password that nobody has", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_verifies_however_its_characters_are_composed() {
+        let pool = Passwords::new(1, 1).unwrap();
+        let (composed, decomposed) =
+            ("caf\u{e9} au lait, s'il vous pla\u{ee}t", "cafe\u{301} au lait, s'il vous plai\u{302}t");
+        for (set, tried) in [(composed, decomposed), (decomposed, composed), (decomposed, decomposed)] {
+            let stored = pool.hash(secret(set)).await.unwrap();
+            assert!(verify(&pool, tried, Some(stored)).await.unwrap(), "{set:?} {tried:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_from_before_passwords_were_normalised_still_verifies() {
+        let pool = Passwords::new(1, 1).unwrap();
+        let old = "cafe\u{301} au lait";
+        let stored = hash_bytes(old).unwrap();
+        assert!(verify(&pool, old, Some(stored)).await.unwrap());
     }
 
     #[tokio::test]

@@ -4,6 +4,9 @@
 //! What is refused as common is listed or told by a plain rule, not guessed from some measure of entropy: whoever is
 //! refused can see why, and a sentence of four words always passes.
 
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
 /// The fewest characters of a password.
 pub const MIN_PASSWORD_CHARS: usize = 15;
 /// The most bytes of a password; above it hashing would be a cheap way to load the gateway.
@@ -40,11 +43,25 @@ pub enum WeakPassword {
     Common,
 }
 
+/// A password as it is hashed and compared: in NFKC (Unicode Annex #15), as NIST SP 800-63B-4 §3.1.1.2 asks, so that
+/// it does not matter whether a keyboard sends `é` as one character or as two.
+#[must_use]
+pub fn normalised(password: &str) -> Zeroizing<String> {
+    // Room for all of it at once: a string that grows leaves its beginning in memory.
+    let mut text = Zeroizing::new(String::with_capacity(password.len().saturating_mul(MAX_NFKC_EXPANSION)));
+    text.extend(password.nfkc());
+    text
+}
+
+/// How many bytes one byte of UTF-8 becomes in NFKC at most (Unicode Annex #15, "Maximum Expansion Factors").
+const MAX_NFKC_EXPANSION: usize = 11;
+
 /// Checks a new password of the user with this name. A password that is only tried is never judged by this.
 pub fn check(password: &str, username: &str) -> Result<(), WeakPassword> {
     if password.len() > MAX_PASSWORD_BYTES {
         return Err(WeakPassword::TooLong);
     }
+    let password = normalised(password);
     if password.chars().count() < MIN_PASSWORD_CHARS {
         return Err(WeakPassword::TooShort);
     }
@@ -92,6 +109,29 @@ fn is_word_and_digits(word: &str, password: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_looks_the_same_is_the_same_password() {
+        for (one, other) in
+            [("caf\u{e9}", "cafe\u{301}"), ("\u{fb01}x", "fix"), ("\u{212b}", "\u{c5}"), ("a\u{3000}b", "a b")]
+        {
+            assert_eq!(*normalised(one), *normalised(other), "{one:?}");
+        }
+        assert_ne!(*normalised("case"), *normalised("Case"));
+    }
+
+    #[test]
+    fn a_normalised_password_never_outgrows_its_room() {
+        for widest in ["\u{fdfa}", "\u{3300}", "\u{1fb7}", "\u{390}"] {
+            let password = widest.repeat(64);
+            assert!(normalised(&password).len() <= password.len() * MAX_NFKC_EXPANSION, "{widest:?}");
+        }
+    }
+
+    #[test]
+    fn characters_are_counted_after_composition() {
+        assert_eq!(check(&"e\u{301}z".repeat(5), "ann"), Err(WeakPassword::TooShort));
+    }
 
     #[test]
     fn length_is_counted_in_characters_and_bounded_in_bytes() {

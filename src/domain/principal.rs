@@ -86,7 +86,7 @@ impl FromStr for UserStatus {
 }
 
 /// The name a user logs in with: 1 to 64 characters of `A-Z a-z 0-9 . _ @ -`, so that it can stand in a log line, a
-/// header or a shell without quoting. Names are compared by their exact bytes.
+/// header or a shell without quoting. Names are compared by their exact bytes; no two that differ in case alone are given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Username(Arc<str>);
 

@@ -5,31 +5,34 @@ use actix_web::{
     web::{Data, Json},
 };
 use apistos::{ApiComponent, actix::NoContent, api_operation};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::date, fmt::temporal::Pieces};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::{Value, json};
 
 use super::{
     Office,
+    administered::{self, Exposed, Made},
     created::CreatedAt,
     extract::{Caller, JsonBody, PathId, QueryOf},
+    failure::unavailable,
     idempotency,
     page::{Page, PageQuery},
     problem::Problem,
 };
 use crate::{
-    actors::registrar::{CreateApiKey, RevokeApiKey},
     credentials::api_key,
     domain::{
-        api_key::{KeyName, MAX_KEPT_KEYS, MAX_LIVE_KEYS},
+        api_key::{MAX_KEPT_KEYS, MAX_LIVE_KEYS},
+        display_name::DisplayName,
         ids::{ApiKeyId, UserId},
         principal::{CredentialKind, Principal},
         refusal::Refusal,
     },
-    http::failure::{no_answer, unavailable},
-    pipeline::audit::Note,
-    store::api_keys::{ApiKeyRow, KeyCreated, KeyRevoked, NewApiKey},
+    store::{
+        api_keys::{ApiKeyRow, KeyOf, KeyRefused, NewApiKey},
+        idempotency::Answer,
+    },
 };
 
 /// An API key, without the key itself.
@@ -64,7 +67,26 @@ pub struct ApiKeyCreate {
     name: String,
     /// In the future; without it the key does not expire.
     #[schemars(with = "Option<String>")]
-    expires_at: Option<Timestamp>,
+    expires_at: Option<Expiry>,
+}
+
+/// When a key expires. `9999-12-31T23:59:59Z` is how "never" is written where a time must stand; that and all times of
+/// the last two days of that year are the last that can be shown in every time zone.
+#[derive(Clone, Copy, Serialize)]
+#[serde(transparent)]
+struct Expiry(Timestamp);
+
+impl<'de> Deserialize<'de> for Expiry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let last = |error| if is_in_the_last_days(&text) { Ok(Timestamp::MAX) } else { Err(D::Error::custom(error)) };
+        text.parse().or_else(last).map(Self)
+    }
+}
+
+fn is_in_the_last_days(text: &str) -> bool {
+    let pieces = Pieces::parse(text).ok().filter(|pieces| pieces.offset().is_some());
+    pieces.is_some_and(|pieces| pieces.date() >= date(9999, 12, 30))
 }
 
 /// A page of API keys.
@@ -158,7 +180,8 @@ pub async fn revoke_own(
     Caller(caller): Caller,
     PathId(id): PathId<ApiKeyId>,
 ) -> Result<NoContent, Problem> {
-    revoke_noted(&office, &request, RevokeApiKey { id, owner: Some(caller.account.id) }).await
+    let key = KeyOf { id, owner: Some(caller.account.id) };
+    Ok(administered::delete::<ApiKeyRow>(&request, &office.users, key).await?)
 }
 
 #[api_operation(
@@ -224,7 +247,8 @@ pub async fn revoke(
     _: Caller,
     PathId(id): PathId<ApiKeyId>,
 ) -> Result<NoContent, Problem> {
-    revoke_noted(&office, &request, RevokeApiKey { id, owner: None }).await
+    let key = KeyOf { id, owner: None };
+    Ok(administered::delete::<ApiKeyRow>(&request, &office.users, key).await?)
 }
 
 async fn list(office: &Office, user: UserId, query: &PageQuery) -> Result<Json<ApiKeyPage>, Problem> {
@@ -249,35 +273,21 @@ async fn create(
 ) -> Result<CreatedAt<NewKey>, Problem> {
     let new = new_key(office, order.of, body)?;
     let location = format!("{}/{}", order.listed_at, new.id);
-    // The path says for whom the key is, so it is a part of what makes two requests the same. What is kept is the answer
-    // without the key.
-    let (what, view) = ((request.path(), body), ApiKey::from(&new));
-    let idempotency = idempotency::key(request.headers())?
-        .map(|key| idempotency::remember(&office.fingerprints, key, order.by, &what, &location, &view, new.created_at))
-        .transpose()?;
-    let create = CreateApiKey { key: new, idempotency };
-    match office.users.create_api_key(create).await.map_err(no_answer)?.map_err(unavailable)? {
-        KeyCreated::New(row) => {
-            let view = ApiKey::from(&row);
-            note(request, order.of, json!({ "before": null, "after": view }));
-            Ok(CreatedAt::new(location, &with_key(office, view))?)
-        }
-        KeyCreated::Replayed { location, body } => Ok(CreatedAt::again(location, again(office, &body)?)),
-        KeyCreated::RequestReused => {
-            Err(Refusal::Conflict("This Idempotency-Key came before with another request.".into()).into())
-        }
-        KeyCreated::NoSuchUser => Err(Refusal::NotFound.into()),
-        KeyCreated::TooMany => Err(too_many().into()),
+    // What is kept is the answer without the key.
+    let once = idempotency::remember(office, request, order.by, body, (&location, &ApiKey::from(&new)))?;
+    match administered::create::<ApiKeyRow>(request, &office.users, new, once).await? {
+        Made::New(row) => Ok(CreatedAt::new(location, &with_key(office, ApiKey::from(&row)))?),
+        Made::Again(answer) => Ok(CreatedAt::again(Answer { body: again(office, &answer.body)?, ..answer })),
     }
 }
 
 fn new_key(office: &Office, user_id: UserId, body: &ApiKeyCreate) -> Result<NewApiKey, Refusal> {
     let (id, now) = (ApiKeyId(office.clock.new_id()), office.clock.now());
-    let name: KeyName = body.name.parse().map_err(|error| Refusal::invalid("/name", format!("{error}")))?;
-    if body.expires_at.is_some_and(|expires_at| expires_at <= now) {
+    let name = DisplayName::new(&body.name).map_err(|error| Refusal::invalid("/name", error.to_string()))?;
+    if body.expires_at.is_some_and(|Expiry(expires_at)| expires_at <= now) {
         return Err(Refusal::invalid("/expires_at", "must be in the future"));
     }
-    let expires_at = body.expires_at.map(in_micros).transpose()?;
+    let expires_at = body.expires_at.map(|Expiry(expires_at)| in_micros(expires_at)).transpose()?;
     let secret_hash = api_key::hash_of(&office.keys.mint.secret_of(id));
     Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at })
 }
@@ -312,29 +322,48 @@ fn again(office: &Office, kept: &str) -> Result<String, Refusal> {
     serde_json::to_string(&with_key(office, view)).map_err(|_| Refusal::Internal)
 }
 
-fn too_many() -> Refusal {
-    Refusal::Conflict(format!(
-        "The user has {MAX_LIVE_KEYS} API keys, or {MAX_KEPT_KEYS} with those that were revoked or have expired in the last \
-         month, the most there can be."
-    ))
-}
+impl Exposed for ApiKeyRow {
+    const NOUN: &'static str = "API key";
 
-async fn revoke_noted(office: &Office, request: &HttpRequest, revoke: RevokeApiKey) -> Result<NoContent, Problem> {
-    match office.users.revoke_api_key(revoke).await.map_err(no_answer)?.map_err(unavailable)? {
-        KeyRevoked::NotFound => Err(Refusal::NotFound.into()),
-        KeyRevoked::Done { before, after } => {
-            note_revocation(request, &before, &after);
-            Ok(NoContent)
+    fn record(&self) -> Value {
+        json!(ApiKey::from(self))
+    }
+
+    /// A key that is revoked is still there to be seen.
+    fn record_deleted(&self) -> Value {
+        self.record()
+    }
+
+    fn about(&self) -> Option<UserId> {
+        Some(self.user_id)
+    }
+
+    fn refusal(refused: KeyRefused) -> Refusal {
+        match refused {
+            KeyRefused::NoSuchUser => Refusal::NotFound,
+            KeyRefused::TooMany => Refusal::Conflict(format!(
+                "The user has {MAX_LIVE_KEYS} API keys, or {MAX_KEPT_KEYS} with those that were revoked or have expired in \
+                 the last month, the most there can be."
+            )),
         }
     }
 }
 
-/// Puts a revocation on record.
-pub(super) fn note_revocation(request: &HttpRequest, before: &ApiKeyRow, after: &ApiKeyRow) {
-    let change = json!({ "before": ApiKey::from(before), "after": ApiKey::from(after) });
-    note(request, before.user_id, change);
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn note(request: &HttpRequest, about: UserId, change: serde_json::Value) {
-    Note::add(request, |note| (note.change, note.about) = (Some(change), Some(about)));
+    #[test]
+    fn the_end_of_time_is_an_expiry_and_nonsense_is_none() {
+        let read = |text: &str| serde_json::from_value::<Expiry>(json!(text)).ok().map(|Expiry(time)| time);
+        for last in
+            ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999Z", "9999-12-31T00:00:00+00:00", "9999-12-30T23:00:00Z"]
+        {
+            assert_eq!(read(last), Some(Timestamp::MAX), "{last}");
+        }
+        assert_eq!(read("2030-01-01T00:00:00Z"), "2030-01-01T00:00:00Z".parse().ok());
+        for bad in ["", "9999-12-31", "9999-12-31T23:59:59", "9999-13-31T23:59:59Z", "10000-01-01T00:00:00Z", "never"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
 }

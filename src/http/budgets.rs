@@ -10,15 +10,17 @@ use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Number, json};
+use serde_json::{Number, Value, json};
 
 use super::{
     Office,
+    administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf, given},
-    failure::{no_answer, unavailable},
+    extract::{Caller, JsonBody, PathId, QueryOf},
+    failure::unavailable,
     idempotency,
     page::{Page, PageQuery},
+    patch::Patch,
     problem::Problem,
 };
 use crate::{
@@ -30,8 +32,7 @@ use crate::{
         money::Money,
         refusal::Refusal,
     },
-    pipeline::audit::Note,
-    store::budgets::{BudgetChange, BudgetChanged, BudgetCreated, BudgetRow, NewBudget},
+    store::budgets::{BudgetChange, BudgetRow, NewBudget},
 };
 
 /// A budget, and what is left of it.
@@ -68,33 +69,18 @@ pub struct Standing {
 pub struct BudgetCreate(Spec);
 
 /// The fields to change; the others stay. What spending is counted by (`scope`, `subject`, `period`) cannot change.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields, default)]
 pub struct BudgetPatch {
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "String")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Scope")]
-    scope: Option<Scope>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<String>")]
-    subject: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Vec<String>")]
-    models: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "String")]
-    limit_usd: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Period")]
-    period: Option<Period>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Mode")]
-    mode: Option<Mode>,
-    #[serde(default, deserialize_with = "given")]
+    name: Patch<String>,
+    scope: Patch<Scope>,
+    subject: Patch<Option<String>>,
+    models: Patch<Vec<String>>,
+    limit_usd: Patch<String>,
+    period: Patch<Period>,
+    mode: Patch<Mode>,
     #[schemars(with = "Vec<f64>")]
-    alert_at: Option<Vec<Number>>,
+    alert_at: Patch<Vec<Number>>,
 }
 
 /// A page of budgets.
@@ -130,14 +116,14 @@ impl Budget {
 impl BudgetPatch {
     fn applied_to(self, before: Spec) -> Spec {
         Spec {
-            name: self.name.unwrap_or(before.name),
-            scope: self.scope.unwrap_or(before.scope),
-            subject: self.subject.unwrap_or(before.subject),
-            models: self.models.unwrap_or(before.models),
-            limit_usd: self.limit_usd.unwrap_or(before.limit_usd),
-            period: self.period.unwrap_or(before.period),
-            mode: self.mode.unwrap_or(before.mode),
-            alert_at: self.alert_at.unwrap_or(before.alert_at),
+            name: self.name.over(before.name),
+            scope: self.scope.over(before.scope),
+            subject: self.subject.over(before.subject),
+            models: self.models.over(before.models),
+            limit_usd: self.limit_usd.over(before.limit_usd),
+            period: self.period.over(before.period),
+            mode: self.mode.over(before.mode),
+            alert_at: self.alert_at.over(before.alert_at),
         }
     }
 }
@@ -186,20 +172,10 @@ pub async fn create(
     let new = NewBudget { spec: body.0.clone(), budget, created_at: now };
     let standing = Standing::of(&new.budget, &[], now);
     let view = Budget { id, spec: new.spec.clone(), standing: standing.clone(), created_at: now, updated_at: now };
-    let (location, what, by) = (format!("/admin/budgets/{id}"), (request.path(), &body), admin.account.id);
-    let idempotency = idempotency::key(request.headers())?
-        .map(|key| idempotency::remember(&office.fingerprints, key, by, &what, &location, &view, now))
-        .transpose()?;
-    match office.budgets.create(new, idempotency).await.map_err(no_answer)?.map_err(unavailable)? {
-        BudgetCreated::New(row) => {
-            let view = Budget::of(&row, standing);
-            note(&request, json!({ "before": null, "after": row.spec }));
-            Ok(CreatedAt::new(location, &view)?)
-        }
-        BudgetCreated::Replayed { location, body } => Ok(CreatedAt::again(location, body)),
-        BudgetCreated::RequestReused => Err(idempotency::reused().into()),
-        BudgetCreated::Refused(misfit) => Err(refused(misfit).into()),
-    }
+    let location = format!("/admin/budgets/{id}");
+    let once = idempotency::remember(&office, &request, admin.account.id, &body, (&location, &view))?;
+    let made = administered::create::<BudgetRow>(&request, &office.budgets, new, once).await?;
+    Ok(CreatedAt::of(made, location, |row| Budget::of(row, standing))?)
 }
 
 #[api_operation(
@@ -242,10 +218,8 @@ pub async fn change(
     let spec = body.applied_to(present.spec);
     let budget = spec.budget(id).map_err(Refusal::InvalidRequest)?;
     let change = BudgetChange { spec, budget, only_at: present.revision };
-    let changed = office.budgets.change(change).await.map_err(no_answer)?.map_err(unavailable)?;
-    let (before, after) = done(changed)?;
-    note(&request, json!({ "before": before.spec, "after": after.spec }));
-    Ok(Json(one(&office, after).await?))
+    let row = administered::change::<BudgetRow>(&request, &office.budgets, id, change).await?;
+    Ok(Json(one(&office, row).await?))
 }
 
 #[api_operation(
@@ -265,10 +239,19 @@ pub async fn delete(
     _: Caller,
     PathId(id): PathId<BudgetId>,
 ) -> Result<NoContent, Problem> {
-    let deleted = office.budgets.delete(id).await.map_err(no_answer)?.map_err(unavailable)?;
-    let before = deleted.ok_or(Refusal::NotFound)?;
-    note(&request, json!({ "before": before.spec, "after": null }));
-    Ok(NoContent)
+    Ok(administered::delete::<BudgetRow>(&request, &office.budgets, id).await?)
+}
+
+impl Exposed for BudgetRow {
+    const NOUN: &'static str = "budget";
+
+    fn record(&self) -> Value {
+        json!(self.spec)
+    }
+
+    fn refusal(misfit: Misfit) -> Refusal {
+        Refusal::InvalidRequest(vec![misfit.fault()])
+    }
 }
 
 async fn one(office: &Office, row: BudgetRow) -> Result<Budget, Refusal> {
@@ -294,21 +277,4 @@ fn by_budget(balances: Balances) -> BTreeMap<BudgetId, Vec<Balance>> {
         by_budget.entry(account.budget).or_default().push(balance);
     }
     by_budget
-}
-
-fn done(changed: BudgetChanged) -> Result<(BudgetRow, BudgetRow), Refusal> {
-    match changed {
-        BudgetChanged::Done { before, after } => Ok((before, after)),
-        BudgetChanged::NotFound => Err(Refusal::NotFound),
-        BudgetChanged::Stale => Err(Refusal::Conflict("The budget was changed meanwhile. Look again.".into())),
-        BudgetChanged::Refused(misfit) => Err(refused(misfit)),
-    }
-}
-
-fn refused(misfit: Misfit) -> Refusal {
-    Refusal::InvalidRequest(vec![misfit.fault()])
-}
-
-fn note(request: &HttpRequest, change: serde_json::Value) {
-    Note::add(request, |note| note.change = Some(change));
 }

@@ -7,8 +7,8 @@ use apistos::{ApiComponent, actix::CreatedJson, paths::Responses, reference_or::
 use schemars::schema::Schema;
 use serde::Serialize;
 
-use super::problem;
-use crate::domain::refusal::Refusal;
+use super::{administered::Made, problem};
+use crate::{domain::refusal::Refusal, store::idempotency::Answer};
 
 /// An object that was made.
 pub struct CreatedAt<T> {
@@ -23,10 +23,18 @@ impl<T: Serialize> CreatedAt<T> {
         Ok(Self { location: Some(location), body, object: PhantomData })
     }
 
+    /// A row that was made at `location`, as `view` shows it; or the answer that the same request was given before.
+    pub(super) fn of<N>(made: Made<N>, location: String, view: impl FnOnce(&N) -> T) -> Result<Self, Refusal> {
+        match made {
+            Made::New(row) => Self::new(location, &view(&row)),
+            Made::Again(answer) => Ok(Self::again(answer)),
+        }
+    }
+
     /// The answer of the request that came first.
     #[must_use]
-    pub fn again(location: Option<String>, body: String) -> Self {
-        Self { location, body, object: PhantomData }
+    pub fn again(answer: Answer) -> Self {
+        Self { location: answer.location, body: answer.body, object: PhantomData }
     }
 }
 

@@ -16,7 +16,7 @@ use apistos::{
 };
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use schemars::schema::{InstanceType, Schema, SchemaObject};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashSet};
 use zeroize::Zeroizing;
 
@@ -125,11 +125,6 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     })?;
     deserializer.end().map_err(|error| Refusal::invalid("", error.to_string()))?;
     Ok(value)
-}
-
-/// Tells a field of a body that is null from one that is not there.
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 /// A path in the body as a JSON pointer (RFC 6901).

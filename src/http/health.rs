@@ -51,6 +51,9 @@ pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
     dependencies.insert("regulator", state(office.limits.handle().is_running()));
     dependencies.insert("price_regulator", state(office.prices.handle().is_running()));
     dependencies.insert("doorkeeper", state(office.doors.handle().is_running()));
+    // Cut off from the store for longer than `auth.max_staleness_s`, or with tokens that others refuse.
+    dependencies.insert("identity", state(office.keys.staleness.is_within_bound()));
+    dependencies.insert("clock", state(office.clock.ahead_us().unsigned_abs() <= MAX_CLOCK_DIFFERENCE_US));
     dependencies.insert("quota_keepers", state(office.quotas.are_running()));
     dependencies.insert("quota_lender", state(office.lender.handle().is_running()));
     let all = dependencies.values().all(|state| *state != UNAVAILABLE);
@@ -71,6 +74,9 @@ pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
 
 /// How long a dependency may take to answer: less than whoever asks for readiness waits.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How far this machine's clock may be from the store's: as far as other replicas accept its tokens.
+const MAX_CLOCK_DIFFERENCE_US: u64 = 5_000_000;
 
 const OK: &str = "ok";
 const SPOOLING: &str = "spooling";

@@ -1,23 +1,22 @@
 //! `Idempotency-Key`: a POST that is sent again gives the same answer for a day
 //! (draft-ietf-httpapi-idempotency-key-header).
 
-use actix_web::http::header::HeaderMap;
+use actix_web::{HttpRequest, http::header::HeaderMap};
 use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::problem::CREATED;
+use super::{Office, problem::CREATED};
 use crate::{
     actors::registrar::ANSWERS_KEPT,
-    crypto::MacKey,
     domain::{ids::UserId, refusal::Refusal},
-    store::users::Idempotency,
+    store::idempotency::Idempotency,
 };
 
 const MAX_KEY_BYTES: usize = 255;
 
 /// The key of a request, if it has one.
-pub fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
@@ -26,29 +25,32 @@ pub fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     text.map(|text| Some(text.to_owned())).ok_or_else(refused)
 }
 
-/// What to keep with a change, so that the same request finds it. `what` is all that makes two requests the same; it may
-/// hold a password, so only its MAC under a sealed key is stored.
+/// What to keep with a change, so that the same request finds it; `None` for a request without a key. The path and
+/// `body` are all that makes two requests the same. The body may hold a password, so only its MAC under a sealed key is
+/// stored. `answer` is the location and the body of the answer if the change is made.
 pub fn remember(
-    fingerprints: &MacKey,
-    key: String,
+    office: &Office,
+    request: &HttpRequest,
     user_id: UserId,
-    what: &impl Serialize,
-    location: &str,
     body: &impl Serialize,
-    now: Timestamp,
-) -> Result<Idempotency, Refusal> {
-    let what = Zeroizing::new(serde_json::to_vec(what).map_err(|_| Refusal::Internal)?);
-    let body = serde_json::to_string(body).map_err(|_| Refusal::Internal)?;
-    Ok(Idempotency {
+    (location, answer): (&str, &impl Serialize),
+) -> Result<Option<Idempotency>, Refusal> {
+    let Some(key) = key(request.headers())? else {
+        return Ok(None);
+    };
+    let now = office.clock.now();
+    let what = Zeroizing::new(serde_json::to_vec(&(request.path(), body)).map_err(|_| Refusal::Internal)?);
+    let body = serde_json::to_string(answer).map_err(|_| Refusal::Internal)?;
+    Ok(Some(Idempotency {
         user_id,
         key,
-        fingerprint: fingerprints.sign(&what),
+        fingerprint: office.fingerprints.sign(&what),
         status: CREATED,
         location: Some(location.to_owned()),
         body,
         created_at: now,
         not_before: now.saturating_sub(ANSWERS_KEPT).unwrap_or(Timestamp::MIN),
-    })
+    }))
 }
 
 /// A key that came before with another request.

@@ -8,15 +8,17 @@ use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Office,
+    administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf, given},
-    failure::{no_answer, unavailable},
+    extract::{Caller, JsonBody, PathId, QueryOf},
+    failure::unavailable,
     idempotency,
     page::{Page, PageQuery},
+    patch::Patch,
     problem::Problem,
 };
 use crate::{
@@ -26,8 +28,7 @@ use crate::{
         refusal::Refusal,
         route::Route,
     },
-    pipeline::audit::Note,
-    store::limits::{LimitChange, LimitChanged, LimitCreated, LimitRow, NewLimit},
+    store::limits::{LimitChange, LimitRow, NewLimit},
 };
 
 /// A limit.
@@ -48,41 +49,21 @@ pub struct Limit {
 pub struct LimitCreate(Spec);
 
 /// The fields to change; the others stay. Null where it means nothing is refused.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields, default)]
 pub struct LimitPatch {
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "String")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Vec<String>")]
-    routes: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Per")]
-    per: Option<Per>,
+    name: Patch<String>,
+    routes: Patch<Vec<String>>,
+    per: Patch<Per>,
     /// Null: each one of its kind has as much.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<String>")]
-    subject: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Unit")]
-    unit: Option<Unit>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "u64")]
-    limit: Option<u64>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<u64>")]
-    window_s: Option<Option<u64>>,
+    subject: Patch<Option<String>>,
+    unit: Patch<Unit>,
+    limit: Patch<u64>,
+    window_s: Patch<Option<u64>>,
     /// Null: as much as `limit`.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<u64>")]
-    burst: Option<Option<u64>>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Mode")]
-    mode: Option<Mode>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "OnError")]
-    on_error: Option<OnError>,
+    burst: Patch<Option<u64>>,
+    mode: Patch<Mode>,
+    on_error: Patch<OnError>,
 }
 
 /// A page of limits.
@@ -107,16 +88,16 @@ impl From<&NewLimit> for Limit {
 impl LimitPatch {
     fn applied_to(self, before: Spec) -> Spec {
         Spec {
-            name: self.name.unwrap_or(before.name),
-            routes: self.routes.unwrap_or(before.routes),
-            per: self.per.unwrap_or(before.per),
-            subject: self.subject.unwrap_or(before.subject),
-            unit: self.unit.unwrap_or(before.unit),
-            limit: self.limit.unwrap_or(before.limit),
-            window_s: self.window_s.unwrap_or(before.window_s),
-            burst: self.burst.unwrap_or(before.burst),
-            mode: self.mode.unwrap_or(before.mode),
-            on_error: self.on_error.unwrap_or(before.on_error),
+            name: self.name.over(before.name),
+            routes: self.routes.over(before.routes),
+            per: self.per.over(before.per),
+            subject: self.subject.over(before.subject),
+            unit: self.unit.over(before.unit),
+            limit: self.limit.over(before.limit),
+            window_s: self.window_s.over(before.window_s),
+            burst: self.burst.over(before.burst),
+            mode: self.mode.over(before.mode),
+            on_error: self.on_error.over(before.on_error),
         }
     }
 }
@@ -164,20 +145,9 @@ pub async fn create(
     let policy = check(&office, &body.0, id)?;
     let limit = NewLimit { spec: body.0.clone(), policy, created_at: now };
     let (location, view) = (format!("/admin/limits/{id}"), Limit::from(&limit));
-    let (what, by) = ((request.path(), &body), admin.account.id);
-    let idempotency = idempotency::key(request.headers())?
-        .map(|key| idempotency::remember(&office.fingerprints, key, by, &what, &location, &view, now))
-        .transpose()?;
-    match office.limits.create(limit, idempotency).await.map_err(no_answer)?.map_err(unavailable)? {
-        LimitCreated::New(row) => {
-            let view = Limit::from(&row);
-            note(&request, json!({ "before": null, "after": view }));
-            Ok(CreatedAt::new(location, &view)?)
-        }
-        LimitCreated::Replayed { location, body } => Ok(CreatedAt::again(location, body)),
-        LimitCreated::RequestReused => Err(idempotency::reused().into()),
-        LimitCreated::Refused(misfit) => Err(refused(misfit).into()),
-    }
+    let once = idempotency::remember(&office, &request, admin.account.id, &body, (&location, &view))?;
+    let made = administered::create::<LimitRow>(&request, &office.limits, limit, once).await?;
+    Ok(CreatedAt::of(made, location, |row| Limit::from(row))?)
 }
 
 #[api_operation(
@@ -220,11 +190,8 @@ pub async fn change(
     let spec = body.applied_to(present.spec);
     let policy = check(&office, &spec, id)?;
     let change = LimitChange { spec, policy, only_at: present.revision };
-    let changed = office.limits.change(change).await.map_err(no_answer)?.map_err(unavailable)?;
-    let (before, after) = done(changed)?;
-    let view = Limit::from(&after);
-    note(&request, json!({ "before": Limit::from(&before), "after": view }));
-    Ok(Json(view))
+    let row = administered::change::<LimitRow>(&request, &office.limits, id, change).await?;
+    Ok(Json(Limit::from(&row)))
 }
 
 #[api_operation(
@@ -243,10 +210,19 @@ pub async fn delete(
     _: Caller,
     PathId(id): PathId<LimitId>,
 ) -> Result<NoContent, Problem> {
-    let deleted = office.limits.delete(id).await.map_err(no_answer)?.map_err(unavailable)?;
-    let before = deleted.ok_or(Refusal::NotFound)?;
-    note(&request, json!({ "before": Limit::from(&before), "after": null }));
-    Ok(NoContent)
+    Ok(administered::delete::<LimitRow>(&request, &office.limits, id).await?)
+}
+
+impl Exposed for LimitRow {
+    const NOUN: &'static str = "limit";
+
+    fn record(&self) -> Value {
+        json!(Limit::from(self))
+    }
+
+    fn refusal(misfit: Misfit) -> Refusal {
+        Refusal::InvalidRequest(vec![misfit.fault()])
+    }
 }
 
 /// The policy of a limit, on the routes that are configured now.
@@ -254,21 +230,4 @@ fn check(office: &Office, spec: &Spec, id: LimitId) -> Result<Policy, Refusal> {
     let routing = office.routing.read();
     let known: Vec<&Route> = routing.table.iter().map(AsRef::as_ref).collect();
     spec.check(id, &known).map_err(Refusal::InvalidRequest)
-}
-
-fn done(changed: LimitChanged) -> Result<(LimitRow, LimitRow), Refusal> {
-    match changed {
-        LimitChanged::Done { before, after } => Ok((before, after)),
-        LimitChanged::NotFound => Err(Refusal::NotFound),
-        LimitChanged::Stale => Err(Refusal::Conflict("The limit was changed meanwhile. Look again.".into())),
-        LimitChanged::Refused(misfit) => Err(refused(misfit)),
-    }
-}
-
-fn refused(misfit: Misfit) -> Refusal {
-    Refusal::InvalidRequest(vec![misfit.fault()])
-}
-
-fn note(request: &HttpRequest, change: serde_json::Value) {
-    Note::add(request, |note| note.change = Some(change));
 }

@@ -13,17 +13,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::metadata::metadata;
-use super::{Office, api_keys::note_revocation, auth, extract::FormBody, password::Password, problem::Problem};
+use super::{Office, administered, auth, extract::FormBody, password::Password, problem::Problem};
 use crate::{
-    actors::{
-        registrar::RevokeApiKey,
-        token_issuer::{Denied, Exchange, Tokens},
-    },
+    actors::token_issuer::{Denied, Exchange, Tokens},
     credentials::api_key::{self, ApiKey},
     domain::refusal::{OAuthError, Refusal},
     http::failure::{no_answer, unavailable},
     pipeline::{audit::Note, authenticate::api_key::credential},
-    store::api_keys::KeyRevoked,
+    store::api_keys::{ApiKeyRow, KeyOf},
 };
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
@@ -163,14 +160,18 @@ async fn revoke_key(office: &Office, request: &HttpRequest, text: &str) -> Resul
     let Some(key) = ApiKey::read(text) else {
         return Ok(());
     };
-    let Ok(standing) = office.keys.standing(&key, office.clock.now()).await else {
-        return Ok(());
+    let standing = match office.keys.standing(&key, office.clock.now()).await {
+        Ok(standing) => standing,
+        // Not known to be no key.
+        Err(refusal @ Refusal::Unavailable(_)) => return Err(refusal),
+        Err(_) => return Ok(()),
     };
-    let revoke = RevokeApiKey { id: key.id, owner: Some(standing.user) };
-    let revoked = office.users.revoke_api_key(revoke).await.map_err(no_answer)?.map_err(unavailable)?;
-    if let KeyRevoked::Done { before, after } = revoked {
-        Note::add(request, |note| note.credential = Some(credential(key.id)));
-        note_revocation(request, &before, &after);
+    let id = KeyOf { id: key.id, owner: Some(standing.user) };
+    match administered::delete::<ApiKeyRow>(request, &office.users, id).await {
+        Ok(_) => Note::add(request, |note| note.credential = Some(credential(key.id))),
+        // Purged a moment ago.
+        Err(Refusal::NotFound) => {}
+        Err(refusal) => return Err(refusal),
     }
     Ok(())
 }
@@ -191,8 +192,12 @@ fn missing(name: &str) -> Refusal {
     Refusal::OAuth(OAuthError::InvalidRequest, format!("{name} is missing"))
 }
 
+/// A client whose key could not be looked up is not told that it has none.
 fn unknown_client(refusal: Refusal) -> Refusal {
-    Refusal::OAuth(OAuthError::InvalidClient, refusal.reason())
+    match refusal {
+        Refusal::Unavailable(_) => refusal,
+        refusal => Refusal::OAuth(OAuthError::InvalidClient, refusal.reason()),
+    }
 }
 
 fn denied_exchange(denied: Denied) -> Refusal {

@@ -24,6 +24,7 @@ async fn metrics(office: Data<Office>, metrics: Data<Metrics>, sums: Data<Budget
     let (budgets, alerts) = (sums.read(&office).await, office.announcements.told());
     let (actors, exchanges) = (gauges(&office), exchanges(&office).collect());
     metrics.set_audit_backlog(office.audit.backlog());
+    metrics.set_clock_ahead(office.clock.ahead_us());
     match metrics.render(Seen { actors, exchanges, budgets, alerts: &alerts }) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {

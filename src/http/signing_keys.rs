@@ -26,8 +26,8 @@ use crate::{
     domain::{algorithm::Algorithm, refusal::Refusal},
     pipeline::audit::Note,
     store::{
-        keys::{Remember, Rotated, SigningKeyRow},
-        users::Idempotency,
+        idempotency::Idempotency,
+        keys::{OtherNewest, Remember, Rotated, SigningKeyRow},
     },
 };
 
@@ -128,29 +128,24 @@ pub async fn rotate(
     Caller(admin): Caller,
 ) -> Result<CreatedAt<SigningKeyView>, Problem> {
     let now = office.clock.now();
-    let idempotency_key = idempotency::key(request.headers())?;
-    let remember = idempotency_key
-        .map(|key| {
-            let what = "rotate";
-            idempotency::remember(&office.fingerprints, key, admin.account.id, &what, LOCATION, &what, now)
+    // The answer is known when it is known which key takes over.
+    let kept = idempotency::remember(&office, &request, admin.account.id, &(), (LOCATION, &()))?;
+    let remember = kept.map(|kept| -> Remember {
+        Arc::new(move |row| {
+            let body = serde_json::to_string(&SigningKeyView::new(row, now)).unwrap_or_default();
+            Idempotency { body, ..kept.clone() }
         })
-        .transpose()?
-        .map(|kept| -> Remember {
-            Arc::new(move |row| {
-                let body = serde_json::to_string(&SigningKeyView::new(row, now)).unwrap_or_default();
-                Idempotency { body, ..kept.clone() }
-            })
-        });
+    });
     match office.issuer.rotate(remember).await.map_err(no_answer)?.map_err(refused)? {
-        Rotated::TakesOver(row) => {
+        Rotated::New(row) => {
             let view = SigningKeyView::new(&row, now);
             let change = json!({ "before": null, "after": view });
             Note::add(&request, |note| note.change = Some(change));
             Ok(CreatedAt::new(LOCATION.to_owned(), &view)?)
         }
-        Rotated::Replayed { location, body } => Ok(CreatedAt::again(location, body)),
+        Rotated::Replayed(answer) => Ok(CreatedAt::again(answer)),
         Rotated::KeyReused => Err(idempotency::reused().into()),
-        Rotated::Stale => Err(Refusal::Internal.into()),
+        Rotated::Refused(OtherNewest) => Err(Refusal::Internal.into()),
     }
 }
 

@@ -8,22 +8,22 @@ use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Office,
+    administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf, given},
-    failure::{no_answer, unavailable},
+    extract::{Caller, JsonBody, PathId, QueryOf},
+    failure::unavailable,
     idempotency,
     page::{Page, PageQuery},
+    patch::Patch,
     problem::Problem,
 };
 use crate::{
-    actors::registrar::{CreateTeam, RenameTeam},
-    domain::{ids::TeamId, refusal::Refusal, team::TeamName},
-    pipeline::audit::Note,
-    store::teams::{NewTeam, TeamChanged, TeamCreated, TeamRow},
+    domain::{display_name::DisplayName, ids::TeamId, refusal::Refusal},
+    store::teams::{NewTeam, TeamChange, TeamRefused, TeamRow},
 };
 
 /// A group of users.
@@ -46,13 +46,11 @@ pub struct TeamCreate {
 }
 
 /// The fields to change; the others stay.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields, default)]
 pub struct TeamPatch {
     /// 1 to 64 printable characters.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "String")]
-    name: Option<String>,
+    name: Patch<String>,
 }
 
 /// A page of teams.
@@ -116,21 +114,9 @@ pub async fn create(
     let (id, now) = (TeamId(office.clock.new_id()), office.clock.now());
     let team = NewTeam { id, name: name(&body.name)?, created_at: now };
     let (location, view) = (format!("/admin/teams/{id}"), Team::from(&team));
-    let (what, by) = ((request.path(), &body), admin.account.id);
-    let idempotency = idempotency::key(request.headers())?
-        .map(|key| idempotency::remember(&office.fingerprints, key, by, &what, &location, &view, now))
-        .transpose()?;
-    let create = CreateTeam { team, idempotency };
-    match office.users.create_team(create).await.map_err(no_answer)?.map_err(unavailable)? {
-        TeamCreated::New(row) => {
-            let view = Team::from(&row);
-            note(&request, json!({ "before": null, "after": view }));
-            Ok(CreatedAt::new(location, &view)?)
-        }
-        TeamCreated::Replayed { location, body } => Ok(CreatedAt::again(location, body)),
-        TeamCreated::RequestReused => Err(idempotency::reused().into()),
-        TeamCreated::NameTaken => Err(name_taken().into()),
-    }
+    let once = idempotency::remember(&office, &request, admin.account.id, &body, (&location, &view))?;
+    let made = administered::create::<TeamRow>(&request, &office.users, team, once).await?;
+    Ok(CreatedAt::of(made, location, |row| Team::from(row))?)
 }
 
 #[api_operation(
@@ -165,18 +151,15 @@ pub async fn change(
     office: Data<Office>,
     request: HttpRequest,
     caller: Caller,
-    id: PathId<TeamId>,
+    PathId(id): PathId<TeamId>,
     JsonBody(body): JsonBody<TeamPatch>,
 ) -> Result<Json<Team>, Problem> {
-    let Some(text) = &body.name else {
-        return show(office, caller, id).await;
+    let Some(text) = body.name.given() else {
+        return show(office, caller, PathId(id)).await;
     };
-    let rename = RenameTeam { id: id.0, name: name(text)? };
-    let changed = office.users.rename_team(rename).await.map_err(no_answer)?.map_err(unavailable)?;
-    let (before, after) = done(changed)?;
-    let view = Team::from(&after);
-    note(&request, json!({ "before": Team::from(&before), "after": view }));
-    Ok(Json(view))
+    let change = TeamChange { name: Some(name(&text)?) };
+    let row = administered::change::<TeamRow>(&request, &office.users, id, change).await?;
+    Ok(Json(Team::from(&row)))
 }
 
 #[api_operation(
@@ -197,28 +180,24 @@ pub async fn delete(
     _: Caller,
     PathId(id): PathId<TeamId>,
 ) -> Result<NoContent, Problem> {
-    let (before, _) = done(office.users.delete_team(id).await.map_err(no_answer)?.map_err(unavailable)?)?;
-    note(&request, json!({ "before": Team::from(&before), "after": null }));
-    Ok(NoContent)
+    Ok(administered::delete::<TeamRow>(&request, &office.users, id).await?)
 }
 
-fn done(changed: TeamChanged) -> Result<(TeamRow, TeamRow), Refusal> {
-    match changed {
-        TeamChanged::Done { before, after } => Ok((before, after)),
-        TeamChanged::NotFound => Err(Refusal::NotFound),
-        TeamChanged::NameTaken => Err(name_taken()),
-        TeamChanged::InUse => Err(Refusal::Conflict("There are users in this team. Take them out first.".into())),
+impl Exposed for TeamRow {
+    const NOUN: &'static str = "team";
+
+    fn record(&self) -> Value {
+        json!(Team::from(self))
+    }
+
+    fn refusal(refused: TeamRefused) -> Refusal {
+        Refusal::Conflict(match refused {
+            TeamRefused::NameTaken => "There is a team with this name.".into(),
+            TeamRefused::InUse => "There are users in this team. Take them out first.".into(),
+        })
     }
 }
 
-fn name(text: &str) -> Result<TeamName, Refusal> {
-    text.parse().map_err(|error| Refusal::invalid("/name", format!("{error}")))
-}
-
-fn name_taken() -> Refusal {
-    Refusal::Conflict("There is a team with this name.".into())
-}
-
-fn note(request: &HttpRequest, change: serde_json::Value) {
-    Note::add(request, |note| note.change = Some(change));
+fn name(text: &str) -> Result<DisplayName, Refusal> {
+    DisplayName::new(text).map_err(|error| Refusal::invalid("/name", error.to_string()))
 }

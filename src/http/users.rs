@@ -8,28 +8,28 @@ use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
     Office,
+    administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf, given},
+    extract::{Caller, JsonBody, PathId, QueryOf},
+    failure::{busy, unavailable},
     idempotency,
     page::{Page, PageQuery},
     password::Password,
+    patch::Patch,
     problem::Problem,
 };
 use crate::{
-    actors::registrar::{Change, Create},
     domain::{
         ids::{TeamId, UserId},
         password,
         principal::{Role, UserStatus, Username},
         refusal::{Fault, Refusal},
     },
-    http::failure::{busy, no_answer, unavailable},
-    pipeline::audit::Note,
-    store::users::{Changed, Created, NewUser, UserChange, UserRow},
+    store::users::{NewUser, UserChange, UserRefused, UserRow},
 };
 
 /// A user, without the password.
@@ -60,6 +60,20 @@ impl From<&UserRow> for User {
     }
 }
 
+impl From<&NewUser> for User {
+    fn from(new: &NewUser) -> Self {
+        Self {
+            id: new.id,
+            username: new.username.to_string(),
+            role: new.role,
+            team_id: new.team_id,
+            status: new.status,
+            created_at: new.created_at,
+            updated_at: new.created_at,
+        }
+    }
+}
+
 /// A user to be. Without a password the user cannot log in.
 #[derive(Deserialize, Serialize, JsonSchema, ApiComponent)]
 #[serde(deny_unknown_fields)]
@@ -79,25 +93,15 @@ const fn active() -> UserStatus {
 }
 
 /// The fields to change; the others stay.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize, JsonSchema, ApiComponent)]
+#[serde(deny_unknown_fields, default)]
 pub struct UserPatch {
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "String")]
-    username: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Password")]
-    password: Option<Password>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Role")]
-    role: Option<Role>,
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "UserStatus")]
-    status: Option<UserStatus>,
+    username: Patch<String>,
+    password: Patch<Password>,
+    role: Patch<Role>,
+    status: Patch<UserStatus>,
     /// Null takes the user out of the team.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<TeamId>")]
-    team_id: Option<Option<TeamId>>,
+    team_id: Patch<Option<TeamId>>,
 }
 
 /// A page of users.
@@ -148,28 +152,14 @@ pub async fn create(
 ) -> Result<CreatedAt<User>, Problem> {
     let username = username(&body.username)?;
     body.password.as_ref().map(|password| check_password(password, &username)).transpose()?;
-    let idempotency_key = idempotency::key(request.headers())?;
     let password_hash = hash(&office, body.password.as_ref()).await?;
-    let now = office.clock.now();
-    let id = UserId(office.clock.new_id());
+    let (id, created_at) = (UserId(office.clock.new_id()), office.clock.now());
     let UserCreate { role, status, team_id, .. } = body;
-    let user = NewUser { id, username, password_hash, role, status, team_id, created_at: now };
-    let view = view_of(&user);
-    let location = format!("/admin/users/{id}");
-    let idempotency = idempotency_key
-        .map(|key| idempotency::remember(&office.fingerprints, key, admin.account.id, &body, &location, &view, now))
-        .transpose()?;
-    match office.users.create(Create { user, idempotency }).await.map_err(no_answer)?.map_err(unavailable)? {
-        Created::New(row) => {
-            let view = User::from(&row);
-            note(&request, view.id, json!({ "before": null, "after": view }));
-            Ok(CreatedAt::new(location, &view)?)
-        }
-        Created::Replayed { location, body, .. } => Ok(CreatedAt::again(location, body)),
-        Created::UsernameTaken => Err(name_taken().into()),
-        Created::NoSuchTeam => Err(no_such_team().into()),
-        Created::KeyReused => Err(idempotency::reused().into()),
-    }
+    let user = NewUser { id, username, password_hash, role, status, team_id, created_at };
+    let (location, view) = (format!("/admin/users/{id}"), User::from(&user));
+    let once = idempotency::remember(&office, &request, admin.account.id, &body, (&location, &view))?;
+    let made = administered::create::<UserRow>(&request, &office.users, user, once).await?;
+    Ok(CreatedAt::of(made, location, |row| User::from(row))?)
 }
 
 #[api_operation(
@@ -208,21 +198,18 @@ pub async fn change(
     PathId(id): PathId<UserId>,
     JsonBody(body): JsonBody<UserPatch>,
 ) -> Result<Json<User>, Problem> {
-    let username = body.username.as_deref().map(username).transpose()?;
-    if let Some(password) = &body.password {
+    let UserPatch { username: name, password, role, status, team_id } = body;
+    let username = name.given().as_deref().map(username).transpose()?;
+    let password = password.given();
+    if let Some(password) = &password {
         let present = office.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
         check_password(password, username.as_ref().unwrap_or(&present.username))?;
     }
-    let password_hash = hash(&office, body.password.as_ref()).await?;
-    let UserPatch { role, status, team_id, .. } = body;
+    let password_hash = hash(&office, password.as_ref()).await?;
+    let (role, status, team_id) = (role.given(), status.given(), team_id.given());
     let change = UserChange { username, password_hash, role, status, team_id, only_at: None };
-    let password_changed = change.password_hash.is_some();
-    let changed = office.users.change(Change { id, change }).await.map_err(no_answer)?.map_err(unavailable)?;
-    let (before, after) = done(changed)?;
-    let view = User::from(&after);
-    let change = json!({ "before": User::from(&before), "after": view, "password_changed": password_changed });
-    note(&request, id, change);
-    Ok(Json(view))
+    let row = administered::change::<UserRow>(&request, &office.users, id, change).await?;
+    Ok(Json(User::from(&row)))
 }
 
 #[api_operation(
@@ -243,40 +230,32 @@ pub async fn delete(
     _: Caller,
     PathId(id): PathId<UserId>,
 ) -> Result<NoContent, Problem> {
-    let changed = office.users.delete(id).await.map_err(no_answer)?.map_err(unavailable)?;
-    let (before, _) = done(changed)?;
-    note(&request, id, json!({ "before": User::from(&before), "after": null }));
-    Ok(NoContent)
+    Ok(administered::delete::<UserRow>(&request, &office.users, id).await?)
 }
 
-pub(super) fn done(changed: Changed) -> Result<(UserRow, UserRow), Refusal> {
-    match changed {
-        Changed::Done { before, after } => Ok((before, after)),
-        Changed::NotFound => Err(Refusal::NotFound),
-        Changed::LastAdmin => Err(Refusal::Conflict("This is the last active admin. Make another one first.".into())),
-        Changed::UsernameTaken => Err(name_taken()),
-        Changed::NoSuchTeam => Err(no_such_team()),
-        Changed::Stale => Err(Refusal::Conflict("The user was changed meanwhile. Look again.".into())),
+impl Exposed for UserRow {
+    const NOUN: &'static str = "user";
+
+    fn record(&self) -> Value {
+        json!(User::from(self))
     }
-}
 
-fn name_taken() -> Refusal {
-    Refusal::Conflict("There is a user with this name.".into())
-}
+    fn record_besides(change: &UserChange) -> Map<String, Value> {
+        Map::from_iter([("password_changed".to_owned(), change.password_hash.is_some().into())])
+    }
 
-fn note(request: &HttpRequest, about: UserId, change: serde_json::Value) {
-    Note::add(request, |note| (note.change, note.about) = (Some(change), Some(about)));
-}
+    fn about(&self) -> Option<UserId> {
+        Some(self.id)
+    }
 
-fn view_of(user: &NewUser) -> User {
-    User {
-        id: user.id,
-        username: user.username.to_string(),
-        role: user.role,
-        team_id: user.team_id,
-        status: user.status,
-        created_at: user.created_at,
-        updated_at: user.created_at,
+    fn refusal(refused: UserRefused) -> Refusal {
+        match refused {
+            UserRefused::LastAdmin => {
+                Refusal::Conflict("This is the last active admin. Make another one first.".into())
+            }
+            UserRefused::UsernameTaken => Refusal::Conflict("There is a user with this name.".into()),
+            UserRefused::NoSuchTeam => Refusal::invalid("/team_id", "there is no team with this id"),
+        }
     }
 }
 
@@ -286,10 +265,6 @@ fn username(text: &str) -> Result<Username, Refusal> {
 
 fn check_password(password: &Password, username: &Username) -> Result<(), Refusal> {
     password::check(&password.0, username.as_str()).map_err(|error| Refusal::invalid("/password", error.to_string()))
-}
-
-fn no_such_team() -> Refusal {
-    Refusal::invalid("/team_id", "there is no team with this id")
 }
 
 async fn hash(office: &Office, password: Option<&Password>) -> Result<Option<String>, Refusal> {

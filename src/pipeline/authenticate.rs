@@ -3,9 +3,13 @@
 
 pub mod api_key;
 pub mod outside;
+pub mod staleness;
 mod token_cache;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jiff::Timestamp;
@@ -16,18 +20,19 @@ use super::{
     call::Call,
 };
 use crate::{
-    actors::registrar::Users,
+    actors::registrar::{NotRead, Users},
+    clock::Clock,
     credentials::{
         api_key::{self as key_text, ApiKey},
         jwt::{
-            Rejection, Verified, Verifier,
+            CLOCK_SKEW_S, Rejection, Verified, Verifier,
             outside::{OutsideVerified, OutsideVerifier},
         },
     },
     domain::{
         access::Permission,
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
-        refusal::{Refusal, Revocation, TokenFault},
+        refusal::{Refusal, Revocation, TokenFault, Unavailable},
     },
     snapshot::{Snapshot, directory::Directory, revocations::Revocations},
 };
@@ -90,6 +95,9 @@ pub async fn authenticate(
         }
     }
     let token = credential(headers)?;
+    if !identity.keys.staleness.is_within_bound() {
+        return Err(NOT_ASKED);
+    }
     if key_text::is_meant(token) {
         let key = ApiKey::read(token).ok_or(faulty(TokenFault::Malformed))?;
         return identity.keys.principal(&key, now).await.map(known);
@@ -109,14 +117,38 @@ fn known(principal: Principal) -> Authenticated {
     Authenticated::Known(Arc::new(principal))
 }
 
-const fn refusal_of(rejection: Rejection) -> Refusal {
+/// The store could not be asked about a credential, so that nothing is known of it. A client that was told 401 would
+/// throw it away.
+const NOT_ASKED: Refusal = Refusal::Unavailable(Unavailable::Capacity);
+
+fn refusal_of(rejection: Rejection) -> Refusal {
     match rejection {
         Rejection::Expired => Refusal::ExpiredToken,
-        Rejection::Faulty(fault) => Refusal::InvalidToken(fault),
+        Rejection::Faulty(fault) => {
+            if fault == TokenFault::NotYetValid {
+                tell_of_clocks();
+            }
+            Refusal::InvalidToken(fault)
+        }
     }
 }
 
-/// The one credential of a request. The same one given twice is still one.
+/// Tokens that are well signed and ahead of their time mean that two clocks are apart. Said once in ten seconds.
+fn tell_of_clocks() {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    static SAID_S: AtomicI64 = AtomicI64::new(i64::MIN);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    let now_s = Clock::system().now().as_second();
+    if now_s.saturating_sub(SAID_S.fetch_max(now_s, Ordering::Relaxed)) >= 10 {
+        tracing::warn!(
+            count,
+            "tokens are refused that were signed more than {CLOCK_SKEW_S} s ahead of this machine's clock"
+        );
+    }
+}
+
+/// The one credential of a request. The same one given twice is still one. `x-api-key` alone carries API keys only: what
+/// reads that header elsewhere (logs, proxies) must never see an access token as a key.
 fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
     let bearers = headers.get_all(AUTHORIZATION).map(bearer);
     let keys = headers.get_all("x-api-key").map(|value| value.to_str().map_err(|_| faulty(TokenFault::Malformed)));
@@ -126,6 +158,9 @@ fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
         if other? != first {
             return Err(Refusal::AmbiguousCredentials);
         }
+    }
+    if !headers.contains_key(AUTHORIZATION) && !key_text::is_meant(first) {
+        return Err(faulty(TokenFault::Malformed));
     }
     Ok(first)
 }
@@ -152,14 +187,17 @@ impl Identity {
         verified.check(now_s).map(|()| verified)
     }
 
-    /// The user a verified token speaks of, as they are now.
+    /// The user of a verified token, as they are now.
     async fn principal(&self, verified: &Verified) -> Result<Principal, Refusal> {
         let account = if let Ok(account) = self.account(verified) {
             account
         } else {
             // The user may have been made or changed a moment ago on another replica.
-            self.users.catch_up().await;
-            self.account(verified).map_err(Refusal::RevokedToken)?
+            let asked = self.users.catch_up().await;
+            self.account(verified).map_err(|revocation| match (asked, revocation) {
+                (Err(NotRead), Revocation::UserDeleted | Revocation::RoleChanged) => NOT_ASKED,
+                (_, revocation) => Refusal::RevokedToken(revocation),
+            })?
         };
         if self.revocations.read().contains(verified.session) {
             return Err(Refusal::RevokedToken(Revocation::Session));
@@ -201,7 +239,8 @@ mod tests {
         let (a, b) = (("authorization", "Bearer a"), ("authorization", "Bearer b"));
         assert_eq!(read(&[a]), Ok("a".into()));
         assert_eq!(read(&[("authorization", "bearer a")]), Ok("a".into()));
-        assert_eq!(read(&[("x-api-key", "a")]), Ok("a".into()));
+        assert_eq!(read(&[("x-api-key", "tg_a")]), Ok("tg_a".into()));
+        assert_eq!(read(&[("x-api-key", "a")]), Err("invalid-token"));
         assert_eq!(read(&[a, ("x-api-key", "a")]), Ok("a".into()));
         assert_eq!(read(&[]), Err("missing-credential"));
         assert_eq!(read(&[a, b]), Err("ambiguous-credentials"));

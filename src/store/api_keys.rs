@@ -3,6 +3,8 @@
 //! The `Registrar` writes them; its snapshot follows with [`Store::api_keys_changed_since`]. A secret is never stored.
 //! Revoked and expired keys stay as rows for a while, so that whoever still uses one is told what became of it.
 
+use std::convert::Infallible;
+
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
 };
@@ -11,15 +13,16 @@ use jiff::Timestamp;
 
 use super::{
     PURGE_ROWS, Store, StoreError,
+    administered::{Administered, Stamp},
     connection::{Connection, on_backend},
-    idempotency::{self, Idempotency, Known},
     revisions,
     schema::api_keys,
     sessions, users,
     values::{micros, read_digest, read_text, read_time},
 };
 use crate::domain::{
-    api_key::{KeyName, MAX_KEPT_KEYS, MAX_LIVE_KEYS},
+    api_key::{MAX_KEPT_KEYS, MAX_LIVE_KEYS},
+    display_name::DisplayName,
     ids::{ApiKeyId, UserId},
 };
 
@@ -28,7 +31,7 @@ use crate::domain::{
 pub struct ApiKeyRow {
     pub id: ApiKeyId,
     pub user_id: UserId,
-    pub name: KeyName,
+    pub name: DisplayName,
     /// SHA-256.
     pub secret_hash: [u8; 32],
     pub created_at: Timestamp,
@@ -44,39 +47,27 @@ pub struct ApiKeyRow {
 pub struct NewApiKey {
     pub id: ApiKeyId,
     pub user_id: UserId,
-    pub name: KeyName,
+    pub name: DisplayName,
     /// SHA-256.
     pub secret_hash: [u8; 32],
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
 }
 
-/// What came of creating an API key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyCreated {
-    New(ApiKeyRow),
-    /// The same request came before. This is its answer, and nothing was changed.
-    Replayed {
-        location: Option<String>,
-        body: String,
-    },
-    /// The `Idempotency-Key` came before with another request.
-    RequestReused,
+/// An API key, and whose it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyOf {
+    pub id: ApiKeyId,
+    /// Where one is given, a key of another user is not found.
+    pub owner: Option<UserId>,
+}
+
+/// Why the store refuses an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRefused {
     NoSuchUser,
     /// The user has [`MAX_LIVE_KEYS`] keys that are neither revoked nor expired, or [`MAX_KEPT_KEYS`] in all.
     TooMany,
-}
-
-/// What came of revoking an API key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one a revocation, and it is taken apart at once")]
-pub enum KeyRevoked {
-    /// They are equal, and nothing was written, if it was revoked before.
-    Done {
-        before: ApiKeyRow,
-        after: ApiKeyRow,
-    },
-    NotFound,
 }
 
 #[derive(Queryable, Selectable)]
@@ -93,62 +84,6 @@ struct Record {
 }
 
 impl Store {
-    /// Creates an API key and, with it, keeps the answer under the key of the request.
-    ///
-    /// # Errors
-    /// `Conflict` if the id is taken.
-    pub async fn create_api_key(&self, key: NewApiKey, request: Option<Idempotency>) -> Result<KeyCreated, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            if let Some(request) = &request {
-                match idempotency::look_up(connection, request).await? {
-                    Known::Fresh => {}
-                    Known::Answered { location, body, .. } => return Ok(KeyCreated::Replayed { location, body }),
-                    Known::Reused => return Ok(KeyCreated::RequestReused),
-                }
-            }
-            if users::living(connection, key.user_id).await?.is_none() {
-                return Ok(KeyCreated::NoSuchUser);
-            }
-            let live = count_live(connection, key.user_id, key.created_at).await?;
-            let kept = count_kept(connection, key.user_id).await?;
-            if live >= i64::from(MAX_LIVE_KEYS) || kept >= i64::from(MAX_KEPT_KEYS) {
-                return Ok(KeyCreated::TooMany);
-            }
-            if let Some(request) = &request {
-                idempotency::keep(connection, request).await?;
-            }
-            insert(connection, key, revision).await.map(KeyCreated::New)
-        })
-        .await
-    }
-
-    /// Revokes an API key, and with it the live sessions it was exchanged for. With `owner` given, a key of somebody
-    /// else is not found.
-    pub async fn revoke_api_key(
-        &self,
-        id: ApiKeyId,
-        owner: Option<UserId>,
-        now: Timestamp,
-    ) -> Result<KeyRevoked, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            let found = find(connection, id).await?.filter(|key| owner.is_none_or(|owner| owner == key.user_id));
-            let Some(before) = found else { return Ok(KeyRevoked::NotFound) };
-            if before.revoked_at.is_some() {
-                return Ok(KeyRevoked::Done { after: before.clone(), before });
-            }
-            let after = ApiKeyRow { revoked_at: Some(now), revision, ..before.clone() };
-            let revoke = diesel::update(api_keys::table.find(id.to_string()))
-                .set((api_keys::revoked_at.eq(micros(now)), api_keys::revision.eq(revision)));
-            // The key's row comes before the sessions: an exchange that is about to open one holds that row.
-            on_backend!(connection, |conn| revoke.execute(conn).await)?;
-            sessions::revoke_live_of_key(connection, id, now, revision).await?;
-            Ok(KeyRevoked::Done { before, after })
-        })
-        .await
-    }
-
     /// At most `limit` API keys of a user in the order of their ids, from the one after `after` on; revoked and expired
     /// ones are among them.
     pub async fn api_keys_page(
@@ -191,6 +126,73 @@ impl Store {
     }
 }
 
+/// To delete a key is to revoke it. A key cannot be changed.
+impl Administered for ApiKeyRow {
+    type Id = KeyOf;
+    type New = NewApiKey;
+    type Change = Infallible;
+    type Refused = KeyRefused;
+
+    const REVISION: &'static str = revisions::IDENTITY;
+
+    fn id_of(new: &NewApiKey) -> KeyOf {
+        KeyOf { id: new.id, owner: None }
+    }
+
+    fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn only_at(change: &Infallible) -> Option<i64> {
+        match *change {}
+    }
+
+    /// The key, also a revoked one.
+    async fn living(connection: &mut Connection, KeyOf { id, owner }: KeyOf) -> Result<Option<Self>, StoreError> {
+        Ok(find(connection, id).await?.filter(|key| owner.is_none_or(|owner| owner == key.user_id)))
+    }
+
+    async fn refuse_new(connection: &mut Connection, new: &NewApiKey) -> Result<Option<KeyRefused>, StoreError> {
+        if users::living(connection, new.user_id).await?.is_none() {
+            return Ok(Some(KeyRefused::NoSuchUser));
+        }
+        let live = count_live(connection, new.user_id, new.created_at).await?;
+        let kept = count_kept(connection, new.user_id).await?;
+        let too_many = live >= i64::from(MAX_LIVE_KEYS) || kept >= i64::from(MAX_KEPT_KEYS);
+        Ok(too_many.then_some(KeyRefused::TooMany))
+    }
+
+    async fn insert(connection: &mut Connection, new: &NewApiKey, revision: i64) -> Result<(), StoreError> {
+        insert(connection, new, revision).await
+    }
+
+    fn changed(&self, change: &Infallible) -> Option<Self> {
+        match *change {}
+    }
+
+    async fn refuse_change(_: &mut Connection, _: &Self, _: &Self) -> Result<Option<KeyRefused>, StoreError> {
+        Ok(None)
+    }
+
+    async fn update(_: &mut Connection, _: &Self, _: Self, change: Infallible, _: Stamp) -> Result<Self, StoreError> {
+        match change {}
+    }
+
+    /// Revokes the key, and with it the live sessions it was exchanged for.
+    async fn delete(connection: &mut Connection, row: &Self, stamp: Stamp) -> Result<Self, StoreError> {
+        if row.revoked_at.is_some() {
+            return Ok(row.clone());
+        }
+        let after = Self { revoked_at: Some(stamp.now), revision: stamp.revision, ..row.clone() };
+        let revoke = diesel::update(api_keys::table.find(row.id.to_string()))
+            .set((api_keys::revoked_at.eq(micros(stamp.now)), api_keys::revision.eq(stamp.revision)));
+        // The key's row comes before the sessions: an exchange that is about to open one holds that row.
+        on_backend!(connection, |conn| revoke.execute(conn).await)?;
+        sessions::revoke_live_of_key(connection, row.id, stamp.now, stamp.revision).await?;
+        Ok(after)
+    }
+}
+
 /// Locks the row of a live key by writing what it holds already; false if it is not this user's, or not live.
 pub(super) async fn hold_live(
     connection: &mut Connection,
@@ -229,7 +231,7 @@ async fn count_kept(connection: &mut Connection, user: UserId) -> Result<i64, St
     Ok(on_backend!(connection, |conn| kept.get_result(conn).await)?)
 }
 
-async fn insert(connection: &mut Connection, key: NewApiKey, revision: i64) -> Result<ApiKeyRow, StoreError> {
+async fn insert(connection: &mut Connection, key: &NewApiKey, revision: i64) -> Result<(), StoreError> {
     let insert = diesel::insert_into(api_keys::table).values((
         api_keys::id.eq(key.id.to_string()),
         api_keys::user_id.eq(key.user_id.to_string()),
@@ -240,7 +242,7 @@ async fn insert(connection: &mut Connection, key: NewApiKey, revision: i64) -> R
         api_keys::revision.eq(revision),
     ));
     on_backend!(connection, |conn| insert.execute(conn).await)?;
-    find(connection, key.id).await?.ok_or_else(|| StoreError::Other("a new API key is not there".into()))
+    Ok(())
 }
 
 fn rows(records: Vec<Record>) -> Result<Vec<ApiKeyRow>, StoreError> {

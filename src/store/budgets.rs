@@ -1,7 +1,7 @@
 //! Budgets as they are stored, and how they are read. What is spent of them is in the ledger.
 //!
-//! Handlers read through it; the `Regulator` follows changes with [`Store::budgets_changed_since`]. Deleted budgets stay
-//! as rows; nobody reads them. Writes: `create` and `change`.
+//! Handlers read through it; the `Regulator` follows changes with [`Store::budgets_since`]. Deleted budgets stay
+//! as rows; nobody reads them. Writes: by the flow of [`administered`](super::administered), with the rules in `change`.
 
 mod change;
 mod create;
@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use super::{
     Store, StoreError,
     connection::{Connection, on_backend},
-    limits, revisions,
+    limits,
+    revisions::{self, Seen},
     schema::budgets,
     values::{read_text, read_time},
 };
@@ -22,8 +23,8 @@ use crate::domain::{
     ids::BudgetId,
 };
 
-pub use change::{BudgetChange, BudgetChanged};
-pub use create::{BudgetCreated, FirstBudgets, NewBudget};
+pub use change::BudgetChange;
+pub use create::NewBudget;
 
 /// A budget: as it was written, and what it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,18 +71,14 @@ impl Store {
         .await
     }
 
-    /// All budgets in the order of their ids, and a stamp up to which they are read at least; `None` if nothing has
-    /// changed since the change with the stamp given.
-    pub async fn budgets_changed_since(&self, revision: i64) -> Result<Option<(i64, Vec<BudgetRow>)>, StoreError> {
+    /// All budgets in the order of their ids, and up to which change they are read at least; `None` if nothing is new since
+    /// `seen`.
+    pub async fn budgets_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<BudgetRow>)>, StoreError> {
         self.read(async move |connection: &mut Connection| {
-            // The stamp first: a change that comes between is read twice, and none is missed.
-            let last = revisions::last(connection, revisions::BUDGETS).await?;
-            if last == revision {
-                return Ok(None);
-            }
+            let Some(news) = revisions::news(connection, revisions::BUDGETS, seen).await? else { return Ok(None) };
             let all = budgets::table.filter(budgets::deleted_at.is_null()).order(budgets::id);
             let records = on_backend!(connection, |conn| all.select(Record::as_select()).load(conn).await)?;
-            Ok(Some((last, rows(records)?)))
+            Ok(Some((news.seen, rows(records)?)))
         })
         .await
     }
@@ -95,7 +92,7 @@ async fn living(connection: &mut Connection, id: BudgetId) -> Result<Option<Budg
     record.map(BudgetRow::try_from).transpose()
 }
 
-/// Why a budget cannot stand beside the others, or speaks of nobody. Reliable within a transaction that took a stamp.
+/// Why a budget cannot stand beside the others, or has a subject that is not there. Reliable within a transaction that took a revision.
 async fn misfit(connection: &mut Connection, spec: &Spec, budget: &Budget) -> Result<Option<Misfit>, StoreError> {
     let others = budgets::table
         .filter(budgets::name.eq(&spec.name))

@@ -15,10 +15,10 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 use super::StoreError;
 
-pub(super) type AsyncSqliteConnection = SyncConnectionWrapper<SqliteConnection, Here>;
+pub type AsyncSqliteConnection = SyncConnectionWrapper<SqliteConnection, Here>;
 
 /// Runs a statement of SQLite where it is asked for: an operation is on a thread that may block, all of it (`threads`).
-pub(super) struct Here;
+pub struct Here;
 
 impl SpawnBlocking for Here {
     fn spawn_blocking<'a, R>(
@@ -36,9 +36,9 @@ impl SpawnBlocking for Here {
     }
 }
 
-/// A connection that goes back to its pool when dropped.
+/// A connection that goes back to its pool when dropped. Its name stays in the store: this module is private.
 #[expect(clippy::large_enum_variant, reason = "one an operation, and it is not moved")]
-pub(super) enum Connection {
+pub enum Connection {
     Sqlite(Object<AsyncSqliteConnection>),
     Postgres(Object<AsyncPgConnection>),
 }

@@ -33,14 +33,19 @@ pub struct Idempotency {
     pub not_before: Timestamp,
 }
 
+/// An answer that was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    /// JSON.
+    pub body: String,
+}
+
 /// What is known of a key.
 pub(super) enum Known {
     Fresh,
-    Answered {
-        status: u16,
-        location: Option<String>,
-        body: String,
-    },
+    Answered(Answer),
     /// It came before with another request.
     Reused,
 }
@@ -79,7 +84,8 @@ pub(super) async fn look_up(connection: &mut Connection, new: &Idempotency) -> R
     if fingerprint != new.fingerprint {
         return Ok(Known::Reused);
     }
-    Ok(Known::Answered { status: read_status("idempotency_keys.status", status)?, location, body })
+    let status = read_status("idempotency_keys.status", status)?;
+    Ok(Known::Answered(Answer { status, location, body }))
 }
 
 /// Keeps the answer, in place of an expired one.

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
+    administered::Created,
     connection::{Connection, on_backend},
     idempotency::{self, Idempotency, Known},
-    revisions,
+    revisions::{self, Seen},
     schema::{sealed_secrets, signing_keys},
     values::{micros, read_text, read_time},
 };
@@ -37,8 +38,8 @@ pub struct SigningKeyRow {
 /// The ring as it was when its stamp was read, or later.
 #[derive(Clone)]
 pub struct StoredRing {
-    /// Grows with each change of the ring.
-    pub revision: i64,
+    /// Up to which change it is read at least.
+    pub seen: Seen,
     /// Oldest first.
     pub keys: Vec<SigningKeyRow>,
 }
@@ -56,17 +57,13 @@ pub struct Rotation {
 /// Words the answer that is kept under an `Idempotency-Key`.
 pub type Remember = Arc<dyn Fn(&SigningKeyRow) -> Idempotency + Send + Sync>;
 
-/// What came of a rotation.
-pub enum Rotated {
-    /// The key that takes over: the new one, or one that somebody else has added and that does not sign yet.
-    TakesOver(SigningKeyRow),
-    /// The newest key is another now: read the ring again.
-    Stale,
-    /// The same request came before; this is its answer.
-    Replayed { location: Option<String>, body: String },
-    /// The key of the request came before with another request.
-    KeyReused,
-}
+/// What came of a rotation: the key that takes over is the new one, or one that another replica has added and that does
+/// not sign yet.
+pub type Rotated = Created<SigningKeyRow, OtherNewest>;
+
+/// The newest key is another now: read the ring again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherNewest;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = signing_keys)]
@@ -83,11 +80,6 @@ struct Record {
 impl Store {
     pub async fn signing_ring(&self) -> Result<StoredRing, StoreError> {
         self.read(stored_ring).await
-    }
-
-    /// The stamp of the ring's last change.
-    pub async fn keys_revision(&self) -> Result<i64, StoreError> {
-        self.read(async move |connection: &mut Connection| revisions::last(connection, revisions::KEYS).await).await
     }
 
     /// Puts a key into the ring if there is none that signs or will sign, and returns the ring as it is then. Of several
@@ -149,27 +141,27 @@ async fn rotate(connection: &mut Connection, rotation: Rotation) -> Result<Rotat
     let newest = keys.iter().max_by_key(|key| key.activates_at);
     let is_stale = newest.is_none_or(|newest| newest.sealed_private_key != rotation.newest_sealed);
     if waiting.is_none() && is_stale {
-        return Ok(Rotated::Stale);
+        return Ok(Created::Refused(OtherNewest));
     }
     let takes_over = waiting.unwrap_or(&rotation.new).clone();
     if let Some(request) = rotation.remember.map(|remember| remember(&takes_over)) {
         match idempotency::look_up(connection, &request).await? {
             Known::Fresh => idempotency::keep(connection, &request).await?,
-            Known::Answered { location, body, .. } => return Ok(Rotated::Replayed { location, body }),
-            Known::Reused => return Ok(Rotated::KeyReused),
+            Known::Answered(answer) => return Ok(Created::Replayed(answer)),
+            Known::Reused => return Ok(Created::KeyReused),
         }
     }
     if waiting.is_none() {
         retire(connection, takes_over.activates_at).await?;
         insert(connection, &takes_over).await?;
     }
-    Ok(Rotated::TakesOver(takes_over))
+    Ok(Created::New(takes_over))
 }
 
 async fn stored_ring(connection: &mut Connection) -> Result<StoredRing, StoreError> {
-    // The stamp first: keys that are newer than it are only read once more.
-    let revision = revisions::last(connection, revisions::KEYS).await?;
-    Ok(StoredRing { revision, keys: ring(connection).await? })
+    // The revision first: keys that are newer than it are only read once more.
+    let seen = revisions::current(connection, revisions::KEYS).await?;
+    Ok(StoredRing { seen, keys: ring(connection).await? })
 }
 
 async fn ring(connection: &mut Connection) -> Result<Vec<SigningKeyRow>, StoreError> {

@@ -1,7 +1,7 @@
 //! Limit policies as they are stored, and how they are read.
 //!
-//! Handlers read through it; the `Regulator` follows changes with [`Store::limits_changed_since`]. Deleted limits stay as
-//! rows; nobody reads them. Writes: `create` and `change`.
+//! Handlers read through it; the `Regulator` follows changes with [`Store::limits_since`]. Deleted limits stay as
+//! rows; nobody reads them. Writes: by the flow of [`administered`](super::administered), with the rules in `change`.
 
 mod change;
 mod create;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::{
     Store, StoreError,
     connection::{Connection, on_backend},
-    revisions,
+    revisions::{self, Seen},
     schema::{api_keys, limits},
     teams, users,
     values::{read_count, read_text, read_time},
@@ -23,8 +23,8 @@ use crate::domain::{
     limit::{Misfit, Per, Policy, Spec},
 };
 
-pub use change::{LimitChange, LimitChanged};
-pub use create::{FirstLimits, LimitCreated, NewLimit};
+pub use change::LimitChange;
+pub use create::NewLimit;
 
 /// A limit: as it was written, and the policy that it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,18 +80,14 @@ impl Store {
         .await
     }
 
-    /// All limits in the order of their ids, and a stamp up to which they are read at least; `None` if nothing has
-    /// changed since the change with the stamp given.
-    pub async fn limits_changed_since(&self, revision: i64) -> Result<Option<(i64, Vec<LimitRow>)>, StoreError> {
+    /// All limits in the order of their ids, and up to which change they are read at least; `None` if nothing is new since
+    /// `seen`.
+    pub async fn limits_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<LimitRow>)>, StoreError> {
         self.read(async move |connection: &mut Connection| {
-            // The stamp first: a change that comes between is read twice, and none is missed.
-            let last = revisions::last(connection, revisions::LIMITS).await?;
-            if last == revision {
-                return Ok(None);
-            }
+            let Some(news) = revisions::news(connection, revisions::LIMITS, seen).await? else { return Ok(None) };
             let all = limits::table.filter(limits::deleted_at.is_null()).order(limits::id);
             let records = on_backend!(connection, |conn| all.select(Record::as_select()).load(conn).await)?;
-            Ok(Some((last, rows(records)?)))
+            Ok(Some((news.seen, rows(records)?)))
         })
         .await
     }
@@ -105,7 +101,7 @@ async fn living(connection: &mut Connection, id: LimitId) -> Result<Option<Limit
     record.map(LimitRow::try_from).transpose()
 }
 
-/// Why a limit cannot stand beside the others, or speaks of nobody. Reliable within a transaction that took a stamp.
+/// Why a limit cannot stand beside the others, or has a subject that is not there. Reliable within a transaction that took a revision.
 async fn misfit(connection: &mut Connection, spec: &Spec, policy: &Policy) -> Result<Option<Misfit>, StoreError> {
     let others = limits::table
         .filter(limits::name.eq(&spec.name))

@@ -1,6 +1,6 @@
 //! The price list as it is stored: every version of it, and how it is changed.
 //!
-//! Handlers read through it; the `Regulator` follows changes with [`Store::prices_changed_since`]. A version is the stamp
+//! Handlers read through it; the `Regulator` follows changes with [`Store::prices_since`]. A version is the revision
 //! of the change that made it. What a version says never changes: a price that ends is a row that stays.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::{
     Store, StoreError,
     connection::{Connection, on_backend},
-    revisions,
+    revisions::{self, Seen},
     schema::{price_versions, prices},
     values::{micros, read_time},
 };
@@ -76,10 +76,8 @@ impl Store {
     /// Changes the list.
     pub async fn change_prices(&self, change: PriceChange) -> Result<PricesChanged, StoreError> {
         self.transaction(async move |connection: &mut Connection| {
-            let version = revisions::next(connection, revisions::PRICES).await?;
-            let before = version.saturating_sub(1);
+            let before = revisions::hold(connection, revisions::PRICES).await?;
             if change.only_at.is_some_and(|only_at| only_at != before) {
-                revisions::give_back(connection, revisions::PRICES).await?;
                 return Ok(PricesChanged::Stale(before));
             }
             let list = list(rows_at(connection, before).await?);
@@ -87,10 +85,10 @@ impl Store {
             let difference = change.change.difference(list);
             let models = models.saturating_add(difference.added.len()).saturating_sub(difference.removed.len());
             if difference.is_empty() || models > MAX_MODELS {
-                revisions::give_back(connection, revisions::PRICES).await?;
                 let same = PricesChanged::Done { before, version: before, difference };
                 return Ok(if models > MAX_MODELS { PricesChanged::TooMany } else { same });
             }
+            let version = revisions::next(connection, revisions::PRICES).await?;
             write_version(connection, PriceVersion { version, created_at: change.made_at, source: change.source })
                 .await?;
             end(connection, &difference, version).await?;
@@ -134,12 +132,12 @@ impl Store {
         .await
     }
 
-    /// The list at its last version; `None` if that is the version given.
-    pub async fn prices_changed_since(&self, version: i64) -> Result<Option<(i64, Vec<PriceRow>)>, StoreError> {
+    /// The list at its last version; `None` if nothing is new since `seen`.
+    pub async fn prices_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<PriceRow>)>, StoreError> {
         self.read(async move |connection: &mut Connection| {
-            let last = revisions::last(connection, revisions::PRICES).await?;
+            let Some(news) = revisions::news(connection, revisions::PRICES, seen).await? else { return Ok(None) };
             // A change that comes between is left out: what a version says never changes.
-            if last == version { Ok(None) } else { Ok(Some((last, rows_at(connection, last).await?))) }
+            Ok(Some((news.seen, rows_at(connection, news.seen.revision).await?)))
         })
         .await
     }

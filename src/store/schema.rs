@@ -253,6 +253,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    stamps (name, value) {
+        name -> Text,
+        value -> BigInt,
+        mark -> BigInt,
+    }
+}
+
+diesel::table! {
     teams (id) {
         id -> Text,
         name -> Text,
@@ -307,6 +315,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sealed_secrets,
     sessions,
     signing_keys,
+    stamps,
     teams,
     users,
 );

@@ -8,18 +8,18 @@ use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
+    administered::{Administered, Stamp},
     connection::{Connection, on_backend},
-    idempotency::{self, Idempotency, Known},
     revisions,
     schema::{teams, users},
     values::{micros, read_text, read_time},
 };
-use crate::domain::{ids::TeamId, team::TeamName};
+use crate::domain::{display_name::DisplayName, ids::TeamId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamRow {
     pub id: TeamId,
-    pub name: TeamName,
+    pub name: DisplayName,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
@@ -31,34 +31,19 @@ pub struct TeamRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTeam {
     pub id: TeamId,
-    pub name: TeamName,
+    pub name: DisplayName,
     pub created_at: Timestamp,
 }
 
-/// What came of creating a team.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TeamCreated {
-    New(TeamRow),
-    /// The same request came before. This is its answer, and nothing was changed.
-    Replayed {
-        location: Option<String>,
-        body: String,
-    },
-    /// The `Idempotency-Key` came before with another request.
-    RequestReused,
-    NameTaken,
+/// What is to be changed; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TeamChange {
+    pub name: Option<DisplayName>,
 }
 
-/// What came of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one a change, and it is taken apart at once")]
-pub enum TeamChanged {
-    /// They are equal, and nothing was written, if the change asked for what is so already.
-    Done {
-        before: TeamRow,
-        after: TeamRow,
-    },
-    NotFound,
+/// Why the store refuses a team, a change of one or its deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TeamRefused {
     NameTaken,
     /// There are users in it.
     InUse,
@@ -76,64 +61,6 @@ struct Record {
 }
 
 impl Store {
-    /// Creates a team and, with it, keeps the answer under the key of the request.
-    ///
-    /// # Errors
-    /// `Conflict` if the id is taken.
-    pub async fn create_team(&self, team: NewTeam, request: Option<Idempotency>) -> Result<TeamCreated, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            if let Some(request) = &request {
-                match idempotency::look_up(connection, request).await? {
-                    Known::Fresh => {}
-                    Known::Answered { location, body, .. } => return Ok(TeamCreated::Replayed { location, body }),
-                    Known::Reused => return Ok(TeamCreated::RequestReused),
-                }
-            }
-            if is_taken(connection, &team.name, team.id).await? {
-                return Ok(TeamCreated::NameTaken);
-            }
-            if let Some(request) = &request {
-                idempotency::keep(connection, request).await?;
-            }
-            insert(connection, team, revision).await.map(TeamCreated::New)
-        })
-        .await
-    }
-
-    /// Gives a team another name.
-    pub async fn rename_team(&self, id: TeamId, name: TeamName, now: Timestamp) -> Result<TeamChanged, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            let Some(before) = living(connection, id).await? else { return Ok(TeamChanged::NotFound) };
-            if before.name == name {
-                return Ok(TeamChanged::Done { after: before.clone(), before });
-            }
-            if is_taken(connection, &name, id).await? {
-                return Ok(TeamChanged::NameTaken);
-            }
-            let after = TeamRow { name, updated_at: now, revision, ..before.clone() };
-            update(connection, &after).await?;
-            Ok(TeamChanged::Done { before, after })
-        })
-        .await
-    }
-
-    /// Deletes a team that nobody is in. The row stays; the name becomes free.
-    pub async fn delete_team(&self, id: TeamId, now: Timestamp) -> Result<TeamChanged, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            let Some(before) = living(connection, id).await? else { return Ok(TeamChanged::NotFound) };
-            if has_members(connection, id).await? {
-                return Ok(TeamChanged::InUse);
-            }
-            let after = TeamRow { updated_at: now, deleted_at: Some(now), revision, ..before.clone() };
-            update(connection, &after).await?;
-            Ok(TeamChanged::Done { before, after })
-        })
-        .await
-    }
-
     /// The team, unless deleted.
     pub async fn team(&self, id: TeamId) -> Result<Option<TeamRow>, StoreError> {
         self.read(async move |connection: &mut Connection| living(connection, id).await).await
@@ -153,6 +80,73 @@ impl Store {
     }
 }
 
+impl Administered for TeamRow {
+    type Id = TeamId;
+    type New = NewTeam;
+    type Change = TeamChange;
+    type Refused = TeamRefused;
+
+    const REVISION: &'static str = revisions::IDENTITY;
+
+    fn id_of(new: &NewTeam) -> TeamId {
+        new.id
+    }
+
+    fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn only_at(_: &TeamChange) -> Option<i64> {
+        None
+    }
+
+    async fn living(connection: &mut Connection, id: TeamId) -> Result<Option<Self>, StoreError> {
+        living(connection, id).await
+    }
+
+    async fn refuse_new(connection: &mut Connection, new: &NewTeam) -> Result<Option<TeamRefused>, StoreError> {
+        Ok(is_taken(connection, &new.name, new.id).await?.then_some(TeamRefused::NameTaken))
+    }
+
+    async fn insert(connection: &mut Connection, new: &NewTeam, revision: i64) -> Result<(), StoreError> {
+        insert(connection, new, revision).await
+    }
+
+    fn changed(&self, change: &TeamChange) -> Option<Self> {
+        let name = change.name.clone().filter(|name| *name != self.name)?;
+        Some(Self { name, ..self.clone() })
+    }
+
+    async fn refuse_change(
+        connection: &mut Connection,
+        _: &Self,
+        after: &Self,
+    ) -> Result<Option<TeamRefused>, StoreError> {
+        Ok(is_taken(connection, &after.name, after.id).await?.then_some(TeamRefused::NameTaken))
+    }
+
+    async fn update(
+        connection: &mut Connection,
+        _: &Self,
+        after: Self,
+        _: TeamChange,
+        stamp: Stamp,
+    ) -> Result<Self, StoreError> {
+        let after = Self { updated_at: stamp.now, revision: stamp.revision, ..after };
+        update(connection, &after).await?;
+        Ok(after)
+    }
+
+    async fn refuse_deletion(connection: &mut Connection, row: &Self) -> Result<Option<TeamRefused>, StoreError> {
+        Ok(has_members(connection, row.id).await?.then_some(TeamRefused::InUse))
+    }
+
+    async fn delete(connection: &mut Connection, row: &Self, stamp: Stamp) -> Result<Self, StoreError> {
+        let after = Self { deleted_at: Some(stamp.now), ..row.clone() };
+        Self::update(connection, row, after, TeamChange::default(), stamp).await
+    }
+}
+
 /// The team, unless deleted.
 pub(super) async fn living(connection: &mut Connection, id: TeamId) -> Result<Option<TeamRow>, StoreError> {
     let team = teams::table.find(id.to_string()).filter(teams::deleted_at.is_null());
@@ -161,13 +155,13 @@ pub(super) async fn living(connection: &mut Connection, id: TeamId) -> Result<Op
     record.map(TeamRow::try_from).transpose()
 }
 
-/// Whether another team goes by this name. Reliable within a transaction that took a stamp: names change in those only.
-async fn is_taken(connection: &mut Connection, name: &TeamName, except: TeamId) -> Result<bool, StoreError> {
-    let others = teams::table
-        .filter(teams::name.eq(name.as_str()))
-        .filter(teams::deleted_at.is_null())
-        .filter(teams::id.ne(except.to_string()));
-    Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(others)).get_result(conn).await)?)
+/// Whether another team has a name that readers would take for this one. Reliable within a transaction that took a
+/// revision: names change in those only.
+async fn is_taken(connection: &mut Connection, name: &DisplayName, except: TeamId) -> Result<bool, StoreError> {
+    let others = teams::table.filter(teams::deleted_at.is_null()).filter(teams::id.ne(except.to_string()));
+    let names: Vec<String> = on_backend!(connection, |conn| others.select(teams::name).load(conn).await)?;
+    let mut others = names.iter().filter_map(|other| other.parse::<DisplayName>().ok());
+    Ok(others.any(|other| other.is_like(name)))
 }
 
 async fn has_members(connection: &mut Connection, id: TeamId) -> Result<bool, StoreError> {
@@ -175,7 +169,7 @@ async fn has_members(connection: &mut Connection, id: TeamId) -> Result<bool, St
     Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(members)).get_result(conn).await)?)
 }
 
-async fn insert(connection: &mut Connection, team: NewTeam, revision: i64) -> Result<TeamRow, StoreError> {
+async fn insert(connection: &mut Connection, team: &NewTeam, revision: i64) -> Result<(), StoreError> {
     let insert = diesel::insert_into(teams::table).values((
         teams::id.eq(team.id.to_string()),
         teams::name.eq(team.name.as_str()),
@@ -184,7 +178,7 @@ async fn insert(connection: &mut Connection, team: NewTeam, revision: i64) -> Re
         teams::revision.eq(revision),
     ));
     on_backend!(connection, |conn| insert.execute(conn).await)?;
-    living(connection, team.id).await?.ok_or_else(|| StoreError::Other("a new team is not there".into()))
+    Ok(())
 }
 
 async fn update(connection: &mut Connection, team: &TeamRow) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! Users as they are stored, and how they are read.
 //!
 //! Handlers read through it; the directory follows changes with [`Store::users_changed_since`]. Deleted users stay as
-//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: `create`, `change` and `outside`.
+//! rows, so that audit records keep their names; nothing but the follower sees them. Writes: by the flow of
+//! [`administered`](super::administered), with the rules in `change`; and `create` and `outside`.
 
 mod change;
 mod create;
@@ -25,11 +26,9 @@ use crate::domain::{
 };
 
 pub(super) use change::end_tokens;
-pub use change::{Changed, UserChange};
-pub use create::{Created, NewUser};
+pub use change::{UserChange, UserRefused};
+pub use create::NewUser;
 pub use outside::OutsideUser;
-
-pub use super::idempotency::Idempotency;
 
 /// A user, without the hash of the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,10 +124,16 @@ pub(super) async fn living(connection: &mut Connection, id: UserId) -> Result<Op
     record.map(UserRow::try_from).transpose()
 }
 
-/// Whether another user goes by this name. Reliable within a transaction that took a stamp: names change in those only.
+diesel::define_sql_function! {
+    /// Of ASCII letters, on both databases.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// Whether another user has this name, whatever the case. Reliable within a transaction that took a revision: names
+/// change in those only.
 async fn is_taken(connection: &mut Connection, username: &Username, except: UserId) -> Result<bool, StoreError> {
     let others = users::table
-        .filter(users::username.eq(username.as_str()))
+        .filter(lower(users::username).eq(username.as_str().to_ascii_lowercase()))
         .filter(users::deleted_at.is_null())
         .filter(users::id.ne(except.to_string()));
     Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(others)).get_result(conn).await)?)

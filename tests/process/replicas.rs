@@ -97,6 +97,57 @@ fn a_session_ended_on_one_replica_is_dead_on_the_other_within_a_second() {
     assert_dead_within_a_second(&pair.b, &token);
 }
 
+/// A failover that lost commits, or a restore, as far as the followers can tell.
+fn went_back(database: &Database, by: u32) {
+    database.execute(&format!("UPDATE revisions SET value = value - {by} WHERE name IN ('identity', 'limits')"));
+}
+
+#[test]
+fn changes_are_seen_by_every_replica_after_the_store_went_back() {
+    let pair = Pair::start();
+    let admin = pair.a.admin();
+    let id = pair.user(&admin, "ada");
+    let made = pair.a.json("POST", &format!("/admin/users/{id}/api-keys"), &admin, &json!({ "name": "k" }));
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let (token, of_admin) = (pair.b.login("ada", PASSWORD), pair.b.admin());
+    for gateway in [&pair.a, &pair.b] {
+        assert_eq!(gateway.get("/echo", &key).status(), 200);
+        assert_eq!(gateway.get("/echo", &token).status(), 200);
+    }
+    went_back(&pair.database, 3);
+    let ended = pair.a.json("POST", "/auth/logout", &token, &json!({}));
+    assert_eq!(ended.status(), 204, "{}", ended.text());
+    assert_dead_within_a_second(&pair.a, &token);
+    assert_dead_within_a_second(&pair.b, &token);
+    let change = json!({ "status": "disabled" });
+    assert_eq!(pair.a.json("PATCH", &format!("/admin/users/{id}"), &admin, &change).status(), 200);
+    assert_dead_within_a_second(&pair.a, &key);
+    assert_dead_within_a_second(&pair.b, &key);
+    let fresh = json!({"username": "bob", "password": PASSWORD, "role": "user", "status": "active"});
+    assert_eq!(pair.b.json("POST", "/admin/users", &of_admin, &fresh).status(), 201);
+    assert_eq!(pair.a.get("/echo", &pair.a.login("bob", PASSWORD)).status(), 200);
+}
+
+#[test]
+fn what_the_store_no_longer_has_is_refused_after_it_went_back_and_on() {
+    let pair = Pair::start();
+    let admin = pair.a.admin();
+    let id = pair.user(&admin, "ada");
+    let made = pair.a.json("POST", &format!("/admin/users/{id}/api-keys"), &admin, &json!({ "name": "k" }));
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    for gateway in [&pair.a, &pair.b] {
+        assert_eq!(gateway.get("/echo", &key).status(), 200);
+    }
+    pair.database.execute("DELETE FROM api_keys");
+    went_back(&pair.database, 1);
+    for name in ["bob", "cleo", "dora"] {
+        pair.user(&admin, name);
+    }
+    for gateway in [&pair.a, &pair.b] {
+        within(A_SECOND, "the key is gone", || (gateway.get("/echo", &key).status() == 401).then_some(()));
+    }
+}
+
 #[test]
 fn each_replica_writes_a_chain_of_its_own() {
     let pair = Pair::start();

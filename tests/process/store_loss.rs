@@ -2,10 +2,11 @@
 
 use std::{collections::HashSet, fs, thread, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::{
-    Call, Entry, Gateway, Home, PostgresServer, Target, Wire, check_chains, database, eventually, request, under_load,
+    Call, Entry, Gateway, Home, PASSWORD, PostgresServer, Target, Wire, check_chains, database, eventually, request,
+    under_load,
 };
 
 /// Calls a second.
@@ -103,6 +104,49 @@ fn calls_go_on_while_the_store_is_stopped() {
         thread::sleep(OUTAGE);
         server.start_again();
     });
+}
+
+#[test]
+fn a_credential_that_the_store_could_not_be_asked_about_is_not_called_wrong() {
+    let mut server = PostgresServer::start();
+    let homes = [server.home(""), server.home("")];
+    let (a, b) = (homes[0].start(), homes[1].start());
+    let admin = a.admin();
+    assert_eq!(b.get("/echo", &admin).status(), 200);
+    // What is made meanwhile B has not heard of.
+    b.signal("STOP");
+    let made = a.json("POST", "/me/api-keys", &admin, &json!({ "name": "k" }));
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let user = json!({ "username": "ada", "password": PASSWORD, "role": "user", "status": "active" });
+    assert_eq!(a.json("POST", "/admin/users", &admin, &user).status(), 201);
+    let token = a.login("ada", PASSWORD);
+    server.stop();
+    b.signal("CONT");
+    for credential in [&key, &token] {
+        assert_eq!(b.get("/echo", credential).status(), 503);
+    }
+    assert_eq!(b.get("/echo", &admin).status(), 200);
+    b.get("/echo", &format!("{}x", &key[..key.len() - 1])).assert_problem(401, "invalid-token");
+    server.start_again();
+    for credential in [&key, &token] {
+        eventually("the store is asked", || (b.get("/echo", credential).status() == 200).then_some(()));
+    }
+}
+
+#[test]
+fn cut_off_from_the_store_for_too_long_no_credential_is_accepted_until_it_is_back() {
+    let mut server = PostgresServer::start();
+    let home = server.home("[auth]\nmax_staleness_s = 1\n");
+    let gateway = home.start();
+    let token = gateway.admin();
+    assert_eq!((gateway.get("/echo", &token).status(), dependency(&gateway, "identity")), (200, "ok".into()));
+    server.stop();
+    eventually("the token is refused", || (gateway.get("/echo", &token).status() == 503).then_some(()));
+    let (status, dependencies) = readiness(&gateway);
+    assert_eq!((status, &dependencies["identity"]), (503, &json!("unavailable")));
+    server.start_again();
+    eventually("the token is accepted", || (gateway.get("/echo", &token).status() == 200).then_some(()));
+    assert_eq!(dependency(&gateway, "identity"), "ok");
 }
 
 #[test]

@@ -11,8 +11,10 @@ use tollgate::{
     },
     store::{
         StoreError,
-        api_keys::{ApiKeyRow, KeyCreated, KeyRevoked, NewApiKey},
-        users::{Idempotency, UserRow},
+        administered::{Changed, Created},
+        api_keys::{ApiKeyRow, KeyOf, KeyRefused, NewApiKey},
+        idempotency::{Answer, Idempotency},
+        users::UserRow,
     },
 };
 
@@ -48,8 +50,8 @@ fn new_key(db: &Database, user: UserId) -> NewApiKey {
 }
 
 async fn make(db: &Database, new: NewApiKey) -> ApiKeyRow {
-    match db.store.create_api_key(new, None).await.unwrap() {
-        KeyCreated::New(row) => row,
+    match db.store.create::<ApiKeyRow>(new, None).await.unwrap() {
+        Created::New(row) => row,
         other => panic!("{other:?}"),
     }
 }
@@ -59,9 +61,9 @@ async fn key(db: &Database, user: &UserRow) -> ApiKeyRow {
 }
 
 async fn revoke(db: &Database, id: ApiKeyId) -> (ApiKeyRow, ApiKeyRow) {
-    match db.store.revoke_api_key(id, None, db.clock.now()).await.unwrap() {
-        KeyRevoked::Done { before, after } => (before, after),
-        KeyRevoked::NotFound => panic!("{id} is not there"),
+    match db.store.delete::<ApiKeyRow>(KeyOf { id, owner: None }, db.clock.now()).await.unwrap() {
+        Changed::Done { before, after } => (before, after),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -97,17 +99,23 @@ async fn a_taken_key_id_is_a_conflict(db: Database) {
     let user = db.user("ada", Role::User).await;
     let new = new_key(&db, user.id);
     make(&db, new.clone()).await;
-    assert_eq!(db.store.create_api_key(new, None).await, Err(StoreError::Conflict("api_keys")));
+    assert_eq!(db.store.create::<ApiKeyRow>(new, None).await, Err(StoreError::Conflict("api_keys")));
 }
 
 async fn a_key_of_nobody_is_not_created(db: Database) {
     let user = db.user("ada", Role::User).await;
     let nobody = UserId(db.clock.new_id());
-    assert_eq!(db.store.create_api_key(new_key(&db, nobody), None).await, Ok(KeyCreated::NoSuchUser));
-    done(db.store.change_user(user.id, to_status(UserStatus::Disabled), db.clock.now()).await);
+    assert_eq!(
+        db.store.create::<ApiKeyRow>(new_key(&db, nobody), None).await,
+        Ok(Created::Refused(KeyRefused::NoSuchUser))
+    );
+    done(db.store.change::<UserRow>(user.id, to_status(UserStatus::Disabled), db.clock.now()).await);
     key(&db, &user).await;
-    done(db.store.delete_user(user.id, db.clock.now()).await);
-    assert_eq!(db.store.create_api_key(new_key(&db, user.id), None).await, Ok(KeyCreated::NoSuchUser));
+    done(db.store.delete::<UserRow>(user.id, db.clock.now()).await);
+    assert_eq!(
+        db.store.create::<ApiKeyRow>(new_key(&db, user.id), None).await,
+        Ok(Created::Refused(KeyRefused::NoSuchUser))
+    );
 }
 
 async fn the_same_request_creates_one_key(db: Database) {
@@ -122,13 +130,14 @@ async fn the_same_request_creates_one_key(db: Database) {
         created_at: db.clock.now(),
         not_before: db.clock.now() - HOUR,
     };
-    let tries = (0..8).map(|n| replicas[n % 2].create_api_key(new_key(&db, user.id), Some(request.clone())));
+    let tries = (0..8).map(|n| replicas[n % 2].create::<ApiKeyRow>(new_key(&db, user.id), Some(request.clone())));
     let created: Vec<_> = join_all(tries).await.into_iter().map(Result::unwrap).collect();
-    assert_eq!(created.iter().filter(|created| matches!(created, KeyCreated::New(_))).count(), 1);
-    let again = KeyCreated::Replayed { location: request.location.clone(), body: request.body.clone() };
+    assert_eq!(created.iter().filter(|created| matches!(created, Created::New(_))).count(), 1);
+    let again =
+        Created::Replayed(Answer { status: 201, location: request.location.clone(), body: request.body.clone() });
     assert_eq!(created.iter().filter(|created| **created == again).count(), 7);
     let other = Idempotency { fingerprint: [2; 32], ..request };
-    assert_eq!(db.store.create_api_key(new_key(&db, user.id), Some(other)).await, Ok(KeyCreated::RequestReused));
+    assert_eq!(db.store.create::<ApiKeyRow>(new_key(&db, user.id), Some(other)).await, Ok(Created::KeyReused));
 }
 
 async fn of_many_creations_at_once_no_more_than_the_bound_succeed(db: Database) {
@@ -140,10 +149,10 @@ async fn of_many_creations_at_once_no_more_than_the_bound_succeed(db: Database) 
     for _ in 0..MAX_LIVE_KEYS - 3 {
         key(&db, &user).await;
     }
-    let tries = (0..10).map(|n| replicas[n % 2].create_api_key(new_key(&db, user.id), None));
+    let tries = (0..10).map(|n| replicas[n % 2].create::<ApiKeyRow>(new_key(&db, user.id), None));
     let created: Vec<_> = join_all(tries).await.into_iter().map(Result::unwrap).collect();
-    assert_eq!(created.iter().filter(|created| matches!(created, KeyCreated::New(_))).count(), 3);
-    assert_eq!(created.iter().filter(|created| **created == KeyCreated::TooMany).count(), 7);
+    assert_eq!(created.iter().filter(|created| matches!(created, Created::New(_))).count(), 3);
+    assert_eq!(created.iter().filter(|created| **created == Created::Refused(KeyRefused::TooMany)).count(), 7);
     let other = db.user("bob", Role::User).await;
     key(&db, &other).await;
 }
@@ -151,8 +160,14 @@ async fn of_many_creations_at_once_no_more_than_the_bound_succeed(db: Database) 
 async fn a_key_is_revoked_once_and_by_its_owner_only(db: Database) {
     let (ada, bob) = (db.user("ada", Role::User).await, db.user("bob", Role::User).await);
     let (key, now) = (key(&db, &ada).await, db.clock.now());
-    assert_eq!(db.store.revoke_api_key(key.id, Some(bob.id), now).await, Ok(KeyRevoked::NotFound));
-    assert_eq!(db.store.revoke_api_key(ApiKeyId(db.clock.new_id()), None, now).await, Ok(KeyRevoked::NotFound));
+    assert_eq!(
+        db.store.delete::<ApiKeyRow>(KeyOf { id: key.id, owner: Some(bob.id) }, now).await,
+        Ok(Changed::NotFound)
+    );
+    assert_eq!(
+        db.store.delete::<ApiKeyRow>(KeyOf { id: ApiKeyId(db.clock.new_id()), owner: None }, now).await,
+        Ok(Changed::NotFound)
+    );
     let (before, after) = revoke(&db, key.id).await;
     assert_eq!((&before, after.revoked_at), (&key, Some(now)));
     assert_eq!(db.store.api_keys_changed_since(key.revision).await, Ok(vec![after.clone()]));
@@ -175,7 +190,7 @@ async fn an_exchange_opens_a_session_for_a_live_key_only(db: Database) {
     assert_eq!(db.store.open_session_for_key(of_ada, revoked.id).await, Ok(false));
     assert_eq!(db.store.open_session_for_key(of_ada, ApiKeyId(db.clock.new_id())).await, Ok(false));
     assert_eq!(db.store.open_session_for_key(of_bob, live.id).await, Ok(false));
-    done(db.store.change_user(ada.id, to_status(UserStatus::Disabled), db.clock.now()).await);
+    done(db.store.change::<UserRow>(ada.id, to_status(UserStatus::Disabled), db.clock.now()).await);
     assert_eq!(db.store.open_session_for_key(of_ada, live.id).await, Ok(false));
 }
 
@@ -201,7 +216,8 @@ async fn an_exchange_that_races_a_revocation_leaves_no_live_session(db: Database
         let key = key(&db, &user).await;
         let sessions: Vec<_> = (0..3).map(|_| db.new_session(&user)).collect();
         let exchanges = join_all(sessions.iter().map(|session| left.open_session_for_key(*session, key.id)));
-        let (opened, revoked) = join(exchanges, right.revoke_api_key(key.id, None, now)).await;
+        let (opened, revoked) =
+            join(exchanges, right.delete::<ApiKeyRow>(KeyOf { id: key.id, owner: None }, now)).await;
         assert!(opened.iter().all(Result::is_ok) && revoked.is_ok(), "{opened:?} {revoked:?}");
         for session in sessions {
             assert!(!db.is_live(session.id).await, "round {round}");
@@ -213,7 +229,7 @@ async fn a_change_of_the_user_ends_the_sessions_of_their_keys(db: Database) {
     let user = db.user("ada", Role::User).await;
     let key = key(&db, &user).await;
     let session = exchange(&db, &user, key.id).await;
-    let (before, after) = done(db.store.change_user(user.id, to_role(Role::Readonly), db.clock.now()).await);
+    let (before, after) = done(db.store.change::<UserRow>(user.id, to_role(Role::Readonly), db.clock.now()).await);
     assert!(!db.is_live(session).await);
     assert!(before.tokens_not_before < after.tokens_not_before);
     assert_eq!(after.tokens_not_before, db.clock.now());
@@ -226,7 +242,7 @@ async fn an_end_of_all_sessions_marks_the_user(db: Database) {
     assert_eq!(db.store.revoke_sessions_of(user.id, db.clock.now()).await, Ok(Some(1)));
     let marked = db.store.users_changed_since(user.revision).await.unwrap();
     assert_eq!((marked.len(), marked[0].tokens_not_before), (1, db.clock.now()));
-    done(db.store.delete_user(user.id, db.clock.now()).await);
+    done(db.store.delete::<UserRow>(user.id, db.clock.now()).await);
     assert_eq!(db.store.revoke_sessions_of(user.id, db.clock.now()).await, Ok(None));
     assert_eq!(db.store.revoke_sessions_of(UserId(db.clock.new_id()), db.clock.now()).await, Ok(None));
 }

@@ -6,7 +6,11 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tollgate::{
     domain::{ids::UserId, principal::Role},
-    store::users::{Created, Idempotency},
+    store::{
+        administered::{Created, CreatedRow},
+        idempotency::{Answer, Idempotency},
+        users::{UserRefused, UserRow},
+    },
 };
 
 use crate::support::{Database, on_both};
@@ -38,13 +42,13 @@ fn request(db: &Database, sender: UserId, key: &str) -> Idempotency {
     }
 }
 
-fn replayed(request: &Idempotency) -> Created {
+fn replayed(request: &Idempotency) -> CreatedRow<UserRow> {
     let Idempotency { status, location, body, .. } = request.clone();
-    Created::Replayed { status, location, body }
+    Created::Replayed(Answer { status, location, body })
 }
 
-async fn create(db: &Database, name: &str, request: &Idempotency) -> Created {
-    db.store.create_user(db.new_user(name, Role::User), Some(request.clone())).await.unwrap()
+async fn create(db: &Database, name: &str, request: &Idempotency) -> CreatedRow<UserRow> {
+    db.store.create::<UserRow>(db.new_user(name, Role::User), Some(request.clone())).await.unwrap()
 }
 
 fn sender(db: &Database) -> UserId {
@@ -85,7 +89,7 @@ async fn an_expired_key_is_used_anew(db: Database) {
 async fn a_request_that_was_refused_leaves_its_key_free(db: Database) {
     db.user("ada", Role::User).await;
     let first = request(&db, sender(&db), "key");
-    assert_eq!(create(&db, "ada", &first).await, Created::UsernameTaken);
+    assert_eq!(create(&db, "ada", &first).await, Created::Refused(UserRefused::UsernameTaken));
     assert!(matches!(create(&db, "bob", &first).await, Created::New(_)));
 }
 
@@ -94,7 +98,7 @@ async fn of_equal_requests_at_once_one_creates(db: Database) {
     let request = request(&db, sender(&db), "key");
     let tries = (0..10).map(|n| {
         let user = db.new_user("ada", Role::User);
-        replicas[n % replicas.len()].create_user(user, Some(request.clone()))
+        replicas[n % replicas.len()].create::<UserRow>(user, Some(request.clone()))
     });
     let answers: Vec<_> = join_all(tries).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Created::New(_))).count(), 1);

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tollgate::{
     domain::algorithm::Algorithm,
     store::{
-        keys::{Rotated, Rotation, SigningKeyRow},
+        keys::{OtherNewest, Rotated, Rotation, SigningKeyRow},
         reseal::{Resealed, Sealed},
     },
 };
@@ -52,7 +52,7 @@ fn kids(ring: &[SigningKeyRow]) -> Vec<&str> {
 
 fn taking_over(rotated: Rotated) -> String {
     match rotated {
-        Rotated::TakesOver(key) => key.kid,
+        Rotated::New(key) => key.kid,
         _ => panic!("nothing takes over"),
     }
 }
@@ -76,8 +76,8 @@ async fn a_new_key_retires_the_others_when_it_activates(db: Database) {
     let first = db.store.insert_first_signing_key(key(&db, "old")).await.unwrap();
     assert_eq!(taking_over(db.store.rotate_signing_key(rotation(&db, "new")).await.unwrap()), "new");
     let ring = db.store.signing_ring().await.unwrap();
-    assert!(ring.revision > first.revision);
-    assert_eq!(db.store.keys_revision().await, Ok(ring.revision));
+    assert!(ring.seen.revision > first.seen.revision);
+    assert_eq!(db.store.keys_news(ring.seen).await, Ok(None));
     assert_eq!(kids(&ring.keys), ["old", "new"]);
     assert_eq!((ring.keys[0].retired_at, ring.keys[1].retired_at), (Some(in_a_minute(&db)), None));
 }
@@ -94,7 +94,7 @@ async fn replicas_that_rotate_at_once_end_with_one_new_key(db: Database) {
 async fn a_rotation_on_a_ring_that_was_sealed_anew_is_stale(db: Database) {
     db.store.insert_first_signing_key(key(&db, "old")).await.unwrap();
     db.store.seal_anew(Arc::new(|_, _| Some(vec![7]))).await.unwrap();
-    assert!(matches!(db.store.rotate_signing_key(rotation(&db, "new")).await, Ok(Rotated::Stale)));
+    assert!(matches!(db.store.rotate_signing_key(rotation(&db, "new")).await, Ok(Rotated::Refused(OtherNewest))));
     let anew = Rotation { newest_sealed: vec![7], ..rotation(&db, "new") };
     assert_eq!(taking_over(db.store.rotate_signing_key(anew).await.unwrap()), "new");
 }

@@ -12,8 +12,10 @@ use tollgate::{
     },
     store::{
         Store, StoreError,
-        limits::{FirstLimits, LimitChange, LimitChanged, LimitCreated, LimitRow, NewLimit},
-        users::Idempotency,
+        administered::{Changed, ChangedRow, Created, CreatedRow, First},
+        idempotency::{Answer, Idempotency},
+        limits::{LimitChange, LimitRow, NewLimit},
+        revisions::Seen,
     },
 };
 
@@ -47,21 +49,21 @@ fn new_limit(db: &Database, changes: Value) -> NewLimit {
     NewLimit { policy: spec.policy(LimitId(db.clock.new_id())).unwrap(), spec, created_at: db.clock.now() }
 }
 
-async fn create(db: &Database, changes: Value) -> LimitCreated {
-    db.store.create_limit(new_limit(db, changes), None).await.unwrap()
+async fn create(db: &Database, changes: Value) -> CreatedRow<LimitRow> {
+    db.store.create::<LimitRow>(new_limit(db, changes), None).await.unwrap()
 }
 
 async fn limit(db: &Database, changes: Value) -> LimitRow {
     match create(db, changes).await {
-        LimitCreated::New(row) => row,
+        Created::New(row) => row,
         other => panic!("{other:?}"),
     }
 }
 
-async fn change(db: &Database, row: &LimitRow, changes: Value) -> LimitChanged {
+async fn change(db: &Database, row: &LimitRow, changes: Value) -> ChangedRow<LimitRow> {
     let spec = spec(changes);
     let change = LimitChange { policy: spec.policy(row.id()).unwrap(), spec, only_at: row.revision };
-    db.store.change_limit(change, db.clock.now()).await.unwrap()
+    db.store.change::<LimitRow>(row.id(), change, db.clock.now()).await.unwrap()
 }
 
 async fn a_created_limit_is_found_as_it_was_written(db: Database) {
@@ -73,7 +75,7 @@ async fn a_created_limit_is_found_as_it_was_written(db: Database) {
     ];
     for (revision, changes) in (1..).zip(limits) {
         let new = new_limit(&db, changes);
-        let Ok(LimitCreated::New(row)) = db.store.create_limit(new.clone(), None).await else { panic!() };
+        let Ok(Created::New(row)) = db.store.create::<LimitRow>(new.clone(), None).await else { panic!() };
         assert_eq!((&row.spec, &row.policy), (&new.spec, &new.policy));
         assert_eq!((row.created_at, row.updated_at, row.revision), (new.created_at, new.created_at, revision));
         assert_eq!(db.store.limit(row.id()).await, Ok(Some(row)));
@@ -90,13 +92,13 @@ async fn a_limit_that_does_not_fit_is_refused(db: Database) {
         (json!({ "per": "team" }), Misfit::OtherPer),
         (json!({ "unit": "tokens" }), Misfit::OtherUnit),
     ] {
-        assert_eq!(create(&db, changes.clone()).await, LimitCreated::Refused(misfit), "{changes}");
+        assert_eq!(create(&db, changes.clone()).await, Created::Refused(misfit), "{changes}");
     }
-    assert_eq!(change(&db, &hers, json!({})).await, LimitChanged::Refused(Misfit::Taken));
-    assert_eq!(change(&db, &general, json!({ "per": "team" })).await, LimitChanged::Refused(Misfit::OtherPer));
+    assert_eq!(change(&db, &hers, json!({})).await, Changed::Refused(Misfit::Taken));
+    assert_eq!(change(&db, &general, json!({ "per": "team" })).await, Changed::Refused(Misfit::OtherPer));
     let twin = new_limit(&db, json!({ "name": "twin" }));
     let twin = NewLimit { policy: twin.spec.policy(general.id()).unwrap(), ..twin };
-    assert_eq!(db.store.create_limit(twin, None).await, Err(StoreError::Conflict("limits")));
+    assert_eq!(db.store.create::<LimitRow>(twin, None).await, Err(StoreError::Conflict("limits")));
 }
 
 async fn a_subject_must_be_there(db: Database) {
@@ -107,7 +109,7 @@ async fn a_subject_must_be_there(db: Database) {
             if per == "user" { team.id.to_string() } else { ada.id.to_string() },
         ] {
             let changes = json!({ "per": per, "subject": id });
-            assert_eq!(create(&db, changes).await, LimitCreated::Refused(Misfit::NoSuchSubject), "{per}");
+            assert_eq!(create(&db, changes).await, Created::Refused(Misfit::NoSuchSubject), "{per}");
         }
     }
     limit(&db, json!({ "name": "of-user", "subject": ada.id })).await;
@@ -119,56 +121,60 @@ async fn a_change_is_made_at_the_revision_it_was_asked_for_only(db: Database) {
     let row = limit(&db, json!({ "burst": 20 })).await;
     db.clock.advance(Duration::from_secs(5));
     let changed = change(&db, &row, json!({ "limit": 5, "routes": ["x"], "mode": "shadow" })).await;
-    let LimitChanged::Done { before, after } = changed else { panic!("{changed:?}") };
+    let Changed::Done { before, after } = changed else { panic!("{changed:?}") };
     assert_eq!((&before, after.updated_at, after.created_at), (&row, db.clock.now(), row.created_at));
     assert_eq!((after.spec.limit, after.spec.burst, after.policy.limit()), (5, None, 5));
     assert_eq!(db.store.limit(row.id()).await, Ok(Some(after.clone())));
-    assert_eq!(change(&db, &row, json!({ "limit": 6 })).await, LimitChanged::Stale);
+    assert_eq!(change(&db, &row, json!({ "limit": 6 })).await, Changed::Stale);
     let same = change(&db, &after, json!({ "limit": 5, "routes": ["x"], "mode": "shadow" })).await;
-    assert_eq!(same, LimitChanged::Done { before: after.clone(), after: after.clone() });
-    db.store.delete_limit(row.id(), db.clock.now()).await.unwrap();
-    assert_eq!(change(&db, &after, json!({})).await, LimitChanged::NotFound);
+    assert_eq!(same, Changed::Done { before: after.clone(), after: after.clone() });
+    db.store.delete::<LimitRow>(row.id(), db.clock.now()).await.unwrap();
+    assert_eq!(change(&db, &after, json!({})).await, Changed::NotFound);
 }
 
 async fn a_deleted_limit_is_found_no_more_and_its_name_is_free(db: Database) {
     let row = limit(&db, json!({})).await;
-    assert_eq!(db.store.delete_limit(row.id(), db.clock.now()).await, Ok(Some(row.clone())));
-    assert_eq!(db.store.delete_limit(row.id(), db.clock.now()).await, Ok(None));
+    let deleted = db.store.delete::<LimitRow>(row.id(), db.clock.now()).await;
+    assert!(matches!(&deleted, Ok(Changed::Done { before, .. }) if *before == row), "{deleted:?}");
+    assert_eq!(db.store.delete::<LimitRow>(row.id(), db.clock.now()).await, Ok(Changed::NotFound));
     assert_eq!(db.store.limit(row.id()).await, Ok(None));
     assert_eq!(db.store.limits_page(None, 10).await, Ok(vec![]));
     limit(&db, json!({ "per": "team", "unit": "tokens" })).await;
 }
 
 async fn a_follower_reads_all_that_live_when_something_has_changed(db: Database) {
-    assert_eq!(db.store.limits_changed_since(0).await, Ok(None));
+    let (empty, none) = db.store.limits_since(Seen::default()).await.unwrap().unwrap();
+    assert_eq!((none, db.store.limits_since(empty).await), (vec![], Ok(None)));
     let (first, second) = (limit(&db, json!({})).await, limit(&db, json!({ "name": "b" })).await);
     let replica = db.replica();
-    assert_eq!(replica.limits_changed_since(0).await, Ok(Some((2, vec![first.clone(), second.clone()]))));
-    assert_eq!(replica.limits_changed_since(2).await, Ok(None));
-    db.store.delete_limit(first.id(), db.clock.now()).await.unwrap();
-    assert_eq!(replica.limits_changed_since(2).await, Ok(Some((3, vec![second]))));
+    let (seen, rows) = replica.limits_since(empty).await.unwrap().unwrap();
+    assert_eq!((seen.revision, rows), (2, vec![first.clone(), second.clone()]));
+    assert_eq!(replica.limits_since(seen).await, Ok(None));
+    db.store.delete::<LimitRow>(first.id(), db.clock.now()).await.unwrap();
+    let (seen, rows) = replica.limits_since(seen).await.unwrap().unwrap();
+    assert_eq!((seen.revision, rows), (3, vec![second]));
 }
 
 async fn the_first_limits_are_made_once_by_many_replicas(db: Database) {
     let replicas = [db.replica(), db.replica(), db.replica()];
     let first = || vec![new_limit(&db, json!({})), new_limit(&db, json!({ "name": "b" }))];
-    let made = join_all(replicas.iter().map(|replica: &Store| replica.create_first_limits(first()))).await;
-    assert_eq!(made.iter().filter(|made| **made == Ok(FirstLimits::Made)).count(), 1, "{made:?}");
+    let made = join_all(replicas.iter().map(|replica: &Store| replica.create_first::<LimitRow>(first()))).await;
+    assert_eq!(made.iter().filter(|made| **made == Ok(First::Made)).count(), 1, "{made:?}");
     let rows = db.store.limits_page(None, 10).await.unwrap();
     assert_eq!(rows.len(), 2);
     for row in rows {
-        db.store.delete_limit(row.id(), db.clock.now()).await.unwrap();
+        db.store.delete::<LimitRow>(row.id(), db.clock.now()).await.unwrap();
     }
-    assert_eq!(db.store.create_first_limits(first()).await, Ok(FirstLimits::MadeBefore));
+    assert_eq!(db.store.create_first::<LimitRow>(first()).await, Ok(First::MadeBefore));
     assert_eq!(db.store.limits_page(None, 10).await, Ok(vec![]));
 }
 
 async fn first_limits_of_a_subject_that_is_not_there_are_not_made(db: Database) {
     let id = UserId(db.clock.new_id());
     let limits = vec![new_limit(&db, json!({})), new_limit(&db, json!({ "name": "b", "subject": id }))];
-    assert_eq!(db.store.create_first_limits(limits).await, Ok(FirstLimits::NoSuchSubject(1)));
+    assert_eq!(db.store.create_first::<LimitRow>(limits).await, Ok(First::Refused(1, Misfit::NoSuchSubject)));
     assert_eq!(db.store.limits_page(None, 10).await, Ok(vec![]));
-    assert_eq!(db.store.create_first_limits(vec![new_limit(&db, json!({}))]).await, Ok(FirstLimits::Made));
+    assert_eq!(db.store.create_first::<LimitRow>(vec![new_limit(&db, json!({}))]).await, Ok(First::Made));
 }
 
 async fn the_same_request_gets_the_same_answer_and_changes_nothing(db: Database) {
@@ -184,13 +190,13 @@ async fn the_same_request_gets_the_same_answer_and_changes_nothing(db: Database)
         not_before: now,
     };
     let send = async |request: &Idempotency| {
-        db.store.create_limit(new_limit(&db, json!({})), Some(request.clone())).await.unwrap()
+        db.store.create::<LimitRow>(new_limit(&db, json!({})), Some(request.clone())).await.unwrap()
     };
-    assert!(matches!(send(&request).await, LimitCreated::New(_)));
-    let (location, body) = (request.location.clone(), request.body.clone());
-    assert_eq!(send(&request).await, LimitCreated::Replayed { location, body });
+    assert!(matches!(send(&request).await, Created::New(_)));
+    let answer = Answer { status: 201, location: request.location.clone(), body: request.body.clone() };
+    assert_eq!(send(&request).await, Created::Replayed(answer));
     let other = Idempotency { fingerprint: [8; 32], ..request };
-    assert_eq!(send(&other).await, LimitCreated::RequestReused);
+    assert_eq!(send(&other).await, Created::KeyReused);
 }
 
 async fn pages_follow_each_other_without_a_gap(db: Database) {

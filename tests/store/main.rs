@@ -22,6 +22,7 @@ mod migrations;
 mod prices;
 mod quota_accounts;
 mod redis;
+mod revisions;
 mod sessions;
 mod support;
 mod teams;

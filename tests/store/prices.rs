@@ -3,7 +3,10 @@
 use futures_util::future::join_all;
 use tollgate::{
     domain::price::{PriceSpec, list::ListChange},
-    store::prices::{PriceChange, PricesChanged},
+    store::{
+        prices::{PriceChange, PricesChanged},
+        revisions::Seen,
+    },
 };
 
 use crate::support::{Database, on_both};
@@ -57,7 +60,8 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 async fn a_new_store_has_no_prices(db: Database) {
     assert_eq!(db.store.price_version(None).await, Ok(None));
-    assert_eq!(db.store.prices_changed_since(0).await, Ok(None));
+    let (empty, none) = db.store.prices_since(Seen::default()).await.unwrap().unwrap();
+    assert_eq!((none, db.store.prices_since(empty).await), (vec![], Ok(None)));
     assert_eq!(at(&db, 0).await, []);
 }
 
@@ -77,9 +81,9 @@ async fn every_version_can_be_read_as_it_was(db: Database) {
     assert_eq!((last.version, last.source.as_str(), last.created_at), (4, "a test", db.clock.now()));
     assert_eq!(db.store.price_version(Some(2)).await.unwrap().unwrap().version, 2);
     assert_eq!(db.store.price_version(Some(5)).await, Ok(None));
-    let (version, rows) = db.store.prices_changed_since(3).await.unwrap().unwrap();
-    assert_eq!((version, rows.len()), (4, 1));
-    assert_eq!(db.store.prices_changed_since(4).await, Ok(None));
+    let (seen, rows) = db.store.prices_since(Seen::default()).await.unwrap().unwrap();
+    assert_eq!((seen.revision, rows.len()), (4, 1));
+    assert_eq!(db.store.prices_since(seen).await, Ok(None));
 }
 
 async fn a_change_that_changes_nothing_makes_no_version(db: Database) {
@@ -122,7 +126,7 @@ async fn thousands_of_prices_are_one_change(db: Database) {
     let all = |usd: &str| (0..10_000).map(|i| spec(&format!("model-{i:05}"), usd)).collect::<Vec<_>>();
     assert_eq!(make(&db, &all("1"), &[]).await, (0, 1));
     assert_eq!(make(&db, &all("2"), &[]).await, (1, 2));
-    let (_, rows) = db.store.prices_changed_since(0).await.unwrap().unwrap();
+    let (_, rows) = db.store.prices_since(Seen::default()).await.unwrap().unwrap();
     assert_eq!(rows.len(), 10_000);
     assert!(rows.iter().all(|row| row.price.base.input == 2_000_000));
     assert_eq!(at(&db, 1).await[999], ("model-00999".into(), "1".into()));
@@ -154,7 +158,7 @@ async fn a_price_that_means_nothing_is_reported_and_not_guessed(db: Database) {
     make(&db, &[spec("a", "1")], &[]).await;
     for spec in ["nonsense", "{}", r#"{"model":"a","input_usd":"-1","output_usd":"1","max_output_tokens":1}"#] {
         db.execute(&format!("UPDATE prices SET spec = '{spec}'")).unwrap();
-        let error = db.store.prices_changed_since(0).await.unwrap_err();
+        let error = db.store.prices_since(Seen::default()).await.unwrap_err();
         assert!(
             matches!(&error, tollgate::store::StoreError::Corrupt(text) if text.starts_with("prices: ")),
             "{error}"

@@ -11,7 +11,7 @@ use tollgate::{
     store::{
         StoreError,
         sessions::{NewSession, SessionRow},
-        users::UserChange,
+        users::{UserChange, UserRow},
     },
 };
 
@@ -58,13 +58,15 @@ async fn a_session_of_a_changed_user_is_not_opened(db: Database) {
     let now = db.clock.now();
     let user = db.user("ada", Role::User).await;
     let (_, renamed) = done(
-        db.store.change_user(user.id, UserChange { username: "eve".parse().ok(), ..UserChange::default() }, now).await,
+        db.store
+            .change::<UserRow>(user.id, UserChange { username: "eve".parse().ok(), ..UserChange::default() }, now)
+            .await,
     );
     assert_eq!(db.store.open_session(db.new_session(&user), user.revision).await, Ok(false));
-    let (_, disabled) = done(db.store.change_user(user.id, to_status(UserStatus::Disabled), now).await);
+    let (_, disabled) = done(db.store.change::<UserRow>(user.id, to_status(UserStatus::Disabled), now).await);
     assert_eq!(db.store.open_session(db.new_session(&user), renamed.revision).await, Ok(false));
     assert_eq!(db.store.open_session(db.new_session(&user), disabled.revision).await, Ok(false));
-    let (_, deleted) = done(db.store.delete_user(user.id, now).await);
+    let (_, deleted) = done(db.store.delete::<UserRow>(user.id, now).await);
     assert_eq!(db.store.open_session(db.new_session(&user), deleted.revision).await, Ok(false));
     let nobody = NewSession { user_id: UserId(db.clock.new_id()), ..db.new_session(&user) };
     assert_eq!(db.store.open_session(nobody, 0).await, Ok(false));
@@ -137,7 +139,7 @@ async fn a_change_of_role_status_or_password_ends_every_session(db: Database) {
     for (n, change) in changes.into_iter().enumerate() {
         let user = db.user(&format!("user-{n}"), Role::User).await;
         let sessions = [db.session(&user).await, db.session(&user).await];
-        let (_, after) = done(db.store.change_user(user.id, change, now).await);
+        let (_, after) = done(db.store.change::<UserRow>(user.id, change, now).await);
         for session in sessions {
             let row = db.store.session(session).await.unwrap().unwrap();
             assert_eq!((row.revoked_at, row.revision), (Some(now), after.revision));
@@ -145,7 +147,7 @@ async fn a_change_of_role_status_or_password_ends_every_session(db: Database) {
     }
     let user = db.user("gone", Role::User).await;
     let session = db.session(&user).await;
-    done(db.store.delete_user(user.id, now).await);
+    done(db.store.delete::<UserRow>(user.id, now).await);
     assert!(!db.is_live(session).await);
 }
 
@@ -158,7 +160,7 @@ async fn a_change_of_name_or_team_ends_none(db: Database) {
         role: Some(Role::User),
         ..UserChange::default()
     };
-    done(db.store.change_user(user.id, change, db.clock.now()).await);
+    done(db.store.change::<UserRow>(user.id, change, db.clock.now()).await);
     assert!(db.is_live(session).await);
 }
 
@@ -168,7 +170,8 @@ async fn a_login_that_races_a_disabling_leaves_no_live_session(db: Database) {
         let user = db.user(&format!("user-{round}"), Role::User).await;
         let sessions: Vec<_> = (0..3).map(|_| db.new_session(&user)).collect();
         let logins = join_all(sessions.iter().map(|session| left.open_session(*session, user.revision)));
-        let (opened, disabled) = join(logins, right.change_user(user.id, to_status(UserStatus::Disabled), now)).await;
+        let (opened, disabled) =
+            join(logins, right.change::<UserRow>(user.id, to_status(UserStatus::Disabled), now)).await;
         done(disabled);
         assert!(opened.iter().all(Result::is_ok), "{opened:?}");
         for session in sessions {

@@ -13,10 +13,12 @@ use tollgate::{
         principal::{Role, UserStatus},
     },
     store::{
-        Settings, Store, StoreError, migrations,
+        Settings, Store, StoreError,
+        administered::{Changed, ChangedRow, Created},
+        migrations,
         sessions::NewSession,
-        teams::{NewTeam, TeamCreated, TeamRow},
-        users::{Changed, Created, NewUser, UserChange, UserRow},
+        teams::{NewTeam, TeamRow},
+        users::{NewUser, UserChange, UserRow},
     },
 };
 
@@ -104,7 +106,7 @@ impl Database {
 
     /// A user that is in the store.
     pub async fn user(&self, name: &str, role: Role) -> UserRow {
-        match self.store.create_user(self.new_user(name, role), None).await.unwrap() {
+        match self.store.create::<UserRow>(self.new_user(name, role), None).await.unwrap() {
             Created::New(user) => user,
             other => panic!("{other:?}"),
         }
@@ -113,8 +115,8 @@ impl Database {
     /// A team that is in the store.
     pub async fn team(&self, name: &str) -> TeamRow {
         let (id, name) = (TeamId(self.clock.new_id()), name.parse().unwrap());
-        match self.store.create_team(NewTeam { id, name, created_at: self.clock.now() }, None).await.unwrap() {
-            TeamCreated::New(team) => team,
+        match self.store.create::<TeamRow>(NewTeam { id, name, created_at: self.clock.now() }, None).await.unwrap() {
+            Created::New(team) => team,
             other => panic!("{other:?}"),
         }
     }
@@ -170,7 +172,7 @@ pub fn sqlite(path: &str) -> SqliteConnection {
 }
 
 /// A change that was done, before and after.
-pub fn done(changed: Result<Changed, StoreError>) -> (UserRow, UserRow) {
+pub fn done(changed: Result<ChangedRow<UserRow>, StoreError>) -> (UserRow, UserRow) {
     match changed.unwrap() {
         Changed::Done { before, after } => (before, after),
         other => panic!("{other:?}"),

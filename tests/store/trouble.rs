@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio_postgres::NoTls;
 use tollgate::{
     domain::principal::Role,
-    store::{Settings, Store, StoreError, migrations},
+    store::{Settings, Store, StoreError, migrations, users::UserRow},
 };
 
 use crate::support::{Database, block_on, on_both, settings, sqlite, sqlite_url};
@@ -33,7 +33,7 @@ async fn a_database_that_answers_is_alive(db: Database) {
 async fn an_operation_goes_on_when_its_caller_is_gone(db: Database) {
     let user = db.new_user("ada", Role::User);
     let store = db.replica();
-    let mut creation = Box::pin(store.create_user(user.clone(), None));
+    let mut creation = Box::pin(store.create::<UserRow>(user.clone(), None));
     assert_eq!((&mut creation).now_or_never(), None);
     drop(creation);
     drop(store);
@@ -78,10 +78,10 @@ fn a_sqlite_that_another_process_writes_to_is_unavailable_in_time_and_then_serve
         let mut other = sqlite(db.url.strip_prefix("sqlite:").unwrap());
         other.batch_execute("BEGIN IMMEDIATE").unwrap();
         let user = db.new_user("ada", Role::User);
-        assert!(is_unavailable(&store.create_user(user.clone(), None).await));
+        assert!(is_unavailable(&store.create::<UserRow>(user.clone(), None).await));
         assert_eq!(store.user(user.id).await, Ok(None), "readers do not wait");
         other.batch_execute("ROLLBACK").unwrap();
-        store.create_user(user, None).await.unwrap();
+        store.create::<UserRow>(user, None).await.unwrap();
     });
 }
 
@@ -93,10 +93,10 @@ fn a_statement_that_waits_too_long_on_postgresql_is_ended_and_then_the_store_ser
         let connection = tokio::spawn(connection);
         client.batch_execute("BEGIN; UPDATE revisions SET value = value").await.unwrap();
         let user = db.new_user("ada", Role::User);
-        assert!(is_unavailable(&store.create_user(user.clone(), None).await));
+        assert!(is_unavailable(&store.create::<UserRow>(user.clone(), None).await));
         assert_eq!(store.user(user.id).await, Ok(None), "readers do not wait");
         client.batch_execute("ROLLBACK").await.unwrap();
-        store.create_user(user, None).await.unwrap();
+        store.create::<UserRow>(user, None).await.unwrap();
         drop(client);
         connection.await.unwrap().unwrap();
     });
@@ -127,7 +127,7 @@ fn a_pool_that_is_used_up_is_waited_for_and_then_reported() {
         let connection = tokio::spawn(connection);
         client.batch_execute("BEGIN; UPDATE revisions SET value = value").await.unwrap();
 
-        let mut creation = Box::pin(store.create_user(db.new_user("ada", Role::User), None));
+        let mut creation = Box::pin(store.create::<UserRow>(db.new_user("ada", Role::User), None));
         assert!((&mut creation).now_or_never().is_none());
         let waiting =
             "SELECT 'yes' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";

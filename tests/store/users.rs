@@ -8,7 +8,8 @@ use tollgate::{
     },
     store::{
         StoreError,
-        users::{Changed, Created, NewUser, OutsideUser, UserChange},
+        administered::{Changed, Created},
+        users::{NewUser, OutsideUser, UserChange, UserRefused, UserRow},
     },
 };
 
@@ -19,6 +20,7 @@ on_both!(
     a_deleted_user_is_found_no_more_and_its_name_is_free,
     pages_follow_each_other_without_a_gap,
     a_taken_username_is_refused,
+    a_username_that_differs_in_case_alone_is_taken,
     a_taken_id_is_a_conflict,
     the_first_admin_is_created_once_by_many_replicas,
     a_change_keeps_what_it_does_not_name,
@@ -41,7 +43,7 @@ async fn a_created_user_is_found_as_it_was_made(db: Database) {
         status: UserStatus::Disabled,
         ..db.new_user("ada", Role::Readonly)
     };
-    let Ok(Created::New(user)) = db.store.create_user(new.clone(), None).await else { panic!() };
+    let Ok(Created::New(user)) = db.store.create::<UserRow>(new.clone(), None).await else { panic!() };
 
     assert_eq!((user.id, &user.username, user.role, user.status), (new.id, &new.username, new.role, new.status));
     assert_eq!((user.team_id, user.created_at, user.updated_at), (new.team_id, new.created_at, new.created_at));
@@ -54,7 +56,7 @@ async fn a_created_user_is_found_as_it_was_made(db: Database) {
 
 async fn a_deleted_user_is_found_no_more_and_its_name_is_free(db: Database) {
     let user = db.user("ada", Role::User).await;
-    let (before, after) = done(db.store.delete_user(user.id, db.clock.now()).await);
+    let (before, after) = done(db.store.delete::<UserRow>(user.id, db.clock.now()).await);
     assert_eq!((before, after.deleted_at), (user.clone(), Some(db.clock.now())));
 
     assert_eq!(db.store.user(user.id).await, Ok(None));
@@ -70,7 +72,7 @@ async fn pages_follow_each_other_without_a_gap(db: Database) {
     for n in 0..7 {
         users.push(db.user(&format!("user-{n}"), Role::User).await);
     }
-    done(db.store.delete_user(users.remove(3).id, db.clock.now()).await);
+    done(db.store.delete::<UserRow>(users.remove(3).id, db.clock.now()).await);
 
     let (mut seen, mut after) = (vec![], None);
     loop {
@@ -85,17 +87,28 @@ async fn pages_follow_each_other_without_a_gap(db: Database) {
 async fn a_taken_username_is_refused(db: Database) {
     let ada = db.user("ada", Role::User).await;
     let bob = db.user("bob", Role::User).await;
-    let again = db.store.create_user(db.new_user("ada", Role::Admin), None).await;
-    assert_eq!(again, Ok(Created::UsernameTaken));
+    let again = db.store.create::<UserRow>(db.new_user("ada", Role::Admin), None).await;
+    assert_eq!(again, Ok(Created::Refused(UserRefused::UsernameTaken)));
     let rename = UserChange { username: Some(ada.username.clone()), ..UserChange::default() };
-    assert_eq!(db.store.change_user(bob.id, rename, db.clock.now()).await, Ok(Changed::UsernameTaken));
+    assert_eq!(
+        db.store.change::<UserRow>(bob.id, rename, db.clock.now()).await,
+        Ok(Changed::Refused(UserRefused::UsernameTaken))
+    );
     assert_eq!(db.user("Ada", Role::User).await.username.as_str(), "Ada");
+}
+
+async fn a_username_that_differs_in_case_alone_is_taken(db: Database) {
+    let ada = db.user("Ada", Role::User).await;
+    let again = db.store.create::<UserRow>(db.new_user("aDA", Role::User), None).await;
+    assert_eq!(again, Ok(Created::Refused(UserRefused::UsernameTaken)));
+    let own = UserChange { username: "ADA".parse().ok(), ..UserChange::default() };
+    done(db.store.change::<UserRow>(ada.id, own, db.clock.now()).await);
 }
 
 async fn a_taken_id_is_a_conflict(db: Database) {
     let ada = db.user("ada", Role::User).await;
     let twin = NewUser { id: ada.id, ..db.new_user("twin", Role::User) };
-    assert_eq!(db.store.create_user(twin, None).await, Err(StoreError::Conflict("users")));
+    assert_eq!(db.store.create::<UserRow>(twin, None).await, Err(StoreError::Conflict("users")));
     assert_eq!(db.store.users_page(None, 10).await, Ok(vec![ada]));
 }
 
@@ -115,7 +128,7 @@ async fn a_change_keeps_what_it_does_not_name(db: Database) {
     let team = db.team("team").await.id;
     let change =
         UserChange { username: Some("lovelace".parse().unwrap()), team_id: Some(Some(team)), ..UserChange::default() };
-    let (before, after) = done(db.store.change_user(ada.id, change, db.clock.now()).await);
+    let (before, after) = done(db.store.change::<UserRow>(ada.id, change, db.clock.now()).await);
     assert_eq!(before, ada);
     assert_eq!((after.username.as_str(), after.team_id), ("lovelace", Some(team)));
     assert_eq!((after.role, after.status, after.created_at), (ada.role, ada.status, ada.created_at));
@@ -124,7 +137,7 @@ async fn a_change_keeps_what_it_does_not_name(db: Database) {
     assert_eq!(db.store.password_of(&after.username).await, Ok(Some((after.clone(), hash))));
 
     let change = UserChange { password_hash: Some("$new".into()), team_id: Some(None), ..UserChange::default() };
-    let (_, last) = done(db.store.change_user(ada.id, change, db.clock.now()).await);
+    let (_, last) = done(db.store.change::<UserRow>(ada.id, change, db.clock.now()).await);
     assert_eq!((last.team_id, last.username.as_str()), (None, "lovelace"));
     assert_eq!(db.store.password_of(&last.username).await, Ok(Some((last, Some("$new".into())))));
 }
@@ -140,7 +153,7 @@ async fn a_change_to_what_is_so_already_writes_nothing(db: Database) {
         only_at: None,
     };
     for change in [same, UserChange::default()] {
-        let (before, after) = done(db.store.change_user(admin.id, change, db.clock.now()).await);
+        let (before, after) = done(db.store.change::<UserRow>(admin.id, change, db.clock.now()).await);
         assert_eq!((before, after), (admin.clone(), admin.clone()));
     }
     assert_eq!(db.store.user(admin.id).await, Ok(Some(admin)));
@@ -149,10 +162,10 @@ async fn a_change_to_what_is_so_already_writes_nothing(db: Database) {
 async fn a_user_that_is_not_there_cannot_be_changed(db: Database) {
     let now = db.clock.now();
     let gone = db.user("gone", Role::User).await.id;
-    done(db.store.delete_user(gone, now).await);
+    done(db.store.delete::<UserRow>(gone, now).await);
     for id in [gone, UserId(db.clock.new_id())] {
-        assert_eq!(db.store.change_user(id, to_role(Role::Admin), now).await, Ok(Changed::NotFound));
-        assert_eq!(db.store.delete_user(id, now).await, Ok(Changed::NotFound));
+        assert_eq!(db.store.change::<UserRow>(id, to_role(Role::Admin), now).await, Ok(Changed::NotFound));
+        assert_eq!(db.store.delete::<UserRow>(id, now).await, Ok(Changed::NotFound));
         assert_eq!(db.store.user(id).await, Ok(None));
     }
 }
@@ -161,18 +174,24 @@ async fn the_last_active_admin_stays(db: Database) {
     let now = db.clock.now();
     let admin = db.user("root", Role::Admin).await;
     let other = db.user("other", Role::Admin).await;
-    done(db.store.change_user(other.id, to_status(UserStatus::Disabled), now).await);
+    done(db.store.change::<UserRow>(other.id, to_status(UserStatus::Disabled), now).await);
     db.user("user", Role::User).await;
 
     for change in [to_role(Role::User), to_role(Role::Readonly), to_status(UserStatus::Disabled)] {
-        assert_eq!(db.store.change_user(admin.id, change, now).await, Ok(Changed::LastAdmin));
+        assert_eq!(
+            db.store.change::<UserRow>(admin.id, change, now).await,
+            Ok(Changed::Refused(UserRefused::LastAdmin))
+        );
     }
-    assert_eq!(db.store.delete_user(admin.id, now).await, Ok(Changed::LastAdmin));
+    assert_eq!(db.store.delete::<UserRow>(admin.id, now).await, Ok(Changed::Refused(UserRefused::LastAdmin)));
     assert_eq!(db.store.user(admin.id).await, Ok(Some(admin.clone())));
 
-    done(db.store.change_user(other.id, to_status(UserStatus::Active), now).await);
-    done(db.store.delete_user(admin.id, now).await);
-    assert_eq!(db.store.change_user(other.id, to_role(Role::User), now).await, Ok(Changed::LastAdmin));
+    done(db.store.change::<UserRow>(other.id, to_status(UserStatus::Active), now).await);
+    done(db.store.delete::<UserRow>(admin.id, now).await);
+    assert_eq!(
+        db.store.change::<UserRow>(other.id, to_role(Role::User), now).await,
+        Ok(Changed::Refused(UserRefused::LastAdmin))
+    );
 }
 
 async fn of_two_admins_that_demote_each_other_at_once_one_stays(db: Database) {
@@ -180,15 +199,18 @@ async fn of_two_admins_that_demote_each_other_at_once_one_stays(db: Database) {
     for round in 0..8 {
         let a = db.user(&format!("a{round}"), Role::Admin).await;
         let b = db.user(&format!("b{round}"), Role::Admin).await;
-        let demote = left.change_user(a.id, to_role(Role::User), now);
-        let (first, second) = join(demote, right.delete_user(b.id, now)).await;
-        let refused = [&first, &second].into_iter().filter(|change| **change == Ok(Changed::LastAdmin)).count();
+        let demote = left.change::<UserRow>(a.id, to_role(Role::User), now);
+        let (first, second) = join(demote, right.delete::<UserRow>(b.id, now)).await;
+        let refused = [&first, &second]
+            .into_iter()
+            .filter(|change| **change == Ok(Changed::Refused(UserRefused::LastAdmin)))
+            .count();
         assert_eq!(refused, 1, "{first:?} {second:?}");
 
         let admins = db.store.users_page(None, 50).await.unwrap();
         let admin = admins.iter().find(|user| user.role == Role::Admin).unwrap();
         let next = db.user(&format!("next{round}"), Role::Admin).await;
-        done(db.store.delete_user(admin.id, now).await);
+        done(db.store.delete::<UserRow>(admin.id, now).await);
         db.execute(&format!("UPDATE users SET role = 'user' WHERE id = '{}'", next.id)).unwrap();
     }
 }
@@ -198,7 +220,7 @@ async fn a_follower_misses_no_change_of_any_replica(db: Database) {
     let (left, right) = (db.replica(), db.replica());
     let writers = join_all((0..24).map(|n| {
         let replica = if n % 2 == 0 { &left } else { &right };
-        replica.create_user(db.new_user(&format!("user-{n}"), Role::User), None)
+        replica.create::<UserRow>(db.new_user(&format!("user-{n}"), Role::User), None)
     }));
     let follower = async {
         let (mut last, mut seen) = (0, vec![]);
@@ -261,7 +283,7 @@ async fn whom_an_outside_issuer_vouches_for_is_made_once_by_many_replicas(db: Da
 
 async fn whom_an_outside_issuer_vouches_for_is_not_made_again_when_deleted(db: Database) {
     let ada = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
-    done(db.store.delete_user(ada.id, db.clock.now()).await);
+    done(db.store.delete::<UserRow>(ada.id, db.clock.now()).await);
     let again = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
     assert_eq!((again.id, again.deleted_at), (ada.id, Some(db.clock.now())));
     assert_eq!(db.store.users_page(None, 20).await, Ok(vec![]));
@@ -271,9 +293,9 @@ async fn a_change_asked_for_at_a_revision_is_made_at_that_revision_only(db: Data
     let ada = db.user("ada", Role::User).await;
     let at = |only_at| UserChange { password_hash: Some("$new".into()), only_at, ..UserChange::default() };
     let now = db.clock.now();
-    assert_eq!(db.store.change_user(ada.id, at(Some(ada.revision - 1)), now).await, Ok(Changed::Stale));
-    done(db.store.change_user(ada.id, at(Some(ada.revision)), now).await);
-    assert_eq!(db.store.change_user(ada.id, at(Some(ada.revision)), now).await, Ok(Changed::Stale));
+    assert_eq!(db.store.change::<UserRow>(ada.id, at(Some(ada.revision - 1)), now).await, Ok(Changed::Stale));
+    done(db.store.change::<UserRow>(ada.id, at(Some(ada.revision)), now).await);
+    assert_eq!(db.store.change::<UserRow>(ada.id, at(Some(ada.revision)), now).await, Ok(Changed::Stale));
 }
 
 async fn an_outside_user_gets_the_first_name_that_is_free(db: Database) {
@@ -288,10 +310,10 @@ async fn a_change_keeps_the_outside_identity_of_a_user(db: Database) {
     let ada = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
     db.execute("UPDATE users SET tokens_not_before = 7000000").unwrap();
     let rename = UserChange { username: "lovelace".parse().ok(), ..UserChange::default() };
-    let (_, after) = done(db.store.change_user(ada.id, rename, db.clock.now()).await);
+    let (_, after) = done(db.store.change::<UserRow>(ada.id, rename, db.clock.now()).await);
     let read = db.store.user(ada.id).await.unwrap().unwrap();
     assert_eq!((read.outside.clone(), read.outside.is_some(), &read), (ada.outside, true, &after));
     assert_eq!(read.tokens_not_before.as_second(), 7);
-    let (_, demoted) = done(db.store.change_user(ada.id, to_role(Role::User), db.clock.now()).await);
+    let (_, demoted) = done(db.store.change::<UserRow>(ada.id, to_role(Role::User), db.clock.now()).await);
     assert_eq!((demoted.tokens_not_before, demoted.outside.is_some()), (db.clock.now(), true));
 }

@@ -4,7 +4,10 @@ use actix::{Context, Handler};
 
 use super::Registrar;
 use crate::{
-    actors::handle::{Ask, Request},
+    actors::{
+        catch_up::Follower,
+        handle::{Ask, Request},
+    },
     crypto,
     domain::{
         hex,
@@ -35,8 +38,7 @@ impl Handler<Ask<Provision>> for Registrar {
         let (store, id, created_at) = (self.store.clone(), UserId(self.clock.new_id()), self.clock.now());
         let usernames = candidates(&identity);
         let user = OutsideUser { id, identity, usernames, role, created_at };
-        let provision = async move { store.provision_user(user).await };
-        self.change(provision, reply, context);
+        self.perform(async move { store.provision_user(user).await }, reply, context);
     }
 }
 

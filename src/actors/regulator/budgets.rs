@@ -1,15 +1,9 @@
 //! Budgets as rules.
 
-use super::{Rulebook, Rules, SingleRules};
+use super::{Rulebook, Rules};
 use crate::{
-    clock::Clock,
-    domain::ids::BudgetId,
     snapshot::budgets::BudgetBook,
-    store::{
-        Store, StoreError,
-        budgets::{BudgetChange, BudgetChanged, BudgetCreated, BudgetRow, NewBudget},
-        users::Idempotency,
-    },
+    store::{Store, StoreError, budgets::BudgetRow, revisions::Seen},
 };
 
 /// The handle of the regulator of budgets.
@@ -23,31 +17,11 @@ impl Rules for BudgetRules {
     type Row = BudgetRow;
     type Book = BudgetBook;
 
-    async fn changed_since(store: Store, revision: i64) -> Result<Option<(i64, Vec<BudgetRow>)>, StoreError> {
-        store.budgets_changed_since(revision).await
+    async fn since(store: Store, seen: Seen) -> Result<Option<(Seen, Vec<BudgetRow>)>, StoreError> {
+        store.budgets_since(seen).await
     }
 
     fn book(_: i64, rows: Vec<BudgetRow>, _: &BudgetBook, _: u64) -> BudgetBook {
         BudgetBook::new(rows.into_iter().map(|row| row.budget))
-    }
-}
-
-impl SingleRules for BudgetRules {
-    type Id = BudgetId;
-    type New = NewBudget;
-    type Created = BudgetCreated;
-    type Change = BudgetChange;
-    type Changed = BudgetChanged;
-
-    async fn create(store: Store, new: NewBudget, request: Option<Idempotency>) -> Result<BudgetCreated, StoreError> {
-        store.create_budget(new, request).await
-    }
-
-    async fn change(store: Store, change: BudgetChange, clock: Clock) -> Result<BudgetChanged, StoreError> {
-        store.change_budget(change, clock.now()).await
-    }
-
-    async fn delete(store: Store, id: BudgetId, clock: Clock) -> Result<Option<BudgetRow>, StoreError> {
-        store.delete_budget(id, clock.now()).await
     }
 }

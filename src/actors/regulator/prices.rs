@@ -4,11 +4,15 @@ use actix::{Context, Handler};
 
 use super::{Regulator, Rulebook, Rules};
 use crate::{
-    actors::handle::{Ask, NoAnswer, Request},
+    actors::{
+        catch_up::Follower,
+        handle::{Ask, NoAnswer, Request},
+    },
     snapshot::prices::{PriceBook, Priced},
     store::{
         Store, StoreError,
         prices::{PriceChange, PriceRow, PricesChanged},
+        revisions::Seen,
     },
 };
 
@@ -23,8 +27,8 @@ impl Rules for PriceRules {
     type Row = PriceRow;
     type Book = PriceBook;
 
-    async fn changed_since(store: Store, revision: i64) -> Result<Option<(i64, Vec<PriceRow>)>, StoreError> {
-        store.prices_changed_since(revision).await
+    async fn since(store: Store, seen: Seen) -> Result<Option<(Seen, Vec<PriceRow>)>, StoreError> {
+        store.prices_since(seen).await
     }
 
     fn book(revision: i64, rows: Vec<PriceRow>, _: &PriceBook, _: u64) -> PriceBook {
@@ -45,7 +49,7 @@ impl Handler<Ask<Put>> for Regulator<PriceRules> {
 
     fn handle(&mut self, Ask { request, reply }: Ask<Put>, context: &mut Context<Self>) {
         let store = self.store.clone();
-        self.make(async move { store.change_prices(request.0).await }, reply, context);
+        self.perform(async move { store.change_prices(request.0).await }, reply, context);
     }
 }
 

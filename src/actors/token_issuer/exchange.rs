@@ -49,7 +49,7 @@ impl Handler<Ask<Exchange>> for TokenIssuer {
 
 impl Sessions {
     async fn exchange(&self, exchange: Exchange) -> Result<AccessToken, Denied> {
-        let (user, now) = (exchange.user, self.clock.now());
+        let (user, now) = (exchange.user, self.clock.store_now());
         let full = later(now, self.auth.access_ttl_s);
         let expires_at = exchange.key_expires_at.map_or(full, |key| key.min(full));
         let session = NewSession { id: SessionId(self.clock.new_id()), user_id: user, created_at: now, expires_at };
@@ -58,7 +58,7 @@ impl Sessions {
         }
         // The role is read after the session is open: a change of it from here on ends the session.
         let role = self.active(user).await?.role;
-        let claims = self.claims(user, role, session.id, now);
+        let claims = self.claims(user, role, session.id);
         let claims = Claims { exp: claims.exp.min(expires_at.as_second()), ..claims };
         let expires_in = claims.exp.saturating_sub(claims.iat);
         let access_token = self.sign(&claims, now)?;

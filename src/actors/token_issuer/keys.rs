@@ -18,7 +18,7 @@ use crate::{
     snapshot::Snapshot,
     store::{
         Store, StoreError,
-        keys::{Remember, Rotated, Rotation, StoredRing},
+        keys::{OtherNewest, Remember, Rotated, Rotation, StoredRing},
     },
 };
 
@@ -40,7 +40,7 @@ impl Keys {
     /// The ring at start: made if there is none, and rotated to the configured algorithm if its newest key has another.
     /// Replicas that start at once on an empty store end with one ring: the store keeps the first.
     pub(super) async fn load(&self) -> Result<Ring, RingError> {
-        let now = self.clock.now();
+        let now = self.clock.store_now();
         if self.auth.algorithm == Algorithm::Hs256 {
             // The ring stays as it is: replicas that are not restarted yet sign with it.
             return self.open(self.store.signing_ring().await?, None);
@@ -63,14 +63,15 @@ impl Keys {
 
     /// The ring, if it has changed since `known` was read.
     pub(super) async fn read_after(&self, known: &Ring) -> Result<Option<Ring>, RingError> {
-        if self.store.keys_revision().await? == known.revision {
-            return Ok(None);
+        let Some(news) = self.store.keys_news(known.seen).await? else { return Ok(None) };
+        if news.went_back {
+            tracing::warn!("the store went back: the ring of signing keys is read anew");
         }
         self.open(self.store.signing_ring().await?, Some(known)).map(Some)
     }
 
     fn open(&self, stored: StoredRing, previous: Option<&Ring>) -> Result<Ring, RingError> {
-        Ring::open(stored, &self.master, self.hmac.as_ref(), previous, self.clock.now())
+        Ring::open(stored, &self.master, self.hmac.as_ref(), previous, self.clock.store_now())
     }
 
     /// A verifier of everything in the ring.
@@ -84,7 +85,7 @@ impl Keys {
     /// `OperatorsSecret` under HS256, `Crypto` if the ring was sealed under another master key meanwhile.
     pub async fn rotate(&self, remember: Option<Remember>) -> Result<Rotated, RingError> {
         for _ in 0..TRIES {
-            let now = self.clock.now();
+            let now = self.clock.store_now();
             let times = Times { created_at: now, activates_at: later(now, self.auth.key_lead_s) };
             let new = new_key(self.auth.algorithm, &self.master, times)?;
             let ring = self.open(self.store.signing_ring().await?, None)?;
@@ -94,7 +95,7 @@ impl Keys {
             }
             let rotation = Rotation { new, newest_sealed, now, remember: remember.clone() };
             match self.store.rotate_signing_key(rotation).await? {
-                Rotated::Stale => {}
+                Rotated::Refused(OtherNewest) => {}
                 rotated => return Ok(rotated),
             }
         }
@@ -104,7 +105,7 @@ impl Keys {
     /// Whether the newest key is as old as a key may grow.
     pub(super) fn rotation_is_due(&self, ring: &Ring) -> bool {
         let limit_s = self.auth.key_rotation_s;
-        let due = |created_at: Timestamp| later(created_at, limit_s) <= self.clock.now();
+        let due = |created_at: Timestamp| later(created_at, limit_s) <= self.clock.store_now();
         let scheduled = limit_s > 0 && self.auth.algorithm != Algorithm::Hs256;
         scheduled && ring.newest().is_some_and(|newest| due(newest.created_at))
     }
@@ -112,7 +113,7 @@ impl Keys {
     /// Deletes keys of which no token can be left, whatever lifetime was configured.
     pub(super) async fn purge(&self) -> Result<usize, StoreError> {
         let kept = SignedDuration::from_secs(i64::from(MAX_LIFETIME_S).saturating_mul(2));
-        self.store.purge_signing_keys(self.clock.now().saturating_sub(kept).unwrap_or(Timestamp::MIN)).await
+        self.store.purge_signing_keys(self.clock.store_now().saturating_sub(kept).unwrap_or(Timestamp::MIN)).await
     }
 }
 

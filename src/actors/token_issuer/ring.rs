@@ -16,6 +16,7 @@ use crate::{
     store::{
         StoreError,
         keys::{SigningKeyRow, StoredRing},
+        revisions::Seen,
     },
 };
 
@@ -39,8 +40,8 @@ pub enum RingError {
 }
 
 /// Everything that signs and verifies access tokens.
-pub(super) struct Ring {
-    pub(super) revision: i64,
+pub(in crate::actors) struct Ring {
+    pub(super) seen: Seen,
     keys: Vec<Key>,
     hmac: Option<Hmac>,
 }
@@ -73,7 +74,7 @@ impl Ring {
             Ok::<_, RingError>(Key { row, public, signing })
         };
         let keys = stored.keys.into_iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { revision: stored.revision, keys, hmac: hmac.map(Hmac::new).transpose()? })
+        Ok(Self { seen: stored.seen, keys, hmac: hmac.map(Hmac::new).transpose()? })
     }
 
     /// Signs with the key whose turn it is.
@@ -183,7 +184,7 @@ mod tests {
     fn a_ring_that_is_read_after_a_key_has_retired_signs_for_who_asked_before() {
         let master = MasterKey::from_base64(MASTER_KEY).unwrap();
         let keys = vec![row(&master, "old", 1, Some(10)), row(&master, "new", 10, None)];
-        let ring = Ring::open(StoredRing { revision: 1, keys }, &master, None, None, at(11)).unwrap();
+        let ring = Ring::open(StoredRing { seen: Seen::default(), keys }, &master, None, None, at(11)).unwrap();
         assert!(ring.can_sign(at(9)) && ring.can_sign(at(11)));
     }
 }

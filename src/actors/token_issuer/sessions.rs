@@ -15,6 +15,7 @@ use crate::{
     snapshot::Snapshot,
     store::{
         Store, StoreError,
+        revisions::{News, Seen},
         sessions::{NewSession, SessionRow},
         users::UserRow,
     },
@@ -36,6 +37,13 @@ pub enum Denied {
     Signing,
 }
 
+/// Sessions that were revoked, each with the time and the revision of its revocation.
+pub(in crate::actors) struct Revoked {
+    pub(super) news: News,
+    pub(super) sessions: Vec<(SessionId, Timestamp, i64)>,
+}
+
+/// What sessions are opened, refreshed and ended with. All times are the store's, but those in tokens.
 pub(super) struct Sessions {
     pub(super) store: Store,
     pub(super) clock: Clock,
@@ -46,7 +54,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) async fn open(&self, user: UserId, revision: i64) -> Result<Tokens, Denied> {
-        let now = self.clock.now();
+        let now = self.clock.store_now();
         let session = NewSession {
             id: SessionId(self.clock.new_id()),
             user_id: user,
@@ -63,7 +71,7 @@ impl Sessions {
     /// answer was lost, or two tabs refreshed at once. Any older one is stolen or stale, and ends the session.
     pub(super) async fn refresh(&self, text: &str) -> Result<Tokens, Denied> {
         let token = RefreshToken::read(text, &self.refresh).ok_or(Denied::Unknown)?;
-        let now = self.clock.now();
+        let now = self.clock.store_now();
         let row = self.live(token.session, now).await?;
         if token.generation == row.generation {
             let expires_at = later(now, self.auth.refresh_ttl_s);
@@ -93,7 +101,7 @@ impl Sessions {
     }
 
     pub(super) async fn revoke(&self, session: SessionId) -> Result<(), StoreError> {
-        self.store.revoke_session(session, self.clock.now()).await.map(|_| ())
+        self.store.revoke_session(session, self.clock.store_now()).await.map(|_| ())
     }
 
     /// Ends the session of a refresh token, whichever step of it the token is; anything else ends nothing.
@@ -104,8 +112,13 @@ impl Sessions {
         }
     }
 
-    pub(super) async fn revoked_since(&self, seen: i64) -> Result<Vec<(SessionId, Timestamp, i64)>, StoreError> {
-        self.store.sessions_revoked_since(seen, self.horizon()).await
+    /// The sessions whose revocation is new since `seen`; `None` if nothing of identity is.
+    pub(super) async fn revoked_since(&self, seen: Seen) -> Result<Option<Revoked>, StoreError> {
+        let Some(news) = self.store.identity_news(seen).await? else { return Ok(None) };
+        // Of what is new, nothing is left out by its time.
+        let not_before = if news.after == 0 { self.horizon() } else { Timestamp::MIN };
+        let sessions = self.store.sessions_revoked_since(news.after, not_before).await?;
+        Ok(Some(Revoked { news, sessions }))
     }
 
     /// Deletes the sessions that have expired, a bounded number at a time.
@@ -116,8 +129,8 @@ impl Sessions {
 
     /// Access tokens of sessions revoked before this have expired by themselves.
     pub(super) fn horizon(&self) -> Timestamp {
-        // Twice the lifetime, for clocks that are apart.
-        earlier(self.clock.now(), self.auth.access_ttl_s.saturating_mul(2))
+        // Twice the lifetime: its times are those of the clock that signed it.
+        earlier(self.clock.store_now(), self.auth.access_ttl_s.saturating_mul(2))
     }
 
     /// The role is read now, not taken from the old token.
@@ -130,7 +143,7 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<Tokens, Denied> {
         let account = self.active(user).await?;
-        let claims = self.claims(user, account.role, session, now);
+        let claims = self.claims(user, account.role, session);
         Ok(Tokens {
             access_token: self.sign(&claims, now)?,
             expires_in: self.auth.access_ttl_s,
@@ -151,8 +164,9 @@ impl Sessions {
         self.ring.read().sign(claims, now).map_err(|_| Denied::Signing)
     }
 
-    pub(super) fn claims(&self, sub: UserId, role: Role, sid: SessionId, now: Timestamp) -> Claims {
-        let iat = now.as_second();
+    /// What a token says. Its times are this machine's, as those who verify it compare them with theirs.
+    pub(super) fn claims(&self, sub: UserId, role: Role, sid: SessionId) -> Claims {
+        let iat = self.clock.now().as_second();
         Claims {
             iss: self.auth.issuer.clone(),
             aud: self.auth.audience.clone(),

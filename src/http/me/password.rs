@@ -7,20 +7,19 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    actors::registrar::Change,
+    actors::administration::Administers,
     domain::{
         password::{self, WeakPassword},
         principal::Principal,
         refusal::Refusal,
     },
     http::{
-        Office,
+        Office, administered,
         extract::{Caller, JsonBody},
         failure::{busy, no_answer, unavailable},
         guarded_password,
         password::Password,
         problem::Problem,
-        users,
     },
     pipeline::audit::Note,
     store::users::{UserChange, UserRow},
@@ -64,8 +63,8 @@ pub async fn change(
     let hash = office.passwords.hash(body.new_password.0).await.map_err(busy)?;
     // An administrator who gave another password meanwhile had a reason to.
     let change = UserChange { password_hash: Some(hash), only_at: Some(user.revision), ..UserChange::default() };
-    let change = Change { id: caller.account.id, change };
-    users::done(office.users.change(change).await.map_err(no_answer)?.map_err(unavailable)?)?;
+    let changed = office.users.change(caller.account.id, change).await.map_err(no_answer)?.map_err(unavailable)?;
+    administered::done::<UserRow>(changed)?;
     Note::add(&request, |note| note.change = Some(json!({ "password_changed": true })));
     Ok(NoContent)
 }

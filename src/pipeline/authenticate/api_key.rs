@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::{NOT_ASKED, staleness::Staleness};
 use crate::{
     actors::registrar::Users,
     credentials::api_key::{ApiKey, Mint},
@@ -31,6 +32,7 @@ pub struct KeyCheck {
     pub api_keys: Snapshot<ApiKeys>,
     pub directory: Snapshot<Directory>,
     pub users: Users,
+    pub staleness: Staleness,
 }
 
 impl KeyCheck {
@@ -46,7 +48,7 @@ impl KeyCheck {
         let account = match self.directory.read().find(standing.user).cloned() {
             Some(account) => Some(account),
             // The key was read later than the users were.
-            None => self.look_again(standing).await,
+            None => self.look_again(standing).await?,
         };
         let account = account.ok_or(Refusal::RevokedToken(Revocation::UserDeleted))?;
         if account.status != UserStatus::Active {
@@ -55,18 +57,27 @@ impl KeyCheck {
         Ok((account, standing))
     }
 
-    async fn look_again(&self, standing: KeyStanding) -> Option<Arc<Account>> {
-        self.users.catch_up().await;
-        self.directory.read().find(standing.user).cloned()
+    async fn look_again(&self, standing: KeyStanding) -> Result<Option<Arc<Account>>, Refusal> {
+        let asked = self.users.catch_up().await;
+        match self.directory.read().find(standing.user).cloned() {
+            None if asked.is_err() => Err(NOT_ASKED),
+            account => Ok(account),
+        }
     }
 
     /// What is known of a live key whose secret is right, whatever has become of its user.
     pub async fn standing(&self, key: &ApiKey, now: Timestamp) -> Result<KeyStanding, Refusal> {
-        let known = self.api_keys.read().find(key.id);
-        if known.is_none() && self.mint.made(key) {
-            self.users.catch_up().await;
+        if !self.staleness.is_within_bound() {
+            return Err(NOT_ASKED);
         }
-        let known = known.or_else(|| self.api_keys.read().find(key.id));
+        let mut known = self.api_keys.read().find(key.id);
+        if known.is_none() && self.mint.made(key) {
+            let asked = self.users.catch_up().await;
+            known = self.api_keys.read().find(key.id);
+            if known.is_none() && asked.is_err() {
+                return Err(NOT_ASKED);
+            }
+        }
         judge(known.ok_or(Refusal::InvalidToken(TokenFault::UnknownApiKey))?, key, now)
     }
 }

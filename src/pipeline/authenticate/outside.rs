@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Identity, OutsideTokens, faulty, refusal_of};
+use super::{Identity, NOT_ASKED, OutsideTokens, faulty, refusal_of};
 use crate::{
     actors::{key_fetcher::OutsideKeys, registrar::Provision},
     credentials::jwt::{
@@ -14,7 +14,7 @@ use crate::{
     },
     domain::{
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
-        refusal::{Refusal, Revocation, TokenFault, Unavailable},
+        refusal::{Refusal, Revocation, TokenFault},
     },
     snapshot::{Snapshot, directory::Directory},
 };
@@ -71,6 +71,10 @@ pub(super) async fn verify(
 pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -> Result<Principal, Refusal> {
     if identity.directory.read().find_outside(&verified.identity).is_none() {
         provision(identity, verified).await?;
+        if identity.directory.read().find_outside(&verified.identity).is_none() {
+            // Made, and could not be read back.
+            return Err(NOT_ASKED);
+        }
     }
     let account = account(&identity.directory.read(), verified).map_err(Refusal::RevokedToken)?;
     let role = verified.role.map_or(account.role, |role| role.lesser(account.role));
@@ -87,7 +91,7 @@ async fn provision(identity: &Identity, verified: &OutsideVerified) -> Result<()
         Ok(Err(error)) => tracing::error!(%error, "a user of an outside issuer was not made"),
         Err(error) => tracing::warn!(%error, "a user of an outside issuer was not made"),
     }
-    Err(Refusal::Unavailable(Unavailable::Capacity))
+    Err(NOT_ASKED)
 }
 
 fn account(directory: &Directory, verified: &OutsideVerified) -> Result<Arc<Account>, Revocation> {

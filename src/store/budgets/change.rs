@@ -2,16 +2,16 @@
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
-use jiff::Timestamp;
 
-use super::{BudgetRow, living, misfit, spec_text};
+use super::{BudgetRow, NewBudget, create, living, misfit, spec_text};
 use crate::{
     domain::{
         budget::{Budget, Misfit, Spec},
         ids::BudgetId,
     },
     store::{
-        Store, StoreError,
+        StoreError,
+        administered::{Administered, Stamp},
         connection::{Connection, on_backend},
         revisions,
         schema::budgets,
@@ -29,59 +29,74 @@ pub struct BudgetChange {
     pub only_at: i64,
 }
 
-/// What came of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one a change, and it is taken apart at once")]
-pub enum BudgetChanged {
-    /// They are equal, and nothing was written, if the change asked for what is so already.
-    Done {
-        before: BudgetRow,
-        after: BudgetRow,
-    },
-    NotFound,
-    /// The budget is not as it was at the revision that was asked for.
-    Stale,
-    Refused(Misfit),
-}
+impl Administered for BudgetRow {
+    type Id = BudgetId;
+    type New = NewBudget;
+    type Change = BudgetChange;
+    type Refused = Misfit;
 
-impl Store {
-    /// Changes a budget.
-    pub async fn change_budget(&self, change: BudgetChange, now: Timestamp) -> Result<BudgetChanged, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::BUDGETS).await?;
-            let BudgetChange { spec, budget, only_at } = change;
-            let Some(before) = living(connection, budget.id).await? else { return Ok(BudgetChanged::NotFound) };
-            if before.revision != only_at {
-                return Ok(BudgetChanged::Stale);
-            }
-            if before.spec == spec {
-                return Ok(BudgetChanged::Done { after: before.clone(), before });
-            }
-            let fixed = budget.cannot_replace(&before.budget);
-            if let Some(misfit) = fixed.or(misfit(connection, &spec, &budget).await?) {
-                return Ok(BudgetChanged::Refused(misfit));
-            }
-            let after = BudgetRow { spec, budget, updated_at: now, revision, ..before.clone() };
-            update(connection, &after).await?;
-            Ok(BudgetChanged::Done { before, after })
-        })
-        .await
+    const REVISION: &'static str = revisions::BUDGETS;
+
+    fn id_of(new: &NewBudget) -> BudgetId {
+        new.budget.id
     }
 
-    /// Deletes a budget and tells what it was; `None` if there is none. The row stays; the name becomes free.
-    pub async fn delete_budget(&self, id: BudgetId, now: Timestamp) -> Result<Option<BudgetRow>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::BUDGETS).await?;
-            let Some(before) = living(connection, id).await? else { return Ok(None) };
-            let delete = diesel::update(budgets::table.find(id.to_string())).set((
-                budgets::updated_at.eq(micros(now)),
-                budgets::deleted_at.eq(micros(now)),
-                budgets::revision.eq(revision),
-            ));
-            on_backend!(connection, |conn| delete.execute(conn).await)?;
-            Ok(Some(before))
-        })
-        .await
+    fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn only_at(change: &BudgetChange) -> Option<i64> {
+        Some(change.only_at)
+    }
+
+    async fn living(connection: &mut Connection, id: BudgetId) -> Result<Option<Self>, StoreError> {
+        living(connection, id).await
+    }
+
+    async fn refuse_new(connection: &mut Connection, new: &NewBudget) -> Result<Option<Misfit>, StoreError> {
+        misfit(connection, &new.spec, &new.budget).await
+    }
+
+    async fn insert(connection: &mut Connection, new: &NewBudget, revision: i64) -> Result<(), StoreError> {
+        create::insert(connection, new, revision).await
+    }
+
+    fn changed(&self, change: &BudgetChange) -> Option<Self> {
+        let BudgetChange { spec, budget, .. } = change.clone();
+        (spec != self.spec).then(|| Self { spec, budget, ..self.clone() })
+    }
+
+    async fn refuse_change(
+        connection: &mut Connection,
+        before: &Self,
+        after: &Self,
+    ) -> Result<Option<Misfit>, StoreError> {
+        match after.budget.cannot_replace(&before.budget) {
+            Some(misfit) => Ok(Some(misfit)),
+            None => misfit(connection, &after.spec, &after.budget).await,
+        }
+    }
+
+    async fn update(
+        connection: &mut Connection,
+        _: &Self,
+        after: Self,
+        _: BudgetChange,
+        stamp: Stamp,
+    ) -> Result<Self, StoreError> {
+        let after = Self { updated_at: stamp.now, revision: stamp.revision, ..after };
+        update(connection, &after).await?;
+        Ok(after)
+    }
+
+    async fn delete(connection: &mut Connection, row: &Self, stamp: Stamp) -> Result<Self, StoreError> {
+        let delete = diesel::update(budgets::table.find(row.id().to_string())).set((
+            budgets::updated_at.eq(micros(stamp.now)),
+            budgets::deleted_at.eq(micros(stamp.now)),
+            budgets::revision.eq(stamp.revision),
+        ));
+        on_backend!(connection, |conn| delete.execute(conn).await)?;
+        Ok(Self { updated_at: stamp.now, revision: stamp.revision, ..row.clone() })
     }
 }
 

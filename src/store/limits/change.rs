@@ -2,16 +2,16 @@
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
-use jiff::Timestamp;
 
-use super::{LimitRow, living, misfit, routes_text};
+use super::{LimitRow, NewLimit, create, living, misfit, routes_text};
 use crate::{
     domain::{
         ids::LimitId,
         limit::{Misfit, Policy, Spec},
     },
     store::{
-        Store, StoreError,
+        StoreError,
+        administered::{Administered, Stamp},
         connection::{Connection, on_backend},
         revisions,
         schema::limits,
@@ -29,58 +29,67 @@ pub struct LimitChange {
     pub only_at: i64,
 }
 
-/// What came of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one a change, and it is taken apart at once")]
-pub enum LimitChanged {
-    /// They are equal, and nothing was written, if the change asked for what is so already.
-    Done {
-        before: LimitRow,
-        after: LimitRow,
-    },
-    NotFound,
-    /// The limit is not as it was at the revision that was asked for.
-    Stale,
-    Refused(Misfit),
-}
+impl Administered for LimitRow {
+    type Id = LimitId;
+    type New = NewLimit;
+    type Change = LimitChange;
+    type Refused = Misfit;
 
-impl Store {
-    /// Changes a limit.
-    pub async fn change_limit(&self, change: LimitChange, now: Timestamp) -> Result<LimitChanged, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::LIMITS).await?;
-            let LimitChange { spec, policy, only_at } = change;
-            let Some(before) = living(connection, policy.id).await? else { return Ok(LimitChanged::NotFound) };
-            if before.revision != only_at {
-                return Ok(LimitChanged::Stale);
-            }
-            if before.spec == spec {
-                return Ok(LimitChanged::Done { after: before.clone(), before });
-            }
-            if let Some(misfit) = misfit(connection, &spec, &policy).await? {
-                return Ok(LimitChanged::Refused(misfit));
-            }
-            let after = LimitRow { spec, policy, updated_at: now, revision, ..before.clone() };
-            update(connection, &after).await?;
-            Ok(LimitChanged::Done { before, after })
-        })
-        .await
+    const REVISION: &'static str = revisions::LIMITS;
+
+    fn id_of(new: &NewLimit) -> LimitId {
+        new.policy.id
     }
 
-    /// Deletes a limit and tells what it was; `None` if there is none. The row stays; the name becomes free.
-    pub async fn delete_limit(&self, id: LimitId, now: Timestamp) -> Result<Option<LimitRow>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::LIMITS).await?;
-            let Some(before) = living(connection, id).await? else { return Ok(None) };
-            let delete = diesel::update(limits::table.find(id.to_string())).set((
-                limits::updated_at.eq(micros(now)),
-                limits::deleted_at.eq(micros(now)),
-                limits::revision.eq(revision),
-            ));
-            on_backend!(connection, |conn| delete.execute(conn).await)?;
-            Ok(Some(before))
-        })
-        .await
+    fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn only_at(change: &LimitChange) -> Option<i64> {
+        Some(change.only_at)
+    }
+
+    async fn living(connection: &mut Connection, id: LimitId) -> Result<Option<Self>, StoreError> {
+        living(connection, id).await
+    }
+
+    async fn refuse_new(connection: &mut Connection, new: &NewLimit) -> Result<Option<Misfit>, StoreError> {
+        misfit(connection, &new.spec, &new.policy).await
+    }
+
+    async fn insert(connection: &mut Connection, new: &NewLimit, revision: i64) -> Result<(), StoreError> {
+        create::insert(connection, new, revision).await
+    }
+
+    fn changed(&self, change: &LimitChange) -> Option<Self> {
+        let LimitChange { spec, policy, .. } = change.clone();
+        (spec != self.spec).then(|| Self { spec, policy, ..self.clone() })
+    }
+
+    async fn refuse_change(connection: &mut Connection, _: &Self, after: &Self) -> Result<Option<Misfit>, StoreError> {
+        misfit(connection, &after.spec, &after.policy).await
+    }
+
+    async fn update(
+        connection: &mut Connection,
+        _: &Self,
+        after: Self,
+        _: LimitChange,
+        stamp: Stamp,
+    ) -> Result<Self, StoreError> {
+        let after = Self { updated_at: stamp.now, revision: stamp.revision, ..after };
+        update(connection, &after).await?;
+        Ok(after)
+    }
+
+    async fn delete(connection: &mut Connection, row: &Self, stamp: Stamp) -> Result<Self, StoreError> {
+        let delete = diesel::update(limits::table.find(row.id().to_string())).set((
+            limits::updated_at.eq(micros(stamp.now)),
+            limits::deleted_at.eq(micros(stamp.now)),
+            limits::revision.eq(stamp.revision),
+        ));
+        on_backend!(connection, |conn| delete.execute(conn).await)?;
+        Ok(Self { updated_at: stamp.now, revision: stamp.revision, ..row.clone() })
     }
 }
 

@@ -5,14 +5,15 @@ use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{UserRow, is_taken, is_team, living};
+use super::{NewUser, UserRow, create, is_taken, is_team, living};
 use crate::{
     domain::{
         ids::{TeamId, UserId},
         principal::{Role, UserStatus, Username},
     },
     store::{
-        Store, StoreError,
+        StoreError,
+        administered::{Administered, Stamp},
         connection::{Connection, on_backend},
         revisions,
         schema::users,
@@ -35,102 +36,109 @@ pub struct UserChange {
     pub only_at: Option<i64>,
 }
 
-/// What came of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one a change, and it is taken apart at once")]
-pub enum Changed {
-    /// They are equal, and nothing was written, if the change asked for what is so already.
-    Done {
-        before: UserRow,
-        after: UserRow,
-    },
-    /// There is no such user, or it is deleted.
-    NotFound,
+/// Why the store refuses a user, a change of one or its deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserRefused {
     /// It would have left no active admin.
     LastAdmin,
     UsernameTaken,
     NoSuchTeam,
-    /// The user is not as it was at the revision that was asked for.
-    Stale,
 }
 
-impl Store {
-    /// Changes a user. A new role, status or password revokes all live sessions of the user with it.
-    pub async fn change_user(&self, id: UserId, change: UserChange, now: Timestamp) -> Result<Changed, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            let Some(before) = living(connection, id).await? else { return Ok(Changed::NotFound) };
-            if change.only_at.is_some_and(|revision| revision != before.revision) {
-                return Ok(Changed::Stale);
-            }
-            let after = change.applied_to(&before);
-            if after == before && change.password_hash.is_none() {
-                return Ok(Changed::Done { before, after });
-            }
-            rewrite(connection, before, after, change.password_hash, Stamp { now, revision }).await
-        })
-        .await
+impl Administered for UserRow {
+    type Id = UserId;
+    type New = NewUser;
+    type Change = UserChange;
+    type Refused = UserRefused;
+
+    const REVISION: &'static str = revisions::IDENTITY;
+
+    fn id_of(new: &NewUser) -> UserId {
+        new.id
     }
 
-    /// Deletes a user and revokes all live sessions. The row stays; the name becomes free.
-    pub async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<Changed, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            let Some(before) = living(connection, id).await? else { return Ok(Changed::NotFound) };
-            let after = UserRow { deleted_at: Some(now), ..before.clone() };
-            rewrite(connection, before, after, None, Stamp { now, revision }).await
-        })
-        .await
+    fn revision(&self) -> i64 {
+        self.revision
     }
-}
 
-impl UserChange {
-    fn applied_to(&self, before: &UserRow) -> UserRow {
-        UserRow {
-            username: self.username.clone().unwrap_or_else(|| before.username.clone()),
-            role: self.role.unwrap_or(before.role),
-            status: self.status.unwrap_or(before.status),
-            team_id: self.team_id.unwrap_or(before.team_id),
-            ..before.clone()
+    fn only_at(change: &UserChange) -> Option<i64> {
+        change.only_at
+    }
+
+    async fn living(connection: &mut Connection, id: UserId) -> Result<Option<Self>, StoreError> {
+        living(connection, id).await
+    }
+
+    async fn refuse_new(connection: &mut Connection, new: &NewUser) -> Result<Option<UserRefused>, StoreError> {
+        if is_taken(connection, &new.username, new.id).await? {
+            return Ok(Some(UserRefused::UsernameTaken));
         }
+        Ok((!is_team(connection, new.team_id).await?).then_some(UserRefused::NoSuchTeam))
+    }
+
+    async fn insert(connection: &mut Connection, new: &NewUser, revision: i64) -> Result<(), StoreError> {
+        create::insert(connection, new, None, revision).await
+    }
+
+    fn changed(&self, change: &UserChange) -> Option<Self> {
+        let after = Self {
+            username: change.username.clone().unwrap_or_else(|| self.username.clone()),
+            role: change.role.unwrap_or(self.role),
+            status: change.status.unwrap_or(self.status),
+            team_id: change.team_id.unwrap_or(self.team_id),
+            ..self.clone()
+        };
+        (after != *self || change.password_hash.is_some()).then_some(after)
+    }
+
+    async fn refuse_change(
+        connection: &mut Connection,
+        before: &Self,
+        after: &Self,
+    ) -> Result<Option<UserRefused>, StoreError> {
+        if is_active_admin(before) && !is_active_admin(after) && !has_other_admin(connection, after.id).await? {
+            return Ok(Some(UserRefused::LastAdmin));
+        }
+        if after.username != before.username && is_taken(connection, &after.username, after.id).await? {
+            return Ok(Some(UserRefused::UsernameTaken));
+        }
+        let moves = after.team_id != before.team_id;
+        Ok((moves && !is_team(connection, after.team_id).await?).then_some(UserRefused::NoSuchTeam))
+    }
+
+    /// A new role, status or password revokes all live sessions of the user.
+    ///
+    /// The user's row comes before the sessions: a login that is about to open one holds that row, so it either commits
+    /// first and its session is among those revoked, or finds the user changed and opens none.
+    async fn update(
+        connection: &mut Connection,
+        before: &Self,
+        after: Self,
+        change: UserChange,
+        stamp: Stamp,
+    ) -> Result<Self, StoreError> {
+        let ends_tokens = change.password_hash.is_some() || standing(before) != standing(&after);
+        let tokens_not_before = if ends_tokens { stamp.now } else { before.tokens_not_before };
+        let after = Self { updated_at: stamp.now, revision: stamp.revision, tokens_not_before, ..after };
+        update(connection, &after, change.password_hash).await?;
+        if ends_tokens {
+            sessions::revoke_live(connection, after.id, stamp.now, stamp.revision).await?;
+        }
+        Ok(after)
+    }
+
+    async fn refuse_deletion(connection: &mut Connection, row: &Self) -> Result<Option<UserRefused>, StoreError> {
+        Self::refuse_change(connection, row, &deleted(row, row.updated_at)).await
+    }
+
+    /// Revokes all live sessions of the user.
+    async fn delete(connection: &mut Connection, row: &Self, stamp: Stamp) -> Result<Self, StoreError> {
+        Self::update(connection, row, deleted(row, stamp.now), UserChange::default(), stamp).await
     }
 }
 
-/// When a change is made, and which one it is.
-#[derive(Clone, Copy)]
-struct Stamp {
-    now: Timestamp,
-    revision: i64,
-}
-
-/// Writes `after` over `before`, unless a rule forbids it.
-///
-/// The user's row comes before the sessions: a login that is about to open one holds that row, so it either commits
-/// first and its session is among those revoked, or finds the user changed and opens none.
-async fn rewrite(
-    connection: &mut Connection,
-    before: UserRow,
-    after: UserRow,
-    password_hash: Option<String>,
-    stamp: Stamp,
-) -> Result<Changed, StoreError> {
-    if is_active_admin(&before) && !is_active_admin(&after) && !has_other_admin(connection, after.id).await? {
-        return Ok(Changed::LastAdmin);
-    }
-    if after.username != before.username && is_taken(connection, &after.username, after.id).await? {
-        return Ok(Changed::UsernameTaken);
-    }
-    if after.team_id != before.team_id && !is_team(connection, after.team_id).await? {
-        return Ok(Changed::NoSuchTeam);
-    }
-    let ends_tokens = password_hash.is_some() || standing(&before) != standing(&after);
-    let tokens_not_before = if ends_tokens { stamp.now } else { before.tokens_not_before };
-    let after = UserRow { updated_at: stamp.now, revision: stamp.revision, tokens_not_before, ..after };
-    update(connection, &after, password_hash).await?;
-    if ends_tokens {
-        sessions::revoke_live(connection, after.id, stamp.now, stamp.revision).await?;
-    }
-    Ok(Changed::Done { before, after })
+fn deleted(user: &UserRow, at: Timestamp) -> UserRow {
+    UserRow { deleted_at: Some(at), ..user.clone() }
 }
 
 /// What a session was opened under.

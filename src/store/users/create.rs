@@ -1,10 +1,9 @@
-//! New users: by an administrator, and the first administrator of an empty store.
+//! New users, and the first administrator of an empty store.
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{UserRow, is_taken, is_team, living};
 use crate::{
     domain::{
         ids::{TeamId, UserId},
@@ -13,7 +12,6 @@ use crate::{
     store::{
         Store, StoreError,
         connection::{Connection, on_backend},
-        idempotency::{self, Idempotency, Known},
         revisions,
         schema::users,
         values::micros,
@@ -33,53 +31,7 @@ pub struct NewUser {
     pub created_at: Timestamp,
 }
 
-/// What came of creating a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Created {
-    New(UserRow),
-    /// The same request came before. This is its answer, and nothing was changed.
-    Replayed {
-        status: u16,
-        location: Option<String>,
-        body: String,
-    },
-    /// The key came before with another request.
-    KeyReused,
-    UsernameTaken,
-    NoSuchTeam,
-}
-
 impl Store {
-    /// Creates a user and, with it, keeps the answer under the key of the request.
-    ///
-    /// # Errors
-    /// `Conflict` if the id is taken.
-    pub async fn create_user(&self, user: NewUser, request: Option<Idempotency>) -> Result<Created, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            if let Some(request) = &request {
-                match idempotency::look_up(connection, request).await? {
-                    Known::Fresh => {}
-                    Known::Answered { status, location, body } => {
-                        return Ok(Created::Replayed { status, location, body });
-                    }
-                    Known::Reused => return Ok(Created::KeyReused),
-                }
-            }
-            if is_taken(connection, &user.username, user.id).await? {
-                return Ok(Created::UsernameTaken);
-            }
-            if !is_team(connection, user.team_id).await? {
-                return Ok(Created::NoSuchTeam);
-            }
-            if let Some(request) = &request {
-                idempotency::keep(connection, request).await?;
-            }
-            insert(connection, &user, None, revision).await.map(Created::New)
-        })
-        .await
-    }
-
     /// Creates a user if there has never been one, and tells whether it did. Of several replicas that do so at once only
     /// one does.
     pub async fn create_first_admin(&self, user: NewUser) -> Result<bool, StoreError> {
@@ -108,7 +60,7 @@ pub(super) async fn insert(
     user: &NewUser,
     outside: Option<&OutsideIdentity>,
     revision: i64,
-) -> Result<UserRow, StoreError> {
+) -> Result<(), StoreError> {
     let insert = diesel::insert_into(users::table).values((
         users::id.eq(user.id.to_string()),
         users::username.eq(user.username.as_str()),
@@ -123,5 +75,5 @@ pub(super) async fn insert(
         users::external_subject.eq(outside.map(|identity| identity.subject.to_string())),
     ));
     on_backend!(connection, |conn| insert.execute(conn).await)?;
-    living(connection, user.id).await?.ok_or_else(|| StoreError::Other("a new user is not there".into()))
+    Ok(())
 }

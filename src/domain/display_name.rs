@@ -1,0 +1,103 @@
+//! Names that people give to teams and API keys, for people to read: the PRECIS profile for nicknames (RFC 8266).
+//!
+//! A name is kept as it was given. Which characters may stand in it, and when two names are the same to the eye, is the
+//! profile's: no control characters, none that are invisible or change the direction of text, and case and the width of
+//! spaces make no difference.
+
+use std::{fmt, str::FromStr};
+
+use precis_profiles::{Nickname, precis_core::profile::PrecisFastInvocation};
+
+/// The longest name, in characters.
+pub const MAX_CHARS: usize = 64;
+
+/// A name of 1 to 64 characters, not all of them blank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    /// A new name.
+    pub fn new(text: &str) -> Result<Self, InvalidDisplayName> {
+        let name: Self = text.parse()?;
+        Nickname::enforce(text).map_err(|_| InvalidDisplayName)?;
+        Ok(name)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether readers would take both names for one.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        // A name from before the profile may not be comparable; it is then only like itself.
+        Nickname::compare(&*self.0, &*other.0).unwrap_or(self == other)
+    }
+}
+
+impl FromStr for DisplayName {
+    type Err = InvalidDisplayName;
+
+    /// Reads a name that is stored: it may be from before names had to be as [`DisplayName::new`] has them.
+    fn from_str(text: &str) -> Result<Self, InvalidDisplayName> {
+        let fits = !text.trim().is_empty() && text.chars().count() <= MAX_CHARS;
+        (fits && !text.contains(char::is_control)).then(|| Self(text.to_owned())).ok_or(InvalidDisplayName)
+    }
+}
+
+impl fmt::Display for DisplayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name that is blank, too long, or has characters that cannot be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to {MAX_CHARS} printable characters, none of them invisible or changing the direction of text")]
+pub struct InvalidDisplayName;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(text: &str) -> DisplayName {
+        DisplayName::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_seen_is_refused() {
+        for bad in ["", " ", "\u{3000}", "a\nb", "\0", "\u{85}", &"x".repeat(65)] {
+            assert_eq!(DisplayName::new(bad), Err(InvalidDisplayName), "{bad:?}");
+        }
+        for good in ["x", "Zoë's laptop", "R&D (Wien)", "研究開発", "צוות", "team 🚀", &"ä".repeat(64)] {
+            assert_eq!(new(good).as_str(), good);
+        }
+    }
+
+    #[test]
+    fn invisible_characters_and_those_that_turn_the_text_are_refused() {
+        let invisible = ['\u{ad}', '\u{200b}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{3164}', '\u{e0041}', '\u{fe0f}'];
+        let turning = ['\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{61c}'];
+        let breaking = ['\u{2028}', '\u{2029}', '\u{fff9}', '\u{e000}', '\u{fdd0}'];
+        for bad in invisible.into_iter().chain(turning).chain(breaking) {
+            assert_eq!(DisplayName::new(&format!("a{bad}b")), Err(InvalidDisplayName), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        for (one, other) in [("Team", "team"), ("Zoe\u{308}", "Zoë"), ("a  b", "a\u{a0}b"), (" a", "a"), ("Ａ", "a")]
+        {
+            assert!(new(one).is_like(&new(other)), "{one:?} {other:?}");
+        }
+        for (one, other) in [("team", "teams"), ("a b", "ab"), ("e", "é")] {
+            assert!(!new(one).is_like(&new(other)), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_stored_name_from_before_the_profile_is_still_read() {
+        assert!("a\u{200b}b".parse::<DisplayName>().is_ok());
+    }
+}
