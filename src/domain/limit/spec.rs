@@ -232,7 +232,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::route::{Meter, PathMatch};
+    use crate::domain::route::{Meter, Metering, PathMatch};
 
     const ID: LimitId = LimitId(Uuid::nil());
 
@@ -249,6 +249,7 @@ mod tests {
             durability: None,
             bodies: None,
             meter,
+            metering: Metering::default(),
         }
     }
 
