@@ -7,7 +7,11 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tollgate::{
-    actors::token_issuer::{Blueprint, Issue, Issuer, Keys},
+    actors::{
+        roster::Roster,
+        supervisor::Starts,
+        token_issuer::{Blueprint, Issue, Issuer, Keys},
+    },
     clock::Clock,
     config::Config,
     credentials::jwt::{Claims, PublicKey, RingKey, SigningKey, Verifier},
@@ -117,7 +121,7 @@ async fn start(store: &Store, clock: &Clock, issuer: &Issuer) -> Option<UserId> 
     };
     let verifier = Snapshot::new(Verifier::new("tollgate", "tollgate", 900, []));
     let revocations = Snapshot::new(Revocations::default());
-    issuer.start_here(Blueprint { keys, verifier, revocations }).await.ok()?;
+    issuer.start_here(&Roster::default(), Blueprint { keys, verifier, revocations }).await.ok()?;
     let id = UserId(clock.new_id());
     let user = NewUser {
         id,

@@ -11,16 +11,19 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tollgate::{
     actors::{
-        quota_keeper::{
-            Blueprint, Charge, Charges, Quotas,
-            shard::{Setting, Shard},
-        },
+        quota_keeper::{Blueprint, Quotas},
         quota_lender::Lender,
+        roster::Roster,
+        supervisor::Starts,
     },
     clock::Clock,
     domain::{
         ids::{LimitId, UserId},
-        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, Unit, rate::Rate},
+        limit::{
+            Allowance, Mode, OnError, Per, Policy, RouteSet, Unit,
+            rate::Rate,
+            shard::{Charge, Charges, Setting, Shard},
+        },
     },
 };
 use uuid::Uuid;
@@ -78,9 +81,11 @@ fn messages(criterion: &mut Criterion) {
         let blueprint = Blueprint { clock: Clock::system(), max_subjects: 1_000_000, with_redis: false };
         let (policies, arbiter, there) = (policies(Per::User), actix::Arbiter::new(), quotas.clone());
         if name == "same thread" {
-            system.block_on(quotas.start_here(blueprint));
+            let Ok(()) = system.block_on(quotas.start_here(&Roster::default(), blueprint));
         } else {
-            arbiter.spawn(async move { there.start_here(blueprint).await });
+            arbiter.spawn(async move {
+                let Ok(()) = there.start_here(&Roster::default(), blueprint).await;
+            });
         }
         while !quotas.are_running() {
             std::thread::yield_now();

@@ -12,10 +12,10 @@
 //! | [`announcer::Announcer`] | 1, own arbiter | `actors.max_in_flight` | one alert | alerts wait in the store |
 //! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | the spool, up to `audit.spool_max_bytes`; then 503 `audit-unavailable` |
 //! | [`notary::Notary`] | 1, own arbiter | 16 questions | one checkpoint | no checkpoint until the store answers |
-//! | [`key_fetcher::KeyFetcher`] | 1, own arbiter, if outside issuers are trusted | `actors.max_in_flight` | — (memory) | the keys that are known stay |
+//! | [`key_fetcher::KeyFetcher`] | 1, own arbiter | `actors.max_in_flight` | — (memory) | the keys that are known stay |
 //!
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
-//! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies.
+//! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies; [`roster`] lists them all.
 
 pub mod administration;
 pub mod announcer;
@@ -30,5 +30,6 @@ pub mod quota_keeper;
 pub mod quota_lender;
 pub mod registrar;
 pub mod regulator;
+pub mod roster;
 pub mod supervisor;
 pub mod token_issuer;

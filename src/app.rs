@@ -1,107 +1,57 @@
-//! The composition root: stores → actors → HTTP, and the way down again. The only file that knows everything.
+//! The composition root: stores → actors → HTTP, and the way down again. The only file that knows everything: the files
+//! below it each make one part of what is put together here.
 
 mod actors;
 mod alerts;
 mod audit;
+mod crew;
 mod first_rules;
 mod first_start;
+mod foundation;
 mod keys;
 mod orphans;
 mod prices;
 mod routing;
 mod server;
+mod start_error;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 
+use self::{
+    actors::{Handles, Published},
+    crew::Crew,
+    foundation::Foundation,
+    server::Parts,
+};
 pub use self::{
     alerts::webhook,
     audit::{audit_public_key, audit_store, checkpoint_files, custodian},
     first_start::{FirstStart, random_password},
+    foundation::Secrets,
     keys::{change_master_key, rotate_signing_key},
     prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::routing,
+    start_error::StartError,
 };
 use crate::{
-    actors::{handle::NoAnswer, notary::KeyError, token_issuer::RingError},
+    actors::token_issuer::shared_key,
     clock::Clock,
-    config::{Config, ConfigError, routing::fault_in},
-    credentials::passwords::{HashingError, Passwords},
-    crypto::CryptoError,
-    data_dir::{DataDir, DataDirError},
-    domain::{price::file::BadFile, refusal::Fault},
-    http::{
-        Draining, Office,
-        docs::{DocsError, DocsPage},
-        openapi::{Document, NoDocument},
-    },
+    config::Config,
+    credentials::api_key::Mint,
+    data_dir::DataDir,
+    http::{Draining, Office, docs::DocsPage, routes},
+    pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside, staleness::Staleness},
     snapshot::{Snapshot, routing::Routing},
-    store::{Settings, Store, StoreError, migrations, redis::Redis},
     telemetry::Metrics,
 };
 
-/// Secrets that come from the environment only.
-#[derive(Clone, Default)]
-pub struct Secrets {
-    /// `TOLLGATE_MASTER_KEY`.
-    pub master_key: Option<String>,
-    /// `TOLLGATE_ADMIN_PASSWORD`.
-    pub admin_password: Option<String>,
-}
+/// The name of the sealed key behind the secrets of API keys.
+const API_KEYS: &str = "api-keys";
 
-/// Why the gateway did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    #[error("store: {0}")]
-    Store(#[from] StoreError),
-    #[error("prices: {0}")]
-    Prices(#[from] BadFile),
-    #[error("prices: {0}")]
-    NoAnswer(#[from] NoAnswer),
-    #[error(transparent)]
-    Keys(#[from] RingError),
-    #[error("{0}")]
-    Crypto(#[from] CryptoError),
-    #[error(transparent)]
-    AuditKey(#[from] KeyError),
-    #[error("passwords: {0}")]
-    Passwords(#[from] HashingError),
-    #[error("TOLLGATE_ADMIN_PASSWORD: {0}")]
-    AdminPassword(#[from] crate::domain::password::WeakPassword),
-    #[error("metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-    #[error(transparent)]
-    Document(#[from] NoDocument),
-    #[error(transparent)]
-    Docs(#[from] DocsError),
-    #[error("{address}: {error}")]
-    Bind { address: SocketAddr, error: io::Error },
-    #[error(transparent)]
-    Audit(#[from] crate::actors::audit_writer::BuildError),
-    #[error("a thread could not be started")]
-    Thread,
-}
-
-impl StartError {
-    /// True where the configuration is at fault rather than the world.
-    #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::Config(_)
-                | Self::AdminPassword(_)
-                | Self::Prices(_)
-                | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. })
-                | Self::Store(StoreError::Invalid(_))
-        )
-    }
-}
+/// The name of the sealed key behind `Idempotency-Key`.
+const FINGERPRINTS: &str = "idempotency-fingerprints";
 
 /// A gateway that serves.
 pub struct Gateway {
@@ -113,99 +63,85 @@ pub struct Gateway {
     pub first_start: Option<FirstStart>,
     pub office: Office,
     servers: [ServerHandle; 2],
-    routing: Snapshot<Routing>,
     drain_delay: Duration,
-    actors: actors::Arbiters,
-    notary: Arbiter,
+    crew: Crew,
     _data_dir: DataDir,
-}
-
-/// What the parts are put together from.
-struct Parts {
-    config: Config,
-    clock: Clock,
-    office: Office,
-    routing: Snapshot<Routing>,
-    identity: crate::pipeline::authenticate::Identity,
-    metrics: Metrics,
-    document: Document,
-    docs_page: DocsPage,
 }
 
 impl Gateway {
     /// Starts everything, from the stores up. Call it inside an actix system.
     pub async fn start(config: Config, secrets: Secrets, clock: Clock) -> Result<Self, StartError> {
         // What can be wrong with the configuration comes first: then nothing is made.
-        let url = config.store_url()?;
-        config.hmac_secrets()?;
-        let webhook = webhook(&config)?;
-        let routing = Snapshot::new(routing::routing(&config, &Routing::default())?);
+        let routing = Snapshot::new(routing(&config, &Routing::default())?);
         let prices = configured_prices(&config)?;
-        let data_dir = DataDir::open(&config.data_dir)?;
-        let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), keys::is_shared(&url))?);
-        let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
-        migrations::run(&url)?;
-        let store = Store::open(&store_settings(&config, url))?;
-        let passwords = passwords(&config)?;
-        let first_start = first_start::run(&store, &passwords, &clock, secrets.admin_password).await?;
-        first_rules::run(&config, &store, &clock).await?;
-        let audit = actors::audit_blueprint(&config, store.clone(), Arc::clone(&chain), data_dir.audit_spool());
-        orphans::replay(&audit).await?;
-        prices::start(&config, prices, &store, &clock).await?;
-        let closed = orphans::close(&store, &audit, &clock, data_dir.audit_closed_through()).await?;
-        data_dir.set_audit_closed_through(closed)?;
-        let draining = Draining::default();
-        let (redis, routes) = (redis(&config)?, routing.clone());
-        let (notary, vouching) = self::audit::start(&config, &store, &clock, &chain, &master).await?;
-        let base = actors::Base {
+        let base = Foundation::lay(&config, &secrets, clock).await?;
+        let first_start = first_start::run(&base, secrets.admin_password).await?;
+        first_rules::run(&config, &base.store, &base.clock).await?;
+        orphans::replay(&base.audit).await?;
+        prices::start(&config, prices, &base.store, &base.clock).await?;
+        orphans::close(&base).await?;
+        let fingerprints = Arc::new(shared_key(&base.store, &base.master, FINGERPRINTS).await?);
+        let mint = Arc::new(Mint::new(shared_key(&base.store, &base.master, API_KEYS).await?));
+        let (handles, published) = (Handles::new(&config, Arc::clone(&fingerprints)), Published::new(&config));
+        let crew = actors::start(&config, &base, &handles, &published).await?;
+        let identity = identity(&config, &handles, &published, mint, base.clock.clone());
+        let keys = identity.keys.clone();
+        let Foundation { data_dir, store, redis, clock, passwords, chain, checkpoint_key, .. } = base;
+        let office = Office {
+            started_at: clock.now(),
+            roster: crew.roster.clone(),
             store,
-            clock: clock.clone(),
-            passwords,
-            routing: routes,
-            draining,
             redis,
-            audit,
-            webhook,
-            vouching,
-        };
-        let (arbiters, office, identity) = actors::start(&config, base, master, chain).await?;
-        let parts = Parts {
             clock,
+            passwords,
+            chain,
+            audit_key: checkpoint_key.public().clone(),
+            issuer: handles.issuer,
+            users: handles.users,
+            limits: handles.limits,
+            budgets: handles.budgets,
+            prices: handles.prices,
+            doors: handles.doors,
+            lender: handles.lender,
+            quotas: handles.quotas,
+            ledger: handles.ledger,
+            audit: handles.audit,
+            announcements: handles.announcements,
+            checkpoints: handles.checkpoints,
+            policies: published.policies,
+            budget_book: published.budgets,
+            price_book: published.prices,
+            routing,
+            verifier: published.verifier,
+            keys,
+            issuer_name: config.auth.issuer.as_str().into(),
+            draining: Draining::default(),
+            fingerprints,
+        };
+        let (workers, drain_delay) = (actors::workers(&config), Duration::from_millis(config.server.drain_delay_ms));
+        let parts = Parts {
+            config,
             office: office.clone(),
-            routing: routing.clone(),
             identity,
             metrics: Metrics::new()?,
-            document: Document::build().await?,
+            document: routes::document()?,
             docs_page: DocsPage::build()?,
-            config,
         };
-        let drain_delay = Duration::from_millis(parts.config.server.drain_delay_ms);
         let (address, public) = server::public(&parts)?;
         let (ops_address, ops) = server::ops(&parts)?;
+        crew.until_keepers_run(workers).await?;
         let servers = [public, ops];
-        actors::until_quotas_run(&office).await?;
-        Ok(Self {
-            address,
-            ops_address,
-            first_start,
-            office,
-            servers,
-            routing,
-            drain_delay,
-            actors: arbiters,
-            notary,
-            _data_dir: data_dir,
-        })
+        Ok(Self { address, ops_address, first_start, office, servers, drain_delay, crew, _data_dir: data_dir })
     }
 
     /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing.
     pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
-        let routing = routing::routing(config, &self.routing.read())?;
+        let routing = routing::routing(config, &self.office.routing.read())?;
         if let Some(file) = configured_prices(config)? {
             let changed = self.office.prices.put(prices::change(config, file, &self.office.clock)).await??;
             prices::tell(config, &changed)?;
         }
-        self.routing.publish(routing);
+        self.office.routing.publish(routing);
         Ok(())
     }
 
@@ -216,38 +152,26 @@ impl Gateway {
         for server in &self.servers {
             server.stop(true).await;
         }
-        self.actors.stop(&self.office).await;
-        // The last records too have a checkpoint; that it fails is in the log.
-        drop(self.office.checkpoints.certify().await);
-        self.notary.stop();
+        self.crew.stop(&self.office.checkpoints).await;
     }
 }
 
-fn store_settings(config: &Config, url: String) -> Settings {
-    Settings {
-        url,
-        pool_size: usize::try_from(config.store.pool_size).unwrap_or(usize::MAX),
-        acquire_timeout: Duration::from_millis(config.store.acquire_timeout_ms),
-        statement_timeout: Duration::from_millis(config.store.statement_timeout_ms),
-    }
-}
-
-fn passwords(config: &Config) -> Result<Passwords, HashingError> {
-    let concurrency = match config.auth.hash_concurrency {
-        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
-        some => some.into(),
+/// What callers are known by.
+fn identity(config: &Config, handles: &Handles, published: &Published, mint: Arc<Mint>, clock: Clock) -> Identity {
+    let (directory, users) = (published.directory.clone(), handles.users.clone());
+    let api_keys = published.api_keys.clone();
+    let staleness = Staleness {
+        read: [handles.users.freshness().clone(), handles.issuer.freshness().clone()],
+        max: Some(Duration::from_secs(config.auth.max_staleness_s.into())).filter(|max| !max.is_zero()),
+        clock,
     };
-    Passwords::new(concurrency, config.auth.hash_queue.into())
-}
-
-fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
-    if config.redis.url.is_empty() {
-        return Ok(None);
+    Identity {
+        verifier: published.verifier.clone(),
+        outside: Outside { verifier: published.outside_verifier.clone(), keys: handles.outside_keys.clone() },
+        revocations: published.revocations.clone(),
+        keys: KeyCheck { mint, api_keys, directory: directory.clone(), users: users.clone(), staleness },
+        directory,
+        users,
+        docs_public: config.docs.public,
     }
-    Redis::connect(&config.redis.url, crate::store::redis::Timeouts::default()).map(Some)
-}
-
-fn blame(config: &Config, list: &str, index: usize, faults: &[Fault]) -> ConfigError {
-    let fault = fault_in(list, index, faults);
-    config.blame(fault.key, fault.reason)
 }

@@ -32,21 +32,18 @@ enum Source {
 
 impl Clock {
     /// The clock of the machine.
-    #[must_use]
     pub fn system() -> Self {
         Self::wrong_by(SignedDuration::ZERO)
     }
 
     /// The clock of a machine whose wall time is ahead of the true one by this much: for tests of replicas whose clocks
     /// are apart.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this file is where the time comes from")]
     pub fn wrong_by(wrong_by: SignedDuration) -> Self {
         Self { source: Source::System { started: Instant::now(), wrong_by }, ahead_us: Arc::default() }
     }
 
     /// A clock that stands still until [`Clock::advance`].
-    #[must_use]
     pub fn manual(unix_s: u64) -> Self {
         let ns = Arc::new(AtomicU64::new(unix_s.saturating_mul(1_000_000_000)));
         Self { source: Source::Manual(ns), ahead_us: Arc::default() }
@@ -60,7 +57,6 @@ impl Clock {
     }
 
     /// Wall time, UTC, cut to microseconds: what the stores hold.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this file is where the time comes from")]
     pub fn now(&self) -> Timestamp {
         let micros = match &self.source {
@@ -74,13 +70,11 @@ impl Clock {
 
     /// The time of the store, as far as it was measured: what replicas write and compare, so that it does not matter
     /// whose clock is wrong.
-    #[must_use]
     pub fn store_now(&self) -> Timestamp {
         self.now().checked_sub(SignedDuration::from_micros(self.ahead_us())).unwrap_or(Timestamp::MAX)
     }
 
     /// By how many microseconds this clock is ahead of the store's, as last measured; 0 before.
-    #[must_use]
     pub fn ahead_us(&self) -> i64 {
         self.ahead_us.load(Ordering::Acquire)
     }
@@ -97,7 +91,6 @@ impl Clock {
     }
 
     /// Nanoseconds that never go backwards, since this clock was made.
-    #[must_use]
     pub fn monotonic_ns(&self) -> u64 {
         match &self.source {
             Source::System { started, .. } => u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
@@ -106,7 +99,6 @@ impl Clock {
     }
 
     /// A new UUIDv7 (RFC 9562 §5.7); ids made by one process sort by the order they were made in.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this file is where the time comes from")]
     pub fn new_id(&self) -> Uuid {
         Uuid::now_v7()

@@ -1,4 +1,4 @@
-//! The HTTP side: URLs, extractors, handlers, the wording of refusals, and the OpenAPI document.
+//! The HTTP side: URLs, extractors, handlers, and the OpenAPI document.
 //!
 //! [`entry`] hands every request to the pipeline; [`routes`] is the table of the gateway's own URLs. Handlers are thin:
 //! they read from the store, write through an actor's handle, and know nothing of limits, money or the audit log.
@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod limits;
 pub mod me;
+mod no_content;
 pub mod oauth;
 pub mod openapi;
 pub mod ops;
@@ -26,8 +27,6 @@ pub mod page;
 pub mod password;
 mod patch;
 pub mod prices;
-pub mod problem;
-pub mod rate_limit;
 pub mod routes;
 pub mod sessions;
 pub mod signing_keys;
@@ -42,18 +41,20 @@ use std::sync::{
 
 use jiff::Timestamp;
 
+pub use crate::answer::problem;
+
 use crate::{
     actors::{
         announcer::Announcements,
         audit_writer::Audit,
         budget_ledger::Ledger,
         doorkeeper::Doors,
-        key_fetcher::OutsideKeys,
         notary::Checkpoints,
         quota_keeper::Quotas,
         quota_lender::Lender,
         registrar::Users,
         regulator::{Budgets, Limits, Prices},
+        roster::Roster,
         token_issuer::Issuer,
     },
     clock::Clock,
@@ -68,6 +69,8 @@ use crate::{
 /// What the handlers work with. Clones share everything.
 #[derive(Clone)]
 pub struct Office {
+    /// All actors, and how each is doing.
+    pub roster: Roster,
     pub clock: Clock,
     pub store: Store,
     pub redis: Option<Redis>,
@@ -78,7 +81,6 @@ pub struct Office {
     pub budgets: Budgets,
     pub prices: Prices,
     pub doors: Doors,
-    pub outside_keys: OutsideKeys,
     pub lender: Lender,
     pub quotas: Quotas,
     pub ledger: Ledger,
@@ -110,13 +112,6 @@ pub struct Office {
 }
 
 impl Office {
-    /// What was handed to the actors that write and is not done.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        let written = self.audit.handle().in_flight().saturating_add(self.ledger.handle().in_flight());
-        written.saturating_add(self.lender.handle().in_flight())
-    }
-
     /// Waits until the store has every call that had its end on this replica. If the ledger cannot say, what the store
     /// has is told all the same.
     pub async fn settled(&self) {

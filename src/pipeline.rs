@@ -1,8 +1,8 @@
 //! The life of a request, from its head to its audit record. [`serve`] is the whole of it, and holds the only branching.
 //!
 //! Each step takes the proof that the step before it gave: without a [`reserve::Reserved`] there is no way to call
-//! [`forward::forward`]. Called by `http::entry` for every request. It never sees a database, and words no refusal: the
-//! [`Desk`] does.
+//! [`forward::forward`]. Called by `http::entry` for every request. It never sees a database, and words no refusal:
+//! [`answer`](crate::answer) does.
 
 pub mod audit;
 pub mod authenticate;
@@ -17,17 +17,17 @@ pub mod reserve;
 pub mod settle;
 pub mod tokens;
 pub mod unread;
+pub mod urls;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
     dev::{Payload, ServiceResponse},
-    http::header::HeaderMap,
 };
 
 use self::{
     audit::Record,
     authenticate::{Identity, VerifiedTokens, authenticate},
-    authorize::{Authorized, Destination, Find, ManagedUrl, authorize},
+    authorize::{Authorized, Destination, authorize},
     body::ClientBody,
     call::{Call, Ground, Shape},
     edge::Edge,
@@ -35,13 +35,13 @@ use self::{
     limit::limit,
     reserve::reserve,
     settle::settle,
+    urls::{Find, ManagedUrl},
 };
 use crate::{
     actors::{audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas},
     clock::Clock,
     domain::{
         access::Permission,
-        limit::Standing,
         recording::{Durability, Recording},
         refusal::Refusal,
         route::{Meter, Route},
@@ -71,20 +71,8 @@ pub struct Gate {
     /// Of calls to a route that does not say.
     pub recording: Recording,
     pub upstream: upstream::Client,
-    pub desk: Desk,
-}
-
-/// What the pipeline asks of the HTTP layer above it.
-#[derive(Clone, Copy)]
-pub struct Desk {
     /// Finds one of the gateway's own URLs.
     pub find: Find,
-    /// Whether a call asks how the gateway is.
-    pub is_probe: fn(call: &Call) -> bool,
-    /// Words a refusal.
-    pub problem: fn(refusal: &Refusal, call: &Call) -> HttpResponse,
-    /// Adds what every answer carries, and `RateLimit` where policies were asked.
-    pub decorate: fn(headers: &mut HeaderMap, call: &Call, standings: &[Standing]),
 }
 
 /// What a managed URL's handler gives back: the request's head, and the answer or why there is none. The outer error is
@@ -105,9 +93,9 @@ where
 {
     let mut record = match Record::open(gate, &call) {
         Ok(record) => record,
-        Err(_) if (gate.desk.is_probe)(&call) => Record::of(gate, &call, None),
+        Err(_) if (gate.find)(&call.method, &call.path).is_probe() => Record::of(gate, &call, None),
         // Without a place in the audit log nothing is done at all.
-        Err(refusal) => return Ok(ServiceResponse::new(request, audit::refuse(gate, &call, &refusal, &[]))),
+        Err(refusal) => return Ok(ServiceResponse::new(request, audit::refuse(&call, &refusal, &[]))),
     };
     let (request, outcome) = match admit(gate, &call, &request, &mut record).await {
         Err(refusal) => (request, Err(refusal)),
@@ -124,7 +112,7 @@ where
     if outcome.is_err() {
         limit::tell_refused(gate, &call, &mut record).await;
     }
-    let response = audit::close(gate, &call, record, &request, outcome).await;
+    let response = audit::close(&call, record, &request, outcome).await;
     Ok(ServiceResponse::new(request, response))
 }
 
@@ -137,10 +125,10 @@ async fn admit(gate: &Gate, call: &Call, request: &HttpRequest, record: &mut Rec
         return Ok(authorized);
     }
     let caller =
-        authenticate(&gate.identity, &gate.tokens, gate.desk.find, call, request.headers(), gate.clock.now()).await?;
+        authenticate(&gate.identity, &gate.tokens, gate.find, call, request.headers(), gate.clock.now()).await?;
     record.caller(&caller);
     gate.shape.check(call, request.headers())?;
-    let authorized = authorize(gate.desk.find, &gate.routing.read(), caller, call)?;
+    let authorized = authorize(gate.find, &gate.routing.read(), caller, call)?;
     record.destination(authorized.destination());
     Ok(authorized)
 }

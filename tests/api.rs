@@ -19,6 +19,7 @@ mod api {
     mod bad_bodies;
     mod bad_input;
     mod budgets;
+    mod clocks;
     mod cors;
     mod edge;
     mod limit_layers;
@@ -33,6 +34,7 @@ mod api {
     mod password;
     mod prices;
     mod refresh;
+    mod roster;
     mod sessions;
     mod signing_keys;
     mod teams;

@@ -26,7 +26,8 @@ use self::webhook::Courier;
 use super::{
     audit_writer::Audit,
     handle::{Ask, Handle, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -192,14 +193,12 @@ pub struct Announcements {
     told: Snapshot<Told>,
 }
 
-impl Announcements {
-    #[must_use]
-    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self { handle: Handle::new("announcer", max_in_flight, deadline), told: Snapshot::new(Told::new()) }
-    }
+impl Starts for Announcements {
+    type Blueprint = Blueprint;
+    type Error = Infallible;
 
     /// Starts the announcer on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let told = self.told.clone();
         let build = move |lifeline| {
             let courier = blueprint.webhook.clone().map(|(url, secret)| Arc::new(Courier::new(url, secret)));
@@ -214,7 +213,14 @@ impl Announcements {
             };
             std::future::ready(Ok::<_, Infallible>(announcer))
         };
-        let Ok(()) = supervise(self.handle.clone(), build).await;
+        supervise(roster, self.handle.clone(), build).await
+    }
+}
+
+impl Announcements {
+    #[must_use]
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        Self { handle: Handle::new("announcer", max_in_flight, deadline), told: Snapshot::new(Told::new()) }
     }
 
     /// Says that there is something to tell. If that is not heard, it is found at the next look.

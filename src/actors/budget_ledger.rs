@@ -23,7 +23,8 @@ use self::{
 use super::{
     announcer::Announcements,
     handle::{Ask, Handle, NoAnswer, Permit, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -301,17 +302,13 @@ pub struct Ledger {
     lost_ends: LostEnds,
 }
 
-impl Ledger {
-    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        // Each end in it had a permit, of which there are so many.
-        let (lost, received) = mpsc::unbounded_channel();
-        let lost_ends = LostEnds::new(lost.clone(), received);
-        Self { handle: Handle::new("budget_ledger", max_in_flight, deadline), lost, lost_ends }
-    }
+impl Starts for Ledger {
+    type Blueprint = Blueprint;
+    type Error = StoreError;
 
     /// Ends the holds that this replica left open when it was stopped, then starts the ledger on this arbiter and keeps
     /// it running.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), StoreError> {
         let state = Rc::new(LedgerState::default());
         orphans::resolve(&blueprint, &state, &blueprint.owner).await?;
         orphans::sweep_at_intervals(blueprint.clone(), Rc::clone(&state), self.clone());
@@ -325,7 +322,16 @@ impl Ledger {
                 Ok(BudgetLedger { blueprint, state, queue, lost, _lifeline: lifeline })
             }
         };
-        supervise(self.handle.clone(), build).await
+        supervise(roster, self.handle.clone(), build).await
+    }
+}
+
+impl Ledger {
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        // Each end in it had a permit, of which there are so many.
+        let (lost, received) = mpsc::unbounded_channel();
+        let lost_ends = LostEnds::new(lost.clone(), received);
+        Self { handle: Handle::new("budget_ledger", max_in_flight, deadline), lost, lost_ends }
     }
 
     /// Returns when everything that was handed over before is booked, or at the deadline: what the store then says is

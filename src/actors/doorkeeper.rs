@@ -11,7 +11,8 @@ use actix::{Actor, Context, Handler};
 
 use super::{
     handle::{Ask, Handle, NoAnswer, Permit, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -23,20 +24,20 @@ use crate::{
 };
 
 /// Asks whether a try would be admitted, without making one.
-pub struct Look {
+pub struct Check {
     pub visitor: Visitor,
 }
 
-impl Request for Look {
+impl Request for Check {
     type Answer = Result<(), Throttled>;
 }
 
 /// Asks to be let in for one try.
-pub struct Knock {
+pub struct Admit {
     pub visitor: Visitor,
 }
 
-impl Request for Knock {
+impl Request for Admit {
     type Answer = Result<Admission, Throttled>;
 }
 
@@ -51,6 +52,7 @@ impl Request for Report {
     type Answer = ();
 }
 
+/// Owns the counters of failed passwords.
 pub struct Doorkeeper {
     clock: Clock,
     throttle: Throttle,
@@ -61,19 +63,19 @@ impl Actor for Doorkeeper {
     type Context = Context<Self>;
 }
 
-impl Handler<Ask<Look>> for Doorkeeper {
+impl Handler<Ask<Check>> for Doorkeeper {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<Look>, _: &mut Self::Context) {
-        reply.answer(self.throttle.look(request.visitor, self.clock.monotonic_ns()));
+    fn handle(&mut self, Ask { request, reply }: Ask<Check>, _: &mut Self::Context) {
+        reply.answer(self.throttle.check(request.visitor, self.clock.monotonic_ns()));
     }
 }
 
-impl Handler<Ask<Knock>> for Doorkeeper {
+impl Handler<Ask<Admit>> for Doorkeeper {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, reply }: Ask<Knock>, _: &mut Self::Context) {
-        reply.answer(self.throttle.knock(request.visitor, self.clock.monotonic_ns()));
+    fn handle(&mut self, Ask { request, reply }: Ask<Admit>, _: &mut Self::Context) {
+        reply.answer(self.throttle.admit(request.visitor, self.clock.monotonic_ns()));
     }
 }
 
@@ -93,32 +95,43 @@ pub struct Doors {
     key: Arc<MacKey>,
 }
 
+/// What the doorkeeper is built from, again after each restart.
+pub struct Blueprint {
+    pub clock: Clock,
+    pub rules: Rules,
+}
+
 /// An admitted try, and the place in the doorkeeper's queue that its end will take. Dropped without a report it was a
 /// wrong one.
+#[must_use = "dropped at once it counts as a wrong password"]
 pub struct Ticket {
     handle: Handle<Doorkeeper>,
     admission: Admission,
     permit: Option<Permit>,
 }
 
-impl Doors {
-    /// `key` is what names are hashed under.
-    #[must_use]
-    pub fn new(max_in_flight: usize, deadline: Duration, key: Arc<MacKey>) -> Self {
-        Self { handle: Handle::new("doorkeeper", max_in_flight, deadline), key }
-    }
+impl Starts for Doors {
+    type Blueprint = Blueprint;
+    type Error = Infallible;
 
     /// Starts the doorkeeper on this arbiter and keeps it running.
-    pub async fn start_here(&self, clock: Clock, rules: Rules) {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
+        let Blueprint { clock, rules } = blueprint;
         let build = move |lifeline| {
             let doorkeeper = Doorkeeper { clock: clock.clone(), throttle: Throttle::new(rules), _lifeline: lifeline };
             std::future::ready(Ok::<_, Infallible>(doorkeeper))
         };
-        let Ok(()) = supervise(self.handle.clone(), build).await;
+        supervise(roster, self.handle.clone(), build).await
+    }
+}
+
+impl Doors {
+    /// `key` is what names are hashed under.
+    pub fn new(max_in_flight: usize, deadline: Duration, key: Arc<MacKey>) -> Self {
+        Self { handle: Handle::new("doorkeeper", max_in_flight, deadline), key }
     }
 
     /// Who tries: the account by its name as it was typed, and the network.
-    #[must_use]
     pub fn visitor(&self, account: &str, network: Network) -> Visitor {
         let digest = self.key.sign(&["login-account\0".as_bytes(), account.as_bytes()].concat());
         let digest = digest.first_chunk().copied().map_or(0, u128::from_be_bytes);
@@ -126,19 +139,18 @@ impl Doors {
     }
 
     /// Whether a try would be admitted now. Charges nothing.
-    pub async fn look(&self, visitor: Visitor) -> Result<Result<(), Throttled>, NoAnswer> {
-        self.handle.ask(Look { visitor }).await
+    pub async fn check(&self, visitor: Visitor) -> Result<Result<(), Throttled>, NoAnswer> {
+        self.handle.ask(Check { visitor }).await
     }
 
     /// Admits one try, or says when to come back.
-    pub async fn knock(&self, visitor: Visitor) -> Result<Result<Ticket, Throttled>, NoAnswer> {
+    pub async fn admit(&self, visitor: Visitor) -> Result<Result<Ticket, Throttled>, NoAnswer> {
         let permit = self.handle.permit()?;
-        let answer = self.handle.ask(Knock { visitor }).await?;
+        let answer = self.handle.ask(Admit { visitor }).await?;
         let handle = self.handle.clone();
         Ok(answer.map(|admission| Ticket { handle, admission, permit: Some(permit) }))
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<Doorkeeper> {
         &self.handle
     }
@@ -174,7 +186,8 @@ mod tests {
         let doors = Doors::new(max_in_flight, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
         let max_wait = Duration::from_mins(15);
         let rules = Rules { account_failures, address_failures: 1_000, max_wait, max_counters: 100 };
-        doors.start_here(Clock::manual(1), rules).await;
+        let blueprint = Blueprint { clock: Clock::manual(1), rules };
+        let Ok(()) = doors.start_here(&Roster::default(), blueprint).await;
         doors
     }
 
@@ -186,28 +199,28 @@ mod tests {
     async fn a_ticket_that_is_dropped_was_a_failure_and_one_that_is_reported_right_was_none() {
         let doors = doors(2, 10).await;
         for _ in 0..5 {
-            doors.knock(ann(&doors)).await.unwrap().unwrap().report(true);
+            doors.admit(ann(&doors)).await.unwrap().unwrap().report(true);
         }
-        drop(doors.knock(ann(&doors)).await.unwrap().unwrap());
-        assert_eq!(doors.look(ann(&doors)).await, Ok(Ok(())));
-        drop(doors.knock(ann(&doors)).await.unwrap().unwrap());
-        assert!(doors.look(ann(&doors)).await.unwrap().is_err());
-        assert!(doors.knock(ann(&doors)).await.unwrap().is_err());
+        drop(doors.admit(ann(&doors)).await.unwrap().unwrap());
+        assert_eq!(doors.check(ann(&doors)).await, Ok(Ok(())));
+        drop(doors.admit(ann(&doors)).await.unwrap().unwrap());
+        assert!(doors.check(ann(&doors)).await.unwrap().is_err());
+        assert!(doors.admit(ann(&doors)).await.unwrap().is_err());
         assert_eq!(doors.handle().in_flight(), 0);
     }
 
     #[actix::test]
     async fn a_doorkeeper_at_its_bound_lets_nobody_in() {
         let doors = doors(5, 2).await;
-        let ticket = doors.knock(ann(&doors)).await.unwrap();
-        assert_eq!(doors.knock(ann(&doors)).await.err(), Some(NoAnswer::Full));
+        let ticket = doors.admit(ann(&doors)).await.unwrap();
+        assert_eq!(doors.admit(ann(&doors)).await.err(), Some(NoAnswer::Full));
         drop(ticket);
     }
 
     #[actix::test]
     async fn a_doorkeeper_that_does_not_run_lets_nobody_in() {
         let doors = Doors::new(10, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
-        assert_eq!(doors.knock(ann(&doors)).await.err(), Some(NoAnswer::Dead));
+        assert_eq!(doors.admit(ann(&doors)).await.err(), Some(NoAnswer::Dead));
     }
 
     #[test]

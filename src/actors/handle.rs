@@ -87,6 +87,32 @@ struct Shared<A: Actor> {
     deadline: Duration,
 }
 
+/// What anybody may see of an actor, whatever its type.
+pub(super) trait Vitals: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn in_flight(&self) -> usize;
+    fn restarts(&self) -> u64;
+    fn is_running(&self) -> bool;
+}
+
+impl<A: Actor> Vitals for Shared<A> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    fn is_running(&self) -> bool {
+        self.address.load().as_ref().is_some_and(|address| address.connected())
+    }
+}
+
 /// The right to run the actor of a handle; free again when it is dropped with the thread it was on.
 pub(super) struct Claim(Arc<AtomicBool>);
 
@@ -170,19 +196,25 @@ impl<A: Actor> Handle<A> {
     /// Messages accepted and not answered.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.shared.in_flight.load(Ordering::Relaxed)
+        self.shared.in_flight()
     }
 
     /// How often the actor was started again after it died.
     #[must_use]
     pub fn restarts(&self) -> u64 {
-        self.shared.restarts.load(Ordering::Relaxed)
+        self.shared.restarts()
     }
 
     /// True while the actor takes messages.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.shared.address.load().as_ref().is_some_and(|address| address.connected())
+        self.shared.is_running()
+    }
+
+    /// What the roster reads.
+    pub(super) fn vitals(&self) -> Arc<dyn Vitals> {
+        let vitals: Arc<Shared<A>> = Arc::clone(&self.shared);
+        vitals
     }
 
     /// Claims the handle's actor, unless another thread runs it.

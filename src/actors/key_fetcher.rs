@@ -7,7 +7,7 @@
 
 mod schedule;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
@@ -15,7 +15,8 @@ use bytes::Bytes;
 use self::schedule::Schedule;
 use super::{
     handle::{Ask, Handle, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -161,22 +162,27 @@ pub struct Blueprint {
 #[derive(Clone)]
 pub struct OutsideKeys(Handle<KeyFetcher>);
 
-impl OutsideKeys {
-    #[must_use]
-    pub fn new(max_in_flight: usize) -> Self {
-        Self(Handle::new("key_fetcher", max_in_flight, PATIENCE))
-    }
+impl Starts for OutsideKeys {
+    type Blueprint = Blueprint;
+    type Error = Infallible;
 
     /// Starts the fetcher on this arbiter and keeps it running. Fetches nothing before it returns.
-    pub async fn start_here(&self, blueprint: Blueprint) {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let build = move |lifeline| {
             let Blueprint { clock, sources, verifier } = blueprint.clone();
             let named = |source: Source| (Arc::clone(&source.issuer), Issuer::new(source));
             let issuers = sources.into_iter().map(named).collect();
             let fetcher = KeyFetcher { client: JwksClient::new(), clock, verifier, issuers, _lifeline: lifeline };
-            async move { Ok::<_, std::convert::Infallible>(fetcher) }
+            async move { Ok::<_, Infallible>(fetcher) }
         };
-        let Ok(()) = supervise(self.0.clone(), build).await;
+        supervise(roster, self.0.clone(), build).await
+    }
+}
+
+impl OutsideKeys {
+    #[must_use]
+    pub fn new(max_in_flight: usize) -> Self {
+        Self(Handle::new("key_fetcher", max_in_flight, PATIENCE))
     }
 
     /// Returns when the issuer's key `kid` is there, or its keys are as new as they may be made now, and after two seconds

@@ -21,7 +21,8 @@ pub use self::{
 };
 use super::{
     handle::{Ask, Handle, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 
 /// How often the notary looks how far the chain has come.
@@ -129,24 +130,28 @@ impl Notary {
 #[derive(Clone)]
 pub struct Checkpoints(Handle<Notary>);
 
-impl Checkpoints {
-    pub fn new(deadline: Duration) -> Self {
-        Self(Handle::new("notary", QUESTIONS, deadline))
-    }
+impl Starts for Checkpoints {
+    type Blueprint = Blueprint;
+    type Error = Infallible;
 
     /// Makes the first checkpoint, starts the notary on this arbiter and keeps it running. That the first is not made is
     /// told in the log and stops nothing.
-    pub async fn start_here(&self, blueprint: Blueprint) {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let build = move |lifeline| {
             let (certifier, blueprint) = (Some(Certifier::new(blueprint.clone())), blueprint.clone());
             let notary =
                 Notary { certifier, asked: vec![], failing: false, blueprint, tidying: false, _lifeline: lifeline };
             std::future::ready(Ok::<_, Infallible>(notary))
         };
-        match supervise(self.0.clone(), build).await {
-            Ok(()) => drop(self.certify().await),
-            Err(impossible) => match impossible {},
-        }
+        supervise(roster, self.0.clone(), build).await?;
+        drop(self.certify().await);
+        Ok(())
+    }
+}
+
+impl Checkpoints {
+    pub fn new(deadline: Duration) -> Self {
+        Self(Handle::new("notary", QUESTIONS, deadline))
     }
 
     /// Signs for all that is in the store now.

@@ -6,16 +6,7 @@
 //! through [`Quotas`]. It touches no store; a call for which units must be asked first waits outside the actor, at most
 //! 50 ms.
 
-mod borrowed;
-#[cfg(test)]
-mod borrowing;
-mod counted;
-mod kept;
-mod leaving;
 mod quotas;
-mod series;
-pub mod shard;
-mod subjects;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -25,27 +16,27 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
+pub use self::{
+    quotas::{Blueprint, NAME, Quotas},
+    ticket::{GivenBack, Ticket},
+};
 use self::{
-    borrowed::PATIENCE_NS,
-    shard::{Decision, Ruling, Shard, Taken, Want},
     ticket::{End, Receipt},
     waiting::{Call, Viewer, Waiting},
 };
-pub(super) use self::{counted::LONGEST_IN_REDIS, leaving::Leaving};
-pub use self::{
-    quotas::{Blueprint, Charges, Quotas},
-    ticket::{GivenBack, Ticket},
-};
 use super::{
     handle::{Ask, Handle, Permit, Request},
-    quota_lender::{BucketId, Lender, Loan},
+    quota_lender::Lender,
     supervisor::Lifeline,
 };
 use crate::{
     clock::Clock,
     domain::{
         lease::Answer,
-        limit::{Policy, Standing, Subject},
+        limit::{
+            Standing,
+            shard::{BucketId, Charges, Decision, Loan, PATIENCE_NS, Ruling, Shard, Taken, TooManySubjects, Want},
+        },
     },
 };
 
@@ -53,23 +44,6 @@ use crate::{
 const SHORTEST_ALARM: Duration = Duration::from_millis(1);
 /// How often the keeper looks whether something borrowed is to be returned, and something to be forgotten.
 const TELL: Duration = Duration::from_millis(50);
-
-/// What a call would take from one policy.
-#[derive(Debug, Clone)]
-pub struct Charge {
-    /// Of the policy's group; see [`crate::snapshot::policies::Group::series`].
-    pub series: u32,
-    pub policy: Arc<Policy>,
-    pub subject: Subject,
-    /// At least 1.
-    pub units: u64,
-}
-
-impl Charge {
-    pub(super) const fn bucket(&self) -> BucketId {
-        BucketId { series: self.series, subject: self.subject }
-    }
-}
 
 /// A charge against every policy of a call.
 pub struct Take {
@@ -93,10 +67,6 @@ pub enum Outcome {
     /// See [`Ruling::Unknown`].
     Unknown(Vec<Arc<str>>),
 }
-
-/// The shard tracks as many subjects as it may, and none of them can be forgotten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooManySubjects;
 
 impl Request for Take {
     type Answer = Result<Verdict, TooManySubjects>;

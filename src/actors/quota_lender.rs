@@ -27,14 +27,15 @@ use self::{
     tally::{Fate, Tally},
 };
 use super::{
-    handle::{Ask, Handle, NoAnswer, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    handle::{Ask, Handle, NoAnswer, Request},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
     domain::{
-        lease::{Answer, Ask as LeaseAsk},
-        limit::{Home, Subject},
+        lease::Answer,
+        limit::{Home, shard::Loan},
     },
     store::{Store, redis::Redis},
 };
@@ -43,25 +44,6 @@ use crate::{
 const FORGET: Duration = Duration::from_secs(30);
 /// How often this process tells Redis that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(3);
-
-/// Which bucket, within this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BucketId {
-    pub series: u32,
-    pub subject: Subject,
-}
-
-/// An ask on its way to where the bucket lives.
-#[derive(Debug, Clone)]
-pub struct Loan {
-    pub bucket: BucketId,
-    /// What the account is called on every replica.
-    pub name: Arc<str>,
-    pub home: Home,
-    pub ask: LeaseAsk,
-    /// Microseconds in a moment of the ask.
-    pub moment_us: u64,
-}
 
 impl Request for Loan {
     /// `None` if it is not known what became of the ask.
@@ -152,15 +134,12 @@ pub struct Lender {
     tally: Arc<Tally>,
 }
 
-impl Lender {
-    #[must_use]
-    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        let handle = Handle::new("quota_lender", max_in_flight, deadline);
-        Self { handle, replicas: Arc::new(AtomicU64::new(1)), tally: Arc::default() }
-    }
+impl Starts for Lender {
+    type Blueprint = Blueprint;
+    type Error = Infallible;
 
     /// Starts the lender on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let (handle, replicas, tally) = (self.handle.clone(), Arc::clone(&self.replicas), Arc::clone(&self.tally));
         let build = move |lifeline| {
             let Blueprint { store, redis, clock, max_accounts } = blueprint.clone();
@@ -178,7 +157,15 @@ impl Lender {
             std::future::ready(Ok::<_, Infallible>(lender))
         };
         // Starting a lender reads nothing and cannot fail.
-        let Ok(()) = supervise(self.handle.clone(), build).await;
+        supervise(roster, self.handle.clone(), build).await
+    }
+}
+
+impl Lender {
+    #[must_use]
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        let handle = Handle::new("quota_lender", max_in_flight, deadline);
+        Self { handle, replicas: Arc::new(AtomicU64::new(1)), tally: Arc::default() }
     }
 
     /// Hands an ask over at once; its answer comes later.
@@ -203,5 +190,3 @@ impl Lender {
         &self.handle
     }
 }
-
-type LoanReply = Reply<Option<Answer>>;

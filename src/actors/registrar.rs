@@ -18,7 +18,8 @@ use super::{
     administration::{Administers, Administrator, Change, Create, Delete},
     catch_up::{CatchUp, Follower, POLL, Waiting},
     handle::{Ask, Handle, NoAnswer, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
     token_issuer::Issuer,
 };
 use crate::{
@@ -262,16 +263,20 @@ impl Blueprint {
 #[derive(Clone)]
 pub struct Users(Handle<Registrar>, Freshness);
 
-impl Users {
-    #[must_use]
-    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self(Handle::new(Registrar::NAME, max_in_flight, deadline), Freshness::default())
-    }
+impl Starts for Users {
+    type Blueprint = Blueprint;
+    type Error = StoreError;
 
     /// Starts the registrar on this arbiter and keeps it running. Reads every user and every key.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), StoreError> {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), StoreError> {
         let fresh = self.1.clone();
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline, fresh.clone())).await
+        supervise(roster, self.0.clone(), move |lifeline| blueprint.clone().build(lifeline, fresh.clone())).await
+    }
+}
+
+impl Users {
+    pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
+        Self(Handle::new(Registrar::NAME, max_in_flight, deadline), Freshness::default())
     }
 
     pub async fn end_sessions(&self, of: UserId) -> Result<Result<Option<usize>, StoreError>, NoAnswer> {
@@ -299,12 +304,10 @@ impl Users {
     }
 
     /// When users and API keys were last read.
-    #[must_use]
     pub const fn freshness(&self) -> &Freshness {
         &self.1
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<Registrar> {
         &self.0
     }

@@ -16,7 +16,8 @@ use super::{
     administration::{Administers, Administrator, Change, Create, Delete},
     catch_up::{CatchUp, Follower, POLL},
     handle::{Ask, Handle},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -153,18 +154,21 @@ impl<R: Rules> Clone for Rulebook<R> {
     }
 }
 
+impl<R: Rules> Starts for Rulebook<R> {
+    type Blueprint = Blueprint<R>;
+    type Error = StoreError;
+
+    /// Starts the regulator on this arbiter and keeps it running. Reads every rule.
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint<R>) -> Result<(), StoreError> {
+        supervise(roster, self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
+    }
+}
+
 impl<R: Rules> Rulebook<R> {
-    #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(R::ACTOR, max_in_flight, deadline))
     }
 
-    /// Starts the regulator on this arbiter and keeps it running. Reads every rule.
-    pub async fn start_here(&self, blueprint: Blueprint<R>) -> Result<(), StoreError> {
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline)).await
-    }
-
-    #[must_use]
     pub const fn handle(&self) -> &Handle<Regulator<R>> {
         &self.0
     }

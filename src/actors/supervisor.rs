@@ -9,7 +9,7 @@ use std::{future::Future, time::Duration};
 use actix::{Actor, Context};
 use tokio::sync::oneshot;
 
-use super::handle::Handle;
+use super::{handle::Handle, roster::Roster};
 
 /// Held by an actor as long as it lives.
 pub struct Lifeline(#[expect(dead_code, reason = "its drop is the message")] oneshot::Sender<()>);
@@ -24,15 +24,28 @@ impl Lifeline {
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Starts the actor that `build` makes and keeps it running until the arbiter stops. Returns when it runs for the
-/// first time, or with the error of the first try. Call it on the arbiter the actor is to live on.
-pub async fn supervise<A, E, F, B>(handle: Handle<A>, mut build: F) -> Result<(), E>
+/// The handle of an actor that is started from a blueprint.
+pub trait Starts: Clone + Send + 'static {
+    /// What the actor is built from, again after each restart.
+    type Blueprint: Send + 'static;
+    /// Why it did not start; `Infallible` where nothing is read.
+    type Error;
+
+    /// Starts the actor on the arbiter that calls, enters it in the roster and keeps it running.
+    fn start_here(&self, roster: &Roster, blueprint: Self::Blueprint) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Enters the actor of `handle` in the roster, starts what `build` makes and keeps it running until the arbiter stops.
+/// Returns when it runs for the first time, or with the error of the first try. Call it on the arbiter the actor is to
+/// live on.
+pub async fn supervise<A, E, F, B>(roster: &Roster, handle: Handle<A>, mut build: F) -> Result<(), E>
 where
     A: Actor<Context = Context<A>>,
     E: std::fmt::Display + 'static,
     F: FnMut(Lifeline) -> B + 'static,
     B: Future<Output = Result<A, E>> + 'static,
 {
+    roster.enter(&handle);
     let mut died = start(&handle, &mut build).await?;
     actix::spawn(async move {
         loop {
@@ -138,7 +151,7 @@ mod tests {
     async fn counter(max_in_flight: usize, deadline: Duration) -> Handle<Counter> {
         let handle = Handle::new("counter", max_in_flight, deadline);
         let build = |lifeline| async { Ok::<_, String>(Counter { count: 100, _lifeline: lifeline }) };
-        supervise(handle.clone(), build).await.unwrap();
+        supervise(&Roster::default(), handle.clone(), build).await.unwrap();
         handle
     }
 
@@ -221,7 +234,8 @@ mod tests {
     #[actix::test]
     async fn an_actor_whose_state_cannot_be_read_at_first_does_not_start() {
         let handle = Handle::<Counter>::new("counter", 1, LONG);
-        let result = supervise(handle.clone(), |_| async { Err::<Counter, _>("no store".to_owned()) }).await;
+        let result =
+            supervise(&Roster::default(), handle.clone(), |_| async { Err::<Counter, _>("no store".to_owned()) }).await;
         assert_eq!(result, Err("no store".to_owned()));
         assert_eq!(handle.ask(Add(1)).await, Err(NoAnswer::Dead));
     }

@@ -8,6 +8,7 @@ mod exchange;
 mod keys;
 mod refresh_token;
 mod ring;
+mod ring_error;
 mod sealing;
 mod sessions;
 mod skew;
@@ -20,7 +21,7 @@ use futures_util::future::LocalBoxFuture;
 pub use self::{
     exchange::{AccessToken, Exchange},
     keys::Keys,
-    ring::RingError,
+    ring_error::RingError,
     sealing::{purpose_of, shared_key},
     sessions::Denied,
 };
@@ -31,7 +32,8 @@ use self::{
 use super::{
     catch_up::{CatchUp, Follower, POLL},
     handle::{Ask, Handle, NoAnswer, Reply, Request},
-    supervisor::{Lifeline, supervise},
+    roster::Roster,
+    supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
     clock::Clock,
@@ -346,20 +348,23 @@ impl Blueprint {
 #[derive(Clone)]
 pub struct Issuer(Handle<TokenIssuer>, Freshness);
 
+impl Starts for Issuer {
+    type Blueprint = Blueprint;
+    type Error = RingError;
+
+    /// Starts the issuer on this arbiter and keeps it running.
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), RingError> {
+        let fresh = self.1.clone();
+        supervise(roster, self.0.clone(), move |lifeline| blueprint.clone().build(lifeline, fresh.clone())).await
+    }
+}
+
 impl Issuer {
-    #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(TokenIssuer::NAME, max_in_flight, deadline), Freshness::default())
     }
 
-    /// Starts the issuer on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), RingError> {
-        let fresh = self.1.clone();
-        supervise(self.0.clone(), move |lifeline| blueprint.clone().build(lifeline, fresh.clone())).await
-    }
-
     /// When revoked sessions were last read.
-    #[must_use]
     pub const fn freshness(&self) -> &Freshness {
         &self.1
     }
@@ -396,7 +401,6 @@ impl Issuer {
         self.0.ask(Reload).await
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<TokenIssuer> {
         &self.0
     }

@@ -1,70 +1,37 @@
-//! The audit log's notary, and the log without a running gateway: the key its checkpoints are signed with, erasing and
-//! dropping.
+//! The audit log without a running gateway: the store it is in, its files and keys, and who may erase from it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
-use actix::Arbiter;
-
-use super::{Secrets, StartError, actors, keys, store_settings};
+use super::{
+    Secrets, StartError,
+    foundation::{open_store, read_master_key},
+};
 use crate::{
-    actors::notary::{self, CheckpointKey, Checkpoints, Custodian},
+    actors::notary::{CheckpointKey, Custodian},
     clock::Clock,
     config::Config,
-    crypto::MasterKey,
-    data_dir,
     domain::audit::lines::PublicKey,
-    store::{Store, migrations},
+    store::Store,
 };
 
 /// The file of checkpoints in `data_dir`; the older one ends in `.older.jsonl`.
 const CHECKPOINTS: &str = "audit-checkpoints.jsonl";
 
-/// The notary, and the public half of its key.
-pub(super) struct Vouching {
-    pub checkpoints: Checkpoints,
-    pub public_key: PublicKey,
-}
-
-/// Starts the notary of this replica's chain.
-pub(super) async fn start(
-    config: &Config,
-    store: &Store,
-    clock: &Clock,
-    chain: &Arc<str>,
-    master: &MasterKey,
-) -> Result<(Arbiter, Vouching), StartError> {
-    let key = Arc::new(CheckpointKey::open(store, master).await?);
-    let public_key = key.public().clone();
-    let blueprint = notary::Blueprint {
-        store: store.clone(),
-        chain: Arc::clone(chain),
-        clock: clock.clone(),
-        key,
-        file: config.data_dir.join(CHECKPOINTS),
-        retention_days: config.audit.retention_days,
-    };
-    let checkpoints = Checkpoints::new(Duration::from_millis(config.actors.deadline_ms));
-    let started = checkpoints.clone();
-    let arbiter = actors::on_own_arbiter(move || async move {
-        started.start_here(blueprint).await;
-        Ok(())
-    })
-    .await?;
-    Ok((arbiter, Vouching { checkpoints, public_key }))
+/// Where a gateway with this configuration writes its checkpoints.
+pub(super) fn checkpoint_file(config: &Config) -> PathBuf {
+    config.data_dir.join(CHECKPOINTS)
 }
 
 /// The files of checkpoints that a gateway with this configuration has written, the older one first.
 #[must_use]
 pub fn checkpoint_files(config: &Config) -> Vec<PathBuf> {
-    let file = config.data_dir.join(CHECKPOINTS);
+    let file = checkpoint_file(config);
     [file.with_extension("older.jsonl"), file].into_iter().filter(|file| file.exists()).collect()
 }
 
 /// The store with the audit log in it.
 pub fn audit_store(config: &Config) -> Result<Store, StartError> {
-    let url = config.store_url()?;
-    migrations::run(&url)?;
-    Ok(Store::open(&store_settings(config, url))?)
+    open_store(config)
 }
 
 /// The public key that checkpoints are verified with, by the master key: whoever owns the store cannot replace it. Nothing
@@ -74,15 +41,13 @@ pub async fn audit_public_key(
     secrets: &Secrets,
     store: &Store,
 ) -> Result<Option<PublicKey>, StartError> {
-    let shared = keys::is_shared(&config.store_url()?);
-    let master = data_dir::read_master_key(&config.data_dir, secrets.master_key.as_deref(), shared)?;
+    let master = read_master_key(config, secrets)?;
     Ok(CheckpointKey::read(store, &master).await?.map(|key| key.public().clone()))
 }
 
 /// Whoever acts on the log from the command line.
 pub async fn custodian(config: &Config, secrets: &Secrets) -> Result<Custodian, StartError> {
-    let shared = keys::is_shared(&config.store_url()?);
-    let master = data_dir::read_master_key(&config.data_dir, secrets.master_key.as_deref(), shared)?;
+    let master = read_master_key(config, secrets)?;
     let store = audit_store(config)?;
     let key = Arc::new(CheckpointKey::open(&store, &master).await?);
     Ok(Custodian { store, clock: Clock::system(), key })

@@ -1,13 +1,14 @@
 //! The limits and budgets of the configuration: made once, and from then on read from the store.
 
-use super::{StartError, blame};
+use super::StartError;
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, ConfigError, routing::fault_in},
     domain::{
         budget,
         ids::{BudgetId, LimitId},
         limit,
+        refusal::Fault,
     },
     store::{
         Store,
@@ -55,4 +56,9 @@ async fn make_budgets(config: &Config, store: &Store, clock: &Clock) -> Result<(
         First::Refused(i, misfit) => return Err(blame(config, "budgets", i, &[misfit.fault()]).into()),
     }
     Ok(())
+}
+
+fn blame(config: &Config, list: &str, index: usize, faults: &[Fault]) -> ConfigError {
+    let fault = fault_in(list, index, faults);
+    config.blame(fault.key, fault.reason)
 }

@@ -3,17 +3,16 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::StartError;
+use super::{StartError, foundation::Foundation};
 use crate::{
-    clock::Clock,
-    credentials::passwords::{HashingError, Passwords},
+    credentials::passwords::HashingError,
     crypto,
     domain::{
         ids::UserId,
         password,
         principal::{Role, UserStatus},
     },
-    store::{Store, users::NewUser},
+    store::users::NewUser,
 };
 
 /// The name of the first user.
@@ -27,12 +26,8 @@ pub struct FirstStart {
 }
 
 /// Makes the first user if there is none. Of several replicas that start at once one does.
-pub(super) async fn run(
-    store: &Store,
-    passwords: &Passwords,
-    clock: &Clock,
-    given: Option<String>,
-) -> Result<Option<FirstStart>, StartError> {
+pub(super) async fn run(base: &Foundation, given: Option<String>) -> Result<Option<FirstStart>, StartError> {
+    let Foundation { store, passwords, clock, .. } = base;
     if !store.users_page(None, 1).await?.is_empty() {
         return Ok(None);
     }

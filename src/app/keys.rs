@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Secrets, StartError, store_settings};
+use super::{
+    Secrets, StartError,
+    foundation::{open_store, read_master_key},
+};
 use crate::{
     actors::token_issuer::{Keys, RingError, purpose_of},
     clock::Clock,
@@ -10,21 +13,16 @@ use crate::{
     crypto::MasterKey,
     data_dir::{self, DataDir},
     store::{
-        Store,
         keys::{Rotated, SigningKeyRow},
-        migrations,
         reseal::{Resealed, SealAnew},
     },
 };
 
 /// Rotates the signing key in the store; gateways that run read it within a second. Gives the key that takes over.
 pub async fn rotate_signing_key(config: &Config, secrets: &Secrets) -> Result<SigningKeyRow, StartError> {
-    let url = config.store_url()?;
-    let shared = is_shared(&url);
-    let master = data_dir::read_master_key(&config.data_dir, secrets.master_key.as_deref(), shared)?;
-    migrations::run(&url)?;
+    let master = read_master_key(config, secrets)?;
     let keys = Keys {
-        store: Store::open(&store_settings(config, url))?,
+        store: open_store(config)?,
         clock: Clock::system(),
         auth: config.auth.clone(),
         master: Arc::new(master),
@@ -42,14 +40,11 @@ pub async fn rotate_signing_key(config: &Config, secrets: &Secrets) -> Result<Si
 /// A kill leaves either key in force, never a mixture: the new key lies in `master.key.new` before the store changes and
 /// becomes `master.key` after it, and a second run finishes what the first began.
 pub async fn change_master_key(config: &Config, secrets: &Secrets, new: &str) -> Result<usize, StartError> {
-    let url = config.store_url()?;
     let data_dir = DataDir::open(&config.data_dir)?;
-    let given = secrets.master_key.as_deref();
-    let old = data_dir::read_master_key(&config.data_dir, given, is_shared(&url))?;
+    let old = read_master_key(config, secrets)?;
     let next = data_dir::parse_master_key("TOLLGATE_NEW_MASTER_KEY", new)?;
-    let replacement = if given.is_none() { Some(data_dir.prepare_master_key(new)?) } else { None };
-    migrations::run(&url)?;
-    let store = Store::open(&store_settings(config, url))?;
+    let replacement = if secrets.master_key.is_none() { Some(data_dir.prepare_master_key(new)?) } else { None };
+    let store = open_store(config)?;
     let count = match store.seal_anew(seal_with(old, next)).await? {
         Resealed::Done(count) => count,
         Resealed::DoesNotOpen(_) => return Err(RingError::Crypto(crate::crypto::CryptoError::Unseal).into()),
@@ -67,8 +62,4 @@ fn seal_with(old: MasterKey, new: MasterKey) -> SealAnew {
         }
         new.seal(&purpose, &old.open(&purpose, sealed).ok()?).ok()
     })
-}
-
-pub(super) fn is_shared(url: &str) -> bool {
-    url.starts_with("postgres")
 }

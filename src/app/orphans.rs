@@ -5,10 +5,9 @@
 
 use std::collections::HashSet;
 
-use super::StartError;
+use super::{StartError, foundation::Foundation};
 use crate::{
     actors::audit_writer::Blueprint,
-    clock::Clock,
     domain::{
         audit::{Draft, Findings, Head, Outcome, Stage},
         ids::{EntryId, RequestId},
@@ -28,16 +27,14 @@ pub(super) async fn replay(audit: &Blueprint) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Gives every decision of this replica that has no outcome the outcome `unknown`; looks at what is behind `after` in
-/// its chain. The place up to which nothing is open any more.
-pub(super) async fn close(store: &Store, audit: &Blueprint, clock: &Clock, after: u64) -> Result<u64, StartError> {
-    let head = store.audit_head(&audit.chain).await?.unwrap_or(Head::GENESIS);
+/// Gives every decision of this replica that has no outcome the outcome `unknown`. Looks at the part of its chain that
+/// `data_dir` does not note as closed, and notes how far it has looked.
+pub(super) async fn close(base: &Foundation) -> Result<(), StartError> {
+    let Foundation { store, audit, clock, data_dir, chain, .. } = base;
+    let head = store.audit_head(chain).await?.unwrap_or(Head::GENESIS);
+    let noted = data_dir.audit_closed_through();
     // A place that is not there is of another store.
-    let after = if after > head.seq { 0 } else { after };
-    let open = open_decisions(store, &audit.chain, after).await?;
-    if open.is_empty() {
-        return Ok(head.seq);
-    }
+    let after = if noted > head.seq { 0 } else { noted };
     let outcome = |request_id| Draft {
         id: EntryId(clock.new_id()),
         request_id,
@@ -46,10 +43,12 @@ pub(super) async fn close(store: &Store, audit: &Blueprint, clock: &Clock, after
         subject: None,
         findings: Findings { outcome: Some(Outcome::Unknown), ..Findings::default() },
     };
-    let outcomes: Vec<Draft> = open.into_iter().map(outcome).collect();
-    audit.append(&outcomes).await?;
-    tracing::warn!(requests = outcomes.len(), "requests that a stop cut short are on record with an unknown outcome");
-    Ok(head.seq)
+    let outcomes: Vec<Draft> = open_decisions(store, chain, after).await?.into_iter().map(outcome).collect();
+    if !outcomes.is_empty() {
+        audit.append(&outcomes).await?;
+        tracing::warn!(requests = outcomes.len(), "requests cut short by a stop are on record with an unknown outcome");
+    }
+    Ok(data_dir.set_audit_closed_through(head.seq)?)
 }
 
 /// The requests whose decision is on record behind a place, and whose outcome is not.

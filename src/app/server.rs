@@ -14,29 +14,32 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web::Data,
 };
-use apistos::app::{BuildConfig, OpenApiWrapper};
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
 use super::{
-    Parts, StartError,
+    StartError,
     actors::{keeper, workers},
 };
 use crate::{
+    actors::supervisor::Starts,
     config::Config,
     crypto,
     http::{
-        entry, openapi,
+        Office,
+        docs::DocsPage,
+        entry,
+        openapi::Document,
         ops::{self as ops_urls, BudgetSums},
         routes,
     },
     pipeline::{
         Gate,
-        authenticate::VerifiedTokens,
+        authenticate::{Identity, VerifiedTokens},
         call::{Ground, Shape},
         edge::Edge,
     },
-    telemetry::RootSpan,
+    telemetry::{Metrics, RootSpan},
     upstream,
 };
 
@@ -46,6 +49,16 @@ const BACKLOG: u32 = 1_024;
 /// How often addresses with nothing on their account are forgotten.
 const FORGET_ADDRESSES: Duration = Duration::from_mins(1);
 
+/// What the servers are put together from.
+pub(super) struct Parts {
+    pub config: Config,
+    pub office: Office,
+    pub identity: Identity,
+    pub metrics: Metrics,
+    pub document: Document,
+    pub docs_page: DocsPage,
+}
+
 /// Starts the public server. Each worker thread gets its own gate and runs one shard of the limits.
 pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartError> {
     let config = parts.config.clone();
@@ -54,7 +67,7 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
     let gate = gate_factory(parts, edge)?;
     let (office, document) = (parts.office.clone(), parts.document.clone());
     let page = Data::new(parts.docs_page.clone());
-    let keeper = keeper(&config, parts.clock.clone());
+    let keeper = keeper(&config, office.clock.clone());
     let origins = config.cors.allowed_origins.clone();
     let address = SocketAddr::new(config.server.host, config.server.port);
     let cannot_bind = |error| StartError::Bind { address, error };
@@ -65,11 +78,10 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
         .disable_signals();
     let (drain, keep_alive) = (builder.graceful_shutdown_signal(), Duration::from_secs(config.server.keep_alive_s));
     let serve = move || {
-        let (quotas, keeper) = (office.quotas.clone(), keeper.clone());
-        actix_web::rt::spawn(async move { quotas.start_here(keeper).await });
+        let (quotas, roster, keeper) = (office.quotas.clone(), office.roster.clone(), keeper.clone());
+        actix_web::rt::spawn(async move { quotas.start_here(&roster, keeper).await });
         let gate = Data::new(gate());
-        let app = routes::register(App::new().document(openapi::spec()))
-            .build_with("", BuildConfig::default().disable_openapi_route())
+        let app = routes::register(App::new())
             .app_data(gate.clone())
             .app_data(Data::new(office.clone()))
             .app_data(Data::new(document.clone()))
@@ -134,19 +146,18 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         trusted_proxies: server.trusted_proxies.clone(),
         allowed_origins: parts.config.cors.allowed_origins.clone(),
     };
-    let (clock, metrics, routing) = (parts.clock.clone(), parts.metrics.clone(), parts.routing.clone());
-    let (identity, office) = (parts.identity.clone(), parts.office.clone());
+    let (identity, office, metrics) = (parts.identity.clone(), parts.office.clone(), parts.metrics.clone());
     let recording = parts.config.audit.recording();
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
-        clock: clock.clone(),
+        clock: office.clock.clone(),
         metrics: metrics.clone(),
         shape: shape.clone(),
         ground: ground.clone(),
         edge: edge.clone(),
         identity: identity.clone(),
         tokens: VerifiedTokens::new(max_tokens, &cache_key),
-        routing: routing.clone(),
+        routing: office.routing.clone(),
         policies: office.policies.clone(),
         budgets: office.budget_book.clone(),
         prices: office.price_book.clone(),
@@ -155,7 +166,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         audit: office.audit.clone(),
         recording,
         upstream: upstream::Client::new(),
-        desk: entry::desk(),
+        find: routes::find,
     })
 }
 

@@ -23,13 +23,11 @@ impl DisplayName {
         Ok(name)
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether readers would take both names for one.
-    #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         // A name from before the profile may not be comparable; it is then only like itself.
         Nickname::compare(&*self.0, &*other.0).unwrap_or(self == other)

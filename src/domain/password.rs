@@ -45,7 +45,6 @@ pub enum WeakPassword {
 
 /// A password as it is hashed and compared: in NFKC (Unicode Annex #15), as NIST SP 800-63B-4 §3.1.1.2 asks, so that
 /// it does not matter whether a keyboard sends `é` as one character or as two.
-#[must_use]
 pub fn normalised(password: &str) -> Zeroizing<String> {
     // Room for all of it at once: a string that grows leaves its beginning in memory.
     let mut text = Zeroizing::new(String::with_capacity(password.len().saturating_mul(MAX_NFKC_EXPANSION)));

@@ -20,7 +20,6 @@ pub enum Role {
 impl Role {
     pub const ALL: [Self; 3] = [Self::Admin, Self::User, Self::Readonly];
 
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -30,7 +29,6 @@ impl Role {
     }
 
     /// Whichever of the two may do less: `admin` > `user` > `readonly`.
-    #[must_use]
     pub const fn lesser(self, other: Self) -> Self {
         match (self, other) {
             (Self::Readonly, _) | (_, Self::Readonly) => Self::Readonly,
@@ -55,7 +53,6 @@ pub enum UserStatus {
 }
 
 impl UserStatus {
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -94,12 +91,10 @@ pub struct Username(Arc<str>);
 pub const MAX_USERNAME_BYTES: usize = 64;
 
 impl Username {
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    #[must_use]
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }

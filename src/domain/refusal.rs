@@ -1,4 +1,4 @@
-//! Every way in which the gateway says no. `http::problem` gives each its status and its text.
+//! Every way in which the gateway says no. `answer::problem` gives each its status and its text.
 
 use std::sync::Arc;
 

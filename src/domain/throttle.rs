@@ -86,7 +86,6 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    #[must_use]
     pub fn new(rules: Rules) -> Self {
         let quiet = QUIET.max(rules.max_wait.saturating_mul(2));
         let counters = |free| Scale { free, max_wait_ns: ns(rules.max_wait), quiet_ns: ns(quiet) };
@@ -98,7 +97,7 @@ impl Throttle {
     }
 
     /// Whether a try would be admitted now. Charges nothing.
-    pub fn look(&self, visitor: Visitor, now_ns: u64) -> Result<(), Throttled> {
+    pub fn check(&self, visitor: Visitor, now_ns: u64) -> Result<(), Throttled> {
         let account_ns = self.accounts.wait_ns(&visitor, now_ns);
         let address_ns = self.addresses.wait_ns(&visitor.network, now_ns);
         let (policy, limit) = if account_ns >= address_ns {
@@ -113,8 +112,8 @@ impl Throttle {
     }
 
     /// Admits a try, or says when to come back. A refused one is charged to neither counter.
-    pub fn knock(&mut self, visitor: Visitor, now_ns: u64) -> Result<Admission, Throttled> {
-        self.look(visitor, now_ns)?;
+    pub fn admit(&mut self, visitor: Visitor, now_ns: u64) -> Result<Admission, Throttled> {
+        self.check(visitor, now_ns)?;
         let account = self.accounts.admit(visitor, now_ns);
         let address = self.addresses.admit(visitor.network, now_ns);
         Ok(Admission { visitor, account, address })
@@ -133,13 +132,11 @@ impl Throttle {
     }
 
     /// How many counters there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.accounts.len().saturating_add(self.addresses.len())
     }
 
     /// True while nobody has failed.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -5,12 +5,12 @@
 //! which fields may be changed, is the noun's own file.
 
 use actix_web::HttpRequest;
-use apistos::actix::NoContent;
 use serde_json::{Map, Value, json};
 
 use super::{
     failure::{no_answer, unavailable},
     idempotency,
+    no_content::NoContent,
 };
 use crate::{
     actors::administration::Administers,

@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::{Timestamp, civil::date, fmt::temporal::Pieces};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
@@ -17,6 +16,7 @@ use super::{
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    no_content::NoContent,
     page::{Page, PageQuery},
     problem::Problem,
 };
@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// An API key, without the key itself.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ApiKey {
     id: ApiKeyId,
     user_id: UserId,
@@ -51,7 +51,7 @@ pub struct ApiKey {
 }
 
 /// An API key as it is answered once, to whoever made it.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct NewKey {
     #[serde(flatten)]
     api_key: ApiKey,
@@ -60,7 +60,7 @@ pub struct NewKey {
 }
 
 /// An API key to be.
-#[derive(Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyCreate {
     /// 1 to 64 printable characters.
@@ -90,7 +90,7 @@ fn is_in_the_last_days(text: &str) -> bool {
 }
 
 /// A page of API keys.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct ApiKeyPage {
     #[serde(flatten)]
     page: Page<ApiKey>,
@@ -122,15 +122,6 @@ impl From<&NewApiKey> for ApiKey {
     }
 }
 
-#[api_operation(
-    tag = "API keys",
-    summary = "List one's own API keys",
-    description = "Revoked and expired ones are among them.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list_own(
     office: Data<Office>,
     Caller(caller): Caller,
@@ -139,18 +130,6 @@ pub async fn list_own(
     list(&office, caller.account.id, &query).await
 }
 
-#[api_operation(
-    tag = "API keys",
-    summary = "Make an API key for oneself",
-    description = "The key acts as the caller, with the role they have at the time. It is answered once: keep it. With an Idempotency-Key the same request gives the same answer for 24 hours.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn create_own(
     office: Data<Office>,
     request: HttpRequest,
@@ -164,16 +143,6 @@ pub async fn create_own(
     create(&office, &request, order, &body).await
 }
 
-#[api_operation(
-    tag = "API keys",
-    summary = "Revoke one of one's own API keys",
-    description = "It and every token it was exchanged for are dead at once, everywhere within a second.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn revoke_own(
     office: Data<Office>,
     request: HttpRequest,
@@ -184,17 +153,6 @@ pub async fn revoke_own(
     Ok(administered::delete::<ApiKeyRow>(&request, &office.users, key).await?)
 }
 
-#[api_operation(
-    tag = "API keys",
-    summary = "List the API keys of a user",
-    description = "Revoked and expired ones are among them.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list_of_user(
     office: Data<Office>,
     _: Caller,
@@ -205,20 +163,6 @@ pub async fn list_of_user(
     list(&office, user, &query).await
 }
 
-#[api_operation(
-    tag = "API keys",
-    summary = "Make an API key for a user",
-    description = "The key acts as that user, with the role they have at the time. It is answered once: keep it. With an Idempotency-Key the same request gives the same answer for 24 hours.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn create_for_user(
     office: Data<Office>,
     request: HttpRequest,
@@ -230,17 +174,6 @@ pub async fn create_for_user(
     create(&office, &request, order, &body).await
 }
 
-#[api_operation(
-    tag = "API keys",
-    summary = "Revoke an API key",
-    description = "It and every token it was exchanged for are dead at once, everywhere within a second.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn revoke(
     office: Data<Office>,
     request: HttpRequest,

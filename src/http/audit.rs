@@ -3,7 +3,6 @@
 pub mod checkpoints;
 
 use actix_web::web::{Data, Json};
-use apistos::{ApiComponent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +27,7 @@ use crate::{
 };
 
 /// What is on record of one request. A field that is null is not known, or does not apply.
-#[derive(Debug, Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRecord {
     /// The replica that wrote it.
     chain: String,
@@ -76,7 +75,7 @@ pub struct AuditRecord {
 }
 
 /// Which records to list.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// RFC 3339; requests that began then or later.
@@ -97,22 +96,12 @@ pub struct AuditQuery {
 }
 
 /// A page of records.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct AuditPage {
     #[serde(flatten)]
     page: Page<AuditRecord>,
 }
 
-#[api_operation(
-    tag = "Audit",
-    summary = "List audit records",
-    description = "Newest first. A cursor stays valid while records arrive.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -126,16 +115,6 @@ pub async fn list(
     Ok(Json(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
 }
 
-#[api_operation(
-    tag = "Audit",
-    summary = "Show an audit record",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<EntryId>) -> Result<Json<AuditRecord>, Problem> {
     let row = office.store.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(record(&office, &row)?))

@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +11,7 @@ use super::{
     Office,
     extract::{Caller, JsonBody},
     guarded_password,
+    no_content::NoContent,
     password::Password,
     problem::Problem,
 };
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A name and a password.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     username: String,
@@ -34,14 +34,14 @@ pub struct Login {
 }
 
 /// A refresh token.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshRequest {
     refresh_token: Password,
 }
 
 /// A pair of tokens (RFC 6749 §5.1).
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct TokenPair {
     access_token: String,
     token_type: &'static str,
@@ -64,18 +64,6 @@ impl From<Tokens> for TokenPair {
     }
 }
 
-#[api_operation(
-    tag = "Authentication",
-    summary = "Log in",
-    description = "Gives an access token for calls and a refresh token for the next pair. The refusal is the same whether the user is unknown, locked, disabled, or the password wrong. After a few failures each further one doubles the wait: 429 with Retry-After.",
-    no_security = true,
-    error_code = 400,
-    error_code = 401,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn login(
     office: Data<Office>,
     request: HttpRequest,
@@ -100,18 +88,6 @@ pub async fn login(
     Ok(Json(tokens.into()))
 }
 
-#[api_operation(
-    tag = "Authentication",
-    summary = "Refresh",
-    description = "Exchanges a refresh token for the next pair. Asking again within the grace gives the same refresh token; any later reuse ends the session.",
-    no_security = true,
-    error_code = 400,
-    error_code = 401,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn refresh(
     office: Data<Office>,
     request: HttpRequest,
@@ -123,15 +99,6 @@ pub async fn refresh(
     Ok(Json(tokens.into()))
 }
 
-#[api_operation(
-    tag = "Authentication",
-    summary = "Log out",
-    description = "Ends this session: its access and refresh tokens are dead.",
-    error_code = 401,
-    error_code = 409,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn logout(office: Data<Office>, Caller(principal): Caller) -> Result<NoContent, Problem> {
     let none = || Refusal::Conflict("This credential belongs to no session, so there is none to end.".into());
     let session = principal.session.ok_or_else(none)?;

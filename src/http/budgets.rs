@@ -6,7 +6,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +18,7 @@ use super::{
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    no_content::NoContent,
     page::{Page, PageQuery},
     patch::Patch,
     problem::Problem,
@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// A budget, and what is left of it.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Budget {
     id: BudgetId,
     #[serde(flatten)]
@@ -64,12 +64,12 @@ pub struct Standing {
 }
 
 /// A budget to be.
-#[derive(Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct BudgetCreate(Spec);
 
 /// The fields to change; the others stay. What spending is counted by (`scope`, `subject`, `period`) cannot change.
-#[derive(Default, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetPatch {
     name: Patch<String>,
@@ -84,7 +84,7 @@ pub struct BudgetPatch {
 }
 
 /// A page of budgets.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct BudgetPage {
     #[serde(flatten)]
     page: Page<Budget>,
@@ -92,7 +92,6 @@ pub struct BudgetPage {
 
 impl Standing {
     /// How a budget stands whose balances these are.
-    #[must_use]
     pub fn of(budget: &InForce, balances: &[Balance], now: Timestamp) -> Self {
         let sum = |part: fn(&Balance) -> Money| balances.iter().map(part).fold(Money::ZERO, Money::saturating_plus);
         let remaining = balances.iter().map(|balance| balance.remaining(budget.limit)).min();
@@ -128,15 +127,6 @@ impl BudgetPatch {
     }
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "List budgets",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -148,19 +138,6 @@ pub async fn list(
     Ok(Json(BudgetPage { page: Page::of(budgets, limit, |budget: &Budget| budget.id.to_string()) }))
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "Create a budget",
-    description = "Calls are counted in it from now on, everywhere within a second. With an Idempotency-Key the same request gives the same answer for 24 hours.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn create(
     office: Data<Office>,
     request: HttpRequest,
@@ -178,35 +155,11 @@ pub async fn create(
     Ok(CreatedAt::of(made, location, |row| Budget::of(row, standing))?)
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "Show a budget",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<BudgetId>) -> Result<Json<Budget>, Problem> {
     let row = office.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(one(&office, row).await?))
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "Change a budget",
-    description = "It holds for the next call, everywhere within a second. What was spent stays spent.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn change(
     office: Data<Office>,
     request: HttpRequest,
@@ -222,17 +175,6 @@ pub async fn change(
     Ok(Json(one(&office, row).await?))
 }
 
-#[api_operation(
-    tag = "Budgets",
-    summary = "Delete a budget",
-    description = "What was spent stays in the ledger.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn delete(
     office: Data<Office>,
     request: HttpRequest,

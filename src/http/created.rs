@@ -3,11 +3,17 @@
 use std::marker::PhantomData;
 
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header};
-use apistos::{ApiComponent, actix::CreatedJson, paths::Responses, reference_or::ReferenceOr};
-use schemars::schema::Schema;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{administered::Made, problem};
+use super::{
+    administered::Made,
+    openapi::operation::{self, Draft},
+    problem::{
+        self,
+        documented::{RefusalKind, Success},
+    },
+};
 use crate::{domain::refusal::Refusal, store::idempotency::Answer};
 
 /// An object that was made.
@@ -32,7 +38,6 @@ impl<T: Serialize> CreatedAt<T> {
     }
 
     /// The answer of the request that came first.
-    #[must_use]
     pub fn again(answer: Answer) -> Self {
         Self { location: answer.location, body: answer.body, object: PhantomData }
     }
@@ -51,16 +56,10 @@ impl<T> Responder for CreatedAt<T> {
     }
 }
 
-impl<T: Serialize + ApiComponent> ApiComponent for CreatedAt<T> {
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        T::child_schemas()
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        T::schema()
-    }
-
-    fn responses(content_type: Option<String>) -> Option<Responses> {
-        CreatedJson::<T>::responses(content_type)
+impl<T: JsonSchema> operation::Answer for CreatedAt<T> {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.answers::<T>(Success::Created);
+        // Every POST that makes something takes an Idempotency-Key, which may belong to another request.
+        draft.refuses(&[RefusalKind::Conflict]);
     }
 }

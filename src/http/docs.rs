@@ -6,7 +6,6 @@ use actix_web::{
     HttpResponse,
     web::{Bytes, Data},
 };
-use apistos::api_operation;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{openapi::Document, problem::Problem};
@@ -67,14 +66,6 @@ fn unpack(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<St
     Err(DocsError::Missing(name.to_owned()))
 }
 
-#[api_operation(
-    tag = "Operations",
-    summary = "This page",
-    produces = "text/html",
-    description = "Public where docs.public is set, else for any signed-in caller.",
-    error_code = 401,
-    error_code = 429
-)]
 pub async fn page(page: Data<DocsPage>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
@@ -84,13 +75,6 @@ pub async fn page(page: Data<DocsPage>) -> Result<HttpResponse, Problem> {
         .body(page.html.clone()))
 }
 
-#[api_operation(
-    tag = "Operations",
-    summary = "The OpenAPI document",
-    description = "Public where docs.public is set, else for any signed-in caller.",
-    error_code = 401,
-    error_code = 429
-)]
 pub async fn document(document: Data<Document>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok()
         .content_type("application/json")

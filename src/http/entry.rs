@@ -7,40 +7,18 @@ use actix_web::{
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
         Method,
-        header::{
-            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, HeaderMap, HeaderName,
-            HeaderValue, VARY,
-        },
+        header::{CACHE_CONTROL, HeaderValue},
     },
     middleware::Next,
     web::Data,
 };
 
-use super::{
-    problem::{self, Problem},
-    rate_limit, routes,
-};
+use super::{problem::Problem, routes};
 use crate::{
-    domain::{limit::Standing, refusal::Refusal},
-    pipeline::{self, Desk, Gate, Handled, authorize::Managed, call::Call},
+    domain::refusal::Refusal,
+    pipeline::{self, Gate, Handled, call::Call, urls::Managed},
     telemetry,
 };
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
-
-/// The headers that a page of an allowed origin may read.
-const EXPOSED: &str = "x-request-id, retry-after, ratelimit, ratelimit-policy";
-
-/// What the pipeline asks of this layer.
-#[must_use]
-pub fn desk() -> Desk {
-    Desk { find: routes::find, is_probe, problem: problem::render, decorate }
-}
-
-fn is_probe(call: &Call) -> bool {
-    matches!(routes::find(&call.method, &call.path), Managed::Found(url) if routes::PROBES.contains(&url.template))
-}
 
 /// The middleware around everything.
 pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse, Error> {
@@ -84,17 +62,4 @@ fn refusal_in(response: &HttpResponse) -> Option<Refusal> {
         return Some(problem.0.clone());
     }
     Some(if error.as_error::<CorsError>().is_some() { Refusal::Forbidden } else { Refusal::Internal })
-}
-
-fn decorate(headers: &mut HeaderMap, call: &Call, standings: &[Standing]) {
-    if let Ok(id) = HeaderValue::from_str(&call.id.to_string()) {
-        headers.insert(X_REQUEST_ID, id);
-    }
-    rate_limit::add_headers(headers, standings);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Some(Ok(origin)) = call.allowed_origin.as_deref().map(HeaderValue::from_str) {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-        headers.insert(VARY, HeaderValue::from_static("Origin"));
-    }
 }

@@ -6,21 +6,25 @@ use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header::CONTENT_TYPE,
-    web::{Bytes, BytesMut, Data, Query},
+    web::{Bytes, BytesMut, Data},
 };
-use apistos::{
-    ApiComponent, IndexMap,
-    paths::{Parameter, ParameterDefinition, ParameterIn, RequestBody},
+use apistos_models::{
+    paths::{Parameter, ParameterDefinition, ParameterIn},
     reference_or::ReferenceOr,
-    security::{Http, SecurityScheme, SecurityType},
 };
 use futures_util::{StreamExt, future::LocalBoxFuture};
-use schemars::schema::{InstanceType, Schema, SchemaObject};
+use schemars::{
+    JsonSchema,
+    schema::{InstanceType, Schema, SchemaObject},
+};
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-use super::problem::Problem;
+use super::{
+    openapi::operation::{Argument, Draft},
+    problem::{Problem, documented::RefusalKind},
+};
 use crate::{
     domain::{
         principal::Principal,
@@ -193,95 +197,63 @@ impl FromRequest for Caller {
     }
 }
 
-impl<T: ApiComponent> ApiComponent for JsonBody<T> {
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        T::child_schemas()
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        T::schema()
-    }
-
-    fn request_body() -> Option<RequestBody> {
-        T::request_body()
+impl<T: JsonSchema> Argument for JsonBody<T> {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.body::<T>(JSON);
     }
 }
 
-impl<T: ApiComponent> ApiComponent for FormBody<T> {
-    fn content_type() -> String {
-        FORM.into()
-    }
-
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        T::child_schemas()
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        T::schema()
+impl<T: JsonSchema> Argument for FormBody<T> {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.body::<T>(FORM);
     }
 }
 
-impl<T> ApiComponent for QueryOf<T>
-where
-    Query<T>: ApiComponent,
-{
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        Query::<T>::child_schemas()
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        None
-    }
-
-    fn parameters() -> Vec<Parameter> {
-        Query::<T>::parameters()
+/// Every field of `T` is a parameter.
+impl<T: JsonSchema> Argument for QueryOf<T> {
+    fn describe(draft: &mut Draft<'_>) {
+        let root = draft.schemas.root_schema_for::<T>();
+        let Some(object) = root.schema.object else { return };
+        for (name, schema) in object.properties {
+            let required = object.required.contains(&name);
+            let schema = schema.into_object();
+            let description = schema.metadata.as_ref().and_then(|metadata| metadata.description.clone());
+            draft.parameter(parameter(ParameterIn::Query, name, description, required, schema));
+        }
     }
 }
 
-impl<T> ApiComponent for PathId<T> {
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        vec![]
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        None
-    }
-
-    fn parameters() -> Vec<Parameter> {
+impl<T> Argument for PathId<T> {
+    fn describe(draft: &mut Draft<'_>) {
         let schema = SchemaObject {
             instance_type: Some(InstanceType::String.into()),
             format: Some("uuid".into()),
             ..SchemaObject::default()
         };
-        vec![Parameter {
-            name: "id".into(),
-            _in: ParameterIn::Path,
-            required: Some(true),
-            definition: Some(ParameterDefinition::Schema(Box::new(ReferenceOr::Object(Schema::Object(schema))))),
-            ..Parameter::default()
-        }]
+        draft.parameter(parameter(ParameterIn::Path, "id".into(), None, true, schema));
+        draft.refuses(&[RefusalKind::Invalid, RefusalKind::NotFound]);
     }
 }
 
-impl ApiComponent for Caller {
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        vec![]
+fn parameter(
+    _in: ParameterIn,
+    name: String,
+    description: Option<String>,
+    required: bool,
+    schema: SchemaObject,
+) -> Parameter {
+    let schema = ReferenceOr::Object(Schema::Object(schema));
+    Parameter {
+        name,
+        _in,
+        description,
+        required: Some(required),
+        definition: Some(ParameterDefinition::Schema(Box::new(schema))),
+        ..Parameter::default()
     }
+}
 
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        None
-    }
-
-    fn securities() -> BTreeMap<String, SecurityScheme> {
-        let bearer = SecurityScheme {
-            description: Some("An access token from POST /auth/login or POST /oauth/token, or an API key. An API key may come as `x-api-key` instead.".into()),
-            _type: SecurityType::Http(Http { scheme: "bearer".into(), bearer_format: Some("JWT".into()) }),
-            extensions: IndexMap::default(),
-        };
-        BTreeMap::from([("bearer".to_owned(), bearer)])
-    }
-
-    fn security_requirement_name() -> Option<String> {
-        Some("bearer".into())
-    }
+/// That a caller is needed follows from the URL's permission.
+impl Argument for Caller {
+    fn describe(_: &mut Draft<'_>) {}
 }

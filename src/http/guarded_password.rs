@@ -24,10 +24,10 @@ pub(super) async fn verify(
     let network = request.extensions().get::<Network>().copied().ok_or(Refusal::Internal)?;
     let visitor = office.doors.visitor(account, network);
     // Who is throttled takes no place among those who wait for a computation.
-    office.doors.look(visitor).await.map_err(no_answer)?.map_err(throttled)?;
+    office.doors.check(visitor).await.map_err(no_answer)?.map_err(throttled)?;
     let turn = office.passwords.turn().await.map_err(busy)?;
     // And only who is next is let in: those before may have failed meanwhile.
-    let ticket = office.doors.knock(visitor).await.map_err(no_answer)?.map_err(throttled)?;
+    let ticket = office.doors.admit(visitor).await.map_err(no_answer)?.map_err(throttled)?;
     office.passwords.verify(turn, password.0, hash, |right| ticket.report(right)).await.map_err(busy)
 }
 

@@ -54,7 +54,6 @@ pub fn remember(
 }
 
 /// A key that came before with another request.
-#[must_use]
 pub fn reused() -> Refusal {
     Refusal::Conflict("This Idempotency-Key came before with another request.".into())
 }

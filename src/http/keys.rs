@@ -1,7 +1,6 @@
 //! The public keys of access tokens (RFC 7517), for whoever verifies them elsewhere.
 
 use actix_web::web::{Data, Json};
-use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,18 +8,11 @@ use super::{Office, problem::Problem};
 use crate::credentials::jwt::Jwk;
 
 /// A JWK set. It holds public keys only.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-#[api_operation(
-    tag = "Authentication",
-    summary = "Public keys",
-    description = "The keys that access tokens verify with.",
-    no_security = true,
-    error_code = 429
-)]
 pub async fn jwks(office: Data<Office>) -> Result<Json<JwkSet>, Problem> {
     Ok(Json(JwkSet { keys: office.verifier.read().jwks(office.clock.now().as_second()) }))
 }

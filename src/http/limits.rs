@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use super::{
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    no_content::NoContent,
     page::{Page, PageQuery},
     patch::Patch,
     problem::Problem,
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// A limit.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Limit {
     id: LimitId,
     #[serde(flatten)]
@@ -44,12 +44,12 @@ pub struct Limit {
 }
 
 /// A limit to be.
-#[derive(Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct LimitCreate(Spec);
 
 /// The fields to change; the others stay. Null where it means nothing is refused.
-#[derive(Default, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitPatch {
     name: Patch<String>,
@@ -67,7 +67,7 @@ pub struct LimitPatch {
 }
 
 /// A page of limits.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct LimitPage {
     #[serde(flatten)]
     page: Page<Limit>,
@@ -102,15 +102,6 @@ impl LimitPatch {
     }
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "List limits",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -122,19 +113,6 @@ pub async fn list(
     Ok(Json(LimitPage { page: Page::of(limits, limit, |limit: &Limit| limit.id.to_string()) }))
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "Create a limit",
-    description = "It holds for the next call, everywhere within a second. With an Idempotency-Key the same request gives the same answer for 24 hours.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn create(
     office: Data<Office>,
     request: HttpRequest,
@@ -150,35 +128,11 @@ pub async fn create(
     Ok(CreatedAt::of(made, location, |row| Limit::from(row))?)
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "Show a limit",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<LimitId>) -> Result<Json<Limit>, Problem> {
     let row = office.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(Limit::from(&row)))
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "Change a limit",
-    description = "It holds for the next call, everywhere within a second. What was used stays used, unless the name, the kind of subject or the unit changes.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn change(
     office: Data<Office>,
     request: HttpRequest,
@@ -194,16 +148,6 @@ pub async fn change(
     Ok(Json(Limit::from(&row)))
 }
 
-#[api_operation(
-    tag = "Limits",
-    summary = "Delete a limit",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn delete(
     office: Data<Office>,
     request: HttpRequest,

@@ -8,7 +8,6 @@ use actix_web::{
     HttpMessage, HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -33,7 +32,7 @@ use crate::{
 };
 
 /// The caller and their allowances, now. Asking charges nothing.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct Me {
     user: MyUser,
     role: Role,
@@ -91,14 +90,6 @@ impl From<Standing> for MyLimit {
     }
 }
 
-#[api_operation(
-    tag = "Me",
-    summary = "Who am I",
-    description = "The caller, their session, and what is left of their limits and budgets. A call whose answer was read to its end is in it; one that another replica served may take a moment.",
-    error_code = 401,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn show(office: Data<Office>, request: HttpRequest, Caller(principal): Caller) -> Result<Json<Me>, Problem> {
     let allowances = allowances(&office.policies.read(), &principal, network(&request));
     let limits = office.quotas.look(principal.account.id, allowances).await.map_err(no_answer)?;

@@ -8,7 +8,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +27,7 @@ const REFRESH_TOKEN: &str = "refresh_token";
 
 /// A grant. The client authenticates by HTTP Basic or with `client_id` and `client_secret`: the id and the secret of an
 /// API key.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 pub struct TokenRequest {
     /// `client_credentials` or `refresh_token`.
     grant_type: Option<String>,
@@ -38,14 +37,14 @@ pub struct TokenRequest {
 }
 
 /// A token to revoke. Other parameters are not looked at.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 pub struct RevocationRequest {
     /// A refresh token, an access token, or an API key.
     token: Option<Password>,
 }
 
 /// RFC 6749 §5.1.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct TokenResponse {
     access_token: String,
     token_type: &'static str,
@@ -60,21 +59,9 @@ pub struct TokenResponse {
 }
 
 /// Nothing: that the token is dead is all there is to know.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct Revoked {}
 
-#[api_operation(
-    tag = "OAuth",
-    summary = "Get a token",
-    description = "RFC 6749. `client_credentials`: an API key's id and secret, by HTTP Basic or in the form, give an access token that ends with the key at the latest. `refresh_token`: as POST /auth/refresh; the refresh token alone is the proof. Errors are those of §5.2, as application/json that is a problem too.",
-    no_security = true,
-    error_code = 400,
-    error_code = 401,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn token(
     office: Data<Office>,
     request: HttpRequest,
@@ -88,17 +75,6 @@ pub async fn token(
     }
 }
 
-#[api_operation(
-    tag = "OAuth",
-    summary = "Revoke a token",
-    description = "RFC 7009. A refresh token or an access token ends its session, an API key is revoked; whoever has one may do so. Anything else is answered the same.",
-    no_security = true,
-    error_code = 400,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn revoke(
     office: Data<Office>,
     request: HttpRequest,

@@ -1,16 +1,32 @@
-//! The OpenAPI document, made from the handlers by apistos.
+//! The OpenAPI document, derived from the table of URLs and the signatures of the handlers.
+//!
+//! [`crate::http::routes`] adds every URL to [`Operations`]. A refusal is documented because something causes it: the
+//! gateway itself (every URL), the URL's permission, an argument of the handler, its answer, or the table, which names
+//! what a handler refuses besides. Handlers say nothing about the document.
 
-use actix_web::{App, body, web::Bytes};
-use apistos::{
-    app::OpenApiWrapper,
+pub mod operation;
+mod texts;
+
+use std::collections::BTreeMap;
+
+use actix_web::{Handler, web::Bytes};
+use apistos_models::{
+    OpenApi,
+    components::Components,
     info::{Info, License},
-    spec::Spec,
+    paths::{OperationType, Paths},
+    reference_or::ReferenceOr,
+    security::{Http, SecurityRequirement, SecurityScheme, SecurityType},
     tag::Tag,
 };
+use schemars::r#gen::{SchemaGenerator, SchemaSettings};
 
-use super::routes;
+use self::operation::{Answer, Arguments, Draft};
+use super::problem::{Problem, documented::RefusalKind};
+use crate::domain::access::Permission;
 
-const PATH: &str = "/openapi.json.apistos";
+/// The name of the security scheme.
+const BEARER: &str = "bearer";
 
 /// The document as it is served and as `tollgate openapi` prints it.
 #[derive(Clone)]
@@ -18,19 +34,19 @@ pub struct Document(Bytes);
 
 /// The document could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the OpenAPI document could not be made")]
-pub struct NoDocument;
+pub enum NoDocument {
+    #[error("the OpenAPI document has no text for the operation {0}")]
+    NoText(&'static str),
+    #[error("the OpenAPI document cannot be written as JSON")]
+    Unwritable,
+}
 
 impl Document {
-    /// Asks a gateway without a socket for its document. Called once, at start.
-    pub async fn build() -> Result<Self, NoDocument> {
-        let app = routes::register(App::new().document(spec())).build(PATH);
-        let service = actix_web::test::init_service(app).await;
-        let request = actix_web::test::TestRequest::get().uri(PATH).to_request();
-        let response = actix_web::test::call_service(&service, request).await;
-        let raw = body::to_bytes(response.into_body()).await.map_err(|_| NoDocument)?;
-        let value: serde_json::Value = serde_json::from_slice(&raw).map_err(|_| NoDocument)?;
-        let mut text = serde_json::to_vec_pretty(&value).map_err(|_| NoDocument)?;
+    /// Writes the document of all operations; called once, at start.
+    pub fn of(operations: Operations) -> Result<Self, NoDocument> {
+        // By way of a value, whose members are sorted: the document is the same at every build.
+        let value = serde_json::to_value(operations.into_document()).map_err(|_| NoDocument::Unwritable)?;
+        let mut text = serde_json::to_vec_pretty(&value).map_err(|_| NoDocument::Unwritable)?;
         text.push(b'\n');
         Ok(Self(text.into()))
     }
@@ -41,39 +57,115 @@ impl Document {
     }
 }
 
-/// What the document says beside the handlers.
-#[must_use]
-pub fn spec() -> Spec {
-    let tag = |name: &str, description: &str| Tag {
-        name: name.into(),
-        description: Some(description.into()),
-        ..Tag::default()
-    };
-    Spec {
-        info: Info {
-            title: "Tollgate".into(),
-            description: Some(DESCRIPTION.into()),
-            version: env!("CARGO_PKG_VERSION").into(),
-            license: Some(License { name: "GPL-3.0-or-later".into(), ..License::default() }),
-            ..Info::default()
-        },
-        tags: vec![
-            tag("Authentication", "Getting tokens, and the keys they verify with."),
-            tag("OAuth", "Tokens for OAuth clients (RFC 6749, 7009, 8414)."),
-            tag("Me", "The caller's own account."),
-            tag("API keys", "Keys that act as their user, one's own and, for administrators, everybody's."),
-            tag("Sessions", "Sessions that are live, one's own and, for administrators, everybody's."),
-            tag("Users", "Users, for administrators."),
-            tag("Teams", "Groups of users, for administrators."),
-            tag("Limits", "How much may be called, for administrators; `readonly` may look."),
-            tag("Budgets", "How much calls may cost, for administrators; `readonly` may look."),
-            tag("Prices", "What models cost, for administrators."),
-            tag("Usage", "What calls took and cost, for administrators; `readonly` may look."),
-            tag("Signing keys", "What access tokens are signed with, for administrators."),
-            tag("Audit", "The audit log, for administrators."),
-            tag("Operations", "Health and documentation."),
-        ],
-        ..Spec::default()
+/// A row of the table of URLs.
+pub struct Url {
+    pub method: OperationType,
+    pub template: &'static str,
+    pub permission: Permission,
+    /// The handler's path below `http`, which names the operation.
+    pub handler: &'static str,
+    /// What the handler refuses besides what follows from its signature.
+    pub refuses: &'static [RefusalKind],
+}
+
+/// The operations that were added, and the schemas that they name.
+pub struct Operations {
+    paths: Paths,
+    schemas: SchemaGenerator,
+}
+
+impl Default for Operations {
+    fn default() -> Self {
+        Self { paths: Paths::default(), schemas: SchemaSettings::openapi3().into_generator() }
+    }
+}
+
+impl Operations {
+    /// Adds the operation at `url`, which `handler` serves.
+    pub fn add<F, Args, R>(&mut self, url: &Url, _handler: &F) -> Result<(), NoDocument>
+    where
+        F: Handler<Args, Output = Result<R, Problem>>,
+        Args: Arguments,
+        R: Answer,
+    {
+        let (tag, text) = texts::of(url.handler).ok_or(NoDocument::NoText(url.handler))?;
+        let mut draft = Draft::new(&mut self.schemas);
+        Args::describe(&mut draft);
+        R::describe(&mut draft);
+        draft.refuses(EVERYWHERE);
+        draft.refuses(of_permission(url.permission));
+        draft.refuses(url.refuses);
+        let mut operation = draft.finish();
+        operation.tags = vec![tag.name.into()];
+        operation.summary = Some(text.summary.into());
+        operation.description = Some(text.description.to_owned()).filter(|text| !text.is_empty());
+        operation.operation_id = Some(url.handler.replace("::", "_"));
+        operation.security = security(url.permission);
+        let item = self.paths.paths.entry(url.template.into()).or_default();
+        item.operations.insert(url.method, operation);
+        Ok(())
+    }
+
+    fn into_document(self) -> OpenApi {
+        let schemas = self.schemas.definitions().clone().into_iter();
+        let schemas = schemas.map(|(name, schema)| (name, ReferenceOr::Object(schema))).collect();
+        let security_schemes = BTreeMap::from([(BEARER.to_owned(), ReferenceOr::Object(bearer()))]);
+        let tag = |tag: &texts::Tag| Tag {
+            name: tag.name.into(),
+            description: Some(tag.description.into()),
+            ..Tag::default()
+        };
+        OpenApi {
+            info: info(),
+            paths: self.paths,
+            components: Some(Components { schemas, security_schemes, ..Components::default() }),
+            tags: texts::TAGS.iter().map(tag).collect(),
+            ..OpenApi::default()
+        }
+    }
+}
+
+/// What any URL may answer: its head or path may be faulty, its address over the edge limit, the gateway out of room.
+const EVERYWHERE: &[RefusalKind] = &[RefusalKind::Invalid, RefusalKind::Limited, RefusalKind::Unavailable];
+
+const fn of_permission(permission: Permission) -> &'static [RefusalKind] {
+    match permission {
+        Permission::Public => &[],
+        Permission::Docs | Permission::Own => &[RefusalKind::Unauthenticated],
+        Permission::Admin | Permission::AdminOrReadonly => &[RefusalKind::Unauthenticated, RefusalKind::Forbidden],
+    }
+}
+
+/// `Docs` is public or not as the operator configured; the document does not say which.
+fn security(permission: Permission) -> Option<Vec<SecurityRequirement>> {
+    match permission {
+        Permission::Public => Some(vec![]),
+        Permission::Docs => None,
+        Permission::Own | Permission::Admin | Permission::AdminOrReadonly => {
+            let requirements = BTreeMap::from([(BEARER.to_owned(), vec![])]);
+            Some(vec![SecurityRequirement { requirements }])
+        }
+    }
+}
+
+fn bearer() -> SecurityScheme {
+    SecurityScheme {
+        description: Some(CREDENTIALS.into()),
+        _type: SecurityType::Http(Http { scheme: "bearer".into(), bearer_format: Some("JWT".into()) }),
+        extensions: Default::default(),
+    }
+}
+
+const CREDENTIALS: &str = "An access token from POST /auth/login or POST /oauth/token, or an API key. An API key may come \
+as `x-api-key` instead.";
+
+fn info() -> Info {
+    Info {
+        title: "Tollgate".into(),
+        description: Some(DESCRIPTION.into()),
+        version: env!("CARGO_PKG_VERSION").into(),
+        license: Some(License { name: "GPL-3.0-or-later".into(), ..License::default() }),
+        ..Info::default()
     }
 }
 

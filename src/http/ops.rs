@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::Office;
 use crate::{
-    actors::{handle::Handle, quota_lender::Asked},
+    actors::{quota_lender::Asked, roster::Roster},
     telemetry::{ActorGauge, ExchangeCount, Metrics, Seen},
 };
 
@@ -22,7 +22,7 @@ pub fn configure(config: &mut ServiceConfig) {
 
 async fn metrics(office: Data<Office>, metrics: Data<Metrics>, sums: Data<BudgetSums>) -> HttpResponse {
     let (budgets, alerts) = (sums.read(&office).await, office.announcements.told());
-    let (actors, exchanges) = (gauges(&office), exchanges(&office).collect());
+    let (actors, exchanges) = (gauges(&office.roster), exchanges(&office).collect());
     metrics.set_audit_backlog(office.audit.backlog());
     metrics.set_clock_ahead(office.clock.ahead_us());
     match metrics.render(Seen { actors, exchanges, budgets, alerts: &alerts }) {
@@ -34,27 +34,11 @@ async fn metrics(office: Data<Office>, metrics: Data<Metrics>, sums: Data<Budget
     }
 }
 
-fn gauges(office: &Office) -> Vec<ActorGauge> {
-    let mut gauges = vec![
-        gauge(office.issuer.handle()),
-        gauge(office.users.handle()),
-        gauge(office.limits.handle()),
-        gauge(office.doors.handle()),
-        gauge(office.outside_keys.handle()),
-        gauge(office.ledger.handle()),
-        gauge(office.audit.handle()),
-        gauge(office.announcements.handle()),
-        gauge(office.budgets.handle()),
-        gauge(office.lender.handle()),
-    ];
-    gauges.extend(office.quotas.keepers().map(gauge));
-    gauges
+fn gauges(roster: &Roster) -> Vec<ActorGauge> {
+    let states = roster.states().into_iter();
+    states.map(|(actor, state)| ActorGauge { actor, in_flight: state.in_flight, restarts: state.restarts }).collect()
 }
 
 fn exchanges(office: &Office) -> impl Iterator<Item = ExchangeCount> {
     office.lender.asked().into_iter().map(|Asked { home, result, count }| ExchangeCount { home, result, count })
-}
-
-fn gauge<A: actix::Actor>(handle: &Handle<A>) -> ActorGauge {
-    ActorGauge { actor: handle.name(), in_flight: handle.in_flight(), restarts: handle.restarts() }
 }

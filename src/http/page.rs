@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use apistos::ApiComponent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +20,7 @@ pub struct Page<T> {
 }
 
 /// Which page of a list, by id.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// 1 to 200; 50 unless given.

@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +34,7 @@ use crate::{
 const MAX_RECORDED: usize = 10;
 
 /// Which prices to show.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PricesQuery {
     /// 1 to 200; 50 unless given.
@@ -49,7 +48,7 @@ pub struct PricesQuery {
 }
 
 /// Prices of one version of the list, in the order of their models.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct PriceListPage {
     /// Each change of the list makes one; every entry of usage names the version that it was billed by.
     version: i64,
@@ -62,7 +61,7 @@ pub struct PriceListPage {
 }
 
 /// Prices to set, and models that are to have none. All others stay as they are.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PricesPut {
     /// Each replaces the price of its model, or adds it.
@@ -76,7 +75,7 @@ pub struct PricesPut {
 }
 
 /// What became of the list.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct PricesOutcome {
     /// The version now; the one before if nothing was to be changed.
     version: i64,
@@ -94,17 +93,6 @@ impl PricesQuery {
     }
 }
 
-#[api_operation(
-    tag = "Prices",
-    summary = "List prices",
-    description = "Of the present version of the list, or of any version that ever was.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -130,19 +118,6 @@ pub async fn list(
     }))
 }
 
-#[api_operation(
-    tag = "Prices",
-    summary = "Set prices",
-    description = "Sets the prices in `items`, takes away those of the models in `remove`, and leaves all others. Either all of it happens or, with any fault, nothing. Calls are billed by the new version from now on, everywhere within a second; calls under way by the one that they began with.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn put(
     office: Data<Office>,
     request: HttpRequest,

@@ -1,28 +1,29 @@
 //! Every URL of the gateway itself, and who may call it. What is not here and not a configured route does not exist.
 
 use actix_web::{
-    Error,
+    App, Error,
     dev::{ServiceFactory, ServiceRequest},
+    web,
 };
-use apistos::{app::App, web};
+use apistos_models::paths::OperationType;
 
 use super::{
-    api_keys, audit, auth, budgets, docs, health, keys, limits, me, oauth, prices, sessions, signing_keys, teams,
-    usage, users,
+    api_keys, audit, auth, budgets, docs, health, keys, limits, me, oauth,
+    openapi::{Document, NoDocument, Operations, Url},
+    prices,
+    problem::documented::RefusalKind,
+    sessions, signing_keys, teams, usage, users,
 };
 use crate::{
     domain::{access::Permission, route},
-    pipeline::authorize::{Managed, ManagedUrl},
+    pipeline::urls::{Managed, ManagedUrl},
 };
 
-/// What tells whether the gateway is alive and ready: answered also when nothing can be put on record.
-pub const PROBES: [&str; 2] = ["/healthz", "/readyz"];
-
 macro_rules! urls {
-    ($($method:ident $template:literal $permission:ident => $handler:path;)*) => {
+    ($($method:ident $template:literal $permission:ident => $handler:path $(, $refusal:ident)*;)*) => {
         /// Method, URL and permission of every handler.
         pub const TABLE: &[(&str, ManagedUrl)] = &[$(
-            (method!($method), ManagedUrl { template: $template, permission: Permission::$permission }),
+            (method!($method).0, ManagedUrl { template: $template, permission: Permission::$permission }),
         )*];
 
         /// Registers every handler at its URL.
@@ -32,27 +33,45 @@ macro_rules! urls {
         {
             app$(.route($template, web::$method().to($handler)))*
         }
+
+        /// The OpenAPI document of every URL: from its row, and from what its handler takes and answers.
+        pub fn document() -> Result<Document, NoDocument> {
+            let mut operations = Operations::default();
+            $(operations.add(
+                &Url {
+                    method: method!($method).1,
+                    template: $template,
+                    permission: Permission::$permission,
+                    handler: stringify!($handler),
+                    refuses: &[$(RefusalKind::$refusal),*],
+                },
+                &$handler,
+            )?;)*
+            Document::of(operations)
+        }
     };
 }
 
+/// The method of a row: as it stands in a request, and as the document names it.
 macro_rules! method {
     (get) => {
-        "GET"
+        ("GET", OperationType::Get)
     };
     (post) => {
-        "POST"
+        ("POST", OperationType::Post)
     };
     (put) => {
-        "PUT"
+        ("PUT", OperationType::Put)
     };
     (patch) => {
-        "PATCH"
+        ("PATCH", OperationType::Patch)
     };
     (delete) => {
-        "DELETE"
+        ("DELETE", OperationType::Delete)
     };
 }
 
+// Behind a handler stands what it refuses besides what its permission and its signature say.
 urls! {
     get    "/healthz"               Public => health::healthz;
     get    "/readyz"                Public => health::readyz;
@@ -61,17 +80,17 @@ urls! {
     get    "/docs"                  Docs   => docs::page;
     get    "/openapi.json"          Docs   => docs::document;
 
-    post   "/auth/login"            Public => auth::login;
-    post   "/auth/refresh"          Public => auth::refresh;
-    post   "/auth/logout"           Own    => auth::logout;
-    post   "/oauth/token"           Public => oauth::token;
+    post   "/auth/login"            Public => auth::login, Unauthenticated;
+    post   "/auth/refresh"          Public => auth::refresh, Unauthenticated;
+    post   "/auth/logout"           Own    => auth::logout, Conflict;
+    post   "/oauth/token"           Public => oauth::token, Unauthenticated;
     post   "/oauth/revoke"          Public => oauth::revoke;
 
     get    "/me"                    Own    => me::show;
-    post   "/me/password"           Own    => me::password::change;
+    post   "/me/password"           Own    => me::password::change, Conflict;
     get    "/me/usage"              Own    => usage::own;
     get    "/me/api-keys"           Own    => api_keys::list_own;
-    post   "/me/api-keys"           Own    => api_keys::create_own;
+    post   "/me/api-keys"           Own    => api_keys::create_own, Forbidden;
     delete "/me/api-keys/{id}"      Own    => api_keys::revoke_own;
     get    "/me/sessions"           Own    => sessions::list_own;
     delete "/me/sessions/{id}"      Own    => sessions::end_own;
@@ -79,8 +98,8 @@ urls! {
     get    "/admin/users"           Admin  => users::list;
     post   "/admin/users"           Admin  => users::create;
     get    "/admin/users/{id}"      Admin  => users::show;
-    patch  "/admin/users/{id}"      Admin  => users::change;
-    delete "/admin/users/{id}"      Admin  => users::delete;
+    patch  "/admin/users/{id}"      Admin  => users::change, Conflict;
+    delete "/admin/users/{id}"      Admin  => users::delete, Conflict;
     get    "/admin/users/{id}/sessions" Admin => sessions::list_of_user;
     delete "/admin/users/{id}/sessions" Admin => sessions::end_all_of_user;
     get    "/admin/users/{id}/api-keys" Admin => api_keys::list_of_user;
@@ -89,20 +108,20 @@ urls! {
     get    "/admin/teams"           Admin  => teams::list;
     post   "/admin/teams"           Admin  => teams::create;
     get    "/admin/teams/{id}"      Admin  => teams::show;
-    patch  "/admin/teams/{id}"      Admin  => teams::change;
-    delete "/admin/teams/{id}"      Admin  => teams::delete;
+    patch  "/admin/teams/{id}"      Admin  => teams::change, Conflict;
+    delete "/admin/teams/{id}"      Admin  => teams::delete, Conflict;
     get    "/admin/limits"          AdminOrReadonly => limits::list;
     post   "/admin/limits"          Admin  => limits::create;
     get    "/admin/limits/{id}"     AdminOrReadonly => limits::show;
-    patch  "/admin/limits/{id}"     Admin  => limits::change;
+    patch  "/admin/limits/{id}"     Admin  => limits::change, Conflict;
     delete "/admin/limits/{id}"     Admin  => limits::delete;
     get    "/admin/budgets"         AdminOrReadonly => budgets::list;
     post   "/admin/budgets"         Admin  => budgets::create;
     get    "/admin/budgets/{id}"    AdminOrReadonly => budgets::show;
-    patch  "/admin/budgets/{id}"    Admin  => budgets::change;
+    patch  "/admin/budgets/{id}"    Admin  => budgets::change, Conflict;
     delete "/admin/budgets/{id}"    Admin  => budgets::delete;
-    get    "/admin/prices"          Admin  => prices::list;
-    put    "/admin/prices"          Admin  => prices::put;
+    get    "/admin/prices"          Admin  => prices::list, NotFound;
+    put    "/admin/prices"          Admin  => prices::put, Conflict;
     get    "/admin/usage"           AdminOrReadonly => usage::all;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;

@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use serde_json::json;
 use super::{
     Office,
     extract::{Caller, PathId, QueryOf},
+    no_content::NoContent,
     page::{Page, PageQuery},
     problem::Problem,
 };
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// A session that is live.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Session {
     id: SessionId,
     #[schemars(with = "String")]
@@ -45,7 +45,7 @@ pub struct Session {
 }
 
 /// A page of sessions.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct SessionPage {
     #[serde(flatten)]
     page: Page<Session>,
@@ -64,15 +64,6 @@ impl Session {
     }
 }
 
-#[api_operation(
-    tag = "Sessions",
-    summary = "List one's own sessions",
-    description = "Those that are live.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list_own(
     office: Data<Office>,
     Caller(caller): Caller,
@@ -81,16 +72,6 @@ pub async fn list_own(
     list(&office, caller.account.id, &caller, &query).await
 }
 
-#[api_operation(
-    tag = "Sessions",
-    summary = "End one of one's own sessions",
-    description = "Its access and refresh tokens are dead at once, everywhere within a second.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn end_own(
     office: Data<Office>,
     Caller(caller): Caller,
@@ -103,17 +84,6 @@ pub async fn end_own(
     Ok(NoContent)
 }
 
-#[api_operation(
-    tag = "Sessions",
-    summary = "List the sessions of a user",
-    description = "Those that are live.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list_of_user(
     office: Data<Office>,
     Caller(admin): Caller,
@@ -124,17 +94,6 @@ pub async fn list_of_user(
     list(&office, user, &admin, &query).await
 }
 
-#[api_operation(
-    tag = "Sessions",
-    summary = "End all sessions of a user",
-    description = "Their access and refresh tokens are dead at once, everywhere within a second, and so are the tokens that outside issuers have given the user until now. API keys stay.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn end_all_of_user(
     office: Data<Office>,
     request: HttpRequest,
@@ -154,7 +113,7 @@ async fn list(
     caller: &Principal,
     query: &PageQuery,
 ) -> Result<Json<SessionPage>, Problem> {
-    let (after, limit, now) = (query.after()?, query.limit()?, office.clock.now());
+    let (after, limit, now) = (query.after()?, query.limit()?, office.clock.store_now());
     let rows = office.store.sessions_page(user, now, after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let sessions = rows.iter().map(|row| Session::of(row, caller)).collect();
     Ok(Json(SessionPage { page: Page::of(sessions, limit, |session: &Session| session.id.to_string()) }))

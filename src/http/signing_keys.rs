@@ -6,7 +6,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -34,7 +33,7 @@ use crate::{
 const LOCATION: &str = "/admin/signing-keys";
 
 /// A key that access tokens are signed with, without its private half.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SigningKeyView {
     /// The RFC 7638 thumbprint.
     kid: String,
@@ -78,22 +77,12 @@ impl SigningKeyView {
 }
 
 /// A page of signing keys.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct SigningKeyPage {
     #[serde(flatten)]
     page: Page<SigningKeyView>,
 }
 
-#[api_operation(
-    tag = "Signing keys",
-    summary = "List signing keys",
-    description = "The newest first. Under HS256 there are none: the operator's secret signs.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -111,17 +100,6 @@ pub async fn list(
     Ok(Json(SigningKeyPage { page: Page::of(keys, limit, |key: &SigningKeyView| key.kid.clone()) }))
 }
 
-#[api_operation(
-    tag = "Signing keys",
-    summary = "Rotate the signing key",
-    description = "Publishes a new key, which signs when every replica has read it; the present one then verifies until its last token has expired. While a new key waits, it is the answer to every rotation. No token is refused for it.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn rotate(
     office: Data<Office>,
     request: HttpRequest,

@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use super::{
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    no_content::NoContent,
     page::{Page, PageQuery},
     patch::Patch,
     problem::Problem,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// A group of users.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Team {
     id: TeamId,
     name: String,
@@ -38,7 +38,7 @@ pub struct Team {
 }
 
 /// A team to be.
-#[derive(Serialize, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeamCreate {
     /// 1 to 64 printable characters.
@@ -46,7 +46,7 @@ pub struct TeamCreate {
 }
 
 /// The fields to change; the others stay.
-#[derive(Default, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TeamPatch {
     /// 1 to 64 printable characters.
@@ -54,7 +54,7 @@ pub struct TeamPatch {
 }
 
 /// A page of teams.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct TeamPage {
     #[serde(flatten)]
     page: Page<Team>,
@@ -72,15 +72,6 @@ impl From<&NewTeam> for Team {
     }
 }
 
-#[api_operation(
-    tag = "Teams",
-    summary = "List teams",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -92,19 +83,6 @@ pub async fn list(
     Ok(Json(TeamPage { page: Page::of(teams, limit, |team: &Team| team.id.to_string()) }))
 }
 
-#[api_operation(
-    tag = "Teams",
-    summary = "Create a team",
-    description = "With an Idempotency-Key the same request gives the same answer for 24 hours.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn create(
     office: Data<Office>,
     request: HttpRequest,
@@ -119,34 +97,11 @@ pub async fn create(
     Ok(CreatedAt::of(made, location, |row| Team::from(row))?)
 }
 
-#[api_operation(
-    tag = "Teams",
-    summary = "Show a team",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<TeamId>) -> Result<Json<Team>, Problem> {
     let row = office.store.team(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(Team::from(&row)))
 }
 
-#[api_operation(
-    tag = "Teams",
-    summary = "Change a team",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn change(
     office: Data<Office>,
     request: HttpRequest,
@@ -162,18 +117,6 @@ pub async fn change(
     Ok(Json(Team::from(&row)))
 }
 
-#[api_operation(
-    tag = "Teams",
-    summary = "Delete a team",
-    description = "Nobody may be in it.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn delete(
     office: Data<Office>,
     request: HttpRequest,

@@ -1,7 +1,6 @@
 //! Usage: what calls took and cost, up to the last one that was settled.
 
 use actix_web::web::{Data, Json};
-use apistos::{ApiComponent, api_operation};
 use jiff::{Span, Timestamp, civil::Date};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +26,7 @@ use crate::{
 const MAX_GROUPS: u32 = 10_000;
 
 /// What to add up, and by what.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
     /// RFC 3339; calls that were settled then or later.
@@ -39,7 +38,7 @@ pub struct UsageQuery {
 }
 
 /// Sums of usage.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct Usage {
     items: Vec<UsageItem>,
 }
@@ -83,29 +82,10 @@ impl UsageItem {
     }
 }
 
-#[api_operation(
-    tag = "Usage",
-    summary = "Everybody's usage",
-    description = "Added up from the ledger, up to the last call that was settled. A call whose answer was read to its end is in it; one that another replica served may take a moment.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn all(office: Data<Office>, _: Caller, QueryOf(query): QueryOf<UsageQuery>) -> Result<Json<Usage>, Problem> {
     Ok(Json(usage(&office, &query, None).await?))
 }
 
-#[api_operation(
-    tag = "Me",
-    summary = "One's own usage",
-    description = "Added up from the ledger, up to the last call that was settled. A call whose answer was read to its end is in it; one that another replica served may take a moment.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn own(
     office: Data<Office>,
     Caller(principal): Caller,

@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use super::{
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::{busy, unavailable},
     idempotency,
+    no_content::NoContent,
     page::{Page, PageQuery},
     password::Password,
     patch::Patch,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// A user, without the password.
-#[derive(Debug, Clone, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct User {
     id: UserId,
     username: String,
@@ -75,7 +75,7 @@ impl From<&NewUser> for User {
 }
 
 /// A user to be. Without a password the user cannot log in.
-#[derive(Deserialize, Serialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserCreate {
     /// 1 to 64 characters of `A-Z a-z 0-9 . _ @ -`.
@@ -93,7 +93,7 @@ const fn active() -> UserStatus {
 }
 
 /// The fields to change; the others stay.
-#[derive(Default, Deserialize, JsonSchema, ApiComponent)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UserPatch {
     username: Patch<String>,
@@ -105,21 +105,12 @@ pub struct UserPatch {
 }
 
 /// A page of users.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct UserPage {
     #[serde(flatten)]
     page: Page<User>,
 }
 
-#[api_operation(
-    tag = "Users",
-    summary = "List users",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,
@@ -131,19 +122,6 @@ pub async fn list(
     Ok(Json(UserPage { page: Page::of(users, limit, |user: &User| user.id.to_string()) }))
 }
 
-#[api_operation(
-    tag = "Users",
-    summary = "Create a user",
-    description = "With an Idempotency-Key the same request gives the same answer for 24 hours.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn create(
     office: Data<Office>,
     request: HttpRequest,
@@ -162,35 +140,11 @@ pub async fn create(
     Ok(CreatedAt::of(made, location, |row| User::from(row))?)
 }
 
-#[api_operation(
-    tag = "Users",
-    summary = "Show a user",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<UserId>) -> Result<Json<User>, Problem> {
     let row = office.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(User::from(&row)))
 }
 
-#[api_operation(
-    tag = "Users",
-    summary = "Change a user",
-    description = "A change of role, status or password ends the user's sessions, everywhere within a second. The last active admin stays one.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn change(
     office: Data<Office>,
     request: HttpRequest,
@@ -212,18 +166,6 @@ pub async fn change(
     Ok(Json(User::from(&row)))
 }
 
-#[api_operation(
-    tag = "Users",
-    summary = "Delete a user",
-    description = "Ends the user's sessions. The name is free again; the audit log keeps what the user did.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 404,
-    error_code = 409,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn delete(
     office: Data<Office>,
     request: HttpRequest,

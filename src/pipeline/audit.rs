@@ -21,15 +21,14 @@ pub use self::{
     passed::Intake,
     record::Record,
 };
-use super::{
-    Gate,
-    call::{Call, Doubt},
+use super::call::{Call, Doubt};
+use crate::{
+    answer::{headers, problem},
+    domain::{audit::Outcome, limit::Standing, refusal::Refusal},
 };
-use crate::domain::{audit::Outcome, limit::Standing, refusal::Refusal};
 
 /// Words the outcome, puts the record on disk, and only then lets the answer go.
 pub async fn close(
-    gate: &Gate,
     call: &Call,
     mut record: Record,
     request: &HttpRequest,
@@ -44,20 +43,20 @@ pub async fn close(
     }
     // Nobody is there to read what is answered to a client that hung up.
     let ending = if matches!(outcome, Err(Refusal::Disconnected)) { Outcome::Aborted } else { Outcome::Complete };
-    let mut response = outcome.unwrap_or_else(|refusal| (gate.desk.problem)(&refusal, call));
+    let mut response = outcome.unwrap_or_else(|refusal| problem::render(&refusal, call.id, &call.path));
     record.answered(response.status().as_u16());
     let standings = record.take_standings();
-    (gate.desk.decorate)(response.headers_mut(), call, &standings);
+    headers::add(response.headers_mut(), call.id, &standings, call.allowed_origin.as_deref());
     match commit(record, response, ending).await {
         Ok(response) => response,
-        Err(refusal) => refuse(gate, call, &refusal, &standings),
+        Err(refusal) => refuse(call, &refusal, &standings),
     }
 }
 
 /// Words a refusal that cannot be put on record.
-pub fn refuse(gate: &Gate, call: &Call, refusal: &Refusal, standings: &[Standing]) -> HttpResponse {
-    let mut response = (gate.desk.problem)(refusal, call);
-    (gate.desk.decorate)(response.headers_mut(), call, standings);
+pub fn refuse(call: &Call, refusal: &Refusal, standings: &[Standing]) -> HttpResponse {
+    let mut response = problem::render(refusal, call.id, &call.path);
+    headers::add(response.headers_mut(), call.id, standings, call.allowed_origin.as_deref());
     response
 }
 

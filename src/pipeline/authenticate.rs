@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 use self::{api_key::KeyCheck, outside::Outside};
 use super::{
-    authorize::{Find, Managed},
     call::Call,
+    urls::{Find, Managed},
 };
 use crate::{
     actors::registrar::{NotRead, Users},

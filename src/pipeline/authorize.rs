@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{authenticate::Authenticated, call::Call};
+use super::{
+    authenticate::Authenticated,
+    call::Call,
+    urls::{Find, Managed, ManagedUrl},
+};
 use crate::{
     domain::{
         access::{Permission, may_forward},
@@ -12,27 +16,6 @@ use crate::{
     },
     snapshot::routing::Routing,
 };
-
-/// One of the gateway's own URLs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ManagedUrl {
-    /// With its parameters as `{id}`; what logs, metrics and the audit log call it.
-    pub template: &'static str,
-    pub permission: Permission,
-}
-
-/// What the table of the gateway's own URLs says of a method and a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Managed {
-    Found(ManagedUrl),
-    OtherMethods(Vec<String>),
-    /// Below a path that belongs to the gateway: never looked for among the routes.
-    Reserved,
-    NotManaged,
-}
-
-/// The lookup in that table.
-pub type Find = fn(method: &str, path: &str) -> Managed;
 
 /// Where a call goes.
 #[derive(Debug, Clone)]

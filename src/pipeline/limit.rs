@@ -11,10 +11,13 @@ use super::{
     call::Call,
 };
 use crate::{
-    actors::quota_keeper::{Charge, Charges, Outcome, Ticket},
+    actors::quota_keeper::{Outcome, Ticket},
     domain::{
         ids::ApiKeyId,
-        limit::{Per, Subject, Unit},
+        limit::{
+            Per, Subject, Unit,
+            shard::{Charge, Charges},
+        },
         network::Network,
         principal::{CredentialKind, Principal},
         refusal::{Refusal, Unavailable},
@@ -97,7 +100,7 @@ pub async fn limit(
 /// nothing. Limits speak of callers, so who did not say who they are is told nothing.
 pub async fn tell_refused(gate: &Gate, call: &Call, record: &mut Record) {
     let Some(principal) = record.unlimited() else { return };
-    let Some(route) = route_at(gate.desk.find, &gate.routing.read(), call) else { return };
+    let Some(route) = route_at(gate.find, &gate.routing.read(), call) else { return };
     let a_token = route.meter.counts_tokens().then_some(1);
     let charges = charges(&gate.policies.read(), &principal, call.network(), &route, a_token);
     if let Ok(standings) = gate.quotas.glance(principal.account.id, charges).await {

@@ -22,13 +22,11 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
-    #[must_use]
     pub fn find(&self, id: ApiKeyId) -> Option<KeyStanding> {
         self.keys.get(&id).copied()
     }
 
     /// The keys with this one as given.
-    #[must_use]
     pub fn with(mut self, id: ApiKeyId, standing: KeyStanding) -> Self {
         self.keys.insert(id, standing);
         self

@@ -25,7 +25,6 @@ pub struct BudgetBook {
 }
 
 impl BudgetBook {
-    #[must_use]
     pub fn new(budgets: impl IntoIterator<Item = Budget>) -> Self {
         let mut book = Self::default();
         for budget in budgets.into_iter().map(Arc::new) {
@@ -61,7 +60,6 @@ impl BudgetBook {
     }
 
     /// The budget with this id.
-    #[must_use]
     pub fn budget(&self, id: BudgetId) -> Option<&Arc<Budget>> {
         self.by_id.get(&id)
     }

@@ -18,19 +18,16 @@ pub struct Directory {
 
 impl Directory {
     /// The user with this id, if there is one.
-    #[must_use]
     pub fn find(&self, id: UserId) -> Option<&Arc<Account>> {
         self.users.get(&id)
     }
 
     /// The user whom an outside issuer knows as this one, even if it was deleted.
-    #[must_use]
     pub fn find_outside(&self, identity: &OutsideIdentity) -> Option<UserId> {
         self.outside.get(identity).copied()
     }
 
     /// A directory in which an outside issuer vouches for the user `id`. That never changes, so it is never taken back.
-    #[must_use]
     pub fn with_outside(mut self, identity: &OutsideIdentity, id: UserId) -> Self {
         if self.find_outside(identity) != Some(id) {
             self.outside.insert(identity.clone(), id);
@@ -39,14 +36,12 @@ impl Directory {
     }
 
     /// A directory in which `account` is as given.
-    #[must_use]
     pub fn with(mut self, account: Account) -> Self {
         self.users.insert(account.id, Arc::new(account));
         self
     }
 
     /// A directory without this user.
-    #[must_use]
     pub fn without(mut self, id: UserId) -> Self {
         self.users.remove(&id);
         self

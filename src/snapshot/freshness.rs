@@ -19,7 +19,6 @@ impl Freshness {
     }
 
     /// How long ago, at `now_ns`, what is published was read.
-    #[must_use]
     pub fn age(&self, now_ns: u64) -> Duration {
         Duration::from_nanos(now_ns.saturating_sub(self.0.load(Ordering::Acquire)))
     }

@@ -19,13 +19,11 @@ pub struct Priced {
 pub struct PriceBook(HashMap<Arc<str>, Arc<Priced>>);
 
 impl PriceBook {
-    #[must_use]
     pub fn new(prices: impl IntoIterator<Item = Priced>) -> Self {
         Self(prices.into_iter().map(|priced| (Arc::clone(&priced.model), Arc::new(priced))).collect())
     }
 
     /// What a model costs; nothing where it has no price. Names are compared as they are written.
-    #[must_use]
     pub fn find(&self, model: &str) -> Option<&Arc<Priced>> {
         self.0.get(model)
     }

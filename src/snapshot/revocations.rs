@@ -13,24 +13,20 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    #[must_use]
     pub fn contains(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
     }
 
     /// These and `more`, without those that were revoked before `horizon`.
-    #[must_use]
     pub fn with(&self, more: impl IntoIterator<Item = (SessionId, Timestamp)>, horizon: Timestamp) -> Self {
         let known = self.sessions.iter().map(|(id, at)| (*id, *at));
         Self { sessions: known.chain(more).filter(|(_, at)| *at >= horizon).collect() }
     }
 
-    #[must_use]
     pub fn len(&self) -> usize {
         self.sessions.len()
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }

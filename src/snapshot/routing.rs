@@ -16,7 +16,6 @@ pub struct Routing {
 }
 
 impl Routing {
-    #[must_use]
     pub fn new(table: RouteTable, targets: impl IntoIterator<Item = Target>) -> Self {
         let named = |target: Target| (Arc::clone(&target.name), Arc::new(target));
         Self { table, targets: targets.into_iter().map(named).collect(), dialects: HashMap::new() }
@@ -35,7 +34,6 @@ impl Routing {
     }
 
     /// The upstream with this name.
-    #[must_use]
     pub fn target(&self, name: &str) -> Option<&Arc<Target>> {
         self.targets.get(name)
     }

@@ -77,7 +77,9 @@ pub trait Administered: Clone + PartialEq + Send + Sync + Sized + 'static {
     fn revision(&self) -> i64;
 
     /// The revision that the row must be at for the change to be made, if any will not do.
-    fn only_at(change: &Self::Change) -> Option<i64>;
+    fn only_at(_: &Self::Change) -> Option<i64> {
+        None
+    }
 
     /// The row with this id, unless deleted.
     fn living(
@@ -102,10 +104,12 @@ pub trait Administered: Clone + PartialEq + Send + Sync + Sized + 'static {
 
     /// Why `before` cannot become `after`.
     fn refuse_change(
-        connection: &mut Connection,
-        before: &Self,
-        after: &Self,
-    ) -> impl Future<Output = Result<Option<Self::Refused>, StoreError>> + Send;
+        _: &mut Connection,
+        _before: &Self,
+        _after: &Self,
+    ) -> impl Future<Output = Result<Option<Self::Refused>, StoreError>> + Send {
+        async { Ok(None) }
+    }
 
     /// Writes `after` over `before`, and gives the row as it is then.
     fn update(

@@ -17,7 +17,8 @@ use super::{
     connection::{Connection, on_backend},
     revisions,
     schema::api_keys,
-    sessions, users,
+    sessions,
+    users::UserRow,
     values::{micros, read_digest, read_text, read_time},
 };
 use crate::domain::{
@@ -143,17 +144,13 @@ impl Administered for ApiKeyRow {
         self.revision
     }
 
-    fn only_at(change: &Infallible) -> Option<i64> {
-        match *change {}
-    }
-
     /// The key, also a revoked one.
     async fn living(connection: &mut Connection, KeyOf { id, owner }: KeyOf) -> Result<Option<Self>, StoreError> {
         Ok(find(connection, id).await?.filter(|key| owner.is_none_or(|owner| owner == key.user_id)))
     }
 
     async fn refuse_new(connection: &mut Connection, new: &NewApiKey) -> Result<Option<KeyRefused>, StoreError> {
-        if users::living(connection, new.user_id).await?.is_none() {
+        if UserRow::living(connection, new.user_id).await?.is_none() {
             return Ok(Some(KeyRefused::NoSuchUser));
         }
         let live = count_live(connection, new.user_id, new.created_at).await?;
@@ -163,15 +160,21 @@ impl Administered for ApiKeyRow {
     }
 
     async fn insert(connection: &mut Connection, new: &NewApiKey, revision: i64) -> Result<(), StoreError> {
-        insert(connection, new, revision).await
+        let insert = diesel::insert_into(api_keys::table).values((
+            api_keys::id.eq(new.id.to_string()),
+            api_keys::user_id.eq(new.user_id.to_string()),
+            api_keys::name.eq(new.name.as_str()),
+            api_keys::secret_hash.eq(new.secret_hash.as_slice()),
+            api_keys::created_at.eq(micros(new.created_at)),
+            api_keys::expires_at.eq(new.expires_at.map(micros)),
+            api_keys::revision.eq(revision),
+        ));
+        on_backend!(connection, |conn| insert.execute(conn).await)?;
+        Ok(())
     }
 
     fn changed(&self, change: &Infallible) -> Option<Self> {
         match *change {}
-    }
-
-    async fn refuse_change(_: &mut Connection, _: &Self, _: &Self) -> Result<Option<KeyRefused>, StoreError> {
-        Ok(None)
     }
 
     async fn update(_: &mut Connection, _: &Self, _: Self, change: Infallible, _: Stamp) -> Result<Self, StoreError> {
@@ -191,22 +194,6 @@ impl Administered for ApiKeyRow {
         sessions::revoke_live_of_key(connection, row.id, stamp.now, stamp.revision).await?;
         Ok(after)
     }
-}
-
-/// Locks the row of a live key by writing what it holds already; false if it is not this user's, or not live.
-pub(super) async fn hold_live(
-    connection: &mut Connection,
-    id: ApiKeyId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let key = api_keys::table
-        .find(id.to_string())
-        .filter(api_keys::user_id.eq(user.to_string()))
-        .filter(api_keys::revoked_at.is_null())
-        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(micros(now))));
-    let hold = diesel::update(key).set(api_keys::name.eq(api_keys::name));
-    Ok(on_backend!(connection, |conn| hold.execute(conn).await)? == 1)
 }
 
 async fn find(connection: &mut Connection, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {
@@ -229,20 +216,6 @@ async fn count_live(connection: &mut Connection, user: UserId, now: Timestamp) -
 async fn count_kept(connection: &mut Connection, user: UserId) -> Result<i64, StoreError> {
     let kept = api_keys::table.filter(api_keys::user_id.eq(user.to_string())).count();
     Ok(on_backend!(connection, |conn| kept.get_result(conn).await)?)
-}
-
-async fn insert(connection: &mut Connection, key: &NewApiKey, revision: i64) -> Result<(), StoreError> {
-    let insert = diesel::insert_into(api_keys::table).values((
-        api_keys::id.eq(key.id.to_string()),
-        api_keys::user_id.eq(key.user_id.to_string()),
-        api_keys::name.eq(key.name.as_str()),
-        api_keys::secret_hash.eq(key.secret_hash.as_slice()),
-        api_keys::created_at.eq(micros(key.created_at)),
-        api_keys::expires_at.eq(key.expires_at.map(micros)),
-        api_keys::revision.eq(revision),
-    ));
-    on_backend!(connection, |conn| insert.execute(conn).await)?;
-    Ok(())
 }
 
 fn rows(records: Vec<Record>) -> Result<Vec<ApiKeyRow>, StoreError> {

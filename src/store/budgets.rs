@@ -4,14 +4,14 @@
 //! as rows; nobody reads them. Writes: by the flow of [`administered`](super::administered), with the rules in `change`.
 
 mod change;
-mod create;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
+    administered::Administered,
     connection::{Connection, on_backend},
     limits,
     revisions::{self, Seen},
@@ -23,8 +23,7 @@ use crate::domain::{
     ids::BudgetId,
 };
 
-pub use change::BudgetChange;
-pub use create::NewBudget;
+pub use change::{BudgetChange, NewBudget};
 
 /// A budget: as it was written, and what it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,6 @@ pub struct BudgetRow {
 }
 
 impl BudgetRow {
-    #[must_use]
     pub const fn id(&self) -> BudgetId {
         self.budget.id
     }
@@ -57,7 +55,7 @@ struct Record {
 impl Store {
     /// The budget, unless deleted.
     pub async fn budget(&self, id: BudgetId) -> Result<Option<BudgetRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+        self.read(async move |connection: &mut Connection| BudgetRow::living(connection, id).await).await
     }
 
     /// At most `limit` budgets in the order of their ids, from the one after `after` on; deleted ones are left out.
@@ -82,14 +80,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// The budget, unless deleted.
-async fn living(connection: &mut Connection, id: BudgetId) -> Result<Option<BudgetRow>, StoreError> {
-    let budget = budgets::table.find(id.to_string()).filter(budgets::deleted_at.is_null());
-    let record: Option<Record> =
-        on_backend!(connection, |conn| budget.select(Record::as_select()).first(conn).await.optional())?;
-    record.map(BudgetRow::try_from).transpose()
 }
 
 /// Why a budget cannot stand beside the others, or has a subject that is not there. Reliable within a transaction that took a revision.

@@ -4,18 +4,19 @@
 //! rows; nobody reads them. Writes: by the flow of [`administered`](super::administered), with the rules in `change`.
 
 mod change;
-mod create;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
+    administered::Administered,
     connection::{Connection, on_backend},
     revisions::{self, Seen},
     schema::{api_keys, limits},
-    teams, users,
+    teams::TeamRow,
+    users::UserRow,
     values::{read_count, read_text, read_time},
 };
 use crate::domain::{
@@ -23,8 +24,7 @@ use crate::domain::{
     limit::{Misfit, Per, Policy, Spec},
 };
 
-pub use change::LimitChange;
-pub use create::NewLimit;
+pub use change::{LimitChange, NewLimit};
 
 /// A limit: as it was written, and the policy that it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,6 @@ pub struct LimitRow {
 }
 
 impl LimitRow {
-    #[must_use]
     pub const fn id(&self) -> LimitId {
         self.policy.id
     }
@@ -66,7 +65,7 @@ struct Record {
 impl Store {
     /// The limit, unless deleted.
     pub async fn limit(&self, id: LimitId) -> Result<Option<LimitRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+        self.read(async move |connection: &mut Connection| LimitRow::living(connection, id).await).await
     }
 
     /// At most `limit` limits in the order of their ids, from the one after `after` on; deleted ones are left out.
@@ -93,14 +92,6 @@ impl Store {
     }
 }
 
-/// The limit, unless deleted.
-async fn living(connection: &mut Connection, id: LimitId) -> Result<Option<LimitRow>, StoreError> {
-    let limit = limits::table.find(id.to_string()).filter(limits::deleted_at.is_null());
-    let record: Option<Record> =
-        on_backend!(connection, |conn| limit.select(Record::as_select()).first(conn).await.optional())?;
-    record.map(LimitRow::try_from).transpose()
-}
-
 /// Why a limit cannot stand beside the others, or has a subject that is not there. Reliable within a transaction that took a revision.
 async fn misfit(connection: &mut Connection, spec: &Spec, policy: &Policy) -> Result<Option<Misfit>, StoreError> {
     let others = limits::table
@@ -125,8 +116,8 @@ pub(super) async fn subject_exists(
     let Some(subject) = subject else { return Ok(true) };
     match per {
         Per::Global | Per::Address => Ok(true),
-        Per::User => Ok(users::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
-        Per::Team => Ok(teams::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
+        Per::User => Ok(UserRow::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
+        Per::Team => Ok(TeamRow::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
         Per::Key => {
             let key = api_keys::table.find(subject).filter(api_keys::revoked_at.is_null());
             Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(key)).get_result(conn).await)?)

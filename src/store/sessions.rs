@@ -5,17 +5,17 @@
 //! token itself is never stored: it names its session and its generation, and only the current generation rotates.
 
 use diesel::{
-    ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable,
+    Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
 use super::{
-    PURGE_ROWS, Store, StoreError, api_keys,
+    PURGE_ROWS, Store, StoreError,
     connection::{Connection, on_backend},
     revisions,
-    schema::{sessions, users},
-    users as user_rows,
+    schema::{api_keys, sessions, users},
     values::{micros, read_text, read_time},
 };
 use crate::domain::{
@@ -90,7 +90,7 @@ impl Store {
     pub async fn open_session_for_key(&self, session: NewSession, key: ApiKeyId) -> Result<bool, StoreError> {
         self.transaction(async move |connection: &mut Connection| {
             let is_live = hold_user(connection, session.user_id, None).await?
-                && api_keys::hold_live(connection, key, session.user_id, session.created_at).await?;
+                && hold_key(connection, key, session.user_id, session.created_at).await?;
             if is_live {
                 insert(connection, &session, Some(key)).await?;
             }
@@ -170,20 +170,6 @@ impl Store {
         .await
     }
 
-    /// Revokes all live sessions of a user and tells how many; `None` if there is no such user. Tokens of outside
-    /// issuers that were made before are dead with them.
-    pub async fn revoke_sessions_of(&self, user: UserId, now: Timestamp) -> Result<Option<usize>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let revision = revisions::next(connection, revisions::IDENTITY).await?;
-            // The user's row comes first, as in every change of a user.
-            if !user_rows::end_tokens(connection, user, now, revision).await? {
-                return Ok(None);
-            }
-            revoke_live(connection, user, now, revision).await.map(Some)
-        })
-        .await
-    }
-
     /// The sessions revoked after the change with this stamp and not before this time, each with the time and the stamp
     /// of its revocation, in the order of the stamps. The time leaves out those whose last access token has expired.
     pub async fn sessions_revoked_since(
@@ -259,6 +245,17 @@ async fn hold_user(connection: &mut Connection, id: UserId, revision: Option<i64
         .filter(users::status.eq(UserStatus::Active.as_str()))
         .filter(users::deleted_at.is_null());
     let hold = diesel::update(user).set(users::updated_at.eq(users::updated_at));
+    Ok(on_backend!(connection, |conn| hold.execute(conn).await)? == 1)
+}
+
+/// Locks the row of a live key by writing what it holds already; false if it is not this user's, or not live.
+async fn hold_key(connection: &mut Connection, id: ApiKeyId, user: UserId, now: Timestamp) -> Result<bool, StoreError> {
+    let key = api_keys::table
+        .find(id.to_string())
+        .filter(api_keys::user_id.eq(user.to_string()))
+        .filter(api_keys::revoked_at.is_null())
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(micros(now))));
+    let hold = diesel::update(key).set(api_keys::name.eq(api_keys::name));
     Ok(on_backend!(connection, |conn| hold.execute(conn).await)? == 1)
 }
 

@@ -63,7 +63,7 @@ struct Record {
 impl Store {
     /// The team, unless deleted.
     pub async fn team(&self, id: TeamId) -> Result<Option<TeamRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+        self.read(async move |connection: &mut Connection| TeamRow::living(connection, id).await).await
     }
 
     /// At most `limit` teams in the order of their ids, from the one after `after` on; deleted ones are left out.
@@ -96,12 +96,11 @@ impl Administered for TeamRow {
         self.revision
     }
 
-    fn only_at(_: &TeamChange) -> Option<i64> {
-        None
-    }
-
     async fn living(connection: &mut Connection, id: TeamId) -> Result<Option<Self>, StoreError> {
-        living(connection, id).await
+        let team = teams::table.find(id.to_string()).filter(teams::deleted_at.is_null());
+        let record: Option<Record> =
+            on_backend!(connection, |conn| team.select(Record::as_select()).first(conn).await.optional())?;
+        record.map(TeamRow::try_from).transpose()
     }
 
     async fn refuse_new(connection: &mut Connection, new: &NewTeam) -> Result<Option<TeamRefused>, StoreError> {
@@ -109,7 +108,15 @@ impl Administered for TeamRow {
     }
 
     async fn insert(connection: &mut Connection, new: &NewTeam, revision: i64) -> Result<(), StoreError> {
-        insert(connection, new, revision).await
+        let insert = diesel::insert_into(teams::table).values((
+            teams::id.eq(new.id.to_string()),
+            teams::name.eq(new.name.as_str()),
+            teams::created_at.eq(micros(new.created_at)),
+            teams::updated_at.eq(micros(new.created_at)),
+            teams::revision.eq(revision),
+        ));
+        on_backend!(connection, |conn| insert.execute(conn).await)?;
+        Ok(())
     }
 
     fn changed(&self, change: &TeamChange) -> Option<Self> {
@@ -147,14 +154,6 @@ impl Administered for TeamRow {
     }
 }
 
-/// The team, unless deleted.
-pub(super) async fn living(connection: &mut Connection, id: TeamId) -> Result<Option<TeamRow>, StoreError> {
-    let team = teams::table.find(id.to_string()).filter(teams::deleted_at.is_null());
-    let record: Option<Record> =
-        on_backend!(connection, |conn| team.select(Record::as_select()).first(conn).await.optional())?;
-    record.map(TeamRow::try_from).transpose()
-}
-
 /// Whether another team has a name that readers would take for this one. Reliable within a transaction that took a
 /// revision: names change in those only.
 async fn is_taken(connection: &mut Connection, name: &DisplayName, except: TeamId) -> Result<bool, StoreError> {
@@ -167,18 +166,6 @@ async fn is_taken(connection: &mut Connection, name: &DisplayName, except: TeamI
 async fn has_members(connection: &mut Connection, id: TeamId) -> Result<bool, StoreError> {
     let members = users::table.filter(users::team_id.eq(id.to_string())).filter(users::deleted_at.is_null());
     Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(members)).get_result(conn).await)?)
-}
-
-async fn insert(connection: &mut Connection, team: &NewTeam, revision: i64) -> Result<(), StoreError> {
-    let insert = diesel::insert_into(teams::table).values((
-        teams::id.eq(team.id.to_string()),
-        teams::name.eq(team.name.as_str()),
-        teams::created_at.eq(micros(team.created_at)),
-        teams::updated_at.eq(micros(team.created_at)),
-        teams::revision.eq(revision),
-    ));
-    on_backend!(connection, |conn| insert.execute(conn).await)?;
-    Ok(())
 }
 
 async fn update(connection: &mut Connection, team: &TeamRow) -> Result<(), StoreError> {

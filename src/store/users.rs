@@ -14,10 +14,11 @@ use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
+    administered::Administered,
     connection::{Connection, on_backend},
     revisions,
     schema::users,
-    teams,
+    teams::TeamRow,
     values::{read_text, read_time},
 };
 use crate::domain::{
@@ -25,7 +26,6 @@ use crate::domain::{
     principal::{OutsideIdentity, Role, UserStatus, Username},
 };
 
-pub(super) use change::end_tokens;
 pub use change::{UserChange, UserRefused};
 pub use create::NewUser;
 pub use outside::OutsideUser;
@@ -69,7 +69,7 @@ struct Record {
 impl Store {
     /// The user, unless deleted.
     pub async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| living(connection, id).await).await
+        self.read(async move |connection: &mut Connection| UserRow::living(connection, id).await).await
     }
 
     /// The user of this name, unless deleted.
@@ -116,14 +116,6 @@ impl Store {
     }
 }
 
-/// The user, unless deleted.
-pub(super) async fn living(connection: &mut Connection, id: UserId) -> Result<Option<UserRow>, StoreError> {
-    let user = users::table.find(id.to_string()).filter(users::deleted_at.is_null());
-    let record: Option<Record> =
-        on_backend!(connection, |conn| user.select(Record::as_select()).first(conn).await.optional())?;
-    record.map(UserRow::try_from).transpose()
-}
-
 diesel::define_sql_function! {
     /// Of ASCII letters, on both databases.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
@@ -143,7 +135,7 @@ async fn is_taken(connection: &mut Connection, username: &Username, except: User
 async fn is_team(connection: &mut Connection, id: Option<TeamId>) -> Result<bool, StoreError> {
     match id {
         None => Ok(true),
-        Some(id) => Ok(teams::living(connection, id).await?.is_some()),
+        Some(id) => Ok(TeamRow::living(connection, id).await?.is_some()),
     }
 }
 

@@ -122,15 +122,6 @@ fn reasons(alerts: &[Value]) -> Vec<String> {
     alerts.iter().map(words).collect()
 }
 
-async fn metrics(gateway: &TestGateway) -> String {
-    let mut stream = tokio::net::TcpStream::connect(gateway.running().ops_address).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: ops\r\nconnection: close\r\n\r\n").await.unwrap();
-    let mut text = String::new();
-    timeout(PATIENCE, stream.read_to_string(&mut text)).await.unwrap().unwrap();
-    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-    text
-}
-
 async fn an_alert_is_on_record_and_counted_once_and_the_webhook_is_told(store: &TestStore) {
     let (receiver, url) = Receiver::start().await;
     let gateway = start(store, &url).await;
@@ -159,7 +150,7 @@ async fn an_alert_is_on_record_and_counted_once_and_the_webhook_is_told(store: &
     assert_eq!((&alerts[0]["path"], &alerts[0]["request_id"]), (&json!(format!("/admin/budgets/{id}")), &data["id"]));
     assert_eq!((&alerts[0]["decision"], &alerts[0]["outcome"]), (&json!("allowed"), &json!("complete")));
     let text = eventually("the count of alerts", async || {
-        let text = metrics(&gateway).await;
+        let text = gateway.metrics().await;
         text.contains("tollgate_budget_alerts_total{budget=\"all\"} 2").then_some(text)
     })
     .await;
@@ -235,7 +226,7 @@ async fn what_is_spent_and_held_is_in_the_metrics_by_name(store: &TestStore) {
         pay(&gateway, token).await;
     }
     gateway.running().office.ledger.flushed().await.unwrap();
-    let text = metrics(&gateway).await;
+    let text = gateway.metrics().await;
     for line in [
         "tollgate_budget_spent_usd{budget=\"each\"} 0.006",
         "tollgate_budget_held_usd{budget=\"each\"} 0",

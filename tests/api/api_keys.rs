@@ -10,6 +10,8 @@ use super::support::{Answer, Key, Setup, TestGateway, TestStore, User, eventuall
 
 on_both_stores!(
     a_key_calls_as_its_user_in_either_header,
+    an_access_token_is_no_api_key,
+    a_key_may_expire_at_the_end_of_time,
     a_key_is_shown_once_and_kept_nowhere,
     the_same_idempotency_key_gives_the_same_key,
     a_key_acts_with_the_role_its_user_has_now,
@@ -65,6 +67,29 @@ async fn a_key_calls_as_its_user_in_either_header(store: &TestStore) {
         .await
         .problem(400, "ambiguous-credentials");
     gateway.post("/auth/logout").token(&key.text).send().await.problem(409, "conflict");
+    gateway.finish().await;
+}
+
+async fn an_access_token_is_no_api_key(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let refresh = gateway.login("admin", super::support::ADMIN_PASSWORD).await.refresh;
+    for other in [gateway.admin.as_str(), refresh.as_str(), "sk-1234"] {
+        gateway.get("/me").header("x-api-key", other).send().await.problem(401, "invalid-token");
+    }
+    gateway.finish().await;
+}
+
+async fn a_key_may_expire_at_the_end_of_time(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for (name, expires_at) in
+        [("a", "9999-12-31T23:59:59Z"), ("b", "9999-12-31T23:59:59.999999999Z"), ("c", "2100-01-01T00:00:00Z")]
+    {
+        let body = json!({ "name": name, "expires_at": expires_at });
+        let made = gateway.post("/me/api-keys").token(&gateway.admin).json(&body).send().await;
+        assert!(made.expect(201).json()["expires_at"].as_str().unwrap() > "2099", "{}", made.text());
+        me(&gateway, &Key::from(&made)).await.expect(200);
+    }
+    gateway.get("/me/api-keys").token(&gateway.admin).send().await.expect(200);
     gateway.finish().await;
 }
 

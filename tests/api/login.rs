@@ -12,6 +12,7 @@ on_both_stores!(
     the_published_keys_verify_a_token_and_are_public,
     a_short_or_common_password_is_not_accepted,
     a_user_without_a_password_cannot_log_in,
+    a_password_is_the_same_however_its_characters_are_composed,
 );
 
 async fn a_login_gives_a_pair_of_tokens(store: &TestStore) {
@@ -125,6 +126,19 @@ async fn a_user_without_a_password_cannot_log_in(store: &TestStore) {
     gateway.post("/admin/users").token(&gateway.admin).json(&body).send().await.expect(201);
     for password in ["", PASSWORD, "a password that nobody has"] {
         gateway.try_login("service", password).await.problem(401, "invalid-credentials");
+    }
+    gateway.finish().await;
+}
+
+async fn a_password_is_the_same_however_its_characters_are_composed(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let (composed, decomposed) = ("un caf\u{e9} cr\u{e8}me", "un cafe\u{301} cre\u{300}me");
+    for (name, set, tried) in [("ada", composed, decomposed), ("bob", decomposed, composed)] {
+        let body = json!({ "username": name, "password": set, "role": "user" });
+        gateway.post("/admin/users").token(&gateway.admin).json(&body).send().await.expect(201);
+        gateway.try_login(name, tried).await.expect(200);
+        gateway.try_login(name, set).await.expect(200);
+        gateway.try_login(name, "un cafe creme sans accent").await.problem(401, "invalid-credentials");
     }
     gateway.finish().await;
 }

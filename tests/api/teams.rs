@@ -7,6 +7,7 @@ use super::support::{Answer, TestGateway, TestStore};
 on_both_stores!(
     a_team_is_made_shown_renamed_and_deleted,
     bad_teams_name_their_place,
+    names_that_cannot_be_told_apart_are_refused,
     a_team_that_somebody_is_in_stays,
     a_user_joins_only_a_team_that_is_there,
     the_same_idempotency_key_makes_one_team,
@@ -52,6 +53,23 @@ async fn a_team_is_made_shown_renamed_and_deleted(store: &TestStore) {
     }
     call(&gateway, "PATCH", place, Some(&json!({ "name": "x" }))).await.problem(404, "not-found");
     team(&gateway, "after").await;
+    gateway.finish().await;
+}
+
+async fn names_that_cannot_be_told_apart_are_refused(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    team(&gateway, "Zoë's team").await;
+    for hidden in ["a\u{200b}b", "a\u{202e}b", "\u{2066}ab", "a\u{ad}b"] {
+        let body = json!({ "name": hidden });
+        call(&gateway, "POST", "/admin/teams", Some(&body)).await.invalid("/name");
+        call(&gateway, "POST", "/me/api-keys", Some(&body)).await.invalid("/name");
+    }
+    for twin in ["zoë's TEAM", "Zoe\u{308}'s  team"] {
+        call(&gateway, "POST", "/admin/teams", Some(&json!({ "name": twin }))).await.problem(409, "conflict");
+    }
+    gateway.create("Ada", "user").await;
+    let twin = json!({ "username": "ada", "role": "user" });
+    call(&gateway, "POST", "/admin/users", Some(&twin)).await.problem(409, "conflict");
     gateway.finish().await;
 }
 

@@ -6,7 +6,8 @@ use super::{Append, AuditWriter, Blueprint, BuildError, Condition, NotRecorded, 
 use crate::{
     actors::{
         handle::{Handle, NoAnswer, Permit},
-        supervisor::supervise,
+        roster::Roster,
+        supervisor::{Starts, supervise},
     },
     domain::{audit::Draft, recording::Durability},
 };
@@ -29,20 +30,25 @@ pub struct Slot {
     permit: Permit,
 }
 
-impl Audit {
-    pub fn new(max_in_flight: usize, max_unwaited: u64, deadline: Duration) -> Self {
-        let handle = Handle::new("audit_writer", max_in_flight, deadline);
-        Self { handle, gauge: Gauge::default(), max_unwaited }
-    }
+impl Starts for Audit {
+    type Blueprint = Blueprint;
+    type Error = BuildError;
 
     /// Starts the writer on this arbiter and keeps it running.
-    pub async fn start_here(&self, blueprint: Blueprint) -> Result<(), BuildError> {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), BuildError> {
         if IS_OFF {
             tracing::error!("this is a build for measuring: NOTHING IS RECORDED");
         }
         let gauge = self.gauge.clone();
         let build = move |lifeline| blueprint.clone().build(gauge.clone(), lifeline);
-        supervise(self.handle.clone(), build).await
+        supervise(roster, self.handle.clone(), build).await
+    }
+}
+
+impl Audit {
+    pub fn new(max_in_flight: usize, max_unwaited: u64, deadline: Duration) -> Self {
+        let handle = Handle::new("audit_writer", max_in_flight, deadline);
+        Self { handle, gauge: Gauge::default(), max_unwaited }
     }
 
     /// Takes a slot for one entry.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    actors::{roster::Roster, supervisor::Starts},
     domain::{
         audit::{Findings, Stage as Part},
         ids::{EntryId, RequestId},
@@ -49,7 +50,7 @@ impl Stage {
 
     async fn writer(&self) -> Audit {
         let audit = Audit::new(1_000, 1_000, LONG);
-        audit.start_here(self.blueprint()).await.unwrap();
+        audit.start_here(&Roster::default(), self.blueprint()).await.unwrap();
         audit
     }
 

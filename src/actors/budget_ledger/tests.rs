@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    actors::{roster::Roster, supervisor::Starts},
     domain::{
         ids::{BudgetId, UserId},
         ledger::{Account, Balance, Claim, Purpose},
@@ -49,7 +50,7 @@ async fn start(store: &Store, owner: &str, silence: Duration) -> Ledger {
         announcements: Announcements::new(10, LONG),
         silence,
     };
-    ledger.start_here(blueprint).await.unwrap();
+    ledger.start_here(&Roster::default(), blueprint).await.unwrap();
     ledger
 }
 

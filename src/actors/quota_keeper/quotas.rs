@@ -2,26 +2,30 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use super::{
-    Charge, Look, QuotaKeeper, Take, TooManySubjects, Verdict,
-    shard::{Setting, Shard},
-    waiting::Waiting,
-};
+use super::{Look, QuotaKeeper, Take, Verdict, waiting::Waiting};
 use crate::{
     actors::{
         handle::{Handle, NoAnswer},
         quota_lender::Lender,
-        supervisor::supervise,
+        roster::Roster,
+        supervisor::{Starts, supervise},
     },
     clock::Clock,
-    domain::{ids::UserId, lease::HolderId, limit::Standing},
+    domain::{
+        ids::UserId,
+        lease::HolderId,
+        limit::{
+            Standing,
+            shard::{Charges, Setting, Shard, TooManySubjects},
+        },
+    },
 };
+
+/// The name of every keeper in the roster.
+pub const NAME: &str = "quota_keeper";
 
 /// How old what is shown may be where nothing hangs on it.
 const GLANCE_NS: u64 = 100_000_000;
-
-/// What a call would take, of every policy that speaks of it.
-pub type Charges = Arc<[Charge]>;
 
 /// The handles of all keepers. Clones share them.
 #[derive(Clone)]
@@ -40,20 +44,15 @@ pub struct Blueprint {
     pub with_redis: bool,
 }
 
-impl Quotas {
-    /// Handles for `shards` keepers, none of which runs yet. Each takes `max_in_flight` messages, and keeps room for the
-    /// ends of `max_calls` calls.
-    #[must_use]
-    pub fn new(shards: usize, max_in_flight: usize, max_calls: usize, deadline: Duration, lender: Lender) -> Self {
-        let bound = max_in_flight.saturating_add(max_calls);
-        Self { shards: (0..shards).map(|_| Handle::new("quota_keeper", bound, deadline)).collect(), lender }
-    }
+impl Starts for Quotas {
+    type Blueprint = Blueprint;
+    type Error = Infallible;
 
     /// Starts the keeper of the first shard that has none, on this thread. A worker that was replaced leaves its
     /// shard free for its successor.
-    pub async fn start_here(&self, blueprint: Blueprint) {
+    async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let claimed = self.shards.iter().find_map(|handle| Some((handle.claim()?, handle.clone())));
-        let Some((claim, handle)) = claimed else { return };
+        let Some((claim, handle)) = claimed else { return Ok(()) };
         let heir = handle.clone();
         let (keepers, lender) = (u64::try_from(self.shards.len()).unwrap_or(u64::MAX), self.lender.clone());
         let build = move |lifeline| {
@@ -81,7 +80,17 @@ impl Quotas {
             std::future::ready(Ok::<_, Infallible>(keeper))
         };
         // Starting a keeper reads nothing and cannot fail.
-        let Ok(()) = supervise(handle, build).await;
+        supervise(roster, handle, build).await
+    }
+}
+
+impl Quotas {
+    /// Handles for `shards` keepers, none of which runs yet. Each takes `max_in_flight` messages, and keeps room for the
+    /// ends of `max_calls` calls.
+    #[must_use]
+    pub fn new(shards: usize, max_in_flight: usize, max_calls: usize, deadline: Duration, lender: Lender) -> Self {
+        let bound = max_in_flight.saturating_add(max_calls);
+        Self { shards: (0..shards).map(|_| Handle::new(NAME, bound, deadline)).collect(), lender }
     }
 
     /// Checks and charges every policy, or none.

@@ -5,10 +5,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Charge, QuotaKeeper, shard::Ending};
+use super::QuotaKeeper;
 use crate::{
     actors::handle::{Handle, Permit, Request},
-    domain::limit::Unit,
+    domain::limit::{
+        Unit,
+        shard::{Charges, Ending},
+    },
 };
 
 /// The end of an admitted call.
@@ -31,7 +34,7 @@ impl Request for End {
 /// What was charged, by whom and when.
 #[derive(Clone)]
 pub(super) struct Receipt {
-    pub charges: Arc<[Charge]>,
+    pub charges: Charges,
     /// Which keeper charged: the heir of one that died knows nothing of its charges.
     pub incarnation: u64,
     /// On the monotonic clock.

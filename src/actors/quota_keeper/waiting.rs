@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Charge, Charges, TooManySubjects, Verdict};
+use super::Verdict;
 use crate::{
-    actors::{
-        handle::{Permit, Reply},
-        quota_lender::BucketId,
+    actors::handle::{Permit, Reply},
+    domain::limit::{
+        Standing,
+        shard::{BucketId, Charge, Charges, TooManySubjects},
     },
-    domain::limit::Standing,
 };
 
 /// A call that is to be decided.

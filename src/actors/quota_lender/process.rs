@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{BucketId, Loan};
-use crate::{
-    actors::quota_keeper::Leaving,
-    domain::lease::{Account, Answer, Terms},
+use crate::domain::{
+    lease::{Account, Answer, Terms},
+    limit::shard::{BucketId, IdleQueue, Loan},
 };
 
 /// As long as anything can be held of these accounts; what a lender that died had granted has ended then.
@@ -15,7 +14,7 @@ const LONGEST_LEASE_US: u64 = 2_000_000;
 pub(super) struct ProcessAccounts {
     accounts: HashMap<BucketId, Account>,
     /// Which of them can be forgotten, and when: each is noted once.
-    leaving: Leaving,
+    idle: IdleQueue,
     /// How many there may be.
     max: usize,
     /// When a lender before this one died: what its accounts held is not known and taken as used.
@@ -24,7 +23,7 @@ pub(super) struct ProcessAccounts {
 
 impl ProcessAccounts {
     pub(super) fn new(max: usize, died_us: Option<u64>) -> Self {
-        Self { accounts: HashMap::new(), leaving: Leaving::default(), max, died_us }
+        Self { accounts: HashMap::new(), idle: IdleQueue::default(), max, died_us }
     }
 
     /// The answer to an ask; none where there are too many accounts and no other can be forgotten for a new one.
@@ -37,7 +36,7 @@ impl ProcessAccounts {
         }
         let mut account = unseen(loan.ask.terms, self.died_us, now_us);
         let answer = account.exchange(&loan.ask, now_us).ok();
-        self.leaving.note(account.idle_at(), loan.bucket);
+        self.idle.note(account.idle_at(), loan.bucket);
         self.accounts.insert(loan.bucket, account);
         answer
     }
@@ -49,9 +48,9 @@ impl ProcessAccounts {
 
     /// Looks at the next account that may be as good as new, and forgets it if it is. `None` if there is none.
     fn forget_next(&mut self, now_us: u64) -> Option<()> {
-        let (_, bucket) = self.leaving.next(now_us)?;
+        let (_, bucket) = self.idle.next(now_us)?;
         match self.accounts.get(&bucket).map(Account::idle_at) {
-            Some(idle_at) if idle_at > now_us => self.leaving.note(idle_at, bucket),
+            Some(idle_at) if idle_at > now_us => self.idle.note(idle_at, bucket),
             Some(_) => drop(self.accounts.remove(&bucket)),
             None => {}
         }

@@ -10,13 +10,14 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Loan, LoanReply,
-    tally::{Fate, Tally},
-};
+use super::tally::{Fate, Tally};
 use crate::{
-    actors::quota_keeper::LONGEST_IN_REDIS,
+    actors::handle::Reply,
     clock::Clock,
+    domain::{
+        lease::Answer,
+        limit::shard::{LONGEST_IN_REDIS, Loan},
+    },
     store::{
         Store, StoreError,
         redis::{
@@ -72,7 +73,7 @@ impl RedisVault {
     }
 
     /// Carries an ask to Redis; while it is known to be away, says at once that there is no answer.
-    pub(super) fn exchange(&self, loan: Loan, reply: LoanReply) {
+    pub(super) fn exchange(&self, loan: Loan, reply: Reply<Option<Answer>>) {
         if self.0.away.get() {
             self.0.tally.redis.add(Fate::Unsent);
             return reply.answer(None);

@@ -4,12 +4,11 @@ use std::{future::Future, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Loan, LoanReply,
-    tally::{Fate, Tally},
-};
+use super::tally::{Fate, Tally};
 use crate::{
+    actors::handle::Reply,
     clock::Clock,
+    domain::{lease::Answer, limit::shard::Loan},
     store::{Store, StoreError, quota_accounts::Exchanged},
 };
 
@@ -19,6 +18,9 @@ const LATE_NS: u64 = 250_000_000;
 const KEPT: SignedDuration = SignedDuration::from_mins(1);
 /// The most asks in one transaction.
 const MAX_BATCH: usize = 512;
+
+/// Takes the answer to an ask.
+type LoanReply = Reply<Option<Answer>>;
 
 /// What became of a batch.
 type Batch = Result<Vec<Exchanged>, StoreError>;

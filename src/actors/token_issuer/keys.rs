@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    ring::{Ring, RingError},
+    ring::Ring,
+    ring_error::RingError,
     sealing::{Times, new_key},
     sessions::later,
 };

@@ -7,37 +7,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::sealing::open_key;
+use super::{ring_error::RingError, sealing::open_key};
 use crate::{
     config::secret::HmacSecrets,
-    credentials::jwt::{Claims, NotAKey, PublicKey, RingKey, SigningError, SigningKey},
-    crypto::{CryptoError, MasterKey},
+    credentials::jwt::{Claims, PublicKey, RingKey, SigningError, SigningKey},
+    crypto::MasterKey,
     domain::algorithm::Algorithm,
     store::{
-        StoreError,
         keys::{SigningKeyRow, StoredRing},
         revisions::Seen,
     },
 };
-
-/// The keys cannot be had, or not changed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RingError {
-    #[error("the signing keys could not be read: {0}")]
-    Store(#[from] StoreError),
-    #[error(
-        "the signing keys could not be opened: {0}; is TOLLGATE_MASTER_KEY (or data_dir/master.key) the one they were made with?"
-    )]
-    Crypto(#[from] CryptoError),
-    #[error("a signing key in the store is damaged: {0}")]
-    Damaged(#[from] NotAKey),
-    #[error("the store has no signing key yet; the first start of a gateway makes one")]
-    Empty,
-    #[error("tokens are signed with HS256 and a secret of the operator's: change auth.hmac_secret instead")]
-    OperatorsSecret,
-    #[error("the ring of signing keys was changed by others again and again; try again")]
-    Busy,
-}
 
 /// Everything that signs and verifies access tokens.
 pub(in crate::actors) struct Ring {

@@ -7,10 +7,9 @@ use crate::{
     store::{Store, keys::SigningKeyRow, reseal::Sealed},
 };
 
-use super::ring::RingError;
+use super::ring_error::RingError;
 
 /// What a value is sealed for.
-#[must_use]
 pub fn purpose_of(value: &Sealed) -> String {
     match value {
         Sealed::SigningKey { kid } => format!("signing-key {kid}"),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, Ask, HolderId, Stale, Terms};
+use super::{
+    ask::{Answer, Ask, HolderId, Stale},
+    terms::Terms,
+};
 
 /// How deep the level may fall in any case: what a Lua number holds exactly, and half of it again.
 const LOWEST: i128 = 1 << 52;

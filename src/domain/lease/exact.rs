@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Kind, Terms};
+use super::terms::{Kind, Terms};
 use crate::domain::limit::rate::Rate;
 
 /// The longest lease; with it every product stays exact.

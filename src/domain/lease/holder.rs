@@ -3,7 +3,10 @@
 //! Units of a rate are used up by [`Lease::take`]; a place that is taken is given free by [`Lease::release`]. The caller
 //! carries each [`Ask`] to the account, one at a time, and brings back the answer or says that there was none.
 
-use super::{Answer, Ask, HolderId, Past, Terms};
+use super::{
+    ask::{Answer, Ask, HolderId, Past},
+    terms::Terms,
+};
 
 /// The most refunds, and the most uses without a grant, in one ask; further ones are joined with others.
 const MAX_PAST: usize = 64;

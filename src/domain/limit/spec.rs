@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Allowance, Home, Mode, OnError, Per, Policy, RouteSet, Subject, Unit};
+use super::{
+    policy::{Allowance, Home, Mode, OnError, Per, Policy, RouteSet, Unit},
+    subject::Subject,
+};
 use crate::domain::{
     ids::LimitId,
     lease::ExactTerms,

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Mode, OnError, Per, Unit};
+use super::policy::{Mode, OnError, Per, Unit};
 
 /// Text that is none of the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

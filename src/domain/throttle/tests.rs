@@ -18,7 +18,7 @@ fn visitor(account: u128, host: u8) -> Visitor {
 
 /// A try that runs at once; `None` if it may not.
 fn attempt(throttle: &mut Throttle, visitor: Visitor, right: bool, now_ns: u64) -> Option<()> {
-    let admission = throttle.knock(visitor, now_ns).ok()?;
+    let admission = throttle.admit(visitor, now_ns).ok()?;
     throttle.report(admission, right, now_ns);
     Some(())
 }
@@ -34,7 +34,7 @@ fn the_first_failures_are_free_and_each_further_one_doubles_the_wait() {
     let (mut throttle, owner, mut now_ns) = (throttle(5, 1_000, 100), visitor(1, 1), 0);
     fail(&mut throttle, owner, 5);
     for wait_s in [1_u64, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900] {
-        let throttled = throttle.look(owner, now_ns).unwrap_err();
+        let throttled = throttle.check(owner, now_ns).unwrap_err();
         let expected = Throttled { policy: ACCOUNT_POLICY, limit: 5, window_s: 3_600, retry_after_ns: wait_s * S };
         assert_eq!(throttled, expected);
         now_ns += throttled.retry_after_ns - 1;
@@ -48,17 +48,17 @@ fn the_first_failures_are_free_and_each_further_one_doubles_the_wait() {
 fn when_the_wait_is_over_one_try_alone_is_admitted_however_many_come() {
     let (mut throttle, owner) = (throttle(2, 1_000, 100), visitor(1, 1));
     fail(&mut throttle, owner, 2);
-    let admitted: Vec<_> = (0..50).filter_map(|_| throttle.knock(owner, S).ok()).collect();
+    let admitted: Vec<_> = (0..50).filter_map(|_| throttle.admit(owner, S).ok()).collect();
     assert_eq!(admitted.len(), 1);
     // It was charged before it ran: that it is reported wrong adds nothing.
     throttle.report(admitted[0], false, S);
-    assert_eq!(throttle.look(owner, S).unwrap_err().retry_after_ns, 2 * S);
+    assert_eq!(throttle.check(owner, S).unwrap_err().retry_after_ns, 2 * S);
 }
 
 #[test]
 fn tries_side_by_side_are_free_until_the_threshold_is_known_to_be_met() {
     let (mut throttle, owner) = (throttle(5, 1_000, 100), visitor(1, 1));
-    let admitted: Vec<_> = (0..50).map(|_| throttle.knock(owner, 0).unwrap()).collect();
+    let admitted: Vec<_> = (0..50).map(|_| throttle.admit(owner, 0).unwrap()).collect();
     for admission in &admitted {
         throttle.report(*admission, true, 0);
     }
@@ -67,7 +67,7 @@ fn tries_side_by_side_are_free_until_the_threshold_is_known_to_be_met() {
     for admission in &admitted[..7] {
         throttle.report(*admission, false, 0);
     }
-    assert_eq!(throttle.look(owner, 0).unwrap_err().retry_after_ns, 4 * S);
+    assert_eq!(throttle.check(owner, 0).unwrap_err().retry_after_ns, 4 * S);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_success_forgets_the_account_but_not_what_the_network_did() {
     fail(&mut throttle, visitor(1, 1), 2);
     attempt(&mut throttle, visitor(1, 1), true, 0).unwrap();
     fail(&mut throttle, visitor(1, 1), 2);
-    let throttled = throttle.look(visitor(2, 1), 0).unwrap_err();
+    let throttled = throttle.check(visitor(2, 1), 0).unwrap_err();
     assert_eq!((throttled.policy, throttled.limit, throttled.retry_after_ns), (ADDRESS_POLICY, 4, S));
 }
 
@@ -88,16 +88,16 @@ fn a_success_takes_back_its_own_charge_and_no_other() {
         attempt(&mut throttle, visitor(2, 1), true, S).unwrap();
     }
     attempt(&mut throttle, visitor(1, 1), false, S).unwrap();
-    assert_eq!(throttle.look(visitor(2, 1), S).unwrap_err().retry_after_ns, 2 * S);
+    assert_eq!(throttle.check(visitor(2, 1), S).unwrap_err().retry_after_ns, 2 * S);
 }
 
 #[test]
 fn an_attack_from_one_network_holds_nobody_back_elsewhere() {
     let mut throttle = throttle(5, 50, 100);
     fail(&mut throttle, visitor(1, 1), 5);
-    assert!(throttle.look(visitor(1, 1), 0).is_err());
-    assert!(throttle.look(visitor(1, 2), 0).is_ok());
-    assert!(throttle.look(visitor(2, 1), 0).is_ok());
+    assert!(throttle.check(visitor(1, 1), 0).is_err());
+    assert!(throttle.check(visitor(1, 2), 0).is_ok());
+    assert!(throttle.check(visitor(2, 1), 0).is_ok());
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn what_both_policies_refuse_is_named_by_the_one_that_takes_longer() {
     fail(&mut throttle, visitor(3, 1), 1);
     attempt(&mut throttle, visitor(4, 1), false, S).unwrap();
     // The network waits 2 s, the accounts 1 s or, where there is none, nothing.
-    assert_eq!(throttle.look(visitor(4, 1), S).unwrap_err().policy, ADDRESS_POLICY);
-    assert_eq!(throttle.look(visitor(1, 1), S).unwrap_err().retry_after_ns, 2 * S);
+    assert_eq!(throttle.check(visitor(4, 1), S).unwrap_err().policy, ADDRESS_POLICY);
+    assert_eq!(throttle.check(visitor(1, 1), S).unwrap_err().retry_after_ns, 2 * S);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_counter_that_was_quiet_for_an_hour_is_forgotten() {
     for _ in 0..2 {
         fail_at(&mut throttle, owner, 100 * S + HOUR);
     }
-    assert!(throttle.look(owner, 100 * S + HOUR).is_ok());
+    assert!(throttle.check(owner, 100 * S + HOUR).is_ok());
 }
 
 fn fail_at(throttle: &mut Throttle, visitor: Visitor, now_ns: u64) {
@@ -139,7 +139,7 @@ fn above_the_bound_the_oldest_that_holds_nobody_back_goes_first() {
     }
     let kept = |account| throttle.accounts.contains(&visitor(account, 1));
     assert_eq!([1, 2, 3, 4, 5].map(kept), [true, false, false, true, true]);
-    assert!(throttle.look(visitor(1, 1), 5).is_err());
+    assert!(throttle.check(visitor(1, 1), 5).is_err());
 }
 
 #[test]
@@ -204,7 +204,7 @@ proptest! {
             now_ns += [0, 1, S / 2, S, 30 * S, 1_000 * S, HOUR][usize::try_from(scale).unwrap()] * gap;
             let visitor = visitor(account, host);
             let wait_ns = plain.wait_ns(visitor, now_ns);
-            match throttle.knock(visitor, now_ns) {
+            match throttle.admit(visitor, now_ns) {
                 Ok(admission) => {
                     prop_assert_eq!(wait_ns, 0);
                     throttle.report(admission, right, now_ns);
@@ -219,12 +219,12 @@ proptest! {
     fn a_try_at_the_announced_time_is_admitted_and_a_nanosecond_earlier_is_not(failures in 3u32..40) {
         let (mut throttle, owner, mut now_ns) = (throttle(3, 5, 100), visitor(1, 1), 0);
         for _ in 0..failures {
-            now_ns += throttle.look(owner, now_ns).map_or_else(|throttled| throttled.retry_after_ns, |()| 0);
+            now_ns += throttle.check(owner, now_ns).map_or_else(|throttled| throttled.retry_after_ns, |()| 0);
             fail_at(&mut throttle, owner, now_ns);
         }
-        let wait_ns = throttle.look(owner, now_ns).unwrap_err().retry_after_ns;
-        prop_assert!(throttle.look(owner, now_ns + wait_ns - 1).is_err());
-        prop_assert!(throttle.look(owner, now_ns + wait_ns).is_ok());
+        let wait_ns = throttle.check(owner, now_ns).unwrap_err().retry_after_ns;
+        prop_assert!(throttle.check(owner, now_ns + wait_ns - 1).is_err());
+        prop_assert!(throttle.check(owner, now_ns + wait_ns).is_ok());
     }
 
     #[test]
@@ -234,7 +234,7 @@ proptest! {
         let (mut throttle, mut open, mut now_ns) = (throttle(2, 3, 4), vec![], 0);
         for (account, host, right, hold, gap_s) in steps {
             now_ns += gap_s * S;
-            open.extend(throttle.knock(visitor(account, host), now_ns).ok());
+            open.extend(throttle.admit(visitor(account, host), now_ns).ok());
             while open.len() > hold {
                 throttle.report(open.remove(0), right, now_ns);
             }

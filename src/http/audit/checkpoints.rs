@@ -1,7 +1,6 @@
 //! The signed checkpoints of the audit log, and the key they are verified with.
 
 use actix_web::web::{Data, Json};
-use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +20,7 @@ use crate::{
 };
 
 /// A signed statement of how far a chain had come.
-#[derive(Debug, Serialize, JsonSchema, ApiComponent)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditCheckpoint {
     chain: String,
     /// 1 for the first of a chain, then without a gap.
@@ -36,7 +35,7 @@ pub struct AuditCheckpoint {
 }
 
 /// Which checkpoints to list.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointQuery {
     /// Of one chain only.
@@ -48,7 +47,7 @@ pub struct CheckpointQuery {
 }
 
 /// A page of checkpoints.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct CheckpointPage {
     #[serde(flatten)]
     page: Page<AuditCheckpoint>,
@@ -56,16 +55,6 @@ pub struct CheckpointPage {
     keys: Vec<PublicKey>,
 }
 
-#[api_operation(
-    tag = "Audit",
-    summary = "List checkpoints of the audit log",
-    description = "Chain by chain, newest first within each.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 403,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn list(
     office: Data<Office>,
     _: Caller,

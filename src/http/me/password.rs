@@ -1,7 +1,6 @@
 //! Changing one's own password.
 
 use actix_web::{HttpRequest, web::Data};
-use apistos::{ApiComponent, actix::NoContent, api_operation};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,6 +17,7 @@ use crate::{
         extract::{Caller, JsonBody},
         failure::{busy, no_answer, unavailable},
         guarded_password,
+        no_content::NoContent,
         password::Password,
         problem::Problem,
     },
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The password as it is and as it shall be.
-#[derive(Deserialize, JsonSchema, ApiComponent)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
     current_password: Password,
@@ -34,18 +34,6 @@ pub struct PasswordChange {
     new_password: Password,
 }
 
-#[api_operation(
-    tag = "Me",
-    summary = "Change one's own password",
-    description = "Ends all of one's sessions, this one too: log in again. API keys stay.",
-    error_code = 400,
-    error_code = 401,
-    error_code = 409,
-    error_code = 413,
-    error_code = 415,
-    error_code = 429,
-    error_code = 503
-)]
 pub async fn change(
     office: Data<Office>,
     request: HttpRequest,

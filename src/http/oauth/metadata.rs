@@ -5,7 +5,6 @@ use actix_web::{
     http::header::HOST,
     web::{Data, Json},
 };
-use apistos::{ApiComponent, api_operation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,7 +16,7 @@ use crate::{
 };
 
 /// RFC 8414 §2.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(Serialize, JsonSchema)]
 pub struct Metadata {
     /// The `iss` of access tokens.
     issuer: String,
@@ -31,14 +30,6 @@ pub struct Metadata {
     response_types_supported: [&'static str; 0],
 }
 
-#[api_operation(
-    tag = "OAuth",
-    summary = "Describe the authorization server",
-    description = "RFC 8414. The URLs are below the configured issuer if that is a URL, else below the host that was asked.",
-    no_security = true,
-    error_code = 400,
-    error_code = 429
-)]
 pub async fn metadata(office: Data<Office>, gate: Data<Gate>, request: HttpRequest) -> Result<Json<Metadata>, Problem> {
     let base = base(&office.issuer_name, &gate, &request)?;
     Ok(Json(Metadata {

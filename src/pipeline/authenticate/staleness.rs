@@ -16,7 +16,6 @@ pub struct Staleness {
 
 impl Staleness {
     /// Whether all was read lately enough to judge a credential by.
-    #[must_use]
     pub fn is_within_bound(&self) -> bool {
         let now_ns = self.clock.monotonic_ns();
         self.max.is_none_or(|max| self.read.iter().all(|read| read.age(now_ns) <= max))

@@ -1,9 +1,10 @@
-//! Changes of budgets and their deletion. What was spent is untouched by both.
+//! New budgets, their changes and their deletion. What was spent is untouched by both.
 
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
 
-use super::{BudgetRow, NewBudget, create, living, misfit, spec_text};
+use super::{BudgetRow, Record, misfit, spec_text};
 use crate::{
     domain::{
         budget::{Budget, Misfit, Spec},
@@ -18,6 +19,15 @@ use crate::{
         values::micros,
     },
 };
+
+/// A budget to be, checked. Its id is that of the budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBudget {
+    pub spec: Spec,
+    /// What the spec makes.
+    pub budget: Budget,
+    pub created_at: Timestamp,
+}
 
 /// What a budget is to be, checked. Its id is that of the budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +60,10 @@ impl Administered for BudgetRow {
     }
 
     async fn living(connection: &mut Connection, id: BudgetId) -> Result<Option<Self>, StoreError> {
-        living(connection, id).await
+        let budget = budgets::table.find(id.to_string()).filter(budgets::deleted_at.is_null());
+        let record: Option<Record> =
+            on_backend!(connection, |conn| budget.select(Record::as_select()).first(conn).await.optional())?;
+        record.map(Self::try_from).transpose()
     }
 
     async fn refuse_new(connection: &mut Connection, new: &NewBudget) -> Result<Option<Misfit>, StoreError> {
@@ -58,7 +71,17 @@ impl Administered for BudgetRow {
     }
 
     async fn insert(connection: &mut Connection, new: &NewBudget, revision: i64) -> Result<(), StoreError> {
-        create::insert(connection, new, revision).await
+        let insert = diesel::insert_into(budgets::table).values((
+            budgets::id.eq(new.budget.id.to_string()),
+            budgets::name.eq(&new.spec.name),
+            budgets::subject.eq(&new.spec.subject),
+            budgets::spec.eq(spec_text(&new.spec)?),
+            budgets::created_at.eq(micros(new.created_at)),
+            budgets::updated_at.eq(micros(new.created_at)),
+            budgets::revision.eq(revision),
+        ));
+        on_backend!(connection, |conn| insert.execute(conn).await)?;
+        Ok(())
     }
 
     fn changed(&self, change: &BudgetChange) -> Option<Self> {

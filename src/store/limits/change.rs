@@ -1,9 +1,10 @@
-//! Changes of limits and their deletion.
+//! New limits, their changes and their deletion.
 
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
 
-use super::{LimitRow, NewLimit, create, living, misfit, routes_text};
+use super::{LimitRow, Record, misfit, routes_text};
 use crate::{
     domain::{
         ids::LimitId,
@@ -18,6 +19,15 @@ use crate::{
         values::{micros, signed},
     },
 };
+
+/// A limit to be, checked. Its id is that of the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLimit {
+    pub spec: Spec,
+    /// What the spec makes.
+    pub policy: Policy,
+    pub created_at: Timestamp,
+}
 
 /// What a limit is to be, checked. Its id is that of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +60,10 @@ impl Administered for LimitRow {
     }
 
     async fn living(connection: &mut Connection, id: LimitId) -> Result<Option<Self>, StoreError> {
-        living(connection, id).await
+        let limit = limits::table.find(id.to_string()).filter(limits::deleted_at.is_null());
+        let record: Option<Record> =
+            on_backend!(connection, |conn| limit.select(Record::as_select()).first(conn).await.optional())?;
+        record.map(Self::try_from).transpose()
     }
 
     async fn refuse_new(connection: &mut Connection, new: &NewLimit) -> Result<Option<Misfit>, StoreError> {
@@ -58,7 +71,25 @@ impl Administered for LimitRow {
     }
 
     async fn insert(connection: &mut Connection, new: &NewLimit, revision: i64) -> Result<(), StoreError> {
-        create::insert(connection, new, revision).await
+        let spec = &new.spec;
+        let insert = diesel::insert_into(limits::table).values((
+            limits::id.eq(new.policy.id.to_string()),
+            limits::name.eq(&spec.name),
+            limits::routes.eq(routes_text(spec)?),
+            limits::per.eq(spec.per.as_str()),
+            limits::subject.eq(&spec.subject),
+            limits::unit.eq(spec.unit.as_str()),
+            limits::quantity.eq(signed(spec.limit)),
+            limits::window_s.eq(spec.window_s.map(signed)),
+            limits::burst.eq(spec.burst.map(signed)),
+            limits::mode.eq(spec.mode.as_str()),
+            limits::on_error.eq(spec.on_error.as_str()),
+            limits::created_at.eq(micros(new.created_at)),
+            limits::updated_at.eq(micros(new.created_at)),
+            limits::revision.eq(revision),
+        ));
+        on_backend!(connection, |conn| insert.execute(conn).await)?;
+        Ok(())
     }
 
     fn changed(&self, change: &LimitChange) -> Option<Self> {

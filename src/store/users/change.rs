@@ -1,18 +1,18 @@
 //! Changes of users and their deletion, with the two rules that must hold over all replicas: there is always an active
 //! admin, and a session never outlives the role, status or password it was opened under.
 
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{NewUser, UserRow, create, is_taken, is_team, living};
+use super::{NewUser, Record, UserRow, create, is_taken, is_team};
 use crate::{
     domain::{
         ids::{TeamId, UserId},
         principal::{Role, UserStatus, Username},
     },
     store::{
-        StoreError,
+        Store, StoreError,
         administered::{Administered, Stamp},
         connection::{Connection, on_backend},
         revisions,
@@ -66,7 +66,10 @@ impl Administered for UserRow {
     }
 
     async fn living(connection: &mut Connection, id: UserId) -> Result<Option<Self>, StoreError> {
-        living(connection, id).await
+        let user = users::table.find(id.to_string()).filter(users::deleted_at.is_null());
+        let record: Option<Record> =
+            on_backend!(connection, |conn| user.select(Record::as_select()).first(conn).await.optional())?;
+        record.map(Self::try_from).transpose()
     }
 
     async fn refuse_new(connection: &mut Connection, new: &NewUser) -> Result<Option<UserRefused>, StoreError> {
@@ -137,6 +140,22 @@ impl Administered for UserRow {
     }
 }
 
+impl Store {
+    /// Revokes all live sessions of a user and tells how many; `None` if there is no such user. Tokens of outside
+    /// issuers that were made before are dead with them.
+    pub async fn revoke_sessions_of(&self, user: UserId, now: Timestamp) -> Result<Option<usize>, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            let revision = revisions::next(connection, revisions::IDENTITY).await?;
+            // The user's row comes first, as in every change of a user.
+            if !end_tokens(connection, user, now, revision).await? {
+                return Ok(None);
+            }
+            sessions::revoke_live(connection, user, now, revision).await.map(Some)
+        })
+        .await
+    }
+}
+
 fn deleted(user: &UserRow, at: Timestamp) -> UserRow {
     UserRow { deleted_at: Some(at), ..user.clone() }
 }
@@ -160,7 +179,7 @@ async fn has_other_admin(connection: &mut Connection, than: UserId) -> Result<bo
 }
 
 /// Ends the tokens of outside issuers that a user has by now; false if there is no such user.
-pub(in crate::store) async fn end_tokens(
+async fn end_tokens(
     connection: &mut Connection,
     id: UserId,
     now: Timestamp,

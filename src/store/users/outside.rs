@@ -4,7 +4,7 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::{Record, UserRow, create, is_taken, living};
+use super::{Record, UserRow, create, is_taken};
 use crate::{
     domain::{
         ids::UserId,
@@ -12,6 +12,7 @@ use crate::{
     },
     store::{
         Store, StoreError,
+        administered::Administered,
         connection::{Connection, on_backend},
         revisions,
         schema::users,
@@ -63,7 +64,7 @@ async fn provision(connection: &mut Connection, user: OutsideUser) -> Result<Use
         created_at: user.created_at,
     };
     create::insert(connection, &new, Some(&user.identity), revision).await?;
-    living(connection, user.id).await?.ok_or_else(|| StoreError::Other("a new user is not there".into()))
+    UserRow::living(connection, user.id).await?.ok_or_else(|| StoreError::Other("a new user is not there".into()))
 }
 
 async fn of_identity(connection: &mut Connection, identity: &OutsideIdentity) -> Result<Option<UserRow>, StoreError> {

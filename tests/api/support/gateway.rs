@@ -4,9 +4,14 @@ use std::{cell::Cell, net::SocketAddr};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tollgate::{app::Gateway, store::Store};
 
-use super::{Answer, Connection, Request, Setup, TestStore};
+use super::{Answer, Connection, PATIENCE, Request, Setup, TestStore};
 
 /// Long enough, and looked for in everything the gateway writes.
 pub const ADMIN_PASSWORD: &str = "canary-of-the-admin-password";
@@ -151,6 +156,16 @@ impl TestGateway {
     /// Changes a user, as the administrator.
     pub async fn patch(&self, id: &str, change: &Value) -> Answer {
         self.request("PATCH", &format!("/admin/users/{id}")).token(&self.admin).json(change).send().await
+    }
+
+    /// What `/metrics` on the ops port says.
+    pub async fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.running().ops_address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: ops\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut text)).await.unwrap().unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        text
     }
 
     /// Stops the gateway as an operator would. Every hold must have ended, and every request be on record, whole.

@@ -6,18 +6,18 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use crate::actors::quota_lender::BucketId;
+use super::charge::BucketId;
 
 #[derive(Default)]
-pub(in crate::actors) struct Leaving(BinaryHeap<Reverse<(u64, BucketId)>>);
+pub struct IdleQueue(BinaryHeap<Reverse<(u64, BucketId)>>);
 
-impl Leaving {
-    pub(in crate::actors) fn note(&mut self, due: u64, bucket: BucketId) {
+impl IdleQueue {
+    pub fn note(&mut self, due: u64, bucket: BucketId) {
         self.0.push(Reverse((due, bucket)));
     }
 
     /// Takes out the earliest, if it is due by then.
-    pub(in crate::actors) fn next(&mut self, by: u64) -> Option<(u64, BucketId)> {
+    pub fn next(&mut self, by: u64) -> Option<(u64, BucketId)> {
         let is_due = self.0.peek().is_some_and(|Reverse((due, _))| *due <= by);
         is_due.then(|| self.0.pop()).flatten().map(|Reverse(noted)| noted)
     }

@@ -1,9 +1,12 @@
 //! What a refusal says to people: its title, and what was wrong and what to do.
 
-use super::{oauth, retry_after_s};
-use crate::domain::{
-    budget::Shortfall,
-    refusal::{Refusal, Revocation, Unavailable},
+use super::oauth;
+use crate::{
+    answer::retry_after::retry_after_s,
+    domain::{
+        budget::Shortfall,
+        refusal::{Refusal, Revocation, Unavailable},
+    },
 };
 
 pub(super) const fn title_of(refusal: &Refusal) -> &'static str {

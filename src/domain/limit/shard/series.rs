@@ -3,10 +3,10 @@
 //! Where the units of a subject are kept, its policy says: with this keeper, or elsewhere, and borrowed from there.
 
 use super::{
-    Charge,
     borrowed::{Borrowed, Left, PLACE_RETRY_NS, Room},
+    charge::Charge,
     kept::{Kept, Rates, State, room_in},
-    shard::Setting,
+    setting::Setting,
     subjects::Subjects,
 };
 use crate::domain::{

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{
-    Charge,
     borrowed::{Borrowed, Left, PLACE_RETRY_NS, Room},
-    shard::Setting,
+    charge::Charge,
+    setting::Setting,
 };
 use crate::domain::limit::{
     Allowance, Policy,

@@ -18,7 +18,7 @@ const RATE_LEASE_US: u64 = 2_000_000;
 const PLACE_LEASE_US: u64 = 2_000_000;
 const STORE_LEASE_US: u64 = 5_000_000;
 /// The longest lease in Redis: one that forgot grants nothing for so long.
-pub(in crate::actors) const LONGEST_IN_REDIS: Duration = Duration::from_micros(PLACE_LEASE_US);
+pub const LONGEST_IN_REDIS: Duration = Duration::from_micros(PLACE_LEASE_US);
 
 /// The terms of a policy, and the resolution in which they are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

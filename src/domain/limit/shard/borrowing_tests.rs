@@ -8,17 +8,11 @@ use std::{
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{
-    shard::{Decision, Ending, Ruling, Setting, Shard, Taken},
-    *,
-};
-use crate::{
-    actors::quota_lender::Loan,
-    domain::{
-        ids::LimitId,
-        lease::{Account, HolderId},
-        limit::{Allowance, Mode, OnError, Per, RouteSet, Unit, rate::Rate},
-    },
+use super::*;
+use crate::domain::{
+    ids::LimitId,
+    lease::Account,
+    limit::{Allowance, OnError, Per, RouteSet, Subject, rate::Rate},
 };
 
 const MS: u64 = 1_000_000;

@@ -6,20 +6,17 @@
 
 use std::sync::Arc;
 
-use super::counted::Counted;
-use crate::{
-    actors::quota_lender::{BucketId, Loan},
-    domain::{
-        lease::{Answer, Ask, HolderId, holder::Lease},
-        limit::{
-            Allowance, Home, OnError, Policy, Subject,
-            rate::{Bucket, Rate},
-        },
+use super::{charge::BucketId, counted::Counted, loan::Loan};
+use crate::domain::{
+    lease::{Answer, Ask, HolderId, holder::Lease},
+    limit::{
+        Allowance, Home, OnError, Policy, Subject,
+        rate::{Bucket, Rate},
     },
 };
 
 /// How long a call waits for units, and how long an answer may take before it counts as lost.
-pub(super) const PATIENCE_NS: u64 = 50_000_000;
+pub const PATIENCE_NS: u64 = 50_000_000;
 /// How long nothing is asked after an ask was lost.
 const PAUSE_NS: u64 = 250_000_000;
 /// How soon refunds, corrections and free places are told, and while no answer comes.

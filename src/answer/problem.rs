@@ -1,5 +1,6 @@
 //! The wording of refusals: `application/problem+json` (RFC 9457). The only file with a status code.
 
+pub mod documented;
 mod oauth;
 mod wording;
 
@@ -15,26 +16,19 @@ use actix_web_httpauth::headers::www_authenticate::{
     basic::Basic,
     bearer::{Bearer, Error as BearerError},
 };
-use apistos::{
-    ApiErrorComponent,
-    paths::{MediaType, Response},
-    reference_or::ReferenceOr,
-};
 use jiff::Timestamp;
-use schemars::{JsonSchema, schema::Schema};
+use schemars::JsonSchema;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use self::wording::{detail_of, title_of};
-use crate::{
-    domain::{
-        budget::Shortfall,
-        ids::BudgetId,
-        limit::Standing,
-        money::Money,
-        refusal::{Fault, OAuthError, Refusal, Unavailable},
-    },
-    pipeline::call::Call,
+use super::retry_after::retry_after_s;
+use crate::domain::{
+    budget::Shortfall,
+    ids::{BudgetId, RequestId},
+    limit::Standing,
+    money::Money,
+    refusal::{Fault, OAuthError, Refusal, Unavailable},
 };
 
 const MEDIA_TYPE: &str = "application/problem+json";
@@ -146,9 +140,9 @@ struct ProviderError {
     param: Option<String>,
 }
 
-/// Words a refusal for the client.
+/// Words the refusal of the request `id` to `path` for the client.
 #[must_use]
-pub fn render(refusal: &Refusal, call: &Call) -> HttpResponse {
+pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
     let status = status_of(refusal);
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
@@ -170,22 +164,23 @@ pub fn render(refusal: &Refusal, call: &Call) -> HttpResponse {
     if leaves_body_unread(refusal) {
         response.force_close();
     }
-    let body = body(refusal, call, status);
+    let body = body(refusal, id, path);
     if let Refusal::OAuth(error, _) = refusal {
         return oauth::answer(response, *error, body);
     }
     response.body(serde_json::to_vec(&body).unwrap_or_default())
 }
 
-fn body(refusal: &Refusal, call: &Call, status: StatusCode) -> Body {
+fn body(refusal: &Refusal, id: RequestId, path: &str) -> Body {
+    let status = status_of(refusal);
     let detail = detail_of(refusal);
-    let error = call.path.starts_with("/v1/").then(|| provider_error(refusal, &detail, status));
+    let error = path.starts_with("/v1/").then(|| provider_error(refusal, &detail, status));
     Body {
         kind: type_of(refusal),
         title: title_of(refusal),
         status: status.as_u16(),
         detail,
-        instance: call.id.to_string(),
+        instance: id.to_string(),
         errors: faults(refusal).iter().map(FaultBody::from).collect(),
         violated_policies: refusal.refusing_policies().map(str::to_owned).collect(),
         policies: policies(refusal),
@@ -300,21 +295,6 @@ fn challenge(refusal: &Refusal) -> Option<Bearer> {
     }
 }
 
-/// Whole seconds, rounded up, of the slowest policy that refused; 1 where the gateway itself is short of something.
-fn retry_after_s(refusal: &Refusal) -> Option<u64> {
-    match refusal {
-        Refusal::Throttled { retry_after_ns, .. } => Some(retry_after_ns.div_ceil(1_000_000_000)),
-        Refusal::QuotaExceeded(standings) => standings.iter().filter_map(Standing::retry_after_s).max(),
-        // Only where time alone helps: a budget that never resets needs an administrator.
-        Refusal::BudgetExhausted(shortfalls) => {
-            let resets: Option<Vec<u64>> = shortfalls.iter().map(|short| short.resets_in_s).collect();
-            resets?.into_iter().max()
-        }
-        Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => Some(1),
-        _ => None,
-    }
-}
-
 fn leaves_body_unread(refusal: &Refusal) -> bool {
     refusal.doubts_framing() || matches!(refusal, Refusal::BodyTooLarge { .. } | Refusal::RequestTimeout)
 }
@@ -343,41 +323,14 @@ pub fn created() -> HttpResponseBuilder {
     HttpResponse::Created()
 }
 
+/// The answer to a request that is done and has nothing to answer.
+#[must_use]
+pub fn no_content() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
 /// The answer of `/readyz`: its body says why.
 #[must_use]
 pub fn readiness(ready: bool) -> HttpResponseBuilder {
     HttpResponse::build(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
-}
-
-/// The statuses a handler may answer with, for the OpenAPI document.
-const DOCUMENTED: [(u16, &str); 9] = [
-    (400, "The request is not valid; `errors` says where."),
-    (401, "No credential, or one that is not valid."),
-    (403, "The caller's role may not do this."),
-    (404, "There is no such object."),
-    (409, "The change conflicts with what is there."),
-    (413, "The body is too large."),
-    (415, "The body is of another media type."),
-    (429, "A limit is reached; `Retry-After` says when to come back."),
-    (503, "The gateway is short of something; try again."),
-];
-
-impl ApiErrorComponent for Problem {
-    fn schemas_by_status_code() -> BTreeMap<String, (String, ReferenceOr<Schema>)> {
-        // apistos keeps one schema a status, so what the problem is made of stands inside it.
-        let settings = schemars::r#gen::SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
-        let root = settings.into_generator().into_root_schema_for::<Body>();
-        let problem = || ("Problem".to_owned(), ReferenceOr::Object(Schema::Object(root.schema.clone())));
-        DOCUMENTED.iter().map(|(status, _)| (status.to_string(), problem())).collect()
-    }
-
-    fn error_responses() -> Vec<(String, Response)> {
-        let reference = || ReferenceOr::Reference { _ref: "#/components/schemas/Problem".into() };
-        let response = |(status, description): (u16, &str)| {
-            let media = MediaType { schema: Some(reference()), ..Default::default() };
-            let content = BTreeMap::from([(MEDIA_TYPE.to_owned(), media)]);
-            (status.to_string(), Response { description: description.into(), content, ..Default::default() })
-        };
-        DOCUMENTED.into_iter().map(response).collect()
-    }
 }

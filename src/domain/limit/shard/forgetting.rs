@@ -1,9 +1,9 @@
 //! Which subjects a shard forgets: those that have all they may have, the longest full first, and no others.
 
-use super::{Shard, index};
-use crate::actors::{
-    quota_keeper::{Charge, TooManySubjects},
-    quota_lender::BucketId,
+use super::{
+    Shard,
+    charge::{BucketId, Charge, TooManySubjects},
+    index,
 };
 
 /// For how long a subject that has everything is remembered all the same, while there is room: it may call again.
@@ -56,7 +56,7 @@ impl Shard {
 
     /// Looks at the next that may have everything by then, and forgets it if it has. `None` if there is no such one.
     fn forget_next(&mut self, by_ns: u64) -> Option<bool> {
-        let (due_ns, bucket) = self.leaving.next(by_ns)?;
+        let (due_ns, bucket) = self.idle.next(by_ns)?;
         let series = self.series.get_mut(index(bucket.series));
         let is_gone = series.is_some_and(|series| series.forget(bucket.subject, due_ns, by_ns));
         if is_gone {
@@ -71,10 +71,10 @@ impl Shard {
     pub(super) fn note(&mut self, bucket: BucketId, now_ns: u64) {
         let series = self.series.get_mut(index(bucket.series));
         let Some(due_ns) = series.and_then(|series| series.note(bucket.subject, now_ns)) else { return };
-        self.leaving.note(due_ns, bucket);
-        if self.leaving.len() > self.tracked.saturating_mul(2).saturating_add(SPARE_NOTES) {
+        self.idle.note(due_ns, bucket);
+        if self.idle.len() > self.tracked.saturating_mul(2).saturating_add(SPARE_NOTES) {
             let series = &self.series;
-            self.leaving.retain(|due_ns, bucket| {
+            self.idle.retain(|due_ns, bucket| {
                 series.get(index(bucket.series)).is_some_and(|series| series.is_noted(bucket.subject, due_ns))
             });
         }

@@ -1,68 +1,40 @@
 //! The state of one keeper and its decisions, without the messages: every policy is checked, then all are charged or
 //! none. `now` is a parameter.
 
+mod borrowed;
+#[cfg(test)]
+mod borrowing_tests;
+mod charge;
+mod counted;
 mod forgetting;
+mod idle_queue;
+mod kept;
+mod loan;
+mod series;
+mod setting;
+mod subjects;
+#[cfg(test)]
+mod tests;
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::{collections::BTreeSet, sync::Arc};
+
+pub use self::{
+    borrowed::PATIENCE_NS,
+    charge::{BucketId, Charge, Charges, TooManySubjects},
+    counted::LONGEST_IN_REDIS,
+    idle_queue::IdleQueue,
+    loan::Loan,
+    setting::Setting,
 };
-
-use super::{
-    Charge, Charges, TooManySubjects,
+use self::{
     borrowed::{Borrowed, Left, Room},
-    leaving::Leaving,
     series::Series,
 };
-use crate::{
-    actors::quota_lender::{BucketId, Loan},
-    domain::{
-        lease::{Answer, HolderId},
-        limit::{
-            Home, Mode, Per, Policy, Standing, Unit,
-            rate::{Bucket, Rate},
-        },
-    },
+use super::{
+    policy::{Home, Mode, Policy, Unit},
+    standing::Standing,
 };
-
-/// Where a shard stands: what it may hold, and who else draws from what it borrows.
-#[derive(Debug, Clone)]
-pub struct Setting {
-    /// How many subjects it tracks at most.
-    pub max_subjects: usize,
-    /// When a shard before this one was lost: what its buckets held is not known and taken as spent.
-    pub inherited_ns: Option<u64>,
-    pub with_redis: bool,
-    /// How many keepers this process has.
-    pub keepers: u64,
-    /// How many replicas were last counted.
-    pub replicas: Arc<AtomicU64>,
-    /// The first of the names under which it borrows; nobody else uses this one and those after it.
-    pub holder: HolderId,
-}
-
-impl Setting {
-    /// A shard that borrows nothing from other replicas and tracks at most so many subjects.
-    #[must_use]
-    pub fn alone(max_subjects: usize) -> Self {
-        let replicas = Arc::new(AtomicU64::new(1));
-        Self { max_subjects, inherited_ns: None, with_redis: false, keepers: 1, replicas, holder: HolderId(0) }
-    }
-
-    /// How many keepers share a policy of this kind while none of them can ask.
-    pub(super) fn shares(&self, per: Per) -> u64 {
-        let keepers = if let Per::User | Per::Key = per { 1 } else { self.keepers.max(1) };
-        self.replicas.load(Ordering::Relaxed).max(1).saturating_mul(keepers)
-    }
-
-    /// A bucket that this keeper has nothing of.
-    pub(super) fn unseen(&self, rate: Rate) -> Bucket {
-        self.inherited_ns.map_or(Bucket::full(), |died_ns| Bucket::spent(rate, died_ns))
-    }
-}
+use crate::domain::lease::{Answer, HolderId};
 
 /// The buckets and the calls under way of the subjects of one keeper.
 pub struct Shard {
@@ -75,7 +47,7 @@ pub struct Shard {
     /// When something borrowed is to be looked at.
     due: BTreeSet<(u64, BucketId)>,
     /// Which subjects can be forgotten, and when.
-    leaving: Leaving,
+    idle: IdleQueue,
 }
 
 /// What all policies said of a call.
@@ -124,7 +96,7 @@ pub struct Ending {
 impl Shard {
     #[must_use]
     pub fn new(setting: Setting) -> Self {
-        Self { setting, tracked: 0, series: vec![], leases: 0, due: BTreeSet::new(), leaving: Leaving::default() }
+        Self { setting, tracked: 0, series: vec![], leases: 0, due: BTreeSet::new(), idle: IdleQueue::default() }
     }
 
     /// How many subjects are tracked, over all policies.

@@ -1,0 +1,75 @@
+//! The answers that the OpenAPI document may name. What a URL's permission, a handler's arguments and its answer do not
+//! say by themselves stands in the table of URLs.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use apistos_models::{
+    paths::{MediaType, Response},
+    reference_or::ReferenceOr,
+};
+use schemars::r#gen::SchemaGenerator;
+
+use super::{Body, MEDIA_TYPE};
+
+/// A way of refusing: one status, one sentence for the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RefusalKind {
+    Invalid,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    TooSlow,
+    Conflict,
+    TooLarge,
+    WrongMediaType,
+    Limited,
+    Unavailable,
+}
+
+impl RefusalKind {
+    const fn status_and_description(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Invalid => (StatusCode::BAD_REQUEST, "The request is not valid; `errors` says where."),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "No credential, or one that is not valid."),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "The caller's role may not do this."),
+            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such object."),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The body came too slowly."),
+            Self::Conflict => (StatusCode::CONFLICT, "The change conflicts with what is there."),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
+            Self::WrongMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another media type."),
+            Self::Limited => {
+                (StatusCode::TOO_MANY_REQUESTS, "A limit is reached; `Retry-After` says when to come back.")
+            }
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "The gateway is short of something; try again."),
+        }
+    }
+
+    /// The status and the response as the document has them.
+    pub fn response(self, schemas: &mut SchemaGenerator) -> (String, Response) {
+        let (status, description) = self.status_and_description();
+        let schema = Some(ReferenceOr::Object(schemas.subschema_for::<Body>()));
+        let content = BTreeMap::from([(MEDIA_TYPE.to_owned(), MediaType { schema, ..MediaType::default() })]);
+        let response = Response { description: description.into(), content, ..Response::default() };
+        (status.as_u16().to_string(), response)
+    }
+}
+
+/// A status of an answer that is no refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Success {
+    Ok,
+    Created,
+    NoContent,
+}
+
+impl Success {
+    pub fn status(self) -> String {
+        let status = match self {
+            Self::Ok => StatusCode::OK,
+            Self::Created => StatusCode::CREATED,
+            Self::NoContent => StatusCode::NO_CONTENT,
+        };
+        status.as_u16().to_string()
+    }
+}

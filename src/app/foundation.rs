@@ -1,0 +1,119 @@
+//! The foundation: what there is before the first actor. The data directory with the keys, the stores, and the passwords.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{StartError, webhook};
+use crate::{
+    actors::{announcer::SigningSecret, audit_writer, notary::CheckpointKey},
+    clock::Clock,
+    config::Config,
+    credentials::passwords::{HashingError, Passwords},
+    crypto::MasterKey,
+    data_dir::{self, DataDir},
+    store::{
+        Settings, Store, StoreError, migrations,
+        redis::{Redis, Timeouts},
+    },
+    upstream::webhook::WebhookUrl,
+};
+
+/// Secrets that come from the environment only.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// `TOLLGATE_MASTER_KEY`.
+    pub master_key: Option<String>,
+    /// `TOLLGATE_ADMIN_PASSWORD`.
+    pub admin_password: Option<String>,
+}
+
+/// What the actors and the HTTP side are built on.
+pub(super) struct Foundation {
+    pub data_dir: DataDir,
+    pub store: Store,
+    pub redis: Option<Redis>,
+    pub clock: Clock,
+    pub passwords: Passwords,
+    pub master: Arc<MasterKey>,
+    /// The name of this replica in the audit log.
+    pub chain: Arc<str>,
+    pub audit: audit_writer::Blueprint,
+    pub checkpoint_key: Arc<CheckpointKey>,
+    /// Where alerts are sent, and what their calls are signed with.
+    pub webhook: Option<(WebhookUrl, SigningSecret)>,
+}
+
+impl Foundation {
+    /// Opens the data directory and the stores, and brings the schema up to date. What can be wrong with the
+    /// configuration comes first: then nothing is made.
+    pub(super) async fn lay(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Self, StartError> {
+        let url = config.store_url()?;
+        config.hmac_secrets()?;
+        let webhook = webhook(config)?;
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), is_shared(&url))?);
+        let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
+        let store = open_store(config)?;
+        Ok(Self {
+            passwords: passwords(config)?,
+            redis: redis(config)?,
+            audit: audit_writer(config, &store, &chain, &data_dir),
+            checkpoint_key: Arc::new(CheckpointKey::open(&store, &master).await?),
+            data_dir,
+            store,
+            clock,
+            master,
+            chain,
+            webhook,
+        })
+    }
+}
+
+/// The store of a configuration, with its schema up to date.
+pub(super) fn open_store(config: &Config) -> Result<Store, StartError> {
+    let url = config.store_url()?;
+    migrations::run(&url)?;
+    Ok(Store::open(&Settings {
+        url,
+        pool_size: usize::try_from(config.store.pool_size).unwrap_or(usize::MAX),
+        acquire_timeout: Duration::from_millis(config.store.acquire_timeout_ms),
+        statement_timeout: Duration::from_millis(config.store.statement_timeout_ms),
+    })?)
+}
+
+/// The master key for a command without a gateway; none is ever made.
+pub(super) fn read_master_key(config: &Config, secrets: &Secrets) -> Result<MasterKey, StartError> {
+    let shared = is_shared(&config.store_url()?);
+    Ok(data_dir::read_master_key(&config.data_dir, secrets.master_key.as_deref(), shared)?)
+}
+
+/// Whether other replicas may use the store at this URL.
+pub(super) fn is_shared(url: &str) -> bool {
+    url.starts_with("postgres")
+}
+
+fn passwords(config: &Config) -> Result<Passwords, HashingError> {
+    let concurrency = match config.auth.hash_concurrency {
+        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+        some => some.into(),
+    };
+    Passwords::new(concurrency, config.auth.hash_queue.into())
+}
+
+fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
+    if config.redis.url.is_empty() {
+        return Ok(None);
+    }
+    Redis::connect(&config.redis.url, Timeouts::default()).map(Some)
+}
+
+/// Where the audit writer puts what it is given, on the chain of this replica.
+fn audit_writer(config: &Config, store: &Store, chain: &Arc<str>, data_dir: &DataDir) -> audit_writer::Blueprint {
+    audit_writer::Blueprint {
+        store: store.clone(),
+        chain: Arc::clone(chain),
+        max_batch: usize::try_from(config.audit.max_batch).unwrap_or(usize::MAX),
+        store_timeout: Duration::from_millis(config.audit.store_timeout_ms),
+        spool: data_dir.audit_spool(),
+        spool_max_bytes: config.audit.spool_max_bytes,
+    }
+}

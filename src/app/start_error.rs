@@ -1,0 +1,72 @@
+//! Why the gateway, or a command without a gateway, did not start.
+
+use std::{convert::Infallible, io, net::SocketAddr};
+
+use crate::{
+    actors::{audit_writer::BuildError, handle::NoAnswer, notary::KeyError, token_issuer::RingError},
+    config::ConfigError,
+    credentials::passwords::HashingError,
+    crypto::CryptoError,
+    data_dir::DataDirError,
+    domain::{password::WeakPassword, price::file::BadFile},
+    http::{docs::DocsError, openapi::NoDocument},
+    store::StoreError,
+};
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    #[error("prices: {0}")]
+    Prices(#[from] BadFile),
+    #[error("prices: {0}")]
+    NoAnswer(#[from] NoAnswer),
+    #[error(transparent)]
+    Keys(#[from] RingError),
+    #[error("{0}")]
+    Crypto(#[from] CryptoError),
+    #[error(transparent)]
+    AuditKey(#[from] KeyError),
+    #[error("passwords: {0}")]
+    Passwords(#[from] HashingError),
+    #[error("TOLLGATE_ADMIN_PASSWORD: {0}")]
+    AdminPassword(#[from] WeakPassword),
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Document(#[from] NoDocument),
+    #[error(transparent)]
+    Docs(#[from] DocsError),
+    #[error("{address}: {error}")]
+    Bind { address: SocketAddr, error: io::Error },
+    #[error(transparent)]
+    Audit(#[from] BuildError),
+    #[error("a thread could not be started")]
+    Thread,
+}
+
+impl From<Infallible> for StartError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl StartError {
+    /// True where the configuration is at fault rather than the world.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::AdminPassword(_)
+                | Self::Prices(_)
+                | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. })
+                | Self::Store(StoreError::Invalid(_))
+        )
+    }
+}

@@ -1,0 +1,74 @@
+//! What a holder asks of an account, and what the account answers.
+
+use super::terms::Terms;
+
+/// Names a holder for its life; one that starts again takes another name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HolderId(pub u128);
+
+/// What a holder tells and wants. Times are in moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    pub holder: HolderId,
+    pub terms: Terms,
+    /// For how long these terms have been in force. Newer ones hold from then on, not from when the account hears of them.
+    pub terms_ago: u64,
+    /// Larger than that of any ask before.
+    pub seq: u64,
+    /// Of the units granted before, those that the holder keeps.
+    pub keep: u64,
+    /// Of them, those that it gives back unused. The rest has been used.
+    pub back: u64,
+    /// How long before the ask was sent the last use was.
+    pub used_ago: u64,
+    /// Units used without having been granted, the earliest first: charged whether they fit or not. Places that are in
+    /// use though the account has given them up.
+    pub forced: Vec<Past>,
+    /// At least so many units are known to be used, whoever used them: what was counted elsewhere before.
+    pub at_least: u64,
+    /// Uses that did not happen after all.
+    pub refunds: Vec<Past>,
+    /// The account's time when this was sent, or earlier. Unknown before the first answer; refunds are not heard then.
+    pub sent: Option<u64>,
+    /// Grant this many units or none.
+    pub need: u64,
+    /// Units that calls wait for, the needed ones among them.
+    pub waiting: u64,
+    /// As many as would be welcome.
+    pub want: u64,
+    /// For how long the units are held.
+    pub lease: u64,
+}
+
+/// Units, and how long before the ask was sent they were used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    pub units: u64,
+    pub ago: u64,
+}
+
+/// What an account answers. Times are in moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The number of the ask.
+    pub seq: u64,
+    /// The account's time.
+    pub at: u64,
+    /// Of the units that the holder keeps, those that are still its own.
+    pub kept: u64,
+    /// Further units.
+    pub granted: u64,
+    /// Whole units that nobody holds.
+    pub free: u64,
+    /// Until the bucket is full, if all that is held is used at once. For places: until every lease has ended.
+    pub full_in: u64,
+    /// Until `need` units would be granted to a lone ask, even if all that is held is used. `None`: never.
+    pub fits_in: Option<u64>,
+    /// How many hold something.
+    pub holders: u64,
+}
+
+/// The ask is not newer than one that was heard; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ask is not newer than one that was heard")]
+pub struct Stale;

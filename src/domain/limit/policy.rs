@@ -1,0 +1,155 @@
+//! A limit policy, and the words of its fields.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{rate::Rate, subject::Subject};
+use crate::domain::ids::LimitId;
+
+/// Whose calls share one bucket of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// All calls.
+    Global,
+    Team,
+    User,
+    /// The API key a call came with; calls with another credential are not counted.
+    Key,
+    /// The network a call is believed to come from.
+    Address,
+}
+
+/// What a policy counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Calls, each by the weight of its route.
+    Requests,
+    /// Tokens of a model, on metered routes.
+    Tokens,
+    /// Calls that are under way, each until the last byte of its answer.
+    Concurrent,
+}
+
+/// Whether a policy refuses, or only says when it would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    #[default]
+    Enforce,
+    Shadow,
+}
+
+/// What happens to calls while the store that replicas share a policy over is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// This replica admits its part of the limit by itself.
+    #[default]
+    AllowLocalShare,
+    Deny,
+}
+
+/// How much a policy allows each subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    Rate(Rate),
+    /// So many calls at a time.
+    Places(u64),
+}
+
+/// A window of this many seconds or more outlives the process: what was used of it is kept in the store.
+pub const DURABLE_WINDOW_S: u64 = 3_600;
+
+/// Where what was used of a policy is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Home {
+    /// With the keeper of the user, from which nobody else draws.
+    Keeper,
+    /// In the memory of this process; keepers lease from it.
+    Process,
+    /// In Redis; the keepers of all replicas lease from it.
+    Redis,
+    /// In the store; the keepers of all replicas lease from it, and it outlives them.
+    Store,
+}
+
+/// A limit, on the routes it names, for each subject of its kind or for one of them alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub id: LimitId,
+    pub name: Arc<str>,
+    pub routes: RouteSet,
+    pub per: Per,
+    /// Whom alone it speaks of, in place of the general policy of the same name.
+    pub subject: Option<Subject>,
+    pub unit: Unit,
+    pub allowance: Allowance,
+    pub mode: Mode,
+    pub on_error: OnError,
+    /// The stamp of the book it stands in: of two replicas, the one with the larger has the newer policy.
+    pub version: i64,
+    /// From when on a bucket that nobody draws from refills at its rate: nanoseconds of the monotonic clock of this process.
+    /// Zero: since before the process began.
+    pub since_ns: u64,
+}
+
+/// The routes a policy speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteSet {
+    All,
+    Named(Vec<String>),
+}
+
+impl RouteSet {
+    #[must_use]
+    pub fn contains(&self, route: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|name| name == route),
+        }
+    }
+}
+
+impl Policy {
+    /// What may be taken at once from a bucket that is full.
+    #[must_use]
+    pub const fn most_at_once(&self) -> u64 {
+        match self.allowance {
+            Allowance::Rate(rate) => rate.burst(),
+            Allowance::Places(places) => places,
+        }
+    }
+
+    /// Where what was used is kept, on a gateway with or without a Redis.
+    #[must_use]
+    pub const fn home(&self, with_redis: bool) -> Home {
+        match (self.allowance, self.per) {
+            (Allowance::Rate(rate), _) if rate.window_s() >= DURABLE_WINDOW_S => Home::Store,
+            _ if with_redis => Home::Redis,
+            (_, Per::User | Per::Key) => Home::Keeper,
+            (_, Per::Global | Per::Team | Per::Address) => Home::Process,
+        }
+    }
+
+    /// The number that `limit` of the policy says.
+    #[must_use]
+    pub const fn limit(&self) -> u64 {
+        match self.allowance {
+            Allowance::Rate(rate) => rate.limit(),
+            Allowance::Places(places) => places,
+        }
+    }
+
+    /// The length of its window; calls under way have none.
+    #[must_use]
+    pub const fn window_s(&self) -> Option<u64> {
+        match self.allowance {
+            Allowance::Rate(rate) => Some(rate.window_s()),
+            Allowance::Places(_) => None,
+        }
+    }
+}

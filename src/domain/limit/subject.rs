@@ -1,0 +1,99 @@
+//! Whom a policy counts separately.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use uuid::Uuid;
+
+use super::policy::Per;
+use crate::domain::{
+    ids::{InvalidId, UserId},
+    network::Network,
+};
+
+/// One of those a policy counts separately: a user, a team, an API key, a network, or everybody. [`Per`] tells which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject([u64; 2]);
+
+impl Subject {
+    pub const EVERYBODY: Self = Self([0, 0]);
+
+    /// Reads the id of a subject of this kind, as it is written in a policy.
+    pub fn parse(per: Per, text: &str) -> Result<Self, InvalidSubject> {
+        match per {
+            Per::Global => Err(InvalidSubject::Global),
+            Per::Address => text.parse::<IpAddr>().map(|ip| Network::of(ip.to_canonical()).into()).map_err(Into::into),
+            Per::Team | Per::User | Per::Key => Ok(UserId::from_str(text)?.0.into()),
+        }
+    }
+}
+
+impl From<Uuid> for Subject {
+    fn from(id: Uuid) -> Self {
+        let (high, low) = id.as_u64_pair();
+        Self([high, low])
+    }
+}
+
+impl Subject {
+    /// Its id, as two numbers.
+    #[must_use]
+    pub const fn words(self) -> [u64; 2] {
+        self.0
+    }
+}
+
+impl From<Subject> for Uuid {
+    fn from(Subject([high, low]): Subject) -> Self {
+        Self::from_u64_pair(high, low)
+    }
+}
+
+impl From<Network> for Subject {
+    fn from(network: Network) -> Self {
+        Uuid::from_u128(network.bits()).into()
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [high, low] = self.0;
+        write!(f, "{high:016x}{low:016x}")
+    }
+}
+
+/// Why a text names no subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSubject {
+    #[error("must be null: a limit per global has one bucket for everybody")]
+    Global,
+    #[error("not an IP address")]
+    Address,
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+}
+
+impl From<std::net::AddrParseError> for InvalidSubject {
+    fn from(_: std::net::AddrParseError) -> Self {
+        Self::Address
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_read_as_its_kind_is_written() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+        for per in [Per::User, Per::Team, Per::Key] {
+            assert_eq!(Subject::parse(per, id).unwrap().to_string(), id.replace('-', ""));
+            assert!(Subject::parse(per, "192.0.2.1").is_err());
+        }
+        let address = |text| Subject::parse(Per::Address, text);
+        assert_eq!(address("2001:db8:1:2:3::4"), address("2001:db8:1:2::9"));
+        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+        assert_ne!(address("192.0.2.1"), address("192.0.2.2"));
+        assert_eq!(address("nowhere"), Err(InvalidSubject::Address));
+        assert_eq!(Subject::parse(Per::Global, id), Err(InvalidSubject::Global));
+    }
+}

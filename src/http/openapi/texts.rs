@@ -1,0 +1,306 @@
+//! What the OpenAPI document says about each operation: its tag, its summary, and what a caller must know besides.
+//!
+//! Operations are named as in [`crate::http::routes`]. One without a text here fails the start of the gateway and every
+//! test that makes the document.
+
+/// A group of operations, in the order in which the document lists them.
+pub(super) struct Tag {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    operations: &'static [Text],
+}
+
+/// The text of one operation.
+pub(super) struct Text {
+    /// The handler's path below `http`.
+    operation: &'static str,
+    pub(super) summary: &'static str,
+    /// Empty where the summary says all.
+    pub(super) description: &'static str,
+}
+
+/// The tag and the text of an operation.
+pub(super) fn of(operation: &str) -> Option<(&'static Tag, &'static Text)> {
+    let found = |tag: &'static Tag| tag.operations.iter().find(|text| text.operation == operation);
+    TAGS.iter().find_map(|tag| Some((tag, found(tag)?)))
+}
+
+const fn text(operation: &'static str, summary: &'static str, description: &'static str) -> Text {
+    Text { operation, summary, description }
+}
+
+pub(super) const TAGS: &[Tag] = &[
+    Tag {
+        name: "Authentication",
+        description: "Getting tokens, and the keys they verify with.",
+        operations: &[
+            text("keys::jwks", "Public keys", "The keys that access tokens verify with."),
+            text(
+                "auth::login",
+                "Log in",
+                "Gives an access token for calls and a refresh token for the next pair. The refusal is the same \
+                 whether the user is unknown, locked, disabled, or the password wrong. After a few failures each \
+                 further one doubles the wait: 429 with Retry-After.",
+            ),
+            text(
+                "auth::refresh",
+                "Refresh",
+                "Exchanges a refresh token for the next pair. Asking again within the grace gives the same refresh \
+                 token; any later reuse ends the session.",
+            ),
+            text("auth::logout", "Log out", "Ends this session: its access and refresh tokens are dead."),
+        ],
+    },
+    Tag {
+        name: "OAuth",
+        description: "Tokens for OAuth clients (RFC 6749, 7009, 8414).",
+        operations: &[
+            text(
+                "oauth::metadata",
+                "Describe the authorization server",
+                "RFC 8414. The URLs are below the configured issuer if that is a URL, else below the host that was \
+                 asked.",
+            ),
+            text(
+                "oauth::token",
+                "Get a token",
+                "RFC 6749. `client_credentials`: an API key's id and secret, by HTTP Basic or in the form, give an \
+                 access token that ends with the key at the latest. `refresh_token`: as POST /auth/refresh; the \
+                 refresh token alone is the proof. Errors are those of §5.2, as application/json that is a problem \
+                 too.",
+            ),
+            text(
+                "oauth::revoke",
+                "Revoke a token",
+                "RFC 7009. A refresh token or an access token ends its session, an API key is revoked; whoever has \
+                 one may do so. Anything else is answered the same.",
+            ),
+        ],
+    },
+    Tag {
+        name: "Me",
+        description: "The caller's own account.",
+        operations: &[
+            text(
+                "me::show",
+                "Who am I",
+                "The caller, their session, and what is left of their limits and budgets. A call whose answer was \
+                 read to its end is in it; one that another replica served may take a moment.",
+            ),
+            text(
+                "me::password::change",
+                "Change one's own password",
+                "Ends all of one's sessions, this one too: log in again. API keys stay.",
+            ),
+            text(
+                "usage::own",
+                "One's own usage",
+                "Added up from the ledger, up to the last call that was settled. A call whose answer was read to its \
+                 end is in it; one that another replica served may take a moment.",
+            ),
+        ],
+    },
+    Tag {
+        name: "API keys",
+        description: "Keys that act as their user, one's own and, for administrators, everybody's.",
+        operations: &[
+            text("api_keys::list_own", "List one's own API keys", "Revoked and expired ones are among them."),
+            text(
+                "api_keys::create_own",
+                "Make an API key for oneself",
+                "The key acts as the caller, with the role they have at the time. It is answered once: keep it. With \
+                 an Idempotency-Key the same request gives the same answer for 24 hours.",
+            ),
+            text(
+                "api_keys::revoke_own",
+                "Revoke one of one's own API keys",
+                "It and every token it was exchanged for are dead at once, everywhere within a second.",
+            ),
+            text("api_keys::list_of_user", "List the API keys of a user", "Revoked and expired ones are among them."),
+            text(
+                "api_keys::create_for_user",
+                "Make an API key for a user",
+                "The key acts as that user, with the role they have at the time. It is answered once: keep it. With \
+                 an Idempotency-Key the same request gives the same answer for 24 hours.",
+            ),
+            text(
+                "api_keys::revoke",
+                "Revoke an API key",
+                "It and every token it was exchanged for are dead at once, everywhere within a second.",
+            ),
+        ],
+    },
+    Tag {
+        name: "Sessions",
+        description: "Sessions that are live, one's own and, for administrators, everybody's.",
+        operations: &[
+            text("sessions::list_own", "List one's own sessions", "Those that are live."),
+            text(
+                "sessions::end_own",
+                "End one of one's own sessions",
+                "Its access and refresh tokens are dead at once, everywhere within a second.",
+            ),
+            text("sessions::list_of_user", "List the sessions of a user", "Those that are live."),
+            text(
+                "sessions::end_all_of_user",
+                "End all sessions of a user",
+                "Their access and refresh tokens are dead at once, everywhere within a second, and so are the tokens \
+                 that outside issuers have given the user until now. API keys stay.",
+            ),
+        ],
+    },
+    Tag {
+        name: "Users",
+        description: "Users, for administrators.",
+        operations: &[
+            text("users::list", "List users", ""),
+            text(
+                "users::create",
+                "Create a user",
+                "With an Idempotency-Key the same request gives the same answer for 24 hours.",
+            ),
+            text("users::show", "Show a user", ""),
+            text(
+                "users::change",
+                "Change a user",
+                "A change of role, status or password ends the user's sessions, everywhere within a second. The last \
+                 active admin stays one.",
+            ),
+            text(
+                "users::delete",
+                "Delete a user",
+                "Ends the user's sessions. The name is free again; the audit log keeps what the user did.",
+            ),
+        ],
+    },
+    Tag {
+        name: "Teams",
+        description: "Groups of users, for administrators.",
+        operations: &[
+            text("teams::list", "List teams", ""),
+            text(
+                "teams::create",
+                "Create a team",
+                "With an Idempotency-Key the same request gives the same answer for 24 hours.",
+            ),
+            text("teams::show", "Show a team", ""),
+            text("teams::change", "Change a team", ""),
+            text("teams::delete", "Delete a team", "Nobody may be in it."),
+        ],
+    },
+    Tag {
+        name: "Limits",
+        description: "How much may be called, for administrators; `readonly` may look.",
+        operations: &[
+            text("limits::list", "List limits", ""),
+            text(
+                "limits::create",
+                "Create a limit",
+                "It holds for the next call, everywhere within a second. With an Idempotency-Key the same request \
+                 gives the same answer for 24 hours.",
+            ),
+            text("limits::show", "Show a limit", ""),
+            text(
+                "limits::change",
+                "Change a limit",
+                "It holds for the next call, everywhere within a second. What was used stays used, unless the name, \
+                 the kind of subject or the unit changes.",
+            ),
+            text("limits::delete", "Delete a limit", ""),
+        ],
+    },
+    Tag {
+        name: "Budgets",
+        description: "How much calls may cost, for administrators; `readonly` may look.",
+        operations: &[
+            text("budgets::list", "List budgets", ""),
+            text(
+                "budgets::create",
+                "Create a budget",
+                "Calls are counted in it from now on, everywhere within a second. With an Idempotency-Key the same \
+                 request gives the same answer for 24 hours.",
+            ),
+            text("budgets::show", "Show a budget", ""),
+            text(
+                "budgets::change",
+                "Change a budget",
+                "It holds for the next call, everywhere within a second. What was spent stays spent.",
+            ),
+            text("budgets::delete", "Delete a budget", "What was spent stays in the ledger."),
+        ],
+    },
+    Tag {
+        name: "Prices",
+        description: "What models cost, for administrators.",
+        operations: &[
+            text("prices::list", "List prices", "Of the present version of the list, or of any version that ever was."),
+            text(
+                "prices::put",
+                "Set prices",
+                "Sets the prices in `items`, takes away those of the models in `remove`, and leaves all others. \
+                 Either all of it happens or, with any fault, nothing. Calls are billed by the new version from now \
+                 on, everywhere within a second; calls under way by the one that they began with.",
+            ),
+        ],
+    },
+    Tag {
+        name: "Usage",
+        description: "What calls took and cost, for administrators; `readonly` may look.",
+        operations: &[text(
+            "usage::all",
+            "Everybody's usage",
+            "Added up from the ledger, up to the last call that was settled. A call whose answer was read to its \
+                 end is in it; one that another replica served may take a moment.",
+        )],
+    },
+    Tag {
+        name: "Signing keys",
+        description: "What access tokens are signed with, for administrators.",
+        operations: &[
+            text(
+                "signing_keys::list",
+                "List signing keys",
+                "The newest first. Under HS256 there are none: the operator's secret signs.",
+            ),
+            text(
+                "signing_keys::rotate",
+                "Rotate the signing key",
+                "Publishes a new key, which signs when every replica has read it; the present one then verifies until \
+                 its last token has expired. While a new key waits, it is the answer to every rotation. No token is \
+                 refused for it.",
+            ),
+        ],
+    },
+    Tag {
+        name: "Audit",
+        description: "The audit log, for administrators.",
+        operations: &[
+            text("audit::list", "List audit records", "Newest first. A cursor stays valid while records arrive."),
+            text(
+                "audit::checkpoints::list",
+                "List checkpoints of the audit log",
+                "Chain by chain, newest first within each.",
+            ),
+            text("audit::show", "Show an audit record", ""),
+        ],
+    },
+    Tag {
+        name: "Operations",
+        description: "Health and documentation.",
+        operations: &[
+            text("health::healthz", "Liveness", ""),
+            text(
+                "health::readyz",
+                "Readiness",
+                "200 where calls are served and the gateway is not draining, else 503 with the same body. Calls are \
+                 served without the store and without Redis, as far as they need neither; not without the audit log.",
+            ),
+            text("docs::page", "This page", "Public where docs.public is set, else for any signed-in caller."),
+            text(
+                "docs::document",
+                "The OpenAPI document",
+                "Public where docs.public is set, else for any signed-in caller.",
+            ),
+        ],
+    },
+];
