@@ -33,6 +33,8 @@ mod written;
 mod cases;
 #[cfg(test)]
 mod clients;
+#[cfg(test)]
+mod fuzz;
 
 use crate::domain::route::Meter;
 

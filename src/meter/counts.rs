@@ -21,6 +21,8 @@ pub struct Counts {
     pub total: &'static [&'static str],
     pub cached: &'static [&'static str],
     pub cache_write: &'static [&'static str],
+    /// Of the cache writes, those that live for five minutes.
+    pub short_cache_write: &'static [&'static str],
     /// Of the cache writes, those that live for an hour.
     pub long_cache_write: &'static [&'static str],
     pub reasoning: &'static [&'static str],
@@ -39,9 +41,9 @@ pub struct Counts {
 /// OpenAI's names in all its formats, and those of the services that are compatible with it: xAI, Gemini, `DeepSeek`,
 /// Moonshot, Mistral, Groq, Together, Fireworks, Perplexity, `OpenRouter`, `LiteLLM`, vLLM, llama.cpp.
 pub const OPENAI: Counts = Counts {
-    input: &["prompt_tokens", "input_tokens", "promptTokens", "inputTokens"],
+    input: &["prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "billed_units/input_tokens"],
     input_besides: &[],
-    output: &["completion_tokens", "output_tokens", "completionTokens", "outputTokens"],
+    output: &["completion_tokens", "output_tokens", "completionTokens", "outputTokens", "billed_units/output_tokens"],
     total: &["total_tokens", "totalTokens"],
     cached: &[
         "prompt_tokens_details/cached_tokens",
@@ -68,6 +70,12 @@ pub const OPENAI: Counts = Counts {
         "cache_write_input_tokens",
         "cache_write_tokens",
         "cacheWriteInputTokens",
+    ],
+    short_cache_write: &[
+        "cache_creation/ephemeral_5m_input_tokens",
+        "prompt_tokens_details/cache_creation_token_details/ephemeral_5m_input_tokens",
+        "prompt_tokens_details/cache_creation/ephemeral_5m_input_tokens",
+        "claude_cache_creation_5_m_tokens",
     ],
     long_cache_write: &[
         "cache_creation/ephemeral_1h_input_tokens",
@@ -102,6 +110,7 @@ pub const ANTHROPIC: Counts = Counts {
     output: &["output_tokens", "completion_tokens"],
     cached: &["cache_read_input_tokens"],
     cache_write: &["cache_creation_input_tokens"],
+    short_cache_write: &["cache_creation/ephemeral_5m_input_tokens"],
     long_cache_write: &["cache_creation/ephemeral_1h_input_tokens"],
     reasoning: &["output_tokens_details/thinking_tokens", "output_tokens_details/reasoning_tokens"],
     cache: Share::Beside,
@@ -121,6 +130,7 @@ pub const GEMINI: Counts = Counts {
     total: &["totalTokenCount"],
     cached: &["cachedContentTokenCount"],
     cache_write: &[],
+    short_cache_write: &[],
     long_cache_write: &[],
     reasoning: &["thoughtsTokenCount"],
     audio_input: &[],
@@ -139,6 +149,7 @@ pub const BEDROCK: Counts = Counts {
     total: &["totalTokens"],
     cached: &["cacheReadInputTokens", "cacheReadInputTokenCount"],
     cache_write: &["cacheWriteInputTokens", "cacheWriteInputTokenCount"],
+    short_cache_write: &[],
     long_cache_write: &[],
     reasoning: &[],
     audio_input: &[],
@@ -168,6 +179,7 @@ pub struct Stated {
     pub total: Count,
     pub cached: Count,
     pub cache_write: Count,
+    pub short_cache_write: Count,
     pub long_cache_write: Count,
     pub reasoning: Count,
     pub audio_input: Count,
@@ -205,6 +217,7 @@ impl Counts {
             total: count(self.total),
             cached: count(self.cached),
             cache_write: count(self.cache_write),
+            short_cache_write: count(self.short_cache_write),
             long_cache_write: count(self.long_cache_write),
             reasoning: count(self.reasoning),
             audio_input: count(self.audio_input),
@@ -221,7 +234,8 @@ impl Counts {
     /// numbers and no text, so that a total is its input.
     pub fn settle(&self, stated: &Stated, writes: bool) -> Settled {
         let (cached, reasoning) = (stated.cached.plain(), stated.reasoning.plain());
-        let cache_write = stated.cache_write.plain().max(stated.long_cache_write.plain());
+        let by_time = stated.short_cache_write.plain().saturating_add(stated.long_cache_write.plain());
+        let cache_write = stated.cache_write.plain().max(by_time);
         let cache = cached.saturating_add(cache_write);
         let mut input = stated.input.add(stated.input_besides.plain());
         let mut output = stated.output;
@@ -340,6 +354,7 @@ impl Stated {
             total: each(self.total, other.total),
             cached: each(self.cached, other.cached),
             cache_write: each(self.cache_write, other.cache_write),
+            short_cache_write: each(self.short_cache_write, other.short_cache_write),
             long_cache_write: each(self.long_cache_write, other.long_cache_write),
             reasoning: each(self.reasoning, other.reasoning),
             audio_input: each(self.audio_input, other.audio_input),

@@ -5,18 +5,18 @@
 //! call took what was delivered: about the tokens of the text that passed, and about those of the prompt; such usage is
 //! marked `estimated`.
 
+mod seen;
+
 use bytes::{Bytes, BytesMut};
 
+use self::seen::{Seen, larger};
 use super::{
     bound::Bound,
     coding::Decoder,
-    counts::{Count, Settled, Stated},
+    counts::{Count, Settled},
     events::{self, Cut, Events, MAX_BYTES},
-    extra_usage::{self, ForClient},
-    json,
+    extra_usage::ForClient,
     skim::Skim,
-    statement::{self, Statement},
-    text,
 };
 use crate::domain::usage::{Extras, Usage};
 
@@ -43,6 +43,9 @@ pub struct Taken {
     /// The service tier that served, as the answer names it.
     pub tier: Option<String>,
 }
+
+/// The most blanks before an answer whose form they leave open.
+const MAX_OPENING_BYTES: usize = 4 << 10;
 
 /// Reads one answer.
 pub struct Reading {
@@ -72,22 +75,6 @@ struct Stream {
     events: Events,
     /// Of the event that is too long to be kept.
     skim: Skim,
-}
-
-/// What the answer has said up to now.
-#[derive(Default)]
-struct Seen {
-    stated: Stated,
-    is_final: bool,
-    has_finished: bool,
-    has_error: bool,
-    /// Whether anything has come that a client reads.
-    has_content: bool,
-    written_tokens: u64,
-    tools: Vec<(String, u64)>,
-    tools_done: Vec<(String, u64)>,
-    model: Option<String>,
-    tier: Option<String>,
 }
 
 impl Reading {
@@ -183,6 +170,7 @@ impl Reading {
             Form::Opening(first) => {
                 first.extend_from_slice(piece);
                 let first = match events::begins_like_events(first) {
+                    None if first.len() > MAX_OPENING_BYTES => self.open(false),
                     None => return Bytes::new(),
                     Some(is_stream) => self.open(is_stream),
                 };
@@ -295,94 +283,6 @@ impl Reading {
         self.seen.write_unread(&self.bound, part);
         if let Form::Events(stream) = &mut self.form {
             stream.skim.add(part);
-        }
-    }
-}
-
-impl Seen {
-    /// What of an event a client gets that has not asked for usage.
-    fn see_event(&mut self, bound: &Bound, event: &[u8]) -> ForClient {
-        let data = events::data(events::without_bom(event));
-        let text = data.trim_ascii();
-        if text.is_empty() || text == events::DONE {
-            let stray = events::stray(events::without_bom(event)).map(text::tokens).fold(0, u64::saturating_add);
-            self.write(stray);
-            self.has_content |= stray > 0;
-            return ForClient::All;
-        }
-        let Ok(node) = json::read(&data) else {
-            // Of an event that was cut, a client reads nothing.
-            if event.ends_with(b"\n") || event.ends_with(b"\r") {
-                self.write_unread(bound, &data);
-            }
-            return ForClient::All;
-        };
-        self.take(statement::read(bound.format, &node));
-        if bound.asks_for_usage { extra_usage::strip(&data, &node) } else { ForClient::All }
-    }
-
-    /// Reads JSON texts that stand behind each other, or in one list; whether there was one.
-    fn see_texts(&mut self, bound: &Bound, mut texts: &[u8]) -> bool {
-        let mut has_read = texts.trim_ascii().is_empty();
-        while let Ok((node, rest)) = json::read_first(texts) {
-            has_read = true;
-            texts = rest;
-            let answers = if node.is_list() { node.items() } else { std::slice::from_ref(&node) };
-            for answer in answers {
-                self.take(statement::read(bound.format, answer));
-            }
-        }
-        has_read
-    }
-
-    /// Of what was too long to be kept only the usage is read: its text was counted as it passed.
-    fn see_skimmed(&mut self, bound: &Bound, skim: Skim) {
-        let kept = skim.into_kept().unwrap_or_default();
-        if let Ok((node, _)) = json::read_first(&kept) {
-            let read = statement::read(bound.format, &node);
-            self.take(Statement { written_tokens: 0, repeated_tokens: 0, ..read });
-        }
-    }
-
-    /// The last count of each kind is the one that holds.
-    fn take(&mut self, statement: Statement) {
-        self.has_content |= !statement.is_error;
-        self.has_error |= statement.is_error;
-        self.has_finished |= statement.is_finish;
-        self.stated = statement.stated.or(self.stated);
-        self.write(statement.written_tokens);
-        self.written_tokens = self.written_tokens.max(statement.repeated_tokens);
-        self.is_final |= statement.is_final;
-        self.model = self.model.take().or(statement.model);
-        self.tier = statement.tier.or(self.tier.take());
-        larger(&mut self.tools, statement.tools);
-        if let Some(tool) = statement.tool_done {
-            let before = self.tools_done.iter().find(|(name, _)| *name == tool).map_or(0, |(_, calls)| *calls);
-            larger(&mut self.tools_done, vec![(tool, before.saturating_add(1))]);
-        }
-    }
-
-    /// What passes and cannot be read counts as text.
-    fn write_unread(&mut self, bound: &Bound, bytes: &[u8]) {
-        self.has_content |= !bytes.is_empty();
-        if !bound.format.written.is_none() {
-            self.write(text::tokens(bytes));
-        }
-    }
-
-    /// More was written; what was stated before applies to less.
-    const fn write(&mut self, tokens: u64) {
-        self.written_tokens = self.written_tokens.saturating_add(tokens);
-        self.is_final = self.is_final && tokens == 0;
-    }
-}
-
-/// Of two counts of a tool the larger one holds.
-fn larger(tools: &mut Vec<(String, u64)>, others: Vec<(String, u64)>) {
-    for (name, calls) in others {
-        match tools.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = calls.max(*known),
-            None => tools.push((name, calls)),
         }
     }
 }

@@ -98,7 +98,9 @@ fn is_error(answer: &Node<'_>) -> bool {
         Some(Kind::Number | Kind::Bool(true)) => true,
         _ => false,
     };
-    says("error") || says("response/error") || text_at(answer, "type").is_some_and(|kind| kind == "error")
+    let is_named = |path| text_at(answer, path).is_some_and(|name| name == "error");
+    let has_errors = answer.get("errors").is_some_and(|errors| !errors.items().is_empty());
+    says("error") || says("response/error") || has_errors || is_named("type") || is_named("object")
 }
 
 /// How often the output has a call of each tool.
