@@ -47,6 +47,7 @@ pub const OPENAI: Counts = Counts {
     total: &["total_tokens", "totalTokens"],
     cached: &[
         "prompt_tokens_details/cached_tokens",
+        "prompt_token_details/cached_tokens",
         "input_tokens_details/cached_tokens",
         "prompt_tokens_details/cache_read_tokens",
         "input_tokens_details/cache_read_tokens",
@@ -242,7 +243,10 @@ impl Counts {
         if input.is_plain() && (self.cache == Share::Beside || cache > input.plain()) {
             input = input.add(cache);
         }
-        let besides = self.thoughts == Share::Beside || reasoning > output.plain();
+        // Some of Gemini's answers have them within all the same.
+        let shown = stated.input.add(stated.input_besides.plain()).add(output.plain());
+        let is_all = shown.is_plain() && shown == stated.total;
+        let besides = (self.thoughts == Share::Beside && !is_all) || reasoning > output.plain();
         if reasoning > 0 && besides && output != Count::Absurd {
             output = Count::Plain(output.plain()).add(reasoning);
         }

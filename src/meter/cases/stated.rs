@@ -266,6 +266,10 @@ pub(super) fn formats() -> Vec<Case> {
             r#"{"output":{"message":{"content":[{"text":"a"}]}},"usage":{"inputTokens":5,"outputTokens":8,"cacheReadInputTokens":10,"cacheWriteInputTokens":4,"totalTokens":27}}"#,
             whole("Bedrock", BedrockConverse, "", [19, 10, 4, 8], 5_000_000 + 1_000_000 + 5_000_000 + 80_000_000),
         ),
+        answer(
+            r#"{"candidates":[],"usageMetadata":{"promptTokenCount":20,"candidatesTokenCount":424,"thoughtsTokenCount":300,"totalTokenCount":444}}"#,
+            whole("Gemini's thoughts within, as the total has it", GeminiGenerate, "", [20, 0, 0, 424], 4_260_000_000),
+        ),
         whole("rerank", Rerank, r#"{"total_tokens":70}"#, [70, 0, 0, 0], 70_000_000),
         whole(
             "completions",
