@@ -330,7 +330,7 @@ fn each_of(list: &Node<'_>, words: &[&str]) -> Result<(), String> {
 /// Whether the settings of a tool switch it off, or are an empty list of servers.
 fn is_off(value: &Node<'_>) -> bool {
     let mode = value.get("mode").and_then(Node::string);
-    mode.is_some_and(|mode| mode == "off") || value.bool() == Some(false)
+    mode.is_some_and(|mode| mode == "off") || value.bool() == Some(false) || matches!(value.raw, b"[]")
 }
 
 /// What has to be written so that the tier is one of `words`.

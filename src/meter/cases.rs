@@ -26,7 +26,7 @@ struct Case {
     estimated: bool,
 }
 
-/// USD a million tokens: 1 in, 10 out, 100_000 cached, 1_250_000 cache write; 1,000 out, 100,000 in.
+/// USD a million tokens: 1 in, 10 out, 0.1 cached, 1.25 cache write; 1,000 out, 100,000 in.
 fn m1() -> Price {
     let spec = PriceSpec {
         model: "m1".into(),

@@ -23,7 +23,7 @@ const METERS: [Meter; 10] = [
     Meter::CountTokens,
 ];
 
-const NAMES: [&str; 40] = [
+static NAMES: [&str; 40] = [
     "usage",
     "choices",
     "delta",
@@ -66,7 +66,7 @@ const NAMES: [&str; 40] = [
     "context_management",
 ];
 
-const VALUES: [&str; 22] = [
+static VALUES: [&str; 22] = [
     "null",
     "true",
     "false",
