@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    domain::{redaction::KnownSecrets, route::RouteTable},
+    domain::{
+        redaction::KnownSecrets,
+        route::{Dialect, RouteTable},
+    },
     upstream::Target,
 };
 
@@ -14,6 +17,7 @@ pub struct Routing {
     targets: HashMap<Arc<str>, Arc<Target>>,
     /// What the upstreams are sent as secrets.
     secrets: KnownSecrets,
+    dialects: HashMap<String, Dialect>,
 }
 
 impl Routing {
@@ -21,12 +25,24 @@ impl Routing {
         let named = |target: Target| (Arc::clone(&target.name), Arc::new(target));
         let targets: HashMap<_, _> = targets.into_iter().map(named).collect();
         let secrets = KnownSecrets::new(targets.values().filter_map(|target| target.secret.as_ref()?.text()));
-        Self { table, targets, secrets }
+        Self { table, targets, secrets, dialects: HashMap::new() }
     }
 
     /// The secrets of the upstreams, to be cut from what is put on record.
     pub const fn secrets(&self) -> &KnownSecrets {
         &self.secrets
+    }
+
+    /// With what may be written into requests to the upstreams of these names.
+    #[must_use]
+    pub fn with_dialects(self, dialects: impl IntoIterator<Item = (String, Dialect)>) -> Self {
+        Self { dialects: dialects.into_iter().collect(), ..self }
+    }
+
+    /// What may be written into requests to an upstream.
+    #[must_use]
+    pub fn dialect(&self, upstream: &str) -> Dialect {
+        self.dialects.get(upstream).copied().unwrap_or_default()
     }
 
     /// The upstream with this name.

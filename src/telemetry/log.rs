@@ -121,7 +121,7 @@ impl Drop for LogGuard {
             waited = waited.saturating_add(STEP);
             flush = back;
         }
-        drop(written.recv_timeout(PATIENCE.saturating_sub(waited)));
+        written.recv_timeout(PATIENCE.saturating_sub(waited)).ok();
     }
 }
 
