@@ -142,7 +142,7 @@ mod tests {
     impl Write for Blocked {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
             self.wrote.send(line.to_vec()).unwrap();
-            drop(self.may.recv());
+            self.may.recv().ok();
             Ok(line.len())
         }
 

@@ -12,7 +12,10 @@ use std::{
 
 use futures_util::future::join_all;
 use tempfile::TempDir;
-use tollgate::{domain::principal::Role, store::migrations};
+use tollgate::{
+    domain::principal::Role,
+    store::{administered::Created, migrations, users::UserRow},
+};
 
 use crate::support::{Database, Server, execute, open};
 
@@ -92,7 +95,7 @@ async fn gateways_at_work(db: &Database) {
     let done = calls.enumerate().map(async |(number, (round, store))| {
         store.ping().await.unwrap();
         let user = db.new_user(&format!("user{number}"), Role::User);
-        store.create_user(user.clone(), None).await.unwrap();
+        assert!(matches!(store.create::<UserRow>(user.clone(), None).await.unwrap(), Created::New(_)));
         assert_eq!(store.user(user.id).await.unwrap().unwrap().id, user.id, "round {round}");
         store.beat("here").await.unwrap();
         assert!(store.identity_revision().await.unwrap() > 0);
