@@ -32,8 +32,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Only one migrates at a time: held until the transaction ends, which is all of one run, so that a pooler keeps it on one
 /// server and frees it there. The number is an arbitrary one of ours.
-const POSTGRES_BEGIN: &str =
-    "BEGIN; SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock(7310868735420133169);";
+const POSTGRES_BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '60s'; \
+     SELECT pg_advisory_xact_lock(7310868735420133169);";
 
 /// What to do with a database, and which migrations it was done with, oldest first.
 #[derive(Clone, Copy)]

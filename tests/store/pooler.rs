@@ -91,7 +91,7 @@ fn gateways_behind_a_pooler_migrate_and_read_and_write_at_once() {
 
 async fn gateways_at_work(db: &Database) {
     let stores: Vec<_> = (0..4).map(|_| db.replica()).collect();
-    let calls = (0..100).flat_map(|round| stores.iter().map(move |store| (round, store)));
+    let calls = (0..20).flat_map(|round| stores.iter().map(move |store| (round, store)));
     let done = calls.enumerate().map(async |(number, (round, store))| {
         store.ping().await.unwrap();
         let user = db.new_user(&format!("user{number}"), Role::User);
