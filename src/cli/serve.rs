@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let config = load(file)?;
-    telemetry::init_log(&config.log);
+    let _log = telemetry::init_log(&config.log);
     actix::System::new().block_on(async {
         let mut signals = Signals::listen()?;
         let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
@@ -33,7 +33,12 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
 async fn reload(gateway: &Gateway, file: Option<&Path>) {
     let read = async { gateway.reload(&load(file)?).await };
     match read.await {
-        Ok(()) => tracing::info!("routes, upstreams and prices were read again"),
+        Ok(sections) => {
+            tracing::info!("routes, upstreams and prices were read again");
+            if !sections.is_empty() {
+                tracing::warn!(sections = sections.join(", "), "these sections have changed and need a restart");
+            }
+        }
         Err(error) => tracing::error!(%error, "the configuration was not taken; the running one stays"),
     }
 }

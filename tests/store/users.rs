@@ -261,6 +261,7 @@ fn outside_user(db: &Database, subject: &str, names: &[&str]) -> OutsideUser {
         identity: OutsideIdentity { issuer: "https://idp.example".into(), subject: subject.into() },
         usernames: names.iter().map(|name| name.parse().unwrap()).collect(),
         role: Role::Readonly,
+        team: None,
         created_at: db.clock.now(),
     }
 }
