@@ -66,7 +66,6 @@ pub struct Gateway {
     config: Config,
     metrics: Metrics,
     servers: [ServerHandle; 2],
-    drain_delay: Duration,
     crew: Crew,
     _data_dir: DataDir,
 }
@@ -121,32 +120,20 @@ impl Gateway {
             draining: Draining::default(),
             fingerprints,
         };
-        let (workers, drain_delay) = (actors::workers(&config), Duration::from_millis(config.server.drain_delay_ms));
-        let metrics = Metrics::new()?;
         let parts = Parts {
-            config: config.clone(),
-            office: office.clone(),
+            config,
+            office,
             identity,
-            metrics: metrics.clone(),
+            metrics: Metrics::new()?,
             document: routes::document()?,
             docs_page: DocsPage::build()?,
         };
         let (address, public) = server::public(&parts)?;
         let (ops_address, ops) = server::ops(&parts)?;
-        crew.until_keepers_run(workers).await?;
+        crew.until_keepers_run(actors::workers(&parts.config)).await?;
+        let Parts { config, office, metrics, .. } = parts;
         let servers = [public, ops];
-        Ok(Self {
-            address,
-            ops_address,
-            first_start,
-            office,
-            config,
-            metrics,
-            servers,
-            drain_delay,
-            crew,
-            _data_dir: data_dir,
-        })
+        Ok(Self { address, ops_address, first_start, office, config, metrics, servers, crew, _data_dir: data_dir })
     }
 
     /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing. Gives the
@@ -170,7 +157,7 @@ impl Gateway {
     /// Drains and stops: readiness fails first, then no connection is taken, requests finish, records are written.
     pub async fn stop(self) {
         self.office.draining.begin();
-        tokio::time::sleep(self.drain_delay).await;
+        tokio::time::sleep(Duration::from_millis(self.config.server.drain_delay_ms)).await;
         for server in &self.servers {
             server.stop(true).await;
         }
