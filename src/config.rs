@@ -234,7 +234,7 @@ mod tests {
     fn the_built_in_configuration_is_valid() {
         let config = Config::built_in().unwrap();
         assert_eq!(config.server.port, 8080);
-        assert_eq!(config.routes.len(), 3);
+        assert_eq!(config.routes.len(), 5);
     }
 
     #[test]
