@@ -13,16 +13,13 @@ impl<'a> Host<'a> {
     /// Reads `uri-host [ ":" port ]` (RFC 3986 §3.2). `None` for anything else, and for no host at all.
     #[must_use]
     pub fn read(text: &'a str) -> Option<Self> {
-        let (name, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (address, port) = rest.split_once(']')?;
-                address.parse::<Ipv6Addr>().ok()?;
-                (address, port)
-            }
-            None => {
-                let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-                is_name(name).then_some((name, port))?
-            }
+        let (name, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            (address, port)
+        } else {
+            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            is_name(name).then_some((name, port))?
         };
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => None,

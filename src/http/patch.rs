@@ -9,16 +9,13 @@ use serde::{Deserialize, Deserializer};
 
 /// A field of a PATCH.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Default)]
 pub enum Patch<T> {
+    #[default]
     Absent,
     Value(T),
 }
 
-impl<T> Default for Patch<T> {
-    fn default() -> Self {
-        Self::Absent
-    }
-}
 
 impl<T> Patch<T> {
     /// The value after the change of one that was `before`.

@@ -82,7 +82,7 @@ mod tests {
             (r#"{"choices":[],"usage":null}"#, ForClient::All),
             (r#"{"choices":[]}"#, ForClient::All),
             (r#"{"choices":[{}],"usage":{}}"#, ForClient::All),
-            (r#"[1]"#, ForClient::All),
+            (r"[1]", ForClient::All),
             (r#"{"choices":[], "usage":{"a":{}} ,"citations":["u"]}"#, data(r#"{"choices":[], "citations":["u"]}"#)),
             (r#"{"citations":["u"] , "usage":{}}"#, data(r#"{"citations":["u"]}"#)),
         ] {

@@ -159,10 +159,10 @@ pub async fn tell_refused(visit: &mut Visit<'_>) {
     }
     let Some(principal) = record.known.principal().map(Arc::clone) else { return };
     let Some(route) = route_at(gate.find, &gate.routing.read(), call) else { return };
-    if !limits.calls_asked {
-        tell(visit, &principal, &route, &[Step::Calls, Step::Tokens(1)]).await;
-    } else {
+    if limits.calls_asked {
         tell_tokens(visit, &principal, &route).await;
+    } else {
+        tell(visit, &principal, &route, &[Step::Calls, Step::Tokens(1)]).await;
     }
 }
 

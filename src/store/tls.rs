@@ -2,7 +2,7 @@
 //!
 //! The server's certificate is always verified, against the roots of the machine; `SSL_CERT_FILE` names others. Limits are
 //! given with the options that a connection begins with, and nothing is set afterwards, so that a pooler that lends sessions
-//! (PgBouncer in transaction mode) finds nothing to lose.
+//! (`PgBouncer` in transaction mode) finds nothing to lose.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ pub(super) const NO_ROOM: &str = "the server takes no more connections";
 const NO_OPTIONS: &str = "the options of a session are refused";
 
 /// A setting that marks a session as that of its connection, and the query that asks for it. A pooler that lends sessions,
-/// such as PgBouncer, refuses the options with which a connection begins, or drops them.
+/// such as `PgBouncer`, refuses the options with which a connection begins, or drops them.
 const MARK: &str = "tollgate.session";
 const OWN: &str = "own";
 const WHOSE_SESSION: &str = "SELECT current_setting('tollgate.session', true)";

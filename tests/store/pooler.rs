@@ -1,4 +1,4 @@
-//! A PostgreSQL behind PgBouncer in transaction mode, where no two transactions need meet the same server.
+//! A PostgreSQL behind `PgBouncer` in transaction mode, where no two transactions need meet the same server.
 //!
 //! Run where `pgbouncer` is installed.
 
