@@ -16,6 +16,10 @@
 //!
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
 //! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies; [`roster`] lists them all.
+//! A handle is named for what its callers use it for: `Issuer` (of `TokenIssuer`), `Users` (`Registrar`), `Rulebook`
+//! (`Regulator`), `LoginThrottle` (`Doorkeeper`), `Quotas` (`QuotaKeeper`), `Lender` (`QuotaLender`), `Ledger`
+//! (`BudgetLedger`), `Announcements` (`Announcer`), `Audit` (`AuditWriter`), `Checkpoints` (`Notary`), `OutsideKeys`
+//! (`KeyFetcher`).
 
 pub mod administration;
 pub mod announcer;

@@ -101,7 +101,7 @@ impl Gateway {
             limits: handles.limits,
             budgets: handles.budgets,
             prices: handles.prices,
-            doors: handles.doors,
+            login_throttle: handles.login_throttle,
             lender: handles.lender,
             quotas: handles.quotas,
             ledger: handles.ledger,

@@ -172,7 +172,7 @@ async fn proxy(
     record: &mut Record,
 ) -> Result<HttpResponse, Refusal> {
     let mut body = ClientBody::of(request.headers(), body);
-    let asked = tokens::read(gate, request.headers(), route, &mut body, record).await?;
+    let asked = tokens::read(gate, (&call.path, request.headers()), route, &mut body, record).await?;
     let tokens = asked.as_ref().map(Asked::estimated_tokens);
     let admitted = limit(gate, call, authorized, route, tokens, record).await?;
     let reserved = reserve(gate, call, admitted, route, asked, record).await?;

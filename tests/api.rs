@@ -28,6 +28,7 @@ mod api {
     mod limits_told;
     mod login;
     mod metering;
+    mod meters;
     mod oauth;
     mod openapi;
     mod password;

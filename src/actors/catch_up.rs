@@ -53,7 +53,7 @@ impl<W> CatchUp<W> {
         begins.then(|| std::mem::take(&mut self.waiting))
     }
 
-    /// Ends the reading; true if somebody waits for another.
+    /// Ends the reading; true if an answer waits for another.
     fn end(&mut self) -> bool {
         self.reading = false;
         !self.waiting.is_empty()

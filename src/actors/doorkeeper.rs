@@ -1,6 +1,6 @@
 //! `Doorkeeper`: owns the counters of failed passwords, in memory.
 //!
-//! Called by `http::guarded_password` through [`Doors`], around every check of a password. Has an arbiter of its own:
+//! Called by `http::guarded_password` through [`LoginThrottle`], around every check of a password. Has an arbiter of its own:
 //! a message takes a microsecond, but on another actor's thread it would wait behind that one's work, and a login's
 //! time would tell of it. It never waits, and never sees a name or a password. What it knew is gone when it dies: that
 //! gives the free failures back once, where taking all as throttled would shut everybody out.
@@ -90,7 +90,7 @@ impl Handler<Ask<Report>> for Doorkeeper {
 
 /// The doorkeeper's handle.
 #[derive(Clone)]
-pub struct Doors {
+pub struct LoginThrottle {
     handle: Handle<Doorkeeper>,
     key: Arc<MacKey>,
 }
@@ -110,7 +110,7 @@ pub struct Ticket {
     permit: Option<Permit>,
 }
 
-impl Starts for Doors {
+impl Starts for LoginThrottle {
     type Blueprint = Blueprint;
     type Error = Infallible;
 
@@ -125,7 +125,7 @@ impl Starts for Doors {
     }
 }
 
-impl Doors {
+impl LoginThrottle {
     /// `key` is what names are hashed under.
     pub fn new(max_in_flight: usize, deadline: Duration, key: Arc<MacKey>) -> Self {
         Self { handle: Handle::new("doorkeeper", max_in_flight, deadline), key }
@@ -182,51 +182,51 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
 
-    async fn doors(account_failures: u32, max_in_flight: usize) -> Doors {
-        let doors = Doors::new(max_in_flight, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
+    async fn logins(account_failures: u32, max_in_flight: usize) -> LoginThrottle {
+        let logins = LoginThrottle::new(max_in_flight, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
         let max_wait = Duration::from_mins(15);
         let rules = Rules { account_failures, address_failures: 1_000, max_wait, max_counters: 100 };
         let blueprint = Blueprint { clock: Clock::manual(1), rules };
-        let Ok(()) = doors.start_here(&Roster::default(), blueprint).await;
-        doors
+        let Ok(()) = logins.start_here(&Roster::default(), blueprint).await;
+        logins
     }
 
-    fn ann(doors: &Doors) -> Visitor {
-        doors.visitor("ann", Network::UNKNOWN)
+    fn ann(logins: &LoginThrottle) -> Visitor {
+        logins.visitor("ann", Network::UNKNOWN)
     }
 
     #[actix::test]
     async fn a_ticket_that_is_dropped_was_a_failure_and_one_that_is_reported_right_was_none() {
-        let doors = doors(2, 10).await;
+        let logins = logins(2, 10).await;
         for _ in 0..5 {
-            doors.admit(ann(&doors)).await.unwrap().unwrap().report(true);
+            logins.admit(ann(&logins)).await.unwrap().unwrap().report(true);
         }
-        drop(doors.admit(ann(&doors)).await.unwrap().unwrap());
-        assert_eq!(doors.check(ann(&doors)).await, Ok(Ok(())));
-        drop(doors.admit(ann(&doors)).await.unwrap().unwrap());
-        assert!(doors.check(ann(&doors)).await.unwrap().is_err());
-        assert!(doors.admit(ann(&doors)).await.unwrap().is_err());
-        assert_eq!(doors.handle().in_flight(), 0);
+        drop(logins.admit(ann(&logins)).await.unwrap().unwrap());
+        assert_eq!(logins.check(ann(&logins)).await, Ok(Ok(())));
+        drop(logins.admit(ann(&logins)).await.unwrap().unwrap());
+        assert!(logins.check(ann(&logins)).await.unwrap().is_err());
+        assert!(logins.admit(ann(&logins)).await.unwrap().is_err());
+        assert_eq!(logins.handle().in_flight(), 0);
     }
 
     #[actix::test]
     async fn a_doorkeeper_at_its_bound_lets_nobody_in() {
-        let doors = doors(5, 2).await;
-        let ticket = doors.admit(ann(&doors)).await.unwrap();
-        assert_eq!(doors.admit(ann(&doors)).await.err(), Some(NoAnswer::Full));
+        let logins = logins(5, 2).await;
+        let ticket = logins.admit(ann(&logins)).await.unwrap();
+        assert_eq!(logins.admit(ann(&logins)).await.err(), Some(NoAnswer::Full));
         drop(ticket);
     }
 
     #[actix::test]
     async fn a_doorkeeper_that_does_not_run_lets_nobody_in() {
-        let doors = Doors::new(10, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
-        assert_eq!(doors.admit(ann(&doors)).await.err(), Some(NoAnswer::Dead));
+        let logins = LoginThrottle::new(10, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
+        assert_eq!(logins.admit(ann(&logins)).await.err(), Some(NoAnswer::Dead));
     }
 
     #[test]
     fn names_that_differ_in_a_byte_are_two_accounts() {
-        let doors = Doors::new(10, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
-        assert_ne!(doors.visitor("ann", Network::UNKNOWN), doors.visitor("Ann", Network::UNKNOWN));
-        assert_eq!(doors.visitor("ann", Network::UNKNOWN), ann(&doors));
+        let logins = LoginThrottle::new(10, Duration::from_mins(1), Arc::new(MacKey::new(b"key")));
+        assert_ne!(logins.visitor("ann", Network::UNKNOWN), logins.visitor("Ann", Network::UNKNOWN));
+        assert_eq!(logins.visitor("ann", Network::UNKNOWN), ann(&logins));
     }
 }

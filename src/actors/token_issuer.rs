@@ -5,6 +5,7 @@
 //! the store, in one conditional update, so it holds over replicas too. When the issuer is down, tokens still verify.
 
 mod exchange;
+mod following;
 mod keys;
 mod refresh_token;
 mod ring;
@@ -16,7 +17,6 @@ mod skew;
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use futures_util::future::LocalBoxFuture;
 
 pub use self::{
     exchange::{AccessToken, Exchange},
@@ -25,10 +25,7 @@ pub use self::{
     sealing::{purpose_of, shared_key},
     sessions::Denied,
 };
-use self::{
-    ring::Ring,
-    sessions::{Revoked, Sessions},
-};
+use self::{ring::Ring, sessions::Sessions};
 use super::{
     catch_up::{CatchUp, Follower, POLL},
     handle::{Ask, Handle, NoAnswer, Reply, Request},
@@ -36,7 +33,6 @@ use super::{
     supervisor::{Lifeline, Starts, supervise},
 };
 use crate::{
-    clock::Clock,
     credentials::jwt::Verifier,
     domain::{
         ids::{SessionId, UserId},
@@ -44,7 +40,7 @@ use crate::{
     },
     snapshot::{Snapshot, freshness::Freshness, revocations::Revocations},
     store::{
-        Store, StoreError,
+        StoreError,
         keys::{Remember, Rotated},
         revisions::Seen,
     },
@@ -92,12 +88,12 @@ pub struct RevokeRefreshToken {
     pub token: String,
 }
 
-/// Adds a signing key that takes over after the lead, or names the one that somebody else has added.
+/// Adds a signing key that takes over after the lead, or names the one that another replica has added.
 pub struct Rotate {
     pub remember: Option<Remember>,
 }
 
-/// Reads the revocations and the ring again, now: somebody else has written some.
+/// Reads the revocations and the ring again, now: another actor has written some.
 pub struct Reload;
 
 impl Request for Issue {
@@ -204,40 +200,6 @@ impl Handler<Ask<Reload>> for TokenIssuer {
     }
 }
 
-impl Follower for TokenIssuer {
-    const NAME: &'static str = "token_issuer";
-    /// The sessions that were revoked, if any; and the ring if it has changed.
-    type Reading = (Result<Option<Revoked>, StoreError>, Result<Option<Ring>, RingError>);
-
-    fn store(&self) -> &Store {
-        &self.keys.store
-    }
-
-    fn clock(&self) -> &Clock {
-        &self.keys.clock
-    }
-
-    fn catch_up(&mut self) -> &mut CatchUp {
-        &mut self.catch_up
-    }
-
-    fn read(&self) -> LocalBoxFuture<'static, Self::Reading> {
-        let (sessions, seen) = (Arc::clone(&self.sessions), self.seen);
-        let (keys, ring) = (Arc::clone(&self.keys), Arc::clone(&self.ring.read()));
-        Box::pin(async move {
-            // If it fails, so do the readings, and they are what counts.
-            drop(skew::measure(&keys.store, &keys.clock).await);
-            (sessions.revoked_since(seen).await, keys.read_after(&ring).await)
-        })
-    }
-
-    fn publish(&mut self, (revoked, ring): Self::Reading) -> Result<(), StoreError> {
-        self.take_ring(ring);
-        self.take_revoked(revoked?);
-        Ok(())
-    }
-}
-
 impl TokenIssuer {
     /// Answers when this replica no longer accepts what was revoked.
     fn revoke(
@@ -255,14 +217,6 @@ impl TokenIssuer {
     /// Answers when a reading that began after this moment is published.
     fn reload(&mut self, reply: Reply<Result<(), StoreError>>, context: &mut Context<Self>) {
         self.after_reading(Box::new(move |read| reply.answer(read.clone())), context);
-    }
-
-    fn take_ring(&self, ring: Result<Option<Ring>, RingError>) {
-        match ring {
-            Ok(None) => {}
-            Ok(Some(ring)) => keys::publish(&self.keys, ring, &self.ring, &self.verifier),
-            Err(error) => tracing::warn!(%error, "the ring of signing keys will be read at the next poll"),
-        }
     }
 
     fn rotate_if_due(&mut self, context: &mut Context<Self>) {
@@ -287,20 +241,6 @@ impl TokenIssuer {
                 tracing::warn!(%error, "expired signing keys were not deleted");
             }
         });
-    }
-
-    /// Publishes revocations besides those that are known. Where the store went back they stay: a session that was ended
-    /// does not live again because the store forgot its end.
-    fn take_revoked(&mut self, revoked: Option<Revoked>) {
-        let horizon = self.sessions.horizon();
-        let more = revoked.iter().flat_map(|revoked| &revoked.sessions).map(|(session, at, _)| (*session, *at));
-        self.revocations.publish(self.revocations.read().with(more, horizon));
-        if let Some(Revoked { news, .. }) = revoked {
-            if news.went_back {
-                tracing::warn!(revision = news.seen.revision, "the store went back: revoked sessions are read anew");
-            }
-            self.seen = news.seen;
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         announcer::{self, Announcements},
         audit_writer::Audit,
         budget_ledger::{self, Ledger},
-        doorkeeper::{self, Doors},
+        doorkeeper::{self, LoginThrottle},
         key_fetcher::{self, OutsideKeys},
         notary::{self, Checkpoints},
         quota_keeper::{self, Quotas},
@@ -38,7 +38,7 @@ pub(super) struct Handles {
     pub limits: Limits,
     pub budgets: Budgets,
     pub prices: Prices,
-    pub doors: Doors,
+    pub login_throttle: LoginThrottle,
     pub outside_keys: OutsideKeys,
     pub lender: Lender,
     pub quotas: Quotas,
@@ -72,7 +72,7 @@ impl Handles {
             limits: Limits::new(bound, deadline),
             budgets: Budgets::new(bound, deadline),
             prices: Prices::new(bound, deadline),
-            doors: Doors::new(bound, deadline, fingerprints),
+            login_throttle: LoginThrottle::new(bound, deadline, fingerprints),
             outside_keys: OutsideKeys::new(bound),
             quotas: Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone()),
             lender,
@@ -117,7 +117,7 @@ pub(super) async fn start(
     crew.start(&handles.prices, all.rules(&published.prices)).await?;
     crew.start(&handles.issuer, all.issuer()?).await?;
     crew.start(&handles.users, all.registrar()).await?;
-    crew.start(&handles.doors, all.doorkeeper()).await?;
+    crew.start(&handles.login_throttle, all.doorkeeper()).await?;
     crew.start(&handles.audit, base.audit.clone()).await?;
     crew.start(&handles.announcements, all.announcer()).await?;
     crew.start(&handles.ledger, all.ledger()).await?;

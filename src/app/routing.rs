@@ -28,7 +28,8 @@ pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigErr
                 .map_err(|(field, reason)| config.blame(format!("upstreams[{i}].{field}"), reason))?,
         );
     }
-    Ok(Routing::new(table, targets))
+    let dialects = config.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.dialect()));
+    Ok(Routing::new(table, targets).with_dialects(dialects))
 }
 
 fn builtin(name: &str, kind: Kind) -> Target {

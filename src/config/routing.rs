@@ -1,6 +1,9 @@
 //! The lists: upstreams, routes and limits, as they are written and as the domain knows them.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 
 use serde::Deserialize;
 
@@ -14,7 +17,7 @@ use crate::domain::{
     principal::Role,
     recording::{Bodies, Durability},
     refusal,
-    route::{Meter, PathMatch, Route, reserved},
+    route::{BoundName, Dialect, Meter, Metering, PathMatch, Route, reserved},
 };
 
 /// The upstreams that are part of the binary.
@@ -36,6 +39,33 @@ pub struct UpstreamEntry {
     pub timeout_s: u64,
     #[serde(default = "thousand")]
     pub max_in_flight: u32,
+    #[serde(default = "yes")]
+    pub stream_usage: bool,
+    #[serde(default)]
+    pub output_bound: OutputBoundEntry,
+}
+
+/// What is written where a chat request has no output bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputBoundEntry {
+    #[default]
+    MaxCompletionTokens,
+    MaxTokens,
+    None,
+}
+
+impl UpstreamEntry {
+    /// What the gateway may write into requests to it.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        let output_bound = match self.output_bound {
+            OutputBoundEntry::MaxCompletionTokens => BoundName::MaxCompletionTokens,
+            OutputBoundEntry::MaxTokens => BoundName::MaxTokens,
+            OutputBoundEntry::None => BoundName::Unwritten,
+        };
+        Dialect { stream_usage: self.stream_usage, output_bound }
+    }
 }
 
 fn authorization() -> String {
@@ -49,6 +79,9 @@ const fn six_hundred() -> u64 {
 }
 const fn thousand() -> u32 {
     1_000
+}
+const fn yes() -> bool {
+    true
 }
 const fn one() -> u64 {
     1
@@ -67,16 +100,23 @@ pub enum MeterName {
     #[default]
     None,
     OpenaiChat,
+    OpenaiCompletions,
     OpenaiResponses,
     OpenaiEmbeddings,
+    OpenaiImages,
     AnthropicMessages,
+    GeminiGenerate,
+    BedrockConverse,
+    Rerank,
+    CountTokens,
 }
 
 /// What calls are charged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(
     untagged,
-    expecting = "must be none, openai-chat, openai-responses, openai-embeddings, anthropic-messages, or \
+    expecting = "must be none, openai-chat, openai-completions, openai-responses, openai-embeddings, openai-images, \
+                 anthropic-messages, gemini-generate, bedrock-converse, rerank, count-tokens, or \
                  { fixed_usd = \"0.002\" } with an amount in quotes"
 )]
 pub enum MeterEntry {
@@ -116,6 +156,9 @@ pub struct RouteEntry {
     pub audit: Option<Durability>,
     pub bodies: Option<Bodies>,
     pub cache: Option<CacheEntry>,
+    pub default_max_tokens: Option<u64>,
+    #[serde(default)]
+    pub tools: BTreeMap<String, Money>,
 }
 
 /// Whether answers are kept. Only `ttl_s = 0`, never, is known to this version.
@@ -149,7 +192,17 @@ impl RouteEntry {
                 MeterEntry::Named(MeterName::OpenaiResponses) => Meter::OpenaiResponses,
                 MeterEntry::Named(MeterName::OpenaiEmbeddings) => Meter::OpenaiEmbeddings,
                 MeterEntry::Named(MeterName::AnthropicMessages) => Meter::AnthropicMessages,
+                MeterEntry::Named(MeterName::OpenaiCompletions) => Meter::OpenaiCompletions,
+                MeterEntry::Named(MeterName::OpenaiImages) => Meter::OpenaiImages,
+                MeterEntry::Named(MeterName::GeminiGenerate) => Meter::GeminiGenerate,
+                MeterEntry::Named(MeterName::BedrockConverse) => Meter::BedrockConverse,
+                MeterEntry::Named(MeterName::Rerank) => Meter::Rerank,
+                MeterEntry::Named(MeterName::CountTokens) => Meter::CountTokens,
                 MeterEntry::Fixed(FixedPrice { fixed_usd }) => Meter::Fixed(fixed_usd),
+            },
+            metering: Metering {
+                default_max_tokens: self.default_max_tokens,
+                tools: self.tools.iter().map(|(name, price)| (name.clone(), *price)).collect(),
             },
         }
     }
@@ -227,6 +280,10 @@ fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
     rule(known, "upstream", format!("\"{}\" is not the name of an upstream", route.upstream))?;
     let cached = route.cache.as_ref().is_some_and(|cache| cache.ttl_s > 0);
     rule(!cached, "cache.ttl_s", "must be 0: answers are not cached by this version")?;
+    let bound = route.default_max_tokens.is_none_or(|tokens| (1..=100_000_000).contains(&tokens));
+    rule(bound, "default_max_tokens", "must be from 1 to 100000000")?;
+    let paid = route.tools.values().all(|price| *price >= Money::ZERO);
+    rule(paid, "tools", "must have prices a call in USD, none of them negative")?;
     rule((1..=1_000_000).contains(&route.weight), "weight", "must be from 1 to 1000000")
 }
 

@@ -80,6 +80,8 @@ pub struct Shortfall {
     pub resets_at: Option<Timestamp>,
     /// Whole seconds until then, rounded up.
     pub resets_in_s: Option<u64>,
+    /// The output bound with which the call would have room, where there is one.
+    pub max_tokens: Option<u64>,
 }
 
 impl Budget {
@@ -96,7 +98,7 @@ impl Budget {
             let ms = at.as_millisecond().saturating_sub(now.as_millisecond());
             u64::try_from(ms).ok().map(|ms| ms.div_ceil(1_000))
         });
-        Shortfall { budget: Arc::clone(self), balance, needed, resets_at, resets_in_s }
+        Shortfall { budget: Arc::clone(self), balance, needed, resets_at, resets_in_s, max_tokens: None }
     }
 }
 

@@ -4,7 +4,10 @@ pub mod file;
 pub mod list;
 pub mod spec;
 
-use super::{money::Money, usage::Usage};
+use super::{
+    money::Money,
+    usage::{Extras, Usage},
+};
 
 pub use self::spec::PriceSpec;
 
@@ -14,8 +17,12 @@ pub struct Rates {
     pub input: u64,
     pub cached_input: u64,
     pub cache_write: u64,
+    /// Into a cache entry that lives for an hour.
+    pub long_cache_write: u64,
     pub output: u64,
     pub reasoning: u64,
+    pub audio_input: u64,
+    pub audio_output: u64,
 }
 
 /// What holds for prompts longer than so many tokens, for every token of the call.
@@ -39,14 +46,26 @@ pub struct Price {
     pub max_input_tokens: Option<u64>,
 }
 
+/// The most that a call can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Most {
+    pub input_tokens: u64,
+    /// Of all answers together.
+    pub output_tokens: u64,
+    /// Whether cache entries may be written that live for an hour.
+    pub has_long_cache: bool,
+}
+
 /// A cost that is more than [`Money::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("costs more than can be counted")]
 pub struct TooDear;
 
 impl Rates {
-    fn dearest_input(self) -> u64 {
-        self.input.max(self.cached_input).max(self.cache_write)
+    /// Of a prompt of text, whatever of it comes from a cache or goes into one.
+    fn dearest_input(self, most: &Most) -> u64 {
+        let long = if most.has_long_cache { self.long_cache_write } else { 0 };
+        self.input.max(self.cached_input).max(self.cache_write).max(long)
     }
 
     fn dearest_output(self) -> u64 {
@@ -56,31 +75,44 @@ impl Rates {
 
 impl Price {
     /// The exact cost of what a call took; every price is a whole number of pico-USD a token, so nothing is rounded.
-    pub fn cost(&self, usage: &Usage) -> Result<Money, TooDear> {
+    pub fn cost(&self, usage: &Usage, extras: &Extras) -> Result<Money, TooDear> {
         let rates = self.rates(usage.input_tokens);
         let cached = usage.cached_tokens.min(usage.input_tokens);
         let written = usage.cache_write_tokens.min(usage.input_tokens.saturating_sub(cached));
+        let long = extras.long_cache_write_tokens.min(written);
         let fresh = usage.input_tokens.saturating_sub(cached).saturating_sub(written);
+        let heard = extras.audio_input_tokens.min(fresh);
         let thought = usage.reasoning_tokens.min(usage.output_tokens);
         let said = usage.output_tokens.saturating_sub(thought);
+        let spoken = extras.audio_output_tokens.min(said);
         let parts = [
-            (fresh, rates.input),
+            (fresh.saturating_sub(heard), rates.input),
+            (heard, rates.audio_input),
             (cached, rates.cached_input),
-            (written, rates.cache_write),
-            (said, rates.output),
+            (written.saturating_sub(long), rates.cache_write),
+            (long, rates.long_cache_write),
+            (said.saturating_sub(spoken), rates.output),
+            (spoken, rates.audio_output),
             (thought, rates.reasoning),
         ];
         self.total(parts)
     }
 
-    /// The most that a call can cost whose prompt has at most `input_tokens` and whose answers have together at most
-    /// `output_tokens`.
-    pub fn bound(&self, input_tokens: u64, output_tokens: u64) -> Result<Money, TooDear> {
-        let within = self.tiers.iter().filter(|tier| tier.above_input_tokens < input_tokens);
-        let rates: Vec<Rates> = within.map(|tier| tier.rates).chain([self.base]).collect();
-        let input = rates.iter().map(|rates| rates.dearest_input()).max().unwrap_or(0);
-        let output = rates.iter().map(|rates| rates.dearest_output()).max().unwrap_or(0);
-        self.total([(input_tokens, input), (output_tokens, output)])
+    /// The most that a call can cost that takes at most this.
+    pub fn bound(&self, most: &Most) -> Result<Money, TooDear> {
+        let input = self.rates_up_to(most.input_tokens).map(|rates| rates.dearest_input(most)).max().unwrap_or(0);
+        self.total([(most.input_tokens, input), (most.output_tokens, self.dearest_output(most))])
+    }
+
+    /// The dearest token of an answer to such a call, in pico-USD.
+    #[must_use]
+    pub fn dearest_output(&self, most: &Most) -> u64 {
+        self.rates_up_to(most.input_tokens).map(Rates::dearest_output).max().unwrap_or(0)
+    }
+
+    fn rates_up_to(&self, input_tokens: u64) -> impl Iterator<Item = Rates> {
+        let within = self.tiers.iter().filter(move |tier| tier.above_input_tokens < input_tokens);
+        within.map(|tier| tier.rates).chain([self.base])
     }
 
     fn rates(&self, input_tokens: u64) -> Rates {
@@ -104,13 +136,17 @@ mod tests {
 
     fn rates() -> impl Strategy<Value = Rates> {
         let rate = 0..1_000_000_u64;
-        (rate.clone(), rate.clone(), rate.clone(), rate.clone(), rate).prop_map(
-            |(input, cached_input, cache_write, output, reasoning)| Rates {
+        let cache = (rate.clone(), rate.clone(), rate.clone());
+        (rate.clone(), cache, rate.clone(), rate).prop_map(
+            |(input, (cached_input, cache_write, long_cache_write), output, reasoning)| Rates {
                 input,
                 cached_input,
                 cache_write,
+                long_cache_write,
                 output,
                 reasoning,
+                audio_input: input,
+                audio_output: output,
             },
         )
     }
@@ -130,6 +166,7 @@ mod tests {
             price in price(),
             bounds in (0..10_000_u64, 0..10_000_u64),
             parts in (0..=100_u64, 0..=100_u64, 0..=100_u64, 0..=100_u64, 0..=100_u64),
+            long in 0..=100_u64,
         ) {
             let (input, output) = (bounds.0 * parts.0 / 100, bounds.1 * parts.1 / 100);
             let usage = Usage {
@@ -139,12 +176,23 @@ mod tests {
                 output_tokens: output,
                 reasoning_tokens: output * parts.4 / 100,
             };
-            prop_assert!(price.cost(&usage).unwrap() <= price.bound(bounds.0, bounds.1).unwrap());
+            let extras = Extras { long_cache_write_tokens: usage.cache_write_tokens * long / 100, ..Extras::default() };
+            let most = Most { input_tokens: bounds.0, output_tokens: bounds.1, has_long_cache: long > 0 };
+            prop_assert!(price.cost(&usage, &extras).unwrap() <= price.bound(&most).unwrap());
         }
     }
 
     fn flat(input: u64, output: u64) -> Rates {
-        Rates { input, cached_input: input / 10, cache_write: input * 5 / 4, output, reasoning: output }
+        Rates {
+            input,
+            cached_input: input / 10,
+            cache_write: input * 5 / 4,
+            long_cache_write: input * 2,
+            output,
+            reasoning: output,
+            audio_input: input,
+            audio_output: output,
+        }
     }
 
     #[test]
@@ -165,8 +213,11 @@ mod tests {
             reasoning_tokens: 20,
         };
         let expected = 300 * 3_000_000 + 600 * 300_000 + 100 * 3_750_000 + 50 * 15_000_000 + 7;
-        assert_eq!(price.cost(&usage), Ok(Money::from_pusd(expected)));
-        let at = |input_tokens| price.cost(&Usage { input_tokens, ..Usage::default() }).unwrap().pusd();
+        assert_eq!(price.cost(&usage, &Extras::default()), Ok(Money::from_pusd(expected)));
+        let long = Extras { long_cache_write_tokens: 40, ..Extras::default() };
+        assert_eq!(price.cost(&usage, &long), Ok(Money::from_pusd(expected + 40 * 2_250_000)));
+        let at =
+            |input_tokens| price.cost(&Usage { input_tokens, ..Usage::default() }, &Extras::default()).unwrap().pusd();
         assert_eq!(at(200_000), 200_000 * 3_000_000 + 7);
         assert_eq!(at(200_001), 200_001 * 6_000_000 + 7);
     }
@@ -174,13 +225,13 @@ mod tests {
     #[test]
     fn a_cost_beyond_counting_is_an_error_and_no_small_number() {
         let price = Price {
-            base: flat(u64::MAX / 8, 1),
+            base: flat(u64::MAX / 16, 1),
             tiers: vec![],
             per_call: Money::ZERO,
             max_output_tokens: 1,
             max_input_tokens: None,
         };
-        assert_eq!(price.bound(8, 0), Err(TooDear));
-        assert_eq!(price.cost(&Usage { input_tokens: u64::MAX, ..Usage::default() }), Err(TooDear));
+        assert_eq!(price.bound(&Most { input_tokens: 16, ..Most::default() }), Err(TooDear));
+        assert_eq!(price.cost(&Usage { input_tokens: u64::MAX, ..Usage::default() }, &Extras::default()), Err(TooDear));
     }
 }

@@ -32,10 +32,17 @@ pub enum PathMatch {
 pub enum Meter {
     None,
     OpenaiChat,
+    OpenaiCompletions,
     OpenaiResponses,
     OpenaiEmbeddings,
+    OpenaiImages,
     AnthropicMessages,
-    /// So much for each call.
+    GeminiGenerate,
+    BedrockConverse,
+    Rerank,
+    /// The counting of tokens, which is free.
+    CountTokens,
+    /// An amount for each call.
     Fixed(Money),
 }
 
@@ -44,6 +51,46 @@ impl Meter {
     #[must_use]
     pub const fn counts_tokens(self) -> bool {
         !matches!(self, Self::None | Self::Fixed(_))
+    }
+}
+
+/// What the gateway may write into requests to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// Whether `stream_options` may be written, so that streams state their usage.
+    pub stream_usage: bool,
+    pub output_bound: BoundName,
+}
+
+/// Under which name an output bound is written where a chat request has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundName {
+    MaxCompletionTokens,
+    MaxTokens,
+    /// None is written: the call is held at the model's longest answer.
+    Unwritten,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self { stream_usage: true, output_bound: BoundName::MaxCompletionTokens }
+    }
+}
+
+/// What a route adds to the prices of its models.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Metering {
+    /// The output bound of a request that has none, where it is less than the model's.
+    pub default_max_tokens: Option<u64>,
+    /// Tools that the provider runs and requests may have: the price of a call of each.
+    pub tools: Vec<(String, Money)>,
+}
+
+impl Metering {
+    /// The price of a call of a tool that the provider runs; nothing where the route does not allow it.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<Money> {
+        self.tools.iter().find(|(known, _)| known == name).map(|(_, price)| *price)
     }
 }
 
@@ -63,6 +110,7 @@ pub struct Route {
     /// Likewise.
     pub bodies: Option<Bodies>,
     pub meter: Meter,
+    pub metering: Metering,
 }
 
 impl Route {
@@ -166,6 +214,7 @@ mod tests {
             durability: None,
             bodies: None,
             meter: Meter::None,
+            metering: Metering::default(),
         }
     }
 

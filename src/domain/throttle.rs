@@ -1,8 +1,8 @@
 //! How often a password may be guessed: a few failures are free, then each further one doubles the wait.
 //!
-//! Two counters speak of every try: that of the account together with the network it is tried from, and that of the
+//! Two counters apply to every try: that of the account together with the network it is tried from, and that of the
 //! network alone. Because the account is never counted by itself, nobody elsewhere can lock its owner out. A name that
-//! nobody has is counted like any other, so that nothing tells the two apart.
+//! no user has is counted like any other, so that the two cannot be told apart.
 //!
 //! Below the threshold tries may run side by side; from it on exactly one is admitted each time the wait is over, and
 //! it is counted as a failure before it has run. A success forgets the account's counter. It only takes its own charge
@@ -48,7 +48,7 @@ pub struct Rules {
     pub max_counters: usize,
 }
 
-/// A try that may run. How it ended is told to [`Throttle::report`].
+/// A try that may run. Its end is reported to [`Throttle::report`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admission {
     visitor: Visitor,
@@ -136,7 +136,7 @@ impl Throttle {
         self.accounts.len().saturating_add(self.addresses.len())
     }
 
-    /// True while nobody has failed.
+    /// True while no try has failed.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -151,7 +151,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// The wait behind the last of so many failures.
+    /// The wait after this number of failures.
     fn wait_ns(self, failures: u32) -> u64 {
         let Some(doublings) = failures.checked_sub(self.free) else {
             return 0;

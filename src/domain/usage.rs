@@ -17,6 +17,17 @@ pub struct Usage {
     pub reasoning_tokens: u64,
 }
 
+/// Parts of the tokens of one call that a price may have rates of their own for. They are billed and not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extras {
+    /// Of the cache writes, into entries that live for an hour.
+    pub long_cache_write_tokens: u64,
+    /// Of the prompt outside the cache, sound.
+    pub audio_input_tokens: u64,
+    /// Of the answer outside its thoughts, sound.
+    pub audio_output_tokens: u64,
+}
+
 /// What many calls took and cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {

@@ -51,7 +51,7 @@ pub struct ApiKey {
     revoked_at: Option<Timestamp>,
 }
 
-/// An API key as it is answered once, to whoever made it.
+/// An API key as it is answered once, when it is made.
 #[derive(Serialize, JsonSchema)]
 pub struct NewKey {
     #[serde(flatten)]
@@ -192,7 +192,7 @@ async fn list(office: &Office, user: UserId, query: &PageQuery) -> Result<Json<A
     Ok(Json(ApiKeyPage { page: Page::of(keys, limit, |key: &ApiKey| key.id.to_string()) }))
 }
 
-/// Who orders a key, for whom, and below which path it will be found.
+/// Who makes a key, for which user, and below which path it will be found.
 struct Order {
     by: UserId,
     of: UserId,

@@ -78,7 +78,7 @@ pub async fn login(
     if let Some(user) = &user {
         Note::add(&request, |note| note.user = Some((user.id, user.username.clone())));
     }
-    // Hashed whoever it is, so that the time tells nothing.
+    // Hashed for every name, so that the time does not show whether there is such a user.
     let hash = hash.filter(|_| may_log_in);
     let right = guarded_password::verify(&office, &request, &login.username, login.password, hash).await?;
     let user = user.filter(|_| right).ok_or(Refusal::InvalidCredentials)?;

@@ -1,4 +1,4 @@
-//! Checking a password that somebody typed, so that guessing is slow.
+//! Checking a password as it was typed, so that guessing is slow.
 //!
 //! Called by every handler that checks one. The account is known here by its name as it was typed alone, so that a name
 //! nobody has is treated like any other.
@@ -22,12 +22,12 @@ pub(super) async fn verify(
     hash: Option<String>,
 ) -> Result<bool, Refusal> {
     let network = request.extensions().get::<Network>().copied().ok_or(Refusal::Internal)?;
-    let visitor = office.doors.visitor(account, network);
+    let visitor = office.login_throttle.visitor(account, network);
     // Who is throttled takes no place among those who wait for a computation.
-    office.doors.check(visitor).await.map_err(no_answer)?.map_err(throttled)?;
+    office.login_throttle.check(visitor).await.map_err(no_answer)?.map_err(throttled)?;
     let turn = office.passwords.turn().await.map_err(busy)?;
     // And only who is next is let in: those before may have failed meanwhile.
-    let ticket = office.doors.admit(visitor).await.map_err(no_answer)?.map_err(throttled)?;
+    let ticket = office.login_throttle.admit(visitor).await.map_err(no_answer)?.map_err(throttled)?;
     office.passwords.verify(turn, password.0, hash, |right| ticket.report(right)).await.map_err(busy)
 }
 

@@ -178,7 +178,7 @@ fn missing(name: &str) -> Refusal {
     Refusal::OAuth(OAuthError::InvalidRequest, format!("{name} is missing"))
 }
 
-/// A client whose key could not be looked up is not told that it has none.
+/// A key that could not be looked up is not called wrong.
 fn unknown_client(refusal: Refusal) -> Refusal {
     match refusal {
         Refusal::Unavailable(_) => refusal,

@@ -151,7 +151,7 @@ fn done(changed: PricesChanged) -> Result<(i64, i64, Difference), Refusal> {
     }
 }
 
-/// What the audit record tells: the versions, how much was changed, and the first prices before and after.
+/// The change as the audit record has it: the versions, how much was changed, and the first prices before and after.
 fn recorded(before: i64, version: i64, difference: &Difference) -> Value {
     let first = |specs: &mut dyn Iterator<Item = &PriceSpec>| specs.take(MAX_RECORDED).cloned().collect::<Vec<_>>();
     let Difference { added, changed, removed } = difference;

@@ -1,13 +1,17 @@
 //! A stream of server-sent events (WHATWG HTML, §9.2), cut into its events wherever its pieces are cut. Lines end with LF,
-//! CRLF or CR; no byte is lost or changed. An event that ends with a CR is whole with the next byte, which may be its LF.
+//! CRLF or CR; one byte order mark may stand before the first; no byte is lost or changed. An event that ends with a CR is
+//! whole with the next byte, which may be its LF. The work is linear in the bytes.
 
 use std::borrow::Cow;
 
 /// The data of the event that OpenAI's streams end with.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
-/// The longest JSON text that is looked into: of an event, or of a whole answer.
-pub const MAX_BYTES: usize = 4 << 20;
+/// The longest JSON text that is looked into as a whole: of an event, or of an answer. About 3 ms of a worker.
+pub(super) const MAX_BYTES: usize = 1 << 20;
+
+/// A byte order mark in UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Debug, Default)]
 pub(super) struct Events {
@@ -36,8 +40,10 @@ enum At {
 pub(super) enum Cut {
     /// An event with the blank line that ends it.
     Event(Vec<u8>),
-    /// A part of an event that is too long to be looked into.
+    /// A part of an event that is too long to be looked into as a whole.
     Part(Vec<u8>),
+    /// The last part of it.
+    LastPart(Vec<u8>),
 }
 
 impl Events {
@@ -79,25 +85,16 @@ impl Events {
             return None;
         }
         self.too_long = true;
-        self.cut()
+        Some(Cut::Part(std::mem::take(&mut self.pending)))
     }
 
-    /// The event that a blank line has ended.
-    fn end(&mut self) -> Option<Cut> {
-        let cut = self.cut();
-        self.too_long = false;
-        cut
-    }
-
-    /// What is left at the end of the stream.
-    pub fn rest(&mut self) -> Option<Cut> {
-        self.cut()
-    }
-
-    fn cut(&mut self) -> Option<Cut> {
+    /// What is left at the end of the stream, or the event that a blank line has ended.
+    pub fn end(&mut self) -> Option<Cut> {
         let bytes = std::mem::take(&mut self.pending);
-        let as_cut = if self.too_long { Cut::Part } else { Cut::Event };
-        (!bytes.is_empty()).then(|| as_cut(bytes))
+        if std::mem::take(&mut self.too_long) {
+            return Some(Cut::LastPart(bytes));
+        }
+        (!bytes.is_empty()).then_some(Cut::Event(bytes))
     }
 }
 
@@ -105,15 +102,73 @@ const fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
+/// A text without the byte order mark that it may begin with.
+pub(super) fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BOM).unwrap_or(text)
+}
+
+/// Whether a text that begins like this is a stream of events; nothing where more is needed to say so.
+pub(super) fn begins_like_events(text: &[u8]) -> Option<bool> {
+    if text.is_empty() || (text.len() < BOM.len() && BOM.starts_with(text)) {
+        return None;
+    }
+    let text = without_bom(text).trim_ascii_start();
+    if text.is_empty() {
+        return None;
+    }
+    let names: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
+    if names.iter().any(|name| name.len() > text.len() && name.starts_with(text)) {
+        return None;
+    }
+    Some(names.iter().any(|name| text.starts_with(name)))
+}
+
+/// The lines of an event.
+pub(super) fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // Between a CR and its LF there is nothing.
+    event.split(|byte| is_line_end(*byte)).filter(|line| !line.is_empty())
+}
+
 /// The data of an event: that of all its `data` lines, with a line feed between two.
 pub(super) fn data(event: &[u8]) -> Cow<'_, [u8]> {
-    // Between a CR and its LF there is nothing.
-    let mut lines = event.split(|byte| is_line_end(*byte)).filter_map(|line| {
+    let mut lines = lines(event).filter_map(|line| {
         let value = line.strip_prefix(b"data:")?;
         Some(value.strip_prefix(b" ").unwrap_or(value))
     });
-    let Some(first) = lines.next() else { return Cow::default() };
-    lines.fold(Cow::Borrowed(first), |data, line| Cow::Owned([&*data, b"\n", line].concat()))
+    let Some(first) = lines.next() else {
+        return Cow::default();
+    };
+    let Some(second) = lines.next() else {
+        return Cow::Borrowed(first);
+    };
+    let mut data = first.to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        data.push(b'\n');
+        data.extend_from_slice(line);
+    }
+    Cow::Owned(data)
+}
+
+/// The event with other data in place of its own; its other lines stay before it.
+pub(super) fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut changed = vec![];
+    for line in lines(event).filter(|line| !line.starts_with(b"data:")) {
+        changed.extend_from_slice(line);
+        changed.push(b'\n');
+    }
+    for line in data.split(|byte| is_line_end(*byte)) {
+        changed.extend_from_slice(b"data: ");
+        changed.extend_from_slice(line);
+        changed.push(b'\n');
+    }
+    changed.push(b'\n');
+    changed
+}
+
+/// The lines that are no field of an event (WHATWG HTML, §9.2.6): a client reads nothing in them.
+pub(super) fn stray(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let names: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
+    lines(event).filter(move |line| !names.iter().any(|name| line.starts_with(name)))
 }
 
 #[cfg(test)]
@@ -123,9 +178,9 @@ mod tests {
     fn cuts(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
         let mut events = Events::default();
         let mut cuts: Vec<Cut> = pieces.iter().flat_map(|piece| events.add(piece)).collect();
-        cuts.extend(events.rest());
+        cuts.extend(events.end());
         let bytes = |cut| match cut {
-            Cut::Event(bytes) | Cut::Part(bytes) => bytes,
+            Cut::Event(bytes) | Cut::Part(bytes) | Cut::LastPart(bytes) => bytes,
         };
         cuts.into_iter().map(bytes).collect()
     }
@@ -157,7 +212,10 @@ mod tests {
         let mut events = Events::default();
         let long = vec![b'x'; MAX_BYTES + 1];
         assert_eq!(events.add(&long), [Cut::Part(long.clone())]);
-        assert_eq!(events.add(b"\n\ndata: 1\n\n"), [Cut::Part(b"\n\n".to_vec()), Cut::Event(b"data: 1\n\n".to_vec())]);
+        assert_eq!(
+            events.add(b"\n\ndata: 1\n\n"),
+            [Cut::LastPart(b"\n\n".to_vec()), Cut::Event(b"data: 1\n\n".to_vec())]
+        );
     }
 
     #[test]
@@ -165,11 +223,32 @@ mod tests {
         for (event, expected) in [
             ("event: x\ndata: {\"a\":1}\n\n", "{\"a\":1}"),
             ("data:1\r\nid: 7\r\ndata: 2\r\n\r\n", "1\n2"),
-            ("data:1\rid: 7\rdata: 2\r\r", "1\n2"),
+            ("data:1\rid: 7\rdata: 2\rdata: 3\r\r", "1\n2\n3"),
             (": comment\n\n", ""),
             ("data\n\n", ""),
         ] {
             assert_eq!(data(event.as_bytes()), expected.as_bytes());
         }
+        assert_eq!(with_data(b"id: 7\ndata: 1\ndata: 2\n\n", b"{\n}"), b"id: 7\ndata: {\ndata: }\n\n");
+    }
+
+    #[test]
+    fn the_first_bytes_say_whether_there_are_events() {
+        for (text, expected) in [
+            ("data: 1", Some(true)),
+            (": ping", Some(true)),
+            ("\u{feff}event: x", Some(true)),
+            ("\n\nid: 7", Some(true)),
+            ("{\"a\":1}", Some(false)),
+            (" [", Some(false)),
+            ("dat", None),
+            ("date", Some(false)),
+            ("\n", None),
+            ("", None),
+            ("no", Some(false)),
+        ] {
+            assert_eq!(begins_like_events(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(begins_like_events(b"\xef\xbb"), None);
     }
 }

@@ -1,223 +1,270 @@
-//! A look into the content of a prompt: whether its bytes bound its tokens.
+//! One recursive reading of what a request has in it, wherever it stands: content, tools, cache rules, names of models.
 //!
-//! They do for text, whatever the vocabulary: each token stands for a byte at least. They do not for an image, a file, or
-//! anything that is only named and kept elsewhere. What is not known to be text is taken for such.
-
-use std::fmt;
-
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::{Value, value::RawValue};
+//! It finds whether bytes bound the tokens, and about how many there are. Bytes do bound them for text, whatever the
+//! vocabulary: each token stands for a byte at least. They do not for an image, which has a bound of its own, nor for a
+//! file or anything that is only named and kept elsewhere. What is not known to be text is taken for such.
 
 use super::{
-    Content,
-    members::{Name, folded},
+    format::{Content, Ttl},
+    json::{Kind, Member, Node},
+    members::folded,
+    text,
+    tools::{self, ProviderTool},
+    written::json_tokens,
 };
 
-/// Members by which some services know an image or a file even where no type says so.
-const REFERENCES: [&str; 10] = [
-    "image_url",
-    "image",
-    "input_image",
-    "video_url",
-    "file",
-    "file_id",
-    "file_url",
-    "file_data",
-    "source",
-    "container_id",
-];
+/// About the tokens of an image: one of 1,024 pixels a side takes 765 (`OpenAI`) to 1,400 (Anthropic).
+const IMAGE_TOKENS: u64 = 1_080;
 
-/// How long a cache entry lives that is written at the price of cache writes.
-const PRICED_TTL: &str = "5m";
+/// About the tokens of a file without its bytes, and the bytes of base64 that make one token more.
+const FILE_TOKENS: u64 = 500;
+const FILE_BYTES_A_TOKEN: usize = 48;
 
-/// What was found in content.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// About the tokens of the frame of a message.
+const MESSAGE_TOKENS: u64 = 4;
+
+/// Members of a part that is an image by its type which hold it.
+const IMAGE_DATA: [&str; 3] = ["source", "file_id", "url"];
+
+/// Types of a `source` that is a text.
+const INLINE: [&str; 2] = ["text", "content"];
+
+/// What was found.
+#[derive(Debug, Default)]
 pub(super) struct Look {
+    /// About its tokens.
+    pub tokens: u64,
+    pub images: u64,
+    /// Bytes that bound no tokens: those of images and files.
+    pub data_bytes: u64,
     /// A part that may have more tokens than bytes.
     pub without_size: Option<String>,
-    /// What no price speaks of.
-    pub priceless: Option<String>,
+    /// What has no price.
+    pub unpriced: Option<String>,
+    pub has_tools: bool,
+    /// Tools that the provider runs.
+    pub provider_tools: Vec<ProviderTool>,
+    /// Whether cache entries are written that live for an hour.
+    pub has_long_cache: bool,
+    /// Other models that may serve.
+    pub models: Vec<String>,
 }
 
-/// Looks at every part of some content. The error is that of JSON that cannot be read, or is nested too deeply.
-pub(super) fn look(json: &str, content: &'static Content) -> Result<Look, serde_json::Error> {
-    let mut look = Look::default();
-    let mut reader = serde_json::Deserializer::from_str(json);
-    Part { content, look: &mut look }.deserialize(&mut reader)?;
-    Ok(look)
+/// What is read of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum As {
+    /// A text is one that the model reads.
+    Text,
+    /// Texts are names and settings.
+    Frame,
+    /// It is no content: only tools, cache rules and names of models are looked for.
+    Setting,
+    /// It is a rule of a cache.
+    Cache,
 }
 
-struct Part<'l> {
-    content: &'static Content,
-    look: &'l mut Look,
+pub(super) struct Reader<'l> {
+    pub content: &'static Content,
+    pub look: &'l mut Look,
 }
 
-impl Part<'_> {
-    fn inner(&mut self) -> Part<'_> {
-        Part { content: self.content, look: self.look }
+impl Reader<'_> {
+    /// Reads content that the model reads.
+    pub fn content(&mut self, value: &Node<'_>) {
+        self.value(value, As::Text);
     }
 
-    fn member<'j, A: MapAccess<'j>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+    /// Reads what is no content.
+    pub fn setting(&mut self, name: &str, value: &Node<'_>) {
+        self.member(name, value, As::Setting);
+    }
+
+    /// Reads a list of tools; the error is what is wrong with it.
+    pub fn tools(&mut self, list: &Node<'_>) -> Result<(), String> {
+        if !list.is_list() {
+            return Err("must be a list".into());
+        }
+        self.look.has_tools = true;
+        self.add(json_tokens(list));
+        list.items().iter().try_for_each(|tool| self.tool(tool))
+    }
+
+    /// A tool without a type is `custom`, or is named by its one member.
+    fn tool(&mut self, tool: &Node<'_>) -> Result<(), String> {
+        if !tool.is_object() {
+            return Err("must have objects".into());
+        }
+        for kind in tools::kinds(self.content.tools, tool)? {
+            self.look.provider_tools.push(ProviderTool::new(&kind, tool));
+        }
+        for Found { name, value } in members(tool) {
+            match &*name {
+                "tools" => value.items().iter().try_for_each(|tool| self.tool(tool))?,
+                name if is_one(self.content.json, name) => {}
+                name => self.member(name, value, As::Setting),
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, tokens: u64) {
+        self.look.tokens = self.look.tokens.saturating_add(tokens);
+    }
+
+    fn value(&mut self, value: &Node<'_>, read: As) {
+        match &value.kind {
+            Kind::Text if read == As::Text => self.add(value.text().map_or(0, |text| text::tokens(&text))),
+            Kind::List(items) => {
+                if items.is_empty() && read == As::Text {
+                    self.add(numbers(value.raw));
+                }
+                items.iter().for_each(|item| self.value(item, read));
+            }
+            Kind::Object(_) => self.object(value, read),
+            Kind::Text | Kind::Null | Kind::Bool(_) | Kind::Number => {}
+        }
+    }
+
+    fn object(&mut self, object: &Node<'_>, read: As) {
+        let is_content = matches!(read, As::Text | As::Frame);
+        let is_image = is_content && self.judge(object);
+        for Found { name, value } in members(object) {
+            if is_image && (is_one(self.content.images, &name) || is_one(&IMAGE_DATA, &name)) {
+                self.data(value);
+            } else {
+                self.member(&name, value, read);
+            }
+        }
+    }
+
+    /// Judges a part by its type, and says whether it is an image.
+    fn judge(&mut self, part: &Node<'_>) -> bool {
+        let mut images = 0_u64;
+        let has = |names: &[&str]| members(part).any(|Found { name, value }| is_one(names, &name) && !value.is_null());
+        for Found { value, .. } in members(part).filter(|found| found.name == "type") {
+            let kind = value.string().unwrap_or_else(|| "unknown".into());
+            let kind = kind.as_str();
+            let is_image = self.content.images.contains(&kind) && (has(self.content.images) || has(&IMAGE_DATA));
+            if self.content.sounds.contains(&kind) {
+                self.unpriced(kind);
+            } else if is_image {
+                images = 1;
+            } else if !self.content.sized.contains(&kind) && !part.get("source").is_some_and(is_inline) {
+                self.without_size(kind);
+            }
+        }
+        if has(&["role"]) {
+            self.add(MESSAGE_TOKENS);
+        }
+        self.look.images = self.look.images.saturating_add(images);
+        self.add(IMAGE_TOKENS.saturating_mul(images));
+        images > 0
+    }
+
+    fn member(&mut self, name: &str, value: &Node<'_>, read: As) {
+        let is = |names: &[&str]| is_one(names, name);
         match name {
-            _ if self.content.own.contains(&name) => map.next_value::<IgnoredAny>().map(drop),
-            "type" => map.next_value::<&RawValue>().map(|kind| self.kind(kind)),
-            "ttl" => map.next_value::<&RawValue>().map(|ttl| self.ttl(ttl)),
-            _ if REFERENCES.contains(&name) => {
-                if map.next_value::<Option<IgnoredAny>>()?.is_some() {
-                    self.look.without_size.get_or_insert_with(|| name.to_owned());
+            _ if value.is_null() => {}
+            "type" => {}
+            "ttl" if read == As::Cache => self.ttl(value),
+            _ if read == As::Cache || name.contains("cache") => self.value(value, As::Cache),
+            "tools" if value.is_list() => {
+                if let Err(fault) = self.tools(value) {
+                    self.unpriced(&format!("tools that cannot be read ({fault})"));
                 }
-                Ok(())
             }
-            // Some services know such a part by its name where no type says so.
-            _ if self.content.priceless.contains(&name) => {
-                if map.next_value::<Option<IgnoredAny>>()?.is_some() {
-                    self.look.priceless.get_or_insert_with(|| name.to_owned());
-                }
-                Ok(())
-            }
-            _ => map.next_value_seed(self.inner()),
+            "models" | "fallbacks" if read == As::Setting => self.models(value),
+            _ if is(self.content.own) => {}
+            _ if is(self.content.json) && read == As::Setting => {}
+            _ if is(self.content.json) => self.add(json_tokens(value)),
+            _ if read == As::Setting => self.value(value, As::Setting),
+            _ if is(self.content.sounds) => self.unpriced(name),
+            _ if is(self.content.images) => self.image(name, value),
+            "source" | "data" if is_inline(value) => self.value(value, As::Text),
+            _ if is(self.content.references) => self.reference(name, value),
+            _ if is(self.content.texts) => self.value(value, As::Text),
+            _ => self.value(value, As::Frame),
         }
     }
 
-    fn kind(&mut self, kind: &RawValue) {
-        let kind = word(kind);
-        let is_one_of = |kinds: &[&str]| kind.as_deref().is_some_and(|kind| kinds.contains(&kind));
-        if is_one_of(self.content.sized) {
-            return;
+    /// The data of an image. Where no type says that it is one, its name does.
+    fn image(&mut self, name: &str, value: &Node<'_>) {
+        let media_type = value.get("mimeType").or_else(|| value.get("mime_type")).and_then(Node::string);
+        if media_type.as_deref().is_some_and(|kind| !kind.starts_with("image/")) {
+            return self.reference(name, value);
         }
-        let kind = kind.as_deref().unwrap_or("unknown");
-        let kind: String = kind.chars().take(64).collect();
-        if self.content.priceless.contains(&&*kind) {
-            self.look.priceless.get_or_insert(kind);
-        } else {
-            self.look.without_size.get_or_insert(kind);
+        self.look.images = self.look.images.saturating_add(1);
+        self.data(value);
+        self.add(IMAGE_TOKENS);
+    }
+
+    /// A file, or what is kept elsewhere.
+    fn reference(&mut self, name: &str, value: &Node<'_>) {
+        self.without_size(name);
+        self.data(value);
+        self.add(FILE_TOKENS.saturating_add(u64::try_from(value.raw.len() / FILE_BYTES_A_TOKEN).unwrap_or(u64::MAX)));
+    }
+
+    fn data(&mut self, value: &Node<'_>) {
+        let bytes = u64::try_from(value.raw.len()).unwrap_or(u64::MAX);
+        self.look.data_bytes = self.look.data_bytes.saturating_add(bytes);
+    }
+
+    fn ttl(&mut self, ttl: &Node<'_>) {
+        let ttl = ttl.string().unwrap_or_else(|| "an unknown time".into());
+        match self.content.ttls.iter().find(|(known, _)| *known == ttl) {
+            Some((_, Ttl::Short)) => {}
+            Some((_, Ttl::Long)) => self.look.has_long_cache = true,
+            None => self.unpriced(&format!("a cache entry that lives for {ttl}")),
         }
     }
 
-    fn ttl(&mut self, ttl: &RawValue) {
-        if ttl.get() != "null" && word(ttl).is_none_or(|ttl| ttl != PRICED_TTL) {
-            self.look.priceless.get_or_insert_with(|| format!("ttl other than {PRICED_TTL}"));
-        }
+    /// Names of models, or objects with one.
+    pub fn models(&mut self, list: &Node<'_>) {
+        let named = |item: &Node<'_>| item.string().or_else(|| item.get("model").and_then(Node::string));
+        self.look.models.extend(list.items().iter().chain([list]).filter_map(named));
+    }
+
+    fn without_size(&mut self, what: &str) {
+        self.look.without_size.get_or_insert_with(|| shortened(what));
+    }
+
+    fn unpriced(&mut self, what: &str) {
+        self.look.unpriced.get_or_insert_with(|| shortened(what));
     }
 }
 
-fn word(json: &RawValue) -> Option<String> {
-    match serde_json::from_str(json.get()) {
-        Ok(Value::String(word)) => Some(word),
-        _ => None,
-    }
+/// A member by the name that a parser without regard to case sees.
+struct Found<'n, 'j> {
+    name: String,
+    value: &'n Node<'j>,
 }
 
-impl<'j> DeserializeSeed<'j> for Part<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'j>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
+fn members<'n, 'j>(object: &'n Node<'j>) -> impl Iterator<Item = Found<'n, 'j>> {
+    object
+        .members()
+        .iter()
+        .map(|member: &Member<'j>| Found { name: folded(&member.name()).into_owned(), value: &member.value })
 }
 
-impl<'j> Visitor<'j> for Part<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("content")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'j>>(mut self, mut parts: A) -> Result<(), A::Error> {
-        while parts.next_element_seed(self.inner())?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'j>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key()? {
-            self.member(&folded(&name), &mut map)?;
-        }
-        Ok(())
-    }
+/// Whether a source has its text in it.
+fn is_inline(source: &Node<'_>) -> bool {
+    let mut kinds = members(source).filter(|found| found.name == "type").peekable();
+    kinds.peek().is_some() && kinds.all(|kind| kind.value.string().is_some_and(|kind| INLINE.contains(&kind.as_str())))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How many numbers a list has that has nothing else: tokens.
+fn numbers(list: &[u8]) -> u64 {
+    let has_any = list.iter().any(u8::is_ascii_digit);
+    let commas = list.iter().filter(|byte| **byte == b',').count();
+    if has_any { u64::try_from(commas.saturating_add(1)).unwrap_or(u64::MAX) } else { 0 }
+}
 
-    const CONTENT: Content =
-        Content { sized: &["text", "tool_use", "ephemeral"], priceless: &["audio"], own: &["input"] };
+/// Whether a folded name is one of these.
+fn is_one(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
 
-    fn found(json: &str) -> (Option<String>, Option<String>) {
-        let Look { without_size, priceless } = look(json, &CONTENT).unwrap();
-        (without_size, priceless)
-    }
-
-    #[test]
-    fn text_is_bounded_by_its_bytes_however_it_is_nested() {
-        for json in [
-            r#""text""#,
-            r#"[{"role":"user","content":"x","audio":null,"file":null}]"#,
-            r#"[{"content":[{"type":"text","text":"a \"type\":\"image\" b","cache_control":{"type":"ephemeral","ttl":"5m"}}]}]"#,
-            r#"[{"content":[{"type":"tool_use","input":{"type":"image","source":1}}]}]"#,
-            "[[1,2],[3]]",
-            "[1.5, true, null]",
-        ] {
-            assert_eq!(found(json), (None, None), "{json}");
-        }
-    }
-
-    #[test]
-    fn what_may_be_longer_than_it_looks_is_found_wherever_it_is() {
-        for (json, what) in [
-            (r#"[{"content":[{"type":"text"},{"type":"image_url"}]}]"#, "image_url"),
-            (r#"[{"content":[{"type":"text","type":"document"}]}]"#, "document"),
-            (r#"[{"content":[{"type":"tool_use","content":[{"type":"image"}]}]}]"#, "image"),
-            (r#"[{"content":[{"t\u0079pe":"x"}]}]"#, "x"),
-            (r#"[{"content":[{"type":"text","Type":"x"}]}]"#, "x"),
-            (r#"[{"content":[{"image_url":{"url":"u"}}]}]"#, "image_url"),
-            (r#"[{"content":[{"type":"text","ſource":"u"}]}]"#, "source"),
-            (r#"[{"content":[{"type":7}]}]"#, "unknown"),
-        ] {
-            assert_eq!(found(json), (Some(what.to_owned()), None), "{json}");
-        }
-    }
-
-    #[test]
-    fn what_has_no_price_is_found() {
-        for json in [r#"[{"type":"audio"}]"#, r#"[{"role":"assistant","audio":{"id":"a"}}]"#, r#"[{"Audio":"a"}]"#] {
-            assert_eq!(found(json).1.as_deref(), Some("audio"), "{json}");
-        }
-        for ttl in ["\"1h\"", "3600", "{}"] {
-            assert!(found(&format!(r#"[{{"cache_control":{{"ttl":{ttl}}}}}]"#)).1.is_some(), "{ttl}");
-        }
-    }
-
-    #[test]
-    fn content_that_is_nested_too_deeply_is_an_error() {
-        assert!(look(&"[".repeat(100_000), &CONTENT).is_err());
-        assert!(look(&format!("{}{}", "[".repeat(1_000), "]".repeat(1_000)), &CONTENT).is_err());
-    }
+fn shortened(what: &str) -> String {
+    what.chars().take(64).collect()
 }

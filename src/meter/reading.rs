@@ -1,19 +1,24 @@
 //! Reads off an answer, as it passes, what its call took.
 //!
-//! What the answer states is believed where it is plain counts within what the model can do. Where it is not, or the answer
-//! ends before it is said, the call took what was delivered: about the tokens of the text that passed, and about those of
-//! the prompt; such usage is marked `estimated`.
+//! Whether it is one JSON text or a stream of events is what its first bytes show; its label only settles what they leave
+//! open. What the answer states is believed where it is sane. Where it is not, or the answer ends before it is said, the
+//! call took what was delivered: about the tokens of the text that passed, and about those of the prompt; such usage is
+//! marked `estimated`.
+
+mod seen;
 
 use bytes::{Bytes, BytesMut};
 
+use self::seen::{Seen, larger};
 use super::{
-    Bound,
+    bound::Bound,
+    coding::Decoder,
+    counts::{Count, Settled},
     events::{self, Cut, Events, MAX_BYTES},
+    extra_usage::ForClient,
     skim::Skim,
-    statement::{self, Count, Stated},
-    text,
 };
-use crate::domain::usage::Usage;
+use crate::domain::usage::{Extras, Usage};
 
 /// Whether this content type is that of a stream of events; its case does not matter (RFC 9110 §8.3.1).
 #[must_use]
@@ -26,222 +31,274 @@ pub fn is_event_stream(content_type: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     pub usage: Usage,
-    /// Whether nobody has said so in a way that can be believed.
+    pub extras: Extras,
+    /// Calls of tools that the provider ran, by the tool's name.
+    pub tools: Vec<(String, u64)>,
+    /// Whether no answer has said so in a way that can be believed.
     pub estimated: bool,
-    /// The model that answered, as it calls itself.
+    /// Whether the answer is an error, or empty, though its status is a success: it costs nothing.
+    pub failed: bool,
+    /// The model that served, as it calls itself.
     pub model: Option<String>,
+    /// The service tier that served, as the answer names it.
+    pub tier: Option<String>,
 }
+
+/// The most blanks before an answer whose form they leave open.
+const MAX_OPENING_BYTES: usize = 4 << 10;
 
 /// Reads one answer.
 pub struct Reading {
     bound: Bound,
-    is_stream: bool,
+    is_labelled_stream: bool,
+    decoder: Option<Decoder>,
     form: Form,
-    stated: Stated,
-    is_final: bool,
-    written_tokens: u64,
-    model: Option<String>,
+    seen: Seen,
+    /// Whether the answer came to its end.
+    is_over: bool,
 }
 
 enum Form {
-    /// What has come of it; nothing once it is too long.
-    Whole(Option<Vec<u8>>),
-    /// The model gives numbers and no text.
-    Numbers(Skim),
-    Events(Events),
+    /// The first bytes, which do not yet say what follows.
+    Opening(Vec<u8>),
+    /// What has come of one JSON text.
+    Whole(Vec<u8>),
+    /// The same, once it is too long to be kept.
+    Skimmed(Box<Skim>),
+    Events(Box<Stream>),
     /// It cannot be looked into.
-    Coded,
+    Opaque,
+}
+
+#[derive(Default)]
+struct Stream {
+    events: Events,
+    /// Of the event that is too long to be kept.
+    skim: Skim,
 }
 
 impl Reading {
     /// Of an answer with these header fields.
     #[must_use]
     pub fn new(bound: Bound, content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
-        let is_stream = content_type.is_some_and(is_event_stream);
-        let is_coded = content_encoding.is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
-        let form = match (is_coded, is_stream) {
-            (true, _) => Form::Coded,
-            (false, true) => Form::Events(Events::default()),
-            (false, false) if bound.format.written().is_empty() => Form::Numbers(Skim::default()),
-            (false, false) => Form::Whole(Some(vec![])),
-        };
-        Self { bound, is_stream, form, stated: Stated::default(), is_final: false, written_tokens: 0, model: None }
+        let coding = content_encoding.map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+        let decoder = coding.and_then(Decoder::of);
+        let form = if coding.is_some() && decoder.is_none() { Form::Opaque } else { Form::Opening(vec![]) };
+        let is_labelled_stream = content_type.is_some_and(is_event_stream);
+        Self { bound, is_labelled_stream, decoder, form, seen: Seen::default(), is_over: false }
     }
 
-    /// Whether it is no stream of events.
+    /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
-        !self.is_stream
+        !self.is_labelled_stream && !matches!(self.form, Form::Events(_))
     }
 
     /// Whether the client may get fewer bytes than came.
     #[must_use]
-    pub const fn strips(&self) -> bool {
-        self.bound.strips_usage && matches!(self.form, Form::Events(_))
+    pub const fn strips_extra_usage(&self) -> bool {
+        let may_be_events = matches!(self.form, Form::Events(_) | Form::Opening(_));
+        self.bound.asks_for_usage && may_be_events && self.decoder.is_none()
+    }
+
+    /// Whether the model has stopped, and the usage that was asked for is still to come.
+    #[must_use]
+    pub const fn awaits_usage(&self) -> bool {
+        matches!(self.form, Form::Events(_)) && self.seen.has_finished && !self.seen.is_final && !self.is_over
     }
 
     /// Looks into the next piece, and gives what of it the client gets now.
     pub fn pass(&mut self, piece: Bytes) -> Bytes {
-        match &mut self.form {
-            Form::Coded => {
-                // Coded text has fewer bytes than letters; a token a byte is about as much.
-                self.written_tokens =
-                    self.written_tokens.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-                piece
-            }
-            Form::Whole(kept) => {
-                self.written_tokens = self.written_tokens.saturating_add(keep(kept, &piece));
-                piece
-            }
-            Form::Numbers(skim) => {
-                skim.add(&piece);
-                piece
-            }
-            Form::Events(events) => {
-                let cuts = events.add(&piece);
-                let passed = self.see_all(cuts);
-                if self.strips() { passed } else { piece }
-            }
+        let Some(mut decoder) = self.decoder.take() else {
+            let strips = self.strips_extra_usage();
+            let passed = self.look(&piece);
+            return if strips { passed } else { piece };
+        };
+        let decoded = decoder.add(&piece, |decoded| drop(self.look(decoded)));
+        if decoded.is_err() {
+            self.form = Form::Opaque;
         }
+        self.decoder = Some(decoder);
+        piece
     }
 
-    /// What the client gets at the end of the answer, beside what it got before.
+    /// What the client gets at the end of the answer, besides what it got before.
     pub fn rest(&mut self) -> Bytes {
-        let Form::Events(events) = &mut self.form else { return Bytes::new() };
-        let cut = events.rest();
-        let passed = self.see_all(cut);
-        if self.strips() { passed } else { Bytes::new() }
+        let strips = self.strips_extra_usage();
+        self.is_over = true;
+        let rest = self.finish();
+        if strips { rest } else { Bytes::new() }
     }
 
     /// What the call took, by what has passed.
     #[must_use]
     pub fn taken(mut self) -> Taken {
-        drop(self.rest());
-        self.see_whole();
-        let input = self.believed_input();
-        let output = self.believed_output();
-        let delivered = self.written_tokens.min(self.bound.output_tokens);
-        let final_output = output.filter(|_| self.is_final);
-        let input_tokens = input.unwrap_or(self.bound.estimated_input_tokens);
+        drop(self.finish());
+        let Self { bound, seen, is_over, .. } = self;
+        let settled = bound.format.counts.settle(&seen.stated, bound.writes());
+        let input = believed_input(&bound, &settled);
+        let output = believed_output(&bound, &settled, seen.written_tokens);
+        let delivered = seen.written_tokens.min(bound.output_tokens);
+        let final_output = output.filter(|_| seen.is_final);
+        let input_tokens = input.unwrap_or(bound.estimated_input_tokens);
         let output_tokens = final_output.unwrap_or(delivered.max(output.unwrap_or(0)));
-        let cached_tokens = plain(self.stated.cached).min(input_tokens);
-        let cache_write_tokens = plain(self.stated.cache_write).min(input_tokens.saturating_sub(cached_tokens));
-        let reasoning_tokens = plain(self.stated.reasoning).min(output_tokens);
-        let usage = Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens };
-        Taken { usage, estimated: input.is_none() || final_output.is_none(), model: self.model }
+        let cached_tokens = settled.cached.min(input_tokens);
+        let cache_write_tokens = settled.cache_write.min(input_tokens.saturating_sub(cached_tokens));
+        let reasoning_tokens = settled.reasoning.min(output_tokens);
+        let is_empty = is_over && !seen.has_content && seen.stated.says_nothing();
+        let is_error = seen.has_error && seen.written_tokens == 0 && seen.stated.says_nothing();
+        let mut tools = seen.tools;
+        larger(&mut tools, seen.tools_done);
+        Taken {
+            usage: Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
+            extras: Extras {
+                long_cache_write_tokens: settled.long_cache_write.min(cache_write_tokens),
+                audio_input_tokens: settled.audio_input.min(input_tokens.saturating_sub(cached_tokens)),
+                audio_output_tokens: settled.audio_output.min(output_tokens.saturating_sub(reasoning_tokens)),
+            },
+            tools,
+            estimated: input.is_none() || final_output.is_none(),
+            failed: is_error || is_empty || bound.format.is_free,
+            model: seen.model,
+            tier: seen.tier,
+        }
     }
 
-    fn see_whole(&mut self) {
-        match std::mem::replace(&mut self.form, Form::Coded) {
-            Form::Whole(Some(whole)) if !self.see(&whole) => self.written_tokens = text::tokens(&whole),
-            Form::Numbers(skim) => {
-                if let Some(kept) = skim.into_kept() {
-                    self.see(&kept);
-                }
+    /// Looks into decoded bytes, and gives what a client gets of them that does not get usage.
+    fn look(&mut self, piece: &[u8]) -> Bytes {
+        match &mut self.form {
+            Form::Opening(first) => {
+                first.extend_from_slice(piece);
+                let first = match events::begins_like_events(first) {
+                    None if first.len() > MAX_OPENING_BYTES => self.open(false),
+                    None => return Bytes::new(),
+                    Some(is_stream) => self.open(is_stream),
+                };
+                self.look(&first)
             }
-            Form::Whole(_) | Form::Events(_) | Form::Coded => {}
+            Form::Whole(kept) if kept.len().saturating_add(piece.len()) <= MAX_BYTES => {
+                kept.extend_from_slice(piece);
+                Bytes::copy_from_slice(piece)
+            }
+            Form::Whole(kept) => {
+                let kept = std::mem::take(kept);
+                self.form = Form::Skimmed(Box::default());
+                drop(self.look(&kept));
+                self.look(piece)
+            }
+            Form::Skimmed(skim) => {
+                skim.add(piece);
+                self.seen.write_unread(&self.bound, piece);
+                Bytes::copy_from_slice(piece)
+            }
+            Form::Events(stream) => {
+                let cuts = stream.events.add(piece);
+                self.see_all(cuts)
+            }
+            Form::Opaque => {
+                // Coded text has fewer bytes than letters; a token a byte is about as much.
+                self.seen.has_content |= !piece.is_empty();
+                let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+                self.seen.written_tokens = self.seen.written_tokens.saturating_add(bytes);
+                Bytes::new()
+            }
+        }
+    }
+
+    /// The form is known: gives the bytes that have come of it. What begins neither as events nor as JSON is what its
+    /// label says.
+    fn open(&mut self, is_stream: bool) -> Vec<u8> {
+        let form = std::mem::replace(&mut self.form, Form::Opaque);
+        let Form::Opening(first) = form else {
+            return vec![];
+        };
+        let start = events::without_bom(&first).trim_ascii_start();
+        let is_json = matches!(start.first(), Some(b'{' | b'['));
+        self.form = if is_stream || (self.is_labelled_stream && !is_json) {
+            Form::Events(Box::default())
+        } else {
+            Form::Whole(vec![])
+        };
+        first
+    }
+
+    /// Looks into what was kept of an answer that is over.
+    fn finish(&mut self) -> Bytes {
+        let opened = match &self.form {
+            Form::Opening(first) if !first.is_empty() => {
+                let is_stream = self.is_labelled_stream;
+                let first = self.open(is_stream);
+                self.look(&first)
+            }
+            _ => Bytes::new(),
+        };
+        match std::mem::replace(&mut self.form, Form::Opaque) {
+            Form::Whole(whole) => {
+                if !self.seen.see_texts(&self.bound, events::without_bom(&whole)) {
+                    self.seen.write_unread(&self.bound, &whole);
+                }
+                opened
+            }
+            Form::Skimmed(skim) => {
+                self.seen.see_skimmed(&self.bound, *skim);
+                opened
+            }
+            Form::Events(mut stream) => {
+                let cut = stream.events.end();
+                self.form = Form::Events(stream);
+                let rest = self.see_all(cut);
+                [opened, rest].concat().into()
+            }
+            Form::Opening(_) | Form::Opaque => opened,
         }
     }
 
     fn see_all(&mut self, cuts: impl IntoIterator<Item = Cut>) -> Bytes {
         let mut passed = BytesMut::new();
         for cut in cuts {
-            let (bytes, is_for_client) = match cut {
-                Cut::Event(event) => {
-                    let is_usage_alone = self.see_event(&event);
-                    (event, !is_usage_alone)
-                }
+            match cut {
+                Cut::Event(event) => match self.seen.see_event(&self.bound, &event) {
+                    ForClient::All => passed.extend_from_slice(&event),
+                    ForClient::Data(data) => passed.extend_from_slice(&events::with_data(&event, &data)),
+                    ForClient::Nothing => {}
+                },
                 Cut::Part(part) => {
-                    self.write(text::tokens(&part));
-                    (part, true)
+                    self.see_part(&part);
+                    passed.extend_from_slice(&part);
                 }
-            };
-            if is_for_client && self.strips() {
-                passed.extend_from_slice(&bytes);
+                Cut::LastPart(part) => {
+                    self.see_part(&part);
+                    passed.extend_from_slice(&part);
+                    if let Form::Events(stream) = &mut self.form {
+                        let skim = std::mem::take(&mut stream.skim);
+                        self.seen.see_skimmed(&self.bound, skim);
+                    }
+                }
             }
         }
         passed.freeze()
     }
 
-    /// Whether the event has usage and nothing else. One that is no JSON has text.
-    fn see_event(&mut self, event: &[u8]) -> bool {
-        let data = events::data(event);
-        let Some(statement) = statement::read(self.bound.format, &data) else {
-            // Of an event that was cut, a client reads nothing.
-            let is_whole = event.ends_with(b"\n") || event.ends_with(b"\r");
-            if is_whole && data.trim_ascii() != events::DONE {
-                self.write(text::tokens(&data));
-            }
-            return false;
-        };
-        let is_usage_alone = statement.is_usage_alone;
-        self.take(statement);
-        is_usage_alone
-    }
-
-    /// Whether it could be read.
-    fn see(&mut self, json: &[u8]) -> bool {
-        let Some(statement) = statement::read(self.bound.format, json) else { return false };
-        self.take(statement);
-        true
-    }
-
-    /// The last count of each kind is the one that holds.
-    fn take(&mut self, statement: statement::Statement) {
-        self.stated = statement.stated.or(self.stated);
-        self.write(statement.written_tokens);
-        self.written_tokens = self.written_tokens.max(statement.repeated_tokens);
-        self.is_final |= statement.is_final;
-        self.model = self.model.take().or(statement.model);
-    }
-
-    /// More was written; what was stated before speaks of less.
-    const fn write(&mut self, tokens: u64) {
-        self.written_tokens = self.written_tokens.saturating_add(tokens);
-        self.is_final = self.is_final && tokens == 0;
-    }
-
-    fn believed_input(&self) -> Option<u64> {
-        let Count::Plain(input) = self.stated.input else { return None };
-        let is_plain = |count| count != Count::Absurd;
-        let Stated { cached, cache_write, .. } = self.stated;
-        let total = if self.bound.format.excludes_cached() {
-            input.saturating_add(plain(cached)).saturating_add(plain(cache_write))
-        } else {
-            input
-        };
-        // There is no prompt of nothing.
-        let is_possible = (1..=self.bound.believed_input_tokens).contains(&total);
-        (is_possible && is_plain(cached) && is_plain(cache_write)).then_some(total)
-    }
-
-    fn believed_output(&self) -> Option<u64> {
-        match self.stated.output {
-            _ if self.bound.format.output_bound().is_none() => Some(0),
-            Count::Plain(0) if self.written_tokens > 0 => None,
-            Count::Plain(output) if output <= self.bound.believed_output_tokens => Some(output),
-            _ => None,
+    fn see_part(&mut self, part: &[u8]) {
+        self.seen.write_unread(&self.bound, part);
+        if let Form::Events(stream) = &mut self.form {
+            stream.skim.add(part);
         }
     }
 }
 
-const fn plain(count: Count) -> u64 {
-    if let Count::Plain(count) = count { count } else { 0 }
+fn believed_input(bound: &Bound, settled: &Settled) -> Option<u64> {
+    // There is no prompt of nothing.
+    let is_sane = |input: &u64| (1..=bound.sane_input_tokens).contains(input);
+    if let Count::Plain(input) = settled.input { Some(input).filter(is_sane) } else { None }
 }
 
-/// Keeps a further piece of a whole answer, and gives the tokens of what will not be looked into.
-fn keep(kept: &mut Option<Vec<u8>>, piece: &[u8]) -> u64 {
-    match kept {
-        None => text::tokens(piece),
-        Some(bytes) if bytes.len().saturating_add(piece.len()) <= MAX_BYTES => {
-            bytes.extend_from_slice(piece);
-            0
-        }
-        Some(bytes) => {
-            let tokens = text::tokens(bytes).saturating_add(text::tokens(piece));
-            *kept = None;
-            tokens
-        }
+fn believed_output(bound: &Bound, settled: &Settled, written_tokens: u64) -> Option<u64> {
+    match settled.output {
+        _ if bound.format.output_bound.is_none() => Some(0),
+        Count::Plain(0) if written_tokens > 0 => None,
+        Count::Plain(output) if output <= bound.sane_output_tokens => Some(output),
+        _ => None,
     }
 }
 

@@ -1,15 +1,39 @@
-//! A whole answer that is long by its lists, kept without what is in them: the vectors of embeddings, whose usage comes last.
+//! What is left of a JSON text that is too long to be kept: its objects without the items of its lists and without the rest
+//! of long strings, so that the usage in it is found. Vectors, images and long texts go as they come.
 
 use super::events::MAX_BYTES;
 
-/// What has come of the JSON text of one answer, less the items of each list that is a member of it.
+/// The longest string that is kept, in bytes; of a longer one its beginning stays.
+const MAX_STRING_BYTES: usize = 256;
+
+/// Deeper nesting is given up.
+const MAX_DEPTH: usize = 128;
+
+/// The lists below a member of this name are kept: it states counts.
+const KEPT: &[u8] = b"usage";
+
+/// What has come of the JSON text, less what is long in it.
 #[derive(Debug, Default)]
 pub(super) struct Skim {
     kept: Vec<u8>,
-    depth: u32,
-    in_list: bool,
+    /// One for each object or list that is open.
+    open: Vec<Depth>,
     string: Str,
+    /// Bytes of the string that is open, or was last.
+    string_bytes: usize,
+    /// The last string, as far as it can be a name of interest.
+    last_string: Vec<u8>,
     is_too_long: bool,
+}
+
+/// What becomes of what is in an object or a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// It is kept, less the items of lists.
+    Kept,
+    /// It is kept with the items of lists.
+    All,
+    Dropped,
 }
 
 /// Whether the next byte is in a string.
@@ -25,48 +49,79 @@ enum Str {
 impl Skim {
     pub(super) fn add(&mut self, piece: &[u8]) {
         for byte in piece {
-            let was_in_list = self.in_list;
             self.step(*byte);
-            // The brackets of a list stay.
-            if !(was_in_list && self.in_list) {
-                self.keep(*byte);
-            }
         }
     }
 
-    /// What is kept; nothing if even that was too long.
+    /// What is kept, from its first bracket on; nothing if even that was too long.
     pub(super) fn into_kept(self) -> Option<Vec<u8>> {
-        (!self.is_too_long).then_some(self.kept)
+        let start = self.kept.iter().position(|byte| matches!(byte, b'{' | b'[')).unwrap_or(0);
+        (!self.is_too_long).then(|| self.kept.get(start..).unwrap_or_default().to_vec())
+    }
+
+    fn depth(&self) -> Depth {
+        self.open.last().copied().unwrap_or(Depth::Kept)
     }
 
     fn keep(&mut self, byte: u8) {
-        self.is_too_long |= self.kept.len() >= MAX_BYTES;
+        if self.depth() == Depth::Dropped {
+            return;
+        }
+        self.is_too_long |= self.kept.len() >= MAX_BYTES || self.open.len() > MAX_DEPTH;
         if !self.is_too_long {
             self.kept.push(byte);
         }
     }
 
-    /// Follows where in the text this byte is (RFC 8259). What is no JSON is found out by whoever reads what is kept.
+    /// Follows where in the text this byte is (RFC 8259). What is no JSON is found out by the reader of what is kept.
     fn step(&mut self, byte: u8) {
-        self.string = match (self.string, byte) {
-            (Str::Outside, b'"') | (Str::Escaped, _) => Str::Within,
-            (Str::Within, b'"') => Str::Outside,
-            (Str::Within, b'\\') => Str::Escaped,
-            (string, _) => string,
-        };
-        if self.string != Str::Outside {
-            return;
+        match (self.string, byte) {
+            (Str::Outside, _) => self.outside(byte),
+            // Escapes go: no name or number of interest has one.
+            (Str::Escaped, _) => self.string = Str::Within,
+            (Str::Within, b'\\') => self.string = Str::Escaped,
+            (Str::Within, b'"') => {
+                self.string = Str::Outside;
+                self.keep(byte);
+            }
+            (Str::Within, _) => self.within(byte),
         }
+    }
+
+    fn within(&mut self, byte: u8) {
+        self.string_bytes = self.string_bytes.saturating_add(1);
+        if self.string_bytes <= MAX_STRING_BYTES {
+            self.keep(byte);
+        }
+        if self.last_string.len() < KEPT.len() {
+            self.last_string.push(byte);
+        }
+    }
+
+    fn outside(&mut self, byte: u8) {
         match byte {
+            b'"' => {
+                self.string = Str::Within;
+                self.string_bytes = 0;
+                self.last_string.clear();
+                self.keep(byte);
+            }
             b'{' | b'[' => {
-                self.in_list |= byte == b'[' && self.depth == 1;
-                self.depth = self.depth.saturating_add(1);
+                self.keep(byte);
+                let inner = match self.depth() {
+                    Depth::Kept if self.last_string.eq_ignore_ascii_case(KEPT) => Depth::All,
+                    Depth::Kept if byte == b'[' && !self.open.is_empty() => Depth::Dropped,
+                    depth => depth,
+                };
+                if !self.is_too_long {
+                    self.open.push(inner);
+                }
             }
             b'}' | b']' => {
-                self.depth = self.depth.saturating_sub(1);
-                self.in_list &= self.depth > 1;
+                self.open.pop();
+                self.keep(byte);
             }
-            _ => {}
+            _ => self.keep(byte),
         }
     }
 }
@@ -89,13 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn the_items_of_the_members_that_are_lists_are_left_out_and_nothing_else() {
+    fn lists_and_long_texts_are_left_out_and_usage_is_kept() {
+        let long = "x".repeat(1_000);
         for (text, kept) in [
             (r#"{"data":[1,2,[3,{"a":[4]}]],"usage":{"n":1}}"#, r#"{"data":[],"usage":{"n":1}}"#),
-            (r#"{"a":[],"b":[[]],"c":{"d":[1]}}"#, r#"{"a":[],"b":[],"c":{"d":[1]}}"#),
-            (r#"{"a":["]","\"]",  "\\"],"b[":"[\\\"]"}"#, r#"{"a":[],"b[":"[\\\"]"}"#),
+            (r#"{"a":[],"b":[[]],"c":{"d":[1]}}"#, r#"{"a":[],"b":[],"c":{"d":[]}}"#),
+            (r#"{"a":["]","\"]",  "\\"],"b[":"[\\\"]"}"#, r#"{"a":[],"b[":"[]"}"#),
+            (r#"{"usage":{"iterations":[{"n":1}]}}"#, r#"{"usage":{"iterations":[{"n":1}]}}"#),
+            (r#"data: {"usageMetadata":{"list":[{"n":1}]}}"#, r#"{"usageMetadata":{"list":[{"n":1}]}}"#),
+            (r#"[{"a":[1]},{"b":2}]"#, r#"[{"a":[]},{"b":2}]"#),
             (r#"{"a":[1,2"#, r#"{"a":["#),
-            ("]]}}[1]", "]]}}[1]"),
+            (&format!(r#"{{"a":"{long}"}}"#), &format!(r#"{{"a":"{}"}}"#, &long[..MAX_STRING_BYTES])),
         ] {
             assert_eq!(skim(text), kept);
         }
@@ -106,9 +165,12 @@ mod tests {
         let mut skim = Skim::default();
         skim.add(br#"{"a":[""#);
         skim.add(&vec![b'x'; MAX_BYTES]);
-        skim.add(br#""],"b":""#);
-        assert_eq!(skim.kept, br#"{"a":[],"b":""#);
-        skim.add(&vec![b'x'; MAX_BYTES]);
+        skim.add(br#""]"#);
+        assert_eq!(skim.kept, br#"{"a":[]"#);
+        skim.add(&vec![b' '; MAX_BYTES]);
         assert_eq!(skim.into_kept(), None);
+        let mut deep = Skim::default();
+        deep.add("{\"a\":".repeat(100_000).as_bytes());
+        assert_eq!(deep.into_kept(), None);
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     actors::budget_ledger::OpenHold,
-    domain::{ledger::End, money::Money, usage::Usage},
+    domain::{ledger::End, money::Money, price::TooDear, route::Metering, usage::Usage},
     meter::{Bound, Reading, Taken},
     snapshot::{
         Snapshot,
@@ -48,9 +48,12 @@ pub enum Terms {
 
 /// A call to a model.
 pub struct Tokens {
-    pub priced: Arc<Priced>,
-    /// To look whether another model that answers has a price.
+    /// The model that was asked for, then those that the request lets serve in its place.
+    pub priced: Vec<Arc<Priced>>,
+    /// To look whether another model that served has a price.
     pub prices: Snapshot<PriceBook>,
+    /// The prices of tools that the provider runs.
+    pub metering: Metering,
     pub state: State,
 }
 
@@ -104,8 +107,14 @@ impl Open {
 
     /// Whether the client may get fewer bytes than came.
     #[must_use]
-    pub fn strips(&self) -> bool {
-        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::strips)
+    pub fn strips_extra_usage(&self) -> bool {
+        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::strips_extra_usage)
+    }
+
+    /// Whether the model has stopped, and what the call took is still to come.
+    #[must_use]
+    pub fn awaits_usage(&self) -> bool {
+        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::awaits_usage)
     }
 
     /// What of a piece of the answer the client gets now.
@@ -168,8 +177,13 @@ impl Bill {
         match std::mem::replace(&mut tokens.state, State::Over) {
             State::Answering(reading) => {
                 let taken = reading.taken();
+                if taken.failed {
+                    self.release();
+                    return Some(0);
+                }
                 let cost = tokens.cost(&taken).unwrap_or(self.held);
-                self.settle(cost, Some(taken.usage), taken.estimated);
+                let is_standard = taken.tier.as_deref().is_none_or(|tier| STANDARD_TIERS.contains(&tier));
+                self.settle(cost, Some(taken.usage), taken.estimated || !is_standard);
                 Some(taken.usage.input_tokens.saturating_add(taken.usage.output_tokens))
             }
             // No answer came, or one that is an error: the hold ends as it is dropped.
@@ -221,15 +235,39 @@ impl Tokens {
         };
     }
 
-    /// By the price of the model that was asked, or of another one that says it has answered, where that is dearer. The
-    /// price of the model that was asked is the one of the hold, though it has changed since. Nothing where it is more
-    /// than can be counted.
+    /// By the price of the model that served, and of the tools that the provider ran. Nothing where it is more than can be
+    /// counted.
     fn cost(&self, taken: &Taken) -> Option<Money> {
-        let asked = self.priced.price.cost(&taken.usage).ok()?;
-        let prices = self.prices.read();
-        let other = taken.model.as_deref().filter(|model| **model != *self.priced.model);
-        let other = other.and_then(|model| prices.find(model));
-        let answered = other.and_then(|priced| priced.price.cost(&taken.usage).ok());
-        Some(answered.map_or(asked, |answered| answered.max(asked)))
+        let tokens = self.served(taken.model.as_deref())?.price.cost(&taken.usage, &taken.extras).ok()?;
+        let tools = taken.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls));
+        tokens.plus(fees(&self.metering, tools).ok()?)
     }
+
+    /// The model that the answer names, at the price of the hold if it was held for, though that has changed since. A dated
+    /// name is the model of the name without the date. One without a price costs what the model costs that was asked for.
+    fn served(&self, named: Option<&str>) -> Option<Arc<Priced>> {
+        let held = |name: &str| self.priced.iter().find(|priced| is_version(name, &priced.model)).cloned();
+        let other = |name: &str| self.prices.read().find(name).cloned();
+        let served = named.and_then(|name| held(name).or_else(|| other(name)));
+        served.or_else(|| self.priced.first().cloned())
+    }
+}
+
+/// Service tiers that cost no more than the prices say.
+const STANDARD_TIERS: [&str; 8] =
+    ["default", "standard", "standard_only", "flex", "auto", "batch", "on_demand", "scale"];
+
+/// `gpt-4o-2024-08-06` and `claude-opus-4-5-20251101` of the names without the date.
+fn is_version(name: &str, model: &str) -> bool {
+    let Some(date) = name.strip_prefix(model) else { return false };
+    let digits = date.bytes().filter(u8::is_ascii_digit).count();
+    date.is_empty() || (digits == 8 && date.bytes().all(|byte| byte.is_ascii_digit() || b"-@".contains(&byte)))
+}
+
+/// What calls of tools cost that the provider ran.
+pub fn fees<'t>(metering: &Metering, calls: impl IntoIterator<Item = (&'t str, u64)>) -> Result<Money, TooDear> {
+    calls.into_iter().try_fold(Money::ZERO, |sum, (tool, calls)| {
+        let each = metering.tool(tool).and_then(|price| u64::try_from(price.pusd()).ok()).unwrap_or(0);
+        Money::times(calls, each).and_then(|fee| sum.plus(fee)).ok_or(TooDear)
+    })
 }

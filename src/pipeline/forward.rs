@@ -118,7 +118,8 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
     let mut begun = BytesMut::new();
     while let Some(piece) = stream.next().await {
         begun.extend_from_slice(&open.pass(piece?));
-        if begun.len() > MAX_WHOLE_BYTES {
+        // Its first bytes may show that it is a stream, whatever its label.
+        if begun.len() > MAX_WHOLE_BYTES || !open.is_whole() {
             return Ok(forwarded(AnswerBody::Stream(stream), begun.freeze(), open));
         }
     }

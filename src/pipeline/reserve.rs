@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Gate,
     audit::Record,
-    bill::{Bill, Open, State, Terms, Tokens},
+    bill::{Bill, Open, State, Terms, Tokens, fees},
     call::Call,
     limit::{Admitted, subject},
 };
@@ -20,12 +20,13 @@ use crate::{
         limit::Subject,
         money::Money,
         network::Network,
+        price::{Most, Price, TooDear},
         principal::{CredentialKind, Principal},
         refusal::{Refusal, Unavailable},
         route::{Meter, Route},
     },
-    meter::Asked,
-    snapshot::budgets::BudgetBook,
+    meter::{Asked, Bound, Ways},
+    snapshot::{budgets::BudgetBook, prices::Priced},
 };
 
 /// Proof that the call may be sent: its limits are charged and its money is held.
@@ -40,6 +41,16 @@ struct Offer {
     amount: Money,
     terms: Terms,
     bounded: Option<Bytes>,
+    fit: Option<Fit>,
+}
+
+/// What of the amount of an offer follows from the output bound.
+#[derive(Debug, Clone, Copy)]
+struct Fit {
+    /// For everything else.
+    base: Money,
+    /// For a token of each answer, in pico-USD.
+    each_pusd: u64,
 }
 
 /// Opens the hold of a call that has a price; any other passes.
@@ -52,7 +63,7 @@ pub async fn reserve(
     record: &mut Record,
 ) -> Result<Reserved, Refusal> {
     let Admitted { principal, charged } = admitted;
-    let Some(Offer { amount, terms, bounded }) = offer(gate, route, asked)? else {
+    let Some(Offer { amount, terms, bounded, fit }) = offer(gate, route, asked)? else {
         return Ok(Reserved { open: Open::new(charged, None), bounded: None });
     };
     let now = gate.clock.now();
@@ -64,7 +75,8 @@ pub async fn reserve(
     let short_of = |shortages: &[Shortage]| {
         let shortfall = |short: &Shortage| {
             let (_, budget) = budgets.iter().find(|(_, budget)| budget.id == short.account.budget)?;
-            Some(budget.shortfall(short.balance, amount, now))
+            let max_tokens = fit.and_then(|fit| fit.max_tokens(short.balance.remaining(budget.limit)));
+            Some(Shortfall { max_tokens, ..budget.shortfall(short.balance, amount, now) })
         };
         shortages.iter().filter_map(shortfall).collect::<Vec<Shortfall>>()
     };
@@ -82,19 +94,50 @@ pub async fn reserve(
 /// Nothing where the call costs nothing.
 fn offer(gate: &Gate, route: &Route, asked: Option<Asked>) -> Result<Option<Offer>, Refusal> {
     if let Meter::Fixed(price) = route.meter {
-        return Ok(Some(Offer { amount: price, terms: Terms::Fixed(price), bounded: None }));
+        return Ok(Some(Offer { amount: price, terms: Terms::Fixed(price), bounded: None, fit: None }));
     }
     let Some(asked) = asked else {
         return Ok(None);
     };
-    let priced = gate.prices.read().find(asked.model()).map(Arc::clone);
-    let priced = priced.ok_or_else(|| Refusal::UnpricedModel(asked.model().to_owned()))?;
-    let mut bound = asked.bound(&priced.price).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
-    let amount = priced.price.bound(bound.input_tokens, bound.output_tokens);
-    let amount = amount.map_err(|error| Refusal::invalid("/model", error.to_string()))?;
+    let priced = {
+        let book = gate.prices.read();
+        let find = |model: &str| book.find(model).cloned().ok_or_else(|| Refusal::UnpricedModel(model.to_owned()));
+        asked.models().map(find).collect::<Result<Vec<Arc<Priced>>, Refusal>>()?
+    };
+    let prices: Vec<&Price> = priced.iter().map(|priced| &priced.price).collect();
+    let dialect = gate.routing.read().dialect(&route.upstream);
+    let ways = Ways { dialect, default_max_tokens: route.metering.default_max_tokens };
+    let mut bound = asked.bound(&prices, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
+    let too_dear = |error: TooDear| Refusal::invalid("/model", error.to_string());
+    let fees =
+        fees(&route.metering, bound.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls))).map_err(too_dear)?;
+    let (amount, fit) = dearest(&prices, &bound, fees).map_err(too_dear)?;
     let bounded = Some(std::mem::take(&mut bound.body));
-    let tokens = Tokens { priced, prices: gate.prices.clone(), state: State::Asked(bound) };
-    Ok(Some(Offer { amount, terms: Terms::Tokens(Box::new(tokens)), bounded }))
+    let tokens =
+        Tokens { priced, prices: gate.prices.clone(), metering: route.metering.clone(), state: State::Asked(bound) };
+    Ok(Some(Offer { amount, terms: Terms::Tokens(Box::new(tokens)), bounded, fit: Some(fit) }))
+}
+
+/// The hold of the dearest of the models that may serve the call.
+fn dearest(prices: &[&Price], bound: &Bound, fees: Money) -> Result<(Money, Fit), TooDear> {
+    let most = bound.most();
+    let mut dearest = (Money::ZERO, Fit { base: Money::ZERO, each_pusd: 0 });
+    for price in prices {
+        let amount = price.bound(&most)?.plus(fees).ok_or(TooDear)?;
+        if amount >= dearest.0 {
+            let base = price.bound(&Most { output_tokens: 0, ..most })?.plus(fees).ok_or(TooDear)?;
+            dearest = (amount, Fit { base, each_pusd: price.dearest_output(&most).saturating_mul(bound.answers) });
+        }
+    }
+    Ok(dearest)
+}
+
+impl Fit {
+    /// The largest output bound by which the call would cost no more than this.
+    fn max_tokens(self, room: Money) -> Option<u64> {
+        let left = u64::try_from(room.pusd().saturating_sub(self.base.pusd())).ok()?;
+        left.checked_div(self.each_pusd).filter(|tokens| *tokens > 0)
+    }
 }
 
 /// The budgets that a call is counted in, and as whom.
@@ -116,7 +159,7 @@ fn purpose(principal: &Principal, route: &Route, terms: &Terms) -> Purpose {
         if credential.kind == CredentialKind::ApiKey { credential.id.parse().ok() } else { None };
     let priced = match terms {
         Terms::Fixed(_) => None,
-        Terms::Tokens(tokens) => Some(&tokens.priced),
+        Terms::Tokens(tokens) => tokens.priced.first(),
     };
     Purpose {
         user: principal.account.id,

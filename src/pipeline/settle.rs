@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use actix_web::{
@@ -13,9 +14,10 @@ use actix_web::{
         StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
+    rt::System,
 };
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 
 use super::{bill::Open, forward::Forwarded};
 use crate::{
@@ -60,8 +62,8 @@ fn body_of(body: AnswerBody, begun: Bytes, status: StatusCode, stated: Option<u6
             _ => BoxBody::new(bytes),
         },
         AnswerBody::Stream(stream) => {
-            let length = stated.or(stream.length()).filter(|_| !open.strips());
-            BoxBody::new(Settling { begun, stream, length, open })
+            let length = stated.or(stream.length()).filter(|_| !open.strips_extra_usage());
+            BoxBody::new(Settling { begun, stream: Some(stream), length, open })
         }
     }
 }
@@ -98,9 +100,37 @@ impl MessageBody for Withheld {
 struct Settling {
     /// What has come of it before.
     begun: Bytes,
-    stream: AnswerStream,
+    /// Until its end.
+    stream: Option<AnswerStream>,
     length: Option<u64>,
     open: Open,
+}
+
+/// How long the usage is waited for that follows a finished answer, if the client has left.
+const USAGE_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Drop for Settling {
+    /// A client that leaves before the usage pays for what it got, and that is about to be stated.
+    fn drop(&mut self) {
+        if self.open.awaits_usage()
+            && System::try_current().is_some()
+            && let Some(stream) = self.stream.take()
+        {
+            actix_web::rt::spawn(await_usage(stream, std::mem::take(&mut self.open)));
+        }
+    }
+}
+
+async fn await_usage(mut stream: AnswerStream, mut open: Open) {
+    let usage = async {
+        while open.awaits_usage()
+            && let Some(Ok(piece)) = stream.next().await
+        {
+            drop(open.pass(piece));
+        }
+    };
+    // Whether it came or not, the call is billed as `open` is dropped.
+    drop(tokio::time::timeout(USAGE_PATIENCE, usage).await);
 }
 
 impl MessageBody for Settling {
@@ -115,7 +145,8 @@ impl MessageBody for Settling {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.begun))));
         }
         loop {
-            let (passed, is_last) = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
+            let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+            let (passed, is_last) = match ready!(Pin::new(stream).poll_next(cx)) {
                 Some(Ok(piece)) => (self.open.pass(piece), false),
                 Some(Err(error)) => {
                     self.open.end();

@@ -9,20 +9,28 @@ use crate::{
     meter::{self, Asked},
 };
 
+/// A longer request is read on another thread: reading takes a worker about 5 ms a MiB.
+const MAX_BYTES_HERE: usize = 512 << 10;
+
 /// Reads the request, where the route's calls are to a model.
 pub async fn read(
     gate: &Gate,
-    headers: &HeaderMap,
+    (path, headers): (&str, &HeaderMap),
     route: &Route,
     body: &mut ClientBody,
     record: &Record,
 ) -> Result<Option<Asked>, Refusal> {
-    let Some(format) = meter::format(route.meter) else {
+    let Some(format) = meter::format(route.meter).filter(|format| !format.is_free) else {
         return Ok(None);
     };
     check_media_type(headers)?;
     let bytes = body.read(&gate.shape, &record.intake()).await?;
-    Asked::read(format, bytes).map(Some).map_err(Refusal::InvalidRequest)
+    let (path, metering) = (path.to_owned(), route.metering.clone());
+    let is_long = bytes.len() > MAX_BYTES_HERE;
+    let read = move || Asked::read(format, &path, bytes, &|tool| metering.tool(tool).is_some());
+    let asked =
+        if is_long { actix_web::rt::task::spawn_blocking(read).await.map_err(|_| Refusal::Internal)? } else { read() };
+    asked.map(Some).map_err(Refusal::InvalidRequest)
 }
 
 /// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1) and no coding.

@@ -2,19 +2,35 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::{domain::route::RouteTable, upstream::Target};
+use crate::{
+    domain::route::{Dialect, RouteTable},
+    upstream::Target,
+};
 
 /// Where calls go.
 #[derive(Default)]
 pub struct Routing {
     pub table: RouteTable,
     targets: HashMap<Arc<str>, Arc<Target>>,
+    dialects: HashMap<String, Dialect>,
 }
 
 impl Routing {
     pub fn new(table: RouteTable, targets: impl IntoIterator<Item = Target>) -> Self {
         let named = |target: Target| (Arc::clone(&target.name), Arc::new(target));
-        Self { table, targets: targets.into_iter().map(named).collect() }
+        Self { table, targets: targets.into_iter().map(named).collect(), dialects: HashMap::new() }
+    }
+
+    /// With what may be written into requests to the upstreams of these names.
+    #[must_use]
+    pub fn with_dialects(self, dialects: impl IntoIterator<Item = (String, Dialect)>) -> Self {
+        Self { dialects: dialects.into_iter().collect(), ..self }
+    }
+
+    /// What may be written into requests to an upstream.
+    #[must_use]
+    pub fn dialect(&self, upstream: &str) -> Dialect {
+        self.dialects.get(upstream).copied().unwrap_or_default()
     }
 
     /// The upstream with this name.

@@ -1,7 +1,7 @@
 //! The one flow by which administrators make, change and delete rows: users, teams, API keys, limits and budgets.
 //!
 //! An aggregate of the store says how its rows are found, checked and written by implementing [`Administered`]; the flow
-//! around that is here, once: the stamp first, then the `Idempotency-Key`, the rules, the write. Each call is one
+//! around that is here, once: the revision first, then the `Idempotency-Key`, the rules, the write. Each call is one
 //! transaction. Called by the actors `Registrar` and `Regulator` and by the command line; handlers only read.
 
 use jiff::Timestamp;
@@ -170,7 +170,7 @@ impl Store {
         self.transaction(async move |connection: &mut Connection| delete::<N>(connection, id, now).await).await
     }
 
-    /// Makes these rows if nobody has ever made or changed one of their kind. Of several replicas that do so at once
+    /// Makes these rows if no row of their kind has ever been made or changed. Of several replicas that do so at once
     /// only one does.
     pub async fn create_first<N: Administered>(&self, rows: Vec<N::New>) -> Result<First<N::Refused>, StoreError> {
         let last = async |connection: &mut Connection| revisions::last(connection, N::REVISION).await;

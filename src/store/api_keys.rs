@@ -1,7 +1,7 @@
 //! API keys: whose they are, what their secrets hash to, and until when they may be used.
 //!
 //! The `Registrar` writes them; its snapshot follows with [`Store::api_keys_changed_since`]. A secret is never stored.
-//! Revoked and expired keys stay as rows for a while, so that whoever still uses one is told what became of it.
+//! Revoked and expired keys stay as rows for a while, so that a call with one is refused with the reason.
 
 use std::convert::Infallible;
 
@@ -39,7 +39,7 @@ pub struct ApiKeyRow {
     /// `None`: it does not expire.
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
-    /// The stamp of its creation or, later, of its revocation.
+    /// The revision of its creation or, later, of its revocation.
     pub revision: i64,
 }
 
@@ -102,7 +102,7 @@ impl Store {
         .await
     }
 
-    /// Deletes keys that were revoked or expired before `before`, and tells how many; at most [`PURGE_ROWS`]: call it again
+    /// Deletes keys that were revoked or expired before `before`, and gives their number; at most [`PURGE_ROWS`]: call it again
     /// while it finds that many.
     pub async fn purge_api_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write(async move |connection: &mut Connection| {
@@ -116,7 +116,7 @@ impl Store {
         .await
     }
 
-    /// Every API key that was created or revoked after the change with this stamp, in the order of the stamps.
+    /// Every API key that was created or revoked after this revision, in the order of the revisions.
     pub async fn api_keys_changed_since(&self, revision: i64) -> Result<Vec<ApiKeyRow>, StoreError> {
         self.read(async move |connection: &mut Connection| {
             let changed = api_keys::table.filter(api_keys::revision.gt(revision));
@@ -203,7 +203,7 @@ async fn find(connection: &mut Connection, id: ApiKeyId) -> Result<Option<ApiKey
     record.map(ApiKeyRow::try_from).transpose()
 }
 
-/// Reliable within a transaction that took a stamp: keys are created in those only.
+/// Reliable within a transaction that took a revision: keys are created in those only.
 async fn count_live(connection: &mut Connection, user: UserId, now: Timestamp) -> Result<i64, StoreError> {
     let live = api_keys::table
         .filter(api_keys::user_id.eq(user.to_string()))

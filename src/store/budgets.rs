@@ -32,7 +32,7 @@ pub struct BudgetRow {
     pub budget: Budget,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// The stamp of the last change.
+    /// The number of the last change.
     pub revision: i64,
 }
 
@@ -82,7 +82,8 @@ impl Store {
     }
 }
 
-/// Why a budget cannot stand beside the others, or has a subject that is not there. Reliable within a transaction that took a revision.
+/// Why a budget does not fit to the others, or has a subject that does not exist. Reliable within a transaction that took
+/// a revision.
 async fn misfit(connection: &mut Connection, spec: &Spec, budget: &Budget) -> Result<Option<Misfit>, StoreError> {
     let others = budgets::table
         .filter(budgets::name.eq(&spec.name))

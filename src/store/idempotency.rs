@@ -51,7 +51,7 @@ pub(super) enum Known {
 }
 
 impl Store {
-    /// Deletes keys made before `before`, the oldest first, and tells how many; about [`PURGE_ROWS`] at most, so that it
+    /// Deletes keys made before `before`, the oldest first, and gives their number; about [`PURGE_ROWS`] at most, so that it
     /// never holds the database for long: call it again while it finds that many.
     pub async fn purge_idempotency_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
         let made = idempotency_keys::created_at;

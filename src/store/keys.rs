@@ -35,7 +35,7 @@ pub struct SigningKeyRow {
     pub retired_at: Option<Timestamp>,
 }
 
-/// The ring as it was when its stamp was read, or later.
+/// The ring as it was when its revision was read, or later.
 #[derive(Clone)]
 pub struct StoredRing {
     /// Up to which change it is read at least.
@@ -101,7 +101,7 @@ impl Store {
         self.transaction(async move |connection: &mut Connection| rotate(connection, rotation).await).await
     }
 
-    /// Deletes the keys that were retired before `before`, and tells how many.
+    /// Deletes the keys that were retired before `before`, and gives their number.
     pub async fn purge_signing_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write(async move |connection: &mut Connection| {
             let purge = diesel::delete(signing_keys::table.filter(signing_keys::retired_at.lt(micros(before))));

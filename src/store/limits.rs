@@ -33,7 +33,7 @@ pub struct LimitRow {
     pub policy: Policy,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// The stamp of the last change.
+    /// The number of the last change.
     pub revision: i64,
 }
 
@@ -92,7 +92,8 @@ impl Store {
     }
 }
 
-/// Why a limit cannot stand beside the others, or has a subject that is not there. Reliable within a transaction that took a revision.
+/// Why a limit does not fit to the others, or has a subject that does not exist. Reliable within a transaction that took
+/// a revision.
 async fn misfit(connection: &mut Connection, spec: &Spec, policy: &Policy) -> Result<Option<Misfit>, StoreError> {
     let others = limits::table
         .filter(limits::name.eq(&spec.name))
@@ -106,7 +107,7 @@ async fn misfit(connection: &mut Connection, spec: &Spec, policy: &Policy) -> Re
     Ok((!there).then_some(Misfit::NoSuchSubject))
 }
 
-/// Whether the one whom a limit or a budget speaks of is there. Every address is, and so is everybody.
+/// Whether the subject of a limit or a budget exists. Every address does, and so does "all".
 pub(super) async fn subject_exists(
     connection: &mut Connection,
     per: Per,

@@ -1,7 +1,7 @@
 //! The replicas that share this store, and which of them still live.
 //!
-//! Each counts up its own row while it lives. Whoever sees a row stand still long enough may take its replica for lost;
-//! what that replica held and had to tell is then somebody else's. No clock of one replica is compared with another's.
+//! Each counts up its own row while it lives. A replica whose row stands still long enough counts as lost;
+//! another one then ends its holds and sends its alerts. No clock of one replica is compared with another's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ impl Store {
         .await
     }
 
-    /// Every replica that holds money or has something to tell, and how often it has said that it lives; `None`: never.
+    /// Every replica that has holds or unsent alerts, and the count in its row; `None` if it has no row.
     pub async fn busy_replicas(&self) -> Result<BTreeMap<String, Option<i64>>, StoreError> {
         self.read(async move |connection: &mut Connection| {
             let holding = ledger_holds::table.select(ledger_holds::owner).distinct();
@@ -45,14 +45,14 @@ impl Store {
         .await
     }
 
-    /// Gives what a lost replica had to tell to another, and forgets the lost one; should it come back, it is known again
+    /// Hands the unsent alerts of a lost replica to `successor`, and forgets the lost one; should it come back, it is known again
     /// with its next beat.
-    pub async fn inherit(&self, lost: &str, heir: &str) -> Result<(), StoreError> {
-        let (lost, heir) = (lost.to_owned(), heir.to_owned());
+    pub async fn inherit(&self, lost: &str, successor: &str) -> Result<(), StoreError> {
+        let (lost, successor) = (lost.to_owned(), successor.to_owned());
         self.transaction(async move |connection: &mut Connection| {
             let untold = budget_alerts::table.filter(budget_alerts::owner.eq(&lost));
             let untold = untold.filter(budget_alerts::told_at.is_null());
-            let inherit = diesel::update(untold).set(budget_alerts::owner.eq(heir));
+            let inherit = diesel::update(untold).set(budget_alerts::owner.eq(successor));
             on_backend!(connection, |conn| inherit.execute(conn).await)?;
             let forget = diesel::delete(replicas::table.find(&lost));
             on_backend!(connection, |conn| forget.execute(conn).await)?;

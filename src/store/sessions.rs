@@ -35,7 +35,7 @@ pub struct SessionRow {
     pub rotated_at: Timestamp,
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
-    /// The stamp of the revocation; 0 while there is none.
+    /// The revision of the revocation; 0 while there is none.
     pub revision: i64,
     /// The API key it was exchanged for, if it was not a login.
     pub api_key_id: Option<ApiKeyId>,
@@ -133,8 +133,8 @@ impl Store {
         .await
     }
 
-    /// Moves a live session from this generation to the next. Of several callers one is told true; the others, and
-    /// whoever comes with an old generation, are told false.
+    /// Moves a live session from this generation to the next. True for one of several callers at once; false for
+    /// the others, and for an old generation.
     pub async fn rotate_session(
         &self,
         id: SessionId,
@@ -170,8 +170,8 @@ impl Store {
         .await
     }
 
-    /// The sessions revoked after the change with this stamp and not before this time, each with the time and the stamp
-    /// of its revocation, in the order of the stamps. The time leaves out those whose last access token has expired.
+    /// The sessions revoked after this revision and not before this time, each with the time and the revision of its
+    /// revocation, in the order of the revisions. The time leaves out those whose last access token has expired.
     pub async fn sessions_revoked_since(
         &self,
         revision: i64,
@@ -189,7 +189,7 @@ impl Store {
         .await
     }
 
-    /// Deletes sessions that expired before `before`, the oldest first, and tells how many; about [`PURGE_ROWS`] at most,
+    /// Deletes sessions that expired before `before`, the oldest first, and gives their number; about [`PURGE_ROWS`] at most,
     /// so that it never holds the database for long: call it again while it finds that many.
     pub async fn purge_sessions(&self, before: Timestamp) -> Result<usize, StoreError> {
         let expires = sessions::expires_at;

@@ -1,6 +1,6 @@
-//! Teams: groups of users. A change of one is a change of identity, and stamped as such.
+//! Teams: groups of users. A change of one takes a revision of identity.
 //!
-//! The `Registrar` writes them; handlers read. A team that somebody is in is not deleted; a deleted one stays as a row.
+//! The `Registrar` writes them; handlers read. A team that has users is not deleted; a deleted one stays as a row.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
@@ -23,7 +23,7 @@ pub struct TeamRow {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
-    /// The stamp of the last change.
+    /// The number of the last change.
     pub revision: i64,
 }
 

@@ -41,7 +41,7 @@ pub struct UserRow {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
-    /// The stamp of the last change; grows with each change of any user.
+    /// The number of the last change of this user; it grows with each change of any user.
     pub revision: i64,
     /// Who the user is to an outside issuer, if one vouched for them.
     pub outside: Option<OutsideIdentity>,
@@ -101,7 +101,7 @@ impl Store {
         .await
     }
 
-    /// Every user that was created, changed or deleted after the change with this stamp, in the order of the stamps.
+    /// Every user that was created, changed or deleted after this revision, in the order of the revisions.
     pub async fn users_changed_since(&self, revision: i64) -> Result<Vec<UserRow>, StoreError> {
         self.read(async move |connection: &mut Connection| {
             let changed = users::table.filter(users::revision.gt(revision)).order((users::revision, users::id));
@@ -110,7 +110,7 @@ impl Store {
         .await
     }
 
-    /// The stamp of the last change of a user, a team or an API key, or revocation of a session. Whoever has read up to it has read all.
+    /// The revision of the last change of a user, a team or an API key, or of the last revocation of a session.
     pub async fn identity_revision(&self) -> Result<i64, StoreError> {
         self.read(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
     }
@@ -131,7 +131,7 @@ async fn is_taken(connection: &mut Connection, username: &Username, except: User
     Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(others)).get_result(conn).await)?)
 }
 
-/// Whether this team, if it is one, is there. Reliable within a transaction that took a stamp: teams change in those only.
+/// Whether this team exists; true for none. Reliable within a transaction that took a revision: teams change in those only.
 async fn is_team(connection: &mut Connection, id: Option<TeamId>) -> Result<bool, StoreError> {
     match id {
         None => Ok(true),

@@ -1,13 +1,15 @@
 //! The built-in upstream `builtin:llm`: an offline, deterministic model named `demo`, with true usage.
 //!
-//! Called by the client in place of a connection. It speaks the formats of OpenAI chat completions and Anthropic messages,
-//! whole and streamed, closely enough for the providers' own SDKs. It learns nothing, remembers nothing, and takes its ids
+//! Called by the client in place of a connection. It speaks the formats of OpenAI chat completions, responses and embeddings
+//! and of Anthropic messages, whole and streamed, closely enough for the providers' own SDKs. It learns nothing, remembers nothing, and takes its ids
 //! and times from the call.
 
 mod anthropic;
+mod embeddings;
 mod model;
 mod openai;
 mod prompt;
+mod responses;
 
 use bytes::Bytes;
 use http::{
@@ -54,6 +56,8 @@ enum Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     OpenAi,
+    Responses,
+    Embeddings,
     Anthropic,
 }
 
@@ -64,7 +68,12 @@ pub(super) async fn answer(outgoing: Outgoing) -> Result<Answer, BodyAborted> {
     let id = request_id.replace('-', "");
     let answered = may_be_read(format, &method, &body).and_then(|()| {
         let call = Call { body: body.stored, id: id.clone(), unix_time_s };
-        if format == Some(Format::Anthropic) { anthropic::complete(&call) } else { openai::complete(&call) }
+        match format {
+            Some(Format::Anthropic) => anthropic::complete(&call),
+            Some(Format::Responses) => responses::complete(&call),
+            Some(Format::Embeddings) => embeddings::complete(&call),
+            Some(Format::OpenAi) | None => openai::complete(&call),
+        }
     });
     Ok(answered.unwrap_or_else(|refusal| refused(format, &refusal, &id)))
 }
@@ -85,7 +94,7 @@ fn may_be_read(format: Option<Format>, method: &Method, body: &Collected) -> Res
 fn refused(format: Option<Format>, refusal: &Refusal, id: &str) -> Answer {
     let body = match format {
         Some(Format::Anthropic) => anthropic::refusal(refusal, id),
-        Some(Format::OpenAi) | None => openai::refusal(refusal),
+        Some(Format::OpenAi | Format::Responses | Format::Embeddings) | None => openai::refusal(refusal),
     };
     let mut answer = json(refusal.status(), &body);
     if *refusal == Refusal::WrongMethod {
@@ -99,6 +108,8 @@ impl Format {
         let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
         match path {
             _ if path.ends_with("/v1/chat/completions") => Some(Self::OpenAi),
+            _ if path.ends_with("/v1/responses") => Some(Self::Responses),
+            _ if path.ends_with("/v1/embeddings") => Some(Self::Embeddings),
             _ if path.ends_with("/v1/messages") => Some(Self::Anthropic),
             _ => None,
         }

@@ -24,12 +24,12 @@ on_both_stores!(
     a_client_that_does_not_wait_for_a_whole_answer_pays_for_it,
     an_upstream_that_falls_silent_ends_the_call,
     a_call_is_billed_by_the_price_it_was_held_at_though_that_changes,
-    a_dearer_model_that_answers_is_billed_at_its_own_price,
+    another_model_that_answers_is_billed_at_its_own_price,
     usage_is_grouped_by_the_model_that_was_asked,
 );
 
 /// A budget that sees every call.
-async fn watch(gateway: &TestGateway, changes: Value) -> String {
+pub(super) async fn watch(gateway: &TestGateway, changes: Value) -> String {
     let mut budget = json!({ "name": "all", "scope": "global", "limit_usd": "100", "period": "total" });
     budget.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let made = gateway.post("/admin/budgets").token(&gateway.admin).json(&budget).send().await;
@@ -37,7 +37,7 @@ async fn watch(gateway: &TestGateway, changes: Value) -> String {
 }
 
 /// What a budget has spent, in pico-USD, once nothing is held any more.
-async fn spent(gateway: &TestGateway, budget: &str) -> u64 {
+pub(super) async fn spent(gateway: &TestGateway, budget: &str) -> u64 {
     let target = format!("/admin/budgets/{budget}");
     let found = eventually("the end of all holds", async || {
         let budget = gateway.get(&target).token(&gateway.admin).send().await.expect(200).json();
@@ -47,17 +47,17 @@ async fn spent(gateway: &TestGateway, budget: &str) -> u64 {
     pico(found["spent_usd"].as_str().unwrap())
 }
 
-fn pico(usd: &str) -> u64 {
+pub(super) fn pico(usd: &str) -> u64 {
     let money: tollgate::domain::money::Money = usd.parse().unwrap();
     u64::try_from(money.pusd()).unwrap()
 }
 
-fn amount(answer: &Answer, header: &str) -> u64 {
+pub(super) fn amount(answer: &Answer, header: &str) -> u64 {
     pico(answer.header(header).unwrap_or_else(|| panic!("no {header}: {answer:?}")))
 }
 
-const HOLD: &str = "x-tollgate-hold-usd";
-const COST: &str = "x-tollgate-cost-usd";
+pub(super) const HOLD: &str = "x-tollgate-hold-usd";
+pub(super) const COST: &str = "x-tollgate-cost-usd";
 
 /// Of `demo`, in pico-USD a token.
 const INPUT: u64 = 1_000_000;
@@ -70,7 +70,7 @@ fn chat(changes: Value) -> Value {
     chat
 }
 
-async fn ask(gateway: &TestGateway, path: &str, body: &Value) -> Answer {
+pub(super) async fn ask(gateway: &TestGateway, path: &str, body: &Value) -> Answer {
     gateway.post(path).token(&gateway.admin).json(body).send().await
 }
 
@@ -210,19 +210,25 @@ async fn a_budget_of_a_model_counts_its_calls_alone(store: &TestStore) {
 }
 
 /// A gateway before a bare socket, and a budget that sees every call.
-struct Scene {
-    gateway: TestGateway,
-    upstream: RawUpstream,
-    budget: String,
+pub(super) struct Scene {
+    pub gateway: TestGateway,
+    pub upstream: RawUpstream,
+    pub budget: String,
 }
 
 async fn scene(store: &TestStore) -> Scene {
     scene_of(store, "openai-chat").await
 }
 
-async fn scene_of(store: &TestStore, meter: &str) -> Scene {
+pub(super) async fn scene_of(store: &TestStore, meter: &str) -> Scene {
+    scene_with(store, meter, "", "").await
+}
+
+/// With further keys of the upstream and of the route.
+pub(super) async fn scene_with(store: &TestStore, meter: &str, of_upstream: &str, of_route: &str) -> Scene {
     let upstream = RawUpstream::start().await;
-    let metered = format!("{}meter = \"{meter}\"\n", RawUpstream::route_to(upstream.address).trim_end_matches(' '));
+    let lists = RawUpstream::route_to(upstream.address).replace("[[routes]]", &format!("{of_upstream}\n[[routes]]"));
+    let metered = format!("{}meter = \"{meter}\"\n{of_route}\n", lists.trim_end_matches(' '));
     let gateway = Setup::default().more_lists(&metered).start(store).await;
     let budget = watch(&gateway, json!({ "name": meter })).await;
     Scene { gateway, upstream, budget }
@@ -230,26 +236,26 @@ async fn scene_of(store: &TestStore, meter: &str) -> Scene {
 
 impl Scene {
     /// One call, and the upstream's answer to it.
-    async fn call(&self, body: &Value, answer: &str) -> Answer {
+    pub(super) async fn call(&self, body: &Value, answer: &str) -> Answer {
         let ((served, _), answer) = tokio::join!(self.upstream.serve(answer), ask(&self.gateway, "/up", body));
         drop(served);
         answer
     }
 
     /// A call whose answer is not awaited.
-    async fn begin(&self, body: &Value) -> Connection {
+    pub(super) async fn begin(&self, body: &Value) -> Connection {
         self.gateway.expect_record();
         let mut client = self.gateway.connect().await;
         client.send(&self.gateway.post("/up").token(&self.gateway.admin).json(body).bytes()).await;
         client
     }
 
-    async fn spent(&self) -> u64 {
+    pub(super) async fn spent(&self) -> u64 {
         spent(&self.gateway, &self.budget).await
     }
 }
 
-fn whole(status: &str, body: &str) -> String {
+pub(super) fn whole(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
@@ -471,17 +477,17 @@ async fn a_call_is_billed_by_the_price_it_was_held_at_though_that_changes(store:
     scene.gateway.finish().await;
 }
 
-async fn a_dearer_model_that_answers_is_billed_at_its_own_price(store: &TestStore) {
+async fn another_model_that_answers_is_billed_at_its_own_price(store: &TestStore) {
     let scene = scene(store).await;
     set_price(&scene.gateway, "dear", 1_000, 2_000).await;
     set_price(&scene.gateway, "cheap", 0, 1).await;
     let body = chat(json!({ "max_tokens": 10 }));
-    for (model, cost) in [("dear", 1_000 * price_of(9, 8)), ("cheap", price_of(9, 8)), ("unknown", price_of(9, 8))] {
+    for (model, cost) in [("dear", 1_000 * price_of(9, 8)), ("cheap", 8 * 1_000_000), ("unknown", price_of(9, 8))] {
         let usage = r#""usage":{"prompt_tokens":9,"completion_tokens":8}"#;
         let answer = whole("200 OK", &format!(r#"{{"model":"{model}",{usage}}}"#));
         assert_eq!(amount(scene.call(&body, &answer).await.expect(200), COST), cost, "{model}");
     }
-    assert_eq!(scene.spent().await, 1_002 * price_of(9, 8));
+    assert_eq!(scene.spent().await, 1_001 * price_of(9, 8) + 8 * 1_000_000);
     scene.gateway.finish().await;
 }
 

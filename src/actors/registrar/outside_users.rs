@@ -1,4 +1,4 @@
-//! Users whom an outside issuer vouches for: made on first sight, under a name that can be read and that nobody else has.
+//! Users whom an outside issuer vouches for: made on first sight, under a readable name that no other user has.
 
 use actix::{Context, Handler};
 
@@ -45,7 +45,7 @@ impl Handler<Ask<Provision>> for Registrar {
 /// How much of the subject the name keeps, in characters.
 const READABLE: usize = 40;
 /// How many bytes of the digest make the name unique, in the order they are tried: an administrator may have given the
-/// shorter name to somebody else.
+/// shorter name to another user.
 const DIGEST_BYTES: [usize; 2] = [4, 11];
 
 /// The names to try, in order: the subject as far as it can stand in a name, a dot, and hex of a digest of both the issuer

@@ -80,7 +80,7 @@ impl Keys {
         Verifier::new(&self.auth.issuer, &self.auth.audience, self.auth.access_ttl_s, ring.verifying())
     }
 
-    /// Adds a key that signs after the lead. The answer says which key takes over: somebody else's, if they were first.
+    /// Adds a key that signs after the lead. The answer is the key that takes over: another replica's, if that was first.
     ///
     /// # Errors
     /// `OperatorsSecret` under HS256, `Crypto` if the ring was sealed under another master key meanwhile.

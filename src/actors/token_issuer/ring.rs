@@ -39,7 +39,7 @@ struct Hmac {
 }
 
 impl Ring {
-    /// Opens what may still sign. A key that does not open is told once, and only verifies; those opened by `previous`
+    /// Opens what may still sign. A key that does not open is logged once, and only verifies; those opened by `previous`
     /// are not opened again.
     pub(super) fn open(
         stored: StoredRing,
@@ -85,7 +85,7 @@ impl Ring {
         self.newest_key().map(|key| &key.row)
     }
 
-    /// Whether the newest key opened with our master key, so that another may be put beside it.
+    /// Whether the newest key opened with our master key, so that another may be added.
     pub(super) fn newest_opens(&self) -> bool {
         self.newest_key().is_some_and(|key| key.signing.is_some())
     }

@@ -164,7 +164,7 @@ impl Sessions {
         self.ring.read().sign(claims, now).map_err(|_| Denied::Signing)
     }
 
-    /// What a token says. Its times are this machine's, as those who verify it compare them with theirs.
+    /// The claims of a token. Their times are this machine's, as those who verify it compare them with theirs.
     pub(super) fn claims(&self, sub: UserId, role: Role, sid: SessionId) -> Claims {
         let iat = self.clock.now().as_second();
         Claims {

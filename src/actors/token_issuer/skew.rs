@@ -1,4 +1,5 @@
-//! How far this machine's clock is from the store's: measured at the start and at each poll, told when it matters.
+//! How far this machine's clock is from the store's: measured at the start and at each poll, and logged from a
+//! second on.
 //!
 //! What replicas compare (revocations, the grace of refresh tokens, the turn of signing keys) is in the store's time, so a
 //! wrong clock does no harm there. The times in tokens are this machine's: verifiers allow 5 s (`jwt`).

@@ -106,7 +106,10 @@ fn budget_detail(shortfalls: &[Shortfall]) -> String {
         format!("{} has {left} USD left and the call may cost {needed}. {when}.", budget.name)
     };
     let all: Vec<String> = shortfalls.iter().map(one).collect();
-    format!("{} An administrator can raise a limit at /admin/budgets.", all.join(" "))
+    let fits: Option<Vec<u64>> = shortfalls.iter().map(|short| short.max_tokens).collect();
+    let fits = fits.and_then(|fits| fits.into_iter().min());
+    let fits = fits.map_or_else(String::new, |tokens| format!(" A max_tokens of at most {tokens} would fit."));
+    format!("{}{fits} An administrator can raise a limit at /admin/budgets.", all.join(" "))
 }
 
 fn limit_detail(refusal: &Refusal) -> String {

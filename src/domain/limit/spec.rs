@@ -269,7 +269,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::route::{Meter, PathMatch};
+    use crate::domain::route::{Meter, Metering, PathMatch};
 
     const ID: LimitId = LimitId(Uuid::nil());
 
@@ -286,6 +286,7 @@ mod tests {
             durability: None,
             bodies: None,
             meter,
+            metering: Metering::default(),
         }
     }
 

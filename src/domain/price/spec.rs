@@ -27,10 +27,23 @@ pub struct PriceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Money>")]
     pub cache_write_usd: Option<String>,
+    /// Of tokens written to a cache entry that lives for an hour; 1.6 times `cache_write_usd` unless given, as the providers
+    /// have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
+    pub long_cache_write_usd: Option<String>,
     /// Of thoughts; as `output_usd` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Money>")]
     pub reasoning_usd: Option<String>,
+    /// Of sound in a prompt; as `input_usd` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
+    pub audio_input_usd: Option<String>,
+    /// Of sound in an answer; as `output_usd` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
+    pub audio_output_usd: Option<String>,
     /// USD for each call, whatever it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Money>")]
@@ -65,7 +78,16 @@ pub struct TierSpec {
     pub cache_write_usd: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Money>")]
+    pub long_cache_write_usd: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
     pub reasoning_usd: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
+    pub audio_input_usd: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Money>")]
+    pub audio_output_usd: Option<String>,
 }
 
 /// Decimal places of USD for a million tokens that are whole pico-USD for one.
@@ -99,7 +121,10 @@ impl PriceSpec {
             output_usd: base.output,
             cached_input_usd: base.cached_input,
             cache_write_usd: base.cache_write,
+            long_cache_write_usd: base.long_cache_write,
             reasoning_usd: base.reasoning,
+            audio_input_usd: base.audio_input,
+            audio_output_usd: base.audio_output,
             per_call_usd: (price.per_call != Money::ZERO).then(|| price.per_call.to_string()),
             max_output_tokens: price.max_output_tokens,
             max_input_tokens: price.max_input_tokens,
@@ -117,7 +142,10 @@ impl PriceSpec {
             output: &self.output_usd,
             cached_input: self.cached_input_usd.as_deref(),
             cache_write: self.cache_write_usd.as_deref(),
+            long_cache_write: self.long_cache_write_usd.as_deref(),
             reasoning: self.reasoning_usd.as_deref(),
+            audio_input: self.audio_input_usd.as_deref(),
+            audio_output: self.audio_output_usd.as_deref(),
         };
         let base = base.rates(&mut faults);
         let tiers = self.tiers.iter().enumerate().map(|(i, tier)| tier.tier(i, &mut faults)).collect();
@@ -155,7 +183,10 @@ struct Written {
     output: String,
     cached_input: Option<String>,
     cache_write: Option<String>,
+    long_cache_write: Option<String>,
     reasoning: Option<String>,
+    audio_input: Option<String>,
+    audio_output: Option<String>,
 }
 
 impl Written {
@@ -166,7 +197,10 @@ impl Written {
             output: decimal(rates.output, PLACES),
             cached_input: unless(rates.cached_input, rates.input),
             cache_write: unless(rates.cache_write, rates.input),
+            long_cache_write: unless(rates.long_cache_write, long_of(rates.cache_write)),
             reasoning: unless(rates.reasoning, rates.output),
+            audio_input: unless(rates.audio_input, rates.input),
+            audio_output: unless(rates.audio_output, rates.output),
         }
     }
 }
@@ -180,7 +214,10 @@ impl TierSpec {
             output_usd: rates.output,
             cached_input_usd: rates.cached_input,
             cache_write_usd: rates.cache_write,
+            long_cache_write_usd: rates.long_cache_write,
             reasoning_usd: rates.reasoning,
+            audio_input_usd: rates.audio_input,
+            audio_output_usd: rates.audio_output,
         }
     }
 
@@ -191,7 +228,10 @@ impl TierSpec {
             output: &self.output_usd,
             cached_input: self.cached_input_usd.as_deref(),
             cache_write: self.cache_write_usd.as_deref(),
+            long_cache_write: self.long_cache_write_usd.as_deref(),
             reasoning: self.reasoning_usd.as_deref(),
+            audio_input: self.audio_input_usd.as_deref(),
+            audio_output: self.audio_output_usd.as_deref(),
         };
         Tier { above_input_tokens: self.above_input_tokens, rates: rates.rates(faults) }
     }
@@ -204,7 +244,10 @@ struct RatesSpec<'a> {
     output: &'a str,
     cached_input: Option<&'a str>,
     cache_write: Option<&'a str>,
+    long_cache_write: Option<&'a str>,
     reasoning: Option<&'a str>,
+    audio_input: Option<&'a str>,
+    audio_output: Option<&'a str>,
 }
 
 impl RatesSpec<'_> {
@@ -218,14 +261,24 @@ impl RatesSpec<'_> {
         };
         let (input, output) = (read("input_usd", self.input), read("output_usd", self.output));
         let mut part = |field: &str, text: Option<&str>, like: u64| text.map_or(like, |text| read(field, text));
+        let cache_write = part("cache_write_usd", self.cache_write, input);
         Rates {
             input,
             cached_input: part("cached_input_usd", self.cached_input, input),
-            cache_write: part("cache_write_usd", self.cache_write, input),
+            cache_write,
+            long_cache_write: part("long_cache_write_usd", self.long_cache_write, long_of(cache_write)),
             output,
             reasoning: part("reasoning_usd", self.reasoning, output),
+            audio_input: part("audio_input_usd", self.audio_input, input),
+            audio_output: part("audio_output_usd", self.audio_output, output),
         }
     }
+}
+
+/// What an hour in the cache costs where five minutes cost this: 2 to 1.25.
+#[must_use]
+pub const fn long_of(cache_write: u64) -> u64 {
+    cache_write.saturating_mul(8).div_ceil(5)
 }
 
 fn rate(text: &str) -> Result<u64, InvalidAmount> {
@@ -255,8 +308,11 @@ mod tests {
             input: 3_000_000,
             cached_input: 3_000_000,
             cache_write: 3_000_000,
+            long_cache_write: 4_800_000,
             output: 15_000_000,
             reasoning: 15_000_000,
+            audio_input: 3_000_000,
+            audio_output: 15_000_000,
         };
         assert_eq!(plain.base, rates);
         let full = price(json!({
@@ -264,7 +320,10 @@ mod tests {
             "tiers": [{ "above_input_tokens": 200_000, "input_usd": "6", "output_usd": "22.5" }],
         }));
         let full = full.unwrap();
-        assert_eq!(full.base, Rates { cached_input: 300_000, cache_write: 3_750_000, reasoning: 1, ..rates });
+        assert_eq!(
+            full.base,
+            Rates { cached_input: 300_000, cache_write: 3_750_000, long_cache_write: 6_000_000, reasoning: 1, ..rates }
+        );
         assert_eq!(full.per_call, Money::from_pusd(2_000_000_000));
         assert_eq!(full.tiers[0].rates.cache_write, 6_000_000);
     }

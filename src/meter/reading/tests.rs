@@ -6,23 +6,36 @@ use super::*;
 use crate::{
     domain::{
         money::Money,
-        price::{Price, Rates},
+        price::{Most, Price, Rates},
         route::Meter,
     },
-    meter::{Asked, format},
+    meter::{Asked, Ways, format},
 };
 
 const SSE: &str = "text/event-stream; charset=utf-8";
 const JSON: &str = "application/json";
 
 fn price() -> Price {
-    let base = Rates { input: 3, cached_input: 1, cache_write: 4, output: 5, reasoning: 6 };
+    let base = Rates {
+        input: 3,
+        cached_input: 1,
+        cache_write: 4,
+        long_cache_write: 6,
+        output: 5,
+        reasoning: 6,
+        audio_input: 3,
+        audio_output: 5,
+    };
     Price { base, tiers: vec![], per_call: Money::ZERO, max_output_tokens: 1_000, max_input_tokens: Some(2_000) }
 }
 
 fn bound(meter: Meter, members: &str) -> Bound {
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"Hello there"}}]{members}}}"#);
-    Asked::read(format(meter).unwrap(), body.into()).ok().unwrap().bound(&price()).unwrap()
+    asked(meter, body.into()).unwrap().bound(&[&price()], Ways::default()).unwrap()
+}
+
+fn asked(meter: Meter, body: Bytes) -> Option<Asked> {
+    Asked::read(format(meter).unwrap(), "/", body, &|_| false).ok()
 }
 
 /// What the client gets and what was taken, with the answer in these pieces.
@@ -84,7 +97,7 @@ fn whole_answers_of_every_format_state_their_usage() {
         let answer = format!(r#"{{"id":"x","model":"m-2","content":[],"usage":{stated}}}"#);
         let (passed, taken) = read_any(|| bound(meter, ""), JSON, &answer);
         assert_eq!(passed, answer);
-        assert_eq!(taken, Taken { usage: expected, estimated: false, model: Some("m-2".into()) }, "{meter:?}");
+        assert_eq!((taken.usage, taken.estimated, taken.model.as_deref()), (expected, false, Some("m-2")), "{meter:?}");
     }
 }
 
@@ -106,8 +119,8 @@ fn streams_of_every_format_state_their_usage() {
     {
         let (passed, taken) = read_any(|| bound(meter, ""), SSE, text);
         assert_eq!(passed, text);
-        let expected = Taken { usage: usage(3, cached, 0, 4, 0), estimated: false, model: Some("m".into()) };
-        assert_eq!(taken, expected, "{meter:?}");
+        let expected = (usage(3, cached, 0, 4, 0), false, Some("m"));
+        assert_eq!((taken.usage, taken.estimated, taken.model.as_deref()), expected, "{meter:?}");
     }
 }
 
@@ -147,7 +160,7 @@ fn texts_where_other_formats_have_objects_hide_no_usage() {
 
 #[test]
 fn what_is_no_plain_count_is_estimated_by_what_was_delivered() {
-    for count in ["0", "null", "-1", "1.5", "\"7\"", "1e3", "99999999999999999999999", "true", "[]", "2001"] {
+    for count in ["0", "null", "-1", "1.5", "\"7\"", "1e3", "99999999999999999999999", "true", "[]", "99999999999"] {
         let answer = format!(
             r#"{{"choices":[{{"role":"x","message":{{"content":"four fivex"}}}}],"usage":{{"prompt_tokens":{count},"completion_tokens":{count}}}}}"#
         );
@@ -237,10 +250,53 @@ fn a_stream_is_one_in_whatever_case_it_is_called_so() {
 
 #[test]
 fn a_coded_answer_passes_and_is_estimated() {
-    let mut reading = Reading::new(bound(Meter::OpenaiChat, r#","max_tokens":5"#), Some(JSON), Some("gzip"));
+    let mut reading = Reading::new(bound(Meter::OpenaiChat, r#","max_tokens":5"#), Some(JSON), Some("br"));
     assert_eq!(reading.pass(Bytes::from_static(b"\x1f\x8b")), &b"\x1f\x8b"[..]);
     let taken = reading.taken();
     assert_eq!((taken.usage.output_tokens, taken.estimated), (2, true));
+}
+
+#[test]
+fn a_compressed_answer_passes_as_it_is_and_is_counted() {
+    let answer =
+        r#"{"model":"m","choices":[{"message":{"content":"a"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
+    let mut coder = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
+    std::io::Write::write_all(&mut coder, answer.as_bytes()).unwrap();
+    let coded = coder.finish().unwrap();
+    for at in 0..=coded.len() {
+        let mut reading = Reading::new(bound(Meter::OpenaiChat, ""), Some(JSON), Some("gzip"));
+        let (head, tail) = coded.split_at(at);
+        let passed = [reading.pass(head.to_vec().into()), reading.pass(tail.to_vec().into()), reading.rest()].concat();
+        assert_eq!(passed, coded);
+        let taken = reading.taken();
+        assert_eq!((taken.usage, taken.estimated), (usage(3, 0, 0, 4, 0), false), "cut at {at}");
+    }
+}
+
+#[test]
+fn a_whole_answer_that_is_too_long_to_be_kept_is_read_for_its_usage() {
+    let mut reading = Reading::new(bound(Meter::OpenaiChat, ""), Some(JSON), None);
+    drop(reading.pass(Bytes::from_static(br#"{"choices":[{"message":{"content":""#)));
+    for _ in 0..5 {
+        assert_eq!(reading.pass(Bytes::from(vec![b'x'; MAX_BYTES])).len(), MAX_BYTES);
+    }
+    drop(reading.pass(Bytes::from_static(br#""}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#)));
+    let taken = reading.taken();
+    assert_eq!((taken.usage, taken.estimated), (usage(3, 0, 0, 4, 0), false));
+}
+
+#[test]
+fn a_long_event_of_short_lines_takes_linear_work() {
+    let mut stream = "data: {\n".to_owned();
+    stream.push_str(&"data: \n".repeat(100_000));
+    stream.push_str("data: \"usage\":{\"input_tokens\":3,\"output_tokens\":4}}\n\n");
+    let (passed, taken) = read(bound(Meter::AnthropicMessages, ""), SSE, &[stream.as_bytes()]);
+    assert_eq!((passed.len(), taken.usage), (stream.len(), usage(3, 0, 0, 4, 0)));
+    let long =
+        format!("data: {{\"x\":\"{}\",\"usage\":{{\"input_tokens\":3,\"output_tokens\":4}}}}\n\n", "x".repeat(2 << 20));
+    let pieces: Vec<&[u8]> = long.as_bytes().chunks(1 << 16).collect();
+    let (_, taken) = read(bound(Meter::AnthropicMessages, ""), SSE, &pieces);
+    assert_eq!((taken.usage, taken.estimated), (usage(3, 0, 0, 4, 0), false));
 }
 
 #[test]
@@ -288,7 +344,7 @@ proptest! {
         let members = format!(r#","max_tokens":{max_tokens}"#);
         let limits = bound(Meter::AnthropicMessages, &members);
         let (input, output) = (limits.input_tokens, limits.output_tokens);
-        let (most_input, most_output) = (limits.believed_input_tokens, limits.believed_output_tokens);
+        let (most_input, most_output) = (limits.sane_input_tokens, limits.sane_output_tokens);
         let answer = format!(
             r#"{{"content":[{{"text":"{text}"}}],"usage":{{"input_tokens":{},"output_tokens":{},
                 "cache_read_input_tokens":{},"cache_creation_input_tokens":{}}}}}"#,
@@ -298,7 +354,8 @@ proptest! {
         prop_assert!(usage.input_tokens <= most_input && usage.output_tokens <= most_output);
         prop_assert!(usage.cached_tokens + usage.cache_write_tokens <= usage.input_tokens);
         if usage.input_tokens <= input && usage.output_tokens <= output {
-            prop_assert!(price().cost(&usage).unwrap() <= price().bound(input, output).unwrap());
+            let most = Most { input_tokens: input, output_tokens: output, has_long_cache: false };
+            prop_assert!(price().cost(&usage, &Extras::default()).unwrap() <= price().bound(&most).unwrap());
         }
     }
 
@@ -317,7 +374,7 @@ proptest! {
     fn no_request_is_a_panic(body in any::<Vec<u8>>(), json in "[\\[\\]{}:,\"a-z0-9 ]{0,60}") {
         for body in [Bytes::from(body), Bytes::from(json)] {
             for meter in [Meter::OpenaiChat, Meter::OpenaiResponses, Meter::OpenaiEmbeddings, Meter::AnthropicMessages] {
-                drop(Asked::read(format(meter).unwrap(), body.clone()).ok().map(|asked| asked.bound(&price())));
+                drop(asked(meter, body.clone()).map(|asked| asked.bound(&[&price()], Ways::default())));
             }
         }
     }

@@ -141,7 +141,7 @@ impl Administered for UserRow {
 }
 
 impl Store {
-    /// Revokes all live sessions of a user and tells how many; `None` if there is no such user. Tokens of outside
+    /// Revokes all live sessions of a user and gives their number; `None` if there is no such user. Tokens of outside
     /// issuers that were made before are dead with them.
     pub async fn revoke_sessions_of(&self, user: UserId, now: Timestamp) -> Result<Option<usize>, StoreError> {
         self.transaction(async move |connection: &mut Connection| {

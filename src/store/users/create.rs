@@ -32,7 +32,7 @@ pub struct NewUser {
 }
 
 impl Store {
-    /// Creates a user if there has never been one, and tells whether it did. Of several replicas that do so at once only
+    /// Creates a user if there has never been one; true if it did. Of several replicas that do so at once only
     /// one does.
     pub async fn create_first_admin(&self, user: NewUser) -> Result<bool, StoreError> {
         if self.read(any_user).await? {

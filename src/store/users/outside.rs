@@ -1,4 +1,4 @@
-//! Users whom a trusted outside issuer vouches for: made once for each subject, whoever asks and however often.
+//! Users whom a trusted outside issuer vouches for: made once for each subject.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;

@@ -3,9 +3,9 @@
 use super::{
     Skipped,
     fields::Fields,
-    names::{CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, REASONING},
+    names::{ABOVE_AN_HOUR, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, REASONING},
 };
-use crate::domain::price::Rates;
+use crate::domain::price::{Rates, spec::long_of};
 
 /// A cent for a token is more than any model asks; what is above it is a price for a thousand or for a million.
 const MAX_PUSD_A_TOKEN: u64 = 10_000_000_000;
@@ -17,7 +17,10 @@ pub(super) struct Costs {
     pub output: Option<u64>,
     cached_input: Option<u64>,
     cache_write: Option<u64>,
+    long_cache_write: Option<u64>,
     reasoning: Option<u64>,
+    audio_input: Option<u64>,
+    audio_output: Option<u64>,
 }
 
 impl Costs {
@@ -26,6 +29,7 @@ impl Costs {
             let name = format!("{name}{suffix}");
             limited(&name, fields.cost_pusd(&name)?, MAX_PUSD_A_TOKEN)
         };
+        let long = format!("{CACHE_WRITE}{ABOVE_AN_HOUR}");
         let cached_input = match (said(cost(CACHED_INPUT)?), said(cost(CACHE_HIT)?)) {
             // Of two that differ the dearer one is never too little.
             (Some(one), Some(other)) => Some(one.max(other)),
@@ -36,17 +40,24 @@ impl Costs {
             output: cost(OUTPUT)?,
             cached_input,
             cache_write: said(cost(CACHE_WRITE)?),
+            long_cache_write: said(cost(&long)?),
             reasoning: said(cost(REASONING)?),
+            audio_input: said(cost(AUDIO_INPUT)?),
+            audio_output: said(cost(AUDIO_OUTPUT)?),
         })
     }
 
     pub(super) fn rates(&self, input: u64, output: u64) -> Rates {
+        let cache_write = self.cache_write.unwrap_or(input);
         Rates {
             input,
             cached_input: self.cached_input.unwrap_or(input),
-            cache_write: self.cache_write.unwrap_or(input),
+            cache_write,
+            long_cache_write: self.long_cache_write.unwrap_or_else(|| long_of(cache_write)),
             output,
             reasoning: self.reasoning.unwrap_or(output),
+            audio_input: self.audio_input.unwrap_or(input),
+            audio_output: self.audio_output.unwrap_or(output),
         }
     }
 }

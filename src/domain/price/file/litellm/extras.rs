@@ -7,7 +7,10 @@ use super::{
     super::report::shortened,
     Skipped,
     fields::Fields,
-    names::{CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, PER_CALL, RANGES, REASONING, thousands_above},
+    names::{
+        ABOVE_AN_HOUR, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, PER_CALL,
+        RANGES, REASONING, thousands_above,
+    },
 };
 use crate::domain::{money::whole, price::Rates};
 
@@ -19,7 +22,7 @@ pub(super) enum Unbilled {
     ServiceTier,
     #[error("a surcharge for a region or for speed has no price here")]
     Surcharge,
-    #[error("a cache that lives for an hour or longer has no price here")]
+    #[error("a cache that lives for longer than an hour has no price here")]
     LongCache,
     #[error("audio, images or video in a prompt cost more than the text they are billed as")]
     Media,
@@ -42,7 +45,7 @@ const CHEAPER: [&str; 2] = ["_batches", "_flex"];
 const EXPLICIT_CACHE: &str = "explicit_cache_read_input_token_cost";
 const DEARER: [&str; 4] = ["_priority", "_ultrafast", "_balanced", "_decisions"];
 const SURCHARGES: [&str; 2] = ["uplift_multiplier", "provider_specific_entry"];
-const LONG_CACHES: [&str; 2] = ["_above_1hr", "_above_12hr"];
+const LONG_CACHES: [&str; 1] = ["_above_12hr"];
 const MEDIA: [&str; 3] = ["audio_token", "image_token", "video_token"];
 const TOOLS: [&str; 7] = [
     "search_context_cost_per_query",
@@ -82,7 +85,7 @@ pub(super) fn unbilled(fields: &Fields, base: Rates) -> Result<BTreeSet<Unbilled
 fn meaning(name: &str, base: Rates) -> Meaning {
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     let holds = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-    let read = [INPUT, OUTPUT, CACHED_INPUT, CACHE_HIT, CACHE_WRITE, REASONING, PER_CALL];
+    let read = [INPUT, OUTPUT, CACHED_INPUT, CACHE_HIT, CACHE_WRITE, REASONING, PER_CALL, AUDIO_INPUT, AUDIO_OUTPUT];
     if read.contains(&name) || thousands_above(name).is_some() || KNOWN.contains(&name) || ends(&CHEAPER) {
         Meaning::Harmless
     } else if holds(&SURCHARGES) {
@@ -93,6 +96,8 @@ fn meaning(name: &str, base: Rates) -> Meaning {
         Meaning::Harmless
     } else if ends(&DEARER) {
         Meaning::Unbilled(Unbilled::ServiceTier, 0)
+    } else if name.starts_with(CACHE_WRITE) && name.contains(ABOVE_AN_HOUR) {
+        Meaning::Harmless
     } else if name.starts_with(CACHE_WRITE) && holds(&LONG_CACHES) {
         Meaning::Unbilled(Unbilled::LongCache, base.cache_write)
     } else if name == EXPLICIT_CACHE {

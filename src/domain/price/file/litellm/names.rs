@@ -6,6 +6,10 @@ pub(super) const CACHED_INPUT: &str = "cache_read_input_token_cost";
 /// Another name of `CACHED_INPUT`.
 pub(super) const CACHE_HIT: &str = "input_cost_per_token_cache_hit";
 pub(super) const CACHE_WRITE: &str = "cache_creation_input_token_cost";
+/// Behind `CACHE_WRITE`: of cache entries that live for an hour.
+pub(super) const ABOVE_AN_HOUR: &str = "_above_1hr";
+pub(super) const AUDIO_INPUT: &str = "input_cost_per_audio_token";
+pub(super) const AUDIO_OUTPUT: &str = "output_cost_per_audio_token";
 pub(super) const REASONING: &str = "output_cost_per_reasoning_token";
 pub(super) const PER_CALL: &str = "input_cost_per_request";
 /// A list of costs by the length of the prompt.

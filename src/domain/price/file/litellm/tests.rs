@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::price::{Price, Rates, Tier, list::PriceList};
+use crate::domain::price::{Price, Rates, Tier, list::PriceList, spec::long_of};
 
 /// A file of one model: a plain one, with changes; a change to null takes a field away.
 fn file(changes: &str) -> String {
@@ -73,13 +73,25 @@ fn every_part_and_every_tier_of_a_price_is_taken() {
         input: 2_500_000,
         cached_input: 1_250_000,
         cache_write: 3_125_000,
+        long_cache_write: 5_000_000,
         output: 10_000_000,
         reasoning: 20_000_000,
+        audio_input: 2_500_000,
+        audio_output: 10_000_000,
     };
     assert_eq!((full.base, full.per_call.to_string().as_str()), (base, "0.005"));
     assert_eq!((full.max_output_tokens, full.max_input_tokens), (16_384, Some(128_000)));
     // What a tier does not say of a part is billed as the whole.
-    let plain = |input, output| Rates { input, cached_input: input, cache_write: input, output, reasoning: output };
+    let plain = |input, output| Rates {
+        input,
+        cached_input: input,
+        cache_write: input,
+        long_cache_write: long_of(input),
+        output,
+        reasoning: output,
+        audio_input: input,
+        audio_output: output,
+    };
     let short = Tier { above_input_tokens: 32_000, rates: plain(3_000_000, 10_000_000) };
     let long = Rates { cached_input: 2_500_000, ..plain(5_000_000, 15_000_000) };
     assert_eq!(full.tiers, [short, Tier { above_input_tokens: 200_000, rates: long }]);
@@ -97,8 +109,16 @@ fn prices_by_range_are_taken_where_the_ranges_follow_each_other() {
     };
     let price = price(&ranges("[256000.0, 1000000.0]"));
     assert_eq!((price.base.input, price.base.output), (50_000, 400_000));
-    let long =
-        Rates { input: 250_000, cached_input: 50_000, cache_write: 250_000, output: 2_000_000, reasoning: 2_000_000 };
+    let long = Rates {
+        input: 250_000,
+        cached_input: 50_000,
+        cache_write: 250_000,
+        long_cache_write: 400_000,
+        output: 2_000_000,
+        reasoning: 2_000_000,
+        audio_input: 250_000,
+        audio_output: 2_000_000,
+    };
     assert_eq!(price.tiers, [Tier { above_input_tokens: 256_000, rates: long }]);
     for second in ["[128000, 1000000]", "[256000, 256000]", "[256000]", "256000", "[-1, 1]", "null"] {
         assert!(reason(&ranges(second)).ends_with("cannot bill: tiered_pricing"), "{second}");
@@ -174,7 +194,7 @@ fn a_cost_that_cannot_be_billed_is_never_dropped_in_silence() {
         "input_cost_per_image",
         "input_cost_per_second",
         "output_cost_per_image",
-        "output_cost_per_audio_token",
+        "output_cost_per_video_token",
         "input_cost_per_query",
         "citation_cost_per_token",
         "some_new_pricing",
@@ -189,8 +209,8 @@ fn a_cost_that_cannot_be_billed_is_never_dropped_in_silence() {
     assert_eq!(not_billed(r#"{ "output_cost_per_audio_token": 1e-05 }"#), Vec::<String>::new());
     for (changes, what) in [
         (r#"{ "input_cost_per_token_priority": 5e-06 }"#, "service tier"),
-        (r#"{ "cache_creation_input_token_cost_above_1hr": 5e-06 }"#, "an hour or longer"),
-        (r#"{ "input_cost_per_audio_token": 5e-06 }"#, "audio, images or video"),
+        (r#"{ "cache_creation_input_token_cost_above_12hr": 5e-06 }"#, "longer than an hour"),
+        (r#"{ "input_cost_per_image_token": 5e-06 }"#, "audio, images or video"),
         (r#"{ "search_context_cost_per_query": { "search_context_size_low": 0.01 } }"#, "tools"),
         (r#"{ "provider_specific_entry": { "us": 1.1 } }"#, "surcharge"),
     ] {

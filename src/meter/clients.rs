@@ -1,0 +1,207 @@
+//! What ordinary clients send, in their own shape: each must be served, with a hold that is no larger than its bytes allow.
+
+use serde_json::{Value, json};
+
+use super::{Asked, Ways, format};
+use crate::domain::{
+    price::{Price, PriceSpec},
+    route::Meter,
+};
+
+fn price() -> Price {
+    let spec = PriceSpec {
+        model: "m".into(),
+        input_usd: "1".into(),
+        output_usd: "10".into(),
+        max_output_tokens: 32_000,
+        max_input_tokens: Some(1_000_000),
+        ..PriceSpec::default()
+    };
+    spec.price().unwrap()
+}
+
+fn function(name: &str) -> Value {
+    json!({ "type": "function", "name": name, "description": "Runs it.", "strict": false,
+        "parameters": { "type": "object", "properties": { "type": { "type": "string" }, "ttl": { "type": "number" } } } })
+}
+
+fn codex() -> Value {
+    json!({
+        "model": "m", "instructions": "You are Codex.", "stream": true, "store": false, "parallel_tool_calls": true,
+        "tool_choice": "auto", "include": ["reasoning.encrypted_content"], "prompt_cache_key": "0190",
+        "reasoning": { "effort": "medium", "summary": "auto" }, "text": { "verbosity": "medium" },
+        "tools": [
+            function("shell"), { "type": "local_shell" }, { "type": "tool_search", "execution": "client" },
+            { "type": "custom", "name": "apply_patch", "format": { "type": "grammar", "syntax": "lark", "definition": "s: x" } },
+            { "type": "namespace", "name": "mcp", "tools": [function("read"), function("write")] },
+        ],
+        "input": [
+            { "type": "additional_tools", "role": "developer", "tools": [function("late")] },
+            { "type": "message", "role": "developer", "content": [{ "type": "input_text", "text": "permissions" }] },
+            { "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "Mend it" }] },
+            { "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA", "content": null },
+            { "type": "function_call", "name": "shell", "arguments": "{\"command\":[\"ls\"]}", "call_id": "c1" },
+            { "type": "function_call_output", "call_id": "c1", "output": "file" },
+            { "type": "custom_tool_call", "name": "apply_patch", "input": "*** Begin", "call_id": "c2" },
+            { "type": "custom_tool_call_output", "call_id": "c2", "output": "done" },
+            { "type": "local_shell_call", "call_id": "c3", "status": "completed", "action": { "type": "exec", "command": ["ls"] } },
+        ],
+    })
+}
+
+fn claude_code() -> Value {
+    let cached = json!({ "type": "ephemeral", "ttl": "1h" });
+    json!({
+        "model": "m", "max_tokens": 32000, "stream": true, "metadata": { "user_id": "user_0" },
+        "system": [
+            { "type": "text", "text": "You are Claude Code.", "cache_control": cached },
+            { "type": "text", "text": "Environment", "cache_control": { "type": "ephemeral", "scope": "global" } },
+        ],
+        "thinking": { "type": "adaptive" }, "output_config": { "effort": "high" },
+        "context_management": { "edits": [{ "type": "clear_thinking_20251015", "keep": "all" }, { "type": "clear_tool_uses_20250919" }] },
+        "tools": [
+            { "name": "Bash", "description": "Runs", "input_schema": { "type": "object", "properties": {} } },
+            { "type": "bash_20250124", "name": "bash" },
+            { "type": "text_editor_20250728", "name": "str_replace_based_edit_tool", "max_characters": 10_000 },
+            { "type": "custom", "name": "Late", "input_schema": {}, "defer_loading": true, "cache_control": cached },
+        ],
+        "messages": [
+            { "role": "user", "content": [{ "type": "text", "text": "Mend it" }] },
+            { "role": "assistant", "content": [
+                { "type": "thinking", "thinking": "Well", "signature": "EqQB" },
+                { "type": "tool_use", "id": "t1", "name": "Bash", "input": { "type": "image", "ttl": "x", "tools": [1] } },
+            ] },
+            { "role": "user", "content": [
+                { "type": "tool_result", "tool_use_id": "t1", "content": [{ "type": "text", "text": "ok" }], "is_error": false },
+                { "type": "text", "text": "Go on", "cache_control": { "type": "ephemeral" } },
+            ] },
+        ],
+    })
+}
+
+fn cursor() -> Value {
+    json!({
+        "model": "m", "stream": true, "stream_options": { "include_usage": true }, "temperature": 0, "user": "x",
+        "messages": [
+            { "role": "system", "content": "You are a pair programmer." },
+            { "role": "user", "content": [{ "type": "text", "text": "Mend it", "cache_control": { "type": "ephemeral" } }] },
+            { "role": "assistant", "content": null, "tool_calls": [
+                { "id": "c1", "type": "function", "function": { "name": "read", "arguments": "{}" } }] },
+            { "role": "tool", "tool_call_id": "c1", "content": "text" },
+        ],
+        "tools": [{ "type": "function", "function": { "name": "read", "parameters": { "type": "object" } } }],
+    })
+}
+
+fn aider() -> Value {
+    json!({
+        "model": "m", "temperature": 0, "stream": true,
+        "messages": [
+            { "role": "system", "content": [{ "type": "text", "text": "Act as an expert", "cache_control": { "type": "ephemeral" } }] },
+            { "role": "user", "content": "I have added these files" }, { "role": "assistant", "content": "Ok." },
+        ],
+    })
+}
+
+fn agents_sdk() -> Value {
+    json!({
+        "model": "m", "instructions": "Help", "input": [{ "role": "user", "content": "Hi" },
+            { "id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+              "content": [{ "type": "output_text", "text": "Hello", "annotations": [], "logprobs": [] }] }],
+        "include": [], "tools": [function("weather")], "tool_choice": "auto", "stream": true, "store": null,
+        "previous_response_id": null, "conversation": null, "prompt": null, "truncation": null, "text": null,
+        "max_output_tokens": null, "prompt_cache_retention": "24h", "metadata": null,
+    })
+}
+
+fn langchain() -> Value {
+    json!({
+        "model": "m", "stream": false, "temperature": 0.7, "n": 1, "parallel_tool_calls": false, "seed": null,
+        "messages": [{ "role": "user", "content": [{ "type": "text", "text": "Hi" }], "name": "u" }],
+        "response_format": { "type": "json_schema", "json_schema": { "name": "A", "schema": { "type": "object" }, "strict": true } },
+        "tool_choice": { "type": "function", "function": { "name": "A" } }, "logit_bias": { "50256": -100 },
+    })
+}
+
+fn vercel_ai() -> Value {
+    json!({
+        "model": "m", "input": [{ "role": "system", "content": "Help" },
+            { "role": "user", "content": [{ "type": "input_text", "text": "Hi" }] },
+            { "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}" },
+            { "type": "function_call_output", "call_id": "c", "output": [{ "type": "input_text", "text": "1" }] }],
+        "text": { "format": { "type": "json_schema", "strict": true, "name": "response", "schema": { "type": "object" } } },
+        "tools": [function("f")], "stream": true, "service_tier": "auto",
+    })
+}
+
+#[test]
+fn ordinary_clients_are_served_and_held_by_their_bytes() {
+    use Meter::{AnthropicMessages, OpenaiChat, OpenaiResponses};
+    for (name, meter, body) in [
+        ("Codex", OpenaiResponses, codex()),
+        ("Claude Code", AnthropicMessages, claude_code()),
+        ("Cursor", OpenaiChat, cursor()),
+        ("aider", OpenaiChat, aider()),
+        ("the OpenAI Agents SDK", OpenaiResponses, agents_sdk()),
+        ("LangChain", OpenaiChat, langchain()),
+        ("the Vercel AI SDK", OpenaiResponses, vercel_ai()),
+    ] {
+        let body = body.to_string();
+        let bytes = u64::try_from(body.len()).unwrap();
+        let asked = Asked::read(format(meter).unwrap(), "/", body.into(), &|_| false);
+        let asked = asked.unwrap_or_else(|faults| panic!("{name}: {faults:?}"));
+        let estimate = asked.estimated_tokens();
+        let bound = asked.bound(&[&price()], Ways::default()).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+        assert!(bound.input_tokens <= bytes + 1_100, "{name}: {} for {bytes}", bound.input_tokens);
+        assert!(estimate >= 5, "{name}: {estimate}");
+        assert_eq!(bound.has_long_cache, name == "Claude Code", "{name}");
+    }
+}
+
+#[test]
+fn tools_of_the_provider_are_found_wherever_they_stand() {
+    use Meter::{AnthropicMessages, GeminiGenerate, OpenaiChat, OpenaiResponses};
+    for (meter, members, name) in [
+        (OpenaiResponses, r#""tools":[{"type":"web_search"}]"#, "web_search"),
+        (OpenaiResponses, r#""tools":[{"type":"namespace","tools":[{"type":"mcp"}]}]"#, "mcp"),
+        (
+            OpenaiResponses,
+            r#""input":[{"type":"additional_tools","tools":[{"type":"web_search_preview_2025_03_11"}]}]"#,
+            "web_search",
+        ),
+        (OpenaiChat, r#""web_search_options":{}"#, "web_search"),
+        (OpenaiChat, r#""plugins":[{"id":"web"}]"#, "web_search"),
+        (OpenaiChat, r#""extra_body":{"tools":[{"type":"code_interpreter"}]}"#, "code_interpreter"),
+        (AnthropicMessages, r#""tools":[{"type":"web_fetch_20250910","name":"x"}]"#, "web_fetch"),
+        (AnthropicMessages, r#""mcp_servers":[{"url":"u"}]"#, "mcp"),
+        (GeminiGenerate, r#""tools":[{"functionDeclarations":[]},{"googleSearch":{}}]"#, "google_search"),
+    ] {
+        let body = || format!(r#"{{"model":"m",{members}}}"#);
+        let read = |allows: bool| {
+            Asked::read(format(meter).unwrap(), "/v1beta/models/m:generateContent", body().into(), &|tool| {
+                allows && tool == name
+            })
+        };
+        let fault = read(false).err().unwrap();
+        assert!(fault[0].detail.contains(&format!("tools = {{ {name} = ")), "{members}: {fault:?}");
+        let bound = read(true).unwrap().bound(&[&price()], Ways::default()).unwrap();
+        assert_eq!(bound.tools, [(name.to_owned(), 10)], "{members}");
+        assert!(bound.input_tokens >= 1_000_000, "{members}");
+    }
+}
+
+#[test]
+fn a_prompt_is_estimated_by_its_text_and_its_images() {
+    let estimate = |body: &Value| {
+        Asked::read(format(Meter::OpenaiChat).unwrap(), "/", body.to_string().into(), &|_| false).unwrap().look.tokens
+    };
+    let of = |content: Value| estimate(&json!({ "model": "m", "messages": [{ "role": "user", "content": content }] }));
+    let image = format!("data:image/png;base64,{}", "iVBORw0KGgoAAAANSUhEUg".repeat(14_000));
+    let with_image =
+        of(json!([{ "type": "text", "text": "What is it?" }, { "type": "image_url", "image_url": { "url": image } }]));
+    assert!((1_000..1_200).contains(&with_image), "{with_image}");
+    let chinese = r#"{"model":"m","messages":[{"role":"user","content":"WORDS"}]}"#
+        .replace("WORDS", &"\\u4f60\\u597d".repeat(720));
+    let asked = Asked::read(format(Meter::OpenaiChat).unwrap(), "/", chinese.into(), &|_| false).unwrap();
+    assert!((1_440..1_460).contains(&asked.look.tokens), "{}", asked.look.tokens);
+}

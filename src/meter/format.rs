@@ -1,0 +1,103 @@
+//! What a format of requests and answers is to its meter: tables, one value a format.
+
+use super::{counts::Counts, written::Written};
+
+/// One format of requests and answers.
+#[derive(Debug)]
+pub struct Format {
+    /// The members of a request that say what it may take or cost. Of any other only tools, model names and cache rules
+    /// are read, wherever these stand in it.
+    pub members: &'static [(&'static str, Member)],
+    /// What the content of a prompt may be made of.
+    pub content: Content,
+    /// Where the model's maximum is written if a request sets no bound; `None` where the model gives numbers and no text.
+    pub output_bound: Option<&'static str>,
+    /// Where the request has a member that holds its settings: the bound stands in it.
+    pub settings: Option<&'static str>,
+    /// The text of its answers.
+    pub written: Written,
+    /// Where an answer, or an event of one, states usage: paths, in which `*` is each item of a list.
+    pub usages: &'static [&'static str],
+    /// The same of an event that states what was read before anything is written.
+    pub first_usages: &'static [&'static str],
+    pub counts: &'static Counts,
+    /// Whether its calls cost nothing.
+    pub is_free: bool,
+}
+
+/// What a member of a request is to its meter. Null is as good as absent for each but the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Member {
+    Model,
+    /// Names of models, or objects with a `model`, that may serve in place of the one asked for.
+    OtherModels,
+    /// Content that the model reads.
+    Prompt,
+    /// What the model may call.
+    Tools,
+    /// The longest answer, in tokens.
+    OutputBound,
+    /// An object with an output bound and a number of answers.
+    Settings,
+    /// How many answers.
+    Answers,
+    Stream,
+    StreamOptions,
+    /// A text that may be billed as output too.
+    Predicted,
+    /// It names a prompt that is kept elsewhere, so that its length is not known here.
+    Elsewhere,
+    /// Only these words; others change what a token costs.
+    OneOf(&'static [&'static str]),
+    /// Only these words; `auto` is sent as the first of them. It leaves the choice to the provider, who may take one that
+    /// costs more.
+    Tier(&'static [&'static str]),
+    /// A list of words that may have only these.
+    EachOf(&'static [&'static str]),
+    /// It is a tool that the provider runs.
+    Tool(&'static str),
+    /// Plug-ins of a gateway, each named by its `id`; those in the list take nothing but text.
+    Plugins(&'static [&'static str]),
+    /// Rules by which the provider shortens the conversation.
+    Context,
+    /// It is neither read by the model nor looked into.
+    Own,
+    /// May not be there, because of what it costs.
+    Never(&'static str),
+    /// The same, unless it is false.
+    NeverTrue(&'static str),
+}
+
+/// What content may be made of, at any depth. What is on none of these lists may be longer than it looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Content {
+    /// Types of parts whose every token has a byte in the request.
+    pub sized: &'static [&'static str],
+    /// Types of parts, and names of members, that are one image.
+    pub images: &'static [&'static str],
+    /// The same of sound.
+    pub sounds: &'static [&'static str],
+    /// The same of files and of anything that is only named and kept elsewhere.
+    pub references: &'static [&'static str],
+    /// Members whose texts the model reads.
+    pub texts: &'static [&'static str],
+    /// Members with JSON that the model reads as text; not looked into.
+    pub json: &'static [&'static str],
+    /// Members that the model does not read; not looked into.
+    pub own: &'static [&'static str],
+    /// Types of tools that the client runs, or that are run for nothing. A date may follow.
+    pub tools: &'static [&'static str],
+    /// How long a cache entry may live that is written, and at which price.
+    pub ttls: &'static [(&'static str, Ttl)],
+    /// The most tokens of an image.
+    pub image_tokens: u64,
+}
+
+/// The price at which a cache entry is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ttl {
+    /// The price of cache writes.
+    Short,
+    /// The price of those that live for an hour.
+    Long,
+}

@@ -1,0 +1,96 @@
+//! Anthropic messages: <https://docs.anthropic.com/en/api/messages>. `input_tokens` has no cached tokens in it. A stream states
+//! what was read at its start, and in each `message_delta` all that was written so far.
+
+use super::super::{
+    counts::ANTHROPIC,
+    format::{Content, Format, Member, Ttl},
+    written::Written,
+};
+
+/// The most tokens of an image.
+const IMAGE_TOKENS: u64 = 5_000;
+
+pub(super) const CONTENT: Content = Content {
+    sized: &[
+        "text",
+        "tool_use",
+        "tool_result",
+        "thinking",
+        "redacted_thinking",
+        "ephemeral",
+        "custom",
+        "server_tool_use",
+        "web_search_tool_result",
+        "web_search_result",
+        "web_fetch_tool_result",
+        "web_fetch_result",
+        "search_result",
+        "code_execution_tool_result",
+        "code_execution_result",
+        "bash_code_execution_tool_result",
+        "text_editor_code_execution_tool_result",
+        "mcp_tool_use",
+        "mcp_tool_result",
+        "tool_reference",
+        "tool_search_tool_result",
+        "tool_search_tool_search_result",
+        "compaction",
+        "content",
+        "message",
+    ],
+    images: &["image"],
+    sounds: &["audio"],
+    references: &["document", "container_upload", "file", "file_id", "source", "container_id"],
+    texts: &["content", "text", "thinking", "name", "title", "context", "data", "description"],
+    json: &["properties", "input", "input_schema"],
+    own: &["citations", "signature", "encrypted_content", "metadata"],
+    tools: &[
+        "custom",
+        "function",
+        "bash",
+        "text_editor",
+        "computer",
+        "memory",
+        "tool_search_tool_regex",
+        "tool_search_tool_bm25",
+    ],
+    ttls: &[("5m", Ttl::Short), ("1h", Ttl::Long)],
+    image_tokens: IMAGE_TOKENS,
+};
+
+pub(in super::super) const ANTHROPIC_MESSAGES: Format = Format {
+    members: &[
+        ("model", Member::Model),
+        ("models", Member::OtherModels),
+        ("fallbacks", Member::OtherModels),
+        ("messages", Member::Prompt),
+        ("system", Member::Prompt),
+        ("cache_control", Member::Prompt),
+        ("tools", Member::Tools),
+        ("max_tokens", Member::OutputBound),
+        ("stream", Member::Stream),
+        ("service_tier", Member::Tier(&["standard_only"])),
+        ("speed", Member::OneOf(&["standard"])),
+        ("inference_geo", Member::OneOf(&["global"])),
+        ("container", Member::Never("containers have no price here")),
+        ("mcp_servers", Member::Tool("mcp")),
+        ("context_management", Member::Context),
+        ("compaction", Member::Context),
+        ("metadata", Member::Own),
+        ("output_config", Member::Own),
+    ],
+    content: CONTENT,
+    output_bound: Some("max_tokens"),
+    settings: None,
+    written: Written {
+        roots: &["delta", "content_block", "content"],
+        texts: &["text", "thinking", "partial_json", "name", "content"],
+        same: &[],
+        json: &["input"],
+        data_events: &["citations_delta", "signature_delta"],
+    },
+    usages: &["usage"],
+    first_usages: &["message/usage"],
+    counts: &ANTHROPIC,
+    is_free: false,
+};

@@ -1,0 +1,47 @@
+//! Bedrock `converse`: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>. The model stands
+//! in the path. Its stream is no text and is billed by an estimate.
+
+use super::super::{
+    counts::BEDROCK,
+    format::{Content, Format, Member, Ttl},
+    written::Written,
+};
+
+/// The most tokens of an image.
+const IMAGE_TOKENS: u64 = 5_000;
+
+const CONTENT: Content = Content {
+    sized: &["default", "ephemeral"],
+    images: &["image"],
+    sounds: &["audio"],
+    references: &["document", "video", "s3Location"],
+    texts: &["content", "text", "name", "toolUse", "toolResult", "reasoningContent", "reasoningText", "description"],
+    json: &["properties", "input", "json", "inputSchema"],
+    own: &["signature"],
+    tools: &["toolSpec", "cachePoint"],
+    ttls: &[("5m", Ttl::Short), ("1h", Ttl::Long)],
+    image_tokens: IMAGE_TOKENS,
+};
+
+pub(in super::super) const BEDROCK_CONVERSE: Format = Format {
+    members: &[
+        ("messages", Member::Prompt),
+        ("system", Member::Prompt),
+        ("toolConfig", Member::Prompt),
+        ("inferenceConfig", Member::Settings),
+    ],
+    content: CONTENT,
+    output_bound: Some("maxTokens"),
+    settings: Some("inferenceConfig"),
+    written: Written {
+        roots: &["output"],
+        texts: &["message", "content", "text", "name", "toolUse", "reasoningContent", "reasoningText"],
+        same: &[],
+        json: &["input"],
+        data_events: &[],
+    },
+    usages: &["usage", "metadata/usage"],
+    first_usages: &[],
+    counts: &BEDROCK,
+    is_free: false,
+};

@@ -1,0 +1,50 @@
+//! Gemini `generateContent` and `streamGenerateContent`: <https://ai.google.dev/api/generate-content>. The model stands in
+//! the path. Thoughts stand beside the answer; each event of a stream states all up to then.
+
+use super::super::{
+    counts::GEMINI,
+    format::{Content, Format, Member, Ttl},
+    written::Written,
+};
+
+/// The most tokens of an image, at its highest resolution.
+const IMAGE_TOKENS: u64 = 5_000;
+
+const CONTENT: Content = Content {
+    sized: &[],
+    images: &["inlineData", "inline_data"],
+    sounds: &[],
+    references: &["fileData", "file_data"],
+    texts: &["parts", "text", "name", "content"],
+    json: &["properties", "args", "response", "parameters", "parametersJsonSchema"],
+    own: &["thoughtSignature", "thought_signature"],
+    tools: &["functionDeclarations", "function_declarations"],
+    ttls: &[("5m", Ttl::Short)],
+    image_tokens: IMAGE_TOKENS,
+};
+
+pub(in super::super) const GEMINI_GENERATE: Format = Format {
+    members: &[
+        ("contents", Member::Prompt),
+        ("systemInstruction", Member::Prompt),
+        ("system_instruction", Member::Prompt),
+        ("tools", Member::Tools),
+        ("generationConfig", Member::Settings),
+        ("cachedContent", Member::Elsewhere),
+        ("cached_content", Member::Elsewhere),
+    ],
+    content: CONTENT,
+    output_bound: Some("maxOutputTokens"),
+    settings: Some("generationConfig"),
+    written: Written {
+        roots: &["candidates"],
+        texts: &["content", "parts", "text", "functionCall", "name", "executableCode", "code"],
+        same: &[],
+        json: &["args"],
+        data_events: &[],
+    },
+    usages: &["usageMetadata", "response/usageMetadata"],
+    first_usages: &[],
+    counts: &GEMINI,
+    is_free: false,
+};

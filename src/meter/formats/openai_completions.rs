@@ -1,0 +1,35 @@
+//! OpenAI completions, the legacy format: <https://platform.openai.com/docs/api-reference/completions>.
+
+use super::{
+    super::{
+        counts::OPENAI,
+        format::{Format, Member},
+        written::Written,
+    },
+    openai::CONTENT,
+};
+
+pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
+    members: &[
+        ("model", Member::Model),
+        ("models", Member::OtherModels),
+        ("fallbacks", Member::OtherModels),
+        ("prompt", Member::Prompt),
+        ("suffix", Member::Prompt),
+        ("max_tokens", Member::OutputBound),
+        ("n", Member::Answers),
+        ("best_of", Member::Answers),
+        ("stream", Member::Stream),
+        ("stream_options", Member::StreamOptions),
+        ("service_tier", Member::Tier(&["default", "flex"])),
+        ("metadata", Member::Own),
+    ],
+    content: CONTENT,
+    output_bound: Some("max_tokens"),
+    settings: None,
+    written: Written { roots: &["choices"], texts: &["text"], same: &[], json: &[], data_events: &[] },
+    usages: &["usage", "choices/*/usage"],
+    first_usages: &[],
+    counts: &OPENAI,
+    is_free: false,
+};

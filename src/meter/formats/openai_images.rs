@@ -1,0 +1,29 @@
+//! OpenAI images: <https://platform.openai.com/docs/api-reference/images>. Billed by the usage that the answer states; what
+//! is not stated costs the tokens of the prompt.
+
+use super::{
+    super::{
+        counts::OPENAI,
+        format::{Format, Member},
+        written::Written,
+    },
+    openai::CONTENT,
+};
+
+pub(in super::super) const OPENAI_IMAGES: Format = Format {
+    members: &[
+        ("model", Member::Model),
+        ("models", Member::OtherModels),
+        ("prompt", Member::Prompt),
+        ("n", Member::Answers),
+        ("stream", Member::Stream),
+    ],
+    content: CONTENT,
+    output_bound: Some(""),
+    settings: None,
+    written: Written::NONE,
+    usages: &["usage"],
+    first_usages: &[],
+    counts: &OPENAI,
+    is_free: false,
+};

@@ -1,0 +1,49 @@
+//! OpenAI responses: <https://platform.openai.com/docs/api-reference/responses>. A stream states its usage in the event that
+//! ends it, where all that was written is said again.
+
+use super::{
+    super::{
+        counts::OPENAI,
+        format::{Format, Member},
+        written::Written,
+    },
+    openai::CONTENT,
+};
+
+pub(in super::super) const OPENAI_RESPONSES: Format = Format {
+    members: &[
+        ("model", Member::Model),
+        ("models", Member::OtherModels),
+        ("fallbacks", Member::OtherModels),
+        ("input", Member::Prompt),
+        ("instructions", Member::Prompt),
+        ("previous_response_id", Member::Elsewhere),
+        ("conversation", Member::Elsewhere),
+        ("prompt", Member::Elsewhere),
+        ("tools", Member::Tools),
+        ("max_output_tokens", Member::OutputBound),
+        ("stream", Member::Stream),
+        ("service_tier", Member::Tier(&["default", "flex"])),
+        ("modalities", Member::EachOf(&["text"])),
+        ("audio", Member::Never("audio has no price here")),
+        ("background", Member::NeverTrue("the usage of an answer that is fetched later is not seen here")),
+        ("context_management", Member::Context),
+        ("plugins", Member::Plugins(&["response-healing", "moderation", "auto-router"])),
+        ("metadata", Member::Own),
+        ("text", Member::Own),
+    ],
+    content: CONTENT,
+    output_bound: Some("max_output_tokens"),
+    settings: None,
+    written: Written {
+        roots: &["delta", "output"],
+        texts: &["content", "text", "refusal", "summary", "name", "arguments", "input", "transcript", "code"],
+        same: &[],
+        json: &["action", "operation"],
+        data_events: &["response.audio.delta", "response.output_audio.delta"],
+    },
+    usages: &["usage", "response/usage"],
+    first_usages: &[],
+    counts: &OPENAI,
+    is_free: false,
+};

@@ -1,0 +1,25 @@
+//! Rerank, as Cohere, Jina, Voyage and vLLM have it: a query and documents in, scores out. Only what is read is billed, and
+//! a price a call where the price list has one.
+
+use super::{
+    super::{
+        counts::{Counts, OPENAI},
+        format::{Format, Member},
+        written::Written,
+    },
+    openai::CONTENT,
+};
+
+const RERANK_COUNTS: Counts = Counts { input: &["input_tokens", "prompt_tokens"], ..OPENAI };
+
+pub(in super::super) const RERANK: Format = Format {
+    members: &[("model", Member::Model), ("query", Member::Prompt), ("documents", Member::Prompt)],
+    content: CONTENT,
+    output_bound: None,
+    settings: None,
+    written: Written::NONE,
+    usages: &["usage", "meta/billed_units", "meta/tokens"],
+    first_usages: &[],
+    counts: &RERANK_COUNTS,
+    is_free: false,
+};

@@ -1,0 +1,226 @@
+//! A JSON text (RFC 8259) as a tree of borrowed values: the one reader of requests and answers.
+//!
+//! Called with the bytes of a request, of a whole answer or of one event. Nothing is copied and no string is decoded until
+//! somebody asks for it. Depth and size of the tree are bounded, so the worst text costs a bounded time and memory.
+//!
+//! The grammar is strict, but for one thing: a string may be any bytes and have half a pair of surrogates, because such
+//! answers exist and their text counts. Whether a request is UTF-8 is checked by its reader.
+
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, ops::Range};
+
+use self::reader::Reader;
+
+/// As deep as `serde_json` goes, so that what can be read here can be read there.
+const MAX_DEPTH: u32 = 127;
+
+/// The most values of a text, numbers in lists aside. A value is about 64 bytes of memory.
+const MAX_VALUES: u32 = 1_000_000;
+
+/// A value and the text it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node<'j> {
+    /// The value as it is written.
+    pub raw: &'j [u8],
+    pub kind: Kind<'j>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind<'j> {
+    Null,
+    Bool(bool),
+    Number,
+    Text,
+    /// Without its numbers, which are tokens or vectors and may be many.
+    List(Vec<Node<'j>>),
+    Object(Vec<Member<'j>>),
+}
+
+/// A member of an object. One name may come more than once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member<'j> {
+    /// The name as it is written, between its quotes.
+    name: &'j [u8],
+    pub value: Node<'j>,
+}
+
+/// Why a text cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("it is no JSON at byte {0}")]
+    Syntax(usize),
+    #[error("it is nested deeper than {MAX_DEPTH} levels")]
+    Depth,
+    #[error("it has more than {MAX_VALUES} values")]
+    Size,
+}
+
+/// Reads a text that is one value.
+pub(super) fn read(text: &[u8]) -> Result<Node<'_>, Unreadable> {
+    let (node, rest) = read_first(text)?;
+    if rest.trim_ascii().is_empty() { Ok(node) } else { Err(Unreadable::Syntax(text.len().saturating_sub(rest.len()))) }
+}
+
+/// Reads the value that a text begins with, and gives what follows it.
+pub(super) fn read_first(text: &[u8]) -> Result<(Node<'_>, &[u8]), Unreadable> {
+    let mut reader = Reader::new(text);
+    let node = reader.value(0)?;
+    Ok((node, text.get(reader.at..).unwrap_or_default()))
+}
+
+impl<'j> Node<'j> {
+    pub const fn is_null(&self) -> bool {
+        matches!(self.kind, Kind::Null)
+    }
+
+    pub fn members(&self) -> &[Member<'j>] {
+        if let Kind::Object(members) = &self.kind { members } else { &[] }
+    }
+
+    pub fn items(&self) -> &[Node<'j>] {
+        if let Kind::List(items) = &self.kind { items } else { &[] }
+    }
+
+    pub const fn is_object(&self) -> bool {
+        matches!(self.kind, Kind::Object(_))
+    }
+
+    pub const fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::List(_))
+    }
+
+    /// The last member of this name, which is the one that most parsers take.
+    pub fn get(&self, name: &str) -> Option<&Node<'j>> {
+        self.members().iter().rev().find(|member| member.is(name)).map(|member| &member.value)
+    }
+
+    /// The value at a path of names, `a/b`.
+    pub fn at(&self, path: &str) -> Option<&Node<'j>> {
+        path.split('/').try_fold(self, |node, name| node.get(name))
+    }
+
+    /// The text, without its escapes; nothing where it is no text.
+    pub fn text(&self) -> Option<Cow<'j, [u8]>> {
+        matches!(self.kind, Kind::Text).then(|| decoded(inner(self.raw)))
+    }
+
+    /// The same as UTF-8; what is none becomes U+FFFD.
+    pub fn string(&self) -> Option<String> {
+        self.text().map(|text| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    pub const fn bool(&self) -> Option<bool> {
+        if let Kind::Bool(value) = self.kind { Some(value) } else { None }
+    }
+
+    /// A number without a sign and an exponent, whose decimal places are all 0: `512`, `512.0`.
+    pub fn whole(&self) -> Option<u64> {
+        if !matches!(self.kind, Kind::Number) {
+            return None;
+        }
+        let text = std::str::from_utf8(self.raw).ok()?;
+        let (number, places) = text.split_once('.').unwrap_or((text, ""));
+        places.bytes().all(|digit| digit == b'0').then(|| number.parse().ok()).flatten()
+    }
+
+    /// Where the value stands in the text it was read from.
+    pub fn place(&self, text: &[u8]) -> Range<usize> {
+        place(self.raw, text)
+    }
+}
+
+impl<'j> Member<'j> {
+    pub fn name(&self) -> Cow<'j, str> {
+        match decoded(self.name) {
+            Cow::Borrowed(name) => String::from_utf8_lossy(name),
+            Cow::Owned(name) => Cow::Owned(String::from_utf8_lossy(&name).into_owned()),
+        }
+    }
+
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name.as_bytes() || (self.name.contains(&b'\\') && *decoded(self.name) == *name.as_bytes())
+    }
+
+    /// Where the member stands in the text it was read from: from its name's quote to the end of its value.
+    pub fn place(&self, text: &[u8]) -> Range<usize> {
+        place(self.name, text).start.saturating_sub(1)..self.value.place(text).end
+    }
+}
+
+fn place(part: &[u8], text: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+    start..start.saturating_add(part.len())
+}
+
+/// What stands between the quotes.
+fn inner(raw: &[u8]) -> &[u8] {
+    raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
+}
+
+/// A string without its escapes. Half a pair of surrogates becomes U+FFFD.
+fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let (before, escape) = rest.split_at(at);
+        plain.extend_from_slice(before);
+        rest = unescape(escape.get(1..).unwrap_or_default(), &mut plain);
+    }
+    plain.extend_from_slice(rest);
+    Cow::Owned(plain)
+}
+
+/// Takes the escape that `rest` begins with, behind its backslash.
+fn unescape<'t>(rest: &'t [u8], plain: &mut Vec<u8>) -> &'t [u8] {
+    let Some((kind, rest)) = rest.split_first() else {
+        return rest;
+    };
+    let single = match kind {
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'u' => {
+            let (character, rest) = unicode(rest);
+            plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            return rest;
+        }
+        other => *other,
+    };
+    plain.push(single);
+    rest
+}
+
+/// The character of `XXXX`, or of a pair `XXXX\uYYYY`.
+fn unicode(rest: &[u8]) -> (char, &[u8]) {
+    const LOST: char = char::REPLACEMENT_CHARACTER;
+    let Some((first, behind)) = unit(rest) else {
+        return (LOST, rest);
+    };
+    if let Some(character) = char::from_u32(first) {
+        return (character, behind);
+    }
+    let second = behind.strip_prefix(b"\\u").and_then(unit);
+    match second {
+        Some((second, after)) if (0xd800..0xdc00).contains(&first) && (0xdc00..0xe000).contains(&second) => {
+            let high = first.saturating_sub(0xd800).saturating_mul(0x400);
+            let low = second.saturating_sub(0xdc00);
+            (char::from_u32(high.saturating_add(low).saturating_add(0x1_0000)).unwrap_or(LOST), after)
+        }
+        _ => (LOST, behind),
+    }
+}
+
+/// The number of four hexadecimal digits.
+fn unit(rest: &[u8]) -> Option<(u32, &[u8])> {
+    let (digits, behind) = rest.split_at_checked(4)?;
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok())?;
+    Some((number, behind))
+}

@@ -1,0 +1,121 @@
+//! What an answer has said up to now, event by event.
+
+use super::super::{
+    bound::Bound,
+    counts::Stated,
+    events,
+    extra_usage::{self, ForClient},
+    json,
+    skim::Skim,
+    statement::{self, Statement},
+    text,
+};
+
+/// Lines that name an event an error.
+const ERROR_NAMES: [&[u8]; 2] = [b"event: error", b"event:error"];
+
+/// What the answer has said up to now.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub stated: Stated,
+    pub is_final: bool,
+    pub has_finished: bool,
+    pub has_error: bool,
+    /// Whether anything has come that a client reads.
+    pub has_content: bool,
+    pub written_tokens: u64,
+    pub tools: Vec<(String, u64)>,
+    pub tools_done: Vec<(String, u64)>,
+    pub model: Option<String>,
+    pub tier: Option<String>,
+}
+
+impl Seen {
+    /// What of an event a client gets that has not asked for usage.
+    pub fn see_event(&mut self, bound: &Bound, event: &[u8]) -> ForClient {
+        let data = events::data(events::without_bom(event));
+        let text = data.trim_ascii();
+        if text.is_empty() || text == events::DONE {
+            let stray = events::stray(events::without_bom(event)).map(text::tokens).fold(0, u64::saturating_add);
+            self.write(stray);
+            self.has_content |= stray > 0;
+            return ForClient::All;
+        }
+        let Ok(node) = json::read(&data) else {
+            // Of an event that was cut, a client reads nothing.
+            if event.ends_with(b"\n") || event.ends_with(b"\r") {
+                self.write_unread(bound, &data);
+            }
+            return ForClient::All;
+        };
+        let read = statement::read(bound.format, &node);
+        let is_error = read.is_error || events::lines(event).any(|line| ERROR_NAMES.contains(&line));
+        self.take(Statement { is_error, ..read });
+        if bound.asks_for_usage { extra_usage::strip(&data, &node) } else { ForClient::All }
+    }
+
+    /// Reads JSON texts that stand behind each other, or in one list; whether there was one.
+    pub fn see_texts(&mut self, bound: &Bound, mut texts: &[u8]) -> bool {
+        let mut has_read = texts.trim_ascii().is_empty();
+        while let Ok((node, rest)) = json::read_first(texts) {
+            has_read = true;
+            texts = rest;
+            let answers = if node.is_list() { node.items() } else { std::slice::from_ref(&node) };
+            for answer in answers {
+                self.take(statement::read(bound.format, answer));
+            }
+        }
+        has_read
+    }
+
+    /// Of what was too long to be kept only the usage is read: its text was counted as it passed.
+    pub fn see_skimmed(&mut self, bound: &Bound, skim: Skim) {
+        let kept = skim.into_kept().unwrap_or_default();
+        if let Ok((node, _)) = json::read_first(&kept) {
+            let read = statement::read(bound.format, &node);
+            self.take(Statement { written_tokens: 0, repeated_tokens: 0, ..read });
+        }
+    }
+
+    /// The last count of each kind is the one that holds.
+    fn take(&mut self, statement: Statement) {
+        self.has_content |= !statement.is_error;
+        self.has_error |= statement.is_error;
+        self.has_finished |= statement.is_finish;
+        self.stated = statement.stated.or(self.stated);
+        self.write(statement.written_tokens);
+        self.written_tokens = self.written_tokens.max(statement.repeated_tokens);
+        self.is_final |= statement.is_final;
+        self.model = self.model.take().or(statement.model);
+        self.tier = statement.tier.or(self.tier.take());
+        larger(&mut self.tools, statement.tools);
+        if let Some(tool) = statement.tool_done {
+            let before = self.tools_done.iter().find(|(name, _)| *name == tool).map_or(0, |(_, calls)| *calls);
+            larger(&mut self.tools_done, vec![(tool, before.saturating_add(1))]);
+        }
+    }
+
+    /// What passes and cannot be read counts as text.
+    pub fn write_unread(&mut self, bound: &Bound, bytes: &[u8]) {
+        self.has_content |= !bytes.is_empty();
+        if !bound.format.written.is_none() {
+            self.write(text::tokens(bytes));
+        }
+    }
+
+    /// More was written; what was stated before applies to less.
+    const fn write(&mut self, tokens: u64) {
+        self.written_tokens = self.written_tokens.saturating_add(tokens);
+        self.is_final = self.is_final && tokens == 0;
+    }
+}
+
+/// Of two counts of a tool the larger one holds.
+pub(super) fn larger(tools: &mut Vec<(String, u64)>, others: Vec<(String, u64)>) {
+    for (name, calls) in others {
+        match tools.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = calls.max(*known),
+            None => tools.push((name, calls)),
+        }
+    }
+}
