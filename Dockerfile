@@ -30,7 +30,6 @@ ENV TOLLGATE__SERVER__HOST=0.0.0.0 \
     TOLLGATE__DATA_DIR=/var/lib/tollgate \
     TOLLGATE__STORE__URL=sqlite:/var/lib/tollgate/tollgate.db
 EXPOSE 8080 9090
-# The image has no HTTP client, but bash can open a socket.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["bash", "-c", \
-    "exec 3<>/dev/tcp/127.0.0.1/${TOLLGATE__SERVER__PORT:-8080} && printf 'GET /readyz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r status <&3 && [[ $status == *' 200 '* ]]"]
+# Asks the port and the host that the gateway's own configuration names.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["tollgate", "health"]
 ENTRYPOINT ["tollgate"]

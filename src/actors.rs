@@ -30,6 +30,7 @@ pub mod doorkeeper;
 pub mod handle;
 pub mod key_fetcher;
 pub mod notary;
+mod outage;
 pub mod quota_keeper;
 pub mod quota_lender;
 pub mod registrar;

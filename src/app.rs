@@ -62,8 +62,10 @@ pub struct Gateway {
     /// The first start's user, if this was it.
     pub first_start: Option<FirstStart>,
     pub office: Office,
+    /// As it was at the start.
+    config: Config,
+    metrics: Metrics,
     servers: [ServerHandle; 2],
-    drain_delay: Duration,
     crew: Crew,
     _data_dir: DataDir,
 }
@@ -118,10 +120,9 @@ impl Gateway {
             draining: Draining::default(),
             fingerprints,
         };
-        let (workers, drain_delay) = (actors::workers(&config), Duration::from_millis(config.server.drain_delay_ms));
         let parts = Parts {
             config,
-            office: office.clone(),
+            office,
             identity,
             metrics: Metrics::new()?,
             document: routes::document()?,
@@ -129,13 +130,21 @@ impl Gateway {
         };
         let (address, public) = server::public(&parts)?;
         let (ops_address, ops) = server::ops(&parts)?;
-        crew.until_keepers_run(workers).await?;
+        crew.until_keepers_run(actors::workers(&parts.config)).await?;
+        let Parts { config, office, metrics, .. } = parts;
         let servers = [public, ops];
-        Ok(Self { address, ops_address, first_start, office, servers, drain_delay, crew, _data_dir: data_dir })
+        Ok(Self { address, ops_address, first_start, office, config, metrics, servers, crew, _data_dir: data_dir })
     }
 
-    /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing.
-    pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
+    /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing. Gives the
+    /// sections that have changed and need a restart.
+    pub async fn reload(&self, config: &Config) -> Result<Vec<&'static str>, StartError> {
+        let taken = self.take(config).await;
+        self.metrics.reload(taken.is_ok());
+        taken.map(|()| self.config.unreloadable(config))
+    }
+
+    async fn take(&self, config: &Config) -> Result<(), StartError> {
         let routing = routing::routing(config, &self.office.routing.read())?;
         if let Some(file) = configured_prices(config)? {
             let changed = self.office.prices.put(prices::change(config, file, &self.office.clock)).await??;
@@ -148,7 +157,7 @@ impl Gateway {
     /// Drains and stops: readiness fails first, then no connection is taken, requests finish, records are written.
     pub async fn stop(self) {
         self.office.draining.begin();
-        tokio::time::sleep(self.drain_delay).await;
+        tokio::time::sleep(Duration::from_millis(self.config.server.drain_delay_ms)).await;
         for server in &self.servers {
             server.stop(true).await;
         }

@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod check_config;
+mod health;
 mod keys;
 mod ledger;
 mod migrate;
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     app::{Secrets, StartError},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, secret::without_line_end},
 };
 
 /// An API gateway that authenticates, authorises, limits, forwards and records every call.
@@ -36,6 +37,8 @@ enum Command {
     Serve,
     /// Read the configuration and say what is wrong with it, without starting anything.
     CheckConfig,
+    /// Ask the gateway that runs here whether it is ready: 0 if it is, 1 if not.
+    Health,
     /// Bring the store's schema up to date.
     Migrate(migrate::Migrate),
     /// Print the OpenAPI document.
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
     let result = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(arguments.config.as_deref()),
         Command::CheckConfig => check_config::run(arguments.config.as_deref()),
+        Command::Health => health::run(arguments.config.as_deref()),
         Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
         Command::Openapi => openapi::run(),
         Command::Ledger(ledger) => ledger.run(arguments.config.as_deref()),
@@ -111,7 +115,10 @@ fn load(file: Option<&std::path::Path>) -> Result<Config, ConfigError> {
 }
 
 fn secrets() -> Secrets {
-    let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let read = |name| {
+        let value = std::env::var(name).ok().map(|value| without_line_end(&value).to_owned());
+        value.filter(|value| !value.is_empty())
+    };
     Secrets { master_key: read("TOLLGATE_MASTER_KEY"), admin_password: read("TOLLGATE_ADMIN_PASSWORD") }
 }
 

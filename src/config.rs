@@ -3,6 +3,7 @@
 //! Called by the command line at start and on `SIGHUP`. It reads files and variables, and opens nothing else. Every
 //! error names where the value came from, its key and what is wrong with it.
 
+mod block;
 mod layers;
 pub mod routing;
 pub mod secret;
@@ -165,6 +166,29 @@ impl Config {
         ConfigError { origin, key, reason: reason.into() }
     }
 
+    /// The sections in which `next` differs and which are read at the start only.
+    #[must_use]
+    pub fn unreloadable(&self, next: &Self) -> Vec<&'static str> {
+        let sections = [
+            ("data_dir", self.data_dir == next.data_dir),
+            ("server", self.server == next.server),
+            ("ops", self.ops == next.ops),
+            ("store", self.store == next.store),
+            ("redis", self.redis == next.redis),
+            ("auth", self.auth == next.auth),
+            ("cors", self.cors == next.cors),
+            ("docs", self.docs == next.docs),
+            ("edge", self.edge == next.edge),
+            ("quota", self.quota == next.quota),
+            ("ledger", self.ledger == next.ledger),
+            ("alerts", self.alerts == next.alerts),
+            ("audit", self.audit == next.audit),
+            ("actors", self.actors == next.actors),
+            ("log", self.log == next.log),
+        ];
+        sections.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect()
+    }
+
     fn validate(&self) -> Result<(), Fault> {
         self.store.validate()?;
         self.log.validate()?;
@@ -218,6 +242,21 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/production.toml");
         let config = Config::load(Some(&path), []).unwrap();
         assert_eq!(config.routes.len(), 1);
+    }
+
+    #[test]
+    fn what_a_reload_does_not_take_is_named() {
+        let before = Config::built_in().unwrap();
+        let issuer = "[[auth.trusted_issuers]]\nissuer = \"https://idp.example\"\naudience = \"a\"\n";
+        for (text, sections) in [
+            ("", vec![]),
+            ("[prices]\nfile = \"x.toml\"", vec![]),
+            ("[cors]\nallowed_origins = [\"https://a.example\"]", vec!["cors"]),
+            (issuer, vec!["auth"]),
+            ("[server]\nport = 1\n[log]\nlevel = \"warn\"", vec!["server", "log"]),
+        ] {
+            assert_eq!(before.unreloadable(&load(text, &[]).unwrap()), sections, "{text}");
+        }
     }
 
     #[test]

@@ -9,71 +9,49 @@ pub mod authenticate;
 pub mod authorize;
 pub mod bill;
 pub mod body;
+pub mod buffered;
 pub mod call;
+pub mod connection;
 pub mod edge;
 pub mod forward;
+pub mod framing;
+pub mod gate;
+pub mod ground;
 pub mod limit;
 pub mod reserve;
 pub mod settle;
 pub mod tokens;
 pub mod unread;
 pub mod urls;
+pub mod visit;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
     dev::{Payload, ServiceResponse},
 };
 
+pub use self::gate::Gate;
 use self::{
-    audit::Record,
-    authenticate::{Identity, VerifiedTokens, authenticate},
+    audit::record::Record,
+    authenticate::{Authenticated, authenticate},
     authorize::{Authorized, Destination, authorize},
     body::ClientBody,
-    call::{Call, Ground, Shape},
-    edge::Edge,
+    call::Call,
+    connection::Connection,
     forward::forward,
-    limit::limit,
+    limit::{limit, limit_tokens},
     reserve::reserve,
     settle::settle,
-    urls::{Find, ManagedUrl},
+    visit::Visit,
 };
 use crate::{
-    actors::{audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas},
-    clock::Clock,
     domain::{
-        access::Permission,
-        recording::{Durability, Recording},
+        recording::Durability,
         refusal::Refusal,
         route::{Meter, Route},
     },
     meter::Asked,
-    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
-    telemetry::Metrics,
-    upstream,
 };
-
-/// Everything the steps need; one a worker thread.
-pub struct Gate {
-    pub clock: Clock,
-    pub metrics: Metrics,
-    pub shape: Shape,
-    pub ground: Ground,
-    pub edge: Edge,
-    pub identity: Identity,
-    pub tokens: VerifiedTokens,
-    pub routing: Snapshot<Routing>,
-    pub policies: Snapshot<PolicyBook>,
-    pub budgets: Snapshot<BudgetBook>,
-    pub prices: Snapshot<PriceBook>,
-    pub quotas: Quotas,
-    pub ledger: Ledger,
-    pub audit: Audit,
-    /// Of calls to a route that does not say.
-    pub recording: Recording,
-    pub upstream: upstream::Client,
-    /// Finds one of the gateway's own URLs.
-    pub find: Find,
-}
 
 /// What a managed URL's handler gives back: the request's head, and the answer or why there is none. The outer error is
 /// the framework's own, after which there is no request left to answer.
@@ -91,97 +69,102 @@ pub async fn serve<H>(
 where
     H: AsyncFnOnce(HttpRequest, Payload) -> Handled,
 {
-    let mut record = match Record::open(gate, &call) {
+    let record = match Record::open(gate, &call) {
         Ok(record) => record,
         Err(_) if (gate.find)(&call.method, &call.path).is_probe() => Record::of(gate, &call, None),
         // Without a place in the audit log nothing is done at all.
-        Err(refusal) => return Ok(ServiceResponse::new(request, audit::refuse(&call, &refusal, &[]))),
+        Err(refusal) => return Ok(answer(request, audit::refuse(gate, &call, &refusal, &[]))),
     };
-    let (request, outcome) = match admit(gate, &call, &request, &mut record).await {
+    let mut visit = Visit { gate, call, record, buffered: gate.buffers.share() };
+    let (request, outcome) = match admit(&mut visit, &request).await {
         Err(refusal) => (request, Err(refusal)),
         Ok(authorized) => match authorized.destination().clone() {
-            Destination::Managed(managed) => {
-                manage(&call, request, body, authorized, managed, &mut record, handle).await?
-            }
+            Destination::Managed(_) => manage(&mut visit, request, body, authorized, handle).await?,
             Destination::Route(route) => {
-                let outcome = proxy(gate, &call, &request, body, authorized, &route, &mut record).await;
+                let outcome = proxy(&mut visit, &request, body, authorized, &route).await;
                 (request, outcome)
             }
         },
     };
     if outcome.is_err() {
-        limit::tell_refused(gate, &call, &mut record).await;
+        limit::tell_refused(&mut visit).await;
     }
-    let response = audit::close(&call, record, &request, outcome).await;
-    Ok(ServiceResponse::new(request, response))
+    let response = audit::close(visit, &request, outcome).await;
+    Ok(answer(request, response))
+}
+
+fn answer(request: HttpRequest, mut response: HttpResponse) -> ServiceResponse {
+    framing::fit(&mut response, request.head());
+    ServiceResponse::new(request, response)
 }
 
 /// Everything that must hold before a call is served, from the cheapest check to the dearest.
-async fn admit(gate: &Gate, call: &Call, request: &HttpRequest, record: &mut Record) -> Result<Authorized, Refusal> {
-    gate.edge.check(call)?;
-    if call.is_preflight {
+async fn admit(visit: &mut Visit<'_>, request: &HttpRequest) -> Result<Authorized, Refusal> {
+    // A probe is answered whoever asks how often: a busy gateway must not be taken for a dead one.
+    if !(visit.gate.find)(&visit.call.method, &visit.call.path).is_probe() {
+        visit.gate.edge.check(&visit.call)?;
+    }
+    if visit.call.is_preflight {
         let authorized = Authorized::preflight();
-        record.destination(authorized.destination());
+        visit.record.known.destination(authorized.destination());
         return Ok(authorized);
     }
-    let caller =
-        authenticate(&gate.identity, &gate.tokens, gate.find, call, request.headers(), gate.clock.now()).await?;
-    record.caller(&caller);
-    gate.shape.check(call, request.headers())?;
-    let authorized = authorize(gate.find, &gate.routing.read(), caller, call)?;
-    record.destination(authorized.destination());
+    let caller = authenticate(visit, request.headers()).await?;
+    visit.record.known.caller(&caller);
+    if let (Some(connection), Authenticated::Known(caller)) = (request.conn_data::<Connection>(), &caller) {
+        connection.answers(caller);
+    }
+    visit.gate.shape.check(&visit.call, request.head())?;
+    let authorized = authorize(visit, caller)?;
+    visit.record.known.destination(authorized.destination());
     Ok(authorized)
 }
 
 /// A call to one of the gateway's own URLs.
 async fn manage<H>(
-    call: &Call,
+    visit: &mut Visit<'_>,
     request: HttpRequest,
     body: Payload,
     authorized: Authorized,
-    managed: ManagedUrl,
-    record: &mut Record,
     handle: H,
 ) -> Handled
 where
     H: AsyncFnOnce(HttpRequest, Payload) -> Handled,
 {
-    if call.may_change() {
-        record.commit_always();
+    if visit.call.may_change() {
+        visit.record.known.commit_always();
     }
-    if call.may_change()
-        && managed.permission != Permission::Public
-        && let Err(refusal) = record.decide(Durability::Committed).await
+    if visit.call.may_change()
+        && !authorized.is_public()
+        && let Err(refusal) = visit.record.decide(Durability::Committed).await
     {
         return Ok((request, Err(refusal)));
     }
     request.extensions_mut().insert(authorized);
-    request.extensions_mut().insert(call.network());
-    request.extensions_mut().insert(record.intake());
+    request.extensions_mut().insert(visit.call.network());
+    request.extensions_mut().insert(visit.record.known.intake());
     handle(request, body).await
 }
 
 /// A call to an upstream.
 async fn proxy(
-    gate: &Gate,
-    call: &Call,
+    visit: &mut Visit<'_>,
     request: &HttpRequest,
     body: Payload,
     authorized: Authorized,
     route: &Route,
-    record: &mut Record,
 ) -> Result<HttpResponse, Refusal> {
     let mut body = ClientBody::of(request.headers(), body);
-    let asked = tokens::read(gate, (&call.path, request.headers()), route, &mut body, record).await?;
-    let tokens = asked.as_ref().map(Asked::estimated_tokens);
-    let admitted = limit(gate, call, authorized, route, tokens, record).await?;
-    let reserved = reserve(gate, call, admitted, route, asked, record).await?;
+    let entered = limit(visit, authorized, route).await?;
+    let asked = tokens::read(visit, request.headers(), route, &mut body).await?;
+    let admitted = limit_tokens(visit, entered, route, asked.as_ref().map(Asked::estimated_tokens)).await?;
+    let reserved = reserve(visit, admitted, route, asked).await?;
     if route.meter != Meter::None {
-        // A start after a kill tells by the decision whether a hold was spent, so it is never left for later.
-        record.decide(Durability::Committed).await?;
-    } else if call.may_change() {
-        record.decide(record.durability()).await?;
+        // The start after a kill decides by this record whether a hold was spent, so it is never left for later.
+        visit.record.decide(Durability::Committed).await?;
+    } else if visit.call.may_change() {
+        visit.record.decide(visit.record.known.durability()).await?;
     }
-    let forwarded = forward(gate, call, request, body, reserved, route, record).await?;
-    Ok(settle(forwarded))
+    let forwarded = forward(visit, request, body, reserved, route).await?;
+    Ok(settle(forwarded, request.method()))
 }

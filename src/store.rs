@@ -29,6 +29,7 @@ pub mod reseal;
 pub mod revisions;
 mod schema;
 pub mod sessions;
+mod sqlite_file;
 pub mod teams;
 #[cfg(test)]
 pub(crate) mod test_lock;
@@ -43,7 +44,7 @@ use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
 use address::Address;
-use connection::{Connection, Work, on_backend};
+use connection::{Connection, Work};
 use pools::{Access, Pools};
 use threads::Threads;
 
@@ -112,12 +113,14 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { pools, threads, deadline }) })
     }
 
-    /// Asks the database for an answer.
+    /// Reads from a table, as every operation does: a database that only answers is not yet a store.
+    ///
+    /// # Errors
+    /// `Unavailable` if it does not answer, has no tables, or is a SQLite file that was replaced or deleted.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.pools.check()?;
         self.read(async move |connection: &mut Connection| {
-            let one = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT 1");
-            on_backend!(connection, |conn| one.get_result::<i32>(conn).await)?;
-            Ok(())
+            revisions::current(connection, revisions::IDENTITY).await.map(drop)
         })
         .await
     }
@@ -134,14 +137,19 @@ impl Store {
         .await
     }
 
-    /// Runs reads on one connection, without a transaction.
+    /// Runs reads on one connection.
     async fn read<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
-        self.perform(Access::Read, work).await
+        self.perform(Access::Read, async move |connection: &mut Connection| connection.each(work).await).await
+    }
+
+    /// Runs a read that must not wait behind others, because a change that somebody made must bite soon.
+    async fn poll<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        self.perform(Access::Poll, async move |connection: &mut Connection| connection.each(work).await).await
     }
 
     /// Runs one statement that changes something; it is atomic by itself.
     async fn write<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
-        self.perform(Access::Write, work).await
+        self.perform(Access::Write, async move |connection: &mut Connection| connection.each(work).await).await
     }
 
     /// Runs statements that all happen or, if any fails, all do not.

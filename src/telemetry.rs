@@ -2,47 +2,31 @@
 //!
 //! Called by the composition root, and by the pipeline once a request. It never sees a header, a body or a query.
 
-use std::{collections::BTreeMap, io::IsTerminal, sync::Arc, time::Duration};
+mod log;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix_web::{
     Error, HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
 };
 use jiff::SignedDuration;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 use tracing::{Span, field::Empty};
 use tracing_actix_web::{RequestId as GivenId, RootSpanBuilder};
-use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
-use crate::{
-    config::sections::{Log, LogFormat},
-    domain::{
-        audit::{Decision, Draft},
-        ids::RequestId,
-        redaction::redact,
-    },
+pub use self::log::{LogGuard, init_log};
+use crate::domain::{
+    audit::{Decision, Draft, Findings},
+    ids::RequestId,
+    redaction::redact,
 };
-
-/// Sends logs to standard error. A second call changes nothing.
-pub fn init_log(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let installed = match log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
-    if installed.is_err() {
-        tracing::debug!("a log subscriber is there already");
-    }
-}
 
 /// The span around one request. Its fields are the path, without what looks like a credential, and never the query.
 pub struct RootSpan;
@@ -76,6 +60,9 @@ pub fn request_id(request: &ServiceRequest) -> RequestId {
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
+    upstream_requests: IntCounterVec,
+    reloads: IntCounterVec,
+    log_lines_dropped: IntCounter,
     duration: HistogramVec,
     gate: HistogramVec,
     limit_refusals: IntCounterVec,
@@ -88,6 +75,8 @@ pub struct Metrics {
     budget_spent: GaugeVec,
     budget_held: GaugeVec,
     budget_alerts: IntGaugeVec,
+    connections: IntGauge,
+    connections_ended: IntCounterVec,
 }
 
 /// How an actor is doing, read when the metrics are.
@@ -126,11 +115,15 @@ const BUCKETS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
+const DROPPED: (&str, &str) =
+    ("tollgate_log_lines_dropped_total", "Lines of the log that standard error did not take in time.");
 const CLOCK_AHEAD: (&str, &str) = (
     "tollgate_clock_ahead_seconds",
     "By how much this machine's clock is ahead of the store's, as last measured; negative if it is behind.",
 );
 const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
+
+const CONNECTIONS: (&str, &str) = ("tollgate_connections", "Open client connections.");
 
 impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
@@ -143,7 +136,20 @@ impl Metrics {
             let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
             add(&registry, HistogramVec::new(options, &["route"]))
         };
+        let build = Opts::new("tollgate_build_info", "1, with the version of this build.");
+        add(&registry, IntGaugeVec::new(build, &["version"]))?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
+            upstream_requests: counters(
+                "tollgate_upstream_requests_total",
+                "Calls that were sent to an upstream, by the class of its status, or `failed` where none came.",
+                &["upstream", "result"],
+            )?,
+            reloads: counters(
+                "tollgate_config_reloads_total",
+                "Reloads of the configuration: `ok`, or `failed` and the one before stays.",
+                &["result"],
+            )?,
+            log_lines_dropped: add(&registry, IntCounter::new(DROPPED.0, DROPPED.1))?,
             requests: counters(
                 "tollgate_requests_total",
                 "Requests that have ended.",
@@ -172,8 +178,24 @@ impl Metrics {
             budget_spent: usd("tollgate_budget_spent_usd", "Spent of the budgets of a name in their present periods.")?,
             budget_held: usd("tollgate_budget_held_usd", "Set aside for calls that are under way.")?,
             budget_alerts: add(&registry, IntGaugeVec::new(alerts, &["budget"]))?,
+            connections: add(&registry, IntGauge::new(CONNECTIONS.0, CONNECTIONS.1))?,
+            connections_ended: counters(
+                "tollgate_connections_ended_total",
+                "Client connections that the gateway ended at one of their bounds, or did not take.",
+                &["reason"],
+            )?,
             registry,
         })
+    }
+
+    /// Adds to the open client connections.
+    pub fn connections(&self, change: i64) {
+        self.connections.add(change);
+    }
+
+    /// Counts a client connection that the gateway ended, or did not take.
+    pub fn connection_ended(&self, reason: &str) {
+        self.connections_ended.with_label_values(&[reason]).inc();
     }
 
     /// Counts a request that has ended. `elapsed_ns` is all of its time, `waited_ns` what the upstream took of it.
@@ -181,17 +203,26 @@ impl Metrics {
         let route = draft.subject.as_ref().and_then(|subject| subject.route.as_deref()).unwrap_or("none");
         let status = draft.findings.status.unwrap_or(0);
         let decision = draft.findings.decision.map_or("aborted", Decision::as_str);
-        let mut digits = [0; 3];
-        self.requests.with_label_values(&[route, status_text(status, &mut digits), decision]).inc();
+        let status = StatusCode::from_u16(status).ok();
+        self.requests.with_label_values(&[route, status_text(status.as_ref()), decision]).inc();
+        if let Some(upstream) = &draft.findings.upstream {
+            self.upstream_requests.with_label_values(&[upstream.as_str(), result(&draft.findings)]).inc();
+        }
         self.duration.with_label_values(&[route]).observe(seconds(elapsed_ns));
         self.gate.with_label_values(&[route]).observe(seconds(elapsed_ns.saturating_sub(waited_ns)));
     }
 
-    /// Counts a refusal by a limit policy.
+    /// Counts a reload of the configuration.
+    pub fn reload(&self, taken: bool) {
+        self.reloads.with_label_values(&[if taken { "ok" } else { "failed" }]).inc();
+    }
+
+    /// Counts a call that a limit policy in shadow mode would have refused.
     pub fn shadow_refusal(&self, policy: &str) {
         self.shadow_refusals.with_label_values(&[policy]).inc();
     }
 
+    /// Counts a call that a limit policy refused.
     pub fn limit_refusal(&self, policy: &str) {
         self.limit_refusals.with_label_values(&[policy]).inc();
     }
@@ -211,6 +242,7 @@ impl Metrics {
         self.show_actors(seen.actors);
         self.show_exchanges(seen.exchanges);
         self.show_budgets(seen.budgets, seen.alerts);
+        self.log_lines_dropped.inc_by(log::dropped_lines().saturating_sub(self.log_lines_dropped.get()));
         let mut text = vec![];
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
@@ -262,11 +294,21 @@ fn seconds(ns: u64) -> f64 {
     Duration::from_nanos(ns).as_secs_f64()
 }
 
-/// Three digits without an allocation; this runs for every request.
-fn status_text(status: u16, digits: &mut [u8; 3]) -> &str {
-    let digit = |value: u16| b'0'.saturating_add(u8::try_from(value % 10).unwrap_or(0));
-    *digits = [digit(status / 100), digit(status / 10), digit(status)];
-    std::str::from_utf8(digits).unwrap_or("000")
+/// The three digits of a status; `000` where there was no answer.
+fn status_text(status: Option<&StatusCode>) -> &str {
+    status.map_or("000", StatusCode::as_str)
+}
+
+/// What came of a call to an upstream: the class of the status that it answered with, if it did.
+const fn result(findings: &Findings) -> &'static str {
+    match findings.upstream_status {
+        Some(100..200) => "1xx",
+        Some(200..300) => "2xx",
+        Some(300..400) => "3xx",
+        Some(400..500) => "4xx",
+        Some(_) => "5xx",
+        None => "failed",
+    }
 }
 
 #[cfg(test)]
@@ -275,10 +317,35 @@ mod tests {
 
     #[test]
     fn a_status_is_three_digits() {
-        let mut digits = [0; 3];
-        assert_eq!(status_text(200, &mut digits), "200");
-        assert_eq!(status_text(0, &mut digits), "000");
-        assert_eq!(status_text(429, &mut digits), "429");
+        let text = |status| status_text(StatusCode::from_u16(status).ok().as_ref()).to_owned();
+        assert_eq!(text(200), "200");
+        assert_eq!(text(0), "000");
+        assert_eq!(text(429), "429");
+    }
+
+    #[test]
+    fn a_call_to_an_upstream_is_counted_by_the_class_of_its_status() {
+        for (upstream_status, expected) in
+            [(Some(204), "2xx"), (Some(429), "4xx"), (Some(599), "5xx"), (None, "failed")]
+        {
+            assert_eq!(result(&Findings { upstream_status, ..Findings::default() }), expected);
+        }
+    }
+
+    #[test]
+    fn the_version_and_the_reloads_are_in_the_metrics() {
+        let metrics = Metrics::new().unwrap();
+        metrics.reload(true);
+        metrics.reload(false);
+        let seen = Seen { actors: vec![], exchanges: vec![], budgets: vec![], alerts: &BTreeMap::new() };
+        let text = String::from_utf8(metrics.render(seen).unwrap()).unwrap();
+        for line in [
+            concat!("tollgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "tollgate_config_reloads_total{result=\"ok\"} 1",
+            "tollgate_config_reloads_total{result=\"failed\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
     }
 
     #[test]

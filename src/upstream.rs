@@ -26,9 +26,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 pub use self::{
     answer_body::{AnswerStream, StreamError},
     client::Client,
+    headers::Secret,
     in_flight::{InFlight, Permit},
-    outgoing_body::{BodyAborted, BodySender, OutgoingBody, UpstreamGone},
-    target::{Base, Kind, Secret, Target, TargetError, Unforwardable},
+    outgoing_body::{BodySender, OutgoingBody, UpstreamGone},
+    target::{Base, Kind, Target, TargetError, Unforwardable},
+    upload::BodyAborted,
 };
 
 /// What went wrong below this module, for the log; never for a client.
@@ -38,7 +40,8 @@ pub type Cause = Box<dyn Error + Send + Sync>;
 #[derive(Debug)]
 pub struct Outgoing {
     pub method: Method,
-    /// Exactly the bytes the client sent, after the caller took a `strip_prefix` off; begins with `/`.
+    /// Exactly the bytes the client sent, after the caller took a `strip_prefix` off: begins with `/`, or is empty or a
+    /// query where that left nothing of the path.
     pub path_and_query: String,
     pub headers: HeaderMap,
     pub body: OutgoingBody,
@@ -120,6 +123,13 @@ impl UpstreamError {
                 true
             }
         }
+    }
+
+    /// What went wrong and why, down to the first cause, for the log: of a TLS failure, what was wrong with the certificate.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(self.source(), |&cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
     /// Whether the upstream was too slow, rather than wrong or away.

@@ -8,6 +8,8 @@ mod architecture {
         path::{Path, PathBuf},
     };
 
+    mod file_imports;
+
     type Imports = BTreeMap<String, BTreeSet<String>>;
 
     fn root() -> PathBuf {

@@ -11,16 +11,19 @@ mod process {
     mod audit_count;
     mod canaries;
     mod command_line;
+    mod connections;
     mod durability;
     mod failing_upstream;
     mod forwarding;
     mod framing;
+    mod hosts;
     mod identity;
     mod lent_limits;
     mod long_windows;
     mod lost_replica;
     mod metered_ends;
     mod prices;
+    mod proxies;
     mod reload_and_drain;
     mod replicas;
     mod shared_limits;
@@ -29,4 +32,6 @@ mod process {
     mod store_loss;
     mod streaming;
     mod tampering;
+    mod unread_heads;
+    mod versions;
 }

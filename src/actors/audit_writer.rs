@@ -6,8 +6,9 @@
 //!
 //! When the store does not answer in time, entries get their places in the chain all the same and go into the spool,
 //! which counts as disk. From then on the store is tried in the background, the spooled entries first, and what arrives
-//! meanwhile does not wait for that. When neither takes an entry, whoever waits for it is told, no request is let in any
-//! more, and entries that nobody waits for stay in memory until there is room again.
+//! meanwhile does not wait for that. When neither takes an entry, a caller that waits for it gets an error and no request is
+//! let in any more. Outcomes, and entries that nobody waits for, stay in memory until there is room again: what they
+//! record has been done.
 
 mod archive;
 mod audit;
@@ -15,7 +16,7 @@ mod blueprint;
 mod condition;
 mod outbox;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt::Display, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 
@@ -26,10 +27,11 @@ use self::{
 };
 use super::{
     handle::{Ask, Reply, Request},
+    outage::Outage,
     supervisor::Lifeline,
 };
 use crate::domain::{
-    audit::{Draft, Head},
+    audit::{Draft, Head, Stage},
     recording::Durability,
 };
 
@@ -60,7 +62,9 @@ impl Request for Append {
     type Answer = Result<(), NotRecorded>;
 }
 
-type QueuedEntry = (Draft, Reply<Result<(), NotRecorded>>);
+/// An entry in the queue, and the way to answer; none for one that was kept although its caller was answered.
+type QueuedEntry = (Draft, Option<Waiter>);
+type Waiter = Reply<Result<(), NotRecorded>>;
 
 /// How long the store is left alone after it failed; doubled up to the last.
 const FIRST_REST: Duration = Duration::from_millis(100);
@@ -98,8 +102,9 @@ pub struct AuditWriter {
     /// Makes it due when the first of the queue has been gathered for long enough.
     gathering: Option<SpawnHandle>,
     store: AtStore,
-    /// The store did its last work, so that it is worth a short wait.
-    store_answers: bool,
+    /// Without one the store did its last work, so that it is worth a short wait.
+    store_outage: Outage,
+    spool_outage: Outage,
     rest: Duration,
     _lifeline: Lifeline,
 }
@@ -116,7 +121,7 @@ impl Handler<Ask<Append>> for AuditWriter {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Append>, context: &mut Self::Context) {
-        self.queue.push_back((request.draft, reply));
+        self.queue.push_back((request.draft, Some(reply)));
         self.due |= request.durability == Durability::Committed || self.queue.len() >= self.max_batch;
         if self.due {
             self.call(context);
@@ -167,7 +172,7 @@ impl AuditWriter {
 
     /// Whether the outbox will be empty in a moment: then what is queued waits for that, and goes into the store.
     fn is_nearly_through(&self) -> bool {
-        self.store_answers && self.outbox.entries() <= REPLAYED_AT_A_TIME
+        !self.store_outage.is_on() && self.outbox.entries() <= REPLAYED_AT_A_TIME
     }
 
     /// Commits what is queued, one batch at a time.
@@ -183,34 +188,35 @@ impl AuditWriter {
         }));
     }
 
-    fn next_batch(&mut self) -> (Vec<Draft>, Vec<Reply<Result<(), NotRecorded>>>) {
+    fn next_batch(&mut self) -> (Vec<Draft>, Vec<Option<Waiter>>) {
         let size = self.queue.len().min(self.max_batch);
         self.due = self.queue.len() > size;
         self.queue.drain(..size).unzip()
     }
 
     /// Answers a batch that the store has had; what is unsettled is on disk if the spool takes it.
-    fn tell(&mut self, replies: Vec<Reply<Result<(), NotRecorded>>>, attempt: Attempt, context: &mut Context<Self>) {
+    fn tell(&mut self, replies: Vec<Option<Waiter>>, attempt: Attempt, context: &mut Context<Self>) {
         self.head = attempt.head;
         let unsettled = match attempt.trouble {
             None => {
+                self.store_outage.over();
                 self.gauge.set_condition(Condition::Storing);
                 Ok(())
             }
             Some(error) => {
-                tracing::error!(%error, entries = attempt.unsettled.len(), "audit entries were not committed");
-                self.leave_store_alone(context);
+                self.leave_store_alone(&error, context);
                 let is_on_disk = self.spooled(|outbox| outbox.owe(attempt.unsettled));
                 if is_on_disk { Ok(()) } else { Err(NotRecorded::Unknown) }
             }
         };
         self.gauge.taken(count(replies.len()));
         for (reply, fate) in replies.into_iter().zip(attempt.fates) {
-            reply.answer(match fate {
+            let answer = match fate {
                 Fate::Stored => Ok(()),
                 Fate::Impossible => Err(NotRecorded::Refused),
                 Fate::Unsettled => unsettled,
-            });
+            };
+            reply.into_iter().for_each(|reply| reply.answer(answer));
         }
     }
 
@@ -229,9 +235,7 @@ impl AuditWriter {
             }
             self.head = end;
             self.gauge.taken(count(replies.len()));
-            for reply in replies {
-                reply.answer(Ok(()));
-            }
+            replies.into_iter().flatten().for_each(|reply| reply.answer(Ok(())));
         }
     }
 
@@ -239,20 +243,32 @@ impl AuditWriter {
     fn spooled(&mut self, put: impl FnOnce(&mut Outbox) -> Result<(), NotTaken>) -> bool {
         let put = put(&mut self.outbox);
         self.gauge.set_condition(if put.is_ok() { Condition::Spooling } else { Condition::Refusing });
-        put.inspect_err(|error| tracing::error!(%error, "audit entries are not spooled")).is_ok()
+        match put {
+            Ok(()) => self.spool_outage.over(),
+            Err(error) => self.spool_outage.failed(&error),
+        }
+        !self.spool_outage.is_on()
     }
 
-    /// Tells those who wait; what nobody waits for goes back to the front of the queue.
-    fn refuse(&mut self, drafts: Vec<Draft>, replies: Vec<Reply<Result<(), NotRecorded>>>) {
+    /// Answers every caller that waits, and keeps at the front of the queue what must be on record later: entries that nobody
+    /// waits for, and outcomes, because the call is done. They are as many as calls were let in before, at most.
+    fn refuse(&mut self, drafts: Vec<Draft>, replies: Vec<Option<Waiter>>) {
         let batch = drafts.into_iter().zip(replies);
-        let queue = batch.chain(std::mem::take(&mut self.queue));
-        let (waited_for, kept): (Vec<_>, Vec<_>) = queue.partition(|(_, reply)| reply.is_waited_for());
-        self.queue = kept.into();
-        self.due = !self.queue.is_empty();
-        self.gauge.taken(count(waited_for.len()));
-        for (_, reply) in waited_for {
-            reply.answer(Err(NotRecorded::Refused));
+        for (draft, reply) in batch.chain(std::mem::take(&mut self.queue)).collect::<Vec<_>>() {
+            match reply {
+                Some(reply) if !reply.is_waited_for() => self.queue.push_back((draft, Some(reply))),
+                Some(reply) if draft.stage == Stage::Outcome => {
+                    self.queue.push_back((draft, None));
+                    reply.answer(Err(NotRecorded::Unknown));
+                }
+                Some(reply) => {
+                    self.gauge.taken(1);
+                    reply.answer(Err(NotRecorded::Refused));
+                }
+                None => self.queue.push_back((draft, None)),
+            }
         }
+        self.due = !self.queue.is_empty();
     }
 
     /// Gives the store the first entries of the outbox.
@@ -260,8 +276,7 @@ impl AuditWriter {
         let rows = match self.outbox.front(REPLAYED_AT_A_TIME) {
             Ok(rows) => rows,
             Err(error) => {
-                tracing::error!(%error, "the audit spool cannot be read");
-                self.leave_store_alone(context);
+                self.leave_store_alone(&error, context);
                 return;
             }
         };
@@ -272,10 +287,7 @@ impl AuditWriter {
             writer.store = AtStore::Nothing;
             match replayed {
                 Ok(()) => writer.replayed(through),
-                Err(error) => {
-                    tracing::warn!(%error, entries = writer.outbox.entries(), "spooled audit entries wait for the store");
-                    writer.leave_store_alone(context);
-                }
+                Err(error) => writer.leave_store_alone(&error, context),
             }
             writer.turn(context);
         }));
@@ -283,13 +295,13 @@ impl AuditWriter {
 
     fn replayed(&mut self, through: u64) {
         self.outbox.forget(through);
-        self.store_answers = true;
+        self.store_outage.over();
         self.rest = FIRST_REST;
         self.gauge.set_condition(if self.outbox.is_empty() { Condition::Storing } else { Condition::Spooling });
     }
 
-    fn leave_store_alone(&mut self, context: &mut Context<Self>) {
-        self.store_answers = false;
+    fn leave_store_alone(&mut self, error: &dyn Display, context: &mut Context<Self>) {
+        self.store_outage.failed(error);
         self.store = AtStore::Resting;
         context.run_later(self.rest, |writer, context| {
             writer.store = AtStore::Nothing;

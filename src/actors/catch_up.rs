@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures_util::future::LocalBoxFuture;
 
-use super::handle::Reply;
+use super::{handle::Reply, outage::Outage};
 use crate::{
     clock::Clock,
     snapshot::freshness::Freshness,
@@ -28,6 +28,7 @@ pub(super) struct CatchUp<W = Waiting> {
     waiting: Vec<W>,
     /// When the last reading that succeeded began.
     fresh: Freshness,
+    outage: Outage,
 }
 
 impl<W> Default for CatchUp<W> {
@@ -38,8 +39,8 @@ impl<W> Default for CatchUp<W> {
 
 impl<W> CatchUp<W> {
     /// Renews `fresh` with each reading.
-    pub(super) const fn new(fresh: Freshness) -> Self {
-        Self { reading: false, waiting: vec![], fresh }
+    pub(super) fn new(fresh: Freshness) -> Self {
+        Self { reading: false, waiting: vec![], fresh, outage: Outage::none("the reading of changes") }
     }
 
     /// `who` is served by the next reading that begins.
@@ -98,9 +99,13 @@ pub(super) trait Follower: Actor<Context = Context<Self>> {
         let began_ns = self.clock().monotonic_ns();
         context.spawn(self.read().into_actor(self).map(move |reading, follower, context| {
             let read = follower.publish(reading);
+            let catch_up = follower.catch_up();
             match &read {
-                Ok(()) => follower.catch_up().fresh.renew(began_ns),
-                Err(error) => tracing::warn!(%error, actor = Self::NAME, "changes will be read at the next poll"),
+                Ok(()) => {
+                    catch_up.outage.over();
+                    catch_up.fresh.renew(began_ns);
+                }
+                Err(error) => catch_up.outage.failed(error),
             }
             follower.serve(waiting, read);
             if follower.catch_up().end() {

@@ -63,6 +63,7 @@ pub enum NoAnswer {
 }
 
 /// One place among the messages an actor may have accepted and not answered.
+#[must_use = "a permit that is dropped is free again"]
 pub struct Permit(Arc<AtomicUsize>);
 
 impl Drop for Permit {

@@ -3,14 +3,14 @@
 //! It fetches each issuer's key set at start, without making the start wait, and again in every period. When that fails
 //! the old keys stay, and it tries again after ever longer pauses. `authenticate` asks it about a key that nobody knows
 //! here: that starts a fetch at most once in ten seconds ([`schedule`]), so tokens with made-up keys cannot cause more, and
-//! never two at once to one issuer. It never looks at a token, and no address but the configured ones is ever called.
+//! never two at once to one issuer. It never looks at a token, and no address is ever called but the configured ones and the
+//! one that the document of a configured issuer names.
 
 mod schedule;
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use bytes::Bytes;
 
 use self::schedule::Schedule;
 use super::{
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    credentials::jwt::outside::{KeySet, OutsideVerifier},
+    credentials::jwt::outside::{KeySet, NotAKeySet, NotDiscovered, OutsideVerifier, jwks_uri},
     snapshot::Snapshot,
     upstream::jwks::{FetchError, JwksClient},
 };
@@ -34,15 +34,25 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     pub issuer: Arc<str>,
-    pub url: String,
+    pub address: Address,
     /// How long its keys are good for before they are fetched again.
     pub ttl: Duration,
 }
 
-/// Asks for a key of this issuer that was not known here. Answered when the keys are as new as they may be made now.
+/// How the keys of an issuer are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// The key set is at this URL.
+    Keys(String),
+    /// The document at this URL says where the key set is (`OpenID` Connect Discovery §4).
+    Discovery(String),
+}
+
+/// Asks for keys of this issuer that are newer than those it had when it had been fetched so often. Answered when the keys
+/// are as new as they may be made now.
 struct LookAgain {
     issuer: Arc<str>,
-    kid: String,
+    fetched: u64,
 }
 
 impl Request for LookAgain {
@@ -79,8 +89,8 @@ impl Handler<Ask<LookAgain>> for KeyFetcher {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<LookAgain>, context: &mut Self::Context) {
-        // A fetch may have brought it since it was asked for.
-        if self.verifier.read().has_key(&request.issuer, &request.kid) {
+        // A fetch may have ended since it was asked for.
+        if self.verifier.read().fetched(&request.issuer) > request.fetched {
             return reply.answer(());
         }
         let now_ns = self.clock.monotonic_ns();
@@ -109,14 +119,12 @@ impl KeyFetcher {
     /// Fetches the keys of an issuer whose schedule says that a fetch has begun.
     fn fetch(&mut self, name: &Arc<str>, context: &mut Context<Self>) {
         let Some(issuer) = self.issuers.get(name) else { return };
-        let (client, url, name) = (self.client.clone(), issuer.source.url.clone(), Arc::clone(name));
-        let fetch = async move { client.fetch(&url).await };
+        let (client, source, name) = (self.client.clone(), issuer.source.clone(), Arc::clone(name));
+        let fetch = async move { source.fetch(&client).await };
         context.spawn(fetch.into_actor(self).map(move |fetched, fetcher, _| fetcher.take(&name, fetched)));
     }
 
-    fn take(&mut self, name: &str, fetched: Result<Bytes, FetchError>) {
-        let read = fetched.map_err(|error| error.to_string());
-        let read = read.and_then(|json| KeySet::read(&json).map_err(|error| error.to_string()));
+    fn take(&mut self, name: &str, read: Result<KeySet, Failure>) {
         let now_ns = self.clock.monotonic_ns();
         let Some(issuer) = self.issuers.get_mut(name) else { return };
         issuer.schedule.end(read.is_ok(), now_ns);
@@ -132,19 +140,44 @@ impl KeyFetcher {
     }
 }
 
+impl Source {
+    /// The keys as they are published now.
+    async fn fetch(&self, client: &JwksClient) -> Result<KeySet, Failure> {
+        let url = match &self.address {
+            Address::Keys(url) => url.clone(),
+            Address::Discovery(url) => jwks_uri(&client.fetch(url).await?, &self.issuer)?,
+        };
+        Ok(KeySet::read(&client.fetch(&url).await?)?)
+    }
+}
+
+/// Why there are no new keys.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Discovery(#[from] NotDiscovered),
+    #[error(transparent)]
+    Read(#[from] NotAKeySet),
+}
+
 impl Issuer {
     fn new(source: Source) -> Self {
         let schedule = Schedule::new(source.ttl);
         Self { source, schedule, waiting: vec![], works: None }
     }
 
-    fn log(&mut self, read: &Result<KeySet, String>) {
+    fn log(&mut self, read: &Result<KeySet, Failure>) {
         let issuer = &*self.source.issuer;
         match (read, self.works.replace(read.is_ok())) {
             (Ok(_), Some(true)) | (Err(_), Some(false)) => {}
+            (Ok(keys), _) if keys.is_empty() => {
+                tracing::error!(issuer, "the key set of an outside issuer has no key that can be used here");
+            }
             (Ok(keys), _) => tracing::info!(issuer, keys = keys.len(), "the keys of an outside issuer were fetched"),
-            (Err(reason), _) => {
-                tracing::error!(issuer, reason, "the keys of an outside issuer cannot be fetched; the old ones stay");
+            (Err(error), _) => {
+                tracing::error!(issuer, %error, "the keys of an outside issuer cannot be fetched; the old ones stay");
             }
         }
     }
@@ -185,10 +218,10 @@ impl OutsideKeys {
         Self(Handle::new("key_fetcher", max_in_flight, PATIENCE))
     }
 
-    /// Returns when the issuer's key `kid` is there, or its keys are as new as they may be made now, and after two seconds
-    /// in any case.
-    pub async fn look_again(&self, issuer: Arc<str>, kid: &str) {
-        if let Err(error) = self.0.ask(LookAgain { issuer, kid: kid.to_owned() }).await {
+    /// Returns when the issuer's keys have been fetched more than `fetched` times, or are as new as they may be made now, and
+    /// after two seconds in any case.
+    pub async fn look_again(&self, issuer: Arc<str>, fetched: u64) {
+        if let Err(error) = self.0.ask(LookAgain { issuer, fetched }).await {
             tracing::debug!(%error, "the keys of an outside issuer stay as they are");
         }
     }

@@ -2,19 +2,19 @@
 //!
 //! One runs on each worker thread, and a user's shard is a hash of the id. What belongs to one user alone is in its
 //! memory; of what many users, replicas or lives of the process share it holds leases ([`super::quota_lender`]). So one
-//! message checks every policy that speaks of a call, then charges all of them or none. Called by `pipeline::limit`
-//! through [`Quotas`]. It touches no store; a call for which units must be asked first waits outside the actor, at most
-//! 50 ms.
+//! message checks every policy that applies to a call, then charges all of them or none. Called by `pipeline::limit`
+//! through [`Quotas`]. It touches no store; a call for which units must be asked first waits outside the actor, for
+//! a moment that its buckets bound.
 
 mod quotas;
 #[cfg(test)]
 mod tests;
 mod ticket;
-mod waiting;
+mod wait_list;
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 
 pub use self::{
     quotas::{Blueprint, NAME, Quotas},
@@ -22,7 +22,7 @@ pub use self::{
 };
 use self::{
     ticket::{End, Receipt},
-    waiting::{Call, Viewer, Waiting},
+    wait_list::{Call, Viewer, WaitList},
 };
 use super::{
     handle::{Ask, Handle, Permit, Request},
@@ -35,7 +35,7 @@ use crate::{
         lease::Answer,
         limit::{
             Standing,
-            shard::{BucketId, Charges, Decision, Loan, PATIENCE_NS, Ruling, Shard, Taken, TooManySubjects, Want},
+            shard::{BucketId, Charges, Decision, Loan, Ruling, Shard, Taken, TooManySubjects, Want},
         },
     },
 };
@@ -83,6 +83,8 @@ impl Request for Look {
     type Answer = Vec<Standing>;
 }
 
+/// Owns the buckets and the calls under way of the users of one shard, the leases of the buckets that these share with others,
+/// and the calls that wait for units.
 pub struct QuotaKeeper {
     clock: Clock,
     /// How tickets find back.
@@ -90,9 +92,9 @@ pub struct QuotaKeeper {
     incarnation: u64,
     shard: Shard,
     lender: Lender,
-    waiting: Waiting,
-    /// Whether a timer is set for those who wait.
-    has_alarm: bool,
+    waiting: WaitList,
+    /// When the timer goes off that ends waits, and which one it is.
+    alarm: Option<(u64, SpawnHandle)>,
     _lifeline: Lifeline,
 }
 
@@ -127,7 +129,8 @@ impl Handler<Ask<Take>> for QuotaKeeper {
     type Result = ();
 
     fn handle(&mut self, Ask { request: Take { charges, permit }, reply }: Ask<Take>, context: &mut Self::Context) {
-        let wants = self.decide(Call { charges, permit, reply, place: None }, false, context);
+        let since_ns = self.clock.monotonic_ns();
+        let wants = self.decide(Call { charges, permit, reply, since_ns, position: None }, false, context);
         self.ask(wants, context);
     }
 }
@@ -153,7 +156,8 @@ impl Handler<Ask<Look>> for QuotaKeeper {
         if asked.is_empty() {
             return reply.answer(self.shard.standings(&charges, now_ns));
         }
-        self.waiting.look(Viewer { charges, reply, asked: asked.clone() }, now_ns);
+        let patience_ns = self.shard.patience_ns(asked.iter().copied());
+        self.waiting.look(Viewer { charges, reply, asked: asked.clone() }, now_ns.saturating_add(patience_ns));
         self.ask(asked.into_iter().map(|bucket| Want { bucket, units: 0 }).collect(), context);
     }
 }
@@ -171,7 +175,8 @@ impl QuotaKeeper {
                 call.reply.answer(Ok(self.verdict(decision, call.permit, charged_ns)));
             }
             Ok(Taken::Wants(wants)) => {
-                self.waiting.wait(call, charged_ns);
+                let patience_ns = self.shard.patience_ns(wants.iter().map(|want| want.bucket));
+                self.waiting.wait(call, patience_ns);
                 return wants;
             }
         }
@@ -193,9 +198,8 @@ impl QuotaKeeper {
 
     /// Decides, by what is at hand, on those who have waited for long enough. Called when the first of them has.
     fn end_waits(&mut self, context: &mut Context<Self>) {
-        self.has_alarm = false;
-        let since_ns = self.clock.monotonic_ns().saturating_sub(PATIENCE_NS);
-        let overdue = self.waiting.overdue(since_ns);
+        self.alarm = None;
+        let overdue = self.waiting.overdue(self.clock.monotonic_ns());
         for call in overdue.calls {
             // It is impatient, and wants nothing more.
             drop(self.decide(call, true, context));
@@ -208,11 +212,16 @@ impl QuotaKeeper {
 
     /// Sees to it that nobody waits for too long.
     fn set_alarm(&mut self, context: &mut Context<Self>) {
-        let Some(since_ns) = self.waiting.longest_since_ns().filter(|_| !self.has_alarm) else { return };
-        let end_ns = since_ns.saturating_add(PATIENCE_NS);
-        let left = Duration::from_nanos(end_ns.saturating_sub(self.clock.monotonic_ns()));
-        context.run_later(left.max(SHORTEST_ALARM), Self::end_waits);
-        self.has_alarm = true;
+        let Some(until_ns) = self.waiting.first_until_ns() else { return };
+        match self.alarm {
+            Some((at_ns, _)) if at_ns <= until_ns => return,
+            Some((_, timer)) => {
+                context.cancel_future(timer);
+            }
+            None => {}
+        }
+        let left = Duration::from_nanos(until_ns.saturating_sub(self.clock.monotonic_ns()));
+        self.alarm = Some((until_ns, context.run_later(left.max(SHORTEST_ALARM), Self::end_waits)));
     }
 
     /// Asks for what calls want that wait by now.
@@ -227,7 +236,7 @@ impl QuotaKeeper {
         self.set_alarm(context);
     }
 
-    /// Hands an ask to the lender. What it answers is read when it comes, by whoever waits for it.
+    /// Hands an ask to the lender. Its answer is taken in when it comes.
     fn send(&mut self, loan: Loan, need: u64, context: &mut Context<Self>) {
         let (bucket, answer) = (loan.bucket, self.lender.lend(loan));
         let answer = async move {

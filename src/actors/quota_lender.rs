@@ -5,6 +5,7 @@
 //! next. Called by the keepers through [`Lender`]; it alone waits for Redis and the store, and where one of them is known
 //! to be away it says so at once. It decides nothing: `domain::lease` and its twin in Redis do.
 
+mod presence;
 mod process;
 mod redis;
 mod store;
@@ -19,13 +20,13 @@ use std::{
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use tokio::sync::oneshot;
 
-pub use self::tally::Asked;
 use self::{
     process::ProcessAccounts,
-    redis::RedisVault,
+    redis::{Common, RedisVault},
     store::StoreVault,
     tally::{Fate, Tally},
 };
+pub use self::{redis::Replica, tally::Asked};
 use super::{
     handle::{Ask, Handle, NoAnswer, Request},
     roster::Roster,
@@ -42,7 +43,7 @@ use crate::{
 
 /// How often accounts that forgetting does not change are forgotten.
 const FORGET: Duration = Duration::from_secs(30);
-/// How often this process tells Redis that it is there.
+/// How often this process reports itself to Redis.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
 impl Request for Loan {
@@ -50,6 +51,7 @@ impl Request for Loan {
     type Answer = Option<Answer>;
 }
 
+/// Owns the accounts of the buckets that this process shares, and the ways to those in Redis and in the store.
 pub struct QuotaLender {
     clock: Clock,
     process: ProcessAccounts,
@@ -124,6 +126,7 @@ pub struct Blueprint {
     pub clock: Clock,
     /// How many accounts it keeps in memory at most.
     pub max_accounts: usize,
+    pub replica: Replica,
 }
 
 /// The lender's handle.
@@ -142,21 +145,27 @@ impl Starts for Lender {
     async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let (handle, replicas, tally) = (self.handle.clone(), Arc::clone(&self.replicas), Arc::clone(&self.tally));
         let build = move |lifeline| {
-            let Blueprint { store, redis, clock, max_accounts } = blueprint.clone();
+            let Blueprint { store, redis, clock, max_accounts, replica } = blueprint.clone();
             let died_us = handle.has_run().then(|| clock.monotonic_ns() / 1_000);
-            let (replicas, tally) = (Arc::clone(&replicas), Arc::clone(&tally));
-            let open = |redis| RedisVault::new(redis, store.clone(), clock.clone(), replicas, Arc::clone(&tally));
+            let common = Common { replicas: Arc::clone(&replicas), tally: Arc::clone(&tally) };
+            let tally = Arc::clone(&tally);
+            let redis = redis.map(|redis| RedisVault::new(redis, replica, store.clone(), clock.clone(), common));
             let lender = QuotaLender {
                 process: ProcessAccounts::new(max_accounts, died_us),
-                redis: redis.map(open),
+                redis,
                 store: StoreVault::new(store.clone(), clock.clone(), Arc::clone(&tally)),
                 clock: clock.clone(),
                 tally,
                 _lifeline: lifeline,
             };
-            std::future::ready(Ok::<_, Infallible>(lender))
+            async move {
+                // Before the first call is limited: Redis may be away, and then shares go by this count.
+                if let Some(redis) = &lender.redis {
+                    redis.count_in_store().await;
+                }
+                Ok::<_, Infallible>(lender)
+            }
         };
-        // Starting a lender reads nothing and cannot fail.
         supervise(roster, self.handle.clone(), build).await
     }
 }
@@ -174,18 +183,15 @@ impl Lender {
     }
 
     /// How many replicas were last counted, this one among them.
-    #[must_use]
     pub fn replicas(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.replicas)
     }
 
     /// How many asks went to Redis and to the store, by what came of them.
-    #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
         self.tally.read()
     }
 
-    #[must_use]
     pub const fn handle(&self) -> &Handle<QuotaLender> {
         &self.handle
     }

@@ -263,6 +263,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Refusal::Conflict(_) => StatusCode::CONFLICT,
         Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::BudgetExhausted(_) => StatusCode::PAYMENT_REQUIRED,

@@ -1,5 +1,7 @@
 //! `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11), as lists of RFC 9651.
 
+use std::fmt::Write;
+
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::limit::{Standing, Unit};
@@ -10,7 +12,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// About as much as an item takes.
 const ITEM_BYTES: usize = 48;
 
-/// Tells how each policy stands: `q` units a window of `w` seconds; `r` are left, and in `t` seconds all are back.
+/// Adds how each policy stands: `q` units in a window of `w` seconds; `r` are left, and in `t` seconds all are back.
 pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
     if standings.is_empty() {
         return;
@@ -28,11 +30,16 @@ pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
     });
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, standings: &[Standing], tell: impl Fn(&mut List, &Standing)) {
+fn insert(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    standings: &[Standing],
+    parameters: impl Fn(&mut List, &Standing),
+) {
     let mut list = List(String::with_capacity(standings.len().saturating_mul(ITEM_BYTES)));
     for standing in standings {
         list.item(&standing.policy.name);
-        tell(&mut list, standing);
+        parameters(&mut list, standing);
     }
     if let Ok(value) = HeaderValue::try_from(list.0) {
         headers.insert(name, value);
@@ -52,17 +59,9 @@ impl List {
 
     fn parameter(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
-            self.0.push_str(name);
-            self.number(value);
+            // Writing into a text cannot fail.
+            write!(self.0, "{name}{value}").ok();
         }
-    }
-
-    /// The digits of a number, the first ones first.
-    fn number(&mut self, n: u64) {
-        if n >= 10 {
-            self.number(n / 10);
-        }
-        self.0.push(char::from(b'0'.saturating_add(u8::try_from(n % 10).unwrap_or(0))));
     }
 }
 
@@ -81,7 +80,7 @@ mod tests {
     fn standing(name: &str, allowance: Allowance, remaining: u64) -> Standing {
         let (unit, full_in_ns) = match allowance {
             Allowance::Rate(_) => (Unit::Requests, Some(1_000_000_001)),
-            Allowance::Places(_) => (Unit::Concurrent, None),
+            Allowance::Concurrent(_) => (Unit::Concurrent, None),
         };
         let policy = Policy {
             id: LimitId(Uuid::nil()),
@@ -111,19 +110,9 @@ mod tests {
     #[test]
     fn calls_under_way_have_a_unit_and_no_window() {
         let mut headers = HeaderMap::new();
-        add_headers(&mut headers, &[standing("c", Allowance::Places(5), 4)]);
+        add_headers(&mut headers, &[standing("c", Allowance::Concurrent(5), 4)]);
         assert_eq!(headers.get("ratelimit").unwrap(), "\"c\";r=4");
         assert_eq!(headers.get("ratelimit-policy").unwrap(), "\"c\";q=5;qu=\"concurrent-requests\"");
-    }
-
-    #[test]
-    fn numbers_are_written_in_full() {
-        let mut list = List(String::new());
-        for n in [0, 9, 10, 1_000_000_000_000, u64::MAX] {
-            list.0.clear();
-            list.number(n);
-            assert_eq!(list.0, n.to_string());
-        }
     }
 
     #[test]

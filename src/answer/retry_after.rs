@@ -1,6 +1,9 @@
 //! `Retry-After` (RFC 9110 §10.2.3): when a refused request may come back.
 
-use crate::domain::{limit::Standing, refusal::Refusal};
+use crate::domain::{
+    limit::Standing,
+    refusal::{Refusal, Unavailable},
+};
 
 /// Whole seconds, rounded up, of the slowest policy that refused; 1 where the gateway itself is short of something.
 #[must_use]
@@ -13,6 +16,8 @@ pub fn retry_after_s(refusal: &Refusal) -> Option<u64> {
             let resets: Option<Vec<u64>> = shortfalls.iter().map(|short| short.resets_in_s).collect();
             resets?.into_iter().max()
         }
+        // What may have been done is not to be repeated unseen.
+        Refusal::Unavailable(Unavailable::Outcome) => None,
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => Some(1),
         _ => None,
     }

@@ -9,10 +9,10 @@ use crate::{
         audit_writer::Audit,
         budget_ledger::{self, Ledger},
         doorkeeper::{self, LoginThrottle},
-        key_fetcher::{self, OutsideKeys},
+        key_fetcher::{self, Address, OutsideKeys},
         notary::{self, Checkpoints},
         quota_keeper::{self, Quotas},
-        quota_lender::{self, Lender},
+        quota_lender::{self, Lender, Replica},
         registrar::{self, Users},
         regulator::{self, Budgets, Limits, Prices, Rules},
         token_issuer::{self, Issuer, Keys},
@@ -216,6 +216,7 @@ impl Assembly<'_> {
             redis: self.base.redis.clone(),
             clock: self.clock(),
             max_accounts: self.config.quota.max_subjects().saturating_mul(workers(self.config)),
+            replica: Replica { name: self.chain(), silence: Duration::from_secs(self.config.ledger.silence_s.into()) },
         }
     }
 
@@ -246,17 +247,31 @@ fn trust(trusted: &TrustedIssuer) -> Trust {
     Trust {
         issuer: trusted.issuer.as_str().into(),
         audience: trusted.audience.clone(),
+        audience_claim: trusted.audience_claim.clone(),
         role_claim: trusted.role_claim.clone(),
+        roles: trusted.roles.clone(),
         role: trusted.role,
+        team_claim: trusted.team_claim.clone(),
+        teams: trusted.teams.clone(),
         token_types: trusted.token_types.clone(),
+        leeway_s: trusted.leeway_s,
+        max_lifetime_s: trusted.max_lifetime_s,
     }
 }
 
 fn source(trusted: &TrustedIssuer) -> key_fetcher::Source {
     key_fetcher::Source {
         issuer: trusted.issuer.as_str().into(),
-        url: trusted.jwks_url.clone(),
+        address: address(trusted),
         ttl: Duration::from_secs(trusted.jwks_ttl_s.into()),
+    }
+}
+
+/// The configured address of the keys, or else that of the issuer's discovery document.
+fn address(trusted: &TrustedIssuer) -> Address {
+    match trusted.jwks_url.as_str() {
+        "" => Address::Discovery(trusted.discovery_url()),
+        url => Address::Keys(url.to_owned()),
     }
 }
 

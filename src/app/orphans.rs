@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::{StartError, foundation::Foundation};
 use crate::{
     actors::audit_writer::Blueprint,
+    data_dir::DataDir,
     domain::{
         audit::{Draft, Findings, Head, Outcome, Stage},
         ids::{EntryId, RequestId},
@@ -48,7 +49,16 @@ pub(super) async fn close(base: &Foundation) -> Result<(), StartError> {
         audit.append(&outcomes).await?;
         tracing::warn!(requests = outcomes.len(), "requests cut short by a stop are on record with an unknown outcome");
     }
-    Ok(data_dir.set_audit_closed_through(head.seq)?)
+    keep_closed_through(data_dir, head.seq);
+    Ok(())
+}
+
+/// Keeps where [`close`] has come to, so that the next start need not look further back. That is all that is lost where it
+/// cannot be written, on a full disk for instance, and a start goes on without.
+fn keep_closed_through(data_dir: &DataDir, closed: u64) {
+    if let Err(error) = data_dir.set_audit_closed_through(closed) {
+        tracing::warn!(%error, "the next start looks through more of the audit log than it need to");
+    }
 }
 
 /// The requests whose decision is on record behind a place, and whose outcome is not.

@@ -6,6 +6,7 @@ use crate::{
     config::{
         Config, ConfigError,
         routing::{BUILTIN_ECHO, BUILTIN_LLM, UpstreamEntry},
+        secret::without_line_end,
     },
     domain::route::RouteTable,
     snapshot::routing::Routing,
@@ -62,13 +63,16 @@ fn target(upstream: &UpstreamEntry, previous: &Routing) -> Result<Target, (&'sta
 
 fn secret(upstream: &UpstreamEntry) -> Result<Option<String>, (&'static str, String)> {
     if let Some(name) = &upstream.secret_env {
-        let value = std::env::var(name).ok().filter(|value| !value.is_empty());
-        return value.map(Some).ok_or(("secret_env", format!("the environment variable {name} is not set")));
+        let value = std::env::var(name).ok().map(|value| without_line_end(&value).to_owned());
+        return value
+            .filter(|value| !value.is_empty())
+            .map(Some)
+            .ok_or(("secret_env", format!("the environment variable {name} is not set")));
     }
     let Some(path) = &upstream.secret_file else {
         return Ok(None);
     };
     let text = std::fs::read_to_string(path);
-    text.map(|text| Some(text.trim_end().to_owned()))
+    text.map(|text| Some(without_line_end(&text).to_owned()))
         .map_err(|error| ("secret_file", format!("{} cannot be read: {error}", path.display())))
 }

@@ -14,9 +14,11 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web::Data,
 };
+use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
+use self::connections::{Addresses, Listener};
 use super::{
     StartError,
     actors::{keeper, workers},
@@ -36,8 +38,11 @@ use crate::{
     pipeline::{
         Gate,
         authenticate::{Identity, VerifiedTokens},
-        call::{Ground, Shape},
+        buffered::BufferBound,
+        call::Shape,
+        connection::Bounds,
         edge::Edge,
+        ground::Ground,
     },
     telemetry::{Metrics, RootSpan},
     upstream,
@@ -45,6 +50,10 @@ use crate::{
 
 /// How many connections may wait to be taken.
 const BACKLOG: u32 = 1_024;
+
+/// What the kernel holds of an answer besides what is on its way. A client that reads slowly is seen to read by this
+/// much at a time, and one that does not read costs no more.
+const UNSENT_BYTES: u32 = 256 * 1024;
 
 /// How often addresses with nothing on their account are forgotten.
 const FORGET_ADDRESSES: Duration = Duration::from_mins(1);
@@ -76,7 +85,7 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
         .max_concurrent_connections(usize::try_from(config.server.max_connections).unwrap_or(usize::MAX))
         .shutdown_timeout(config.server.shutdown_timeout_s)
         .disable_signals();
-    let (drain, keep_alive) = (builder.graceful_shutdown_signal(), Duration::from_secs(config.server.keep_alive_s));
+    let (drain, bounds, addresses) = (builder.graceful_shutdown_signal(), bounds(&config), addresses(&config)?);
     let serve = move || {
         let (quotas, roster, keeper) = (office.quotas.clone(), office.roster.clone(), keeper.clone());
         actix_web::rt::spawn(async move { quotas.start_here(&roster, keeper).await });
@@ -94,7 +103,7 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
             let drain = drain.clone();
             async move { drain.notified().await }
         };
-        connections::serve(app, gate, keep_alive, is_told_to_stop)
+        connections::serve(app, Listener { gate, bounds, addresses: addresses.clone() }, is_told_to_stop)
     };
     let listener = listen(address).map_err(cannot_bind)?;
     let bound = listener.local_addr().map_err(cannot_bind)?;
@@ -108,6 +117,8 @@ pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartE
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
     socket.set_reuseaddr(true)?;
+    // The connections inherit it.
+    SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
@@ -143,10 +154,11 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         body_timeout: Duration::from_secs(server.body_timeout_s),
     };
     let ground = Ground {
-        trusted_proxies: server.trusted_proxies.clone(),
+        trusted_proxies: server.trusted_proxies.iter().map(|block| block.0).collect(),
         allowed_origins: parts.config.cors.allowed_origins.clone(),
     };
     let (identity, office, metrics) = (parts.identity.clone(), parts.office.clone(), parts.metrics.clone());
+    let buffers = BufferBound::new(server.max_buffered_bytes);
     let recording = parts.config.audit.recording();
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
@@ -166,8 +178,33 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         audit: office.audit.clone(),
         recording,
         upstream: upstream::Client::new(),
+        buffers: buffers.clone(),
         find: routes::find,
     })
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let server = &config.server;
+    Bounds {
+        head: Duration::from_secs(server.head_timeout_s),
+        idle: Duration::from_secs(server.keep_alive_s),
+        unread_body: Duration::from_millis(server.unread_body_ms),
+        unread_body_bytes: server.unread_body_bytes,
+        write: Duration::from_secs(server.write_timeout_s),
+        body_pause: Duration::from_secs(server.body_timeout_s),
+        body_bytes_per_s: server.body_min_bytes_per_s,
+    }
+}
+
+/// Half of all connections for one address, where the configuration names no number.
+fn addresses(config: &Config) -> Result<Addresses, StartError> {
+    let server = &config.server;
+    let workers = u32::try_from(workers(config)).unwrap_or(u32::MAX);
+    let max = match server.max_connections_per_address {
+        0 => server.max_connections.saturating_mul(workers).div_ceil(2),
+        max => max,
+    };
+    Ok(Addresses::new(max, server.trusted_proxies.iter().map(|block| block.0), crypto::random()?))
 }
 
 fn edge(config: &Config) -> Result<Edge, StartError> {

@@ -9,6 +9,7 @@ use super::{Failure, load, print};
 use crate::{
     app::random_password,
     clock::Clock,
+    config::secret::without_line_end,
     credentials::passwords::Passwords,
     domain::{
         ids::UserId,
@@ -121,7 +122,7 @@ struct Password {
 
 impl Password {
     fn choose(username: &str) -> Result<Self, Failure> {
-        let Some(text) = std::env::var(PASSWORD).ok() else {
+        let Some(text) = std::env::var(PASSWORD).ok().map(|text| without_line_end(&text).to_owned()) else {
             return Ok(Self { text: random_password().map_err(failed)?, made_up: true });
         };
         password::check(&text, username).map_err(|error| Failure::Configuration(format!("{PASSWORD}: {error}")))?;

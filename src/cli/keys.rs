@@ -5,7 +5,10 @@ use std::path::Path;
 use clap::Subcommand;
 
 use super::{Failure, load, print, secrets};
-use crate::app::{change_master_key, rotate_signing_key};
+use crate::{
+    app::{change_master_key, rotate_signing_key},
+    config::secret::without_line_end,
+};
 
 /// The variable that gives the new master key.
 const NEW_MASTER_KEY: &str = "TOLLGATE_NEW_MASTER_KEY";
@@ -30,7 +33,7 @@ impl Keys {
                 }
                 Self::ChangeMasterKey => {
                     let new = std::env::var(NEW_MASTER_KEY).map_err(|_| not_set())?;
-                    let count = change_master_key(&config, &secrets(), &new).await?;
+                    let count = change_master_key(&config, &secrets(), without_line_end(&new)).await?;
                     Ok::<_, Failure>(format!("{count} values are sealed with the new master key\n"))
                 }
             }

@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let config = load(file)?;
-    telemetry::init_log(&config.log);
+    let _log = telemetry::init_log(&config.log);
     actix::System::new().block_on(async {
         let mut signals = Signals::listen()?;
         let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
@@ -23,7 +23,12 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
             reload(&gateway, file).await;
         }
         tracing::info!("draining");
-        gateway.stop().await;
+        tokio::select! {
+            () = gateway.stop() => {}
+            () = signals.stop_again() => {
+                return Err(Failure::Failed("stopped by a second signal, before all requests had ended".into()));
+            }
+        }
         tracing::info!("stopped");
         Ok(())
     })
@@ -33,7 +38,12 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
 async fn reload(gateway: &Gateway, file: Option<&Path>) {
     let read = async { gateway.reload(&load(file)?).await };
     match read.await {
-        Ok(()) => tracing::info!("routes, upstreams and prices were read again"),
+        Ok(sections) => {
+            tracing::info!("routes, upstreams and prices were read again");
+            if !sections.is_empty() {
+                tracing::warn!(sections = sections.join(", "), "these sections have changed and need a restart");
+            }
+        }
         Err(error) => tracing::error!(%error, "the configuration was not taken; the running one stays"),
     }
 }
@@ -57,6 +67,11 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         })
+    }
+
+    /// Waits for another signal to stop. What is on its way then is given up, as by a kill.
+    async fn stop_again(&mut self) {
+        while let Told::Reload = self.next().await {}
     }
 
     async fn next(&mut self) -> Told {

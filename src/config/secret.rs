@@ -19,8 +19,14 @@ impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // serde's own words would repeat what was given.
         let text = String::deserialize(deserializer).map_err(|_| D::Error::custom("must be a string"))?;
-        Ok(Self(Zeroizing::new(text)))
+        Ok(Self(Zeroizing::new(without_line_end(&text).to_owned())))
     }
+}
+
+/// A secret without the end of line that `echo`, editors and mounted files add to it.
+#[must_use]
+pub fn without_line_end(text: &str) -> &str {
+    text.trim_end_matches(['\n', '\r'])
 }
 
 impl Secret {
@@ -30,7 +36,7 @@ impl Secret {
             return Ok(self.0.clone());
         }
         let text = Zeroizing::new(std::fs::read_to_string(file)?);
-        Ok(Zeroizing::new(text.trim_end().to_owned()))
+        Ok(Zeroizing::new(without_line_end(&text).to_owned()))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use ipnet::IpNet;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{
     Fault,
+    block::Block,
     secret::Secret,
     trusted_issuers::{self, TrustedIssuer},
 };
@@ -26,11 +26,18 @@ pub struct Server {
     pub host: IpAddr,
     pub port: u16,
     pub workers: u16,
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Vec<Block>,
     pub max_connections: u32,
     pub max_header_bytes: u32,
     pub max_body_bytes: u64,
+    pub max_buffered_bytes: u64,
     pub body_timeout_s: u64,
+    pub body_min_bytes_per_s: u64,
+    pub head_timeout_s: u64,
+    pub write_timeout_s: u64,
+    pub unread_body_ms: u64,
+    pub unread_body_bytes: u64,
+    pub max_connections_per_address: u32,
     pub keep_alive_s: u64,
     pub drain_delay_ms: u64,
     pub shutdown_timeout_s: u64,
@@ -215,8 +222,15 @@ impl Server {
         // The HTTP parser itself stops reading a head at 128 KiB.
         in_range("server.max_header_bytes", self.max_header_bytes.into(), 1_024, 98_304)?;
         in_range("server.max_body_bytes", self.max_body_bytes, 1_024, 1 << 40)?;
+        in_range("server.max_buffered_bytes", self.max_buffered_bytes, 1_024, 1 << 40)?;
         in_range("server.max_connections", self.max_connections.into(), 1, 1_000_000)?;
         in_range("server.body_timeout_s", self.body_timeout_s, 1, 86_400)?;
+        in_range("server.body_min_bytes_per_s", self.body_min_bytes_per_s, 0, 1 << 30)?;
+        in_range("server.head_timeout_s", self.head_timeout_s, 1, 3_600)?;
+        in_range("server.write_timeout_s", self.write_timeout_s, 1, 86_400)?;
+        in_range("server.unread_body_ms", self.unread_body_ms, 1, 60_000)?;
+        in_range("server.unread_body_bytes", self.unread_body_bytes, 0, 1 << 40)?;
+        in_range("server.max_connections_per_address", self.max_connections_per_address.into(), 0, 1_000_000)?;
         in_range("server.keep_alive_s", self.keep_alive_s, 1, 86_400)?;
         in_range("server.shutdown_timeout_s", self.shutdown_timeout_s, 1, 3_600)?;
         in_range("server.drain_delay_ms", self.drain_delay_ms, 0, 600_000)?;

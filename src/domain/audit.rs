@@ -23,8 +23,11 @@ use super::{
     principal::{Credential, Role},
 };
 
-pub use chain::{Hash, Head, Link, Unwritable};
+pub use chain::{Head, Link, Unwritable};
 pub use parts::{Salt, fields};
+
+/// A SHA-256 digest in the chain.
+pub type Hash = [u8; 32];
 
 /// Which part of a record an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

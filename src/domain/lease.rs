@@ -1,7 +1,7 @@
 //! Leases: how several holders draw exactly from one bucket that lives in one place.
 //!
-//! The place keeps an [`Account`]: what was used, and who holds units that may be used. A holder ([`holder::Lease`])
-//! asks for a chunk before it uses any of it, serves from the chunk without asking, and tells with its next [`Ask`] what
+//! The place keeps a [`LeaseAccount`]: what was used, and who holds units that may be used. A holder ([`holder::Lease`])
+//! asks for a chunk before it uses any of it, serves from the chunk without asking, and reports with its next [`Ask`] what
 //! became of it. The rate itself is GCRA (ITU-T I.371), as in [`super::limit::rate`]; this module adds the units in between.
 //!
 //! Why no span of length L sees more than `burst + rate × L` uses, whatever message is lost, late or doubled, and
@@ -30,7 +30,7 @@ pub mod holder;
 mod model_tests;
 mod terms;
 
-pub use account::{Account, Holding};
+pub use account::{Holding, LeaseAccount};
 pub use ask::{Answer, Ask, HolderId, Past, Stale};
 pub use exact::{ExactTerms, MAX_LEASE};
 pub use terms::{Kind, Terms};

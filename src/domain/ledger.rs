@@ -19,7 +19,7 @@ use super::{
 
 pub use self::order::{Booked, End, Movement, Order, Purpose};
 
-/// What one balance counts: a budget, one of those it speaks of, and a period of it.
+/// The identity of one balance: a budget, a subject that it applies to, and one of its periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Account {
     pub budget: BudgetId,
@@ -28,7 +28,7 @@ pub struct Account {
     pub since: Timestamp,
 }
 
-/// What became of the money of an account.
+/// What is spent and held of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Balance {
     pub spent: Money,
@@ -36,7 +36,7 @@ pub struct Balance {
 }
 
 impl Balance {
-    /// What a limit leaves.
+    /// What is left of `limit`; never below zero.
     pub fn remaining(self, limit: Money) -> Money {
         limit.saturating_minus(self.spent).saturating_minus(self.held).max(Money::ZERO)
     }
@@ -74,12 +74,12 @@ pub struct Shortage {
     pub balance: Balance,
 }
 
-/// How the cost of a call was covered.
+/// How the cost of a call was booked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {
     /// Out of its hold.
     pub settled: Money,
-    /// Beyond its hold: the upstream billed more than it could. It is booked all the same.
+    /// Beyond its hold: the upstream billed more than the bound. It is booked all the same.
     pub forced: Money,
 }
 
@@ -112,6 +112,14 @@ pub fn settle(balances: &mut Balances, hold: &Hold, cost: Money) -> Settlement {
     }
     let settled = cost.min(hold.amount);
     Settlement { settled, forced: cost.saturating_minus(settled) }
+}
+
+/// Gives back money of a call that was booked at more than it cost.
+pub fn refund(balances: &mut Balances, accounts: &[Account], amount: Money) {
+    for account in accounts {
+        let balance = balances.entry(*account).or_default();
+        balance.spent = balance.spent.saturating_minus(amount);
+    }
 }
 
 fn balance(balances: &Balances, claim: &Claim) -> Balance {

@@ -9,9 +9,9 @@ mod subject;
 mod words;
 
 pub use self::{
-    policy::{Allowance, DURABLE_WINDOW_S, Home, Mode, OnError, Per, Policy, RouteSet, Unit},
+    policy::{Allowance, DURABLE_WINDOW_S, Home, Mode, OnError, Policy, RouteSet, Unit},
     spec::{Misfit, Spec, SubjectText},
     standing::Standing,
-    subject::{InvalidSubject, Subject},
+    subject::{InvalidSubject, Per, Subject},
     words::UnknownWord,
 };

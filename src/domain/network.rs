@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An IPv4 address, or the /64 that an IPv6 address is in: whoever has one address of it has all of them.
+/// An IPv4 address, or the /64 that an IPv6 address is in, since a subscriber gets a whole /64 (RFC 6177).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network(IpAddr);
 

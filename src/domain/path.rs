@@ -2,7 +2,10 @@
 //!
 //! Tollgate never rewrites a path: the bytes that were authorised are the bytes that are forwarded. So a path that two
 //! readers could take for two places is refused instead: anything that a decoder, a dot-segment remover (RFC 3986
-//! §5.2.4) or a slash merger on either side would turn into another path.
+//! §5.2.4) or a slash merger on either side would turn into another path. What an upstream may read as another path although
+//! the standards do not is [`folded`] away, so that the routes can be asked about that one as well.
+
+use std::borrow::Cow;
 
 /// Why a path is not safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +24,11 @@ pub enum UnsafePath {
     DangerousEscape,
     #[error("the path has a character that must be escaped")]
     RawCharacter,
+    /// See [`folded`].
+    #[error(
+        "the path could be read as that of another route (by path parameters, escapes, case or a slash at its end)"
+    )]
+    OtherRoute,
 }
 
 /// Checks the raw path of a request target, without its query.
@@ -39,6 +47,37 @@ pub fn check(path: &str) -> Result<(), UnsafePath> {
         }
     }
     Ok(())
+}
+
+/// The path as a lenient upstream may read it: every segment without path parameters, escapes, dots and spaces at its end,
+/// and distinctions of case, and no slash at the end. Two paths that such an upstream takes for one have the same form.
+#[must_use]
+pub fn folded(path: &str) -> Cow<'_, str> {
+    let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'~');
+    if path.bytes().all(is_plain) && !path.ends_with('/') {
+        return Cow::Borrowed(path);
+    }
+    let segments: Vec<String> = path.split('/').map(fold_segment).collect();
+    let joined = segments.join("/");
+    Cow::Owned(joined.trim_end_matches('/').to_owned())
+}
+
+fn fold_segment(segment: &str) -> String {
+    let decoded = decoded(segment);
+    let plain = decoded.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    // By way of capitals, because some letters (RFC 3986 has none of them unescaped) meet another only there.
+    plain.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
+/// Without escapes, which [`check`] has found to be whole; bytes that are no UTF-8 are all alike.
+fn decoded(segment: &str) -> String {
+    let mut bytes = segment.bytes();
+    let mut decoded = Vec::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        let mut digit = || hex(bytes.next()).unwrap_or(0);
+        decoded.push(if byte == b'%' { digit() << 4 | digit() } else { byte });
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// `.` and `..`, also with path parameters behind them: some servers cut `..;x` down to `..`.
@@ -101,6 +140,31 @@ mod tests {
             "/v1beta/models/gemini:generateContent",
         ] {
             assert_eq!(check(path), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_a_lenient_upstream_takes_for_one_have_one_form() {
+        for path in [
+            "/s/admin",
+            "/s/Admin",
+            "/S/ADMIN",
+            "/s/admin;x",
+            "/s/admin;x=1;y",
+            "/s;v=2/admin",
+            "/s/admin%3b",
+            "/s/admin%3Bx=1",
+            "/s/admin/",
+            "/s/admin.",
+            "/s/admin%20",
+            "/s/admin;/",
+        ] {
+            assert_eq!(folded(path), "/s/admin", "{path}");
+        }
+        for (path, form) in
+            [("/", ""), ("/a.b", "/a.b"), ("/a-b_c~d", "/a-b_c~d"), ("/%C3%84", "/ä"), ("/%E2%84%AA", "/k")]
+        {
+            assert_eq!(folded(path), form, "{path}");
         }
     }
 

@@ -2,23 +2,8 @@
 
 use std::sync::Arc;
 
+pub use super::fault::Fault;
 use super::{budget::Shortfall, limit::Standing, path::UnsafePath};
-
-/// A fault in a request body, a query or a header, and where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// A JSON pointer (RFC 6901) into the body; `?name` for a query parameter; `header:name` for a header; `path` for
-    /// a path segment.
-    pub pointer: String,
-    pub detail: String,
-}
-
-impl Fault {
-    #[must_use]
-    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
-    }
-}
 
 /// Why an access token or an API key was not accepted. The caller learns only that it was not; the audit record names the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +95,10 @@ pub enum Unavailable {
     /// A queue or a pool is at its bound, or an actor is being restarted.
     Capacity,
     Ledger,
+    /// The audit log cannot take what is to be done, so it is not done.
     Audit,
+    /// The audit log cannot take the outcome of what was done.
+    Outcome,
 }
 
 /// A request that is not served, and why.
@@ -138,6 +126,10 @@ pub enum Refusal {
     Disconnected,
     Conflict(String),
     BodyTooLarge {
+        limit_bytes: u64,
+    },
+    /// More header lines, or more bytes of them, than are read.
+    HeadTooLarge {
         limit_bytes: u64,
     },
     UnsupportedMediaType {
@@ -193,6 +185,7 @@ impl Refusal {
             Self::Disconnected => "client-disconnected",
             Self::Conflict(_) => "conflict",
             Self::BodyTooLarge { .. } => "body-too-large",
+            Self::HeadTooLarge { .. } => "head-too-large",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
             Self::UnpricedModel(_) => "unpriced-model",
@@ -201,7 +194,7 @@ impl Refusal {
             Self::UpstreamTimeout => "upstream-timeout",
             Self::LimitsUnknown(_) | Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
             Self::Unavailable(Unavailable::Ledger) => "ledger-unavailable",
-            Self::Unavailable(Unavailable::Audit) => "audit-unavailable",
+            Self::Unavailable(Unavailable::Audit | Unavailable::Outcome) => "audit-unavailable",
             Self::Internal => "internal-error",
         }
     }
@@ -231,7 +224,7 @@ impl Refusal {
     #[must_use]
     pub fn doubts_framing(&self) -> bool {
         match self {
-            Self::InvalidHost(_) => true,
+            Self::InvalidHost(_) | Self::HeadTooLarge { .. } => true,
             Self::InvalidRequest(faults) => faults.iter().any(|fault| fault.pointer.starts_with("header:")),
             _ => false,
         }

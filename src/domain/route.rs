@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     money::Money,
+    path::folded,
     principal::Role,
     recording::{Bodies, Durability},
 };
@@ -113,27 +114,32 @@ pub struct Route {
     pub metering: Metering,
 }
 
-impl Route {
-    fn takes(&self, path: &str) -> bool {
-        match self.matching {
-            PathMatch::Exact => path == self.path,
-            PathMatch::Prefix => {
-                let base = self.path.strip_suffix('/').unwrap_or(&self.path);
+impl PathMatch {
+    /// Whether a route with the path `pattern` takes `path`.
+    fn takes(self, pattern: &str, path: &str) -> bool {
+        match self {
+            Self::Exact => path == pattern,
+            Self::Prefix => {
+                let base = pattern.strip_suffix('/').unwrap_or(pattern);
                 path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
         }
     }
+}
 
-    /// The path that is forwarded for `path`, which this route takes.
+impl Route {
+    fn takes(&self, path: &str) -> bool {
+        self.matching.takes(&self.path, path)
+    }
+
+    /// The path that is forwarded for `path`, which this route takes. Empty where the route's whole path is stripped: what
+    /// is called then is the upstream's own path.
     #[must_use]
     pub fn forwarded_path<'p>(&self, path: &'p str) -> &'p str {
         if !self.strip_prefix {
             return path;
         }
-        match path.strip_prefix(self.path.strip_suffix('/').unwrap_or(&self.path)) {
-            None | Some("") => "/",
-            Some(rest) => rest,
-        }
+        path.strip_prefix(self.path.strip_suffix('/').unwrap_or(&self.path)).unwrap_or("/")
     }
 }
 
@@ -143,6 +149,8 @@ pub enum Found {
     Route(Arc<Route>),
     /// The path is known, but not with this method; these are.
     OtherMethods(Vec<String>),
+    /// An upstream may read the path as one that is another route's, see [`RouteTable::find`].
+    Ambiguous,
     Nothing,
 }
 
@@ -150,6 +158,8 @@ pub enum Found {
 #[derive(Debug, Clone, Default)]
 pub struct RouteTable {
     routes: Vec<Arc<Route>>,
+    /// The [`folded`] path of each route.
+    folded: Vec<String>,
 }
 
 impl RouteTable {
@@ -157,7 +167,8 @@ impl RouteTable {
     pub fn new(routes: Vec<Route>) -> Self {
         let mut routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
         routes.sort_by_key(|route| (route.matching == PathMatch::Prefix, std::cmp::Reverse(route.path.len())));
-        Self { routes }
+        let folded = routes.iter().map(|route| folded(&route.path).into_owned()).collect();
+        Self { routes, folded }
     }
 
     /// The routes in the order they are tried.
@@ -167,8 +178,14 @@ impl RouteTable {
 
     /// Finds the route of a call. Only routes with the most specific path that matches are looked at, so that a more
     /// general route never answers for a method that the specific one leaves out.
+    ///
+    /// A path that leads to another, more specific route when it is [`folded`] leads to none: it would be decided by the
+    /// rules of the general route, and an upstream that cuts path parameters or knows no case would serve the specific one.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Found {
+        if self.leads_elsewhere(path) {
+            return Found::Ambiguous;
+        }
         match self.at(path).find(|route| route.methods.iter().any(|m| m == method)) {
             Some(route) => Found::Route(Arc::clone(route)),
             None if self.at(path).next().is_none() => Found::Nothing,
@@ -183,8 +200,19 @@ impl RouteTable {
         match self.find(method, path) {
             Found::Route(route) => Some(route),
             Found::OtherMethods(_) => self.at(path).next().map(Arc::clone),
-            Found::Nothing => None,
+            Found::Ambiguous | Found::Nothing => None,
         }
+    }
+
+    /// Whether the folded path is one of a route that is more specific than the one at the path itself, and not the same
+    /// but for its form.
+    fn leads_elsewhere(&self, path: &str) -> bool {
+        let Some(at) = self.at(path).next() else { return false };
+        let form = folded(path);
+        let takes = |(route, pattern): &(&Arc<Route>, &String)| route.matching.takes(pattern, &form);
+        let own = folded(&at.path);
+        let first = self.routes.iter().zip(&self.folded).find(takes);
+        first.is_some_and(|(_, pattern)| *pattern != own)
     }
 
     /// The routes with the most specific path that takes this one.
@@ -222,6 +250,7 @@ mod tests {
         match found {
             Found::Route(route) => &route.name,
             Found::OtherMethods(_) => "405",
+            Found::Ambiguous => "400",
             Found::Nothing => "404",
         }
     }
@@ -263,10 +292,86 @@ mod tests {
     }
 
     #[test]
+    fn a_stricter_route_cannot_be_reached_by_another_form_of_its_path() {
+        let table = RouteTable::new(vec![
+            route("api", "/api", PathMatch::Prefix, &["GET"]),
+            route("admin", "/api/s/admin", PathMatch::Prefix, &["GET"]),
+            route("Exact", "/api/Keys", PathMatch::Exact, &["GET"]),
+            route("self", "/api", PathMatch::Exact, &["GET"]),
+        ]);
+        for (path, expected) in [
+            ("/api/s/admin", "admin"),
+            ("/api/s/admin/", "admin"),
+            ("/api/s/admin/x;y", "admin"),
+            ("/api/s/admin/X%20", "admin"),
+            ("/api/s/admins", "api"),
+            ("/api/s/ad;min", "api"),
+            ("/api/S", "api"),
+            ("/api/", "api"),
+            ("/api", "self"),
+            ("/api/Keys", "Exact"),
+            ("/api/s/admin;x", "400"),
+            ("/api/s/admin;x/y", "400"),
+            ("/api/s/admin%3b", "400"),
+            ("/api/s/admin%3Bx=1/y", "400"),
+            ("/api/s/ADMIN", "400"),
+            ("/api/S/admin/x", "400"),
+            ("/api/s;v=1/admin", "400"),
+            ("/api/s./admin", "400"),
+            ("/api/s/admin%20/x", "400"),
+            ("/api/keys", "400"),
+            ("/api/Keys/", "400"),
+            ("/api/Keys;x", "400"),
+            ("/API/s/admin", "404"),
+        ] {
+            assert_eq!(name(&table.find("GET", path)), expected, "{path}");
+        }
+    }
+
+    /// A reader that is as lenient as one can be, written without the rule above.
+    fn as_read_leniently(path: &str) -> String {
+        let mut text = path.to_ascii_lowercase().replace("%3b", ";").replace("%20", " ");
+        while let Some(at) = text.find(';') {
+            let end = text[at..].find('/').map_or(text.len(), |length| at + length);
+            text.replace_range(at..end, "");
+        }
+        for end in [" /", "./"] {
+            while text.contains(end) {
+                text = text.replace(" /", "/").replace("./", "/");
+            }
+        }
+        text.trim_end_matches([' ', '.', '/']).to_owned()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_path_is_refused_or_decided_as_every_reader_reads_it(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec!["/", "/api", "/s", "/admin", "/Admin", "s", "x", ";", ";x=1", "%3b", "%20", ".", "%C3%A4"]),
+                0..9,
+            )
+        ) {
+            let path = format!("/api{}", parts.concat());
+            let table = RouteTable::new(vec![
+                route("lax", "/api", PathMatch::Prefix, &["GET"]),
+                route("strict", "/api/s/admin", PathMatch::Prefix, &["GET"]),
+            ]);
+            if super::super::path::check(&path).is_ok() && let Found::Route(route) = table.find("GET", &path) {
+                let base = &*route.path;
+                let is_below = path == base || path.starts_with(&format!("{base}/"));
+                proptest::prop_assert!(is_below, "{path} is forwarded by {}", route.name);
+                let read = as_read_leniently(&path);
+                let is_strict = read == "/api/s/admin" || read.starts_with("/api/s/admin/");
+                proptest::prop_assert_eq!(is_strict, &*route.name == "strict", "{} is read as {}", path, read);
+            }
+        }
+    }
+
+    #[test]
     fn a_stripped_prefix_leaves_a_path_that_starts_with_a_slash() {
         let mut echo = route("echo", "/echo/", PathMatch::Prefix, &["GET"]);
         echo.strip_prefix = true;
-        assert_eq!(echo.forwarded_path("/echo"), "/");
+        assert_eq!(echo.forwarded_path("/echo"), "");
         assert_eq!(echo.forwarded_path("/echo/"), "/");
         assert_eq!(echo.forwarded_path("/echo/a%20b/"), "/a%20b/");
     }

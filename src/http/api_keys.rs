@@ -80,10 +80,13 @@ struct Expiry(Timestamp);
 impl<'de> Deserialize<'de> for Expiry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let last = |error| if is_in_the_last_days(&text) { Ok(Timestamp::MAX) } else { Err(D::Error::custom(error)) };
-        text.parse().or_else(last).map(Self)
+        let last = |error| if is_in_the_last_days(&text) { Ok(LAST) } else { Err(D::Error::custom(error)) };
+        text.parse().or_else(last).map(|time: Timestamp| Self(time.min(LAST)))
     }
 }
+
+/// 9999-12-30T22:00:00Z, which is before the year 10000 at every offset.
+const LAST: Timestamp = Timestamp::constant(253_402_207_200, 0);
 
 fn is_in_the_last_days(text: &str) -> bool {
     let pieces = Pieces::parse(text).ok().filter(|pieces| pieces.offset().is_some());
@@ -293,7 +296,7 @@ mod tests {
         for last in
             ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999Z", "9999-12-31T00:00:00+00:00", "9999-12-30T23:00:00Z"]
         {
-            assert_eq!(read(last), Some(Timestamp::MAX), "{last}");
+            assert_eq!(read(last).and_then(|time| in_micros(time).ok()), Some(LAST), "{last}");
         }
         assert_eq!(read("2030-01-01T00:00:00Z"), "2030-01-01T00:00:00Z".parse().ok());
         for bad in ["", "9999-12-31", "9999-12-31T23:59:59", "9999-13-31T23:59:59Z", "10000-01-01T00:00:00Z", "never"] {

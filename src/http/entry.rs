@@ -13,10 +13,15 @@ use actix_web::{
     web::Data,
 };
 
-use super::{problem::Problem, routes};
+use super::{Office, problem::Problem, routes};
 use crate::{
     domain::refusal::Refusal,
-    pipeline::{self, Gate, Handled, call::Call, urls::Managed},
+    pipeline::{
+        self, Gate, Handled,
+        call::Call,
+        connection::{Connection, Ongoing},
+        urls::Managed,
+    },
     telemetry,
 };
 
@@ -26,17 +31,24 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
         return Err(Problem(Refusal::Internal).into());
     };
     let id = telemetry::request_id(&request);
+    let is_draining = request.app_data::<Data<Office>>().is_some_and(|office| office.draining.has_begun());
     let (request, body) = request.into_parts();
+    let ongoing = request.conn_data::<Connection>().map(Ongoing::begin);
+    let body = ongoing.as_ref().map_or(Payload::None, |ongoing| ongoing.receive(request.headers(), body));
     let call = Call::of(&request, id, &gate.clock, &gate.ground);
     let changes = call.may_change() && matches!(routes::find(&call.method, &call.path), Managed::Found(_));
     let serve = async move {
         pipeline::serve(&gate, call, request, body, async |request, body| handle(request, body, next).await).await
     };
-    if !changes {
-        return serve.await;
-    }
     // A change of the gateway itself goes on, and on record, when the client hangs up in the middle of it.
-    actix_web::rt::spawn(serve).await.unwrap_or_else(|_| Err(Problem(Refusal::Internal).into()))
+    let served = if changes {
+        actix_web::rt::spawn(serve).await.unwrap_or_else(|_| Err(Problem(Refusal::Internal).into()))?
+    } else {
+        serve.await?
+    };
+    let Some(ongoing) = ongoing else { return Ok(served) };
+    let (request, response) = served.into_parts();
+    Ok(ServiceResponse::new(request, ongoing.answer(response, is_draining).await))
 }
 
 /// Runs the handler that the URL belongs to. Its refusals go back to be worded.

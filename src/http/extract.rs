@@ -5,6 +5,7 @@ use std::{future::Ready, future::ready, str::FromStr, sync::Arc};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
+    error::PayloadError,
     http::header::CONTENT_TYPE,
     web::{Bytes, BytesMut, Data},
 };
@@ -114,7 +115,10 @@ async fn read(request: &HttpRequest, mut payload: Payload, shape: &Shape) -> Res
 }
 
 async fn next_chunk(payload: &mut Payload) -> Result<Option<Bytes>, Refusal> {
-    let broken = |_| Refusal::invalid("", "the body ended early or is not well-formed");
+    let broken = |error| match error {
+        PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Refusal::RequestTimeout,
+        _ => Refusal::invalid("", "the body ended early or is not well-formed"),
+    };
     payload.next().await.transpose().map_err(broken)
 }
 

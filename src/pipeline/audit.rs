@@ -1,13 +1,15 @@
 //! Every request ends here: one record, on disk before the answer's first byte.
 //!
-//! A [`Record`] is opened before anything else happens to a request and takes its places in the audit log then. An
+//! A [`record::Record`] is opened before anything else happens to a request and takes its places in the audit log then. An
 //! answer that is whole leaves one entry, which is committed before the answer goes. A streamed answer leaves its
 //! decision before, and its outcome with its last byte. A record that is dropped, because the client went away or a
 //! handler panicked, says so.
 
+mod known;
+mod limits;
 mod note;
 mod passed;
-mod record;
+pub(super) mod record;
 mod streamed;
 
 use actix_web::{
@@ -19,58 +21,68 @@ use self::streamed::Recorded;
 pub use self::{
     note::{CostNote, Note, Paid},
     passed::Intake,
-    record::Record,
 };
-use super::call::{Call, Doubt};
+use super::{
+    call::{Call, Doubt},
+    gate::Gate,
+    visit::Visit,
+};
 use crate::{
     answer::{headers, problem},
-    domain::{audit::Outcome, limit::Standing, refusal::Refusal},
+    domain::{
+        audit::Outcome,
+        limit::Standing,
+        refusal::{Refusal, Unavailable},
+    },
 };
 
 /// Words the outcome, puts the record on disk, and only then lets the answer go.
-pub async fn close(
-    call: &Call,
-    mut record: Record,
-    request: &HttpRequest,
-    outcome: Result<HttpResponse, Refusal>,
-) -> HttpResponse {
-    record.take_note(request.extensions_mut().remove::<Note>().unwrap_or_default());
-    record.judge(&outcome);
-    if let (Err(refusal), Some(doubt)) = (&outcome, request.conn_data::<Doubt>())
-        && refusal.doubts_framing()
-    {
-        doubt.raise();
+pub async fn close(visit: Visit<'_>, request: &HttpRequest, outcome: Result<HttpResponse, Refusal>) -> HttpResponse {
+    let Visit { gate, call, mut record, .. } = visit;
+    record.known.take_note(request.extensions_mut().remove::<Note>().unwrap_or_default());
+    record.known.judge(&outcome);
+    if let Err(refusal) = &outcome {
+        refusal.refusing_policies().for_each(|policy| gate.metrics.limit_refusal(policy));
+        if let Some(doubt) = request.conn_data::<Doubt>().filter(|_| refusal.doubts_framing()) {
+            doubt.raise();
+        }
     }
+    // What a refusal by a rule has not begun, and a call that only reads, can be repeated.
+    let has_begun = outcome.as_ref().map_or_else(Refusal::is_failure, |_| true);
+    let was_done = has_begun && (call.may_change() || record.is_decided());
     // Nobody is there to read what is answered to a client that hung up.
     let ending = if matches!(outcome, Err(Refusal::Disconnected)) { Outcome::Aborted } else { Outcome::Complete };
     let mut response = outcome.unwrap_or_else(|refusal| problem::render(&refusal, call.id, &call.path));
-    record.answered(response.status().as_u16());
-    let standings = record.take_standings();
-    headers::add(response.headers_mut(), call.id, &standings, call.allowed_origin.as_deref());
-    match commit(record, response, ending).await {
-        Ok(response) => response,
-        Err(refusal) => refuse(call, &refusal, &standings),
+    record.known.answered(response.status().as_u16());
+    let standings = record.known.limits.now();
+    headers::add(response.headers_mut(), call.id, &standings, gate.ground.cors(call.allowed_origin.as_deref()));
+    let (head, body) = response.into_parts();
+    let written = match body.try_into_bytes() {
+        Ok(bytes) => {
+            record.known.sent(&bytes);
+            record.finish(ending).await.map(|()| BoxBody::new(bytes))
+        }
+        Err(body) => match record.decide_at_least().await {
+            Ok(()) => return head.set_body(BoxBody::new(Recorded::new(body, record))),
+            Err(refusal) => Err(refusal),
+        },
+    };
+    match written {
+        Ok(body) => head.set_body(body),
+        Err(_) if was_done => refuse(gate, &call, &Refusal::Unavailable(Unavailable::Outcome), &standings),
+        Err(refusal) => {
+            let response = refuse(gate, &call, &refusal, &standings);
+            record.known.judge(&Err(refusal));
+            record.known.answered(response.status().as_u16());
+            record.leave(Outcome::Complete);
+            response
+        }
     }
 }
 
 /// Words a refusal that cannot be put on record.
-pub fn refuse(call: &Call, refusal: &Refusal, standings: &[Standing]) -> HttpResponse {
+pub fn refuse(gate: &Gate, call: &Call, refusal: &Refusal, standings: &[Standing]) -> HttpResponse {
     let mut response = problem::render(refusal, call.id, &call.path);
-    headers::add(response.headers_mut(), call.id, standings, call.allowed_origin.as_deref());
+    headers::add(response.headers_mut(), call.id, standings, gate.ground.cors(call.allowed_origin.as_deref()));
     response
-}
-
-async fn commit(mut record: Record, response: HttpResponse, outcome: Outcome) -> Result<HttpResponse, Refusal> {
-    let (head, body) = response.into_parts();
-    match body.try_into_bytes() {
-        Ok(bytes) => {
-            record.sent(&bytes);
-            record.finish(outcome).await?;
-            Ok(head.set_body(BoxBody::new(bytes)))
-        }
-        Err(body) => {
-            record.decide_at_least().await?;
-            Ok(head.set_body(BoxBody::new(Recorded::new(body, record))))
-        }
-    }
 }

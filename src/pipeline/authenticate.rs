@@ -15,10 +15,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use self::{api_key::KeyCheck, outside::Outside};
-use super::{
-    call::Call,
-    urls::{Find, Managed},
-};
+use super::{urls::Managed, visit::Visit};
 use crate::{
     actors::registrar::{NotRead, Users},
     clock::Clock,
@@ -51,8 +48,7 @@ pub struct VerifiedTokens {
 }
 
 impl VerifiedTokens {
-    /// At most so many of each kind, found under a random `key`.
-    #[must_use]
+    /// A cache of at most `max_entries` tokens of each kind, under a random `key`.
     pub fn new(max_entries: usize, key: &[u8; 16]) -> Self {
         Self { own: TokenCache::new(max_entries, key), outside: TokenCache::new(max_entries, key) }
     }
@@ -79,16 +75,11 @@ pub enum Authenticated {
     Known(Arc<Principal>),
 }
 
-/// Finds out who is calling. Only the public URLs answer to nobody in particular.
-pub async fn authenticate(
-    identity: &Identity,
-    tokens: &VerifiedTokens,
-    find: Find,
-    call: &Call,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> Result<Authenticated, Refusal> {
-    if let Managed::Found(url) = find(&call.method, &call.path) {
+/// Finds out who is calling. Only the public URLs are served without a credential.
+pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Authenticated, Refusal> {
+    let Visit { gate, call, .. } = visit;
+    let (identity, tokens, now) = (&gate.identity, &gate.tokens, gate.clock.now());
+    if let Managed::Found(url) = (gate.find)(&call.method, &call.path) {
         let public = url.permission == Permission::Public;
         if public || (url.permission == Permission::Docs && identity.docs_public) {
             return Ok(Authenticated::Anybody);
@@ -165,14 +156,15 @@ fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
     Ok(first)
 }
 
-/// The token of a bearer credential (RFC 6750 §2.1); the scheme's name has no case (RFC 9110 §11.1).
+/// The token of a bearer credential (RFC 6750 §2.1); the scheme's name has no case, and any number of spaces follows it
+/// (RFC 9110 §11.1 and §11.4).
 fn bearer(value: &HeaderValue) -> Result<&str, Refusal> {
     let text = value.to_str().map_err(|_| faulty(TokenFault::Malformed))?;
     let (scheme, token) = text.split_once(' ').ok_or(faulty(TokenFault::UnknownScheme))?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(faulty(TokenFault::UnknownScheme));
     }
-    Ok(token)
+    Ok(token.trim_start_matches(' '))
 }
 
 const fn faulty(fault: TokenFault) -> Refusal {
@@ -180,6 +172,20 @@ const fn faulty(fault: TokenFault) -> Refusal {
 }
 
 impl Identity {
+    /// Whether a caller who was admitted still would be: for an answer that lasts. A token's own end cuts no answer.
+    #[must_use]
+    pub fn still_admits(&self, caller: &Principal, now: Timestamp) -> bool {
+        let directory = self.directory.read();
+        let Some(account) = directory.find(caller.account.id) else { return false };
+        let is_key = caller.credential.kind == CredentialKind::ApiKey;
+        let is_same = account.status == UserStatus::Active
+            && account.role == caller.account.role
+            && (is_key || account.tokens_not_before == caller.account.tokens_not_before);
+        is_same
+            && caller.session.is_none_or(|session| !self.revocations.read().contains(session))
+            && (!is_key || self.keys.is_live(&caller.credential.id, now))
+    }
+
     /// What a token says, and that its time is not over.
     fn verify(&self, tokens: &OwnTokens, token: &str, now_s: i64) -> Result<Verified, Rejection> {
         let ring = self.verifier.read();
@@ -187,7 +193,7 @@ impl Identity {
         verified.check(now_s).map(|()| verified)
     }
 
-    /// The user of a verified token, as they are now.
+    /// The user that a verified token names, as the directory has them now.
     async fn principal(&self, verified: &Verified) -> Result<Principal, Refusal> {
         let account = if let Ok(account) = self.account(verified) {
             account
@@ -238,7 +244,9 @@ mod tests {
     fn there_is_exactly_one_credential() {
         let (a, b) = (("authorization", "Bearer a"), ("authorization", "Bearer b"));
         assert_eq!(read(&[a]), Ok("a".into()));
-        assert_eq!(read(&[("authorization", "bearer a")]), Ok("a".into()));
+        for scheme in ["bearer ", "BEARER ", "Bearer  ", "bEARER      "] {
+            assert_eq!(read(&[("authorization", &format!("{scheme}a"))]), Ok("a".into()), "{scheme}");
+        }
         assert_eq!(read(&[("x-api-key", "tg_a")]), Ok("tg_a".into()));
         assert_eq!(read(&[("x-api-key", "a")]), Err("invalid-token"));
         assert_eq!(read(&[a, ("x-api-key", "a")]), Ok("a".into()));

@@ -6,10 +6,12 @@ use super::{
     authenticate::Authenticated,
     call::Call,
     urls::{Find, Managed, ManagedUrl},
+    visit::Visit,
 };
 use crate::{
     domain::{
         access::{Permission, may_forward},
+        path::UnsafePath,
         principal::Principal,
         refusal::Refusal,
         route::{Found, Route},
@@ -31,7 +33,7 @@ pub struct Authorized {
     destination: Destination,
 }
 
-/// What logs and the audit log call a browser's question whether it may call.
+/// The name of a CORS preflight in logs and the audit log.
 const PREFLIGHT: ManagedUrl = ManagedUrl { template: "preflight", permission: Permission::Public };
 
 impl Authorized {
@@ -40,13 +42,16 @@ impl Authorized {
         Self { caller: Authenticated::Anybody, destination: Destination::Managed(PREFLIGHT) }
     }
 
-    #[must_use]
     pub const fn destination(&self) -> &Destination {
         &self.destination
     }
 
+    /// Whether the call is to a URL that answers without a credential.
+    pub(super) const fn is_public(&self) -> bool {
+        matches!(self.destination, Destination::Managed(ManagedUrl { permission: Permission::Public, .. }))
+    }
+
     /// Who calls; `None` on a public URL.
-    #[must_use]
     pub const fn principal(&self) -> Option<&Arc<Principal>> {
         match &self.caller {
             Authenticated::Anybody => None,
@@ -55,17 +60,18 @@ impl Authorized {
     }
 }
 
-/// Decides. Whoever is not signed in never learns which URLs exist.
-pub fn authorize(find: Find, routing: &Routing, caller: Authenticated, call: &Call) -> Result<Authorized, Refusal> {
-    let destination = match find(&call.method, &call.path) {
+/// Decides. A caller who is not signed in never learns which URLs exist.
+pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized, Refusal> {
+    let Visit { gate, call, .. } = visit;
+    let destination = match (gate.find)(&call.method, &call.path) {
         Managed::Found(url) => Destination::Managed(url),
         Managed::OtherMethods(methods) => return Err(Refusal::MethodNotAllowed(methods)),
         Managed::Reserved => return Err(Refusal::NotFound),
-        Managed::NotManaged => find_route(routing, call)?,
+        Managed::NotManaged => find_route(&gate.routing.read(), call)?,
     };
     let allowed = match (&destination, &caller) {
         (Destination::Managed(url), Authenticated::Known(principal)) => url.permission.allows(principal.role),
-        // `authenticate` lets nobody in particular through to these alone.
+        // `authenticate` lets a call without a credential through to these alone.
         (Destination::Managed(url), Authenticated::Anybody) => {
             matches!(url.permission, Permission::Public | Permission::Docs)
         }
@@ -78,7 +84,6 @@ pub fn authorize(find: Find, routing: &Routing, caller: Authenticated, call: &Ca
 }
 
 /// The route that a call is at, whether or not it may go there.
-#[must_use]
 pub fn route_at(find: Find, routing: &Routing, call: &Call) -> Option<Arc<Route>> {
     let is_managed = find(&call.method, &call.path) != Managed::NotManaged;
     (!is_managed).then(|| routing.table.nearest(&call.method, &call.path)).flatten()
@@ -88,6 +93,7 @@ fn find_route(routing: &Routing, call: &Call) -> Result<Destination, Refusal> {
     match routing.table.find(&call.method, &call.path) {
         Found::Route(route) => Ok(Destination::Route(route)),
         Found::OtherMethods(methods) => Err(Refusal::MethodNotAllowed(methods)),
+        Found::Ambiguous => Err(Refusal::UnsafePath(UnsafePath::OtherRoute)),
         Found::Nothing => Err(Refusal::NotFound),
     }
 }

@@ -65,7 +65,6 @@ pub enum State {
 }
 
 impl Open {
-    #[must_use]
     pub const fn new(charged: Charged, bill: Option<Bill>) -> Self {
         Self { charged, bill }
     }
@@ -81,13 +80,11 @@ impl Open {
     }
 
     /// Whether the call costs something. Then it goes on though its client goes away, until it is known what it took.
-    #[must_use]
     pub const fn is_billed(&self) -> bool {
         self.bill.is_some()
     }
 
     /// Whether the call is billed by its tokens.
-    #[must_use]
     pub fn by_tokens(&self) -> bool {
         self.bill.as_ref().is_some_and(|bill| matches!(bill.terms, Terms::Tokens(_)))
     }
@@ -100,19 +97,16 @@ impl Open {
     }
 
     /// Whether the answer says only at its end what the call took.
-    #[must_use]
     pub fn is_whole(&self) -> bool {
         self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::is_whole)
     }
 
     /// Whether the client may get fewer bytes than came.
-    #[must_use]
     pub fn strips_extra_usage(&self) -> bool {
         self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::strips_extra_usage)
     }
 
     /// Whether the model has stopped, and what the call took is still to come.
-    #[must_use]
     pub fn awaits_usage(&self) -> bool {
         self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::awaits_usage)
     }
@@ -140,8 +134,7 @@ impl Open {
     }
 
     /// What is set aside for the call, and what it came to, once that is known.
-    #[must_use]
-    pub fn told(&self) -> Option<(Money, Option<Money>)> {
+    pub fn amounts(&self) -> Option<(Money, Option<Money>)> {
         self.bill.as_ref().map(|bill| (bill.held, bill.note.get().map(|paid| paid.cost)))
     }
 }
@@ -153,7 +146,6 @@ impl Drop for Open {
 }
 
 impl Bill {
-    #[must_use]
     pub const fn new(hold: OpenHold, terms: Terms, note: CostNote) -> Self {
         Self { held: hold.amount(), hold: Some(hold), terms, note }
     }
@@ -171,7 +163,7 @@ impl Bill {
         }
     }
 
-    /// Bills what has passed; tells how many tokens that was, where the call is billed by them.
+    /// Bills what has passed; returns the number of its tokens, where the call is billed by them.
     fn end(&mut self) -> Option<u64> {
         let Terms::Tokens(tokens) = &mut self.terms else { return None };
         match std::mem::replace(&mut tokens.state, State::Over) {

@@ -1,7 +1,7 @@
 //! The content of a client's request: streamed to the upstream as fast as the slower of the two, or read first where it
 //! must be known before anything is decided.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use actix_web::{
     dev::Payload,
@@ -11,7 +11,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::{audit::Intake, call::Shape};
+use super::{audit::Intake, buffered::Buffered, call::Shape};
 use crate::{
     domain::refusal::Refusal,
     upstream::{BodyAborted, BodySender, OutgoingBody},
@@ -36,7 +36,6 @@ struct Bounds {
 }
 
 impl ClientBody {
-    #[must_use]
     pub fn of(headers: &HeaderMap, payload: Payload) -> Self {
         let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
         let chunked = headers.contains_key(header::TRANSFER_ENCODING);
@@ -46,21 +45,20 @@ impl ClientBody {
         Self::Stream { payload, length: length.filter(|_| !chunked) }
     }
 
-    /// Reads all of it, within the time that a pause may take.
-    pub async fn read(&mut self, shape: &Shape, intake: &Intake) -> Result<Bytes, Refusal> {
+    /// Reads all of it, within the time that a pause may take. Its bytes count as `buffered`.
+    pub async fn read(&mut self, shape: &Shape, intake: &Intake, buffered: &mut Buffered) -> Result<Bytes, Refusal> {
         let payload = match self {
             Self::Empty => return Ok(Bytes::new()),
             Self::Whole(bytes) => return Ok(bytes.clone()),
             Self::Stream { payload, .. } => payload,
         };
-        let read = tokio::time::timeout(shape.body_timeout, collect(payload, shape.max_body_bytes, intake)).await;
-        let bytes = read.unwrap_or(Err(BodyAborted::TimedOut)).map_err(|aborted| refusal_of(aborted, shape))?;
+        let read = tokio::time::timeout(shape.body_timeout, collect(payload, shape, intake, buffered)).await;
+        let bytes = read.unwrap_or_else(|_| Err(refusal_of(BodyAborted::TimedOut, shape)))?;
         *self = Self::Whole(bytes.clone());
         Ok(bytes)
     }
 
     /// The body that will be sent, and for a streamed one a task on this thread that feeds it.
-    #[must_use]
     pub fn outgoing(self, shape: &Shape, intake: Intake) -> OutgoingBody {
         match self {
             Self::Empty => OutgoingBody::Empty,
@@ -75,13 +73,19 @@ impl ClientBody {
     }
 }
 
-async fn collect(payload: &mut Payload, max_bytes: u64, intake: &Intake) -> Result<Bytes, BodyAborted> {
+async fn collect(
+    payload: &mut Payload,
+    shape: &Shape,
+    intake: &Intake,
+    buffered: &mut Buffered,
+) -> Result<Bytes, Refusal> {
     let mut collected = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| reason_of(&error))?;
-        if intake.add(&chunk) > max_bytes {
-            return Err(BodyAborted::TooLarge);
+        let chunk = chunk.map_err(|error| refusal_of(reason_of(&error), shape))?;
+        if intake.add(&chunk) > shape.max_body_bytes {
+            return Err(refusal_of(BodyAborted::TooLarge, shape));
         }
+        buffered.take(u64::try_from(chunk.len()).unwrap_or(u64::MAX))?;
         collected.extend_from_slice(&chunk);
     }
     Ok(collected.freeze())
@@ -105,8 +109,9 @@ async fn feed(mut payload: Payload, sender: BodySender, bounds: Bounds, intake: 
     }
 }
 
-const fn reason_of(error: &PayloadError) -> BodyAborted {
+fn reason_of(error: &PayloadError) -> BodyAborted {
     match error {
+        PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut => BodyAborted::TimedOut,
         PayloadError::Incomplete(_) | PayloadError::Io(_) => BodyAborted::Disconnected,
         PayloadError::Overflow => BodyAborted::TooLarge,
         _ => BodyAborted::Malformed,

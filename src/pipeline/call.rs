@@ -4,17 +4,27 @@ use std::{cell::Cell, net::IpAddr, time::Duration};
 
 use actix_web::{
     HttpRequest,
+    dev::RequestHead,
     http::{
-        Method,
+        Version,
         header::{self, HeaderMap},
     },
 };
-use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::{
+    connection::Connection,
+    ground::{Front, Ground},
+};
 use crate::{
     clock::Clock,
-    domain::{ids::RequestId, network::Network, path, refusal::Refusal},
+    domain::{
+        host::{self, Host},
+        ids::RequestId,
+        network::Network,
+        path,
+        refusal::Refusal,
+    },
 };
 
 /// The facts of one request.
@@ -28,16 +38,17 @@ pub struct Call {
     pub peer: Option<IpAddr>,
     /// Who is believed to call: the peer, or whom trusted proxies name.
     pub client: Option<IpAddr>,
-    /// `X-Forwarded-For` as it came, if the peer is a trusted proxy.
+    /// The chain of proxies before the peer as they wrote it, if the peer is a trusted proxy. What is no printable ASCII
+    /// has become a question mark.
     pub forwarded_for: Option<String>,
-    /// `https` where a trusted proxy says that the client's connection was.
-    pub scheme: &'static str,
+    /// The scheme and the host of the URL that the client called.
+    pub front: Front,
     pub method: String,
     /// The raw path: never decoded, never changed.
     pub path: String,
     pub query: Option<String>,
-    /// The authority of a target in absolute form (RFC 9112 §3.2.2), which must not differ from `Host`.
-    pub authority: Option<String>,
+    /// Whether the target had a fragment, which the HTTP library cuts off and nobody sends (RFC 9112 §3.2).
+    pub has_fragment: bool,
     /// The origin of a browser's page, if the operator allows it.
     pub allowed_origin: Option<String>,
     /// Whether this is a browser asking, before the call itself, whether it may make it.
@@ -50,40 +61,57 @@ pub struct Call {
 
 impl Call {
     /// Reads the facts off a request.
-    #[must_use]
     pub fn of(request: &HttpRequest, id: RequestId, clock: &Clock, ground: &Ground) -> Self {
-        let trusted = &ground.trusted_proxies;
         let peer = request.peer_addr().map(|address| address.ip().to_canonical());
         let headers = request.headers();
-        let proxied = peer.is_some_and(|peer| is_trusted(peer, trusted));
-        let forwarded_for = if proxied { forwarded_for(headers) } else { None };
+        let proxied = ground.proxied(request);
         Self {
             id,
             time: clock.now(),
             started_ns: clock.monotonic_ns(),
             peer,
-            client: client(peer, forwarded_for.as_deref(), trusted),
-            forwarded_for,
-            scheme: ground.scheme_of(request),
+            client: proxied.as_ref().map(|proxied| proxied.client).or(peer),
+            front: ground.front(request, proxied.as_ref()),
+            forwarded_for: proxied.and_then(|proxied| proxied.chain),
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),
-            authority: request.uri().authority().map(ToString::to_string),
-            allowed_origin: origin(headers).filter(|origin| ground.allows(origin)).map(str::to_owned),
+            has_fragment: request.conn_data::<Connection>().is_some_and(Connection::has_fragment),
+            allowed_origin: ground.allowed_origin(headers).map(str::to_owned),
             is_preflight: ground.is_preflight(request),
             follows_doubt: request.conn_data::<Doubt>().is_some_and(Doubt::is_raised),
             trace_id: trace_id(headers),
         }
     }
 
-    /// The network that the call is believed to come from.
+    /// A call of which nothing is known but where it came from.
     #[must_use]
+    pub fn unread(id: RequestId, peer: Option<IpAddr>, clock: &Clock) -> Self {
+        Self {
+            id,
+            time: clock.now(),
+            started_ns: clock.monotonic_ns(),
+            peer,
+            client: peer,
+            forwarded_for: None,
+            front: Front { scheme: "http", host: None },
+            method: String::new(),
+            path: String::new(),
+            query: None,
+            has_fragment: false,
+            allowed_origin: None,
+            is_preflight: false,
+            follows_doubt: false,
+            trace_id: None,
+        }
+    }
+
+    /// The network that the call is believed to come from.
     pub fn network(&self) -> Network {
         self.client.map_or(Network::UNKNOWN, Network::of)
     }
 
     /// Whether the method may change something (RFC 9110 §9.2.1 names those that may not).
-    #[must_use]
     pub fn may_change(&self) -> bool {
         !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
@@ -102,70 +130,6 @@ impl Doubt {
     fn is_raised(&self) -> bool {
         self.0.get()
     }
-}
-
-/// What the operator says of the network around the gateway.
-#[derive(Debug, Clone, Default)]
-pub struct Ground {
-    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// The pages that browsers may call from.
-    pub allowed_origins: Vec<String>,
-}
-
-impl Ground {
-    /// `https` where a trusted proxy says that the client's connection was.
-    #[must_use]
-    pub fn scheme_of(&self, request: &HttpRequest) -> &'static str {
-        let peer = request.peer_addr().map(|address| address.ip().to_canonical());
-        let proxied = peer.is_some_and(|peer| is_trusted(peer, &self.trusted_proxies));
-        let is_https = request.headers().get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-        if proxied && is_https { "https" } else { "http" }
-    }
-
-    fn allows(&self, origin: &str) -> bool {
-        self.allowed_origins.iter().any(|allowed| allowed == origin)
-    }
-
-    /// A preflight is one only where some origin is allowed (Fetch standard, "CORS-preflight request").
-    fn is_preflight(&self, request: &HttpRequest) -> bool {
-        let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let asks = asked.and_then(|value| value.to_str().ok()).is_some_and(|text| text.parse::<Method>().is_ok());
-        let has_origin = origin(request.headers()).is_some();
-        !self.allowed_origins.is_empty() && request.method() == Method::OPTIONS && asks && has_origin
-    }
-}
-
-fn origin(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::ORIGIN)?.to_str().ok()
-}
-
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
-    trusted.iter().any(|block| block.contains(&address))
-}
-
-/// Several lines of the header are one list (RFC 9110 §5.3).
-fn forwarded_for(headers: &HeaderMap) -> Option<String> {
-    let lines: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
-    (!lines.is_empty()).then(|| lines.join(", "))
-}
-
-/// The last address in the chain that is not a trusted proxy: everything left of it could be made up.
-fn client(peer: Option<IpAddr>, forwarded_for: Option<&str>, trusted: &[IpNet]) -> Option<IpAddr> {
-    let Some(chain) = forwarded_for else {
-        return peer;
-    };
-    let mut known = peer;
-    for hop in chain.rsplit(',') {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else {
-            return known;
-        };
-        known = Some(address.to_canonical());
-        if !is_trusted(address.to_canonical(), trusted) {
-            return known;
-        }
-    }
-    known
 }
 
 /// The trace id of a well-formed `traceparent` (W3C Trace Context §3.2).
@@ -187,17 +151,21 @@ pub struct Shape {
 
 impl Shape {
     /// Refuses what two readers could read in two ways, and what is too large to be meant.
-    pub fn check(&self, call: &Call, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub fn check(&self, call: &Call, head: &RequestHead) -> Result<(), Refusal> {
         if call.follows_doubt {
             return Err(Refusal::invalid("header:connection", "an earlier request on this connection was not clear"));
         }
-        path::check(&call.path).map_err(Refusal::UnsafePath)?;
-        check_host(headers, call.authority.as_deref())?;
-        if headers.contains_key(header::UPGRADE) {
-            return Err(Refusal::invalid("header:upgrade", "protocols are not switched here"));
+        if call.has_fragment {
+            return Err(Refusal::invalid(
+                "path",
+                "the request target has a fragment, which is never sent (RFC 9112 §3.2)",
+            ));
         }
-        self.check_headers(headers)?;
-        self.check_length(headers)
+        path::check(&call.path).map_err(Refusal::UnsafePath)?;
+        check_host(head)?;
+        check_upgrade(&head.headers)?;
+        self.check_headers(&head.headers)?;
+        self.check_length(&head.headers)
     }
 
     fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -209,7 +177,7 @@ impl Shape {
         if u64::try_from(total).is_ok_and(|total| total <= limit) {
             return Ok(());
         }
-        Err(Refusal::invalid("header:*", format!("all headers together have {total} bytes; at most {limit} are read")))
+        Err(Refusal::HeadTooLarge { limit_bytes: limit })
     }
 
     fn check_length(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -230,23 +198,39 @@ impl Shape {
     }
 }
 
-/// Exactly one `Host`, with a name or address and perhaps a port (RFC 9112 §3.2), and no target that names another.
-fn check_host(headers: &HeaderMap, target: Option<&str>) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(header::HOST);
+/// Exactly one `Host`, with a name or address and perhaps a port; HTTP/1.0 has none (RFC 9112 §3.2). A target in absolute
+/// form must be of a scheme that is served here, and of the same host.
+fn check_host(head: &RequestHead) -> Result<(), Refusal> {
+    let default_port = host::default_port(head.uri.scheme_str().unwrap_or("http"));
+    let default_port =
+        default_port.ok_or_else(|| Refusal::invalid("path", "the target's scheme is not http or https"))?;
+    let mut hosts = head.headers.get_all(header::HOST);
     let (first, second) = (hosts.next(), hosts.next());
-    let Some(host) = first else {
-        return Err(Refusal::InvalidHost("there is no Host header"));
-    };
     if second.is_some() {
         return Err(Refusal::InvalidHost("there is more than one Host header"));
     }
-    if target.is_some_and(|target| !host.as_bytes().eq_ignore_ascii_case(target.as_bytes())) {
-        return Err(Refusal::InvalidHost("the target names another host than the Host header"));
+    let Some(value) = first else {
+        let may_be_absent = head.version < Version::HTTP_11;
+        return if may_be_absent { Ok(()) } else { Err(Refusal::InvalidHost("there is no Host header")) };
+    };
+    let host = value.to_str().ok().and_then(Host::read);
+    let host = host.ok_or(Refusal::InvalidHost("the Host header is not a host and a port"))?;
+    let Some(authority) = head.uri.authority() else { return Ok(()) };
+    if Host::read(authority.as_str()).is_some_and(|target| target.is(&host, default_port)) {
+        return Ok(());
     }
-    match host.to_str().ok().and_then(|text| text.parse::<http::uri::Authority>().ok()) {
-        Some(authority) if !authority.host().is_empty() && !authority.as_str().contains('@') => Ok(()),
-        _ => Err(Refusal::InvalidHost("the Host header is not a host and a port")),
+    Err(Refusal::InvalidHost("the target names another host than the Host header"))
+}
+
+/// Another protocol is an offer that a server may ignore (RFC 9110 §7.8). Behind a head that offers WebSocket the HTTP
+/// parser reads no more requests, so it is refused.
+fn check_upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
+    let protocols = headers.get_all(header::UPGRADE).flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_websocket = |protocol: &[u8]| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket");
+    if protocols.into_iter().any(is_websocket) {
+        return Err(Refusal::invalid("header:upgrade", "WebSocket is not served here"));
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -301,7 +285,7 @@ mod tests {
                 request = request.append_header((*name, *value));
             }
             let request = request.to_http_request();
-            shape.check(&call(&[], "1.1.1.1", &[]), request.headers()).map_err(|refusal| refusal.code())
+            shape.check(&call(&[], "1.1.1.1", &[]), request.head()).map_err(|refusal| refusal.code())
         };
         assert_eq!(check(&[("host", "a:80")]), Ok(()));
         assert_eq!(check(&[("host", "[::1]:80"), ("content-length", "10")]), Ok(()));
@@ -314,7 +298,12 @@ mod tests {
         for length in ["010", "+1", "1,1", "-1", "x", ""] {
             assert_eq!(check(&[("host", "a"), ("content-length", length)]), Err("invalid-request"), "{length}");
         }
-        assert_eq!(check(&[("host", "a"), ("upgrade", "h2c")]), Err("invalid-request"));
+        for protocol in ["h2c", "TLS/1.2", "h2c, TLS/1.2", "websockets", ""] {
+            assert_eq!(check(&[("host", "a"), ("upgrade", protocol)]), Ok(()), "{protocol}");
+        }
+        for protocol in ["websocket", "WebSocket", "h2c, websocket"] {
+            assert_eq!(check(&[("host", "a"), ("upgrade", protocol)]), Err("invalid-request"), "{protocol}");
+        }
         assert_eq!(check(&[("host", "a"), ("x", &"y".repeat(100))]), Err("invalid-request"));
     }
 }

@@ -1,4 +1,4 @@
-//! The edge limit: so many requests from one address, before anybody is asked who they are.
+//! The edge limit: a rate of requests for each client network, before authentication.
 
 use actix_governor::{
     GovernorConfig, GovernorConfigBuilder, KeyExtractor, SimpleKeyExtractionError,
@@ -12,10 +12,10 @@ use actix_web::dev::ServiceRequest;
 use super::call::Call;
 use crate::domain::{network::Network, refusal::Refusal};
 
-/// What this limit is called where policies are named.
+/// The name of this limit in refusals and metrics.
 const POLICY: &str = "edge";
 
-/// Keys are the networks of the clients that [`Call`] found, so that trusted proxies count as whom they stand for.
+/// Keys are the networks of the clients that [`Call`] found, so that a call through a trusted proxy counts as its client's.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress;
 
@@ -38,7 +38,6 @@ pub struct Edge {
 
 impl Edge {
     /// `None` if the rate is zero or above one a nanosecond.
-    #[must_use]
     pub fn new(requests_per_s: u64, burst: u32) -> Option<Self> {
         let config = GovernorConfigBuilder::default()
             .period(std::time::Duration::from_nanos(1_000_000_000_u64.checked_div(requests_per_s)?))

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 use super::{
-    Gate,
-    audit::Record,
     bill::Open,
     body::{self, ClientBody},
     call::{Call, Shape},
     reserve::Reserved,
+    visit::Visit,
 };
 use crate::{
     domain::{
@@ -27,6 +26,7 @@ use actix_web::{
 };
 
 /// Proof that the upstream has begun to answer.
+#[must_use = "an answer that is dropped ends the call"]
 pub struct Forwarded {
     pub answer: Answer,
     /// What has come already of a whole answer that is too long to be kept.
@@ -41,20 +41,19 @@ pub struct Forwarded {
 /// served, and a whole answer by tokens to its end, which says what it took. That of a stream is known as far as it came,
 /// and the upstream is stopped there.
 pub async fn forward(
-    gate: &Gate,
-    call: &Call,
+    visit: &mut Visit<'_>,
     request: &HttpRequest,
     body: ClientBody,
     reserved: Reserved,
     route: &Route,
-    record: &mut Record,
 ) -> Result<Forwarded, Refusal> {
+    let Visit { gate, call, record, .. } = visit;
     let target = gate.routing.read().target(&route.upstream).map(Arc::clone).ok_or(Refusal::UpstreamFailed)?;
-    record.upstream(&target.name);
+    record.known.upstream(&target.name);
     let Reserved { mut open, bounded } = reserved;
     let body = match bounded {
         Some(bytes) => OutgoingBody::Whole(bytes),
-        None => body.outgoing(&gate.shape, record.intake()),
+        None => body.outgoing(&gate.shape, record.known.intake()),
     };
     let mut outgoing = outgoing(call, request, route, body)?;
     open.sent();
@@ -69,14 +68,14 @@ pub async fn forward(
     } else {
         exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open).await
     };
-    record.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
+    record.known.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
     match sent {
         Ok(forwarded) => {
-            record.upstream_status(forwarded.answer.status.as_u16());
+            record.known.upstream_status(forwarded.answer.status.as_u16());
             Ok(forwarded)
         }
         Err(error) => {
-            tracing::warn!(request = %call.id, upstream = %target.name, %error, "a call was not forwarded");
+            tracing::warn!(request = %call.id, upstream = %target.name, error = %error.with_causes(), "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape))
         }
     }
@@ -113,7 +112,17 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
             return Ok(forwarded(AnswerBody::Whole(bytes), Bytes::new(), open));
         }
         AnswerBody::Stream(stream) if open.is_whole() => stream,
-        body @ AnswerBody::Stream(_) => return Ok(forwarded(body, Bytes::new(), open)),
+        AnswerBody::Stream(mut stream) => {
+            // What came with the head is looked at before anything goes to the client: a body that is broken from its
+            // first byte is a 502, not an answer that is cut before it begins.
+            tokio::task::yield_now().await;
+            let first = match stream.next().now_or_never() {
+                Some(Some(piece)) => open.pass(piece?),
+                // An empty body ends in the usual way.
+                Some(None) | None => Bytes::new(),
+            };
+            return Ok(forwarded(AnswerBody::Stream(stream), first, open));
+        }
     };
     let mut begun = BytesMut::new();
     while let Some(piece) = stream.next().await {
@@ -136,9 +145,9 @@ fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: OutgoingBod
         body,
         request_id: call.id.to_string(),
         original: Some(Original {
-            host: request.headers().get(header::HOST).and_then(|value| value.as_bytes().try_into().ok()),
+            host: call.front.host.as_deref().and_then(|host| host.try_into().ok()),
             client_address: call.peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
-            scheme: call.scheme,
+            scheme: call.front.scheme,
             forwarded_for: call.forwarded_for.clone(),
         }),
         unix_time_s: call.time.as_second(),

@@ -1,21 +1,19 @@
-//! Within every limit? The keepers check every policy that speaks of the call, then charge all of them or none.
+//! Within every limit? The user's keeper checks every policy that applies to the call, then charges all of them or none.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::{
-    Gate,
-    audit::Record,
     authorize::{Authorized, route_at},
-    call::Call,
+    visit::Visit,
 };
 use crate::{
     actors::quota_keeper::{Outcome, Ticket},
     domain::{
         ids::ApiKeyId,
         limit::{
-            Per, Subject, Unit,
+            Per, Standing, Subject, Unit,
             shard::{Charge, Charges},
         },
         network::Network,
@@ -26,105 +24,178 @@ use crate::{
     snapshot::policies::{Group, PolicyBook},
 };
 
+/// Proof that the limits that count calls had room, and were charged.
+#[must_use = "a charge that is dropped is given back"]
+pub struct Entered {
+    principal: Arc<Principal>,
+    calls: Option<Ticket>,
+}
+
 /// Proof that every limit had room, and was charged.
+#[must_use = "a charge that is dropped is given back"]
 pub struct Admitted {
     pub principal: Arc<Principal>,
     pub charged: Charged,
 }
 
-/// What was charged; nothing where no policy speaks of the call. Dropped before the call was sent, it is given back;
+/// What was charged; nothing where no policy applies to the call. Dropped before the call was sent, it is given back;
 /// dropped after, the places of calls under way are free again.
 #[derive(Default)]
-pub struct Charged(Option<Ticket>);
+pub struct Charged {
+    calls: Option<Ticket>,
+    tokens: Option<Ticket>,
+}
 
 impl Charged {
     /// The call is about to be sent: from here on only [`Charged::give_back`] returns what rates took.
     pub fn sent(&mut self) {
-        if let Some(ticket) = &mut self.0 {
-            ticket.sent();
-        }
+        self.calls.iter_mut().chain(&mut self.tokens).for_each(Ticket::sent);
     }
 
-    /// The call took so many tokens, whatever was estimated.
+    /// Corrects the estimate: the call took `tokens`.
     pub fn took_tokens(&mut self, tokens: u64) {
-        if let Some(ticket) = &mut self.0 {
+        if let Some(ticket) = &mut self.tokens {
             ticket.took_tokens(tokens);
         }
     }
 
     /// Nothing reached the upstream after all.
     pub fn give_back(self) {
-        if let Some(ticket) = self.0 {
-            ticket.give_back();
-        }
+        self.calls.into_iter().chain(self.tokens).for_each(Ticket::give_back);
     }
 }
 
-/// Asks the user's keeper.
-pub async fn limit(
-    gate: &Gate,
-    call: &Call,
-    authorized: Authorized,
+/// What is asked of the limits in one step.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Requests and calls under way. They are asked before the body is read: what a caller may not have takes no memory.
+    Calls,
+    /// So many tokens, known from the body.
+    Tokens(u64),
+}
+
+/// Asks the user's keeper about the policies that count calls.
+pub async fn limit(visit: &mut Visit<'_>, authorized: Authorized, route: &Route) -> Result<Entered, Refusal> {
+    let principal = authorized.principal().map(Arc::clone).ok_or(Refusal::Forbidden)?;
+    let asked = ask(visit, &principal, route, Step::Calls).await;
+    visit.record.known.limits.calls_asked = true;
+    match asked {
+        Ok(calls) => Ok(Entered { principal, calls }),
+        Err(Refusal::QuotaExceeded(mut standings)) => {
+            // One that has no token left refuses as well, however many the body asks for.
+            standings.extend(tell_tokens(visit, &principal, route).await);
+            Err(Refusal::QuotaExceeded(standings))
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Asks the user's keeper about the policies that count tokens, where the call takes any. If they refuse, what the policies
+/// that count calls were charged is given back.
+pub async fn limit_tokens(
+    visit: &mut Visit<'_>,
+    entered: Entered,
     route: &Route,
     estimated_tokens: Option<u64>,
-    record: &mut Record,
 ) -> Result<Admitted, Refusal> {
-    let principal = authorized.principal().map(Arc::clone).ok_or(Refusal::Forbidden)?;
-    let charges = charges(&gate.policies.read(), &principal, call.network(), route, estimated_tokens);
-    if charges.is_empty() {
-        return Ok(Admitted { principal, charged: Charged::default() });
+    let Entered { principal, calls } = entered;
+    visit.record.known.limits.tokens_asked = true;
+    let Some(estimated_tokens) = estimated_tokens else {
+        return Ok(Admitted { principal, charged: Charged { calls, tokens: None } });
+    };
+    match ask(visit, &principal, route, Step::Tokens(estimated_tokens)).await {
+        Ok(tokens) => Ok(Admitted { principal, charged: Charged { calls, tokens } }),
+        Err(Refusal::QuotaExceeded(_)) => {
+            drop(calls);
+            Err(Refusal::QuotaExceeded(visit.record.known.limits.now()))
+        }
+        Err(refusal) => Err(refusal),
     }
-    // Whatever comes of it, they are not asked again for the headers of the answer.
-    record.set_standings(vec![], None);
+}
+
+/// Charges the policies of a step, all or none.
+async fn ask(
+    visit: &mut Visit<'_>,
+    principal: &Principal,
+    route: &Route,
+    step: Step,
+) -> Result<Option<Ticket>, Refusal> {
+    let Visit { gate, call, record, .. } = visit;
+    let charges = charges(&gate.policies.read(), principal, call.network(), route, &[step]);
+    if charges.is_empty() {
+        return Ok(None);
+    }
     let Ok(Ok(verdict)) = gate.quotas.take(principal.account.id, charges).await else {
+        // Nor is the keeper asked again for the headers of the answer.
+        record.known.limits.tokens_asked = true;
         return Err(Refusal::Unavailable(Unavailable::Capacity));
     };
-    record.shadowed(&verdict.shadowed);
+    verdict.shadowed.iter().for_each(|policy| gate.metrics.shadow_refusal(policy));
+    record.known.shadowed(&verdict.shadowed);
+    let limits = &mut record.known.limits;
     match verdict.outcome {
         Outcome::Admitted(ticket) => {
-            record.set_standings(verdict.standings, Some(ticket.given_back()));
-            Ok(Admitted { principal, charged: Charged(Some(ticket)) })
+            limits.add(verdict.standings, Some(ticket.given_back()));
+            Ok(Some(ticket))
         }
         Outcome::Refused => {
-            record.set_standings(verdict.standings.clone(), None);
+            limits.add(verdict.standings.clone(), None);
             Err(Refusal::QuotaExceeded(verdict.standings))
         }
         Outcome::Unknown(policies) => {
-            record.set_standings(verdict.standings, None);
+            limits.add(verdict.standings, None);
             Err(Refusal::LimitsUnknown(policies))
         }
     }
 }
 
-/// Keeps how the limits of a route stand, for the answer to a call that was refused before they were asked; charges
-/// nothing. Limits speak of callers, so who did not say who they are is told nothing.
-pub async fn tell_refused(gate: &Gate, call: &Call, record: &mut Record) {
-    let Some(principal) = record.unlimited() else { return };
+/// Adds how the limits of a route stand that were not asked, for the answer to a call that is refused; charges nothing.
+/// Limits apply to callers, so an answer to a caller who is not known carries none.
+pub async fn tell_refused(visit: &mut Visit<'_>) {
+    let Visit { gate, call, record, .. } = visit;
+    let limits = &record.known.limits;
+    if limits.calls_asked && limits.tokens_asked {
+        return;
+    }
+    let Some(principal) = record.known.principal().map(Arc::clone) else { return };
     let Some(route) = route_at(gate.find, &gate.routing.read(), call) else { return };
-    let a_token = route.meter.counts_tokens().then_some(1);
-    let charges = charges(&gate.policies.read(), &principal, call.network(), &route, a_token);
-    if let Ok(standings) = gate.quotas.glance(principal.account.id, charges).await {
-        record.set_standings(standings, None);
+    if !limits.calls_asked {
+        tell(visit, &principal, &route, &[Step::Calls, Step::Tokens(1)]).await;
+    } else {
+        tell_tokens(visit, &principal, &route).await;
     }
 }
 
-/// What a call takes from the policies that speak of it. It takes no more than there can be, so that there is a time at
-/// which it is admitted: to a full bucket. Tokens are corrected later; a weight is too large where a reload made it so.
-fn charges(
-    book: &PolicyBook,
-    principal: &Principal,
-    network: Network,
-    route: &Route,
-    estimated_tokens: Option<u64>,
-) -> Charges {
+/// How the policies that count tokens stand, for one that takes a single one.
+async fn tell_tokens(visit: &mut Visit<'_>, principal: &Principal, route: &Route) -> Vec<Standing> {
+    visit.record.known.limits.tokens_asked = true;
+    tell(visit, principal, route, &[Step::Tokens(1)]).await
+}
+
+async fn tell(visit: &mut Visit<'_>, principal: &Principal, route: &Route, steps: &[Step]) -> Vec<Standing> {
+    let Visit { gate, call, record, .. } = visit;
+    let charges = charges(&gate.policies.read(), principal, call.network(), route, steps);
+    let standings = gate.quotas.glance(principal.account.id, charges).await.unwrap_or_default();
+    record.known.limits.add(standings.clone(), None);
+    standings
+}
+
+/// What a call takes in these steps from the policies that apply to it. It takes no more than there can be, so that there is
+/// a time at which it is admitted: to a full bucket. Tokens are corrected later; a weight is too large where a reload made
+/// it so.
+fn charges(book: &PolicyBook, principal: &Principal, network: Network, route: &Route, steps: &[Step]) -> Charges {
+    let units = |group: &Group, most: u64| {
+        steps.iter().find_map(|step| match (group.unit, step) {
+            (Unit::Requests, Step::Calls) => Some(route.weight.min(most)),
+            (Unit::Concurrent, Step::Calls) => Some(1),
+            (Unit::Tokens, Step::Tokens(tokens)) if route.meter.counts_tokens() => Some((*tokens).min(most)),
+            _ => None,
+        })
+    };
     let charge = |group: &Group| {
         let subject = subject(group.per, principal, network)?;
         let policy = group.policy_for(subject, &route.name)?.clone();
-        let units = match group.unit {
-            Unit::Requests => route.weight.min(policy.most_at_once()),
-            Unit::Tokens => estimated_tokens?.min(policy.most_at_once()),
-            Unit::Concurrent => 1,
-        };
+        let units = units(group, policy.most_at_once())?;
         Some(Charge { series: group.series, policy, subject, units })
     };
     let groups = book.on(&route.name);
@@ -133,8 +204,7 @@ fn charges(
     charges.into()
 }
 
-/// One unit of every policy that speaks of a caller, on whatever route.
-#[must_use]
+/// One unit of every policy that applies to a caller, on any route.
 pub fn allowances(book: &PolicyBook, principal: &Principal, network: Network) -> Charges {
     let charge = |group: &Group| {
         let subject = subject(group.per, principal, network)?;
@@ -145,7 +215,6 @@ pub fn allowances(book: &PolicyBook, principal: &Principal, network: Network) ->
 }
 
 /// Who the call counts as, where it counts at all.
-#[must_use]
 pub fn subject(per: Per, principal: &Principal, network: Network) -> Option<Subject> {
     match per {
         Per::Global => Some(Subject::EVERYBODY),

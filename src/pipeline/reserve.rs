@@ -5,11 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Gate,
-    audit::Record,
     bill::{Bill, Open, State, Terms, Tokens, fees},
-    call::Call,
+    gate::Gate,
     limit::{Admitted, subject},
+    visit::Visit,
 };
 use crate::{
     actors::budget_ledger::{NoHold, Quote},
@@ -29,7 +28,8 @@ use crate::{
     snapshot::{budgets::BudgetBook, prices::Priced},
 };
 
-/// Proof that the call may be sent: its limits are charged and its money is held.
+/// Proof that the call may be sent: its limits are charged and its money is held. Dropped, it gives both back.
+#[must_use = "a reservation that is dropped is given back"]
 pub struct Reserved {
     pub open: Open,
     /// The request to be sent in place of the client's: one that cannot take more than is held.
@@ -55,20 +55,19 @@ struct Fit {
 
 /// Opens the hold of a call that has a price; any other passes.
 pub async fn reserve(
-    gate: &Gate,
-    call: &Call,
+    visit: &mut Visit<'_>,
     admitted: Admitted,
     route: &Route,
     asked: Option<Asked>,
-    record: &mut Record,
 ) -> Result<Reserved, Refusal> {
+    let Visit { gate, call, record, .. } = visit;
     let Admitted { principal, charged } = admitted;
     let Some(Offer { amount, terms, bounded, fit }) = offer(gate, route, asked)? else {
         return Ok(Reserved { open: Open::new(charged, None), bounded: None });
     };
     let now = gate.clock.now();
     let purpose = purpose(&principal, route, &terms);
-    record.model(purpose.model.as_deref());
+    record.known.model(purpose.model.as_deref());
     let budgets = budgets(&gate.budgets.read(), &principal, purpose.model.as_deref());
     let claims = budgets.iter().map(|(subject, budget)| budget.claim(*subject, now)).collect();
     let quote = Quote { amount, claims, purpose };
@@ -82,8 +81,8 @@ pub async fn reserve(
     };
     match gate.ledger.reserve(call.id, quote).await {
         Ok(hold) => {
-            record.over_budget_in_shadow(&short_of(hold.shadowed()));
-            let bill = Bill::new(hold, terms, record.cost_note());
+            record.known.over_budget_in_shadow(&short_of(hold.shadowed()));
+            let bill = Bill::new(hold, terms, record.known.cost_note());
             Ok(Reserved { open: Open::new(charged, Some(bill)), bounded })
         }
         Err(NoHold::Short(shortages)) => Err(Refusal::BudgetExhausted(short_of(&shortages))),
@@ -148,7 +147,7 @@ fn budgets(book: &BudgetBook, principal: &Principal, model: Option<&str>) -> Vec
         .collect()
 }
 
-/// The budgets that speak of a caller, on whatever model.
+/// The budgets that a caller's calls are counted in, for any model.
 pub fn budgets_of<'b>(book: &'b BudgetBook, principal: &Principal) -> impl Iterator<Item = (Subject, &'b Arc<Budget>)> {
     book.of(move |scope: Scope| subject(scope.per(), principal, Network::UNKNOWN))
 }

@@ -11,7 +11,7 @@ use actix_web::{
     HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     rt::System,
@@ -31,15 +31,21 @@ const HOLD: &str = "x-tollgate-hold-usd";
 const COST: &str = "x-tollgate-cost-usd";
 
 /// Makes the answer for the client. What the call has open ends with the body of it.
-pub fn settle(forwarded: Forwarded) -> HttpResponse {
+pub fn settle(forwarded: Forwarded, method: &Method) -> HttpResponse {
     let Forwarded { answer, begun, open } = forwarded;
     // Both crates hold a status to three digits.
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let stated = answer.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    let told = open.told();
-    let mut response = HttpResponse::new(status).set_body(body_of(answer.body, begun, status, stated, open));
-    if let Some((held, cost)) = told {
-        tell(held, cost, &answer.headers, response.headers_mut());
+    let amounts = open.amounts();
+    let body = match status {
+        // RFC 9110 §15.3.5 and §15.4.5: these have no content.
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => BoxBody::new(()),
+        _ if *method == Method::HEAD => BoxBody::new(Withheld { length: stated }),
+        _ => body_of(answer.body, begun, stated, open),
+    };
+    let mut response = HttpResponse::new(status).set_body(body);
+    if let Some((held, cost)) = amounts {
+        add_amounts(held, cost, &answer.headers, response.headers_mut());
     }
     for (name, value) in &answer.headers {
         let name = HeaderName::try_from(name.as_str());
@@ -54,22 +60,18 @@ pub fn settle(forwarded: Forwarded) -> HttpResponse {
     response
 }
 
-fn body_of(body: AnswerBody, begun: Bytes, status: StatusCode, stated: Option<u64>, open: Open) -> BoxBody {
+fn body_of(body: AnswerBody, begun: Bytes, stated: Option<u64>, open: Open) -> BoxBody {
     match body {
-        AnswerBody::Whole(bytes) => match stated {
-            _ if status == StatusCode::NOT_MODIFIED => BoxBody::new(()),
-            Some(length) if length > 0 && bytes.is_empty() => BoxBody::new(Withheld { length }),
-            _ => BoxBody::new(bytes),
-        },
+        AnswerBody::Whole(bytes) => BoxBody::new(bytes),
         AnswerBody::Stream(stream) => {
             let length = stated.or(stream.length()).filter(|_| !open.strips_extra_usage());
-            BoxBody::new(Settling { begun, stream: Some(stream), length, open })
+            BoxBody::new(Settling { begun, stream: Some(stream), length, open, has_begun: false })
         }
     }
 }
 
-/// A stream's head does not tell its cost.
-fn tell(held: Money, cost: Option<Money>, answer: &http::HeaderMap, headers: &mut HeaderMap) {
+/// Adds what is held for the call, and its cost where the head is sent after the end of the call: not of a stream.
+fn add_amounts(held: Money, cost: Option<Money>, answer: &http::HeaderMap, headers: &mut HeaderMap) {
     let content_type = answer.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_stream = content_type.is_some_and(is_event_stream);
     for (name, amount) in [(HOLD, Some(held)), (COST, cost.filter(|_| !is_stream))] {
@@ -79,16 +81,17 @@ fn tell(held: Money, cost: Option<Money>, answer: &http::HeaderMap, headers: &mu
     }
 }
 
-/// The body that a HEAD request asks the length of and does not get (RFC 9110 §9.3.2).
+/// The body that a HEAD request asks about and does not get (RFC 9110 §9.3.2): as long as that of a GET, where the
+/// upstream says how long that is.
 struct Withheld {
-    length: u64,
+    length: Option<u64>,
 }
 
 impl MessageBody for Withheld {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.length)
+        self.length.map_or(BodySize::Stream, BodySize::Sized)
     }
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
@@ -104,6 +107,8 @@ struct Settling {
     stream: Option<AnswerStream>,
     length: Option<u64>,
     open: Open,
+    /// The head is on its way before the body can fail: an answer that is cut is not one that was never begun.
+    has_begun: bool,
 }
 
 /// How long the usage is waited for that follows a finished answer, if the client has left.
@@ -142,7 +147,13 @@ impl MessageBody for Settling {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
         if !self.begun.is_empty() {
+            self.has_begun = true;
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.begun))));
+        }
+        if !self.has_begun {
+            self.has_begun = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         loop {
             let Some(stream) = &mut self.stream else { return Poll::Ready(None) };

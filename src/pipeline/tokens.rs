@@ -1,9 +1,9 @@
-//! What a request to a model asks for, read before the call is limited: limits take its tokens in advance, and its hold is
+//! What a request to a model asks for, read before its tokens are limited: limits take them in advance, and its hold is
 //! bounded by it.
 
 use actix_web::http::header::{self, HeaderMap};
 
-use super::{Gate, audit::Record, body::ClientBody};
+use super::{body::ClientBody, visit::Visit};
 use crate::{
     domain::{refusal::Refusal, route::Route},
     meter::{self, Asked},
@@ -14,18 +14,17 @@ const MAX_BYTES_HERE: usize = 512 << 10;
 
 /// Reads the request, where the route's calls are to a model.
 pub async fn read(
-    gate: &Gate,
-    (path, headers): (&str, &HeaderMap),
+    visit: &mut Visit<'_>,
+    headers: &HeaderMap,
     route: &Route,
     body: &mut ClientBody,
-    record: &Record,
 ) -> Result<Option<Asked>, Refusal> {
     let Some(format) = meter::format(route.meter).filter(|format| !format.is_free) else {
         return Ok(None);
     };
     check_media_type(headers)?;
-    let bytes = body.read(&gate.shape, &record.intake()).await?;
-    let (path, metering) = (path.to_owned(), route.metering.clone());
+    let bytes = body.read(&visit.gate.shape, &visit.record.known.intake(), &mut visit.buffered).await?;
+    let (path, metering) = (visit.call.path.clone(), route.metering.clone());
     let is_long = bytes.len() > MAX_BYTES_HERE;
     let read = move || Asked::read(format, &path, bytes, &|tool| metering.tool(tool).is_some());
     let asked =

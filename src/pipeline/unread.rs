@@ -1,36 +1,52 @@
-//! A head that the HTTP parser refused: no call, but a record.
+//! A head that is not handed to the pipeline: the HTTP parser refused it, or it did not come whole in time. Its answer and
+//! its record are those of any other refusal; who called and what for is not known.
 //!
-//! The parser has answered it and closes the connection before anybody here is told. So its record comes in the moment after
-//! the answer, and says no more than from where the head came.
+//! Called by the connection layer, once, at the end of a connection.
 
 use std::net::SocketAddr;
 
-use super::Gate;
+use actix_web::HttpResponse;
+
+use super::{audit, call::Call, gate::Gate};
 use crate::domain::{
     audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
     ids::{EntryId, RequestId},
+    refusal::{Refusal, Unavailable},
 };
 
-/// Puts on record that a head was refused: one that was too long with 431, any other with 400.
-pub fn record(gate: &Gate, peer: Option<SocketAddr>, is_too_long: bool) {
-    let (status, reason) = if is_too_long { (431, "head-too-long") } else { (400, "unreadable-head") };
+/// Why a head was refused, for the client and for the record.
+pub struct Unread {
+    pub refusal: Refusal,
+    pub reason: &'static str,
+}
+
+/// Puts the refusal on record and gives the answer, which says what was recorded.
+pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, unread: &Unread) -> HttpResponse {
+    let id = RequestId(gate.clock.new_id());
+    let call = Call::unread(id, peer.map(|peer| peer.ip().to_canonical()), &gate.clock);
+    let answer = audit::refuse(gate, &call, &unread.refusal, &[]);
     let draft = Draft {
         id: EntryId(gate.clock.new_id()),
-        request_id: RequestId(gate.clock.new_id()),
-        time: gate.clock.now(),
+        request_id: id,
+        time: call.time,
         stage: Stage::Whole,
-        subject: Some(Subject { peer: peer.map(|peer| peer.ip().to_canonical()), ..Subject::default() }),
+        subject: Some(Subject { peer: call.peer, ..Subject::default() }),
         findings: Findings {
             decision: Some(Decision::Refused),
-            reason: Some(reason.into()),
-            status: Some(status),
+            reason: Some(unread.reason.into()),
+            status: Some(answer.status().as_u16()),
             outcome: Some(Outcome::Complete),
             ..Findings::default()
         },
     };
     gate.metrics.request(&draft, 0, 0);
-    match gate.audit.slot() {
-        Ok(place) => gate.audit.leave(place, draft, gate.recording.durability),
-        Err(error) => tracing::error!(%error, "a head that was refused is not on record"),
+    let recorded = match gate.audit.slot() {
+        Ok(slot) => gate.audit.write(slot, draft, gate.recording.durability).await.is_ok(),
+        Err(_) => false,
+    };
+    if recorded {
+        return answer;
     }
+    tracing::error!(request = %id, "a head that was refused is not on record");
+    audit::refuse(gate, &call, &Refusal::Unavailable(Unavailable::Audit), &[])
 }

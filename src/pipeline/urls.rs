@@ -29,7 +29,6 @@ pub type Find = fn(method: &str, path: &str) -> Managed;
 
 impl Managed {
     /// Whether this is a URL by which an operator's probe asks how the gateway is.
-    #[must_use]
     pub fn is_probe(&self) -> bool {
         matches!(self, Self::Found(url) if PROBES.contains(&url.template))
     }

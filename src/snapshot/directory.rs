@@ -64,6 +64,7 @@ mod tests {
             status: UserStatus::Active,
             team: None,
             tokens_not_before: Timestamp::UNIX_EPOCH,
+            follows_issuer: false,
         }
     }
 

@@ -1,13 +1,13 @@
-//! The limit policies in force, arranged so that a call finds those that speak of it. Owned and published by the
+//! The limit policies in force, arranged so that a call finds those that apply to it. Owned and published by the
 //! `Regulator`.
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::domain::limit::{Per, Policy, RouteSet, Subject, Unit};
+use crate::domain::limit::{Per, Policy, RouteSet, Subject, Unit, shard::LONGEST_PATIENCE_NS};
 
-/// Calls that read the book before are decided by then: each is in a queue at most, or waits 50 ms for units. So no bucket
-/// that is at rest when its rate changes was charged under the old one later than that.
-const LAST_CALLS_NS: u64 = 100_000_000;
+/// Calls that read the book before are decided by then: each is in a queue at most, or waits for units. So no bucket that
+/// is at rest when its rate changes was charged under the old one later than that.
+const LAST_CALLS_NS: u64 = LONGEST_PATIENCE_NS + 50_000_000;
 
 /// All policies of one name, which count the same thing for the same kind of subject.
 #[derive(Debug, Clone)]
@@ -23,14 +23,14 @@ pub struct Group {
 }
 
 impl Group {
-    /// The one policy that speaks of this subject on this route: its own, or else the general one.
+    /// The one policy that applies to this subject on this route: its own, or else the general one.
     #[must_use]
     pub fn policy_for(&self, subject: Subject, route: &str) -> Option<&Arc<Policy>> {
         let policy = self.particular.get(&subject).or(self.general.as_ref())?;
         policy.routes.contains(route).then_some(policy)
     }
 
-    /// The one policy that speaks of this subject on whatever route.
+    /// The one policy that applies to this subject on any route.
     #[must_use]
     pub fn policy_of(&self, subject: Subject) -> Option<&Arc<Policy>> {
         self.particular.get(&subject).or(self.general.as_ref())
@@ -45,7 +45,7 @@ impl Group {
 #[derive(Debug, Clone, Default)]
 pub struct PolicyBook {
     groups: Arc<[Arc<Group>]>,
-    /// For a route that some policy names: all groups that may speak of it. For the others: `elsewhere`.
+    /// For a route that some policy names: all groups that may apply to it. For the others: `elsewhere`.
     by_route: Arc<HashMap<String, Arc<[Arc<Group>]>>>,
     elsewhere: Arc<[Arc<Group>]>,
     /// The number of every name, kind and unit that ever was.
@@ -79,13 +79,13 @@ impl PolicyBook {
             RouteSet::All => None,
             RouteSet::Named(names) => Some(names.clone()),
         });
-        let speaking = |route: &str| select(&groups, |policy| policy.routes.contains(route));
-        let by_route = names.flatten().map(|route| (route.clone(), speaking(&route))).collect();
+        let applying = |route: &str| select(&groups, |policy| policy.routes.contains(route));
+        let by_route = names.flatten().map(|route| (route.clone(), applying(&route))).collect();
         let elsewhere = select(&groups, |policy| policy.routes == RouteSet::All);
         Self { by_route: Arc::new(by_route), elsewhere, groups, series: Arc::new(series) }
     }
 
-    /// The groups that may speak of a route, in the order of their policies.
+    /// The groups that may apply to a route, in the order of their policies.
     #[must_use]
     pub fn on(&self, route: &str) -> Arc<[Arc<Group>]> {
         Arc::clone(self.by_route.get(route).unwrap_or(&self.elsewhere))
@@ -113,8 +113,8 @@ impl Group {
         }
     }
 
-    /// Says of each policy since when it is in force, knowing what was in force for the same subject before. Whoever had a
-    /// policy of their own and has it no more falls under the general one from now on only.
+    /// Notes of each policy since when it is in force, given what was in force for the same subject before. A subject whose
+    /// own policy is gone falls under the general one from now on only.
     fn follow(&mut self, before: Option<&Arc<Self>>, changed_ns: u64) {
         let was_general = before.and_then(|before| before.general.as_ref());
         let general = self.general.take().map(|policy| in_force(&policy, was_general, changed_ns));
@@ -139,8 +139,8 @@ fn in_force(policy: &Arc<Policy>, was: Option<&Arc<Policy>>, changed_ns: u64) ->
     Arc::new(Policy { since_ns, ..Policy::clone(policy) })
 }
 
-fn select(groups: &[Arc<Group>], speaks: impl Fn(&Policy) -> bool) -> Arc<[Arc<Group>]> {
-    groups.iter().filter(|group| group.policies().any(|policy| speaks(policy))).map(Arc::clone).collect()
+fn select(groups: &[Arc<Group>], applies: impl Fn(&Policy) -> bool) -> Arc<[Arc<Group>]> {
+    groups.iter().filter(|group| group.policies().any(|policy| applies(policy))).map(Arc::clone).collect()
 }
 
 #[cfg(test)]
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(limits(&book, "x", 1), [1, 3]);
         assert_eq!(limits(&book, "x", 7), [2, 3]);
         assert_eq!(limits(&book, "y", 1), [1]);
-        // Theirs does not speak of this route, and the general one is not theirs.
+        // Theirs does not apply to this route, and the general one is not theirs.
         assert_eq!(limits(&book, "y", 7), [0; 0]);
     }
 

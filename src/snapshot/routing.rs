@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    domain::route::{Dialect, RouteTable},
+    domain::{
+        redaction::KnownSecrets,
+        route::{Dialect, RouteTable},
+    },
     upstream::Target,
 };
 
@@ -12,13 +15,22 @@ use crate::{
 pub struct Routing {
     pub table: RouteTable,
     targets: HashMap<Arc<str>, Arc<Target>>,
+    /// What the upstreams are sent as secrets.
+    secrets: KnownSecrets,
     dialects: HashMap<String, Dialect>,
 }
 
 impl Routing {
     pub fn new(table: RouteTable, targets: impl IntoIterator<Item = Target>) -> Self {
         let named = |target: Target| (Arc::clone(&target.name), Arc::new(target));
-        Self { table, targets: targets.into_iter().map(named).collect(), dialects: HashMap::new() }
+        let targets: HashMap<_, _> = targets.into_iter().map(named).collect();
+        let secrets = KnownSecrets::new(targets.values().filter_map(|target| target.secret.as_ref()?.text()));
+        Self { table, targets, secrets, dialects: HashMap::new() }
+    }
+
+    /// The secrets of the upstreams, to be cut from what is put on record.
+    pub const fn secrets(&self) -> &KnownSecrets {
+        &self.secrets
     }
 
     /// With what may be written into requests to the upstreams of these names.

@@ -118,7 +118,7 @@ impl Store {
 
     /// Every API key that was created or revoked after this revision, in the order of the revisions.
     pub async fn api_keys_changed_since(&self, revision: i64) -> Result<Vec<ApiKeyRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.poll(async move |connection: &mut Connection| {
             let changed = api_keys::table.filter(api_keys::revision.gt(revision));
             let changed = changed.order((api_keys::revision, api_keys::id));
             rows(on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?)

@@ -7,13 +7,13 @@ use std::{error::Error, future::Future};
 
 use diesel::{QueryResult, SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
+    AnsiTransactionManager as PgTransactions, AsyncConnection, TransactionManager,
     pooled_connection::deadpool::Object,
     sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::StoreError;
+use super::{StoreError, pools::Leased, tls::session_limits};
 
 pub type AsyncSqliteConnection = SyncConnectionWrapper<SqliteConnection, Here>;
 
@@ -40,7 +40,7 @@ impl SpawnBlocking for Here {
 #[expect(clippy::large_enum_variant, reason = "one an operation, and it is not moved")]
 pub enum Connection {
     Sqlite(Object<AsyncSqliteConnection>),
-    Postgres(Object<AsyncPgConnection>),
+    Postgres(Leased),
 }
 
 /// `on_backend!(connection, |conn| query.load::<Row>(conn).await)`: the query, on whichever database `connection` is.
@@ -76,6 +76,15 @@ where
 }
 
 impl Connection {
+    /// Runs a statement, or reads that need not agree. Where the connection has no session of its own they are one
+    /// transaction, because the server that prepares a statement must be the one that runs it.
+    pub(super) async fn each<T>(&mut self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
+        match self {
+            Self::Postgres(conn) if conn.pooled().is_some() => self.transaction(work).await,
+            _ => work(self).await,
+        }
+    }
+
     /// Runs `work` in a transaction, which is committed if it ends well and rolled back if it does not.
     pub(super) async fn transaction<T>(&mut self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
         self.begin().await?;
@@ -94,10 +103,7 @@ impl Connection {
             Self::Sqlite(conn) => {
                 conn.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN")).await?;
             }
-            Self::Postgres(conn) => {
-                begin(&mut **conn).await?;
-                conn.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-            }
+            Self::Postgres(conn) => begin(conn, "REPEATABLE READ, READ ONLY").await?,
         }
         let result = work(&mut *self).await;
         drop(self.roll_back().await);
@@ -110,7 +116,7 @@ impl Connection {
             Self::Sqlite(conn) => {
                 conn.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")).await
             }
-            Self::Postgres(conn) => begin(&mut **conn).await,
+            Self::Postgres(conn) => begin(conn, "READ COMMITTED").await,
         }
     }
 
@@ -126,13 +132,21 @@ impl Connection {
     pub(super) fn discard(self) {
         match self {
             Self::Sqlite(object) => drop(Object::take(object)),
-            Self::Postgres(object) => drop(Object::take(object)),
+            Self::Postgres(leased) => leased.discard(),
         }
     }
 }
 
-async fn begin<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
-    C::TransactionManager::begin_transaction(conn).await
+/// Begins a transaction of this isolation. Where the connection has no session of its own, the limits that a session
+/// would keep are set for the transaction.
+async fn begin(conn: &mut Leased, isolation: &str) -> QueryResult<()> {
+    let mut sql = format!("BEGIN ISOLATION LEVEL {isolation}");
+    if let Some(statement_timeout) = conn.pooled() {
+        for (name, value) in session_limits(statement_timeout) {
+            sql.push_str(&format!("; SET LOCAL {name} = {value}"));
+        }
+    }
+    PgTransactions::begin_transaction_sql(&mut **conn, &sql).await
 }
 
 async fn commit<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {

@@ -53,8 +53,8 @@ impl Store {
         let owner = owner.to_owned();
         self.transaction(async move |connection: &mut Connection| {
             let open = holds::take(connection, &ending(&orders)).await?;
-            let taken_over: Vec<RequestId> =
-                open.values().filter(|open| open.owner != owner).map(|open| open.hold.request).collect();
+            let taken_over = open.values().filter(|open| open.owner != owner);
+            let taken_over: Vec<_> = taken_over.map(|open| (open.hold.request, open.owner.clone())).collect();
             let late = orphans::take(connection, &without_hold(&orders, &open)).await?;
             let before = balances::lock(connection, &touched(&orders, &open, &late)).await?;
             let mut batch = Batch::new(owner.clone(), before.clone(), open, late, now);
@@ -217,15 +217,23 @@ impl Batch {
         Booked::Ended(settlement)
     }
 
-    /// A call that was taken for lost has come back and says what it cost: what was booked for it stays, and what it
-    /// cost beyond that is booked as well.
+    /// The end of a call whose hold another replica ended: what was booked for the call stays; what it cost beyond that is
+    /// booked as forced, and what it cost less is refunded.
     fn end_late(&mut self, request: RequestId, end: End) -> Booked {
-        let (Some(Late { call, booked }), End::Settle { cost, usage, estimated }) = (self.late.remove(&request), end)
-        else {
-            return Booked::EndedBefore;
+        let Some(Late { call, held, booked }) = self.late.remove(&request) else { return Booked::EndedBefore };
+        let (cost, usage, estimated) = match end {
+            End::Release => (Money::ZERO, Usage::default(), false),
+            End::Capture => (held.max(booked), Usage::default(), true),
+            End::Settle { cost, usage, estimated } => (cost, usage, estimated),
         };
+        if cost < booked {
+            let refund = booked.saturating_minus(cost);
+            ledger::refund(&mut self.balances, &call.hold.accounts, refund);
+            self.entries.push(Entry::new(Kind::Refund, refund, self.now, &call).of(usage, estimated));
+            return Booked::Refunded(refund);
+        }
         let excess = cost.saturating_minus(booked);
-        if excess <= Money::ZERO {
+        if excess == Money::ZERO {
             return Booked::EndedBefore;
         }
         let settlement = ledger::settle(&mut self.balances, &call.hold, excess);

@@ -7,9 +7,14 @@
 use std::{error::Error, thread, time::Duration};
 
 use diesel::{
-    Connection as _, SqliteConnection, backend::Backend, connection::SimpleConnection as _, migration::MigrationSource,
+    Connection as _, SqliteConnection,
+    backend::Backend,
+    connection::{CacheSize, SimpleConnection as _},
+    migration::MigrationSource,
 };
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection as _};
+use diesel_async::{
+    AnsiTransactionManager, AsyncConnection as _, AsyncMigrationHarness, AsyncPgConnection, TransactionManager as _,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio_postgres::Config;
 
@@ -25,8 +30,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Only one migrates at a time: held until the connection ends. The number is an arbitrary one of ours.
-const POSTGRES_LOCK: &str = "SET lock_timeout = '60s'; SELECT pg_advisory_lock(7310868735420133169);";
+/// Only one migrates at a time: held until the transaction ends, which is all of one run, so that a pooler keeps it on one
+/// server and frees it there. The number is an arbitrary one of ours.
+const POSTGRES_BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '60s'; \
+     SELECT pg_advisory_xact_lock(7310868735420133169);";
 
 /// What to do with a database, and which migrations it was done with, oldest first.
 #[derive(Clone, Copy)]
@@ -40,7 +47,7 @@ enum Task {
 ///
 /// # Errors
 /// `Invalid` for a senseless URL, `Unavailable` if the database cannot be reached or another replica holds the lock for a
-/// minute, `Other` if a migration fails; that migration is then undone.
+/// minute, `Other` if a migration fails; all that this run did is then undone.
 pub fn run(url: &str) -> Result<Vec<String>, StoreError> {
     on_own_thread(url, Task::Run)
 }
@@ -91,8 +98,15 @@ fn on_postgres(config: Config, task: Task) -> Result<Vec<String>, StoreError> {
     let runtime = runtime.map_err(|error| StoreError::unavailable(&error))?;
     runtime.block_on(async {
         let mut conn = connect(config).await?;
-        conn.batch_execute(POSTGRES_LOCK).await?;
-        perform(&mut AsyncMigrationHarness::new(conn), POSTGRES, task)
+        AnsiTransactionManager::begin_transaction_sql(&mut conn, POSTGRES_BEGIN).await?;
+        let mut harness = AsyncMigrationHarness::new(conn);
+        let done = perform(&mut harness, POSTGRES, task);
+        let mut conn = harness.into_inner();
+        match done {
+            Ok(_) => AnsiTransactionManager::commit_transaction(&mut conn).await?,
+            Err(_) => drop(AnsiTransactionManager::rollback_transaction(&mut conn).await),
+        }
+        done
     })
 }
 
@@ -100,7 +114,10 @@ async fn connect(config: Config) -> Result<AsyncPgConnection, StoreError> {
     let connector = Connector::new(config, CONNECT_TIMEOUT)?;
     let conn = tokio::time::timeout(CONNECT_TIMEOUT, connector.connect()).await;
     let conn = conn.map_err(|_| StoreError::Unavailable("PostgreSQL does not answer".into()))?;
-    conn.map_err(|error| StoreError::Unavailable(error.to_string()))
+    let (mut conn, _) = conn.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    // Behind a pooler a prepared statement may stay on a server whose connection another gateway is lent next.
+    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+    Ok(conn)
 }
 
 fn perform<DB: Backend>(

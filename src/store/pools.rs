@@ -1,38 +1,42 @@
 //! The pools of connections, and how a new connection is set up.
 //!
 //! SQLite has one connection that writes, so that writers of this process wait in a queue and never find the database
-//! locked by each other, and several that read beside it (WAL). PostgreSQL has one pool for both.
+//! locked by each other, and several that read beside it (WAL). PostgreSQL has one pool for both ([`postgres`]).
+
+mod postgres;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
+    AsyncConnection, SimpleAsyncConnection,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, SetupCallback,
         deadpool::{BuildError, Pool, PoolError},
     },
 };
 use futures_util::FutureExt;
-use tokio_postgres::Config;
 
+pub(super) use self::postgres::Leased;
+use self::postgres::Postgres;
 use super::{
     Settings, StoreError,
     address::Address,
     connection::{AsyncSqliteConnection, Connection},
     file,
+    sqlite_file::OpenedFile,
     tls::Connector,
 };
 
-/// What every SQLite connection is told first. A commit is on the disk when it returns (`synchronous`), and another
-/// process that holds the lock, such as a command line tool, is waited for.
+/// The set-up of every SQLite connection. A commit is on the disk when it returns (`synchronous`), another process that
+/// holds the lock, such as a command line tool, is waited for, and a write-ahead log that had to grow is cut to 64 MiB.
 pub(super) fn sqlite_setup(busy_timeout: Duration) -> String {
     let busy_ms = busy_timeout.as_millis();
     format!("PRAGMA busy_timeout = {busy_ms}; {SQLITE_MODES}")
 }
 
 const SQLITE_MODES: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-     PRAGMA trusted_schema = OFF;";
+     PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864;";
 
 /// A connection of the reading pool refuses to write.
 const SQLITE_READ_ONLY: &str = "PRAGMA query_only = ON;";
@@ -42,6 +46,8 @@ const SQLITE_READ_ONLY: &str = "PRAGMA query_only = ON;";
 pub(super) enum Access {
     Read,
     Write,
+    /// A read of what was revoked or changed, that must not wait behind others.
+    Poll,
 }
 
 pub(super) struct Pools {
@@ -50,8 +56,8 @@ pub(super) struct Pools {
 }
 
 enum Kind {
-    Sqlite { readers: Pool<AsyncSqliteConnection>, writer: Pool<AsyncSqliteConnection> },
-    Postgres(Pool<AsyncPgConnection>),
+    Sqlite { readers: Pool<AsyncSqliteConnection>, writer: Pool<AsyncSqliteConnection>, file: OpenedFile },
+    Postgres(Postgres),
 }
 
 impl Pools {
@@ -60,7 +66,10 @@ impl Pools {
         let size = settings.pool_size.max(1);
         let kind = match address {
             Address::Sqlite(path) => Kind::sqlite(&path, size, settings.statement_timeout)?,
-            Address::Postgres(config) => Kind::postgres(*config, size, settings)?,
+            Address::Postgres(config) => {
+                let connector = Connector::new(*config, settings.acquire_timeout)?;
+                Kind::Postgres(Postgres::new(connector.with_limits(settings.statement_timeout), size, settings)?)
+            }
         };
         Ok(Self { kind, acquire_timeout: settings.acquire_timeout })
     }
@@ -68,6 +77,18 @@ impl Pools {
     /// Whether whoever asks one of these connections is blocked until it answers.
     pub(super) const fn block(&self) -> bool {
         matches!(self.kind, Kind::Sqlite { .. })
+    }
+
+    /// Whether what is written still goes where the address leads: the file of a SQLite store may have been moved, replaced
+    /// or deleted under it.
+    ///
+    /// # Errors
+    /// `Unavailable` if it does not.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match &self.kind {
+            Kind::Sqlite { file, .. } => file.check(),
+            Kind::Postgres(_) => Ok(()),
+        }
     }
 
     /// Waits for a free connection, or for a new one.
@@ -97,19 +118,15 @@ impl Kind {
         let readers = Pool::builder(readers).max_size(size).build().map_err(unbuilt)?;
         let writer = manager(open_sqlite(path, &setup));
         let writer = Pool::builder(writer).max_size(1).build().map_err(unbuilt)?;
-        Ok(Self::Sqlite { readers, writer })
-    }
-
-    fn postgres(config: Config, size: usize, settings: &Settings) -> Result<Self, StoreError> {
-        let pool = Pool::builder(manager(open_postgres(config, settings)?)).max_size(size).build();
-        Ok(Self::Postgres(pool.map_err(unbuilt)?))
+        Ok(Self::Sqlite { readers, writer, file: OpenedFile::at(path) })
     }
 
     async fn get(&self, access: Access) -> Result<Connection, PoolError> {
         match (self, access) {
-            (Self::Sqlite { readers, .. }, Access::Read) => readers.get().await.map(Connection::Sqlite),
+            (Self::Sqlite { readers, .. }, Access::Read | Access::Poll) => readers.get().await.map(Connection::Sqlite),
             (Self::Sqlite { writer, .. }, Access::Write) => writer.get().await.map(Connection::Sqlite),
-            (Self::Postgres(pool), _) => pool.get().await.map(Connection::Postgres),
+            (Self::Postgres(pools), Access::Poll) => pools.get_for_poll().await.map(Connection::Postgres),
+            (Self::Postgres(pools), _) => pools.get().await.map(Connection::Postgres),
         }
     }
 }
@@ -132,26 +149,6 @@ fn open_sqlite(path: &str, setup: &str) -> SetupCallback<AsyncSqliteConnection> 
         let (path, setup) = (Arc::clone(&path), Arc::clone(&setup));
         async move { set_up(AsyncSqliteConnection::establish(&path).await?, &setup).await }.boxed()
     })
-}
-
-fn open_postgres(config: Config, settings: &Settings) -> Result<SetupCallback<AsyncPgConnection>, StoreError> {
-    let connector = Connector::new(config, settings.acquire_timeout)?;
-    let setup: Arc<str> = postgres_setup(settings.statement_timeout).into();
-    Ok(Box::new(move |_| {
-        let (connector, setup) = (connector.clone(), Arc::clone(&setup));
-        async move { set_up(connector.connect().await?, &setup).await }.boxed()
-    }))
-}
-
-/// The server ends a statement that takes too long, and a transaction that was left open. The isolation is the default
-/// of PostgreSQL, but not of every server: after waiting for a lock a statement must see what was committed meanwhile.
-fn postgres_setup(statement_timeout: Duration) -> String {
-    let statement_ms = statement_timeout.as_millis().max(1);
-    let idle_ms = statement_ms.saturating_mul(2);
-    format!(
-        "SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = {idle_ms}; \
-         SET default_transaction_isolation = 'read committed';"
-    )
 }
 
 async fn set_up<C: SimpleAsyncConnection>(mut conn: C, sql: &str) -> ConnectionResult<C> {

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, sql_types};
+use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, sql_types};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
 
@@ -20,7 +20,10 @@ use super::{
     schema::{quota_accounts, quota_vaults},
     values::{micros, read_count, signed},
 };
-use crate::domain::lease::{Account, Answer, Ask};
+use crate::domain::lease::{Answer, Ask, LeaseAccount};
+
+/// How long an idle account is kept: the clock of a database that takes another's part may be behind that one's.
+const KEPT_US: i64 = 60_000_000;
 
 /// What became of one ask: `None` if one as new was heard before, [`StoreError::Corrupt`] if its account is unreadable.
 pub type Exchanged = Result<Option<Answer>, StoreError>;
@@ -29,7 +32,7 @@ pub type Exchanged = Result<Option<Answer>, StoreError>;
 type Row = (String, String, i64);
 
 /// Accounts as they were read, those that were never written left out.
-type Accounts = BTreeMap<Arc<str>, Result<Account, StoreError>>;
+type Accounts = BTreeMap<Arc<str>, Result<LeaseAccount, StoreError>>;
 
 impl Store {
     /// Brings asks to the accounts of these names, in this order, in one transaction. `now` is the time where the
@@ -61,47 +64,51 @@ impl Store {
         .await
     }
 
-    /// Deletes accounts that were idle before `before`, the oldest first, and tells how many; about [`PURGE_ROWS`] at
-    /// most. Where the database has a time of its own, `before` should be a while ago.
-    pub async fn purge_quota_accounts(&self, before: Timestamp) -> Result<usize, StoreError> {
+    /// Deletes accounts that have been idle for a minute, the oldest first, and returns how many; about [`PURGE_ROWS`] at most.
+    /// `now` is the time where the database has none of its own: when an account is idle is said by the clock that its
+    /// asks are counted by, and no gateway's own.
+    pub async fn purge_quota_accounts(&self, now: Timestamp) -> Result<usize, StoreError> {
         let idle_at = quota_accounts::idle_at;
         self.write(async move |connection: &mut Connection| {
             let oldest = quota_accounts::table.select(idle_at).order(idle_at).offset(PURGE_ROWS);
             let stop: Option<i64> = on_backend!(connection, |conn| oldest.first(conn).await.optional())?;
-            let idle =
-                quota_accounts::table.filter(idle_at.lt(micros(before))).filter(idle_at.le(stop.unwrap_or(i64::MAX)));
-            let purge = diesel::delete(idle);
+            let now = match connection {
+                Connection::Sqlite(_) => micros(now),
+                Connection::Postgres(conn) => database_time(conn).await?,
+            };
+            let idle = idle_at.lt(now.saturating_sub(KEPT_US)).and(idle_at.le(stop.unwrap_or(i64::MAX)));
+            let purge = diesel::delete(quota_accounts::table.filter(idle));
             Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
         })
         .await
     }
 
     /// Remembers that limits are counted in the vault of this name; true if they never were before.
-    pub async fn bear_vault(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn record_quota_vault(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
         let name = name.to_owned();
         self.write(async move |connection: &mut Connection| {
             let vault = (quota_vaults::name.eq(name), quota_vaults::born_at.eq(micros(now)));
-            let bear = diesel::insert_into(quota_vaults::table).values(vault).on_conflict_do_nothing();
-            Ok(on_backend!(connection, |conn| bear.execute(conn).await)? == 1)
+            let record = diesel::insert_into(quota_vaults::table).values(vault).on_conflict_do_nothing();
+            Ok(on_backend!(connection, |conn| record.execute(conn).await)? == 1)
         })
         .await
     }
 }
 
-fn account(name: String, state: &str) -> (Arc<str>, Result<Account, StoreError>) {
+fn account(name: String, state: &str) -> (Arc<str>, Result<LeaseAccount, StoreError>) {
     let account = record::read(state).map_err(|fault| StoreError::Corrupt(format!("quota_accounts: {name}: {fault}")));
     (name.into(), account)
 }
 
 fn exchange(accounts: &mut Accounts, name: &Arc<str>, ask: &Ask, now: u64) -> Exchanged {
-    let unseen = || Ok(Account::full(ask.terms, now));
+    let unseen = || Ok(LeaseAccount::full(ask.terms, now));
     match accounts.entry(Arc::clone(name)).or_insert_with(unseen) {
         Ok(account) => Ok(account.exchange(ask, now).ok()),
         Err(corrupt) => Err(corrupt.clone()),
     }
 }
 
-fn row(name: &Arc<str>, account: &Result<Account, StoreError>) -> Option<Row> {
+fn row(name: &Arc<str>, account: &Result<LeaseAccount, StoreError>) -> Option<Row> {
     let account = account.as_ref().ok()?;
     Some((name.to_string(), record::written(account), signed(account.idle_at())))
 }
@@ -123,9 +130,14 @@ async fn locked(conn: &mut AsyncPgConnection, names: &BTreeSet<Arc<str>>) -> Que
     diesel::insert_into(quota_accounts::table).values(&empty).on_conflict_do_nothing().execute(conn).await?;
     let accounts = quota_accounts::table.filter(quota_accounts::account.eq_any(names));
     let rows: Vec<Row> = accounts.order(quota_accounts::account).for_update().load(conn).await?;
-    let time = diesel::dsl::sql::<sql_types::BigInt>("(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint");
-    let now = diesel::select(time).get_result(conn).await?;
+    let now = database_time(conn).await?;
     Ok((rows.into_iter().filter(|(_, state, _)| !state.is_empty()).collect(), now))
+}
+
+/// The time of the database, in microseconds.
+async fn database_time(conn: &mut AsyncPgConnection) -> QueryResult<i64> {
+    let time = diesel::dsl::sql::<sql_types::BigInt>("(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint");
+    diesel::select(time).get_result(conn).await
 }
 
 async fn replace(conn: &mut AsyncSqliteConnection, rows: &[Row]) -> QueryResult<()> {

@@ -44,6 +44,7 @@ pub struct Redis {
     pool: Pool,
     /// Connections live on these, so that no caller's thread that ends takes one with it.
     threads: Arc<Threads>,
+    seen: leases::Seen,
 }
 
 impl fmt::Debug for Redis {
@@ -72,7 +73,7 @@ impl Redis {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
-        Ok(Self { pool, threads: Arc::new(Threads::start("redis", 1)?) })
+        Ok(Self { pool, threads: Arc::new(Threads::start("redis", 1)?), seen: leases::Seen::default() })
     }
 
     /// Asks Redis for an answer.
@@ -81,6 +82,17 @@ impl Redis {
     /// `Unavailable` if there is none within [`OPERATION_TIMEOUT`].
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.perform(async |mut connection| redis::cmd("PING").query_async(&mut connection).await).await
+    }
+
+    /// The `maxmemory-policy` under which this Redis may evict keys that are in use; `None` if it evicts nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` if there is no answer in time.
+    pub async fn eviction_policy(&self) -> Result<Option<String>, StoreError> {
+        let memory: String = self
+            .perform(async |mut connection| redis::cmd("INFO").arg("memory").query_async(&mut connection).await)
+            .await?;
+        Ok(eviction_policy(&memory))
     }
 
     async fn perform<T, W, Doing>(&self, work: W) -> Result<T, StoreError>
@@ -98,7 +110,34 @@ impl Redis {
     }
 }
 
+/// Reads the section `memory` of `INFO`.
+fn eviction_policy(memory: &str) -> Option<String> {
+    let field = |name: &str| memory.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let is_bounded = field("maxmemory").is_some_and(|bytes| bytes != "0");
+    field("maxmemory_policy").filter(|policy| is_bounded && *policy != "noeviction").map(ToOwned::to_owned)
+}
+
 async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = |_| Err(StoreError::Unavailable(format!("Redis gave no answer within {} ms", limit.as_millis())));
     tokio::time::timeout(limit, work).await.unwrap_or_else(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redis_evicts_where_its_memory_is_bounded_and_its_policy_is_not_noeviction() {
+        for (maxmemory, policy, evicts) in [
+            ("0", "allkeys-lru", None),
+            ("1048576", "noeviction", None),
+            ("1048576", "volatile-lru", Some("volatile-lru")),
+            ("1048576", "allkeys-lfu", Some("allkeys-lfu")),
+        ] {
+            let memory = format!(
+                "# Memory\r\nused_memory:9\r\nmaxmemory:{maxmemory}\r\nmaxmemory_human:1M\r\nmaxmemory_policy:{policy}\r\n"
+            );
+            assert_eq!(eviction_policy(&memory).as_deref(), evicts, "{maxmemory} {policy}");
+        }
+    }
 }

@@ -28,6 +28,14 @@ impl Store {
         .await
     }
 
+    /// Every replica that has ever said that it lives and was not taken for lost since, and how often it has said so.
+    pub async fn replica_beats(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.read(async move |connection: &mut Connection| {
+            Ok(on_backend!(connection, |conn| replicas::table.load(conn).await)?)
+        })
+        .await
+    }
+
     /// Every replica that has holds or unsent alerts, and the count in its row; `None` if it has no row.
     pub async fn busy_replicas(&self) -> Result<BTreeMap<String, Option<i64>>, StoreError> {
         self.read(async move |connection: &mut Connection| {

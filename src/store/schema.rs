@@ -150,6 +150,7 @@ diesel::table! {
     ledger_orphans (request_id) {
         request_id -> Text,
         ended_at -> BigInt,
+        owner -> Text,
     }
 }
 

@@ -177,7 +177,7 @@ impl Store {
         revision: i64,
         not_before: Timestamp,
     ) -> Result<Vec<(SessionId, Timestamp, i64)>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.poll(async move |connection: &mut Connection| {
             let revoked = sessions::table
                 .filter(sessions::revoked_at.ge(micros(not_before)))
                 .filter(sessions::revision.gt(revision))

@@ -1,15 +1,19 @@
 //! Opens connections to PostgreSQL, encrypted by rustls where the address asks for it.
 //!
-//! The server's certificate is always verified, against the roots of the machine; `SSL_CERT_FILE` names others.
+//! The server's certificate is always verified, against the roots of the machine; `SSL_CERT_FILE` names others. Limits are
+//! given with the options that a connection begins with, and nothing is set afterwards, so that a pooler that lends sessions
+//! (PgBouncer in transaction mode) finds nothing to lose.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
+use futures_util::future::{Either, select};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use tokio_postgres::{
-    Config, NoTls, Socket,
+    Client, Config, NoTls, SimpleQueryMessage, Socket,
     config::SslMode,
+    error::SqlState,
     tls::{MakeTlsConnect, TlsConnect},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -19,10 +23,40 @@ use super::{StoreError, error::with_causes};
 /// How long a connection may be silent at most before the network is asked whether the server is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
+/// How the error of a connection begins for which the server has no room.
+pub(super) const NO_ROOM: &str = "the server takes no more connections";
+
+/// How the error of a connection begins whose options are refused by a pooler.
+const NO_OPTIONS: &str = "the options of a session are refused";
+
+/// A setting that marks a session as that of its connection, and the query that asks for it. A pooler that lends sessions,
+/// such as PgBouncer, refuses the options with which a connection begins, or drops them.
+const MARK: &str = "tollgate.session";
+const OWN: &str = "own";
+const WHOSE_SESSION: &str = "SELECT current_setting('tollgate.session', true)";
+
+/// Whose the session of a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Session {
+    /// The connection's: what is set or prepared stays until its end.
+    Own,
+    /// A pooler lends one for each transaction: nothing stays.
+    Lent,
+}
+
+/// The limits of a session, in milliseconds: the server ends a statement that takes too long, and a transaction that was
+/// left open.
+pub(super) fn session_limits(statement_timeout: Duration) -> [(&'static str, u128); 2] {
+    let statement_ms = statement_timeout.as_millis().max(1);
+    [("statement_timeout", statement_ms), ("idle_in_transaction_session_timeout", statement_ms.saturating_mul(2))]
+}
+
 /// How connections to one server are opened.
 #[derive(Clone)]
 pub(super) struct Connector {
     config: Config,
+    /// With the options that set the limits of a session.
+    limited: Option<Config>,
     tls: Option<MakeRustlsConnect>,
 }
 
@@ -40,28 +74,82 @@ impl Connector {
             SslMode::Disable => None,
             _ => Some(MakeRustlsConnect::new(client_config()?)),
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, limited: None, tls })
     }
 
-    pub(super) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+    /// The same, with these limits kept by the session of each connection.
+    pub(super) fn with_limits(mut self, statement_timeout: Duration) -> Self {
+        let limits = session_limits(statement_timeout).map(|(name, value)| format!("-c {name}={value}"));
+        let given = self.config.get_options().unwrap_or_default();
+        let options =
+            format!("{given} {} -c {MARK}={OWN} -c default_transaction_isolation=read\\ committed", limits.join(" "));
+        let mut limited = self.config.clone();
+        limited.options(options.trim_start());
+        self.limited = Some(limited);
+        self
+    }
+
+    /// Opens a connection, and says whether it has a session of its own.
+    pub(super) async fn connect(&self) -> ConnectionResult<(AsyncPgConnection, Session)> {
+        let Some(limited) = &self.limited else { return self.open(&self.config).await };
+        match self.open(limited).await {
+            Err(ConnectionError::BadConnection(text)) if text.starts_with(NO_OPTIONS) => self.open(&self.config).await,
+            opened => opened,
+        }
+    }
+
+    async fn open(&self, config: &Config) -> ConnectionResult<(AsyncPgConnection, Session)> {
         match &self.tls {
-            None => open(&self.config, NoTls).await,
-            Some(tls) => open(&self.config, tls.clone()).await,
+            None => open(config, NoTls).await,
+            Some(tls) => open(config, tls.clone()).await,
         }
     }
 }
 
-async fn open<T>(config: &Config, tls: T) -> ConnectionResult<AsyncPgConnection>
+async fn open<T>(config: &Config, tls: T) -> ConnectionResult<(AsyncPgConnection, Session)>
 where
     T: MakeTlsConnect<Socket, Stream: Send, TlsConnect: Send> + Send,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     T::Stream: 'static,
 {
-    let (client, connection) = config.connect(tls).await.map_err(|error| {
-        // Its own text leaves out the cause: refused, unknown host, wrong password.
-        ConnectionError::BadConnection(with_causes(&error))
-    })?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    let (client, mut connection) = config.connect(tls).await.map_err(bad)?;
+    let session = session(&client, &mut connection).await?;
+    Ok((AsyncPgConnection::try_from_client_and_connection(client, connection).await?, session))
+}
+
+/// Asks whose the session of a new connection is, which nothing else moves yet.
+async fn session(
+    client: &Client,
+    connection: &mut (impl Future<Output = Result<(), tokio_postgres::Error>> + Unpin),
+) -> ConnectionResult<Session> {
+    let asked = pin!(client.simple_query(WHOSE_SESSION));
+    let found = match select(asked, connection).await {
+        Either::Left((found, _)) => found.map_err(bad)?,
+        Either::Right((closed, _)) => {
+            closed.map_err(bad)?;
+            return Err(ConnectionError::BadConnection("the server closed the connection".into()));
+        }
+    };
+    let is_own = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some(OWN),
+        _ => false,
+    };
+    Ok(if found.iter().any(is_own) { Session::Own } else { Session::Lent })
+}
+
+/// The text of an error of PostgreSQL begins with what the pool must know. Its own leaves out the cause: refused, unknown
+/// host, wrong password.
+fn bad(error: tokio_postgres::Error) -> ConnectionError {
+    let text = with_causes(&error);
+    let refusal = error.as_db_error();
+    let says = |words: &str| refusal.is_some_and(|refusal| refusal.message().contains(words));
+    let is_full = error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) || says("no more connections allowed");
+    let prefix = match () {
+        () if is_full => format!("{NO_ROOM}: "),
+        () if says("startup parameter") => format!("{NO_OPTIONS}: "),
+        () => String::new(),
+    };
+    ConnectionError::BadConnection(format!("{prefix}{text}"))
 }
 
 fn client_config() -> Result<ClientConfig, StoreError> {

@@ -49,6 +49,14 @@ pub struct UserRow {
     pub tokens_not_before: Timestamp,
 }
 
+impl UserRow {
+    /// True while the user of an outside issuer is as they were made: every change of an administrator has its time.
+    #[must_use]
+    pub fn follows_issuer(&self) -> bool {
+        self.outside.is_some() && self.updated_at == self.created_at
+    }
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 struct Record {
@@ -103,7 +111,7 @@ impl Store {
 
     /// Every user that was created, changed or deleted after this revision, in the order of the revisions.
     pub async fn users_changed_since(&self, revision: i64) -> Result<Vec<UserRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.poll(async move |connection: &mut Connection| {
             let changed = users::table.filter(users::revision.gt(revision)).order((users::revision, users::id));
             rows(on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?)
         })
@@ -112,7 +120,7 @@ impl Store {
 
     /// The revision of the last change of a user, a team or an API key, or of the last revocation of a session.
     pub async fn identity_revision(&self) -> Result<i64, StoreError> {
-        self.read(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
+        self.poll(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
     }
 }
 

@@ -9,9 +9,10 @@
 //! [`UpstreamError::Closed`] and nothing here retries, not even GET: RFC 9110 §9.2.2 forbids it for methods that are not
 //! idempotent, and the audit log says that an upstream was asked once.
 
+mod connection;
 mod exchange;
 #[cfg(test)]
-mod raw_upstream;
+mod test_upstream;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -28,6 +29,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
+use self::connection::Connector;
 use super::{
     Answer, AnswerBody, Base, Kind, Outgoing, Target, Unforwardable, UpstreamError, echo,
     headers::{self, Additions},
@@ -44,6 +46,9 @@ const MAX_IDLE: Duration = Duration::from_secs(30);
 /// The longest head of an answer; also what a connection buffers of a body.
 pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
 
+/// The most header lines of an answer.
+const MAX_HEAD_LINES: usize = 512;
+
 /// Finds a peer that vanished without a word, during an answer that may take minutes.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -52,9 +57,9 @@ type Pool<C> = legacy::Client<C, SentBody>;
 /// One worker's way to all upstreams.
 #[derive(Debug, Clone)]
 pub struct Client {
-    plain: Pool<HttpConnector>,
+    plain: Pool<Connector<HttpConnector>>,
     /// None where the machine has no trust anchors: `http` upstreams and the built-in ones still work.
-    tls: Option<Pool<HttpsConnector<HttpConnector>>>,
+    tls: Option<Pool<Connector<HttpsConnector<HttpConnector>>>>,
 }
 
 impl Client {
@@ -65,7 +70,7 @@ impl Client {
         if let Err(error) = &tls {
             tracing::warn!(%error, "no trust anchors found: calls to https upstreams will fail");
         }
-        Self { plain: pool(tcp_connector(true)), tls: tls.ok().map(pool) }
+        Self { plain: pool(Connector(tcp_connector(true))), tls: tls.ok().map(|tls| pool(Connector(tls))) }
     }
 
     /// Whether `https` upstreams can be reached at all.
@@ -105,8 +110,13 @@ impl Client {
         let is_head = outgoing.method == Method::HEAD;
         let request = request(target, base, outgoing)?;
         let is_tls = base.is_tls();
-        let response = exchange::head(|request| self.start(is_tls, request), request, target, upload).await?;
-        verdict::answer(response, is_head, target.timeout)
+        let exchanged = exchange::head(|request| self.start(is_tls, request), request, target, upload).await?;
+        let is_worn = connection::is_worn(exchanged.response.extensions());
+        let answer = verdict::answer(exchanged.response, is_head, target.timeout);
+        if is_worn || answer.is_err() {
+            exchange::retire(&exchanged.connection);
+        }
+        answer
     }
 
     fn start(&self, is_tls: bool, request: Request<SentBody>) -> Result<ResponseFuture, UpstreamError> {
@@ -163,6 +173,10 @@ where
         .pool_idle_timeout(MAX_IDLE)
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
         .http1_max_buf_size(MAX_HEAD_BYTES)
+        .http1_max_headers(MAX_HEAD_LINES)
+        // Both are mended and passed on (RFC 9112 §5.1 and §5.2).
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
         // `Host` is among the headers already.
         .set_host(false)
         // Only what was never written is retried; see the module's documentation.

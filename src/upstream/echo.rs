@@ -51,6 +51,7 @@ impl<'a> Echo<'a> {
             Some((path, query)) => (path, Some(query)),
             None => (path_and_query, None),
         };
+        let path = if path.is_empty() { "/" } else { path };
         let text = std::str::from_utf8(&body.stored).ok();
         Self {
             method,

@@ -1,14 +1,16 @@
 //! Fetches the key set of an outside issuer: one GET, one connection, no redirect followed.
 //!
-//! Called by the `KeyFetcher` alone. The address comes from the configuration, never from a token. Whatever is not a
-//! short JSON document with status 200 is an error.
+//! Called by the `KeyFetcher` alone, for key sets and for discovery documents. The address comes from the configuration or
+//! from the document of a configured issuer, never from a token. Whatever is not a short JSON document with status 200 is
+//! an error.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, io::Read, time::Duration};
 
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use http::{
-    HeaderMap, Request, StatusCode, Uri,
-    header::{ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
+    HeaderMap, HeaderName, Request, StatusCode, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
 };
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -43,8 +45,10 @@ pub enum FetchError {
     NoAnswer(String),
     #[error("status {0}")]
     Status(u16),
-    #[error("the answer is not JSON")]
-    NotJson,
+    #[error("the answer is not JSON: its content-type is {0:?}")]
+    NotJson(String),
+    #[error("the answer has the content coding {0:?}, though identity was asked for; only gzip is read")]
+    Coding(String),
     #[error("the body is cut, or longer than {MAX_BYTES} bytes")]
     Body,
 }
@@ -83,7 +87,17 @@ impl JwksClient {
         if head.status != StatusCode::OK {
             return Err(FetchError::Status(head.status.as_u16()));
         }
-        if is_json(&head.headers) { read(body).await } else { Err(FetchError::NotJson) }
+        let content_type = text(&head.headers, CONTENT_TYPE);
+        if !is_json(&content_type) {
+            return Err(FetchError::NotJson(content_type));
+        }
+        let coding = text(&head.headers, CONTENT_ENCODING);
+        let bytes = read(body).await?;
+        match coding.as_str() {
+            "" | "identity" => Ok(bytes),
+            "gzip" | "x-gzip" => unzipped(&bytes),
+            _ => Err(FetchError::Coding(coding)),
+        }
     }
 }
 
@@ -106,16 +120,29 @@ fn request(uri: Uri) -> Request<SentBody> {
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("application/jwk-set+json, application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     request
 }
 
-/// `application/json` or a type built on it (RFC 6839 §3.1), and nothing that would have to be decoded first.
-fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    is_json && !headers.contains_key(CONTENT_ENCODING)
+/// The value of a header without case; several lines are one list (RFC 9110 §5.3).
+fn text(headers: &HeaderMap, name: HeaderName) -> String {
+    let lines = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
+    lines.collect::<Vec<_>>().join(", ")
+}
+
+/// `application/json` or a type built on it (RFC 6839 §3.1).
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// What was compressed all the same, up to the bound of a document.
+fn unzipped(bytes: &[u8]) -> Result<Bytes, FetchError> {
+    let bound = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut plain = vec![];
+    let read = MultiGzDecoder::new(bytes).take(bound).read_to_end(&mut plain).map_err(|_| FetchError::Body)?;
+    if read > MAX_BYTES { Err(FetchError::Body) } else { Ok(plain.into()) }
 }
 
 async fn read(body: Incoming) -> Result<Bytes, FetchError> {
@@ -130,22 +157,47 @@ fn with_causes(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
     use super::*;
 
     #[test]
-    fn only_json_that_needs_no_decoding_is_read() {
-        let json = |content_type: &'static str, coding: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            coding.map(|coding| headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding)));
-            is_json(&headers)
+    fn only_json_is_read() {
+        for good in ["application/json", "application/json; charset=utf-8", "application/jwk-set+json"] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in ["text/html", "text/json", "application/jsonp", "application/xml+jsonx", "application/json, x/y", ""]
+        {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_all_the_same_is_decoded_up_to_the_bound() {
+        let zipped = |bytes: &[u8]| {
+            let mut encoder = GzEncoder::new(vec![], Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
         };
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/jwk-set+json"] {
-            assert!(json(good, None), "{good}");
+        let document = br#"{"keys":[]}"#;
+        assert_eq!(unzipped(&zipped(document)).unwrap(), document.as_slice());
+        assert_eq!(unzipped(&zipped(&vec![b' '; MAX_BYTES])).unwrap().len(), MAX_BYTES);
+        for bad in
+            [&zipped(&vec![b' '; MAX_BYTES + 1])[..], &zipped(&vec![b' '; 100 << 20]), b"{}", &zipped(document)[..12]]
+        {
+            assert!(matches!(unzipped(bad), Err(FetchError::Body)));
         }
-        for bad in ["text/html", "text/json", "application/jsonp", "application/xml+jsonx", ""] {
-            assert!(!json(bad, None), "{bad}");
-        }
-        assert!(!json("application/json", Some("gzip")) && !is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_header_is_read_without_case_and_a_second_line_of_it_counts() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONTENT_ENCODING, HeaderValue::from_static("GZip"));
+        assert_eq!(text(&headers, CONTENT_ENCODING), "gzip");
+        headers.append(CONTENT_ENCODING, HeaderValue::from_static("br"));
+        assert_eq!(text(&headers, CONTENT_ENCODING), "gzip, br");
+        assert_eq!(text(&headers, CONTENT_TYPE), "");
     }
 }

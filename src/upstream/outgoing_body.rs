@@ -16,7 +16,7 @@ use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use super::upload::{Upload, UploadEnd};
+use super::upload::{BodyAborted, Upload, UploadEnd};
 
 /// Chunks read from a client that its upstream has not taken yet; then the client waits.
 const CHUNKS_AHEAD: usize = 8;
@@ -43,21 +43,6 @@ pub struct BodyStream {
 pub struct BodySender {
     chunks: mpsc::Sender<Bytes>,
     upload: Arc<Upload>,
-}
-
-/// Why a request body stopped before its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BodyAborted {
-    #[error("the client went away before its body ended")]
-    Disconnected,
-    #[error("the client's body did not arrive in time")]
-    TimedOut,
-    #[error("the client's body is larger than allowed")]
-    TooLarge,
-    #[error("the client's body is not well-formed")]
-    Malformed,
-    #[error("the client's body is not as long as it said")]
-    LengthMismatch,
 }
 
 /// The upstream takes no more of the body, or the call is over: its outcome comes from `Client::send`.
@@ -154,6 +139,9 @@ impl BodySender {
 impl BodyStream {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyAborted>>> {
         let received = self.chunks.poll_recv(cx);
+        if received.is_ready() {
+            self.upload.moved();
+        }
         self.upload.waits_for_client(received.is_pending());
         received.map(|chunk| match chunk {
             Some(chunk) => Some(self.take(chunk)),
@@ -162,7 +150,6 @@ impl BodyStream {
     }
 
     fn take(&mut self, chunk: Bytes) -> Result<Bytes, BodyAborted> {
-        self.upload.chunk_taken();
         if let Some(remaining) = &mut self.remaining {
             let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             *remaining = remaining.checked_sub(length).ok_or(BodyAborted::LengthMismatch)?;
@@ -206,7 +193,10 @@ impl Body for BodyStream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::FutureExt;
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -295,22 +285,26 @@ mod tests {
         assert_eq!(sender.send(chunk()).now_or_never(), Some(Err(UpstreamGone)));
     }
 
-    #[test]
-    fn only_a_silence_that_is_the_clients_is_excused() {
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_counts_from_the_last_move_of_the_body_and_not_while_it_waits_for_its_client() {
+        let begun = Instant::now();
+        let second = Duration::from_secs(1);
         let (sender, body) = OutgoingBody::channel(None);
         let OutgoingBody::Stream(mut stream) = body else { panic!("a channel streams") };
         let upload = Arc::clone(&stream.upload);
         let mut poll = || stream.poll_chunk(&mut Context::from_waker(std::task::Waker::noop()));
 
-        assert!(!upload.excuses_silence_since(0), "the upstream has not asked for the body yet");
+        assert!(!upload.is_waiting_for_client(), "the upstream has not asked for the body yet");
         assert!(poll().is_pending());
-        assert!(upload.excuses_silence_since(0), "the upstream waits for the client");
+        assert!(upload.is_waiting_for_client());
+        tokio::time::advance(second).await;
         sent(&sender);
         assert!(poll().is_ready());
-        assert!(upload.excuses_silence_since(0), "the body moved");
-        assert!(!upload.excuses_silence_since(1), "nothing moved since");
+        assert!(!upload.is_waiting_for_client());
+        assert_eq!(upload.moved_at(), begun + second);
+        tokio::time::advance(second).await;
         sender.finish();
         assert!(poll().is_ready());
-        assert!(!upload.excuses_silence_since(1), "the body is complete: it is the upstream's turn");
+        assert_eq!(upload.moved_at(), begun + 2 * second, "the end of the body is its last move");
     }
 }

@@ -3,7 +3,7 @@
 //! The composition root builds one [`Target`] per configured upstream, at start and on reload, and shares it over all
 //! workers. It never resolves a name and never shows the secret: it is a sensitive header value, which `Debug` hides.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use http::{
     HeaderName, HeaderValue, Uri,
@@ -11,7 +11,10 @@ use http::{
     uri::{Authority, Parts, PathAndQuery, Scheme},
 };
 
-use super::{InFlight, headers};
+use super::{
+    InFlight,
+    headers::{self, Secret},
+};
 
 /// One upstream, with everything a call to it needs.
 #[derive(Debug, Clone)]
@@ -42,13 +45,6 @@ pub struct Base {
     host: HeaderValue,
     /// Empty, or `/` and no trailing slash.
     path: String,
-}
-
-/// The header that authenticates the gateway to an upstream.
-#[derive(Clone)]
-pub struct Secret {
-    pub(super) name: HeaderName,
-    pub(super) value: HeaderValue,
 }
 
 /// A configured upstream that cannot be one.
@@ -112,12 +108,15 @@ impl Base {
         &self.host
     }
 
-    /// The base path followed by the given bytes, unchanged: no decoding, no dot segments removed, no slashes merged.
+    /// The base path followed by the given bytes, unchanged: no decoding, no dot segments removed, no slashes merged. Of a
+    /// route that is stripped whole nothing or a query is left: then it is the base path itself, `/` where that is empty.
     pub fn uri_for(&self, path_and_query: &str) -> Result<Uri, Unforwardable> {
-        let wanted = format!("{}{path_and_query}", self.path);
+        let is_stripped = path_and_query.is_empty() || path_and_query.starts_with('?');
+        let base = if is_stripped && self.path.is_empty() { "/" } else { &self.path };
+        let wanted = format!("{base}{path_and_query}");
         let path = PathAndQuery::try_from(wanted.as_str()).map_err(|_| Unforwardable::Path)?;
         // The parser drops what follows a `#`; whatever it changes is refused.
-        if !path_and_query.starts_with('/') || path.as_str() != wanted {
+        if !(is_stripped || path_and_query.starts_with('/')) || path.as_str() != wanted {
             return Err(Unforwardable::Path);
         }
         let mut parts = Parts::default();
@@ -141,12 +140,6 @@ impl Secret {
         let mut value = HeaderValue::try_from(text).map_err(|_| TargetError::SecretValue)?;
         value.set_sensitive(true);
         Ok(Self { name, value })
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secret").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -207,7 +200,17 @@ mod tests {
         for path in ["/", "/?", "/%2e%2e/%2F", "//a//b/", "/..;/x", "/a/../b", "/{x}|y~\"z", "/é?é=%zz&&"] {
             assert_eq!(base.uri_for(path).unwrap().path_and_query().unwrap().as_str(), format!("/base{path}"));
         }
-        for path in ["", "x", "?q", "*", "/a#b", "/a b", "/a\r\nHost: x", "/a\0", "http://other/"] {
+        for (url, path, joined) in [
+            ("http://h/base", "", "/base"),
+            ("http://h/base", "?x=1", "/base?x=1"),
+            ("http://h/base/", "/?x=1", "/base/?x=1"),
+            ("http://h", "", "/"),
+            ("http://h/", "?x=1", "/?x=1"),
+        ] {
+            let uri = Base::parse(url).unwrap().uri_for(path).unwrap();
+            assert_eq!(uri.path_and_query().unwrap().as_str(), joined, "{url} {path}");
+        }
+        for path in ["x", "*", "/a#b", "/a b", "/a\r\nHost: x", "/a\0", "http://other/"] {
             assert_eq!(base.uri_for(path).err(), Some(Unforwardable::Path), "{path:?}");
         }
     }

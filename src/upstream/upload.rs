@@ -3,18 +3,36 @@
 //! The sending end says how the body ended, the receiving end how far it got, the call when it is over. Atomics only: it
 //! is shared between a client's task and its upstream's connection.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
-use super::BodyAborted;
+/// Why a request body stopped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyAborted {
+    #[error("the client went away before its body ended")]
+    Disconnected,
+    #[error("the client's body did not arrive in time")]
+    TimedOut,
+    #[error("the client's body is larger than allowed")]
+    TooLarge,
+    #[error("the client's body is not well-formed")]
+    Malformed,
+    #[error("the client's body is not as long as it said")]
+    LengthMismatch,
+}
 
 #[derive(Debug)]
 pub(super) struct Upload {
-    chunks_taken: AtomicU64,
+    begun: Instant,
+    /// When the body last moved, in milliseconds since `begun`.
+    moved_ms: AtomicU64,
     waits_for_client: AtomicBool,
     end: OnceLock<Result<(), BodyAborted>>,
     /// Has no permits and never will: it is closed when the call is over.
@@ -28,8 +46,8 @@ pub(super) struct UploadEnd(pub Arc<Upload>);
 
 impl Upload {
     pub fn new() -> Self {
-        let (chunks_taken, waits_for_client) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { chunks_taken, waits_for_client, end: OnceLock::new(), call: Semaphore::new(0) }
+        let (moved_ms, waits_for_client) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { begun: Instant::now(), moved_ms, waits_for_client, end: OnceLock::new(), call: Semaphore::new(0) }
     }
 
     /// The sending end: how the body ended. Only the first word counts.
@@ -42,9 +60,10 @@ impl Upload {
         self.end.get().copied().unwrap_or(Err(BodyAborted::Disconnected))
     }
 
-    /// The receiving end: the upstream took a chunk.
-    pub fn chunk_taken(&self) {
-        self.chunks_taken.fetch_add(1, Ordering::Relaxed);
+    /// The receiving end: the upstream took a chunk, or learned that there is no other.
+    pub fn moved(&self) {
+        let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved_ms.store(since, Ordering::Relaxed);
     }
 
     /// The receiving end: whether the upstream would take more than the client has sent.
@@ -52,15 +71,15 @@ impl Upload {
         self.waits_for_client.store(waits, Ordering::Relaxed);
     }
 
-    /// A place to compare with later.
-    pub fn position(&self) -> u64 {
-        self.chunks_taken.load(Ordering::Relaxed)
+    /// When the upstream last took something, to the millisecond.
+    pub fn moved_at(&self) -> Instant {
+        self.begun + Duration::from_millis(self.moved_ms.load(Ordering::Relaxed))
     }
 
-    /// Whether the silence since `position` may be due to the client: the body moved, or waits for the client's next
-    /// piece. The caller of `Client::send` bounds a slow client, and aborts the body.
-    pub fn excuses_silence_since(&self, position: u64) -> bool {
-        self.waits_for_client.load(Ordering::Relaxed) || self.position() != position
+    /// Whether the body waits for the client's next piece. The caller of `Client::send` bounds a slow client, and aborts
+    /// the body.
+    pub fn is_waiting_for_client(&self) -> bool {
+        self.waits_for_client.load(Ordering::Relaxed)
     }
 
     pub fn is_call_over(&self) -> bool {

@@ -55,6 +55,7 @@ async fn a_repeated_refresh_is_answered_where_the_clock_is_ahead(store: &TestSto
 }
 
 async fn a_gateway_whose_clock_is_far_from_the_stores_is_not_ready(store: &TestStore) {
+    let mut gateways = vec![];
     for (ahead_s, status, clock) in
         [(-60, 503, "unavailable"), (-3, 200, "ok"), (3, 200, "ok"), (60, 503, "unavailable")]
     {
@@ -62,8 +63,9 @@ async fn a_gateway_whose_clock_is_far_from_the_stores_is_not_ready(store: &TestS
         let gateway = Setup::default().clock(&wrong).start(store).await;
         let answer = gateway.get("/readyz").send().await;
         assert_eq!((answer.expect(status).json()["dependencies"]["clock"].clone()), json!(clock), "{ahead_s}");
-        gateway.finish().await;
+        gateways.push(gateway);
     }
+    TestGateway::finish_all(gateways).await;
 }
 
 async fn tokens_ahead_of_their_time_are_refused(store: &TestStore) {

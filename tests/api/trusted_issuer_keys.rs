@@ -1,10 +1,12 @@
 //! How the keys of a trusted outside issuer are fetched, whatever becomes of the place where they are published.
 
 use std::{
+    io::Write,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
+use flate2::{Compression, write::GzEncoder};
 use tollgate::clock::Clock;
 
 use super::support::{OutsideIssuer, OutsideKey, RawUpstream, Setup, TestGateway, TestStore, eventually};
@@ -16,6 +18,9 @@ on_both_stores!(
     the_old_keys_stay_while_the_issuer_fails,
     an_issuer_that_hangs_delays_nobody_whose_key_is_known,
     what_is_no_short_json_key_set_brings_no_keys,
+    a_key_that_changed_under_its_name_is_fetched_again,
+    a_key_set_that_is_compressed_all_the_same_is_read,
+    the_keys_are_found_by_the_name_of_the_issuer_alone,
 );
 
 /// A period after which keys are fetched again by themselves.
@@ -167,5 +172,52 @@ async fn what_is_no_short_json_key_set_brings_no_keys(store: &TestStore) {
     assert_eq!(target.connections(), 0);
     // The rest of the gateway is none the worse.
     scene.gateway.get("/me").token(&scene.gateway.admin).send().await.expect(200);
+    scene.gateway.finish().await;
+}
+
+async fn a_key_that_changed_under_its_name_is_fetched_again(store: &TestStore) {
+    let (old, new, forged) = (OutsideKey::ed25519("k"), OutsideKey::ed25519("k"), OutsideKey::ed25519("k"));
+    let issuer = OutsideIssuer::start(&[&old]).await;
+    let scene = Scene::start(store, &issuer.trusted()).await;
+    assert_eq!((scene.status(&issuer, &old).await, issuer.connections()), (200, 1));
+    issuer.publish(&[&new]);
+    assert_eq!((scene.status(&issuer, &new).await, issuer.connections()), (200, 2));
+    for _ in 0..10 {
+        assert_eq!(scene.status(&issuer, &forged).await, 401);
+    }
+    assert_eq!((scene.status(&issuer, &old).await, issuer.connections()), (401, 2));
+    scene.clock.advance(Duration::from_secs(10));
+    assert_eq!((scene.status(&issuer, &forged).await, issuer.connections()), (401, 3));
+    scene.gateway.finish().await;
+}
+
+async fn a_key_set_that_is_compressed_all_the_same_is_read(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let issuer = OutsideIssuer::start(&[]).await;
+    let mut encoder = GzEncoder::new(vec![], Compression::fast());
+    encoder.write_all(serde_json::json!({ "keys": [key.jwk] }).to_string().as_bytes()).unwrap();
+    issuer.answer("200 OK\r\ncontent-encoding: gzip", "application/json", &encoder.finish().unwrap());
+    let scene = Scene::start(store, &issuer.trusted()).await;
+    assert_eq!(scene.status(&issuer, &key).await, 200);
+    let head = issuer.last_head().to_ascii_lowercase();
+    assert!(head.contains("\r\naccept-encoding: identity\r\n"), "{head}");
+    scene.gateway.finish().await;
+}
+
+async fn the_keys_are_found_by_the_name_of_the_issuer_alone(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let (issuer, impostor) = (OutsideIssuer::start(&[&key]).await, OutsideIssuer::start(&[&key]).await);
+    issuer.publish_discovery(&issuer.name());
+    impostor.publish_discovery(&issuer.name());
+    let trusted: String = [&issuer, &impostor]
+        .map(|issuer| {
+            let whole = issuer.trusted();
+            whole.lines().filter(|line| !line.contains("jwks_url")).map(|line| format!("{line}\n")).collect::<String>()
+        })
+        .concat();
+    let scene = Scene::start(store, &trusted).await;
+    assert_eq!(scene.status(&issuer, &key).await, 200);
+    // Its document is another issuer's.
+    assert_eq!(scene.status(&impostor, &key).await, 401);
     scene.gateway.finish().await;
 }

@@ -173,3 +173,22 @@ fn a_call_above_max_in_flight_is_a_503_and_a_place_is_free_after_one_ends() {
     exchange.answer("four");
     assert_eq!(first.message().text(), "four");
 }
+
+#[test]
+fn an_answer_that_is_broken_from_its_first_chunk_is_a_502_or_is_cut() {
+    let stage = Stage::new();
+    for chunk in ["zz\r\n", "-1\r\nx\r\n", "\r\n", "fffffffffffffffff\r\n", "1\r\nxy\r\n"] {
+        let answer = stage.answered(&format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunk}"));
+        // Whether the chunk comes with the head is the network's choice; a bare close is nobody's.
+        match answer.status() {
+            502 => answer.assert_problem(502, "upstream-failed"),
+            status => assert_eq!((status, answer.complete), (200, false), "{chunk:?}"),
+        }
+        let record = stage.record(&answer.request_id());
+        assert_eq!(
+            (&record["status"], &record["decision"]),
+            (&answer.status().into(), &"failed".into()),
+            "{chunk:?} {record}"
+        );
+    }
+}

@@ -80,6 +80,65 @@ fn a_redis_that_hangs_keeps_nobody_waiting() {
     eventually("they agree again", knows);
 }
 
+/// How many further calls a gateway admits before it refuses one because the limit is used up. While Redis is made ready it
+/// refuses calls because it does not know.
+fn until_used_up(gateway: &Gateway, token: &str) -> u64 {
+    let mut admitted = 0;
+    eventually("the limit is used up", || {
+        admitted += self::admitted(gateway, token, 100);
+        (gateway.get("/echo", token).status() == 429).then_some(())
+    });
+    admitted
+}
+
+#[test]
+fn a_redis_that_went_back_or_forgot_lets_nothing_through_twice() {
+    type Fault = fn(&mut RedisServer);
+    let started_again_from_a_snapshot: Fault = |redis| {
+        redis.kill();
+        redis.start_again();
+    };
+    let started_again_empty: Fault = |redis| {
+        redis.delete("*");
+        redis.save();
+        redis.kill();
+        redis.start_again();
+    };
+    let account_deleted: Fault = |redis| redis.delete("*:account:*");
+    let history_deleted: Fault = |redis| redis.delete("*:history");
+    let all_deleted: Fault = |redis| redis.delete("*");
+    for (name, fault) in [
+        ("started again from a snapshot", started_again_from_a_snapshot),
+        ("started again empty", started_again_empty),
+        ("account deleted", account_deleted),
+        ("history deleted", history_deleted),
+        ("all deleted", all_deleted),
+    ] {
+        let mut cluster = Cluster::start(2, SLOW, "deny");
+        let token = cluster.token.clone();
+        let first = admitted(cluster.gateway(0), &token, 5);
+        cluster.redis.save();
+        let second = admitted(cluster.gateway(0), &token, 300);
+        fault(&mut cluster.redis);
+        let more = [0, 1].map(|i| until_used_up(cluster.gateway(i), &token));
+        println!("lent_limits: {name}: {first}, {second} and then {more:?} of 400");
+        // A busy test machine may have refused some of the first for want of an answer of Redis.
+        assert!(second > 200, "{name}: {second}");
+        assert!(first + second + more.iter().sum::<u64>() <= 400, "{name}: {first}, {second}, {more:?}");
+    }
+}
+
+#[test]
+fn a_gateway_that_starts_without_redis_takes_its_share_of_the_replicas_in_the_store() {
+    let mut cluster = Cluster::start(2, SLOW, "allow_local_share");
+    let token = cluster.token.clone();
+    cluster.redis.kill();
+    cluster.kill(1);
+    let admitted = until_refused(cluster.start_again(1), &token);
+    println!("lent_limits: started without Redis, one of two gateways admitted {admitted} of 400");
+    assert!((190..=200).contains(&admitted), "{admitted}");
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test measures real time")]
 fn now() -> Instant {
     Instant::now()

@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 
-use super::support::{Database, Exchange, Gateway, Home, Message, Upstream, Wire, eventually, request, with_upstream};
+use super::support::{
+    Database, Exchange, Gateway, Home, Message, Upstream, Wire, database, eventually, request, with_upstream,
+};
 
 /// One priced route to an upstream, one budget, and a second of silence before a replica is taken for lost.
 fn priced(upstream: &Upstream) -> String {
@@ -69,6 +71,48 @@ fn what_a_replica_held_that_never_comes_back_is_captured_by_another() {
     assert_ledger(&homes[1], 0, "the ledger is right");
     database.query("UPDATE ledger_balances SET spent_pusd = spent_pusd + 1");
     assert_ledger(&homes[1], 1, "0.002000000001 USD spent");
+}
+
+#[test]
+fn a_call_whose_decision_only_the_spool_of_a_lost_replica_has_is_captured_and_stays_so() {
+    let (database, upstream) = (Database::create(), Upstream::start());
+    let homes = [home(&database, &upstream), home(&database, &upstream)];
+    let [lost, left] = homes.each_ref().map(Home::start);
+    let token = left.admin();
+    let lock = database::hold(&database.url(), "LOCK TABLE audit_entries IN ACCESS EXCLUSIVE MODE");
+    let call = under_way(&lost, &token, &upstream);
+    lost.kill();
+    drop(lock);
+    assert_eq!(at_rest(&left, &token)["spent_usd"], "0.002");
+    drop(call);
+    let again = homes[0].start();
+    assert_eq!(at_rest(&again, &token)["spent_usd"], "0.002");
+    assert_ledger(&homes[0], 0, "the ledger is right");
+}
+
+#[test]
+fn what_an_earlier_release_gave_back_of_a_forwarded_call_is_booked_when_its_replica_starts_again() {
+    let (database, upstream) = (Database::create(), Upstream::start());
+    let homes = [home(&database, &upstream), home(&database, &upstream)];
+    let [lost, left] = homes.each_ref().map(Home::start);
+    let token = left.admin();
+    let call = under_way(&lost, &token, &upstream);
+    lost.kill();
+    drop(call);
+    assert_eq!(at_rest(&left, &token)["spent_usd"], "0.002");
+    // As if it had been released: the settlement is not there, and nothing is spent.
+    database.execute(
+        "ALTER TABLE ledger_entries DISABLE TRIGGER USER; \
+         UPDATE ledger_entries SET kind = 'release', amount_pusd = 0 WHERE kind = 'settle'; \
+         UPDATE ledger_balances SET spent_pusd = 0; \
+         ALTER TABLE ledger_entries ENABLE TRIGGER USER;",
+    );
+    for _ in 0..2 {
+        let again = homes[0].start();
+        assert_eq!(at_rest(&again, &token)["spent_usd"], "0.002");
+        again.terminate();
+    }
+    assert_ledger(&homes[1], 0, "the ledger is right");
 }
 
 #[test]

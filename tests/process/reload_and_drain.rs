@@ -153,3 +153,37 @@ fn a_call_that_never_ends_is_cut_when_the_shutdown_time_is_over_and_is_on_record
     let record = gateway.record(&token, &head.request_id());
     assert_eq!(record["outcome"], "aborted", "{record}");
 }
+
+#[test]
+fn a_kept_connection_is_told_to_close_from_the_moment_readiness_fails() {
+    let gateway = Home::new().config("[server]\ndrain_delay_ms = 600000\nshutdown_timeout_s = 3600\n").start();
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: gateway.test\r\n\r\n");
+    let mut kept: Vec<_> = (0..3).map(|_| gateway.connect()).collect();
+    for client in &mut kept {
+        client.say(ask("/healthz"));
+        assert_eq!(client.message().header("connection"), None);
+    }
+    gateway.signal("TERM");
+    eventually("readiness fails", || (gateway.send(ask("/readyz")).status() == 503).then_some(()));
+    for (client, path) in kept.iter_mut().zip(["/healthz", "/readyz", "/nowhere"]) {
+        client.say(ask(path));
+        assert_eq!(client.message().header("connection"), Some("close"), "{path}");
+        assert!(client.is_closed(), "{path}");
+    }
+    assert_eq!(gateway.send(ask("/healthz")).status(), 200, "it still serves");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let upstream = Upstream::start();
+    let sections = "[server]\ndrain_delay_ms = 0\nshutdown_timeout_s = 3600\n";
+    let mut gateway = Home::forwarding_to(upstream.address(), "", sections).start();
+    let token = gateway.admin();
+    let mut client = gateway.connect();
+    client.say(request("GET", "/up/forever", &token));
+    let _exchange = upstream.exchange();
+    gateway.signal("TERM");
+    eventually("it drains", || gateway.log().contains("draining").then_some(()));
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code(), Some(1), "{}", gateway.log());
+}

@@ -183,3 +183,13 @@ fn a_limit_for_somebody_who_is_not_there_stops_the_first_start_and_says_where() 
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("limits[1].subject"), "{error}");
 }
+
+#[test]
+fn a_data_dir_that_takes_no_new_file_stops_no_start() {
+    let home = Home::new();
+    home.start().terminate();
+    // What only saves the next start time cannot be written, as on a full disk.
+    fs::create_dir(home.path().join("data/audit-closed.new")).unwrap();
+    let gateway = home.start();
+    assert_eq!(gateway.get("/me", &gateway.admin()).status(), 200);
+}

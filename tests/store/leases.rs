@@ -7,14 +7,14 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tollgate::{
     clock::Clock,
     domain::{
-        lease::{Account, Ask, ExactTerms, HolderId, Kind, Past, Terms},
+        lease::{Ask, ExactTerms, HolderId, Kind, LeaseAccount, Past, Terms},
         limit::rate::Rate,
     },
     store::{
         StoreError,
         redis::{
             Redis, Timeouts,
-            leases::{Birth, Exchanged, account_key},
+            leases::{Exchanged, PriorUse, account_key, history_key_of},
         },
     },
 };
@@ -47,10 +47,10 @@ fn stored(connection: &mut Connection, account: &str) -> Vec<(String, String)> {
 }
 
 /// What the script would store of this account.
-fn as_stored(account: &Account) -> Vec<(String, String)> {
+fn as_stored(account: &LeaseAccount) -> Vec<(String, String)> {
     let (refill, unit, burst) = match account.terms.kind {
         Kind::Rate { limit, window, burst } => (limit, window, burst),
-        Kind::Places { limit } => (0, 1, limit),
+        Kind::Concurrent { limit } => (0, 1, limit),
     };
     let mut fields = vec![
         ("refill".to_owned(), refill.to_string()),
@@ -76,7 +76,7 @@ fn terms() -> impl Strategy<Value = Terms> {
         assert_eq!(exact.moment_us, 1);
         exact.terms
     });
-    prop_oneof![4 => rate, 1 => (1u64..50).prop_map(|limit| ExactTerms::places(limit, 0).terms)]
+    prop_oneof![4 => rate, 1 => (1u64..50).prop_map(|limit| ExactTerms::concurrent(limit, 0).terms)]
 }
 
 fn past() -> impl Strategy<Value = Vec<Past>> {
@@ -126,7 +126,7 @@ fn agree(redis: &Redis, connection: &mut Connection, asks: &[(Ask, u64)]) -> boo
     let (mut known, mut at) = (None, 0u64);
     for (ask, late) in asks {
         let ask = Ask { sent: at.checked_sub(*late), ..ask.clone() };
-        let mut account = known.take().unwrap_or_else(|| Account::spent(ask.terms, 0));
+        let mut account = known.take().unwrap_or_else(|| LeaseAccount::spent(ask.terms, 0));
         match block_on(redis.exchange(&name, &ask, 1)) {
             Ok(Exchanged::Answered(answer)) => assert_eq!(account.exchange(&ask, answer.at), Ok(answer), "{ask:?}"),
             Ok(Exchanged::Stale) => assert!(account.exchange(&ask, account.at).is_err(), "{ask:?} {account:?}"),
@@ -149,7 +149,7 @@ fn agree(redis: &Redis, connection: &mut Connection, asks: &[(Ask, u64)]) -> boo
 #[test]
 fn leases_in_redis_go_by_the_pure_rules() {
     let (redis, mut connection) = database(4);
-    patiently(|| block_on(redis.bear(Birth::Full)));
+    patiently(|| block_on(redis.begin_generation(PriorUse::None)));
     let mut answered = 0;
     let mut runner = TestRunner::new(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() });
     for _ in 0..300 {
@@ -180,18 +180,18 @@ fn ask(terms: Terms, seq: u64, need: u64) -> Ask {
 }
 
 #[test]
-fn leases_in_a_redis_that_forgot_are_not_granted_until_it_is_born_again_and_then_at_the_rate_alone() {
+fn leases_in_a_redis_that_forgot_are_not_granted_until_a_generation_begins_and_then_at_the_rate_alone() {
     let (redis, mut connection) = database(5);
     let terms = ExactTerms::rate(Rate::new(1, 3_600, 10).unwrap(), 1).unwrap().terms;
     let name = new_account();
     let exchange = |seq| patiently(|| block_on(redis.exchange(&name, &ask(terms, seq, 1), 1)));
-    assert_eq!(exchange(1), Exchanged::Unborn);
-    patiently(|| block_on(redis.bear(Birth::Full)));
+    assert_eq!(exchange(1), Exchanged::Forgotten);
+    patiently(|| block_on(redis.begin_generation(PriorUse::None)));
     assert!(matches!(exchange(2), Exchanged::Answered(answer) if answer.granted == 1));
     let _: () = redis::cmd("FLUSHDB").query(&mut connection).unwrap();
-    assert_eq!(exchange(3), Exchanged::Unborn);
-    patiently(|| block_on(redis.bear(Birth::Spent { lease: Duration::ZERO })));
-    patiently(|| block_on(redis.bear(Birth::Full)));
+    assert_eq!(exchange(3), Exchanged::Forgotten);
+    patiently(|| block_on(redis.begin_generation(PriorUse::Unknown { lease: Duration::ZERO })));
+    patiently(|| block_on(redis.begin_generation(PriorUse::None)));
     let Exchanged::Answered(answer) = exchange(4) else { panic!("not answered") };
     assert_eq!((answer.granted, answer.free), (0, 0));
     assert!(answer.fits_in.is_some_and(|us| (3_000_000_000..=3_600_000_000).contains(&us)));
@@ -200,18 +200,123 @@ fn leases_in_a_redis_that_forgot_are_not_granted_until_it_is_born_again_and_then
 #[test]
 fn leases_may_still_be_held_when_redis_forgets_so_it_waits_for_their_end() {
     let (redis, _connection) = database(6);
-    patiently(|| block_on(redis.bear(Birth::Spent { lease: Duration::from_mins(1) })));
-    let terms = ExactTerms::places(3, 1).terms;
+    patiently(|| block_on(redis.begin_generation(PriorUse::Unknown { lease: Duration::from_mins(1) })));
+    let terms = ExactTerms::concurrent(3, 1).terms;
     let answer = patiently(|| block_on(redis.exchange(&new_account(), &ask(terms, 1, 1), 1)));
-    assert_eq!(answer, Exchanged::Unborn);
+    assert_eq!(answer, Exchanged::Forgotten);
 }
 
 #[test]
 fn leases_at_a_key_of_another_type_are_an_error() {
     let (redis, mut connection) = database(7);
-    patiently(|| block_on(redis.bear(Birth::Full)));
+    patiently(|| block_on(redis.begin_generation(PriorUse::None)));
     let name = new_account();
     let _: () = connection.set(account_key(&name), "text").unwrap();
-    let terms = ExactTerms::places(3, 1).terms;
+    let terms = ExactTerms::concurrent(3, 1).terms;
     assert!((0..3).all(|seq| block_on(redis.exchange(&name, &ask(terms, seq, 1), 1)).is_err()));
+}
+
+/// The keys of an account and of its slot, as they were.
+struct Snapshot(Vec<(String, Vec<u8>)>);
+
+impl Snapshot {
+    fn of(connection: &mut Connection, account: &str) -> Self {
+        let keys = [account_key(account), history_key_of(account)];
+        Self(keys.map(|key| (key.clone(), redis::cmd("DUMP").arg(key).query(connection).unwrap())).into())
+    }
+
+    fn restore(&self, connection: &mut Connection) {
+        for (key, bytes) in &self.0 {
+            let () = redis::cmd("RESTORE").arg(key).arg(0).arg(bytes).arg("REPLACE").query(connection).unwrap();
+        }
+    }
+}
+
+/// An account of ten units that refills one in an hour, of which `used` are used.
+fn used_account(number: u8, used: u64) -> (Redis, Connection, String, Terms) {
+    let (redis, connection) = database(number);
+    patiently(|| block_on(redis.begin_generation(PriorUse::None)));
+    let terms = ExactTerms::rate(Rate::new(1, 3_600, 10).unwrap(), 1).unwrap().terms;
+    let name = new_account();
+    let answer = patiently(|| block_on(redis.exchange(&name, &ask(terms, 1, used), 1)));
+    assert!(matches!(answer, Exchanged::Answered(answer) if answer.granted == used), "{answer:?}");
+    (redis, connection, name, terms)
+}
+
+/// After `forget` Redis grants nothing until a generation begins, and then counts everything as used.
+fn forgotten_is_not_granted_again(number: u8, forget: impl Fn(&mut Connection, &str)) {
+    let (redis, mut connection, name, terms) = used_account(number, 3);
+    forget(&mut connection, &name);
+    let exchange = |seq| patiently(|| block_on(redis.exchange(&name, &ask(terms, seq, 1), 1)));
+    assert_eq!(exchange(2), Exchanged::Forgotten);
+    assert!(patiently(|| block_on(redis.begin_generation(PriorUse::Unknown { lease: Duration::ZERO }))));
+    let Exchanged::Answered(answer) = exchange(3) else { panic!("not answered") };
+    assert_eq!((answer.granted, answer.free), (0, 0));
+    assert!(!patiently(|| block_on(redis.begin_generation(PriorUse::Unknown { lease: Duration::ZERO }))));
+}
+
+#[test]
+fn leases_of_another_run_of_the_server_are_not_taken_at_their_word() {
+    forgotten_is_not_granted_again(8, |connection, name| {
+        let history = history_key_of(name);
+        let members: Vec<(String, f64)> = connection.zrange_withscores(&history, 0, -1).unwrap();
+        let (run, score) = members.into_iter().find(|(member, _)| member.starts_with("run:")).unwrap();
+        let () = connection.zrem(&history, run).unwrap();
+        let () = connection.zadd(&history, "run:0123456789abcdef0123456789abcdef01234567", score).unwrap();
+    });
+}
+
+#[test]
+fn leases_are_not_granted_where_the_history_of_the_slot_was_evicted_and_the_account_was_not() {
+    forgotten_is_not_granted_again(9, |connection, name| connection.del(history_key_of(name)).unwrap());
+}
+
+#[test]
+fn leases_are_not_granted_where_all_is_gone() {
+    forgotten_is_not_granted_again(10, |connection, _| redis::cmd("FLUSHDB").query(connection).unwrap());
+}
+
+#[test]
+fn leases_of_a_server_that_went_back_in_the_same_run_are_not_taken_at_their_word() {
+    let (redis, mut connection, name, terms) = used_account(11, 3);
+    let snapshot = Snapshot::of(&mut connection, &name);
+    let exchange = |seq| patiently(|| block_on(redis.exchange(&name, &ask(terms, seq, 1), 1)));
+    for seq in 2..9 {
+        assert!(matches!(exchange(seq), Exchanged::Answered(answer) if answer.granted == 1));
+    }
+    snapshot.restore(&mut connection);
+    assert_eq!(exchange(9), Exchanged::Forgotten);
+    assert!(patiently(|| block_on(redis.begin_generation(PriorUse::Unknown { lease: Duration::ZERO }))));
+    let Exchanged::Answered(answer) = exchange(10) else { panic!("not answered") };
+    assert_eq!((answer.granted, answer.free), (0, 0));
+    // A snapshot of an earlier generation is older than anything in this one.
+    snapshot.restore(&mut connection);
+    assert_eq!(exchange(11), Exchanged::Forgotten);
+}
+
+#[test]
+fn leases_of_an_account_that_alone_was_deleted_or_evicted_count_as_held_and_then_as_used() {
+    let (redis, mut connection, name, terms) = used_account(12, 3);
+    let short = |seq| Ask { lease: 200_000, ..ask(terms, seq, 1) };
+    let exchange = |seq| patiently(|| block_on(redis.exchange(&name, &short(seq), 1)));
+    let () = connection.del(account_key(&name)).unwrap();
+    let Exchanged::Answered(answer) = exchange(2) else { panic!("not answered") };
+    assert_eq!((answer.granted, answer.free, answer.holders), (0, 0, 1));
+    // Until the longest lease has ended, and one unit has refilled.
+    let fits_in = answer.fits_in.unwrap();
+    assert!((3_600_000_000..=3_600_200_000).contains(&fits_in), "{fits_in}");
+    let is_charged = |seq: u64| matches!(exchange(seq), Exchanged::Answered(answer) if answer.holders == 0);
+    assert!((3..1_000_000).any(is_charged));
+    let Exchanged::Answered(answer) = exchange(2_000_000) else { panic!("not answered") };
+    assert_eq!((answer.granted, answer.free), (0, 0));
+}
+
+#[test]
+fn leases_hold_where_scripts_were_flushed() {
+    let (redis, mut connection, name, terms) = used_account(13, 3);
+    let () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut connection).unwrap();
+    let Exchanged::Answered(answer) = patiently(|| block_on(redis.exchange(&name, &ask(terms, 2, 7), 1))) else {
+        panic!("not answered")
+    };
+    assert_eq!((answer.granted, answer.free), (7, 0));
 }

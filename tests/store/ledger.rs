@@ -35,7 +35,9 @@ on_both!(
     a_batch_of_thousands_is_booked,
     a_budget_in_shadow_counts_and_refuses_nothing,
     what_nobody_knows_the_cost_of_is_captured_at_its_hold,
-    a_call_that_was_taken_for_lost_and_comes_back_is_billed_for_what_is_missing_once,
+    a_call_that_was_captured_for_lost_and_comes_back_is_amended_to_its_cost_once,
+    a_call_that_was_captured_for_lost_and_was_never_forwarded_is_refunded_whole,
+    the_orphans_of_a_replica_are_its_own_until_they_come_back,
     a_call_that_was_released_for_lost_and_comes_back_is_billed_whole,
     an_alert_is_kept_once_for_each_account_and_fraction_until_it_is_told,
     balances_of_one_budget_and_period_are_added_up_and_no_others,
@@ -243,16 +245,39 @@ async fn end_elsewhere(db: &Database, orders: Vec<Order>) {
     db.replica().book("elsewhere", orders, nobody, db.clock.now()).await.unwrap();
 }
 
-async fn a_call_that_was_taken_for_lost_and_comes_back_is_billed_for_what_is_missing_once(db: Database) {
+async fn a_call_that_was_captured_for_lost_and_comes_back_is_amended_to_its_cost_once(db: Database) {
     book(&db, vec![reserve(1, 40, &[(1, 100)]), reserve(2, 40, &[(1, 100)])]).await;
     end_elsewhere(&db, vec![end(1, End::Capture), end(2, End::Capture)]).await;
     assert_eq!(balance(&db.store, 1).await, (80, 0));
     // One cost less than was taken, one more.
     let more = Booked::Ended(Settlement { settled: money(0), forced: money(15) });
-    assert_eq!(book(&db, vec![settle(1, 30), settle(2, 55)]).await, [Booked::EndedBefore, more]);
+    assert_eq!(book(&db, vec![settle(1, 30), settle(2, 55)]).await, [Booked::Refunded(money(10)), more]);
     assert_eq!(book(&db, vec![settle(1, 90), settle(2, 90)]).await, [Booked::EndedBefore, Booked::EndedBefore]);
-    assert_eq!(balance(&db.store, 1).await, (95, 0));
-    assert_eq!(entries(&db), ["hold=40 0", "settle=40 0", "forced=15 2", "hold=40 0", "settle=40 0"]);
+    assert_eq!(balance(&db.store, 1).await, (85, 0));
+    assert_eq!(entries(&db), ["hold=40 0", "refund=10 2", "settle=40 0", "forced=15 2", "hold=40 0", "settle=40 0"]);
+    assert!(db.store.check_ledger(10).await.unwrap().is_right());
+}
+
+async fn a_call_that_was_captured_for_lost_and_was_never_forwarded_is_refunded_whole(db: Database) {
+    book(&db, vec![reserve(1, 1_400_000, &[(1, 9_000_000)]), reserve(2, 1_700_000, &[(1, 9_000_000)])]).await;
+    end_elsewhere(&db, vec![end(1, End::Capture), end(2, End::Capture)]).await;
+    let refunded = Booked::Refunded(money(1_400_000));
+    assert_eq!(book(&db, vec![release(1), end(2, End::Capture)]).await, [refunded, Booked::EndedBefore]);
+    assert_eq!(balance(&db.store, 1).await, (1_700_000, 0));
+    assert!(db.store.check_ledger(10).await.unwrap().is_right());
+    let (from, to) = (Timestamp::UNIX_EPOCH, db.clock.now() + std::time::Duration::from_secs(1));
+    let filter = tollgate::store::ledger::UsageFilter { from, to, user: None, group_by: vec![] };
+    assert_eq!(db.store.usage(filter, 1).await.unwrap()[0].totals.cost, money(1_700_000));
+}
+
+async fn the_orphans_of_a_replica_are_its_own_until_they_come_back(db: Database) {
+    book(&db, vec![reserve(1, 40, &[(1, 100)]), reserve(2, 40, &[(1, 100)])]).await;
+    end_elsewhere(&db, vec![end(1, End::Capture), release(2)]).await;
+    assert_eq!(db.store.orphans_of("here").await.unwrap(), [request(1), request(2)]);
+    assert_eq!(db.store.orphans_of("elsewhere").await.unwrap(), []);
+    let forced = Booked::Ended(Settlement { settled: money(0), forced: money(40) });
+    assert_eq!(book(&db, vec![end(2, End::Capture)]).await, [forced]);
+    assert_eq!(db.store.orphans_of("here").await.unwrap(), [request(1)]);
     assert!(db.store.check_ledger(10).await.unwrap().is_right());
 }
 

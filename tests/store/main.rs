@@ -19,6 +19,7 @@ mod ledger;
 mod ledger_check;
 mod limits;
 mod migrations;
+mod pooler;
 mod prices;
 mod quota_accounts;
 mod redis;

@@ -13,7 +13,7 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 11] = [
     "2026-11-23-000001_identity",
     "2026-11-23-000002_audit",
     "2026-11-23-000003_credentials",
@@ -23,6 +23,8 @@ const ALL: [&str; 9] = [
     "2026-11-26-000008_prices",
     "2026-11-26-000009_ledger_watch",
     "2026-11-26-000011_audit_integrity",
+    "2026-11-28-000012_ledger_refunds",
+    "2026-11-28-000021_stamps",
 ];
 
 async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tollgate::{
-    domain::lease::{Account, Answer, Ask, HolderId, Kind, Past, Terms},
+    domain::lease::{Answer, Ask, HolderId, Kind, LeaseAccount, Past, Terms},
     store::{Store, StoreError},
 };
 
@@ -18,7 +18,8 @@ on_both!(
     asks_for_one_account_in_one_transaction_follow_each_other,
     an_unreadable_account_fails_nobody_else,
     only_accounts_that_are_idle_are_forgotten,
-    a_vault_is_born_once_whoever_is_first,
+    a_gateway_whose_clock_is_wrong_forgets_no_account_in_use,
+    a_vault_is_recorded_once_whoever_is_first,
 );
 
 const HOUR: u64 = 3_600_000_000;
@@ -87,7 +88,7 @@ async fn the_store_goes_by_the_pure_rules(db: Database) {
         for ask in asks().new_tree(&mut runner).unwrap().current() {
             let answer = exchange(&db, &db.store, &name, &ask).await;
             let at = answer.map_or(0, |answer| answer.at);
-            let account: &mut Account = account.get_or_insert_with(|| Account::full(ask.terms, at));
+            let account: &mut LeaseAccount = account.get_or_insert_with(|| LeaseAccount::full(ask.terms, at));
             assert_eq!(account.exchange(&ask, at).ok(), answer, "{ask:?}");
             db.clock.advance(Duration::from_millis(7));
         }
@@ -147,18 +148,32 @@ async fn only_accounts_that_are_idle_are_forgotten(db: Database) {
     let quick = Terms { kind: Kind::Rate { limit: 1_000, window: 1_000_000, burst: 10 }, version: 1 };
     let at = exchange(&db, &db.store, "quick", &ask(1, 1, 1, quick)).await.unwrap().at;
     exchange(&db, &db.store, "slow", &ask(1, 1, 1, terms(10))).await.unwrap();
-    let time = |us: u64| jiff::Timestamp::from_microsecond(i64::try_from(us).unwrap()).unwrap();
     // Its lease ends after five seconds, and its one unit is back a millisecond later.
-    assert_eq!(db.store.purge_quota_accounts(time(at + 5_001_000)).await.unwrap(), 0);
-    assert_eq!(db.store.purge_quota_accounts(time(at + 5_001_001)).await.unwrap(), 1);
+    let idle_at = db.texts("SELECT CAST(idle_at AS TEXT) AS text FROM quota_accounts WHERE account = 'quick'");
+    assert_eq!(idle_at, [(at + 5_001_000).to_string()]);
+    // What is idle was idle for less than a minute, and then for longer.
+    for (kept_for_us, forgotten) in [(59_000_000, 0), (61_000_000, 1)] {
+        let set = format!("UPDATE quota_accounts SET idle_at = {} WHERE account = 'quick'", at - kept_for_us);
+        db.execute(&set).unwrap();
+        assert_eq!(db.store.purge_quota_accounts(db.clock.now()).await.unwrap(), forgotten);
+    }
     assert_eq!(db.texts("SELECT account AS text FROM quota_accounts"), ["slow"]);
-    assert_eq!(db.store.purge_quota_accounts(time(at + 2 * HOUR)).await.unwrap(), 1);
 }
 
-async fn a_vault_is_born_once_whoever_is_first(db: Database) {
+/// On SQLite there is one process, whose clock is that of the accounts.
+async fn a_gateway_whose_clock_is_wrong_forgets_no_account_in_use(db: Database) {
+    exchange(&db, &db.store, "slow", &ask(1, 1, 1, terms(10))).await.unwrap();
+    if !db.url.starts_with("sqlite:") {
+        db.clock.advance(Duration::from_hours(48));
+    }
+    assert_eq!(db.store.purge_quota_accounts(db.clock.now()).await.unwrap(), 0);
+    assert_eq!(db.texts("SELECT account AS text FROM quota_accounts"), ["slow"]);
+}
+
+async fn a_vault_is_recorded_once_whoever_is_first(db: Database) {
     let stores: Vec<Store> = (0..8).map(|_| db.replica()).collect();
-    let born = join_all(stores.iter().map(|store| store.bear_vault("redis", db.clock.now()))).await;
-    assert_eq!(born.into_iter().filter(|born| *born == Ok(true)).count(), 1);
-    assert_eq!(db.store.bear_vault("redis", db.clock.now()).await, Ok(false));
-    assert_eq!(db.store.bear_vault("another", db.clock.now()).await, Ok(true));
+    let recorded = join_all(stores.iter().map(|store| store.record_quota_vault("redis", db.clock.now()))).await;
+    assert_eq!(recorded.into_iter().filter(|recorded| *recorded == Ok(true)).count(), 1);
+    assert_eq!(db.store.record_quota_vault("redis", db.clock.now()).await, Ok(false));
+    assert_eq!(db.store.record_quota_vault("another", db.clock.now()).await, Ok(true));
 }

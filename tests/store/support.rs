@@ -22,7 +22,7 @@ use tollgate::{
     },
 };
 
-pub use server::Server;
+pub use server::{Server, execute};
 
 /// Runs each function named as two tests.
 macro_rules! on_both {

@@ -141,3 +141,42 @@ fn a_pool_that_is_used_up_is_waited_for_and_then_reported() {
         connection.await.unwrap().unwrap();
     });
 }
+
+#[test]
+fn a_server_that_takes_fewer_connections_than_the_pool_has_is_waited_for() {
+    crate::support::on_postgres(async |db: Database| {
+        let role = format!("tollgate_few_{}", db.clock.new_id().simple());
+        crate::support::execute(
+            &db.url,
+            &format!("CREATE ROLE {role} LOGIN PASSWORD 'few' CONNECTION LIMIT 3 IN ROLE pg_read_all_data"),
+        )
+        .unwrap();
+        let (_, host) = db.url.split_once('@').unwrap();
+        let few =
+            Store::open(&Settings { pool_size: 8, ..settings(&format!("postgres://{role}:few@{host}")) }).unwrap();
+        for _ in 0..5 {
+            let reads = (0..40).map(|_| few.ping());
+            assert!(futures_util::future::join_all(reads).await.iter().all(Result::is_ok));
+            assert_eq!(few.identity_revision().await, Ok(0));
+        }
+        drop(few);
+        crate::support::execute(&db.url, &format!("DROP ROLE {role}")).unwrap();
+    });
+}
+
+#[test]
+fn a_sqlite_file_that_was_replaced_or_deleted_under_the_store_is_noticed() {
+    let folder = TempDir::new().unwrap();
+    let url = sqlite_url(&folder);
+    migrations::run(&url).unwrap();
+    let store = crate::support::open(&url);
+    assert_eq!(block_on(store.ping()), Ok(()));
+    let file = folder.path().join("data/tollgate.db");
+    let aside = folder.path().join("aside.db");
+    std::fs::rename(&file, &aside).unwrap();
+    assert!(is_unavailable(&block_on(store.ping())), "it is gone");
+    std::fs::copy(&aside, &file).unwrap();
+    assert!(is_unavailable(&block_on(store.ping())), "it is another");
+    std::fs::rename(&aside, &file).unwrap();
+    assert_eq!(block_on(store.ping()), Ok(()));
+}

@@ -9,7 +9,7 @@ use super::{
     outbox::{NotTaken, Outbox},
 };
 use crate::{
-    actors::supervisor::Lifeline,
+    actors::{outage::Outage, supervisor::Lifeline},
     data_dir::spool::SpoolError,
     domain::audit::{Draft, Head},
     store::{Store, StoreError},
@@ -98,7 +98,8 @@ impl Blueprint {
             due: false,
             gathering: None,
             store: AtStore::Nothing,
-            store_answers: true,
+            store_outage: Outage::none("audit entries into the store"),
+            spool_outage: Outage::none("audit entries into the spool"),
             rest: FIRST_REST,
             _lifeline: lifeline,
         })

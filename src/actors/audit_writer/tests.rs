@@ -204,3 +204,20 @@ async fn an_entry_that_is_waited_for_takes_along_what_was_buffered_before_it() {
     assert_eq!(append(&audit, [11]).await, [Ok(())]);
     assert_eq!((audit.backlog(), stage.seq().await), (0, 11));
 }
+
+#[actix::test]
+async fn an_outcome_that_was_waited_for_and_found_no_room_is_on_record_when_there_is_room() {
+    let stage = Stage { spool_max_bytes: 0, ..Stage::impatient() };
+    let audit = stage.writer().await;
+    let lock = stage.lock();
+    let outcome = |id| Draft { stage: Part::Outcome, ..draft(id) };
+    // The first may be in the store, and those behind it find no room.
+    let slots: Vec<Slot> = (0..3).map(|_| audit.slot().unwrap()).collect();
+    for (slot, id) in slots.into_iter().zip(1..) {
+        assert_eq!(audit.append(slot, outcome(id)).await, Err(NotRecorded::Unknown));
+        assert_eq!(audit.condition(), Condition::Refusing);
+    }
+    drop(lock);
+    until(|| audit.condition() == Condition::Storing && audit.backlog() == 0).await;
+    assert_eq!(stage.seq().await, 3);
+}

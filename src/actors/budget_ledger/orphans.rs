@@ -1,17 +1,23 @@
-//! Holds that nobody will end: of a process that was killed, of a replica that is lost, or left by a commit that came
-//! after all.
+//! Holds without a call that will end them: of a process that was killed, of a replica that is lost, or left by a commit
+//! that came after its caller had given up.
 //!
-//! The decision to forward a metered call is on record before anything is sent. So a hold whose call has no decision was
-//! never dispatched, and is released; of any other nobody knows what was delivered, and it is captured.
+//! The decision to forward a metered call is on record before anything is sent to the upstream. So a replica ends holds of
+//! its own by its own log, which is whole once its spool is in the store: without a decision the call was never forwarded,
+//! and its hold is released; with one it is captured. The log of another replica may not be whole, because a decision can
+//! lie in a spool that only that replica has: every hold of a lost replica is captured.
 //!
-//! A replica resolves its own at its start. While it runs it says at intervals that it lives, and looks for what is left:
-//! holds of its own that no call has, and those of replicas that have been silent for too long. A replica that was only
-//! slow does no harm: a hold ends once, and what its call cost beyond what was booked is booked when it says so.
+//! A lost replica that starts again puts its spool into the store and then amends what others booked for its calls, by
+//! the same rule: what was captured of a call that was never forwarded is refunded. One that was only slow amends call by
+//! call, as each of them ends. A hold ends once, and what was booked for it is amended once.
+//!
+//! A replica resolves its own holds at its start. While it runs it counts up its row in `replicas` at intervals, and looks
+//! for what is left: holds of its own that no call has, and those of replicas whose row stood still for too long.
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use super::{Blueprint, Ledger, LedgerState};
 use crate::{
+    actors::outage::Outage,
     domain::{
         ids::RequestId,
         ledger::{End, Order},
@@ -29,27 +35,34 @@ const LOOKS: u32 = 20;
 /// How long a call that was taken for lost may take to come back: longer than any upstream may be silent.
 const COMES_BACK: Duration = Duration::from_hours(48);
 
-/// Ends every hold of a replica that is not at work on any.
-pub(super) async fn resolve(blueprint: &Blueprint, state: &LedgerState, replica: &str) -> Result<(), StoreError> {
-    let open = blueprint.store.open_holds(replica).await?;
-    resolve_these(blueprint, state, replica, &open).await
+/// Ends the holds that this replica left when it was stopped, and amends what others booked for its calls meanwhile. To be
+/// called when its spool is in the store and before it serves.
+pub(super) async fn resolve_own(blueprint: &Blueprint, state: &LedgerState) -> Result<(), StoreError> {
+    let Blueprint { store, owner, .. } = blueprint;
+    end_by_record(blueprint, state, &store.open_holds(owner).await?).await?;
+    end_by_record(blueprint, state, &store.orphans_of(owner).await?).await
 }
 
-async fn resolve_these(
-    blueprint: &Blueprint,
-    state: &LedgerState,
-    replica: &str,
-    open: &[RequestId],
-) -> Result<(), StoreError> {
-    for requests in open.chunks(AT_A_TIME) {
+/// Ends calls of this replica by what its log says.
+async fn end_by_record(blueprint: &Blueprint, state: &LedgerState, calls: &[RequestId]) -> Result<(), StoreError> {
+    for requests in calls.chunks(AT_A_TIME) {
         let decided = blueprint.store.decided(requests.to_vec()).await?;
-        let order = |request| {
-            let end = if decided.contains(&request) { End::Capture } else { End::Release };
-            Order::End { request, end }
-        };
-        blueprint.book(state, &blueprint.owner, requests.iter().copied().map(order).collect()).await?;
+        let end = |request| if decided.contains(&request) { End::Capture } else { End::Release };
+        let orders = requests.iter().map(|request| Order::End { request: *request, end: end(*request) });
+        blueprint.book(state, &blueprint.owner, orders.collect()).await?;
         let (captured, released) = (decided.len(), requests.len().saturating_sub(decided.len()));
-        tracing::warn!(replica, captured, released, "holds that nobody was going to end are resolved");
+        tracing::warn!(captured, released, "holds of this replica that no call was going to end are resolved");
+    }
+    Ok(())
+}
+
+/// Captures every hold of another replica.
+async fn capture(blueprint: &Blueprint, state: &LedgerState, lost: &str) -> Result<(), StoreError> {
+    let open = blueprint.store.open_holds(lost).await?;
+    for requests in open.chunks(AT_A_TIME) {
+        let orders = requests.iter().map(|request| Order::End { request: *request, end: End::Capture });
+        blueprint.book(state, &blueprint.owner, orders.collect()).await?;
+        tracing::warn!(replica = lost, captured = requests.len(), "holds of a lost replica are captured");
     }
     Ok(())
 }
@@ -58,12 +71,15 @@ async fn resolve_these(
 pub(super) fn sweep_at_intervals(blueprint: Blueprint, state: Rc<LedgerState>, ledger: Ledger) {
     let pause = blueprint.silence / LOOKS;
     actix::spawn(async move {
-        let mut silence = Silence::default();
+        let (mut silence, mut outage) = (Silence::default(), Outage::none("the search for holds that are left"));
         loop {
             match sweep(&blueprint, &state, &mut silence).await {
-                Ok(true) => drop(ledger.flushed().await),
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "holds that are left will be looked for later"),
+                Ok(true) => {
+                    outage.over();
+                    let _ = ledger.flushed().await;
+                }
+                Ok(false) => outage.over(),
+                Err(error) => outage.failed(&error),
             }
             tokio::time::sleep(pause).await;
         }
@@ -78,7 +94,7 @@ async fn sweep(blueprint: &Blueprint, state: &LedgerState, silence: &mut Silence
     busy.remove(&**owner);
     for lost in silence.look(busy) {
         tracing::warn!(replica = lost, "a replica has been silent for too long and is taken for lost");
-        resolve(blueprint, state, &lost).await?;
+        capture(blueprint, state, &lost).await?;
         store.inherit(&lost, owner).await?;
     }
     store.forget_orphans(clock.now() - COMES_BACK).await?;
@@ -88,7 +104,7 @@ async fn sweep(blueprint: &Blueprint, state: &LedgerState, silence: &mut Silence
     // Looked for again when nothing is being written: what is left then, no call has.
     let _turn = state.wait().await;
     let left = left(blueprint, state).await?;
-    resolve_these(blueprint, state, owner, &left).await?;
+    end_by_record(blueprint, state, &left).await?;
     Ok(true)
 }
 

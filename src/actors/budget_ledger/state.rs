@@ -19,7 +19,7 @@ type Raised = HashSet<(Account, u64)>;
 pub(super) struct LedgerState {
     /// Held by whoever has a transaction under way in the name of this replica.
     turn: Arc<Mutex<()>>,
-    /// The holds of calls that this process serves: as many as there are permits at most.
+    /// The calls of this process whose hold is or may be in the store: as many as there are permits at most.
     open: RefCell<HashSet<RequestId>>,
     raised: RefCell<Arc<Raised>>,
 }
@@ -35,10 +35,12 @@ impl LedgerState {
         Arc::clone(&self.turn).lock_owned().await
     }
 
-    pub fn opened(&self, request: RequestId) {
+    /// The hold of this call is asked for in the store now.
+    pub fn sent(&self, request: RequestId) {
         self.open.borrow_mut().insert(request);
     }
 
+    /// The hold of this call is not in the store, or not any more.
     pub fn ended(&self, request: RequestId) {
         self.open.borrow_mut().remove(&request);
     }

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    actors::{roster::Roster, supervisor::Starts},
+    actors::{announcer::Announcements, roster::Roster, supervisor::Starts},
+    clock::Clock,
     domain::{
         ids::{BudgetId, UserId},
         ledger::{Account, Balance, Claim, Purpose},
@@ -13,7 +14,8 @@ use crate::{
         money::Money,
         usage::Usage,
     },
-    store::{Settings, migrations},
+    snapshot::{Snapshot, budgets::BudgetBook},
+    store::{Settings, Store, migrations, test_lock::Lock},
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -34,14 +36,22 @@ impl Handler<Ask<Panic>> for BudgetLedger {
 }
 
 async fn ledger(folder: &tempfile::TempDir, silence: Duration) -> (Ledger, Store) {
-    let url = format!("sqlite:{}", folder.path().join("a.db").display());
-    migrations::run(&url).unwrap();
-    let store = Store::open(&Settings { url, pool_size: 2, acquire_timeout: LONG, statement_timeout: LONG }).unwrap();
+    let store = open(folder, LONG);
     (start(&store, "here", silence).await, store)
 }
 
+/// A store on a file that another can lock; an operation waits this long for it.
+fn open(folder: &tempfile::TempDir, statement_timeout: Duration) -> Store {
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    migrations::run(&url).unwrap();
+    Store::open(&Settings { url, pool_size: 2, acquire_timeout: LONG, statement_timeout }).unwrap()
+}
+
 async fn start(store: &Store, owner: &str, silence: Duration) -> Ledger {
-    let ledger = Ledger::new(1_000, LONG);
+    start_with(Ledger::new(1_000, LONG), store, owner, silence).await
+}
+
+async fn start_with(ledger: Ledger, store: &Store, owner: &str, silence: Duration) -> Ledger {
     let blueprint = Blueprint {
         store: store.clone(),
         clock: Clock::system(),
@@ -179,7 +189,7 @@ async fn a_hold_that_no_call_has_is_resolved_while_those_of_calls_stay() {
 }
 
 #[actix::test]
-async fn the_holds_of_a_silent_replica_are_resolved_and_those_of_a_living_one_are_not() {
+async fn the_holds_of_a_silent_replica_are_captured_and_those_of_a_living_one_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let silence = Duration::from_millis(400);
     let (_here, store) = ledger(&folder, silence).await;
@@ -191,5 +201,70 @@ async fn the_holds_of_a_silent_replica_are_resolved_and_those_of_a_living_one_ar
     }
     assert_eq!(store.open_holds("there").await, Ok(vec![RequestId(Uuid::from_u128(1))]));
     settle(open);
+    assert_eq!(spent_at_rest(&store).await, 10 + 3);
+}
+
+#[actix::test]
+async fn what_was_captured_of_a_call_that_was_never_forwarded_is_refunded_when_its_replica_starts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let silence = Duration::from_millis(400);
+    let (_here, store) = ledger(&folder, silence).await;
+    leave_a_hold(&store, "lost", 2).await;
+    while !store.open_holds("lost").await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(spent_at_rest(&store).await, 10);
+    let _again = start(&store, "lost", silence).await;
+    assert_eq!(spent_at_rest(&store).await, 0);
+    assert!(store.check_ledger(10).await.unwrap().is_right());
+}
+
+#[actix::test]
+async fn reserves_are_answered_while_the_store_is_away_and_those_not_sent_leave_nothing_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder, Duration::from_millis(50));
+    let ledger = start(&store, "here", LONG).await;
+    let lock = Lock::on(&folder.path().join("a.db"));
+    let first = ledger.reserve(RequestId(Uuid::from_u128(0)), quote(10)).await;
+    assert!(matches!(first, Err(NoHold::Unknown)));
+    // More than one batch, one after the other and at once.
+    for number in 1..600 {
+        assert!(matches!(ledger.reserve(RequestId(Uuid::from_u128(number)), quote(10)).await, Err(NoHold::Unknown)));
+    }
+    let many = (600..1_200).map(|number| ledger.reserve(RequestId(Uuid::from_u128(number)), quote(10)));
+    assert!(futures_util::future::join_all(many).await.iter().all(Result::is_err));
+    assert!(ledger.flushed().await.is_err());
+    // Of the first it is not known whether it is held, so its end waits.
+    assert_eq!(ledger.handle().in_flight(), 1);
+    drop(lock);
+    let held = loop {
+        if let Ok(held) = ledger.reserve(RequestId(Uuid::from_u128(2_000)), quote(10)).await {
+            break held;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    settle(held);
     assert_eq!(spent_at_rest(&store).await, 3);
+    assert_eq!(store.open_holds("here").await, Ok(vec![]));
+}
+
+#[actix::test]
+async fn behind_a_transaction_that_hangs_for_as_long_as_a_caller_waits_nobody_else_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder, LONG);
+    let ledger = start_with(Ledger::new(1_000, Duration::from_millis(300)), &store, "here", LONG).await;
+    let _lock = Lock::on(&folder.path().join("a.db"));
+    let first = ledger.reserve(RequestId(Uuid::from_u128(0)), quote(10)).await;
+    assert!(matches!(first, Err(NoHold::Unknown)));
+    for number in 1..100 {
+        let asked = ledger.reserve(RequestId(Uuid::from_u128(number)), quote(10));
+        futures_util::pin_mut!(asked);
+        let mut turns = 0;
+        while futures_util::poll!(&mut asked).is_pending() {
+            turns += 1;
+            assert!(turns < 1_000, "call {number} waits for the store");
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(ledger.handle().in_flight(), 2, "the first reserve and its end");
 }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use super::{Look, QuotaKeeper, Take, Verdict, waiting::Waiting};
+use super::{Look, QuotaKeeper, Take, Verdict, wait_list::WaitList};
 use crate::{
     actors::{
         handle::{Handle, NoAnswer},
@@ -53,7 +53,7 @@ impl Starts for Quotas {
     async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let claimed = self.shards.iter().find_map(|handle| Some((handle.claim()?, handle.clone())));
         let Some((claim, handle)) = claimed else { return Ok(()) };
-        let heir = handle.clone();
+        let successor = handle.clone();
         let (keepers, lender) = (u64::try_from(self.shards.len()).unwrap_or(u64::MAX), self.lender.clone());
         let build = move |lifeline| {
             // Held as long as this thread supervises the keeper.
@@ -61,7 +61,7 @@ impl Starts for Quotas {
             let Blueprint { clock, max_subjects, with_redis } = blueprint.clone();
             let setting = Setting {
                 max_subjects,
-                inherited_ns: heir.has_run().then(|| clock.monotonic_ns()),
+                inherited_ns: successor.has_run().then(|| clock.monotonic_ns()),
                 with_redis,
                 keepers,
                 replicas: lender.replicas(),
@@ -69,12 +69,12 @@ impl Starts for Quotas {
             };
             let keeper = QuotaKeeper {
                 clock,
-                own: heir.clone(),
-                incarnation: heir.restarts(),
+                own: successor.clone(),
+                incarnation: successor.restarts(),
                 shard: Shard::new(setting),
                 lender: lender.clone(),
-                waiting: Waiting::default(),
-                has_alarm: false,
+                waiting: WaitList::default(),
+                alarm: None,
                 _lifeline: lifeline,
             };
             std::future::ready(Ok::<_, Infallible>(keeper))
@@ -117,7 +117,6 @@ impl Quotas {
     }
 
     /// True when every keeper runs.
-    #[must_use]
     pub fn are_running(&self) -> bool {
         self.keepers().all(Handle::is_running)
     }

@@ -36,7 +36,7 @@ async fn a_caller_that_goes_away_before_it_reads_its_decision_gives_all_back() {
     let Ok(()) = quotas.start_here(&Roster::default(), blueprint).await;
     let user = crate::domain::ids::UserId(Uuid::from_u128(4));
     let policies = [
-        policy("one", Unit::Concurrent, Allowance::Places(1)),
+        policy("one", Unit::Concurrent, Allowance::Concurrent(1)),
         policy("slow", Unit::Requests, Allowance::Rate(Rate::new(1, 1, 2).unwrap())),
     ];
     let charges = || -> Charges {

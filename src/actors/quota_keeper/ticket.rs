@@ -35,26 +35,27 @@ impl Request for End {
 #[derive(Clone)]
 pub(super) struct Receipt {
     pub charges: Charges,
-    /// Which keeper charged: the heir of one that died knows nothing of its charges.
+    /// Which keeper charged: the successor of one that died knows nothing of its charges.
     pub incarnation: u64,
     /// On the monotonic clock.
     pub charged_ns: u64,
 }
 
-/// Tells whether a call was given back what it had taken.
+/// Whether a call was given back what it had taken.
 #[derive(Clone, Default)]
 pub struct GivenBack(Arc<AtomicBool>);
 
 impl GivenBack {
-    #[must_use]
+    /// True once the ticket is gone and the charges were given back.
     pub fn is_so(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// The charges of one call. Dropped before the call was sent, it gives all of them back; dropped after, the places of
+/// The charges of one call. Dropped before the call was sent, it gives all of them back; dropped after, the slots of
 /// calls under way. It makes no difference whether the answer of the keeper was read: a ticket in a letter that nobody
 /// opens is dropped as well.
+#[must_use = "dropped, it gives the charges back or ends the call"]
 pub struct Ticket {
     shard: Handle<QuotaKeeper>,
     /// Keeps room in the keeper's queue for the end of the call.
@@ -71,8 +72,7 @@ impl Ticket {
         Self { shard, permit: Some(permit), receipt: Some(receipt), reached: false, tokens: None, given_back }
     }
 
-    /// Tells, when the ticket is gone as well, whether the call was given back what it had taken.
-    #[must_use]
+    /// Whether the call was given back what it had taken; to be read when the ticket is gone.
     pub fn given_back(&self) -> GivenBack {
         self.given_back.clone()
     }
@@ -82,7 +82,7 @@ impl Ticket {
         self.reached = true;
     }
 
-    /// The call took so many tokens, whatever was estimated.
+    /// The call took `tokens`, whatever was estimated.
     pub const fn took_tokens(&mut self, tokens: u64) {
         self.tokens = Some(tokens);
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::domain::{
-    lease::{Account, Answer, Terms},
+    lease::{Answer, LeaseAccount, Terms},
     limit::shard::{BucketId, IdleQueue, Loan},
 };
 
@@ -12,7 +12,7 @@ const LONGEST_LEASE_US: u64 = 2_000_000;
 
 /// The accounts, on the monotonic clock in microseconds.
 pub(super) struct ProcessAccounts {
-    accounts: HashMap<BucketId, Account>,
+    accounts: HashMap<BucketId, LeaseAccount>,
     /// Which of them can be forgotten, and when: each is noted once.
     idle: IdleQueue,
     /// How many there may be.
@@ -49,7 +49,7 @@ impl ProcessAccounts {
     /// Looks at the next account that may be as good as new, and forgets it if it is. `None` if there is none.
     fn forget_next(&mut self, now_us: u64) -> Option<()> {
         let (_, bucket) = self.idle.next(now_us)?;
-        match self.accounts.get(&bucket).map(Account::idle_at) {
+        match self.accounts.get(&bucket).map(LeaseAccount::idle_at) {
             Some(idle_at) if idle_at > now_us => self.idle.note(idle_at, bucket),
             Some(_) => drop(self.accounts.remove(&bucket)),
             None => {}
@@ -58,10 +58,10 @@ impl ProcessAccounts {
     }
 }
 
-fn unseen(terms: Terms, died_us: Option<u64>, now_us: u64) -> Account {
+fn unseen(terms: Terms, died_us: Option<u64>, now_us: u64) -> LeaseAccount {
     match died_us {
-        Some(died_us) => Account::spent(terms, died_us.saturating_add(LONGEST_LEASE_US)),
-        None => Account::full(terms, now_us),
+        Some(died_us) => LeaseAccount::spent(terms, died_us.saturating_add(LONGEST_LEASE_US)),
+        None => LeaseAccount::full(terms, now_us),
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::{future::Future, sync::Arc};
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::tally::{Fate, Tally};
 use crate::{
     actors::handle::Reply,
@@ -14,8 +12,6 @@ use crate::{
 
 /// A transaction that takes longer than this is late: until it ends there are no answers.
 const LATE_NS: u64 = 250_000_000;
-/// Accounts are kept for so long after forgetting them would change nothing, because clocks differ.
-const KEPT: SignedDuration = SignedDuration::from_mins(1);
 /// The most asks in one transaction.
 const MAX_BATCH: usize = 512;
 
@@ -99,8 +95,7 @@ impl StoreVault {
     pub(super) fn purge(&self) -> impl Future<Output = ()> + use<> {
         let (store, now) = (self.store.clone(), self.clock.now());
         async move {
-            let before = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
-            if let Err(error) = store.purge_quota_accounts(before).await {
+            if let Err(error) = store.purge_quota_accounts(now).await {
                 tracing::warn!(%error, "old accounts of limits were not forgotten");
             }
         }

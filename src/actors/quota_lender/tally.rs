@@ -8,8 +8,8 @@ pub(super) enum Fate {
     Answered,
     /// One as new had been heard before.
     Stale,
-    /// Redis knows nothing, and is being made ready.
-    Unborn,
+    /// Redis does not know what was used, and is being made ready.
+    Forgotten,
     Failed,
     /// It was not sent, because what it was for is known to be away or late.
     Unsent,
@@ -18,12 +18,12 @@ pub(super) enum Fate {
 const FATES: [(Fate, &str); 5] = [
     (Fate::Answered, "answered"),
     (Fate::Stale, "stale"),
-    (Fate::Unborn, "unborn"),
+    (Fate::Forgotten, "forgotten"),
     (Fate::Failed, "failed"),
     (Fate::Unsent, "unsent"),
 ];
 
-/// So many asks of a kind since the process began.
+/// How many asks of a kind there were since the process began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
     /// Where the buckets live: `redis` or `store`.

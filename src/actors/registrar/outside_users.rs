@@ -1,5 +1,7 @@
 //! Users whom an outside issuer vouches for: made on first sight, under a readable name that no other user has.
 
+use std::sync::Arc;
+
 use actix::{Context, Handler};
 
 use super::Registrar;
@@ -24,6 +26,8 @@ use crate::{
 pub struct Provision {
     pub identity: OutsideIdentity,
     pub role: Role,
+    /// The name of the user's team; none if there is no such team.
+    pub team: Option<Arc<str>>,
 }
 
 impl Request for Provision {
@@ -34,10 +38,10 @@ impl Handler<Ask<Provision>> for Registrar {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Provision>, context: &mut Context<Self>) {
-        let Provision { identity, role } = request;
+        let Provision { identity, role, team } = request;
         let (store, id, created_at) = (self.store.clone(), UserId(self.clock.new_id()), self.clock.now());
         let usernames = candidates(&identity);
-        let user = OutsideUser { id, identity, usernames, role, created_at };
+        let user = OutsideUser { id, identity, usernames, role, team, created_at };
         self.perform(async move { store.provision_user(user).await }, reply, context);
     }
 }

@@ -27,6 +27,7 @@ fn account(row: &UserRow) -> Account {
         status: row.status,
         team: row.team_id,
         tokens_not_before: row.tokens_not_before,
+        follows_issuer: row.follows_issuer(),
     }
 }
 

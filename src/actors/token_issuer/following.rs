@@ -39,7 +39,10 @@ impl Follower for TokenIssuer {
     }
 
     fn publish(&mut self, (revoked, ring): Self::Reading) -> Result<(), StoreError> {
-        self.take_ring(ring);
+        // A store that is away is said once, with the revocations.
+        if revoked.is_ok() || ring.is_ok() {
+            self.take_ring(ring);
+        }
         self.take_revoked(revoked?);
         Ok(())
     }

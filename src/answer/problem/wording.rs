@@ -28,10 +28,11 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::Forbidden | Refusal::NotByThisCredential => "Not allowed",
         Refusal::NotFound => "Not found",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
-        Refusal::RequestTimeout => "The request body came too slowly",
+        Refusal::RequestTimeout => "The request came too slowly",
         Refusal::Disconnected => "The request body ended early",
         Refusal::Conflict(_) => "Conflict",
         Refusal::BodyTooLarge { .. } => "The body is too large",
+        Refusal::HeadTooLarge { .. } => "The header fields are too large",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
         Refusal::UnpricedModel(_) => "The model has no price",
@@ -41,7 +42,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::LimitsUnknown(_) => "A limit cannot be counted now",
         Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
         Refusal::Unavailable(Unavailable::Ledger) => "The budget ledger is not available",
-        Refusal::Unavailable(Unavailable::Audit) => "The audit log is not available",
+        Refusal::Unavailable(Unavailable::Audit | Unavailable::Outcome) => "The audit log is not available",
         Refusal::Internal => "The gateway failed",
     }
 }
@@ -75,10 +76,13 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         }
         Refusal::NotFound => "There is nothing at this path.".into(),
         Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", allowed(methods)),
-        Refusal::RequestTimeout => "The body paused for longer than the gateway waits. Send it again.".into(),
+        Refusal::RequestTimeout => "The request paused for longer than the gateway waits. Send it again.".into(),
         Refusal::Disconnected => "The connection was closed within the body.".into(),
         Refusal::Conflict(why) => why.clone(),
         Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
+        Refusal::HeadTooLarge { limit_bytes } => {
+            format!("At most {limit_bytes} bytes of header names and values, in at most 96 lines, are read.")
+        }
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
         Refusal::UnpricedModel(model) => {
@@ -87,6 +91,10 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::BudgetExhausted(shortfalls) => budget_detail(shortfalls),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
+        Refusal::Unavailable(Unavailable::Outcome) => {
+            "It is not known what was done: the outcome could not be put on record. Look before you send it again."
+                .into()
+        }
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
         Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
     }

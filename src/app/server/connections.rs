@@ -1,28 +1,52 @@
-//! The public server's connections. `HttpServer` would make them, but it keeps to itself how one ends; here a connection that
-//! ends because the HTTP parser refused a head leaves a record.
+//! The public server's connections: each is counted, bounded by a clock, and ended with a record where its last head was
+//! refused by the HTTP parser.
+//!
+//! `HttpServer` would make them, but it bounds only the first head of a connection and keeps to itself how one ends.
 
-use std::{fmt, time::Duration};
+mod addresses;
+mod clock;
+mod framing;
+mod inbound;
+mod last_answer;
+mod socket;
+mod tally;
+mod wire;
+
+use std::{fmt, net::SocketAddr, rc::Rc, time::Duration};
 
 use actix_http::{
-    HttpService, Request, Response,
+    HttpService, KeepAlive, Protocol, Request, Response,
     body::{BoxBody, MessageBody},
     error::{DispatchError, ParseError},
 };
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, apply_fn_factory, map_config};
 use actix_web::{dev::AppConfig, rt::net::TcpStream, web::Data};
 
-use crate::pipeline::{Gate, call::Doubt, unread};
+pub(super) use self::addresses::Addresses;
+use self::{clock::End, socket::Socket, tally::Tally, wire::Wire};
+use crate::{
+    domain::refusal::Refusal,
+    pipeline::{
+        Gate,
+        call::Doubt,
+        connection::{Bounds, Connection, Overdue},
+        unread::{self, Unread},
+    },
+};
 
-/// How long a client may take for the last of an answer that closes its connection.
-const CLOSING: Duration = Duration::from_secs(1);
+/// What every connection of one worker is served with.
+pub(super) struct Listener {
+    pub gate: Data<Gate>,
+    pub bounds: Bounds,
+    pub addresses: Addresses,
+}
 
 /// Serves `app` on each connection. What `drain` gives resolves when the server is told to stop: idle connections are
 /// closed then.
 pub(super) fn serve<I, S, B, F>(
     app: I,
-    gate: Data<Gate>,
-    keep_alive: Duration,
-    drain: impl Fn() -> F + 'static,
+    listener: Listener,
+    drain: impl Fn() -> F + Clone + 'static,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
 where
     I: IntoServiceFactory<S, Request>,
@@ -34,23 +58,92 @@ where
     B: MessageBody + 'static,
     F: Future<Output = ()> + 'static,
 {
+    let Listener { gate, bounds, addresses } = listener;
+    let tally = Rc::new(Tally::new(gate.metrics.clone()));
     let http = HttpService::build()
-        .keep_alive(keep_alive)
-        .client_disconnect_timeout(CLOSING)
-        .graceful_shutdown_signal(drain)
-        .on_connect_ext(|_: &TcpStream, extensions| {
+        // The clock closes idle connections and those that are slow with a head.
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(Duration::ZERO)
+        .client_disconnect_timeout(bounds.unread_body)
+        .graceful_shutdown_signal(drain.clone())
+        .on_connect_ext(|wire: &Wire, extensions| {
             extensions.insert(Doubt::default());
+            extensions.insert(wire.connection().clone());
         })
         .finish(map_config(app, |()| AppConfig::default()));
-    apply_fn_factory(http.tcp(), move |stream: TcpStream, connection| {
-        let (gate, peer) = (gate.clone(), stream.peer_addr().ok());
-        let connection = connection.call(stream);
+    apply_fn_factory(http, move |stream: TcpStream, http| {
+        let entered = enter(stream, &addresses, &tally);
+        let served = entered.map(|(stream, peer, place)| {
+            let wire = Wire::new(Socket::Plain(stream), Connection::opened(bounds));
+            (http.call((wire.clone(), Protocol::Http1, Some(peer))), wire, peer, place)
+        });
+        let (gate, tally, stopping) = (gate.clone(), Rc::clone(&tally), drain());
         async move {
-            let ended = connection.await;
-            if let Err(DispatchError::Parse(error)) = &ended {
-                unread::record(&gate, peer, matches!(error, ParseError::TooLarge));
-            }
-            ended
+            let Some((serving, wire, peer, _place)) = served else { return Ok(()) };
+            tally.open(1);
+            let identity = &gate.identity;
+            let ended =
+                clock::run(serving, &wire, |caller| identity.still_admits(caller, gate.clock.now()), stopping).await;
+            end(ended, wire, peer, &gate, &tally).await;
+            tally.open(-1);
+            Ok(())
         }
     })
+}
+
+/// Takes a connection, unless its address has too many or it is gone already.
+fn enter(stream: TcpStream, addresses: &Addresses, tally: &Tally) -> Option<(TcpStream, SocketAddr, addresses::Place)> {
+    let peer = stream.peer_addr().ok()?;
+    // Without it answers wait for acknowledgements; where it fails they do.
+    drop(stream.set_nodelay(true));
+    let place = addresses.enter(peer.ip());
+    if place.is_none() {
+        tally.refused(peer);
+    }
+    Some((stream, peer, place?))
+}
+
+/// What remains to be said on a connection that has ended.
+async fn end(ended: End<Result<(), DispatchError>>, wire: Wire, peer: SocketAddr, gate: &Gate, tally: &Tally) {
+    match ended {
+        End::Served(Err(DispatchError::Parse(error))) if !wire.connection().has_open_body() => {
+            refuse(&unread_because(&error, gate), wire, peer, gate).await;
+        }
+        // What is still on its way of a body must not take the answer with it.
+        End::Served(_) if wire.connection().has_open_body() => wire.close().await,
+        End::Served(_) => {}
+        End::Overdue(overdue) => {
+            tally.overdue(overdue, peer);
+            match overdue {
+                Overdue::Head => {
+                    let late = Unread { refusal: Refusal::RequestTimeout, reason: "slow-head" };
+                    refuse(&late, wire, peer, gate).await;
+                }
+                Overdue::UnreadAnswer | Overdue::Revoked | Overdue::Stopping => wire.reset(),
+                Overdue::Idle | Overdue::UnreadBody => wire.close().await,
+            }
+        }
+    }
+}
+
+async fn refuse(unread: &Unread, wire: Wire, peer: SocketAddr, gate: &Gate) {
+    let answer = unread::answer(gate, Some(peer), unread).await;
+    wire.answer(&last_answer::encode(answer, gate.clock.now())).await;
+}
+
+fn unread_because(error: &ParseError, gate: &Gate) -> Unread {
+    let why = match error {
+        ParseError::TooLarge => {
+            let refusal = Refusal::HeadTooLarge { limit_bytes: gate.shape.max_header_bytes };
+            return Unread { refusal, reason: "head-too-long" };
+        }
+        ParseError::Method => "the method is not a token (RFC 9110 §9.1)",
+        ParseError::Uri(_) => "the request target is not one (RFC 9112 §3.2)",
+        ParseError::Version => "the version is neither HTTP/1.1 nor HTTP/1.0",
+        ParseError::Header => {
+            "a header line is malformed, the length of the body is stated in more than one way, or there is not one Host"
+        }
+        _ => "the head is not one of HTTP/1.1 (RFC 9112)",
+    };
+    Unread { refusal: Refusal::invalid("", why), reason: "unreadable-head" }
 }

@@ -5,7 +5,9 @@
 //! trusted, picks the keys that alone are tried; nothing in a header ever picks a key from elsewhere. Nothing here makes a
 //! connection: [`crate::actors::key_fetcher`] fetches the keys and publishes an [`OutsideVerifier`] that has them.
 
+mod claim_path;
 mod claims;
+mod discovery;
 mod key_set;
 mod token;
 mod unique;
@@ -13,9 +15,13 @@ mod unique;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 pub use self::{
+    discovery::{NotDiscovered, jwks_uri},
     key_set::{KeySet, NotAKeySet},
     token::OutsideToken,
 };
@@ -30,37 +36,58 @@ use crate::domain::{
 pub struct Trust {
     /// What `iss` must be, byte for byte.
     pub issuer: Arc<str>,
-    /// What must be among `aud`.
+    /// What must be in the claim at `audience_claim`, or among its list.
     pub audience: String,
-    /// The claim that names one of our roles, if it is there; empty: none does.
+    /// The path of the claim that says whom the token is for: `aud` by RFC 7519 §4.1.3.
+    pub audience_claim: String,
+    /// The path of the claim that names roles, if it is there; empty: none does.
     pub role_claim: String,
-    /// The role of a user made for a token that names none.
+    /// The roles that the issuer's names stand for; empty: our roles have the same names there.
+    pub roles: BTreeMap<String, Role>,
+    /// The role of a token that names none.
     pub role: Role,
-    /// What `typ` may be, without `application/` before it; compared without case (RFC 7515 §4.1.9).
+    /// The path of the claim that names teams, and the names of our teams by the issuer's names.
+    pub team_claim: String,
+    pub teams: BTreeMap<String, String>,
+    /// What `typ` may be, without `application/` before it; compared without case (RFC 7515 §4.1.9). An empty one stands for
+    /// a token without `typ`.
     pub token_types: Vec<String>,
+    /// By how much the issuer's clock may differ from ours, in seconds: a token is valid by so much longer, and so much
+    /// earlier (5 seconds earlier in any case).
+    pub leeway_s: u32,
+    /// The longest lifetime of a token, in seconds.
+    pub max_lifetime_s: u32,
 }
 
-/// An outside token that verified. All that is asked of it later is here, so that it can be kept until `exp_s`.
+/// An outside token that verified. All that is asked of it later is here, so that it can be kept until `ends_s`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutsideVerified {
     pub identity: OutsideIdentity,
-    /// The role that the token names.
+    /// The role that the token names, the highest of several.
     pub role: Option<Role>,
-    /// The role of a user that is made for it.
+    /// The role of a token of this issuer that names none.
     pub first_role: Role,
+    /// The name of the team of a user that is made for it.
+    pub team: Option<Arc<str>>,
     /// Its `jti`, or a digest of the token where it has none.
     pub token_id: String,
-    /// When it was made and when it expires, in seconds since the Unix epoch.
-    pub iat_s: i64,
-    pub exp_s: i64,
+    /// The earliest time at which it can have been made, and when it ends, in seconds since the Unix epoch. What the
+    /// issuer's clock may differ is in them.
+    pub made_s: i64,
+    pub ends_s: i64,
 }
 
 /// Why an outside token is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutsideRejection {
-    /// This trusted issuer may have published the key since its keys were fetched.
-    UnknownKey {
+    /// Not with the keys that are known of this trusted issuer, which may have published others since: a new one, or
+    /// another one under a name that was used before.
+    NeedsKeys {
         issuer: Arc<str>,
+        /// How often the issuer's keys had been fetched.
+        fetched: u64,
+        /// Why the token is refused if they stay as they are.
+        fault: TokenFault,
     },
     Rejected(Rejection),
 }
@@ -87,14 +114,16 @@ pub struct OutsideVerifier {
 struct Trusted {
     trust: Arc<Trust>,
     keys: Arc<KeySet>,
+    fetched: u64,
 }
 
 impl OutsideVerifier {
     /// A verifier that knows the issuers and none of their keys.
     #[must_use]
     pub fn new(issuers: impl IntoIterator<Item = Trust>) -> Self {
-        let keyless =
-            |trust: Trust| (Arc::clone(&trust.issuer), Trusted { trust: Arc::new(trust), keys: Arc::default() });
+        let keyless = |trust: Trust| {
+            (Arc::clone(&trust.issuer), Trusted { trust: Arc::new(trust), keys: Arc::default(), fetched: 0 })
+        };
         Self { issuers: issuers.into_iter().map(keyless).collect() }
     }
 
@@ -103,6 +132,7 @@ impl OutsideVerifier {
     pub fn with_keys(mut self, issuer: &str, keys: KeySet) -> Self {
         if let Some(trusted) = self.issuers.get_mut(issuer) {
             trusted.keys = Arc::new(keys);
+            trusted.fetched = trusted.fetched.saturating_add(1);
         }
         self
     }
@@ -113,30 +143,41 @@ impl OutsideVerifier {
         self.issuers.is_empty()
     }
 
-    /// Whether a key of this name is among the keys of an issuer.
+    /// How often the keys of an issuer have been fetched.
     #[must_use]
-    pub fn has_key(&self, issuer: &str, kid: &str) -> bool {
-        self.issuers.get(issuer).is_some_and(|trusted| trusted.keys.find(kid).is_some())
+    pub fn fetched(&self, issuer: &str) -> u64 {
+        self.issuers.get(issuer).map_or(0, |trusted| trusted.fetched)
     }
 
     /// Verifies the type, the signature and the claims of a token. Who its subject is here is not looked at.
     pub fn verify(&self, token: &OutsideToken, now_s: i64) -> Result<OutsideVerified, OutsideRejection> {
         let issuer = token.issuer().ok_or(TokenFault::WrongClaims)?;
-        let Trusted { trust, keys } = self.issuers.get(issuer).ok_or(TokenFault::UnknownIssuer)?;
-        if !trust.takes(token.media_type()) {
+        let Trusted { trust, keys, fetched } = self.issuers.get(issuer).ok_or(TokenFault::UnknownIssuer)?;
+        if !trust.takes(&token.media_type) {
             return Err(TokenFault::WrongType.into());
         }
-        let unknown = || OutsideRejection::UnknownKey { issuer: Arc::clone(&trust.issuer) };
-        let key = keys.find(token.kid()).ok_or_else(unknown)?;
-        key.check(token)?;
-        Ok(claims::check(trust, token, now_s)?)
+        match keys.check(token) {
+            Ok(()) => Ok(claims::check(trust, token, now_s)?),
+            Err(fault @ (TokenFault::UnknownKey | TokenFault::BadSignature)) => {
+                Err(OutsideRejection::NeedsKeys { issuer: Arc::clone(&trust.issuer), fetched: *fetched, fault })
+            }
+            Err(fault) => Err(fault.into()),
+        }
     }
 }
 
 impl Trust {
     fn takes(&self, media_type: &str) -> bool {
         let plain = without_application(media_type);
+        if plain.is_empty() {
+            return media_type.is_empty() && self.token_types.iter().any(String::is_empty);
+        }
         self.token_types.iter().any(|taken| without_application(taken).eq_ignore_ascii_case(plain))
+    }
+
+    /// The role that a name at the issuer stands for.
+    fn role_of(&self, name: &str) -> Option<Role> {
+        if self.roles.is_empty() { name.parse().ok() } else { self.roles.get(name).copied() }
     }
 }
 

@@ -106,7 +106,8 @@ impl Verifier {
     /// Whether a token is for this verifier to judge, and for no other: it names a key of the ring, or this issuer.
     #[must_use]
     pub fn owns(&self, token: &OutsideToken) -> bool {
-        self.keys.contains_key(token.kid()) || token.issuer() == Some(self.issuer.as_str())
+        token.kid.as_ref().is_some_and(|kid| self.keys.contains_key(kid))
+            || token.issuer() == Some(self.issuer.as_str())
     }
 
     fn entry(&self, header: &Header) -> Result<&Entry, TokenFault> {

@@ -6,7 +6,10 @@ use super::Hash;
 use crate::domain::{
     hex,
     ids::UserId,
-    redaction::content::{redact_content, without_last_word},
+    redaction::{
+        KnownSecrets,
+        content::{redact_content, without_last_word},
+    },
 };
 
 /// What is kept of the bodies of one call, and of whom they are.
@@ -39,9 +42,9 @@ impl KeptBody {
     }
 
     /// Of a body that begins with `head`, or is it. What is no text could hide a credential from whoever looks for one, so
-    /// nothing of it is kept; NUL is in no text, but in two bytes a letter.
+    /// nothing of it is kept; NUL is in no text, but in two bytes a letter. `secrets` are cut whatever they look like.
     #[must_use]
-    pub fn full(sha256: &Hash, head: &[u8], is_whole: bool) -> Self {
+    pub fn full(sha256: &Hash, head: &[u8], is_whole: bool, secrets: &KnownSecrets) -> Self {
         let head = match std::str::from_utf8(head) {
             Ok(text) => Some(text),
             // A letter that is cut.
@@ -51,7 +54,7 @@ impl KeptBody {
             Err(_) => None,
         };
         let text = head.filter(|text| !text.contains('\0'));
-        let text = text.map(|text| redact_content(if is_whole { text } else { without_last_word(text) }));
+        let text = text.map(|text| redact_content(&secrets.cut(if is_whole { text } else { without_last_word(text) })));
         Self { sha256: hex::encode(sha256), truncated: text.is_some() && !is_whole, text }
     }
 }
@@ -61,7 +64,8 @@ mod tests {
     use super::*;
 
     fn kept(head: &[u8], is_whole: bool) -> (Option<String>, bool) {
-        let KeptBody { text, truncated, .. } = KeptBody::full(&[0; 32], head, is_whole);
+        let KeptBody { text, truncated, .. } =
+            KeptBody::full(&[0; 32], head, is_whole, &KnownSecrets::new(["kanarienvogel"]));
         (text, truncated)
     }
 
@@ -69,6 +73,7 @@ mod tests {
     fn a_text_is_kept_without_credentials() {
         let text = "{\"a\":\"é\",\"password\":\"x\"}";
         assert_eq!(kept(text.as_bytes(), true), (Some("{\"a\":\"é\",\"password\":\"[redacted]\"}".into()), false));
+        assert_eq!(kept(b"sent kanarienvogel", true), (Some("sent [redacted]".into()), false));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::{
-    Decision, Draft, Findings, Outcome, Stage,
+    Decision, Draft, Findings, Hash, Outcome, Stage,
     act::Act,
     parts::{self, Salt},
 };
@@ -16,9 +16,6 @@ use crate::domain::{
     money::Money,
     principal::{Credential, Role},
 };
-
-/// A SHA-256 digest in the chain.
-pub type Hash = [u8; 32];
 
 /// The last link of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -331,7 +328,8 @@ mod tests {
     #[test]
     fn an_outcome_with_bodies_says_whose_they_are_and_only_commits_to_them() {
         let mut outcome = draft("");
-        let request_body = Some(KeptBody::full(&[7; 32], b"\\ud800 of ann", true));
+        let request_body =
+            Some(KeptBody::full(&[7; 32], b"\\ud800 of ann", true, &crate::domain::redaction::KnownSecrets::default()));
         let user = UserId(Uuid::from_u128(3));
         outcome.findings.bodies = Some(KeptBodies { user_id: Some(user), request_body, response_body: None });
         let link = Head::GENESIS.link("c", &outcome, SALTS, fake_hash).unwrap();

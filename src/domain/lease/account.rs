@@ -12,12 +12,12 @@ const LOWEST: i128 = 1 << 52;
 
 /// One bucket and its holders.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub struct LeaseAccount {
     /// The newest terms seen.
     pub terms: Terms,
     /// The last moment heard of; time never goes back.
     pub at: u64,
-    /// Ticks from `at` until what was charged has refilled; negative if it had refilled before. Zero for places.
+    /// Ticks from `at` until what was charged has refilled; negative if it had refilled before. Zero for slots.
     pub level: i128,
     /// What was used before this moment is not known, and was all charged then.
     pub since: u64,
@@ -33,7 +33,7 @@ pub struct Holding {
     pub until: u64,
 }
 
-impl Account {
+impl LeaseAccount {
     /// An account from which nothing was taken yet.
     #[must_use]
     pub const fn full(terms: Terms, now: u64) -> Self {
@@ -99,7 +99,7 @@ impl Account {
         self.terms = terms;
     }
 
-    /// What is held beyond the end of its lease was used at its end; a place is free again.
+    /// What is held beyond the end of its lease was used at its end; a slot is free again.
     fn close_ended(&mut self) {
         let now = self.at;
         let mut ended: Vec<_> =
@@ -111,7 +111,7 @@ impl Account {
         }
     }
 
-    /// What was counted elsewhere before is told by each holder, and counts once.
+    /// What was counted elsewhere before is reported by each holder, and counts once.
     fn learn(&mut self, ask: &Ask) {
         if self.terms.is_rate() && ask.at_least > 0 {
             self.level = self.level.max(self.terms.ticks(ask.at_least));
@@ -137,7 +137,7 @@ impl Account {
         }
     }
 
-    /// Charges what was used without a grant, but for what was charged before anything was known. Places that are in use
+    /// Charges what was used without a grant, but for what was charged before anything was known. Slots that are in use
     /// without a grant are held, though there may be too many.
     fn force(&mut self, ask: &Ask) {
         for past in &ask.forced {
@@ -178,7 +178,7 @@ impl Account {
         (granted, Some(0))
     }
 
-    /// When so many ticks more are free. If charged units cover them, they refill in any case; else all that is held may
+    /// Moments until `missing` more ticks are free. If charged units cover them, they refill in any case; else all that is held may
     /// be used as late as its lease ends, and refills only then.
     fn fits_in(&self, missing: i128, need: u64) -> Option<u64> {
         if need > self.terms.burst() {

@@ -2,11 +2,11 @@
 
 use super::terms::Terms;
 
-/// Names a holder for its life; one that starts again takes another name.
+/// The name of a holder for its life; one that starts again takes another name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HolderId(pub u128);
 
-/// What a holder tells and wants. Times are in moments.
+/// What a holder reports and wants. Times are in moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     pub holder: HolderId,
@@ -21,7 +21,7 @@ pub struct Ask {
     pub back: u64,
     /// How long before the ask was sent the last use was.
     pub used_ago: u64,
-    /// Units used without having been granted, the earliest first: charged whether they fit or not. Places that are in
+    /// Units used without having been granted, the earliest first: charged whether they fit or not. Slots that are in
     /// use though the account has given them up.
     pub forced: Vec<Past>,
     /// At least so many units are known to be used, whoever used them: what was counted elsewhere before.
@@ -60,7 +60,7 @@ pub struct Answer {
     pub granted: u64,
     /// Whole units that nobody holds.
     pub free: u64,
-    /// Until the bucket is full, if all that is held is used at once. For places: until every lease has ended.
+    /// Until the bucket is full, if all that is held is used at once. For slots: until every lease has ended.
     pub full_in: u64,
     /// Until `need` units would be granted to a lone ask, even if all that is held is used. `None`: never.
     pub fits_in: Option<u64>,

@@ -30,8 +30,8 @@ impl ExactTerms {
     }
 
     #[must_use]
-    pub const fn places(limit: u64, version: i64) -> Self {
-        Self { terms: Terms { kind: Kind::Places { limit }, version }, moment_us: 1 }
+    pub const fn concurrent(limit: u64, version: i64) -> Self {
+        Self { terms: Terms { kind: Kind::Concurrent { limit }, version }, moment_us: 1 }
     }
 
     /// The same rate in the smallest numbers: only the ratio of limit and window counts.

@@ -1,6 +1,6 @@
 //! The holder's side of a lease: what one shard may use of an account that lives elsewhere.
 //!
-//! Units of a rate are used up by [`Lease::take`]; a place that is taken is given free by [`Lease::release`]. The caller
+//! Units of a rate are used up by [`Lease::take`]; a slot that is taken is given free by [`Lease::release`]. The caller
 //! carries each [`Ask`] to the account, one at a time, and brings back the answer or says that there was none.
 
 use super::{
@@ -36,7 +36,7 @@ pub struct Lease {
     seq: u64,
     /// Units that can be taken.
     held: u64,
-    /// Places that are taken; zero for a rate.
+    /// Slots that are taken; zero for a rate.
     in_use: u64,
     last_use: u64,
     /// By the holder's clock.
@@ -108,13 +108,13 @@ impl Lease {
         if now < self.expires { self.held } else { 0 }
     }
 
-    /// When what is held ends, by the holder's clock. Places in use are to be renewed by an ask before that.
+    /// When what is held ends, by the holder's clock. Slots in use are to be renewed by an ask before that.
     #[must_use]
     pub const fn expires(&self) -> u64 {
         self.expires
     }
 
-    /// Places that are taken.
+    /// Slots that are taken.
     #[must_use]
     pub const fn in_use(&self) -> u64 {
         self.in_use
@@ -177,14 +177,14 @@ impl Lease {
         true
     }
 
-    /// Places that were taken are free again.
-    pub fn release(&mut self, places: u64) {
-        let freed = places.min(self.in_use);
+    /// Slots that were taken are free again.
+    pub fn release(&mut self, slots: u64) {
+        let freed = slots.min(self.in_use);
         self.in_use = self.in_use.saturating_sub(freed);
         self.held = self.held.saturating_add(freed);
     }
 
-    /// So many units were used where they were counted before; the account hears of it until it answers.
+    /// `units` were used where they were counted before; each ask reports them until the account has answered.
     pub const fn claim(&mut self, units: u64) {
         self.at_least = units;
     }
@@ -197,10 +197,10 @@ impl Lease {
         self.forced.push(Used { units, at: now });
     }
 
-    /// Places are in use that nobody granted; the account hears of them with the next ask.
-    pub fn occupy(&mut self, places: u64, now: u64) {
-        self.in_use = self.in_use.saturating_add(places);
-        self.force(places, now);
+    /// Slots are in use that nobody granted; the account hears of them with the next ask.
+    pub fn occupy(&mut self, slots: u64, now: u64) {
+        self.in_use = self.in_use.saturating_add(slots);
+        self.force(slots, now);
     }
 
     /// Units taken at `used_at` were not used after all; the account hears of them with the next ask.
@@ -238,7 +238,7 @@ impl Lease {
         }
         self.chunk = self.used.saturating_add(self.used / 4).clamp(1, self.habits.most.max(1));
         let keep = self.held.min(self.chunk);
-        // What is refunded is for whoever asks first.
+        // What is refunded is for the holder that asks first.
         let want = if self.refunds.is_empty() { self.chunk.saturating_sub(keep) } else { 0 };
         Some(Ask { want, ..self.tell(keep, now) })
     }
@@ -274,7 +274,7 @@ impl Lease {
         self.heard = Some((answer.at, now));
     }
 
-    /// No answer came. What it would have granted is not used; what was forced is told again, what was refunded is not.
+    /// No answer came. What it would have granted is not used; what was forced is reported again, what was refunded is not.
     pub fn lost(&mut self) {
         if let Some(pending) = self.pending.take() {
             let since = std::mem::replace(&mut self.forced, pending.forced);
@@ -290,7 +290,7 @@ impl Lease {
         self.chunk = sized.clamp(1, self.habits.most.max(1));
     }
 
-    /// An ask for nothing that keeps so many of the units not in use.
+    /// An ask for nothing that keeps `keep` of the units that are not in use.
     fn tell(&mut self, keep: u64, now: u64) -> Ask {
         let back = self.held.saturating_sub(keep);
         self.held = keep;
@@ -319,7 +319,7 @@ impl Lease {
         }
     }
 
-    /// Each refund is told once, and not before the account's time is known.
+    /// Each refund is reported once, and not before the account's time is known.
     fn tell_refunds(&mut self, now: u64) -> Vec<Past> {
         if self.heard.is_none() {
             return vec![];

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::{
-    Account, Answer, Ask, HolderId, Kind, Terms,
+    Answer, Ask, HolderId, Kind, LeaseAccount, Terms,
     holder::{Habits, Lease},
 };
 
@@ -16,7 +16,7 @@ const HOLDERS: usize = 3;
 enum Step {
     Pass(u64),
     Take(usize, u64),
-    /// A place is free again, or a use did not happen.
+    /// A slot is free again, or a use did not happen.
     Undo(usize, usize),
     /// An ask that is answered at once.
     Talk(usize, u64, u64),
@@ -53,8 +53,8 @@ fn rate() -> impl Strategy<Value = Terms> {
         .prop_map(|(limit, window, burst)| Terms { kind: Kind::Rate { limit, window, burst }, version: 1 })
 }
 
-fn places() -> impl Strategy<Value = Terms> {
-    (1u64..12).prop_map(|limit| Terms { kind: Kind::Places { limit }, version: 1 })
+fn slots() -> impl Strategy<Value = Terms> {
+    (1u64..12).prop_map(|limit| Terms { kind: Kind::Concurrent { limit }, version: 1 })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,12 +68,12 @@ struct World {
     terms: Terms,
     habits: Habits,
     now: u64,
-    account: Account,
+    account: LeaseAccount,
     leases: Vec<(HolderId, Lease)>,
     asks: Vec<Ask>,
     answers: Vec<(HolderId, Answer)>,
     uses: Vec<Use>,
-    /// Places in use.
+    /// Slots in use.
     calls: BTreeMap<HolderId, u64>,
     born: u128,
 }
@@ -85,7 +85,7 @@ impl World {
             terms,
             habits,
             now: 1_000,
-            account: Account::full(terms, 1_000),
+            account: LeaseAccount::full(terms, 1_000),
             leases: vec![],
             asks: vec![],
             answers: vec![],
@@ -293,7 +293,7 @@ proptest! {
     }
 
     #[test]
-    fn no_more_places_are_in_use_than_there_are(terms in places(), lease in 2u64..40, steps in prop::collection::vec(step(), 1..120)) {
+    fn no_more_places_are_in_use_than_there_are(terms in slots(), lease in 2u64..40, steps in prop::collection::vec(step(), 1..120)) {
         let mut world = World::new(terms, lease);
         world.run(&steps);
         world.check_full_again();

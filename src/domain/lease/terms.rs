@@ -6,7 +6,7 @@ pub enum Kind {
     /// `limit` units every `window` moments, at most `burst` at once. None is zero.
     Rate { limit: u64, window: u64, burst: u64 },
     /// `limit` calls at a time.
-    Places { limit: u64 },
+    Concurrent { limit: u64 },
 }
 
 /// The terms of one version of a policy.
@@ -22,11 +22,11 @@ impl Terms {
         matches!(self.kind, Kind::Rate { .. })
     }
 
-    /// Ticks that refill in a moment. Places do not refill.
+    /// Ticks that refill in a moment. Slots do not refill.
     pub(super) fn refill(self) -> i128 {
         match self.kind {
             Kind::Rate { limit, .. } => i128::from(limit),
-            Kind::Places { .. } => 0,
+            Kind::Concurrent { .. } => 0,
         }
     }
 
@@ -34,7 +34,7 @@ impl Terms {
     pub(super) fn unit(self) -> i128 {
         match self.kind {
             Kind::Rate { window, .. } => i128::from(window.max(1)),
-            Kind::Places { .. } => 1,
+            Kind::Concurrent { .. } => 1,
         }
     }
 
@@ -42,7 +42,7 @@ impl Terms {
     pub(super) const fn burst(self) -> u64 {
         match self.kind {
             Kind::Rate { burst, .. } => burst,
-            Kind::Places { limit } => limit,
+            Kind::Concurrent { limit } => limit,
         }
     }
 
@@ -63,7 +63,7 @@ impl Terms {
         up.and_then(|moments| u64::try_from(moments).ok()).unwrap_or(u64::MAX)
     }
 
-    /// Whole units in so many ticks; none in less than nothing.
+    /// Whole units in this many ticks; zero if the ticks are negative.
     pub(super) fn units(self, ticks: i128) -> u64 {
         ticks.max(0).checked_div(self.unit()).and_then(|units| u64::try_from(units).ok()).unwrap_or(u64::MAX)
     }

@@ -1,11 +1,11 @@
-//! What must be true of the entries of one call, and of a balance: the rules that `tollgate ledger check` asks.
+//! The rules that the entries of one call keep: `tollgate ledger check` holds every call against them.
 
 use std::fmt;
 
-/// An entry as it is stored, or an open hold; text that means nothing is kept as it is.
+/// An entry as it is stored, or an open hold; unreadable text is kept as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// `hold`, `settle`, `release` or `forced`.
+    /// `hold`, `settle`, `release`, `forced` or `refund`.
     pub kind: String,
     pub amount_pusd: i64,
     /// The accounts it is counted in.
@@ -38,6 +38,10 @@ pub enum Fault {
     ForcedAlone,
     ForcedBelowHold,
     ForcedNothing,
+    RefundWithoutSettlement,
+    RefundBeyondSettlement,
+    RefundedAndForced,
+    RefundedNothing,
 }
 
 impl fmt::Display for Fault {
@@ -58,6 +62,10 @@ impl fmt::Display for Fault {
             Self::ForcedAlone => "money was forced without an end of its hold",
             Self::ForcedBelowHold => "money was forced although its hold was not used up",
             Self::ForcedNothing => "nothing was forced, and yet booked",
+            Self::RefundWithoutSettlement => "money was refunded that was never settled",
+            Self::RefundBeyondSettlement => "more was refunded than was settled",
+            Self::RefundedAndForced => "money was both refunded and forced",
+            Self::RefundedNothing => "nothing was refunded, and yet booked",
         })
     }
 }
@@ -73,6 +81,7 @@ impl CallBooks {
             (KINDS.iter().any(|kind| self.entries.iter().filter(|line| line.kind == **kind).count() > 1), Fault::Twice),
         ];
         let broken = rules.into_iter().chain(self.rules_of_the_hold()).chain(self.rules_of_the_end());
+        let broken = broken.chain(self.rules_of_the_refund());
         broken.filter_map(|(is_broken, fault)| is_broken.then_some(fault)).collect()
     }
 
@@ -101,6 +110,16 @@ impl CallBooks {
         ]
     }
 
+    fn rules_of_the_refund(&self) -> [(bool, Fault); 4] {
+        let (settle, forced, refund) = (self.amount("settle"), self.amount("forced"), self.amount("refund"));
+        [
+            (refund.is_some() && settle.is_none(), Fault::RefundWithoutSettlement),
+            (refund.is_some_and(|refund| settle.is_some_and(|settle| refund > settle)), Fault::RefundBeyondSettlement),
+            (refund.is_some() && forced.is_some(), Fault::RefundedAndForced),
+            (refund == Some(0), Fault::RefundedNothing),
+        ]
+    }
+
     fn lines(&self) -> impl Iterator<Item = &Line> {
         self.entries.iter().chain(&self.open)
     }
@@ -119,7 +138,7 @@ impl CallBooks {
     }
 }
 
-const KINDS: [&str; 4] = ["hold", "settle", "release", "forced"];
+const KINDS: [&str; 5] = ["hold", "settle", "release", "forced", "refund"];
 
 fn is_list(text: &str) -> bool {
     serde_json::from_str::<Vec<String>>(text).is_ok()
@@ -147,6 +166,8 @@ mod tests {
             (&[("hold", 5), ("release", 0)], None),
             (&[("hold", 5), ("settle", 5), ("forced", 9)], None),
             (&[("hold", 5), ("release", 0), ("forced", 3)], None),
+            (&[("hold", 5), ("settle", 5), ("refund", 2)], None),
+            (&[("hold", 5), ("settle", 5), ("refund", 5)], None),
         ] {
             assert_eq!(books(entries, open).faults(), [], "{entries:?}");
         }
@@ -169,6 +190,10 @@ mod tests {
             (&[("hold", 5), ("forced", 6)], Some(5), Fault::ForcedAlone),
             (&[("hold", 5), ("settle", 4), ("forced", 6)], None, Fault::ForcedBelowHold),
             (&[("hold", 5), ("settle", 5), ("forced", 0)], None, Fault::ForcedNothing),
+            (&[("hold", 5), ("release", 0), ("refund", 1)], None, Fault::RefundWithoutSettlement),
+            (&[("hold", 5), ("settle", 5), ("refund", 6)], None, Fault::RefundBeyondSettlement),
+            (&[("hold", 5), ("settle", 5), ("forced", 1), ("refund", 1)], None, Fault::RefundedAndForced),
+            (&[("hold", 5), ("settle", 5), ("refund", 0)], None, Fault::RefundedNothing),
         ] {
             assert_eq!(books(entries, open).faults(), [fault], "{entries:?}");
         }

@@ -7,7 +7,7 @@ use crate::domain::{
     usage::Usage,
 };
 
-/// Whose call it is and what for: the columns that usage is told by.
+/// Whose call it is and what for: the columns that usage is grouped by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purpose {
     pub user: UserId,
@@ -19,7 +19,7 @@ pub struct Purpose {
     pub price_version: Option<i64>,
 }
 
-/// What the ledger is to do.
+/// An instruction to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// Holds money for a call, in every account that is claimed or in none.
@@ -46,7 +46,7 @@ impl Order {
 pub enum End {
     /// Nothing was delivered that has to be paid.
     Release,
-    /// Nobody knows what the call took: it is taken to have cost all that was held.
+    /// The cost is not known: the call is booked at all that was held.
     Capture,
     /// The call took this much; `estimated` where its upstream did not say so in a way that can be believed.
     Settle { cost: Money, usage: Usage, estimated: bool },
@@ -60,6 +60,8 @@ pub enum Booked {
     /// These accounts have no room; nothing is held.
     Short(Vec<Shortage>),
     Ended(Settlement),
+    /// Another replica had ended its hold, at more than the call cost: this much is given back.
+    Refunded(Money),
     /// There is no such hold any more: it has ended before.
     EndedBefore,
 }

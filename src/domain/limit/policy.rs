@@ -5,22 +5,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{rate::Rate, subject::Subject};
+use super::{
+    rate::Rate,
+    subject::{Per, Subject},
+};
 use crate::domain::ids::LimitId;
-
-/// Whose calls share one bucket of a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Per {
-    /// All calls.
-    Global,
-    Team,
-    User,
-    /// The API key a call came with; calls with another credential are not counted.
-    Key,
-    /// The network a call is believed to come from.
-    Address,
-}
 
 /// What a policy counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -57,8 +46,8 @@ pub enum OnError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
     Rate(Rate),
-    /// So many calls at a time.
-    Places(u64),
+    /// The most calls under way at a time.
+    Concurrent(u64),
 }
 
 /// A window of this many seconds or more outlives the process: what was used of it is kept in the store.
@@ -84,7 +73,7 @@ pub struct Policy {
     pub name: Arc<str>,
     pub routes: RouteSet,
     pub per: Per,
-    /// Whom alone it speaks of, in place of the general policy of the same name.
+    /// The one subject that it applies to, in place of the general policy of the same name.
     pub subject: Option<Subject>,
     pub unit: Unit,
     pub allowance: Allowance,
@@ -97,7 +86,7 @@ pub struct Policy {
     pub since_ns: u64,
 }
 
-/// The routes a policy speaks of.
+/// The routes that a policy applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteSet {
     All,
@@ -120,7 +109,7 @@ impl Policy {
     pub const fn most_at_once(&self) -> u64 {
         match self.allowance {
             Allowance::Rate(rate) => rate.burst(),
-            Allowance::Places(places) => places,
+            Allowance::Concurrent(slots) => slots,
         }
     }
 
@@ -140,7 +129,7 @@ impl Policy {
     pub const fn limit(&self) -> u64 {
         match self.allowance {
             Allowance::Rate(rate) => rate.limit(),
-            Allowance::Places(places) => places,
+            Allowance::Concurrent(slots) => slots,
         }
     }
 
@@ -149,7 +138,7 @@ impl Policy {
     pub const fn window_s(&self) -> Option<u64> {
         match self.allowance {
             Allowance::Rate(rate) => Some(rate.window_s()),
-            Allowance::Places(_) => None,
+            Allowance::Concurrent(_) => None,
         }
     }
 }

@@ -78,7 +78,7 @@ impl Rate {
         self.burst
     }
 
-    /// How long so many units take to come back.
+    /// Nanoseconds in which `units` refill.
     #[must_use]
     pub fn refill_ns(self, units: u64) -> u64 {
         self.ns_of(self.ticks_of(units))
@@ -112,7 +112,7 @@ impl Bucket {
         Self::full_at(rate.ticks_at(now_ns).saturating_add(rate.ticks_of(rate.burst)))
     }
 
-    /// A bucket that will be full in so many nanoseconds.
+    /// A bucket that will be full in `ns` nanoseconds.
     #[must_use]
     pub fn full_in(rate: Rate, ns: u64, now_ns: u64) -> Self {
         Self::full_at(rate.ticks_at(now_ns.saturating_add(ns)))

@@ -18,17 +18,16 @@ mod tests;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-pub use self::{
-    borrowed::PATIENCE_NS,
-    charge::{BucketId, Charge, Charges, TooManySubjects},
-    counted::LONGEST_IN_REDIS,
-    idle_queue::IdleQueue,
-    loan::Loan,
-    setting::Setting,
-};
 use self::{
     borrowed::{Borrowed, Left, Room},
     series::Series,
+};
+pub use self::{
+    charge::{BucketId, Charge, Charges, TooManySubjects},
+    counted::{LONGEST_IN_REDIS, LONGEST_PATIENCE_NS},
+    idle_queue::IdleQueue,
+    loan::Loan,
+    setting::Setting,
 };
 use super::{
     policy::{Home, Mode, Policy, Unit},
@@ -168,7 +167,7 @@ impl Shard {
         Ok(Taken::Decided(Decision { standings: counted.map(standing).collect(), shadowed, ruling }))
     }
 
-    /// Charges what was found to fit, and tells what is left.
+    /// Takes what was found to fit, and returns what is left.
     fn admit(&mut self, charges: Charges, shadowed: Vec<Arc<str>>, now_ns: u64) -> Result<Taken, TooManySubjects> {
         self.make_room(&charges, now_ns)?;
         let mut standings = Vec::with_capacity(charges.len());
@@ -204,6 +203,15 @@ impl Shard {
         self.series.get_mut(index(bucket.series))?.borrowed(bucket.subject)?.ask(need, waiting, bucket, now_ns)
     }
 
+    /// How long a call waits at most for units of these buckets, or a viewer for how they stand.
+    pub fn patience_ns(&mut self, buckets: impl IntoIterator<Item = BucketId>) -> u64 {
+        let patience_ns = |bucket: BucketId| {
+            let series = self.series.get_mut(index(bucket.series))?;
+            Some(series.borrowed(bucket.subject)?.patience_ns())
+        };
+        buckets.into_iter().filter_map(patience_ns).max().unwrap_or(0)
+    }
+
     /// What to ask for before it is needed, after a call was decided.
     pub fn ask_early(&mut self, charges: &[Charge], now_ns: u64) -> Vec<Loan> {
         let ask = |charge: &Charge| {
@@ -213,7 +221,7 @@ impl Shard {
         charges.iter().filter_map(ask).collect()
     }
 
-    /// Reads what came of an ask in which so many units were needed; `None`: no answer.
+    /// Takes in the answer to an ask in which `need` units were needed; `None`: no answer came.
     pub fn answered(&mut self, bucket: BucketId, need: u64, answer: Option<&Answer>, now_ns: u64) {
         let series = self.series.get_mut(index(bucket.series));
         if let Some(borrowed) = series.and_then(|series| series.borrowed(bucket.subject)) {
@@ -223,7 +231,7 @@ impl Shard {
         self.note(bucket, now_ns);
     }
 
-    /// What is due to be told: units that are not used, refunds, places still in use.
+    /// What is due to be told: units that are not used, refunds, slots still in use.
     pub fn tell_due(&mut self, now_ns: u64) -> Vec<Loan> {
         let mut loans = vec![];
         while let Some((due_ns, bucket)) = self.due.first().copied().filter(|(due_ns, _)| *due_ns <= now_ns) {

@@ -10,8 +10,8 @@ use schemars::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    policy::{Allowance, Home, Mode, OnError, Per, Policy, RouteSet, Unit},
-    subject::Subject,
+    policy::{Allowance, Home, Mode, OnError, Policy, RouteSet, Unit},
+    subject::{Per, Subject},
 };
 use crate::domain::{
     ids::LimitId,
@@ -39,7 +39,7 @@ pub struct Spec {
     #[schemars(length(min = 1))]
     pub routes: Vec<String>,
     pub per: Per,
-    /// The id of the one user, team or key, or the address, that this limit speaks of, in place of the general one of
+    /// The id of the one user, team or key, or the address, that this limit applies to, in place of the general one of
     /// the same name. Null: each one of its kind has as much.
     #[schemars(with = "Option<SubjectText>")]
     pub subject: Option<String>,
@@ -88,7 +88,7 @@ impl JsonSchema for SubjectText {
 pub enum Misfit {
     /// There is a policy of this name for this subject.
     Taken,
-    /// Policies of one name speak of one kind of subject.
+    /// Policies of one name apply to one kind of subject.
     OtherPer,
     /// Policies of one name count one thing.
     OtherUnit,
@@ -184,7 +184,7 @@ impl Spec {
 
     fn allowance(&self) -> Result<Allowance, Vec<Fault>> {
         match self.unit {
-            Unit::Concurrent => self.places(),
+            Unit::Concurrent => self.slots(),
             Unit::Requests | Unit::Tokens => self.rate().map(Allowance::Rate),
         }
     }
@@ -204,7 +204,7 @@ impl Spec {
         numbers.into_iter().filter_map(Result::err).map(rate_fault).collect()
     }
 
-    fn places(&self) -> Result<Allowance, Vec<Fault>> {
+    fn slots(&self) -> Result<Allowance, Vec<Fault>> {
         let mut faults = vec![];
         if !(1..=MAX_PLACES).contains(&self.limit) {
             faults.push(Fault::new("/limit", format!("must be from 1 to {MAX_PLACES} calls at a time")));
@@ -213,7 +213,7 @@ impl Spec {
         if self.burst.is_some_and(|burst| burst != self.limit) {
             faults.push(Fault::new("/burst", "calls at a time have no burst"));
         }
-        if faults.is_empty() { Ok(Allowance::Places(self.limit)) } else { Err(faults) }
+        if faults.is_empty() { Ok(Allowance::Concurrent(self.limit)) } else { Err(faults) }
     }
 
     /// Tokens are counted on metered routes only.
@@ -234,7 +234,7 @@ impl Spec {
 fn too_small(policy: &Policy, known: &[&Route]) -> Option<Fault> {
     let mut routes = known.iter().filter(|route| policy.routes.contains(&route.name));
     let too_heavy = routes.any(|route| policy.unit == Unit::Requests && route.weight > policy.most_at_once());
-    let reason = "is less than the weight of a route it speaks of: no call would ever pass";
+    let reason = "is less than the weight of a route that it applies to: no call would ever pass";
     too_heavy.then(|| Fault::new("/burst", reason))
 }
 
@@ -358,8 +358,8 @@ mod tests {
         let large = Rate::new(999_999_999_989, 3_600, 999_999_999_989).unwrap();
         assert_eq!(rate(json!({ "limit": 999_999_999_989_u64, "window_s": 3_600 })), Allowance::Rate(large));
         // A call under way is one, whatever its route weighs.
-        let places = json!({ "unit": "concurrent", "limit": 1, "window_s": null, "burst": 1 });
-        assert_eq!(rate(places), Allowance::Places(1));
+        let slots = json!({ "unit": "concurrent", "limit": 1, "window_s": null, "burst": 1 });
+        assert_eq!(rate(slots), Allowance::Concurrent(1));
         assert_eq!(check(json!({ "routes": ["light"] })).unwrap().routes, RouteSet::Named(vec!["light".into()]));
     }
 

@@ -2,15 +2,30 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::policy::Per;
 use crate::domain::{
     ids::{InvalidId, UserId},
     network::Network,
 };
 
-/// One of those a policy counts separately: a user, a team, an API key, a network, or everybody. [`Per`] tells which.
+/// Whose calls share one bucket of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// All calls.
+    Global,
+    Team,
+    User,
+    /// The API key a call came with; calls with another credential are not counted.
+    Key,
+    /// The network a call is believed to come from.
+    Address,
+}
+
+/// One of those that a policy counts separately: a user, a team, an API key, a network, or everybody, by its [`Per`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject([u64; 2]);
 

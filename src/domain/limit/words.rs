@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use super::policy::{Mode, OnError, Per, Unit};
+use super::{
+    policy::{Mode, OnError, Unit},
+    subject::Per,
+};
 
 /// Text that is none of the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -10,7 +10,7 @@ mod words;
 
 use self::{
     quoted::{balanced_bytes, literal_bytes, unescaped},
-    words::{Kind, is_foreign_key, is_scheme, kind_of},
+    words::{Kind, is_scheme, kind_of},
 };
 use super::{REDACTED, decoded, is_credential, is_part_of_word};
 
@@ -168,8 +168,7 @@ impl<'t> Reader<'t> {
         if let Some(kind) = kind_of(&plain) {
             return self.name(word, kind);
         }
-        let is_secret = is_credential(&plain) || is_foreign_key(&plain);
-        self.out.push_str(if is_secret { REDACTED } else { word });
+        self.out.push_str(if is_credential(&plain) { REDACTED } else { word });
         if plain.ends_with("-----BEGIN") && self.rest.lines().next().is_some_and(|line| line.contains("PRIVATE KEY")) {
             self.take(self.rest.find("-----END").unwrap_or(self.rest.len()));
             self.out.push_str(REDACTED);
@@ -251,6 +250,23 @@ mod tests {
             ),
             ("{'password': 'x', 'a': 'b'}", "{'password': \"[redacted]\" 'a': 'b'}"),
             ("<user password='x' id='3'/>", "<user password=\"[redacted]\" id='3'/>"),
+            (
+                r#"{"pass":"x","dbPass":"x","author":"ann"}"#,
+                r#"{"pass":"[redacted]","dbPass":"[redacted]","author":"ann"}"#,
+            ),
+            (r#"{"pw":"x","user-pin":4711,"spin":1}"#, r#"{"pw":"[redacted]","user-pin":"[redacted]","spin":1}"#),
+            (
+                r#"{"otp_code":"x","dsn":"x","auth":{"n":"x"}}"#,
+                r#"{"otp_code":"[redacted]","dsn":"[redacted]","auth":"[redacted]"}"#,
+            ),
+            (
+                "Ocp-Apim-Subscription-Key: x\nrecovery_code=x&connection_string=x",
+                "Ocp-Apim-Subscription-Key: \"[redacted]\"\nrecovery_code=\"[redacted]\"&connection_string=\"[redacted]\"",
+            ),
+            (
+                r#"{"creds":["x"],"passenger":"ann","authors":1}"#,
+                r#"{"creds":"[redacted]","passenger":"ann","authors":1}"#,
+            ),
         ] {
             assert_eq!(redact_content(text), redacted, "{text}");
         }
@@ -263,6 +279,7 @@ mod tests {
             ("the bearer understands basic principles.", "the bearer understands basic principles."),
             ("use tg_0198_secret-of-a-key, please", "use [redacted], please"),
             ("key sk-proj-0123456789abcdef here", "key [redacted] here"),
+            ("in (hf_0123456789abcdefgh) and ya29.a0123456789abcdef", "in ([redacted]) and [redacted]"),
             ("postgres://ann:pass@host/db", "postgres://[redacted]@host/db"),
             ("see https://a.test/b?c=d", "see https://a.test/b?c=d"),
             (

@@ -42,10 +42,10 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, Refusal> {
     decoded.map(Some).ok_or_else(|| unknown("malformed"))
 }
 
-/// The scheme's name has no case (RFC 9110 §11.1); the library's has.
+/// The scheme's name has no case, and any number of spaces follows it (RFC 9110 §11.1 and §11.4); not so in the library.
 fn parse(value: &HeaderValue) -> Option<Basic> {
     let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
-    let value = HeaderValue::from_str(&format!("Basic {credentials}")).ok()?;
+    let value = HeaderValue::from_str(&format!("Basic {}", credentials.trim_start_matches(' '))).ok()?;
     scheme.eq_ignore_ascii_case("basic").then(|| Basic::parse(&value).ok()).flatten()
 }
 
@@ -86,6 +86,7 @@ mod tests {
         let pair = |id: &str, secret: &str| Ok(Some((id.to_owned(), secret.to_owned())));
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&[&header("Basic", "id:secret")]), pair("id", "secret"));
+        assert_eq!(read(&[&header("Basic  ", "id:secret")]), pair("id", "secret"));
         assert_eq!(read(&[&header("bASIC", "i%64:s+%3A%26")]), pair("id", "s :&"));
         assert_eq!(read(&[&header("Basic", "id:a:b=c")]), pair("id", "a:b=c"));
         assert_eq!(read(&[&header("Basic", "id:a&b")]), Err("invalid-client"));

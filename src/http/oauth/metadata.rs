@@ -2,7 +2,6 @@
 
 use actix_web::{
     HttpRequest,
-    http::header::HOST,
     web::{Data, Json},
 };
 use schemars::JsonSchema;
@@ -12,7 +11,7 @@ use super::{CLIENT_CREDENTIALS, REFRESH_TOKEN};
 use crate::{
     domain::refusal::Refusal,
     http::{Office, problem::Problem},
-    pipeline::Gate,
+    pipeline::{Gate, ground::Front},
 };
 
 /// RFC 8414 §2.
@@ -48,7 +47,7 @@ fn base(issuer: &str, gate: &Gate, request: &HttpRequest) -> Result<String, Refu
     if issuer.starts_with("https://") || issuer.starts_with("http://") {
         return Ok(issuer.trim_end_matches('/').to_owned());
     }
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let Front { scheme, host } = gate.ground.front_of(request);
     let host = host.ok_or(Refusal::InvalidHost("there is no Host"))?;
-    Ok(format!("{}://{host}", gate.ground.scheme_of(request)))
+    Ok(format!("{scheme}://{host}"))
 }

@@ -1,4 +1,4 @@
-//! What others tell the record of a request: a handler, and whoever bills the call.
+//! What a handler, and the step that bills a call, add to the record of a request.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -26,13 +26,12 @@ impl CostNote {
         self.0.set(Some(paid));
     }
 
-    #[must_use]
     pub fn get(&self) -> Option<Paid> {
         self.0.get()
     }
 }
 
-/// What a handler tells the record: put it into the request's extensions.
+/// What a handler adds to the record, by way of the request's extensions.
 #[derive(Debug, Clone, Default)]
 pub struct Note {
     /// Who logged in, where the call itself had no credential.
@@ -48,7 +47,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// Adds to what the record of this request will be told.
+    /// Adds to the note of this request.
     pub fn add(request: &HttpRequest, add: impl FnOnce(&mut Self)) {
         let mut extensions = request.extensions_mut();
         let mut note = extensions.remove::<Self>().unwrap_or_default();

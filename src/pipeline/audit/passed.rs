@@ -7,6 +7,7 @@ use crate::{
     domain::{
         audit::body::KeptBody,
         recording::{Bodies, Recording},
+        redaction::KnownSecrets,
     },
 };
 
@@ -49,13 +50,13 @@ impl Passed {
         self.bytes
     }
 
-    /// What is kept, to be asked once; nothing of a body without a byte.
-    pub(super) fn take_kept(&mut self) -> Option<KeptBody> {
+    /// What is kept, to be asked once, without these secrets; nothing of a body without a byte.
+    pub(super) fn take_kept(&mut self, secrets: &KnownSecrets) -> Option<KeptBody> {
         let Keeper { sha256, head, .. } = *self.keeper.take().filter(|_| self.bytes > 0)?;
         let sha256 = sha256.finish();
         Some(match head {
             None => KeptBody::hash(&sha256),
-            Some(head) => KeptBody::full(&sha256, &head, count(&head) == self.bytes),
+            Some(head) => KeptBody::full(&sha256, &head, count(&head) == self.bytes, secrets),
         })
     }
 }
@@ -97,7 +98,7 @@ mod tests {
         for piece in pieces {
             passed.add(piece.as_bytes());
         }
-        passed.take_kept()
+        passed.take_kept(&KnownSecrets::default())
     }
 
     #[test]

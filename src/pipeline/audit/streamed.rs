@@ -8,7 +8,7 @@ use std::{
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 
-use super::Record;
+use super::record::Record;
 use crate::domain::audit::Outcome;
 
 /// A streamed body whose end is recorded.
@@ -33,9 +33,9 @@ impl MessageBody for Recorded {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let next = Pin::new(&mut self.body).poll_next(cx);
         match &next {
-            Poll::Ready(Some(Ok(chunk))) => self.record.sent(chunk),
+            Poll::Ready(Some(Ok(chunk))) => self.record.known.sent(chunk),
             Poll::Ready(Some(Err(error))) => {
-                self.record.cut();
+                self.record.known.cut();
                 tracing::warn!(%error, "an answer was cut");
                 self.record.leave(Outcome::Aborted);
             }

@@ -36,6 +36,14 @@ pub struct KeyCheck {
 }
 
 impl KeyCheck {
+    /// Whether the key of this id is known and may still be used.
+    #[must_use]
+    pub fn is_live(&self, id: &str, now: Timestamp) -> bool {
+        let id = uuid::Uuid::try_parse(id).ok().map(ApiKeyId);
+        let standing = id.and_then(|id| self.api_keys.read().find(id));
+        standing.is_some_and(|key| !key.is_revoked && key.expires_at.is_none_or(|at| at > now))
+    }
+
     /// The user whose key this is, as they are now.
     pub async fn principal(&self, key: &ApiKey, now: Timestamp) -> Result<Principal, Refusal> {
         let (account, _) = self.owner(key, now).await?;
@@ -97,7 +105,6 @@ fn judge(standing: KeyStanding, key: &ApiKey, now: Timestamp) -> Result<KeyStand
 }
 
 /// How a key is named where its secret must not be.
-#[must_use]
 pub fn credential(id: ApiKeyId) -> Credential {
     Credential { kind: CredentialKind::ApiKey, id: id.to_string() }
 }

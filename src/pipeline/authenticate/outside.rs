@@ -9,7 +9,7 @@ use super::{Identity, NOT_ASKED, OutsideTokens, faulty, refusal_of};
 use crate::{
     actors::{key_fetcher::OutsideKeys, registrar::Provision},
     credentials::jwt::{
-        CLOCK_SKEW_S, Rejection,
+        Rejection,
         outside::{OutsideRejection, OutsideToken, OutsideVerified, OutsideVerifier},
     },
     domain::{
@@ -52,22 +52,25 @@ pub(super) async fn verify(
     let look = || {
         let verifier = identity.outside.verifier.read();
         let known = tokens.get_or_verify(&verifier, text, || verifier.verify(&token, now.as_second()).map(Arc::new))?;
-        if known.exp_s <= now.as_second() { Err(OutsideRejection::Rejected(Rejection::Expired)) } else { Ok(known) }
+        if known.ends_s <= now.as_second() { Err(OutsideRejection::Rejected(Rejection::Expired)) } else { Ok(known) }
     };
     let looked = match look() {
-        Err(OutsideRejection::UnknownKey { issuer }) => {
-            identity.outside.keys.look_again(issuer, token.kid()).await;
+        Err(OutsideRejection::NeedsKeys { issuer, fetched, .. }) => {
+            identity.outside.keys.look_again(issuer, fetched).await;
             look()
         }
         looked => looked,
     };
     looked.map_err(|rejection| match rejection {
-        OutsideRejection::UnknownKey { .. } => faulty(TokenFault::UnknownKey),
+        OutsideRejection::NeedsKeys { fault, .. } => faulty(fault),
         OutsideRejection::Rejected(rejection) => refusal_of(rejection),
     })
 }
 
-/// The user that a verified outside token speaks of, as they are now; the call may do what both the user and the token may.
+/// The user that a verified outside token is about, as they are now, with the role of this call.
+///
+/// The issuer decides the role, token by token, until an administrator changes the user here; from then on a call may do
+/// what both the user and the token may.
 pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -> Result<Principal, Refusal> {
     if identity.directory.read().find_outside(&verified.identity).is_none() {
         provision(identity, verified).await?;
@@ -77,7 +80,11 @@ pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -
         }
     }
     let account = account(&identity.directory.read(), verified).map_err(Refusal::RevokedToken)?;
-    let role = verified.role.map_or(account.role, |role| role.lesser(account.role));
+    let role = match verified.role {
+        _ if account.follows_issuer => verified.role.unwrap_or(verified.first_role),
+        Some(role) => role.lesser(account.role),
+        None => account.role,
+    };
     let credential = Credential { kind: CredentialKind::OutsideToken, id: verified.token_id.clone() };
     Ok(Principal { account, role, session: None, credential })
 }
@@ -85,7 +92,14 @@ pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -
 /// Has the user made, here or on another replica. It goes on if the caller goes away.
 async fn provision(identity: &Identity, verified: &OutsideVerified) -> Result<(), Refusal> {
     let role = verified.role.unwrap_or(verified.first_role);
-    let provision = Provision { identity: verified.identity.clone(), role };
+    if verified.role.is_none() {
+        tracing::info!(
+            issuer = &*verified.identity.issuer,
+            role = role.as_str(),
+            "a user is made for a token that names no role of the gateway's in the configured claim"
+        );
+    }
+    let provision = Provision { identity: verified.identity.clone(), role, team: verified.team.clone() };
     match identity.users.provision(provision).await {
         Ok(Ok(_)) => return Ok(()),
         Ok(Err(error)) => tracing::error!(%error, "a user of an outside issuer was not made"),
@@ -101,8 +115,7 @@ fn account(directory: &Directory, verified: &OutsideVerified) -> Result<Arc<Acco
         return Err(Revocation::UserDisabled);
     }
     // Whole seconds: a token of the very second in which the tokens were ended is dead too.
-    // The issuer's clock may be ahead of ours by as much as its tokens are accepted ahead of their time.
-    if verified.iat_s <= account.tokens_not_before.as_second().saturating_add(CLOCK_SKEW_S) {
+    if verified.made_s <= account.tokens_not_before.as_second() {
         return Err(Revocation::Session);
     }
     Ok(Arc::clone(account))
@@ -118,16 +131,17 @@ mod tests {
         principal::{OutsideIdentity, Role},
     };
 
-    fn verified(iat_s: i64) -> OutsideVerified {
+    fn verified(made_s: i64) -> OutsideVerified {
         let identity = OutsideIdentity { issuer: "i".into(), subject: "s".into() };
-        let (role, first_role, exp_s) = (None, Role::Readonly, iat_s + 60);
-        OutsideVerified { identity, role, first_role, token_id: "t".into(), iat_s, exp_s }
+        let (role, first_role, ends_s) = (None, Role::Readonly, made_s + 60);
+        OutsideVerified { identity, role, first_role, team: None, token_id: "t".into(), made_s, ends_s }
     }
 
     fn directory(status: UserStatus, tokens_not_before_ms: i64) -> Directory {
         let (id, username) = (UserId(Uuid::from_u128(7)), "ada".parse().unwrap());
         let tokens_not_before = Timestamp::from_millisecond(tokens_not_before_ms).unwrap();
-        let account = Account { id, username, role: Role::User, status, team: None, tokens_not_before };
+        let account =
+            Account { id, username, role: Role::User, status, team: None, tokens_not_before, follows_issuer: true };
         Directory::default().with(account).with_outside(&verified(0).identity, id)
     }
 
@@ -135,7 +149,7 @@ mod tests {
     fn a_token_made_before_the_tokens_of_its_user_were_ended_is_dead() {
         let directory = directory(UserStatus::Active, 10_500);
         let at = |iat_s| account(&directory, &verified(iat_s)).map(|account| account.id.0.as_u128());
-        assert_eq!((at(9), at(15), at(16)), (Err(Revocation::Session), Err(Revocation::Session), Ok(7)));
+        assert_eq!((at(9), at(10), at(11)), (Err(Revocation::Session), Err(Revocation::Session), Ok(7)));
     }
 
     #[test]

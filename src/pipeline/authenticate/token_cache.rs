@@ -1,8 +1,8 @@
 //! Tokens that verified a moment ago, one cache a worker thread.
 //!
 //! An entry is found by the hash of the whole token: SipHash-2-4 of 128 bits under a random key of this thread's own,
-//! which nobody outside can aim at. It holds what the token said, not that it still holds: whoever takes it from here
-//! looks at its expiry and at revocations on every call. When the keys change, everything is forgotten.
+//! which nobody outside can aim at. It holds the claims of the token, not that they still hold: the caller of this
+//! cache checks expiry and revocation on every call. When the keys change, everything is forgotten.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -22,7 +22,6 @@ struct Kept<S, V> {
 
 impl<S, V: Clone> TokenCache<S, V> {
     /// A cache of at most `max_entries` tokens, under a random `key`.
-    #[must_use]
     pub fn new(max_entries: usize, key: &[u8; 16]) -> Self {
         let kept = Kept { verified_by: None, entries: Cache::new(max_entries) };
         Self { hasher: SipHasher24::new_with_key(key), kept: RefCell::new(kept) }

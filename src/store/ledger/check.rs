@@ -215,15 +215,17 @@ fn sql(each: &str) -> String {
     // A rest is carried, so that both sides of a comparison are in the same form.
     let differs = |name: &str| {
         let (micro, rest) = (format!("COALESCE({name}_micro, 0)"), format!("COALESCE({name}_rest, 0)"));
+        // Not below zero, though refunds are.
+        let left = format!("((({rest}) % 1000000 + 1000000) % 1000000)");
         format!(
-            "COALESCE({name}_pusd, 0) / 1000000 <> {micro} + {rest} / 1000000 \
-             OR COALESCE({name}_pusd, 0) % 1000000 <> {rest} % 1000000"
+            "COALESCE({name}_pusd, 0) / 1000000 <> {micro} + ({rest} - {left}) / 1000000 \
+             OR COALESCE({name}_pusd, 0) % 1000000 <> {left}"
         )
     };
     format!(
         "WITH moved AS ( \
-             SELECT each.value AS account, amount_pusd AS spent, 0 AS held FROM ledger_entries, {each} \
-             WHERE kind IN ('settle', 'forced') \
+             SELECT each.value AS account, CASE WHEN kind = 'refund' THEN -amount_pusd ELSE amount_pusd END AS spent, \
+             0 AS held FROM ledger_entries, {each} WHERE kind IN ('settle', 'forced', 'refund') \
              UNION ALL SELECT each.value, 0, amount_pusd FROM ledger_holds, {each} \
          ), rebuilt AS (SELECT account, {spent}, {held} FROM moved GROUP BY account) \
          SELECT COALESCE(ledger_balances.account, rebuilt.account) AS account, \

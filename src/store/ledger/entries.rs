@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Release,
     /// So much was spent beyond it.
     Forced,
+    /// So much of what was settled is given back: another replica had ended the hold at more than the call cost.
+    Refund,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Settle => "settle",
             Self::Release => "release",
             Self::Forced => "forced",
+            Self::Refund => "refund",
         }
     }
 }

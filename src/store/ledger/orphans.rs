@@ -1,6 +1,7 @@
 //! Calls whose holds were ended by another replica than the one that serves them, because that one seemed to be lost.
 //!
-//! If it comes back, the end of such a call finds no hold; here it finds what was booked for it, once.
+//! If the serving replica comes back, the end of such a call finds no hold; here it finds what was booked for it, once. What
+//! the call cost beyond that is then booked as forced, and what it cost less is refunded.
 
 use std::collections::HashMap;
 
@@ -26,11 +27,13 @@ use crate::{
     },
 };
 
-/// A call that is over in the books, and not for whoever serves it.
+/// A call that is over in the ledger, and not for the replica that serves it.
 pub(super) struct Late {
-    /// With a hold of nothing: what was held is given back.
+    /// With a hold of zero: its end has given back what was held.
     pub call: OpenHold,
-    /// What it is taken to have cost.
+    /// What was held for it.
+    pub held: Money,
+    /// What was booked as its cost.
     pub booked: Money,
 }
 
@@ -51,6 +54,18 @@ struct Record {
 }
 
 impl Store {
+    /// The calls of `owner` whose holds other replicas ended, and whose own end has not come yet, the oldest first.
+    pub async fn orphans_of(&self, owner: &str) -> Result<Vec<RequestId>, StoreError> {
+        let owner = owner.to_owned();
+        self.read(async move |connection: &mut Connection| {
+            let orphans = ledger_orphans::table.filter(ledger_orphans::owner.eq(owner));
+            let orphans = orphans.order(ledger_orphans::request_id).select(ledger_orphans::request_id);
+            let ids: Vec<String> = on_backend!(connection, |conn| orphans.load(conn).await)?;
+            ids.iter().map(|id| read_text("ledger_orphans.request_id", id)).collect()
+        })
+        .await
+    }
+
     /// Forgets calls that were taken for lost before this time, some at a time: they do not come back any more.
     pub async fn forget_orphans(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write(async move |connection: &mut Connection| {
@@ -64,14 +79,18 @@ impl Store {
     }
 }
 
-/// Remembers these calls, should they come back.
+/// Remembers these calls, each with the replica that serves it, should they come back.
 pub(super) async fn keep(
     connection: &mut Connection,
-    requests: &[RequestId],
+    calls: &[(RequestId, String)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for request in requests {
-        let row = (ledger_orphans::request_id.eq(request.to_string()), ledger_orphans::ended_at.eq(micros(now)));
+    for (request, owner) in calls {
+        let row = (
+            ledger_orphans::request_id.eq(request.to_string()),
+            ledger_orphans::ended_at.eq(micros(now)),
+            ledger_orphans::owner.eq(owner),
+        );
         let keep = diesel::insert_into(ledger_orphans::table).values(row).on_conflict_do_nothing();
         on_backend!(connection, |conn| keep.execute(conn).await)?;
     }
@@ -115,7 +134,8 @@ impl Record {
             opened_at: read_time("ledger_entries.time", self.time)?,
             purpose: self.purpose()?,
         };
-        Ok((request, Late { call, booked: booked.fold(Money::ZERO, Money::saturating_plus) }))
+        let held = Money::from_pusd(self.amount_pusd);
+        Ok((request, Late { call, held, booked: booked.fold(Money::ZERO, Money::saturating_plus) }))
     }
 
     fn purpose(&self) -> Result<Purpose, StoreError> {

@@ -104,6 +104,9 @@ impl Record {
     }
 }
 
+/// What an entry adds to the cost of its call.
+const COST: &str = "(CASE WHEN kind = 'refund' THEN -amount_pusd ELSE amount_pusd END)";
+
 /// The one statement; nothing in it comes from outside but what is bound.
 fn sql(group_by: &[Dimension]) -> String {
     let all = [
@@ -129,11 +132,11 @@ fn sql(group_by: &[Dimension]) -> String {
         sum("input_tokens", "input_tokens"),
         sum("output_tokens", "output_tokens"),
         sum("cached_tokens", "cached_tokens"),
-        sum("amount_pusd / 1000000", "cost_micro"),
-        sum("amount_pusd % 1000000", "cost_rest"),
+        sum(&format!("{COST} / 1000000"), "cost_micro"),
+        sum(&format!("{COST} % 1000000"), "cost_rest"),
     ];
     format!(
-        "SELECT {}, {} FROM ledger_entries WHERE kind IN ('settle', 'forced') AND time >= $1 AND time < $2 \
+        "SELECT {}, {} FROM ledger_entries WHERE kind IN ('settle', 'forced', 'refund') AND time >= $1 AND time < $2 \
          AND ($3 = '' OR user_id = $3) {grouped} LIMIT $4",
         columns.join(", "),
         sums.join(", ")

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::lease::{Account, HolderId, Holding, Kind, Terms};
+use crate::domain::lease::{HolderId, Holding, Kind, LeaseAccount, Terms};
 
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -16,8 +16,15 @@ struct Record {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum KindRecord {
-    Rate { limit: u64, window: u64, burst: u64 },
-    Places { limit: u64 },
+    Rate {
+        limit: u64,
+        window: u64,
+        burst: u64,
+    },
+    #[serde(rename = "places")]
+    Concurrent {
+        limit: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,10 +35,10 @@ struct HolderRecord {
     until: u64,
 }
 
-pub(super) fn written(account: &Account) -> String {
+pub(super) fn written(account: &LeaseAccount) -> String {
     let kind = match account.terms.kind {
         Kind::Rate { limit, window, burst } => KindRecord::Rate { limit, window, burst },
-        Kind::Places { limit } => KindRecord::Places { limit },
+        Kind::Concurrent { limit } => KindRecord::Concurrent { limit },
     };
     let holder = |(id, holding): (&HolderId, &Holding)| HolderRecord {
         id: format!("{:032x}", id.0),
@@ -52,19 +59,19 @@ pub(super) fn written(account: &Account) -> String {
 
 /// # Errors
 /// Why the text is no account.
-pub(super) fn read(text: &str) -> Result<Account, String> {
+pub(super) fn read(text: &str) -> Result<LeaseAccount, String> {
     let record: Record = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let kind = match record.kind {
         KindRecord::Rate { limit: 0, .. } | KindRecord::Rate { window: 0, .. } => return Err("a rate of zero".into()),
         KindRecord::Rate { limit, window, burst } => Kind::Rate { limit, window, burst },
-        KindRecord::Places { limit } => Kind::Places { limit },
+        KindRecord::Concurrent { limit } => Kind::Concurrent { limit },
     };
     let level = record.level.parse().map_err(|_| format!("level is {:?}", record.level))?;
     let holder = |holder: HolderRecord| {
         let id = u128::from_str_radix(&holder.id, 16).map_err(|_| format!("a holder is {:?}", holder.id))?;
         Ok((HolderId(id), Holding { units: holder.units, seq: holder.seq, until: holder.until }))
     };
-    Ok(Account {
+    Ok(LeaseAccount {
         terms: Terms { kind, version: record.version },
         at: record.at,
         level,

@@ -1,13 +1,15 @@
--- One exchange of a lease: `Account::exchange` of src/domain/lease/account.rs, step by step, inside Redis.
+-- One exchange of a lease: `LeaseAccount::exchange` of src/domain/lease/account.rs, step by step, inside Redis.
 --
 -- KEYS[1]  the account, a hash: refill, unit, burst, version (its terms), level (ticks), at (microseconds), and for each
---          holder h:<id> = "<units> <seq> <until in microseconds>". Missing: as it was born.
--- KEYS[2]  the generation of the slot: the time in microseconds until which everything counts as spent. Missing: unborn.
+--          holder h:<id> = "<units> <seq> <until in microseconds>". Missing: all of it was used when the generation began.
+-- KEYS[2]  the history of the slot, a sorted set; see src/store/redis/generation.lua. Missing: no generation.
 -- ARGV     1 version, 2 refill (limit; 0 for places), 3 unit (window; 1 for places), 4 burst, 5 microseconds in a moment,
 --          6 holder, 7 seq, 8 keep, 9 back, 10 used_ago, 11 how many were forced, 12 sent (-1: unknown), 13 need,
---          14 waiting, 15 want, 16 lease, 17 at_least, 18 terms_ago, then units and ago of each that was forced and of each refund.
+--          14 waiting, 15 want, 16 lease, 17 at_least, 18 terms_ago, 19 and 20 the generation and the count of exchanges
+--          that the asker has seen in this slot, then units and ago of each that was forced and of each refund.
 --          Times are in moments.
--- Answers  {0} unborn · {1} stale · {2, at, kept, granted, free, full_in, fits_in (-1: never), holders}
+-- Answers  {0} forgotten: what was used before is not known · {1} stale ·
+--          {2, at, kept, granted, free, full_in, fits_in (-1: never), holders, generation, count}
 --
 -- Every number is a whole one below 2^53, which a Lua number holds exactly. A product with an age may be larger and is
 -- then rounded, but only ever compared with numbers that it exceeds either way.
@@ -24,12 +26,26 @@ local function text(n) return string.format('%.0f', n) end
 
 local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local born = tonumber(redis.call('GET', KEYS[2]) or nil)
-if not born or born > now_us then return {0} end
+
+-- The generation holds for one run of one server, and for nobody who has seen more of it than is here.
+local run = 'run:' .. string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local function recorded(member)
+  local score = redis.call('ZSCORE', KEYS[2], member)
+  return score and -1 - tonumber(score)
+end
+local born, generation, count = recorded(run), recorded('generation'), recorded('count')
+if not born or not generation or not count or born > now_us then return {0} end
+if generation < argv[19] or (generation == argv[19] and count < argv[20]) then return {0} end
 
 -- The account as it is stored.
 local stored, holders = {}, {}
 local fields = redis.call('HGETALL', KEYS[1])
+local idle_at = tonumber(redis.call('ZSCORE', KEYS[2], KEYS[1]) or nil)
+if #fields > 0 and not idle_at then
+  -- It is of an earlier generation.
+  redis.call('DEL', KEYS[1])
+  fields = {}
+end
 for i = 1, #fields, 2 do
   local units, heard, ends = string.match(fields[i + 1], '^(%d+) (%d+) (%d+)$')
   if units then
@@ -47,6 +63,12 @@ elseif refill > 0 then
   level = burst * unit
 end
 local now = math.max(down(now_us, moment), at)
+if #fields == 0 and idle_at and idle_at > now_us then
+  -- It was deleted or evicted while it was in use. All of it may be held elsewhere until the longest lease has ended.
+  level, at = 0, now
+  holders['h:lost'] = {units = burst, seq = 0, ends = now + lease}
+  redis.call('HSET', KEYS[1], 'h:lost', text(burst) .. ' 0 ' .. text((now + lease) * moment))
+end
 
 local own = holders[holder]
 if own and own.ends > now and own.seq >= seq then return {1} end
@@ -97,15 +119,15 @@ holders[holder] = own
 -- Refunds.
 local sent = argv[12]
 if sent >= 0 and sent + lease > now then
-  for i = 19 + 2 * argv[11], #argv, 2 do
+  for i = 21 + 2 * argv[11], #argv, 2 do
     local refilled = (argv[i + 1] + math.max(now - sent, 0)) * terms.refill
     local given = math.max(argv[i] * terms.unit - refilled, 0)
     level = math.max(level - given, math.min(level, 0))
   end
 end
 
--- What was used without a grant, but for what counted as used when this slot was born; places are held.
-for i = 19, 17 + 2 * argv[11], 2 do
+-- What was used without a grant, but for what counted as used when the generation began; places are held.
+for i = 21, 19 + 2 * argv[11], 2 do
   if terms.refill == 0 then
     own.units = own.units + argv[i]
   elseif now - argv[i + 1] >= down(born, moment) then
@@ -116,15 +138,15 @@ kept = own.units
 
 -- What is held, by how many, and until when.
 local function look()
-  local held, count, others, last, latest = 0, 0, 0, now, now
-  for id, holding in pairs(holders) do
-    latest = math.max(latest, holding.ends)
-    if holding.units > 0 then
-      held, count, last = held + holding.units, count + 1, math.max(last, holding.ends)
+  local held, holding, others, last, latest = 0, 0, 0, now, now
+  for id, own in pairs(holders) do
+    latest = math.max(latest, own.ends)
+    if own.units > 0 then
+      held, holding, last = held + own.units, holding + 1, math.max(last, own.ends)
       if id ~= holder then others = others + 1 end
     end
   end
-  return held, count, others, last - now, latest - now
+  return held, holding, others, last - now, latest - now
 end
 
 local function refill_in(ticks)
@@ -132,7 +154,7 @@ local function refill_in(ticks)
 end
 
 -- The grant.
-local held, count, others, ended_in, latest_in = look()
+local held, holding, others, ended_in, latest_in = look()
 local need, waiting, want = argv[13], math.max(argv[14], argv[13]), argv[15]
 local free_ticks = terms.burst * terms.unit - math.max(level, 0) - held * terms.unit
 local free = down(math.max(free_ticks, 0), terms.unit)
@@ -148,7 +170,7 @@ else
   if missing > math.max(level, 0) then fits_in = fits_in + ended_in end
 end
 
-held, count, others, ended_in, latest_in = look()
+held, holding, others, ended_in, latest_in = look()
 free_ticks = terms.burst * terms.unit - math.max(level, 0) - held * terms.unit
 local used_in = refill_in(math.max(level, 0) + held * terms.unit)
 local full_in = terms.refill > 0 and used_in or ended_in
@@ -158,6 +180,9 @@ redis.call('HSET', KEYS[1], 'version', text(terms.version), 'refill', text(terms
   holder, text(own.units) .. ' ' .. text(own.seq) .. ' ' .. text(own.ends * moment))
 -- By then everything has refilled and every lease has ended: missing means full. An absolute time, because PEXPIRE would
 -- count from when Redis began to read this command, which may be earlier than TIME.
-redis.call('PEXPIREAT', KEYS[1], text(up((now + latest_in + used_in) * moment, 1000) + 1))
+idle_at = (now + latest_in + used_in) * moment
+redis.call('PEXPIREAT', KEYS[1], text(up(idle_at, 1000) + 1))
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '0', '(' .. text(now_us))
+redis.call('ZADD', KEYS[2], text(idle_at), KEYS[1], text(-2 - count), 'count')
 
-return {2, now, kept, granted, down(math.max(free_ticks, 0), terms.unit), full_in, fits_in, count}
+return {2, now, kept, granted, down(math.max(free_ticks, 0), terms.unit), full_in, fits_in, holding, generation, count + 1}

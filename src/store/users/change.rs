@@ -91,7 +91,9 @@ impl Administered for UserRow {
             team_id: change.team_id.unwrap_or(self.team_id),
             ..self.clone()
         };
-        (after != *self || change.password_hash.is_some()).then_some(after)
+        // An administrator who names the role of an outside issuer's user decides it, even if it stays.
+        let decides = change.role.is_some() && self.follows_issuer();
+        (after != *self || change.password_hash.is_some() || decides).then_some(after)
     }
 
     async fn refuse_change(
@@ -122,7 +124,8 @@ impl Administered for UserRow {
     ) -> Result<Self, StoreError> {
         let ends_tokens = change.password_hash.is_some() || standing(before) != standing(&after);
         let tokens_not_before = if ends_tokens { stamp.now } else { before.tokens_not_before };
-        let after = Self { updated_at: stamp.now, revision: stamp.revision, tokens_not_before, ..after };
+        let updated_at = if before.follows_issuer() { later(stamp.now, before.created_at) } else { stamp.now };
+        let after = Self { updated_at, revision: stamp.revision, tokens_not_before, ..after };
         update(connection, &after, change.password_hash).await?;
         if ends_tokens {
             sessions::revoke_live(connection, after.id, stamp.now, stamp.revision).await?;
@@ -158,6 +161,12 @@ impl Store {
 
 fn deleted(user: &UserRow, at: Timestamp) -> UserRow {
     UserRow { deleted_at: Some(at), ..user.clone() }
+}
+
+/// `now`, or the moment after `created_at` if it is not later: that a user was changed shows by these two times.
+fn later(now: Timestamp, created_at: Timestamp) -> Timestamp {
+    let next = Timestamp::from_microsecond(created_at.as_microsecond().saturating_add(1));
+    next.map_or(now, |next| now.max(next))
 }
 
 /// What a session was opened under.

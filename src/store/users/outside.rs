@@ -1,5 +1,7 @@
 //! Users whom a trusted outside issuer vouches for: made once for each subject.
 
+use std::sync::Arc;
+
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
@@ -7,7 +9,7 @@ use jiff::Timestamp;
 use super::{Record, UserRow, create, is_taken};
 use crate::{
     domain::{
-        ids::UserId,
+        ids::{TeamId, UserId},
         principal::{OutsideIdentity, Role, UserStatus, Username},
     },
     store::{
@@ -15,8 +17,9 @@ use crate::{
         administered::Administered,
         connection::{Connection, on_backend},
         revisions,
-        schema::users,
+        schema::{teams, users},
         users::NewUser,
+        values::read_text,
     },
 };
 
@@ -28,6 +31,8 @@ pub struct OutsideUser {
     /// The user gets the first of them that is free.
     pub usernames: Vec<Username>,
     pub role: Role,
+    /// The name of the team, if there is one of this name.
+    pub team: Option<Arc<str>>,
     pub created_at: Timestamp,
 }
 
@@ -60,11 +65,18 @@ async fn provision(connection: &mut Connection, user: OutsideUser) -> Result<Use
         password_hash: None,
         role: user.role,
         status: UserStatus::Active,
-        team_id: None,
+        team_id: team_of(connection, user.team.as_deref()).await?,
         created_at: user.created_at,
     };
     create::insert(connection, &new, Some(&user.identity), revision).await?;
     UserRow::living(connection, user.id).await?.ok_or_else(|| StoreError::Other("a new user is not there".into()))
+}
+
+async fn team_of(connection: &mut Connection, name: Option<&str>) -> Result<Option<TeamId>, StoreError> {
+    let Some(name) = name else { return Ok(None) };
+    let team = teams::table.filter(teams::name.eq(name)).filter(teams::deleted_at.is_null()).select(teams::id);
+    let id: Option<String> = on_backend!(connection, |conn| team.first(conn).await.optional())?;
+    id.map(|id| read_text("teams.id", &id)).transpose()
 }
 
 async fn of_identity(connection: &mut Connection, identity: &OutsideIdentity) -> Result<Option<UserRow>, StoreError> {

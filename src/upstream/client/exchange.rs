@@ -11,11 +11,24 @@ use hyper_util::client::legacy::{
     self, ResponseFuture,
     connect::{CaptureConnection, capture_connection},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::upstream::{BodyAborted, Target, UpstreamError, outgoing_body::SentBody, upload::Upload};
 
 type Head = Response<Incoming>;
+
+/// A head that has come, and the connection that it came over.
+pub(super) struct Exchanged {
+    pub response: Head,
+    pub connection: CaptureConnection,
+}
+
+/// Keeps a connection from being used again.
+pub(super) fn retire(connection: &CaptureConnection) {
+    if let Some(connected) = &*connection.connection_metadata() {
+        connected.poison();
+    }
+}
 
 /// Starts the request and waits for its final head; 1xx answers before it are passed over by hyper (RFC 9110 §15.2).
 pub(super) async fn head(
@@ -23,14 +36,17 @@ pub(super) async fn head(
     mut request: Request<SentBody>,
     target: &Target,
     upload: Option<&Upload>,
-) -> Result<Head, UpstreamError> {
+) -> Result<Exchanged, UpstreamError> {
     let mut connection = capture_connection(&mut request);
     let mut sending = start(request)?;
     let answered = match connected(&mut sending, &mut connection, target.connect_timeout).await? {
         Some(answered) => answered,
         None => answer_of(&mut sending, upload, target.timeout).await?,
     };
-    answered.map_err(|error| failure(error, connection.connection_metadata().is_some()))
+    match answered {
+        Ok(response) => Ok(Exchanged { response, connection }),
+        Err(error) => Err(failure(error, connection.connection_metadata().is_some())),
+    }
 }
 
 /// Waits until the request has a connection. An answer may come within the same poll.
@@ -47,19 +63,26 @@ async fn connected(
     }
 }
 
-/// Waits for the answer as long as the upstream is not silent for longer than `limit`; an upload that moves, or that
-/// waits for its client, is no silence of the upstream.
+/// Waits for the answer as long as the upstream is not silent for longer than `limit`, counted from the last piece of the
+/// body that it took; while the body waits for its client, the silence is not the upstream's.
 async fn answer_of(
     sending: &mut ResponseFuture,
     upload: Option<&Upload>,
     limit: Duration,
 ) -> Result<Result<Head, legacy::Error>, UpstreamError> {
+    let begun = Instant::now();
+    let mut due = begun + limit;
     loop {
-        let position = upload.map_or(0, Upload::position);
-        if let Ok(answered) = timeout(limit, &mut *sending).await {
+        if let Ok(answered) = timeout_at(due, &mut *sending).await {
             return Ok(answered);
         }
-        if !upload.is_some_and(|upload| upload.excuses_silence_since(position)) {
+        let now = Instant::now();
+        due = match upload {
+            Some(upload) if upload.is_waiting_for_client() => now + limit,
+            Some(upload) => upload.moved_at().max(begun) + limit,
+            None => due,
+        };
+        if due <= now {
             return Err(UpstreamError::HeadTimeout);
         }
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::{raw_upstream::RawUpstream, *};
+use super::{test_upstream::RawUpstream, *};
 use crate::upstream::{BodyAborted, InFlight, Original, OutgoingBody, Secret, StreamError, UpstreamGone};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -35,6 +35,10 @@ fn refuse_unforwardable(status: StatusCode, headers: &HeaderMap) -> Result<(), U
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpstreamError::Protocol("the upstream switched protocols unasked".into()));
     }
+    // RFC 9112 §6.3: an attempt to smuggle, or a broken upstream.
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return Err(UpstreamError::Protocol("the upstream stated a length and a transfer coding".into()));
+    }
     let codings = headers.get_all(TRANSFER_ENCODING);
     // Another coding would have to be undone here, as the header is not passed on (RFC 9112 §6.1).
     if codings.iter().any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
@@ -43,8 +47,7 @@ fn refuse_unforwardable(status: StatusCode, headers: &HeaderMap) -> Result<(), U
     Ok(())
 }
 
-/// The one length that both sides will agree on (RFC 9110 §8.6): none with a transfer coding, which overrides it (RFC 9112
-/// §6.3), and none for 204; for HEAD and 304 what a GET would have had.
+/// The one length that both sides will agree on (RFC 9110 §8.6): none with a transfer coding and none for 204; for HEAD and 304 what a GET would have had.
 fn stated_length(status: StatusCode, headers: &HeaderMap, is_head: bool, incoming: &Incoming) -> Option<u64> {
     if headers.contains_key(TRANSFER_ENCODING) || status == StatusCode::NO_CONTENT {
         return None;

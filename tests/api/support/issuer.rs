@@ -110,6 +110,11 @@ pub fn signed(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8
 #[derive(Clone)]
 enum Behaviour {
     Answer(Vec<u8>),
+    /// Answers with the keys, and where a client asks for it with the discovery document.
+    Discovery {
+        document: String,
+        keys: Vec<u8>,
+    },
     /// Takes the request and says nothing.
     Hang,
 }
@@ -119,6 +124,7 @@ pub struct OutsideIssuer {
     pub address: SocketAddr,
     behaviour: watch::Sender<Behaviour>,
     connections: Arc<AtomicUsize>,
+    last_head: watch::Sender<String>,
 }
 
 impl OutsideIssuer {
@@ -131,8 +137,9 @@ impl OutsideIssuer {
         let address = listener.local_addr().unwrap();
         let (behaviour, seen) = watch::channel(Behaviour::Hang);
         let connections = Arc::new(AtomicUsize::new(0));
-        actix_web::rt::spawn(serve(listener, seen, Arc::clone(&connections)));
-        let issuer = Self { address, behaviour, connections };
+        let last_head = watch::Sender::new(String::new());
+        actix_web::rt::spawn(serve(listener, seen, Arc::clone(&connections), last_head.clone()));
+        let issuer = Self { address, behaviour, connections, last_head };
         issuer.publish(keys);
         issuer
     }
@@ -149,6 +156,18 @@ impl OutsideIssuer {
     pub fn publish(&self, keys: &[&OutsideKey]) {
         let keys: Vec<&Value> = keys.iter().map(|key| &key.jwk).collect();
         self.answer("200 OK", "application/json", json!({ "keys": keys }).to_string().as_bytes());
+    }
+
+    /// From now on it also has a discovery document, which says that it is `issuer` and where the keys are.
+    pub fn publish_discovery(&self, issuer: &str) {
+        let Behaviour::Answer(keys) = self.behaviour.borrow().clone() else { panic!("no keys are published") };
+        let document = json!({ "issuer": issuer, "jwks_uri": format!("{}keys", self.name()) }).to_string();
+        self.behaviour.send_replace(Behaviour::Discovery { document, keys });
+    }
+
+    /// The head of the last request.
+    pub fn last_head(&self) -> String {
+        self.last_head.borrow().clone()
     }
 
     pub fn answer(&self, status: &str, content_type: &str, body: &[u8]) {
@@ -190,23 +209,35 @@ impl OutsideIssuer {
     }
 }
 
-async fn serve(listener: TcpListener, behaviour: watch::Receiver<Behaviour>, connections: Arc<AtomicUsize>) {
+async fn serve(
+    listener: TcpListener,
+    behaviour: watch::Receiver<Behaviour>,
+    connections: Arc<AtomicUsize>,
+    last_head: watch::Sender<String>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
         connections.fetch_add(1, Ordering::SeqCst);
         let behaviour = behaviour.borrow().clone();
-        actix_web::rt::spawn(serve_one(stream, behaviour));
+        actix_web::rt::spawn(serve_one(stream, behaviour, last_head.clone()));
     }
 }
 
 /// That the gateway hangs up early, as on a body that is too long, is what some tests want.
-async fn serve_one(mut stream: TcpStream, behaviour: Behaviour) {
+async fn serve_one(mut stream: TcpStream, behaviour: Behaviour, last_head: watch::Sender<String>) {
     let mut head = vec![];
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };
         head.push(byte);
     }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    last_head.send_replace(head.clone());
     match behaviour {
-        Behaviour::Answer(bytes) => drop(stream.write_all(&bytes).await),
+        Behaviour::Discovery { document, .. } if head.contains("/.well-known/openid-configuration ") => {
+            let length = document.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+            drop(stream.write_all(format!("{head}{document}").as_bytes()).await);
+        }
+        Behaviour::Discovery { keys: bytes, .. } | Behaviour::Answer(bytes) => drop(stream.write_all(&bytes).await),
         // Until the gateway hangs up.
         Behaviour::Hang => drop(stream.read_u8().await),
     }

@@ -17,7 +17,7 @@ const PORTS: u16 = 10_000;
 
 static TAKEN: AtomicU16 = AtomicU16::new(0);
 
-/// A server that writes nothing to disk: killed, it forgets everything.
+/// A server that writes nothing to disk by itself: killed, it forgets everything since [`RedisServer::save`].
 pub struct RedisServer {
     child: Child,
     address: SocketAddr,
@@ -46,12 +46,23 @@ impl RedisServer {
         self.child.wait().unwrap();
     }
 
+    /// Writes a snapshot, with which a killed server starts again.
+    pub fn save(&self) {
+        assert!(ask(self.address, "SAVE").is_some_and(|answer| answer.starts_with("+OK")));
+    }
+
+    /// Deletes the keys of a pattern, as an eviction does.
+    pub fn delete(&self, pattern: &str) {
+        let script = format!("return redis.call('DEL',unpack(redis.call('KEYS','{pattern}')))");
+        assert!(ask(self.address, &format!("EVAL \"{script}\" 0")).is_some());
+    }
+
     /// After `STOP` it keeps its connections and answers nothing, until it is sent `CONT`.
     pub fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
 
-    /// Starts a killed server on the port it had, empty, and waits until it serves.
+    /// Starts a killed server on the port it had, empty or with the snapshot, and waits until it serves.
     pub fn start_again(&mut self) {
         self.child = spawn(self.address, &self.folder);
         assert!(serves(&mut self.child, self.address), "Redis did not start again at {}", self.address);
@@ -112,7 +123,7 @@ fn ask(address: SocketAddr, command: &str) -> Option<String> {
     stream.write_all(format!("{command}\r\n").as_bytes()).ok()?;
     let (mut reader, mut first) = (BufReader::new(stream), String::new());
     reader.read_line(&mut first).ok()?;
-    let Some(length) = first.strip_prefix('$') else { return first.starts_with('+').then_some(first) };
+    let Some(length) = first.strip_prefix('$') else { return first.starts_with(['+', ':']).then_some(first) };
     let mut body = vec![0; length.trim().parse().unwrap()];
     reader.read_exact(&mut body).ok()?;
     Some(String::from_utf8(body).unwrap())

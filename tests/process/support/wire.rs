@@ -92,6 +92,11 @@ impl Wire {
         (length > 0).then_some(data)
     }
 
+    /// Reads `length` bytes, or fewer where the connection ends before.
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+        self.exactly(length).unwrap_or_else(|| std::mem::take(&mut self.received))
+    }
+
     /// Reads up to `length` bytes, keeping none, and counts them.
     pub fn count(&mut self, length: usize) -> usize {
         let mut total = self.received.len();

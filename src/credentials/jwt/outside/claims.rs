@@ -1,12 +1,12 @@
 //! The claims of an outside token that is well signed (RFC 7519 §4.1, RFC 9068 §4).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{OutsideToken, OutsideVerified, Trust};
+use super::{OutsideToken, OutsideVerified, Trust, claim_path};
 use crate::{
-    credentials::jwt::{CLOCK_SKEW_S, MAX_LIFETIME_S, Rejection},
+    credentials::jwt::{CLOCK_SKEW_S, Rejection},
     domain::{
         principal::{OutsideIdentity, Role},
         refusal::TokenFault,
@@ -18,43 +18,78 @@ const MAX_SUBJECT_BYTES: usize = 255;
 /// A longer `jti` is not written into records.
 const MAX_TOKEN_ID_BYTES: usize = 128;
 
-/// Claims that only an ID token has. It tells a client who logged in, and is no credential here, whatever its `typ`.
-const OF_ID_TOKENS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
+/// Claims that only an ID token has. It says to a client who logged in, and is no credential here, whatever its `typ`.
+const OF_ID_TOKENS: [&str; 2] = ["at_hash", "c_hash"];
 
 pub(super) fn check(trust: &Trust, token: &OutsideToken, now_s: i64) -> Result<OutsideVerified, Rejection> {
     if is_id_token(token) {
         return Err(TokenFault::WrongType.into());
     }
-    let verified = read(trust, token).ok_or(TokenFault::WrongClaims)?;
-    let nbf_s = token.claims.get("nbf").map_or(Some(verified.iat_s), time_s).ok_or(TokenFault::WrongClaims)?;
-    if nbf_s.max(verified.iat_s) > now_s.saturating_add(CLOCK_SKEW_S) {
+    let times = Times::read(trust, token).ok_or(TokenFault::WrongClaims)?;
+    let verified = read(trust, token, &times).ok_or(TokenFault::WrongClaims)?;
+    if times.begins_s > now_s {
         return Err(TokenFault::NotYetValid.into());
     }
-    if verified.exp_s <= now_s {
+    if times.ends_s <= now_s {
         return Err(Rejection::Expired);
     }
     Ok(verified)
 }
 
+/// A `nonce` is in ID tokens (`OpenID` Connect Core §2). Some issuers copy it into access tokens (Keycloak, Authentik);
+/// these have a scope, or say `Bearer`, and ID tokens do neither.
 fn is_id_token(token: &OutsideToken) -> bool {
     let claims = &token.claims;
-    OF_ID_TOKENS.iter().any(|name| claims.contains_key(*name)) || claims.get("typ").is_some_and(|typ| typ == "ID")
+    let says = |name: &str, value: &str| claims.get(name).is_some_and(|claim| claim == value);
+    let is_access = claims.contains_key("scope") || claims.contains_key("scp") || says("typ", "Bearer");
+    OF_ID_TOKENS.iter().any(|name| claims.contains_key(*name))
+        || says("typ", "ID")
+        || says("token_use", "id")
+        || (claims.contains_key("nonce") && !is_access)
 }
 
-/// Everything but what depends on the time; `None` where a claim is missing or not as it must be.
-fn read(trust: &Trust, token: &OutsideToken) -> Option<OutsideVerified> {
+/// The times of a token by this gateway's clock, in seconds since the Unix epoch; the leeway is in them.
+struct Times {
+    /// The earliest time at which it can have been made.
+    made_s: i64,
+    begins_s: i64,
+    ends_s: i64,
+}
+
+impl Times {
+    /// `None` where a time is missing or none, or the token lives longer than may be.
+    fn read(trust: &Trust, token: &OutsideToken) -> Option<Self> {
+        let (iat_s, exp_s) = (time_s(token.claims.get("iat")?)?, time_s(token.claims.get("exp")?)?);
+        let nbf_s = token.claims.get("nbf").map_or(Some(iat_s), time_s)?;
+        (1..=i64::from(trust.max_lifetime_s)).contains(&exp_s.saturating_sub(iat_s)).then_some(())?;
+        let leeway_s = i64::from(trust.leeway_s);
+        let skew_s = CLOCK_SKEW_S.max(leeway_s);
+        Some(Self {
+            made_s: iat_s.saturating_sub(skew_s),
+            begins_s: nbf_s.max(iat_s).saturating_sub(skew_s),
+            ends_s: exp_s.saturating_add(leeway_s),
+        })
+    }
+}
+
+/// Everything but whether it is valid now; `None` where a claim is missing or not as it must be.
+fn read(trust: &Trust, token: &OutsideToken, times: &Times) -> Option<OutsideVerified> {
     let claims = &token.claims;
     // A token bound to a key of its sender (RFC 7800 §3) is no bearer token, and the proof is not asked for here.
-    if claims.contains_key("cnf") || !is_for(&trust.audience, claims.get("aud")?) {
+    if claims.contains_key("cnf") || !is_for(&trust.audience, claim_path::find(claims, &trust.audience_claim)?) {
         return None;
     }
     let subject = claims.get("sub")?.as_str().filter(|subject| is_subject(subject))?;
-    let (iat_s, exp_s) = (time_s(claims.get("iat")?)?, time_s(claims.get("exp")?)?);
-    let lifetime_s = exp_s.saturating_sub(iat_s);
-    (1..=i64::from(MAX_LIFETIME_S)).contains(&lifetime_s).then_some(())?;
     let identity = OutsideIdentity { issuer: Arc::clone(&trust.issuer), subject: subject.into() };
-    let (role, token_id) = (role(trust, token)?, token_id(token)?);
-    Some(OutsideVerified { identity, role, first_role: trust.role, token_id, iat_s, exp_s })
+    Some(OutsideVerified {
+        identity,
+        role: role(trust, token),
+        first_role: trust.role,
+        team: team(trust, token),
+        token_id: token_id(token)?,
+        made_s: times.made_s,
+        ends_s: times.ends_s,
+    })
 }
 
 /// Every member of a list must be a string, though one that fits is enough.
@@ -71,17 +106,23 @@ fn is_subject(subject: &str) -> bool {
     (1..=MAX_SUBJECT_BYTES).contains(&subject.len()) && !subject.chars().any(char::is_control)
 }
 
-/// Whole seconds since the Unix epoch; a fraction or an exponent is refused rather than rounded.
+/// A `NumericDate` (RFC 7519 §2): seconds since the Unix epoch, which may have a fraction. The fraction is dropped.
 fn time_s(value: &Value) -> Option<i64> {
-    value.as_i64().filter(|time_s| *time_s >= 0)
+    let whole = value.as_u64().or_else(|| Some(Duration::try_from_secs_f64(value.as_f64()?).ok()?.as_secs()))?;
+    i64::try_from(whole).ok()
 }
 
-/// `Some(None)` where the token names no role, `None` where it names none of ours.
-fn role(trust: &Trust, token: &OutsideToken) -> Option<Option<Role>> {
-    match token.claims.get(&trust.role_claim).filter(|_| !trust.role_claim.is_empty()) {
-        None => Some(None),
-        Some(named) => named.as_str()?.parse().ok().map(Some),
-    }
+/// The highest role that the token names. Names that are no role here are ignored; `None` where no other is there.
+fn role(trust: &Trust, token: &OutsideToken) -> Option<Role> {
+    let claim = claim_path::find(&token.claims, &trust.role_claim)?;
+    let named: Vec<Role> = claim_path::names(claim).into_iter().filter_map(|name| trust.role_of(name)).collect();
+    Role::ALL.into_iter().find(|role| named.contains(role))
+}
+
+/// The first team that the token names.
+fn team(trust: &Trust, token: &OutsideToken) -> Option<Arc<str>> {
+    let claim = claim_path::find(&token.claims, &trust.team_claim)?;
+    claim_path::names(claim).into_iter().find_map(|name| trust.teams.get(name)).map(|team| team.as_str().into())
 }
 
 fn token_id(token: &OutsideToken) -> Option<String> {

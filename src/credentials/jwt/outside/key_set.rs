@@ -1,9 +1,7 @@
 //! The keys that an outside issuer publishes (RFC 7517 §5), as far as they can be used here.
 //!
-//! A key that cannot be is passed over (RFC 7517 §5): of another kind, for another use, without a name, private, or
-//! made by a library whose RSA keys can be factored (ROCA).
-
-use std::collections::HashMap;
+//! A key that cannot be is passed over, and the others of its set are not (RFC 7517 §5): of another kind, for another
+//! use, private, or made by a library whose RSA keys can be factored (ROCA).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto as jws};
@@ -21,20 +19,29 @@ const MAX_KID_BYTES: usize = 256;
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 const MAX_EXPONENT_BYTES: usize = 4;
 
+/// The two names of one algorithm (RFC 8037 §3.1, RFC 9864 §2.2).
+const ED_DSA: &str = "EdDSA";
+const ED25519: &str = "Ed25519";
+
 /// The primes by which ROCA's moduli are recognised: 65537 does not generate every remainder of any of them.
 const ROCA_PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
 
 /// Members that only a private or a symmetric key has (RFC 7518 §6). Whoever publishes one has published a secret.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// An issuer's keys by their names.
+/// The most keys that are tried for one token: a token without `kid` may be of any of them.
+const MAX_TRIED: usize = 16;
+
+/// An issuer's keys.
 #[derive(Default)]
 pub struct KeySet {
-    keys: HashMap<String, OutsideKey>,
+    keys: Vec<OutsideKey>,
 }
 
 /// A key and the one algorithm that it is used with.
 pub(super) struct OutsideKey {
+    /// Its `kid`, if it has one (RFC 7517 §4.5).
+    kid: Option<String>,
     algorithm: Algorithm,
     name: &'static str,
     key: DecodingKey,
@@ -51,12 +58,15 @@ struct Document {
 }
 
 impl KeySet {
-    /// Reads a JWK Set. Of two keys with one name, the first that can be used counts.
+    /// Reads a JWK Set. Of two keys with one name and one algorithm, the first that can be used counts.
     pub fn read(json: &[u8]) -> Result<Self, NotAKeySet> {
         let Document { keys: jwks } = serde_json::from_slice(json).map_err(|_| NotAKeySet)?;
-        let mut keys = HashMap::new();
-        for (kid, key) in jwks.iter().take(MAX_KEYS).filter_map(|jwk| usable(jwk.as_object()?)) {
-            keys.entry(kid).or_insert(key);
+        let mut keys: Vec<OutsideKey> = vec![];
+        for key in jwks.iter().take(MAX_KEYS).filter_map(|jwk| usable(jwk.as_object()?)) {
+            let doubled = key.kid.is_some() && keys.iter().any(|other| other.kid == key.kid && other.name == key.name);
+            if !doubled {
+                keys.push(key);
+            }
         }
         Ok(Self { keys })
     }
@@ -72,8 +82,25 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// Checks that one of the keys that the token can mean has signed it.
+    pub(super) fn check(&self, token: &OutsideToken) -> Result<(), TokenFault> {
+        let mut meant = self.meant(token.kid.as_deref()).peekable();
+        meant.peek().ok_or(TokenFault::UnknownKey)?;
+        let mut fitting = meant.filter(|key| key.is_for(&token.alg)).take(MAX_TRIED).peekable();
+        fitting.peek().ok_or(TokenFault::WrongAlgorithm)?;
+        if fitting.any(|key| key.has_signed(token)) { Ok(()) } else { Err(TokenFault::BadSignature) }
+    }
+
+    /// The keys of this name; where none has it, those without a name. Without a name, all keys.
+    fn meant<'k>(&'k self, kid: Option<&'k str>) -> impl Iterator<Item = &'k OutsideKey> {
+        let is_known = kid.is_some() && self.keys.iter().any(|key| key.kid.as_deref() == kid);
+        let wanted = if is_known { kid } else { None };
+        self.keys.iter().filter(move |key| kid.is_none() || key.kid.as_deref() == wanted)
+    }
+
+    #[cfg(test)]
     pub(super) fn find(&self, kid: &str) -> Option<&OutsideKey> {
-        self.keys.get(kid)
+        self.keys.iter().find(|key| key.kid.as_deref() == Some(kid))
     }
 }
 
@@ -83,20 +110,25 @@ impl OutsideKey {
         self.name
     }
 
-    /// Checks that the token names the algorithm of this key and is signed with it.
-    pub(super) fn check(&self, token: &OutsideToken) -> Result<(), TokenFault> {
-        if token.alg != self.name {
-            return Err(TokenFault::WrongAlgorithm);
-        }
+    /// Whether the algorithm that a token names is this key's. `Ed25519` is the newer name of what `EdDSA` is with such a
+    /// key (RFC 9864 §2.2).
+    fn is_for(&self, alg: &str) -> bool {
+        alg == self.name || (self.name == ED_DSA && alg == ED25519)
+    }
+
+    fn has_signed(&self, token: &OutsideToken) -> bool {
         let (message, signature) = (token.compact.message.as_bytes(), token.compact.encoded_signature);
-        let signed = jws::verify(signature, message, &self.key, self.algorithm).unwrap_or(false);
-        if signed { Ok(()) } else { Err(TokenFault::BadSignature) }
+        jws::verify(signature, message, &self.key, self.algorithm).unwrap_or(false)
     }
 }
 
-/// A key with its name, if it can verify signatures here.
-fn usable(jwk: &Map<String, Value>) -> Option<(String, OutsideKey)> {
-    let kid = text(jwk, "kid").filter(|kid| (1..=MAX_KID_BYTES).contains(&kid.len()))?;
+/// A key, if it can verify signatures here.
+fn usable(jwk: &Map<String, Value>) -> Option<OutsideKey> {
+    let is_name = |kid: &&str| (1..=MAX_KID_BYTES).contains(&kid.len());
+    let kid = match jwk.get("kid") {
+        None => None,
+        Some(kid) => Some(kid.as_str().filter(is_name)?.to_owned()),
+    };
     if PRIVATE.iter().any(|name| jwk.contains_key(*name)) || !is_for_verifying(jwk) {
         return None;
     }
@@ -107,7 +139,7 @@ fn usable(jwk: &Map<String, Value>) -> Option<(String, OutsideKey)> {
         ("RSA", _) => rsa(jwk),
         _ => None,
     };
-    Some((kid.to_owned(), key?))
+    Some(OutsideKey { kid, ..key? })
 }
 
 /// `use` and `key_ops` (RFC 7517 §4.2, §4.3): absent, or as a verifying key has them.
@@ -120,13 +152,14 @@ fn is_for_verifying(jwk: &Map<String, Value>) -> bool {
 fn ed25519(jwk: &Map<String, Value>) -> Option<OutsideKey> {
     let x = sized(jwk, "x", 32)?;
     let key = DecodingKey::from_ed_components(x).ok()?;
-    named(jwk, "EdDSA").then_some(OutsideKey { algorithm: Algorithm::EdDSA, name: "EdDSA", key })
+    let named = named(jwk, ED_DSA) || named(jwk, ED25519);
+    named.then_some(OutsideKey { kid: None, algorithm: Algorithm::EdDSA, name: ED_DSA, key })
 }
 
 fn elliptic(jwk: &Map<String, Value>, algorithm: Algorithm, name: &'static str, bytes: usize) -> Option<OutsideKey> {
     let (x, y) = (sized(jwk, "x", bytes)?, sized(jwk, "y", bytes)?);
     let key = DecodingKey::from_ec_components(x, y).ok()?;
-    named(jwk, name).then_some(OutsideKey { algorithm, name, key })
+    named(jwk, name).then_some(OutsideKey { kid: None, algorithm, name, key })
 }
 
 /// RS256 unless the key says otherwise: the one algorithm that every issuer must offer (`OpenID` Connect Core §15.1).
@@ -145,7 +178,8 @@ fn rsa(jwk: &Map<String, Value>) -> Option<OutsideKey> {
         return None;
     }
     let fits = RSA_BITS.contains(&bits(&modulus)) && (1..=MAX_EXPONENT_BYTES).contains(&exponent.len());
-    fits.then(|| OutsideKey { algorithm, name, key: DecodingKey::from_rsa_raw_components(&modulus, &exponent) })
+    let key = || DecodingKey::from_rsa_raw_components(&modulus, &exponent);
+    fits.then(|| OutsideKey { kid: None, algorithm, name, key: key() })
 }
 
 /// Whether a modulus has the fingerprint of CVE-2017-15361 (ROCA): modulo each of these primes it is a power of 65537.

@@ -9,8 +9,10 @@ use crate::{
     domain::{hex, refusal::TokenFault},
 };
 
-/// Members of a header that would change how the token is read, or where its key comes from (RFC 7515 §4.1, RFC 7797).
-const REFUSED: [&str; 8] = ["crit", "b64", "zip", "jwk", "jku", "x5u", "x5c", "cty"];
+/// Members of a header that change how the token is read (RFC 7515 §4.1.10 and §4.1.11, RFC 7516 §4.1.3, RFC 7797 §3).
+///
+/// Members that say where a key could be found (`jku`, `jwk`, `x5u`, `x5c`) are hints. They are ignored and never followed.
+const REFUSED: [&str; 4] = ["crit", "b64", "zip", "cty"];
 
 /// How much of a token's digest names it, in bytes.
 const NAME_BYTES: usize = 16;
@@ -20,8 +22,10 @@ pub struct OutsideToken<'t> {
     pub(super) compact: Compact<'t>,
     pub(super) claims: Map<String, Value>,
     pub(super) alg: String,
-    kid: String,
-    media_type: String,
+    /// The name of its key, if it names one (RFC 7515 §4.1.4).
+    pub(in crate::credentials::jwt) kid: Option<String>,
+    /// Its `typ`; empty where it has none.
+    pub(super) media_type: String,
     token: &'t str,
 }
 
@@ -34,24 +38,12 @@ impl<'t> OutsideToken<'t> {
         if REFUSED.iter().any(|name| header.contains_key(*name)) {
             return Err(TokenFault::UnsupportedHeader);
         }
-        let text = |name: &str| header.get(name).and_then(Value::as_str).map(str::to_owned);
-        let alg = text("alg").ok_or(TokenFault::UnsupportedHeader)?;
-        let kid = text("kid").ok_or(TokenFault::UnsupportedHeader)?;
-        let media_type = text("typ").ok_or(TokenFault::WrongType)?;
+        let text = |name: &str| header.get(name).map(|value| value.as_str().map(str::to_owned));
+        let alg = text("alg").flatten().ok_or(TokenFault::UnsupportedHeader)?;
+        let kid = text("kid").map(|kid| kid.ok_or(TokenFault::UnsupportedHeader)).transpose()?;
+        let media_type = text("typ").map_or(Ok(String::new()), |typ| typ.ok_or(TokenFault::WrongType))?;
         let UniqueObject(claims) = serde_json::from_slice(&compact.claims).map_err(|_| TokenFault::WrongClaims)?;
         Ok(Self { compact, claims, alg, kid, media_type, token })
-    }
-
-    /// The name of the key that it says it is signed with.
-    #[must_use]
-    pub fn kid(&self) -> &str {
-        &self.kid
-    }
-
-    /// Its `typ`.
-    #[must_use]
-    pub fn media_type(&self) -> &str {
-        &self.media_type
     }
 
     /// Its `iss`, if that is a string.

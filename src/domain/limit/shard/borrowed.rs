@@ -2,7 +2,7 @@
 //!
 //! Units that are held are used without asking. Where there are too few, the keeper asks the lender. After a denial it
 //! refuses by itself for a moment. Where no answer comes, each policy says what happens (`on_error`): nothing is
-//! admitted, or this keeper's share of the limit; what is used of that share is told when answers come again.
+//! admitted, or this keeper's share of the limit; what is used of that share is reported when answers come again.
 
 use std::sync::Arc;
 
@@ -15,24 +15,22 @@ use crate::domain::{
     },
 };
 
-/// How long a call waits for units, and how long an answer may take before it counts as lost.
-pub const PATIENCE_NS: u64 = 50_000_000;
 /// How long nothing is asked after an ask was lost.
 const PAUSE_NS: u64 = 250_000_000;
-/// How soon refunds, corrections and free places are told, and while no answer comes.
+/// How soon refunds, corrections and free slots are told, and while no answer comes.
 const NEWS_NS: u64 = 100_000_000;
 const LOST_NEWS_NS: u64 = 1_000_000_000;
 /// A denial is believed for at least so long, unless a quarter of the burst refills sooner, and for at most so long.
 const MIN_DENIAL_NS: u64 = 10_000_000;
 const MAX_DENIAL_NS: u64 = 100_000_000;
 /// When a call that found no place may try again: nobody knows when one that is under way will end.
-pub(super) const PLACE_RETRY_NS: u64 = 1_000_000_000;
+pub(super) const SLOT_RETRY_NS: u64 = 1_000_000_000;
 
 /// How a charge fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
     Yes,
-    /// Not for so many nanoseconds.
+    /// No room yet: there will be in this many nanoseconds.
     No(u64),
     /// More units must be asked for.
     Ask,
@@ -43,7 +41,7 @@ pub(super) enum Room {
 /// What is left, as far as the keeper knows.
 pub(super) struct Left {
     pub remaining: u64,
-    /// Nanoseconds until the bucket is full; `None` for places.
+    /// Nanoseconds until the bucket is full; `None` for slots.
     pub full_in_ns: Option<u64>,
 }
 
@@ -75,10 +73,10 @@ pub(super) struct Borrowed {
     lease: Lease,
     /// Of a rate: the bucket as it was in the last answer, all that was held counted as used, and refilled since.
     estimate: Bucket,
-    /// Places that nobody held in the last answer.
-    free_places: u64,
-    /// Places that were taken of this keeper's share, until the account hears of them.
-    own_places: u64,
+    /// Slots that nobody held in the last answer.
+    free_slots: u64,
+    /// Slots that were taken of this keeper's share, until the account hears of them.
+    own_slots: u64,
     denied: Option<Denied>,
     /// When it was last asked for; before that, when it was made.
     asked_ns: u64,
@@ -91,14 +89,14 @@ pub(super) struct Borrowed {
 impl Borrowed {
     pub(super) fn new(policy: &Arc<Policy>, with_redis: bool, id: HolderId, now_ns: u64) -> Self {
         let counted = Counted::of(policy, with_redis);
-        let free_places = if let Allowance::Places(limit) = policy.allowance { limit } else { 0 };
+        let free_slots = if let Allowance::Concurrent(limit) = policy.allowance { limit } else { 0 };
         Self {
             lease: Lease::new(id, counted.terms, counted.moment(policy.since_ns), counted.habits(policy)),
             policy: Arc::clone(policy),
             counted,
             estimate: Bucket::full(),
-            free_places,
-            own_places: 0,
+            free_slots,
+            own_slots: 0,
             denied: None,
             asked_ns: now_ns,
             lost: false,
@@ -106,13 +104,13 @@ impl Borrowed {
         }
     }
 
-    /// One for a subject whose bucket was kept otherwise before: what was used of it is told with the first ask.
+    /// For a subject whose bucket was kept elsewhere before: what was used of it is reported with the first ask.
     pub(super) fn after(mut self, bucket: Bucket, rate: Rate, now_ns: u64) -> Self {
         let used = rate.burst().saturating_sub(bucket.read(rate, 1, now_ns).remaining);
         self.lease.claim(used);
         self.estimate = match self.policy.allowance {
             Allowance::Rate(new) if new != rate => bucket.rerated(rate, new, self.policy.since_ns.min(now_ns)),
-            Allowance::Rate(_) | Allowance::Places(_) => bucket,
+            Allowance::Rate(_) | Allowance::Concurrent(_) => bucket,
         };
         self
     }
@@ -146,6 +144,11 @@ impl Borrowed {
         self.counted.home
     }
 
+    /// How long a call waits for units, and how long an answer may take before it counts as lost.
+    pub(super) const fn patience_ns(&self) -> u64 {
+        self.counted.patience_ns()
+    }
+
     /// The bucket of a rate as far as it is known, with all that is held counted as used.
     pub(super) fn bucket(&self) -> Option<(Bucket, Rate)> {
         if let Allowance::Rate(rate) = self.policy.allowance { Some((self.estimate, rate)) } else { None }
@@ -165,7 +168,7 @@ impl Borrowed {
             let announced_ns = denied.fits_ns.saturating_sub(now_ns).max(1);
             return Room::No(announced_ns.max(self.announced_ns(units, now_ns)));
         }
-        let late = now_ns.saturating_sub(self.asked_ns) >= PATIENCE_NS;
+        let late = now_ns.saturating_sub(self.asked_ns) >= self.patience_ns();
         let no_answer = self.lost || (self.lease.is_asking() && (impatient || late));
         match self.policy.on_error {
             _ if !no_answer && impatient => Room::No(self.announced_ns(units, now_ns)),
@@ -175,17 +178,17 @@ impl Borrowed {
         }
     }
 
-    /// A unit of one share among `shares` counts as so many. At least one fits into a full bucket.
+    /// A unit of one share counts as `shares` units. At least one fits into a full bucket.
     fn room_in_share(&self, units: u64, shares: u64, now_ns: u64) -> Room {
         match self.policy.allowance {
             Allowance::Rate(rate) => {
                 let wait_ns = self.estimate.read(roomy(rate, shares), units.saturating_mul(shares), now_ns).fits_in_ns;
                 if wait_ns == 0 { Room::Yes } else { Room::No(wait_ns) }
             }
-            Allowance::Places(limit) => {
+            Allowance::Concurrent(limit) => {
                 let share = limit.checked_div(shares).unwrap_or(limit).max(1);
-                let taken = self.lease.in_use().saturating_add(self.own_places).saturating_add(units);
-                if taken <= share { Room::Yes } else { Room::No(PLACE_RETRY_NS) }
+                let taken = self.lease.in_use().saturating_add(self.own_slots).saturating_add(units);
+                if taken <= share { Room::Yes } else { Room::No(SLOT_RETRY_NS) }
             }
         }
     }
@@ -200,7 +203,7 @@ impl Borrowed {
                 self.estimate.charge(roomy(rate, shares), units.saturating_mul(shares), now_ns);
                 self.lease.force(units, self.moment(now_ns));
             }
-            Allowance::Places(_) => self.own_places = self.own_places.saturating_add(units),
+            Allowance::Concurrent(_) => self.own_slots = self.own_slots.saturating_add(units),
         }
     }
 
@@ -214,9 +217,9 @@ impl Borrowed {
                 let remaining = free.saturating_add(held).min(rate.burst());
                 Left { remaining, full_in_ns: Some(self.estimate.full_in_ns(rate, now_ns)) }
             }
-            Allowance::Places(limit) => {
-                let taken = self.lease.in_use().saturating_add(self.own_places);
-                let free = self.free_places.checked_div(shares).unwrap_or(0).saturating_add(held);
+            Allowance::Concurrent(limit) => {
+                let taken = self.lease.in_use().saturating_add(self.own_slots);
+                let free = self.free_slots.checked_div(shares).unwrap_or(0).saturating_add(held);
                 Left { remaining: free.min(limit.saturating_sub(taken)), full_in_ns: None }
             }
         }
@@ -238,10 +241,10 @@ impl Borrowed {
         }
     }
 
-    /// Frees the places of a call that has ended.
+    /// Frees the slots of a call that has ended.
     pub(super) fn leave(&mut self, units: u64) {
-        let own = if units < self.own_places { units } else { self.own_places };
-        self.own_places = self.own_places.saturating_sub(own);
+        let own = if units < self.own_slots { units } else { self.own_slots };
+        self.own_slots = self.own_slots.saturating_sub(own);
         self.lease.release(units.saturating_sub(own));
     }
 
@@ -279,7 +282,7 @@ impl Borrowed {
         Some(self.loan(ask, bucket, now_ns))
     }
 
-    /// Tells what is due: units that will not be used, refunds, corrections; and that places are still in use.
+    /// Reports what is due: units that will not be used, refunds, corrections, and slots that are still in use.
     pub(super) fn tell(&mut self, bucket: BucketId, now_ns: u64) -> Option<Loan> {
         let ask = self.lease.has_news().then(|| self.lease.renew(self.moment(now_ns))).flatten()?;
         Some(self.loan(ask, bucket, now_ns))
@@ -302,12 +305,12 @@ impl Borrowed {
         self.lost = answer.is_none();
         let Some(answer) = answer else { return self.lease.lost() };
         self.lease.answered(answer, self.moment(now_ns));
-        if self.own_places > 0 {
-            self.lease.occupy(std::mem::take(&mut self.own_places), self.moment(now_ns));
+        if self.own_slots > 0 {
+            self.lease.occupy(std::mem::take(&mut self.own_slots), self.moment(now_ns));
         }
         match self.policy.allowance {
             Allowance::Rate(rate) => self.estimate = Bucket::full_in(rate, self.ns(answer.full_in), now_ns),
-            Allowance::Places(_) => self.free_places = answer.free,
+            Allowance::Concurrent(_) => self.free_slots = answer.free,
         }
         if answer.granted > 0 || need > 0 {
             self.denied = (answer.free == 0 || answer.granted == 0).then(|| self.denied(answer, need, now_ns));
@@ -332,12 +335,12 @@ impl Borrowed {
         moments.saturating_mul(self.counted.moment_us).saturating_mul(1_000)
     }
 
-    /// When so many units may be there, without an answer that says so.
+    /// Nanoseconds until `units` may be there, as estimated without an answer.
     fn announced_ns(&self, units: u64, now_ns: u64) -> u64 {
         match self.policy.allowance {
             Allowance::Rate(rate) => self.estimate.read(rate, units, now_ns).fits_in_ns.saturating_add(self.ns(1)),
             // Nobody knows when a call that is under way will end.
-            Allowance::Places(_) => PLACE_RETRY_NS,
+            Allowance::Concurrent(_) => SLOT_RETRY_NS,
         }
     }
 
@@ -347,7 +350,7 @@ impl Borrowed {
                 let refill_ns = Bucket::spent(rate, 0).read(rate, rate.burst().div_ceil(4), 0).fits_in_ns;
                 refill_ns.min(MIN_DENIAL_NS)
             }
-            Allowance::Places(_) => MIN_DENIAL_NS,
+            Allowance::Concurrent(_) => MIN_DENIAL_NS,
         }
     }
 
@@ -382,7 +385,7 @@ impl Borrowed {
     /// last lease is over. How much is left then is learnt again with the next ask.
     pub(super) fn idle_ns(&self) -> Option<u64> {
         let lease_ns = self.counted.lease_us(&self.policy).saturating_mul(1_000);
-        (self.own_places == 0 && self.lease.is_idle()).then(|| self.asked_ns.saturating_add(lease_ns))
+        (self.own_slots == 0 && self.lease.is_idle()).then(|| self.asked_ns.saturating_add(lease_ns))
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::{
     ids::LimitId,
-    lease::Account,
+    lease::LeaseAccount,
     limit::{Allowance, OnError, Per, RouteSet, Subject, rate::Rate},
 };
 
@@ -28,7 +28,7 @@ enum Fate {
 /// Keepers, and the place where what they share lives.
 struct Bench {
     shards: Vec<Shard>,
-    accounts: HashMap<BucketId, Account>,
+    accounts: HashMap<BucketId, LeaseAccount>,
     now_ns: u64,
     asks: u64,
     /// When how much was admitted.
@@ -71,7 +71,8 @@ impl Bench {
         self.asks += 1;
         let now_us = self.now_ns / 1_000;
         let answer = (fate != Fate::NeverHeard).then(|| {
-            let account = self.accounts.entry(loan.bucket).or_insert_with(|| Account::full(loan.ask.terms, now_us));
+            let account =
+                self.accounts.entry(loan.bucket).or_insert_with(|| LeaseAccount::full(loan.ask.terms, now_us));
             account.exchange(&loan.ask, now_us).unwrap()
         });
         let answer = answer.filter(|_| fate == Fate::Answered);
@@ -226,7 +227,7 @@ fn a_policy_that_denies_admits_nothing_without_answers_and_says_so() {
 
 #[test]
 fn places_are_shared_and_free_again_when_calls_end() {
-    let (mut bench, policy) = (Bench::new(2), policy(Allowance::Places(3), OnError::Deny));
+    let (mut bench, policy) = (Bench::new(2), policy(Allowance::Concurrent(3), OnError::Deny));
     let mut under_way = vec![];
     for shard in [0, 1, 0] {
         let Ruling::Admitted(charges) = bench.decide(shard, &policy, 1, Fate::Answered).ruling else {
@@ -253,7 +254,7 @@ fn places_are_shared_and_free_again_when_calls_end() {
 
 #[test]
 fn calls_under_way_are_known_again_to_an_account_that_forgot_them_or_never_knew() {
-    let (mut bench, policy) = (Bench::new(2), policy(Allowance::Places(4), OnError::AllowLocalShare));
+    let (mut bench, policy) = (Bench::new(2), policy(Allowance::Concurrent(4), OnError::AllowLocalShare));
     assert!(bench.admits(0, &policy, 1, Fate::Answered));
     // Its share is two of four, and one is taken.
     assert!(bench.admits(0, &policy, 1, Fate::NeverHeard));

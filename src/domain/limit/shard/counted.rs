@@ -15,10 +15,18 @@ const MAX_CHUNK: u64 = 1_000;
 
 /// For how long units are held: rates that live in the store cost a transaction an ask.
 const RATE_LEASE_US: u64 = 2_000_000;
-const PLACE_LEASE_US: u64 = 2_000_000;
+const SLOT_LEASE_US: u64 = 2_000_000;
 const STORE_LEASE_US: u64 = 5_000_000;
 /// The longest lease in Redis: one that forgot grants nothing for so long.
-pub const LONGEST_IN_REDIS: Duration = Duration::from_micros(PLACE_LEASE_US);
+pub const LONGEST_IN_REDIS: Duration = Duration::from_micros(SLOT_LEASE_US);
+
+/// How long a call waits for units. Redis answers within a millisecond or is in trouble. The store commits in a few, but a
+/// commit may wait for the disk, or for a connection just after the start; a call that is refused for it, or admitted from
+/// a share, costs more than that wait.
+const PATIENCE_NS: u64 = 50_000_000;
+const STORE_PATIENCE_NS: u64 = 250_000_000;
+/// The longest of them: a call is decided by then.
+pub const LONGEST_PATIENCE_NS: u64 = STORE_PATIENCE_NS;
 
 /// The terms of a policy, and the resolution in which they are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +43,8 @@ impl Counted {
     pub(super) fn of(policy: &Policy, with_redis: bool) -> Self {
         let home = policy.home(with_redis);
         let rate = match policy.allowance {
-            Allowance::Places(limit) => {
-                let terms = Terms { kind: Kind::Places { limit }, version: policy.version };
+            Allowance::Concurrent(limit) => {
+                let terms = Terms { kind: Kind::Concurrent { limit }, version: policy.version };
                 return Self { home, terms, moment_us: 1 };
             }
             Allowance::Rate(rate) => rate,
@@ -56,10 +64,15 @@ impl Counted {
         (ns / 1_000).checked_div(self.moment_us).unwrap_or(0)
     }
 
+    /// How long a call waits for units.
+    pub(super) const fn patience_ns(self) -> u64 {
+        if let Home::Store = self.home { STORE_PATIENCE_NS } else { PATIENCE_NS }
+    }
+
     /// For how long units are held.
     pub(super) const fn lease_us(self, policy: &Policy) -> u64 {
         match (policy.allowance, self.home) {
-            (Allowance::Places(_), _) => PLACE_LEASE_US,
+            (Allowance::Concurrent(_), _) => SLOT_LEASE_US,
             (Allowance::Rate(_), Home::Store) => STORE_LEASE_US,
             (Allowance::Rate(_), _) => RATE_LEASE_US,
         }

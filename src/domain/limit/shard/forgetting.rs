@@ -11,7 +11,7 @@ const LINGER_NS: u64 = 10_000_000_000;
 /// How many are looked at with each new subject, and how many more from time to time.
 const LOOKS: usize = 2;
 const MORE_LOOKS: usize = 512;
-/// Notes that do not hold any more are struck out when they are as many as the subjects, and so many more.
+/// Notes that do not hold any more are struck out when there are this many more than twice the subjects.
 const SPARE_NOTES: usize = 1_024;
 
 impl Shard {

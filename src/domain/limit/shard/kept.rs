@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    borrowed::{Borrowed, Left, PLACE_RETRY_NS, Room},
+    borrowed::{Borrowed, Left, Room, SLOT_RETRY_NS},
     charge::Charge,
     setting::Setting,
 };
@@ -21,8 +21,8 @@ pub(super) struct Kept {
 pub(super) enum State {
     /// A bucket, and the number of the rate it was last charged under.
     Rate(Bucket, u32),
-    /// Calls under way.
-    Places(u64),
+    /// How many calls are under way.
+    UnderWay(u64),
     Borrowed(Box<Borrowed>),
 }
 
@@ -35,7 +35,7 @@ impl Kept {
     pub(super) fn idle_ns(&self, rates: &Rates, now_ns: u64) -> Option<u64> {
         match &self.state {
             State::Rate(bucket, number) => Some(bucket.full_ns(rates.get(*number)?)),
-            State::Places(under_way) => (*under_way == 0).then_some(now_ns),
+            State::UnderWay(under_way) => (*under_way == 0).then_some(now_ns),
             State::Borrowed(borrowed) => borrowed.idle_ns(),
         }
     }
@@ -46,7 +46,7 @@ impl State {
     pub(super) fn unseen(policy: &Policy, setting: &Setting, rates: &mut Rates) -> Self {
         match policy.allowance {
             Allowance::Rate(rate) => Self::Rate(setting.unseen(rate), rates.number(rate)),
-            Allowance::Places(_) => Self::Places(0),
+            Allowance::Concurrent(_) => Self::UnderWay(0),
         }
     }
 
@@ -56,25 +56,25 @@ impl State {
         match (self, policy.allowance) {
             (Self::Borrowed(borrowed), _) => borrowed.room(*units, setting.shares(policy.per), impatient, now_ns),
             (_, Allowance::Rate(rate)) => room_in(self.bucket(policy, rate, rates, now_ns), rate, *units, now_ns),
-            (_, Allowance::Places(places)) if self.free(places) < *units => Room::No(PLACE_RETRY_NS),
-            (_, Allowance::Places(_)) => Room::Yes,
+            (_, Allowance::Concurrent(slots)) if self.free(slots) < *units => Room::No(SLOT_RETRY_NS),
+            (_, Allowance::Concurrent(_)) => Room::Yes,
         }
     }
 
-    /// Takes the units of a charge, for which there is room, and tells what is left.
+    /// Takes the units of a charge, for which there is room, and returns what is left.
     pub(super) fn charge(&mut self, charge: &Charge, setting: &Setting, rates: &mut Rates, now_ns: u64) -> Left {
         let Charge { policy, units, .. } = charge;
         match (&mut *self, policy.allowance) {
             (Self::Borrowed(borrowed), _) => borrowed.charge(*units, setting.shares(policy.per), now_ns),
-            (Self::Places(under_way), _) => *under_way = under_way.saturating_add(*units),
+            (Self::UnderWay(under_way), _) => *under_way = under_way.saturating_add(*units),
             (Self::Rate(_, number), Allowance::Rate(rate)) => {
                 let number = if rates.get(*number) == Some(rate) { *number } else { rates.number(rate) };
                 let mut bucket = self.bucket(policy, rate, rates, now_ns);
                 bucket.charge(rate, *units, now_ns);
                 *self = Self::Rate(bucket, number);
             }
-            // A series counts rates or places for good.
-            (Self::Rate(..), Allowance::Places(_)) => {}
+            // A series counts rates or slots for good.
+            (Self::Rate(..), Allowance::Concurrent(_)) => {}
         }
         self.left(policy, setting, rates, now_ns)
     }
@@ -84,7 +84,7 @@ impl State {
         match (self, policy.allowance) {
             (Self::Borrowed(borrowed), _) => borrowed.left(setting.shares(policy.per), now_ns),
             (_, Allowance::Rate(rate)) => Left::of(self.bucket(policy, rate, rates, now_ns), rate, now_ns),
-            (_, Allowance::Places(places)) => Left { remaining: self.free(places), full_in_ns: None },
+            (_, Allowance::Concurrent(slots)) => Left { remaining: self.free(slots), full_in_ns: None },
         }
     }
 
@@ -97,8 +97,8 @@ impl State {
         }
     }
 
-    const fn free(&self, places: u64) -> u64 {
-        if let Self::Places(under_way) = self { places.saturating_sub(*under_way) } else { places }
+    const fn free(&self, slots: u64) -> u64 {
+        if let Self::UnderWay(under_way) = self { slots.saturating_sub(*under_way) } else { slots }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Where the units of a subject are kept, its policy says: with this keeper, or elsewhere, and borrowed from there.
 
 use super::{
-    borrowed::{Borrowed, Left, PLACE_RETRY_NS, Room},
+    borrowed::{Borrowed, Left, Room, SLOT_RETRY_NS},
     charge::Charge,
     kept::{Kept, Rates, State, room_in},
     setting::Setting,
@@ -47,8 +47,8 @@ impl Series {
         }
     }
 
-    /// Takes the units of a charge, for which [`Series::room`] has seen room. Tells what is left, and whether the subject
-    /// is new.
+    /// Takes the units of a charge, for which [`Series::room`] has seen room. Returns what is left, and whether the
+    /// subject is new.
     pub(super) fn charge(&mut self, charge: &Charge, setting: &Setting, now_ns: u64) -> (Left, bool) {
         if let Some(kept) = self.subjects.get_mut(charge.subject) {
             return (kept.state.charge(charge, setting, &mut self.rates, now_ns), false);
@@ -59,7 +59,7 @@ impl Series {
         (left, true)
     }
 
-    /// Makes what is kept of a subject what its policy asks for now, with what was used. Tells whether the subject is new.
+    /// Makes what is kept of a subject what its policy asks for now, with what was used. Returns whether the subject is new.
     pub(super) fn arrange(&mut self, charge: &Charge, id: HolderId, setting: &Setting, now_ns: u64) -> bool {
         let Charge { policy, subject, .. } = charge;
         if policy.home(setting.with_redis) == Home::Keeper {
@@ -113,7 +113,7 @@ impl Series {
     pub(super) fn all_borrowed(&mut self) -> impl Iterator<Item = (Subject, &mut Borrowed)> {
         self.subjects.iter_mut().filter_map(|(subject, kept)| match &mut kept.state {
             State::Borrowed(borrowed) => Some((subject, &mut **borrowed)),
-            State::Rate(..) | State::Places(_) => None,
+            State::Rate(..) | State::UnderWay(_) => None,
         })
     }
 
@@ -126,7 +126,7 @@ impl Series {
                     bucket.refund(rate, units, charged_ns, now_ns);
                 }
             }
-            Some(State::Places(_)) | None => {}
+            Some(State::UnderWay(_)) | None => {}
         }
     }
 
@@ -143,15 +143,15 @@ impl Series {
                     bucket.charge(rate, more, now_ns);
                 }
             }
-            Some(State::Places(_)) | None => {}
+            Some(State::UnderWay(_)) | None => {}
         }
     }
 
-    /// Frees the places of a call that has ended.
+    /// Frees the slots of a call that has ended.
     pub(super) fn leave(&mut self, subject: Subject, units: u64) {
         match self.state(subject) {
             Some(State::Borrowed(borrowed)) => borrowed.leave(units),
-            Some(State::Places(under_way)) => *under_way = under_way.saturating_sub(units),
+            Some(State::UnderWay(under_way)) => *under_way = under_way.saturating_sub(units),
             Some(State::Rate(..)) | None => {}
         }
     }
@@ -188,7 +188,7 @@ impl Series {
 fn unseen_room(charge: &Charge, setting: &Setting, now_ns: u64) -> Room {
     match charge.policy.allowance {
         Allowance::Rate(rate) => room_in(setting.unseen(rate), rate, charge.units, now_ns),
-        Allowance::Places(places) if places < charge.units => Room::No(PLACE_RETRY_NS),
-        Allowance::Places(_) => Room::Yes,
+        Allowance::Concurrent(slots) if slots < charge.units => Room::No(SLOT_RETRY_NS),
+        Allowance::Concurrent(_) => Room::Yes,
     }
 }

@@ -30,7 +30,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// A shard that borrows nothing from other replicas and tracks at most so many subjects.
+    /// A shard that borrows nothing from other replicas and tracks at most `max_subjects`.
     #[must_use]
     pub fn alone(max_subjects: usize) -> Self {
         let replicas = Arc::new(AtomicU64::new(1));

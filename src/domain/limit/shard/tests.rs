@@ -39,8 +39,8 @@ fn rate(name: &str, limit: u64, burst: u64) -> Policy {
     policy(name, Unit::Requests, Allowance::Rate(Rate::new(limit, 1, burst).unwrap()))
 }
 
-fn places(name: &str, places: u64) -> Policy {
-    policy(name, Unit::Concurrent, Allowance::Places(places))
+fn slots(name: &str, slots: u64) -> Policy {
+    policy(name, Unit::Concurrent, Allowance::Concurrent(slots))
 }
 
 fn charged(decision: Decision) -> Option<Arc<[Charge]>> {
@@ -102,7 +102,7 @@ fn users_do_not_share_a_bucket() {
 #[test]
 fn a_call_under_way_holds_its_place_to_its_end() {
     let mut bench = bench(100);
-    let two = [places("two", 2), rate("wide", 100, 100)];
+    let two = [slots("two", 2), rate("wide", 100, 100)];
     let first = bench.decide(1, &two, 1).unwrap();
     assert_eq!(first.standings[0].remaining, 1);
     let second = bench.decide(1, &two, 1).unwrap();
@@ -174,7 +174,7 @@ fn another_rate_counts_from_when_it_came_into_force_and_not_from_the_next_call()
 }
 
 #[test]
-fn the_heir_of_a_dead_keeper_takes_every_bucket_as_spent() {
+fn the_successor_of_a_dead_keeper_takes_every_bucket_as_spent() {
     let mut bench = bench(100);
     bench.shard = Shard::new(Setting { inherited_ns: Some(bench.now_ns), ..Setting::alone(100) });
     let one = [rate("p", 10, 10)];
@@ -191,14 +191,14 @@ fn at_the_bound_only_full_buckets_are_forgotten() {
     assert_eq!(bench.takes(1, &one, 1), Some(true));
     assert_eq!(bench.takes(2, &one, 1), Some(true));
     assert_eq!(bench.takes(3, &one, 1), None);
-    // Whoever is known is decided as ever.
+    // Calls of a subject that is known are decided as before.
     assert_eq!(bench.takes(1, &one, 1), Some(false));
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.takes(3, &one, 1), Some(true));
     assert_eq!(bench.shard.tracked(), 2);
     // Full buckets of another series make room as well.
     bench.pass(Duration::from_secs(1));
-    let other = [places("held", 9), rate("q", 1, 1)];
+    let other = [slots("held", 9), rate("q", 1, 1)];
     assert_eq!(bench.takes(4, &other, 1), Some(true));
     assert_eq!(bench.shard.tracked(), 2);
     // And where there is room, they are forgotten after a while.
@@ -247,11 +247,32 @@ fn one_is_refused_for_want_of_room_only_where_nothing_can_be_forgotten() {
 fn what_is_given_back_or_ends_makes_room() {
     let mut bench = bench(2);
     let first = charged(bench.decide(1, &[slow("p")], 1).unwrap()).unwrap();
-    let place = charged(bench.decide(2, &[places("q", 1)], 1).unwrap()).unwrap();
+    let slot = charged(bench.decide(2, &[slots("q", 1)], 1).unwrap()).unwrap();
     assert_eq!(bench.takes(3, &[slow("p")], 1), None);
     bench.end(&first, false, None);
     assert_eq!(bench.takes(3, &[slow("p")], 1), Some(true));
     assert_eq!(bench.takes(4, &[slow("p")], 1), None);
-    bench.end(&place, true, None);
+    bench.end(&slot, true, None);
     assert_eq!(bench.takes(4, &[slow("p")], 1), Some(true));
+}
+
+#[test]
+fn a_call_waits_longer_for_the_store_than_for_redis() {
+    for (window_s, patience_ms) in [(86_400, 250), (60, 50)] {
+        let mut shard = Shard::new(Setting { with_redis: true, ..Setting::alone(10) });
+        let allowance = Allowance::Rate(Rate::new(100, window_s, 100).unwrap());
+        let policy = Policy { on_error: OnError::Deny, ..policy("p", Unit::Requests, allowance) };
+        let subject = Uuid::from_u128(1).into();
+        let charges: Charges = [Charge { series: 0, policy: Arc::new(policy), subject, units: 1 }].into();
+        let begun_ns = 1_000_000_000;
+        let Taken::Wants(wants) = shard.take(&charges, false, begun_ns).unwrap() else { panic!("it has nothing yet") };
+        assert_eq!(shard.patience_ns([wants[0].bucket]), patience_ms * 1_000_000);
+        assert!(shard.ask(wants[0].bucket, 1, 1, begun_ns).is_some());
+        let mut is_unknown = |after_ms: u64| match shard.take(&charges, false, begun_ns + after_ms * 1_000_000).unwrap()
+        {
+            Taken::Decided(decision) => matches!(decision.ruling, Ruling::Unknown(_)),
+            Taken::Wants(_) => false,
+        };
+        assert_eq!([patience_ms - 1, patience_ms].map(&mut is_unknown), [false, true], "{window_s}");
+    }
 }

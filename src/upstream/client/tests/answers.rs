@@ -26,7 +26,7 @@ async fn a_body_that_ends_with_the_connection_arrives_whole() {
 
 #[tokio::test]
 async fn a_chunked_body_arrives_whole_without_its_framing_and_trailers() {
-    let wire = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\nContent-Length: 3\r\n\r\n\
+    let wire = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n\
                 2\r\nab\r\n3;ext=1\r\ncde\r\n0\r\nx-sum: 1\r\n\r\n";
     let answer = get_answered(wire).await.unwrap();
     for name in ["transfer-encoding", "content-length", "trailer"] {
@@ -79,6 +79,8 @@ async fn an_answer_that_cannot_be_forwarded_is_refused() {
     for wire in [
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
         "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         "HTTP/1.1 abc\r\n\r\n",
@@ -87,6 +89,70 @@ async fn an_answer_that_cannot_be_forwarded_is_refused() {
         let error = get_answered(wire).await.unwrap_err();
         assert!(matches!(error, UpstreamError::Protocol(_)), "{wire} {error:?}");
         assert!(error.reached_upstream() && !error.is_timeout());
+    }
+}
+
+#[tokio::test]
+async fn blanks_and_folds_in_a_head_are_mended() {
+    for (line, value) in [("X-Old : v", "v"), ("X-Old\t: v", "v"), ("X-Old: a\r\n b", "a   b"), ("X-Old:v  ", "v")] {
+        let answer = get_answered(&format!("HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 2\r\n\r\nok")).await.unwrap();
+        let got = answer.headers["x-old"].to_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(got, value.split_whitespace().collect::<Vec<_>>().join(" "), "{line:?}");
+        assert_eq!(content(answer).await.unwrap(), "ok");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_have_many_lines() {
+    for count in [100, 101, 200, 500] {
+        let lines: String = (0..count).map(|n| format!("X-{n}: {n}\r\n")).collect();
+        let answer = get_answered(&format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 2\r\n\r\nok")).await.unwrap();
+        assert_eq!(answer.headers[format!("x-{}", count - 1)], (count - 1).to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_with_a_doubtful_answer_is_not_used_again() {
+    for doubtful in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\nevil",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    ] {
+        let upstream = RawUpstream::start().await;
+        let (client, target) = (Client::new(), upstream.target());
+        let first = async {
+            let mut conversation = upstream.accept().await;
+            conversation.head().await;
+            conversation.say(doubtful).await;
+            conversation
+        };
+        let (answer, mut conversation) = tokio::join!(client.send(&target, get()), first);
+        if let Ok(answer) = answer {
+            drop(content(answer).await);
+        }
+        assert_eq!(conversation.until("never").await, "", "closed after {doubtful:?}");
+        let (answer, _) = tokio::join!(client.send(&target, get()), upstream.answer_once(OK));
+        assert_eq!(content(answer.unwrap()).await.unwrap(), "ok", "after {doubtful:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_early_answer_arrives_though_the_upstream_closes_with_the_body_unread() {
+    for status in [401, 413] {
+        let upstream = RawUpstream::start().await;
+        let (client, target) = (Client::new(), upstream.target());
+        let body = OutgoingBody::Whole(vec![b'x'; 8_000_000].into());
+        let early = async {
+            let mut conversation = upstream.accept().await;
+            conversation.head().await;
+            conversation.say(&format!("HTTP/1.1 {status} Early\r\nContent-Length: 2\r\n\r\nno")).await;
+        };
+        let (answer, ()) = tokio::join!(client.send(&target, call(Method::POST, "/", body)), early);
+        let answer = answer.unwrap();
+        assert_eq!(answer.status.as_u16(), status);
+        assert_eq!(content(answer).await.unwrap(), "no");
     }
 }
 

@@ -34,7 +34,7 @@ async fn a_path_reaches_the_upstream_byte_for_byte() {
 
 #[tokio::test]
 async fn a_path_that_cannot_be_sent_byte_for_byte_is_refused_and_not_repaired() {
-    for path in ["", "?q", "x", "*", "/a#b", "/a b", "/<", "/`", "/\t", "/\r\nHost: evil", "/\0", "http://evil/"] {
+    for path in ["x", "*", "/a#b", "/a b", "/<", "/`", "/\t", "/\r\nHost: evil", "/\0", "http://evil/"] {
         let error = request_line(path).await.unwrap_err();
         assert!(matches!(error, UpstreamError::Unforwardable(Unforwardable::Path)), "{path:?}");
         assert!(!error.reached_upstream());

@@ -1,0 +1,1 @@
+ALTER TABLE ledger_orphans DROP COLUMN owner;

@@ -1,0 +1,52 @@
+//! Counts the connections that the gateway ended or did not take, and says so in the log, at most once a minute a reason.
+
+use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{pipeline::connection::Overdue, telemetry::Metrics};
+
+const LOG_EVERY: Duration = Duration::from_mins(1);
+
+/// One worker's count.
+pub(super) struct Tally {
+    metrics: Metrics,
+    /// By reason: when the log was last written, and how many there were since.
+    logged: RefCell<BTreeMap<&'static str, (Option<Instant>, u64)>>,
+}
+
+impl Tally {
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics, logged: RefCell::default() }
+    }
+
+    /// A connection was opened or closed.
+    pub fn open(&self, change: i64) {
+        self.metrics.connections(change);
+    }
+
+    /// A connection was ended. That one was idle is no news.
+    pub fn overdue(&self, overdue: Overdue, peer: SocketAddr) {
+        self.count(overdue.as_str(), peer, overdue != Overdue::Idle);
+    }
+
+    /// A connection was not taken, because its address has too many.
+    pub fn refused(&self, peer: SocketAddr) {
+        self.count("address", peer, true);
+    }
+
+    fn count(&self, reason: &'static str, peer: SocketAddr, is_news: bool) {
+        self.metrics.connection_ended(reason);
+        if !is_news {
+            return;
+        }
+        let now = Instant::now();
+        let mut logged = self.logged.borrow_mut();
+        let (at, since) = logged.entry(reason).or_default();
+        *since = since.saturating_add(1);
+        if at.is_none_or(|at| now.saturating_duration_since(at) >= LOG_EVERY) {
+            tracing::warn!(reason, %peer, connections = *since, "connections were ended at their bounds");
+            (*at, *since) = (Some(now), 0);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What is wrong with one value that somebody gave.
+
+/// A fault in a request body, a query or a header, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// A JSON pointer (RFC 6901) into the body; `?name` for a query parameter; `header:name` for a header; `path` for
+    /// a path segment.
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl Fault {
+    #[must_use]
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}

@@ -1,0 +1,226 @@
+//! What the keys and tokens of well-known services look like.
+//!
+//! The shapes follow the rules that the scanners of leaked secrets publish (gitleaks, GitHub secret scanning, detect-secrets)
+//! and the documentation of each service: how a key begins, and how long it is at least. A word that begins like a key and
+//! is long enough is taken for one.
+
+use std::ops::RangeInclusive;
+
+/// How keys of one kind begin, and how many bytes they have in all.
+struct Shape(&'static str, RangeInclusive<usize>);
+
+/// No key is shorter, so shorter words are not looked at.
+const LEAST_BYTES: usize = 16;
+
+const ANY: usize = usize::MAX;
+
+const SHAPES: &[Shape] = &[
+    // Models: OpenAI and those that write keys alike (Anthropic, OpenRouter, DeepSeek, Langfuse), Hugging Face, Groq,
+    // Perplexity, xAI, Replicate, NVIDIA, Cerebras, Fireworks, Tavily, Jina, LangSmith, Weights & Biases.
+    Shape("sk-", 16..=ANY),
+    Shape("sess-", 24..=ANY),
+    Shape("hf_", 16..=ANY),
+    Shape("api_org_", 20..=ANY),
+    Shape("gsk_", 16..=ANY),
+    Shape("pplx-", 16..=ANY),
+    Shape("xai-", 16..=ANY),
+    Shape("r8_", 16..=ANY),
+    Shape("nvapi-", 16..=ANY),
+    Shape("csk-", 16..=ANY),
+    Shape("fw_", 20..=ANY),
+    Shape("tvly-", 16..=ANY),
+    Shape("jina_", 20..=ANY),
+    Shape("lsv2_", 20..=ANY),
+    Shape("wandb_v1_", 20..=ANY),
+    // Code and packages: GitHub, GitLab, npm, PyPI, RubyGems, Docker Hub, Atlassian, Bitbucket, CircleCI, Vercel.
+    Shape("ghp_", 16..=ANY),
+    Shape("gho_", 16..=ANY),
+    Shape("ghu_", 16..=ANY),
+    Shape("ghs_", 16..=ANY),
+    Shape("ghr_", 16..=ANY),
+    Shape("github_pat_", 16..=ANY),
+    Shape("glpat-", 16..=ANY),
+    Shape("gldt-", 16..=ANY),
+    Shape("glrt-", 16..=ANY),
+    Shape("glptt-", 16..=ANY),
+    Shape("glcbt-", 16..=ANY),
+    Shape("glsoat-", 16..=ANY),
+    Shape("npm_", 16..=ANY),
+    Shape("pypi-", 16..=ANY),
+    Shape("rubygems_", 20..=ANY),
+    Shape("dckr_pat_", 16..=ANY),
+    Shape("dckr_oat_", 16..=ANY),
+    Shape("ATATT3", 32..=ANY),
+    Shape("ATCTT3", 32..=ANY),
+    Shape("ATBB", 32..=ANY),
+    Shape("CCIPAT_", 20..=ANY),
+    Shape("vcp_", 20..=ANY),
+    // Money: Stripe, Square, Shopify, Shippo, EasyPost, Flutterwave.
+    Shape("sk_live_", 16..=ANY),
+    Shape("sk_test_", 16..=ANY),
+    Shape("rk_live_", 16..=ANY),
+    Shape("rk_test_", 16..=ANY),
+    Shape("whsec_", 16..=ANY),
+    Shape("sq0atp-", 16..=ANY),
+    Shape("sq0csp-", 16..=ANY),
+    Shape("EAAA", 60..=ANY),
+    Shape("shpat_", 16..=ANY),
+    Shape("shpca_", 16..=ANY),
+    Shape("shppa_", 16..=ANY),
+    Shape("shpss_", 16..=ANY),
+    Shape("shippo_live_", 20..=ANY),
+    Shape("shippo_test_", 20..=ANY),
+    Shape("EZAK", 54..=ANY),
+    Shape("EZTK", 54..=ANY),
+    Shape("FLWSECK", 20..=ANY),
+    // Messages: Slack, SendGrid, Twilio, Mailgun, Mailchimp, Brevo, MailerSend, Notion, Linear, Figma, Telegram's are digits.
+    Shape("xoxa-", 16..=ANY),
+    Shape("xoxb-", 16..=ANY),
+    Shape("xoxc-", 16..=ANY),
+    Shape("xoxd-", 16..=ANY),
+    Shape("xoxe-", 16..=ANY),
+    Shape("xoxe.", 16..=ANY),
+    Shape("xoxo-", 16..=ANY),
+    Shape("xoxp-", 16..=ANY),
+    Shape("xoxr-", 16..=ANY),
+    Shape("xoxs-", 16..=ANY),
+    Shape("xapp-", 16..=ANY),
+    Shape("xwfp-", 16..=ANY),
+    Shape("SG.", 16..=ANY),
+    Shape("SK", 34..=34),
+    Shape("key-", 36..=36),
+    Shape("xkeysib-", 20..=ANY),
+    Shape("xsmtpsib-", 20..=ANY),
+    Shape("mlsn.", 20..=ANY),
+    Shape("ntn_", 20..=ANY),
+    Shape("lin_api_", 16..=ANY),
+    Shape("lin_oauth_", 16..=ANY),
+    Shape("figd_", 16..=ANY),
+    // Clouds and their tools: AWS, Google, Alibaba, DigitalOcean, Databricks, HashiCorp, Supabase, PlanetScale, Fly,
+    // Tailscale, Doppler, Pulumi, Grafana, Sentry, New Relic, PostHog, Postman, Contentful, ReadMe, Sourcegraph, Airtable.
+    Shape("AKIA", 20..=20),
+    Shape("ASIA", 20..=20),
+    Shape("ABIA", 20..=20),
+    Shape("ACCA", 20..=20),
+    Shape("AIza", 35..=45),
+    Shape("GOCSPX-", 16..=ANY),
+    Shape("ya29.", 16..=ANY),
+    Shape("LTAI", 20..=30),
+    Shape("dop_v1_", 16..=ANY),
+    Shape("doo_v1_", 16..=ANY),
+    Shape("dor_v1_", 16..=ANY),
+    Shape("dapi", 36..=40),
+    Shape("hvs.", 16..=ANY),
+    Shape("hvb.", 16..=ANY),
+    Shape("hvr.", 16..=ANY),
+    Shape("atlasv1.", 20..=ANY),
+    Shape("sbp_", 20..=ANY),
+    Shape("sb_secret_", 20..=ANY),
+    Shape("pscale_", 20..=ANY),
+    Shape("fo1_", 20..=ANY),
+    Shape("tskey-", 16..=ANY),
+    Shape("dp.pt.", 16..=ANY),
+    Shape("dp.st.", 16..=ANY),
+    Shape("dp.ct.", 16..=ANY),
+    Shape("pul-", 40..=ANY),
+    Shape("glsa_", 16..=ANY),
+    Shape("glc_", 20..=ANY),
+    Shape("sntrys_", 16..=ANY),
+    Shape("sntryu_", 16..=ANY),
+    Shape("NRAK-", 16..=ANY),
+    Shape("NRII-", 16..=ANY),
+    Shape("phx_", 20..=ANY),
+    Shape("PMAK-", 16..=ANY),
+    Shape("CFPAT-", 16..=ANY),
+    Shape("rdme_", 20..=ANY),
+    Shape("sgp_", 20..=ANY),
+    Shape("ops_ey", 20..=ANY),
+    Shape("AGE-SECRET-KEY-", 16..=ANY),
+];
+
+/// Whether a word is a key of a well-known service, or has one behind a dot, a hyphen or an underscore.
+pub(super) fn has_foreign_key(word: &str) -> bool {
+    if word.len() < LEAST_BYTES {
+        return false;
+    }
+    let mut is_inside = false;
+    word.char_indices().any(|(at, letter)| {
+        let begins = !std::mem::replace(&mut is_inside, letter.is_ascii_alphanumeric());
+        begins && word.get(at..).is_some_and(begins_with_key)
+    })
+}
+
+fn begins_with_key(text: &str) -> bool {
+    SHAPES.iter().any(|Shape(prefix, bytes)| text.starts_with(prefix) && bytes.contains(&text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_well_known_services_are_recognised() {
+        let rest = "0123456789abcdefABCDEF0123456789abcd";
+        for prefix in [
+            "hf_",
+            "gsk_",
+            "pplx-",
+            "xai-",
+            "r8_",
+            "nvapi-",
+            "npm_",
+            "pypi-",
+            "SG.",
+            "dop_v1_",
+            "shpat_",
+            "ghu_",
+            "ghr_",
+            "ghp_",
+            "gho_",
+            "ghs_",
+            "github_pat_",
+            "xapp-1-",
+            "xoxb-",
+            "xoxp-",
+            "xoxe.xoxp-",
+            "ya29.",
+            "AGE-SECRET-KEY-1",
+            "glpat-",
+            "sk-",
+            "sk-ant-api03-",
+            "sk-or-v1-",
+            "sk_live_",
+            "rk_live_",
+            "whsec_",
+            "hvs.",
+            "dckr_pat_",
+        ] {
+            let key = format!("{prefix}{rest}");
+            assert!(has_foreign_key(&key), "{key}");
+            assert!(has_foreign_key(&format!("my-{key}")), "{key}");
+        }
+        for key in ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", "AIzaSyA0123456789abcdefghijklmnopqrstuv"] {
+            assert!(has_foreign_key(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn words_are_no_keys() {
+        for word in [
+            "",
+            "sk-",
+            "sk-learn",
+            "task-force-of-the-year",
+            "risk-assessment-2024",
+            "0198c5a7-1111-7222-8333-444455556666",
+            "AKIAIOSFODNN7EXAMPLETOOLONG",
+            "documentation.html",
+            "chat-completions-v1",
+            "SKIPPED",
+            "npm_install",
+            "é-hf_é",
+        ] {
+            assert!(!has_foreign_key(word), "{word}");
+        }
+    }
+}

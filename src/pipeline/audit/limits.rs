@@ -1,0 +1,37 @@
+//! How the limits of a call stood, for the headers of its answer.
+
+use crate::{actors::quota_keeper::GivenBack, domain::limit::Standing};
+
+/// What was asked of the limits of a call by now. They are asked in two steps: what counts calls before the body is read,
+/// what counts tokens after it.
+#[derive(Default)]
+pub struct LimitsTold {
+    /// Policies of requests and of calls under way were asked, or are not to be asked any more.
+    pub calls_asked: bool,
+    /// So were policies of tokens.
+    pub tokens_asked: bool,
+    steps: Vec<Step>,
+}
+
+struct Step {
+    standings: Vec<Standing>,
+    /// Knows whether the call is given back what it has taken in this step.
+    given_back: Option<GivenBack>,
+}
+
+impl LimitsTold {
+    /// Keeps how policies stood.
+    pub fn add(&mut self, standings: Vec<Standing>, given_back: Option<GivenBack>) {
+        self.steps.push(Step { standings, given_back });
+    }
+
+    /// How all of them stand now.
+    pub fn now(&self) -> Vec<Standing> {
+        let standings = |step: &Step| {
+            let is_given_back = step.given_back.as_ref().is_some_and(GivenBack::is_so);
+            let now = |standing: &Standing| if is_given_back { standing.given_back() } else { standing.clone() };
+            step.standings.iter().map(now).collect::<Vec<_>>()
+        };
+        self.steps.iter().flat_map(standings).collect()
+    }
+}

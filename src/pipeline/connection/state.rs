@@ -1,0 +1,288 @@
+//! The state of one connection, and when what is due on it.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::dev::Payload;
+use tokio::time::Instant;
+
+use super::expected::Expected;
+use crate::domain::principal::Principal;
+
+/// How often the caller of an answer under way is checked for revocation.
+const CHECK_CALLER: Duration = Duration::from_millis(500);
+/// While the gateway stops: how long a client may stand still in its body or in taking an answer.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// The bounds of every connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// From the first byte of a head to its end; of the first head, from the beginning of the connection.
+    pub head: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// After the answer to a request whose body was not read: how long and how much of it is still taken.
+    pub unread_body: Duration,
+    pub unread_body_bytes: u64,
+    /// The longest time in which no byte of an answer could be written.
+    pub write: Duration,
+    /// The longest pause between two pieces of a body.
+    pub body_pause: Duration,
+    /// The lowest rate of a body, counted over the time that the gateway waited for it. 0: none.
+    pub body_bytes_per_s: u64,
+}
+
+/// Why a connection is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// A head did not come whole in time.
+    Head,
+    /// Nothing came after the last answer, or since the connection was opened.
+    Idle,
+    /// The body of an answered request went on for too long.
+    UnreadBody,
+    /// The client does not take its answer.
+    UnreadAnswer,
+    /// The caller was disabled or revoked while an answer was under way.
+    Revoked,
+    /// The gateway stops, and the client stands still within its body.
+    Stopping,
+}
+
+/// What is due on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    End(Overdue),
+    /// To see whether the caller may still be answered.
+    Check,
+}
+
+impl Overdue {
+    /// The name in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Head => "slow-head",
+            Self::Idle => "idle",
+            Self::UnreadBody => "unread-body",
+            Self::UnreadAnswer => "unread-answer",
+            Self::Revoked => "caller-revoked",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The body of the latest request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    None,
+    /// Its end has not been seen.
+    Open,
+    Ended,
+    /// It is not well-formed.
+    Broken,
+}
+/// One client connection. Clones are the same one.
+#[derive(Clone)]
+pub struct Connection(pub(super) Rc<State>);
+
+pub(super) struct State {
+    pub(super) bounds: Bounds,
+    pub(super) calls: Cell<usize>,
+    /// When the connection was opened, or its last call ended.
+    pub(super) changed: Cell<Instant>,
+    pub(super) has_answered: Cell<bool>,
+    /// When the first byte of the head came that is awaited.
+    pub(super) head_begun: Cell<Option<Instant>>,
+    pub(super) content: Cell<Content>,
+    /// The body of the latest call, until the layer below has taken it up.
+    pub(super) expected: Cell<Option<Expected>>,
+    /// Whether the target of the latest head has a fragment, which the HTTP library cuts off.
+    pub(super) has_fragment: Cell<bool>,
+    /// Bytes read of an open body after its answer.
+    pub(super) unread_bytes: Cell<u64>,
+    /// Since when the call has waited for its body.
+    pub(super) body_awaited: Cell<Option<Instant>>,
+    /// Since when no byte could be written.
+    pub(super) stalled: Cell<Option<Instant>>,
+    pub(super) is_answering: Cell<bool>,
+    pub(super) caller: RefCell<Option<Arc<Principal>>>,
+    pub(super) checked: Cell<Instant>,
+    pub(super) stopping: Cell<Option<Instant>>,
+    /// A body that its call did not read to the end. It is kept: if it were dropped, the HTTP library would read on.
+    pub(super) rest: RefCell<Option<Payload>>,
+}
+
+impl Connection {
+    /// A connection that was opened just now.
+    #[must_use]
+    pub fn opened(bounds: Bounds) -> Self {
+        let now = Instant::now();
+        Self(Rc::new(State {
+            bounds,
+            calls: Cell::new(0),
+            changed: Cell::new(now),
+            has_answered: Cell::new(false),
+            head_begun: Cell::new(None),
+            content: Cell::new(Content::None),
+            expected: Cell::new(None),
+            has_fragment: Cell::new(false),
+            unread_bytes: Cell::new(0),
+            body_awaited: Cell::new(None),
+            stalled: Cell::new(None),
+            is_answering: Cell::new(false),
+            caller: RefCell::new(None),
+            checked: Cell::new(now),
+            stopping: Cell::new(None),
+            rest: RefCell::new(None),
+        }))
+    }
+
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.0.bounds
+    }
+
+    /// Names who is answered, so that the answer ends when they may no longer have it.
+    pub fn answers(&self, caller: &Arc<Principal>) {
+        self.0.caller.replace(Some(Arc::clone(caller)));
+        self.0.checked.set(Instant::now());
+    }
+
+    #[must_use]
+    pub fn caller(&self) -> Option<Arc<Principal>> {
+        self.0.caller.borrow().clone()
+    }
+
+    /// Whether more may be read. After the answer to a request with an unread body that ends at a bound.
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        !self.awaits_unread_body() || self.0.unread_bytes.get() <= self.0.bounds.unread_body_bytes
+    }
+
+    /// Whether a call is under way.
+    #[must_use]
+    pub fn is_in_call(&self) -> bool {
+        self.0.calls.get() > 0
+    }
+
+    /// The body that the call expects which has just begun.
+    #[must_use]
+    pub fn take_expected(&self) -> Option<Expected> {
+        self.0.expected.take()
+    }
+
+    /// Notes that bytes of a head were read.
+    pub fn reads_head(&self, has_fragment: bool) {
+        let begun = &self.0.head_begun;
+        begun.set(begun.get().or_else(|| Some(Instant::now())));
+        self.0.has_fragment.set(has_fragment);
+    }
+
+    /// Whether the target of the call under way had a fragment when it came.
+    #[must_use]
+    pub fn has_fragment(&self) -> bool {
+        self.0.has_fragment.get()
+    }
+
+    /// Notes that bytes of a body were read.
+    pub fn reads_body(&self, bytes: usize) {
+        if self.awaits_unread_body() {
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            self.0.unread_bytes.set(self.0.unread_bytes.get().saturating_add(bytes));
+        }
+    }
+
+    /// Notes that the body is not well-formed; its reader gets an error when the HTTP library finds that it ends.
+    pub fn breaks_body(&self) {
+        self.0.content.set(Content::Broken);
+    }
+
+    /// Notes that bytes were written.
+    pub fn has_written(&self) {
+        self.0.stalled.set(None);
+        self.0.is_answering.set(true);
+    }
+
+    /// Notes that no byte can be written now.
+    pub fn cannot_write(&self) {
+        if self.0.stalled.get().is_none() {
+            self.0.stalled.set(Some(Instant::now()));
+        }
+    }
+
+    /// Notes that the gateway stops.
+    pub fn stops(&self) {
+        self.0.stopping.set(Some(Instant::now()));
+    }
+
+    /// Notes that the caller was found to be one that may be answered.
+    pub fn has_checked(&self) {
+        self.0.checked.set(Instant::now());
+    }
+
+    /// Whether the body of the latest request is what a parser error is about, rather than the head of another.
+    #[must_use]
+    pub fn has_open_body(&self) -> bool {
+        matches!(self.0.content.get(), Content::Open | Content::Broken)
+    }
+
+    /// What is due next, and when.
+    #[must_use]
+    pub fn due(&self) -> Option<(Instant, Due)> {
+        let state = &self.0;
+        let end = |at: Instant, after: Duration, why| Some((at + after, Due::End(why)));
+        let bounds = state.bounds;
+        if let Some(since) = state.stalled.get() {
+            let usual = since + bounds.write;
+            let at = state.stopping.get().map_or(usual, |stopping| usual.min(since.max(stopping) + STOPPING));
+            return Some((at, Due::End(Overdue::UnreadAnswer)));
+        }
+        if state.calls.get() > 0 {
+            return self.due_in_call();
+        }
+        let changed = state.changed.get();
+        if self.awaits_unread_body() {
+            return end(changed, bounds.unread_body, Overdue::UnreadBody);
+        }
+        let due = match state.head_begun.get() {
+            Some(begun) if state.has_answered.get() => (begun + bounds.head, Overdue::Head),
+            Some(_) => (changed + bounds.head, Overdue::Head),
+            None if state.has_answered.get() => (changed + bounds.idle, Overdue::Idle),
+            None => (changed + bounds.head, Overdue::Idle),
+        };
+        let at = state.stopping.get().map_or(due.0, |stopping| due.0.min(stopping + bounds.unread_body));
+        Some((at, Due::End(due.1)))
+    }
+
+    fn due_in_call(&self) -> Option<(Instant, Due)> {
+        let state = &self.0;
+        if let (Some(stopping), Some(since)) = (state.stopping.get(), state.body_awaited.get()) {
+            return Some((since.max(stopping) + STOPPING, Due::End(Overdue::Stopping)));
+        }
+        let is_checked = state.is_answering.get() && state.caller.borrow().is_some();
+        is_checked.then(|| (state.checked.get() + CHECK_CALLER, Due::Check))
+    }
+
+    fn awaits_unread_body(&self) -> bool {
+        self.0.calls.get() == 0 && self.has_open_body()
+    }
+
+    /// Notes that a call has ended.
+    pub(super) fn end(&self) {
+        let state = &self.0;
+        state.calls.set(state.calls.get().saturating_sub(1));
+        let now = Instant::now();
+        state.changed.set(now);
+        state.has_answered.set(true);
+        state.unread_bytes.set(0);
+        state.is_answering.set(false);
+        state.body_awaited.set(None);
+        state.caller.replace(None);
+        state.head_begun.set(None);
+    }
+}

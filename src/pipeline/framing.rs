@@ -1,0 +1,23 @@
+//! How an answer is delimited, as the version of its request allows (RFC 9112 §6).
+
+use actix_web::{
+    HttpResponse,
+    body::{BodySize, MessageBody},
+    dev::RequestHead,
+    http::{ConnectionType, Version},
+};
+
+/// Fits the answer to the request with this head.
+///
+/// HTTP/1.0 knows no chunks (RFC 9112 §6.1): there a body without a length ends with the connection. An answer to a head
+/// that offers another protocol is one of HTTP/1.1 (RFC 9110 §7.8), and the last one, because the HTTP library would
+/// otherwise repeat the `Connection: upgrade` of the request in it.
+pub fn fit(response: &mut HttpResponse, head: &RequestHead) {
+    let ends_with_connection = head.version < Version::HTTP_11 && response.body().size() == BodySize::Stream;
+    if ends_with_connection {
+        response.head_mut().no_chunking(true);
+    }
+    if ends_with_connection || head.connection_type() == ConnectionType::Upgrade {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+}

@@ -1,0 +1,43 @@
+//! What the steps work with.
+
+use super::{
+    authenticate::{Identity, VerifiedTokens},
+    buffered::BufferBound,
+    call::Shape,
+    edge::Edge,
+    ground::Ground,
+    urls::Find,
+};
+use crate::{
+    actors::{audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas},
+    clock::Clock,
+    domain::recording::Recording,
+    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
+    telemetry::Metrics,
+    upstream,
+};
+
+/// Everything the steps need; one a worker thread.
+pub struct Gate {
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub shape: Shape,
+    pub ground: Ground,
+    pub edge: Edge,
+    pub identity: Identity,
+    pub tokens: VerifiedTokens,
+    pub routing: Snapshot<Routing>,
+    pub policies: Snapshot<PolicyBook>,
+    pub budgets: Snapshot<BudgetBook>,
+    pub prices: Snapshot<PriceBook>,
+    pub quotas: Quotas,
+    pub ledger: Ledger,
+    pub audit: Audit,
+    /// How calls to a route that does not say are recorded.
+    pub recording: Recording,
+    pub upstream: upstream::Client,
+    /// The memory of bodies that are read whole.
+    pub buffers: BufferBound,
+    /// Finds one of the gateway's own URLs.
+    pub find: Find,
+}

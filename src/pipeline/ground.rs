@@ -1,0 +1,141 @@
+//! The network around the gateway: the proxies before it and the browsers that call it.
+
+use std::net::IpAddr;
+
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method,
+        header::{self, HeaderMap},
+    },
+};
+use ipnet::IpNet;
+
+use crate::{
+    answer::headers::Cors,
+    domain::{forwarded, host::Host},
+};
+
+/// The scheme and the host of the URL that a client called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Front {
+    /// `https` where a trusted proxy says that the client's connection was.
+    pub scheme: &'static str,
+    /// As a trusted proxy says, or `Host` as it came.
+    pub host: Option<String>,
+}
+
+/// What a trusted proxy says of the client.
+pub(super) struct Proxied {
+    pub client: IpAddr,
+    pub chain: Option<String>,
+    is_https: bool,
+    host: Option<String>,
+}
+
+/// The configuration of the network around the gateway.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages browsers may call from.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Ground {
+    /// The scheme and the host of the URL that the client of `request` called.
+    pub fn front_of(&self, request: &HttpRequest) -> Front {
+        self.front(request, self.proxied(request).as_ref())
+    }
+
+    pub(super) fn front(&self, request: &HttpRequest, proxied: Option<&Proxied>) -> Front {
+        let host = || Some(request.headers().get(header::HOST)?.to_str().ok()?.to_owned());
+        Front {
+            scheme: if proxied.is_some_and(|proxied| proxied.is_https) { "https" } else { "http" },
+            host: proxied.and_then(|proxied| proxied.host.clone()).or_else(host),
+        }
+    }
+
+    /// `None` where the peer is no trusted proxy. `Forwarded` is read only where no `X-Forwarded-…` stands: a proxy that
+    /// writes those passes on whatever `Forwarded` its client made up.
+    pub(super) fn proxied(&self, request: &HttpRequest) -> Option<Proxied> {
+        let peer = request.peer_addr()?.ip().to_canonical();
+        if !forwarded::is_trusted(peer, &self.trusted_proxies) {
+            return None;
+        }
+        let list = |name| list(request.headers(), name);
+        let (chain, proto, host) = (list("x-forwarded-for"), list("x-forwarded-proto"), list("x-forwarded-host"));
+        if chain.is_none() && proto.is_none() && host.is_none() {
+            return Some(self.by_forwarded(peer, &list("forwarded")?));
+        }
+        let nodes: Vec<&str> = chain.as_deref().unwrap_or_default().split(',').collect();
+        let client = forwarded::client(peer, nodes.into_iter(), &self.trusted_proxies);
+        Some(Proxied {
+            client: client.address,
+            is_https: proto.as_deref().is_some_and(|list| outermost(list).is_some_and(is_https)),
+            host: host.as_deref().and_then(outermost).filter(|host| Host::read(host).is_some()).map(str::to_owned),
+            chain,
+        })
+    }
+
+    /// As `Forwarded` says (RFC 7239). Of the scheme and the host the client's own element decides, or the next one to its
+    /// right that states them.
+    fn by_forwarded(&self, peer: IpAddr, list: &str) -> Proxied {
+        let hops = forwarded::hops(list);
+        let nodes: Vec<&str> = hops.iter().map(|hop| hop.node).collect();
+        let chain = nodes.join(", ");
+        let client = forwarded::client(peer, nodes.into_iter(), &self.trusted_proxies);
+        let from = client.element.unwrap_or(hops.len().saturating_sub(1));
+        let believed = || hops.iter().skip(from);
+        Proxied {
+            client: client.address,
+            chain: Some(chain),
+            is_https: believed().find_map(|hop| hop.proto).is_some_and(is_https),
+            host: believed().find_map(|hop| hop.host).filter(|host| Host::read(host).is_some()).map(str::to_owned),
+        }
+    }
+
+    /// What the answer to a request of this origin says to a browser, where the origin is allowed.
+    pub fn cors<'o>(&self, allowed_origin: Option<&'o str>) -> Cors<'o> {
+        match allowed_origin {
+            _ if self.allowed_origins.is_empty() => Cors::Off,
+            Some(origin) => Cors::Allowed(origin),
+            None => Cors::NotAllowed,
+        }
+    }
+
+    /// The origin of a browser's page, if its pages may call.
+    pub(super) fn allowed_origin<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        origin(headers).filter(|origin| self.allowed_origins.iter().any(|allowed| allowed == origin))
+    }
+
+    /// A preflight is one only where some origin is allowed (Fetch standard, "CORS-preflight request").
+    pub(super) fn is_preflight(&self, request: &HttpRequest) -> bool {
+        let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let asks = asked.and_then(|value| value.to_str().ok()).is_some_and(|text| text.parse::<Method>().is_ok());
+        let has_origin = origin(request.headers()).is_some();
+        !self.allowed_origins.is_empty() && request.method() == Method::OPTIONS && asks && has_origin
+    }
+}
+
+fn origin(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ORIGIN)?.to_str().ok()
+}
+
+/// Several lines of a header are one list (RFC 9110 §5.3). A byte that is no printable ASCII is a question mark, so that
+/// one that a client made up hides nothing that a proxy wrote.
+fn list(headers: &HeaderMap, name: &str) -> Option<String> {
+    let printable = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' };
+    let lines: Vec<String> =
+        headers.get_all(name).map(|value| value.as_bytes().iter().map(printable).collect()).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+/// The first element of a list that is not empty: that of the proxy next to the client.
+fn outermost(list: &str) -> Option<&str> {
+    list.split(',').map(str::trim).find(|element| !element.is_empty())
+}
+
+fn is_https(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
+}

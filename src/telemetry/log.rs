@@ -1,0 +1,195 @@
+//! The log: lines that a thread of its own writes to standard error.
+//!
+//! Whoever logs puts a line into a bounded queue and goes on; where the queue is full the line is dropped and counted. So a
+//! standard error that nobody reads stops nothing but the log.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    time::Duration,
+};
+
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use crate::config::sections::{Log, LogFormat};
+
+/// How many lines may wait; of 300 bytes each, they take 3 MB.
+const MAX_WAITING: usize = 10_000;
+
+/// How long the end of the process waits for the lines that are left.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lines of this process that were dropped because standard error did not take them in time.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines were dropped since the process began.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+/// Sends logs to standard error. A second call changes nothing.
+#[must_use = "what waits is written when this is dropped"]
+pub fn init_log(log: &Log) -> LogGuard {
+    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let (lines, guard) = Lines::to(io::stderr());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(io::stderr().is_terminal());
+    let installed = match log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    if installed.is_err() {
+        tracing::debug!("a log subscriber is there already");
+    }
+    guard
+}
+
+enum Message {
+    Line(Vec<u8>),
+    /// Answered when every line before it is written.
+    Flush(SyncSender<()>),
+}
+
+/// The queue of lines. Clones share it.
+#[derive(Clone)]
+struct Lines(SyncSender<Message>);
+
+/// Writes what waits when it is dropped, if standard error takes it within a second.
+pub struct LogGuard(Lines);
+
+impl Lines {
+    /// A queue whose lines are written to `to` by a thread of its own.
+    fn to(to: impl Write + Send + 'static) -> (Self, LogGuard) {
+        let (sender, receiver) = sync_channel(MAX_WAITING);
+        // Without the thread every line is dropped, and counted.
+        drop(std::thread::Builder::new().name("log".into()).spawn(move || write_all(&receiver, to)));
+        let lines = Self(sender);
+        (lines.clone(), LogGuard(lines))
+    }
+}
+
+fn write_all(messages: &Receiver<Message>, mut to: impl Write) {
+    while let Ok(message) = messages.recv() {
+        match message {
+            Message::Line(line) => {
+                if to.write_all(&line).is_err() {
+                    DROPPED.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Message::Flush(done) => drop((to.flush(), done.send(()))),
+        }
+    }
+}
+
+impl Write for Lines {
+    /// The subscriber writes each line whole.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.0.try_send(Message::Line(line.to_vec())).is_err() {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        let (done, written) = sync_channel(1);
+        let mut flush = Message::Flush(done);
+        let mut waited = Duration::ZERO;
+        // The queue may be full of lines that nobody takes.
+        while let Err(TrySendError::Full(back)) = self.0.0.try_send(flush) {
+            if waited >= PATIENCE {
+                return;
+            }
+            std::thread::sleep(STEP);
+            waited = waited.saturating_add(STEP);
+            flush = back;
+        }
+        written.recv_timeout(PATIENCE.saturating_sub(waited)).ok();
+    }
+}
+
+const STEP: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use super::*;
+
+    /// Says when it is written to, and takes nothing before it may.
+    struct Blocked {
+        wrote: mpsc::Sender<Vec<u8>>,
+        may: Receiver<()>,
+    }
+
+    impl Write for Blocked {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.wrote.send(line.to_vec()).unwrap();
+            self.may.recv().ok();
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Counts the lines that it is given.
+    struct Count(Arc<AtomicU64>);
+
+    impl Write for Count {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_standard_error_that_takes_nothing_blocks_nobody_and_what_is_dropped_is_counted() {
+        let ((wrote, seen), (allow, may)) = (mpsc::channel(), mpsc::channel());
+        let (mut lines, guard) = Lines::to(Blocked { wrote, may });
+        lines.write_all(b"first\n").unwrap();
+        assert_eq!(seen.recv().unwrap(), b"first\n");
+        // The writer is inside its first line now, so exactly the queue's room is left.
+        let before = dropped_lines();
+        for _ in 0..MAX_WAITING + 7 {
+            lines.write_all(b"next\n").unwrap();
+        }
+        assert_eq!(dropped_lines() - before, 7);
+        drop(allow);
+        drop(guard);
+        assert_eq!(seen.iter().take(MAX_WAITING).count(), MAX_WAITING);
+    }
+
+    #[test]
+    fn what_waits_is_written_at_the_end() {
+        let written = Arc::new(AtomicU64::new(0));
+        let (mut lines, guard) = Lines::to(Count(Arc::clone(&written)));
+        for _ in 0..1_000 {
+            lines.write_all(b"line\n").unwrap();
+        }
+        drop(guard);
+        assert_eq!(written.load(Ordering::SeqCst), 1_000);
+    }
+}

@@ -1,0 +1,133 @@
+//! A connection to an upstream, as the HTTP client sees it.
+//!
+//! Wraps what a connector makes, for two reasons. An upstream may answer before it has read the whole request, and close
+//! (RFC 9112 §9.3): a write then fails although an answer waits to be read, so a failed write is passed over here and the
+//! read says what has become of the connection. And a name may lead elsewhere after a while: each connection knows its age,
+//! and [`is_worn`] says when it is not to be used again.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Extensions, Uri};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::time::Instant;
+use tower_service::Service;
+
+/// How long a connection is used for further requests: then the name is resolved again.
+const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// When a connection was opened.
+#[derive(Debug, Clone, Copy)]
+struct Opened(Instant);
+
+/// Whether the connection that a response came over is too old for another request.
+pub(super) fn is_worn(extensions: &Extensions) -> bool {
+    extensions.get::<Opened>().is_some_and(|opened| opened.0.elapsed() >= MAX_AGE)
+}
+
+/// Makes connections with the connector in it.
+#[derive(Debug, Clone)]
+pub(super) struct Connector<C>(pub C);
+
+impl<C: Service<Uri>> Service<Uri> for Connector<C>
+where
+    C::Future: Send + 'static,
+    C::Response: 'static,
+    C::Error: 'static,
+{
+    type Response = Stream<C::Response>;
+    type Error = C::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, C::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async move { Ok(Stream { inner: connecting.await?, opened: Opened(Instant::now()), is_deaf: false }) })
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Stream<T> {
+    inner: T,
+    opened: Opened,
+    /// The upstream takes nothing more.
+    is_deaf: bool,
+}
+
+impl<T: Connection> Connection for Stream<T> {
+    fn connected(&self) -> Connected {
+        self.inner.connected().extra(self.opened)
+    }
+}
+
+impl<T: Read + Unpin> Read for Stream<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl<T: Write + Unpin> Write for Stream<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_deaf {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.pass_over(written, bytes.len())
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let total = slices.iter().map(|slice| slice.len()).sum();
+        if self.is_deaf {
+            return Poll::Ready(Ok(total));
+        }
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.pass_over(written, total)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_deaf {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.pass_over(flushed, ())
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+impl<T> Stream<T> {
+    /// Takes a write that failed because the upstream has closed for one that was done.
+    fn pass_over<W>(&mut self, written: Poll<io::Result<W>>, done: W) -> Poll<io::Result<W>> {
+        match written {
+            Poll::Ready(Err(error)) if is_close(&error) => {
+                self.is_deaf = true;
+                Poll::Ready(Ok(done))
+            }
+            written => written,
+        }
+    }
+}
+
+fn is_close(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+}

@@ -1,0 +1,61 @@
+//! The host of a request, and the credentials in every form that the standards allow.
+
+use super::support::{Stage, request};
+
+#[test]
+fn a_host_is_asked_of_http_1_1_alone_and_is_one() {
+    let stage = Stage::new();
+    for (head, status) in [
+        ("GET /healthz HTTP/1.0", 200),
+        ("GET /healthz HTTP/1.0\r\nhost: gate.example", 200),
+        ("GET /healthz HTTP/1.0\r\nhost: a/b", 400),
+        ("GET /healthz HTTP/1.1", 400),
+        ("GET /healthz HTTP/1.1\r\nhost:", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: gate.example", 200),
+        ("GET /healthz HTTP/1.1\r\nhost: gate.example:8080", 200),
+        ("GET /healthz HTTP/1.1\r\nhost: [::1]:80", 200),
+        ("GET /healthz HTTP/1.1\r\nhost: gate.example:8a", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: gate.example:-1", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: gate.example:65536", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: a@gate.example", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: gate.example#x", 400),
+        ("GET http://gate.example/healthz HTTP/1.1\r\nhost: gate.example", 200),
+        ("GET http://gate.example:80/healthz HTTP/1.1\r\nhost: gate.example", 200),
+        ("GET http://GATE.example/healthz HTTP/1.1\r\nhost: gate.example:80", 200),
+        ("GET https://gate.example:443/healthz HTTP/1.1\r\nhost: gate.example", 200),
+        ("GET https://gate.example:80/healthz HTTP/1.1\r\nhost: gate.example", 400),
+        ("GET http://gate.example:8080/healthz HTTP/1.1\r\nhost: gate.example", 400),
+        ("GET http://other.example/healthz HTTP/1.1\r\nhost: gate.example", 400),
+        ("GET ftp://gate.example/healthz HTTP/1.1\r\nhost: gate.example", 400),
+        ("GET ws://gate.example/healthz HTTP/1.1\r\nhost: gate.example", 400),
+        ("GET ftp://gate.example/healthz HTTP/1.0", 400),
+    ] {
+        assert_eq!(stage.gateway.send(format!("{head}\r\n\r\n")).status(), status, "{head:?}");
+    }
+}
+
+#[test]
+fn a_credential_is_read_in_every_form_that_rfc_9110_allows() {
+    let stage = Stage::new();
+    for scheme in ["Bearer ", "bearer ", "BEARER  ", "Bearer     "] {
+        let bytes = request("GET", "/me", &stage.token).replace("Bearer ", scheme);
+        assert_eq!(stage.gateway.send(bytes).status(), 200, "{scheme:?}");
+    }
+}
+
+#[test]
+fn a_path_that_an_upstream_may_read_as_that_of_a_stricter_route_is_refused() {
+    // The upstream's table comes behind: a route may name it before.
+    let strict = "[[routes]]\nname = \"strict\"\npath = \"/up/s/admin\"\nmatch = \"prefix\"\nmethods = [\"GET\"]\n\
+                  roles = [\"readonly\"]\nupstream = \"raw\"\n";
+    let stage = Stage::with("", strict);
+    stage.gateway.get("/up/s/admin", &stage.token).assert_problem(403, "forbidden");
+    stage.gateway.get("/up/s/admin/x", &stage.token).assert_problem(403, "forbidden");
+    for path in
+        ["/up/s/admin;x", "/up/s/admin%3b", "/up/s/ADMIN", "/up/S/admin/x", "/up/s;v=1/admin", "/up/s/admin%20/x"]
+    {
+        stage.gateway.get(path, &stage.token).assert_problem(400, "unsafe-path");
+    }
+    let (got, _) = stage.carry(stage.get("/up/s/administer;x"), "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(got.target(), "/up/s/administer;x");
+}

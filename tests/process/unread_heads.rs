@@ -1,0 +1,139 @@
+//! What the HTTP parser refuses is answered and recorded as everything else: a problem with a request id that is on record.
+
+use super::support::{Message, Stage, request};
+
+/// The one answer to these bytes, after which the gateway closes.
+fn last_answer(stage: &Stage, bytes: &str) -> Message {
+    let mut client = stage.gateway.connect();
+    client.say(bytes);
+    let answer = client.message();
+    assert!(client.is_closed(), "something follows {} for {bytes:?}", answer.start);
+    answer
+}
+
+fn assert_on_record(stage: &Stage, bytes: &str, answer: &Message) {
+    let record = stage.record(&answer.request_id());
+    assert_eq!(record["status"], answer.status(), "{bytes:?}: {record}");
+    assert_eq!(record["decision"], "refused", "{bytes:?}: {record}");
+    assert_eq!(record["outcome"], "complete", "{bytes:?}: {record}");
+}
+
+#[test]
+fn a_head_that_the_parser_refuses_is_answered_with_a_problem_and_recorded() {
+    let stage = Stage::new();
+    let lines = |count: usize| "x: y\r\n".repeat(count);
+    let head = |lines: &str| format!("GET /healthz HTTP/1.1\r\nhost: a\r\n{lines}\r\n");
+    let table = [
+        ("nonsense\r\n\r\n".to_owned(), 400, "invalid-request"),
+        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n".to_owned(), 400, "invalid-request"),
+        ("GET /\r\n\r\n".to_owned(), 400, "invalid-request"),
+        ("G\0T / HTTP/1.1\r\n\r\n".to_owned(), 400, "invalid-request"),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400, "invalid-request"),
+        ("GET h ttp HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400, "invalid-request"),
+        (head("bad line\r\n"), 400, "invalid-request"),
+        (head("a b: c\r\n"), 400, "invalid-request"),
+        (head("host: b\r\n"), 400, "invalid-request"),
+        (head("content-length: 1\r\ncontent-length: 2\r\n"), 400, "invalid-request"),
+        (head("content-length: x\r\n"), 400, "invalid-request"),
+        (head("transfer-encoding: gzip\r\n"), 400, "invalid-request"),
+        (head("transfer-encoding: chunked\r\ncontent-length: 1\r\n"), 400, "invalid-request"),
+        ("POST / HTTP/1.0\r\nhost: a\r\n\r\n".to_owned(), 400, "invalid-request"),
+        (head(&lines(96)), 431, "head-too-large"),
+        (head(&lines(5_000)), 431, "head-too-large"),
+        (head(&format!("x: {}\r\n", "y".repeat(131_100))), 431, "head-too-large"),
+        (format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "y".repeat(131_100)), 431, "head-too-large"),
+    ];
+    for (bytes, status, code) in table {
+        let answer = last_answer(&stage, &bytes);
+        answer.assert_problem(status, code);
+        assert_on_record(&stage, &bytes[..bytes.len().min(60)], &answer);
+    }
+}
+
+#[test]
+fn a_head_up_to_the_bounds_is_served() {
+    let stage = Stage::with("", "[server]\nmax_header_bytes = 98304\n");
+    let many = stage.request("GET", "/echo", &"x: y\r\n".repeat(94), "");
+    assert_eq!(stage.gateway.send(many).status(), 200, "96 lines");
+    let long = stage.request("GET", "/echo", &format!("x: {}\r\n", "y".repeat(90_000)), "");
+    assert_eq!(stage.gateway.send(long).status(), 200, "90,000 bytes");
+    let longer = stage.request("GET", "/echo", &format!("x: {}\r\n", "y".repeat(98_304)), "");
+    stage.gateway.send(longer).assert_problem(431, "head-too-large");
+}
+
+#[test]
+fn what_is_pipelined_before_a_bad_head_is_answered_first() {
+    let stage = Stage::new();
+    for first in ["/echo/one", "/healthz", "/nowhere"] {
+        let mut client = stage.gateway.connect();
+        client.say(stage.get(first) + "nonsense\r\n\r\n");
+        let answer = client.message();
+        assert!(matches!(answer.status(), 200 | 404) && answer.complete, "{answer:?}");
+        client.message().assert_problem(400, "invalid-request");
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn an_answer_that_ends_like_a_refusal_of_the_parser_passes_as_it_is() {
+    let stage = Stage::new();
+    let body = "so HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+    for lines in ["", "connection: close\r\n"] {
+        let (mut client, mut exchange) = stage.call(stage.request("GET", "/up", lines, ""));
+        exchange.answer(body);
+        assert_eq!(client.message().text(), body);
+        if lines.is_empty() {
+            client.say(stage.get("/echo/next"));
+            assert_eq!(client.message().json()["path"], "/echo/next");
+        }
+    }
+}
+
+/// Bodies in chunks that are not well-formed (RFC 9112 §7.1), each of which the parser refuses.
+const BROKEN: [&str; 19] = [
+    "zz\r\nx\r\n0\r\n\r\n",
+    "-1\r\nx\r\n0\r\n\r\n",
+    "+1\r\nx\r\n0\r\n\r\n",
+    "0x1\r\nx\r\n0\r\n\r\n",
+    " 1\r\nx\r\n0\r\n\r\n",
+    "\r\n1\r\nx\r\n0\r\n\r\n",
+    "1\nx\r\n0\r\n\r\n",
+    "1\r\nxy\r\n0\r\n\r\n",
+    "1\r\nx\n0\r\n\r\n",
+    "1\r\nx0\r\n\r\n",
+    "1\r\nx\r0\r\n\r\n",
+    "1_0\r\nx\r\n0\r\n\r\n",
+    "fffffffffffffffff\r\nx\r\n",
+    "10000000000000000\r\nx\r\n",
+    ";a=b\r\nx\r\n0\r\n\r\n",
+    "1;a=\nb\r\nx\r\n0\r\n\r\n",
+    "1,1\r\nx\r\n0\r\n\r\n",
+    "5\r\nhello\r\nzz\r\n",
+    "0\r\n\rx\r\n",
+];
+
+#[test]
+fn a_broken_chunk_is_answered_with_the_400_that_is_recorded() {
+    let stage = Stage::new();
+    for body in BROKEN {
+        for path in ["/echo", "/up", "/auth/login"] {
+            let lines = "transfer-encoding: chunked\r\ncontent-type: application/json\r\n";
+            let bytes = stage.request("POST", path, lines, body);
+            let answer = last_answer(&stage, &bytes);
+            answer.assert_problem(400, "invalid-request");
+            assert_on_record(&stage, body, &answer);
+            if let Some(mut wire) = stage.upstream.try_accept() {
+                assert!(!wire.message().complete, "{body:?} arrived as a whole");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_broken_chunk_behind_a_refusal_brings_no_second_answer() {
+    let stage = Stage::new();
+    for body in BROKEN {
+        let bytes = request("POST", "/echo", "x").replace("\r\n\r\n", "\r\ntransfer-encoding: chunked\r\n\r\n") + body;
+        last_answer(&stage, &bytes).assert_problem(401, "invalid-token");
+    }
+}
