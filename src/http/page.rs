@@ -17,6 +17,10 @@ impl JsonSchema for PageSize {
         "PageSize".into()
     }
 
+    fn is_referenceable() -> bool {
+        false
+    }
+
     fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
         let mut schema = u32::json_schema(schemas).into_object();
         schema.number().minimum = Some(1.0);
