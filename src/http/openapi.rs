@@ -156,7 +156,7 @@ fn bearer() -> SecurityScheme {
     SecurityScheme {
         description: Some(CREDENTIALS.into()),
         _type: SecurityType::Http(Http { scheme: "bearer".into(), bearer_format: Some("JWT".into()) }),
-        extensions: Default::default(),
+        extensions: OpenApi::default().extensions,
     }
 }
 

@@ -2,15 +2,32 @@
 
 use std::str::FromStr;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{ids::EntryId, refusal::Refusal};
 
 /// How many items a page has at most.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct PageSize(#[schemars(range(min = 1, max = 200))] pub u32);
+pub struct PageSize(pub u32);
+
+impl JsonSchema for PageSize {
+    fn schema_name() -> String {
+        "PageSize".into()
+    }
+
+    fn is_referenceable() -> bool {
+        false
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let mut schema = u32::json_schema(schemas).into_object();
+        schema.number().minimum = Some(1.0);
+        schema.number().maximum = Some(200.0);
+        schema.into()
+    }
+}
 
 impl Default for PageSize {
     fn default() -> Self {

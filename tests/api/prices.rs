@@ -116,7 +116,7 @@ async fn every_bad_price_names_its_place_and_changes_nothing(store: &TestStore) 
     let two = json!({ "items": [price("", json!({ "input_usd": "x" })), price("b", json!({ "output_usd": "-0.1" }))] });
     let problem = put(&gateway, &two).await.problem(400, "invalid-request");
     let pointers: Vec<&Value> = problem["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
-    assert_eq!(pointers, ["/items/0/model", "/items/0/input_usd", "/items/1/output_usd"]);
+    assert_eq!(pointers, ["/items/0/input_usd", "/items/0/model", "/items/1/output_usd"]);
     let huge = json!({ "items": [price(&"x".repeat(10 << 20), json!({}))] });
     put(&gateway, &huge).await.problem(413, "body-too-large");
     assert_eq!(get(&gateway, "").await.expect(200).json()["version"], 1);

@@ -14,6 +14,7 @@ use crate::domain::{
 #[serde(deny_unknown_fields)]
 pub struct PriceSpec {
     /// As requests name it.
+    #[schemars(length(min = 1))]
     pub model: String,
     #[schemars(with = "Money")]
     pub input_usd: String,

@@ -41,17 +41,20 @@ pub(super) fn is_amount(schema: &SchemaObject) -> bool {
 /// A text that is accepted, as its type reads it; `None` where that is the text itself.
 pub(super) fn in_one_form(text: &str, schema: &SchemaObject) -> Option<String> {
     let is_time = schema.format.as_deref() == Some("date-time");
-    is_time.then(|| time(text)).flatten().map(|time| time.to_string())
+    (is_time && is_day(text)).then(|| format!("{text}T00:00:00Z"))
 }
 
 /// A time of RFC 3339, or the first moment of a day (UTC). What lies behind the last time that can be shown in every
 /// time zone is that time: `9999-12-31T23:59:59Z` is how "never" is written.
 fn time(text: &str) -> Option<Timestamp> {
-    let whole = text.parse::<Date>().ok().filter(|day| day.to_string() == text);
-    let text = whole.map_or_else(|| text.to_owned(), |day| format!("{day}T00:00:00Z"));
+    let text = if is_day(text) { format!("{text}T00:00:00Z") } else { text.to_owned() };
     let pieces = Pieces::parse(&text).ok().filter(|pieces| pieces.offset().is_some() && pieces.time().is_some())?;
     let is_last = pieces.date() >= date(9999, 12, 30);
     text.parse().ok().or(is_last.then_some(Timestamp::MAX))
+}
+
+fn is_day(text: &str) -> bool {
+    text.parse::<Date>().is_ok_and(|day| day.to_string() == text)
 }
 
 #[cfg(test)]
