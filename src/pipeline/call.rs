@@ -304,6 +304,6 @@ mod tests {
         for protocol in ["websocket", "WebSocket", "h2c, websocket"] {
             assert_eq!(check(&[("host", "a"), ("upgrade", protocol)]), Err("invalid-request"), "{protocol}");
         }
-        assert_eq!(check(&[("host", "a"), ("x", &"y".repeat(100))]), Err("invalid-request"));
+        assert_eq!(check(&[("host", "a"), ("x", &"y".repeat(100))]), Err("head-too-large"));
     }
 }
