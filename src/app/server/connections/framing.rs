@@ -192,7 +192,7 @@ mod tests {
         for (text, end) in [
             ("0\r\n\r\nGET", 5),
             ("3\r\nabc\r\n0\r\n\r\nGET", 13),
-            ("3;a=b\r\nabc\r\nA \r\n0123456789\r\n000\r\nx: y\r\nz: y\r\n\r\nGET", 50),
+            ("3;a=b\r\nabc\r\nA \r\n0123456789\r\n000\r\nx: y\r\nz: y\r\n\r\nGET", 47),
         ] {
             assert_eq!(passed(of(Expected::Chunked), text), (end, "Complete".into()), "{text:?}");
         }
