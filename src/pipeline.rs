@@ -33,8 +33,8 @@ use actix_web::{
 pub use self::gate::Gate;
 use self::{
     audit::record::Record,
-    authenticate::{Authenticated, authenticate},
-    authorize::{Authorized, Destination, authorize},
+    authenticate::{Authenticated, step::authenticate},
+    authorize::{Authorized, authorize},
     body::ClientBody,
     call::Call,
     connection::Connection,
@@ -42,6 +42,7 @@ use self::{
     limit::{limit, limit_tokens},
     reserve::reserve,
     settle::settle,
+    urls::Destination,
     visit::Visit,
 };
 use crate::{

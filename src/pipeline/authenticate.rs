@@ -4,6 +4,7 @@
 pub mod api_key;
 pub mod outside;
 pub mod staleness;
+pub mod step;
 mod token_cache;
 
 use std::sync::{
@@ -15,19 +16,17 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use self::{api_key::KeyCheck, outside::Outside};
-use super::{urls::Managed, visit::Visit};
 use crate::{
     actors::registrar::{NotRead, Users},
     clock::Clock,
     credentials::{
-        api_key::{self as key_text, ApiKey},
+        api_key as key_text,
         jwt::{
             CLOCK_SKEW_S, Rejection, Verified, Verifier,
             outside::{OutsideVerified, OutsideVerifier},
         },
     },
     domain::{
-        access::Permission,
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
         refusal::{Refusal, Revocation, TokenFault, Unavailable},
     },
@@ -73,35 +72,6 @@ pub enum Authenticated {
     /// A public URL was called without a credential, or with one that nobody looked at.
     Anybody,
     Known(Arc<Principal>),
-}
-
-/// Finds out who is calling. Only the public URLs are served without a credential.
-pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Authenticated, Refusal> {
-    let Visit { gate, call, .. } = visit;
-    let (identity, tokens, now) = (&gate.identity, &gate.tokens, gate.clock.now());
-    if let Managed::Found(url) = (gate.find)(&call.method, &call.path) {
-        let public = url.permission == Permission::Public;
-        if public || (url.permission == Permission::Docs && identity.docs_public) {
-            return Ok(Authenticated::Anybody);
-        }
-    }
-    let token = credential(headers)?;
-    if !identity.keys.staleness.is_within_bound() {
-        return Err(NOT_ASKED);
-    }
-    if key_text::is_meant(token) {
-        let key = ApiKey::read(token).ok_or(faulty(TokenFault::Malformed))?;
-        return identity.keys.principal(&key, now).await.map(known);
-    }
-    let principal = match identity.verify(&tokens.own, token, now.as_second()) {
-        Ok(verified) => identity.principal(&verified).await?,
-        Err(refused) if identity.outside.may_know(refused) => {
-            let verified = outside::verify(identity, &tokens.outside, token, refused, now).await?;
-            outside::principal(identity, &verified).await?
-        }
-        Err(refused) => return Err(refusal_of(refused)),
-    };
-    Ok(known(principal))
 }
 
 fn known(principal: Principal) -> Authenticated {

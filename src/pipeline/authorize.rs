@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     authenticate::Authenticated,
     call::Call,
-    urls::{Find, Managed, ManagedUrl},
+    urls::{Destination, Find, Managed, ManagedUrl},
     visit::Visit,
 };
 use crate::{
@@ -18,13 +18,6 @@ use crate::{
     },
     snapshot::routing::Routing,
 };
-
-/// Where a call goes.
-#[derive(Debug, Clone)]
-pub enum Destination {
-    Managed(ManagedUrl),
-    Route(Arc<Route>),
-}
 
 /// Proof that the caller may go where the call goes.
 #[derive(Debug, Clone)]

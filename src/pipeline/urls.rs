@@ -1,7 +1,9 @@
 //! The gateway's own URLs, as the steps see them. The table itself, with its handlers, is in `http::routes`, above the
 //! pipeline: it hands its lookup down as a [`Find`].
 
-use crate::domain::access::Permission;
+use std::sync::Arc;
+
+use crate::domain::{access::Permission, route::Route};
 
 /// Whether the gateway is alive and ready: answered also when nothing can be put on record.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
@@ -12,6 +14,13 @@ pub struct ManagedUrl {
     /// With its parameters as `{id}`; what logs, metrics and the audit log call it.
     pub template: &'static str,
     pub permission: Permission,
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    Managed(ManagedUrl),
+    Route(Arc<Route>),
 }
 
 /// What the table of the gateway's own URLs says of a method and a path.

@@ -19,7 +19,7 @@ use crate::{
         redaction::{KnownSecrets, redact},
         refusal::Refusal,
     },
-    pipeline::{authenticate::Authenticated, authorize::Destination, call::Call},
+    pipeline::{authenticate::Authenticated, call::Call, urls::Destination},
 };
 
 /// What is known of one request.

@@ -1,0 +1,45 @@
+//! The first step: who is calling?
+//!
+//! Apart from what callers are checked against, so that the gate, which holds that, and the visit, which holds the gate, are
+//! imported here and import nothing from here.
+
+use actix_web::http::header::HeaderMap;
+
+use super::{Authenticated, NOT_ASKED, credential, faulty, known, outside, refusal_of};
+use crate::{
+    credentials::api_key::{self as key_text, ApiKey},
+    domain::{
+        access::Permission,
+        refusal::{Refusal, TokenFault},
+    },
+    pipeline::{urls::Managed, visit::Visit},
+};
+
+/// Finds out who is calling. Only the public URLs are served without a credential.
+pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Authenticated, Refusal> {
+    let Visit { gate, call, .. } = visit;
+    let (identity, tokens, now) = (&gate.identity, &gate.tokens, gate.clock.now());
+    if let Managed::Found(url) = (gate.find)(&call.method, &call.path) {
+        let public = url.permission == Permission::Public;
+        if public || (url.permission == Permission::Docs && identity.docs_public) {
+            return Ok(Authenticated::Anybody);
+        }
+    }
+    let token = credential(headers)?;
+    if !identity.keys.staleness.is_within_bound() {
+        return Err(NOT_ASKED);
+    }
+    if key_text::is_meant(token) {
+        let key = ApiKey::read(token).ok_or(faulty(TokenFault::Malformed))?;
+        return identity.keys.principal(&key, now).await.map(known);
+    }
+    let principal = match identity.verify(&tokens.own, token, now.as_second()) {
+        Ok(verified) => identity.principal(&verified).await?,
+        Err(refused) if identity.outside.may_know(refused) => {
+            let verified = outside::verify(identity, &tokens.outside, token, refused, now).await?;
+            outside::principal(identity, &verified).await?
+        }
+        Err(refused) => return Err(refusal_of(refused)),
+    };
+    Ok(known(principal))
+}
