@@ -216,7 +216,9 @@ impl AuditWriter {
                 Fate::Impossible => Err(NotRecorded::Refused),
                 Fate::Unsettled => unsettled,
             };
-            reply.into_iter().for_each(|reply| reply.answer(answer));
+            if let Some(reply) = reply {
+                reply.answer(answer);
+            }
         }
     }
 

@@ -174,7 +174,9 @@ impl BudgetLedger {
         let Some(turn) = self.state.turn() else { return };
         let size = self.queue.len().min(MAX_BATCH);
         let batch: Vec<Queued> = self.queue.drain(..size).filter(Queued::is_wanted).collect();
-        batch.iter().for_each(|queued| queued.sent(&self.state));
+        for queued in &batch {
+            queued.sent(&self.state);
+        }
         let (blueprint, state) = (self.blueprint.clone(), Rc::clone(&self.state));
         let probe = self.outage.is_on().then(|| blueprint.probe());
         self.began_ns = Some(blueprint.clock.monotonic_ns());

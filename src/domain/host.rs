@@ -52,7 +52,8 @@ fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     while let Some(byte) = bytes.next() {
         let is_hex = |byte: Option<u8>| byte.is_some_and(|b| b.is_ascii_hexdigit());
-        if !is_plain(byte) && !(byte == b'%' && is_hex(bytes.next()) && is_hex(bytes.next())) {
+        let is_encoded = byte == b'%' && is_hex(bytes.next()) && is_hex(bytes.next());
+        if !is_encoded && !is_plain(byte) {
             return false;
         }
     }

@@ -32,6 +32,7 @@ impl Role {
     }
 
     /// Whichever of the two may do less: `admin` > `user` > `readonly`.
+    #[must_use]
     pub const fn lesser(self, other: Self) -> Self {
         match (self, other) {
             (Self::Readonly, _) | (_, Self::Readonly) => Self::Readonly,

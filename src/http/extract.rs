@@ -203,7 +203,7 @@ impl<T> Argument for PathId<T> {
 }
 
 fn parameter(
-    _in: ParameterIn,
+    place: ParameterIn,
     name: String,
     description: Option<String>,
     required: bool,
@@ -212,7 +212,7 @@ fn parameter(
     let schema = ReferenceOr::Object(Schema::Object(schema));
     Parameter {
         name,
-        _in,
+        _in: place,
         description,
         required: Some(required),
         definition: Some(ParameterDefinition::Schema(Box::new(schema))),

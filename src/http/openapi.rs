@@ -110,7 +110,9 @@ impl Operations {
         let mut schemas = self.schemas.take_definitions();
         // OpenAPI 3.0 differs from JSON Schema: `nullable`, and no other member next to a `$ref`.
         for visitor in self.schemas.visitors_mut() {
-            schemas.values_mut().for_each(|schema| visitor.visit_schema(schema));
+            for schema in schemas.values_mut() {
+                visitor.visit_schema(schema);
+            }
         }
         let schemas = schemas.into_iter().map(|(name, schema)| (name, ReferenceOr::Object(schema))).collect();
         let security_schemes = BTreeMap::from([(BEARER.to_owned(), ReferenceOr::Object(bearer()))]);

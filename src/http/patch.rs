@@ -8,14 +8,12 @@ use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Deserializer};
 
 /// A field of a PATCH.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[derive(Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Patch<T> {
     #[default]
     Absent,
     Value(T),
 }
-
 
 impl<T> Patch<T> {
     /// The value after the change of one that was `before`.

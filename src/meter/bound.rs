@@ -167,9 +167,8 @@ impl Asked {
             bounds.into_iter().any(|(known, _)| *known == name)
         };
         match ways.dialect.output_bound {
-            BoundName::MaxCompletionTokens => Some(name),
             BoundName::MaxTokens if knows("max_tokens") => Some("max_tokens"),
-            BoundName::MaxTokens => Some(name),
+            BoundName::MaxCompletionTokens | BoundName::MaxTokens => Some(name),
             BoundName::Unwritten => None,
         }
     }

@@ -118,7 +118,9 @@ impl Reader<'_> {
                 if items.is_empty() && read == As::Text {
                     self.add(numbers(value.raw));
                 }
-                items.iter().for_each(|item| self.value(item, read));
+                for item in items {
+                    self.value(item, read);
+                }
             }
             Kind::Object(_) => self.object(value, read),
             Kind::Text | Kind::Null | Kind::Bool(_) | Kind::Number => {}
@@ -256,8 +258,8 @@ fn is_inline(source: &Node<'_>) -> bool {
 /// How many numbers a list has that has nothing else: tokens.
 fn numbers(list: &[u8]) -> u64 {
     let has_any = list.iter().any(u8::is_ascii_digit);
-    let commas = list.iter().filter(|byte| **byte == b',').count();
-    if has_any { u64::try_from(commas.saturating_add(1)).unwrap_or(u64::MAX) } else { 0 }
+    let numbers = list.split(|byte| *byte == b',').count();
+    if has_any { u64::try_from(numbers).unwrap_or(u64::MAX) } else { 0 }
 }
 
 /// Whether a folded name is one of these.

@@ -114,8 +114,8 @@ impl Reading {
             let passed = self.look(&piece);
             return if strips { passed } else { piece };
         };
-        let decoded = decoder.add(&piece, |decoded| drop(self.look(decoded)));
-        if decoded.is_err() {
+        let added = decoder.add(&piece, |plain| drop(self.look(plain)));
+        if added.is_err() {
             self.form = Form::Opaque;
         }
         self.decoder = Some(decoder);
@@ -145,8 +145,8 @@ impl Reading {
         let cached_tokens = settled.cached.min(input_tokens);
         let cache_write_tokens = settled.cache_write.min(input_tokens.saturating_sub(cached_tokens));
         let reasoning_tokens = settled.reasoning.min(output_tokens);
-        let is_empty = is_over && !seen.has_content && seen.stated.says_nothing();
-        let is_error = seen.has_error && seen.written_tokens == 0 && seen.stated.says_nothing();
+        let is_empty = is_over && !seen.came.content && seen.stated.says_nothing();
+        let is_error = seen.came.error && seen.written_tokens == 0 && seen.stated.says_nothing();
         let mut tools = seen.tools;
         larger(&mut tools, seen.tools_done);
         Taken {
@@ -197,7 +197,7 @@ impl Reading {
             }
             Form::Opaque => {
                 // Coded text has fewer bytes than letters; a token a byte is about as much.
-                self.seen.has_content |= !piece.is_empty();
+                self.seen.came.content |= !piece.is_empty();
                 let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
                 self.seen.written_tokens = self.seen.written_tokens.saturating_add(bytes);
                 Bytes::new()

@@ -60,7 +60,7 @@ pub struct Tokens {
 /// How far the call has come.
 pub enum State {
     Asked(Bound),
-    Answering(Reading),
+    Answering(Box<Reading>),
     Over,
 }
 
@@ -222,7 +222,7 @@ impl Tokens {
         let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
         let (kind, coding) = (header(http::header::CONTENT_TYPE), header(http::header::CONTENT_ENCODING));
         self.state = match std::mem::replace(&mut self.state, State::Over) {
-            State::Asked(bound) => State::Answering(Reading::new(bound, kind, coding)),
+            State::Asked(bound) => State::Answering(Box::new(Reading::new(bound, kind, coding))),
             other => other,
         };
     }

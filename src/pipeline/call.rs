@@ -71,7 +71,7 @@ impl Call {
             started_ns: clock.monotonic_ns(),
             peer,
             client: proxied.as_ref().map(|proxied| proxied.client).or(peer),
-            front: ground.front(request, proxied.as_ref()),
+            front: Front::of(request, proxied.as_ref()),
             forwarded_for: proxied.and_then(|proxied| proxied.chain),
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),

@@ -25,6 +25,17 @@ pub struct Front {
     pub host: Option<String>,
 }
 
+impl Front {
+    /// As `proxied` says, where a trusted proxy stands in front; else what the request itself says.
+    pub(super) fn of(request: &HttpRequest, proxied: Option<&Proxied>) -> Self {
+        let host = || Some(request.headers().get(header::HOST)?.to_str().ok()?.to_owned());
+        Self {
+            scheme: if proxied.is_some_and(|proxied| proxied.is_https) { "https" } else { "http" },
+            host: proxied.and_then(|proxied| proxied.host.clone()).or_else(host),
+        }
+    }
+}
+
 /// What a trusted proxy says of the client.
 pub(super) struct Proxied {
     pub client: IpAddr,
@@ -45,15 +56,7 @@ pub struct Ground {
 impl Ground {
     /// The scheme and the host of the URL that the client of `request` called.
     pub fn front_of(&self, request: &HttpRequest) -> Front {
-        self.front(request, self.proxied(request).as_ref())
-    }
-
-    pub(super) fn front(&self, request: &HttpRequest, proxied: Option<&Proxied>) -> Front {
-        let host = || Some(request.headers().get(header::HOST)?.to_str().ok()?.to_owned());
-        Front {
-            scheme: if proxied.is_some_and(|proxied| proxied.is_https) { "https" } else { "http" },
-            host: proxied.and_then(|proxied| proxied.host.clone()).or_else(host),
-        }
+        Front::of(request, self.proxied(request).as_ref())
     }
 
     /// `None` where the peer is no trusted proxy. `Forwarded` is read only where no `X-Forwarded-…` stands: a proxy that

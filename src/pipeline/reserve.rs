@@ -103,14 +103,14 @@ fn offer(gate: &Gate, route: &Route, asked: Option<Asked>) -> Result<Option<Offe
         let find = |model: &str| book.find(model).cloned().ok_or_else(|| Refusal::UnpricedModel(model.to_owned()));
         asked.models().map(find).collect::<Result<Vec<Arc<Priced>>, Refusal>>()?
     };
-    let prices: Vec<&Price> = priced.iter().map(|priced| &priced.price).collect();
+    let candidates: Vec<&Price> = priced.iter().map(|priced| &priced.price).collect();
     let dialect = gate.routing.read().dialect(&route.upstream);
     let ways = Ways { dialect, default_max_tokens: route.metering.default_max_tokens };
-    let mut bound = asked.bound(&prices, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
+    let mut bound = asked.bound(&candidates, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
     let too_dear = |error: TooDear| Refusal::invalid("/model", error.to_string());
     let fees =
         fees(&route.metering, bound.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls))).map_err(too_dear)?;
-    let (amount, fit) = dearest(&prices, &bound, fees).map_err(too_dear)?;
+    let (amount, fit) = dearest(&candidates, &bound, fees).map_err(too_dear)?;
     let bounded = Some(std::mem::take(&mut bound.body));
     let tokens =
         Tokens { priced, prices: gate.prices.clone(), metering: route.metering.clone(), state: State::Asked(bound) };

@@ -27,6 +27,7 @@ impl ApiKeys {
     }
 
     /// The keys with this one as given.
+    #[must_use]
     pub fn with(mut self, id: ApiKeyId, standing: KeyStanding) -> Self {
         self.keys.insert(id, standing);
         self

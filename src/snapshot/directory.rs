@@ -28,6 +28,7 @@ impl Directory {
     }
 
     /// A directory in which an outside issuer vouches for the user `id`. That never changes, so it is never taken back.
+    #[must_use]
     pub fn with_outside(mut self, identity: &OutsideIdentity, id: UserId) -> Self {
         if self.find_outside(identity) != Some(id) {
             self.outside.insert(identity.clone(), id);
@@ -36,12 +37,14 @@ impl Directory {
     }
 
     /// A directory in which `account` is as given.
+    #[must_use]
     pub fn with(mut self, account: Account) -> Self {
         self.users.insert(account.id, Arc::new(account));
         self
     }
 
     /// A directory without this user.
+    #[must_use]
     pub fn without(mut self, id: UserId) -> Self {
         self.users.remove(&id);
         self

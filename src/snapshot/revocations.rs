@@ -18,6 +18,7 @@ impl Revocations {
     }
 
     /// These and `more`, without those that were revoked before `horizon`.
+    #[must_use]
     pub fn with(&self, more: impl IntoIterator<Item = (SessionId, Timestamp)>, horizon: Timestamp) -> Self {
         let known = self.sessions.iter().map(|(id, at)| (*id, *at));
         Self { sessions: known.chain(more).filter(|(_, at)| *at >= horizon).collect() }

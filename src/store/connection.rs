@@ -142,9 +142,8 @@ impl Connection {
 async fn begin(conn: &mut Leased, isolation: &str) -> QueryResult<()> {
     let mut sql = format!("BEGIN ISOLATION LEVEL {isolation}");
     if let Some(statement_timeout) = conn.pooled() {
-        for (name, value) in session_limits(statement_timeout) {
-            sql.push_str(&format!("; SET LOCAL {name} = {value}"));
-        }
+        let limits = session_limits(statement_timeout).map(|(name, value)| format!("; SET LOCAL {name} = {value}"));
+        sql.push_str(&limits.concat());
     }
     PgTransactions::begin_transaction_sql(&mut **conn, &sql).await
 }

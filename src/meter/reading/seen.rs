@@ -14,15 +14,21 @@ use super::super::{
 /// Lines that name an event an error.
 const ERROR_NAMES: [&[u8]; 2] = [b"event: error", b"event:error"];
 
+/// What kinds of events have come.
+#[derive(Default)]
+pub(super) struct Came {
+    pub error: bool,
+    /// Anything that a client reads.
+    pub content: bool,
+}
+
 /// What the answer has said up to now.
 #[derive(Default)]
 pub(super) struct Seen {
     pub stated: Stated,
     pub is_final: bool,
     pub has_finished: bool,
-    pub has_error: bool,
-    /// Whether anything has come that a client reads.
-    pub has_content: bool,
+    pub came: Came,
     pub written_tokens: u64,
     pub tools: Vec<(String, u64)>,
     pub tools_done: Vec<(String, u64)>,
@@ -38,7 +44,7 @@ impl Seen {
         if text.is_empty() || text == events::DONE {
             let stray = events::stray(events::without_bom(event)).map(text::tokens).fold(0, u64::saturating_add);
             self.write(stray);
-            self.has_content |= stray > 0;
+            self.came.content |= stray > 0;
             return ForClient::All;
         }
         let Ok(node) = json::read(&data) else {
@@ -79,8 +85,8 @@ impl Seen {
 
     /// The last count of each kind is the one that holds.
     fn take(&mut self, statement: Statement) {
-        self.has_content |= !statement.is_error;
-        self.has_error |= statement.is_error;
+        self.came.content |= !statement.is_error;
+        self.came.error |= statement.is_error;
         self.has_finished |= statement.is_finish;
         self.stated = statement.stated.or(self.stated);
         self.write(statement.written_tokens);
@@ -97,7 +103,7 @@ impl Seen {
 
     /// What passes and cannot be read counts as text.
     pub fn write_unread(&mut self, bound: &Bound, bytes: &[u8]) {
-        self.has_content |= !bytes.is_empty();
+        self.came.content |= !bytes.is_empty();
         if !bound.format.written.is_none() {
             self.write(text::tokens(bytes));
         }

@@ -260,9 +260,9 @@ fn a_coded_answer_passes_and_is_estimated() {
 fn a_compressed_answer_passes_as_it_is_and_is_counted() {
     let answer =
         r#"{"model":"m","choices":[{"message":{"content":"a"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
-    let mut coder = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
-    std::io::Write::write_all(&mut coder, answer.as_bytes()).unwrap();
-    let coded = coder.finish().unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, answer.as_bytes()).unwrap();
+    let coded = gzip.finish().unwrap();
     for at in 0..=coded.len() {
         let mut reading = Reading::new(bound(Meter::OpenaiChat, ""), Some(JSON), Some("gzip"));
         let (head, tail) = coded.split_at(at);

@@ -173,7 +173,7 @@ impl Response {
             if let Value::Object(members) = &mut event {
                 members.insert("sequence_number".into(), number.into());
             }
-            let kind = event["type"].as_str().unwrap_or_default().to_owned();
+            let kind = event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
             format!("event: {kind}\ndata: {event}\n\n")
         })
     }

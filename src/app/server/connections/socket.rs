@@ -20,7 +20,7 @@ impl Socket {
     pub fn into_open(self) -> Option<Self> {
         match self {
             Self::Gone => None,
-            open => Some(open),
+            open @ Self::Plain(_) => Some(open),
         }
     }
 

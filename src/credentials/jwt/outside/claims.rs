@@ -27,10 +27,10 @@ pub(super) fn check(trust: &Trust, token: &OutsideToken, now_s: i64) -> Result<O
     }
     let times = Times::read(trust, token).ok_or(TokenFault::WrongClaims)?;
     let verified = read(trust, token, &times).ok_or(TokenFault::WrongClaims)?;
-    if times.begins_s > now_s {
+    if times.begins > now_s {
         return Err(TokenFault::NotYetValid.into());
     }
-    if times.ends_s <= now_s {
+    if times.ends <= now_s {
         return Err(Rejection::Expired);
     }
     Ok(verified)
@@ -51,9 +51,9 @@ fn is_id_token(token: &OutsideToken) -> bool {
 /// The times of a token by this gateway's clock, in seconds since the Unix epoch; the leeway is in them.
 struct Times {
     /// The earliest time at which it can have been made.
-    made_s: i64,
-    begins_s: i64,
-    ends_s: i64,
+    made: i64,
+    begins: i64,
+    ends: i64,
 }
 
 impl Times {
@@ -65,9 +65,9 @@ impl Times {
         let leeway_s = i64::from(trust.leeway_s);
         let skew_s = CLOCK_SKEW_S.max(leeway_s);
         Some(Self {
-            made_s: iat_s.saturating_sub(skew_s),
-            begins_s: nbf_s.max(iat_s).saturating_sub(skew_s),
-            ends_s: exp_s.saturating_add(leeway_s),
+            made: iat_s.saturating_sub(skew_s),
+            begins: nbf_s.max(iat_s).saturating_sub(skew_s),
+            ends: exp_s.saturating_add(leeway_s),
         })
     }
 }
@@ -87,8 +87,8 @@ fn read(trust: &Trust, token: &OutsideToken, times: &Times) -> Option<OutsideVer
         first_role: trust.role,
         team: team(trust, token),
         token_id: token_id(token)?,
-        made_s: times.made_s,
-        ends_s: times.ends_s,
+        made_s: times.made,
+        ends_s: times.ends,
     })
 }
 

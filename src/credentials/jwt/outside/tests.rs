@@ -284,11 +284,11 @@ fn where_roles_are_mapped_only_the_mapped_names_count() {
     let teams = BTreeMap::from([("/dev team".to_owned(), "Developers".to_owned())]);
     let trust = Trust { role_claim: "groups".into(), roles, team_claim: "groups".into(), teams, ..trust() };
     let verifier = OutsideVerifier::new([trust]).with_keys(ISSUER, keys(from_ref(&f.jwk)));
-    let verified = |groups: Value| verify(&verifier, &f.sign(&f.header(), &with("groups", groups))).unwrap();
-    assert_eq!(verified(json!(["admin"])).role, None);
-    let developer = verified(json!(["everyone", "/dev team"]));
+    let accepted = |groups: Value| verify(&verifier, &f.sign(&f.header(), &with("groups", groups))).unwrap();
+    assert_eq!(accepted(json!(["admin"])).role, None);
+    let developer = accepted(json!(["everyone", "/dev team"]));
     assert_eq!((developer.role, developer.team.as_deref()), (Some(Role::User), Some("Developers")));
-    assert_eq!((verified(json!(["ops"])).role, verified(json!(["ops"])).team), (Some(Role::Admin), None));
+    assert_eq!((accepted(json!(["ops"])).role, accepted(json!(["ops"])).team), (Some(Role::Admin), None));
 }
 
 #[test]

@@ -57,13 +57,14 @@ impl Chunks {
         match (self, byte) {
             (Self::Begin, _) => digit.map_or(Self::Broken, Self::Size),
             (Self::Size(size) | Self::Blank(size), b' ' | b'\t') => Self::Blank(size),
-            (Self::Size(size) | Self::Blank(size), b';') => Self::Extension(size),
+            (Self::Size(size) | Self::Blank(size), b';') | (Self::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => {
+                Self::Extension(size)
+            }
             (Self::Size(size) | Self::Blank(size) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
             (Self::Size(size), _) => {
                 let longer = digit.and_then(|digit| size.checked_mul(16)?.checked_add(digit));
                 longer.map_or(Self::Broken, Self::Size)
             }
-            (Self::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => Self::Extension(size),
             (Self::SizeEnd(0) | Self::TrailerLf, b'\n') => Self::Line,
             (Self::SizeEnd(size), b'\n') => Self::Data(size),
             (Self::DataCr, b'\r') => Self::DataLf,

@@ -22,14 +22,16 @@ const AUDIENCE: &str = "tollgate";
 #[test]
 fn the_access_tokens_of_each_provider_are_accepted_with_their_role() {
     let f = Fixture::ed25519();
-    let shapes = [keycloak_shapes(), enterprise_shapes(), cloud_shapes(), self_hosted_shapes()].concat();
+    let shapes =
+        [keycloak_shapes(), enterprise_shapes(), cloud_shapes(), service_account_shapes(), self_hosted_shapes()]
+            .concat();
     for shape in shapes {
         let (token, issuer) = (shape.token(&f), shape.claims["iss"].as_str().unwrap());
         let keys = keys(from_ref(&f.jwk));
         let verifier = OutsideVerifier::new([shape.trust()]).with_keys(issuer, keys);
-        let verified = verify(&verifier, &token).unwrap_or_else(|why| panic!("{}: {why:?}", shape.provider));
-        assert_eq!(verified.role, Some(Role::Admin), "{}", shape.provider);
-        assert_eq!(&*verified.identity.subject, shape.claims["sub"], "{}", shape.provider);
+        let accepted = verify(&verifier, &token).unwrap_or_else(|why| panic!("{}: {why:?}", shape.provider));
+        assert_eq!(accepted.role, Some(Role::Admin), "{}", shape.provider);
+        assert_eq!(&*accepted.identity.subject, shape.claims["sub"], "{}", shape.provider);
     }
 }
 
@@ -217,6 +219,11 @@ fn cloud_shapes() -> Vec<Shape> {
                 ),
             )
         },
+    ]
+}
+
+fn service_account_shapes() -> Vec<Shape> {
+    vec![
         Shape {
             roles: &[("deploy@project.iam.gserviceaccount.com", Role::Admin)],
             ..shape(
