@@ -7,14 +7,9 @@
 use std::{error::Error, thread, time::Duration};
 
 use diesel::{
-    Connection as _, SqliteConnection,
-    backend::Backend,
-    connection::{CacheSize, SimpleConnection as _},
-    migration::MigrationSource,
+    Connection as _, SqliteConnection, backend::Backend, connection::SimpleConnection as _, migration::MigrationSource,
 };
-use diesel_async::{
-    AnsiTransactionManager, AsyncConnection as _, AsyncMigrationHarness, AsyncPgConnection, TransactionManager as _,
-};
+use diesel_async::{AnsiTransactionManager, AsyncMigrationHarness, AsyncPgConnection, TransactionManager as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio_postgres::Config;
 
@@ -114,10 +109,7 @@ async fn connect(config: Config) -> Result<AsyncPgConnection, StoreError> {
     let connector = Connector::new(config, CONNECT_TIMEOUT)?;
     let conn = tokio::time::timeout(CONNECT_TIMEOUT, connector.connect()).await;
     let conn = conn.map_err(|_| StoreError::Unavailable("PostgreSQL does not answer".into()))?;
-    let (mut conn, _) = conn.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    // Behind a pooler a prepared statement may stay on a server whose connection another gateway is lent next.
-    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
-    Ok(conn)
+    conn.map(|(conn, _)| conn).map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
 fn perform<DB: Backend>(

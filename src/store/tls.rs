@@ -6,8 +6,8 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::AsyncPgConnection;
+use diesel::{ConnectionError, ConnectionResult, connection::CacheSize};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::{Either, select};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use tokio_postgres::{
@@ -40,7 +40,7 @@ const WHOSE_SESSION: &str = "SELECT current_setting('tollgate.session', true)";
 pub(super) enum Session {
     /// The connection's: what is set or prepared stays until its end.
     Own,
-    /// A pooler lends one for each transaction: nothing stays.
+    /// A pooler lends one for each transaction: nothing stays, and no statement is kept prepared.
     Lent,
 }
 
@@ -113,28 +113,39 @@ where
     T::Stream: 'static,
 {
     let (client, mut connection) = config.connect(tls).await.map_err(bad)?;
-    let session = session(&client, &mut connection).await?;
-    Ok((AsyncPgConnection::try_from_client_and_connection(client, connection).await?, session))
+    let found = ask(&client, &mut connection, WHOSE_SESSION).await?;
+    if found.iter().any(is_own) {
+        return Ok((AsyncPgConnection::try_from_client_and_connection(client, connection).await?, Session::Own));
+    }
+    // What diesel sets up is prepared by name: it meets one server, and leaves nothing there.
+    ask(&client, &mut connection, "BEGIN").await?;
+    let mut opened = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+    opened.set_prepared_statement_cache_size(CacheSize::Disabled);
+    opened.batch_execute("COMMIT").await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok((opened, Session::Lent))
 }
 
-/// Asks whose the session of a new connection is, which nothing else moves yet.
-async fn session(
+/// Asks something on a new connection, which nothing else moves yet.
+async fn ask(
     client: &Client,
     connection: &mut (impl Future<Output = Result<(), tokio_postgres::Error>> + Unpin),
-) -> ConnectionResult<Session> {
-    let asked = pin!(client.simple_query(WHOSE_SESSION));
-    let found = match select(asked, connection).await {
-        Either::Left((found, _)) => found.map_err(bad)?,
+    sql: &str,
+) -> ConnectionResult<Vec<SimpleQueryMessage>> {
+    let asked = pin!(client.simple_query(sql));
+    match select(asked, connection).await {
+        Either::Left((found, _)) => found.map_err(bad),
         Either::Right((closed, _)) => {
             closed.map_err(bad)?;
-            return Err(ConnectionError::BadConnection("the server closed the connection".into()));
+            Err(ConnectionError::BadConnection("the server closed the connection".into()))
         }
-    };
-    let is_own = |message: &SimpleQueryMessage| match message {
+    }
+}
+
+fn is_own(message: &SimpleQueryMessage) -> bool {
+    match message {
         SimpleQueryMessage::Row(row) => row.get(0) == Some(OWN),
         _ => false,
-    };
-    Ok(if found.iter().any(is_own) { Session::Own } else { Session::Lent })
+    }
 }
 
 /// The text of an error of PostgreSQL begins with what the pool must know. Its own leaves out the cause: refused, unknown

@@ -212,7 +212,7 @@ async fn the_keys_are_found_by_the_name_of_the_issuer_alone(store: &TestStore) {
     let trusted: String = [&issuer, &impostor]
         .map(|issuer| {
             let whole = issuer.trusted();
-            whole.lines().filter(|line| !line.contains("jwks_url")).map(|line| format!("{line}\n")).collect::<String>()
+            whole.lines().filter(|line| !line.contains("jwks_url")).flat_map(|line| [line, "\n"]).collect::<String>()
         })
         .concat();
     let scene = Scene::start(store, &trusted).await;

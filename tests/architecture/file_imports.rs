@@ -4,6 +4,8 @@
 //! the modules below it share one vocabulary: what a file takes from a module above it is no import, unless that module only
 //! passes it on from elsewhere. What is compiled for tests alone does not count.
 
+#![expect(clippy::string_slice, reason = "source text is cut at ASCII characters")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{code, sources};
@@ -182,7 +184,7 @@ fn absolute(module: &[String], path: &[String]) -> Names {
 fn resolve(files: &Files, uses: &Uses, path: Names, steps: usize) -> Names {
     let mut module = vec![];
     for (at, name) in path.iter().enumerate() {
-        let inner = [&module[..], &[name.clone()]].concat();
+        let inner = [&module[..], std::slice::from_ref(name)].concat();
         if files.contains_key(&inner) {
             module = inner;
             continue;

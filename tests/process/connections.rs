@@ -199,7 +199,7 @@ fn a_client_that_takes_no_answers_is_cut_off() {
     let (download, mut exchange) = stage.call(stage.get("/up"));
     exchange.wire.stream().set_write_timeout(Some(PATIENCE)).unwrap();
     exchange.wire.say("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n");
-    while exchange.wire.try_say([b'x'; 65_536]) {}
+    while exchange.wire.try_say(vec![b'x'; 65_536]) {}
     await_reset(&docs);
     await_reset(&download);
     let metrics = ended(&stage.gateway);
@@ -219,7 +219,7 @@ fn downloads_that_nobody_takes_give_their_places_back() {
     for _ in 0..2 {
         let (client, mut exchange) = stage.call(stage.get("/up"));
         exchange.wire.say("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n");
-        unread.push((client, thread::spawn(move || while exchange.wire.try_say([b'x'; 65_536]) {})));
+        unread.push((client, thread::spawn(move || while exchange.wire.try_say(vec![b'x'; 65_536]) {})));
     }
     stage.gateway.send(stage.get("/up")).assert_problem(503, "temporary-reduced-capacity");
     for (client, upstream) in unread {
@@ -245,7 +245,7 @@ fn an_answer_under_way_ends_when_its_caller_is_revoked() {
     assert_eq!(reader.chunk(), Some(b"one".to_vec()));
     let (silent, mut flooding) = unread;
     flooding.wire.say("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n");
-    let flood = thread::spawn(move || while flooding.wire.try_say([b'x'; 65_536]) {});
+    let flood = thread::spawn(move || while flooding.wire.try_say(vec![b'x'; 65_536]) {});
     let path = format!("/admin/users/{}", made["id"].as_str().unwrap());
     assert_eq!(stage.gateway.json("PATCH", &path, &stage.token, &json!({"status": "disabled"})).status(), 200);
     assert_eq!(reader.chunk(), None, "the stream is cut");

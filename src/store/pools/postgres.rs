@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use diesel::{ConnectionError, ConnectionResult, connection::CacheSize};
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection,
+    AsyncPgConnection,
     pooled_connection::{
         self, AsyncDieselConnectionManager,
         deadpool::{Object, Pool, PoolError},
@@ -30,7 +30,10 @@ use crate::store::{
 };
 
 /// How long no further connection is tried after the server has refused one.
-const NO_FURTHER_FOR: Duration = Duration::from_secs(5);
+const NO_FURTHER_FOR: Duration = Duration::from_secs(1);
+
+/// How long to wait before a server is asked again that has no room for a single connection.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
 
@@ -76,27 +79,34 @@ impl Postgres {
     pub(super) async fn get(&self) -> Result<Leased, PoolError> {
         loop {
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return Err(PoolError::Closed) };
-            match (self.common.get().await, &self.polls) {
-                (Ok(object), _) => return Ok(self.leased(object, Some(permit))),
-                (Err(error), _) if !is_no_room(&error) => return Err(error),
+            match self.common.get().await {
+                Ok(object) => return Ok(self.leased(object, Some(permit))),
+                Err(error) if !is_no_room(&error) => return Err(error),
                 // Others have connections: one of these is waited for.
-                (Err(_), _) if self.common.status().size > 0 => withhold(permit),
-                (Err(_), Some(polls)) => return Ok(self.leased(polls.get().await?, Some(permit))),
-                (Err(error), None) => return Err(error),
+                Err(_) if self.common.status().size > 0 => withhold(permit),
+                Err(_) => match self.of_polls().await? {
+                    Some(object) => return Ok(self.leased(object, Some(permit))),
+                    None => tokio::time::sleep(TRY_AGAIN).await,
+                },
             }
+        }
+    }
+
+    /// The connection of the polls; `None` where there is none, or the server has no room for it either.
+    async fn of_polls(&self) -> Result<Option<Object<AsyncPgConnection>>, PoolError> {
+        let Some(polls) = &self.polls else { return Ok(None) };
+        match polls.get().await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if is_no_room(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// The connection of the polls, or where the server has no room for it, one of the common pool.
     pub(super) async fn get_for_poll(&self) -> Result<Leased, PoolError> {
-        let Some(polls) = &self.polls else { return self.get().await };
-        match polls.get().await {
-            Ok(object) => Ok(self.leased(object, None)),
-            Err(error) if is_no_room(&error) && self.common.status().size > 0 => {
-                let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return Err(error) };
-                Ok(self.leased(self.common.get().await?, Some(permit)))
-            }
-            Err(error) => Err(error),
+        match self.of_polls().await? {
+            Some(object) => Ok(self.leased(object, None)),
+            None => self.get().await,
         }
     }
 
@@ -156,12 +166,8 @@ fn open(connector: &Connector, is_pooled: &Arc<AtomicBool>) -> pooled_connection
 }
 
 async fn establish(connector: &Connector, is_pooled: &AtomicBool) -> ConnectionResult<AsyncPgConnection> {
-    let (mut connection, session) = connector.connect().await?;
+    let (connection, session) = connector.connect().await?;
     let pooled = session == Session::Lent;
-    if pooled {
-        // The next statement may find another server, which has not prepared it.
-        connection.set_prepared_statement_cache_size(CacheSize::Disabled);
-    }
     if is_pooled.swap(pooled, Ordering::Relaxed) != pooled && pooled {
         tracing::info!("a pooler is in front of PostgreSQL: nothing is kept in a session");
     }

@@ -185,7 +185,7 @@ impl TestGateway {
         let (mut expected, mut store) = (0, None);
         for replica in replicas {
             expected += replica.expected_records.get();
-            store = Some(replica.stop().await);
+            store = Some(Box::pin(replica.stop()).await);
         }
         check_records(&store.unwrap(), expected).await;
     }
