@@ -179,13 +179,11 @@ impl Asked {
             return Edit { at: null.at.clone(), text: value };
         }
         match (self.format.settings, &self.settings) {
-            (None, _) => Edit::append(&self.object, name, &value),
-            (Some(_), Some((at, true))) => Edit::append(at, name, &value),
-            (Some(_), Some((at, false))) => Edit { at: at.clone(), text: format!("{{\"{name}\":{value}}}") },
-            (Some(settings), None) if self.is_empty => {
-                Edit { at: self.object.clone(), text: format!("{{\"{settings}\":{{\"{name}\":{value}}}}}") }
+            (None, _) => Edit::append(&self.object, self.is_empty, name, &value),
+            (Some(_), Some((at, has_members))) => Edit::append(at, !has_members, name, &value),
+            (Some(settings), None) => {
+                Edit::append(&self.object, self.is_empty, settings, &format!("{{\"{name}\":{value}}}"))
             }
-            (Some(settings), None) => Edit::append(&self.object, settings, &format!("{{\"{name}\":{value}}}")),
         }
     }
 }

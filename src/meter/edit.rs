@@ -12,10 +12,10 @@ pub(super) struct Edit {
 }
 
 impl Edit {
-    /// A further member at the end of the object that stands at `object` and has other members.
-    pub fn append(object: &Range<usize>, name: &str, value: &str) -> Self {
-        let end = object.end.saturating_sub(1);
-        Self { at: end..end, text: format!(",\"{name}\":{value}") }
+    /// A further member at the end of the object that stands at `object`; the first one where that `is_empty`.
+    pub fn append(object: &Range<usize>, is_empty: bool, name: &str, value: &str) -> Self {
+        let (end, comma) = (object.end.saturating_sub(1), if is_empty { "" } else { "," });
+        Self { at: end..end, text: format!("{comma}\"{name}\":{value}") }
     }
 }
 
@@ -45,7 +45,8 @@ mod tests {
         let text = Bytes::from_static(br#" {"a": 1.0, "b":{} } "#);
         assert_eq!(apply(&text, vec![]).as_ptr(), text.as_ptr());
         let replace = Edit { at: 7..10, text: "2".into() };
-        let append = Edit::append(&(1..20), "c", "true");
-        assert_eq!(apply(&text, vec![append, replace]), &br#" {"a": 2, "b":{} ,"c":true} "#[..]);
+        let append = Edit::append(&(1..20), false, "c", "true");
+        let first = Edit::append(&(16..18), true, "d", "1");
+        assert_eq!(apply(&text, vec![append, first, replace]), &br#" {"a": 2, "b":{"d":1} ,"c":true} "#[..]);
     }
 }

@@ -15,7 +15,7 @@ const INCLUDE_USAGE: &str = "include_usage";
 pub(super) fn wish(options: Option<&Found<'_, '_>>, text: &[u8], object: &Range<usize>) -> Result<Option<Edit>, Fault> {
     let whole = || format!("{{\"{INCLUDE_USAGE}\":true}}");
     let Some(options) = options else {
-        return Ok(Some(Edit::append(object, NAME, &whole())));
+        return Ok(Some(Edit::append(object, false, NAME, &whole())));
     };
     let at = options.value.place(text);
     if options.value.is_null() {
@@ -28,8 +28,7 @@ pub(super) fn wish(options: Option<&Found<'_, '_>>, text: &[u8], object: &Range<
     let known = |name: &str| (name == INCLUDE_USAGE).then_some(INCLUDE_USAGE);
     let found = members::find(options.value, known, &pointer)?;
     Ok(match found.first() {
-        None if options.value.members().is_empty() => Some(Edit { at, text: whole() }),
-        None => Some(Edit::append(&at, INCLUDE_USAGE, "true")),
+        None => Some(Edit::append(&at, options.value.members().is_empty(), INCLUDE_USAGE, "true")),
         Some(given) => match given.value.raw {
             b"true" => None,
             b"false" | b"null" => Some(Edit { at: given.value.place(text), text: "true".into() }),

@@ -65,7 +65,7 @@ fn body_of(body: AnswerBody, begun: Bytes, stated: Option<u64>, open: Open) -> B
         AnswerBody::Whole(bytes) => BoxBody::new(bytes),
         AnswerBody::Stream(stream) => {
             let length = stated.or(stream.length()).filter(|_| !open.strips_extra_usage());
-            BoxBody::new(Settling { begun, stream: Some(stream), length, open, has_begun: false })
+            BoxBody::new(Settling { begun, stream: Some(stream), length, open, failure: None })
         }
     }
 }
@@ -107,8 +107,9 @@ struct Settling {
     stream: Option<AnswerStream>,
     length: Option<u64>,
     open: Open,
-    /// The head is on its way before the body can fail: an answer that is cut is not one that was never begun.
-    has_begun: bool,
+    /// Why the rest does not come. Said at the next turn, when what came before is on its way: the server drops what it
+    /// has not written when a body fails.
+    failure: Option<StreamError>,
 }
 
 /// How long the usage is waited for that follows a finished answer, if the client has left.
@@ -146,14 +147,11 @@ impl MessageBody for Settling {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
-        if !self.begun.is_empty() {
-            self.has_begun = true;
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.begun))));
+        if let Some(error) = self.failure.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        if !self.has_begun {
-            self.has_begun = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        if !self.begun.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.begun))));
         }
         loop {
             let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
@@ -161,7 +159,9 @@ impl MessageBody for Settling {
                 Some(Ok(piece)) => (self.open.pass(piece), false),
                 Some(Err(error)) => {
                     self.open.end();
-                    return Poll::Ready(Some(Err(error)));
+                    self.failure = Some(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 None => {
                     let rest = self.open.rest();

@@ -13,7 +13,7 @@ on_both_stores!(
     an_upstream_that_cuts_its_answer_leaves_a_failed_record,
     an_unreachable_upstream_is_a_failure_on_record,
     a_client_that_hangs_up_before_the_answer_is_on_record,
-    requests_that_die_while_their_decision_is_written_harm_nobody,
+    a_body_that_breaks_while_its_decision_is_written_is_answered_as_it_is_recorded,
     a_trace_is_named_by_its_id,
 );
 
@@ -191,9 +191,9 @@ async fn a_client_that_hangs_up_before_the_answer_is_on_record(store: &TestStore
     gateway.finish().await;
 }
 
-async fn requests_that_die_while_their_decision_is_written_harm_nobody(store: &TestStore) {
+async fn a_body_that_breaks_while_its_decision_is_written_is_answered_as_it_is_recorded(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
-    // The chunk comes with the head and is malformed: actix drops the request at its first pause, which is the commit.
+    // The chunk comes with the head and is malformed; the first pause of the request is the commit of its decision.
     let head = gateway.post("/echo").token(&gateway.admin).header("transfer-encoding", "chunked").bytes();
     let dying = [head.as_slice(), b"zz\r\n"].concat();
     let pairs = (0..100).map(async |_| {
@@ -203,9 +203,11 @@ async fn requests_that_die_while_their_decision_is_written_harm_nobody(store: &T
         gateway.get("/healthz").send().await.expect(200);
         connection.rest().await
     });
-    futures_util::future::join_all(pairs).await;
+    for answer in futures_util::future::join_all(pairs).await {
+        assert!(answer.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&answer));
+    }
     for record in gateway.records().await.iter().filter(|record| record["path"] == "/echo") {
-        assert_ne!(record["outcome"], "complete", "{record}");
+        assert_eq!((&record["outcome"], &record["status"]), (&json!("complete"), &json!(400)), "{record}");
     }
     gateway.finish().await;
 }

@@ -77,7 +77,7 @@ fn usage_is_asked_for_where_a_stream_would_not_state_it() {
     for (members, sent, strips) in [
         (r#""stream":true"#, r#""stream":true,"stream_options":{"include_usage":true}"#, true),
         (r#""stream":true,"stream_options":null"#, r#""stream":true,"stream_options":{"include_usage":true}"#, true),
-        (r#""stream":true,"stream_options":{ }"#, r#""stream":true,"stream_options":{"include_usage":true}"#, true),
+        (r#""stream":true,"stream_options":{ }"#, r#""stream":true,"stream_options":{ "include_usage":true}"#, true),
         (
             r#""stream":true,"stream_options":{"a":1}"#,
             r#""stream":true,"stream_options":{"a":1,"include_usage":true}"#,

@@ -240,7 +240,8 @@ impl Connection {
         if let Some(since) = state.stalled.get() {
             let usual = since + bounds.write;
             let at = state.stopping.get().map_or(usual, |stopping| usual.min(since.max(stopping) + STOPPING));
-            return Some((at, Due::End(Overdue::UnreadAnswer)));
+            let end = (at, Due::End(Overdue::UnreadAnswer));
+            return Some(self.due_check().filter(|check| check.0 < at).unwrap_or(end));
         }
         if state.calls.get() > 0 {
             return self.due_in_call();
@@ -264,6 +265,12 @@ impl Connection {
         if let (Some(stopping), Some(since)) = (state.stopping.get(), state.body_awaited.get()) {
             return Some((since.max(stopping) + STOPPING, Due::End(Overdue::Stopping)));
         }
+        self.due_check()
+    }
+
+    /// A caller is checked as long as an answer is under way, also one that is not taken.
+    fn due_check(&self) -> Option<(Instant, Due)> {
+        let state = &self.0;
         let is_checked = state.is_answering.get() && state.caller.borrow().is_some();
         is_checked.then(|| (state.checked.get() + CHECK_CALLER, Due::Check))
     }
