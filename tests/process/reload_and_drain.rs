@@ -177,7 +177,8 @@ fn a_kept_connection_is_told_to_close_from_the_moment_readiness_fails() {
 fn a_second_signal_ends_at_once() {
     let upstream = Upstream::start();
     let sections = "[server]\ndrain_delay_ms = 0\nshutdown_timeout_s = 3600\n";
-    let mut gateway = Home::forwarding_to(upstream.address(), "", sections).start();
+    let home = Home::forwarding_to(upstream.address(), "", sections);
+    let mut gateway = home.start();
     let token = gateway.admin();
     let mut client = gateway.connect();
     client.say(request("GET", "/up/forever", &token));
