@@ -258,7 +258,7 @@ impl Starts for Ledger {
 
 impl Ledger {
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        // Each end in it had a permit, of which there are so many.
+        // Every end in the queue holds a permit, so the number of permits bounds it.
         let (lost, received) = mpsc::unbounded_channel();
         let lost_ends = LostEnds::new(lost.clone(), received);
         let handle = Handle::new("budget_ledger", max_in_flight, deadline);

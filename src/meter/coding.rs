@@ -27,7 +27,7 @@ enum Inner {
 pub(super) struct Undecodable;
 
 impl Decoder {
-    /// Of a `Content-Encoding`; nothing where it is none that can be decoded here.
+    /// The decoder of a `Content-Encoding`; `None` for a coding that cannot be decoded here.
     pub fn of(coding: &str) -> Option<Self> {
         let coding = coding.trim();
         let is = |name: &str| coding.eq_ignore_ascii_case(name);

@@ -1,4 +1,4 @@
-//! What a follower of the store is told, also when the store went back in time.
+//! What a follower reads of the store, also after the store went back in time.
 
 use tollgate::{
     domain::principal::{Role, UserStatus},

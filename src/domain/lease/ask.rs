@@ -24,7 +24,7 @@ pub struct Ask {
     /// Units used without having been granted, the earliest first: charged whether they fit or not. Slots that are in
     /// use though the account has given them up.
     pub forced: Vec<Past>,
-    /// At least so many units are known to be used, whoever used them: what was counted elsewhere before.
+    /// The units that are known to be used at least, by any holder: what was counted elsewhere before.
     pub at_least: u64,
     /// Uses that did not happen after all.
     pub refunds: Vec<Past>,

@@ -204,7 +204,7 @@ fn decoded(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text(jwk, name)?).ok()
 }
 
-/// Base64url of exactly so many bytes.
+/// The member `name` as it stands, if it is base64url of exactly `bytes` bytes.
 fn sized<'j>(jwk: &'j Map<String, Value>, name: &str, bytes: usize) -> Option<&'j str> {
     (decoded(jwk, name)?.len() == bytes).then(|| text(jwk, name))?
 }
