@@ -19,6 +19,10 @@ use tollgate::{
 
 use crate::support::{Database, Server, execute, open};
 
+/// In this database alone: other tests migrate theirs on the same server at the same time.
+const ADVISORY_LOCKS: &str = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' \
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 struct PgBouncer {
     child: Child,
     port: u16,
@@ -84,8 +88,7 @@ fn gateways_behind_a_pooler_migrate_and_read_and_write_at_once() {
         });
         let db = Database { url: url.clone(), store: open(&url), clock: tollgate::clock::Clock::manual(1_800_000_000) };
         crate::support::block_on(gateways_at_work(&db));
-        let locks = execute(&server.url, "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory'");
-        assert_eq!(locks.unwrap(), ["0"], "{settings}");
+        assert_eq!(execute(&server.url, ADVISORY_LOCKS).unwrap(), ["0"], "{settings}");
     }
 }
 
