@@ -23,7 +23,6 @@ use self::{
     actors::{Handles, Published},
     crew::Crew,
     foundation::Foundation,
-    server::Parts,
 };
 pub use self::{
     alerts::webhook,
@@ -36,12 +35,17 @@ pub use self::{
     start_error::StartError,
 };
 use crate::{
-    actors::token_issuer::shared_key,
+    actors::{roster::Roster, token_issuer::shared_key},
     clock::Clock,
     config::Config,
     credentials::api_key::Mint,
-    data_dir::DataDir,
-    http::{Draining, Office, docs::DocsPage, routes},
+    crypto::MacKey,
+    http::{
+        docs::DocsPage,
+        office::{Accounting, Administration, AuditLog, Draining, Office, Operations, SignIn},
+        openapi::Document,
+        routes,
+    },
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside, staleness::Staleness},
     snapshot::{Snapshot, routing::Routing},
     telemetry::Metrics,
@@ -62,12 +66,26 @@ pub struct Gateway {
     /// The first start's user, if this was it.
     pub first_start: Option<FirstStart>,
     pub office: Office,
-    /// As it was at the start.
-    config: Config,
-    metrics: Metrics,
+    parts: Parts,
     servers: [ServerHandle; 2],
     crew: Crew,
-    _data_dir: DataDir,
+}
+
+/// What the servers are put together from.
+struct Parts {
+    /// As it was at the start.
+    config: Config,
+    base: Foundation,
+    handles: Handles,
+    published: Published,
+    /// The routes in force.
+    routing: Snapshot<Routing>,
+    identity: Identity,
+    /// What requests with an `Idempotency-Key` are told apart by.
+    fingerprints: Arc<MacKey>,
+    metrics: Metrics,
+    document: Document,
+    docs_page: DocsPage,
 }
 
 impl Gateway {
@@ -86,82 +104,113 @@ impl Gateway {
         let mint = Arc::new(Mint::new(shared_key(&base.store, &base.master, API_KEYS).await?));
         let (handles, published) = (Handles::new(&config, Arc::clone(&fingerprints)), Published::new(&config));
         let crew = actors::start(&config, &base, &handles, &published).await?;
-        let identity = identity(&config, &handles, &published, mint, base.clock.clone());
-        let keys = identity.keys.clone();
-        let Foundation { data_dir, store, redis, clock, passwords, chain, checkpoint_key, .. } = base;
-        let office = Office {
-            started_at: clock.now(),
-            roster: crew.roster.clone(),
-            store,
-            redis,
-            clock,
-            passwords,
-            chain,
-            audit_key: checkpoint_key.public().clone(),
-            issuer: handles.issuer,
-            users: handles.users,
-            limits: handles.limits,
-            budgets: handles.budgets,
-            prices: handles.prices,
-            login_throttle: handles.login_throttle,
-            lender: handles.lender,
-            quotas: handles.quotas,
-            ledger: handles.ledger,
-            audit: handles.audit,
-            announcements: handles.announcements,
-            checkpoints: handles.checkpoints,
-            policies: published.policies,
-            budget_book: published.budgets,
-            price_book: published.prices,
-            routing,
-            verifier: published.verifier,
-            keys,
-            issuer_name: config.auth.issuer.as_str().into(),
-            draining: Draining::default(),
-            fingerprints,
-        };
         let parts = Parts {
-            config,
-            office,
-            identity,
+            identity: identity(&config, &handles, &published, mint, base.clock.clone()),
             metrics: Metrics::new()?,
             document: routes::document()?,
             docs_page: DocsPage::build()?,
+            config,
+            base,
+            handles,
+            published,
+            routing,
+            fingerprints,
         };
-        let (address, public) = server::public(&parts)?;
-        let (ops_address, ops) = server::ops(&parts)?;
+        let office = parts.office(&crew.roster);
+        let (address, public) = server::public(&parts, &office)?;
+        let (ops_address, ops) = server::ops(&parts, &office)?;
         crew.until_keepers_run(actors::workers(&parts.config)).await?;
-        let Parts { config, office, metrics, .. } = parts;
-        let servers = [public, ops];
-        Ok(Self { address, ops_address, first_start, office, config, metrics, servers, crew, _data_dir: data_dir })
+        Ok(Self { address, ops_address, first_start, office, parts, servers: [public, ops], crew })
     }
 
     /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing. Gives the
     /// sections that have changed and need a restart.
     pub async fn reload(&self, config: &Config) -> Result<Vec<&'static str>, StartError> {
         let taken = self.take(config).await;
-        self.metrics.reload(taken.is_ok());
-        taken.map(|()| self.config.unreloadable(config))
+        self.parts.metrics.reload(taken.is_ok());
+        taken.map(|()| self.parts.config.unreloadable(config))
     }
 
     async fn take(&self, config: &Config) -> Result<(), StartError> {
-        let routing = routing::routing(config, &self.office.routing.read())?;
+        let Parts { base, handles, routing: in_force, .. } = &self.parts;
+        let routing = routing::routing(config, &in_force.read())?;
         if let Some(file) = configured_prices(config)? {
-            let changed = self.office.prices.put(prices::change(config, file, &self.office.clock)).await??;
+            let changed = handles.prices.put(prices::change(config, file, &base.clock)).await??;
             prices::tell(config, &changed)?;
         }
-        self.office.routing.publish(routing);
+        in_force.publish(routing);
         Ok(())
     }
 
     /// Drains and stops: readiness fails first, then no connection is taken, requests finish, records are written.
     pub async fn stop(self) {
-        self.office.draining.begin();
-        tokio::time::sleep(Duration::from_millis(self.config.server.drain_delay_ms)).await;
+        self.office.operations.draining.begin();
+        tokio::time::sleep(Duration::from_millis(self.parts.config.server.drain_delay_ms)).await;
         for server in &self.servers {
             server.stop(true).await;
         }
-        self.crew.stop(&self.office.checkpoints).await;
+        self.crew.stop(&self.parts.handles.checkpoints).await;
+    }
+}
+
+impl Parts {
+    fn office(&self, roster: &Roster) -> Office {
+        let Self { config, base, handles, published, routing, identity, fingerprints, .. } = self;
+        let accounting = Accounting {
+            clock: base.clock.clone(),
+            store: base.store.clone(),
+            ledger: handles.ledger.clone(),
+            quotas: handles.quotas.clone(),
+            policies: published.policies.clone(),
+            budgets: published.budgets.clone(),
+            prices: published.prices.clone(),
+        };
+        Office {
+            administration: Administration {
+                clock: base.clock.clone(),
+                store: base.store.clone(),
+                users: handles.users.clone(),
+                issuer: handles.issuer.clone(),
+                limits: handles.limits.clone(),
+                budgets: handles.budgets.clone(),
+                prices: handles.prices.clone(),
+                passwords: base.passwords.clone(),
+                keys: identity.keys.clone(),
+                routing: routing.clone(),
+                fingerprints: Arc::clone(fingerprints),
+                accounting: accounting.clone(),
+            },
+            sign_in: SignIn {
+                clock: base.clock.clone(),
+                store: base.store.clone(),
+                users: handles.users.clone(),
+                issuer: handles.issuer.clone(),
+                issuer_name: config.auth.issuer.as_str().into(),
+                verifier: published.verifier.clone(),
+                passwords: base.passwords.clone(),
+                login_throttle: handles.login_throttle.clone(),
+                keys: identity.keys.clone(),
+            },
+            accounting,
+            audit_log: AuditLog {
+                store: base.store.clone(),
+                chain: Arc::clone(&base.chain),
+                started_at: base.clock.now(),
+                checkpoint_key: base.checkpoint_key.public().clone(),
+            },
+            operations: Operations {
+                clock: base.clock.clone(),
+                store: base.store.clone(),
+                redis: base.redis.clone(),
+                roster: roster.clone(),
+                audit: handles.audit.clone(),
+                announcements: handles.announcements.clone(),
+                lender: handles.lender.clone(),
+                staleness: identity.keys.staleness.clone(),
+                budgets: published.budgets.clone(),
+                draining: Draining::default(),
+            },
+        }
     }
 }
 

@@ -32,6 +32,7 @@ use crate::{
 };
 
 /// The handles of all actors.
+#[derive(Clone)]
 pub(super) struct Handles {
     pub issuer: Issuer,
     pub users: Users,
@@ -49,6 +50,7 @@ pub(super) struct Handles {
 }
 
 /// What the actors publish for all others to read.
+#[derive(Clone)]
 pub(super) struct Published {
     pub verifier: Snapshot<Verifier>,
     pub outside_verifier: Snapshot<OutsideVerifier>,

@@ -20,7 +20,7 @@ use tracing_actix_web::TracingLogger;
 
 use self::connections::{Addresses, Listener};
 use super::{
-    StartError,
+    Parts, StartError,
     actors::{keeper, workers},
 };
 use crate::{
@@ -28,23 +28,16 @@ use crate::{
     config::Config,
     crypto,
     http::{
-        Office,
-        docs::DocsPage,
         entry,
-        openapi::Document,
+        office::Office,
         ops::{self as ops_urls, BudgetSums},
         routes,
     },
     pipeline::{
-        Gate,
-        authenticate::{Identity, VerifiedTokens},
-        buffered::BufferBound,
-        call::Shape,
-        connection::Bounds,
-        edge::Edge,
+        Gate, authenticate::VerifiedTokens, buffered::BufferBound, call::Shape, connection::Bounds, edge::Edge,
         ground::Ground,
     },
-    telemetry::{Metrics, RootSpan},
+    telemetry::RootSpan,
     upstream,
 };
 
@@ -58,41 +51,31 @@ const UNSENT_BYTES: u32 = 256 * 1024;
 /// How often addresses with nothing on their account are forgotten.
 const FORGET_ADDRESSES: Duration = Duration::from_mins(1);
 
-/// What the servers are put together from.
-pub(super) struct Parts {
-    pub config: Config,
-    pub office: Office,
-    pub identity: Identity,
-    pub metrics: Metrics,
-    pub document: Document,
-    pub docs_page: DocsPage,
-}
-
 /// Starts the public server. Each worker thread gets its own gate and runs one shard of the limits.
-pub(super) fn public(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartError> {
-    let config = parts.config.clone();
-    let edge = edge(&config)?;
+pub(super) fn public(parts: &Parts, office: &Office) -> Result<(SocketAddr, ServerHandle), StartError> {
+    let Parts { config, handles, .. } = parts;
+    let edge = edge(config)?;
     forget_idle(edge.clone());
     let gate = gate_factory(parts, edge)?;
-    let (office, document) = (parts.office.clone(), parts.document.clone());
+    let (office, document) = (office.clone(), parts.document.clone());
     let page = Data::new(parts.docs_page.clone());
-    let keeper = keeper(&config, office.clock.clone());
+    let (quotas, keeper) = (handles.quotas.clone(), keeper(config, parts.base.clock.clone()));
     let origins = config.cors.allowed_origins.clone();
     let address = SocketAddr::new(config.server.host, config.server.port);
     let cannot_bind = |error| StartError::Bind { address, error };
     let builder = Server::build()
-        .workers(workers(&config))
+        .workers(workers(config))
         .max_concurrent_connections(usize::try_from(config.server.max_connections).unwrap_or(usize::MAX))
         .shutdown_timeout(config.server.shutdown_timeout_s)
         .disable_signals();
-    let (drain, bounds, addresses) = (builder.graceful_shutdown_signal(), bounds(&config), addresses(&config)?);
+    let (drain, bounds, addresses) = (builder.graceful_shutdown_signal(), bounds(config), addresses(config)?);
     let serve = move || {
-        let (quotas, roster, keeper) = (office.quotas.clone(), office.roster.clone(), keeper.clone());
+        let (quotas, roster, keeper) = (quotas.clone(), office.operations.roster.clone(), keeper.clone());
         actix_web::rt::spawn(async move { quotas.start_here(&roster, keeper).await });
         let gate = Data::new(gate());
-        let app = routes::register(App::new())
+        let app = office
+            .attach(routes::register(App::new()))
             .app_data(gate.clone())
-            .app_data(Data::new(office.clone()))
             .app_data(Data::new(document.clone()))
             .app_data(page.clone())
             .wrap(Condition::new(!origins.is_empty(), preflight(&origins)))
@@ -124,11 +107,11 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Starts the operators' server.
-pub(super) fn ops(parts: &Parts) -> Result<(SocketAddr, ServerHandle), StartError> {
-    let (office, metrics) = (Data::new(parts.office.clone()), Data::new(parts.metrics.clone()));
+pub(super) fn ops(parts: &Parts, office: &Office) -> Result<(SocketAddr, ServerHandle), StartError> {
+    let (operations, metrics) = (Data::new(office.operations.clone()), Data::new(parts.metrics.clone()));
     let sums = Data::new(BudgetSums::default());
     let factory = move || {
-        let app = App::new().app_data(office.clone()).app_data(metrics.clone()).app_data(sums.clone());
+        let app = App::new().app_data(operations.clone()).app_data(metrics.clone()).app_data(sums.clone());
         app.configure(ops_urls::configure)
     };
     let address = SocketAddr::new(parts.config.ops.host, parts.config.ops.port);
@@ -157,25 +140,26 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         trusted_proxies: server.trusted_proxies.iter().map(|block| block.0).collect(),
         allowed_origins: parts.config.cors.allowed_origins.clone(),
     };
-    let (identity, office, metrics) = (parts.identity.clone(), parts.office.clone(), parts.metrics.clone());
+    let (clock, handles, published) = (parts.base.clock.clone(), parts.handles.clone(), parts.published.clone());
+    let (routing, identity, metrics) = (parts.routing.clone(), parts.identity.clone(), parts.metrics.clone());
     let buffers = BufferBound::new(server.max_buffered_bytes);
     let recording = parts.config.audit.recording();
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
-        clock: office.clock.clone(),
+        clock: clock.clone(),
         metrics: metrics.clone(),
         shape: shape.clone(),
         ground: ground.clone(),
         edge: edge.clone(),
         identity: identity.clone(),
         tokens: VerifiedTokens::new(max_tokens, &cache_key),
-        routing: office.routing.clone(),
-        policies: office.policies.clone(),
-        budgets: office.budget_book.clone(),
-        prices: office.price_book.clone(),
-        quotas: office.quotas.clone(),
-        ledger: office.ledger.clone(),
-        audit: office.audit.clone(),
+        routing: routing.clone(),
+        policies: published.policies.clone(),
+        budgets: published.budgets.clone(),
+        prices: published.prices.clone(),
+        quotas: handles.quotas.clone(),
+        ledger: handles.ledger.clone(),
+        audit: handles.audit.clone(),
         recording,
         upstream: upstream::Client::new(),
         buffers: buffers.clone(),

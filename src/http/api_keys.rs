@@ -10,7 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Value, json};
 
 use super::{
-    Office,
     administered::{self, Exposed, Made},
     created::CreatedAt,
     extract::{Caller, JsonBody, PathId, QueryOf},
@@ -18,6 +17,7 @@ use super::{
     idempotency,
     input::Moment,
     no_content::NoContent,
+    office::Administration,
     page::{Page, PageQuery},
     problem::Problem,
 };
@@ -127,70 +127,70 @@ impl From<&NewApiKey> for ApiKey {
 }
 
 pub async fn list_own(
-    office: Data<Office>,
+    administration: Data<Administration>,
     Caller(caller): Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<ApiKeyPage>, Problem> {
-    list(&office, caller.account.id, &query).await
+    list(&administration, caller.account.id, &query).await
 }
 
 pub async fn create_own(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(caller): Caller,
     JsonBody(body): JsonBody<ApiKeyCreate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
-    if !is_login(&office, &caller).await? {
+    if !is_login(&administration, &caller).await? {
         return Err(Refusal::NotByThisCredential.into());
     }
     let order = Order { by: caller.account.id, of: caller.account.id, listed_at: "/me/api-keys" };
-    create(&office, &request, order, &body).await
+    create(&administration, &request, order, &body).await
 }
 
 pub async fn revoke_own(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(caller): Caller,
     PathId(id): PathId<ApiKeyId>,
 ) -> Result<NoContent, Problem> {
     let key = KeyOf { id, owner: Some(caller.account.id) };
-    Ok(administered::delete::<ApiKeyRow>(&request, &office.users, key).await?)
+    Ok(administered::delete::<ApiKeyRow>(&request, &administration.users, key).await?)
 }
 
 pub async fn list_of_user(
-    office: Data<Office>,
+    administration: Data<Administration>,
     _: Caller,
     PathId(user): PathId<UserId>,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<ApiKeyPage>, Problem> {
-    office.store.user(user).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    list(&office, user, &query).await
+    administration.store.user(user).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    list(&administration, user, &query).await
 }
 
 pub async fn create_for_user(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
     PathId(user): PathId<UserId>,
     JsonBody(body): JsonBody<ApiKeyCreate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
     let order = Order { by: admin.account.id, of: user, listed_at: "/admin/api-keys" };
-    create(&office, &request, order, &body).await
+    create(&administration, &request, order, &body).await
 }
 
 pub async fn revoke(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<ApiKeyId>,
 ) -> Result<NoContent, Problem> {
     let key = KeyOf { id, owner: None };
-    Ok(administered::delete::<ApiKeyRow>(&request, &office.users, key).await?)
+    Ok(administered::delete::<ApiKeyRow>(&request, &administration.users, key).await?)
 }
 
-async fn list(office: &Office, user: UserId, query: &PageQuery) -> Result<Json<ApiKeyPage>, Problem> {
+async fn list(administration: &Administration, user: UserId, query: &PageQuery) -> Result<Json<ApiKeyPage>, Problem> {
     let (after, limit) = (query.after()?, query.limit());
-    let rows = office.store.api_keys_page(user, after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows = administration.store.api_keys_page(user, after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let keys = rows.iter().map(ApiKey::from).collect();
     Ok(Json(ApiKeyPage { page: Page::of(keys, limit, |key: &ApiKey| key.id.to_string()) }))
 }
@@ -203,42 +203,42 @@ struct Order {
 }
 
 async fn create(
-    office: &Office,
+    administration: &Administration,
     request: &HttpRequest,
     order: Order,
     body: &ApiKeyCreate,
 ) -> Result<CreatedAt<NewKey>, Problem> {
-    let new = new_key(office, order.of, body)?;
+    let new = new_key(administration, order.of, body)?;
     let location = format!("{}/{}", order.listed_at, new.id);
     // What is kept is the answer without the key.
-    let once = idempotency::remember(office, request, order.by, body, (&location, &ApiKey::from(&new)))?;
-    match administered::create::<ApiKeyRow>(request, &office.users, new, once).await? {
-        Made::New(row) => Ok(CreatedAt::new(location, &with_key(office, ApiKey::from(&row)))?),
-        Made::Again(answer) => Ok(CreatedAt::again(Answer { body: again(office, &answer.body)?, ..answer })),
+    let once = idempotency::remember(administration, request, order.by, body, (&location, &ApiKey::from(&new)))?;
+    match administered::create::<ApiKeyRow>(request, &administration.users, new, once).await? {
+        Made::New(row) => Ok(CreatedAt::new(location, &with_key(administration, ApiKey::from(&row)))?),
+        Made::Again(answer) => Ok(CreatedAt::again(Answer { body: again(administration, &answer.body)?, ..answer })),
     }
 }
 
-fn new_key(office: &Office, user_id: UserId, body: &ApiKeyCreate) -> Result<NewApiKey, Refusal> {
-    let (id, now) = (ApiKeyId(office.clock.new_id()), office.clock.now());
+fn new_key(administration: &Administration, user_id: UserId, body: &ApiKeyCreate) -> Result<NewApiKey, Refusal> {
+    let (id, now) = (ApiKeyId(administration.clock.new_id()), administration.clock.now());
     let name = DisplayName::new(&body.name).map_err(|error| Refusal::invalid("/name", error.to_string()))?;
     if body.expires_at.is_some_and(|Expiry(expires_at)| expires_at <= now) {
         return Err(Refusal::invalid("/expires_at", "must be in the future"));
     }
     let expires_at = body.expires_at.map(|Expiry(expires_at)| in_micros(expires_at)).transpose()?;
-    let secret_hash = api_key::hash_of(&office.keys.mint.secret_of(id));
+    let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(id));
     Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at })
 }
 
 /// Whether the call comes with the whole standing of its user: a key outlives the credential that makes it, so neither
 /// another key nor a token that was exchanged for one may make it, nor a token that is held to a lesser role.
-async fn is_login(office: &Office, caller: &Principal) -> Result<bool, Refusal> {
+async fn is_login(administration: &Administration, caller: &Principal) -> Result<bool, Refusal> {
     if caller.credential.kind == CredentialKind::ApiKey || caller.role != caller.account.role {
         return Ok(false);
     }
     let Some(session) = caller.session else {
         return Ok(true);
     };
-    let session = office.store.session(session).await.map_err(unavailable)?;
+    let session = administration.store.session(session).await.map_err(unavailable)?;
     Ok(session.is_some_and(|session| session.api_key_id.is_none()))
 }
 
@@ -248,15 +248,15 @@ fn in_micros(time: Timestamp) -> Result<Timestamp, Refusal> {
     cut.map_err(|_| Refusal::invalid("/expires_at", "is too far in the future"))
 }
 
-fn with_key(office: &Office, api_key: ApiKey) -> NewKey {
-    let key = office.keys.mint.text_of(api_key.id).to_string();
+fn with_key(administration: &Administration, api_key: ApiKey) -> NewKey {
+    let key = administration.keys.mint.text_of(api_key.id).to_string();
     NewKey { api_key, key }
 }
 
 /// The answer as it was given first: what was kept, and the key made again.
-fn again(office: &Office, kept: &str) -> Result<String, Refusal> {
+fn again(administration: &Administration, kept: &str) -> Result<String, Refusal> {
     let view: ApiKey = serde_json::from_str(kept).map_err(|_| Refusal::Internal)?;
-    serde_json::to_string(&with_key(office, view)).map_err(|_| Refusal::Internal)
+    serde_json::to_string(&with_key(administration, view)).map_err(|_| Refusal::Internal)
 }
 
 impl Exposed for ApiKeyRow {

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Office,
     extract::{Caller, PathId, QueryOf},
     input::Moment,
+    office::AuditLog,
     page::{self, Page, PageSize},
     problem::Problem,
 };
@@ -110,21 +110,25 @@ pub struct AuditPage {
 }
 
 pub async fn list(
-    office: Data<Office>,
+    audit_log: Data<AuditLog>,
     _: Caller,
     QueryOf(query): QueryOf<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = query.limit.0;
     let before = page::parameter("cursor", query.cursor.as_deref())?;
     let filter = filter(&query)?;
-    let rows = office.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
-    let records = rows.iter().map(|row| record(&office, row)).collect::<Result<_, _>>()?;
+    let rows = audit_log.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let records = rows.iter().map(|row| record(&audit_log, row)).collect::<Result<_, _>>()?;
     Ok(Json(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
 }
 
-pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<EntryId>) -> Result<Json<AuditRecord>, Problem> {
-    let row = office.store.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(record(&office, &row)?))
+pub async fn show(
+    audit_log: Data<AuditLog>,
+    _: Caller,
+    PathId(id): PathId<EntryId>,
+) -> Result<Json<AuditRecord>, Problem> {
+    let row = audit_log.store.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    Ok(Json(record(&audit_log, &row)?))
 }
 
 fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
@@ -144,9 +148,9 @@ fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
 }
 
 /// Lays the outcome over the opening entry. The place in the chain is the opening's.
-fn record(office: &Office, row: &AuditRecordRow) -> Result<AuditRecord, Refusal> {
+fn record(audit_log: &AuditLog, row: &AuditRecordRow) -> Result<AuditRecord, Refusal> {
     let mut fields = read(&row.opening)?;
-    if is_orphaned(office, &fields) {
+    if is_orphaned(audit_log, &fields) {
         fields.insert("outcome".into(), json!(Outcome::Unknown));
     }
     if let Some(outcome) = &row.outcome {
@@ -166,12 +170,12 @@ fn record(office: &Office, row: &AuditRecordRow) -> Result<AuditRecord, Refusal>
 
 /// A decision of this replica from before it was started: if its outcome is not on record, it never will be. A record
 /// without an outcome is otherwise of a call that is under way.
-fn is_orphaned(office: &Office, opening: &Map<String, Value>) -> bool {
+fn is_orphaned(audit_log: &AuditLog, opening: &Map<String, Value>) -> bool {
     let text = |field: &str| opening.get(field).and_then(Value::as_str);
     let began = text("time").and_then(|time| time.parse::<Timestamp>().ok());
     text("stage") == Some(Stage::Decision.as_str())
-        && text("chain") == Some(&*office.chain)
-        && began.is_some_and(|began| began < office.started_at)
+        && text("chain") == Some(&*audit_log.chain)
+        && began.is_some_and(|began| began < audit_log.started_at)
 }
 
 fn read(row: &AuditEntryRow) -> Result<Map<String, Value>, Refusal> {

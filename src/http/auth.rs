@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Office,
     extract::{Caller, JsonBody},
     guarded_password,
     no_content::NoContent,
+    office::SignIn,
     password::Password,
     problem::Problem,
 };
@@ -65,12 +65,12 @@ impl From<Tokens> for TokenPair {
 }
 
 pub async fn login(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     request: HttpRequest,
     JsonBody(login): JsonBody<Login>,
 ) -> Result<Json<TokenPair>, Problem> {
     let known = match login.username.parse::<Username>() {
-        Ok(username) => office.store.password_of(&username).await.map_err(unavailable)?,
+        Ok(username) => sign_in.store.password_of(&username).await.map_err(unavailable)?,
         Err(_) => None,
     };
     let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), hash));
@@ -80,29 +80,29 @@ pub async fn login(
     }
     // Hashed for every name, so that the time does not show whether there is such a user.
     let hash = hash.filter(|_| may_log_in);
-    let right = guarded_password::verify(&office, &request, &login.username, login.password, hash).await?;
+    let right = guarded_password::verify(&sign_in, &request, &login.username, login.password, hash).await?;
     let user = user.filter(|_| right).ok_or(Refusal::InvalidCredentials)?;
     let issue = Issue { user: user.id, revision: user.revision };
-    let tokens = office.issuer.issue(issue).await.map_err(no_answer)?.map_err(denied_login)?;
+    let tokens = sign_in.issuer.issue(issue).await.map_err(no_answer)?.map_err(denied_login)?;
     note(&request, &tokens);
     Ok(Json(tokens.into()))
 }
 
 pub async fn refresh(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     request: HttpRequest,
     JsonBody(body): JsonBody<RefreshRequest>,
 ) -> Result<Json<TokenPair>, Problem> {
     let tokens =
-        office.issuer.refresh(body.refresh_token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
+        sign_in.issuer.refresh(body.refresh_token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
     note(&request, &tokens);
     Ok(Json(tokens.into()))
 }
 
-pub async fn logout(office: Data<Office>, Caller(principal): Caller) -> Result<NoContent, Problem> {
+pub async fn logout(sign_in: Data<SignIn>, Caller(principal): Caller) -> Result<NoContent, Problem> {
     let none = || Refusal::Conflict("This credential belongs to no session, so there is none to end.".into());
     let session = principal.session.ok_or_else(none)?;
-    office.issuer.revoke(session).await.map_err(no_answer)?.map_err(unavailable)?;
+    sign_in.issuer.revoke(session).await.map_err(no_answer)?.map_err(unavailable)?;
     Ok(NoContent)
 }
 

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value, json};
 
 use super::{
-    Office,
     administered::{self, Exposed},
     created::CreatedAt,
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
     no_content::NoContent,
+    office::{Accounting, Administration},
     page::{Page, PageQuery},
     patch::Patch,
     problem::Problem,
@@ -132,60 +132,64 @@ impl BudgetPatch {
 }
 
 pub async fn list(
-    office: Data<Office>,
+    accounting: Data<Accounting>,
     _: Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<BudgetPage>, Problem> {
     let (limit, after) = (query.limit(), query.after()?);
-    let rows = office.store.budgets_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
-    let budgets = with_standings(&office, &rows).await?;
+    let rows = accounting.store.budgets_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let budgets = with_standings(&accounting, &rows).await?;
     Ok(Json(BudgetPage { page: Page::of(budgets, limit, |budget: &Budget| budget.id.to_string()) }))
 }
 
 pub async fn create(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
     JsonBody(body): JsonBody<BudgetCreate>,
 ) -> Result<CreatedAt<Budget>, Problem> {
-    let (id, now) = (BudgetId(office.clock.new_id()), office.clock.now());
+    let (id, now) = (BudgetId(administration.clock.new_id()), administration.clock.now());
     let budget = body.0.budget(id).map_err(Refusal::InvalidRequest)?;
     let new = NewBudget { spec: body.0.clone(), budget, created_at: now };
     let standing = Standing::of(&new.budget, &[], now);
     let view = Budget { id, spec: new.spec.clone(), standing: standing.clone(), created_at: now, updated_at: now };
     let location = format!("/admin/budgets/{id}");
-    let once = idempotency::remember(&office, &request, admin.account.id, &body, (&location, &view))?;
-    let made = administered::create::<BudgetRow>(&request, &office.budgets, new, once).await?;
+    let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
+    let made = administered::create::<BudgetRow>(&request, &administration.budgets, new, once).await?;
     Ok(CreatedAt::of(made, location, |row| Budget::of(row, standing))?)
 }
 
-pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<BudgetId>) -> Result<Json<Budget>, Problem> {
-    let row = office.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(one(&office, row).await?))
+pub async fn show(
+    accounting: Data<Accounting>,
+    _: Caller,
+    PathId(id): PathId<BudgetId>,
+) -> Result<Json<Budget>, Problem> {
+    let row = accounting.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    Ok(Json(one(&accounting, row).await?))
 }
 
 pub async fn change(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<BudgetId>,
     JsonBody(body): JsonBody<BudgetPatch>,
 ) -> Result<Json<Budget>, Problem> {
-    let present = office.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let present = administration.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     let spec = body.applied_to(present.spec);
     let budget = spec.budget(id).map_err(Refusal::InvalidRequest)?;
     let change = BudgetChange { spec, budget, only_at: present.revision };
-    let row = administered::change::<BudgetRow>(&request, &office.budgets, id, change).await?;
-    Ok(Json(one(&office, row).await?))
+    let row = administered::change::<BudgetRow>(&request, &administration.budgets, id, change).await?;
+    Ok(Json(one(&administration.accounting, row).await?))
 }
 
 pub async fn delete(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<BudgetId>,
 ) -> Result<NoContent, Problem> {
-    Ok(administered::delete::<BudgetRow>(&request, &office.budgets, id).await?)
+    Ok(administered::delete::<BudgetRow>(&request, &administration.budgets, id).await?)
 }
 
 impl Exposed for BudgetRow {
@@ -200,16 +204,16 @@ impl Exposed for BudgetRow {
     }
 }
 
-async fn one(office: &Office, row: BudgetRow) -> Result<Budget, Refusal> {
-    let mut views = with_standings(office, std::slice::from_ref(&row)).await?;
+async fn one(accounting: &Accounting, row: BudgetRow) -> Result<Budget, Refusal> {
+    let mut views = with_standings(accounting, std::slice::from_ref(&row)).await?;
     views.pop().ok_or(Refusal::Internal)
 }
 
-async fn with_standings(office: &Office, rows: &[BudgetRow]) -> Result<Vec<Budget>, Refusal> {
-    office.settled().await;
-    let now = office.clock.now();
+async fn with_standings(accounting: &Accounting, rows: &[BudgetRow]) -> Result<Vec<Budget>, Refusal> {
+    accounting.settled().await;
+    let now = accounting.clock.now();
     let periods = rows.iter().map(|row| (row.id(), row.budget.period.window(now).since)).collect();
-    let balances = by_budget(office.store.balances_of(periods).await.map_err(unavailable)?);
+    let balances = by_budget(accounting.store.balances_of(periods).await.map_err(unavailable)?);
     let view = |row: &BudgetRow| {
         let balances = balances.get(&row.id()).map_or([].as_slice(), Vec::as_slice);
         Budget::of(row, Standing::of(&row.budget, balances, now))

@@ -13,7 +13,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{Office, problem::Problem, routes};
+use super::{office::Operations, problem::Problem, routes};
 use crate::{
     domain::refusal::Refusal,
     pipeline::{
@@ -31,7 +31,7 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
         return Err(Problem(Refusal::Internal).into());
     };
     let id = telemetry::request_id(&request);
-    let is_draining = request.app_data::<Data<Office>>().is_some_and(|office| office.draining.has_begun());
+    let is_draining = request.app_data::<Data<Operations>>().is_some_and(|operations| operations.draining.has_begun());
     let (request, body) = request.into_parts();
     let ongoing = request.conn_data::<Connection>().map(Ongoing::begin);
     let body = ongoing.as_ref().map_or(Payload::None, |ongoing| ongoing.receive(request.headers(), body));

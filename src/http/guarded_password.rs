@@ -6,8 +6,8 @@
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::{
-    Office,
     failure::{busy, no_answer},
+    office::SignIn,
     password::Password,
 };
 use crate::domain::{network::Network, refusal::Refusal, throttle::Throttled};
@@ -15,20 +15,20 @@ use crate::domain::{network::Network, refusal::Refusal, throttle::Throttled};
 /// Whether `password` is the one that was hashed, asked from where `request` comes. Without a hash it takes as long and
 /// is never right: give none where the user may not log in.
 pub(super) async fn verify(
-    office: &Office,
+    sign_in: &SignIn,
     request: &HttpRequest,
     account: &str,
     password: Password,
     hash: Option<String>,
 ) -> Result<bool, Refusal> {
     let network = request.extensions().get::<Network>().copied().ok_or(Refusal::Internal)?;
-    let visitor = office.login_throttle.visitor(account, network);
+    let visitor = sign_in.login_throttle.visitor(account, network);
     // Who is throttled takes no place among those who wait for a computation.
-    office.login_throttle.check(visitor).await.map_err(no_answer)?.map_err(throttled)?;
-    let turn = office.passwords.turn().await.map_err(busy)?;
+    sign_in.login_throttle.check(visitor).await.map_err(no_answer)?.map_err(throttled)?;
+    let turn = sign_in.passwords.turn().await.map_err(busy)?;
     // And only who is next is let in: those before may have failed meanwhile.
-    let ticket = office.login_throttle.admit(visitor).await.map_err(no_answer)?.map_err(throttled)?;
-    office.passwords.verify(turn, password.0, hash, |right| ticket.report(right)).await.map_err(busy)
+    let ticket = sign_in.login_throttle.admit(visitor).await.map_err(no_answer)?.map_err(throttled)?;
+    sign_in.passwords.verify(turn, password.0, hash, |right| ticket.report(right)).await.map_err(busy)
 }
 
 fn throttled(throttled: Throttled) -> Refusal {

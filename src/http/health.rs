@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Office,
+    office::Operations,
     openapi::operation::{Answer, Draft},
     problem::{Problem, documented::Success},
 };
@@ -37,22 +37,22 @@ pub async fn healthz() -> Result<Json<Health>, Problem> {
     Ok(Json(Health { status: "ok" }))
 }
 
-pub async fn readyz(office: Data<Office>) -> Result<ReadinessAnswer, Problem> {
-    let actors = office.roster.states().into_iter();
+pub async fn readyz(operations: Data<Operations>) -> Result<ReadinessAnswer, Problem> {
+    let actors = operations.roster.states().into_iter();
     let mut dependencies: BTreeMap<_, _> = actors.map(|(actor, in_its)| (actor, state(in_its.is_running()))).collect();
-    dependencies.insert("audit", audit(&office));
+    dependencies.insert("audit", audit(&operations));
     // Cut off from the store for longer than `auth.max_staleness_s`, or with tokens that others refuse.
-    dependencies.insert("identity", state(office.keys.staleness.is_within_bound()));
-    dependencies.insert("clock", state(office.clock.ahead_us().unsigned_abs() <= MAX_CLOCK_DIFFERENCE_US));
+    dependencies.insert("identity", state(operations.staleness.is_within_bound()));
+    dependencies.insert("clock", state(operations.clock.ahead_us().unsigned_abs() <= MAX_CLOCK_DIFFERENCE_US));
     let all = dependencies.values().all(|state| *state != UNAVAILABLE);
     // Tokens are verified without the store, and what is recorded waits in the spool.
-    let store = tokio::time::timeout(PATIENCE, office.store.ping()).await;
+    let store = tokio::time::timeout(PATIENCE, operations.store.ping()).await;
     dependencies.insert("store", state(matches!(store, Ok(Ok(())))));
     // Calls are served without Redis, as each limit's `on_error` says.
-    if let Some(redis) = &office.redis {
+    if let Some(redis) = &operations.redis {
         dependencies.insert("redis", state(redis.ping().await.is_ok()));
     }
-    let status = match (office.draining.has_begun(), all) {
+    let status = match (operations.draining.has_begun(), all) {
         (true, _) => "draining",
         (false, true) => READY,
         (false, false) => UNAVAILABLE,
@@ -75,8 +75,8 @@ fn state(works: bool) -> &'static str {
     if works { OK } else { UNAVAILABLE }
 }
 
-fn audit(office: &Office) -> &'static str {
-    match office.audit.condition() {
+fn audit(operations: &Operations) -> &'static str {
+    match operations.audit.condition() {
         Condition::Storing => OK,
         Condition::Spooling => SPOOLING,
         Condition::Refusing => UNAVAILABLE,

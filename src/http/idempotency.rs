@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Office, problem::CREATED};
+use super::{office::Administration, problem::CREATED};
 use crate::{
     actors::registrar::ANSWERS_KEPT,
     domain::{ids::UserId, refusal::Refusal},
@@ -29,7 +29,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
 /// `body` are all that makes two requests the same. The body may hold a password, so only its MAC under a sealed key is
 /// stored. `answer` is the location and the body of the answer if the change is made.
 pub fn remember(
-    office: &Office,
+    administration: &Administration,
     request: &HttpRequest,
     user_id: UserId,
     body: &impl Serialize,
@@ -38,13 +38,13 @@ pub fn remember(
     let Some(key) = key(request.headers())? else {
         return Ok(None);
     };
-    let now = office.clock.now();
+    let now = administration.clock.now();
     let what = Zeroizing::new(serde_json::to_vec(&(request.path(), body)).map_err(|_| Refusal::Internal)?);
     let body = serde_json::to_string(answer).map_err(|_| Refusal::Internal)?;
     Ok(Some(Idempotency {
         user_id,
         key,
-        fingerprint: office.fingerprints.sign(&what),
+        fingerprint: administration.fingerprints.sign(&what),
         status: CREATED,
         location: Some(location.to_owned()),
         body,

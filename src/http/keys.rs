@@ -4,7 +4,7 @@ use actix_web::web::{Data, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Office, problem::Problem};
+use super::{office::SignIn, problem::Problem};
 use crate::credentials::jwt::Jwk;
 
 /// A JWK set. It holds public keys only.
@@ -13,6 +13,6 @@ pub struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-pub async fn jwks(office: Data<Office>) -> Result<Json<JwkSet>, Problem> {
-    Ok(Json(JwkSet { keys: office.verifier.read().jwks(office.clock.now().as_second()) }))
+pub async fn jwks(sign_in: Data<SignIn>) -> Result<Json<JwkSet>, Problem> {
+    Ok(Json(JwkSet { keys: sign_in.verifier.read().jwks(sign_in.clock.now().as_second()) }))
 }

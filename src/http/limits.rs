@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Office,
     administered::{self, Exposed},
     created::CreatedAt,
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
     no_content::NoContent,
+    office::Administration,
     page::{Page, PageQuery},
     patch::Patch,
     problem::Problem,
@@ -106,58 +106,62 @@ impl LimitPatch {
 }
 
 pub async fn list(
-    office: Data<Office>,
+    administration: Data<Administration>,
     _: Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<LimitPage>, Problem> {
     let (limit, after) = (query.limit(), query.after()?);
-    let rows = office.store.limits_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows = administration.store.limits_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let limits = rows.iter().map(Limit::from).collect();
     Ok(Json(LimitPage { page: Page::of(limits, limit, |limit: &Limit| limit.id.to_string()) }))
 }
 
 pub async fn create(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
     JsonBody(body): JsonBody<LimitCreate>,
 ) -> Result<CreatedAt<Limit>, Problem> {
-    let (id, now) = (LimitId(office.clock.new_id()), office.clock.now());
-    let policy = check(&office, &body.0, id)?;
+    let (id, now) = (LimitId(administration.clock.new_id()), administration.clock.now());
+    let policy = check(&administration, &body.0, id)?;
     let limit = NewLimit { spec: body.0.clone(), policy, created_at: now };
     let (location, view) = (format!("/admin/limits/{id}"), Limit::from(&limit));
-    let once = idempotency::remember(&office, &request, admin.account.id, &body, (&location, &view))?;
-    let made = administered::create::<LimitRow>(&request, &office.limits, limit, once).await?;
+    let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
+    let made = administered::create::<LimitRow>(&request, &administration.limits, limit, once).await?;
     Ok(CreatedAt::of(made, location, |row| Limit::from(row))?)
 }
 
-pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<LimitId>) -> Result<Json<Limit>, Problem> {
-    let row = office.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+pub async fn show(
+    administration: Data<Administration>,
+    _: Caller,
+    PathId(id): PathId<LimitId>,
+) -> Result<Json<Limit>, Problem> {
+    let row = administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(Limit::from(&row)))
 }
 
 pub async fn change(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<LimitId>,
     JsonBody(body): JsonBody<LimitPatch>,
 ) -> Result<Json<Limit>, Problem> {
-    let present = office.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let present = administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     let spec = body.applied_to(present.spec);
-    let policy = check(&office, &spec, id)?;
+    let policy = check(&administration, &spec, id)?;
     let change = LimitChange { spec, policy, only_at: present.revision };
-    let row = administered::change::<LimitRow>(&request, &office.limits, id, change).await?;
+    let row = administered::change::<LimitRow>(&request, &administration.limits, id, change).await?;
     Ok(Json(Limit::from(&row)))
 }
 
 pub async fn delete(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<LimitId>,
 ) -> Result<NoContent, Problem> {
-    Ok(administered::delete::<LimitRow>(&request, &office.limits, id).await?)
+    Ok(administered::delete::<LimitRow>(&request, &administration.limits, id).await?)
 }
 
 impl Exposed for LimitRow {
@@ -173,8 +177,8 @@ impl Exposed for LimitRow {
 }
 
 /// The policy of a limit, on the routes that are configured now.
-fn check(office: &Office, spec: &Spec, id: LimitId) -> Result<Policy, Refusal> {
-    let routing = office.routing.read();
+fn check(administration: &Administration, spec: &Spec, id: LimitId) -> Result<Policy, Refusal> {
+    let routing = administration.routing.read();
     let known: Vec<&Route> = routing.table.iter().map(AsRef::as_ref).collect();
     spec.check(id, &known).map_err(Refusal::InvalidRequest)
 }

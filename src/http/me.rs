@@ -12,9 +12,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Office, budgets,
+    budgets,
     extract::Caller,
     failure::{no_answer, unavailable},
+    office::Accounting,
     problem::Problem,
 };
 use crate::{
@@ -90,28 +91,32 @@ impl From<Standing> for MyLimit {
     }
 }
 
-pub async fn show(office: Data<Office>, request: HttpRequest, Caller(principal): Caller) -> Result<Json<Me>, Problem> {
-    let allowances = allowances(&office.policies.read(), &principal, network(&request));
-    let limits = office.quotas.look(principal.account.id, allowances).await.map_err(no_answer)?;
+pub async fn show(
+    accounting: Data<Accounting>,
+    request: HttpRequest,
+    Caller(principal): Caller,
+) -> Result<Json<Me>, Problem> {
+    let allowances = allowances(&accounting.policies.read(), &principal, network(&request));
+    let limits = accounting.quotas.look(principal.account.id, allowances).await.map_err(no_answer)?;
     Ok(Json(Me {
         user: MyUser { id: principal.account.id, username: principal.account.username.to_string() },
         role: principal.role,
         session: principal.session.map(|id| MySession { id }),
         limits: limits.into_iter().map(MyLimit::from).collect(),
-        budgets: budgets_of_caller(&office, &principal).await?,
+        budgets: budgets_of_caller(&accounting, &principal).await?,
     }))
 }
 
 /// The budgets that the caller's calls are counted in, and how they stand.
-async fn budgets_of_caller(office: &Office, principal: &Principal) -> Result<Vec<MyBudget>, Refusal> {
-    office.settled().await;
-    let now = office.clock.now();
-    let book = office.budget_book.read();
+async fn budgets_of_caller(accounting: &Accounting, principal: &Principal) -> Result<Vec<MyBudget>, Refusal> {
+    accounting.settled().await;
+    let now = accounting.clock.now();
+    let book = accounting.budgets.read();
     let mine: Vec<_> = budgets_of(&book, principal)
         .map(|(subject, budget)| (budget.claim(subject, now).account, Arc::clone(budget)))
         .collect();
     drop(book);
-    let balances = office.store.balances(mine.iter().map(|(account, _)| *account).collect()).await;
+    let balances = accounting.store.balances(mine.iter().map(|(account, _)| *account).collect()).await;
     let balances = balances.map_err(unavailable)?;
     let view = |(account, budget): (Account, Arc<Budget>)| MyBudget {
         id: budget.id,

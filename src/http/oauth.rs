@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::metadata::metadata;
-use super::{Office, administered, auth, extract::FormBody, password::Password, problem::Problem};
+use super::{administered, auth, extract::FormBody, office::SignIn, password::Password, problem::Problem};
 use crate::{
     actors::token_issuer::{Denied, Exchange, Tokens},
     credentials::api_key::{self, ApiKey},
@@ -73,41 +73,45 @@ pub struct TokenResponse {
 pub struct Revoked {}
 
 pub async fn token(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     request: HttpRequest,
     FormBody(form): FormBody<TokenRequest>,
 ) -> Result<Json<TokenResponse>, Problem> {
     match form.grant_type.as_deref() {
-        Some(CLIENT_CREDENTIALS) => exchange(&office, &request, &form).await,
-        Some(REFRESH_TOKEN) => refresh(&office, &request, form).await,
+        Some(CLIENT_CREDENTIALS) => exchange(&sign_in, &request, &form).await,
+        Some(REFRESH_TOKEN) => refresh(&sign_in, &request, form).await,
         Some(_) => Err(Refusal::OAuth(OAuthError::UnsupportedGrantType, "another grant type".into()).into()),
         None => Err(missing("grant_type").into()),
     }
 }
 
 pub async fn revoke(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     request: HttpRequest,
     FormBody(form): FormBody<RevocationRequest>,
 ) -> Result<Json<Revoked>, Problem> {
     let token = form.token.ok_or_else(|| missing("token"))?;
     if api_key::is_meant(&token.0) {
-        revoke_key(&office, &request, &token.0).await?;
+        revoke_key(&sign_in, &request, &token.0).await?;
     } else {
-        end_session(&office, &request, &token.0).await?;
+        end_session(&sign_in, &request, &token.0).await?;
     }
     Ok(Json(Revoked {}))
 }
 
-async fn exchange(office: &Office, request: &HttpRequest, form: &TokenRequest) -> Result<Json<TokenResponse>, Problem> {
+async fn exchange(
+    sign_in: &SignIn,
+    request: &HttpRequest,
+    form: &TokenRequest,
+) -> Result<Json<TokenResponse>, Problem> {
     let key = client::key(request.headers(), form)?;
-    let (account, standing) = office.keys.owner(&key, office.clock.now()).await.map_err(unknown_client)?;
+    let (account, standing) = sign_in.keys.owner(&key, sign_in.clock.now()).await.map_err(unknown_client)?;
     Note::add(request, |note| {
         note.user = Some((account.id, account.username.clone()));
         note.credential = Some(credential(key.id));
     });
     let exchange = Exchange { user: account.id, key: key.id, key_expires_at: standing.expires_at };
-    let token = office.issuer.exchange(exchange).await.map_err(no_answer)?.map_err(denied_exchange)?;
+    let token = sign_in.issuer.exchange(exchange).await.map_err(no_answer)?.map_err(denied_exchange)?;
     Note::add(request, |note| note.session = Some(token.session));
     Ok(Json(TokenResponse {
         access_token: token.access_token,
@@ -118,14 +122,14 @@ async fn exchange(office: &Office, request: &HttpRequest, form: &TokenRequest) -
     }))
 }
 
-async fn refresh(office: &Office, request: &HttpRequest, form: TokenRequest) -> Result<Json<TokenResponse>, Problem> {
+async fn refresh(sign_in: &SignIn, request: &HttpRequest, form: TokenRequest) -> Result<Json<TokenResponse>, Problem> {
     // No client needs to say who it is, but one that does must be right (RFC 6749 §6).
     if client::is_named(request.headers(), &form) {
         let key = client::key(request.headers(), &form)?;
-        office.keys.owner(&key, office.clock.now()).await.map_err(unknown_client)?;
+        sign_in.keys.owner(&key, sign_in.clock.now()).await.map_err(unknown_client)?;
     }
     let token = form.refresh_token.ok_or_else(|| missing(REFRESH_TOKEN))?;
-    let tokens = office.issuer.refresh(token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
+    let tokens = sign_in.issuer.refresh(token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
     auth::note(request, &tokens);
     Ok(Json(tokens.into()))
 }
@@ -142,18 +146,18 @@ impl From<Tokens> for TokenResponse {
     }
 }
 
-async fn revoke_key(office: &Office, request: &HttpRequest, text: &str) -> Result<(), Refusal> {
+async fn revoke_key(sign_in: &SignIn, request: &HttpRequest, text: &str) -> Result<(), Refusal> {
     let Some(key) = ApiKey::read(text) else {
         return Ok(());
     };
-    let standing = match office.keys.standing(&key, office.clock.now()).await {
+    let standing = match sign_in.keys.standing(&key, sign_in.clock.now()).await {
         Ok(standing) => standing,
         // Not known to be no key.
         Err(refusal @ Refusal::Unavailable(_)) => return Err(refusal),
         Err(_) => return Ok(()),
     };
     let id = KeyOf { id: key.id, owner: Some(standing.user) };
-    match administered::delete::<ApiKeyRow>(request, &office.users, id).await {
+    match administered::delete::<ApiKeyRow>(request, &sign_in.users, id).await {
         Ok(_) => Note::add(request, |note| note.credential = Some(credential(key.id))),
         // Purged a moment ago.
         Err(Refusal::NotFound) => {}
@@ -162,14 +166,14 @@ async fn revoke_key(office: &Office, request: &HttpRequest, text: &str) -> Resul
     Ok(())
 }
 
-async fn end_session(office: &Office, request: &HttpRequest, text: &str) -> Result<(), Refusal> {
-    let verified = office.verifier.read().verify(text, office.clock.now().as_second());
+async fn end_session(sign_in: &SignIn, request: &HttpRequest, text: &str) -> Result<(), Refusal> {
+    let verified = sign_in.verifier.read().verify(text, sign_in.clock.now().as_second());
     let ended = match verified {
         Ok(verified) => {
             Note::add(request, |note| note.session = Some(verified.session));
-            office.issuer.revoke(verified.session).await
+            sign_in.issuer.revoke(verified.session).await
         }
-        Err(_) => office.issuer.revoke_refresh_token(text.to_owned()).await,
+        Err(_) => sign_in.issuer.revoke_refresh_token(text.to_owned()).await,
     };
     ended.map_err(no_answer)?.map_err(unavailable)
 }

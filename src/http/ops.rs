@@ -7,7 +7,7 @@ use actix_web::{
     web::{Data, ServiceConfig, get},
 };
 
-use super::Office;
+use super::office::Operations;
 use crate::{
     actors::{quota_lender::Asked, roster::Roster},
     telemetry::{ActorGauge, ExchangeCount, Metrics, Seen},
@@ -20,11 +20,11 @@ pub fn configure(config: &mut ServiceConfig) {
     config.route("/metrics", get().to(metrics));
 }
 
-async fn metrics(office: Data<Office>, metrics: Data<Metrics>, sums: Data<BudgetSums>) -> HttpResponse {
-    let (budgets, alerts) = (sums.read(&office).await, office.announcements.told());
-    let (actors, exchanges) = (gauges(&office.roster), exchanges(&office).collect());
-    metrics.set_audit_backlog(office.audit.backlog());
-    metrics.set_clock_ahead(office.clock.ahead_us());
+async fn metrics(operations: Data<Operations>, metrics: Data<Metrics>, sums: Data<BudgetSums>) -> HttpResponse {
+    let (budgets, alerts) = (sums.read(&operations).await, operations.announcements.told());
+    let (actors, exchanges) = (gauges(&operations.roster), exchanges(&operations).collect());
+    metrics.set_audit_backlog(operations.audit.backlog());
+    metrics.set_clock_ahead(operations.clock.ahead_us());
     match metrics.render(Seen { actors, exchanges, budgets, alerts: &alerts }) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
@@ -39,6 +39,6 @@ fn gauges(roster: &Roster) -> Vec<ActorGauge> {
     states.map(|(actor, state)| ActorGauge { actor, in_flight: state.in_flight, restarts: state.restarts }).collect()
 }
 
-fn exchanges(office: &Office) -> impl Iterator<Item = ExchangeCount> {
-    office.lender.asked().into_iter().map(|Asked { home, result, count }| ExchangeCount { home, result, count })
+fn exchanges(operations: &Operations) -> impl Iterator<Item = ExchangeCount> {
+    operations.lender.asked().into_iter().map(|Asked { home, result, count }| ExchangeCount { home, result, count })
 }

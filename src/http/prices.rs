@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Office,
     extract::{Caller, JsonBody, QueryOf},
     failure::{no_answer, unavailable},
+    office::Administration,
     page::{Page, PageSize},
     problem::Problem,
 };
@@ -94,17 +94,20 @@ impl PricesQuery {
 }
 
 pub async fn list(
-    office: Data<Office>,
+    administration: Data<Administration>,
     _: Caller,
     QueryOf(query): QueryOf<PricesQuery>,
 ) -> Result<Json<PriceListPage>, Problem> {
     let (limit, after) = (query.limit.0, query.after()?);
-    let version = office.store.price_version(query.version).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let version =
+        administration.store.price_version(query.version).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     let rows = match query.model {
         Some(model) if !is_model_name(&model) => vec![],
-        Some(model) => office.store.price(version.version, model).await.map_err(unavailable)?.into_iter().collect(),
+        Some(model) => {
+            administration.store.price(version.version, model).await.map_err(unavailable)?.into_iter().collect()
+        }
         None => {
-            let page = office.store.prices_page(version.version, after, limit.saturating_add(1));
+            let page = administration.store.prices_page(version.version, after, limit.saturating_add(1));
             page.await.map_err(unavailable)?
         }
     };
@@ -118,7 +121,7 @@ pub async fn list(
 }
 
 pub async fn put(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
     JsonBody(body): JsonBody<PricesPut>,
@@ -127,8 +130,9 @@ pub async fn put(
         return Err(Refusal::invalid("/items", "must set a price, or `remove` must name a model").into());
     }
     let change = ListChange::new("items", &body.items, &body.remove).map_err(Refusal::InvalidRequest)?;
-    let change = PriceChange { change, only_at: body.version, source: source(&admin), made_at: office.clock.now() };
-    let changed = office.prices.put(change).await.map_err(no_answer)?.map_err(unavailable)?;
+    let change =
+        PriceChange { change, only_at: body.version, source: source(&admin), made_at: administration.clock.now() };
+    let changed = administration.prices.put(change).await.map_err(no_answer)?.map_err(unavailable)?;
     let (before, version, difference) = done(changed)?;
     Note::add(&request, |note| note.change = Some(recorded(before, version, &difference)));
     let Difference { added, changed, removed } = difference;

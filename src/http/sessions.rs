@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Office,
     extract::{Caller, PathId, QueryOf},
     no_content::NoContent,
+    office::SignIn,
     page::{Page, PageQuery},
     problem::Problem,
 };
@@ -65,42 +65,42 @@ impl Session {
 }
 
 pub async fn list_own(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     Caller(caller): Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<SessionPage>, Problem> {
-    list(&office, caller.account.id, &caller, &query).await
+    list(&sign_in, caller.account.id, &caller, &query).await
 }
 
 pub async fn end_own(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     Caller(caller): Caller,
     PathId(id): PathId<SessionId>,
 ) -> Result<NoContent, Problem> {
-    let session = office.store.session(id).await.map_err(unavailable)?;
+    let session = sign_in.store.session(id).await.map_err(unavailable)?;
     // Somebody else's is as good as none.
     let own = session.filter(|session| session.user_id == caller.account.id).ok_or(Refusal::NotFound)?;
-    office.issuer.revoke(own.id).await.map_err(no_answer)?.map_err(unavailable)?;
+    sign_in.issuer.revoke(own.id).await.map_err(no_answer)?.map_err(unavailable)?;
     Ok(NoContent)
 }
 
 pub async fn list_of_user(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     Caller(admin): Caller,
     PathId(user): PathId<UserId>,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<SessionPage>, Problem> {
-    office.store.user(user).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    list(&office, user, &admin, &query).await
+    sign_in.store.user(user).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    list(&sign_in, user, &admin, &query).await
 }
 
 pub async fn end_all_of_user(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     request: HttpRequest,
     _: Caller,
     PathId(user): PathId<UserId>,
 ) -> Result<NoContent, Problem> {
-    let ended = office.users.end_sessions(user).await.map_err(no_answer)?.map_err(unavailable)?;
+    let ended = sign_in.users.end_sessions(user).await.map_err(no_answer)?.map_err(unavailable)?;
     let ended = ended.ok_or(Refusal::NotFound)?;
     let change = json!({ "before": { "live_sessions": ended }, "after": { "live_sessions": 0 } });
     Note::add(&request, |note| note.change = Some(change));
@@ -108,13 +108,13 @@ pub async fn end_all_of_user(
 }
 
 async fn list(
-    office: &Office,
+    sign_in: &SignIn,
     user: UserId,
     caller: &Principal,
     query: &PageQuery,
 ) -> Result<Json<SessionPage>, Problem> {
-    let (after, limit, now) = (query.after()?, query.limit(), office.clock.store_now());
-    let rows = office.store.sessions_page(user, now, after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let (after, limit, now) = (query.after()?, query.limit(), sign_in.clock.store_now());
+    let rows = sign_in.store.sessions_page(user, now, after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let sessions = rows.iter().map(|row| Session::of(row, caller)).collect();
     Ok(Json(SessionPage { page: Page::of(sessions, limit, |session: &Session| session.id.to_string()) }))
 }

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Office,
     created::CreatedAt,
     extract::{Caller, QueryOf},
     failure::{no_answer, unavailable},
     idempotency,
+    office::Administration,
     page::{Page, PageSize},
     problem::Problem,
 };
@@ -95,13 +95,13 @@ pub struct SigningKeyPage {
 }
 
 pub async fn list(
-    office: Data<Office>,
+    administration: Data<Administration>,
     _: Caller,
     QueryOf(query): QueryOf<RingQuery>,
 ) -> Result<Json<SigningKeyPage>, Problem> {
     let limit = query.limit.0;
-    let ring = office.store.signing_ring().await.map_err(unavailable)?;
-    let now = office.clock.now();
+    let ring = administration.store.signing_ring().await.map_err(unavailable)?;
+    let now = administration.clock.now();
     let mut keys: Vec<_> = ring.keys.iter().rev().map(|row| SigningKeyView::new(row, now)).collect();
     if let Some(cursor) = query.cursor {
         let last = keys.iter().position(|key| key.kid == cursor);
@@ -112,20 +112,20 @@ pub async fn list(
 }
 
 pub async fn rotate(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
 ) -> Result<CreatedAt<SigningKeyView>, Problem> {
-    let now = office.clock.now();
+    let now = administration.clock.now();
     // The answer is known when it is known which key takes over.
-    let kept = idempotency::remember(&office, &request, admin.account.id, &(), (LOCATION, &()))?;
+    let kept = idempotency::remember(&administration, &request, admin.account.id, &(), (LOCATION, &()))?;
     let remember = kept.map(|kept| -> Remember {
         Arc::new(move |row| {
             let body = serde_json::to_string(&SigningKeyView::new(row, now)).unwrap_or_default();
             Idempotency { body, ..kept.clone() }
         })
     });
-    match office.issuer.rotate(remember).await.map_err(no_answer)?.map_err(refused)? {
+    match administration.issuer.rotate(remember).await.map_err(no_answer)?.map_err(refused)? {
         Rotated::New(row) => {
             let view = SigningKeyView::new(&row, now);
             let change = json!({ "before": null, "after": view });

@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Office,
     administered::{self, Exposed},
     created::CreatedAt,
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
     no_content::NoContent,
+    office::Administration,
     page::{Page, PageQuery},
     patch::Patch,
     problem::Problem,
@@ -73,57 +73,61 @@ impl From<&NewTeam> for Team {
 }
 
 pub async fn list(
-    office: Data<Office>,
+    administration: Data<Administration>,
     _: Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<TeamPage>, Problem> {
     let (limit, after) = (query.limit(), query.after()?);
-    let rows = office.store.teams_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows = administration.store.teams_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let teams = rows.iter().map(Team::from).collect();
     Ok(Json(TeamPage { page: Page::of(teams, limit, |team: &Team| team.id.to_string()) }))
 }
 
 pub async fn create(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
     JsonBody(body): JsonBody<TeamCreate>,
 ) -> Result<CreatedAt<Team>, Problem> {
-    let (id, now) = (TeamId(office.clock.new_id()), office.clock.now());
+    let (id, now) = (TeamId(administration.clock.new_id()), administration.clock.now());
     let team = NewTeam { id, name: name(&body.name)?, created_at: now };
     let (location, view) = (format!("/admin/teams/{id}"), Team::from(&team));
-    let once = idempotency::remember(&office, &request, admin.account.id, &body, (&location, &view))?;
-    let made = administered::create::<TeamRow>(&request, &office.users, team, once).await?;
+    let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
+    let made = administered::create::<TeamRow>(&request, &administration.users, team, once).await?;
     Ok(CreatedAt::of(made, location, |row| Team::from(row))?)
 }
 
-pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<TeamId>) -> Result<Json<Team>, Problem> {
-    let row = office.store.team(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+pub async fn show(
+    administration: Data<Administration>,
+    _: Caller,
+    PathId(id): PathId<TeamId>,
+) -> Result<Json<Team>, Problem> {
+    let row = administration.store.team(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(Team::from(&row)))
 }
 
 pub async fn change(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     caller: Caller,
     PathId(id): PathId<TeamId>,
     JsonBody(body): JsonBody<TeamPatch>,
 ) -> Result<Json<Team>, Problem> {
     let Some(text) = body.name.given() else {
-        return show(office, caller, PathId(id)).await;
+        return show(administration, caller, PathId(id)).await;
     };
     let change = TeamChange { name: Some(name(&text)?) };
-    let row = administered::change::<TeamRow>(&request, &office.users, id, change).await?;
+    let row = administered::change::<TeamRow>(&request, &administration.users, id, change).await?;
     Ok(Json(Team::from(&row)))
 }
 
 pub async fn delete(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<TeamId>,
 ) -> Result<NoContent, Problem> {
-    Ok(administered::delete::<TeamRow>(&request, &office.users, id).await?)
+    Ok(administered::delete::<TeamRow>(&request, &administration.users, id).await?)
 }
 
 impl Exposed for TeamRow {

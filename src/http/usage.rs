@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Office,
     extract::{Caller, QueryOf},
     failure::unavailable,
     input::Moment,
+    office::Accounting,
     page::parameter,
     problem::Problem,
 };
@@ -88,19 +88,23 @@ impl UsageItem {
     }
 }
 
-pub async fn all(office: Data<Office>, _: Caller, QueryOf(query): QueryOf<UsageQuery>) -> Result<Json<Usage>, Problem> {
-    Ok(Json(usage(&office, &query, None).await?))
+pub async fn all(
+    accounting: Data<Accounting>,
+    _: Caller,
+    QueryOf(query): QueryOf<UsageQuery>,
+) -> Result<Json<Usage>, Problem> {
+    Ok(Json(usage(&accounting, &query, None).await?))
 }
 
 pub async fn own(
-    office: Data<Office>,
+    accounting: Data<Accounting>,
     Caller(principal): Caller,
     QueryOf(query): QueryOf<UsageQuery>,
 ) -> Result<Json<Usage>, Problem> {
-    Ok(Json(usage(&office, &query, Some(principal.account.id)).await?))
+    Ok(Json(usage(&accounting, &query, Some(principal.account.id)).await?))
 }
 
-async fn usage(office: &Office, query: &UsageQuery, user: Option<UserId>) -> Result<Usage, Refusal> {
+async fn usage(accounting: &Accounting, query: &UsageQuery, user: Option<UserId>) -> Result<Usage, Refusal> {
     let group_by = Dimension::list(query.group_by.as_deref().unwrap_or_default());
     let group_by = group_by.map_err(|error| Refusal::invalid("?group_by", error.to_string()))?;
     let filter = UsageFilter {
@@ -109,8 +113,8 @@ async fn usage(office: &Office, query: &UsageQuery, user: Option<UserId>) -> Res
         user,
         group_by: group_by.clone(),
     };
-    office.settled().await;
-    let rows = office.store.usage(filter, MAX_GROUPS.saturating_add(1)).await.map_err(unavailable)?;
+    accounting.settled().await;
+    let rows = accounting.store.usage(filter, MAX_GROUPS.saturating_add(1)).await.map_err(unavailable)?;
     if u32::try_from(rows.len()).is_ok_and(|groups| groups > MAX_GROUPS) {
         let reason = format!("this makes more than {MAX_GROUPS} sums; ask for a shorter time or group by less");
         return Err(Refusal::invalid("?group_by", reason));

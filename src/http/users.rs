@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Office,
     administered::{self, Exposed},
     created::CreatedAt,
     extract::{Caller, JsonBody, PathId, QueryOf},
     failure::{busy, unavailable},
     idempotency,
     no_content::NoContent,
+    office::Administration,
     page::{Page, PageQuery},
     password::Password,
     patch::Patch,
@@ -114,41 +114,45 @@ pub struct UserPage {
 }
 
 pub async fn list(
-    office: Data<Office>,
+    administration: Data<Administration>,
     _: Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<UserPage>, Problem> {
     let (limit, after) = (query.limit(), query.after()?);
-    let rows = office.store.users_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows = administration.store.users_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let users = rows.iter().map(User::from).collect();
     Ok(Json(UserPage { page: Page::of(users, limit, |user: &User| user.id.to_string()) }))
 }
 
 pub async fn create(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
     JsonBody(body): JsonBody<UserCreate>,
 ) -> Result<CreatedAt<User>, Problem> {
     let username = username(&body.username)?;
     body.password.as_ref().map(|password| check_password(password, &username)).transpose()?;
-    let password_hash = hash(&office, body.password.as_ref()).await?;
-    let (id, created_at) = (UserId(office.clock.new_id()), office.clock.now());
+    let password_hash = hash(&administration, body.password.as_ref()).await?;
+    let (id, created_at) = (UserId(administration.clock.new_id()), administration.clock.now());
     let UserCreate { role, status, team_id, .. } = body;
     let user = NewUser { id, username, password_hash, role, status, team_id, created_at };
     let (location, view) = (format!("/admin/users/{id}"), User::from(&user));
-    let once = idempotency::remember(&office, &request, admin.account.id, &body, (&location, &view))?;
-    let made = administered::create::<UserRow>(&request, &office.users, user, once).await?;
+    let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
+    let made = administered::create::<UserRow>(&request, &administration.users, user, once).await?;
     Ok(CreatedAt::of(made, location, |row| User::from(row))?)
 }
 
-pub async fn show(office: Data<Office>, _: Caller, PathId(id): PathId<UserId>) -> Result<Json<User>, Problem> {
-    let row = office.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+pub async fn show(
+    administration: Data<Administration>,
+    _: Caller,
+    PathId(id): PathId<UserId>,
+) -> Result<Json<User>, Problem> {
+    let row = administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     Ok(Json(User::from(&row)))
 }
 
 pub async fn change(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<UserId>,
@@ -158,23 +162,23 @@ pub async fn change(
     let username = name.given().as_deref().map(username).transpose()?;
     let password = password.given();
     if let Some(password) = &password {
-        let present = office.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+        let present = administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
         check_password(password, username.as_ref().unwrap_or(&present.username))?;
     }
-    let password_hash = hash(&office, password.as_ref()).await?;
+    let password_hash = hash(&administration, password.as_ref()).await?;
     let (role, status, team_id) = (role.given(), status.given(), team_id.given());
     let change = UserChange { username, password_hash, role, status, team_id, only_at: None };
-    let row = administered::change::<UserRow>(&request, &office.users, id, change).await?;
+    let row = administered::change::<UserRow>(&request, &administration.users, id, change).await?;
     Ok(Json(User::from(&row)))
 }
 
 pub async fn delete(
-    office: Data<Office>,
+    administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<UserId>,
 ) -> Result<NoContent, Problem> {
-    Ok(administered::delete::<UserRow>(&request, &office.users, id).await?)
+    Ok(administered::delete::<UserRow>(&request, &administration.users, id).await?)
 }
 
 impl Exposed for UserRow {
@@ -211,9 +215,9 @@ fn check_password(password: &Password, username: &Username) -> Result<(), Refusa
     password::check(&password.0, username.as_str()).map_err(|error| Refusal::invalid("/password", error.to_string()))
 }
 
-async fn hash(office: &Office, password: Option<&Password>) -> Result<Option<String>, Refusal> {
+async fn hash(administration: &Administration, password: Option<&Password>) -> Result<Option<String>, Refusal> {
     match password {
         None => Ok(None),
-        Some(password) => office.passwords.hash(password.0.clone()).await.map(Some).map_err(busy),
+        Some(password) => administration.passwords.hash(password.0.clone()).await.map(Some).map_err(busy),
     }
 }

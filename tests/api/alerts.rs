@@ -192,7 +192,7 @@ async fn a_lowered_limit_is_told_with_the_next_call_and_a_raised_one_does_not_te
     for _ in 0..4 {
         pay(&gateway, &gateway.admin).await;
     }
-    gateway.running().office.ledger.flushed().await.unwrap();
+    gateway.running().office.accounting.ledger.flushed().await.unwrap();
     assert_eq!(alerts(&gateway, 1).await.len(), 1);
     gateway.expect_record();
     gateway.finish().await;
@@ -225,7 +225,7 @@ async fn what_is_spent_and_held_is_in_the_metrics_by_name(store: &TestStore) {
     for token in [&gateway.admin, &ann.token, &ann.token] {
         pay(&gateway, token).await;
     }
-    gateway.running().office.ledger.flushed().await.unwrap();
+    gateway.running().office.accounting.ledger.flushed().await.unwrap();
     let text = gateway.metrics().await;
     for line in [
         "tollgate_budget_spent_usd{budget=\"each\"} 0.006",

@@ -443,7 +443,7 @@ async fn a_hold_from_before_midnight_is_settled_in_its_own_day(store: &TestStore
     assert_eq!(at_rest(&gateway, &id).await, pair("0.002", "0"));
     let days = ["2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z"];
     let days = days.map(|day| (id.parse().unwrap(), day.parse().unwrap())).to_vec();
-    let balances = gateway.running().office.store.balances_of(days).await.unwrap();
+    let balances = gateway.running().office.accounting.store.balances_of(days).await.unwrap();
     let told: Vec<_> = balances.values().map(|balance| (balance.spent.to_string(), balance.held.to_string())).collect();
     assert_eq!(told, [("0.002".into(), "0".into()), ("0.002".into(), "0".into())]);
     gateway.finish().await;

@@ -66,7 +66,7 @@ async fn change_of(gateway: &TestGateway, answer: &Answer) -> Value {
 
 /// The policies that are in force: name, limit and what may be taken at once.
 fn in_force(gateway: &TestGateway) -> Vec<(String, u64, u64)> {
-    let book = gateway.running().office.policies.read();
+    let book = gateway.running().office.accounting.policies.read();
     let general = book.groups().iter().filter_map(|group| {
         // No test names this subject.
         let nobody = tollgate::domain::limit::Subject::parse(Per::User, NO_SUCH_ID).unwrap();
@@ -189,7 +189,7 @@ async fn a_limit_for_one_subject_stands_beside_the_general_one(store: &TestStore
         create(&gateway, theirs.clone()).await.expect(201);
         create(&gateway, theirs).await.invalid("/name");
         let subject = tollgate::domain::limit::Subject::parse(per.parse().unwrap(), subject.as_str().unwrap()).unwrap();
-        let book = gateway.running().office.policies.read();
+        let book = gateway.running().office.accounting.policies.read();
         let group = book.groups().iter().find(|group| *group.name == *per).unwrap();
         assert_eq!(group.policy_of(subject).unwrap().limit(), 99, "{per}");
     }

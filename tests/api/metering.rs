@@ -269,7 +269,7 @@ async fn a_hold_is_in_the_store_before_the_upstream_is_asked(store: &TestStore) 
     let mut client = scene.begin(&chat(json!({ "max_tokens": 10 }))).await;
     let (mut served, request) = scene.upstream.serve("").await;
     let office = &scene.gateway.running().office;
-    let open = office.store.open_holds(&office.chain).await.unwrap();
+    let open = office.accounting.store.open_holds(&office.audit_log.chain).await.unwrap();
     let ids: Vec<String> = open.iter().map(ToString::to_string).collect();
     assert!(ids.len() == 1 && request.contains(&format!("x-request-id: {}\r\n", ids[0])), "{ids:?}");
     served.write_all(stated("9", "8").as_bytes()).await.unwrap();
@@ -460,7 +460,7 @@ async fn set_price(gateway: &TestGateway, model: &str, input_usd: u64, output_us
     let put = gateway.request("PUT", "/admin/prices").token(&gateway.admin).json(&json!({ "items": [price] }));
     put.send().await.expect(200);
     eventually("the price is in force", async || {
-        let book = gateway.running().office.price_book.read();
+        let book = gateway.running().office.accounting.prices.read();
         book.find(model).filter(|priced| priced.price.base.input == input_usd * 1_000_000).map(drop)
     })
     .await;

@@ -34,7 +34,7 @@ async fn set_prices(scene: &Scene) {
         scene.gateway.request("PUT", "/admin/prices").token(&scene.gateway.admin).json(&json!({ "items": items }));
     put.send().await.expect(200);
     eventually("the prices are in force", async || {
-        scene.gateway.running().office.price_book.read().find("dear").map(drop)
+        scene.gateway.running().office.accounting.prices.read().find("dear").map(drop)
     })
     .await;
 }

@@ -37,7 +37,7 @@ async fn put(gateway: &TestGateway, body: &Value) -> Answer {
 
 /// Version and price of a model, as calls are billed now.
 fn in_force(gateway: &TestGateway, model: &str) -> Option<(i64, u64)> {
-    let book = gateway.running().office.price_book.read();
+    let book = gateway.running().office.accounting.prices.read();
     book.find(model).map(|priced| (priced.version, priced.price.base.input))
 }
 

@@ -67,7 +67,7 @@ async fn usage_is_told_by_what_is_asked_for_and_adds_up(store: &TestStore) {
     };
     assert_eq!(routes, [of("cheap", 1, "0.000000000001"), of("dear", 2, "18000")]);
     let day = &usage(&gateway, &gateway.admin, "/admin/usage?group_by=day", 6).await[0]["day"];
-    let now = gateway.running().office.clock.now().to_string();
+    let now = gateway.running().office.accounting.clock.now().to_string();
     assert!(now.starts_with(&format!("{}T", day.as_str().unwrap())), "{day} {now}");
     let later = "/admin/usage?group_by=route&from=2999-01-01T00:00:00Z";
     assert!(usage(&gateway, &gateway.admin, later, 0).await.is_empty());

@@ -11,9 +11,9 @@ use crate::{
         refusal::Refusal,
     },
     http::{
-        Office,
         extract::{Caller, QueryOf},
         failure::unavailable,
+        office::AuditLog,
         page::{Page, PageSize},
         problem::Problem,
     },
@@ -57,16 +57,17 @@ pub struct CheckpointPage {
 }
 
 pub async fn list(
-    office: Data<Office>,
+    audit_log: Data<AuditLog>,
     _: Caller,
     QueryOf(query): QueryOf<CheckpointQuery>,
 ) -> Result<Json<CheckpointPage>, Problem> {
     let limit = query.limit.0;
     let after = query.cursor.as_deref().map(place).transpose()?;
-    let rows = office.store.checkpoints_page(query.chain, after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows =
+        audit_log.store.checkpoints_page(query.chain, after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let items = rows.into_iter().map(AuditCheckpoint::from).collect();
     let page = Page::of(items, limit, |last: &AuditCheckpoint| format!("{}.{}", last.number, last.chain));
-    Ok(Json(CheckpointPage { page, keys: vec![office.audit_key.clone()] }))
+    Ok(Json(CheckpointPage { page, keys: vec![audit_log.checkpoint_key.clone()] }))
 }
 
 /// A cursor: the number and the chain of the last checkpoint of a page.

@@ -13,11 +13,12 @@ use crate::{
         refusal::Refusal,
     },
     http::{
-        Office, administered,
+        administered,
         extract::{Caller, JsonBody},
         failure::{busy, no_answer, unavailable},
         guarded_password,
         no_content::NoContent,
+        office::SignIn,
         password::Password,
         problem::Problem,
     },
@@ -36,7 +37,7 @@ pub struct PasswordChange {
 }
 
 pub async fn change(
-    office: Data<Office>,
+    sign_in: Data<SignIn>,
     request: HttpRequest,
     Caller(caller): Caller,
     JsonBody(body): JsonBody<PasswordChange>,
@@ -44,23 +45,23 @@ pub async fn change(
     let username = caller.account.username.as_str();
     let weak = |error: WeakPassword| Refusal::invalid("/new_password", error.to_string());
     password::check(&body.new_password.0, username).map_err(weak)?;
-    let (user, hash) = known(&office, &caller).await?;
+    let (user, hash) = known(&sign_in, &caller).await?;
     // Guesses are throttled as at login: the caller's token may be stolen.
-    if !guarded_password::verify(&office, &request, username, body.current_password, Some(hash)).await? {
+    if !guarded_password::verify(&sign_in, &request, username, body.current_password, Some(hash)).await? {
         return Err(Refusal::invalid("/current_password", "is not the current password").into());
     }
-    let hash = office.passwords.hash(body.new_password.0).await.map_err(busy)?;
+    let hash = sign_in.passwords.hash(body.new_password.0).await.map_err(busy)?;
     // An administrator who gave another password meanwhile had a reason to.
     let change = UserChange { password_hash: Some(hash), only_at: Some(user.revision), ..UserChange::default() };
-    let changed = office.users.change(caller.account.id, change).await.map_err(no_answer)?.map_err(unavailable)?;
+    let changed = sign_in.users.change(caller.account.id, change).await.map_err(no_answer)?.map_err(unavailable)?;
     administered::done::<UserRow>(changed)?;
     Note::add(&request, |note| note.change = Some(json!({ "password_changed": true })));
     Ok(NoContent)
 }
 
 /// The caller as stored, and the hash of the present password.
-async fn known(office: &Office, caller: &Principal) -> Result<(UserRow, String), Refusal> {
-    let known = office.store.password_of(&caller.account.username).await.map_err(unavailable)?;
+async fn known(sign_in: &SignIn, caller: &Principal) -> Result<(UserRow, String), Refusal> {
+    let known = sign_in.store.password_of(&caller.account.username).await.map_err(unavailable)?;
     // The name may be another user's by now.
     let own = known.filter(|(user, _)| user.id == caller.account.id).and_then(|(user, hash)| Some((user, hash?)));
     own.ok_or_else(|| Refusal::Conflict("You have no password here, so there is none to change.".into()))

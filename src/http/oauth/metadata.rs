@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{CLIENT_CREDENTIALS, REFRESH_TOKEN};
 use crate::{
     domain::refusal::Refusal,
-    http::{Office, problem::Problem},
+    http::{office::SignIn, problem::Problem},
     pipeline::{Gate, ground::Front},
 };
 
@@ -29,10 +29,14 @@ pub struct Metadata {
     response_types_supported: [&'static str; 0],
 }
 
-pub async fn metadata(office: Data<Office>, gate: Data<Gate>, request: HttpRequest) -> Result<Json<Metadata>, Problem> {
-    let base = base(&office.issuer_name, &gate, &request)?;
+pub async fn metadata(
+    sign_in: Data<SignIn>,
+    gate: Data<Gate>,
+    request: HttpRequest,
+) -> Result<Json<Metadata>, Problem> {
+    let base = base(&sign_in.issuer_name, &gate, &request)?;
     Ok(Json(Metadata {
-        issuer: office.issuer_name.to_string(),
+        issuer: sign_in.issuer_name.to_string(),
         token_endpoint: format!("{base}/oauth/token"),
         revocation_endpoint: format!("{base}/oauth/revoke"),
         jwks_uri: format!("{base}/.well-known/jwks.json"),

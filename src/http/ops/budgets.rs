@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     domain::{ids::BudgetId, ledger::Balance, money::Money},
-    http::Office,
+    http::office::Operations,
     telemetry::BudgetGauge,
 };
 
@@ -29,34 +29,34 @@ pub struct BudgetSums(Arc<Mutex<LastRead>>);
 
 impl BudgetSums {
     /// The sums of each name; nothing while the store does not tell.
-    pub async fn read(&self, office: &Office) -> Vec<BudgetGauge> {
+    pub async fn read(&self, operations: &Operations) -> Vec<BudgetGauge> {
         // Who asks meanwhile waits for the same answer.
         let mut last = self.0.lock().await;
-        let now_ns = office.clock.monotonic_ns();
+        let now_ns = operations.clock.monotonic_ns();
         let fresh_ns = u64::try_from(FRESH.as_nanos()).unwrap_or(u64::MAX);
         if let Some((read_ns, gauges)) = &*last
             && now_ns.saturating_sub(*read_ns) < fresh_ns
         {
             return gauges.clone();
         }
-        match tokio::time::timeout(PATIENCE, ask(office)).await {
+        match tokio::time::timeout(PATIENCE, ask(operations)).await {
             Ok(Some(gauges)) => last.insert((now_ns, gauges)).1.clone(),
             _ => vec![],
         }
     }
 }
 
-async fn ask(office: &Office) -> Option<Vec<BudgetGauge>> {
-    let now = office.clock.now();
+async fn ask(operations: &Operations) -> Option<Vec<BudgetGauge>> {
+    let now = operations.clock.now();
     let names: BTreeMap<BudgetId, Arc<str>> = {
-        let book = office.budget_book.read();
+        let book = operations.budgets.read();
         book.all().take(MAX_BUDGETS).map(|budget| (budget.id, Arc::clone(&budget.name))).collect()
     };
     let periods = {
-        let book = office.budget_book.read();
+        let book = operations.budgets.read();
         names.keys().filter_map(|id| Some((*id, book.budget(*id)?.period.window(now).since))).collect()
     };
-    let sums = office.store.sums_of(periods).await;
+    let sums = operations.store.sums_of(periods).await;
     let sums = sums.inspect_err(|error| tracing::warn!(%error, "budgets are left out of the metrics")).ok()?;
     let mut by_name: BTreeMap<Arc<str>, Balance> =
         names.values().map(|name| (Arc::clone(name), Balance::default())).collect();

@@ -42,7 +42,7 @@ impl Forge {
         let header: Value = serde_json::from_slice(&part(token, 0)).unwrap();
         let algorithm: Algorithm = header["alg"].as_str().unwrap().parse().unwrap();
         let kid = header["kid"].as_str().unwrap().to_owned();
-        let ring = gateway.running().office.store.signing_ring().await.unwrap().keys;
+        let ring = gateway.running().office.accounting.store.signing_ring().await.unwrap().keys;
         let key = match algorithm {
             Algorithm::Hs256 => Key::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, HMAC_SECRET.as_bytes()))),
             _ => open(ring.iter().find(|key| key.kid == kid).unwrap()),

@@ -194,10 +194,14 @@ impl TestGateway {
         let gateway = self.gateway.take().unwrap();
         let office = gateway.office.clone();
         gateway.stop().await;
-        assert_eq!(office.ledger.handle().in_flight(), 0, "holds were left open");
-        assert_eq!(office.store.open_holds(&office.chain).await, Ok(vec![]), "holds were left open in the store");
-        assert_eq!(office.audit.handle().in_flight(), 0, "audit entries were left unwritten");
-        office.store
+        assert_eq!(office.accounting.ledger.handle().in_flight(), 0, "holds were left open");
+        assert_eq!(
+            office.accounting.store.open_holds(&office.audit_log.chain).await,
+            Ok(vec![]),
+            "holds were left open in the store"
+        );
+        assert_eq!(office.operations.audit.handle().in_flight(), 0, "audit entries were left unwritten");
+        office.accounting.store
     }
 }
 
