@@ -81,7 +81,7 @@ struct Parts {
     /// The routes in force.
     routing: Snapshot<Routing>,
     identity: Identity,
-    /// What requests with an `Idempotency-Key` are told apart by.
+    /// Distinguishes requests with the same `Idempotency-Key`.
     fingerprints: Arc<MacKey>,
     metrics: Metrics,
     document: Document,
@@ -136,7 +136,7 @@ impl Gateway {
         let routing = routing::routing(config, &in_force.read())?;
         if let Some(file) = configured_prices(config)? {
             let changed = handles.prices.put(prices::change(config, file, &base.clock)).await??;
-            prices::tell(config, &changed)?;
+            prices::report(config, &changed)?;
         }
         in_force.publish(routing);
         Ok(())

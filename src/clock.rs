@@ -127,8 +127,8 @@ mod tests {
             clock.clone().compare(at(1_000), at(store), at(1_002));
             assert_eq!(clock.ahead_us(), ahead_s * 1_000_000);
             let ahead = SignedDuration::from_secs(ahead_s);
-            let (before, told, after) = (clock.now() - ahead, clock.store_now(), clock.now() - ahead);
-            assert!(before <= told && told <= after);
+            let (before, of_store, after) = (clock.now() - ahead, clock.store_now(), clock.now() - ahead);
+            assert!(before <= of_store && told <= after);
         }
     }
 

@@ -61,7 +61,7 @@ pub fn read_master_key(path: &Path, given: Option<&str>, shared: bool) -> Result
     }
 }
 
-/// A master key that lies beside the present one.
+/// A second master key, next to the present one.
 pub struct Replacement {
     beside: PathBuf,
     path: PathBuf,
@@ -131,7 +131,7 @@ impl DataDir {
         read_master_key(&self.path, given, shared)
     }
 
-    /// Writes another master key beside the present one.
+    /// Writes a second master key next to the present one.
     ///
     /// # Errors
     /// `LeftOver` if a different one lies there: a change was cut short, and what lies there may be the only key to the
@@ -158,7 +158,7 @@ impl DataDir {
             Err(error) => return Err(io(error)),
         }
         let text = make().map_err(|error| DataDirError::Key { origin: path.display().to_string(), error })?;
-        // Written beside and renamed, so that a kill leaves no half a key.
+        // Written to a file of its own and renamed, so that a kill leaves no half a key.
         std::fs::rename(self.write_beside(name, &text)?, &path).map_err(io)?;
         Ok(text)
     }

@@ -101,7 +101,7 @@ fn answer(request: HttpRequest, mut response: HttpResponse) -> ServiceResponse {
 
 /// Everything that must hold before a call is served, from the cheapest check to the dearest.
 async fn admit(visit: &mut Visit<'_>, request: &HttpRequest) -> Result<Authorized, Refusal> {
-    // A probe is answered whoever asks how often: a busy gateway must not be taken for a dead one.
+    // A probe is answered at any rate: a busy gateway must not be taken for a dead one.
     if !(visit.gate.find)(&visit.call.method, &visit.call.path).is_probe() {
         visit.gate.edge.check(&visit.call)?;
     }

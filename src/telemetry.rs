@@ -93,7 +93,7 @@ pub struct ExchangeCount {
     pub count: u64,
 }
 
-/// What is spent and held of all budgets of one name, by all whom they speak of, in their present periods.
+/// What is spent and held of all budgets of one name, by all their subjects, in their present periods.
 #[derive(Debug, Clone)]
 pub struct BudgetGauge {
     pub budget: Arc<str>,
@@ -266,7 +266,7 @@ impl Metrics {
         }
     }
 
-    /// A budget that the store did not tell of is left out.
+    /// A budget whose sums the store did not give is left out.
     fn show_budgets(&self, budgets: Vec<BudgetGauge>, alerts: &BTreeMap<Arc<str>, u64>) {
         self.budget_spent.reset();
         self.budget_held.reset();

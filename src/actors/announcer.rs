@@ -1,14 +1,14 @@
-//! `Announcer`: tells of alerts: in the log, in the audit log, and to a webhook if one is configured.
+//! `Announcer`: reports alerts in the log, in the audit log, and to a webhook if one is configured.
 //!
 //! The `BudgetLedger` keeps an alert in the store with the spending that raised it, and says [`Announcements::look`].
-//! What is told of an alert:
+//! The states of an alert:
 //! - its audit record, once: the entry has the alert's id, and the log has each id once;
 //! - the count of alerts, with the record; counts begin at zero with the process;
 //! - the line in the log and the call of the webhook, at least once: a kill may come between one of them and the note
 //!   that it was done. A receiver knows an alert by its `webhook-id`.
 //!
-//! A webhook is called off the way of everything else: so many at a time, each a few times with growing pauses, and then
-//! no more.
+//! A webhook is called off the way of everything else: a bounded number at a time, each a few times with growing
+//! pauses, and then no more.
 
 mod record;
 mod webhook;
@@ -35,7 +35,7 @@ use crate::{
     snapshot::{Snapshot, budgets::BudgetBook},
     store::{
         Store, StoreError,
-        ledger::{AlertRow, Untold},
+        ledger::{AlertRow, Unreported},
     },
 };
 
@@ -50,7 +50,7 @@ const PAGE: u32 = 200;
 /// Alerts that are under way to the webhook; more wait in the store.
 const MAX_DELIVERING: usize = 256;
 
-/// There is something to tell.
+/// There may be an alert to report.
 struct Look;
 
 impl Request for Look {
@@ -60,7 +60,7 @@ impl Request for Look {
 pub struct Announcer {
     blueprint: Blueprint,
     courier: Option<Arc<Courier>>,
-    told: Snapshot<Told>,
+    reported: Snapshot<Reported>,
     looking: bool,
     /// Somebody said that there is more, since the look that is under way began.
     look_again: bool,
@@ -69,7 +69,7 @@ pub struct Announcer {
 }
 
 /// How many alerts this process has put on record, by the names of their budgets.
-pub type Told = BTreeMap<Arc<str>, u64>;
+pub type Reported = BTreeMap<Arc<str>, u64>;
 
 /// What one look has found.
 #[derive(Default)]
@@ -99,7 +99,7 @@ impl Handler<Ask<Look>> for Announcer {
 }
 
 impl Announcer {
-    /// Records what is not on record, and has the webhook told of what is.
+    /// Records the alerts that are not on record, and calls the webhook for those that are.
     fn look(&mut self, context: &mut Context<Self>) {
         if std::mem::replace(&mut self.looking, true) {
             self.look_again = true;
@@ -123,12 +123,12 @@ impl Announcer {
         if recorded.is_empty() {
             return;
         }
-        let mut told = Told::clone(&self.told.read());
+        let mut reported = Reported::clone(&self.reported.read());
         for row in recorded {
-            let count = told.entry(Arc::clone(&row.alert.budget)).or_default();
+            let count = reported.entry(Arc::clone(&row.alert.budget)).or_default();
             *count = count.saturating_add(1);
         }
-        self.told.publish(told);
+        self.reported.publish(reported);
     }
 
     fn deliver(&mut self, row: AlertRow, context: &mut Context<Self>) {
@@ -140,8 +140,8 @@ impl Announcer {
         let Blueprint { store, clock, budgets, .. } = self.blueprint.clone();
         let deliver = async move {
             courier.deliver(&row, &budgets, &clock).await;
-            if let Err(error) = store.alert_told(id, clock.now()).await {
-                tracing::warn!(%error, alert = %id, "that an alert is told could not be kept; it is told again");
+            if let Err(error) = store.alert_delivered(id, clock.now()).await {
+                tracing::warn!(%error, alert = %id, "the delivery of an alert could not be recorded; the alert is sent again");
             }
         };
         context.spawn(deliver.into_actor(self).map(move |(), announcer, _| {
@@ -152,7 +152,7 @@ impl Announcer {
 
 async fn look(blueprint: Blueprint, has_webhook: bool) -> Found {
     let found = async {
-        let unrecorded = blueprint.store.untold_alerts(&blueprint.owner, Untold::Unrecorded, PAGE).await?;
+        let unrecorded = blueprint.store.untold_alerts(&blueprint.owner, Unreported::Unrecorded, PAGE).await?;
         let mut found = Found::default();
         let all = unrecorded.len();
         for row in unrecorded {
@@ -163,7 +163,7 @@ async fn look(blueprint: Blueprint, has_webhook: bool) -> Found {
         found.more = all == found.recorded.len() && u32::try_from(all).is_ok_and(|all| all == PAGE);
         if has_webhook {
             let most = u32::try_from(MAX_DELIVERING).unwrap_or(u32::MAX);
-            found.to_deliver = blueprint.store.untold_alerts(&blueprint.owner, Untold::Recorded, most).await?;
+            found.to_deliver = blueprint.store.untold_alerts(&blueprint.owner, Unreported::Recorded, most).await?;
         }
         Ok::<_, StoreError>(found)
     };
@@ -178,7 +178,7 @@ async fn look(blueprint: Blueprint, has_webhook: bool) -> Found {
 pub struct Blueprint {
     pub store: Store,
     pub clock: Clock,
-    /// Names this replica; what it raised it tells.
+    /// The name of this replica, which reports the alerts that it raised.
     pub owner: Arc<str>,
     pub budgets: Snapshot<BudgetBook>,
     pub audit: Audit,
@@ -190,7 +190,7 @@ pub struct Blueprint {
 #[derive(Clone)]
 pub struct Announcements {
     handle: Handle<Announcer>,
-    told: Snapshot<Told>,
+    reported: Snapshot<Reported>,
 }
 
 impl Starts for Announcements {
@@ -199,13 +199,13 @@ impl Starts for Announcements {
 
     /// Starts the announcer on this arbiter and keeps it running.
     async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
-        let told = self.told.clone();
+        let reported = self.reported.clone();
         let build = move |lifeline| {
             let courier = blueprint.webhook.clone().map(|(url, secret)| Arc::new(Courier::new(url, secret)));
             let announcer = Announcer {
                 blueprint: blueprint.clone(),
                 courier,
-                told: told.clone(),
+                reported: reported.clone(),
                 looking: false,
                 look_again: false,
                 delivering: HashSet::new(),
@@ -220,10 +220,10 @@ impl Starts for Announcements {
 impl Announcements {
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
-        Self { handle: Handle::new("announcer", max_in_flight, deadline), told: Snapshot::new(Told::new()) }
+        Self { handle: Handle::new("announcer", max_in_flight, deadline), reported: Snapshot::new(Reported::new()) }
     }
 
-    /// Says that there is something to tell. If that is not heard, it is found at the next look.
+    /// Asks the announcer to look for alerts at once. If the message is lost, the next periodic look finds them.
     pub fn look(&self) {
         if let Ok(permit) = self.handle.permit() {
             drop(self.handle.hand_over(Look, permit));
@@ -232,8 +232,8 @@ impl Announcements {
 
     /// How many alerts this process has put on record.
     #[must_use]
-    pub fn told(&self) -> Arc<Told> {
-        Arc::clone(&self.told.read())
+    pub fn reported(&self) -> Arc<Reported> {
+        Arc::clone(&self.reported.read())
     }
 
     #[must_use]

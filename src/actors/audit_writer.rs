@@ -183,7 +183,7 @@ impl AuditWriter {
         let commit = async move { archive.commit(head, &drafts).await };
         context.spawn(commit.into_actor(self).map(move |attempt, writer, context| {
             writer.store = AtStore::Nothing;
-            writer.tell(replies, attempt, context);
+            writer.answer(replies, attempt, context);
             writer.turn(context);
         }));
     }
@@ -195,7 +195,7 @@ impl AuditWriter {
     }
 
     /// Answers a batch that the store has had; what is unsettled is on disk if the spool takes it.
-    fn tell(&mut self, replies: Vec<Option<Waiter>>, attempt: Attempt, context: &mut Context<Self>) {
+    fn answer(&mut self, replies: Vec<Option<Waiter>>, attempt: Attempt, context: &mut Context<Self>) {
         self.head = attempt.head;
         let unsettled = match attempt.trouble {
             None => {

@@ -59,7 +59,7 @@ struct Reserve(Order);
 /// Ends a hold.
 struct EndHold(Ending);
 
-/// Asks to be told when everything that came before is booked.
+/// Asks for an answer when all earlier messages are booked.
 struct Flush;
 
 /// Why a hold is not booked.
@@ -266,7 +266,7 @@ impl Ledger {
     }
 
     /// Returns when everything that was handed over before is booked, or at the deadline: what the store then says is
-    /// true for whoever has seen the end of an answer.
+    /// true for a client that has seen the end of an answer.
     pub async fn flushed(&self) -> Result<(), NoAnswer> {
         self.handle.ask(Flush).await
     }

@@ -1,9 +1,9 @@
 //! `Doorkeeper`: owns the counters of failed passwords, in memory.
 //!
-//! Called by `http::guarded_password` through [`LoginThrottle`], around every check of a password. Has an arbiter of its own:
-//! a message takes a microsecond, but on another actor's thread it would wait behind that one's work, and a login's
-//! time would tell of it. It never waits, and never sees a name or a password. What it knew is gone when it dies: that
-//! gives the free failures back once, where taking all as throttled would shut everybody out.
+//! Called by `http::guarded_password` through [`LoginThrottle`], around every check of a password. Has an arbiter of
+//! its own: a message takes a microsecond, but on another actor's thread it would wait behind that one's work, and a
+//! login's time would show it. It never waits, and never sees a name or a password. What it knew is gone when it dies:
+//! that gives the free failures back once, where taking all as throttled would shut everybody out.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

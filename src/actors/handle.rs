@@ -32,7 +32,7 @@ impl<R: Request> Message for Ask<R> {
     type Result = ();
 }
 
-/// The way back to whoever asked; dropping it unanswered tells them that the actor died.
+/// The way back to the caller, who gets the error `Dead` if it is dropped unanswered.
 pub struct Reply<T> {
     to: oneshot::Sender<T>,
     _permit: Permit,

@@ -70,7 +70,7 @@ pub struct KeyFetcher {
 struct Issuer {
     source: Source,
     schedule: Schedule,
-    /// Those whom the end of the fetch that is under way is told. Each holds a permit, so there are only so many.
+    /// The callers that wait for the end of the present fetch. Each holds a permit, which bounds their number.
     waiting: Vec<Reply<()>>,
     /// Whether the last fetch brought keys; a change is logged, not every try.
     works: Option<bool>,

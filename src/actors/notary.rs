@@ -90,7 +90,7 @@ impl Notary {
         };
         context.spawn(attend.into_actor(self).map(move |(certifier, attended), notary, context| {
             notary.certifier = Some(certifier);
-            notary.tell(asked, attended);
+            notary.answer(asked, attended);
             if !notary.asked.is_empty() {
                 notary.attend(context);
             }
@@ -114,7 +114,7 @@ impl Notary {
         }));
     }
 
-    fn tell(&mut self, asked: Vec<CertifyReply>, attended: Result<(), NotCertified>) {
+    fn answer(&mut self, asked: Vec<CertifyReply>, attended: Result<(), NotCertified>) {
         let failing = std::mem::replace(&mut self.failing, attended.is_err());
         if let (Err(error), false) = (&attended, failing) {
             tracing::error!(%error, "no checkpoint of the audit log was made; it is tried again");
@@ -134,8 +134,8 @@ impl Starts for Checkpoints {
     type Blueprint = Blueprint;
     type Error = Infallible;
 
-    /// Makes the first checkpoint, starts the notary on this arbiter and keeps it running. That the first is not made is
-    /// told in the log and stops nothing.
+    /// Makes the first checkpoint, starts the notary on this arbiter and keeps it running. That the first is not made
+    /// is logged and stops nothing.
     async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
         let build = move |lifeline| {
             let (certifier, blueprint) = (Some(Certifier::new(blueprint.clone())), blueprint.clone());

@@ -104,7 +104,7 @@ impl Actor for QuotaKeeper {
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(TELL, |keeper, context| {
             let now_ns = keeper.clock.monotonic_ns();
-            for loan in keeper.shard.tell_due(now_ns) {
+            for loan in keeper.shard.report_due(now_ns) {
                 keeper.send(loan, 0, context);
             }
             keeper.shard.tidy(now_ns);

@@ -2,7 +2,7 @@
 //!
 //! actix's own `Supervisor` does not catch a panic: it takes the actor and its mailbox with it. So each actor holds a
 //! [`Lifeline`], and when that is dropped, however that came about, the supervisor reads the actor's state from the
-//! store again, starts a new one and puts its address into the handle. Callers meanwhile are told that it is dead.
+//! store again, starts a new one and puts its address into the handle. Callers meanwhile get the error `Dead`.
 
 use std::{future::Future, time::Duration};
 
@@ -112,7 +112,7 @@ mod tests {
 
     struct Add(u32);
     struct Panic;
-    /// Answers only when told to.
+    /// Answers only when released.
     struct Hold(oneshot::Receiver<()>);
 
     impl Request for Add {

@@ -34,8 +34,8 @@ pub fn audit_store(config: &Config) -> Result<Store, StartError> {
     open_store(config)
 }
 
-/// The public key that checkpoints are verified with, by the master key: whoever owns the store cannot replace it. Nothing
-/// if no gateway has made one yet.
+/// The public key that checkpoints are verified with, by the master key: the owner of the store cannot replace it.
+/// Nothing if no gateway has made one yet.
 pub async fn audit_public_key(
     config: &Config,
     secrets: &Secrets,

@@ -34,8 +34,8 @@ pub async fn rotate_signing_key(config: &Config, secrets: &Secrets) -> Result<Si
     }
 }
 
-/// Seals everything in the store with the key `new` (base64) instead of the present one, and tells how many values.
-/// While a gateway uses the data directory it refuses.
+/// Seals everything in the store with the key `new` (base64) instead of the present one, and returns the number of
+/// values. While a gateway uses the data directory it refuses.
 ///
 /// A kill leaves either key in force, never a mixture: the new key lies in `master.key.new` before the store changes and
 /// becomes `master.key` after it, and a second run finishes what the first began.

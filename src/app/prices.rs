@@ -70,7 +70,7 @@ pub(super) async fn start(
 ) -> Result<(), StartError> {
     make_first(store, clock).await?;
     if let Some(file) = file {
-        tell(config, &store.change_prices(change(config, file, clock)).await?)?;
+        report(config, &store.change_prices(change(config, file, clock)).await?)?;
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ fn from_file(file: PriceFile, path: &Path, clock: &Clock) -> PriceChange {
 }
 
 /// Logs what came of the configured file.
-pub(super) fn tell(config: &Config, changed: &PricesChanged) -> Result<(), ConfigError> {
+pub(super) fn report(config: &Config, changed: &PricesChanged) -> Result<(), ConfigError> {
     match changed {
         PricesChanged::Done { before, version, .. } if before == version => {}
         PricesChanged::Done { version, .. } => tracing::info!(version, "the prices of the configured file hold"),

@@ -86,7 +86,7 @@ async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure
     };
     match store.create::<UserRow>(user, None).await.map_err(failed)? {
         Created::New(row) => {
-            print(&format!("created {} {}\n{}", row.role, row.username, password.told()));
+            print(&format!("created {} {}\n{}", row.role, row.username, password.line()));
             Ok(())
         }
         _ => Err(Failure::Failed(format!("there is a user {username} already"))),
@@ -100,7 +100,7 @@ async fn reset(store: &Store, username: &str) -> Result<(), Failure> {
     let change = UserChange { password_hash: Some(password.hash().await?), ..UserChange::default() };
     match store.change::<UserRow>(user.id, change, Clock::system().now()).await.map_err(failed)? {
         Changed::Done { .. } => {
-            print(&format!("{username} has a new password\n{}", password.told()));
+            print(&format!("{username} has a new password\n{}", password.line()));
             Ok(())
         }
         _ => Err(unknown()),
@@ -133,7 +133,7 @@ impl Password {
         Passwords::new(1, 1).map_err(failed)?.hash(self.text.clone()).await.map_err(failed)
     }
 
-    fn told(&self) -> String {
+    fn line(&self) -> String {
         if self.made_up { format!("password: {}\n", self.text.as_str()) } else { String::new() }
     }
 }

@@ -36,7 +36,7 @@ pub(super) enum Audit {
         #[arg(long)]
         user: String,
     },
-    /// Drop the records of every chain that are older than so many days. Their checkpoints stay.
+    /// Drop the records of every chain that are older than this number of days. Their checkpoints stay.
     Retain {
         #[arg(long)]
         days: u32,

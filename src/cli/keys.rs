@@ -25,7 +25,7 @@ pub(super) enum Keys {
 impl Keys {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let config = load(file)?;
-        let told = actix::System::new().block_on(async {
+        let text = actix::System::new().block_on(async {
             match self {
                 Self::Rotate => {
                     let key = rotate_signing_key(&config, &secrets()).await?;
@@ -38,7 +38,7 @@ impl Keys {
                 }
             }
         })?;
-        print(&told);
+        print(&text);
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
         let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
         print(&banner(&gateway));
         tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");
-        while let Told::Reload = signals.next().await {
+        while let Command::Reload = signals.next().await {
             reload(&gateway, file).await;
         }
         tracing::info!("draining");
@@ -48,7 +48,7 @@ async fn reload(gateway: &Gateway, file: Option<&Path>) {
     }
 }
 
-enum Told {
+enum Command {
     Reload,
     Stop,
 }
@@ -71,14 +71,14 @@ impl Signals {
 
     /// Waits for another signal to stop. What is on its way then is given up, as by a kill.
     async fn stop_again(&mut self) {
-        while let Told::Reload = self.next().await {}
+        while let Command::Reload = self.next().await {}
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> Command {
         tokio::select! {
-            _ = self.hangup.recv() => Told::Reload,
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => Command::Reload,
+            _ = self.terminate.recv() => Command::Stop,
+            _ = self.interrupt.recv() => Command::Stop,
         }
     }
 }

@@ -71,7 +71,7 @@ impl Layers {
         }
     }
 
-    /// Says which layer set the value that a fault speaks of.
+    /// Adds to a fault the layer that set the value.
     pub(super) fn blame(&self, fault: Fault) -> ConfigError {
         let path = segments(&fault.key);
         let setter = self.layers.iter().rev().find(|layer| sets(&layer.table, &path));
@@ -152,7 +152,7 @@ fn segments(key: &str) -> Vec<String> {
     plain.split('.').map(str::to_owned).filter(|segment| !segment.is_empty()).collect()
 }
 
-/// True if this layer set the value at `path`, or, for a key that is missing, something beside it.
+/// True if this layer set the value at `path`, or, for a key that is missing, another key of the same table.
 fn sets(table: &Table, path: &[String]) -> bool {
     find(table, path).is_some()
 }

@@ -297,7 +297,7 @@ fn validate_overlap(route: &RouteEntry, earlier: &[RouteEntry]) -> Checked {
     }
 }
 
-/// Each limit by itself and on the routes, and beside those before it.
+/// Each limit by itself, on the routes, and against the limits before it.
 fn validate_limits(limits: &[Spec], routes: &[RouteEntry]) -> Result<(), Fault> {
     let routes: Vec<Route> = routes.iter().map(RouteEntry::to_route).collect();
     let known: Vec<&Route> = routes.iter().collect();
@@ -313,7 +313,7 @@ fn validate_limits(limits: &[Spec], routes: &[RouteEntry]) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Each budget by itself, and beside those before it.
+/// Each budget by itself, and against the budgets before it.
 fn validate_budgets(specs: &[budget::Spec]) -> Result<(), Fault> {
     let mut budgets: Vec<Budget> = vec![];
     for (i, spec) in specs.iter().enumerate() {

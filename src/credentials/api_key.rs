@@ -1,9 +1,9 @@
 //! API keys as text: `tg_<id>_<secret>`. How one is made, and how one is read.
 //!
-//! The id is the key's name everywhere; the secret is 64 lower-case hexadecimal digits. The store keeps the SHA-256 of the
-//! secret and nothing else of it. The secret is the MAC of the id under a sealed key, so that a creation that is sent
-//! again gives the same key, though nobody has kept it; and so that an id nobody ever made is told from one that this
-//! replica has not heard of yet, without asking the store. This module stores nothing and knows no user.
+//! The id is the key's name everywhere; the secret is 64 lower-case hexadecimal digits. The store keeps the SHA-256 of
+//! the secret and nothing else of it. The secret is the MAC of the id under a sealed key, so that a creation that is
+//! sent again gives the same key, though nobody has kept it; and so that an invented id is distinguished from one that
+//! this replica has not heard of yet, without asking the store. This module stores nothing and knows no user.
 
 use zeroize::Zeroizing;
 

@@ -1,6 +1,6 @@
-//! Hashing passwords with argon2id (RFC 9106), at most so many at a time.
+//! Hashing passwords with argon2id (RFC 9106), at most `concurrency` at a time.
 //!
-//! Called by the login handler and by whoever sets a password. A computation takes 19 MiB and tens of milliseconds of
+//! Called by the handlers that check or set a password. A computation takes 19 MiB and tens of milliseconds of
 //! a core, so there is a bound on how many run and on how many wait; above it the answer is "busy", never a queue
 //! without end. It knows nothing of users.
 

@@ -1,10 +1,11 @@
 //! A queue on the disk, for what must not be lost while its true home is away: bounded, checksummed, in order.
 //!
 //! What is appended is on the disk when [`Spool::append`] returns. The records of one append are one frame, written and
-//! synchronised as a whole; a frame that a kill or a power loss cut short stands last in its file, was never reported as
-//! written, and is cut off when the spool is opened. Each frame carries the number of its last record. The owner says up
-//! to which number it has found a home for them ([`Spool::forget`]); that is not written down, so after a restart what is
-//! left of a file comes again, and the owner tells by the numbers what it has seen. Used by the audit writer alone.
+//! synchronised as a whole; a frame that a kill or a power loss cut short stands last in its file, was never reported
+//! as written, and is cut off when the spool is opened. Each frame carries the number of its last record. The owner
+//! says up to which number it has found a home for them ([`Spool::forget`]); that is not written down, so after a
+//! restart what is left of a file comes again, and the owner recognises by the numbers what it has seen. Used by the
+//! audit writer alone.
 
 mod frame;
 mod segment;
@@ -181,7 +182,7 @@ impl Spool {
         self.frames.push_back(frame);
     }
 
-    /// A file that cannot be deleted does no harm: what is in it is told by its numbers when it comes again.
+    /// A file that cannot be deleted does no harm: its entries are recognised by their numbers when they come again.
     fn delete(&mut self, number: u64) {
         self.tail.take_if(|tail| tail.number() == number);
         let path = segment::path(&self.folder, number);

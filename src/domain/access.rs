@@ -1,4 +1,4 @@
-//! Who may do what: the permission that stands beside every URL, and the rule that applies it.
+//! Who may do what: the permission of every URL, and the rule that applies it.
 
 use super::principal::Role;
 

@@ -3,7 +3,7 @@
 //! The log is append-only. A call whose whole answer is in hand leaves one entry; any other leaves a decision before it
 //! is forwarded or answered, and an outcome when its last byte is out. Both carry the same `request_id`. Each entry is
 //! one line of JSON whose exact bytes are stored and hashed: `hash = SHA-256(prev_hash ‖ entry)`. What is personal lies
-//! beside the line and can be erased; the line holds a commitment to it (`chain`, `parts`).
+//! apart from the line and can be erased; the line holds a commitment to it (`chain`, `parts`).
 
 pub mod act;
 pub mod body;
@@ -165,7 +165,7 @@ pub struct Findings {
     /// What an administrator changed: `{before, after}`, without secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<serde_json::Value>,
-    /// The user whom the change is about, if it is about one.
+    /// The user that the change is about, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<UserId>,
     /// What was done to the log itself.

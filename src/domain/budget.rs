@@ -48,7 +48,7 @@ impl Scope {
     }
 }
 
-/// The models a budget speaks of.
+/// The models that a budget counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSet {
     All,
@@ -61,7 +61,7 @@ pub struct Budget {
     pub id: BudgetId,
     pub name: Arc<str>,
     pub scope: Scope,
-    /// The only one it speaks of; `None`: each one of its kind.
+    /// Its only subject; `None`: each one of its kind.
     pub subject: Option<Subject>,
     pub models: ModelSet,
     pub limit: Money,
@@ -85,13 +85,13 @@ pub struct Shortfall {
 }
 
 impl Budget {
-    /// What one of those it speaks of claims of it at this time.
+    /// The claim of `subject` on this budget at `now`.
     pub fn claim(&self, subject: Subject, now: Timestamp) -> Claim {
         let account = Account { budget: self.id, subject, since: self.period.window(now).since };
         Claim { account, limit: self.limit, mode: self.mode }
     }
 
-    /// Where it has no room, as it is told at this time.
+    /// What a refusal says of this budget at `now`, where it has no room.
     pub fn shortfall(self: &Arc<Self>, balance: Balance, needed: Money, now: Timestamp) -> Shortfall {
         let resets_at = self.period.window(now).until;
         let resets_in_s = resets_at.and_then(|at| {
@@ -103,7 +103,7 @@ impl Budget {
 }
 
 impl ModelSet {
-    /// Whether it speaks of this model. A call that names none counts only where every model does.
+    /// Whether it counts this model. A call that names none counts only where every model does.
     pub fn contains(&self, model: Option<&str>) -> bool {
         match self {
             Self::All => true,

@@ -47,7 +47,7 @@ impl Money {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// So many tokens at so many pico-USD each; `None` where that is more than [`Money::MAX`].
+    /// `tokens` at `each_pusd` pico-USD each; `None` where that is more than [`Money::MAX`].
     #[must_use]
     pub fn times(tokens: u64, each_pusd: u64) -> Option<Self> {
         i64::try_from(tokens.checked_mul(each_pusd)?).ok().map(Self)
@@ -97,7 +97,7 @@ pub fn whole(text: &str, places: u32) -> Result<u64, InvalidAmount> {
     }
 }
 
-/// The shortest decimal text of so many units of 10⁻ᵖˡᵃᶜᵉˢ; [`whole`] reads it.
+/// The shortest decimal text of `units` of 10⁻ᵖˡᵃᶜᵉˢ; [`whole`] reads it.
 #[must_use]
 pub fn decimal(units: u64, places: u32) -> String {
     let width = usize::try_from(places).unwrap_or(usize::MAX);

@@ -1,8 +1,8 @@
 //! Which passwords are accepted: long enough to resist guessing, not one that everybody tries first, and with no rules
 //! of composition (OWASP ASVS 5.0, 6.2; NIST SP 800-63B-4 §3.1.1.2).
 //!
-//! What is refused as common is listed or told by a plain rule, not guessed from some measure of entropy: whoever is
-//! refused can see why, and a sentence of four words always passes.
+//! What is refused as common is listed or recognised by a plain rule, not guessed from some measure of entropy: whoever
+//! is refused can see why, and a sentence of four words always passes.
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -209,8 +209,8 @@ mod tests {
         assert!(lines.len() > 100 && lines.is_sorted());
         for common in lines {
             assert!(common.chars().count() >= MIN_PASSWORD_CHARS && *common == common.to_lowercase(), "{common}");
-            let told = repeats_a_unit(common) || CIRCLES.iter().any(|circle| runs_along(circle, common));
-            assert!(!told, "{common} need not be listed");
+            let recognised = repeats_a_unit(common) || CIRCLES.iter().any(|circle| runs_along(circle, common));
+            assert!(!recognised, "{common} need not be listed");
         }
     }
 }

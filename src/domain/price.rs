@@ -25,7 +25,7 @@ pub struct Rates {
     pub audio_output: u64,
 }
 
-/// What holds for prompts longer than so many tokens, for every token of the call.
+/// The rates of calls whose prompt is longer than `above_input_tokens`, for every token of the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tier {
     pub above_input_tokens: u64,

@@ -155,7 +155,7 @@ pub struct Account {
     pub team: Option<TeamId>,
     /// Tokens of outside issuers that were made before this time are dead.
     pub tokens_not_before: Timestamp,
-    /// True for a user whom an outside issuer vouches for and whom no administrator has changed here.
+    /// True for a user of an outside issuer that no administrator has changed here.
     pub follows_issuer: bool,
 }
 

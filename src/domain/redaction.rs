@@ -14,7 +14,7 @@ pub use self::known::KnownSecrets;
 /// What is written in place of a credential.
 const REDACTED: &str = "[redacted]";
 
-/// A word of so many bytes is long enough to be a key.
+/// A word of this many bytes is long enough to be a key.
 const LEAST_KEY_BYTES: usize = 12;
 
 /// The text without words that look like a credential, also where they are percent-encoded, once or more.
@@ -39,7 +39,7 @@ fn is_part_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '%')
 }
 
-/// The word as whoever decodes it until nothing changes has it.
+/// The word decoded until nothing changes.
 fn decoded(word: &str) -> Cow<'_, str> {
     if !word.contains('%') {
         return Cow::Borrowed(word);

@@ -219,8 +219,8 @@ impl Refusal {
         }
     }
 
-    /// True where the head itself could be read in two ways: what comes behind it on the connection cannot be told from
-    /// another request (RFC 9112 §11.2).
+    /// True where the head itself could be read in two ways: what comes behind it on the connection cannot be
+    /// distinguished from another request (RFC 9112 §11.2).
     #[must_use]
     pub fn doubts_framing(&self) -> bool {
         match self {

@@ -2,7 +2,7 @@
 //!
 //! Two counters apply to every try: that of the account together with the network it is tried from, and that of the
 //! network alone. Because the account is never counted by itself, nobody elsewhere can lock its owner out. A name that
-//! no user has is counted like any other, so that the two cannot be told apart.
+//! no user has is counted like any other, so that the two cannot be distinguished.
 //!
 //! Below the threshold tries may run side by side; from it on exactly one is admitted each time the wait is over, and
 //! it is counted as a failure before it has run. A success forgets the account's counter. It only takes its own charge

@@ -39,7 +39,7 @@ pub struct Totals {
     pub cost: Money,
 }
 
-/// What usage can be told by.
+/// What usage can be grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dimension {
     User,

@@ -40,7 +40,7 @@ pub(super) trait Exposed: Administered {
         Map::new()
     }
 
-    /// The user whom a change of the row concerns.
+    /// The user that a change of the row concerns.
     fn about(&self) -> Option<UserId> {
         None
     }

@@ -64,7 +64,7 @@ pub struct AuditRecord {
     outcome: Option<Outcome>,
     /// What an administrator changed: `{before, after}`.
     change: Option<Value>,
-    /// The user whom the change is about.
+    /// The user that the change is about.
     about: Option<String>,
     /// What is kept of the bodies of a call to a route, as far as they passed: see `audit.bodies` of the configuration.
     request_body: Option<KeptBody>,

@@ -106,7 +106,7 @@ pub async fn logout(sign_in: Data<SignIn>, Caller(principal): Caller) -> Result<
     Ok(NoContent)
 }
 
-/// The call itself had no credential, so its record is told whose session this is.
+/// The call itself had no credential, so the session is noted for its record.
 pub(super) fn note(request: &HttpRequest, tokens: &Tokens) {
     Note::add(request, |note| {
         note.user = Some((tokens.user, tokens.username.clone()));

@@ -53,7 +53,7 @@ pub struct Budget {
 /// How a budget stands in its present period.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Standing {
-    /// By all whom the budget speaks of.
+    /// By all subjects of the budget.
     spent_usd: Money,
     /// Set aside for calls that are under way.
     held_usd: Money,

@@ -60,7 +60,7 @@ pub async fn readyz(operations: Data<Operations>) -> Result<ReadinessAnswer, Pro
     Ok(ReadinessAnswer(Readiness { status, dependencies }))
 }
 
-/// How long a dependency may take to answer: less than whoever asks for readiness waits.
+/// How long a dependency may take to answer: less than a usual prober waits.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How far this machine's clock may be from the store's: as far as other replicas accept its tokens.

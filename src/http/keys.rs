@@ -1,4 +1,4 @@
-//! The public keys of access tokens (RFC 7517), for whoever verifies them elsewhere.
+//! The public keys of access tokens (RFC 7517), for verifiers elsewhere.
 
 use actix_web::web::{Data, Json};
 use schemars::JsonSchema;

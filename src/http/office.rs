@@ -62,7 +62,7 @@ pub struct Administration {
     pub keys: KeyCheck,
     /// The routes in force.
     pub routing: Snapshot<Routing>,
-    /// What requests with an `Idempotency-Key` are told apart by.
+    /// Distinguishes requests with the same `Idempotency-Key`.
     pub fingerprints: Arc<MacKey>,
     /// How the budgets stand.
     pub accounting: Accounting,
@@ -152,7 +152,7 @@ impl Accounting {
     }
 }
 
-/// Whether the gateway has been told to stop: readiness fails first, then the requests finish.
+/// Whether the gateway is draining: readiness fails first, then the requests finish.
 #[derive(Clone, Default)]
 pub struct Draining(Arc<AtomicBool>);
 

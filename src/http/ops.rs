@@ -21,7 +21,7 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 async fn metrics(operations: Data<Operations>, metrics: Data<Metrics>, sums: Data<BudgetSums>) -> HttpResponse {
-    let (budgets, alerts) = (sums.read(&operations).await, operations.announcements.told());
+    let (budgets, alerts) = (sums.read(&operations).await, operations.announcements.reported());
     let (actors, exchanges) = (gauges(&operations.roster), exchanges(&operations).collect());
     metrics.set_audit_backlog(operations.audit.backlog());
     metrics.set_clock_ahead(operations.clock.ahead_us());

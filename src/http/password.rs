@@ -18,7 +18,7 @@ impl<'de> Deserialize<'de> for Password {
 }
 
 impl Serialize for Password {
-    /// Only to tell one request from another; the result is as secret as the password.
+    /// Only to distinguish requests; the result is as secret as the password.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }

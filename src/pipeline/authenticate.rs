@@ -78,7 +78,7 @@ fn known(principal: Principal) -> Authenticated {
     Authenticated::Known(Arc::new(principal))
 }
 
-/// The store could not be asked about a credential, so that nothing is known of it. A client that was told 401 would
+/// The store could not be asked about a credential, so that nothing is known of it. A client that gets 401 would
 /// throw it away.
 const NOT_ASKED: Refusal = Refusal::Unavailable(Unavailable::Capacity);
 

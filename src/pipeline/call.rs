@@ -36,7 +36,7 @@ pub struct Call {
     pub started_ns: u64,
     /// The other end of the connection.
     pub peer: Option<IpAddr>,
-    /// Who is believed to call: the peer, or whom trusted proxies name.
+    /// The client's address: the peer's, or the one that trusted proxies name.
     pub client: Option<IpAddr>,
     /// The chain of proxies before the peer as they wrote it, if the peer is a trusted proxy. What is no printable ASCII
     /// has become a question mark.

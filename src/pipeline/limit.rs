@@ -83,7 +83,7 @@ pub async fn limit(visit: &mut Visit<'_>, authorized: Authorized, route: &Route)
         Ok(calls) => Ok(Entered { principal, calls }),
         Err(Refusal::QuotaExceeded(mut standings)) => {
             // One that has no token left refuses as well, however many the body asks for.
-            standings.extend(tell_tokens(visit, &principal, route).await);
+            standings.extend(token_standings(visit, &principal, route).await);
             Err(Refusal::QuotaExceeded(standings))
         }
         Err(refusal) => Err(refusal),
@@ -160,19 +160,19 @@ pub async fn tell_refused(visit: &mut Visit<'_>) {
     let Some(principal) = record.known.principal().map(Arc::clone) else { return };
     let Some(route) = route_at(gate.find, &gate.routing.read(), call) else { return };
     if limits.calls_asked {
-        tell_tokens(visit, &principal, &route).await;
+        token_standings(visit, &principal, &route).await;
     } else {
-        tell(visit, &principal, &route, &[Step::Calls, Step::Tokens(1)]).await;
+        standings(visit, &principal, &route, &[Step::Calls, Step::Tokens(1)]).await;
     }
 }
 
 /// How the policies that count tokens stand, for one that takes a single one.
-async fn tell_tokens(visit: &mut Visit<'_>, principal: &Principal, route: &Route) -> Vec<Standing> {
+async fn token_standings(visit: &mut Visit<'_>, principal: &Principal, route: &Route) -> Vec<Standing> {
     visit.record.known.limits.tokens_asked = true;
-    tell(visit, principal, route, &[Step::Tokens(1)]).await
+    standings(visit, principal, route, &[Step::Tokens(1)]).await
 }
 
-async fn tell(visit: &mut Visit<'_>, principal: &Principal, route: &Route, steps: &[Step]) -> Vec<Standing> {
+async fn standings(visit: &mut Visit<'_>, principal: &Principal, route: &Route, steps: &[Step]) -> Vec<Standing> {
     let Visit { gate, call, record, .. } = visit;
     let charges = charges(&gate.policies.read(), principal, call.network(), route, steps);
     let standings = gate.quotas.glance(principal.account.id, charges).await.unwrap_or_default();

@@ -139,7 +139,7 @@ impl Fit {
     }
 }
 
-/// The budgets that a call is counted in, and as whom.
+/// The budgets that a call is counted in, each with the call's subject there.
 fn budgets(book: &BudgetBook, principal: &Principal, model: Option<&str>) -> Vec<(Subject, Arc<Budget>)> {
     let of = budgets_of(book, principal);
     of.filter(|(_, budget)| budget.models.contains(model))

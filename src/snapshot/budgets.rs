@@ -44,8 +44,8 @@ impl BudgetBook {
         self.groups.push(group);
     }
 
-    /// Every budget that applies to a caller, on whatever model, and as whom: of each name their own, or else the general
-    /// one. `subject` gives the caller's id in a scope.
+    /// Every budget that applies to a caller, on whatever model, and as which subject: of each name their own, or else
+    /// the general one. `subject` gives the caller's id in a scope.
     pub fn of(&self, subject: impl Fn(Scope) -> Option<Subject>) -> impl Iterator<Item = (Subject, &Arc<Budget>)> {
         self.groups.iter().filter_map(move |group| {
             let subject = subject(group.scope)?;

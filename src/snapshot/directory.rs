@@ -22,7 +22,7 @@ impl Directory {
         self.users.get(&id)
     }
 
-    /// The user whom an outside issuer knows as this one, even if it was deleted.
+    /// The user of this subject of an outside issuer, even if it was deleted.
     pub fn find_outside(&self, identity: &OutsideIdentity) -> Option<UserId> {
         self.outside.get(identity).copied()
     }

@@ -19,7 +19,7 @@ pub(super) enum Address {
 
 impl Address {
     /// # Errors
-    /// `Invalid`, in words for whoever wrote the configuration.
+    /// `Invalid`, in words for the author of the configuration.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         match url.split_once(':') {
             Some(("sqlite", path)) => sqlite(path),

@@ -1,8 +1,8 @@
 //! The audit log as it is stored: appending to a chain, and where a chain ends.
 //!
-//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by `page`, the verifier and
-//! exports by `reading`. Nothing changes an entry: triggers in the database refuse whoever tries, but for what `custody`
-//! has put on record first.
+//! Only the audit writer appends; it gives the entries their places. The admin endpoints read by `page`, the verifier
+//! and exports by `reading`. Nothing changes an entry: triggers in the database refuse it, but for what `custody` has
+//! put on record first.
 
 #![expect(clippy::ref_option_ref, reason = "what is derived for a row takes a reference to each of its fields")]
 

@@ -91,7 +91,7 @@ impl Connection {
         let result = work(&mut *self).await;
         match &result {
             Ok(_) => self.commit().await?,
-            // The first error is the one to tell; a connection that cannot roll back is not used again by its pool.
+            // The first error is the one to return; a connection that cannot roll back is not used again by its pool.
             Err(_) => drop(self.roll_back().await),
         }
         result

@@ -9,7 +9,7 @@ use std::{
 use super::StoreError;
 
 /// Makes the file, and the folders above it, if they are missing: 0600 and 0700 where the system has such modes. SQLite
-/// gives the files it puts beside it the same mode. What is there already is left as it is.
+/// gives the files that belong to it the same mode. What is there already is left as it is.
 pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
     if let Some(folder) = path.parent() {
         private_folders().create(folder).map_err(|error| failed(folder, &error))?;

@@ -1,8 +1,8 @@
 //! The ledger as it is stored: balances of budgets, holds of calls under way, and entries of all that became of money.
 //!
 //! Only the `BudgetLedger` writes, many orders in one transaction; [`crate::domain::ledger`] says what becomes of each.
-//! Balances that a batch touches are locked in one order over all replicas, so what is committed is exact whoever else
-//! books at the same time.
+//! Balances that a batch touches are locked in one order over all replicas, so what is committed is exact whatever
+//! other replica books at the same time.
 
 mod alerts;
 mod balances;
@@ -31,15 +31,15 @@ use crate::domain::{
 };
 
 pub use {
-    alerts::{AlertRow, Untold},
+    alerts::{AlertRow, Unreported},
     check::{AccountFinding, CallFinding, LedgerReport},
     usage::{UsageFilter, UsageRow},
 };
 
 impl Store {
-    /// Books all orders in one transaction, the ends of holds first, and tells what became of each, in their order, and
-    /// what `watch` gave to tell of the balances that moved: with this it is kept until it is told, once for each account
-    /// and fraction. It is on the disk when this returns.
+    /// Books all orders in one transaction, the ends of holds first, and returns the outcome of each, in their order,
+    /// and the alerts that `watch` raised for the balances that moved, each kept until it is reported, once for each
+    /// account and fraction. It is on the disk when this returns.
     ///
     /// # Errors
     /// `Unavailable`: whether anything was booked is not known. Booking the same ends again changes nothing.
@@ -76,12 +76,12 @@ impl Store {
         self.read(async move |connection: &mut Connection| balances::read(connection, &accounts).await).await
     }
 
-    /// The balances of these budgets in the periods that began at these times, of all whom they speak of.
+    /// The balances of these budgets in the periods that began at these times, of all their subjects.
     pub async fn balances_of(&self, budgets: Vec<(BudgetId, Timestamp)>) -> Result<Balances, StoreError> {
         self.read(async move |connection: &mut Connection| balances::of_budgets(connection, &budgets).await).await
     }
 
-    /// What is spent and held of each of these budgets in the period that began at that time, by all whom it speaks of.
+    /// What is spent and held of each of these budgets in the period that began at that time, by all its subjects.
     /// A budget that nothing was ever held of is left out.
     pub async fn sums_of(&self, budgets: Vec<(BudgetId, Timestamp)>) -> Result<Vec<(BudgetId, Balance)>, StoreError> {
         self.read(async move |connection: &mut Connection| balances::sums(connection, &budgets).await).await

@@ -74,8 +74,8 @@ fn on_sqlite(path: &str, task: Task) -> Result<Vec<String>, StoreError> {
     conn.immediate_transaction(|conn| perform(conn, SQLITE, task))
 }
 
-/// SQLite does not wait when two connections switch a new file to WAL at once: one of them is told at once that it is
-/// busy, and asks again.
+/// SQLite does not wait when two connections switch a new file to WAL at once: one of them gets at once the error that
+/// it is busy, and asks again.
 fn set_up(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut waited = Duration::ZERO;
     loop {

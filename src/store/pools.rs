@@ -1,7 +1,7 @@
 //! The pools of connections, and how a new connection is set up.
 //!
 //! SQLite has one connection that writes, so that writers of this process wait in a queue and never find the database
-//! locked by each other, and several that read beside it (WAL). PostgreSQL has one pool for both ([`postgres`]).
+//! locked by each other, and several that read at the same time (WAL). PostgreSQL has one pool for both ([`postgres`]).
 
 mod postgres;
 
@@ -74,7 +74,7 @@ impl Pools {
         Ok(Self { kind, acquire_timeout: settings.acquire_timeout })
     }
 
-    /// Whether whoever asks one of these connections is blocked until it answers.
+    /// Whether a call of one of these connections blocks its thread until the answer.
     pub(super) const fn block(&self) -> bool {
         matches!(self.kind, Kind::Sqlite { .. })
     }

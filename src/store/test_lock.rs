@@ -1,4 +1,4 @@
-//! For tests of whoever writes to the store: another writer on a SQLite file, that keeps the lock while it lives.
+//! For tests of writers to the store: another writer on a SQLite file, that keeps the lock while it lives.
 
 use std::path::Path;
 

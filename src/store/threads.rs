@@ -1,9 +1,9 @@
 //! The threads that database work runs on.
 //!
-//! They are the store's own, not the caller's, for three reasons. A caller on an actix thread may drop its future at any
-//! time (a client hung up), and a transaction must not stop half-way. SQLite blocks whoever asks it. And the task behind a
-//! PostgreSQL connection lives on the runtime that opened it, so a pool shared by many threads must not depend on any one
-//! of them.
+//! They are the store's own, not the caller's, for three reasons. A caller on an actix thread may drop its future at
+//! any time (a client hung up), and a transaction must not stop half-way. SQLite blocks the calling thread. And the
+//! task behind a PostgreSQL connection lives on the runtime that opened it, so a pool shared by many threads must not
+//! depend on any one of them.
 
 use std::future::Future;
 

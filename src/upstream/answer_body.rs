@@ -116,7 +116,7 @@ impl Received {
             match frame {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(StreamError::Cut(error.into())))),
-                // Trailers are dropped. So is a chunk of nothing: whoever re-encodes it would write the last chunk.
+                // Trailers are dropped. So is a chunk of nothing: encoded again it would be the last chunk.
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(chunk))),
                     _ => {}

@@ -79,8 +79,9 @@ impl Client {
         self.tls.is_some()
     }
 
-    /// Sends the call and waits for the head of the final answer. Dropping the future, or the answer's stream before its
-    /// end, closes the connection. An upload that is not complete when the answer is ends there: its sender is told.
+    /// Sends the call and waits for the head of the final answer. Dropping the future, or the answer's stream before
+    /// its end, closes the connection. An upload that is not complete when the answer is ends there, and its sender
+    /// learns of it.
     pub async fn send(&self, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
         let permit = target.in_flight.try_acquire().ok_or(UpstreamError::Busy)?;
         let upload_end = outgoing.body.upload_end();

@@ -110,7 +110,7 @@ pub(super) fn frame_request(headers: &mut HeaderMap, method: &Method, body: &Out
 pub(super) fn make_fit_for_client(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     headers.remove(X_REQUEST_ID);
-    // It speaks of other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
+    // It names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
     headers.remove(ALT_SVC);
     remove_where(headers, |name| name.starts_with(OWN_PREFIX));
     headers.append(VIA, VIA_TOLLGATE);

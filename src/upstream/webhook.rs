@@ -42,7 +42,7 @@ impl fmt::Debug for WebhookUrl {
     }
 }
 
-/// The way to a webhook; at most so many calls are under way.
+/// The way to a webhook; a bounded number of calls is under way.
 pub struct Webhook {
     client: Client,
     target: Target,

@@ -15,7 +15,7 @@ use tollgate::{
     },
     store::{
         Store,
-        ledger::{AlertRow, Untold},
+        ledger::{AlertRow, Unreported},
     },
 };
 use uuid::Uuid;
@@ -309,18 +309,18 @@ async fn an_alert_is_kept_once_for_each_account_and_fraction_until_it_is_told(db
     db.store.book("here", vec![settle(1, 10)], watch, now).await.unwrap();
     db.replica().book("elsewhere", vec![settle(2, 10)], again, now).await.unwrap();
     let untold = async |owner: &str, left| db.store.untold_alerts(owner, left, 10).await.unwrap();
-    let mine = untold("here", Untold::Unrecorded).await;
+    let mine = untold("here", Unreported::Unrecorded).await;
     let told = |row: &AlertRow| (row.alert.fraction_ppm, row.alert.spent, row.raised_at);
     assert_eq!(mine.iter().map(told).collect::<Vec<_>>(), [(500_000, money(10), now), (800_000, money(10), now)]);
-    assert_eq!(untold("elsewhere", Untold::Unrecorded).await, []);
+    assert_eq!(untold("elsewhere", Unreported::Unrecorded).await, []);
     db.store.alert_recorded(mine[0].alert.id, false, now).await.unwrap();
     db.store.alert_recorded(mine[1].alert.id, true, now).await.unwrap();
-    assert_eq!(untold("here", Untold::Unrecorded).await, []);
-    assert_eq!(untold("here", Untold::Recorded).await, [mine[0].clone()]);
+    assert_eq!(untold("here", Unreported::Unrecorded).await, []);
+    assert_eq!(untold("here", Unreported::Recorded).await, [mine[0].clone()]);
     db.store.inherit("here", "elsewhere").await.unwrap();
-    assert_eq!(untold("elsewhere", Untold::Recorded).await, [mine[0].clone()]);
-    db.store.alert_told(mine[0].alert.id, now).await.unwrap();
-    assert_eq!(untold("elsewhere", Untold::Recorded).await, []);
+    assert_eq!(untold("elsewhere", Unreported::Recorded).await, [mine[0].clone()]);
+    db.store.alert_delivered(mine[0].alert.id, now).await.unwrap();
+    assert_eq!(untold("elsewhere", Unreported::Recorded).await, []);
 }
 
 async fn balances_of_one_budget_and_period_are_added_up_and_no_others(db: Database) {

@@ -25,7 +25,7 @@ pub(super) async fn record(blueprint: &Blueprint, row: &AlertRow, is_told: bool)
             spent_usd = %alert.spent,
             limit_usd = %alert.limit,
             fraction = alert.fraction(),
-            "a budget is spent to a fraction that was to be told"
+            "a budget is spent to a fraction of `alert_at`"
         );
         let Ok(slot) = audit.slot() else { return Ok(false) };
         if audit.append(slot, draft(blueprint, row)).await.is_err() {

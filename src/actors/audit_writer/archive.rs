@@ -8,6 +8,9 @@ use crate::{
     store::{Store, StoreError, audit::AuditRow},
 };
 
+/// Whether this is a build that records nothing, which `scripts/audit` compares with. No configuration makes one.
+const IS_OFF: bool = cfg!(audit_off);
+
 /// The store as the writer sees it: one chain of it, and never waited for longer than the timeout.
 #[derive(Clone)]
 pub(super) struct Archive {
@@ -21,7 +24,7 @@ pub(super) struct Archive {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Stored,
-    /// It cannot stand beside what is there.
+    /// It conflicts with a stored entry.
     Impossible,
     /// The store did not say. It has its place in the chain, and must keep it.
     Unsettled,
@@ -51,9 +54,19 @@ impl Attempt {
 }
 
 impl Archive {
-    /// Puts the entries behind `head`, all in one transaction. If one of them cannot stand beside what is there, each
+    pub(super) fn new(store: Store, chain: Arc<str>, timeout: Duration) -> Self {
+        if IS_OFF {
+            tracing::error!("this is a build for measuring: NOTHING IS RECORDED");
+        }
+        Self { store, chain, timeout }
+    }
+
+    /// Puts the entries behind `head`, all in one transaction. If one of them conflicts with a stored entry, each
     /// goes alone, so that it takes no other with it.
     pub(super) async fn commit(&self, head: Head, drafts: &[Draft]) -> Attempt {
+        if IS_OFF {
+            return Attempt::stored(head, drafts.len());
+        }
         let Ok((rows, end)) = self.link(head, drafts) else {
             return self.one_by_one(head, drafts).await;
         };

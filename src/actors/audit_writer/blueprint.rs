@@ -106,7 +106,7 @@ impl Blueprint {
     }
 
     fn archive(&self) -> Archive {
-        Archive { store: self.store.clone(), chain: Arc::clone(&self.chain), timeout: self.store_timeout }
+        Archive::new(self.store.clone(), Arc::clone(&self.chain), self.store_timeout)
     }
 
     fn outbox(&self) -> Result<Outbox, SpoolError> {

@@ -1,4 +1,4 @@
-//! How the audit log is doing, for whoever must know before they hand an entry over: the pipeline, readiness, metrics.
+//! The condition of the audit log, read by the pipeline before an entry is handed over, by readiness and by metrics.
 
 use std::sync::{
     Arc,

@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Outbox {
     spool: Spool,
     /// Attempts that the store did not answer and the spool did not take: they may be in the store, so their places
-    /// cannot be given to others. Whoever handed them over was told that they may not be on record.
+    /// cannot be given to others. The callers who handed them over have been answered that they may not be on record.
     owed: Vec<AuditRow>,
 }
 

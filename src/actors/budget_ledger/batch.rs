@@ -29,7 +29,7 @@ pub(super) enum Done {
     Away { ends: Vec<Queued>, error: StoreError },
 }
 
-/// Books a batch and answers. If an order cannot stand beside what is there, each goes alone, so that it takes no other
+/// Books a batch and answers. If an order conflicts with a stored one, each goes alone, so that it takes no other
 /// with it. `probe` is what is booked where the batch has no order.
 pub(super) async fn book(blueprint: &Blueprint, state: &LedgerState, batch: Vec<Queued>, probe: Option<Order>) -> Done {
     let mut orders: Vec<Order> = batch.iter().filter_map(Queued::order).collect();

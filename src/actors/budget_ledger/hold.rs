@@ -27,7 +27,7 @@ pub struct Quote {
 pub enum NoHold {
     /// There is not enough money in these accounts.
     Short(Vec<Shortage>),
-    /// Nobody can tell whether there is.
+    /// It is not known whether there is.
     Unknown,
 }
 

@@ -17,7 +17,7 @@ type Raised = HashSet<(Account, u64)>;
 /// One for each process; its clones are `Rc`s on the ledger's thread.
 #[derive(Default)]
 pub(super) struct LedgerState {
-    /// Held by whoever has a transaction under way in the name of this replica.
+    /// Held during a transaction in the name of this replica.
     turn: Arc<Mutex<()>>,
     /// The calls of this process whose hold is or may be in the store: as many as there are permits at most.
     open: RefCell<HashSet<RequestId>>,
@@ -30,7 +30,7 @@ impl LedgerState {
         Arc::clone(&self.turn).try_lock_owned().ok()
     }
 
-    /// The right to write, when whoever has it is done.
+    /// The right to write, once the present transaction has ended.
     pub async fn wait(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.turn).lock_owned().await
     }

@@ -31,7 +31,7 @@ impl Request for End {
     type Answer = ();
 }
 
-/// What was charged, by whom and when.
+/// What was charged, for which user and when.
 #[derive(Clone)]
 pub(super) struct Receipt {
     pub charges: Charges,

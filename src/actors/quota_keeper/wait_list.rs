@@ -98,7 +98,7 @@ impl WaitList {
         self.calls.extract_if(.., |_, call| call.charges.iter().any(takes)).map(|(_, call)| call).collect()
     }
 
-    /// Takes out the viewers for whom the answer for this bucket was the last.
+    /// Takes out the viewers that waited only for this bucket.
     pub(super) fn viewers_of(&mut self, bucket: BucketId) -> Vec<Viewer> {
         let is_served = |_: &Position, viewer: &mut Viewer| {
             viewer.asked.retain(|asked| *asked != bucket);

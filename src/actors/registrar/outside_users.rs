@@ -1,4 +1,4 @@
-//! Users whom an outside issuer vouches for: made on first sight, under a readable name that no other user has.
+//! Users of trusted outside issuers: made on first sight, under a readable name that no other user has.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Makes the user whom an outside issuer vouches for, if there has never been one.
+/// Makes the user of an outside issuer's token, if there has never been one.
 pub struct Provision {
     pub identity: OutsideIdentity,
     pub role: Role,

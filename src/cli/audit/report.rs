@@ -81,7 +81,7 @@ impl Inspector {
     }
 
     /// Judges what the walks have missed by what is on record in the chain of custody, and by what was shipped. With
-    /// `max_age` the newest checkpoint may be so many seconds old.
+    /// `max_age` is the greatest age of the newest checkpoint, in seconds.
     pub(super) fn verdict(mut self, max_age: Option<(Timestamp, u64)>) -> Result<String, Finding> {
         let mut custody = Custody::default();
         for summary in self.summaries.iter_mut().filter(|summary| summary.chain == CUSTODY) {
@@ -98,7 +98,7 @@ impl Inspector {
         if let Some((now, max_s)) = max_age {
             self.summaries.iter().filter(|summary| summary.chain != CUSTODY).try_for_each(|s| fresh(s, now, max_s))?;
         }
-        Ok(self.told())
+        Ok(self.text())
     }
 
     /// What was shipped and not found.
@@ -110,7 +110,7 @@ impl Inspector {
         })
     }
 
-    fn told(&self) -> String {
+    fn text(&self) -> String {
         let some = |summary: &&Summary| summary.entries > 0 || summary.checkpoints > 0;
         let notes = self.notes.iter().map(|note| format!("note: {note}\n"));
         let chains = self.summaries.iter().filter(some).map(chain_told);

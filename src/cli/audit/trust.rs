@@ -17,7 +17,7 @@ use crate::{
     store::Store,
 };
 
-/// The key that is sealed in the store. The master key opens it, so whoever owns the store cannot put in another.
+/// The key that is sealed in the store. The master key opens it, so the owner of the store cannot put in another.
 pub(super) async fn of_store(config: &Config, store: &Store) -> Result<Vec<PublicKey>, Failure> {
     Ok(audit_public_key(config, &secrets(), store).await?.into_iter().collect())
 }

@@ -37,18 +37,19 @@ pub(in crate::cli) struct Verify {
     /// compared with a store.
     #[arg(long, value_name = "FILE")]
     checkpoints: Option<PathBuf>,
-    /// Fail if the newest checkpoint of a chain is older than so many seconds. Of running gateways it is not older than 60.
+    /// Fail if the newest checkpoint of a chain is older than this number of seconds. That of a running gateway is at
+    /// most 60 s old.
     #[arg(long, value_name = "SECONDS")]
     max_age: Option<u64>,
 }
 
 impl Verify {
     pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
-        let told = match &self.export {
+        let text = match &self.export {
             Some(export) => self.export(export).await?,
             None => self.store(config).await?,
         };
-        print(&told);
+        print(&text);
         Ok(())
     }
 

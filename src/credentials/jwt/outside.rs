@@ -38,7 +38,7 @@ pub struct Trust {
     pub issuer: Arc<str>,
     /// What must be in the claim at `audience_claim`, or among its list.
     pub audience: String,
-    /// The path of the claim that says whom the token is for: `aud` by RFC 7519 §4.1.3.
+    /// The path of the audience claim: `aud` by RFC 7519 §4.1.3.
     pub audience_claim: String,
     /// The path of the claim that names roles, if it is there; empty: none does.
     pub role_claim: String,

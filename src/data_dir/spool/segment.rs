@@ -170,7 +170,7 @@ impl Reader {
         })
     }
 
-    /// Up to so many bytes; fewer at the end of the file.
+    /// Up to `bytes` bytes; fewer at the end of the file.
     fn read(&mut self, offset: u64, bytes: usize) -> Result<Vec<u8>, SpoolError> {
         let mut found = Vec::with_capacity(bytes);
         let limit = u64::try_from(bytes).unwrap_or(u64::MAX);

@@ -1,5 +1,5 @@
-//! What is done to the log itself. Each such act is an entry of a chain of its own, the chain of custody, which whoever acts
-//! appends to and signs, and which is never cut. So what is gone from the log is told apart from what was taken.
+//! What is done to the log itself. Each such act is an entry of a chain of its own, the chain of custody, which its
+//! author appends to and signs, and which is never cut. So what was deleted under custody differs from what was stolen.
 
 use std::collections::BTreeMap;
 

@@ -12,7 +12,7 @@ use crate::domain::{
     },
 };
 
-/// What is kept of the bodies of one call, and of whom they are.
+/// What is kept of the bodies of one call, and whose they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptBodies {
     /// Who called: an outcome does not say it otherwise, and erasing looks for it.
@@ -41,7 +41,7 @@ impl KeptBody {
         Self { sha256: hex::encode(sha256), text: None, truncated: false }
     }
 
-    /// Of a body that begins with `head`, or is it. What is no text could hide a credential from whoever looks for one, so
+    /// Of a body that begins with `head`, or is it. What is no text could hide a credential from the search for one, so
     /// nothing of it is kept; NUL is in no text, but in two bytes a letter. `secrets` are cut whatever they look like.
     #[must_use]
     pub fn full(sha256: &Hash, head: &[u8], is_whole: bool, secrets: &KnownSecrets) -> Self {

@@ -1,7 +1,7 @@
 //! How an entry becomes a link of its chain: the line that is hashed, and what it commits to.
 //!
-//! The line holds no name, no address, no path and no body. Those lie beside it, in [`parts`] that can be erased while the
-//! chain stays whole; the line holds the SHA-256 of each.
+//! The line holds no name, no address, no path and no body. Those are kept apart, in [`parts`] that can be erased while
+//! the chain stays whole; the line holds the SHA-256 of each.
 
 use serde::Serialize;
 

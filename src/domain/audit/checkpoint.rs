@@ -1,8 +1,8 @@
 //! Checkpoints: signed statements of how far a chain had come at a time.
 //!
-//! A chain by itself shows only that somebody has computed its hashes, which whoever owns the database can do again. A
-//! checkpoint is signed with a key that the database does not hold in the clear, names the one before it, and is kept in a
-//! second place. So neither a chain that was computed anew nor one that was cut agrees with it.
+//! A chain by itself shows only that somebody has computed its hashes, which the owner of the database can do again. A
+//! checkpoint is signed with a key that the database does not hold in the clear, names the one before it, and is kept
+//! in a second place. So neither a chain that was computed anew nor one that was cut agrees with it.
 
 use serde::{Deserialize, Serialize};
 

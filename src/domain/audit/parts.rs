@@ -1,9 +1,9 @@
 //! The parts of an entry that can be erased while its chain stays whole.
 //!
-//! What is personal is one line of JSON beside the hashed one, and begins with a random salt; the hashed line holds its
-//! SHA-256 (`personal_sha256`). So a part that is there is proved to be the one that was written, and of a part that was
-//! erased nothing can be found by guessing. What an administrator changed is a part of its own (`change_sha256`), because
-//! it may be about somebody else.
+//! What is personal is one line of JSON apart from the hashed one, and begins with a random salt; the hashed line holds
+//! its SHA-256 (`personal_sha256`). So a part that is there is proved to be the one that was written, and of a part
+//! that was erased nothing can be found by guessing. What an administrator changed is a part of its own
+//! (`change_sha256`), because it may be about somebody else.
 //!
 //! Entries that were written before there were such parts have everything in their line, and no commitment.
 
@@ -48,7 +48,7 @@ pub fn fields(
     Ok(fields)
 }
 
-/// The part that can be erased with whoever called.
+/// The part that is erased with the caller.
 #[derive(Serialize)]
 struct Personal<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ struct Personal<'a> {
     response_body: Option<&'a KeptBody>,
 }
 
-/// The part that can be erased with whom the change is about.
+/// The part that is erased with the user that the change is about.
 #[derive(Serialize)]
 struct Change<'a> {
     change: &'a Value,

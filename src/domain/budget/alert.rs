@@ -12,7 +12,7 @@ use crate::domain::{
 /// All of a budget, in millionths.
 const ALL_PPM: u64 = 1_000_000;
 
-/// What is to be told. There is one at most for each account and fraction.
+/// What is to be reported. There is one at most for each account and fraction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
     pub id: AlertId,
@@ -37,15 +37,15 @@ impl Alert {
 }
 
 impl Budget {
-    /// The fractions that a balance has come to, in millionths. Those below may have been told long ago: who keeps them
-    /// knows.
+    /// The fractions that a balance has come to, in millionths. Those below may have been reported long ago: who keeps
+    /// them knows.
     pub fn fractions_at(&self, spent: Money) -> impl Iterator<Item = u64> {
         let limit = i128::from(self.limit.pusd());
         let spent = i128::from(spent.pusd()).saturating_mul(ALL_PPM.into());
         self.alert_at_ppm.iter().copied().filter(move |ppm| limit.saturating_mul(i128::from(*ppm)) <= spent)
     }
 
-    /// What a movement of this budget's money gives to tell, whether or not it was told before.
+    /// The alerts of a movement of this budget's money, whether or not they were reported before.
     pub fn alerts(&self, movement: &Movement, id: impl Fn() -> AlertId) -> Vec<Alert> {
         if movement.after.spent <= movement.before.spent {
             return vec![];

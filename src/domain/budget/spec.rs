@@ -35,7 +35,7 @@ pub struct Spec {
     #[schemars(with = "name::Name")]
     pub name: String,
     pub scope: Scope,
-    /// The id of the only one it speaks of, in place of the general budget of the same name; null: each one of its kind
+    /// The id of its only subject, in place of the general budget of the same name; null: each one of its kind
     /// has as much.
     #[serde(default)]
     #[schemars(with = "Option<SubjectText>")]
@@ -127,7 +127,7 @@ impl Spec {
     }
 }
 
-/// Why a budget cannot stand beside the others, or be changed so.
+/// Why a budget conflicts with the others, or cannot be changed so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misfit {
     /// There is one of this name for this subject.
@@ -153,7 +153,7 @@ impl Misfit {
 }
 
 impl Budget {
-    /// Whether this budget cannot stand beside another.
+    /// Whether this budget conflicts with another.
     pub fn misfit(&self, other: &Self) -> Option<Misfit> {
         match other {
             _ if other.name != self.name => None,

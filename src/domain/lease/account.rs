@@ -77,7 +77,7 @@ impl LeaseAccount {
         if self.terms.is_rate() { ended.saturating_add(self.terms.moments(used)) } else { ended }
     }
 
-    /// Lets time pass. The level stops falling where hardly any report is so late that it could tell the difference; a
+    /// Lets time pass. The level stops falling where hardly any report is so late that it would make a difference; a
     /// higher level is always safe.
     fn pass_to(&mut self, now: u64, lease: u64) {
         let lowest = self.terms.ticks(self.terms.burst()).max(self.terms.refilled(lease)).max(LOWEST).saturating_neg();

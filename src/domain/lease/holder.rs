@@ -63,7 +63,7 @@ struct Used {
 }
 
 impl Used {
-    fn told(&self, now: u64) -> Past {
+    fn past(&self, now: u64) -> Past {
         Past { units: self.units, ago: now.saturating_sub(self.at) }
     }
 }
@@ -221,13 +221,13 @@ impl Lease {
         self.size_chunk(now);
         let want = self.chunk.max(waiting).max(need);
         let keep = if now < self.expires { self.held } else { self.held.min(want) };
-        Ask { need, waiting: waiting.max(need), want, ..self.tell(keep, now) }
+        Ask { need, waiting: waiting.max(need), want, ..self.report(keep, now) }
     }
 
     /// Asks how the account stands, and keeps what is held.
     pub fn inquire(&mut self, now: u64) -> Ask {
         self.lost();
-        self.tell(self.held(now), now)
+        self.report(self.held(now), now)
     }
 
     /// Before a lease ends: keeps about as much as was used since the last ask, and gives back the rest. Nothing while an
@@ -240,7 +240,7 @@ impl Lease {
         let keep = self.held.min(self.chunk);
         // What is refunded is for the holder that asks first.
         let want = if self.refunds.is_empty() { self.chunk.saturating_sub(keep) } else { 0 };
-        Some(Ask { want, ..self.tell(keep, now) })
+        Some(Ask { want, ..self.report(keep, now) })
     }
 
     /// Gives back what is not used; nothing while an ask is under way, or when there is nothing to say.
@@ -252,7 +252,7 @@ impl Lease {
         if self.held > 0 {
             self.chunk = (self.chunk / 2).max(1);
         }
-        Some(self.tell(0, now))
+        Some(self.report(0, now))
     }
 
     /// Reads an answer. One that is not to the ask under way is ignored.
@@ -291,14 +291,14 @@ impl Lease {
     }
 
     /// An ask for nothing that keeps `keep` of the units that are not in use.
-    fn tell(&mut self, keep: u64, now: u64) -> Ask {
+    fn report(&mut self, keep: u64, now: u64) -> Ask {
         let back = self.held.saturating_sub(keep);
         self.held = keep;
         self.used = 0;
         self.seq = self.seq.saturating_add(1);
         self.open = true;
         let forced = std::mem::take(&mut self.forced);
-        let told = forced.iter().map(|used| used.told(now)).collect();
+        let past = forced.iter().map(|used| used.past(now)).collect();
         self.pending = Some(Pending { sent: now, forced, taken: 0 });
         Ask {
             holder: self.id,
@@ -308,7 +308,7 @@ impl Lease {
             keep: keep.saturating_add(self.in_use),
             back,
             used_ago: now.saturating_sub(self.last_use),
-            forced: told,
+            forced: past,
             at_least: self.at_least,
             refunds: self.tell_refunds(now),
             sent: self.account_time(now),
@@ -324,7 +324,7 @@ impl Lease {
         if self.heard.is_none() {
             return vec![];
         }
-        self.refunds.drain(..).map(|used| used.told(now)).collect()
+        self.refunds.drain(..).map(|used| used.past(now)).collect()
     }
 
     /// The account's time now, or earlier: its last answer took a while to come.

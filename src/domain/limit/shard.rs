@@ -231,8 +231,8 @@ impl Shard {
         self.note(bucket, now_ns);
     }
 
-    /// What is due to be told: units that are not used, refunds, slots still in use.
-    pub fn tell_due(&mut self, now_ns: u64) -> Vec<Loan> {
+    /// The reports that are due: units that are not used, refunds, slots still in use.
+    pub fn report_due(&mut self, now_ns: u64) -> Vec<Loan> {
         let mut loans = vec![];
         while let Some((due_ns, bucket)) = self.due.first().copied().filter(|(due_ns, _)| *due_ns <= now_ns) {
             self.due.remove(&(due_ns, bucket));
@@ -240,7 +240,7 @@ impl Shard {
             let Some(borrowed) = series.and_then(|series| series.borrowed(bucket.subject)) else { continue };
             borrowed.looked_at(due_ns);
             if borrowed.due_ns().is_some_and(|due_ns| due_ns <= now_ns) {
-                loans.extend(borrowed.tell(bucket, now_ns));
+                loans.extend(borrowed.report(bucket, now_ns));
             } else {
                 self.schedule(bucket);
             }
@@ -252,10 +252,10 @@ impl Shard {
     pub fn give_all_back(&mut self, now_ns: u64) -> Vec<Loan> {
         let mut loans = vec![];
         for (number, series) in (0..).zip(&mut self.series) {
-            let tell = |(subject, borrowed): (_, &mut Borrowed)| {
+            let report = |(subject, borrowed): (_, &mut Borrowed)| {
                 borrowed.give_back(BucketId { series: number, subject }, now_ns)
             };
-            loans.extend(series.all_borrowed().filter_map(tell));
+            loans.extend(series.all_borrowed().filter_map(report));
         }
         loans
     }
@@ -328,7 +328,7 @@ fn without(charges: &Arc<[Charge]>, shadowed: &[Arc<str>]) -> Arc<[Charge]> {
     charges.iter().filter(kept).cloned().collect()
 }
 
-/// What a call and a 429 are told of a policy.
+/// What the headers of an answer and a 429 say of a policy.
 fn standing(policy: &Arc<Policy>, room: Room, left: Left) -> Standing {
     let retry_after_ns = if let Room::No(wait_ns) = room { Some(wait_ns) } else { None };
     let Left { remaining, full_in_ns } = left;

@@ -108,7 +108,7 @@ impl Misfit {
 }
 
 impl Policy {
-    /// Whether this policy cannot stand beside another.
+    /// Whether this policy conflicts with another.
     #[must_use]
     pub fn misfit(&self, other: &Self) -> Option<Misfit> {
         match other {

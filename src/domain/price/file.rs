@@ -1,4 +1,4 @@
-//! Files of prices: this project's TOML and LiteLLM's JSON, told apart by their content.
+//! Files of prices: this project's TOML and LiteLLM's JSON, distinguished by their content.
 //!
 //! Called at the start, on `SIGHUP` and by `tollgate prices import`. A file is refused with the place and the reason, or
 //! taken with a report: of our own form all prices or none, of LiteLLM's those that are understood. Nothing here opens a

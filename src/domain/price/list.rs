@@ -71,7 +71,7 @@ impl ListChange {
     }
 }
 
-/// The prices by model, each in its shortest form; what is wrong is told with its place.
+/// The prices by model, each in its shortest form; what is wrong is reported with its place.
 fn checked(field: &str, prices: &[PriceSpec], faults: &mut Vec<Fault>) -> PriceList {
     let mut set = PriceList::new();
     for (i, spec) in prices.iter().enumerate() {

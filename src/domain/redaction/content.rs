@@ -1,9 +1,9 @@
 //! Credentials in the text of a body, whatever its form: JSON, also within strings and cut short, forms, XML, multipart,
 //! `name: value` lines and prose.
 //!
-//! It reads words and quoted strings and never a grammar, so that a body that is malformed hides nothing. What stands behind
-//! a name that speaks of a credential is taken out whole; any other word goes only if it looks like one. It takes out too
-//! much rather than too little.
+//! It reads words and quoted strings and never a grammar, so that a body that is malformed hides nothing. What stands
+//! behind a name that means a credential is taken out whole; any other word goes only if it looks like one. It takes
+//! out too much rather than too little.
 
 mod quoted;
 mod words;
@@ -29,7 +29,7 @@ pub fn redact_content(text: &str) -> String {
     within(text, MAX_DEPTH)
 }
 
-/// The text up to its last whole word: of a credential that is cut, nothing could be told.
+/// The text up to its last whole word: a credential that is cut could not be recognised.
 #[must_use]
 pub fn without_last_word(text: &str) -> &str {
     text.trim_end_matches(|c| is_part_of_word(c) || matches!(c, '+' | '/' | '=' | '~' | '\\'))
@@ -117,7 +117,7 @@ impl<'t> Reader<'t> {
     fn value(&mut self, kind: Kind, ends: &[char]) {
         match self.rest.chars().next() {
             Some(quote @ ('"' | '\'')) => self.take(literal_bytes(self.rest, quote, true)),
-            // What is said of tokens is told member by member.
+            // Members whose names contain "token" are judged one by one.
             Some('{') if kind == Kind::Soft => return,
             Some('{' | '[') => self.take(balanced_bytes(self.rest)),
             _ => return self.plain_value(kind, ends),
@@ -177,7 +177,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A word that speaks of a credential, which is the name of one if a separator follows.
+    /// A word that means a credential, which is the name of one if a separator follows.
     fn name(&mut self, word: &str, kind: Kind) {
         let is_element = self.opens_element();
         self.out.push_str(if is_credential(&decoded(word)) { REDACTED } else { word });

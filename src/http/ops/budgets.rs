@@ -11,13 +11,13 @@ use crate::{
     telemetry::BudgetGauge,
 };
 
-/// How long what was read is told again.
+/// How long what was read is shown again.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The longest wait for the store.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The most budgets that are told of.
+/// The most budgets that are shown.
 const MAX_BUDGETS: usize = 1_000;
 
 /// What was last read, and when on the monotonic clock.
@@ -28,7 +28,7 @@ type LastRead = Option<(u64, Vec<BudgetGauge>)>;
 pub struct BudgetSums(Arc<Mutex<LastRead>>);
 
 impl BudgetSums {
-    /// The sums of each name; nothing while the store does not tell.
+    /// The sums of each name; none while the store does not answer.
     pub async fn read(&self, operations: &Operations) -> Vec<BudgetGauge> {
         // Who asks meanwhile waits for the same answer.
         let mut last = self.0.lock().await;

@@ -42,7 +42,7 @@ pub struct Note {
     pub credential: Option<Credential>,
     /// `{before, after}` of what was changed.
     pub change: Option<serde_json::Value>,
-    /// The user whom the change is about.
+    /// The user that the change is about.
     pub about: Option<UserId>,
 }
 

@@ -1,4 +1,4 @@
-//! Callers whom a trusted outside issuer vouches for. Their tokens are verified with that issuer's published keys, and
+//! Callers with a token of a trusted outside issuer. The tokens are verified with that issuer's published keys, and
 //! their subjects are users here: made on first sight, and from then on as our administrators have them.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Checkpoints as they are stored: appended by whoever writes the chain, read by administrators and by the verifier.
+//! Checkpoints as they are stored: appended by the writer of the chain, read by administrators and by the verifier.
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,

@@ -1,7 +1,7 @@
 //! What is done to the log itself: put on record first, and then done in small batches.
 //!
 //! The record of an act, the checkpoint that vouches for it and the row that lets the triggers allow it are one
-//! transaction. What it allows is done afterwards; a kill in between leaves it to whoever asks again.
+//! transaction. What it allows is done afterwards; after a kill in between it is done when it is asked for again.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::min};
 use diesel_async::RunQueryDsl;

@@ -1,4 +1,4 @@
-//! Alerts as they are stored: raised in the transaction that spends the money, and kept until somebody has told them.
+//! Alerts as they are stored: raised in the transaction that spends the money, and kept until they are reported.
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// An alert that nobody has told yet.
+/// An alert that is not reported yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertRow {
     pub alert: Alert,
@@ -40,20 +40,20 @@ struct Record {
 
 /// What is left to do for an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Untold {
+pub enum Unreported {
     /// To put it on record.
     Unrecorded,
-    /// It is on record, and not everybody was told.
+    /// It is on record, and the webhook has not been called.
     Recorded,
 }
 
 impl Store {
     /// At most `limit` alerts of which `owner` has this left to do, the oldest first.
-    pub async fn untold_alerts(&self, owner: &str, left: Untold, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
+    pub async fn untold_alerts(&self, owner: &str, left: Unreported, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
         let owner = owner.to_owned();
         self.read(async move |connection: &mut Connection| {
             let mine = budget_alerts::owner.eq(owner).and(budget_alerts::told_at.is_null());
-            let this = budget_alerts::recorded_at.is_null().eq(left == Untold::Unrecorded);
+            let this = budget_alerts::recorded_at.is_null().eq(left == Unreported::Unrecorded);
             let untold = budget_alerts::table.filter(mine.and(this)).order(budget_alerts::id).limit(limit.into());
             let records: Vec<Record> =
                 on_backend!(connection, |conn| untold.select(Record::as_select()).load(conn).await)?;
@@ -75,12 +75,12 @@ impl Store {
         .await
     }
 
-    /// Keeps that everybody is told of an alert, or cannot be.
-    pub async fn alert_told(&self, id: AlertId, now: Timestamp) -> Result<(), StoreError> {
+    /// Records that an alert was delivered, or cannot be.
+    pub async fn alert_delivered(&self, id: AlertId, now: Timestamp) -> Result<(), StoreError> {
         self.write(async move |connection: &mut Connection| {
-            let told = diesel::update(budget_alerts::table.find(id.to_string()));
-            let told = told.set(budget_alerts::told_at.eq(micros(now)));
-            on_backend!(connection, |conn| told.execute(conn).await)?;
+            let delivered = diesel::update(budget_alerts::table.find(id.to_string()));
+            let delivered = told.set(budget_alerts::told_at.eq(micros(now)));
+            on_backend!(connection, |conn| delivered.execute(conn).await)?;
             Ok(())
         })
         .await
@@ -97,7 +97,8 @@ impl Store {
     }
 }
 
-/// Keeps alerts that `owner` has to tell. One that was raised before, for the same account and fraction, stays as it is.
+/// Keeps alerts that `owner` has to report. One that was raised before, for the same account and fraction, stays as it
+/// is.
 pub(super) async fn raise(
     connection: &mut Connection,
     owner: &str,

@@ -68,8 +68,8 @@ impl LedgerReport {
 }
 
 impl Store {
-    /// Checks the whole ledger as it is at one moment, and tells at most so many calls and balances that are wrong. It
-    /// takes as long as an operation may.
+    /// Checks the whole ledger as it is at one moment, and returns at most `max_findings` calls and as many balances
+    /// that are wrong. It takes as long as an operation may.
     pub async fn check_ledger(&self, max_findings: usize) -> Result<LedgerReport, StoreError> {
         self.snapshot(async move |connection: &mut Connection| {
             let mut report = LedgerReport::default();

@@ -1,4 +1,4 @@
-//! The entries: one append-only table of all that became of money. Triggers in the database refuse whoever changes one.
+//! The entries: one append-only table of all movements of money. Triggers in the database refuse every change of one.
 
 use diesel::Insertable;
 use diesel_async::RunQueryDsl;
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What an entry tells.
+/// The fields of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// So much was set aside.
@@ -80,7 +80,7 @@ struct Record {
 const ROWS_PER_INSERT: usize = 1_500;
 
 impl Entry {
-    /// An entry that tells of no tokens.
+    /// An entry without tokens.
     pub(super) fn new(kind: Kind, amount: Money, time: Timestamp, open: &OpenHold) -> Self {
         Self {
             request: open.hold.request,

@@ -1,4 +1,4 @@
-//! Holds of calls that are under way. A hold is taken out of its table by whoever ends it, so it ends once.
+//! Holds of calls that are under way. The one that ends a hold deletes its row, so it ends once.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// A hold with all that its entries will tell.
+/// A hold with the fields of its later entries.
 pub(super) struct OpenHold {
     pub hold: Hold,
     /// The replica that serves the call.

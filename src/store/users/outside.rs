@@ -1,4 +1,4 @@
-//! Users whom a trusted outside issuer vouches for: made once for each subject.
+//! Users of trusted outside issuers: made once for each subject.
 
 use std::sync::Arc;
 

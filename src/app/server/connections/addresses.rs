@@ -1,7 +1,7 @@
 //! How many connections each address has, over all worker threads, without a lock.
 //!
 //! A fixed table of counters, found by a hash of the network under a random key: networks that fall on one counter are
-//! bounded together, and nobody can choose with whom. So a flood of addresses costs no memory.
+//! bounded together, and nobody can choose which. So a flood of addresses costs no memory.
 
 use std::{
     net::IpAddr,

@@ -21,7 +21,7 @@ pub(super) struct Inbound {
     framing: Framing,
     ahead: BytesMut,
     has_ended: bool,
-    /// Whether a reader was told to wait although something is here.
+    /// Whether a reader got `Pending` although there are bytes.
     is_awaited: bool,
 }
 
@@ -76,7 +76,7 @@ impl Inbound {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether a reader that was told to wait can go on. True once for each time.
+    /// Whether a reader that got `Pending` can go on. True once for each time.
     pub fn has_become_readable(&mut self, connection: &Connection) -> bool {
         self.advance(connection);
         let has = self.is_awaited && self.framing.passes();

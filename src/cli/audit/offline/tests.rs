@@ -166,8 +166,8 @@ fn assert_found(log: &Log, words: &[&str]) {
 
 #[test]
 fn a_log_that_nobody_touched_is_sound() {
-    let told = log().verify().unwrap();
-    assert!(told.contains("6 records and 3 checkpoints"), "{told}");
+    let text = log().verify().unwrap();
+    assert!(text.contains("6 records and 3 checkpoints"), "{text}");
 }
 
 #[test]
@@ -297,8 +297,8 @@ fn what_the_chain_of_custody_explains_is_sound() {
         log.lines.extend(custody.lines);
         log.recounted()
     };
-    let told = with(5, 2).verify().unwrap();
-    assert!(told.contains("6 records and 3 checkpoints"), "{told}");
+    let text = with(5, 2).verify().unwrap();
+    assert!(text.contains("6 records and 3 checkpoints"), "{text}");
     assert_found(&log.clone().recounted(), &["record 1", "missing"]);
     assert_found(&with(5, 1), &["record 2", "missing"]);
     assert_found(&with(4, 2), &["record 5", "no erasure"]);

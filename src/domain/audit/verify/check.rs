@@ -51,7 +51,8 @@ pub struct Facts {
     pub hash: Hash,
     pub request_id: Uuid,
     pub stage: Stage,
-    /// Whose part was there and is not: the caller's, that of whom the change is about. The inner `None` is nobody's.
+    /// Whose part was there and is not: the caller's, or that of the user that the change is about. The inner `None` is
+    /// nobody's.
     pub lost: Vec<Option<UserId>>,
     pub act: Option<Act>,
 }

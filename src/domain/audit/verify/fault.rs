@@ -1,4 +1,4 @@
-//! What can be wrong with the log, and how it is told.
+//! What can be wrong with the log, and how it is worded.
 
 use std::fmt;
 

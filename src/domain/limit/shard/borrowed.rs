@@ -17,7 +17,7 @@ use crate::domain::{
 
 /// How long nothing is asked after an ask was lost.
 const PAUSE_NS: u64 = 250_000_000;
-/// How soon refunds, corrections and free slots are told, and while no answer comes.
+/// How soon refunds, corrections and free slots are reported, and again while no answer comes.
 const NEWS_NS: u64 = 100_000_000;
 const LOST_NEWS_NS: u64 = 1_000_000_000;
 /// A denial is believed for at least so long, unless a quarter of the burst refills sooner, and for at most so long.
@@ -82,7 +82,7 @@ pub(super) struct Borrowed {
     asked_ns: u64,
     /// No answer came to the last ask.
     lost: bool,
-    /// When it will be looked at for something to tell; zero if never.
+    /// When its next report is due; zero if none is.
     queued_ns: u64,
 }
 
@@ -283,7 +283,7 @@ impl Borrowed {
     }
 
     /// Reports what is due: units that will not be used, refunds, corrections, and slots that are still in use.
-    pub(super) fn tell(&mut self, bucket: BucketId, now_ns: u64) -> Option<Loan> {
+    pub(super) fn report(&mut self, bucket: BucketId, now_ns: u64) -> Option<Loan> {
         let ask = self.lease.has_news().then(|| self.lease.renew(self.moment(now_ns))).flatten()?;
         Some(self.loan(ask, bucket, now_ns))
     }
@@ -354,7 +354,7 @@ impl Borrowed {
         }
     }
 
-    /// When there is next something to tell.
+    /// When the next report is due.
     pub(super) fn due_ns(&self) -> Option<u64> {
         let pause_ns = match () {
             () if !self.lease.has_news() || self.lease.is_asking() => return None,
@@ -381,8 +381,8 @@ impl Borrowed {
         }
     }
 
-    /// From when on all that is known of it is known to its account: when it holds nothing, has nothing to tell, and its
-    /// last lease is over. How much is left then is learnt again with the next ask.
+    /// From when on all that is known of it is known to its account: when it holds nothing, has nothing to report, and
+    /// its last lease is over. How much is left then is learnt again with the next ask.
     pub(super) fn idle_ns(&self) -> Option<u64> {
         let lease_ns = self.counted.lease_us(&self.policy).saturating_mul(1_000);
         (self.own_slots == 0 && self.lease.is_idle()).then(|| self.asked_ns.saturating_add(lease_ns))

@@ -87,7 +87,7 @@ impl Bench {
 
     /// The same with any charges.
     fn decide_on(&mut self, shard: usize, charges: &Charges, fate: Fate) -> Result<Decision, TooManySubjects> {
-        for loan in self.shards[shard].tell_due(self.now_ns) {
+        for loan in self.shards[shard].report_due(self.now_ns) {
             self.carry(shard, &loan, 0, fate);
         }
         let units = charges[0].units;
@@ -245,7 +245,7 @@ fn places_are_shared_and_free_again_when_calls_end() {
     let (shard, charges) = under_way.pop().unwrap();
     bench.shards[shard].end(&charges, Ending { charged_ns: 0, reached: true, tokens: None }, bench.now_ns);
     bench.now_ns += 200 * MS;
-    for loan in bench.shards[shard].tell_due(bench.now_ns) {
+    for loan in bench.shards[shard].report_due(bench.now_ns) {
         bench.carry(shard, &loan, 0, Fate::Answered);
     }
     assert!(bench.admits(1, &policy, 1, Fate::Answered));
@@ -262,7 +262,7 @@ fn calls_under_way_are_known_again_to_an_account_that_forgot_them_or_never_knew(
     bench.accounts.clear();
     for _ in 0..3 {
         bench.now_ns += 1_000 * MS;
-        for loan in bench.shards[0].tell_due(bench.now_ns) {
+        for loan in bench.shards[0].report_due(bench.now_ns) {
             bench.carry(0, &loan, 0, Fate::Answered);
         }
     }
@@ -295,7 +295,7 @@ fn what_was_borrowed_for_long_windows_is_forgotten_when_its_lease_has_ended() {
     let day = Allowance::Rate(Rate::new(100, 86_400, 100).unwrap());
     let policy = policy(day, OnError::Deny);
     for subject in 0..1_000 {
-        // A lease is told to end after three seconds.
+        // A lease ends after three seconds.
         bench.now_ns += 100 * MS;
         let decided = bench.decide_on(0, &[charge(0, &policy, subject)].into(), Fate::Answered);
         assert!(matches!(decided.unwrap().ruling, Ruling::Admitted(_)), "{subject}");
@@ -362,7 +362,7 @@ fn what_is_given_back_reaches_another_keeper_soon_and_whole() {
         for _ in 0..99 {
             while !bench.admits(1, &policy, 1, Fate::Answered) {
                 bench.now_ns += 10 * MS;
-                for loan in bench.shards[0].tell_due(bench.now_ns) {
+                for loan in bench.shards[0].report_due(bench.now_ns) {
                     bench.carry(0, &loan, 0, Fate::Answered);
                 }
             }

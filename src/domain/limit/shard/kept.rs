@@ -31,7 +31,7 @@ impl Kept {
         Self { state, due_ns: 0 }
     }
 
-    /// From when on forgetting it changes nothing; `None` while something is to be given back or told.
+    /// From when on forgetting it changes nothing; `None` while something is to be given back or reported.
     pub(super) fn idle_ns(&self, rates: &Rates, now_ns: u64) -> Option<u64> {
         match &self.state {
             State::Rate(bucket, number) => Some(bucket.full_ns(rates.get(*number)?)),

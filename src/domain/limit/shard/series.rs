@@ -184,7 +184,7 @@ impl Series {
     }
 }
 
-/// How a charge fares of a subject of whom this keeper has seen nothing taken.
+/// The answer to a charge of a subject that this keeper has seen no charge of.
 fn unseen_room(charge: &Charge, setting: &Setting, now_ns: u64) -> Room {
     match charge.policy.allowance {
         Allowance::Rate(rate) => room_in(setting.unseen(rate), rate, charge.units, now_ns),

@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     pub taken: Vec<String>,
-    /// Taken, but the file has prices beside that ours have no word for; by what they are for.
+    /// Taken, but the file has further prices that a price here has no field for; by what they are for.
     pub in_part: BTreeMap<String, Vec<String>>,
     /// Not taken, by reason.
     pub skipped: BTreeMap<String, Vec<String>>,

@@ -1,5 +1,5 @@
-//! What a model costs beside its tokens of text: each field is known to be harmless, or said, or makes the model be
-//! skipped. None is dropped in silence.
+//! What a model costs besides its tokens of text: each field is known to be harmless, or reported, or makes the model
+//! be skipped. None is dropped in silence.
 
 use std::collections::BTreeSet;
 
@@ -34,9 +34,9 @@ pub(super) enum Unbilled {
 enum Meaning {
     /// Read elsewhere, no cost, or one that is never more than what is billed.
     Harmless,
-    /// Harmless where it is not dearer than so many pico-USD.
+    /// Harmless up to this number of pico-USD.
     Unbilled(Unbilled, u64),
-    /// As it stands, and the model cannot be billed if it is dearer than so many pico-USD.
+    /// As it stands, and the model cannot be billed above this number of pico-USD.
     Unbillable(u64),
 }
 

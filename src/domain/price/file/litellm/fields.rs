@@ -14,7 +14,7 @@ use crate::domain::money::{InvalidAmount, whole};
 /// Decimal places of a USD that are whole pico-USD.
 const PLACES: u32 = 12;
 
-/// An object. A field may come twice: whoever looks for one by name says so first.
+/// An object. A field may come twice, which is reported when it is looked up by name.
 pub(super) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
