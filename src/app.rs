@@ -66,7 +66,7 @@ pub struct Gateway {
     /// The first start's user, if this was it.
     pub first_start: Option<FirstStart>,
     pub office: Office,
-    parts: Parts,
+    parts: Box<Parts>,
     servers: [ServerHandle; 2],
     crew: Crew,
 }
@@ -104,7 +104,7 @@ impl Gateway {
         let mint = Arc::new(Mint::new(shared_key(&base.store, &base.master, API_KEYS).await?));
         let (handles, published) = (Handles::new(&config, Arc::clone(&fingerprints)), Published::new(&config));
         let crew = actors::start(&config, &base, &handles, &published).await?;
-        let parts = Parts {
+        let parts = Box::new(Parts {
             identity: identity(&config, &handles, &published, mint, base.clock.clone()),
             metrics: Metrics::new()?,
             document: routes::document()?,
@@ -115,7 +115,7 @@ impl Gateway {
             published,
             routing,
             fingerprints,
-        };
+        });
         let office = parts.office(&crew.roster);
         let (address, public) = server::public(&parts, &office)?;
         let (ops_address, ops) = server::ops(&parts, &office)?;
@@ -132,7 +132,7 @@ impl Gateway {
     }
 
     async fn take(&self, config: &Config) -> Result<(), StartError> {
-        let Parts { base, handles, routing: in_force, .. } = &self.parts;
+        let Parts { base, handles, routing: in_force, .. } = &*self.parts;
         let routing = routing::routing(config, &in_force.read())?;
         if let Some(file) = configured_prices(config)? {
             let changed = handles.prices.put(prices::change(config, file, &base.clock)).await??;

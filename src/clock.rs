@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(clock.ahead_us(), ahead_s * 1_000_000);
             let ahead = SignedDuration::from_secs(ahead_s);
             let (before, of_store, after) = (clock.now() - ahead, clock.store_now(), clock.now() - ahead);
-            assert!(before <= of_store && told <= after);
+            assert!(before <= of_store && of_store <= after);
         }
     }
 

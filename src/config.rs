@@ -87,6 +87,7 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// A fault of the value at `key`, a path with dots.
     pub fn new(key: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { key: key.into(), reason: reason.into() }
     }

@@ -102,10 +102,12 @@ impl Default for Sha256 {
 }
 
 impl Sha256 {
+    /// Adds bytes to the message.
     pub fn add(&mut self, piece: &[u8]) {
         self.0.update(piece);
     }
 
+    /// The digest of all bytes that were added.
     #[must_use]
     pub fn finish(self) -> [u8; 32] {
         to_array(self.0.finish().as_ref())
@@ -129,11 +131,13 @@ fn to_array(bytes: &[u8]) -> [u8; 32] {
 pub struct MacKey(hmac::Key);
 
 impl MacKey {
+    /// A key of HMAC-SHA-256 (RFC 2104).
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
+    /// The MAC of `message`.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 32] {
         to_array(hmac::sign(&self.0, message).as_ref())

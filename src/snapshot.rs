@@ -18,6 +18,7 @@ use arc_swap::{ArcSwap, Guard};
 pub struct Snapshot<T>(Arc<ArcSwap<T>>);
 
 impl<T> Snapshot<T> {
+    /// A snapshot whose first value this is.
     pub fn new(value: T) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(value)))
     }

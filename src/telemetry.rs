@@ -126,6 +126,7 @@ const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted
 const CONNECTIONS: (&str, &str) = ("tollgate_connections", "Open client connections.");
 
 impl Metrics {
+    /// Metrics at zero, in a registry of their own.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let counters = |name, help, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels));

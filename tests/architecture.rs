@@ -9,6 +9,7 @@ mod architecture {
     };
 
     mod file_imports;
+    mod prose;
 
     type Imports = BTreeMap<String, BTreeSet<String>>;
 

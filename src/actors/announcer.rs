@@ -57,6 +57,7 @@ impl Request for Look {
     type Answer = ();
 }
 
+/// The actor: owns the deliveries under way to the webhook, and the counts of alerts since the start.
 pub struct Announcer {
     blueprint: Blueprint,
     courier: Option<Arc<Courier>>,
@@ -218,6 +219,7 @@ impl Starts for Announcements {
 }
 
 impl Announcements {
+    /// A handle to an announcer that does not run yet.
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self { handle: Handle::new("announcer", max_in_flight, deadline), reported: Snapshot::new(Reported::new()) }
@@ -236,6 +238,7 @@ impl Announcements {
         Arc::clone(&self.reported.read())
     }
 
+    /// The typed handle under this one.
     #[must_use]
     pub const fn handle(&self) -> &Handle<Announcer> {
         &self.handle

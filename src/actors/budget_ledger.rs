@@ -257,6 +257,7 @@ impl Starts for Ledger {
 }
 
 impl Ledger {
+    /// A handle to a ledger that does not run yet: at most `max_in_flight` holds and questions.
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         // Every end in the queue holds a permit, so the number of permits bounds it.
         let (lost, received) = mpsc::unbounded_channel();
@@ -300,6 +301,7 @@ impl Ledger {
         }
     }
 
+    /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<BudgetLedger> {
         &self.handle
     }

@@ -151,6 +151,7 @@ impl LoginThrottle {
         Ok(answer.map(|admission| Ticket { handle, admission, permit: Some(permit) }))
     }
 
+    /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<Doorkeeper> {
         &self.handle
     }

@@ -59,6 +59,7 @@ impl Request for LookAgain {
     type Answer = ();
 }
 
+/// The actor: owns the key sets of the outside issuers and the schedule of their fetches.
 pub struct KeyFetcher {
     client: JwksClient,
     clock: Clock,
@@ -213,6 +214,7 @@ impl Starts for OutsideKeys {
 }
 
 impl OutsideKeys {
+    /// A handle to a fetcher that does not run yet.
     #[must_use]
     pub fn new(max_in_flight: usize) -> Self {
         Self(Handle::new("key_fetcher", max_in_flight, PATIENCE))
@@ -226,6 +228,7 @@ impl OutsideKeys {
         }
     }
 
+    /// The typed handle under this one.
     #[must_use]
     pub const fn handle(&self) -> &Handle<KeyFetcher> {
         &self.0

@@ -150,6 +150,7 @@ impl Starts for Checkpoints {
 }
 
 impl Checkpoints {
+    /// A handle to a notary that does not run yet.
     pub fn new(deadline: Duration) -> Self {
         Self(Handle::new("notary", QUESTIONS, deadline))
     }
@@ -159,6 +160,7 @@ impl Checkpoints {
         self.0.ask(Certify).await.map_err(|_| NotCertified::NoAnswer)?
     }
 
+    /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<Notary> {
         &self.0
     }

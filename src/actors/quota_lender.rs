@@ -171,6 +171,7 @@ impl Starts for Lender {
 }
 
 impl Lender {
+    /// A handle to a lender that does not run yet.
     #[must_use]
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         let handle = Handle::new("quota_lender", max_in_flight, deadline);
@@ -192,6 +193,7 @@ impl Lender {
         self.tally.read()
     }
 
+    /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<QuotaLender> {
         &self.handle
     }

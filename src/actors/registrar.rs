@@ -275,10 +275,12 @@ impl Starts for Users {
 }
 
 impl Users {
+    /// A handle to a registrar that does not run yet.
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(Registrar::NAME, max_in_flight, deadline), Freshness::default())
     }
 
+    /// Ends all sessions of a user and returns how many were live; `None` if there is no such user.
     pub async fn end_sessions(&self, of: UserId) -> Result<Result<Option<usize>, StoreError>, NoAnswer> {
         self.0.ask(EndSessions { of }).await
     }
@@ -308,6 +310,7 @@ impl Users {
         &self.1
     }
 
+    /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<Registrar> {
         &self.0
     }

@@ -165,10 +165,12 @@ impl<R: Rules> Starts for Rulebook<R> {
 }
 
 impl<R: Rules> Rulebook<R> {
+    /// A handle to a regulator that does not run yet.
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(R::ACTOR, max_in_flight, deadline))
     }
 
+    /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<Regulator<R>> {
         &self.0
     }

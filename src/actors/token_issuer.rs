@@ -300,6 +300,7 @@ impl Starts for Issuer {
 }
 
 impl Issuer {
+    /// A handle to an issuer that does not run yet.
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(TokenIssuer::NAME, max_in_flight, deadline), Freshness::default())
     }
@@ -309,10 +310,12 @@ impl Issuer {
         &self.1
     }
 
+    /// Opens a session and gives its first pair of tokens.
     pub async fn issue(&self, issue: Issue) -> Result<Result<Tokens, Denied>, NoAnswer> {
         self.0.ask(issue).await
     }
 
+    /// Exchanges a refresh token for the next pair of tokens of its session.
     pub async fn refresh(&self, token: String) -> Result<Result<Tokens, Denied>, NoAnswer> {
         self.0.ask(Refresh { token }).await
     }
@@ -337,10 +340,12 @@ impl Issuer {
         self.0.ask(Rotate { remember }).await
     }
 
+    /// Reads the ring of signing keys from the store again.
     pub async fn reload(&self) -> Result<Result<(), StoreError>, NoAnswer> {
         self.0.ask(Reload).await
     }
 
+    /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<TokenIssuer> {
         &self.0
     }

@@ -22,8 +22,10 @@ use crate::domain::{
 
 /// The upstreams that are part of the binary.
 pub const BUILTIN_ECHO: &str = "builtin:echo";
+/// An offline model, `demo`, in the formats of OpenAI and Anthropic.
 pub const BUILTIN_LLM: &str = "builtin:llm";
 
+/// An `[[upstreams]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamEntry {
@@ -87,6 +89,7 @@ const fn one() -> u64 {
     1
 }
 
+/// `match` of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MatchEntry {
@@ -94,6 +97,7 @@ pub enum MatchEntry {
     Prefix,
 }
 
+/// `meter` of a route, where it is the format of an AI provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MeterName {
@@ -137,6 +141,7 @@ pub struct FixedPrice {
     pub fixed_usd: Money,
 }
 
+/// A `[[routes]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteEntry {
@@ -170,6 +175,7 @@ pub struct CacheEntry {
 }
 
 impl RouteEntry {
+    /// The route as the rules of `domain` know it.
     #[must_use]
     pub fn to_route(&self) -> Route {
         Route {

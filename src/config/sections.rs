@@ -20,6 +20,7 @@ use crate::domain::{
 /// Counters of failed logins, of each of the two kinds: at most some 20 MB.
 const MAX_THROTTLE_COUNTERS: usize = 100_000;
 
+/// `[server]`: where clients call, and the bounds of their connections.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
@@ -43,6 +44,7 @@ pub struct Server {
     pub shutdown_timeout_s: u64,
 }
 
+/// `[ops]`: where `/metrics` is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ops {
@@ -50,6 +52,7 @@ pub struct Ops {
     pub port: u16,
 }
 
+/// `[store]`: the database.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
@@ -61,12 +64,14 @@ pub struct Store {
     pub statement_timeout_ms: u64,
 }
 
+/// `[redis]`: what replicas share at request rate.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
     pub url: String,
 }
 
+/// `[auth]`: tokens, sessions, passwords and outside issuers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
@@ -95,18 +100,21 @@ pub struct Auth {
     pub trusted_issuers: Vec<TrustedIssuer>,
 }
 
+/// `[cors]`: pages of other origins that may call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
     pub allowed_origins: Vec<String>,
 }
 
+/// `[docs]`: who may read the OpenAPI page.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Docs {
     pub public: bool,
 }
 
+/// `[edge]`: the rate of one address before authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
@@ -114,6 +122,7 @@ pub struct Edge {
     pub burst: u32,
 }
 
+/// `[quota]`: how limits are kept and shared.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
@@ -128,12 +137,14 @@ impl Quota {
     }
 }
 
+/// `[ledger]`: how holds are booked.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
     pub silence_s: u32,
 }
 
+/// `[alerts]`: the webhook for alerts of budgets.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alerts {
@@ -149,6 +160,7 @@ impl std::fmt::Debug for Alerts {
     }
 }
 
+/// `[prices]`: the file of prices that is imported at the start.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
@@ -156,6 +168,7 @@ pub struct Prices {
     pub file: PathBuf,
 }
 
+/// `[audit]`: how records are written and kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
@@ -169,6 +182,7 @@ pub struct Audit {
     pub spool_max_bytes: u64,
 }
 
+/// `[actors]`: the bounds of the messages to actors.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Actors {
@@ -176,6 +190,7 @@ pub struct Actors {
     pub deadline_ms: u64,
 }
 
+/// `format` of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -183,6 +198,7 @@ pub enum LogFormat {
     Json,
 }
 
+/// `[log]`: what is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {

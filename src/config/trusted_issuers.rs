@@ -20,6 +20,7 @@ const TIMES: [&str; 4] = ["exp", "nbf", "iat", "auth_time"];
 /// Claims that name something else (RFC 7519 §4.1): no value of theirs is a role unless `roles` says which.
 const NOT_ROLES: [&str; 5] = ["iss", "aud", "sub", "jti", "azp"];
 
+/// An `[[auth.trusted_issuers]]`: a provider whose tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrustedIssuer {

@@ -22,6 +22,7 @@ const PURPOSE: &[u8] = b"api-key";
 pub struct Mint(MacKey);
 
 impl Mint {
+    /// A mint that derives secrets with `key`.
     #[must_use]
     pub const fn new(key: MacKey) -> Self {
         Self(key)

@@ -165,6 +165,7 @@ impl Spool {
         written.map_err(|error| io_error(&path, error))
     }
 
+    /// Whether it has no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()

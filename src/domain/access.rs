@@ -18,6 +18,7 @@ pub enum Permission {
 }
 
 impl Permission {
+    /// Whether a caller with this role may call the URL, as far as the role decides it.
     #[must_use]
     pub const fn allows(self, role: Role) -> bool {
         match self {

@@ -40,6 +40,7 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The word in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Whole => "whole",
@@ -73,6 +74,7 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// The word in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",

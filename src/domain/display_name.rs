@@ -33,6 +33,7 @@ impl DisplayName {
         Ok(name)
     }
 
+    /// The name as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -10,6 +10,7 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// A fault of the value at `pointer` (RFC 6901, or `?name` of a query, `header:name`).
     #[must_use]
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }

@@ -19,14 +19,17 @@ const PATTERN: &str = r"^-?[0-9]{1,7}(\.[0-9]{1,12})?$";
 impl Money {
     /// How a schema names this form of text.
     pub const FORMAT: &str = "usd";
+    /// No money.
     pub const ZERO: Self = Self(0);
     /// The most that can be written down: about 9.2 million USD. Sums stay at it.
     pub const MAX: Self = Self(i64::MAX);
 
+    /// An amount of 10⁻¹² USD each.
     pub const fn from_pusd(pico_usd: i64) -> Self {
         Self(pico_usd)
     }
 
+    /// The amount in pico-USD.
     pub const fn pusd(self) -> i64 {
         self.0
     }
@@ -37,11 +40,13 @@ impl Money {
         self.0.checked_add(other.0).map(Self)
     }
 
+    /// The sum, at most [`Money::MAX`].
     #[must_use]
     pub const fn saturating_plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// The difference; it may be negative.
     #[must_use]
     pub const fn saturating_minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))

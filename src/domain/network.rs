@@ -10,6 +10,7 @@ impl Network {
     /// Where a connection without an address comes from: all of them are one network.
     pub const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
+    /// The network of an address: itself for IPv4, its /64 for IPv6.
     #[must_use]
     pub const fn of(address: IpAddr) -> Self {
         match address {

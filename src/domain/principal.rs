@@ -21,8 +21,10 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role.
     pub const ALL: [Self; 3] = [Self::Admin, Self::User, Self::Readonly];
 
+    /// The word in configuration, API and store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -57,6 +59,7 @@ pub enum UserStatus {
 }
 
 impl UserStatus {
+    /// The word in configuration, API and store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -98,10 +101,12 @@ impl Username {
     /// How a schema names this form of text.
     pub const FORMAT: &str = "username";
 
+    /// The name as it is stored.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The name, shared instead of copied.
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }

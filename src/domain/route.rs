@@ -163,6 +163,7 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
+    /// The table of these routes: exact ones first, then the longer prefix.
     #[must_use]
     pub fn new(routes: Vec<Route>) -> Self {
         let mut routes: Vec<_> = routes.into_iter().map(Arc::new).collect();

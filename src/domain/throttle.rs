@@ -15,8 +15,9 @@ use std::time::Duration;
 use self::counters::{Counter, Counters};
 use super::network::Network;
 
-/// The policies' names, where limits are named.
+/// The policy that counts the failures of one account, as refusals name it.
 pub const ACCOUNT_POLICY: &str = "login-account";
+/// The policy that counts the failures from one network.
 pub const ADDRESS_POLICY: &str = "login-address";
 
 /// The wait behind the last free failure.
@@ -86,6 +87,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
+    /// A throttle that has counted nothing.
     pub fn new(rules: Rules) -> Self {
         let quiet = QUIET.max(rules.max_wait.saturating_mul(2));
         let counters = |free| Scale { free, max_wait_ns: ns(rules.max_wait), quiet_ns: ns(quiet) };

@@ -126,6 +126,7 @@ impl From<&NewApiKey> for ApiKey {
     }
 }
 
+/// `GET /me/api-keys`.
 pub async fn list_own(
     administration: Data<Administration>,
     Caller(caller): Caller,
@@ -134,6 +135,7 @@ pub async fn list_own(
     list(&administration, caller.account.id, &query).await
 }
 
+/// `POST /me/api-keys`: shows the secret once.
 pub async fn create_own(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -147,6 +149,7 @@ pub async fn create_own(
     create(&administration, &request, order, &body).await
 }
 
+/// `DELETE /me/api-keys/{id}`.
 pub async fn revoke_own(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -157,6 +160,7 @@ pub async fn revoke_own(
     Ok(administered::delete::<ApiKeyRow>(&request, &administration.users, key).await?)
 }
 
+/// `GET /admin/users/{id}/api-keys`.
 pub async fn list_of_user(
     administration: Data<Administration>,
     _: Caller,
@@ -167,6 +171,7 @@ pub async fn list_of_user(
     list(&administration, user, &query).await
 }
 
+/// `POST /admin/users/{id}/api-keys`: shows the secret once.
 pub async fn create_for_user(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -178,6 +183,7 @@ pub async fn create_for_user(
     create(&administration, &request, order, &body).await
 }
 
+/// `DELETE /admin/api-keys/{id}`.
 pub async fn revoke(
     administration: Data<Administration>,
     request: HttpRequest,

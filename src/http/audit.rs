@@ -109,6 +109,7 @@ pub struct AuditPage {
     page: Page<AuditRecord>,
 }
 
+/// `GET /admin/audit`: one record a request, the newest first.
 pub async fn list(
     audit_log: Data<AuditLog>,
     _: Caller,
@@ -122,6 +123,7 @@ pub async fn list(
     Ok(Json(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
 }
 
+/// `GET /admin/audit/{id}`.
 pub async fn show(
     audit_log: Data<AuditLog>,
     _: Caller,

@@ -64,6 +64,7 @@ impl From<Tokens> for TokenPair {
     }
 }
 
+/// `POST /auth/login`.
 pub async fn login(
     sign_in: Data<SignIn>,
     request: HttpRequest,
@@ -88,6 +89,7 @@ pub async fn login(
     Ok(Json(tokens.into()))
 }
 
+/// `POST /auth/refresh`.
 pub async fn refresh(
     sign_in: Data<SignIn>,
     request: HttpRequest,
@@ -99,6 +101,7 @@ pub async fn refresh(
     Ok(Json(tokens.into()))
 }
 
+/// `POST /auth/logout`: ends the session of the access token.
 pub async fn logout(sign_in: Data<SignIn>, Caller(principal): Caller) -> Result<NoContent, Problem> {
     let none = || Refusal::Conflict("This credential belongs to no session, so there is none to end.".into());
     let session = principal.session.ok_or_else(none)?;

@@ -131,6 +131,7 @@ impl BudgetPatch {
     }
 }
 
+/// `GET /admin/budgets`.
 pub async fn list(
     accounting: Data<Accounting>,
     _: Caller,
@@ -142,6 +143,7 @@ pub async fn list(
     Ok(Json(BudgetPage { page: Page::of(budgets, limit, |budget: &Budget| budget.id.to_string()) }))
 }
 
+/// `POST /admin/budgets`.
 pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -159,6 +161,7 @@ pub async fn create(
     Ok(CreatedAt::of(made, location, |row| Budget::of(row, standing))?)
 }
 
+/// `GET /admin/budgets/{id}`.
 pub async fn show(
     accounting: Data<Accounting>,
     _: Caller,
@@ -168,6 +171,7 @@ pub async fn show(
     Ok(Json(one(&accounting, row).await?))
 }
 
+/// `PATCH /admin/budgets/{id}`.
 pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -183,6 +187,7 @@ pub async fn change(
     Ok(Json(one(&administration.accounting, row).await?))
 }
 
+/// `DELETE /admin/budgets/{id}`.
 pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,

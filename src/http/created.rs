@@ -24,6 +24,7 @@ pub struct CreatedAt<T> {
 }
 
 impl<T: Serialize> CreatedAt<T> {
+    /// The answer 201 with `object`, made at `location`.
     pub fn new(location: String, object: &T) -> Result<Self, Refusal> {
         let body = serde_json::to_string(object).map_err(|_| Refusal::Internal)?;
         Ok(Self { location: Some(location), body, object: PhantomData })

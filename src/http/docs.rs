@@ -115,10 +115,12 @@ impl Answer for DocumentAnswer {
     }
 }
 
+/// `GET /docs`.
 pub async fn page(page: Data<DocsPage>) -> Result<PageAnswer, Problem> {
     Ok(PageAnswer(page.as_ref().clone()))
 }
 
+/// `GET /openapi.json`.
 pub async fn document(document: Data<Document>) -> Result<DocumentAnswer, Problem> {
     Ok(DocumentAnswer(document.as_ref().clone()))
 }

@@ -33,10 +33,12 @@ pub struct Readiness {
     dependencies: BTreeMap<&'static str, &'static str>,
 }
 
+/// `GET /healthz`: the process answers.
 pub async fn healthz() -> Result<Json<Health>, Problem> {
     Ok(Json(Health { status: "ok" }))
 }
 
+/// `GET /readyz`: whether calls should be sent here.
 pub async fn readyz(operations: Data<Operations>) -> Result<ReadinessAnswer, Problem> {
     let actors = operations.roster.states().into_iter();
     let mut dependencies: BTreeMap<_, _> = actors.map(|(actor, in_its)| (actor, state(in_its.is_running()))).collect();

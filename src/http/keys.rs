@@ -13,6 +13,7 @@ pub struct JwkSet {
     keys: Vec<Jwk>,
 }
 
+/// `GET /.well-known/jwks.json`.
 pub async fn jwks(sign_in: Data<SignIn>) -> Result<Json<JwkSet>, Problem> {
     Ok(Json(JwkSet { keys: sign_in.verifier.read().jwks(sign_in.clock.now().as_second()) }))
 }

@@ -105,6 +105,7 @@ impl LimitPatch {
     }
 }
 
+/// `GET /admin/limits`.
 pub async fn list(
     administration: Data<Administration>,
     _: Caller,
@@ -116,6 +117,7 @@ pub async fn list(
     Ok(Json(LimitPage { page: Page::of(limits, limit, |limit: &Limit| limit.id.to_string()) }))
 }
 
+/// `POST /admin/limits`.
 pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -131,6 +133,7 @@ pub async fn create(
     Ok(CreatedAt::of(made, location, |row| Limit::from(row))?)
 }
 
+/// `GET /admin/limits/{id}`.
 pub async fn show(
     administration: Data<Administration>,
     _: Caller,
@@ -140,6 +143,7 @@ pub async fn show(
     Ok(Json(Limit::from(&row)))
 }
 
+/// `PATCH /admin/limits/{id}`.
 pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -155,6 +159,7 @@ pub async fn change(
     Ok(Json(Limit::from(&row)))
 }
 
+/// `DELETE /admin/limits/{id}`.
 pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,

@@ -91,6 +91,7 @@ impl From<Standing> for MyLimit {
     }
 }
 
+/// `GET /me`.
 pub async fn show(
     accounting: Data<Accounting>,
     request: HttpRequest,

@@ -72,6 +72,7 @@ pub struct TokenResponse {
 #[derive(Serialize, JsonSchema)]
 pub struct Revoked {}
 
+/// `POST /oauth/token` (RFC 6749 §5).
 pub async fn token(
     sign_in: Data<SignIn>,
     request: HttpRequest,
@@ -85,6 +86,7 @@ pub async fn token(
     }
 }
 
+/// `POST /oauth/revoke` (RFC 7009).
 pub async fn revoke(
     sign_in: Data<SignIn>,
     request: HttpRequest,

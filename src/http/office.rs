@@ -157,10 +157,12 @@ impl Accounting {
 pub struct Draining(Arc<AtomicBool>);
 
 impl Draining {
+    /// Begins to drain. There is no way back.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Release);
     }
 
+    /// Whether the gateway drains.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.0.load(Ordering::Acquire)

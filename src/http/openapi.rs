@@ -51,6 +51,7 @@ impl Document {
         Ok(Self(text.into()))
     }
 
+    /// The document as JSON.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         self.0.clone()

@@ -55,6 +55,7 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
+    /// The most items of the page.
     pub fn limit(&self) -> u32 {
         self.limit.0
     }

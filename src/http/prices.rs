@@ -93,6 +93,7 @@ impl PricesQuery {
     }
 }
 
+/// `GET /admin/prices`: a page of one version of the list.
 pub async fn list(
     administration: Data<Administration>,
     _: Caller,
@@ -120,6 +121,7 @@ pub async fn list(
     }))
 }
 
+/// `PUT /admin/prices`: the next version of the list.
 pub async fn put(
     administration: Data<Administration>,
     request: HttpRequest,

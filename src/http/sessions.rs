@@ -64,6 +64,7 @@ impl Session {
     }
 }
 
+/// `GET /me/sessions`.
 pub async fn list_own(
     sign_in: Data<SignIn>,
     Caller(caller): Caller,
@@ -72,6 +73,7 @@ pub async fn list_own(
     list(&sign_in, caller.account.id, &caller, &query).await
 }
 
+/// `DELETE /me/sessions/{id}`.
 pub async fn end_own(
     sign_in: Data<SignIn>,
     Caller(caller): Caller,
@@ -84,6 +86,7 @@ pub async fn end_own(
     Ok(NoContent)
 }
 
+/// `GET /admin/users/{id}/sessions`.
 pub async fn list_of_user(
     sign_in: Data<SignIn>,
     Caller(admin): Caller,
@@ -94,6 +97,7 @@ pub async fn list_of_user(
     list(&sign_in, user, &admin, &query).await
 }
 
+/// `DELETE /admin/users/{id}/sessions`.
 pub async fn end_all_of_user(
     sign_in: Data<SignIn>,
     request: HttpRequest,

@@ -94,6 +94,7 @@ pub struct SigningKeyPage {
     page: Page<SigningKeyView>,
 }
 
+/// `GET /admin/signing-keys`.
 pub async fn list(
     administration: Data<Administration>,
     _: Caller,
@@ -111,6 +112,7 @@ pub async fn list(
     Ok(Json(SigningKeyPage { page: Page::of(keys, limit, |key: &SigningKeyView| key.kid.clone()) }))
 }
 
+/// `POST /admin/signing-keys/rotate`.
 pub async fn rotate(
     administration: Data<Administration>,
     request: HttpRequest,

@@ -72,6 +72,7 @@ impl From<&NewTeam> for Team {
     }
 }
 
+/// `GET /admin/teams`.
 pub async fn list(
     administration: Data<Administration>,
     _: Caller,
@@ -83,6 +84,7 @@ pub async fn list(
     Ok(Json(TeamPage { page: Page::of(teams, limit, |team: &Team| team.id.to_string()) }))
 }
 
+/// `POST /admin/teams`.
 pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -97,6 +99,7 @@ pub async fn create(
     Ok(CreatedAt::of(made, location, |row| Team::from(row))?)
 }
 
+/// `GET /admin/teams/{id}`.
 pub async fn show(
     administration: Data<Administration>,
     _: Caller,
@@ -106,6 +109,7 @@ pub async fn show(
     Ok(Json(Team::from(&row)))
 }
 
+/// `PATCH /admin/teams/{id}`.
 pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -121,6 +125,7 @@ pub async fn change(
     Ok(Json(Team::from(&row)))
 }
 
+/// `DELETE /admin/teams/{id}`.
 pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,

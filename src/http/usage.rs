@@ -88,6 +88,7 @@ impl UsageItem {
     }
 }
 
+/// `GET /admin/usage`.
 pub async fn all(
     accounting: Data<Accounting>,
     _: Caller,
@@ -96,6 +97,7 @@ pub async fn all(
     Ok(Json(usage(&accounting, &query, None).await?))
 }
 
+/// `GET /me/usage`.
 pub async fn own(
     accounting: Data<Accounting>,
     Caller(principal): Caller,

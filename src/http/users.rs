@@ -113,6 +113,7 @@ pub struct UserPage {
     page: Page<User>,
 }
 
+/// `GET /admin/users`.
 pub async fn list(
     administration: Data<Administration>,
     _: Caller,
@@ -124,6 +125,7 @@ pub async fn list(
     Ok(Json(UserPage { page: Page::of(users, limit, |user: &User| user.id.to_string()) }))
 }
 
+/// `POST /admin/users`.
 pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -142,6 +144,7 @@ pub async fn create(
     Ok(CreatedAt::of(made, location, |row| User::from(row))?)
 }
 
+/// `GET /admin/users/{id}`.
 pub async fn show(
     administration: Data<Administration>,
     _: Caller,
@@ -151,6 +154,7 @@ pub async fn show(
     Ok(Json(User::from(&row)))
 }
 
+/// `PATCH /admin/users/{id}`.
 pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
@@ -172,6 +176,7 @@ pub async fn change(
     Ok(Json(User::from(&row)))
 }
 
+/// `DELETE /admin/users/{id}`.
 pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,

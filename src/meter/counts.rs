@@ -314,6 +314,7 @@ impl Count {
         if let Self::Plain(count) = self { count } else { 0 }
     }
 
+    /// Whether a sane count was stated.
     pub const fn is_plain(self) -> bool {
         matches!(self, Self::Plain(_))
     }

@@ -72,22 +72,27 @@ pub(super) fn read_first(text: &[u8]) -> Result<(Node<'_>, &[u8]), Unreadable> {
 }
 
 impl<'j> Node<'j> {
+    /// Whether it is `null`.
     pub const fn is_null(&self) -> bool {
         matches!(self.kind, Kind::Null)
     }
 
+    /// The members of an object, in order; none of anything else.
     pub fn members(&self) -> &[Member<'j>] {
         if let Kind::Object(members) = &self.kind { members } else { &[] }
     }
 
+    /// The items of a list; none of anything else.
     pub fn items(&self) -> &[Node<'j>] {
         if let Kind::List(items) = &self.kind { items } else { &[] }
     }
 
+    /// Whether it is an object.
     pub const fn is_object(&self) -> bool {
         matches!(self.kind, Kind::Object(_))
     }
 
+    /// Whether it is a list.
     pub const fn is_list(&self) -> bool {
         matches!(self.kind, Kind::List(_))
     }
@@ -112,6 +117,7 @@ impl<'j> Node<'j> {
         self.text().map(|text| String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// The truth value, if it is one.
     pub const fn bool(&self) -> Option<bool> {
         if let Kind::Bool(value) = self.kind { Some(value) } else { None }
     }
@@ -133,6 +139,7 @@ impl<'j> Node<'j> {
 }
 
 impl<'j> Member<'j> {
+    /// The name without escapes.
     pub fn name(&self) -> Cow<'j, str> {
         match decoded(self.name) {
             Cow::Borrowed(name) => String::from_utf8_lossy(name),
@@ -140,6 +147,7 @@ impl<'j> Member<'j> {
         }
     }
 
+    /// Whether the decoded name is this one.
     pub fn is(&self, name: &str) -> bool {
         self.name == name.as_bytes() || (self.name.contains(&b'\\') && *decoded(self.name) == *name.as_bytes())
     }

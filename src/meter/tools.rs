@@ -33,6 +33,7 @@ pub(super) struct ProviderTool {
 }
 
 impl ProviderTool {
+    /// The tool of this kind, as the request declares it.
     pub fn new(kind: &str, tool: &Node<'_>) -> Self {
         let known = RUN_BY_PROVIDERS.iter().find(|known| kind.starts_with(*known));
         Self {

@@ -27,6 +27,7 @@ impl Written {
     /// A format whose answers have no text.
     pub const NONE: Self = Self { roots: &[], texts: &[], same: &[], json: &[], data_events: &[] };
 
+    /// Whether answers of the format have no text.
     pub const fn is_none(&self) -> bool {
         self.roots.is_empty()
     }

@@ -35,6 +35,7 @@ impl Authorized {
         Self { caller: Authenticated::Anybody, destination: Destination::Managed(PREFLIGHT) }
     }
 
+    /// Where the call goes: a URL of the gateway, or a route.
     pub const fn destination(&self) -> &Destination {
         &self.destination
     }

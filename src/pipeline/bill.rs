@@ -65,6 +65,7 @@ pub enum State {
 }
 
 impl Open {
+    /// What is open of a call: what its limits took and, if it is metered, its bill.
     pub const fn new(charged: Charged, bill: Option<Bill>) -> Self {
         Self { charged, bill }
     }
@@ -146,6 +147,7 @@ impl Drop for Open {
 }
 
 impl Bill {
+    /// The bill of a call with this hold.
     pub const fn new(hold: OpenHold, terms: Terms, note: CostNote) -> Self {
         Self { held: hold.amount(), hold: Some(hold), terms, note }
     }

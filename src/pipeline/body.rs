@@ -36,6 +36,7 @@ struct Bounds {
 }
 
 impl ClientBody {
+    /// The body that the head announces (RFC 9112 §6.3).
     pub fn of(headers: &HeaderMap, payload: Payload) -> Self {
         let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
         let chunked = headers.contains_key(header::TRANSFER_ENCODING);

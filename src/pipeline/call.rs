@@ -123,6 +123,7 @@ impl Call {
 pub struct Doubt(Cell<bool>);
 
 impl Doubt {
+    /// Says that the connection cannot be used for another request.
     pub fn raise(&self) {
         self.0.set(true);
     }

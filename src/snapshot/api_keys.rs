@@ -22,6 +22,7 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
+    /// The key of this id; `None` if there is none.
     pub fn find(&self, id: ApiKeyId) -> Option<KeyStanding> {
         self.keys.get(&id).copied()
     }

@@ -25,6 +25,7 @@ pub struct BudgetBook {
 }
 
 impl BudgetBook {
+    /// A book of these budgets.
     pub fn new(budgets: impl IntoIterator<Item = Budget>) -> Self {
         let mut book = Self::default();
         for budget in budgets.into_iter().map(Arc::new) {

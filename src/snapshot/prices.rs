@@ -19,6 +19,7 @@ pub struct Priced {
 pub struct PriceBook(HashMap<Arc<str>, Arc<Priced>>);
 
 impl PriceBook {
+    /// A book of these prices.
     pub fn new(prices: impl IntoIterator<Item = Priced>) -> Self {
         Self(prices.into_iter().map(|priced| (Arc::clone(&priced.model), Arc::new(priced))).collect())
     }

@@ -13,6 +13,7 @@ pub struct Revocations {
 }
 
 impl Revocations {
+    /// Whether the session is revoked.
     pub fn contains(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
     }
@@ -24,10 +25,12 @@ impl Revocations {
         Self { sessions: known.chain(more).filter(|(_, at)| *at >= horizon).collect() }
     }
 
+    /// The number of revoked sessions that are kept.
     pub fn len(&self) -> usize {
         self.sessions.len()
     }
 
+    /// Whether no session is revoked.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }

@@ -21,6 +21,7 @@ pub struct Routing {
 }
 
 impl Routing {
+    /// The routes of `table`, to these upstreams by name.
     pub fn new(table: RouteTable, targets: impl IntoIterator<Item = Target>) -> Self {
         let named = |target: Target| (Arc::clone(&target.name), Arc::new(target));
         let targets: HashMap<_, _> = targets.into_iter().map(named).collect();

@@ -55,6 +55,7 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
+    /// The row of an entry that has its place in the chain.
     pub fn new(draft: &Draft, link: Link) -> Self {
         Self {
             seq: link.seq,

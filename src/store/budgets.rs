@@ -37,6 +37,7 @@ pub struct BudgetRow {
 }
 
 impl BudgetRow {
+    /// The id of the budget.
     pub const fn id(&self) -> BudgetId {
         self.budget.id
     }

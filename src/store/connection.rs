@@ -15,6 +15,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{StoreError, pools::Leased, tls::session_limits};
 
+/// A connection to SQLite that diesel-async can use.
 pub type AsyncSqliteConnection = SyncConnectionWrapper<SqliteConnection, Here>;
 
 /// Runs a statement of SQLite where it is asked for: an operation is on a thread that may block, all of it (`threads`).

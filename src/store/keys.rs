@@ -78,6 +78,7 @@ struct Record {
 }
 
 impl Store {
+    /// The signing keys, those that only verify among them.
     pub async fn signing_ring(&self) -> Result<StoredRing, StoreError> {
         self.read(stored_ring).await
     }

@@ -38,6 +38,7 @@ pub struct LimitRow {
 }
 
 impl LimitRow {
+    /// The id of the limit.
     pub const fn id(&self) -> LimitId {
         self.policy.id
     }

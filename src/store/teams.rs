@@ -16,6 +16,7 @@ use super::{
 };
 use crate::domain::{display_name::DisplayName, ids::TeamId};
 
+/// A team as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamRow {
     pub id: TeamId,

@@ -20,6 +20,7 @@ pub struct InFlight {
 pub struct Permit(Arc<AtomicUsize>);
 
 impl InFlight {
+    /// A count of calls, at most `max` at once.
     #[must_use]
     pub fn new(max: usize) -> Self {
         Self { count: Arc::default(), max }

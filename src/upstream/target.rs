@@ -97,6 +97,7 @@ impl Base {
         Ok(Self { scheme, authority, host, path })
     }
 
+    /// Whether it is called over TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.scheme == Scheme::HTTPS

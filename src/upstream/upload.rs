@@ -45,6 +45,7 @@ pub(super) struct Upload {
 pub(super) struct UploadEnd(pub Arc<Upload>);
 
 impl Upload {
+    /// An upload that has begun and moved nothing.
     pub fn new() -> Self {
         let (moved_ms, waits_for_client) = (AtomicU64::new(0), AtomicBool::new(false));
         Self { begun: Instant::now(), moved_ms, waits_for_client, end: OnceLock::new(), call: Semaphore::new(0) }
@@ -82,6 +83,7 @@ impl Upload {
         self.waits_for_client.load(Ordering::Relaxed)
     }
 
+    /// Whether nobody waits for the upload any more.
     pub fn is_call_over(&self) -> bool {
         self.call.is_closed()
     }
@@ -93,6 +95,7 @@ impl Upload {
 }
 
 impl UploadEnd {
+    /// The upload that this end belongs to.
     pub fn upload(&self) -> &Upload {
         &self.0
     }

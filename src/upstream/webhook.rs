@@ -59,6 +59,7 @@ pub enum NotDelivered {
 }
 
 impl Webhook {
+    /// The way to this URL, for at most `max_in_flight` calls at once.
     #[must_use]
     pub fn new(url: WebhookUrl, max_in_flight: usize) -> Self {
         let target = Target {

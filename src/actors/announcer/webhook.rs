@@ -67,6 +67,7 @@ pub(super) struct Courier {
 }
 
 impl Courier {
+    /// A courier that signs each call with `secret`.
     pub fn new(url: WebhookUrl, secret: SigningSecret) -> Self {
         Self { webhook: Webhook::new(url, AT_ONCE), secret, turns: Semaphore::new(AT_ONCE) }
     }

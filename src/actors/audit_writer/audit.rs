@@ -40,6 +40,8 @@ impl Starts for Audit {
 }
 
 impl Audit {
+    /// A handle to a writer that does not run yet: at most `max_in_flight` slots, and `max_unwaited` buffered entries
+    /// before a caller waits.
     pub fn new(max_in_flight: usize, max_unwaited: u64, deadline: Duration) -> Self {
         let handle = Handle::new("audit_writer", max_in_flight, deadline);
         Self { handle, gauge: Gauge::default(), max_unwaited }
@@ -96,6 +98,7 @@ impl Audit {
         self.gauge.backlog()
     }
 
+    /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<AuditWriter> {
         &self.handle
     }

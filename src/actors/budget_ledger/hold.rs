@@ -100,6 +100,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
+    /// An end on its way. Dropped before [`Self::done`], it goes to the next actor by `next`.
     pub const fn new(request: RequestId, end: End, next: mpsc::UnboundedSender<(RequestId, End)>) -> Self {
         Self { request, end, next: Some(next) }
     }
@@ -129,6 +130,7 @@ pub(super) struct LostEnds {
 }
 
 impl LostEnds {
+    /// Both ends of the channel of lost ends.
     pub fn new(
         next: mpsc::UnboundedSender<(RequestId, End)>,
         received: mpsc::UnboundedReceiver<(RequestId, End)>,

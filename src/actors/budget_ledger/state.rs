@@ -55,6 +55,7 @@ impl LedgerState {
         Arc::clone(&self.raised.borrow())
     }
 
+    /// Remembers that these alerts were raised. The memory is bounded; the store ignores an alert that it has.
     pub fn raise(&self, alerts: &[Alert]) {
         let mut raised = self.raised.borrow_mut();
         let raised = Arc::make_mut(&mut raised);

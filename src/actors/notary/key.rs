@@ -51,6 +51,7 @@ impl CheckpointKey {
         Ok(Self { key, public })
     }
 
+    /// The Ed25519 signature (RFC 8032) of `message`, 64 bytes.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.key.sign(message)

@@ -70,6 +70,7 @@ pub enum Success {
 }
 
 impl Success {
+    /// The status code, as the OpenAPI document has it: a text of three digits.
     pub fn status(self) -> String {
         let status = match self {
             Self::Ok => StatusCode::OK,

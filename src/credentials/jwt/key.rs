@@ -69,11 +69,13 @@ impl SigningKey {
         Self { algorithm, kid: kid.to_owned(), key, encoded_header }
     }
 
+    /// The `kid` of its tokens: the RFC 7638 thumbprint.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
+    /// The compact JWS (RFC 7515 §7.1) of these claims.
     pub fn sign(&self, claims: &Claims) -> Result<String, SigningError> {
         let claims = serde_json::to_vec(claims).map_err(|_| SigningError)?;
         self.sign_encoded(&self.encoded_header, &claims)
@@ -133,6 +135,7 @@ impl PublicKey {
         &self.kid
     }
 
+    /// The public half (RFC 7517); `None` for a shared secret.
     #[must_use]
     pub const fn jwk(&self) -> Option<&Jwk> {
         self.jwk.as_ref()

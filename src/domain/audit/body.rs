@@ -36,6 +36,7 @@ pub struct KeptBody {
 }
 
 impl KeptBody {
+    /// The hash of a body alone.
     #[must_use]
     pub fn hash(sha256: &Hash) -> Self {
         Self { sha256: hex::encode(sha256), text: None, truncated: false }

@@ -139,6 +139,7 @@ pub enum Misfit {
 }
 
 impl Misfit {
+    /// The fault as a refusal names it.
     pub fn fault(self) -> Fault {
         match self {
             Self::Taken => Fault::new("/name", "there is a budget with this name and this subject"),

@@ -29,6 +29,7 @@ impl ExactTerms {
         [1, COARSEST_US].into_iter().find_map(|moment_us| Self::rate_in(rate, version, moment_us))
     }
 
+    /// The terms of at most `limit` calls at once.
     #[must_use]
     pub const fn concurrent(limit: u64, version: i64) -> Self {
         Self { terms: Terms { kind: Kind::Concurrent { limit }, version }, moment_us: 1 }

@@ -78,6 +78,7 @@ struct Pending {
 }
 
 impl Lease {
+    /// A lease of nothing yet.
     #[must_use]
     pub const fn new(id: HolderId, terms: Terms, since: u64, habits: Habits) -> Self {
         Self {

@@ -36,6 +36,7 @@ impl Order {
         }
     }
 
+    /// Whether the order ends a hold.
     pub const fn is_end(&self) -> bool {
         matches!(self, Self::End { .. })
     }

@@ -94,6 +94,7 @@ pub enum RouteSet {
 }
 
 impl RouteSet {
+    /// Whether the route of this name is one of them.
     #[must_use]
     pub fn contains(&self, route: &str) -> bool {
         match self {

@@ -7,9 +7,9 @@
 /// Nanoseconds in a second.
 const NS_PER_S: u64 = 1_000_000_000;
 
-/// The most units a rate may allow in its window, and the longest window in seconds (ten years): with them no product
-/// below leaves 128 bits.
+/// The most units that a rate may allow in its window. With this bound and the next no product below leaves 128 bits.
 pub const MAX_LIMIT: u64 = 1_000_000_000_000;
+/// The longest window, in seconds: ten years.
 pub const MAX_WINDOW_S: u64 = 315_360_000;
 
 /// `limit` units every `window_s` seconds, at most `burst` of them at once.
@@ -50,6 +50,7 @@ pub struct Bucket {
 }
 
 impl Rate {
+    /// A rate within the bounds of [`MAX_LIMIT`] and [`MAX_WINDOW_S`].
     pub fn new(limit: u64, window_s: u64, burst: u64) -> Result<Self, InvalidRate> {
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(InvalidRate::Limit);
@@ -63,16 +64,19 @@ impl Rate {
         Ok(Self { limit, window_s, burst })
     }
 
+    /// Units a window.
     #[must_use]
     pub const fn limit(self) -> u64 {
         self.limit
     }
 
+    /// The window, in seconds.
     #[must_use]
     pub const fn window_s(self) -> u64 {
         self.window_s
     }
 
+    /// Units that may be taken at once.
     #[must_use]
     pub const fn burst(self) -> u64 {
         self.burst

@@ -93,6 +93,7 @@ pub struct Ending {
 }
 
 impl Shard {
+    /// A shard that has counted nothing.
     #[must_use]
     pub fn new(setting: Setting) -> Self {
         Self { setting, tracked: 0, series: vec![], leases: 0, due: BTreeSet::new(), idle: IdleQueue::default() }

@@ -96,6 +96,7 @@ pub enum Misfit {
 }
 
 impl Misfit {
+    /// The fault as a refusal names it.
     #[must_use]
     pub fn fault(self) -> Fault {
         match self {

@@ -30,6 +30,7 @@ pub enum Per {
 pub struct Subject([u64; 2]);
 
 impl Subject {
+    /// The one subject of a global policy.
     pub const EVERYBODY: Self = Self([0, 0]);
 
     /// Reads the id of a subject of this kind, as it is written in a policy.

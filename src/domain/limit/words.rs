@@ -15,6 +15,7 @@ pub struct UnknownWord(&'static str);
 macro_rules! words {
     ($name:ident, $what:literal: $($variant:ident = $word:literal),+) => {
         impl $name {
+            /// The word in configuration, API and store.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {

@@ -56,6 +56,7 @@ pub struct CheckpointPage {
     keys: Vec<PublicKey>,
 }
 
+/// `GET /admin/audit/checkpoints`.
 pub async fn list(
     audit_log: Data<AuditLog>,
     _: Caller,

@@ -36,6 +36,7 @@ pub struct PasswordChange {
     new_password: Password,
 }
 
+/// `POST /me/password`.
 pub async fn change(
     sign_in: Data<SignIn>,
     request: HttpRequest,

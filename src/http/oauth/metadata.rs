@@ -29,6 +29,7 @@ pub struct Metadata {
     response_types_supported: [&'static str; 0],
 }
 
+/// `GET /.well-known/oauth-authorization-server`.
 pub async fn metadata(
     sign_in: Data<SignIn>,
     gate: Data<Gate>,

@@ -50,6 +50,7 @@ impl<'a> Draft<'a> {
         self.speaks_oauth = true;
     }
 
+    /// Adds a parameter of the path, the query or a header.
     pub fn parameter(&mut self, parameter: Parameter) {
         self.operation.parameters.push(ReferenceOr::Object(parameter));
     }

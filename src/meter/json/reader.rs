@@ -29,6 +29,7 @@ impl<'j> Reader<'j> {
         }
     }
 
+    /// A reader at the beginning of `text`.
     pub const fn new(text: &'j [u8]) -> Self {
         Self { text, at: 0, values: 0 }
     }

@@ -22,10 +22,12 @@ pub struct Paid {
 }
 
 impl CostNote {
+    /// Notes what the call cost.
     pub fn set(&self, paid: Paid) {
         self.0.set(Some(paid));
     }
 
+    /// What the call cost; `None` while it is not settled.
     pub fn get(&self) -> Option<Paid> {
         self.0.get()
     }

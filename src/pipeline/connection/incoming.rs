@@ -27,6 +27,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    /// The body of a request on `connection`, read under its bounds.
     pub fn new(payload: Payload, connection: Connection) -> Self {
         Self { payload: Some(payload), connection, pace: Pace::default(), timer: None }
     }

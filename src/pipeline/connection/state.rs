@@ -142,6 +142,7 @@ impl Connection {
         }))
     }
 
+    /// The bounds of the connection.
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.0.bounds
@@ -153,6 +154,7 @@ impl Connection {
         self.0.checked.set(Instant::now());
     }
 
+    /// Who is answered, if it is a known caller.
     #[must_use]
     pub fn caller(&self) -> Option<Arc<Principal>> {
         self.0.caller.borrow().clone()

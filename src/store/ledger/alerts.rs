@@ -79,7 +79,7 @@ impl Store {
     pub async fn alert_delivered(&self, id: AlertId, now: Timestamp) -> Result<(), StoreError> {
         self.write(async move |connection: &mut Connection| {
             let delivered = diesel::update(budget_alerts::table.find(id.to_string()));
-            let delivered = told.set(budget_alerts::told_at.eq(micros(now)));
+            let delivered = delivered.set(budget_alerts::told_at.eq(micros(now)));
             on_backend!(connection, |conn| delivered.execute(conn).await)?;
             Ok(())
         })

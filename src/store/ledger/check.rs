@@ -62,6 +62,7 @@ pub struct AccountFinding {
 }
 
 impl LedgerReport {
+    /// Whether nothing wrong was found, and everything was looked at.
     pub fn is_right(&self) -> bool {
         self.wrong_calls.is_empty() && self.wrong_accounts.is_empty() && self.balances_checked
     }

@@ -67,6 +67,7 @@ pub(super) fn reply(last_user_text: &str, max_tokens: u64) -> Reply {
 }
 
 impl Reply {
+    /// The reply in the pieces of a stream.
     pub fn into_typing(self) -> Typing {
         Typing { text: self.text, at: 0 }
     }

@@ -51,6 +51,7 @@ struct Content {
 }
 
 impl Prompt {
+    /// Counts a message: its text, its tool calls, and what each message costs.
     pub fn add_message(&mut self, message: &Message<'_>) -> Result<(), Refusal> {
         let content = message.content.map_or_else(|| Ok(Content::default()), Content::read)?;
         let calls = message.tool_calls.map_or(0, |calls| model::count(calls.get()));
@@ -74,6 +75,7 @@ impl Prompt {
         self.add(model::count(json.get()));
     }
 
+    /// The prompt, unless it has more tokens than the model takes.
     pub fn within_context(self) -> Result<Self, Refusal> {
         if self.tokens > MAX_CONTEXT_TOKENS { Err(Refusal::PromptTooLong(self.tokens)) } else { Ok(self) }
     }

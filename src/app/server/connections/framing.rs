@@ -48,6 +48,7 @@ enum Part {
 }
 
 impl Framing {
+    /// The framing of a connection on which nothing has arrived: a head comes first.
     pub fn new() -> Self {
         Self::Head(HeadEnd::default())
     }

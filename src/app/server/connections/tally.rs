@@ -16,6 +16,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// A tally that counts into `metrics`.
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics, logged: RefCell::default() }
     }

@@ -37,10 +37,12 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// The wire of `connection` over `socket`.
     pub fn new(socket: Socket, connection: Connection) -> Self {
         Self { connection, socket: Rc::new(RefCell::new(socket)), inbound: Rc::default(), withheld: Rc::default() }
     }
 
+    /// The state of the connection.
     pub const fn connection(&self) -> &Connection {
         &self.connection
     }

@@ -77,6 +77,7 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// Whether there is no key that could be used.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()

@@ -58,6 +58,7 @@ pub struct Summary {
 }
 
 impl Walk {
+    /// Before the first entry of `chain`.
     #[must_use]
     pub fn new(chain: &str, beginning: Beginning) -> Self {
         Self {

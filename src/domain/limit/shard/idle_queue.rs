@@ -8,10 +8,12 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::charge::BucketId;
 
+/// Buckets by the time at which they may be forgotten, in nanoseconds of the monotonic clock.
 #[derive(Default)]
 pub struct IdleQueue(BinaryHeap<Reverse<(u64, BucketId)>>);
 
 impl IdleQueue {
+    /// Adds a bucket that may be forgotten from `due` on.
     pub fn note(&mut self, due: u64, bucket: BucketId) {
         self.0.push(Reverse((due, bucket)));
     }

@@ -25,6 +25,7 @@ pub(in crate::app::server::connections) enum Chunks {
 }
 
 impl Chunks {
+    /// Before the first chunk.
     pub const fn new() -> Self {
         Self::Begin
     }
