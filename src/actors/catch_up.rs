@@ -20,10 +20,10 @@ use crate::{
 pub(super) const POLL: Duration = Duration::from_millis(400);
 
 /// An answer that waits for the next reading, and is given how that went.
-pub(super) type Waiting = Box<dyn FnOnce(&Result<(), StoreError>)>;
+pub(super) type Waiter = Box<dyn FnOnce(&Result<(), StoreError>)>;
 
 /// Whether a reading is under way, and who waits for the next.
-pub(super) struct CatchUp<W = Waiting> {
+pub(super) struct CatchUp<W = Waiter> {
     reading: bool,
     waiting: Vec<W>,
     /// When the last reading that succeeded began.
@@ -85,7 +85,7 @@ pub(super) trait Follower: Actor<Context = Context<Self>> {
     fn publish(&mut self, reading: Self::Reading) -> Result<(), StoreError>;
 
     /// Answers those who waited for a reading that is published.
-    fn serve(&self, waiting: Vec<Waiting>, read: Result<(), StoreError>) {
+    fn serve(&self, waiting: Vec<Waiter>, read: Result<(), StoreError>) {
         for answer in waiting {
             answer(&read);
         }
@@ -115,7 +115,7 @@ pub(super) trait Follower: Actor<Context = Context<Self>> {
     }
 
     /// Gives `waiting` the result of a reading that begins from now on.
-    fn after_reading(&mut self, waiting: Waiting, context: &mut Context<Self>) {
+    fn after_reading(&mut self, waiting: Waiter, context: &mut Context<Self>) {
         self.catch_up().wait(waiting);
         self.follow(context);
     }

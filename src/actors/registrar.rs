@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use self::outside_users::Provision;
 use super::{
     administration::{Administers, Administrator, Change, Create, Delete},
-    catch_up::{CatchUp, Follower, POLL, Waiting},
+    catch_up::{CatchUp, Follower, POLL, Waiter},
     handle::{Ask, Handle, NoAnswer, Request},
     roster::Roster,
     supervisor::{Lifeline, Starts, supervise},
@@ -178,7 +178,7 @@ impl Follower for Registrar {
     }
 
     /// The directory refuses a changed user's tokens by itself; their sessions are for the issuer to read.
-    fn serve(&self, waiting: Vec<Waiting>, read: Result<(), StoreError>) {
+    fn serve(&self, waiting: Vec<Waiter>, read: Result<(), StoreError>) {
         if waiting.is_empty() {
             return;
         }

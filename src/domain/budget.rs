@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::{
     ids::BudgetId,
-    ledger::{Account, Balance, Claim},
+    ledger::{Balance, BudgetAccount, Claim},
     limit::{Mode, Per, Subject},
     money::Money,
 };
@@ -87,7 +87,7 @@ pub struct Shortfall {
 impl Budget {
     /// The claim of `subject` on this budget at `now`.
     pub fn claim(&self, subject: Subject, now: Timestamp) -> Claim {
-        let account = Account { budget: self.id, subject, since: self.period.window(now).since };
+        let account = BudgetAccount { budget: self.id, subject, since: self.period.window(now).since };
         Claim { account, limit: self.limit, mode: self.mode }
     }
 

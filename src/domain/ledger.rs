@@ -21,7 +21,7 @@ pub use self::order::{Booked, End, Movement, Order, Purpose};
 
 /// The identity of one balance: a budget, a subject that it applies to, and one of its periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Account {
+pub struct BudgetAccount {
     pub budget: BudgetId,
     pub subject: Subject,
     /// When the period began.
@@ -48,12 +48,12 @@ impl Balance {
 }
 
 /// Balances by account. An account that is not here has neither spent nor held.
-pub type Balances = BTreeMap<Account, Balance>;
+pub type Balances = BTreeMap<BudgetAccount, Balance>;
 
 /// A budget that a call is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    pub account: Account,
+    pub account: BudgetAccount,
     pub limit: Money,
     /// In shadow it counts and refuses nothing.
     pub mode: Mode,
@@ -64,13 +64,13 @@ pub struct Claim {
 pub struct Hold {
     pub request: RequestId,
     pub amount: Money,
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<BudgetAccount>,
 }
 
 /// A budget without room, as it stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortage {
-    pub account: Account,
+    pub account: BudgetAccount,
     pub balance: Balance,
 }
 
@@ -115,7 +115,7 @@ pub fn settle(balances: &mut Balances, hold: &Hold, cost: Money) -> Settlement {
 }
 
 /// Gives back money of a call that was booked at more than it cost.
-pub fn refund(balances: &mut Balances, accounts: &[Account], amount: Money) {
+pub fn refund(balances: &mut Balances, accounts: &[BudgetAccount], amount: Money) {
     for account in accounts {
         let balance = balances.entry(*account).or_default();
         balance.spent = balance.spent.saturating_minus(amount);

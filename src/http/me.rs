@@ -22,7 +22,7 @@ use crate::{
     domain::{
         budget::{Budget, ModelSet},
         ids::{BudgetId, SessionId, UserId},
-        ledger::Account,
+        ledger::BudgetAccount,
         limit::{Mode, Standing, Unit},
         money::Money,
         network::Network,
@@ -119,7 +119,7 @@ async fn budgets_of_caller(accounting: &Accounting, principal: &Principal) -> Re
     drop(book);
     let balances = accounting.store.balances(mine.iter().map(|(account, _)| *account).collect()).await;
     let balances = balances.map_err(unavailable)?;
-    let view = |(account, budget): (Account, Arc<Budget>)| MyBudget {
+    let view = |(account, budget): (BudgetAccount, Arc<Budget>)| MyBudget {
         id: budget.id,
         name: budget.name.to_string(),
         limit_usd: budget.limit,

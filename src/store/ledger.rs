@@ -25,7 +25,7 @@ use super::{Store, StoreError, connection::Connection};
 use crate::domain::{
     budget::Alert,
     ids::{BudgetId, RequestId},
-    ledger::{self, Account, Balance, Balances, Booked, Claim, End, Hold, Movement, Order, Purpose},
+    ledger::{self, Balance, Balances, Booked, BudgetAccount, Claim, End, Hold, Movement, Order, Purpose},
     money::Money,
     usage::Usage,
 };
@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// The balances of these accounts; one that was never touched is left out.
-    pub async fn balances(&self, accounts: BTreeSet<Account>) -> Result<Balances, StoreError> {
+    pub async fn balances(&self, accounts: BTreeSet<BudgetAccount>) -> Result<Balances, StoreError> {
         self.read(async move |connection: &mut Connection| balances::read(connection, &accounts).await).await
     }
 
@@ -111,7 +111,7 @@ fn touched(
     orders: &[Order],
     open: &HashMap<RequestId, OpenHold>,
     late: &HashMap<RequestId, Late>,
-) -> BTreeSet<Account> {
+) -> BTreeSet<BudgetAccount> {
     let claimed = orders.iter().flat_map(|order| match order {
         Order::Reserve { claims, .. } => claims.as_slice(),
         Order::End { .. } => &[],

@@ -8,7 +8,7 @@ use tollgate::{
     domain::{
         budget::Alert,
         ids::{AlertId, BudgetId, RequestId, UserId},
-        ledger::{Account, Balance, Booked, Claim, End, Movement, Order, Purpose, Settlement},
+        ledger::{Balance, Booked, BudgetAccount, Claim, End, Movement, Order, Purpose, Settlement},
         limit::{Mode, Subject},
         money::Money,
         usage::Usage,
@@ -44,8 +44,12 @@ on_both!(
     a_replica_that_says_that_it_lives_is_seen_to,
 );
 
-fn account(number: u128) -> Account {
-    Account { budget: BudgetId(Uuid::from_u128(number)), subject: Subject::EVERYBODY, since: Timestamp::UNIX_EPOCH }
+fn account(number: u128) -> BudgetAccount {
+    BudgetAccount {
+        budget: BudgetId(Uuid::from_u128(number)),
+        subject: Subject::EVERYBODY,
+        since: Timestamp::UNIX_EPOCH,
+    }
 }
 
 fn money(pusd: i64) -> Money {
@@ -324,7 +328,7 @@ async fn an_alert_is_kept_once_for_each_account_and_fraction_until_it_is_told(db
 }
 
 async fn balances_of_one_budget_and_period_are_added_up_and_no_others(db: Database) {
-    let at = |subject: u128, since: i64| Account {
+    let at = |subject: u128, since: i64| BudgetAccount {
         budget: BudgetId(Uuid::from_u128(1)),
         subject: Uuid::from_u128(subject).into(),
         since: Timestamp::from_second(since).unwrap(),

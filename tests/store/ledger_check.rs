@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use tollgate::{
     domain::{
         ids::{BudgetId, RequestId, UserId},
-        ledger::{Account, Claim, End, Order, Purpose, check::Fault},
+        ledger::{BudgetAccount, Claim, End, Order, Purpose, check::Fault},
         limit::{Mode, Subject},
         money::Money,
         usage::Usage,
@@ -25,9 +25,9 @@ on_both!(
     no_more_is_told_than_was_asked_for,
 );
 
-fn account(budget: u128) -> Account {
+fn account(budget: u128) -> BudgetAccount {
     let since = jiff::Timestamp::UNIX_EPOCH;
-    Account { budget: BudgetId(Uuid::from_u128(budget)), subject: Subject::EVERYBODY, since }
+    BudgetAccount { budget: BudgetId(Uuid::from_u128(budget)), subject: Subject::EVERYBODY, since }
 }
 
 fn reserve(number: u128) -> Order {
@@ -130,14 +130,20 @@ fn of(call: u128, kind: &str) -> String {
 }
 
 /// Writes `wrong` in place of `right` into the rows of a call.
-fn forged(table: &str, column: &str, (wrong, right): (&str, &str), rows: &str, call: u128, fault: Fault) -> Forgery {
+fn forged(
+    (table, column): (&str, &str),
+    (wrong, right): (&str, &str),
+    rows: &str,
+    call: u128,
+    fault: Fault,
+) -> Forgery {
     let set = |value: &str| format!("UPDATE {table} SET {column} = {value} WHERE {rows}");
     Forgery { change: set(wrong), back: set(right), call, fault }
 }
 
 fn forgeries() -> Vec<Forgery> {
     let amount = |wrong, right, call, kind, fault| {
-        forged("ledger_entries", "amount_pusd", (wrong, right), &of(call, kind), call, fault)
+        forged(("ledger_entries", "amount_pusd"), (wrong, right), &of(call, kind), call, fault)
     };
     let rename = |column: &str, wrong: &str, rows: String, back: String, call, fault| Forgery {
         change: format!("UPDATE ledger_entries SET {column} = '{wrong}' WHERE {rows}"),
@@ -151,14 +157,13 @@ fn forgeries() -> Vec<Forgery> {
         amount("9", "10", 2, "settle", Fault::ForcedBelowHold),
         amount("1", "0", 3, "release", Fault::ReleasedAmount),
         forged(
-            "ledger_holds",
-            "amount_pusd",
+            ("ledger_holds", "amount_pusd"),
             ("9", "10"),
             &format!("request_id = '{}'", id(4)),
             4,
             Fault::OpenOtherAmount,
         ),
-        forged("ledger_entries", "accounts", ("'x'", &hold_of_three), &of(3, "release"), 3, Fault::OtherAccounts),
+        forged(("ledger_entries", "accounts"), ("'x'", &hold_of_three), &of(3, "release"), 3, Fault::OtherAccounts),
         rename("kind", "x", of(2, "forced"), format!("'forced' WHERE {}", of(2, "x")), 2, Fault::UnknownKind),
         rename("request_id", &id(9), of(4, "hold"), format!("'{}' WHERE {}", id(4), of(9, "hold")), 4, Fault::NoHold),
     ]

@@ -6,13 +6,13 @@ use std::{cell::RefCell, collections::HashSet, sync::Arc};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::domain::{budget::Alert, ids::RequestId, ledger::Account};
+use crate::domain::{budget::Alert, ids::RequestId, ledger::BudgetAccount};
 
 /// The most alerts that are remembered as raised; the store knows all.
 const MAX_RAISED: usize = 10_000;
 
 /// Accounts and the fractions of their limits, in millionths, whose alert was raised.
-type Raised = HashSet<(Account, u64)>;
+type Raised = HashSet<(BudgetAccount, u64)>;
 
 /// One for each process; its clones are `Rc`s on the ledger's thread.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     domain::{
         ids::{BudgetId, UserId},
-        ledger::{Account, Balance, Claim, Purpose},
+        ledger::{Balance, BudgetAccount, Claim, Purpose},
         limit::{Mode, Subject},
         money::Money,
         usage::Usage,
@@ -64,8 +64,8 @@ async fn start_with(ledger: Ledger, store: &Store, owner: &str, silence: Duratio
     ledger
 }
 
-fn account() -> Account {
-    Account { budget: BudgetId(Uuid::from_u128(1)), subject: Subject::EVERYBODY, since: Timestamp::UNIX_EPOCH }
+fn account() -> BudgetAccount {
+    BudgetAccount { budget: BudgetId(Uuid::from_u128(1)), subject: Subject::EVERYBODY, since: Timestamp::UNIX_EPOCH }
 }
 
 fn purpose() -> Purpose {

@@ -64,7 +64,8 @@ impl Sessions {
         if !self.store.open_session(session, revision).await? {
             return Err(Denied::UserChanged);
         }
-        self.tokens(user, session.id, 0, session.expires_at, now).await
+        let first = RefreshToken { session: session.id, generation: 0 };
+        self.tokens(user, first, session.expires_at, now).await
     }
 
     /// The token that is due gives its successor. The one before it gives the same successor within the grace: its
@@ -76,7 +77,8 @@ impl Sessions {
         if token.generation == row.generation {
             let expires_at = later(now, self.auth.refresh_ttl_s);
             if self.store.rotate_session(row.id, row.generation, now, expires_at).await? {
-                return self.tokens(row.user_id, row.id, row.generation.saturating_add(1), expires_at, now).await;
+                let next = RefreshToken { session: row.id, generation: row.generation.saturating_add(1) };
+                return self.tokens(row.user_id, next, expires_at, now).await;
             }
             // Somebody else was first: the row says now what this token is.
             let row = self.live(token.session, now).await?;
@@ -88,7 +90,8 @@ impl Sessions {
     async fn repeat(&self, token: RefreshToken, row: &SessionRow, now: Timestamp) -> Result<Tokens, Denied> {
         let just_used = token.generation.saturating_add(1) == row.generation;
         if just_used && now <= later(row.rotated_at, self.auth.refresh_grace_s) {
-            return self.tokens(row.user_id, row.id, row.generation, row.expires_at, now).await;
+            let same = RefreshToken { session: row.id, generation: row.generation };
+            return self.tokens(row.user_id, same, row.expires_at, now).await;
         }
         self.store.revoke_session(row.id, now).await?;
         Err(Denied::Reused)
@@ -137,17 +140,16 @@ impl Sessions {
     async fn tokens(
         &self,
         user: UserId,
-        session: SessionId,
-        generation: i64,
+        refresh: RefreshToken,
         refresh_expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<Tokens, Denied> {
-        let account = self.active(user).await?;
+        let (account, session) = (self.active(user).await?, refresh.session);
         let claims = self.claims(user, account.role, session);
         Ok(Tokens {
             access_token: self.sign(&claims, now)?,
             expires_in: self.auth.access_ttl_s,
-            refresh_token: RefreshToken { session, generation }.write(&self.refresh),
+            refresh_token: refresh.write(&self.refresh),
             refresh_expires_in: refresh_expires_at.duration_since(now).as_secs().max(0),
             user,
             username: account.username,

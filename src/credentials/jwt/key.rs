@@ -88,6 +88,14 @@ impl SigningKey {
     }
 }
 
+/// A point on a curve, as a JWK has it (RFC 7518 §6.2, RFC 8037 §2).
+struct Point {
+    kty: &'static str,
+    crv: &'static str,
+    x: String,
+    y: Option<String>,
+}
+
 impl PublicKey {
     /// `public_key` is the 32 bytes of Ed25519, an uncompressed point on P-256, or the secret itself of HS256, which is
     /// never published.
@@ -98,13 +106,13 @@ impl PublicKey {
                 let x = URL_SAFE_NO_PAD.encode(public_key);
                 let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
                 let key = DecodingKey::from_ed_components(&x).map_err(refused)?;
-                Ok(Self::published(algorithm, key, &canonical, "OKP", "Ed25519", x, None))
+                Ok(Self::published(algorithm, key, &canonical, Point { kty: "OKP", crv: "Ed25519", x, y: None }))
             }
             Algorithm::Es256 => {
                 let (x, y) = coordinates(public_key).ok_or(NotAKey(algorithm))?;
                 let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
                 let key = DecodingKey::from_ec_components(&x, &y).map_err(refused)?;
-                Ok(Self::published(algorithm, key, &canonical, "EC", "P-256", x, Some(y)))
+                Ok(Self::published(algorithm, key, &canonical, Point { kty: "EC", crv: "P-256", x, y: Some(y) }))
             }
             Algorithm::Hs256 => {
                 let canonical = format!(r#"{{"k":"{}","kty":"oct"}}"#, URL_SAFE_NO_PAD.encode(public_key));
@@ -114,15 +122,8 @@ impl PublicKey {
         }
     }
 
-    fn published(
-        algorithm: Algorithm,
-        key: DecodingKey,
-        canonical: &str,
-        kty: &str,
-        crv: &str,
-        x: String,
-        y: Option<String>,
-    ) -> Self {
+    fn published(algorithm: Algorithm, key: DecodingKey, canonical: &str, point: Point) -> Self {
+        let Point { kty, crv, x, y } = point;
         let kid = thumbprint(canonical);
         let alg = algorithm.to_string();
         let jwk = Jwk { kty: kty.into(), crv: crv.into(), x, y, kid: kid.clone(), alg, usage: "sig".into() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Budget;
 use crate::domain::{
     ids::AlertId,
-    ledger::{Account, Movement},
+    ledger::{BudgetAccount, Movement},
     money::Money,
 };
 
@@ -16,7 +16,7 @@ const ALL_PPM: u64 = 1_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
     pub id: AlertId,
-    pub account: Account,
+    pub account: BudgetAccount,
     /// In millionths of the limit.
     pub fraction_ppm: u64,
     /// As the budget was called and limited when it came to this.
@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn fractions(budget: &Budget, before: i64, after: i64) -> Vec<String> {
-        let account = Account { budget: budget.id, subject: Subject::EVERYBODY, since: Timestamp::UNIX_EPOCH };
+        let account = BudgetAccount { budget: budget.id, subject: Subject::EVERYBODY, since: Timestamp::UNIX_EPOCH };
         let balance = |spent| Balance { spent: Money::from_pusd(spent), held: Money::ZERO };
         let movement = Movement { account, before: balance(before), after: balance(after) };
         budget.alerts(&movement, || AlertId(Uuid::nil())).iter().map(Alert::fraction).collect()

@@ -1,6 +1,6 @@
 //! What a ledger is asked to do, and what it answers.
 
-use super::{Account, Balance, Claim, Settlement, Shortage};
+use super::{Balance, BudgetAccount, Claim, Settlement, Shortage};
 use crate::domain::{
     ids::{ApiKeyId, RequestId, TeamId, UserId},
     money::Money,
@@ -70,7 +70,7 @@ pub enum Booked {
 /// How a balance went from what it was to what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Movement {
-    pub account: Account,
+    pub account: BudgetAccount,
     pub before: Balance,
     pub after: Balance,
 }

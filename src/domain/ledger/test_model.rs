@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::*;
 
-fn account(number: u128, period: i64) -> Account {
+fn account(number: u128, period: i64) -> BudgetAccount {
     let since = Timestamp::from_second(period).unwrap();
-    Account { budget: BudgetId(Uuid::from_u128(number)), subject: Subject::EVERYBODY, since }
+    BudgetAccount { budget: BudgetId(Uuid::from_u128(number)), subject: Subject::EVERYBODY, since }
 }
 
 /// What can happen to a ledger.
@@ -67,9 +67,9 @@ struct World {
     dispatched: BTreeSet<usize>,
     calls: usize,
     /// The plain reference: every amount that was billed, by budget.
-    billed: Vec<(Account, i64)>,
+    billed: Vec<(BudgetAccount, i64)>,
     /// What was billed beyond a hold, by budget; and what a lowered limit left above it.
-    excused: BTreeMap<Account, i64>,
+    excused: BTreeMap<BudgetAccount, i64>,
 }
 
 impl World {
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// Where a call of now is counted.
-    fn account(&self, budget: u8) -> Account {
+    fn account(&self, budget: u8) -> BudgetAccount {
         account(budget.into(), self.period)
     }
 
@@ -108,7 +108,7 @@ impl World {
         self.limits.get(&budget).copied().unwrap_or(100)
     }
 
-    fn taken(&self, account: Account) -> i64 {
+    fn taken(&self, account: BudgetAccount) -> i64 {
         let balance = self.balances.get(&account).copied().unwrap_or_default();
         balance.spent.pusd() + balance.held.pusd()
     }
@@ -137,7 +137,7 @@ impl World {
             Err(shortages) => {
                 assert!(!full.is_empty(), "money was refused that is there");
                 assert_eq!(before, self.balances, "a refusal held something");
-                let named: Vec<Account> = shortages.iter().map(|shortage| shortage.account).collect();
+                let named: Vec<BudgetAccount> = shortages.iter().map(|shortage| shortage.account).collect();
                 assert_eq!(named, full.into_iter().map(|budget| self.account(budget)).collect::<Vec<_>>());
             }
         }

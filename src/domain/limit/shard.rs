@@ -184,12 +184,12 @@ impl Shard {
     /// Frees, gives back or corrects what an admitted call was charged.
     pub fn end(&mut self, charges: &[Charge], ending: Ending, now_ns: u64) {
         let Ending { charged_ns, reached, tokens } = ending;
-        for Charge { series, policy, subject, units } in charges {
+        for charge @ Charge { series, policy, subject, units } in charges {
             let Some(kept) = self.series.get_mut(index(*series)) else { continue };
             match (policy.unit, tokens) {
                 (Unit::Concurrent, _) => kept.leave(*subject, *units),
                 _ if !reached => kept.refund(*subject, *units, charged_ns, now_ns),
-                (Unit::Tokens, Some(tokens)) => kept.correct(*subject, *units, tokens, charged_ns, now_ns),
+                (Unit::Tokens, Some(tokens)) => kept.correct(charge, tokens, charged_ns, now_ns),
                 _ => continue,
             }
             let bucket = BucketId { series: *series, subject: *subject };

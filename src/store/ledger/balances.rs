@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         ids::BudgetId,
-        ledger::{Account, Balance, Balances, Movement},
+        ledger::{Balance, Balances, BudgetAccount, Movement},
         limit::Subject,
         money::Money,
     },
@@ -26,7 +26,10 @@ use crate::{
 type Row = (String, i64, i64);
 
 /// Reads the balances of these accounts within a transaction that may write them: nobody else changes them until its end.
-pub(super) async fn lock(connection: &mut Connection, accounts: &BTreeSet<Account>) -> Result<Balances, StoreError> {
+pub(super) async fn lock(
+    connection: &mut Connection,
+    accounts: &BTreeSet<BudgetAccount>,
+) -> Result<Balances, StoreError> {
     if accounts.is_empty() {
         return Ok(Balances::new());
     }
@@ -38,7 +41,10 @@ pub(super) async fn lock(connection: &mut Connection, accounts: &BTreeSet<Accoun
 }
 
 /// Reads the balances of these accounts.
-pub(super) async fn read(connection: &mut Connection, accounts: &BTreeSet<Account>) -> Result<Balances, StoreError> {
+pub(super) async fn read(
+    connection: &mut Connection,
+    accounts: &BTreeSet<BudgetAccount>,
+) -> Result<Balances, StoreError> {
     let rows = ledger_balances::table.filter(ledger_balances::account.eq_any(texts(accounts)));
     balances(on_backend!(connection, |conn| rows.load(conn).await)?)
 }
@@ -101,7 +107,7 @@ pub(super) async fn write(connection: &mut Connection, movements: &[Movement]) -
 }
 
 /// The rows, locked in the order of their accounts. One that is new is first inserted, so that there is something to lock.
-async fn locked(conn: &mut AsyncPgConnection, accounts: &BTreeSet<Account>) -> QueryResult<Vec<Row>> {
+async fn locked(conn: &mut AsyncPgConnection, accounts: &BTreeSet<BudgetAccount>) -> QueryResult<Vec<Row>> {
     let mut names = texts(accounts);
     names.sort_unstable();
     let new = names.iter().map(|name| {
@@ -160,7 +166,7 @@ fn row(movement: &Movement) -> Row {
     (Name(movement.account).to_string(), spent.pusd(), held.pusd())
 }
 
-fn texts(accounts: &BTreeSet<Account>) -> Vec<String> {
+fn texts(accounts: &BTreeSet<BudgetAccount>) -> Vec<String> {
     accounts.iter().map(|account| Name(*account).to_string()).collect()
 }
 
@@ -173,17 +179,17 @@ fn balances(rows: Vec<Row>) -> Result<Balances, StoreError> {
 }
 
 /// An account as one text: `budget/subject/since`, since in microseconds.
-pub(super) struct Name(pub Account);
+pub(super) struct Name(pub BudgetAccount);
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { budget, subject, since } = self.0;
+        let BudgetAccount { budget, subject, since } = self.0;
         write!(f, "{budget}/{}/{}", Uuid::from(subject), micros(since))
     }
 }
 
 /// Reads the text of a [`Name`].
-pub(super) fn parse(text: &str) -> Result<Account, StoreError> {
+pub(super) fn parse(text: &str) -> Result<BudgetAccount, StoreError> {
     const COLUMN: &str = "ledger.account";
     let corrupt = || StoreError::Corrupt(format!("{COLUMN}: is not three parts"));
     let mut parts = text.split('/');
@@ -193,5 +199,5 @@ pub(super) fn parse(text: &str) -> Result<Account, StoreError> {
     };
     let budget: BudgetId = read_text(COLUMN, budget)?;
     let subject: Subject = read_text::<Uuid>(COLUMN, subject)?.into();
-    Ok(Account { budget, subject, since: read_time(COLUMN, read_text(COLUMN, since)?)? })
+    Ok(BudgetAccount { budget, subject, since: read_time(COLUMN, read_text(COLUMN, since)?)? })
 }

@@ -10,7 +10,7 @@ use super::balances::{Name, parse};
 use crate::{
     domain::{
         ids::RequestId,
-        ledger::{Account, Hold, Purpose},
+        ledger::{BudgetAccount, Hold, Purpose},
         money::Money,
     },
     store::{
@@ -86,12 +86,12 @@ pub(super) async fn of_owner(connection: &mut Connection, owner: &str) -> Result
 }
 
 /// The accounts as they are written in a column.
-pub(super) fn accounts_text(accounts: &[Account]) -> String {
+pub(super) fn accounts_text(accounts: &[BudgetAccount]) -> String {
     let names: Vec<String> = accounts.iter().map(|account| Name(*account).to_string()).collect();
     serde_json::Value::from(names).to_string()
 }
 
-pub(super) fn read_accounts(text: &str) -> Result<Vec<Account>, StoreError> {
+pub(super) fn read_accounts(text: &str) -> Result<Vec<BudgetAccount>, StoreError> {
     let names: Vec<String> =
         serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("ledger.accounts: {error}")))?;
     names.iter().map(|name| parse(name)).collect()

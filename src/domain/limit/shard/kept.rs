@@ -26,6 +26,13 @@ pub(super) enum State {
     Borrowed(Box<Borrowed>),
 }
 
+/// What a state is looked at with.
+pub(super) struct Moment<'a> {
+    pub setting: &'a Setting,
+    pub rates: &'a Rates,
+    pub now_ns: u64,
+}
+
 impl Kept {
     pub(super) const fn new(state: State) -> Self {
         Self { state, due_ns: 0 }
@@ -50,9 +57,10 @@ impl State {
         }
     }
 
-    /// How a charge fares.
-    pub(super) fn room(&self, charge: &Charge, impatient: bool, setting: &Setting, rates: &Rates, now_ns: u64) -> Room {
+    /// The answer to a charge, which takes nothing. If `impatient`, no further units are borrowed for it.
+    pub(super) fn room(&self, charge: &Charge, impatient: bool, at: &Moment<'_>) -> Room {
         let Charge { policy, units, .. } = charge;
+        let Moment { setting, rates, now_ns } = *at;
         match (self, policy.allowance) {
             (Self::Borrowed(borrowed), _) => borrowed.room(*units, setting.shares(policy.per), impatient, now_ns),
             (_, Allowance::Rate(rate)) => room_in(self.bucket(policy, rate, rates, now_ns), rate, *units, now_ns),

@@ -5,7 +5,7 @@
 use super::{
     borrowed::{Borrowed, Left, Room, SLOT_RETRY_NS},
     charge::Charge,
-    kept::{Kept, Rates, State, room_in},
+    kept::{Kept, Moment, Rates, State, room_in},
     setting::Setting,
     subjects::Subjects,
 };
@@ -28,7 +28,7 @@ impl Series {
         match self.subjects.get(charge.subject).map(|kept| &kept.state) {
             Some(State::Borrowed(borrowed)) if is_own || !borrowed.is_by(&charge.policy) => None,
             Some(state) if is_own || matches!(state, State::Borrowed(_)) => {
-                Some(state.room(charge, impatient, setting, &self.rates, now_ns))
+                Some(state.room(charge, impatient, &Moment { setting, rates: &self.rates, now_ns }))
             }
             None if is_own => Some(unseen_room(charge, setting, now_ns)),
             Some(_) | None => None,
@@ -132,9 +132,10 @@ impl Series {
 
     /// Makes what was charged for an estimate what the call took. More than there was is owed: nothing is admitted until
     /// it has refilled.
-    pub(super) fn correct(&mut self, subject: Subject, charged: u64, took: u64, charged_ns: u64, now_ns: u64) {
-        let Some(more) = took.checked_sub(charged) else {
-            return self.refund(subject, charged.saturating_sub(took), charged_ns, now_ns);
+    pub(super) fn correct(&mut self, charge: &Charge, took: u64, charged_ns: u64, now_ns: u64) {
+        let Charge { subject, units, .. } = *charge;
+        let Some(more) = took.checked_sub(units) else {
+            return self.refund(subject, units.saturating_sub(took), charged_ns, now_ns);
         };
         match self.subjects.get_mut(subject).map(|kept| &mut kept.state) {
             Some(State::Borrowed(borrowed)) => borrowed.charge_more(more, now_ns),
