@@ -28,5 +28,6 @@ pub mod recording;
 pub mod redaction;
 pub mod refusal;
 pub mod route;
+pub mod session;
 pub mod throttle;
 pub mod usage;

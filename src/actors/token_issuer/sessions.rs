@@ -11,6 +11,7 @@ use crate::{
     domain::{
         ids::{SessionId, TokenId, UserId},
         principal::{Role, UserStatus},
+        session::{Presented, Progress},
     },
     snapshot::Snapshot,
     store::{
@@ -68,33 +69,37 @@ impl Sessions {
         self.tokens(user, first, session.expires_at, now).await
     }
 
-    /// The token that is due gives its successor. The one before it gives the same successor within the grace: its
-    /// answer was lost, or two tabs refreshed at once. Any older one is stolen or stale, and ends the session.
+    /// Judges a refresh token and does what follows, see [`Presented`].
     pub(super) async fn refresh(&self, text: &str) -> Result<Tokens, Denied> {
         let token = RefreshToken::read(text, &self.refresh).ok_or(Denied::Unknown)?;
         let now = self.clock.store_now();
         let row = self.live(token.session, now).await?;
-        if token.generation == row.generation {
-            let expires_at = later(now, self.auth.refresh_ttl_s);
-            if self.store.rotate_session(row.id, row.generation, now, expires_at).await? {
-                let next = RefreshToken { session: row.id, generation: row.generation.saturating_add(1) };
-                return self.tokens(row.user_id, next, expires_at, now).await;
-            }
-            // Somebody else was first: the row says now what this token is.
-            let row = self.live(token.session, now).await?;
+        if self.judge(token, &row, now) != Presented::Due {
             return self.repeat(token, &row, now).await;
         }
+        let expires_at = later(now, self.auth.refresh_ttl_s);
+        if self.store.rotate_session(row.id, row.generation, now, expires_at).await? {
+            let next = RefreshToken { session: row.id, generation: row.generation.saturating_add(1) };
+            return self.tokens(row.user_id, next, expires_at, now).await;
+        }
+        // Another call was first: the row says now what this token is.
+        let row = self.live(token.session, now).await?;
         self.repeat(token, &row, now).await
     }
 
+    /// Answers a token that is not due.
     async fn repeat(&self, token: RefreshToken, row: &SessionRow, now: Timestamp) -> Result<Tokens, Denied> {
-        let just_used = token.generation.saturating_add(1) == row.generation;
-        if just_used && now <= later(row.rotated_at, self.auth.refresh_grace_s) {
+        if self.judge(token, row, now) == Presented::Again {
             let same = RefreshToken { session: row.id, generation: row.generation };
             return self.tokens(row.user_id, same, row.expires_at, now).await;
         }
         self.store.revoke_session(row.id, now).await?;
         Err(Denied::Reused)
+    }
+
+    fn judge(&self, token: RefreshToken, row: &SessionRow, now: Timestamp) -> Presented {
+        let progress = Progress { generation: row.generation, since: row.rotated_at };
+        progress.judge(token.generation, now, self.auth.refresh_grace_s)
     }
 
     async fn live(&self, session: SessionId, now: Timestamp) -> Result<SessionRow, Denied> {
