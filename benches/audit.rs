@@ -100,6 +100,7 @@ fn draft(clock: &Clock, user: UserId) -> Draft {
             credential: None,
             session_id: None,
             peer: Some([203, 0, 113, 7].into()),
+            client_certificate: None,
             forwarded_for: None,
             method: "GET".into(),
             path: "/echo/somewhere".into(),

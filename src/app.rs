@@ -14,6 +14,7 @@ mod prices;
 mod routing;
 mod server;
 mod start_error;
+mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ use self::{
     actors::{Handles, Published},
     crew::Crew,
     foundation::Foundation,
+    tls::{Tls, Watch},
 };
 pub use self::{
     alerts::webhook,
@@ -33,6 +35,7 @@ pub use self::{
     prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::routing,
     start_error::StartError,
+    tls::{tls, tls_to_own_gateway},
 };
 use crate::{
     actors::{roster::Roster, token_issuer::shared_key},
@@ -86,6 +89,7 @@ struct Parts {
     metrics: Metrics,
     document: Document,
     docs_page: DocsPage,
+    tls: Option<Tls>,
 }
 
 impl Gateway {
@@ -94,6 +98,7 @@ impl Gateway {
         // What can be wrong with the configuration comes first: then nothing is made.
         let routing = Snapshot::new(routing(&config, &Routing::default())?);
         let prices = configured_prices(&config)?;
+        let tls = Tls::load(&config, &clock)?;
         let base = Foundation::lay(&config, &secrets, clock).await?;
         let first_start = first_start::run(&base, secrets.admin_password).await?;
         first_rules::run(&config, &base.store, &base.clock).await?;
@@ -109,6 +114,7 @@ impl Gateway {
             metrics: Metrics::new()?,
             document: routes::document()?,
             docs_page: DocsPage::build()?,
+            tls,
             config,
             base,
             handles,
@@ -120,11 +126,19 @@ impl Gateway {
         let (address, public) = server::public(&parts, &office)?;
         let (ops_address, ops) = server::ops(&parts, &office)?;
         crew.until_keepers_run(actors::workers(&parts.config)).await?;
+        if let Some(tls) = &parts.tls {
+            Watch::new(tls.clone(), parts.base.clock.clone(), parts.metrics.clone()).start();
+        }
         Ok(Self { address, ops_address, first_start, office, parts, servers: [public, ops], crew })
     }
 
-    /// Takes routes, upstreams and prices from a configuration that was just read. A bad one changes nothing. Gives the
-    /// sections that have changed and need a restart.
+    /// Whether the public port speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        self.parts.tls.is_some()
+    }
+
+    /// Takes routes, upstreams, prices and the files of TLS from a configuration that was just read. A bad one changes
+    /// nothing. Gives the sections that have changed and need a restart.
     pub async fn reload(&self, config: &Config) -> Result<Vec<&'static str>, StartError> {
         let taken = self.take(config).await;
         self.parts.metrics.reload(taken.is_ok());
@@ -132,13 +146,17 @@ impl Gateway {
     }
 
     async fn take(&self, config: &Config) -> Result<(), StartError> {
-        let Parts { base, handles, routing: in_force, .. } = &*self.parts;
+        let Parts { base, handles, routing: in_force, metrics, .. } = &*self.parts;
         let routing = routing::routing(config, &in_force.read())?;
+        let renewal = tls::tls(config, &base.clock)?;
         if let Some(file) = configured_prices(config)? {
             let changed = handles.prices.put(prices::change(config, file, &base.clock)).await??;
             prices::report(config, &changed)?;
         }
         in_force.publish(routing);
+        if let (Some(tls), Some(renewal)) = (&self.parts.tls, renewal) {
+            tls.renew(renewal, metrics);
+        }
         Ok(())
     }
 

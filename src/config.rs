@@ -8,6 +8,7 @@ mod layers;
 pub mod routing;
 pub mod secret;
 pub mod sections;
+pub mod tls;
 pub mod trusted_issuers;
 
 use std::{
@@ -64,7 +65,7 @@ pub struct Config {
     pub limits: Vec<Spec>,
     #[serde(default)]
     pub budgets: Vec<budget::Spec>,
-    /// The layer that last set something in each section.
+    /// The layer that last set each key, or something in each section.
     #[serde(skip)]
     origins: BTreeMap<String, String>,
 }
@@ -162,8 +163,12 @@ impl Config {
     #[must_use]
     pub fn blame(&self, key: impl Into<String>, reason: impl Into<String>) -> ConfigError {
         let key = key.into();
-        let section = key.split(['.', '[']).next().unwrap_or_default();
-        let origin = self.origins.get(section).cloned().unwrap_or_default();
+        // Lists come from one layer as a whole.
+        let mut known = key.split('[').next().unwrap_or_default();
+        while let (None, Some((section, _))) = (self.origins.get(known), known.rsplit_once('.')) {
+            known = section;
+        }
+        let origin = self.origins.get(known).cloned().unwrap_or_default();
         ConfigError { origin, key, reason: reason.into() }
     }
 
@@ -172,7 +177,7 @@ impl Config {
     pub fn unreloadable(&self, next: &Self) -> Vec<&'static str> {
         let sections = [
             ("data_dir", self.data_dir == next.data_dir),
-            ("server", self.server == next.server),
+            ("server", self.server.is_same_but_for_tls(&next.server)),
             ("ops", self.ops == next.ops),
             ("store", self.store == next.store),
             ("redis", self.redis == next.redis),
@@ -340,6 +345,26 @@ mod tests {
             (limit(requests).replace("window_s=1\n", ""), "limits[0].window_s"),
         ] {
             assert_eq!(load(&lists, &[]).unwrap_err().key, key, "{lists}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_of_no_use_later_is_blamed_on_the_layer_that_set_it() {
+        let config = load(
+            "[server]\nhost = \"::1\"\n[[routes]]\nname = \"a\"\npath = \"/a\"\nmatch = \"exact\"\n\
+                           methods = [\"GET\"]\nroles = [\"user\"]\nupstream = \"builtin:echo\"",
+            &[("TOLLGATE__SERVER__PORT", "2")],
+        )
+        .unwrap();
+        for (key, origin) in [
+            ("server.port", "environment variable TOLLGATE__SERVER__PORT"),
+            ("server.host", "tmp"),
+            ("server.workers", "built-in"),
+            ("server.tls[0].cert_file", "environment variable TOLLGATE__SERVER__PORT"),
+            ("routes[0].name", "tmp"),
+        ] {
+            let error = config.blame(key, "bad");
+            assert!(error.origin.contains(origin) && error.key == key, "{error}");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Called by the composition root, and by the pipeline once a request. It never sees a header, a body or a query.
 
+mod listener;
 mod log;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -21,7 +22,10 @@ use tracing::{Span, field::Empty};
 use tracing_actix_web::{RequestId as GivenId, RootSpanBuilder};
 use uuid::Uuid;
 
-pub use self::log::{LogGuard, init_log};
+pub use self::{
+    listener::Expiry,
+    log::{LogGuard, init_log},
+};
 use crate::domain::{
     audit::{Decision, Draft, Findings},
     ids::RequestId,
@@ -75,8 +79,7 @@ pub struct Metrics {
     budget_spent: GaugeVec,
     budget_held: GaugeVec,
     budget_alerts: IntGaugeVec,
-    connections: IntGauge,
-    connections_ended: IntCounterVec,
+    listener: listener::Listener,
 }
 
 /// How an actor is doing, read when the metrics are.
@@ -122,8 +125,6 @@ const CLOCK_AHEAD: (&str, &str) = (
     "By how much this machine's clock is ahead of the store's, as last measured; negative if it is behind.",
 );
 const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
-
-const CONNECTIONS: (&str, &str) = ("tollgate_connections", "Open client connections.");
 
 impl Metrics {
     /// Metrics at zero, in a registry of their own.
@@ -179,24 +180,9 @@ impl Metrics {
             budget_spent: usd("tollgate_budget_spent_usd", "Spent of the budgets of a name in their present periods.")?,
             budget_held: usd("tollgate_budget_held_usd", "Set aside for calls that are under way.")?,
             budget_alerts: add(&registry, IntGaugeVec::new(alerts, &["budget"]))?,
-            connections: add(&registry, IntGauge::new(CONNECTIONS.0, CONNECTIONS.1))?,
-            connections_ended: counters(
-                "tollgate_connections_ended_total",
-                "Client connections that the gateway ended at one of their bounds, or did not take.",
-                &["reason"],
-            )?,
+            listener: listener::Listener::new(&registry)?,
             registry,
         })
-    }
-
-    /// Adds to the open client connections.
-    pub fn connections(&self, change: i64) {
-        self.connections.add(change);
-    }
-
-    /// Counts a client connection that the gateway ended, or did not take.
-    pub fn connection_ended(&self, reason: &str) {
-        self.connections_ended.with_label_values(&[reason]).inc();
     }
 
     /// Counts a request that has ended. `elapsed_ns` is all of its time, `waited_ns` what the upstream took of it.

@@ -120,7 +120,7 @@ mod architecture {
     fn a_library_is_named_only_where_it_belongs() {
         for (library, homes) in [
             ("jsonwebtoken", &["credentials"][..]),
-            ("aws_lc_rs::", &["crypto", "store"]),
+            ("aws_lc_rs::", &["app", "crypto", "store"]),
             ("diesel", &["store"]),
             ("deadpool", &["store"]),
             ("actix::", &["actors", "app", "cli", "http"]),

@@ -32,6 +32,7 @@ mod process {
     mod store_loss;
     mod streaming;
     mod tampering;
+    mod tls;
     mod unread_heads;
     mod versions;
 }

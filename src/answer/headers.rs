@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, HeaderMap,
-    HeaderName, HeaderValue, VARY,
+    HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, VARY,
 };
 
 use super::rate_limit;
@@ -26,14 +26,25 @@ pub enum Cors<'a> {
     Allowed(&'a str),
 }
 
+/// What an answer says to a browser, besides its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Browser<'a> {
+    pub cors: Cors<'a>,
+    /// That this host is to be called over TLS alone (RFC 6797). It stands instead of what an upstream says of its own.
+    pub hsts: Option<&'a HeaderValue>,
+}
+
 /// Adds the id of the request, how its limits stand where policies were asked, and what a browser may do with the answer.
-pub fn add(headers: &mut HeaderMap, id: RequestId, standings: &[Standing], cors: Cors<'_>) {
+pub fn add(headers: &mut HeaderMap, id: RequestId, standings: &[Standing], browser: Browser<'_>) {
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(X_REQUEST_ID, id);
     }
     rate_limit::add_headers(headers, standings);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    add_cors(headers, cors);
+    if let Some(hsts) = browser.hsts {
+        headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+    add_cors(headers, browser.cors);
 }
 
 /// Where origins are configured, they alone decide who may read: what an upstream allows is taken out, and so are
@@ -86,7 +97,7 @@ mod tests {
         for (name, value) in upstream {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        add(&mut headers, RequestId(uuid::Uuid::nil()), &[], cors);
+        add(&mut headers, RequestId(uuid::Uuid::nil()), &[], Browser { cors, hsts: None });
         headers
     }
 

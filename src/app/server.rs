@@ -11,6 +11,7 @@ use actix_cors::Cors;
 use actix_web::{
     App, HttpServer,
     dev::{Server, ServerHandle},
+    http::header::HeaderValue,
     middleware::{Condition, from_fn},
     web::Data,
 };
@@ -18,10 +19,11 @@ use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
-use self::connections::{Addresses, Listener};
+use self::connections::{Addresses, Door, Handshakes, Listener};
 use super::{
     Parts, StartError,
     actors::{keeper, workers},
+    tls::Tls,
 };
 use crate::{
     actors::supervisor::Starts,
@@ -68,7 +70,7 @@ pub(super) fn public(parts: &Parts, office: &Office) -> Result<(SocketAddr, Serv
         .max_concurrent_connections(usize::try_from(config.server.max_connections).unwrap_or(usize::MAX))
         .shutdown_timeout(config.server.shutdown_timeout_s)
         .disable_signals();
-    let (drain, bounds, addresses) = (builder.graceful_shutdown_signal(), bounds(config), addresses(config)?);
+    let (drain, bounds, door) = (builder.graceful_shutdown_signal(), bounds(config), door(parts)?);
     let serve = move || {
         let (quotas, roster, keeper) = (quotas.clone(), office.operations.roster.clone(), keeper.clone());
         actix_web::rt::spawn(async move { quotas.start_here(&roster, keeper).await });
@@ -86,7 +88,7 @@ pub(super) fn public(parts: &Parts, office: &Office) -> Result<(SocketAddr, Serv
             let drain = drain.clone();
             async move { drain.notified().await }
         };
-        connections::serve(app, Listener { gate, bounds, addresses: addresses.clone() }, is_told_to_stop)
+        connections::serve(app, Listener { gate, bounds, door: door.clone() }, is_told_to_stop)
     };
     let listener = listen(address).map_err(cannot_bind)?;
     let bound = listener.local_addr().map_err(cannot_bind)?;
@@ -139,6 +141,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     let ground = Ground {
         trusted_proxies: server.trusted_proxies.iter().map(|block| block.0).collect(),
         allowed_origins: parts.config.cors.allowed_origins.clone(),
+        hsts: hsts(server.hsts_max_age_s),
     };
     let (clock, handles, published) = (parts.base.clock.clone(), parts.handles.clone(), parts.published.clone());
     let (routing, identity, metrics) = (parts.routing.clone(), parts.identity.clone(), parts.metrics.clone());
@@ -180,15 +183,32 @@ fn bounds(config: &Config) -> Bounds {
     }
 }
 
-/// Half of all connections for one address, where the configuration names no number.
-fn addresses(config: &Config) -> Result<Addresses, StartError> {
-    let server = &config.server;
-    let workers = u32::try_from(workers(config)).unwrap_or(u32::MAX);
+/// Half of all connections for one address, where the configuration names no number; of handshakes always.
+fn door(parts: &Parts) -> Result<Door, StartError> {
+    let server = &parts.config.server;
+    let workers = u32::try_from(workers(&parts.config)).unwrap_or(u32::MAX);
+    let half = |all: u32| all.saturating_mul(workers).div_ceil(2);
+    let addresses = |max| -> Result<Addresses, StartError> {
+        Ok(Addresses::new(max, server.trusted_proxies.iter().map(|block| block.0), crypto::random()?))
+    };
     let max = match server.max_connections_per_address {
-        0 => server.max_connections.saturating_mul(workers).div_ceil(2),
+        0 => half(server.max_connections),
         max => max,
     };
-    Ok(Addresses::new(max, server.trusted_proxies.iter().map(|block| block.0), crypto::random()?))
+    let handshakes = |tls: &Tls| -> Result<Handshakes, StartError> {
+        Ok(Handshakes {
+            tls: tls.clone(),
+            limit: Duration::from_secs(server.tls_handshake_timeout_s),
+            max: usize::try_from(server.tls_max_handshakes).unwrap_or(usize::MAX),
+            addresses: addresses(half(server.tls_max_handshakes))?,
+        })
+    };
+    Ok(Door { addresses: addresses(max)?, tls: parts.tls.as_ref().map(handshakes).transpose()? })
+}
+
+fn hsts(max_age_s: u32) -> Option<HeaderValue> {
+    let value = HeaderValue::from_str(&format!("max-age={max_age_s}")).ok();
+    value.filter(|_| max_age_s > 0)
 }
 
 fn edge(config: &Config) -> Result<Edge, StartError> {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::{Failure, load, print};
 use crate::{
-    app::{configured_prices, routing, webhook},
+    app::{configured_prices, routing, tls, webhook},
+    clock::Clock,
     snapshot::routing::Routing,
 };
 
@@ -15,6 +16,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     routing(&config, &Routing::default())?;
     configured_prices(&config)?;
     webhook(&config)?;
+    tls(&config, &Clock::system())?;
     print("The configuration is valid.\n");
     Ok(())
 }

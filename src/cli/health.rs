@@ -1,13 +1,16 @@
 //! `tollgate health`: asks the gateway that this configuration starts whether it is ready, as a container's health check does.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     path::Path,
     time::Duration,
 };
 
+use rustls::StreamOwned;
+
 use super::{Failure, load, print};
+use crate::app::tls_to_own_gateway;
 
 /// The longest wait for each of the connection, the request and the answer: less than a health check's usual timeout.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -18,7 +21,8 @@ const MAX_ANSWER_BYTES: u64 = 4_096;
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let config = load(file)?;
     let address = SocketAddr::new(reachable(config.server.host), config.server.port);
-    let answer = ask(address).map_err(|error| Failure::Failed(format!("{address}: {error}")))?;
+    let is_tls = !config.server.tls_pairs().is_empty();
+    let answer = ask(address, is_tls).map_err(|error| Failure::Failed(format!("{address}: {error}")))?;
     match answer.split_whitespace().nth(1) {
         Some("200") => {
             print("ready\n");
@@ -37,11 +41,20 @@ fn reachable(host: IpAddr) -> IpAddr {
     }
 }
 
-fn ask(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+fn ask(address: SocketAddr, is_tls: bool) -> io::Result<String> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    if is_tls {
+        let tls = tls_to_own_gateway().map_err(io::Error::other)?;
+        return ask_over(StreamOwned::new(tls, stream), address);
+    }
+    ask_over(stream, address)
+}
+
+fn ask_over(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<String> {
     write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    stream.flush()?;
     let mut answer = vec![];
     stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())

@@ -39,7 +39,7 @@ async fn reload(gateway: &Gateway, file: Option<&Path>) {
     let read = async { gateway.reload(&load(file)?).await };
     match read.await {
         Ok(sections) => {
-            tracing::info!("routes, upstreams and prices were read again");
+            tracing::info!("routes, upstreams, prices and the files of TLS were read again");
             if !sections.is_empty() {
                 tracing::warn!(sections = sections.join(", "), "these sections have changed and need a restart");
             }
@@ -84,16 +84,17 @@ impl Signals {
 }
 
 fn banner(gateway: &Gateway) -> String {
-    let address = gateway.address;
-    let mut text = format!("Tollgate is serving on http://{address}  (documentation: http://{address}/docs)\n");
+    let scheme = if gateway.is_tls() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", gateway.address);
+    let mut text = format!("Tollgate is serving on {url}  (documentation: {url}/docs)\n");
     if let Some(first) = &gateway.first_start {
-        text.push_str(&welcome(&address.to_string(), first));
+        text.push_str(&welcome(&url, first));
     }
     text
 }
 
 /// Shown once: a password that was made up is stored nowhere.
-fn welcome(address: &str, first: &FirstStart) -> String {
+fn welcome(url: &str, first: &FirstStart) -> String {
     let (line, password) = match &first.password {
         Some(password) => (format!("password: {}   (shown only now)", password.as_str()), password.to_string()),
         None => ("password: the one in TOLLGATE_ADMIN_PASSWORD".into(), "'\"$TOLLGATE_ADMIN_PASSWORD\"'".into()),
@@ -105,9 +106,9 @@ This is the first start, so there is one user:
     {line}
 
 Log in and call the built-in echo service:
-    TOKEN=$(curl -s http://{address}/auth/login -H 'content-type: application/json' \\
+    TOKEN=$(curl -s {url}/auth/login -H 'content-type: application/json' \\
       -d '{{\"username\":\"admin\",\"password\":\"{password}\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
-    curl -i http://{address}/echo/hello -H \"authorization: Bearer $TOKEN\"
+    curl -i {url}/echo/hello -H \"authorization: Bearer $TOKEN\"
 
 "
     )

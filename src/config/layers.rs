@@ -49,13 +49,13 @@ impl Layers {
         })
     }
 
-    /// Each section and the strongest layer that sets something in it.
+    /// Each key and each section, with the strongest layer that sets it or something in it.
     pub(super) fn origins(&self) -> BTreeMap<String, String> {
-        let sections = |layer: &Layer| layer.table.keys().cloned().collect::<Vec<_>>();
-        let named = |layer: &Layer| {
-            sections(layer).into_iter().map(|section| (section, layer.origin.clone())).collect::<Vec<_>>()
-        };
-        self.layers.iter().flat_map(named).collect()
+        let mut origins = BTreeMap::new();
+        for layer in &self.layers {
+            note(&layer.table, "", &layer.origin, &mut origins);
+        }
+        origins
     }
 
     /// Refuses a secret that stands in a file.
@@ -77,6 +77,16 @@ impl Layers {
         let setter = self.layers.iter().rev().find(|layer| sets(&layer.table, &path));
         let origin = setter.map_or_else(|| "configuration".to_owned(), |layer| layer.origin.clone());
         ConfigError { origin, key: fault.key, reason: fault.reason }
+    }
+}
+
+fn note(table: &Table, section: &str, origin: &str, origins: &mut BTreeMap<String, String>) {
+    for (name, value) in table {
+        let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+        if let Value::Table(inner) = value {
+            note(inner, &key, origin, origins);
+        }
+        origins.insert(key, origin.to_owned());
     }
 }
 

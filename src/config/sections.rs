@@ -9,6 +9,7 @@ use super::{
     Fault,
     block::Block,
     secret::Secret,
+    tls::TlsPair,
     trusted_issuers::{self, TrustedIssuer},
 };
 use crate::domain::{
@@ -42,6 +43,15 @@ pub struct Server {
     pub keep_alive_s: u64,
     pub drain_delay_ms: u64,
     pub shutdown_timeout_s: u64,
+    pub tls_cert_file: PathBuf,
+    pub tls_key_file: PathBuf,
+    pub tls_client_ca_file: PathBuf,
+    /// Of further names.
+    #[serde(default)]
+    pub tls: Vec<TlsPair>,
+    pub tls_handshake_timeout_s: u64,
+    pub tls_max_handshakes: u32,
+    pub hsts_max_age_s: u32,
 }
 
 /// `[ops]`: where `/metrics` is.
@@ -250,6 +260,9 @@ impl Server {
         in_range("server.keep_alive_s", self.keep_alive_s, 1, 86_400)?;
         in_range("server.shutdown_timeout_s", self.shutdown_timeout_s, 1, 3_600)?;
         in_range("server.drain_delay_ms", self.drain_delay_ms, 0, 600_000)?;
+        in_range("server.tls_handshake_timeout_s", self.tls_handshake_timeout_s, 1, 3_600)?;
+        in_range("server.tls_max_handshakes", self.tls_max_handshakes.into(), 1, 1_000_000)?;
+        self.validate_tls()?;
         in_range("server.workers", self.workers.into(), 0, 1_024)
     }
 }

@@ -126,6 +126,9 @@ pub struct Subject {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<SessionId>,
     pub peer: Option<IpAddr>,
+    /// The subject of the certificate that the client showed (RFC 4514).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarded_for: Option<String>,
     pub method: String,

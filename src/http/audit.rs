@@ -44,6 +44,8 @@ pub struct AuditRecord {
     credential: Option<Credential>,
     session_id: Option<String>,
     peer: Option<String>,
+    /// The subject of the certificate that the client showed, as RFC 4514 writes it.
+    client_certificate: Option<String>,
     forwarded_for: Option<String>,
     method: Option<String>,
     /// As it came, without the query.

@@ -55,7 +55,12 @@ pub async fn close(visit: Visit<'_>, request: &HttpRequest, outcome: Result<Http
     let mut response = outcome.unwrap_or_else(|refusal| problem::render(&refusal, call.id, &call.path));
     record.known.answered(response.status().as_u16());
     let standings = record.known.limits.now();
-    headers::add(response.headers_mut(), call.id, &standings, gate.ground.cors(call.allowed_origin.as_deref()));
+    headers::add(
+        response.headers_mut(),
+        call.id,
+        &standings,
+        gate.ground.browser(call.allowed_origin.as_deref(), &call.transport),
+    );
     let (head, body) = response.into_parts();
     let written = match body.try_into_bytes() {
         Ok(bytes) => {
@@ -83,6 +88,11 @@ pub async fn close(visit: Visit<'_>, request: &HttpRequest, outcome: Result<Http
 /// Words a refusal that cannot be put on record.
 pub fn refuse(gate: &Gate, call: &Call, refusal: &Refusal, standings: &[Standing]) -> HttpResponse {
     let mut response = problem::render(refusal, call.id, &call.path);
-    headers::add(response.headers_mut(), call.id, standings, gate.ground.cors(call.allowed_origin.as_deref()));
+    headers::add(
+        response.headers_mut(),
+        call.id,
+        standings,
+        gate.ground.browser(call.allowed_origin.as_deref(), &call.transport),
+    );
     response
 }

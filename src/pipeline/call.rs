@@ -13,7 +13,7 @@ use actix_web::{
 use jiff::Timestamp;
 
 use super::{
-    connection::Connection,
+    connection::{Connection, Transport},
     ground::{Front, Ground},
 };
 use crate::{
@@ -34,6 +34,8 @@ pub struct Call {
     pub time: Timestamp,
     /// When the request's head was in hand, on the monotonic clock.
     pub started_ns: u64,
+    /// How the request came.
+    pub transport: Transport,
     /// The other end of the connection.
     pub peer: Option<IpAddr>,
     /// The client's address: the peer's, or the one that trusted proxies name.
@@ -65,10 +67,12 @@ impl Call {
         let peer = request.peer_addr().map(|address| address.ip().to_canonical());
         let headers = request.headers();
         let proxied = ground.proxied(request);
+        let connection = request.conn_data::<Connection>();
         Self {
             id,
             time: clock.now(),
             started_ns: clock.monotonic_ns(),
+            transport: connection.map_or(Transport::Plain, |connection| connection.transport().clone()),
             peer,
             client: proxied.as_ref().map(|proxied| proxied.client).or(peer),
             front: Front::of(request, proxied.as_ref()),
@@ -76,7 +80,7 @@ impl Call {
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),
-            has_fragment: request.conn_data::<Connection>().is_some_and(Connection::has_fragment),
+            has_fragment: connection.is_some_and(Connection::has_fragment),
             allowed_origin: ground.allowed_origin(headers).map(str::to_owned),
             is_preflight: ground.is_preflight(request),
             follows_doubt: request.conn_data::<Doubt>().is_some_and(Doubt::is_raised),
@@ -86,11 +90,12 @@ impl Call {
 
     /// A call of which nothing is known but where it came from.
     #[must_use]
-    pub fn unread(id: RequestId, peer: Option<IpAddr>, clock: &Clock) -> Self {
+    pub fn unread(id: RequestId, peer: Option<IpAddr>, transport: Transport, clock: &Clock) -> Self {
         Self {
             id,
             time: clock.now(),
             started_ns: clock.monotonic_ns(),
+            transport,
             peer,
             client: peer,
             forwarded_for: None,
@@ -246,7 +251,7 @@ mod tests {
             request = request.append_header((*name, *value));
         }
         let trusted_proxies = trusted.iter().map(|block| block.parse().unwrap()).collect();
-        let ground = Ground { trusted_proxies, allowed_origins: vec![] };
+        let ground = Ground { trusted_proxies, ..Ground::default() };
         let id = RequestId(uuid::Uuid::nil());
         Call::of(&request.to_http_request(), id, &Clock::manual(1), &ground)
     }

@@ -14,9 +14,11 @@ mod pace;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use self::{
     expected::Expected,
     ongoing::Ongoing,
     state::{Bounds, Connection, Due, Overdue},
+    transport::Transport,
 };

@@ -6,20 +6,21 @@ use actix_web::{
     HttpRequest,
     http::{
         Method,
-        header::{self, HeaderMap},
+        header::{self, HeaderMap, HeaderValue},
     },
 };
 use ipnet::IpNet;
 
+use super::connection::{Connection, Transport};
 use crate::{
-    answer::headers::Cors,
+    answer::headers::{Browser, Cors},
     domain::{forwarded, host::Host},
 };
 
 /// The scheme and the host of the URL that a client called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Front {
-    /// `https` where a trusted proxy says that the client's connection was.
+    /// `https` where a trusted proxy says so; where none says anything, over TLS.
     pub scheme: &'static str,
     /// As a trusted proxy says, or `Host` as it came.
     pub host: Option<String>,
@@ -29,8 +30,10 @@ impl Front {
     /// As `proxied` says, where a trusted proxy stands in front; else what the request itself says.
     pub(super) fn of(request: &HttpRequest, proxied: Option<&Proxied>) -> Self {
         let host = || Some(request.headers().get(header::HOST)?.to_str().ok()?.to_owned());
+        let over_tls = || request.conn_data::<Connection>().is_some_and(|own| own.transport().is_tls());
+        let is_https = proxied.and_then(|proxied| proxied.is_https).unwrap_or_else(over_tls);
         Self {
-            scheme: if proxied.is_some_and(|proxied| proxied.is_https) { "https" } else { "http" },
+            scheme: if is_https { "https" } else { "http" },
             host: proxied.and_then(|proxied| proxied.host.clone()).or_else(host),
         }
     }
@@ -40,7 +43,8 @@ impl Front {
 pub(super) struct Proxied {
     pub client: IpAddr,
     pub chain: Option<String>,
-    is_https: bool,
+    /// `None` where it says nothing of the scheme.
+    is_https: Option<bool>,
     host: Option<String>,
 }
 
@@ -51,6 +55,8 @@ pub struct Ground {
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages browsers may call from.
     pub allowed_origins: Vec<String>,
+    /// `Strict-Transport-Security` of answers over TLS (RFC 6797).
+    pub hsts: Option<HeaderValue>,
 }
 
 impl Ground {
@@ -75,7 +81,7 @@ impl Ground {
         let client = forwarded::client(peer, nodes.into_iter(), &self.trusted_proxies);
         Some(Proxied {
             client: client.address,
-            is_https: proto.as_deref().is_some_and(|list| outermost(list).is_some_and(is_https)),
+            is_https: proto.as_deref().and_then(outermost).map(is_https),
             host: host.as_deref().and_then(outermost).filter(|host| Host::read(host).is_some()).map(str::to_owned),
             chain,
         })
@@ -93,18 +99,19 @@ impl Ground {
         Proxied {
             client: client.address,
             chain: Some(chain),
-            is_https: believed().find_map(|hop| hop.proto).is_some_and(is_https),
+            is_https: believed().find_map(|hop| hop.proto).map(is_https),
             host: believed().find_map(|hop| hop.host).filter(|host| Host::read(host).is_some()).map(str::to_owned),
         }
     }
 
-    /// What the answer to a request of this origin says to a browser, where the origin is allowed.
-    pub fn cors<'o>(&self, allowed_origin: Option<&'o str>) -> Cors<'o> {
-        match allowed_origin {
+    /// What the answer to a request of this origin, where it is an allowed one, says to a browser.
+    pub fn browser<'a>(&'a self, allowed_origin: Option<&'a str>, transport: &Transport) -> Browser<'a> {
+        let cors = match allowed_origin {
             _ if self.allowed_origins.is_empty() => Cors::Off,
             Some(origin) => Cors::Allowed(origin),
             None => Cors::NotAllowed,
-        }
+        };
+        Browser { cors, hsts: self.hsts.as_ref().filter(|_| transport.is_tls()) }
     }
 
     /// The origin of a browser's page, if its pages may call.

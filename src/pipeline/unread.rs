@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use actix_web::HttpResponse;
 
-use super::{audit, call::Call, gate::Gate};
+use super::{audit, call::Call, connection::Transport, gate::Gate};
 use crate::domain::{
     audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
     ids::{EntryId, RequestId},
@@ -21,16 +21,20 @@ pub struct Unread {
 }
 
 /// Puts the refusal on record and gives the answer, which says what was recorded.
-pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, unread: &Unread) -> HttpResponse {
+pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, transport: &Transport, unread: &Unread) -> HttpResponse {
     let id = RequestId(gate.clock.new_id());
-    let call = Call::unread(id, peer.map(|peer| peer.ip().to_canonical()), &gate.clock);
+    let call = Call::unread(id, peer.map(|peer| peer.ip().to_canonical()), transport.clone(), &gate.clock);
     let answer = audit::refuse(gate, &call, &unread.refusal, &[]);
     let draft = Draft {
         id: EntryId(gate.clock.new_id()),
         request_id: id,
         time: call.time,
         stage: Stage::Whole,
-        subject: Some(Subject { peer: call.peer, ..Subject::default() }),
+        subject: Some(Subject {
+            peer: call.peer,
+            client_certificate: transport.client_certificate().map(str::to_owned),
+            ..Subject::default()
+        }),
         findings: Findings {
             decision: Some(Decision::Refused),
             reason: Some(unread.reason.into()),

@@ -10,6 +10,7 @@ pub mod postgres;
 pub mod rate;
 pub mod redis;
 pub mod stage;
+pub mod tls;
 pub mod upstream;
 pub mod wire;
 
@@ -29,6 +30,7 @@ pub use self::{
     rate::{Rate, Span},
     redis::RedisServer,
     stage::Stage,
+    tls::{Authority, Identity, TlsClient},
     upstream::{Exchange, Upstream},
     wire::{Message, Wire, chunked, request},
 };

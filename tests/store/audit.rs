@@ -48,6 +48,7 @@ fn subject(user_id: Option<UserId>, route: &str) -> Subject {
         credential: None,
         session_id: None,
         peer: None,
+        client_certificate: None,
         forwarded_for: None,
         method: "GET".into(),
         path: "/".into(),

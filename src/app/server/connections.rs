@@ -4,6 +4,7 @@
 //! `HttpServer` would make them, but it bounds only the first head of a connection and keeps to itself how one ends.
 
 mod addresses;
+mod arrival;
 mod clock;
 mod framing;
 mod inbound;
@@ -19,11 +20,19 @@ use actix_http::{
     body::{BoxBody, MessageBody},
     error::{DispatchError, ParseError},
 };
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, apply_fn_factory, map_config};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::{dev::AppConfig, rt::net::TcpStream, web::Data};
 
-pub(super) use self::addresses::Addresses;
-use self::{clock::End, socket::Socket, tally::Tally, wire::Wire};
+pub(super) use self::{
+    addresses::Addresses,
+    arrival::{Door, Handshakes},
+};
+use self::{
+    arrival::{Arrived, Entrance},
+    clock::End,
+    tally::Tally,
+    wire::Wire,
+};
 use crate::{
     domain::refusal::Refusal,
     pipeline::{
@@ -38,7 +47,7 @@ use crate::{
 pub(super) struct Listener {
     pub gate: Data<Gate>,
     pub bounds: Bounds,
-    pub addresses: Addresses,
+    pub door: Door,
 }
 
 /// Serves `app` on each connection. What `drain` gives resolves when the server is told to stop: idle connections are
@@ -58,8 +67,9 @@ where
     B: MessageBody + 'static,
     F: Future<Output = ()> + 'static,
 {
-    let Listener { gate, bounds, addresses } = listener;
+    let Listener { gate, bounds, door } = listener;
     let tally = Rc::new(Tally::new(gate.metrics.clone()));
+    let entrance = Rc::new(Entrance::new(door, Rc::clone(&tally)));
     let http = HttpService::build()
         // The clock closes idle connections and those that are slow with a head.
         .keep_alive(KeepAlive::Os)
@@ -71,36 +81,32 @@ where
             extensions.insert(wire.connection().clone());
         })
         .finish(map_config(app, |()| AppConfig::default()));
-    apply_fn_factory(http, move |stream: TcpStream, http| {
-        let entered = enter(stream, &addresses, &tally);
-        let served = entered.map(|(stream, peer, place)| {
-            let wire = Wire::new(Socket::Plain(stream), Connection::opened(bounds));
-            (http.call((wire.clone(), Protocol::Http1, Some(peer))), wire, peer, place)
-        });
-        let (gate, tally, stopping) = (gate.clone(), Rc::clone(&tally), drain());
+    fn_factory(move || {
+        let (gate, tally, entrance, drain) = (gate.clone(), Rc::clone(&tally), Rc::clone(&entrance), drain.clone());
+        let http = http.new_service(());
         async move {
-            let Some((serving, wire, peer, _place)) = served else { return Ok(()) };
-            tally.open(1);
-            let identity = &gate.identity;
-            let ended =
-                clock::run(serving, &wire, |caller| identity.still_admits(caller, gate.clock.now()), stopping).await;
-            end(ended, wire, peer, &gate, &tally).await;
-            tally.open(-1);
-            Ok(())
+            let http = Rc::new(http.await?);
+            Ok(fn_service(move |stream: TcpStream| {
+                let (gate, tally, entrance) = (gate.clone(), Rc::clone(&tally), Rc::clone(&entrance));
+                let (http, mut stopping) = (Rc::clone(&http), Box::pin(drain()));
+                async move {
+                    let arrived = tokio::select! {
+                        arrived = entrance.let_in(stream) => arrived,
+                        () = &mut stopping => None,
+                    };
+                    let Some(Arrived { socket, peer, transport, place: _place }) = arrived else { return Ok(()) };
+                    let wire = Wire::new(socket, Connection::opened(bounds, transport));
+                    tally.open(1);
+                    let serving = http.call((wire.clone(), Protocol::Http1, Some(peer)));
+                    let may_be_answered = |caller: &_| gate.identity.still_admits(caller, gate.clock.now());
+                    let ended = clock::run(serving, &wire, may_be_answered, stopping).await;
+                    end(ended, wire, peer, &gate, &tally).await;
+                    tally.open(-1);
+                    Ok(())
+                }
+            }))
         }
     })
-}
-
-/// Takes a connection, unless its address has too many or it is gone already.
-fn enter(stream: TcpStream, addresses: &Addresses, tally: &Tally) -> Option<(TcpStream, SocketAddr, addresses::Place)> {
-    let peer = stream.peer_addr().ok()?;
-    // Without it answers wait for acknowledgements; where it fails they do.
-    drop(stream.set_nodelay(true));
-    let place = addresses.enter(peer.ip());
-    if place.is_none() {
-        tally.refused(peer);
-    }
-    Some((stream, peer, place?))
 }
 
 /// What remains to be said on a connection that has ended.
@@ -127,7 +133,7 @@ async fn end(ended: End<Result<(), DispatchError>>, wire: Wire, peer: SocketAddr
 }
 
 async fn refuse(unread: &Unread, wire: Wire, peer: SocketAddr, gate: &Gate) {
-    let answer = unread::answer(gate, Some(peer), unread).await;
+    let answer = unread::answer(gate, Some(peer), wire.connection().transport(), unread).await;
     wire.answer(&last_answer::encode(answer, gate.clock.now())).await;
 }
 

@@ -46,6 +46,7 @@ impl Known {
         let subject = Subject {
             trace_id: call.trace_id.clone(),
             peer: call.peer,
+            client_certificate: call.transport.client_certificate().map(str::to_owned),
             forwarded_for: call.forwarded_for.as_deref().map(|text| redact(text).into_owned()),
             method: call.method.clone(),
             path: redact(&call.path).into_owned(),

@@ -10,7 +10,7 @@ use std::{
 use actix_web::dev::Payload;
 use tokio::time::Instant;
 
-use super::expected::Expected;
+use super::{expected::Expected, transport::Transport};
 use crate::domain::principal::Principal;
 
 /// How often the caller of an answer under way is checked for revocation.
@@ -92,6 +92,7 @@ pub struct Connection(pub(super) Rc<State>);
 
 pub(super) struct State {
     pub(super) bounds: Bounds,
+    transport: Transport,
     pub(super) calls: Cell<usize>,
     /// When the connection was opened, or its last call ended.
     pub(super) changed: Cell<Instant>,
@@ -120,10 +121,11 @@ pub(super) struct State {
 impl Connection {
     /// A connection that was opened just now.
     #[must_use]
-    pub fn opened(bounds: Bounds) -> Self {
+    pub fn opened(bounds: Bounds, transport: Transport) -> Self {
         let now = Instant::now();
         Self(Rc::new(State {
             bounds,
+            transport,
             calls: Cell::new(0),
             changed: Cell::new(now),
             has_answered: Cell::new(false),
@@ -146,6 +148,12 @@ impl Connection {
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.0.bounds
+    }
+
+    /// How its bytes come here.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.0.transport
     }
 
     /// Names who is answered, so that the answer ends when they may no longer have it.

@@ -144,11 +144,11 @@ fn states_of_answers_and_of_a_stop() -> Vec<State> {
 async fn every_state_of_a_connection_has_its_bound() {
     for (state, steps, due) in states_without_an_answer_under_way().into_iter().chain(states_of_answers_and_of_a_stop())
     {
-        let connection = Connection::opened(BOUNDS);
+        let connection = Connection::opened(BOUNDS, Transport::Plain);
         let _ongoing = steps(&connection);
         assert_eq!(due_s(&connection), due, "{state}");
     }
-    let connection = Connection::opened(BOUNDS);
+    let connection = Connection::opened(BOUNDS, Transport::Plain);
     answer(&connection);
     let _next = Ongoing::begin(&connection);
     assert_eq!(due_s(&connection), None, "a second call");
@@ -156,7 +156,7 @@ async fn every_state_of_a_connection_has_its_bound() {
 
 #[tokio::test(start_paused = true)]
 async fn bytes_that_trickle_move_no_bound() {
-    let connection = Connection::opened(BOUNDS);
+    let connection = Connection::opened(BOUNDS, Transport::Plain);
     answer(&connection);
     connection.reads_head(false);
     tokio::time::advance(Duration::from_millis(900)).await;
@@ -167,7 +167,7 @@ async fn bytes_that_trickle_move_no_bound() {
 
 #[tokio::test(start_paused = true)]
 async fn of_an_unread_body_so_many_bytes_are_read_and_no_more() {
-    let connection = Connection::opened(BOUNDS);
+    let connection = Connection::opened(BOUNDS, Transport::Plain);
     refuse_unread(&connection);
     connection.reads_body(100);
     assert!(connection.may_read());

@@ -10,9 +10,21 @@ use serde_json::Value;
 
 use super::PATIENCE;
 
+/// What a connection is carried by.
+pub trait Channel: Read + Write + Send + Sync {
+    /// The socket under it.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Channel for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
 /// One end of a connection.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Channel>,
     received: Vec<u8>,
 }
 
@@ -47,15 +59,21 @@ impl Wire {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, received: vec![] }
+        Self::over(stream)
+    }
+
+    /// On a channel that is ready.
+    pub fn over(channel: impl Channel + 'static) -> Self {
+        Self { stream: Box::new(channel), received: vec![] }
     }
 
     pub fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.stream.socket()
     }
 
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
+        self.stream.flush().unwrap();
     }
 
     /// False if the other end is gone.
@@ -117,9 +135,9 @@ impl Wire {
         if !self.received.is_empty() {
             return true;
         }
-        self.stream.set_nonblocking(true).unwrap();
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).unwrap();
+        self.stream().set_nonblocking(true).unwrap();
+        let peeked = self.stream().peek(&mut [0]);
+        self.stream().set_nonblocking(false).unwrap();
         peeked.is_ok()
     }
 
@@ -202,7 +220,14 @@ impl Wire {
                 self.received.extend_from_slice(&buffer[..length]);
                 length
             }
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => 0,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                0
+            }
             // A child was stopped or went on, which says nothing of this connection.
             Err(error) if error.kind() == ErrorKind::Interrupted => self.fill(),
             Err(error) => panic!("nothing came: {error}; so far: {:?}", String::from_utf8_lossy(&self.received)),

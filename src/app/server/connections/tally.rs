@@ -1,6 +1,6 @@
 //! Counts the connections that the gateway ended or did not take, and says so in the log, at most once a minute a reason.
 
-use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, io, net::SocketAddr, time::Duration};
 
 use tokio::time::Instant;
 
@@ -28,25 +28,32 @@ impl Tally {
 
     /// A connection was ended. That one was idle is no news.
     pub fn overdue(&self, overdue: Overdue, peer: SocketAddr) {
-        self.count(overdue.as_str(), peer, overdue != Overdue::Idle);
-    }
-
-    /// A connection was not taken, because its address has too many.
-    pub fn refused(&self, peer: SocketAddr) {
-        self.count("address", peer, true);
-    }
-
-    fn count(&self, reason: &'static str, peer: SocketAddr, is_news: bool) {
-        self.metrics.connection_ended(reason);
-        if !is_news {
-            return;
+        self.metrics.connection_ended(overdue.as_str());
+        if overdue != Overdue::Idle {
+            self.log(overdue.as_str(), peer, None);
         }
+    }
+
+    /// A connection was not taken.
+    pub fn refused(&self, reason: &'static str, peer: SocketAddr) {
+        self.metrics.connection_ended(reason);
+        self.log(reason, peer, None);
+    }
+
+    /// A connection failed before its first request.
+    pub fn failed(&self, reason: &'static str, peer: SocketAddr, error: &io::Error) {
+        self.metrics.connection_ended(reason);
+        self.log(reason, peer, Some(error));
+    }
+
+    fn log(&self, reason: &'static str, peer: SocketAddr, error: Option<&io::Error>) {
         let now = Instant::now();
         let mut logged = self.logged.borrow_mut();
         let (at, since) = logged.entry(reason).or_default();
         *since = since.saturating_add(1);
         if at.is_none_or(|at| now.saturating_duration_since(at) >= LOG_EVERY) {
-            tracing::warn!(reason, %peer, connections = *since, "connections were ended at their bounds");
+            let error = error.map(tracing::field::display);
+            tracing::warn!(reason, %peer, error, connections = *since, "connections were ended or not taken");
             (*at, *since) = (Some(now), 0);
         }
     }

@@ -50,6 +50,7 @@ fn draft(n: u128, stage: Stage, request: u128) -> Draft {
         credential: None,
         session_id: None,
         peer: None,
+        client_certificate: None,
         forwarded_for: None,
         method: "GET".into(),
         path: "/echo".into(),

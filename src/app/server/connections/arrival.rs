@@ -1,0 +1,100 @@
+//! What happens to a connection before its first request: its place, and its handshake where the listener speaks TLS.
+
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use actix_web::rt::net::TcpStream;
+use tokio::{sync::Semaphore, time::timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    addresses::{Addresses, Place},
+    socket::Socket,
+    tally::Tally,
+};
+use crate::{
+    app::tls::{self, Tls},
+    pipeline::connection::Transport,
+};
+
+/// What connections are let in by, on all workers.
+#[derive(Clone)]
+pub(in crate::app::server) struct Door {
+    pub addresses: Addresses,
+    /// `None`: plain HTTP.
+    pub tls: Option<Handshakes>,
+}
+
+/// How handshakes are made and bounded.
+#[derive(Clone)]
+pub(in crate::app::server) struct Handshakes {
+    pub tls: Tls,
+    /// For a handshake with its wait for a place.
+    pub limit: Duration,
+    /// At a time on one worker.
+    pub max: usize,
+    /// Those under way of each address, on all workers.
+    pub addresses: Addresses,
+}
+
+/// One worker's door.
+pub(super) struct Entrance {
+    door: Door,
+    places: Semaphore,
+    tally: Rc<Tally>,
+}
+
+/// A connection whose first request may come.
+pub(super) struct Arrived {
+    pub socket: Socket,
+    pub peer: SocketAddr,
+    pub transport: Transport,
+    pub place: Place,
+}
+
+impl Entrance {
+    /// The door of a worker; what it turns away is counted.
+    pub fn new(door: Door, tally: Rc<Tally>) -> Self {
+        let max = door.tls.as_ref().map_or(0, |handshakes| handshakes.max);
+        Self { door, places: Semaphore::new(max), tally }
+    }
+
+    /// Lets a connection in, or drops it: it is gone already, its address has too many, or it makes no handshake.
+    pub async fn let_in(&self, stream: TcpStream) -> Option<Arrived> {
+        let peer = stream.peer_addr().ok()?;
+        // Without it answers wait for acknowledgements; where it fails they do.
+        drop(stream.set_nodelay(true));
+        let place = self.enter(&self.door.addresses, peer)?;
+        let Some(handshakes) = &self.door.tls else {
+            return Some(Arrived { socket: Socket::Plain(stream), peer, transport: Transport::Plain, place });
+        };
+        let _under_way = self.enter(&handshakes.addresses, peer)?;
+        match timeout(handshakes.limit, self.shake_hands(handshakes, stream)).await {
+            Ok(Ok((socket, transport))) => Some(Arrived { socket, peer, transport, place }),
+            Ok(Err(error)) => {
+                self.tally.failed("tls-handshake", peer, &error);
+                None
+            }
+            Err(_) => {
+                self.tally.refused("slow-handshake", peer);
+                None
+            }
+        }
+    }
+
+    fn enter(&self, addresses: &Addresses, peer: SocketAddr) -> Option<Place> {
+        let place = addresses.enter(peer.ip());
+        if place.is_none() {
+            self.tally.refused("address", peer);
+        }
+        place
+    }
+
+    async fn shake_hands(&self, handshakes: &Handshakes, stream: TcpStream) -> io::Result<(Socket, Transport)> {
+        // A handshake that makes others wait costs computing, not only memory.
+        let _place = self.places.acquire().await.map_err(io::Error::other)?;
+        let stream = TlsAcceptor::from(handshakes.tls.config()).accept(stream).await?;
+        let certificates = stream.get_ref().1.peer_certificates();
+        let client_certificate = certificates.and_then(<[_]>::first).and_then(tls::subject_of).map(Arc::from);
+        Ok((Socket::Tls(Box::new(stream)), Transport::Tls { client_certificate }))
+    }
+}
