@@ -1,9 +1,12 @@
 //! The call goes to its upstream.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{Either, select},
+};
 
 use super::{
     bill::Open,
@@ -18,18 +21,24 @@ use crate::{
         route::Route,
     },
     meter::MAX_WHOLE_BYTES,
-    upstream::{Answer, AnswerBody, Client, Original, Outgoing, OutgoingBody, Target, UpstreamError},
+    upstream::{Answer, AnswerBody, AnswerStream, Client, Original, Outgoing, OutgoingBody, Target, UpstreamError},
 };
 use actix_web::{
     HttpRequest,
     http::header::{self, HeaderMap},
 };
 
+/// The longest answer that is collected before its head goes, where its length is stated.
+const MAX_COLLECTED_BYTES: u64 = 64 * 1024;
+
+/// How long such an answer is waited for.
+const COLLECTED_WITHIN: Duration = Duration::from_millis(20);
+
 /// Proof that the upstream has begun to answer.
 #[must_use = "an answer that is dropped ends the call"]
 pub struct Forwarded {
     pub answer: Answer,
-    /// What has come already of a whole answer that is too long to be kept.
+    /// What has come already of an answer that is passed on as it comes.
     pub begun: Bytes,
     /// Kept until the last byte of the answer.
     pub open: Open,
@@ -112,16 +121,12 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
             return Ok(forwarded(AnswerBody::Whole(bytes), Bytes::new(), open));
         }
         AnswerBody::Stream(stream) if open.is_whole() => stream,
-        AnswerBody::Stream(mut stream) => {
-            // What came with the head is looked at before anything goes to the client: a body that is broken from its
-            // first byte is a 502, not an answer that is cut before it begins.
-            tokio::task::yield_now().await;
-            let first = match stream.next().now_or_never() {
-                Some(Some(piece)) => open.pass(piece?),
-                // An empty body ends in the usual way.
-                Some(None) | None => Bytes::new(),
-            };
-            return Ok(forwarded(AnswerBody::Stream(stream), first, open));
+        AnswerBody::Stream(stream) => {
+            let (begun, rest) = begin(stream, &mut open).await?;
+            return Ok(match rest {
+                Some(stream) => forwarded(AnswerBody::Stream(stream), begun, open),
+                None => forwarded(AnswerBody::Whole(begun), Bytes::new(), open),
+            });
         }
     };
     let mut begun = BytesMut::new();
@@ -134,6 +139,43 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
     }
     open.end();
     Ok(forwarded(AnswerBody::Whole(begun.freeze()), Bytes::new(), open))
+}
+
+/// What is read of an answer before its head goes, and the rest, if there is one.
+///
+/// What came with the head is looked at in any case: a body that is broken from its first byte is a 502, not an answer
+/// that is cut before it begins. A short answer of a stated length is collected, so that its record is one entry and a
+/// cut of it is a 502; if it stalls, it is passed on as it comes.
+async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Option<AnswerStream>), UpstreamError> {
+    tokio::task::yield_now().await;
+    if stream.length().is_none_or(|length| length > MAX_COLLECTED_BYTES) {
+        let first = match stream.next().now_or_never() {
+            Some(Some(piece)) => open.pass(piece?),
+            // An empty body ends in the usual way.
+            Some(None) | None => Bytes::new(),
+        };
+        return Ok((first, Some(stream)));
+    }
+    let (mut begun, mut late) = (BytesMut::new(), pin!(tokio::time::sleep(COLLECTED_WITHIN)));
+    loop {
+        match select(stream.next(), late.as_mut()).await {
+            Either::Left((Some(piece), _)) => {
+                let piece = open.pass(piece?);
+                // Usually one piece is all of it, and is not copied.
+                if begun.is_empty() && stream.length() == Some(0) {
+                    open.end();
+                    return Ok((piece, None));
+                }
+                begun.extend_from_slice(&piece);
+            }
+            Either::Left((None, _)) => {
+                begun.extend_from_slice(&open.rest());
+                open.end();
+                return Ok((begun.freeze(), None));
+            }
+            Either::Right(_) => return Ok((begun.freeze(), Some(stream))),
+        }
+    }
 }
 
 fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: OutgoingBody) -> Result<Outgoing, Refusal> {

@@ -1,6 +1,7 @@
 //! One record a request, on disk before the answer's first byte.
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use super::support::{Answer, PASSWORD, RawUpstream, Setup, TestGateway, TestStore, eventually};
 
@@ -11,6 +12,9 @@ on_both_stores!(
     a_streamed_answer_has_a_decision_and_an_outcome,
     a_client_that_resets_leaves_an_aborted_record_and_no_hold,
     an_upstream_that_cuts_its_answer_leaves_a_failed_record,
+    a_short_answer_of_a_stated_length_leaves_one_entry,
+    a_short_answer_that_is_cut_is_a_failure,
+    a_short_answer_that_stalls_is_passed_on_as_it_comes,
     an_unreachable_upstream_is_a_failure_on_record,
     a_client_that_hangs_up_before_the_answer_is_on_record,
     a_body_that_breaks_while_its_decision_is_written_is_answered_as_it_is_recorded,
@@ -158,6 +162,64 @@ async fn an_upstream_that_cuts_its_answer_leaves_a_failed_record(store: &TestSto
     let record = whole_record(&gateway, &head).await;
     assert_eq!((&record["outcome"], &record["decision"]), (&json!("aborted"), &json!("failed")), "{record}");
     assert_eq!(record["reason"], "upstream-failed");
+    gateway.finish().await;
+}
+
+/// An answer of `stated` bytes, of which `sent` are there.
+fn stated(stated: usize, sent: usize) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {stated}\r\n\r\n{}", "x".repeat(sent))
+}
+
+/// A gateway with a route that costs nothing to an upstream of this test.
+async fn unmetered(store: &TestStore, upstream: &RawUpstream) -> TestGateway {
+    Setup::default().more_lists(&RawUpstream::route_to(upstream.address)).start(store).await
+}
+
+async fn a_short_answer_of_a_stated_length_leaves_one_entry(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let gateway = unmetered(store, &upstream).await;
+    for (length, stage) in [(0, "whole"), (1_024, "whole"), (65_536, "whole"), (65_537, "outcome")] {
+        gateway.expect_record();
+        let mut connection = gateway.connect().await;
+        connection.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
+        let served = upstream.take(&stated(length, length)).await;
+        let answer = connection.answer().await;
+        assert_eq!((answer.status, answer.body.len()), (200, length));
+        drop((served, connection));
+        let record = whole_record(&gateway, &answer).await;
+        assert_eq!((&record["stage"], &record["response_bytes"]), (&json!(stage), &json!(length)), "{record}");
+    }
+    gateway.finish().await;
+}
+
+async fn a_short_answer_that_is_cut_is_a_failure(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let gateway = unmetered(store, &upstream).await;
+    gateway.expect_record();
+    let mut connection = gateway.connect().await;
+    connection.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
+    drop(upstream.take(&stated(100, 10)).await);
+    let answer = connection.answer().await;
+    answer.problem(502, "upstream-failed");
+    let record = record_of(&gateway, &answer).await;
+    assert_eq!((&record["decision"], &record["outcome"]), (&json!("failed"), &json!("complete")), "{record}");
+    gateway.finish().await;
+}
+
+async fn a_short_answer_that_stalls_is_passed_on_as_it_comes(store: &TestStore) {
+    let upstream = RawUpstream::start().await;
+    let gateway = unmetered(store, &upstream).await;
+    gateway.expect_record();
+    let mut connection = gateway.connect().await;
+    let call = gateway.get("/up").token(&gateway.admin).header("connection", "close");
+    connection.send(&call.bytes()).await;
+    let mut served = upstream.take(&stated(8, 4)).await;
+    let head = connection.head().await;
+    head.expect(200);
+    served.write_all(b"rest").await.unwrap();
+    assert_eq!(connection.rest().await, b"xxxxrest");
+    let record = whole_record(&gateway, &head).await;
+    assert_eq!((&record["stage"], &record["outcome"]), (&json!("outcome"), &json!("complete")), "{record}");
     gateway.finish().await;
 }
 

@@ -149,8 +149,9 @@ impl Archive {
     }
 }
 
-/// Two salts of 16 random bytes.
+/// Two salts of 16 random bytes, drawn at once.
 pub(in crate::actors) fn salts() -> Result<[Salt; 2], StoreError> {
-    let random = || crypto::random().map_err(|error| StoreError::Other(error.to_string()));
-    Ok([random()?, random()?])
+    let drawn = crypto::random::<32>().map_err(|error| StoreError::Other(error.to_string()))?;
+    let half = |at: usize| std::array::from_fn(|byte| drawn.get(at.saturating_add(byte)).copied().unwrap_or_default());
+    Ok([half(0), half(16)])
 }
