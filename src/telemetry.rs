@@ -2,6 +2,7 @@
 //!
 //! Called by the composition root, and by the pipeline once a request. It never sees a header, a body or a query.
 
+mod access_log;
 mod listener;
 mod log;
 
@@ -23,6 +24,7 @@ use tracing_actix_web::{RequestId as GivenId, RootSpanBuilder};
 use uuid::Uuid;
 
 pub use self::{
+    access_log::AccessLog,
     listener::Expiry,
     log::{LogGuard, init_log},
 };

@@ -7,6 +7,7 @@
 mod process {
     mod support;
 
+    mod access_log;
     mod answers;
     mod audit_count;
     mod canaries;

@@ -39,7 +39,7 @@ use crate::{
         Gate, authenticate::VerifiedTokens, buffered::BufferBound, call::Shape, connection::Bounds, edge::Edge,
         ground::Ground,
     },
-    telemetry::RootSpan,
+    telemetry::{AccessLog, RootSpan},
     upstream,
 };
 
@@ -146,11 +146,12 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     let (clock, handles, published) = (parts.base.clock.clone(), parts.handles.clone(), parts.published.clone());
     let (routing, identity, metrics) = (parts.routing.clone(), parts.identity.clone(), parts.metrics.clone());
     let buffers = BufferBound::new(server.max_buffered_bytes);
-    let recording = parts.config.audit.recording();
+    let (recording, access_log) = (parts.config.audit.recording(), AccessLog::new(&parts.config.log));
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
         clock: clock.clone(),
         metrics: metrics.clone(),
+        access_log,
         shape: shape.clone(),
         ground: ground.clone(),
         edge: edge.clone(),

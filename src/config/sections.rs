@@ -214,6 +214,8 @@ pub enum LogFormat {
 pub struct Log {
     pub level: String,
     pub format: LogFormat,
+    /// One line a request.
+    pub access: bool,
 }
 
 impl std::fmt::Debug for Store {

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     domain::recording::Recording,
     snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
-    telemetry::Metrics,
+    telemetry::{AccessLog, Metrics},
     upstream,
 };
 
@@ -21,6 +21,7 @@ use crate::{
 pub struct Gate {
     pub clock: Clock,
     pub metrics: Metrics,
+    pub access_log: AccessLog,
     pub shape: Shape,
     pub ground: Ground,
     pub edge: Edge,

@@ -6,6 +6,7 @@
 use std::{
     io::{self, IsTerminal, Write},
     sync::{
+        OnceLock,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
@@ -25,6 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Lines of this process that were dropped because standard error did not take them in time.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
+/// The queue of this process, once there is a log.
+static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// How many bytes of waiting lines are written at once.
+const MAX_WRITE_BYTES: usize = 64 * 1024;
+
+/// Puts a whole line into the queue of the log; nowhere if there is no log.
+pub(super) fn write_line(line: Vec<u8>) {
+    if let Some(lines) = LINES.get() {
+        lines.put(line);
+    }
+}
+
 /// How many lines were dropped since the process began.
 #[must_use]
 pub fn dropped_lines() -> u64 {
@@ -36,6 +50,7 @@ pub fn dropped_lines() -> u64 {
 pub fn init_log(log: &Log) -> LogGuard {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let (lines, guard) = Lines::to(io::stderr());
+    LINES.get_or_init(|| lines.clone());
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(io::stderr().is_terminal());
     let installed = match log.format {
@@ -70,17 +85,28 @@ impl Lines {
         let lines = Self(sender);
         (lines.clone(), LogGuard(lines))
     }
+
+    fn put(&self, line: Vec<u8>) {
+        if self.0.try_send(Message::Line(line)).is_err() {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
+/// Writes lines as they come; those that wait together are one write.
 fn write_all(messages: &Receiver<Message>, mut to: impl Write) {
     while let Ok(message) = messages.recv() {
-        match message {
-            Message::Line(line) => {
-                if to.write_all(&line).is_err() {
-                    DROPPED.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            Message::Flush(done) => drop((to.flush(), done.send(()))),
+        let (mut text, mut lines, mut next) = (vec![], 0, Some(message));
+        while let Some(Message::Line(line)) = next {
+            text.extend_from_slice(&line);
+            lines += 1;
+            next = if text.len() < MAX_WRITE_BYTES { messages.try_recv().ok() } else { None };
+        }
+        if to.write_all(&text).is_err() {
+            DROPPED.fetch_add(lines, Ordering::Relaxed);
+        }
+        if let Some(Message::Flush(done)) = next {
+            drop((to.flush(), done.send(())));
         }
     }
 }
@@ -88,9 +114,7 @@ fn write_all(messages: &Receiver<Message>, mut to: impl Write) {
 impl Write for Lines {
     /// The subscriber writes each line whole.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.0.try_send(Message::Line(line.to_vec())).is_err() {
-            DROPPED.fetch_add(1, Ordering::Relaxed);
-        }
+        self.put(line.to_vec());
         Ok(line.len())
     }
 
@@ -156,7 +180,8 @@ mod tests {
 
     impl Write for Count {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.fetch_add(1, Ordering::SeqCst);
+            let lines = line.iter().filter(|byte| **byte == b'\n').count();
+            self.0.fetch_add(u64::try_from(lines).unwrap(), Ordering::SeqCst);
             Ok(line.len())
         }
 
@@ -178,8 +203,9 @@ mod tests {
         }
         assert_eq!(dropped_lines() - before, 7);
         drop(allow);
-        drop(guard);
-        assert_eq!(seen.iter().take(MAX_WAITING).count(), MAX_WAITING);
+        drop((guard, lines));
+        let written = seen.iter().map(|text| text.split(|byte| *byte == b'\n').count() - 1);
+        assert_eq!(written.sum::<usize>(), MAX_WAITING);
     }
 
     #[test]

@@ -83,6 +83,20 @@ fn the_picture_shows_steps_and_actors_that_there_are() {
     }
 }
 
+#[test]
+fn every_code_of_a_refusal_is_explained() {
+    let refusals = fs::read_to_string(root().join("src/domain/refusal.rs")).unwrap();
+    let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    let codes = refusals.split("const fn code(").skip(1).flat_map(|rest| {
+        let body = rest.split("\n    }\n").next().unwrap();
+        body.split("=> \"").skip(1).filter_map(|arm| arm.split('"').next())
+    });
+    let codes: BTreeSet<&str> = codes.collect();
+    assert!(codes.len() > 25, "{codes:?}");
+    let missing: Vec<&&str> = codes.iter().filter(|code| !page.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty(), "docs/errors.md does not explain {missing:?}");
+}
+
 /// The names of the nodes of one way: `limit -.-> QuotaKeeper[(QuotaKeeper)]` has two. What stands on the arrow, in
 /// quotes, is none, nor is the text of a node, in brackets.
 fn names(way: &str) -> impl Iterator<Item = &str> {

@@ -12,7 +12,7 @@ use crate::{
     },
     pipeline::{call::Call, gate::Gate},
     snapshot::{Snapshot, routing::Routing},
-    telemetry::Metrics,
+    telemetry::{AccessLog, Metrics},
 };
 
 /// The record of one request in the making. Dropped before its end, it says `aborted`.
@@ -25,6 +25,7 @@ pub struct Record {
     routing: Snapshot<Routing>,
     clock: Clock,
     metrics: Metrics,
+    access_log: AccessLog,
     /// For the one entry, or for the outcome; `None` when it is used.
     slot: Option<Slot>,
     /// Whether the decision has been handed over: then the last entry is an outcome.
@@ -47,6 +48,7 @@ impl Record {
             routing: gate.routing.clone(),
             clock: gate.clock.clone(),
             metrics: gate.metrics.clone(),
+            access_log: gate.access_log,
             slot,
             decided: false,
             started_ns: call.started_ns,
@@ -111,6 +113,8 @@ impl Record {
         let elapsed_ns = self.clock.monotonic_ns().saturating_sub(self.started_ns);
         self.known.end(outcome, elapsed_ns / 1_000, self.routing.read().secrets());
         self.metrics.request(self.known.draft(), elapsed_ns, self.known.waited_ns());
+        let principal = self.known.principal().map(AsRef::as_ref);
+        self.access_log.request(self.known.draft(), principal, self.clock.now());
         let Draft { id, request_id, time, stage, .. } = *self.known.draft();
         let (subject, findings) = self.known.take();
         if self.decided {
