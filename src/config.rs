@@ -297,6 +297,7 @@ mod tests {
             ("[auth]\nthrottle_max_s = 0", "auth.throttle_max_s", "must be"),
             ("[auth]\nthrottle_account_failures = 0", "auth.throttle_account_failures", "must be"),
             ("[edge]\nburst = 0", "edge.burst", "must be"),
+            ("[server]\nproxy_protocol = true", "server.proxy_protocol", "trusted_proxies"),
             ("[actors]\ndeadline_ms = 0", "actors.deadline_ms", "at least 1"),
             ("[[routes]]\nname = \"a\"", "routes[0]", "missing field"),
             (

@@ -24,6 +24,7 @@ pub mod password;
 pub mod path;
 pub mod price;
 pub mod principal;
+pub mod proxy_header;
 pub mod recording;
 pub mod redaction;
 pub mod refusal;

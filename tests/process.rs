@@ -24,6 +24,7 @@ mod process {
     mod lost_replica;
     mod metered_ends;
     mod prices;
+    mod proxy_protocol;
     mod proxies;
     mod reload_and_drain;
     mod replicas;

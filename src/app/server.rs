@@ -19,7 +19,7 @@ use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
-use self::connections::{Addresses, Door, Handshakes, Listener};
+use self::connections::{Addresses, Door, Handshakes, Listener, Proxies};
 use super::{
     Parts, StartError,
     actors::{keeper, workers},
@@ -204,7 +204,11 @@ fn door(parts: &Parts) -> Result<Door, StartError> {
             addresses: addresses(half(server.tls_max_handshakes))?,
         })
     };
-    Ok(Door { addresses: addresses(max)?, tls: parts.tls.as_ref().map(handshakes).transpose()? })
+    let proxies = server.proxy_protocol.then(|| Proxies {
+        trusted: server.trusted_proxies.iter().map(|block| block.0).collect(),
+        limit: Duration::from_secs(server.head_timeout_s),
+    });
+    Ok(Door { proxies, addresses: addresses(max)?, tls: parts.tls.as_ref().map(handshakes).transpose()? })
 }
 
 fn hsts(max_age_s: u32) -> Option<HeaderValue> {

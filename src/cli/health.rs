@@ -10,7 +10,7 @@ use std::{
 use rustls::StreamOwned;
 
 use super::{Failure, load, print};
-use crate::app::tls_to_own_gateway;
+use crate::{app::tls_to_own_gateway, domain::proxy_header::LOCAL};
 
 /// The longest wait for each of the connection, the request and the answer: less than a health check's usual timeout.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,7 +22,8 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let config = load(file)?;
     let address = SocketAddr::new(reachable(config.server.host), config.server.port);
     let is_tls = !config.server.tls_pairs().is_empty();
-    let answer = ask(address, is_tls).map_err(|error| Failure::Failed(format!("{address}: {error}")))?;
+    let first: &[u8] = if config.server.proxy_protocol { &LOCAL } else { &[] };
+    let answer = ask(address, first, is_tls).map_err(|error| Failure::Failed(format!("{address}: {error}")))?;
     match answer.split_whitespace().nth(1) {
         Some("200") => {
             print("ready\n");
@@ -41,10 +42,12 @@ fn reachable(host: IpAddr) -> IpAddr {
     }
 }
 
-fn ask(address: SocketAddr, is_tls: bool) -> io::Result<String> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+/// `first` is what the listener expects before all else.
+fn ask(address: SocketAddr, first: &[u8], is_tls: bool) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(first)?;
     if is_tls {
         let tls = tls_to_own_gateway().map_err(io::Error::other)?;
         return ask_over(StreamOwned::new(tls, stream), address);

@@ -52,6 +52,7 @@ pub struct Server {
     pub tls_handshake_timeout_s: u64,
     pub tls_max_handshakes: u32,
     pub hsts_max_age_s: u32,
+    pub proxy_protocol: bool,
 }
 
 /// `[ops]`: where `/metrics` is.
@@ -265,6 +266,9 @@ impl Server {
         in_range("server.tls_handshake_timeout_s", self.tls_handshake_timeout_s, 1, 3_600)?;
         in_range("server.tls_max_handshakes", self.tls_max_handshakes.into(), 1, 1_000_000)?;
         self.validate_tls()?;
+        if self.proxy_protocol && self.trusted_proxies.is_empty() {
+            return Err(Fault::new("server.proxy_protocol", "is of no use while trusted_proxies names nobody"));
+        }
         in_range("server.workers", self.workers.into(), 0, 1_024)
     }
 }

@@ -25,7 +25,7 @@ use actix_web::{dev::AppConfig, rt::net::TcpStream, web::Data};
 
 pub(super) use self::{
     addresses::Addresses,
-    arrival::{Door, Handshakes},
+    arrival::{Door, Handshakes, Proxies},
 };
 use self::{
     arrival::{Arrived, Entrance},

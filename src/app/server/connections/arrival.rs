@@ -1,9 +1,11 @@
-//! What happens to a connection before its first request: its place, and its handshake where the listener speaks TLS.
+//! What happens to a connection before its first request: a proxy's word on who the client is, its place, and its
+//! handshake where the listener speaks TLS.
 
 use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::rt::net::TcpStream;
-use tokio::{sync::Semaphore, time::timeout};
+use ipnet::IpNet;
+use tokio::{io::AsyncReadExt, sync::Semaphore, time::timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
@@ -13,15 +15,29 @@ use super::{
 };
 use crate::{
     app::tls::{self, Tls},
+    domain::{
+        forwarded,
+        proxy_header::{self, Progress, Source},
+    },
     pipeline::connection::Transport,
 };
 
 /// What connections are let in by, on all workers.
 #[derive(Clone)]
 pub(in crate::app::server) struct Door {
+    /// Whose word on who the client is comes first on each connection; `None`: nobody's.
+    pub proxies: Option<Proxies>,
     pub addresses: Addresses,
     /// `None`: plain HTTP.
     pub tls: Option<Handshakes>,
+}
+
+/// The proxies that speak the PROXY protocol.
+#[derive(Clone)]
+pub(in crate::app::server) struct Proxies {
+    pub trusted: Arc<[IpNet]>,
+    /// For a header.
+    pub limit: Duration,
 }
 
 /// How handshakes are made and bounded.
@@ -59,10 +75,14 @@ impl Entrance {
     }
 
     /// Lets a connection in, or drops it: it is gone already, its address has too many, or it makes no handshake.
-    pub async fn let_in(&self, stream: TcpStream) -> Option<Arrived> {
+    pub async fn let_in(&self, mut stream: TcpStream) -> Option<Arrived> {
         let peer = stream.peer_addr().ok()?;
         // Without it answers wait for acknowledgements; where it fails they do.
         drop(stream.set_nodelay(true));
+        let peer = match &self.door.proxies {
+            None => peer,
+            Some(proxies) => self.introduce(proxies, &mut stream, peer).await?,
+        };
         let place = self.enter(&self.door.addresses, peer)?;
         let Some(handshakes) = &self.door.tls else {
             return Some(Arrived { socket: Socket::Plain(stream), peer, transport: Transport::Plain, place });
@@ -76,6 +96,33 @@ impl Entrance {
             }
             Err(_) => {
                 self.tally.refused("slow-handshake", peer);
+                None
+            }
+        }
+    }
+
+    /// Who the proxy at `peer` says is the client.
+    async fn introduce(&self, proxies: &Proxies, stream: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
+        let address = peer.ip().to_canonical();
+        let is_trusted = forwarded::is_trusted(address, &proxies.trusted);
+        // What runs on this machine may ask whether the gateway is ready, and claim nothing.
+        if !is_trusted && !address.is_loopback() {
+            self.tally.refused("untrusted-proxy", peer);
+            return None;
+        }
+        match timeout(proxies.limit, read_header(stream)).await {
+            Ok(Ok(Source::Peer)) => Some(peer),
+            Ok(Ok(Source::Client(client))) if is_trusted => Some(client),
+            Ok(Ok(Source::Client(_))) => {
+                self.tally.refused("untrusted-proxy", peer);
+                None
+            }
+            Ok(Err(error)) => {
+                self.tally.failed("proxy-header", peer, &error);
+                None
+            }
+            Err(_) => {
+                self.tally.refused("slow-proxy-header", peer);
                 None
             }
         }
@@ -96,5 +143,20 @@ impl Entrance {
         let certificates = stream.get_ref().1.peer_certificates();
         let client_certificate = certificates.and_then(<[_]>::first).and_then(tls::subject_of).map(Arc::from);
         Ok((Socket::Tls(Box::new(stream)), Transport::Tls { client_certificate }))
+    }
+}
+
+/// Reads a header and not one byte more: what follows is for TLS, or for the HTTP library.
+async fn read_header(stream: &mut TcpStream) -> io::Result<Source> {
+    let mut bytes = vec![];
+    loop {
+        match proxy_header::read(&bytes).map_err(io::Error::other)? {
+            Progress::Done(source) => return Ok(source),
+            Progress::Needs(more) => {
+                let here = bytes.len();
+                bytes.resize(here.saturating_add(more), 0);
+                stream.read_exact(bytes.get_mut(here..).unwrap_or_default()).await?;
+            }
+        }
     }
 }
