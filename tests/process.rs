@@ -14,6 +14,7 @@ mod process {
     mod command_line;
     mod connections;
     mod durability;
+    mod expectations;
     mod failing_upstream;
     mod forwarding;
     mod framing;

@@ -265,6 +265,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refusal::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::BudgetExhausted(_) => StatusCode::PAYMENT_REQUIRED,
         Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,

@@ -135,6 +135,8 @@ pub enum Refusal {
     UnsupportedMediaType {
         expected: &'static str,
     },
+    /// `Expect` has something else than `100-continue` (RFC 9110 §10.1.1).
+    ExpectationFailed,
     /// A limit other than a policy of a route had no room: `limit` in `window_s` seconds.
     Throttled {
         policy: &'static str,
@@ -187,6 +189,7 @@ impl Refusal {
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::HeadTooLarge { .. } => "head-too-large",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
+            Self::ExpectationFailed => "expectation-failed",
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
             Self::UnpricedModel(_) => "unpriced-model",
             Self::BudgetExhausted(_) => "budget-exhausted",

@@ -133,7 +133,13 @@ impl Operations {
 }
 
 /// What any URL may answer: its head or path may be faulty, its address over the edge limit, the gateway out of room.
-const EVERYWHERE: &[RefusalKind] = &[RefusalKind::Invalid, RefusalKind::Limited, RefusalKind::Unavailable];
+const EVERYWHERE: &[RefusalKind] = &[
+    RefusalKind::Invalid,
+    RefusalKind::UnknownExpectation,
+    RefusalKind::Limited,
+    RefusalKind::HeadTooLarge,
+    RefusalKind::Unavailable,
+];
 
 const fn of_permission(permission: Permission) -> &'static [RefusalKind] {
     match permission {

@@ -170,6 +170,7 @@ impl Shape {
         path::check(&call.path).map_err(Refusal::UnsafePath)?;
         check_host(head)?;
         check_upgrade(&head.headers)?;
+        check_expect(head)?;
         self.check_headers(&head.headers)?;
         self.check_length(&head.headers)
     }
@@ -226,6 +227,14 @@ fn check_host(head: &RequestHead) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::InvalidHost("the target names another host than the Host header"))
+}
+
+/// The one expectation there is, in HTTP/1.1; HTTP/1.0 knows none, and what it says is ignored (RFC 9110 §10.1.1).
+fn check_expect(head: &RequestHead) -> Result<(), Refusal> {
+    let members = head.headers.get_all(header::EXPECT).flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_known = |member: &[u8]| member.is_empty() || member.eq_ignore_ascii_case(b"100-continue");
+    let all_are_known = head.version < Version::HTTP_11 || members.map(<[u8]>::trim_ascii).all(is_known);
+    if all_are_known { Ok(()) } else { Err(Refusal::ExpectationFailed) }
 }
 
 /// Another protocol is an offer that a server may ignore (RFC 9110 §7.8). Behind a head that offers WebSocket the HTTP

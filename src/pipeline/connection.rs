@@ -9,6 +9,7 @@
 
 mod expected;
 mod incoming;
+mod interim;
 mod ongoing;
 mod pace;
 mod state;
@@ -18,6 +19,7 @@ mod transport;
 
 pub use self::{
     expected::Expected,
+    interim::CONTINUE,
     ongoing::Ongoing,
     state::{Bounds, Connection, Due, Overdue},
     transport::Transport,

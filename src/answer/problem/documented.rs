@@ -26,7 +26,9 @@ pub enum RefusalKind {
     Conflict,
     TooLarge,
     WrongMediaType,
+    UnknownExpectation,
     Limited,
+    HeadTooLarge,
     Unavailable,
 }
 
@@ -41,6 +43,12 @@ impl RefusalKind {
             Self::Conflict => (StatusCode::CONFLICT, "The change conflicts with what is there."),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
             Self::WrongMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another media type."),
+            Self::UnknownExpectation => {
+                (StatusCode::EXPECTATION_FAILED, "`Expect` has something else than `100-continue`.")
+            }
+            Self::HeadTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The header fields are more than are read.")
+            }
             Self::Limited => {
                 (StatusCode::TOO_MANY_REQUESTS, "A limit is reached; `Retry-After` says when to come back.")
             }

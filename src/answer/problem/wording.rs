@@ -34,6 +34,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::BodyTooLarge { .. } => "The body is too large",
         Refusal::HeadTooLarge { .. } => "The header fields are too large",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
+        Refusal::ExpectationFailed => "The expectation is unknown",
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
         Refusal::UnpricedModel(_) => "The model has no price",
         Refusal::BudgetExhausted(_) => "A budget is exhausted",
@@ -84,6 +85,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
             format!("At most {limit_bytes} bytes of header names and values, in at most 96 lines, are read.")
         }
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
+        Refusal::ExpectationFailed => "Expect takes 100-continue and nothing else.".into(),
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
         Refusal::UnpricedModel(model) => {
             format!("What a call to {model} costs is not known here. An administrator can say it at /admin/prices.")

@@ -76,6 +76,12 @@ where
         .client_request_timeout(Duration::ZERO)
         .client_disconnect_timeout(bounds.unread_body)
         .graceful_shutdown_signal(drain.clone())
+        .expect(fn_service(async |request: Request| {
+            if let Some(connection) = request.conn_data::<Connection>() {
+                connection.announce_continue().await;
+            }
+            Ok::<_, Response<BoxBody>>(request)
+        }))
         .on_connect_ext(|wire: &Wire, extensions| {
             extensions.insert(Doubt::default());
             extensions.insert(wire.connection().clone());

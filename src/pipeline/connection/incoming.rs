@@ -42,6 +42,7 @@ impl Incoming {
     }
 
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.connection.wants_continue();
         let (bounds, now) = (self.connection.bounds(), Instant::now());
         let due = self.pace.waits(now, bounds.body_pause, bounds.body_bytes_per_s);
         let awaited = &self.connection.0.body_awaited;

@@ -10,7 +10,7 @@ use std::{
 use actix_web::dev::Payload;
 use tokio::time::Instant;
 
-use super::{expected::Expected, transport::Transport};
+use super::{expected::Expected, interim::Interim, transport::Transport};
 use crate::domain::principal::Principal;
 
 /// How often the caller of an answer under way is checked for revocation.
@@ -116,6 +116,7 @@ pub(super) struct State {
     pub(super) stopping: Cell<Option<Instant>>,
     /// A body that its call did not read to the end. It is kept: if it were dropped, the HTTP library would read on.
     pub(super) rest: RefCell<Option<Payload>>,
+    pub(super) interim: Interim,
 }
 
 impl Connection {
@@ -141,6 +142,7 @@ impl Connection {
             checked: Cell::new(now),
             stopping: Cell::new(None),
             rest: RefCell::new(None),
+            interim: Interim::default(),
         }))
     }
 

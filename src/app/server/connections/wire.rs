@@ -7,7 +7,7 @@
 //! and [`Wire::poll_release`] writes it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     io,
     pin::Pin,
     rc::Rc,
@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{inbound::Inbound, socket::Socket};
-use crate::pipeline::connection::Connection;
+use crate::pipeline::connection::{CONTINUE, Connection};
 
 /// The longest head of a bare refusal.
 const BARE_BYTES: usize = 200;
@@ -34,12 +34,20 @@ pub(super) struct Wire {
     socket: Rc<RefCell<Socket>>,
     inbound: Rc<RefCell<Inbound>>,
     withheld: Rc<RefCell<Bytes>>,
+    /// Whether something of it was written and not flushed.
+    is_unflushed: Rc<Cell<bool>>,
 }
 
 impl Wire {
     /// The wire of `connection` over `socket`.
     pub fn new(socket: Socket, connection: Connection) -> Self {
-        Self { connection, socket: Rc::new(RefCell::new(socket)), inbound: Rc::default(), withheld: Rc::default() }
+        Self {
+            connection,
+            socket: Rc::new(RefCell::new(socket)),
+            inbound: Rc::default(),
+            withheld: Rc::default(),
+            is_unflushed: Rc::default(),
+        }
     }
 
     /// The state of the connection.
@@ -52,8 +60,12 @@ impl Wire {
         self.inbound.borrow_mut().has_become_readable(&self.connection)
     }
 
-    /// Writes what was withheld.
+    /// Writes what was withheld, and a 100 that is due.
     pub fn poll_release(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.takes_continue() {
+            // Nothing else is withheld while a call waits for its body.
+            self.withheld.replace(Bytes::from_static(CONTINUE));
+        }
         let mut withheld = self.withheld.borrow_mut();
         while !withheld.is_empty() {
             let written = ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, &withheld))?;
@@ -62,6 +74,11 @@ impl Wire {
             }
             withheld.advance(written);
             self.connection.has_written();
+            self.is_unflushed.set(true);
+        }
+        if self.is_unflushed.get() {
+            ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx))?;
+            self.is_unflushed.set(false);
         }
         Poll::Ready(Ok(()))
     }
@@ -129,6 +146,9 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_release(cx))?;
+        if let Some(held) = self.connection.holds_back(bytes) {
+            return Poll::Ready(Ok(held));
+        }
         let before_bare = match bare_refusal(bytes) {
             Some(0) => {
                 self.withheld.replace(Bytes::copy_from_slice(bytes));
@@ -150,6 +170,7 @@ impl AsyncWrite for Wire {
         if flushed.is_pending() {
             self.connection.cannot_write();
         }
+        self.connection.has_flushed();
         flushed
     }
 
