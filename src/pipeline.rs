@@ -18,6 +18,7 @@ pub mod framing;
 pub mod gate;
 pub mod ground;
 pub mod limit;
+mod once;
 pub mod reserve;
 pub mod settle;
 pub mod tokens;

@@ -25,9 +25,10 @@ mod process {
     mod lost_replica;
     mod metered_ends;
     mod prices;
-    mod proxy_protocol;
     mod proxies;
+    mod proxy_protocol;
     mod reload_and_drain;
+    mod repeated_headers;
     mod replicas;
     mod shared_limits;
     mod spending;

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::{
     connection::{Connection, Transport},
     ground::{Front, Ground},
+    once,
 };
 use crate::{
     clock::Clock,
@@ -140,7 +141,11 @@ impl Doubt {
 
 /// The trace id of a well-formed `traceparent` (W3C Trace Context §3.2).
 fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
+    let mut lines = headers.get_all("traceparent");
+    let text = lines.next()?.to_str().ok()?;
+    if lines.next().is_some() {
+        return None;
+    }
     let id = text.split('-').nth(1)?;
     let hex = id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     (hex && id.bytes().any(|b| b != b'0')).then(|| id.to_owned())
@@ -171,6 +176,7 @@ impl Shape {
         check_host(head)?;
         check_upgrade(&head.headers)?;
         check_expect(head)?;
+        once::check(&head.headers)?;
         self.check_headers(&head.headers)?;
         self.check_length(&head.headers)
     }
@@ -285,7 +291,10 @@ mod tests {
     fn only_a_well_formed_traceparent_names_a_trace() {
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         let trace = |value: &str| call(&[("traceparent", value)], "1.1.1.1", &[]).trace_id;
-        assert_eq!(trace(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
+        let whole = format!("00-{id}-00f067aa0ba902b7-01");
+        assert_eq!(trace(&whole).as_deref(), Some(id));
+        let twice = [("traceparent", &*whole), ("traceparent", &*whole)];
+        assert_eq!(call(&twice, "1.1.1.1", &[]).trace_id, None, "which of the two?");
         for bad in ["", "x", "00-XYZ-1-1", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"] {
             assert_eq!(trace(bad), None, "{bad}");
         }

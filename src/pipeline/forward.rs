@@ -12,6 +12,7 @@ use super::{
     bill::Open,
     body::{self, ClientBody},
     call::{Call, Shape},
+    once,
     reserve::Reserved,
     visit::Visit,
 };
@@ -33,6 +34,9 @@ const MAX_COLLECTED_BYTES: u64 = 64 * 1024;
 
 /// How long such an answer is waited for.
 const COLLECTED_WITHIN: Duration = Duration::from_millis(20);
+
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
 
 /// Proof that the upstream has begun to answer.
 #[must_use = "an answer that is dropped ends the call"]
@@ -203,9 +207,18 @@ fn translate(headers: &HeaderMap) -> http::HeaderMap {
         Some((name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?))
     };
     let mut translated = http::HeaderMap::with_capacity(headers.len());
-    headers.iter().filter_map(pair).for_each(|(name, value)| {
-        translated.append(name, value);
-    });
+    for (name, value) in headers.iter().filter_map(pair) {
+        if once::stands_once(name.as_str()) {
+            translated.insert(name, value);
+        } else {
+            translated.append(name, value);
+        }
+    }
+    // Which of several traces it belongs to cannot be told (W3C Trace Context §3.2).
+    if translated.get_all(TRACEPARENT).iter().nth(1).is_some() {
+        translated.remove(TRACEPARENT);
+        translated.remove(TRACESTATE);
+    }
     translated
 }
 
