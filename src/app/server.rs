@@ -179,6 +179,7 @@ fn bounds(config: &Config) -> Bounds {
         unread_body: Duration::from_millis(server.unread_body_ms),
         unread_body_bytes: server.unread_body_bytes,
         write: Duration::from_secs(server.write_timeout_s),
+        write_bytes_per_s: server.write_min_bytes_per_s,
         body_pause: Duration::from_secs(server.body_timeout_s),
         body_bytes_per_s: server.body_min_bytes_per_s,
     }

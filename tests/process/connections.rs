@@ -213,6 +213,24 @@ fn ended(gateway: &Gateway) -> String {
 }
 
 #[test]
+fn a_client_that_takes_its_answer_too_slowly_is_cut_off_though_it_never_pauses() {
+    let stage = Stage::with("", "[server]\nwrite_timeout_s = 2\nwrite_min_bytes_per_s = 100000000\n");
+    let (mut client, mut exchange) = stage.call(stage.get("/up"));
+    exchange.wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    let chunk = [b"100000\r\n".to_vec(), vec![b'x'; 1 << 20], b"\r\n".to_vec()].concat();
+    let flood = thread::spawn(move || while exchange.wire.try_say(&chunk) {});
+    let begun = now();
+    // It takes something at every turn, and the upstream never ends.
+    while client.count(256 * 1024) >= 256 * 1024 {
+        assert!(begun.elapsed() < PATIENCE, "it was never cut off");
+        thread::sleep(Duration::from_millis(20));
+    }
+    flood.join().unwrap();
+    let metrics = ended(&stage.gateway);
+    assert!(metrics.contains("reason=\"unread-answer\"} 1"), "{metrics}");
+}
+
+#[test]
 fn downloads_that_nobody_takes_give_their_places_back() {
     let stage = Stage::with("max_in_flight = 2", SHORT);
     let mut unread = vec![];

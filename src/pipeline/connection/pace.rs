@@ -1,11 +1,11 @@
-//! How fast a body comes, counted only over the time that the gateway waited for it.
+//! How fast a body comes or an answer is taken, counted only over the time that the gateway waited for it.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What has come of one body, and how long it was waited for.
-#[derive(Debug, Default)]
+/// What has passed of one body, and how long it was waited for.
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Pace {
     bytes: u64,
     waited: Duration,

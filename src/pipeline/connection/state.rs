@@ -10,7 +10,7 @@ use std::{
 use actix_web::dev::Payload;
 use tokio::time::Instant;
 
-use super::{expected::Expected, interim::Interim, transport::Transport};
+use super::{expected::Expected, interim::Interim, pace::Pace, transport::Transport};
 use crate::domain::principal::Principal;
 
 /// How often the caller of an answer under way is checked for revocation.
@@ -30,6 +30,8 @@ pub struct Bounds {
     pub unread_body_bytes: u64,
     /// The longest time in which no byte of an answer could be written.
     pub write: Duration,
+    /// The lowest rate at which a client takes an answer, counted over the time that it kept the gateway waiting. 0: none.
+    pub write_bytes_per_s: u64,
     /// The longest pause between two pieces of a body.
     pub body_pause: Duration,
     /// The lowest rate of a body, counted over the time that the gateway waited for it. 0: none.
@@ -110,6 +112,8 @@ pub(super) struct State {
     pub(super) body_awaited: Cell<Option<Instant>>,
     /// Since when no byte could be written.
     pub(super) stalled: Cell<Option<Instant>>,
+    /// How fast the answers on this connection are taken.
+    pub(super) taking: Cell<Pace>,
     pub(super) is_answering: Cell<bool>,
     pub(super) caller: RefCell<Option<Arc<Principal>>>,
     pub(super) checked: Cell<Instant>,
@@ -137,6 +141,7 @@ impl Connection {
             unread_bytes: Cell::new(0),
             body_awaited: Cell::new(None),
             stalled: Cell::new(None),
+            taking: Cell::default(),
             is_answering: Cell::new(false),
             caller: RefCell::new(None),
             checked: Cell::new(now),
@@ -214,8 +219,11 @@ impl Connection {
         self.0.content.set(Content::Broken);
     }
 
-    /// Notes that bytes were written.
-    pub fn has_written(&self) {
+    /// Notes that so many bytes were written.
+    pub fn has_written(&self, bytes: usize) {
+        let mut taking = self.0.taking.get();
+        taking.came(Instant::now(), bytes);
+        self.0.taking.set(taking);
         self.0.stalled.set(None);
         self.0.is_answering.set(true);
     }
@@ -223,7 +231,10 @@ impl Connection {
     /// Notes that no byte can be written now.
     pub fn cannot_write(&self) {
         if self.0.stalled.get().is_none() {
-            self.0.stalled.set(Some(Instant::now()));
+            let (now, bounds, mut taking) = (Instant::now(), self.0.bounds, self.0.taking.get());
+            taking.waits(now, bounds.write, bounds.write_bytes_per_s);
+            self.0.taking.set(taking);
+            self.0.stalled.set(Some(now));
         }
     }
 
@@ -250,7 +261,7 @@ impl Connection {
         let end = |at: Instant, after: Duration, why| Some((at + after, Due::End(why)));
         let bounds = state.bounds;
         if let Some(since) = state.stalled.get() {
-            let usual = since + bounds.write;
+            let usual = state.taking.get().waits(since, bounds.write, bounds.write_bytes_per_s);
             let at = state.stopping.get().map_or(usual, |stopping| usual.min(since.max(stopping) + STOPPING));
             let end = (at, Due::End(Overdue::UnreadAnswer));
             return Some(self.due_check().filter(|check| check.0 < at).unwrap_or(end));
@@ -303,5 +314,8 @@ impl Connection {
         state.body_awaited.set(None);
         state.caller.replace(None);
         state.head_begun.set(None);
+        if state.stalled.get().is_none() {
+            state.taking.take();
+        }
     }
 }

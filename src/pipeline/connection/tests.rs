@@ -16,6 +16,7 @@ const BOUNDS: Bounds = Bounds {
     unread_body: Duration::from_secs(2),
     unread_body_bytes: 100,
     write: Duration::from_secs(30),
+    write_bytes_per_s: 0,
     body_pause: Duration::from_secs(20),
     body_bytes_per_s: 0,
 };

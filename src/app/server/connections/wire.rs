@@ -73,7 +73,7 @@ impl Wire {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             withheld.advance(written);
-            self.connection.has_written();
+            self.connection.has_written(written);
             self.is_unflushed.set(true);
         }
         if self.is_unflushed.get() {
@@ -158,7 +158,7 @@ impl AsyncWrite for Wire {
         };
         let written = Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, before_bare);
         match written {
-            Poll::Ready(Ok(_)) => self.connection.has_written(),
+            Poll::Ready(Ok(written)) => self.connection.has_written(written),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.connection.cannot_write(),
         }
