@@ -92,6 +92,16 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     to_array(context.finish().as_ref())
 }
 
+/// SHA-1 over the parts, where a standard has it and nothing depends on its strength: the handshake of WebSocket.
+#[must_use]
+pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
+    let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    for part in parts {
+        context.update(part);
+    }
+    to_array(context.finish().as_ref())
+}
+
 /// SHA-256 over what comes piece by piece.
 pub struct Sha256(digest::Context);
 
@@ -121,8 +131,8 @@ pub fn is_equal(left: &[u8], right: &[u8]) -> bool {
 }
 
 /// SHA-256 and its HMAC give 32 bytes, so all of them are copied.
-fn to_array(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
+fn to_array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
     out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     out
 }

@@ -25,6 +25,7 @@ pub mod tokens;
 pub mod unread;
 pub mod urls;
 pub mod visit;
+pub mod websocket;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
@@ -119,6 +120,7 @@ async fn admit(visit: &mut Visit<'_>, request: &HttpRequest) -> Result<Authorize
     visit.gate.shape.check(&visit.call, request.head())?;
     let authorized = authorize(visit, caller)?;
     visit.record.known.destination(authorized.destination());
+    websocket::check(request.head(), authorized.destination())?;
     Ok(authorized)
 }
 
@@ -156,7 +158,11 @@ async fn proxy(
     authorized: Authorized,
     route: &Route,
 ) -> Result<HttpResponse, Refusal> {
-    let mut body = ClientBody::of(request.headers(), body);
+    let is_websocket = websocket::is_offered(request.head());
+    let (mut body, client) = match body {
+        client if is_websocket => (ClientBody::Empty, client),
+        body => (ClientBody::of(request.headers(), body), Payload::None),
+    };
     let entered = limit(visit, authorized, route).await?;
     let asked = tokens::read(visit, request.headers(), route, &mut body).await?;
     let admitted = limit_tokens(visit, entered, route, asked.as_ref().map(Asked::estimated_tokens)).await?;
@@ -166,6 +172,9 @@ async fn proxy(
         visit.record.decide(Durability::Committed).await?;
     } else if visit.call.may_change() {
         visit.record.decide(visit.record.known.durability()).await?;
+    }
+    if is_websocket {
+        return websocket::carry(visit, request, client, reserved, route).await;
     }
     let forwarded = forward(visit, request, body, reserved, route).await?;
     Ok(settle(forwarded, request.method()))

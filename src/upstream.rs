@@ -14,6 +14,7 @@ pub mod in_flight;
 pub mod jwks;
 pub mod llm;
 pub mod outgoing_body;
+pub mod switched;
 pub mod target;
 mod upload;
 pub mod webhook;
@@ -29,6 +30,7 @@ pub use self::{
     headers::Secret,
     in_flight::{InFlight, Permit},
     outgoing_body::{BodySender, OutgoingBody, UpstreamGone},
+    switched::{Switch, Switched},
     target::{Base, Kind, Target, TargetError, Unforwardable},
     upload::BodyAborted,
 };

@@ -39,4 +39,5 @@ mod process {
     mod tls;
     mod unread_heads;
     mod versions;
+    mod websockets;
 }

@@ -160,6 +160,10 @@ pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
     {
         response.insert_header((header::ALLOW, allow));
     }
+    if *refusal == Refusal::WebSocketVersion {
+        // RFC 9110 §15.5.22 and RFC 6455 §4.4.
+        response.insert_header((header::UPGRADE, "websocket")).insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+    }
     // A body that was not read to its end would be taken for the next request.
     if leaves_body_unread(refusal) {
         response.force_close();
@@ -266,6 +270,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
+        Refusal::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::BudgetExhausted(_) => StatusCode::PAYMENT_REQUIRED,
         Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,

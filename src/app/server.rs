@@ -137,6 +137,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         max_header_bytes: server.max_header_bytes.into(),
         max_body_bytes: server.max_body_bytes,
         body_timeout: Duration::from_secs(server.body_timeout_s),
+        websocket_idle: Duration::from_secs(server.websocket_idle_s),
     };
     let ground = Ground {
         trusted_proxies: server.trusted_proxies.iter().map(|block| block.0).collect(),

@@ -164,6 +164,8 @@ pub struct RouteEntry {
     pub default_max_tokens: Option<u64>,
     #[serde(default)]
     pub tools: BTreeMap<String, Money>,
+    #[serde(default)]
+    pub websocket: bool,
 }
 
 /// Whether answers are kept. Only `ttl_s = 0`, never, is known to this version.
@@ -210,6 +212,7 @@ impl RouteEntry {
                 default_max_tokens: self.default_max_tokens,
                 tools: self.tools.iter().map(|(name, price)| (name.clone(), *price)).collect(),
             },
+            websocket: self.websocket,
         }
     }
 }
@@ -290,6 +293,11 @@ fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
     rule(bound, "default_max_tokens", "must be from 1 to 100000000")?;
     let paid = route.tools.values().all(|price| *price >= Money::ZERO);
     rule(paid, "tools", "must have prices a call in USD, none of them negative")?;
+    let metered = route.meter != MeterEntry::Named(MeterName::None);
+    rule(!(route.websocket && metered), "websocket", "must be false on a metered route")?;
+    rule(!(route.websocket && builtin), "websocket", "must be false where the upstream is built in")?;
+    let has_get = route.methods.iter().any(|method| method == "GET");
+    rule(!route.websocket || has_get, "methods", "must have GET, with which a WebSocket begins")?;
     rule((1..=1_000_000).contains(&route.weight), "weight", "must be from 1 to 1000000")
 }
 

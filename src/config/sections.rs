@@ -54,6 +54,7 @@ pub struct Server {
     pub hsts_max_age_s: u32,
     pub proxy_protocol: bool,
     pub write_min_bytes_per_s: u64,
+    pub websocket_idle_s: u64,
 }
 
 /// `[ops]`: where `/metrics` is.
@@ -257,6 +258,7 @@ impl Server {
         in_range("server.body_timeout_s", self.body_timeout_s, 1, 86_400)?;
         in_range("server.body_min_bytes_per_s", self.body_min_bytes_per_s, 0, 1 << 30)?;
         in_range("server.write_min_bytes_per_s", self.write_min_bytes_per_s, 0, 1 << 30)?;
+        in_range("server.websocket_idle_s", self.websocket_idle_s, 1, 86_400)?;
         in_range("server.head_timeout_s", self.head_timeout_s, 1, 3_600)?;
         in_range("server.write_timeout_s", self.write_timeout_s, 1, 86_400)?;
         in_range("server.unread_body_ms", self.unread_body_ms, 1, 60_000)?;

@@ -112,6 +112,8 @@ pub struct Route {
     pub bodies: Option<Bodies>,
     pub meter: Meter,
     pub metering: Metering,
+    /// Whether a call may go on as a WebSocket.
+    pub websocket: bool,
 }
 
 impl PathMatch {
@@ -244,6 +246,7 @@ mod tests {
             bodies: None,
             meter: Meter::None,
             metering: Metering::default(),
+            websocket: false,
         }
     }
 

@@ -16,6 +16,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod tunnel;
 
 pub use self::{
     expected::Expected,
@@ -23,4 +24,5 @@ pub use self::{
     ongoing::Ongoing,
     state::{Bounds, Connection, Due, Overdue},
     transport::Transport,
+    tunnel::Parting,
 };

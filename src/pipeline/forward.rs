@@ -182,7 +182,13 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
     }
 }
 
-fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: OutgoingBody) -> Result<Outgoing, Refusal> {
+/// The call as the outgoing client takes it.
+pub(super) fn outgoing(
+    call: &Call,
+    request: &HttpRequest,
+    route: &Route,
+    body: OutgoingBody,
+) -> Result<Outgoing, Refusal> {
     let path = route.forwarded_path(&call.path);
     Ok(Outgoing {
         method: call.method.parse().map_err(|_| Refusal::Internal)?,
@@ -222,7 +228,8 @@ fn translate(headers: &HeaderMap) -> http::HeaderMap {
     translated
 }
 
-fn refusal_of(error: &UpstreamError, shape: &Shape) -> Refusal {
+/// What a call that has no answer is refused with.
+pub(super) fn refusal_of(error: &UpstreamError, shape: &Shape) -> Refusal {
     match error {
         UpstreamError::Busy => Refusal::Unavailable(Unavailable::Capacity),
         UpstreamError::RequestBody(aborted) => body::refusal_of(*aborted, shape),

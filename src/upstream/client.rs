@@ -20,8 +20,8 @@ mod verdict;
 use std::{io, time::Duration};
 
 use http::{
-    Method, Request, Uri,
-    header::{CONTENT_LENGTH, HeaderValue},
+    Method, Request, StatusCode, Uri,
+    header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -31,7 +31,7 @@ use hyper_util::{
 
 use self::connection::Connector;
 use super::{
-    Answer, AnswerBody, Base, Kind, Outgoing, Target, Unforwardable, UpstreamError, echo,
+    Answer, AnswerBody, Base, Kind, Outgoing, Switch, Switched, Target, Unforwardable, UpstreamError, echo,
     headers::{self, Additions},
     llm,
     outgoing_body::SentBody,
@@ -99,6 +99,35 @@ impl Client {
             stream.hold(permit, upload_end);
         }
         Ok(answer)
+    }
+
+    /// Sends a call that offers to go on as a WebSocket, and waits for the head of the answer. What the upstream has chosen
+    /// is for the caller to check.
+    pub async fn switch(&self, target: &Target, outgoing: Outgoing) -> Result<Switch, UpstreamError> {
+        let permit = target.in_flight.try_acquire().ok_or(UpstreamError::Busy)?;
+        let Kind::Http(base) = &target.kind else {
+            return Err(UpstreamError::Protocol("the upstream is built in, and speaks HTTP alone".into()));
+        };
+        let mut request = request(target, base, outgoing)?;
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        request.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        let is_tls = base.is_tls();
+        let exchanged = exchange::head(|request| self.start(is_tls, request), request, target, None).await?;
+        let mut response = exchanged.response;
+        // Whatever it says, no other call follows on this connection.
+        exchange::retire(&exchanged.connection);
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let mut answer = verdict::answer(response, false, target.timeout)?;
+            if let AnswerBody::Stream(stream) = &mut answer.body {
+                stream.hold(permit, None);
+            }
+            return Ok(Switch::Answered(answer));
+        }
+        let headers = verdict::switched(&response)?;
+        let upgraded = tokio::time::timeout(target.connect_timeout, hyper::upgrade::on(&mut response)).await;
+        let upgraded = upgraded.map_err(|_| UpstreamError::HeadTimeout)?;
+        let upgraded = upgraded.map_err(|error| UpstreamError::Closed(error.into()))?;
+        Ok(Switch::Done(headers, Switched::new(upgraded, permit)))
     }
 
     async fn forward(

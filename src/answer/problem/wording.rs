@@ -35,6 +35,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::HeadTooLarge { .. } => "The header fields are too large",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
         Refusal::ExpectationFailed => "The expectation is unknown",
+        Refusal::WebSocketVersion => "The version of WebSocket is not served",
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
         Refusal::UnpricedModel(_) => "The model has no price",
         Refusal::BudgetExhausted(_) => "A budget is exhausted",
@@ -85,6 +86,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
             format!("At most {limit_bytes} bytes of header names and values, in at most 96 lines, are read.")
         }
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
+        Refusal::WebSocketVersion => "Open the WebSocket with Sec-WebSocket-Version: 13.".into(),
         Refusal::ExpectationFailed => "Expect takes 100-continue and nothing else.".into(),
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
         Refusal::UnpricedModel(model) => {

@@ -288,6 +288,7 @@ mod tests {
             bodies: None,
             meter,
             metering: Metering::default(),
+            websocket: false,
         }
     }
 

@@ -42,6 +42,10 @@ impl Incoming {
     }
 
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.connection.is_tunnel() {
+            // Its reader has its own bound for silence.
+            return Poll::Pending;
+        }
         self.connection.wants_continue();
         let (bounds, now) = (self.connection.bounds(), Instant::now());
         let due = self.pace.waits(now, bounds.body_pause, bounds.body_bytes_per_s);

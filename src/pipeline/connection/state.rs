@@ -10,7 +10,7 @@ use std::{
 use actix_web::dev::Payload;
 use tokio::time::Instant;
 
-use super::{expected::Expected, interim::Interim, pace::Pace, transport::Transport};
+use super::{expected::Expected, interim::Interim, pace::Pace, transport::Transport, tunnel::Tunnel};
 use crate::domain::principal::Principal;
 
 /// How often the caller of an answer under way is checked for revocation.
@@ -61,6 +61,8 @@ pub enum Due {
     End(Overdue),
     /// To see whether the caller may still be answered.
     Check,
+    /// To tell a tunnel that the gateway stops.
+    Part,
 }
 
 impl Overdue {
@@ -121,6 +123,7 @@ pub(super) struct State {
     /// A body that its call did not read to the end. It is kept: if it were dropped, the HTTP library would read on.
     pub(super) rest: RefCell<Option<Payload>>,
     pub(super) interim: Interim,
+    pub(super) tunnel: Tunnel,
 }
 
 impl Connection {
@@ -148,6 +151,7 @@ impl Connection {
             stopping: Cell::new(None),
             rest: RefCell::new(None),
             interim: Interim::default(),
+            tunnel: Tunnel::default(),
         }))
     }
 
@@ -264,7 +268,8 @@ impl Connection {
             let usual = state.taking.get().waits(since, bounds.write, bounds.write_bytes_per_s);
             let at = state.stopping.get().map_or(usual, |stopping| usual.min(since.max(stopping) + STOPPING));
             let end = (at, Due::End(Overdue::UnreadAnswer));
-            return Some(self.due_check().filter(|check| check.0 < at).unwrap_or(end));
+            let other = if self.is_tunnel() { self.due_in_tunnel() } else { self.due_check() };
+            return Some(other.filter(|other| other.0 < at).unwrap_or(end));
         }
         if state.calls.get() > 0 {
             return self.due_in_call();
@@ -285,6 +290,9 @@ impl Connection {
 
     fn due_in_call(&self) -> Option<(Instant, Due)> {
         let state = &self.0;
+        if self.is_tunnel() {
+            return self.due_in_tunnel();
+        }
         if let (Some(stopping), Some(since)) = (state.stopping.get(), state.body_awaited.get()) {
             return Some((since.max(stopping) + STOPPING, Due::End(Overdue::Stopping)));
         }
@@ -292,7 +300,7 @@ impl Connection {
     }
 
     /// A caller is checked as long as an answer is under way, also one that is not taken.
-    fn due_check(&self) -> Option<(Instant, Due)> {
+    pub(super) fn due_check(&self) -> Option<(Instant, Due)> {
         let state = &self.0;
         let is_checked = state.is_answering.get() && state.caller.borrow().is_some();
         is_checked.then(|| (state.checked.get() + CHECK_CALLER, Due::Check))
@@ -317,5 +325,6 @@ impl Connection {
         if state.stalled.get().is_none() {
             state.taking.take();
         }
+        self.ends_tunnel();
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
 };
 use hyper::body::{Body, Incoming};
 
@@ -28,6 +28,19 @@ pub(super) fn answer(
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(Answer { status, headers, body: body(incoming, idle_timeout) })
+}
+
+/// The headers of an answer that switches to WebSocket, fit for the client.
+pub(super) fn switched(response: &Response<Incoming>) -> Result<HeaderMap, UpstreamError> {
+    let mut headers = response.headers().clone();
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let is_websocket = protocols.next().is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !is_websocket || protocols.next().is_some() {
+        return Err(UpstreamError::Protocol("the upstream switched to another protocol than WebSocket".into()));
+    }
+    headers::make_fit_for_client(&mut headers);
+    headers.remove(CONTENT_LENGTH);
+    Ok(headers)
 }
 
 fn refuse_unforwardable(status: StatusCode, headers: &HeaderMap) -> Result<(), UpstreamError> {

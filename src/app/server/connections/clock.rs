@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::wire::Wire;
 use crate::{
     domain::principal::Principal,
-    pipeline::connection::{Connection, Due, Overdue},
+    pipeline::connection::{Connection, Due, Overdue, Parting},
 };
 
 /// How a connection ended.
@@ -66,8 +66,12 @@ fn poll_due(
             match due {
                 Due::End(overdue) => return Poll::Ready(overdue),
                 Due::Check if connection.caller().is_some_and(|caller| !may_be_answered(&caller)) => {
-                    return Poll::Ready(Overdue::Revoked);
+                    if !connection.is_tunnel() {
+                        return Poll::Ready(Overdue::Revoked);
+                    }
+                    connection.part(Parting::Revoked);
                 }
+                Due::Part => connection.part(Parting::Stopping),
                 Due::Check => connection.has_checked(),
             }
             continue;
