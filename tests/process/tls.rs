@@ -185,6 +185,31 @@ fn handshakes_under_way_hold_up_no_stop() {
 }
 
 #[test]
+fn the_bounds_of_a_connection_hold_over_tls() {
+    let bounds =
+        "head_timeout_s = 1\nkeep_alive_s = 2\nbody_timeout_s = 1\nwrite_timeout_s = 2\nunread_body_ms = 500\n";
+    let secure = Secure::with(bounds, |_, _| {});
+    let post = "POST /auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";
+    let get = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+    for (sent, statuses) in [
+        (String::new(), vec![]),
+        ("GET /heal".into(), vec![408]),
+        (get.into(), vec![200]),
+        (format!("{get}GET /heal"), vec![200, 408]),
+        (post.into(), vec![408]),
+        ("nonsense\r\n\r\n".into(), vec![400]),
+    ] {
+        let mut wire = Wire::over(secure.connect());
+        wire.say(&sent);
+        let answers = std::iter::from_fn(|| Some(wire.message()).filter(|answer| !answer.start.is_empty()));
+        assert_eq!(answers.map(|answer| answer.status()).collect::<Vec<_>>(), statuses, "{sent:?}");
+    }
+    let mut unread = Wire::over(secure.connect());
+    unread.say("GET /docs HTTP/1.1\r\nhost: a\r\n\r\n".repeat(200));
+    eventually("who takes nothing is cut off", || unread.stream().take_error().unwrap());
+}
+
+#[test]
 fn each_name_has_its_certificate() {
     let further = "[[server.tls]]\ncert_file = \"b.pem\"\nkey_file = \"b.key\"\n\
                    [[server.tls]]\ncert_file = \"c.pem\"\nkey_file = \"c.key\"\n";

@@ -28,14 +28,15 @@ impl Names {
         Self(pairs.into_iter().map(|pair| (pair.names, pair.certified)).collect())
     }
 
-    /// The first of those whose names fit best, among those whose key can sign in one of `schemes`.
+    /// The first of those whose names fit best, among those whose key can sign in one of `schemes`. Where there is none, the
+    /// first of all, with which the handshake fails in the usual way.
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let usable = self.0.iter().filter(|(_, certified)| certified.key.choose_scheme(schemes).is_some());
         let best = usable.min_by_key(|(names, _)| {
             let fits = names.iter().map(|own| name.map_or(Fit::None, |asked| fit(own, asked)));
             fits.min().unwrap_or(Fit::None)
         });
-        best.map(|(_, certified)| Arc::clone(certified))
+        best.or(self.0.first()).map(|(_, certified)| Arc::clone(certified))
     }
 }
 
@@ -92,7 +93,7 @@ mod tests {
             (Some("unknown.example"), vec![ecdsa], Some(0)),
             (None, vec![ecdsa], Some(0)),
             (None, vec![ed25519], Some(3)),
-            (Some("first.example"), vec![SignatureScheme::RSA_PKCS1_SHA256], None),
+            (Some("exact.wild.example"), vec![SignatureScheme::RSA_PKCS1_SHA256], Some(0)),
         ] {
             let chosen = names.choose(asked, &schemes);
             let place = chosen.map(|key| names.0.iter().position(|(_, own)| Arc::ptr_eq(own, &key)).unwrap());
