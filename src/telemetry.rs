@@ -3,6 +3,7 @@
 //! Called by the composition root, and by the pipeline once a request. It never sees a header, a body or a query.
 
 mod access_log;
+mod calls;
 mod listener;
 mod log;
 
@@ -29,7 +30,7 @@ pub use self::{
     log::{LogGuard, init_log},
 };
 use crate::domain::{
-    audit::{Decision, Draft, Findings},
+    audit::{Decision, Draft},
     ids::RequestId,
     redaction::redact,
 };
@@ -66,7 +67,7 @@ pub fn request_id(request: &ServiceRequest) -> RequestId {
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
-    upstream_requests: IntCounterVec,
+    calls: calls::Calls,
     reloads: IntCounterVec,
     log_lines_dropped: IntCounter,
     duration: HistogramVec,
@@ -143,11 +144,7 @@ impl Metrics {
         let build = Opts::new("tollgate_build_info", "1, with the version of this build.");
         add(&registry, IntGaugeVec::new(build, &["version"]))?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
-            upstream_requests: counters(
-                "tollgate_upstream_requests_total",
-                "Calls that were sent to an upstream, by the class of its status, or `failed` where none came.",
-                &["upstream", "result"],
-            )?,
+            calls: calls::Calls::new(&registry)?,
             reloads: counters(
                 "tollgate_config_reloads_total",
                 "Reloads of the configuration: `ok`, or `failed` and the one before stays.",
@@ -194,9 +191,7 @@ impl Metrics {
         let decision = draft.findings.decision.map_or("aborted", Decision::as_str);
         let status = StatusCode::from_u16(status).ok();
         self.requests.with_label_values(&[route, status_text(status.as_ref()), decision]).inc();
-        if let Some(upstream) = &draft.findings.upstream {
-            self.upstream_requests.with_label_values(&[upstream.as_str(), result(&draft.findings)]).inc();
-        }
+        self.calls.count(&draft.findings, waited_ns);
         self.duration.with_label_values(&[route]).observe(seconds(elapsed_ns));
         self.gate.with_label_values(&[route]).observe(seconds(elapsed_ns.saturating_sub(waited_ns)));
     }
@@ -288,18 +283,6 @@ fn status_text(status: Option<&StatusCode>) -> &str {
     status.map_or("000", StatusCode::as_str)
 }
 
-/// What came of a call to an upstream: the class of the status that it answered with, if it did.
-const fn result(findings: &Findings) -> &'static str {
-    match findings.upstream_status {
-        Some(100..200) => "1xx",
-        Some(200..300) => "2xx",
-        Some(300..400) => "3xx",
-        Some(400..500) => "4xx",
-        Some(_) => "5xx",
-        None => "failed",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,15 +293,6 @@ mod tests {
         assert_eq!(text(200), "200");
         assert_eq!(text(0), "000");
         assert_eq!(text(429), "429");
-    }
-
-    #[test]
-    fn a_call_to_an_upstream_is_counted_by_the_class_of_its_status() {
-        for (upstream_status, expected) in
-            [(Some(204), "2xx"), (Some(429), "4xx"), (Some(599), "5xx"), (None, "failed")]
-        {
-            assert_eq!(result(&Findings { upstream_status, ..Findings::default() }), expected);
-        }
     }
 
     #[test]
