@@ -8,6 +8,7 @@ pub mod algorithm;
 pub mod api_key;
 pub mod audit;
 pub mod budget;
+pub mod caching;
 pub mod display_name;
 pub mod fault;
 pub mod forwarded;

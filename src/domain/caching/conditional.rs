@@ -1,0 +1,202 @@
+//! Conditional requests, both ways (RFC 9110 §13, RFC 9111 §4.3): what a client has already, and what the cache has.
+
+use http::{
+    HeaderMap, HeaderName, StatusCode,
+    header::{
+        CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
+        IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, SET_COOKIE,
+    },
+};
+
+use super::{
+    fields::{date_of, date_s, elements, joined},
+    freshness::Times,
+    kept::Kept,
+};
+
+/// Conditions that only the upstream judges (RFC 9111 §4.3.2).
+const FOR_THE_UPSTREAM: [HeaderName; 2] = [IF_MATCH, IF_UNMODIFIED_SINCE];
+
+/// Fields by which a client asks for less than the whole.
+const FOR_LESS: [HeaderName; 4] = [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE, IF_RANGE];
+
+/// Of a 304 these do not go into the answer that is kept: they speak of a body that did not come (RFC 9111 §3.2), or to one
+/// client.
+const NOT_UPDATED: [HeaderName; 5] = [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, SET_COOKIE];
+
+/// Whether a request has conditions that are not for a cache.
+#[must_use]
+pub fn is_for_upstream(request: &HeaderMap) -> bool {
+    FOR_THE_UPSTREAM.iter().any(|name| request.contains_key(name))
+}
+
+/// Whether the answer to a request may be less than the whole, and of no use to others.
+#[must_use]
+pub fn asks_for_less(request: &HeaderMap) -> bool {
+    FOR_LESS.iter().any(|name| request.contains_key(name))
+}
+
+/// Whether the client has this answer already (RFC 9110 §13.2.2).
+#[must_use]
+pub fn is_not_modified(request: &HeaderMap, kept: &Kept) -> bool {
+    if kept.status != StatusCode::OK {
+        return false;
+    }
+    if let Some(list) = joined(request, IF_NONE_MATCH.as_str()) {
+        let tag = joined(&kept.headers, ETAG.as_str());
+        return elements(&list)
+            .iter()
+            .any(|known| *known == "*" || tag.as_deref().is_some_and(|tag| is_same_weakly(known, tag)));
+    }
+    let Some(since) = date_of(request, IF_MODIFIED_SINCE.as_str()) else { return false };
+    // Without a date of its own it was last modified when it was made.
+    let modified = date_of(&kept.headers, LAST_MODIFIED.as_str()).or_else(|| date_of(&kept.headers, "date"));
+    modified.is_some_and(|modified| modified <= since)
+}
+
+/// The headers of the 304 that tells a client so: without those of a body (RFC 9110 §15.4.5).
+#[must_use]
+pub fn not_modified_headers(mut headers: HeaderMap) -> HeaderMap {
+    for name in [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE] {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// Asks the upstream whether the kept answer has changed, in place of what the client asks. `false` where it has nothing
+/// to be asked by.
+pub fn add_validators(request: &mut HeaderMap, kept: &Kept) -> bool {
+    for name in FOR_LESS {
+        request.remove(name);
+    }
+    let mut has_any = false;
+    for (of_answer, of_request) in [(ETAG, IF_NONE_MATCH), (LAST_MODIFIED, IF_MODIFIED_SINCE)] {
+        if let Some(value) = kept.headers.get(of_answer) {
+            request.insert(of_request, value.clone());
+            has_any = true;
+        }
+    }
+    has_any
+}
+
+/// The kept answer as a 304 updates it (RFC 9111 §4.3.4); `None` where the 304 is of another one.
+#[must_use]
+pub fn updated(kept: &Kept, not_modified: &HeaderMap, times: Times, ttl_s: u32) -> Option<Kept> {
+    let [before, now] = [&kept.headers, not_modified].map(|headers| joined(headers, ETAG.as_str()));
+    if let (Some(before), Some(now)) = (&before, &now)
+        && !is_same_weakly(before, now)
+    {
+        return None;
+    }
+    let mut headers = kept.headers.clone();
+    // How old the confirmed answer is, the 304 says: it comes from where it was made, or with an age of its own.
+    headers.remove(http::header::AGE);
+    let names: Vec<&HeaderName> = not_modified.keys().filter(|name| !NOT_UPDATED.contains(name)).collect();
+    for name in names {
+        headers.remove(name);
+        for value in not_modified.get_all(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    if !not_modified.contains_key("date") {
+        headers.remove("date");
+    }
+    Some(Kept::new(kept.status, headers, kept.body.clone(), times, ttl_s))
+}
+
+/// Whether a range is wanted of just this answer (RFC 9110 §13.1.5); without `If-Range` it is of any.
+pub(super) fn is_of_range(request: &HeaderMap, kept: &Kept) -> bool {
+    let Some(condition) = joined(request, IF_RANGE.as_str()) else { return true };
+    if condition.contains('"') {
+        let tag = joined(&kept.headers, ETAG.as_str());
+        return !condition.starts_with("W/") && tag.is_some_and(|tag| tag == condition);
+    }
+    let modified = date_of(&kept.headers, LAST_MODIFIED.as_str());
+    modified.is_some() && modified == date_s(&condition)
+}
+
+/// The weak comparison of entity tags (RFC 9110 §8.8.3.2).
+fn is_same_weakly(left: &str, right: &str) -> bool {
+    let [left, right] = [left, right].map(|tag| tag.trim().trim_start_matches("W/"));
+    left == right
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderValue;
+
+    use super::*;
+
+    const TIMES: Times = Times { asked_ms: 0, answered_ms: 0 };
+    const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const NEW: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn kept(lines: &[(&'static str, &str)]) -> Kept {
+        Kept::new(StatusCode::OK, headers(lines), Bytes::from_static(b"body"), TIMES, 0)
+    }
+
+    #[test]
+    fn a_client_that_has_the_answer_is_told_so() {
+        for (answer, request, expected) in [
+            (vec![("etag", "\"a\"")], vec![("if-none-match", "\"a\"")], true),
+            (vec![("etag", "\"a\"")], vec![("if-none-match", "\"b\", W/\"a\"")], true),
+            (vec![("etag", "W/\"a\"")], vec![("if-none-match", "\"a\"")], true),
+            (vec![("etag", "\"a\"")], vec![("if-none-match", "\"b\""), ("if-none-match", "\"a\"")], true),
+            (vec![("etag", "\"a\"")], vec![("if-none-match", "\"b\"")], false),
+            (vec![("etag", "\"a\"")], vec![("if-none-match", "a")], false),
+            (vec![("etag", "\"a,b\"")], vec![("if-none-match", "\"c\", \"a,b\"")], true),
+            (vec![], vec![("if-none-match", "*")], true),
+            (vec![], vec![("if-none-match", "\"a\"")], false),
+            (vec![("last-modified", OLD)], vec![("if-modified-since", OLD)], true),
+            (vec![("last-modified", OLD)], vec![("if-modified-since", NEW)], true),
+            (vec![("last-modified", NEW)], vec![("if-modified-since", OLD)], false),
+            (vec![("date", OLD)], vec![("if-modified-since", NEW)], true),
+            (vec![("last-modified", OLD)], vec![("if-modified-since", "no date")], false),
+            (vec![("last-modified", OLD)], vec![("if-modified-since", NEW), ("if-none-match", "\"b\"")], false),
+            (vec![("etag", "\"a\"")], vec![], false),
+        ] {
+            assert_eq!(is_not_modified(&headers(&request), &kept(&answer)), expected, "{answer:?} {request:?}");
+        }
+        let missing = Kept::new(StatusCode::NOT_FOUND, headers(&[("etag", "\"a\"")]), Bytes::new(), TIMES, 0);
+        assert!(!is_not_modified(&headers(&[("if-none-match", "\"a\"")]), &missing));
+    }
+
+    #[test]
+    fn an_upstream_is_asked_by_what_it_gave_and_not_by_what_the_client_has() {
+        let mut request = headers(&[("if-none-match", "\"client\""), ("range", "bytes=0-1"), ("accept", "*/*")]);
+        assert!(add_validators(&mut request, &kept(&[("etag", "W/\"a\""), ("last-modified", OLD)])));
+        assert_eq!(request, headers(&[("accept", "*/*"), ("if-none-match", "W/\"a\""), ("if-modified-since", OLD)]));
+        assert!(!add_validators(&mut request, &kept(&[])));
+        assert_eq!(request, headers(&[("accept", "*/*")]));
+    }
+
+    #[test]
+    fn a_304_renews_the_headers_and_leaves_the_body() {
+        let before = kept(&[("etag", "\"a\""), ("content-type", "text/plain"), ("x", "1"), ("x", "2"), ("age", "9")]);
+        let told = headers(&[
+            ("etag", "\"a\""),
+            ("x", "3"),
+            ("x", "4"),
+            ("new", "5"),
+            ("content-length", "0"),
+            ("content-type", "text/html"),
+            ("set-cookie", "a=1"),
+        ]);
+        let after = updated(&before, &told, TIMES, 0).unwrap();
+        let expected =
+            headers(&[("etag", "\"a\""), ("content-type", "text/plain"), ("x", "3"), ("x", "4"), ("new", "5")]);
+        assert_eq!((after.headers, after.body), (expected, before.body.clone()));
+        assert_eq!(updated(&before, &headers(&[("etag", "\"b\"")]), TIMES, 0), None);
+        assert!(updated(&before, &headers(&[("etag", "W/\"a\"")]), TIMES, 0).is_some());
+        assert!(updated(&before, &headers(&[]), TIMES, 0).is_some());
+    }
+}

@@ -1,0 +1,98 @@
+//! `Vary`: which of several answers at one URL a request gets (RFC 9111 §4.1).
+
+use http::HeaderMap;
+
+use super::fields::{elements, joined, lower_elements};
+
+/// The most fields that an answer may vary by.
+const MAX_FIELDS: usize = 16;
+
+/// Fields that the gateway makes for each call: an answer that varies by one of them is for that call alone.
+const MADE_FOR_EACH_CALL: [&str; 3] = ["forwarded", "x-real-ip", "x-request-id"];
+const MADE_PREFIXES: [&str; 2] = ["x-forwarded-", "x-tollgate-"];
+
+/// The request fields that an answer was selected by: names in lower case, sorted, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Vary(Vec<String>);
+
+impl Vary {
+    /// Of an answer; `None` where no other request can be given it.
+    #[must_use]
+    pub fn of(answer: &HeaderMap) -> Option<Self> {
+        Self::named(lower_elements(answer, "vary"))
+    }
+
+    /// By these fields; `None` where they select no answer for another request.
+    #[must_use]
+    pub fn named(mut names: Vec<String>) -> Option<Self> {
+        names.sort_unstable();
+        names.dedup();
+        let is_for_one_call = |name: &String| {
+            name == "*"
+                || MADE_FOR_EACH_CALL.contains(&name.as_str())
+                || MADE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        };
+        (names.len() <= MAX_FIELDS && !names.iter().any(is_for_one_call)).then_some(Self(names))
+    }
+
+    /// The names of the fields.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    /// What a request says in these fields. Two requests with the same text are given the same answer: blanks and lines
+    /// make no difference, an empty field and none do.
+    #[must_use]
+    pub fn selecting(&self, request: &HeaderMap) -> Vec<Option<String>> {
+        let value = |name: &String| joined(request, name).map(|list| elements(&list).join(","));
+        self.0.iter().map(value).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: &'static str, lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(name, HeaderValue::from_str(line).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn an_answer_for_one_call_varies_by_what_no_other_has() {
+        for (vary, expected) in [
+            (vec![], Some(vec![])),
+            (vec!["Accept, ,accept-language"], Some(vec!["accept", "accept-language"])),
+            (vec!["Foo", "accept, FOO"], Some(vec!["accept", "foo"])),
+            (vec!["*"], None),
+            (vec!["foo, *"], None),
+            (vec!["foo", "*"], None),
+            (vec!["X-Forwarded-Host"], None),
+            (vec!["X-Tollgate-User"], None),
+            (vec!["x-request-id"], None),
+            (vec!["x-real-ip"], None),
+        ] {
+            let found = Vary::of(&headers("vary", &vary));
+            assert_eq!(found.map(|vary| vary.0), expected.map(|names| names.into_iter().map(str::to_owned).collect()));
+        }
+        let many: Vec<String> = (0..=MAX_FIELDS).map(|n| format!("x{n}")).collect();
+        assert_eq!(Vary::named(many), None);
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_what_they_say_and_not_by_how() {
+        let vary = Vary::named(vec!["foo".into()]).unwrap();
+        let says = |lines: &[&str]| vary.selecting(&headers("foo", lines));
+        assert_eq!(says(&["1, 2"]), says(&["1", " 2 "]));
+        assert_eq!(says(&["1,2"]), says(&["1 , 2"]));
+        assert_ne!(says(&["1, 2"]), says(&["2, 1"]));
+        assert_ne!(says(&["a"]), says(&["A"]));
+        assert_ne!(says(&[]), says(&[""]));
+    }
+}
