@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | [`token_issuer::TokenIssuer`] | 1, own arbiter | `actors.max_in_flight` | one session | 503; tokens still verify |
 //! | [`registrar::Registrar`] | 1, own arbiter | `actors.max_in_flight` | one user, team or API key | 503 |
-//! | [`regulator::Regulator`] | 1 each for limits, budgets and prices, own arbiters | `actors.max_in_flight` | one limit or budget, or one change of the price list | 503; the last rules stay |
+//! | [`regulator::Regulator`] | 1 each for limits, budgets, prices and purges, own arbiters | `actors.max_in_flight` | one limit, budget or purge, or one change of the price list | 503; the last rules stay |
 //! | [`doorkeeper::Doorkeeper`] | 1, own arbiter | `actors.max_in_flight` | — (memory) | 503: no password is checked |
 //! | [`quota_keeper::QuotaKeeper`] | 1 a worker thread | `actors.max_in_flight` each, and room for the end of each call | — (memory) | 503 |
 //! | [`quota_lender::QuotaLender`] | 1, own arbiter | `actors.max_in_flight` a worker thread | 512 asks | each policy's `on_error` |

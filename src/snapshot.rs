@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod budgets;
+pub mod cache_purges;
 pub mod directory;
 pub mod freshness;
 mod parts;

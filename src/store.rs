@@ -12,6 +12,7 @@ pub mod administered;
 pub mod api_keys;
 pub mod audit;
 pub mod budgets;
+pub mod cache_purges;
 mod connection;
 mod error;
 mod file;

@@ -1,9 +1,11 @@
-//! `Regulator`: owns one kind of rules, limits, budgets or prices, and publishes the book of them that the hot path reads.
+//! `Regulator`: owns one kind of rules (limits, budgets, prices, purges of the cache), and publishes the book of them that the
+//! hot path reads.
 //!
-//! Called by the handlers of limits, of budgets and of prices; each kind has a regulator of its own. Every change is one transaction
+//! Called by the handlers of each kind, which has a regulator of its own. Every change is one transaction
 //! in the store, and is answered when this replica's book has it. Other replicas read it at their next poll.
 
 mod budgets;
+mod cache_purges;
 mod limits;
 mod prices;
 
@@ -25,7 +27,7 @@ use crate::{
     store::{Store, StoreError, administered::Administered, revisions::Seen},
 };
 
-pub use self::{budgets::Budgets, limits::Limits, prices::Prices};
+pub use self::{budgets::Budgets, cache_purges::Purges, limits::Limits, prices::Prices};
 
 /// A kind of rules that administrators change while the gateway runs.
 pub trait Rules: 'static {

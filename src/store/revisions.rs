@@ -26,6 +26,8 @@ pub(super) const BUDGETS: &str = "budgets";
 pub(super) const LIMITS: &str = "limits";
 /// Changes of prices; the revision is the version of the list.
 pub(super) const PRICES: &str = "prices";
+/// Purges of the cache.
+pub(super) const CACHE: &str = "cache";
 
 /// Up to which change a follower has read. The default is that of a follower that has read nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -89,6 +89,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    cache_purges (route) {
+        route -> Text,
+        purge_id -> Text,
+    }
+}
+
+diesel::table! {
     idempotency_keys (user_id, idempotency_key) {
         user_id -> Text,
         idempotency_key -> Text,
@@ -301,6 +308,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_erasures,
     budget_alerts,
     budgets,
+    cache_purges,
     idempotency_keys,
     ledger_balances,
     ledger_entries,

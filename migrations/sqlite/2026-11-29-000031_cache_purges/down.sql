@@ -1,0 +1,2 @@
+DROP TABLE cache_purges;
+DELETE FROM revisions WHERE name = 'cache';
