@@ -192,6 +192,7 @@ impl Parts {
                 limits: handles.limits.clone(),
                 budgets: handles.budgets.clone(),
                 prices: handles.prices.clone(),
+                purges: handles.purges.clone(),
                 passwords: base.passwords.clone(),
                 keys: identity.keys.clone(),
                 routing: routing.clone(),

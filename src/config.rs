@@ -25,7 +25,9 @@ use self::{
     layers::Layers,
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
-    sections::{Actors, Alerts, Audit, Auth, Cors, Docs, Edge, Ledger, Log, Ops, Prices, Quota, Redis, Server, Store},
+    sections::{
+        Actors, Alerts, Audit, Auth, Cache, Cors, Docs, Edge, Ledger, Log, Ops, Prices, Quota, Redis, Server, Store,
+    },
 };
 use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
 
@@ -49,6 +51,7 @@ pub struct Config {
     pub ops: Ops,
     pub store: Store,
     pub redis: Redis,
+    pub cache: Cache,
     pub auth: Auth,
     pub cors: Cors,
     pub docs: Docs,
@@ -183,6 +186,7 @@ impl Config {
             ("ops", self.ops == next.ops),
             ("store", self.store == next.store),
             ("redis", self.redis == next.redis),
+            ("cache", self.cache == next.cache),
             ("auth", self.auth == next.auth),
             ("cors", self.cors == next.cors),
             ("docs", self.docs == next.docs),
@@ -203,6 +207,7 @@ impl Config {
         self.server.validate()?;
         self.auth.validate()?;
         self.edge.validate()?;
+        self.cache.validate()?;
         self.ledger.validate()?;
         self.audit.validate()?;
         self.bounds()?;

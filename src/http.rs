@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod budgets;
+pub mod cache;
 pub mod created;
 pub mod docs;
 pub mod entry;

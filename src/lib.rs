@@ -1,17 +1,18 @@
 //! Tollgate, an API gateway.
 //!
 //! A request's life, in the order of the files: [`http::entry`] takes it in, [`pipeline::serve`] carries it through
-//! authenticate → authorize → limit → reserve → forward → settle → audit, and [`answer`] words a refusal. The
+//! authenticate → authorize → limit → cache → reserve → forward → settle → audit, and [`answer`] words a refusal. The
 //! state behind it is owned by the [`actors`] and kept by the [`store`]; what the hot path only reads is published as a
 //! [`snapshot`]. `docs/architecture.md` has the picture.
 //!
 //! Reading order: [`domain`] (the vocabulary) · [`pipeline`] · [`answer`] · [`actors`] · [`snapshot`] · [`upstream`] · [`http`] ·
-//! [`store`] · [`app`] (how it is put together) · [`config`] · [`cli`]; and [`clock`], [`credentials`], [`crypto`],
+//! [`cache`] · [`store`] · [`app`] (how it is put together) · [`config`] · [`cli`]; and [`clock`], [`credentials`], [`crypto`],
 //! [`data_dir`], [`meter`], [`telemetry`].
 
 pub mod actors;
 pub mod answer;
 pub mod app;
+pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -10,15 +10,18 @@ pub mod authorize;
 pub mod bill;
 pub mod body;
 pub mod buffered;
+pub mod cache;
 pub mod call;
 pub mod connection;
 pub mod edge;
 pub mod forward;
+pub mod forwarded;
 pub mod framing;
 pub mod gate;
 pub mod ground;
 pub mod limit;
 mod once;
+pub mod outgoing;
 pub mod reserve;
 pub mod settle;
 pub mod tokens;
@@ -38,6 +41,7 @@ use self::{
     authenticate::{Authenticated, step::authenticate},
     authorize::{Authorized, authorize},
     body::ClientBody,
+    cache::{Content, Found, cache},
     call::Call,
     connection::Connection,
     forward::forward,
@@ -90,7 +94,7 @@ where
         },
     };
     if outcome.is_err() {
-        limit::tell_refused(&mut visit).await;
+        limit::tell_others(&mut visit).await;
     }
     let response = audit::close(visit, &request, outcome).await;
     Ok(answer(request, response))
@@ -165,6 +169,11 @@ async fn proxy(
     };
     let entered = limit(visit, authorized, route).await?;
     let asked = tokens::read(visit, request.headers(), route, &mut body).await?;
+    let content = Content { body: &body, asked: asked.as_ref(), is_websocket };
+    let (entered, plan) = match cache(visit, request, content, entered, route).await? {
+        Found::Served(forwarded) => return Ok(settle(*forwarded, request.method())),
+        Found::Forward(entered, plan) => (entered, plan),
+    };
     let admitted = limit_tokens(visit, entered, route, asked.as_ref().map(Asked::estimated_tokens)).await?;
     let reserved = reserve(visit, admitted, route, asked).await?;
     if route.meter != Meter::None {
@@ -176,6 +185,6 @@ async fn proxy(
     if is_websocket {
         return websocket::carry(visit, request, client, reserved, route).await;
     }
-    let forwarded = forward(visit, request, body, reserved, route).await?;
+    let forwarded = forward(visit, request, body, (reserved, plan), route).await?;
     Ok(settle(forwarded, request.method()))
 }

@@ -83,6 +83,7 @@ pub struct Metrics {
     budget_held: GaugeVec,
     budget_alerts: IntGaugeVec,
     listener: listener::Listener,
+    cache: IntCounterVec,
 }
 
 /// How an actor is doing, read when the metrics are.
@@ -180,6 +181,11 @@ impl Metrics {
             budget_held: usd("tollgate_budget_held_usd", "Set aside for calls that are under way.")?,
             budget_alerts: add(&registry, IntGaugeVec::new(alerts, &["budget"]))?,
             listener: listener::Listener::new(&registry)?,
+            cache: counters(
+                "tollgate_cache_total",
+                "Requests on routes whose answers are kept, by how they were served; `refresh`: calls that nobody waited for.",
+                &["route", "result"],
+            )?,
             registry,
         })
     }
@@ -194,6 +200,11 @@ impl Metrics {
         self.calls.count(&draft.findings, waited_ns);
         self.duration.with_label_values(&[route]).observe(seconds(elapsed_ns));
         self.gate.with_label_values(&[route]).observe(seconds(elapsed_ns.saturating_sub(waited_ns)));
+    }
+
+    /// Counts a request on a route whose answers are kept.
+    pub fn cache(&self, route: &str, result: &str) {
+        self.cache.with_label_values(&[route, result]).inc();
     }
 
     /// Counts a reload of the configuration.

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 pub use self::{
-    answer_body::{AnswerStream, StreamError},
+    answer_body::{AnswerStream, Relayed, StreamError},
     client::Client,
     headers::Secret,
     in_flight::{InFlight, Permit},

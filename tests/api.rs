@@ -19,6 +19,11 @@ mod api {
     mod bad_bodies;
     mod bad_input;
     mod budgets;
+    mod cache;
+    mod cache_collapsing;
+    mod cache_posts;
+    mod cache_shared;
+    mod cache_sharing;
     mod clocks;
     mod cors;
     mod edge;

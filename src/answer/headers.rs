@@ -12,8 +12,15 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
 
 /// The headers that a page of an allowed origin may read.
-const EXPOSED: [&str; 6] =
-    ["x-request-id", "retry-after", "ratelimit", "ratelimit-policy", "x-tollgate-cost-usd", "x-tollgate-hold-usd"];
+const EXPOSED: [&str; 7] = [
+    "x-request-id",
+    "retry-after",
+    "ratelimit",
+    "ratelimit-policy",
+    "x-tollgate-cost-usd",
+    "x-tollgate-hold-usd",
+    "cache-status",
+];
 
 /// What an answer says to a browser (Fetch standard, "CORS protocol").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +96,7 @@ mod tests {
     use super::*;
 
     const ORIGIN: &str = "https://app.example";
-    const OURS: &str =
-        "x-request-id, retry-after, ratelimit, ratelimit-policy, x-tollgate-cost-usd, x-tollgate-hold-usd";
+    const OURS: &str = "x-request-id, retry-after, ratelimit, ratelimit-policy, x-tollgate-cost-usd, x-tollgate-hold-usd, cache-status";
 
     fn added(upstream: &[(&'static str, &'static str)], cors: Cors<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();

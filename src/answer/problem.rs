@@ -274,7 +274,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::BudgetExhausted(_) => StatusCode::PAYMENT_REQUIRED,
         Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,
-        Refusal::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        Refusal::UpstreamTimeout | Refusal::NotCached => StatusCode::GATEWAY_TIMEOUT,
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -14,7 +14,7 @@ use crate::{
         quota_keeper::{self, Quotas},
         quota_lender::{self, Lender, Replica},
         registrar::{self, Users},
-        regulator::{self, Budgets, Limits, Prices, Rules},
+        regulator::{self, Budgets, Limits, Prices, Purges, Rules},
         token_issuer::{self, Issuer, Keys},
     },
     clock::Clock,
@@ -25,8 +25,8 @@ use crate::{
     },
     crypto::MacKey,
     snapshot::{
-        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, directory::Directory, policies::PolicyBook,
-        prices::PriceBook, revocations::Revocations,
+        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, cache_purges::CachePurges, directory::Directory,
+        policies::PolicyBook, prices::PriceBook, revocations::Revocations,
     },
     store::Store,
 };
@@ -39,6 +39,7 @@ pub(super) struct Handles {
     pub limits: Limits,
     pub budgets: Budgets,
     pub prices: Prices,
+    pub purges: Purges,
     pub login_throttle: LoginThrottle,
     pub outside_keys: OutsideKeys,
     pub lender: Lender,
@@ -60,6 +61,7 @@ pub(super) struct Published {
     pub policies: Snapshot<PolicyBook>,
     pub budgets: Snapshot<BudgetBook>,
     pub prices: Snapshot<PriceBook>,
+    pub purges: Snapshot<CachePurges>,
 }
 
 impl Handles {
@@ -74,6 +76,7 @@ impl Handles {
             limits: Limits::new(bound, deadline),
             budgets: Budgets::new(bound, deadline),
             prices: Prices::new(bound, deadline),
+            purges: Purges::new(bound, deadline),
             login_throttle: LoginThrottle::new(bound, deadline, fingerprints),
             outside_keys: OutsideKeys::new(bound),
             quotas: Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone()),
@@ -100,6 +103,7 @@ impl Published {
             policies: Snapshot::new(PolicyBook::default()),
             budgets: Snapshot::new(BudgetBook::default()),
             prices: Snapshot::new(PriceBook::default()),
+            purges: Snapshot::new(CachePurges::default()),
         }
     }
 }
@@ -117,6 +121,7 @@ pub(super) async fn start(
     crew.start(&handles.limits, all.rules(&published.policies)).await?;
     crew.start(&handles.budgets, all.rules(&published.budgets)).await?;
     crew.start(&handles.prices, all.rules(&published.prices)).await?;
+    crew.start(&handles.purges, all.rules(&published.purges)).await?;
     crew.start(&handles.issuer, all.issuer()?).await?;
     crew.start(&handles.users, all.registrar()).await?;
     crew.start(&handles.login_throttle, all.doorkeeper()).await?;

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     actors::supervisor::Starts,
+    cache::{self, Cache},
     config::Config,
     crypto,
     http::{
@@ -148,6 +149,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     let (routing, identity, metrics) = (parts.routing.clone(), parts.identity.clone(), parts.metrics.clone());
     let buffers = BufferBound::new(server.max_buffered_bytes);
     let (recording, access_log) = (parts.config.audit.recording(), AccessLog::new(&parts.config.log));
+    let cache = Cache::new(cache_bounds(&parts.config), parts.base.redis.clone());
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
         clock: clock.clone(),
@@ -166,10 +168,17 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         ledger: handles.ledger.clone(),
         audit: handles.audit.clone(),
         recording,
+        cache: cache.clone(),
+        purges: published.purges.clone(),
         upstream: upstream::Client::new(),
         buffers: buffers.clone(),
         find: routes::find,
     })
+}
+
+fn cache_bounds(config: &Config) -> cache::Bounds {
+    let max_entry_bytes = usize::try_from(config.cache.max_entry_bytes).unwrap_or(usize::MAX);
+    cache::Bounds { max_bytes: config.cache.max_bytes, max_entry_bytes }
 }
 
 fn bounds(config: &Config) -> Bounds {

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use super::Fault;
 use crate::domain::{
     budget::{self, Budget},
+    caching::{Caching, Sharing},
     ids::{BudgetId, LimitId},
-    limit::{Per, Policy, Spec},
+    limit::{Policy, Spec},
     money::Money,
     path,
     principal::Role,
@@ -168,13 +169,19 @@ pub struct RouteEntry {
     pub websocket: bool,
 }
 
-/// Whether answers are kept. Only `ttl_s = 0`, never, is known to this version.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// How answers are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheEntry {
     pub ttl_s: u32,
-    pub per: Option<Per>,
+    #[serde(default)]
+    pub per: Sharing,
+    #[serde(default)]
+    pub posts: bool,
 }
+
+/// A year: no answer is kept for longer.
+const MAX_TTL_S: u32 = 31_536_000;
 
 impl RouteEntry {
     /// The route as the rules of `domain` know it.
@@ -213,6 +220,7 @@ impl RouteEntry {
                 tools: self.tools.iter().map(|(name, price)| (name.clone(), *price)).collect(),
             },
             websocket: self.websocket,
+            caching: self.cache.map(|CacheEntry { ttl_s, per, posts }| Caching { ttl_s, per, posts }),
         }
     }
 }
@@ -287,8 +295,7 @@ fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
     let builtin = [BUILTIN_ECHO, BUILTIN_LLM].contains(&route.upstream.as_str());
     let known = builtin || upstreams.iter().any(|u| u.name == route.upstream);
     rule(known, "upstream", format!("\"{}\" is not the name of an upstream", route.upstream))?;
-    let cached = route.cache.as_ref().is_some_and(|cache| cache.ttl_s > 0);
-    rule(!cached, "cache.ttl_s", "must be 0: answers are not cached by this version")?;
+    validate_cache(route)?;
     let bound = route.default_max_tokens.is_none_or(|tokens| (1..=100_000_000).contains(&tokens));
     rule(bound, "default_max_tokens", "must be from 1 to 100000000")?;
     let paid = route.tools.values().all(|price| *price >= Money::ZERO);
@@ -299,6 +306,15 @@ fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
     let has_get = route.methods.iter().any(|method| method == "GET");
     rule(!route.websocket || has_get, "methods", "must have GET, with which a WebSocket begins")?;
     rule((1..=1_000_000).contains(&route.weight), "weight", "must be from 1 to 1000000")
+}
+
+fn validate_cache(route: &RouteEntry) -> Checked {
+    let Some(cache) = &route.cache else { return Ok(()) };
+    rule(cache.ttl_s <= MAX_TTL_S, "cache.ttl_s", format!("must be at most {MAX_TTL_S}"))?;
+    let to_model = matches!(route.meter, MeterEntry::Named(name) if name != MeterName::None);
+    let takes_post = route.methods.iter().any(|method| method == "POST");
+    let fits = !cache.posts || (to_model && takes_post);
+    rule(fits, "cache.posts", "is for routes to models: with POST among methods, and a meter that reads requests")
 }
 
 /// Two routes for one path and method would make the order of the file decide.

@@ -77,6 +77,14 @@ pub struct Store {
     pub statement_timeout_ms: u64,
 }
 
+/// `[cache]`: the bounds of what is kept of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    pub max_bytes: u64,
+    pub max_entry_bytes: u64,
+}
+
 /// `[redis]`: what replicas share at request rate.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -315,6 +323,16 @@ impl Log {
     pub(super) fn validate(&self) -> Result<(), Fault> {
         let parsed = EnvFilter::builder().parse(&self.level);
         parsed.map(|_| ()).map_err(|error| Fault::new("log.level", format!("is not a filter: {error}")))
+    }
+}
+
+/// So many of the largest answers have room at once.
+const LEAST_ENTRIES: u64 = 8;
+
+impl Cache {
+    pub(super) fn validate(self) -> Result<(), Fault> {
+        in_range("cache.max_bytes", self.max_bytes, 1 << 16, 1 << 40)?;
+        in_range("cache.max_entry_bytes", self.max_entry_bytes, 1, self.max_bytes / LEAST_ENTRIES)
     }
 }
 

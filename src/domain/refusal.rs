@@ -154,6 +154,8 @@ pub enum Refusal {
     BudgetExhausted(Vec<Shortfall>),
     UpstreamFailed,
     UpstreamTimeout,
+    /// The client wants only what is kept, and nothing is.
+    NotCached,
     /// The names of limits that cannot be counted now and refuse while they cannot.
     LimitsUnknown(Vec<Arc<str>>),
     Unavailable(Unavailable),
@@ -198,6 +200,7 @@ impl Refusal {
             Self::BudgetExhausted(_) => "budget-exhausted",
             Self::UpstreamFailed => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",
+            Self::NotCached => "not-cached",
             Self::LimitsUnknown(_) | Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
             Self::Unavailable(Unavailable::Ledger) => "ledger-unavailable",
             Self::Unavailable(Unavailable::Audit | Unavailable::Outcome) => "audit-unavailable",

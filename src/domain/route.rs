@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    caching::Caching,
     money::Money,
     path::folded,
     principal::Role,
@@ -114,6 +115,8 @@ pub struct Route {
     pub metering: Metering,
     /// Whether a call may go on as a WebSocket.
     pub websocket: bool,
+    /// `None`: nothing is kept of its answers.
+    pub caching: Option<Caching>,
 }
 
 impl PathMatch {
@@ -162,6 +165,7 @@ pub struct RouteTable {
     routes: Vec<Arc<Route>>,
     /// The [`folded`] path of each route.
     folded: Vec<String>,
+    keeps_any: bool,
 }
 
 impl RouteTable {
@@ -171,12 +175,19 @@ impl RouteTable {
         let mut routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
         routes.sort_by_key(|route| (route.matching == PathMatch::Prefix, std::cmp::Reverse(route.path.len())));
         let folded = routes.iter().map(|route| folded(&route.path).into_owned()).collect();
-        Self { routes, folded }
+        let keeps_any = routes.iter().any(|route| route.caching.is_some());
+        Self { routes, folded, keeps_any }
     }
 
     /// The routes in the order they are tried.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.iter()
+    }
+
+    /// Whether the answers of any route are kept.
+    #[must_use]
+    pub const fn keeps_any(&self) -> bool {
+        self.keeps_any
     }
 
     /// Finds the route of a call. Only routes with the most specific path that matches are looked at, so that a more
@@ -247,6 +258,7 @@ mod tests {
             meter: Meter::None,
             metering: Metering::default(),
             websocket: false,
+            caching: None,
         }
     }
 

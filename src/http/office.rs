@@ -24,7 +24,7 @@ use crate::{
         quota_keeper::Quotas,
         quota_lender::Lender,
         registrar::Users,
-        regulator::{Budgets, Limits, Prices},
+        regulator::{Budgets, Limits, Prices, Purges},
         roster::Roster,
         token_issuer::Issuer,
     },
@@ -57,6 +57,7 @@ pub struct Administration {
     pub limits: Limits,
     pub budgets: Budgets,
     pub prices: Prices,
+    pub purges: Purges,
     pub passwords: Passwords,
     /// Makes API keys.
     pub keys: KeyCheck,

@@ -8,7 +8,7 @@ use actix_web::{
 use apistos_models::paths::OperationType;
 
 use super::{
-    api_keys, audit, auth, budgets, docs, health, keys, limits, me, oauth,
+    api_keys, audit, auth, budgets, cache, docs, health, keys, limits, me, oauth,
     openapi::{Document, NoDocument, Operations, Url},
     prices,
     problem::documented::RefusalKind,
@@ -122,6 +122,7 @@ urls! {
     delete "/admin/budgets/{id}"    Admin  => budgets::delete;
     get    "/admin/prices"          Admin  => prices::list, NotFound;
     put    "/admin/prices"          Admin  => prices::put, Conflict;
+    delete "/admin/cache"           Admin  => cache::purge;
     get    "/admin/usage"           AdminOrReadonly => usage::all;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;

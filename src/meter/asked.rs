@@ -110,6 +110,12 @@ impl Asked {
         self.models.iter().map(String::as_str)
     }
 
+    /// Whether the answer is to come as it is made.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
     /// About how many tokens the call will take; at least 1.
     #[must_use]
     pub fn estimated_tokens(&self) -> u64 {

@@ -11,8 +11,10 @@ use futures_util::{
 use super::{
     bill::Open,
     body::{self, ClientBody},
-    call::{Call, Shape},
-    once,
+    cache::plan::Plan,
+    call::Shape,
+    forwarded::Forwarded,
+    outgoing::outgoing,
     reserve::Reserved,
     visit::Visit,
 };
@@ -22,12 +24,9 @@ use crate::{
         route::Route,
     },
     meter::MAX_WHOLE_BYTES,
-    upstream::{Answer, AnswerBody, AnswerStream, Client, Original, Outgoing, OutgoingBody, Target, UpstreamError},
+    upstream::{Answer, AnswerBody, AnswerStream, Client, Outgoing, OutgoingBody, Target, UpstreamError},
 };
-use actix_web::{
-    HttpRequest,
-    http::header::{self, HeaderMap},
-};
+use actix_web::HttpRequest;
 
 /// The longest answer that is collected before its head goes, where its length is stated.
 const MAX_COLLECTED_BYTES: u64 = 64 * 1024;
@@ -35,29 +34,16 @@ const MAX_COLLECTED_BYTES: u64 = 64 * 1024;
 /// How long such an answer is waited for.
 const COLLECTED_WITHIN: Duration = Duration::from_millis(20);
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
-
-/// Proof that the upstream has begun to answer.
-#[must_use = "an answer that is dropped ends the call"]
-pub struct Forwarded {
-    pub answer: Answer,
-    /// What has come already of an answer that is passed on as it comes.
-    pub begun: Bytes,
-    /// Kept until the last byte of the answer.
-    pub open: Open,
-}
-
 /// Sends the call and waits for the head of the answer; of a whole answer that is billed by tokens, for its end.
 ///
 /// A call that is billed goes on though its client goes away: one at a fixed price to the head, which says whether it was
 /// served, and a whole answer by tokens to its end, which says what it took. That of a stream is known as far as it came,
-/// and the upstream is stopped there.
+/// and the upstream is stopped there. A call that others wait for goes on as well.
 pub async fn forward(
     visit: &mut Visit<'_>,
     request: &HttpRequest,
     body: ClientBody,
-    reserved: Reserved,
+    (reserved, mut plan): (Reserved, Plan),
     route: &Route,
 ) -> Result<Forwarded, Refusal> {
     let Visit { gate, call, record, .. } = visit;
@@ -75,16 +61,15 @@ pub async fn forward(
         // A coded answer would hide its usage.
         outgoing.headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
     }
-    let sent = if open.is_billed() {
-        let exchange = exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open);
-        actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)?
-    } else {
-        exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open).await
-    };
+    plan.prepare(&mut outgoing);
+    let goes_on = open.is_billed() || plan.leads();
+    let exchange = exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open, plan);
+    let sent =
+        if goes_on { actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)? } else { exchange.await };
     record.known.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
     match sent {
         Ok(forwarded) => {
-            record.known.upstream_status(forwarded.answer.status.as_u16());
+            forwarded.upstream_status.into_iter().for_each(|status| record.known.upstream_status(status));
             Ok(forwarded)
         }
         Err(error) => {
@@ -99,25 +84,32 @@ async fn exchange(
     target: Arc<Target>,
     outgoing: Outgoing,
     mut open: Open,
+    plan: Plan,
 ) -> Result<Forwarded, UpstreamError> {
-    match client.send(&target, outgoing).await {
+    let error = match client.send(&target, outgoing).await {
         Ok(answer) => {
             open.answered(&answer);
-            read_whole(answer, open).await
-        }
-        Err(error) => {
-            if !error.reached_upstream() {
-                open.give_back();
+            match read_whole(answer, open).await {
+                Ok(forwarded) => return plan.conclude(forwarded).await,
+                Err(error) => return plan.conclude_failure(error),
             }
-            Err(error)
         }
+        Err(error) => error,
+    };
+    let reached = error.reached_upstream();
+    let concluded = plan.conclude_failure(error);
+    if concluded.is_err() && !reached {
+        open.give_back();
     }
+    concluded
 }
 
 /// Reads an answer to its end before its head goes, where that is needed to say what it cost.
 async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, UpstreamError> {
     let Answer { status, headers, body } = answer;
-    let forwarded = |body, begun, open| Forwarded { answer: Answer { status, headers, body }, begun, open };
+    let upstream_status = Some(status.as_u16());
+    let forwarded =
+        |body, begun, open| Forwarded { answer: Answer { status, headers, body }, begun, open, upstream_status };
     let mut stream = match body {
         AnswerBody::Whole(bytes) => {
             let bytes = open.pass(bytes);
@@ -180,52 +172,6 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
             Either::Right(_) => return Ok((begun.freeze(), Some(stream))),
         }
     }
-}
-
-/// The call as the outgoing client takes it.
-pub(super) fn outgoing(
-    call: &Call,
-    request: &HttpRequest,
-    route: &Route,
-    body: OutgoingBody,
-) -> Result<Outgoing, Refusal> {
-    let path = route.forwarded_path(&call.path);
-    Ok(Outgoing {
-        method: call.method.parse().map_err(|_| Refusal::Internal)?,
-        path_and_query: call.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")),
-        headers: translate(request.headers()),
-        body,
-        request_id: call.id.to_string(),
-        original: Some(Original {
-            host: call.front.host.as_deref().and_then(|host| host.try_into().ok()),
-            client_address: call.peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
-            scheme: call.front.scheme,
-            forwarded_for: call.forwarded_for.clone(),
-        }),
-        unix_time_s: call.time.as_second(),
-    })
-}
-
-/// The same headers in the types of the outgoing client; both crates hold them to the same syntax.
-fn translate(headers: &HeaderMap) -> http::HeaderMap {
-    let pair = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
-        let name = http::HeaderName::try_from(name.as_str()).ok()?;
-        Some((name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?))
-    };
-    let mut translated = http::HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers.iter().filter_map(pair) {
-        if once::stands_once(name.as_str()) {
-            translated.insert(name, value);
-        } else {
-            translated.append(name, value);
-        }
-    }
-    // Which of several traces it belongs to cannot be told (W3C Trace Context §3.2).
-    if translated.get_all(TRACEPARENT).iter().nth(1).is_some() {
-        translated.remove(TRACEPARENT);
-        translated.remove(TRACESTATE);
-    }
-    translated
 }
 
 /// What a call that has no answer is refused with.

@@ -10,9 +10,13 @@ use super::{
 };
 use crate::{
     actors::{audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas},
+    cache::Cache,
     clock::Clock,
     domain::recording::Recording,
-    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
+    snapshot::{
+        Snapshot, budgets::BudgetBook, cache_purges::CachePurges, policies::PolicyBook, prices::PriceBook,
+        routing::Routing,
+    },
     telemetry::{AccessLog, Metrics},
     upstream,
 };
@@ -36,6 +40,9 @@ pub struct Gate {
     pub audit: Audit,
     /// How calls to a route that does not say are recorded.
     pub recording: Recording,
+    /// What is kept of answers, and its last purges.
+    pub cache: Cache,
+    pub purges: Snapshot<CachePurges>,
     pub upstream: upstream::Client,
     /// The memory of bodies that are read whole.
     pub buffers: BufferBound,

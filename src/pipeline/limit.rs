@@ -65,6 +65,20 @@ impl Charged {
     }
 }
 
+impl Entered {
+    /// Who calls.
+    pub const fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    /// The call is answered without being sent: what counts calls counts it, and nothing else does.
+    pub fn served(self) -> Charged {
+        let mut charged = Charged { calls: self.calls, tokens: None };
+        charged.sent();
+        charged
+    }
+}
+
 /// What is asked of the limits in one step.
 #[derive(Clone, Copy)]
 enum Step {
@@ -149,9 +163,9 @@ async fn ask(
     }
 }
 
-/// Adds how the limits of a route stand that were not asked, for the answer to a call that is refused; charges nothing.
-/// Limits apply to callers, so an answer to a caller who is not known carries none.
-pub async fn tell_refused(visit: &mut Visit<'_>) {
+/// Adds how the limits of a route stand that were not asked, for the answer to a call that is refused, or is served from what
+/// is kept; charges nothing. Limits apply to callers, so an answer to a caller who is not known carries none.
+pub async fn tell_others(visit: &mut Visit<'_>) {
     let Visit { gate, call, record, .. } = visit;
     let limits = &record.known.limits;
     if limits.calls_asked && limits.tokens_asked {

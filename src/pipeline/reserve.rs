@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
+    audit::Paid,
     bill::{Bill, Open, State, Terms, Tokens, fees},
     gate::Gate,
     limit::{Admitted, subject},
@@ -15,7 +16,7 @@ use crate::{
     domain::{
         budget::{Budget, Scope, Shortfall},
         ids::ApiKeyId,
-        ledger::{Purpose, Shortage},
+        ledger::{End, Purpose, Shortage},
         limit::Subject,
         money::Money,
         network::Network,
@@ -23,6 +24,7 @@ use crate::{
         principal::{CredentialKind, Principal},
         refusal::{Refusal, Unavailable},
         route::{Meter, Route},
+        usage::Usage,
     },
     meter::{Asked, Bound, Ways},
     snapshot::{budgets::BudgetBook, prices::Priced},
@@ -87,6 +89,21 @@ pub async fn reserve(
         }
         Err(NoHold::Short(shortages)) => Err(Refusal::BudgetExhausted(short_of(&shortages))),
         Err(NoHold::Unknown) => Err(Refusal::Unavailable(Unavailable::Ledger)),
+    }
+}
+
+/// Books a call to a metered route that is answered from what is kept: it costs nothing and is a request all the same. If the
+/// ledger cannot, the call is served without.
+pub async fn note_free(visit: &mut Visit<'_>, principal: &Principal, route: &Route, model: Option<&str>) {
+    let Visit { gate, call, record, .. } = visit;
+    record.known.model(model);
+    record.known.cost_note().set(Paid { cost: Money::ZERO, tokens: model.map(|_| (0, 0)) });
+    let purpose = Purpose { model: model.map(str::to_owned), ..purpose(principal, route, &Terms::Fixed(Money::ZERO)) };
+    let quote = Quote { amount: Money::ZERO, claims: vec![], purpose };
+    if let Ok(hold) = gate.ledger.reserve(call.id, quote).await {
+        hold.settle(End::Settle { cost: Money::ZERO, usage: Usage::default(), estimated: false });
+    } else {
+        tracing::warn!(request = %call.id, "a call that was answered from the cache is missing in the usage");
     }
 }
 

@@ -19,7 +19,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
-use super::{bill::Open, forward::Forwarded};
+use super::{bill::Open, forwarded::Forwarded};
 use crate::{
     domain::money::Money,
     meter::is_event_stream,
@@ -32,7 +32,7 @@ const COST: &str = "x-tollgate-cost-usd";
 
 /// Makes the answer for the client. What the call has open ends with the body of it.
 pub fn settle(forwarded: Forwarded, method: &Method) -> HttpResponse {
-    let Forwarded { answer, begun, open } = forwarded;
+    let Forwarded { answer, begun, open, .. } = forwarded;
     // Both crates hold a status to three digits.
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let stated = answer.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());

@@ -20,12 +20,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use self::tunnel::Tunnel;
 use super::{
-    connection::Connection,
-    forward::{Forwarded, outgoing, refusal_of},
-    reserve::Reserved,
-    settle::settle,
-    urls::Destination,
-    visit::Visit,
+    connection::Connection, forward::refusal_of, forwarded::Forwarded, outgoing::outgoing, reserve::Reserved,
+    settle::settle, urls::Destination, visit::Visit,
 };
 use crate::{
     crypto,
@@ -109,7 +105,9 @@ pub async fn carry(
         Ok(Switch::Answered(answer)) => {
             record.known.upstream_status(answer.status.as_u16());
             open.answered(&answer);
-            Ok(settle(Forwarded { answer, begun: bytes::Bytes::new(), open }, request.method()))
+            let upstream_status = Some(answer.status.as_u16());
+            let forwarded = Forwarded { answer, begun: bytes::Bytes::new(), open, upstream_status };
+            Ok(settle(forwarded, request.method()))
         }
         Ok(Switch::Done(head, switched)) => {
             record.known.upstream_status(StatusCode::SWITCHING_PROTOCOLS.as_u16());
@@ -213,6 +211,7 @@ mod tests {
             bodies: None,
             meter: Meter::None,
             metering: Metering::default(),
+            caching: None,
             websocket,
         }))
     }

@@ -2,6 +2,7 @@
 //!
 //! Opened when `redis.url` is set. A Redis that is slow or gone is an error within milliseconds, never a wait.
 
+pub mod cache;
 pub mod leases;
 mod replicas;
 

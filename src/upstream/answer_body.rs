@@ -14,7 +14,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::Stream;
 use hyper::body::{Body, Incoming};
-use tokio::time::{Sleep, sleep};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{Sleep, sleep},
+};
 
 use super::{Cause, Permit, upload::UploadEnd};
 
@@ -22,6 +25,8 @@ use super::{Cause, Permit, upload::UploadEnd};
 #[derive(Debug)]
 pub struct AnswerStream {
     source: Source,
+    /// Whether its end is told apart from a connection that was cut.
+    is_delimited: bool,
     /// What lasts as long as the call.
     held: Option<(Permit, Option<UploadEnd>)>,
 }
@@ -39,7 +44,19 @@ pub enum StreamError {
 enum Source {
     Upstream(Received),
     Generated(Generated),
+    Relayed(UnboundedReceiver<Relayed>, Option<u64>),
     Ended,
+}
+
+/// What somebody else who reads a body hands on of it.
+#[derive(Debug)]
+pub enum Relayed {
+    Piece(Bytes),
+    /// From here on it is not read by anybody else.
+    Rest(AnswerStream),
+    Error(StreamError),
+    /// It came to its end.
+    End,
 }
 
 #[derive(Debug)]
@@ -58,14 +75,29 @@ struct Generated {
 type Next = Poll<Option<Result<Bytes, StreamError>>>;
 
 impl AnswerStream {
-    pub(super) fn upstream(incoming: Incoming, idle_timeout: Duration) -> Self {
-        Self { source: Source::Upstream(Received { incoming, idle_timeout, silence: None }), held: None }
+    /// Without a length a body is delimited where it `is_chunked`.
+    pub(super) fn upstream(incoming: Incoming, idle_timeout: Duration, is_chunked: bool) -> Self {
+        let is_delimited = is_chunked || incoming.size_hint().exact().is_some();
+        let source = Source::Upstream(Received { incoming, idle_timeout, silence: None });
+        Self { source, is_delimited, held: None }
     }
 
     /// A body made up chunk by chunk, each only when the client is ready for it.
     pub(super) fn generated(chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
         let generated = Generated { chunks: Box::new(chunks), has_just_yielded: false };
-        Self { source: Source::Generated(generated), held: None }
+        Self { source: Source::Generated(generated), is_delimited: true, held: None }
+    }
+
+    /// A body that somebody else reads, who may be ahead by what was sent here and not taken yet.
+    #[must_use]
+    pub const fn relayed(pieces: UnboundedReceiver<Relayed>, length: Option<u64>) -> Self {
+        Self { source: Source::Relayed(pieces, length), is_delimited: true, held: None }
+    }
+
+    /// Whether a clean end means that all of it came. A body that ends with its connection may have been cut.
+    #[must_use]
+    pub const fn is_delimited(&self) -> bool {
+        self.is_delimited
     }
 
     /// Keeps the call's place, and its upload going, until the last byte or until dropped.
@@ -79,6 +111,7 @@ impl AnswerStream {
         match &self.source {
             Source::Upstream(received) => received.incoming.size_hint().exact(),
             Source::Generated(_) => None,
+            Source::Relayed(_, length) => *length,
             Source::Ended => Some(0),
         }
     }
@@ -87,6 +120,18 @@ impl AnswerStream {
         match &mut self.source {
             Source::Upstream(received) => received.poll_chunk(cx),
             Source::Generated(generated) => generated.poll_chunk(cx),
+            Source::Relayed(pieces, _) => match pieces.poll_recv(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Some(Relayed::Piece(piece))) => Poll::Ready(Some(Ok(piece))),
+                Poll::Ready(Some(Relayed::Rest(rest))) => {
+                    *self = rest;
+                    self.poll_source(cx)
+                }
+                Poll::Ready(Some(Relayed::Error(error))) => Poll::Ready(Some(Err(error))),
+                Poll::Ready(Some(Relayed::End)) => Poll::Ready(None),
+                // Whoever read it is gone before its end.
+                Poll::Ready(None) => Poll::Ready(Some(Err(StreamError::Cut("its reader is gone".into())))),
+            },
             Source::Ended => Poll::Ready(None),
         }
     }

@@ -81,8 +81,7 @@ pub(super) struct Additions<'a> {
 
 /// Turns a client's headers into those the upstream gets.
 pub(super) fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) {
-    strip_hop_by_hop(headers);
-    remove_where(headers, |name| is_kept_from_upstream(name, additions.secret));
+    keep_forwarded(headers, additions.secret);
     headers.insert(HOST, additions.host);
     if let Ok(id) = HeaderValue::from_str(additions.request_id) {
         headers.insert(X_REQUEST_ID, id);
@@ -94,6 +93,12 @@ pub(super) fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Addition
     if let Some(secret) = additions.secret {
         headers.insert(secret.name.clone(), secret.value.clone());
     }
+}
+
+/// Leaves of a client's headers those that an upstream with this secret gets.
+pub fn keep_forwarded(headers: &mut HeaderMap, secret: Option<&Secret>) {
+    strip_hop_by_hop(headers);
+    remove_where(headers, |name| is_kept_from_upstream(name, secret));
 }
 
 /// States how the body is delimited (RFC 9112 §6), by what will really be sent and not by what the client claimed.

@@ -5,6 +5,7 @@ mod client;
 pub mod forge;
 mod gateway;
 mod issuer;
+mod origin;
 mod records;
 mod setup;
 mod store;
@@ -19,6 +20,7 @@ pub use self::{
     client::{Connection, Request},
     gateway::{ADMIN_PASSWORD, Key, PASSWORD, TestGateway, Tokens, User},
     issuer::{OutsideIssuer, OutsideKey, signed},
+    origin::{Origin, whole},
     setup::Setup,
     store::{Kind, TestStore},
     upstream::RawUpstream,

@@ -289,6 +289,7 @@ mod tests {
             meter,
             metering: Metering::default(),
             websocket: false,
+            caching: None,
         }
     }
 

@@ -230,6 +230,16 @@ pub(super) const TAGS: &[Tag] = &[
         ],
     },
     Tag {
+        name: "Cache",
+        description: "What is kept of answers, for administrators.",
+        operations: &[text(
+            "cache::purge",
+            "Purge the cache",
+            "Forgets the answers that are kept of a route, or of all: here when this is answered, on every other \
+                 replica within a second. An answer that is on its way then is not kept either.",
+        )],
+    },
+    Tag {
         name: "Prices",
         description: "What models cost, for administrators.",
         operations: &[

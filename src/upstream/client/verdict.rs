@@ -22,12 +22,13 @@ pub(super) fn answer(
     let (status, mut headers) = (parts.status, parts.headers);
     refuse_unforwardable(status, &headers)?;
     let length = stated_length(status, &headers, is_head, &incoming);
+    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
     headers::make_fit_for_client(&mut headers);
     headers.remove(CONTENT_LENGTH);
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    Ok(Answer { status, headers, body: body(incoming, idle_timeout) })
+    Ok(Answer { status, headers, body: body(incoming, idle_timeout, is_chunked) })
 }
 
 /// The headers of an answer that switches to WebSocket, fit for the client.
@@ -79,11 +80,11 @@ fn length_without_body(headers: &HeaderMap) -> Option<u64> {
     if is_a_number { first.to_str().ok()?.parse().ok() } else { None }
 }
 
-fn body(incoming: Incoming, idle_timeout: Duration) -> AnswerBody {
+fn body(incoming: Incoming, idle_timeout: Duration, is_chunked: bool) -> AnswerBody {
     if incoming.is_end_stream() {
         return AnswerBody::Whole(Bytes::new());
     }
-    AnswerBody::Stream(AnswerStream::upstream(incoming, idle_timeout))
+    AnswerBody::Stream(AnswerStream::upstream(incoming, idle_timeout, is_chunked))
 }
 
 #[cfg(test)]

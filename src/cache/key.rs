@@ -1,0 +1,215 @@
+//! What an answer is kept under.
+//!
+//! Everything that may make the answer another one is part of it: the route, its upstream and the last purges; who may
+//! share the answer; the scheme and the host that the upstream is told of; the path and the query, byte for byte; the
+//! credentials that pass on; and what the answer varies by. Fields are told apart by their lengths.
+
+use http::HeaderMap;
+
+use crate::crypto::Sha256;
+
+/// A SHA-256.
+pub type Digest = [u8; 32];
+
+/// Request fields that pass to upstreams and say who asks, or for whom.
+const CREDENTIALS: [&str; 8] = [
+    "cookie",
+    "api-key",
+    "apikey",
+    "x-goog-api-key",
+    "x-auth-token",
+    "x-access-token",
+    "x-amz-security-token",
+    "x-csrf-token",
+];
+
+/// Request fields that make the answer of a model another one.
+const OF_POSTS: [&str; 8] = [
+    "accept",
+    "accept-language",
+    "content-type",
+    "anthropic-version",
+    "anthropic-beta",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+];
+
+/// Where the answers to a request are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Of the URL alone: what a change of it makes another one.
+    pub url: Digest,
+    /// Of all else but what answers vary by.
+    scope: Digest,
+}
+
+/// What of a request and its route tells answers apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    pub route: &'a str,
+    pub upstream: &'a str,
+    /// The last purges that concern the route.
+    pub purges: [&'a str; 2],
+    /// Who may share the answer.
+    pub sharing: &'a str,
+    pub scheme: &'a str,
+    pub host: &'a str,
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    /// As they are forwarded.
+    pub headers: &'a HeaderMap,
+    /// Of a request to a model.
+    pub body: Option<&'a [u8]>,
+}
+
+impl Place {
+    /// Of a request.
+    #[must_use]
+    pub fn of(parts: &Parts<'_>) -> Self {
+        let Parts { route, upstream, purges: [of_all, of_route], sharing, scheme, host, path, query, headers, body } =
+            *parts;
+        let host = host.to_ascii_lowercase();
+        let mut scope = Hasher::default();
+        for text in [route, upstream, of_all, of_route, sharing, scheme, &host] {
+            scope.add(text.as_bytes());
+        }
+        add_headers(&mut scope, headers, &CREDENTIALS);
+        if let Some(body) = body {
+            add_headers(&mut scope, headers, &OF_POSTS);
+            scope.add(body);
+        }
+        Self { url: url(path, query), scope: scope.finish() }
+    }
+
+    pub(super) fn base(&self, epoch: &str) -> Digest {
+        let mut hasher = Hasher::default();
+        for part in [&self.url, &self.scope, epoch.as_bytes()] {
+            hasher.add(part);
+        }
+        hasher.finish()
+    }
+}
+
+/// The name of a URL, whoever asks for it. A query that is empty and none are two (RFC 3986 §6.2.2).
+#[must_use]
+pub fn url(path: &str, query: Option<&str>) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.add(path.as_bytes());
+    hasher.add_maybe(query.map(str::as_bytes));
+    hasher.finish()
+}
+
+/// The name of the answer that is selected by this.
+pub(super) fn variant(base: &Digest, selecting: &[Option<String>]) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.add(base);
+    for value in selecting {
+        hasher.add_maybe(value.as_ref().map(String::as_bytes));
+    }
+    hasher.finish()
+}
+
+fn add_headers(hasher: &mut Hasher, headers: &HeaderMap, names: &[&str]) {
+    for name in names {
+        let mut values = headers.get_all(*name).iter();
+        hasher.add_maybe(values.next().map(http::HeaderValue::as_bytes));
+        for value in values {
+            hasher.add_maybe(Some(value.as_bytes()));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Hasher(Sha256);
+
+impl Hasher {
+    fn add(&mut self, part: &[u8]) {
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        self.0.add(&length.to_le_bytes());
+        self.0.add(part);
+    }
+
+    /// Nothing, and a part that is empty, are two.
+    fn add_maybe(&mut self, part: Option<&[u8]>) {
+        self.0.add(&[part.is_some().into()]);
+        self.add(part.unwrap_or_default());
+    }
+
+    fn finish(self) -> Digest {
+        self.0.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: &'static str, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn whatever_may_make_an_answer_another_one_makes_another_key() {
+        let none = HeaderMap::new();
+        let cookies = [headers("cookie", &["a=1"]), headers("cookie", &["a=2"]), headers("cookie", &["a=1", "a=2"])];
+        let key = headers("api-key", &["secret"]);
+        let parts = Parts {
+            route: "r",
+            upstream: "u",
+            purges: ["", ""],
+            sharing: "user:1",
+            scheme: "http",
+            host: "h",
+            path: "/a",
+            query: None,
+            headers: &none,
+            body: None,
+        };
+        let all = [
+            parts,
+            Parts { route: "ru", upstream: "", ..parts },
+            Parts { upstream: "v", ..parts },
+            Parts { purges: ["p", ""], ..parts },
+            Parts { purges: ["", "p"], ..parts },
+            Parts { sharing: "user:2", ..parts },
+            Parts { scheme: "https", ..parts },
+            Parts { host: "evil", ..parts },
+            Parts { path: "/A", ..parts },
+            Parts { query: Some(""), ..parts },
+            Parts { query: Some("x=1"), ..parts },
+            Parts { headers: &cookies[0], ..parts },
+            Parts { headers: &cookies[1], ..parts },
+            Parts { headers: &cookies[2], ..parts },
+            Parts { headers: &key, ..parts },
+            Parts { body: Some(b""), ..parts },
+            Parts { body: Some(b"{}"), ..parts },
+        ];
+        let bases: Vec<Digest> = all.iter().map(|parts| Place::of(parts).base("e")).collect();
+        for (at, base) in bases.iter().enumerate() {
+            assert!(!bases[at + 1..].contains(base), "{:?}", all[at]);
+        }
+        assert_ne!(Place::of(&parts).base("e"), Place::of(&parts).base("f"));
+        assert_eq!(Place::of(&parts), Place::of(&Parts { host: "H", ..parts }));
+        let urls = |parts: &Parts<'_>| Place::of(parts).url;
+        assert_eq!(urls(&parts), urls(&Parts { sharing: "user:2", host: "other", ..parts }));
+        assert_ne!(urls(&parts), urls(&Parts { query: Some(""), ..parts }));
+    }
+
+    #[test]
+    fn a_variant_is_told_apart_by_what_is_there_and_by_what_is_not() {
+        let base = [0; 32];
+        let some = |text: &str| Some(text.to_owned());
+        let all = [vec![], vec![None], vec![some("")], vec![some("a"), None], vec![None, some("a")], vec![some("ab")]];
+        let keys: Vec<Digest> = all.iter().map(|selecting| variant(&base, selecting)).collect();
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[at + 1..].contains(key), "{:?}", all[at]);
+        }
+    }
+}

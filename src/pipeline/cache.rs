@@ -1,0 +1,199 @@
+//! Is there an answer already? Asked when the call is within its limits, and before money is held for it: what is served
+//! from the cache is limited and recorded, held for nothing and free.
+//!
+//! Equal calls at once become one: the first is made, the others wait here. A [`Plan`] says what becomes of the answer of
+//! a call that is made. Routes without a cache pass at once, but for changes of URLs that other routes may keep.
+
+mod changes;
+mod gather;
+pub mod plan;
+mod refresh;
+mod serve;
+mod wanted;
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+
+use self::{
+    plan::{Keep, Plan},
+    serve::serve,
+    wanted::{Kind, Wanted},
+};
+use super::{
+    bill::Open,
+    body::ClientBody,
+    forwarded::Forwarded,
+    gate::Gate,
+    limit::{self, Entered},
+    reserve,
+    visit::Visit,
+};
+use crate::{
+    cache::{
+        Look, Moment, Name, Site,
+        flight::{Boarding, Landing, Lead},
+    },
+    domain::{
+        caching::{CacheStatus, Caching, Kept, Use, Why, conditional},
+        refusal::Refusal,
+        route::{Meter, Route},
+    },
+    meter::Asked,
+};
+
+/// The content of a request, as far as it was read.
+#[derive(Clone, Copy)]
+pub struct Content<'r> {
+    pub body: &'r ClientBody,
+    /// Of a request to a model.
+    pub asked: Option<&'r Asked>,
+    /// It goes on as a WebSocket.
+    pub is_websocket: bool,
+}
+
+/// What was found.
+pub enum Found {
+    /// The answer.
+    Served(Box<Forwarded>),
+    /// No answer that may be served; what is to become of the one that will come.
+    Forward(Entered, Plan),
+}
+
+/// What is done with a request.
+enum Decision {
+    /// With a lead, its upstream is asked meanwhile whether it has changed.
+    Serve {
+        kept: Arc<Kept>,
+        refresh: Option<(Lead, Site)>,
+    },
+    Forward {
+        why: Why,
+        site: Site,
+        kept: Option<Arc<Kept>>,
+        lead: Option<Lead>,
+    },
+}
+
+/// How often a call waits for another before it goes on its own.
+const ROUNDS: u32 = 3;
+
+/// Looks for an answer that may be served to this caller.
+pub async fn cache(
+    visit: &mut Visit<'_>,
+    request: &HttpRequest,
+    content: Content<'_>,
+    entered: Entered,
+    route: &Route,
+) -> Result<Found, Refusal> {
+    let Some(caching) = route.caching else {
+        return Ok(Found::Forward(entered, Plan::without(changes::of(visit, request), None)));
+    };
+    let Some(wanted) = wanted::of(visit, request, content, (route, caching), entered.principal()) else {
+        visit.gate.metrics.cache(&route.name, Why::Bypass.as_str());
+        return Ok(Found::Forward(entered, Plan::without(changes::of(visit, request), Some(Why::Bypass))));
+    };
+    // In a box, so that calls on routes without a cache do not carry its room.
+    Box::pin(find(visit, request, (content, wanted), entered, route)).await
+}
+
+async fn find(
+    visit: &mut Visit<'_>,
+    request: &HttpRequest,
+    (content, wanted): (Content<'_>, Wanted),
+    entered: Entered,
+    route: &Route,
+) -> Result<Found, Refusal> {
+    let begun_ns = visit.gate.clock.monotonic_ns();
+    // A call that nobody makes would be paid by nobody.
+    let decision = decide(visit.gate, &wanted, route.meter == Meter::None).await;
+    visit.record.known.waited(visit.gate.clock.monotonic_ns().saturating_sub(begun_ns));
+    let wants_kept_alone = wanted.wishes.only_if_cached;
+    match decision {
+        Decision::Serve { kept, refresh } => {
+            if let Some((lead, site)) = refresh {
+                // What is kept is the answer to GET, also where HEAD asks for it.
+                let wanted = Wanted { kind: Kind::Get, ..wanted.clone() };
+                let keep = Keep::new(visit.gate, wanted, site, Some(Arc::clone(&kept)), Some(lead));
+                refresh::begin(visit, request, route, Plan::keeping(keep, Why::Stale));
+            }
+            let principal = Arc::clone(entered.principal());
+            let forwarded = hit(visit, &kept, &wanted, entered, route);
+            if route.meter != Meter::None {
+                limit::tell_others(visit).await;
+                reserve::note_free(visit, &principal, route, content.asked.map(Asked::model)).await;
+            }
+            Ok(Found::Served(Box::new(forwarded)))
+        }
+        Decision::Forward { .. } if wants_kept_alone => Err(Refusal::NotCached),
+        Decision::Forward { why, site, kept, lead } => {
+            let keep = Keep::new(visit.gate, wanted, site, kept, lead);
+            Ok(Found::Forward(entered, Plan::keeping(keep, why)))
+        }
+    }
+}
+
+fn hit(visit: &Visit<'_>, kept: &Kept, wanted: &Wanted, entered: Entered, route: &Route) -> Forwarded {
+    let now_ms = moment(visit.gate, wanted.caching).now_ms;
+    let status = CacheStatus::Hit { ttl_s: kept.ttl_s(now_ms) };
+    visit.gate.metrics.cache(&route.name, status.result());
+    let mut forwarded = serve(kept, wanted, Open::new(entered.served(), None), now_ms);
+    serve::tell(&mut forwarded.answer.headers, status);
+    if route.meter != Meter::None {
+        serve::tell_free(&mut forwarded.answer.headers);
+    }
+    forwarded
+}
+
+/// Looks, and waits for others that are about to find the same.
+async fn decide(gate: &Gate, wanted: &Wanted, may_refresh: bool) -> Decision {
+    let mut rounds = 0;
+    loop {
+        let moment = moment(gate, wanted.caching);
+        let Look { kept, is_variant_missing, site } = gate.cache.look(&wanted.place, &wanted.headers, moment).await;
+        let found = kept.as_ref().map(|kept| kept.use_for(&wanted.wishes, moment.now_ms));
+        let why = match (found, kept) {
+            (Some(Use::Now), Some(kept)) => return Decision::Serve { kept, refresh: None },
+            (Some(Use::NowAndRefresh), Some(kept)) if may_refresh => {
+                let lead = if let Boarding::Lead(lead) = gate.cache.flights.board(site.key, moment.now_ms) {
+                    Some(lead)
+                } else {
+                    None
+                };
+                return Decision::Serve { kept, refresh: lead.map(|lead| (lead, site)) };
+            }
+            (Some(Use::Confirmed(why)), kept) => (why, kept),
+            (Some(_), kept) => (Why::Stale, kept),
+            (None, _) if is_variant_missing => (Why::VaryMiss, None),
+            (None, _) => (Why::Miss, None),
+        };
+        let (why, kept) = why;
+        let is_shared = may_share(wanted, why, kept.is_some()) && rounds < ROUNDS && !wanted.wishes.only_if_cached;
+        let lead = match is_shared.then(|| gate.cache.flights.board(site.key, moment.now_ms)) {
+            None | Some(Boarding::Alone) => None,
+            Some(Boarding::Lead(lead)) => Some(lead),
+            Some(Boarding::Wait(waiting)) => {
+                if waiting.landing().await != Landing::Alone {
+                    rounds = rounds.saturating_add(1);
+                    continue;
+                }
+                None
+            }
+        };
+        return Decision::Forward { why, site, kept, lead };
+    }
+}
+
+/// Whether the answer to this request may be what others wait for: the whole of it, and anew only where it must be.
+fn may_share(wanted: &Wanted, why: Why, has_kept: bool) -> bool {
+    let asks_for_whole = has_kept || !conditional::asks_for_less(&wanted.headers);
+    wanted.kind != Kind::Head && !wanted.wishes.no_store && why != Why::Request && asks_for_whole
+}
+
+fn moment(gate: &Gate, caching: Caching) -> Moment {
+    Moment {
+        now_ms: gate.clock.store_now().as_millisecond(),
+        new_name: Name::new(gate.clock.new_id()),
+        ttl_s: caching.ttl_s,
+    }
+}

@@ -1,0 +1,273 @@
+//! What becomes of the answer to a call that is made: it is kept, it confirms what is kept, or it makes that obsolete.
+//!
+//! The pipeline's forward step prepares the call by it and concludes with it, whether or not the client is still there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{
+    changes::Changes,
+    gather::{Gathering, gather},
+    serve::{serve, tell},
+    wanted::{Kind, Wanted},
+};
+use crate::{
+    cache::{
+        Cache, Site,
+        flight::{Landing, Lead},
+    },
+    clock::Clock,
+    domain::caching::{Asking, CacheStatus, Kept, Sharing, Times, Why, conditional, may_keep},
+    pipeline::{bill::Open, buffered::Buffered, forwarded::Forwarded, gate::Gate},
+    telemetry::Metrics,
+    upstream::{Answer, AnswerBody, Outgoing, UpstreamError},
+};
+
+/// The plan of a call that is made.
+#[must_use = "those who wait for the call are told by its conclusion"]
+pub struct Plan {
+    /// `None` where nothing is told of the cache.
+    why: Option<Why>,
+    /// In a box: most calls have none, and all carry its room.
+    keep: Option<Box<Keep>>,
+    changes: Option<Box<Changes>>,
+}
+
+/// What is needed to keep an answer.
+pub(super) struct Keep {
+    pub(super) cache: Cache,
+    pub(super) wanted: Wanted,
+    pub(super) site: Site,
+    clock: Clock,
+    metrics: Metrics,
+    route: Arc<str>,
+    /// What is to be confirmed.
+    kept: Option<Arc<Kept>>,
+    /// Others wait for the answer.
+    lead: Option<Lead>,
+    /// For a body that is gathered.
+    room: Buffered,
+    asked_ms: i64,
+}
+
+impl Plan {
+    /// Nothing is kept.
+    pub(super) fn without(changes: Option<Changes>, why: Option<Why>) -> Self {
+        Self { why, keep: None, changes: changes.map(Box::new) }
+    }
+
+    pub(super) fn keeping(keep: Keep, why: Why) -> Self {
+        Self { why: Some(why), keep: Some(Box::new(keep)), changes: None }
+    }
+
+    /// Whether others wait for the answer, so that the call goes on without its client.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.keep.as_ref().is_some_and(|keep| keep.lead.is_some())
+    }
+
+    /// Asks whether what is kept has changed, where it can be asked; and tells of nothing that is not part of the key.
+    pub fn prepare(&mut self, outgoing: &mut Outgoing) {
+        let Some(keep) = &mut self.keep else { return };
+        keep.asked_ms = keep.now_ms();
+        if let Some(kept) = &keep.kept
+            && !conditional::add_validators(&mut outgoing.headers, kept)
+        {
+            keep.kept = keep.kept.take().filter(|kept| kept.may_serve_on_error(&keep.wanted.wishes, keep.asked_ms));
+        }
+        let is_for_others = matches!(keep.wanted.caching.per, Sharing::Team | Sharing::Global);
+        if let Some(original) = outgoing.original.as_mut().filter(|_| is_for_others) {
+            // What a client writes into the chain of its proxies could show in what others get.
+            original.forwarded_for = None;
+        }
+    }
+
+    /// The answer has begun, or is whole.
+    ///
+    /// # Errors
+    /// A confirmation of another answer than was asked about.
+    pub async fn conclude(self, forwarded: Forwarded) -> Result<Forwarded, UpstreamError> {
+        let Self { why, keep, changes } = self;
+        if let Some(changes) = changes {
+            // In a box: few calls change anything, and all others would carry its room.
+            Box::pin(changes.made(&forwarded.answer)).await;
+        }
+        let (mut forwarded, status) = match (keep, why) {
+            (Some(keep), Some(why)) => keep.conclude(forwarded, why)?,
+            (_, Some(why)) => (forwarded, CacheStatus::Forwarded { why, upstream_status: None, stored: false }),
+            (_, None) => return Ok(forwarded),
+        };
+        tell(&mut forwarded.answer.headers, status);
+        Ok(forwarded)
+    }
+
+    /// There is no answer. What is kept is served all the same, where its upstream allows that.
+    ///
+    /// # Errors
+    /// The one that is given.
+    pub fn conclude_failure(self, error: UpstreamError) -> Result<Forwarded, UpstreamError> {
+        let Some(mut keep) = self.keep else { return Err(error) };
+        keep.land(Landing::Alone);
+        let Some((mut forwarded, status)) = keep.stale(Open::default()) else {
+            keep.count(self.why.map_or("", Why::as_str));
+            return Err(error);
+        };
+        keep.count(status.result());
+        tracing::warn!(error = %error.with_causes(), "a call was answered from the cache because its upstream failed");
+        tell(&mut forwarded.answer.headers, status);
+        Ok(forwarded)
+    }
+}
+
+type Concluded = Result<(Forwarded, CacheStatus), UpstreamError>;
+
+impl Keep {
+    pub(super) fn new(gate: &Gate, wanted: Wanted, site: Site, kept: Option<Arc<Kept>>, lead: Option<Lead>) -> Self {
+        let (cache, clock, metrics) = (gate.cache.clone(), gate.clock.clone(), gate.metrics.clone());
+        let (room, route) = (gate.buffers.share(), Arc::clone(&wanted.route));
+        Self { cache, wanted, site, clock, metrics, route, kept, lead, room, asked_ms: 0 }
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.store_now().as_millisecond()
+    }
+
+    fn count(&self, result: &str) {
+        self.metrics.cache(&self.route, result);
+    }
+
+    fn land(&mut self, landing: Landing) {
+        if let Some(lead) = self.lead.take() {
+            lead.land(landing);
+        }
+    }
+
+    fn conclude(mut self, forwarded: Forwarded, why: Why) -> Concluded {
+        let status = forwarded.answer.status;
+        let concluded = match status {
+            StatusCode::NOT_MODIFIED if self.kept.is_some() => return self.confirm(forwarded, why),
+            status if status.is_server_error() && self.may_be_stale() => {
+                let upstream_status = forwarded.upstream_status;
+                self.stale(forwarded.open).map(|(stale, told)| (Forwarded { upstream_status, ..stale }, told))
+            }
+            _ => return Ok(self.take(forwarded, why)),
+        };
+        self.land(Landing::Alone);
+        let concluded = concluded.ok_or_else(|| UpstreamError::Protocol("nothing is kept".into()))?;
+        self.count(concluded.1.result());
+        Ok(concluded)
+    }
+
+    /// What is kept is confirmed.
+    fn confirm(mut self, forwarded: Forwarded, why: Why) -> Concluded {
+        let Forwarded { answer, open, upstream_status, .. } = forwarded;
+        let caching = self.wanted.caching;
+        let confirmed =
+            self.kept.take().and_then(|kept| conditional::updated(&kept, &answer.headers, self.times(), caching.ttl_s));
+        let Some(confirmed) = confirmed else {
+            self.cache.forget(&self.site);
+            self.land(Landing::Alone);
+            return Err(UpstreamError::Protocol("the upstream confirmed an answer that it was not asked about".into()));
+        };
+        let now_ms = self.now_ms();
+        let served = serve(&confirmed, &self.wanted, open, now_ms);
+        let stored = may_keep(self.asking(), caching, &confirmed);
+        if stored {
+            self.store(confirmed);
+        } else {
+            self.cache.forget(&self.site);
+            self.land(Landing::Alone);
+        }
+        let status = CacheStatus::Forwarded { why, upstream_status: Some(StatusCode::NOT_MODIFIED.as_u16()), stored };
+        self.count(status.result());
+        Ok((Forwarded { upstream_status, ..served }, status))
+    }
+
+    /// A new answer.
+    fn take(mut self, forwarded: Forwarded, why: Why) -> (Forwarded, CacheStatus) {
+        self.count(why.as_str());
+        let told = |stored| CacheStatus::Forwarded { why, upstream_status: None, stored };
+        let Forwarded { answer: Answer { status, headers, body }, begun, open, upstream_status } = forwarded;
+        let head = Kept::new(status, headers.clone(), Bytes::new(), self.times(), self.wanted.caching.ttl_s);
+        let stated = headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+        let fits = |length: usize| length <= self.cache.bounds.max_entry_bytes;
+        let may_be_kept = self.wanted.kind != Kind::Head
+            && may_keep(self.asking(), self.wanted.caching, &head)
+            && stated.is_none_or(fits);
+        let (body, stored) = match body {
+            AnswerBody::Whole(bytes) if may_be_kept && fits(bytes.len()) && stated.is_none_or(|n| n == bytes.len()) => {
+                // A copy: what came may be a piece of a larger buffer.
+                self.store(head.with_body(Bytes::copy_from_slice(&bytes)));
+                (AnswerBody::Whole(bytes), true)
+            }
+            AnswerBody::Stream(stream) if may_be_kept && stream.is_delimited() && !open.by_tokens() => {
+                (AnswerBody::Stream(gather(Gathering { keep: self, head, begun: begun.clone() }, stream)), true)
+            }
+            body => {
+                self.pass(&head);
+                (body, false)
+            }
+        };
+        (Forwarded { answer: Answer { status, headers, body }, begun, open, upstream_status }, told(stored))
+    }
+
+    /// An answer that is not kept. What was kept before is obsolete, unless the new one is only about this call.
+    fn pass(&mut self, head: &Kept) {
+        let replaces = matches!(head.status.as_u16(), 200..=203 | 300..=303 | 307 | 308 | 404 | 410);
+        if self.kept.is_some() && replaces && self.wanted.kind != Kind::Head && !self.wanted.wishes.no_store {
+            self.cache.forget(&self.site);
+        }
+        // A failure passes; what is for one client alone stays so.
+        if !head.status.is_server_error() {
+            self.part();
+        }
+        self.land(Landing::Alone);
+    }
+
+    /// Keeps an answer, and tells those who wait.
+    pub(super) fn store(&mut self, kept: Kept) {
+        let now_ms = self.now_ms();
+        let landing = if kept.is_fresh(now_ms) { Landing::Kept } else { Landing::Alone };
+        self.cache.keep(&self.site, Arc::new(kept), &self.wanted.headers, now_ms);
+        self.land(landing);
+    }
+
+    /// Nobody is to wait for such a call for a while.
+    pub(super) fn part(&self) {
+        if self.lead.is_some() {
+            self.cache.flights.part(self.site.key, self.now_ms());
+        }
+    }
+
+    /// Nothing is kept after all.
+    pub(super) fn give_up(&mut self) {
+        self.land(Landing::Alone);
+    }
+
+    /// Whether the gathered bytes of an answer may be so many more, of all `length` that came.
+    pub(super) fn has_room(&mut self, length: usize, more: usize) -> bool {
+        length <= self.cache.bounds.max_entry_bytes && self.room.take(u64::try_from(more).unwrap_or(u64::MAX)).is_ok()
+    }
+
+    fn may_be_stale(&self) -> bool {
+        let now_ms = self.now_ms();
+        self.kept.as_ref().is_some_and(|kept| kept.may_serve_on_error(&self.wanted.wishes, now_ms))
+    }
+
+    fn stale(&self, open: Open) -> Option<(Forwarded, CacheStatus)> {
+        let now_ms = self.now_ms();
+        let kept = self.kept.as_ref().filter(|kept| kept.may_serve_on_error(&self.wanted.wishes, now_ms))?;
+        let status = CacheStatus::HitOnError { ttl_s: kept.ttl_s(now_ms) };
+        Some((serve(kept, &self.wanted, open, now_ms), status))
+    }
+
+    const fn asking(&self) -> Asking {
+        Asking { is_post: matches!(self.wanted.kind, Kind::Post), no_store: self.wanted.wishes.no_store }
+    }
+
+    fn times(&self) -> Times {
+        Times { asked_ms: self.asked_ms, answered_ms: self.now_ms() }
+    }
+}

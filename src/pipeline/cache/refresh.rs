@@ -1,0 +1,39 @@
+//! What is served although stale is confirmed meanwhile (RFC 5861 §3): a call that nobody waits for.
+//!
+//! It is no request of a client and leaves no record; it is counted as `refresh`. Metered routes have none, because nobody
+//! would pay for it.
+
+use actix_web::HttpRequest;
+use bytes::Bytes;
+
+use super::plan::Plan;
+use crate::{
+    domain::route::Route,
+    pipeline::{bill::Open, forwarded::Forwarded, outgoing::outgoing, visit::Visit},
+    upstream::OutgoingBody,
+};
+
+/// Begins the call.
+pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut plan: Plan) {
+    let Visit { gate, call, .. } = visit;
+    let Some(target) = gate.routing.read().target(&route.upstream).cloned() else { return };
+    let Ok(mut outgoing) = outgoing(call, request, route, OutgoingBody::Empty) else { return };
+    outgoing.method = http::Method::GET;
+    plan.prepare(&mut outgoing);
+    gate.metrics.cache(&route.name, "refresh");
+    let client = gate.upstream.clone();
+    actix_web::rt::spawn(async move {
+        let concluded = match client.send(&target, outgoing).await {
+            Ok(answer) => {
+                let upstream_status = Some(answer.status.as_u16());
+                let forwarded = Forwarded { answer, begun: Bytes::new(), open: Open::default(), upstream_status };
+                // A body that is kept is read on although nobody takes it here.
+                plan.conclude(forwarded).await.map(drop)
+            }
+            Err(error) => plan.conclude_failure(error).map(drop),
+        };
+        if let Err(error) = concluded {
+            tracing::warn!(upstream = %target.name, error = %error.with_causes(), "a kept answer was not confirmed");
+        }
+    });
+}

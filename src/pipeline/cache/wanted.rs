@@ -1,0 +1,94 @@
+//! A request whose answer may be kept, as its upstream would see it.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use http::HeaderMap;
+
+use super::{super::outgoing::translate, Content};
+use crate::{
+    cache::key::{Parts, Place},
+    domain::{
+        caching::{Caching, Sharing, Wishes, conditional},
+        principal::{CredentialKind, Principal},
+        route::Route,
+    },
+    pipeline::{body::ClientBody, visit::Visit},
+    upstream::headers::keep_forwarded,
+};
+
+/// What kind of request it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Get,
+    Head,
+    /// To a model.
+    Post,
+}
+
+/// What of a request decides what may be served to it.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub route: Arc<str>,
+    pub kind: Kind,
+    pub place: Place,
+    /// As the upstream gets them; what the gateway makes for each call is not among them.
+    pub headers: HeaderMap,
+    pub wishes: Wishes,
+    pub caching: Caching,
+}
+
+/// `None` where nothing is kept for such a request: a change, a GET with a body, one with conditions that are for its
+/// upstream alone, a stream, or a WebSocket.
+pub(super) fn of(
+    visit: &Visit<'_>,
+    request: &HttpRequest,
+    content: Content<'_>,
+    (route, caching): (&Route, Caching),
+    principal: &Principal,
+) -> Option<Wanted> {
+    if content.is_websocket {
+        return None;
+    }
+    let call = &visit.call;
+    let (kind, body) = match (call.method.as_str(), content.body) {
+        ("GET", ClientBody::Empty) => (Kind::Get, None),
+        ("HEAD", ClientBody::Empty) => (Kind::Head, None),
+        ("POST", ClientBody::Whole(body)) if caching.posts && content.asked.is_some_and(|asked| !asked.is_stream()) => {
+            (Kind::Post, Some(body))
+        }
+        _ => return None,
+    };
+    let mut headers = translate(request.headers());
+    let routing = visit.gate.routing.read();
+    keep_forwarded(&mut headers, routing.target(&route.upstream)?.secret.as_ref());
+    if conditional::is_for_upstream(&headers) {
+        return None;
+    }
+    let purges = visit.gate.purges.read();
+    let place = Place::of(&Parts {
+        route: &route.name,
+        upstream: &route.upstream,
+        purges: purges.of(&route.name),
+        sharing: &sharing(caching.per, principal),
+        scheme: call.front.scheme,
+        host: call.front.host.as_deref().unwrap_or_default(),
+        path: &call.path,
+        query: call.query.as_deref(),
+        headers: &headers,
+        body: body.map(AsRef::as_ref),
+    });
+    Some(Wanted { route: Arc::clone(&route.name), kind, place, wishes: Wishes::of(&headers), headers, caching })
+}
+
+/// Who may share the answers to this caller.
+fn sharing(per: Sharing, principal: &Principal) -> String {
+    let user = || format!("user:{}", principal.account.id);
+    let credential = &principal.credential;
+    match per {
+        Sharing::Global => "all".into(),
+        Sharing::Team => principal.account.team.map_or_else(user, |team| format!("team:{team}")),
+        Sharing::Key if credential.kind == CredentialKind::ApiKey => format!("key:{}", credential.id),
+        Sharing::Key | Sharing::User => user(),
+    }
+}

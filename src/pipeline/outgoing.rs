@@ -1,0 +1,56 @@
+//! A call as it is handed to the outgoing client: the client's own, before any header rule is applied.
+
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderMap},
+};
+
+use super::{call::Call, once};
+use crate::{
+    domain::{refusal::Refusal, route::Route},
+    upstream::{Original, Outgoing, OutgoingBody},
+};
+
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+
+/// The call as the outgoing client takes it.
+pub fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: OutgoingBody) -> Result<Outgoing, Refusal> {
+    let path = route.forwarded_path(&call.path);
+    Ok(Outgoing {
+        method: call.method.parse().map_err(|_| Refusal::Internal)?,
+        path_and_query: call.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")),
+        headers: translate(request.headers()),
+        body,
+        request_id: call.id.to_string(),
+        original: Some(Original {
+            host: call.front.host.as_deref().and_then(|host| host.try_into().ok()),
+            client_address: call.peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
+            scheme: call.front.scheme,
+            forwarded_for: call.forwarded_for.clone(),
+        }),
+        unix_time_s: call.time.as_second(),
+    })
+}
+
+/// The same headers in the types of the outgoing client; both crates hold them to the same syntax.
+pub fn translate(headers: &HeaderMap) -> http::HeaderMap {
+    let pair = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
+        let name = http::HeaderName::try_from(name.as_str()).ok()?;
+        Some((name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?))
+    };
+    let mut translated = http::HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter_map(pair) {
+        if once::stands_once(name.as_str()) {
+            translated.insert(name, value);
+        } else {
+            translated.append(name, value);
+        }
+    }
+    // Which of several traces it belongs to cannot be told (W3C Trace Context §3.2).
+    if translated.get_all(TRACEPARENT).iter().nth(1).is_some() {
+        translated.remove(TRACEPARENT);
+        translated.remove(TRACESTATE);
+    }
+    translated
+}

@@ -1,0 +1,37 @@
+-- Keeps an answer, unless what it was asked under was forgotten meanwhile or there is no room.
+--
+-- KEYS[1]  the answer · KEYS[2] the epoch of its URL · KEYS[3] a sorted set: answers by the time in milliseconds at which they
+--          end · KEYS[4] a hash: their sizes, and under "total" the sum.
+-- ARGV     1 the answer, 2 for how many milliseconds it is kept, 3 the epoch that it was asked under, 4 for how many
+--          milliseconds an epoch is remembered, 5 the most bytes of all.
+-- Answers  1 if it is kept.
+
+local value, ttl, bound = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[5])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function forget(id)
+    local size = tonumber(redis.call('HGET', KEYS[4], id))
+    if size then redis.call('HINCRBY', KEYS[4], 'total', -size) end
+    redis.call('HDEL', KEYS[4], id)
+    redis.call('ZREM', KEYS[3], id)
+end
+
+redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 64)) do forget(id) end
+forget(KEYS[1])
+local total = tonumber(redis.call('HGET', KEYS[4], 'total')) or 0
+if total + #value > bound then
+    redis.call('DEL', KEYS[1])
+    return 0
+end
+redis.call('SET', KEYS[1], value, 'PX', ttl)
+redis.call('ZADD', KEYS[3], now + ttl, KEYS[1])
+redis.call('HSET', KEYS[4], KEYS[1], #value)
+redis.call('HINCRBY', KEYS[4], 'total', #value)
+redis.call('PEXPIRE', KEYS[3], ARGV[4])
+redis.call('PEXPIRE', KEYS[4], ARGV[4])
+return 1
