@@ -47,10 +47,10 @@ async fn what_one_replica_keeps_the_others_serve(store: &TestStore) {
     let [a, b] = replicas(store, &origin, &redis()).await;
     let path = path();
     let headers = [("vary", "accept"), ("etag", "\"a\""), ("x-twice", "1"), ("x-twice", "2")];
-    origin.answers(whole("200 OK", &headers, "first"));
-    get(&a, &path, &[("accept", "text/plain")]).await.expect(200);
-    // Redis has it in its own time; what has not yet come is a miss, and keeps the same answer.
+    // Redis has it in its own time, and on a busy machine not at once: then it is kept anew.
     let served = eventually("the answer in Redis", async || {
+        origin.answers(whole("200 OK", &headers, "first"));
+        get(&a, &path, &[("accept", "text/plain"), ("cache-control", "no-cache")]).await.expect(200);
         let asked = origin.count();
         let answer = get(&b, &path, &[("accept", "text/plain"), ("cache-control", "only-if-cached")]).await;
         assert_eq!(origin.count(), asked);
@@ -62,7 +62,6 @@ async fn what_one_replica_keeps_the_others_serve(store: &TestStore) {
     assert_eq!(served.headers.iter().filter(|(name, _)| name == "x-twice").count(), 2);
     assert!(served.header("age").is_some());
     assert_eq!(status(&get(&b, &path, &[("accept", "text/html")]).await), "tollgate; fwd=vary-miss; stored");
-    assert_eq!(origin.count(), 2);
     TestGateway::finish_all([a, b]).await;
 }
 

@@ -96,6 +96,8 @@ async fn serve(mut stream: TcpStream, inside: Rc<Inside>) {
         inside.released.notified().await;
     }
     let answer = scripted.unwrap_or_else(|| whole("200 OK", &[], &number.to_string()));
+    // So that no other call is sent into a connection that is about to be closed.
+    let answer = answer.replacen("\r\n", "\r\nconnection: close\r\n", 1);
     drop(stream.write_all(answer.as_bytes()).await);
     drop(stream.shutdown().await);
     // The gateway hangs up when it has read all.
