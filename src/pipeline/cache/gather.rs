@@ -5,15 +5,26 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::plan::Keep;
 use crate::{
     domain::caching::Kept,
     upstream::{AnswerStream, Relayed},
 };
 
+/// Whoever keeps what is gathered.
+pub(super) trait Keeper: 'static {
+    /// Whether the gathered bytes may be `more`, which makes `length` of them.
+    fn has_room(&mut self, length: usize, more: usize) -> bool;
+    /// It came to its end.
+    fn store(&mut self, kept: Kept);
+    /// Nobody is to wait for such an answer for a while.
+    fn part(&self);
+    /// Nothing is kept after all.
+    fn give_up(&mut self);
+}
+
 /// An answer whose body is to come.
-pub(super) struct Gathering {
-    pub keep: Keep,
+pub(super) struct Gathering<K> {
+    pub keep: K,
     /// The answer without its body.
     pub head: Kept,
     /// What has come of it.
@@ -21,7 +32,7 @@ pub(super) struct Gathering {
 }
 
 /// Reads the body in a task of its own; what is returned is the body as the client gets it, after what has come.
-pub(super) fn gather(gathering: Gathering, stream: AnswerStream) -> AnswerStream {
+pub(super) fn gather<K: Keeper>(gathering: Gathering<K>, stream: AnswerStream) -> AnswerStream {
     // It holds no more than an entry may: who sends stops there.
     let (sender, receiver) = unbounded_channel();
     let length = stream.length();
@@ -29,7 +40,7 @@ pub(super) fn gather(gathering: Gathering, stream: AnswerStream) -> AnswerStream
     AnswerStream::relayed(receiver, length)
 }
 
-async fn read(gathering: Gathering, mut stream: AnswerStream, client: UnboundedSender<Relayed>) {
+async fn read<K: Keeper>(gathering: Gathering<K>, mut stream: AnswerStream, client: UnboundedSender<Relayed>) {
     let Gathering { mut keep, head, begun } = gathering;
     let mut whole = BytesMut::from(begun.as_ref());
     // That the client has gone is no reason to stop.

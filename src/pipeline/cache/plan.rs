@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::{
     changes::Changes,
-    gather::{Gathering, gather},
+    gather::{Gathering, Keeper, gather},
     serve::{serve, tell},
     wanted::{Kind, Wanted},
 };
@@ -226,31 +226,6 @@ impl Keep {
         self.land(Landing::Alone);
     }
 
-    /// Keeps an answer, and tells those who wait.
-    pub(super) fn store(&mut self, kept: Kept) {
-        let now_ms = self.now_ms();
-        let landing = if kept.is_fresh(now_ms) { Landing::Kept } else { Landing::Alone };
-        self.cache.keep(&self.site, Arc::new(kept), &self.wanted.headers, now_ms);
-        self.land(landing);
-    }
-
-    /// Nobody is to wait for such a call for a while.
-    pub(super) fn part(&self) {
-        if self.lead.is_some() {
-            self.cache.flights.part(self.site.key, self.now_ms());
-        }
-    }
-
-    /// Nothing is kept after all.
-    pub(super) fn give_up(&mut self) {
-        self.land(Landing::Alone);
-    }
-
-    /// Whether the gathered bytes of an answer may be so many more, of all `length` that came.
-    pub(super) fn has_room(&mut self, length: usize, more: usize) -> bool {
-        length <= self.cache.bounds.max_entry_bytes && self.room.take(u64::try_from(more).unwrap_or(u64::MAX)).is_ok()
-    }
-
     fn may_be_stale(&self) -> bool {
         let now_ms = self.now_ms();
         self.kept.as_ref().is_some_and(|kept| kept.may_serve_on_error(&self.wanted.wishes, now_ms))
@@ -269,5 +244,28 @@ impl Keep {
 
     fn times(&self) -> Times {
         Times { asked_ms: self.asked_ms, answered_ms: self.now_ms() }
+    }
+}
+
+impl Keeper for Keep {
+    fn has_room(&mut self, length: usize, more: usize) -> bool {
+        length <= self.cache.bounds.max_entry_bytes && self.room.take(u64::try_from(more).unwrap_or(u64::MAX)).is_ok()
+    }
+
+    fn store(&mut self, kept: Kept) {
+        let now_ms = self.now_ms();
+        let landing = if kept.is_fresh(now_ms) { Landing::Kept } else { Landing::Alone };
+        self.cache.keep(&self.site, Arc::new(kept), &self.wanted.headers, now_ms);
+        self.land(landing);
+    }
+
+    fn part(&self) {
+        if self.lead.is_some() {
+            self.cache.flights.part(self.site.key, self.now_ms());
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.land(Landing::Alone);
     }
 }
