@@ -63,6 +63,9 @@ pub fn read(bytes: &[u8]) -> Result<Progress, Broken> {
 }
 
 fn read_v1(bytes: &[u8]) -> Result<Progress, Broken> {
+    if bytes.len() > MAX_V1_BYTES {
+        return Err(Broken::TooLong);
+    }
     let Some(text) = bytes.strip_suffix(b"\r\n") else {
         if bytes.len() >= MAX_V1_BYTES || bytes.contains(&b'\n') {
             return Err(if bytes.contains(&b'\n') { Broken::Malformed } else { Broken::TooLong });
