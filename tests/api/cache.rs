@@ -220,11 +220,18 @@ async fn what_is_stale_is_confirmed_by_its_upstream(store: &TestStore) {
     assert_eq!(stage.get("/up", &[]).await.text(), "changed");
     assert_eq!(stage.get("/up", &[]).await.text(), "changed");
     stage.after(60);
+    // A confirmation that names another answer confirms this one once, and is not kept.
+    stage.origin.answers("HTTP/1.1 304 Not Modified\r\netag: \"c\"\r\n\r\n");
+    let odd = stage.get("/up", &[]).await;
+    assert_eq!((odd.text(), status(&odd)), ("changed", "tollgate; fwd=stale; fwd-status=304"));
+    stage.origin.answers(whole("200 OK", &[("etag", "\"d\"")], "again"));
+    assert_eq!(stage.get("/up", &[]).await.text(), "again");
+    stage.after(60);
     // A newer answer that may not be kept takes the older one away.
     stage.origin.answers(whole("200 OK", &[("cache-control", "no-store")], "secret"));
     assert_eq!(stage.get("/up", &[]).await.text(), "secret");
     assert_eq!(status(&stage.get("/up", &[]).await), "tollgate; fwd=miss; stored");
-    assert_eq!(stage.origin.count(), 6);
+    assert_eq!(stage.origin.count(), 8);
     stage.gateway.finish().await;
 }
 

@@ -164,18 +164,15 @@ impl Keep {
     fn confirm(mut self, forwarded: Forwarded, why: Why) -> Concluded {
         let Forwarded { answer, open, upstream_status, .. } = forwarded;
         let caching = self.wanted.caching;
-        let confirmed =
-            self.kept.take().and_then(|kept| conditional::updated(&kept, &answer.headers, self.times(), caching.ttl_s));
-        let Some(confirmed) = confirmed else {
-            self.cache.forget(&self.site);
-            self.land(Landing::Alone);
-            return Err(UpstreamError::Protocol("the upstream confirmed an answer that it was not asked about".into()));
+        let Some(kept) = self.kept.take() else {
+            return Err(UpstreamError::Protocol("the upstream confirmed what it was not asked about".into()));
         };
-        let now_ms = self.now_ms();
-        let served = serve(&confirmed, &self.wanted, open, now_ms);
-        let stored = may_keep(self.asking(), caching, &confirmed);
-        if stored {
-            self.store(confirmed);
+        let renewed = conditional::updated(&kept, &answer.headers, self.times(), caching.ttl_s);
+        let stored = renewed.as_ref().is_some_and(|renewed| may_keep(self.asking(), caching, renewed));
+        // One that names another answer has confirmed this one all the same, but renews nothing.
+        let served = serve(renewed.as_ref().unwrap_or(&kept), &self.wanted, open, self.now_ms());
+        if let Some(renewed) = renewed.filter(|_| stored) {
+            self.store(renewed);
         } else {
             self.cache.forget(&self.site);
             self.land(Landing::Alone);
