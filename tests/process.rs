@@ -10,7 +10,10 @@ mod process {
     mod access_log;
     mod answers;
     mod audit_count;
+    mod bodies_and_heads;
+    mod bodies_that_wait;
     mod canaries;
+    mod canonical_path;
     mod command_line;
     mod connections;
     mod durability;
@@ -38,6 +41,7 @@ mod process {
     mod tampering;
     mod tls;
     mod unread_heads;
+    mod upstream_faults;
     mod versions;
     mod websockets;
 }

@@ -141,7 +141,8 @@ impl Client {
         let request = request(target, base, outgoing)?;
         let is_tls = base.is_tls();
         let exchanged = exchange::head(|request| self.start(is_tls, request), request, target, upload).await?;
-        let is_worn = connection::is_worn(exchanged.response.extensions());
+        let is_worn =
+            connection::is_worn(exchanged.response.extensions()) || verdict::may_have_more(&exchanged.response);
         let answer = verdict::answer(exchanged.response, is_head, target.timeout);
         if is_worn || answer.is_err() {
             exchange::retire(&exchanged.connection);

@@ -44,6 +44,15 @@ pub(super) fn switched(response: &Response<Incoming>) -> Result<HeaderMap, Upstr
     Ok(headers)
 }
 
+/// Whether the upstream may send a body where there is none (RFC 9112 §6.3): what follows such a head on the connection is not
+/// the next answer.
+pub(super) fn may_have_more(response: &Response<Incoming>) -> bool {
+    let headers = response.headers();
+    let states_a_body = headers.contains_key(TRANSFER_ENCODING)
+        || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0");
+    response.status() == StatusCode::NO_CONTENT && states_a_body
+}
+
 fn refuse_unforwardable(status: StatusCode, headers: &HeaderMap) -> Result<(), UpstreamError> {
     // RFC 9110 §15.2.2: only in answer to an `Upgrade`, and the gateway sends none.
     if status == StatusCode::SWITCHING_PROTOCOLS {

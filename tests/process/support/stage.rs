@@ -21,6 +21,11 @@ impl Stage {
     pub fn with(settings: &str, sections: &str) -> Self {
         let upstream = Upstream::start();
         let home = Home::forwarding_to(upstream.address(), settings, sections).env("RAW_SECRET", "sk-upstream");
+        Self::of(upstream, home)
+    }
+
+    /// In a folder that is set up.
+    pub fn of(upstream: Upstream, home: Home) -> Self {
         let gateway = home.start();
         let token = gateway.admin();
         Self { upstream, gateway, token, home }
