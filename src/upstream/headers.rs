@@ -71,7 +71,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const VIA_TOLLGATE: HeaderValue = HeaderValue::from_static("1.1 tollgate");
 
 /// What the gateway adds to a request.
-pub(super) struct Additions<'a> {
+pub struct Additions<'a> {
     pub host: HeaderValue,
     /// `None` where nobody's call is carried on.
     pub original: Option<&'a Original>,
@@ -80,7 +80,7 @@ pub(super) struct Additions<'a> {
 }
 
 /// Turns a client's headers into those the upstream gets.
-pub(super) fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) {
+pub fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) {
     keep_forwarded(headers, additions.secret);
     headers.insert(HOST, additions.host);
     if let Ok(id) = HeaderValue::from_str(additions.request_id) {
@@ -112,7 +112,7 @@ pub(super) fn frame_request(headers: &mut HeaderMap, method: &Method, body: &Out
 }
 
 /// Turns an upstream's headers into those the client gets. The caller adds its own `X-Request-Id`.
-pub(super) fn make_fit_for_client(headers: &mut HeaderMap) {
+pub fn make_fit_for_client(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     headers.remove(X_REQUEST_ID);
     // It names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).

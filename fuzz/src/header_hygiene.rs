@@ -1,0 +1,127 @@
+//! Header fields are for one hop, the gateway's own, or pass with every value: nothing that a client or an upstream sends makes
+//! it otherwise.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tollgate::upstream::{
+    Original, Secret,
+    headers::{Additions, make_fit_for_client, make_fit_for_upstream},
+};
+
+/// About one connection (RFC 9110 §7.6.1), written down again.
+const HOP: [&str; 11] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What an upstream may not have from a client, besides names with an underscore and the gateway's own.
+const KEPT: [&str; 14] = [
+    "authorization",
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "x-api-key",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-real-ip",
+    "x-request-id",
+    "x-rewrite-url",
+    "api-key",
+];
+
+/// `data` is lines of `name: value`.
+pub fn run(data: &[u8]) {
+    let sent = read(data);
+    let named: Vec<String> = sent.get_all("connection").iter().flat_map(options).collect();
+    let is_hop = |name: &str| HOP.contains(&name) || named.iter().any(|option| option == name);
+    outgoing(&sent, &is_hop);
+    answered(&sent, &is_hop);
+}
+
+fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
+    let mut got = sent.clone();
+    let secret = Secret::new("api-key", "sk-secret").expect("a secret");
+    let original = Original {
+        host: Some(HeaderValue::from_static("gateway.test")),
+        client_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        scheme: "https",
+        forwarded_for: Some("198.51.100.1".into()),
+    };
+    let host = HeaderValue::from_static("up.test");
+    make_fit_for_upstream(
+        &mut got,
+        Additions { host, original: Some(&original), request_id: "id-1", secret: Some(&secret) },
+    );
+    for (name, expected) in [
+        ("host", "up.test"),
+        ("x-request-id", "id-1"),
+        ("api-key", "sk-secret"),
+        ("x-forwarded-for", "198.51.100.1, 192.0.2.7"),
+        ("x-forwarded-host", "gateway.test"),
+        ("x-forwarded-proto", "https"),
+    ] {
+        assert_eq!(got.get_all(name).iter().collect::<Vec<_>>(), [expected], "{name}");
+    }
+    let is_kept = |name: &str| {
+        is_hop(name)
+            || KEPT.contains(&name)
+            || name.contains('_')
+            || name.starts_with("x-forwarded-")
+            || name.starts_with("x-tollgate-")
+    };
+    let set = ["host", "x-request-id", "api-key", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    passes(sent, &got, &|name| is_kept(name) && !set.contains(&name), &set);
+}
+
+fn answered(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
+    let mut got = sent.clone();
+    make_fit_for_client(&mut got);
+    let is_kept =
+        |name: &str| is_hop(name) || matches!(name, "x-request-id" | "alt-svc") || name.starts_with("x-tollgate-");
+    passes(sent, &got, &is_kept, &[]);
+}
+
+/// What `is_kept` does not arrive, but for what the gateway has `set`; all else arrives with every value in its order.
+fn passes(sent: &HeaderMap, got: &HeaderMap, is_kept: &dyn Fn(&str) -> bool, set: &[&str]) {
+    for name in got.keys().filter(|name| !set.contains(&name.as_str())) {
+        assert!(*name == "via" || !is_kept(name.as_str()), "{name} passes");
+        assert!(*name == "via" || sent.contains_key(name), "{name} is made up");
+    }
+    for name in sent.keys().filter(|name| !set.contains(&name.as_str()) && !is_kept(name.as_str())) {
+        let before: Vec<&HeaderValue> = sent.get_all(name).iter().collect();
+        let after: Vec<&HeaderValue> = got.get_all(name).iter().collect();
+        assert_eq!(after.get(..before.len()), Some(&*before), "values of {name} are lost");
+        assert_eq!(after.len(), before.len() + usize::from(*name == "via"), "values of {name} are made up");
+    }
+    assert_eq!(got.get_all("via").iter().next_back().map(HeaderValue::as_bytes), Some(&b"1.1 tollgate"[..]));
+}
+
+fn options(value: &HeaderValue) -> Vec<String> {
+    let text = String::from_utf8_lossy(value.as_bytes()).to_lowercase();
+    text.split(',').map(|option| option.trim_matches([' ', '\t', '\x0c']).to_owned()).collect()
+}
+
+fn read(data: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n').take(64) {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else { continue };
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii())) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}

@@ -1,0 +1,28 @@
+//! A key set is read or refused; a key with a private part is never used, and none counts twice.
+
+use serde_json::Value;
+use tollgate::credentials::jwt::outside::{KeySet, jwks_uri};
+
+/// The most keys of a set that are looked at.
+const MAX_KEYS: usize = 100;
+
+/// `data` is what the address of a key set answers with.
+pub fn run(data: &[u8]) {
+    // What is found must be of the issuer that was asked, and a place that may be asked.
+    if let Ok(uri) = jwks_uri(data, "https://issuer.test") {
+        assert!(uri.starts_with("https://") || uri.starts_with("http://"), "{uri}");
+    }
+    let read = KeySet::read(data);
+    let Ok(mut document) = serde_json::from_slice::<Value>(data) else {
+        assert!(read.is_err(), "what is no JSON is read");
+        return;
+    };
+    let Ok(set) = read else { return };
+    let keys = document.get_mut("keys").and_then(Value::as_array_mut).expect("a set has keys");
+    assert!(set.len() <= keys.len().min(MAX_KEYS));
+    for key in keys.iter_mut().filter_map(Value::as_object_mut) {
+        key.insert("d".into(), "AQAB".into());
+    }
+    let private = KeySet::read(document.to_string().as_bytes()).expect("still a set");
+    assert!(private.is_empty(), "a key with a private part is used");
+}

@@ -1,0 +1,29 @@
+//! What holds for every input, one property a file: what cargo-fuzz tries (`scripts/fuzz`), and what `tests/fuzz.rs` tries with few
+//! inputs in every run of the tests. A property reads bytes of any kind and panics where it does not hold.
+
+pub mod admin_body;
+pub mod canonical_path;
+pub mod compact_jwt;
+pub mod forwarded;
+pub mod header_hygiene;
+pub mod key_set;
+pub mod meter_stream;
+
+/// A property by the name of its target.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every property. `fuzz_targets` has a file of each name.
+pub const TARGETS: [Target; 7] = [
+    ("admin_body", admin_body::run),
+    ("canonical_path", canonical_path::run),
+    ("compact_jwt", compact_jwt::run),
+    ("forwarded", forwarded::run),
+    ("header_hygiene", header_hygiene::run),
+    ("key_set", key_set::run),
+    ("meter_stream", meter_stream::run),
+];
+
+/// The first byte, which chooses, and the rest; zero where there is none.
+pub(crate) fn choice(data: &[u8]) -> (usize, &[u8]) {
+    data.split_first().map_or((0, data), |(first, rest)| (usize::from(*first), rest))
+}
