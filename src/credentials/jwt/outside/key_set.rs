@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::OutsideToken;
-use crate::domain::refusal::TokenFault;
+use crate::{credentials::jwt::compact::Compact, domain::refusal::TokenFault};
 
 /// How many keys of a set are looked at, and how long the name of one may be, in bytes.
 const MAX_KEYS: usize = 100;
@@ -85,11 +85,21 @@ impl KeySet {
 
     /// Checks that one of the keys that the token can mean has signed it.
     pub(super) fn check(&self, token: &OutsideToken) -> Result<(), TokenFault> {
-        let mut meant = self.meant(token.kid.as_deref()).peekable();
+        self.check_signature(token.kid.as_deref(), &token.alg, &token.compact)
+    }
+
+    pub(super) fn check_signature(
+        &self,
+        kid: Option<&str>,
+        alg: &str,
+        compact: &Compact<'_>,
+    ) -> Result<(), TokenFault> {
+        let mut meant = self.meant(kid).peekable();
         meant.peek().ok_or(TokenFault::UnknownKey)?;
-        let mut fitting = meant.filter(|key| key.is_for(&token.alg)).take(MAX_TRIED).peekable();
+        let mut fitting = meant.filter(|key| key.is_for(alg)).take(MAX_TRIED).peekable();
         fitting.peek().ok_or(TokenFault::WrongAlgorithm)?;
-        if fitting.any(|key| key.has_signed(token)) { Ok(()) } else { Err(TokenFault::BadSignature) }
+        let (message, signature) = (compact.message.as_bytes(), compact.encoded_signature);
+        if fitting.any(|key| key.has_signed(message, signature)) { Ok(()) } else { Err(TokenFault::BadSignature) }
     }
 
     /// The keys of this name; where none has it, those without a name. Without a name, all keys.
@@ -117,9 +127,8 @@ impl OutsideKey {
         alg == self.name || (self.name == ED_DSA && alg == ED25519)
     }
 
-    fn has_signed(&self, token: &OutsideToken) -> bool {
-        let (message, signature) = (token.compact.message.as_bytes(), token.compact.encoded_signature);
-        jws::verify(signature, message, &self.key, self.algorithm).unwrap_or(false)
+    pub(super) fn has_signed(&self, message: &[u8], encoded_signature: &str) -> bool {
+        jws::verify(encoded_signature, message, &self.key, self.algorithm).unwrap_or(false)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::crypto;
 
 mod keys;
 mod providers;
+mod wycheproof;
 
 const NOW_S: i64 = 1_000;
 const ISSUER: &str = "https://idp.example";

@@ -29,10 +29,15 @@ pub struct OutsideToken<'t> {
     token: &'t str,
 }
 
-impl<'t> OutsideToken<'t> {
-    /// Reads the form, the header and the claims.
-    pub fn read(token: &'t str) -> Result<Self, TokenFault> {
-        let compact = Compact::read(token)?;
+/// What a header says that means something here.
+pub(super) struct Header {
+    pub(super) alg: String,
+    pub(super) kid: Option<String>,
+    media_type: String,
+}
+
+impl Header {
+    pub(super) fn read(compact: &Compact<'_>) -> Result<Self, TokenFault> {
         let UniqueObject(header) =
             serde_json::from_slice(&compact.header).map_err(|_| TokenFault::UnsupportedHeader)?;
         if REFUSED.iter().any(|name| header.contains_key(*name)) {
@@ -42,6 +47,15 @@ impl<'t> OutsideToken<'t> {
         let alg = text("alg").flatten().ok_or(TokenFault::UnsupportedHeader)?;
         let kid = text("kid").map(|kid| kid.ok_or(TokenFault::UnsupportedHeader)).transpose()?;
         let media_type = text("typ").map_or(Ok(String::new()), |typ| typ.ok_or(TokenFault::WrongType))?;
+        Ok(Self { alg, kid, media_type })
+    }
+}
+
+impl<'t> OutsideToken<'t> {
+    /// Reads the form, the header and the claims.
+    pub fn read(token: &'t str) -> Result<Self, TokenFault> {
+        let compact = Compact::read(token)?;
+        let Header { alg, kid, media_type } = Header::read(&compact)?;
         let UniqueObject(claims) = serde_json::from_slice(&compact.claims).map_err(|_| TokenFault::WrongClaims)?;
         Ok(Self { compact, claims, alg, kid, media_type, token })
     }
