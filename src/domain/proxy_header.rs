@@ -112,7 +112,7 @@ fn read_v2(bytes: &[u8]) -> Result<Progress, Broken> {
     if rest.len() < length {
         return Ok(Progress::Needs(length.saturating_sub(rest.len())));
     }
-    if command & 0x0f == 0 {
+    if matches!(command & 0x0f, 0) {
         return Ok(Progress::Done(Source::Peer));
     }
     source_v2(family, rest).map(Progress::Done)
