@@ -277,8 +277,8 @@ mod tests {
             (&v2(0x21, 0x21, &v6_body()[..35]), Broken::Malformed),
             (&v2(0x21, 0x31, &[0; 215]), Broken::Malformed),
             (&v2(0x21, 0x11, &[]), Broken::Malformed),
-            (&v2(0x21, 0x11, &[0; MAX_V2_BYTES + 1]), Broken::TooLong),
-            (&v2(0x20, 0x00, &[0; 65_535]), Broken::TooLong),
+            (&v2(0x21, 0x11, &vec![0; MAX_V2_BYTES + 1]), Broken::TooLong),
+            (&v2(0x20, 0x00, &vec![0; 65_535]), Broken::TooLong),
         ] {
             assert_eq!(taken(bytes), Err(broken), "{:?}", String::from_utf8_lossy(bytes));
         }

@@ -17,7 +17,7 @@ fn v2_local() -> Vec<u8> {
     [V2, &[0x20, 0, 0, 0]].concat()
 }
 
-/// Of a client at 2001:db8::7, with an addition that nobody knows.
+/// Of a client at `2001:db8::7`, with an addition that nobody knows.
 fn v2_v6() -> Vec<u8> {
     let mut body = vec![0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
     body.extend([0; 16]);

@@ -45,12 +45,11 @@ fn open(stage: &Stage, token: &str) -> (Wire, Wire, Message) {
 /// A frame of text with this many bytes of content, as a server sends it.
 fn frame(content: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x81];
-    match content.len() {
-        0..126 => frame.push(u8::try_from(content.len()).unwrap()),
-        _ => {
-            frame.push(126);
-            frame.extend(u16::try_from(content.len()).unwrap().to_be_bytes());
-        }
+    if content.len() < 126 {
+        frame.push(u8::try_from(content.len()).unwrap());
+    } else {
+        frame.push(126);
+        frame.extend(u16::try_from(content.len()).unwrap().to_be_bytes());
     }
     frame.extend_from_slice(content);
     frame
