@@ -21,6 +21,7 @@ pub mod input;
 pub mod keys;
 pub mod limits;
 pub mod me;
+pub mod models;
 mod no_content;
 pub mod oauth;
 pub mod office;

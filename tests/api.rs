@@ -34,6 +34,7 @@ mod api {
     mod login;
     mod metering;
     mod meters;
+    mod models;
     mod oauth;
     mod openapi;
     mod password;

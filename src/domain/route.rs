@@ -54,6 +54,18 @@ impl Meter {
     pub const fn counts_tokens(self) -> bool {
         !matches!(self, Self::None | Self::Fixed(_))
     }
+
+    /// Whether these tokens have a price.
+    #[must_use]
+    pub const fn bills_tokens(self) -> bool {
+        self.counts_tokens() && !matches!(self, Self::CountTokens)
+    }
+
+    /// Whether only a model whose answers have a bound can be called.
+    #[must_use]
+    pub const fn needs_output_bound(self) -> bool {
+        !matches!(self, Self::OpenaiEmbeddings | Self::Rerank)
+    }
 }
 
 /// What the gateway may write into requests to an upstream.

@@ -202,6 +202,12 @@ impl<T> Argument for PathId<T> {
     }
 }
 
+/// A text in a path.
+pub(super) fn path_text(name: &str) -> Parameter {
+    let schema = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
+    parameter(ParameterIn::Path, name.into(), None, true, schema)
+}
+
 fn parameter(
     place: ParameterIn,
     name: String,

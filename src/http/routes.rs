@@ -8,7 +8,7 @@ use actix_web::{
 use apistos_models::paths::OperationType;
 
 use super::{
-    api_keys, audit, auth, budgets, cache, docs, health, keys, limits, me, oauth,
+    api_keys, audit, auth, budgets, cache, docs, health, keys, limits, me, models, oauth,
     openapi::{Document, NoDocument, Operations, Url},
     prices,
     problem::documented::RefusalKind,
@@ -31,7 +31,7 @@ macro_rules! urls {
         where
             T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
         {
-            app$(.route($template, web::$method().to($handler)))*
+            app$(.route(&pattern($template), web::$method().to($handler)))*
         }
 
         /// The OpenAPI document of every URL: from its row, and from what its handler takes and answers.
@@ -51,6 +51,17 @@ macro_rules! urls {
         }
     };
 }
+
+/// As the framework writes a template: the name of a model may have slashes.
+fn pattern(template: &str) -> String {
+    template.replace(MODEL, "{model:.+}")
+}
+
+/// The parameter that takes all that is left of a path.
+const MODEL: &str = "{model}";
+
+/// The first of the URLs that a configured route may have in their place.
+const MODELS: &str = "/v1/models";
 
 /// The method of a row: as it stands in a request, and as the document names it.
 macro_rules! method {
@@ -79,6 +90,9 @@ urls! {
     get    "/.well-known/oauth-authorization-server" Public => oauth::metadata;
     get    "/docs"                  Docs   => docs::page;
     get    "/openapi.json"          Docs   => docs::document;
+
+    get    "/v1/models"             Own    => models::list;
+    get    "/v1/models/{model}"     Own    => models::show;
 
     post   "/auth/login"            Public => auth::login, Unauthenticated;
     post   "/auth/refresh"          Public => auth::refresh, Unauthenticated;
@@ -135,7 +149,7 @@ urls! {
 #[must_use]
 pub fn find(method: &str, path: &str) -> Managed {
     // Nearly every request is for a configured route: it is not compared with the whole table.
-    if route::reserved(path).is_none() {
+    if route::reserved(path).is_none() && !path.starts_with(MODELS) {
         return Managed::NotManaged;
     }
     let matching = || TABLE.iter().filter(|(_, url)| matches(url.template, path));
@@ -144,7 +158,11 @@ pub fn find(method: &str, path: &str) -> Managed {
         return Managed::Found(*url);
     }
     let others: Vec<String> = matching().map(|(method, _)| allowed_with(method).to_owned()).collect();
-    if others.is_empty() { Managed::Reserved } else { Managed::OtherMethods(others) }
+    match others.is_empty() {
+        false => Managed::OtherMethods(others),
+        true if route::reserved(path).is_some() => Managed::Reserved,
+        true => Managed::NotManaged,
+    }
 }
 
 const fn allowed_with(method: &'static str) -> &'static str {
@@ -154,12 +172,14 @@ const fn allowed_with(method: &'static str) -> &'static str {
     }
 }
 
-/// A `{parameter}` takes one segment that is not empty; all else is compared byte for byte.
+/// A `{parameter}` takes one segment that is not empty, that of a model as many as there are; all else is compared byte for
+/// byte.
 fn matches(template: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return true,
+            (Some(MODEL), Some(got)) => return !got.is_empty() && !path.ends_with('/'),
             (Some(want), Some(got)) if want == got || (want.starts_with('{') && !got.is_empty()) => {}
             _ => return false,
         }
@@ -173,7 +193,7 @@ mod tests {
     #[test]
     fn every_url_is_found_with_its_method_and_no_other() {
         for (method, url) in TABLE {
-            let path = url.template.replace("{id}", "0190");
+            let path = url.template.replace("{id}", "0190").replace(MODEL, "a/b");
             assert_eq!(find(method, &path), Managed::Found(*url));
             assert!(matches!(find("TRACE", &path), Managed::OtherMethods(_)), "{path}");
             assert_ne!(find(method, &format!("{path}/")), Managed::Found(*url));

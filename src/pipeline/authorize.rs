@@ -14,7 +14,7 @@ use crate::{
         path::UnsafePath,
         principal::Principal,
         refusal::Refusal,
-        route::{Found, Route},
+        route::{Found, Route, reserved},
     },
     snapshot::routing::Routing,
 };
@@ -57,11 +57,10 @@ impl Authorized {
 /// Decides. A caller who is not signed in never learns which URLs exist.
 pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized, Refusal> {
     let Visit { gate, call, .. } = visit;
-    let destination = match (gate.find)(&call.method, &call.path) {
-        Managed::Found(url) => Destination::Managed(url),
-        Managed::OtherMethods(methods) => return Err(Refusal::MethodNotAllowed(methods)),
-        Managed::Reserved => return Err(Refusal::NotFound),
-        Managed::NotManaged => find_route(&gate.routing.read(), call)?,
+    let managed = (gate.find)(&call.method, &call.path);
+    let destination = match reserved(&call.path) {
+        Some(_) => own(managed)?,
+        None => at_route(&gate.routing.read(), call, managed)?,
     };
     let allowed = match (&destination, &caller) {
         (Destination::Managed(url), Authenticated::Known(principal)) => url.permission.allows(principal.role),
@@ -79,15 +78,30 @@ pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized,
 
 /// The route that a call is at, whether or not it may go there.
 pub fn route_at(find: Find, routing: &Routing, call: &Call) -> Option<Arc<Route>> {
-    let is_managed = find(&call.method, &call.path) != Managed::NotManaged;
-    (!is_managed).then(|| routing.table.nearest(&call.method, &call.path)).flatten()
+    match at_route(routing, call, find(&call.method, &call.path)) {
+        _ if reserved(&call.path).is_some() => None,
+        Ok(Destination::Managed(_)) => None,
+        _ => routing.table.nearest(&call.method, &call.path),
+    }
 }
 
-fn find_route(routing: &Routing, call: &Call) -> Result<Destination, Refusal> {
-    match routing.table.find(&call.method, &call.path) {
-        Found::Route(route) => Ok(Destination::Route(route)),
-        Found::OtherMethods(methods) => Err(Refusal::MethodNotAllowed(methods)),
-        Found::Ambiguous => Err(Refusal::UnsafePath(UnsafePath::OtherRoute)),
-        Found::Nothing => Err(Refusal::NotFound),
+/// One of the gateway's own URLs.
+fn own(managed: Managed) -> Result<Destination, Refusal> {
+    match managed {
+        Managed::Found(url) => Ok(Destination::Managed(url)),
+        Managed::OtherMethods(methods) => Err(Refusal::MethodNotAllowed(methods)),
+        Managed::Reserved | Managed::NotManaged => Err(Refusal::NotFound),
+    }
+}
+
+/// A configured route; or, where none takes the path with this method, one of the gateway's own URLs outside what is
+/// reserved for it.
+fn at_route(routing: &Routing, call: &Call, managed: Managed) -> Result<Destination, Refusal> {
+    match (routing.table.find(&call.method, &call.path), managed) {
+        (Found::Route(route), _) => Ok(Destination::Route(route)),
+        (Found::Ambiguous, _) => Err(Refusal::UnsafePath(UnsafePath::OtherRoute)),
+        (_, Managed::Found(url)) => Ok(Destination::Managed(url)),
+        (Found::OtherMethods(methods), _) => Err(Refusal::MethodNotAllowed(methods)),
+        (Found::Nothing, managed) => own(managed),
     }
 }

@@ -24,6 +24,11 @@ impl PriceBook {
         Self(prices.into_iter().map(|priced| (Arc::clone(&priced.model), Arc::new(priced))).collect())
     }
 
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Priced>> {
+        self.0.values()
+    }
+
     /// What a model costs; nothing where it has no price. Names are compared as they are written.
     pub fn find(&self, model: &str) -> Option<&Arc<Priced>> {
         self.0.get(model)

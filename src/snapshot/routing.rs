@@ -7,7 +7,7 @@ use crate::{
         redaction::KnownSecrets,
         route::{Dialect, RouteTable},
     },
-    upstream::Target,
+    upstream::{Target, llm, target::Kind},
 };
 
 /// Where calls go.
@@ -44,6 +44,13 @@ impl Routing {
     #[must_use]
     pub fn dialect(&self, upstream: &str) -> Dialect {
         self.dialects.get(upstream).copied().unwrap_or_default()
+    }
+
+    /// Whether an upstream may know a model by this name; of the built-in one it is known.
+    #[must_use]
+    pub fn serves(&self, upstream: &str, model: &str) -> bool {
+        let is_built_in = self.target(upstream).is_some_and(|target| matches!(target.kind, Kind::Llm));
+        !is_built_in || model == llm::NAME
     }
 
     /// The upstream with this name.

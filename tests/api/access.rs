@@ -118,7 +118,7 @@ impl Place {
     fn managed(template: &'static str) -> Self {
         let here = TABLE.iter().filter(|(_, url)| url.template == template);
         let methods = here.map(|(method, url)| ((*method).to_owned(), Rule::Managed(url.permission)));
-        Self { path: template.replace("{id}", NO_SUCH_ID), methods: methods.collect() }
+        Self { path: template.replace("{id}", NO_SUCH_ID).replace("{model}", "no/such"), methods: methods.collect() }
     }
 
     fn all() -> Vec<Self> {

@@ -83,3 +83,10 @@ def test_an_exceeded_limit_is_a_rate_limit_error_that_says_when_to_come_back(lim
         with pytest.raises(anthropic.RateLimitError) as refusal:
             client.messages.create(**call())
     assert 0 < int(refusal.value.response.headers["retry-after"]) <= 60
+
+
+def test_the_models_that_may_be_called_are_listed_in_pages(client):
+    assert [model.id for model in client.models.list(limit=1)] == ["demo"]
+    assert client.models.retrieve("demo").display_name == "demo"
+    with pytest.raises(anthropic.NotFoundError):
+        client.models.retrieve("claude-opus-4-5")

@@ -91,3 +91,11 @@ def test_a_model_without_a_price_is_a_permission_error_that_names_it(client):
         ask(client, model="no-such-model")
     assert refusal.value.code == "unpriced-model"
     assert "no-such-model" in refusal.value.body["message"]
+
+
+def test_the_models_that_may_be_called_are_listed(client):
+    assert [model.id for model in client.models.list()] == ["demo"]
+    assert client.models.retrieve("demo").object == "model"
+    with pytest.raises(openai.NotFoundError) as refused:
+        client.models.retrieve("gpt-4o")
+    assert refused.value.code == "not-found"

@@ -78,6 +78,20 @@ pub(super) const TAGS: &[Tag] = &[
         ],
     },
     Tag {
+        name: "Models",
+        description: "What the caller may call, as the SDKs of AI providers ask for it.",
+        operations: &[
+            text(
+                "models::list",
+                "List models",
+                "Those that have a price and that a route takes the caller's calls to, in the order of their names: all of \
+                 them in the form of OpenAI's API, or a page in that of Anthropic's where the header \
+                 `anthropic-version` is sent. A configured route with this path goes before this endpoint.",
+            ),
+            text("models::show", "Show a model", "Its name may have slashes. 404 where the caller may not call it."),
+        ],
+    },
+    Tag {
         name: "Me",
         description: "The caller's own account.",
         operations: &[

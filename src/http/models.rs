@@ -1,0 +1,241 @@
+//! The models that the caller may call, in the form of OpenAI's API, or of Anthropic's where `anthropic-version` is sent.
+//!
+//! A model is listed if it has a price and a route to a model takes the caller's calls. A configured route with the path
+//! of these URLs goes before them: see `pipeline::authorize`.
+
+use std::future::{Ready, ready};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    web::{Data, Json},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    extract::{Caller, QueryOf, path_text},
+    office::Administration,
+    openapi::operation::{Argument, Draft},
+    problem::{Problem, documented::RefusalKind},
+};
+use crate::{
+    domain::{access::may_forward, principal::Principal, refusal::Refusal, route::Route},
+    snapshot::{prices::Priced, routing::Routing},
+};
+
+/// Sent by clients of Anthropic's API.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
+
+/// Who the models of a gateway belong to, as far as a client of OpenAI's API is told.
+const OWNER: &str = "tollgate";
+
+/// As Anthropic's API writes a time of release that is not known.
+const EPOCH: &str = "1970-01-01T00:00:00Z";
+
+/// Calls to models are made with it.
+const METHOD: &str = "POST";
+
+/// Which page, in Anthropic's form; OpenAI's has all on one. Other parameters are ignored: clients send their own.
+#[derive(Deserialize, JsonSchema)]
+pub struct ModelsQuery {
+    #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 1000))]
+    limit: u32,
+    /// The page begins behind this model: `last_id` of the page before.
+    after_id: Option<String>,
+    /// The page ends before this model: `first_id` of the page behind.
+    before_id: Option<String>,
+}
+
+const fn twenty() -> u32 {
+    20
+}
+
+/// Models in the order of their names.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ModelList {
+    Openai(OpenaiList),
+    Anthropic(AnthropicList),
+}
+
+/// All of them, as OpenAI's API has it.
+#[derive(Serialize, JsonSchema)]
+pub struct OpenaiList {
+    object: &'static str,
+    data: Vec<OpenaiModel>,
+}
+
+/// A page of them, as Anthropic's API has it.
+#[derive(Serialize, JsonSchema)]
+pub struct AnthropicList {
+    data: Vec<AnthropicModel>,
+    has_more: bool,
+    first_id: Option<String>,
+    last_id: Option<String>,
+}
+
+/// One model.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Model {
+    Openai(OpenaiModel),
+    Anthropic(AnthropicModel),
+}
+
+/// As OpenAI's API has it.
+#[derive(Serialize, JsonSchema)]
+pub struct OpenaiModel {
+    id: String,
+    object: &'static str,
+    /// Seconds since 1970; 0, for it is not known.
+    created: u32,
+    owned_by: &'static str,
+}
+
+/// As Anthropic's API has it.
+#[derive(Serialize, JsonSchema)]
+pub struct AnthropicModel {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: String,
+    display_name: String,
+    created_at: &'static str,
+}
+
+/// The `{model}` of a path; it may have slashes.
+pub struct ModelName(String);
+
+impl FromRequest for ModelName {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.match_info().get("model").unwrap_or_default().to_owned())))
+    }
+}
+
+impl Argument for ModelName {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.parameter(path_text("model"));
+        draft.refuses(&[RefusalKind::NotFound]);
+    }
+}
+
+impl OpenaiModel {
+    fn of(id: String) -> Self {
+        Self { id, object: "model", created: 0, owned_by: OWNER }
+    }
+}
+
+impl AnthropicModel {
+    fn of(id: String) -> Self {
+        Self { kind: "model", display_name: id.clone(), id, created_at: EPOCH }
+    }
+}
+
+/// `GET /v1/models`.
+pub async fn list(
+    office: Data<Administration>,
+    request: HttpRequest,
+    Caller(principal): Caller,
+    QueryOf(query): QueryOf<ModelsQuery>,
+) -> Result<Json<ModelList>, Problem> {
+    let names = names(&office, &principal);
+    if !speaks_anthropic(&request) {
+        let data = names.into_iter().map(OpenaiModel::of).collect();
+        return Ok(Json(ModelList::Openai(OpenaiList { object: "list", data })));
+    }
+    let (page, has_more) = page(names, &query)?;
+    let (first_id, last_id) = (page.first().cloned(), page.last().cloned());
+    let data = page.into_iter().map(AnthropicModel::of).collect();
+    Ok(Json(ModelList::Anthropic(AnthropicList { data, has_more, first_id, last_id })))
+}
+
+/// `GET /v1/models/{model}`.
+pub async fn show(
+    office: Data<Administration>,
+    request: HttpRequest,
+    Caller(principal): Caller,
+    ModelName(name): ModelName,
+) -> Result<Json<Model>, Problem> {
+    let is_there = {
+        let (prices, routing) = (office.accounting.prices.read(), office.routing.read());
+        prices.find(&name).is_some_and(|priced| may_call(&routing, &principal, priced))
+    };
+    match is_there {
+        false => Err(Refusal::NotFound.into()),
+        true if speaks_anthropic(&request) => Ok(Json(Model::Anthropic(AnthropicModel::of(name)))),
+        true => Ok(Json(Model::Openai(OpenaiModel::of(name)))),
+    }
+}
+
+fn speaks_anthropic(request: &HttpRequest) -> bool {
+    request.headers().contains_key(ANTHROPIC_VERSION)
+}
+
+/// The models that the caller may call, in order.
+fn names(office: &Administration, principal: &Principal) -> Vec<String> {
+    let (prices, routing) = (office.accounting.prices.read(), office.routing.read());
+    let callable = prices.iter().filter(|priced| may_call(&routing, principal, priced));
+    let mut names: Vec<String> = callable.map(|priced| priced.model.to_string()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Whether a route to models takes the caller's calls to this one. A model whose answers have no bound can be
+/// called only where none is needed.
+fn may_call(routing: &Routing, principal: &Principal, priced: &Priced) -> bool {
+    let takes = |route: &Route| {
+        let is_callers = route.methods.iter().any(|method| method == METHOD);
+        let fits = priced.price.max_output_tokens > 0 || !route.meter.needs_output_bound();
+        is_callers && fits && may_forward(&route.roles, principal.role, METHOD)
+    };
+    let mut routes = routing.table.iter().filter(|route| route.meter.bills_tokens() && takes(route));
+    routes.any(|route| routing.serves(&route.upstream, &priced.model))
+}
+
+/// A page of names that are in order, and whether more follow in the direction that was asked for.
+fn page(mut names: Vec<String>, query: &ModelsQuery) -> Result<(Vec<String>, bool), Refusal> {
+    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    match (&query.after_id, &query.before_id) {
+        (Some(_), Some(_)) => return Err(Refusal::invalid("?before_id", "give after_id or before_id, not both")),
+        (_, Some(before)) => {
+            names.retain(|name| name < before);
+            let more = names.len().saturating_sub(limit);
+            return Ok((names.split_off(more), more > 0));
+        }
+        (Some(after), None) => names.retain(|name| name > after),
+        (None, None) => {}
+    }
+    let has_more = names.len() > limit;
+    names.truncate(limit);
+    Ok((names, has_more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_go_forward_and_backward_without_a_gap() {
+        let all = || ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        let page = |limit, after: Option<&str>, before: Option<&str>| {
+            let query = ModelsQuery { limit, after_id: after.map(str::to_owned), before_id: before.map(str::to_owned) };
+            page(all(), &query).map(|(page, has_more)| (page.concat(), has_more)).map_err(|_| ())
+        };
+        for (limit, after, before, expected) in [
+            (2, None, None, Ok(("ab".into(), true))),
+            (2, Some("b"), None, Ok(("cd".into(), true))),
+            (2, Some("d"), None, Ok(("e".into(), false))),
+            (2, Some("e"), None, Ok((String::new(), false))),
+            (2, None, Some("d"), Ok(("bc".into(), true))),
+            (2, None, Some("c"), Ok(("ab".into(), false))),
+            (9, Some("bb"), None, Ok(("cde".into(), false))),
+            (1, Some("a"), Some("b"), Err(())),
+        ] {
+            assert_eq!(page(limit, after, before), expected, "{limit} {after:?} {before:?}");
+        }
+    }
+}
