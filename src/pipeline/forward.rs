@@ -116,8 +116,14 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
             open.end();
             return Ok(forwarded(AnswerBody::Whole(bytes), Bytes::new(), open));
         }
-        AnswerBody::Stream(stream) if open.is_whole() => stream,
-        AnswerBody::Stream(stream) => {
+        AnswerBody::Stream(mut stream) if open.is_whole() => {
+            stream.take_turns();
+            stream
+        }
+        AnswerBody::Stream(mut stream) => {
+            if open.by_tokens() {
+                stream.take_turns();
+            }
             let (begun, rest) = begin(stream, &mut open).await?;
             return Ok(match rest {
                 Some(stream) => forwarded(AnswerBody::Stream(stream), begun, open),

@@ -27,6 +27,8 @@ pub struct AnswerStream {
     source: Source,
     /// Whether its end is told apart from a connection that was cut.
     is_delimited: bool,
+    /// Where the answer is looked into as it passes.
+    turns: Option<Turns>,
     /// What lasts as long as the call.
     held: Option<(Permit, Option<UploadEnd>)>,
 }
@@ -38,6 +40,17 @@ pub enum StreamError {
     Idle,
     #[error("the upstream's answer was cut")]
     Cut(#[source] Cause),
+}
+
+/// How much of an answer that is looked into is given at a time, and how much before the thread gets a chance to serve others:
+/// even of the dearest bytes, events of one line end each, that is a few milliseconds.
+const TURN_BYTES: usize = 64 << 10;
+
+/// What has come and is not given yet, and how much was given in this turn.
+#[derive(Debug, Default)]
+struct Turns {
+    waiting: Bytes,
+    given: usize,
 }
 
 #[derive(Debug)]
@@ -79,19 +92,19 @@ impl AnswerStream {
     pub(super) fn upstream(incoming: Incoming, idle_timeout: Duration, is_chunked: bool) -> Self {
         let is_delimited = is_chunked || incoming.size_hint().exact().is_some();
         let source = Source::Upstream(Received { incoming, idle_timeout, silence: None });
-        Self { source, is_delimited, held: None }
+        Self { source, is_delimited, turns: None, held: None }
     }
 
     /// A body made up chunk by chunk, each only when the client is ready for it.
     pub(super) fn generated(chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
         let generated = Generated { chunks: Box::new(chunks), has_just_yielded: false };
-        Self { source: Source::Generated(generated), is_delimited: true, held: None }
+        Self { source: Source::Generated(generated), is_delimited: true, turns: None, held: None }
     }
 
     /// A body that somebody else reads, who may be ahead by what was sent here and not taken yet.
     #[must_use]
     pub const fn relayed(pieces: UnboundedReceiver<Relayed>, length: Option<u64>) -> Self {
-        Self { source: Source::Relayed(pieces, length), is_delimited: true, held: None }
+        Self { source: Source::Relayed(pieces, length), is_delimited: true, turns: None, held: None }
     }
 
     /// Whether a clean end means that all of it came. A body that ends with its connection may have been cut.
@@ -105,15 +118,46 @@ impl AnswerStream {
         self.held = Some((permit, upload_end));
     }
 
+    /// From here on it comes in turns, because whoever takes it looks into every byte.
+    pub fn take_turns(&mut self) {
+        self.turns.get_or_insert_default();
+    }
+
     /// Bytes still to come, where the upstream stated a length.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
-        match &self.source {
+        let waiting = self.turns.as_ref().map_or(0, |turns| u64::try_from(turns.waiting.len()).unwrap_or(u64::MAX));
+        let coming = match &self.source {
             Source::Upstream(received) => received.incoming.size_hint().exact(),
             Source::Generated(_) => None,
             Source::Relayed(_, length) => *length,
             Source::Ended => Some(0),
+        };
+        coming.map(|coming| coming.saturating_add(waiting))
+    }
+
+    /// The next part of what has come, or the chance for others.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Next {
+        let turns = self.turns.get_or_insert_default();
+        if turns.given >= TURN_BYTES {
+            turns.given = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        if turns.waiting.is_empty() {
+            match self.poll_source(cx) {
+                Poll::Ready(Some(Ok(chunk))) => self.turns.get_or_insert_default().waiting = chunk,
+                Poll::Pending => {
+                    self.turns.get_or_insert_default().given = 0;
+                    return Poll::Pending;
+                }
+                end => return end,
+            }
+        }
+        let turns = self.turns.get_or_insert_default();
+        let length = turns.waiting.len().min(TURN_BYTES.saturating_sub(turns.given));
+        turns.given = turns.given.saturating_add(length);
+        Poll::Ready(Some(Ok(turns.waiting.split_to(length))))
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Next {
@@ -141,7 +185,7 @@ impl Stream for AnswerStream {
     type Item = Result<Bytes, StreamError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Next {
-        let next = self.poll_source(cx);
+        let next = if self.turns.is_some() { self.poll_turn(cx) } else { self.poll_source(cx) };
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
             self.source = Source::Ended;
             self.held = None;

@@ -1,5 +1,7 @@
 //! What comes back.
 
+use std::task::Poll;
+
 use super::*;
 
 #[tokio::test]
@@ -169,4 +171,33 @@ async fn a_built_in_upstream_answers_head_without_a_body() {
     let answer = Client::new().send(&target, call(Method::HEAD, "/echo", OutgoingBody::Empty)).await.unwrap();
     assert!(answer.headers["content-length"].to_str().unwrap().parse::<u64>().unwrap() > 50);
     assert!(matches!(answer.body, AnswerBody::Whole(bytes) if bytes.is_empty()));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_looked_into_comes_in_turns() {
+    const TURN: usize = 64 << 10;
+    let long = "x".repeat(5 * TURN + 7);
+    let wire = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{long}", long.len());
+    let AnswerBody::Stream(mut stream) = get_answered(&wire).await.unwrap().body else { panic!("no stream") };
+    stream.take_turns();
+    assert_eq!(stream.length(), u64::try_from(long.len()).ok());
+    let (mut came, mut of_turn, mut turns) = (0, 0, 0);
+    std::future::poll_fn(|cx| {
+        loop {
+            match stream.poll_next_unpin(cx) {
+                Poll::Pending => {
+                    (of_turn, turns) = (0, turns + 1);
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Ready(Some(piece)) => {
+                    let piece = piece.unwrap();
+                    (came, of_turn) = (came + piece.len(), of_turn + piece.len());
+                    assert!(of_turn <= TURN, "{of_turn} bytes without a chance for others");
+                }
+            }
+        }
+    })
+    .await;
+    assert!(came == long.len() && turns >= 5, "{came} bytes in {turns} turns");
 }
