@@ -11,6 +11,11 @@ const STEP_BYTES: usize = 4 << 10;
 /// The most that an answer is decoded to.
 const MAX_DECODED_BYTES: usize = 256 << 20;
 
+/// How much more than its coded bytes a piece may decode to, and how much in any case: reading what was decoded is work for
+/// the worker, which has other calls as well. Text is a tenth of its length at best, but where it repeats itself.
+const MAX_RATIO: usize = 32;
+const FREE_BYTES: usize = 64 << 10;
+
 pub(super) struct Decoder {
     inner: Inner,
     decoded: usize,
@@ -43,8 +48,14 @@ impl Decoder {
 
     /// What a further piece decodes to, in steps.
     pub fn add(&mut self, piece: &[u8], mut with: impl FnMut(&[u8])) -> Result<(), Undecodable> {
+        let most = piece.len().saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
+        let mut of_piece = 0_usize;
         for step in piece.chunks(STEP_BYTES) {
             let decoded = self.step(step).map_err(|_| Undecodable)?;
+            of_piece = of_piece.saturating_add(decoded.len());
+            if of_piece > most {
+                return Err(Undecodable);
+            }
             self.decoded = self.decoded.saturating_add(decoded.len());
             if self.decoded > MAX_DECODED_BYTES {
                 return Err(Undecodable);
