@@ -12,16 +12,20 @@
 mod asked;
 mod bound;
 mod coding;
+mod count_tables;
 mod counts;
 mod edit;
 mod events;
 mod extra_usage;
+mod form;
 mod format;
 mod formats;
 mod json;
 mod members;
+mod plain;
 mod prompt;
 mod reading;
+mod request;
 mod skim;
 mod statement;
 mod stream_options;
@@ -41,8 +45,10 @@ use crate::domain::route::Meter;
 pub use self::{
     asked::Asked,
     bound::{Bound, Ways},
+    form::boundary_of,
     format::Format,
     reading::{Reading, Taken, is_event_stream},
+    statement::STANDARD_TIERS,
 };
 
 /// The longest whole answer that is kept until its end, so that its head says what it cost.
@@ -58,6 +64,8 @@ pub const fn format(meter: Meter) -> Option<&'static Format> {
         Meter::OpenaiResponses => Some(&formats::OPENAI_RESPONSES),
         Meter::OpenaiEmbeddings => Some(&formats::OPENAI_EMBEDDINGS),
         Meter::OpenaiImages => Some(&formats::OPENAI_IMAGES),
+        Meter::OpenaiTranscriptions => Some(&formats::OPENAI_TRANSCRIPTIONS),
+        Meter::OpenaiSpeech => Some(&formats::OPENAI_SPEECH),
         Meter::AnthropicMessages => Some(&formats::ANTHROPIC_MESSAGES),
         Meter::GeminiGenerate => Some(&formats::GEMINI_GENERATE),
         Meter::BedrockConverse => Some(&formats::BEDROCK_CONVERSE),

@@ -56,6 +56,8 @@ pub enum OutputBoundEntry {
     MaxCompletionTokens,
     MaxTokens,
     None,
+    /// Refused: see [`validate_upstream`].
+    Auto,
 }
 
 impl UpstreamEntry {
@@ -65,7 +67,7 @@ impl UpstreamEntry {
         let output_bound = match self.output_bound {
             OutputBoundEntry::MaxCompletionTokens => BoundName::MaxCompletionTokens,
             OutputBoundEntry::MaxTokens => BoundName::MaxTokens,
-            OutputBoundEntry::None => BoundName::Unwritten,
+            OutputBoundEntry::None | OutputBoundEntry::Auto => BoundName::Unwritten,
         };
         Dialect { stream_usage: self.stream_usage, output_bound }
     }
@@ -109,6 +111,8 @@ pub enum MeterName {
     OpenaiResponses,
     OpenaiEmbeddings,
     OpenaiImages,
+    OpenaiTranscriptions,
+    OpenaiSpeech,
     AnthropicMessages,
     GeminiGenerate,
     BedrockConverse,
@@ -121,7 +125,7 @@ pub enum MeterName {
 #[serde(
     untagged,
     expecting = "must be none, openai-chat, openai-completions, openai-responses, openai-embeddings, openai-images, \
-                 anthropic-messages, gemini-generate, bedrock-converse, rerank, count-tokens, or \
+                 openai-transcriptions, openai-speech, anthropic-messages, gemini-generate, bedrock-converse, rerank, count-tokens, or \
                  { fixed_usd = \"0.002\" } with an amount in quotes"
 )]
 pub enum MeterEntry {
@@ -209,6 +213,8 @@ impl RouteEntry {
                 MeterEntry::Named(MeterName::AnthropicMessages) => Meter::AnthropicMessages,
                 MeterEntry::Named(MeterName::OpenaiCompletions) => Meter::OpenaiCompletions,
                 MeterEntry::Named(MeterName::OpenaiImages) => Meter::OpenaiImages,
+                MeterEntry::Named(MeterName::OpenaiTranscriptions) => Meter::OpenaiTranscriptions,
+                MeterEntry::Named(MeterName::OpenaiSpeech) => Meter::OpenaiSpeech,
                 MeterEntry::Named(MeterName::GeminiGenerate) => Meter::GeminiGenerate,
                 MeterEntry::Named(MeterName::BedrockConverse) => Meter::BedrockConverse,
                 MeterEntry::Named(MeterName::Rerank) => Meter::Rerank,
@@ -277,6 +283,14 @@ fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
     rule(upstream.secret_header.parse::<http::HeaderName>().is_ok(), "secret_header", "is not a header name")?;
     let both = upstream.secret_env.is_some() && upstream.secret_file.is_some();
     rule(!both, "secret_file", "give secret_env or secret_file, not both")?;
+    // What an upstream refuses it says in words that clients have a part in.
+    let learns = upstream.output_bound == OutputBoundEntry::Auto;
+    rule(
+        !learns,
+        "output_bound",
+        "must be max_completion_tokens, max_tokens or none: what an upstream takes cannot be \
+                                   learnt safely from its refusals, see docs/money.md",
+    )?;
     rule((1..=300).contains(&upstream.connect_timeout_s), "connect_timeout_s", "must be from 1 to 300")?;
     rule((1..=86_400).contains(&upstream.timeout_s), "timeout_s", "must be from 1 to 86400")?;
     rule(upstream.max_in_flight > 0, "max_in_flight", "must be at least 1")

@@ -38,6 +38,8 @@ pub enum Meter {
     OpenaiResponses,
     OpenaiEmbeddings,
     OpenaiImages,
+    OpenaiTranscriptions,
+    OpenaiSpeech,
     AnthropicMessages,
     GeminiGenerate,
     BedrockConverse,
@@ -64,7 +66,8 @@ impl Meter {
     /// Whether only a model whose answers have a bound can be called.
     #[must_use]
     pub const fn needs_output_bound(self) -> bool {
-        !matches!(self, Self::OpenaiEmbeddings | Self::Rerank)
+        use Meter::{OpenaiEmbeddings, OpenaiSpeech, OpenaiTranscriptions, Rerank};
+        !matches!(self, OpenaiEmbeddings | OpenaiSpeech | OpenaiTranscriptions | Rerank)
     }
 }
 

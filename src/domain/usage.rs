@@ -26,6 +26,10 @@ pub struct Extras {
     pub audio_input_tokens: u64,
     /// Of the answer outside its thoughts, sound.
     pub audio_output_tokens: u64,
+    /// Of the prompt outside the cache, images.
+    pub image_input_tokens: u64,
+    /// Of the answer outside its thoughts, images.
+    pub image_output_tokens: u64,
 }
 
 /// What many calls took and cost.

@@ -188,6 +188,7 @@ Every answer carries `X-Request-Id`. Answers of limited routes carry `RateLimit`
 (draft-ietf-httpapi-ratelimit-headers-11). A refusal is `application/problem+json` (RFC 9457); its `type` ends in the \
 code that programs should look at, and its `detail` says what to do.\n\n\
 Calls of metered routes carry `X-Tollgate-Hold-USD`, the most that they can cost, and unless the answer is a stream \
-`X-Tollgate-Cost-USD`, what they cost. Requests to AI models must be `application/json` without a content coding (415); a \
-bound on the answer that is missing is written in, and what has no price is refused: 403 `unpriced-model` for a model, 400 \
-for audio, tools that the provider runs, priority tiers, and prompts whose length the request does not show.";
+`X-Tollgate-Cost-USD`, what they cost. Requests to AI models must be `application/json`, or of images and transcriptions \
+`multipart/form-data`, without a content coding (415); a bound on the answer that is missing is written in, and what has no \
+price is refused: 403 `unpriced-model` for a model, 400 for sound, images to be drawn and service tiers that the model's \
+price has no rate for, tools that the provider runs, and prompts whose length the request does not show.";

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{
-    asked::Asked,
+    asked::{Asked, Need},
     edit::{self, Edit},
-    format::{Format, Member},
+    format::{About, Format, Member},
 };
 use crate::domain::{
     price::{Most, Price},
@@ -29,6 +29,12 @@ const SANE_OUTPUT_TOKENS: u64 = 1_000_000;
 /// By how much a sane count may be above what the price list knows.
 const SANE_FACTOR: u64 = 4;
 
+/// Tokens of sound for a token of the text that is spoken: about 20 a second, and three of the text.
+const SPOKEN_TOKENS: u64 = 7;
+
+/// The tier that costs less, and is billed as the standard one where it has no price.
+const FLEX: &str = "flex";
+
 /// What may be written into a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ways {
@@ -48,11 +54,19 @@ pub struct Bound {
     pub answers: u64,
     /// Whether cache entries may be written that live for an hour.
     pub has_long_cache: bool,
+    /// Whether tokens may be those of images, or of sound.
+    has_images: bool,
+    has_sound: bool,
+    /// The service tiers that may serve it besides the standard one, and whether the request names one of them.
+    service_tiers: Vec<String>,
+    asked_tier: Option<String>,
     /// The most calls of each tool that the provider runs.
     pub tools: Vec<(String, u64)>,
     pub(super) format: &'static Format,
     /// About the length of the prompt, where no answer states it.
     pub(super) estimated_input_tokens: u64,
+    /// About the length of the answer, where nothing in it can be counted.
+    pub(super) estimated_output_tokens: u64,
     /// The longest prompt and answers that are believed.
     pub(super) sane_input_tokens: u64,
     pub(super) sane_output_tokens: u64,
@@ -63,9 +77,15 @@ pub struct Bound {
 impl Bound {
     /// The most that it can take, as prices know it.
     #[must_use]
-    pub const fn most(&self) -> Most {
-        let Self { input_tokens, output_tokens, has_long_cache, .. } = *self;
-        Most { input_tokens, output_tokens, has_long_cache }
+    pub fn most(&self) -> Most<'_> {
+        let Self { input_tokens, output_tokens, has_long_cache, has_images, has_sound, .. } = *self;
+        Most { input_tokens, output_tokens, has_long_cache, has_images, has_sound, service_tiers: &self.service_tiers }
+    }
+
+    /// The service tier that the request names, where it is not a standard one.
+    #[must_use]
+    pub fn asked_tier(&self) -> Option<&str> {
+        self.asked_tier.as_deref()
     }
 
     /// Whether the model writes, so that there is an output to count.
@@ -80,6 +100,7 @@ impl Asked {
         let longest_input = prices.iter().map(|price| price.max_input_tokens).min().flatten();
         let longest_output = prices.iter().map(|price| price.max_output_tokens).min().unwrap_or(0);
         let most_output = prices.iter().map(|price| price.max_output_tokens).max().unwrap_or(0);
+        self.has_rates(prices)?;
         let prompt = self.prompt_tokens(longest_input)?;
         let room = longest_input.map(|longest| longest.saturating_sub(prompt));
         let (each, mut edits) = self.output_tokens(longest_output, room, ways)?;
@@ -95,6 +116,12 @@ impl Asked {
         let sane = |floor: u64, known: u64, bound: u64| {
             floor.max(known.saturating_mul(SANE_FACTOR)).max(bound.saturating_mul(SANE_FACTOR))
         };
+        let about = self.format.about;
+        let needs = |need: &Need| self.needs.iter().any(|(known, _)| known == need);
+        let has_images = self.look.images > 0 || about == About::Images || needs(&Need::ImagesOut);
+        let speaks = matches!(about, About::Transcripts | About::Speech) || needs(&Need::SoundOut);
+        let has_sound = speaks || needs(&Need::SoundIn);
+        let (spoken, heard) = self.estimates(output_tokens);
         let known_output = most_output.saturating_mul(self.answers).saturating_add(self.predicted_bytes);
         Ok(Bound {
             body: edit::apply(&self.body, edits),
@@ -102,13 +129,58 @@ impl Asked {
             output_tokens,
             answers: self.answers,
             has_long_cache: self.look.has_long_cache,
+            has_images,
+            has_sound,
+            asked_tier: self.asked_tier(),
+            service_tiers: std::mem::take(&mut self.service_tiers),
             tools: self.look.provider_tools.iter().map(|tool| (tool.name.clone(), tool.calls)).collect(),
             format: self.format,
-            estimated_input_tokens: self.look.tokens.clamp(1, input_tokens.max(1)),
+            estimated_input_tokens: heard.clamp(1, input_tokens.max(1)),
+            estimated_output_tokens: spoken,
             sane_input_tokens: sane(SANE_INPUT_TOKENS, longest_input.unwrap_or(0), input_tokens),
             sane_output_tokens: sane(SANE_OUTPUT_TOKENS, known_output, output_tokens),
             asks_for_usage,
         })
+    }
+
+    /// Whether every price has the rates that the call needs.
+    fn has_rates(&self, prices: &[&Price]) -> Result<(), Fault> {
+        let is_known = |need: &Need, price: &Price| match need {
+            Need::SoundIn => price.base.audio_input.is_some(),
+            Need::SoundOut => price.base.audio_output.is_some(),
+            Need::ImagesOut => price.base.image_output != price.base.output,
+            Need::ServiceTier(name) => price.service_tier(name).is_some(),
+        };
+        let missing = self.needs.iter().find(|(need, _)| !prices.iter().all(|price| is_known(need, price)));
+        missing.map_or(Ok(()), |(need, fault)| {
+            let field = match need {
+                Need::SoundIn => "audio_input_usd".to_owned(),
+                Need::SoundOut => "audio_output_usd".to_owned(),
+                Need::ImagesOut => "image_output_usd".to_owned(),
+                Need::ServiceTier(name) => format!("entry of service_tiers for {}", name.escape_debug()),
+            };
+            let Fault { pointer, detail } = fault;
+            let why = "which the price of this model does not have. An administrator can add it at /admin/prices";
+            Err(Fault::new(pointer.clone(), format!("{detail}, and that needs {field}, {why}")))
+        })
+    }
+
+    /// The tier that the request names, of those that a price may be lower or higher for.
+    fn asked_tier(&self) -> Option<String> {
+        let is_named = |tier: &&String| {
+            let need = Need::ServiceTier((*tier).clone());
+            *tier == FLEX || self.needs.iter().any(|(known, _)| *known == need)
+        };
+        self.service_tiers.iter().find(is_named).cloned()
+    }
+
+    /// About the length of an answer in which nothing can be counted, and of the prompt.
+    fn estimates(&self, output_tokens: u64) -> (u64, u64) {
+        match self.format.about {
+            About::Speech if output_tokens == 0 => (0, self.look.characters),
+            About::Speech => (self.look.tokens.saturating_mul(SPOKEN_TOKENS).min(output_tokens), self.look.tokens),
+            About::Text | About::Images | About::Transcripts => (0, self.look.tokens),
+        }
     }
 
     /// No token of text is shorter than a byte, and images have a bound each. What has neither takes the longest prompt of
@@ -133,6 +205,9 @@ impl Asked {
     /// is none one is written that fits into the model's context.
     fn output_tokens(&self, longest: u64, room: Option<u64>, ways: Ways) -> Result<(u64, Vec<Edit>), Fault> {
         if self.format.output_bound.is_none() {
+            return Ok((0, vec![]));
+        }
+        if longest == 0 && matches!(self.format.about, About::Transcripts | About::Speech) {
             return Ok((0, vec![]));
         }
         if longest == 0 {

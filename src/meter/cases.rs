@@ -1,6 +1,7 @@
 //! The table of cases: what is asked, what is answered, what that took and what it costs, to the pico-USD.
 
 mod delivered;
+mod reported;
 mod stated;
 
 use bytes::Bytes;
@@ -26,7 +27,8 @@ struct Case {
     estimated: bool,
 }
 
-/// USD a million tokens: 1 in, 10 out, 0.1 cached, 1.25 cache write; 1,000 out, 100,000 in.
+/// USD a million tokens: 1 in, 10 out, 0.1 cached, 1.25 cache write; sound 4 in and 40 out, images 2 in and 20 out; 1,000 out,
+/// 100,000 in.
 fn m1() -> Price {
     let spec = PriceSpec {
         model: "m1".into(),
@@ -34,6 +36,10 @@ fn m1() -> Price {
         output_usd: "10".into(),
         cached_input_usd: Some("0.1".into()),
         cache_write_usd: Some("1.25".into()),
+        audio_input_usd: Some("4".into()),
+        audio_output_usd: Some("40".into()),
+        image_input_usd: Some("2".into()),
+        image_output_usd: Some("20".into()),
         max_output_tokens: 1_000,
         max_input_tokens: Some(100_000),
         ..PriceSpec::default()
@@ -74,8 +80,12 @@ fn cases() -> Vec<Case> {
         stated::messages(),
         stated::streams(),
         stated::formats(),
+        stated::media(),
+        reported::answers(),
+        reported::streams(),
         delivered::texts(),
         delivered::forms(),
+        delivered::no_counts(),
     ]
     .into_iter()
     .flatten()
@@ -103,7 +113,7 @@ fn read(case: &Case, pieces: &[&[u8]]) -> (Vec<u8>, Taken) {
 #[test]
 fn every_case_of_the_table_is_counted_and_billed_right_wherever_it_is_cut() {
     let cases = cases();
-    assert!(cases.len() > 50, "{}", cases.len());
+    assert!(cases.len() > 80, "{}", cases.len());
     for case in &cases {
         let answer = case.answer.as_bytes();
         let (passed, taken) = read(case, &[answer]);
@@ -113,7 +123,7 @@ fn every_case_of_the_table_is_counted_and_billed_right_wherever_it_is_cut() {
         } else {
             let counts = [usage.input_tokens, usage.cached_tokens, usage.cache_write_tokens, usage.output_tokens];
             assert_eq!((counts, taken.estimated), (case.counts, case.estimated), "{}", case.name);
-            let cost = m1().cost(&usage, &taken.extras).unwrap().pusd();
+            let cost = m1().cost(&usage, &taken.extras, taken.tier.as_deref()).unwrap().pusd();
             assert!(case.estimated || cost == case.cost, "{}: {cost} for {}", case.name, case.cost);
         }
         for at in 0..=answer.len() {
@@ -130,7 +140,8 @@ fn a_hold_covers_the_hour_in_the_cache_and_no_more_where_none_is_asked_for() {
         let body = format!(r#"{{"model":"m1","max_tokens":10,"system":[{{"type":"text","text":"x"{members}}}]}}"#);
         let asked = Asked::read(format(Meter::AnthropicMessages).unwrap(), "/", body.into(), &|_| false).unwrap();
         let bound = asked.bound(&[&m1()], Ways::default()).unwrap();
-        let most = Most { input_tokens: 1_000, output_tokens: 0, has_long_cache: bound.has_long_cache };
+        let most =
+            Most { input_tokens: 1_000, output_tokens: 0, has_long_cache: bound.has_long_cache, ..Most::default() };
         m1().bound(&most).unwrap().pusd()
     };
     assert_eq!(hold(r#","cache_control":{"type":"ephemeral"}"#), 1_250_000_000);

@@ -29,6 +29,7 @@ fn codex() -> Value {
     json!({
         "model": "m", "instructions": "You are Codex.", "stream": true, "store": false, "parallel_tool_calls": true,
         "tool_choice": "auto", "include": ["reasoning.encrypted_content"], "prompt_cache_key": "0190",
+        "client_metadata": { "session": "0190" }, "service_tier": null, "prompt_cache_retention": "24h",
         "reasoning": { "effort": "medium", "summary": "auto" }, "text": { "verbosity": "medium" },
         "tools": [
             function("shell"), { "type": "local_shell" }, { "type": "tool_search", "execution": "client" },
@@ -45,6 +46,11 @@ fn codex() -> Value {
             { "type": "custom_tool_call", "name": "apply_patch", "input": "*** Begin", "call_id": "c2" },
             { "type": "custom_tool_call_output", "call_id": "c2", "output": "done" },
             { "type": "local_shell_call", "call_id": "c3", "status": "completed", "action": { "type": "exec", "command": ["ls"] } },
+            { "type": "tool_search_call", "call_id": "c4", "execution": "client", "arguments": { "query": "read" } },
+            { "type": "tool_search_output", "call_id": "c4", "execution": "client", "tools": [function("found")] },
+            { "type": "function_call_output", "call_id": "c5", "output": [{ "type": "input_text", "text": "1" }] },
+            { "type": "compaction", "encrypted_content": "gAAAA" },
+            { "type": "message", "role": "assistant", "phase": "final_answer", "content": [{ "type": "output_text", "text": "Done" }] },
         ],
     })
 }
@@ -64,7 +70,12 @@ fn claude_code() -> Value {
             { "type": "bash_20250124", "name": "bash" },
             { "type": "text_editor_20250728", "name": "str_replace_based_edit_tool", "max_characters": 10_000 },
             { "type": "custom", "name": "Late", "input_schema": {}, "defer_loading": true, "cache_control": cached },
+            { "type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex" },
+            { "name": "mcp__files__read", "input_schema": { "type": "object" }, "strict": true,
+              "input_examples": [{ "path": "a" }], "eager_input_streaming": true, "allowed_callers": ["direct"] },
         ],
+        "tool_choice": { "type": "auto", "disable_parallel_tool_use": false }, "stop_sequences": ["</end>"],
+        "service_tier": null, "container": null, "temperature": 1,
         "messages": [
             { "role": "user", "content": [{ "type": "text", "text": "Mend it" }] },
             { "role": "assistant", "content": [
@@ -75,6 +86,13 @@ fn claude_code() -> Value {
                 { "type": "tool_result", "tool_use_id": "t1", "content": [{ "type": "text", "text": "ok" }], "is_error": false },
                 { "type": "text", "text": "Go on", "cache_control": { "type": "ephemeral" } },
             ] },
+            { "role": "assistant", "content": [
+                { "type": "redacted_thinking", "data": "EqQB" },
+                { "type": "tool_use", "id": "t2", "name": "tool_search_tool_regex", "input": { "pattern": "read" }, "caller": { "type": "direct" } },
+            ] },
+            { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t2", "content": [
+                { "type": "tool_reference", "tool_name": "mcp__files__read" }] }] },
+            { "role": "system", "content": "The time has changed." },
         ],
     })
 }
@@ -82,6 +100,10 @@ fn claude_code() -> Value {
 fn cursor() -> Value {
     json!({
         "model": "m", "stream": true, "stream_options": { "include_usage": true }, "temperature": 0, "user": "x",
+        "store": true, "metadata": { "models": "x" }, "reasoning_effort": "high", "verbosity": "low", "prompt_cache_key": "k",
+        "safety_identifier": "s", "web_search_options": null, "prediction": null, "modalities": ["text"], "audio": null,
+        "tool_choice": { "type": "allowed_tools", "allowed_tools": { "mode": "auto", "tools": [
+            { "type": "function", "function": { "name": "read" } }] } },
         "messages": [
             { "role": "system", "content": "You are a pair programmer." },
             { "role": "user", "content": [{ "type": "text", "text": "Mend it", "cache_control": { "type": "ephemeral" } }] },
@@ -90,6 +112,35 @@ fn cursor() -> Value {
             { "role": "tool", "tool_call_id": "c1", "content": "text" },
         ],
         "tools": [{ "type": "function", "function": { "name": "read", "parameters": { "type": "object" } } }],
+    })
+}
+
+/// Of the Vercel AI SDK for Anthropic.
+fn vercel_ai_messages() -> Value {
+    json!({
+        "model": "m", "max_tokens": 64_000, "stream": true, "thinking": { "type": "enabled", "budget_tokens": 10_000 },
+        "system": [{ "type": "text", "text": "Help" }], "top_k": 4,
+        "tools": [{ "name": "f", "description": "Runs", "input_schema": { "type": "object" }, "cache_control": { "type": "ephemeral", "ttl": "1h" } }],
+        "context_management": { "edits": [{ "type": "clear_tool_uses_20250919", "trigger": { "type": "input_tokens", "value": 100_000 },
+            "keep": { "type": "tool_uses", "value": 3 }, "clear_at_least": { "type": "input_tokens", "value": 5_000 } }] },
+        "output_config": { "format": { "type": "json_schema", "schema": { "type": "object" } } }, "mcp_servers": [],
+        "messages": [{ "role": "user", "content": [{ "type": "search_result", "source": "https://a.example", "title": "A",
+            "content": [{ "type": "text", "text": "found" }], "citations": { "enabled": true } }] }],
+    })
+}
+
+fn gemini_cli() -> Value {
+    json!({
+        "contents": [
+            { "role": "user", "parts": [{ "text": "Mend it" }] },
+            { "role": "model", "parts": [{ "functionCall": { "name": "read", "args": { "path": "a" } }, "thoughtSignature": "CiQB" }] },
+            { "role": "user", "parts": [{ "functionResponse": { "name": "read", "response": { "output": "text" } } }] },
+        ],
+        "systemInstruction": { "role": "user", "parts": [{ "text": "You are an agent." }] },
+        "tools": [{ "functionDeclarations": [{ "name": "read", "description": "Reads", "parametersJsonSchema": { "type": "object" } }] }],
+        "toolConfig": { "functionCallingConfig": { "mode": "AUTO" } }, "safetySettings": [], "labels": { "a": "b" },
+        "generationConfig": { "temperature": 0, "topP": 1, "maxOutputTokens": 8_192, "candidateCount": 1,
+            "thinkingConfig": { "includeThoughts": true, "thinkingBudget": 8_192 }, "responseModalities": ["TEXT"] },
     })
 }
 
@@ -136,7 +187,7 @@ fn vercel_ai() -> Value {
 
 #[test]
 fn ordinary_clients_are_served_and_held_by_their_bytes() {
-    use Meter::{AnthropicMessages, OpenaiChat, OpenaiResponses};
+    use Meter::{AnthropicMessages, GeminiGenerate, OpenaiChat, OpenaiResponses};
     for (name, meter, body) in [
         ("Codex", OpenaiResponses, codex()),
         ("Claude Code", AnthropicMessages, claude_code()),
@@ -145,16 +196,20 @@ fn ordinary_clients_are_served_and_held_by_their_bytes() {
         ("the OpenAI Agents SDK", OpenaiResponses, agents_sdk()),
         ("LangChain", OpenaiChat, langchain()),
         ("the Vercel AI SDK", OpenaiResponses, vercel_ai()),
+        ("the Vercel AI SDK for Anthropic", AnthropicMessages, vercel_ai_messages()),
+        ("Gemini CLI", GeminiGenerate, gemini_cli()),
     ] {
         let body = body.to_string();
         let bytes = u64::try_from(body.len()).unwrap();
-        let asked = Asked::read(format(meter).unwrap(), "/", body.into(), &|_| false);
+        let path = "/v1beta/models/m:streamGenerateContent";
+        let asked = Asked::read(format(meter).unwrap(), path, body.into(), &|_| false);
         let asked = asked.unwrap_or_else(|faults| panic!("{name}: {faults:?}"));
         let estimate = asked.estimated_tokens();
         let bound = asked.bound(&[&price()], Ways::default()).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
         assert!(bound.input_tokens <= bytes + 1_100, "{name}: {} for {bytes}", bound.input_tokens);
         assert!(estimate >= 5, "{name}: {estimate}");
-        assert_eq!(bound.has_long_cache, name == "Claude Code", "{name}");
+        let has_long = ["Claude Code", "the Vercel AI SDK for Anthropic"].contains(&name);
+        assert_eq!(bound.has_long_cache, has_long, "{name}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! The counts that answers state: one table a family of formats, with every name and place under which providers and
-//! gateways are known to state them, what is part of what, and how a total settles a doubt.
+//! The counts that answers state: where they stand ([`super::count_tables`]), what is part of what, and how a total settles a
+//! doubt.
 
 use super::json::Node;
 
@@ -28,6 +28,8 @@ pub struct Counts {
     pub reasoning: &'static [&'static str],
     pub audio_input: &'static [&'static str],
     pub audio_output: &'static [&'static str],
+    pub image_input: &'static [&'static str],
+    pub image_output: &'static [&'static str],
     /// What came from a cache and went into one, to the input.
     pub cache: Share,
     /// Thoughts, to the output, where no total says otherwise.
@@ -37,129 +39,6 @@ pub struct Counts {
     /// Calls of tools that the provider ran: the name of the tool, and where they are counted.
     pub tools: &'static [(&'static str, &'static str)],
 }
-
-/// OpenAI's names in all its formats, and those of the services that are compatible with it: xAI, Gemini, `DeepSeek`,
-/// Moonshot, Mistral, Groq, Together, Fireworks, Perplexity, `OpenRouter`, `LiteLLM`, vLLM, llama.cpp.
-pub const OPENAI: Counts = Counts {
-    input: &["prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "billed_units/input_tokens"],
-    input_besides: &[],
-    output: &["completion_tokens", "output_tokens", "completionTokens", "outputTokens", "billed_units/output_tokens"],
-    total: &["total_tokens", "totalTokens"],
-    cached: &[
-        "prompt_tokens_details/cached_tokens",
-        "prompt_token_details/cached_tokens",
-        "input_tokens_details/cached_tokens",
-        "prompt_tokens_details/cache_read_tokens",
-        "input_tokens_details/cache_read_tokens",
-        "prompt_tokens_details/cache_read_input_tokens",
-        "prompt_cache_hit_tokens",
-        "cached_tokens",
-        "cached_prompt_tokens",
-        "num_cached_tokens",
-        "cache_read_input_tokens",
-        "cache_read_tokens",
-        "cacheReadInputTokens",
-    ],
-    cache_write: &[
-        "prompt_tokens_details/cache_write_tokens",
-        "input_tokens_details/cache_write_tokens",
-        "prompt_tokens_details/cache_creation_tokens",
-        "input_tokens_details/cache_creation_tokens",
-        "prompt_tokens_details/cache_creation_input_tokens",
-        "cache_creation_input_tokens",
-        "cache_creation_tokens",
-        "cache_write_input_tokens",
-        "cache_write_tokens",
-        "cacheWriteInputTokens",
-    ],
-    short_cache_write: &[
-        "cache_creation/ephemeral_5m_input_tokens",
-        "prompt_tokens_details/cache_creation_token_details/ephemeral_5m_input_tokens",
-        "prompt_tokens_details/cache_creation/ephemeral_5m_input_tokens",
-        "claude_cache_creation_5_m_tokens",
-    ],
-    long_cache_write: &[
-        "cache_creation/ephemeral_1h_input_tokens",
-        "prompt_tokens_details/cache_creation_token_details/ephemeral_1h_input_tokens",
-        "prompt_tokens_details/cache_creation/ephemeral_1h_input_tokens",
-        "claude_cache_creation_1_h_tokens",
-    ],
-    reasoning: &[
-        "completion_tokens_details/reasoning_tokens",
-        "output_tokens_details/reasoning_tokens",
-        "completion_tokens_details/thinking_tokens",
-        "output_tokens_details/thinking_tokens",
-        "reasoning_tokens",
-    ],
-    audio_input: &["prompt_tokens_details/audio_tokens", "input_tokens_details/audio_tokens"],
-    audio_output: &["completion_tokens_details/audio_tokens", "output_tokens_details/audio_tokens"],
-    cache: Share::Within,
-    thoughts: Share::Within,
-    rounds: "iterations",
-    tools: &[
-        ("web_search", "server_tool_use/web_search_requests"),
-        ("web_search", "server_tool_use_details/web_search_requests"),
-        ("web_search", "num_search_queries"),
-        ("web_search", "num_sources_used"),
-        ("web_search", "server_side_tool_usage_details/web_search_calls"),
-    ],
-};
-
-/// Anthropic's: the input has nothing of the cache in it.
-pub const ANTHROPIC: Counts = Counts {
-    input: &["input_tokens", "prompt_tokens"],
-    output: &["output_tokens", "completion_tokens"],
-    cached: &["cache_read_input_tokens"],
-    cache_write: &["cache_creation_input_tokens"],
-    short_cache_write: &["cache_creation/ephemeral_5m_input_tokens"],
-    long_cache_write: &["cache_creation/ephemeral_1h_input_tokens"],
-    reasoning: &["output_tokens_details/thinking_tokens", "output_tokens_details/reasoning_tokens"],
-    cache: Share::Beside,
-    tools: &[
-        ("web_search", "server_tool_use/web_search_requests"),
-        ("web_fetch", "server_tool_use/web_fetch_requests"),
-        ("code_execution", "server_tool_use/code_execution_requests"),
-    ],
-    ..OPENAI
-};
-
-/// Gemini's: thoughts and what tools have read stand beside the counts of the prompt and the answer.
-pub const GEMINI: Counts = Counts {
-    input: &["promptTokenCount"],
-    input_besides: &["toolUsePromptTokenCount"],
-    output: &["candidatesTokenCount", "responseTokenCount"],
-    total: &["totalTokenCount"],
-    cached: &["cachedContentTokenCount"],
-    cache_write: &[],
-    short_cache_write: &[],
-    long_cache_write: &[],
-    reasoning: &["thoughtsTokenCount"],
-    audio_input: &[],
-    audio_output: &[],
-    cache: Share::Within,
-    thoughts: Share::Beside,
-    rounds: "",
-    tools: &[],
-};
-
-/// Bedrock's `converse`: as Anthropic's, in its own spelling.
-pub const BEDROCK: Counts = Counts {
-    input: &["inputTokens"],
-    input_besides: &[],
-    output: &["outputTokens"],
-    total: &["totalTokens"],
-    cached: &["cacheReadInputTokens", "cacheReadInputTokenCount"],
-    cache_write: &["cacheWriteInputTokens", "cacheWriteInputTokenCount"],
-    short_cache_write: &[],
-    long_cache_write: &[],
-    reasoning: &[],
-    audio_input: &[],
-    audio_output: &[],
-    cache: Share::Beside,
-    thoughts: Share::Within,
-    rounds: "",
-    tools: &[],
-};
 
 /// A count as it was stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -185,6 +64,8 @@ pub struct Stated {
     pub reasoning: Count,
     pub audio_input: Count,
     pub audio_output: Count,
+    pub image_input: Count,
+    pub image_output: Count,
 }
 
 /// The counts of a call: whole prompt and whole answer, and parts of them.
@@ -198,6 +79,8 @@ pub struct Settled {
     pub reasoning: u64,
     pub audio_input: u64,
     pub audio_output: u64,
+    pub image_input: u64,
+    pub image_output: u64,
 }
 
 impl Counts {
@@ -223,6 +106,8 @@ impl Counts {
             reasoning: count(self.reasoning),
             audio_input: count(self.audio_input),
             audio_output: count(self.audio_output),
+            image_input: count(self.image_input),
+            image_output: count(self.image_output),
         }
     }
 
@@ -263,6 +148,8 @@ impl Counts {
             reasoning,
             audio_input: stated.audio_input.plain(),
             audio_output: stated.audio_output.plain(),
+            image_input: stated.image_input.plain(),
+            image_output: stated.image_output.plain(),
         }
     }
 
@@ -297,8 +184,23 @@ impl Counts {
 
 /// The largest plain count at these places; where there is none, whether one is no count.
 fn largest(usage: &Node<'_>, places: &[&str]) -> Count {
-    places.iter().map(|place| Count::of(usage.at(place))).fold(Count::Absent, Count::larger)
+    places.iter().map(|place| count_at(usage, place)).fold(Count::Absent, Count::larger)
 }
+
+/// The count at a path. `list/@KIND` is that of the items of a list which are of this modality.
+fn count_at(usage: &Node<'_>, place: &str) -> Count {
+    let Some((list, kind)) = place.split_once("/@") else {
+        let value = usage.at(place);
+        // A second that has begun is a whole one.
+        return if place == SECONDS { Count::seconds(value) } else { Count::of(value) };
+    };
+    let is_kind = |item: &&Node<'_>| item.get("modality").and_then(Node::string).is_some_and(|name| name == kind);
+    let items = usage.at(list).map(Node::items).unwrap_or_default().iter().filter(is_kind);
+    items.map(|item| Count::of(item.get("tokenCount"))).fold(Count::Absent, Count::plus)
+}
+
+/// The length of a sound.
+const SECONDS: &str = "seconds";
 
 impl Count {
     fn of(value: Option<&Node<'_>>) -> Self {
@@ -306,6 +208,14 @@ impl Count {
             None => Self::Absent,
             Some(value) if value.is_null() => Self::Absent,
             Some(value) => value.whole().map_or(Self::Absurd, Self::Plain),
+        }
+    }
+
+    fn seconds(value: Option<&Node<'_>>) -> Self {
+        match value {
+            None => Self::Absent,
+            Some(value) if value.is_null() => Self::Absent,
+            Some(value) => value.rounded_up().map_or(Self::Absurd, Self::Plain),
         }
     }
 
@@ -364,6 +274,8 @@ impl Stated {
             reasoning: each(self.reasoning, other.reasoning),
             audio_input: each(self.audio_input, other.audio_input),
             audio_output: each(self.audio_output, other.audio_output),
+            image_input: each(self.image_input, other.image_input),
+            image_output: each(self.image_output, other.image_output),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{counts::Counts, written::Written};
 /// One format of requests and answers.
 #[derive(Debug)]
 pub struct Format {
+    pub about: About,
     /// The members of a request that say what it may take or cost. Of any other only tools, model names and cache rules
     /// are read, wherever these stand in it.
     pub members: &'static [(&'static str, Member)],
@@ -25,6 +26,26 @@ pub struct Format {
     pub is_free: bool,
 }
 
+/// What the calls are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    Text,
+    /// Answers are images. The request may be a form.
+    Images,
+    /// What is asked is the text of a sound. The request may be a form.
+    Transcripts,
+    /// Answers are sound, which may come without any usage.
+    Speech,
+}
+
+impl About {
+    /// Whether the request may be a form (RFC 7578).
+    #[must_use]
+    pub const fn takes_forms(self) -> bool {
+        matches!(self, Self::Images | Self::Transcripts)
+    }
+}
+
 /// What a member of a request is to its meter. Null is as good as absent for each but the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Member {
@@ -33,6 +54,10 @@ pub enum Member {
     OtherModels,
     /// Content that the model reads.
     Prompt,
+    /// An image, or a list of them.
+    Images,
+    /// A text that is to be spoken.
+    Spoken,
     /// What the model may call.
     Tools,
     /// The longest answer, in tokens.
@@ -49,11 +74,16 @@ pub enum Member {
     Elsewhere,
     /// Only these words; others change what a token costs.
     OneOf(&'static [&'static str]),
-    /// Only these words; `auto` is sent as the first of them. It leaves the choice to the provider, who may take one that
-    /// costs more.
-    Tier(&'static [&'static str]),
-    /// A list of words that may have only these.
-    EachOf(&'static [&'static str]),
+    /// The service tier: words that cost no more than the standard one, and those that a provider may choose where none is
+    /// named.
+    Tier {
+        standard: &'static [&'static str],
+        unasked: &'static [&'static str],
+    },
+    /// What the answer may be made of: a list of kinds.
+    Modalities,
+    /// Asks for an answer in sound.
+    Sound,
     /// It is a tool that the provider runs.
     Tool(&'static str),
     /// Plug-ins of a gateway, each named by its `id`; those in the list take nothing but text.

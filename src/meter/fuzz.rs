@@ -10,12 +10,14 @@ use crate::domain::{
     route::Meter,
 };
 
-const METERS: [Meter; 10] = [
+const METERS: [Meter; 12] = [
     Meter::OpenaiChat,
     Meter::OpenaiCompletions,
     Meter::OpenaiResponses,
     Meter::OpenaiEmbeddings,
     Meter::OpenaiImages,
+    Meter::OpenaiTranscriptions,
+    Meter::OpenaiSpeech,
     Meter::AnthropicMessages,
     Meter::GeminiGenerate,
     Meter::BedrockConverse,

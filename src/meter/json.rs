@@ -17,6 +17,9 @@ use self::reader::Reader;
 /// As deep as `serde_json` goes, so that what can be read here can be read there.
 const MAX_DEPTH: u32 = 127;
 
+/// The most members of an object in which one is looked for.
+const MAX_MEMBERS: usize = 1_000;
+
 /// The most values of a text, numbers in lists aside. A value is about 64 bytes of memory.
 const MAX_VALUES: u32 = 1_000_000;
 
@@ -87,6 +90,11 @@ impl<'j> Node<'j> {
         if let Kind::List(items) = &self.kind { items } else { &[] }
     }
 
+    /// Whether it is an object with more members than any format has.
+    pub fn is_crowded(&self) -> bool {
+        self.members().len() > MAX_MEMBERS
+    }
+
     /// Whether it is an object.
     pub const fn is_object(&self) -> bool {
         matches!(self.kind, Kind::Object(_))
@@ -97,9 +105,11 @@ impl<'j> Node<'j> {
         matches!(self.kind, Kind::List(_))
     }
 
-    /// The last member of this name, which is the one that most parsers take.
+    /// The last member of this name, which is the one that most parsers take. Of an object with more members than any format
+    /// has there is none: looking for each known name in it would be quadratic work.
     pub fn get(&self, name: &str) -> Option<&Node<'j>> {
-        self.members().iter().rev().find(|member| member.is(name)).map(|member| &member.value)
+        let members = if self.is_crowded() { &[] } else { self.members() };
+        members.iter().rev().find(|member| member.is(name)).map(|member| &member.value)
     }
 
     /// The value at a path of names, `a/b`.
@@ -130,6 +140,15 @@ impl<'j> Node<'j> {
         let text = std::str::from_utf8(self.raw).ok()?;
         let (number, places) = text.split_once('.').unwrap_or((text, ""));
         places.bytes().all(|digit| digit == b'0').then(|| number.parse().ok()).flatten()
+    }
+
+    /// A number without a sign and an exponent, rounded up.
+    pub fn rounded_up(&self) -> Option<u64> {
+        let text = std::str::from_utf8(self.raw).ok().filter(|_| matches!(self.kind, Kind::Number))?;
+        let (number, places) = text.split_once('.').unwrap_or((text, ""));
+        let is_more = places.bytes().any(|digit| digit != b'0');
+        let plain = places.bytes().all(|digit| digit.is_ascii_digit());
+        number.parse::<u64>().ok().filter(|_| plain)?.checked_add(u64::from(is_more))
     }
 
     /// Where the value stands in the text it was read from.

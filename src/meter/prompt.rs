@@ -5,7 +5,7 @@
 //! file or anything that is only named and kept elsewhere. What is not known to be text is taken for such.
 
 use super::{
-    format::{Content, Ttl},
+    format::{About, Content, Ttl},
     json::{Kind, Member, Node},
     members::folded,
     text,
@@ -19,6 +19,12 @@ const IMAGE_TOKENS: u64 = 1_080;
 /// About the tokens of a file without its bytes, and the bytes of base64 that make one token more.
 const FILE_TOKENS: u64 = 500;
 const FILE_BYTES_A_TOKEN: usize = 48;
+
+/// Bytes of sound that make about one token: ten tokens a second, at 64 kbit a second.
+const SOUND_BYTES_A_TOKEN: u64 = 800;
+
+/// Members of a part with the bytes of a sound in them.
+const SOUND_DATA: [&str; 3] = ["data", "bytes", "source"];
 
 /// About the tokens of the frame of a message.
 const MESSAGE_TOKENS: u64 = 4;
@@ -35,10 +41,14 @@ pub(super) struct Look {
     /// About its tokens.
     pub tokens: u64,
     pub images: u64,
+    /// Of the text that is to be spoken.
+    pub characters: u64,
     /// Bytes that bound no tokens: those of images and files.
     pub data_bytes: u64,
     /// A part that may have more tokens than bytes.
     pub without_size: Option<String>,
+    /// A part that is sound.
+    pub sound: Option<String>,
     /// What has no price.
     pub unpriced: Option<String>,
     pub has_tools: bool,
@@ -61,6 +71,19 @@ enum As {
     Setting,
     /// It is a rule of a cache.
     Cache,
+}
+
+impl Look {
+    /// Files of a form: images, or sound, which has more bytes than tokens.
+    pub fn files(&mut self, about: About, files: u64, bytes: u64) {
+        let (images, tokens) = match about {
+            About::Transcripts => (0, bytes / SOUND_BYTES_A_TOKEN),
+            About::Images | About::Text | About::Speech => (files, files.saturating_mul(IMAGE_TOKENS)),
+        };
+        self.images = self.images.saturating_add(images);
+        self.data_bytes = if images > 0 { self.data_bytes.saturating_add(bytes) } else { self.data_bytes };
+        self.tokens = self.tokens.saturating_add(tokens);
+    }
 }
 
 pub(super) struct Reader<'l> {
@@ -93,6 +116,9 @@ impl Reader<'_> {
     fn tool(&mut self, tool: &Node<'_>) -> Result<(), String> {
         if !tool.is_object() {
             return Err("must have objects".into());
+        }
+        if tool.is_crowded() {
+            return Err("has a tool with too many members".into());
         }
         for kind in tools::kinds(self.content.tools, tool)? {
             self.look.provider_tools.push(ProviderTool::new(&kind, tool));
@@ -148,7 +174,7 @@ impl Reader<'_> {
             let kind = kind.as_str();
             let is_image = self.content.images.contains(&kind) && (has(self.content.images) || has(&IMAGE_DATA));
             if self.content.sounds.contains(&kind) {
-                self.unpriced(kind);
+                self.look.sound.get_or_insert_with(|| shortened(kind));
             } else if is_image {
                 images = 1;
             } else if !self.content.sized.contains(&kind) && !part.get("source").is_some_and(is_inline) {
@@ -180,7 +206,7 @@ impl Reader<'_> {
             _ if is(self.content.json) && read == As::Setting => {}
             _ if is(self.content.json) => self.add(json_tokens(value)),
             _ if read == As::Setting => self.value(value, As::Setting),
-            _ if is(self.content.sounds) => self.unpriced(name),
+            _ if is(self.content.sounds) => self.sound(name, value),
             _ if is(self.content.images) => self.image(name, value),
             "source" | "data" if is_inline(value) => self.value(value, As::Text),
             _ if is(self.content.references) => self.reference(name, value),
@@ -190,14 +216,31 @@ impl Reader<'_> {
     }
 
     /// The data of an image. Where no type says that it is one, its name does.
-    fn image(&mut self, name: &str, value: &Node<'_>) {
+    pub fn image(&mut self, name: &str, value: &Node<'_>) {
         let media_type = value.get("mimeType").or_else(|| value.get("mime_type")).and_then(Node::string);
-        if media_type.as_deref().is_some_and(|kind| !kind.starts_with("image/")) {
-            return self.reference(name, value);
+        match media_type.as_deref() {
+            Some(kind) if kind.starts_with("audio/") => return self.sound(name, value),
+            Some(kind) if !kind.starts_with("image/") => return self.reference(name, value),
+            _ => {}
         }
         self.look.images = self.look.images.saturating_add(1);
         self.data(value);
         self.add(IMAGE_TOKENS);
+    }
+
+    /// A sound: it has more bytes than tokens, where its bytes are here and not only named.
+    fn sound(&mut self, name: &str, value: &Node<'_>) {
+        self.look.sound.get_or_insert_with(|| shortened(name));
+        let has_bytes = |value: &Node<'_>| members(value).any(|found| is_one(&SOUND_DATA, &found.name));
+        let url = value.get("url").unwrap_or(value).string();
+        if has_bytes(value) || url.is_some_and(|url| url.starts_with("data:")) {
+            self.add(u64::try_from(value.raw.len()).unwrap_or(u64::MAX) / SOUND_BYTES_A_TOKEN);
+        } else {
+            self.reference(name, value);
+        }
+        if value.get("source").is_some_and(|source| source.get("s3Location").is_some()) {
+            self.without_size("s3Location");
+        }
     }
 
     /// A file, or what is kept elsewhere.
@@ -224,6 +267,9 @@ impl Reader<'_> {
     /// Names of models, or objects with one.
     pub fn models(&mut self, list: &Node<'_>) {
         let named = |item: &Node<'_>| item.string().or_else(|| item.get("model").and_then(Node::string));
+        if list.items().iter().chain([list]).any(Node::is_crowded) {
+            self.unpriced("a model with too many members");
+        }
         self.look.models.extend(list.items().iter().chain([list]).filter_map(named));
     }
 

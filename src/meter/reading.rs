@@ -16,6 +16,7 @@ use super::{
     counts::{Count, Settled},
     events::{self, Cut, Events, MAX_BYTES},
     extra_usage::ForClient,
+    format::About,
     skim::Skim,
 };
 use crate::domain::usage::{Extras, Usage};
@@ -42,6 +43,8 @@ pub struct Taken {
     pub model: Option<String>,
     /// The service tier that served, as the answer names it.
     pub tier: Option<String>,
+    /// The one that was asked for, where it is not a standard one.
+    pub asked_tier: Option<String>,
 }
 
 /// The most blanks before an answer whose form they leave open.
@@ -66,6 +69,8 @@ enum Form {
     /// The same, once it is too long to be kept.
     Skimmed(Box<Skim>),
     Events(Box<Stream>),
+    /// Sound, of which nothing is counted.
+    Sound,
     /// It cannot be looked into.
     Opaque,
 }
@@ -90,8 +95,9 @@ impl Reading {
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
     #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        !self.is_labelled_stream && !matches!(self.form, Form::Events(_))
+    pub fn is_whole(&self) -> bool {
+        let is_sound = self.bound.format.about == About::Speech;
+        !self.is_labelled_stream && !is_sound && !matches!(self.form, Form::Events(_))
     }
 
     /// Whether the client may get fewer bytes than came.
@@ -138,8 +144,9 @@ impl Reading {
         let settled = bound.format.counts.settle(&seen.stated, bound.writes());
         let input = believed_input(&bound, &settled);
         let output = believed_output(&bound, &settled, seen.written_tokens);
-        let delivered = seen.written_tokens.min(bound.output_tokens);
-        let final_output = output.filter(|_| seen.is_final);
+        let unseen = if seen.came.content { bound.estimated_output_tokens } else { 0 };
+        let delivered = seen.written_tokens.max(unseen).min(bound.output_tokens);
+        let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
         let input_tokens = input.unwrap_or(bound.estimated_input_tokens);
         let output_tokens = final_output.unwrap_or(delivered.max(output.unwrap_or(0)));
         let cached_tokens = settled.cached.min(input_tokens);
@@ -155,7 +162,10 @@ impl Reading {
                 long_cache_write_tokens: settled.long_cache_write.min(cache_write_tokens),
                 audio_input_tokens: settled.audio_input.min(input_tokens.saturating_sub(cached_tokens)),
                 audio_output_tokens: settled.audio_output.min(output_tokens.saturating_sub(reasoning_tokens)),
+                image_input_tokens: settled.image_input.min(input_tokens.saturating_sub(cached_tokens)),
+                image_output_tokens: settled.image_output.min(output_tokens.saturating_sub(reasoning_tokens)),
             },
+            asked_tier: bound.asked_tier().map(str::to_owned),
             tools,
             estimated: input.is_none() || final_output.is_none(),
             failed: is_error || is_empty || bound.format.is_free,
@@ -195,6 +205,10 @@ impl Reading {
                 let cuts = stream.events.add(piece);
                 self.see_all(cuts)
             }
+            Form::Sound => {
+                self.seen.came.content |= !piece.is_empty();
+                Bytes::new()
+            }
             Form::Opaque => {
                 // Coded text has fewer bytes than letters; a token a byte is about as much.
                 self.seen.came.content |= !piece.is_empty();
@@ -216,6 +230,8 @@ impl Reading {
         let is_json = matches!(start.first(), Some(b'{' | b'['));
         self.form = if is_stream || (self.is_labelled_stream && !is_json) {
             Form::Events(Box::default())
+        } else if self.bound.format.about == About::Speech && !is_json {
+            Form::Sound
         } else {
             Form::Whole(vec![])
         };
@@ -249,7 +265,7 @@ impl Reading {
                 let rest = self.see_all(cut);
                 [opened, rest].concat().into()
             }
-            Form::Opening(_) | Form::Opaque => opened,
+            Form::Opening(_) | Form::Sound | Form::Opaque => opened,
         }
     }
 
@@ -296,6 +312,7 @@ fn believed_input(bound: &Bound, settled: &Settled) -> Option<u64> {
 fn believed_output(bound: &Bound, settled: &Settled, written_tokens: u64) -> Option<u64> {
     match settled.output {
         _ if bound.format.output_bound.is_none() => Some(0),
+        Count::Absent if bound.output_tokens == 0 => Some(0),
         Count::Plain(0) if written_tokens > 0 => None,
         Count::Plain(output) if output <= bound.sane_output_tokens => Some(output),
         _ => None,

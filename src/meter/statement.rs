@@ -40,6 +40,13 @@ const TIERS: [&str; 6] = [
     "message/usage/speed",
 ];
 
+/// The most tools of which calls are counted: no answer has calls of as many.
+pub(super) const MAX_TOOLS: usize = 64;
+
+/// Service tiers that cost no more than the standard one.
+pub const STANDARD_TIERS: [&str; 8] =
+    ["default", "standard", "standard_only", "flex", "auto", "batch", "on_demand", "scale"];
+
 /// Reads one value.
 pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let (first, _) = usages(format, answer, format.first_usages);
@@ -52,14 +59,27 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last)),
         stated: last.unwrap_or_default().or(first.unwrap_or_default()),
         model: MODELS.iter().find_map(|path| text_at(answer, path)),
-        tier: TIERS.iter().find_map(|path| text_at(answer, path)),
+        tier: tier(answer),
         is_error: is_error(answer),
-        is_finish: all_at(answer, "choices/*/finish_reason").iter().any(|reason| !reason.is_null()),
+        // Some services write an empty one into every chunk.
+        is_finish: all_at(answer, "choices/*/finish_reason").iter().any(|reason| !is_empty(reason)),
         written_tokens: format.written.tokens(answer),
         repeated_tokens: repeated.map_or(0, |output| format.written.of(output)),
         tools,
         tool_done: text_at(answer, "item/type").filter(|_| is_done).map(|kind| tool(&kind).to_owned()),
     }
+}
+
+fn is_empty(reason: &Node<'_>) -> bool {
+    reason.is_null() || reason.text().is_some_and(|text| text.is_empty())
+}
+
+/// The service tier, of several the one that may cost more than the standard one.
+fn tier(answer: &Node<'_>) -> Option<String> {
+    let mut named = TIERS.iter().filter_map(|path| text_at(answer, path));
+    let first = named.next()?;
+    let is_standard = |tier: &str| STANDARD_TIERS.contains(&tier);
+    if is_standard(&first) { named.find(|tier| !is_standard(tier)).or(Some(first)) } else { Some(first) }
 }
 
 /// Whether the output is stated, or a total from which it follows.
@@ -107,9 +127,11 @@ fn is_error(answer: &Node<'_>) -> bool {
 fn called(output: &Node<'_>) -> Vec<(String, u64)> {
     let mut calls: Vec<(String, u64)> = vec![];
     for kind in output.items().iter().filter_map(|item| text_at(item, "type")).filter(|kind| kind.ends_with("_call")) {
+        let has_room = calls.len() < MAX_TOOLS;
         match calls.iter_mut().find(|(name, _)| *name == tool(&kind)) {
             Some((_, count)) => *count = count.saturating_add(1),
-            None => calls.push((tool(&kind).to_owned(), 1)),
+            None if has_room => calls.push((tool(&kind).to_owned(), 1)),
+            None => {}
         }
     }
     calls

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     actors::budget_ledger::OpenHold,
     domain::{ledger::End, money::Money, price::TooDear, route::Metering, usage::Usage},
-    meter::{Bound, Reading, Taken},
+    meter::{Bound, Reading, STANDARD_TIERS, Taken},
     snapshot::{
         Snapshot,
         prices::{PriceBook, Priced},
@@ -176,8 +176,8 @@ impl Bill {
                     return Some(0);
                 }
                 let cost = tokens.cost(&taken).unwrap_or(self.held);
-                let is_standard = taken.tier.as_deref().is_none_or(|tier| STANDARD_TIERS.contains(&tier));
-                self.settle(cost, Some(taken.usage), taken.estimated || !is_standard);
+                let estimated = taken.estimated || !tokens.knows_tier(&taken);
+                self.settle(cost, Some(taken.usage), estimated);
                 Some(taken.usage.input_tokens.saturating_add(taken.usage.output_tokens))
             }
             // No answer came, or one that is an error: the hold ends as it is dropped.
@@ -232,9 +232,23 @@ impl Tokens {
     /// By the price of the model that served, and of the tools that the provider ran. Nothing where it is more than can be
     /// counted.
     fn cost(&self, taken: &Taken) -> Option<Money> {
-        let tokens = self.served(taken.model.as_deref())?.price.cost(&taken.usage, &taken.extras).ok()?;
+        let served = self.served(taken.model.as_deref())?;
+        let at = |tier| served.price.cost(&taken.usage, &taken.extras, tier).ok();
+        let tokens = match (&taken.tier, &taken.asked_tier) {
+            (Some(tier), _) => at(Some(tier))?,
+            // Not said which of the two it was.
+            (None, Some(asked)) => at(Some(asked))?.max(at(None)?),
+            (None, None) => at(None)?,
+        };
         let tools = taken.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls));
         tokens.plus(fees(&self.metering, tools).ok()?)
+    }
+
+    /// Whether the tier that served has a price, or costs no more than the standard one.
+    fn knows_tier(&self, taken: &Taken) -> bool {
+        let Some(tier) = taken.tier.as_deref() else { return true };
+        let served = self.served(taken.model.as_deref());
+        STANDARD_TIERS.contains(&tier) || served.is_some_and(|served| served.price.service_tier(tier).is_some())
     }
 
     /// The model that the answer names, at the price of the hold if it was held for, though that has changed since. A dated
@@ -246,10 +260,6 @@ impl Tokens {
         served.or_else(|| self.priced.first().cloned())
     }
 }
-
-/// Service tiers that cost no more than the prices say.
-const STANDARD_TIERS: [&str; 8] =
-    ["default", "standard", "standard_only", "flex", "auto", "batch", "on_demand", "scale"];
 
 /// `gpt-4o-2024-08-06` and `claude-opus-4-5-20251101` of the names without the date.
 fn is_version(name: &str, model: &str) -> bool {

@@ -165,8 +165,10 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
                 let piece = open.pass(piece?);
                 // Usually one piece is all of it, and is not copied.
                 if begun.is_empty() && stream.length() == Some(0) {
+                    let rest = open.rest();
                     open.end();
-                    return Ok((piece, None));
+                    let whole = if rest.is_empty() { piece } else { [piece, rest].concat().into() };
+                    return Ok((whole, None));
                 }
                 begun.extend_from_slice(&piece);
             }

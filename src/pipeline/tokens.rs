@@ -22,27 +22,38 @@ pub async fn read(
     let Some(format) = meter::format(route.meter).filter(|format| !format.is_free) else {
         return Ok(None);
     };
-    check_media_type(headers)?;
+    let boundary = check_media_type(headers, format.about.takes_forms())?;
     let bytes = body.read(&visit.gate.shape, &visit.record.known.intake(), &mut visit.buffered).await?;
     let (path, metering) = (visit.call.path.clone(), route.metering.clone());
     let is_long = bytes.len() > MAX_BYTES_HERE;
-    let read = move || Asked::read(format, &path, bytes, &|tool| metering.tool(tool).is_some());
+    let read = move || match boundary {
+        Some(boundary) => Asked::read_form(format, bytes, &boundary),
+        None => Asked::read(format, &path, bytes, &|tool| metering.tool(tool).is_some()),
+    };
     let asked =
         if is_long { actix_web::rt::task::spawn_blocking(read).await.map_err(|_| Refusal::Internal)? } else { read() };
     asked.map(Some).map_err(Refusal::InvalidRequest)
 }
 
-/// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1) and no coding.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
+/// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1), or where the
+/// format has it a form, whose boundary is given back; and no coding.
+fn check_media_type(headers: &HeaderMap, takes_forms: bool) -> Result<Option<String>, Refusal> {
     let mut types = headers.get_all(header::CONTENT_TYPE);
     let (first, second) = (types.next(), types.next());
-    let is_json = second.is_none() && first.and_then(|value| value.to_str().ok()).is_some_and(is_json);
+    let first = first.and_then(|value| value.to_str().ok()).filter(|_| second.is_none()).unwrap_or_default();
+    let boundary = meter::boundary_of(first).filter(|_| takes_forms);
     let mut codings = headers.get_all(header::CONTENT_ENCODING);
-    if is_json && codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Ok(());
+    let is_plain = codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if is_plain && (boundary.is_some() || is_json(first)) {
+        return Ok(boundary);
     }
-    Err(Refusal::UnsupportedMediaType { expected: "application/json in UTF-8, without a content coding" })
+    let expected = if takes_forms { JSON_OR_FORM } else { JSON };
+    Err(Refusal::UnsupportedMediaType { expected })
 }
+
+const JSON: &str = "application/json in UTF-8, without a content coding; of forms the meters openai-images and \
+                    openai-transcriptions are read";
+const JSON_OR_FORM: &str = "application/json in UTF-8 or multipart/form-data, without a content coding";
 
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());

@@ -18,6 +18,9 @@ on_both_stores!(
     a_refusal_for_want_of_money_names_the_bound_that_would_fit,
     a_reset_behind_the_finish_reason_waits_for_the_usage,
     a_tool_that_the_provider_runs_is_paid_by_the_call_where_the_route_allows_it,
+    a_service_tier_is_held_and_billed_at_its_own_price,
+    a_form_with_a_sound_is_metered_and_passes_as_it_is,
+    speech_streams_and_is_billed_by_its_characters,
 );
 
 /// USD a million tokens: 1 in, 10 out, 0.1 cached, 1.25 cache write; 1,000 out, 100,000 in. `m-8k`: 8,192 in and out.
@@ -254,5 +257,107 @@ async fn a_tool_that_the_provider_runs_is_paid_by_the_call_where_the_route_allow
     let refused = ask(&scene.gateway, "/up", &other).await;
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("tools = { code_execution"), "{refused:?}");
+    scene.gateway.finish().await;
+}
+
+/// As `m1`, with the price of a tier that costs twice as much, and of sound; and two models that are billed by the second and
+/// by the character.
+async fn set_media_prices(scene: &Scene) {
+    let items = json!([
+        {
+            "model": "m1", "input_usd": "1", "output_usd": "10", "audio_input_usd": "4", "max_output_tokens": 1_000,
+            "service_tiers": [{ "service_tier": "priority", "input_usd": "2", "output_usd": "20" }],
+        },
+        { "model": "whisper", "input_usd": "100", "output_usd": "0", "max_output_tokens": 0 },
+        { "model": "tts", "input_usd": "15", "output_usd": "0", "max_output_tokens": 0 },
+    ]);
+    let put =
+        scene.gateway.request("PUT", "/admin/prices").token(&scene.gateway.admin).json(&json!({ "items": items }));
+    put.send().await.expect(200);
+    eventually("the prices are in force", async || {
+        scene.gateway.running().office.accounting.prices.read().find("tts").map(drop)
+    })
+    .await;
+}
+
+async fn a_service_tier_is_held_and_billed_at_its_own_price(store: &TestStore) {
+    let scene = scene_of(store, "openai-chat").await;
+    set_media_prices(&scene).await;
+    for (asked_for, served, cost, twice) in [
+        (json!("priority"), json!("priority"), 178, true),
+        (json!("priority"), json!("default"), 89, true),
+        (json!("priority"), json!(null), 178, true),
+        (json!(null), json!("priority"), 178, true),
+        (json!("default"), json!("default"), 89, false),
+    ] {
+        let usage =
+            json!({ "model": "m1", "service_tier": served, "usage": { "prompt_tokens": 9, "completion_tokens": 8 } });
+        let body = asked(json!({ "service_tier": asked_for, "max_tokens": 100 }));
+        let bytes = u64::try_from(body.to_string().len()).unwrap();
+        let answer = scene.call(&body, &whole("200 OK", &usage.to_string())).await;
+        assert_eq!(amount(answer.expect(200), COST), cost * MICRO, "{asked_for} {served}");
+        let hold = (bytes + 100 + 1_000) * MICRO * if twice { 2 } else { 1 };
+        assert_eq!(amount(&answer, HOLD), hold, "{asked_for} {served}");
+    }
+    let unpriced = ask(&scene.gateway, "/up", &asked(json!({ "service_tier": "ultrafast" }))).await;
+    let detail = unpriced.problem(400, "invalid-request")["errors"][0]["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("service_tiers for ultrafast") && detail.contains("/admin/prices"), "{detail}");
+    scene.gateway.finish().await;
+}
+
+async fn a_form_with_a_sound_is_metered_and_passes_as_it_is(store: &TestStore) {
+    let scene = scene_of(store, "openai-transcriptions").await;
+    set_media_prices(&scene).await;
+    let form = |model: &str| {
+        let field = |name: &str, value: &str| {
+            format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let file = field("file\"; filename=\"a.wav", &"RIFF".repeat(500));
+        format!("{}{file}--x--\r\n", field("model", model))
+    };
+    let post = |body: &str| {
+        let post = scene.gateway.post("/up").token(&scene.gateway.admin);
+        post.header("content-type", "multipart/form-data; boundary=x").body(body)
+    };
+    let mut spent = 0;
+    for (model, usage, cost) in [
+        ("whisper", r#"{"type":"duration","seconds":8.2}"#, 900),
+        (
+            "m1",
+            r#"{"type":"tokens","input_tokens":14,"input_token_details":{"audio_tokens":10},"output_tokens":5}"#,
+            94,
+        ),
+    ] {
+        let body = form(model);
+        let answer = whole("200 OK", &format!(r#"{{"text":"Hello","usage":{usage}}}"#));
+        let ((served, request), answer) = tokio::join!(scene.upstream.serve(&answer), post(&body).send());
+        drop(served);
+        assert_eq!(request.split_once("\r\n\r\n").unwrap().1, body);
+        assert_eq!(amount(answer.expect(200), COST), cost * MICRO, "{model}");
+        spent += cost * MICRO;
+        assert_eq!(scene.spent().await, spent);
+    }
+    post(&form("unknown")).send().await.problem(403, "unpriced-model");
+    post(&form("m1").replace("\"model\"", "\"Model\"")).send().await.problem(400, "invalid-request");
+    let coded = post(&form("m1")).header("content-encoding", "gzip").send().await;
+    coded.problem(415, "unsupported-media-type");
+    scene.gateway.finish().await;
+}
+
+async fn speech_streams_and_is_billed_by_its_characters(store: &TestStore) {
+    let scene = scene_of(store, "openai-speech").await;
+    set_media_prices(&scene).await;
+    let body = json!({ "model": "tts", "input": "Größe", "voice": "alloy" });
+    let sound = "ID3 and so on";
+    let answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: {}\r\n\r\n{sound}", sound.len());
+    let answer = scene.call(&body, &answer).await;
+    assert_eq!((answer.expect(200).text(), amount(&answer, COST)), (sound, 75 * MICRO));
+    assert_eq!(scene.spent().await, 5 * 15 * MICRO);
+    let done = r#"{"type":"speech.audio.done","usage":{"input_tokens":7,"output_tokens":0,"total_tokens":7}}"#;
+    let events =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: {done}\n\n");
+    scene.call(&body, &events).await.expect(200);
+    assert_eq!(scene.spent().await, (5 + 7) * 15 * MICRO);
     scene.gateway.finish().await;
 }

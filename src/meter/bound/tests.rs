@@ -1,6 +1,10 @@
 use super::*;
 use crate::{
-    domain::{money::Money, price::Rates, route::Meter},
+    domain::{
+        money::Money,
+        price::{Rates, ServiceTier},
+        route::Meter,
+    },
     meter::format,
 };
 
@@ -12,10 +16,19 @@ fn price(max_input_tokens: Option<u64>) -> Price {
         long_cache_write: 1,
         output: 1,
         reasoning: 1,
-        audio_input: 1,
-        audio_output: 1,
+        audio_input: None,
+        audio_output: None,
+        image_input: 1,
+        image_output: 1,
     };
-    Price { base, tiers: vec![], per_call: Money::ZERO, max_output_tokens: 1_000, max_input_tokens }
+    Price {
+        base,
+        tiers: vec![],
+        service_tiers: vec![],
+        per_call: Money::ZERO,
+        max_output_tokens: 1_000,
+        max_input_tokens,
+    }
 }
 
 fn asked(meter: Meter, body: &str) -> Result<Asked, Vec<String>> {
@@ -143,15 +156,12 @@ fn a_prompt_of_unknown_length_needs_a_model_of_known_length() {
 fn what_no_price_speaks_of_is_refused_with_its_place() {
     use Meter::{AnthropicMessages, OpenaiChat, OpenaiResponses};
     for (meter, members, pointer) in [
-        (OpenaiChat, r#""messages":[{"content":[{"type":"input_audio"}]}]"#, "/messages"),
+        (OpenaiChat, r#""modalities":["video"]"#, "/modalities"),
         (OpenaiChat, r#""tools":[{"type":"web_search"}]"#, "/tools"),
         (OpenaiChat, r#""tools":[{"type":"function","type":"web_search"}]"#, "/tools"),
         (OpenaiChat, r#""tools":[{"type":"function","Type":"web_search"}]"#, "/tools"),
         (OpenaiChat, r#""tools":{}"#, "/tools"),
-        (OpenaiChat, r#""audio":{}"#, "/audio"),
         (OpenaiResponses, r#""background":true"#, "/background"),
-        (OpenaiResponses, r#""service_tier":"priority""#, "/service_tier"),
-        (AnthropicMessages, r#""speed":"fast""#, "/speed"),
         (AnthropicMessages, r#""inference_geo":"us""#, "/inference_geo"),
         (AnthropicMessages, r#""mcp_servers":[{}]"#, "/mcp_servers"),
         (AnthropicMessages, r#""tools":[{"type":"web_search_20250305","name":"x"}]"#, "/tools"),
@@ -168,6 +178,138 @@ fn what_no_price_speaks_of_is_refused_with_its_place() {
         (AnthropicMessages, r#""speed":null,"tools":[{"name":"x","input_schema":{"type":"object","ttl":{}}}]"#),
     ] {
         assert!(asked(meter, &format!(r#"{{"model":"m",{members}}}"#)).is_ok(), "{members}");
+    }
+}
+
+#[test]
+fn sound_images_and_service_tiers_need_a_rate_and_are_held_at_it() {
+    use Meter::{AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+    let plain = price(Some(50));
+    let base = Rates { audio_input: Some(7), audio_output: Some(8), image_output: 9, ..plain.base };
+    let dear = Rates { input: 11, cached_input: 11, cache_write: 11, output: 12, reasoning: 12, ..plain.base };
+    let tier = |name: &str| ServiceTier { name: name.into(), base: dear, tiers: vec![] };
+    let rated = Price { base, service_tiers: vec![tier("priority"), tier("fast")], ..plain.clone() };
+    for (meter, members, pointer, field, input, output) in [
+        (
+            OpenaiChat,
+            r#""messages":[{"content":[{"type":"input_audio","input_audio":{"data":"AA","format":"wav"}}]}]"#,
+            "/messages",
+            "audio_input_usd",
+            11,
+            12,
+        ),
+        (
+            OpenaiChat,
+            r#""messages":[{"role":"assistant","audio":{"id":"audio_1"}}]"#,
+            "/messages",
+            "audio_input_usd",
+            11,
+            12,
+        ),
+        (
+            OpenaiChat,
+            r#""service_tier":"default","modalities":["text","audio"]"#,
+            "/modalities",
+            "audio_output_usd",
+            7,
+            8,
+        ),
+        (OpenaiChat, r#""service_tier":"default","audio":{"voice":"x"}"#, "/audio", "audio_output_usd", 7, 8),
+        (OpenaiResponses, r#""service_tier":"priority""#, "/service_tier", "service_tiers for priority", 11, 12),
+        (
+            AnthropicMessages,
+            r#""service_tier":"standard_only","speed":"fast""#,
+            "/speed",
+            "service_tiers for fast",
+            11,
+            12,
+        ),
+        (
+            GeminiGenerate,
+            r#""contents":[{"parts":[{"inlineData":{"mimeType":"audio/ogg","data":"AA"}}]}]"#,
+            "/contents",
+            "audio_input_usd",
+            7,
+            8,
+        ),
+        (
+            GeminiGenerate,
+            r#""generationConfig":{"responseModalities":["IMAGE","TEXT"]}"#,
+            "/responseModalities",
+            "image_output_usd",
+            1,
+            9,
+        ),
+        (
+            BedrockConverse,
+            r#""messages":[{"content":[{"audio":{"format":"mp3","source":{"bytes":"AA"}}}]}]"#,
+            "/messages",
+            "audio_input_usd",
+            7,
+            8,
+        ),
+    ] {
+        let ask = || {
+            Asked::read(format(meter).unwrap(), "/models/m", format!(r#"{{"model":"m",{members}}}"#).into(), &|_| false)
+                .unwrap()
+        };
+        let fault = ask().bound(&[&plain], Ways::default()).err().unwrap();
+        assert!(fault.pointer == pointer && fault.detail.contains(field), "{members}: {fault:?}");
+        assert!(ask().bound(&[&rated, &plain], Ways::default()).is_err(), "every model that may serve needs it");
+        let bound = ask().bound(&[&rated], Ways::default()).unwrap();
+        let most = Most { input_tokens: 1_000, output_tokens: 0, ..bound.most() };
+        assert_eq!(rated.bound(&most).unwrap().pusd(), input * 1_000, "{members}");
+        assert_eq!(rated.dearest_output(&bound.most()), output, "{members}");
+    }
+    let hold = |meter, members: &str| {
+        let bound = asked(meter, &format!(r#"{{"model":"m"{members}}}"#)).unwrap().bound(&[&rated], Ways::default());
+        rated.dearest_output(&bound.unwrap().most())
+    };
+    // Where no tier is named a provider may choose priority, and never the fast mode.
+    assert_eq!((hold(OpenaiChat, ""), hold(OpenaiChat, r#","service_tier":"default""#)), (12, 1));
+    assert_eq!(hold(OpenaiChat, r#","service_tier":"auto""#), 1, "it is sent as the standard tier");
+    let fast = Price { service_tiers: vec![tier("fast")], ..plain };
+    let bound = asked(AnthropicMessages, r#"{"model":"m"}"#).unwrap().bound(&[&fast], Ways::default()).unwrap();
+    assert_eq!(fast.dearest_output(&bound.most()), 1);
+}
+
+#[test]
+fn a_form_is_bounded_by_its_fields_its_images_and_the_bytes_of_its_sound() {
+    let form = |fields: &[(&str, &str)], file: &str, content: &str| {
+        let field = |(name, value): &(&str, &str)| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let fields: String = fields.iter().map(field).collect();
+        format!(
+            "{fields}--b\r\nContent-Disposition: form-data; name=\"{file}\"; filename=\"f\"\r\n\r\n{content}\r\n--b--\r\n"
+        )
+    };
+    let read = |meter, body: &str| Asked::read_form(format(meter).unwrap(), Bytes::from(body.to_owned()), "b");
+    let sound = form(&[("model", "w"), ("stream", "true")], "file", &"x".repeat(8_000));
+    let asked = read(Meter::OpenaiTranscriptions, &sound).unwrap();
+    assert_eq!((asked.model(), asked.is_stream), ("w", true));
+    let by_seconds = Price { max_output_tokens: 0, ..price(None) };
+    let bound = asked.bound(&[&by_seconds], Ways::default()).unwrap();
+    assert_eq!((bound.body.as_ref(), bound.output_tokens), (sound.as_bytes(), 0));
+    assert_eq!(bound.input_tokens, u64::try_from(sound.len()).unwrap() + FRAME_TOKENS);
+    assert_eq!(bound.estimated_input_tokens, 10);
+    let images = form(&[("model", "i"), ("prompt", "draw"), ("n", "3")], "image[]", &"x".repeat(90_000));
+    let bound = read(Meter::OpenaiImages, &images).unwrap().bound(&[&price(None)], Ways::default()).unwrap();
+    assert_eq!((bound.body.as_ref(), bound.output_tokens), (images.as_bytes(), 3_000));
+    assert!((40_000..41_000).contains(&bound.input_tokens), "{}", bound.input_tokens);
+    let named =
+        r#"{"model":"i","prompt":"draw","images":[{"image_url":"https://a.example"},{"file_id":"x"}],"mask":"data:"}"#;
+    let bound = Asked::read(format(Meter::OpenaiImages).unwrap(), "/", named.into(), &|_| false).unwrap();
+    assert!(bound.bound(&[&price(None)], Ways::default()).unwrap().input_tokens > 120_000);
+    for (fields, pointer) in [
+        (vec![("prompt", "x")], "/model"),
+        (vec![("model", "i"), ("model", "i")], "/model"),
+        (vec![("model", "i"), ("n", "0")], "/n"),
+        (vec![("model", "i"), ("stream", "yes")], "/stream"),
+        (vec![("Model", "i")], ""),
+    ] {
+        let faults = read(Meter::OpenaiImages, &form(&fields, "image", "x")).err().unwrap();
+        assert_eq!(faults[0].pointer, pointer, "{fields:?}");
     }
 }
 

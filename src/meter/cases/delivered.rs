@@ -36,6 +36,41 @@ pub(super) fn texts() -> Vec<Case> {
     ]
 }
 
+/// Counts that are none, of which each by itself is left out: what was delivered counts in its place.
+pub(super) fn no_counts() -> Vec<Case> {
+    use Meter::OpenaiChat;
+    let answer = |usage: &str| {
+        format!(r#"{{"model":"m1","choices":[{{"message":{{"content":"word word"}}}}],"usage":{usage}}}"#)
+    };
+    let of = |name, usage: &str, counts: [u64; 4]| {
+        let case = whole(name, OpenaiChat, "", counts, 0);
+        estimated(Case { answer: answer(usage), ..case })
+    };
+    let deep = format!(r#"{{"prompt_tokens":{}1{},"completion_tokens":8}}"#, "[".repeat(60), "]".repeat(60));
+    vec![
+        of("negative", r#"{"prompt_tokens":-9,"completion_tokens":8}"#, [12, 0, 0, 8]),
+        of("negative output", r#"{"prompt_tokens":9,"completion_tokens":-8}"#, [9, 0, 0, 2]),
+        of("beyond any number", r#"{"prompt_tokens":99999999999999999999999,"completion_tokens":8}"#, [12, 0, 0, 8]),
+        of("beyond what is sane", r#"{"prompt_tokens":9,"completion_tokens":18446744073709551615}"#, [9, 0, 0, 2]),
+        of("an exponent", r#"{"prompt_tokens":9e2,"completion_tokens":8}"#, [12, 0, 0, 8]),
+        of("a fraction", r#"{"prompt_tokens":9.5,"completion_tokens":8}"#, [12, 0, 0, 8]),
+        of("a text", r#"{"prompt_tokens":"9","completion_tokens":8}"#, [12, 0, 0, 8]),
+        of("true", r#"{"prompt_tokens":true,"completion_tokens":8}"#, [12, 0, 0, 8]),
+        of("a list", &deep, [12, 0, 0, 8]),
+        of("nothing of the prompt", r#"{"prompt_tokens":0,"completion_tokens":8}"#, [12, 0, 0, 8]),
+        of("cached that is negative", r#"{"prompt_tokens":9,"completion_tokens":8,"cached_tokens":-1}"#, [12, 0, 0, 8]),
+        of("a list in place of usage", r"[1,2]", [12, 0, 0, 2]),
+        Case {
+            answer: answer(r#"{"prompt_tokens":1,"prompt_tokens":9,"completion_tokens":8}"#),
+            ..whole("said twice, of which parsers take the last", OpenaiChat, "", [9, 0, 0, 8], 89_000_000)
+        },
+        Case {
+            answer: answer(r#"{"prompt_tokens":9,"completion_tokens":8,"total_tokens":-17}"#),
+            ..whole("a total that is negative", OpenaiChat, "", [9, 0, 0, 8], 89_000_000)
+        },
+    ]
+}
+
 /// C4, C8, C10: the form of an answer, an error in a 200, a byte order mark.
 pub(super) fn forms() -> Vec<Case> {
     use Meter::{AnthropicMessages, OpenaiChat};

@@ -1,6 +1,6 @@
 //! Answers that state their usage.
 
-use super::{Case, stream, whole};
+use super::{Case, estimated, stream, whole};
 use crate::domain::route::Meter;
 
 /// C1 and C2: counts above the table, thoughts within and beside the answer.
@@ -239,6 +239,67 @@ pub(super) fn streams() -> Vec<Case> {
     ]
 }
 
+/// Sound, its seconds, images, by the format's own places; at the prices of `m1`, whose sound costs 4 in and 40 out, and
+/// whose images cost 2 in and 20 out.
+pub(super) fn media() -> Vec<Case> {
+    use Meter::{GeminiGenerate, OpenaiChat, OpenaiImages, OpenaiSpeech, OpenaiTranscriptions};
+    let answer = |answer: &str, case: Case| Case { answer: answer.to_owned(), ..case };
+    vec![
+        whole(
+            "sound in a chat",
+            OpenaiChat,
+            r#"{"prompt_tokens":100,"completion_tokens":50,"prompt_tokens_details":{"audio_tokens":80,"cached_tokens":10},"completion_tokens_details":{"audio_tokens":40,"reasoning_tokens":5}}"#,
+            [100, 10, 0, 50],
+            10_000_000 + 320_000_000 + 1_000_000 + 5 * 10_000_000 + 40 * 40_000_000 + 5 * 10_000_000,
+        ),
+        answer(
+            r#"{"candidates":[],"usageMetadata":{"promptTokenCount":300,"candidatesTokenCount":1300,"totalTokenCount":1600,"promptTokensDetails":[{"modality":"TEXT","tokenCount":10},{"modality":"AUDIO","tokenCount":30},{"modality":"IMAGE","tokenCount":258},{"modality":"VIDEO","tokenCount":2}],"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290}]}}"#,
+            whole(
+                "Gemini's modalities",
+                GeminiGenerate,
+                "",
+                [300, 0, 0, 1_300],
+                12_000_000 + 120_000_000 + 516_000_000 + 100_000_000 + 25_800_000_000,
+            ),
+        ),
+        whole(
+            "images in and out",
+            OpenaiImages,
+            r#"{"input_tokens":50,"output_tokens":700,"input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens_details":{"image_tokens":690,"text_tokens":10}}"#,
+            [50, 0, 0, 700],
+            10_000_000 + 80_000_000 + 100_000_000 + 13_800_000_000,
+        ),
+        answer(
+            r#"{"text":"Hello","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":5,"total_tokens":19}}"#,
+            whole("a transcript", OpenaiTranscriptions, "", [14, 0, 0, 5], 4_000_000 + 40_000_000 + 50_000_000),
+        ),
+        stream(
+            "a transcript as a stream",
+            OpenaiTranscriptions,
+            &[
+                r#"{"type":"transcript.text.delta","delta":"Hello"}"#,
+                r#"{"type":"transcript.text.done","text":"Hello","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"audio_tokens":14},"output_tokens":5}}"#,
+            ],
+            [14, 0, 0, 5],
+            56_000_000 + 50_000_000,
+        ),
+        estimated(answer(
+            r#"{"text":"Hello you","usage":{"type":"duration","seconds":8.2}}"#,
+            whole("seconds of a model that bills its answers", OpenaiTranscriptions, "", [9, 0, 0, 3], 0),
+        )),
+        stream(
+            "speech as a stream",
+            OpenaiSpeech,
+            &[
+                r#"{"type":"speech.audio.delta","audio":"QUJD"}"#,
+                r#"{"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101,"total_tokens":115}}"#,
+            ],
+            [14, 0, 0, 101],
+            14_000_000 + 1_010_000_000,
+        ),
+    ]
+}
+
 /// More formats on the same table.
 pub(super) fn formats() -> Vec<Case> {
     use Meter::{BedrockConverse, GeminiGenerate, OpenaiCompletions, OpenaiImages, Rerank};
@@ -281,7 +342,7 @@ pub(super) fn formats() -> Vec<Case> {
         whole(
             "images",
             OpenaiImages,
-            r#"{"input_tokens":50,"output_tokens":700,"total_tokens":750,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}"#,
+            r#"{"input_tokens":50,"output_tokens":700,"total_tokens":750}"#,
             [50, 0, 0, 700],
             7_050_000_000,
         ),

@@ -2,8 +2,8 @@
 //! what was read at its start, and in each `message_delta` all that was written so far.
 
 use super::super::{
-    counts::ANTHROPIC,
-    format::{Content, Format, Member, Ttl},
+    count_tables::ANTHROPIC,
+    format::{About, Content, Format, Member, Ttl},
     written::Written,
 };
 
@@ -59,6 +59,7 @@ pub(super) const CONTENT: Content = Content {
 };
 
 pub(in super::super) const ANTHROPIC_MESSAGES: Format = Format {
+    about: About::Text,
     members: &[
         ("model", Member::Model),
         ("models", Member::OtherModels),
@@ -69,8 +70,8 @@ pub(in super::super) const ANTHROPIC_MESSAGES: Format = Format {
         ("tools", Member::Tools),
         ("max_tokens", Member::OutputBound),
         ("stream", Member::Stream),
-        ("service_tier", Member::Tier(&["standard_only"])),
-        ("speed", Member::OneOf(&["standard"])),
+        ("service_tier", Member::Tier { standard: &["standard_only"], unasked: &["priority"] }),
+        ("speed", Member::Tier { standard: &["standard"], unasked: &[] }),
         ("inference_geo", Member::OneOf(&["global"])),
         ("container", Member::Never("containers have no price here")),
         ("mcp_servers", Member::Tool("mcp")),

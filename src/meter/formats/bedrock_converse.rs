@@ -2,8 +2,8 @@
 //! in the path. Its stream is no text and is billed by an estimate.
 
 use super::super::{
-    counts::BEDROCK,
-    format::{Content, Format, Member, Ttl},
+    count_tables::BEDROCK,
+    format::{About, Content, Format, Member, Ttl},
     written::Written,
 };
 
@@ -24,6 +24,7 @@ const CONTENT: Content = Content {
 };
 
 pub(in super::super) const BEDROCK_CONVERSE: Format = Format {
+    about: About::Text,
     members: &[
         ("messages", Member::Prompt),
         ("system", Member::Prompt),

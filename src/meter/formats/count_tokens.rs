@@ -2,14 +2,15 @@
 
 use super::{
     super::{
-        counts::ANTHROPIC,
-        format::{Format, Member},
+        count_tables::ANTHROPIC,
+        format::{About, Format, Member},
         written::Written,
     },
     anthropic_messages::CONTENT,
 };
 
 pub(in super::super) const COUNT_TOKENS: Format = Format {
+    about: About::Text,
     members: &[("model", Member::Model)],
     content: CONTENT,
     output_bound: None,

@@ -2,8 +2,8 @@
 //! the path. Thoughts stand beside the answer; each event of a stream states all up to then.
 
 use super::super::{
-    counts::GEMINI,
-    format::{Content, Format, Member, Ttl},
+    count_tables::GEMINI,
+    format::{About, Content, Format, Member, Ttl},
     written::Written,
 };
 
@@ -24,6 +24,7 @@ const CONTENT: Content = Content {
 };
 
 pub(in super::super) const GEMINI_GENERATE: Format = Format {
+    about: About::Text,
     members: &[
         ("contents", Member::Prompt),
         ("systemInstruction", Member::Prompt),

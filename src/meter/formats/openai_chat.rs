@@ -3,14 +3,15 @@
 
 use super::{
     super::{
-        counts::OPENAI,
-        format::{Format, Member},
+        count_tables::OPENAI,
+        format::{About, Format, Member},
         written::Written,
     },
     openai::CONTENT,
 };
 
 pub(in super::super) const OPENAI_CHAT: Format = Format {
+    about: About::Text,
     members: &[
         ("model", Member::Model),
         ("models", Member::OtherModels),
@@ -26,9 +27,9 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         ("stream", Member::Stream),
         ("stream_options", Member::StreamOptions),
         ("prediction", Member::Predicted),
-        ("service_tier", Member::Tier(&["default", "flex"])),
-        ("modalities", Member::EachOf(&["text"])),
-        ("audio", Member::Never("audio has no price here")),
+        ("service_tier", Member::Tier { standard: &["default"], unasked: &["priority"] }),
+        ("modalities", Member::Modalities),
+        ("audio", Member::Sound),
         ("web_search_options", Member::Tool("web_search")),
         ("search_parameters", Member::Tool("web_search")),
         ("plugins", Member::Plugins(&["response-healing", "moderation", "auto-router"])),

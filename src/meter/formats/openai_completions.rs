@@ -2,14 +2,15 @@
 
 use super::{
     super::{
-        counts::OPENAI,
-        format::{Format, Member},
+        count_tables::OPENAI,
+        format::{About, Format, Member},
         written::Written,
     },
     openai::CONTENT,
 };
 
 pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
+    about: About::Text,
     members: &[
         ("model", Member::Model),
         ("models", Member::OtherModels),
@@ -21,7 +22,7 @@ pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
         ("best_of", Member::Answers),
         ("stream", Member::Stream),
         ("stream_options", Member::StreamOptions),
-        ("service_tier", Member::Tier(&["default", "flex"])),
+        ("service_tier", Member::Tier { standard: &["default"], unasked: &["priority"] }),
         ("metadata", Member::Own),
     ],
     content: CONTENT,

@@ -3,14 +3,15 @@
 
 use super::{
     super::{
-        counts::OPENAI,
-        format::{Format, Member},
+        count_tables::OPENAI,
+        format::{About, Format, Member},
         written::Written,
     },
     openai::CONTENT,
 };
 
 pub(in super::super) const OPENAI_EMBEDDINGS: Format = Format {
+    about: About::Text,
     members: &[
         ("model", Member::Model),
         ("models", Member::OtherModels),

@@ -1,20 +1,24 @@
 //! OpenAI images: <https://platform.openai.com/docs/api-reference/images>. Billed by the usage that the answer states; what
-//! is not stated costs the tokens of the prompt.
+//! is not stated costs the tokens of the prompt. Edits come as a form.
 
 use super::{
     super::{
-        counts::OPENAI,
-        format::{Format, Member},
+        count_tables::OPENAI,
+        format::{About, Format, Member},
         written::Written,
     },
     openai::CONTENT,
 };
 
 pub(in super::super) const OPENAI_IMAGES: Format = Format {
+    about: About::Images,
     members: &[
         ("model", Member::Model),
         ("models", Member::OtherModels),
         ("prompt", Member::Prompt),
+        ("image", Member::Images),
+        ("images", Member::Images),
+        ("mask", Member::Images),
         ("n", Member::Answers),
         ("stream", Member::Stream),
     ],

@@ -3,14 +3,15 @@
 
 use super::{
     super::{
-        counts::OPENAI,
-        format::{Format, Member},
+        count_tables::OPENAI,
+        format::{About, Format, Member},
         written::Written,
     },
     openai::CONTENT,
 };
 
 pub(in super::super) const OPENAI_RESPONSES: Format = Format {
+    about: About::Text,
     members: &[
         ("model", Member::Model),
         ("models", Member::OtherModels),
@@ -23,9 +24,9 @@ pub(in super::super) const OPENAI_RESPONSES: Format = Format {
         ("tools", Member::Tools),
         ("max_output_tokens", Member::OutputBound),
         ("stream", Member::Stream),
-        ("service_tier", Member::Tier(&["default", "flex"])),
-        ("modalities", Member::EachOf(&["text"])),
-        ("audio", Member::Never("audio has no price here")),
+        ("service_tier", Member::Tier { standard: &["default"], unasked: &["priority"] }),
+        ("modalities", Member::Modalities),
+        ("audio", Member::Sound),
         ("background", Member::NeverTrue("the usage of an answer that is fetched later is not seen here")),
         ("context_management", Member::Context),
         ("plugins", Member::Plugins(&["response-healing", "moderation", "auto-router"])),

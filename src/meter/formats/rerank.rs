@@ -3,8 +3,9 @@
 
 use super::{
     super::{
-        counts::{Counts, OPENAI},
-        format::{Format, Member},
+        count_tables::OPENAI,
+        counts::Counts,
+        format::{About, Format, Member},
         written::Written,
     },
     openai::CONTENT,
@@ -13,6 +14,7 @@ use super::{
 const RERANK_COUNTS: Counts = Counts { input: &["input_tokens", "prompt_tokens"], ..OPENAI };
 
 pub(in super::super) const RERANK: Format = Format {
+    about: About::Text,
     members: &[("model", Member::Model), ("query", Member::Prompt), ("documents", Member::Prompt)],
     content: CONTENT,
     output_bound: None,

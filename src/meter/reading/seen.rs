@@ -7,7 +7,7 @@ use super::super::{
     extra_usage::{self, ForClient},
     json,
     skim::Skim,
-    statement::{self, Statement},
+    statement::{self, MAX_TOOLS, Statement},
     text,
 };
 
@@ -119,9 +119,11 @@ impl Seen {
 /// Of two counts of a tool the larger one holds.
 pub(super) fn larger(tools: &mut Vec<(String, u64)>, others: Vec<(String, u64)>) {
     for (name, calls) in others {
+        let has_room = tools.len() < MAX_TOOLS;
         match tools.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = calls.max(*known),
-            None => tools.push((name, calls)),
+            None if has_room => tools.push((name, calls)),
+            None => {}
         }
     }
 }

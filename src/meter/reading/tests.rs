@@ -23,10 +23,13 @@ fn price() -> Price {
         long_cache_write: 6,
         output: 5,
         reasoning: 6,
-        audio_input: 3,
-        audio_output: 5,
+        audio_input: None,
+        audio_output: None,
+        image_input: 3,
+        image_output: 5,
     };
-    Price { base, tiers: vec![], per_call: Money::ZERO, max_output_tokens: 1_000, max_input_tokens: Some(2_000) }
+    let (service_tiers, per_call) = (vec![], Money::ZERO);
+    Price { base, tiers: vec![], service_tiers, per_call, max_output_tokens: 1_000, max_input_tokens: Some(2_000) }
 }
 
 fn bound(meter: Meter, members: &str) -> Bound {
@@ -354,8 +357,8 @@ proptest! {
         prop_assert!(usage.input_tokens <= most_input && usage.output_tokens <= most_output);
         prop_assert!(usage.cached_tokens + usage.cache_write_tokens <= usage.input_tokens);
         if usage.input_tokens <= input && usage.output_tokens <= output {
-            let most = Most { input_tokens: input, output_tokens: output, has_long_cache: false };
-            prop_assert!(price().cost(&usage, &Extras::default()).unwrap() <= price().bound(&most).unwrap());
+            let most = Most { input_tokens: input, output_tokens: output, ..Most::default() };
+            prop_assert!(price().cost(&usage, &Extras::default(), None).unwrap() <= price().bound(&most).unwrap());
         }
     }
 

@@ -3,14 +3,17 @@
 use super::{
     Skipped,
     fields::Fields,
-    names::{ABOVE_AN_HOUR, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, REASONING},
+    names::{
+        AUDIO_INPUT, AUDIO_OUTPUT, CACHE_HIT, CACHE_WRITE, CACHED_INPUT, IMAGE_INPUT, IMAGE_OUTPUT, INPUT,
+        LONG_CACHE_WRITE, OUTPUT, REASONING,
+    },
 };
 use crate::domain::price::{Rates, spec::long_of};
 
 /// A cent for a token is more than any model asks; what is above it is a price for a thousand or for a million.
 const MAX_PUSD_A_TOKEN: u64 = 10_000_000_000;
 
-/// What tokens cost up to some length of the prompt. A part that costs nothing is not said rather than free, so that it
+/// What tokens cost up to some length of the prompt, at some service tier. A part that costs nothing is not said rather than free, so that it
 /// is billed as what it is part of.
 pub(super) struct Costs {
     pub input: Option<u64>,
@@ -21,6 +24,8 @@ pub(super) struct Costs {
     reasoning: Option<u64>,
     audio_input: Option<u64>,
     audio_output: Option<u64>,
+    image_input: Option<u64>,
+    image_output: Option<u64>,
 }
 
 impl Costs {
@@ -29,7 +34,6 @@ impl Costs {
             let name = format!("{name}{suffix}");
             limited(&name, fields.cost_pusd(&name)?, MAX_PUSD_A_TOKEN)
         };
-        let long = format!("{CACHE_WRITE}{ABOVE_AN_HOUR}");
         let cached_input = match (said(cost(CACHED_INPUT)?), said(cost(CACHE_HIT)?)) {
             // Of two that differ the dearer one is never too little.
             (Some(one), Some(other)) => Some(one.max(other)),
@@ -40,10 +44,12 @@ impl Costs {
             output: cost(OUTPUT)?,
             cached_input,
             cache_write: said(cost(CACHE_WRITE)?),
-            long_cache_write: said(cost(&long)?),
+            long_cache_write: said(cost(LONG_CACHE_WRITE)?),
             reasoning: said(cost(REASONING)?),
             audio_input: said(cost(AUDIO_INPUT)?),
             audio_output: said(cost(AUDIO_OUTPUT)?),
+            image_input: said(cost(IMAGE_INPUT)?),
+            image_output: said(cost(IMAGE_OUTPUT)?),
         })
     }
 
@@ -56,8 +62,10 @@ impl Costs {
             long_cache_write: self.long_cache_write.unwrap_or_else(|| long_of(cache_write)),
             output,
             reasoning: self.reasoning.unwrap_or(output),
-            audio_input: self.audio_input.unwrap_or(input),
-            audio_output: self.audio_output.unwrap_or(output),
+            audio_input: self.audio_input,
+            audio_output: self.audio_output,
+            image_input: self.image_input.unwrap_or(input),
+            image_output: self.image_output.unwrap_or(output),
         }
     }
 }

@@ -7,24 +7,21 @@ use super::{
     super::report::shortened,
     Skipped,
     fields::Fields,
-    names::{
-        ABOVE_AN_HOUR, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_HIT, CACHE_WRITE, CACHED_INPUT, INPUT, OUTPUT, PER_CALL,
-        RANGES, REASONING, thousands_above,
-    },
+    names::{CACHE_WRITE, PER_CALL, RANGES, when},
 };
 use crate::domain::{money::whole, price::Rates};
 
-/// Dearer use of a model, for which prices have no word. The meters refuse calls that ask for it, but for images and video
-/// in prompts, which are billed as text.
+/// Dearer use of a model, for which prices have no word. The meters refuse calls that ask for it, but for video in prompts,
+/// which is billed as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(super) enum Unbilled {
-    #[error("a dearer service tier (priority, fast) has no price here")]
+    #[error("a dearer service tier (ultrafast, balanced) has no price here")]
     ServiceTier,
     #[error("a surcharge for a region or for speed has no price here")]
     Surcharge,
     #[error("a cache that lives for longer than an hour has no price here")]
     LongCache,
-    #[error("audio, images or video in a prompt cost more than the text they are billed as")]
+    #[error("video, or sound and images from a cache, cost more than the text they are billed as")]
     Media,
     #[error("tools of the provider (search, maps, code, files) have no price here")]
     Tools,
@@ -40,7 +37,7 @@ enum Meaning {
     Unbillable(u64),
 }
 
-/// The modifiers of a call that make it cheaper.
+/// The modifiers of a call that make it cheaper, of costs that are not those of tokens.
 const CHEAPER: [&str; 2] = ["_batches", "_flex"];
 const EXPLICIT_CACHE: &str = "explicit_cache_read_input_token_cost";
 const DEARER: [&str; 4] = ["_priority", "_ultrafast", "_balanced", "_decisions"];
@@ -85,8 +82,7 @@ pub(super) fn unbilled(fields: &Fields, base: Rates) -> Result<BTreeSet<Unbilled
 fn meaning(name: &str, base: Rates) -> Meaning {
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     let holds = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-    let read = [INPUT, OUTPUT, CACHED_INPUT, CACHE_HIT, CACHE_WRITE, REASONING, PER_CALL, AUDIO_INPUT, AUDIO_OUTPUT];
-    if read.contains(&name) || thousands_above(name).is_some() || KNOWN.contains(&name) || ends(&CHEAPER) {
+    if name == PER_CALL || when(name).is_some() || KNOWN.contains(&name) || ends(&CHEAPER) {
         Meaning::Harmless
     } else if holds(&SURCHARGES) {
         Meaning::Unbilled(Unbilled::Surcharge, 0)
@@ -96,8 +92,6 @@ fn meaning(name: &str, base: Rates) -> Meaning {
         Meaning::Harmless
     } else if ends(&DEARER) {
         Meaning::Unbilled(Unbilled::ServiceTier, 0)
-    } else if name.starts_with(CACHE_WRITE) && name.contains(ABOVE_AN_HOUR) {
-        Meaning::Harmless
     } else if name.starts_with(CACHE_WRITE) && holds(&LONG_CACHES) {
         Meaning::Unbilled(Unbilled::LongCache, base.cache_write)
     } else if name == EXPLICIT_CACHE {

@@ -7,12 +7,12 @@ use super::{
     costs::{Costs, limited},
     extras::{self, Unbilled},
     fields::Fields,
-    names::{INPUT, OUTPUT, PER_CALL, RANGES, thousands_above},
+    names::{INPUT, OUTPUT, PER_CALL, RANGES, SERVICE_TIERS, when},
     ranges,
 };
 use crate::domain::{
     money::Money,
-    price::{Price, Rates, Tier},
+    price::{Price, Rates, ServiceTier, Tier},
 };
 
 /// Modes whose calls are billed by tokens in and out. Embeddings have no answer to bound.
@@ -38,6 +38,7 @@ pub(super) fn price(fields: &Fields) -> Result<(Price, BTreeSet<Unbilled>), Skip
     let price = Price {
         base,
         tiers,
+        service_tiers: service_tiers(fields, base)?,
         per_call: Money::from_pusd(i64::try_from(per_call).unwrap_or(i64::MAX)),
         max_output_tokens: if embeds { 0 } else { max_output_tokens(fields)? },
         max_input_tokens: fields.tokens("max_input_tokens")?,
@@ -52,7 +53,7 @@ fn by_length(fields: &Fields, embeds: bool) -> Result<(Rates, Vec<Tier>, BTreeSe
     let input = costs.input.ok_or(Skipped::Missing(INPUT))?;
     let output = if embeds { Some(costs.output.unwrap_or(0)) } else { costs.output };
     let base = costs.rates(input, output.ok_or(Skipped::Missing(OUTPUT))?);
-    Ok((base, tiers(fields, base)?, BTreeSet::new()))
+    Ok((base, tiers(fields, base, "")?, BTreeSet::new()))
 }
 
 /// Whether the model makes embeddings, and no text.
@@ -74,16 +75,36 @@ fn max_output_tokens(fields: &Fields) -> Result<u64, Skipped> {
     stated.ok_or(Skipped::Missing("max_output_tokens"))
 }
 
-/// The tiers that any of the costs has, by rising length. What a tier does not say of input and output is as without it.
-fn tiers(fields: &Fields, base: Rates) -> Result<Vec<Tier>, Skipped> {
-    let lengths: BTreeSet<u64> = fields.iter().filter_map(|(name, _)| thousands_above(name)).collect();
+/// The tiers by length that any of the costs has at a service tier, by rising length. What a tier does not say of input and
+/// output is as without it, and sound is never cheaper than without it.
+fn tiers(fields: &Fields, base: Rates, service: &str) -> Result<Vec<Tier>, Skipped> {
+    let lengths = fields.iter().filter_map(|(name, _)| when(name)).filter(|when| when.service == service);
+    let lengths: BTreeSet<u64> = lengths.filter_map(|when| when.thousands).collect();
     let tier = |thousands: u64| {
-        let costs = Costs::read(fields, &format!("_above_{thousands}k_tokens"))?;
-        let rates = costs.rates(costs.input.unwrap_or(base.input), costs.output.unwrap_or(base.output));
+        let costs = Costs::read(fields, &format!("_above_{thousands}k_tokens{service}"))?;
+        let mut rates = costs.rates(costs.input.unwrap_or(base.input), costs.output.unwrap_or(base.output));
         if rates.input == 0 && base.input > 0 {
             return Err(Skipped::Free);
         }
+        rates.audio_input = rates.audio_input.or(base.audio_input.map(|rate| rate.max(rates.input)));
+        rates.audio_output = rates.audio_output.or(base.audio_output.map(|rate| rate.max(rates.output)));
         Ok(Tier { above_input_tokens: thousands.saturating_mul(1_000), rates })
     };
     lengths.into_iter().map(tier).collect()
+}
+
+/// The service tiers that state a cost of input or output. A cost of nothing is not said rather than free.
+fn service_tiers(fields: &Fields, base: Rates) -> Result<Vec<ServiceTier>, Skipped> {
+    let mut found = vec![];
+    for (end, name) in SERVICE_TIERS {
+        let costs = Costs::read(fields, end)?;
+        let said = |cost: Option<u64>, standard: u64| cost.filter(|pusd| *pusd > 0 || standard == 0);
+        let (input, output) = (said(costs.input, base.input), said(costs.output, base.output));
+        if input.is_none() && output.is_none() {
+            continue;
+        }
+        let rates = costs.rates(input.unwrap_or(base.input), output.unwrap_or(base.output));
+        found.push(ServiceTier { name: name.into(), base: rates, tiers: tiers(fields, rates, end)? });
+    }
+    Ok(found)
 }

@@ -76,8 +76,10 @@ fn every_part_and_every_tier_of_a_price_is_taken() {
         long_cache_write: 5_000_000,
         output: 10_000_000,
         reasoning: 20_000_000,
-        audio_input: 2_500_000,
-        audio_output: 10_000_000,
+        audio_input: None,
+        audio_output: None,
+        image_input: 2_500_000,
+        image_output: 10_000_000,
     };
     assert_eq!((full.base, full.per_call.to_string().as_str()), (base, "0.005"));
     assert_eq!((full.max_output_tokens, full.max_input_tokens), (16_384, Some(128_000)));
@@ -89,12 +91,53 @@ fn every_part_and_every_tier_of_a_price_is_taken() {
         long_cache_write: long_of(input),
         output,
         reasoning: output,
-        audio_input: input,
-        audio_output: output,
+        audio_input: None,
+        audio_output: None,
+        image_input: input,
+        image_output: output,
     };
     let short = Tier { above_input_tokens: 32_000, rates: plain(3_000_000, 10_000_000) };
     let long = Rates { cached_input: 2_500_000, ..plain(5_000_000, 15_000_000) };
     assert_eq!(full.tiers, [short, Tier { above_input_tokens: 200_000, rates: long }]);
+}
+
+#[test]
+fn service_tiers_sound_images_and_hours_in_the_cache_are_taken_with_their_lengths() {
+    let full = price(
+        r#"{ "cache_creation_input_token_cost": 3e-06, "cache_creation_input_token_cost_above_1hr": 5e-06,
+             "cache_creation_input_token_cost_above_200k_tokens": 6e-06,
+             "cache_creation_input_token_cost_above_1hr_above_200k_tokens": 9e-06,
+             "input_cost_per_audio_token": 1e-05, "output_cost_per_audio_token": 2e-05,
+             "input_cost_per_image_token": 3e-06, "output_cost_per_image_token": 4e-05,
+             "input_cost_per_token_above_200k_tokens": 5e-06,
+             "input_cost_per_token_priority": 5e-06, "output_cost_per_token_priority": 2e-05,
+             "cache_read_input_token_cost_priority": 1e-06,
+             "input_cost_per_token_above_200k_tokens_priority": 1e-05,
+             "input_cost_per_token_flex": 1.25e-06, "output_cost_per_token_batches": 5e-06,
+             "input_cost_per_token_batches": 0 }"#,
+    );
+    let base = full.base;
+    assert_eq!(
+        (base.long_cache_write, base.audio_input, base.audio_output),
+        (5_000_000, Some(10_000_000), Some(20_000_000))
+    );
+    assert_eq!((base.image_input, base.image_output), (3_000_000, 40_000_000));
+    let long = full.tiers[0].rates;
+    assert_eq!((long.input, long.long_cache_write, long.audio_input), (5_000_000, 9_000_000, Some(10_000_000)));
+    let tiers: Vec<(&str, u64, u64, u64, usize)> = full
+        .service_tiers
+        .iter()
+        .map(|tier| (&*tier.name, tier.base.input, tier.base.output, tier.base.cached_input, tier.tiers.len()))
+        .collect();
+    assert_eq!(
+        tiers,
+        [
+            ("priority", 5_000_000, 20_000_000, 1_000_000, 1),
+            ("flex", 1_250_000, 10_000_000, 1_250_000, 0),
+            ("batch", 2_500_000, 5_000_000, 2_500_000, 0),
+        ]
+    );
+    assert_eq!(full.service_tiers[0].tiers[0].rates.input, 10_000_000);
 }
 
 #[test]
@@ -116,8 +159,10 @@ fn prices_by_range_are_taken_where_the_ranges_follow_each_other() {
         long_cache_write: 400_000,
         output: 2_000_000,
         reasoning: 2_000_000,
-        audio_input: 250_000,
-        audio_output: 2_000_000,
+        audio_input: None,
+        audio_output: None,
+        image_input: 250_000,
+        image_output: 2_000_000,
     };
     assert_eq!(price.tiers, [Tier { above_input_tokens: 256_000, rates: long }]);
     for second in ["[128000, 1000000]", "[256000, 256000]", "[256000]", "256000", "[-1, 1]", "null"] {
@@ -206,11 +251,13 @@ fn a_cost_that_cannot_be_billed_is_never_dropped_in_silence() {
             assert_eq!(not_billed(&format!("{{ \"{field}\": {value} }}")), Vec::<String>::new(), "{field} {value}");
         }
     }
-    assert_eq!(not_billed(r#"{ "output_cost_per_audio_token": 1e-05 }"#), Vec::<String>::new());
+    for media in ["output_cost_per_audio_token", "input_cost_per_image_token", "output_cost_per_image_token"] {
+        assert_eq!(not_billed(&format!("{{ \"{media}\": 5e-05 }}")), Vec::<String>::new());
+    }
     for (changes, what) in [
-        (r#"{ "input_cost_per_token_priority": 5e-06 }"#, "service tier"),
+        (r#"{ "input_cost_per_token_ultrafast": 5e-06 }"#, "service tier"),
         (r#"{ "cache_creation_input_token_cost_above_12hr": 5e-06 }"#, "longer than an hour"),
-        (r#"{ "input_cost_per_image_token": 5e-06 }"#, "audio, images or video"),
+        (r#"{ "input_cost_per_video_token": 5e-06 }"#, "video, or sound"),
         (r#"{ "search_context_cost_per_query": { "search_context_size_low": 0.01 } }"#, "tools"),
         (r#"{ "provider_specific_entry": { "us": 1.1 } }"#, "surcharge"),
     ] {

@@ -1,0 +1,25 @@
+//! OpenAI speech: <https://platform.openai.com/docs/api-reference/audio/createSpeech>. Billed by the usage that a stream of
+//! events states. Sound without any is estimated: by the characters of the text where the model's answers cost nothing, as
+//! models are priced that are billed by them, and else by its tokens and about as many of sound as are spoken for them.
+
+use super::{
+    super::{
+        count_tables::OPENAI,
+        format::{About, Format, Member},
+        written::Written,
+    },
+    openai::CONTENT,
+};
+
+pub(in super::super) const OPENAI_SPEECH: Format = Format {
+    about: About::Speech,
+    members: &[("model", Member::Model), ("input", Member::Spoken), ("instructions", Member::Prompt)],
+    content: CONTENT,
+    output_bound: Some(""),
+    settings: None,
+    written: Written::NONE,
+    usages: &["usage"],
+    first_usages: &[],
+    counts: &OPENAI,
+    is_free: false,
+};

@@ -1,0 +1,316 @@
+//! Reads a request: what each of its members means, by the table of its format, and what is found in all others.
+
+use bytes::Bytes;
+
+use super::{
+    asked::{Asked, Need, OutputBound},
+    edit::Edit,
+    form::{self, Form},
+    format::{Format, Member},
+    json::{self, Kind, Node},
+    members::{self, Found},
+    plain::{is_off, model, model_in, one_of, texts, whole},
+    prompt::{Look, Reader},
+    stream_options,
+    tools::ProviderTool,
+};
+use crate::domain::refusal::Fault;
+
+/// The longest answer that a request may name: no model writes more at once.
+const MAX_TOKENS: u64 = 100_000_000;
+
+/// The most answers to one request.
+const MAX_ANSWERS: u64 = 128;
+
+impl Asked {
+    /// Reads a request to `path`, which names the model where the body does not. Of the tools that the provider runs, those
+    /// that `allows` are taken. The error names every fault.
+    pub fn read(
+        format: &'static Format,
+        path: &str,
+        body: Bytes,
+        allows: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, Vec<Fault>> {
+        let text = body.clone();
+        let whole = |what: String| vec![Fault::new("", format!("must be one JSON object in UTF-8: {what}"))];
+        std::str::from_utf8(&text).map_err(|error| whole(error.to_string()))?;
+        let node = json::read(&text).map_err(|error| whole(error.to_string()))?;
+        if !node.is_object() {
+            return Err(whole("it is another value".into()));
+        }
+        let known =
+            |name: &str| format.members.iter().map(|(known, _)| *known).find(|known| known.eq_ignore_ascii_case(name));
+        let found = members::find(&node, known, "").map_err(|fault| vec![fault])?;
+        let asked = Self {
+            format,
+            object: node.place(&text),
+            is_empty: node.members().is_empty(),
+            models: vec![],
+            output_bounds: vec![],
+            settings: None,
+            answers: 1,
+            predicted_bytes: 0,
+            compacts: false,
+            look: Look::default(),
+            without_size: None,
+            needs: vec![],
+            service_tiers: vec![],
+            is_stream: path.contains("streamGenerateContent") || path.ends_with("/converse-stream"),
+            wish_for_usage: None,
+            tier: None,
+            body,
+        };
+        Visit { asked, text: &text, faults: vec![] }.read(path, &node, &found, allows)
+    }
+
+    /// The same of a form, whose parts between the `boundary` are the members.
+    pub fn read_form(format: &'static Format, body: Bytes, boundary: &str) -> Result<Self, Vec<Fault>> {
+        let is_plain = |name: &str| {
+            let member = format.members.iter().find(|(known, _)| *known == name);
+            matches!(member, Some((_, Member::Stream | Member::Answers)))
+        };
+        let Form { fields, files, file_bytes } = form::read(&body, boundary, is_plain).map_err(|fault| vec![fault])?;
+        let mut asked = Self::read(format, "", fields.into(), &|_| false)?;
+        asked.body = body;
+        asked.look.files(format.about, files, file_bytes);
+        Ok(asked)
+    }
+}
+
+struct Visit<'t> {
+    asked: Asked,
+    text: &'t [u8],
+    faults: Vec<Fault>,
+}
+
+impl Visit<'_> {
+    fn read(
+        mut self,
+        path: &str,
+        node: &Node<'_>,
+        found: &[Found<'_, '_>],
+        allows: &dyn Fn(&str) -> bool,
+    ) -> Result<Asked, Vec<Fault>> {
+        let format = self.asked.format;
+        for found in found {
+            let meaning = format.members.iter().find(|(name, _)| *name == found.name);
+            if let Some((_, member)) = meaning {
+                let read = self.member(*member, found).and_then(|()| self.judge(found.name, allows));
+                read.unwrap_or_else(|what| self.fault(found.name, what));
+            }
+        }
+        for member in node.members().iter().filter(|member| found.iter().all(|found| !member.is(found.name))) {
+            let name = member.name();
+            self.reader().setting(&members::folded(&name), &member.value);
+            self.judge(&name, allows).unwrap_or_else(|what| self.fault(&members::escaped(&name), what));
+        }
+        self.name_models(path);
+        self.unasked_tiers(found);
+        let options = found.iter().find(|found| found.name == stream_options::NAME);
+        if self.asked.is_stream && format.members.iter().any(|(_, member)| *member == Member::StreamOptions) {
+            match stream_options::wish(options, self.text, &self.asked.object) {
+                Ok(edit) => self.asked.wish_for_usage = edit,
+                Err(fault) => self.faults.push(fault),
+            }
+        }
+        if self.faults.is_empty() { Ok(self.asked) } else { Err(self.faults) }
+    }
+
+    fn fault(&mut self, name: &str, what: String) {
+        self.faults.push(Fault::new(format!("/{name}"), what));
+    }
+
+    fn reader(&mut self) -> Reader<'_> {
+        Reader { content: &self.asked.format.content, look: &mut self.asked.look }
+    }
+
+    /// The model stands in the body, or in the path: `/models/NAME:generateContent`, `/model/NAME/converse`.
+    fn name_models(&mut self, path: &str) {
+        let others = std::mem::take(&mut self.asked.look.models);
+        if self.asked.models.is_empty() {
+            self.asked.models.extend(model_in(path));
+        }
+        if self.asked.models.is_empty() && self.faults.iter().all(|fault| fault.pointer != "/model") {
+            self.faults.push(Fault::new("/model", "must be there"));
+        }
+        for model in others {
+            if !self.asked.models.contains(&model) {
+                self.asked.models.push(model);
+            }
+        }
+    }
+
+    /// What was found in a member that decides whether the call can be served.
+    fn judge(&mut self, name: &str, allows: &dyn Fn(&str) -> bool) -> Result<(), String> {
+        let look = &mut self.asked.look;
+        if let Some(what) = look.sound.take() {
+            self.need(Need::SoundIn, name, &format!("has sound ({what})"));
+        }
+        let look = &mut self.asked.look;
+        if let Some(what) = look.without_size.take() {
+            let fault = || Fault::new(format!("/{}", members::escaped(name)), format!("has a part of type {what}"));
+            self.asked.without_size.get_or_insert_with(fault);
+        }
+        if let Some(what) = look.unpriced.take() {
+            return Err(format!("has what no price applies to: {what}"));
+        }
+        match look.provider_tools.iter().find(|tool| !allows(&tool.name)) {
+            Some(tool) => {
+                let refusal = tool.refusal();
+                look.provider_tools.clear();
+                Err(refusal)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The error is what is wrong with the member.
+    fn member(&mut self, member: Member, found: &Found<'_, '_>) -> Result<(), String> {
+        let value = found.value;
+        match member {
+            Member::Model => self.asked.models.insert(0, model(value)?),
+            Member::OutputBound => self.output_bound(found.name, value)?,
+            _ if value.is_null() => {}
+            Member::OtherModels => self.reader().models(value),
+            Member::Prompt if found.name.contains("cache") => self.reader().setting(found.name, value),
+            Member::Images if value.is_list() => {
+                value.items().iter().for_each(|image| self.reader().image(found.name, image));
+            }
+            Member::Images => self.reader().image(found.name, value),
+            Member::Spoken => {
+                let text = value.string().ok_or("must be a text")?;
+                self.asked.look.characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+                self.reader().content(value);
+            }
+            Member::Prompt => self.reader().content(value),
+            Member::Tools => self.reader().tools(value)?,
+            Member::Settings => self.settings(value)?,
+            Member::Answers => self.asked.answers = self.asked.answers.max(whole(value, MAX_ANSWERS)?),
+            Member::Stream => self.asked.is_stream = value.bool().ok_or("must be true or false")?,
+            Member::Predicted => {
+                self.reader().content(value);
+                self.asked.predicted_bytes = u64::try_from(value.raw.len()).unwrap_or(u64::MAX);
+            }
+            Member::Elsewhere => {
+                let fault = || Fault::new(format!("/{}", found.name), "names a prompt that is kept elsewhere");
+                self.asked.without_size.get_or_insert_with(fault);
+            }
+            Member::OneOf(words) => one_of(&value.string().ok_or("must be a text")?, words)?,
+            Member::Tier { standard, .. } => self.service_tier(found.name, value, standard)?,
+            Member::Modalities => self.modalities(found.name, value)?,
+            Member::Sound => self.need(Need::SoundOut, found.name, "asks for sound"),
+            Member::Tool(_) if is_off(value) => {}
+            Member::Tool(name) => self.asked.look.provider_tools.push(ProviderTool::new(name, value)),
+            Member::Plugins(known) => self.plugins(value, known)?,
+            Member::Context => self.context(value)?,
+            Member::Never(why) => return Err(why.into()),
+            Member::NeverTrue(why) if value.bool().ok_or("must be true or false")? => {
+                return Err(why.into());
+            }
+            // The options are read at the end, when it is known whether there is a stream.
+            Member::NeverTrue(_) | Member::StreamOptions | Member::Own => {}
+        }
+        Ok(())
+    }
+
+    fn output_bound(&mut self, name: &'static str, value: &Node<'_>) -> Result<(), String> {
+        let tokens = if value.is_null() { None } else { Some(whole(value, MAX_TOKENS)?) };
+        self.asked.output_bounds.push(OutputBound { name, at: value.place(self.text), tokens });
+        Ok(())
+    }
+
+    /// An object with the bound and the number of answers in it.
+    fn settings(&mut self, settings: &Node<'_>) -> Result<(), String> {
+        if !settings.is_object() {
+            return Err("must be an object".into());
+        }
+        self.asked.settings = Some((settings.place(self.text), !settings.members().is_empty()));
+        let bound = self.asked.format.output_bound.unwrap_or_default();
+        for member in settings.members() {
+            match &*member.name() {
+                name if name == bound || name == "max_output_tokens" => self.output_bound(bound, &member.value)?,
+                "candidateCount" => self.asked.answers = self.asked.answers.max(whole(&member.value, MAX_ANSWERS)?),
+                name @ ("responseModalities" | "response_modalities") => self.modalities(name, &member.value)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A use that the price must have a rate for.
+    fn need(&mut self, need: Need, name: &str, what: &str) {
+        self.asked.needs.push((need, Fault::new(format!("/{}", members::escaped(name)), what)));
+    }
+
+    fn modalities(&mut self, name: &str, list: &Node<'_>) -> Result<(), String> {
+        for kind in texts(list)? {
+            match kind.to_ascii_lowercase().as_str() {
+                "text" => {}
+                "audio" => self.need(Need::SoundOut, name, "asks for sound"),
+                "image" => self.need(Need::ImagesOut, name, "asks for images"),
+                _ => return Err("must be some of text, audio and image: nothing else has a price here".into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// A service tier besides the standard ones must have a price. `auto` leaves the choice to the provider, and is sent as
+    /// the standard tier.
+    fn service_tier(&mut self, name: &str, value: &Node<'_>, standard: &[&str]) -> Result<(), String> {
+        let given = value.string().ok_or("must be a text")?;
+        let first = standard.first().copied().unwrap_or_default();
+        match given.as_str() {
+            "auto" => self.asked.tier = Some(Edit { at: value.place(self.text), text: format!("\"{first}\"") }),
+            "flex" => self.asked.service_tiers.push(given),
+            given if standard.contains(&given) => {}
+            _ => {
+                self.need(Need::ServiceTier(given.clone()), name, "asks for a service tier");
+                self.asked.service_tiers.push(given);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a provider may choose where the request leaves it the choice.
+    fn unasked_tiers(&mut self, found: &[Found<'_, '_>]) {
+        for (name, member) in self.asked.format.members {
+            let is_given = found.iter().any(|found| found.name == *name && !found.value.is_null());
+            if let Member::Tier { unasked, .. } = member
+                && !is_given
+            {
+                self.asked.service_tiers.extend(unasked.iter().map(|tier| (*tier).to_owned()));
+            }
+        }
+    }
+
+    fn plugins(&mut self, list: &Node<'_>, known: &[&str]) -> Result<(), String> {
+        for plugin in list.items() {
+            let id = plugin.get("id").and_then(Node::string).ok_or("must have objects with an id")?;
+            if known.contains(&id.as_str()) || plugin.get("enabled").and_then(Node::bool) == Some(false) {
+                continue;
+            }
+            let name = if id == "web" { "web_search" } else { &id };
+            self.asked.look.provider_tools.push(ProviderTool::new(name, plugin));
+        }
+        Ok(())
+    }
+
+    /// Rules that clear are free. One that compacts is a further call, which reads the prompt and writes an answer.
+    fn context(&mut self, value: &Node<'_>) -> Result<(), String> {
+        let list = value.get("edits").unwrap_or(value);
+        let rules: Vec<&Node<'_>> = if list.is_list() { list.items().iter().collect() } else { vec![list] };
+        for rule in rules {
+            match (&rule.kind, rule.get("type").and_then(Node::string)) {
+                (Kind::Bool(false), _) => {}
+                (Kind::Object(_), Some(kind)) if kind.starts_with("clear_") => {}
+                (Kind::Object(members), None) if members.is_empty() => {}
+                (Kind::Bool(true) | Kind::Object(_), None) => self.asked.compacts = true,
+                (Kind::Object(_), Some(kind)) if kind.starts_with("compact") => self.asked.compacts = true,
+                _ => {
+                    return Err("has a rule that is not known here, so that what it takes has no bound".into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
