@@ -43,7 +43,7 @@ pub(super) const CONTENT: Content = Content {
     references: &["document", "container_upload", "file", "file_id", "source", "container_id"],
     texts: &["content", "text", "thinking", "name", "title", "context", "data", "description"],
     json: &["properties", "input", "input_schema"],
-    own: &["citations", "signature", "encrypted_content", "metadata"],
+    own: &["citations", "signature", "encrypted_content", "metadata", "caller"],
     tools: &[
         "custom",
         "function",
