@@ -108,11 +108,9 @@ async fn a_route_with_the_path_goes_first(store: &TestStore) {
     let gateway = Setup::default().more_lists(&lists).start(store).await;
     for path in ["/v1/models", "/v1/models/a/b"] {
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
-        let ((served, request), answer) =
-            tokio::join!(upstream.serve(answer), get(&gateway, path, &gateway.admin, None));
+        let (served, answer) = tokio::join!(upstream.take(answer), get(&gateway, path, &gateway.admin, None));
         drop(served);
         assert_eq!(answer.expect(200).text(), "{}");
-        assert!(request.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{request}");
     }
     gateway.finish().await;
 }

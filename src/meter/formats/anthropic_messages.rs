@@ -40,7 +40,7 @@ pub(super) const CONTENT: Content = Content {
     ],
     images: &["image"],
     sounds: &["audio"],
-    references: &["document", "container_upload", "file", "file_id", "source", "container_id"],
+    references: &["document", "container_upload", "file", "file_id", "container_id"],
     texts: &["content", "text", "thinking", "name", "title", "context", "data", "description"],
     json: &["properties", "input", "input_schema"],
     own: &["citations", "signature", "encrypted_content", "metadata", "caller"],
