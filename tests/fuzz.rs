@@ -52,7 +52,7 @@ mod fuzz {
         plain
     }
 
-    /// Numbers that look like chance and are the same in every run (SplitMix64).
+    /// Numbers that look like chance and are the same in every run (`SplitMix64`).
     struct Random(u64);
 
     impl Random {
@@ -92,14 +92,15 @@ mod fuzz {
 
     fn holds(target: Target, input: &[u8]) {
         let (name, property) = target;
-        if panic::catch_unwind(|| property(input)).is_err() {
-            panic!("{name} does not hold for {:?}", String::from_utf8_lossy(input));
-        }
+        let holds = panic::catch_unwind(|| property(input)).is_ok();
+        assert!(holds, "{name} does not hold for {:?}", String::from_utf8_lossy(input));
     }
 
     fn hold(target: Target) {
         let (seeds, words) = (seeds(target.0), words(target.0));
-        seeds.iter().for_each(|seed| holds(target, seed));
+        for seed in &seeds {
+            holds(target, seed);
+        }
         let mut random = Random(1);
         (0..CASES).for_each(|_| holds(target, &input(&mut random, &seeds, &words)));
     }

@@ -26,7 +26,7 @@ const PKCS8: [u8; 16] =
 struct World {
     own: Verifier,
     outside: OutsideVerifier,
-    /// By HS256 and by EdDSA, of the gateway itself; by EdDSA, of the outside issuer.
+    /// By HS256 and by `EdDSA`, of the gateway itself; by `EdDSA`, of the outside issuer.
     tokens: [String; 3],
 }
 

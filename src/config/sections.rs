@@ -9,7 +9,6 @@ use super::{
     Fault,
     block::Block,
     secret::Secret,
-    tls::TlsPair,
     trusted_issuers::{self, TrustedIssuer},
 };
 use crate::domain::{
@@ -55,6 +54,14 @@ pub struct Server {
     pub proxy_protocol: bool,
     pub write_min_bytes_per_s: u64,
     pub websocket_idle_s: u64,
+}
+
+/// A further certificate with its key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsPair {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
 }
 
 /// `[ops]`: where `/metrics` is.

@@ -2,20 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::{Fault, sections::Server};
 
 /// The most pairs of certificate and key.
 const MAX_PAIRS: usize = 256;
-
-/// A further certificate with its key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsPair {
-    pub cert_file: PathBuf,
-    pub key_file: PathBuf,
-}
 
 /// A file, and the key of the configuration that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

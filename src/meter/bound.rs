@@ -43,6 +43,13 @@ pub struct Ways {
     pub default_max_tokens: Option<u64>,
 }
 
+/// Whether tokens may be those of images, or of sound.
+#[derive(Debug, Clone, Copy)]
+struct Media {
+    images: bool,
+    sound: bool,
+}
+
 /// The bounds of one call.
 pub struct Bound {
     /// The request to be sent.
@@ -54,9 +61,7 @@ pub struct Bound {
     pub answers: u64,
     /// Whether cache entries may be written that live for an hour.
     pub has_long_cache: bool,
-    /// Whether tokens may be those of images, or of sound.
-    has_images: bool,
-    has_sound: bool,
+    media: Media,
     /// The service tiers that may serve it besides the standard one, and whether the request names one of them.
     service_tiers: Vec<String>,
     asked_tier: Option<String>,
@@ -78,7 +83,8 @@ impl Bound {
     /// The most that it can take, as prices know it.
     #[must_use]
     pub fn most(&self) -> Most<'_> {
-        let Self { input_tokens, output_tokens, has_long_cache, has_images, has_sound, .. } = *self;
+        let Self { input_tokens, output_tokens, has_long_cache, media, .. } = *self;
+        let Media { images: has_images, sound: has_sound } = media;
         Most { input_tokens, output_tokens, has_long_cache, has_images, has_sound, service_tiers: &self.service_tiers }
     }
 
@@ -129,8 +135,7 @@ impl Asked {
             output_tokens,
             answers: self.answers,
             has_long_cache: self.look.has_long_cache,
-            has_images,
-            has_sound,
+            media: Media { images: has_images, sound: has_sound },
             asked_tier: self.asked_tier(),
             service_tiers: std::mem::take(&mut self.service_tiers),
             tools: self.look.provider_tools.iter().map(|tool| (tool.name.clone(), tool.calls)).collect(),

@@ -20,7 +20,7 @@ mod tunnel;
 
 pub use self::{
     expected::Expected,
-    interim::CONTINUE,
+    interim::{CONTINUE, Interim},
     ongoing::Ongoing,
     state::{Bounds, Connection, Due, Overdue},
     transport::Transport,

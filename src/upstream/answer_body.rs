@@ -151,7 +151,7 @@ impl AnswerStream {
                     self.turns.get_or_insert_default().given = 0;
                     return Poll::Pending;
                 }
-                end => return end,
+                end @ Poll::Ready(_) => return end,
             }
         }
         let turns = self.turns.get_or_insert_default();

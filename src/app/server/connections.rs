@@ -78,7 +78,7 @@ where
         .graceful_shutdown_signal(drain.clone())
         .expect(fn_service(async |request: Request| {
             if let Some(connection) = request.conn_data::<Connection>() {
-                connection.announce_continue().await;
+                connection.interim().announce_continue().await;
             }
             Ok::<_, Response<BoxBody>>(request)
         }))

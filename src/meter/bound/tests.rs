@@ -181,15 +181,11 @@ fn what_no_price_speaks_of_is_refused_with_its_place() {
     }
 }
 
-#[test]
-fn sound_images_and_service_tiers_need_a_rate_and_are_held_at_it() {
+/// Members of a request, where they stand, what a price must have for them, and what a token of the prompt and one of the
+/// answer is held at.
+fn that_need_a_rate() -> Vec<(Meter, &'static str, &'static str, &'static str, i64, u64)> {
     use Meter::{AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
-    let plain = price(Some(50));
-    let base = Rates { audio_input: Some(7), audio_output: Some(8), image_output: 9, ..plain.base };
-    let dear = Rates { input: 11, cached_input: 11, cache_write: 11, output: 12, reasoning: 12, ..plain.base };
-    let tier = |name: &str| ServiceTier { name: name.into(), base: dear, tiers: vec![] };
-    let rated = Price { base, service_tiers: vec![tier("priority"), tier("fast")], ..plain.clone() };
-    for (meter, members, pointer, field, input, output) in [
+    vec![
         (
             OpenaiChat,
             r#""messages":[{"content":[{"type":"input_audio","input_audio":{"data":"AA","format":"wav"}}]}]"#,
@@ -248,7 +244,18 @@ fn sound_images_and_service_tiers_need_a_rate_and_are_held_at_it() {
             7,
             8,
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn sound_images_and_service_tiers_need_a_rate_and_are_held_at_it() {
+    use Meter::{AnthropicMessages, OpenaiChat};
+    let plain = price(Some(50));
+    let base = Rates { audio_input: Some(7), audio_output: Some(8), image_output: 9, ..plain.base };
+    let dear = Rates { input: 11, cached_input: 11, cache_write: 11, output: 12, reasoning: 12, ..plain.base };
+    let tier = |name: &str| ServiceTier { name: name.into(), base: dear, tiers: vec![] };
+    let rated = Price { base, service_tiers: vec![tier("priority"), tier("fast")], ..plain.clone() };
+    for (meter, members, pointer, field, input, output) in that_need_a_rate() {
         let ask = || {
             Asked::read(format(meter).unwrap(), "/models/m", format!(r#"{{"model":"m",{members}}}"#).into(), &|_| false)
                 .unwrap()

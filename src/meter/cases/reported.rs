@@ -71,7 +71,11 @@ pub(super) fn answers() -> Vec<Case> {
 
 /// Streams.
 pub(super) fn streams() -> Vec<Case> {
-    use Meter::{AnthropicMessages, OpenaiChat, OpenaiResponses};
+    [streams_of_messages(), streams_of_responses(), streams_of_chat()].into_iter().flatten().collect()
+}
+
+fn streams_of_messages() -> Vec<Case> {
+    use Meter::AnthropicMessages;
     vec![
         stream(
             "maximhq/bifrost#3451: cache writes are no plain input too",
@@ -115,6 +119,12 @@ pub(super) fn streams() -> Vec<Case> {
             [90, 0, 0, 12],
             90_000_000 + 120_000_000,
         ),
+    ]
+}
+
+fn streams_of_responses() -> Vec<Case> {
+    use Meter::OpenaiResponses;
+    vec![
         stream(
             "QuantumNous/new-api#7241: an answer that is incomplete",
             OpenaiResponses,
@@ -145,6 +155,12 @@ pub(super) fn streams() -> Vec<Case> {
             [493, 400, 0, 4],
             93_000_000 + 40_000_000 + 40_000_000,
         ),
+    ]
+}
+
+fn streams_of_chat() -> Vec<Case> {
+    use Meter::OpenaiChat;
+    vec![
         stream(
             "BerriAI/litellm#20760: usage behind the finish reason, in a chunk with a choice",
             OpenaiChat,

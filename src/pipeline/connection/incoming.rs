@@ -46,7 +46,7 @@ impl Incoming {
             // Its reader has its own bound for silence.
             return Poll::Pending;
         }
-        self.connection.wants_continue();
+        self.connection.interim().wants_continue();
         let (bounds, now) = (self.connection.bounds(), Instant::now());
         let due = self.pace.waits(now, bounds.body_pause, bounds.body_bytes_per_s);
         let awaited = &self.connection.0.body_awaited;

@@ -11,14 +11,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::state::Connection;
-
 /// As the HTTP library writes it.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Where the 100 of the request under way is.
 #[derive(Debug, Default)]
-pub(super) struct Interim {
+pub struct Interim {
     phase: Cell<Phase>,
     /// Whether the call waits for its body.
     is_wanted: Cell<bool>,
@@ -41,27 +39,25 @@ enum Phase {
     Held,
 }
 
-impl Connection {
+impl Interim {
     /// Resolves when the next bytes that the HTTP library writes are the 100 of the request that has just come.
     pub async fn announce_continue(&self) {
-        let interim = &self.0.interim;
-        let before = interim.flushes.get();
-        interim.is_announcing.set(true);
+        let before = self.flushes.get();
+        self.is_announcing.set(true);
         poll_fn(|cx: &mut Context<'_>| {
             self.watched_by(cx.waker());
-            if interim.flushes.get() == before { Poll::Pending } else { Poll::Ready(()) }
+            if self.flushes.get() == before { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
-        interim.is_announcing.set(false);
-        interim.phase.set(Phase::Next);
-        interim.is_wanted.set(false);
+        self.is_announcing.set(false);
+        self.phase.set(Phase::Next);
+        self.is_wanted.set(false);
     }
 
     /// Notes that all that the HTTP library wrote has passed.
     pub fn has_flushed(&self) {
-        let interim = &self.0.interim;
-        interim.flushes.set(interim.flushes.get().wrapping_add(1));
-        if interim.is_announcing.get() {
+        self.flushes.set(self.flushes.get().wrapping_add(1));
+        if self.is_announcing.get() {
             self.wake_watcher();
         }
     }
@@ -69,7 +65,7 @@ impl Connection {
     /// Of what the HTTP library writes, how many bytes are held back at its beginning. An answer that begins makes a 100
     /// that is held useless.
     pub fn holds_back(&self, bytes: &[u8]) -> Option<usize> {
-        let phase = &self.0.interim.phase;
+        let phase = &self.phase;
         if phase.replace(Phase::None) == Phase::Next && bytes.starts_with(CONTINUE) {
             phase.set(Phase::Held);
             return Some(CONTINUE.len());
@@ -79,17 +75,16 @@ impl Connection {
 
     /// Whether the 100 that is held is to be written now. True once.
     pub fn takes_continue(&self) -> bool {
-        let interim = &self.0.interim;
-        let is_due = interim.phase.get() == Phase::Held && interim.is_wanted.get();
+        let is_due = self.phase.get() == Phase::Held && self.is_wanted.get();
         if is_due {
-            interim.phase.set(Phase::None);
+            self.phase.set(Phase::None);
         }
         is_due
     }
 
     /// Notes who is to be woken when a 100 is due.
     pub fn watched_by(&self, waker: &Waker) {
-        let mut watcher = self.0.interim.watcher.borrow_mut();
+        let mut watcher = self.watcher.borrow_mut();
         if !watcher.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *watcher = Some(waker.clone());
         }
@@ -97,14 +92,13 @@ impl Connection {
 
     /// Notes that the call waits for its body.
     pub(super) fn wants_continue(&self) {
-        let interim = &self.0.interim;
-        if interim.phase.get() != Phase::None && !interim.is_wanted.replace(true) {
+        if self.phase.get() != Phase::None && !self.is_wanted.replace(true) {
             self.wake_watcher();
         }
     }
 
     fn wake_watcher(&self) {
-        if let Some(watcher) = self.0.interim.watcher.borrow().as_ref() {
+        if let Some(watcher) = self.watcher.borrow().as_ref() {
             watcher.wake_by_ref();
         }
     }

@@ -167,6 +167,12 @@ impl Connection {
         &self.0.transport
     }
 
+    /// Where the 100 (Continue) of the request under way is.
+    #[must_use]
+    pub fn interim(&self) -> &Interim {
+        &self.0.interim
+    }
+
     /// Names who is answered, so that the answer ends when they may no longer have it.
     pub fn answers(&self, caller: &Arc<Principal>) {
         self.0.caller.replace(Some(Arc::clone(caller)));

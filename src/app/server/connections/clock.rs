@@ -34,7 +34,7 @@ pub(super) async fn run<T>(
     let (mut serving, mut stopping, mut is_stopping) = (pin!(serving), pin!(stopping), false);
     let mut sleep = pin!(sleep_until(Instant::now() + connection.bounds().head));
     poll_fn(|cx| {
-        connection.watched_by(cx.waker());
+        connection.interim().watched_by(cx.waker());
         if !is_stopping && stopping.as_mut().poll(cx).is_ready() {
             is_stopping = true;
             connection.stops();

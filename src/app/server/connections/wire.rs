@@ -62,7 +62,7 @@ impl Wire {
 
     /// Writes what was withheld, and a 100 that is due.
     pub fn poll_release(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.connection.takes_continue() {
+        if self.connection.interim().takes_continue() {
             // Nothing else is withheld while a call waits for its body.
             self.withheld.replace(Bytes::from_static(CONTINUE));
         }
@@ -146,7 +146,7 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_release(cx))?;
-        if let Some(held) = self.connection.holds_back(bytes) {
+        if let Some(held) = self.connection.interim().holds_back(bytes) {
             return Poll::Ready(Ok(held));
         }
         let before_bare = match bare_refusal(bytes) {
@@ -170,7 +170,7 @@ impl AsyncWrite for Wire {
         if flushed.is_pending() {
             self.connection.cannot_write();
         }
-        self.connection.has_flushed();
+        self.connection.interim().has_flushed();
         flushed
     }
 
