@@ -16,13 +16,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod transport;
-mod tunnel;
 
 pub use self::{
     expected::Expected,
     interim::{CONTINUE, Interim},
     ongoing::Ongoing,
-    state::{Bounds, Connection, Due, Overdue},
+    state::{Bounds, Connection, Due, Overdue, Parting},
     transport::Transport,
-    tunnel::Parting,
 };

@@ -146,8 +146,8 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
 /// What is read of an answer before its head goes, and the rest, if there is one.
 ///
 /// What came with the head is looked at in any case: a body that is broken from its first byte is a 502, not an answer
-/// that is cut before it begins. A short answer of a stated length is collected, so that its record is one entry and a
-/// cut of it is a 502; if it stalls, it is passed on as it comes.
+/// that is cut before it begins. A short answer of a stated length is collected, so that its record is one entry;
+/// if it stalls, it is passed on as it comes.
 async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Option<AnswerStream>), UpstreamError> {
     tokio::task::yield_now().await;
     if stream.length().is_none_or(|length| length > MAX_COLLECTED_BYTES) {
@@ -161,8 +161,8 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
     let (mut begun, mut late) = (BytesMut::new(), pin!(tokio::time::sleep(COLLECTED_WITHIN)));
     loop {
         match select(stream.next(), late.as_mut()).await {
-            Either::Left((Some(piece), _)) => {
-                let piece = open.pass(piece?);
+            Either::Left((Some(Ok(piece)), _)) => {
+                let piece = open.pass(piece);
                 // Usually one piece is all of it, and is not copied.
                 if begun.is_empty() && stream.length() == Some(0) {
                     let rest = open.rest();
@@ -172,6 +172,11 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
                 }
                 begun.extend_from_slice(&piece);
             }
+            // What came goes to the client, and is cut there too.
+            Either::Left((Some(Err(error)), _)) if !begun.is_empty() => {
+                return Ok((begun.freeze(), Some(AnswerStream::failed(error))));
+            }
+            Either::Left((Some(Err(error)), _)) => return Err(error.into()),
             Either::Left((None, _)) => {
                 begun.extend_from_slice(&open.rest());
                 open.end();

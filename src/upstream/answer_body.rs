@@ -58,6 +58,7 @@ enum Source {
     Upstream(Received),
     Generated(Generated),
     Relayed(UnboundedReceiver<Relayed>, Option<u64>),
+    Failed(Option<StreamError>),
     Ended,
 }
 
@@ -107,6 +108,12 @@ impl AnswerStream {
         Self { source: Source::Relayed(pieces, length), is_delimited: true, turns: None, held: None }
     }
 
+    /// The rest of a body that was cut: this error.
+    #[must_use]
+    pub const fn failed(error: StreamError) -> Self {
+        Self { source: Source::Failed(Some(error)), is_delimited: true, turns: None, held: None }
+    }
+
     /// Whether a clean end means that all of it came. A body that ends with its connection may have been cut.
     #[must_use]
     pub const fn is_delimited(&self) -> bool {
@@ -129,7 +136,7 @@ impl AnswerStream {
         let waiting = self.turns.as_ref().map_or(0, |turns| u64::try_from(turns.waiting.len()).unwrap_or(u64::MAX));
         let coming = match &self.source {
             Source::Upstream(received) => received.incoming.size_hint().exact(),
-            Source::Generated(_) => None,
+            Source::Generated(_) | Source::Failed(_) => None,
             Source::Relayed(_, length) => *length,
             Source::Ended => Some(0),
         };
@@ -176,6 +183,7 @@ impl AnswerStream {
                 // Whoever read it is gone before its end.
                 Poll::Ready(None) => Poll::Ready(Some(Err(StreamError::Cut("its reader is gone".into())))),
             },
+            Source::Failed(error) => Poll::Ready(error.take().map(Err)),
             Source::Ended => Poll::Ready(None),
         }
     }

@@ -65,7 +65,8 @@ async fn a_body_that_is_not_declared_as_json_is_an_unsupported_media_type(store:
         answer.problem(415, "unsupported-media-type");
     }
     let twice = gateway.post("/auth/login").header("content-type", "text/plain").json_text(&*body);
-    twice.send().await.problem(415, "unsupported-media-type");
+    // A field that stands once (RFC 9110 §8.3) has no two values.
+    twice.send().await.problem(400, "invalid-request");
     for media_type in ["application/json; charset=utf-8", "Application/JSON", "application/json ;x=y"] {
         let answer = gateway.post("/auth/login").header("content-type", media_type).body(&*body).send().await;
         answer.problem(401, "invalid-credentials");

@@ -13,7 +13,7 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "2026-11-23-000001_identity",
     "2026-11-23-000002_audit",
     "2026-11-23-000003_credentials",
@@ -25,6 +25,7 @@ const ALL: [&str; 11] = [
     "2026-11-26-000011_audit_integrity",
     "2026-11-28-000012_ledger_refunds",
     "2026-11-28-000021_stamps",
+    "2026-11-29-000031_cache_purges",
 ];
 
 async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {
@@ -47,7 +48,7 @@ async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {
 
 async fn the_counters_of_changes_begin_at_zero(db: Database) {
     let counters = db.texts("SELECT CAST(name || '=' || value AS TEXT) AS text FROM revisions ORDER BY name");
-    assert_eq!(counters, ["budgets=0", "identity=0", "keys=0", "limits=0", "prices=0"]);
+    assert_eq!(counters, ["budgets=0", "cache=0", "identity=0", "keys=0", "limits=0", "prices=0"]);
     assert_eq!(db.store.identity_revision().await, Ok(0));
 }
 

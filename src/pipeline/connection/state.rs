@@ -1,5 +1,7 @@
 //! The state of one connection, and when what is due on it.
 
+mod tunnel;
+
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
@@ -10,7 +12,9 @@ use std::{
 use actix_web::dev::Payload;
 use tokio::time::Instant;
 
-use super::{expected::Expected, interim::Interim, pace::Pace, transport::Transport, tunnel::Tunnel};
+pub use self::tunnel::Parting;
+use self::tunnel::Tunnel;
+use super::{expected::Expected, interim::Interim, pace::Pace, transport::Transport};
 use crate::domain::principal::Principal;
 
 /// How often the caller of an answer under way is checked for revocation.
@@ -123,7 +127,7 @@ pub(super) struct State {
     /// A body that its call did not read to the end. It is kept: if it were dropped, the HTTP library would read on.
     pub(super) rest: RefCell<Option<Payload>>,
     pub(super) interim: Interim,
-    pub(super) tunnel: Tunnel,
+    tunnel: Tunnel,
 }
 
 impl Connection {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::state::{Connection, Due, Overdue};
+use super::{Connection, Due, Overdue};
 
 /// How long a tunnel has for its last words.
 const PARTING: Duration = Duration::from_millis(300);
