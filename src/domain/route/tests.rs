@@ -1,0 +1,150 @@
+use super::*;
+
+fn route(name: &str, path: &str, matching: PathMatch, methods: &[&str]) -> Route {
+    Route {
+        name: name.into(),
+        path: path.into(),
+        matching,
+        methods: methods.iter().map(ToString::to_string).collect(),
+        roles: Role::ALL.to_vec(),
+        upstream: "up".into(),
+        strip_prefix: false,
+        weight: 1,
+        durability: None,
+        bodies: None,
+        meter: Meter::None,
+        metering: Metering::default(),
+        websocket: false,
+        caching: None,
+    }
+}
+
+fn name(found: &Found) -> &str {
+    match found {
+        Found::Route(route) => &route.name,
+        Found::OtherMethods(_) => "405",
+        Found::Ambiguous => "400",
+        Found::Nothing => "404",
+    }
+}
+
+#[test]
+fn the_most_specific_route_answers_and_no_other() {
+    let table = RouteTable::new(vec![
+        route("echo", "/echo", PathMatch::Prefix, &["GET", "POST"]),
+        route("deep", "/echo/deep", PathMatch::Prefix, &["GET"]),
+        route("exact", "/echo/deep", PathMatch::Exact, &["PUT"]),
+        route("exact-get", "/echo/deep", PathMatch::Exact, &["GET"]),
+    ]);
+    for (method, path, expected) in [
+        ("GET", "/echo", "echo"),
+        ("GET", "/echo/", "echo"),
+        ("GET", "/echo/a/b", "echo"),
+        ("GET", "/echoes", "404"),
+        ("GET", "/Echo", "404"),
+        ("GET", "/%65cho", "404"),
+        ("GET", "/echo/deep", "exact-get"),
+        ("PUT", "/echo/deep", "exact"),
+        ("POST", "/echo/deep", "405"),
+        ("POST", "/echo/deep/x", "405"),
+        ("GET", "/echo/deep/x", "deep"),
+        ("get", "/echo", "405"),
+    ] {
+        assert_eq!(name(&table.find(method, path)), expected, "{method} {path}");
+    }
+    let nearest = |method, path| table.nearest(method, path).map(|route| route.name.to_string());
+    for (method, path, expected) in [
+        ("GET", "/echo/deep", Some("exact-get")),
+        ("POST", "/echo/deep", Some("exact")),
+        ("POST", "/echo/deep/x", Some("deep")),
+        ("PUT", "/echo", Some("echo")),
+        ("GET", "/echoes", None),
+    ] {
+        assert_eq!(nearest(method, path).as_deref(), expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_stricter_route_cannot_be_reached_by_another_form_of_its_path() {
+    let table = RouteTable::new(vec![
+        route("api", "/api", PathMatch::Prefix, &["GET"]),
+        route("admin", "/api/s/admin", PathMatch::Prefix, &["GET"]),
+        route("Exact", "/api/Keys", PathMatch::Exact, &["GET"]),
+        route("self", "/api", PathMatch::Exact, &["GET"]),
+    ]);
+    for (path, expected) in [
+        ("/api/s/admin", "admin"),
+        ("/api/s/admin/", "admin"),
+        ("/api/s/admin/x;y", "admin"),
+        ("/api/s/admin/X%20", "admin"),
+        ("/api/s/admins", "api"),
+        ("/api/s/ad;min", "api"),
+        ("/api/S", "api"),
+        ("/api/", "api"),
+        ("/api", "self"),
+        ("/api/Keys", "Exact"),
+        ("/api/s/admin;x", "400"),
+        ("/api/s/admin;x/y", "400"),
+        ("/api/s/admin%3b", "400"),
+        ("/api/s/admin%3Bx=1/y", "400"),
+        ("/api/s/ADMIN", "400"),
+        ("/api/S/admin/x", "400"),
+        ("/api/s;v=1/admin", "400"),
+        ("/api/s./admin", "400"),
+        ("/api/s/admin%20/x", "400"),
+        ("/api/keys", "400"),
+        ("/api/Keys/", "400"),
+        ("/api/Keys;x", "400"),
+        ("/API/s/admin", "404"),
+    ] {
+        assert_eq!(name(&table.find("GET", path)), expected, "{path}");
+    }
+}
+
+/// A reader that is as lenient as one can be, written without the rule above.
+fn as_read_leniently(path: &str) -> String {
+    let mut text = path.to_ascii_lowercase().replace("%3b", ";").replace("%20", " ");
+    while let Some(at) = text.find(';') {
+        let end = text.split_at(at).1.find('/').map_or(text.len(), |length| at + length);
+        text.replace_range(at..end, "");
+    }
+    for end in [" /", "./"] {
+        while text.contains(end) {
+            text = text.replace(" /", "/").replace("./", "/");
+        }
+    }
+    text.trim_end_matches([' ', '.', '/']).to_owned()
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_path_is_refused_or_decided_as_every_reader_reads_it(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec!["/", "/api", "/s", "/admin", "/Admin", "s", "x", ";", ";x=1", "%3b", "%20", ".", "%C3%A4"]),
+            0..9,
+        )
+    ) {
+        let path = format!("/api{}", parts.concat());
+        let table = RouteTable::new(vec![
+            route("lax", "/api", PathMatch::Prefix, &["GET"]),
+            route("strict", "/api/s/admin", PathMatch::Prefix, &["GET"]),
+        ]);
+        if super::super::path::check(&path).is_ok() && let Found::Route(route) = table.find("GET", &path) {
+            let base = &*route.path;
+            let is_below = path == base || path.starts_with(&format!("{base}/"));
+            proptest::prop_assert!(is_below, "{path} is forwarded by {}", route.name);
+            let read = as_read_leniently(&path);
+            let is_strict = read == "/api/s/admin" || read.starts_with("/api/s/admin/");
+            proptest::prop_assert_eq!(is_strict, &*route.name == "strict", "{} is read as {}", path, read);
+        }
+    }
+}
+
+#[test]
+fn a_stripped_prefix_leaves_a_path_that_starts_with_a_slash() {
+    let mut echo = route("echo", "/echo/", PathMatch::Prefix, &["GET"]);
+    echo.strip_prefix = true;
+    assert_eq!(echo.forwarded_path("/echo"), "");
+    assert_eq!(echo.forwarded_path("/echo/"), "/");
+    assert_eq!(echo.forwarded_path("/echo/a%20b/"), "/a%20b/");
+}
