@@ -134,7 +134,7 @@ async fn find(
 }
 
 fn hit(visit: &Visit<'_>, kept: &Kept, wanted: &Wanted, entered: Entered, route: &Route) -> Forwarded {
-    let now_ms = moment(visit.gate, wanted.caching).now_ms;
+    let now_ms = visit.gate.clock.store_now().as_millisecond();
     let status = CacheStatus::Hit { ttl_s: kept.ttl_s(now_ms) };
     visit.gate.metrics.cache(&route.name, status.result());
     let mut forwarded = serve(kept, wanted, Open::new(entered.served(), None), now_ms);
@@ -152,7 +152,7 @@ async fn decide(gate: &Gate, wanted: &Wanted, may_refresh: bool) -> Decision {
         let moment = moment(gate, wanted.caching);
         let Look { kept, is_variant_missing, site } = gate.cache.look(&wanted.place, &wanted.headers, moment).await;
         let found = kept.as_ref().map(|kept| kept.use_for(&wanted.wishes, moment.now_ms));
-        let why = match (found, kept) {
+        let (why, kept) = match (found, kept) {
             (Some(Use::Now), Some(kept)) => return Decision::Serve { kept, refresh: None },
             (Some(Use::NowAndRefresh), Some(kept)) if may_refresh => {
                 let lead = if let Boarding::Lead(lead) = gate.cache.flights.board(site.key, moment.now_ms) {
@@ -167,7 +167,6 @@ async fn decide(gate: &Gate, wanted: &Wanted, may_refresh: bool) -> Decision {
             (None, _) if is_variant_missing => (Why::VaryMiss, None),
             (None, _) => (Why::Miss, None),
         };
-        let (why, kept) = why;
         let is_shared = may_share(wanted, why, kept.is_some()) && rounds < ROUNDS && !wanted.wishes.only_if_cached;
         let lead = match is_shared.then(|| gate.cache.flights.board(site.key, moment.now_ms)) {
             None | Some(Boarding::Alone) => None,

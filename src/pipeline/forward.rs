@@ -90,7 +90,7 @@ async fn exchange(
         Ok(answer) => {
             open.answered(&answer);
             match read_whole(answer, open).await {
-                Ok(forwarded) => return plan.conclude(forwarded).await,
+                Ok(forwarded) => return Ok(plan.conclude(forwarded).await),
                 Err(error) => return plan.conclude_failure(error),
             }
         }
@@ -158,32 +158,35 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
         };
         return Ok((first, Some(stream)));
     }
-    let (mut begun, mut late) = (BytesMut::new(), pin!(tokio::time::sleep(COLLECTED_WITHIN)));
+    let (mut pieces, mut late) = (vec![], pin!(tokio::time::sleep(COLLECTED_WITHIN)));
     loop {
         match select(stream.next(), late.as_mut()).await {
-            Either::Left((Some(Ok(piece)), _)) => {
-                let piece = open.pass(piece);
-                // Usually one piece is all of it, and is not copied.
-                if begun.is_empty() && stream.length() == Some(0) {
-                    let rest = open.rest();
-                    open.end();
-                    let whole = if rest.is_empty() { piece } else { [piece, rest].concat().into() };
-                    return Ok((whole, None));
-                }
-                begun.extend_from_slice(&piece);
+            Either::Left((Some(Ok(piece)), _)) => pieces.push(open.pass(piece)),
+            Either::Left((Some(Err(error)), _)) => {
+                let begun = joined(pieces);
+                // What came goes to the client, and is cut there too.
+                return if begun.is_empty() {
+                    Err(error.into())
+                } else {
+                    Ok((begun, Some(AnswerStream::failed(error))))
+                };
             }
-            // What came goes to the client, and is cut there too.
-            Either::Left((Some(Err(error)), _)) if !begun.is_empty() => {
-                return Ok((begun.freeze(), Some(AnswerStream::failed(error))));
-            }
-            Either::Left((Some(Err(error)), _)) => return Err(error.into()),
             Either::Left((None, _)) => {
-                begun.extend_from_slice(&open.rest());
+                pieces.push(open.rest());
                 open.end();
-                return Ok((begun.freeze(), None));
+                return Ok((joined(pieces), None));
             }
-            Either::Right(_) => return Ok((begun.freeze(), Some(stream))),
+            Either::Right(_) => return Ok((joined(pieces), Some(stream))),
         }
+    }
+}
+
+/// All pieces in one; not copied where there is only one, as usual.
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    pieces.retain(|piece| !piece.is_empty());
+    match pieces.as_slice() {
+        [whole] => whole.clone(),
+        _ => pieces.concat().into(),
     }
 }
 

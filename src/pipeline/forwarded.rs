@@ -16,3 +16,11 @@ pub struct Forwarded {
     /// What the upstream answered, where it was asked and did.
     pub upstream_status: Option<u16>,
 }
+
+impl Forwarded {
+    /// An upstream's answer of which nothing was read.
+    pub fn new(answer: Answer, open: Open) -> Self {
+        let upstream_status = Some(answer.status.as_u16());
+        Self { answer, begun: Bytes::new(), open, upstream_status }
+    }
+}

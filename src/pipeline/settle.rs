@@ -27,8 +27,8 @@ use crate::{
 };
 
 /// What was set aside for the call, and what it cost, in USD.
-const HOLD: &str = "x-tollgate-hold-usd";
-const COST: &str = "x-tollgate-cost-usd";
+pub(super) const HOLD: &str = "x-tollgate-hold-usd";
+pub(super) const COST: &str = "x-tollgate-cost-usd";
 
 /// Makes the answer for the client. What the call has open ends with the body of it.
 pub fn settle(forwarded: Forwarded, method: &Method) -> HttpResponse {

@@ -105,9 +105,7 @@ pub async fn carry(
         Ok(Switch::Answered(answer)) => {
             record.known.upstream_status(answer.status.as_u16());
             open.answered(&answer);
-            let upstream_status = Some(answer.status.as_u16());
-            let forwarded = Forwarded { answer, begun: bytes::Bytes::new(), open, upstream_status };
-            Ok(settle(forwarded, request.method()))
+            Ok(settle(Forwarded::new(answer, open), request.method()))
         }
         Ok(Switch::Done(head, switched)) => {
             record.known.upstream_status(StatusCode::SWITCHING_PROTOCOLS.as_u16());

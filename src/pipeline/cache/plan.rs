@@ -28,7 +28,7 @@ use crate::{
 /// The plan of a call that is made.
 #[must_use = "those who wait for the call are told by its conclusion"]
 pub struct Plan {
-    /// `None` where nothing is told of the cache.
+    /// `None` where the answer says nothing of the cache.
     why: Option<Why>,
     /// In a box: most calls have none, and all carry its room.
     keep: Option<Box<Keep>>,
@@ -85,22 +85,19 @@ impl Plan {
     }
 
     /// The answer has begun, or is whole.
-    ///
-    /// # Errors
-    /// A confirmation of another answer than was asked about.
-    pub async fn conclude(self, forwarded: Forwarded) -> Result<Forwarded, UpstreamError> {
+    pub async fn conclude(self, forwarded: Forwarded) -> Forwarded {
         let Self { why, keep, changes } = self;
         if let Some(changes) = changes {
             // In a box: few calls change anything, and all others would carry its room.
             Box::pin(changes.made(&forwarded.answer)).await;
         }
         let (mut forwarded, status) = match (keep, why) {
-            (Some(keep), Some(why)) => keep.conclude(forwarded, why)?,
+            (Some(keep), Some(why)) => keep.conclude(forwarded, why),
             (_, Some(why)) => (forwarded, CacheStatus::Forwarded { why, upstream_status: None, stored: false }),
-            (_, None) => return Ok(forwarded),
+            (_, None) => return forwarded,
         };
         tell(&mut forwarded.answer.headers, status);
-        Ok(forwarded)
+        forwarded
     }
 
     /// There is no answer. What is kept is served all the same, where its upstream allows that.
@@ -110,18 +107,16 @@ impl Plan {
     pub fn conclude_failure(self, error: UpstreamError) -> Result<Forwarded, UpstreamError> {
         let Some(mut keep) = self.keep else { return Err(error) };
         keep.land(Landing::Alone);
-        let Some((mut forwarded, status)) = keep.stale(Open::default()) else {
+        let Some(stale) = keep.stale() else {
             keep.count(self.why.map_or("", Why::as_str));
             return Err(error);
         };
-        keep.count(status.result());
+        let (mut forwarded, status) = keep.serve_stale(&stale, Open::default());
         tracing::warn!(error = %error.with_causes(), "a call was answered from the cache because its upstream failed");
         tell(&mut forwarded.answer.headers, status);
         Ok(forwarded)
     }
 }
-
-type Concluded = Result<(Forwarded, CacheStatus), UpstreamError>;
 
 impl Keep {
     pub(super) fn new(gate: &Gate, wanted: Wanted, site: Site, kept: Option<Arc<Kept>>, lead: Option<Lead>) -> Self {
@@ -144,33 +139,31 @@ impl Keep {
         }
     }
 
-    fn conclude(mut self, forwarded: Forwarded, why: Why) -> Concluded {
+    fn conclude(mut self, forwarded: Forwarded, why: Why) -> (Forwarded, CacheStatus) {
         let status = forwarded.answer.status;
-        let concluded = match status {
-            StatusCode::NOT_MODIFIED if self.kept.is_some() => return self.confirm(forwarded, why),
-            status if status.is_server_error() && self.may_be_stale() => {
-                let upstream_status = forwarded.upstream_status;
-                self.stale(forwarded.open).map(|(stale, told)| (Forwarded { upstream_status, ..stale }, told))
-            }
-            _ => return Ok(self.take(forwarded, why)),
-        };
-        self.land(Landing::Alone);
-        let concluded = concluded.ok_or_else(|| UpstreamError::Protocol("nothing is kept".into()))?;
-        self.count(concluded.1.result());
-        Ok(concluded)
+        if status == StatusCode::NOT_MODIFIED
+            && let Some(kept) = self.kept.take()
+        {
+            return self.confirm(&kept, forwarded, why);
+        }
+        if status.is_server_error()
+            && let Some(stale) = self.stale()
+        {
+            self.land(Landing::Alone);
+            let (served, told) = self.serve_stale(&stale, forwarded.open);
+            return (Forwarded { upstream_status: forwarded.upstream_status, ..served }, told);
+        }
+        self.take(forwarded, why)
     }
 
     /// What is kept is confirmed.
-    fn confirm(mut self, forwarded: Forwarded, why: Why) -> Concluded {
+    fn confirm(mut self, kept: &Kept, forwarded: Forwarded, why: Why) -> (Forwarded, CacheStatus) {
         let Forwarded { answer, open, upstream_status, .. } = forwarded;
         let caching = self.wanted.caching;
-        let Some(kept) = self.kept.take() else {
-            return Err(UpstreamError::Protocol("the upstream confirmed what it was not asked about".into()));
-        };
-        let renewed = conditional::updated(&kept, &answer.headers, self.times(), caching.ttl_s);
+        let renewed = conditional::updated(kept, &answer.headers, self.times(), caching.ttl_s);
         let stored = renewed.as_ref().is_some_and(|renewed| may_keep(self.asking(), caching, renewed));
         // One that names another answer has confirmed this one all the same, but renews nothing.
-        let served = serve(renewed.as_ref().unwrap_or(&kept), &self.wanted, open, self.now_ms());
+        let served = serve(renewed.as_ref().unwrap_or(kept), &self.wanted, open, self.now_ms());
         if let Some(renewed) = renewed.filter(|_| stored) {
             self.store(renewed);
         } else {
@@ -179,7 +172,7 @@ impl Keep {
         }
         let status = CacheStatus::Forwarded { why, upstream_status: Some(StatusCode::NOT_MODIFIED.as_u16()), stored };
         self.count(status.result());
-        Ok((Forwarded { upstream_status, ..served }, status))
+        (Forwarded { upstream_status, ..served }, status)
     }
 
     /// A new answer.
@@ -223,16 +216,17 @@ impl Keep {
         self.land(Landing::Alone);
     }
 
-    fn may_be_stale(&self) -> bool {
+    /// What may be served because the upstream failed.
+    fn stale(&self) -> Option<Arc<Kept>> {
         let now_ms = self.now_ms();
-        self.kept.as_ref().is_some_and(|kept| kept.may_serve_on_error(&self.wanted.wishes, now_ms))
+        self.kept.clone().filter(|kept| kept.may_serve_on_error(&self.wanted.wishes, now_ms))
     }
 
-    fn stale(&self, open: Open) -> Option<(Forwarded, CacheStatus)> {
+    fn serve_stale(&self, kept: &Kept, open: Open) -> (Forwarded, CacheStatus) {
         let now_ms = self.now_ms();
-        let kept = self.kept.as_ref().filter(|kept| kept.may_serve_on_error(&self.wanted.wishes, now_ms))?;
         let status = CacheStatus::HitOnError { ttl_s: kept.ttl_s(now_ms) };
-        Some((serve(kept, &self.wanted, open, now_ms), status))
+        self.count(status.result());
+        (serve(kept, &self.wanted, open, now_ms), status)
     }
 
     const fn asking(&self) -> Asking {

@@ -4,7 +4,6 @@
 //! would pay for it.
 
 use actix_web::HttpRequest;
-use bytes::Bytes;
 
 use super::plan::Plan;
 use crate::{
@@ -25,10 +24,9 @@ pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut
     actix_web::rt::spawn(async move {
         let concluded = match client.send(&target, outgoing).await {
             Ok(answer) => {
-                let upstream_status = Some(answer.status.as_u16());
-                let forwarded = Forwarded { answer, begun: Bytes::new(), open: Open::default(), upstream_status };
                 // A body that is kept is read on although nobody takes it here.
-                plan.conclude(forwarded).await.map(drop)
+                drop(plan.conclude(Forwarded::new(answer, Open::default())).await);
+                Ok(())
             }
             Err(error) => plan.conclude_failure(error).map(drop),
         };

@@ -9,14 +9,15 @@ use http::{
 use super::wanted::{Kind, Wanted};
 use crate::{
     domain::caching::{CacheStatus, Kept, Part, conditional, part_of},
-    pipeline::{bill::Open, forwarded::Forwarded},
+    pipeline::{
+        bill::Open,
+        forwarded::Forwarded,
+        settle::{COST, HOLD},
+    },
     upstream::{Answer, AnswerBody},
 };
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-/// As `settle` names what a call is held for and costs.
-const AMOUNTS: [HeaderName; 2] =
-    [HeaderName::from_static("x-tollgate-hold-usd"), HeaderName::from_static("x-tollgate-cost-usd")];
 
 /// The answer by what is kept.
 pub(super) fn serve(kept: &Kept, wanted: &Wanted, open: Open, now_ms: i64) -> Forwarded {
@@ -64,7 +65,7 @@ pub(super) fn tell(headers: &mut HeaderMap, status: CacheStatus) {
 
 /// Adds that nothing was held for the call, and that it cost nothing.
 pub(super) fn tell_free(headers: &mut HeaderMap) {
-    for name in AMOUNTS {
-        headers.insert(name, HeaderValue::from_static("0"));
+    for name in [HOLD, COST] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static("0"));
     }
 }
