@@ -13,7 +13,7 @@ use tollgate::{
 use super::choice;
 
 /// Every format.
-const METERS: [Meter; 10] = [
+const METERS: [Meter; 12] = [
     Meter::OpenaiChat,
     Meter::OpenaiCompletions,
     Meter::OpenaiResponses,
@@ -24,6 +24,8 @@ const METERS: [Meter; 10] = [
     Meter::BedrockConverse,
     Meter::Rerank,
     Meter::CountTokens,
+    Meter::OpenaiTranscriptions,
+    Meter::OpenaiSpeech,
 ];
 
 /// The price of the model that all requests are bounded by.
