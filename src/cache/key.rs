@@ -1,7 +1,7 @@
 //! What an answer is kept under.
 //!
 //! Everything that may make the answer another one is part of it: the route, its upstream and the last purges; who may
-//! share the answer; the scheme and the host that the upstream is told of; the path and the query, byte for byte; the
+//! share the answer; the scheme and the host that are forwarded; the path and the query, byte for byte; the
 //! credentials that pass on; and what the answer varies by. Fields are told apart by their lengths.
 
 use http::HeaderMap;

@@ -55,7 +55,7 @@ impl Weighter<Digest, Slot> for ByBytes {
     }
 }
 
-/// An entry of usual size; the map makes room for so many, and grows.
+/// The usual size of an entry. The map begins with room for `max_bytes / USUAL_BYTES` entries, and grows.
 const USUAL_BYTES: u64 = 4_096;
 /// A shard holds several of the largest entries, so that one does not push all others out.
 const LARGEST_IN_A_SHARD: u64 = 8;

@@ -28,7 +28,7 @@ use crate::store::{
 /// How long Redis is left alone after it did not answer.
 const PAUSE_MS: i64 = 1_000;
 
-/// How often, and for how long, Redis is told of a change that it has not heard of: for half a minute.
+/// The pause before a failed change is sent to Redis again, and how many times it is: for half a minute.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 const RETRIES: u32 = 120;
 /// The most changes that are told again at a time.
@@ -64,7 +64,7 @@ impl Shared {
         Ok(self.told(told, now_ms)?.map(Into::into))
     }
 
-    /// Begins an epoch. Where Redis does not hear of it, it is told again for a while; until then the other replicas serve
+    /// Begins an epoch. If Redis does not take it, it is sent again for a while; until then the other replicas serve
     /// what they have, as long as it is fresh.
     pub(super) async fn begin_epoch(&self, url: &Digest, name: &str, now_ms: i64) {
         if self.asked(now_ms).is_ok() {

@@ -22,7 +22,7 @@ pub const LOCAL: [u8; V2_FIXED_BYTES] = *b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 /// What is known of a header after some of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// At least so many more bytes belong to it.
+    /// At least this number of further bytes belongs to it.
     Needs(usize),
     Done(Source),
 }

@@ -20,7 +20,7 @@ const FOR_THE_UPSTREAM: [HeaderName; 2] = [IF_MATCH, IF_UNMODIFIED_SINCE];
 /// Fields by which a client asks for less than the whole.
 const FOR_LESS: [HeaderName; 4] = [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE, IF_RANGE];
 
-/// Of a 304 these do not go into the answer that is kept: they speak of a body that did not come (RFC 9111 §3.2), or to one
+/// Of a 304 these do not go into the answer that is kept: they describe a body that did not come (RFC 9111 §3.2), or to one
 /// client.
 const NOT_UPDATED: [HeaderName; 5] = [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, SET_COOKIE];
 

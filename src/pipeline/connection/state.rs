@@ -233,7 +233,7 @@ impl Connection {
         self.0.content.set(Content::Broken);
     }
 
-    /// Notes that so many bytes were written.
+    /// Notes the number of bytes that were written.
     pub fn has_written(&self, bytes: usize) {
         let mut taking = self.0.taking.get();
         taking.came(Instant::now(), bytes);

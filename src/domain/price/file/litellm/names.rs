@@ -40,7 +40,7 @@ pub(super) const SERVICE_TIERS: [(&str, &str); 4] =
 /// When the cost of a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct When {
-    /// For prompts of more than so many thousands of tokens.
+    /// For prompts above this number of thousands of tokens.
     pub thousands: Option<u64>,
     /// At this service tier, as the field ends.
     pub service: &'static str,
