@@ -51,7 +51,7 @@ use crate::{
     },
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside, staleness::Staleness},
     snapshot::{Snapshot, routing::Routing},
-    telemetry::Metrics,
+    telemetry::{Metrics, Tracing},
 };
 
 /// The name of the sealed key behind the secrets of API keys.
@@ -87,6 +87,7 @@ struct Parts {
     /// Distinguishes requests with the same `Idempotency-Key`.
     fingerprints: Arc<MacKey>,
     metrics: Metrics,
+    tracing: Tracing,
     document: Document,
     docs_page: DocsPage,
     tls: Option<Tls>,
@@ -99,6 +100,8 @@ impl Gateway {
         let routing = Snapshot::new(routing(&config, &Routing::default())?);
         let prices = configured_prices(&config)?;
         let tls = Tls::load(&config, &clock)?;
+        let metrics = Metrics::new()?;
+        let tracing = Tracing::start(metrics.spans())?;
         let base = Foundation::lay(&config, &secrets, clock).await?;
         let first_start = first_start::run(&base, secrets.admin_password).await?;
         first_rules::run(&config, &base.store, &base.clock).await?;
@@ -111,7 +114,8 @@ impl Gateway {
         let crew = actors::start(&config, &base, &handles, &published).await?;
         let parts = Box::new(Parts {
             identity: identity(&config, &handles, &published, mint, base.clock.clone()),
-            metrics: Metrics::new()?,
+            metrics,
+            tracing,
             document: routes::document()?,
             docs_page: DocsPage::build()?,
             tls,
@@ -168,6 +172,7 @@ impl Gateway {
             server.stop(true).await;
         }
         self.crew.stop(&self.parts.handles.checkpoints).await;
+        self.parts.tracing.stop().await;
     }
 }
 

@@ -58,6 +58,7 @@ use crate::{
         route::{Meter, Route},
     },
     meter::Asked,
+    telemetry::{Step, Trace},
 };
 
 /// What a managed URL's handler gives back: the request's head, and the answer or why there is none. The outer error is
@@ -68,7 +69,7 @@ pub type Handled = Result<(HttpRequest, Result<HttpResponse, Refusal>), Error>;
 /// [`Network`](crate::domain::network::Network) in the extensions.
 pub async fn serve<H>(
     gate: &Gate,
-    call: Call,
+    mut call: Call,
     request: HttpRequest,
     body: Payload,
     handle: H,
@@ -76,9 +77,10 @@ pub async fn serve<H>(
 where
     H: AsyncFnOnce(HttpRequest, Payload) -> Handled,
 {
-    let record = match Record::open(gate, &call) {
+    let trace = begin_trace(gate, &mut call, &request);
+    let record = match Record::open(gate, &call, trace) {
         Ok(record) => record,
-        Err(_) if (gate.find)(&call.method, &call.path).is_probe() => Record::of(gate, &call, None),
+        Err(_) if (gate.find)(&call.method, &call.path).is_probe() => Record::of(gate, &call, Trace::default(), None),
         // Without a place in the audit log nothing is done at all.
         Err(refusal) => return Ok(answer(request, audit::refuse(gate, &call, &refusal, &[]))),
     };
@@ -100,6 +102,16 @@ where
     Ok(answer(request, response))
 }
 
+/// Begins the trace of a request, and names it in what is logged about it.
+fn begin_trace(gate: &Gate, call: &mut Call, request: &HttpRequest) -> Trace {
+    let trace = gate.tracing.begin(&call.start(), request.headers());
+    call.trace_id = trace.id().or(call.trace_id.take());
+    if let Some(id) = &call.trace_id {
+        tracing::Span::current().record("trace_id", id);
+    }
+    trace
+}
+
 fn answer(request: HttpRequest, mut response: HttpResponse) -> ServiceResponse {
     framing::fit(&mut response, request.head());
     ServiceResponse::new(request, response)
@@ -116,6 +128,7 @@ async fn admit(visit: &mut Visit<'_>, request: &HttpRequest) -> Result<Authorize
         visit.record.known.destination(authorized.destination());
         return Ok(authorized);
     }
+    visit.record.enter(Step::Authenticate);
     let caller = authenticate(visit, request.headers()).await?;
     visit.record.known.caller(&caller);
     if let (Some(connection), Authenticated::Known(caller)) = (request.conn_data::<Connection>(), &caller) {
@@ -167,14 +180,21 @@ async fn proxy(
         client if is_websocket => (ClientBody::Empty, client),
         body => (ClientBody::of(request.headers(), body), Payload::None),
     };
+    visit.record.enter(Step::Limit);
     let entered = limit(visit, authorized, route).await?;
     let asked = tokens::read(visit, request.headers(), route, &mut body).await?;
     let content = Content { body: &body, asked: asked.as_ref(), is_websocket };
+    if route.caching.is_some() {
+        visit.record.enter(Step::Cache);
+    }
     let (entered, plan) = match cache(visit, request, content, entered, route).await? {
         Found::Served(forwarded) => return Ok(settle(*forwarded, request.method())),
         Found::Forward(entered, plan) => (entered, plan),
     };
     let admitted = limit_tokens(visit, entered, route, asked.as_ref().map(Asked::estimated_tokens)).await?;
+    if route.meter != Meter::None {
+        visit.record.enter(Step::Reserve);
+    }
     let reserved = reserve(visit, admitted, route, asked).await?;
     if route.meter != Meter::None {
         // The start after a kill decides by this record whether a hold was spent, so it is never left for later.
@@ -186,5 +206,6 @@ async fn proxy(
         return websocket::carry(visit, request, client, reserved, route).await;
     }
     let forwarded = forward(visit, request, body, (reserved, plan), route).await?;
+    visit.record.enter(Step::Settle);
     Ok(settle(forwarded, request.method()))
 }

@@ -1,4 +1,4 @@
-//! What operators see: the log subscriber, the root span of a request, and the metrics registry.
+//! What operators see: the log subscriber, the root span of a request, its trace, and the metrics registry.
 //!
 //! Called by the composition root, and by the pipeline once a request. It never sees a header, a body or a query.
 
@@ -6,6 +6,7 @@ mod access_log;
 mod calls;
 mod listener;
 mod log;
+mod trace;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -28,6 +29,7 @@ pub use self::{
     access_log::AccessLog,
     listener::Expiry,
     log::{LogGuard, init_log},
+    trace::{NoTracing, SpanCounts, Start, Step, Trace, Tracing, Upstream, named_trace},
 };
 use crate::domain::{
     audit::{Decision, Draft},
@@ -45,6 +47,7 @@ impl RootSpanBuilder for RootSpan {
             request_id = %request_id(request),
             method = %request.method(),
             path = %redact(request.uri().path()),
+            trace_id = Empty,
             status = Empty,
         )
     }
@@ -84,6 +87,7 @@ pub struct Metrics {
     budget_alerts: IntGaugeVec,
     listener: listener::Listener,
     cache: IntCounterVec,
+    spans: SpanCounts,
 }
 
 /// How an actor is doing, read when the metrics are.
@@ -124,6 +128,11 @@ const BUCKETS: [f64; 17] = [
 
 const DROPPED: (&str, &str) =
     ("tollgate_log_lines_dropped_total", "Lines of the log that standard error did not take in time.");
+const SPANS: (&str, &str) = ("tollgate_traces_exported_total", "Spans that the collector of traces has taken.");
+const SPANS_DROPPED: (&str, &str) = (
+    "tollgate_traces_dropped_total",
+    "Spans that were dropped: too many were waiting, or the collector did not take them.",
+);
 const CLOCK_AHEAD: (&str, &str) = (
     "tollgate_clock_ahead_seconds",
     "By how much this machine's clock is ahead of the store's, as last measured; negative if it is behind.",
@@ -186,6 +195,10 @@ impl Metrics {
                 "Requests on routes whose answers are kept, by how they were served; `refresh`: calls that nobody waited for.",
                 &["route", "result"],
             )?,
+            spans: SpanCounts {
+                exported: add(&registry, IntCounter::new(SPANS.0, SPANS.1))?,
+                dropped: add(&registry, IntCounter::new(SPANS_DROPPED.0, SPANS_DROPPED.1))?,
+            },
             registry,
         })
     }
@@ -205,6 +218,12 @@ impl Metrics {
     /// Counts a request on a route whose answers are kept.
     pub fn cache(&self, route: &str, result: &str) {
         self.cache.with_label_values(&[route, result]).inc();
+    }
+
+    /// Where it is counted what becomes of spans.
+    #[must_use]
+    pub fn spans(&self) -> SpanCounts {
+        self.spans.clone()
     }
 
     /// Counts a reload of the configuration.

@@ -128,6 +128,7 @@ mod architecture {
             ("actix_web", &["answer", "http", "pipeline", "app", "telemetry"]),
             ("argon2::", &["credentials"]),
             ("prometheus", &["telemetry", "app"]),
+            ("opentelemetry", &["telemetry"]),
         ] {
             for (module, file, text) in sources() {
                 let named = code(&text).contains(library);

@@ -40,6 +40,7 @@ mod process {
     mod streaming;
     mod tampering;
     mod tls;
+    mod traces;
     mod unread_heads;
     mod upstream_faults;
     mod versions;

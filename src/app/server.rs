@@ -148,6 +148,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     let (clock, handles, published) = (parts.base.clock.clone(), parts.handles.clone(), parts.published.clone());
     let (routing, identity, metrics) = (parts.routing.clone(), parts.identity.clone(), parts.metrics.clone());
     let buffers = BufferBound::new(server.max_buffered_bytes);
+    let tracing = parts.tracing.clone();
     let (recording, access_log) = (parts.config.audit.recording(), AccessLog::new(&parts.config.log));
     let cache = Cache::new(cache_bounds(&parts.config), parts.base.redis.clone());
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
@@ -155,6 +156,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         clock: clock.clone(),
         metrics: metrics.clone(),
         access_log,
+        tracing: tracing.clone(),
         shape: shape.clone(),
         ground: ground.clone(),
         edge: edge.clone(),

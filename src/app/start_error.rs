@@ -11,6 +11,7 @@ use crate::{
     domain::{password::WeakPassword, price::file::BadFile},
     http::{docs::DocsError, openapi::NoDocument},
     store::StoreError,
+    telemetry::NoTracing,
 };
 
 /// Why the gateway did not start.
@@ -39,6 +40,8 @@ pub enum StartError {
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
+    Tracing(#[from] NoTracing),
+    #[error(transparent)]
     Document(#[from] NoDocument),
     #[error(transparent)]
     Docs(#[from] DocsError),
@@ -65,6 +68,7 @@ impl StartError {
             Self::Config(_)
                 | Self::AdminPassword(_)
                 | Self::Prices(_)
+                | Self::Tracing(_)
                 | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. })
                 | Self::Store(StoreError::Invalid(_))
         )

@@ -26,6 +26,7 @@ use crate::{
         path,
         refusal::Refusal,
     },
+    telemetry::{Start, named_trace},
 };
 
 /// The facts of one request.
@@ -58,7 +59,7 @@ pub struct Call {
     pub is_preflight: bool,
     /// Whether an earlier head on this connection could be read in two ways, so that this may be part of its body.
     pub follows_doubt: bool,
-    /// The trace this request belongs to (W3C Trace Context), if it names one.
+    /// The trace this request belongs to (W3C Trace Context): the one it names, or one that was begun for it.
     pub trace_id: Option<String>,
 }
 
@@ -85,7 +86,7 @@ impl Call {
             allowed_origin: ground.allowed_origin(headers).map(str::to_owned),
             is_preflight: ground.is_preflight(request),
             follows_doubt: request.conn_data::<Doubt>().is_some_and(Doubt::is_raised),
-            trace_id: trace_id(headers),
+            trace_id: named_trace(headers),
         }
     }
 
@@ -110,6 +111,11 @@ impl Call {
             follows_doubt: false,
             trace_id: None,
         }
+    }
+
+    /// How a trace of it begins.
+    pub(super) fn start(&self) -> Start<'_> {
+        Start { method: &self.method, scheme: self.front.scheme, time: self.time, started_ns: self.started_ns }
     }
 
     /// The network that the call is believed to come from.
@@ -137,18 +143,6 @@ impl Doubt {
     fn is_raised(&self) -> bool {
         self.0.get()
     }
-}
-
-/// The trace id of a well-formed `traceparent` (W3C Trace Context §3.2).
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let mut lines = headers.get_all("traceparent");
-    let text = lines.next()?.to_str().ok()?;
-    if lines.next().is_some() {
-        return None;
-    }
-    let id = text.split('-').nth(1)?;
-    let hex = id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    (hex && id.bytes().any(|b| b != b'0')).then(|| id.to_owned())
 }
 
 /// The form that every request must have, beyond what the HTTP parser asks.

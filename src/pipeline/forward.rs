@@ -14,7 +14,7 @@ use super::{
     cache::plan::Plan,
     call::Shape,
     forwarded::Forwarded,
-    outgoing::outgoing,
+    outgoing::{outgoing, traced},
     reserve::Reserved,
     visit::Visit,
 };
@@ -24,6 +24,7 @@ use crate::{
         route::Route,
     },
     meter::MAX_WHOLE_BYTES,
+    telemetry::Step,
     upstream::{Answer, AnswerBody, AnswerStream, Client, Outgoing, OutgoingBody, Target, UpstreamError},
 };
 use actix_web::HttpRequest;
@@ -56,17 +57,24 @@ pub async fn forward(
     };
     let mut outgoing = outgoing(call, request, route, body)?;
     open.sent();
+    record.enter(Step::Forward);
     let begun_ns = gate.clock.monotonic_ns();
     if open.by_tokens() {
         // A coded answer would hide its usage.
         outgoing.headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
     }
     plan.prepare(&mut outgoing);
+    traced(&mut record.trace, &target, &mut outgoing, route);
     let goes_on = open.is_billed() || plan.leads();
     let exchange = exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open, plan);
     let sent =
         if goes_on { actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)? } else { exchange.await };
-    record.known.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
+    let now_ns = gate.clock.monotonic_ns();
+    record.known.waited(now_ns.saturating_sub(begun_ns));
+    // A stream goes on behind its head, to the end of the request.
+    if !matches!(&sent, Ok(Forwarded { answer: Answer { body: AnswerBody::Stream(_), .. }, .. })) {
+        record.trace.upstream_ended(now_ns);
+    }
     match sent {
         Ok(forwarded) => {
             forwarded.upstream_status.into_iter().for_each(|status| record.known.upstream_status(status));

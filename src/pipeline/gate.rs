@@ -17,7 +17,7 @@ use crate::{
         Snapshot, budgets::BudgetBook, cache_purges::CachePurges, policies::PolicyBook, prices::PriceBook,
         routing::Routing,
     },
-    telemetry::{AccessLog, Metrics},
+    telemetry::{AccessLog, Metrics, Tracing},
     upstream,
 };
 
@@ -26,6 +26,7 @@ pub struct Gate {
     pub clock: Clock,
     pub metrics: Metrics,
     pub access_log: AccessLog,
+    pub tracing: Tracing,
     pub shape: Shape,
     pub ground: Ground,
     pub edge: Edge,

@@ -7,8 +7,9 @@ use actix_web::{
 
 use super::{call::Call, once};
 use crate::{
-    domain::{refusal::Refusal, route::Route},
-    upstream::{Original, Outgoing, OutgoingBody},
+    domain::{redaction::redact, refusal::Refusal, route::Route},
+    telemetry::{Trace, Upstream},
+    upstream::{Kind, Original, Outgoing, OutgoingBody, Target},
 };
 
 const TRACEPARENT: &str = "traceparent";
@@ -31,6 +32,26 @@ pub fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: Outgoin
         }),
         unix_time_s: call.time.as_second(),
     })
+}
+
+/// Names the trace to the upstream, and the upstream in the trace.
+pub fn traced(trace: &mut Trace, target: &Target, outgoing: &mut Outgoing, route: &Route) {
+    trace.carry(&mut outgoing.headers);
+    if !trace.is_recording() {
+        return;
+    }
+    let path = outgoing.path_and_query.split('?').next().unwrap_or_default();
+    let uri = match &target.kind {
+        Kind::Http(base) => base.uri_for(path).ok(),
+        Kind::Echo | Kind::Llm => None,
+    };
+    trace.calls(Upstream {
+        name: &target.name,
+        method: outgoing.method.as_str(),
+        uri: uri.as_ref(),
+        path: &redact(uri.as_ref().map_or(path, http::Uri::path)),
+        meter: route.meter,
+    });
 }
 
 /// The same headers in the types of the outgoing client; both crates hold them to the same syntax.

@@ -20,12 +20,19 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use self::tunnel::Tunnel;
 use super::{
-    connection::Connection, forward::refusal_of, forwarded::Forwarded, outgoing::outgoing, reserve::Reserved,
-    settle::settle, urls::Destination, visit::Visit,
+    connection::Connection,
+    forward::refusal_of,
+    forwarded::Forwarded,
+    outgoing::{outgoing, traced},
+    reserve::Reserved,
+    settle::settle,
+    urls::Destination,
+    visit::Visit,
 };
 use crate::{
     crypto,
     domain::{refusal::Refusal, route::Route},
+    telemetry::Step,
     upstream::{OutgoingBody, Switch},
 };
 
@@ -96,8 +103,10 @@ pub async fn carry(
     let target = gate.routing.read().target(&route.upstream).cloned().ok_or(Refusal::UpstreamFailed)?;
     record.known.upstream(&target.name);
     let mut open = reserved.open;
-    let outgoing = outgoing(call, request, route, OutgoingBody::Empty)?;
+    let mut outgoing = outgoing(call, request, route, OutgoingBody::Empty)?;
     open.sent();
+    record.enter(Step::Forward);
+    traced(&mut record.trace, &target, &mut outgoing, route);
     let begun_ns = gate.clock.monotonic_ns();
     let switched = gate.upstream.switch(&target, outgoing).await;
     record.known.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cluster;
+pub mod collector;
 pub mod database;
 pub mod gateway;
 pub mod home;
@@ -22,6 +23,7 @@ use std::{
 pub use self::{
     audit::{Entry, check_chains},
     cluster::{Cluster, only_limit},
+    collector::{Collector, hex, text as span_text},
     database::{Database, MASTER_KEY},
     gateway::{Gateway, Starting},
     home::{Home, PASSWORD, run, with_upstream},

@@ -12,7 +12,7 @@ use crate::{
     },
     pipeline::{call::Call, gate::Gate},
     snapshot::{Snapshot, routing::Routing},
-    telemetry::{AccessLog, Metrics},
+    telemetry::{AccessLog, Metrics, Step, Trace},
 };
 
 /// The record of one request in the making. Dropped before its end, it says `aborted`.
@@ -20,6 +20,8 @@ use crate::{
 pub struct Record {
     /// What will be written.
     pub known: Known,
+    /// Its trace, which ends with it.
+    pub trace: Trace,
     audit: Audit,
     /// Knows the secrets that are cut from bodies.
     routing: Snapshot<Routing>,
@@ -35,15 +37,16 @@ pub struct Record {
 
 impl Record {
     /// Takes a slot in the log. Without one the request is not served: what is done must be on record.
-    pub fn open(gate: &Gate, call: &Call) -> Result<Self, Refusal> {
+    pub fn open(gate: &Gate, call: &Call, trace: Trace) -> Result<Self, Refusal> {
         let slot = gate.audit.slot().map_err(|_| Refusal::Unavailable(Unavailable::Audit))?;
-        Ok(Self::of(gate, call, Some(slot)))
+        Ok(Self::of(gate, call, trace, Some(slot)))
     }
 
     /// A record that knows no more than the head of the request. Without a slot it leaves no entry.
-    pub fn of(gate: &Gate, call: &Call, slot: Option<Slot>) -> Self {
+    pub fn of(gate: &Gate, call: &Call, trace: Trace, slot: Option<Slot>) -> Self {
         Self {
             known: Known::of(call, EntryId(gate.clock.new_id()), gate.recording),
+            trace,
             audit: gate.audit.clone(),
             routing: gate.routing.clone(),
             clock: gate.clock.clone(),
@@ -93,10 +96,22 @@ impl Record {
         let Some(slot) = self.slot.take() else {
             return Ok(());
         };
-        self.audit
-            .write(slot, entry, self.known.durability())
-            .await
-            .map_err(|_| Refusal::Unavailable(Unavailable::Audit))
+        let written = self.audit.write(slot, entry, self.known.durability()).await;
+        self.end_trace();
+        written.map_err(|_| Refusal::Unavailable(Unavailable::Audit))
+    }
+
+    /// Says that a step begins.
+    pub fn enter(&mut self, step: Step) {
+        if self.trace.is_recording() {
+            self.trace.enter(step, self.clock.monotonic_ns());
+        }
+    }
+
+    fn end_trace(&mut self) {
+        if self.trace.is_recording() {
+            self.trace.end(self.clock.monotonic_ns());
+        }
     }
 
     /// Hands the last entry over, if that is not done; nobody waits for it.
@@ -106,6 +121,7 @@ impl Record {
             if let Some(slot) = self.slot.take() {
                 self.audit.leave(slot, entry, self.known.durability());
             }
+            self.end_trace();
         }
     }
 
@@ -113,6 +129,8 @@ impl Record {
         let elapsed_ns = self.clock.monotonic_ns().saturating_sub(self.started_ns);
         self.known.end(outcome, elapsed_ns / 1_000, self.routing.read().secrets());
         self.metrics.request(self.known.draft(), elapsed_ns, self.known.waited_ns());
+        self.enter(Step::Audit);
+        self.trace.conclude(self.known.draft());
         let principal = self.known.principal().map(AsRef::as_ref);
         self.access_log.request(self.known.draft(), principal, self.clock.now());
         let Draft { id, request_id, time, stage, .. } = *self.known.draft();

@@ -1,0 +1,259 @@
+//! The trace of a request (OpenTelemetry): a span for the request, one for each step of the pipeline within it.
+//!
+//! Begun and ended by the pipeline. Where the environment names no collector there is none, and a request does no work for
+//! it; of a trace that is not sampled there are the ids, and nothing else. What is in a span is what is in the audit record:
+//! no query, no header, no body, no credential.
+
+mod attributes;
+mod context;
+mod export;
+mod settings;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use actix_web::http::header::HeaderMap;
+use opentelemetry::{
+    Context, InstrumentationScope, KeyValue,
+    trace::{Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider},
+};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{SdkTracer, SdkTracerProvider, Span},
+};
+
+use self::export::Worker;
+pub use self::{
+    attributes::{Start, Upstream},
+    export::{NoExporter, SpanCounts},
+    settings::BadVariable,
+};
+use crate::domain::audit::Draft;
+
+/// Why there are no traces although the environment asks for them.
+#[derive(Debug, thiserror::Error)]
+pub enum NoTracing {
+    #[error(transparent)]
+    Variable(#[from] BadVariable),
+    #[error("traces: {0}")]
+    Exporter(#[from] NoExporter),
+}
+
+/// Makes the traces of a gateway; nothing where they go nowhere. Clones share it.
+#[derive(Clone, Default)]
+pub struct Tracing(Option<Arc<Live>>);
+
+struct Live {
+    tracer: SdkTracer,
+    worker: Worker,
+}
+
+impl Tracing {
+    /// As the `OTEL_…` variables of the environment say.
+    pub fn start(counts: SpanCounts) -> Result<Self, NoTracing> {
+        let Some(settings) = settings::Settings::of_environment()? else { return Ok(Self::default()) };
+        let resource = resource();
+        let (feeder, worker) = export::start(settings, &resource, counts)?;
+        let provider = SdkTracerProvider::builder().with_span_processor(feeder).with_resource(resource).build();
+        let scope = InstrumentationScope::builder("tollgate").with_version(env!("CARGO_PKG_VERSION")).build();
+        Ok(Self(Some(Arc::new(Live { tracer: provider.tracer_with_scope(scope), worker }))))
+    }
+
+    /// Begins the trace of a request, or goes on with that of its caller.
+    #[must_use]
+    pub fn begin(&self, start: &Start<'_>, headers: &HeaderMap) -> Trace {
+        let Some(live) = &self.0 else { return Trace::default() };
+        let parent = context::parent(headers);
+        let is_first = parent.is_none();
+        let outside = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
+        let since_epoch = Duration::from_nanos(u64::try_from(start.time.as_nanosecond()).unwrap_or(0));
+        let began = SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH);
+        let builder = SpanBuilder::from_name(start.method_name())
+            .with_kind(SpanKind::Server)
+            .with_start_time(began)
+            .with_attributes(start.attributes());
+        let server = live.tracer.build_with_context(builder, &outside);
+        let inside = Context::new().with_remote_span_context(server.span_context().clone());
+        Trace(Some(Box::new(Open {
+            tracer: live.tracer.clone(),
+            began,
+            started_ns: start.started_ns,
+            is_first,
+            server,
+            inside,
+            step: None,
+            client: None,
+            client_ended: None,
+        })))
+    }
+
+    /// Sends the spans that are left, in a bounded time.
+    pub async fn stop(&self) {
+        if let Some(live) = &self.0 {
+            live.worker.stop().await;
+        }
+    }
+}
+
+/// Who sends the spans: by its name in the environment, or `tollgate`.
+fn resource() -> Resource {
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let resource = Resource::builder().with_attribute(version.clone()).build();
+    let name = resource.get(&"service.name".into()).map(|name| name.to_string());
+    if name.is_some_and(|name| !name.starts_with("unknown_service")) {
+        return resource;
+    }
+    Resource::builder().with_attribute(version).with_service_name("tollgate").build()
+}
+
+/// The trace id that a head names, as 32 hexadecimal digits.
+#[must_use]
+pub fn named_trace(headers: &HeaderMap) -> Option<String> {
+    Some(context::parent(headers)?.trace_id().to_string())
+}
+
+/// A step of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Authenticate,
+    Limit,
+    Cache,
+    Reserve,
+    /// The call to the upstream.
+    Forward,
+    Settle,
+    Audit,
+}
+
+impl Step {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Authenticate => "authenticate",
+            Self::Limit => "limit",
+            Self::Cache => "cache",
+            Self::Reserve => "reserve",
+            Self::Forward => "forward",
+            Self::Settle => "settle",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// The trace of one request; nothing where traces are off.
+#[derive(Default)]
+pub struct Trace(Option<Box<Open>>);
+
+struct Open {
+    tracer: SdkTracer,
+    began: SystemTime,
+    started_ns: u64,
+    /// Whether the request named no trace.
+    is_first: bool,
+    server: Span,
+    /// What the steps are within.
+    inside: Context,
+    step: Option<Span>,
+    /// The call to the upstream, which may go on while the next steps begin.
+    client: Option<Span>,
+    client_ended: Option<SystemTime>,
+}
+
+impl Trace {
+    /// The id of the trace, as 32 hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        self.0.as_ref().map(|open| open.server.span_context().trace_id().to_string())
+    }
+
+    /// Whether anything is kept of what it is told.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| open.server.is_recording())
+    }
+
+    fn recording(&mut self) -> Option<&mut Open> {
+        self.0.as_deref_mut().filter(|open| open.server.is_recording())
+    }
+
+    /// Says that a step begins, and that the one before has ended.
+    pub fn enter(&mut self, step: Step, now_ns: u64) {
+        let Some(open) = self.recording() else { return };
+        let at = open.at(now_ns);
+        open.leave(at);
+        let kind = if step == Step::Forward { SpanKind::Client } else { SpanKind::Internal };
+        let builder = SpanBuilder::from_name(step.name()).with_kind(kind).with_start_time(at);
+        let span = open.tracer.build_with_context(builder, &open.inside);
+        if step == Step::Forward {
+            open.client = Some(span);
+        } else {
+            open.step = Some(span);
+        }
+    }
+
+    /// Names this trace to an upstream. It has no header of another one then.
+    pub fn carry(&self, headers: &mut http::HeaderMap) {
+        let Some(open) = &self.0 else { return };
+        if let Some(line) = context::traceparent(open.calling()) {
+            headers.insert(context::TRACEPARENT, line);
+        }
+        if open.is_first {
+            headers.remove(context::TRACESTATE);
+        }
+    }
+
+    /// Says where the step [`Step::Forward`] goes.
+    pub fn calls(&mut self, upstream: Upstream<'_>) {
+        if let Some(client) = self.recording().and_then(|open| open.client.as_mut()) {
+            upstream.describe(client);
+        }
+    }
+
+    /// Says that the upstream has nothing more to say: the answer is here to its end, or there is none.
+    pub fn upstream_ended(&mut self, now_ns: u64) {
+        if let Some(open) = self.recording() {
+            open.client_ended = Some(open.at(now_ns));
+        }
+    }
+
+    /// Adds what came of the request, when all of it is known.
+    pub fn conclude(&mut self, draft: &Draft) {
+        if let Some(open) = self.recording() {
+            attributes::of_request(&mut open.server, draft);
+            if let Some(client) = &mut open.client {
+                attributes::of_answer(client, &draft.findings);
+            }
+        }
+    }
+
+    /// Ends it.
+    pub fn end(&mut self, now_ns: u64) {
+        if let Some(open) = self.recording() {
+            let at = open.at(now_ns);
+            open.leave(at);
+            if let Some(mut client) = open.client.take() {
+                client.end_with_timestamp(open.client_ended.unwrap_or(at));
+            }
+            open.server.end_with_timestamp(at);
+        }
+    }
+}
+
+impl Open {
+    fn at(&self, now_ns: u64) -> SystemTime {
+        let elapsed = Duration::from_nanos(now_ns.saturating_sub(self.started_ns));
+        self.began.checked_add(elapsed).unwrap_or(self.began)
+    }
+
+    fn leave(&mut self, at: SystemTime) {
+        if let Some(mut step) = self.step.take() {
+            step.end_with_timestamp(at);
+        }
+    }
+
+    /// The span that an upstream is called in.
+    fn calling(&self) -> &SpanContext {
+        self.client.as_ref().unwrap_or(&self.server).span_context()
+    }
+}

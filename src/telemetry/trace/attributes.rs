@@ -1,0 +1,167 @@
+//! What is said in a span, in the names of the semantic conventions of OpenTelemetry for HTTP and for models; what they have no
+//! name for begins with `tollgate.`.
+
+use jiff::Timestamp;
+use opentelemetry::{
+    KeyValue,
+    trace::{Span as _, Status},
+};
+use opentelemetry_sdk::trace::Span;
+
+use crate::domain::{
+    audit::{Decision, Draft, Findings},
+    route::Meter,
+};
+
+/// The methods that the conventions know; what a client makes up has no place in a name.
+const METHODS: [&str; 10] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE", "QUERY"];
+
+fn known_method(method: &str) -> Option<&'static str> {
+    METHODS.into_iter().find(|known| *known == method)
+}
+
+/// What is known of a request when it begins.
+pub struct Start<'a> {
+    pub method: &'a str,
+    pub scheme: &'static str,
+    /// When the head was in hand, by the clock and on the monotonic clock.
+    pub time: Timestamp,
+    pub started_ns: u64,
+}
+
+impl Start<'_> {
+    pub(super) fn method_name(&self) -> &'static str {
+        known_method(self.method).unwrap_or("HTTP")
+    }
+
+    /// What a sampler may look at.
+    pub(super) fn attributes(&self) -> Vec<KeyValue> {
+        let method = known_method(self.method).unwrap_or("_OTHER");
+        vec![KeyValue::new("http.request.method", method), KeyValue::new("url.scheme", self.scheme)]
+    }
+}
+
+/// The call to an upstream.
+pub struct Upstream<'a> {
+    pub name: &'a str,
+    pub method: &'a str,
+    /// Where it goes, if that is a URL; only its scheme, its authority and its path are told.
+    pub uri: Option<&'a http::Uri>,
+    /// What the path is told as: without what looks like a credential.
+    pub path: &'a str,
+    pub meter: Meter,
+}
+
+impl Upstream<'_> {
+    pub(super) fn describe(&self, span: &mut Span) {
+        let method = known_method(self.method);
+        span.update_name(method.unwrap_or("HTTP"));
+        span.set_attribute(KeyValue::new("http.request.method", method.unwrap_or("_OTHER")));
+        span.set_attribute(KeyValue::new("tollgate.upstream", self.name.to_owned()));
+        if let Some((scheme, authority)) = self.uri.and_then(|uri| Some((uri.scheme_str()?, uri.authority()?))) {
+            let implied = if scheme == "https" { 443 } else { 80 };
+            span.set_attribute(KeyValue::new("url.full", format!("{scheme}://{authority}{}", self.path)));
+            span.set_attribute(KeyValue::new("server.address", authority.host().to_owned()));
+            span.set_attribute(KeyValue::new("server.port", i64::from(authority.port_u16().unwrap_or(implied))));
+        }
+        let (operation, provider) = inference(self.meter);
+        for (name, value) in [("gen_ai.operation.name", operation), ("gen_ai.provider.name", provider)] {
+            if let Some(value) = value {
+                span.set_attribute(KeyValue::new(name, value));
+            }
+        }
+    }
+}
+
+/// What a call to a model does, and in whose words.
+const fn inference(meter: Meter) -> (Option<&'static str>, Option<&'static str>) {
+    match meter {
+        Meter::None | Meter::Fixed(_) | Meter::CountTokens => (None, None),
+        Meter::OpenaiChat | Meter::OpenaiResponses => (Some("chat"), Some("openai")),
+        Meter::OpenaiCompletions => (Some("text_completion"), Some("openai")),
+        Meter::OpenaiEmbeddings => (Some("embeddings"), Some("openai")),
+        Meter::OpenaiImages | Meter::OpenaiTranscriptions | Meter::OpenaiSpeech => {
+            (Some("generate_content"), Some("openai"))
+        }
+        Meter::AnthropicMessages => (Some("chat"), Some("anthropic")),
+        Meter::GeminiGenerate => (Some("generate_content"), Some("gcp.gemini")),
+        Meter::BedrockConverse => (Some("chat"), Some("aws.bedrock")),
+        Meter::Rerank => (Some("rerank"), None),
+    }
+}
+
+/// What the record of a request says, in its span.
+pub(super) fn of_request(span: &mut Span, draft: &Draft) {
+    let mut set = Setter(span);
+    set.text("tollgate.request_id", Some(draft.request_id));
+    if let Some(subject) = &draft.subject {
+        if let Some(route) = &subject.route {
+            set.0.update_name(format!("{} {route}", known_method(&subject.method).unwrap_or("HTTP")));
+        }
+        set.text("http.route", subject.route.as_ref());
+        set.text("url.path", Some(&subject.path));
+        set.text("network.peer.address", subject.peer);
+        set.text("enduser.id", subject.user_id);
+    }
+    let Findings { status, decision, reason, .. } = &draft.findings;
+    set.number("http.response.status_code", status.map(u64::from));
+    set.text("tollgate.decision", Some(decision.map_or("aborted", Decision::as_str)));
+    set.text("tollgate.reason", reason.as_ref());
+    set.text("tollgate.upstream", draft.findings.upstream.as_ref());
+    set.number("http.request.body.size", draft.findings.request_bytes);
+    set.number("http.response.body.size", draft.findings.response_bytes);
+    set.cost(&draft.findings);
+    if status.is_none_or(|status| status >= 500) {
+        set.failed(error_type(&draft.findings, *status));
+    }
+}
+
+/// What came of the call to the upstream, in its span.
+pub(super) fn of_answer(span: &mut Span, findings: &Findings) {
+    let mut set = Setter(span);
+    let status = findings.upstream_status;
+    set.number("http.response.status_code", status.map(u64::from));
+    set.text("gen_ai.request.model", findings.model.as_ref());
+    set.number("gen_ai.usage.input_tokens", findings.input_tokens);
+    set.number("gen_ai.usage.output_tokens", findings.output_tokens);
+    set.cost(findings);
+    if status.is_none_or(|status| status >= 400) || findings.decision == Some(Decision::Failed) {
+        set.failed(error_type(findings, status.filter(|status| *status >= 400)));
+    }
+}
+
+/// The status of an answer that is a failure, or the code of the refusal, or that nothing came of it.
+fn error_type(findings: &Findings, status: Option<u16>) -> String {
+    let code =
+        || findings.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or("aborted").to_owned();
+    status.map_or_else(code, |status| status.to_string())
+}
+
+/// Sets what is known.
+struct Setter<'s>(&'s mut Span);
+
+impl Setter<'_> {
+    fn text(&mut self, name: &'static str, value: Option<impl ToString>) {
+        if let Some(value) = value {
+            self.0.set_attribute(KeyValue::new(name, value.to_string()));
+        }
+    }
+
+    fn number(&mut self, name: &'static str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.0.set_attribute(KeyValue::new(name, i64::try_from(value).unwrap_or(i64::MAX)));
+        }
+    }
+
+    /// In USD, as a number that can be summed.
+    fn cost(&mut self, findings: &Findings) {
+        if let Some(cost) = findings.cost_usd.and_then(|cost| cost.to_string().parse::<f64>().ok()) {
+            self.0.set_attribute(KeyValue::new("tollgate.cost_usd", cost));
+        }
+    }
+
+    fn failed(&mut self, error_type: String) {
+        self.0.set_attribute(KeyValue::new("error.type", error_type));
+        self.0.set_status(Status::error(""));
+    }
+}

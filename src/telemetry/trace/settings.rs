@@ -1,0 +1,176 @@
+//! What the environment says of tracing, as the OpenTelemetry specification names it. What the exporter and the SDK read
+//! themselves is not here: endpoints, headers, resource attributes, the sampler.
+
+use std::{env, time::Duration};
+
+/// Whether spans are exported, and how they wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub protocol: Protocol,
+    /// Whether the collector is called over TLS.
+    pub over_tls: bool,
+    /// Of one call to the collector.
+    pub call_timeout: Duration,
+    /// Of one batch, with all that is tried again.
+    pub batch_timeout: Duration,
+    /// How long a span waits at most for others.
+    pub delay: Duration,
+    pub max_batch: usize,
+    pub max_queue: usize,
+}
+
+/// How spans are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Grpc,
+    HttpProtobuf,
+}
+
+/// An environment that asks for what this build cannot do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct BadVariable {
+    pub name: &'static str,
+    pub reason: String,
+}
+
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+
+impl Settings {
+    /// As the environment of the process says; `None` where spans are not exported.
+    pub fn of_environment() -> Result<Option<Self>, BadVariable> {
+        Self::read(|name| env::var(name).ok())
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, BadVariable> {
+        // A variable that is empty is one that is not set.
+        let get = |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let of_traces = |name: &str| get(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}"));
+        let either = |name: &str| of_traces(name).or_else(|| get(&format!("OTEL_EXPORTER_OTLP_{name}")));
+        let endpoint = either("ENDPOINT");
+        if get("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"))
+            || !exports(&get, endpoint.as_ref())?
+        {
+            return Ok(None);
+        }
+        check_sampler(&get)?;
+        let number = |name: &str, usual: u64| get(name).and_then(|text| text.parse().ok()).unwrap_or(usual);
+        let count = |name, usual| usize::try_from(number(name, usual)).unwrap_or(usize::MAX).max(1);
+        let ms = |name, usual| Duration::from_millis(number(name, usual));
+        let max_queue = count("OTEL_BSP_MAX_QUEUE_SIZE", 2_048);
+        Ok(Some(Self {
+            protocol: protocol(either("PROTOCOL").as_deref())?,
+            over_tls: endpoint.is_some_and(|url| url.get(..6).is_some_and(|s| s.eq_ignore_ascii_case("https:"))),
+            call_timeout: Duration::from_millis(either("TIMEOUT").and_then(|text| text.parse().ok()).unwrap_or(10_000)),
+            batch_timeout: ms("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
+            delay: ms("OTEL_BSP_SCHEDULE_DELAY", 5_000),
+            max_batch: count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(max_queue),
+            // What a queue of tokio can hold at most.
+            max_queue: max_queue.min(1 << 24),
+        }))
+    }
+}
+
+/// Without an endpoint nothing is exported, unless the exporter is named: then to the usual address.
+fn exports(get: &impl Fn(&str) -> Option<String>, endpoint: Option<&String>) -> Result<bool, BadVariable> {
+    match get(EXPORTER).as_deref() {
+        None => Ok(endpoint.is_some()),
+        Some("none") => Ok(false),
+        Some("otlp") => Ok(true),
+        Some(other) => Err(BadVariable { name: EXPORTER, reason: format!("{other} is neither otlp nor none") }),
+    }
+}
+
+fn protocol(text: Option<&str>) -> Result<Protocol, BadVariable> {
+    match text {
+        None | Some("http/protobuf") => Ok(Protocol::HttpProtobuf),
+        Some("grpc") => Ok(Protocol::Grpc),
+        Some(other) => {
+            Err(BadVariable { name: PROTOCOL, reason: format!("{other} is neither http/protobuf nor grpc") })
+        }
+    }
+}
+
+/// The SDK takes what it does not know for its default, without a word.
+fn check_sampler(get: &impl Fn(&str) -> Option<String>) -> Result<(), BadVariable> {
+    let Some(sampler) = get(SAMPLER) else { return Ok(()) };
+    let bad = |name, reason| Err(BadVariable { name, reason });
+    match sampler.as_str() {
+        "always_on" | "always_off" | "parentbased_always_on" | "parentbased_always_off" => Ok(()),
+        "traceidratio" | "parentbased_traceidratio" => match get(SAMPLER_ARG).map(|text| text.parse::<f64>()) {
+            None => Ok(()),
+            Some(Ok(ratio)) if (0.0..=1.0).contains(&ratio) => Ok(()),
+            Some(_) => bad(SAMPLER_ARG, "must be a number from 0 to 1".into()),
+        },
+        other => bad(SAMPLER, format!("{other} is no sampler of this build")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Option<Settings>, String> {
+        let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+        Settings::read(value).map_err(|error| error.to_string())
+    }
+
+    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+
+    #[test]
+    fn nothing_is_exported_unless_somebody_says_where_to() {
+        for variables in [
+            &[][..],
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")],
+            &[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")],
+            &[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")],
+        ] {
+            assert_eq!(read(variables), Ok(None), "{variables:?}");
+        }
+        for variables in [
+            &[ENDPOINT][..],
+            &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/v1/traces")],
+            &[("OTEL_TRACES_EXPORTER", "otlp")],
+            &[ENDPOINT, ("OTEL_SDK_DISABLED", "false")],
+        ] {
+            assert!(matches!(read(variables), Ok(Some(_))), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_traces_counts_more_than_what_is_said_of_all() {
+        let settings = read(&[
+            ENDPOINT,
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "HTTPS://collector"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "7"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "10"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "no number"),
+        ]);
+        let settings = settings.unwrap().unwrap();
+        assert_eq!((settings.protocol, settings.over_tls), (Protocol::Grpc, true));
+        assert_eq!(settings.call_timeout, Duration::from_millis(7));
+        assert_eq!((settings.max_queue, settings.max_batch), (10, 10));
+        assert_eq!(settings.delay, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_this_build_cannot_do_is_refused_with_its_variable() {
+        for (name, text) in [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+        ] {
+            let error = read(&[ENDPOINT, (name, text)]).unwrap_err();
+            assert!(error.starts_with(name) && error.contains(text), "{error}");
+        }
+        for ratio in ["2", "-0.1", "x", "NaN"] {
+            let sampler = ("OTEL_TRACES_SAMPLER", "traceidratio");
+            assert!(read(&[ENDPOINT, sampler, ("OTEL_TRACES_SAMPLER_ARG", ratio)]).is_err(), "{ratio}");
+        }
+    }
+}

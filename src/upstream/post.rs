@@ -1,0 +1,59 @@
+//! A body sent to an address of the environment, and the short answer to it: how spans go to a collector.
+//!
+//! Called by the exporter of traces alone, on its own thread. It follows no redirect.
+
+use std::{error::Error, io, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+
+/// What is read of an answer.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// A client for whole bodies, in HTTP/1.1.
+#[derive(Debug)]
+pub struct Post {
+    way: Way,
+    /// From the first byte to the last one of the answer.
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Way {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+impl Post {
+    /// A client for `http`, or one for `https` that trusts the machine's certificate authorities.
+    pub fn new(over_tls: bool, timeout: Duration) -> io::Result<Self> {
+        let builder = Client::builder(TokioExecutor::new());
+        let way = if over_tls {
+            let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().build();
+            Way::Tls(builder.build(connector))
+        } else {
+            Way::Plain(builder.build(HttpConnector::new()))
+        };
+        Ok(Self { way, timeout })
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Box<dyn Error + Send + Sync>> {
+        let request = request.map(Full::new);
+        let exchange = async {
+            let response = match &self.way {
+                Way::Plain(client) => client.request(request).await?,
+                Way::Tls(client) => client.request(request).await?,
+            };
+            let (head, body) = response.into_parts();
+            Ok(Response::from_parts(head, Limited::new(body, MAX_ANSWER_BYTES).collect().await?.to_bytes()))
+        };
+        tokio::time::timeout(self.timeout, exchange).await?
+    }
+}

@@ -1,0 +1,250 @@
+//! Traces: what a collector is sent, what an upstream is told, and that nobody waits for either.
+
+use serde_json::{Value, json};
+
+use super::support::{
+    Collector, Exchange, Gateway, Home, Message, Stage, Upstream, Wire, eventually, has_come, hex, span_text as text,
+    with_upstream,
+};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+/// Stands in what is no part of a span.
+const SECRET: &str = "kanarienvogel";
+const EMPTY: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
+/// A gateway that exports in HTTP at once, before an upstream.
+fn stage(collector: &Collector, variables: &[(&str, &str)]) -> Stage {
+    let upstream = Upstream::start();
+    let home = Home::forwarding_to(upstream.address(), "", "").env("RAW_SECRET", "sk-upstream");
+    let home = home.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()).env("OTEL_BSP_SCHEDULE_DELAY", "10");
+    Stage::of(upstream, variables.iter().fold(home, |home, (name, value)| home.env(name, value)))
+}
+
+fn metric(gateway: &Gateway, name: &str) -> u64 {
+    let mut wire = Wire::connect(gateway.ops);
+    wire.say("GET /metrics HTTP/1.1\r\nhost: ops.test\r\n\r\n");
+    let text = wire.message().text();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
+    line.parse().unwrap()
+}
+
+fn traceparent(request: &Message) -> Vec<String> {
+    request.header("traceparent").unwrap_or_default().split('-').map(str::to_owned).collect()
+}
+
+#[test]
+fn a_trace_goes_on_through_the_gateway_and_its_spans_reach_the_collector() {
+    let collector = Collector::http();
+    let stage = stage(&collector, &[("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")]);
+    let lines = format!("traceparent: 00-{TRACE}-{CALLER}-01\r\ntracestate: vendor={SECRET}\r\nx-a: {SECRET}\r\n");
+    let call = stage.request("POST", &format!("/up/a?token={SECRET}"), &lines, "");
+    let (got, answer) = stage.carry(call, EMPTY);
+    let collected = collector.trace_of(&answer.request_id());
+    assert_eq!((collected.id(), &*collected.path), (TRACE.to_owned(), "/v1/traces"));
+    let (server, client) = (collected.server(), collected.client());
+    assert_eq!(hex(&server.parent_span_id), CALLER);
+    assert_eq!(client.parent_span_id, server.span_id);
+    assert_eq!(traceparent(&got), ["00", TRACE, &hex(&client.span_id), "01"]);
+    assert_eq!(got.header("tracestate"), Some(&*format!("vendor={SECRET}")), "passed on as it came");
+    assert_eq!(collected.steps(), ["authenticate", "limit", "POST", "settle", "audit"]);
+    for (name, value) in [
+        ("http.request.method", "POST"),
+        ("url.scheme", "http"),
+        ("url.path", "/up/a"),
+        ("http.route", "up"),
+        ("http.response.status_code", "204"),
+        ("tollgate.decision", "allowed"),
+    ] {
+        assert_eq!(text(&server.attributes, name), value, "{name}");
+    }
+    assert_eq!(server.name, "POST up");
+    let url = format!("http://{}/up/a", stage.upstream.address());
+    assert_eq!(text(&client.attributes, "url.full"), url);
+    assert_eq!(text(&client.attributes, "http.response.status_code"), "204");
+    assert_eq!(text(&collected.service, "service.name"), "tollgate");
+    assert_eq!(text(&collected.service, "deployment.environment.name"), "test");
+    let shown = format!("{:?} {:?}", collected.spans, collected.headers);
+    assert!(!shown.contains(SECRET) && !shown.contains(&stage.token) && !shown.contains("sk-upstream"), "{shown}");
+    assert_eq!(stage.record(&answer.request_id())["trace_id"], TRACE);
+    assert_eq!(metric(&stage.gateway, "tollgate_traces_dropped_total"), 0);
+    assert!(metric(&stage.gateway, "tollgate_traces_exported_total") >= 6);
+}
+
+#[test]
+fn a_trace_is_begun_where_a_client_names_none_or_two() {
+    let collector = Collector::http();
+    let stage = stage(&collector, &[("OTEL_SERVICE_NAME", "edge"), ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k1")]);
+    let two = format!("traceparent: 00-{TRACE}-{CALLER}-01\r\n").repeat(2);
+    for lines in ["tracestate: a=b\r\n", &two] {
+        let (got, answer) = stage.carry(stage.request("GET", "/up", lines, ""), EMPTY);
+        let collected = collector.trace_of(&answer.request_id());
+        assert_eq!(collected.server().parent_span_id, [0; 0]);
+        assert_ne!(collected.id(), TRACE);
+        assert_eq!(traceparent(&got)[1], collected.id());
+        assert_eq!(got.header("tracestate"), None, "it belongs to no trace");
+        assert_eq!(stage.record(&answer.request_id())["trace_id"], *collected.id());
+        assert_eq!(text(&collected.service, "service.name"), "edge");
+        assert!(collected.headers.contains(&("x-key".into(), "k1".into())), "{:?}", collected.headers);
+        let access = format!("trace_id={}", collected.id());
+        assert!(has_come(|| stage.gateway.log().contains(&access)), "the access log names the trace");
+    }
+}
+
+#[test]
+fn a_refusal_and_a_failure_are_told() {
+    let collector = Collector::http();
+    let stage = stage(&collector, &[]);
+    let refused = stage.gateway.get("/up", "no token");
+    let collected = collector.trace_of(&refused.request_id());
+    assert_eq!(collected.steps(), ["authenticate", "audit"]);
+    assert_eq!(text(&collected.server().attributes, "tollgate.decision"), "refused");
+    assert_eq!(collected.server().status.as_ref().map_or(0, |status| status.code), 0, "a 401 is the caller's fault");
+    let (mut client, exchange) = stage.call(stage.get("/up"));
+    drop(exchange);
+    let failed = client.message();
+    assert_eq!(failed.status(), 502);
+    let collected = collector.trace_of(&failed.request_id());
+    for span in [collected.server(), collected.client()] {
+        assert_eq!(span.status.as_ref().unwrap().code, 2, "{span:?}");
+    }
+    assert_eq!(text(&collected.client().attributes, "error.type"), "upstream-failed");
+}
+
+#[test]
+fn a_metered_call_says_its_model_its_tokens_and_its_cost() {
+    let (collector, upstream) = (Collector::http(), Upstream::start());
+    let config = format!("{}meter = \"openai-chat\"\n", with_upstream(upstream.address(), "", ""));
+    let home = Home::new().config(&config).env("RAW_SECRET", "sk-upstream").env("OTEL_BSP_SCHEDULE_DELAY", "10");
+    let home = home.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{}/otlp", collector.url()));
+    let stage = Stage::of(upstream, home);
+    let body = json!({ "model": "demo", "max_tokens": 9, "messages": [{ "role": "user", "content": SECRET }] });
+    let body = body.to_string();
+    let lines = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    let call = stage.request("POST", "/up", &lines, &body);
+    let (mut client, mut exchange) = stage.call(call);
+    let usage = json!({ "prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12 });
+    let choice = json!({ "index": 0, "message": { "role": "assistant", "content": SECRET }, "finish_reason": "stop" });
+    exchange.answer(&json!({ "object": "chat.completion", "choices": [choice], "usage": usage }).to_string());
+    let answer = client.message();
+    assert_eq!(answer.status(), 200);
+    let collected = collector.trace_of(&answer.request_id());
+    assert_eq!(collected.path, "/otlp", "this address is taken as it is");
+    assert_eq!(collected.steps(), ["authenticate", "limit", "reserve", "POST", "settle", "audit"]);
+    for (name, value) in [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.request.model", "demo"),
+        ("gen_ai.usage.input_tokens", "7"),
+        ("gen_ai.usage.output_tokens", "5"),
+    ] {
+        assert_eq!(text(&collected.client().attributes, name), value, "{name}");
+    }
+    let Value::String(cost) = stage.record(&answer.request_id())["cost_usd"].clone() else { panic!("a cost") };
+    for span in [collected.client(), collected.server()] {
+        let told: f64 = text(&span.attributes, "tollgate.cost_usd").parse().unwrap();
+        assert!((told - cost.parse::<f64>().unwrap()).abs() < 1e-12, "{told} {cost}");
+    }
+    assert!(!format!("{:?}", collected.spans).contains(SECRET));
+}
+
+#[test]
+fn a_stream_ends_the_call_to_the_upstream_with_its_last_byte() {
+    let collector = Collector::http();
+    let stage = stage(&collector, &[]);
+    let (mut client, Exchange { mut wire, .. }) = stage.call(stage.get("/up"));
+    wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n");
+    let head = client.head();
+    client.chunk().unwrap();
+    wire.say("0\r\n\r\n");
+    assert_eq!(client.chunk(), None);
+    let collected = collector.trace_of(&head.request_id());
+    let (server, client) = (collected.server(), collected.client());
+    assert_eq!(text(&server.attributes, "http.response.body.size"), "3");
+    assert_eq!(client.end_time_unix_nano, server.end_time_unix_nano);
+}
+
+#[test]
+fn spans_go_in_grpc_too() {
+    let collector = Collector::grpc();
+    let variables = [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k1")];
+    let stage = stage(&collector, &variables);
+    let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
+    let collected = collector.trace_of(&answer.request_id());
+    assert_eq!(collected.path, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+    assert!(collected.headers.contains(&("x-key".into(), "k1".into())), "{:?}", collected.headers);
+    assert_eq!(collected.steps(), ["authenticate", "limit", "GET", "settle", "audit"]);
+}
+
+#[test]
+fn what_is_not_sampled_is_not_exported_and_the_upstream_is_told_so() {
+    let collector = Collector::http();
+    let stage =
+        stage(&collector, &[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0")]);
+    for (lines, flags) in [(String::new(), "00"), (format!("traceparent: 00-{TRACE}-{CALLER}-00\r\n"), "00")] {
+        let (got, answer) = stage.carry(stage.request("GET", "/up", &lines, ""), EMPTY);
+        let sent = traceparent(&got);
+        assert_eq!(sent[3], flags);
+        assert_ne!(sent[2], CALLER);
+        assert_eq!(stage.record(&answer.request_id())["trace_id"], *sent[1], "the ids are there all the same");
+    }
+    // The caller's decision stands, either way.
+    let sampled = format!("traceparent: 00-{TRACE}-{CALLER}-01\r\n");
+    let (got, answer) = stage.carry(stage.request("GET", "/up", &sampled, ""), EMPTY);
+    assert_eq!(traceparent(&got)[3], "01");
+    assert_eq!(collector.trace_of(&answer.request_id()).id(), TRACE);
+    assert!(collector.is_idle());
+}
+
+#[test]
+fn without_a_collector_a_trace_passes_as_it_came() {
+    let stage = Stage::new();
+    let (got, answer) = stage.carry(stage.get("/up"), EMPTY);
+    assert_eq!(got.header("traceparent"), None);
+    assert_eq!(stage.record(&answer.request_id())["trace_id"], Value::Null);
+    let line = format!("00-{TRACE}-{CALLER}-01");
+    let (got, answer) = stage.carry(stage.request("GET", "/up", &format!("traceparent: {line}\r\n"), ""), EMPTY);
+    assert_eq!(got.header("traceparent"), Some(&*line));
+    assert_eq!(stage.record(&answer.request_id())["trace_id"], TRACE);
+}
+
+#[test]
+fn a_dead_or_silent_collector_costs_spans_and_nothing_else() {
+    let dead = Upstream::start().address();
+    let silent = Upstream::start();
+    for address in [dead, silent.address()] {
+        let home = Home::new().env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}"));
+        let home = home.env("OTEL_BSP_SCHEDULE_DELAY", "1").env("OTEL_EXPORTER_OTLP_TIMEOUT", "200");
+        let home = home.env("OTEL_BSP_MAX_QUEUE_SIZE", "20").env("OTEL_BSP_EXPORT_TIMEOUT", "400");
+        let gateway = home.start();
+        let token = gateway.admin();
+        for _ in 0..100 {
+            assert_eq!(gateway.get("/echo", &token).status(), 200);
+        }
+        let dropped = || metric(&gateway, "tollgate_traces_dropped_total");
+        // All that came is counted once the queue is empty again: six spans a request.
+        eventually("the spans are counted as dropped", || (dropped() >= 600).then_some(()));
+        assert_eq!(metric(&gateway, "tollgate_traces_exported_total"), 0);
+        let said = gateway.log().matches("does not take spans").count();
+        assert_eq!(said, 1, "{}", gateway.log());
+        assert!(gateway.terminate().success());
+    }
+}
+
+#[test]
+fn the_last_spans_are_sent_at_the_end() {
+    let collector = Collector::http();
+    let stage = stage(&collector, &[("OTEL_BSP_SCHEDULE_DELAY", "3600000")]);
+    let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
+    assert!(collector.is_idle());
+    assert!(stage.gateway.terminate().success());
+    assert_eq!(collector.trace_of(&answer.request_id()).steps().len(), 5);
+}
+
+#[test]
+fn an_environment_that_asks_for_what_there_is_not_is_refused() {
+    let home = Home::new().env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let output = home.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json").run(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("OTEL_EXPORTER_OTLP_PROTOCOL") && said.contains("http/json"), "{said}");
+}
