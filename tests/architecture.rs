@@ -8,6 +8,7 @@ mod architecture {
         path::{Path, PathBuf},
     };
 
+    mod deployed;
     mod file_imports;
     mod prose;
 

@@ -1,0 +1,47 @@
+//! The dashboard and the alert rules in `deploy/` name only metrics that exist.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// What begins with the gateway's own prefix, without what Prometheus adds to a histogram.
+fn metrics(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    let words = text.split(|c| !is_part(c));
+    let names = words.filter(|word| word.starts_with("tollgate_"));
+    let base = |name: &str| {
+        let ends = ["_bucket", "_sum", "_count"];
+        ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
+    };
+    names.map(base).collect()
+}
+
+fn all(folder: &Path) -> String {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| if path.is_dir() { all(&path) } else { fs::read_to_string(path).unwrap() }).collect()
+}
+
+#[test]
+fn dashboards_and_alerts_name_only_metrics_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = fs::read_to_string(root.join("src/telemetry.rs")).unwrap() + &all(&root.join("src/telemetry"));
+    // In the source a name stands in quotes.
+    let known: BTreeSet<String> =
+        source.split('"').filter(|text| text.starts_with("tollgate_")).flat_map(metrics).collect();
+    for folder in ["deploy/grafana", "deploy/prometheus"] {
+        let named = metrics(&all(&root.join(folder)));
+        assert!(named.len() > 5, "{folder} was not read: {named:?}");
+        let unknown: Vec<_> = named.difference(&known).collect();
+        assert!(unknown.is_empty(), "{folder} names {unknown:?}");
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_with_a_query_in_each_panel() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana/tollgate.json");
+    let dashboard: serde_json::Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(!panels.is_empty());
+    for panel in panels {
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(targets.iter().all(|target| metrics(target["expr"].as_str().unwrap()).len() == 1), "{panel}");
+    }
+}
