@@ -189,12 +189,14 @@ fn largest(usage: &Node<'_>, places: &[&str]) -> Count {
 
 /// The count at a path. `list/@KIND` is that of the items of a list which are of this modality.
 fn count_at(usage: &Node<'_>, place: &str) -> Count {
-    let Some((list, kind)) = place.split_once("/@") else {
+    // A character is looked for, not a text: the search for a text is set up anew at each place.
+    let Some((list, kind)) = place.split_once('@') else {
         let value = usage.at(place);
         // A second that has begun is a whole one.
         return if place == SECONDS { Count::seconds(value) } else { Count::of(value) };
     };
     let is_kind = |item: &&Node<'_>| item.get("modality").and_then(Node::string).is_some_and(|name| name == kind);
+    let list = list.strip_suffix('/').unwrap_or(list);
     let items = usage.at(list).map(Node::items).unwrap_or_default().iter().filter(is_kind);
     items.map(|item| Count::of(item.get("tokenCount"))).fold(Count::Absent, Count::plus)
 }
