@@ -255,5 +255,6 @@ fn identity(config: &Config, handles: &Handles, published: &Published, mint: Arc
         directory,
         users,
         docs_public: config.docs.public,
+        console: config.console.enabled,
     }
 }

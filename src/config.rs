@@ -26,7 +26,8 @@ use self::{
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
     sections::{
-        Actors, Alerts, Audit, Auth, Cache, Cors, Docs, Edge, Ledger, Log, Ops, Prices, Quota, Redis, Server, Store,
+        Actors, Alerts, Audit, Auth, Cache, Console, Cors, Docs, Edge, Ledger, Log, Ops, Prices, Quota, Redis, Server,
+        Store,
     },
 };
 use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
@@ -55,6 +56,7 @@ pub struct Config {
     pub auth: Auth,
     pub cors: Cors,
     pub docs: Docs,
+    pub console: Console,
     pub edge: Edge,
     pub quota: Quota,
     pub ledger: Ledger,

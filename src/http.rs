@@ -9,6 +9,7 @@ pub mod audit;
 pub mod auth;
 pub mod budgets;
 pub mod cache;
+pub mod console;
 pub mod created;
 pub mod docs;
 pub mod entry;
@@ -35,6 +36,7 @@ pub mod routes;
 pub mod sessions;
 pub mod signing_keys;
 pub mod teams;
+pub mod token_pair;
 pub mod usage;
 pub mod users;
 

@@ -61,7 +61,7 @@ impl RootSpanBuilder for RootSpan {
 
 /// The id that `tracing-actix-web` gave a request: a UUIDv7.
 #[must_use]
-pub fn request_id(request: &ServiceRequest) -> RequestId {
+pub fn request_id(request: &impl HttpMessage) -> RequestId {
     request.extensions().get::<GivenId>().map_or(RequestId(Uuid::nil()), |id| RequestId(**id))
 }
 

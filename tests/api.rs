@@ -25,6 +25,7 @@ mod api {
     mod cache_shared;
     mod cache_sharing;
     mod clocks;
+    mod console;
     mod cors;
     mod edge;
     mod limit_layers;

@@ -336,6 +336,26 @@ pub fn no_content() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
+/// Leads a browser to another page (RFC 9110 §15.4.4).
+#[must_use]
+pub fn see_other(location: &'static str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
+}
+
+/// What the client has is still good (RFC 9110 §15.4.5).
+#[must_use]
+pub fn not_modified() -> HttpResponseBuilder {
+    HttpResponse::NotModified()
+}
+
+/// Nothing is here, and `detail` says where to go. An answer like another, which the audit log has as no refusal.
+#[must_use]
+pub fn signpost(id: RequestId, path: &str, detail: &str) -> HttpResponse {
+    let body = Body { detail: detail.to_owned(), ..body(&Refusal::NotFound, id, path) };
+    let mut response = HttpResponse::build(status_of(&Refusal::NotFound));
+    response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE)).body(serde_json::to_vec(&body).unwrap_or_default())
+}
+
 /// The answer of `/readyz`: its body says why.
 #[must_use]
 pub fn readiness(ready: bool) -> HttpResponseBuilder {

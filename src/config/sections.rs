@@ -142,6 +142,13 @@ pub struct Docs {
     pub public: bool,
 }
 
+/// `[console]`: the pages under `/console/`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    pub enabled: bool,
+}
+
 /// `[edge]`: the rate of one address before authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

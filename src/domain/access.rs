@@ -9,6 +9,10 @@ pub enum Permission {
     Public,
     /// Public where the operator says so, else for any signed-in caller.
     Docs,
+    /// Public where the operator serves the console; else there is no such URL.
+    Console,
+    /// Any signed-in caller; for one who has no credential, a refresh token in a cookie is one.
+    OwnOrCookie,
     /// Any signed-in caller; the objects are the caller's own.
     Own,
     /// Administrators only.
@@ -22,7 +26,7 @@ impl Permission {
     #[must_use]
     pub const fn allows(self, role: Role) -> bool {
         match self {
-            Self::Public | Self::Docs | Self::Own => true,
+            Self::Public | Self::Docs | Self::Console | Self::Own | Self::OwnOrCookie => true,
             Self::Admin => matches!(role, Role::Admin),
             Self::AdminOrReadonly => matches!(role, Role::Admin | Role::Readonly),
         }

@@ -12,8 +12,8 @@ use super::{
 
 /// First segments that belong to the gateway itself: no route may begin with one, and nothing below one is ever looked
 /// for among the routes.
-pub const RESERVED: [&str; 9] =
-    ["auth", "oauth", "me", "admin", "docs", "openapi.json", "healthz", "readyz", ".well-known"];
+pub const RESERVED: [&str; 10] =
+    ["auth", "oauth", "me", "admin", "console", "docs", "openapi.json", "healthz", "readyz", ".well-known"];
 
 /// The reserved first segment of a path, if it has one.
 #[must_use]

@@ -1,19 +1,16 @@
 //! Logging in, refreshing, logging out.
 
-use actix_web::{
-    HttpRequest,
-    web::{Data, Json},
-};
+use actix_web::{HttpRequest, web::Data};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
-    extract::{Caller, JsonBody},
+    extract::{Caller, JsonBody, OptionalJson},
     guarded_password,
-    no_content::NoContent,
     office::SignIn,
     password::Password,
     problem::Problem,
+    token_pair::{LoggedOut, PairAnswer, from_cookie},
 };
 use crate::{
     actors::token_issuer::{Denied, Issue, Tokens},
@@ -22,7 +19,7 @@ use crate::{
         refusal::{Refusal, TokenFault},
     },
     http::failure::{no_answer, unavailable},
-    pipeline::audit::Note,
+    pipeline::{Gate, audit::Note},
 };
 
 /// A name and a password.
@@ -31,6 +28,9 @@ use crate::{
 pub struct Login {
     username: String,
     password: Password,
+    /// Gives the refresh token as a cookie, for pages of the gateway itself.
+    #[serde(default)]
+    cookie: bool,
 }
 
 /// A refresh token.
@@ -40,36 +40,13 @@ pub struct RefreshRequest {
     refresh_token: Password,
 }
 
-/// A pair of tokens (RFC 6749 §5.1).
-#[derive(Serialize, JsonSchema)]
-pub struct TokenPair {
-    access_token: String,
-    token_type: &'static str,
-    /// Seconds.
-    expires_in: u32,
-    refresh_token: String,
-    /// Seconds.
-    refresh_expires_in: i64,
-}
-
-impl From<Tokens> for TokenPair {
-    fn from(tokens: Tokens) -> Self {
-        Self {
-            access_token: tokens.access_token,
-            token_type: "Bearer",
-            expires_in: tokens.expires_in,
-            refresh_token: tokens.refresh_token,
-            refresh_expires_in: tokens.refresh_expires_in,
-        }
-    }
-}
-
 /// `POST /auth/login`.
 pub async fn login(
     sign_in: Data<SignIn>,
+    gate: Data<Gate>,
     request: HttpRequest,
     JsonBody(login): JsonBody<Login>,
-) -> Result<Json<TokenPair>, Problem> {
+) -> Result<PairAnswer, Problem> {
     let known = match login.username.parse::<Username>() {
         Ok(username) => sign_in.store.password_of(&username).await.map_err(unavailable)?,
         Err(_) => None,
@@ -86,27 +63,41 @@ pub async fn login(
     let issue = Issue { user: user.id, revision: user.revision };
     let tokens = sign_in.issuer.issue(issue).await.map_err(no_answer)?.map_err(denied_login)?;
     note(&request, &tokens);
-    Ok(Json(tokens.into()))
+    Ok(if login.cookie { PairAnswer::in_cookie(tokens, &gate, &request) } else { PairAnswer::in_body(tokens) })
 }
 
 /// `POST /auth/refresh`.
 pub async fn refresh(
     sign_in: Data<SignIn>,
+    gate: Data<Gate>,
     request: HttpRequest,
-    JsonBody(body): JsonBody<RefreshRequest>,
-) -> Result<Json<TokenPair>, Problem> {
-    let tokens =
-        sign_in.issuer.refresh(body.refresh_token.0.to_string()).await.map_err(no_answer)?.map_err(denied_refresh)?;
+    OptionalJson(body): OptionalJson<RefreshRequest>,
+) -> Result<PairAnswer, Problem> {
+    let (token, is_in_cookie) = match body {
+        Some(body) => (body.refresh_token.0.to_string(), false),
+        None => (from_cookie(&gate, &request)?, true),
+    };
+    let tokens = sign_in.issuer.refresh(token).await.map_err(no_answer)?.map_err(denied_refresh)?;
     note(&request, &tokens);
-    Ok(Json(tokens.into()))
+    Ok(if is_in_cookie { PairAnswer::in_cookie(tokens, &gate, &request) } else { PairAnswer::in_body(tokens) })
 }
 
-/// `POST /auth/logout`: ends the session of the access token.
-pub async fn logout(sign_in: Data<SignIn>, Caller(principal): Caller) -> Result<NoContent, Problem> {
-    let none = || Refusal::Conflict("This credential belongs to no session, so there is none to end.".into());
-    let session = principal.session.ok_or_else(none)?;
-    sign_in.issuer.revoke(session).await.map_err(no_answer)?.map_err(unavailable)?;
-    Ok(NoContent)
+/// `POST /auth/logout`: ends the session of the access token; without one, that of the cookie.
+pub async fn logout(
+    sign_in: Data<SignIn>,
+    gate: Data<Gate>,
+    request: HttpRequest,
+    caller: Option<Caller>,
+) -> Result<LoggedOut, Problem> {
+    let ended = match caller {
+        Some(Caller(principal)) => {
+            let none = || Refusal::Conflict("This credential belongs to no session, so there is none to end.".into());
+            sign_in.issuer.revoke(principal.session.ok_or_else(none)?).await
+        }
+        None => sign_in.issuer.revoke_refresh_token(from_cookie(&gate, &request)?).await,
+    };
+    ended.map_err(no_answer)?.map_err(unavailable)?;
+    Ok(LoggedOut::of(&gate, &request))
 }
 
 /// The call itself had no credential, so the session is noted for its record.

@@ -57,6 +57,30 @@ impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for JsonBody<T> {
     }
 }
 
+/// A JSON body of exactly the fields of `T`, or none at all: no bytes and no media type.
+pub struct OptionalJson<T>(pub Option<T>);
+
+impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for OptionalJson<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let is_told = request.headers().contains_key(CONTENT_TYPE);
+            if is_told {
+                require(JSON, &request)?;
+            }
+            let bytes = read_in_time(&request, payload).await?;
+            match (is_told, bytes.is_empty()) {
+                (true, _) => Ok(Self(Some(input::body(&bytes)?))),
+                (false, true) => Ok(Self(None)),
+                (false, false) => Err(Refusal::UnsupportedMediaType { expected: JSON }.into()),
+            }
+        })
+    }
+}
+
 /// A form (RFC 6749 §3.2): unknown parameters are ignored, empty ones count as not there, and none comes twice.
 pub struct FormBody<T>(pub T);
 
@@ -167,6 +191,13 @@ impl<T: JsonSchema> Argument for JsonBody<T> {
     }
 }
 
+impl<T: JsonSchema> Argument for OptionalJson<T> {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.body::<T>(JSON);
+        draft.body_is_optional();
+    }
+}
+
 impl<T: JsonSchema> Argument for FormBody<T> {
     fn describe(draft: &mut Draft<'_>) {
         draft.body::<T>(FORM);
@@ -228,5 +259,10 @@ fn parameter(
 
 /// That a caller is needed follows from the URL's permission.
 impl Argument for Caller {
+    fn describe(_: &mut Draft<'_>) {}
+}
+
+/// Nobody, where a cookie may say who calls.
+impl Argument for Option<Caller> {
     fn describe(_: &mut Draft<'_>) {}
 }

@@ -143,8 +143,8 @@ const EVERYWHERE: &[RefusalKind] = &[
 
 const fn of_permission(permission: Permission) -> &'static [RefusalKind] {
     match permission {
-        Permission::Public => &[],
-        Permission::Docs | Permission::Own => &[RefusalKind::Unauthenticated],
+        Permission::Public | Permission::Console => &[],
+        Permission::Docs | Permission::Own | Permission::OwnOrCookie => &[RefusalKind::Unauthenticated],
         Permission::Admin | Permission::AdminOrReadonly => &[RefusalKind::Unauthenticated, RefusalKind::Forbidden],
     }
 }
@@ -152,9 +152,9 @@ const fn of_permission(permission: Permission) -> &'static [RefusalKind] {
 /// `Docs` is public or not as the operator configured; the document does not say which.
 fn security(permission: Permission) -> Option<Vec<SecurityRequirement>> {
     match permission {
-        Permission::Public => Some(vec![]),
+        Permission::Public | Permission::Console => Some(vec![]),
         Permission::Docs => None,
-        Permission::Own | Permission::Admin | Permission::AdminOrReadonly => {
+        Permission::Own | Permission::OwnOrCookie | Permission::Admin | Permission::AdminOrReadonly => {
             let requirements = BTreeMap::from([(BEARER.to_owned(), vec![])]);
             Some(vec![SecurityRequirement { requirements }])
         }

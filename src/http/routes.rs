@@ -8,7 +8,7 @@ use actix_web::{
 use apistos_models::paths::OperationType;
 
 use super::{
-    api_keys, audit, auth, budgets, cache, docs, health, keys, limits, me, models, oauth,
+    api_keys, audit, auth, budgets, cache, console, docs, health, keys, limits, me, models, oauth,
     openapi::{Document, NoDocument, Operations, Url},
     prices,
     problem::documented::RefusalKind,
@@ -63,6 +63,9 @@ const MODEL: &str = "{model}";
 /// The first of the URLs that a configured route may have in their place.
 const MODELS: &str = "/v1/models";
 
+/// Likewise: the others of them.
+const OUTSIDE: [&str; 2] = ["/", "/favicon.ico"];
+
 /// The method of a row: as it stands in a request, and as the document names it.
 macro_rules! method {
     (get) => {
@@ -88,6 +91,11 @@ urls! {
     get    "/readyz"                Public => health::readyz;
     get    "/.well-known/jwks.json" Public => keys::jwks;
     get    "/.well-known/oauth-authorization-server" Public => oauth::metadata;
+    get    "/"                      Console => console::signpost, NotFound;
+    get    "/favicon.ico"           Console => console::icon;
+    get    "/console"               Console => console::lead;
+    get    "/console/"              Console => console::page;
+    get    "/console/{file}"        Console => console::file, NotFound;
     get    "/docs"                  Docs   => docs::page;
     get    "/openapi.json"          Docs   => docs::document;
 
@@ -95,8 +103,8 @@ urls! {
     get    "/v1/models/{model}"     Own    => models::show;
 
     post   "/auth/login"            Public => auth::login, Unauthenticated;
-    post   "/auth/refresh"          Public => auth::refresh, Unauthenticated;
-    post   "/auth/logout"           Own    => auth::logout, Conflict;
+    post   "/auth/refresh"          Public => auth::refresh, Unauthenticated, Forbidden;
+    post   "/auth/logout"           OwnOrCookie => auth::logout, Conflict, Forbidden;
     post   "/oauth/token"           Public => oauth::token, Unauthenticated;
     post   "/oauth/revoke"          Public => oauth::revoke;
 
@@ -149,7 +157,7 @@ urls! {
 #[must_use]
 pub fn find(method: &str, path: &str) -> Managed {
     // Nearly every request is for a configured route: it is not compared with the whole table.
-    if route::reserved(path).is_none() && !path.starts_with(MODELS) {
+    if route::reserved(path).is_none() && !path.starts_with(MODELS) && !OUTSIDE.contains(&path) {
         return Managed::NotManaged;
     }
     let matching = || TABLE.iter().filter(|(_, url)| matches(url.template, path));
@@ -207,6 +215,6 @@ mod tests {
         }
         assert_eq!(find("GET", "/echo"), Managed::NotManaged);
         assert_eq!(find("GET", "/administration"), Managed::NotManaged);
-        assert_eq!(find("GET", "/"), Managed::NotManaged);
+        assert_eq!(find("GET", "/x"), Managed::NotManaged);
     }
 }

@@ -2,6 +2,7 @@
 //! heard of yet.
 
 pub mod api_key;
+pub mod cookie;
 pub mod outside;
 pub mod staleness;
 pub mod step;
@@ -64,6 +65,8 @@ pub struct Identity {
     pub keys: KeyCheck,
     /// Whether the documentation asks for a credential.
     pub docs_public: bool,
+    /// Whether the console is served.
+    pub console: bool,
 }
 
 /// Proof that the caller was asked who they are.
@@ -106,6 +109,11 @@ fn tell_of_clocks() {
             "tokens are refused that were signed more than {CLOCK_SKEW_S} s ahead of this machine's clock"
         );
     }
+}
+
+/// Whether there is anything that may be a credential.
+fn has_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key")
 }
 
 /// The one credential of a request. The same one given twice is still one. `x-api-key` alone carries API keys only: what

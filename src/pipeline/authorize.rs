@@ -63,10 +63,15 @@ pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized,
         None => at_route(&gate.routing.read(), call, managed)?,
     };
     let allowed = match (&destination, &caller) {
+        // Where the console is served, `authenticate` asks nobody who they are.
+        (Destination::Managed(ManagedUrl { permission: Permission::Console, .. }), Authenticated::Known(_)) => {
+            return Err(Refusal::NotFound);
+        }
         (Destination::Managed(url), Authenticated::Known(principal)) => url.permission.allows(principal.role),
         // `authenticate` lets a call without a credential through to these alone.
         (Destination::Managed(url), Authenticated::Anybody) => {
-            matches!(url.permission, Permission::Public | Permission::Docs)
+            use Permission::{Console, Docs, OwnOrCookie, Public};
+            matches!(url.permission, Public | Docs | Console | OwnOrCookie)
         }
         (Destination::Route(route), Authenticated::Known(principal)) => {
             may_forward(&route.roles, principal.role, &call.method)

@@ -75,6 +75,7 @@ pub enum Success {
     Ok,
     Created,
     NoContent,
+    SeeOther,
 }
 
 impl Success {
@@ -84,6 +85,7 @@ impl Success {
             Self::Ok => StatusCode::OK,
             Self::Created => StatusCode::CREATED,
             Self::NoContent => StatusCode::NO_CONTENT,
+            Self::SeeOther => StatusCode::SEE_OTHER,
         };
         status.as_u16().to_string()
     }

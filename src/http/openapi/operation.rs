@@ -63,6 +63,13 @@ impl<'a> Draft<'a> {
         self.refuses(&[Invalid, TooLarge, TooSlow, WrongMediaType]);
     }
 
+    /// The body that the operation reads may be missing.
+    pub fn body_is_optional(&mut self) {
+        if let Some(ReferenceOr::Object(body)) = &mut self.operation.request_body {
+            body.required = Some(false);
+        }
+    }
+
     /// The operation answers with a `T` as JSON.
     pub fn answers<T: JsonSchema>(&mut self, success: Success) {
         let content = self.content::<T>("application/json");

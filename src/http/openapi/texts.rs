@@ -40,15 +40,22 @@ pub(super) const TAGS: &[Tag] = &[
                 "Log in",
                 "Gives an access token for calls and a refresh token for the next pair. The refusal is the same \
                  whether the user is unknown, locked, disabled, or the password wrong. After a few failures each \
-                 further one doubles the wait: 429 with Retry-After.",
+                 further one doubles the wait: 429 with Retry-After. With `cookie` the refresh token is not in the \
+                 body but in the cookie `tollgate_refresh`, which no script can read.",
             ),
             text(
                 "auth::refresh",
                 "Refresh",
                 "Exchanges a refresh token for the next pair. Asking again within the grace gives the same refresh \
-                 token; any later reuse ends the session.",
+                 token; any later reuse ends the session. Without a body the token is taken from the cookie of a login \
+                 with `cookie`, for pages of the gateway itself alone.",
             ),
-            text("auth::logout", "Log out", "Ends this session: its access and refresh tokens are dead."),
+            text(
+                "auth::logout",
+                "Log out",
+                "Ends this session: its access and refresh tokens are dead. Without \
+             a credential the session is that of the cookie `tollgate_refresh`, for pages of the gateway itself alone.",
+            ),
         ],
     },
     Tag {
@@ -319,6 +326,15 @@ pub(super) const TAGS: &[Tag] = &[
                 "200 where calls are served and the gateway is not draining, else 503 with the same body. Calls are \
                  served without the store and without Redis, as far as they need neither; not without the audit log.",
             ),
+            text(
+                "console::signpost",
+                "Where to go",
+                "Leads browsers to the console; others are told where things are.",
+            ),
+            text("console::icon", "The icon", ""),
+            text("console::lead", "To the console", ""),
+            text("console::page", "The console", "Pages that call the other endpoints; signing in is up to them."),
+            text("console::file", "A file of the console", ""),
             text("docs::page", "This page", "Public where docs.public is set, else for any signed-in caller."),
             text(
                 "docs::document",

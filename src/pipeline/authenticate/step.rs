@@ -5,14 +5,14 @@
 
 use actix_web::http::header::HeaderMap;
 
-use super::{Authenticated, NOT_ASKED, credential, faulty, known, outside, refusal_of};
+use super::{Authenticated, NOT_ASKED, cookie, credential, faulty, has_credential, known, outside, refusal_of};
 use crate::{
     credentials::api_key::{self as key_text, ApiKey},
     domain::{
         access::Permission,
         refusal::{Refusal, TokenFault},
     },
-    pipeline::{urls::Managed, visit::Visit},
+    pipeline::{authorize::route_at, urls::Managed, visit::Visit},
 };
 
 /// Finds out who is calling. Only the public URLs are served without a credential.
@@ -20,8 +20,15 @@ pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Auth
     let Visit { gate, call, .. } = visit;
     let (identity, tokens, now) = (&gate.identity, &gate.tokens, gate.clock.now());
     if let Managed::Found(url) = (gate.find)(&call.method, &call.path) {
-        let public = url.permission == Permission::Public;
-        if public || (url.permission == Permission::Docs && identity.docs_public) {
+        let open = match url.permission {
+            Permission::Public => true,
+            Permission::Docs => identity.docs_public,
+            // A route of the operator's may have `/` and `/favicon.ico` for itself.
+            Permission::Console => identity.console && route_at(gate.find, &gate.routing.read(), call).is_none(),
+            Permission::OwnOrCookie => !has_credential(headers) && cookie::refresh_token(headers).is_some(),
+            Permission::Own | Permission::Admin | Permission::AdminOrReadonly => false,
+        };
+        if open {
             return Ok(Authenticated::Anybody);
         }
     }

@@ -1,0 +1,65 @@
+// Trying a model through the gateway, and pasting the gateway into other programs.
+import { el, say } from "./dom.js";
+import { send } from "./session.js";
+
+/** Reads the events of a stream as they come. @param {Response} response @param {(text: string) => void} add */
+async function pour(response, add) {
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines.filter((line) => line.startsWith("data: {"))) {
+      const event = JSON.parse(line.slice(6));
+      add(event.choices?.[0]?.delta?.content ?? "");
+    }
+  }
+}
+
+/** @param {import("./main.js").Me} me */
+export async function playground(me) {
+  const model = el("input", { name: "model", value: "demo", required: true });
+  const words = el("textarea", { name: "prompt", required: true }, "Say hello.");
+  const answer = el("pre", { "aria-live": "polite", "aria-label": "Answer" });
+  const about = el("p", { class: "faint" });
+  const ask = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    answer.textContent = "";
+    about.replaceChildren();
+    try {
+      const response = await send("/v1/chat/completions", {
+        method: "POST", headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model: model.value, stream: true, messages: [{ role: "user", content: words.value }] }),
+      });
+      const id = response.headers.get("x-request-id");
+      const told = ["x-tollgate-hold-usd", "ratelimit"].map((name) => [name, response.headers.get(name)]);
+      about.append(`Status ${response.status}. `, ...told.map(([name, value]) => (value ? `${name}: ${value}. ` : "")));
+      if (id && me.role === "admin") about.append(el("a", { href: `#/requests?request_id=${id}` }, "The record of this call"));
+      if (response.ok) await pour(response, (text) => { answer.textContent += text; });
+      else answer.textContent = JSON.stringify(await response.json(), null, 2);
+    } catch (error) {
+      say(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return [el("form", { onsubmit: ask }, el("label", {}, "Model", model), el("label", {}, "Prompt", words),
+    el("p", {}, el("button", { class: "main", type: "submit" }, "Send"))), about, answer];
+}
+
+export async function connect() {
+  const base = location.origin;
+  /** @type {[string, string][]} */
+  const snippets = [
+    ["curl", `curl ${base}/v1/chat/completions -H "Authorization: Bearer $TOLLGATE_KEY" \\\n  -H "Content-Type: application/json" \\\n  -d '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'`],
+    ["OpenAI (Python)", `from openai import OpenAI\n\nclient = OpenAI(base_url="${base}/v1", api_key=os.environ["TOLLGATE_KEY"])`],
+    ["Anthropic (Python)", `from anthropic import Anthropic\n\nclient = Anthropic(base_url="${base}", api_key=os.environ["TOLLGATE_KEY"])`],
+    ["LangChain", `ChatOpenAI(model="demo", base_url="${base}/v1", api_key=os.environ["TOLLGATE_KEY"])`],
+    ["Claude Code", `export ANTHROPIC_BASE_URL=${base}\nexport ANTHROPIC_AUTH_TOKEN=$TOLLGATE_KEY`],
+    ["Codex", `[model_providers.tollgate]\nname = "Tollgate"\nbase_url = "${base}/v1"\nenv_key = "TOLLGATE_KEY"`],
+  ];
+  const copy = (/** @type {string} */ text) => navigator.clipboard.writeText(text).then(() => say("Copied."), () => say("Select the text and copy it."));
+  return [el("p", {}, "Make a key on the page ", el("a", { href: "#/keys" }, "API keys"), " and put it into TOLLGATE_KEY."),
+    ...snippets.flatMap(([name, text]) => [el("h2", {}, name), el("pre", {}, text),
+      el("button", { type: "button", onclick: () => copy(text), "aria-label": `Copy: ${name}` }, "Copy")])];
+}

@@ -1,0 +1,138 @@
+//! The console: the pages under `/console/`, which hold no data, and the way to them from `/`.
+//!
+//! The files are in the binary. What the pages show comes from the gateway's other URLs, with the credential of whoever
+//! signs in there.
+
+mod files;
+
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY},
+};
+
+use self::files::File;
+use super::{
+    openapi::operation::{Answer, Draft},
+    problem::{self, Problem, documented::Success},
+};
+use crate::{domain::refusal::Refusal, telemetry};
+
+const CONSOLE: &str = "/console/";
+const PAGE: &str = "index.html";
+const ICON: &str = "icon.svg";
+const ELSEWHERE: &str = "Nothing is here. The console is at /console/, the description of all endpoints at /docs and \
+/openapi.json, the way to a token at POST /auth/login.";
+
+/// Nothing from anywhere else, no script in the page itself, and no text that becomes markup (Content Security Policy 3,
+/// Trusted Types).
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'";
+
+/// The way to the console.
+pub struct Lead;
+
+impl Responder for Lead {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        problem::see_other(CONSOLE)
+    }
+}
+
+impl Answer for Lead {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.answers_nothing(Success::SeeOther);
+    }
+}
+
+/// What is at `/`: the way to the console for browsers, a word for others.
+pub struct Signpost;
+
+impl Responder for Signpost {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let mut response = if accepts_html(request) {
+            problem::see_other(CONSOLE)
+        } else {
+            problem::signpost(telemetry::request_id(request), request.path(), ELSEWHERE)
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+        response
+    }
+}
+
+impl Answer for Signpost {
+    fn describe(draft: &mut Draft<'_>) {
+        Lead::describe(draft);
+    }
+}
+
+/// Whether the client names HTML among what it takes. `*/*` alone is no browser's.
+fn accepts_html(request: &HttpRequest) -> bool {
+    let lines = request.headers().get_all(ACCEPT).filter_map(|line| line.to_str().ok());
+    let mut ranges = lines.flat_map(|line| line.split(',')).map(|range| range.split(';').next().unwrap_or_default());
+    ranges.any(|range| range.trim().eq_ignore_ascii_case("text/html"))
+}
+
+/// A file of the console as it is answered.
+pub struct FileAnswer(&'static File);
+
+impl Responder for FileAnswer {
+    type Body = BoxBody;
+
+    /// A browser asks each time and is told by the hash that nothing changed: an upgrade is never seen half.
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let tag = self.0.tag();
+        let is_known = request.headers().get_all(IF_NONE_MATCH).filter_map(|line| line.to_str().ok()).any(|line| {
+            line.split(',').map(|known| known.trim().trim_start_matches("W/")).any(|known| known == tag || known == "*")
+        });
+        let mut response = if is_known { problem::not_modified() } else { HttpResponse::Ok() };
+        response
+            .insert_header((ETAG, tag))
+            .insert_header((CACHE_CONTROL, "no-cache"))
+            .insert_header(("content-security-policy", POLICY))
+            .insert_header(("referrer-policy", "no-referrer"))
+            .insert_header(("cross-origin-opener-policy", "same-origin"));
+        if is_known {
+            return response.finish();
+        }
+        response.insert_header((CONTENT_TYPE, self.0.media)).body(self.0.bytes)
+    }
+}
+
+impl Answer for FileAnswer {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.answers_untyped(Success::Ok, "*/*");
+    }
+}
+
+/// `GET /`.
+pub async fn signpost() -> Result<Signpost, Problem> {
+    Ok(Signpost)
+}
+
+/// `GET /favicon.ico`.
+pub async fn icon() -> Result<FileAnswer, Problem> {
+    find(ICON)
+}
+
+/// `GET /console`.
+pub async fn lead() -> Result<Lead, Problem> {
+    Ok(Lead)
+}
+
+/// `GET /console/`.
+pub async fn page() -> Result<FileAnswer, Problem> {
+    find(PAGE)
+}
+
+/// `GET /console/{file}`.
+pub async fn file(request: HttpRequest) -> Result<FileAnswer, Problem> {
+    find(request.match_info().get("file").unwrap_or_default())
+}
+
+fn find(name: &str) -> Result<FileAnswer, Problem> {
+    File::find(name).map(FileAnswer).ok_or(Problem(Refusal::NotFound))
+}

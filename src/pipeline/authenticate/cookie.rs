@@ -1,0 +1,80 @@
+//! The one cookie that is ever read: the refresh token of a page of the gateway itself.
+//!
+//! Only `/auth/refresh` and `/auth/logout` ask for it, and take it only from a page of the gateway's own origin: another
+//! page can make a browser send the cookie, but cannot say that it is ours.
+
+use actix_web::http::header::{COOKIE, HeaderMap, ORIGIN};
+
+use crate::pipeline::ground::Front;
+
+/// The cookie's name.
+pub const NAME: &str = "tollgate_refresh";
+
+/// The refresh token in the cookie. Two of that name that differ are none.
+#[must_use]
+pub fn refresh_token(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(COOKIE).filter_map(|line| line.to_str().ok());
+    let mut values = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter_map(|(name, value)| (name == NAME).then_some(value));
+    let first = values.next().filter(|value| !value.is_empty())?;
+    values.all(|value| value == first).then_some(first)
+}
+
+/// Whether a browser says that the page which calls is of the gateway's own origin (Fetch standard, "Origin header";
+/// Fetch Metadata, `Sec-Fetch-Site`). Where both are there, both must say so.
+#[must_use]
+pub fn is_same_origin(headers: &HeaderMap, front: &Front) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let own = front.host.as_ref().map(|host| format!("{}://{host}", front.scheme));
+    let by_origin = text(ORIGIN.as_str()).map(|origin| own.is_some_and(|own| own.eq_ignore_ascii_case(origin)));
+    let by_site = text("sec-fetch-site").map(|site| site == "same-origin");
+    match (by_origin, by_site) {
+        (None, None) => false,
+        (origin, site) => origin.unwrap_or(true) && site.unwrap_or(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_token_is_found_among_other_cookies_and_only_by_its_whole_name() {
+        let token = |line| refresh_token(&headers(&[("cookie", line)])).map(str::to_owned);
+        assert_eq!(token("a=b; tollgate_refresh=tgr_x; c=d").as_deref(), Some("tgr_x"));
+        assert_eq!(token("tollgate_refresh=x; tollgate_refresh=x").as_deref(), Some("x"));
+        for none in ["", "tollgate_refresh=", "xtollgate_refresh=a", "tollgate_refresh=a; tollgate_refresh=b", "a=b"] {
+            assert_eq!(token(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_ours_only_where_all_that_the_browser_says_agrees() {
+        let front = Front { scheme: "https", host: Some("gate.example".into()) };
+        let is_ours = |lines: &[(&'static str, &'static str)]| is_same_origin(&headers(lines), &front);
+        assert!(is_ours(&[("origin", "https://gate.example")]));
+        assert!(is_ours(&[("sec-fetch-site", "same-origin")]));
+        assert!(is_ours(&[("origin", "https://gate.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(!is_ours(&[]));
+        for origin in ["http://gate.example", "https://gate.example:8443", "https://evil.example", "null", ""] {
+            assert!(!is_ours(&[("origin", origin)]), "{origin}");
+            assert!(!is_ours(&[("origin", origin), ("sec-fetch-site", "same-origin")]), "{origin}");
+        }
+        for site in ["same-site", "cross-site", "none"] {
+            assert!(!is_ours(&[("sec-fetch-site", site)]), "{site}");
+            assert!(!is_ours(&[("origin", "https://gate.example"), ("sec-fetch-site", site)]), "{site}");
+        }
+    }
+}
