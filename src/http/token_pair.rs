@@ -29,13 +29,6 @@ pub struct TokenPair {
     refresh_expires_in: i64,
 }
 
-impl TokenPair {
-    /// Of tokens whose refresh token goes another way.
-    pub fn without_refresh_token(tokens: Tokens) -> Self {
-        Self { refresh_token: None, ..tokens.into() }
-    }
-}
-
 impl From<Tokens> for TokenPair {
     fn from(tokens: Tokens) -> Self {
         Self {
@@ -61,10 +54,9 @@ impl PairAnswer {
     }
 
     /// The refresh token in the cookie alone.
-    pub fn in_cookie(mut tokens: Tokens, gate: &Gate, request: &HttpRequest) -> Self {
-        let token = std::mem::take(&mut tokens.refresh_token);
-        let cookie = cookie_line(&token, tokens.refresh_expires_in, gate, request);
-        Self { pair: TokenPair::without_refresh_token(tokens), cookie: Some(cookie) }
+    pub fn in_cookie(tokens: Tokens, gate: &Gate, request: &HttpRequest) -> Self {
+        let cookie = cookie_line(&tokens.refresh_token, tokens.refresh_expires_in, gate, request);
+        Self { pair: TokenPair { refresh_token: None, ..tokens.into() }, cookie: Some(cookie) }
     }
 }
 
