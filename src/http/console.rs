@@ -82,7 +82,7 @@ pub struct FileAnswer(&'static File);
 impl Responder for FileAnswer {
     type Body = BoxBody;
 
-    /// A browser asks each time and is told by the hash that nothing changed: an upgrade is never seen half.
+    /// A browser asks each time and learns from the hash that nothing changed: an upgrade is never seen half.
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let tag = self.0.tag();
         let is_known = request.headers().get_all(IF_NONE_MATCH).filter_map(|line| line.to_str().ok()).any(|line| {

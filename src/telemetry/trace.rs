@@ -167,7 +167,7 @@ impl Trace {
         self.0.as_ref().map(|open| open.server.span_context().trace_id().to_string())
     }
 
-    /// Whether anything is kept of what it is told.
+    /// Whether the trace keeps what it is given, because it was sampled.
     #[must_use]
     pub fn is_recording(&self) -> bool {
         self.0.as_ref().is_some_and(|open| open.server.is_recording())

@@ -1,4 +1,4 @@
-//! Traces: what a collector is sent, what an upstream is told, and that nobody waits for either.
+//! Traces: what a collector receives, which headers an upstream receives, and that no call waits for a collector.
 
 use serde_json::{Value, json};
 

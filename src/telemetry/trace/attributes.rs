@@ -47,7 +47,7 @@ pub struct Upstream<'a> {
     pub method: &'a str,
     /// Where it goes, if that is a URL; only its scheme, its authority and its path are told.
     pub uri: Option<&'a http::Uri>,
-    /// What the path is told as: without what looks like a credential.
+    /// The path as spans name it: without what looks like a credential.
     pub path: &'a str,
     pub meter: Meter,
 }

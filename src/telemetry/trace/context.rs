@@ -28,7 +28,7 @@ pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
     context.is_valid().then_some(context)
 }
 
-/// Exactly so many small hexadecimal digits.
+/// The text, if it is exactly `DIGITS` lowercase hexadecimal digits.
 fn hex<const DIGITS: usize>(text: &str) -> Option<&str> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     (text.len() == DIGITS && text.bytes().all(is_digit)).then_some(text)

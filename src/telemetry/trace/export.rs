@@ -65,7 +65,7 @@ pub(super) struct Feeder {
 struct Signals {
     wake: Notify,
     stops: AtomicBool,
-    /// Told when the thread has ended.
+    /// Notified when the thread has ended.
     ended: Notify,
 }
 
