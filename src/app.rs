@@ -8,6 +8,7 @@ mod crew;
 mod first_rules;
 mod first_start;
 mod foundation;
+mod health;
 mod keys;
 mod orphans;
 mod prices;
@@ -24,6 +25,7 @@ use self::{
     actors::{Handles, Published},
     crew::Crew,
     foundation::Foundation,
+    health::HealthChecks,
     tls::{Tls, Watch},
 };
 pub use self::{
@@ -130,6 +132,7 @@ impl Gateway {
         let (address, public) = server::public(&parts, &office)?;
         let (ops_address, ops) = server::ops(&parts, &office)?;
         crew.until_keepers_run(actors::workers(&parts.config)).await?;
+        HealthChecks::new(parts.routing.clone(), parts.base.clock.clone()).start();
         if let Some(tls) = &parts.tls {
             Watch::new(tls.clone(), parts.base.clock.clone(), parts.metrics.clone()).start();
         }
@@ -232,6 +235,7 @@ impl Parts {
                 lender: handles.lender.clone(),
                 staleness: identity.keys.staleness.clone(),
                 budgets: published.budgets.clone(),
+                routing: routing.clone(),
                 draining: Draining::default(),
             },
         }

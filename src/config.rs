@@ -8,6 +8,7 @@ mod layers;
 pub mod routing;
 pub mod secret;
 pub mod sections;
+mod targets;
 #[cfg(test)]
 mod tests;
 pub mod tls;

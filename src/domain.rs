@@ -10,6 +10,7 @@ pub mod audit;
 pub mod budget;
 pub mod caching;
 pub mod display_name;
+pub mod failover;
 pub mod fault;
 pub mod forwarded;
 pub mod hex;

@@ -4,6 +4,7 @@
 //! [`forward::forward`]. Called by `http::entry` for every request. It never sees a database, and words no refusal:
 //! [`answer`](crate::answer) does.
 
+pub mod attempts;
 pub mod audit;
 pub mod authenticate;
 pub mod authorize;

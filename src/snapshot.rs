@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod budgets;
 pub mod cache_purges;
+pub mod condition;
 pub mod directory;
 pub mod freshness;
 mod parts;

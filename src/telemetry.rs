@@ -86,6 +86,7 @@ pub struct Metrics {
     budget_held: GaugeVec,
     budget_alerts: IntGaugeVec,
     listener: listener::Listener,
+    upstream_state: IntGaugeVec,
     cache: IntCounterVec,
     spans: SpanCounts,
 }
@@ -117,6 +118,8 @@ pub struct Seen<'a> {
     pub actors: Vec<ActorGauge>,
     pub exchanges: Vec<ExchangeCount>,
     pub budgets: Vec<BudgetGauge>,
+    /// The state of each upstream.
+    pub upstreams: Vec<(Arc<str>, i64)>,
     /// Alerts that were put on record, by budget.
     pub alerts: &'a BTreeMap<Arc<str>, u64>,
 }
@@ -136,6 +139,10 @@ const SPANS_DROPPED: (&str, &str) = (
 const CLOCK_AHEAD: (&str, &str) = (
     "tollgate_clock_ahead_seconds",
     "By how much this machine's clock is ahead of the store's, as last measured; negative if it is behind.",
+);
+const UPSTREAM_STATE: (&str, &str) = (
+    "tollgate_upstream_state",
+    "How fit an upstream is: 0 fit, 1 resting as its Retry-After says, 2 tried by one call, 3 breaker open, 4 health check failed.",
 );
 const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
 
@@ -184,6 +191,10 @@ impl Metrics {
             )?,
             actor_in_flight: gauges("tollgate_actor_in_flight", "Messages accepted and not answered.")?,
             actor_restarts: gauges("tollgate_actor_restarts_total", "Restarts of an actor that died.")?,
+            upstream_state: add(
+                &registry,
+                IntGaugeVec::new(Opts::new(UPSTREAM_STATE.0, UPSTREAM_STATE.1), &["upstream"]),
+            )?,
             audit_backlog: add(&registry, IntGauge::new(BACKLOG.0, BACKLOG.1))?,
             clock_ahead: add(&registry, Gauge::new(CLOCK_AHEAD.0, CLOCK_AHEAD.1))?,
             budget_spent: usd("tollgate_budget_spent_usd", "Spent of the budgets of a name in their present periods.")?,
@@ -256,6 +267,10 @@ impl Metrics {
         self.show_actors(seen.actors);
         self.show_exchanges(seen.exchanges);
         self.show_budgets(seen.budgets, seen.alerts);
+        self.upstream_state.reset();
+        for (upstream, state) in seen.upstreams {
+            self.upstream_state.with_label_values(&[&*upstream]).set(state);
+        }
         self.log_lines_dropped.inc_by(log::dropped_lines().saturating_sub(self.log_lines_dropped.get()));
         let mut text = vec![];
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
@@ -330,7 +345,8 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.reload(true);
         metrics.reload(false);
-        let seen = Seen { actors: vec![], exchanges: vec![], budgets: vec![], alerts: &BTreeMap::new() };
+        let seen =
+            Seen { actors: vec![], exchanges: vec![], budgets: vec![], upstreams: vec![], alerts: &BTreeMap::new() };
         let text = String::from_utf8(metrics.render(seen).unwrap()).unwrap();
         for line in [
             concat!("tollgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -349,6 +365,7 @@ mod tests {
             let text = String::from_utf8(
                 metrics
                     .render(Seen {
+                        upstreams: vec![],
                         actors: vec![],
                         exchanges: vec![exchanges],
                         budgets: vec![],
@@ -368,8 +385,13 @@ mod tests {
         let gauge = |n| ActorGauge { actor: "quota_keeper", in_flight: n, restarts: 1 };
         for _ in 0..2 {
             metrics.set_audit_backlog(7);
-            let seen =
-                Seen { actors: vec![gauge(2), gauge(3)], exchanges: vec![], budgets: vec![], alerts: &BTreeMap::new() };
+            let seen = Seen {
+                actors: vec![gauge(2), gauge(3)],
+                exchanges: vec![],
+                budgets: vec![],
+                upstreams: vec![],
+                alerts: &BTreeMap::new(),
+            };
             let text = String::from_utf8(metrics.render(seen).unwrap()).unwrap();
             assert!(text.contains("tollgate_actor_in_flight{actor=\"quota_keeper\"} 5"), "{text}");
             assert!(text.contains("tollgate_audit_backlog 7"), "{text}");

@@ -40,6 +40,9 @@ pub use self::{
 /// What went wrong below this module, for the log; never for a client.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
+/// The longest body that is kept to be sent again.
+pub const MAX_KEPT_BYTES: usize = 1 << 20;
+
 /// A call as the pipeline hands it over: the client's own, before any header rule was applied.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -83,6 +86,27 @@ pub enum AnswerBody {
     Stream(AnswerStream),
 }
 
+impl Outgoing {
+    /// The same call once more, unless its body is too long to be kept, or passes by.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        let body = match &self.body {
+            OutgoingBody::Empty => OutgoingBody::Empty,
+            OutgoingBody::Whole(bytes) if bytes.len() <= MAX_KEPT_BYTES => OutgoingBody::Whole(bytes.clone()),
+            OutgoingBody::Whole(_) | OutgoingBody::Stream(_) => return None,
+        };
+        Some(Self {
+            method: self.method.clone(),
+            path_and_query: self.path_and_query.clone(),
+            headers: self.headers.clone(),
+            body,
+            request_id: self.request_id.clone(),
+            original: self.original.clone(),
+            unix_time_s: self.unix_time_s,
+        })
+    }
+}
+
 impl AnswerBody {
     /// Bytes that will come, if known before they do.
     #[must_use]
@@ -99,6 +123,8 @@ impl AnswerBody {
 pub enum UpstreamError {
     #[error("the upstream already has as many calls in flight as it may have")]
     Busy,
+    #[error("the upstream has failed so often that it is left alone for a while")]
+    Unfit,
     #[error(transparent)]
     Unforwardable(#[from] Unforwardable),
     #[error("no connection to the upstream could be had")]
@@ -122,10 +148,27 @@ impl UpstreamError {
     #[must_use]
     pub fn reached_upstream(&self) -> bool {
         match self {
-            Self::Busy | Self::Unforwardable(_) | Self::Connect(_) | Self::ConnectTimeout => false,
+            Self::Busy | Self::Unfit | Self::Unforwardable(_) | Self::Connect(_) | Self::ConnectTimeout => false,
             Self::HeadTimeout | Self::Closed(_) | Self::Protocol(_) | Self::AnswerBody(_) | Self::RequestBody(_) => {
                 true
             }
+        }
+    }
+
+    /// What went wrong, in a word for the audit log.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Unfit => "unfit",
+            Self::Unforwardable(_) => "unforwardable",
+            Self::Connect(_) => "no-connection",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::HeadTimeout => "head-timeout",
+            Self::Closed(_) => "closed",
+            Self::Protocol(_) => "protocol",
+            Self::AnswerBody(_) => "answer-cut",
+            Self::RequestBody(_) => "request-cut",
         }
     }
 
@@ -134,6 +177,15 @@ impl UpstreamError {
     pub fn with_causes(&self) -> String {
         let causes = std::iter::successors(self.source(), |&cause| cause.source());
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
+    /// Whether the upstream failed, rather than the call.
+    #[must_use]
+    pub const fn is_upstreams(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::ConnectTimeout | Self::HeadTimeout | Self::Closed(_) | Self::Protocol(_) => true,
+            Self::Busy | Self::Unfit | Self::Unforwardable(_) | Self::AnswerBody(_) | Self::RequestBody(_) => false,
+        }
     }
 
     /// Whether the upstream was too slow, rather than wrong or away.

@@ -19,6 +19,8 @@ mod process {
     mod durability;
     mod expectations;
     mod failing_upstream;
+    mod failover;
+    mod failover_fitness;
     mod forwarding;
     mod framing;
     mod hosts;

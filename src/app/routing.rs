@@ -9,7 +9,10 @@ use crate::{
         secret::without_line_end,
     },
     domain::route::RouteTable,
-    snapshot::routing::Routing,
+    snapshot::{
+        condition::Condition,
+        routing::{Check, Routing},
+    },
     upstream::{Base, InFlight, Kind, Secret, Target},
 };
 
@@ -30,7 +33,26 @@ pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigErr
         );
     }
     let dialects = config.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.dialect()));
-    Ok(Routing::new(table, targets).with_dialects(dialects))
+    let conditions = config.upstreams.iter().map(|upstream| condition(upstream, previous));
+    let checks = config.upstreams.iter().filter_map(check).collect();
+    Ok(Routing::new(table, targets).with_dialects(dialects).with_conditions(conditions).with_checks(checks))
+}
+
+fn check(upstream: &UpstreamEntry) -> Option<Check> {
+    let health = upstream.health.as_ref()?;
+    let interval = Duration::from_secs(health.interval_s.into());
+    Some(Check { upstream: upstream.name.as_str().into(), path: health.path.clone(), interval })
+}
+
+/// How fit an upstream is known to be, under the rules that are configured now. A breaker that nobody asked for keeps no
+/// call away that has no other place to go.
+fn condition(upstream: &UpstreamEntry, previous: &Routing) -> (Arc<str>, Condition) {
+    let known = previous.condition(&upstream.name).cloned().unwrap_or_default();
+    let rules = upstream.breaker.unwrap_or_default().rules();
+    if upstream.health.is_none() {
+        known.health(true);
+    }
+    (upstream.name.as_str().into(), known.under(rules, upstream.breaker.is_some()))
 }
 
 fn builtin(name: &str, kind: Kind) -> Target {

@@ -2,12 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    fmt::Display,
     path::PathBuf,
 };
 
 use serde::Deserialize;
 
-use super::Fault;
+pub use super::targets::{BUILTIN_ECHO, BUILTIN_LLM};
+use super::{
+    Fault,
+    targets::{BreakerEntry, HealthEntry, Places, RetryEntry, TargetEntry, check_judgement},
+};
 use crate::domain::{
     budget::{self, Budget},
     caching::{Caching, Sharing},
@@ -20,11 +25,6 @@ use crate::domain::{
     refusal,
     route::{BoundName, Dialect, Meter, Metering, PathMatch, Route, reserved},
 };
-
-/// The upstreams that are part of the binary.
-pub const BUILTIN_ECHO: &str = "builtin:echo";
-/// An offline model, `demo`, in the formats of OpenAI and Anthropic.
-pub const BUILTIN_LLM: &str = "builtin:llm";
 
 /// An `[[upstreams]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -46,6 +46,8 @@ pub struct UpstreamEntry {
     pub stream_usage: bool,
     #[serde(default)]
     pub output_bound: OutputBoundEntry,
+    pub breaker: Option<BreakerEntry>,
+    pub health: Option<HealthEntry>,
 }
 
 /// What is written where a chat request has no output bound.
@@ -156,7 +158,9 @@ pub struct RouteEntry {
     pub matching: MatchEntry,
     pub methods: Vec<String>,
     pub roles: Vec<Role>,
-    pub upstream: String,
+    pub upstream: Option<String>,
+    pub targets: Option<Vec<TargetEntry>>,
+    pub retry: Option<RetryEntry>,
     #[serde(default)]
     pub strip_prefix: bool,
     #[serde(default = "one")]
@@ -188,6 +192,10 @@ pub struct CacheEntry {
 const MAX_TTL_S: u32 = 31_536_000;
 
 impl RouteEntry {
+    fn places(&self) -> Places<'_> {
+        Places { upstream: self.upstream.as_deref(), targets: self.targets.as_deref(), retry: self.retry.as_ref() }
+    }
+
     /// The route as the rules of `domain` know it.
     #[must_use]
     pub fn to_route(&self) -> Route {
@@ -200,7 +208,8 @@ impl RouteEntry {
             },
             methods: self.methods.clone(),
             roles: self.roles.clone(),
-            upstream: self.upstream.as_str().into(),
+            aims: self.places().aims().into(),
+            retry: self.places().retries().into(),
             strip_prefix: self.strip_prefix,
             weight: self.weight,
             durability: self.audit,
@@ -242,9 +251,17 @@ pub(super) fn validate(
     unique("routes", routes.iter().map(|r| r.name.as_str()))?;
     for (i, upstream) in upstreams.iter().enumerate() {
         at("upstreams", i, validate_upstream(upstream))?;
+        at("upstreams", i, check_judgement(upstream.breaker.as_ref(), upstream.health.as_ref()))?;
     }
+    let known: Vec<&str> = upstreams.iter().map(|u| u.name.as_str()).chain([BUILTIN_ECHO, BUILTIN_LLM]).collect();
+    let entry = |name: &str| upstreams.iter().find(|upstream| upstream.name == name);
+    let dialect = |name: &str| entry(name).map(UpstreamEntry::dialect).unwrap_or_default();
     for (i, route) in routes.iter().enumerate() {
-        at("routes", i, validate_route(route, upstreams))?;
+        at("routes", i, route.places().check(&known))?;
+        at("routes", i, validate_route(route))?;
+        if matches!(route.meter, MeterEntry::Named(name) if name != MeterName::None) {
+            at("routes", i, route.places().check_dialects(dialect))?;
+        }
         at("routes", i, validate_overlap(route, routes.get(..i).unwrap_or_default()))?;
     }
     validate_limits(limits, routes)?;
@@ -253,7 +270,7 @@ pub(super) fn validate(
 
 type Checked = Result<(), (&'static str, String)>;
 
-fn at(list: &str, index: usize, checked: Checked) -> Result<(), Fault> {
+fn at(list: &str, index: usize, checked: Result<(), (impl Display, String)>) -> Result<(), Fault> {
     checked.map_err(|(field, reason)| Fault::new(format!("{list}[{index}].{field}"), reason))
 }
 
@@ -298,7 +315,7 @@ fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
+fn validate_route(route: &RouteEntry) -> Checked {
     path::check(&route.path).map_err(|e| ("path", e.to_string()))?;
     let reserved = reserved(&route.path);
     rule(reserved.is_none(), "path", format!("/{} belongs to the gateway itself", reserved.unwrap_or_default()))?;
@@ -306,9 +323,7 @@ fn validate_route(route: &RouteEntry, upstreams: &[UpstreamEntry]) -> Checked {
     let unknown = route.methods.iter().find(|m| !METHODS.contains(&m.as_str()));
     rule(unknown.is_none(), "methods", format!("{unknown:?} is not one of {}", METHODS.join(", ")))?;
     rule(!route.roles.is_empty(), "roles", "must name at least one role")?;
-    let builtin = [BUILTIN_ECHO, BUILTIN_LLM].contains(&route.upstream.as_str());
-    let known = builtin || upstreams.iter().any(|u| u.name == route.upstream);
-    rule(known, "upstream", format!("\"{}\" is not the name of an upstream", route.upstream))?;
+    let builtin = route.places().aims().iter().any(|aim| [BUILTIN_ECHO, BUILTIN_LLM].contains(&&*aim.upstream));
     validate_cache(route)?;
     let bound = route.default_max_tokens.is_none_or(|tokens| (1..=100_000_000).contains(&tokens));
     rule(bound, "default_max_tokens", "must be from 1 to 100000000")?;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+pub(super) fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let environment = environment.iter().map(|(k, v)| (k.to_string(), v.to_string()));

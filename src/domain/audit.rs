@@ -137,6 +137,18 @@ pub struct Subject {
     pub route: Option<String>,
 }
 
+/// One try at an upstream: with the status of its answer, or in a word why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Attempt {
+    pub upstream: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// To the head of the answer, or until it was given up.
+    pub duration_us: u64,
+}
+
 /// What came of the call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Findings {
@@ -150,6 +162,9 @@ pub struct Findings {
     pub upstream: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,
+    /// What was tried, in order, on a route with several targets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Vec<Attempt>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

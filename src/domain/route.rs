@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     caching::Caching,
+    failover::{Aim, Retry},
     money::Money,
     path::folded,
     principal::Role,
@@ -119,7 +120,10 @@ pub struct Route {
     pub matching: PathMatch,
     pub methods: Vec<String>,
     pub roles: Vec<Role>,
-    pub upstream: Arc<str>,
+    /// Where calls may go; never empty.
+    pub aims: Arc<[Aim]>,
+    /// When a call is tried again at another of them.
+    pub retry: Arc<Retry>,
     pub strip_prefix: bool,
     pub weight: u64,
     /// Of its records; `None`: as the gateway's are by default.
@@ -148,6 +152,11 @@ impl PathMatch {
 }
 
 impl Route {
+    /// The upstreams that calls may go to.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.aims.iter().map(|aim| &aim.upstream)
+    }
+
     fn takes(&self, path: &str) -> bool {
         self.matching.takes(&self.path, path)
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{self, Decision, Outcome, Stage, body::KeptBody},
+        audit::{self, Attempt, Decision, Outcome, Stage, body::KeptBody},
         hex,
         ids::{EntryId, RequestId, UserId},
         principal::{Credential, Role},
@@ -56,6 +56,8 @@ pub struct AuditRecord {
     status: Option<u16>,
     upstream: Option<String>,
     upstream_status: Option<u16>,
+    /// What was tried, in order, on a route with several targets; `upstream` is the last.
+    attempts: Option<Vec<Attempt>>,
     request_bytes: Option<u64>,
     response_bytes: Option<u64>,
     duration_us: Option<u64>,

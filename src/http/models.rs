@@ -193,7 +193,7 @@ fn may_call(routing: &Routing, principal: &Principal, priced: &Priced) -> bool {
         is_callers && fits && may_forward(&route.roles, principal.role, METHOD)
     };
     let mut routes = routing.table.iter().filter(|route| route.meter.bills_tokens() && takes(route));
-    routes.any(|route| routing.serves(&route.upstream, &priced.model))
+    routes.any(|route| route.upstreams().any(|upstream| routing.serves(upstream, &priced.model)))
 }
 
 /// A page of names that are in order, and whether more follow in the direction that was asked for.

@@ -125,6 +125,8 @@ pub struct Operations {
     /// How old what is known of users and sessions may be.
     pub staleness: Staleness,
     pub budgets: Snapshot<BudgetBook>,
+    /// Where calls go, and how fit each upstream is.
+    pub routing: Snapshot<Routing>,
     pub draining: Draining,
 }
 

@@ -2,6 +2,8 @@
 
 mod budgets;
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpResponse,
     web::{Data, ServiceConfig, get},
@@ -10,6 +12,7 @@ use actix_web::{
 use super::office::Operations;
 use crate::{
     actors::{quota_lender::Asked, roster::Roster},
+    snapshot::condition::Condition,
     telemetry::{ActorGauge, ExchangeCount, Metrics, Seen},
 };
 
@@ -25,7 +28,7 @@ async fn metrics(operations: Data<Operations>, metrics: Data<Metrics>, sums: Dat
     let (actors, exchanges) = (gauges(&operations.roster), exchanges(&operations).collect());
     metrics.set_audit_backlog(operations.audit.backlog());
     metrics.set_clock_ahead(operations.clock.ahead_us());
-    match metrics.render(Seen { actors, exchanges, budgets, alerts: &alerts }) {
+    match metrics.render(Seen { actors, exchanges, budgets, upstreams: upstreams(&operations), alerts: &alerts }) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "metrics could not be rendered");
@@ -37,6 +40,12 @@ async fn metrics(operations: Data<Operations>, metrics: Data<Metrics>, sums: Dat
 fn gauges(roster: &Roster) -> Vec<ActorGauge> {
     let states = roster.states().into_iter();
     states.map(|(actor, state)| ActorGauge { actor, in_flight: state.in_flight, restarts: state.restarts }).collect()
+}
+
+fn upstreams(operations: &Operations) -> Vec<(Arc<str>, i64)> {
+    let (routing, now_ms) = (operations.routing.read(), operations.clock.monotonic_ns() / 1_000_000);
+    let state = |(name, condition): (&Arc<str>, &Condition)| (Arc::clone(name), condition.state(now_ms).number());
+    routing.conditions().map(state).collect()
 }
 
 fn exchanges(operations: &Operations) -> impl Iterator<Item = ExchangeCount> {

@@ -19,7 +19,7 @@ use actix_web::{
 
 use self::streamed::Recorded;
 pub use self::{
-    note::{CostNote, Note, Paid},
+    note::{AttemptsNote, CostNote, Note, Paid},
     passed::Intake,
 };
 use super::{

@@ -46,6 +46,15 @@ impl ClientBody {
         Self::Stream { payload, length: length.filter(|_| !chunked) }
     }
 
+    /// Whether it is known to be no longer than this.
+    pub fn is_within(&self, max_bytes: usize) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Whole(bytes) => bytes.len() <= max_bytes,
+            Self::Stream { length, .. } => length.is_some_and(|n| usize::try_from(n).is_ok_and(|n| n <= max_bytes)),
+        }
+    }
+
     /// Reads all of it, within the time that a pause may take. Its bytes count as `buffered`.
     pub async fn read(&mut self, shape: &Shape, intake: &Intake, buffered: &mut Buffered) -> Result<Bytes, Refusal> {
         let payload = match self {

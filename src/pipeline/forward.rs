@@ -1,6 +1,6 @@
 //! The call goes to its upstream.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -9,12 +9,13 @@ use futures_util::{
 };
 
 use super::{
+    attempts::Attempts,
     bill::Open,
     body::{self, ClientBody},
     cache::plan::Plan,
     call::Shape,
     forwarded::Forwarded,
-    outgoing::{outgoing, traced},
+    outgoing::{describe, outgoing},
     reserve::Reserved,
     visit::Visit,
 };
@@ -25,7 +26,7 @@ use crate::{
     },
     meter::MAX_WHOLE_BYTES,
     telemetry::Step,
-    upstream::{Answer, AnswerBody, AnswerStream, Client, Outgoing, OutgoingBody, Target, UpstreamError},
+    upstream::{Answer, AnswerBody, AnswerStream, MAX_KEPT_BYTES, Outgoing, OutgoingBody, UpstreamError},
 };
 use actix_web::HttpRequest;
 
@@ -43,14 +44,21 @@ const COLLECTED_WITHIN: Duration = Duration::from_millis(20);
 pub async fn forward(
     visit: &mut Visit<'_>,
     request: &HttpRequest,
-    body: ClientBody,
+    mut body: ClientBody,
     (reserved, mut plan): (Reserved, Plan),
     route: &Route,
 ) -> Result<Forwarded, Refusal> {
-    let Visit { gate, call, record, .. } = visit;
-    let target = gate.routing.read().target(&route.upstream).map(Arc::clone).ok_or(Refusal::UpstreamFailed)?;
-    record.known.upstream(&target.name);
+    let note = visit.record.known.attempts_note();
+    let attempts = Attempts::of(visit.gate, route, &visit.call.method, note).ok_or(Refusal::UpstreamFailed)?;
     let Reserved { mut open, bounded } = reserved;
+    if attempts.may_retry() && bounded.is_none() && body.is_within(MAX_KEPT_BYTES) {
+        // Kept, so that it can be sent again.
+        body.read(&visit.gate.shape, &visit.record.known.intake(), &mut visit.buffered).await?;
+    }
+    let Visit { gate, call, record, .. } = visit;
+    if let [aim] = &*route.aims {
+        record.known.upstream(&aim.upstream);
+    }
     let body = match bounded {
         Some(bytes) => OutgoingBody::Whole(bytes),
         None => body.outgoing(&gate.shape, record.known.intake()),
@@ -64,13 +72,19 @@ pub async fn forward(
         outgoing.headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
     }
     plan.prepare(&mut outgoing);
-    traced(&mut record.trace, &target, &mut outgoing, route);
+    record.trace.carry(&mut outgoing.headers);
+    if let Some(target) = attempts.first() {
+        describe(&mut record.trace, &target, call, route);
+    }
     let goes_on = open.is_billed() || plan.leads();
-    let exchange = exchange(gate.upstream.clone(), Arc::clone(&target), outgoing, open, plan);
+    let exchange = exchange(attempts, outgoing, open, plan);
     let sent =
         if goes_on { actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)? } else { exchange.await };
     let now_ns = gate.clock.monotonic_ns();
     record.known.waited(now_ns.saturating_sub(begun_ns));
+    if let Some(target) = record.known.tried().and_then(|last| gate.routing.read().target(&last).cloned()) {
+        describe(&mut record.trace, &target, call, route);
+    }
     // A stream goes on behind its head, to the end of the request.
     if !matches!(&sent, Ok(Forwarded { answer: Answer { body: AnswerBody::Stream(_), .. }, .. })) {
         record.trace.upstream_ended(now_ns);
@@ -81,20 +95,19 @@ pub async fn forward(
             Ok(forwarded)
         }
         Err(error) => {
-            tracing::warn!(request = %call.id, upstream = %target.name, error = %error.with_causes(), "a call was not forwarded");
+            tracing::warn!(request = %call.id, route = %route.name, error = %error.with_causes(), "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape))
         }
     }
 }
 
 async fn exchange(
-    client: Client,
-    target: Arc<Target>,
+    mut attempts: Attempts,
     outgoing: Outgoing,
     mut open: Open,
     plan: Plan,
 ) -> Result<Forwarded, UpstreamError> {
-    let error = match client.send(&target, outgoing).await {
+    let error = match attempts.send(outgoing).await {
         Ok(answer) => {
             open.answered(&answer);
             match read_whole(answer, open).await {
@@ -104,9 +117,8 @@ async fn exchange(
         }
         Err(error) => error,
     };
-    let reached = error.reached_upstream();
     let concluded = plan.conclude_failure(error);
-    if concluded.is_err() && !reached {
+    if concluded.is_err() && !attempts.reached() {
         open.give_back();
     }
     concluded
@@ -201,7 +213,7 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 /// What a call that has no answer is refused with.
 pub(super) fn refusal_of(error: &UpstreamError, shape: &Shape) -> Refusal {
     match error {
-        UpstreamError::Busy => Refusal::Unavailable(Unavailable::Capacity),
+        UpstreamError::Busy | UpstreamError::Unfit => Refusal::Unavailable(Unavailable::Capacity),
         UpstreamError::RequestBody(aborted) => body::refusal_of(*aborted, shape),
         error if error.is_timeout() => Refusal::UpstreamTimeout,
         _ => Refusal::UpstreamFailed,

@@ -34,20 +34,19 @@ pub fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: Outgoin
     })
 }
 
-/// Names the trace to the upstream, and the upstream in the trace.
-pub fn traced(trace: &mut Trace, target: &Target, outgoing: &mut Outgoing, route: &Route) {
-    trace.carry(&mut outgoing.headers);
+/// Says in the trace where a call goes.
+pub fn describe(trace: &mut Trace, target: &Target, call: &Call, route: &Route) {
     if !trace.is_recording() {
         return;
     }
-    let path = outgoing.path_and_query.split('?').next().unwrap_or_default();
+    let path = route.forwarded_path(&call.path);
     let uri = match &target.kind {
         Kind::Http(base) => base.uri_for(path).ok(),
         Kind::Echo | Kind::Llm => None,
     };
-    trace.calls(Upstream {
+    trace.calls(&Upstream {
         name: &target.name,
-        method: outgoing.method.as_str(),
+        method: &call.method,
         uri: uri.as_ref(),
         path: &redact(uri.as_ref().map_or(path, http::Uri::path)),
         meter: route.meter,

@@ -121,7 +121,8 @@ fn offer(gate: &Gate, route: &Route, asked: Option<Asked>) -> Result<Option<Offe
         asked.models().map(find).collect::<Result<Vec<Arc<Priced>>, Refusal>>()?
     };
     let candidates: Vec<&Price> = priced.iter().map(|priced| &priced.price).collect();
-    let dialect = gate.routing.read().dialect(&route.upstream);
+    // The same for all upstreams of the route.
+    let dialect = route.upstreams().next().map(|name| gate.routing.read().dialect(name)).unwrap_or_default();
     let ways = Ways { dialect, default_max_tokens: route.metering.default_max_tokens };
     let mut bound = asked.bound(&candidates, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
     let too_dear = |error: TooDear| Refusal::invalid("/model", error.to_string());

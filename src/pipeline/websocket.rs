@@ -20,10 +20,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use self::tunnel::Tunnel;
 use super::{
+    attempts::Attempts,
     connection::Connection,
     forward::refusal_of,
     forwarded::Forwarded,
-    outgoing::{outgoing, traced},
+    outgoing::{describe, outgoing},
     reserve::Reserved,
     settle::settle,
     urls::Destination,
@@ -31,7 +32,10 @@ use super::{
 };
 use crate::{
     crypto,
-    domain::{refusal::Refusal, route::Route},
+    domain::{
+        refusal::{Refusal, Unavailable},
+        route::Route,
+    },
     telemetry::Step,
     upstream::{OutgoingBody, Switch},
 };
@@ -100,13 +104,16 @@ pub async fn carry(
     route: &Route,
 ) -> Result<HttpResponse, Refusal> {
     let Visit { gate, call, record, .. } = visit;
-    let target = gate.routing.read().target(&route.upstream).cloned().ok_or(Refusal::UpstreamFailed)?;
+    let attempts = Attempts::of(gate, route, &call.method, record.known.attempts_note());
+    let attempts = attempts.ok_or(Refusal::UpstreamFailed)?;
+    let target = attempts.one().ok_or(Refusal::Unavailable(Unavailable::Capacity))?;
     record.known.upstream(&target.name);
     let mut open = reserved.open;
     let mut outgoing = outgoing(call, request, route, OutgoingBody::Empty)?;
     open.sent();
     record.enter(Step::Forward);
-    traced(&mut record.trace, &target, &mut outgoing, route);
+    record.trace.carry(&mut outgoing.headers);
+    describe(&mut record.trace, &target, call, route);
     let begun_ns = gate.clock.monotonic_ns();
     let switched = gate.upstream.switch(&target, outgoing).await;
     record.known.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
@@ -211,7 +218,8 @@ mod tests {
             matching: PathMatch::Exact,
             methods: vec!["GET".into()],
             roles: vec![],
-            upstream: "up".into(),
+            aims: [crate::domain::failover::Aim::only("up".into())].into(),
+            retry: std::sync::Arc::default(),
             strip_prefix: false,
             weight: 1,
             durability: None,

@@ -1,20 +1,41 @@
 //! Routes and the upstreams they lead to, always together. Published at start and when `SIGHUP` brings a good file.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use super::condition::Condition;
 use crate::{
     domain::{
+        failover::spread,
         redaction::KnownSecrets,
         route::{Dialect, RouteTable},
     },
     upstream::{Target, llm, target::Kind},
 };
 
+/// How the health of an upstream is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub upstream: Arc<str>,
+    pub path: String,
+    pub interval: Duration,
+}
+
 /// Where calls go.
 #[derive(Default)]
 pub struct Routing {
     pub table: RouteTable,
     targets: HashMap<Arc<str>, Arc<Target>>,
+    conditions: HashMap<Arc<str>, Condition>,
+    checks: Vec<Check>,
+    /// Calls to routes with several targets.
+    calls: AtomicU64,
     /// What the upstreams are sent as secrets.
     secrets: KnownSecrets,
     dialects: HashMap<String, Dialect>,
@@ -26,7 +47,42 @@ impl Routing {
         let named = |target: Target| (Arc::clone(&target.name), Arc::new(target));
         let targets: HashMap<_, _> = targets.into_iter().map(named).collect();
         let secrets = KnownSecrets::new(targets.values().filter_map(|target| target.secret.as_ref()?.text()));
-        Self { table, targets, secrets, dialects: HashMap::new() }
+        let conditions = targets.keys().map(|name| (Arc::clone(name), Condition::default())).collect();
+        Self { table, targets, conditions, checks: vec![], calls: AtomicU64::new(0), secrets, dialects: HashMap::new() }
+    }
+
+    /// With how fit these upstreams are.
+    #[must_use]
+    pub fn with_conditions(mut self, conditions: impl IntoIterator<Item = (Arc<str>, Condition)>) -> Self {
+        self.conditions.extend(conditions);
+        self
+    }
+
+    /// With these health checks.
+    #[must_use]
+    pub fn with_checks(self, checks: Vec<Check>) -> Self {
+        Self { checks, ..self }
+    }
+
+    /// The health checks of upstreams.
+    #[must_use]
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// How fit the upstream with this name is.
+    pub fn condition(&self, name: &str) -> Option<&Condition> {
+        self.conditions.get(name)
+    }
+
+    /// All upstreams and how fit each is, in no order.
+    pub fn conditions(&self) -> impl Iterator<Item = (&Arc<str>, &Condition)> {
+        self.conditions.iter()
+    }
+
+    /// Where the next call falls among the targets of its route.
+    pub fn next_place(&self) -> u64 {
+        spread(self.calls.fetch_add(1, Relaxed))
     }
 
     /// The secrets of the upstreams, to be cut from what is put on record.

@@ -24,7 +24,7 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider, Span},
 };
 
-use self::export::Worker;
+use self::{attributes::Description, export::Worker};
 pub use self::{
     attributes::{Start, Upstream},
     export::{NoExporter, SpanCounts},
@@ -86,6 +86,7 @@ impl Tracing {
             step: None,
             client: None,
             client_ended: None,
+            called: None,
         })))
     }
 
@@ -158,6 +159,8 @@ struct Open {
     /// The call to the upstream, which may go on while the next steps begin.
     client: Option<Span>,
     client_ended: Option<SystemTime>,
+    /// Where that call goes.
+    called: Option<Description>,
 }
 
 impl Trace {
@@ -203,10 +206,10 @@ impl Trace {
         }
     }
 
-    /// Says where the step [`Step::Forward`] goes.
-    pub fn calls(&mut self, upstream: Upstream<'_>) {
-        if let Some(client) = self.recording().and_then(|open| open.client.as_mut()) {
-            upstream.describe(client);
+    /// Says where the step [`Step::Forward`] goes; what is said last holds.
+    pub fn calls(&mut self, upstream: &Upstream<'_>) {
+        if let Some(open) = self.recording() {
+            open.called = Some(upstream.description());
         }
     }
 
@@ -233,6 +236,7 @@ impl Trace {
             let at = open.at(now_ns);
             open.leave(at);
             if let Some(mut client) = open.client.take() {
+                open.called.take().into_iter().for_each(|called| called.apply(&mut client));
                 client.end_with_timestamp(open.client_ended.unwrap_or(at));
             }
             open.server.end_with_timestamp(at);

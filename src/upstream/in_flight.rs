@@ -38,6 +38,12 @@ impl InFlight {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether there is a place at this moment.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.count() < self.max
+    }
+
     /// A place, or none when all are taken.
     #[must_use]
     pub fn try_acquire(&self) -> Option<Permit> {

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::{
-    Decision, Draft, Findings, Hash, Outcome, Stage,
+    Attempt, Decision, Draft, Findings, Hash, Outcome, Stage,
     act::Act,
     parts::{self, Salt},
 };
@@ -140,6 +140,8 @@ struct Found<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<&'a [Attempt]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_bytes: Option<u64>,
@@ -199,6 +201,7 @@ impl<'a> Found<'a> {
             status,
             upstream,
             upstream_status,
+            attempts,
             request_bytes,
             response_bytes,
             duration_us,
@@ -218,6 +221,7 @@ impl<'a> Found<'a> {
             status: *status,
             upstream: upstream.as_deref(),
             upstream_status: *upstream_status,
+            attempts: attempts.as_deref(),
             request_bytes: *request_bytes,
             response_bytes: *response_bytes,
             duration_us: *duration_us,

@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 
 use super::{
     limits::LimitsTold,
-    note::{CostNote, Note, Paid},
+    note::{AttemptsNote, CostNote, Note, Paid},
     passed::{Intake, Passed},
 };
 use crate::{
@@ -31,6 +31,7 @@ pub struct Known {
     intake: Intake,
     response_body: Passed,
     cost: CostNote,
+    attempts: AttemptsNote,
     principal: Option<Arc<Principal>>,
     /// How the limits of the call stood.
     pub limits: LimitsTold,
@@ -67,6 +68,7 @@ impl Known {
             intake: Intake::default(),
             response_body: Passed::default(),
             cost: CostNote::default(),
+            attempts: AttemptsNote::default(),
             principal: None,
             limits: LimitsTold::default(),
             shadowed: vec![],
@@ -112,6 +114,22 @@ impl Known {
     /// Notes the status that the upstream answered with.
     pub fn upstream_status(&mut self, status: u16) {
         self.draft.findings.upstream_status = Some(status);
+    }
+
+    /// Where each attempt is noted, on a route with several targets.
+    pub fn attempts_note(&self) -> AttemptsNote {
+        self.attempts.clone()
+    }
+
+    /// Notes what was tried by now: the upstream of the record is the last, which is given back.
+    pub fn tried(&mut self) -> Option<String> {
+        let attempts = self.attempts.take();
+        let last = attempts.last()?;
+        let upstream = last.upstream.clone();
+        self.draft.findings.upstream = Some(upstream.clone());
+        self.draft.findings.upstream_status = last.status;
+        self.draft.findings.attempts.get_or_insert_default().extend(attempts);
+        Some(upstream)
     }
 
     /// Adds time that was spent waiting for the upstream, not in the gateway.
@@ -239,6 +257,8 @@ impl Known {
     /// Adds what is known only at the end. `secrets` are cut from the bodies that are kept.
     pub(super) fn end(&mut self, outcome: Outcome, duration_us: u64, secrets: &KnownSecrets) {
         let bodies = self.kept_bodies(secrets);
+        // Of a call that was left before its answer.
+        drop(self.tried());
         let findings = &mut self.draft.findings;
         findings.duration_us = Some(duration_us);
         findings.request_bytes = Some(self.intake.with(|body| body.bytes()));

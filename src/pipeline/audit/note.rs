@@ -1,10 +1,14 @@
 //! What a handler, and the step that bills a call, add to the record of a request.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use actix_web::{HttpMessage, HttpRequest};
 
 use crate::domain::{
+    audit::Attempt,
     ids::{SessionId, UserId},
     money::Money,
     principal::{Credential, Username},
@@ -30,6 +34,34 @@ impl CostNote {
     /// What the call cost; `None` while it is not settled.
     pub fn get(&self) -> Option<Paid> {
         self.0.get()
+    }
+}
+
+/// What is said of an attempt of which the end was not waited for.
+const ABORTED: &str = "aborted";
+
+/// What was tried for a call. Shared with what makes the attempts, on the same thread.
+#[derive(Clone, Default)]
+pub struct AttemptsNote(Rc<RefCell<Vec<Attempt>>>);
+
+impl AttemptsNote {
+    /// An attempt begins.
+    pub fn begin(&self, upstream: &str) {
+        let (upstream, error) = (upstream.to_owned(), Some(ABORTED.to_owned()));
+        self.0.borrow_mut().push(Attempt { upstream, status: None, error, duration_us: 0 });
+    }
+
+    /// The last attempt has ended with this status, or error.
+    pub fn end(&self, ended: Result<u16, &str>, duration_us: u64) {
+        if let Some(attempt) = self.0.borrow_mut().last_mut() {
+            (attempt.status, attempt.error) = (ended.ok(), ended.err().map(str::to_owned));
+            attempt.duration_us = duration_us;
+        }
+    }
+
+    /// Takes what was noted.
+    pub(super) fn take(&self) -> Vec<Attempt> {
+        self.0.take()
     }
 }
 

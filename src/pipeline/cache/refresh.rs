@@ -8,21 +8,24 @@ use actix_web::HttpRequest;
 use super::plan::Plan;
 use crate::{
     domain::route::Route,
-    pipeline::{bill::Open, forwarded::Forwarded, outgoing::outgoing, visit::Visit},
+    pipeline::{
+        attempts::Attempts, audit::AttemptsNote, bill::Open, forwarded::Forwarded, outgoing::outgoing, visit::Visit,
+    },
     upstream::OutgoingBody,
 };
 
 /// Begins the call.
 pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut plan: Plan) {
     let Visit { gate, call, .. } = visit;
-    let Some(target) = gate.routing.read().target(&route.upstream).cloned() else { return };
+    let attempts = Attempts::of(gate, route, "GET", AttemptsNote::default());
+    let Some(mut attempts) = attempts else { return };
     let Ok(mut outgoing) = outgoing(call, request, route, OutgoingBody::Empty) else { return };
     outgoing.method = http::Method::GET;
     plan.prepare(&mut outgoing);
     gate.metrics.cache(&route.name, "refresh");
-    let client = gate.upstream.clone();
+    let name = std::sync::Arc::clone(&route.name);
     actix_web::rt::spawn(async move {
-        let concluded = match client.send(&target, outgoing).await {
+        let concluded = match attempts.send(outgoing).await {
             Ok(answer) => {
                 // A body that is kept is read on although nobody takes it here.
                 drop(plan.conclude(Forwarded::new(answer, Open::default())).await);
@@ -31,7 +34,7 @@ pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut
             Err(error) => plan.conclude_failure(error).map(drop),
         };
         if let Err(error) = concluded {
-            tracing::warn!(upstream = %target.name, error = %error.with_causes(), "a kept answer was not confirmed");
+            tracing::warn!(route = %name, error = %error.with_causes(), "a kept answer was not confirmed");
         }
     });
 }

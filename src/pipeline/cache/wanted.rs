@@ -61,14 +61,17 @@ pub(super) fn of(
     };
     let mut headers = translate(request.headers());
     let routing = visit.gate.routing.read();
-    keep_forwarded(&mut headers, routing.target(&route.upstream)?.secret.as_ref());
+    // What only one of several upstreams is not sent tells answers apart all the same.
+    let secret = if let [aim] = &*route.aims { routing.target(&aim.upstream)?.secret.as_ref() } else { None };
+    keep_forwarded(&mut headers, secret);
     if conditional::is_for_upstream(&headers) {
         return None;
     }
     let purges = visit.gate.purges.read();
+    let upstreams = route.upstreams().map(AsRef::as_ref).collect::<Vec<&str>>().join(" ");
     let place = Place::of(&Parts {
         route: &route.name,
-        upstream: &route.upstream,
+        upstream: &upstreams,
         purges: purges.of(&route.name),
         sharing: &sharing(caching.per, principal),
         scheme: call.front.scheme,

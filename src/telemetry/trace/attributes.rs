@@ -53,23 +53,36 @@ pub struct Upstream<'a> {
 }
 
 impl Upstream<'_> {
-    pub(super) fn describe(&self, span: &mut Span) {
+    pub(super) fn description(&self) -> Description {
         let method = known_method(self.method);
-        span.update_name(method.unwrap_or("HTTP"));
-        span.set_attribute(KeyValue::new("http.request.method", method.unwrap_or("_OTHER")));
-        span.set_attribute(KeyValue::new("tollgate.upstream", self.name.to_owned()));
+        let mut attributes = vec![
+            KeyValue::new("http.request.method", method.unwrap_or("_OTHER")),
+            KeyValue::new("tollgate.upstream", self.name.to_owned()),
+        ];
         if let Some((scheme, authority)) = self.uri.and_then(|uri| Some((uri.scheme_str()?, uri.authority()?))) {
             let implied = if scheme == "https" { 443 } else { 80 };
-            span.set_attribute(KeyValue::new("url.full", format!("{scheme}://{authority}{}", self.path)));
-            span.set_attribute(KeyValue::new("server.address", authority.host().to_owned()));
-            span.set_attribute(KeyValue::new("server.port", i64::from(authority.port_u16().unwrap_or(implied))));
+            attributes.push(KeyValue::new("url.full", format!("{scheme}://{authority}{}", self.path)));
+            attributes.push(KeyValue::new("server.address", authority.host().to_owned()));
+            attributes.push(KeyValue::new("server.port", i64::from(authority.port_u16().unwrap_or(implied))));
         }
         let (operation, provider) = inference(self.meter);
         for (name, value) in [("gen_ai.operation.name", operation), ("gen_ai.provider.name", provider)] {
-            if let Some(value) = value {
-                span.set_attribute(KeyValue::new(name, value));
-            }
+            attributes.extend(value.map(|value| KeyValue::new(name, value)));
         }
+        Description { name: method.unwrap_or("HTTP"), attributes }
+    }
+}
+
+/// The call to an upstream, in the words of a span.
+pub struct Description {
+    name: &'static str,
+    attributes: Vec<KeyValue>,
+}
+
+impl Description {
+    pub(super) fn apply(self, span: &mut Span) {
+        span.update_name(self.name);
+        span.set_attributes(self.attributes);
     }
 }
 

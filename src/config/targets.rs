@@ -1,0 +1,244 @@
+//! Several upstreams for one route, and what an upstream is judged by: as they are written, and as the domain knows them.
+
+use serde::Deserialize;
+
+use crate::domain::{
+    failover::{Aim, Retry, breaker::Rules},
+    path,
+    route::Dialect,
+};
+
+/// The upstreams that are part of the binary.
+pub const BUILTIN_ECHO: &str = "builtin:echo";
+/// An offline model, `demo`, in the formats of OpenAI and Anthropic.
+pub const BUILTIN_LLM: &str = "builtin:llm";
+
+/// Where the calls of a route go, as its entry says.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'e> {
+    pub upstream: Option<&'e str>,
+    pub targets: Option<&'e [TargetEntry]>,
+    pub retry: Option<&'e RetryEntry>,
+}
+
+/// One of the `targets` of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetEntry {
+    pub upstream: String,
+    #[serde(default = "one")]
+    pub weight: u32,
+    #[serde(default)]
+    pub priority: u32,
+}
+
+/// `retry` of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryEntry {
+    pub attempts: u32,
+    pub within_s: u32,
+    pub statuses: Vec<u16>,
+}
+
+/// `breaker` of an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerEntry {
+    pub failures: u32,
+    pub within_s: u32,
+    pub open_s: u32,
+}
+
+/// `health` of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthEntry {
+    pub path: String,
+    #[serde(default = "five")]
+    pub interval_s: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+const fn five() -> u32 {
+    5
+}
+
+impl Default for RetryEntry {
+    fn default() -> Self {
+        let Retry { attempts, statuses, .. } = Retry::default();
+        Self { attempts, within_s: 30, statuses }
+    }
+}
+
+impl Default for BreakerEntry {
+    fn default() -> Self {
+        Self { failures: 5, within_s: 10, open_s: 5 }
+    }
+}
+
+impl BreakerEntry {
+    /// As the domain knows it; `failures = 0` is none.
+    #[must_use]
+    pub fn rules(&self) -> Option<Rules> {
+        let failures = usize::try_from(self.failures).ok().filter(|failures| *failures > 0)?;
+        Some(Rules { failures, within_ms: in_ms(self.within_s), open_ms: in_ms(self.open_s) })
+    }
+}
+
+fn in_ms(seconds: u32) -> u64 {
+    u64::from(seconds).saturating_mul(1_000)
+}
+
+impl Places<'_> {
+    /// As the domain knows them.
+    #[must_use]
+    pub fn aims(&self) -> Vec<Aim> {
+        match self.upstream {
+            Some(upstream) => vec![Aim::only(upstream.into())],
+            None => self.listed().iter().map(aim).collect(),
+        }
+    }
+
+    /// When a call is tried again.
+    #[must_use]
+    pub fn retries(&self) -> Retry {
+        let RetryEntry { attempts, within_s, statuses } = self.retry.cloned().unwrap_or_default();
+        Retry { attempts, within_ms: in_ms(within_s), statuses }
+    }
+
+    fn listed(&self) -> &[TargetEntry] {
+        self.targets.unwrap_or_default()
+    }
+
+    /// Checks them against the names of all upstreams.
+    pub(super) fn check(&self, known: &[&str]) -> Checked {
+        match (self.upstream, self.targets) {
+            (Some(_), Some(_)) => return rule(false, "targets", "give upstream or targets, not both"),
+            (None, None) => return rule(false, "upstream", "is missing: name an upstream, or several as targets"),
+            (Some(upstream), None) => {
+                check_known("upstream", upstream, known)?;
+                // Another attempt at the only upstream there is would go where the first one failed.
+                let reason = "is for routes with targets, of which another can be tried";
+                return rule(self.retry.is_none(), "retry", reason);
+            }
+            (None, Some(targets)) => check_targets(targets, known)?,
+        }
+        let Some(retry) = self.retry else { return Ok(()) };
+        rule(retry.attempts <= 16, "retry.attempts", "must be at most 16")?;
+        rule((1..=3_600).contains(&retry.within_s), "retry.within_s", "must be from 1 to 3600")?;
+        let wrong = retry.statuses.iter().find(|status| !(400..=599).contains(*status));
+        rule(wrong.is_none(), "retry.statuses", format!("{} is no status of an error", wrong.unwrap_or(&0)))
+    }
+
+    /// What may be written into the requests of a metered route must not depend on which of its targets gets them.
+    pub(super) fn check_dialects(&self, dialect: impl Fn(&str) -> Dialect) -> Checked {
+        let mut dialects = self.listed().iter().map(|target| dialect(&target.upstream));
+        let first = dialects.next();
+        let differs = dialects.position(|other| Some(other) != first).map(|place| place.saturating_add(1));
+        let field = format!("targets[{}].upstream", differs.unwrap_or(0));
+        let reason =
+            "must have the same stream_usage and output_bound as the first target: the request is the same for all";
+        rule(differs.is_none(), &field, reason)
+    }
+}
+
+fn aim(target: &TargetEntry) -> Aim {
+    Aim { upstream: target.upstream.as_str().into(), weight: target.weight, priority: target.priority }
+}
+
+/// More targets than this are a mistake.
+const MAX_TARGETS: usize = 32;
+
+type Checked = Result<(), (String, String)>;
+
+fn rule(holds: bool, field: &str, reason: impl Into<String>) -> Checked {
+    if holds { Ok(()) } else { Err((field.into(), reason.into())) }
+}
+
+fn check_targets(targets: &[TargetEntry], known: &[&str]) -> Checked {
+    rule(!targets.is_empty(), "targets", "must have at least one target: { upstream = \"name\" }")?;
+    rule(targets.len() <= MAX_TARGETS, "targets", format!("must be at most {MAX_TARGETS}"))?;
+    for (i, target) in targets.iter().enumerate() {
+        check_known(&format!("targets[{i}].upstream"), &target.upstream, known)?;
+        let is_twice = targets.iter().take(i).any(|other| other.upstream == target.upstream);
+        let twice = format!("\"{}\" is a target already; give one of them more weight instead", target.upstream);
+        rule(!is_twice, &format!("targets[{i}].upstream"), twice)?;
+        let in_bounds = (1..=1_000_000).contains(&target.weight);
+        let reason = "must be from 1 to 1000000; leave a target out that is to get no calls";
+        rule(in_bounds, &format!("targets[{i}].weight"), reason)?;
+        rule(target.priority <= 1_000, &format!("targets[{i}].priority"), "must be at most 1000; 0 is asked first")?;
+    }
+    Ok(())
+}
+
+fn check_known(field: &str, name: &str, known: &[&str]) -> Checked {
+    let reason = || format!("\"{name}\" is not the name of an upstream; there are {}", known.join(", "));
+    if known.contains(&name) { Ok(()) } else { Err((field.into(), reason())) }
+}
+
+/// Checks what an upstream is judged by.
+pub(super) fn check_judgement(breaker: Option<&BreakerEntry>, health: Option<&HealthEntry>) -> Checked {
+    if let Some(breaker) = breaker {
+        rule(breaker.failures <= 1_000, "breaker.failures", "must be at most 1000; 0 is no breaker")?;
+        rule((1..=3_600).contains(&breaker.within_s), "breaker.within_s", "must be from 1 to 3600")?;
+        rule((1..=3_600).contains(&breaker.open_s), "breaker.open_s", "must be from 1 to 3600")?;
+    }
+    let Some(health) = health else { return Ok(()) };
+    let is_plain = !health.path.contains(['?', '#']) && path::check(&health.path).is_ok();
+    rule(is_plain, "health.path", "must be a path that begins with / and has no query")?;
+    rule((1..=3_600).contains(&health.interval_s), "health.interval_s", "must be from 1 to 3600")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::load;
+
+    const ROUTE: &str = "[[routes]]\nname=\"r\"\npath=\"/r\"\nmatch=\"exact\"\nmethods=[\"GET\"]\nroles=[\"user\"]\n";
+
+    #[test]
+    fn a_mistake_in_targets_names_its_key_and_what_to_do() {
+        for (lines, key, reason) in [
+            ("", "routes[0].upstream", "is missing"),
+            ("upstream=\"u\"\ntargets=[{upstream=\"v\"}]", "routes[0].targets", "not both"),
+            ("upstream=\"nope\"", "routes[0].upstream", "there are u, v, w, builtin:echo"),
+            ("upstream=\"u\"\nretry={attempts=2}", "routes[0].retry", "routes with targets"),
+            ("targets=[]", "routes[0].targets", "at least one"),
+            ("targets=[{upstream=\"u\"},{upstream=\"nope\"}]", "routes[0].targets[1].upstream", "there are u, v"),
+            ("targets=[{upstream=\"u\"},{upstream=\"u\"}]", "routes[0].targets[1].upstream", "more weight"),
+            ("targets=[{upstream=\"u\",weight=0}]", "routes[0].targets[0].weight", "leave a target out"),
+            ("targets=[{upstream=\"u\",priority=1001}]", "routes[0].targets[0].priority", "at most"),
+            ("targets=[{upstream=\"u\",wieght=1}]", "routes[0].targets", "unknown field"),
+            ("targets=[{upstream=\"u\"}]\nretry={attempts=99}", "routes[0].retry.attempts", "at most 16"),
+            ("targets=[{upstream=\"u\"}]\nretry={within_s=0}", "routes[0].retry.within_s", "from 1"),
+            ("targets=[{upstream=\"u\"}]\nretry={statuses=[200]}", "routes[0].retry.statuses", "200"),
+            (
+                "meter=\"openai-chat\"\ntargets=[{upstream=\"u\"},{upstream=\"w\"}]",
+                "routes[0].targets[1].upstream",
+                "output_bound",
+            ),
+        ] {
+            let upstreams = ["u", "v"].map(|name| format!("[[upstreams]]\nname=\"{name}\"\nurl=\"http://x\"\n"));
+            let other = "[[upstreams]]\nname=\"w\"\nurl=\"http://x\"\noutput_bound=\"max_tokens\"\n";
+            let error = load(&format!("{}{other}{ROUTE}{lines}", upstreams.concat()), &[]).unwrap_err();
+            assert!(error.key.starts_with(key) && error.reason.contains(reason), "{lines}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_what_an_upstream_is_judged_by_names_its_key() {
+        for (line, key) in [
+            ("breaker={failures=1001}", "breaker.failures"),
+            ("breaker={within_s=0}", "breaker.within_s"),
+            ("breaker={open_s=0}", "breaker.open_s"),
+            ("health={path=\"x\"}", "health.path"),
+            ("health={path=\"/x?y\"}", "health.path"),
+            ("health={path=\"/x\",interval_s=0}", "health.interval_s"),
+        ] {
+            let error = load(&format!("[[upstreams]]\nname=\"u\"\nurl=\"http://x\"\n{line}"), &[]).unwrap_err();
+            assert_eq!(error.key, format!("upstreams[0].{key}"), "{line}: {error}");
+        }
+    }
+}

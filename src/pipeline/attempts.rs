@@ -1,0 +1,246 @@
+//! Where a call goes, and on a route with several targets where it goes next if the first has no answer for it.
+//!
+//! The rules are those of [`failover`](crate::domain::failover): this file asks them, makes the attempts, and tells the
+//! condition of each upstream what came of them. It ends with the head of an answer; once a byte of its body is read, nothing
+//! is tried again.
+
+use std::sync::Arc;
+
+use super::{audit::AttemptsNote, gate::Gate};
+use crate::{
+    clock::Clock,
+    domain::{
+        failover::{Aim, Done, Miss, Retry, choose, is_idempotent, rest_s},
+        route::Route,
+    },
+    snapshot::{condition::Condition, routing::Routing},
+    upstream::{Answer, Client, Outgoing, Target, UpstreamError},
+};
+
+const NS_IN_MS: u64 = 1_000_000;
+
+/// The targets of one call, and what was tried.
+pub struct Attempts {
+    client: Client,
+    clock: Clock,
+    lanes: Lanes,
+    /// Whether sending the call twice does no harm.
+    may_repeat: bool,
+    note: AttemptsNote,
+    reached: bool,
+}
+
+/// One way to an upstream.
+#[derive(Clone)]
+struct Lane {
+    target: Arc<Target>,
+    condition: Condition,
+}
+
+/// The only way, or several with the rules to choose by.
+enum Lanes {
+    One(Lane),
+    Several { aims: Arc<[Aim]>, retry: Arc<Retry>, lanes: Vec<Lane>, at: u64 },
+}
+
+/// Where a call may go, and where it falls.
+#[derive(Clone, Copy)]
+struct Choice<'l> {
+    aims: &'l [Aim],
+    lanes: &'l [Lane],
+    at: u64,
+}
+
+impl Choice<'_> {
+    /// A target that was not tried: one that is fit or, where none is, for the first attempt one that may be asked all the
+    /// same.
+    fn pick(&self, tried: &[usize], is_first: bool, now_ms: u64) -> Option<usize> {
+        let is_new = |place: usize| self.lanes.get(place).filter(|_| !tried.contains(&place));
+        let is_fit = |place| is_new(place).is_some_and(|lane| lane.is_fit(now_ms));
+        let may_be_asked = |place| is_new(place).is_some_and(|lane| lane.condition.may_be_asked(now_ms));
+        let last_resort = || if is_first { choose(self.aims, may_be_asked, self.at) } else { None };
+        choose(self.aims, is_fit, self.at).or_else(last_resort)
+    }
+}
+
+impl Lane {
+    fn is_fit(&self, now_ms: u64) -> bool {
+        self.condition.is_fit(now_ms) && self.target.in_flight.has_room()
+    }
+
+    fn of(routing: &Routing, name: &str) -> Option<Self> {
+        let (target, condition) = (routing.target(name)?, routing.condition(name)?);
+        Some(Self { target: Arc::clone(target), condition: condition.clone() })
+    }
+}
+
+impl Attempts {
+    /// For a call on this route; none where it leads nowhere, which a valid configuration has no route for.
+    pub fn of(gate: &Gate, route: &Route, method: &str, note: AttemptsNote) -> Option<Self> {
+        let routing = gate.routing.read();
+        let lanes = if let [aim] = &*route.aims {
+            Lanes::One(Lane::of(&routing, &aim.upstream)?)
+        } else {
+            let lanes = route.upstreams().map(|name| Lane::of(&routing, name)).collect::<Option<Vec<Lane>>>()?;
+            let (aims, retry) = (Arc::clone(&route.aims), Arc::clone(&route.retry));
+            Lanes::Several { aims, retry, lanes, at: routing.next_place() }
+        };
+        let (client, clock) = (gate.upstream.clone(), gate.clock.clone());
+        let may_repeat = is_idempotent(method) || route.meter.counts_tokens();
+        Some(Self { client, clock, lanes, may_repeat, note, reached: false })
+    }
+
+    /// Whether a call may be tried again, so that its body has to be kept.
+    pub fn may_retry(&self) -> bool {
+        matches!(&self.lanes, Lanes::Several { retry, .. } if retry.attempts > 0)
+    }
+
+    /// Whether any byte of the call may have reached an upstream.
+    pub const fn reached(&self) -> bool {
+        self.reached
+    }
+
+    /// The target that would be asked first at this moment.
+    pub fn first(&self) -> Option<Arc<Target>> {
+        let lane = match &self.lanes {
+            Lanes::One(lane) => lane,
+            Lanes::Several { aims, lanes, at, .. } => {
+                lanes.get(Choice { aims, lanes, at: *at }.pick(&[], true, self.now_ms())?)?
+            }
+        };
+        Some(Arc::clone(&lane.target))
+    }
+
+    /// The target of a call that is sent once alone. Its place there is taken.
+    pub fn one(&self) -> Option<Arc<Target>> {
+        let lane = match &self.lanes {
+            Lanes::One(lane) => self.is_let(lane).then(|| lane.clone()),
+            Lanes::Several { aims, lanes, at, .. } => {
+                self.enter(Choice { aims, lanes, at: *at }, &[], true).map(|it| it.1)
+            }
+        };
+        lane.map(|lane| lane.target)
+    }
+
+    /// Sends the call until it has an answer that the client may get, or nothing more may be tried: then the last answer
+    /// is what the client gets, or the last error.
+    pub async fn send(&mut self, mut outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+        let begun_ns = self.clock.monotonic_ns();
+        let (aims, retry, lanes, at) = match &self.lanes {
+            Lanes::One(lane) => return self.only(lane.clone(), outgoing).await,
+            Lanes::Several { aims, retry, lanes, at } => (Arc::clone(aims), Arc::clone(retry), lanes.clone(), *at),
+        };
+        let choice = Choice { aims: &aims, lanes: &lanes, at };
+        let (mut tried, mut last) = (vec![], None);
+        for retries in 0.. {
+            let Some((place, lane)) = self.enter(choice, &tried, last.is_none()) else { break };
+            tried.push(place);
+            lane.condition.earn();
+            let again = if retries < retry.attempts && tried.len() < lanes.len() { outgoing.again() } else { None };
+            let sent = self.attempt(&lane, outgoing).await;
+            let elapsed_ms = self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_MS;
+            let is_allowed = retry.allows(miss_of(&sent), self.may_repeat, Done { retries, elapsed_ms })
+                && choice.pick(&tried, false, self.now_ms()).is_some()
+                // One that was not asked has no part in the calls that are tried again.
+                && (matches!(sent, Err(UpstreamError::Busy)) || lane.condition.may_retry(self.now_ms()));
+            last = Some(better(sent, last));
+            match again.filter(|_| is_allowed) {
+                Some(next) => outgoing = next,
+                None => break,
+            }
+        }
+        last.unwrap_or(Err(UpstreamError::Unfit))
+    }
+
+    /// A call on a route with one upstream.
+    async fn only(&mut self, lane: Lane, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+        if !self.is_let(&lane) {
+            return Err(UpstreamError::Unfit);
+        }
+        let sent = self.client.send(&lane.target, outgoing).await;
+        self.judge(&lane, &sent);
+        sent
+    }
+
+    /// Whether the breaker of the only upstream lets the call through: it keeps one away only where it was asked for.
+    fn is_let(&self, lane: &Lane) -> bool {
+        let now_ms = self.now_ms();
+        lane.condition.enter(now_ms) || lane.condition.may_be_asked(now_ms)
+    }
+
+    /// Chooses a target and takes the call's place there.
+    fn enter(&self, choice: Choice<'_>, tried: &[usize], is_first: bool) -> Option<(usize, Lane)> {
+        loop {
+            let now_ms = self.now_ms();
+            let place = choice.pick(tried, is_first, now_ms)?;
+            let lane = choice.lanes.get(place)?;
+            let is_fit = lane.is_fit(now_ms);
+            // Otherwise another call has just become the one that tries whether it is back.
+            if lane.condition.enter(now_ms) || !is_fit {
+                return Some((place, lane.clone()));
+            }
+        }
+    }
+
+    async fn attempt(&mut self, lane: &Lane, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+        let begun_ns = self.clock.monotonic_ns();
+        self.note.begin(&lane.target.name);
+        let sent = self.client.send(&lane.target, outgoing).await;
+        self.judge(lane, &sent);
+        let ended = sent.as_ref().map(|answer| answer.status.as_u16()).map_err(UpstreamError::code);
+        self.note.end(ended, self.clock.monotonic_ns().saturating_sub(begun_ns) / 1_000);
+        sent
+    }
+
+    /// Tells the upstream's condition what came of an attempt there.
+    fn judge(&mut self, lane: &Lane, sent: &Result<Answer, UpstreamError>) {
+        let now_ms = self.now_ms();
+        match sent {
+            Ok(answer) => {
+                self.reached = true;
+                let retry_after = answer.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+                let unix_s = self.clock.now().as_second();
+                if let Some(seconds) = rest_s(answer.status.as_u16(), retry_after, unix_s) {
+                    lane.condition.rest(now_ms.saturating_add(seconds.saturating_mul(1_000)));
+                }
+                if answer.status.is_server_error() {
+                    lane.condition.failed(now_ms);
+                } else {
+                    lane.condition.succeeded(now_ms);
+                }
+            }
+            Err(error) => {
+                self.reached |= error.reached_upstream();
+                if error.is_upstreams() {
+                    lane.condition.failed(now_ms);
+                }
+            }
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.monotonic_ns() / NS_IN_MS
+    }
+}
+
+fn miss_of(sent: &Result<Answer, UpstreamError>) -> Miss {
+    match sent {
+        Ok(answer) => Miss::Status(answer.status.as_u16()),
+        Err(UpstreamError::Unforwardable(_) | UpstreamError::RequestBody(_) | UpstreamError::AnswerBody(_)) => {
+            Miss::Final
+        }
+        Err(error) if error.reached_upstream() => Miss::Unanswered,
+        Err(_) => Miss::Unsent,
+    }
+}
+
+/// What the client gets if nothing follows: an answer rather than none, and the last.
+fn better(
+    sent: Result<Answer, UpstreamError>,
+    before: Option<Result<Answer, UpstreamError>>,
+) -> Result<Answer, UpstreamError> {
+    match (sent, before) {
+        (Err(_), Some(Ok(answer))) => Ok(answer),
+        (sent, _) => sent,
+    }
+}

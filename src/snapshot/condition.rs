@@ -1,0 +1,211 @@
+//! How fit an upstream is: its breaker, its health, when it wants to be called again, and how many retries are left.
+//!
+//! One for each upstream and process, shared by all workers and kept over reloads. Everything in it is changed without a lock
+//! by the pure rules of [`failover`](crate::domain::failover). A fit upstream costs a call a few reads.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use arc_swap::ArcSwap;
+
+use crate::domain::failover::{
+    allowance,
+    breaker::{Breaker, Rules},
+};
+
+/// How fit an upstream is.
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// `None`: it has no breaker.
+    rules: Option<Rules>,
+    /// Whether no call goes while the breaker is open, though no other target is fit.
+    is_strict: bool,
+    marks: Arc<Marks>,
+}
+
+/// So many failed health checks in a row are believed.
+const BELIEVED_CHECKS: u64 = 2;
+
+#[derive(Debug, Default)]
+struct Marks {
+    breaker: ArcSwap<Breaker>,
+    /// Health checks that failed since one was good.
+    bad_checks: AtomicU64,
+    rests_until_ms: AtomicU64,
+    saved: AtomicU64,
+    few_until_ms: AtomicU64,
+}
+
+/// For operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Fit,
+    /// It has asked not to be called for a while.
+    Resting,
+    /// One call tries whether it is back.
+    Trying,
+    Open,
+    /// Its health check fails.
+    Ill,
+}
+
+impl State {
+    /// The number in the metrics.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Fit => 0,
+            Self::Resting => 1,
+            Self::Trying => 2,
+            Self::Open => 3,
+            Self::Ill => 4,
+        }
+    }
+}
+
+impl Condition {
+    /// The same upstream under these rules.
+    #[must_use]
+    pub fn under(&self, rules: Option<Rules>, is_strict: bool) -> Self {
+        Self { rules, is_strict, marks: Arc::clone(&self.marks) }
+    }
+
+    /// Whether a call may go there before others.
+    #[must_use]
+    pub fn is_fit(&self, now_ms: u64) -> bool {
+        !self.is_ill() && self.marks.rests_until_ms.load(Relaxed) <= now_ms && self.lets_through(now_ms)
+    }
+
+    /// Whether a call may go there where no other is fit.
+    #[must_use]
+    pub fn may_be_asked(&self, now_ms: u64) -> bool {
+        !self.is_strict || self.lets_through(now_ms)
+    }
+
+    fn lets_through(&self, now_ms: u64) -> bool {
+        self.rules.is_none() || self.marks.breaker.load().is_fit(now_ms)
+    }
+
+    /// A call goes there. False: another one has just become the one that tries whether it is back.
+    #[must_use]
+    pub fn enter(&self, now_ms: u64) -> bool {
+        let Some(rules) = self.rules else { return true };
+        let before = self.marks.breaker.load();
+        let Some(next) = before.entered(rules, now_ms) else { return before.is_fit(now_ms) };
+        let swapped = self.marks.breaker.compare_and_swap(&*before, Arc::new(next));
+        Arc::ptr_eq(&swapped, &before)
+    }
+
+    /// A call failed there.
+    pub fn failed(&self, now_ms: u64) {
+        if let Some(rules) = self.rules {
+            self.marks.breaker.rcu(|breaker| breaker.failed(rules, now_ms));
+        }
+    }
+
+    /// A call succeeded there.
+    pub fn succeeded(&self, now_ms: u64) {
+        let Some(rules) = self.rules else { return };
+        if self.marks.breaker.load().succeeded(rules, now_ms).is_some() {
+            self.marks
+                .breaker
+                .rcu(|breaker| breaker.succeeded(rules, now_ms).map_or_else(|| Arc::clone(breaker), Arc::new));
+        }
+    }
+
+    /// It asks not to be called before then.
+    pub fn rest(&self, until_ms: u64) {
+        self.marks.rests_until_ms.fetch_max(until_ms, Relaxed);
+    }
+
+    /// What a health check says. One that fails may be lost; two in a row are believed.
+    pub fn health(&self, is_good: bool) {
+        if is_good {
+            self.marks.bad_checks.store(0, Relaxed);
+        } else {
+            self.marks.bad_checks.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn is_ill(&self) -> bool {
+        self.marks.bad_checks.load(Relaxed) >= BELIEVED_CHECKS
+    }
+
+    /// Whether one more of the calls that failed there may be tried again elsewhere.
+    #[must_use]
+    pub fn may_retry(&self, now_ms: u64) -> bool {
+        let Marks { saved, few_until_ms, .. } = &*self.marks;
+        few_until_ms.fetch_update(Relaxed, Relaxed, |until| allowance::few_taken(until, now_ms)).is_ok()
+            || saved.fetch_update(Relaxed, Relaxed, allowance::spent).is_ok()
+    }
+
+    /// A call goes there, so that a fifth of a retry is saved up.
+    pub fn earn(&self) {
+        // At its most it stays as it is.
+        let _before = self.marks.saved.fetch_update(Relaxed, Relaxed, allowance::earned);
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn state(&self, now_ms: u64) -> State {
+        let breaker = self.marks.breaker.load();
+        match &**breaker {
+            _ if self.is_ill() => State::Ill,
+            Breaker::Open { until_ms } if self.rules.is_some() && *until_ms > now_ms => State::Open,
+            Breaker::Open { .. } | Breaker::Trying { .. } if self.rules.is_some() => State::Trying,
+            _ if self.marks.rests_until_ms.load(Relaxed) > now_ms => State::Resting,
+            _ => State::Fit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules { failures: 2, within_ms: 100, open_ms: 50 };
+
+    fn open(is_strict: bool) -> Condition {
+        let condition = Condition::default().under(Some(RULES), is_strict);
+        condition.failed(1);
+        assert_eq!(condition.state(1), State::Fit);
+        condition.failed(2);
+        assert_eq!(condition.state(2), State::Open);
+        condition
+    }
+
+    #[test]
+    fn of_many_calls_one_tries_whether_an_upstream_is_back() {
+        let condition = open(false);
+        assert!(!condition.is_fit(51) && condition.is_fit(52));
+        assert!(condition.enter(52));
+        assert!(!condition.enter(52) && !condition.is_fit(52));
+        assert_eq!(condition.state(52), State::Trying);
+        condition.succeeded(53);
+        assert!(condition.is_fit(53) && condition.enter(53) && condition.enter(53));
+    }
+
+    #[test]
+    fn only_a_breaker_that_was_asked_for_refuses_calls_that_have_no_other_place() {
+        assert!(open(false).may_be_asked(3));
+        assert!(!open(true).may_be_asked(3));
+        assert!(open(true).may_be_asked(60));
+    }
+
+    #[test]
+    fn a_rest_and_bad_health_pass_and_a_reload_forgets_neither() {
+        let condition = Condition::default();
+        condition.rest(10);
+        condition.rest(5);
+        assert_eq!((condition.is_fit(9), condition.is_fit(10)), (false, true));
+        condition.health(false);
+        assert!(condition.is_fit(10), "one may be lost");
+        condition.health(false);
+        let after = condition.under(Some(RULES), true);
+        assert_eq!((after.is_fit(10), after.state(10)), (false, State::Ill));
+        after.health(true);
+        assert!(condition.is_fit(10));
+    }
+}
