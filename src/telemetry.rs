@@ -332,6 +332,13 @@ fn status_text(status: Option<&StatusCode>) -> &str {
 mod tests {
     use super::*;
 
+    static NO_ALERTS: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+
+    fn text(metrics: &Metrics, actors: Vec<ActorGauge>, exchanges: Vec<ExchangeCount>) -> String {
+        let seen = Seen { actors, exchanges, budgets: vec![], upstreams: vec![], alerts: &NO_ALERTS };
+        String::from_utf8(metrics.render(seen).unwrap()).unwrap()
+    }
+
     #[test]
     fn a_status_is_three_digits() {
         let text = |status| status_text(StatusCode::from_u16(status).ok().as_ref()).to_owned();
@@ -345,9 +352,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.reload(true);
         metrics.reload(false);
-        let seen =
-            Seen { actors: vec![], exchanges: vec![], budgets: vec![], upstreams: vec![], alerts: &BTreeMap::new() };
-        let text = String::from_utf8(metrics.render(seen).unwrap()).unwrap();
+        let text = text(&metrics, vec![], vec![]);
         for line in [
             concat!("tollgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "tollgate_config_reloads_total{result=\"ok\"} 1",
@@ -362,18 +367,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         for count in [2, 2, 5] {
             let exchanges = ExchangeCount { home: "redis", result: "answered", count };
-            let text = String::from_utf8(
-                metrics
-                    .render(Seen {
-                        upstreams: vec![],
-                        actors: vec![],
-                        exchanges: vec![exchanges],
-                        budgets: vec![],
-                        alerts: &BTreeMap::new(),
-                    })
-                    .unwrap(),
-            )
-            .unwrap();
+            let text = text(&metrics, vec![], vec![exchanges]);
             let counted = format!("tollgate_limit_exchanges_total{{home=\"redis\",result=\"answered\"}} {count}");
             assert!(text.contains(&counted), "{text}");
         }
@@ -385,14 +379,7 @@ mod tests {
         let gauge = |n| ActorGauge { actor: "quota_keeper", in_flight: n, restarts: 1 };
         for _ in 0..2 {
             metrics.set_audit_backlog(7);
-            let seen = Seen {
-                actors: vec![gauge(2), gauge(3)],
-                exchanges: vec![],
-                budgets: vec![],
-                upstreams: vec![],
-                alerts: &BTreeMap::new(),
-            };
-            let text = String::from_utf8(metrics.render(seen).unwrap()).unwrap();
+            let text = text(&metrics, vec![gauge(2), gauge(3)], vec![]);
             assert!(text.contains("tollgate_actor_in_flight{actor=\"quota_keeper\"} 5"), "{text}");
             assert!(text.contains("tollgate_audit_backlog 7"), "{text}");
             assert!(text.contains("tollgate_actor_restarts_total{actor=\"quota_keeper\"} 2"), "{text}");
