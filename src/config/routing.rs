@@ -323,6 +323,7 @@ fn validate_route(route: &RouteEntry) -> Checked {
     let unknown = route.methods.iter().find(|m| !METHODS.contains(&m.as_str()));
     rule(unknown.is_none(), "methods", format!("{unknown:?} is not one of {}", METHODS.join(", ")))?;
     rule(!route.roles.is_empty(), "roles", "must name at least one role")?;
+    rule(!route.roles.contains(&Role::Auditor), "roles", "must not have auditor, who calls no route")?;
     let builtin = route.places().aims().iter().any(|aim| [BUILTIN_ECHO, BUILTIN_LLM].contains(&&*aim.upstream));
     validate_cache(route)?;
     let bound = route.default_max_tokens.is_none_or(|tokens| (1..=100_000_000).contains(&tokens));

@@ -15,29 +15,37 @@ pub enum Permission {
     OwnOrCookie,
     /// Any signed-in caller; the objects are the caller's own.
     Own,
-    /// Administrators only.
+    /// Administrators; auditors, to look.
     Admin,
-    /// Administrators, and those who may look at what they have set.
+    /// Administrators, and those who may look at what they have set, auditors among them.
     AdminOrReadonly,
 }
 
 impl Permission {
-    /// Whether a caller with this role may call the URL, as far as the role decides it.
+    /// Whether a caller with this role may call the URL with this method, as far as the role decides it.
     #[must_use]
-    pub const fn allows(self, role: Role) -> bool {
-        match self {
-            Self::Public | Self::Docs | Self::Console | Self::Own | Self::OwnOrCookie => true,
-            Self::Admin => matches!(role, Role::Admin),
-            Self::AdminOrReadonly => matches!(role, Role::Admin | Role::Readonly),
+    pub fn allows(self, role: Role, method: &str) -> bool {
+        match (self, role) {
+            (Self::Public | Self::Docs | Self::Console | Self::Own | Self::OwnOrCookie, _) | (_, Role::Admin) => true,
+            (Self::Admin | Self::AdminOrReadonly, Role::Auditor) => reads(method),
+            (Self::AdminOrReadonly, Role::Readonly) => true,
+            (Self::Admin, Role::User | Role::Readonly) | (Self::AdminOrReadonly, Role::User) => false,
         }
     }
 }
 
-/// On a proxied route a role must be listed, and `readonly` may only read (GET and HEAD).
+/// On a proxied route a role must be listed, `readonly` may only read (GET and HEAD), and `auditor` may nothing.
 #[must_use]
 pub fn may_forward(listed: &[Role], role: Role, method: &str) -> bool {
-    let reads = matches!(method, "GET" | "HEAD");
-    listed.contains(&role) && (role != Role::Readonly || reads)
+    match role {
+        Role::Auditor => false,
+        Role::Readonly => listed.contains(&role) && reads(method),
+        Role::Admin | Role::User => listed.contains(&role),
+    }
+}
+
+fn reads(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
 }
 
 #[cfg(test)]
@@ -46,16 +54,28 @@ mod tests {
 
     #[test]
     fn only_an_admin_passes_an_admin_permission() {
-        assert!(Permission::Admin.allows(Role::Admin));
-        assert!(!Permission::Admin.allows(Role::User));
-        assert!(!Permission::Admin.allows(Role::Readonly));
+        assert!(Permission::Admin.allows(Role::Admin, "POST"));
+        assert!(!Permission::Admin.allows(Role::User, "GET"));
+        assert!(!Permission::Admin.allows(Role::Readonly, "GET"));
+    }
+
+    #[test]
+    fn an_auditor_looks_at_everything_changes_nothing_and_calls_no_route() {
+        for permission in [Permission::Admin, Permission::AdminOrReadonly] {
+            for (method, allowed) in [("GET", true), ("HEAD", true), ("POST", false), ("PUT", false), ("DELETE", false)]
+            {
+                assert_eq!(permission.allows(Role::Auditor, method), allowed, "{method}");
+            }
+        }
+        assert!(Permission::Own.allows(Role::Auditor, "POST"));
+        assert!(!may_forward(&Role::ALL, Role::Auditor, "GET"));
     }
 
     #[test]
     fn readonly_may_look_where_a_user_may_not() {
-        assert!(Permission::AdminOrReadonly.allows(Role::Admin));
-        assert!(Permission::AdminOrReadonly.allows(Role::Readonly));
-        assert!(!Permission::AdminOrReadonly.allows(Role::User));
+        assert!(Permission::AdminOrReadonly.allows(Role::Admin, "GET"));
+        assert!(Permission::AdminOrReadonly.allows(Role::Readonly, "GET"));
+        assert!(!Permission::AdminOrReadonly.allows(Role::User, "GET"));
     }
 
     #[test]

@@ -17,29 +17,35 @@ use super::{
 pub enum Role {
     Admin,
     User,
+    /// Sees all that administrators see, changes nothing and calls no route.
+    Auditor,
     Readonly,
 }
 
 impl Role {
-    /// Every role.
-    pub const ALL: [Self; 3] = [Self::Admin, Self::User, Self::Readonly];
+    /// Every role; of several that a token names, the first here counts.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::User, Self::Auditor, Self::Readonly];
 
     /// The word in configuration, API and store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::User => "user",
+            Self::Auditor => "auditor",
             Self::Readonly => "readonly",
         }
     }
 
-    /// Whichever of the two may do less: `admin` > `user` > `readonly`.
+    /// Whichever of the two may do less: `admin` > `user` > `readonly`, and `admin` > `auditor`. `None` where each may do
+    /// what the other may not.
     #[must_use]
-    pub const fn lesser(self, other: Self) -> Self {
+    pub const fn lesser(self, other: Self) -> Option<Self> {
         match (self, other) {
-            (Self::Readonly, _) | (_, Self::Readonly) => Self::Readonly,
-            (Self::User, _) | (_, Self::User) => Self::User,
-            (Self::Admin, Self::Admin) => Self::Admin,
+            (Self::Admin, role) | (role, Self::Admin) => Some(role),
+            (Self::Auditor, Self::Auditor) => Some(Self::Auditor),
+            (Self::Auditor, _) | (_, Self::Auditor) => None,
+            (Self::Readonly, _) | (_, Self::Readonly) => Some(Self::Readonly),
+            (Self::User, Self::User) => Some(Self::User),
         }
     }
 }
@@ -211,8 +217,10 @@ mod tests {
         let ascending = [Role::Readonly, Role::User, Role::Admin];
         for (i, less) in ascending.into_iter().enumerate() {
             for more in &ascending[i..] {
-                assert_eq!((less.lesser(*more), more.lesser(less)), (less, less));
+                assert_eq!((less.lesser(*more), more.lesser(less)), (Some(less), Some(less)));
             }
+            let with_auditor = if less == Role::Admin { Some(Role::Auditor) } else { None };
+            assert_eq!((less.lesser(Role::Auditor), Role::Auditor.lesser(less)), (with_auditor, with_auditor));
         }
     }
 

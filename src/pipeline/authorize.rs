@@ -67,7 +67,9 @@ pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized,
         (Destination::Managed(ManagedUrl { permission: Permission::Console, .. }), Authenticated::Known(_)) => {
             return Err(Refusal::NotFound);
         }
-        (Destination::Managed(url), Authenticated::Known(principal)) => url.permission.allows(principal.role),
+        (Destination::Managed(url), Authenticated::Known(principal)) => {
+            url.permission.allows(principal.role, &call.method)
+        }
         // `authenticate` lets a call without a credential through to these alone.
         (Destination::Managed(url), Authenticated::Anybody) => {
             use Permission::{Console, Docs, OwnOrCookie, Public};

@@ -53,6 +53,7 @@ async fn callers(gateway: &TestGateway) -> Vec<Caller> {
     vec![
         Caller { name: "nobody", token: None, role: None },
         caller("readonly", &gateway.user("reader", "readonly").await.token, Some(Role::Readonly)),
+        caller("auditor", &gateway.user("auditor", "auditor").await.token, Some(Role::Auditor)),
         caller("user", &gateway.user("user", "user").await.token, Some(Role::User)),
         caller("admin", &gateway.admin, Some(Role::Admin)),
         caller("disabled", &disabled.token, None),
@@ -108,7 +109,7 @@ impl Rule {
         match (self, role) {
             (Self::Managed(Permission::Public | Permission::Docs | Permission::Console), _) => true,
             (_, None) => false,
-            (Self::Managed(permission), Some(role)) => permission.allows(role),
+            (Self::Managed(permission), Some(role)) => permission.allows(role, method),
             (Self::Route(roles), Some(role)) => may_forward(roles, role, method),
         }
     }

@@ -122,6 +122,11 @@ async fn a_call_may_do_what_both_the_user_and_the_token_may(store: &TestStore) {
         assert_eq!(change.status, if effective == "readonly" { 403 } else { 200 }, "{what}");
         assert_eq!(gateway.record(change.request_id()).await.unwrap()["role"], effective, "{what}");
     }
+    // Each may what the other may not.
+    gateway.patch(id, &json!({ "role": "auditor" })).await.expect(200);
+    clock.advance(Duration::from_secs(6));
+    gateway.get("/me").token(&token("user")).send().await.problem(403, "forbidden");
+    assert_eq!(me(&token("auditor")).await["role"], "auditor");
     gateway.finish().await;
 }
 

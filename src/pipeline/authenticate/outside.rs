@@ -82,7 +82,8 @@ pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -
     let account = account(&identity.directory.read(), verified).map_err(Refusal::RevokedToken)?;
     let role = match verified.role {
         _ if account.follows_issuer => verified.role.unwrap_or(verified.first_role),
-        Some(role) => role.lesser(account.role),
+        // What each may that the other may not is nothing that this call may.
+        Some(role) => role.lesser(account.role).ok_or(Refusal::Forbidden)?,
         None => account.role,
     };
     let credential = Credential { kind: CredentialKind::OutsideToken, id: verified.token_id.clone() };

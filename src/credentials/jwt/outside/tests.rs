@@ -265,6 +265,8 @@ fn the_highest_role_of_those_that_are_ours_counts() {
     for (value, expected) in [
         (json!(["user", "admin", "readonly"]), Some(Role::Admin)),
         (json!(["readonly"]), Some(Role::Readonly)),
+        (json!(["readonly", "auditor"]), Some(Role::Auditor)),
+        (json!(["auditor", "user"]), Some(Role::User)),
         (json!(["offline_access", "user", "uma_authorization"]), Some(Role::User)),
         (json!("offline_access user"), Some(Role::User)),
         (json!({ "user": { "org": "x" } }), Some(Role::User)),
