@@ -18,6 +18,7 @@ use tollgate::{
     crypto::{self, MasterKey},
     domain::{
         algorithm::Algorithm,
+        allowed::Allowed,
         ids::{SessionId, TokenId, UserId},
         principal::{Role, UserStatus},
     },
@@ -56,6 +57,7 @@ fn claims(clock: &Clock) -> Claims {
         nbf: NOW_S,
         exp: NOW_S + 900,
         role: Role::User,
+        key: None,
         sid: SessionId(clock.new_id()),
     }
 }
@@ -130,6 +132,7 @@ async fn start(store: &Store, clock: &Clock, issuer: &Issuer) -> Option<UserId> 
         role: Role::User,
         status: UserStatus::Active,
         team_id: None,
+        models: Allowed::default(),
         created_at: clock.now(),
     };
     store.create_first_admin(user).await.ok()?.then_some(id)

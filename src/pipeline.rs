@@ -184,6 +184,7 @@ async fn proxy(
     visit.record.enter(Step::Limit);
     let entered = limit(visit, authorized, route).await?;
     let asked = tokens::read(visit, request.headers(), route, &mut body).await?;
+    tokens::permit(entered.principal(), asked.as_ref())?;
     let content = Content { body: &body, asked: asked.as_ref(), is_websocket };
     if route.caching.is_some() {
         visit.record.enter(Step::Cache);

@@ -39,6 +39,7 @@ mod api {
     mod oauth;
     mod openapi;
     mod password;
+    mod permissions;
     mod prices;
     mod refresh;
     mod roster;

@@ -99,6 +99,7 @@ fn claims(issuer: &str) -> Claims {
         exp: NOW_S + 900,
         role: Role::User,
         sid: SessionId(Uuid::from_u128(3)),
+        key: None,
     }
 }
 

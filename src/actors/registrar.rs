@@ -78,10 +78,11 @@ pub struct Registrar {
     _lifeline: Lifeline,
 }
 
-/// What is new of users and API keys.
+/// What is new of users, teams and API keys.
 pub(super) struct Changes {
     news: News,
     users: Vec<UserRow>,
+    teams: Vec<TeamRow>,
     api_keys: Vec<ApiKeyRow>,
 }
 
@@ -89,8 +90,9 @@ pub(super) struct Changes {
 async fn changes(store: Store, seen: Seen) -> Result<Option<Changes>, StoreError> {
     let Some(news) = store.identity_news(seen).await? else { return Ok(None) };
     let users = store.users_changed_since(news.after).await?;
+    let teams = store.teams_changed_since(news.after).await?;
     let api_keys = store.api_keys_changed_since(news.after).await?;
-    Ok(Some(Changes { news, users, api_keys }))
+    Ok(Some(Changes { news, users, teams, api_keys }))
 }
 
 /// The rows that the registrar owns.
@@ -208,13 +210,14 @@ impl Registrar {
     }
 
     /// Publishes what is new. Where the store went back, what it no longer has is gone from here too.
-    fn take(&mut self, Changes { news, users, api_keys }: &Changes) {
+    fn take(&mut self, Changes { news, users, teams, api_keys }: &Changes) {
         if news.went_back {
             tracing::warn!(revision = news.seen.revision, "the store went back: users and API keys are read anew");
         }
         let anew = news.after == 0;
-        if anew || !users.is_empty() {
+        if anew || !users.is_empty() || !teams.is_empty() {
             let known = if anew { Directory::default() } else { Directory::clone(&self.directory.read()) };
+            let known = teams.iter().fold(known, rows::with_team);
             self.directory.publish(users.iter().fold(known, rows::followed_by));
         }
         if anew || !api_keys.is_empty() {

@@ -261,7 +261,10 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::RevokedToken(_)
         | Refusal::OAuth(OAuthError::InvalidClient, _)
         | Refusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
-        Refusal::Forbidden | Refusal::NotByThisCredential | Refusal::UnpricedModel(_) => StatusCode::FORBIDDEN,
+        Refusal::Forbidden
+        | Refusal::NotByThisCredential
+        | Refusal::UnpricedModel(_)
+        | Refusal::ModelNotAllowed { .. } => StatusCode::FORBIDDEN,
         Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

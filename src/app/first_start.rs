@@ -8,6 +8,7 @@ use crate::{
     credentials::passwords::HashingError,
     crypto,
     domain::{
+        allowed::Allowed,
         ids::UserId,
         password,
         principal::{Role, UserStatus},
@@ -43,6 +44,7 @@ pub(super) async fn run(base: &Foundation, given: Option<String>) -> Result<Opti
         role: Role::Admin,
         status: UserStatus::Active,
         team_id: None,
+        models: Allowed::default(),
         created_at: clock.now(),
     };
     let first = store.create_first_admin(user).await?;

@@ -12,6 +12,7 @@ use crate::{
     config::secret::without_line_end,
     credentials::passwords::Passwords,
     domain::{
+        allowed::Allowed,
         ids::UserId,
         password,
         principal::{Role, UserStatus, Username},
@@ -82,6 +83,7 @@ async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure
         role,
         status: UserStatus::Active,
         team_id: None,
+        models: Allowed::default(),
         created_at: clock.now(),
     };
     match store.create::<UserRow>(user, None).await.map_err(failed)? {

@@ -23,7 +23,7 @@ use crate::domain::{
     principal::Role,
     recording::{Bodies, Durability},
     refusal,
-    route::{BoundName, Dialect, Meter, Metering, PathMatch, Route, reserved},
+    route::{BoundName, Dialect, Meter, Metering, Only, PathMatch, Route, reserved},
 };
 
 /// An `[[upstreams]]` of the configuration.
@@ -157,6 +157,10 @@ pub struct RouteEntry {
     #[serde(rename = "match")]
     pub matching: MatchEntry,
     pub methods: Vec<String>,
+    #[serde(default)]
+    pub teams: Vec<String>,
+    #[serde(default)]
+    pub users: Vec<String>,
     pub roles: Vec<Role>,
     pub upstream: Option<String>,
     pub targets: Option<Vec<TargetEntry>>,
@@ -207,6 +211,7 @@ impl RouteEntry {
                 MatchEntry::Prefix => PathMatch::Prefix,
             },
             methods: self.methods.clone(),
+            only: Only { teams: self.teams.clone(), users: self.users.clone() },
             roles: self.roles.clone(),
             aims: self.places().aims().into(),
             retry: self.places().retries().into(),

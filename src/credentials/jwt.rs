@@ -20,7 +20,7 @@ pub use self::{
     verifier::{RingKey, Verified, Verifier},
 };
 use crate::domain::{
-    ids::{SessionId, TokenId, UserId},
+    ids::{ApiKeyId, SessionId, TokenId, UserId},
     principal::Role,
     refusal::TokenFault,
 };
@@ -46,6 +46,9 @@ pub struct Claims {
     pub exp: i64,
     pub role: Role,
     pub sid: SessionId,
+    /// The API key that the token was exchanged for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<ApiKeyId>,
 }
 
 /// Why a token is not accepted.

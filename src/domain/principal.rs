@@ -7,6 +7,7 @@ use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    allowed::Allowed,
     ids::{SessionId, TeamId, UserId},
     name::{matching, text},
 };
@@ -164,10 +165,41 @@ pub struct Account {
     pub role: Role,
     pub status: UserStatus,
     pub team: Option<TeamId>,
+    /// The models that the user may call.
+    pub models: Allowed,
     /// Tokens of outside issuers that were made before this time are dead.
     pub tokens_not_before: Timestamp,
     /// True for a user of an outside issuer that no administrator has changed here.
     pub follows_issuer: bool,
+}
+
+/// What the hot path must know of a team, published in the directory snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    pub name: Arc<str>,
+    /// The models that its users may call.
+    pub models: Allowed,
+}
+
+/// What an API key may do of what its user may. The default is all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyBounds {
+    pub name: Arc<str>,
+    /// `None`: that of the user.
+    pub role: Option<Role>,
+    pub routes: Allowed,
+    pub models: Allowed,
+}
+
+impl KeyBounds {
+    /// What a call with the key may do: what both the key and its user may. `None` where that is nothing.
+    #[must_use]
+    pub const fn role_of(&self, user: Role) -> Option<Role> {
+        match self.role {
+            Some(role) => role.lesser(user),
+            None => Some(user),
+        }
+    }
 }
 
 /// The kind of credential a call came with.
@@ -191,11 +223,31 @@ pub struct Credential {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     pub account: Arc<Account>,
+    /// The user's team, if there is one.
+    pub team: Option<Arc<Team>>,
+    /// What the API key may do that the call came with, or that its token was exchanged for.
+    pub bounds: Option<Arc<KeyBounds>>,
     /// What this call may do: the account's role, or less where the credential itself stands for less.
     pub role: Role,
     /// Absent where the credential itself is the proof: an API key, or a token of an outside issuer.
     pub session: Option<SessionId>,
     pub credential: Credential,
+}
+
+impl Principal {
+    /// Whose list does not have this model; `None` if the caller may call it.
+    #[must_use]
+    pub fn who_forbids(&self, model: &str) -> Option<String> {
+        let not_on = |list: &Allowed| !list.allows(model);
+        if not_on(&self.account.models) {
+            return Some(format!("the user {}", self.account.username));
+        }
+        if let Some(team) = self.team.as_ref().filter(|team| not_on(&team.models)) {
+            return Some(format!("the team {}", team.name));
+        }
+        let bounds = self.bounds.as_ref().filter(|bounds| not_on(&bounds.models));
+        bounds.map(|bounds| format!("the API key {}", bounds.name))
+    }
 }
 
 #[cfg(test)]

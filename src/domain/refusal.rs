@@ -150,6 +150,11 @@ pub enum Refusal {
     QuotaExceeded(Vec<Standing>),
     /// The name of a model that has no price.
     UnpricedModel(String),
+    /// A model that the caller may not call, and whose list does not have it.
+    ModelNotAllowed {
+        model: String,
+        whose: String,
+    },
     /// The budgets that have no room for the call.
     BudgetExhausted(Vec<Shortfall>),
     UpstreamFailed,
@@ -197,6 +202,7 @@ impl Refusal {
             Self::WebSocketVersion => "websocket-version",
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
             Self::UnpricedModel(_) => "unpriced-model",
+            Self::ModelNotAllowed { .. } => "model-not-allowed",
             Self::BudgetExhausted(_) => "budget-exhausted",
             Self::UpstreamFailed => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",
@@ -219,6 +225,7 @@ impl Refusal {
             Self::Throttled { .. } | Self::QuotaExceeded(_) => {
                 format!("quota-exceeded: {}", self.refusing_policies().collect::<Vec<_>>().join(", "))
             }
+            Self::ModelNotAllowed { whose, .. } => format!("{}: {whose}", self.code()),
             Self::BudgetExhausted(shortfalls) => {
                 let names: Vec<&str> = shortfalls.iter().map(|short| &*short.budget.name).collect();
                 format!("{}: {}", self.code(), names.join(", "))

@@ -1,5 +1,7 @@
 //! Proxied routes and the one rule that finds the route of a path.
 
+mod only;
+
 use std::sync::Arc;
 
 use super::{
@@ -10,6 +12,8 @@ use super::{
     principal::Role,
     recording::{Bodies, Durability},
 };
+
+pub use self::only::Only;
 
 /// First segments that belong to the gateway itself: no route may begin with one, and nothing below one is ever looked
 /// for among the routes.
@@ -119,6 +123,8 @@ pub struct Route {
     pub path: String,
     pub matching: PathMatch,
     pub methods: Vec<String>,
+    /// Who of its roles may call it.
+    pub only: Only,
     pub roles: Vec<Role>,
     /// Where calls may go; never empty.
     pub aims: Arc<[Aim]>,

@@ -20,16 +20,19 @@ use super::{
     office::Administration,
     page::{Page, PageQuery},
     problem::Problem,
+    users::models,
 };
 use crate::{
     credentials::api_key,
     domain::{
+        allowed::{Allowed, every_name},
         api_key::{MAX_KEPT_KEYS, MAX_LIVE_KEYS},
         display_name::DisplayName,
         ids::{ApiKeyId, UserId},
-        principal::{CredentialKind, Principal},
-        refusal::Refusal,
+        principal::{CredentialKind, Principal, Role},
+        refusal::{Fault, Refusal},
     },
+    snapshot::routing::Routing,
     store::{
         api_keys::{ApiKeyRow, KeyOf, KeyRefused, NewApiKey},
         idempotency::Answer,
@@ -49,6 +52,16 @@ pub struct ApiKey {
     expires_at: Option<Timestamp>,
     #[schemars(with = "Option<String>")]
     revoked_at: Option<Timestamp>,
+    /// Null: that of the user.
+    #[serde(default)]
+    role: Option<Role>,
+    #[serde(default = "every_name")]
+    routes: Vec<String>,
+    #[serde(default = "every_name")]
+    models: Vec<String>,
+    /// To the minute; null: not yet.
+    #[schemars(with = "Option<String>")]
+    last_used_at: Option<Timestamp>,
 }
 
 /// An API key as it is answered once, when it is made.
@@ -69,6 +82,16 @@ pub struct ApiKeyCreate {
     /// In the future; without it the key does not expire.
     #[schemars(with = "Option<Moment>")]
     expires_at: Option<Expiry>,
+    /// What the key may do where it is less than the user may; without it, all of that.
+    role: Option<Role>,
+    /// `["*"]`, or names of routes.
+    #[serde(default = "every_name")]
+    #[schemars(length(min = 1, max = 1_000))]
+    routes: Vec<String>,
+    /// `["*"]`, or names of models; `gpt-*` is each that begins so.
+    #[serde(default = "every_name")]
+    #[schemars(length(min = 1, max = 1_000))]
+    models: Vec<String>,
 }
 
 /// When a key expires. `9999-12-31T23:59:59Z` is how "never" is written where a time must stand; that and all times of
@@ -109,6 +132,10 @@ impl From<&ApiKeyRow> for ApiKey {
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
+            role: row.role,
+            routes: row.routes.names(),
+            models: row.models.names(),
+            last_used_at: row.last_used_at,
         }
     }
 }
@@ -122,6 +149,10 @@ impl From<&NewApiKey> for ApiKey {
             created_at: new.created_at,
             expires_at: new.expires_at,
             revoked_at: None,
+            role: new.role,
+            routes: new.routes.names(),
+            models: new.models.names(),
+            last_used_at: None,
         }
     }
 }
@@ -232,7 +263,21 @@ fn new_key(administration: &Administration, user_id: UserId, body: &ApiKeyCreate
     }
     let expires_at = body.expires_at.map(|Expiry(expires_at)| in_micros(expires_at)).transpose()?;
     let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(id));
-    Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at })
+    let routes = routes(&administration.routing.read(), &body.routes)?;
+    let models = models(&body.models)?;
+    let role = body.role;
+    Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at, role, routes, models })
+}
+
+fn routes(routing: &Routing, names: &[String]) -> Result<Allowed, Refusal> {
+    let routes = Allowed::read("/routes", names).map_err(Refusal::InvalidRequest)?;
+    let is_known = |name: &str| routing.table.iter().any(|route| *route.name == *name);
+    let unknown = |(index, name): (usize, &String)| {
+        let fault = || Fault::new(format!("/routes/{index}"), "there is no route with this name");
+        (routes != Allowed::default() && !is_known(name)).then(fault)
+    };
+    let faults: Vec<Fault> = names.iter().enumerate().filter_map(unknown).collect();
+    if faults.is_empty() { Ok(routes) } else { Err(Refusal::InvalidRequest(faults)) }
 }
 
 /// Whether the call comes with the whole standing of its user: a key outlives the credential that makes it, so neither
@@ -284,6 +329,7 @@ impl Exposed for ApiKeyRow {
     fn refusal(refused: KeyRefused) -> Refusal {
         match refused {
             KeyRefused::NoSuchUser => Refusal::NotFound,
+            KeyRefused::RoleBeyond => Refusal::invalid("/role", "is more than the user's, or another one's"),
             KeyRefused::TooMany => Refusal::Conflict(format!(
                 "The user has {MAX_LIVE_KEYS} API keys, or {MAX_KEPT_KEYS} with those that were revoked or have expired in \
                  the last month, the most there can be."

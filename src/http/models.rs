@@ -1,7 +1,7 @@
 //! The models that the caller may call, in the form of OpenAI's API, or of Anthropic's where `anthropic-version` is sent.
 //!
-//! A model is listed if it has a price and a route to a model takes the caller's calls. A configured route with the path
-//! of these URLs goes before them: see `pipeline::authorize`.
+//! A model is listed if it has a price, is on every list of the caller's, and a route to a model takes the caller's
+//! calls. A configured route with the path of these URLs goes before them: see `pipeline::authorize`.
 
 use std::future::{Ready, ready};
 
@@ -20,7 +20,7 @@ use super::{
     problem::{Problem, documented::RefusalKind},
 };
 use crate::{
-    domain::{access::may_forward, principal::Principal, refusal::Refusal, route::Route},
+    domain::{access, principal::Principal, refusal::Refusal, route::Route},
     snapshot::{prices::Priced, routing::Routing},
 };
 
@@ -187,10 +187,13 @@ fn names(office: &Administration, principal: &Principal) -> Vec<String> {
 /// Whether a route to models takes the caller's calls to this one. A model whose answers have no bound can be
 /// called only where none is needed.
 fn may_call(routing: &Routing, principal: &Principal, priced: &Priced) -> bool {
+    if principal.who_forbids(&priced.model).is_some() {
+        return false;
+    }
     let takes = |route: &Route| {
         let is_callers = route.methods.iter().any(|method| method == METHOD);
         let fits = priced.price.max_output_tokens > 0 || !route.meter.needs_output_bound();
-        is_callers && fits && may_forward(&route.roles, principal.role, METHOD)
+        is_callers && fits && access::may_call(route, principal, METHOD)
     };
     let mut routes = routing.table.iter().filter(|route| route.meter.bills_tokens() && takes(route));
     routes.any(|route| route.upstreams().any(|upstream| routing.serves(upstream, &priced.model)))

@@ -20,9 +20,10 @@ use super::{
     page::{Page, PageQuery},
     patch::Patch,
     problem::Problem,
+    users::models,
 };
 use crate::{
-    domain::{display_name::DisplayName, ids::TeamId, refusal::Refusal},
+    domain::{allowed::every_name, display_name::DisplayName, ids::TeamId, refusal::Refusal},
     store::teams::{NewTeam, TeamChange, TeamRefused, TeamRow},
 };
 
@@ -31,6 +32,8 @@ use crate::{
 pub struct Team {
     id: TeamId,
     name: String,
+    /// The models that its users may call.
+    models: Vec<String>,
     #[schemars(with = "String")]
     created_at: Timestamp,
     #[schemars(with = "String")]
@@ -43,6 +46,10 @@ pub struct Team {
 pub struct TeamCreate {
     #[schemars(with = "DisplayName")]
     name: String,
+    /// `["*"]`, or names of models as requests have them; `gpt-*` is each that begins so.
+    #[serde(default = "every_name")]
+    #[schemars(length(min = 1, max = 1_000))]
+    models: Vec<String>,
 }
 
 /// The fields to change; the others stay.
@@ -51,6 +58,7 @@ pub struct TeamCreate {
 pub struct TeamPatch {
     #[schemars(with = "Patch<DisplayName>")]
     name: Patch<String>,
+    models: Patch<Vec<String>>,
 }
 
 /// A page of teams.
@@ -62,13 +70,25 @@ pub struct TeamPage {
 
 impl From<&TeamRow> for Team {
     fn from(row: &TeamRow) -> Self {
-        Self { id: row.id, name: row.name.to_string(), created_at: row.created_at, updated_at: row.updated_at }
+        Self {
+            id: row.id,
+            name: row.name.to_string(),
+            models: row.models.names(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
     }
 }
 
 impl From<&NewTeam> for Team {
     fn from(new: &NewTeam) -> Self {
-        Self { id: new.id, name: new.name.to_string(), created_at: new.created_at, updated_at: new.created_at }
+        Self {
+            id: new.id,
+            name: new.name.to_string(),
+            models: new.models.names(),
+            created_at: new.created_at,
+            updated_at: new.created_at,
+        }
     }
 }
 
@@ -92,7 +112,7 @@ pub async fn create(
     JsonBody(body): JsonBody<TeamCreate>,
 ) -> Result<CreatedAt<Team>, Problem> {
     let (id, now) = (TeamId(administration.clock.new_id()), administration.clock.now());
-    let team = NewTeam { id, name: name(&body.name)?, created_at: now };
+    let team = NewTeam { id, name: name(&body.name)?, models: models(&body.models)?, created_at: now };
     let (location, view) = (format!("/admin/teams/{id}"), Team::from(&team));
     let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
     let made = administered::create::<TeamRow>(&request, &administration.users, team, once).await?;
@@ -113,14 +133,12 @@ pub async fn show(
 pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
-    caller: Caller,
+    _: Caller,
     PathId(id): PathId<TeamId>,
     JsonBody(body): JsonBody<TeamPatch>,
 ) -> Result<Json<Team>, Problem> {
-    let Some(text) = body.name.given() else {
-        return show(administration, caller, PathId(id)).await;
-    };
-    let change = TeamChange { name: Some(name(&text)?) };
+    let name = body.name.given().as_deref().map(name).transpose()?;
+    let change = TeamChange { name, models: body.models.given().as_deref().map(models).transpose()? };
     let row = administered::change::<TeamRow>(&request, &administration.users, id, change).await?;
     Ok(Json(Team::from(&row)))
 }

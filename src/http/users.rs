@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     domain::{
+        allowed::{Allowed, every_name},
         ids::{TeamId, UserId},
         password,
         principal::{Role, UserStatus, Username},
@@ -39,6 +40,8 @@ pub struct User {
     username: String,
     role: Role,
     team_id: Option<TeamId>,
+    /// The models that the user may call.
+    models: Vec<String>,
     status: UserStatus,
     #[schemars(with = "String")]
     created_at: Timestamp,
@@ -53,6 +56,7 @@ impl From<&UserRow> for User {
             username: row.username.to_string(),
             role: row.role,
             team_id: row.team_id,
+            models: row.models.names(),
             status: row.status,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -67,6 +71,7 @@ impl From<&NewUser> for User {
             username: new.username.to_string(),
             role: new.role,
             team_id: new.team_id,
+            models: new.models.names(),
             status: new.status,
             created_at: new.created_at,
             updated_at: new.created_at,
@@ -85,6 +90,11 @@ pub struct UserCreate {
     password: Option<Password>,
     role: Role,
     team_id: Option<TeamId>,
+    /// `["*"]`, or names of models as requests have them; `gpt-*` is each that begins so. The lists of the user, the team
+    /// and the API key all must have a model.
+    #[serde(default = "every_name")]
+    #[schemars(length(min = 1, max = 1_000))]
+    models: Vec<String>,
     #[serde(default = "active")]
     status: UserStatus,
 }
@@ -104,6 +114,7 @@ pub struct UserPatch {
     status: Patch<UserStatus>,
     /// Null takes the user out of the team.
     team_id: Patch<Option<TeamId>>,
+    models: Patch<Vec<String>>,
 }
 
 /// A page of users.
@@ -136,8 +147,9 @@ pub async fn create(
     body.password.as_ref().map(|password| check_password(password, &username)).transpose()?;
     let password_hash = hash(&administration, body.password.as_ref()).await?;
     let (id, created_at) = (UserId(administration.clock.new_id()), administration.clock.now());
+    let models = models(&body.models)?;
     let UserCreate { role, status, team_id, .. } = body;
-    let user = NewUser { id, username, password_hash, role, status, team_id, created_at };
+    let user = NewUser { id, username, password_hash, role, status, team_id, models, created_at };
     let (location, view) = (format!("/admin/users/{id}"), User::from(&user));
     let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
     let made = administered::create::<UserRow>(&request, &administration.users, user, once).await?;
@@ -162,8 +174,9 @@ pub async fn change(
     PathId(id): PathId<UserId>,
     JsonBody(body): JsonBody<UserPatch>,
 ) -> Result<Json<User>, Problem> {
-    let UserPatch { username: name, password, role, status, team_id } = body;
+    let UserPatch { username: name, password, role, status, team_id, models: names } = body;
     let username = name.given().as_deref().map(username).transpose()?;
+    let models = names.given().as_deref().map(models).transpose()?;
     let password = password.given();
     if let Some(password) = &password {
         let present = administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
@@ -171,7 +184,7 @@ pub async fn change(
     }
     let password_hash = hash(&administration, password.as_ref()).await?;
     let (role, status, team_id) = (role.given(), status.given(), team_id.given());
-    let change = UserChange { username, password_hash, role, status, team_id, only_at: None };
+    let change = UserChange { username, password_hash, role, status, team_id, models, only_at: None };
     let row = administered::change::<UserRow>(&request, &administration.users, id, change).await?;
     Ok(Json(User::from(&row)))
 }
@@ -210,6 +223,10 @@ impl Exposed for UserRow {
             UserRefused::NoSuchTeam => Refusal::invalid("/team_id", "there is no team with this id"),
         }
     }
+}
+
+pub(super) fn models(names: &[String]) -> Result<Allowed, Refusal> {
+    Allowed::read("/models", names).map_err(Refusal::InvalidRequest)
 }
 
 fn username(text: &str) -> Result<Username, Refusal> {

@@ -28,7 +28,7 @@ use crate::{
         },
     },
     domain::{
-        principal::{Account, Credential, CredentialKind, Principal, UserStatus},
+        principal::{Account, Credential, CredentialKind, KeyBounds, Principal, Team, UserStatus},
         refusal::{Refusal, Revocation, TokenFault, Unavailable},
     },
     snapshot::{Snapshot, directory::Directory, revocations::Revocations},
@@ -76,6 +76,9 @@ pub enum Authenticated {
     Anybody,
     Known(Arc<Principal>),
 }
+
+/// A user, and their team.
+type Member = (Arc<Account>, Option<Arc<Team>>);
 
 fn known(principal: Principal) -> Authenticated {
     Authenticated::Known(Arc::new(principal))
@@ -173,12 +176,17 @@ impl Identity {
 
     /// The user that a verified token names, as the directory has them now.
     async fn principal(&self, verified: &Verified) -> Result<Principal, Refusal> {
-        let account = if let Ok(account) = self.account(verified) {
+        let bounds = match verified.key {
+            Some(key) => Some(self.keys.bounds(key).await?),
+            None => None,
+        };
+        let look = || self.account(verified, bounds.as_deref());
+        let (account, team) = if let Ok(account) = look() {
             account
         } else {
             // The user may have been made or changed a moment ago on another replica.
             let asked = self.users.catch_up().await;
-            self.account(verified).map_err(|revocation| match (asked, revocation) {
+            look().map_err(|revocation| match (asked, revocation) {
                 (Err(NotRead), Revocation::UserDeleted | Revocation::RoleChanged) => NOT_ASKED,
                 (_, revocation) => Refusal::RevokedToken(revocation),
             })?
@@ -187,19 +195,20 @@ impl Identity {
             return Err(Refusal::RevokedToken(Revocation::Session));
         }
         let credential = Credential { kind: CredentialKind::AccessToken, id: verified.token.to_string() };
-        Ok(Principal { role: account.role, account, session: Some(verified.session), credential })
+        Ok(Principal { role: verified.role, account, team, bounds, session: Some(verified.session), credential })
     }
 
-    fn account(&self, verified: &Verified) -> Result<Arc<Account>, Revocation> {
+    /// The user as a token has them, and their team.
+    fn account(&self, verified: &Verified, bounds: Option<&KeyBounds>) -> Result<Member, Revocation> {
         let directory = self.directory.read();
         let account = directory.find(verified.user).ok_or(Revocation::UserDeleted)?;
         if account.status != UserStatus::Active {
             return Err(Revocation::UserDisabled);
         }
-        if account.role != verified.role {
+        if bounds.map_or(Some(account.role), |bounds| bounds.role_of(account.role)) != Some(verified.role) {
             return Err(Revocation::RoleChanged);
         }
-        Ok(Arc::clone(account))
+        Ok((Arc::clone(account), directory.team_of(account)))
     }
 }
 

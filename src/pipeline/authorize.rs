@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        access::{Permission, may_forward},
+        access::{Permission, may_call},
         path::UnsafePath,
         principal::Principal,
         refusal::Refusal,
@@ -75,9 +75,7 @@ pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized,
             use Permission::{Console, Docs, OwnOrCookie, Public};
             matches!(url.permission, Public | Docs | Console | OwnOrCookie)
         }
-        (Destination::Route(route), Authenticated::Known(principal)) => {
-            may_forward(&route.roles, principal.role, &call.method)
-        }
+        (Destination::Route(route), Authenticated::Known(principal)) => may_call(route, principal, &call.method),
         (Destination::Route(_), Authenticated::Anybody) => false,
     };
     if allowed { Ok(Authorized { caller, destination }) } else { Err(Refusal::Forbidden) }

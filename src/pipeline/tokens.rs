@@ -5,7 +5,7 @@ use actix_web::http::header::{self, HeaderMap};
 
 use super::{body::ClientBody, visit::Visit};
 use crate::{
-    domain::{refusal::Refusal, route::Route},
+    domain::{principal::Principal, refusal::Refusal, route::Route},
     meter::{self, Asked},
 };
 
@@ -33,6 +33,15 @@ pub async fn read(
     let asked =
         if is_long { actix_web::rt::task::spawn_blocking(read).await.map_err(|_| Refusal::Internal)? } else { read() };
     asked.map(Some).map_err(Refusal::InvalidRequest)
+}
+
+/// Refuses a call to a model that is not on every list of the caller's, or that may be served by such a one.
+pub fn permit(caller: &Principal, asked: Option<&Asked>) -> Result<(), Refusal> {
+    let refused = |model: &str| {
+        let whose = caller.who_forbids(model)?;
+        Some(Refusal::ModelNotAllowed { model: model.to_owned(), whose })
+    };
+    asked.and_then(|asked| asked.models().find_map(refused)).map_or(Ok(()), Err)
 }
 
 /// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1), or where the

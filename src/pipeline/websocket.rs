@@ -202,7 +202,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::domain::route::{Meter, Metering, PathMatch};
+    use crate::domain::route::{Meter, Metering, Only, PathMatch};
 
     const GOOD: [(&str, &str); 4] = [
         ("upgrade", "websocket"),
@@ -217,6 +217,7 @@ mod tests {
             path: "/ws".into(),
             matching: PathMatch::Exact,
             methods: vec!["GET".into()],
+            only: Only::default(),
             roles: vec![],
             aims: [crate::domain::failover::Aim::only("up".into())].into(),
             retry: std::sync::Arc::default(),

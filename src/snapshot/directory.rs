@@ -1,25 +1,31 @@
-//! Every user as the hot path must know them: name, role, status. Owned and published by the `Registrar`.
+//! Every user and every team as the hot path must know them: name, role, status, models. Owned and published by the `Registrar`.
 
 use std::sync::Arc;
 
 use super::parts::Parts;
 use crate::domain::{
-    ids::UserId,
-    principal::{Account, OutsideIdentity},
+    ids::{TeamId, UserId},
+    principal::{Account, OutsideIdentity, Team},
 };
 
-/// An immutable map of users. Deleted ones are not in it.
+/// An immutable map of users and of teams. Deleted ones are not in it.
 #[derive(Clone, Default)]
 pub struct Directory {
     users: Parts<UserId, Arc<Account>>,
     /// Whom outside issuers vouch for. Deleted users stay here: they are known, and not to be made again.
     outside: Parts<OutsideIdentity, UserId>,
+    teams: Parts<TeamId, Arc<Team>>,
 }
 
 impl Directory {
     /// The user with this id, if there is one.
     pub fn find(&self, id: UserId) -> Option<&Arc<Account>> {
         self.users.get(&id)
+    }
+
+    /// The team of a user, if there is one.
+    pub fn team_of(&self, account: &Account) -> Option<Arc<Team>> {
+        self.teams.get(&account.team?).cloned()
     }
 
     /// The user of this subject of an outside issuer, even if it was deleted.
@@ -43,6 +49,16 @@ impl Directory {
         self
     }
 
+    /// A directory in which this team is as given; without it for `None`.
+    #[must_use]
+    pub fn with_team(mut self, id: TeamId, team: Option<Team>) -> Self {
+        match team {
+            Some(team) => self.teams.insert(id, Arc::new(team)),
+            None => self.teams.remove(&id),
+        }
+        self
+    }
+
     /// A directory without this user.
     #[must_use]
     pub fn without(mut self, id: UserId) -> Self {
@@ -54,7 +70,10 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::principal::{Role, UserStatus};
+    use crate::domain::{
+        allowed::Allowed,
+        principal::{Role, UserStatus},
+    };
     use jiff::Timestamp;
     use uuid::Uuid;
 
@@ -66,6 +85,7 @@ mod tests {
             role,
             status: UserStatus::Active,
             team: None,
+            models: Allowed::default(),
             tokens_not_before: Timestamp::UNIX_EPOCH,
             follows_issuer: false,
         }
@@ -80,6 +100,19 @@ mod tests {
         assert_eq!(new.find(id).unwrap().role, Role::Admin);
         assert!(new.clone().without(id).find(id).is_none());
         assert!(new.find(account(5 + 1_024, Role::User).id).is_some());
+    }
+
+    #[test]
+    fn the_team_of_a_user_is_as_it_was_last_given() {
+        let id = TeamId(Uuid::from_u128(9));
+        let member = Account { team: Some(id), ..account(5, Role::User) };
+        let team = |name: &str| Team { name: name.into(), models: Allowed::default() };
+        let old = Directory::default().with_team(id, Some(team("a")));
+        let new = old.clone().with_team(id, Some(team("b")));
+        let name_in = |directory: &Directory| directory.team_of(&member).map(|team| team.name.to_string());
+        assert_eq!((name_in(&old), name_in(&new)), (Some("a".into()), Some("b".into())));
+        assert_eq!(name_in(&new.with_team(id, None)), None);
+        assert!(old.team_of(&account(6, Role::User)).is_none());
     }
 
     #[test]

@@ -19,12 +19,14 @@ use super::{
     schema::api_keys,
     sessions,
     users::UserRow,
-    values::{micros, read_digest, read_text, read_time},
+    values::{micros, read_digest, read_list, read_text, read_time},
 };
 use crate::domain::{
+    allowed::Allowed,
     api_key::{MAX_KEPT_KEYS, MAX_LIVE_KEYS},
     display_name::DisplayName,
     ids::{ApiKeyId, UserId},
+    principal::Role,
 };
 
 /// An API key, without its secret.
@@ -41,6 +43,12 @@ pub struct ApiKeyRow {
     pub revoked_at: Option<Timestamp>,
     /// The revision of its creation or, later, of its revocation.
     pub revision: i64,
+    /// `None`: that of the user.
+    pub role: Option<Role>,
+    pub routes: Allowed,
+    pub models: Allowed,
+    /// To the minute; `None`: not yet.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// An API key to be.
@@ -53,6 +61,10 @@ pub struct NewApiKey {
     pub secret_hash: [u8; 32],
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
+    /// `None`: that of the user.
+    pub role: Option<Role>,
+    pub routes: Allowed,
+    pub models: Allowed,
 }
 
 /// An API key, and whose it must be.
@@ -67,6 +79,8 @@ pub struct KeyOf {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyRefused {
     NoSuchUser,
+    /// The role of the key may do what that of the user may not.
+    RoleBeyond,
     /// The user has [`MAX_LIVE_KEYS`] keys that are neither revoked nor expired, or [`MAX_KEPT_KEYS`] in all.
     TooMany,
 }
@@ -82,6 +96,10 @@ struct Record {
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     revision: i64,
+    role: Option<String>,
+    routes: Option<String>,
+    models: Option<String>,
+    last_used_at: Option<i64>,
 }
 
 impl Store {
@@ -150,8 +168,11 @@ impl Administered for ApiKeyRow {
     }
 
     async fn refuse_new(connection: &mut Connection, new: &NewApiKey) -> Result<Option<KeyRefused>, StoreError> {
-        if UserRow::living(connection, new.user_id).await?.is_none() {
+        let Some(user) = UserRow::living(connection, new.user_id).await? else {
             return Ok(Some(KeyRefused::NoSuchUser));
+        };
+        if new.role.is_some_and(|role| role.lesser(user.role) != Some(role)) {
+            return Ok(Some(KeyRefused::RoleBeyond));
         }
         let live = count_live(connection, new.user_id, new.created_at).await?;
         let kept = count_kept(connection, new.user_id).await?;
@@ -168,6 +189,9 @@ impl Administered for ApiKeyRow {
             api_keys::created_at.eq(micros(new.created_at)),
             api_keys::expires_at.eq(new.expires_at.map(micros)),
             api_keys::revision.eq(revision),
+            api_keys::role.eq(new.role.map(Role::as_str)),
+            api_keys::routes.eq(new.routes.to_stored()),
+            api_keys::models.eq(new.models.to_stored()),
         ));
         on_backend!(connection, |conn| insert.execute(conn).await)?;
         Ok(())
@@ -235,6 +259,10 @@ impl TryFrom<Record> for ApiKeyRow {
             expires_at: record.expires_at.map(|time| read_time("api_keys.expires_at", time)).transpose()?,
             revoked_at: record.revoked_at.map(|time| read_time("api_keys.revoked_at", time)).transpose()?,
             revision: record.revision,
+            role: record.role.map(|role| read_text("api_keys.role", &role)).transpose()?,
+            routes: read_list("api_keys.routes", record.routes.as_deref())?,
+            models: read_list("api_keys.models", record.models.as_deref())?,
+            last_used_at: record.last_used_at.map(|time| read_time("api_keys.last_used_at", time)).transpose()?,
         })
     }
 }

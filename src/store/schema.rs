@@ -10,6 +10,13 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
         revision -> BigInt,
+        role -> Nullable<Text>,
+        routes -> Nullable<Text>,
+        models -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>,
+        generation -> BigInt,
+        old_secret_hash -> Nullable<Binary>,
+        old_until -> Nullable<BigInt>,
     }
 }
 
@@ -276,6 +283,7 @@ diesel::table! {
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
         revision -> BigInt,
+        models -> Nullable<Text>,
     }
 }
 
@@ -294,6 +302,7 @@ diesel::table! {
         external_issuer -> Nullable<Text>,
         external_subject -> Nullable<Text>,
         tokens_not_before -> BigInt,
+        models -> Nullable<Text>,
     }
 }
 

@@ -12,9 +12,9 @@ use super::{
     connection::{Connection, on_backend},
     revisions,
     schema::{teams, users},
-    values::{micros, read_text, read_time},
+    values::{micros, read_list, read_text, read_time},
 };
-use crate::domain::{display_name::DisplayName, ids::TeamId};
+use crate::domain::{allowed::Allowed, display_name::DisplayName, ids::TeamId};
 
 /// A team as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct TeamRow {
     pub deleted_at: Option<Timestamp>,
     /// The number of the last change.
     pub revision: i64,
+    /// The models that its users may call.
+    pub models: Allowed,
 }
 
 /// A team to be.
@@ -33,6 +35,7 @@ pub struct TeamRow {
 pub struct NewTeam {
     pub id: TeamId,
     pub name: DisplayName,
+    pub models: Allowed,
     pub created_at: Timestamp,
 }
 
@@ -40,6 +43,7 @@ pub struct NewTeam {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TeamChange {
     pub name: Option<DisplayName>,
+    pub models: Option<Allowed>,
 }
 
 /// Why the store refuses a team, a change of one or its deletion.
@@ -59,6 +63,7 @@ struct Record {
     updated_at: i64,
     deleted_at: Option<i64>,
     revision: i64,
+    models: Option<String>,
 }
 
 impl Store {
@@ -75,6 +80,19 @@ impl Store {
             let page = page.order(teams::id).limit(limit.into());
             let records: Vec<Record> =
                 on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?;
+            records.into_iter().map(TeamRow::try_from).collect()
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Every team that was created, changed or deleted after this revision, in the order of the revisions.
+    pub async fn teams_changed_since(&self, revision: i64) -> Result<Vec<TeamRow>, StoreError> {
+        self.poll(async move |connection: &mut Connection| {
+            let changed = teams::table.filter(teams::revision.gt(revision)).order((teams::revision, teams::id));
+            let records: Vec<Record> =
+                on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?;
             records.into_iter().map(TeamRow::try_from).collect()
         })
         .await
@@ -115,14 +133,17 @@ impl Administered for TeamRow {
             teams::created_at.eq(micros(new.created_at)),
             teams::updated_at.eq(micros(new.created_at)),
             teams::revision.eq(revision),
+            teams::models.eq(new.models.to_stored()),
         ));
         on_backend!(connection, |conn| insert.execute(conn).await)?;
         Ok(())
     }
 
     fn changed(&self, change: &TeamChange) -> Option<Self> {
-        let name = change.name.clone().filter(|name| *name != self.name)?;
-        Some(Self { name, ..self.clone() })
+        let name = change.name.clone().unwrap_or_else(|| self.name.clone());
+        let models = change.models.clone().unwrap_or_else(|| self.models.clone());
+        let after = Self { name, models, ..self.clone() };
+        (after != *self).then_some(after)
     }
 
     async fn refuse_change(
@@ -175,6 +196,7 @@ async fn update(connection: &mut Connection, team: &TeamRow) -> Result<(), Store
         teams::updated_at.eq(micros(team.updated_at)),
         teams::deleted_at.eq(team.deleted_at.map(micros)),
         teams::revision.eq(team.revision),
+        teams::models.eq(team.models.to_stored()),
     ));
     on_backend!(connection, |conn| update.execute(conn).await)?;
     Ok(())
@@ -191,6 +213,7 @@ impl TryFrom<Record> for TeamRow {
             updated_at: read_time("teams.updated_at", record.updated_at)?,
             deleted_at: record.deleted_at.map(|time| read_time("teams.deleted_at", time)).transpose()?,
             revision: record.revision,
+            models: read_list("teams.models", record.models.as_deref())?,
         })
     }
 }

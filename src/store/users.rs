@@ -19,9 +19,10 @@ use super::{
     revisions,
     schema::users,
     teams::TeamRow,
-    values::{read_text, read_time},
+    values::{read_list, read_text, read_time},
 };
 use crate::domain::{
+    allowed::Allowed,
     ids::{TeamId, UserId},
     principal::{OutsideIdentity, Role, UserStatus, Username},
 };
@@ -47,6 +48,8 @@ pub struct UserRow {
     pub outside: Option<OutsideIdentity>,
     /// Tokens of outside issuers that were made before this time are dead.
     pub tokens_not_before: Timestamp,
+    /// The models that the user may call.
+    pub models: Allowed,
 }
 
 impl UserRow {
@@ -72,6 +75,7 @@ struct Record {
     external_issuer: Option<String>,
     external_subject: Option<String>,
     tokens_not_before: i64,
+    models: Option<String>,
 }
 
 impl Store {
@@ -167,6 +171,7 @@ impl TryFrom<Record> for UserRow {
             revision: record.revision,
             outside: record.external_issuer.zip(record.external_subject).map(outside_identity),
             tokens_not_before: read_time("users.tokens_not_before", record.tokens_not_before)?,
+            models: read_list("users.models", record.models.as_deref())?,
         })
     }
 }

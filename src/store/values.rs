@@ -7,6 +7,7 @@ use std::{fmt::Display, str::FromStr};
 use jiff::Timestamp;
 
 use super::StoreError;
+use crate::domain::allowed::Allowed;
 
 /// Microseconds since the Unix epoch, UTC; anything finer is cut off.
 pub(super) fn micros(time: Timestamp) -> i64 {
@@ -24,6 +25,10 @@ pub(super) fn read_time(column: &'static str, micros: i64) -> Result<Timestamp, 
 
 pub(super) fn read_text<T: FromStr<Err: Display>>(column: &'static str, text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|error| corrupt(column, error))
+}
+
+pub(super) fn read_list(column: &'static str, text: Option<&str>) -> Result<Allowed, StoreError> {
+    Allowed::from_stored(text).map_err(|error| corrupt(column, error))
 }
 
 pub(super) fn read_count(column: &'static str, count: i64) -> Result<u64, StoreError> {
@@ -61,6 +66,7 @@ mod tests {
         let error = read_text::<UserId>("users.id", "' OR 1=1").unwrap_err();
         assert!(matches!(&error, StoreError::Corrupt(text) if text.starts_with("users.id: ") && !text.contains("OR")));
         assert!(read_time("t", i64::MAX).is_err());
+        assert!(read_list("l", Some("x")).is_err());
         assert!(read_count("n", -1).is_err());
         assert!(read_status("s", 70_000).is_err());
         assert!(read_digest("d", vec![0; 31]).is_err());

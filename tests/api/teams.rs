@@ -36,7 +36,10 @@ async fn a_team_is_made_shown_renamed_and_deleted(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
     let made = call(&gateway, "POST", "/admin/teams", Some(&json!({ "name": "before" }))).await;
     let (place, before) = (made.expect(201).header("location").unwrap(), made.json());
-    assert_eq!(before.as_object().unwrap().keys().collect::<Vec<_>>(), ["created_at", "id", "name", "updated_at"]);
+    assert_eq!(
+        before.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["created_at", "id", "models", "name", "updated_at"]
+    );
     assert_eq!(change_of(&gateway, &made).await, json!({ "before": null, "after": before }));
     let renamed = call(&gateway, "PATCH", place, Some(&json!({ "name": "after" }))).await;
     let after = renamed.expect(200).json();

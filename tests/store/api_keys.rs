@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tollgate::{
     domain::{
+        allowed::Allowed,
         api_key::MAX_LIVE_KEYS,
         ids::{ApiKeyId, SessionId, UserId},
         principal::{Role, UserStatus},
@@ -46,6 +47,9 @@ fn new_key(db: &Database, user: UserId) -> NewApiKey {
         secret_hash: [7; 32],
         created_at: db.clock.now(),
         expires_at: None,
+        role: None,
+        routes: Allowed::default(),
+        models: Allowed::from_stored(Some("[\"gpt-*\"]")).unwrap(),
     }
 }
 
@@ -87,6 +91,10 @@ async fn a_created_key_is_found_as_it_was_made(db: Database) {
         expires_at: new.expires_at,
         revoked_at: None,
         revision: user.revision + 1,
+        role: None,
+        routes: new.routes,
+        models: new.models,
+        last_used_at: None,
     };
     assert_eq!(row, expected);
     assert_eq!(db.store.api_keys_page(user.id, None, 10).await, Ok(vec![row.clone()]));

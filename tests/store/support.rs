@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tollgate::{
     clock::Clock,
     domain::{
+        allowed::Allowed,
         ids::{SessionId, TeamId, UserId},
         principal::{Role, UserStatus},
     },
@@ -100,6 +101,7 @@ impl Database {
             role,
             status: UserStatus::Active,
             team_id: None,
+            models: Allowed::default(),
             created_at: self.clock.now(),
         }
     }
@@ -115,7 +117,8 @@ impl Database {
     /// A team that is in the store.
     pub async fn team(&self, name: &str) -> TeamRow {
         let (id, name) = (TeamId(self.clock.new_id()), name.parse().unwrap());
-        match self.store.create::<TeamRow>(NewTeam { id, name, created_at: self.clock.now() }, None).await.unwrap() {
+        let new = NewTeam { id, name, models: Allowed::default(), created_at: self.clock.now() };
+        match self.store.create::<TeamRow>(new, None).await.unwrap() {
             Created::New(team) => team,
             other => panic!("{other:?}"),
         }

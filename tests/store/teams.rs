@@ -1,7 +1,7 @@
 //! Teams: creating, renaming, deleting, and who is in them.
 
 use tollgate::{
-    domain::{display_name::DisplayName, ids::TeamId, principal::Role},
+    domain::{allowed::Allowed, display_name::DisplayName, ids::TeamId, principal::Role},
     store::{
         StoreError,
         administered::{Changed, Created},
@@ -25,11 +25,12 @@ on_both!(
 );
 
 fn new_team(db: &Database, name: &str) -> NewTeam {
-    NewTeam { id: TeamId(db.clock.new_id()), name: name.parse().unwrap(), created_at: db.clock.now() }
+    let models = Allowed::from_stored(Some("[\"a\",\"b*\"]")).unwrap();
+    NewTeam { id: TeamId(db.clock.new_id()), name: name.parse().unwrap(), models, created_at: db.clock.now() }
 }
 
 fn renamed(name: &DisplayName) -> TeamChange {
-    TeamChange { name: Some(name.clone()) }
+    TeamChange { name: Some(name.clone()), models: None }
 }
 
 fn into(team: TeamId) -> UserChange {
@@ -43,7 +44,7 @@ async fn a_created_team_is_found_as_it_was_made(db: Database) {
         (team.id, &team.name, team.created_at, team.updated_at),
         (new.id, &new.name, new.created_at, new.created_at)
     );
-    assert_eq!((team.deleted_at, team.revision), (None, 1));
+    assert_eq!((team.deleted_at, team.revision, &team.models), (None, 1, &new.models));
     assert_eq!(db.store.team(new.id).await, Ok(Some(team)));
     let twin = NewTeam { id: new.id, ..new_team(&db, "twin") };
     assert_eq!(db.store.create::<TeamRow>(twin, None).await, Err(StoreError::Conflict("teams")));

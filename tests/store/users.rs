@@ -3,6 +3,7 @@
 use futures_util::future::{join, join_all};
 use tollgate::{
     domain::{
+        allowed::Allowed,
         ids::UserId,
         principal::{OutsideIdentity, Role, UserStatus},
     },
@@ -41,13 +42,14 @@ async fn a_created_user_is_found_as_it_was_made(db: Database) {
     let new = NewUser {
         team_id: Some(db.team("team").await.id),
         status: UserStatus::Disabled,
+        models: Allowed::from_stored(Some("[\"a\"]")).unwrap(),
         ..db.new_user("ada", Role::Readonly)
     };
     let Ok(Created::New(user)) = db.store.create::<UserRow>(new.clone(), None).await else { panic!() };
 
     assert_eq!((user.id, &user.username, user.role, user.status), (new.id, &new.username, new.role, new.status));
     assert_eq!((user.team_id, user.created_at, user.updated_at), (new.team_id, new.created_at, new.created_at));
-    assert_eq!((user.deleted_at, user.revision), (None, 2));
+    assert_eq!((user.deleted_at, user.revision, &user.models), (None, 2, &new.models));
     assert_eq!(db.store.user(new.id).await.unwrap().as_ref(), Some(&user));
     assert_eq!(db.store.user_by_username(&new.username).await.unwrap().as_ref(), Some(&user));
     assert_eq!(db.store.password_of(&new.username).await.unwrap(), Some((user, new.password_hash)));
@@ -148,6 +150,7 @@ async fn a_change_to_what_is_so_already_writes_nothing(db: Database) {
         role: Some(Role::Admin),
         status: Some(UserStatus::Active),
         team_id: Some(None),
+        models: Some(Allowed::default()),
         password_hash: None,
         only_at: None,
     };

@@ -1,9 +1,11 @@
 //! Rows of the store as the snapshots have them.
 
+use std::sync::Arc;
+
 use crate::{
-    domain::principal::Account,
+    domain::principal::{Account, KeyBounds, Team},
     snapshot::{api_keys::KeyStanding, directory::Directory},
-    store::{api_keys::ApiKeyRow, users::UserRow},
+    store::{api_keys::ApiKeyRow, teams::TeamRow, users::UserRow},
 };
 
 /// The directory after this change of a user.
@@ -26,9 +28,16 @@ fn account(row: &UserRow) -> Account {
         role: row.role,
         status: row.status,
         team: row.team_id,
+        models: row.models.clone(),
         tokens_not_before: row.tokens_not_before,
         follows_issuer: row.follows_issuer(),
     }
+}
+
+/// The directory after this change of a team.
+pub(super) fn with_team(directory: Directory, row: &TeamRow) -> Directory {
+    let team = || Team { name: row.name.as_str().into(), models: row.models.clone() };
+    directory.with_team(row.id, row.deleted_at.is_none().then(team))
 }
 
 /// A key as the snapshot has it.
@@ -38,5 +47,11 @@ pub(super) fn standing(row: &ApiKeyRow) -> KeyStanding {
         secret_hash: row.secret_hash,
         expires_at: row.expires_at,
         is_revoked: row.revoked_at.is_some(),
+        bounds: Arc::new(KeyBounds {
+            name: row.name.as_str().into(),
+            role: row.role,
+            routes: row.routes.clone(),
+            models: row.models.clone(),
+        }),
     }
 }

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     actors::handle::{Ask, Request},
     credentials::jwt::Claims,
-    domain::ids::{ApiKeyId, SessionId, UserId},
+    domain::{
+        ids::{ApiKeyId, SessionId, UserId},
+        principal::KeyBounds,
+    },
     store::sessions::NewSession,
 };
 
@@ -23,6 +26,8 @@ pub struct Exchange {
     pub key: ApiKeyId,
     /// When the key expires; no token outlives it.
     pub key_expires_at: Option<Timestamp>,
+    /// What the key may do.
+    pub bounds: Arc<KeyBounds>,
 }
 
 /// An access token alone.
@@ -57,9 +62,9 @@ impl Sessions {
             return Err(Denied::Unknown);
         }
         // The role is read after the session is open: a change of it from here on ends the session.
-        let role = self.active(user).await?.role;
+        let role = exchange.bounds.role_of(self.active(user).await?.role).ok_or(Denied::UserChanged)?;
         let claims = self.claims(user, role, session.id);
-        let claims = Claims { exp: claims.exp.min(expires_at.as_second()), ..claims };
+        let claims = Claims { exp: claims.exp.min(expires_at.as_second()), key: Some(exchange.key), ..claims };
         let expires_in = claims.exp.saturating_sub(claims.iat);
         let access_token = self.sign(&claims, now)?;
         Ok(AccessToken { access_token, expires_in, session: session.id })

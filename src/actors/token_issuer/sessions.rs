@@ -184,6 +184,7 @@ impl Sessions {
             exp: iat.saturating_add(self.auth.access_ttl_s.into()),
             role,
             sid,
+            key: None,
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::WebSocketVersion => "The version of WebSocket is not served",
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => "A limit is reached",
         Refusal::UnpricedModel(_) => "The model has no price",
+        Refusal::ModelNotAllowed { .. } => "The model is not allowed",
         Refusal::BudgetExhausted(_) => "A budget is exhausted",
         Refusal::UpstreamFailed => "The upstream failed",
         Refusal::UpstreamTimeout => "The upstream was too slow",
@@ -73,7 +74,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::OAuth(error, reason) => oauth::detail(*error, reason),
         Refusal::RevokedToken(_) => "The session has ended, or the user was changed. Log in again.".into(),
         Refusal::InvalidCredentials => "The user name or the password is wrong, or the user may not log in.".into(),
-        Refusal::Forbidden => "Your role may not do this. Ask an administrator.".into(),
+        Refusal::Forbidden => "Your role, or this credential, may not do this here. Ask an administrator.".into(),
         Refusal::NotByThisCredential => {
             "Only the tokens of a login, with the whole role of the user, may do this. Log in and try again.".into()
         }
@@ -92,6 +93,11 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
         Refusal::UnpricedModel(model) => {
             format!("What a call to {model} costs is not known here. An administrator can say it at /admin/prices.")
+        }
+        Refusal::ModelNotAllowed { model, whose } => {
+            format!(
+                "{model} is not among the models of {whose}. An administrator can add it; GET /v1/models lists yours."
+            )
         }
         Refusal::BudgetExhausted(shortfalls) => budget_detail(shortfalls),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),

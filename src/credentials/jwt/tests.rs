@@ -60,6 +60,7 @@ fn claims() -> Claims {
         nbf: NOW_S,
         exp: 1_900,
         role: Role::User,
+        key: None,
         sid: SessionId(id),
     }
 }

@@ -8,7 +8,7 @@ use super::{
     outside::OutsideToken,
 };
 use crate::domain::{
-    ids::{SessionId, TokenId, UserId},
+    ids::{ApiKeyId, SessionId, TokenId, UserId},
     principal::Role,
     refusal::TokenFault,
 };
@@ -28,6 +28,8 @@ pub struct Verified {
     pub token: TokenId,
     pub session: SessionId,
     pub role: Role,
+    /// The API key that it was exchanged for.
+    pub key: Option<ApiKeyId>,
     expires_at_s: i64,
 }
 
@@ -97,6 +99,7 @@ impl Verifier {
             token: claims.jti,
             session: claims.sid,
             role: claims.role,
+            key: claims.key,
             // Revocations and retired keys are forgotten when a token of the lifetime configured now has expired.
             expires_at_s: claims.exp.min(claims.iat.saturating_add(self.access_ttl_s.into())),
         };

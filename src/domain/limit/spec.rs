@@ -270,7 +270,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::route::{Meter, Metering, PathMatch};
+    use crate::domain::route::{Meter, Metering, Only, PathMatch};
 
     const ID: LimitId = LimitId(Uuid::nil());
 
@@ -280,6 +280,7 @@ mod tests {
             path: format!("/{name}"),
             matching: PathMatch::Exact,
             methods: vec![],
+            only: Only::default(),
             roles: vec![],
             aims: [crate::domain::failover::Aim::only("up".into())].into(),
             retry: std::sync::Arc::default(),

@@ -6,6 +6,7 @@ fn route(name: &str, path: &str, matching: PathMatch, methods: &[&str]) -> Route
         path: path.into(),
         matching,
         methods: methods.iter().map(ToString::to_string).collect(),
+        only: Only::default(),
         roles: Role::ALL.to_vec(),
         aims: [Aim::only("up".into())].into(),
         retry: std::sync::Arc::default(),

@@ -15,7 +15,7 @@ use crate::{
     crypto,
     domain::{
         ids::ApiKeyId,
-        principal::{Account, Credential, CredentialKind, Principal, UserStatus},
+        principal::{Account, Credential, CredentialKind, KeyBounds, Principal, UserStatus},
         refusal::{Refusal, Revocation, TokenFault},
     },
     snapshot::{
@@ -40,14 +40,18 @@ impl KeyCheck {
     #[must_use]
     pub fn is_live(&self, id: &str, now: Timestamp) -> bool {
         let id = uuid::Uuid::try_parse(id).ok().map(ApiKeyId);
-        let standing = id.and_then(|id| self.api_keys.read().find(id));
+        let keys = self.api_keys.read();
+        let standing = id.and_then(|id| keys.find(id));
         standing.is_some_and(|key| !key.is_revoked && key.expires_at.is_none_or(|at| at > now))
     }
 
     /// The user whose key this is, as they are now.
     pub async fn principal(&self, key: &ApiKey, now: Timestamp) -> Result<Principal, Refusal> {
-        let (account, _) = self.owner(key, now).await?;
-        Ok(Principal { role: account.role, account, session: None, credential: credential(key.id) })
+        let (account, standing) = self.owner(key, now).await?;
+        let (team, bounds) = (self.directory.read().team_of(&account), standing.bounds);
+        // What each of key and user may that the other may not is nothing that the key may.
+        let role = bounds.role_of(account.role).ok_or(Refusal::Forbidden)?;
+        Ok(Principal { account, team, bounds: Some(bounds), role, session: None, credential: credential(key.id) })
     }
 
     /// The active user whose key this is, and what is known of the key.
@@ -56,7 +60,7 @@ impl KeyCheck {
         let account = match self.directory.read().find(standing.user).cloned() {
             Some(account) => Some(account),
             // The key was read later than the users were.
-            None => self.look_again(standing).await?,
+            None => self.look_again(&standing).await?,
         };
         let account = account.ok_or(Refusal::RevokedToken(Revocation::UserDeleted))?;
         if account.status != UserStatus::Active {
@@ -65,11 +69,29 @@ impl KeyCheck {
         Ok((account, standing))
     }
 
-    async fn look_again(&self, standing: KeyStanding) -> Result<Option<Arc<Account>>, Refusal> {
+    async fn look_again(&self, standing: &KeyStanding) -> Result<Option<Arc<Account>>, Refusal> {
         let asked = self.users.catch_up().await;
         match self.directory.read().find(standing.user).cloned() {
             None if asked.is_err() => Err(NOT_ASKED),
             account => Ok(account),
+        }
+    }
+
+    /// What a key may do that a token was exchanged for. Without the key there is no such token any more.
+    pub async fn bounds(&self, id: ApiKeyId) -> Result<Arc<KeyBounds>, Refusal> {
+        let find = || self.api_keys.read().find(id).map(|key| (Arc::clone(&key.bounds), key.is_revoked));
+        let mut known = find();
+        if known.is_none() {
+            // The token may have been made a moment ago on another replica.
+            let asked = self.users.catch_up().await;
+            known = find();
+            if known.is_none() && asked.is_err() {
+                return Err(NOT_ASKED);
+            }
+        }
+        match known {
+            Some((bounds, false)) => Ok(bounds),
+            _ => Err(Refusal::RevokedToken(Revocation::ApiKey)),
         }
     }
 
@@ -78,10 +100,10 @@ impl KeyCheck {
         if !self.staleness.is_within_bound() {
             return Err(NOT_ASKED);
         }
-        let mut known = self.api_keys.read().find(key.id);
+        let mut known = self.api_keys.read().find(key.id).cloned();
         if known.is_none() && self.mint.made(key) {
             let asked = self.users.catch_up().await;
-            known = self.api_keys.read().find(key.id);
+            known = self.api_keys.read().find(key.id).cloned();
             if known.is_none() && asked.is_err() {
                 return Err(NOT_ASKED);
             }
@@ -126,11 +148,12 @@ mod tests {
             secret_hash: key.secret_hash(),
             expires_at: Some(at(100)),
             is_revoked: false,
+            bounds: Arc::default(),
         };
-        let revoked = KeyStanding { is_revoked: true, ..live };
-        assert_eq!(judge(live, &key, at(99)), Ok(live));
+        let revoked = KeyStanding { is_revoked: true, ..live.clone() };
+        assert_eq!(judge(live.clone(), &key, at(99)), Ok(live.clone()));
         assert_eq!(judge(live, &key, at(100)), Err(Refusal::ExpiredApiKey));
-        assert_eq!(judge(revoked, &key, at(100)), Err(Refusal::RevokedToken(Revocation::ApiKey)));
+        assert_eq!(judge(revoked.clone(), &key, at(100)), Err(Refusal::RevokedToken(Revocation::ApiKey)));
         let wrong = Err(Refusal::InvalidToken(TokenFault::WrongApiKeySecret));
         assert_eq!(judge(KeyStanding { secret_hash: [0; 32], ..revoked }, &key, at(100)), wrong);
     }

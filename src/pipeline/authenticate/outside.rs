@@ -79,7 +79,12 @@ pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -
             return Err(NOT_ASKED);
         }
     }
-    let account = account(&identity.directory.read(), verified).map_err(Refusal::RevokedToken)?;
+    let (account, team) = {
+        let directory = identity.directory.read();
+        let account = account(&directory, verified).map_err(Refusal::RevokedToken)?;
+        let team = directory.team_of(&account);
+        (account, team)
+    };
     let role = match verified.role {
         _ if account.follows_issuer => verified.role.unwrap_or(verified.first_role),
         // What each may that the other may not is nothing that this call may.
@@ -87,7 +92,7 @@ pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -
         None => account.role,
     };
     let credential = Credential { kind: CredentialKind::OutsideToken, id: verified.token_id.clone() };
-    Ok(Principal { account, role, session: None, credential })
+    Ok(Principal { account, team, bounds: None, role, session: None, credential })
 }
 
 /// Has the user made, here or on another replica. It goes on if the caller goes away.
@@ -128,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
+        allowed::Allowed,
         ids::UserId,
         principal::{OutsideIdentity, Role},
     };
@@ -141,8 +147,16 @@ mod tests {
     fn directory(status: UserStatus, tokens_not_before_ms: i64) -> Directory {
         let (id, username) = (UserId(Uuid::from_u128(7)), "ada".parse().unwrap());
         let tokens_not_before = Timestamp::from_millisecond(tokens_not_before_ms).unwrap();
-        let account =
-            Account { id, username, role: Role::User, status, team: None, tokens_not_before, follows_issuer: true };
+        let account = Account {
+            id,
+            username,
+            role: Role::User,
+            status,
+            team: None,
+            models: Allowed::default(),
+            tokens_not_before,
+            follows_issuer: true,
+        };
         Directory::default().with(account).with_outside(&verified(0).identity, id)
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{NewUser, Record, UserRow, create, is_taken, is_team};
 use crate::{
     domain::{
+        allowed::Allowed,
         ids::{TeamId, UserId},
         principal::{Role, UserStatus, Username},
     },
@@ -32,6 +33,7 @@ pub struct UserChange {
     pub status: Option<UserStatus>,
     /// `Some(None)` takes the user out of the team.
     pub team_id: Option<Option<TeamId>>,
+    pub models: Option<Allowed>,
     /// Makes the change only if the user still is as it was at this revision.
     pub only_at: Option<i64>,
 }
@@ -89,6 +91,7 @@ impl Administered for UserRow {
             role: change.role.unwrap_or(self.role),
             status: change.status.unwrap_or(self.status),
             team_id: change.team_id.unwrap_or(self.team_id),
+            models: change.models.clone().unwrap_or_else(|| self.models.clone()),
             ..self.clone()
         };
         // An administrator who names the role of an outside issuer's user decides it, even if it stays.
@@ -206,6 +209,7 @@ async fn update(connection: &mut Connection, user: &UserRow, password_hash: Opti
         users::role.eq(user.role.as_str()),
         users::status.eq(user.status.as_str()),
         users::team_id.eq(user.team_id.map(|id| id.to_string())),
+        users::models.eq(user.models.to_stored()),
         users::updated_at.eq(micros(user.updated_at)),
         users::deleted_at.eq(user.deleted_at.map(micros)),
         users::tokens_not_before.eq(micros(user.tokens_not_before)),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     domain::{
+        allowed::Allowed,
         ids::{TeamId, UserId},
         principal::{OutsideIdentity, Role, UserStatus, Username},
     },
@@ -28,6 +29,7 @@ pub struct NewUser {
     pub role: Role,
     pub status: UserStatus,
     pub team_id: Option<TeamId>,
+    pub models: Allowed,
     pub created_at: Timestamp,
 }
 
@@ -71,6 +73,7 @@ pub(super) async fn insert(
         users::created_at.eq(micros(user.created_at)),
         users::updated_at.eq(micros(user.created_at)),
         users::revision.eq(revision),
+        users::models.eq(user.models.to_stored()),
         users::external_issuer.eq(outside.map(|identity| identity.issuer.to_string())),
         users::external_subject.eq(outside.map(|identity| identity.subject.to_string())),
     ));

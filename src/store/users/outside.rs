@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{Record, UserRow, create, is_taken};
 use crate::{
     domain::{
+        allowed::Allowed,
         ids::{TeamId, UserId},
         principal::{OutsideIdentity, Role, UserStatus, Username},
     },
@@ -66,6 +67,7 @@ async fn provision(connection: &mut Connection, user: OutsideUser) -> Result<Use
         role: user.role,
         status: UserStatus::Active,
         team_id: team_of(connection, user.team.as_deref()).await?,
+        models: Allowed::default(),
         created_at: user.created_at,
     };
     create::insert(connection, &new, Some(&user.identity), revision).await?;

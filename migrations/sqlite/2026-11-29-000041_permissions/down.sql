@@ -1,0 +1,10 @@
+ALTER TABLE api_keys DROP COLUMN old_until;
+ALTER TABLE api_keys DROP COLUMN old_secret_hash;
+ALTER TABLE api_keys DROP COLUMN generation;
+ALTER TABLE api_keys DROP COLUMN last_used_at;
+ALTER TABLE api_keys DROP COLUMN models;
+ALTER TABLE api_keys DROP COLUMN routes;
+ALTER TABLE api_keys DROP COLUMN role;
+DROP INDEX teams_revision;
+ALTER TABLE teams DROP COLUMN models;
+ALTER TABLE users DROP COLUMN models;
