@@ -16,6 +16,7 @@ pub mod cache_purges;
 mod connection;
 mod error;
 mod file;
+pub mod filter;
 pub mod idempotency;
 pub mod keys;
 pub mod ledger;

@@ -7,7 +7,7 @@
 mod outside_users;
 mod rows;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use futures_util::future::LocalBoxFuture;
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::ids::UserId,
+    domain::ids::{ApiKeyId, UserId},
     snapshot::{Snapshot, api_keys::ApiKeys, directory::Directory, freshness::Freshness},
     store::{
         Store, StoreError,
@@ -38,6 +38,8 @@ use crate::{
 
 /// How often what was kept long enough is deleted.
 const PURGE: Duration = Duration::from_mins(10);
+/// How often it is written which keys were used. Each is written once for a minute in which it was.
+const KEEP_USES: Duration = Duration::from_secs(5);
 /// How long an answer is kept for its `Idempotency-Key`.
 pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// How long API keys that were revoked or have expired are kept, so that their use is refused with the reason.
@@ -65,6 +67,16 @@ impl Request for EndSessions {
     type Answer = Result<Option<usize>, StoreError>;
 }
 
+/// Notes that an API key is used in the minute that begins at `minute`.
+struct NoteUse {
+    key: ApiKeyId,
+    minute: Timestamp,
+}
+
+impl Request for NoteUse {
+    type Answer = ();
+}
+
 /// Owns the users, teams and API keys of the gateway, as the directory and the map of API keys have them.
 pub struct Registrar {
     store: Store,
@@ -75,6 +87,8 @@ pub struct Registrar {
     /// Up to which change users and API keys are published.
     seen: Seen,
     catch_up: CatchUp,
+    /// When keys were used, as far as the store does not have it yet.
+    uses: HashMap<ApiKeyId, Timestamp>,
     _lifeline: Lifeline,
 }
 
@@ -108,6 +122,7 @@ impl Actor for Registrar {
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(POLL, Self::follow);
         context.run_interval(PURGE, |registrar, _| registrar.purge());
+        context.run_interval(KEEP_USES, |registrar, _| registrar.keep_uses());
     }
 }
 
@@ -141,6 +156,15 @@ impl Handler<Ask<EndSessions>> for Registrar {
     fn handle(&mut self, Ask { request, reply }: Ask<EndSessions>, context: &mut Self::Context) {
         let (store, now) = (self.store.clone(), self.clock.store_now());
         self.perform(async move { store.revoke_sessions_of(request.of, now).await }, reply, context);
+    }
+}
+
+impl Handler<Ask<NoteUse>> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request, reply }: Ask<NoteUse>, _: &mut Self::Context) {
+        self.uses.insert(request.key, request.minute);
+        reply.answer(());
     }
 }
 
@@ -209,6 +233,19 @@ impl Registrar {
         });
     }
 
+    fn keep_uses(&mut self) {
+        let uses = std::mem::take(&mut self.uses).into_iter().collect::<Vec<_>>();
+        if uses.is_empty() {
+            return;
+        }
+        let store = self.store.clone();
+        actix::spawn(async move {
+            if let Err(error) = store.keep_key_uses(uses).await {
+                tracing::warn!(%error, "when API keys were last used is not kept");
+            }
+        });
+    }
+
     /// Publishes what is new. Where the store went back, what it no longer has is gone from here too.
     fn take(&mut self, Changes { news, users, teams, api_keys }: &Changes) {
         if news.went_back {
@@ -255,6 +292,7 @@ impl Blueprint {
             api_keys: self.api_keys,
             seen: Seen::default(),
             catch_up: CatchUp::new(fresh),
+            uses: HashMap::new(),
             _lifeline: lifeline,
         };
         registrar.publish(Ok(first))?;
@@ -305,6 +343,15 @@ impl Users {
                 tracing::warn!(%error, "users and keys will be read at the next poll");
                 Err(NotRead)
             }
+        }
+    }
+
+    /// Notes that an API key is used, without waiting. While the registrar has too much to do or does not run, the use is
+    /// not noted: the next one in another minute is.
+    pub fn note_use(&self, key: ApiKeyId, minute: Timestamp) {
+        let noted = self.0.permit().and_then(|permit| self.0.hand_over(NoteUse { key, minute }, permit));
+        if let Err(error) = noted {
+            tracing::debug!(%error, "the use of an API key is not noted");
         }
     }
 

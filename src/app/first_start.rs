@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use super::{StartError, foundation::Foundation};
+use crate::store::filter::Filter;
 use crate::{
     credentials::passwords::HashingError,
     crypto,
@@ -29,7 +30,7 @@ pub struct FirstStart {
 /// Makes the first user if there is none. Of several replicas that start at once one does.
 pub(super) async fn run(base: &Foundation, given: Option<String>) -> Result<Option<FirstStart>, StartError> {
     let Foundation { store, passwords, clock, .. } = base;
-    if !store.users_page(None, 1).await?.is_empty() {
+    if !store.users_page(Filter::default(), None, 1).await?.is_empty() {
         return Ok(None);
     }
     if let Some(text) = &given {

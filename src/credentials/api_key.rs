@@ -1,7 +1,7 @@
 //! API keys as text: `tg_<id>_<secret>`. How one is made, and how one is read.
 //!
 //! The id is the key's name everywhere; the secret is 64 lower-case hexadecimal digits. The store keeps the SHA-256 of
-//! the secret and nothing else of it. The secret is the MAC of the id under a sealed key, so that a creation that is
+//! the secret and nothing else of it. The secret is the MAC of the id, and of how often it was replaced, under a sealed key, so that a creation that is
 //! sent again gives the same key, though nobody has kept it; and so that an invented id is distinguished from one that
 //! this replica has not heard of yet, without asking the store. This module stores nothing and knows no user.
 
@@ -28,28 +28,32 @@ impl Mint {
         Self(key)
     }
 
-    /// The secret of the key with this id, always the same.
+    /// The secret of the key with this id that was replaced so often, always the same.
     #[must_use]
-    pub fn secret_of(&self, id: ApiKeyId) -> Zeroizing<String> {
-        let tag = Zeroizing::new(self.0.sign(&message(id)));
+    pub fn secret_of(&self, id: ApiKeyId, generation: i64) -> Zeroizing<String> {
+        let tag = Zeroizing::new(self.0.sign(&message(id, generation)));
         Zeroizing::new(hex::encode(tag.as_slice()))
     }
 
     /// The key as its owner gets it, once.
     #[must_use]
-    pub fn text_of(&self, id: ApiKeyId) -> Zeroizing<String> {
-        Zeroizing::new(format!("{PREFIX}{id}_{}", self.secret_of(id).as_str()))
+    pub fn text_of(&self, id: ApiKeyId, generation: i64) -> Zeroizing<String> {
+        Zeroizing::new(format!("{PREFIX}{id}_{}", self.secret_of(id, generation).as_str()))
     }
 
-    /// Whether the key was made by a gateway with this mint. Compared in constant time.
+    /// Whether the key was made by a gateway with this mint, as the secret of this generation. Compared in constant time.
     #[must_use]
-    pub fn made(&self, key: &ApiKey) -> bool {
-        crypto::is_equal(self.secret_of(key.id).as_bytes(), key.secret.as_bytes())
+    pub fn made(&self, key: &ApiKey, generation: i64) -> bool {
+        crypto::is_equal(self.secret_of(key.id, generation).as_bytes(), key.secret.as_bytes())
     }
 }
 
-fn message(id: ApiKeyId) -> Vec<u8> {
-    [PURPOSE, id.to_string().as_bytes()].concat()
+fn message(id: ApiKeyId, generation: i64) -> Vec<u8> {
+    let id = id.to_string();
+    match generation {
+        0 => [PURPOSE, id.as_bytes()].concat(),
+        _ => [PURPOSE, id.as_bytes(), b"#", generation.to_string().as_bytes()].concat(),
+    }
 }
 
 /// The digest of a secret, as the store keeps it.
@@ -107,9 +111,9 @@ mod tests {
     #[test]
     fn a_key_is_read_in_its_one_spelling_only() {
         let mint = Mint::new(MacKey::new(&[1; 32]));
-        let text = mint.text_of(id(7));
+        let text = mint.text_of(id(7), 0);
         let read = ApiKey::read(&text).unwrap();
-        assert_eq!((read.id, read.secret_hash()), (id(7), hash_of(&mint.secret_of(id(7)))));
+        assert_eq!((read.id, read.secret_hash()), (id(7), hash_of(&mint.secret_of(id(7), 0))));
         let cut = text.strip_suffix(|_| true).unwrap();
         for bad in
             ["", "tg_", "tg__", "tg_1_2", cut, &format!("{}0", *text), &text.to_uppercase(), &text.replace('-', "")]
@@ -123,9 +127,10 @@ mod tests {
     #[test]
     fn the_secret_of_an_id_is_always_the_same_and_no_other_mint_makes_it() {
         let (ours, other) = (Mint::new(MacKey::new(&[1; 32])), Mint::new(MacKey::new(&[2; 32])));
-        assert_eq!(ours.secret_of(id(7)), ours.secret_of(id(7)));
-        assert_ne!(ours.secret_of(id(7)), ours.secret_of(id(8)));
-        let key = ApiKey::read(&ours.text_of(id(7))).unwrap();
-        assert!(ours.made(&key) && !other.made(&key));
+        assert_eq!(ours.secret_of(id(7), 1), ours.secret_of(id(7), 1));
+        assert_ne!(ours.secret_of(id(7), 0), ours.secret_of(id(8), 0));
+        assert_ne!(ours.secret_of(id(7), 0), ours.secret_of(id(7), 1));
+        let key = ApiKey::read(&ours.text_of(id(7), 1)).unwrap();
+        assert!(ours.made(&key, 1) && !ours.made(&key, 0) && !other.made(&key, 1));
     }
 }

@@ -1,5 +1,7 @@
 //! API keys: one's own, and those of any user for administrators. A key itself is answered once, when it is made.
 
+pub mod rotation;
+
 use actix_web::{
     HttpRequest,
     web::{Data, Json},
@@ -18,7 +20,7 @@ use super::{
     input::Moment,
     no_content::NoContent,
     office::Administration,
-    page::{Page, PageQuery},
+    page::{FilterQuery, Page},
     problem::Problem,
     users::models,
 };
@@ -62,6 +64,10 @@ pub struct ApiKey {
     /// To the minute; null: not yet.
     #[schemars(with = "Option<String>")]
     last_used_at: Option<Timestamp>,
+    /// Until when the secret before the present one is good; null: there is none that is.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    old_secret_until: Option<Timestamp>,
 }
 
 /// An API key as it is answered once, when it is made.
@@ -136,6 +142,7 @@ impl From<&ApiKeyRow> for ApiKey {
             routes: row.routes.names(),
             models: row.models.names(),
             last_used_at: row.last_used_at,
+            old_secret_until: row.old.map(|old| old.until),
         }
     }
 }
@@ -153,6 +160,7 @@ impl From<&NewApiKey> for ApiKey {
             routes: new.routes.names(),
             models: new.models.names(),
             last_used_at: None,
+            old_secret_until: None,
         }
     }
 }
@@ -161,7 +169,7 @@ impl From<&NewApiKey> for ApiKey {
 pub async fn list_own(
     administration: Data<Administration>,
     Caller(caller): Caller,
-    QueryOf(query): QueryOf<PageQuery>,
+    QueryOf(query): QueryOf<FilterQuery>,
 ) -> Result<Json<ApiKeyPage>, Problem> {
     list(&administration, caller.account.id, &query).await
 }
@@ -196,7 +204,7 @@ pub async fn list_of_user(
     administration: Data<Administration>,
     _: Caller,
     PathId(user): PathId<UserId>,
-    QueryOf(query): QueryOf<PageQuery>,
+    QueryOf(query): QueryOf<FilterQuery>,
 ) -> Result<Json<ApiKeyPage>, Problem> {
     administration.store.user(user).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     list(&administration, user, &query).await
@@ -225,9 +233,13 @@ pub async fn revoke(
     Ok(administered::delete::<ApiKeyRow>(&request, &administration.users, key).await?)
 }
 
-async fn list(administration: &Administration, user: UserId, query: &PageQuery) -> Result<Json<ApiKeyPage>, Problem> {
+async fn list(administration: &Administration, user: UserId, query: &FilterQuery) -> Result<Json<ApiKeyPage>, Problem> {
     let (after, limit) = (query.after()?, query.limit());
-    let rows = administration.store.api_keys_page(user, after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows = administration
+        .store
+        .api_keys_page(user, query.filter(), after, limit.saturating_add(1))
+        .await
+        .map_err(unavailable)?;
     let keys = rows.iter().map(ApiKey::from).collect();
     Ok(Json(ApiKeyPage { page: Page::of(keys, limit, |key: &ApiKey| key.id.to_string()) }))
 }
@@ -250,7 +262,7 @@ async fn create(
     // What is kept is the answer without the key.
     let once = idempotency::remember(administration, request, order.by, body, (&location, &ApiKey::from(&new)))?;
     match administered::create::<ApiKeyRow>(request, &administration.users, new, once).await? {
-        Made::New(row) => Ok(CreatedAt::new(location, &with_key(administration, ApiKey::from(&row)))?),
+        Made::New(row) => Ok(CreatedAt::new(location, &with_key(administration, ApiKey::from(&row), 0))?),
         Made::Again(answer) => Ok(CreatedAt::again(Answer { body: again(administration, &answer.body)?, ..answer })),
     }
 }
@@ -262,7 +274,7 @@ fn new_key(administration: &Administration, user_id: UserId, body: &ApiKeyCreate
         return Err(Refusal::invalid("/expires_at", "must be in the future"));
     }
     let expires_at = body.expires_at.map(|Expiry(expires_at)| in_micros(expires_at)).transpose()?;
-    let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(id));
+    let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(id, 0));
     let routes = routes(&administration.routing.read(), &body.routes)?;
     let models = models(&body.models)?;
     let role = body.role;
@@ -299,15 +311,15 @@ fn in_micros(time: Timestamp) -> Result<Timestamp, Refusal> {
     cut.map_err(|_| Refusal::invalid("/expires_at", "is too far in the future"))
 }
 
-fn with_key(administration: &Administration, api_key: ApiKey) -> NewKey {
-    let key = administration.keys.mint.text_of(api_key.id).to_string();
+fn with_key(administration: &Administration, api_key: ApiKey, generation: i64) -> NewKey {
+    let key = administration.keys.mint.text_of(api_key.id, generation).to_string();
     NewKey { api_key, key }
 }
 
 /// The answer as it was given first: what was kept, and the key made again.
 fn again(administration: &Administration, kept: &str) -> Result<String, Refusal> {
     let view: ApiKey = serde_json::from_str(kept).map_err(|_| Refusal::Internal)?;
-    serde_json::to_string(&with_key(administration, view)).map_err(|_| Refusal::Internal)
+    serde_json::to_string(&with_key(administration, view, 0)).map_err(|_| Refusal::Internal)
 }
 
 impl Exposed for ApiKeyRow {
@@ -330,6 +342,7 @@ impl Exposed for ApiKeyRow {
         match refused {
             KeyRefused::NoSuchUser => Refusal::NotFound,
             KeyRefused::RoleBeyond => Refusal::invalid("/role", "is more than the user's, or another one's"),
+            KeyRefused::Revoked => Refusal::Conflict("The API key was revoked.".into()),
             KeyRefused::TooMany => Refusal::Conflict(format!(
                 "The user has {MAX_LIVE_KEYS} API keys, or {MAX_KEPT_KEYS} with those that were revoked or have expired in \
                  the last month, the most there can be."

@@ -19,7 +19,7 @@ use super::{
     idempotency,
     no_content::NoContent,
     office::{Accounting, Administration},
-    page::{Page, PageQuery},
+    page::{FilterQuery, Page},
     patch::Patch,
     problem::Problem,
 };
@@ -135,10 +135,11 @@ impl BudgetPatch {
 pub async fn list(
     accounting: Data<Accounting>,
     _: Caller,
-    QueryOf(query): QueryOf<PageQuery>,
+    QueryOf(query): QueryOf<FilterQuery>,
 ) -> Result<Json<BudgetPage>, Problem> {
     let (limit, after) = (query.limit(), query.after()?);
-    let rows = accounting.store.budgets_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows =
+        accounting.store.budgets_page(query.filter(), after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let budgets = with_standings(&accounting, &rows).await?;
     Ok(Json(BudgetPage { page: Page::of(budgets, limit, |budget: &Budget| budget.id.to_string()) }))
 }

@@ -17,7 +17,7 @@ use super::{
     idempotency,
     no_content::NoContent,
     office::Administration,
-    page::{Page, PageQuery},
+    page::{FilterQuery, Page},
     patch::Patch,
     problem::Problem,
 };
@@ -109,10 +109,11 @@ impl LimitPatch {
 pub async fn list(
     administration: Data<Administration>,
     _: Caller,
-    QueryOf(query): QueryOf<PageQuery>,
+    QueryOf(query): QueryOf<FilterQuery>,
 ) -> Result<Json<LimitPage>, Problem> {
     let (limit, after) = (query.limit(), query.after()?);
-    let rows = administration.store.limits_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows =
+        administration.store.limits_page(query.filter(), after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let limits = rows.iter().map(Limit::from).collect();
     Ok(Json(LimitPage { page: Page::of(limits, limit, |limit: &Limit| limit.id.to_string()) }))
 }

@@ -5,7 +5,13 @@ use std::str::FromStr;
 use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ids::EntryId, refusal::Refusal};
+use crate::{
+    domain::{
+        ids::{EntryId, TeamId},
+        refusal::Refusal,
+    },
+    store::filter::Filter,
+};
 
 /// How many items a page has at most.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -63,6 +69,38 @@ impl PageQuery {
     /// The last item of the page before.
     pub fn after<Id: FromStr<Err: std::fmt::Display>>(&self) -> Result<Option<Id>, Refusal> {
         parameter("cursor", self.cursor.as_deref())
+    }
+}
+
+/// Which page of which rows of a list, by id.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterQuery {
+    #[serde(default)]
+    limit: PageSize,
+    /// `next_cursor` of the page before.
+    #[schemars(with = "Option<EntryId>")]
+    cursor: Option<String>,
+    /// Only what has exactly this name.
+    name: Option<String>,
+    /// Only this team, its users, their API keys, or the limits and budgets whose subject it is.
+    team_id: Option<TeamId>,
+}
+
+impl FilterQuery {
+    /// The most items of the page.
+    pub fn limit(&self) -> u32 {
+        self.limit.0
+    }
+
+    /// The last item of the page before.
+    pub fn after<Id: FromStr<Err: std::fmt::Display>>(&self) -> Result<Option<Id>, Refusal> {
+        parameter("cursor", self.cursor.as_deref())
+    }
+
+    /// Which rows are asked for.
+    pub fn filter(&self) -> Filter {
+        Filter { name: self.name.clone(), team: self.team_id }
     }
 }
 

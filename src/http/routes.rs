@@ -114,6 +114,7 @@ urls! {
     get    "/me/api-keys"           Own    => api_keys::list_own;
     post   "/me/api-keys"           Own    => api_keys::create_own, Forbidden;
     delete "/me/api-keys/{id}"      Own    => api_keys::revoke_own;
+    post   "/me/api-keys/{id}/rotate" Own  => api_keys::rotation::rotate_own, Forbidden, Conflict;
     get    "/me/sessions"           Own    => sessions::list_own;
     delete "/me/sessions/{id}"      Own    => sessions::end_own;
 
@@ -127,6 +128,7 @@ urls! {
     get    "/admin/users/{id}/api-keys" Admin => api_keys::list_of_user;
     post   "/admin/users/{id}/api-keys" Admin => api_keys::create_for_user;
     delete "/admin/api-keys/{id}"   Admin  => api_keys::revoke;
+    post   "/admin/api-keys/{id}/rotate" Admin => api_keys::rotation::rotate_any, Conflict;
     get    "/admin/teams"           Admin  => teams::list;
     post   "/admin/teams"           Admin  => teams::create;
     get    "/admin/teams/{id}"      Admin  => teams::show;

@@ -17,7 +17,7 @@ use super::{
     idempotency,
     no_content::NoContent,
     office::Administration,
-    page::{Page, PageQuery},
+    page::{FilterQuery, Page},
     patch::Patch,
     problem::Problem,
     users::models,
@@ -96,10 +96,11 @@ impl From<&NewTeam> for Team {
 pub async fn list(
     administration: Data<Administration>,
     _: Caller,
-    QueryOf(query): QueryOf<PageQuery>,
+    QueryOf(query): QueryOf<FilterQuery>,
 ) -> Result<Json<TeamPage>, Problem> {
     let (limit, after) = (query.limit(), query.after()?);
-    let rows = administration.store.teams_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows =
+        administration.store.teams_page(query.filter(), after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let teams = rows.iter().map(Team::from).collect();
     Ok(Json(TeamPage { page: Page::of(teams, limit, |team: &Team| team.id.to_string()) }))
 }

@@ -17,7 +17,7 @@ use super::{
     idempotency,
     no_content::NoContent,
     office::Administration,
-    page::{Page, PageQuery},
+    page::{FilterQuery, Page},
     password::Password,
     patch::Patch,
     problem::Problem,
@@ -128,10 +128,11 @@ pub struct UserPage {
 pub async fn list(
     administration: Data<Administration>,
     _: Caller,
-    QueryOf(query): QueryOf<PageQuery>,
+    QueryOf(query): QueryOf<FilterQuery>,
 ) -> Result<Json<UserPage>, Problem> {
     let (limit, after) = (query.limit(), query.after()?);
-    let rows = administration.store.users_page(after, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows =
+        administration.store.users_page(query.filter(), after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let users = rows.iter().map(User::from).collect();
     Ok(Json(UserPage { page: Page::of(users, limit, |user: &User| user.id.to_string()) }))
 }

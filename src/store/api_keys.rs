@@ -3,10 +3,11 @@
 //! The `Registrar` writes them; its snapshot follows with [`Store::api_keys_changed_since`]. A secret is never stored.
 //! Revoked and expired keys stay as rows for a while, so that a call with one is refused with the reason.
 
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper, sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
@@ -15,19 +16,23 @@ use super::{
     PURGE_ROWS, Store, StoreError,
     administered::{Administered, Stamp},
     connection::{Connection, on_backend},
+    filter::Filter,
     revisions,
-    schema::api_keys,
+    schema::{api_keys, users},
     sessions,
     users::UserRow,
     values::{micros, read_digest, read_list, read_text, read_time},
 };
 use crate::domain::{
     allowed::Allowed,
-    api_key::{MAX_KEPT_KEYS, MAX_LIVE_KEYS},
+    api_key::{MAX_KEPT_KEYS, MAX_LIVE_KEYS, OldSecret},
     display_name::DisplayName,
     ids::{ApiKeyId, UserId},
     principal::Role,
 };
+
+/// How many uses one statement keeps.
+const USES_AT_ONCE: usize = 500;
 
 /// An API key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +54,21 @@ pub struct ApiKeyRow {
     pub models: Allowed,
     /// To the minute; `None`: not yet.
     pub last_used_at: Option<Timestamp>,
+    /// How often the secret was replaced.
+    pub generation: i64,
+    /// The secret before, while it is good.
+    pub old: Option<OldSecret>,
+}
+
+/// A new secret for a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRotation {
+    /// SHA-256.
+    pub secret_hash: [u8; 32],
+    /// Until when the present secret goes on; `None`: it ends now, and with it the sessions it was exchanged for.
+    pub old_until: Option<Timestamp>,
+    /// The revision of the key that the new secret was made for.
+    pub only_at: i64,
 }
 
 /// An API key to be.
@@ -83,6 +103,8 @@ pub enum KeyRefused {
     RoleBeyond,
     /// The user has [`MAX_LIVE_KEYS`] keys that are neither revoked nor expired, or [`MAX_KEPT_KEYS`] in all.
     TooMany,
+    /// It was revoked.
+    Revoked,
 }
 
 #[derive(Queryable, Selectable)]
@@ -100,20 +122,33 @@ struct Record {
     routes: Option<String>,
     models: Option<String>,
     last_used_at: Option<i64>,
+    generation: i64,
+    old_secret_hash: Option<Vec<u8>>,
+    old_until: Option<i64>,
 }
 
 impl Store {
+    /// The key, also a revoked one.
+    pub async fn api_key(&self, key: KeyOf) -> Result<Option<ApiKeyRow>, StoreError> {
+        self.read(async move |connection: &mut Connection| ApiKeyRow::living(connection, key).await).await
+    }
+
     /// At most `limit` API keys of a user in the order of their ids, from the one after `after` on; revoked and expired
     /// ones are among them.
     pub async fn api_keys_page(
         &self,
         user: UserId,
+        filter: Filter,
         after: Option<ApiKeyId>,
         limit: u32,
     ) -> Result<Vec<ApiKeyRow>, StoreError> {
+        let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         self.read(async move |connection: &mut Connection| {
             let page = api_keys::table.filter(api_keys::user_id.eq(user.to_string())).filter(api_keys::id.gt(after));
+            let page = page.filter(api_keys::name.eq(name).or(any_name.into_sql::<Bool>()));
+            let members = users::table.filter(users::team_id.eq(team)).select(users::id);
+            let page = page.filter(api_keys::user_id.eq_any(members).or(any_team.into_sql::<Bool>()));
             let page = page.order(api_keys::id).limit(limit.into());
             rows(on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?)
         })
@@ -134,6 +169,21 @@ impl Store {
         .await
     }
 
+    /// Keeps when keys were used, each at a time or later.
+    pub async fn keep_key_uses(&self, uses: Vec<(ApiKeyId, Timestamp)>) -> Result<(), StoreError> {
+        let mut at: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for (id, time) in uses {
+            at.entry(micros(time)).or_default().push(id.to_string());
+        }
+        for (time, ids) in &at {
+            for some in ids.chunks(USES_AT_ONCE) {
+                let (some, time) = (some.to_vec(), *time);
+                self.write(async move |connection: &mut Connection| keep_uses(connection, some, time).await).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Every API key that was created or revoked after this revision, in the order of the revisions.
     pub async fn api_keys_changed_since(&self, revision: i64) -> Result<Vec<ApiKeyRow>, StoreError> {
         self.poll(async move |connection: &mut Connection| {
@@ -145,11 +195,11 @@ impl Store {
     }
 }
 
-/// To delete a key is to revoke it. A key cannot be changed.
+/// To delete a key is to revoke it; of what a key is, only its secret changes.
 impl Administered for ApiKeyRow {
     type Id = KeyOf;
     type New = NewApiKey;
-    type Change = Infallible;
+    type Change = KeyRotation;
     type Refused = KeyRefused;
 
     const REVISION: &'static str = revisions::IDENTITY;
@@ -197,12 +247,40 @@ impl Administered for ApiKeyRow {
         Ok(())
     }
 
-    fn changed(&self, change: &Infallible) -> Option<Self> {
-        match *change {}
+    fn only_at(change: &KeyRotation) -> Option<i64> {
+        Some(change.only_at)
     }
 
-    async fn update(_: &mut Connection, _: &Self, _: Self, change: Infallible, _: Stamp) -> Result<Self, StoreError> {
-        match change {}
+    fn changed(&self, change: &KeyRotation) -> Option<Self> {
+        let old = change.old_until.map(|until| OldSecret { secret_hash: self.secret_hash, until });
+        let generation = self.generation.saturating_add(1);
+        Some(Self { secret_hash: change.secret_hash, old, generation, ..self.clone() })
+    }
+
+    async fn refuse_change(_: &mut Connection, before: &Self, _: &Self) -> Result<Option<KeyRefused>, StoreError> {
+        Ok(before.revoked_at.map(|_| KeyRefused::Revoked))
+    }
+
+    async fn update(
+        connection: &mut Connection,
+        _: &Self,
+        after: Self,
+        _: KeyRotation,
+        stamp: Stamp,
+    ) -> Result<Self, StoreError> {
+        let after = Self { revision: stamp.revision, ..after };
+        let rotate = diesel::update(api_keys::table.find(after.id.to_string())).set((
+            api_keys::secret_hash.eq(after.secret_hash.as_slice()),
+            api_keys::generation.eq(after.generation),
+            api_keys::old_secret_hash.eq(after.old.map(|old| old.secret_hash.to_vec())),
+            api_keys::old_until.eq(after.old.map(|old| micros(old.until))),
+            api_keys::revision.eq(after.revision),
+        ));
+        on_backend!(connection, |conn| rotate.execute(conn).await)?;
+        if after.old.is_none() {
+            sessions::revoke_live_of_key(connection, after.id, stamp.now, stamp.revision).await?;
+        }
+        Ok(after)
     }
 
     /// Revokes the key, and with it the live sessions it was exchanged for.
@@ -218,6 +296,15 @@ impl Administered for ApiKeyRow {
         sessions::revoke_live_of_key(connection, row.id, stamp.now, stamp.revision).await?;
         Ok(after)
     }
+}
+
+/// It is no change of the keys: nobody follows it.
+async fn keep_uses(connection: &mut Connection, ids: Vec<String>, time: i64) -> Result<(), StoreError> {
+    let earlier = api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(time));
+    let keys = api_keys::table.filter(api_keys::id.eq_any(ids)).filter(earlier);
+    let keep = diesel::update(keys).set(api_keys::last_used_at.eq(time));
+    on_backend!(connection, |conn| keep.execute(conn).await)?;
+    Ok(())
 }
 
 async fn find(connection: &mut Connection, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {
@@ -246,6 +333,11 @@ fn rows(records: Vec<Record>) -> Result<Vec<ApiKeyRow>, StoreError> {
     records.into_iter().map(ApiKeyRow::try_from).collect()
 }
 
+fn old_secret((hash, until): (Vec<u8>, i64)) -> Result<OldSecret, StoreError> {
+    let secret_hash = read_digest("api_keys.old_secret_hash", hash)?;
+    Ok(OldSecret { secret_hash, until: read_time("api_keys.old_until", until)? })
+}
+
 impl TryFrom<Record> for ApiKeyRow {
     type Error = StoreError;
 
@@ -263,6 +355,8 @@ impl TryFrom<Record> for ApiKeyRow {
             routes: read_list("api_keys.routes", record.routes.as_deref())?,
             models: read_list("api_keys.models", record.models.as_deref())?,
             last_used_at: record.last_used_at.map(|time| read_time("api_keys.last_used_at", time)).transpose()?,
+            generation: record.generation,
+            old: record.old_secret_hash.zip(record.old_until).map(old_secret).transpose()?,
         })
     }
 }

@@ -5,7 +5,10 @@
 
 mod change;
 
-use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper,
+    sql_types::Bool,
+};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -13,6 +16,7 @@ use super::{
     Store, StoreError,
     administered::Administered,
     connection::{Connection, on_backend},
+    filter::Filter,
     limits,
     revisions::{self, Seen},
     schema::budgets,
@@ -60,10 +64,18 @@ impl Store {
     }
 
     /// At most `limit` budgets in the order of their ids, from the one after `after` on; deleted ones are left out.
-    pub async fn budgets_page(&self, after: Option<BudgetId>, limit: u32) -> Result<Vec<BudgetRow>, StoreError> {
+    pub async fn budgets_page(
+        &self,
+        filter: Filter,
+        after: Option<BudgetId>,
+        limit: u32,
+    ) -> Result<Vec<BudgetRow>, StoreError> {
+        let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         self.read(async move |connection: &mut Connection| {
             let page = budgets::table.filter(budgets::deleted_at.is_null()).filter(budgets::id.gt(after));
+            let page = page.filter(budgets::name.eq(name).or(any_name.into_sql::<Bool>()));
+            let page = page.filter(budgets::subject.eq(team).or(any_team.into_sql::<Bool>()));
             let page = page.order(budgets::id).limit(limit.into());
             rows(on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?)
         })

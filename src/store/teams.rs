@@ -2,7 +2,10 @@
 //!
 //! The `Registrar` writes them; handlers read. A team that has users is not deleted; a deleted one stays as a row.
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper, sql_types::Bool,
+};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -10,6 +13,7 @@ use super::{
     Store, StoreError,
     administered::{Administered, Stamp},
     connection::{Connection, on_backend},
+    filter::Filter,
     revisions,
     schema::{teams, users},
     values::{micros, read_list, read_text, read_time},
@@ -73,10 +77,18 @@ impl Store {
     }
 
     /// At most `limit` teams in the order of their ids, from the one after `after` on; deleted ones are left out.
-    pub async fn teams_page(&self, after: Option<TeamId>, limit: u32) -> Result<Vec<TeamRow>, StoreError> {
+    pub async fn teams_page(
+        &self,
+        filter: Filter,
+        after: Option<TeamId>,
+        limit: u32,
+    ) -> Result<Vec<TeamRow>, StoreError> {
+        let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         self.read(async move |connection: &mut Connection| {
             let page = teams::table.filter(teams::deleted_at.is_null()).filter(teams::id.gt(after));
+            let page = page.filter(teams::name.eq(name).or(any_name.into_sql::<Bool>()));
+            let page = page.filter(teams::id.eq(team).or(any_team.into_sql::<Bool>()));
             let page = page.order(teams::id).limit(limit.into());
             let records: Vec<Record> =
                 on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?;

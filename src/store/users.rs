@@ -8,7 +8,10 @@ mod change;
 mod create;
 mod outside;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper, sql_types::Bool,
+};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -16,6 +19,7 @@ use super::{
     Store, StoreError,
     administered::Administered,
     connection::{Connection, on_backend},
+    filter::Filter,
     revisions,
     schema::users,
     teams::TeamRow,
@@ -103,10 +107,18 @@ impl Store {
     }
 
     /// At most `limit` users in the order of their ids, from the one after `after` on; deleted ones are left out.
-    pub async fn users_page(&self, after: Option<UserId>, limit: u32) -> Result<Vec<UserRow>, StoreError> {
+    pub async fn users_page(
+        &self,
+        filter: Filter,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<UserRow>, StoreError> {
+        let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         self.read(async move |connection: &mut Connection| {
             let page = users::table.filter(users::deleted_at.is_null()).filter(users::id.gt(after));
+            let page = page.filter(users::username.eq(name).or(any_name.into_sql::<Bool>()));
+            let page = page.filter(users::team_id.eq(team).or(any_team.into_sql::<Bool>()));
             let page = page.order(users::id).limit(limit.into());
             rows(on_backend!(connection, |conn| page.select(Record::as_select()).load(conn).await)?)
         })

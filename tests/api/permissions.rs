@@ -1,6 +1,9 @@
 //! Which models and routes a user, a team and an API key may call.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tollgate::clock::Clock;
 
 use super::support::{Answer, Key, Setup, TestGateway, TestStore, User, eventually};
 
@@ -11,6 +14,10 @@ on_both_stores!(
     a_list_that_makes_no_sense_is_refused_at_its_place,
     a_key_may_do_no_more_than_it_says_nor_than_its_user,
     a_token_may_do_what_the_key_may_that_it_was_exchanged_for,
+    lists_show_when_a_key_was_last_used,
+    a_route_is_for_those_it_names,
+    lists_are_filtered_by_name_and_team,
+    a_secret_is_replaced_and_the_old_one_goes_on_as_long_as_it_says,
     a_key_that_makes_no_sense_is_refused_at_its_place,
 );
 
@@ -219,6 +226,112 @@ async fn a_token_may_do_what_the_key_may_that_it_was_exchanged_for(store: &TestS
     gone.send().await.expect(204);
     gateway.get("/me").token(&token).send().await.problem(401, "revoked-token");
     TestGateway::finish_all([gateway, other]).await;
+}
+
+async fn lists_show_when_a_key_was_last_used(store: &TestStore) {
+    let gateway = start(store).await;
+    let user = gateway.user("ada", "user").await;
+    let busy = key(&gateway, &user, &json!({ "name": "busy" })).await;
+    key(&gateway, &user, &json!({ "name": "idle" })).await;
+    gateway.get("/me").token(&busy.text).send().await.expect(200);
+    let last = async || {
+        let list = gateway.get("/me/api-keys").token(&user.token).send().await.expect(200).json();
+        [0, 1].map(|index| list["items"][index]["last_used_at"].clone())
+    };
+    let [first, second] =
+        eventually("the use is kept", async || Some(last().await).filter(|last| !last[0].is_null())).await;
+    assert!(first.as_str().unwrap().ends_with(":00Z") && second.is_null(), "{first} {second}");
+    gateway.finish().await;
+}
+
+async fn a_route_is_for_those_it_names(store: &TestStore) {
+    let lists = LISTS.replace("path = \"/echo\"", "path = \"/echo\"\nteams = [\"Research\"]\nusers = [\"bob\"]");
+    let gateway = Setup::default().more_lists(&lists).start(store).await;
+    let team = team(&gateway, &json!({ "name": "Research" })).await;
+    let (ada, bob, eve) =
+        (gateway.user("ada", "user").await, gateway.user("bob", "user").await, gateway.user("eve", "user").await);
+    gateway.patch(&ada.id, &json!({ "team_id": team })).await.expect(200);
+    for (token, status) in [(&ada.token, 200), (&bob.token, 200), (&eve.token, 403), (&gateway.admin, 403)] {
+        assert_eq!(gateway.get("/echo").token(token).send().await.status, status);
+    }
+    gateway.get("/echo").token(&eve.token).send().await.problem(403, "forbidden");
+    gateway.patch(&ada.id, &json!({ "team_id": null })).await.expect(200);
+    gateway.get("/echo").token(&ada.token).send().await.problem(403, "forbidden");
+    gateway.finish().await;
+}
+
+async fn lists_are_filtered_by_name_and_team(store: &TestStore) {
+    let gateway = start(store).await;
+    let [research, sales] =
+        [team(&gateway, &json!({ "name": "Research" })).await, team(&gateway, &json!({ "name": "Sales" })).await];
+    let (ada, bob) = (gateway.user("ada", "user").await, gateway.user("bob", "user").await);
+    gateway.patch(&ada.id, &json!({ "team_id": research })).await.expect(200);
+    gateway.patch(&bob.id, &json!({ "team_id": sales })).await.expect(200);
+    key(&gateway, &ada, &json!({ "name": "one" })).await;
+    key(&gateway, &ada, &json!({ "name": "two" })).await;
+    for (name, subject) in [("all", Value::Null), ("few", json!(sales))] {
+        let limit = json!({ "name": name, "routes": ["*"], "per": "team", "subject": subject, "unit": "requests",
+                            "limit": 1000, "window_s": 1 });
+        gateway.post("/admin/limits").token(&gateway.admin).json(&limit).send().await.expect(201);
+        let budget = json!({ "name": name, "scope": "team", "subject": subject, "limit_usd": "1", "period": "day" });
+        gateway.post("/admin/budgets").token(&gateway.admin).json(&budget).send().await.expect(201);
+    }
+    let keys = format!("/admin/users/{}/api-keys", ada.id);
+    for (list, query, field, expected) in [
+        ("/admin/users", "name=ada".to_owned(), "username", vec!["ada"]),
+        ("/admin/users", "name=ADA".to_owned(), "username", vec![]),
+        ("/admin/users", format!("team_id={sales}"), "username", vec!["bob"]),
+        ("/admin/users", format!("team_id={sales}&name=ada"), "username", vec![]),
+        ("/admin/teams", "name=Sales".to_owned(), "name", vec!["Sales"]),
+        ("/admin/teams", format!("team_id={research}"), "name", vec!["Research"]),
+        ("/admin/limits", "name=few".to_owned(), "name", vec!["few"]),
+        ("/admin/limits", format!("team_id={sales}"), "name", vec!["few"]),
+        ("/admin/budgets", "name=all".to_owned(), "name", vec!["all"]),
+        ("/admin/budgets", format!("team_id={research}"), "name", vec![]),
+        (&keys, "name=two".to_owned(), "name", vec!["two"]),
+        (&keys, format!("team_id={research}"), "name", vec!["one", "two"]),
+        (&keys, format!("team_id={sales}"), "name", vec![]),
+    ] {
+        let page = gateway.get(&format!("{list}?{query}")).token(&gateway.admin).send().await.expect(200).json();
+        let names: Vec<&str> =
+            page["items"].as_array().unwrap().iter().filter_map(|item| item[field].as_str()).collect();
+        assert_eq!(names, expected, "{list}?{query}");
+    }
+    gateway.get("/admin/users?team_id=x").token(&gateway.admin).send().await.problem(400, "invalid-request");
+    gateway.finish().await;
+}
+
+async fn rotate(gateway: &TestGateway, token: &str, key: &Key, body: &Value) -> Answer {
+    gateway.post(&format!("/me/api-keys/{}/rotate", key.id)).token(token).json(body).send().await
+}
+
+async fn a_secret_is_replaced_and_the_old_one_goes_on_as_long_as_it_says(store: &TestStore) {
+    let clock = Clock::manual(1_800_000_000);
+    let gateway = Setup::default().more_lists(LISTS).clock(&clock).start(store).await;
+    let (user, other) = (gateway.user("ada", "user").await, gateway.user("bob", "user").await);
+    let first = key(&gateway, &user, &json!({ "name": "k", "models": ["gpt-*"] })).await;
+    let exchanged = gateway.exchange(&first).await.expect(200).json()["access_token"].as_str().unwrap().to_owned();
+    let works = async |text: &str| gateway.get("/me").token(text).send().await.status == 200;
+    let second = Key::from(&rotate(&gateway, &user.token, &first, &json!({ "overlap_s": 60 })).await);
+    assert_eq!((&second.id, second.text == first.text), (&first.id, false));
+    assert!(works(&first.text).await && works(&second.text).await && works(&exchanged).await);
+    clock.advance(Duration::from_mins(1));
+    assert!(!works(&first.text).await && works(&second.text).await && works(&exchanged).await);
+    let admin = gateway.post(&format!("/admin/api-keys/{}/rotate", first.id)).token(&gateway.admin);
+    let answer = admin.json(&json!({})).send().await;
+    let third = Key::from(&answer);
+    assert!(!works(&first.text).await && !works(&second.text).await && works(&third.text).await);
+    gateway.get("/me").token(&exchanged).send().await.problem(401, "revoked-token");
+    let record = gateway.record(answer.request_id()).await.unwrap().to_string();
+    assert!(!record.contains(third.secret()) && record.contains("old_secret_until"), "{record}");
+    // Another's, with another key, for too long, and when it is revoked.
+    rotate(&gateway, &other.token, &first, &json!({})).await.problem(404, "not-found");
+    rotate(&gateway, &third.text, &first, &json!({})).await.problem(403, "forbidden");
+    rotate(&gateway, &user.token, &first, &json!({ "overlap_s": 604_801 })).await.problem(400, "invalid-request");
+    let revoke = gateway.request("DELETE", &format!("/me/api-keys/{}", first.id)).token(&user.token);
+    revoke.send().await.expect(204);
+    rotate(&gateway, &user.token, &first, &json!({})).await.problem(409, "conflict");
+    gateway.finish().await;
 }
 
 async fn a_key_that_makes_no_sense_is_refused_at_its_place(store: &TestStore) {

@@ -19,6 +19,8 @@ use tollgate::{
     },
 };
 
+use tollgate::store::filter::Filter;
+
 use crate::support::{Database, done, on_both, to_role, to_status};
 
 on_both!(
@@ -34,6 +36,7 @@ on_both!(
     a_change_of_the_user_ends_the_sessions_of_their_keys,
     an_end_of_all_sessions_marks_the_user,
     live_sessions_are_listed_page_by_page,
+    the_last_use_of_a_key_is_kept_and_is_no_change_of_it,
     dead_keys_are_deleted_when_their_time_is_over,
 );
 
@@ -95,10 +98,12 @@ async fn a_created_key_is_found_as_it_was_made(db: Database) {
         routes: new.routes,
         models: new.models,
         last_used_at: None,
+        generation: 0,
+        old: None,
     };
     assert_eq!(row, expected);
-    assert_eq!(db.store.api_keys_page(user.id, None, 10).await, Ok(vec![row.clone()]));
-    assert_eq!(db.store.api_keys_page(user.id, Some(row.id), 10).await, Ok(vec![]));
+    assert_eq!(db.store.api_keys_page(user.id, Filter::default(), None, 10).await, Ok(vec![row.clone()]));
+    assert_eq!(db.store.api_keys_page(user.id, Filter::default(), Some(row.id), 10).await, Ok(vec![]));
     assert_eq!(db.store.api_keys_changed_since(user.revision).await, Ok(vec![row.clone()]));
     assert_eq!(db.store.api_keys_changed_since(row.revision).await, Ok(vec![]));
 }
@@ -275,13 +280,27 @@ async fn live_sessions_are_listed_page_by_page(db: Database) {
     assert!(!seen.contains(&old));
 }
 
+async fn the_last_use_of_a_key_is_kept_and_is_no_change_of_it(db: Database) {
+    let user = db.user("ada", Role::User).await;
+    let busy = key(&db, &user).await;
+    key(&db, &user).await;
+    let revision = db.store.identity_revision().await;
+    for (then, expected) in [(HOUR, HOUR), (HOUR / 2, HOUR), (2 * HOUR, 2 * HOUR)] {
+        db.store.keep_key_uses(vec![(busy.id, db.clock.now() + then)]).await.unwrap();
+        let page = db.store.api_keys_page(user.id, Filter::default(), None, 10).await.unwrap();
+        let last: Vec<_> = page.iter().map(|key| key.last_used_at).collect();
+        assert_eq!(last, [Some(db.clock.now() + expected), None]);
+    }
+    assert_eq!(db.store.identity_revision().await, revision);
+}
+
 async fn dead_keys_are_deleted_when_their_time_is_over(db: Database) {
     let user = db.user("ada", Role::User).await;
     let (lasting, revoked) = (key(&db, &user).await, key(&db, &user).await);
     let expiring = make(&db, NewApiKey { expires_at: Some(db.clock.now() + HOUR), ..new_key(&db, user.id) }).await;
     revoke(&db, revoked.id).await;
     let ids = async || {
-        let page = db.store.api_keys_page(user.id, None, 10).await.unwrap();
+        let page = db.store.api_keys_page(user.id, Filter::default(), None, 10).await.unwrap();
         page.into_iter().map(|key| key.id).collect::<Vec<_>>()
     };
     assert_eq!(db.store.purge_api_keys(db.clock.now()).await, Ok(0));

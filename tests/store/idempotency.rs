@@ -13,6 +13,8 @@ use tollgate::{
     },
 };
 
+use tollgate::store::filter::Filter;
+
 use crate::support::{Database, on_both};
 
 on_both!(
@@ -61,7 +63,7 @@ async fn the_same_request_gets_the_same_answer_and_changes_nothing(db: Database)
     db.clock.advance(DAY);
     let again = Idempotency { body: "{}".into(), location: None, ..request(&db, first.user_id, "key") };
     assert_eq!(create(&db, "bob", &again).await, replayed(&first));
-    assert_eq!(db.store.users_page(None, 10).await.unwrap().len(), 1);
+    assert_eq!(db.store.users_page(Filter::default(), None, 10).await.unwrap().len(), 1);
 }
 
 async fn a_key_that_came_with_another_request_is_refused(db: Database) {
@@ -69,7 +71,7 @@ async fn a_key_that_came_with_another_request_is_refused(db: Database) {
     create(&db, "ada", &first).await;
     let other = Idempotency { fingerprint: [8; 32], ..first };
     assert_eq!(create(&db, "bob", &other).await, Created::KeyReused);
-    assert_eq!(db.store.users_page(None, 10).await.unwrap().len(), 1);
+    assert_eq!(db.store.users_page(Filter::default(), None, 10).await.unwrap().len(), 1);
 }
 
 async fn keys_of_different_users_have_nothing_to_do_with_each_other(db: Database) {

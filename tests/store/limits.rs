@@ -19,6 +19,8 @@ use tollgate::{
     },
 };
 
+use tollgate::store::filter::Filter;
+
 use crate::support::{Database, on_both};
 
 on_both!(
@@ -138,7 +140,7 @@ async fn a_deleted_limit_is_found_no_more_and_its_name_is_free(db: Database) {
     assert!(matches!(&deleted, Ok(Changed::Done { before, .. }) if *before == row), "{deleted:?}");
     assert_eq!(db.store.delete::<LimitRow>(row.id(), db.clock.now()).await, Ok(Changed::NotFound));
     assert_eq!(db.store.limit(row.id()).await, Ok(None));
-    assert_eq!(db.store.limits_page(None, 10).await, Ok(vec![]));
+    assert_eq!(db.store.limits_page(Filter::default(), None, 10).await, Ok(vec![]));
     limit(&db, json!({ "per": "team", "unit": "tokens" })).await;
 }
 
@@ -160,20 +162,20 @@ async fn the_first_limits_are_made_once_by_many_replicas(db: Database) {
     let first = || vec![new_limit(&db, json!({})), new_limit(&db, json!({ "name": "b" }))];
     let made = join_all(replicas.iter().map(|replica: &Store| replica.create_first::<LimitRow>(first()))).await;
     assert_eq!(made.iter().filter(|made| **made == Ok(First::Made)).count(), 1, "{made:?}");
-    let rows = db.store.limits_page(None, 10).await.unwrap();
+    let rows = db.store.limits_page(Filter::default(), None, 10).await.unwrap();
     assert_eq!(rows.len(), 2);
     for row in rows {
         db.store.delete::<LimitRow>(row.id(), db.clock.now()).await.unwrap();
     }
     assert_eq!(db.store.create_first::<LimitRow>(first()).await, Ok(First::MadeBefore));
-    assert_eq!(db.store.limits_page(None, 10).await, Ok(vec![]));
+    assert_eq!(db.store.limits_page(Filter::default(), None, 10).await, Ok(vec![]));
 }
 
 async fn first_limits_of_a_subject_that_is_not_there_are_not_made(db: Database) {
     let id = UserId(db.clock.new_id());
     let limits = vec![new_limit(&db, json!({})), new_limit(&db, json!({ "name": "b", "subject": id }))];
     assert_eq!(db.store.create_first::<LimitRow>(limits).await, Ok(First::Refused(1, Misfit::NoSuchSubject)));
-    assert_eq!(db.store.limits_page(None, 10).await, Ok(vec![]));
+    assert_eq!(db.store.limits_page(Filter::default(), None, 10).await, Ok(vec![]));
     assert_eq!(db.store.create_first::<LimitRow>(vec![new_limit(&db, json!({}))]).await, Ok(First::Made));
 }
 
@@ -204,8 +206,8 @@ async fn pages_follow_each_other_without_a_gap(db: Database) {
     for n in 0..5 {
         limits.push(limit(&db, json!({ "name": format!("limit-{n}") })).await);
     }
-    let first = db.store.limits_page(None, 3).await.unwrap();
-    let rest = db.store.limits_page(first.last().map(LimitRow::id), 3).await.unwrap();
+    let first = db.store.limits_page(Filter::default(), None, 3).await.unwrap();
+    let rest = db.store.limits_page(Filter::default(), first.last().map(LimitRow::id), 3).await.unwrap();
     assert_eq!([first, rest].concat(), limits);
 }
 

@@ -10,6 +10,8 @@ use tollgate::{
     },
 };
 
+use tollgate::store::filter::Filter;
+
 use crate::support::{Database, done, on_both};
 
 on_both!(
@@ -97,7 +99,7 @@ async fn a_deleted_team_is_found_no_more_and_its_name_is_free(db: Database) {
     let deleted = db.store.delete::<TeamRow>(team.id, now).await;
     assert!(matches!(&deleted, Ok(Changed::Done { before, .. }) if *before == team), "{deleted:?}");
     assert_eq!(db.store.team(team.id).await, Ok(None));
-    assert_eq!(db.store.teams_page(None, 10).await, Ok(vec![]));
+    assert_eq!(db.store.teams_page(Filter::default(), None, 10).await, Ok(vec![]));
     assert_eq!(db.store.delete::<TeamRow>(team.id, now).await, Ok(Changed::NotFound));
     assert_ne!(db.team("team").await.id, team.id);
 }
@@ -107,8 +109,8 @@ async fn pages_follow_each_other_without_a_gap(db: Database) {
     for n in 0..5 {
         teams.push(db.team(&format!("team-{n}")).await);
     }
-    let first = db.store.teams_page(None, 3).await.unwrap();
-    let rest = db.store.teams_page(first.last().map(|team| team.id), 3).await.unwrap();
+    let first = db.store.teams_page(Filter::default(), None, 3).await.unwrap();
+    let rest = db.store.teams_page(Filter::default(), first.last().map(|team| team.id), 3).await.unwrap();
     assert_eq!([first, rest].concat(), teams);
 }
 

@@ -14,6 +14,8 @@ use tollgate::{
     },
 };
 
+use tollgate::store::filter::Filter;
+
 use crate::support::{Database, done, on_both, to_role, to_status};
 
 on_both!(
@@ -64,7 +66,7 @@ async fn a_deleted_user_is_found_no_more_and_its_name_is_free(db: Database) {
     assert_eq!(db.store.user(user.id).await, Ok(None));
     assert_eq!(db.store.user_by_username(&user.username).await, Ok(None));
     assert!(db.store.password_of(&user.username).await.unwrap().is_none());
-    assert_eq!(db.store.users_page(None, 10).await, Ok(vec![]));
+    assert_eq!(db.store.users_page(Filter::default(), None, 10).await, Ok(vec![]));
     assert_eq!(db.store.users_changed_since(user.revision).await, Ok(vec![after]));
     assert_ne!(db.user("ada", Role::User).await.id, user.id);
 }
@@ -78,7 +80,7 @@ async fn pages_follow_each_other_without_a_gap(db: Database) {
 
     let (mut seen, mut after) = (vec![], None);
     loop {
-        let page = db.store.users_page(after, 4).await.unwrap();
+        let page = db.store.users_page(Filter::default(), after, 4).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         seen.extend(page);
@@ -110,7 +112,7 @@ async fn a_taken_id_is_a_conflict(db: Database) {
     let ada = db.user("ada", Role::User).await;
     let twin = NewUser { id: ada.id, ..db.new_user("twin", Role::User) };
     assert_eq!(db.store.create::<UserRow>(twin, None).await, Err(StoreError::Conflict("users")));
-    assert_eq!(db.store.users_page(None, 10).await, Ok(vec![ada]));
+    assert_eq!(db.store.users_page(Filter::default(), None, 10).await, Ok(vec![ada]));
 }
 
 async fn the_first_admin_is_created_once_by_many_replicas(db: Database) {
@@ -119,7 +121,7 @@ async fn the_first_admin_is_created_once_by_many_replicas(db: Database) {
         .map(|n| replicas[n % replicas.len()].create_first_admin(db.new_user(&format!("admin-{n}"), Role::Admin)));
     let created = join_all(tries).await.into_iter().filter(|created| *created == Ok(true)).count();
     assert_eq!(created, 1);
-    assert_eq!(db.store.users_page(None, 20).await.unwrap().len(), 1);
+    assert_eq!(db.store.users_page(Filter::default(), None, 20).await.unwrap().len(), 1);
     assert_eq!(db.store.create_first_admin(db.new_user("late", Role::Admin)).await, Ok(false));
 }
 
@@ -209,7 +211,7 @@ async fn of_two_admins_that_demote_each_other_at_once_one_stays(db: Database) {
             .count();
         assert_eq!(refused, 1, "{first:?} {second:?}");
 
-        let admins = db.store.users_page(None, 50).await.unwrap();
+        let admins = db.store.users_page(Filter::default(), None, 50).await.unwrap();
         let admin = admins.iter().find(|user| user.role == Role::Admin).unwrap();
         let next = db.user(&format!("next{round}"), Role::Admin).await;
         done(db.store.delete::<UserRow>(admin.id, now).await);
@@ -277,7 +279,7 @@ async fn whom_an_outside_issuer_vouches_for_is_made_once_by_many_replicas(db: Da
     let mut ids: Vec<_> = join_all(tries).await.into_iter().map(|user| user.unwrap().id).collect();
     ids.dedup();
     assert_eq!(ids.len(), 2);
-    assert_eq!(db.store.users_page(None, 20).await.unwrap().len(), 2);
+    assert_eq!(db.store.users_page(Filter::default(), None, 20).await.unwrap().len(), 2);
     let ada = db.store.user(ids[0]).await.unwrap().unwrap();
     assert_eq!((ada.username.as_str(), ada.role, ada.status), ("ada", Role::Readonly, UserStatus::Active));
     assert_eq!(ada.outside.as_ref().map(|identity| &*identity.subject), Some("ada"));
@@ -289,7 +291,7 @@ async fn whom_an_outside_issuer_vouches_for_is_not_made_again_when_deleted(db: D
     done(db.store.delete::<UserRow>(ada.id, db.clock.now()).await);
     let again = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
     assert_eq!((again.id, again.deleted_at), (ada.id, Some(db.clock.now())));
-    assert_eq!(db.store.users_page(None, 20).await, Ok(vec![]));
+    assert_eq!(db.store.users_page(Filter::default(), None, 20).await, Ok(vec![]));
 }
 
 async fn a_change_asked_for_at_a_revision_is_made_at_that_revision_only(db: Database) {

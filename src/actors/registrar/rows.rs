@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     domain::principal::{Account, KeyBounds, Team},
-    snapshot::{api_keys::KeyStanding, directory::Directory},
+    snapshot::{
+        api_keys::{KeyStanding, Used},
+        directory::Directory,
+    },
     store::{api_keys::ApiKeyRow, teams::TeamRow, users::UserRow},
 };
 
@@ -53,5 +56,8 @@ pub(super) fn standing(row: &ApiKeyRow) -> KeyStanding {
             routes: row.routes.clone(),
             models: row.models.clone(),
         }),
+        generation: row.generation,
+        old: row.old,
+        used: Used::default(),
     }
 }

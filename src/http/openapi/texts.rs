@@ -137,12 +137,22 @@ pub(super) const TAGS: &[Tag] = &[
                 "Revoke one of one's own API keys",
                 "It and every token it was exchanged for are dead at once, everywhere within a second.",
             ),
+            text(
+                "api_keys::rotation::rotate_own",
+                "Replace the secret of one of one's own API keys",
+                "The key keeps its id. The new secret is answered once; the old one goes on for overlap_s.",
+            ),
             text("api_keys::list_of_user", "List the API keys of a user", "Revoked and expired ones are among them."),
             text(
                 "api_keys::create_for_user",
                 "Make an API key for a user",
                 "The key acts as that user, with the role they have at the time. It is answered once: keep it. With \
                  an Idempotency-Key the same request gives the same answer for 24 hours.",
+            ),
+            text(
+                "api_keys::rotation::rotate_any",
+                "Replace the secret of an API key",
+                "The key keeps its id. The new secret is answered once; the old one goes on for overlap_s.",
             ),
             text(
                 "api_keys::revoke",

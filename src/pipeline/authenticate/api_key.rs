@@ -14,6 +14,7 @@ use crate::{
     credentials::api_key::{ApiKey, Mint},
     crypto,
     domain::{
+        api_key::OldSecret,
         ids::ApiKeyId,
         principal::{Account, Credential, CredentialKind, KeyBounds, Principal, UserStatus},
         refusal::{Refusal, Revocation, TokenFault},
@@ -57,6 +58,9 @@ impl KeyCheck {
     /// The active user whose key this is, and what is known of the key.
     pub async fn owner(&self, key: &ApiKey, now: Timestamp) -> Result<(Arc<Account>, KeyStanding), Refusal> {
         let standing = self.standing(key, now).await?;
+        if let Some(minute) = standing.used.first_of_minute(now) {
+            self.users.note_use(key.id, minute);
+        }
         let account = match self.directory.read().find(standing.user).cloned() {
             Some(account) => Some(account),
             // The key was read later than the users were.
@@ -101,20 +105,29 @@ impl KeyCheck {
             return Err(NOT_ASKED);
         }
         let mut known = self.api_keys.read().find(key.id).cloned();
-        if known.is_none() && self.mint.made(key) {
+        let next = known.as_ref().map_or(0, |known| known.generation.saturating_add(1));
+        let hash = key.secret_hash();
+        let lacks = |known: &Option<KeyStanding>| known.as_ref().is_none_or(|known| !has_secret(known, &hash, now));
+        if lacks(&known) && self.mint.made(key, next) {
             let asked = self.users.catch_up().await;
             known = self.api_keys.read().find(key.id).cloned();
-            if known.is_none() && asked.is_err() {
+            if lacks(&known) && asked.is_err() {
                 return Err(NOT_ASKED);
             }
         }
-        judge(known.ok_or(Refusal::InvalidToken(TokenFault::UnknownApiKey))?, key, now)
+        judge(known.ok_or(Refusal::InvalidToken(TokenFault::UnknownApiKey))?, &hash, now)
     }
 }
 
+/// Whether the secret of this SHA-256 is the key's, or the one before while that is good.
+fn has_secret(standing: &KeyStanding, hash: &[u8; 32], now: Timestamp) -> bool {
+    let is_old = |old: &OldSecret| now < old.until && crypto::is_equal(&old.secret_hash, hash);
+    crypto::is_equal(&standing.secret_hash, hash) || standing.old.as_ref().is_some_and(is_old)
+}
+
 /// The secret comes first: what became of a key is nobody's business without it.
-fn judge(standing: KeyStanding, key: &ApiKey, now: Timestamp) -> Result<KeyStanding, Refusal> {
-    if !crypto::is_equal(&standing.secret_hash, &key.secret_hash()) {
+fn judge(standing: KeyStanding, hash: &[u8; 32], now: Timestamp) -> Result<KeyStanding, Refusal> {
+    if !has_secret(&standing, hash, now) {
         return Err(Refusal::InvalidToken(TokenFault::WrongApiKeySecret));
     }
     if standing.is_revoked {
@@ -134,27 +147,34 @@ pub fn credential(id: ApiKeyId) -> Credential {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{crypto::MacKey, domain::ids::UserId};
+    use crate::{crypto::MacKey, domain::ids::UserId, snapshot::api_keys::Used};
     use uuid::Uuid;
 
     #[test]
     fn nothing_is_told_of_a_key_without_its_secret() {
         let mint = Mint::new(MacKey::new(&[1; 32]));
         let id = ApiKeyId(Uuid::from_u128(1));
-        let key = ApiKey::read(&mint.text_of(id)).unwrap();
+        let hash = ApiKey::read(&mint.text_of(id, 0)).unwrap().secret_hash();
         let at = |s| Timestamp::from_second(s).unwrap();
         let live = KeyStanding {
             user: UserId(Uuid::from_u128(2)),
-            secret_hash: key.secret_hash(),
+            secret_hash: hash,
             expires_at: Some(at(100)),
             is_revoked: false,
             bounds: Arc::default(),
+            generation: 0,
+            old: None,
+            used: Used::default(),
         };
+        let old = OldSecret { secret_hash: hash, until: at(50) };
+        let rotated = KeyStanding { secret_hash: [1; 32], old: Some(old), ..live.clone() };
+        assert_eq!(judge(rotated.clone(), &hash, at(49)), Ok(rotated.clone()));
+        assert_eq!(judge(rotated, &hash, at(50)), Err(Refusal::InvalidToken(TokenFault::WrongApiKeySecret)));
         let revoked = KeyStanding { is_revoked: true, ..live.clone() };
-        assert_eq!(judge(live.clone(), &key, at(99)), Ok(live.clone()));
-        assert_eq!(judge(live, &key, at(100)), Err(Refusal::ExpiredApiKey));
-        assert_eq!(judge(revoked.clone(), &key, at(100)), Err(Refusal::RevokedToken(Revocation::ApiKey)));
+        assert_eq!(judge(live.clone(), &hash, at(99)), Ok(live.clone()));
+        assert_eq!(judge(live, &hash, at(100)), Err(Refusal::ExpiredApiKey));
+        assert_eq!(judge(revoked.clone(), &hash, at(100)), Err(Refusal::RevokedToken(Revocation::ApiKey)));
         let wrong = Err(Refusal::InvalidToken(TokenFault::WrongApiKeySecret));
-        assert_eq!(judge(KeyStanding { secret_hash: [0; 32], ..revoked }, &key, at(100)), wrong);
+        assert_eq!(judge(KeyStanding { secret_hash: [0; 32], ..revoked }, &hash, at(100)), wrong);
     }
 }

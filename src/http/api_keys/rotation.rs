@@ -1,0 +1,86 @@
+//! New secrets for API keys: the key stays what it is, with its id, its limits and its budgets.
+
+use actix_web::{HttpRequest, web::Data};
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ApiKey, NewKey, is_login, with_key};
+use crate::{
+    credentials::api_key,
+    domain::{api_key::MAX_OVERLAP_S, ids::ApiKeyId, refusal::Refusal},
+    http::{
+        administered,
+        created::CreatedAt,
+        extract::{Caller, JsonBody, PathId},
+        failure::unavailable,
+        office::Administration,
+        problem::Problem,
+    },
+    store::api_keys::{ApiKeyRow, KeyOf, KeyRotation},
+};
+
+/// How the secret is replaced.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotate {
+    /// For how many seconds the present secret goes on. At 0 it ends at once, and so do the tokens it was exchanged for.
+    #[serde(default)]
+    #[schemars(range(max = 604_800))]
+    overlap_s: u32,
+}
+
+/// `POST /me/api-keys/{id}/rotate`: shows the new secret once.
+pub async fn rotate_own(
+    administration: Data<Administration>,
+    request: HttpRequest,
+    Caller(caller): Caller,
+    PathId(id): PathId<ApiKeyId>,
+    JsonBody(body): JsonBody<KeyRotate>,
+) -> Result<CreatedAt<NewKey>, Problem> {
+    if !is_login(&administration, &caller).await? {
+        return Err(Refusal::NotByThisCredential.into());
+    }
+    let key = KeyOf { id, owner: Some(caller.account.id) };
+    rotate(&administration, &request, (key, "/me/api-keys"), &body).await
+}
+
+/// `POST /admin/api-keys/{id}/rotate`: shows the new secret once.
+pub async fn rotate_any(
+    administration: Data<Administration>,
+    request: HttpRequest,
+    _: Caller,
+    PathId(id): PathId<ApiKeyId>,
+    JsonBody(body): JsonBody<KeyRotate>,
+) -> Result<CreatedAt<NewKey>, Problem> {
+    rotate(&administration, &request, (KeyOf { id, owner: None }, "/admin/api-keys"), &body).await
+}
+
+async fn rotate(
+    administration: &Administration,
+    request: &HttpRequest,
+    (key, listed_at): (KeyOf, &str),
+    body: &KeyRotate,
+) -> Result<CreatedAt<NewKey>, Problem> {
+    if body.overlap_s > MAX_OVERLAP_S {
+        return Err(Refusal::invalid("/overlap_s", format!("must be at most {MAX_OVERLAP_S}")).into());
+    }
+    let now = administration.clock.now();
+    let row = administration.store.api_key(key).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    if row.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(Refusal::Conflict("The API key has expired.".into()).into());
+    }
+    let generation = row.generation.saturating_add(1);
+    let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(key.id, generation));
+    let rotation = KeyRotation { secret_hash, old_until: until(now, body.overlap_s), only_at: row.revision };
+    let row = administered::change::<ApiKeyRow>(request, &administration.users, key, rotation).await?;
+    let view = with_key(administration, ApiKey::from(&row), row.generation);
+    Ok(CreatedAt::new(format!("{listed_at}/{}", key.id), &view)?)
+}
+
+/// In whole microseconds, as the store keeps times.
+fn until(now: Timestamp, overlap_s: u32) -> Option<Timestamp> {
+    let until = now.saturating_add(SignedDuration::from_secs(overlap_s.into())).ok()?;
+    let until = Timestamp::from_microsecond(until.as_microsecond()).ok()?;
+    (overlap_s > 0).then_some(until)
+}
