@@ -135,7 +135,7 @@ async fn start(store: &Store, clock: &Clock, issuer: &Issuer) -> Option<UserId> 
         models: Allowed::default(),
         created_at: clock.now(),
     };
-    store.create_first_admin(user).await.ok()?.then_some(id)
+    store.create_first_admin(user, None).await.ok()?.then_some(id)
 }
 
 fn sessions(criterion: &mut Criterion) {

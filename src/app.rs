@@ -26,6 +26,7 @@ use self::{
     crew::Crew,
     foundation::Foundation,
     health::HealthChecks,
+    server::Ports,
     tls::{Tls, Watch},
 };
 pub use self::{
@@ -70,6 +71,8 @@ pub struct Gateway {
     pub ops_address: SocketAddr,
     /// The first start's user, if this was it.
     pub first_start: Option<FirstStart>,
+    /// The user whose made-up password an earlier start has lost before it was printed.
+    pub unshown_password: Option<String>,
     pub office: Office,
     parts: Box<Parts>,
     servers: [ServerHandle; 2],
@@ -105,11 +108,16 @@ impl Gateway {
         let metrics = Metrics::new()?;
         let tracing = Tracing::start(metrics.spans())?;
         let base = Foundation::lay(&config, &secrets, clock).await?;
-        let first_start = first_start::run(&base, secrets.admin_password).await?;
+        let taken = Ports::take(&config)?;
         first_rules::run(&config, &base.store, &base.clock).await?;
         orphans::replay(&base.audit).await?;
         prices::start(&config, prices, &base.store, &base.clock).await?;
         orphans::close(&base).await?;
+        let first_start = first_start::run(&base, secrets.admin_password).await?;
+        let unshown_password = match &first_start {
+            Some(_) => None,
+            None => base.store.unshown_password(&base.chain, base.clock.now()).await?,
+        };
         let fingerprints = Arc::new(shared_key(&base.store, &base.master, FINGERPRINTS).await?);
         let mint = Arc::new(Mint::new(shared_key(&base.store, &base.master, API_KEYS).await?));
         let (handles, published) = (Handles::new(&config, Arc::clone(&fingerprints)), Published::new(&config));
@@ -129,19 +137,27 @@ impl Gateway {
             fingerprints,
         });
         let office = parts.office(&crew.roster);
-        let (address, public) = server::public(&parts, &office)?;
-        let (ops_address, ops) = server::ops(&parts, &office)?;
+        let (address, public) = server::public(&parts, &office, taken.public)?;
+        let (ops_address, ops) = server::ops(&parts, &office, taken.ops)?;
         crew.until_keepers_run(actors::workers(&parts.config)).await?;
         HealthChecks::new(parts.routing.clone(), parts.base.clock.clone()).start();
         if let Some(tls) = &parts.tls {
             Watch::new(tls.clone(), parts.base.clock.clone(), parts.metrics.clone()).start();
         }
-        Ok(Self { address, ops_address, first_start, office, parts, servers: [public, ops], crew })
+        Ok(Self { address, ops_address, first_start, unshown_password, office, parts, servers: [public, ops], crew })
     }
 
     /// Whether the public port speaks TLS.
     pub fn is_tls(&self) -> bool {
         self.parts.tls.is_some()
+    }
+
+    /// Says that the password of the first start was printed: no later start warns of it.
+    pub async fn note_shown_password(&self) -> Result<(), StartError> {
+        match &self.first_start {
+            Some(first) => Ok(self.parts.base.store.note_shown_password(first.user).await?),
+            None => Ok(()),
+        }
     }
 
     /// Takes routes, upstreams, prices and the files of TLS from a configuration that was just read. A bad one changes

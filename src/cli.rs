@@ -124,6 +124,10 @@ fn secrets() -> Secrets {
 
 /// Writes to standard output; a reader that went away is no failure.
 fn print(text: &str) {
+    drop(try_to_print(text));
+}
+
+fn try_to_print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }

@@ -23,13 +23,15 @@ const RANDOM_BYTES: usize = 18;
 
 /// What the first start made.
 pub struct FirstStart {
+    /// Who.
+    pub user: UserId,
     /// The password, if it was made up; it is shown once and never again.
     pub password: Option<Zeroizing<String>>,
 }
 
 /// Makes the first user if there is none. Of several replicas that start at once one does.
 pub(super) async fn run(base: &Foundation, given: Option<String>) -> Result<Option<FirstStart>, StartError> {
-    let Foundation { store, passwords, clock, .. } = base;
+    let Foundation { store, passwords, clock, chain, .. } = base;
     if !store.users_page(Filter::default(), None, 1).await?.is_empty() {
         return Ok(None);
     }
@@ -48,8 +50,9 @@ pub(super) async fn run(base: &Foundation, given: Option<String>) -> Result<Opti
         models: Allowed::default(),
         created_at: clock.now(),
     };
-    let first = store.create_first_admin(user).await?;
-    Ok(first.then_some(FirstStart { password: made_up }))
+    let id = user.id;
+    let first = store.create_first_admin(user, made_up.as_ref().map(|_| &**chain)).await?;
+    Ok(first.then_some(FirstStart { user: id, password: made_up }))
 }
 
 /// A password of 144 random bits.

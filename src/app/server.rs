@@ -54,8 +54,30 @@ const UNSENT_BYTES: u32 = 256 * 1024;
 /// How often addresses with nothing on their account are forgotten.
 const FORGET_ADDRESSES: Duration = Duration::from_mins(1);
 
+/// The two ports, taken before anything is made that is shown only once. Who connects early waits for the server.
+pub(super) struct Ports {
+    pub public: TcpListener,
+    pub ops: TcpListener,
+}
+
+impl Ports {
+    /// Takes both.
+    pub(super) fn take(config: &Config) -> Result<Self, StartError> {
+        let take = |host, port| {
+            let address = SocketAddr::new(host, port);
+            listen(address).map_err(|error| StartError::Bind { address, error })
+        };
+        let (server, ops) = (&config.server, &config.ops);
+        Ok(Self { public: take(server.host, server.port)?, ops: take(ops.host, ops.port)? })
+    }
+}
+
 /// Starts the public server. Each worker thread gets its own gate and runs one shard of the limits.
-pub(super) fn public(parts: &Parts, office: &Office) -> Result<(SocketAddr, ServerHandle), StartError> {
+pub(super) fn public(
+    parts: &Parts,
+    office: &Office,
+    listener: TcpListener,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
     let Parts { config, handles, .. } = parts;
     let edge = edge(config)?;
     forget_idle(edge.clone());
@@ -66,6 +88,7 @@ pub(super) fn public(parts: &Parts, office: &Office) -> Result<(SocketAddr, Serv
     let origins = config.cors.allowed_origins.clone();
     let address = SocketAddr::new(config.server.host, config.server.port);
     let cannot_bind = |error| StartError::Bind { address, error };
+    let bound = listener.local_addr().map_err(cannot_bind)?;
     let builder = Server::build()
         .workers(workers(config))
         .max_concurrent_connections(usize::try_from(config.server.max_connections).unwrap_or(usize::MAX))
@@ -91,8 +114,6 @@ pub(super) fn public(parts: &Parts, office: &Office) -> Result<(SocketAddr, Serv
         };
         connections::serve(app, Listener { gate, bounds, door: door.clone() }, is_told_to_stop)
     };
-    let listener = listen(address).map_err(cannot_bind)?;
-    let bound = listener.local_addr().map_err(cannot_bind)?;
     let server = builder.listen("public", listener, serve).map_err(cannot_bind)?.run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
@@ -110,7 +131,11 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Starts the operators' server.
-pub(super) fn ops(parts: &Parts, office: &Office) -> Result<(SocketAddr, ServerHandle), StartError> {
+pub(super) fn ops(
+    parts: &Parts,
+    office: &Office,
+    listener: TcpListener,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
     let (operations, metrics) = (Data::new(office.operations.clone()), Data::new(parts.metrics.clone()));
     let sums = Data::new(BudgetSums::default());
     let factory = move || {
@@ -122,7 +147,7 @@ pub(super) fn ops(parts: &Parts, office: &Office) -> Result<(SocketAddr, ServerH
         .workers(1)
         .disable_signals()
         .shutdown_timeout(1)
-        .bind(address)
+        .listen(listener)
         .map_err(|error| StartError::Bind { address, error })?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     let server = server.run();

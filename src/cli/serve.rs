@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, load, print, secrets};
+use super::{Failure, load, secrets, try_to_print};
 use crate::{
     app::{FirstStart, Gateway},
     clock::Clock,
@@ -17,7 +17,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     actix::System::new().block_on(async {
         let mut signals = Signals::listen()?;
         let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
-        print(&banner(&gateway));
+        welcome(&gateway, file).await?;
         tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");
         while let Command::Reload = signals.next().await {
             reload(&gateway, file).await;
@@ -83,18 +83,50 @@ impl Signals {
     }
 }
 
-fn banner(gateway: &Gateway) -> String {
+/// Prints the banner. A made-up password counts as shown once that is done.
+async fn welcome(gateway: &Gateway, file: Option<&Path>) -> Result<(), Failure> {
+    if let Some(user) = &gateway.unshown_password {
+        let mend = reset_command(user, file);
+        tracing::warn!(
+            user,
+            mend,
+            "the password of this user was made up by an earlier start and may never have been shown"
+        );
+    }
+    match try_to_print(&banner(gateway, file)) {
+        Ok(()) => gateway.note_shown_password().await?,
+        Err(error) => tracing::warn!(%error, "the banner could not be printed"),
+    }
+    Ok(())
+}
+
+fn reset_command(user: &str, file: Option<&Path>) -> String {
+    let config = file.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
+    format!("tollgate admin reset-password {user}{config}")
+}
+
+fn banner(gateway: &Gateway, file: Option<&Path>) -> String {
     let scheme = if gateway.is_tls() { "https" } else { "http" };
     let url = format!("{scheme}://{}", gateway.address);
     let mut text = format!("Tollgate is serving on {url}  (documentation: {url}/docs)\n");
     if let Some(first) = &gateway.first_start {
-        text.push_str(&welcome(&url, first));
+        text.push_str(&first_steps(&url, first));
+    }
+    if let Some(user) = &gateway.unshown_password {
+        text.push_str(&lost_password(user, file));
     }
     text
 }
 
+fn lost_password(user: &str, file: Option<&Path>) -> String {
+    let mend = reset_command(user, file);
+    format!(
+        "\nThe password of {user} was made up by an earlier start and may never have been shown. A new one:\n    {mend}\n\n"
+    )
+}
+
 /// Shown once: a password that was made up is stored nowhere.
-fn welcome(url: &str, first: &FirstStart) -> String {
+fn first_steps(url: &str, first: &FirstStart) -> String {
     let (line, password) = match &first.password {
         Some(password) => (format!("password: {}   (shown only now)", password.as_str()), password.to_string()),
         None => ("password: the one in TOLLGATE_ADMIN_PASSWORD".into(), "'\"$TOLLGATE_ADMIN_PASSWORD\"'".into()),

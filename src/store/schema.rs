@@ -288,6 +288,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    unshown_passwords (user_id) {
+        user_id -> Text,
+        password_hash -> Text,
+        replica -> Text,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> Text,
         username -> Text,
@@ -335,5 +343,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_keys,
     stamps,
     teams,
+    unshown_passwords,
     users,
 );

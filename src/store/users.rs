@@ -2,11 +2,12 @@
 //!
 //! Handlers read through it; the directory follows changes with [`Store::users_changed_since`]. Deleted users stay as
 //! rows, so that audit records keep their names; nothing but the follower sees them. Writes: by the flow of
-//! [`administered`](super::administered), with the rules in `change`; and `create` and `outside`.
+//! [`administered`](super::administered), with the rules in `change`; and `create`, `outside` and `unshown`.
 
 mod change;
 mod create;
 mod outside;
+mod unshown;
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, Queryable, Selectable,

@@ -126,6 +126,56 @@ fn a_port_in_use_is_named_and_is_no_mistake_of_the_configuration() {
     assert!(error_of(&output).contains(&port));
 }
 
+/// The made-up password in a banner.
+fn password_in(banner: &str) -> String {
+    let after = banner.split("password: ").nth(1).unwrap_or_else(|| panic!("no password: {banner}"));
+    after.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_first_start_that_finds_a_port_taken_loses_no_password() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for name in ["TOLLGATE__SERVER__PORT", "TOLLGATE__OPS__PORT"] {
+        let home = Home::bare();
+        let mut command = home.command(&[]);
+        command.env(name, &port);
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(1), "{}", error_of(&output));
+        assert!(output.stdout.is_empty(), "{name}");
+        let gateway = home.start();
+        assert_eq!(gateway.try_login("admin", &password_in(&gateway.output())).status(), 200, "{name}");
+    }
+}
+
+#[test]
+fn a_start_that_finds_a_password_that_was_never_shown_says_how_to_make_a_new_one() {
+    const MEND: &str = "tollgate admin reset-password admin";
+    let home = Home::bare();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" > /dev/full", env!("CARGO_BIN_EXE_tollgate")]).current_dir(home.path());
+    let unseen = home.spawn_in(shell).serving();
+    assert!(unseen.log().contains("could not be printed"), "{}", unseen.log());
+    unseen.kill();
+
+    let second = home.start();
+    assert!(second.output().contains(MEND) && second.log().contains(MEND), "{}", second.output());
+    assert!(!second.output().contains("password: "));
+    let reset = home.run(&["admin", "reset-password", "admin"]);
+    let password = password_in(&String::from_utf8_lossy(&reset.stdout));
+    assert_eq!(second.try_login("admin", &password).status(), 200);
+    second.terminate();
+    assert!(!home.start().output().contains(MEND), "a new password ends the warning");
+}
+
+#[test]
+fn a_shown_password_is_not_warned_of() {
+    let home = Home::bare();
+    home.start().kill();
+    let second = home.start();
+    assert!(!second.output().contains("reset-password") && !second.log().contains("reset-password"));
+}
+
 #[test]
 fn the_first_calls_after_a_start_are_served() {
     let home = Home::new();

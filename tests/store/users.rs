@@ -117,12 +117,13 @@ async fn a_taken_id_is_a_conflict(db: Database) {
 
 async fn the_first_admin_is_created_once_by_many_replicas(db: Database) {
     let replicas = [db.replica(), db.replica(), db.replica()];
-    let tries = (0..12)
-        .map(|n| replicas[n % replicas.len()].create_first_admin(db.new_user(&format!("admin-{n}"), Role::Admin)));
+    let tries = (0..12).map(|n| {
+        replicas[n % replicas.len()].create_first_admin(db.new_user(&format!("admin-{n}"), Role::Admin), None)
+    });
     let created = join_all(tries).await.into_iter().filter(|created| *created == Ok(true)).count();
     assert_eq!(created, 1);
     assert_eq!(db.store.users_page(Filter::default(), None, 20).await.unwrap().len(), 1);
-    assert_eq!(db.store.create_first_admin(db.new_user("late", Role::Admin)).await, Ok(false));
+    assert_eq!(db.store.create_first_admin(db.new_user("late", Role::Admin), None).await, Ok(false));
 }
 
 async fn a_change_keeps_what_it_does_not_name(db: Database) {

@@ -4,6 +4,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
+use super::unshown;
 use crate::{
     domain::{
         allowed::Allowed,
@@ -35,8 +36,9 @@ pub struct NewUser {
 
 impl Store {
     /// Creates a user if there has never been one; true if it did. Of several replicas that do so at once only
-    /// one does.
-    pub async fn create_first_admin(&self, user: NewUser) -> Result<bool, StoreError> {
+    /// one does. A password that a replica has made up is noted as unshown.
+    pub async fn create_first_admin(&self, user: NewUser, made_up_by: Option<&str>) -> Result<bool, StoreError> {
+        let made_up_by = made_up_by.map(str::to_owned);
         if self.read(any_user).await? {
             return Ok(false);
         }
@@ -45,6 +47,9 @@ impl Store {
             let is_first = !any_user(connection).await?;
             if is_first {
                 insert(connection, &user, None, revision).await?;
+                if let (Some(hash), Some(replica)) = (&user.password_hash, &made_up_by) {
+                    unshown::note(connection, user.id, hash, replica).await?;
+                }
             }
             Ok(is_first)
         })

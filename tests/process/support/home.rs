@@ -137,6 +137,13 @@ impl Home {
         self.spawn_as(self.command(&[]))
     }
 
+    /// Starts what leads to a gateway, with the environment of this home.
+    pub fn spawn_in(&self, mut command: Command) -> Starting {
+        command.current_dir(self.path()).stdin(Stdio::null()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap()).envs(self.environment.iter().cloned());
+        self.spawn_as(command)
+    }
+
     fn spawn_as(&self, command: Command) -> Starting {
         self.starts.set(self.starts.get() + 1);
         let file = |name: &str| self.path().join(format!("{name}.{}", self.starts.get()));
