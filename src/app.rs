@@ -10,6 +10,7 @@ mod first_start;
 mod foundation;
 mod health;
 mod keys;
+mod offline;
 mod orphans;
 mod prices;
 mod routing;
@@ -35,6 +36,7 @@ pub use self::{
     first_start::{FirstStart, random_password},
     foundation::Secrets,
     keys::{change_master_key, rotate_signing_key},
+    offline::{Standstill, existing_store},
     prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::routing,
     start_error::StartError,

@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod check_config;
+mod consent;
 mod health;
 mod keys;
 mod ledger;

@@ -39,6 +39,7 @@ pub enum DataDirError {
 const MASTER_KEY: &str = "TOLLGATE_MASTER_KEY";
 const MASTER_KEY_FILE: &str = "master.key";
 const AUDIT_CLOSED: &str = "audit-closed";
+const ACTS: &str = "acts.jsonl";
 
 /// Reads a key that an operator gave; `origin` says where.
 pub fn parse_master_key(origin: &str, text: &str) -> Result<MasterKey, DataDirError> {
@@ -120,6 +121,15 @@ impl DataDir {
         let path = self.path.join(AUDIT_CLOSED);
         let io = |error| DataDirError::Io { path: path.display().to_string(), error };
         std::fs::rename(self.write_beside(AUDIT_CLOSED, &seq.to_string())?, &path).map_err(io)
+    }
+
+    /// Appends a line to the record of acts that leave no audit log behind.
+    pub fn note_act(&self, line: &str) -> Result<(), DataDirError> {
+        let path = self.path.join(ACTS);
+        let io = |error| DataDirError::Io { path: path.display().to_string(), error };
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let mut file = file.map_err(io)?;
+        file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(io)
     }
 
     /// The master key: `given`, or the one in `master.key`, made (0600) if there is none. `shared` stores need a given

@@ -29,6 +29,7 @@ mod process {
     mod long_windows;
     mod lost_replica;
     mod metered_ends;
+    mod offline;
     mod prices;
     mod proxies;
     mod proxy_protocol;

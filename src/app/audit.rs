@@ -1,16 +1,13 @@
 //! The audit log without a running gateway: the store it is in, its files and keys, and who may erase from it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{
-    Secrets, StartError,
-    foundation::{open_store, read_master_key},
-};
+use super::{Secrets, StartError, foundation::read_master_key, offline::existing_store};
 use crate::{
     actors::notary::{CheckpointKey, Custodian},
     clock::Clock,
     config::Config,
-    domain::audit::lines::PublicKey,
+    domain::audit::{act::Author, lines::PublicKey},
     store::Store,
 };
 
@@ -29,9 +26,9 @@ pub fn checkpoint_files(config: &Config) -> Vec<PathBuf> {
     [file.with_extension("older.jsonl"), file].into_iter().filter(|file| file.exists()).collect()
 }
 
-/// The store with the audit log in it.
+/// The store with the audit log in it; none is made.
 pub fn audit_store(config: &Config) -> Result<Store, StartError> {
-    open_store(config)
+    existing_store(config, Duration::from_millis(config.store.statement_timeout_ms))
 }
 
 /// The public key that checkpoints are verified with, by the master key: the owner of the store cannot replace it.
@@ -46,9 +43,9 @@ pub async fn audit_public_key(
 }
 
 /// Whoever acts on the log from the command line.
-pub async fn custodian(config: &Config, secrets: &Secrets) -> Result<Custodian, StartError> {
-    let master = read_master_key(config, secrets)?;
+pub async fn custodian(config: &Config, secrets: &Secrets, by: Author) -> Result<Custodian, StartError> {
     let store = audit_store(config)?;
+    let master = read_master_key(config, secrets)?;
     let key = Arc::new(CheckpointKey::open(&store, &master).await?);
-    Ok(Custodian { store, clock: Clock::system(), key })
+    Ok(Custodian { store, clock: Clock::system(), key, by: Some(by) })
 }

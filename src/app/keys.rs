@@ -1,11 +1,8 @@
 //! The keys without a running gateway: rotating the one that signs, and changing the one that seals.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{
-    Secrets, StartError,
-    foundation::{open_store, read_master_key},
-};
+use super::{Secrets, StartError, foundation::read_master_key, offline::existing_store};
 use crate::{
     actors::token_issuer::{Keys, RingError, purpose_of},
     clock::Clock,
@@ -18,11 +15,15 @@ use crate::{
     },
 };
 
+/// The longest time of one statement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Rotates the signing key in the store; gateways that run read it within a second. Gives the key that takes over.
 pub async fn rotate_signing_key(config: &Config, secrets: &Secrets) -> Result<SigningKeyRow, StartError> {
+    let store = existing_store(config, STATEMENT_TIMEOUT)?;
     let master = read_master_key(config, secrets)?;
     let keys = Keys {
-        store: open_store(config)?,
+        store,
         clock: Clock::system(),
         auth: config.auth.clone(),
         master: Arc::new(master),
@@ -40,11 +41,11 @@ pub async fn rotate_signing_key(config: &Config, secrets: &Secrets) -> Result<Si
 /// A kill leaves either key in force, never a mixture: the new key lies in `master.key.new` before the store changes and
 /// becomes `master.key` after it, and a second run finishes what the first began.
 pub async fn change_master_key(config: &Config, secrets: &Secrets, new: &str) -> Result<usize, StartError> {
+    let store = existing_store(config, STATEMENT_TIMEOUT)?;
     let data_dir = DataDir::open(&config.data_dir)?;
     let old = read_master_key(config, secrets)?;
     let next = data_dir::parse_master_key("TOLLGATE_NEW_MASTER_KEY", new)?;
     let replacement = if secrets.master_key.is_none() { Some(data_dir.prepare_master_key(new)?) } else { None };
-    let store = open_store(config)?;
     let count = match store.seal_anew(seal_with(old, next)).await? {
         Resealed::Done(count) => count,
         Resealed::DoesNotOpen(_) => return Err(RingError::Crypto(crate::crypto::CryptoError::Unseal).into()),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::StartError;
+use super::{StartError, offline::existing_store};
 use crate::{
     clock::Clock,
     config::{Config, ConfigError},
@@ -16,7 +16,7 @@ use crate::{
         list::MAX_MODELS,
     },
     store::{
-        Settings, Store, migrations,
+        Store,
         prices::{PriceChange, PricesChanged},
     },
 };
@@ -119,10 +119,7 @@ async fn make_first(store: &Store, clock: &Clock) -> Result<(), StartError> {
 /// Sets the prices of a file that was read from `path`, straight in the store.
 pub async fn import_prices(config: &Config, file: PriceFile, path: &Path) -> Result<Imported, StartError> {
     const TIMEOUT: Duration = Duration::from_secs(30);
-    let (url, clock) = (config.store_url()?, Clock::system());
-    migrations::run(&url)?;
-    let settings = Settings { url, pool_size: 1, acquire_timeout: TIMEOUT, statement_timeout: TIMEOUT };
-    let store = Store::open(&settings)?;
+    let (store, clock) = (existing_store(config, TIMEOUT)?, Clock::system());
     make_first(&store, &clock).await?;
     match store.change_prices(from_file(file, path, &clock)).await? {
         PricesChanged::Done { version, difference, .. } => {

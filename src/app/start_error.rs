@@ -45,6 +45,12 @@ pub enum StartError {
     Document(#[from] NoDocument),
     #[error(transparent)]
     Docs(#[from] DocsError),
+    #[error("{what} at {place}; nothing was made. Start the gateway once, or name the store with store.url")]
+    NoStore { place: String, what: &'static str },
+    #[error("the store is not up to date; run `tollgate migrate` first. It lacks: {0}")]
+    Outdated(String),
+    #[error("a gateway runs on this store; stop it first: {0}")]
+    Running(String),
     #[error("{address}: {error}")]
     Bind { address: SocketAddr, error: io::Error },
     #[error(transparent)]
@@ -68,6 +74,7 @@ impl StartError {
             Self::Config(_)
                 | Self::AdminPassword(_)
                 | Self::Prices(_)
+                | Self::NoStore { .. }
                 | Self::Tracing(_)
                 | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. })
                 | Self::Store(StoreError::Invalid(_))

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Failure, load, print};
 use crate::{
-    app::random_password,
+    app::{existing_store, random_password},
     clock::Clock,
     config::secret::without_line_end,
     credentials::passwords::Passwords,
@@ -18,9 +18,8 @@ use crate::{
         principal::{Role, UserStatus, Username},
     },
     store::{
-        Settings, Store,
+        Store,
         administered::{Changed, Created},
-        migrations,
         users::{NewUser, UserChange, UserRow},
     },
 };
@@ -60,10 +59,7 @@ impl From<RoleName> for Role {
 
 impl Admin {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
-        let url = load(file)?.store_url()?;
-        migrations::run(&url).map_err(failed)?;
-        let settings = Settings { url, pool_size: 1, acquire_timeout: TIMEOUT, statement_timeout: TIMEOUT };
-        let store = Store::open(&settings).map_err(failed)?;
+        let store = existing_store(&load(file)?, TIMEOUT)?;
         actix::System::new().block_on(async {
             match self {
                 Self::CreateUser { username, role } => create(&store, &username, role.into()).await,

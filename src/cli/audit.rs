@@ -14,7 +14,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Failure, load, print, secrets};
+use super::{Failure, consent::Consent, load, print, secrets};
 use crate::{
     app::{audit_store, custodian},
     clock::Clock,
@@ -35,11 +35,15 @@ pub(super) enum Audit {
         /// The id of the user, or the name of one who is not deleted.
         #[arg(long)]
         user: String,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Drop the records of every chain that are older than this number of days. Their checkpoints stay.
     Retain {
         #[arg(long)]
         days: u32,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Print the public keys that checkpoints are verified with, for `verify --keys`.
     Keys(NoArguments),
@@ -56,17 +60,21 @@ impl Audit {
             match self {
                 Self::Verify(verify) => verify.run(&config).await,
                 Self::Export(export) => export.run(&config).await,
-                Self::Erase { user } => erase(&config, &user).await,
-                Self::Retain { days } => retain(&config, days).await,
+                Self::Erase { user, consent } => erase(&config, &user, &consent).await,
+                Self::Retain { days, consent } => retain(&config, days, &consent).await,
                 Self::Keys(NoArguments {}) => print_keys(&config).await,
             }
         })
     }
 }
 
-async fn erase(config: &Config, user: &str) -> Result<(), Failure> {
-    let custodian = custodian(config, &secrets()).await?;
+async fn erase(config: &Config, user: &str, consent: &Consent) -> Result<(), Failure> {
+    let custodian = custodian(config, &secrets(), consent.author()?).await?;
     let id = user_id(&custodian.store, user).await?;
+    let parts = custodian.store.personal_parts(id).await.map_err(failed)?;
+    if !consent.given(&format!("would erase {parts} personal parts of user {id}\n"))? {
+        return Ok(());
+    }
     let erased = custodian.erase(id).await.map_err(failed)?;
     print(&format!("erased {erased} personal parts of user {id}; what was done is on record\n"));
     Ok(())
@@ -83,11 +91,26 @@ async fn user_id(store: &Store, user: &str) -> Result<UserId, Failure> {
         .ok_or_else(|| Failure::Failed(format!("there is no user {user}; give the id of a deleted one")))
 }
 
-async fn retain(config: &Config, days: u32) -> Result<(), Failure> {
-    let custodian = custodian(config, &secrets()).await?;
+async fn retain(config: &Config, days: u32, consent: &Consent) -> Result<(), Failure> {
+    let custodian = custodian(config, &secrets(), consent.author()?).await?;
     let kept = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
     let before = Clock::system().now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
-    for chain in custodian.store.audit_chains().await.map_err(failed)? {
+    let chains = custodian.store.audit_chains().await.map_err(failed)?;
+    let mut plan = String::new();
+    for chain in &chains {
+        let line = match custodian.droppable(chain, before).await.map_err(failed)? {
+            Some((first, last)) => {
+                let entries = last.saturating_sub(first).saturating_add(1);
+                format!("chain {chain}: would drop {entries} entries ({first} to {last})\n")
+            }
+            None => format!("chain {chain}: would drop 0 entries\n"),
+        };
+        plan.push_str(&line);
+    }
+    if !consent.given(&plan)? {
+        return Ok(());
+    }
+    for chain in chains {
         let dropped = custodian.drop_before(&chain, before).await.map_err(failed)?;
         print(&format!("chain {chain}: dropped {dropped} entries\n"));
     }

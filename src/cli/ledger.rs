@@ -6,15 +6,10 @@ use clap::Subcommand;
 
 use super::{Failure, load, print};
 use crate::{
+    app::{StartError, existing_store},
     domain::money::Money,
-    store::{
-        Settings, Store, StoreError,
-        ledger::{AccountFinding, CallFinding, LedgerReport},
-        migrations,
-    },
+    store::ledger::{AccountFinding, CallFinding, LedgerReport},
 };
-
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one statement may take: all entries are added up in one.
 const STATEMENT_TIMEOUT: Duration = Duration::from_hours(6);
@@ -31,24 +26,10 @@ pub(super) enum Ledger {
 impl Ledger {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let Self::Check = self;
-        let url = load(file)?.store_url()?;
-        let pending = migrations::pending(&url).map_err(failed)?;
-        if !pending.is_empty() {
-            return Err(Failure::Failed(format!("the store is not up to date; run `tollgate migrate`: {pending:?}")));
-        }
-        let settings =
-            Settings { url, pool_size: 1, acquire_timeout: ACQUIRE_TIMEOUT, statement_timeout: STATEMENT_TIMEOUT };
-        let store = Store::open(&settings).map_err(failed)?;
-        let report = actix::System::new().block_on(store.check_ledger(MAX_FINDINGS)).map_err(failed)?;
+        let store = existing_store(&load(file)?, STATEMENT_TIMEOUT)?;
+        let report = actix::System::new().block_on(store.check_ledger(MAX_FINDINGS)).map_err(StartError::from)?;
         print(&words(&report));
         if report.is_right() { Ok(()) } else { Err(Failure::Failed("the ledger is wrong".into())) }
-    }
-}
-
-fn failed(error: StoreError) -> Failure {
-    match error {
-        StoreError::Invalid(_) => Failure::Configuration(format!("store.url: {error}")),
-        _ => Failure::Failed(error.to_string()),
     }
 }
 

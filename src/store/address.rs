@@ -29,6 +29,22 @@ impl Address {
             }
         }
     }
+
+    /// The address as it may be shown: the path of a file, or a server's URL without the password.
+    pub(super) fn shown(&self) -> String {
+        let config = match self {
+            Self::Sqlite(path) => return path.display().to_string(),
+            Self::Postgres(config) => config,
+        };
+        let host = match config.get_hosts().first() {
+            Some(Host::Tcp(name)) => name.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => String::new(),
+        };
+        let user = config.get_user().unwrap_or_default();
+        let port = config.get_ports().first().copied().unwrap_or(5432);
+        format!("postgres://{user}@{host}:{port}/{}", config.get_dbname().unwrap_or(user))
+    }
 }
 
 fn invalid<T>(reason: &str) -> Result<T, StoreError> {
@@ -123,6 +139,14 @@ mod tests {
         assert_eq!(path("sqlite:///var/lib/tollgate.db"), Some("/var/lib/tollgate.db".into()));
         assert_eq!(path("sqlite:/var/lib/tollgate.db"), Some("/var/lib/tollgate.db".into()));
         assert_eq!(path("sqlite:file:x?mode=memory"), Some(here.join("file:x?mode=memory")));
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let shown = |url: &str| Address::parse(url).unwrap().shown();
+        assert_eq!(shown("sqlite:///var/lib/tollgate.db"), "/var/lib/tollgate.db");
+        assert_eq!(shown("postgres://u:hunter2@h:5433/d?sslmode=disable"), "postgres://u@h:5433/d");
+        assert_eq!(shown("postgres://u:hunter2@h"), "postgres://u@h:5432/u");
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn bodies_are_kept_without_credentials_and_can_be_erased(home: &Home, rows: impl
     let export = exported(home);
     assert!(export.contains(SAID) && export.contains("[redacted]"), "bodies are kept");
     assert_free("the export", &export);
-    assert!(home.run(&["audit", "erase", "--user", "admin"]).status.success());
+    assert!(home.run(&["audit", "erase", "--user", "admin", "--yes"]).status.success());
     assert!(!exported(home).contains(SAID), "bodies are erased");
     let verified = home.run(&["audit", "verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));

@@ -129,8 +129,8 @@ fn migrations_go_up_and_down(home: &Home) {
     assert_eq!(migrate(home, &[]), ("applied".into(), all));
     assert_eq!(migrate(home, &[]), ("applied".into(), 0));
     assert_eq!(migrate(home, &["--pending"]), ("pending".into(), 0));
-    assert_eq!(migrate(home, &["--revert-all"]), ("reverted".into(), all));
-    assert_eq!(migrate(home, &["--revert-all"]), ("reverted".into(), 0));
+    assert_eq!(migrate(home, &["--revert-all", "--yes"]), ("reverted".into(), all));
+    assert_eq!(migrate(home, &["--revert-all", "--yes"]), ("reverted".into(), 0));
     assert_eq!(migrate(home, &["--pending"]), ("pending".into(), all));
     assert_eq!(migrate(home, &[]), ("applied".into(), all));
     assert_eq!(home.start().try_login("admin", PASSWORD).status(), 200);
@@ -188,6 +188,7 @@ fn users_are_managed_beside_a_gateway_on_postgresql() {
 #[test]
 fn a_made_up_password_is_printed_once_and_works() {
     let home = Home::new();
+    migrate(&home, &[]);
     let output = home.run(&["admin", "create-user", "ada"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let printed = text(&output.stdout);
@@ -198,6 +199,7 @@ fn a_made_up_password_is_printed_once_and_works() {
 #[test]
 fn a_user_that_exists_is_not_created_and_one_that_does_not_is_not_reset() {
     let home = Home::new();
+    migrate(&home, &[]);
     assert!(home.run(&["admin", "create-user", "ada"]).status.success());
     for (arguments, names) in [(["create-user", "ada"], "already"), (["reset-password", "bob"], "no user")] {
         let output = home.run(&[&["admin"], arguments.as_slice()].concat());

@@ -94,6 +94,7 @@ fn a_dry_run_opens_nothing_and_reports_all() {
 #[test]
 fn an_import_before_the_first_start_keeps_the_built_in_prices() {
     let home = Home::new();
+    assert!(home.run(&["migrate"]).status.success());
     imported(&home, LITELLM, &[]);
     let gateway = home.start();
     let token = gateway.admin();

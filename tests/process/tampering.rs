@@ -191,14 +191,14 @@ fn a_person_is_erased_and_old_records_are_dropped(owner: &Owner<'_>) {
     written(home);
     assert!(everything(owner).contains("eve-the-name") && everything(owner).contains("of-eve"));
     let entries = owner.entries().len();
-    done(home, &["erase", "--user", "eve-the-name"]);
+    done(home, &["erase", "--user", "eve-the-name", "--yes"]);
     assert!(!everything(owner).contains("eve-the-name") && !everything(owner).contains("of-eve"));
     assert!(everything(owner).contains("\"username\":\"admin\""), "the parts of others stay");
     assert!(owner.entries().len() > entries, "nothing else is gone, and the erasure is on record");
     assert_sound(home, &[]);
     verified_elsewhere(home);
 
-    let told = done(home, &["retain", "--days", "0"]);
+    let told = done(home, &["retain", "--days", "0", "--yes"]);
     assert!(told.contains("dropped"), "{told}");
     assert!(owner.entries().iter().all(|entry| entry.chain == "custody"));
     assert_sound(home, &[]);

@@ -57,7 +57,8 @@ impl Blueprint {
     pub(super) async fn tidy(&self) -> Result<usize, StoreError> {
         let kept = SignedDuration::from_hours(i64::from(self.retention_days).saturating_mul(24));
         let before = self.clock.now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
-        let custodian = Custodian { store: self.store.clone(), clock: self.clock.clone(), key: Arc::clone(&self.key) };
+        let (store, clock, key) = (self.store.clone(), self.clock.clone(), Arc::clone(&self.key));
+        let custodian = Custodian { store, clock, key, by: None };
         custodian.drop_before(&self.chain, before).await
     }
 }

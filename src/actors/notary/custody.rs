@@ -13,7 +13,7 @@ use crate::{
     domain::{
         audit::{
             Decision, Draft, Findings, Head, Outcome, Stage, Unwritable,
-            act::{Act, CUSTODY},
+            act::{Act, Author, CUSTODY},
             checkpoint::Trail,
         },
         ids::{EntryId, RequestId, UserId},
@@ -30,9 +30,19 @@ pub struct Custodian {
     pub store: Store,
     pub clock: Clock,
     pub key: Arc<CheckpointKey>,
+    /// On whose behalf; nobody's where the gateway does it by its configuration.
+    pub by: Option<Author>,
 }
 
 impl Custodian {
+    /// The first and the last entry that [`drop_before`](Self::drop_before) would drop of a chain.
+    pub async fn droppable(&self, chain: &str, before: Timestamp) -> Result<Option<(u64, u64)>, StoreError> {
+        let recorded = self.store.dropped_through(chain).await?;
+        let through = self.store.vouched_before(chain, before).await?.unwrap_or_default().max(recorded);
+        let span = self.store.audit_span(chain, None, None).await?.filter(|_| chain != CUSTODY);
+        Ok(span.map(|(first, last)| (first, last.min(through))).filter(|(first, last)| first <= last))
+    }
+
     /// Drops the beginning of a chain that a checkpoint from before this time vouches for; how many entries that were.
     /// Also finishes what was put on record and not done.
     pub async fn drop_before(&self, chain: &str, before: Timestamp) -> Result<usize, StoreError> {
@@ -42,7 +52,7 @@ impl Custodian {
             return Ok(0);
         }
         if through > recorded {
-            self.record(Act::Drop { chain: chain.to_owned(), through }).await?;
+            self.record(Act::Drop { chain: chain.to_owned(), through, by: self.by.clone() }).await?;
         }
         let mut dropped: usize = 0;
         loop {
@@ -61,7 +71,7 @@ impl Custodian {
                 through.insert(chain, head.seq);
             }
         }
-        self.record(Act::Erase { user_id, through: through.clone() }).await?;
+        self.record(Act::Erase { user_id, through: through.clone(), by: self.by.clone() }).await?;
         let mut erased: usize = 0;
         for (chain, through) in through {
             loop {

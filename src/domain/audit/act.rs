@@ -10,14 +10,34 @@ use crate::domain::ids::UserId;
 /// The name of the chain of custody. No replica is called so: theirs are ids.
 pub const CUSTODY: &str = "custody";
 
-/// An act, as its entry says it.
+/// Who acts from outside the gateway, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Author {
+    /// The user of the operating system.
+    pub os_user: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An act, as its entry says it. Without an author it is the gateway's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Act {
     /// The personal parts of a user are erased in the entries of each chain up to the one named.
-    Erase { user_id: UserId, through: BTreeMap<String, u64> },
+    Erase {
+        user_id: UserId,
+        through: BTreeMap<String, u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Author>,
+    },
     /// The entries of a chain up to this one are dropped; a checkpoint vouches for it.
-    Drop { chain: String, through: u64 },
+    Drop {
+        chain: String,
+        through: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Author>,
+    },
 }
 
 impl Act {

@@ -37,8 +37,8 @@ impl Store {
             insert(connection, CUSTODY.into(), [row].into()).await?;
             checkpoints::insert(connection, checkpoint).await?;
             match act {
-                Act::Drop { chain, through } => allow_drop(connection, chain, through).await,
-                Act::Erase { user_id, through } => {
+                Act::Drop { chain, through, .. } => allow_drop(connection, chain, through).await,
+                Act::Erase { user_id, through, .. } => {
                     for (chain, through) in through {
                         allow_erasure(connection, user_id, chain, through).await?;
                     }
@@ -90,6 +90,23 @@ impl Store {
                 audit_entries::table.filter(audit_entries::chain.eq(chain)).filter(audit_entries::seq.le(last));
             let delete = diesel::delete(entries);
             Ok(on_backend!(connection, |conn| delete.execute(conn).await)?)
+        })
+        .await
+    }
+
+    /// How many entries of the log have a part that is personal to a user.
+    pub async fn personal_parts(&self, user: UserId) -> Result<u64, StoreError> {
+        let user = user.to_string();
+        self.read(async move |connection: &mut Connection| {
+            let personal = audit_entries::table
+                .filter(audit_entries::user_id.eq(user.clone()))
+                .filter(audit_entries::personal.is_not_null())
+                .count();
+            let personal: i64 = on_backend!(connection, |conn| personal.get_result(conn).await)?;
+            let changes = audit_entries::table.filter(audit_entries::about.eq(user));
+            let changes = changes.filter(audit_entries::change.is_not_null()).count();
+            let changes: i64 = on_backend!(connection, |conn| changes.get_result(conn).await)?;
+            read_count("audit_entries", personal.saturating_add(changes))
         })
         .await
     }

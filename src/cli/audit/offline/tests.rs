@@ -287,8 +287,8 @@ fn what_the_chain_of_custody_explains_is_sound() {
     (0..3).for_each(|n| log.entry(n).personal = None);
     let with = |erased: u64, dropped: u64| {
         let mut custody = Writer { key: Arc::clone(&key), ..Writer::new(CUSTODY) };
-        let erase = Act::Erase { user_id: ANN, through: [("c".to_owned(), erased)].into() };
-        for (n, act) in [erase, Act::Drop { chain: "c".into(), through: dropped }].into_iter().enumerate() {
+        let erase = Act::Erase { user_id: ANN, through: [("c".to_owned(), erased)].into(), by: None };
+        for (n, act) in [erase, Act::Drop { chain: "c".into(), through: dropped, by: None }].into_iter().enumerate() {
             let mut draft = draft(u128::try_from(n).unwrap(), Stage::Whole, 1);
             (draft.subject, draft.findings.act) = (None, Some(act));
             custody.entry(&draft);

@@ -18,8 +18,8 @@ impl Custody {
     /// Takes note of an act.
     pub fn note(&mut self, act: Act) {
         match act {
-            Act::Drop { chain, through } => raise(self.dropped.entry(chain).or_default(), through),
-            Act::Erase { user_id, through } => {
+            Act::Drop { chain, through, .. } => raise(self.dropped.entry(chain).or_default(), through),
+            Act::Erase { user_id, through, .. } => {
                 for (chain, through) in through {
                     raise(self.erased.entry((user_id, chain)).or_default(), through);
                 }

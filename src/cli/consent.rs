@@ -1,0 +1,117 @@
+//! What destroys is shown first, asked about, and put on record with who did it and why.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    os::unix::fs::MetadataExt,
+};
+
+use clap::Args;
+
+use super::{Failure, print};
+use crate::domain::audit::act::Author;
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 500;
+
+/// The options of every command that destroys something.
+#[derive(Args)]
+pub(super) struct Consent {
+    /// Only show what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do it without asking. Needed where there is no terminal to ask on.
+    #[arg(long)]
+    yes: bool,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Consent {
+    /// Whether nothing is to be done.
+    pub(super) const fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// True to go on. Shows the plan where it is not to be carried out without a question.
+    ///
+    /// # Errors
+    /// If nobody can be asked, or the answer is no.
+    pub(super) fn given(&self, plan: &str) -> Result<bool, Failure> {
+        if self.dry_run {
+            print(&format!("{plan}nothing was changed\n"));
+            return Ok(false);
+        }
+        if self.yes {
+            return Ok(true);
+        }
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            let text = "there is no terminal to ask on: give --yes to do it, or --dry-run to see what it would do";
+            return Err(Failure::Configuration(text.into()));
+        }
+        print(plan);
+        if asked() { Ok(true) } else { Err(Failure::Failed("nothing was changed".into())) }
+    }
+
+    /// Who does it, and why.
+    ///
+    /// # Errors
+    /// If the reason is too long or no line of text.
+    pub(super) fn author(&self) -> Result<Author, Failure> {
+        author(self.reason.clone())
+    }
+}
+
+/// Who runs this command, with a reason.
+///
+/// # Errors
+/// If the reason is too long or no line of text.
+pub(super) fn author(reason: Option<String>) -> Result<Author, Failure> {
+    let bad = |text: &String| text.chars().count() > MAX_REASON || text.chars().any(char::is_control);
+    if reason.as_ref().is_some_and(bad) {
+        return Err(Failure::Configuration(format!("--reason: one line of at most {MAX_REASON} characters")));
+    }
+    Ok(Author { os_user: os_user(), reason })
+}
+
+fn asked() -> bool {
+    let mut err = io::stderr().lock();
+    drop(err.write_all(b"Type \"yes\" to go on: ").and_then(|()| err.flush()));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+}
+
+/// The user of the operating system, by the owner of this process, and on whose behalf.
+fn os_user() -> String {
+    let Ok(process) = std::fs::metadata("/proc/self") else {
+        return std::env::var("USER").unwrap_or_else(|_| "unknown".into());
+    };
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let user = name_of(&users, process.uid()).unwrap_or_else(|| format!("uid {}", process.uid()));
+    match std::env::var("SUDO_USER") {
+        Ok(by) if by != user && !by.is_empty() && by.chars().count() <= 64 => format!("{user} (sudo by {by})"),
+        _ => user,
+    }
+}
+
+fn name_of(users: &str, uid: u32) -> Option<String> {
+    let of_line = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
+    };
+    users.lines().find_map(of_line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_named_by_the_password_file() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!(name_of(users, 1000).as_deref(), Some("ann"));
+        assert_eq!(name_of(users, 7), None);
+        assert_eq!(name_of("", 0), None);
+    }
+}
