@@ -295,6 +295,8 @@ fn unique<'n>(list: &str, names: impl Iterator<Item = &'n str>) -> Result<(), Fa
     Ok(())
 }
 
+const NO_AUTO: &str = "must be max_completion_tokens, max_tokens or none; docs/money.md says why not auto";
+
 fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
     let uri: http::Uri = upstream.url.parse().map_err(|e| ("url", format!("is not a URL: {e}")))?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -306,13 +308,7 @@ fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
     let both = upstream.secret_env.is_some() && upstream.secret_file.is_some();
     rule(!both, "secret_file", "give secret_env or secret_file, not both")?;
     // What an upstream refuses it says in words that clients have a part in.
-    let learns = upstream.output_bound == OutputBoundEntry::Auto;
-    rule(
-        !learns,
-        "output_bound",
-        "must be max_completion_tokens, max_tokens or none: what an upstream takes cannot be \
-                                   learnt safely from its refusals, see docs/money.md",
-    )?;
+    rule(upstream.output_bound != OutputBoundEntry::Auto, "output_bound", NO_AUTO)?;
     rule((1..=300).contains(&upstream.connect_timeout_s), "connect_timeout_s", "must be from 1 to 300")?;
     rule((1..=86_400).contains(&upstream.timeout_s), "timeout_s", "must be from 1 to 86400")?;
     rule(upstream.max_in_flight > 0, "max_in_flight", "must be at least 1")
