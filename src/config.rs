@@ -5,6 +5,8 @@
 
 mod block;
 mod layers;
+mod meter;
+mod models;
 pub mod routing;
 pub mod secret;
 pub mod sections;
@@ -24,6 +26,7 @@ use zeroize::Zeroizing;
 
 use self::{
     layers::Layers,
+    models::ModelEntry,
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
     sections::{
@@ -69,6 +72,8 @@ pub struct Config {
     #[serde(default)]
     pub upstreams: Vec<UpstreamEntry>,
     pub routes: Vec<RouteEntry>,
+    #[serde(default)]
+    pub models: Vec<ModelEntry>,
     #[serde(default)]
     pub limits: Vec<Spec>,
     #[serde(default)]
@@ -214,7 +219,8 @@ impl Config {
         self.ledger.validate()?;
         self.audit.validate()?;
         self.bounds()?;
-        routing::validate(&self.upstreams, &self.routes, &self.limits, &self.budgets)
+        let lists = (&*self.upstreams, &*self.routes, &*self.models);
+        routing::validate(lists, &self.limits, &self.budgets)
     }
 
     /// Bounds of zero would stop everything; it is a mistake, not a wish.

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod algorithm;
+pub mod alias;
 pub mod allowed;
 pub mod api_key;
 pub mod audit;

@@ -25,6 +25,7 @@ mod members;
 mod plain;
 mod prompt;
 mod reading;
+mod rename;
 mod request;
 mod skim;
 mod statement;
@@ -44,7 +45,7 @@ use crate::domain::route::Meter;
 
 pub use self::{
     asked::Asked,
-    bound::{Bound, Ways},
+    bound::{Bound, Letter, Ways},
     form::boundary_of,
     format::Format,
     reading::{Reading, Taken, is_event_stream},

@@ -20,7 +20,9 @@ pub mod forwarded;
 pub mod framing;
 pub mod gate;
 pub mod ground;
+pub mod letters;
 pub mod limit;
+pub mod offers;
 mod once;
 pub mod outgoing;
 pub mod reserve;
@@ -30,6 +32,8 @@ pub mod unread;
 pub mod urls;
 pub mod visit;
 pub mod websocket;
+
+use std::sync::Arc;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
@@ -184,8 +188,9 @@ async fn proxy(
     visit.record.enter(Step::Limit);
     let entered = limit(visit, authorized, route).await?;
     let asked = tokens::read(visit, request.headers(), route, &mut body).await?;
-    tokens::permit(entered.principal(), asked.as_ref())?;
-    let content = Content { body: &body, asked: asked.as_ref(), is_websocket };
+    let aims = Arc::clone(visit.gate.routing.read().aims(route, asked.as_ref().map(Asked::model)));
+    let aims = tokens::permit(entered.principal(), asked.as_ref(), aims)?;
+    let content = Content { body: &body, asked: asked.as_ref(), aims: &aims, is_websocket };
     if route.caching.is_some() {
         visit.record.enter(Step::Cache);
     }
@@ -197,7 +202,7 @@ async fn proxy(
     if route.meter != Meter::None {
         visit.record.enter(Step::Reserve);
     }
-    let reserved = reserve(visit, admitted, route, asked).await?;
+    let reserved = reserve(visit, admitted, route, (asked, aims)).await?;
     if route.meter != Meter::None {
         // The start after a kill decides by this record whether a hold was spent, so it is never left for later.
         visit.record.decide(Durability::Committed).await?;

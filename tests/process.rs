@@ -8,6 +8,7 @@ mod process {
     mod support;
 
     mod access_log;
+    mod aliases;
     mod answers;
     mod audit_count;
     mod bodies_and_heads;

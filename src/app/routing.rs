@@ -5,10 +5,13 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     config::{
         Config, ConfigError,
-        routing::{BUILTIN_ECHO, BUILTIN_LLM, UpstreamEntry},
+        routing::{BUILTIN_ECHO, BUILTIN_LLM, RouteEntry, UpstreamEntry},
         secret::without_line_end,
     },
-    domain::route::RouteTable,
+    domain::{
+        alias::Alias,
+        route::{Route, RouteTable},
+    },
     snapshot::{
         condition::Condition,
         routing::{Check, Routing},
@@ -23,8 +26,10 @@ const BUILTIN_IN_FLIGHT: usize = 10_000;
 /// Routes and upstreams of a configuration, with the upstreams' secrets from the environment or from files. Calls in
 /// flight to an upstream of the `previous` routing go on counting.
 pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigError> {
-    let table =
-        RouteTable::new(config.routes.iter().map(super::super::config::routing::RouteEntry::to_route).collect());
+    let routes: Vec<Route> = config.routes.iter().map(RouteEntry::to_route).collect();
+    // Their mistakes were found with all others.
+    let aliases: Vec<Alias> = config.models.iter().filter_map(|model| model.to_alias(&routes).ok()).collect();
+    let table = RouteTable::new(routes);
     let mut targets = vec![builtin(BUILTIN_ECHO, Kind::Echo), builtin(BUILTIN_LLM, Kind::Llm)];
     for (i, upstream) in config.upstreams.iter().enumerate() {
         targets.push(
@@ -35,7 +40,8 @@ pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigErr
     let dialects = config.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.dialect()));
     let conditions = config.upstreams.iter().map(|upstream| condition(upstream, previous));
     let checks = config.upstreams.iter().filter_map(check).collect();
-    Ok(Routing::new(table, targets).with_dialects(dialects).with_conditions(conditions).with_checks(checks))
+    let routing = Routing::new(table, targets).with_dialects(dialects).with_conditions(conditions);
+    Ok(routing.with_checks(checks).with_aliases(aliases))
 }
 
 fn check(upstream: &UpstreamEntry) -> Option<Check> {

@@ -11,6 +11,8 @@ use serde::Deserialize;
 pub use super::targets::{BUILTIN_ECHO, BUILTIN_LLM};
 use super::{
     Fault,
+    meter::{MeterEntry, MeterName},
+    models::{self, ModelEntry},
     targets::{BreakerEntry, HealthEntry, Places, RetryEntry, TargetEntry, check_judgement},
 };
 use crate::domain::{
@@ -23,7 +25,7 @@ use crate::domain::{
     principal::Role,
     recording::{Bodies, Durability},
     refusal,
-    route::{BoundName, Dialect, Meter, Metering, Only, PathMatch, Route, reserved},
+    route::{BoundName, Dialect, Metering, Only, PathMatch, Route, reserved},
 };
 
 /// An `[[upstreams]]` of the configuration.
@@ -102,52 +104,6 @@ pub enum MatchEntry {
     Prefix,
 }
 
-/// `meter` of a route, where it is the format of an AI provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MeterName {
-    #[default]
-    None,
-    OpenaiChat,
-    OpenaiCompletions,
-    OpenaiResponses,
-    OpenaiEmbeddings,
-    OpenaiImages,
-    OpenaiTranscriptions,
-    OpenaiSpeech,
-    AnthropicMessages,
-    GeminiGenerate,
-    BedrockConverse,
-    Rerank,
-    CountTokens,
-}
-
-/// What calls are charged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "must be none, openai-chat, openai-completions, openai-responses, openai-embeddings, openai-images, \
-                 openai-transcriptions, openai-speech, anthropic-messages, gemini-generate, bedrock-converse, rerank, count-tokens, or \
-                 { fixed_usd = \"0.002\" } with an amount in quotes"
-)]
-pub enum MeterEntry {
-    Named(MeterName),
-    Fixed(FixedPrice),
-}
-
-impl Default for MeterEntry {
-    fn default() -> Self {
-        Self::Named(MeterName::None)
-    }
-}
-
-/// A price for each call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FixedPrice {
-    pub fixed_usd: Money,
-}
-
 /// A `[[routes]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,6 +156,10 @@ impl RouteEntry {
         Places { upstream: self.upstream.as_deref(), targets: self.targets.as_deref(), retry: self.retry.as_ref() }
     }
 
+    fn is_to_model(&self) -> bool {
+        matches!(self.meter, MeterEntry::Named(name) if name != MeterName::None)
+    }
+
     /// The route as the rules of `domain` know it.
     #[must_use]
     pub fn to_route(&self) -> Route {
@@ -219,22 +179,7 @@ impl RouteEntry {
             weight: self.weight,
             durability: self.audit,
             bodies: self.bodies,
-            meter: match self.meter {
-                MeterEntry::Named(MeterName::None) => Meter::None,
-                MeterEntry::Named(MeterName::OpenaiChat) => Meter::OpenaiChat,
-                MeterEntry::Named(MeterName::OpenaiResponses) => Meter::OpenaiResponses,
-                MeterEntry::Named(MeterName::OpenaiEmbeddings) => Meter::OpenaiEmbeddings,
-                MeterEntry::Named(MeterName::AnthropicMessages) => Meter::AnthropicMessages,
-                MeterEntry::Named(MeterName::OpenaiCompletions) => Meter::OpenaiCompletions,
-                MeterEntry::Named(MeterName::OpenaiImages) => Meter::OpenaiImages,
-                MeterEntry::Named(MeterName::OpenaiTranscriptions) => Meter::OpenaiTranscriptions,
-                MeterEntry::Named(MeterName::OpenaiSpeech) => Meter::OpenaiSpeech,
-                MeterEntry::Named(MeterName::GeminiGenerate) => Meter::GeminiGenerate,
-                MeterEntry::Named(MeterName::BedrockConverse) => Meter::BedrockConverse,
-                MeterEntry::Named(MeterName::Rerank) => Meter::Rerank,
-                MeterEntry::Named(MeterName::CountTokens) => Meter::CountTokens,
-                MeterEntry::Fixed(FixedPrice { fixed_usd }) => Meter::Fixed(fixed_usd),
-            },
+            meter: self.meter.to_meter(),
             metering: Metering {
                 default_max_tokens: self.default_max_tokens,
                 tools: self.tools.iter().map(|(name, price)| (name.clone(), *price)).collect(),
@@ -247,8 +192,7 @@ impl RouteEntry {
 
 /// Checks the lists, each entry by itself and all against each other.
 pub(super) fn validate(
-    upstreams: &[UpstreamEntry],
-    routes: &[RouteEntry],
+    (upstreams, routes, models): (&[UpstreamEntry], &[RouteEntry], &[ModelEntry]),
     limits: &[Spec],
     budgets: &[budget::Spec],
 ) -> Result<(), Fault> {
@@ -259,17 +203,14 @@ pub(super) fn validate(
         at("upstreams", i, check_judgement(upstream.breaker.as_ref(), upstream.health.as_ref()))?;
     }
     let known: Vec<&str> = upstreams.iter().map(|u| u.name.as_str()).chain([BUILTIN_ECHO, BUILTIN_LLM]).collect();
-    let entry = |name: &str| upstreams.iter().find(|upstream| upstream.name == name);
-    let dialect = |name: &str| entry(name).map(UpstreamEntry::dialect).unwrap_or_default();
     for (i, route) in routes.iter().enumerate() {
-        at("routes", i, route.places().check(&known))?;
+        at("routes", i, route.places().check(&known, route.is_to_model()))?;
         at("routes", i, validate_route(route))?;
-        if matches!(route.meter, MeterEntry::Named(name) if name != MeterName::None) {
-            at("routes", i, route.places().check_dialects(dialect))?;
-        }
         at("routes", i, validate_overlap(route, routes.get(..i).unwrap_or_default()))?;
     }
-    validate_limits(limits, routes)?;
+    let routes: Vec<Route> = routes.iter().map(RouteEntry::to_route).collect();
+    models::validate(models, &routes, &known)?;
+    validate_limits(limits, &routes)?;
     validate_budgets(budgets)
 }
 
@@ -342,7 +283,7 @@ fn validate_route(route: &RouteEntry) -> Checked {
 fn validate_cache(route: &RouteEntry) -> Checked {
     let Some(cache) = &route.cache else { return Ok(()) };
     rule(cache.ttl_s <= MAX_TTL_S, "cache.ttl_s", format!("must be at most {MAX_TTL_S}"))?;
-    let to_model = matches!(route.meter, MeterEntry::Named(name) if name != MeterName::None);
+    let to_model = route.is_to_model();
     let takes_post = route.methods.iter().any(|method| method == "POST");
     let fits = !cache.posts || (to_model && takes_post);
     rule(fits, "cache.posts", "is for routes to models: with POST among methods, and a meter that reads requests")
@@ -359,8 +300,7 @@ fn validate_overlap(route: &RouteEntry, earlier: &[RouteEntry]) -> Checked {
 }
 
 /// Each limit by itself, on the routes, and against the limits before it.
-fn validate_limits(limits: &[Spec], routes: &[RouteEntry]) -> Result<(), Fault> {
-    let routes: Vec<Route> = routes.iter().map(RouteEntry::to_route).collect();
+fn validate_limits(limits: &[Spec], routes: &[Route]) -> Result<(), Fault> {
     let known: Vec<&Route> = routes.iter().collect();
     let mut policies: Vec<Policy> = vec![];
     for (i, limit) in limits.iter().enumerate() {

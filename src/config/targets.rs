@@ -5,7 +5,6 @@ use serde::Deserialize;
 use crate::domain::{
     failover::{Aim, Retry, breaker::Rules},
     path,
-    route::Dialect,
 };
 
 /// The upstreams that are part of the binary.
@@ -113,8 +112,8 @@ impl Places<'_> {
         self.targets.unwrap_or_default()
     }
 
-    /// Checks them against the names of all upstreams.
-    pub(super) fn check(&self, known: &[&str]) -> Checked {
+    /// Checks them against the names of all upstreams. Calls to a model may have several targets though their route has one.
+    pub(super) fn check(&self, known: &[&str], is_to_model: bool) -> Checked {
         match (self.upstream, self.targets) {
             (Some(_), Some(_)) => return rule(false, "targets", "give upstream or targets, not both"),
             (None, None) => return rule(false, "upstream", "is missing: name an upstream, or several as targets"),
@@ -122,9 +121,9 @@ impl Places<'_> {
                 check_known("upstream", upstream, known)?;
                 // Another attempt at the only upstream there is would go where the first one failed.
                 let reason = "is for routes with targets, of which another can be tried";
-                return rule(self.retry.is_none(), "retry", reason);
+                rule(self.retry.is_none() || is_to_model, "retry", reason)?;
             }
-            (None, Some(targets)) => check_targets(targets, known)?,
+            (None, Some(_)) => check_aims(&self.aims(), known)?,
         }
         let Some(retry) = self.retry else { return Ok(()) };
         rule(retry.attempts <= 16, "retry.attempts", "must be at most 16")?;
@@ -132,44 +131,35 @@ impl Places<'_> {
         let wrong = retry.statuses.iter().find(|status| !(400..=599).contains(*status));
         rule(wrong.is_none(), "retry.statuses", format!("{} is no status of an error", wrong.unwrap_or(&0)))
     }
-
-    /// What may be written into the requests of a metered route must not depend on which of its targets gets them.
-    pub(super) fn check_dialects(&self, dialect: impl Fn(&str) -> Dialect) -> Checked {
-        let mut dialects = self.listed().iter().map(|target| dialect(&target.upstream));
-        let first = dialects.next();
-        let differs = dialects.position(|other| Some(other) != first).map(|place| place.saturating_add(1));
-        let field = format!("targets[{}].upstream", differs.unwrap_or(0));
-        let reason =
-            "must have the same stream_usage and output_bound as the first target: the request is the same for all";
-        rule(differs.is_none(), &field, reason)
-    }
 }
 
 fn aim(target: &TargetEntry) -> Aim {
-    Aim { upstream: target.upstream.as_str().into(), weight: target.weight, priority: target.priority }
+    Aim { weight: target.weight, priority: target.priority, ..Aim::only(target.upstream.as_str().into()) }
 }
 
 /// More targets than this are a mistake.
 const MAX_TARGETS: usize = 32;
 
-type Checked = Result<(), (String, String)>;
+/// The key and the reason of a mistake.
+pub(super) type Checked = Result<(), (String, String)>;
 
-fn rule(holds: bool, field: &str, reason: impl Into<String>) -> Checked {
+pub(super) fn rule(holds: bool, field: &str, reason: impl Into<String>) -> Checked {
     if holds { Ok(()) } else { Err((field.into(), reason.into())) }
 }
 
-fn check_targets(targets: &[TargetEntry], known: &[&str]) -> Checked {
-    rule(!targets.is_empty(), "targets", "must have at least one target: { upstream = \"name\" }")?;
-    rule(targets.len() <= MAX_TARGETS, "targets", format!("must be at most {MAX_TARGETS}"))?;
-    for (i, target) in targets.iter().enumerate() {
-        check_known(&format!("targets[{i}].upstream"), &target.upstream, known)?;
-        let is_twice = targets.iter().take(i).any(|other| other.upstream == target.upstream);
-        let twice = format!("\"{}\" is a target already; give one of them more weight instead", target.upstream);
+/// Checks the targets of a route, or of a name for models.
+pub(super) fn check_aims(aims: &[Aim], known: &[&str]) -> Checked {
+    rule(!aims.is_empty(), "targets", "must have at least one target: { upstream = \"name\" }")?;
+    rule(aims.len() <= MAX_TARGETS, "targets", format!("must be at most {MAX_TARGETS}"))?;
+    for (i, aim) in aims.iter().enumerate() {
+        check_known(&format!("targets[{i}].upstream"), &aim.upstream, known)?;
+        let is_twice = aims.iter().take(i).any(|other| other.upstream == aim.upstream && other.model == aim.model);
+        let twice = format!("\"{}\" is a target already; give one of them more weight instead", aim.upstream);
         rule(!is_twice, &format!("targets[{i}].upstream"), twice)?;
-        let in_bounds = (1..=1_000_000).contains(&target.weight);
+        let in_bounds = (1..=1_000_000).contains(&aim.weight);
         let reason = "must be from 1 to 1000000; leave a target out that is to get no calls";
         rule(in_bounds, &format!("targets[{i}].weight"), reason)?;
-        rule(target.priority <= 1_000, &format!("targets[{i}].priority"), "must be at most 1000; 0 is asked first")?;
+        rule(aim.priority <= 1_000, &format!("targets[{i}].priority"), "must be at most 1000; 0 is asked first")?;
     }
     Ok(())
 }
@@ -214,11 +204,6 @@ mod tests {
             ("targets=[{upstream=\"u\"}]\nretry={attempts=99}", "routes[0].retry.attempts", "at most 16"),
             ("targets=[{upstream=\"u\"}]\nretry={within_s=0}", "routes[0].retry.within_s", "from 1"),
             ("targets=[{upstream=\"u\"}]\nretry={statuses=[200]}", "routes[0].retry.statuses", "200"),
-            (
-                "meter=\"openai-chat\"\ntargets=[{upstream=\"u\"},{upstream=\"w\"}]",
-                "routes[0].targets[1].upstream",
-                "output_bound",
-            ),
         ] {
             let upstreams = ["u", "v"].map(|name| format!("[[upstreams]]\nname=\"{name}\"\nurl=\"http://x\"\n"));
             let other = "[[upstreams]]\nname=\"w\"\nurl=\"http://x\"\noutput_bound=\"max_tokens\"\n";

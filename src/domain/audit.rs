@@ -171,9 +171,12 @@ pub struct Findings {
     pub response_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
-    /// The model that was asked, where it has a price: any other name is a text of the client's, which is not kept.
+    /// The model that was asked, where it has a price or is configured: any other name is a text of the client's, which is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The model that served, as its upstream knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,8 @@ pub use choice::{choose, spread};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aim {
     pub upstream: Arc<str>,
+    /// What the model is called there, where that is another name than the one that is asked for.
+    pub model: Option<Arc<str>>,
     /// Its part of the calls among those of one priority.
     pub weight: u32,
     /// The lowest number is asked first.
@@ -24,7 +26,7 @@ impl Aim {
     /// The only place of a route.
     #[must_use]
     pub const fn only(upstream: Arc<str>) -> Self {
-        Self { upstream, weight: 1, priority: 0 }
+        Self { upstream, model: None, weight: 1, priority: 0 }
     }
 }
 

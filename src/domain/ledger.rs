@@ -6,6 +6,7 @@
 
 pub mod check;
 mod order;
+mod places;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ use super::{
     money::Money,
 };
 
-pub use self::order::{Booked, End, Movement, Order, Purpose};
+pub use self::order::{Booked, End, Movement, Order, Purpose, Served};
+pub use self::places::retreat;
 
 /// The identity of one balance: a budget, a subject that it applies to, and one of its periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,12 +105,15 @@ pub fn reserve(balances: &mut Balances, claims: &[Claim], amount: Money) -> Resu
     Ok(shadowed)
 }
 
-/// Ends a hold at the true cost of its call; a cost of zero releases it.
-pub fn settle(balances: &mut Balances, hold: &Hold, cost: Money) -> Settlement {
+/// Ends a hold at the true cost of its call; a cost of zero releases it. The cost is booked in the accounts that are
+/// `counted`, which are some of the hold's or all of them.
+pub fn settle(balances: &mut Balances, hold: &Hold, counted: &[BudgetAccount], cost: Money) -> Settlement {
     for account in &hold.accounts {
         let balance = balances.entry(*account).or_default();
         balance.held = balance.held.saturating_minus(hold.amount);
-        balance.spent = balance.spent.saturating_plus(cost);
+        if counted.contains(account) {
+            balance.spent = balance.spent.saturating_plus(cost);
+        }
     }
     let settled = cost.min(hold.amount);
     Settlement { settled, forced: cost.saturating_minus(settled) }

@@ -235,10 +235,10 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whose list does not have this model; `None` if the caller may call it.
+    /// Whose list has none of the names of a model; `None` if the caller may call it.
     #[must_use]
-    pub fn who_forbids(&self, model: &str) -> Option<String> {
-        let not_on = |list: &Allowed| !list.allows(model);
+    pub fn who_forbids(&self, names: &[&str]) -> Option<String> {
+        let not_on = |list: &Allowed| !names.iter().any(|name| list.allows(name));
         if not_on(&self.account.models) {
             return Some(format!("the user {}", self.account.username));
         }

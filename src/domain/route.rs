@@ -271,3 +271,5 @@ impl RouteTable {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::test_route;

@@ -50,14 +50,21 @@ pub enum Dimension {
     Team,
     Key,
     Model,
+    /// As the upstream that served knows it.
+    ServedModel,
     Route,
+    Upstream,
+    /// An hour of UTC.
+    Hour,
     /// A day of UTC.
     Day,
 }
 
 /// Text that names no dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be some of user, team, key, model, route, day, each once, with commas between them")]
+#[error(
+    "must be some of user, team, key, model, served_model, route, upstream, hour, day, each once, with commas between them"
+)]
 pub struct UnknownDimension;
 
 impl Dimension {
@@ -70,7 +77,10 @@ impl Dimension {
                 "team" => Self::Team,
                 "key" => Self::Key,
                 "model" => Self::Model,
+                "served_model" => Self::ServedModel,
                 "route" => Self::Route,
+                "upstream" => Self::Upstream,
+                "hour" => Self::Hour,
                 "day" => Self::Day,
                 _ => return Err(UnknownDimension),
             };

@@ -61,7 +61,10 @@ pub struct AuditRecord {
     request_bytes: Option<u64>,
     response_bytes: Option<u64>,
     duration_us: Option<u64>,
+    /// As it was asked for.
     model: Option<String>,
+    /// As the upstream that served knows it.
+    served_model: Option<String>,
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     cost_usd: Option<String>,

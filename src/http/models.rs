@@ -1,7 +1,8 @@
 //! The models that the caller may call, in the form of OpenAI's API, or of Anthropic's where `anthropic-version` is sent.
 //!
 //! A model is listed if it has a price, is on every list of the caller's, and a route to a model takes the caller's
-//! calls. A configured route with the path of these URLs goes before them: see `pipeline::authorize`.
+//! calls; so is a name that stands for one. A configured route with the path of these URLs goes before them: see
+//! `pipeline::authorize`.
 
 use std::future::{Ready, ready};
 
@@ -20,8 +21,11 @@ use super::{
     problem::{Problem, documented::RefusalKind},
 };
 use crate::{
-    domain::{access, principal::Principal, refusal::Refusal, route::Route},
-    snapshot::{prices::Priced, routing::Routing},
+    domain::{access, failover::Aim, principal::Principal, refusal::Refusal, route::Route},
+    snapshot::{
+        prices::{PriceBook, Priced},
+        routing::Routing,
+    },
 };
 
 /// Sent by clients of Anthropic's API.
@@ -162,7 +166,7 @@ pub async fn show(
 ) -> Result<Json<Model>, Problem> {
     let is_there = {
         let (prices, routing) = (office.accounting.prices.read(), office.routing.read());
-        prices.find(&name).is_some_and(|priced| may_call(&routing, &principal, priced))
+        may_call(&routing, &prices, &principal, &name)
     };
     match is_there {
         false => Err(Refusal::NotFound.into()),
@@ -175,28 +179,32 @@ fn speaks_anthropic(request: &HttpRequest) -> bool {
     request.headers().contains_key(ANTHROPIC_VERSION)
 }
 
-/// The models that the caller may call, in order.
+/// The models that the caller may call, in order: those with a price, and names that stand for some.
 fn names(office: &Administration, principal: &Principal) -> Vec<String> {
     let (prices, routing) = (office.accounting.prices.read(), office.routing.read());
-    let callable = prices.iter().filter(|priced| may_call(&routing, principal, priced));
-    let mut names: Vec<String> = callable.map(|priced| priced.model.to_string()).collect();
+    let known = prices.iter().map(|priced| &priced.model).chain(routing.aliases().map(|alias| &alias.name));
+    let callable = known.filter(|name| may_call(&routing, &prices, principal, name));
+    let mut names: Vec<String> = callable.map(ToString::to_string).collect();
     names.sort_unstable();
+    names.dedup();
     names
 }
 
-/// Whether a route to models takes the caller's calls to this one. A model whose answers have no bound can be
-/// called only where none is needed.
-fn may_call(routing: &Routing, principal: &Principal, priced: &Priced) -> bool {
-    if principal.who_forbids(&priced.model).is_some() {
-        return false;
-    }
+/// Whether a route to models takes the caller's calls to this one, and it is served at one of the places where these may go. A
+/// model whose answers have no bound can be called only where none is needed.
+fn may_call(routing: &Routing, prices: &PriceBook, principal: &Principal, name: &str) -> bool {
+    let serves = |route: &Route, aim: &Aim| {
+        let model = aim.model.as_deref().unwrap_or(name);
+        let fits = |priced: &Priced| priced.price.max_output_tokens > 0 || !route.meter.needs_output_bound();
+        let is_allowed = principal.who_forbids(&[name, model]).is_none();
+        is_allowed && prices.find(model).is_some_and(|priced| fits(priced)) && routing.serves(&aim.upstream, model)
+    };
     let takes = |route: &Route| {
         let is_callers = route.methods.iter().any(|method| method == METHOD);
-        let fits = priced.price.max_output_tokens > 0 || !route.meter.needs_output_bound();
-        is_callers && fits && access::may_call(route, principal, METHOD)
+        is_callers && access::may_call(route, principal, METHOD)
     };
     let mut routes = routing.table.iter().filter(|route| route.meter.bills_tokens() && takes(route));
-    routes.any(|route| route.upstreams().any(|upstream| routing.serves(upstream, &priced.model)))
+    routes.any(|route| routing.aims(route, Some(name)).iter().any(|aim| serves(route, aim)))
 }
 
 /// A page of names that are in order, and whether more follow in the direction that was asked for.

@@ -36,9 +36,9 @@ pub struct UsageQuery {
     /// A time or a day; calls that were settled before.
     #[schemars(with = "Option<Moment>")]
     to: Option<String>,
-    /// Some of `user,team,key,model,route,day`; none: one sum of all.
+    /// Some of `user,team,key,model,served_model,route,upstream,hour,day`; none: one sum of all.
     #[schemars(regex(
-        pattern = r"^$|^(?!.*\b(\w+)\b.*\b\1\b)(user|team|key|model|route|day)(,(user|team|key|model|route|day))*$"
+        pattern = r"^$|^(?!.*\b(\w+)\b.*\b\1\b)(user|team|key|model|served_model|route|upstream|hour|day)(,(user|team|key|model|served_model|route|upstream|hour|day))*$"
     ))]
     group_by: Option<String>,
 }
@@ -60,8 +60,16 @@ struct UsageItem {
     key: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<Option<String>>,
+    /// As the upstream that served knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served_model: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<Option<String>>,
+    /// The beginning of an hour of UTC: `2026-11-24T15:00:00Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hour: Option<Option<String>>,
     /// A day of UTC: `2026-11-24`.
     #[serde(skip_serializing_if = "Option::is_none")]
     day: Option<Option<String>>,
@@ -82,7 +90,10 @@ impl UsageItem {
             Dimension::Team => Self { team: Some(value), ..item },
             Dimension::Key => Self { key: Some(value), ..item },
             Dimension::Model => Self { model: Some(value), ..item },
+            Dimension::ServedModel => Self { served_model: Some(value), ..item },
             Dimension::Route => Self { route: Some(value), ..item },
+            Dimension::Upstream => Self { upstream: Some(value), ..item },
+            Dimension::Hour => Self { hour: Some(value.and_then(|hour| begin(&hour))), ..item },
             Dimension::Day => Self { day: Some(value.and_then(|day| date(&day))), ..item },
         })
     }
@@ -122,6 +133,12 @@ async fn usage(accounting: &Accounting, query: &UsageQuery, user: Option<UserId>
         return Err(Refusal::invalid("?group_by", reason));
     }
     Ok(Usage { items: rows.into_iter().map(|row| UsageItem::of(row, &group_by)).collect() })
+}
+
+/// The beginning of an hour that is counted from 1970-01-01.
+fn begin(hour: &str) -> Option<String> {
+    let seconds = hour.parse::<i64>().ok()?.checked_mul(3_600)?;
+    Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
 
 /// The date of a day that is counted from 1970-01-01.

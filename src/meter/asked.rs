@@ -17,8 +17,12 @@ pub struct Asked {
     pub(super) body: Bytes,
     /// Where the object stands in the body.
     pub(super) object: Range<usize>,
+    /// Whether the body is a form, of which the object was made.
+    pub(super) is_form: bool,
     /// Whether the object has no member.
     pub(super) is_empty: bool,
+    /// Where the name of the model stands in the body; nothing where it stands in the path.
+    pub(super) model_at: Option<Range<usize>>,
     /// The model that is asked for, and those that may serve in its place.
     pub(super) models: Vec<String>,
     /// Each bound on the answer that the request has, null or not.
@@ -69,6 +73,11 @@ impl Asked {
     /// That model, and every other one that the request lets serve in its place.
     pub fn models(&self) -> impl Iterator<Item = &str> {
         self.models.iter().map(String::as_str)
+    }
+
+    /// The others.
+    pub fn other_models(&self) -> impl Iterator<Item = &str> {
+        self.models().skip(1)
     }
 
     /// Whether the answer is to come as it is made.

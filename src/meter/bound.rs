@@ -1,11 +1,14 @@
 //! The most that a call can take, and the request by which it cannot take more.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::{
     asked::{Asked, Need},
     edit::{self, Edit},
     format::{About, Format, Member},
+    plain,
 };
 use crate::domain::{
     price::{Most, Price},
@@ -37,7 +40,9 @@ const FLEX: &str = "flex";
 
 /// What may be written into a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ways {
+pub struct Ways<'n> {
+    /// What the upstream calls the model, where that is another name than the one that is asked for.
+    pub model: Option<&'n str>,
     pub dialect: Dialect,
     /// The output bound of a request that has none, where it is less than the model's.
     pub default_max_tokens: Option<u64>,
@@ -50,10 +55,11 @@ struct Media {
     sound: bool,
 }
 
-/// The bounds of one call.
+/// The bounds of one call to one model.
+#[derive(Clone)]
 pub struct Bound {
     /// The request to be sent.
-    pub body: Bytes,
+    pub letter: Letter,
     pub input_tokens: u64,
     /// Of all answers together.
     pub output_tokens: u64,
@@ -77,6 +83,34 @@ pub struct Bound {
     pub(super) sane_output_tokens: u64,
     /// Whether the usage of a stream was asked for by the gateway alone.
     pub(super) asks_for_usage: bool,
+    /// The name that stands in the answer in place of the upstream's.
+    pub(super) answers_as: Option<String>,
+}
+
+/// A request to be sent: the client's own but for what is written into it.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    body: Bytes,
+    edits: Vec<Edit>,
+    /// The names of the model in the path, as it came and as it is to be.
+    in_path: Option<(String, String)>,
+}
+
+impl Letter {
+    /// The bytes of its body.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        edit::apply(&self.body, &self.edits)
+    }
+
+    /// Its path, with what follows it, for a call to `path`.
+    #[must_use]
+    pub fn path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        match &self.in_path {
+            Some((asked, served)) => plain::with_model(path, asked, served),
+            None => Cow::Borrowed(path),
+        }
+    }
 }
 
 impl Bound {
@@ -102,7 +136,7 @@ impl Bound {
 
 impl Asked {
     /// Bounds the call by the prices of all models that may serve it. The error is a request whose cost has no bound.
-    pub fn bound(mut self, prices: &[&Price], ways: Ways) -> Result<Bound, Fault> {
+    pub fn bound(&self, prices: &[&Price], ways: Ways<'_>) -> Result<Bound, Fault> {
         let longest_input = prices.iter().map(|price| price.max_input_tokens).min().flatten();
         let longest_output = prices.iter().map(|price| price.max_output_tokens).min().unwrap_or(0);
         let most_output = prices.iter().map(|price| price.max_output_tokens).max().unwrap_or(0);
@@ -116,9 +150,10 @@ impl Asked {
             input_tokens = input_tokens.saturating_mul(2);
             output_tokens = output_tokens.saturating_add(longest_output);
         }
-        let wish = self.wish_for_usage.take().filter(|_| ways.dialect.stream_usage);
+        let wish = self.wish_for_usage.as_ref().filter(|_| ways.dialect.stream_usage);
         let asks_for_usage = wish.is_some();
-        edits.extend(wish.into_iter().chain(self.tier.take()));
+        edits.extend(wish.into_iter().chain(&self.tier).cloned());
+        edits.extend(self.renaming(ways.model));
         let sane = |floor: u64, known: u64, bound: u64| {
             floor.max(known.saturating_mul(SANE_FACTOR)).max(bound.saturating_mul(SANE_FACTOR))
         };
@@ -130,14 +165,14 @@ impl Asked {
         let (spoken, heard) = self.estimates(output_tokens);
         let known_output = most_output.saturating_mul(self.answers).saturating_add(self.predicted_bytes);
         Ok(Bound {
-            body: edit::apply(&self.body, edits),
+            letter: self.letter(edits, ways.model),
             input_tokens,
             output_tokens,
             answers: self.answers,
             has_long_cache: self.look.has_long_cache,
             media: Media { images: has_images, sound: has_sound },
             asked_tier: self.asked_tier(),
-            service_tiers: std::mem::take(&mut self.service_tiers),
+            service_tiers: self.service_tiers.clone(),
             tools: self.look.provider_tools.iter().map(|tool| (tool.name.clone(), tool.calls)).collect(),
             format: self.format,
             estimated_input_tokens: heard.clamp(1, input_tokens.max(1)),
@@ -145,7 +180,21 @@ impl Asked {
             sane_input_tokens: sane(SANE_INPUT_TOKENS, longest_input.unwrap_or(0), input_tokens),
             sane_output_tokens: sane(SANE_OUTPUT_TOKENS, known_output, output_tokens),
             asks_for_usage,
+            answers_as: ways.model.map(|_| self.model().to_owned()),
         })
+    }
+
+    fn letter(&self, edits: Vec<Edit>, model: Option<&str>) -> Letter {
+        let in_path =
+            model.filter(|_| self.model_at.is_none()).map(|model| (self.model().to_owned(), model.to_owned()));
+        Letter { body: self.body.clone(), edits, in_path }
+    }
+
+    /// Writes the upstream's name of the model where the client's stands in the body.
+    fn renaming(&self, model: Option<&str>) -> Option<Edit> {
+        let (model, at) = (model?, self.model_at.clone()?);
+        let text = if self.is_form { model.to_owned() } else { serde_json::Value::from(model).to_string() };
+        Some(Edit { at, text })
     }
 
     /// Whether every price has the rates that the call needs.
@@ -208,7 +257,7 @@ impl Asked {
 
     /// The bound of each answer, and the edits that make it one: no bound above the model's own is left, and where there
     /// is none one is written that fits into the model's context.
-    fn output_tokens(&self, longest: u64, room: Option<u64>, ways: Ways) -> Result<(u64, Vec<Edit>), Fault> {
+    fn output_tokens(&self, longest: u64, room: Option<u64>, ways: Ways<'_>) -> Result<(u64, Vec<Edit>), Fault> {
         if self.format.output_bound.is_none() {
             return Ok((0, vec![]));
         }
@@ -240,7 +289,7 @@ impl Asked {
     }
 
     /// Under which name a bound is written.
-    fn bound_name(&self, ways: Ways) -> Option<&'static str> {
+    fn bound_name(&self, ways: Ways<'_>) -> Option<&'static str> {
         let name = self.format.output_bound.filter(|name| !name.is_empty())?;
         let knows = |name: &str| {
             let bounds = self.format.members.iter().filter(|(_, member)| *member == Member::OutputBound);

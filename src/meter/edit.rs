@@ -20,10 +20,11 @@ impl Edit {
 }
 
 /// The text with all edits, which do not overlap. Without any it is the same bytes.
-pub(super) fn apply(text: &Bytes, mut edits: Vec<Edit>) -> Bytes {
+pub(super) fn apply(text: &Bytes, edits: &[Edit]) -> Bytes {
     if edits.is_empty() {
         return text.clone();
     }
+    let mut edits: Vec<&Edit> = edits.iter().collect();
     edits.sort_by_key(|edit| edit.at.start);
     let mut edited = BytesMut::with_capacity(text.len().saturating_add(edits.iter().map(|edit| edit.text.len()).sum()));
     let mut from = 0;
@@ -43,10 +44,10 @@ mod tests {
     #[test]
     fn only_what_is_edited_changes() {
         let text = Bytes::from_static(br#" {"a": 1.0, "b":{} } "#);
-        assert_eq!(apply(&text, vec![]).as_ptr(), text.as_ptr());
+        assert_eq!(apply(&text, &[]).as_ptr(), text.as_ptr());
         let replace = Edit { at: 7..10, text: "2".into() };
         let append = Edit::append(&(1..20), false, "c", "true");
         let first = Edit::append(&(16..18), true, "d", "1");
-        assert_eq!(apply(&text, vec![append, first, replace]), &br#" {"a": 2, "b":{"d":1} ,"c":true} "#[..]);
+        assert_eq!(apply(&text, &[append, first, replace]), &br#" {"a": 2, "b":{"d":1} ,"c":true} "#[..]);
     }
 }

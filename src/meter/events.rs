@@ -129,6 +129,12 @@ pub(super) fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     event.split(|byte| is_line_end(*byte)).filter(|line| !line.is_empty())
 }
 
+/// A line with data of its event, cut where the data begins.
+pub(super) fn cut_at_data(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let data = without_bom(line).strip_prefix(b"data:")?;
+    line.split_at_checked(line.len().saturating_sub(data.len()))
+}
+
 /// The data of an event: that of all its `data` lines, with a line feed between two.
 pub(super) fn data(event: &[u8]) -> Cow<'_, [u8]> {
     let mut lines = lines(event).filter_map(|line| {

@@ -3,7 +3,7 @@
 //! Parsers of forms are lenient, each in its own way. So whatever two of them could read differently is refused: line ends
 //! that are no CRLF, transfer codings, encoded names, a field that comes twice, a file in place of a field.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::Range};
 
 use super::members::{escaped, folded};
 use crate::domain::refusal::Fault;
@@ -14,6 +14,9 @@ const MAX_PARTS: usize = 200;
 /// The longest head of a part.
 const MAX_HEAD_BYTES: usize = 4 << 10;
 
+/// The field that names the model.
+const MODEL: &str = "model";
+
 /// What a form says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Form {
@@ -21,6 +24,8 @@ pub(super) struct Form {
     pub fields: Vec<u8>,
     pub files: u64,
     pub file_bytes: u64,
+    /// Where the name of the model stands in the form.
+    pub model_at: Option<Range<usize>>,
 }
 
 /// One part of it.
@@ -33,12 +38,16 @@ struct Part<'b> {
 /// Reads a form. The fields for which `is_plain` holds are numbers or truth values where they look like it.
 pub(super) fn read(body: &[u8], boundary: &str, is_plain: impl Fn(&str) -> bool) -> Result<Form, Fault> {
     let mut fields: Vec<(&str, Vec<String>)> = vec![];
-    let (mut files, mut file_bytes) = (0_u64, 0_u64);
+    let (mut files, mut file_bytes, mut model_at) = (0_u64, 0_u64, None);
     for part in parts(body, boundary)? {
         if part.is_file {
             files = files.saturating_add(1);
             file_bytes = file_bytes.saturating_add(u64::try_from(part.content.len()).unwrap_or(u64::MAX));
             continue;
+        }
+        if part.name == MODEL {
+            let start = part.content.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+            model_at = Some(start..start.saturating_add(part.content.len()));
         }
         let at = |what: &str| Fault::new(format!("/{}", escaped(part.name)), what);
         let value = std::str::from_utf8(part.content).map_err(|_| at("must be UTF-8"))?;
@@ -50,7 +59,7 @@ pub(super) fn read(body: &[u8], boundary: &str, is_plain: impl Fn(&str) -> bool)
             Some(_) => return Err(at("is there twice")),
         }
     }
-    Ok(Form { fields: object(&fields).into_bytes(), files, file_bytes })
+    Ok(Form { fields: object(&fields).into_bytes(), files, file_bytes, model_at })
 }
 
 fn object(fields: &[(&str, Vec<String>)]) -> String {

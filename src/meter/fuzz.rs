@@ -174,8 +174,9 @@ proptest! {
             let Ok(asked) = asked else { continue };
             prop_assert!(asked.estimated_tokens() >= 1);
             if let Ok(bound) = asked.bound(&[&price()], Ways::default()) {
-                prop_assert!(json::read(&bound.body).is_ok(), "{meter:?}");
-                let text = std::str::from_utf8(&bound.body).unwrap();
+                prop_assert!(json::read(&bound.letter.body()).is_ok(), "{meter:?}");
+                let body = bound.letter.body();
+                let text = std::str::from_utf8(&body).unwrap();
                 prop_assert!(serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok(), "{}", text);
             }
         }

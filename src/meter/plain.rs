@@ -1,5 +1,7 @@
 //! Plain values of members: what they must be, and what is wrong with them.
 
+use std::borrow::Cow;
+
 use super::json::Node;
 use crate::domain::price::spec::is_model_name;
 
@@ -11,6 +13,22 @@ pub(super) fn model_in(path: &str) -> Option<String> {
     let named = if path.contains("/model/") { path.split("/model/").nth(1)?.split('/').next()? } else { named };
     let model = named.replace("%3A", ":").replace("%3a", ":");
     is_model_name(&model).then_some(model)
+}
+
+/// The path of a call with another name in place of the model's. A colon in it stands as it is where only a slash ends the
+/// name, and is coded elsewhere.
+pub(super) fn with_model<'p>(path: &'p str, asked: &str, served: &str) -> Cow<'p, str> {
+    let coded = |name: &str| name.replace(':', "%3A");
+    for before in ["/model/", "/models/", "/tunedModels/"] {
+        for name in [asked.to_owned(), coded(asked)] {
+            let Some((head, tail)) = path.split_once(&format!("{before}{name}")) else { continue };
+            if tail.is_empty() || tail.starts_with(['/', ':', '?']) {
+                let served = if before == "/model/" { served.to_owned() } else { coded(served) };
+                return Cow::Owned(format!("{head}{before}{served}{tail}"));
+            }
+        }
+    }
+    Cow::Borrowed(path)
 }
 
 /// A plain number from 1.
@@ -39,4 +57,21 @@ pub(super) fn texts(list: &Node<'_>) -> Result<Vec<String>, String> {
 pub(super) fn is_off(value: &Node<'_>) -> bool {
     let mode = value.get("mode").and_then(Node::string);
     mode.is_some_and(|mode| mode == "off") || value.bool() == Some(false) || matches!(value.raw, b"[]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_another_model_and_is_the_same_otherwise() {
+        for (path, expected) in [
+            ("/v1beta/models/fast:generateContent?key=fast", "/v1beta/models/a%3Ab:generateContent?key=fast"),
+            ("/model/fast/converse", "/model/a:b/converse"),
+            ("/models/faster:generateContent", "/models/faster:generateContent"),
+            ("/v1/chat", "/v1/chat"),
+        ] {
+            assert_eq!(with_model(path, "fast", "a:b"), expected);
+        }
+    }
 }

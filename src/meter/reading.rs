@@ -7,6 +7,8 @@
 
 mod seen;
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 
 use self::seen::{Seen, larger};
@@ -17,6 +19,7 @@ use super::{
     events::{self, Cut, Events, MAX_BYTES},
     extra_usage::ForClient,
     format::About,
+    rename::Renamer,
     skim::Skim,
 };
 use crate::domain::usage::{Extras, Usage};
@@ -56,6 +59,7 @@ pub struct Reading {
     is_labelled_stream: bool,
     decoder: Option<Decoder>,
     form: Form,
+    renamer: Option<Renamer>,
     seen: Seen,
     /// Whether the answer came to its end.
     is_over: bool,
@@ -90,7 +94,8 @@ impl Reading {
         let decoder = coding.and_then(Decoder::of);
         let form = if coding.is_some() && decoder.is_none() { Form::Opaque } else { Form::Opening(vec![]) };
         let is_labelled_stream = content_type.is_some_and(is_event_stream);
-        Self { bound, is_labelled_stream, decoder, form, seen: Seen::default(), is_over: false }
+        let renamer = bound.answers_as.as_deref().map(Renamer::new);
+        Self { bound, is_labelled_stream, decoder, form, renamer, seen: Seen::default(), is_over: false }
     }
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
@@ -100,11 +105,13 @@ impl Reading {
         !self.is_labelled_stream && !is_sound && !matches!(self.form, Form::Events(_))
     }
 
-    /// Whether the client may get fewer bytes than came.
+    /// Whether the client may get other bytes than came: without usage that it has not asked for, or with the name that it has
+    /// asked for.
     #[must_use]
-    pub const fn strips_extra_usage(&self) -> bool {
+    pub const fn alters(&self) -> bool {
+        let is_text = !matches!(self.form, Form::Sound | Form::Opaque) && self.decoder.is_none();
         let may_be_events = matches!(self.form, Form::Events(_) | Form::Opening(_));
-        self.bound.asks_for_usage && may_be_events && self.decoder.is_none()
+        is_text && (self.renamer.is_some() || (self.bound.asks_for_usage && may_be_events))
     }
 
     /// Whether the model has stopped, and the usage that was asked for is still to come.
@@ -116,9 +123,9 @@ impl Reading {
     /// Looks into the next piece, and gives what of it the client gets now.
     pub fn pass(&mut self, piece: Bytes) -> Bytes {
         let Some(mut decoder) = self.decoder.take() else {
-            let strips = self.strips_extra_usage();
+            let alters = self.alters();
             let passed = self.look(&piece);
-            return if strips { passed } else { piece };
+            return if alters { passed } else { piece };
         };
         let added = decoder.add(&piece, |plain| drop(self.look(plain)));
         if added.is_err() {
@@ -130,10 +137,10 @@ impl Reading {
 
     /// What the client gets at the end of the answer, besides what it got before.
     pub fn rest(&mut self) -> Bytes {
-        let strips = self.strips_extra_usage();
+        let alters = self.alters();
         self.is_over = true;
         let rest = self.finish();
-        if strips { rest } else { Bytes::new() }
+        if alters { rest } else { Bytes::new() }
     }
 
     /// What the call took, by what has passed.
@@ -174,7 +181,7 @@ impl Reading {
         }
     }
 
-    /// Looks into decoded bytes, and gives what a client gets of them that does not get usage.
+    /// Looks into decoded bytes, and gives what a client gets of them that does not get them as they came.
     fn look(&mut self, piece: &[u8]) -> Bytes {
         match &mut self.form {
             Form::Opening(first) => {
@@ -188,18 +195,19 @@ impl Reading {
             }
             Form::Whole(kept) if kept.len().saturating_add(piece.len()) <= MAX_BYTES => {
                 kept.extend_from_slice(piece);
-                Bytes::copy_from_slice(piece)
+                self.renamed(piece)
             }
             Form::Whole(kept) => {
-                let kept = std::mem::take(kept);
-                self.form = Form::Skimmed(Box::default());
-                drop(self.look(&kept));
+                let mut skim = Skim::default();
+                skim.add(kept);
+                self.seen.write_unread(&self.bound, kept);
+                self.form = Form::Skimmed(Box::new(skim));
                 self.look(piece)
             }
             Form::Skimmed(skim) => {
                 skim.add(piece);
                 self.seen.write_unread(&self.bound, piece);
-                Bytes::copy_from_slice(piece)
+                self.renamed(piece)
             }
             Form::Events(stream) => {
                 let cuts = stream.events.add(piece);
@@ -207,14 +215,14 @@ impl Reading {
             }
             Form::Sound => {
                 self.seen.came.content |= !piece.is_empty();
-                Bytes::new()
+                Bytes::copy_from_slice(piece)
             }
             Form::Opaque => {
                 // Coded text has fewer bytes than letters; a token a byte is about as much.
                 self.seen.came.content |= !piece.is_empty();
                 let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
                 self.seen.written_tokens = self.seen.written_tokens.saturating_add(bytes);
-                Bytes::new()
+                Bytes::copy_from_slice(piece)
             }
         }
     }
@@ -274,17 +282,19 @@ impl Reading {
         for cut in cuts {
             match cut {
                 Cut::Event(event) => match self.seen.see_event(&self.bound, &event) {
-                    ForClient::All => passed.extend_from_slice(&event),
-                    ForClient::Data(data) => passed.extend_from_slice(&events::with_data(&event, &data)),
+                    ForClient::All => passed.extend_from_slice(&self.renamed_event(&event)),
+                    ForClient::Data(data) => {
+                        passed.extend_from_slice(&self.renamed_event(&events::with_data(&event, &data)));
+                    }
                     ForClient::Nothing => {}
                 },
                 Cut::Part(part) => {
                     self.see_part(&part);
-                    passed.extend_from_slice(&part);
+                    passed.extend_from_slice(&self.renamed(&part));
                 }
                 Cut::LastPart(part) => {
                     self.see_part(&part);
-                    passed.extend_from_slice(&part);
+                    passed.extend_from_slice(&self.renamed(&part));
                     if let Form::Events(stream) = &mut self.form {
                         let skim = std::mem::take(&mut stream.skim);
                         self.seen.see_skimmed(&self.bound, skim);
@@ -293,6 +303,26 @@ impl Reading {
             }
         }
         passed.freeze()
+    }
+
+    fn renamed(&mut self, bytes: &[u8]) -> Bytes {
+        match &mut self.renamer {
+            Some(renamer) => renamer.pass(bytes).into(),
+            None => Bytes::copy_from_slice(bytes),
+        }
+    }
+
+    /// An event is a JSON text of its own, between other lines.
+    fn renamed_event<'e>(&mut self, event: &'e [u8]) -> Cow<'e, [u8]> {
+        let Some(renamer) = &mut self.renamer else { return Cow::Borrowed(event) };
+        renamer.begin();
+        let pass = |line: &[u8]| match events::cut_at_data(line) {
+            Some((name, data)) => [name, &renamer.pass(data)].concat(),
+            None => line.to_vec(),
+        };
+        let passed = event.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')).flat_map(pass).collect();
+        renamer.begin();
+        Cow::Owned(passed)
     }
 
     fn see_part(&mut self, part: &[u8]) {

@@ -45,6 +45,8 @@ impl Asked {
             format,
             object: node.place(&text),
             is_empty: node.members().is_empty(),
+            is_form: false,
+            model_at: None,
             models: vec![],
             output_bounds: vec![],
             settings: None,
@@ -69,9 +71,12 @@ impl Asked {
             let member = format.members.iter().find(|(known, _)| *known == name);
             matches!(member, Some((_, Member::Stream | Member::Answers)))
         };
-        let Form { fields, files, file_bytes } = form::read(&body, boundary, is_plain).map_err(|fault| vec![fault])?;
+        let Form { fields, files, file_bytes, model_at } =
+            form::read(&body, boundary, is_plain).map_err(|fault| vec![fault])?;
         let mut asked = Self::read(format, "", fields.into(), &|_| false)?;
         asked.body = body;
+        asked.model_at = model_at;
+        asked.is_form = true;
         asked.look.files(format.about, files, file_bytes);
         Ok(asked)
     }
@@ -168,7 +173,10 @@ impl Visit<'_> {
     fn member(&mut self, member: Member, found: &Found<'_, '_>) -> Result<(), String> {
         let value = found.value;
         match member {
-            Member::Model => self.asked.models.insert(0, model(value)?),
+            Member::Model => {
+                self.asked.models.insert(0, model(value)?);
+                self.asked.model_at = Some(value.place(self.text));
+            }
             Member::OutputBound => self.output_bound(found.name, value)?,
             _ if value.is_null() => {}
             Member::OtherModels => self.reader().models(value),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{audit::AttemptsNote, gate::Gate};
+use super::{audit::AttemptsNote, gate::Gate, letters::Letters};
 use crate::{
     clock::Clock,
     domain::{
@@ -28,6 +28,8 @@ pub struct Attempts {
     may_repeat: bool,
     note: AttemptsNote,
     reached: bool,
+    /// The place that was asked last.
+    place: usize,
 }
 
 /// One way to an upstream.
@@ -75,19 +77,19 @@ impl Lane {
 }
 
 impl Attempts {
-    /// For a call on this route; none where it leads nowhere, which a valid configuration has no route for.
-    pub fn of(gate: &Gate, route: &Route, method: &str, note: AttemptsNote) -> Option<Self> {
+    /// For a call on this route to one of these places; none where one leads nowhere, which no valid configuration has.
+    pub fn of(gate: &Gate, (route, aims): (&Route, &Arc<[Aim]>), method: &str, note: AttemptsNote) -> Option<Self> {
         let routing = gate.routing.read();
-        let lanes = if let [aim] = &*route.aims {
+        let lanes = if let [aim] = &**aims {
             Lanes::One(Lane::of(&routing, &aim.upstream)?)
         } else {
-            let lanes = route.upstreams().map(|name| Lane::of(&routing, name)).collect::<Option<Vec<Lane>>>()?;
-            let (aims, retry) = (Arc::clone(&route.aims), Arc::clone(&route.retry));
+            let lanes = aims.iter().map(|aim| Lane::of(&routing, &aim.upstream)).collect::<Option<Vec<Lane>>>()?;
+            let (aims, retry) = (Arc::clone(aims), Arc::clone(&route.retry));
             Lanes::Several { aims, retry, lanes, at: routing.next_place() }
         };
         let (client, clock) = (gate.upstream.clone(), gate.clock.clone());
         let may_repeat = is_idempotent(method) || route.meter.counts_tokens();
-        Some(Self { client, clock, lanes, may_repeat, note, reached: false })
+        Some(Self { client, clock, lanes, may_repeat, note, reached: false, place: 0 })
     }
 
     /// Whether a call may be tried again, so that its body has to be kept.
@@ -98,6 +100,15 @@ impl Attempts {
     /// Whether any byte of the call may have reached an upstream.
     pub const fn reached(&self) -> bool {
         self.reached
+    }
+
+    /// The place that was asked last, and its upstream.
+    pub fn last(&self) -> (usize, Arc<str>) {
+        let lane = match &self.lanes {
+            Lanes::One(lane) => Some(lane),
+            Lanes::Several { lanes, .. } => lanes.get(self.place),
+        };
+        (self.place, lane.map(|lane| Arc::clone(&lane.target.name)).unwrap_or_default())
     }
 
     /// The target that would be asked first at this moment.
@@ -124,10 +135,14 @@ impl Attempts {
 
     /// Sends the call until it has an answer that the client may get, or nothing more may be tried: then the last answer
     /// is what the client gets, or the last error.
-    pub async fn send(&mut self, mut outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+    pub async fn send(&mut self, mut outgoing: Outgoing, letters: &Letters) -> Result<Answer, UpstreamError> {
+        let path_and_query = outgoing.path_and_query.clone();
         let begun_ns = self.clock.monotonic_ns();
         let (aims, retry, lanes, at) = match &self.lanes {
-            Lanes::One(lane) => return self.only(lane.clone(), outgoing).await,
+            Lanes::One(lane) => {
+                letters.address(0, &path_and_query, &mut outgoing);
+                return self.only(lane.clone(), outgoing).await;
+            }
             Lanes::Several { aims, retry, lanes, at } => (Arc::clone(aims), Arc::clone(retry), lanes.clone(), *at),
         };
         let choice = Choice { aims: &aims, lanes: &lanes, at };
@@ -135,6 +150,8 @@ impl Attempts {
         for retries in 0.. {
             let Some((place, lane)) = self.enter(choice, &tried, last.is_none()) else { break };
             tried.push(place);
+            self.place = place;
+            letters.address(place, &path_and_query, &mut outgoing);
             lane.condition.earn();
             let again = if retries < retry.attempts && tried.len() < lanes.len() { outgoing.again() } else { None };
             let sent = self.attempt(&lane, outgoing).await;

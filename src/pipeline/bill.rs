@@ -11,10 +11,16 @@ use bytes::Bytes;
 use super::{
     audit::{CostNote, Paid},
     limit::Charged,
+    offers::{Offer, fees},
 };
 use crate::{
     actors::budget_ledger::OpenHold,
-    domain::{ledger::End, money::Money, price::TooDear, route::Metering, usage::Usage},
+    domain::{
+        ledger::{End, Served},
+        money::Money,
+        route::Metering,
+        usage::Usage,
+    },
     meter::{Bound, Reading, STANDARD_TIERS, Taken},
     snapshot::{
         Snapshot,
@@ -48,18 +54,20 @@ pub enum Terms {
 
 /// A call to a model.
 pub struct Tokens {
-    /// The model that was asked for, then those that the request lets serve in its place.
-    pub priced: Vec<Arc<Priced>>,
+    /// What it costs at each place where it may go.
+    offers: Vec<Offer>,
+    /// The place that has answered.
+    place: usize,
     /// To look whether another model that served has a price.
-    pub prices: Snapshot<PriceBook>,
+    prices: Snapshot<PriceBook>,
     /// The prices of tools that the provider runs.
-    pub metering: Metering,
-    pub state: State,
+    metering: Metering,
+    state: State,
 }
 
 /// How far the call has come.
-pub enum State {
-    Asked(Bound),
+enum State {
+    Asked,
     Answering(Box<Reading>),
     Over,
 }
@@ -90,10 +98,18 @@ impl Open {
         self.bill.as_ref().is_some_and(|bill| matches!(bill.terms, Terms::Tokens(_)))
     }
 
-    /// The upstream has begun to answer.
-    pub fn answered(&mut self, answer: &Answer) {
+    /// The upstream has begun to answer: the one with this name, at this place of those where the call may go.
+    pub fn answered(&mut self, answer: &Answer, (place, upstream): (usize, &str)) {
         if let Some(bill) = &mut self.bill {
-            bill.answered(answer);
+            bill.answered(answer, (place, upstream));
+        }
+    }
+
+    /// The model that serves a call, as its upstream knows it.
+    pub fn served_model(&self) -> Option<&str> {
+        match &self.bill.as_ref()?.terms {
+            Terms::Tokens(tokens) => tokens.offer().map(Offer::model),
+            Terms::Fixed(_) => None,
         }
     }
 
@@ -102,9 +118,9 @@ impl Open {
         self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::is_whole)
     }
 
-    /// Whether the client may get fewer bytes than came.
-    pub fn strips_extra_usage(&self) -> bool {
-        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::strips_extra_usage)
+    /// Whether the client may get other bytes than came.
+    pub fn alters(&self) -> bool {
+        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::alters)
     }
 
     /// Whether the model has stopped, and what the call took is still to come.
@@ -153,14 +169,16 @@ impl Bill {
     }
 
     /// An answer that is no success costs nothing. What a fixed price comes to is known from here on.
-    fn answered(&mut self, answer: &Answer) {
+    fn answered(&mut self, answer: &Answer, (place, upstream): (usize, &str)) {
         let is_success = answer.status.is_success();
         match &mut self.terms {
             Terms::Fixed(price) if is_success => {
+                let upstream = upstream.to_owned();
+                let served = Served { upstream, model: None, price_version: None, accounts: None };
                 let cost = *price;
-                self.settle(cost, None, false);
+                self.settle(cost, (None, false), Some(served));
             }
-            Terms::Tokens(tokens) if is_success => tokens.read(answer),
+            Terms::Tokens(tokens) if is_success => tokens.read(answer, place),
             Terms::Fixed(_) | Terms::Tokens(_) => self.release(),
         }
     }
@@ -177,19 +195,21 @@ impl Bill {
                 }
                 let cost = tokens.cost(&taken).unwrap_or(self.held);
                 let estimated = taken.estimated || !tokens.knows_tier(&taken);
-                self.settle(cost, Some(taken.usage), estimated);
+                let served = tokens.offer().map(Offer::served);
+                self.settle(cost, (Some(taken.usage), estimated), served);
                 Some(taken.usage.input_tokens.saturating_add(taken.usage.output_tokens))
             }
             // No answer came, or one that is an error: the hold ends as it is dropped.
-            State::Asked(_) => self.note.get().map(|_| 0),
+            State::Asked => self.note.get().map(|_| 0),
             State::Over => None,
         }
     }
 
-    fn settle(&mut self, cost: Money, usage: Option<Usage>, estimated: bool) {
+    fn settle(&mut self, cost: Money, (usage, estimated): (Option<Usage>, bool), served: Option<Served>) {
         self.note.set(Paid { cost, tokens: usage.map(|usage| (usage.input_tokens, usage.output_tokens)) });
         if let Some(hold) = self.hold.take() {
-            hold.settle(End::Settle { cost, usage: usage.unwrap_or_default(), estimated });
+            let served = served.map(Box::new);
+            hold.settle(End::Settle { cost, usage: usage.unwrap_or_default(), estimated, served });
         }
     }
 
@@ -202,7 +222,7 @@ impl Bill {
         match &self.terms {
             Terms::Tokens(tokens) => match &tokens.state {
                 State::Answering(reading) => Some(reading),
-                State::Asked(_) | State::Over => None,
+                State::Asked | State::Over => None,
             },
             Terms::Fixed(_) => None,
         }
@@ -212,7 +232,7 @@ impl Bill {
         match &mut self.terms {
             Terms::Tokens(tokens) => match &mut tokens.state {
                 State::Answering(reading) => Some(reading),
-                State::Asked(_) | State::Over => None,
+                State::Asked | State::Over => None,
             },
             Terms::Fixed(_) => None,
         }
@@ -220,13 +240,23 @@ impl Bill {
 }
 
 impl Tokens {
-    fn read(&mut self, answer: &Answer) {
+    /// A call that may cost so much at the places where it may go.
+    pub const fn new(offers: Vec<Offer>, prices: Snapshot<PriceBook>, metering: Metering) -> Self {
+        Self { offers, place: 0, prices, metering, state: State::Asked }
+    }
+
+    /// The offer of the place that serves.
+    fn offer(&self) -> Option<&Offer> {
+        self.offers.get(self.place)
+    }
+
+    fn read(&mut self, answer: &Answer, place: usize) {
+        self.place = place;
+        let Some(offer) = self.offers.get(place).filter(|_| matches!(self.state, State::Asked)) else { return };
+        let bound = Bound::clone(&offer.bound);
         let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
         let (kind, coding) = (header(http::header::CONTENT_TYPE), header(http::header::CONTENT_ENCODING));
-        self.state = match std::mem::replace(&mut self.state, State::Over) {
-            State::Asked(bound) => State::Answering(Box::new(Reading::new(bound, kind, coding))),
-            other => other,
-        };
+        self.state = State::Answering(Box::new(Reading::new(bound, kind, coding)));
     }
 
     /// By the price of the model that served, and of the tools that the provider ran. Nothing where it is more than can be
@@ -252,12 +282,13 @@ impl Tokens {
     }
 
     /// The model that the answer names, at the price of the hold if it was held for, though that has changed since. A dated
-    /// name is the model of the name without the date. One without a price costs what the model costs that was asked for.
+    /// name is the model of the name without the date. One without a price costs what the model costs that was called.
     fn served(&self, named: Option<&str>) -> Option<Arc<Priced>> {
-        let held = |name: &str| self.priced.iter().find(|priced| is_version(name, &priced.model)).cloned();
+        let priced = &self.offer()?.priced;
+        let held = |name: &str| priced.iter().find(|priced| is_version(name, &priced.model)).cloned();
         let other = |name: &str| self.prices.read().find(name).cloned();
         let served = named.and_then(|name| held(name).or_else(|| other(name)));
-        served.or_else(|| self.priced.first().cloned())
+        served.or_else(|| priced.first().cloned())
     }
 }
 
@@ -266,12 +297,4 @@ fn is_version(name: &str, model: &str) -> bool {
     let Some(date) = name.strip_prefix(model) else { return false };
     let digits = date.bytes().filter(u8::is_ascii_digit).count();
     date.is_empty() || (digits == 8 && date.bytes().all(|byte| byte.is_ascii_digit() || b"-@".contains(&byte)))
-}
-
-/// What calls of tools cost that the provider ran.
-pub fn fees<'t>(metering: &Metering, calls: impl IntoIterator<Item = (&'t str, u64)>) -> Result<Money, TooDear> {
-    calls.into_iter().try_fold(Money::ZERO, |sum, (tool, calls)| {
-        let each = metering.tool(tool).and_then(|price| u64::try_from(price.pusd()).ok()).unwrap_or(0);
-        Money::times(calls, each).and_then(|fee| sum.plus(fee)).ok_or(TooDear)
-    })
 }

@@ -36,6 +36,7 @@ use crate::{
     },
     domain::{
         caching::{CacheStatus, Caching, Kept, Use, Why, conditional},
+        failover::Aim,
         refusal::Refusal,
         route::{Meter, Route},
     },
@@ -48,6 +49,8 @@ pub struct Content<'r> {
     pub body: &'r ClientBody,
     /// Of a request to a model.
     pub asked: Option<&'r Asked>,
+    /// Where the call may go.
+    pub aims: &'r [Aim],
     /// It goes on as a WebSocket.
     pub is_websocket: bool,
 }

@@ -15,6 +15,7 @@ use super::{
     cache::plan::Plan,
     call::Shape,
     forwarded::Forwarded,
+    letters::Letters,
     outgoing::{describe, outgoing},
     reserve::Reserved,
     visit::Visit,
@@ -49,19 +50,20 @@ pub async fn forward(
     route: &Route,
 ) -> Result<Forwarded, Refusal> {
     let note = visit.record.known.attempts_note();
-    let attempts = Attempts::of(visit.gate, route, &visit.call.method, note).ok_or(Refusal::UpstreamFailed)?;
-    let Reserved { mut open, bounded } = reserved;
-    if attempts.may_retry() && bounded.is_none() && body.is_within(MAX_KEPT_BYTES) {
+    let Reserved { mut open, aims, letters } = reserved;
+    let attempts = Attempts::of(visit.gate, (route, &aims), &visit.call.method, note).ok_or(Refusal::UpstreamFailed)?;
+    if attempts.may_retry() && letters.is_empty() && body.is_within(MAX_KEPT_BYTES) {
         // Kept, so that it can be sent again.
         body.read(&visit.gate.shape, &visit.record.known.intake(), &mut visit.buffered).await?;
     }
     let Visit { gate, call, record, .. } = visit;
-    if let [aim] = &*route.aims {
+    if let [aim] = &*aims {
         record.known.upstream(&aim.upstream);
     }
-    let body = match bounded {
-        Some(bytes) => OutgoingBody::Whole(bytes),
-        None => body.outgoing(&gate.shape, record.known.intake()),
+    let body = match letters.is_empty() {
+        true => body.outgoing(&gate.shape, record.known.intake()),
+        // Written for each place.
+        false => OutgoingBody::Empty,
     };
     let mut outgoing = outgoing(call, request, route, body)?;
     open.sent();
@@ -77,7 +79,7 @@ pub async fn forward(
         describe(&mut record.trace, &target, call, route);
     }
     let goes_on = open.is_billed() || plan.leads();
-    let exchange = exchange(attempts, outgoing, open, plan);
+    let exchange = exchange(attempts, (outgoing, letters), open, plan);
     let sent =
         if goes_on { actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)? } else { exchange.await };
     let now_ns = gate.clock.monotonic_ns();
@@ -92,6 +94,9 @@ pub async fn forward(
     match sent {
         Ok(forwarded) => {
             forwarded.upstream_status.into_iter().for_each(|status| record.known.upstream_status(status));
+            if forwarded.answer.status.is_success() {
+                record.known.served_model(forwarded.open.served_model());
+            }
             Ok(forwarded)
         }
         Err(error) => {
@@ -103,13 +108,14 @@ pub async fn forward(
 
 async fn exchange(
     mut attempts: Attempts,
-    outgoing: Outgoing,
+    (outgoing, letters): (Outgoing, Letters),
     mut open: Open,
     plan: Plan,
 ) -> Result<Forwarded, UpstreamError> {
-    let error = match attempts.send(outgoing).await {
+    let error = match attempts.send(outgoing, &letters).await {
         Ok(answer) => {
-            open.answered(&answer);
+            let (place, upstream) = attempts.last();
+            open.answered(&answer, (place, &upstream));
             match read_whole(answer, open).await {
                 Ok(forwarded) => return Ok(plan.conclude(forwarded).await),
                 Err(error) => return plan.conclude_failure(error),
@@ -132,7 +138,7 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
         |body, begun, open| Forwarded { answer: Answer { status, headers, body }, begun, open, upstream_status };
     let mut stream = match body {
         AnswerBody::Whole(bytes) => {
-            let bytes = open.pass(bytes);
+            let bytes = joined(vec![open.pass(bytes), open.rest()]);
             open.end();
             return Ok(forwarded(AnswerBody::Whole(bytes), Bytes::new(), open));
         }
@@ -159,6 +165,7 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
             return Ok(forwarded(AnswerBody::Stream(stream), begun.freeze(), open));
         }
     }
+    begun.extend_from_slice(&open.rest());
     open.end();
     Ok(forwarded(AnswerBody::Whole(begun.freeze()), Bytes::new(), open))
 }

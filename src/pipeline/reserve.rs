@@ -1,82 +1,135 @@
 //! Is there money? A metered route needs a hold before anything is sent; one message to the ledger.
+//!
+//! A call that may go to several places is held once, for the dearest of them. Where a budget has no room for one place, the
+//! others are asked for without it.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{
     audit::Paid,
-    bill::{Bill, Open, State, Terms, Tokens, fees},
-    gate::Gate,
+    bill::{Bill, Open, Terms, Tokens},
+    letters::Letters,
     limit::{Admitted, subject},
+    offers::Offers,
     visit::Visit,
 };
 use crate::{
-    actors::budget_ledger::{NoHold, Quote},
+    actors::budget_ledger::{NoHold, OpenHold, Quote},
     domain::{
         budget::{Budget, Scope, Shortfall},
+        failover::Aim,
         ids::ApiKeyId,
-        ledger::{End, Purpose, Shortage},
+        ledger::{BudgetAccount, Claim, End, Purpose, Shortage},
         limit::Subject,
         money::Money,
         network::Network,
-        price::{Most, Price, TooDear},
         principal::{CredentialKind, Principal},
         refusal::{Refusal, Unavailable},
         route::{Meter, Route},
         usage::Usage,
     },
-    meter::{Asked, Bound, Ways},
-    snapshot::{budgets::BudgetBook, prices::Priced},
+    meter::Asked,
+    snapshot::budgets::BudgetBook,
 };
 
 /// Proof that the call may be sent: its limits are charged and its money is held. Dropped, it gives both back.
 #[must_use = "a reservation that is dropped is given back"]
 pub struct Reserved {
     pub open: Open,
-    /// The request to be sent in place of the client's: one that cannot take more than is held.
-    pub bounded: Option<Bytes>,
+    /// Where the call may go.
+    pub aims: Arc<[Aim]>,
+    /// The requests to be sent in place of the client's: such that cannot take more than is held.
+    pub letters: Letters,
 }
 
-/// What a call may cost, and how it will be billed.
-struct Offer {
-    amount: Money,
-    terms: Terms,
-    bounded: Option<Bytes>,
-    fit: Option<Fit>,
+/// What the call is held for.
+enum Price {
+    Fixed(Money),
+    /// The dearest of these.
+    Tokens(Offers),
 }
 
-/// What of the amount of an offer follows from the output bound.
-#[derive(Debug, Clone, Copy)]
-struct Fit {
-    /// For everything else.
-    base: Money,
-    /// For a token of each answer, in pico-USD.
-    each_pusd: u64,
+impl Price {
+    fn amount(&self) -> Money {
+        match self {
+            Self::Fixed(price) => *price,
+            Self::Tokens(offers) => offers.amount(),
+        }
+    }
+
+    fn is_counted_in(&self, budget: &Budget) -> bool {
+        match self {
+            Self::Fixed(_) => budget.models.contains(None),
+            Self::Tokens(offers) => offers.is_counted_in(budget),
+        }
+    }
+
+    fn max_tokens(&self, room: Money) -> Option<u64> {
+        if let Self::Tokens(offers) = self { offers.max_tokens(room) } else { None }
+    }
+
+    /// Whether something is left that these budgets may have room for.
+    fn retreat(&mut self, short: &[Shortfall]) -> bool {
+        if let Self::Tokens(offers) = self { offers.retreat(short) } else { false }
+    }
 }
 
-/// Opens the hold of a call that has a price; any other passes.
+/// Opens the hold of a call that has a price; any other passes. `aims` are the places where it may go.
 pub async fn reserve(
     visit: &mut Visit<'_>,
     admitted: Admitted,
     route: &Route,
-    asked: Option<Asked>,
+    (asked, aims): (Option<Asked>, Arc<[Aim]>),
 ) -> Result<Reserved, Refusal> {
-    let Visit { gate, call, record, .. } = visit;
     let Admitted { principal, charged } = admitted;
-    let Some(Offer { amount, terms, bounded, fit }) = offer(gate, route, asked)? else {
-        return Ok(Reserved { open: Open::new(charged, None), bounded: None });
+    let mut price = match (route.meter, asked) {
+        (Meter::Fixed(price), _) => Price::Fixed(price),
+        (_, Some(asked)) => Price::Tokens(Offers::new(visit.gate, route, &asked, &aims)?),
+        (_, None) => return Ok(Reserved { open: Open::new(charged, None), aims, letters: Letters::default() }),
     };
-    let now = gate.clock.now();
-    let purpose = purpose(&principal, route, &terms);
-    record.known.model(purpose.model.as_deref());
-    let budgets = budgets(&gate.budgets.read(), &principal, purpose.model.as_deref());
-    let claims = budgets.iter().map(|(subject, budget)| budget.claim(*subject, now)).collect();
-    let quote = Quote { amount, claims, purpose };
+    let purpose = purpose(&principal, route, &price);
+    visit.record.known.model(purpose.model.as_deref());
+    let (hold, budgets) = loop {
+        let budgets = budgets(&visit.gate.budgets.read(), &principal, &price);
+        match hold(visit, &price, &budgets, &purpose).await? {
+            Ok(hold) => break (hold, budgets),
+            Err(short) if !price.retreat(&short) => return Err(Refusal::BudgetExhausted(short)),
+            Err(_) => {}
+        }
+    };
+    let note = visit.record.known.cost_note();
+    let bill = |terms| Open::new(charged, Some(Bill::new(hold, terms, note)));
+    match price {
+        Price::Fixed(price) => Ok(Reserved { open: bill(Terms::Fixed(price)), aims, letters: Letters::default() }),
+        Price::Tokens(offers) => {
+            let now = visit.call.time;
+            let account = |(subject, budget): &(Subject, Arc<Budget>)| budget.claim(*subject, now).account;
+            let held: Vec<(&Budget, BudgetAccount)> = budgets.iter().map(|it| (&*it.1, account(it))).collect();
+            let offers = offers.settled(&held);
+            let is_less = offers.len() < aims.len();
+            let aims = if is_less { offers.iter().map(|offer| offer.aim.clone()).collect() } else { aims };
+            let letters = Letters::of(&offers);
+            let tokens = Tokens::new(offers, visit.gate.prices.clone(), route.metering.clone());
+            Ok(Reserved { open: bill(Terms::Tokens(Box::new(tokens))), aims, letters })
+        }
+    }
+}
+
+/// Asks for the hold. The inner error names the budgets without room.
+async fn hold(
+    visit: &mut Visit<'_>,
+    price: &Price,
+    budgets: &[(Subject, Arc<Budget>)],
+    purpose: &Purpose,
+) -> Result<Result<OpenHold, Vec<Shortfall>>, Refusal> {
+    let Visit { gate, call, record, .. } = visit;
+    let (now, amount) = (call.time, price.amount());
+    let claims: Vec<Claim> = budgets.iter().map(|(subject, budget)| budget.claim(*subject, now)).collect();
+    let quote = Quote { amount, claims, purpose: purpose.clone() };
     let short_of = |shortages: &[Shortage]| {
         let shortfall = |short: &Shortage| {
             let (_, budget) = budgets.iter().find(|(_, budget)| budget.id == short.account.budget)?;
-            let max_tokens = fit.and_then(|fit| fit.max_tokens(short.balance.remaining(budget.limit)));
+            let max_tokens = price.max_tokens(short.balance.remaining(budget.limit));
             Some(Shortfall { max_tokens, ..budget.shortfall(short.balance, amount, now) })
         };
         shortages.iter().filter_map(shortfall).collect::<Vec<Shortfall>>()
@@ -84,10 +137,9 @@ pub async fn reserve(
     match gate.ledger.reserve(call.id, quote).await {
         Ok(hold) => {
             record.known.over_budget_in_shadow(&short_of(hold.shadowed()));
-            let bill = Bill::new(hold, terms, record.known.cost_note());
-            Ok(Reserved { open: Open::new(charged, Some(bill)), bounded })
+            Ok(Ok(hold))
         }
-        Err(NoHold::Short(shortages)) => Err(Refusal::BudgetExhausted(short_of(&shortages))),
+        Err(NoHold::Short(shortages)) => Ok(Err(short_of(&shortages))),
         Err(NoHold::Unknown) => Err(Refusal::Unavailable(Unavailable::Ledger)),
     }
 }
@@ -98,69 +150,19 @@ pub async fn note_free(visit: &mut Visit<'_>, principal: &Principal, route: &Rou
     let Visit { gate, call, record, .. } = visit;
     record.known.model(model);
     record.known.cost_note().set(Paid { cost: Money::ZERO, tokens: model.map(|_| (0, 0)) });
-    let purpose = Purpose { model: model.map(str::to_owned), ..purpose(principal, route, &Terms::Fixed(Money::ZERO)) };
+    let purpose = Purpose { model: model.map(str::to_owned), ..purpose(principal, route, &Price::Fixed(Money::ZERO)) };
     let quote = Quote { amount: Money::ZERO, claims: vec![], purpose };
     if let Ok(hold) = gate.ledger.reserve(call.id, quote).await {
-        hold.settle(End::Settle { cost: Money::ZERO, usage: Usage::default(), estimated: false });
+        hold.settle(End::Settle { cost: Money::ZERO, usage: Usage::default(), estimated: false, served: None });
     } else {
         tracing::warn!(request = %call.id, "a call that was answered from the cache is missing in the usage");
     }
 }
 
-/// Nothing where the call costs nothing.
-fn offer(gate: &Gate, route: &Route, asked: Option<Asked>) -> Result<Option<Offer>, Refusal> {
-    if let Meter::Fixed(price) = route.meter {
-        return Ok(Some(Offer { amount: price, terms: Terms::Fixed(price), bounded: None, fit: None }));
-    }
-    let Some(asked) = asked else {
-        return Ok(None);
-    };
-    let priced = {
-        let book = gate.prices.read();
-        let find = |model: &str| book.find(model).cloned().ok_or_else(|| Refusal::UnpricedModel(model.to_owned()));
-        asked.models().map(find).collect::<Result<Vec<Arc<Priced>>, Refusal>>()?
-    };
-    let candidates: Vec<&Price> = priced.iter().map(|priced| &priced.price).collect();
-    // The same for all upstreams of the route.
-    let dialect = route.upstreams().next().map(|name| gate.routing.read().dialect(name)).unwrap_or_default();
-    let ways = Ways { dialect, default_max_tokens: route.metering.default_max_tokens };
-    let mut bound = asked.bound(&candidates, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
-    let too_dear = |error: TooDear| Refusal::invalid("/model", error.to_string());
-    let fees =
-        fees(&route.metering, bound.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls))).map_err(too_dear)?;
-    let (amount, fit) = dearest(&candidates, &bound, fees).map_err(too_dear)?;
-    let bounded = Some(std::mem::take(&mut bound.body));
-    let tokens =
-        Tokens { priced, prices: gate.prices.clone(), metering: route.metering.clone(), state: State::Asked(bound) };
-    Ok(Some(Offer { amount, terms: Terms::Tokens(Box::new(tokens)), bounded, fit: Some(fit) }))
-}
-
-/// The hold of the dearest of the models that may serve the call.
-fn dearest(prices: &[&Price], bound: &Bound, fees: Money) -> Result<(Money, Fit), TooDear> {
-    let most = bound.most();
-    let mut dearest = (Money::ZERO, Fit { base: Money::ZERO, each_pusd: 0 });
-    for price in prices {
-        let amount = price.bound(&most)?.plus(fees).ok_or(TooDear)?;
-        if amount >= dearest.0 {
-            let base = price.bound(&Most { output_tokens: 0, ..most })?.plus(fees).ok_or(TooDear)?;
-            dearest = (amount, Fit { base, each_pusd: price.dearest_output(&most).saturating_mul(bound.answers) });
-        }
-    }
-    Ok(dearest)
-}
-
-impl Fit {
-    /// The largest output bound by which the call would cost no more than this.
-    fn max_tokens(self, room: Money) -> Option<u64> {
-        let left = u64::try_from(room.pusd().saturating_sub(self.base.pusd())).ok()?;
-        left.checked_div(self.each_pusd).filter(|tokens| *tokens > 0)
-    }
-}
-
 /// The budgets that a call is counted in, each with the call's subject there.
-fn budgets(book: &BudgetBook, principal: &Principal, model: Option<&str>) -> Vec<(Subject, Arc<Budget>)> {
+fn budgets(book: &BudgetBook, principal: &Principal, price: &Price) -> Vec<(Subject, Arc<Budget>)> {
     let of = budgets_of(book, principal);
-    of.filter(|(_, budget)| budget.models.contains(model))
+    of.filter(|(_, budget)| price.is_counted_in(budget))
         .map(|(subject, budget)| (subject, Arc::clone(budget)))
         .collect()
 }
@@ -170,20 +172,20 @@ pub fn budgets_of<'b>(book: &'b BudgetBook, principal: &Principal) -> impl Itera
     book.of(move |scope: Scope| subject(scope.per(), principal, Network::UNKNOWN))
 }
 
-fn purpose(principal: &Principal, route: &Route, terms: &Terms) -> Purpose {
+fn purpose(principal: &Principal, route: &Route, price: &Price) -> Purpose {
     let credential = &principal.credential;
     let key: Option<ApiKeyId> =
         if credential.kind == CredentialKind::ApiKey { credential.id.parse().ok() } else { None };
-    let priced = match terms {
-        Terms::Fixed(_) => None,
-        Terms::Tokens(tokens) => tokens.priced.first(),
+    let (model, price_version) = match price {
+        Price::Fixed(_) => (None, None),
+        Price::Tokens(offers) => (Some(offers.asked().to_owned()), offers.price_version()),
     };
     Purpose {
         user: principal.account.id,
         team: principal.account.team,
         key,
         route: route.name.to_string(),
-        model: priced.map(|priced| priced.model.to_string()),
-        price_version: priced.map(|priced| priced.version),
+        model,
+        price_version,
     }
 }

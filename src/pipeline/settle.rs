@@ -64,7 +64,7 @@ fn body_of(body: AnswerBody, begun: Bytes, stated: Option<u64>, open: Open) -> B
     match body {
         AnswerBody::Whole(bytes) => BoxBody::new(bytes),
         AnswerBody::Stream(stream) => {
-            let length = stated.or(stream.length()).filter(|_| !open.strips_extra_usage());
+            let length = stated.or(stream.length()).filter(|_| !open.alters());
             BoxBody::new(Settling { begun, stream: Some(stream), length, open, failure: None })
         }
     }

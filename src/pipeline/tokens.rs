@@ -1,11 +1,13 @@
 //! What a request to a model asks for, read before its tokens are limited: limits take them in advance, and its hold is
 //! bounded by it.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{self, HeaderMap};
 
 use super::{body::ClientBody, visit::Visit};
 use crate::{
-    domain::{principal::Principal, refusal::Refusal, route::Route},
+    domain::{failover::Aim, principal::Principal, refusal::Refusal, route::Route},
     meter::{self, Asked},
 };
 
@@ -35,13 +37,21 @@ pub async fn read(
     asked.map(Some).map_err(Refusal::InvalidRequest)
 }
 
-/// Refuses a call to a model that is not on every list of the caller's, or that may be served by such a one.
-pub fn permit(caller: &Principal, asked: Option<&Asked>) -> Result<(), Refusal> {
-    let refused = |model: &str| {
-        let whose = caller.who_forbids(model)?;
-        Some(Refusal::ModelNotAllowed { model: model.to_owned(), whose })
+/// Those of the places of a call where its model is on every list of the caller's, by the name that was asked for or by the one
+/// that it has there. Refused where none is, or where a model is not that the request lets serve in its place.
+pub fn permit(caller: &Principal, asked: Option<&Asked>, aims: Arc<[Aim]>) -> Result<Arc<[Aim]>, Refusal> {
+    let Some(asked) = asked else { return Ok(aims) };
+    let refused = |names: &[&str]| {
+        let (model, whose) = ((*names.first()?).to_owned(), caller.who_forbids(names)?);
+        Some(Refusal::ModelNotAllowed { model, whose })
     };
-    asked.and_then(|asked| asked.models().find_map(refused)).map_or(Ok(()), Err)
+    if let Some(refusal) = asked.other_models().find_map(|model| refused(&[model])) {
+        return Err(refusal);
+    }
+    let refused_at = |aim: &Aim| refused(&[asked.model(), aim.model.as_deref().unwrap_or_else(|| asked.model())]);
+    let Some(refusal) = aims.iter().find_map(refused_at) else { return Ok(aims) };
+    let left: Vec<Aim> = aims.iter().filter(|aim| refused_at(aim).is_none()).cloned().collect();
+    if left.is_empty() { Err(refusal) } else { Ok(left.into()) }
 }
 
 /// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1), or where the

@@ -104,7 +104,7 @@ pub async fn carry(
     route: &Route,
 ) -> Result<HttpResponse, Refusal> {
     let Visit { gate, call, record, .. } = visit;
-    let attempts = Attempts::of(gate, route, &call.method, record.known.attempts_note());
+    let attempts = Attempts::of(gate, (route, &reserved.aims), &call.method, record.known.attempts_note());
     let attempts = attempts.ok_or(Refusal::UpstreamFailed)?;
     let target = attempts.one().ok_or(Refusal::Unavailable(Unavailable::Capacity))?;
     record.known.upstream(&target.name);
@@ -120,7 +120,7 @@ pub async fn carry(
     match switched {
         Ok(Switch::Answered(answer)) => {
             record.known.upstream_status(answer.status.as_u16());
-            open.answered(&answer);
+            open.answered(&answer, (0, &target.name));
             Ok(settle(Forwarded::new(answer, open), request.method()))
         }
         Ok(Switch::Done(head, switched)) => {

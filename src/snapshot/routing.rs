@@ -12,9 +12,10 @@ use std::{
 use super::condition::Condition;
 use crate::{
     domain::{
-        failover::spread,
+        alias::Alias,
+        failover::{Aim, spread},
         redaction::KnownSecrets,
-        route::{Dialect, RouteTable},
+        route::{Dialect, Route, RouteTable},
     },
     upstream::{Target, llm, target::Kind},
 };
@@ -34,6 +35,7 @@ pub struct Routing {
     targets: HashMap<Arc<str>, Arc<Target>>,
     conditions: HashMap<Arc<str>, Condition>,
     checks: Vec<Check>,
+    aliases: HashMap<Arc<str>, Alias>,
     /// Calls to routes with several targets.
     calls: AtomicU64,
     /// What the upstreams are sent as secrets.
@@ -48,7 +50,16 @@ impl Routing {
         let targets: HashMap<_, _> = targets.into_iter().map(named).collect();
         let secrets = KnownSecrets::new(targets.values().filter_map(|target| target.secret.as_ref()?.text()));
         let conditions = targets.keys().map(|name| (Arc::clone(name), Condition::default())).collect();
-        Self { table, targets, conditions, checks: vec![], calls: AtomicU64::new(0), secrets, dialects: HashMap::new() }
+        Self {
+            table,
+            targets,
+            conditions,
+            checks: vec![],
+            aliases: HashMap::new(),
+            calls: AtomicU64::new(0),
+            secrets,
+            dialects: HashMap::new(),
+        }
     }
 
     /// With how fit these upstreams are.
@@ -62,6 +73,25 @@ impl Routing {
     #[must_use]
     pub fn with_checks(self, checks: Vec<Check>) -> Self {
         Self { checks, ..self }
+    }
+
+    /// With these names for models.
+    #[must_use]
+    pub fn with_aliases(self, aliases: impl IntoIterator<Item = Alias>) -> Self {
+        let named = |alias: Alias| (Arc::clone(&alias.name), alias);
+        Self { aliases: aliases.into_iter().map(named).collect(), ..self }
+    }
+
+    /// The names for models, in no order.
+    pub fn aliases(&self) -> impl Iterator<Item = &Alias> {
+        self.aliases.values()
+    }
+
+    /// Where a call on this route to this model may go: the places of the name that it is, or those of the route.
+    #[must_use]
+    pub fn aims<'r>(&'r self, route: &'r Route, model: Option<&str>) -> &'r Arc<[Aim]> {
+        let alias = model.and_then(|model| self.aliases.get(model));
+        alias.filter(|alias| alias.is_spoken(route.meter)).map_or(&route.aims, |alias| &alias.aims)
     }
 
     /// The health checks of upstreams.

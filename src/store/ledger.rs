@@ -170,15 +170,15 @@ impl Batch {
     fn end_earlier(&mut self, order: &Order) -> Option<Booked> {
         let Order::End { request, end } = order else { return None };
         let hold = self.open.remove(request)?;
-        Some(self.end(hold, *end))
+        Some(self.end(hold, end))
     }
 
     fn do_now(&mut self, order: &Order) -> Booked {
         match order {
             Order::Reserve { request, amount, claims, purpose } => self.reserve(*request, *amount, claims, purpose),
             Order::End { request, end } => match self.opened.remove(request) {
-                Some(hold) => self.end(hold, *end),
-                None => self.end_late(*request, *end),
+                Some(hold) => self.end(hold, end),
+                None => self.end_late(*request, end),
             },
         }
     }
@@ -196,35 +196,34 @@ impl Batch {
         Booked::Held(shadowed)
     }
 
-    fn end(&mut self, open: OpenHold, end: End) -> Booked {
-        let cost = match end {
-            End::Release => Money::ZERO,
-            End::Capture => open.hold.amount,
-            End::Settle { cost, .. } => cost,
+    fn end(&mut self, open: OpenHold, end: &End) -> Booked {
+        let (cost, usage, estimated) = match end {
+            End::Release => (Money::ZERO, Usage::default(), false),
+            End::Capture => (open.hold.amount, Usage::default(), true),
+            End::Settle { cost, usage, estimated, .. } => (*cost, *usage, *estimated),
         };
-        let settlement = ledger::settle(&mut self.balances, &open.hold, cost);
-        let first = match end {
-            End::Release => Entry::new(Kind::Release, Money::ZERO, self.now, &open),
-            End::Capture => Entry::new(Kind::Settle, settlement.settled, self.now, &open).of(Usage::default(), true),
-            End::Settle { usage, estimated, .. } => {
-                Entry::new(Kind::Settle, settlement.settled, self.now, &open).of(usage, estimated)
-            }
-        };
-        self.entries.push(first);
+        let served = end.served();
+        let counted = served.and_then(|served| served.accounts.as_ref()).unwrap_or(&open.hold.accounts);
+        let settlement = ledger::settle(&mut self.balances, &open.hold, counted, cost);
+        let entry = |kind, amount| Entry::new(kind, amount, self.now, &open).by(served);
+        self.entries.push(match end {
+            End::Release => entry(Kind::Release, Money::ZERO),
+            End::Capture | End::Settle { .. } => entry(Kind::Settle, settlement.settled).of(usage, estimated),
+        });
         if settlement.forced > Money::ZERO {
-            self.entries.push(Entry::new(Kind::Forced, settlement.forced, self.now, &open));
+            self.entries.push(entry(Kind::Forced, settlement.forced));
         }
         Booked::Ended(settlement)
     }
 
     /// The end of a call whose hold another replica ended: what was booked for the call stays; what it cost beyond that is
-    /// booked as forced, and what it cost less is refunded.
-    fn end_late(&mut self, request: RequestId, end: End) -> Booked {
+    /// booked as forced, and what it cost less is refunded, in every account that money was held in.
+    fn end_late(&mut self, request: RequestId, end: &End) -> Booked {
         let Some(Late { call, held, booked }) = self.late.remove(&request) else { return Booked::EndedBefore };
         let (cost, usage, estimated) = match end {
             End::Release => (Money::ZERO, Usage::default(), false),
             End::Capture => (held.max(booked), Usage::default(), true),
-            End::Settle { cost, usage, estimated } => (cost, usage, estimated),
+            End::Settle { cost, usage, estimated, .. } => (*cost, *usage, *estimated),
         };
         if cost < booked {
             let refund = booked.saturating_minus(cost);
@@ -236,7 +235,7 @@ impl Batch {
         if excess == Money::ZERO {
             return Booked::EndedBefore;
         }
-        let settlement = ledger::settle(&mut self.balances, &call.hold, excess);
+        let settlement = ledger::settle(&mut self.balances, &call.hold, &call.hold.accounts, excess);
         self.entries.push(Entry::new(Kind::Forced, settlement.forced, self.now, &call).of(usage, estimated));
         Booked::Ended(settlement)
     }

@@ -67,6 +67,7 @@ fn add_findings(line: &mut Line, findings: &Findings) {
     line.add("upstream", findings.upstream.as_ref());
     line.add("upstream_status", findings.upstream_status);
     line.add("model", findings.model.as_ref());
+    line.add("served_model", findings.served_model.as_ref());
     line.add("input_tokens", findings.input_tokens);
     line.add("output_tokens", findings.output_tokens);
     line.add("cost_usd", findings.cost_usd);

@@ -75,7 +75,10 @@ fn reserve(number: u128, amount: i64, claims: &[(u128, i64)]) -> Order {
 
 fn settle(number: u128, cost: i64) -> Order {
     let usage = Usage { input_tokens: 5, output_tokens: 2, ..Usage::default() };
-    Order::End { request: request(number), end: End::Settle { cost: money(cost), usage, estimated: false } }
+    Order::End {
+        request: request(number),
+        end: End::Settle { cost: money(cost), usage, estimated: false, served: None },
+    }
 }
 
 fn release(number: u128) -> Order {

@@ -52,7 +52,7 @@ fn end(number: u128, end: End) -> Order {
 }
 
 fn settle(number: u128, cost: i64) -> Order {
-    end(number, End::Settle { cost: Money::from_pusd(cost), usage: Usage::default(), estimated: false })
+    end(number, End::Settle { cost: Money::from_pusd(cost), usage: Usage::default(), estimated: false, served: None })
 }
 
 async fn book(db: &Database, orders: Vec<Order>) {

@@ -13,7 +13,7 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "2026-11-23-000001_identity",
     "2026-11-23-000002_audit",
     "2026-11-23-000003_credentials",
@@ -28,6 +28,7 @@ const ALL: [&str; 14] = [
     "2026-11-29-000031_cache_purges",
     "2026-11-29-000041_permissions",
     "2026-11-29-000051_unshown_passwords",
+    "2026-11-29-000061_served",
 ];
 
 async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {

@@ -97,7 +97,7 @@ impl Queued {
     fn order(&self) -> Option<Order> {
         match self {
             Self::Reserve { order, .. } => Some(order.clone()),
-            Self::End { ending, .. } => Some(Order::End { request: ending.request, end: ending.end }),
+            Self::End { ending, .. } => Some(Order::End { request: ending.request, end: ending.end.clone() }),
             Self::Flush(_) => None,
         }
     }

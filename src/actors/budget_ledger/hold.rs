@@ -116,7 +116,7 @@ impl Drop for Ending {
     fn drop(&mut self) {
         if let Some(next) = self.next.take() {
             // Nobody is left to take it when the gateway has stopped; the next start resolves the hold.
-            let _ = next.send((self.request, self.end));
+            let _ = next.send((self.request, self.end.clone()));
         }
     }
 }

@@ -83,7 +83,7 @@ async fn hold(ledger: &Ledger, number: u128) -> OpenHold {
 }
 
 fn settle(hold: OpenHold) {
-    hold.settle(End::Settle { cost: Money::from_pusd(3), usage: Usage::default(), estimated: false });
+    hold.settle(End::Settle { cost: Money::from_pusd(3), usage: Usage::default(), estimated: false, served: None });
 }
 
 async fn until_running(ledger: &Ledger) {

@@ -150,6 +150,8 @@ struct Found<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    served_model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     input_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<u64>,
@@ -206,6 +208,7 @@ impl<'a> Found<'a> {
             response_bytes,
             duration_us,
             model,
+            served_model,
             input_tokens,
             output_tokens,
             cost_usd,
@@ -226,6 +229,7 @@ impl<'a> Found<'a> {
             response_bytes: *response_bytes,
             duration_us: *duration_us,
             model: model.as_deref(),
+            served_model: served_model.as_deref(),
             input_tokens: *input_tokens,
             output_tokens: *output_tokens,
             cost_usd: *cost_usd,

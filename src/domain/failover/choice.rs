@@ -36,7 +36,8 @@ mod tests {
     use super::*;
 
     fn aims(given: &[(u32, u32)]) -> Vec<Aim> {
-        let aim = |(weight, priority): &(u32, u32)| Aim { upstream: "u".into(), weight: *weight, priority: *priority };
+        let aim =
+            |(weight, priority): &(u32, u32)| Aim { weight: *weight, priority: *priority, ..Aim::only("u".into()) };
         given.iter().map(aim).collect()
     }
 

@@ -77,7 +77,7 @@ impl CallBooks {
             (self.lines().any(|line| !KINDS.contains(&line.kind.as_str())), Fault::UnknownKind),
             (self.lines().any(|line| line.amount_pusd < 0), Fault::Negative),
             (self.names_other_accounts(), Fault::OtherAccounts),
-            (self.lines().any(|line| !is_list(&line.accounts)), Fault::UnreadableAccounts),
+            (self.lines().any(|line| list(&line.accounts).is_none()), Fault::UnreadableAccounts),
             (KINDS.iter().any(|kind| self.entries.iter().filter(|line| line.kind == **kind).count() > 1), Fault::Twice),
         ];
         let broken = rules.into_iter().chain(self.rules_of_the_hold()).chain(self.rules_of_the_end());
@@ -124,9 +124,17 @@ impl CallBooks {
         self.entries.iter().chain(&self.open)
     }
 
+    /// What holds money names the same accounts, and what spends it the same of these.
     fn names_other_accounts(&self) -> bool {
-        let mut lists = self.lines().map(|line| &line.accounts);
-        lists.next().is_some_and(|first| lists.any(|other| other != first))
+        let differ = |kinds: &[&str]| {
+            let mut lists = self.lines().filter(|line| kinds.contains(&line.kind.as_str())).map(|line| &line.accounts);
+            lists.next().is_some_and(|first| lists.any(|other| other != first))
+        };
+        let names = |kind: &str| self.lines().find(|line| line.kind == kind).and_then(|line| list(&line.accounts));
+        let is_beyond = names("hold")
+            .zip(names("settle"))
+            .is_some_and(|(held, spent)| spent.iter().any(|account| !held.contains(account)));
+        is_beyond || differ(&["hold", "release"]) || differ(&["settle", "forced", "refund"])
     }
 
     fn has_end(&self) -> bool {
@@ -140,8 +148,8 @@ impl CallBooks {
 
 const KINDS: [&str; 5] = ["hold", "settle", "release", "forced", "refund"];
 
-fn is_list(text: &str) -> bool {
-    serde_json::from_str::<Vec<String>>(text).is_ok()
+fn list(text: &str) -> Option<Vec<String>> {
+    serde_json::from_str(text).ok()
 }
 
 #[cfg(test)]
@@ -204,6 +212,8 @@ mod tests {
         let mut call = books(&[("hold", 5), ("settle", 5)], None);
         call.entries[1].accounts = "[\"a\"]".into();
         assert_eq!(call.faults(), [Fault::OtherAccounts]);
+        call.entries[0].accounts = "[\"a\",\"b\"]".into();
+        assert_eq!(call.faults(), [], "what it is billed in may be some of what it is held in");
         call.entries[0].accounts = "a".into();
         call.entries[1].accounts = "a".into();
         assert_eq!(call.faults(), [Fault::UnreadableAccounts]);

@@ -19,6 +19,17 @@ pub struct Purpose {
     pub price_version: Option<i64>,
 }
 
+/// Who served a call that may have gone to several places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    pub upstream: String,
+    /// As the upstream knows it.
+    pub model: Option<String>,
+    pub price_version: Option<i64>,
+    /// The accounts that it is counted in, where these are not all that money is held in.
+    pub accounts: Option<Vec<BudgetAccount>>,
+}
+
 /// An instruction to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
@@ -43,14 +54,22 @@ impl Order {
 }
 
 /// How a hold ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// Nothing was delivered that has to be paid.
     Release,
     /// The cost is not known: the call is booked at all that was held.
     Capture,
     /// The call took this much; `estimated` where its upstream did not say so in a way that can be believed.
-    Settle { cost: Money, usage: Usage, estimated: bool },
+    Settle { cost: Money, usage: Usage, estimated: bool, served: Option<Box<Served>> },
+}
+
+impl End {
+    /// Who served the call, where that is known.
+    #[must_use]
+    pub fn served(&self) -> Option<&Served> {
+        if let Self::Settle { served, .. } = self { served.as_deref() } else { None }
+    }
 }
 
 /// What became of an order.

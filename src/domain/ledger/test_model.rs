@@ -147,10 +147,12 @@ impl World {
     fn settle(&mut self, call: usize, percent: i64) {
         let Some(hold) = self.open.remove(&call) else { return };
         let cost = hold.amount.pusd() * percent / 100;
-        let settlement = settle(&mut self.balances, &hold, Money::from_pusd(cost));
+        // Of a call that may be served at several places, some accounts may count only other ones.
+        let counted = hold.accounts.get(call % 2..).unwrap_or_default();
+        let settlement = settle(&mut self.balances, &hold, counted, Money::from_pusd(cost));
         assert_eq!(settlement.settled.pusd() + settlement.forced.pusd(), cost);
         assert!(settlement.settled <= hold.amount);
-        for account in hold.accounts {
+        for account in counted.iter().copied() {
             self.billed.push((account, cost));
             *self.excused.entry(account).or_default() += settlement.forced.pusd();
         }

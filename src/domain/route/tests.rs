@@ -21,6 +21,11 @@ fn route(name: &str, path: &str, matching: PathMatch, methods: &[&str]) -> Route
     }
 }
 
+/// A route with everything as simple as it can be.
+pub fn test_route(name: &str) -> Route {
+    route(name, "/", PathMatch::Exact, &["POST"])
+}
+
 fn name(found: &Found) -> &str {
     match found {
         Found::Route(route) => &route.name,

@@ -39,7 +39,7 @@ fn asked(meter: Meter, body: &str) -> Result<Asked, Vec<String>> {
 /// The prompt's bound, the answers', and the request that is sent.
 fn bound(meter: Meter, body: &str) -> (u64, u64, String) {
     let bound = asked(meter, body).unwrap().bound(&[&price(None)], Ways::default()).unwrap();
-    (bound.input_tokens, bound.output_tokens, String::from_utf8(bound.body.to_vec()).unwrap())
+    (bound.input_tokens, bound.output_tokens, String::from_utf8(bound.letter.body().to_vec()).unwrap())
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn usage_is_asked_for_where_a_stream_would_not_state_it() {
     ] {
         let body = format!(r#"{{"model":"m","max_tokens":1,{members}}}"#);
         let bound = asked(Meter::OpenaiChat, &body).unwrap().bound(&[&price(None)], Ways::default()).unwrap();
-        assert_eq!(bound.body, format!(r#"{{"model":"m","max_tokens":1,{sent}}}"#), "{members}");
+        assert_eq!(bound.letter.body(), format!(r#"{{"model":"m","max_tokens":1,{sent}}}"#), "{members}");
         assert_eq!(bound.asks_for_usage, strips, "{members}");
     }
 }
@@ -297,12 +297,12 @@ fn a_form_is_bounded_by_its_fields_its_images_and_the_bytes_of_its_sound() {
     assert_eq!((asked.model(), asked.is_stream), ("w", true));
     let by_seconds = Price { max_output_tokens: 0, ..price(None) };
     let bound = asked.bound(&[&by_seconds], Ways::default()).unwrap();
-    assert_eq!((bound.body.as_ref(), bound.output_tokens), (sound.as_bytes(), 0));
+    assert_eq!((bound.letter.body().as_ref(), bound.output_tokens), (sound.as_bytes(), 0));
     assert_eq!(bound.input_tokens, u64::try_from(sound.len()).unwrap() + FRAME_TOKENS);
     assert_eq!(bound.estimated_input_tokens, 10);
     let images = form(&[("model", "i"), ("prompt", "draw"), ("n", "3")], "image[]", &"x".repeat(90_000));
     let bound = read(Meter::OpenaiImages, &images).unwrap().bound(&[&price(None)], Ways::default()).unwrap();
-    assert_eq!((bound.body.as_ref(), bound.output_tokens), (images.as_bytes(), 3_000));
+    assert_eq!((bound.letter.body().as_ref(), bound.output_tokens), (images.as_bytes(), 3_000));
     assert!((40_000..41_000).contains(&bound.input_tokens), "{}", bound.input_tokens);
     let named =
         r#"{"model":"i","prompt":"draw","images":[{"image_url":"https://a.example"},{"file_id":"x"}],"mask":"data:"}"#;

@@ -157,6 +157,11 @@ impl Known {
         self.draft.findings.model = name.map(str::to_owned);
     }
 
+    /// Notes the model that served, as its upstream knows it.
+    pub fn served_model(&mut self, name: Option<&str>) {
+        self.draft.findings.served_model = name.map(str::to_owned);
+    }
+
     /// Where the cost of the call is noted by the step that bills it.
     pub fn cost_note(&self) -> CostNote {
         self.cost.clone()

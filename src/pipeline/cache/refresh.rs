@@ -9,7 +9,8 @@ use super::plan::Plan;
 use crate::{
     domain::route::Route,
     pipeline::{
-        attempts::Attempts, audit::AttemptsNote, bill::Open, forwarded::Forwarded, outgoing::outgoing, visit::Visit,
+        attempts::Attempts, audit::AttemptsNote, bill::Open, forwarded::Forwarded, letters::Letters,
+        outgoing::outgoing, visit::Visit,
     },
     upstream::OutgoingBody,
 };
@@ -17,7 +18,7 @@ use crate::{
 /// Begins the call.
 pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut plan: Plan) {
     let Visit { gate, call, .. } = visit;
-    let attempts = Attempts::of(gate, route, "GET", AttemptsNote::default());
+    let attempts = Attempts::of(gate, (route, &route.aims), "GET", AttemptsNote::default());
     let Some(mut attempts) = attempts else { return };
     let Ok(mut outgoing) = outgoing(call, request, route, OutgoingBody::Empty) else { return };
     outgoing.method = http::Method::GET;
@@ -25,7 +26,7 @@ pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut
     gate.metrics.cache(&route.name, "refresh");
     let name = std::sync::Arc::clone(&route.name);
     actix_web::rt::spawn(async move {
-        let concluded = match attempts.send(outgoing).await {
+        let concluded = match attempts.send(outgoing, &Letters::default()).await {
             Ok(answer) => {
                 // A body that is kept is read on although nobody takes it here.
                 drop(plan.conclude(Forwarded::new(answer, Open::default())).await);

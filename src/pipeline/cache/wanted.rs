@@ -10,6 +10,7 @@ use crate::{
     cache::key::{Parts, Place},
     domain::{
         caching::{Caching, Sharing, Wishes, conditional},
+        failover::Aim,
         principal::{CredentialKind, Principal},
         route::Route,
     },
@@ -62,13 +63,14 @@ pub(super) fn of(
     let mut headers = translate(request.headers());
     let routing = visit.gate.routing.read();
     // What only one of several upstreams is not sent tells answers apart all the same.
-    let secret = if let [aim] = &*route.aims { routing.target(&aim.upstream)?.secret.as_ref() } else { None };
+    let secret = if let [aim] = content.aims { routing.target(&aim.upstream)?.secret.as_ref() } else { None };
     keep_forwarded(&mut headers, secret);
     if conditional::is_for_upstream(&headers) {
         return None;
     }
     let purges = visit.gate.purges.read();
-    let upstreams = route.upstreams().map(AsRef::as_ref).collect::<Vec<&str>>().join(" ");
+    let name = |aim: &Aim| format!("{} {}", aim.upstream, aim.model.as_deref().unwrap_or_default());
+    let upstreams = content.aims.iter().map(name).collect::<Vec<String>>().join(" ");
     let place = Place::of(&Parts {
         route: &route.name,
         upstream: &upstreams,

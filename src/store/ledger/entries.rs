@@ -6,7 +6,12 @@ use jiff::Timestamp;
 
 use super::holds::{OpenHold, accounts_text};
 use crate::{
-    domain::{ids::RequestId, ledger::Purpose, money::Money, usage::Usage},
+    domain::{
+        ids::RequestId,
+        ledger::{Purpose, Served},
+        money::Money,
+        usage::Usage,
+    },
     store::{
         StoreError,
         connection::Connection,
@@ -50,6 +55,8 @@ pub(super) struct Entry {
     amount: Money,
     accounts: String,
     purpose: Purpose,
+    upstream: Option<String>,
+    served_model: Option<String>,
     usage: Usage,
     estimated: bool,
 }
@@ -68,6 +75,8 @@ struct Record {
     route: String,
     model: Option<String>,
     price_version: Option<i64>,
+    upstream: Option<String>,
+    served_model: Option<String>,
     input_tokens: i64,
     cached_tokens: i64,
     cache_write_tokens: i64,
@@ -76,7 +85,7 @@ struct Record {
     estimated: bool,
 }
 
-/// The most rows of one statement: SQLite takes 32,766 values in it, and a row is 17.
+/// The most rows of one statement: SQLite takes 32,766 values in it, and a row is 19.
 const ROWS_PER_INSERT: usize = 1_500;
 
 impl Entry {
@@ -89,9 +98,21 @@ impl Entry {
             amount,
             accounts: accounts_text(&open.hold.accounts),
             purpose: open.purpose.clone(),
+            upstream: None,
+            served_model: None,
             usage: Usage::default(),
             estimated: false,
         }
+    }
+
+    /// The same, of a call that these served.
+    pub(super) fn by(self, served: Option<&Served>) -> Self {
+        let Some(served) = served else { return self };
+        let accounts = served.accounts.as_ref().map_or(self.accounts, |accounts| accounts_text(accounts));
+        let price_version = served.price_version.or(self.purpose.price_version);
+        let purpose = Purpose { price_version, ..self.purpose };
+        let (upstream, served_model) = (Some(served.upstream.clone()), served.model.clone());
+        Self { accounts, purpose, upstream, served_model, ..self }
     }
 
     /// The same, with what the call took.
@@ -116,7 +137,7 @@ pub(super) async fn append(connection: &mut Connection, entries: Vec<Entry>) -> 
 
 impl From<Entry> for Record {
     fn from(entry: Entry) -> Self {
-        let Entry { request, kind, time, amount, accounts, purpose, usage, estimated } = entry;
+        let Entry { request, kind, time, amount, accounts, purpose, upstream, served_model, usage, estimated } = entry;
         Self {
             request_id: request.to_string(),
             kind: kind.as_str(),
@@ -129,6 +150,8 @@ impl From<Entry> for Record {
             route: purpose.route,
             model: purpose.model,
             price_version: purpose.price_version,
+            upstream,
+            served_model,
             input_tokens: signed(usage.input_tokens),
             cached_tokens: signed(usage.cached_tokens),
             cache_write_tokens: signed(usage.cache_write_tokens),

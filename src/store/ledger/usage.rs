@@ -32,7 +32,7 @@ pub struct UsageFilter {
 /// One sum. A dimension that was not asked for is `None`, and so is one that a call has not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRow {
-    /// In the order of `group_by`; a day is its number since 1970-01-01.
+    /// In the order of `group_by`; a day is its number since 1970-01-01, and so is an hour.
     pub group: Vec<Option<String>>,
     pub totals: Totals,
 }
@@ -48,7 +48,13 @@ struct Record {
     #[diesel(sql_type = Nullable<Text>)]
     model: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
+    served_model: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     route: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    upstream: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    hour: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     day: Option<String>,
     #[diesel(sql_type = BigInt)]
@@ -97,7 +103,10 @@ impl Record {
             Dimension::Team => self.team_id.clone(),
             Dimension::Key => self.key_id.clone(),
             Dimension::Model => self.model.clone(),
+            Dimension::ServedModel => self.served_model.clone(),
             Dimension::Route => self.route.clone(),
+            Dimension::Upstream => self.upstream.clone(),
+            Dimension::Hour => self.hour.clone(),
             Dimension::Day => self.day.clone(),
         };
         Ok(UsageRow { group: group_by.iter().map(value).collect(), totals })
@@ -114,7 +123,10 @@ fn sql(group_by: &[Dimension]) -> String {
         (Dimension::Team, "team_id", "team_id"),
         (Dimension::Key, "key_id", "key_id"),
         (Dimension::Model, "model", "model"),
+        (Dimension::ServedModel, "served_model", "served_model"),
         (Dimension::Route, "route", "route"),
+        (Dimension::Upstream, "upstream", "upstream"),
+        (Dimension::Hour, "hour", "CAST(time / 3600000000 AS TEXT)"),
         (Dimension::Day, "day", "CAST(time / 86400000000 AS TEXT)"),
     ];
     let column = |(dimension, name, expression): &(Dimension, &str, &str)| {

@@ -135,6 +135,7 @@ pub(super) fn of_answer(span: &mut Span, findings: &Findings) {
     let status = findings.upstream_status;
     set.number("http.response.status_code", status.map(u64::from));
     set.text("gen_ai.request.model", findings.model.as_ref());
+    set.text("gen_ai.response.model", findings.served_model.as_ref());
     set.number("gen_ai.usage.input_tokens", findings.input_tokens);
     set.number("gen_ai.usage.output_tokens", findings.output_tokens);
     set.cost(findings);

@@ -1,0 +1,180 @@
+//! Names for clients that stand for models of upstreams, as they are written.
+
+use serde::Deserialize;
+
+use super::{
+    Fault,
+    targets::{Checked, check_aims, rule},
+};
+use crate::domain::{
+    alias::{Alias, Mismatch},
+    failover::Aim,
+    price::spec::is_model_name,
+    route::Route,
+};
+
+/// The most names.
+const MAX_MODELS: usize = 1_000;
+
+/// A `[[models]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    pub name: String,
+    pub targets: Vec<ModelTarget>,
+}
+
+/// One of its `targets`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelTarget {
+    pub upstream: String,
+    /// What the model is called there.
+    pub model: String,
+    #[serde(default = "one")]
+    pub weight: u32,
+    #[serde(default)]
+    pub priority: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+impl ModelEntry {
+    fn aims(&self) -> Vec<Aim> {
+        let aim = |target: &ModelTarget| Aim {
+            upstream: target.upstream.as_str().into(),
+            model: Some(target.model.as_str().into()),
+            weight: target.weight,
+            priority: target.priority,
+        };
+        self.targets.iter().map(aim).collect()
+    }
+
+    /// The name as the rules of `domain` know it.
+    pub fn to_alias(&self, routes: &[Route]) -> Result<Alias, Mismatch> {
+        Alias::new(self.name.as_str().into(), self.aims(), routes)
+    }
+}
+
+/// Checks each name by itself and all against each other, against the routes and the names of all upstreams.
+pub(super) fn validate(models: &[ModelEntry], routes: &[Route], upstreams: &[&str]) -> Result<(), Fault> {
+    if models.len() > MAX_MODELS {
+        return Err(Fault::new("models", format!("must be at most {MAX_MODELS}")));
+    }
+    for (i, model) in models.iter().enumerate() {
+        let checked = check(model, models.get(..i).unwrap_or_default(), models, (routes, upstreams));
+        checked.map_err(|(field, reason)| Fault::new(format!("models[{i}].{field}"), reason))?;
+    }
+    Ok(())
+}
+
+fn check(
+    model: &ModelEntry,
+    earlier: &[ModelEntry],
+    all: &[ModelEntry],
+    (routes, upstreams): (&[Route], &[&str]),
+) -> Checked {
+    let name = &model.name;
+    rule(is_plain(name), "name", NAME)?;
+    let is_twice = earlier.iter().any(|other| other.name == *name);
+    rule(!is_twice, "name", format!("\"{name}\" is used twice: give the first one all the targets"))?;
+    let targets = all.iter().flat_map(|other| &other.targets);
+    let shadowed = targets.into_iter().find(|target| target.model == *name);
+    let upstream = shadowed.map_or("", |target| &target.upstream);
+    let shadows = format!(
+        "\"{name}\" is the name of a model at the upstream {upstream} too, so that a call could mean either: choose \
+         another name; a name does not lead to itself or to another one"
+    );
+    rule(shadowed.is_none(), "name", shadows)?;
+    for (i, target) in model.targets.iter().enumerate() {
+        rule(is_plain(&target.model), &format!("targets[{i}].model"), NAME)?;
+    }
+    check_aims(&model.aims(), upstreams)?;
+    let Err(Mismatch { place, route }) = model.to_alias(routes) else { return Ok(()) };
+    let reason = format!(
+        "speaks the format of the route \"{route}\", and the targets before it speak others: requests are not \
+         translated, so make a name of its own for it"
+    );
+    rule(false, &format!("targets[{place}].upstream"), reason)
+}
+
+const NAME: &str = "must be 1 to 256 bytes without control characters and without *, which stands for any";
+
+fn is_plain(name: &str) -> bool {
+    is_model_name(name) && !name.contains('*')
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::load;
+
+    const UPSTREAMS: &str = r#"
+[[upstreams]]
+name = "u"
+url = "http://x"
+[[upstreams]]
+name = "v"
+url = "http://x"
+[[upstreams]]
+name = "w"
+url = "http://x"
+[[routes]]
+name = "chat"
+path = "/chat"
+match = "exact"
+methods = ["POST"]
+roles = ["user"]
+upstream = "u"
+meter = "openai-chat"
+[[routes]]
+name = "messages"
+path = "/messages"
+match = "exact"
+methods = ["POST"]
+roles = ["user"]
+upstream = "v"
+meter = "anthropic-messages"
+retry = { attempts = 3 }
+"#;
+
+    fn with(models: &[(&str, &str)]) -> Result<(), String> {
+        let entry = |(name, targets): &(&str, &str)| format!("[[models]]\nname=\"{name}\"\ntargets=[{targets}]\n");
+        let lines: String = models.iter().map(entry).collect();
+        load(&format!("{UPSTREAMS}{lines}"), &[]).map(drop).map_err(|error| format!("{}: {}", error.key, error.reason))
+    }
+
+    #[test]
+    fn names_for_models_are_read() {
+        let two = r#"{upstream="u",model="a",weight=3},{upstream="w",model="b",priority=1}"#;
+        assert_eq!(with(&[("fast", two), ("team/best:1", r#"{upstream="v",model="c"}"#)]), Ok(()));
+        assert_eq!(with(&[("twice", r#"{upstream="u",model="a"},{upstream="u",model="b"}"#)]), Ok(()));
+    }
+
+    #[test]
+    fn a_mistake_names_its_key_and_what_to_do() {
+        let one = r#"{upstream="u",model="a"}"#;
+        for (models, key, reason) in [
+            (&[("", one)][..], "models[0].name", "1 to 256"),
+            (&[("gpt-*", one)], "models[0].name", "without *"),
+            (&[("x", one), ("x", one)], "models[1].name", "used twice"),
+            (&[("a", one)], "models[0].name", "choose another name"),
+            (&[("b", one), ("c", r#"{upstream="u",model="b"}"#)], "models[0].name", "upstream u"),
+            (&[("x", "")], "models[0].targets", "at least one"),
+            (&[("x", r#"{upstream="u"}"#)], "models[0].targets", "missing field `model`"),
+            (&[("x", r#"{upstream="nope",model="a"}"#)], "models[0].targets[0].upstream", "there are u, v"),
+            (&[("x", r#"{upstream="u",model=""}"#)], "models[0].targets[0].model", "1 to 256"),
+            (&[("x", r#"{upstream="u",model="a",weight=0}"#)], "models[0].targets[0].weight", "leave a target out"),
+            (&[("x", r#"{upstream="u",model="a"},{upstream="u",model="a"}"#)], "models[0].targets[1]", "more weight"),
+            (
+                &[("x", r#"{upstream="u",model="a"},{upstream="v",model="b"}"#)],
+                "models[0].targets[1].upstream",
+                "the route \"messages\"",
+            ),
+        ] {
+            let error = with(models).unwrap_err();
+            assert!(error.starts_with(key) && error.contains(reason), "{models:?}: {error}");
+        }
+    }
+}

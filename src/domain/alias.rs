@@ -1,0 +1,102 @@
+//! Names for clients that stand for models of upstreams: `fast` for `gpt-4o-mini` at one and `llama-3.3-70b` at another.
+
+use std::sync::Arc;
+
+use super::{
+    failover::Aim,
+    route::{Meter, Route},
+};
+
+/// A name, and where its calls may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    pub name: Arc<str>,
+    /// Never empty; each names its model.
+    pub aims: Arc<[Aim]>,
+    formats: Formats,
+}
+
+/// The formats that can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Formats {
+    /// Whatever the route speaks: no route says what its upstreams do.
+    Any,
+    These(Vec<Meter>),
+}
+
+/// Two targets have no format in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The place of the target that speaks none of those that the targets before it do.
+    pub place: usize,
+    /// A route that says what it speaks.
+    pub route: Arc<str>,
+}
+
+impl Alias {
+    /// The name for these targets, whose upstreams speak the formats of the `routes` that lead there.
+    pub fn new(name: Arc<str>, aims: Vec<Aim>, routes: &[Route]) -> Result<Self, Mismatch> {
+        let mut formats = Formats::Any;
+        for (place, aim) in aims.iter().enumerate() {
+            let speaking = || routes.iter().filter(|route| speaks(route, &aim.upstream));
+            let Some(first) = speaking().next() else { continue };
+            let mut common: Vec<Meter> = speaking().map(|route| route.meter).collect();
+            if let Formats::These(before) = formats {
+                common.retain(|meter| before.contains(meter));
+            }
+            if common.is_empty() {
+                return Err(Mismatch { place, route: Arc::clone(&first.name) });
+            }
+            formats = Formats::These(common);
+        }
+        Ok(Self { name, aims: aims.into(), formats })
+    }
+
+    /// Whether calls in this format may ask for the name.
+    #[must_use]
+    pub fn is_spoken(&self, meter: Meter) -> bool {
+        match &self.formats {
+            Formats::Any => meter.bills_tokens(),
+            Formats::These(meters) => meters.contains(&meter),
+        }
+    }
+}
+
+fn speaks(route: &Route, upstream: &str) -> bool {
+    route.meter.bills_tokens() && route.upstreams().any(|name| **name == *upstream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::route::test_route, *};
+
+    fn aim(upstream: &str) -> Aim {
+        Aim { model: Some("m".into()), ..Aim::only(upstream.into()) }
+    }
+
+    #[test]
+    fn a_name_is_spoken_in_the_formats_that_all_its_upstreams_speak() {
+        use Meter::{AnthropicMessages, OpenaiChat, OpenaiEmbeddings};
+        let route = |name: &str, meter, upstream: &str| Route {
+            meter,
+            aims: [Aim::only(upstream.into())].into(),
+            ..test_route(name)
+        };
+        let routes = [
+            route("chat", OpenaiChat, "a"),
+            route("embeddings", OpenaiEmbeddings, "a"),
+            route("other", OpenaiChat, "b"),
+            route("messages", AnthropicMessages, "c"),
+            route("files", Meter::None, "d"),
+        ];
+        let spoken = |upstreams: &[&str]| {
+            let alias = Alias::new("fast".into(), upstreams.iter().map(|name| aim(name)).collect(), &routes)?;
+            Ok([OpenaiChat, OpenaiEmbeddings, AnthropicMessages].map(|meter| alias.is_spoken(meter)))
+        };
+        assert_eq!(spoken(&["a"]), Ok([true, true, false]));
+        assert_eq!(spoken(&["a", "b"]), Ok([true, false, false]));
+        assert_eq!(spoken(&["d", "b"]), Ok([true, false, false]));
+        assert_eq!(spoken(&["d"]), Ok([true, true, true]));
+        assert_eq!(spoken(&["d", "a", "c"]), Err(Mismatch { place: 2, route: "messages".into() }));
+    }
+}

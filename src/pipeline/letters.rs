@@ -1,0 +1,33 @@
+//! What is sent in place of the client's request, at each place where the call may go.
+
+use std::rc::Rc;
+
+use super::offers::Offer;
+use crate::{
+    meter::Bound,
+    upstream::{Outgoing, OutgoingBody},
+};
+
+/// One request for each place, in their order; none where the client's own goes as it came.
+#[derive(Default)]
+pub struct Letters(Vec<Rc<Bound>>);
+
+impl Letters {
+    /// Those of these offers.
+    pub fn of(offers: &[Offer]) -> Self {
+        Self(offers.iter().map(|offer| Rc::clone(&offer.bound)).collect())
+    }
+
+    /// Whether the client's own request goes.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Makes the call the one for the place with this number. `path_and_query` is that of the client's call.
+    pub fn address(&self, place: usize, path_and_query: &str, outgoing: &mut Outgoing) {
+        if let Some(bound) = self.0.get(place) {
+            outgoing.body = OutgoingBody::Whole(bound.letter.body());
+            outgoing.path_and_query = bound.letter.path(path_and_query).into_owned();
+        }
+    }
+}

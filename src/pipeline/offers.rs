@@ -1,0 +1,194 @@
+//! What a call to a model may cost at each place where it may go, and how it will be billed there.
+//!
+//! A place is left out, instead of the call refused, where it cannot serve: its model has no price, or cannot be asked for this.
+//! Only if none is left the call is refused, for the reason of the first.
+
+use std::{rc::Rc, sync::Arc};
+
+use super::gate::Gate;
+use crate::{
+    domain::{
+        budget::{Budget, Shortfall},
+        failover::Aim,
+        ledger::{BudgetAccount, Served, retreat},
+        money::Money,
+        price::{Most, Price, TooDear},
+        refusal::Refusal,
+        route::{Dialect, Metering, Route},
+    },
+    meter::{Asked, Bound, Ways},
+    snapshot::prices::Priced,
+};
+
+/// What a call may cost at one place.
+#[derive(Clone)]
+pub struct Offer {
+    pub aim: Aim,
+    /// The model that serves there, then those that the request lets serve in its place.
+    pub priced: Vec<Arc<Priced>>,
+    pub bound: Rc<Bound>,
+    /// The most that it can cost.
+    pub amount: Money,
+    fit: Fit,
+    /// The accounts that it is counted in, where these are not all that money is held in.
+    pub accounts: Option<Vec<BudgetAccount>>,
+}
+
+/// What of the amount of an offer follows from the output bound.
+#[derive(Debug, Clone, Copy)]
+struct Fit {
+    /// For everything else.
+    base: Money,
+    /// For a token of each answer, in pico-USD.
+    each_pusd: u64,
+}
+
+/// What a call may cost at all of its places; never empty.
+pub struct Offers {
+    /// The model that was asked for.
+    asked: String,
+    offers: Vec<Offer>,
+}
+
+impl Offers {
+    /// For the places `aims` of a call on this route.
+    pub fn new(gate: &Gate, route: &Route, asked: &Asked, aims: &[Aim]) -> Result<Self, Refusal> {
+        let (mut offers, mut first) = (Vec::<Offer>::with_capacity(aims.len()), None);
+        let mut dialects: Vec<Dialect> = vec![];
+        for aim in aims {
+            let dialect = gate.routing.read().dialect(&aim.upstream);
+            // Most places differ in nothing but their address.
+            let same =
+                offers.iter().zip(&dialects).find(|(offer, known)| offer.aim.model == aim.model && **known == dialect);
+            let offer = match same {
+                Some((offer, _)) => Ok(Offer { aim: aim.clone(), ..offer.clone() }),
+                None => offer(gate, &route.metering, asked, (aim, dialect)),
+            };
+            match offer {
+                Ok(offer) => {
+                    offers.push(offer);
+                    dialects.push(dialect);
+                }
+                Err(refusal) => first = first.or(Some(refusal)),
+            }
+        }
+        match first {
+            Some(refusal) if offers.is_empty() => Err(refusal),
+            _ => Ok(Self { asked: asked.model().to_owned(), offers }),
+        }
+    }
+
+    /// The model that was asked for.
+    pub fn asked(&self) -> &str {
+        &self.asked
+    }
+
+    /// The most that the call can cost, wherever it is served.
+    pub fn amount(&self) -> Money {
+        self.offers.iter().map(|offer| offer.amount).max().unwrap_or(Money::ZERO)
+    }
+
+    /// The price list of the first.
+    pub fn price_version(&self) -> Option<i64> {
+        Some(self.offers.first()?.priced.first()?.version)
+    }
+
+    /// Whether the budget counts the call, at any of its places.
+    pub fn is_counted_in(&self, budget: &Budget) -> bool {
+        self.offers.iter().any(|offer| offer.is_counted_in(budget, &self.asked))
+    }
+
+    /// The largest output bound by which the call would cost no more than this.
+    pub fn max_tokens(&self, room: Money) -> Option<u64> {
+        self.offers.iter().max_by_key(|offer| offer.amount)?.fit.max_tokens(room)
+    }
+
+    /// Gives up places that these budgets have no room for; whether any is left.
+    pub fn retreat(&mut self, short: &[Shortfall]) -> bool {
+        let Self { asked, offers } = self;
+        let room = |offer: &Offer, short: &Shortfall| {
+            let is_counted = offer.is_counted_in(&short.budget, asked);
+            is_counted.then(|| short.balance.remaining(short.budget.limit))
+        };
+        retreat(offers, short, |offer| offer.amount, room);
+        !offers.is_empty()
+    }
+
+    /// The offers, each with the accounts that it is counted in; `budgets` are those that money is held in.
+    pub fn settled(self, budgets: &[(&Budget, BudgetAccount)]) -> Vec<Offer> {
+        let Self { asked, offers } = self;
+        let accounts = |offer: &Offer| {
+            let counted = budgets.iter().filter(|(budget, _)| offer.is_counted_in(budget, &asked));
+            let accounts: Vec<BudgetAccount> = counted.map(|(_, account)| *account).collect();
+            (accounts.len() < budgets.len()).then_some(accounts)
+        };
+        offers.into_iter().map(|offer| Offer { accounts: accounts(&offer), ..offer }).collect()
+    }
+}
+
+impl Offer {
+    /// The model that serves there, as the upstream knows it.
+    pub fn model(&self) -> &str {
+        self.priced.first().map_or("", |priced| &priced.model)
+    }
+
+    /// What the books say of a call that was served there.
+    pub fn served(&self) -> Served {
+        Served {
+            upstream: self.aim.upstream.to_string(),
+            model: Some(self.model().to_owned()),
+            price_version: self.priced.first().map(|priced| priced.version),
+            accounts: self.accounts.clone(),
+        }
+    }
+
+    /// By the name that was asked for, or by the one that it has there.
+    fn is_counted_in(&self, budget: &Budget, asked: &str) -> bool {
+        budget.models.contains(Some(asked)) || budget.models.contains(Some(self.model()))
+    }
+}
+
+fn offer(gate: &Gate, metering: &Metering, asked: &Asked, (aim, dialect): (&Aim, Dialect)) -> Result<Offer, Refusal> {
+    let priced = {
+        let book = gate.prices.read();
+        let find = |model: &str| book.find(model).cloned().ok_or_else(|| Refusal::UnpricedModel(model.to_owned()));
+        let own = aim.model.as_deref().unwrap_or_else(|| asked.model());
+        std::iter::once(own).chain(asked.other_models()).map(find).collect::<Result<Vec<Arc<Priced>>, Refusal>>()?
+    };
+    let prices: Vec<&Price> = priced.iter().map(|priced| &priced.price).collect();
+    let ways = Ways { model: aim.model.as_deref(), dialect, default_max_tokens: metering.default_max_tokens };
+    let bound = asked.bound(&prices, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
+    let too_dear = |error: TooDear| Refusal::invalid("/model", error.to_string());
+    let fees = fees(metering, bound.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls))).map_err(too_dear)?;
+    let (amount, fit) = dearest(&prices, &bound, fees).map_err(too_dear)?;
+    Ok(Offer { aim: aim.clone(), bound: Rc::new(bound), amount, fit, priced, accounts: None })
+}
+
+/// The hold of the dearest of the models that may serve the call.
+fn dearest(prices: &[&Price], bound: &Bound, fees: Money) -> Result<(Money, Fit), TooDear> {
+    let most = bound.most();
+    let mut dearest = (Money::ZERO, Fit { base: Money::ZERO, each_pusd: 0 });
+    for price in prices {
+        let amount = price.bound(&most)?.plus(fees).ok_or(TooDear)?;
+        if amount >= dearest.0 {
+            let base = price.bound(&Most { output_tokens: 0, ..most })?.plus(fees).ok_or(TooDear)?;
+            dearest = (amount, Fit { base, each_pusd: price.dearest_output(&most).saturating_mul(bound.answers) });
+        }
+    }
+    Ok(dearest)
+}
+
+impl Fit {
+    fn max_tokens(self, room: Money) -> Option<u64> {
+        let left = u64::try_from(room.pusd().saturating_sub(self.base.pusd())).ok()?;
+        left.checked_div(self.each_pusd).filter(|tokens| *tokens > 0)
+    }
+}
+
+/// What calls of tools cost that the provider ran.
+pub fn fees<'t>(metering: &Metering, calls: impl IntoIterator<Item = (&'t str, u64)>) -> Result<Money, TooDear> {
+    calls.into_iter().try_fold(Money::ZERO, |sum, (tool, calls)| {
+        let each = metering.tool(tool).and_then(|price| u64::try_from(price.pusd()).ok()).unwrap_or(0);
+        Money::times(calls, each).and_then(|fee| sum.plus(fee)).ok_or(TooDear)
+    })
+}

@@ -1,0 +1,174 @@
+//! Names for models: what each target is sent, what the client gets back, and what is held, billed and recorded.
+
+use serde_json::{Value, json};
+
+use super::{
+    failover::{PATIENT, Row, tried},
+    support::{Exchange, eventually},
+};
+
+/// `fast` stands for a dear model at `a`, then for a cheap one at `b` and at `c`.
+const FAST: &str = r#"
+meter = "openai-chat"
+retry = { attempts = 2 }
+[[models]]
+name = "fast"
+targets = [
+    { upstream = "a", model = "dear" },
+    { upstream = "b", model = "cheap \"1\"", priority = 1 },
+    { upstream = "c", model = "cheap \"1\"", priority = 2 },
+]
+"#;
+
+const ASKED: &str =
+    r#"{ "messages":[{"role":"user","content":"model fast"}] , "model" : "fast","max_tokens":10, "n":1 }"#;
+
+fn start() -> Row {
+    start_with("")
+}
+
+fn start_with(budgets: &str) -> Row {
+    let row = Row::start(PATIENT, &format!("{FAST}{budgets}"));
+    let price = |model: &str, usd: &str| json!({ "model": model, "input_usd": usd, "output_usd": usd, "max_output_tokens": 1_000 });
+    let items = [price("dear", "100"), price("cheap \"1\"", "1"), price("other", "1")];
+    let put = row.gateway.json("PUT", "/admin/prices", &row.token, &json!({ "items": items, "remove": ["*"] }));
+    assert_eq!(put.status(), 200, "{}", put.text());
+    row
+}
+
+fn answer_of(model: &str) -> String {
+    format!(
+        r#"{{"id":"x", "model" : "{model}" , "object":"chat.completion","choices":[{{"index":0,"finish_reason":"stop","message":{{"role":"assistant","content":"the \"model\":\"dear\""}}}}],"usage":{{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}}}"#
+    )
+}
+
+fn spent(row: &Row, name: &str) -> (Value, Value) {
+    let list = row.gateway.get("/admin/budgets", &row.token).json();
+    let budget = list["items"].as_array().unwrap().iter().find(|budget| budget["name"] == name).unwrap().clone();
+    (budget["spent_usd"].clone(), budget["held_usd"].clone())
+}
+
+fn settled(row: &Row, name: &str) -> Value {
+    eventually("nothing is held", || {
+        let (spent, held) = spent(row, name);
+        (held == "0").then_some(spent)
+    })
+}
+
+#[test]
+fn each_target_is_asked_for_its_own_model_and_the_client_gets_the_name_that_it_asked_for() {
+    let row = start();
+    let mut client = row.call("POST", ASKED);
+    let Exchange { mut wire, request } = row.upstreams[0].exchange();
+    assert_eq!(request.text(), ASKED.replace(r#" : "fast""#, r#" : "dear""#));
+    let held = spent(&row, "all").1;
+    wire.say("HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    drop(wire);
+    let sent = row.answer(1, "200 OK", &answer_of("cheap-2026-01-01"));
+    assert_eq!(sent, ASKED.replace(r#" : "fast""#, r#" : "cheap \"1\"""#));
+
+    let answer = client.message();
+    assert_eq!((answer.status(), answer.text()), (200, answer_of("fast")));
+    assert_eq!(answer.header("x-tollgate-hold-usd").unwrap(), held.as_str().unwrap(), "held once, for the dearest");
+    assert_eq!(answer.header("x-tollgate-cost-usd").unwrap(), "0.000011", "by the price of the model that served");
+    let record = row.record(&answer.request_id());
+    assert_eq!(tried(&record), [("a".into(), json!(503)), ("b".into(), json!(200))]);
+    assert_eq!((&record["model"], &record["served_model"]), (&json!("fast"), &json!("cheap \"1\"")), "{record}");
+    assert_eq!((&record["upstream"], &record["cost_usd"]), (&json!("b"), &json!("0.000011")));
+    assert_eq!(settled(&row, "all"), "0.000011");
+    let usage = row.gateway.get("/admin/usage?group_by=model,served_model,upstream", &row.token).json();
+    let item = &usage["items"][0];
+    assert_eq!((&item["model"], &item["served_model"]), (&json!("fast"), &json!("cheap \"1\"")), "{usage}");
+    assert_eq!((&item["upstream"], &item["requests"], &item["cost_usd"]), (&json!("b"), &json!(1), &json!("0.000011")));
+}
+
+#[test]
+fn a_stream_has_the_name_that_was_asked_for_in_each_event_and_every_other_byte_stays() {
+    let row = start();
+    let asked =
+        r#"{"model":"fast","max_tokens":10,"stream":true,"stream_options":{"include_usage":true},"messages":[]}"#;
+    let stream = |model: &str| {
+        let chunk = |rest: &str| format!("data: {{\"model\":\"{model}\" ,{rest}}}\r\n\r\n");
+        format!(
+            ": model dear\n\n{}event: x\ndata: {{\"choices\":[{{\"delta\":{{\"content\":\"model\\\":\\\"dear\"}}}}],\ndata:  \"model\": \"{model}\"}}\n\n{}data: [DONE]\n\n",
+            chunk("\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]"),
+            chunk("\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}"),
+        )
+    };
+    for cut in [1, 7, 10_000] {
+        let mut client = row.call("POST", asked);
+        let Exchange { mut wire, request } = row.upstreams[0].exchange();
+        assert_eq!(request.text(), asked.replace("fast", "dear"));
+        wire.say("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n");
+        for piece in stream("dear-2").as_bytes().chunks(cut) {
+            wire.say(piece);
+        }
+        drop(wire);
+        let answer = client.message();
+        assert_eq!((answer.status(), answer.text()), (200, stream("fast")), "cut at {cut}");
+        let record = row.record(&answer.request_id());
+        assert_eq!((&record["served_model"], &record["cost_usd"]), (&json!("dear"), &json!("0.0011")), "{record}");
+    }
+}
+
+#[test]
+fn a_budget_without_room_for_one_target_leaves_the_others_and_is_not_billed_for_them() {
+    let budget = |name: &str, models: &str, limit: &str| {
+        format!(
+            "[[budgets]]\nname=\"{name}\"\nscope=\"global\"\nmodels=[{models}]\nlimit_usd=\"{limit}\"\nperiod=\"total\"\n"
+        )
+    };
+    let budgets = [
+        budget("named", "\"fast\"", "1"),
+        budget("served", "\"cheap \\\"1\\\"\"", "1"),
+        budget("dear", "\"dear\"", "0.001"),
+    ];
+    let row = start_with(&budgets.concat());
+    let mut client = row.call("POST", ASKED);
+    row.answer(1, "200 OK", &answer_of("cheap"));
+    let answer = client.message();
+    assert_eq!((answer.status(), answer.text()), (200, answer_of("fast")));
+    row.assert_unasked(0);
+    let held: f64 = answer.header("x-tollgate-hold-usd").unwrap().parse().unwrap();
+    assert!(held < 0.001, "held for what is left: {held}");
+    for (name, cost) in [("all", "0.000011"), ("named", "0.000011"), ("served", "0.000011"), ("dear", "0")] {
+        assert_eq!(settled(&row, name), cost, "{name}");
+    }
+
+    // Where both may serve, the one that does is billed, in its own budgets.
+    let row = start_with(&budgets.concat().replace("0.001", "1"));
+    let mut client = row.call("POST", ASKED);
+    row.answer(0, "503 Service Unavailable", "no");
+    row.answer(1, "200 OK", &answer_of("cheap"));
+    assert_eq!(client.message().status(), 200);
+    for (name, cost) in [("all", "0.000011"), ("dear", "0")] {
+        assert_eq!(settled(&row, name), cost, "{name}");
+    }
+
+    // Nothing is left.
+    let row = start_with(&budgets.concat().replace("limit_usd=\"1\"", "limit_usd=\"0.000001\""));
+    let mut client = row.call("POST", ASKED);
+    client.message().assert_problem(402, "budget-exhausted");
+    (0..3).for_each(|upstream| row.assert_unasked(upstream));
+}
+
+#[test]
+fn a_name_is_listed_beside_the_models_and_can_be_called_where_one_of_its_targets_has_a_price() {
+    let row = start();
+    let ids = |row: &Row| -> Vec<String> {
+        let list = row.gateway.get("/v1/models", &row.token).json();
+        list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&row), ["cheap \"1\"", "dear", "fast", "other"]);
+    assert_eq!(row.gateway.get("/v1/models/fast", &row.token).json()["id"], "fast");
+    let put = row.gateway.json("PUT", "/admin/prices", &row.token, &json!({ "items": [], "remove": ["dear"] }));
+    assert_eq!(put.status(), 200, "{}", put.text());
+    let mut client = row.call("POST", ASKED);
+    row.answer(1, "200 OK", &answer_of("cheap"));
+    assert_eq!(client.message().status(), 200);
+    let put = row.gateway.json("PUT", "/admin/prices", &row.token, &json!({ "items": [], "remove": ["cheap \"1\""] }));
+    assert_eq!(put.status(), 200, "{}", put.text());
+    assert_eq!(ids(&row), ["other"]);
+    let mut client = row.call("POST", ASKED);
+    client.message().assert_problem(403, "unpriced-model");
+}
