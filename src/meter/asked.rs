@@ -17,12 +17,9 @@ pub struct Asked {
     pub(super) body: Bytes,
     /// Where the object stands in the body.
     pub(super) object: Range<usize>,
-    /// Whether the body is a form, of which the object was made.
-    pub(super) is_form: bool,
     /// Whether the object has no member.
     pub(super) is_empty: bool,
-    /// Where the name of the model stands in the body; nothing where it stands in the path.
-    pub(super) model_at: Option<Range<usize>>,
+    pub(super) model_at: Place,
     /// The model that is asked for, and those that may serve in its place.
     pub(super) models: Vec<String>,
     /// Each bound on the answer that the request has, null or not.
@@ -45,6 +42,16 @@ pub struct Asked {
     pub(super) wish_for_usage: Option<Edit>,
     /// Names the tier that the price is of, where the client leaves it to the provider.
     pub(super) tier: Option<Edit>,
+}
+
+/// Where the name of the model stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Path,
+    /// As a text in the body.
+    Json(Range<usize>),
+    /// As it is, in a body that is a form.
+    Form(Range<usize>),
 }
 
 /// A kind of use that not every price has a rate for.

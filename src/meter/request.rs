@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    asked::{Asked, Need, OutputBound},
+    asked::{Asked, Need, OutputBound, Place},
     edit::Edit,
     form::{self, Form},
     format::{Format, Member},
@@ -45,8 +45,7 @@ impl Asked {
             format,
             object: node.place(&text),
             is_empty: node.members().is_empty(),
-            is_form: false,
-            model_at: None,
+            model_at: Place::Path,
             models: vec![],
             output_bounds: vec![],
             settings: None,
@@ -75,8 +74,7 @@ impl Asked {
             form::read(&body, boundary, is_plain).map_err(|fault| vec![fault])?;
         let mut asked = Self::read(format, "", fields.into(), &|_| false)?;
         asked.body = body;
-        asked.model_at = model_at;
-        asked.is_form = true;
+        asked.model_at = model_at.map_or(Place::Path, Place::Form);
         asked.look.files(format.about, files, file_bytes);
         Ok(asked)
     }
@@ -175,7 +173,7 @@ impl Visit<'_> {
         match member {
             Member::Model => {
                 self.asked.models.insert(0, model(value)?);
-                self.asked.model_at = Some(value.place(self.text));
+                self.asked.model_at = Place::Json(value.place(self.text));
             }
             Member::OutputBound => self.output_bound(found.name, value)?,
             _ if value.is_null() => {}

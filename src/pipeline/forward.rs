@@ -60,10 +60,11 @@ pub async fn forward(
     if let [aim] = &*aims {
         record.known.upstream(&aim.upstream);
     }
-    let body = match letters.is_empty() {
-        true => body.outgoing(&gate.shape, record.known.intake()),
+    let body = if letters.is_empty() {
+        body.outgoing(&gate.shape, record.known.intake())
+    } else {
         // Written for each place.
-        false => OutgoingBody::Empty,
+        OutgoingBody::Empty
     };
     let mut outgoing = outgoing(call, request, route, body)?;
     open.sent();

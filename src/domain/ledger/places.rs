@@ -136,7 +136,9 @@ mod tests {
                     // One settlement, whoever served; where all failed, one of nothing.
                     let (cost, counted) = left.get(served).map_or((0, vec![]), |place| (place.0 * percent / 100, counted(*place)));
                     settle(&mut books.balances, &hold, &counted, Money::from_pusd(cost));
-                    counted.into_iter().for_each(|account| *spent.entry(account).or_default() += cost);
+                    for account in counted {
+                        *spent.entry(account).or_default() += cost;
+                    }
                     books.check();
                 }
             }
