@@ -11,6 +11,7 @@ pub mod authorize;
 pub mod bill;
 pub mod body;
 pub mod buffered;
+mod by_model;
 pub mod cache;
 pub mod call;
 pub mod connection;
@@ -46,6 +47,7 @@ use self::{
     authenticate::{Authenticated, step::authenticate},
     authorize::{Authorized, authorize},
     body::ClientBody,
+    by_model::{Chosen, choose},
     cache::{Content, Found, cache},
     call::Call,
     connection::Connection,
@@ -95,7 +97,7 @@ where
         Ok(authorized) => match authorized.destination().clone() {
             Destination::Managed(_) => manage(&mut visit, request, body, authorized, handle).await?,
             Destination::Route(route) => {
-                let outcome = proxy(&mut visit, &request, body, authorized, &route).await;
+                let outcome = proxy(&mut visit, &request, body, (authorized, route)).await;
                 (request, outcome)
             }
         },
@@ -177,17 +179,21 @@ async fn proxy(
     visit: &mut Visit<'_>,
     request: &HttpRequest,
     body: Payload,
-    authorized: Authorized,
-    route: &Route,
+    destination: (Authorized, Arc<Route>),
 ) -> Result<HttpResponse, Refusal> {
     let is_websocket = websocket::is_offered(request.head());
     let (mut body, client) = match body {
         client if is_websocket => (ClientBody::Empty, client),
         body => (ClientBody::of(request.headers(), body), Payload::None),
     };
+    let Chosen { authorized, route, asked } = choose(visit, request.headers(), destination, &mut body).await?;
+    let route = &*route;
     visit.record.enter(Step::Limit);
     let entered = limit(visit, authorized, route).await?;
-    let asked = tokens::read(visit, request.headers(), route, &mut body).await?;
+    let asked = match asked {
+        None => tokens::read(visit, request.headers(), route, &mut body).await?,
+        read => read,
+    };
     let aims = Arc::clone(visit.gate.routing.read().aims(route, asked.as_ref().map(Asked::model)));
     let aims = tokens::permit(entered.principal(), asked.as_ref(), aims)?;
     let content = Content { body: &body, asked: asked.as_ref(), aims: &aims, is_websocket };

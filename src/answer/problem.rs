@@ -265,7 +265,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::NotByThisCredential
         | Refusal::UnpricedModel(_)
         | Refusal::ModelNotAllowed { .. } => StatusCode::FORBIDDEN,
-        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::NotFound | Refusal::ModelNotServed(_) => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Refusal::Conflict(_) => StatusCode::CONFLICT,

@@ -153,6 +153,33 @@ retry = { attempts = 3 }
     }
 
     #[test]
+    fn routes_share_a_path_where_each_serves_models_of_its_own() {
+        let route = |name: &str, models: &str, meter: &str| {
+            format!(
+                "[[routes]]\nname=\"{name}\"\npath=\"/p\"\nmatch=\"exact\"\nmethods=[\"POST\"]\nroles=[\"user\"]\n\
+                 upstream=\"u\"\nmeter=\"{meter}\"\n{models}\n"
+            )
+        };
+        let read = |routes: &[String]| {
+            load(&format!("{UPSTREAMS}{}", routes.concat()), &[]).map(drop).map_err(|error| (error.key, error.reason))
+        };
+        let chat = |name: &str, models: &str| route(name, models, "openai-chat");
+        let gpt = chat("gpt", "models=[\"gpt-*\"]");
+        assert_eq!(read(&[gpt.clone(), chat("claude", "models=[\"claude-*\"]"), chat("rest", "")]), Ok(()));
+        for (routes, key, reason) in [
+            (&[chat("x", ""), chat("y", "")][..], "routes[3].path", "models of its own"),
+            (&[gpt.clone(), chat("y", "models=[\"a\",\"gpt-*\"]")], "routes[3].models", "serves \"gpt-*\" too"),
+            (&[gpt.clone(), route("y", "", "openai-embeddings")], "routes[3].path", "one meter"),
+            (&[route("y", "models=[\"a\"]", "none")], "routes[2].models", "routes to models"),
+            (&[chat("y", "models=[\"a\",\"a\"]")], "routes[2].models[1]", "twice"),
+            (&[chat("y", "models=[]")], "routes[2].models", "1 to"),
+        ] {
+            let (at, why) = read(routes).unwrap_err();
+            assert!(at == key && why.contains(reason), "{routes:?}: {at}: {why}");
+        }
+    }
+
+    #[test]
     fn a_mistake_names_its_key_and_what_to_do() {
         let one = r#"{upstream="u",model="a"}"#;
         for (models, key, reason) in [

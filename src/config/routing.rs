@@ -16,6 +16,7 @@ use super::{
     targets::{BreakerEntry, HealthEntry, Places, RetryEntry, TargetEntry, check_judgement},
 };
 use crate::domain::{
+    allowed::{Allowed, every_name},
     budget::{self, Budget},
     caching::{Caching, Sharing},
     ids::{BudgetId, LimitId},
@@ -133,6 +134,8 @@ pub struct RouteEntry {
     pub default_max_tokens: Option<u64>,
     #[serde(default)]
     pub tools: BTreeMap<String, Money>,
+    #[serde(default = "every_name")]
+    pub models: Vec<String>,
     #[serde(default)]
     pub websocket: bool,
 }
@@ -160,6 +163,11 @@ impl RouteEntry {
         matches!(self.meter, MeterEntry::Named(name) if name != MeterName::None)
     }
 
+    /// A list with a mistake was refused before.
+    fn models(&self) -> Allowed {
+        Allowed::read(MODELS, &self.models).unwrap_or_default()
+    }
+
     /// The route as the rules of `domain` know it.
     #[must_use]
     pub fn to_route(&self) -> Route {
@@ -184,6 +192,7 @@ impl RouteEntry {
                 default_max_tokens: self.default_max_tokens,
                 tools: self.tools.iter().map(|(name, price)| (name.clone(), *price)).collect(),
             },
+            models: self.models(),
             websocket: self.websocket,
             caching: self.cache.map(|CacheEntry { ttl_s, per, posts }| Caching { ttl_s, per, posts }),
         }
@@ -206,6 +215,7 @@ pub(super) fn validate(
     for (i, route) in routes.iter().enumerate() {
         at("routes", i, route.places().check(&known, route.is_to_model()))?;
         at("routes", i, validate_route(route))?;
+        Allowed::read(MODELS, &route.models).map_err(|faults| fault_in("routes", i, &faults))?;
         at("routes", i, validate_overlap(route, routes.get(..i).unwrap_or_default()))?;
     }
     let routes: Vec<Route> = routes.iter().map(RouteEntry::to_route).collect();
@@ -255,6 +265,9 @@ fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
     rule(upstream.max_in_flight > 0, "max_in_flight", "must be at least 1")
 }
 
+/// Where the models of a route stand.
+const MODELS: &str = "/models";
+
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 fn validate_route(route: &RouteEntry) -> Checked {
@@ -273,6 +286,8 @@ fn validate_route(route: &RouteEntry) -> Checked {
     let paid = route.tools.values().all(|price| *price >= Money::ZERO);
     rule(paid, "tools", "must have prices a call in USD, none of them negative")?;
     let metered = route.meter != MeterEntry::Named(MeterName::None);
+    let serves_models = route.meter.to_meter().bills_tokens() || route.models().is_all();
+    rule(serves_models, "models", "is for routes to models: with a meter that reads requests")?;
     rule(!(route.websocket && metered), "websocket", "must be false on a metered route")?;
     rule(!(route.websocket && builtin), "websocket", "must be false where the upstream is built in")?;
     let has_get = route.methods.iter().any(|method| method == "GET");
@@ -293,10 +308,19 @@ fn validate_cache(route: &RouteEntry) -> Checked {
 fn validate_overlap(route: &RouteEntry, earlier: &[RouteEntry]) -> Checked {
     let same_place = |other: &&RouteEntry| other.path == route.path && other.matching == route.matching;
     let same_method = |other: &&RouteEntry| other.methods.iter().any(|m| route.methods.contains(m));
-    match earlier.iter().filter(same_place).find(same_method) {
-        Some(other) => Err(("path", format!("route \"{}\" has the same path and method", other.name))),
-        None => Ok(()),
+    for other in earlier.iter().filter(same_place).filter(same_method) {
+        let is_alike =
+            route.meter.to_meter().bills_tokens() && other.meter == route.meter && other.tools == route.tools;
+        let help =
+            "only routes to models with one meter and the same tools may share them, each with models of its own";
+        rule(is_alike, "path", format!("route \"{}\" has the same path and method: {help}", other.name))?;
+        if let Some(model) = route.models().in_common(&other.models()) {
+            let reason =
+                format!("route \"{}\" has the same path and method and serves \"{model}\" too: {help}", other.name);
+            return Err((if route.models().is_all() { "path" } else { "models" }, reason));
+        }
     }
+    Ok(())
 }
 
 /// Each limit by itself, on the routes, and against the limits before it.

@@ -64,6 +64,30 @@ impl Allowed {
         self.0.as_ref().is_none_or(|names| names.iter().any(has))
     }
 
+    /// How closely the list names this: the longer what it says of it, the closer; nothing where it is not on the list.
+    #[must_use]
+    pub fn closeness(&self, name: &str) -> Option<usize> {
+        let Some(names) = &self.0 else { return Some(0) };
+        let of = |listed: &String| match listed.strip_suffix(ANY) {
+            Some(prefix) => name.starts_with(prefix).then_some(prefix.len()),
+            None => (listed == name).then_some(usize::MAX),
+        };
+        names.iter().filter_map(of).max()
+    }
+
+    /// Whether it has every name.
+    #[must_use]
+    pub const fn is_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// A name, or the beginning of names, that both lists have.
+    #[must_use]
+    pub fn in_common(&self, other: &Self) -> Option<String> {
+        let (own, others) = (self.names(), other.names());
+        own.into_iter().find(|name| others.contains(name))
+    }
+
     fn of(names: &[String]) -> Self {
         match names {
             [only] if is_any(only) => Self(None),

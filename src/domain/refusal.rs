@@ -148,6 +148,8 @@ pub enum Refusal {
     },
     /// At least one limit policy had no room. All that matched are listed.
     QuotaExceeded(Vec<Standing>),
+    /// The name of a model that no route of the path serves.
+    ModelNotServed(String),
     /// The name of a model that has no price.
     UnpricedModel(String),
     /// A model that the caller may not call, and whose list does not have it.
@@ -190,7 +192,7 @@ impl Refusal {
             Self::OAuth(error, _) => error.code(),
             Self::InvalidCredentials => "invalid-credentials",
             Self::Forbidden | Self::NotByThisCredential => "forbidden",
-            Self::NotFound => "not-found",
+            Self::NotFound | Self::ModelNotServed(_) => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",
             Self::Disconnected => "client-disconnected",

@@ -5,6 +5,7 @@ mod only;
 use std::sync::Arc;
 
 use super::{
+    allowed::Allowed,
     caching::Caching,
     failover::{Aim, Retry},
     money::Money,
@@ -138,6 +139,8 @@ pub struct Route {
     pub bodies: Option<Bodies>,
     pub meter: Meter,
     pub metering: Metering,
+    /// The models that it serves, where it is to models.
+    pub models: Allowed,
     /// Whether a call may go on as a WebSocket.
     pub websocket: bool,
     /// `None`: nothing is kept of its answers.
@@ -235,6 +238,14 @@ impl RouteTable {
             None if self.at(path).next().is_none() => Found::Nothing,
             None => Found::OtherMethods(self.at(path).flat_map(|route| route.methods.clone()).collect()),
         }
+    }
+
+    /// The routes that have this one's path and take this method, among them itself: several where each serves other models.
+    pub fn siblings<'t>(&'t self, route: &'t Route, method: &'t str) -> impl Iterator<Item = &'t Arc<Route>> {
+        let is_one = move |other: &&Arc<Route>| {
+            other.matching == route.matching && other.path == route.path && other.methods.iter().any(|m| m == method)
+        };
+        self.routes.iter().filter(is_one)
     }
 
     /// The route that answers for a path, whether or not it takes the method: of several with the same path the one that

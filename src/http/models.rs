@@ -204,7 +204,8 @@ fn may_call(routing: &Routing, prices: &PriceBook, principal: &Principal, name: 
         is_callers && access::may_call(route, principal, METHOD)
     };
     let mut routes = routing.table.iter().filter(|route| route.meter.bills_tokens() && takes(route));
-    routes.any(|route| routing.aims(route, Some(name)).iter().any(|aim| serves(route, aim)))
+    let is_its = |route: &Route| routing.route_of(route, METHOD, name).is_some_and(|found| found.name == route.name);
+    routes.any(|route| is_its(route) && routing.aims(route, Some(name)).iter().any(|aim| serves(route, aim)))
 }
 
 /// A page of names that are in order, and whether more follow in the direction that was asked for.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{
-    asked::{Asked, Need},
+    asked::{Asked, Need, Place},
     edit::{self, Edit},
     format::{About, Format, Member},
     plain,
@@ -186,15 +186,18 @@ impl Asked {
 
     fn letter(&self, edits: Vec<Edit>, model: Option<&str>) -> Letter {
         let in_path =
-            model.filter(|_| self.model_at.is_none()).map(|model| (self.model().to_owned(), model.to_owned()));
+            model.filter(|_| self.model_at == Place::Path).map(|model| (self.model().to_owned(), model.to_owned()));
         Letter { body: self.body.clone(), edits, in_path }
     }
 
     /// Writes the upstream's name of the model where the client's stands in the body.
     fn renaming(&self, model: Option<&str>) -> Option<Edit> {
-        let (model, at) = (model?, self.model_at.clone()?);
-        let text = if self.is_form { model.to_owned() } else { serde_json::Value::from(model).to_string() };
-        Some(Edit { at, text })
+        let model = model?;
+        match &self.model_at {
+            Place::Path => None,
+            Place::Json(at) => Some(Edit { at: at.clone(), text: serde_json::Value::from(model).to_string() }),
+            Place::Form(at) => Some(Edit { at: at.clone(), text: model.to_owned() }),
+        }
     }
 
     /// Whether every price has the rates that the call needs.

@@ -35,6 +35,12 @@ impl Authorized {
         Self { caller: Authenticated::Anybody, destination: Destination::Managed(PREFLIGHT) }
     }
 
+    /// The same caller on another route of this path, if they may call it.
+    pub(super) fn on(self, route: Arc<Route>, method: &str) -> Result<Self, Refusal> {
+        let is_allowed = self.principal().is_some_and(|principal| may_call(&route, principal, method));
+        if is_allowed { Ok(Self { destination: Destination::Route(route), ..self }) } else { Err(Refusal::Forbidden) }
+    }
+
     /// Where the call goes: a URL of the gateway, or a route.
     pub const fn destination(&self) -> &Destination {
         &self.destination
@@ -75,7 +81,12 @@ pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized,
             use Permission::{Console, Docs, OwnOrCookie, Public};
             matches!(url.permission, Public | Docs | Console | OwnOrCookie)
         }
-        (Destination::Route(route), Authenticated::Known(principal)) => may_call(route, principal, &call.method),
+        // Which of several routes it is for is known from its body alone, and then asked again.
+        (Destination::Route(route), Authenticated::Known(principal)) => {
+            let routing = gate.routing.read();
+            let mut routes = routing.table.siblings(route, &call.method);
+            routes.any(|route| may_call(route, principal, &call.method))
+        }
         (Destination::Route(_), Authenticated::Anybody) => false,
     };
     if allowed { Ok(Authorized { caller, destination }) } else { Err(Refusal::Forbidden) }

@@ -172,7 +172,8 @@ pub async fn tell_others(visit: &mut Visit<'_>) {
         return;
     }
     let Some(principal) = record.known.principal().map(Arc::clone) else { return };
-    let Some(route) = route_at(gate.find, &gate.routing.read(), call) else { return };
+    let known = record.known.route().map(Arc::clone);
+    let Some(route) = known.or_else(|| route_at(gate.find, &gate.routing.read(), call)) else { return };
     if limits.calls_asked {
         token_standings(visit, &principal, &route).await;
     } else {

@@ -155,12 +155,12 @@ fn offer(gate: &Gate, metering: &Metering, asked: &Asked, (aim, dialect): (&Aim,
         let own = aim.model.as_deref().unwrap_or_else(|| asked.model());
         std::iter::once(own).chain(asked.other_models()).map(find).collect::<Result<Vec<Arc<Priced>>, Refusal>>()?
     };
-    let prices: Vec<&Price> = priced.iter().map(|priced| &priced.price).collect();
+    let candidates: Vec<&Price> = priced.iter().map(|priced| &priced.price).collect();
     let ways = Ways { model: aim.model.as_deref(), dialect, default_max_tokens: metering.default_max_tokens };
-    let bound = asked.bound(&prices, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
+    let bound = asked.bound(&candidates, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
     let too_dear = |error: TooDear| Refusal::invalid("/model", error.to_string());
     let fees = fees(metering, bound.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls))).map_err(too_dear)?;
-    let (amount, fit) = dearest(&prices, &bound, fees).map_err(too_dear)?;
+    let (amount, fit) = dearest(&candidates, &bound, fees).map_err(too_dear)?;
     Ok(Offer { aim: aim.clone(), bound: Rc::new(bound), amount, fit, priced, accounts: None })
 }
 

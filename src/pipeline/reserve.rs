@@ -104,8 +104,8 @@ pub async fn reserve(
         Price::Tokens(offers) => {
             let now = visit.call.time;
             let account = |(subject, budget): &(Subject, Arc<Budget>)| budget.claim(*subject, now).account;
-            let held: Vec<(&Budget, BudgetAccount)> = budgets.iter().map(|it| (&*it.1, account(it))).collect();
-            let offers = offers.settled(&held);
+            let accounts: Vec<(&Budget, BudgetAccount)> = budgets.iter().map(|it| (&*it.1, account(it))).collect();
+            let offers = offers.settled(&accounts);
             let is_less = offers.len() < aims.len();
             let aims = if is_less { offers.iter().map(|offer| offer.aim.clone()).collect() } else { aims };
             let letters = Letters::of(&offers);

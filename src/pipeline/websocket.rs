@@ -227,6 +227,7 @@ mod tests {
             bodies: None,
             meter: Meter::None,
             metering: Metering::default(),
+            models: crate::domain::allowed::Allowed::default(),
             caching: None,
             websocket,
         }))

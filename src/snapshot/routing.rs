@@ -1,6 +1,7 @@
 //! Routes and the upstreams they lead to, always together. Published at start and when `SIGHUP` brings a good file.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     sync::{
         Arc,
@@ -92,6 +93,22 @@ impl Routing {
     pub fn aims<'r>(&'r self, route: &'r Route, model: Option<&str>) -> &'r Arc<[Aim]> {
         let alias = model.and_then(|model| self.aliases.get(model));
         alias.filter(|alias| alias.is_spoken(route.meter)).map_or(&route.aims, |alias| &alias.aims)
+    }
+
+    /// Of this route and those that differ from it in the models that they serve, the one that serves this model: the one that
+    /// names it most closely. A name for models that none names is served where one of its targets is.
+    #[must_use]
+    pub fn route_of<'r>(&'r self, route: &'r Route, method: &'r str, model: &str) -> Option<&'r Arc<Route>> {
+        let siblings = || self.table.siblings(route, method);
+        let named = siblings().filter_map(|route| Some((route.models.closeness(model)?, route)));
+        let closest = named.min_by_key(|(closeness, _)| Reverse(*closeness)).map(|(_, route)| route);
+        closest.or_else(|| {
+            let alias = self.aliases.get(model).filter(|alias| alias.is_spoken(route.meter))?;
+            let has = |route: &&Arc<Route>| {
+                alias.aims.iter().filter_map(|aim| aim.model.as_deref()).any(|model| route.models.allows(model))
+            };
+            siblings().find(has).or_else(|| siblings().next())
+        })
     }
 
     /// The health checks of upstreams.

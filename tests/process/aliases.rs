@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     failover::{PATIENT, Row, tried},
-    support::{Exchange, eventually},
+    support::{Exchange, eventually, request},
 };
 
 /// `fast` stands for a dear model at `a`, then for a cheap one at `b` and at `c`.
@@ -171,4 +171,68 @@ fn a_name_is_listed_beside_the_models_and_can_be_called_where_one_of_its_targets
     assert_eq!(ids(&row), ["other"]);
     let mut client = row.call("POST", ASKED);
     client.message().assert_problem(403, "unpriced-model");
+}
+
+#[test]
+fn a_caller_who_may_call_one_target_alone_gets_that_one_and_by_the_name_all() {
+    let row = start();
+    for (user, models, places) in [
+        ("by-name", json!(["fast"]), &[0][..]),
+        ("by-target", json!(["cheap*"]), &[1]),
+        ("other", json!(["other"]), &[]),
+    ] {
+        let body = json!({ "username": user, "password": "a long password 1", "role": "admin", "models": models });
+        assert_eq!(row.gateway.json("POST", "/admin/users", &row.token, &body).status(), 201);
+        let token = row.gateway.login(user, "a long password 1");
+        let list = row.gateway.get("/v1/models", &token).json();
+        let listed = list["data"].as_array().unwrap().iter().any(|model| model["id"] == "fast");
+        assert_eq!(listed, !places.is_empty(), "{user}: {list}");
+        let mut client = row.gateway.connect();
+        let head = request("POST", "/up", &token);
+        let length = format!("content-type: application/json\r\ncontent-length: {}\r\n", ASKED.len());
+        client.say(format!("{}{length}\r\n{ASKED}", head.strip_suffix("\r\n").unwrap()));
+        for place in places {
+            row.answer(*place, "200 OK", &answer_of("x"));
+        }
+        let answer = client.message();
+        match places {
+            [] => answer.assert_problem(403, "model-not-allowed"),
+            _ => assert_eq!((answer.status(), answer.text()), (200, answer_of("fast")), "{user}"),
+        }
+    }
+}
+
+#[test]
+fn routes_of_one_path_are_chosen_by_the_model() {
+    let route = |name: &str, upstream: &str, models: &str, roles: &str| {
+        format!(
+            "[[routes]]\nname=\"{name}\"\npath=\"/by-model\"\nmatch=\"exact\"\nmethods=[\"POST\"]\nroles=[\"{roles}\"]\n\
+             upstream=\"{upstream}\"\nmeter=\"openai-chat\"\nmodels=[{models}]\n"
+        )
+    };
+    let routes = [
+        route("dear", "a", "\"de*\"", "admin"),
+        route("cheap", "b", "\"cheap*\"", "admin"),
+        route("one", "c", "\"dear\"", "admin"),
+        route("users", "c", "\"oth*\"", "user"),
+    ];
+    let row = start_with(&routes.concat());
+    let call = |model: &str| {
+        let body = json!({ "model": model, "max_tokens": 5, "messages": [] }).to_string();
+        let mut client = row.gateway.connect();
+        let head = request("POST", "/by-model", &row.token);
+        let length = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        client.say(format!("{}{length}\r\n{body}", head.strip_suffix("\r\n").unwrap()));
+        client
+    };
+    for (model, upstream, name) in [("dear", 2, "one"), ("cheap \"1\"", 1, "cheap"), ("fast", 0, "dear")] {
+        let mut client = call(model);
+        row.answer(upstream, "200 OK", &answer_of(model));
+        let answer = client.message();
+        assert_eq!(answer.status(), 200, "{model}: {}", answer.text());
+        let record = row.record(&answer.request_id());
+        assert_eq!((&record["route"], &record["model"]), (&json!(name), &json!(model)), "{record}");
+    }
+    call("none").message().assert_problem(404, "not-found");
+    call("other").message().assert_problem(403, "forbidden");
 }

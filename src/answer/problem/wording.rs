@@ -27,6 +27,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::InvalidCredentials => "Wrong user name or password",
         Refusal::Forbidden | Refusal::NotByThisCredential => "Not allowed",
         Refusal::NotFound => "Not found",
+        Refusal::ModelNotServed(_) => "The model is not served here",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
         Refusal::RequestTimeout => "The request came too slowly",
         Refusal::Disconnected => "The request body ended early",
@@ -91,6 +92,9 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::WebSocketVersion => "Open the WebSocket with Sec-WebSocket-Version: 13.".into(),
         Refusal::ExpectationFailed => "Expect takes 100-continue and nothing else.".into(),
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => limit_detail(refusal),
+        Refusal::ModelNotServed(model) => {
+            format!("No route of this path serves {model}. GET /v1/models lists what can be called.")
+        }
         Refusal::UnpricedModel(model) => {
             format!("What a call to {model} costs is not known here. An administrator can say it at /admin/prices.")
         }

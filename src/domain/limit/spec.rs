@@ -290,6 +290,7 @@ mod tests {
             bodies: None,
             meter,
             metering: Metering::default(),
+            models: crate::domain::allowed::Allowed::default(),
             websocket: false,
             caching: None,
         }

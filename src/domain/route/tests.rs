@@ -16,6 +16,7 @@ fn route(name: &str, path: &str, matching: PathMatch, methods: &[&str]) -> Route
         bodies: None,
         meter: Meter::None,
         metering: Metering::default(),
+        models: Allowed::default(),
         websocket: false,
         caching: None,
     }

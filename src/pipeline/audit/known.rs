@@ -18,6 +18,7 @@ use crate::{
         recording::{Durability, Recording},
         redaction::{KnownSecrets, redact},
         refusal::Refusal,
+        route::Route,
     },
     pipeline::{authenticate::Authenticated, call::Call, urls::Destination},
 };
@@ -33,6 +34,7 @@ pub struct Known {
     cost: CostNote,
     attempts: AttemptsNote,
     principal: Option<Arc<Principal>>,
+    route: Option<Arc<Route>>,
     /// How the limits of the call stood.
     pub limits: LimitsTold,
     /// Policies in shadow that would have refused.
@@ -70,6 +72,7 @@ impl Known {
             cost: CostNote::default(),
             attempts: AttemptsNote::default(),
             principal: None,
+            route: None,
             limits: LimitsTold::default(),
             shadowed: vec![],
             over_budget: vec![],
@@ -89,9 +92,15 @@ impl Known {
         }
     }
 
+    /// The route of the call, where that is known.
+    pub const fn route(&self) -> Option<&Arc<Route>> {
+        self.route.as_ref()
+    }
+
     /// Notes where the call goes, and how calls there are recorded.
     pub fn destination(&mut self, destination: &Destination) {
         if let Destination::Route(route) = destination {
+            self.route = Some(Arc::clone(route));
             self.recording.durability = route.durability.unwrap_or(self.recording.durability);
             // What is sent to the gateway's own URLs is mostly credentials, and what changes there is on record as a change.
             let bodies = route.bodies.unwrap_or(self.recording.bodies);

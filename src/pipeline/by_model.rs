@@ -1,0 +1,44 @@
+//! Which of several routes of one path is a call for? The model that it asks for says so, and stands in its body. Only there is the
+//! body read before the limits are asked; any other call passes at once.
+
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderMap;
+
+use super::{authorize::Authorized, body::ClientBody, tokens, visit::Visit};
+use crate::{
+    domain::{refusal::Refusal, route::Route},
+    meter::Asked,
+};
+
+/// The route of a call, with its request where that was read.
+pub struct Chosen {
+    pub authorized: Authorized,
+    pub route: Arc<Route>,
+    pub asked: Option<Asked>,
+}
+
+/// Finds the route that serves the model. `route` is the first at the path.
+pub async fn choose(
+    visit: &mut Visit<'_>,
+    headers: &HeaderMap,
+    (authorized, route): (Authorized, Arc<Route>),
+    body: &mut ClientBody,
+) -> Result<Chosen, Refusal> {
+    let is_by_model = route.meter.bills_tokens() && {
+        let routing = visit.gate.routing.read();
+        !route.models.is_all() || routing.table.siblings(&route, &visit.call.method).nth(1).is_some()
+    };
+    if !is_by_model {
+        return Ok(Chosen { authorized, route, asked: None });
+    }
+    let Some(asked) = tokens::read(visit, headers, &route, body).await? else {
+        return Ok(Chosen { authorized, route, asked: None });
+    };
+    let method = &visit.call.method;
+    let found = visit.gate.routing.read().route_of(&route, method, asked.model()).cloned();
+    let route = found.ok_or_else(|| Refusal::ModelNotServed(asked.model().to_owned()))?;
+    let authorized = authorized.on(Arc::clone(&route), method)?;
+    visit.record.known.destination(authorized.destination());
+    Ok(Chosen { authorized, route, asked: Some(asked) })
+}
