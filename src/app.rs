@@ -32,11 +32,11 @@ use self::{
 };
 pub use self::{
     alerts::webhook,
-    audit::{audit_public_key, audit_store, checkpoint_files, custodian},
+    audit::{audit_public_key, audit_store, checkpoint_file, checkpoint_files, custodian},
     first_start::{FirstStart, random_password},
-    foundation::Secrets,
+    foundation::{Secrets, is_shared},
     keys::{change_master_key, rotate_signing_key},
-    offline::{Standstill, existing_store},
+    offline::{Standstill, check_store, existing_store},
     prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::routing,
     start_error::StartError,
@@ -48,6 +48,7 @@ use crate::{
     config::Config,
     credentials::api_key::Mint,
     crypto::MacKey,
+    data_dir::{DataDir, Running},
     http::{
         docs::DocsPage,
         office::{Accounting, Administration, AuditLog, Draining, Office, Operations, SignIn},
@@ -146,6 +147,7 @@ impl Gateway {
         if let Some(tls) = &parts.tls {
             Watch::new(tls.clone(), parts.base.clock.clone(), parts.metrics.clone()).start();
         }
+        note_running(&parts.base.data_dir, address, ops_address);
         Ok(Self { address, ops_address, first_start, unshown_password, office, parts, servers: [public, ops], crew })
     }
 
@@ -249,6 +251,7 @@ impl Parts {
                 redis: base.redis.clone(),
                 roster: roster.clone(),
                 audit: handles.audit.clone(),
+                checkpoints: handles.checkpoints.clone(),
                 announcements: handles.announcements.clone(),
                 lender: handles.lender.clone(),
                 staleness: identity.keys.staleness.clone(),
@@ -257,6 +260,15 @@ impl Parts {
                 draining: Draining::default(),
             },
         }
+    }
+}
+
+/// Says where this gateway is, for commands on the same machine. They do without where it cannot be written.
+fn note_running(data_dir: &DataDir, address: SocketAddr, ops_address: SocketAddr) {
+    let pid = i32::try_from(std::process::id()).unwrap_or_default();
+    let running = Running { pid, address: address.to_string(), ops_address: ops_address.to_string() };
+    if let Err(error) = data_dir.note_running(&running) {
+        tracing::warn!(%error, "`tollgate reload` will not find this gateway");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod backup;
 mod check_config;
 mod consent;
 mod health;
@@ -10,11 +11,13 @@ mod ledger;
 mod migrate;
 mod openapi;
 mod prices;
+mod reload;
 mod serve;
+mod shell;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     app::{Secrets, StartError},
@@ -36,10 +39,12 @@ struct Arguments {
 enum Command {
     /// Start the gateway (the default).
     Serve,
-    /// Read the configuration and say what is wrong with it, without starting anything.
-    CheckConfig,
+    /// Read the configuration and say all that is wrong with it, without starting anything.
+    CheckConfig(check_config::CheckConfig),
     /// Ask the gateway that runs here whether it is ready: 0 if it is, 1 if not.
     Health,
+    /// Check the configuration and have the gateway that runs here read it again: 0 if it was taken, 1 if not.
+    Reload,
     /// Bring the store's schema up to date.
     Migrate(migrate::Migrate),
     /// Print the OpenAPI document.
@@ -53,9 +58,17 @@ enum Command {
     /// Rotate the signing key, or change the master key.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Copy the store into a file, while gateways use it.
+    Backup(backup::Backup),
+    /// Put a copy in the place of the store, while no gateway runs.
+    Restore(backup::Restore),
     /// Check the books of money.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Print what a shell needs to complete commands.
+    Completions(shell::Completions),
+    /// Print the manual page, or write those of all commands.
+    Man(shell::Man),
     /// Set what models cost.
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -68,6 +81,12 @@ enum Failure {
     Configuration(String),
     #[error("{0}")]
     Failed(String),
+    /// Every mistake of the configuration was told already.
+    #[error("the configuration is not valid")]
+    ToldConfiguration,
+    /// Whoever read standard output has closed it, and needs no more.
+    #[error("nobody reads on")]
+    ReaderGone,
 }
 
 impl From<ConfigError> for Failure {
@@ -88,12 +107,20 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(arguments.config.as_deref()),
-        Command::CheckConfig => check_config::run(arguments.config.as_deref()),
+        Command::CheckConfig(check) => check.run(arguments.config.as_deref()),
         Command::Health => health::run(arguments.config.as_deref()),
         Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
+        Command::Reload => reload::run(arguments.config.as_deref()),
+        Command::Completions(completions) => {
+            completions.run(Arguments::command());
+            Ok(())
+        }
+        Command::Man(man) => man.run(Arguments::command()),
         Command::Openapi => openapi::run(),
         Command::Ledger(ledger) => ledger.run(arguments.config.as_deref()),
         Command::Audit(audit) => audit.run(arguments.config.as_deref()),
+        Command::Backup(backup) => backup.run(arguments.config.as_deref()),
+        Command::Restore(restore) => restore.run(arguments.config.as_deref()),
         Command::Keys(keys) => keys.run(arguments.config.as_deref()),
         Command::Prices(prices) => prices.run(arguments.config.as_deref()),
         Command::Admin(admin) => admin.run(arguments.config.as_deref()),
@@ -101,18 +128,26 @@ pub fn run() -> ExitCode {
     let Err(failure) = result else {
         return ExitCode::SUCCESS;
     };
-    // Nothing is left to do if standard error is closed.
-    drop(writeln!(std::io::stderr(), "tollgate: {failure}"));
+    if matches!(failure, Failure::ReaderGone) {
+        return ExitCode::SUCCESS;
+    }
+    if !matches!(failure, Failure::ToldConfiguration) {
+        // Nothing is left to do if standard error is closed.
+        drop(writeln!(std::io::stderr(), "tollgate: {failure}"));
+    }
     match failure {
-        Failure::Configuration(_) => ExitCode::from(2),
-        Failure::Failed(_) => ExitCode::FAILURE,
+        Failure::Configuration(_) | Failure::ToldConfiguration => ExitCode::from(2),
+        Failure::Failed(_) | Failure::ReaderGone => ExitCode::FAILURE,
     }
 }
 
 fn load(file: Option<&std::path::Path>) -> Result<Config, ConfigError> {
-    // A variable that is not UTF-8 is none of ours.
-    let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    Config::load(file, environment)
+    Config::load(file, environment())
+}
+
+/// The variables of the process. One that is not UTF-8 is none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
 }
 
 fn secrets() -> Secrets {

@@ -4,7 +4,10 @@
 //! error names where the value came from, its key and what is wrong with it.
 
 mod block;
+mod examine;
+mod key;
 mod layers;
+mod lines;
 mod meter;
 mod models;
 pub mod routing;
@@ -15,6 +18,8 @@ mod targets;
 mod tests;
 pub mod tls;
 pub mod trusted_issuers;
+mod variables;
+mod words;
 
 use std::{
     collections::BTreeMap,
@@ -24,8 +29,9 @@ use std::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+pub use self::{examine::Examined, variables::unknown_variables};
 use self::{
-    layers::Layers,
+    layers::{Layers, origin_in},
     models::ModelEntry,
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
@@ -43,6 +49,12 @@ const BUILT_IN_STORE: &str = "sqlite:data/tollgate.db";
 
 /// The keys that hold secrets: a configuration file is read by too many.
 const SECRETS: [&str; 4] = ["store.password", "auth.hmac_secret", "auth.hmac_other_secret", "alerts.webhook_secret"];
+
+/// Whether the value of a key is never shown.
+#[must_use]
+pub fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
 
 /// The shortest secret of HS256: as long as its hash (RFC 7518 §3.2).
 const MIN_HMAC_SECRET_BYTES: usize = 32;
@@ -176,12 +188,7 @@ impl Config {
     #[must_use]
     pub fn blame(&self, key: impl Into<String>, reason: impl Into<String>) -> ConfigError {
         let key = key.into();
-        // Lists come from one layer as a whole.
-        let mut known = key.split('[').next().unwrap_or_default();
-        while let (None, Some((section, _))) = (self.origins.get(known), known.rsplit_once('.')) {
-            known = section;
-        }
-        let origin = self.origins.get(known).cloned().unwrap_or_default();
+        let origin = origin_in(&self.origins, &key);
         ConfigError { origin, key, reason: reason.into() }
     }
 

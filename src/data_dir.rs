@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::crypto::{self, MasterKey};
@@ -39,6 +40,7 @@ pub enum DataDirError {
 const MASTER_KEY: &str = "TOLLGATE_MASTER_KEY";
 const MASTER_KEY_FILE: &str = "master.key";
 const AUDIT_CLOSED: &str = "audit-closed";
+const RUNNING: &str = "gateway.json";
 const ACTS: &str = "acts.jsonl";
 
 /// Reads a key that an operator gave; `origin` says where.
@@ -60,6 +62,28 @@ pub fn read_master_key(path: &Path, given: Option<&str>, shared: bool) -> Result
         Err(error) if error.kind() == ErrorKind::NotFound => Err(DataDirError::NoKey(path.display().to_string())),
         Err(error) => Err(DataDirError::Io { path: file.display().to_string(), error }),
     }
+}
+
+/// The gateway that runs on a data directory: its process, and where it listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    pub pid: i32,
+    pub address: String,
+    pub ops_address: String,
+}
+
+/// The gateway that runs on the directory now, if one does.
+#[must_use]
+pub fn running(path: &Path) -> Option<Running> {
+    let text = std::fs::read_to_string(path.join(RUNNING)).ok().filter(|_| is_in_use(path))?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Whether a gateway uses the directory now. Nothing is made.
+#[must_use]
+pub fn is_in_use(path: &Path) -> bool {
+    let lock = File::open(path.join("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
 /// A second master key, next to the present one.
@@ -121,6 +145,14 @@ impl DataDir {
         let path = self.path.join(AUDIT_CLOSED);
         let io = |error| DataDirError::Io { path: path.display().to_string(), error };
         std::fs::rename(self.write_beside(AUDIT_CLOSED, &seq.to_string())?, &path).map_err(io)
+    }
+
+    /// Says which gateway runs here, for commands that speak to it.
+    pub fn note_running(&self, running: &Running) -> Result<(), DataDirError> {
+        let path = self.path.join(RUNNING);
+        let io = |error: std::io::Error| DataDirError::Io { path: path.display().to_string(), error };
+        let text = serde_json::to_string(running).map_err(|error| io(error.into()))?;
+        std::fs::rename(self.write_beside(RUNNING, &text)?, &path).map_err(io)
     }
 
     /// Appends a line to the record of acts that leave no audit log behind.

@@ -11,6 +11,7 @@ mod address;
 pub mod administered;
 pub mod api_keys;
 pub mod audit;
+pub mod backup;
 pub mod budgets;
 pub mod cache_purges;
 mod connection;

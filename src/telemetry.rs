@@ -81,6 +81,7 @@ pub struct Metrics {
     actor_in_flight: IntGaugeVec,
     actor_restarts: IntGaugeVec,
     audit_backlog: IntGauge,
+    checkpoints_stand_still: IntGauge,
     clock_ahead: Gauge,
     budget_spent: GaugeVec,
     budget_held: GaugeVec,
@@ -144,6 +145,8 @@ const UPSTREAM_STATE: (&str, &str) = (
     "tollgate_upstream_state",
     "How fit an upstream is: 0 fit, 1 resting as its Retry-After says, 2 tried by one call, 3 breaker open, 4 health check failed.",
 );
+const STANDING: (&str, &str) =
+    ("tollgate_audit_checkpoints_stand_still", "1 while no checkpoint of the audit log can be signed, else 0.");
 const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
 
 impl Metrics {
@@ -195,6 +198,7 @@ impl Metrics {
                 &registry,
                 IntGaugeVec::new(Opts::new(UPSTREAM_STATE.0, UPSTREAM_STATE.1), &["upstream"]),
             )?,
+            checkpoints_stand_still: add(&registry, IntGauge::new(STANDING.0, STANDING.1))?,
             audit_backlog: add(&registry, IntGauge::new(BACKLOG.0, BACKLOG.1))?,
             clock_ahead: add(&registry, Gauge::new(CLOCK_AHEAD.0, CLOCK_AHEAD.1))?,
             budget_spent: usd("tollgate_budget_spent_usd", "Spent of the budgets of a name in their present periods.")?,
@@ -260,6 +264,11 @@ impl Metrics {
     /// Tells how many entries the audit log has accepted that are not in the store.
     pub fn set_audit_backlog(&self, entries: u64) {
         self.audit_backlog.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Whether checkpoints of the audit log cannot be signed.
+    pub fn set_checkpoints_stand_still(&self, stand_still: bool) {
+        self.checkpoints_stand_still.set(stand_still.into());
     }
 
     /// All metrics in the Prometheus text format, with what was just looked at.

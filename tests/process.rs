@@ -11,10 +11,12 @@ mod process {
     mod aliases;
     mod answers;
     mod audit_count;
+    mod backup;
     mod bodies_and_heads;
     mod bodies_that_wait;
     mod canaries;
     mod canonical_path;
+    mod check_config;
     mod command_line;
     mod connections;
     mod durability;
@@ -31,6 +33,7 @@ mod process {
     mod lost_replica;
     mod metered_ends;
     mod offline;
+    mod operating;
     mod prices;
     mod proxies;
     mod proxy_protocol;

@@ -7,9 +7,17 @@
 mod certifier;
 mod custody;
 mod key;
+mod restored;
 mod shipping;
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
@@ -48,8 +56,9 @@ pub struct Notary {
     /// Absent while a checkpoint is made.
     certifier: Option<Certifier>,
     asked: Vec<CertifyReply>,
-    /// Told once, not at each look.
-    failing: bool,
+    /// Told at times, not at each look.
+    telling: Telling,
+    standing: Arc<AtomicBool>,
     blueprint: Blueprint,
     tidying: bool,
     _lifeline: Lifeline,
@@ -115,9 +124,13 @@ impl Notary {
     }
 
     fn answer(&mut self, asked: Vec<CertifyReply>, attended: Result<(), NotCertified>) {
-        let failing = std::mem::replace(&mut self.failing, attended.is_err());
-        if let (Err(error), false) = (&attended, failing) {
-            tracing::error!(%error, "no checkpoint of the audit log was made; it is tried again");
+        self.standing.store(attended.is_err(), Ordering::Relaxed);
+        match &attended {
+            Err(error) if self.telling.is_due() => {
+                tracing::error!(%error, "checkpoints of the audit log stand still: none was made; it is tried again");
+            }
+            Err(_) => {}
+            Ok(()) => self.telling.over(),
         }
         let is_done = attended.is_ok();
         for reply in asked {
@@ -128,7 +141,33 @@ impl Notary {
 
 /// The notary's handle.
 #[derive(Clone)]
-pub struct Checkpoints(Handle<Notary>);
+pub struct Checkpoints {
+    handle: Handle<Notary>,
+    standing: Arc<AtomicBool>,
+}
+
+/// How often a failure that goes on is told: first, and then every hour.
+#[derive(Debug, Default)]
+struct Telling {
+    looks: u32,
+}
+
+/// The looks of an hour.
+const LOOKS_AN_HOUR: u32 = 7_200;
+
+impl Telling {
+    fn is_due(&mut self) -> bool {
+        let is_due = self.looks.is_multiple_of(LOOKS_AN_HOUR);
+        self.looks = self.looks.wrapping_add(1);
+        is_due
+    }
+
+    fn over(&mut self) {
+        if std::mem::take(&mut self.looks) > 0 {
+            tracing::info!("checkpoints of the audit log go on");
+        }
+    }
+}
 
 impl Starts for Checkpoints {
     type Blueprint = Blueprint;
@@ -137,13 +176,20 @@ impl Starts for Checkpoints {
     /// Makes the first checkpoint, starts the notary on this arbiter and keeps it running. That the first is not made
     /// is logged and stops nothing.
     async fn start_here(&self, roster: &Roster, blueprint: Blueprint) -> Result<(), Infallible> {
+        let standing = Arc::clone(&self.standing);
         let build = move |lifeline| {
-            let (certifier, blueprint) = (Some(Certifier::new(blueprint.clone())), blueprint.clone());
-            let notary =
-                Notary { certifier, asked: vec![], failing: false, blueprint, tidying: false, _lifeline: lifeline };
+            let notary = Notary {
+                certifier: Some(Certifier::new(blueprint.clone())),
+                asked: vec![],
+                telling: Telling::default(),
+                standing: Arc::clone(&standing),
+                blueprint: blueprint.clone(),
+                tidying: false,
+                _lifeline: lifeline,
+            };
             std::future::ready(Ok::<_, Infallible>(notary))
         };
-        supervise(roster, self.0.clone(), build).await?;
+        supervise(roster, self.handle.clone(), build).await?;
         drop(self.certify().await);
         Ok(())
     }
@@ -152,16 +198,22 @@ impl Starts for Checkpoints {
 impl Checkpoints {
     /// A handle to a notary that does not run yet.
     pub fn new(deadline: Duration) -> Self {
-        Self(Handle::new("notary", QUESTIONS, deadline))
+        Self { handle: Handle::new("notary", QUESTIONS, deadline), standing: Arc::default() }
     }
 
     /// Signs for all that is in the store now.
     pub async fn certify(&self) -> Result<(), NotCertified> {
-        self.0.ask(Certify).await.map_err(|_| NotCertified::NoAnswer)?
+        self.handle.ask(Certify).await.map_err(|_| NotCertified::NoAnswer)?
+    }
+
+    /// Whether the last checkpoint that was due could not be made.
+    #[must_use]
+    pub fn stand_still(&self) -> bool {
+        self.standing.load(Ordering::Relaxed)
     }
 
     /// The typed handle under this one.
     pub const fn handle(&self) -> &Handle<Notary> {
-        &self.0
+        &self.handle
     }
 }

@@ -15,7 +15,8 @@ use crate::{
 const CHECKPOINTS: &str = "audit-checkpoints.jsonl";
 
 /// Where a gateway with this configuration writes its checkpoints.
-pub(super) fn checkpoint_file(config: &Config) -> PathBuf {
+#[must_use]
+pub fn checkpoint_file(config: &Config) -> PathBuf {
     config.data_dir.join(CHECKPOINTS)
 }
 

@@ -87,7 +87,8 @@ pub(super) fn read_master_key(config: &Config, secrets: &Secrets) -> Result<Mast
 }
 
 /// Whether other replicas may use the store at this URL.
-pub(super) fn is_shared(url: &str) -> bool {
+#[must_use]
+pub fn is_shared(url: &str) -> bool {
     url.starts_with("postgres")
 }
 

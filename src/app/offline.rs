@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use super::StartError;
+use super::{StartError, foundation::is_shared};
 use crate::{
     config::Config,
     data_dir::DataDir,
@@ -33,7 +33,11 @@ pub fn existing_store(config: &Config, statement_timeout: Duration) -> Result<St
     })?)
 }
 
-fn check_store(url: &str) -> Result<(), StartError> {
+/// Refuses an address without a store, or with one that lacks migrations.
+///
+/// # Errors
+/// As [`existing_store`].
+pub fn check_store(url: &str) -> Result<(), StartError> {
     let none = |what| Ok::<_, StartError>(StartError::NoStore { place: migrations::shown(url)?, what });
     match migrations::look(url)? {
         Found::Ready => Ok(()),
@@ -59,7 +63,7 @@ impl Standstill {
         let data_dir = DataDir::open(&config.data_dir).map_err(|error| running(error.to_string()))?;
         migrations::check_unused(&url).map_err(|error| running(error.to_string()))?;
         if let Found::Ready | Found::Behind(_) = migrations::look(&url)?
-            && super::foundation::is_shared(&url)
+            && is_shared(&url)
         {
             check_beats(config, &url).await?;
         }

@@ -1,9 +1,11 @@
 //! `tollgate audit`: the audit log, straight in the store or in an export.
 
+mod accept;
 mod export;
 mod offline;
 mod online;
 mod progress;
+mod read;
 mod report;
 mod trail;
 mod trust;
@@ -28,6 +30,10 @@ pub(super) enum Audit {
     /// Check every record and every checkpoint of the log: in the store, or offline in an export. Exit status 1 if
     /// anything is wrong.
     Verify(verify::Verify),
+    /// Show the newest records, a line each.
+    Tail(read::Tail),
+    /// Show one record, a line a field.
+    Show(read::Show),
     /// Write the log as JSON Lines: whole and ready to be verified, or as events of OCSF.
     Export(export::Export),
     /// Erase the names, addresses, paths and bodies in all records of one person. The chain stays whole.
@@ -45,6 +51,8 @@ pub(super) enum Audit {
         #[command(flatten)]
         consent: Consent,
     },
+    /// Put on record that the store was set back to a backup: the log goes on, and is verifiable with the gap.
+    AcceptRestore(accept::AcceptRestore),
     /// Print the public keys that checkpoints are verified with, for `verify --keys`.
     Keys(NoArguments),
 }
@@ -59,9 +67,12 @@ impl Audit {
         actix::System::new().block_on(async {
             match self {
                 Self::Verify(verify) => verify.run(&config).await,
+                Self::Tail(tail) => tail.run(&config).await,
+                Self::Show(show) => show.run(&config).await,
                 Self::Export(export) => export.run(&config).await,
                 Self::Erase { user, consent } => erase(&config, &user, &consent).await,
                 Self::Retain { days, consent } => retain(&config, days, &consent).await,
+                Self::AcceptRestore(accept) => accept.run(&config).await,
                 Self::Keys(NoArguments {}) => print_keys(&config).await,
             }
         })

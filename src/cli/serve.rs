@@ -4,18 +4,22 @@ use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, load, secrets, try_to_print};
+use super::{Failure, check_config, environment, load, secrets, try_to_print};
 use crate::{
     app::{FirstStart, Gateway},
     clock::Clock,
+    config::unknown_variables,
     telemetry,
 };
 
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
-    let config = load(file)?;
+    let config = load(file).map_err(|error| check_config::refused(file, error))?;
     let _log = telemetry::init_log(&config.log);
     actix::System::new().block_on(async {
         let mut signals = Signals::listen()?;
+        for warning in unknown_variables(&config, environment()) {
+            tracing::warn!("{warning}");
+        }
         let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
         welcome(&gateway, file).await?;
         tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");

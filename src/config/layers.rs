@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{ConfigError, DEFAULT_TOML, Fault};
+use super::{ConfigError, DEFAULT_TOML, Fault, key, lines, words::plain};
 
 const PREFIX: &str = "TOLLGATE__";
 
@@ -13,6 +13,8 @@ struct Layer {
     origin: String,
     is_file: bool,
     table: Table,
+    /// Of a file: where its keys stand.
+    lines: BTreeMap<String, usize>,
 }
 
 /// The layers, the strongest last.
@@ -42,20 +44,41 @@ impl Layers {
     }
 
     pub(super) fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        serde_path_to_error::deserialize(Value::Table(self.merged.clone())).map_err(|error| {
+        self.typed(&self.merged)
+    }
+
+    /// Reads these values, which the layers have made.
+    pub(super) fn typed<T: DeserializeOwned>(&self, table: &Table) -> Result<T, ConfigError> {
+        serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
             let key = error.path().to_string();
-            let reason = error.inner().to_string().trim().to_owned();
+            let reason = plain(&key, &error.inner().to_string());
             self.blame(Fault { key, reason })
         })
     }
 
-    /// Each key and each section, with the strongest layer that sets it or something in it.
+    /// All three, merged.
+    pub(super) const fn merged(&self) -> &Table {
+        &self.merged
+    }
+
+    /// The built-in layer.
+    pub(super) fn built_in(&self) -> &Table {
+        self.layers.first().map_or(&self.merged, |layer| &layer.table)
+    }
+
+    /// Each key, section and entry of a list, with the strongest layer that sets it or something in it; of a file with the
+    /// line.
     pub(super) fn origins(&self) -> BTreeMap<String, String> {
         let mut origins = BTreeMap::new();
         for layer in &self.layers {
-            note(&layer.table, "", &layer.origin, &mut origins);
+            note(&layer.table, "", layer, &mut origins);
         }
         origins
+    }
+
+    /// Where a key, or what it stands in, was set.
+    pub(super) fn origin(&self, key: &str) -> String {
+        origin_in(&self.origins(), key)
     }
 
     /// Refuses a secret that stands in a file.
@@ -66,34 +89,56 @@ impl Layers {
             None => Ok(()),
             Some(layer) => {
                 let reason = format!("secrets come from the environment, or from the file that {key}_file names");
-                Err(ConfigError { origin: layer.origin.clone(), key: key.into(), reason })
+                Err(ConfigError { origin: layer.origin_of(key), key: key.into(), reason })
             }
         }
     }
 
     /// Adds to a fault the layer that set the value.
     pub(super) fn blame(&self, fault: Fault) -> ConfigError {
-        let path = segments(&fault.key);
-        let setter = self.layers.iter().rev().find(|layer| sets(&layer.table, &path));
-        let origin = setter.map_or_else(|| "configuration".to_owned(), |layer| layer.origin.clone());
-        ConfigError { origin, key: fault.key, reason: fault.reason }
+        ConfigError { origin: self.origin(&fault.key), key: fault.key, reason: fault.reason }
     }
 }
 
-fn note(table: &Table, section: &str, origin: &str, origins: &mut BTreeMap<String, String>) {
+impl Layer {
+    fn origin_of(&self, key: &str) -> String {
+        self.lines.get(key).map_or_else(|| self.origin.clone(), |line| format!("{}:{line}", self.origin))
+    }
+}
+
+/// Where a key, or what it stands in, was set: `file:line`, a variable, or the built-in layer.
+pub(super) fn origin_in(origins: &BTreeMap<String, String>, key: &str) -> String {
+    key::outwards(key).find_map(|key| origins.get(&key).cloned()).unwrap_or_else(|| "configuration".into())
+}
+
+fn note(table: &Table, section: &str, layer: &Layer, origins: &mut BTreeMap<String, String>) {
     for (name, value) in table {
         let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
-        if let Value::Table(inner) = value {
-            note(inner, &key, origin, origins);
-        }
-        origins.insert(key, origin.to_owned());
+        note_value(value, key, layer, origins);
     }
+}
+
+fn note_value(value: &Value, key: String, layer: &Layer, origins: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Table(inner) => note(inner, &key, layer, origins),
+        Value::Array(items) => {
+            // Lists come from one layer as a whole.
+            let of_list = format!("{key}[");
+            origins.retain(|known, _| !known.starts_with(&of_list));
+            for (index, item) in items.iter().enumerate() {
+                note_value(item, format!("{key}[{index}]"), layer, origins);
+            }
+        }
+        _ => {}
+    }
+    let origin = layer.origin_of(&key);
+    origins.insert(key, origin);
 }
 
 fn read_file(path: &Path) -> Result<Layer, ConfigError> {
     let origin = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&origin, &text),
+        Ok(text) => Ok(Layer { lines: lines::of(&text), ..parse(&origin, &text)? }),
         Err(error) => Err(ConfigError { origin, key: "(file)".into(), reason: format!("cannot be read: {error}") }),
     }
 }
@@ -102,9 +147,10 @@ fn parse(origin: &str, text: &str) -> Result<Layer, ConfigError> {
     let table = text.parse::<Table>().map_err(|error| {
         let line =
             error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
-        ConfigError { origin: origin.into(), key: format!("line {line}"), reason: error.message().to_owned() }
+        let origin = format!("{origin}:{line}");
+        ConfigError { origin, key: format!("line {line}"), reason: error.message().to_owned() }
     })?;
-    Ok(Layer { origin: origin.into(), is_file: false, table })
+    Ok(Layer { origin: origin.into(), is_file: false, table, lines: BTreeMap::new() })
 }
 
 /// One layer a variable, so that a fault names the variable.
@@ -114,7 +160,7 @@ fn read_environment(environment: impl IntoIterator<Item = (String, String)>, kno
     let layer = |(name, text): (String, String)| {
         let path: Vec<String> = name.trim_start_matches(PREFIX).split("__").map(str::to_lowercase).collect();
         let table = nest(&path, typed(&text, find(known, &path)));
-        Layer { origin: format!("environment variable {name}"), is_file: false, table }
+        Layer { origin: format!("environment variable {name}"), is_file: false, table, lines: BTreeMap::new() }
     };
     variables.into_iter().map(layer).collect()
 }
@@ -160,9 +206,4 @@ fn merge(into: &mut Table, from: &Table) {
 fn segments(key: &str) -> Vec<String> {
     let plain = key.split('[').next().unwrap_or(key);
     plain.split('.').map(str::to_owned).filter(|segment| !segment.is_empty()).collect()
-}
-
-/// True if this layer set the value at `path`, or, for a key that is missing, another key of the same table.
-fn sets(table: &Table, path: &[String]) -> bool {
-    find(table, path).is_some()
 }

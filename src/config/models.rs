@@ -189,7 +189,7 @@ retry = { attempts = 3 }
             (&[("a", one)], "models[0].name", "choose another name"),
             (&[("b", one), ("c", r#"{upstream="u",model="b"}"#)], "models[0].name", "upstream u"),
             (&[("x", "")], "models[0].targets", "at least one"),
-            (&[("x", r#"{upstream="u"}"#)], "models[0].targets", "missing field `model`"),
+            (&[("x", r#"{upstream="u"}"#)], "models[0].targets", "\"model\" is missing"),
             (&[("x", r#"{upstream="nope",model="a"}"#)], "models[0].targets[0].upstream", "there are u, v"),
             (&[("x", r#"{upstream="u",model=""}"#)], "models[0].targets[0].model", "1 to 256"),
             (&[("x", r#"{upstream="u",model="a",weight=0}"#)], "models[0].targets[0].weight", "leave a target out"),

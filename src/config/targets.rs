@@ -200,7 +200,7 @@ mod tests {
             ("targets=[{upstream=\"u\"},{upstream=\"u\"}]", "routes[0].targets[1].upstream", "more weight"),
             ("targets=[{upstream=\"u\",weight=0}]", "routes[0].targets[0].weight", "leave a target out"),
             ("targets=[{upstream=\"u\",priority=1001}]", "routes[0].targets[0].priority", "at most"),
-            ("targets=[{upstream=\"u\",wieght=1}]", "routes[0].targets", "unknown field"),
+            ("targets=[{upstream=\"u\",wieght=1}]", "routes[0].targets", "unknown key"),
             ("targets=[{upstream=\"u\"}]\nretry={attempts=99}", "routes[0].retry.attempts", "at most 16"),
             ("targets=[{upstream=\"u\"}]\nretry={within_s=0}", "routes[0].retry.within_s", "from 1"),
             ("targets=[{upstream=\"u\"}]\nretry={statuses=[200]}", "routes[0].retry.statuses", "200"),

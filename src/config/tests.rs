@@ -61,18 +61,18 @@ fn a_variable_is_read_as_the_type_of_its_key() {
 #[test]
 fn each_mistake_names_its_origin_its_key_and_the_reason() {
     for (text, key, reason) in [
-        ("[server]\nprot = 1", "server.prot", "unknown field"),
-        ("[server]\nport = \"x\"", "server.port", "invalid type"),
+        ("[server]\nprot = 1", "server.prot", "unknown key"),
+        ("[server]\nport = \"x\"", "server.port", "must be a port"),
         ("[server]\nport = 70000", "server.port", "70000"),
-        ("nonsense = 1", "nonsense", "unknown field"),
-        ("[auth]\nalgorithm = \"none\"", "auth.algorithm", "unknown variant"),
+        ("nonsense = 1", "nonsense", "unknown key"),
+        ("[auth]\nalgorithm = \"none\"", "auth.algorithm", "unknown value"),
         ("[auth]\naccess_ttl_s = 0", "auth.access_ttl_s", "must be"),
         ("[auth]\nthrottle_max_s = 0", "auth.throttle_max_s", "must be"),
         ("[auth]\nthrottle_account_failures = 0", "auth.throttle_account_failures", "must be"),
         ("[edge]\nburst = 0", "edge.burst", "must be"),
         ("[server]\nproxy_protocol = true", "server.proxy_protocol", "trusted_proxies"),
         ("[actors]\ndeadline_ms = 0", "actors.deadline_ms", "at least 1"),
-        ("[[routes]]\nname = \"a\"", "routes[0]", "missing field"),
+        ("[[routes]]\nname = \"a\"", "routes[0]", "is missing"),
         (
             "[[limits]]\nname=\"a\"\nroutes=[\"nope\"]\nper=\"user\"\nunit=\"requests\"\nlimit=1\nwindow_s=1",
             "limits[0].routes",
@@ -86,7 +86,7 @@ fn each_mistake_names_its_origin_its_key_and_the_reason() {
         (
             "[[limits]]\nname=\"a\"\nroutes=[\"*\"]\nper=\"planet\"\nunit=\"requests\"\nlimit=1\nwindow_s=1",
             "limits[0].per",
-            "unknown variant",
+            "unknown value",
         ),
         ("[store]\nurl = \"mysql://h/d\"", "store.url", "sqlite:"),
         ("[log]\nlevel = \"tollgate=loud\"", "log.level", "filter"),

@@ -29,7 +29,8 @@ pub struct Readiness {
     /// `ready`, `draining` or `unavailable`.
     status: &'static str,
     /// `ok` or `unavailable` for each: every kind of actor by its name in `/metrics`, `store`, `redis` where there is one, and
-    /// `audit`, the audit log, which is `spooling` where entries wait on the disk for the store.
+    /// `audit`, the audit log, which is `spooling` where entries wait on the disk for the store, and `checkpoints`, those of the
+    /// audit log, which are `standing still` where none can be signed.
     dependencies: BTreeMap<&'static str, &'static str>,
 }
 
@@ -50,6 +51,8 @@ pub async fn readyz(operations: Data<Operations>) -> Result<ReadinessAnswer, Pro
     // Tokens are verified without the store, and what is recorded waits in the spool.
     let store = tokio::time::timeout(PATIENCE, operations.store.ping()).await;
     dependencies.insert("store", state(matches!(store, Ok(Ok(())))));
+    // Calls are recorded all the same; what is recorded is vouched for later, or not at all.
+    dependencies.insert("checkpoints", if operations.checkpoints.stand_still() { STANDING_STILL } else { OK });
     // Calls are served without Redis, as each limit's `on_error` says.
     if let Some(redis) = &operations.redis {
         dependencies.insert("redis", state(redis.ping().await.is_ok()));
@@ -69,6 +72,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const MAX_CLOCK_DIFFERENCE_US: u64 = 5_000_000;
 
 const OK: &str = "ok";
+const STANDING_STILL: &str = "standing still";
 const SPOOLING: &str = "spooling";
 const READY: &str = "ready";
 const UNAVAILABLE: &str = "unavailable";

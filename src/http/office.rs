@@ -21,6 +21,7 @@ use crate::{
         audit_writer::Audit,
         budget_ledger::Ledger,
         doorkeeper::LoginThrottle,
+        notary::Checkpoints,
         quota_keeper::Quotas,
         quota_lender::Lender,
         registrar::Users,
@@ -120,6 +121,8 @@ pub struct Operations {
     /// All actors, and how each is doing.
     pub roster: Roster,
     pub audit: Audit,
+    /// The notary of this replica's chain.
+    pub checkpoints: Checkpoints,
     pub announcements: Announcements,
     pub lender: Lender,
     /// How old what is known of users and sessions may be.

@@ -27,6 +27,7 @@ async fn metrics(operations: Data<Operations>, metrics: Data<Metrics>, sums: Dat
     let (budgets, alerts) = (sums.read(&operations).await, operations.announcements.reported());
     let (actors, exchanges) = (gauges(&operations.roster), exchanges(&operations).collect());
     metrics.set_audit_backlog(operations.audit.backlog());
+    metrics.set_checkpoints_stand_still(operations.checkpoints.stand_still());
     metrics.set_clock_ahead(operations.clock.ahead_us());
     match metrics.render(Seen { actors, exchanges, budgets, upstreams: upstreams(&operations), alerts: &alerts }) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),

@@ -27,7 +27,7 @@ pub enum NotCertified {
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error(
-        "the store does not go on from checkpoint {0}, which this gateway has signed: it was set back or changed, and nothing is signed that contradicts it"
+        "the store does not go on from checkpoint {0}, which this gateway has signed: it was set back or changed, and nothing is signed that contradicts it. If it was restored from a backup, run `tollgate audit accept-restore --reason ...`"
     )]
     Contradiction(u64),
     #[error("a checkpoint in the store is unreadable")]
@@ -93,6 +93,7 @@ impl Certifier {
         if attended.is_err() {
             // Whether the last one reached the store is read there before the next.
             self.trail = None;
+            self.shipping.forget();
         }
         attended
     }

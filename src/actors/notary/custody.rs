@@ -84,7 +84,7 @@ impl Custodian {
         Ok(erased)
     }
 
-    async fn record(&self, act: Act) -> Result<(), StoreError> {
+    pub(super) async fn record(&self, act: Act) -> Result<(), StoreError> {
         let mut tries = TRIES;
         loop {
             match self.try_to_record(&act).await {

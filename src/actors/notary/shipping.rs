@@ -46,6 +46,11 @@ impl Shipping {
         Ok(self.last.as_ref().and_then(Option::as_ref))
     }
 
+    /// Reads the file again at the next occasion: another process may have appended to it.
+    pub(super) fn forget(&mut self) {
+        self.last = None;
+    }
+
     /// Appends checkpoints; they are on the disk when this returns.
     pub(super) fn append(&mut self, checkpoints: Vec<Checkpoint>) -> io::Result<()> {
         let mut text = match self.make_room()? {

@@ -68,7 +68,7 @@ impl Export {
             Format::Jsonl => self.lines(config, &store, &mut out).await?,
             Format::Ocsf => self.events(&store, &mut out).await?,
         }
-        out.flush().map_err(failed)
+        out.flush().map_err(unwritten)
     }
 
     /// The chain of custody comes last, so that it has what was done to the others meanwhile.
@@ -192,8 +192,12 @@ async fn vouch(
     Ok(())
 }
 
+fn unwritten(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe { Failure::ReaderGone } else { failed(error) }
+}
+
 fn put(out: &mut impl Write, line: &Line) -> Result<(), Failure> {
-    writeln!(out, "{}", line.render().map_err(failed)?).map_err(failed)
+    writeln!(out, "{}", line.render().map_err(failed)?).map_err(unwritten)
 }
 
 /// One event for each opening entry of the page, with its outcome laid over it.
@@ -210,7 +214,7 @@ async fn write_events(store: &Store, chain: &str, page: Vec<Stored>, out: &mut i
             }
             record.extend(later);
         }
-        writeln!(out, "{}", ocsf::event(&record)).map_err(failed)?;
+        writeln!(out, "{}", ocsf::event(&record)).map_err(unwritten)?;
     }
     Ok(())
 }

@@ -27,7 +27,9 @@ impl From<Finding> for Failure {
 pub(super) struct Inspector {
     pub keys: Keys,
     /// Checkpoints that lie in another place, by chain and number; taken out when they are found here.
-    shipped: HashMap<(String, u64), Checkpoint>,
+    shipped: HashMap<(String, u64), Vec<Checkpoint>>,
+    /// Shipped checkpoints in whose place another one was found.
+    replaced: Vec<Checkpoint>,
     summaries: Vec<Summary>,
     notes: Vec<String>,
     /// Only a part of what there is was looked at.
@@ -39,15 +41,22 @@ impl Inspector {
     pub(super) fn new(keys: Keys, shipped: Vec<Checkpoint>) -> Self {
         let all = shipped.len();
         let good = shipped.into_iter().filter(|checkpoint| check_checkpoint(checkpoint, &keys, MEANS).is_ok());
-        let shipped: HashMap<_, _> = good.map(|found| ((found.chain.clone(), found.number), found)).collect();
+        let (mut shipped, mut count) = (HashMap::<_, Vec<Checkpoint>>::new(), 0_usize);
+        for found in good {
+            let of_number = shipped.entry((found.chain.clone(), found.number)).or_default();
+            if !of_number.contains(&found) {
+                of_number.push(found);
+                count = count.saturating_add(1);
+            }
+        }
         let mut notes = vec![];
-        if shipped.len() < all {
+        if count < all {
             notes.push(format!(
                 "{} shipped checkpoints are signed by nobody who is trusted, or come twice",
-                all.saturating_sub(shipped.len())
+                all.saturating_sub(count)
             ));
         }
-        Self { keys, shipped, summaries: vec![], notes, is_part: false }
+        Self { keys, shipped, replaced: vec![], summaries: vec![], notes, is_part: false }
     }
 
     pub(super) fn note(&mut self, note: String) {
@@ -63,10 +72,8 @@ impl Inspector {
     ) -> Result<(), Finding> {
         let (chain, number) = (checkpoint.chain.clone(), checkpoint.number);
         let finding = |fault| Finding { chain: chain.clone(), position: Position::Checkpoint(number), fault };
-        let shipped = self.shipped.remove(&(chain.clone(), number));
-        if shipped.is_some_and(|shipped| shipped.statement != checkpoint.statement) {
-            return Err(finding(Fault::Replaced));
-        }
+        let shipped = self.shipped.remove(&(chain.clone(), number)).unwrap_or_default();
+        self.replaced.extend(shipped.into_iter().filter(|shipped| shipped.statement != checkpoint.statement));
         walk.checkpoint(&checked.map_err(finding)?)
     }
 
@@ -92,8 +99,15 @@ impl Inspector {
         for summary in &self.summaries {
             summary.losses.settle(&summary.chain, &custody)?;
         }
+        let lost = self.replaced.iter().chain(self.shipped.values().flatten()).filter(|lost| custody.explains(lost));
+        let lost = lost.count();
+        if lost > 0 {
+            self.notes
+                .push(format!("{lost} shipped checkpoints were lost with a store that was set back, as is on record"));
+        }
+        self.changed(&custody)?;
         if !self.is_part {
-            self.gone()?;
+            self.gone(&custody)?;
         }
         if let Some((now, max_s)) = max_age {
             self.summaries.iter().filter(|summary| summary.chain != CUSTODY).try_for_each(|s| fresh(s, now, max_s))?;
@@ -101,9 +115,20 @@ impl Inspector {
         Ok(self.text())
     }
 
+    /// What was shipped and is another one here.
+    fn changed(&self, custody: &Custody) -> Result<(), Finding> {
+        let replaced = self.replaced.iter().filter(|lost| !custody.explains(lost));
+        let first = replaced.min_by_key(|checkpoint| (&checkpoint.chain, checkpoint.number));
+        first.map_or(Ok(()), |lost| {
+            let position = Position::Checkpoint(lost.number);
+            Err(Finding { chain: lost.chain.clone(), position, fault: Fault::Replaced })
+        })
+    }
+
     /// What was shipped and not found.
-    fn gone(&self) -> Result<(), Finding> {
-        let first = self.shipped.values().min_by_key(|checkpoint| (&checkpoint.chain, checkpoint.number));
+    fn gone(&self, custody: &Custody) -> Result<(), Finding> {
+        let gone = self.shipped.values().flatten().filter(|lost| !custody.explains(lost));
+        let first = gone.min_by_key(|checkpoint| (&checkpoint.chain, checkpoint.number));
         first.map_or(Ok(()), |gone| {
             let fault = Fault::Gone { seq: gone.seq };
             Err(Finding { chain: gone.chain.clone(), position: Position::Checkpoint(gone.number), fault })

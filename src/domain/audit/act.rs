@@ -1,7 +1,7 @@
 //! What is done to the log itself. Each such act is an entry of a chain of its own, the chain of custody, which its
 //! author appends to and signs, and which is never cut. So what was deleted under custody differs from what was stolen.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,28 @@ pub struct Author {
     pub os_user: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What a chain has lost by a store that was set back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gap {
+    pub chain: String,
+    /// The number of the last checkpoint before the gap.
+    pub after: u64,
+    /// The number of the last lost checkpoint, and the last record that it vouched for.
+    pub through: u64,
+    pub through_seq: u64,
+    /// When that was accepted: later checkpoints are not lost by it.
+    pub at: jiff::Timestamp,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { chain, after, through, through_seq, .. } = self;
+        let first = after.saturating_add(1);
+        write!(f, "chain {chain}: checkpoints {first} to {through} are lost, with records up to {through_seq}")
+    }
 }
 
 /// An act, as its entry says it. Without an author it is the gateway's own.
@@ -38,6 +60,12 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Author>,
     },
+    /// The store was set back, and that is accepted.
+    Restore {
+        gap: Gap,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Author>,
+    },
 }
 
 impl Act {
@@ -46,6 +74,7 @@ impl Act {
         match self {
             Self::Erase { .. } => "audit erase",
             Self::Drop { .. } => "audit drop",
+            Self::Restore { .. } => "audit accept-restore",
         }
     }
 }

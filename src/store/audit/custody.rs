@@ -44,6 +44,8 @@ impl Store {
                     }
                     Ok(())
                 }
+                // Nothing is taken away: what is gone is gone.
+                Act::Restore { .. } => Ok(()),
             }
         })
         .await

@@ -3,7 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Fault, Finding, Position};
-use crate::domain::{audit::act::Act, ids::UserId};
+use crate::domain::{
+    audit::{
+        act::{Act, Gap},
+        checkpoint::Checkpoint,
+    },
+    ids::UserId,
+};
 
 /// The acts on record.
 #[derive(Debug, Default)]
@@ -12,6 +18,8 @@ pub struct Custody {
     dropped: HashMap<String, u64>,
     /// Up to where the parts of a user were erased in a chain.
     erased: HashMap<(UserId, String), u64>,
+    /// What was lost when a store was set back.
+    gaps: Vec<Gap>,
 }
 
 impl Custody {
@@ -24,7 +32,17 @@ impl Custody {
                     raise(self.erased.entry((user_id, chain)).or_default(), through);
                 }
             }
+            Act::Restore { gap, .. } => self.gaps.push(gap),
         }
+    }
+}
+
+impl Custody {
+    /// Whether it is on record that this checkpoint was lost with a store that was set back.
+    #[must_use]
+    pub fn explains(&self, lost: &Checkpoint) -> bool {
+        let covers = |gap: &&Gap| gap.chain == lost.chain && gap.after < lost.number && lost.number <= gap.through;
+        self.gaps.iter().filter(covers).any(|gap| lost.time <= gap.at)
     }
 }
 

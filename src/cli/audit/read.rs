@@ -1,0 +1,200 @@
+//! `tollgate audit tail` and `tollgate audit show`: records for the eye.
+
+use std::{collections::VecDeque, thread, time::Duration};
+
+use clap::Args;
+use jiff::SignedDuration;
+use serde_json::{Map, Value};
+
+use super::{Failure, failed};
+use crate::{
+    app::audit_store,
+    cli::{print, try_to_print},
+    config::Config,
+    domain::{
+        audit::fields,
+        hex,
+        ids::{EntryId, RequestId},
+    },
+    store::{
+        Store,
+        audit::{AuditEntryRow, AuditFilter, AuditRecordRow},
+    },
+};
+
+/// How often it is looked for new records, and how far back: clocks of replicas differ.
+const LOOK: Duration = Duration::from_secs(1);
+const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
+
+/// The most records at a time, and how many that were shown are kept in mind.
+const PAGE: u32 = 1_000;
+const REMEMBERED: usize = 10_000;
+
+/// What a record says first, in this order; the rest follows by name.
+const FIRST: [&str; 12] =
+    ["time", "request_id", "id", "decision", "reason", "status", "method", "path", "route", "username", "role", "peer"];
+
+#[derive(Args)]
+pub(in crate::cli) struct Tail {
+    /// How many of the newest records.
+    #[arg(short = 'n', long, default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    lines: u32,
+    /// Go on with new records until it is stopped.
+    #[arg(short, long)]
+    follow: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct Show {
+    /// The id of a record, or of its request.
+    id: String,
+    #[arg(long)]
+    json: bool,
+}
+
+impl Tail {
+    pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
+        let store = audit_store(config)?;
+        let mut shown = VecDeque::new();
+        let mut filter = AuditFilter::default();
+        let mut count = self.lines;
+        loop {
+            let mut page = store.audit_page(&filter, None, count).await.map_err(failed)?;
+            page.reverse();
+            page.retain(|row| !shown.contains(&row.opening.id));
+            for row in page {
+                let record = record(&row)?;
+                let text = if self.json { format!("{}\n", Value::Object(record.clone())) } else { line(&record) };
+                if try_to_print(&text).is_err() {
+                    return Ok(());
+                }
+                filter.from = time(&record).or(filter.from);
+                shown.push_back(row.opening.id);
+            }
+            if !self.follow {
+                return Ok(());
+            }
+            shown.drain(..shown.len().saturating_sub(REMEMBERED));
+            filter.from = filter.from.and_then(|from| from.checked_sub(OVERLAP).ok());
+            count = PAGE;
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+impl Show {
+    pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
+        let store = audit_store(config)?;
+        let nothing = || Failure::Failed(format!("there is no record {}", self.id));
+        let row = find(&store, &self.id).await?.ok_or_else(nothing)?;
+        let record = record(&row)?;
+        print(&if self.json { format!("{:#}\n", Value::Object(record)) } else { paragraph(&record) });
+        Ok(())
+    }
+}
+
+async fn find(store: &Store, id: &str) -> Result<Option<AuditRecordRow>, Failure> {
+    let no_id = || Failure::Configuration(format!("\"{id}\" is not the id of a record or of a request"));
+    let entry: EntryId = id.parse().map_err(|_| no_id())?;
+    if let Some(row) = store.audit_record(entry).await.map_err(failed)? {
+        return Ok(Some(row));
+    }
+    let request: RequestId = id.parse().map_err(|_| no_id())?;
+    let filter = AuditFilter { request_id: Some(request), ..AuditFilter::default() };
+    Ok(store.audit_page(&filter, None, 1).await.map_err(failed)?.pop())
+}
+
+/// One record a request: the outcome laid over the opening entry.
+fn record(row: &AuditRecordRow) -> Result<Map<String, Value>, Failure> {
+    let mut record = read(&row.opening)?;
+    if let Some(outcome) = &row.outcome {
+        let mut later = read(outcome)?;
+        for place in ["chain", "seq", "id", "time", "request_id"] {
+            later.remove(place);
+        }
+        record.extend(later);
+    }
+    record.insert("prev_hash".into(), hex::encode(&row.opening.prev_hash).into());
+    record.insert("hash".into(), hex::encode(&row.opening.hash).into());
+    record.retain(|_, value| !value.is_null());
+    Ok(record)
+}
+
+fn read(entry: &AuditEntryRow) -> Result<Map<String, Value>, Failure> {
+    fields(&entry.entry, entry.personal.as_deref(), entry.change.as_deref()).map_err(failed)
+}
+
+fn time(record: &Map<String, Value>) -> Option<jiff::Timestamp> {
+    record.get("time")?.as_str()?.parse().ok()
+}
+
+fn word(record: &Map<String, Value>, field: &str) -> String {
+    match record.get(field) {
+        None | Some(Value::Null) => "-".into(),
+        Some(Value::String(text)) => visible(text),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Text that came from a client moves no cursor.
+fn visible(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// Time, status, decision, who, what, where, the rest by name.
+fn line(record: &Map<String, Value>) -> String {
+    let time =
+        time(record).map_or_else(|| word(record, "time"), |time| time.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string());
+    let word = |field| word(record, field);
+    let (status, decision, user) = (word("status"), word("decision"), word("username"));
+    let mut line = format!("{time} {status:>3} {decision:<7} {user} {} {}", word("method"), word("path"));
+    for (name, field) in
+        [("route", "route"), ("reason", "reason"), ("model", "model"), ("cost", "cost_usd"), ("request", "request_id")]
+    {
+        if record.contains_key(field) {
+            line.extend([" ", name, "=", &word(field)]);
+        }
+    }
+    line.push('\n');
+    line
+}
+
+fn paragraph(record: &Map<String, Value>) -> String {
+    let first = FIRST.iter().copied().filter(|name| record.contains_key(*name));
+    let rest = record.keys().map(String::as_str).filter(|name| !FIRST.contains(name));
+    first
+        .chain(rest)
+        .map(|name| format!("{name:<20} {}\n", word(record, name)))
+        .fold(String::new(), |all, line| all + &line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some() -> Map<String, Value> {
+        let record = serde_json::json!({
+            "time": "2026-11-29T09:05:01.5Z", "status": 429, "decision": "refused", "username": "ann", "method": "GET",
+            "path": "/echo/\u{1b}[2J", "route": "echo", "reason": "quota", "request_id": "r", "hash": "00",
+        });
+        record.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_record_is_a_line_that_moves_no_cursor() {
+        assert_eq!(
+            line(&some()),
+            "2026-11-29 09:05:01.500Z 429 refused ann GET /echo/\\u{1b}[2J route=echo reason=quota request=r\n"
+        );
+    }
+
+    #[test]
+    fn a_record_is_a_paragraph_with_the_most_important_first() {
+        let text = paragraph(&some());
+        assert!(text.starts_with("time                 2026-11-29T09:05:01.5Z\nrequest_id           r\n"), "{text}");
+        assert!(text.contains("\nhash                 00\n"), "{text}");
+    }
+}

@@ -1,0 +1,119 @@
+//! `tollgate backup` and `tollgate restore`: the store as one file. PostgreSQL has its own tools, which are named.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Failure, consent::Consent, load, print};
+use crate::{
+    app::{Standstill, StartError, check_store},
+    clock::Clock,
+    store::{
+        backup::{self, Kind},
+        migrations::{self, Found},
+    },
+};
+
+#[derive(Args)]
+pub(super) struct Backup {
+    /// A new file, for its owner only.
+    file: PathBuf,
+}
+
+impl Backup {
+    pub(super) fn run(self, config: Option<&Path>) -> Result<(), Failure> {
+        let config = load(config)?;
+        let url = config.store_url()?;
+        let store = match backup::kind(&url).map_err(StartError::from)? {
+            Kind::Sqlite(path) => path,
+            Kind::Postgres(url) => {
+                return Err(others_tool(&format!("pg_dump --format=custom --file={} '{url}'", self.file.display())));
+            }
+        };
+        check_store(&url)?;
+        if self.file.exists() {
+            return Err(Failure::Configuration(format!("{}: there is such a file already", self.file.display())));
+        }
+        let bytes = backup::copy(&store, &self.file).map_err(StartError::from)?;
+        print(&format!(
+            "{} is copied to {} ({bytes} bytes)\n\
+             The master key is not in it. Keep data_dir/master.key, or what TOLLGATE_MASTER_KEY is, in another place: without \
+             it no key or secret in the copy can be opened.\n",
+            store.display(),
+            self.file.display(),
+        ));
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub(super) struct Restore {
+    /// What `tollgate backup` has made.
+    file: PathBuf,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+impl Restore {
+    pub(super) fn run(self, config: Option<&Path>) -> Result<(), Failure> {
+        let config = load(config)?;
+        let url = config.store_url()?;
+        let store = match backup::kind(&url).map_err(StartError::from)? {
+            Kind::Sqlite(path) => path,
+            Kind::Postgres(url) => {
+                let command = format!("pg_restore --clean --if-exists --dbname='{url}' {}", self.file.display());
+                return Err(others_tool(&command));
+            }
+        };
+        check_copy(&self.file)?;
+        let author = self.consent.author()?;
+        let still = actix::System::new().block_on(Standstill::of(&config))?;
+        let plan = format!(
+            "{} would take the place of {}; what is there now would be kept beside it\n",
+            self.file.display(),
+            store.display()
+        );
+        if !self.consent.given(&plan)? {
+            return Ok(());
+        }
+        let now = Clock::system().now();
+        let act = json!({
+            "time": now,
+            "act": "restore",
+            "by": author,
+            "store": store.display().to_string(),
+            "file": self.file.display().to_string(),
+        });
+        still.note(&act.to_string())?;
+        let moment = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let kept = backup::put_in_place(&self.file, &store, &moment).map_err(StartError::from)?;
+        let kept =
+            kept.map(|kept| format!("What was there before is kept as {}.\n", kept.display())).unwrap_or_default();
+        print(&format!(
+            "{} is restored from {}\n{kept}\
+             Where the audit log has lost records by this, put that on record:\n    \
+             tollgate audit accept-restore --reason \"why\"\n",
+            store.display(),
+            self.file.display()
+        ));
+        Ok(())
+    }
+}
+
+fn check_copy(file: &Path) -> Result<(), Failure> {
+    let bad = |reason: String| Failure::Configuration(format!("{}: {reason}", file.display()));
+    let path = std::path::absolute(file).map_err(|error| bad(error.to_string()))?;
+    match migrations::look(&format!("sqlite://{}", path.display())) {
+        Ok(Found::Ready | Found::Behind(_)) => backup::check(&path).map_err(|error| bad(error.to_string())),
+        Ok(Found::Nowhere) => Err(bad("there is no such file".into())),
+        Ok(Found::NoSchema) => Err(bad("it is no store of Tollgate".into())),
+        Err(error) => Err(bad(error.to_string())),
+    }
+}
+
+fn others_tool(command: &str) -> Failure {
+    Failure::Configuration(format!(
+        "the store is PostgreSQL, which has its own tools; nothing was done. Run:\n    {command}"
+    ))
+}

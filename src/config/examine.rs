@@ -1,0 +1,198 @@
+//! Every mistake of a configuration at once: each that is found is mended in memory, and the next is looked for.
+//!
+//! Called by `check-config`, and by a start that was refused. What is mended is never used for anything else.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
+
+use toml::{Table, Value};
+
+use super::{
+    Config, ConfigError, SECRETS,
+    key::{self, Step},
+    layers::Layers,
+};
+
+/// The most mistakes that are told.
+const MAX_MISTAKES: usize = 200;
+
+/// What an examination has found.
+pub struct Examined {
+    /// The configuration, with what was wrong in it replaced; nothing if too much was wrong.
+    pub config: Option<Config>,
+    pub mistakes: Vec<ConfigError>,
+    layers: Option<Layers>,
+}
+
+impl Examined {
+    /// Reads the layers as a start does, and finds all that is wrong in them. `further` are the checks that need more than
+    /// the configuration; each tells the first mistake it finds.
+    pub fn of(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        further: impl Fn(&Config) -> Vec<ConfigError>,
+    ) -> Self {
+        match Layers::read(file, environment) {
+            Err(error) => Self { config: None, mistakes: vec![error], layers: None },
+            Ok(layers) => {
+                let secrets = SECRETS.iter().filter_map(|key| layers.keep_out_of_files(key).err()).collect();
+                let mut search = Search { mistakes: secrets, ..Search::new(&layers) };
+                let config = search.all(further);
+                let mistakes = search.mistakes;
+                Self { config, mistakes, layers: Some(layers) }
+            }
+        }
+    }
+
+    /// All three layers, merged, with where each key comes from.
+    #[must_use]
+    pub fn layers(&self) -> Option<(&Table, BTreeMap<String, String>)> {
+        self.layers.as_ref().map(|layers| (layers.merged(), layers.origins()))
+    }
+}
+
+struct Search<'l> {
+    layers: &'l Layers,
+    origins: BTreeMap<String, String>,
+    table: Table,
+    mistakes: Vec<ConfigError>,
+    /// The places that the entries of a list had before others were taken out.
+    places: BTreeMap<String, Vec<usize>>,
+    /// What was mended before, by its key in the file.
+    mended: HashSet<String>,
+    /// The names of entries that were taken out: that others name them is no further mistake.
+    gone: HashSet<String>,
+}
+
+impl<'l> Search<'l> {
+    fn new(layers: &'l Layers) -> Self {
+        Self {
+            layers,
+            origins: layers.origins(),
+            table: layers.merged().clone(),
+            mistakes: vec![],
+            places: BTreeMap::new(),
+            mended: HashSet::new(),
+            gone: HashSet::new(),
+        }
+    }
+
+    fn all(&mut self, further: impl Fn(&Config) -> Vec<ConfigError>) -> Option<Config> {
+        while self.mistakes.len() < MAX_MISTAKES {
+            let mut is_mended = false;
+            match self.read() {
+                Err(error) => is_mended = self.take(error),
+                Ok(config) => {
+                    for error in further(&config) {
+                        is_mended |= self.take(error);
+                    }
+                    if !is_mended {
+                        return Some(config);
+                    }
+                }
+            }
+            if !is_mended {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn read(&self) -> Result<Config, ConfigError> {
+        let mut config: Config = self.layers.typed(&self.table)?;
+        config.origins = self.origins.clone();
+        config.validate().map_err(|fault| self.layers.blame(fault))?;
+        Ok(config)
+    }
+
+    /// Notes a mistake, and mends it; true if there may be more behind it.
+    fn take(&mut self, error: ConfigError) -> bool {
+        let steps = key::steps(&error.key);
+        let original = key::of(&self.original(&steps));
+        let names = |value: &Value| value.as_str().is_some_and(|name| self.gone.contains(name));
+        let follows = key::find(&self.table, &steps).is_some_and(names) || self.mended.contains(&original);
+        let known = |other: &&ConfigError| other.key == original && other.reason == error.reason;
+        if !follows && self.mistakes.iter().find(known).is_none() {
+            let origin = if original == error.key { error.origin } else { self.layers.origin(&original) };
+            self.mistakes.push(ConfigError { origin, key: original.clone(), reason: error.reason });
+        }
+        self.mend(&steps, original)
+    }
+
+    /// The steps with the places that entries have in the file.
+    fn original(&self, steps: &[Step]) -> Vec<Step> {
+        let mut original = steps.to_vec();
+        if let Some(at) = steps.iter().position(|step| matches!(step, Step::Index(_)))
+            && let (Some(Step::Index(index)), Some(list)) = (original.get_mut(at), steps.get(..at))
+            && let Some(place) = self.places.get(&key::of(list)).and_then(|places| places.get(*index))
+        {
+            *index = *place;
+        }
+        original
+    }
+
+    /// Replaces what is wrong by what is surely right, at best only the value itself.
+    fn mend(&mut self, steps: &[Step], original: String) -> bool {
+        let is_new = self.mended.insert(original);
+        let Some(at) = steps.iter().position(|step| matches!(step, Step::Index(_))) else {
+            let built_in = key::find(self.layers.built_in(), steps).cloned();
+            let present = key::find(&self.table, steps).cloned();
+            return is_new && present != built_in && key::put(&mut self.table, steps, built_in);
+        };
+        let (list, Some(Step::Index(index))) = (steps.get(..at).unwrap_or_default(), steps.get(at)) else {
+            return false;
+        };
+        let field = steps.get(at.saturating_add(1));
+        if let (true, Some(Step::Name(field))) = (is_new, field) {
+            let field_steps = steps.get(..at.saturating_add(2)).unwrap_or_default();
+            let neutral = neutral(&key::of(list), field, self.mended.len());
+            if (neutral.is_some() || key::find(&self.table, field_steps).is_some())
+                && key::put(&mut self.table, field_steps, neutral)
+            {
+                return true;
+            }
+        }
+        self.take_out(list, *index)
+    }
+
+    /// Takes an entry out of a list.
+    fn take_out(&mut self, list: &[Step], index: usize) -> bool {
+        let Some(Value::Array(mut entries)) = key::find(&self.table, list).cloned() else {
+            return false;
+        };
+        if index >= entries.len() {
+            return false;
+        }
+        let places = self.places.entry(key::of(list)).or_insert_with(|| (0..entries.len()).collect());
+        places.remove(index);
+        let entry = entries.remove(index);
+        if let Some(name) = entry.get("name").and_then(Value::as_str) {
+            self.gone.insert(name.to_owned());
+        }
+        key::put(&mut self.table, list, Some(Value::Array(entries)))
+    }
+}
+
+/// A value that a required field of an entry surely may have.
+fn neutral(list: &str, field: &str, number: usize) -> Option<Value> {
+    let text = |text: &str| Some(Value::String(text.to_owned()));
+    let texts = |item: &str| Some(Value::Array(vec![Value::String(item.to_owned())]));
+    match (list, field) {
+        (_, "name") => text(&format!("mended-{number}")),
+        ("routes", "path") => text(&format!("/mended-{number}")),
+        ("routes", "match") => text("exact"),
+        ("routes", "methods") => texts("GET"),
+        ("routes", "roles") => texts("admin"),
+        ("routes", "upstream") => text("builtin:echo"),
+        ("upstreams", "url") => text("http://mended.invalid"),
+        ("limits", "routes") => texts("*"),
+        ("limits" | "budgets", "per" | "scope") => text("global"),
+        ("limits", "unit") => text("requests"),
+        ("limits", "limit" | "window_s") => Some(Value::Integer(1)),
+        ("budgets", "limit_usd") => text("1"),
+        ("budgets", "period") => text("total"),
+        _ => None,
+    }
+}

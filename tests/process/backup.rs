@@ -1,0 +1,141 @@
+//! Backup and restore, and how the audit log goes on verifiable behind the gap that a restore leaves.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Output, thread, time::Duration};
+
+use super::support::{Database, Gateway, Home, PASSWORD, Wire, eventually};
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn done(home: &Home, arguments: &[&str]) -> String {
+    let output = home.run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    said(&output)
+}
+
+fn refused(home: &Home, arguments: &[&str], code: i32, words: &str) {
+    let output = home.run(arguments);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+    assert!(said(&output).contains(words), "{arguments:?}: {}", said(&output));
+}
+
+fn checkpoints_in_readyz(gateway: &Gateway) -> String {
+    let answer = gateway.send("GET /readyz HTTP/1.1\r\nhost: gateway.test\r\n\r\n");
+    assert_eq!(answer.status(), 200, "calls are served all the same: {}", answer.text());
+    answer.json()["dependencies"]["checkpoints"].as_str().unwrap().to_owned()
+}
+
+fn metric(gateway: &Gateway) -> String {
+    let mut wire = Wire::connect(gateway.ops);
+    wire.say("GET /metrics HTTP/1.1\r\nhost: ops.test\r\n\r\n");
+    let metrics = wire.message().text();
+    let line = metrics.lines().find(|line| line.starts_with("tollgate_audit_checkpoints_stand_still "));
+    line.unwrap_or_default().rsplit(' ').next().unwrap_or_default().to_owned()
+}
+
+/// A home whose store was backed up while a gateway used it, and set back to that after more was recorded.
+fn set_back() -> Home {
+    let home = Home::new();
+    let gateway = home.start();
+    let token = gateway.admin();
+    gateway.get("/echo/before", &token);
+    let told = done(&home, &["backup", "copy.db"]);
+    assert!(told.contains("copy.db") && told.contains("master"), "{told}");
+    gateway.get("/echo/after", &token);
+    assert!(gateway.terminate().success());
+    // The last start and stop have each left a checkpoint in data_dir that the copy does not have.
+    assert!(home.start().terminate().success());
+    done(&home, &["restore", "copy.db", "--yes", "--reason", "a disk broke"]);
+    home
+}
+
+#[test]
+fn a_backup_is_a_store_for_its_owner_only_and_never_takes_the_place_of_a_file() {
+    let home = Home::new();
+    let gateway = home.start();
+    done(&home, &["backup", "copy.db"]);
+    let copy = home.path().join("copy.db");
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    refused(&home, &["backup", "copy.db"], 2, "copy.db");
+    drop(gateway);
+    let other = Home::new().env("TOLLGATE__STORE__URL", &format!("sqlite://{}", copy.display()));
+    fs::create_dir(other.path().join("data")).unwrap();
+    fs::copy(home.path().join("data/master.key"), other.path().join("data/master.key")).unwrap();
+    assert!(done(&other, &["ledger", "check"]).contains("the ledger is right"));
+    assert_eq!(other.start().try_login("admin", PASSWORD).status(), 200);
+}
+
+#[test]
+fn a_backup_needs_a_store_and_a_restore_needs_a_backup_and_a_standstill() {
+    let home = Home::new();
+    refused(&home, &["backup", "copy.db"], 2, "data/tollgate.db");
+    assert!(!home.path().join("copy.db").exists() && !home.path().join("data").exists());
+    let gateway = home.start();
+    done(&home, &["backup", "copy.db"]);
+    refused(&home, &["restore", "copy.db", "--yes"], 1, "a gateway runs on this store");
+    assert_eq!(gateway.get("/me", &gateway.admin()).status(), 200);
+    drop(gateway);
+    refused(&home, &["restore", "copy.db"], 2, "--yes");
+    assert!(done(&home, &["restore", "copy.db", "--dry-run"]).contains("nothing was changed"));
+    refused(&home, &["restore", "nowhere.db", "--yes"], 2, "nowhere.db");
+    fs::write(home.path().join("text.db"), "no database").unwrap();
+    refused(&home, &["restore", "text.db", "--yes"], 2, "text.db");
+}
+
+#[test]
+fn with_postgresql_both_say_what_to_run() {
+    let database = Database::create();
+    let home = database.home();
+    refused(&home, &["backup", "copy.db"], 2, "pg_dump");
+    refused(&home, &["restore", "copy.db"], 2, "pg_restore");
+    assert!(!home.path().join("copy.db").exists());
+}
+
+#[test]
+fn what_was_there_before_a_restore_is_kept() {
+    let home = set_back();
+    let kept = fs::read_dir(home.path().join("data")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(kept.into_iter().any(|name| name.to_str().unwrap().starts_with("tollgate.db.before-")));
+    let acts = fs::read_to_string(home.path().join("data/acts.jsonl")).unwrap();
+    assert!(acts.contains("a disk broke"), "{acts}");
+}
+
+#[test]
+fn a_store_that_was_set_back_is_told_of_until_it_is_accepted_and_verifiable_from_then_on() {
+    let home = set_back();
+    refused(&home, &["audit", "verify"], 1, "checkpoint");
+    let gateway = home.start();
+    assert_eq!((checkpoints_in_readyz(&gateway).as_str(), metric(&gateway).as_str()), ("standing still", "1"));
+    assert!(
+        gateway.log().contains("stand still") && gateway.log().contains("audit accept-restore"),
+        "{}",
+        gateway.log()
+    );
+    refused(&home, &["audit", "accept-restore"], 2, "--reason");
+
+    let told = done(&home, &["audit", "accept-restore", "--reason", "the disk broke on Sunday"]);
+    assert!(told.contains("are lost"), "{told}");
+    eventually("checkpoints go on", || (checkpoints_in_readyz(&gateway) == "ok").then_some(()));
+    assert_eq!(metric(&gateway), "0");
+    gateway.get("/echo/later", &gateway.admin());
+    assert!(gateway.terminate().success());
+    let verified = done(&home, &["audit", "verify"]);
+    assert!(verified.contains("sound: ") && verified.contains("as is on record"), "{verified}");
+    let custody = done(&home, &["audit", "export"]);
+    assert!(custody.contains("the disk broke on Sunday"), "the gap is on record");
+    let again = done(&home, &["audit", "accept-restore", "--reason", "once more"]);
+    assert!(again.contains("no further loss"), "{again}");
+}
+
+#[test]
+fn an_accepted_gap_covers_no_later_loss() {
+    let home = set_back();
+    done(&home, &["audit", "accept-restore", "--reason", "the disk broke"]);
+    thread::sleep(Duration::from_millis(2));
+    assert!(home.start().terminate().success());
+    assert!(home.start().terminate().success());
+    done(&home, &["audit", "verify"]);
+    done(&home, &["restore", "copy.db", "--yes"]);
+    refused(&home, &["audit", "verify"], 1, "checkpoint");
+}

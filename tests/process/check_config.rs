@@ -1,0 +1,185 @@
+//! `check-config`: every mistake at once, in an operator's words, and everything that a start would refuse.
+
+use std::{fs, net::TcpListener, process::Output};
+
+use serde_json::Value;
+
+use super::support::{Database, Home, MASTER_KEY};
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn checked(home: &Home, arguments: &[&str]) -> Output {
+    home.run(&[&["check-config"], arguments].concat())
+}
+
+const MANY_MISTAKES: &str = r#"
+[server]
+prot = 1
+port = 70000
+keep_alive_s = "long"
+[sever]
+port = 1
+[[upstreams]]
+name = "a"
+url = "nowhere"
+timout_s = 5
+[[upstreams]]
+name = "b"
+url = "http://b.test"
+secret_env = "NO_SUCH_SECRET"
+[[upstreams]]
+name = "c"
+url = "http://c.test"
+secret_env = "NOR_THIS_ONE"
+[[routes]]
+name = "one"
+path = "/one"
+match = "exakt"
+methods = ["FETCH"]
+roles = ["admin"]
+upstream = "nobody"
+[[routes]]
+name = "two"
+path = "/two"
+match = "exact"
+methods = ["GET"]
+roles = ["admin"]
+upstream = "b"
+[[routes]]
+name = "three"
+path = "/two"
+match = "exact"
+methods = ["GET"]
+roles = ["admin"]
+upstream = "c"
+[[limits]]
+name = "l"
+routes = ["too"]
+per = "user"
+unit = "requests"
+limit = 1
+window_s = 1
+"#;
+
+#[test]
+fn all_mistakes_are_told_at_once_with_file_line_and_what_was_meant() {
+    let home = Home::new().env("TOLLGATE__EDGE__BURST", "0");
+    home.write_config(MANY_MISTAKES);
+    let output = checked(&home, &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let told = said(&output);
+    let expected = [
+        ("tollgate.toml:3: server.prot: ", "did you mean \"port\"?"),
+        ("tollgate.toml:4: server.port: ", "1 to 65535"),
+        ("tollgate.toml:5: server.keep_alive_s: ", "a whole number"),
+        ("tollgate.toml:6: sever: ", "did you mean \"server\"?"),
+        ("tollgate.toml:10: upstreams[0].url: ", "http"),
+        ("tollgate.toml:11: upstreams[0].timout_s: ", "did you mean \"timeout_s\"?"),
+        ("tollgate.toml:15: upstreams[1].secret_env: ", "NO_SUCH_SECRET"),
+        ("tollgate.toml:19: upstreams[2].secret_env: ", "NOR_THIS_ONE"),
+        ("tollgate.toml:23: routes[0].match: ", "did you mean \"exact\"?"),
+        ("tollgate.toml:24: routes[0].methods: ", "FETCH"),
+        ("tollgate.toml:26: routes[0].upstream: ", "nobody"),
+        ("tollgate.toml:36: routes[2].path: ", "route \"two\" has the same path and method"),
+        ("tollgate.toml:43: limits[0].routes[0]: ", "too"),
+        ("environment variable TOLLGATE__EDGE__BURST: edge.burst: ", "must be"),
+    ];
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|(place, words)| !told.lines().any(|line| line.contains(place) && line.contains(words)))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}\n{told}");
+    let mistakes = told.lines().filter(|line| line.contains(": ")).count();
+    assert_eq!(mistakes, expected.len(), "nothing else is a mistake:\n{told}");
+    for word in ["u16", "u64", "enum", "variant", "field `"] {
+        assert!(!told.contains(word), "{word}: {told}");
+    }
+}
+
+#[test]
+fn the_mistakes_are_also_told_as_json() {
+    let home = Home::new();
+    home.write_config("[server]\nprot = 1\nworkers = -1\n");
+    let output = checked(&home, &["--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mistakes = report["mistakes"].as_array().unwrap();
+    assert_eq!((&report["valid"], mistakes.len()), (&false.into(), 2), "{report}");
+    assert_eq!((&mistakes[0]["key"], &mistakes[0]["line"]), (&"server.prot".into(), &2.into()), "{report}");
+    assert!(mistakes[0]["file"].as_str().unwrap().ends_with("tollgate.toml"));
+    home.write_config("");
+    let valid: Value = serde_json::from_slice(&checked(&home, &["--json"]).stdout).unwrap();
+    assert_eq!((&valid["valid"], &valid["mistakes"]), (&true.into(), &Value::Array(vec![])));
+}
+
+#[test]
+fn the_merged_configuration_is_printed_with_origins_and_without_secrets() {
+    let home = Home::new()
+        .env("TOLLGATE__STORE__URL", "postgres://ann:hunter2@db.test/d?sslmode=disable")
+        .env("TOLLGATE__ALERTS__WEBHOOK_SECRET", "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==")
+        .env("TOLLGATE_MASTER_KEY", MASTER_KEY)
+        .config("[docs]\npublic = false\n");
+    let output = checked(&home, &["--print"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let line = |start: &str| printed.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+    assert!(line("public = ").contains("false") && line("public = ").contains("tollgate.toml:"), "{printed}");
+    assert!(line("body_timeout_s = ").contains("built-in"), "{printed}");
+    assert!(printed.contains("url = \"postgres://ann:***@db.test"), "{printed}");
+    assert!(line("webhook_secret = ").contains("***"), "{printed}");
+    assert!(!printed.contains("hunter2") && !printed.contains("aHVudGVy"), "{printed}");
+    assert!(printed.contains("[[routes]]"), "{printed}");
+}
+
+/// What is wrong with the check where it is to refuse, and with the start that it speaks of.
+fn refused(home: &Home, words: &str) {
+    let output = checked(home, &[]);
+    assert_eq!(output.status.code(), Some(2), "{words}: {}", said(&output));
+    assert!(said(&output).contains(words), "{words}: {}", said(&output));
+    let start = home.run(&[]);
+    assert!(matches!(start.status.code(), Some(1 | 2)), "{words}: {}", said(&start));
+}
+
+#[test]
+fn what_only_a_start_would_find_is_found() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    refused(&Home::new().env("TOLLGATE__SERVER__PORT", &port), "server.port");
+    refused(&Home::new().env("TOLLGATE__OPS__PORT", &port), "ops.port");
+    refused(&Home::new().env("TOLLGATE_MASTER_KEY", "c2hvcnQ="), "TOLLGATE_MASTER_KEY");
+    refused(&Home::bare().env("TOLLGATE_ADMIN_PASSWORD", "short"), "TOLLGATE_ADMIN_PASSWORD");
+    refused(&Home::new().env("TOLLGATE__STORE__URL", &Database::create().url()), "TOLLGATE_MASTER_KEY");
+    let home = Home::new();
+    fs::write(home.path().join("data"), "a file").unwrap();
+    refused(&home, "data_dir");
+}
+
+#[test]
+fn the_ports_of_the_gateway_that_runs_here_are_no_mistake() {
+    let home = Home::new();
+    let gateway = home.start();
+    let home = home.env("TOLLGATE__SERVER__PORT", &gateway.address.port().to_string());
+    let output = checked(&home, &[]);
+    assert!(output.status.success() && said(&output).contains("a gateway runs on this data_dir"), "{}", said(&output));
+}
+
+#[test]
+fn a_mistyped_variable_is_warned_of_by_the_check_and_by_a_start() {
+    let home = Home::new().env("TOLLGATE_SERVER_PORT", "1");
+    let output = checked(&home, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("did you mean TOLLGATE__SERVER__PORT?"), "{}", said(&output));
+    let gateway = home.start();
+    assert!(gateway.log().contains("did you mean TOLLGATE__SERVER__PORT?"), "{}", gateway.log());
+}
+
+#[test]
+fn a_start_that_is_refused_tells_every_mistake_too() {
+    let home = Home::new();
+    home.write_config("[server]\nprot = 1\n[docs]\npublic = 3\n");
+    let output = home.run(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("server.prot") && said(&output).contains("docs.public"), "{}", said(&output));
+}

@@ -1,0 +1,136 @@
+//! What an operator types beside a gateway: reload, health, completions, manual pages, the audit log for the eye.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Output, Stdio},
+};
+
+use serde_json::Value;
+
+use super::support::Home;
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn done(home: &Home, arguments: &[&str]) -> String {
+    let output = home.run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_reload_says_what_came_of_it() {
+    let home = Home::new();
+    let nobody = home.run(&["reload"]);
+    assert_eq!(nobody.status.code(), Some(1), "{}", said(&nobody));
+    assert!(said(&nobody).contains("no gateway runs"), "{}", said(&nobody));
+    let gateway = home.start();
+    let token = gateway.admin();
+    let route = "[[routes]]\nname = \"new\"\npath = \"/new\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
+                 upstream = \"builtin:echo\"\n";
+    assert_eq!(gateway.get("/new", &token).status(), 404);
+    home.rewrite_config(route);
+    assert!(done(&home, &["reload"]).contains("was taken"));
+    assert_eq!(gateway.get("/new", &token).status(), 200);
+
+    home.rewrite_config("[server]\nprot = 1\n");
+    let bad = home.run(&["reload"]);
+    assert_eq!(bad.status.code(), Some(2), "{}", said(&bad));
+    assert!(said(&bad).contains("server.prot"), "{}", said(&bad));
+    assert_eq!(gateway.get("/new", &token).status(), 200);
+}
+
+#[test]
+fn health_finds_the_gateway_on_a_port_that_the_system_chose() {
+    let home = Home::new();
+    assert_eq!(home.run(&["health"]).status.code(), Some(1));
+    let gateway = home.start();
+    assert_eq!(done(&home, &["health"]), "ready\n");
+    drop(gateway);
+    assert_eq!(home.run(&["health"]).status.code(), Some(1));
+}
+
+#[test]
+fn shells_and_man_are_told_of_every_command() {
+    let home = Home::bare();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = done(&home, &["completions", shell]);
+        assert!(script.contains("check-config") && script.contains("accept-restore"), "{shell}");
+    }
+    assert_eq!(home.run(&["completions", "dash"]).status.code(), Some(2));
+    assert!(done(&home, &["man"]).starts_with(".ie"), "{}", done(&home, &["man"]));
+    done(&home, &["man", "--output", "man"]);
+    for page in ["tollgate.1", "tollgate-audit.1", "tollgate-audit-verify.1"] {
+        assert!(home.path().join("man").join(page).exists(), "{page}");
+    }
+    assert!(!home.path().join("data").exists());
+}
+
+#[test]
+fn the_audit_log_is_shown_a_line_a_record_and_a_record_at_length() {
+    let home = Home::new();
+    let gateway = home.start();
+    let token = gateway.admin();
+    let id = gateway.get("/echo/one?secret=1", &token).request_id();
+    gateway.record(&token, &id);
+    let tail = done(&home, &["audit", "tail", "-n", "50"]);
+    let line = tail.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{tail}"));
+    assert!(line.contains(" 200 allowed admin GET /echo/one route=echo"), "{line}");
+    assert!(!tail.contains("secret"), "{tail}");
+    let shown = done(&home, &["audit", "show", &id]);
+    assert!(shown.contains("path                 /echo/one\n") && shown.contains("\nhash "), "{shown}");
+    let record: Value = serde_json::from_str(&done(&home, &["audit", "show", &id, "--json"])).unwrap();
+    assert_eq!(record["request_id"], id.as_str());
+    let by_id = done(&home, &["audit", "show", record["id"].as_str().unwrap()]);
+    assert_eq!(by_id, shown);
+    assert_eq!(home.run(&["audit", "show", "01890a5d-ac96-774b-bcce-b302099a8057"]).status.code(), Some(1));
+    assert_eq!(home.run(&["audit", "show", "nonsense"]).status.code(), Some(2));
+    let lines = done(&home, &["audit", "tail", "--json"]);
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines}");
+}
+
+/// Reads one line of what a command prints, closes the pipe, and gives its status and what it said to that.
+fn with_a_reader_that_goes(home: &Home, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = home.command(arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    (child.wait().unwrap().code(), told)
+}
+
+#[test]
+fn a_reader_that_goes_is_no_failure() {
+    let home = Home::new();
+    let gateway = home.start();
+    let token = gateway.admin();
+    // More than a pipe and the buffer before it hold.
+    for _ in 0..1_500 {
+        gateway.get("/echo", &token);
+    }
+    for arguments in [
+        ["audit", "export"].as_slice(),
+        &["audit", "export", "--format", "ocsf"],
+        &["openapi"],
+        &["audit", "tail", "-n", "1000"],
+        &["--help"],
+    ] {
+        assert_eq!(with_a_reader_that_goes(&home, arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_store_that_is_away_is_said_to_be() {
+    let home = Home::new()
+        .env("TOLLGATE_MASTER_KEY", super::support::MASTER_KEY)
+        .env("TOLLGATE__STORE__URL", "postgres://ann:hunter2@127.0.0.1:1/d");
+    for arguments in [["ledger", "check"].as_slice(), &["audit", "verify"], &["admin", "reset-password", "admin"], &[]]
+    {
+        let output = home.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains("the store is not available"), "{arguments:?}: {}", said(&output));
+        assert!(!said(&output).contains("hunter2"));
+    }
+}
