@@ -11,7 +11,7 @@ mod custody;
 mod page;
 mod reading;
 
-use std::{collections::HashSet, ops::Range, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, SqliteConnection};
 use diesel_async::RunQueryDsl;
@@ -99,7 +99,7 @@ struct Record<'a> {
     change: Option<&'a str>,
 }
 
-/// The most rows of one statement: SQLite takes 32,766 values in it and PostgreSQL 65,535, and a row is 16.
+/// The most rows of one statement: PostgreSQL takes 65,535 values in it, and a row is 16.
 const ROWS_PER_INSERT: usize = 2_000;
 
 impl Store {
@@ -167,47 +167,37 @@ impl Store {
     /// ended in `Unavailable` was done after all.
     pub async fn append_audit(&self, chain: &str, rows: impl Into<Arc<[AuditRow]>>) -> Result<(), StoreError> {
         let (chain, rows): (Arc<str>, Arc<_>) = (chain.into(), rows.into());
-        if rows.len() <= ROWS_PER_INSERT {
+        // SQLite takes one row a statement.
+        let rows_per_statement = if self.inner.pools.block() { 1 } else { ROWS_PER_INSERT };
+        if rows.len() <= rows_per_statement {
             return self.write(async move |connection: &mut Connection| insert(connection, chain, rows).await).await;
         }
         self.transaction(async move |connection: &mut Connection| insert(connection, chain, rows).await).await
     }
 }
 
+/// Inserts the rows; in a transaction, unless they are one statement.
 async fn insert(connection: &mut Connection, chain: Arc<str>, rows: Arc<[AuditRow]>) -> Result<(), StoreError> {
-    for from in (0..rows.len()).step_by(ROWS_PER_INSERT) {
-        let through = rows.len().min(from.saturating_add(ROWS_PER_INSERT));
-        insert_part(connection, Arc::clone(&chain), Arc::clone(&rows), from..through).await?;
-    }
-    Ok(())
-}
-
-/// Inserts some of the rows in one statement.
-async fn insert_part(
-    connection: &mut Connection,
-    chain: Arc<str>,
-    rows: Arc<[AuditRow]>,
-    part: Range<usize>,
-) -> Result<(), StoreError> {
     let table = audit_entries::table;
     match connection {
-        // On SQLite diesel can insert many rows at once, and diesel-async cannot.
+        // One statement a row, so that SQLite parses one.
         Connection::Sqlite(conn) => {
             let insert = move |conn: &mut SqliteConnection| {
-                let records = records(&chain, &rows, part);
-                diesel::RunQueryDsl::execute(diesel::insert_into(table).values(records), conn)
+                rows.iter().try_for_each(|row| {
+                    let insert = diesel::insert_into(table).values(Record::new(&chain, row));
+                    diesel::RunQueryDsl::execute(insert, conn).map(drop)
+                })
             };
-            conn.spawn_blocking(insert).await?
+            conn.spawn_blocking(insert).await?;
         }
         Connection::Postgres(conn) => {
-            diesel::insert_into(table).values(records(&chain, &rows, part)).execute(conn).await?
+            for part in rows.chunks(ROWS_PER_INSERT) {
+                let records: Vec<Record<'_>> = part.iter().map(|row| Record::new(&chain, row)).collect();
+                diesel::insert_into(table).values(records).execute(conn).await?;
+            }
         }
-    };
+    }
     Ok(())
-}
-
-fn records<'a>(chain: &'a str, rows: &'a [AuditRow], part: Range<usize>) -> Vec<Record<'a>> {
-    rows.get(part).unwrap_or_default().iter().map(|row| Record::new(chain, row)).collect()
 }
 
 impl<'a> Record<'a> {

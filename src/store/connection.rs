@@ -61,6 +61,16 @@ macro_rules! on_backend {
 }
 pub(super) use on_backend;
 
+/// Runs a statement on SQLite for each of `rows`, within a transaction. SQLite parses the statement once for a connection,
+/// as long as the text of the statement does not depend on how many rows there are.
+pub(super) async fn for_each<R: Send + 'static>(
+    conn: &mut AsyncSqliteConnection,
+    rows: Vec<R>,
+    run: impl Fn(&mut SqliteConnection, R) -> QueryResult<()> + Send + 'static,
+) -> QueryResult<()> {
+    conn.spawn_blocking(move |conn| rows.into_iter().try_for_each(|row| run(conn, row))).await
+}
+
 /// What is done on a connection: an `async move |connection: &mut Connection| …` whose future can change threads.
 pub(super) trait Work<'c, T>:
     FnOnce(&'c mut Connection) -> <Self as Work<'c, T>>::Doing + Send + 'static

@@ -2,7 +2,15 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, dsl::sql, expression::SqlLiteral, sql_types, upsert::excluded};
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, SqliteConnection,
+    dsl::sql,
+    expression::SqlLiteral,
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    sql_types,
+    sqlite::Sqlite,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -16,7 +24,7 @@ use crate::{
     },
     store::{
         StoreError,
-        connection::{AsyncSqliteConnection, Connection, on_backend},
+        connection::{AsyncSqliteConnection, Connection, for_each, on_backend},
         schema::ledger_balances,
         values::{micros, read_text, read_time},
     },
@@ -45,8 +53,23 @@ pub(super) async fn read(
     connection: &mut Connection,
     accounts: &BTreeSet<BudgetAccount>,
 ) -> Result<Balances, StoreError> {
-    let rows = ledger_balances::table.filter(ledger_balances::account.eq_any(texts(accounts)));
-    balances(on_backend!(connection, |conn| rows.load(conn).await)?)
+    let names = texts(accounts);
+    let rows = match connection {
+        Connection::Sqlite(conn) => conn.spawn_blocking(move |conn| read_each(conn, &names)).await?,
+        Connection::Postgres(conn) => {
+            ledger_balances::table.filter(ledger_balances::account.eq_any(names)).load(conn).await?
+        }
+    };
+    balances(rows)
+}
+
+/// One statement an account, so that SQLite parses one.
+fn read_each(conn: &mut SqliteConnection, names: &[String]) -> QueryResult<Vec<Row>> {
+    let read = |name| {
+        let row = ledger_balances::table.find(name);
+        diesel::RunQueryDsl::get_result(row, conn).optional().transpose()
+    };
+    names.iter().filter_map(read).collect()
 }
 
 /// A budget and a period, as the index of balances has it.
@@ -119,46 +142,66 @@ async fn locked(conn: &mut AsyncPgConnection, accounts: &BTreeSet<BudgetAccount>
     rows.order(ledger_balances::account).for_update().load(conn).await
 }
 
-async fn replace(conn: &mut AsyncSqliteConnection, movements: &[Movement]) -> QueryResult<()> {
-    let rows: Vec<_> = movements.iter().map(row).collect();
-    let replace = move |conn: &mut diesel::SqliteConnection| {
-        for (account, spent, held) in &rows {
-            let row = (
-                ledger_balances::account.eq(account),
-                ledger_balances::spent_pusd.eq(spent),
-                ledger_balances::held_pusd.eq(held),
-            );
-            // No `replace_into`: that would write the index again.
-            let write = diesel::insert_into(ledger_balances::table).values(row).on_conflict(ledger_balances::account);
-            let write = write.do_update().set((
-                ledger_balances::spent_pusd.eq(excluded(ledger_balances::spent_pusd)),
-                ledger_balances::held_pusd.eq(excluded(ledger_balances::held_pusd)),
-            ));
-            diesel::RunQueryDsl::execute(write, conn)?;
-        }
-        Ok(())
-    };
-    conn.spawn_blocking(replace).await
+/// Sets one balance. Its text is fixed, so that SQLite parses it once; what diesel makes of `do_update` is parsed each time.
+/// No `REPLACE`: that would write the index again.
+#[derive(QueryId)]
+struct Replace {
+    account: String,
+    spent: i64,
+    held: i64,
 }
 
-/// All rows in one statement.
-async fn update(conn: &mut AsyncPgConnection, movements: &[Movement]) -> QueryResult<()> {
-    let (mut accounts, mut spent, mut held) = (vec![], vec![], vec![]);
-    for (account, its_spent, its_held) in movements.iter().map(row) {
-        accounts.push(account);
-        spent.push(its_spent);
-        held.push(its_held);
+impl QueryFragment<Sqlite> for Replace {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO ledger_balances (account, spent_pusd, held_pusd) VALUES (");
+        out.push_bind_param::<sql_types::Text, _>(&self.account)?;
+        out.push_sql(", ");
+        out.push_bind_param::<sql_types::BigInt, _>(&self.spent)?;
+        out.push_sql(", ");
+        out.push_bind_param::<sql_types::BigInt, _>(&self.held)?;
+        out.push_sql(
+            ") ON CONFLICT (account) DO UPDATE SET spent_pusd = excluded.spent_pusd, held_pusd = excluded.held_pusd",
+        );
+        Ok(())
     }
-    let update = "UPDATE ledger_balances SET spent_pusd = new.spent, held_pusd = new.held \
-                  FROM unnest($1, $2, $3) AS new (account, spent, held) \
-                  WHERE ledger_balances.account = new.account";
-    diesel::sql_query(update)
-        .bind::<sql_types::Array<sql_types::Text>, _>(accounts)
-        .bind::<sql_types::Array<sql_types::BigInt>, _>(spent)
-        .bind::<sql_types::Array<sql_types::BigInt>, _>(held)
-        .execute(conn)
-        .await
-        .map(drop)
+}
+
+impl diesel::RunQueryDsl<SqliteConnection> for Replace {}
+
+async fn replace(conn: &mut AsyncSqliteConnection, movements: &[Movement]) -> QueryResult<()> {
+    let rows = movements.iter().map(row).map(|(account, spent, held)| Replace { account, spent, held });
+    for_each(conn, rows.collect(), |conn, row| diesel::RunQueryDsl::execute(row, conn).map(drop)).await
+}
+
+/// Sets all balances in one statement of a fixed text, which PostgreSQL prepares once for a connection.
+#[derive(QueryId, Default)]
+struct Update {
+    accounts: Vec<String>,
+    spent: Vec<i64>,
+    held: Vec<i64>,
+}
+
+impl QueryFragment<Pg> for Update {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE ledger_balances SET spent_pusd = new.spent, held_pusd = new.held FROM unnest(");
+        out.push_bind_param::<sql_types::Array<sql_types::Text>, _>(&self.accounts)?;
+        out.push_sql(", ");
+        out.push_bind_param::<sql_types::Array<sql_types::BigInt>, _>(&self.spent)?;
+        out.push_sql(", ");
+        out.push_bind_param::<sql_types::Array<sql_types::BigInt>, _>(&self.held)?;
+        out.push_sql(") AS new (account, spent, held) WHERE ledger_balances.account = new.account");
+        Ok(())
+    }
+}
+
+async fn update(conn: &mut AsyncPgConnection, movements: &[Movement]) -> QueryResult<()> {
+    let mut update = Update::default();
+    for (account, spent, held) in movements.iter().map(row) {
+        update.accounts.push(account);
+        update.spent.push(spent);
+        update.held.push(held);
+    }
+    update.execute(conn).await.map(drop)
 }
 
 fn row(movement: &Movement) -> Row {

@@ -1,6 +1,6 @@
 //! The entries: one append-only table of all movements of money. Triggers in the database refuse every change of one.
 
-use diesel::Insertable;
+use diesel::{Insertable, SqliteConnection};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::{
     },
     store::{
         StoreError,
-        connection::Connection,
+        connection::{Connection, for_each},
         schema::ledger_entries,
         values::{micros, signed},
     },
@@ -85,7 +85,7 @@ struct Record {
     estimated: bool,
 }
 
-/// The most rows of one statement: SQLite takes 32,766 values in it, and a row is 19.
+/// The most rows of one statement: PostgreSQL takes 65,535 values in it, and a row is 19.
 const ROWS_PER_INSERT: usize = 1_500;
 
 impl Entry {
@@ -123,14 +123,21 @@ impl Entry {
 
 pub(super) async fn append(connection: &mut Connection, entries: Vec<Entry>) -> Result<(), StoreError> {
     let mut records: Vec<Record> = entries.into_iter().map(Record::from).collect();
-    while !records.is_empty() {
-        let later = records.split_off(records.len().min(ROWS_PER_INSERT));
-        let insert = diesel::insert_into(ledger_entries::table).values(std::mem::replace(&mut records, later));
-        match connection {
-            // On SQLite diesel can insert many rows at once, and diesel-async cannot.
-            Connection::Sqlite(conn) => conn.spawn_blocking(|conn| diesel::RunQueryDsl::execute(insert, conn)).await?,
-            Connection::Postgres(conn) => insert.execute(conn).await?,
-        };
+    match connection {
+        Connection::Sqlite(conn) => {
+            let insert = |conn: &mut SqliteConnection, record: Record| {
+                let insert = diesel::insert_into(ledger_entries::table).values(record);
+                diesel::RunQueryDsl::execute(insert, conn).map(drop)
+            };
+            for_each(conn, records, insert).await?;
+        }
+        Connection::Postgres(conn) => {
+            while !records.is_empty() {
+                let later = records.split_off(records.len().min(ROWS_PER_INSERT));
+                let some = std::mem::replace(&mut records, later);
+                diesel::insert_into(ledger_entries::table).values(some).execute(conn).await?;
+            }
+        }
     }
     Ok(())
 }

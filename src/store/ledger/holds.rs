@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, QueryResult, Queryable, Selectable, SelectableHelper,
+    SqliteConnection,
+};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -15,7 +18,7 @@ use crate::{
     },
     store::{
         StoreError,
-        connection::{Connection, on_backend},
+        connection::{Connection, for_each, on_backend},
         schema::ledger_holds,
         values::{micros, read_text, read_time},
     },
@@ -47,7 +50,7 @@ struct Record {
     price_version: Option<i64>,
 }
 
-/// The most rows of one statement: SQLite takes 32,766 values in it, and a row is 11.
+/// The most rows of one statement: PostgreSQL takes 65,535 values in it, and a row is 11.
 const ROWS_PER_INSERT: usize = 2_500;
 
 /// Takes the holds of these calls out; those that have ended before are left out.
@@ -59,21 +62,42 @@ pub(super) async fn take(
         return Ok(HashMap::new());
     }
     let ids: Vec<String> = requests.iter().map(ToString::to_string).collect();
-    let take = diesel::delete(ledger_holds::table.filter(ledger_holds::request_id.eq_any(ids)));
-    let records = on_backend!(connection, |conn| take.returning(Record::as_returning()).get_results(conn).await)?;
+    let records = match connection {
+        Connection::Sqlite(conn) => conn.spawn_blocking(move |conn| take_each(conn, &ids)).await?,
+        Connection::Postgres(conn) => {
+            let take = diesel::delete(ledger_holds::table.filter(ledger_holds::request_id.eq_any(ids)));
+            take.returning(Record::as_returning()).get_results(conn).await?
+        }
+    };
     records.into_iter().map(|record: Record| OpenHold::try_from(record).map(|open| (open.hold.request, open))).collect()
+}
+
+/// One statement a call, so that SQLite parses one.
+fn take_each(conn: &mut SqliteConnection, ids: &[String]) -> QueryResult<Vec<Record>> {
+    let take = |id| {
+        let take = diesel::delete(ledger_holds::table.filter(ledger_holds::request_id.eq(id)));
+        diesel::RunQueryDsl::get_result(take.returning(Record::as_returning()), conn).optional().transpose()
+    };
+    ids.iter().filter_map(take).collect()
 }
 
 pub(super) async fn insert(connection: &mut Connection, holds: Vec<OpenHold>) -> Result<(), StoreError> {
     let mut records: Vec<Record> = holds.iter().map(Record::from).collect();
-    while !records.is_empty() {
-        let later = records.split_off(records.len().min(ROWS_PER_INSERT));
-        let insert = diesel::insert_into(ledger_holds::table).values(std::mem::replace(&mut records, later));
-        match connection {
-            // On SQLite diesel can insert many rows at once, and diesel-async cannot.
-            Connection::Sqlite(conn) => conn.spawn_blocking(|conn| diesel::RunQueryDsl::execute(insert, conn)).await?,
-            Connection::Postgres(conn) => insert.execute(conn).await?,
-        };
+    match connection {
+        Connection::Sqlite(conn) => {
+            let insert = |conn: &mut SqliteConnection, record: Record| {
+                let insert = diesel::insert_into(ledger_holds::table).values(record);
+                diesel::RunQueryDsl::execute(insert, conn).map(drop)
+            };
+            for_each(conn, records, insert).await?;
+        }
+        Connection::Postgres(conn) => {
+            while !records.is_empty() {
+                let later = records.split_off(records.len().min(ROWS_PER_INSERT));
+                let some = std::mem::replace(&mut records, later);
+                diesel::insert_into(ledger_holds::table).values(some).execute(conn).await?;
+            }
+        }
     }
     Ok(())
 }

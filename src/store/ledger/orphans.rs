@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{ExpressionMethods, QueryDsl, QueryResult, Queryable, Selectable, SelectableHelper, SqliteConnection};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -106,15 +106,30 @@ pub(super) async fn take(
         return Ok(HashMap::new());
     }
     let ids: Vec<String> = requests.iter().map(ToString::to_string).collect();
-    let take = diesel::delete(ledger_orphans::table.filter(ledger_orphans::request_id.eq_any(ids)));
-    let take = take.returning(ledger_orphans::request_id);
-    let back: Vec<String> = on_backend!(connection, |conn| take.get_results(conn).await)?;
+    let back: Vec<String> = match connection {
+        Connection::Sqlite(conn) => conn.spawn_blocking(move |conn| take_each(conn, ids)).await?,
+        Connection::Postgres(conn) => {
+            let take = diesel::delete(ledger_orphans::table.filter(ledger_orphans::request_id.eq_any(ids)));
+            take.returning(ledger_orphans::request_id).get_results(conn).await?
+        }
+    };
     if back.is_empty() {
         return Ok(HashMap::new());
     }
     let entries = ledger_entries::table.filter(ledger_entries::request_id.eq_any(back));
     let entries: Vec<Record> = on_backend!(connection, |conn| entries.select(Record::as_select()).load(conn).await)?;
     entries.iter().filter(|entry| entry.is(Kind::Hold)).map(|hold| hold.late(&entries)).collect()
+}
+
+/// One statement a call, so that SQLite parses one.
+fn take_each(conn: &mut SqliteConnection, mut ids: Vec<String>) -> QueryResult<Vec<String>> {
+    let mut failed = Ok(());
+    ids.retain(|id| {
+        let take = diesel::delete(ledger_orphans::table.filter(ledger_orphans::request_id.eq(id)));
+        let taken = diesel::RunQueryDsl::execute(take, conn);
+        taken.map_err(|error| failed = Err(error)).is_ok_and(|deleted| deleted > 0)
+    });
+    failed.map(|()| ids)
 }
 
 impl Record {
