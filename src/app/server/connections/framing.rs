@@ -112,26 +112,32 @@ impl Framing {
 impl HeadEnd {
     /// The number of bytes up to and with the end of the head, if it is here.
     fn find(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (at, byte) in bytes.iter().enumerate() {
-            match byte {
-                b'\n' if self.is_line_empty && self.part == Part::Fields => return Some(at.saturating_add(1)),
-                b'\n' => {
-                    self.is_line_empty = true;
-                    if self.part == Part::RequestLine {
-                        self.part = Part::Fields;
-                    }
-                }
-                b'\r' => {}
-                other => {
-                    self.is_line_empty = false;
-                    if self.part == Part::Before {
-                        self.part = Part::RequestLine;
-                    }
-                    self.has_fragment |= *other == b'#' && self.part == Part::RequestLine;
-                }
+        let mut line_begins = 0;
+        for line_feed in memchr::memchr_iter(b'\n', bytes) {
+            self.read(bytes.get(line_begins..line_feed).unwrap_or_default());
+            line_begins = line_feed.saturating_add(1);
+            if self.is_line_empty && self.part == Part::Fields {
+                return Some(line_begins);
+            }
+            self.is_line_empty = true;
+            if self.part == Part::RequestLine {
+                self.part = Part::Fields;
             }
         }
+        self.read(bytes.get(line_begins..).unwrap_or_default());
         None
+    }
+
+    /// Takes a piece of a line, which has no line feed. One of carriage returns alone leaves the line empty.
+    fn read(&mut self, piece: &[u8]) {
+        if piece.iter().all(|byte| *byte == b'\r') {
+            return;
+        }
+        self.is_line_empty = false;
+        if self.part == Part::Before {
+            self.part = Part::RequestLine;
+        }
+        self.has_fragment |= self.part == Part::RequestLine && memchr::memchr(b'#', piece).is_some();
     }
 }
 
