@@ -18,6 +18,7 @@ pub mod forwarded;
 pub mod hex;
 pub mod host;
 pub mod ids;
+pub mod importance;
 pub mod lease;
 pub mod ledger;
 pub mod limit;

@@ -37,6 +37,8 @@ pub use self::{
     upload::BodyAborted,
 };
 
+use crate::domain::importance::Importance;
+
 /// What went wrong below this module, for the log; never for a client.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
@@ -58,6 +60,8 @@ pub struct Outgoing {
     pub original: Option<Original>,
     /// Seconds since the Unix epoch; the built-in model stamps its answers with it.
     pub unix_time_s: i64,
+    /// Who goes first where there is too little room.
+    pub importance: Importance,
 }
 
 /// What the client's side of the call looked like, for `X-Forwarded-*`.
@@ -103,6 +107,7 @@ impl Outgoing {
             request_id: self.request_id.clone(),
             original: self.original.clone(),
             unix_time_s: self.unix_time_s,
+            importance: self.importance,
         })
     }
 }

@@ -40,6 +40,7 @@ mod process {
     mod reload_and_drain;
     mod repeated_headers;
     mod replicas;
+    mod room;
     mod shared_limits;
     mod spending;
     mod start;

@@ -73,6 +73,7 @@ async fn ask(client: Client, target: Target, condition: Condition, (check, reque
         request_id,
         original: None,
         unix_time_s: 0,
+        importance: crate::domain::importance::Importance::Critical,
     };
     let answered = tokio::time::timeout(PATIENCE.min(check.interval), client.send(&target, outgoing)).await;
     let is_good = matches!(&answered, Ok(Ok(answer)) if answer.status.is_success());

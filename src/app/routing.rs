@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     config::{
         Config, ConfigError,
-        routing::{BUILTIN_ECHO, BUILTIN_LLM, RouteEntry, UpstreamEntry},
+        routing::{Auto, BUILTIN_ECHO, BUILTIN_LLM, InFlightEntry, RouteEntry, UpstreamEntry},
         secret::without_line_end,
     },
     domain::{
@@ -77,15 +77,20 @@ fn target(upstream: &UpstreamEntry, previous: &Routing) -> Result<Target, (&'sta
     let secret = secret(upstream)?
         .map(|text| Secret::new(&upstream.secret_header, &text).map_err(|error| ("secret_header", error.to_string())))
         .transpose()?;
-    let max_in_flight = usize::try_from(upstream.max_in_flight).unwrap_or(usize::MAX);
-    let before = previous.target(&upstream.name).map(|target| target.in_flight.resized(max_in_flight));
+    let in_flight = match upstream.max_in_flight {
+        InFlightEntry::Fixed(max) => InFlight::new(usize::try_from(max).unwrap_or(usize::MAX)),
+        InFlightEntry::Named(Auto::Auto) => InFlight::measured(),
+    };
     Ok(Target {
         name: Arc::from(upstream.name.as_str()),
         kind: Kind::Http(base),
         secret,
         connect_timeout: Duration::from_secs(upstream.connect_timeout_s),
         timeout: Duration::from_secs(upstream.timeout_s),
-        in_flight: before.unwrap_or_else(|| InFlight::new(max_in_flight)),
+        in_flight: match previous.target(&upstream.name) {
+            Some(before) => before.in_flight.bounded_as(in_flight),
+            None => in_flight,
+        },
     })
 }
 

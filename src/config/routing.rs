@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-pub use super::targets::{BUILTIN_ECHO, BUILTIN_LLM};
+pub use super::targets::{Auto, BUILTIN_ECHO, BUILTIN_LLM, InFlightEntry};
 use super::{
     Fault,
     meter::{MeterEntry, MeterName},
@@ -20,6 +20,7 @@ use crate::domain::{
     budget::{self, Budget},
     caching::{Caching, Sharing},
     ids::{BudgetId, LimitId},
+    importance::Importance,
     limit::{Policy, Spec},
     money::Money,
     path,
@@ -43,8 +44,8 @@ pub struct UpstreamEntry {
     pub connect_timeout_s: u64,
     #[serde(default = "six_hundred")]
     pub timeout_s: u64,
-    #[serde(default = "thousand")]
-    pub max_in_flight: u32,
+    #[serde(default)]
+    pub max_in_flight: InFlightEntry,
     #[serde(default = "yes")]
     pub stream_usage: bool,
     #[serde(default)]
@@ -86,9 +87,6 @@ const fn five() -> u64 {
 }
 const fn six_hundred() -> u64 {
     600
-}
-const fn thousand() -> u32 {
-    1_000
 }
 const fn yes() -> bool {
     true
@@ -134,6 +132,8 @@ pub struct RouteEntry {
     pub default_max_tokens: Option<u64>,
     #[serde(default)]
     pub tools: BTreeMap<String, Money>,
+    #[serde(default)]
+    pub importance: Importance,
     #[serde(default = "every_name")]
     pub models: Vec<String>,
     #[serde(default)]
@@ -193,6 +193,7 @@ impl RouteEntry {
                 tools: self.tools.iter().map(|(name, price)| (name.clone(), *price)).collect(),
             },
             models: self.models(),
+            importance: self.importance,
             websocket: self.websocket,
             caching: self.cache.map(|CacheEntry { ttl_s, per, posts }| Caching { ttl_s, per, posts }),
         }
@@ -262,7 +263,7 @@ fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
     rule(upstream.output_bound != OutputBoundEntry::Auto, "output_bound", NO_AUTO)?;
     rule((1..=300).contains(&upstream.connect_timeout_s), "connect_timeout_s", "must be from 1 to 300")?;
     rule((1..=86_400).contains(&upstream.timeout_s), "timeout_s", "must be from 1 to 86400")?;
-    rule(upstream.max_in_flight > 0, "max_in_flight", "must be at least 1")
+    rule(upstream.max_in_flight != InFlightEntry::Fixed(0), "max_in_flight", "must be at least 1, or \"auto\"")
 }
 
 /// Where the models of a route stand.

@@ -40,6 +40,27 @@ pub struct RetryEntry {
     pub statuses: Vec<u16>,
 }
 
+/// `max_in_flight` of an upstream: a number, or found by measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "must be a number from 1, or \"auto\"")]
+pub enum InFlightEntry {
+    Fixed(u32),
+    Named(Auto),
+}
+
+/// The word for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    Auto,
+}
+
+impl Default for InFlightEntry {
+    fn default() -> Self {
+        Self::Fixed(1_000)
+    }
+}
+
 /// `breaker` of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -215,6 +236,8 @@ mod tests {
     #[test]
     fn a_mistake_in_what_an_upstream_is_judged_by_names_its_key() {
         for (line, key) in [
+            ("max_in_flight=0", "max_in_flight"),
+            ("max_in_flight=\"many\"", "max_in_flight"),
             ("breaker={failures=1001}", "breaker.failures"),
             ("breaker={within_s=0}", "breaker.within_s"),
             ("breaker={open_s=0}", "breaker.open_s"),

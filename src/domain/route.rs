@@ -8,6 +8,7 @@ use super::{
     allowed::Allowed,
     caching::Caching,
     failover::{Aim, Retry},
+    importance::Importance,
     money::Money,
     path::folded,
     principal::Role,
@@ -141,6 +142,8 @@ pub struct Route {
     pub metering: Metering,
     /// The models that it serves, where it is to models.
     pub models: Allowed,
+    /// Who goes first where its upstream has too little room.
+    pub importance: Importance,
     /// Whether a call may go on as a WebSocket.
     pub websocket: bool,
     /// `None`: nothing is kept of its answers.

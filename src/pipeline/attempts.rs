@@ -11,6 +11,7 @@ use crate::{
     clock::Clock,
     domain::{
         failover::{Aim, Done, Miss, Retry, choose, is_idempotent, rest_s},
+        importance::Importance,
         route::Route,
     },
     snapshot::{condition::Condition, routing::Routing},
@@ -18,6 +19,7 @@ use crate::{
 };
 
 const NS_IN_MS: u64 = 1_000_000;
+const NS_IN_US: u64 = 1_000;
 
 /// The targets of one call, and what was tried.
 pub struct Attempts {
@@ -37,6 +39,7 @@ pub struct Attempts {
 struct Lane {
     target: Arc<Target>,
     condition: Condition,
+    importance: Importance,
 }
 
 /// The only way, or several with the rules to choose by.
@@ -67,12 +70,12 @@ impl Choice<'_> {
 
 impl Lane {
     fn is_fit(&self, now_ms: u64) -> bool {
-        self.condition.is_fit(now_ms) && self.target.in_flight.has_room()
+        self.condition.is_fit(now_ms) && self.target.in_flight.has_room(self.importance)
     }
 
-    fn of(routing: &Routing, name: &str) -> Option<Self> {
+    fn of(routing: &Routing, name: &str, importance: Importance) -> Option<Self> {
         let (target, condition) = (routing.target(name)?, routing.condition(name)?);
-        Some(Self { target: Arc::clone(target), condition: condition.clone() })
+        Some(Self { target: Arc::clone(target), condition: condition.clone(), importance })
     }
 }
 
@@ -81,9 +84,10 @@ impl Attempts {
     pub fn of(gate: &Gate, (route, aims): (&Route, &Arc<[Aim]>), method: &str, note: AttemptsNote) -> Option<Self> {
         let routing = gate.routing.read();
         let lanes = if let [aim] = &**aims {
-            Lanes::One(Lane::of(&routing, &aim.upstream)?)
+            Lanes::One(Lane::of(&routing, &aim.upstream, route.importance)?)
         } else {
-            let lanes = aims.iter().map(|aim| Lane::of(&routing, &aim.upstream)).collect::<Option<Vec<Lane>>>()?;
+            let lane = |aim: &Aim| Lane::of(&routing, &aim.upstream, route.importance);
+            let lanes = aims.iter().map(lane).collect::<Option<Vec<Lane>>>()?;
             let (aims, retry) = (Arc::clone(aims), Arc::clone(&route.retry));
             Lanes::Several { aims, retry, lanes, at: routing.next_place() }
         };
@@ -174,9 +178,25 @@ impl Attempts {
         if !self.is_let(&lane) {
             return Err(UpstreamError::Unfit);
         }
+        self.ask(&lane, outgoing).await.0
+    }
+
+    /// Sends the call there, and learns of what came and how long it took, which is given back in microseconds.
+    async fn ask(&mut self, lane: &Lane, outgoing: Outgoing) -> (Result<Answer, UpstreamError>, u64) {
+        let begun_ns = self.clock.monotonic_ns();
         let sent = self.client.send(&lane.target, outgoing).await;
-        self.judge(&lane, &sent);
-        sent
+        self.judge(lane, &sent);
+        let now_ns = self.clock.monotonic_ns();
+        let took_us = now_ns.saturating_sub(begun_ns) / NS_IN_US;
+        // How long an error took says nothing of how long an answer takes.
+        let is_measure = match &sent {
+            Ok(answer) => !answer.status.is_server_error(),
+            Err(error) => error.is_timeout(),
+        };
+        if is_measure {
+            lane.target.in_flight.took(took_us, now_ns / NS_IN_US);
+        }
+        (sent, took_us)
     }
 
     /// Whether the breaker of the only upstream lets the call through: it keeps one away only where it was asked for.
@@ -200,12 +220,10 @@ impl Attempts {
     }
 
     async fn attempt(&mut self, lane: &Lane, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
-        let begun_ns = self.clock.monotonic_ns();
         self.note.begin(&lane.target.name);
-        let sent = self.client.send(&lane.target, outgoing).await;
-        self.judge(lane, &sent);
+        let (sent, took_us) = self.ask(lane, outgoing).await;
         let ended = sent.as_ref().map(|answer| answer.status.as_u16()).map_err(UpstreamError::code);
-        self.note.end(ended, self.clock.monotonic_ns().saturating_sub(begun_ns) / 1_000);
+        self.note.end(ended, took_us);
         sent
     }
 

@@ -31,6 +31,7 @@ pub fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: Outgoin
             forwarded_for: call.forwarded_for.clone(),
         }),
         unix_time_s: call.time.as_second(),
+        importance: route.importance,
     })
 }
 

@@ -228,6 +228,7 @@ mod tests {
             meter: Meter::None,
             metering: Metering::default(),
             models: crate::domain::allowed::Allowed::default(),
+            importance: crate::domain::importance::Importance::default(),
             caching: None,
             websocket,
         }))

@@ -289,7 +289,7 @@ mod tests {
     async fn the_place_among_the_calls_in_flight_is_held_to_the_end_and_no_longer() {
         let in_flight = InFlight::new(1);
         let mut stream = AnswerStream::generated([Bytes::from_static(b"x")].into_iter());
-        stream.hold(in_flight.try_acquire().unwrap(), None);
+        stream.hold(in_flight.try_acquire(crate::domain::importance::Importance::Default).unwrap(), None);
         stream.next().await.unwrap().unwrap();
         assert_eq!(in_flight.count(), 1);
         assert!(stream.next().await.is_none());

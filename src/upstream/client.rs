@@ -83,7 +83,7 @@ impl Client {
     /// its end, closes the connection. An upload that is not complete when the answer is ends there, and its sender
     /// learns of it.
     pub async fn send(&self, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
-        let permit = target.in_flight.try_acquire().ok_or(UpstreamError::Busy)?;
+        let permit = target.in_flight.try_acquire(outgoing.importance).ok_or(UpstreamError::Busy)?;
         let upload_end = outgoing.body.upload_end();
         let upload = upload_end.as_ref().map(UploadEnd::upload);
         let is_head = outgoing.method == Method::HEAD;
@@ -104,7 +104,7 @@ impl Client {
     /// Sends a call that offers to go on as a WebSocket, and waits for the head of the answer. What the upstream has chosen
     /// is for the caller to check.
     pub async fn switch(&self, target: &Target, outgoing: Outgoing) -> Result<Switch, UpstreamError> {
-        let permit = target.in_flight.try_acquire().ok_or(UpstreamError::Busy)?;
+        let permit = target.in_flight.try_acquire(outgoing.importance).ok_or(UpstreamError::Busy)?;
         let Kind::Http(base) = &target.kind else {
             return Err(UpstreamError::Protocol("the upstream is built in, and speaks HTTP alone".into()));
         };

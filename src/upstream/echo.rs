@@ -106,6 +106,7 @@ mod tests {
             request_id: "id-1".to_owned(),
             original: Some(original),
             unix_time_s: 0,
+            importance: crate::domain::importance::Importance::default(),
         };
         let answer = answer(outgoing).now_or_never().unwrap().unwrap();
         let AnswerBody::Whole(bytes) = answer.body else { panic!("an echo is whole") };

@@ -171,6 +171,7 @@ mod tests {
             request_id: "0190-abcd".to_owned(),
             original: Some(Original { host: None, client_address, scheme: "http", forwarded_for: None }),
             unix_time_s: 1_700_000_000,
+            importance: crate::domain::importance::Importance::default(),
         };
         answer(outgoing).now_or_never().unwrap().unwrap()
     }

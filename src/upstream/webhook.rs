@@ -83,6 +83,7 @@ impl Webhook {
             request_id: id.to_owned(),
             original: None,
             unix_time_s: 0,
+            importance: crate::domain::importance::Importance::default(),
         };
         let status = self.client.send(&self.target, outgoing).await?.status;
         if status.is_success() { Ok(()) } else { Err(NotDelivered::Status(status.as_u16())) }

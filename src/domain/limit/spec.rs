@@ -291,6 +291,7 @@ mod tests {
             meter,
             metering: Metering::default(),
             models: crate::domain::allowed::Allowed::default(),
+            importance: crate::domain::importance::Importance::default(),
             websocket: false,
             caching: None,
         }

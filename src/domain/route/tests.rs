@@ -17,6 +17,7 @@ fn route(name: &str, path: &str, matching: PathMatch, methods: &[&str]) -> Route
         meter: Meter::None,
         metering: Metering::default(),
         models: Allowed::default(),
+        importance: crate::domain::importance::Importance::default(),
         websocket: false,
         caching: None,
     }
