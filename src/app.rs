@@ -9,6 +9,7 @@ mod first_rules;
 mod first_start;
 mod foundation;
 mod health;
+mod in_force;
 mod keys;
 mod offline;
 mod orphans;
@@ -16,6 +17,7 @@ mod prices;
 mod routing;
 mod server;
 mod start_error;
+mod store_watch;
 mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -116,6 +118,7 @@ impl Gateway {
         orphans::replay(&base.audit).await?;
         prices::start(&config, prices, &base.store, &base.clock).await?;
         orphans::close(&base).await?;
+        in_force::warn(&config, &base.store).await;
         let first_start = first_start::run(&base, secrets.admin_password).await?;
         let unshown_password = match &first_start {
             Some(_) => None,
@@ -144,6 +147,7 @@ impl Gateway {
         let (ops_address, ops) = server::ops(&parts, &office, taken.ops)?;
         crew.until_keepers_run(actors::workers(&parts.config)).await?;
         HealthChecks::new(parts.routing.clone(), parts.base.clock.clone()).start();
+        store_watch::start(parts.base.store.clone());
         if let Some(tls) = &parts.tls {
             Watch::new(tls.clone(), parts.base.clock.clone(), parts.metrics.clone()).start();
         }
@@ -180,6 +184,7 @@ impl Gateway {
             let changed = handles.prices.put(prices::change(config, file, &base.clock)).await??;
             prices::report(config, &changed)?;
         }
+        in_force::warn(config, &base.store).await;
         in_force.publish(routing);
         if let (Some(tls), Some(renewal)) = (&self.parts.tls, renewal) {
             tls.renew(renewal, metrics);

@@ -14,6 +14,7 @@ mod prices;
 mod reload;
 mod serve;
 mod shell;
+mod usage;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -65,6 +66,8 @@ enum Command {
     /// Check the books of money.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Add up what calls took and cost.
+    Usage(usage::Usage),
     /// Print what a shell needs to complete commands.
     Completions(shell::Completions),
     /// Print the manual page, or write those of all commands.
@@ -111,6 +114,7 @@ pub fn run() -> ExitCode {
         Command::Health => health::run(arguments.config.as_deref()),
         Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
         Command::Reload => reload::run(arguments.config.as_deref()),
+        Command::Usage(usage) => usage.run(arguments.config.as_deref()),
         Command::Completions(completions) => {
             completions.run(Arguments::command());
             Ok(())

@@ -45,6 +45,9 @@ use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
 /// The built-in layer, with every key.
 pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
 
+/// The origin of what nobody has set.
+const BUILT_IN: &str = "built-in configuration";
+
 const BUILT_IN_STORE: &str = "sqlite:data/tollgate.db";
 
 /// The keys that hold secrets: a configuration file is read by too many.
@@ -182,6 +185,12 @@ impl Config {
 
     fn secret(&self, key: &str, secret: &Secret, file: &Path) -> Result<Zeroizing<String>, ConfigError> {
         secret.read(file).map_err(|error| self.blame(key, format!("cannot be read from its file: {error}")))
+    }
+
+    /// Whether nobody has set a key: its value is the built-in one.
+    #[must_use]
+    pub fn is_built_in(&self, key: &str) -> bool {
+        self.origins.get(key).is_none_or(|origin| origin == BUILT_IN)
     }
 
     /// An error about a value that turned out to be of no use later than here.

@@ -128,6 +128,16 @@ impl Store {
         .await
     }
 
+    /// What is wrong with the file of a SQLite store while it is open: another lies in its place, or its log grows without
+    /// bound.
+    ///
+    /// # Errors
+    /// `Unavailable`, with what it is.
+    pub fn check_file(&self) -> Result<(), StoreError> {
+        self.inner.pools.check()?;
+        self.inner.pools.check_log()
+    }
+
     /// The time of the database; `None` on SQLite, whose clock is that of this machine.
     pub async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read(async move |connection: &mut Connection| {

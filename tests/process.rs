@@ -52,5 +52,6 @@ mod process {
     mod unread_heads;
     mod upstream_faults;
     mod versions;
+    mod warnings;
     mod websockets;
 }

@@ -1,9 +1,12 @@
 //! `tollgate serve`: starts the gateway, reloads on `SIGHUP`, drains and stops on `SIGTERM` or `SIGINT`.
 
+mod manager;
+
 use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::manager::Manager;
 use super::{Failure, check_config, environment, load, secrets, try_to_print};
 use crate::{
     app::{FirstStart, Gateway},
@@ -22,11 +25,14 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
         }
         let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
         welcome(&gateway, file).await?;
+        let manager = Manager::of_environment();
+        manager.ready(&url(&gateway));
         tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");
         while let Command::Reload = signals.next().await {
             reload(&gateway, file).await;
         }
         tracing::info!("draining");
+        manager.stopping();
         tokio::select! {
             () = gateway.stop() => {}
             () = signals.stop_again() => {
@@ -109,9 +115,13 @@ fn reset_command(user: &str, file: Option<&Path>) -> String {
     format!("tollgate admin reset-password {user}{config}")
 }
 
-fn banner(gateway: &Gateway, file: Option<&Path>) -> String {
+fn url(gateway: &Gateway) -> String {
     let scheme = if gateway.is_tls() { "https" } else { "http" };
-    let url = format!("{scheme}://{}", gateway.address);
+    format!("{scheme}://{}", gateway.address)
+}
+
+fn banner(gateway: &Gateway, file: Option<&Path>) -> String {
+    let url = url(gateway);
     let mut text = format!("Tollgate is serving on {url}  (documentation: {url}/docs)\n");
     if let Some(first) = &gateway.first_start {
         text.push_str(&first_steps(&url, first));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{ConfigError, DEFAULT_TOML, Fault, key, lines, words::plain};
+use super::{BUILT_IN, ConfigError, DEFAULT_TOML, Fault, key, lines, words::plain};
 
 const PREFIX: &str = "TOLLGATE__";
 
@@ -28,7 +28,7 @@ impl Layers {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut layers = vec![parse("built-in configuration", DEFAULT_TOML)?];
+        let mut layers = vec![parse(BUILT_IN, DEFAULT_TOML)?];
         if let Some(path) = file {
             layers.push(Layer { is_file: true, ..read_file(path)? });
         }

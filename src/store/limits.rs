@@ -92,6 +92,13 @@ impl Store {
         .await
     }
 
+    /// Whether the subject of a limit or a budget exists.
+    pub async fn has_subject(&self, per: Per, subject: Option<&str>) -> Result<bool, StoreError> {
+        let subject = subject.map(str::to_owned);
+        self.read(async move |connection: &mut Connection| subject_exists(connection, per, subject.as_deref()).await)
+            .await
+    }
+
     /// All limits in the order of their ids, and up to which change they are read at least; `None` if nothing is new since
     /// `seen`.
     pub async fn limits_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<LimitRow>)>, StoreError> {

@@ -91,6 +91,17 @@ impl Pools {
         }
     }
 
+    /// Whether the write-ahead log of a SQLite store keeps within its bound.
+    ///
+    /// # Errors
+    /// `Unavailable` if it does not.
+    pub(super) fn check_log(&self) -> Result<(), StoreError> {
+        match &self.kind {
+            Kind::Sqlite { file, .. } => file.check_log(),
+            Kind::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Waits for a free connection, or for a new one.
     ///
     /// # Errors

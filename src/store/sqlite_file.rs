@@ -8,6 +8,10 @@ use std::{
 
 use super::StoreError;
 
+/// The size from which a write-ahead log counts as growing without bound, in bytes: it is cut to 64 MiB whenever nobody reads
+/// what is in it, see `pools`.
+const MAX_LOG_BYTES: u64 = 256 << 20;
+
 /// A file by its path and, once it was looked at, by its device and inode.
 pub(super) struct OpenedFile {
     path: PathBuf,
@@ -34,5 +38,39 @@ impl OpenedFile {
         }
         let text = "another file lies where the SQLite store was opened; restart the gateway to use it";
         Err(StoreError::Unavailable(text.into()))
+    }
+
+    /// # Errors
+    /// `Unavailable` if the write-ahead log has outgrown its bound: somebody reads the store without an end, so that nothing
+    /// can be moved out of the log.
+    pub(super) fn check_log(&self) -> Result<(), StoreError> {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        let bytes = std::fs::metadata(log).map_or(0, |log| log.len());
+        if bytes <= MAX_LOG_BYTES {
+            return Ok(());
+        }
+        let mib = bytes >> 20;
+        let text = format!(
+            "the write-ahead log of SQLite has grown to {mib} MiB: another program reads the store without an end"
+        );
+        Err(StoreError::Unavailable(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_outgrows_its_bound_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = OpenedFile::at(folder.path().join("s.db"));
+        assert_eq!(opened.check_log(), Ok(()), "there is none");
+        let log = std::fs::File::create(folder.path().join("s.db-wal")).unwrap();
+        log.set_len(MAX_LOG_BYTES).unwrap();
+        assert_eq!(opened.check_log(), Ok(()));
+        log.set_len(MAX_LOG_BYTES + 1).unwrap();
+        assert!(matches!(opened.check_log(), Err(StoreError::Unavailable(text)) if text.contains("256 MiB")));
     }
 }

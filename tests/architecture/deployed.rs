@@ -45,3 +45,50 @@ fn the_dashboard_is_json_with_a_query_in_each_panel() {
         assert!(targets.iter().all(|target| metrics(target["expr"].as_str().unwrap()).len() == 1), "{panel}");
     }
 }
+
+/// Runs a tool that checks a file, where it is installed.
+fn checked(tool: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let output =
+        std::process::Command::new(tool).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Some((output.status.success(), said))
+}
+
+#[test]
+fn the_unit_of_systemd_is_hardened() {
+    let unit = "deploy/systemd/tollgate.service";
+    // 30 is an exposure level of 3.0.
+    let arguments = ["security", "--offline=yes", "--threshold=30", "--no-pager", unit];
+    if let Some((is_hard, said)) = checked("systemd-analyze", &arguments) {
+        assert!(is_hard, "{said}");
+    }
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(unit)).unwrap();
+    for line in ["Type=notify", "WatchdogSec=", "NoNewPrivileges=yes", "ExecReload=/usr/local/bin/tollgate reload"] {
+        assert!(text.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn the_configuration_of_haproxy_is_valid() {
+    if let Some((is_valid, said)) = checked("haproxy", &["-c", "-f", "deploy/haproxy/haproxy.cfg"]) {
+        assert!(is_valid, "{said}");
+    }
+}
+
+#[test]
+fn the_files_that_the_composition_mounts_are_there_and_each_variable_is_one_of_the_gateways() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("deploy/compose.yaml")).unwrap();
+    let mounted = text.split(|c: char| c.is_whitespace() || "[]\"".contains(c)).filter(|word| word.starts_with("./"));
+    let missing: Vec<_> = mounted
+        .filter_map(|word| word.split(':').next())
+        .filter(|path| !root.join("deploy").join(path).exists())
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let names =
+        text.lines().filter_map(|line| line.trim().split_once(':')).filter(|(name, _)| name.starts_with("TOLLGATE__"));
+    let environment = names.map(|(name, value)| (name.to_owned(), value.trim().trim_matches('\'').to_owned()));
+    let environment: Vec<_> = environment.filter(|(name, _)| !name.ends_with("PASSWORD")).collect();
+    assert!(environment.len() >= 3, "{environment:?}");
+    tollgate::config::Config::load(None, environment).unwrap();
+}

@@ -2,12 +2,13 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
+    os::unix::net::UnixDatagram,
     process::{Output, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::support::Home;
+use super::support::{Home, PATIENCE, eventually};
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -132,5 +133,47 @@ fn a_store_that_is_away_is_said_to_be() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", said(&output));
         assert!(said(&output).contains("the store is not available"), "{arguments:?}: {}", said(&output));
         assert!(!said(&output).contains("hunter2"));
+    }
+}
+
+#[test]
+fn a_service_manager_is_told_of_ready_alive_and_stopping() {
+    let home = Home::new();
+    let place = home.path().join("notify");
+    let manager = UnixDatagram::bind(&place).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let next = || {
+        let mut buffer = [0; 200];
+        let length = manager.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let home = home.env("NOTIFY_SOCKET", place.to_str().unwrap()).env("WATCHDOG_USEC", "100000");
+    let gateway = home.start();
+    assert!(next().starts_with("READY=1\nSTATUS=serving on http://127.0.0.1:"));
+    assert_eq!((next(), next()), ("WATCHDOG=1".into(), "WATCHDOG=1".into()));
+    assert!(gateway.terminate().success());
+    assert!(std::iter::repeat_with(next).any(|told| told.starts_with("STOPPING=1")));
+}
+
+#[test]
+fn usage_is_added_up_by_name_as_a_table_csv_or_json() {
+    let models = "[[routes]]\nname = \"chat\"\npath = \"/v1/chat/completions\"\nmatch = \"exact\"\nmethods = [\"POST\"]\n\
+                  roles = [\"admin\"]\nupstream = \"builtin:llm\"\nmeter = \"openai-chat\"\n";
+    let home = Home::new().config(models);
+    let gateway = home.start();
+    let body = json!({"model": "demo", "max_tokens": 5, "messages": [{"role": "user", "content": "Hello"}]});
+    assert_eq!(gateway.json("POST", "/v1/chat/completions", &gateway.admin(), &body).status(), 200);
+    let table = eventually("the call is in the books", || {
+        Some(done(&home, &["usage", "--group-by", "user,model"])).filter(|table| table.lines().count() == 2)
+    });
+    assert!(table.starts_with("user   model  requests"), "{table}");
+    assert!(table.lines().nth(1).unwrap().starts_with("admin  demo          1"), "{table}");
+    let csv = done(&home, &["usage", "--group-by", "day", "--csv"]);
+    assert!(csv.starts_with("day,requests,input_tokens,") && csv.lines().nth(1).unwrap().starts_with("20"), "{csv}");
+    let report: Value = serde_json::from_str(&done(&home, &["usage", "--json", "--from", "2020-01-01"])).unwrap();
+    assert_eq!((&report["items"][0]["user"], &report["items"][0]["requests"]), (&"admin".into(), &1.into()));
+    assert_eq!(done(&home, &["usage", "--to", "2020-01-01"]).lines().count(), 1);
+    for bad in [["--group-by", "colour"], ["--from", "yesterday"]] {
+        assert_eq!(home.run(&["usage", bad[0], bad[1]]).status.code(), Some(2));
     }
 }

@@ -152,8 +152,12 @@ impl Certifier {
         let Blueprint { store, chain, .. } = &self.blueprint;
         let shipped = self.shipping.last(chain)?.cloned();
         let mut shipped_number = shipped.as_ref().map_or(0, |last| last.number);
-        if let Some(shipped) = shipped {
-            compare(store, &shipped).await?;
+        match shipped {
+            Some(shipped) => compare(store, &shipped).await?,
+            None if number > 0 => tracing::warn!(
+                "the file of checkpoints has none of this chain and is made again from the store; what the store has lost before does not show in it"
+            ),
+            None => {}
         }
         while shipped_number < number {
             let missing = store.checkpoints_after(chain, shipped_number, AT_A_TIME).await?;

@@ -56,6 +56,7 @@ impl Verify {
     async fn store(&self, config: &Config) -> Result<String, Failure> {
         // What was shipped is read before the store, so that all of it must be there.
         let mut files = checkpoint_files(config);
+        let has_none = files.is_empty() && self.checkpoints.is_none();
         files.extend(self.checkpoints.clone());
         let shipped = trust::shipped(&files)?;
         let store = audit_store(config)?;
@@ -66,6 +67,11 @@ impl Verify {
         let chains = self.chains(&store).await?;
         let shipped = shipped.into_iter().filter(|found| self.chain.as_ref().is_none_or(|chain| *chain == found.chain));
         let mut inspector = Inspector::new(Keys::new(keys), shipped.collect());
+        if has_none {
+            inspector.note(
+                "there is no file of checkpoints in data_dir and none was given: that the store was set back would not show".into(),
+            );
+        }
         let mut progress = Progress::new(total(&store, &chains).await?);
         for chain in &chains {
             let walked = online::walk(&store, chain, self.from, &mut inspector, &mut progress).await;

@@ -1,0 +1,82 @@
+//! What is written and not in force: limits and budgets that name what is gone, and those of the configuration that the store
+//! has otherwise or not at all. Told at a start and at a reload; nothing is refused for it.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    config::Config,
+    domain::{budget, limit},
+    store::{Store, StoreError, budgets::BudgetRow, filter::Filter, limits::LimitRow},
+};
+
+/// The most limits, and the most budgets, that are looked at.
+const MAX_ROWS: u32 = 10_000;
+
+/// Logs a warning for each. A store that is away is told of elsewhere.
+pub(super) async fn warn(config: &Config, store: &Store) {
+    for warning in warnings(config, store).await.unwrap_or_default() {
+        tracing::warn!("{warning}");
+    }
+}
+
+async fn warnings(config: &Config, store: &Store) -> Result<Vec<String>, StoreError> {
+    let limits = store.limits_page(Filter::default(), None, MAX_ROWS).await?;
+    let budgets = store.budgets_page(Filter::default(), None, MAX_ROWS).await?;
+    let mut warnings = vec![];
+    let routes: BTreeSet<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
+    for LimitRow { spec, .. } in &limits {
+        let gone = spec.routes.iter().filter(|route| *route != "*" && !routes.contains(route.as_str()));
+        warnings.extend(
+            gone.map(|route| told("limit", &spec.name, &format!("names the route \"{route}\", which is gone"))),
+        );
+        if let (Some(subject), false) = (&spec.subject, store.has_subject(spec.per, spec.subject.as_deref()).await?) {
+            let per = spec.per.as_str();
+            warnings.push(told("limit", &spec.name, &format!("is for the {per} {subject}, which is gone")));
+        }
+    }
+    for BudgetRow { spec, .. } in &budgets {
+        warnings.extend(of_budget(spec, config, store).await?);
+    }
+    let in_store: Vec<&limit::Spec> = limits.iter().map(|row| &row.spec).collect();
+    for spec in config.limits.iter().filter(|_| !config.is_built_in("limits")) {
+        let same = in_store.iter().find(|other| other.name == spec.name && other.subject == spec.subject);
+        warnings.extend(of_file("limit", &spec.name, same.map(|other| **other == *spec)));
+    }
+    let in_store: Vec<&budget::Spec> = budgets.iter().map(|row| &row.spec).collect();
+    for spec in config.budgets.iter().filter(|_| !config.is_built_in("budgets")) {
+        let same = in_store.iter().find(|other| other.name == spec.name && other.subject == spec.subject);
+        warnings.extend(of_file("budget", &spec.name, same.map(|other| **other == *spec)));
+    }
+    Ok(warnings)
+}
+
+async fn of_budget(spec: &budget::Spec, config: &Config, store: &Store) -> Result<Vec<String>, StoreError> {
+    let mut warnings = vec![];
+    let per = spec.scope.per();
+    if let (Some(subject), false) = (&spec.subject, store.has_subject(per, spec.subject.as_deref()).await?) {
+        warnings.push(told("budget", &spec.name, &format!("is for the {} {subject}, which is gone", per.as_str())));
+    }
+    let Some(list) = store.price_version(None).await? else { return Ok(warnings) };
+    let named = |model: &str| model == "*" || config.models.iter().any(|entry| entry.name == model);
+    for model in spec.models.iter().filter(|model| !named(model)) {
+        if store.price(list.version, model.clone()).await?.is_none() {
+            warnings.push(told("budget", &spec.name, &format!("names the model \"{model}\", which has no price")));
+        }
+    }
+    Ok(warnings)
+}
+
+/// `same`: whether the store has the one of this name as the file has it, if it has it.
+fn of_file(kind: &str, name: &str, same: Option<bool>) -> Option<String> {
+    match same {
+        Some(true) => None,
+        Some(false) => {
+            Some(told(kind, name, "of the configuration is not in force: the store has another of this name"))
+        }
+        None => Some(told(kind, name, "of the configuration is not in force: the store has none of this name")),
+    }
+}
+
+fn told(kind: &str, name: &str, what: &str) -> String {
+    format!("the {kind} \"{name}\" {what}")
+}

@@ -1,0 +1,76 @@
+//! What a start and a reload warn of by name: rules that name what is gone, what is written and not in force, and a store file
+//! in trouble.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::support::{Gateway, Home, eventually, request};
+
+const ROUTE: &str = "[[routes]]\nname = \"extra\"\npath = \"/extra\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
+                     upstream = \"builtin:echo\"\n";
+
+fn made(gateway: &Gateway, path: &str, body: &Value) -> Value {
+    let answer = gateway.json("POST", path, &gateway.admin(), body);
+    assert_eq!(answer.status(), 201, "{}", answer.text());
+    answer.json()
+}
+
+fn told(gateway: &Gateway, words: &[&str]) {
+    eventually(&words.join(" … "), || {
+        let log = gateway.log();
+        let has = |line: &str| line.contains("WARN") && words.iter().all(|word| line.contains(word));
+        log.lines().any(has).then_some(())
+    });
+}
+
+#[test]
+fn limits_and_budgets_that_name_what_is_gone_are_warned_of_by_name() {
+    let home = Home::new().config(ROUTE);
+    let gateway = home.start();
+    let limit =
+        json!({"name": "on-extra", "routes": ["extra"], "per": "user", "unit": "requests", "limit": 9, "window_s": 1});
+    made(&gateway, "/admin/limits", &limit);
+    let user = made(&gateway, "/admin/users", &json!({"username": "ann", "role": "user"}));
+    let (id, models) = (user["id"].clone(), ["demo", "no-such-model"]);
+    let budget =
+        json!({"name": "anns", "scope": "user", "subject": id, "models": models, "limit_usd": "1", "period": "day"});
+    made(&gateway, "/admin/budgets", &budget);
+    let delete = request("DELETE", &format!("/admin/users/{}", id.as_str().unwrap()), &gateway.admin());
+    assert_eq!(gateway.send(delete).status(), 204);
+    assert!(!gateway.log().contains("on-extra"), "nothing is gone yet");
+
+    home.rewrite_config("");
+    gateway.signal("HUP");
+    told(&gateway, &["\"on-extra\"", "\"extra\"", "gone"]);
+    told(&gateway, &["\"anns\"", id.as_str().unwrap(), "gone"]);
+    told(&gateway, &["\"anns\"", "\"no-such-model\"", "no price"]);
+    assert!(!gateway.log().contains("\"demo\""), "a model with a price is in order: {}", gateway.log());
+    assert!(gateway.terminate().success());
+    told(&home.start(), &["\"on-extra\"", "\"extra\"", "gone"]);
+}
+
+#[test]
+fn what_is_in_the_file_and_not_in_force_is_warned_of_by_name() {
+    let home = Home::new();
+    let gateway = home.start();
+    assert!(!gateway.log().contains("not in force"), "{}", gateway.log());
+    let later = "[[limits]]\nname = \"later\"\nroutes = [\"*\"]\nper = \"user\"\nunit = \"requests\"\nlimit = 5\nwindow_s = 1\n";
+    home.rewrite_config(later);
+    gateway.signal("HUP");
+    told(&gateway, &["\"later\"", "not in force", "none of this name"]);
+    let file = fs::read_to_string(home.config_file()).unwrap();
+    home.write_config(&file.replace("limit = 1000000", "limit = 7"));
+    assert!(gateway.terminate().success());
+    told(&home.start(), &["\"per-user\"", "not in force", "another of this name"]);
+}
+
+#[test]
+fn a_store_file_that_is_replaced_is_noticed() {
+    let home = Home::new();
+    let gateway = home.start();
+    fs::rename(home.database(), home.path().join("data/elsewhere.db")).unwrap();
+    eventually("it is in the log", || gateway.log().contains("the file of the store is in trouble").then_some(()));
+    fs::rename(home.path().join("data/elsewhere.db"), home.database()).unwrap();
+    eventually("it is in order again", || gateway.log().contains("is in order again").then_some(()));
+}
