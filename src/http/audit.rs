@@ -82,6 +82,27 @@ pub struct AuditRecord {
     hash: String,
 }
 
+/// A record, and what is hashed of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditProof {
+    #[serde(flatten)]
+    record: AuditRecord,
+    /// The one or two entries that the record is made of.
+    entries: Vec<AuditEntry>,
+}
+
+/// An entry as it was written: `hash` is the SHA-256 of the 32 bytes of `prev_hash` and the bytes of `line`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditEntry {
+    line: String,
+    /// A line whose SHA-256 is `personal_sha256` in `line`; null where there is none, or where it was erased.
+    personal: Option<String>,
+    /// Likewise, with `change_sha256`.
+    change: Option<String>,
+    prev_hash: String,
+    hash: String,
+}
+
 /// Which records to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -135,9 +156,23 @@ pub async fn show(
     audit_log: Data<AuditLog>,
     _: Caller,
     PathId(id): PathId<EntryId>,
-) -> Result<Json<AuditRecord>, Problem> {
+) -> Result<Json<AuditProof>, Problem> {
     let row = audit_log.store.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(record(&audit_log, &row)?))
+    let record = record(&audit_log, &row)?;
+    let entries = [Some(row.opening), row.outcome].into_iter().flatten().map(AuditEntry::from).collect();
+    Ok(Json(AuditProof { record, entries }))
+}
+
+impl From<AuditEntryRow> for AuditEntry {
+    fn from(row: AuditEntryRow) -> Self {
+        Self {
+            line: row.entry,
+            personal: row.personal,
+            change: row.change,
+            prev_hash: hex::encode(&row.prev_hash),
+            hash: hex::encode(&row.hash),
+        }
+    }
 }
 
 fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {

@@ -2,7 +2,9 @@
 
 use std::{cell::Cell, collections::HashSet};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use tollgate::domain::hex;
 
 use super::support::{TestGateway, TestStore};
 
@@ -138,8 +140,16 @@ async fn a_record_is_shown_by_its_id_with_every_field(store: &TestStore) {
     let answer = gateway.post("/echo").token(&gateway.admin).body("x").send().await;
     let listed = items(&gateway, &format!("request_id={}", answer.request_id())).await.remove(0);
     let path = format!("/admin/audit/{}", listed["id"].as_str().unwrap());
-    let shown = gateway.get(&path).token(&gateway.admin).send().await.expect(200).json();
+    let mut shown = gateway.get(&path).token(&gateway.admin).send().await.expect(200).json();
+    let entries = shown.as_object_mut().unwrap().remove("entries").unwrap();
     assert_eq!(shown, listed);
+    for entry in entries.as_array().unwrap() {
+        let text = |field: &str| entry[field].as_str().unwrap();
+        let hashed = [&hex::decode::<32>(text("prev_hash")).unwrap(), text("line").as_bytes()].concat();
+        let hash = hex::encode(digest(&SHA256, &hashed).as_ref());
+        assert_eq!(text("hash"), hash, "the hash is that of the link before and the line: {entry}");
+    }
+    assert_eq!((entries[0]["hash"].as_str(), entries.as_array().unwrap().len()), (shown["hash"].as_str(), 2));
     let contract = "chain seq id time request_id trace_id user_id username role credential session_id peer forwarded_for \
         method path route decision reason status upstream upstream_status request_bytes response_bytes duration_us model \
         input_tokens output_tokens cost_usd outcome prev_hash hash";
