@@ -1,3 +1,4 @@
+// @ts-check
 // Building the page. Text is only ever put in as text: nothing here, or anywhere in the console, makes markup of a string.
 
 /** @typedef {Node | string | number | null | undefined | false} Child */
@@ -41,13 +42,31 @@ export const count = (value) => (typeof value === "number" ? value.toLocaleStrin
 /** @param {unknown} value */
 export const usd = (value) => (value === null || value === undefined ? "–" : `$${value}`);
 
+/** An element of a picture. @param {string} tag @param {Record<string, unknown>} props @param {...Child} children @returns {any} */
+export function svg(tag, props, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(props)) node.setAttribute(name, String(value));
+  for (const child of children) if (child !== null && child !== undefined && child !== false) node.append(child instanceof Node ? child : String(child));
+  return node;
+}
+
+/** The words of what went wrong. @param {unknown} error */
+export const words = (error) => (error instanceof TypeError ? "The gateway cannot be reached. Try again when it is there."
+  : error instanceof Error ? error.message : String(error));
+
+/** Shows the page anew, as after a change. */
+export const reload = () => dispatchEvent(new HashChangeEvent("hashchange"));
+
+/** Writes what was chosen into the address, without leaving the page. @param {string} page @param {Record<string, string>} query */
+export const address = (page, query) => history.replaceState(null, "", `#/${page}?${new URLSearchParams(query)}`);
+
 /**
- * @typedef {{name: string, show: (row: any) => Child | Child[], number?: boolean}} Column
+ * @typedef {{name: string, show: (row: any) => Child | Child[], number?: boolean, long?: boolean}} Column
  * @param {string} caption @param {Column[]} columns @param {any[]} rows @param {string} empty What to do where there are none.
  */
 export function table(caption, columns, rows, empty) {
   if (rows.length === 0) return el("p", { class: "faint" }, empty);
-  const kind = (/** @type {Column} */ column) => (column.number ? "number" : null);
+  const kind = (/** @type {Column} */ column) => (column.number ? "number" : column.long ? "long" : null);
   return el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": caption },
     el("table", {},
       el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col", class: kind(column) }, column.name)))),
@@ -58,20 +77,50 @@ export function table(caption, columns, rows, empty) {
 /** @param {string} name @param {string} label @param {Record<string, unknown>} [props] */
 export const input = (name, label, props = {}) => el("label", {}, label, el("input", { name, ...props }));
 
-/** @param {string} name @param {string} label @param {string[]} options */
-export const select = (name, label, options) =>
-  el("label", {}, label, el("select", { name }, options.map((option) => el("option", { value: option }, option))));
+/** @param {string} name @param {string} label @param {(string | [string, string])[]} options Values, or values and what they are called. @param {string} [value] */
+export function select(name, label, options, value) {
+  const list = el("select", { name }, options.map((option) => {
+    const [key, text] = typeof option === "string" ? [option, option || "any"] : option;
+    return el("option", { value: key }, text);
+  }));
+  if (value !== undefined) list.value = value;
+  return el("label", {}, label, list);
+}
 
 /** What was filled into a form, without empty fields. @param {HTMLFormElement} form @returns {Record<string, string>} */
 export const filled = (form) =>
   Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]).filter(([, value]) => value !== ""));
 
-/** Shows something over the page; Escape closes it. @param {string} title @param {...Child} children */
-export function drawer(title, ...children) {
-  const box = el("dialog", { "aria-label": title });
-  box.append(el("h2", {}, title), ...children.filter(Boolean).map((child) => (child instanceof Node ? child : String(child))),
-    el("p", {}, el("button", { type: "button", onclick: () => box.close() }, "Close")));
-  box.addEventListener("close", () => box.remove());
+let drawers = 0;
+
+/** Shows something over the page; Escape closes it. @param {string} title @param {(Child | Child[])[]} children @param {() => void} [closed] */
+export function drawer(title, children, closed) {
+  const id = `drawer-${++drawers}`;
+  const box = el("dialog", { "aria-labelledby": id },
+    el("div", { class: "head" }, el("h2", { id }, title), el("button", { type: "button", onclick: () => box.close() }, "Close")), ...children);
+  box.addEventListener("close", () => { box.remove(); closed?.(); });
   document.body.append(box);
   box.showModal();
+  return box;
+}
+
+/** Puts a text on the clipboard. @param {string} text */
+export const copy = (text) => (navigator.clipboard
+  ? navigator.clipboard.writeText(text).then(() => say("Copied."), () => say("Select the text and copy it."))
+  : say("Select the text and copy it: the browser lets pages copy over https alone."));
+
+/** Hands a file to the reader. @param {string} name @param {string} type @param {string} text */
+export function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Rows as a table of text. A cell that a program would take for a formula begins with an apostrophe. @param {string[]} names @param {any[]} rows */
+export function csv(names, rows) {
+  const cell = (/** @type {unknown} */ value) => {
+    const text = String(value ?? "").replace(/^(?=[=+@\t\r]|-(?![\d.]))/, "'");
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 }

@@ -1,23 +1,24 @@
+// @ts-check
 // Lists that the gateway pages: the first page, and a button for the next.
-import { el, say, table } from "./dom.js";
+import { el, say, table, words } from "./dom.js";
 import { get } from "./session.js";
 
 /** @typedef {import("./dom.js").Column} Column */
 
 /**
  * @param {string} path @param {Record<string, unknown>} query @param {Column[]} columns
- * @param {{caption: string, empty: string}} words
+ * @param {{caption: string, empty: string}} texts
  */
-export async function paged(path, query, columns, words) {
+export async function paged(path, query, columns, texts) {
   const place = el("div");
   /** @type {any[]} */
   let rows = [];
   const more = async (/** @type {string | undefined} */ cursor) => {
     const page = await get(path, { limit: 100, ...query, cursor });
     rows = rows.concat(page.items);
-    place.replaceChildren(table(words.caption, columns, rows, words.empty));
+    place.replaceChildren(table(texts.caption, columns, rows, texts.empty));
     if (page.next_cursor) {
-      const next = () => more(page.next_cursor).catch((error) => say(error.message));
+      const next = () => more(page.next_cursor).catch((error) => say(words(error)));
       place.append(el("p", {}, el("button", { type: "button", onclick: next }, "Show more")));
     }
   };
@@ -38,33 +39,18 @@ export async function all(path, most = 1000) {
   return items;
 }
 
-/** Asks before something is destroyed. @param {string} text @param {() => Promise<unknown>} act @param {string} [label] */
-export function danger(text, act, label = "Delete") {
-  const press = async () => {
-    if (!confirm(text)) return;
-    try {
-      await act();
-      dispatchEvent(new HashChangeEvent("hashchange"));
-    } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
-    }
-  };
-  return el("button", { type: "button", class: "danger", onclick: press, "aria-label": `${label}: ${text}` }, label);
+/** @type {Map<string, string>} */
+const known = new Map();
+
+/** Names of users and teams by their ids, as far as they were asked for. @param {"users" | "teams"} kind */
+export async function names(kind) {
+  for (const item of await all(`/admin/${kind}`)) known.set(item.id, item.username ?? item.name);
+  return known;
 }
 
-/** A form that makes something. @param {string} title @param {Node[]} fields @param {(form: HTMLFormElement) => Promise<unknown>} act */
-export function maker(title, fields, act) {
-  const problem = el("p", { class: "bad", role: "alert" });
-  const submit = async (/** @type {Event} */ event) => {
-    event.preventDefault();
-    problem.textContent = "";
-    try {
-      const shown = await act(/** @type {HTMLFormElement} */ (event.target));
-      if (!shown) dispatchEvent(new HashChangeEvent("hashchange"));
-    } catch (error) {
-      problem.textContent = error instanceof Error ? error.message : String(error);
-    }
-  };
-  return el("details", {}, el("summary", {}, title),
-    el("form", { class: "fields", onsubmit: submit }, fields, el("button", { class: "main", type: "submit" }, "Make it"), problem));
+/** An id with its name, where it is known. @param {string | null | undefined} id @param {string | null} [name] */
+export function named(id, name) {
+  if (!id) return "–";
+  const text = name ?? known.get(id);
+  return text ? el("span", { title: id }, text) : el("code", {}, id);
 }

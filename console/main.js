@@ -1,12 +1,17 @@
+// @ts-check
 // The frame: signing in, the menu, and which page an address shows.
-import { el, say } from "./dom.js";
-import { get, onEnd, resume, signIn, signOut } from "./session.js";
-import { overview, usage } from "./overview.js";
+import { el, say, words } from "./dom.js";
+import { check, get, onEnd, resume, signIn, signOut } from "./session.js";
+import { overview } from "./overview.js";
+import { usage } from "./usage.js";
 import { requests } from "./requests.js";
-import { budgets, keys, limits, prices, sessions, teams, users } from "./manage.js";
+import { teams, users } from "./people.js";
+import { keys } from "./keys.js";
+import { budgets, limits } from "./policies.js";
+import { prices, sessions } from "./manage.js";
 import { connect, playground } from "./playground.js";
 
-/** @typedef {{user: {id: string, username: string}, role: string, limits: any[], budgets: any[]}} Me */
+/** @typedef {{user: {id: string, username: string}, role: string, session: {id: string} | null, limits: any[], budgets: any[]}} Me */
 /** @typedef {{title: string, roles: string[], show: (me: Me, query: URLSearchParams) => Promise<Node[]>}} PageOf */
 
 const ALL = ["admin", "auditor", "readonly", "user"];
@@ -42,15 +47,18 @@ async function show() {
     else link.removeAttribute("aria-current");
   }
   document.title = `${page.title} · Tollgate`;
+  at("page").setAttribute("aria-busy", "true");
   /** @type {Node[]} */
   let content;
   try {
     content = await page.show(me, new URLSearchParams(query ?? ""));
   } catch (error) {
-    content = [el("p", { class: "bad", role: "alert" }, error instanceof Error ? error.message : String(error))];
+    content = [el("p", { class: "bad", role: "alert" }, words(error)),
+      el("p", {}, el("button", { type: "button", onclick: show }, "Try again"))];
   }
   // Another page was asked for meanwhile, or the session ended.
   if (mine !== turn || !me) return;
+  at("page").removeAttribute("aria-busy");
   at("page").replaceChildren(el("h1", {}, page.title), ...content);
 }
 
@@ -62,7 +70,14 @@ async function enter() {
   at("who").textContent = `${me?.user.username} (${role})`;
   at("top").hidden = false;
   await show();
-  at("page").focus();
+  begin();
+}
+
+/** Keyboard and screen reader begin at the page, which is shown from its top. */
+function begin() {
+  if (document.querySelector("dialog[open]") || document.querySelector("form.sign-in")) return;
+  at("page").focus({ preventScroll: true });
+  scrollTo(0, 0);
 }
 
 /** @param {string} [why] */
@@ -70,6 +85,7 @@ function door(why) {
   me = null;
   turn += 1;
   document.querySelectorAll("dialog").forEach((box) => box.close());
+  at("page").removeAttribute("aria-busy");
   at("top").hidden = true;
   document.title = "Sign in · Tollgate";
   const problem = el("p", { class: "bad", role: "alert" }, why ?? "");
@@ -77,11 +93,13 @@ function door(why) {
   const secret = el("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
+    problem.textContent = "";
     try {
       await signIn(name.value, secret.value);
       await enter();
     } catch (error) {
-      problem.textContent = error instanceof Error ? error.message : String(error);
+      problem.textContent = words(error);
+      secret.select();
       secret.focus();
     }
   };
@@ -91,11 +109,22 @@ function door(why) {
   name.focus();
 }
 
+/** Where the reader comes back to the page, a session that was ended elsewhere is not kept on the screen. */
+let asked = Date.now();
+function look() {
+  if (!me || document.hidden || Date.now() - asked < 10_000) return;
+  asked = Date.now();
+  check().catch(() => {});
+}
+addEventListener("focus", look);
+document.addEventListener("visibilitychange", look);
+setInterval(look, 60_000);
+
 at("leave").addEventListener("click", async () => {
   await signOut().catch(() => say("The gateway could not be asked to end the session."));
   door();
 });
 at("skip").addEventListener("click", (event) => { event.preventDefault(); at("page").focus(); });
-addEventListener("hashchange", () => { show().then(() => at("page").focus()); });
+addEventListener("hashchange", () => { show().then(begin); });
 onEnd(() => door("Your session has ended. Sign in again."));
-resume().then((known) => (known ? enter() : door())).catch((error) => door(error.message));
+resume().then((known) => (known ? enter() : door())).catch((error) => door(words(error)));

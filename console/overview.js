@@ -1,80 +1,108 @@
-// What is left and what was used.
-import { count, el, filled, input, table, time, usd } from "./dom.js";
+// @ts-check
+// What needs attention, what is left, and how the last calls went.
+import { count, el, table, time, usd } from "./dom.js";
+import { all } from "./lists.js";
+import { budgetTable } from "./policies.js";
 import { get } from "./session.js";
+import { day, usagePath } from "./usage.js";
 
 /** @typedef {import("./main.js").Me} Me */
 
-const day = (/** @type {number} */ ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
-const mayAsk = (/** @type {Me} */ me) => me.role !== "user";
-const card = (/** @type {string} */ name, /** @type {string} */ value) => el("div", { class: "card" }, name, el("b", {}, value));
+const card = (/** @type {string} */ name, /** @type {import("./dom.js").Child[]} */ ...value) => el("div", { class: "card" }, name, el("b", {}, ...value));
 
-/** Spent and held of a budget as a bar. @param {any} budget */
-export function bar(budget) {
-  const used = Number(budget.spent_usd) + Number(budget.held_usd);
-  return el("meter", { min: 0, max: Number(budget.limit_usd) || 1, high: 0.8 * Number(budget.limit_usd), value: used,
-    "aria-label": `${budget.name}: ${usd(used)} of ${usd(budget.limit_usd)}` });
+/** The value below which a share of the values is. @param {number[]} values @param {number} share */
+function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)];
+}
+const ms = (/** @type {number[]} */ values, /** @type {number} */ share) =>
+  (values.length > 0 ? `${(quantile(values, share) / 1000).toLocaleString(undefined, { maximumSignificantDigits: 3 })} ms` : "–");
+
+/** Upstreams as the last records show them. @param {any[]} records */
+function upstreams(records) {
+  /** @type {Map<string, {name: string, calls: number, failed: number, last: string, times: number[]}>} */
+  const found = new Map();
+  for (const record of records) {
+    /** @type {any[]} */
+    const tries = record.attempts?.length ? record.attempts : record.upstream ? [{ upstream: record.upstream, status: record.upstream_status, duration_us: record.duration_us }] : [];
+    for (const attempt of tries) {
+      /** @type {{name: string, calls: number, failed: number, last: string, times: number[]}} */
+      const row = found.get(attempt.upstream) ?? { name: attempt.upstream, calls: 0, failed: 0, last: record.time, times: [] };
+      row.calls += 1;
+      if (attempt.error || !attempt.status || attempt.status >= 500) row.failed += 1;
+      if (typeof attempt.duration_us === "number") row.times.push(attempt.duration_us);
+      found.set(attempt.upstream, row);
+    }
+  }
+  return [...found.values()].sort((a, b) => b.failed - a.failed || b.calls - a.calls);
 }
 
-/** @param {any[]} rows */
-export const budgetTable = (rows) => table("Budgets", [
-  { name: "Budget", show: (b) => b.name },
-  { name: "Used", show: bar },
-  { name: "Spent", number: true, show: (b) => usd(b.spent_usd) },
-  { name: "Held", number: true, show: (b) => usd(b.held_usd) },
-  { name: "Left", number: true, show: (b) => usd(b.remaining_usd) },
-  { name: "Limit", number: true, show: (b) => usd(b.limit_usd) },
-  { name: "Whole again", show: (b) => time(b.resets_at) },
-], rows, "No budget applies.");
+/** @param {any[]} budgets @param {any[]} records @param {any} ready */
+function attention(budgets, records, ready) {
+  const items = [];
+  for (const [name, state] of Object.entries(ready?.dependencies ?? {})) {
+    if (state !== "ok") items.push(el("li", {}, `${name} is ${state}.`));
+  }
+  for (const budget of budgets) {
+    const used = (Number(budget.spent_usd) + Number(budget.held_usd)) / (Number(budget.limit_usd) || 1);
+    const from = Math.min(...(budget.alert_at?.length ? budget.alert_at : [0.8]));
+    if (used >= from || Number(budget.remaining_usd) <= 0) {
+      items.push(el("li", {}, el("a", { href: "#/budgets" }, `Budget ${budget.name}`), `: ${usd(budget.remaining_usd)} of ${usd(budget.limit_usd)} left.`));
+    }
+  }
+  for (const row of upstreams(records)) {
+    if (row.failed > 0) items.push(el("li", {}, `Upstream ${row.name}: ${row.failed} of the last ${row.calls} tries failed.`));
+  }
+  const hour = Date.now() - 3_600_000;
+  /** @type {Map<string, number>} */
+  const refused = new Map();
+  for (const record of records) {
+    if (record.decision === "refused" && Date.parse(record.time) > hour) {
+      const code = String(record.reason ?? "no reason").split(":")[0];
+      refused.set(code, (refused.get(code) ?? 0) + 1);
+    }
+  }
+  for (const [code, number] of refused) {
+    items.push(el("li", {}, `${count(number)} ${number === 1 ? "call was" : "calls were"} refused in the last hour: `, el("a", { href: "#/requests?decision=refused" }, code), "."));
+  }
+  return items.length > 0 ? el("ul", { class: "attention" }, items) : el("p", { class: "attention calm" }, "Nothing needs attention.");
+}
 
 /** @param {Me} me */
 export async function overview(me) {
-  const path = mayAsk(me) ? "/admin/usage" : "/me/usage";
-  const [today, month, now] = await Promise.all([
+  const looks = me.role === "admin" || me.role === "auditor";
+  const path = usagePath(me);
+  const [today, month, now, budgets, page, ready] = await Promise.all([
     get(path, { from: day(0) }), get(path, { from: day(30) }), get("/me"),
+    me.role === "user" ? null : all("/admin/budgets"),
+    looks ? get("/admin/audit", { limit: 200 }) : { items: [] },
+    looks ? get("/readyz").catch((error) => error.problem ?? null) : null,
   ]);
   const sum = (/** @type {any} */ answer) => answer.items[0] ?? { requests: 0, cost_usd: "0" };
-  const parts = [el("div", { class: "cards" },
-    card("Paid calls today", count(sum(today).requests)), card("Cost today", usd(sum(today).cost_usd)),
-    card("Paid calls, 30 days", count(sum(month).requests)), card("Cost, 30 days", usd(sum(month).cost_usd))),
-  el("h2", {}, "Your limits"), table("Your limits", [
+  // The gateway's own URLs, this console's among them, are not what callers wait for.
+  const calls = page.items.filter((/** @type {any} */ record) => record.upstream);
+  const times = calls.map((/** @type {any} */ record) => record.duration_us).filter((/** @type {unknown} */ value) => typeof value === "number");
+  const shown = budgets ?? now.budgets;
+  const parts = [el("h2", {}, "Needs attention"), attention(shown, page.items, ready),
+    el("h2", {}, "Calls"), el("div", { class: "cards" },
+      card("Paid calls today", count(sum(today).requests)), card("Cost today", usd(sum(today).cost_usd)),
+      card("Paid calls, 30 days", count(sum(month).requests)), card("Cost, 30 days", usd(sum(month).cost_usd)),
+      looks && card("Half are served within", ms(times, 0.5)), looks && card("99 of 100 within", ms(times, 0.99)))];
+  if (looks) parts.push(el("p", { class: "faint" }, `Times are of the last ${count(times.length)} calls to upstreams among the last ${count(page.items.length)} requests.`));
+  parts.push(el("h2", {}, budgets ? "Spend against budgets" : "Your budgets"), budgetTable(shown));
+  if (looks && calls.length > 0) {
+    parts.push(el("h2", {}, "Upstreams, as the last requests show them"), table("Upstreams", [
+      { name: "Upstream", show: (u) => u.name }, { name: "Tries", number: true, show: (u) => count(u.calls) },
+      { name: "Failed", number: true, show: (u) => el("span", { class: u.failed ? "bad" : "good" }, count(u.failed)) },
+      { name: "p50", number: true, show: (u) => ms(u.times, 0.5) }, { name: "p99", number: true, show: (u) => ms(u.times, 0.99) },
+      { name: "Last", show: (u) => time(u.last) },
+    ], upstreams(page.items), ""));
+  }
+  parts.push(el("h2", {}, "Your limits"), table("Your limits", [
     { name: "Limit", show: (l) => l.name }, { name: "Counts", show: (l) => l.unit },
     { name: "Left", number: true, show: (l) => count(l.remaining) },
     { name: "Of", number: true, show: (l) => count(l.limit) },
     { name: "Window", number: true, show: (l) => (l.window_s ? `${count(l.window_s)} s` : "–") },
-  ], now.limits, "No limit applies to you."),
-  el("h2", {}, "Your budgets"), budgetTable(now.budgets)];
-  if (me.role === "admin" || me.role === "auditor") {
-    const refused = await get("/admin/audit", { decision: "refused", limit: 10 });
-    parts.push(el("h2", {}, "The last refusals"), table("The last refusals", [
-      { name: "Time", show: (r) => time(r.time) }, { name: "Who", show: (r) => r.username ?? "nobody" },
-      { name: "What", show: (r) => el("a", { href: `#/requests?request_id=${r.request_id}` }, `${r.method ?? "?"} ${r.path ?? "?"}`) },
-      { name: "Status", number: true, show: (r) => r.status ?? "–" }, { name: "Why", show: (r) => r.reason ?? "–" },
-    ], refused.items, "Nothing was refused."));
-  }
+  ], now.limits, "No limit applies to you."));
   return parts;
-}
-
-/** @param {Me} me @param {URLSearchParams} query */
-export async function usage(me, query) {
-  const asked = { group_by: query.get("group_by") ?? "model", from: query.get("from") ?? day(30), to: query.get("to") ?? "" };
-  const { items } = await get(mayAsk(me) ? "/admin/usage" : "/me/usage", asked);
-  const groups = asked.group_by.split(",").filter(Boolean);
-  const most = Math.max(...items.map((/** @type {any} */ item) => Number(item.cost_usd)), 0) || 1;
-  const submit = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    location.hash = `#/usage?${new URLSearchParams(filled(/** @type {HTMLFormElement} */ (event.target)))}`;
-  };
-  const form = el("form", { class: "fields", onsubmit: submit },
-    input("group_by", "By (user, team, key, model, route, day)", { value: asked.group_by }),
-    input("from", "From", { type: "date", value: asked.from }), input("to", "Before", { type: "date", value: asked.to }),
-    el("button", { class: "main", type: "submit" }, "Show"));
-  return [form, table("Usage", [
-    ...groups.map((name) => ({ name, show: (/** @type {any} */ item) => item[name] ?? "–" })),
-    { name: "Share", show: (item) => el("meter", { min: 0, max: most, value: Number(item.cost_usd), "aria-label": usd(item.cost_usd) }) },
-    { name: "Calls", number: true, show: (item) => count(item.requests) },
-    { name: "Tokens in", number: true, show: (item) => count(item.input_tokens) },
-    { name: "of them cached", number: true, show: (item) => count(item.cached_tokens) },
-    { name: "Tokens out", number: true, show: (item) => count(item.output_tokens) },
-    { name: "Cost", number: true, show: (item) => usd(item.cost_usd) },
-  ], items, "Nothing was used in this time. The playground makes a first call.")];
 }

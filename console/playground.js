@@ -1,10 +1,11 @@
+// @ts-check
 // Trying a model through the gateway, and pasting the gateway into other programs.
-import { el, say } from "./dom.js";
-import { send } from "./session.js";
+import { copy, el, usd, words as saying } from "./dom.js";
+import { get, send } from "./session.js";
 
 /** Reads the events of a stream as they come. @param {Response} response @param {(text: string) => void} add */
 async function pour(response, add) {
-  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).pipeThrough(new TextDecoderStream()).getReader();
+  const reader = /** @type {ReadableStream<any>} */ (response.body).pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
@@ -18,11 +19,31 @@ async function pour(response, add) {
   }
 }
 
+/** What a refusal says, and all of it below. @param {Response} response */
+async function refusal(response) {
+  const text = await response.text();
+  try {
+    const problem = JSON.parse(text);
+    return `${problem.detail ?? problem.title ?? `The gateway answered ${response.status}.`}\n\n${JSON.stringify(problem, null, 2)}`;
+  } catch {
+    return text;
+  }
+}
+
+/** What the call cost, once that is on record. @param {string} id */
+async function cost(id) {
+  const { items } = await get("/admin/audit", { request_id: id });
+  const known = items[0]?.cost_usd;
+  return known ? `Cost: ${usd(known)}. ` : "";
+}
+
 /** @param {import("./main.js").Me} me */
 export async function playground(me) {
-  const model = el("input", { name: "model", value: "demo", required: true });
+  const models = await get("/v1/models").then((list) => list.data ?? []).catch(() => []);
+  const model = el("input", { name: "model", value: models[0]?.id ?? "demo", required: true, list: "models", autocomplete: "off" });
+  const offered = el("datalist", { id: "models" }, models.map((/** @type {any} */ item) => el("option", { value: item.id })));
   const words = el("textarea", { name: "prompt", required: true }, "Say hello.");
-  const answer = el("pre", { "aria-live": "polite", "aria-label": "Answer" });
+  const answer = el("pre", { role: "log", "aria-label": "Answer" });
   const about = el("p", { class: "faint" });
   const ask = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -36,14 +57,14 @@ export async function playground(me) {
       const id = response.headers.get("x-request-id");
       const told = ["x-tollgate-hold-usd", "ratelimit"].map((name) => [name, response.headers.get(name)]);
       about.append(`Status ${response.status}. `, ...told.map(([name, value]) => (value ? `${name}: ${value}. ` : "")));
-      if (id && me.role === "admin") about.append(el("a", { href: `#/requests?request_id=${id}` }, "The record of this call"));
       if (response.ok) await pour(response, (text) => { answer.textContent += text; });
-      else answer.textContent = JSON.stringify(await response.json(), null, 2);
+      else answer.textContent = await refusal(response);
+      if (id && me.role === "admin") about.append(await cost(id), el("a", { href: `#/requests?request_id=${id}` }, "The record of this call"));
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
+      answer.textContent = saying(error);
     }
   };
-  return [el("form", { onsubmit: ask }, el("label", {}, "Model", model), el("label", {}, "Prompt", words),
+  return [el("form", { onsubmit: ask }, el("label", {}, "Model", model), offered, el("label", {}, "Prompt", words),
     el("p", {}, el("button", { class: "main", type: "submit" }, "Send"))), about, answer];
 }
 
@@ -58,7 +79,6 @@ export async function connect() {
     ["Claude Code", `export ANTHROPIC_BASE_URL=${base}\nexport ANTHROPIC_AUTH_TOKEN=$TOLLGATE_KEY`],
     ["Codex", `[model_providers.tollgate]\nname = "Tollgate"\nbase_url = "${base}/v1"\nenv_key = "TOLLGATE_KEY"`],
   ];
-  const copy = (/** @type {string} */ text) => navigator.clipboard.writeText(text).then(() => say("Copied."), () => say("Select the text and copy it."));
   return [el("p", {}, "Make a key on the page ", el("a", { href: "#/keys" }, "API keys"), " and put it into TOLLGATE_KEY."),
     ...snippets.flatMap(([name, text]) => [el("h2", {}, name), el("pre", {}, text),
       el("button", { type: "button", onclick: () => copy(text), "aria-label": `Copy: ${name}` }, "Copy")])];

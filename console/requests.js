@@ -1,63 +1,120 @@
-// The audit log: search, and the whole story of one request.
-import { count, drawer, el, filled, input, select, time, usd } from "./dom.js";
-import { paged } from "./lists.js";
+// @ts-check
+// The audit log: search, live tail, and the way to the story of each request.
+import { address, copy, count, el, filled, input, say, select, table, time, usd, words } from "./dom.js";
+import { get } from "./session.js";
+import { tell } from "./story.js";
 
-const FIELDS = ["request_id", "decision", "status", "route", "user_id", "from", "to"];
+const FIELDS = ["request_id", "decision", "status", "route", "user_id", "user", "from", "to"];
+const EVERY = 3000;
+const KEPT = 500;
 
-/** What a reason means and what to do about it. @type {Record<string, string>} */
-const WHY = {
-  "missing-credential": "The call had no credential.",
-  "invalid-credentials": "The name or the password was wrong, or the user may not sign in.",
-  "expired-token": "The access token's time was over; a client refreshes it and tries again.",
-  "revoked-token": "The session was ended, or the user was changed, disabled or deleted.",
-  "forbidden": "The caller's role may not call this.",
-  "quota-exceeded": "A limit was reached. The page Limits shows which there are.",
-  "budget-exhausted": "What the call could cost had no room in a budget. The page Budgets shows what is left.",
-  "unpriced-model": "The model has no price. The page Prices sets one.",
-  "not-found": "There is no such URL or object.",
-  "upstream-failed": "The upstream could not be reached or broke off.",
-  "upstream-timeout": "The upstream did not answer in time.",
-};
-
-/** @param {any} record */
-function story(record) {
-  const { reason } = record;
-  const why = reason ? Object.entries(WHY).find(([code]) => String(reason).startsWith(code))?.[1] : undefined;
-  const shown = Object.entries(record).filter(([, value]) => value !== null && value !== false);
-  const text = (/** @type {unknown} */ value) => (typeof value === "object" ? JSON.stringify(value, null, 2) : String(value));
-  drawer(`${record.method ?? "?"} ${record.path ?? "?"}`,
-    reason && el("p", { class: "bad" }, `Not served: ${reason}. ${why ?? ""}`),
-    el("p", {}, `Entry ${record.seq} of chain ${record.chain}. Its hash covers the entry and the one before it; `,
-      el("code", {}, "tollgate audit verify"), " checks the chain and its signed checkpoints."),
-    el("dl", {}, shown.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, text(value))])));
+/** What the audit list is asked for, of what is in the address. @param {Record<string, string>} asked */
+async function filters(asked) {
+  const { user, ...rest } = asked;
+  if (!user) return rest;
+  const page = await get("/admin/users", { name: user, limit: 200 });
+  const found = page.items.find((/** @type {any} */ item) => item.username === user) ?? page.items[0];
+  if (!found) throw new Error(`There is no user ${user}. Take the name as the page Users has it.`);
+  return { ...rest, user_id: found.id };
 }
 
-/** @param {import("./main.js").Me} _me @param {URLSearchParams} query */
-export async function requests(_me, query) {
-  const asked = Object.fromEntries(FIELDS.map((name) => [name, query.get(name) ?? ""]));
+/** @param {Record<string, string>} asked */
+function searchForm(asked) {
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     location.hash = `#/requests?${new URLSearchParams(filled(/** @type {HTMLFormElement} */ (event.target)))}`;
   };
-  const decision = select("decision", "Decision", ["", "allowed", "refused", "failed"]);
-  decision.querySelector("select").value = asked.decision;
-  const form = el("form", { class: "fields", onsubmit: submit }, decision,
-    input("status", "Status", { value: asked.status, pattern: "[1-5][0-9][0-9]", title: "three digits, such as 429" }),
-    input("route", "Route", { value: asked.route }), input("user_id", "User id", { value: asked.user_id }),
+  return el("form", { class: "fields", role: "search", onsubmit: submit },
+    select("decision", "Decision", ["", "allowed", "refused", "failed"], asked.decision),
+    input("status", "Status", { value: asked.status, pattern: "[1-5][0-9][0-9]", title: "three digits, such as 429", inputmode: "numeric" }),
+    input("route", "Route", { value: asked.route }), input("user", "User", { value: asked.user, autocomplete: "off" }),
+    asked.user_id && input("user_id", "User id", { value: asked.user_id }),
     input("request_id", "Request id", { value: asked.request_id }),
-    input("from", "From (day or time, UTC)", { value: asked.from }), input("to", "Before", { value: asked.to }),
-    el("button", { class: "main", type: "submit" }, "Search"));
-  const list = await paged("/admin/audit", asked, [
-    { name: "Time", show: (r) => time(r.time) },
-    { name: "Who", show: (r) => r.username ?? "nobody" },
-    { name: "Request", show: (r) => el("button", { type: "button", onclick: () => story(r) }, `${r.method ?? "?"} ${r.path ?? "?"}`) },
-    { name: "Route", show: (r) => r.route ?? "–" },
-    { name: "Decision", show: (r) => el("span", { class: r.decision === "allowed" ? "good" : "bad" }, r.decision ?? "–") },
-    { name: "Status", number: true, show: (r) => r.status ?? "–" },
-    { name: "Why", show: (r) => r.reason ?? "" },
-    { name: "Model", show: (r) => r.model ?? "" },
-    { name: "Cost", number: true, show: (r) => usd(r.cost_usd) },
-    { name: "ms", number: true, show: (r) => (r.duration_us === null ? "–" : count(Math.round(r.duration_us / 1000))) },
-  ], { caption: "Requests", empty: "No request is like that. Take a condition away." });
-  return [form, list];
+    input("from", "From (day or time, UTC)", { value: asked.from, placeholder: "2026-11-24" }), input("to", "Before", { value: asked.to, placeholder: "2026-11-25T12:00:00Z" }),
+    el("div", { class: "row" }, el("button", { class: "main", type: "submit" }, "Search"), el("a", { href: "#/requests" }, "Clear")));
+}
+
+/** @param {import("./main.js").Me} me @param {URLSearchParams} query */
+export async function requests(me, query) {
+  const asked = Object.fromEntries(FIELDS.map((name) => [name, query.get(name) ?? ""]));
+  const set = Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
+  const wanted = await filters(asked);
+  const first = await get("/admin/audit", { limit: 100, ...wanted });
+  let rows = first.items;
+  let next = first.next_cursor;
+  const seen = new Set(rows.map((/** @type {any} */ row) => row.id));
+  const fresh = new Set();
+  const open = (/** @type {string} */ id) => {
+    address("requests", { ...set, id });
+    return tell(id, () => address("requests", set)).catch((error) => { address("requests", set); say(words(error)); });
+  };
+  const place = el("div");
+  const columns = [
+    { name: "Time", show: (/** @type {any} */ r) => time(r.time) },
+    { name: "Who", show: (/** @type {any} */ r) => r.username ?? (r.user_id ? "(erased)" : "nobody") },
+    { name: "Request", long: true, show: (/** @type {any} */ r) => el("button", { type: "button", class: "plain", onclick: () => open(r.id) }, `${r.method ?? "?"} ${r.path ?? "(erased)"}`) },
+    { name: "Route", show: (/** @type {any} */ r) => r.route ?? "–" },
+    { name: "Decision", show: (/** @type {any} */ r) => el("span", { class: r.decision === "allowed" ? "good" : "bad" }, r.decision ?? "–") },
+    { name: "Status", number: true, show: (/** @type {any} */ r) => r.status ?? "–" },
+    { name: "Why", long: true, show: (/** @type {any} */ r) => r.reason ?? "" },
+    { name: "Model", show: (/** @type {any} */ r) => r.model ?? "" },
+    { name: "Cost", number: true, show: (/** @type {any} */ r) => (r.cost_usd === null ? "" : usd(r.cost_usd)) },
+    { name: "ms", number: true, show: (/** @type {any} */ r) => (r.duration_us === null ? "–" : count(Math.round(r.duration_us / 1000))) },
+  ];
+  const draw = () => {
+    const list = table("Requests", columns, rows, "No request is like that. Take a condition away.");
+    [...list.querySelectorAll("tbody tr")].forEach((row, index) => { if (fresh.has(rows[index].id)) row.classList.add("fresh"); });
+    const more = async () => {
+      const page = await get("/admin/audit", { limit: 100, ...wanted, cursor: next });
+      rows = rows.concat(page.items.filter((/** @type {any} */ row) => !seen.has(row.id)));
+      page.items.forEach((/** @type {any} */ row) => seen.add(row.id));
+      next = page.next_cursor;
+      draw();
+    };
+    place.replaceChildren(list, ...(next ? [el("p", {}, el("button", { type: "button", onclick: () => more().catch((error) => say(words(error))) }, "Show more"))] : []));
+  };
+  draw();
+
+  // What this page itself asks is on record too; the tail leaves it out, or it would show nothing else.
+  const isOwn = (/** @type {any} */ row) => row.session_id === me.session?.id && String(row.route).startsWith("/admin/audit");
+  const poll = async () => {
+    /** @type {any[]} */
+    const found = [];
+    let cursor;
+    for (let pages = 0; pages < 5; pages += 1) {
+      const page = await get("/admin/audit", { limit: 100, ...wanted, cursor });
+      const unknown = page.items.filter((/** @type {any} */ row) => !seen.has(row.id));
+      found.push(...unknown);
+      cursor = page.next_cursor;
+      if (unknown.length < page.items.length || !cursor) break;
+    }
+    found.forEach((row) => seen.add(row.id));
+    const shown = found.filter((row) => !isOwn(row));
+    if (shown.length === 0) return;
+    fresh.clear();
+    shown.forEach((row) => fresh.add(row.id));
+    rows = [...shown, ...rows].slice(0, KEPT);
+    // A reader who is in the table keeps the place; the rows come when they leave it.
+    if (!place.contains(document.activeElement) || document.activeElement?.tagName !== "BUTTON") draw();
+    status.textContent = `${count(shown.length)} new at ${new Date().toLocaleTimeString()}.`;
+  };
+  const status = el("span", { class: "faint", role: "status" });
+  let live = false;
+  const tick = async () => {
+    if (!live || !place.isConnected) return;
+    if (!document.hidden) await poll().catch((error) => { status.textContent = words(error); });
+    setTimeout(tick, EVERY);
+  };
+  const turn = () => {
+    live = !live;
+    follow.textContent = live ? "Pause" : "Follow live";
+    follow.setAttribute("aria-pressed", String(live));
+    status.textContent = live ? "Following: new requests come on top." : "Paused.";
+    if (live) tick();
+  };
+  const follow = el("button", { type: "button", onclick: turn, "aria-pressed": "false" }, "Follow live");
+  const link = el("button", { type: "button", onclick: () => copy(location.href) }, "Copy a link to this view");
+  const id = query.get("id");
+  if (id) setTimeout(() => open(id));
+  return [searchForm(asked), el("p", { class: "row" }, follow, link, status), place];
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // Who is signed in, and calls to the gateway. The access token is in this module's memory and nowhere else; the refresh
 // token is in a cookie that no script can read.
 
@@ -7,6 +8,7 @@ let token = null;
 let renewing = null;
 /** Called when the session is over. */
 let ended = () => {};
+let listener = () => {};
 const MARK = "tollgate-signed-in";
 
 /** A refusal in the gateway's own words. */
@@ -20,8 +22,8 @@ export class Refused extends Error {
   }
 }
 
-/** @param {() => void} listener */
-export const onEnd = (listener) => { ended = listener; };
+/** @param {() => void} told */
+export const onEnd = (told) => { listener = told; ended = told; };
 
 /** @param {string} username @param {string} password */
 export async function signIn(username, password) {
@@ -31,12 +33,16 @@ export async function signIn(username, password) {
   });
   const body = await read(response);
   token = body.access_token;
+  ended = listener;
   // No secret: that a cookie may be there, so that a first visit asks for no refresh.
   localStorage.setItem(MARK, "1");
 }
 
 /** Takes a session of an earlier visit up again. */
 export const resume = async () => (localStorage.getItem(MARK) ? renew() : false);
+
+/** Asks whether the session is still good. @returns {Promise<unknown>} */
+export const check = () => (token ? get("/me") : Promise.resolve());
 
 export async function signOut() {
   const headers = token ? { authorization: `Bearer ${token}` } : undefined;
@@ -49,13 +55,17 @@ function forget() {
   localStorage.removeItem(MARK);
 }
 
-/** Several calls at once wait for one refresh. */
+/**
+ * Several calls at once wait for one refresh.
+ * @returns {Promise<boolean>} Whether there is a new token. False: the session is over. It throws where that is not known.
+ */
 function renew() {
   renewing ??= (async () => {
     const response = await fetch("/auth/refresh", { method: "POST" });
     if (response.ok) token = (await response.json()).access_token;
+    else if (response.status === 401 || response.status === 403) forget();
     // A gateway that is out of breath does not end the session.
-    else if (response.status < 500) forget();
+    else await read(response);
     return response.ok;
   })().finally(() => { renewing = null; });
   return renewing;
@@ -73,12 +83,24 @@ async function read(response) {
 /** A call with the token, renewed once where it has expired. @param {string} path @param {RequestInit} [init] */
 export async function send(path, init = {}) {
   const once = () => fetch(path, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } });
+  if (!token) return over();
+  const used = token;
   let response = await once();
   if (response.status === 401) {
-    if (await renew()) response = await once();
-    if (response.status === 401) { forget(); ended(); }
+    // Another call may have had a new token meanwhile.
+    if (token === used ? await renew() : token) response = await once();
+    if (response.status === 401) over();
   }
   return response;
+}
+
+/** The session has ended: once, whichever call learns of it. @returns {never} */
+function over() {
+  forget();
+  const tell = ended;
+  ended = () => {};
+  tell();
+  throw new Error("Your session has ended.");
 }
 
 /** @param {string} path @param {Record<string, unknown>} [query] @returns {Promise<any>} */

@@ -8,10 +8,13 @@ mod files;
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
-    http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY},
+    http::header::{
+        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+        IF_NONE_MATCH, VARY,
+    },
 };
 
-use self::files::File;
+use self::files::{File, tag};
 use super::{
     openapi::operation::{Answer, Draft},
     problem::{self, Problem, documented::Success},
@@ -71,9 +74,23 @@ impl Answer for Signpost {
 
 /// Whether the client names HTML among what it takes. `*/*` alone is no browser's.
 fn accepts_html(request: &HttpRequest) -> bool {
-    let lines = request.headers().get_all(ACCEPT).filter_map(|line| line.to_str().ok());
-    let mut ranges = lines.flat_map(|line| line.split(',')).map(|range| range.split(';').next().unwrap_or_default());
-    ranges.any(|range| range.trim().eq_ignore_ascii_case("text/html"))
+    items(request, ACCEPT)
+        .any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"))
+}
+
+/// Whether the client takes gzip by its name (RFC 9110 §12.5.3), and not with a weight of nothing.
+fn accepts_gzip(request: &HttpRequest) -> bool {
+    items(request, ACCEPT_ENCODING).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
+    })
+}
+
+/// The members of a header that is a list.
+fn items(request: &HttpRequest, name: HeaderName) -> impl Iterator<Item = &str> {
+    let lines = request.headers().get_all(name).filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(','))
 }
 
 /// A file of the console as it is answered.
@@ -84,7 +101,10 @@ impl Responder for FileAnswer {
 
     /// A browser asks each time and learns from the hash that nothing changed: an upgrade is never seen half.
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let tag = self.0.tag();
+        let packed = self.0.packed();
+        let is_packed = !packed.is_empty() && accepts_gzip(request);
+        let bytes = if is_packed { packed } else { self.0.bytes };
+        let tag = tag(bytes);
         let is_known = request.headers().get_all(IF_NONE_MATCH).filter_map(|line| line.to_str().ok()).any(|line| {
             line.split(',').map(|known| known.trim().trim_start_matches("W/")).any(|known| known == tag || known == "*")
         });
@@ -92,13 +112,17 @@ impl Responder for FileAnswer {
         response
             .insert_header((ETAG, tag))
             .insert_header((CACHE_CONTROL, "no-cache"))
+            .insert_header((VARY, "Accept-Encoding"))
             .insert_header(("content-security-policy", POLICY))
             .insert_header(("referrer-policy", "no-referrer"))
             .insert_header(("cross-origin-opener-policy", "same-origin"));
         if is_known {
             return response.finish();
         }
-        response.insert_header((CONTENT_TYPE, self.0.media)).body(self.0.bytes)
+        if is_packed {
+            response.insert_header((CONTENT_ENCODING, "gzip"));
+        }
+        response.insert_header((CONTENT_TYPE, self.0.media)).body(bytes)
     }
 }
 

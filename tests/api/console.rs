@@ -1,5 +1,7 @@
 //! The console: the way to it, its files, and signing in by a cookie that only the gateway's own pages may use.
 
+use std::io::Read;
+
 use serde_json::json;
 
 use super::support::{ADMIN_PASSWORD, Answer, Request, Setup, TestGateway, TestStore, eventually};
@@ -13,6 +15,7 @@ on_both_stores!(
     the_cookie_is_taken_from_our_own_pages_alone,
     nothing_else_reads_the_cookie,
     logging_out_by_cookie_ends_the_session,
+    the_files_are_compressed_for_those_who_take_it,
     looking_at_the_console_leaves_no_refusal_on_record,
 );
 
@@ -180,5 +183,26 @@ async fn looking_at_the_console_leaves_no_refusal_on_record(store: &TestStore) {
     }
     let list = gateway.get("/admin/audit?decision=refused").token(&gateway.admin).send().await;
     assert_eq!(list.expect(200).json()["items"], json!([]));
+    gateway.finish().await;
+}
+
+async fn the_files_are_compressed_for_those_who_take_it(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let path = "/console/main.js";
+    let plain = gateway.get(path).send().await;
+    assert_eq!((plain.expect(200).header("content-encoding"), plain.header("vary")), (None, Some("Accept-Encoding")));
+    for coding in ["gzip", "br, GZIP;q=0.5"] {
+        let packed = gateway.get(path).header("accept-encoding", coding).send().await;
+        assert_eq!(packed.expect(200).header("content-encoding"), Some("gzip"), "{coding}");
+        assert!(packed.body.len() < plain.body.len());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, plain.body);
+        assert_ne!(packed.header("etag"), plain.header("etag"), "each form has its own name");
+    }
+    for coding in ["identity", "gzip;q=0", "br"] {
+        let answer = gateway.get(path).header("accept-encoding", coding).send().await;
+        assert_eq!(answer.expect(200).header("content-encoding"), None, "{coding}");
+    }
     gateway.finish().await;
 }

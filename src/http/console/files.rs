@@ -1,6 +1,9 @@
 //! The files of the console, as they stand in `console/`.
 
+use std::{io::Write, sync::LazyLock};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use flate2::{Compression, write::GzEncoder};
 
 use crate::crypto;
 
@@ -9,6 +12,7 @@ pub struct File {
     name: &'static str,
     pub media: &'static str,
     pub bytes: &'static [u8],
+    packed: LazyLock<Vec<u8>>,
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -18,8 +22,14 @@ const IMAGE: &str = "image/svg+xml";
 
 macro_rules! files {
     ($($name:literal $media:ident;)*) => {
-        const FILES: &[File] = &[$(
-            File { name: $name, media: $media, bytes: include_bytes!(concat!("../../../console/", $name)) },
+        const COUNT: usize = [$($name),*].len();
+        static FILES: [File; COUNT] = [$(
+            File {
+                name: $name,
+                media: $media,
+                bytes: include_bytes!(concat!("../../../console/", $name)),
+                packed: LazyLock::new(|| gzip(include_bytes!(concat!("../../../console/", $name)))),
+            },
         )*];
     };
 }
@@ -32,8 +42,16 @@ files! {
     "session.js"    SCRIPT;
     "dom.js"        SCRIPT;
     "lists.js"      SCRIPT;
+    "edit.js"       SCRIPT;
+    "chart.js"      SCRIPT;
     "overview.js"   SCRIPT;
+    "usage.js"      SCRIPT;
     "requests.js"   SCRIPT;
+    "story.js"      SCRIPT;
+    "proof.js"      SCRIPT;
+    "people.js"     SCRIPT;
+    "keys.js"       SCRIPT;
+    "policies.js"   SCRIPT;
     "manage.js"     SCRIPT;
     "playground.js" SCRIPT;
 }
@@ -44,10 +62,20 @@ impl File {
         FILES.iter().find(|file| file.name == name)
     }
 
-    /// Names the bytes by their hash (RFC 9110 §8.8.3).
-    pub fn tag(&self) -> String {
-        format!("\"{}\"", URL_SAFE_NO_PAD.encode(crypto::sha256(&[self.bytes])))
+    /// Compressed by gzip, once. Empty where that failed.
+    pub fn packed(&'static self) -> &'static [u8] {
+        &self.packed
     }
+}
+
+/// Names bytes by their hash (RFC 9110 §8.8.3).
+pub fn tag(bytes: &[u8]) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(crypto::sha256(&[bytes])))
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -63,8 +91,14 @@ mod tests {
     }
 
     #[test]
+    fn all_files_together_are_small_on_the_wire() {
+        let sum: usize = FILES.iter().map(|file| file.packed().len()).sum();
+        assert!((1..250_000).contains(&sum), "{sum}");
+    }
+
+    #[test]
     fn no_file_makes_markup_of_text_or_names_another_origin() {
-        for file in FILES {
+        for file in &FILES {
             let text = std::str::from_utf8(file.bytes).unwrap();
             for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
                 assert!(!text.contains(way), "{}: {way}", file.name);

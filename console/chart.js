@@ -1,0 +1,96 @@
+// @ts-check
+// A small picture of sums: bars, one upon the other where there is a time. The table beside it says the same in numbers.
+import { el, svg } from "./dom.js";
+
+const MOST = 6;
+const WIDE = 860;
+const HIGH = 220;
+const LEFT = 64;
+const ROW = 26;
+
+/** @typedef {{label: string, time: string | null, value: number}} Point */
+
+/** The labels with most, and one for the rest. @param {Point[]} points */
+function ranked(points) {
+  /** @type {Map<string, number>} */
+  const sums = new Map();
+  for (const { label, value } of points) sums.set(label, (sums.get(label) ?? 0) + value);
+  const all = [...sums].sort((a, b) => b[1] - a[1]).map(([label]) => label);
+  return all.length > MOST + 1 ? [...all.slice(0, MOST), "all others"] : all;
+}
+
+/** A number above `most` that is easy to read. @param {number} most */
+function ceiling(most) {
+  const power = 10 ** Math.floor(Math.log10(most || 1));
+  return power * ([1, 2, 5].find((step) => step * power >= most) ?? 10);
+}
+
+/**
+ * Every step from the first to the last that was asked for, so that a gap is seen.
+ * @param {Point[]} points @param {[string, string]} range Days.
+ */
+function steps(points, [from, to]) {
+  const known = points.map((point) => point.time ?? "");
+  const isShort = Date.parse(to) - Date.parse(from) < 4 * 86_400_000;
+  const ends = known[0].includes("T") ? (isShort ? [`${from}T00:00:00Z`, `${to}T23:00:00Z`] : []) : [from, to];
+  const times = [...new Set([...known, ...ends])].sort();
+  const size = times.some((time) => time.includes("T")) ? 3_600_000 : 86_400_000;
+  const [first, last] = [Date.parse(times[0]), Date.parse(times[times.length - 1])];
+  if (!(last - first < 1000 * size)) return times;
+  const cut = (/** @type {number} */ at) => new Date(at).toISOString().slice(0, size === 3_600_000 ? 13 : 10);
+  return Array.from({ length: Math.round((last - first) / size) + 1 }, (_, index) => cut(first + index * size));
+}
+
+/** @param {Point[]} points @param {string} caption @param {(value: number) => string} say @param {[string, string]} range Days. */
+export function chart(points, caption, say, range) {
+  if (points.length === 0 || !points.some((point) => point.value > 0)) return null;
+  return points.some((point) => point.time) ? columns(points, caption, say, range) : rows(points, caption, say);
+}
+
+/** @param {Point[]} points @param {string} caption @param {(value: number) => string} say @param {[string, string]} range */
+function columns(points, caption, say, range) {
+  const labels = ranked(points);
+  const times = steps(points, range);
+  const place = (/** @type {string} */ label) => (labels.includes(label) ? labels.indexOf(label) : labels.length - 1);
+  /** @type {Map<string, number[]>} */
+  const sums = new Map(times.map((time) => [time, labels.map(() => 0)]));
+  for (const { label, time, value } of points) {
+    const stack = sums.get(times.find((step) => (time ?? "").startsWith(step)) ?? "");
+    if (stack) stack[place(label)] += value;
+  }
+  const top = ceiling(Math.max(...[...sums.values()].map((stack) => stack.reduce((a, b) => a + b, 0))));
+  const width = (WIDE - LEFT) / times.length;
+  const thick = Math.min(width * 0.8, 60);
+  const bars = times.flatMap((time, index) => {
+    let y = HIGH;
+    return (sums.get(time) ?? []).map((value, series) => {
+      const height = (value / top) * HIGH;
+      y -= height;
+      return value > 0 && svg("rect", { class: `s${series}`, x: LEFT + index * width + (width - thick) / 2, y, width: thick, height },
+        svg("title", {}, `${time} ${labels[series]}: ${say(value)}`));
+    });
+  });
+  const axis = [0, 0.5, 1].flatMap((part) => [
+    svg("line", { x1: LEFT, x2: WIDE, y1: HIGH - part * HIGH, y2: HIGH - part * HIGH }),
+    svg("text", { x: LEFT - 6, y: HIGH - part * HIGH + 4, "text-anchor": "end" }, say(part * top)),
+  ]);
+  const every = Math.ceil(times.length / 8);
+  const days = times.map((time, index) => index % every === 0 && svg("text", { x: LEFT + (index + 0.5) * width, y: HIGH + 18, "text-anchor": "middle" },
+    time.length > 10 ? `${time.slice(5, 10)} ${time.slice(11, 13)}h` : time.slice(5)));
+  return el("figure", {}, svg("svg", { class: "chart", viewBox: `0 -10 ${WIDE} ${HIGH + 36}`, role: "img", "aria-label": `${caption}. The table below has the numbers.` }, ...axis, ...bars, ...days),
+    el("figcaption", { class: "faint" }, `${caption}, in UTC`, el("ul", { class: "legend" }, labels.map((label, series) =>
+      el("li", {}, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `s${series}`, width: 10, height: 10 })), label)))));
+}
+
+/** @param {Point[]} points @param {string} caption @param {(value: number) => string} say */
+function rows(points, caption, say) {
+  const shown = [...points].sort((a, b) => b.value - a.value).slice(0, 12).filter((point) => point.value > 0);
+  const most = shown[0].value;
+  const parts = shown.flatMap(({ label, value }, index) => [
+    svg("text", { x: 194, y: index * ROW + 17, "text-anchor": "end" }, label.length > 28 ? `${label.slice(0, 27)}…` : label),
+    svg("rect", { class: "s0", x: 202, y: index * ROW + 3, width: Math.max(2, (value / most) * (WIDE - 320)), height: ROW - 8 }, svg("title", {}, `${label}: ${say(value)}`)),
+    svg("text", { x: 210 + Math.max(2, (value / most) * (WIDE - 320)), y: index * ROW + 17 }, say(value)),
+  ]);
+  return el("figure", {}, svg("svg", { class: "chart", viewBox: `0 0 ${WIDE} ${shown.length * ROW}`, role: "img", "aria-label": `${caption}. The table below has the numbers.` }, ...parts),
+    el("figcaption", { class: "faint" }, points.length > shown.length ? `${caption}; the ${shown.length} with most` : caption));
+}

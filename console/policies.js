@@ -1,0 +1,90 @@
+// @ts-check
+// Budgets and limits.
+import { count, el, filled, input, select, svg, table, time, usd } from "./dom.js";
+import { changed, danger, editor, isAdmin, maker, split } from "./edit.js";
+import { all, named, names, paged } from "./lists.js";
+import { change } from "./session.js";
+
+/** @typedef {import("./main.js").Me} Me */
+
+/** Spent and held of a budget as a bar; what is empty is left. @param {any} budget */
+export function bar(budget) {
+  const limit = Number(budget.limit_usd);
+  const share = (/** @type {string} */ money) => (limit > 0 ? Math.min(100, (100 * Number(money)) / limit) : 100);
+  const [spent, held] = [share(budget.spent_usd), share(budget.held_usd)];
+  return svg("svg", { class: "bar", role: "img", "aria-label": `${budget.name}: spent ${usd(budget.spent_usd)}, held ${usd(budget.held_usd)}, of ${usd(budget.limit_usd)}` },
+    svg("rect", { class: spent + held >= 80 ? "over" : "spent", width: `${spent}%`, height: "100%" }),
+    svg("rect", { class: "held", x: `${spent}%`, width: `${Math.min(held, 100 - spent)}%`, height: "100%" }));
+}
+
+/** @param {any[]} rows @param {import("./dom.js").Column[]} [more] */
+export const budgetTable = (rows, more = []) => table("Budgets", [
+  { name: "Budget", show: (b) => [b.name, b.mode === "shadow" && " (shadow)"] },
+  { name: "Spent and held", show: bar },
+  { name: "Spent", number: true, show: (b) => usd(b.spent_usd) },
+  { name: "Held", number: true, show: (b) => usd(b.held_usd) },
+  { name: "Left", number: true, show: (b) => usd(b.remaining_usd) },
+  { name: "Limit", number: true, show: (b) => usd(b.limit_usd) },
+  { name: "Whole again", show: (b) => (b.resets_at ? time(b.resets_at) : "never") },
+  ...more,
+], rows, "There is no budget. Without one, nothing bounds what is spent.");
+
+/** @param {Me} me */
+export async function budgets(me) {
+  const fields = (/** @type {any} */ b) => [input("name", "Name", { required: true, value: b?.name ?? "" }),
+    select("scope", "For", ["global", "team", "user", "key"], b?.scope ?? "global"), input("subject", "Id of one (empty: each one)", { value: b?.subject ?? "" }),
+    input("models", "Models, with commas between", { value: (b?.models ?? ["*"]).join(", ") }),
+    input("limit_usd", "Limit in USD", { required: true, inputmode: "decimal", pattern: "[0-9]+([.][0-9]+)?", title: "such as 12.50", value: b?.limit_usd ?? "" }),
+    select("period", "Period", ["month", "week", "day", "total"], b?.period ?? "month"), select("mode", "Mode", ["enforce", "shadow"], b?.mode ?? "enforce"),
+    input("alert_at", "Alert at (shares, with commas between)", { value: (b?.alert_at ?? [0.8]).join(", ") })];
+  const given = (/** @type {HTMLFormElement} */ form) => {
+    const { models, subject, alert_at, ...rest } = filled(form);
+    return { ...rest, subject: subject ?? null, models: split(models), alert_at: alert_at ? split(alert_at).map(Number) : [] };
+  };
+  if (me.role !== "readonly") await names("users").then(() => names("teams"));
+  const rows = await all("/admin/budgets");
+  const more = [
+    { name: "For", show: (/** @type {any} */ b) => (b.subject ? [`${b.scope} `, named(b.subject, b.subject_name)] : b.scope === "global" ? "all together" : `each ${b.scope}`) },
+    { name: "Period", show: (/** @type {any} */ b) => b.period }, { name: "Models", long: true, show: (/** @type {any} */ b) => b.models.join(", ") },
+    ...(isAdmin(me) ? [{ name: "Change", show: (/** @type {any} */ b) => [
+      editor(`Budget ${b.name}`, () => fields(b), (form) => change("PATCH", `/admin/budgets/${b.id}`, changed(b, given(form)))),
+      danger(`Delete the budget ${b.name}?`, () => change("DELETE", `/admin/budgets/${b.id}`))] }] : []),
+  ];
+  return [isAdmin(me) && maker("A new budget", fields(null), (form) => change("POST", "/admin/budgets", given(form))), budgetTable(rows, more)].filter(Boolean);
+}
+
+/** @param {Me} me */
+export async function limits(me) {
+  const fields = (/** @type {any} */ l) => [input("name", "Name", { required: true, value: l?.name ?? "" }),
+    input("routes", "Routes, with commas between", { value: (l?.routes ?? ["*"]).join(", ") }),
+    select("per", "For each", ["user", "key", "team", "address", "global"], l?.per ?? "user"), input("subject", "Id of one (empty: each one)", { value: l?.subject ?? "" }),
+    select("unit", "Counts", ["requests", "tokens", "concurrent"], l?.unit ?? "requests"),
+    input("limit", "Limit", { type: "number", min: 1, required: true, value: l?.limit ?? "" }),
+    input("window_s", "Window in seconds (not for concurrent)", { type: "number", min: 1, value: l?.window_s ?? "" }),
+    input("burst", "Burst (empty: as the limit)", { type: "number", min: 1, value: l?.burst ?? "" }),
+    select("mode", "Mode", ["shadow", "enforce"], l?.mode ?? "shadow"),
+    select("on_error", "If counts cannot be shared", [["allow_local_share", "count here, a share"], ["deny", "refuse"]], l?.on_error ?? "allow_local_share")];
+  const given = (/** @type {HTMLFormElement} */ form) => {
+    const { limit, window_s, burst, routes, subject, ...rest } = filled(form);
+    const window = rest.unit === "concurrent" ? {} : { ...(window_s && { window_s: Number(window_s) }), ...(burst && { burst: Number(burst) }) };
+    return { ...rest, subject: subject ?? null, routes: split(routes), limit: Number(limit), ...window };
+  };
+  const turn = (/** @type {any} */ l, /** @type {string} */ mode) =>
+    danger(mode === "shadow" ? `Only watch ${l.name}? It then refuses nothing.` : `Enforce ${l.name}? It then refuses what is beyond it.`,
+      () => change("PATCH", `/admin/limits/${l.id}`, { mode }), mode === "shadow" ? "Only watch" : "Enforce");
+  if (me.role !== "readonly") await names("users").then(() => names("teams"));
+  const columns = [
+    { name: "Name", show: (/** @type {any} */ l) => l.name },
+    { name: "For", show: (/** @type {any} */ l) => (l.subject ? [`${l.per} `, named(l.subject, l.subject_name)] : l.per === "global" ? "all together" : `each ${l.per}`) },
+    { name: "Routes", long: true, show: (/** @type {any} */ l) => l.routes.join(", ") },
+    { name: "Limit", number: true, show: (/** @type {any} */ l) => `${count(l.limit)} ${l.unit}` },
+    { name: "Window", number: true, show: (/** @type {any} */ l) => (l.window_s ? `${count(l.window_s)} s` : "–") },
+    { name: "Burst", number: true, show: (/** @type {any} */ l) => count(l.burst ?? l.limit) }, { name: "Mode", show: (/** @type {any} */ l) => l.mode },
+    ...(isAdmin(me) ? [{ name: "Change", show: (/** @type {any} */ l) => [
+      editor(`Limit ${l.name}`, () => fields(l), (form) => change("PATCH", `/admin/limits/${l.id}`, changed(l, given(form)))),
+      turn(l, l.mode === "shadow" ? "enforce" : "shadow"),
+      danger(`Delete the limit ${l.name}?`, () => change("DELETE", `/admin/limits/${l.id}`))] }] : []),
+  ];
+  return [isAdmin(me) && maker("A new limit", fields(null), (form) => change("POST", "/admin/limits", given(form))),
+    await paged("/admin/limits", {}, columns, { caption: "Limits", empty: "There are no limits. A new one begins in shadow: it counts and refuses nothing." })].filter(Boolean);
+}
