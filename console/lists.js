@@ -48,6 +48,18 @@ export async function names(kind) {
   return known;
 }
 
+/** Names of the keys of users, for so many users as one looks at. @param {(string | null | undefined)[]} users Nothing in it: one's own. */
+export async function keyNames(users) {
+  const paths = users.length > 0 ? [...new Set(users)].filter(Boolean).slice(0, 20).map((id) => `/admin/users/${id}/api-keys`) : ["/me/api-keys"];
+  // A user who was deleted has none to show; that is no reason to show nothing.
+  const lists = await Promise.all(paths.map((path) => all(path).catch(() => [])));
+  for (const key of lists.flat()) known.set(key.id, key.name);
+  return known;
+}
+
+/** The name of an id, or the id. @param {string | null | undefined} id */
+export const nameOf = (id) => (id ? known.get(id) ?? id : "none");
+
 /** An id with its name, where it is known. @param {string | null | undefined} id @param {string | null} [name] */
 export function named(id, name) {
   if (!id) return "–";

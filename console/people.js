@@ -55,7 +55,7 @@ export async function users(me, query) {
     ...(isAdmin(me) ? [{ name: "Change", show: acts }] : []),
   ];
   const asked = { name: query.get("name") ?? "", team_id: query.get("team_id") ?? "" };
-  return [isAdmin(me) && maker("A new user", fields(null), (form) => change("POST", "/admin/users", given(form))), search("users", query, "Name of the user"),
+  return [isAdmin(me) && maker("A new user", fields(null), (form) => change("POST", "/admin/users", given(form))), search("users", query, "Exact name of the user"),
     await paged("/admin/users", asked, columns, { caption: "Users", empty: "No user is like that. Take a condition away." })].filter(Boolean);
 }
 
@@ -74,7 +74,7 @@ export async function teams(me, query) {
     { name: "See", show: (/** @type {any} */ t) => el("a", { href: `#/users?team_id=${t.id}`, "aria-label": `Users of ${t.name}` }, "users") },
     ...(isAdmin(me) ? [{ name: "Change", show: acts }] : []),
   ];
-  return [isAdmin(me) && maker("A new team", fields(null), (form) => change("POST", "/admin/teams", given(form))), search("teams", query, "Name of the team"),
+  return [isAdmin(me) && maker("A new team", fields(null), (form) => change("POST", "/admin/teams", given(form))), search("teams", query, "Exact name of the team"),
     await paged("/admin/teams", { name: query.get("name") ?? "" }, columns,
       { caption: "Teams", empty: "There are no such teams. A team shares limits and budgets." })].filter(Boolean);
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // The whole story of one request: who, what was decided and why, what was tried, what it cost, and the proof of it.
 import { count, drawer, el, table, time, usd } from "./dom.js";
-import { all, named } from "./lists.js";
+import { all, keyNames, named } from "./lists.js";
 import { budgetTable } from "./policies.js";
 import { canProve, covering, prove } from "./proof.js";
 import { get } from "./session.js";
@@ -113,6 +113,7 @@ export async function tell(id, closed) {
   const record = await get(`/admin/audit/${encodeURIComponent(id)}`);
   const user = record.user_id ? await get("/admin/users", { name: record.username ?? undefined, limit: 50 })
     .then((page) => page.items.find((/** @type {any} */ item) => item.id === record.user_id)).catch(() => null) : null;
+  if (record.credential?.kind === "api_key" && record.user_id) await keyNames([record.user_id]);
   const proof = el("div", { "aria-live": "polite" }, el("p", { class: "faint" }, "Computing …"));
   const asked = record.route && record.user_id && !String(record.route).startsWith("/") ? await policies(record, user) : [];
   const body = (/** @type {string} */ name, /** @type {any} */ kept) => kept && el("details", {}, el("summary", {}, name),

@@ -2,6 +2,7 @@
 // What was used and what it cost.
 import { chart } from "./chart.js";
 import { count, csv, download, el, filled, input, select, table, usd } from "./dom.js";
+import { keyNames, nameOf, named, names } from "./lists.js";
 import { get } from "./session.js";
 
 export const day = (/** @type {number} */ ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
@@ -19,6 +20,16 @@ const MEASURES = {
   tokens: ["Tokens in and out", (item) => item.input_tokens + item.output_tokens, count],
 };
 
+const PEOPLE = ["user", "team", "key"];
+
+/** Learns the names of what usage has by id, as far as one may. @param {import("./main.js").Me} me @param {string} by @param {{from: string, to: string}} range */
+async function know(me, by, { from, to }) {
+  const looks = me.role === "admin" || me.role === "auditor";
+  if (by === "key" && !looks) await keyNames([]);
+  else if (by === "key") await keyNames((await get("/admin/usage", { group_by: "user", from, to })).items.map((/** @type {any} */ item) => item.user));
+  else if (looks && PEOPLE.includes(by)) await names(by === "user" ? "users" : "teams");
+}
+
 /** @param {import("./main.js").Me} me @param {URLSearchParams} query */
 export async function usage(me, query) {
   const by = query.has("by") ? (query.get("by") ?? "") : "model";
@@ -26,6 +37,7 @@ export async function usage(me, query) {
   const measure = MEASURES[query.get("show") ?? ""] ? (query.get("show") ?? "cost") : "cost";
   const asked = { group_by: [by, step].filter(Boolean).join(","), from: query.get("from") ?? day(30), to: query.get("to") ?? "" };
   const { items } = await get(usagePath(me), asked);
+  await know(me, by, asked);
   const groups = [step, by].filter(Boolean);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -41,15 +53,16 @@ export async function usage(me, query) {
     input("from", "From", { type: "date", value: asked.from }), input("to", "Before", { type: "date", value: asked.to }),
     el("button", { class: "main", type: "submit" }, "Show"));
   const [name, value, say] = MEASURES[measure];
-  const label = (/** @type {any} */ item) => (by ? String(item[`${by}_name`] ?? item[by] ?? "none") : "all");
+  const label = (/** @type {any} */ item) => (by ? String(item[`${by}_name`] ?? nameOf(item[by])) : "all");
   const points = items.map((/** @type {any} */ item) => ({ label: label(item), time: step ? item[step] : null, value: value(item) }));
-  const fields = [...groups, "requests", "input_tokens", "cached_tokens", "output_tokens", "cost_usd"];
-  const save = () => download(`usage-${asked.from}.csv`, "text/csv", csv(fields, items));
+  const isNamed = PEOPLE.includes(by);
+  const fields = [...groups, ...(isNamed ? [`${by}_name`] : []), "requests", "input_tokens", "cached_tokens", "output_tokens", "cost_usd"];
+  const save = () => download(`usage-${asked.from}.csv`, "text/csv", csv(fields, isNamed ? items.map((/** @type {any} */ item) => ({ ...item, [`${by}_name`]: label(item) })) : items));
   const picture = by || step ? chart(points, `${name} ${by ? `by ${by.replace("_", " ")}` : ""} ${step ? `for each ${step}` : ""}`.trim(), say, [asked.from, asked.to ? before(asked.to) : day(0)]) : null;
   return [form, ...(picture ? [picture] : []),
     ...(items.length > 0 ? [el("p", { class: "row" }, el("button", { type: "button", onclick: save }, "Download as CSV"))] : []),
     table("Usage", [
-      ...groups.map((group) => ({ name: group.replace("_", " "), show: (/** @type {any} */ item) => (group === by ? label(item) : item[group] ?? "–") })),
+      ...groups.map((group) => ({ name: group.replace("_", " "), show: (/** @type {any} */ item) => (group === by && isNamed ? named(item[by], item[`${by}_name`]) : item[group] ?? "–") })),
       { name: "Calls", number: true, show: (item) => count(item.requests) },
       { name: "Tokens in", number: true, show: (item) => count(item.input_tokens) },
       { name: "of them cached", number: true, show: (item) => count(item.cached_tokens) },

@@ -215,6 +215,9 @@ async function changes(browser) {
   const [file] = await Promise.all([page.waitForEvent("download"), page.click("button:text('Download as CSV')")]);
   assert.match(readFileSync(await file.path(), "utf8"), /^hour,model,requests,input_tokens,cached_tokens,output_tokens,cost_usd\r\n.*,demo,/);
 
+  await open(page, "usage?by=user&step=");
+  await page.waitForSelector("td:text('a-user')");
+
   await open(page, "playground");
   await page.click("button:text('Send')");
   await page.waitForSelector("a:text('The record of this call')");
