@@ -33,7 +33,9 @@ impl CheckConfig {
         let mut warnings = vec![];
         if let Some(config) = &examined.config {
             let found = surroundings::of(config, &secrets());
-            examined.mistakes.extend(found.mistakes);
+            // What was wrong before was looked at with another value in its place.
+            let known: Vec<String> = examined.mistakes.iter().map(|mistake| mistake.key.clone()).collect();
+            examined.mistakes.extend(found.mistakes.into_iter().filter(|found| !known.contains(&found.key)));
             warnings.extend(found.notes);
             warnings.extend(unknown_variables(config, environment()));
         }
