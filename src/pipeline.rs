@@ -15,6 +15,7 @@ mod by_model;
 pub mod cache;
 pub mod call;
 pub mod connection;
+pub mod destination;
 pub mod edge;
 pub mod forward;
 pub mod forwarded;

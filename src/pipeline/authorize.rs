@@ -4,19 +4,14 @@ use std::sync::Arc;
 
 use super::{
     authenticate::Authenticated,
-    call::Call,
-    urls::{Destination, Find, Managed, ManagedUrl},
+    destination,
+    urls::{Destination, ManagedUrl},
     visit::Visit,
 };
-use crate::{
-    domain::{
-        access::{Permission, may_call},
-        path::UnsafePath,
-        principal::Principal,
-        refusal::Refusal,
-        route::{Found, Route, reserved},
-    },
-    snapshot::routing::Routing,
+use crate::domain::{
+    access::{Permission, may_call},
+    principal::Principal,
+    refusal::Refusal,
 };
 
 /// Proof that the caller may go where the call goes.
@@ -63,11 +58,7 @@ impl Authorized {
 /// Decides. A caller who is not signed in never learns which URLs exist.
 pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized, Refusal> {
     let Visit { gate, call, .. } = visit;
-    let managed = (gate.find)(&call.method, &call.path);
-    let destination = match reserved(&call.path) {
-        Some(_) => own(managed)?,
-        None => at_route(&gate.routing.read(), call, managed)?,
-    };
+    let destination = destination::find(gate.find, &gate.routing.read(), call)?;
     let allowed = match (&destination, &caller) {
         // Where the console is served, `authenticate` asks nobody who they are.
         (Destination::Managed(ManagedUrl { permission: Permission::Console, .. }), Authenticated::Known(_)) => {
@@ -90,34 +81,4 @@ pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized,
         (Destination::Route(_), Authenticated::Anybody) => false,
     };
     if allowed { Ok(Authorized { caller, destination }) } else { Err(Refusal::Forbidden) }
-}
-
-/// The route that a call is at, whether or not it may go there.
-pub fn route_at(find: Find, routing: &Routing, call: &Call) -> Option<Arc<Route>> {
-    match at_route(routing, call, find(&call.method, &call.path)) {
-        _ if reserved(&call.path).is_some() => None,
-        Ok(Destination::Managed(_)) => None,
-        _ => routing.table.nearest(&call.method, &call.path),
-    }
-}
-
-/// One of the gateway's own URLs.
-fn own(managed: Managed) -> Result<Destination, Refusal> {
-    match managed {
-        Managed::Found(url) => Ok(Destination::Managed(url)),
-        Managed::OtherMethods(methods) => Err(Refusal::MethodNotAllowed(methods)),
-        Managed::Reserved | Managed::NotManaged => Err(Refusal::NotFound),
-    }
-}
-
-/// A configured route; or, where none takes the path with this method, one of the gateway's own URLs outside what is
-/// reserved for it.
-fn at_route(routing: &Routing, call: &Call, managed: Managed) -> Result<Destination, Refusal> {
-    match (routing.table.find(&call.method, &call.path), managed) {
-        (Found::Route(route), _) => Ok(Destination::Route(route)),
-        (Found::Ambiguous, _) => Err(Refusal::UnsafePath(UnsafePath::OtherRoute)),
-        (_, Managed::Found(url)) => Ok(Destination::Managed(url)),
-        (Found::OtherMethods(methods), _) => Err(Refusal::MethodNotAllowed(methods)),
-        (Found::Nothing, managed) => own(managed),
-    }
 }

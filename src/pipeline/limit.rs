@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{
-    authorize::{Authorized, route_at},
-    visit::Visit,
-};
+use super::{authorize::Authorized, destination::route_at, visit::Visit};
 use crate::{
     actors::quota_keeper::{Outcome, Ticket},
     domain::{
@@ -84,7 +81,7 @@ impl Entered {
 enum Step {
     /// Requests and calls under way. They are asked before the body is read: what a caller may not have takes no memory.
     Calls,
-    /// So many tokens, known from the body.
+    /// Tokens: the number that the body of the request states.
     Tokens(u64),
 }
 

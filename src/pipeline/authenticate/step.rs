@@ -12,7 +12,7 @@ use crate::{
         access::Permission,
         refusal::{Refusal, TokenFault},
     },
-    pipeline::{authorize::route_at, urls::Managed, visit::Visit},
+    pipeline::{destination::route_at, urls::Managed, visit::Visit},
 };
 
 /// Finds out who is calling. Only the public URLs are served without a credential.
