@@ -27,7 +27,7 @@ use http::HeaderMap;
 
 use self::{
     flight::Flights,
-    key::{Digest, Place},
+    key::{Digest, RequestKey},
     memory::{Memory, Slot},
     shared::Shared,
 };
@@ -93,7 +93,7 @@ impl Cache {
     }
 
     /// Looks for an answer. `new_epoch` is a name that no other epoch has; `ttl_s` the route's.
-    pub async fn look(&self, place: &Place, request: &HeaderMap, moment: Moment) -> Look {
+    pub async fn look(&self, place: &RequestKey, request: &HeaderMap, moment: Moment) -> Look {
         let epoch = self.epoch(&place.url, moment).await;
         let base = place.base(&epoch);
         let mut site = Site { url: place.url, epoch, base, key: base };

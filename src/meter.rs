@@ -35,11 +35,11 @@ mod tools;
 mod written;
 
 #[cfg(test)]
-mod cases;
+mod cases_tests;
 #[cfg(test)]
-mod clients;
+mod clients_tests;
 #[cfg(test)]
-mod fuzz;
+mod fuzz_tests;
 
 use crate::domain::route::Meter;
 

@@ -236,7 +236,6 @@ impl Metrics {
     }
 
     /// Where it is counted what becomes of spans.
-    #[must_use]
     pub fn spans(&self) -> SpanCounts {
         self.spans.clone()
     }

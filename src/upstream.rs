@@ -92,7 +92,6 @@ pub enum AnswerBody {
 
 impl Outgoing {
     /// The same call once more, unless its body is too long to be kept, or passes by.
-    #[must_use]
     pub fn again(&self) -> Option<Self> {
         let body = match &self.body {
             OutgoingBody::Empty => OutgoingBody::Empty,
@@ -114,7 +113,6 @@ impl Outgoing {
 
 impl AnswerBody {
     /// Bytes that will come, if known before they do.
-    #[must_use]
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Whole(bytes) => u64::try_from(bytes.len()).ok(),
@@ -150,7 +148,6 @@ pub enum UpstreamError {
 
 impl UpstreamError {
     /// Whether any byte of the request may have reached the upstream; in doubt, yes.
-    #[must_use]
     pub fn reached_upstream(&self) -> bool {
         match self {
             Self::Busy | Self::Unfit | Self::Unforwardable(_) | Self::Connect(_) | Self::ConnectTimeout => false,
@@ -161,7 +158,6 @@ impl UpstreamError {
     }
 
     /// What went wrong, in a word for the audit log.
-    #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Busy => "busy",
@@ -178,14 +174,12 @@ impl UpstreamError {
     }
 
     /// What went wrong and why, down to the first cause, for the log: of a TLS failure, what was wrong with the certificate.
-    #[must_use]
     pub fn with_causes(&self) -> String {
         let causes = std::iter::successors(self.source(), |&cause| cause.source());
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
     /// Whether the upstream failed, rather than the call.
-    #[must_use]
     pub const fn is_upstreams(&self) -> bool {
         match self {
             Self::Connect(_) | Self::ConnectTimeout | Self::HeadTimeout | Self::Closed(_) | Self::Protocol(_) => true,
@@ -194,7 +188,6 @@ impl UpstreamError {
     }
 
     /// Whether the upstream was too slow, rather than wrong or away.
-    #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::ConnectTimeout | Self::HeadTimeout | Self::AnswerBody(StreamError::Idle))
     }

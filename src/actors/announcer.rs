@@ -233,13 +233,11 @@ impl Announcements {
     }
 
     /// How many alerts this process has put on record.
-    #[must_use]
     pub fn reported(&self) -> Arc<Reported> {
         Arc::clone(&self.reported.read())
     }
 
     /// The typed handle under this one.
-    #[must_use]
     pub const fn handle(&self) -> &Handle<Announcer> {
         &self.handle
     }

@@ -45,7 +45,6 @@ impl<T> Reply<T> {
     }
 
     /// False once nobody listens any more, or nobody ever has.
-    #[must_use]
     pub fn is_waited_for(&self) -> bool {
         !self.to.is_closed()
     }
@@ -115,6 +114,7 @@ impl<A: Actor> Vitals for Shared<A> {
 }
 
 /// The right to run the actor of a handle; free again when it is dropped with the thread it was on.
+#[must_use = "a claim that is dropped is free again"]
 pub(super) struct Claim(Arc<AtomicBool>);
 
 impl Drop for Claim {
@@ -189,25 +189,21 @@ impl<A: Actor> Handle<A> {
     }
 
     /// The actor's name, as metrics and logs have it.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         self.shared.name
     }
 
     /// Messages accepted and not answered.
-    #[must_use]
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight()
     }
 
     /// How often the actor was started again after it died.
-    #[must_use]
     pub fn restarts(&self) -> u64 {
         self.shared.restarts()
     }
 
     /// True while the actor takes messages.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         self.shared.is_running()
     }

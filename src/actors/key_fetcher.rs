@@ -229,7 +229,6 @@ impl OutsideKeys {
     }
 
     /// The typed handle under this one.
-    #[must_use]
     pub const fn handle(&self) -> &Handle<KeyFetcher> {
         &self.0
     }

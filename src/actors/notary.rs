@@ -207,7 +207,6 @@ impl Checkpoints {
     }
 
     /// Whether the last checkpoint that was due could not be made.
-    #[must_use]
     pub fn stand_still(&self) -> bool {
         self.standing.load(Ordering::Relaxed)
     }

@@ -29,7 +29,6 @@ pub struct ActorState {
 
 impl ActorState {
     /// True while every actor of the name takes messages.
-    #[must_use]
     pub const fn is_running(&self) -> bool {
         self.running == self.started
     }
@@ -49,7 +48,6 @@ impl Roster {
     }
 
     /// The state of the actors now, by name.
-    #[must_use]
     pub fn states(&self) -> BTreeMap<&'static str, ActorState> {
         let mut states = BTreeMap::new();
         for actor in self.0.load().iter() {
@@ -70,7 +68,6 @@ impl Roster {
     }
 
     /// The actors that have messages accepted and not answered, with how many.
-    #[must_use]
     pub fn busy(&self) -> Vec<(&'static str, usize)> {
         let busy = |(name, state): (_, ActorState)| (state.in_flight > 0).then_some((name, state.in_flight));
         self.states().into_iter().filter_map(busy).collect()

@@ -67,7 +67,6 @@ impl From<Infallible> for StartError {
 
 impl StartError {
     /// True where the configuration is at fault rather than the world.
-    #[must_use]
     pub const fn is_configuration(&self) -> bool {
         matches!(
             self,

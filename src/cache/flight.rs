@@ -65,7 +65,8 @@ pub struct Lead {
     landing: Landing,
 }
 
-/// The place of a call that waits.
+/// A call that waits for another one's answer.
+#[must_use = "a call that waits leaves when dropped"]
 pub struct Waiting {
     flight: Arc<Flight>,
     landing: watch::Receiver<Option<Landing>>,
@@ -115,7 +116,7 @@ impl Lead {
 }
 
 impl Drop for Lead {
-    /// Nobody boards any more before those who wait are told.
+    /// No call joins any more when those who wait get the answer.
     fn drop(&mut self) {
         self.flights.under_way.remove_if(&self.key, |flight| Arc::ptr_eq(flight, &self.flight));
         self.flight.landing.send_replace(Some(self.landing));

@@ -37,7 +37,7 @@ const OF_POSTS: [&str; 8] = [
 
 /// Where the answers to a request are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct RequestKey {
     /// Of the URL alone: what a change of it makes another one.
     pub url: Digest,
     /// Of all else but what answers vary by.
@@ -63,7 +63,7 @@ pub struct Parts<'a> {
     pub body: Option<&'a [u8]>,
 }
 
-impl Place {
+impl RequestKey {
     /// Of a request.
     #[must_use]
     pub fn of(parts: &Parts<'_>) -> Self {
@@ -191,13 +191,13 @@ mod tests {
             Parts { body: Some(b""), ..parts },
             Parts { body: Some(b"{}"), ..parts },
         ];
-        let bases: Vec<Digest> = all.iter().map(|parts| Place::of(parts).base("e")).collect();
+        let bases: Vec<Digest> = all.iter().map(|parts| RequestKey::of(parts).base("e")).collect();
         for (at, base) in bases.iter().enumerate() {
             assert!(!bases[at + 1..].contains(base), "{:?}", all[at]);
         }
-        assert_ne!(Place::of(&parts).base("e"), Place::of(&parts).base("f"));
-        assert_eq!(Place::of(&parts), Place::of(&Parts { host: "H", ..parts }));
-        let urls = |parts: &Parts<'_>| Place::of(parts).url;
+        assert_ne!(RequestKey::of(&parts).base("e"), RequestKey::of(&parts).base("f"));
+        assert_eq!(RequestKey::of(&parts), RequestKey::of(&Parts { host: "H", ..parts }));
+        let urls = |parts: &Parts<'_>| RequestKey::of(parts).url;
         assert_eq!(urls(&parts), urls(&Parts { sharing: "user:2", host: "other", ..parts }));
         assert_ne!(urls(&parts), urls(&Parts { query: Some(""), ..parts }));
     }

@@ -31,7 +31,7 @@ const PAUSE_MS: i64 = 1_000;
 /// The pause before a failed change is sent to Redis again, and how many times it is: for half a minute.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 const RETRIES: u32 = 120;
-/// The most changes that are told again at a time.
+/// The most changes that are published again at a time.
 const MAX_UNTOLD: usize = 1_024;
 
 /// What can be confirmed is kept for so much longer than it is fresh.

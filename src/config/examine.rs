@@ -47,7 +47,6 @@ impl Examined {
     }
 
     /// All three layers, merged, with where each key comes from.
-    #[must_use]
     pub fn layers(&self) -> Option<(&Table, BTreeMap<String, String>)> {
         self.layers.as_ref().map(|layers| (layers.merged(), layers.origins()))
     }

@@ -68,7 +68,6 @@ pub enum OutputBoundEntry {
 
 impl UpstreamEntry {
     /// What the gateway may write into requests to it.
-    #[must_use]
     pub const fn dialect(&self) -> Dialect {
         let output_bound = match self.output_bound {
             OutputBoundEntry::MaxCompletionTokens => BoundName::MaxCompletionTokens,
@@ -169,7 +168,6 @@ impl RouteEntry {
     }
 
     /// The route as the rules of `domain` know it.
-    #[must_use]
     pub fn to_route(&self) -> Route {
         Route {
             name: self.name.as_str().into(),

@@ -166,7 +166,6 @@ pub struct Quota {
 
 impl Quota {
     /// The most subjects of policies that a keeper tracks.
-    #[must_use]
     pub fn max_subjects(&self) -> usize {
         usize::try_from(self.max_subjects).unwrap_or(usize::MAX)
     }
@@ -322,7 +321,6 @@ impl Auth {
     }
 
     /// How failed logins are throttled.
-    #[must_use]
     pub fn throttle(&self) -> Rules {
         Rules {
             account_failures: self.throttle_account_failures,
@@ -340,7 +338,7 @@ impl Log {
     }
 }
 
-/// So many of the largest answers have room at once.
+/// The number of answers of the largest size that have room at once.
 const LEAST_ENTRIES: u64 = 8;
 
 impl Cache {
@@ -368,7 +366,6 @@ impl Audit {
     }
 
     /// How calls are put on record where their route does not say.
-    #[must_use]
     pub fn recording(&self) -> Recording {
         let max_body_bytes = usize::try_from(self.body_max_bytes).unwrap_or(usize::MAX);
         Recording { durability: self.durability, bodies: self.bodies, max_body_bytes }

@@ -101,7 +101,6 @@ impl Default for BreakerEntry {
 
 impl BreakerEntry {
     /// As the domain knows it; `failures = 0` is none.
-    #[must_use]
     pub fn rules(&self) -> Option<Rules> {
         let failures = usize::try_from(self.failures).ok().filter(|failures| *failures > 0)?;
         Some(Rules { failures, within_ms: in_ms(self.within_s), open_ms: in_ms(self.open_s) })
@@ -114,7 +113,6 @@ fn in_ms(seconds: u32) -> u64 {
 
 impl Places<'_> {
     /// As the domain knows them.
-    #[must_use]
     pub fn aims(&self) -> Vec<Aim> {
         match self.upstream {
             Some(upstream) => vec![Aim::only(upstream.into())],
@@ -123,7 +121,6 @@ impl Places<'_> {
     }
 
     /// When a call is tried again.
-    #[must_use]
     pub fn retries(&self) -> Retry {
         let RetryEntry { attempts, within_s, statuses } = self.retry.cloned().unwrap_or_default();
         Retry { attempts, within_ms: in_ms(within_s), statuses }

@@ -22,7 +22,6 @@ impl NamedFile {
 
 impl Server {
     /// Every pair of certificate and key, that of clients which ask for no name first. Empty: no TLS.
-    #[must_use]
     pub fn tls_pairs(&self) -> Vec<[NamedFile; 2]> {
         let main = (!self.tls_cert_file.as_os_str().is_empty()).then(|| {
             [("tls_cert_file", &self.tls_cert_file), ("tls_key_file", &self.tls_key_file)]
@@ -36,7 +35,6 @@ impl Server {
     }
 
     /// The authorities of client certificates, where these are asked for.
-    #[must_use]
     pub fn tls_client_ca(&self) -> Option<NamedFile> {
         let path = &self.tls_client_ca_file;
         (!path.as_os_str().is_empty()).then(|| NamedFile::new("server.tls_client_ca_file", path))

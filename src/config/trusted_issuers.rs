@@ -144,7 +144,6 @@ impl TrustedIssuer {
     }
 
     /// Where the issuer says where its keys are (`OpenID` Connect Discovery §4).
-    #[must_use]
     pub fn discovery_url(&self) -> String {
         format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'))
     }

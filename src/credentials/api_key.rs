@@ -93,7 +93,6 @@ impl ApiKey {
     }
 
     /// The digest to compare with what the store keeps.
-    #[must_use]
     pub fn secret_hash(&self) -> [u8; 32] {
         hash_of(&self.secret)
     }

@@ -166,13 +166,11 @@ impl Spool {
     }
 
     /// Whether it has no record.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
     /// How many records it holds.
-    #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
     }

@@ -29,8 +29,8 @@ impl Allowed {
         let (mut seen, mut faults) = (HashSet::new(), vec![]);
         for (index, name) in names.iter().enumerate() {
             let again = (!seen.insert(name)).then_some("is named twice");
-            let beside = (is_any(name) && names.len() > 1).then_some("\"*\" stands alone");
-            let why = fault_of(name).or(again).or(beside);
+            let not_alone = (is_any(name) && names.len() > 1).then_some("\"*\" stands alone");
+            let why = fault_of(name).or(again).or(not_alone);
             faults.extend(why.map(|why| Fault::new(format!("{field}/{index}"), why)));
         }
         if faults.is_empty() { Ok(Self::of(names)) } else { Err(faults) }
@@ -43,13 +43,11 @@ impl Allowed {
     }
 
     /// As [`Self::from_stored`] reads it.
-    #[must_use]
     pub fn to_stored(&self) -> Option<String> {
         self.0.as_ref().map(|names| serde_json::json!(**names).to_string())
     }
 
     /// As it is written.
-    #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.0.as_ref().map_or_else(every_name, |names| names.to_vec())
     }
@@ -76,7 +74,6 @@ impl Allowed {
     }
 
     /// Whether it has every name.
-    #[must_use]
     pub const fn is_all(&self) -> bool {
         self.0.is_none()
     }

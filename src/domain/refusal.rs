@@ -178,7 +178,6 @@ impl Refusal {
 
     /// The code of the problem: the last part of its `type`, and the `reason` of the audit record where there is none
     /// finer.
-    #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) => "invalid-request",
@@ -217,7 +216,6 @@ impl Refusal {
     }
 
     /// The finest reason known, for the audit record.
-    #[must_use]
     pub fn reason(&self) -> String {
         match self {
             Self::InvalidToken(fault) => format!("invalid-token: {fault}"),
@@ -239,7 +237,6 @@ impl Refusal {
 
     /// True where the head itself could be read in two ways: what comes behind it on the connection cannot be
     /// distinguished from another request (RFC 9112 §11.2).
-    #[must_use]
     pub fn doubts_framing(&self) -> bool {
         match self {
             Self::InvalidHost(_) | Self::HeadTooLarge { .. } => true,
@@ -260,7 +257,6 @@ impl Refusal {
     }
 
     /// True where an upstream or the gateway broke down, rather than the call being refused by a rule.
-    #[must_use]
     pub const fn is_failure(&self) -> bool {
         matches!(self, Self::UpstreamFailed | Self::UpstreamTimeout | Self::Disconnected | Self::Internal)
     }

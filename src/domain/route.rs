@@ -136,7 +136,7 @@ pub struct Route {
     pub weight: u64,
     /// Of its records; `None`: as the gateway's are by default.
     pub durability: Option<Durability>,
-    /// Likewise.
+    /// Which bodies its records have; `None`: as the gateway's are by default.
     pub bodies: Option<Bodies>,
     pub meter: Meter,
     pub metering: Metering,
@@ -221,7 +221,6 @@ impl RouteTable {
     }
 
     /// Whether the answers of any route are kept.
-    #[must_use]
     pub const fn keeps_any(&self) -> bool {
         self.keeps_any
     }

@@ -18,7 +18,7 @@ use schemars::{
 };
 use serde::de::DeserializeOwned;
 
-use self::check::{Check, Place};
+use self::check::{Check, Part};
 use crate::domain::refusal::{Fault, Refusal};
 
 /// Stands in schemas for a time that a caller sends: of RFC 3339, or a day, which is its first moment (UTC).
@@ -42,26 +42,26 @@ impl JsonSchema for Moment {
 /// Reads a JSON object, in UTF-8 with or without a byte order mark.
 pub fn body<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Refusal> {
     let text = reading::text_of(bytes).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
-    read(text, Place::Body)
+    read(text, Part::Body)
 }
 
 /// Reads the query of a URL (`application/x-www-form-urlencoded`).
 pub fn query<T: DeserializeOwned + JsonSchema>(query: &str) -> Result<T, Refusal> {
-    read(&reading::object_of(query), Place::Query)
+    read(&reading::object_of(query), Part::Query)
 }
 
-fn read<T: DeserializeOwned + JsonSchema>(text: &str, place: Place) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned + JsonSchema>(text: &str, part: Part) -> Result<T, Refusal> {
     let value = reading::document(text).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
-    let checked = Check::new(place).run(value, &schema_of::<T>()).map_err(Refusal::InvalidRequest)?;
+    let checked = Check::new(part).run(value, &schema_of::<T>()).map_err(Refusal::InvalidRequest)?;
     let mut deserializer = serde_json::Deserializer::from_str(&checked);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         // A type is stricter than its schema. What serde says may repeat a secret, so it is not even logged.
-        let at = place.pointer_of(error.path());
+        let at = part.pointer_of(error.path());
         Refusal::InvalidRequest(vec![Fault::new(at, "is not what is described for it at /docs")])
     })
 }
 
-/// The schema of `T` with every other schema that it names put in its place.
+/// The schema of `T` with every other schema that it names put in its part.
 fn schema_of<T: JsonSchema>() -> SchemaObject {
     let settings = SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<T>().schema

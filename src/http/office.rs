@@ -169,7 +169,6 @@ impl Draining {
     }
 
     /// Whether the gateway drains.
-    #[must_use]
     pub fn has_begun(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

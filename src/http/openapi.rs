@@ -52,7 +52,6 @@ impl Document {
     }
 
     /// The document as JSON.
-    #[must_use]
     pub fn bytes(&self) -> Bytes {
         self.0.clone()
     }

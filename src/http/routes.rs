@@ -63,7 +63,7 @@ const MODEL: &str = "{model}";
 /// The first of the URLs that a configured route may have in their place.
 const MODELS: &str = "/v1/models";
 
-/// Likewise: the others of them.
+/// The other URLs of the gateway that a route may take.
 const OUTSIDE: [&str; 2] = ["/", "/favicon.ico"];
 
 /// The method of a row: as it stands in a request, and as the document names it.

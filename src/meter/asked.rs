@@ -72,7 +72,6 @@ pub(super) struct OutputBound {
 
 impl Asked {
     /// The model that is asked for, as the request names it.
-    #[must_use]
     pub fn model(&self) -> &str {
         self.models.first().map_or("", String::as_str)
     }
@@ -88,13 +87,11 @@ impl Asked {
     }
 
     /// Whether the answer is to come as it is made.
-    #[must_use]
     pub const fn is_stream(&self) -> bool {
         self.is_stream
     }
 
     /// About how many tokens the call will take; at least 1.
-    #[must_use]
     pub fn estimated_tokens(&self) -> u64 {
         let each = self.output_bounds.iter().filter_map(|bound| bound.tokens).max();
         let each = self.format.output_bound.map_or(0, |_| each.unwrap_or(UNBOUNDED_OUTPUT_TOKENS));

@@ -98,7 +98,6 @@ pub struct Letter {
 
 impl Letter {
     /// The bytes of its body.
-    #[must_use]
     pub fn body(&self) -> Bytes {
         edit::apply(&self.body, &self.edits)
     }
@@ -115,7 +114,6 @@ impl Letter {
 
 impl Bound {
     /// The most that it can take, as prices know it.
-    #[must_use]
     pub fn most(&self) -> Most<'_> {
         let Self { input_tokens, output_tokens, has_long_cache, media, .. } = *self;
         let Media { images: has_images, sound: has_sound } = media;
@@ -123,7 +121,6 @@ impl Bound {
     }
 
     /// The service tier that the request names, where it is not a standard one.
-    #[must_use]
     pub fn asked_tier(&self) -> Option<&str> {
         self.asked_tier.as_deref()
     }

@@ -99,7 +99,6 @@ impl Reading {
     }
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
-    #[must_use]
     pub fn is_whole(&self) -> bool {
         let is_sound = self.bound.format.about == About::Speech;
         !self.is_labelled_stream && !is_sound && !matches!(self.form, Form::Events(_))
@@ -107,7 +106,6 @@ impl Reading {
 
     /// Whether the client may get other bytes than came: without usage that it has not asked for, or with the name that it has
     /// asked for.
-    #[must_use]
     pub const fn alters(&self) -> bool {
         let is_text = !matches!(self.form, Form::Sound | Form::Opaque) && self.decoder.is_none();
         let may_be_events = matches!(self.form, Form::Events(_) | Form::Opening(_));
@@ -115,7 +113,6 @@ impl Reading {
     }
 
     /// Whether the model has stopped, and the usage that was asked for is still to come.
-    #[must_use]
     pub const fn awaits_usage(&self) -> bool {
         matches!(self.form, Form::Events(_)) && self.seen.has_finished && !self.seen.is_final && !self.is_over
     }

@@ -12,6 +12,7 @@ use crate::domain::{
     access::{Permission, may_call},
     principal::Principal,
     refusal::Refusal,
+    route::Route,
 };
 
 /// Proof that the caller may go where the call goes.

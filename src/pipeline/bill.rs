@@ -30,6 +30,7 @@ use crate::{
 };
 
 /// What a call has open.
+#[must_use = "what is open ends when dropped"]
 #[derive(Default)]
 pub struct Open {
     charged: Charged,

@@ -75,7 +75,7 @@ pub fn check(head: &RequestHead, destination: &Destination) -> Result<(), Refusa
     }
     let mut offers = headers.get_all(header::UPGRADE);
     if !offers.next().is_some_and(|offer| is_websocket(offer.as_bytes())) || offers.next().is_some() {
-        return invalid("upgrade", "WebSocket is offered beside another protocol");
+        return invalid("upgrade", "WebSocket is offered together with another protocol");
     }
     if head.connection_type() != ConnectionType::Upgrade {
         return invalid("connection", "must have the option upgrade");

@@ -25,7 +25,7 @@ pub struct Condition {
     marks: Arc<Marks>,
 }
 
-/// So many failed health checks in a row are believed.
+/// The number of failed health checks in a row that make an upstream unfit.
 const BELIEVED_CHECKS: u64 = 2;
 
 #[derive(Debug, Default)]

@@ -92,7 +92,6 @@ impl PolicyBook {
     }
 
     /// All groups.
-    #[must_use]
     pub fn groups(&self) -> &[Arc<Group>] {
         &self.groups
     }

@@ -112,7 +112,6 @@ impl Routing {
     }
 
     /// The health checks of upstreams.
-    #[must_use]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }

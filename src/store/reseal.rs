@@ -22,10 +22,10 @@ pub enum Sealed {
 /// Opens a value with the old key and seals it with the new one; `None` if it does not open.
 pub type SealAnew = Arc<dyn Fn(&Sealed, &[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
-/// What came of it.
+/// The result of sealing everything anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resealed {
-    /// So many values.
+    /// All is sealed anew: the number of values.
     Done(usize),
     /// This value did not open, and nothing was changed.
     DoesNotOpen(Sealed),

@@ -59,7 +59,6 @@ pub struct UserRow {
 
 impl UserRow {
     /// True while the user of an outside issuer is as they were made: every change of an administrator has its time.
-    #[must_use]
     pub fn follows_issuer(&self) -> bool {
         self.outside.is_some() && self.updated_at == self.created_at
     }

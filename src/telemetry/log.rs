@@ -74,6 +74,7 @@ enum Message {
 struct Lines(SyncSender<Message>);
 
 /// Writes what waits when it is dropped, if standard error takes it within a second.
+#[must_use = "lines are written by the thread that ends with the guard"]
 pub struct LogGuard(Lines);
 
 impl Lines {

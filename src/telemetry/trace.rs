@@ -165,13 +165,11 @@ struct Open {
 
 impl Trace {
     /// The id of the trace, as 32 hexadecimal digits.
-    #[must_use]
     pub fn id(&self) -> Option<String> {
         self.0.as_ref().map(|open| open.server.span_context().trace_id().to_string())
     }
 
     /// Whether the trace keeps what it is given, because it was sampled.
-    #[must_use]
     pub fn is_recording(&self) -> bool {
         self.0.as_ref().is_some_and(|open| open.server.is_recording())
     }

@@ -115,7 +115,6 @@ impl AnswerStream {
     }
 
     /// Whether a clean end means that all of it came. A body that ends with its connection may have been cut.
-    #[must_use]
     pub const fn is_delimited(&self) -> bool {
         self.is_delimited
     }
@@ -131,7 +130,6 @@ impl AnswerStream {
     }
 
     /// Bytes still to come, where the upstream stated a length.
-    #[must_use]
     pub fn length(&self) -> Option<u64> {
         let waiting = self.turns.as_ref().map_or(0, |turns| u64::try_from(turns.waiting.len()).unwrap_or(u64::MAX));
         let coming = match &self.source {

@@ -74,7 +74,6 @@ impl Client {
     }
 
     /// Whether `https` upstreams can be reached at all.
-    #[must_use]
     pub fn can_do_tls(&self) -> bool {
         self.tls.is_some()
     }

@@ -27,7 +27,8 @@ enum Bound {
     Measured(Arc<Measured>),
 }
 
-/// One call's place; given back when dropped.
+/// One of the calls that an upstream may have at a time; free again when dropped.
+#[must_use = "a permit that is dropped is free again"]
 #[derive(Debug)]
 pub struct Permit(Arc<AtomicUsize>);
 
@@ -56,13 +57,11 @@ impl InFlight {
     }
 
     /// Calls in flight at this moment.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
     /// The most calls at once, at this moment.
-    #[must_use]
     pub fn limit(&self) -> usize {
         match &self.bound {
             Bound::Fixed(max) => *max,

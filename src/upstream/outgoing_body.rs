@@ -71,7 +71,6 @@ impl OutgoingBody {
     }
 
     /// Bytes that will be sent, if known before they are.
-    #[must_use]
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Empty => Some(0),

@@ -98,13 +98,11 @@ impl Base {
     }
 
     /// Whether it is called over TLS.
-    #[must_use]
     pub fn is_tls(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
     /// The `Host` header of this upstream (RFC 9110 §7.2).
-    #[must_use]
     pub fn host(&self) -> &HeaderValue {
         &self.host
     }

@@ -41,6 +41,7 @@ pub(super) struct Upload {
 
 /// Held by a call: when it is over (answered to the end, failed or given up), its upload is over too. Otherwise an
 /// upstream that answered early and reads no further would keep a client uploading for ever.
+#[must_use = "the upload is over when this is dropped"]
 #[derive(Debug)]
 pub(super) struct UploadEnd(pub Arc<Upload>);
 

@@ -17,7 +17,7 @@ use crate::{
 pub struct Audit {
     handle: Handle<AuditWriter>,
     gauge: Gauge,
-    /// So many entries may be under way to the disk without anybody waiting for them.
+    /// The most entries on their way to the disk that no caller waits for.
     max_unwaited: u64,
 }
 

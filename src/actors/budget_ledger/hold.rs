@@ -92,6 +92,7 @@ impl Drop for OpenHold {
 }
 
 /// The end of a hold on its way. Dropped before it is booked, because the actor that had it died, it goes on to the next.
+#[must_use = "an end that is dropped is booked again"]
 pub(super) struct Ending {
     pub request: RequestId,
     pub end: End,

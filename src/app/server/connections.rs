@@ -100,7 +100,7 @@ where
                         arrived = entrance.let_in(stream) => arrived,
                         () = &mut stopping => None,
                     };
-                    let Some(Arrived { socket, peer, transport, place: _place }) = arrived else { return Ok(()) };
+                    let Some(Arrived { socket, peer, transport, slot: _slot }) = arrived else { return Ok(()) };
                     let wire = Wire::new(socket, Connection::opened(bounds, transport));
                     tally.open(1);
                     let serving = http.call((wire.clone(), Protocol::Http1, Some(peer)));

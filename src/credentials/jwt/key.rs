@@ -70,7 +70,6 @@ impl SigningKey {
     }
 
     /// The `kid` of its tokens: the RFC 7638 thumbprint.
-    #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
@@ -131,13 +130,11 @@ impl PublicKey {
     }
 
     /// The RFC 7638 thumbprint.
-    #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
     /// The public half (RFC 7517); `None` for a shared secret.
-    #[must_use]
     pub const fn jwk(&self) -> Option<&Jwk> {
         self.jwk.as_ref()
     }

@@ -138,7 +138,6 @@ impl OutsideVerifier {
     }
 
     /// True where no outside issuer is trusted.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.issuers.is_empty()
     }

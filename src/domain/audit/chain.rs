@@ -32,7 +32,7 @@ pub struct Link {
     pub entry: String,
     /// Who called, from where, for what path: one line of JSON that can be erased.
     pub personal: Option<String>,
-    /// What was changed: likewise.
+    /// What was changed: one line of JSON that can be erased.
     pub change: Option<String>,
     pub prev_hash: Hash,
     pub hash: Hash,

@@ -97,7 +97,6 @@ impl Kept {
     }
 
     /// What it takes of memory, about.
-    #[must_use]
     pub fn bytes(&self) -> usize {
         let lines = self
             .headers

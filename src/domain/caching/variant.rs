@@ -36,7 +36,6 @@ impl Vary {
     }
 
     /// The names of the fields.
-    #[must_use]
     pub fn names(&self) -> &[String] {
         &self.0
     }

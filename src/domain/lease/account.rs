@@ -70,7 +70,6 @@ impl LeaseAccount {
 
     /// From when on forgetting the account changes nothing: every lease has ended, and all that was charged or held has
     /// refilled.
-    #[must_use]
     pub fn idle_at(&self) -> u64 {
         let ended = self.holders.values().map(|holding| holding.until).max().unwrap_or(0).max(self.at);
         let used = self.level.max(0).saturating_add(self.terms.ticks(self.outstanding()));

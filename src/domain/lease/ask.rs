@@ -34,7 +34,7 @@ pub struct Ask {
     pub need: u64,
     /// Units that calls wait for, the needed ones among them.
     pub waiting: u64,
-    /// As many as would be welcome.
+    /// The number of units that the holder would like.
     pub want: u64,
     /// For how long the units are held.
     pub lease: u64,

@@ -110,49 +110,41 @@ impl Lease {
     }
 
     /// When what is held ends, by the holder's clock. Slots in use are to be renewed by an ask before that.
-    #[must_use]
     pub const fn expires(&self) -> u64 {
         self.expires
     }
 
     /// Slots that are taken.
-    #[must_use]
     pub const fn in_use(&self) -> u64 {
         self.in_use
     }
 
     /// True when three quarters of a chunk worth the trouble are used: it is time to ask for the next.
-    #[must_use]
     pub const fn is_low(&self) -> bool {
         self.granted >= WORTH_ASKING_EARLY && self.held <= self.granted / 4
     }
 
     /// True when the account should hear of something before the lease ends.
-    #[must_use]
     pub const fn has_news(&self) -> bool {
         self.held > 0 || self.in_use > 0 || self.at_least > 0 || !self.forced.is_empty() || !self.refunds.is_empty()
     }
 
     /// True when others may be waiting for what the account has not heard.
-    #[must_use]
     pub fn is_urgent(&self) -> bool {
         !self.forced.is_empty() || !self.refunds.is_empty() || (!self.terms.is_rate() && self.held > 0)
     }
 
     /// True when forgetting the lease loses nothing: the account closes it by itself.
-    #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.pending.is_none() && !self.has_news()
     }
 
     /// True while an ask is under way.
-    #[must_use]
     pub const fn is_asking(&self) -> bool {
         self.pending.is_some()
     }
 
     /// True once the account has answered.
-    #[must_use]
     pub const fn has_heard(&self) -> bool {
         self.heard.is_some()
     }

@@ -66,7 +66,6 @@ pub enum End {
 
 impl End {
     /// Who served the call, where that is known.
-    #[must_use]
     pub fn served(&self) -> Option<&Served> {
         if let Self::Settle { served, .. } = self { served.as_deref() } else { None }
     }

@@ -40,7 +40,7 @@ mod tests {
     /// A place: what it may cost at most, and the accounts that count it, as bits.
     type Place = (i64, u8);
 
-    /// A call: its places, and the one of them that serves after all before it have failed, at so many hundredths of the most.
+    /// A call: its places, and the one of them that serves after all before it have failed, at this many hundredths of the highest cost.
     type Call = (Vec<Place>, usize, i64);
 
     fn account(number: u8) -> BudgetAccount {

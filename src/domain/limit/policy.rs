@@ -106,7 +106,6 @@ impl RouteSet {
 
 impl Policy {
     /// What may be taken at once from a bucket that is full.
-    #[must_use]
     pub const fn most_at_once(&self) -> u64 {
         match self.allowance {
             Allowance::Rate(rate) => rate.burst(),
@@ -126,7 +125,6 @@ impl Policy {
     }
 
     /// The number that `limit` of the policy says.
-    #[must_use]
     pub const fn limit(&self) -> u64 {
         match self.allowance {
             Allowance::Rate(rate) => rate.limit(),
@@ -135,7 +133,6 @@ impl Policy {
     }
 
     /// The length of its window; calls under way have none.
-    #[must_use]
     pub const fn window_s(&self) -> Option<u64> {
         match self.allowance {
             Allowance::Rate(rate) => Some(rate.window_s()),

@@ -100,7 +100,6 @@ impl Shard {
     }
 
     /// How many subjects are tracked, over all policies.
-    #[must_use]
     pub const fn tracked(&self) -> usize {
         self.tracked
     }

@@ -22,7 +22,6 @@ const NS_PER_S: u64 = 1_000_000_000;
 
 impl Standing {
     /// Whole seconds, rounded up, until the bucket is full again; `None` for calls under way.
-    #[must_use]
     pub fn reset_s(&self) -> Option<u64> {
         self.full_in_ns.map(|ns| ns.div_ceil(NS_PER_S))
     }
@@ -40,7 +39,6 @@ impl Standing {
     }
 
     /// Whole seconds, rounded up, until this call would be admitted.
-    #[must_use]
     pub fn retry_after_s(&self) -> Option<u64> {
         self.retry_after_ns.map(|ns| ns.div_ceil(NS_PER_S))
     }

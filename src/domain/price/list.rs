@@ -91,7 +91,6 @@ fn checked(field: &str, prices: &[PriceSpec], faults: &mut Vec<Fault>) -> PriceL
 
 impl Difference {
     /// Whether nothing differs.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }

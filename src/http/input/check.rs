@@ -15,12 +15,12 @@ use crate::domain::{money, refusal::Fault};
 
 /// What is read, for the places of faults and the words about fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Part {
     Body,
     Query,
 }
 
-impl Place {
+impl Part {
     /// The place of a member: a JSON pointer (RFC 6901) in a body, `?name` in a query.
     fn member(self, at: &str, name: &str) -> String {
         match self {
@@ -48,15 +48,15 @@ impl Place {
 
 /// A check under way.
 pub(super) struct Check {
-    place: Place,
+    part: Part,
     faults: Vec<Fault>,
     /// The value in one form, as JSON; worth nothing once there is a fault. Bodies hold passwords.
     written: Zeroizing<String>,
 }
 
 impl Check {
-    pub(super) fn new(place: Place) -> Self {
-        Self { place, faults: vec![], written: Zeroizing::new(String::new()) }
+    pub(super) fn new(part: Part) -> Self {
+        Self { part, faults: vec![], written: Zeroizing::new(String::new()) }
     }
 
     /// The value in one form, or all its faults.
@@ -101,11 +101,11 @@ impl Check {
         let mut seen = HashSet::new();
         self.written.push('{');
         for (name, member) in &members {
-            let place = self.place.member(at, name);
+            let pointer = self.part.member(at, name);
             if seen.insert(name.as_str()) {
-                self.member(&place, name, member, rules);
+                self.member(&pointer, name, member, rules);
             } else {
-                self.fault(&place, "stands here more than once");
+                self.fault(&pointer, "stands here more than once");
             }
         }
         if self.written.ends_with(',') {
@@ -113,8 +113,8 @@ impl Check {
         }
         self.written.push('}');
         for name in rules.required.iter().filter(|name| !seen.contains(name.as_str())) {
-            let place = self.place.member(at, name);
-            self.fault(&place, "is missing");
+            let pointer = self.part.member(at, name);
+            self.fault(&pointer, "is missing");
         }
     }
 
@@ -122,7 +122,7 @@ impl Check {
         let schema = rules.properties.get(name).or(rules.additional_properties.as_deref());
         match schema {
             Some(Schema::Bool(false)) => {
-                self.fault(at, words::unknown(name, self.place.member_name(), rules.properties.keys()));
+                self.fault(at, words::unknown(name, self.part.member_name(), rules.properties.keys()));
             }
             // As serde does without `deny_unknown_fields`.
             None => {}

@@ -339,7 +339,7 @@ pub(super) const TAGS: &[Tag] = &[
             text(
                 "console::signpost",
                 "Where to go",
-                "Leads browsers to the console; others are told where things are.",
+                "Redirects browsers to the console; other clients get a list of addresses.",
             ),
             text("console::icon", "The icon", ""),
             text("console::lead", "To the console", ""),

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The plan of a call that is made.
-#[must_use = "those who wait for the call are told by its conclusion"]
+#[must_use = "the conclusion of the plan answers those who wait for the call"]
 pub struct Plan {
     /// `None` where the answer says nothing of the cache.
     why: Option<Why>,
@@ -63,7 +63,6 @@ impl Plan {
     }
 
     /// Whether others wait for the answer, so that the call goes on without its client.
-    #[must_use]
     pub fn leads(&self) -> bool {
         self.keep.as_ref().is_some_and(|keep| keep.lead.is_some())
     }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use super::{super::outgoing::translate, Content};
 use crate::{
-    cache::key::{Parts, Place},
+    cache::key::{Parts, RequestKey},
     domain::{
         caching::{Caching, Sharing, Wishes, conditional},
         failover::Aim,
@@ -32,7 +32,7 @@ pub(super) enum Kind {
 pub(super) struct Wanted {
     pub route: Arc<str>,
     pub kind: Kind,
-    pub place: Place,
+    pub place: RequestKey,
     /// As the upstream gets them; what the gateway makes for each call is not among them.
     pub headers: HeaderMap,
     pub wishes: Wishes,
@@ -71,7 +71,7 @@ pub(super) fn of(
     let purges = visit.gate.purges.read();
     let name = |aim: &Aim| format!("{} {}", aim.upstream, aim.model.as_deref().unwrap_or_default());
     let upstreams = content.aims.iter().map(name).collect::<Vec<String>>().join(" ");
-    let place = Place::of(&Parts {
+    let place = RequestKey::of(&Parts {
         route: &route.name,
         upstream: &upstreams,
         purges: purges.of(&route.name),

@@ -54,7 +54,7 @@ impl Ongoing {
     /// gateway stops, or the rest of the request's body has not come yet.
     pub async fn answer(self, mut response: HttpResponse, is_draining: bool) -> HttpResponse {
         self.read_rest().await;
-        // A connection that goes on in another protocol is told in that.
+        // A connection that goes on in another protocol is closed by the means of that protocol.
         let goes_on = self.0.is_tunnel();
         if !goes_on && (is_draining || self.0.0.rest.borrow().is_some()) {
             response.head_mut().set_connection_type(ConnectionType::Close);

@@ -160,19 +160,16 @@ impl Connection {
     }
 
     /// The bounds of the connection.
-    #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.0.bounds
     }
 
     /// How its bytes come here.
-    #[must_use]
     pub fn transport(&self) -> &Transport {
         &self.0.transport
     }
 
     /// Where the 100 (Continue) of the request under way is.
-    #[must_use]
     pub fn interim(&self) -> &Interim {
         &self.0.interim
     }
@@ -184,25 +181,21 @@ impl Connection {
     }
 
     /// Who is answered, if it is a known caller.
-    #[must_use]
     pub fn caller(&self) -> Option<Arc<Principal>> {
         self.0.caller.borrow().clone()
     }
 
     /// Whether more may be read. After the answer to a request with an unread body that ends at a bound.
-    #[must_use]
     pub fn may_read(&self) -> bool {
         !self.awaits_unread_body() || self.0.unread_bytes.get() <= self.0.bounds.unread_body_bytes
     }
 
     /// Whether a call is under way.
-    #[must_use]
     pub fn is_in_call(&self) -> bool {
         self.0.calls.get() > 0
     }
 
     /// The body that the call expects which has just begun.
-    #[must_use]
     pub fn take_expected(&self) -> Option<Expected> {
         self.0.expected.take()
     }
@@ -215,7 +208,6 @@ impl Connection {
     }
 
     /// Whether the target of the call under way had a fragment when it came.
-    #[must_use]
     pub fn has_fragment(&self) -> bool {
         self.0.has_fragment.get()
     }
@@ -263,13 +255,11 @@ impl Connection {
     }
 
     /// Whether the body of the latest request is what a parser error is about, rather than the head of another.
-    #[must_use]
     pub fn has_open_body(&self) -> bool {
         matches!(self.0.content.get(), Content::Open | Content::Broken)
     }
 
     /// What is due next, and when.
-    #[must_use]
     pub fn due(&self) -> Option<(Instant, Due)> {
         let state = &self.0;
         let end = |at: Instant, after: Duration, why| Some((at + after, Due::End(why)));

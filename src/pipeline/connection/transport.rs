@@ -14,13 +14,11 @@ pub enum Transport {
 
 impl Transport {
     /// Whether the gateway itself speaks TLS with the client.
-    #[must_use]
     pub const fn is_tls(&self) -> bool {
         matches!(self, Self::Tls { .. })
     }
 
     /// The subject of the certificate that the client showed.
-    #[must_use]
     pub fn client_certificate(&self) -> Option<&str> {
         match self {
             Self::Tls { client_certificate } => client_certificate.as_deref(),

@@ -45,7 +45,7 @@ impl Start<'_> {
 pub struct Upstream<'a> {
     pub name: &'a str,
     pub method: &'a str,
-    /// Where it goes, if that is a URL; only its scheme, its authority and its path are told.
+    /// Where it goes, if that is a URL; only its scheme, its authority and its path are exported.
     pub uri: Option<&'a http::Uri>,
     /// The path as spans name it: without what looks like a credential.
     pub path: &'a str,

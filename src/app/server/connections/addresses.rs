@@ -28,9 +28,9 @@ pub(in crate::app::server) struct Addresses {
     exempt: Arc<[IpNet]>,
 }
 
-/// One connection's place; given back when dropped.
+/// One of the connections that an address may have; free again when dropped.
 #[must_use]
-pub(in crate::app::server) struct Place(Option<(Arc<[AtomicU32]>, usize)>);
+pub(in crate::app::server) struct AddressSlot(Option<(Arc<[AtomicU32]>, usize)>);
 
 impl Addresses {
     /// At most `max` connections an address; none of `exempt` is counted.
@@ -40,16 +40,16 @@ impl Addresses {
     }
 
     /// A place for one more connection, or `None` when the address has all of its own.
-    pub fn enter(&self, address: IpAddr) -> Option<Place> {
+    pub fn enter(&self, address: IpAddr) -> Option<AddressSlot> {
         let address = address.to_canonical();
         if self.exempt.iter().any(|block| block.contains(&address)) {
-            return Some(Place(None));
+            return Some(AddressSlot(None));
         }
         let index = self.index(Network::of(address));
         let one_more = |count: u32| (count < self.max).then(|| count.saturating_add(1));
         // Only the number matters, it guards no other memory: relaxed is enough.
         self.counters.get(index)?.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Place(Some((Arc::clone(&self.counters), index))))
+        Some(AddressSlot(Some((Arc::clone(&self.counters), index))))
     }
 
     fn index(&self, network: Network) -> usize {
@@ -58,7 +58,7 @@ impl Addresses {
     }
 }
 
-impl Drop for Place {
+impl Drop for AddressSlot {
     fn drop(&mut self) {
         if let Some((counters, index)) = &self.0
             && let Some(counter) = counters.get(*index)

@@ -9,7 +9,7 @@ use tokio::{io::AsyncReadExt, sync::Semaphore, time::timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    addresses::{Addresses, Place},
+    addresses::{AddressSlot, Addresses},
     socket::Socket,
     tally::Tally,
 };
@@ -64,7 +64,7 @@ pub(super) struct Arrived {
     pub socket: Socket,
     pub peer: SocketAddr,
     pub transport: Transport,
-    pub place: Place,
+    pub slot: AddressSlot,
 }
 
 impl Entrance {
@@ -83,13 +83,13 @@ impl Entrance {
             None => peer,
             Some(proxies) => self.introduce(proxies, &mut stream, peer).await?,
         };
-        let place = self.enter(&self.door.addresses, peer)?;
+        let slot = self.enter(&self.door.addresses, peer)?;
         let Some(handshakes) = &self.door.tls else {
-            return Some(Arrived { socket: Socket::Plain(stream), peer, transport: Transport::Plain, place });
+            return Some(Arrived { socket: Socket::Plain(stream), peer, transport: Transport::Plain, slot });
         };
         let _under_way = self.enter(&handshakes.addresses, peer)?;
         match timeout(handshakes.limit, self.shake_hands(handshakes, stream)).await {
-            Ok(Ok((socket, transport))) => Some(Arrived { socket, peer, transport, place }),
+            Ok(Ok((socket, transport))) => Some(Arrived { socket, peer, transport, slot }),
             Ok(Err(error)) => {
                 self.tally.failed("tls-handshake", peer, &error);
                 None
@@ -128,12 +128,12 @@ impl Entrance {
         }
     }
 
-    fn enter(&self, addresses: &Addresses, peer: SocketAddr) -> Option<Place> {
-        let place = addresses.enter(peer.ip());
-        if place.is_none() {
+    fn enter(&self, addresses: &Addresses, peer: SocketAddr) -> Option<AddressSlot> {
+        let slot = addresses.enter(peer.ip());
+        if slot.is_none() {
             self.tally.refused("address", peer);
         }
-        place
+        slot
     }
 
     async fn shake_hands(&self, handshakes: &Handshakes, stream: TcpStream) -> io::Result<(Socket, Transport)> {

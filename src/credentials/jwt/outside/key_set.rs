@@ -72,13 +72,11 @@ impl KeySet {
     }
 
     /// How many keys can be used.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
     /// Whether there is no key that could be used.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

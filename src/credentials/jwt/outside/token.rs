@@ -61,7 +61,6 @@ impl<'t> OutsideToken<'t> {
     }
 
     /// Its `iss`, if that is a string.
-    #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.claims.get("iss").and_then(Value::as_str)
     }

@@ -178,7 +178,6 @@ pub struct Vouched {
 
 impl Vouched {
     /// The trail that ends with it.
-    #[must_use]
     pub const fn trail(&self) -> Trail {
         Trail { number: self.statement.number, digest: self.digest, head: self.head }
     }

@@ -25,7 +25,6 @@ pub struct Charge {
 
 impl Charge {
     /// The bucket that the charge is taken from.
-    #[must_use]
     pub const fn bucket(&self) -> BucketId {
         BucketId { series: self.series, subject: self.subject }
     }

@@ -40,7 +40,6 @@ impl Connection {
     }
 
     /// Whether it carries another protocol.
-    #[must_use]
     pub fn is_tunnel(&self) -> bool {
         self.0.tunnel.is_open.get()
     }
