@@ -1,5 +1,7 @@
 //! Names for clients that stand for models of upstreams, as they are written.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 use crate::domain::{
     alias::{Alias, Mismatch},
     failover::Aim,
-    price::spec::is_model_name,
+    price::{file, spec::is_model_name},
     route::Route,
 };
 
@@ -63,19 +65,28 @@ pub(super) fn validate(models: &[ModelEntry], routes: &[Route], upstreams: &[&st
     if models.len() > MAX_MODELS {
         return Err(Fault::new("models", format!("must be at most {MAX_MODELS}")));
     }
+    let known = Known { routes, upstreams, priced: if models.is_empty() { vec![] } else { priced_models() } };
     for (i, model) in models.iter().enumerate() {
-        let checked = check(model, models.get(..i).unwrap_or_default(), models, (routes, upstreams));
+        let checked = check(model, models.get(..i).unwrap_or_default(), models, &known);
         checked.map_err(|(field, reason)| Fault::new(format!("models[{i}].{field}"), reason))?;
     }
     Ok(())
 }
 
-fn check(
-    model: &ModelEntry,
-    earlier: &[ModelEntry],
-    all: &[ModelEntry],
-    (routes, upstreams): (&[Route], &[&str]),
-) -> Checked {
+/// What a name is held against.
+struct Known<'k> {
+    routes: &'k [Route],
+    upstreams: &'k [&'k str],
+    /// Models that have a price before anybody sets one.
+    priced: Vec<String>,
+}
+
+fn priced_models() -> Vec<String> {
+    let table = file::read(file::BUILT_IN).map(|table| table.change.difference(BTreeMap::new()).added);
+    table.unwrap_or_default().into_iter().map(|price| price.model).collect()
+}
+
+fn check(model: &ModelEntry, earlier: &[ModelEntry], all: &[ModelEntry], known: &Known<'_>) -> Checked {
     let name = &model.name;
     rule(is_plain(name), "name", NAME)?;
     let is_twice = earlier.iter().any(|other| other.name == *name);
@@ -88,11 +99,13 @@ fn check(
          another name; a name does not lead to itself or to another one"
     );
     rule(shadowed.is_none(), "name", shadows)?;
+    let is_real = known.priced.contains(name);
+    rule(!is_real, "name", format!("\"{name}\" is the name of a model in the built-in prices: choose another name"))?;
     for (i, target) in model.targets.iter().enumerate() {
         rule(is_plain(&target.model), &format!("targets[{i}].model"), NAME)?;
     }
-    check_aims(&model.aims(), upstreams)?;
-    let Err(Mismatch { place, route }) = model.to_alias(routes) else { return Ok(()) };
+    check_aims(&model.aims(), known.upstreams)?;
+    let Err(Mismatch { place, route }) = model.to_alias(known.routes) else { return Ok(()) };
     let reason = format!(
         "speaks the format of the route \"{route}\", and the targets before it speak others: requests are not \
          translated, so make a name of its own for it"
@@ -188,6 +201,7 @@ retry = { attempts = 3 }
             (&[("x", one), ("x", one)], "models[1].name", "used twice"),
             (&[("a", one)], "models[0].name", "choose another name"),
             (&[("b", one), ("c", r#"{upstream="u",model="b"}"#)], "models[0].name", "upstream u"),
+            (&[("gpt-4o", one)], "models[0].name", "built-in prices"),
             (&[("x", "")], "models[0].targets", "at least one"),
             (&[("x", r#"{upstream="u"}"#)], "models[0].targets", "\"model\" is missing"),
             (&[("x", r#"{upstream="nope",model="a"}"#)], "models[0].targets[0].upstream", "there are u, v"),

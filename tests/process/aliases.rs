@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     failover::{PATIENT, Row, tried},
-    support::{Exchange, eventually, request},
+    support::{Database, Exchange, Home, eventually, request},
 };
 
 /// `fast` stands for a dear model at `a`, then for a cheap one at `b` and at `c`.
@@ -28,7 +28,11 @@ fn start() -> Row {
 }
 
 fn start_with(budgets: &str) -> Row {
-    let row = Row::start(PATIENT, &format!("{FAST}{budgets}"));
+    start_in(Home::new(), budgets)
+}
+
+fn start_in(home: Home, budgets: &str) -> Row {
+    let row = Row::start_in(home, PATIENT, &format!("{FAST}{budgets}"));
     let price = |model: &str, usd: &str| json!({ "model": model, "input_usd": usd, "output_usd": usd, "max_output_tokens": 1_000 });
     let items = [price("dear", "100"), price("cheap \"1\"", "1"), price("other", "1")];
     let put = row.gateway.json("PUT", "/admin/prices", &row.token, &json!({ "items": items, "remove": ["*"] }));
@@ -57,11 +61,20 @@ fn settled(row: &Row, name: &str) -> Value {
 
 #[test]
 fn each_target_is_asked_for_its_own_model_and_the_client_gets_the_name_that_it_asked_for() {
-    let row = start();
+    is_asked_and_billed(&start());
+}
+
+#[test]
+fn the_model_that_served_is_billed_on_postgresql() {
+    let database = Database::create();
+    is_asked_and_billed(&start_in(database.home(), ""));
+}
+
+fn is_asked_and_billed(row: &Row) {
     let mut client = row.call("POST", ASKED);
     let Exchange { mut wire, request } = row.upstreams[0].exchange();
     assert_eq!(request.text(), ASKED.replace(r#" : "fast""#, r#" : "dear""#));
-    let held = spent(&row, "all").1;
+    let held = spent(row, "all").1;
     wire.say("HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     drop(wire);
     let sent = row.answer(1, "200 OK", &answer_of("cheap-2026-01-01"));
@@ -75,7 +88,7 @@ fn each_target_is_asked_for_its_own_model_and_the_client_gets_the_name_that_it_a
     assert_eq!(tried(&record), [("a".into(), json!(503)), ("b".into(), json!(200))]);
     assert_eq!((&record["model"], &record["served_model"]), (&json!("fast"), &json!("cheap \"1\"")), "{record}");
     assert_eq!((&record["upstream"], &record["cost_usd"]), (&json!("b"), &json!("0.000011")));
-    assert_eq!(settled(&row, "all"), "0.000011");
+    assert_eq!(settled(row, "all"), "0.000011");
     let usage = row.gateway.get("/admin/usage?group_by=model,served_model,upstream", &row.token).json();
     let item = &usage["items"][0];
     assert_eq!((&item["model"], &item["served_model"]), (&json!("fast"), &json!("cheap \"1\"")), "{usage}");

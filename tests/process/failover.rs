@@ -18,12 +18,17 @@ pub struct Row {
 impl Row {
     /// `settings` go into each upstream's entry, `lines` into the route's.
     pub fn start(settings: &str, lines: &str) -> Self {
+        Self::start_in(Home::new(), settings, lines)
+    }
+
+    /// The same in this folder.
+    pub fn start_in(home: Home, settings: &str, lines: &str) -> Self {
         let upstreams = [(); 3].map(|()| Upstream::start());
         let entry = |(name, upstream): (&str, &Upstream)| {
             format!("[[upstreams]]\nname = \"{name}\"\nurl = \"http://{}\"\n{settings}\n", upstream.address())
         };
         let entries: String = ["a", "b", "c"].into_iter().zip(&upstreams).map(entry).collect();
-        let home = Home::new().config(&format!(
+        let home = home.config(&format!(
             r#"
 [server]
 workers = 1
