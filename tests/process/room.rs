@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     failover::Row,
-    support::{Wire, eventually, request},
+    support::{Wire, request},
 };
 
 fn route(name: &str, importance: &str) -> String {
@@ -26,7 +26,7 @@ fn held(row: &Row, name: &str, count: usize) -> Vec<(Wire, super::support::Excha
 }
 
 #[test]
-fn what_may_be_left_out_is_refused_first_and_may_come_back_when_there_is_room() {
+fn what_may_be_left_out_is_refused_first_and_those_under_way_go_on() {
     let routes = [route("shed", "sheddable"), route("plain", "default")].concat();
     let row = Row::start("max_in_flight = 4", &routes);
     let mut under_way = held(&row, "shed", 3);
@@ -39,14 +39,6 @@ fn what_may_be_left_out_is_refused_first_and_may_come_back_when_there_is_room() 
         exchange.answer("done");
         assert_eq!(client.message().text(), "done");
     }
-    eventually("there is room again", || {
-        let mut client = call(&row, "shed");
-        row.upstreams[0].try_accept().map(|mut wire| {
-            wire.message();
-            wire.say("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
-            assert_eq!(client.message().text(), "ok");
-        })
-    });
 }
 
 #[test]
