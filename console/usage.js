@@ -58,7 +58,7 @@ export async function usage(me, query) {
   const isNamed = PEOPLE.includes(by);
   const fields = [...groups, ...(isNamed ? [`${by}_name`] : []), "requests", "input_tokens", "cached_tokens", "output_tokens", "cost_usd"];
   const save = () => download(`usage-${asked.from}.csv`, "text/csv", csv(fields, isNamed ? items.map((/** @type {any} */ item) => ({ ...item, [`${by}_name`]: label(item) })) : items));
-  const picture = by || step ? chart(points, `${name} ${by ? `by ${by.replace("_", " ")}` : ""} ${step ? `for each ${step}` : ""}`.trim(), say, [asked.from, asked.to ? before(asked.to) : day(0)]) : null;
+  const picture = by || step ? chart(points, [name, by && `by ${by.replace("_", " ")}`, step && `for each ${step}`].filter(Boolean).join(" "), say, [asked.from, asked.to ? before(asked.to) : day(0)]) : null;
   return [form, ...(picture ? [picture] : []),
     ...(items.length > 0 ? [el("p", { class: "row" }, el("button", { type: "button", onclick: save }, "Download as CSV"))] : []),
     table("Usage", [

@@ -55,10 +55,11 @@ const token = async (username) => (await call("POST", "/auth/login", { username,
 async function fill() {
   const admin = await token("admin");
   const team = await call("POST", "/admin/teams", { name: "<img src=x onerror=window.pwned=1>" }, admin);
+  const made = {};
   for (const role of ["user", "readonly", "auditor"]) {
-    await call("POST", "/admin/users", { username: `a-${role}`, password: PASSWORD, role, ...(team.id && { team_id: team.id }) }, admin);
+    made[role] = await call("POST", "/admin/users", { username: `a-${role}`, password: PASSWORD, role, ...(team.id && { team_id: team.id }) }, admin);
   }
-  await call("POST", "/admin/budgets", { name: "little", scope: "user", limit_usd: "0.0005", period: "month" }, admin);
+  await call("POST", "/admin/budgets", { name: "little", scope: "user", subject: made.user.id, limit_usd: "0.0005", period: "month" }, admin);
   await call("POST", "/admin/limits", { name: "watched", routes: ["*"], per: "user", unit: "requests", limit: 1, window_s: 3600, mode: "shadow" }, admin);
   const user = await token("a-user");
   for (let i = 0; i < 6; i += 1) {
@@ -216,7 +217,7 @@ async function changes(browser) {
   assert.match(readFileSync(await file.path(), "utf8"), /^hour,model,requests,input_tokens,cached_tokens,output_tokens,cost_usd\r\n.*,demo,/);
 
   await open(page, "usage?by=user&step=");
-  await page.waitForSelector("td:text('a-user')");
+  await page.waitForSelector("td:has-text('a-user')");
 
   await open(page, "playground");
   await page.click("button:text('Send')");
