@@ -135,14 +135,14 @@ diesel::table! {
         route -> Text,
         model -> Nullable<Text>,
         price_version -> Nullable<BigInt>,
-        upstream -> Nullable<Text>,
-        served_model -> Nullable<Text>,
         input_tokens -> BigInt,
         cached_tokens -> BigInt,
         cache_write_tokens -> BigInt,
         output_tokens -> BigInt,
         reasoning_tokens -> BigInt,
         estimated -> Bool,
+        upstream -> Nullable<Text>,
+        served_model -> Nullable<Text>,
     }
 }
 

@@ -24,7 +24,7 @@ const MAX_BODY: usize = 1024;
 const SECTIONS: &str = r#"
 [server]
 max_body_bytes = 1024
-body_timeout_s = 1
+body_timeout_s = 4
 [cors]
 allowed_origins = ["https://page.test"]
 [auth]

@@ -146,8 +146,10 @@ async fn a_hold_that_is_being_written_when_the_actor_panics_does_not_stay() {
         for _ in 0..round {
             tokio::task::yield_now().await;
         }
-        drop(ledger.handle().hand_over(Panic, ledger.handle().permit().unwrap()));
+        let panicked = ledger.handle().hand_over(Panic, ledger.handle().permit().unwrap()).unwrap();
         drop(asked.await);
+        // The hold may have been answered before the actor dies: what comes next must not be what dies with it.
+        assert!(panicked.await.is_err());
     }
     until_running(&ledger).await;
     drop(hold(&ledger, 1_000).await);
