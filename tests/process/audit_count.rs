@@ -25,6 +25,8 @@ const SECTIONS: &str = r#"
 [server]
 max_body_bytes = 1024
 body_timeout_s = 4
+[actors]
+deadline_ms = 20000
 [cors]
 allowed_origins = ["https://page.test"]
 [auth]
