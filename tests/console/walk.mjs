@@ -159,7 +159,8 @@ async function stories(browser) {
   await page.route("**/admin/audit/*-*", async (route) => {
     const answer = await route.fetch();
     const record = await answer.json();
-    record.entries[0].line = record.entries[0].line.replace('"refused"', '"allowed"');
+    // The checkpoints are asked for by the same pattern: their query has the name of a chain.
+    if (record.entries) record.entries[0].line = record.entries[0].line.replace('"refused"', '"allowed"');
     await route.fulfill({ response: answer, json: record });
   });
   await page.goto("about:blank").catch(() => {});
