@@ -141,7 +141,6 @@ impl Attempts {
     /// is what the client gets, or the last error.
     pub async fn send(&mut self, mut outgoing: Outgoing, letters: &Letters) -> Result<Answer, UpstreamError> {
         let path_and_query = outgoing.path_and_query.clone();
-        let begun_ns = self.clock.monotonic_ns();
         let (aims, retry, lanes, at) = match &self.lanes {
             Lanes::One(lane) => {
                 letters.address(0, &path_and_query, &mut outgoing);
@@ -149,6 +148,7 @@ impl Attempts {
             }
             Lanes::Several { aims, retry, lanes, at } => (Arc::clone(aims), Arc::clone(retry), lanes.clone(), *at),
         };
+        let begun_ns = self.clock.monotonic_ns();
         let choice = Choice { aims: &aims, lanes: &lanes, at };
         let (mut tried, mut last) = (vec![], None);
         for retries in 0.. {

@@ -71,6 +71,30 @@ pub(super) async fn for_each<R: Send + 'static>(
     conn.spawn_blocking(move |conn| rows.into_iter().try_for_each(|row| run(conn, row))).await
 }
 
+/// `insert_rows!(connection, table, records, most)`: inserts a `Vec` of records. PostgreSQL gets at most `most` of them in a
+/// statement, SQLite one, whose text is fixed, so that SQLite parses it once for a connection.
+macro_rules! insert_rows {
+    ($connection:expr, $table:expr, $records:expr, $most:expr) => {{
+        let mut records = $records;
+        match $connection {
+            $crate::store::connection::Connection::Sqlite(conn) => {
+                let insert = |conn: &mut diesel::SqliteConnection, record| {
+                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(record), conn).map(drop)
+                };
+                $crate::store::connection::for_each(conn, records, insert).await?;
+            }
+            $crate::store::connection::Connection::Postgres(conn) => {
+                while !records.is_empty() {
+                    let later = records.split_off(records.len().min($most));
+                    let some = std::mem::replace(&mut records, later);
+                    diesel::insert_into($table).values(some).execute(conn).await?;
+                }
+            }
+        }
+    }};
+}
+pub(super) use insert_rows;
+
 /// What is done on a connection: an `async move |connection: &mut Connection| …` whose future can change threads.
 pub(super) trait Work<'c, T>:
     FnOnce(&'c mut Connection) -> <Self as Work<'c, T>>::Doing + Send + 'static

@@ -1,6 +1,6 @@
 //! The entries: one append-only table of all movements of money. Triggers in the database refuse every change of one.
 
-use diesel::{Insertable, SqliteConnection};
+use diesel::Insertable;
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::{
     },
     store::{
         StoreError,
-        connection::{Connection, for_each},
+        connection::{Connection, insert_rows},
         schema::ledger_entries,
         values::{micros, signed},
     },
@@ -122,23 +122,8 @@ impl Entry {
 }
 
 pub(super) async fn append(connection: &mut Connection, entries: Vec<Entry>) -> Result<(), StoreError> {
-    let mut records: Vec<Record> = entries.into_iter().map(Record::from).collect();
-    match connection {
-        Connection::Sqlite(conn) => {
-            let insert = |conn: &mut SqliteConnection, record: Record| {
-                let insert = diesel::insert_into(ledger_entries::table).values(record);
-                diesel::RunQueryDsl::execute(insert, conn).map(drop)
-            };
-            for_each(conn, records, insert).await?;
-        }
-        Connection::Postgres(conn) => {
-            while !records.is_empty() {
-                let later = records.split_off(records.len().min(ROWS_PER_INSERT));
-                let some = std::mem::replace(&mut records, later);
-                diesel::insert_into(ledger_entries::table).values(some).execute(conn).await?;
-            }
-        }
-    }
+    let records: Vec<Record> = entries.into_iter().map(Record::from).collect();
+    insert_rows!(connection, ledger_entries::table, records, ROWS_PER_INSERT);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     store::{
         StoreError,
-        connection::{Connection, for_each, on_backend},
+        connection::{Connection, insert_rows, on_backend},
         schema::ledger_holds,
         values::{micros, read_text, read_time},
     },
@@ -82,23 +82,8 @@ fn take_each(conn: &mut SqliteConnection, ids: &[String]) -> QueryResult<Vec<Rec
 }
 
 pub(super) async fn insert(connection: &mut Connection, holds: Vec<OpenHold>) -> Result<(), StoreError> {
-    let mut records: Vec<Record> = holds.iter().map(Record::from).collect();
-    match connection {
-        Connection::Sqlite(conn) => {
-            let insert = |conn: &mut SqliteConnection, record: Record| {
-                let insert = diesel::insert_into(ledger_holds::table).values(record);
-                diesel::RunQueryDsl::execute(insert, conn).map(drop)
-            };
-            for_each(conn, records, insert).await?;
-        }
-        Connection::Postgres(conn) => {
-            while !records.is_empty() {
-                let later = records.split_off(records.len().min(ROWS_PER_INSERT));
-                let some = std::mem::replace(&mut records, later);
-                diesel::insert_into(ledger_holds::table).values(some).execute(conn).await?;
-            }
-        }
-    }
+    let records: Vec<Record> = holds.iter().map(Record::from).collect();
+    insert_rows!(connection, ledger_holds::table, records, ROWS_PER_INSERT);
     Ok(())
 }
 
