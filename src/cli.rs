@@ -84,7 +84,7 @@ enum Failure {
     Configuration(String),
     #[error("{0}")]
     Failed(String),
-    /// Every mistake of the configuration was told already.
+    /// Every mistake of the configuration has been printed.
     #[error("the configuration is not valid")]
     ToldConfiguration,
     /// Whoever read standard output has closed it, and needs no more.

@@ -146,7 +146,7 @@ pub struct Checkpoints {
     standing: Arc<AtomicBool>,
 }
 
-/// How often a failure that goes on is told: first, and then every hour.
+/// When a failure that goes on is logged: the first time, and then every hour.
 #[derive(Debug, Default)]
 struct Telling {
     looks: u32,

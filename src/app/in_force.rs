@@ -12,7 +12,7 @@ use crate::{
 /// The most limits, and the most budgets, that are looked at.
 const MAX_ROWS: u32 = 10_000;
 
-/// Logs a warning for each. A store that is away is told of elsewhere.
+/// Logs each warning. Where the store is not available, nothing is logged here: the start and `/readyz` report it.
 pub(super) async fn warn(config: &Config, store: &Store) {
     for warning in warnings(config, store).await.unwrap_or_default() {
         tracing::warn!("{warning}");

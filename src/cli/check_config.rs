@@ -52,7 +52,7 @@ impl CheckConfig {
     }
 }
 
-/// Every mistake of a configuration that a start was refused for, told.
+/// Prints every mistake of a configuration that a start was refused for.
 pub(super) fn refused(file: Option<&Path>, error: ConfigError) -> Failure {
     let examined = Examined::of(file, environment(), |_| vec![]);
     if examined.mistakes.len() < 2 {

@@ -15,7 +15,7 @@ use super::{
     layers::Layers,
 };
 
-/// The most mistakes that are told.
+/// The most mistakes that are reported.
 const MAX_MISTAKES: usize = 200;
 
 /// What an examination has found.

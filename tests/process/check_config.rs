@@ -136,7 +136,7 @@ fn the_merged_configuration_is_printed_with_origins_and_without_secrets() {
     assert!(printed.contains("[[routes]]"), "{printed}");
 }
 
-/// What is wrong with the check where it is to refuse, and with the start that it speaks of.
+/// The faults of a case: of `check-config`, which must refuse the configuration, and of the start with the same one.
 fn refused(home: &Home, words: &str) {
     let output = checked(home, &[]);
     assert_eq!(output.status.code(), Some(2), "{words}: {}", said(&output));

@@ -1,4 +1,5 @@
-//! What a service manager is told, as `sd_notify` of systemd has it: ready, stopping, and still alive. Without one, nothing.
+//! Notifications to a service manager by the protocol of systemd's `sd_notify`: ready, stopping, watchdog. Without a service
+//! manager none is sent.
 
 use std::{
     os::{

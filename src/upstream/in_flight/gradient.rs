@@ -21,7 +21,7 @@ const SMOOTHING: f64 = 0.3;
 /// How fast the long run follows what is slower.
 const DRIFT: f64 = 0.002;
 
-/// After so many windows in which the limit was reached, one is spent to see what calls take when none waits.
+/// The number of windows in which the limit was reached, after which one window measures calls that do not queue.
 const WINDOWS_TO_PROBE: u32 = 50;
 
 /// What is left of the limit for that.
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// An upstream with so many places, each of which takes `SERVICE_US` for a call; others wait in a row.
+    /// An upstream with one worker for each entry of `free_at`. A worker takes `SERVICE_US` for a call; other calls queue.
     struct Upstream {
         free_at: Vec<f64>,
     }
