@@ -127,6 +127,6 @@ mod fuzz {
     }
 
     properties! {
-        admin_body canonical_path compact_jwt forwarded header_hygiene key_set meter_stream
+        admin_body canonical_path compact_jwt cursor forwarded header_hygiene key_set meter_stream problem_body
     }
 }

@@ -4,23 +4,27 @@
 pub mod admin_body;
 pub mod canonical_path;
 pub mod compact_jwt;
+pub mod cursor;
 pub mod forwarded;
 pub mod header_hygiene;
 pub mod key_set;
 pub mod meter_stream;
+pub mod problem_body;
 
 /// A property by the name of its target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every property. `fuzz_targets` has a file of each name.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     ("admin_body", admin_body::run),
     ("canonical_path", canonical_path::run),
     ("compact_jwt", compact_jwt::run),
+    ("cursor", cursor::run),
     ("forwarded", forwarded::run),
     ("header_hygiene", header_hygiene::run),
     ("key_set", key_set::run),
     ("meter_stream", meter_stream::run),
+    ("problem_body", problem_body::run),
 ];
 
 /// The first byte, which chooses, and the rest; zero where there is none.

@@ -178,7 +178,9 @@ pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
 fn body(refusal: &Refusal, id: RequestId, path: &str) -> Body {
     let status = status_of(refusal);
     let detail = detail_of(refusal);
-    let error = path.starts_with("/v1/").then(|| provider_error(refusal, &detail, status));
+    // An OAuth client has another member of that name.
+    let is_provider = path.starts_with("/v1/") && !matches!(refusal, Refusal::OAuth(..));
+    let error = is_provider.then(|| provider_error(refusal, &detail, status));
     Body {
         kind: type_of(refusal),
         title: title_of(refusal),

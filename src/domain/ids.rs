@@ -77,7 +77,7 @@ id!(
 
 /// Text that is not a lower-case, hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an id: expected a lower-case UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")]
+#[error("must be an id: a lower-case UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")]
 pub struct InvalidId;
 
 #[cfg(test)]

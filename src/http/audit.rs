@@ -130,6 +130,16 @@ pub struct AuditQuery {
     cursor: Option<String>,
 }
 
+impl AuditQuery {
+    /// The last record of the page before.
+    ///
+    /// # Errors
+    /// The cursor is no id.
+    pub fn before(&self) -> Result<Option<EntryId>, Refusal> {
+        page::parameter("cursor", self.cursor.as_deref())
+    }
+}
+
 /// A page of records.
 #[derive(Serialize, JsonSchema)]
 pub struct AuditPage {
@@ -144,8 +154,7 @@ pub async fn list(
     QueryOf(query): QueryOf<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = query.limit.0;
-    let before = page::parameter("cursor", query.cursor.as_deref())?;
-    let filter = filter(&query)?;
+    let (before, filter) = (query.before()?, filter(&query)?);
     let rows = audit_log.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
     let records = rows.iter().map(|row| record(&audit_log, row)).collect::<Result<_, _>>()?;
     Ok(Json(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
@@ -176,10 +185,7 @@ impl From<AuditEntryRow> for AuditEntry {
 }
 
 fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
-    let status = page::parameter::<u16>("status", query.status.as_deref())?;
-    if status.is_some_and(|status| !(100..=599).contains(&status)) {
-        return Err(Refusal::invalid("?status", "must be from 100 to 599"));
-    }
+    let status = query.status.as_deref().map(status).transpose()?;
     Ok(AuditFilter {
         from: page::parameter::<Timestamp>("from", query.from.as_deref())?,
         to: page::parameter::<Timestamp>("to", query.to.as_deref())?,
@@ -189,6 +195,13 @@ fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
         decision: page::parameter("decision", query.decision.as_deref())?,
         request_id: page::parameter("request_id", query.request_id.as_deref())?,
     })
+}
+
+/// Three digits and nothing else.
+fn status(text: &str) -> Result<u16, Refusal> {
+    let plain = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let status = text.parse().ok().filter(|status| plain && (100..=599).contains(status));
+    status.ok_or_else(|| Refusal::invalid("?status", "must be from 100 to 599"))
 }
 
 /// Lays the outcome over the opening entry. The place in the chain is the opening's.

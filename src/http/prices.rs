@@ -85,8 +85,11 @@ pub struct PricesOutcome {
 }
 
 impl PricesQuery {
-    /// The last model of the page before.
-    fn after(&self) -> Result<String, Refusal> {
+    /// The last model of the page before; empty on the first.
+    ///
+    /// # Errors
+    /// The cursor is no name of a model.
+    pub fn after(&self) -> Result<String, Refusal> {
         let cursor = self.cursor.clone().unwrap_or_default();
         let sound = cursor.is_empty() || is_model_name(&cursor);
         if sound { Ok(cursor) } else { Err(Refusal::invalid("?cursor", "must be next_cursor of the page before")) }
