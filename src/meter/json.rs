@@ -64,7 +64,9 @@ pub(super) enum Unreadable {
 /// Reads a text that is one value.
 pub(super) fn read(text: &[u8]) -> Result<Node<'_>, Unreadable> {
     let (node, rest) = read_first(text)?;
-    if rest.trim_ascii().is_empty() { Ok(node) } else { Err(Unreadable::Syntax(text.len().saturating_sub(rest.len()))) }
+    // Blanks of JSON (RFC 8259 §2): a form feed is none of them.
+    let is_blank = rest.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    if is_blank { Ok(node) } else { Err(Unreadable::Syntax(text.len().saturating_sub(rest.len()))) }
 }
 
 /// Reads the value that a text begins with, and gives what follows it.

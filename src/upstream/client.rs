@@ -29,7 +29,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use self::connection::Connector;
+use self::connection::{Connector, Known};
 use super::{
     Answer, AnswerBody, Base, Kind, Outgoing, Switch, Switched, Target, Unforwardable, UpstreamError, echo,
     headers::{self, Additions},
@@ -140,11 +140,16 @@ impl Client {
         let request = request(target, base, outgoing)?;
         let is_tls = base.is_tls();
         let exchanged = exchange::head(|request| self.start(is_tls, request), request, target, upload).await?;
-        let is_worn =
-            connection::is_worn(exchanged.response.extensions()) || verdict::may_have_more(&exchanged.response);
-        let answer = verdict::answer(exchanged.response, is_head, target.timeout);
-        if is_worn || answer.is_err() {
+        let response = exchanged.response;
+        let known = Known::of(response.extensions());
+        let has_more = verdict::may_have_more(&response);
+        let answer = verdict::answer(response, is_head, target.timeout);
+        let is_doubtful = answer.is_err() || has_more;
+        if is_doubtful || known.as_ref().is_some_and(Known::is_worn) {
             exchange::retire(&exchanged.connection);
+        }
+        if let Some(known) = known.filter(|_| is_doubtful) {
+            known.end();
         }
         answer
     }

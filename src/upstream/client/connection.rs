@@ -1,17 +1,23 @@
 //! A connection to an upstream, as the HTTP client sees it.
 //!
-//! Wraps what a connector makes, for two reasons. An upstream may answer before it has read the whole request, and close
+//! Wraps what a connector makes, for three reasons. An upstream may answer before it has read the whole request, and close
 //! (RFC 9112 §9.3): a write then fails although an answer waits to be read, so a failed write is passed over here and the
-//! read says what has become of the connection. And a name may lead elsewhere after a while: each connection knows its age,
-//! and [`is_worn`] says when it is not to be used again.
+//! read says what has become of the connection. A name may lead elsewhere after a while: each connection knows its age,
+//! and [`Known::is_worn`] says when it is not to be used again. And a connection whose answer could be read in two ways lies in
+//! the pool already when that is known: [`Known::end`] closes it there.
 
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
+use futures_util::task::AtomicWaker;
 use http::{Extensions, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -21,13 +27,36 @@ use tower_service::Service;
 /// How long a connection is used for further requests: then the name is resolved again.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
-/// When a connection was opened.
-#[derive(Debug, Clone, Copy)]
-struct Opened(Instant);
+/// What a response knows of the connection that it came over.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    opened: Instant,
+    ending: Arc<Ending>,
+}
 
-/// Whether the connection that a response came over is too old for another request.
-pub(super) fn is_worn(extensions: &Extensions) -> bool {
-    extensions.get::<Opened>().is_some_and(|opened| opened.0.elapsed() >= MAX_AGE)
+/// Whether a connection was ended from this side, and who is to be told.
+#[derive(Debug, Default)]
+struct Ending {
+    is_ended: AtomicBool,
+    reader: AtomicWaker,
+}
+
+impl Known {
+    /// The connection that a response came over.
+    pub fn of(extensions: &Extensions) -> Option<Self> {
+        extensions.get::<Self>().cloned()
+    }
+
+    /// Whether the connection is too old for another request.
+    pub fn is_worn(&self) -> bool {
+        self.opened.elapsed() >= MAX_AGE
+    }
+
+    /// Closes the connection. A request that was to go over it and was not written yet goes over another.
+    pub fn end(&self) {
+        self.ending.is_ended.store(true, Ordering::Release);
+        self.ending.reader.wake();
+    }
 }
 
 /// Makes connections with the connector in it.
@@ -50,7 +79,11 @@ where
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connecting = self.0.call(uri);
-        Box::pin(async move { Ok(Stream { inner: connecting.await?, opened: Opened(Instant::now()), is_deaf: false }) })
+        Box::pin(async move {
+            let inner = connecting.await?;
+            let known = Known { opened: Instant::now(), ending: Arc::default() };
+            Ok(Stream { inner, known, is_deaf: false })
+        })
     }
 }
 
@@ -58,19 +91,25 @@ where
 #[derive(Debug)]
 pub(super) struct Stream<T> {
     inner: T,
-    opened: Opened,
+    known: Known,
     /// The upstream takes nothing more.
     is_deaf: bool,
 }
 
 impl<T: Connection> Connection for Stream<T> {
     fn connected(&self) -> Connected {
-        self.inner.connected().extra(self.opened)
+        self.inner.connected().extra(self.known.clone())
     }
 }
 
 impl<T: Read + Unpin> Read for Stream<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let ending = &self.known.ending;
+        ending.reader.register(cx.waker());
+        if ending.is_ended.load(Ordering::Acquire) {
+            // As if the upstream had closed.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.inner).poll_read(cx, buffer)
     }
 }

@@ -171,3 +171,29 @@ async fn an_answer_nobody_wants_any_more_closes_the_connection() {
     assert_eq!(conversation.until("never").await, "", "the connection is closed");
     assert_eq!(target.in_flight.count(), 0);
 }
+
+/// The pool has the connection again before its answer is looked at; it must neither be used nor kept.
+#[tokio::test]
+async fn a_connection_whose_answer_could_be_read_in_two_ways_is_closed_at_once() {
+    for (wire, is_answered) in [
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", true),
+        ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n", false),
+        ("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: gzip\r\n\r\n", false),
+    ] {
+        let upstream = RawUpstream::start().await;
+        let (client, target) = (Client::new(), upstream.target());
+        let first = async {
+            let mut conversation = upstream.accept().await;
+            conversation.head().await;
+            conversation.say(wire).await;
+            conversation
+        };
+        let (answer, mut conversation) = tokio::join!(client.send(&target, get()), first);
+        assert_eq!(answer.is_ok(), is_answered, "{wire}");
+        // The next call takes another connection, though it asks before this one can have closed.
+        let (next, _) = tokio::join!(client.send(&target, get()), upstream.answer_once(OK));
+        assert_eq!(content(next.unwrap()).await.unwrap(), "ok", "{wire}");
+        assert_eq!(conversation.until("never").await, "", "the connection is closed");
+    }
+}
