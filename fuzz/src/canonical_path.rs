@@ -18,7 +18,7 @@ const BASE: &str = "/base";
 /// Reads a target as a lenient upstream may; written without the gateway's rules.
 type Reader = fn(&str) -> String;
 
-const READERS: [(&str, Reader); 8] = [
+const READERS: [(&str, Reader); 10] = [
     ("as it is", str::to_owned),
     ("decoded", decoded),
     ("decoded twice", |path| decoded(&decoded(path))),
@@ -26,6 +26,10 @@ const READERS: [(&str, Reader); 8] = [
     ("decoded, dots removed", |path| without_dots(&decoded(path))),
     ("backslashes as slashes, slashes merged", |path| without_dots(&decoded(path).replace('\\', "/"))),
     ("parameters cut", |path| without_parameters(&decoded(path))),
+    ("parameters cut, dots removed, slashes merged", |path| without_dots(&without_parameters(&decoded(path)))),
+    ("blanks and parameters cut, dots removed, slashes merged", |path| {
+        without_dots(&without_blanks(&without_parameters(&decoded(path))))
+    }),
     ("without case, parameters and ends", |path| trimmed(&without_parameters(&decoded(path)).to_lowercase())),
 ];
 
@@ -150,6 +154,11 @@ fn without_dots(path: &str) -> String {
 
 fn without_parameters(path: &str) -> String {
     let cut: Vec<&str> = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+    cut.join("/")
+}
+
+fn without_blanks(path: &str) -> String {
+    let cut: Vec<&str> = path.split('/').map(|segment| segment.trim_matches(' ')).collect();
     cut.join("/")
 }
 

@@ -49,22 +49,22 @@ pub fn check(path: &str) -> Result<(), UnsafePath> {
     Ok(())
 }
 
-/// The path as a lenient upstream may read it: every segment without path parameters, escapes, dots and spaces at its end,
-/// and distinctions of case, and no slash at the end. Two paths that such an upstream takes for one have the same form.
+/// The path as a lenient upstream may read it: every segment without path parameters, escapes, dots and spaces at its ends,
+/// and distinctions of case, and no segment of which nothing is left. Two paths that such an upstream takes for one have the
+/// same form.
 #[must_use]
 pub fn folded(path: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'~');
     if path.bytes().all(is_plain) && !path.ends_with('/') {
         return Cow::Borrowed(path);
     }
-    let segments: Vec<String> = path.split('/').map(fold_segment).collect();
-    let joined = segments.join("/");
-    Cow::Owned(joined.trim_end_matches('/').to_owned())
+    let segments = path.split('/').map(fold_segment).filter(|segment| !segment.is_empty());
+    Cow::Owned(segments.flat_map(|segment| ["/".to_owned(), segment]).collect())
 }
 
 fn fold_segment(segment: &str) -> String {
     let decoded = decoded(segment);
-    let plain = decoded.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    let plain = without_parameters(&decoded).trim_end_matches(['.', ' ']).trim_start_matches(' ');
     // By way of capitals, because some letters (RFC 3986 has none of them unescaped) meet another only there.
     plain.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
@@ -80,9 +80,20 @@ fn decoded(segment: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// `.` and `..`, also with path parameters behind them: some servers cut `..;x` down to `..`.
+fn without_parameters(decoded: &str) -> &str {
+    decoded.split(';').next().unwrap_or_default()
+}
+
+/// `.` and `..`, also with blanks around and path parameters behind them, escaped or not: some servers cut `..;x` and
+/// `..%20` down to `..`. Longer rows of dots are names, but where something is cut from them.
 fn is_dot_segment(segment: &str) -> bool {
-    matches!(segment.split(';').next(), Some("." | ".."))
+    if !segment.contains('.') {
+        return false;
+    }
+    let decoded = decoded(segment);
+    let plain = without_parameters(&decoded).trim_matches(' ');
+    let is_dots = !plain.is_empty() && plain.bytes().all(|byte| byte == b'.');
+    is_dots && (plain.len() <= 2 || plain.len() < segment.len())
 }
 
 fn check_characters(path: &str) -> Result<(), UnsafePath> {
@@ -158,6 +169,11 @@ mod tests {
             "/s/admin.",
             "/s/admin%20",
             "/s/admin;/",
+            "/s/;/admin",
+            "/s/;a=b/admin",
+            "/s/%3b/admin",
+            "/s/%20/;x/admin",
+            "/s/%20admin",
         ] {
             assert_eq!(folded(path), "/s/admin", "{path}");
         }
@@ -180,6 +196,12 @@ mod tests {
             ("/./a", UnsafePath::DotSegment),
             ("/..;/a", UnsafePath::DotSegment),
             ("/..;x=1/a", UnsafePath::DotSegment),
+            ("/..%3b/a", UnsafePath::DotSegment),
+            ("/.%3B/a", UnsafePath::DotSegment),
+            ("/..%20/a", UnsafePath::DotSegment),
+            ("/%20./a", UnsafePath::DotSegment),
+            ("/%20..%3bx/a", UnsafePath::DotSegment),
+            ("/...;/a", UnsafePath::DotSegment),
             ("/%2e%2e/a", UnsafePath::DangerousEscape),
             ("/..%2fa", UnsafePath::DangerousEscape),
             ("/a%5cb", UnsafePath::DangerousEscape),
