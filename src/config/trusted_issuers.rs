@@ -102,6 +102,8 @@ impl TrustedIssuer {
     fn check(&self) -> Checked {
         let plain = (1..=255).contains(&self.issuer.len()) && !self.issuer.chars().any(char::is_control);
         rule(plain, "issuer", "must be 1 to 255 bytes without control characters")?;
+        let template = "is a template; put the id of the tenant in the place of what is in braces";
+        rule(!self.issuer.contains(['{', '}']), "issuer", template)?;
         match self.jwks_url.as_str() {
             "" => check_url("issuer", &self.issuer, " where no jwks_url is given")?,
             url => check_url("jwks_url", url, "")?,
@@ -164,6 +166,12 @@ fn check_url(field: &'static str, url: &str, when: &str) -> Checked {
 fn check_path(field: &'static str, path: &str) -> Checked {
     let fits = path.len() <= 255 && !path.chars().any(char::is_control);
     rule(fits, field, "must have at most 255 bytes and no control characters")?;
+    let other = path.starts_with(['$', '/']) || path.contains(['[', '*']);
+    rule(
+        !other,
+        field,
+        "must be the name of a claim, or names with dots between them, such as \"realm_access.roles\"",
+    )?;
     let whole = !path.starts_with('.') && !path.ends_with('.') && !path.contains("..");
     rule(whole, field, "must be the name of a claim, or names with single dots between them")
 }
@@ -210,6 +218,8 @@ mod tests {
             assert_eq!(with(claim, BTreeMap::new()), Ok(()), "{claim}");
         }
         for claim in ["exp", "iat", "nbf", "auth_time", "sub", "aud", "iss", ".roles", "a..b", "realm_access.", "a\nb"]
+            .into_iter()
+            .chain(["$.realm_access.roles", "/realm_access/roles", "roles[0]", "resource_access.*.roles"])
         {
             assert_eq!(with(claim, BTreeMap::new()).map_err(|(field, _)| field), Err("role_claim"), "{claim}");
         }
@@ -236,6 +246,7 @@ mod tests {
         for (wrong, field) in [
             (TrustedIssuer { issuer: String::new(), ..base.clone() }, "issuer"),
             (TrustedIssuer { issuer: "a\0".into(), ..base.clone() }, "issuer"),
+            (TrustedIssuer { issuer: "https://login.example/{tenantid}/v2.0".into(), ..base.clone() }, "issuer"),
             (TrustedIssuer { audience: String::new(), ..base.clone() }, "audience"),
             (TrustedIssuer { token_types: vec![], ..base.clone() }, "token_types"),
             (TrustedIssuer { jwks_ttl_s: 9, ..base.clone() }, "jwks_ttl_s"),

@@ -18,16 +18,20 @@ pub(super) fn find<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c
     claims.get(path).or_else(|| path.rmatch_indices('.').find_map(inside))
 }
 
-/// The names in a claim: those of a list, the members of an object (Zitadel), or a text, as a whole and in its parts
-/// between spaces or commas (as `scope` has them). Anything else has none.
+/// The names in a claim: those of a list, whose entries may be objects with a `value` (SCIM, RFC 7643 §4.1.2); the members of
+/// an object that are objects themselves (Zitadel) or true; or a text, as a whole and in its parts between spaces or commas
+/// (as `scope` has them). Anything else has none.
 pub(super) fn names(claim: &Value) -> Vec<&str> {
     match claim {
         Value::String(text) => {
             let parts = text.split([' ', ',']).filter(|part| !part.is_empty() && part.len() < text.len());
             std::iter::once(text.as_str()).chain(parts).collect()
         }
-        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
-        Value::Object(members) => members.keys().map(String::as_str).collect(),
+        Value::Array(list) => list.iter().filter_map(|entry| entry.get("value").unwrap_or(entry).as_str()).collect(),
+        Value::Object(members) => {
+            let has = |value: &Value| value.is_object() || *value == Value::Bool(true);
+            members.iter().filter(|(_, value)| has(value)).map(|(name, _)| name.as_str()).collect()
+        }
         _ => vec![],
     }
 }
@@ -76,6 +80,8 @@ mod tests {
             (json!("a,b"), vec!["a,b", "a", "b"]),
             (json!(["a b", 1, "c", null]), vec!["a b", "c"]),
             (json!({ "admin": { "org": "x" } }), vec!["admin"]),
+            (json!({ "admin": false, "user": true, "owner": null, "x": 0, "y": "z" }), vec!["user"]),
+            (json!([{ "value": "admin", "display": "Admin" }, { "display": "user" }, "c"]), vec!["admin", "c"]),
             (json!(null), vec![]),
             (json!(true), vec![]),
         ] {

@@ -38,12 +38,28 @@ pub struct KeySet {
     keys: Vec<OutsideKey>,
 }
 
-/// A key and the one algorithm that it is used with.
+/// An algorithm and its name.
+type Named = (&'static str, Algorithm);
+
+const EDDSA: &[Named] = &[(ED_DSA, Algorithm::EdDSA), (ED25519, Algorithm::EdDSA)];
+const ES256: &[Named] = &[("ES256", Algorithm::ES256)];
+const ES384: &[Named] = &[("ES384", Algorithm::ES384)];
+
+/// What an RSA key can be used with (RFC 7518 §3.3, §3.5).
+const RSA: &[Named] = &[
+    ("RS256", Algorithm::RS256),
+    ("RS384", Algorithm::RS384),
+    ("RS512", Algorithm::RS512),
+    ("PS256", Algorithm::PS256),
+    ("PS384", Algorithm::PS384),
+    ("PS512", Algorithm::PS512),
+];
+
+/// A key and the algorithms that it is used with: the one that it names, or those that its kind has.
 pub(super) struct OutsideKey {
     /// Its `kid`, if it has one (RFC 7517 §4.5).
     kid: Option<String>,
-    algorithm: Algorithm,
-    name: &'static str,
+    algorithms: &'static [Named],
     key: DecodingKey,
 }
 
@@ -63,7 +79,8 @@ impl KeySet {
         let Document { keys: jwks } = serde_json::from_slice(json).map_err(|_| NotAKeySet)?;
         let mut keys: Vec<OutsideKey> = vec![];
         for key in jwks.iter().take(MAX_KEYS).filter_map(|jwk| usable(jwk.as_object()?)) {
-            let doubled = key.kid.is_some() && keys.iter().any(|other| other.kid == key.kid && other.name == key.name);
+            let is_same = |other: &OutsideKey| other.kid == key.kid && other.algorithms == key.algorithms;
+            let doubled = key.kid.is_some() && keys.iter().any(is_same);
             if !doubled {
                 keys.push(key);
             }
@@ -97,7 +114,7 @@ impl KeySet {
         let mut fitting = meant.filter(|key| key.is_for(alg)).take(MAX_TRIED).peekable();
         fitting.peek().ok_or(TokenFault::WrongAlgorithm)?;
         let (message, signature) = (compact.message.as_bytes(), compact.encoded_signature);
-        if fitting.any(|key| key.has_signed(message, signature)) { Ok(()) } else { Err(TokenFault::BadSignature) }
+        if fitting.any(|key| key.has_signed(alg, message, signature)) { Ok(()) } else { Err(TokenFault::BadSignature) }
     }
 
     /// The keys of this name; where none has it, those without a name. Without a name, all keys.
@@ -115,18 +132,22 @@ impl KeySet {
 
 impl OutsideKey {
     #[cfg(test)]
-    pub(super) const fn algorithm_name(&self) -> &'static str {
-        self.name
+    pub(super) fn algorithm_names(&self) -> Vec<&'static str> {
+        self.algorithms.iter().map(|(name, _)| *name).collect()
     }
 
-    /// Whether the algorithm that a token names is this key's. `Ed25519` is the newer name of what `EdDSA` is with such a
-    /// key (RFC 9864 §2.2).
-    fn is_for(&self, alg: &str) -> bool {
-        alg == self.name || (self.name == ED_DSA && alg == ED25519)
+    /// Whether the algorithm that a token names is one of this key's.
+    pub(super) fn is_for(&self, alg: &str) -> bool {
+        self.algorithm(alg).is_some()
     }
 
-    pub(super) fn has_signed(&self, message: &[u8], encoded_signature: &str) -> bool {
-        jws::verify(encoded_signature, message, &self.key, self.algorithm).unwrap_or(false)
+    fn algorithm(&self, alg: &str) -> Option<Algorithm> {
+        self.algorithms.iter().find(|(name, _)| *name == alg).map(|(_, algorithm)| *algorithm)
+    }
+
+    pub(super) fn has_signed(&self, alg: &str, message: &[u8], encoded_signature: &str) -> bool {
+        let verified = |algorithm| jws::verify(encoded_signature, message, &self.key, algorithm).unwrap_or(false);
+        self.algorithm(alg).is_some_and(verified)
     }
 }
 
@@ -142,8 +163,8 @@ fn usable(jwk: &Map<String, Value>) -> Option<OutsideKey> {
     }
     let key = match (text(jwk, "kty")?, text(jwk, "crv")) {
         ("OKP", Some("Ed25519")) => ed25519(jwk),
-        ("EC", Some("P-256")) => elliptic(jwk, Algorithm::ES256, "ES256", 32),
-        ("EC", Some("P-384")) => elliptic(jwk, Algorithm::ES384, "ES384", 48),
+        ("EC", Some("P-256")) => elliptic(jwk, ES256, 32),
+        ("EC", Some("P-384")) => elliptic(jwk, ES384, 48),
         ("RSA", _) => rsa(jwk),
         _ => None,
     };
@@ -160,34 +181,26 @@ fn is_for_verifying(jwk: &Map<String, Value>) -> bool {
 fn ed25519(jwk: &Map<String, Value>) -> Option<OutsideKey> {
     let x = sized(jwk, "x", 32)?;
     let key = DecodingKey::from_ed_components(x).ok()?;
-    let named = named(jwk, ED_DSA) || named(jwk, ED25519);
-    named.then_some(OutsideKey { kid: None, algorithm: Algorithm::EdDSA, name: ED_DSA, key })
+    named(jwk, EDDSA)?;
+    // `Ed25519` is the newer name of what `EdDSA` is with such a key (RFC 9864 §2.2).
+    Some(OutsideKey { kid: None, algorithms: EDDSA, key })
 }
 
-fn elliptic(jwk: &Map<String, Value>, algorithm: Algorithm, name: &'static str, bytes: usize) -> Option<OutsideKey> {
+fn elliptic(jwk: &Map<String, Value>, algorithms: &'static [Named], bytes: usize) -> Option<OutsideKey> {
     let (x, y) = (sized(jwk, "x", bytes)?, sized(jwk, "y", bytes)?);
     let key = DecodingKey::from_ec_components(x, y).ok()?;
-    named(jwk, name).then_some(OutsideKey { kid: None, algorithm, name, key })
+    Some(OutsideKey { kid: None, algorithms: named(jwk, algorithms)?, key })
 }
 
-/// RS256 unless the key says otherwise: the one algorithm that every issuer must offer (`OpenID` Connect Core §15.1).
 fn rsa(jwk: &Map<String, Value>) -> Option<OutsideKey> {
-    let (algorithm, name) = match jwk.get("alg").map(Value::as_str) {
-        None | Some(Some("RS256")) => (Algorithm::RS256, "RS256"),
-        Some(Some("RS384")) => (Algorithm::RS384, "RS384"),
-        Some(Some("RS512")) => (Algorithm::RS512, "RS512"),
-        Some(Some("PS256")) => (Algorithm::PS256, "PS256"),
-        Some(Some("PS384")) => (Algorithm::PS384, "PS384"),
-        Some(Some("PS512")) => (Algorithm::PS512, "PS512"),
-        Some(_) => return None,
-    };
+    let algorithms = named(jwk, RSA)?;
     let (modulus, exponent) = (integer(jwk, "n")?, integer(jwk, "e")?);
     if is_roca_weak(&modulus) {
         return None;
     }
     let fits = RSA_BITS.contains(&bits(&modulus)) && (1..=MAX_EXPONENT_BYTES).contains(&exponent.len());
     let key = || DecodingKey::from_rsa_raw_components(&modulus, &exponent);
-    fits.then(|| OutsideKey { kid: None, algorithm, name, key: key() })
+    fits.then(|| OutsideKey { kid: None, algorithms, key: key() })
 }
 
 /// Whether a modulus has the fingerprint of CVE-2017-15361 (ROCA): modulo each of these primes it is a power of 65537.
@@ -200,8 +213,11 @@ fn is_roca_weak(modulus: &[u8]) -> bool {
     ROCA_PRIMES.iter().all(|prime| is_power(*prime))
 }
 
-fn named(jwk: &Map<String, Value>, algorithm: &str) -> bool {
-    jwk.get("alg").is_none_or(|alg| alg == algorithm)
+/// Of these algorithms the one that the key names; all of them where it names none (RFC 7517 §4.4), as many issuers' do.
+fn named(jwk: &Map<String, Value>, algorithms: &'static [Named]) -> Option<&'static [Named]> {
+    let Some(alg) = jwk.get("alg") else { return Some(algorithms) };
+    let at = algorithms.iter().position(|(name, _)| alg == name)?;
+    algorithms.get(at..=at)
 }
 
 fn text<'j>(jwk: &'j Map<String, Value>, name: &str) -> Option<&'j str> {
