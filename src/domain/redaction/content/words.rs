@@ -41,11 +41,25 @@ const HARD: &[&str] = &[
     "jsessionid",
     "phpsessid",
     "creds",
+    "signature",
+    "securityanswer",
+    "cardnumber",
+    "codeverifier",
+    "devicecode",
+    "magiclink",
+    "unlockcode",
+    "csrf",
+    "passwort",
+    "contraseña",
+    "senha",
+    "пароль",
+    "密码",
 ];
 
 /// A name with one of these as a word of it (`db_pass`, `userPin`, `x-auth`) is that of a credential.
 const HARD_WORDS: &[&str] = &[
     "pass", "pw", "psw", "pswd", "auth", "cred", "pin", "otp", "totp", "mfa", "dsn", "cvv", "cvc", "jwt", "pat", "sas",
+    "sig", "ssn", "psk", "iban",
 ];
 
 /// Also one with this, unless it is counted: `max_tokens` is no secret.
@@ -82,5 +96,5 @@ fn words_of(name: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a credential follows (RFC 9110 §11.1).
 pub(super) fn is_scheme(word: &str) -> bool {
-    word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic")
+    ["bearer", "basic", "ssws"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
