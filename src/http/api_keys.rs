@@ -14,15 +14,14 @@ use serde_json::{Value, json};
 use super::{
     administered::{self, Exposed, Made},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf},
+    extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
-    input::Moment,
+    input::{Draft, Moment},
     no_content::NoContent,
     office::Administration,
     page::{FilterQuery, Page},
     problem::Problem,
-    users::models,
 };
 use crate::{
     credentials::api_key,
@@ -179,13 +178,13 @@ pub async fn create_own(
     administration: Data<Administration>,
     request: HttpRequest,
     Caller(caller): Caller,
-    JsonBody(body): JsonBody<ApiKeyCreate>,
+    DraftBody(draft): DraftBody<ApiKeyCreate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
     if !is_login(&administration, &caller).await? {
         return Err(Refusal::NotByThisCredential.into());
     }
     let order = Order { by: caller.account.id, of: caller.account.id, listed_at: "/me/api-keys" };
-    create(&administration, &request, order, &body).await
+    create(&administration, &request, order, draft).await
 }
 
 /// `DELETE /me/api-keys/{id}`.
@@ -216,10 +215,10 @@ pub async fn create_for_user(
     request: HttpRequest,
     Caller(admin): Caller,
     PathId(user): PathId<UserId>,
-    JsonBody(body): JsonBody<ApiKeyCreate>,
+    DraftBody(draft): DraftBody<ApiKeyCreate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
     let order = Order { by: admin.account.id, of: user, listed_at: "/admin/api-keys" };
-    create(&administration, &request, order, &body).await
+    create(&administration, &request, order, draft).await
 }
 
 /// `DELETE /admin/api-keys/{id}`.
@@ -255,41 +254,53 @@ async fn create(
     administration: &Administration,
     request: &HttpRequest,
     order: Order,
-    body: &ApiKeyCreate,
+    draft: Draft<ApiKeyCreate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
-    let new = new_key(administration, order.of, body)?;
+    let own = |body: &ApiKeyCreate| new_key(administration, order.of, body).err().unwrap_or_default();
+    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
+    let new = new_key(administration, order.of, &body).map_err(Refusal::InvalidRequest)?;
     let location = format!("{}/{}", order.listed_at, new.id);
     // What is kept is the answer without the key.
-    let once = idempotency::remember(administration, request, order.by, body, (&location, &ApiKey::from(&new)))?;
+    let once = idempotency::remember(administration, request, order.by, &body, (&location, &ApiKey::from(&new)))?;
     match administered::create::<ApiKeyRow>(request, &administration.users, new, once).await? {
         Made::New(row) => Ok(CreatedAt::new(location, &with_key(administration, ApiKey::from(&row), 0))?),
         Made::Again(answer) => Ok(CreatedAt::again(Answer { body: again(administration, &answer.body)?, ..answer })),
     }
 }
 
-fn new_key(administration: &Administration, user_id: UserId, body: &ApiKeyCreate) -> Result<NewApiKey, Refusal> {
+/// The key, or all that is wrong with it.
+fn new_key(administration: &Administration, user_id: UserId, body: &ApiKeyCreate) -> Result<NewApiKey, Vec<Fault>> {
     let (id, now) = (ApiKeyId(administration.clock.new_id()), administration.clock.now());
-    let name = DisplayName::new(&body.name).map_err(|error| Refusal::invalid("/name", error.to_string()))?;
-    if body.expires_at.is_some_and(|Expiry(expires_at)| expires_at <= now) {
-        return Err(Refusal::invalid("/expires_at", "must be in the future"));
-    }
-    let expires_at = body.expires_at.map(|Expiry(expires_at)| in_micros(expires_at)).transpose()?;
+    let mut faults = vec![];
+    let name = DisplayName::new(&body.name).map_err(|error| faults.push(Fault::new("/name", error.to_string())));
+    let expires_at = expiry(body.expires_at, now).map_err(|fault| faults.push(fault));
+    let routes = routes(&administration.routing.read(), &body.routes).map_err(|of_routes| faults.extend(of_routes));
+    let models = Allowed::read("/models", &body.models).map_err(|of_models| faults.extend(of_models));
+    let (Ok(name), Ok(expires_at), Ok(routes), Ok(models)) = (name, expires_at, routes, models) else {
+        return Err(faults);
+    };
     let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(id, 0));
-    let routes = routes(&administration.routing.read(), &body.routes)?;
-    let models = models(&body.models)?;
     let role = body.role;
     Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at, role, routes, models })
 }
 
-fn routes(routing: &Routing, names: &[String]) -> Result<Allowed, Refusal> {
-    let routes = Allowed::read("/routes", names).map_err(Refusal::InvalidRequest)?;
+fn expiry(given: Option<Expiry>, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+    let Some(Expiry(expires_at)) = given else { return Ok(None) };
+    if expires_at <= now {
+        return Err(Fault::new("/expires_at", "must be in the future"));
+    }
+    in_micros(expires_at).map(Some)
+}
+
+fn routes(routing: &Routing, names: &[String]) -> Result<Allowed, Vec<Fault>> {
+    let routes = Allowed::read("/routes", names)?;
     let is_known = |name: &str| routing.table.iter().any(|route| *route.name == *name);
     let unknown = |(index, name): (usize, &String)| {
         let fault = || Fault::new(format!("/routes/{index}"), "there is no route with this name");
         (routes != Allowed::default() && !is_known(name)).then(fault)
     };
     let faults: Vec<Fault> = names.iter().enumerate().filter_map(unknown).collect();
-    if faults.is_empty() { Ok(routes) } else { Err(Refusal::InvalidRequest(faults)) }
+    if faults.is_empty() { Ok(routes) } else { Err(faults) }
 }
 
 /// Whether the call comes with the whole standing of its user: a key outlives the credential that makes it, so neither
@@ -306,9 +317,9 @@ async fn is_login(administration: &Administration, caller: &Principal) -> Result
 }
 
 /// As the store holds it, so that every answer says the same time.
-fn in_micros(time: Timestamp) -> Result<Timestamp, Refusal> {
+fn in_micros(time: Timestamp) -> Result<Timestamp, Fault> {
     let cut = Timestamp::from_microsecond(time.as_microsecond());
-    cut.map_err(|_| Refusal::invalid("/expires_at", "is too far in the future"))
+    cut.map_err(|_| Fault::new("/expires_at", "is too far in the future"))
 }
 
 fn with_key(administration: &Administration, api_key: ApiKey, generation: i64) -> NewKey {

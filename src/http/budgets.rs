@@ -14,7 +14,7 @@ use serde_json::{Number, Value, json};
 use super::{
     administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf},
+    extract::{Caller, DraftBody, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
     no_content::NoContent,
@@ -149,9 +149,11 @@ pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
-    JsonBody(body): JsonBody<BudgetCreate>,
+    DraftBody(draft): DraftBody<BudgetCreate>,
 ) -> Result<CreatedAt<Budget>, Problem> {
     let (id, now) = (BudgetId(administration.clock.new_id()), administration.clock.now());
+    let own = |body: &BudgetCreate| body.0.budget(id).err().unwrap_or_default();
+    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let budget = body.0.budget(id).map_err(Refusal::InvalidRequest)?;
     let new = NewBudget { spec: body.0.clone(), budget, created_at: now };
     let standing = Standing::of(&new.budget, &[], now);

@@ -5,9 +5,12 @@
 
 mod files;
 
+use std::future::{Ready, ready};
+
 use actix_web::{
-    HttpRequest, HttpResponse, Responder,
+    FromRequest, HttpRequest, HttpResponse, Responder,
     body::BoxBody,
+    dev::Payload,
     http::header::{
         ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
         IF_NONE_MATCH, VARY,
@@ -16,7 +19,8 @@ use actix_web::{
 
 use self::files::{File, tag};
 use super::{
-    openapi::operation::{Answer, Draft},
+    extract::path_text,
+    openapi::operation::{Answer, Argument, Draft},
     problem::{self, Problem, documented::Success},
 };
 use crate::{domain::refusal::Refusal, telemetry};
@@ -126,6 +130,24 @@ impl Responder for FileAnswer {
     }
 }
 
+/// The `{file}` of a path.
+pub struct FileName(String);
+
+impl FromRequest for FileName {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.match_info().get("file").unwrap_or_default().to_owned())))
+    }
+}
+
+impl Argument for FileName {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.parameter(path_text("file"));
+    }
+}
+
 impl Answer for FileAnswer {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers_untyped(Success::Ok, "*/*");
@@ -153,8 +175,8 @@ pub async fn page() -> Result<FileAnswer, Problem> {
 }
 
 /// `GET /console/{file}`.
-pub async fn file(request: HttpRequest) -> Result<FileAnswer, Problem> {
-    find(request.match_info().get("file").unwrap_or_default())
+pub async fn file(FileName(name): FileName) -> Result<FileAnswer, Problem> {
+    find(&name)
 }
 
 fn find(name: &str) -> Result<FileAnswer, Problem> {

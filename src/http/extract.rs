@@ -6,7 +6,7 @@ use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     error::PayloadError,
-    http::header::CONTENT_TYPE,
+    http::header::{CONTENT_ENCODING, CONTENT_TYPE},
     web::{Bytes, BytesMut, Data},
 };
 use apistos_models::{
@@ -53,6 +53,23 @@ impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for JsonBody<T> {
             require(JSON, &request)?;
             let bytes = read_in_time(&request, payload).await?;
             Ok(Self(input::body(&bytes)?))
+        })
+    }
+}
+
+/// A JSON body of exactly the fields of `T`, whose faults are told together with those between its fields.
+pub struct DraftBody<T>(pub input::Draft<T>);
+
+impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for DraftBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            require(JSON, &request)?;
+            let bytes = read_in_time(&request, payload).await?;
+            Ok(Self(input::draft(&bytes)?))
         })
     }
 }
@@ -110,6 +127,10 @@ fn parse_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 }
 
 fn require(media: &'static str, request: &HttpRequest) -> Result<(), Refusal> {
+    let mut codings = request.headers().get_all(CONTENT_ENCODING);
+    if !codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Refusal::UnsupportedMediaType { expected: "it is, without a content coding" });
+    }
     let essence = request.content_type().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(media) && request.headers().get_all(CONTENT_TYPE).count() == 1 {
         return Ok(());
@@ -186,6 +207,12 @@ impl FromRequest for Caller {
 }
 
 impl<T: JsonSchema> Argument for JsonBody<T> {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.body::<T>(JSON);
+    }
+}
+
+impl<T: JsonSchema> Argument for DraftBody<T> {
     fn describe(draft: &mut Draft<'_>) {
         draft.body::<T>(JSON);
     }

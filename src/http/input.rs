@@ -9,6 +9,7 @@
 mod check;
 mod forms;
 mod reading;
+mod stand_in;
 mod words;
 
 use schemars::{
@@ -45,6 +46,53 @@ pub fn body<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Refusal
     read(text, Part::Body)
 }
 
+/// A body whose fields were looked at one by one, for rules between them to be asked.
+pub struct Draft<T> {
+    /// With something else in the place of each faulty field.
+    value: Option<T>,
+    faults: Vec<Fault>,
+}
+
+/// Reads a JSON object as [`body`] does, and gives it with its faults.
+///
+/// # Errors
+/// It is no JSON object at all.
+pub fn draft<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<Draft<T>, Refusal> {
+    let refused = |fault| Refusal::InvalidRequest(vec![fault]);
+    let value = reading::document(reading::text_of(bytes).map_err(refused)?).map_err(refused)?;
+    match Check::new(Part::Body).run(value, &schema_of::<T>()) {
+        Ok(checked) => Ok(Draft { value: Some(typed(&checked, Part::Body)?), faults: vec![] }),
+        Err(faulty) => {
+            let value = faulty.rest.and_then(|rest| typed(&rest, Part::Body).ok());
+            Ok(Draft { value, faults: faulty.faults })
+        }
+    }
+}
+
+impl<T> Draft<T> {
+    /// The value, if it has no fault; else its faults and those that `own` finds between its fields. What `own` says of a
+    /// field that is faulty already is not told.
+    ///
+    /// # Errors
+    /// All faults.
+    pub fn checked(self, own: impl FnOnce(&T) -> Vec<Fault>) -> Result<T, Vec<Fault>> {
+        let mut faults = self.faults;
+        let known: Vec<String> = faults.iter().map(|fault| fault.pointer.clone()).collect();
+        let is_below = |one: &str, other: &str| {
+            one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let is_known = |fault: &Fault| {
+            known.iter().any(|known| is_below(&fault.pointer, known) || is_below(known, &fault.pointer))
+        };
+        let found = self.value.as_ref().map(own).unwrap_or_default();
+        faults.extend(found.into_iter().filter(|fault| !is_known(fault)));
+        match self.value {
+            Some(value) if faults.is_empty() => Ok(value),
+            _ => Err(faults),
+        }
+    }
+}
+
 /// Reads the query of a URL (`application/x-www-form-urlencoded`).
 pub fn query<T: DeserializeOwned + JsonSchema>(query: &str) -> Result<T, Refusal> {
     read(&reading::object_of(query), Part::Query)
@@ -52,8 +100,13 @@ pub fn query<T: DeserializeOwned + JsonSchema>(query: &str) -> Result<T, Refusal
 
 fn read<T: DeserializeOwned + JsonSchema>(text: &str, part: Part) -> Result<T, Refusal> {
     let value = reading::document(text).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
-    let checked = Check::new(part).run(value, &schema_of::<T>()).map_err(Refusal::InvalidRequest)?;
-    let mut deserializer = serde_json::Deserializer::from_str(&checked);
+    let checked = Check::new(part).run(value, &schema_of::<T>());
+    let checked = checked.map_err(|faulty| Refusal::InvalidRequest(faulty.faults))?;
+    typed(&checked, part)
+}
+
+fn typed<T: DeserializeOwned>(checked: &str, part: Part) -> Result<T, Refusal> {
+    let mut deserializer = serde_json::Deserializer::from_str(checked);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         // A type is stricter than its schema. What serde says may repeat a secret, so it is not even logged.
         let at = part.pointer_of(error.path());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf},
+    extract::{Caller, DraftBody, JsonBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
     no_content::NoContent,
@@ -26,7 +26,7 @@ use crate::{
         ids::LimitId,
         limit::{Misfit, Mode, OnError, Per, Policy, Spec, SubjectText, Unit},
         name::Name,
-        refusal::Refusal,
+        refusal::{Fault, Refusal},
         route::Route,
     },
     store::limits::{LimitChange, LimitRow, NewLimit},
@@ -123,10 +123,12 @@ pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
-    JsonBody(body): JsonBody<LimitCreate>,
+    DraftBody(draft): DraftBody<LimitCreate>,
 ) -> Result<CreatedAt<Limit>, Problem> {
     let (id, now) = (LimitId(administration.clock.new_id()), administration.clock.now());
-    let policy = check(&administration, &body.0, id)?;
+    let own = |body: &LimitCreate| check(&administration, &body.0, id).err().unwrap_or_default();
+    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
+    let policy = check(&administration, &body.0, id).map_err(Refusal::InvalidRequest)?;
     let limit = NewLimit { spec: body.0.clone(), policy, created_at: now };
     let (location, view) = (format!("/admin/limits/{id}"), Limit::from(&limit));
     let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
@@ -154,7 +156,7 @@ pub async fn change(
 ) -> Result<Json<Limit>, Problem> {
     let present = administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     let spec = body.applied_to(present.spec);
-    let policy = check(&administration, &spec, id)?;
+    let policy = check(&administration, &spec, id).map_err(Refusal::InvalidRequest)?;
     let change = LimitChange { spec, policy, only_at: present.revision };
     let row = administered::change::<LimitRow>(&request, &administration.limits, id, change).await?;
     Ok(Json(Limit::from(&row)))
@@ -183,8 +185,8 @@ impl Exposed for LimitRow {
 }
 
 /// The policy of a limit, on the routes that are configured now.
-fn check(administration: &Administration, spec: &Spec, id: LimitId) -> Result<Policy, Refusal> {
+fn check(administration: &Administration, spec: &Spec, id: LimitId) -> Result<Policy, Vec<Fault>> {
     let routing = administration.routing.read();
     let known: Vec<&Route> = routing.table.iter().map(AsRef::as_ref).collect();
-    spec.check(id, &known).map_err(Refusal::InvalidRequest)
+    spec.check(id, &known)
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{
     forms,
     reading::{Kind, Members},
-    words,
+    stand_in, words,
 };
 use crate::domain::{money, refusal::Fault};
 
@@ -46,29 +46,42 @@ impl Part {
     }
 }
 
+/// What came of a value that has faults.
+pub(super) struct Faulty {
+    pub faults: Vec<Fault>,
+    /// The value with something else in each faulty place, if there was something for each.
+    pub rest: Option<Zeroizing<String>>,
+}
+
 /// A check under way.
 pub(super) struct Check {
     part: Part,
     faults: Vec<Fault>,
-    /// The value in one form, as JSON; worth nothing once there is a fault. Bodies hold passwords.
+    /// The value in one form, as JSON, with something else in the place of what is faulty. Bodies hold passwords.
     written: Zeroizing<String>,
+    /// Whether there was something for each faulty place.
+    is_whole: bool,
 }
 
 impl Check {
     pub(super) fn new(part: Part) -> Self {
-        Self { part, faults: vec![], written: Zeroizing::new(String::new()) }
+        Self { part, faults: vec![], written: Zeroizing::new(String::new()), is_whole: true }
     }
 
-    /// The value in one form, or all its faults.
-    pub(super) fn run(mut self, value: &RawValue, schema: &SchemaObject) -> Result<Zeroizing<String>, Vec<Fault>> {
+    /// The value in one form, or all its faults, and then the value as far as rules between its fields can be asked.
+    pub(super) fn run(mut self, value: &RawValue, schema: &SchemaObject) -> Result<Zeroizing<String>, Faulty> {
         // Room for all of it: a text that grows leaves copies behind.
         self.written.reserve(value.get().len().saturating_mul(2).saturating_add(64));
         if Kind::of(value) == Kind::Object {
             self.value("", value, schema);
         } else {
             self.fault("", "must be a JSON object");
+            self.is_whole = false;
         }
-        if self.faults.is_empty() { Ok(self.written) } else { Err(self.faults) }
+        if self.faults.is_empty() {
+            return Ok(self.written);
+        }
+        Err(Faulty { faults: self.faults, rest: Some(self.written).filter(|_| self.is_whole) })
     }
 
     fn fault(&mut self, at: &str, detail: impl Into<String>) {
@@ -76,6 +89,20 @@ impl Check {
     }
 
     fn value(&mut self, at: &str, value: &RawValue, schema: &SchemaObject) {
+        let before = (self.faults.len(), self.written.len());
+        self.walk(at, value, schema);
+        if self.faults.len() > before.0 && self.written.len() == before.1 {
+            self.write_in_its_place(schema);
+        }
+    }
+
+    fn write_in_its_place(&mut self, schema: &SchemaObject) {
+        let stand_in = stand_in::of(schema);
+        self.is_whole &= stand_in.is_some();
+        self.written.push_str(stand_in.as_deref().unwrap_or("null"));
+    }
+
+    fn walk(&mut self, at: &str, value: &RawValue, schema: &SchemaObject) {
         let kind = Kind::of(value);
         if kind == Kind::Null && words::is_nullable(schema) {
             return self.written.push_str("null");
@@ -108,14 +135,24 @@ impl Check {
                 self.fault(&pointer, "stands here more than once");
             }
         }
+        for name in rules.required.iter().filter(|name| !seen.contains(name.as_str())) {
+            let pointer = self.part.member(at, name);
+            self.fault(&pointer, "is missing");
+            if let Some(schema) = rules.properties.get(name) {
+                self.begin_member(name);
+                self.write_in_its_place(&schema.clone().into_object());
+                self.written.push(',');
+            }
+        }
         if self.written.ends_with(',') {
             self.written.pop();
         }
         self.written.push('}');
-        for name in rules.required.iter().filter(|name| !seen.contains(name.as_str())) {
-            let pointer = self.part.member(at, name);
-            self.fault(&pointer, "is missing");
-        }
+    }
+
+    fn begin_member(&mut self, name: &str) {
+        self.written.push_str(&serde_json::Value::from(name).to_string());
+        self.written.push(':');
     }
 
     fn member(&mut self, at: &str, name: &str, value: &RawValue, rules: &ObjectValidation) {
@@ -127,8 +164,7 @@ impl Check {
             // As serde does without `deny_unknown_fields`.
             None => {}
             Some(schema) => {
-                self.written.push_str(&serde_json::Value::from(name).to_string());
-                self.written.push(':');
+                self.begin_member(name);
                 self.value(at, value, &schema.clone().into_object());
                 self.written.push(',');
             }

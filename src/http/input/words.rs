@@ -127,6 +127,11 @@ pub(super) fn unknown<'a>(name: &str, what: &str, known: impl Iterator<Item = &'
     }
 }
 
+/// Whether a text is one of a few.
+pub(super) fn is_choice(schema: &SchemaObject) -> bool {
+    !choices(schema).is_empty()
+}
+
 /// The texts that an enum allows, whether or not its variants have descriptions.
 fn choices(schema: &SchemaObject) -> Vec<&str> {
     let own = schema.enum_values.iter().flatten();
