@@ -12,7 +12,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// About as much as an item takes.
 const ITEM_BYTES: usize = 48;
 
-/// Adds how each policy stands: `q` units in a window of `w` seconds; `r` are left, and in `t` seconds all are back.
+/// Adds how each policy stands, before what an upstream says of its own in the same form: `q` units in a window of `w` seconds; `r` are left, and in `t` seconds all are back.
 pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
     if standings.is_empty() {
         return;
@@ -41,9 +41,22 @@ fn insert(
         list.item(&standing.policy.name);
         parameters(&mut list, standing);
     }
+    for line in headers.get_all(&name).filter_map(|value| value.to_str().ok()).filter(|line| is_list(line)) {
+        list.0.push_str(", ");
+        list.0.push_str(line);
+    }
     if let Ok(value) = HeaderValue::try_from(list.0) {
         headers.insert(name, value);
     }
+}
+
+/// Whether a line is a list of strings with parameters, as the draft has it since its eighth version. Before, it was a
+/// dictionary (`limit=10, remaining=5`), which no list can take in.
+fn is_list(line: &str) -> bool {
+    line.split(',').all(|item| {
+        let name = item.trim().split(';').next().unwrap_or_default();
+        name.len() > 2 && name.starts_with('"') && name.ends_with('"')
+    })
 }
 
 /// A list in the making. Every answer of a limited route has two, so it is written in one piece.
@@ -105,6 +118,26 @@ mod tests {
         add_headers(&mut headers, &[standing("a", rate, 49), standing("b.c", rate, 0)]);
         assert_eq!(headers.get("ratelimit").unwrap(), "\"a\";r=49;t=2, \"b.c\";r=0;t=2");
         assert_eq!(headers.get("ratelimit-policy").unwrap(), "\"a\";q=50;w=1, \"b.c\";q=50;w=1");
+    }
+
+    #[test]
+    fn the_list_of_an_upstream_is_joined_and_another_form_is_replaced() {
+        let rate = Allowance::Rate(Rate::new(50, 1, 50).unwrap());
+        for (lines, expected) in [
+            (vec!["\"up\";r=5;t=9"], "\"a\";r=49;t=2, \"up\";r=5;t=9"),
+            (vec!["\"up\";r=5, \"day\";r=7", "\"b\";r=1"], "\"a\";r=49;t=2, \"up\";r=5, \"day\";r=7, \"b\";r=1"),
+            (vec!["limit=10, remaining=5, reset=9"], "\"a\";r=49;t=2"),
+            (vec!["5"], "\"a\";r=49;t=2"),
+            (vec![""], "\"a\";r=49;t=2"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in &lines {
+                headers.append(RATE_LIMIT, HeaderValue::from_str(line).unwrap());
+            }
+            add_headers(&mut headers, &[standing("a", rate, 49)]);
+            let got: Vec<_> = headers.get_all(RATE_LIMIT).collect();
+            assert_eq!(got, [expected], "{lines:?}");
+        }
     }
 
     #[test]

@@ -61,9 +61,12 @@ pub(super) enum Unreadable {
     Size,
 }
 
+/// A parser may ignore one at the beginning (RFC 8259 §8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads a text that is one value.
 pub(super) fn read(text: &[u8]) -> Result<Node<'_>, Unreadable> {
-    let (node, rest) = read_first(text)?;
+    let (node, rest) = read_first(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))?;
     // Blanks of JSON (RFC 8259 §2): a form feed is none of them.
     let is_blank = rest.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
     if is_blank { Ok(node) } else { Err(Unreadable::Syntax(text.len().saturating_sub(rest.len()))) }

@@ -117,7 +117,7 @@ pub fn make_fit_for_client(headers: &mut HeaderMap) {
     headers.remove(X_REQUEST_ID);
     // It names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
     headers.remove(ALT_SVC);
-    remove_where(headers, |name| name.starts_with(OWN_PREFIX));
+    remove_where(headers, |name| name.replace('_', "-").starts_with(OWN_PREFIX));
     headers.append(VIA, VIA_TOLLGATE);
 }
 

@@ -5,7 +5,10 @@
 
 use actix_web::http::header::{COOKIE, HeaderMap, ORIGIN};
 
-use crate::pipeline::ground::Front;
+use crate::{
+    domain::host::{self, Host},
+    pipeline::ground::Front,
+};
 
 /// The cookie's name.
 pub const NAME: &str = "tollgate_refresh";
@@ -27,13 +30,20 @@ pub fn refresh_token(headers: &HeaderMap) -> Option<&str> {
 #[must_use]
 pub fn is_same_origin(headers: &HeaderMap, front: &Front) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let own = front.host.as_ref().map(|host| format!("{}://{host}", front.scheme));
-    let by_origin = text(ORIGIN.as_str()).map(|origin| own.is_some_and(|own| own.eq_ignore_ascii_case(origin)));
+    let by_origin = text(ORIGIN.as_str()).map(|origin| is_origin_of(origin, front));
     let by_site = text("sec-fetch-site").map(|site| site == "same-origin");
     match (by_origin, by_site) {
         (None, None) => false,
         (origin, site) => origin.unwrap_or(true) && site.unwrap_or(true),
     }
+}
+
+/// Whether an origin is that of the URL that the client called; no port is the port of the scheme (RFC 6454 §4).
+fn is_origin_of(origin: &str, front: &Front) -> bool {
+    let own = front.host.as_deref().and_then(Host::read);
+    let Some((scheme, host)) = origin.split_once("://") else { return false };
+    let (Some(own), Some(host), Some(port)) = (own, Host::read(host), host::default_port(scheme)) else { return false };
+    scheme.eq_ignore_ascii_case(front.scheme) && host.is(&own, port)
 }
 
 #[cfg(test)]
