@@ -182,6 +182,9 @@ async fn proxy(
     body: Payload,
     destination: (Authorized, Arc<Route>),
 ) -> Result<HttpResponse, Refusal> {
+    if let Some(connection) = request.conn_data::<Connection>() {
+        connection.calls_upstream();
+    }
     let is_websocket = websocket::is_offered(request.head());
     let (mut body, client) = match body {
         client if is_websocket => (ClientBody::Empty, client),

@@ -17,6 +17,7 @@ mod process {
     mod canaries;
     mod canonical_path;
     mod check_config;
+    mod clients;
     mod command_line;
     mod connections;
     mod durability;
@@ -37,6 +38,7 @@ mod process {
     mod prices;
     mod proxies;
     mod proxy_protocol;
+    mod refused_early;
     mod reload_and_drain;
     mod repeated_headers;
     mod replicas;
@@ -51,6 +53,7 @@ mod process {
     mod traces;
     mod unread_heads;
     mod upstream_faults;
+    mod upstream_tls;
     mod versions;
     mod warnings;
     mod websockets;

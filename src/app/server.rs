@@ -9,7 +9,7 @@ use std::{
 
 use actix_cors::Cors;
 use actix_web::{
-    App, HttpServer,
+    App,
     dev::{Server, ServerHandle},
     http::header::HeaderValue,
     middleware::{Condition, from_fn},
@@ -138,19 +138,15 @@ pub(super) fn ops(
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let (operations, metrics) = (Data::new(office.operations.clone()), Data::new(parts.metrics.clone()));
     let sums = Data::new(BudgetSums::default());
-    let factory = move || {
+    let serve = move || {
         let app = App::new().app_data(operations.clone()).app_data(metrics.clone()).app_data(sums.clone());
-        app.configure(ops_urls::configure)
+        connections::serve_briefly(app.configure(ops_urls::configure))
     };
     let address = SocketAddr::new(parts.config.ops.host, parts.config.ops.port);
-    let server = HttpServer::new(factory)
-        .workers(1)
-        .disable_signals()
-        .shutdown_timeout(1)
-        .listen(listener)
-        .map_err(|error| StartError::Bind { address, error })?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    let server = server.run();
+    let cannot_bind = |error| StartError::Bind { address, error };
+    let bound = listener.local_addr().map_err(cannot_bind)?;
+    let builder = Server::build().workers(1).disable_signals().shutdown_timeout(1);
+    let server = builder.listen("ops", listener, serve).map_err(cannot_bind)?.run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
     Ok((bound, handle))

@@ -132,6 +132,14 @@ pub enum Refusal {
     HeadTooLarge {
         limit_bytes: u64,
     },
+    /// A longer request line than is read.
+    TargetTooLong {
+        limit_bytes: u64,
+    },
+    /// A POST of HTTP/1.0 that does not say how long its body is (RFC 1945 §7.2.2).
+    LengthRequired,
+    /// HTTP of another major version than 1.
+    VersionNotSupported,
     UnsupportedMediaType {
         expected: &'static str,
     },
@@ -198,6 +206,9 @@ impl Refusal {
             Self::Conflict(_) => "conflict",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::HeadTooLarge { .. } => "head-too-large",
+            Self::TargetTooLong { .. } => "target-too-long",
+            Self::LengthRequired => "length-required",
+            Self::VersionNotSupported => "version-not-supported",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
             Self::ExpectationFailed => "expectation-failed",
             Self::WebSocketVersion => "websocket-version",

@@ -13,7 +13,7 @@ use actix_web::{
 use jiff::Timestamp;
 
 use super::{
-    connection::{Connection, Transport},
+    connection::{Connection, Line, Transport},
     ground::{Front, Ground},
     once,
 };
@@ -51,8 +51,8 @@ pub struct Call {
     /// The raw path: never decoded, never changed.
     pub path: String,
     pub query: Option<String>,
-    /// Whether the target had a fragment, which the HTTP library cuts off and nobody sends (RFC 9112 §3.2).
-    pub has_fragment: bool,
+    /// What else the head says that the HTTP library does not tell.
+    pub line: Line,
     /// The origin of a browser's page, if the operator allows it.
     pub allowed_origin: Option<String>,
     /// Whether this is a browser asking, before the call itself, whether it may make it.
@@ -82,7 +82,7 @@ impl Call {
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),
-            has_fragment: connection.is_some_and(Connection::has_fragment),
+            line: connection.map(Connection::line).unwrap_or_default(),
             allowed_origin: ground.allowed_origin(headers).map(str::to_owned),
             is_preflight: ground.is_preflight(request),
             follows_doubt: request.conn_data::<Doubt>().is_some_and(Doubt::is_raised),
@@ -105,7 +105,7 @@ impl Call {
             method: String::new(),
             path: String::new(),
             query: None,
-            has_fragment: false,
+            line: Line::default(),
             allowed_origin: None,
             is_preflight: false,
             follows_doubt: false,
@@ -156,13 +156,24 @@ pub struct Shape {
     pub websocket_idle: Duration,
 }
 
+/// The longest target that the HTTP library reads.
+const MAX_TARGET_BYTES: u64 = 65_534;
+
 impl Shape {
+    /// The longest request line.
+    pub fn max_line_bytes(&self) -> u64 {
+        self.max_header_bytes.min(MAX_TARGET_BYTES)
+    }
+
     /// Refuses what two readers could read in two ways, and what is too large to be meant.
     pub fn check(&self, call: &Call, head: &RequestHead) -> Result<(), Refusal> {
         if call.follows_doubt {
             return Err(Refusal::invalid("header:connection", "an earlier request on this connection was not clear"));
         }
-        if call.has_fragment {
+        if call.line.bytes > self.max_line_bytes() {
+            return Err(Refusal::TargetTooLong { limit_bytes: self.max_line_bytes() });
+        }
+        if call.line.has_fragment {
             return Err(Refusal::invalid(
                 "path",
                 "the request target has a fragment, which is never sent (RFC 9112 §3.2)",

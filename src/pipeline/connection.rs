@@ -10,7 +10,9 @@
 mod expected;
 mod incoming;
 mod interim;
+mod line;
 mod ongoing;
+mod opening;
 mod pace;
 mod state;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod transport;
 pub use self::{
     expected::Expected,
     interim::{CONTINUE, Interim},
+    line::{Line, LineVersion},
     ongoing::Ongoing,
     state::{Bounds, Connection, Due, Overdue, Parting},
     transport::Transport,

@@ -1,16 +1,20 @@
 //! A head that is not handed to the pipeline: the HTTP parser refused it, or it did not come whole in time. Its answer and
-//! its record are those of any other refusal; who called and what for is not known.
+//! its record are those of any other refusal; who called is not known, and what for as far as the request line says it.
 //!
 //! Called by the connection layer, once, at the end of a connection.
 
 use std::net::SocketAddr;
 
-use actix_web::HttpResponse;
+use actix_web::{
+    HttpResponse,
+    body::{BodySize, MessageBody},
+};
 
-use super::{audit, call::Call, connection::Transport, gate::Gate};
+use super::{audit, call::Call, connection::Connection, gate::Gate};
 use crate::domain::{
     audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
     ids::{EntryId, RequestId},
+    redaction::redact,
     refusal::{Refusal, Unavailable},
 };
 
@@ -21,9 +25,11 @@ pub struct Unread {
 }
 
 /// Puts the refusal on record and gives the answer, which says what was recorded.
-pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, transport: &Transport, unread: &Unread) -> HttpResponse {
-    let id = RequestId(gate.clock.new_id());
-    let call = Call::unread(id, peer.map(|peer| peer.ip().to_canonical()), transport.clone(), &gate.clock);
+pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, connection: &Connection, unread: &Unread) -> HttpResponse {
+    let (id, transport) = (RequestId(gate.clock.new_id()), connection.transport());
+    let (method, path) = connection.asked().unwrap_or_default();
+    let unread_call = Call::unread(id, peer.map(|peer| peer.ip().to_canonical()), transport.clone(), &gate.clock);
+    let call = Call { method, path, ..unread_call };
     let answer = audit::refuse(gate, &call, &unread.refusal, &[]);
     let draft = Draft {
         id: EntryId(gate.clock.new_id()),
@@ -32,6 +38,8 @@ pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, transport: &Transport
         stage: Stage::Whole,
         subject: Some(Subject {
             peer: call.peer,
+            method: call.method.clone(),
+            path: redact(&call.path).into_owned(),
             client_certificate: transport.client_certificate().map(str::to_owned),
             ..Subject::default()
         }),
@@ -40,6 +48,8 @@ pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, transport: &Transport
             reason: Some(unread.reason.into()),
             status: Some(answer.status().as_u16()),
             outcome: Some(Outcome::Complete),
+            request_bytes: Some(0),
+            response_bytes: size_of(&answer),
             ..Findings::default()
         },
     };
@@ -54,4 +64,12 @@ pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, transport: &Transport
     }
     tracing::error!(request = %id, "a head that was refused is not on record");
     audit::refuse(gate, &call, &Refusal::Unavailable(Unavailable::Audit), &[])
+}
+
+fn size_of(answer: &HttpResponse) -> Option<u64> {
+    match answer.body().size() {
+        BodySize::Sized(bytes) => Some(bytes),
+        BodySize::None => Some(0),
+        BodySize::Stream => None,
+    }
 }

@@ -273,6 +273,32 @@ fn an_answer_under_way_ends_when_its_caller_is_revoked() {
 }
 
 #[test]
+fn a_call_that_waits_for_its_upstream_ends_when_its_caller_is_revoked() {
+    let stage = Stage::with("timeout_s = 3600", "");
+    let user = json!({"username": "ann", "password": "a password for ann in this test", "role": "user"});
+    let made = stage.gateway.json("POST", "/admin/users", &stage.token, &user).json();
+    let token = stage.gateway.login("ann", "a password for ann in this test");
+    let (mut waiting, mut upstream) = stage.call(request("GET", "/up/head", &token));
+    let path = format!("/admin/users/{}", made["id"].as_str().unwrap());
+    assert_eq!(stage.gateway.json("PATCH", &path, &stage.token, &json!({"status": "disabled"})).status(), 200);
+    assert!(upstream.wire.is_closed(), "its place is given back");
+    assert!(waiting.is_closed());
+}
+
+#[test]
+fn a_connection_of_the_operators_serves_one_request_and_ends() {
+    let gateway = Home::new().start();
+    let get = "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
+    let unread = "POST /metrics HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\n";
+    for (bytes, status) in [(get.repeat(3), 200), (unread.to_owned(), 404)] {
+        let mut ops = Wire::connect(gateway.ops);
+        ops.say(&bytes);
+        assert_eq!(ops.message().status(), status, "{bytes:?}");
+        assert!(ops.is_closed(), "{bytes:?}");
+    }
+}
+
+#[test]
 fn no_connection_holds_up_a_stop() {
     let bounds = "[server]\nshutdown_timeout_s = 3600\nhead_timeout_s = 3600\nkeep_alive_s = 3600\nwrite_timeout_s = 3600\n\
                   body_timeout_s = 3600\n";

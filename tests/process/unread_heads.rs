@@ -25,7 +25,7 @@ fn a_head_that_the_parser_refuses_is_answered_with_a_problem_and_recorded() {
     let head = |lines: &str| format!("GET /healthz HTTP/1.1\r\nhost: a\r\n{lines}\r\n");
     let table = [
         ("nonsense\r\n\r\n".to_owned(), 400, "invalid-request"),
-        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n".to_owned(), 400, "invalid-request"),
+        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n".to_owned(), 505, "version-not-supported"),
         ("GET /\r\n\r\n".to_owned(), 400, "invalid-request"),
         ("G\0T / HTTP/1.1\r\n\r\n".to_owned(), 400, "invalid-request"),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400, "invalid-request"),
@@ -37,16 +37,50 @@ fn a_head_that_the_parser_refuses_is_answered_with_a_problem_and_recorded() {
         (head("content-length: x\r\n"), 400, "invalid-request"),
         (head("transfer-encoding: gzip\r\n"), 400, "invalid-request"),
         (head("transfer-encoding: chunked\r\ncontent-length: 1\r\n"), 400, "invalid-request"),
-        ("POST / HTTP/1.0\r\nhost: a\r\n\r\n".to_owned(), 400, "invalid-request"),
+        ("POST / HTTP/1.0\r\nhost: a\r\n\r\n".to_owned(), 411, "length-required"),
         (head(&lines(96)), 431, "head-too-large"),
         (head(&lines(5_000)), 431, "head-too-large"),
         (head(&format!("x: {}\r\n", "y".repeat(131_100))), 431, "head-too-large"),
-        (format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "y".repeat(131_100)), 431, "head-too-large"),
+        (format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "y".repeat(131_100)), 414, "target-too-long"),
+        (format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "y".repeat(66_000)), 414, "target-too-long"),
     ];
     for (bytes, status, code) in table {
         let answer = last_answer(&stage, &bytes);
         answer.assert_problem(status, code);
         assert_on_record(&stage, &bytes.chars().take(60).collect::<String>(), &answer);
+    }
+}
+
+#[test]
+fn what_a_refused_head_asked_for_is_on_record_and_decides_the_form_of_the_answer() {
+    let stage = Stage::new();
+    for (bytes, method, path) in [
+        (
+            "POST /v1/chat/completions?x HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n",
+            "POST",
+            "/v1/chat/completions",
+        ),
+        ("GET /v1/models HTTP/2.0\r\nhost: a\r\n\r\n", "GET", "/v1/models"),
+        ("GET /up HTTP/1.1\r\nbad line\r\n\r\n", "GET", "/up"),
+        ("nonsense\r\n\r\n", "", ""),
+    ] {
+        let answer = last_answer(&stage, bytes);
+        assert_eq!(answer.json()["error"].is_object(), path.starts_with("/v1/"), "{bytes:?}");
+        let record = stage.record(&answer.request_id());
+        assert_eq!((&record["method"], &record["path"]), (&method.into(), &path.into()), "{bytes:?}: {record}");
+        assert_eq!(record["response_bytes"], answer.body.len(), "{bytes:?}: {record}");
+    }
+}
+
+#[test]
+fn a_request_line_has_its_own_bound_and_its_own_answer() {
+    let stage = Stage::new();
+    let get = |bytes: usize| stage.request("GET", &format!("/echo?{}", "y".repeat(bytes)), "", "");
+    assert_eq!(stage.gateway.send(get(32_000)).status(), 200);
+    for bytes in [32_768, 40_000, 65_000] {
+        let answer = stage.gateway.send(get(bytes));
+        answer.assert_problem(414, "target-too-long");
+        assert_eq!(stage.record(&answer.request_id())["status"], 414);
     }
 }
 

@@ -117,6 +117,28 @@ const FRAMINGS: [Fault; 26] = [
     ("HTTP/1.1 304 Not Modified\r\ncontent-length: 6\r\n\r\nstolen", Stays, Whole(304)),
 ];
 
+/// Behind a head that was good.
+const BODIES: [Fault; 18] = [
+    ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", Closes, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", Stays, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", Closes, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", Resets, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", Stays, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n", Closes, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n", Resets, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n", Stays, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n9\r\nha", Closes, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", Stays, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n-1\r\n", Stays, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nfffffffffffffffff\r\n", Stays, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n", Closes, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\nx: y\r\n", Resets, Cut(200)),
+    ("HTTP/1.1 200 OK\r\n\r\nhalf", Resets, Cut(200)),
+    ("HTTP/1.1 200 OK\r\n\r\nhalf", Stays, Cut(200)),
+    ("HTTP/1.0 200 OK\r\n\r\nhalf", Resets, Cut(200)),
+    ("HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 0-8/9\r\ncontent-length: 9\r\n\r\nhalf", Closes, Cut(206)),
+];
+
 const SECTIONS: &str = "[[budgets]]\nname = \"all\"\nscope = \"global\"\nlimit_usd = \"1\"\nperiod = \"total\"\n\
     [[limits]]\nname = \"one\"\nroutes = [\"*\"]\nper = \"user\"\nunit = \"concurrent\"\nlimit = 1\n";
 
@@ -194,6 +216,12 @@ fn a_fault_before_the_end_of_the_head_is_a_502_or_a_504() {
 fn a_body_whose_length_two_readers_could_read_in_two_ways_is_a_502() {
     let stage = stage("meter = { fixed_usd = \"0.01\" }");
     assert_all(&stage, &FRAMINGS, &stage.get("/up"));
+}
+
+#[test]
+fn a_fault_within_the_body_cuts_the_answer() {
+    let stage = stage("meter = { fixed_usd = \"0.01\" }");
+    assert_all(&stage, &BODIES, &stage.get("/up"));
 }
 
 #[test]

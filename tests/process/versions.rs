@@ -1,6 +1,8 @@
 //! Answers follow from the version and the method of the request and from what the upstream's answer has, as RFC 9110 and
 //! 9112 say for each.
 
+use std::io::{ErrorKind, Read};
+
 use super::support::{Exchange, Stage, Wire};
 
 /// How an upstream delimits `body`.
@@ -9,7 +11,7 @@ const STATUSES: [u16; 4] = [200, 204, 206, 304];
 const BODY: &str = "some bytes";
 
 fn upstream_answer(framing: &str, method: &str, status: u16) -> String {
-    let has_body = method == "GET" && !matches!(status, 204 | 304);
+    let has_body = method != "HEAD" && !matches!(status, 204 | 304);
     let body = if has_body { BODY } else { "" };
     let (line, body) = match framing {
         "length" => (format!("content-length: {}\r\n", BODY.len()), body.to_owned()),
@@ -26,7 +28,10 @@ fn upstream_answer(framing: &str, method: &str, status: u16) -> String {
 
 /// What is wrong with the answer, if something is.
 fn fault(stage: &Stage, version: &str, method: &str, framing: &str, status: u16) -> Option<String> {
-    let request = stage.request(method, "/up", "connection: keep-alive\r\n", "").replace("HTTP/1.1", version);
+    let length = if method == "POST" { "content-length: 2\r\n" } else { "" };
+    let content = if method == "POST" { "hi" } else { "" };
+    let lines = format!("connection: keep-alive\r\n{length}");
+    let request = stage.request(method, "/up", &lines, content).replace("HTTP/1.1", version);
     let (mut client, Exchange { mut wire, .. }) = stage.call(request);
     wire.say(upstream_answer(framing, method, status));
     drop(wire);
@@ -35,7 +40,7 @@ fn fault(stage: &Stage, version: &str, method: &str, framing: &str, status: u16)
         return None;
     }
     let (length, coding) = (head.header("content-length"), head.header("transfer-encoding"));
-    let has_body = method == "GET" && !matches!(status, 204 | 304);
+    let has_body = method != "HEAD" && !matches!(status, 204 | 304);
     let says = |what: &str| Some(format!("{version} {method} {framing} {status}: {what}: {head:?}"));
     if head.status() != status {
         return says("another status");
@@ -80,13 +85,26 @@ fn every_version_method_framing_and_status_gets_an_answer_that_it_can_read() {
     let stage = Stage::new();
     let mut faults = vec![];
     for version in ["HTTP/1.1", "HTTP/1.0"] {
-        for method in ["GET", "HEAD"] {
+        for method in ["GET", "HEAD", "POST"] {
             for framing in FRAMINGS {
                 faults.extend(STATUSES.iter().filter_map(|status| fault(&stage, version, method, framing, *status)));
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// To HTTP/1.0 the end of the connection is the end of the body, unless it is a reset.
+#[test]
+fn an_answer_that_is_cut_is_no_whole_one_to_http_1_0() {
+    let stage = Stage::new();
+    for said in ["5\r\nhello\r\n", "5\r\nhello\r\nzz\r\n", "5\r\nhe"] {
+        let (client, Exchange { mut wire, .. }) = stage.call(stage.get("/up").replace("HTTP/1.1", "HTTP/1.0"));
+        wire.say(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{said}"));
+        drop(wire);
+        let ended = client.stream().read_to_end(&mut vec![]);
+        assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::ConnectionReset), "{said:?}");
+    }
 }
 
 #[test]

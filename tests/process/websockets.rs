@@ -124,6 +124,18 @@ fn bytes_pass_both_ways_and_are_on_record_when_it_ends() {
 }
 
 #[test]
+fn a_frame_that_the_upstream_cuts_is_no_whole_end() {
+    let stage = stage();
+    let (mut client, Exchange { wire: mut upstream, .. }) = stage.call(opening(&stage.token, ""));
+    upstream.say([format!("{SWITCHED}\r\n").as_bytes(), b"\x81\x0ahal"].concat());
+    let answer = client.head();
+    assert_eq!(client.bytes(5), b"\x81\x0ahal");
+    drop(upstream);
+    assert!(client.is_closed());
+    assert_eq!(stage.record(&answer.request_id())["outcome"], "aborted");
+}
+
+#[test]
 fn who_may_not_call_opens_nothing() {
     let stage = stage_with(
         "[[limits]]\nname = \"two\"\nroutes = [\"ws\"]\nper = \"user\"\nunit = \"requests\"\nlimit = 1\nwindow_s = 3000\n",

@@ -34,6 +34,9 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::Conflict(_) => "Conflict",
         Refusal::BodyTooLarge { .. } => "The body is too large",
         Refusal::HeadTooLarge { .. } => "The header fields are too large",
+        Refusal::TargetTooLong { .. } => "The URL is too long",
+        Refusal::LengthRequired => "The length of the body is missing",
+        Refusal::VersionNotSupported => "The version of HTTP is not served",
         Refusal::UnsupportedMediaType { .. } => "Unsupported media type",
         Refusal::ExpectationFailed => "The expectation is unknown",
         Refusal::WebSocketVersion => "The version of WebSocket is not served",
@@ -88,6 +91,9 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::HeadTooLarge { limit_bytes } => {
             format!("At most {limit_bytes} bytes of header names and values, in at most 96 lines, are read.")
         }
+        Refusal::TargetTooLong { limit_bytes } => format!("A request line of at most {limit_bytes} bytes is read."),
+        Refusal::LengthRequired => "Send Content-Length, also where it is 0, or use HTTP/1.1.".into(),
+        Refusal::VersionNotSupported => "Send HTTP/1.1.".into(),
         Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
         Refusal::WebSocketVersion => "Open the WebSocket with Sec-WebSocket-Version: 13.".into(),
         Refusal::ExpectationFailed => "Expect takes 100-continue and nothing else.".into(),

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod arrival;
+mod brief;
 mod clock;
 mod framing;
 mod inbound;
@@ -26,6 +27,7 @@ use actix_web::{dev::AppConfig, rt::net::TcpStream, web::Data};
 pub(super) use self::{
     addresses::Addresses,
     arrival::{Door, Handshakes, Proxies},
+    brief::serve_briefly,
 };
 use self::{
     arrival::{Arrived, Entrance},
@@ -38,7 +40,7 @@ use crate::{
     pipeline::{
         Gate,
         call::Doubt,
-        connection::{Bounds, Connection, Overdue},
+        connection::{Bounds, Connection, Line, LineVersion, Overdue},
         unread::{self, Unread},
     },
 };
@@ -119,7 +121,12 @@ where
 async fn end(ended: End<Result<(), DispatchError>>, wire: Wire, peer: SocketAddr, gate: &Gate, tally: &Tally) {
     match ended {
         End::Served(Err(DispatchError::Parse(error))) if !wire.connection().has_open_body() => {
-            refuse(&unread_because(&error, gate), wire, peer, gate).await;
+            let line = wire.connection().line();
+            refuse(&unread_because(&error, line, gate), wire, peer, gate).await;
+        }
+        // To a client of HTTP/1.0 the end of the connection is the end of the body: an answer that was cut must end otherwise.
+        End::Served(Err(DispatchError::Body(_))) if wire.connection().line().version == LineVersion::Old => {
+            wire.reset();
         }
         // What is still on its way of a body must not take the answer with it.
         End::Served(_) if wire.connection().has_open_body() => wire.close().await,
@@ -139,23 +146,37 @@ async fn end(ended: End<Result<(), DispatchError>>, wire: Wire, peer: SocketAddr
 }
 
 async fn refuse(unread: &Unread, wire: Wire, peer: SocketAddr, gate: &Gate) {
-    let answer = unread::answer(gate, Some(peer), wire.connection().transport(), unread).await;
+    let answer = unread::answer(gate, Some(peer), wire.connection(), unread).await;
     wire.answer(&last_answer::encode(answer, gate.clock.now())).await;
 }
 
-fn unread_because(error: &ParseError, gate: &Gate) -> Unread {
+fn unread_because(error: &ParseError, line: Line, gate: &Gate) -> Unread {
+    let limit_bytes = gate.shape.max_line_bytes();
+    let unread = |refusal, reason| Unread { refusal, reason };
     let why = match error {
+        ParseError::TooLarge | ParseError::Uri(_) if line.bytes > limit_bytes => {
+            return unread(Refusal::TargetTooLong { limit_bytes }, "target-too-long");
+        }
         ParseError::TooLarge => {
             let refusal = Refusal::HeadTooLarge { limit_bytes: gate.shape.max_header_bytes };
-            return Unread { refusal, reason: "head-too-long" };
+            return unread(refusal, "head-too-long");
+        }
+        ParseError::Version if line.version == LineVersion::Other => {
+            return unread(Refusal::VersionNotSupported, "version-not-supported");
+        }
+        ParseError::Header if line.version == LineVersion::Old && line.is_post && !line.states_length => {
+            return unread(Refusal::LengthRequired, "length-required");
         }
         ParseError::Method => "the method is not a token (RFC 9110 §9.1)",
-        ParseError::Uri(_) => "the request target is not one (RFC 9112 §3.2)",
+        ParseError::Uri(_) => {
+            "the request target is not one (RFC 9112 §3.2), or has a character that must be percent-encoded (RFC 3986 §2.1)"
+        }
         ParseError::Version => "the version is neither HTTP/1.1 nor HTTP/1.0",
         ParseError::Header => {
-            "a header line is malformed, the length of the body is stated in more than one way, or there is not one Host"
+            "a header line is malformed, the length of the body is stated in more than one way, its transfer coding is \
+             another than chunked, or there is not one Host"
         }
         _ => "the head is not one of HTTP/1.1 (RFC 9112)",
     };
-    Unread { refusal: Refusal::invalid("", why), reason: "unreadable-head" }
+    unread(Refusal::invalid("", why), "unreadable-head")
 }

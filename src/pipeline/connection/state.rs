@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub use self::tunnel::Parting;
 use self::tunnel::Tunnel;
-use super::{expected::Expected, interim::Interim, pace::Pace, transport::Transport};
+use super::{expected::Expected, interim::Interim, line::Line, opening::Opening, pace::Pace, transport::Transport};
 use crate::domain::principal::Principal;
 
 /// How often the caller of an answer under way is checked for revocation.
@@ -110,8 +110,9 @@ pub(super) struct State {
     pub(super) content: Cell<Content>,
     /// The body of the latest call, until the layer below has taken it up.
     pub(super) expected: Cell<Option<Expected>>,
-    /// Whether the target of the latest head has a fragment, which the HTTP library cuts off.
-    pub(super) has_fragment: Cell<bool>,
+    /// What is noted of the latest head.
+    pub(super) line: Cell<Line>,
+    pub(super) opening: RefCell<Opening>,
     /// Bytes read of an open body after its answer.
     pub(super) unread_bytes: Cell<u64>,
     /// Since when the call has waited for its body.
@@ -144,7 +145,8 @@ impl Connection {
             head_begun: Cell::new(None),
             content: Cell::new(Content::None),
             expected: Cell::new(None),
-            has_fragment: Cell::new(false),
+            line: Cell::default(),
+            opening: RefCell::default(),
             unread_bytes: Cell::new(0),
             body_awaited: Cell::new(None),
             stalled: Cell::new(None),
@@ -180,6 +182,11 @@ impl Connection {
         self.0.checked.set(Instant::now());
     }
 
+    /// Notes that an upstream is called, which may take as long as it likes: the caller is looked after from now on.
+    pub fn calls_upstream(&self) {
+        self.0.is_answering.set(true);
+    }
+
     /// Who is answered, if it is a known caller.
     pub fn caller(&self) -> Option<Arc<Principal>> {
         self.0.caller.borrow().clone()
@@ -201,15 +208,21 @@ impl Connection {
     }
 
     /// Notes that bytes of a head were read.
-    pub fn reads_head(&self, has_fragment: bool) {
+    pub fn reads_head(&self, line: Line, bytes: &[u8]) {
         let begun = &self.0.head_begun;
+        self.0.opening.borrow_mut().take(bytes, begun.get().is_none());
         begun.set(begun.get().or_else(|| Some(Instant::now())));
-        self.0.has_fragment.set(has_fragment);
+        self.0.line.set(line);
     }
 
-    /// Whether the target of the call under way had a fragment when it came.
-    pub fn has_fragment(&self) -> bool {
-        self.0.has_fragment.get()
+    /// What was noted of the head of the call under way, or of the one that is being read.
+    pub fn line(&self) -> Line {
+        self.0.line.get()
+    }
+
+    /// The method and the path of the head that is being read, as far as they have come and are well-formed.
+    pub fn asked(&self) -> Option<(String, String)> {
+        self.0.opening.borrow().asked()
     }
 
     /// Notes that bytes of a body were read.

@@ -31,12 +31,12 @@ fn payload() -> Payload {
 }
 
 fn answer(connection: &Connection) {
-    connection.reads_head(false);
+    connection.reads_head(Line::default(), b"");
     drop(Ongoing::begin(connection));
 }
 
 fn refuse_unread(connection: &Connection) {
-    connection.reads_head(false);
+    connection.reads_head(Line::default(), b"");
     let ongoing = Ongoing::begin(connection);
     let mut headers = HeaderMap::new();
     headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
@@ -55,7 +55,7 @@ fn states_without_an_answer_under_way() -> Vec<State> {
         (
             "in the first head",
             |c| {
-                c.reads_head(false);
+                c.reads_head(Line::default(), b"");
                 None
             },
             Some((1, Due::End(Overdue::Head))),
@@ -73,7 +73,7 @@ fn states_without_an_answer_under_way() -> Vec<State> {
             "in a later head",
             |c| {
                 answer(c);
-                c.reads_head(false);
+                c.reads_head(Line::default(), b"");
                 None
             },
             Some((1, Due::End(Overdue::Head))),
@@ -159,9 +159,9 @@ async fn every_state_of_a_connection_has_its_bound() {
 async fn bytes_that_trickle_move_no_bound() {
     let connection = Connection::opened(BOUNDS, Transport::Plain);
     answer(&connection);
-    connection.reads_head(false);
+    connection.reads_head(Line::default(), b"");
     tokio::time::advance(Duration::from_millis(900)).await;
-    connection.reads_head(false);
+    connection.reads_head(Line::default(), b"");
     tokio::time::advance(Duration::from_millis(100)).await;
     assert_eq!(due_s(&connection), Some((0, Due::End(Overdue::Head))));
 }

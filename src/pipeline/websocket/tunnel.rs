@@ -141,7 +141,8 @@ impl MessageBody for Tunnel {
                 let piece = buffer.filled();
                 if piece.is_empty() {
                     this.end();
-                    return Poll::Ready(None);
+                    let cut = (!this.frames.are_whole()).then_some(Err(Cut("the upstream closed within a frame")));
+                    return Poll::Ready(cut);
                 }
                 this.activity.set(Instant::now());
                 this.frames.pass(piece);

@@ -10,7 +10,10 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{framing::Framing, socket::Socket};
+use super::{
+    framing::{Framing, Passed},
+    socket::Socket,
+};
 use crate::pipeline::connection::Connection;
 
 /// The most that is read ahead of a call under way: to see that the client has gone, and no more than that.
@@ -64,12 +67,17 @@ impl Inbound {
         if piece.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let passed = self.pass(piece, connection);
+        let Passed { bytes: passed, minor } = self.pass(piece, connection);
         let rest = piece.get(passed..).unwrap_or_default();
         if !rest.is_empty() {
             let mut ahead = BytesMut::from(rest);
             ahead.extend_from_slice(&self.ahead);
             self.ahead = ahead;
+        }
+        // A later minor version is served as the one that is known (RFC 9110 §2.5); the HTTP library would refuse it.
+        let minor = minor.and_then(|at| buffer.filled_mut().get_mut(before.saturating_add(at)));
+        if let Some(minor) = minor {
+            *minor = b'1';
         }
         buffer.set_filled(before.saturating_add(passed));
         // Nothing passed: the chunk is broken, and an empty read is the end.
@@ -86,7 +94,7 @@ impl Inbound {
 
     /// Takes up what the call says of its body, and its end.
     fn advance(&mut self, connection: &Connection) {
-        if matches!(self.framing, Framing::AwaitsCall { .. })
+        if matches!(self.framing, Framing::AwaitsCall(_))
             && let Some(expected) = connection.take_expected()
         {
             self.framing = Framing::of(expected);
@@ -96,13 +104,13 @@ impl Inbound {
         }
     }
 
-    fn pass(&mut self, piece: &[u8], connection: &Connection) -> usize {
+    fn pass(&mut self, piece: &[u8], connection: &Connection) -> Passed {
         let is_head = matches!(self.framing, Framing::Head(_));
         let passed = self.framing.pass(piece);
         if is_head {
-            connection.reads_head(self.framing.has_fragment());
+            connection.reads_head(self.framing.line(), piece.get(..passed.bytes).unwrap_or_default());
         } else {
-            connection.reads_body(passed);
+            connection.reads_body(passed.bytes);
         }
         if matches!(self.framing, Framing::Broken) {
             connection.breaks_body();
@@ -122,7 +130,7 @@ impl Inbound {
                 Poll::Pending => break,
             }
         }
-        if self.has_ended && self.ahead.is_empty() && !matches!(self.framing, Framing::AwaitsCall { .. }) {
+        if self.has_ended && self.ahead.is_empty() && !matches!(self.framing, Framing::AwaitsCall(_)) {
             return Poll::Ready(Ok(()));
         }
         self.is_awaited |= !self.ahead.is_empty() || self.has_ended;

@@ -1,0 +1,76 @@
+//! The request line of the head that is being read. Of a head that the HTTP library refuses, it says what was asked for.
+
+/// As much of a line as is kept.
+const MAX_BYTES: usize = 2_048;
+/// The longest method there is, and some more.
+const MAX_METHOD_BYTES: usize = 32;
+
+/// A request line as far as it has come.
+#[derive(Debug, Default)]
+pub(super) struct Opening {
+    bytes: Vec<u8>,
+    is_whole: bool,
+}
+
+impl Opening {
+    /// Takes bytes of a head, the first ones or further ones.
+    pub fn take(&mut self, bytes: &[u8], is_first: bool) {
+        if is_first {
+            self.bytes.clear();
+            self.is_whole = false;
+        }
+        let mut rest = bytes;
+        while !self.is_whole && !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest);
+            let piece = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+            // Empty lines before it are none of it (RFC 9112 §2.2).
+            if !self.bytes.is_empty() || piece.iter().any(|byte| *byte != b'\r') {
+                let room = MAX_BYTES.saturating_sub(self.bytes.len());
+                self.bytes.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
+                self.is_whole = end.is_some();
+            }
+            rest = end.and_then(|end| rest.get(end.saturating_add(1)..)).unwrap_or_default();
+        }
+    }
+
+    /// The method and the path, without the query.
+    pub fn asked(&self) -> Option<(String, String)> {
+        let mut words = std::str::from_utf8(&self.bytes).ok()?.split([' ', '\r']);
+        let (method, target) = (words.next()?, words.next()?);
+        let is_method = (1..=MAX_METHOD_BYTES).contains(&method.len())
+            && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_method && is_path).then(|| (method.to_owned(), path.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_is_read_however_it_is_cut() {
+        for (head, asked) in [
+            ("POST /v1/x?y=z HTTP/1.1\r\nhost: a\r\n", Some(("POST", "/v1/x"))),
+            ("\r\n\nGET /a#b HTTP/3.0\r\n", Some(("GET", "/a"))),
+            ("GET /a\r\n", Some(("GET", "/a"))),
+            ("GET", None),
+            ("G\"T /a HTTP/1.1\r\n", None),
+            ("GET a HTTP/1.1\r\n", None),
+            ("GET /\u{e4} HTTP/1.1\r\n", None),
+            ("nonsense\r\n\r\n", None),
+            ("", None),
+        ] {
+            for size in 1..=head.len().max(1) {
+                let mut opening = Opening::default();
+                opening.take(b"of another head", true);
+                for (i, piece) in head.as_bytes().chunks(size).enumerate() {
+                    opening.take(piece, i == 0);
+                }
+                let expected = asked.map(|(method, path)| (method.to_owned(), path.to_owned()));
+                assert!(head.is_empty() || opening.asked() == expected, "{head:?} in {size}s: {:?}", opening.asked());
+            }
+        }
+    }
+}
