@@ -140,7 +140,7 @@ mod tests {
                 assert!(total == end && matches!(framing, Framing::AwaitsCall(_)), "{text:?} in {size}s: {total}");
             }
         }
-        assert_eq!(passed(Framing::new, "GET / HTTP/1.1\r\nhost").0, 20);
+        assert_eq!(Framing::new().pass(b"GET / HTTP/1.1\r\nhost").bytes, 20);
     }
 
     #[test]
