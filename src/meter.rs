@@ -20,6 +20,7 @@ mod extra_usage;
 mod form;
 mod format;
 mod formats;
+mod frames;
 mod json;
 mod members;
 mod plain;
@@ -54,6 +55,16 @@ pub use self::{
 
 /// The longest whole answer that is kept until its end, so that its head says what it cost.
 pub const MAX_WHOLE_BYTES: usize = 4 << 20;
+
+/// The format of a call to this path of a route: some paths count tokens, whatever others of the route do.
+#[must_use]
+pub fn format_at(meter: Meter, path: &str) -> Option<&'static Format> {
+    match meter {
+        Meter::GeminiGenerate if path.ends_with(":countTokens") => Some(&formats::COUNT_TOKENS),
+        Meter::BedrockConverse if path.ends_with("/count-tokens") => Some(&formats::COUNT_TOKENS),
+        meter => format(meter),
+    }
+}
 
 /// The format of a route's calls, where they are to a model.
 #[must_use]

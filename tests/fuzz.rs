@@ -127,6 +127,7 @@ mod fuzz {
     }
 
     properties! {
-        admin_body canonical_path compact_jwt cursor forwarded header_hygiene key_set meter_stream problem_body
+        admin_body canonical_path compact_jwt cursor forwarded header_hygiene key_set meter_request meter_stream
+        meter_usage problem_body
     }
 }

@@ -8,14 +8,17 @@ pub mod cursor;
 pub mod forwarded;
 pub mod header_hygiene;
 pub mod key_set;
+pub mod meter_request;
 pub mod meter_stream;
+pub mod meter_usage;
+mod metering;
 pub mod problem_body;
 
 /// A property by the name of its target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every property. `fuzz_targets` has a file of each name.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("admin_body", admin_body::run),
     ("canonical_path", canonical_path::run),
     ("compact_jwt", compact_jwt::run),
@@ -23,7 +26,9 @@ pub const TARGETS: [Target; 9] = [
     ("forwarded", forwarded::run),
     ("header_hygiene", header_hygiene::run),
     ("key_set", key_set::run),
+    ("meter_request", meter_request::run),
     ("meter_stream", meter_stream::run),
+    ("meter_usage", meter_usage::run),
     ("problem_body", problem_body::run),
 ];
 

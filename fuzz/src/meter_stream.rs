@@ -3,43 +3,14 @@
 
 use bytes::Bytes;
 use tollgate::{
-    domain::{
-        price::{Price, PriceSpec},
-        route::Meter,
-    },
+    domain::route::Meter,
     meter::{Asked, Format, Reading, Taken, Ways, format},
 };
 
-use super::choice;
-
-/// Every format.
-const METERS: [Meter; 12] = [
-    Meter::OpenaiChat,
-    Meter::OpenaiCompletions,
-    Meter::OpenaiResponses,
-    Meter::OpenaiEmbeddings,
-    Meter::OpenaiImages,
-    Meter::AnthropicMessages,
-    Meter::GeminiGenerate,
-    Meter::BedrockConverse,
-    Meter::Rerank,
-    Meter::CountTokens,
-    Meter::OpenaiTranscriptions,
-    Meter::OpenaiSpeech,
-];
-
-/// The price of the model that all requests are bounded by.
-fn price() -> Price {
-    let spec = PriceSpec {
-        model: "m".into(),
-        input_usd: "1".into(),
-        output_usd: "10".into(),
-        max_output_tokens: 1_000,
-        max_input_tokens: Some(100_000),
-        ..PriceSpec::default()
-    };
-    spec.price().expect("a price")
-}
+use super::{
+    choice,
+    metering::{meter, price},
+};
 
 /// `data` is the format, the content type, the number of cuts, their places, and the answer.
 pub fn run(data: &[u8]) {
@@ -47,7 +18,7 @@ pub fn run(data: &[u8]) {
     let (label, rest) = choice(rest);
     let (count, rest) = choice(rest);
     let (places, answer) = rest.split_at(rest.len().min(count % 6));
-    let meter = METERS.get(kind % METERS.len()).copied().unwrap_or(Meter::OpenaiChat);
+    let meter = meter(kind);
     let Some(format) = format(meter) else { return };
     let label = [None, Some("text/event-stream"), Some("application/json")].get(label % 3).copied().flatten();
     let mut cuts: Vec<usize> = places.iter().map(|place| usize::from(*place) * answer.len() / 255).collect();
@@ -67,7 +38,7 @@ pub fn run(data: &[u8]) {
 fn read(format: &'static Format, label: Option<&str>, pieces: &[&[u8]]) -> (Vec<u8>, Taken) {
     let request = Bytes::from_static(br#"{"model":"m","stream":true}"#);
     let asked = Asked::read(format, "/models/m", request, &|_| false).unwrap_or_else(|_| panic!("a plain request"));
-    let bound = asked.bound(&[&price()], Ways::default()).unwrap_or_else(|_| panic!("a plain request"));
+    let bound = asked.bound(&[&price("1")], Ways::default()).unwrap_or_else(|_| panic!("a plain request"));
     let mut reading = Reading::new(bound, label, None);
     let mut passed = vec![];
     for piece in pieces {

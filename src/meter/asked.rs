@@ -26,7 +26,12 @@ pub struct Asked {
     pub(super) output_bounds: Vec<OutputBound>,
     /// Where the object with the request's settings stands, and whether it has members.
     pub(super) settings: Option<(Range<usize>, bool)>,
+    /// Of all prompts together.
     pub(super) answers: u64,
+    /// How many prompts the request has, each with answers of its own.
+    pub(super) prompts: u64,
+    /// The length of a query that is read with each of them.
+    pub(super) query_bytes: u64,
     pub(super) predicted_bytes: u64,
     /// Whether the provider may shorten the conversation by a call of its own.
     pub(super) compacts: bool,
@@ -40,8 +45,6 @@ pub struct Asked {
     pub(super) is_stream: bool,
     /// Asks for the usage of a stream, where the client has not.
     pub(super) wish_for_usage: Option<Edit>,
-    /// Names the tier that the price is of, where the client leaves it to the provider.
-    pub(super) tier: Option<Edit>,
 }
 
 /// Where the name of the model stands.

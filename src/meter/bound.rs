@@ -81,6 +81,8 @@ pub struct Bound {
     /// The longest prompt and answers that are believed.
     pub(super) sane_input_tokens: u64,
     pub(super) sane_output_tokens: u64,
+    /// Whether the answer is to come as it is made.
+    pub(super) is_stream: bool,
     /// Whether the usage of a stream was asked for by the gateway alone.
     pub(super) asks_for_usage: bool,
     /// The name that stands in the answer in place of the upstream's.
@@ -149,7 +151,7 @@ impl Asked {
         }
         let wish = self.wish_for_usage.as_ref().filter(|_| ways.dialect.stream_usage);
         let asks_for_usage = wish.is_some();
-        edits.extend(wish.into_iter().chain(&self.tier).cloned());
+        edits.extend(wish.cloned());
         edits.extend(self.renaming(ways.model));
         let sane = |floor: u64, known: u64, bound: u64| {
             floor.max(known.saturating_mul(SANE_FACTOR)).max(bound.saturating_mul(SANE_FACTOR))
@@ -176,6 +178,7 @@ impl Asked {
             estimated_output_tokens: spoken,
             sane_input_tokens: sane(SANE_INPUT_TOKENS, longest_input.unwrap_or(0), input_tokens),
             sane_output_tokens: sane(SANE_OUTPUT_TOKENS, known_output, output_tokens),
+            is_stream: self.is_stream,
             asks_for_usage,
             answers_as: ways.model.map(|_| self.model().to_owned()),
         })
@@ -243,7 +246,9 @@ impl Asked {
         let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX).saturating_sub(self.look.data_bytes);
         let images = self.look.images.saturating_mul(self.format.content.image_tokens);
         let around = FRAME_TOKENS.saturating_add(if self.look.has_tools { TOOLS_TOKENS } else { 0 });
-        let shown = bytes.saturating_add(images).saturating_add(around);
+        // Some services bill a query once for each document.
+        let again = self.query_bytes.saturating_mul(self.prompts.saturating_sub(1));
+        let shown = bytes.saturating_add(images).saturating_add(around).saturating_add(again);
         if let Some(Fault { pointer, detail }) = &self.without_size {
             let unknown = "so that its length is not known from the request, and the price of this model has no \
                            max_input_tokens. An administrator can add it at /admin/prices";

@@ -1,6 +1,7 @@
 //! The table of cases: what is asked, what is answered, what that took and what it costs, to the pico-USD.
 
 mod delivered;
+mod found;
 mod reported;
 mod stated;
 
@@ -86,6 +87,10 @@ fn cases() -> Vec<Case> {
         delivered::texts(),
         delivered::forms(),
         delivered::no_counts(),
+        found::counts(),
+        found::streams(),
+        found::texts(),
+        found::nothing(),
     ]
     .into_iter()
     .flatten()
@@ -113,7 +118,7 @@ fn read(case: &Case, pieces: &[&[u8]]) -> (Vec<u8>, Taken) {
 #[test]
 fn every_case_of_the_table_is_counted_and_billed_right_wherever_it_is_cut() {
     let cases = cases();
-    assert!(cases.len() > 80, "{}", cases.len());
+    assert!(cases.len() > 130, "{}", cases.len());
     for case in &cases {
         let answer = case.answer.as_bytes();
         let (passed, taken) = read(case, &[answer]);

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use flate2::write::{GzDecoder, ZlibDecoder};
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 /// How much of the coded bytes is decoded at a time: bounds what one step can make of them to about 4 MiB.
 const STEP_BYTES: usize = 4 << 10;
@@ -22,8 +22,32 @@ pub(super) struct Decoder {
 }
 
 enum Inner {
-    Gzip(Box<GzDecoder<Vec<u8>>>),
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     Zlib(Box<ZlibDecoder<Vec<u8>>>),
+    Deflate(Box<DeflateDecoder<Vec<u8>>>),
+}
+
+/// A coding that an answer states, and its first bytes, which show whether it has it.
+pub(super) enum Coded {
+    /// Too few of them.
+    Opening(Coding, Vec<u8>),
+    Known(Decoder),
+}
+
+/// What can be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    Deflate,
+}
+
+/// How an answer is coded by its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Plain,
+    Coded(Coding),
+    /// In a coding that cannot be decoded here, or in several.
+    Unknown,
 }
 
 /// Bytes that cannot be decoded.
@@ -31,21 +55,48 @@ enum Inner {
 #[error("not in the content coding that the answer states, or too long")]
 pub(super) struct Undecodable;
 
-impl Decoder {
-    /// The decoder of a `Content-Encoding`; `None` for a coding that cannot be decoded here.
-    pub fn of(coding: &str) -> Option<Self> {
-        let coding = coding.trim();
-        let is = |name: &str| coding.eq_ignore_ascii_case(name);
-        let inner = if is("gzip") || is("x-gzip") {
-            Inner::Gzip(Box::new(GzDecoder::new(vec![])))
-        } else if is("deflate") {
-            Inner::Zlib(Box::new(ZlibDecoder::new(vec![])))
-        } else {
-            return None;
-        };
-        Some(Self { inner, decoded: 0 })
+impl Field {
+    /// Reads a `Content-Encoding`: a list, in which nothing and `identity` say nothing.
+    pub fn read(codings: &str) -> Self {
+        let is = |coding: &str, name: &str| coding.eq_ignore_ascii_case(name);
+        let mut all = codings.split(',').map(str::trim).filter(|coding| !coding.is_empty() && !is(coding, "identity"));
+        match (all.next(), all.next()) {
+            (None, _) => Self::Plain,
+            (Some(one), None) if is(one, "gzip") || is(one, "x-gzip") => Self::Coded(Coding::Gzip),
+            (Some(one), None) if is(one, "deflate") => Self::Coded(Coding::Deflate),
+            _ => Self::Unknown,
+        }
     }
+}
 
+impl Coding {
+    /// The decoder of bytes that begin with these two; nothing where they are plain: some proxies decode an answer and leave
+    /// its field. Raw deflate, without the header of zlib, is what many servers call deflate.
+    fn decoder(self, first: u8, second: u8) -> Option<Decoder> {
+        let is_zlib = first & 0x0f == 8 && (u16::from(first) << 8 | u16::from(second)) % 31 == 0;
+        let inner = match (self, first, second) {
+            (Self::Gzip, 0x1f, 0x8b) => Inner::Gzip(Box::new(MultiGzDecoder::new(vec![]))),
+            (Self::Gzip, ..) | (Self::Deflate, b'{', b'"' | b' ' | b'\r' | b'\n' | b'}') => return None,
+            (Self::Deflate, b'd', b'a') | (Self::Deflate, b'e', b'v') | (Self::Deflate, b'[', b'{') => return None,
+            (Self::Deflate, ..) if is_zlib => Inner::Zlib(Box::new(ZlibDecoder::new(vec![]))),
+            (Self::Deflate, ..) => Inner::Deflate(Box::new(DeflateDecoder::new(vec![]))),
+        };
+        Some(Decoder { inner, decoded: 0 })
+    }
+}
+
+impl Coded {
+    /// The bytes that have come, once they show what they are: with their decoder, or without if they are plain.
+    pub fn open(coding: Coding, mut first: Vec<u8>, piece: &[u8]) -> Result<(Option<Decoder>, Vec<u8>), Self> {
+        first.extend_from_slice(piece);
+        match first.as_slice() {
+            [one, two, ..] => Ok((coding.decoder(*one, *two), first)),
+            _ => Err(Self::Opening(coding, first)),
+        }
+    }
+}
+
+impl Decoder {
     /// What a further piece decodes to, in steps.
     pub fn add(&mut self, piece: &[u8], mut with: impl FnMut(&[u8])) -> Result<(), Undecodable> {
         let most = piece.len().saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
@@ -73,6 +124,11 @@ impl Decoder {
                 std::mem::take(decoder.get_mut())
             }
             Inner::Zlib(decoder) => {
+                decoder.write_all(step)?;
+                decoder.flush()?;
+                std::mem::take(decoder.get_mut())
+            }
+            Inner::Deflate(decoder) => {
                 decoder.write_all(step)?;
                 decoder.flush()?;
                 std::mem::take(decoder.get_mut())

@@ -70,6 +70,7 @@ pub const OPENAI: Counts = Counts {
     image_output: &["completion_tokens_details/image_tokens", "output_tokens_details/image_tokens"],
     cache: Share::Within,
     thoughts: Share::Within,
+    rest_is_input: false,
     rounds: "iterations",
     tools: &[
         ("web_search", "server_tool_use/web_search_requests"),
@@ -77,6 +78,11 @@ pub const OPENAI: Counts = Counts {
         ("web_search", "num_search_queries"),
         ("web_search", "num_sources_used"),
         ("web_search", "server_side_tool_usage_details/web_search_calls"),
+        ("x_search", "server_side_tool_usage_details/x_search_calls"),
+        ("code_interpreter", "server_side_tool_usage_details/code_interpreter_calls"),
+        ("file_search", "server_side_tool_usage_details/file_search_calls"),
+        ("collections_search", "server_side_tool_usage_details/document_search_calls"),
+        ("mcp", "server_side_tool_usage_details/mcp_calls"),
     ],
 };
 
@@ -115,6 +121,7 @@ pub const GEMINI: Counts = Counts {
     image_output: &["candidatesTokensDetails/@IMAGE", "responseTokensDetails/@IMAGE"],
     cache: Share::Within,
     thoughts: Share::Beside,
+    rest_is_input: false,
     rounds: "",
     tools: &[],
 };
@@ -127,8 +134,8 @@ pub const BEDROCK: Counts = Counts {
     total: &["totalTokens"],
     cached: &["cacheReadInputTokens", "cacheReadInputTokenCount"],
     cache_write: &["cacheWriteInputTokens", "cacheWriteInputTokenCount"],
-    short_cache_write: &[],
-    long_cache_write: &[],
+    short_cache_write: &["cacheDetails/@5m"],
+    long_cache_write: &["cacheDetails/@1h"],
     reasoning: &[],
     audio_input: &[],
     audio_output: &[],
@@ -136,6 +143,7 @@ pub const BEDROCK: Counts = Counts {
     image_output: &[],
     cache: Share::Beside,
     thoughts: Share::Within,
+    rest_is_input: false,
     rounds: "",
     tools: &[],
 };

@@ -34,6 +34,8 @@ pub struct Counts {
     pub cache: Share,
     /// Thoughts, to the output, where no total says otherwise.
     pub thoughts: Share,
+    /// Whether what a total has besides its parts was read, and not written.
+    pub rest_is_input: bool,
     /// A list of usages whose sum is the usage of the call.
     pub rounds: &'static str,
     /// Calls of tools that the provider ran: the name of the tool, and where they are counted.
@@ -77,6 +79,8 @@ pub struct Settled {
     pub long_cache_write: u64,
     pub output: Count,
     pub reasoning: u64,
+    /// Input and output together, as stated.
+    pub total: Count,
     pub audio_input: u64,
     pub audio_output: u64,
     pub image_input: u64,
@@ -88,7 +92,7 @@ impl Counts {
     pub(super) fn read(&self, usage: &Node<'_>) -> Stated {
         let whole = self.read_one(usage);
         let rounds = usage.get(self.rounds).map(Node::items).unwrap_or_default();
-        let sum = rounds.iter().map(|round| self.read_one(round)).reduce(Stated::plus);
+        let sum = rounds.iter().take(MAX_ITEMS).map(|round| self.read_one(round)).reduce(Stated::plus);
         sum.map_or(whole, |sum| whole.larger(sum))
     }
 
@@ -111,6 +115,28 @@ impl Counts {
         }
     }
 
+    /// What an answer states after what it has stated before: the last count of each kind holds. A cache that is first told
+    /// of later was in the prompt before, and a prompt that is as long as it was with its cache has it within.
+    pub fn follow(&self, later: Stated, earlier: Stated) -> Stated {
+        let by_time = [later.short_cache_write, later.long_cache_write];
+        let earlier = if by_time.iter().any(|count| count.is_plain()) {
+            Stated { short_cache_write: Count::Absent, long_cache_write: Count::Absent, ..earlier }
+        } else {
+            earlier
+        };
+        let both = later.or(earlier);
+        let (Share::Beside, Count::Plain(before)) = (self.cache, earlier.input) else { return both };
+        let cache = |stated: &Stated| stated.cached.plain().saturating_add(stated.cache_write.plain());
+        let input = if earlier.cached == Count::Absent && earlier.cache_write == Count::Absent && cache(&later) > 0 {
+            if later.input.is_plain() { later.input } else { Count::Plain(before.saturating_sub(cache(&later))) }
+        } else if cache(&earlier) > 0 && later.input == Count::Plain(before.saturating_add(cache(&earlier))) {
+            earlier.input
+        } else {
+            both.input
+        };
+        Stated { input, ..both }
+    }
+
     /// How often each tool of the provider was called.
     pub(super) fn tools(&self, usage: &Node<'_>) -> impl Iterator<Item = (&'static str, u64)> {
         self.tools.iter().filter_map(|(tool, place)| Some((*tool, usage.at(place)?.whole()?)))
@@ -121,31 +147,23 @@ impl Counts {
     pub fn settle(&self, stated: &Stated, writes: bool) -> Settled {
         let (cached, reasoning) = (stated.cached.plain(), stated.reasoning.plain());
         let by_time = stated.short_cache_write.plain().saturating_add(stated.long_cache_write.plain());
-        let cache_write = stated.cache_write.plain().max(by_time);
-        let cache = cached.saturating_add(cache_write);
-        let mut input = stated.input.add(stated.input_besides.plain());
-        let mut output = stated.output;
-        if input.is_plain() && (self.cache == Share::Beside || cache > input.plain()) {
-            input = input.add(cache);
-        }
-        // Some of Gemini's answers have them within all the same.
-        let shown = stated.input.add(stated.input_besides.plain()).add(output.plain());
-        let is_all = shown.is_plain() && shown == stated.total;
-        let besides = (self.thoughts == Share::Beside && !is_all) || reasoning > output.plain();
-        if reasoning > 0 && besides && output != Count::Absurd {
-            output = Count::Plain(output.plain()).add(reasoning);
-        }
-        if let Count::Plain(total) = stated.total {
-            (input, output) = self.by_total(total, (input, output), (cache, reasoning), writes);
-        }
-        let broken = [stated.cached, stated.cache_write, stated.input_besides].contains(&Count::Absurd);
+        // By their time they are parts of all of them, where all are stated.
+        let cache_write = if stated.cache_write.plain() > 0 { stated.cache_write.plain() } else { by_time };
+        let input = stated.input.add(stated.input_besides.plain());
+        let (cache, thoughts) = self.besides(stated, input, (cached, cache_write, reasoning));
+        let output = if thoughts > 0 { stated.output.or_none().add(thoughts) } else { stated.output };
+        let (input, output) = self.by_total(stated.total, (input.add(cache), output), writes);
+        let beside = [stated.cached, stated.cache_write];
+        let broken =
+            stated.input_besides == Count::Absurd || (self.cache == Share::Beside && beside.contains(&Count::Absurd));
         Settled {
             input: if broken { Count::Absurd } else { input },
             cached,
             cache_write,
-            long_cache_write: stated.long_cache_write.plain(),
+            long_cache_write: stated.long_cache_write.plain().min(cache_write),
             output,
             reasoning,
+            total: stated.total,
             audio_input: stated.audio_input.plain(),
             audio_output: stated.audio_output.plain(),
             image_input: stated.image_input.plain(),
@@ -153,28 +171,47 @@ impl Counts {
         }
     }
 
-    /// A total that is more than its parts has thoughts in it that the output has not, unless the difference is just what
-    /// came from the cache and went into it.
-    fn by_total(
-        &self,
-        total: u64,
-        (input, output): (Count, Count),
-        (cache, thoughts): (u64, u64),
-        writes: bool,
-    ) -> (Count, Count) {
+    /// What of the cache and of the thoughts is to be added to the input and the output. Of what is possible that holds which
+    /// the total confirms; else parts are within, as far as they fit, and what went into a cache is the first not to.
+    fn besides(&self, stated: &Stated, input: Count, (reads, writes, thoughts): (u64, u64, u64)) -> (u64, u64) {
+        let (read, written) = (input.plain(), stated.output.plain());
+        let cache = reads.saturating_add(writes);
+        let caches = match self.cache {
+            _ if !input.is_plain() => [0; 4],
+            Share::Beside => [cache; 4],
+            Share::Within => [0, writes, cache, reads],
+        };
+        let thinking = match self.thoughts {
+            Share::Beside => [thoughts, 0],
+            Share::Within => [0, thoughts],
+        };
+        let can_be = |(more_read, more_written): &(u64, u64)| {
+            let fits = !input.is_plain() || cache.saturating_sub(*more_read) <= read;
+            fits && (*more_written == thoughts || thoughts <= written)
+        };
+        let all = || caches.into_iter().flat_map(|cache| thinking.map(|thoughts| (cache, thoughts))).filter(can_be);
+        let sum = |(more_read, more_written): &(u64, u64)| {
+            [*more_read, written, *more_written].into_iter().fold(read, u64::saturating_add)
+        };
+        let confirmed = if stated.total.is_plain() { all().find(|it| sum(it) == stated.total.plain()) } else { None };
+        confirmed.or_else(|| all().next()).unwrap_or((cache, thoughts))
+    }
+
+    /// A total that is more than its parts has thoughts in it that the output has not, or sound that the input has not.
+    fn by_total(&self, total: Count, (input, output): (Count, Count), writes: bool) -> (Count, Count) {
+        let Count::Plain(total) = total else { return (input, output) };
         match (input, output) {
-            (Count::Absent, _) if !writes => (Count::Plain(total), output),
+            (Count::Absent | Count::Plain(0), _) if !writes => (Count::Plain(total), output),
             _ if !writes => (input, output),
             (Count::Absent, Count::Plain(written)) if total > written => {
                 (Count::Plain(total.saturating_sub(written)), output)
             }
             (Count::Plain(read), Count::Absent | Count::Plain(_)) => {
                 let missing = total.saturating_sub(read).saturating_sub(output.plain());
-                let is_cache = self.cache == Share::Within && missing == cache && missing != thoughts;
                 match missing {
                     0 => (input, output),
-                    _ if is_cache => (input.add(cache), output),
-                    _ => (input, Count::Plain(output.plain()).add(missing)),
+                    _ if self.rest_is_input => (input.add(missing), output),
+                    _ => (input, output.or_none().add(missing)),
                 }
             }
             _ => (input, output),
@@ -187,22 +224,27 @@ fn largest(usage: &Node<'_>, places: &[&str]) -> Count {
     places.iter().map(|place| count_at(usage, place)).fold(Count::Absent, Count::larger)
 }
 
-/// The count at a path. `list/@KIND` is that of the items of a list which are of this modality.
+/// The count at a path. `list/@KIND` is that of the items of a list which are of this modality, or live for this time.
 fn count_at(usage: &Node<'_>, place: &str) -> Count {
     // A character is looked for, not a text: the search for a text is set up anew at each place.
     let Some((list, kind)) = place.split_once('@') else {
         let value = usage.at(place);
         // A second that has begun is a whole one.
-        return if place == SECONDS { Count::seconds(value) } else { Count::of(value) };
+        return if SECONDS.contains(&place) { Count::seconds(value) } else { Count::of(value) };
     };
-    let is_kind = |item: &&Node<'_>| item.get("modality").and_then(Node::string).is_some_and(|name| name == kind);
+    let named = |item: &Node<'_>| item.get("modality").or_else(|| item.get("ttl")).and_then(Node::string);
     let list = list.strip_suffix('/').unwrap_or(list);
-    let items = usage.at(list).map(Node::items).unwrap_or_default().iter().filter(is_kind);
-    items.map(|item| Count::of(item.get("tokenCount"))).fold(Count::Absent, Count::plus)
+    let items = usage.at(list).map(Node::items).unwrap_or_default().iter().take(MAX_ITEMS);
+    let items = items.filter(|item| named(item).is_some_and(|name| name == kind));
+    let count = |item: &Node<'_>| Count::of(item.get("tokenCount").or_else(|| item.get("inputTokens")));
+    items.map(count).fold(Count::Absent, Count::plus)
 }
 
+/// The most items of a list of counts, and the most rounds of a call: no answer has as many.
+const MAX_ITEMS: usize = 256;
+
 /// The length of a sound.
-const SECONDS: &str = "seconds";
+const SECONDS: [&str; 2] = ["seconds", "duration"];
 
 impl Count {
     fn of(value: Option<&Node<'_>>) -> Self {
@@ -229,6 +271,11 @@ impl Count {
     /// Whether a sane count was stated.
     pub const fn is_plain(self) -> bool {
         matches!(self, Self::Plain(_))
+    }
+
+    /// A count that was not stated is 0.
+    const fn or_none(self) -> Self {
+        if matches!(self, Self::Absent) { Self::Plain(0) } else { self }
     }
 
     const fn add(self, more: u64) -> Self {
@@ -293,6 +340,19 @@ impl Stated {
 
     fn larger(self, other: Self) -> Self {
         self.map(other, Count::larger)
+    }
+
+    /// Without parts and a total that are more than there can be: these say nothing.
+    #[must_use]
+    pub fn within(self, most_input: u64, most_output: u64) -> Self {
+        let up_to = |count: Count, most: u64| if count.plain() > most { Count::Absurd } else { count };
+        Self {
+            total: up_to(self.total, most_input.saturating_add(most_output)),
+            cached: up_to(self.cached, most_input),
+            cache_write: up_to(self.cache_write, most_input),
+            reasoning: up_to(self.reasoning, most_output),
+            ..self
+        }
     }
 
     /// Whether it says anything of a prompt or an answer.

@@ -98,7 +98,7 @@ fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<Part<'b>>, Fault> {
     let mut parts = vec![];
     while let Some(behind) = rest {
         if let Some(end) = behind.strip_prefix(b"--") {
-            let is_end = matches!(end, b"" | b"\r\n") && !parts.is_empty();
+            let is_end = end.iter().all(|byte| b"\r\n".contains(byte)) && !parts.is_empty();
             return if is_end { Ok(parts) } else { Err(broken("something stands behind its end")) };
         }
         let behind = behind.strip_prefix(b"\r\n").ok_or_else(|| broken("a delimiter is not a line of its own"))?;

@@ -22,8 +22,19 @@ pub struct Format {
     /// The same of an event that states what was read before anything is written.
     pub first_usages: &'static [&'static str],
     pub counts: &'static Counts,
+    /// Tools that the provider ran, each with a list in an answer and how often it was called by what is in that.
+    pub calls: &'static [(&'static str, &'static str, Calls)],
     /// Whether its calls cost nothing.
     pub is_free: bool,
+}
+
+/// How often a tool was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// Once for each item.
+    Each,
+    /// Once if there is any.
+    Once,
 }
 
 /// What the calls are about.
@@ -54,6 +65,10 @@ pub enum Member {
     OtherModels,
     /// Content that the model reads.
     Prompt,
+    /// The same; of a list each item is a prompt with answers of its own.
+    Prompts,
+    /// Content that the model reads with each of the prompts.
+    Query,
     /// An image, or a list of them.
     Images,
     /// A text that is to be spoken.

@@ -5,21 +5,25 @@ use std::borrow::Cow;
 use super::json::Node;
 use crate::domain::price::spec::is_model_name;
 
-/// The model that a path names: `/models/NAME:generateContent`, `/model/NAME/converse`.
+/// The model that a path names: `/models/NAME:generateContent`, `/model/NAME/converse`, `/deployments/NAME/chat`.
 pub(super) fn model_in(path: &str) -> Option<String> {
-    let mut parts = path.split('/').skip_while(|part| !matches!(*part, "models" | "model" | "tunedModels")).skip(1);
-    let named = parts.next()?.split(':').next()?;
+    let names = |part: &&str| matches!(*part, "models" | "model" | "tunedModels" | "deployments");
+    // A path that names two is read by each service in its own way.
+    if path.split('/').filter(names).count() > 1 {
+        return None;
+    }
+    let path = path.replace("%3A", ":").replace("%3a", ":");
+    let named = path.split('/').skip_while(|part| !names(part)).nth(1)?;
     // A name of Bedrock has colons: `anthropic.claude-sonnet-4-5-20250929-v1:0`.
-    let named = if path.contains("/model/") { path.split("/model/").nth(1)?.split('/').next()? } else { named };
-    let model = named.replace("%3A", ":").replace("%3a", ":");
-    is_model_name(&model).then_some(model)
+    let named = if path.contains("/model/") { named } else { named.split(':').next()? };
+    is_model_name(named).then(|| named.to_owned())
 }
 
 /// The path of a call with another name in place of the model's. A colon in it stands as it is where only a slash ends the
 /// name, and is coded elsewhere.
 pub(super) fn with_model<'p>(path: &'p str, asked: &str, served: &str) -> Cow<'p, str> {
     let coded = |name: &str| name.replace(':', "%3A");
-    for before in ["/model/", "/models/", "/tunedModels/"] {
+    for before in ["/model/", "/models/", "/tunedModels/", "/deployments/"] {
         for name in [asked.to_owned(), coded(asked)] {
             let Some((head, tail)) = path.split_once(&format!("{before}{name}")) else { continue };
             if tail.is_empty() || tail.starts_with(['/', ':', '?']) {
@@ -56,7 +60,9 @@ pub(super) fn texts(list: &Node<'_>) -> Result<Vec<String>, String> {
 /// Whether the settings of a tool switch it off, or are an empty list of servers.
 pub(super) fn is_off(value: &Node<'_>) -> bool {
     let mode = value.get("mode").and_then(Node::string);
-    mode.is_some_and(|mode| mode == "off") || value.bool() == Some(false) || matches!(value.raw, b"[]")
+    let is_enabled = ["enable", "enabled"].iter().find_map(|name| value.get(name)).and_then(Node::bool);
+    let is_off = mode.is_some_and(|mode| mode == "off") || is_enabled == Some(false);
+    is_off || value.bool() == Some(false) || matches!(value.raw, b"[]")
 }
 
 #[cfg(test)]

@@ -32,6 +32,13 @@ const MESSAGE_TOKENS: u64 = 4;
 /// Members of a part that is an image by its type which hold it.
 const IMAGE_DATA: [&str; 3] = ["source", "file_id", "url"];
 
+/// Data that is no image, wherever it stands.
+const NO_IMAGES: [&[u8]; 4] = [b"data:application/", b"data:video/", b"data:audio/", b"data:text/"];
+
+/// Members with models that may serve in place of others.
+const MODELS: [&str; 5] =
+    ["models", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "context_window_fallback_dict"];
+
 /// Types of a `source` that is a text.
 const INLINE: [&str; 2] = ["text", "content"];
 
@@ -195,13 +202,18 @@ impl Reader<'_> {
             _ if value.is_null() => {}
             "type" => {}
             "ttl" if read == As::Cache => self.ttl(value),
+            "cached_content" | "cachedcontent" => self.without_size(name),
             _ if read == As::Cache || name.contains("cache") => self.value(value, As::Cache),
             "tools" if value.is_list() => {
                 if let Err(fault) = self.tools(value) {
                     self.unpriced(&format!("tools that cannot be read ({fault})"));
                 }
             }
-            "models" | "fallbacks" if read == As::Setting => self.models(value),
+            name if read == As::Setting && is_one(&MODELS, name) => self.models(value),
+            "extra_body" if read == As::Setting => {
+                self.look.models.extend(value.get("model").and_then(Node::string));
+                self.value(value, As::Setting);
+            }
             _ if is(self.content.own) => {}
             _ if is(self.content.json) && read == As::Setting => {}
             _ if is(self.content.json) => self.add(json_tokens(value)),
@@ -209,6 +221,7 @@ impl Reader<'_> {
             _ if is(self.content.sounds) => self.sound(name, value),
             _ if is(self.content.images) => self.image(name, value),
             "source" | "data" if is_inline(value) => self.value(value, As::Text),
+            "source" if value.is_object() => self.reference(name, value),
             _ if is(self.content.references) => self.reference(name, value),
             _ if is(self.content.texts) => self.value(value, As::Text),
             _ => self.value(value, As::Frame),
@@ -222,6 +235,10 @@ impl Reader<'_> {
             Some(kind) if kind.starts_with("audio/") => return self.sound(name, value),
             Some(kind) if !kind.starts_with("image/") => return self.reference(name, value),
             _ => {}
+        }
+        let url = value.get("url").unwrap_or(value).text();
+        if url.is_some_and(|url| NO_IMAGES.iter().any(|start| url.starts_with(start))) {
+            return self.reference(name, value);
         }
         self.look.images = self.look.images.saturating_add(1);
         self.data(value);
@@ -267,6 +284,11 @@ impl Reader<'_> {
     /// Names of models, or objects with one.
     pub fn models(&mut self, list: &Node<'_>) {
         let named = |item: &Node<'_>| item.string().or_else(|| item.get("model").and_then(Node::string));
+        // `{"cheap": ["dear"]}`: which take the place of which.
+        let items = list.items().iter().chain([list]).filter(|item| item.get("model").is_none());
+        for instead in items.flat_map(Node::members).map(|member| &member.value) {
+            self.look.models.extend(instead.items().iter().chain([instead]).filter_map(Node::string));
+        }
         if list.items().iter().chain([list]).any(Node::is_crowded) {
             self.unpriced("a model with too many members");
         }

@@ -5,6 +5,7 @@
 //! call took what was delivered: about the tokens of the text that passed, and about those of the prompt; such usage is
 //! marked `estimated`.
 
+mod believed;
 mod seen;
 
 use std::borrow::Cow;
@@ -14,11 +15,11 @@ use bytes::{Bytes, BytesMut};
 use self::seen::{Seen, larger};
 use super::{
     bound::Bound,
-    coding::Decoder,
-    counts::{Count, Settled},
+    coding::{Coded, Decoder, Field},
     events::{self, Cut, Events, MAX_BYTES},
     extra_usage::ForClient,
     format::About,
+    frames::{self, Frames},
     rename::Renamer,
     skim::Skim,
 };
@@ -57,7 +58,7 @@ const MAX_OPENING_BYTES: usize = 4 << 10;
 pub struct Reading {
     bound: Bound,
     is_labelled_stream: bool,
-    decoder: Option<Decoder>,
+    coded: Option<Coded>,
     form: Form,
     renamer: Option<Renamer>,
     seen: Seen,
@@ -73,6 +74,7 @@ enum Form {
     /// The same, once it is too long to be kept.
     Skimmed(Box<Skim>),
     Events(Box<Stream>),
+    Frames(Frames),
     /// Sound, of which nothing is counted.
     Sound,
     /// It cannot be looked into.
@@ -90,24 +92,28 @@ impl Reading {
     /// Of an answer with these header fields.
     #[must_use]
     pub fn new(bound: Bound, content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
-        let coding = content_encoding.map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
-        let decoder = coding.and_then(Decoder::of);
-        let form = if coding.is_some() && decoder.is_none() { Form::Opaque } else { Form::Opening(vec![]) };
+        let field = Field::read(content_encoding.unwrap_or_default());
+        let coded = if let Field::Coded(coding) = field { Some(Coded::Opening(coding, vec![])) } else { None };
+        let form = match field {
+            Field::Unknown => Form::Opaque,
+            Field::Plain if content_type.is_some_and(frames::are_labelled) => Form::Frames(Frames::default()),
+            Field::Plain | Field::Coded(_) => Form::Opening(vec![]),
+        };
         let is_labelled_stream = content_type.is_some_and(is_event_stream);
         let renamer = bound.answers_as.as_deref().map(Renamer::new);
-        Self { bound, is_labelled_stream, decoder, form, renamer, seen: Seen::default(), is_over: false }
+        Self { bound, is_labelled_stream, coded, form, renamer, seen: Seen::default(), is_over: false }
     }
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
     pub fn is_whole(&self) -> bool {
-        let is_sound = self.bound.format.about == About::Speech;
-        !self.is_labelled_stream && !is_sound && !matches!(self.form, Form::Events(_))
+        !self.is_labelled_stream && !self.bound.is_stream && !self.speaks() && !matches!(self.form, Form::Events(_))
     }
 
     /// Whether the client may get other bytes than came: without usage that it has not asked for, or with the name that it has
     /// asked for.
     pub const fn alters(&self) -> bool {
-        let is_text = !matches!(self.form, Form::Sound | Form::Opaque) && self.decoder.is_none();
+        let is_text = !matches!(self.form, Form::Sound | Form::Opaque | Form::Frames(_))
+            && !matches!(self.coded, Some(Coded::Known(_)));
         let may_be_events = matches!(self.form, Form::Events(_) | Form::Opening(_));
         is_text && (self.renamer.is_some() || (self.bound.asks_for_usage && may_be_events))
     }
@@ -119,25 +125,56 @@ impl Reading {
 
     /// Looks into the next piece, and gives what of it the client gets now.
     pub fn pass(&mut self, piece: Bytes) -> Bytes {
-        let Some(mut decoder) = self.decoder.take() else {
-            let alters = self.alters();
-            let passed = self.look(&piece);
-            return if alters { passed } else { piece };
+        let (decoder, piece) = match self.coded.take() {
+            None => (None, piece),
+            Some(Coded::Known(decoder)) => (Some(decoder), piece),
+            Some(Coded::Opening(coding, first)) => match Coded::open(coding, first, &piece) {
+                Ok((decoder, first)) => (decoder, Bytes::from(first)),
+                Err(more) => {
+                    self.coded = Some(more);
+                    return Bytes::new();
+                }
+            },
         };
-        let added = decoder.add(&piece, |plain| drop(self.look(plain)));
-        if added.is_err() {
-            self.form = Form::Opaque;
+        match decoder {
+            Some(decoder) => {
+                self.decode(decoder, &piece);
+                piece
+            }
+            None => {
+                let alters = self.alters();
+                let passed = self.look(&piece);
+                if alters { passed } else { piece }
+            }
         }
-        self.decoder = Some(decoder);
-        piece
+    }
+
+    /// What can be decoded no more counts by its bytes from here on.
+    fn decode(&mut self, mut decoder: Decoder, piece: &[u8]) {
+        let added = decoder.add(piece, |plain| drop(self.look(plain)));
+        if added.is_err() {
+            drop(self.finish());
+            self.form = Form::Opaque;
+            drop(self.look(piece));
+        } else {
+            self.coded = Some(Coded::Known(decoder));
+        }
     }
 
     /// What the client gets at the end of the answer, besides what it got before.
     pub fn rest(&mut self) -> Bytes {
+        let kept = match self.coded.take() {
+            // Shorter than any coding.
+            Some(Coded::Opening(_, first)) => self.pass(first.into()),
+            coded => {
+                self.coded = coded;
+                Bytes::new()
+            }
+        };
         let alters = self.alters();
         self.is_over = true;
         let rest = self.finish();
-        if alters { rest } else { Bytes::new() }
+        if alters { [kept, rest].concat().into() } else { kept }
     }
 
     /// What the call took, by what has passed.
@@ -145,21 +182,31 @@ impl Reading {
     pub fn taken(mut self) -> Taken {
         drop(self.finish());
         let Self { bound, seen, is_over, .. } = self;
-        let settled = bound.format.counts.settle(&seen.stated, bound.writes());
-        let input = believed_input(&bound, &settled);
-        let output = believed_output(&bound, &settled, seen.written_tokens);
+        let settled = bound
+            .format
+            .counts
+            .settle(&seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens), bound.writes());
+        let input = believed::input(&bound, &settled);
+        let output = believed::output(&bound, &settled, seen.written_tokens);
         let unseen = if seen.came.content { bound.estimated_output_tokens } else { 0 };
         let delivered = seen.written_tokens.max(unseen).min(bound.output_tokens);
         let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
-        let input_tokens = input.unwrap_or(bound.estimated_input_tokens);
-        let output_tokens = final_output.unwrap_or(delivered.max(output.unwrap_or(0)));
+        let whole = believed::total(&bound, &settled);
+        let estimate = bound.estimated_input_tokens;
+        let input_tokens = input.unwrap_or_else(|| whole.map_or(estimate, |whole| estimate.min(whole)));
+        let rest = whole.map_or(0, |whole| whole.saturating_sub(input_tokens));
+        let output_tokens = final_output.unwrap_or(delivered.max(output.unwrap_or(0)).max(rest));
         let cached_tokens = settled.cached.min(input_tokens);
         let cache_write_tokens = settled.cache_write.min(input_tokens.saturating_sub(cached_tokens));
         let reasoning_tokens = settled.reasoning.min(output_tokens);
+        // What endpoints of images write is images, though few say so.
+        let says_kinds = settled.image_output > 0 || bound.format.about != About::Images;
+        let image_output = if says_kinds { settled.image_output } else { output_tokens };
         let is_empty = is_over && !seen.came.content && seen.stated.says_nothing();
         let is_error = seen.came.error && seen.written_tokens == 0 && seen.stated.says_nothing();
         let mut tools = seen.tools;
         larger(&mut tools, seen.tools_done);
+        let are_sane = believed::calls(&bound, &mut tools);
         Taken {
             usage: Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
             extras: Extras {
@@ -167,15 +214,19 @@ impl Reading {
                 audio_input_tokens: settled.audio_input.min(input_tokens.saturating_sub(cached_tokens)),
                 audio_output_tokens: settled.audio_output.min(output_tokens.saturating_sub(reasoning_tokens)),
                 image_input_tokens: settled.image_input.min(input_tokens.saturating_sub(cached_tokens)),
-                image_output_tokens: settled.image_output.min(output_tokens.saturating_sub(reasoning_tokens)),
+                image_output_tokens: image_output.min(output_tokens.saturating_sub(reasoning_tokens)),
             },
             asked_tier: bound.asked_tier().map(str::to_owned),
             tools,
-            estimated: input.is_none() || final_output.is_none(),
+            estimated: input.is_none() || final_output.is_none() || !are_sane,
             failed: is_error || is_empty || bound.format.is_free,
             model: seen.model,
             tier: seen.tier,
         }
+    }
+
+    fn speaks(&self) -> bool {
+        self.bound.format.about == About::Speech
     }
 
     /// Looks into decoded bytes, and gives what a client gets of them that does not get them as they came.
@@ -186,7 +237,8 @@ impl Reading {
                 let first = match events::begins_like_events(first) {
                     None if first.len() > MAX_OPENING_BYTES => self.open(false),
                     None => return Bytes::new(),
-                    Some(is_stream) => self.open(is_stream),
+                    // Sound may begin with anything.
+                    Some(is_stream) => self.open(is_stream && (self.is_labelled_stream || !self.speaks())),
                 };
                 self.look(&first)
             }
@@ -195,8 +247,7 @@ impl Reading {
                 self.renamed(piece)
             }
             Form::Whole(kept) => {
-                let mut skim = Skim::default();
-                skim.add(kept);
+                let skim = Skim::of(kept);
                 self.seen.write_unread(&self.bound, kept);
                 self.form = Form::Skimmed(Box::new(skim));
                 self.look(piece)
@@ -209,6 +260,13 @@ impl Reading {
             Form::Events(stream) => {
                 let cuts = stream.events.add(piece);
                 self.see_all(cuts)
+            }
+            Form::Frames(frames) => {
+                match frames.add(piece) {
+                    Some(payloads) => payloads.iter().for_each(|payload| self.seen.see_payload(&self.bound, payload)),
+                    None => self.seen.write_unread(&self.bound, piece),
+                }
+                Bytes::copy_from_slice(piece)
             }
             Form::Sound => {
                 self.seen.came.content |= !piece.is_empty();
@@ -235,7 +293,7 @@ impl Reading {
         let is_json = matches!(start.first(), Some(b'{' | b'['));
         self.form = if is_stream || (self.is_labelled_stream && !is_json) {
             Form::Events(Box::default())
-        } else if self.bound.format.about == About::Speech && !is_json {
+        } else if self.speaks() && !is_json {
             Form::Sound
         } else {
             Form::Whole(vec![])
@@ -257,6 +315,7 @@ impl Reading {
             Form::Whole(whole) => {
                 if !self.seen.see_texts(&self.bound, events::without_bom(&whole)) {
                     self.seen.write_unread(&self.bound, &whole);
+                    self.seen.see_skimmed(&self.bound, Skim::of(&whole));
                 }
                 opened
             }
@@ -270,7 +329,7 @@ impl Reading {
                 let rest = self.see_all(cut);
                 [opened, rest].concat().into()
             }
-            Form::Opening(_) | Form::Sound | Form::Opaque => opened,
+            Form::Opening(_) | Form::Frames(_) | Form::Sound | Form::Opaque => opened,
         }
     }
 
@@ -330,21 +389,9 @@ impl Reading {
     }
 }
 
-fn believed_input(bound: &Bound, settled: &Settled) -> Option<u64> {
-    // There is no prompt of nothing.
-    let is_sane = |input: &u64| (1..=bound.sane_input_tokens).contains(input);
-    if let Count::Plain(input) = settled.input { Some(input).filter(is_sane) } else { None }
-}
-
-fn believed_output(bound: &Bound, settled: &Settled, written_tokens: u64) -> Option<u64> {
-    match settled.output {
-        _ if bound.format.output_bound.is_none() => Some(0),
-        Count::Absent if bound.output_tokens == 0 => Some(0),
-        Count::Plain(0) if written_tokens > 0 => None,
-        Count::Plain(output) if output <= bound.sane_output_tokens => Some(output),
-        _ => None,
-    }
-}
-
+#[cfg(test)]
+mod coded_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tools_tests;

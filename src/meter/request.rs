@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::{
     asked::{Asked, Need, OutputBound, Place},
-    edit::Edit,
     form::{self, Form},
     format::{Format, Member},
     json::{self, Kind, Node},
@@ -19,8 +18,9 @@ use crate::domain::refusal::Fault;
 /// The longest answer that a request may name: no model writes more at once.
 const MAX_TOKENS: u64 = 100_000_000;
 
-/// The most answers to one request.
+/// The most answers to one request, and the most models that may serve it.
 const MAX_ANSWERS: u64 = 128;
+const MAX_MODELS: usize = 64;
 
 impl Asked {
     /// Reads a request to `path`, which names the model where the body does not. Of the tools that the provider runs, those
@@ -50,6 +50,8 @@ impl Asked {
             output_bounds: vec![],
             settings: None,
             answers: 1,
+            prompts: 1,
+            query_bytes: 0,
             predicted_bytes: 0,
             compacts: false,
             look: Look::default(),
@@ -58,10 +60,16 @@ impl Asked {
             service_tiers: vec![],
             is_stream: path.contains("streamGenerateContent") || path.ends_with("/converse-stream"),
             wish_for_usage: None,
-            tier: None,
             body,
         };
-        Visit { asked, text: &text, faults: vec![] }.read(path, &node, &found, allows)
+        Visit {
+            asked,
+            text: &text,
+            names_model: model_in(path).is_some(),
+            is_deployment: path.contains("/deployments/"),
+            faults: vec![],
+        }
+        .read(path, &node, &found, allows)
     }
 
     /// The same of a form, whose parts between the `boundary` are the members.
@@ -83,6 +91,9 @@ impl Asked {
 struct Visit<'t> {
     asked: Asked,
     text: &'t [u8],
+    /// Whether the path names the model.
+    names_model: bool,
+    is_deployment: bool,
     faults: Vec<Fault>,
 }
 
@@ -107,6 +118,7 @@ impl Visit<'_> {
             self.reader().setting(&members::folded(&name), &member.value);
             self.judge(&name, allows).unwrap_or_else(|what| self.fault(&members::escaped(&name), what));
         }
+        self.asked.answers = self.asked.answers.saturating_mul(self.asked.prompts);
         self.name_models(path);
         self.unasked_tiers(found);
         let options = found.iter().find(|found| found.name == stream_options::NAME);
@@ -137,9 +149,14 @@ impl Visit<'_> {
             self.faults.push(Fault::new("/model", "must be there"));
         }
         for model in others {
-            if !self.asked.models.contains(&model) {
-                self.asked.models.push(model);
+            if self.asked.models.contains(&model) {
+                continue;
             }
+            if self.asked.models.len() > MAX_MODELS {
+                self.faults.push(Fault::new("", format!("names more than {MAX_MODELS} models")));
+                return;
+            }
+            self.asked.models.push(model);
         }
     }
 
@@ -171,6 +188,8 @@ impl Visit<'_> {
     fn member(&mut self, member: Member, found: &Found<'_, '_>) -> Result<(), String> {
         let value = found.value;
         match member {
+            // A path may name it instead; that of a deployment decides.
+            Member::Model if self.names_model && (value.is_null() || self.is_deployment) => {}
             Member::Model => {
                 self.asked.models.insert(0, model(value)?);
                 self.asked.model_at = Place::Json(value.place(self.text));
@@ -189,6 +208,14 @@ impl Visit<'_> {
                 self.reader().content(value);
             }
             Member::Prompt => self.reader().content(value),
+            Member::Query => {
+                self.asked.query_bytes = u64::try_from(value.raw.len()).unwrap_or(u64::MAX);
+                self.reader().content(value);
+            }
+            Member::Prompts => {
+                self.asked.prompts = u64::try_from(value.items().len()).unwrap_or(u64::MAX).max(1);
+                self.reader().content(value);
+            }
             Member::Tools => self.reader().tools(value)?,
             Member::Settings => self.settings(value)?,
             Member::Answers => self.asked.answers = self.asked.answers.max(whole(value, MAX_ANSWERS)?),
@@ -235,7 +262,9 @@ impl Visit<'_> {
         for member in settings.members() {
             match &*member.name() {
                 name if name == bound || name == "max_output_tokens" => self.output_bound(bound, &member.value)?,
-                "candidateCount" => self.asked.answers = self.asked.answers.max(whole(&member.value, MAX_ANSWERS)?),
+                "candidateCount" | "candidate_count" => {
+                    self.asked.answers = self.asked.answers.max(whole(&member.value, MAX_ANSWERS)?)
+                }
                 name @ ("responseModalities" | "response_modalities") => self.modalities(name, &member.value)?,
                 _ => {}
             }
@@ -260,13 +289,12 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// A service tier besides the standard ones must have a price. `auto` leaves the choice to the provider, and is sent as
-    /// the standard tier.
+    /// A service tier besides the standard ones must have a price. `auto` leaves the choice to the provider, as none does.
     fn service_tier(&mut self, name: &str, value: &Node<'_>, standard: &[&str]) -> Result<(), String> {
-        let given = value.string().ok_or("must be a text")?;
-        let first = standard.first().copied().unwrap_or_default();
+        let named = value.get("type").or_else(|| value.get("latency")).unwrap_or(value);
+        let given = named.string().ok_or("must be a text")?.to_ascii_lowercase();
         match given.as_str() {
-            "auto" => self.asked.tier = Some(Edit { at: value.place(self.text), text: format!("\"{first}\"") }),
+            "auto" => {}
             "flex" => self.asked.service_tiers.push(given),
             given if standard.contains(&given) => {}
             _ => {
@@ -280,7 +308,8 @@ impl Visit<'_> {
     /// What a provider may choose where the request leaves it the choice.
     fn unasked_tiers(&mut self, found: &[Found<'_, '_>]) {
         for (name, member) in self.asked.format.members {
-            let is_given = found.iter().any(|found| found.name == *name && !found.value.is_null());
+            let leaves_it = |value: &Node<'_>| value.is_null() || value.string().is_some_and(|tier| tier == "auto");
+            let is_given = found.iter().any(|found| found.name == *name && !leaves_it(found.value));
             if let Member::Tier { unasked, .. } = member
                 && !is_given
             {

@@ -12,6 +12,13 @@ const MAX_DEPTH: usize = 128;
 /// The lists below a member of this name are kept: it states counts.
 const KEPT: &[u8] = b"usage";
 
+/// The longest start of a string that is looked at, and how the types of calls of tools end.
+const MAX_NAME_BYTES: usize = 40;
+const CALL: &[u8] = b"_call";
+
+/// The most calls of tools that are found.
+const MAX_CALLS: usize = 1_000;
+
 /// What has come of the JSON text, less what is long in it.
 #[derive(Debug, Default)]
 pub(super) struct Skim {
@@ -23,6 +30,11 @@ pub(super) struct Skim {
     string_bytes: usize,
     /// The last string, as far as it can be a name of interest.
     last_string: Vec<u8>,
+    /// The last name of a member, and whether its value comes.
+    name: Vec<u8>,
+    is_value: bool,
+    /// Types of calls of tools in lists that are not kept.
+    calls: Vec<String>,
     is_too_long: bool,
 }
 
@@ -47,6 +59,13 @@ enum Str {
 }
 
 impl Skim {
+    /// Of a whole text.
+    pub(super) fn of(text: &[u8]) -> Self {
+        let mut skim = Self::default();
+        skim.add(text);
+        skim
+    }
+
     pub(super) fn add(&mut self, piece: &[u8]) {
         for byte in piece {
             self.step(*byte);
@@ -57,6 +76,26 @@ impl Skim {
     pub(super) fn into_kept(self) -> Option<Vec<u8>> {
         let start = self.kept.iter().position(|byte| matches!(byte, b'{' | b'[')).unwrap_or(0);
         (!self.is_too_long).then(|| self.kept.get(start..).unwrap_or_default().to_vec())
+    }
+
+    /// The types of calls of tools that were left out.
+    pub(super) fn calls(&self) -> &[String] {
+        &self.calls
+    }
+
+    fn is_kept(&self) -> bool {
+        self.last_string.get(..KEPT.len()).is_some_and(|start| start.eq_ignore_ascii_case(KEPT))
+    }
+
+    fn end_string(&mut self) {
+        if !self.is_value {
+            self.name.clone_from(&self.last_string);
+        } else if self.depth() == Depth::Dropped && self.name == b"type" && self.last_string.ends_with(CALL) {
+            let kind = String::from_utf8_lossy(&self.last_string).into_owned();
+            if self.calls.len() < MAX_CALLS {
+                self.calls.push(kind);
+            }
+        }
     }
 
     fn depth(&self) -> Depth {
@@ -83,6 +122,7 @@ impl Skim {
             (Str::Within, b'"') => {
                 self.string = Str::Outside;
                 self.keep(byte);
+                self.end_string();
             }
             (Str::Within, _) => self.within(byte),
         }
@@ -93,12 +133,13 @@ impl Skim {
         if self.string_bytes <= MAX_STRING_BYTES {
             self.keep(byte);
         }
-        if self.last_string.len() < KEPT.len() {
+        if self.last_string.len() < MAX_NAME_BYTES {
             self.last_string.push(byte);
         }
     }
 
     fn outside(&mut self, byte: u8) {
+        self.is_value = byte == b':' || (self.is_value && !b",{}[]".contains(&byte));
         match byte {
             b'"' => {
                 self.string = Str::Within;
@@ -109,7 +150,7 @@ impl Skim {
             b'{' | b'[' => {
                 self.keep(byte);
                 let inner = match self.depth() {
-                    Depth::Kept if self.last_string.eq_ignore_ascii_case(KEPT) => Depth::All,
+                    Depth::Kept if self.is_kept() => Depth::All,
                     Depth::Kept if byte == b'[' && !self.open.is_empty() => Depth::Dropped,
                     depth => depth,
                 };

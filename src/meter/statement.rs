@@ -2,8 +2,8 @@
 
 use super::{
     counts::{Count, Stated},
-    format::Format,
-    json::{Kind, Node},
+    format::{Calls, Format},
+    json::{Kind, Member, Node},
 };
 
 /// What one JSON text of an answer says.
@@ -18,6 +18,8 @@ pub(super) struct Statement {
     pub tier: Option<String>,
     /// Whether it is an error.
     pub is_error: bool,
+    /// Whether it has anything where answers have it.
+    pub is_answer: bool,
     /// Whether it says why the model has stopped: nothing but usage follows.
     pub is_finish: bool,
     /// About the tokens of the text in it.
@@ -31,8 +33,12 @@ pub(super) struct Statement {
 }
 
 const MODELS: [&str; 5] = ["model", "message/model", "response/model", "modelVersion", "response/modelVersion"];
-const TIERS: [&str; 6] = [
+const TIERS: [&str; 10] = [
     "service_tier",
+    "serviceTier/type",
+    "performanceConfig/latency",
+    "usageMetadata/serviceTier",
+    "usageMetadata/trafficType",
     "response/service_tier",
     "usage/service_tier",
     "message/usage/service_tier",
@@ -43,17 +49,37 @@ const TIERS: [&str; 6] = [
 /// The most tools of which calls are counted: no answer has calls of as many.
 pub(super) const MAX_TOOLS: usize = 64;
 
+/// Where an answer says why it has ended.
+const FINISHES: [&str; 2] = ["choices/*/finish_reason", "candidates/*/finishReason"];
+
+/// The most items of a list that are looked into: no call has as many answers.
+const MAX_CHOICES: usize = 256;
+
 /// Service tiers that cost no more than the standard one.
-pub const STANDARD_TIERS: [&str; 8] =
-    ["default", "standard", "standard_only", "flex", "auto", "batch", "on_demand", "scale"];
+pub const STANDARD_TIERS: [&str; 11] = [
+    "default",
+    "standard",
+    "standard_only",
+    "flex",
+    "auto",
+    "batch",
+    "on_demand",
+    "scale",
+    "reserved",
+    "provisioned_throughput",
+    "unspecified",
+];
 
 /// Reads one value.
 pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let (first, _) = usages(format, answer, format.first_usages);
     let (last, mut tools) = usages(format, answer, format.usages);
-    let repeated = answer.at("response/output");
-    let output = answer.get("output").or(repeated);
+    let output = answer.get("output").or_else(|| answer.at("response/output"));
     tools.extend(output.map(called).unwrap_or_default());
+    tools.extend(answer.get("content").map(run_by_provider).unwrap_or_default());
+    tools.extend(format.calls.iter().filter_map(|call| counted(answer, call)));
+    let again = format.written.again.iter().flat_map(|path| all_at(answer, path));
+    let begun = || answer.get("content_block").and_then(tool_of_block).map(str::to_owned);
     let is_done = text_at(answer, "type").is_some_and(|kind| kind == "response.output_item.done");
     Statement {
         is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last)),
@@ -61,12 +87,13 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         model: MODELS.iter().find_map(|path| text_at(answer, path)),
         tier: tier(answer),
         is_error: is_error(answer),
+        is_answer: answer.members().iter().any(holds),
         // Some services write an empty one into every chunk.
-        is_finish: all_at(answer, "choices/*/finish_reason").iter().any(|reason| !is_empty(reason)),
+        is_finish: FINISHES.iter().flat_map(|path| all_at(answer, path)).any(|reason| !is_empty(reason)),
         written_tokens: format.written.tokens(answer),
-        repeated_tokens: repeated.map_or(0, |output| format.written.of(output)),
+        repeated_tokens: again.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
         tools,
-        tool_done: text_at(answer, "item/type").filter(|_| is_done).map(|kind| tool(&kind).to_owned()),
+        tool_done: text_at(answer, "item/type").filter(|_| is_done).map(|kind| tool(&kind).to_owned()).or_else(begun),
     }
 }
 
@@ -74,9 +101,59 @@ fn is_empty(reason: &Node<'_>) -> bool {
     reason.is_null() || reason.text().is_some_and(|text| text.is_empty())
 }
 
-/// The service tier, of several the one that may cost more than the standard one.
+/// Whether it is a member that has an answer, with anything in it. A `message` that is a text is that of an error, and of a
+/// silence there is an empty text.
+fn holds(member: &Member<'_>) -> bool {
+    let name = member.name();
+    let is_known = matches!(
+        &*name,
+        "choices"
+            | "content"
+            | "content_block"
+            | "candidates"
+            | "completion"
+            | "data"
+            | "delta"
+            | "documents"
+            | "embeddings"
+            | "generated_text"
+            | "item"
+            | "message"
+            | "output"
+            | "outputs"
+            | "response"
+            | "result"
+            | "results"
+            | "text"
+    );
+    is_known
+        && match &member.value.kind {
+            Kind::Object(members) => !members.is_empty(),
+            // Numbers are not in it.
+            Kind::List(items) => !items.is_empty() || member.value.raw.iter().any(u8::is_ascii_digit),
+            Kind::Text => name == "text" || (name != "message" && !is_empty(&member.value)),
+            Kind::Null | Kind::Bool(_) | Kind::Number => false,
+        }
+}
+
+/// How often a tool was called by what is in its list.
+fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, &str, Calls)) -> Option<(String, u64)> {
+    let found = all_at(answer, path);
+    let items = found.iter().map(|list| if list.is_list() { list.items().len() } else { 1 }).sum::<usize>();
+    let times = match calls {
+        Calls::Each => u64::try_from(items).unwrap_or(u64::MAX),
+        Calls::Once => 1,
+    };
+    (items > 0).then(|| ((*tool).to_owned(), times))
+}
+
+/// The service tier, of several the one that may cost more than the standard one. Vertex has it as a kind of traffic.
 fn tier(answer: &Node<'_>) -> Option<String> {
-    let mut named = TIERS.iter().filter_map(|path| text_at(answer, path));
+    let text_at = |path| {
+        let name = text_at(answer, path)?.to_ascii_lowercase();
+        Some(name.strip_prefix("on_demand_").map(str::to_owned).unwrap_or(name))
+    };
+    let mut named = TIERS.iter().filter_map(|path| text_at(path));
     let first = named.next()?;
     let is_standard = |tier: &str| STANDARD_TIERS.contains(&tier);
     if is_standard(&first) { named.find(|tier| !is_standard(tier)).or(Some(first)) } else { Some(first) }
@@ -100,7 +177,8 @@ fn usages(format: &Format, answer: &Node<'_>, paths: &[&str]) -> (Option<Stated>
 fn all_at<'n, 'j>(node: &'n Node<'j>, path: &str) -> Vec<&'n Node<'j>> {
     path.split('/').fold(vec![node], |nodes, name| {
         let step = |node: &'n Node<'j>| match name {
-            "*" => node.items().iter().collect::<Vec<_>>(),
+            "." => vec![node],
+            "*" => node.items().iter().take(MAX_CHOICES).collect::<Vec<_>>(),
             name => node.get(name).into_iter().collect(),
         };
         nodes.into_iter().flat_map(step).collect()
@@ -120,21 +198,59 @@ fn is_error(answer: &Node<'_>) -> bool {
     };
     let is_named = |path| text_at(answer, path).is_some_and(|name| name == "error");
     let has_errors = answer.get("errors").is_some_and(|errors| !errors.items().is_empty());
-    says("error") || says("response/error") || has_errors || is_named("type") || is_named("object")
+    let is_code = answer.at("base_resp/status_code").and_then(Node::whole).is_some_and(|code| code > 0);
+    let in_choice = answer.get("choices").map(Node::items).unwrap_or_default().iter().take(MAX_CHOICES);
+    let in_choice = in_choice.filter_map(|choice| choice.get("error")).any(|error| !is_empty(error));
+    says("error")
+        || says("response/error")
+        || has_errors
+        || is_named("type")
+        || is_named("object")
+        || is_code
+        || in_choice
 }
 
 /// How often the output has a call of each tool.
 fn called(output: &Node<'_>) -> Vec<(String, u64)> {
-    let mut calls: Vec<(String, u64)> = vec![];
-    for kind in output.items().iter().filter_map(|item| text_at(item, "type")).filter(|kind| kind.ends_with("_call")) {
-        let has_room = calls.len() < MAX_TOOLS;
-        match calls.iter_mut().find(|(name, _)| *name == tool(&kind)) {
+    let kinds = output.items().iter().filter_map(|item| text_at(item, "type")).filter(|kind| kind.ends_with("_call"));
+    summed(kinds.map(|kind| tool(&kind).to_owned()))
+}
+
+/// The same of the types of calls.
+pub(super) fn called_by_type(kinds: &[String]) -> Vec<(String, u64)> {
+    summed(kinds.iter().map(|kind| tool(kind).to_owned()))
+}
+
+/// The same of the blocks of a message.
+fn run_by_provider(content: &Node<'_>) -> Vec<(String, u64)> {
+    summed(content.items().iter().filter_map(tool_of_block).map(str::to_owned))
+}
+
+/// The tool that a block of a message calls, if the provider runs it.
+fn tool_of_block(block: &Node<'_>) -> Option<&'static str> {
+    match text_at(block, "type")?.as_str() {
+        "mcp_tool_use" => Some("mcp"),
+        "server_tool_use" => match text_at(block, "name")?.as_str() {
+            "web_search" => Some("web_search"),
+            "web_fetch" => Some("web_fetch"),
+            name if name.ends_with("code_execution") => Some("code_execution"),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn summed(calls: impl Iterator<Item = String>) -> Vec<(String, u64)> {
+    let mut sums: Vec<(String, u64)> = vec![];
+    for call in calls {
+        let has_room = sums.len() < MAX_TOOLS;
+        match sums.iter_mut().find(|(name, _)| *name == call) {
             Some((_, count)) => *count = count.saturating_add(1),
-            None if has_room => calls.push((tool(&kind).to_owned(), 1)),
+            None if has_room => sums.push((call, 1)),
             None => {}
         }
     }
-    calls
+    sums
 }
 
 fn tool(kind: &str) -> &str {

@@ -18,6 +18,9 @@ const RUN_BY_PROVIDERS: [&str; 12] = [
     "collections_search",
 ];
 
+/// Members of a tool besides the one that names it.
+const BESIDES: [&str; 6] = ["name", "description", "input_schema", "inputSchema", "strict", "cache_control"];
+
 /// How many calls of a tool are held where the request does not bound them.
 const CALLS: u64 = 10;
 
@@ -46,6 +49,8 @@ impl ProviderTool {
     /// Why it is refused where the route does not allow it.
     pub fn refusal(&self) -> String {
         let Self { name, kind, .. } = self;
+        let is_bare = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        let name = if is_bare { name.clone() } else { format!("{name:?}") };
         format!(
             "has the tool {kind}, which the provider runs and bills by the call. A route allows it with \
              tools = {{ {name} = \"0.01\" }}, the price of a call in USD"
@@ -53,25 +58,36 @@ impl ProviderTool {
     }
 }
 
-/// The types of a tool that its provider runs; `client` lists those that the client runs.
+/// The types of a tool that its provider runs; `client` lists those that the client runs. Some services know a tool by the name
+/// of its member, whatever else it has.
 pub(super) fn kinds(client: &[&str], tool: &Node<'_>) -> Result<Vec<String>, String> {
-    let types = || tool.members().iter().filter(|member| folded(&member.name()) == "type");
     let mut kinds = vec![];
-    for kind in types() {
-        let kind = kind.value.string().ok_or("must have types in text")?;
+    for member in tool.members().iter().filter(|member| folded(&member.name()) == "type") {
+        let kind = member.value.string().ok_or("must have types in text")?;
         kinds.push(kind.chars().take(64).collect::<String>());
     }
-    if kinds.is_empty() && is_named_by_member(client) {
-        let named = tool.members().iter().filter(|member| !member.value.is_null());
-        kinds.extend(named.map(|member| member.name().into_owned()));
+    let is_typed = !kinds.is_empty() || tool.get("name").is_some() || tool.get("function").is_some();
+    let is_hosted =
+        tool.at("environment/type").and_then(Node::string).is_some_and(|kind| kind.starts_with("container"));
+    kinds.retain(|kind| is_hosted || !is_one(client, kind));
+    for member in tool.members().iter().filter(|member| !member.value.is_null()) {
+        let name = member.name();
+        let is_known = RUN_BY_PROVIDERS.iter().any(|known| snake(&name).starts_with(known));
+        let is_other = (!is_typed || is_named_by_member(client)) && !BESIDES.contains(&&*name) && name != "type";
+        if is_known || (is_other && !is_one(client, &name)) {
+            kinds.push(name.chars().take(64).collect());
+        }
     }
-    kinds.retain(|kind| !client.iter().any(|known| is_version(kind, known)));
     Ok(kinds.iter().map(|kind| snake(kind)).collect())
 }
 
 /// Whether the tools of the format have no type and are named by their one member.
 fn is_named_by_member(client: &[&str]) -> bool {
-    client.contains(&"functionDeclarations")
+    client.contains(&"functionDeclarations") || client.contains(&"toolSpec")
+}
+
+fn is_one(client: &[&str], kind: &str) -> bool {
+    client.iter().any(|known| is_version(kind, known))
 }
 
 /// `bash_20250124` of `bash`.

@@ -21,11 +21,16 @@ pub struct Written {
     pub json: &'static [&'static str],
     /// Events whose `delta` is no text.
     pub data_events: &'static [&'static str],
+    /// Where all that was written is said again: paths, in which `*` is each item of a list.
+    pub again: &'static [&'static str],
+    /// How the types of blocks end whose text the model did not write; nothing where there are none.
+    pub results: &'static str,
 }
 
 impl Written {
     /// A format whose answers have no text.
-    pub const NONE: Self = Self { roots: &[], texts: &[], same: &[], json: &[], data_events: &[] };
+    pub const NONE: Self =
+        Self { roots: &[], texts: &[], same: &[], json: &[], data_events: &[], again: &[], results: "" };
 
     /// Whether answers of the format have no text.
     pub const fn is_none(&self) -> bool {
@@ -58,6 +63,10 @@ impl Written {
     }
 
     fn of_object(&self, object: &Node<'_>) -> u64 {
+        let is_result = |kind: &Node<'_>| kind.string().is_some_and(|kind| kind.ends_with(self.results));
+        if !self.results.is_empty() && object.get("type").is_some_and(is_result) {
+            return 0;
+        }
         let mut tokens = 0_u64;
         for member in object.members() {
             let name = member.name();

@@ -283,13 +283,15 @@ impl Tokens {
     }
 
     /// The model that the answer names, at the price of the hold if it was held for, though that has changed since. A dated
-    /// name is the model of the name without the date. One without a price costs what the model costs that was called.
+    /// name that the list does not have is the model of the name without the date. One without a price costs what the model
+    /// costs that was called.
     fn served(&self, named: Option<&str>) -> Option<Arc<Priced>> {
         let priced = &self.offer()?.priced;
-        let held = |name: &str| priced.iter().find(|priced| is_version(name, &priced.model)).cloned();
-        let other = |name: &str| self.prices.read().find(name).cloned();
-        let served = named.and_then(|name| held(name).or_else(|| other(name)));
-        served.or_else(|| priced.first().cloned())
+        let held = |is: &dyn Fn(&str) -> bool| priced.iter().find(|priced| is(&priced.model)).cloned();
+        let listed = |name: &str| self.prices.read().find(name).cloned();
+        let exact = named.and_then(|name| held(&|model| model == name).or_else(|| listed(name)));
+        let family = || named.and_then(|name| held(&|model| is_version(name, model)));
+        exact.or_else(family).or_else(|| priced.first().cloned())
     }
 }
 

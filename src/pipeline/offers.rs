@@ -34,6 +34,9 @@ pub struct Offer {
     pub accounts: Option<Vec<BudgetAccount>>,
 }
 
+/// The longest member with an output bound.
+const MEMBER_BYTES: u64 = 40;
+
 /// What of the amount of an offer follows from the output bound.
 #[derive(Debug, Clone, Copy)]
 struct Fit {
@@ -171,7 +174,9 @@ fn dearest(prices: &[&Price], bound: &Bound, fees: Money) -> Result<(Money, Fit)
     for price in prices {
         let amount = price.bound(&most)?.plus(fees).ok_or(TooDear)?;
         if amount >= dearest.0 {
-            let base = price.bound(&Most { output_tokens: 0, ..most })?.plus(fees).ok_or(TooDear)?;
+            // The member that says so is a part of the prompt too.
+            let input_tokens = most.input_tokens.saturating_add(MEMBER_BYTES);
+            let base = price.bound(&Most { input_tokens, output_tokens: 0, ..most })?.plus(fees).ok_or(TooDear)?;
             dearest = (amount, Fit { base, each_pusd: price.dearest_output(&most).saturating_mul(bound.answers) });
         }
     }

@@ -21,7 +21,7 @@ pub async fn read(
     route: &Route,
     body: &mut ClientBody,
 ) -> Result<Option<Asked>, Refusal> {
-    let Some(format) = meter::format(route.meter).filter(|format| !format.is_free) else {
+    let Some(format) = meter::format_at(route.meter, &visit.call.path).filter(|format| !format.is_free) else {
         return Ok(None);
     };
     let boundary = check_media_type(headers, format.about.takes_forms())?;

@@ -31,8 +31,12 @@ async fn set_prices(scene: &Scene) {
             "max_output_tokens": out, "max_input_tokens": most,
         })
     };
-    let items =
-        [price("m1", "10", 1_000, 100_000), price("m-8k", "10", 8_192, 8_192), price("dear", "100", 1_000, 100_000)];
+    let items = [
+        price("m1", "10", 1_000, 100_000),
+        price("m-8k", "10", 8_192, 8_192),
+        price("dear", "100", 1_000, 100_000),
+        price("m1-2025-05-05", "20", 1_000, 100_000),
+    ];
     let put =
         scene.gateway.request("PUT", "/admin/prices").token(&scene.gateway.admin).json(&json!({ "items": items }));
     put.send().await.expect(200);
@@ -195,6 +199,8 @@ async fn a_hold_is_that_of_the_dearest_model_and_the_bill_that_of_the_one_that_s
         ("m1", json!({ "models": ["dear"] }), "m1", 89),
         ("dear", json!({}), "m1", 89),
         ("m1", json!({}), "m1-2026-01-31", 89),
+        // A dated name that has a price of its own.
+        ("m1", json!({}), "m1-2025-05-05", 169),
         ("m1", json!({}), "unknown", 89),
     ] {
         let mut body = asked(json!({ "model": asked_for, "max_tokens": 100 }));
@@ -204,8 +210,9 @@ async fn a_hold_is_that_of_the_dearest_model_and_the_bill_that_of_the_one_that_s
         let is_dear = asked_for == "dear" || others != json!({});
         assert_eq!(amount(&answer, HOLD) > 10_000 * MICRO, is_dear, "{body}: {answer:?}");
     }
-    let unpriced = asked(json!({ "fallbacks": ["nobody-knows"] }));
-    ask(&scene.gateway, "/up", &unpriced).await.problem(403, "unpriced-model");
+    for unpriced in [json!({ "fallbacks": ["nobody-knows"] }), json!({ "model": "m1-2026-01-31" })] {
+        ask(&scene.gateway, "/up", &asked(unpriced)).await.problem(403, "unpriced-model");
+    }
     scene.gateway.finish().await;
 }
 
@@ -217,7 +224,7 @@ async fn a_refusal_for_want_of_money_names_the_bound_that_would_fit(store: &Test
     let fits: u64 = detail.split("at most ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!((400..500).contains(&fits), "{detail}");
     let answer = whole("200 OK", r#"{"usage":{"prompt_tokens":9,"completion_tokens":8}}"#);
-    scene.call(&asked(json!({ "max_tokens": fits - 2 })), &answer).await.expect(200);
+    scene.call(&asked(json!({ "max_completion_tokens": fits })), &answer).await.expect(200);
     scene.gateway.finish().await;
 }
 

@@ -67,15 +67,10 @@ fn answers_are_bounded_by_the_request_and_by_the_model() {
         ),
         (OpenaiResponses, "", 1_000, r#","max_output_tokens":1000"#),
         (OpenaiResponses, r#","max_output_tokens":5,"stream":true"#, 5, r#","max_output_tokens":5,"stream":true"#),
-        (OpenaiChat, r#","max_tokens":5,"service_tier" : "auto""#, 5, r#","max_tokens":5,"service_tier" : "default""#),
+        (OpenaiChat, r#","max_tokens":5,"service_tier" : "auto""#, 5, r#","max_tokens":5,"service_tier" : "auto""#),
         (OpenaiChat, r#","max_tokens":5,"service_tier":"flex""#, 5, r#","max_tokens":5,"service_tier":"flex""#),
-        (OpenaiResponses, r#","service_tier":"auto""#, 1_000, r#","service_tier":"default","max_output_tokens":1000"#),
-        (
-            AnthropicMessages,
-            r#","max_tokens":5,"service_tier":"auto""#,
-            5,
-            r#","max_tokens":5,"service_tier":"standard_only""#,
-        ),
+        (OpenaiResponses, r#","service_tier":"auto""#, 1_000, r#","service_tier":"auto","max_output_tokens":1000"#),
+        (AnthropicMessages, r#","max_tokens":5,"service_tier":"auto""#, 5, r#","max_tokens":5,"service_tier":"auto""#),
         (OpenaiEmbeddings, r#","max_tokens":5"#, 0, r#","max_tokens":5"#),
         (AnthropicMessages, r#","max_tokens":5,"stream":true"#, 5, r#","max_tokens":5,"stream":true"#),
         (AnthropicMessages, "", 1_000, r#","max_tokens":1000"#),
@@ -274,7 +269,7 @@ fn sound_images_and_service_tiers_need_a_rate_and_are_held_at_it() {
     };
     // Where no tier is named a provider may choose priority, and never the fast mode.
     assert_eq!((hold(OpenaiChat, ""), hold(OpenaiChat, r#","service_tier":"default""#)), (12, 1));
-    assert_eq!(hold(OpenaiChat, r#","service_tier":"auto""#), 1, "it is sent as the standard tier");
+    assert_eq!(hold(OpenaiChat, r#","service_tier":"auto""#), 12, "it leaves the choice to the provider as well");
     let fast = Price { service_tiers: vec![tier("fast")], ..plain };
     let bound = asked(AnthropicMessages, r#"{"model":"m"}"#).unwrap().bound(&[&fast], Ways::default()).unwrap();
     assert_eq!(fast.dearest_output(&bound.most()), 1);

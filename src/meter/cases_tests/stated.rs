@@ -344,7 +344,7 @@ pub(super) fn formats() -> Vec<Case> {
             OpenaiImages,
             r#"{"input_tokens":50,"output_tokens":700,"total_tokens":750}"#,
             [50, 0, 0, 700],
-            7_050_000_000,
+            14_050_000_000,
         ),
     ]
 }

@@ -1,5 +1,5 @@
 //! Bedrock `converse`: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>. The model stands
-//! in the path. Its stream is no text and is billed by an estimate.
+//! in the path. Its stream is made of frames.
 
 use super::super::{
     count_tables::BEDROCK,
@@ -18,7 +18,17 @@ const CONTENT: Content = Content {
     texts: &["content", "text", "name", "toolUse", "toolResult", "reasoningContent", "reasoningText", "description"],
     json: &["properties", "input", "json", "inputSchema"],
     own: &["signature"],
-    tools: &["toolSpec", "cachePoint"],
+    tools: &[
+        "toolSpec",
+        "cachePoint",
+        // Of a model's own fields.
+        "custom",
+        "function",
+        "bash",
+        "text_editor",
+        "computer",
+        "memory",
+    ],
     ttls: &[("5m", Ttl::Short), ("1h", Ttl::Long)],
     image_tokens: IMAGE_TOKENS,
 };
@@ -30,19 +40,24 @@ pub(in super::super) const BEDROCK_CONVERSE: Format = Format {
         ("system", Member::Prompt),
         ("toolConfig", Member::Prompt),
         ("inferenceConfig", Member::Settings),
+        ("serviceTier", Member::Tier { standard: &["default", "reserved"], unasked: &[] }),
+        ("performanceConfig", Member::Tier { standard: &["standard"], unasked: &[] }),
     ],
     content: CONTENT,
     output_bound: Some("maxTokens"),
     settings: Some("inferenceConfig"),
     written: Written {
-        roots: &["output"],
+        roots: &["output", "delta", "start"],
         texts: &["message", "content", "text", "name", "toolUse", "reasoningContent", "reasoningText"],
         same: &[],
         json: &["input"],
         data_events: &[],
+        again: &[],
+        results: "",
     },
     usages: &["usage", "metadata/usage"],
     first_usages: &[],
     counts: &BEDROCK,
+    calls: &[],
     is_free: false,
 };

@@ -19,5 +19,6 @@ pub(in super::super) const COUNT_TOKENS: Format = Format {
     usages: &[],
     first_usages: &[],
     counts: &ANTHROPIC,
+    calls: &[],
     is_free: true,
 };

@@ -3,7 +3,7 @@
 
 use super::super::{
     count_tables::GEMINI,
-    format::{About, Content, Format, Member, Ttl},
+    format::{About, Calls, Content, Format, Member, Ttl},
     written::Written,
 };
 
@@ -18,7 +18,7 @@ const CONTENT: Content = Content {
     texts: &["parts", "text", "name", "content"],
     json: &["properties", "args", "response", "parameters", "parametersJsonSchema"],
     own: &["thoughtSignature", "thought_signature"],
-    tools: &["functionDeclarations", "function_declarations"],
+    tools: &["functionDeclarations", "function_declarations", "computerUse", "computer_use"],
     ttls: &[("5m", Ttl::Short)],
     image_tokens: IMAGE_TOKENS,
 };
@@ -31,6 +31,9 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
         ("system_instruction", Member::Prompt),
         ("tools", Member::Tools),
         ("generationConfig", Member::Settings),
+        ("generation_config", Member::Settings),
+        ("serviceTier", Member::Tier { standard: &["standard", "unspecified"], unasked: &[] }),
+        ("service_tier", Member::Tier { standard: &["standard", "unspecified"], unasked: &[] }),
         ("cachedContent", Member::Elsewhere),
         ("cached_content", Member::Elsewhere),
     ],
@@ -43,9 +46,16 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
         same: &[],
         json: &["args"],
         data_events: &[],
+        again: &[],
+        results: "",
     },
     usages: &["usageMetadata", "response/usageMetadata"],
     first_usages: &[],
     counts: &GEMINI,
+    calls: &[
+        ("google_search", "candidates/*/groundingMetadata/webSearchQueries", Calls::Each),
+        ("url_context", "candidates/*/urlContextMetadata/urlMetadata", Calls::Each),
+        ("code_execution", "candidates/*/content/parts/*/executableCode", Calls::Each),
+    ],
     is_free: false,
 };

@@ -26,5 +26,6 @@ pub(in super::super) const OPENAI_EMBEDDINGS: Format = Format {
     usages: &["usage", "meta/billed_units", "meta/tokens"],
     first_usages: &[],
     counts: &OPENAI,
+    calls: &[],
     is_free: false,
 };

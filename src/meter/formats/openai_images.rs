@@ -29,5 +29,6 @@ pub(in super::super) const OPENAI_IMAGES: Format = Format {
     usages: &["usage"],
     first_usages: &[],
     counts: &OPENAI,
+    calls: &[],
     is_free: false,
 };

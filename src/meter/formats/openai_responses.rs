@@ -42,9 +42,12 @@ pub(in super::super) const OPENAI_RESPONSES: Format = Format {
         same: &[],
         json: &["action", "operation"],
         data_events: &["response.audio.delta", "response.output_audio.delta"],
+        again: &["response/output"],
+        results: "",
     },
     usages: &["usage", "response/usage"],
     first_usages: &[],
     counts: &OPENAI,
+    calls: &[],
     is_free: false,
 };

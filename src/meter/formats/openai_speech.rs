@@ -21,5 +21,6 @@ pub(in super::super) const OPENAI_SPEECH: Format = Format {
     usages: &["usage"],
     first_usages: &[],
     counts: &OPENAI,
+    calls: &[],
     is_free: false,
 };

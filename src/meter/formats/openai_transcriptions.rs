@@ -13,7 +13,8 @@ use super::{
 };
 
 const TRANSCRIPT_COUNTS: Counts = Counts {
-    input: &["input_tokens", "prompt_tokens", "seconds"],
+    input: &["input_tokens", "prompt_tokens", "seconds", "duration"],
+    rest_is_input: true,
     audio_input: &["input_token_details/audio_tokens"],
     ..OPENAI
 };
@@ -38,9 +39,12 @@ pub(in super::super) const OPENAI_TRANSCRIPTIONS: Format = Format {
         same: &[],
         json: &[],
         data_events: &["transcript.text.done", "transcript.text.segment"],
+        again: &[],
+        results: "",
     },
-    usages: &["usage"],
+    usages: &[".", "usage"],
     first_usages: &[],
     counts: &TRANSCRIPT_COUNTS,
+    calls: &[],
     is_free: false,
 };

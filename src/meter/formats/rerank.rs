@@ -15,7 +15,7 @@ const RERANK_COUNTS: Counts = Counts { input: &["input_tokens", "prompt_tokens"]
 
 pub(in super::super) const RERANK: Format = Format {
     about: About::Text,
-    members: &[("model", Member::Model), ("query", Member::Prompt), ("documents", Member::Prompt)],
+    members: &[("model", Member::Model), ("query", Member::Query), ("documents", Member::Prompts)],
     content: CONTENT,
     output_bound: None,
     settings: None,
@@ -23,5 +23,6 @@ pub(in super::super) const RERANK: Format = Format {
     usages: &["usage", "meta/billed_units", "meta/tokens"],
     first_usages: &[],
     counts: &RERANK_COUNTS,
+    calls: &[],
     is_free: false,
 };

@@ -2,7 +2,7 @@
 
 use super::super::{
     bound::Bound,
-    counts::Stated,
+    counts::{Counts, Stated},
     events,
     extra_usage::{self, ForClient},
     json,
@@ -30,6 +30,8 @@ pub(super) struct Seen {
     pub has_finished: bool,
     pub came: Came,
     pub written_tokens: u64,
+    /// Whether an event has said a part of what others may say again.
+    has_parts: bool,
     pub tools: Vec<(String, u64)>,
     pub tools_done: Vec<(String, u64)>,
     pub model: Option<String>,
@@ -47,17 +49,31 @@ impl Seen {
             self.came.content |= stray > 0;
             return ForClient::All;
         }
+        let is_named_error = || events::lines(event).any(|line| ERROR_NAMES.contains(&line));
         let Ok(node) = json::read(&data) else {
+            if is_named_error() {
+                self.came.error = true;
+                return ForClient::All;
+            }
             // Of an event that was cut, a client reads nothing.
             if event.ends_with(b"\n") || event.ends_with(b"\r") {
                 self.write_unread(bound, &data);
+                self.see_skimmed(bound, Skim::of(&data));
             }
             return ForClient::All;
         };
         let read = statement::read(bound.format, &node);
-        let is_error = read.is_error || events::lines(event).any(|line| ERROR_NAMES.contains(&line));
-        self.take(Statement { is_error, ..read });
+        let is_error = read.is_error || is_named_error();
+        self.take(bound.format.counts, Statement { is_error, ..read });
         if bound.asks_for_usage { extra_usage::strip(&data, &node) } else { ForClient::All }
+    }
+
+    /// Reads a part of an answer that is one JSON text.
+    pub fn see_payload(&mut self, bound: &Bound, payload: &[u8]) {
+        match json::read(payload) {
+            Ok(node) => self.take(bound.format.counts, statement::read(bound.format, &node)),
+            Err(_) => self.write_unread(bound, payload),
+        }
     }
 
     /// Reads JSON texts that stand behind each other, or in one list; whether there was one.
@@ -68,7 +84,9 @@ impl Seen {
             texts = rest;
             let answers = if node.is_list() { node.items() } else { std::slice::from_ref(&node) };
             for answer in answers {
-                self.take(statement::read(bound.format, answer));
+                let read = statement::read(bound.format, answer);
+                let written_tokens = read.written_tokens.max(read.repeated_tokens);
+                self.take(bound.format.counts, Statement { written_tokens, repeated_tokens: 0, ..read });
             }
         }
         has_read
@@ -76,21 +94,32 @@ impl Seen {
 
     /// Of what was too long to be kept only the usage is read: its text was counted as it passed.
     pub fn see_skimmed(&mut self, bound: &Bound, skim: Skim) {
+        larger(&mut self.tools, statement::called_by_type(skim.calls()));
         let kept = skim.into_kept().unwrap_or_default();
-        if let Ok((node, _)) = json::read_first(&kept) {
-            let read = statement::read(bound.format, &node);
-            self.take(Statement { written_tokens: 0, repeated_tokens: 0, ..read });
+        let mut texts = kept.as_slice();
+        while let Ok((node, rest)) = json::read_first(texts) {
+            texts = rest;
+            let answers = if node.is_list() { node.items() } else { std::slice::from_ref(&node) };
+            for answer in answers {
+                let read = statement::read(bound.format, answer);
+                self.take(bound.format.counts, Statement { written_tokens: 0, repeated_tokens: 0, ..read });
+            }
         }
     }
 
     /// The last count of each kind is the one that holds.
-    fn take(&mut self, statement: Statement) {
-        self.came.content |= !statement.is_error;
+    fn take(&mut self, counts: &Counts, statement: Statement) {
+        self.came.content |= statement.is_answer && !statement.is_error;
         self.came.error |= statement.is_error;
         self.has_finished |= statement.is_finish;
-        self.stated = statement.stated.or(self.stated);
+        self.stated = counts.follow(statement.stated, self.stated);
+        self.has_parts |= statement.written_tokens > 0;
         self.write(statement.written_tokens);
-        self.written_tokens = self.written_tokens.max(statement.repeated_tokens);
+        if self.has_parts {
+            self.written_tokens = self.written_tokens.max(statement.repeated_tokens);
+        } else {
+            self.write(statement.repeated_tokens);
+        }
         self.is_final |= statement.is_final;
         self.model = self.model.take().or(statement.model);
         self.tier = statement.tier.or(self.tier.take());
