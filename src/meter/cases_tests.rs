@@ -2,6 +2,7 @@
 
 mod delivered;
 mod found;
+mod named;
 mod reported;
 mod stated;
 

@@ -8,6 +8,9 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 /// How much of the coded bytes is decoded at a time: bounds what one step can make of them to about 4 MiB.
 const STEP_BYTES: usize = 4 << 10;
 
+/// How a JSON text or events begin.
+const PLAIN: [&[u8; 2]; 9] = [b"{\"", b"{ ", b"{\n", b"{\r", b"{}", b"[{", b"da", b"ev", b": "];
+
 /// The most that an answer is decoded to.
 const MAX_DECODED_BYTES: usize = 256 << 20;
 
@@ -73,13 +76,14 @@ impl Coding {
     /// The decoder of bytes that begin with these two; nothing where they are plain: some proxies decode an answer and leave
     /// its field. Raw deflate, without the header of zlib, is what many servers call deflate.
     fn decoder(self, first: u8, second: u8) -> Option<Decoder> {
-        let is_zlib = first & 0x0f == 8 && (u16::from(first) << 8 | u16::from(second)) % 31 == 0;
-        let inner = match (self, first, second) {
-            (Self::Gzip, 0x1f, 0x8b) => Inner::Gzip(Box::new(MultiGzDecoder::new(vec![]))),
-            (Self::Gzip, ..) | (Self::Deflate, b'{', b'"' | b' ' | b'\r' | b'\n' | b'}') => return None,
-            (Self::Deflate, b'd', b'a') | (Self::Deflate, b'e', b'v') | (Self::Deflate, b'[', b'{') => return None,
-            (Self::Deflate, ..) if is_zlib => Inner::Zlib(Box::new(ZlibDecoder::new(vec![]))),
-            (Self::Deflate, ..) => Inner::Deflate(Box::new(DeflateDecoder::new(vec![]))),
+        let header = u16::from(first).saturating_mul(256).saturating_add(u16::from(second));
+        let is_zlib = first & 0x0f == 8 && header.is_multiple_of(31);
+        let inner = match self {
+            Self::Gzip if [first, second] == [0x1f, 0x8b] => Inner::Gzip(Box::new(MultiGzDecoder::new(vec![]))),
+            Self::Gzip => return None,
+            Self::Deflate if PLAIN.contains(&&[first, second]) => return None,
+            Self::Deflate if is_zlib => Inner::Zlib(Box::new(ZlibDecoder::new(vec![]))),
+            Self::Deflate => Inner::Deflate(Box::new(DeflateDecoder::new(vec![]))),
         };
         Some(Decoder { inner, decoded: 0 })
     }

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 /// The data of the event that OpenAI's streams end with.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
-/// The longest JSON text that is looked into as a whole: of an event, or of an answer. About 3 ms of a worker.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+/// The longest JSON text that is looked into as a whole: of an event, or of an answer. At worst a few ms of a worker.
+pub(super) const MAX_BYTES: usize = 512 << 10;
 
 /// A byte order mark in UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";

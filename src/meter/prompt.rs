@@ -4,6 +4,8 @@
 //! vocabulary: each token stands for a byte at least. They do not for an image, which has a bound of its own, nor for a
 //! file or anything that is only named and kept elsewhere. What is not known to be text is taken for such.
 
+use std::borrow::Cow;
+
 use super::{
     format::{About, Content, Ttl},
     json::{Kind, Member, Node},
@@ -306,15 +308,18 @@ impl Reader<'_> {
 
 /// A member by the name that a parser without regard to case sees.
 struct Found<'n, 'j> {
-    name: String,
+    name: Cow<'j, str>,
     value: &'n Node<'j>,
 }
 
 fn members<'n, 'j>(object: &'n Node<'j>) -> impl Iterator<Item = Found<'n, 'j>> {
-    object
-        .members()
-        .iter()
-        .map(|member: &Member<'j>| Found { name: folded(&member.name()).into_owned(), value: &member.value })
+    object.members().iter().map(|member: &Member<'j>| {
+        let name = match member.name() {
+            Cow::Borrowed(name) => folded(name),
+            Cow::Owned(name) => Cow::Owned(folded(&name).into_owned()),
+        };
+        Found { name, value: &member.value }
+    })
 }
 
 /// Whether a source has its text in it.

@@ -149,11 +149,11 @@ fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, &str, Calls)) -> Opti
 
 /// The service tier, of several the one that may cost more than the standard one. Vertex has it as a kind of traffic.
 fn tier(answer: &Node<'_>) -> Option<String> {
-    let text_at = |path| {
+    let text_at = |path: &&str| {
         let name = text_at(answer, path)?.to_ascii_lowercase();
-        Some(name.strip_prefix("on_demand_").map(str::to_owned).unwrap_or(name))
+        Some(name.strip_prefix("on_demand_").unwrap_or(&name).to_owned())
     };
-    let mut named = TIERS.iter().filter_map(|path| text_at(path));
+    let mut named = TIERS.iter().filter_map(text_at);
     let first = named.next()?;
     let is_standard = |tier: &str| STANDARD_TIERS.contains(&tier);
     if is_standard(&first) { named.find(|tier| !is_standard(tier)).or(Some(first)) } else { Some(first) }

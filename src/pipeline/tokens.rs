@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A longer request is read on another thread: reading takes a worker about 5 ms a MiB.
-const MAX_BYTES_HERE: usize = 512 << 10;
+const MAX_BYTES_HERE: usize = 256 << 10;
 
 /// Reads the request, where the route's calls are to a model.
 pub async fn read(

@@ -280,7 +280,7 @@ fn a_compressed_answer_passes_as_it_is_and_is_counted() {
 fn a_whole_answer_that_is_too_long_to_be_kept_is_read_for_its_usage() {
     let mut reading = Reading::new(bound(Meter::OpenaiChat, ""), Some(JSON), None);
     drop(reading.pass(Bytes::from_static(br#"{"choices":[{"message":{"content":""#)));
-    for _ in 0..5 {
+    for _ in 0..9 {
         assert_eq!(reading.pass(Bytes::from(vec![b'x'; MAX_BYTES])).len(), MAX_BYTES);
     }
     drop(reading.pass(Bytes::from_static(br#""}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#)));
