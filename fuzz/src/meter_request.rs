@@ -65,7 +65,8 @@ fn whole(format: &'static Format, body: &[u8], allows: bool) {
     let other = asked.bound(&[&price("1")], renamed).unwrap_or_else(|_| panic!("it was bounded before"));
     assert!(other.output_tokens <= bound.output_tokens);
     let sent = json(&other.letter.body());
-    let named = given.get("model").filter(|_| format.members.iter().any(|(name, _)| *name == "model"));
+    let is_known = format.members.iter().any(|(name, _)| *name == "model");
+    let named = given.get("model").filter(|name| is_known && !name.is_null());
     assert!(named.is_none() || sent["model"] == SERVED, "{sent}");
     for (name, value) in given.as_object().expect("an object") {
         let is_written = format.members.iter().any(|(known, _)| known == name);
