@@ -7,13 +7,13 @@ use crate::domain::price::spec::is_model_name;
 
 /// The model that a path names: `/models/NAME:generateContent`, `/model/NAME/converse`, `/deployments/NAME/chat`.
 pub(super) fn model_in(path: &str) -> Option<String> {
-    let names = |part: &&str| matches!(*part, "models" | "model" | "tunedModels" | "deployments");
+    let is_before = |part: &&str| matches!(*part, "models" | "model" | "tunedModels" | "deployments");
     // A path that names two is read by each service in its own way.
-    if path.split('/').filter(names).count() > 1 {
+    if path.split('/').filter(is_before).count() > 1 {
         return None;
     }
     let path = path.replace("%3A", ":").replace("%3a", ":");
-    let named = path.split('/').skip_while(|part| !names(part)).nth(1)?;
+    let named = path.split('/').skip_while(|part| !is_before(part)).nth(1)?;
     // A name of Bedrock has colons: `anthropic.claude-sonnet-4-5-20250929-v1:0`.
     let named = if path.contains("/model/") { named } else { named.split(':').next()? };
     is_model_name(named).then(|| named.to_owned())

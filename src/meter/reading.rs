@@ -136,17 +136,13 @@ impl Reading {
                 }
             },
         };
-        match decoder {
-            Some(decoder) => {
-                self.decode(decoder, &piece);
-                piece
-            }
-            None => {
-                let alters = self.alters();
-                let passed = self.look(&piece);
-                if alters { passed } else { piece }
-            }
+        if let Some(decoder) = decoder {
+            self.decode(decoder, &piece);
+            return piece;
         }
+        let alters = self.alters();
+        let passed = self.look(&piece);
+        if alters { passed } else { piece }
     }
 
     /// What can be decoded no more counts by its bytes from here on.

@@ -263,7 +263,7 @@ impl Visit<'_> {
             match &*member.name() {
                 name if name == bound || name == "max_output_tokens" => self.output_bound(bound, &member.value)?,
                 "candidateCount" | "candidate_count" => {
-                    self.asked.answers = self.asked.answers.max(whole(&member.value, MAX_ANSWERS)?)
+                    self.asked.answers = self.asked.answers.max(whole(&member.value, MAX_ANSWERS)?);
                 }
                 name @ ("responseModalities" | "response_modalities") => self.modalities(name, &member.value)?,
                 _ => {}

@@ -6,6 +6,16 @@ use super::{
     json::{Kind, Member, Node},
 };
 
+/// Whether there is anything to pay for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Says {
+    /// There is nothing where answers have it.
+    #[default]
+    Nothing,
+    Answer,
+    Error,
+}
+
 /// What one JSON text of an answer says.
 #[derive(Debug, Default)]
 pub(super) struct Statement {
@@ -16,10 +26,7 @@ pub(super) struct Statement {
     pub model: Option<String>,
     /// The service tier that serves.
     pub tier: Option<String>,
-    /// Whether it is an error.
-    pub is_error: bool,
-    /// Whether it has anything where answers have it.
-    pub is_answer: bool,
+    pub says: Says,
     /// Whether it says why the model has stopped: nothing but usage follows.
     pub is_finish: bool,
     /// About the tokens of the text in it.
@@ -86,8 +93,7 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         stated: last.unwrap_or_default().or(first.unwrap_or_default()),
         model: MODELS.iter().find_map(|path| text_at(answer, path)),
         tier: tier(answer),
-        is_error: is_error(answer),
-        is_answer: answer.members().iter().any(holds),
+        says: says(answer),
         // Some services write an empty one into every chunk.
         is_finish: FINISHES.iter().flat_map(|path| all_at(answer, path)).any(|reason| !is_empty(reason)),
         written_tokens: format.written.tokens(answer),
@@ -99,6 +105,16 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
 
 fn is_empty(reason: &Node<'_>) -> bool {
     reason.is_null() || reason.text().is_some_and(|text| text.is_empty())
+}
+
+fn says(answer: &Node<'_>) -> Says {
+    if is_error(answer) {
+        Says::Error
+    } else if answer.members().iter().any(holds) {
+        Says::Answer
+    } else {
+        Says::Nothing
+    }
 }
 
 /// Whether it is a member that has an answer, with anything in it. A `message` that is a text is that of an error, and of a
@@ -190,7 +206,7 @@ fn text_at(node: &Node<'_>, path: &str) -> Option<String> {
 }
 
 fn is_error(answer: &Node<'_>) -> bool {
-    let says = |path| match answer.at(path).map(|error| &error.kind) {
+    let has = |path| match answer.at(path).map(|error| &error.kind) {
         Some(Kind::Object(members)) => !members.is_empty(),
         Some(Kind::Text) => text_at(answer, path).is_some(),
         Some(Kind::Number | Kind::Bool(true)) => true,
@@ -201,8 +217,8 @@ fn is_error(answer: &Node<'_>) -> bool {
     let is_code = answer.at("base_resp/status_code").and_then(Node::whole).is_some_and(|code| code > 0);
     let in_choice = answer.get("choices").map(Node::items).unwrap_or_default().iter().take(MAX_CHOICES);
     let in_choice = in_choice.filter_map(|choice| choice.get("error")).any(|error| !is_empty(error));
-    says("error")
-        || says("response/error")
+    has("error")
+        || has("response/error")
         || has_errors
         || is_named("type")
         || is_named("object")

@@ -42,8 +42,8 @@ fn counts_above_the_table_cost_what_they_say() {
     let answer = r#"{"data":[{"embedding":[0]}],"usage":{"prompt_tokens":100000,"total_tokens":100000}}"#;
     let (hold, taken, cost) = call(Meter::OpenaiEmbeddings, &price, request, answer);
     assert_eq!((cost.as_str(), taken.estimated), ("0.002", false));
-    let held: Money = hold.parse().unwrap();
-    assert_eq!(held.pusd(), i64::try_from(bytes + 100).unwrap() * 20_000, "a token a byte, at 0.02 a million");
+    let amount: Money = hold.parse().unwrap();
+    assert_eq!(amount.pusd(), i64::try_from(bytes + 100).unwrap() * 20_000, "a token a byte, at 0.02 a million");
     let price = built_in("claude-sonnet-4-5").unwrap();
     let request = r#"{"model":"claude-sonnet-4-5","max_tokens":100,"messages":[{"role":"user","content":"Hi"}]}"#;
     let answer =

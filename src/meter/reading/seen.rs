@@ -7,7 +7,7 @@ use super::super::{
     extra_usage::{self, ForClient},
     json,
     skim::Skim,
-    statement::{self, MAX_TOOLS, Statement},
+    statement::{self, MAX_TOOLS, Says, Statement},
     text,
 };
 
@@ -63,8 +63,8 @@ impl Seen {
             return ForClient::All;
         };
         let read = statement::read(bound.format, &node);
-        let is_error = read.is_error || is_named_error();
-        self.take(bound.format.counts, Statement { is_error, ..read });
+        let says = if is_named_error() { Says::Error } else { read.says };
+        self.take(bound.format.counts, Statement { says, ..read });
         if bound.asks_for_usage { extra_usage::strip(&data, &node) } else { ForClient::All }
     }
 
@@ -109,8 +109,8 @@ impl Seen {
 
     /// The last count of each kind is the one that holds.
     fn take(&mut self, counts: &Counts, statement: Statement) {
-        self.came.content |= statement.is_answer && !statement.is_error;
-        self.came.error |= statement.is_error;
+        self.came.content |= statement.says == Says::Answer;
+        self.came.error |= statement.says == Says::Error;
         self.has_finished |= statement.is_finish;
         self.stated = counts.follow(statement.stated, self.stated);
         self.has_parts |= statement.written_tokens > 0;
