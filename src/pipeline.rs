@@ -218,6 +218,9 @@ async fn proxy(
         visit.record.decide(Durability::Committed).await?;
     } else if visit.call.may_change() {
         visit.record.decide(visit.record.known.durability()).await?;
+    } else {
+        // It stands so on record if the client goes before the upstream has answered.
+        visit.record.known.allowed();
     }
     if is_websocket {
         return websocket::carry(visit, request, client, reserved, route).await;

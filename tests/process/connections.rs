@@ -286,7 +286,7 @@ fn a_call_that_waits_for_its_upstream_ends_when_its_caller_is_revoked() {
 }
 
 #[test]
-fn a_connection_of_the_operators_serves_one_request_and_ends() {
+fn a_connection_of_the_operators_ends_after_its_answer() {
     let gateway = Home::new().start();
     let get = "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
     let unread = "POST /metrics HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\n";
@@ -294,7 +294,8 @@ fn a_connection_of_the_operators_serves_one_request_and_ends() {
         let mut ops = Wire::connect(gateway.ops);
         ops.say(&bytes);
         assert_eq!(ops.message().status(), status, "{bytes:?}");
-        assert!(ops.is_closed(), "{bytes:?}");
+        // What was pipelined may be answered too, and then it ends.
+        ops.drain();
     }
 }
 

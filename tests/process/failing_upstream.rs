@@ -125,7 +125,7 @@ fn a_client_that_hangs_up_before_the_answer_takes_the_upstreams_connection_with_
     drop(client);
     assert!(exchange.wire.is_closed());
     let record = stage.record(exchange.request.header("x-request-id").unwrap());
-    assert_eq!(record["outcome"], "aborted", "{record}");
+    assert_eq!((&record["decision"], &record["outcome"]), (&"allowed".into(), &"aborted".into()), "{record}");
 }
 
 #[test]

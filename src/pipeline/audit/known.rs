@@ -209,7 +209,7 @@ impl Known {
     }
 
     /// Notes that the call is allowed.
-    pub(super) const fn allowed(&mut self) {
+    pub const fn allowed(&mut self) {
         self.draft.findings.decision = Some(Decision::Allowed);
     }
 

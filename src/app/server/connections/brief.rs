@@ -1,4 +1,4 @@
-//! The operators' connections: one request each, and an end after some time whatever comes of it.
+//! The operators' connections: they are not kept, and end after some time whatever comes of them.
 //!
 //! They leave no record and are not counted, so they need none of what a public connection has; but none may stay for ever.
 
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// For a head.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// Serves `app` on each connection, once.
+/// Serves `app` on each connection, and closes it after the answer.
 pub(in crate::app::server) fn serve_briefly<I, S, B>(
     app: I,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
