@@ -119,7 +119,7 @@ fn read(case: &Case, pieces: &[&[u8]]) -> (Vec<u8>, Taken) {
 #[test]
 fn every_case_of_the_table_is_counted_and_billed_right_wherever_it_is_cut() {
     let cases = cases();
-    assert!(cases.len() > 130, "{}", cases.len());
+    assert!(cases.len() > 120, "{}", cases.len());
     for case in &cases {
         let answer = case.answer.as_bytes();
         let (passed, taken) = read(case, &[answer]);
