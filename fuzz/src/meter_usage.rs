@@ -40,7 +40,9 @@ fn taken(format: &'static Format, answer: &str) -> Taken {
     let asked = Asked::read(format, "/models/m", Bytes::from_static(request), &|_| false);
     let asked = asked.unwrap_or_else(|_| panic!("a plain request"));
     let bound = asked.bound(&[&price("1")], Ways::default()).unwrap_or_else(|_| panic!("a plain request"));
-    let mut reading = Reading::new(bound, None, None);
+    // Sound may begin with anything, so that only its label says of it that it is events.
+    let label = answer.starts_with("data: ").then_some("text/event-stream");
+    let mut reading = Reading::new(bound, label, None);
     let passed = [reading.pass(Bytes::copy_from_slice(answer.as_bytes())), reading.rest()].concat();
     assert!(passed == answer.as_bytes(), "the client's bytes are touched: {passed:?}");
     reading.taken()
