@@ -4,26 +4,6 @@ use serde::Deserialize;
 
 use crate::domain::{money::Money, route::Meter};
 
-/// `meter` of a route, where it is the format of an AI provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MeterName {
-    #[default]
-    None,
-    OpenaiChat,
-    OpenaiCompletions,
-    OpenaiResponses,
-    OpenaiEmbeddings,
-    OpenaiImages,
-    OpenaiTranscriptions,
-    OpenaiSpeech,
-    AnthropicMessages,
-    GeminiGenerate,
-    BedrockConverse,
-    Rerank,
-    CountTokens,
-}
-
 /// What calls are charged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(
@@ -33,13 +13,14 @@ pub enum MeterName {
                  { fixed_usd = \"0.002\" } with an amount in quotes"
 )]
 pub enum MeterEntry {
-    Named(MeterName),
+    /// `none`, or the format of an AI provider.
+    Named(Meter),
     Fixed(FixedPrice),
 }
 
 impl Default for MeterEntry {
     fn default() -> Self {
-        Self::Named(MeterName::None)
+        Self::Named(Meter::None)
     }
 }
 
@@ -51,22 +32,10 @@ pub struct FixedPrice {
 }
 
 impl MeterEntry {
-    /// As the domain knows it.
+    /// The meter that the entry names.
     pub(super) const fn to_meter(self) -> Meter {
         match self {
-            Self::Named(MeterName::None) => Meter::None,
-            Self::Named(MeterName::OpenaiChat) => Meter::OpenaiChat,
-            Self::Named(MeterName::OpenaiResponses) => Meter::OpenaiResponses,
-            Self::Named(MeterName::OpenaiEmbeddings) => Meter::OpenaiEmbeddings,
-            Self::Named(MeterName::AnthropicMessages) => Meter::AnthropicMessages,
-            Self::Named(MeterName::OpenaiCompletions) => Meter::OpenaiCompletions,
-            Self::Named(MeterName::OpenaiImages) => Meter::OpenaiImages,
-            Self::Named(MeterName::OpenaiTranscriptions) => Meter::OpenaiTranscriptions,
-            Self::Named(MeterName::OpenaiSpeech) => Meter::OpenaiSpeech,
-            Self::Named(MeterName::GeminiGenerate) => Meter::GeminiGenerate,
-            Self::Named(MeterName::BedrockConverse) => Meter::BedrockConverse,
-            Self::Named(MeterName::Rerank) => Meter::Rerank,
-            Self::Named(MeterName::CountTokens) => Meter::CountTokens,
+            Self::Named(meter) => meter,
             Self::Fixed(FixedPrice { fixed_usd }) => Meter::Fixed(fixed_usd),
         }
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 pub use super::targets::{Auto, BUILTIN_ECHO, BUILTIN_LLM, InFlightEntry};
 use super::{
     Fault,
-    meter::{MeterEntry, MeterName},
+    meter::MeterEntry,
     models::{self, ModelEntry},
     targets::{BreakerEntry, HealthEntry, Places, RetryEntry, TargetEntry, check_judgement},
 };
@@ -27,7 +27,7 @@ use crate::domain::{
     principal::Role,
     recording::{Bodies, Durability},
     refusal,
-    route::{BoundName, Dialect, Metering, Only, PathMatch, Route, reserved},
+    route::{BoundName, Dialect, Meter, Metering, Only, PathMatch, Route, reserved},
 };
 
 /// An `[[upstreams]]` of the configuration.
@@ -159,7 +159,7 @@ impl RouteEntry {
     }
 
     fn is_to_model(&self) -> bool {
-        matches!(self.meter, MeterEntry::Named(name) if name != MeterName::None)
+        matches!(self.meter, MeterEntry::Named(name) if name != Meter::None)
     }
 
     /// A list with a mistake was refused before.
@@ -284,7 +284,7 @@ fn validate_route(route: &RouteEntry) -> Checked {
     rule(bound, "default_max_tokens", "must be from 1 to 100000000")?;
     let paid = route.tools.values().all(|price| *price >= Money::ZERO);
     rule(paid, "tools", "must have prices a call in USD, none of them negative")?;
-    let metered = route.meter != MeterEntry::Named(MeterName::None);
+    let metered = route.meter != MeterEntry::Named(Meter::None);
     let serves_models = route.meter.to_meter().bills_tokens() || route.models().is_all();
     rule(serves_models, "models", "is for routes to models: with a meter that reads requests")?;
     rule(!(route.websocket && metered), "websocket", "must be false on a metered route")?;

@@ -4,6 +4,8 @@ mod only;
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::{
     allowed::Allowed,
     caching::Caching,
@@ -36,8 +38,9 @@ pub enum PathMatch {
     Prefix,
 }
 
-/// What a call on a route is charged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a call on a route is charged by. Named in a configuration as written here, in kebab case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Meter {
     None,
     OpenaiChat,
@@ -53,7 +56,8 @@ pub enum Meter {
     Rerank,
     /// The counting of tokens, which is free.
     CountTokens,
-    /// An amount for each call.
+    /// An amount for each call: written as a table, never as a name.
+    #[serde(skip)]
     Fixed(Money),
 }
 
