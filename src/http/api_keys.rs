@@ -54,7 +54,6 @@ pub struct ApiKey {
     #[schemars(with = "Option<String>")]
     revoked_at: Option<Timestamp>,
     /// Null: that of the user.
-    #[serde(default)]
     role: Option<Role>,
     #[serde(default = "every_name")]
     routes: Vec<String>,
@@ -64,7 +63,6 @@ pub struct ApiKey {
     #[schemars(with = "Option<String>")]
     last_used_at: Option<Timestamp>,
     /// Until when the secret before the present one is good; null: there is none that is.
-    #[serde(default)]
     #[schemars(with = "Option<String>")]
     old_secret_until: Option<Timestamp>,
 }

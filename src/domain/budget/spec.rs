@@ -37,7 +37,6 @@ pub struct Spec {
     pub scope: Scope,
     /// The id of its only subject, in place of the general budget of the same name; null: each one of its kind
     /// has as much.
-    #[serde(default)]
     #[schemars(with = "Option<SubjectText>")]
     pub subject: Option<String>,
     /// `["*"]`, or names of models as requests have them.
