@@ -8,7 +8,6 @@ pub mod directory;
 pub mod freshness;
 mod parts;
 pub mod policies;
-pub mod prices;
 pub mod revocations;
 pub mod routing;
 

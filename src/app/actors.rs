@@ -24,9 +24,10 @@ use crate::{
         outside::{OutsideVerifier, Trust},
     },
     crypto::MacKey,
+    domain::price::book::PriceBook,
     snapshot::{
         Snapshot, api_keys::ApiKeys, budgets::BudgetBook, cache_purges::CachePurges, directory::Directory,
-        policies::PolicyBook, prices::PriceBook, revocations::Revocations,
+        policies::PolicyBook, revocations::Revocations,
     },
     store::Store,
 };

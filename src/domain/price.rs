@@ -1,5 +1,6 @@
 //! What a model costs: exact prices a token, the bound of a call that is not yet made, and the list of all prices.
 
+pub mod book;
 pub mod file;
 pub mod list;
 pub mod spec;

@@ -21,11 +21,15 @@ use super::{
     problem::{Problem, documented::RefusalKind},
 };
 use crate::{
-    domain::{access, failover::Aim, principal::Principal, refusal::Refusal, route::Route},
-    snapshot::{
-        prices::{PriceBook, Priced},
-        routing::Routing,
+    domain::{
+        access,
+        failover::Aim,
+        price::book::{PriceBook, Priced},
+        principal::Principal,
+        refusal::Refusal,
+        route::Route,
     },
+    snapshot::routing::Routing,
 };
 
 /// Sent by clients of Anthropic's API.

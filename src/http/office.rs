@@ -32,9 +32,9 @@ use crate::{
     clock::Clock,
     credentials::{jwt::Verifier, passwords::Passwords},
     crypto::MacKey,
-    domain::audit::lines::PublicKey,
+    domain::{audit::lines::PublicKey, price::book::PriceBook},
     pipeline::authenticate::{api_key::KeyCheck, staleness::Staleness},
-    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, prices::PriceBook, routing::Routing},
+    snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, routing::Routing},
     store::{Store, redis::Redis},
 };
 

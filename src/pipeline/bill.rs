@@ -18,14 +18,12 @@ use crate::{
     domain::{
         ledger::{End, Served},
         money::Money,
+        price::book::{PriceBook, Priced},
         route::Metering,
         usage::Usage,
     },
     meter::{Bound, Reading, STANDARD_TIERS, Taken},
-    snapshot::{
-        Snapshot,
-        prices::{PriceBook, Priced},
-    },
+    snapshot::Snapshot,
     upstream::Answer,
 };
 

@@ -12,11 +12,8 @@ use crate::{
     actors::{audit_writer::Audit, budget_ledger::Ledger, quota_keeper::Quotas},
     cache::Cache,
     clock::Clock,
-    domain::recording::Recording,
-    snapshot::{
-        Snapshot, budgets::BudgetBook, cache_purges::CachePurges, policies::PolicyBook, prices::PriceBook,
-        routing::Routing,
-    },
+    domain::{price::book::PriceBook, recording::Recording},
+    snapshot::{Snapshot, budgets::BudgetBook, cache_purges::CachePurges, policies::PolicyBook, routing::Routing},
     telemetry::{AccessLog, Metrics, Tracing},
     upstream,
 };

@@ -12,12 +12,11 @@ use crate::{
         failover::Aim,
         ledger::{BudgetAccount, Served, retreat},
         money::Money,
-        price::{Most, Price, TooDear},
+        price::{Most, Price, TooDear, book::Priced},
         refusal::Refusal,
         route::{Dialect, Metering, Route},
     },
     meter::{Asked, Bound, Ways},
-    snapshot::prices::Priced,
 };
 
 /// What a call may cost at one place.

@@ -8,7 +8,7 @@ use crate::{
         catch_up::Follower,
         handle::{Ask, NoAnswer, Request},
     },
-    snapshot::prices::{PriceBook, Priced},
+    domain::price::book::{PriceBook, Priced},
     store::{
         Store, StoreError,
         prices::{PriceChange, PriceRow, PricesChanged},

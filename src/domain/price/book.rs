@@ -1,15 +1,18 @@
-//! The prices in force, by model. Published by the owner of prices; read when a metered call asks what it may cost.
+//! What each model costs: the prices in force, and which of them a model has.
+//!
+//! The regulator of prices publishes the book; a metered call reads it when it asks what it may cost, and when it is
+//! billed.
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::domain::price::Price;
+use super::Price;
 
 /// A price that calls are billed by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
-    /// As requests name it.
+    /// The name of the model in requests.
     pub model: Arc<str>,
-    /// Of the list that the price is from; every entry of usage says it.
+    /// The version of the price list that the price is from; every entry of usage has it.
     pub version: i64,
     pub price: Price,
 }
@@ -24,12 +27,12 @@ impl PriceBook {
         Self(prices.into_iter().map(|priced| (Arc::clone(&priced.model), Arc::new(priced))).collect())
     }
 
-    /// All of them, in no order.
+    /// All prices, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Priced>> {
         self.0.values()
     }
 
-    /// What a model costs; nothing where it has no price. Names are compared as they are written.
+    /// What a model costs; `None` where the model has no price. Names are compared byte for byte.
     pub fn find(&self, model: &str) -> Option<&Arc<Priced>> {
         self.0.get(model)
     }
