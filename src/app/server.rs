@@ -37,8 +37,8 @@ use crate::{
         routes,
     },
     pipeline::{
-        Gate, authenticate::VerifiedTokens, buffered::BufferBound, call::Shape, connection::Bounds, edge::Edge,
-        ground::Ground,
+        Gate, authenticate::VerifiedTokens, body::BodyBounds, buffered::BufferBound, call::Shape, connection::Bounds,
+        edge::Edge, ground::Ground,
     },
     telemetry::{AccessLog, RootSpan},
     upstream,
@@ -157,8 +157,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     let server = &parts.config.server;
     let shape = Shape {
         max_header_bytes: server.max_header_bytes.into(),
-        max_body_bytes: server.max_body_bytes,
-        body_timeout: Duration::from_secs(server.body_timeout_s),
+        body: BodyBounds { max_bytes: server.max_body_bytes, max_pause: Duration::from_secs(server.body_timeout_s) },
         websocket_idle: Duration::from_secs(server.websocket_idle_s),
     };
     let ground = Ground {

@@ -5,15 +5,14 @@ use std::{future::Ready, future::ready, str::FromStr, sync::Arc};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    error::PayloadError,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE},
-    web::{Bytes, BytesMut, Data},
+    web::{Bytes, Data},
 };
 use apistos_models::{
     paths::{Parameter, ParameterDefinition, ParameterIn},
     reference_or::ReferenceOr,
 };
-use futures_util::{StreamExt, future::LocalBoxFuture};
+use futures_util::future::LocalBoxFuture;
 use schemars::{
     JsonSchema,
     schema::{InstanceType, Schema, SchemaObject},
@@ -32,7 +31,13 @@ use crate::{
         principal::Principal,
         refusal::{OAuthError, Refusal},
     },
-    pipeline::{Gate, audit::Intake, authorize::Authorized, call::Shape},
+    pipeline::{
+        Gate,
+        audit::Intake,
+        authorize::Authorized,
+        body::{BodyBounds, ClientBody},
+        buffered::BufferBound,
+    },
 };
 
 /// The most bytes of a body that the gateway itself reads: all its objects are small.
@@ -51,7 +56,7 @@ impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for JsonBody<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             require(JSON, &request)?;
-            let bytes = read_in_time(&request, payload).await?;
+            let bytes = read(&request, payload).await?;
             Ok(Self(input::body(&bytes)?))
         })
     }
@@ -68,7 +73,7 @@ impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for DraftBody<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             require(JSON, &request)?;
-            let bytes = read_in_time(&request, payload).await?;
+            let bytes = read(&request, payload).await?;
             Ok(Self(input::draft(&bytes)?))
         })
     }
@@ -88,7 +93,7 @@ impl<T: DeserializeOwned + JsonSchema + 'static> FromRequest for OptionalJson<T>
             if is_told {
                 require(JSON, &request)?;
             }
-            let bytes = read_in_time(&request, payload).await?;
+            let bytes = read(&request, payload).await?;
             match (is_told, bytes.is_empty()) {
                 (true, _) => Ok(Self(Some(input::body(&bytes)?))),
                 (false, true) => Ok(Self(None)),
@@ -109,7 +114,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for FormBody<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             require(FORM, &request)?;
-            let bytes = read_in_time(&request, payload).await?;
+            let bytes = read(&request, payload).await?;
             Ok(Self(parse_form(&bytes)?))
         })
     }
@@ -138,33 +143,13 @@ fn require(media: &'static str, request: &HttpRequest) -> Result<(), Refusal> {
     Err(Refusal::UnsupportedMediaType { expected: media })
 }
 
-/// A small body has one deadline for all of it: a client that sends it byte by byte would hold a place in the audit log.
-async fn read_in_time(request: &HttpRequest, payload: Payload) -> Result<Bytes, Refusal> {
-    let shape = request.app_data::<Data<Gate>>().map(|gate| gate.shape.clone()).ok_or(Refusal::Internal)?;
-    let read = read(request, payload, &shape);
-    tokio::time::timeout(shape.body_timeout, read).await.unwrap_or(Err(Refusal::RequestTimeout))
-}
-
-async fn read(request: &HttpRequest, mut payload: Payload, shape: &Shape) -> Result<Bytes, Refusal> {
+/// A small body. It does not compete with those of proxied calls for memory: an administrator can act while they fill it.
+async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Refusal> {
+    let bounds = request.app_data::<Data<Gate>>().map(|gate| gate.shape.body).ok_or(Refusal::Internal)?;
+    let bounds = BodyBounds { max_bytes: bounds.max_bytes.min(MAX_OBJECT_BYTES), ..bounds };
     let intake = request.extensions().get::<Intake>().cloned().unwrap_or_default();
-    let limit_bytes = shape.max_body_bytes.min(MAX_OBJECT_BYTES);
-    let mut body = BytesMut::new();
-    while let Some(chunk) = next_chunk(&mut payload).await? {
-        intake.add(&chunk);
-        body.extend_from_slice(&chunk);
-        if u64::try_from(body.len()).is_ok_and(|length| length > limit_bytes) {
-            return Err(Refusal::BodyTooLarge { limit_bytes });
-        }
-    }
-    Ok(body.freeze())
-}
-
-async fn next_chunk(payload: &mut Payload) -> Result<Option<Bytes>, Refusal> {
-    let broken = |error| match error {
-        PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Refusal::RequestTimeout,
-        _ => Refusal::invalid("", "the body ended early or is not well-formed"),
-    };
-    payload.next().await.transpose().map_err(broken)
+    let mut room = BufferBound::new(MAX_OBJECT_BYTES).share();
+    ClientBody::of(request.headers(), payload).read(&bounds, &intake, &mut room).await
 }
 
 /// A query of exactly the fields of `T`.

@@ -1,5 +1,7 @@
-//! The content of a client's request: streamed to the upstream as fast as the slower of the two, or read first where it
-//! must be known before anything is decided.
+//! The content of a client's request: how long it may be, how it is streamed to the upstream as fast as the slower of
+//! the two, and how it is read first where it must be known before anything is decided.
+//!
+//! That a body is too large (413) or too slow (408) is decided here and nowhere else.
 
 use std::{io, time::Duration};
 
@@ -11,7 +13,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::{audit::Intake, buffered::Buffered, call::Shape};
+use super::{audit::Intake, buffered::Buffered};
 use crate::{
     domain::refusal::Refusal,
     upstream::{BodyAborted, BodySender, OutgoingBody},
@@ -28,11 +30,42 @@ pub enum ClientBody {
     },
 }
 
-/// How a client's body is bounded on its way.
-#[derive(Debug, Clone, Copy)]
-struct Bounds {
-    max_bytes: u64,
-    max_pause: Duration,
+/// How a client's body is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyBounds {
+    pub max_bytes: u64,
+    /// The longest pause between two pieces of a body that is streamed; all the time that a body has which is read first.
+    pub max_pause: Duration,
+}
+
+impl BodyBounds {
+    /// Refuses the length that a head declares where two readers could read it in two ways, and where it is too large.
+    pub fn check_declared(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(value) = headers.get(header::CONTENT_LENGTH) else {
+            return Ok(());
+        };
+        let text = value.to_str().unwrap_or_default();
+        // RFC 9110 §8.6 has only digits; a leading zero or a sign is where two parsers begin to differ.
+        let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
+        let length = if plain { text.parse::<u64>().ok() } else { None };
+        match length {
+            None => Err(Refusal::invalid("header:content-length", "is not a plain decimal number")),
+            Some(length) if length > self.max_bytes => Err(self.refusal_of(BodyAborted::TooLarge)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// What a body that stopped before its end is refused with.
+    pub(super) fn refusal_of(&self, aborted: BodyAborted) -> Refusal {
+        match aborted {
+            BodyAborted::TooLarge => Refusal::BodyTooLarge { limit_bytes: self.max_bytes },
+            BodyAborted::TimedOut => Refusal::RequestTimeout,
+            BodyAborted::Disconnected => Refusal::Disconnected,
+            BodyAborted::Malformed | BodyAborted::LengthMismatch => {
+                Refusal::invalid("", "the body ended early or is not well-formed")
+            }
+        }
+    }
 }
 
 impl ClientBody {
@@ -56,26 +89,30 @@ impl ClientBody {
     }
 
     /// Reads all of it, within the time that a pause may take. Its bytes count as `buffered`.
-    pub async fn read(&mut self, shape: &Shape, intake: &Intake, buffered: &mut Buffered) -> Result<Bytes, Refusal> {
+    pub async fn read(
+        &mut self,
+        bounds: &BodyBounds,
+        intake: &Intake,
+        buffered: &mut Buffered,
+    ) -> Result<Bytes, Refusal> {
         let payload = match self {
             Self::Empty => return Ok(Bytes::new()),
             Self::Whole(bytes) => return Ok(bytes.clone()),
             Self::Stream { payload, .. } => payload,
         };
-        let read = tokio::time::timeout(shape.body_timeout, collect(payload, shape, intake, buffered)).await;
-        let bytes = read.unwrap_or_else(|_| Err(refusal_of(BodyAborted::TimedOut, shape)))?;
+        let read = tokio::time::timeout(bounds.max_pause, collect(payload, bounds, intake, buffered)).await;
+        let bytes = read.unwrap_or_else(|_| Err(bounds.refusal_of(BodyAborted::TimedOut)))?;
         *self = Self::Whole(bytes.clone());
         Ok(bytes)
     }
 
     /// The body that will be sent, and for a streamed one a task on this thread that feeds it.
-    pub fn outgoing(self, shape: &Shape, intake: Intake) -> OutgoingBody {
+    pub fn outgoing(self, bounds: BodyBounds, intake: Intake) -> OutgoingBody {
         match self {
             Self::Empty => OutgoingBody::Empty,
             Self::Whole(bytes) => OutgoingBody::Whole(bytes),
             Self::Stream { payload, length } => {
                 let (sender, body) = OutgoingBody::channel(length);
-                let bounds = Bounds { max_bytes: shape.max_body_bytes, max_pause: shape.body_timeout };
                 actix_web::rt::spawn(feed(payload, sender, bounds, intake));
                 body
             }
@@ -85,15 +122,15 @@ impl ClientBody {
 
 async fn collect(
     payload: &mut Payload,
-    shape: &Shape,
+    bounds: &BodyBounds,
     intake: &Intake,
     buffered: &mut Buffered,
 ) -> Result<Bytes, Refusal> {
     let mut collected = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| refusal_of(reason_of(&error), shape))?;
-        if intake.add(&chunk) > shape.max_body_bytes {
-            return Err(refusal_of(BodyAborted::TooLarge, shape));
+        let chunk = chunk.map_err(|error| bounds.refusal_of(reason_of(&error)))?;
+        if intake.add(&chunk) > bounds.max_bytes {
+            return Err(bounds.refusal_of(BodyAborted::TooLarge));
         }
         buffered.take(u64::try_from(chunk.len()).unwrap_or(u64::MAX))?;
         collected.extend_from_slice(&chunk);
@@ -102,7 +139,7 @@ async fn collect(
 }
 
 /// Carries the body over, one piece at a time: the client is read only when the upstream has taken what came before.
-async fn feed(mut payload: Payload, sender: BodySender, bounds: Bounds, intake: Intake) {
+async fn feed(mut payload: Payload, sender: BodySender, bounds: BodyBounds, intake: Intake) {
     loop {
         let chunk = match tokio::time::timeout(bounds.max_pause, payload.next()).await {
             Err(_) => return sender.abort(BodyAborted::TimedOut),
@@ -125,17 +162,5 @@ fn reason_of(error: &PayloadError) -> BodyAborted {
         PayloadError::Incomplete(_) | PayloadError::Io(_) => BodyAborted::Disconnected,
         PayloadError::Overflow => BodyAborted::TooLarge,
         _ => BodyAborted::Malformed,
-    }
-}
-
-/// What a body that stopped before its end is refused with.
-pub(super) fn refusal_of(aborted: BodyAborted, shape: &Shape) -> Refusal {
-    match aborted {
-        BodyAborted::TooLarge => Refusal::BodyTooLarge { limit_bytes: shape.max_body_bytes },
-        BodyAborted::TimedOut => Refusal::RequestTimeout,
-        BodyAborted::Disconnected => Refusal::Disconnected,
-        BodyAborted::Malformed | BodyAborted::LengthMismatch => {
-            Refusal::invalid("", "the body ended early or is not well-formed")
-        }
     }
 }

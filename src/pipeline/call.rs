@@ -13,6 +13,7 @@ use actix_web::{
 use jiff::Timestamp;
 
 use super::{
+    body::BodyBounds,
     connection::{Connection, Line, Transport},
     ground::{Front, Ground},
     once,
@@ -149,9 +150,7 @@ impl Doubt {
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub max_header_bytes: u64,
-    pub max_body_bytes: u64,
-    /// The longest pause between two pieces of a body.
-    pub body_timeout: Duration,
+    pub body: BodyBounds,
     /// The longest silence of a WebSocket, in both directions.
     pub websocket_idle: Duration,
 }
@@ -184,7 +183,7 @@ impl Shape {
         check_expect(head)?;
         once::check(&head.headers)?;
         self.check_headers(&head.headers)?;
-        self.check_length(&head.headers)
+        self.body.check_declared(&head.headers)
     }
 
     fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -197,23 +196,6 @@ impl Shape {
             return Ok(());
         }
         Err(Refusal::HeadTooLarge { limit_bytes: limit })
-    }
-
-    fn check_length(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(value) = headers.get(header::CONTENT_LENGTH) else {
-            return Ok(());
-        };
-        let text = value.to_str().unwrap_or_default();
-        // RFC 9110 §8.6 has only digits; a leading zero or a sign is where two parsers begin to differ.
-        let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
-        let length = if plain { text.parse::<u64>().ok() } else { None };
-        match length {
-            None => Err(Refusal::invalid("header:content-length", "is not a plain decimal number")),
-            Some(length) if length > self.max_body_bytes => {
-                Err(Refusal::BodyTooLarge { limit_bytes: self.max_body_bytes })
-            }
-            Some(_) => Ok(()),
-        }
     }
 }
 
@@ -298,7 +280,8 @@ mod tests {
     #[test]
     fn misshapen_requests_are_refused() {
         let second = Duration::from_secs(1);
-        let shape = Shape { max_header_bytes: 100, max_body_bytes: 10, body_timeout: second, websocket_idle: second };
+        let body = BodyBounds { max_bytes: 10, max_pause: second };
+        let shape = Shape { max_header_bytes: 100, body, websocket_idle: second };
         let check = |headers: &[(&'static str, &str)]| {
             let mut request = TestRequest::get();
             for (name, value) in headers {

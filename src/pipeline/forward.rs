@@ -11,9 +11,8 @@ use futures_util::{
 use super::{
     attempts::Attempts,
     bill::Open,
-    body::{self, ClientBody},
+    body::{BodyBounds, ClientBody},
     cache::plan::Plan,
-    call::Shape,
     forwarded::Forwarded,
     letters::Letters,
     outgoing::{describe, outgoing},
@@ -54,14 +53,14 @@ pub async fn forward(
     let attempts = Attempts::of(visit.gate, (route, &aims), &visit.call.method, note).ok_or(Refusal::UpstreamFailed)?;
     if attempts.may_retry() && letters.is_empty() && body.is_within(MAX_KEPT_BYTES) {
         // Kept, so that it can be sent again.
-        body.read(&visit.gate.shape, &visit.record.known.intake(), &mut visit.buffered).await?;
+        body.read(&visit.gate.shape.body, &visit.record.known.intake(), &mut visit.buffered).await?;
     }
     let Visit { gate, call, record, .. } = visit;
     if let [aim] = &*aims {
         record.known.upstream(&aim.upstream);
     }
     let body = if letters.is_empty() {
-        body.outgoing(&gate.shape, record.known.intake())
+        body.outgoing(gate.shape.body, record.known.intake())
     } else {
         // Written for each place.
         OutgoingBody::Empty
@@ -102,7 +101,7 @@ pub async fn forward(
         }
         Err(error) => {
             tracing::warn!(request = %call.id, route = %route.name, error = %error.with_causes(), "a call was not forwarded");
-            Err(refusal_of(&error, &gate.shape))
+            Err(refusal_of(&error, &gate.shape.body))
         }
     }
 }
@@ -219,10 +218,10 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 }
 
 /// What a call that has no answer is refused with.
-pub(super) fn refusal_of(error: &UpstreamError, shape: &Shape) -> Refusal {
+pub(super) fn refusal_of(error: &UpstreamError, bounds: &BodyBounds) -> Refusal {
     match error {
         UpstreamError::Busy | UpstreamError::Unfit => Refusal::Unavailable(Unavailable::Capacity),
-        UpstreamError::RequestBody(aborted) => body::refusal_of(*aborted, shape),
+        UpstreamError::RequestBody(aborted) => bounds.refusal_of(*aborted),
         error if error.is_timeout() => Refusal::UpstreamTimeout,
         _ => Refusal::UpstreamFailed,
     }

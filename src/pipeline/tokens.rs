@@ -25,7 +25,7 @@ pub async fn read(
         return Ok(None);
     };
     let boundary = check_media_type(headers, format.about.takes_forms())?;
-    let bytes = body.read(&visit.gate.shape, &visit.record.known.intake(), &mut visit.buffered).await?;
+    let bytes = body.read(&visit.gate.shape.body, &visit.record.known.intake(), &mut visit.buffered).await?;
     let (path, metering) = (visit.call.path.clone(), route.metering.clone());
     let is_long = bytes.len() > MAX_BYTES_HERE;
     let read = move || match boundary {

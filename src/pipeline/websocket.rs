@@ -139,7 +139,7 @@ pub async fn carry(
                 open.give_back();
             }
             tracing::warn!(request = %call.id, upstream = %target.name, error = %error.with_causes(), "a call was not forwarded");
-            Err(refusal_of(&error, &gate.shape))
+            Err(refusal_of(&error, &gate.shape.body))
         }
     }
 }
