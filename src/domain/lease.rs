@@ -2,7 +2,7 @@
 //!
 //! The place keeps a [`LeaseAccount`]: what was used, and who holds units that may be used. A holder ([`holder::Lease`])
 //! asks for a chunk before it uses any of it, serves from the chunk without asking, and reports with its next [`Ask`] what
-//! became of it. The rate itself is GCRA (ITU-T I.371), as in [`super::limit::rate`]; this module adds the units in between.
+//! became of it. The rate itself is GCRA (ITU-T I.371), as in [`super::limit::bucket`]; this module adds the units in between.
 //!
 //! Why no span of length L sees more than `burst + rate × L` uses, whatever message is lost, late or doubled, and
 //! whichever holder is killed:

@@ -293,6 +293,7 @@ mod tests {
             models: crate::domain::allowed::Allowed::default(),
             importance: crate::domain::importance::Importance::default(),
             websocket: false,
+            identity: false,
             caching: None,
         }
     }

@@ -9,10 +9,7 @@ use std::sync::Arc;
 use super::{charge::BucketId, counted::Counted, loan::Loan};
 use crate::domain::{
     lease::{Answer, Ask, HolderId, holder::Lease},
-    limit::{
-        Allowance, Home, OnError, Policy, Subject,
-        rate::{Bucket, Rate},
-    },
+    limit::{Allowance, Home, OnError, Policy, Subject, bucket::Bucket, rate::Rate},
 };
 
 /// How long nothing is asked after an ask was lost.

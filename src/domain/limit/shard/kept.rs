@@ -7,10 +7,7 @@ use super::{
     charge::Charge,
     setting::Setting,
 };
-use crate::domain::limit::{
-    Allowance, Policy,
-    rate::{Bucket, Rate},
-};
+use crate::domain::limit::{Allowance, Policy, bucket::Bucket, rate::Rate};
 
 pub(super) struct Kept {
     pub state: State,

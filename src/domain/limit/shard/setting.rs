@@ -7,10 +7,7 @@ use std::sync::{
 
 use crate::domain::{
     lease::HolderId,
-    limit::{
-        Per,
-        rate::{Bucket, Rate},
-    },
+    limit::{Per, bucket::Bucket, rate::Rate},
 };
 
 /// Where a shard stands: what it may hold, and who else draws from what it borrows.
