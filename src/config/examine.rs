@@ -190,6 +190,8 @@ fn neutral(list: &str, field: &str, number: usize) -> Option<Value> {
         ("limits" | "budgets", "per" | "scope") => text("global"),
         ("limits", "unit") => text("requests"),
         ("limits", "limit" | "window_s") => Some(Value::Integer(1)),
+        ("auth.trusted_issuers", "issuer") => text(&format!("https://mended-{number}.invalid")),
+        ("auth.trusted_issuers", "audience") => text("mended"),
         ("budgets", "limit_usd") => text("1"),
         ("budgets", "period") => text("total"),
         _ => None,
