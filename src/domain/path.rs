@@ -101,7 +101,7 @@ fn check_characters(path: &str) -> Result<(), UnsafePath> {
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => check_escape(hex(bytes.next())?, hex(bytes.next())?)?,
-            b'\\' | b'<' | b'>' | b'"' | b'`' | b'^' | b'{' | b'}' | b'|' | b'#' => {
+            b'\\' | b'<' | b'>' | b'"' | b'`' | b'^' | b'{' | b'}' | b'|' | b'#' | b'?' => {
                 return Err(UnsafePath::RawCharacter);
             }
             0..=0x20 | 0x7f.. => return Err(UnsafePath::RawCharacter),
