@@ -119,22 +119,34 @@ fn has_credential(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key")
 }
 
-/// The one credential of a request. The same one given twice is still one. `x-api-key` alone carries API keys only: what
-/// reads that header elsewhere (logs, proxies) must never see an access token as a key.
+/// The one credential of a request. The same one given twice is still one; two that differ are refused whatever each is.
+/// `x-api-key` alone carries API keys only: what reads that header elsewhere (logs, proxies) must never see an access token
+/// as a key.
 fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
     let bearers = headers.get_all(AUTHORIZATION).map(bearer);
     let keys = headers.get_all("x-api-key").map(|value| value.to_str().map_err(|_| faulty(TokenFault::Malformed)));
     let mut all = bearers.chain(keys);
-    let first = all.next().ok_or(Refusal::MissingCredential)??;
-    for other in all {
-        if other? != first {
-            return Err(Refusal::AmbiguousCredentials);
-        }
+    let first = all.next().ok_or(Refusal::MissingCredential)?;
+    let is_one = |other: &Result<&str, Refusal>| match (&first, other) {
+        (Ok(first), Ok(other)) => first == other,
+        _ => false,
+    };
+    let are_one = if first.is_ok() { all.all(|other| is_one(&other)) } else { is_repeated(headers) };
+    if !are_one {
+        return Err(Refusal::AmbiguousCredentials);
     }
+    let first = first?;
     if !headers.contains_key(AUTHORIZATION) && !key_text::is_meant(first) {
         return Err(faulty(TokenFault::Malformed));
     }
     Ok(first)
+}
+
+/// Whether all lines that may be a credential are byte for byte the same.
+fn is_repeated(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(AUTHORIZATION).chain(headers.get_all("x-api-key"));
+    let first = lines.next();
+    lines.all(|line| Some(line) == first)
 }
 
 /// The token of a bearer credential (RFC 6750 §2.1); the scheme's name has no case, and any number of spaces follows it
@@ -241,6 +253,14 @@ mod tests {
         assert_eq!(read(&[a, b]), Err("ambiguous-credentials"));
         assert_eq!(read(&[a, ("x-api-key", "b")]), Err("ambiguous-credentials"));
         assert_eq!(read(&[("authorization", "Basic YTpi")]), Err("invalid-token"));
+        for other in ["Basic YTpi", "Negotiate abc", "", "Bearer", "b"] {
+            let other = ("authorization", other);
+            for both in [[a, other], [other, a], [other, ("x-api-key", "tg_a")], [("x-api-key", "tg_a"), other]] {
+                assert_eq!(read(&both), Err("ambiguous-credentials"), "{both:?}");
+            }
+            assert_eq!(read(&[other, other]), Err("invalid-token"), "{other:?}");
+        }
+        assert_eq!(read(&[a, ("x-api-key", "")]), Err("ambiguous-credentials"));
         assert_eq!(read(&[("authorization", "Bearer")]), Err("invalid-token"));
     }
 }
