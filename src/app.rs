@@ -170,10 +170,18 @@ impl Gateway {
 
     /// Takes routes, upstreams, prices and the files of TLS from a configuration that was just read. A bad one changes
     /// nothing. Gives the sections that have changed and need a restart.
-    pub async fn reload(&self, config: &Config) -> Result<Vec<&'static str>, StartError> {
-        let taken = self.take(config).await;
+    pub async fn reload<E: From<StartError>>(
+        &self,
+        read: impl FnOnce() -> Result<Config, E>,
+    ) -> Result<Vec<&'static str>, E> {
+        let taken = async {
+            let config = read()?;
+            self.take(&config).await?;
+            Ok(self.parts.config.unreloadable(&config))
+        };
+        let taken = taken.await;
         self.parts.metrics.reload(taken.is_ok());
-        taken.map(|()| self.parts.config.unreloadable(config))
+        taken
     }
 
     async fn take(&self, config: &Config) -> Result<(), StartError> {

@@ -46,8 +46,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
 
 /// A bad file leaves everything as it is.
 async fn reload(gateway: &Gateway, file: Option<&Path>) {
-    let read = async { gateway.reload(&load(file)?).await };
-    match read.await {
+    match gateway.reload(|| load(file).map_err(Failure::from)).await {
         Ok(sections) => {
             tracing::info!("routes, upstreams, prices and the files of TLS were read again");
             if !sections.is_empty() {
