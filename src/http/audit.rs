@@ -2,6 +2,8 @@
 
 pub mod checkpoints;
 
+use std::ops::RangeInclusive;
+
 use actix_web::web::{Data, Json};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -117,7 +119,8 @@ pub struct AuditQuery {
     user_id: Option<String>,
     /// The name of a route, or the template of one of the gateway's own URLs.
     route: Option<String>,
-    #[schemars(regex(pattern = r"^[1-5][0-9]{2}$"))]
+    /// A status such as `429`, or a class of them such as `4xx`.
+    #[schemars(regex(pattern = r"^[1-5]([0-9]{2}|xx)$"))]
     status: Option<String>,
     #[schemars(with = "Option<Decision>")]
     decision: Option<String>,
@@ -185,23 +188,27 @@ impl From<AuditEntryRow> for AuditEntry {
 }
 
 fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
-    let status = query.status.as_deref().map(status).transpose()?;
     Ok(AuditFilter {
         from: page::parameter::<Timestamp>("from", query.from.as_deref())?,
         to: page::parameter::<Timestamp>("to", query.to.as_deref())?,
         user_id: page::parameter("user_id", query.user_id.as_deref())?,
         route: query.route.clone(),
-        status,
+        status: query.status.as_deref().map(statuses).transpose()?,
         decision: page::parameter("decision", query.decision.as_deref())?,
         request_id: page::parameter("request_id", query.request_id.as_deref())?,
     })
 }
 
-/// Three digits and nothing else.
-fn status(text: &str) -> Result<u16, Refusal> {
-    let plain = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let status = text.parse().ok().filter(|status| plain && (100..=599).contains(status));
-    status.ok_or_else(|| Refusal::invalid("?status", "must be from 100 to 599"))
+/// The statuses that are meant: one, in three digits and nothing else, or those of a class.
+fn statuses(text: &str) -> Result<RangeInclusive<u16>, Refusal> {
+    let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+    let statuses = match text.strip_suffix("xx") {
+        Some(class) => number(class).map(|class: u16| class.saturating_mul(100)).map(|low| low..=low.saturating_add(99)),
+        None => number(text).filter(|_| text.len() == 3).map(|status| status..=status),
+    };
+    let is_meant = |range: &RangeInclusive<u16>| (100..=599).contains(range.start());
+    let refused = || Refusal::invalid("?status", "must be a status from 100 to 599, or a class of them such as 4xx");
+    statuses.filter(is_meant).ok_or_else(refused)
 }
 
 /// Lays the outcome over the opening entry. The place in the chain is the opening's.

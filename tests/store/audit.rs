@@ -235,7 +235,7 @@ async fn each_filter_finds_its_records(db: Database) {
         (AuditFilter { user_id: Some(ada), ..all() }, vec![first.id]),
         (AuditFilter { route: Some("echo".into()), ..all() }, vec![third.id, first.id]),
         (AuditFilter { route: Some("ECHO".into()), ..all() }, vec![]),
-        (AuditFilter { status: Some(429), ..all() }, vec![second.id]),
+        (AuditFilter { status: Some(400..=499), ..all() }, vec![second.id]),
         (AuditFilter { decision: Some(Decision::Refused), ..all() }, vec![third.id, second.id]),
         (AuditFilter { request_id: Some(second.request_id), ..all() }, vec![second.id]),
         (AuditFilter { decision: Some(Decision::Refused), route: Some("echo".into()), ..all() }, vec![third.id]),
@@ -248,7 +248,7 @@ async fn the_outcome_has_the_last_word(db: Database) {
     let mut chain = Chain::new(&db, "a");
     let open = chain.draft(Stage::Decision, Some(subject(None, "echo")), findings(Decision::Allowed, Some(200)));
     chain.append(&open).await;
-    let by_status = |status| AuditFilter { status: Some(status), ..AuditFilter::default() };
+    let by_status = |status| AuditFilter { status: Some(status..=status), ..AuditFilter::default() };
     let by_decision = |decision| AuditFilter { decision: Some(decision), ..AuditFilter::default() };
     assert_eq!(page(&db, by_status(200)).await, [open.id]);
     assert_eq!(page(&db, by_decision(Decision::Allowed)).await, [open.id]);

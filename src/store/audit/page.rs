@@ -3,7 +3,7 @@
 //! A record is an opening entry (its only one, or its decision) and, where it has one, the outcome that has the same
 //! chain and request. Used by the admin endpoints; it reads the log and never interprets what an entry says.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use diesel::{
     ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper, define_sql_function,
@@ -34,8 +34,8 @@ pub struct AuditFilter {
     pub to: Option<Timestamp>,
     pub user_id: Option<UserId>,
     pub route: Option<String>,
-    /// The status the client was answered with: the outcome's where it has one.
-    pub status: Option<u16>,
+    /// The statuses that the client may have been answered with: the outcome's where it has one.
+    pub status: Option<RangeInclusive<u16>>,
     /// The last word: the outcome's where it has one.
     pub decision: Option<Decision>,
     pub request_id: Option<RequestId>,
@@ -128,7 +128,7 @@ impl Store {
                     filter.user_id => |id| audit_entries::user_id.eq(id.to_string());
                     filter.route => |route| audit_entries::route.eq(route);
                     filter.request_id => |id| audit_entries::request_id.eq(id.to_string());
-                    filter.status => |status| last_word!(status).eq(i32::from(status));
+                    filter.status => |status| last_word!(status).between(i32::from(*status.start()), i32::from(*status.end()));
                     filter.decision => |decision| last_word!(decision).eq(decision.as_str());
                 }
                 page.load(conn).await
