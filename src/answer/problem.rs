@@ -1,4 +1,5 @@
-//! The wording of refusals: `application/problem+json` (RFC 9457). The only file with a status code.
+//! The wording of refusals: `application/problem+json` (RFC 9457). The only file that gives a
+//! refusal its status.
 
 pub mod documented;
 mod oauth;
@@ -354,14 +355,6 @@ pub fn see_other(location: &'static str) -> HttpResponse {
 #[must_use]
 pub fn not_modified() -> HttpResponseBuilder {
     HttpResponse::NotModified()
-}
-
-/// Nothing is here, and `detail` says where to go. An answer like another, which the audit log has as no refusal.
-#[must_use]
-pub fn signpost(id: RequestId, path: &str, detail: &str) -> HttpResponse {
-    let body = Body { detail: detail.to_owned(), ..body(&Refusal::NotFound, id, path) };
-    let mut response = HttpResponse::build(status_of(&Refusal::NotFound));
-    response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE)).body(serde_json::to_vec(&body).unwrap_or_default())
 }
 
 /// The answer of `/readyz`: its body says why.

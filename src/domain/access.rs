@@ -1,4 +1,5 @@
-//! Who may do what: the permission of every URL, and the rule that applies it.
+//! Who may do what: the kinds of permission, and which roles have each. Which URL has which is the table in
+//! `http/routes.rs`.
 
 use super::{
     principal::{Principal, Role},

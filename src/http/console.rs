@@ -12,8 +12,7 @@ use actix_web::{
     body::BoxBody,
     dev::Payload,
     http::header::{
-        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-        IF_NONE_MATCH, VARY,
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, VARY,
     },
 };
 
@@ -23,13 +22,11 @@ use super::{
     openapi::operation::{Answer, Argument, Draft},
     problem::{self, Problem, documented::Success},
 };
-use crate::{domain::refusal::Refusal, telemetry};
+use crate::domain::refusal::Refusal;
 
 const CONSOLE: &str = "/console/";
 const PAGE: &str = "index.html";
 const ICON: &str = "icon.svg";
-const ELSEWHERE: &str = "Nothing is here. The console is at /console/, the description of all endpoints at /docs and \
-/openapi.json, the way to a token at POST /auth/login.";
 
 /// Nothing from anywhere else, no script in the page itself, and no text that becomes markup (Content Security Policy 3,
 /// Trusted Types).
@@ -51,35 +48,6 @@ impl Answer for Lead {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers_nothing(Success::SeeOther);
     }
-}
-
-/// What is at `/`: the way to the console for browsers, a word for others.
-pub struct Signpost;
-
-impl Responder for Signpost {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let mut response = if accepts_html(request) {
-            problem::see_other(CONSOLE)
-        } else {
-            problem::signpost(telemetry::request_id(request), request.path(), ELSEWHERE)
-        };
-        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-        response
-    }
-}
-
-impl Answer for Signpost {
-    fn describe(draft: &mut Draft<'_>) {
-        Lead::describe(draft);
-    }
-}
-
-/// Whether the client names HTML among what it takes. `*/*` alone is no browser's.
-fn accepts_html(request: &HttpRequest) -> bool {
-    items(request, ACCEPT)
-        .any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"))
 }
 
 /// Whether the client takes gzip by its name (RFC 9110 §12.5.3), and not with a weight of nothing.
@@ -154,14 +122,14 @@ impl Answer for FileAnswer {
     }
 }
 
-/// `GET /`.
-pub async fn signpost() -> Result<Signpost, Problem> {
-    Ok(Signpost)
-}
-
 /// `GET /favicon.ico`.
 pub async fn icon() -> Result<FileAnswer, Problem> {
     find(ICON)
+}
+
+/// `GET /`.
+pub async fn home() -> Result<Lead, Problem> {
+    Ok(Lead)
 }
 
 /// `GET /console`.

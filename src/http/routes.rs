@@ -91,7 +91,7 @@ urls! {
     get    "/readyz"                Public => health::readyz;
     get    "/.well-known/jwks.json" Public => keys::jwks;
     get    "/.well-known/oauth-authorization-server" Public => oauth::metadata;
-    get    "/"                      Console => console::signpost, NotFound;
+    get    "/"                      Console => console::home;
     get    "/favicon.ico"           Console => console::icon;
     get    "/console"               Console => console::lead;
     get    "/console/"              Console => console::page;

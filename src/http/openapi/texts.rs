@@ -336,12 +336,8 @@ pub(super) const TAGS: &[Tag] = &[
                 "200 where calls are served and the gateway is not draining, else 503 with the same body. Calls are \
                  served without the store and without Redis, as far as they need neither; not without the audit log.",
             ),
-            text(
-                "console::signpost",
-                "Where to go",
-                "Redirects browsers to the console; other clients get a list of addresses.",
-            ),
             text("console::icon", "The icon", ""),
+            text("console::home", "From the root to the console", ""),
             text("console::lead", "To the console", ""),
             text("console::page", "The console", "Pages that call the other endpoints; signing in is up to them."),
             text("console::file", "A file of the console", ""),
