@@ -15,7 +15,7 @@
 //! **Replicas** share answers and epochs by way of Redis. Each looks up the epoch of a URL twice a second at most, so what one
 //! changes the others serve for half a second at the longest. While Redis is away, or slower than 50 ms, there is a miss.
 
-pub mod flight;
+pub mod collapse;
 pub mod key;
 mod memory;
 mod packed;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use self::{
-    flight::Flights,
+    collapse::Collapsing,
     key::{Digest, RequestKey},
     memory::{Memory, Slot},
     shared::Shared,
@@ -53,7 +53,7 @@ pub struct Bounds {
 pub struct Cache {
     memory: Memory,
     shared: Option<Shared>,
-    pub flights: Flights,
+    pub collapsing: Collapsing,
     pub bounds: Bounds,
 }
 
@@ -89,7 +89,7 @@ impl Cache {
     #[must_use]
     pub fn new(bounds: Bounds, redis: Option<Redis>) -> Self {
         let shared = redis.map(|redis| Shared::new(redis, bounds));
-        Self { memory: Memory::new(bounds), shared, flights: Flights::default(), bounds }
+        Self { memory: Memory::new(bounds), shared, collapsing: Collapsing::default(), bounds }
     }
 
     /// Looks for an answer. `new_epoch` is a name that no other epoch has; `ttl_s` the route's.

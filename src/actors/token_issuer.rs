@@ -4,8 +4,8 @@
 //! for the hot path: the verifier (public keys) and the revoked sessions. Which of two refreshes came first is decided by
 //! the store, in one conditional update, so it holds over replicas too. When the issuer is down, tokens still verify.
 
-mod exchange;
 mod following;
+mod key_exchange;
 mod keys;
 mod refresh_token;
 mod ring;
@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 pub use self::{
-    exchange::{AccessToken, Exchange},
+    key_exchange::{AccessToken, Exchange},
     keys::Keys,
     ring_error::RingError,
     sealing::{purpose_of, shared_key},

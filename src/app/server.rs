@@ -38,7 +38,7 @@ use crate::{
     },
     pipeline::{
         Gate, authenticate::VerifiedTokens, body::BodyBounds, buffered::BufferBound, call::Shape, connection::Bounds,
-        edge::Edge, ground::Ground,
+        edge::Edge, peers::Peers,
     },
     telemetry::{AccessLog, RootSpan},
     upstream,
@@ -160,7 +160,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         body: BodyBounds { max_bytes: server.max_body_bytes, max_pause: Duration::from_secs(server.body_timeout_s) },
         websocket_idle: Duration::from_secs(server.websocket_idle_s),
     };
-    let ground = Ground {
+    let peers = Peers {
         trusted_proxies: server.trusted_proxies.iter().map(|block| block.0).collect(),
         allowed_origins: parts.config.cors.allowed_origins.clone(),
         hsts: hsts(server.hsts_max_age_s),
@@ -178,7 +178,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         access_log,
         tracing: tracing.clone(),
         shape: shape.clone(),
-        ground: ground.clone(),
+        peers: peers.clone(),
         edge: edge.clone(),
         identity: identity.clone(),
         tokens: VerifiedTokens::new(max_tokens, &cache_key),

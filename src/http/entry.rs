@@ -35,7 +35,7 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     let (request, body) = request.into_parts();
     let ongoing = request.conn_data::<Connection>().map(Ongoing::begin);
     let body = ongoing.as_ref().map_or(Payload::None, |ongoing| ongoing.receive(request.headers(), body));
-    let call = Call::of(&request, id, &gate.clock, &gate.ground);
+    let call = Call::of(&request, id, &gate.clock, &gate.peers);
     let changes = call.may_change() && matches!(routes::find(&call.method, &call.path), Managed::Found(_));
     let serve = async move {
         pipeline::serve(&gate, call, request, body, async |request, body| handle(request, body, next).await).await

@@ -115,7 +115,7 @@ pub fn from_cookie(gate: &Gate, request: &HttpRequest) -> Result<String, Refusal
     let token = cookie::refresh_token(request.headers());
     // Who has no cookie was to send a body.
     let token = token.ok_or(Refusal::UnsupportedMediaType { expected: "application/json" })?;
-    if cookie::is_same_origin(request.headers(), &gate.ground.front_of(request)) {
+    if cookie::is_same_origin(request.headers(), &gate.peers.front_of(request)) {
         return Ok(token.to_owned());
     }
     Err(Refusal::Forbidden)
@@ -123,6 +123,6 @@ pub fn from_cookie(gate: &Gate, request: &HttpRequest) -> Result<String, Refusal
 
 /// RFC 6265 §4.1. It goes to nothing but the two URLs that read it and their neighbours below `/auth`.
 fn cookie_line(token: &str, max_age_s: i64, gate: &Gate, request: &HttpRequest) -> String {
-    let secure = if gate.ground.front_of(request).scheme == "https" { "; Secure" } else { "" };
+    let secure = if gate.peers.front_of(request).scheme == "https" { "; Secure" } else { "" };
     format!("{}={token}; Max-Age={max_age_s}; Path=/auth; HttpOnly; SameSite=Strict{secure}", cookie::NAME)
 }

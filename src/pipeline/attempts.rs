@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{audit::AttemptsNote, gate::Gate, letters::Letters};
+use super::{audit::AttemptsNote, gate::Gate, rewritten::Rewritten};
 use crate::{
     clock::Clock,
     domain::{
@@ -139,11 +139,11 @@ impl Attempts {
 
     /// Sends the call until it has an answer that the client may get, or nothing more may be tried: then the last answer
     /// is what the client gets, or the last error.
-    pub async fn send(&mut self, mut outgoing: Outgoing, letters: &Letters) -> Result<Answer, UpstreamError> {
+    pub async fn send(&mut self, mut outgoing: Outgoing, rewritten: &Rewritten) -> Result<Answer, UpstreamError> {
         let path_and_query = outgoing.path_and_query.clone();
         let (aims, retry, lanes, at) = match &self.lanes {
             Lanes::One(lane) => {
-                letters.address(0, &path_and_query, &mut outgoing);
+                rewritten.apply(0, &path_and_query, &mut outgoing);
                 return self.only(lane.clone(), outgoing).await;
             }
             Lanes::Several { aims, retry, lanes, at } => (Arc::clone(aims), Arc::clone(retry), lanes.clone(), *at),
@@ -155,7 +155,7 @@ impl Attempts {
             let Some((place, lane)) = self.enter(choice, &tried, last.is_none()) else { break };
             tried.push(place);
             self.place = place;
-            letters.address(place, &path_and_query, &mut outgoing);
+            rewritten.apply(place, &path_and_query, &mut outgoing);
             lane.condition.earn();
             let again = if retries < retry.attempts && tried.len() < lanes.len() { outgoing.again() } else { None };
             let sent = self.attempt(&lane, outgoing).await;

@@ -59,7 +59,7 @@ pub async fn close(visit: Visit<'_>, request: &HttpRequest, outcome: Result<Http
         response.headers_mut(),
         call.id,
         &standings,
-        gate.ground.browser(call.allowed_origin.as_deref(), &call.transport),
+        gate.peers.browser(call.allowed_origin.as_deref(), &call.transport),
     );
     let (head, body) = response.into_parts();
     let written = match body.try_into_bytes() {
@@ -92,7 +92,7 @@ pub fn refuse(gate: &Gate, call: &Call, refusal: &Refusal, standings: &[Standing
         response.headers_mut(),
         call.id,
         standings,
-        gate.ground.browser(call.allowed_origin.as_deref(), &call.transport),
+        gate.peers.browser(call.allowed_origin.as_deref(), &call.transport),
     );
     response
 }

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     cache::{
         Look, Moment, Name, Site,
-        flight::{Boarding, Landing, Lead},
+        collapse::{Ending, Leader, Turn},
     },
     domain::{
         caching::{CacheStatus, Caching, Kept, Use, Why, conditional},
@@ -65,16 +65,16 @@ pub enum Found {
 
 /// What is done with a request.
 enum Decision {
-    /// With a lead, its upstream is asked meanwhile whether it has changed.
+    /// With a leader, its upstream is asked meanwhile whether it has changed.
     Serve {
         kept: Arc<Kept>,
-        refresh: Option<(Lead, Site)>,
+        refresh: Option<(Leader, Site)>,
     },
     Forward {
         why: Why,
         site: Site,
         kept: Option<Arc<Kept>>,
-        lead: Option<Lead>,
+        leader: Option<Leader>,
     },
 }
 
@@ -114,10 +114,10 @@ async fn find(
     let wants_kept_alone = wanted.wishes.only_if_cached;
     match decision {
         Decision::Serve { kept, refresh } => {
-            if let Some((lead, site)) = refresh {
+            if let Some((leader, site)) = refresh {
                 // What is kept is the answer to GET, also where HEAD asks for it.
                 let wanted = Wanted { kind: Kind::Get, ..wanted.clone() };
-                let keep = Keep::new(visit.gate, wanted, site, Some(Arc::clone(&kept)), Some(lead));
+                let keep = Keep::new(visit.gate, wanted, site, Some(Arc::clone(&kept)), Some(leader));
                 refresh::begin(visit, request, route, Plan::keeping(keep, Why::Stale));
             }
             let principal = Arc::clone(entered.principal());
@@ -129,8 +129,8 @@ async fn find(
             Ok(Found::Served(Box::new(forwarded)))
         }
         Decision::Forward { .. } if wants_kept_alone => Err(Refusal::NotCached),
-        Decision::Forward { why, site, kept, lead } => {
-            let keep = Keep::new(visit.gate, wanted, site, kept, lead);
+        Decision::Forward { why, site, kept, leader } => {
+            let keep = Keep::new(visit.gate, wanted, site, kept, leader);
             Ok(Found::Forward(entered, Plan::keeping(keep, why)))
         }
     }
@@ -158,12 +158,12 @@ async fn decide(gate: &Gate, wanted: &Wanted, may_refresh: bool) -> Decision {
         let (why, kept) = match (found, kept) {
             (Some(Use::Now), Some(kept)) => return Decision::Serve { kept, refresh: None },
             (Some(Use::NowAndRefresh), Some(kept)) if may_refresh => {
-                let lead = if let Boarding::Lead(lead) = gate.cache.flights.board(site.key, moment.now_ms) {
-                    Some(lead)
+                let leader = if let Turn::Leader(leader) = gate.cache.collapsing.join(site.key, moment.now_ms) {
+                    Some(leader)
                 } else {
                     None
                 };
-                return Decision::Serve { kept, refresh: lead.map(|lead| (lead, site)) };
+                return Decision::Serve { kept, refresh: leader.map(|leader| (leader, site)) };
             }
             (Some(Use::Confirmed(why)), kept) => (why, kept),
             (Some(_), kept) => (Why::Stale, kept),
@@ -171,18 +171,18 @@ async fn decide(gate: &Gate, wanted: &Wanted, may_refresh: bool) -> Decision {
             (None, _) => (Why::Miss, None),
         };
         let is_shared = may_share(wanted, why, kept.is_some()) && rounds < ROUNDS && !wanted.wishes.only_if_cached;
-        let lead = match is_shared.then(|| gate.cache.flights.board(site.key, moment.now_ms)) {
-            None | Some(Boarding::Alone) => None,
-            Some(Boarding::Lead(lead)) => Some(lead),
-            Some(Boarding::Wait(waiting)) => {
-                if waiting.landing().await != Landing::Alone {
+        let leader = match is_shared.then(|| gate.cache.collapsing.join(site.key, moment.now_ms)) {
+            None | Some(Turn::Alone) => None,
+            Some(Turn::Leader(leader)) => Some(leader),
+            Some(Turn::Wait(waiting)) => {
+                if waiting.ending().await != Ending::Alone {
                     rounds = rounds.saturating_add(1);
                     continue;
                 }
                 None
             }
         };
-        return Decision::Forward { why, site, kept, lead };
+        return Decision::Forward { why, site, kept, leader };
     }
 }
 

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use super::{
     body::BodyBounds,
     connection::{Connection, Line, Transport},
-    ground::{Front, Ground},
     once,
+    peers::{Front, Peers},
 };
 use crate::{
     clock::Clock,
@@ -66,10 +66,10 @@ pub struct Call {
 
 impl Call {
     /// Reads the facts off a request.
-    pub fn of(request: &HttpRequest, id: RequestId, clock: &Clock, ground: &Ground) -> Self {
+    pub fn of(request: &HttpRequest, id: RequestId, clock: &Clock, peers: &Peers) -> Self {
         let peer = request.peer_addr().map(|address| address.ip().to_canonical());
         let headers = request.headers();
-        let proxied = ground.proxied(request);
+        let proxied = peers.proxied(request);
         let connection = request.conn_data::<Connection>();
         Self {
             id,
@@ -84,8 +84,8 @@ impl Call {
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),
             line: connection.map(Connection::line).unwrap_or_default(),
-            allowed_origin: ground.allowed_origin(headers).map(str::to_owned),
-            is_preflight: ground.is_preflight(request),
+            allowed_origin: peers.allowed_origin(headers).map(str::to_owned),
+            is_preflight: peers.is_preflight(request),
             follows_doubt: request.conn_data::<Doubt>().is_some_and(Doubt::is_raised),
             trace_id: named_trace(headers),
         }
@@ -243,9 +243,9 @@ mod tests {
             request = request.append_header((*name, *value));
         }
         let trusted_proxies = trusted.iter().map(|block| block.parse().unwrap()).collect();
-        let ground = Ground { trusted_proxies, ..Ground::default() };
+        let peers = Peers { trusted_proxies, ..Peers::default() };
         let id = RequestId(uuid::Uuid::nil());
-        Call::of(&request.to_http_request(), id, &Clock::manual(1), &ground)
+        Call::of(&request.to_http_request(), id, &Clock::manual(1), &peers)
     }
 
     #[test]

@@ -14,9 +14,9 @@ use super::{
     body::{BodyBounds, ClientBody},
     cache::plan::Plan,
     forwarded::Forwarded,
-    letters::Letters,
     outgoing::{describe, outgoing},
     reserve::Reserved,
+    rewritten::Rewritten,
     visit::Visit,
 };
 use crate::{
@@ -49,9 +49,9 @@ pub async fn forward(
     route: &Route,
 ) -> Result<Forwarded, Refusal> {
     let note = visit.record.known.attempts_note();
-    let Reserved { mut open, aims, letters } = reserved;
+    let Reserved { mut open, aims, rewritten } = reserved;
     let attempts = Attempts::of(visit.gate, (route, &aims), &visit.call.method, note).ok_or(Refusal::UpstreamFailed)?;
-    if attempts.may_retry() && letters.is_empty() && body.is_within(MAX_KEPT_BYTES) {
+    if attempts.may_retry() && rewritten.is_empty() && body.is_within(MAX_KEPT_BYTES) {
         // Kept, so that it can be sent again.
         body.read(&visit.gate.shape.body, &visit.record.known.intake(), &mut visit.buffered).await?;
     }
@@ -59,7 +59,7 @@ pub async fn forward(
     if let [aim] = &*aims {
         record.known.upstream(&aim.upstream);
     }
-    let body = if letters.is_empty() {
+    let body = if rewritten.is_empty() {
         body.outgoing(gate.shape.body, record.known.intake())
     } else {
         // Written for each place.
@@ -79,7 +79,7 @@ pub async fn forward(
         describe(&mut record.trace, &target, call, route);
     }
     let goes_on = open.is_billed() || plan.leads();
-    let exchange = exchange(attempts, (outgoing, letters), open, plan);
+    let exchange = exchange(attempts, (outgoing, rewritten), open, plan);
     let sent =
         if goes_on { actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)? } else { exchange.await };
     let now_ns = gate.clock.monotonic_ns();
@@ -108,11 +108,11 @@ pub async fn forward(
 
 async fn exchange(
     mut attempts: Attempts,
-    (outgoing, letters): (Outgoing, Letters),
+    (outgoing, rewritten): (Outgoing, Rewritten),
     mut open: Open,
     plan: Plan,
 ) -> Result<Forwarded, UpstreamError> {
-    let error = match attempts.send(outgoing, &letters).await {
+    let error = match attempts.send(outgoing, &rewritten).await {
         Ok(answer) => {
             let (place, upstream) = attempts.last();
             open.answered(&answer, (place, &upstream));

@@ -5,7 +5,7 @@ use super::{
     buffered::BufferBound,
     call::Shape,
     edge::Edge,
-    ground::Ground,
+    peers::Peers,
     urls::Find,
 };
 use crate::{
@@ -25,7 +25,7 @@ pub struct Gate {
     pub access_log: AccessLog,
     pub tracing: Tracing,
     pub shape: Shape,
-    pub ground: Ground,
+    pub peers: Peers,
     pub edge: Edge,
     pub identity: Identity,
     pub tokens: VerifiedTokens,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::{
     audit::Paid,
     bill::{Bill, Open, Terms, Tokens},
-    letters::Letters,
     limit::{Admitted, subject},
     offers::Offers,
+    rewritten::Rewritten,
     visit::Visit,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub struct Reserved {
     /// Where the call may go.
     pub aims: Arc<[Aim]>,
     /// The requests to be sent in place of the client's: such that cannot take more than is held.
-    pub letters: Letters,
+    pub rewritten: Rewritten,
 }
 
 /// What the call is held for.
@@ -85,7 +85,7 @@ pub async fn reserve(
     let mut price = match (route.meter, asked) {
         (Meter::Fixed(price), _) => Price::Fixed(price),
         (_, Some(asked)) => Price::Tokens(Offers::new(visit.gate, route, &asked, &aims)?),
-        (_, None) => return Ok(Reserved { open: Open::new(charged, None), aims, letters: Letters::default() }),
+        (_, None) => return Ok(Reserved { open: Open::new(charged, None), aims, rewritten: Rewritten::default() }),
     };
     let purpose = purpose(&principal, route, &price);
     visit.record.known.model(purpose.model.as_deref());
@@ -100,7 +100,7 @@ pub async fn reserve(
     let note = visit.record.known.cost_note();
     let bill = |terms| Open::new(charged, Some(Bill::new(hold, terms, note)));
     match price {
-        Price::Fixed(price) => Ok(Reserved { open: bill(Terms::Fixed(price)), aims, letters: Letters::default() }),
+        Price::Fixed(price) => Ok(Reserved { open: bill(Terms::Fixed(price)), aims, rewritten: Rewritten::default() }),
         Price::Tokens(offers) => {
             let now = visit.call.time;
             let account = |(subject, budget): &(Subject, Arc<Budget>)| budget.claim(*subject, now).account;
@@ -108,9 +108,9 @@ pub async fn reserve(
             let offers = offers.settled(&accounts);
             let is_less = offers.len() < aims.len();
             let aims = if is_less { offers.iter().map(|offer| offer.aim.clone()).collect() } else { aims };
-            let letters = Letters::of(&offers);
+            let rewritten = Rewritten::of(&offers);
             let tokens = Tokens::new(offers, visit.gate.prices.clone(), route.metering.clone());
-            Ok(Reserved { open: bill(Terms::Tokens(Box::new(tokens))), aims, letters })
+            Ok(Reserved { open: bill(Terms::Tokens(Box::new(tokens))), aims, rewritten })
         }
     }
 }

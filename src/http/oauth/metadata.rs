@@ -11,7 +11,7 @@ use super::{CLIENT_CREDENTIALS, REFRESH_TOKEN};
 use crate::{
     domain::refusal::Refusal,
     http::{office::SignIn, problem::Problem},
-    pipeline::{Gate, ground::Front},
+    pipeline::{Gate, peers::Front},
 };
 
 /// RFC 8414 §2.
@@ -52,7 +52,7 @@ fn base(issuer: &str, gate: &Gate, request: &HttpRequest) -> Result<String, Refu
     if issuer.starts_with("https://") || issuer.starts_with("http://") {
         return Ok(issuer.trim_end_matches('/').to_owned());
     }
-    let Front { scheme, host } = gate.ground.front_of(request);
+    let Front { scheme, host } = gate.peers.front_of(request);
     let host = host.ok_or(Refusal::InvalidHost("there is no Host"))?;
     Ok(format!("{scheme}://{host}"))
 }

@@ -7,7 +7,7 @@ use actix_web::http::header::{COOKIE, HeaderMap, ORIGIN};
 
 use crate::{
     domain::host::{self, Host},
-    pipeline::ground::Front,
+    pipeline::peers::Front,
 };
 
 /// The cookie's name.

@@ -17,7 +17,7 @@ pub(super) trait Keeper: 'static {
     /// It came to its end.
     fn store(&mut self, kept: Kept);
     /// Nobody is to wait for such an answer for a while.
-    fn part(&self);
+    fn keep_apart(&self);
     /// Nothing is kept after all.
     fn give_up(&mut self);
 }
@@ -55,7 +55,7 @@ async fn read<K: Keeper>(gathering: Gathering<K>, mut stream: AnswerStream, clie
                 }
                 hand_on(Relayed::Piece(piece));
                 if !has_room {
-                    keep.part();
+                    keep.keep_apart();
                     keep.give_up();
                     return hand_on(Relayed::Rest(stream));
                 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     cache::{
         Cache, Site,
-        flight::{Landing, Lead},
+        collapse::{Ending, Leader},
     },
     clock::Clock,
     domain::caching::{Asking, CacheStatus, Kept, Sharing, Times, Why, conditional, may_keep},
@@ -46,7 +46,7 @@ pub(super) struct Keep {
     /// What is to be confirmed.
     kept: Option<Arc<Kept>>,
     /// Others wait for the answer.
-    lead: Option<Lead>,
+    leader: Option<Leader>,
     /// For a body that is gathered.
     room: Buffered,
     asked_ms: i64,
@@ -64,7 +64,7 @@ impl Plan {
 
     /// Whether others wait for the answer, so that the call goes on without its client.
     pub fn leads(&self) -> bool {
-        self.keep.as_ref().is_some_and(|keep| keep.lead.is_some())
+        self.keep.as_ref().is_some_and(|keep| keep.leader.is_some())
     }
 
     /// Asks whether what is kept has changed, where it can be asked; and tells of nothing that is not part of the key.
@@ -105,7 +105,7 @@ impl Plan {
     /// The one that is given.
     pub fn conclude_failure(self, error: UpstreamError) -> Result<Forwarded, UpstreamError> {
         let Some(mut keep) = self.keep else { return Err(error) };
-        keep.land(Landing::Alone);
+        keep.end(Ending::Alone);
         let Some(stale) = keep.stale() else {
             keep.count(self.why.map_or("", Why::as_str));
             return Err(error);
@@ -118,10 +118,16 @@ impl Plan {
 }
 
 impl Keep {
-    pub(super) fn new(gate: &Gate, wanted: Wanted, site: Site, kept: Option<Arc<Kept>>, lead: Option<Lead>) -> Self {
+    pub(super) fn new(
+        gate: &Gate,
+        wanted: Wanted,
+        site: Site,
+        kept: Option<Arc<Kept>>,
+        leader: Option<Leader>,
+    ) -> Self {
         let (cache, clock, metrics) = (gate.cache.clone(), gate.clock.clone(), gate.metrics.clone());
         let (room, route) = (gate.buffers.share(), Arc::clone(&wanted.route));
-        Self { cache, wanted, site, clock, metrics, route, kept, lead, room, asked_ms: 0 }
+        Self { cache, wanted, site, clock, metrics, route, kept, leader, room, asked_ms: 0 }
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -132,9 +138,9 @@ impl Keep {
         self.metrics.cache(&self.route, result);
     }
 
-    fn land(&mut self, landing: Landing) {
-        if let Some(lead) = self.lead.take() {
-            lead.land(landing);
+    fn end(&mut self, ending: Ending) {
+        if let Some(leader) = self.leader.take() {
+            leader.end(ending);
         }
     }
 
@@ -148,7 +154,7 @@ impl Keep {
         if status.is_server_error()
             && let Some(stale) = self.stale()
         {
-            self.land(Landing::Alone);
+            self.end(Ending::Alone);
             let (served, told) = self.serve_stale(&stale, forwarded.open);
             return (Forwarded { upstream_status: forwarded.upstream_status, ..served }, told);
         }
@@ -167,7 +173,7 @@ impl Keep {
             self.store(renewed);
         } else {
             self.cache.forget(&self.site);
-            self.land(Landing::Alone);
+            self.end(Ending::Alone);
         }
         let status = CacheStatus::Forwarded { why, upstream_status: Some(StatusCode::NOT_MODIFIED.as_u16()), stored };
         self.count(status.result());
@@ -210,9 +216,9 @@ impl Keep {
         }
         // A failure passes; what is for one client alone stays so.
         if !head.status.is_server_error() {
-            self.part();
+            self.keep_apart();
         }
-        self.land(Landing::Alone);
+        self.end(Ending::Alone);
     }
 
     /// What may be served because the upstream failed.
@@ -244,18 +250,18 @@ impl Keeper for Keep {
 
     fn store(&mut self, kept: Kept) {
         let now_ms = self.now_ms();
-        let landing = if kept.is_fresh(now_ms) { Landing::Kept } else { Landing::Alone };
+        let ending = if kept.is_fresh(now_ms) { Ending::Kept } else { Ending::Alone };
         self.cache.keep(&self.site, Arc::new(kept), &self.wanted.headers, now_ms);
-        self.land(landing);
+        self.end(ending);
     }
 
-    fn part(&self) {
-        if self.lead.is_some() {
-            self.cache.flights.part(self.site.key, self.now_ms());
+    fn keep_apart(&self) {
+        if self.leader.is_some() {
+            self.cache.collapsing.keep_apart(self.site.key, self.now_ms());
         }
     }
 
     fn give_up(&mut self) {
-        self.land(Landing::Alone);
+        self.end(Ending::Alone);
     }
 }

@@ -9,8 +9,8 @@ use super::plan::Plan;
 use crate::{
     domain::route::Route,
     pipeline::{
-        attempts::Attempts, audit::AttemptsNote, bill::Open, forwarded::Forwarded, letters::Letters,
-        outgoing::outgoing, visit::Visit,
+        attempts::Attempts, audit::AttemptsNote, bill::Open, forwarded::Forwarded, outgoing::outgoing,
+        rewritten::Rewritten, visit::Visit,
     },
     upstream::OutgoingBody,
 };
@@ -26,7 +26,7 @@ pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut
     gate.metrics.cache(&route.name, "refresh");
     let name = std::sync::Arc::clone(&route.name);
     actix_web::rt::spawn(async move {
-        let concluded = match attempts.send(outgoing, &Letters::default()).await {
+        let concluded = match attempts.send(outgoing, &Rewritten::default()).await {
             Ok(answer) => {
                 // A body that is kept is read on although nobody takes it here.
                 drop(plan.conclude(Forwarded::new(answer, Open::default())).await);

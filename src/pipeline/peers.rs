@@ -50,7 +50,7 @@ pub(super) struct Proxied {
 
 /// The configuration of the network around the gateway.
 #[derive(Debug, Clone, Default)]
-pub struct Ground {
+pub struct Peers {
     /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages browsers may call from.
@@ -59,7 +59,7 @@ pub struct Ground {
     pub hsts: Option<HeaderValue>,
 }
 
-impl Ground {
+impl Peers {
     /// The scheme and the host of the URL that the client of `request` called.
     pub fn front_of(&self, request: &HttpRequest) -> Front {
         Front::of(request, self.proxied(request).as_ref())

@@ -10,9 +10,9 @@ use crate::{
 
 /// One request for each place, in their order; none where the client's own goes as it came.
 #[derive(Default)]
-pub struct Letters(Vec<Rc<Bound>>);
+pub struct Rewritten(Vec<Rc<Bound>>);
 
-impl Letters {
+impl Rewritten {
     /// Those of these offers.
     pub fn of(offers: &[Offer]) -> Self {
         Self(offers.iter().map(|offer| Rc::clone(&offer.bound)).collect())
@@ -24,7 +24,7 @@ impl Letters {
     }
 
     /// Makes the call the one for the place with this number. `path_and_query` is that of the client's call.
-    pub fn address(&self, place: usize, path_and_query: &str, outgoing: &mut Outgoing) {
+    pub fn apply(&self, place: usize, path_and_query: &str, outgoing: &mut Outgoing) {
         if let Some(bound) = self.0.get(place) {
             outgoing.body = OutgoingBody::Whole(bound.letter.body());
             outgoing.path_and_query = bound.letter.path(path_and_query).into_owned();
