@@ -2,6 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+/// The cookie in which a page of the gateway keeps its refresh token.
+pub const COOKIE: &str = "tollgate_refresh";
+
 /// What a refresh token is worth when it is presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presented {

@@ -6,12 +6,12 @@
 use actix_web::http::header::{COOKIE, HeaderMap, ORIGIN};
 
 use crate::{
-    domain::host::{self, Host},
+    domain::{
+        host::{self, Host},
+        session,
+    },
     pipeline::peers::Front,
 };
-
-/// The cookie's name.
-pub const NAME: &str = "tollgate_refresh";
 
 /// The refresh token in the cookie. Two of that name that differ are none.
 #[must_use]
@@ -20,7 +20,7 @@ pub fn refresh_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = lines
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter_map(|(name, value)| (name == NAME).then_some(value));
+        .filter_map(|(name, value)| (name == session::COOKIE).then_some(value));
     let first = values.next().filter(|value| !value.is_empty())?;
     values.all(|value| value == first).then_some(first)
 }
@@ -30,7 +30,7 @@ pub fn refresh_token(headers: &HeaderMap) -> Option<&str> {
 #[must_use]
 pub fn is_same_origin(headers: &HeaderMap, front: &Front) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let by_origin = text(ORIGIN.as_str()).map(|origin| is_origin_of(origin, front));
+    let by_origin = text(ORIGIN.as_str()).map(|origin| is_own(origin, front).unwrap_or(false));
     let by_site = text("sec-fetch-site").map(|site| site == "same-origin");
     match (by_origin, by_site) {
         (None, None) => false,
@@ -38,12 +38,12 @@ pub fn is_same_origin(headers: &HeaderMap, front: &Front) -> bool {
     }
 }
 
-/// Whether an origin is that of the URL that the client called; no port is the port of the scheme (RFC 6454 §4).
-fn is_origin_of(origin: &str, front: &Front) -> bool {
-    let own = front.host.as_deref().and_then(Host::read);
-    let Some((scheme, host)) = origin.split_once("://") else { return false };
-    let (Some(own), Some(host), Some(port)) = (own, Host::read(host), host::default_port(scheme)) else { return false };
-    scheme.eq_ignore_ascii_case(front.scheme) && host.is(&own, port)
+/// Whether an origin is that of the gateway. No port is the port that the scheme implies (RFC 6454 §4).
+fn is_own(origin: &str, front: &Front) -> Option<bool> {
+    let (scheme, host) = origin.split_once("://")?;
+    let own = Host::read(front.host.as_deref()?)?;
+    let is_same = own.is(&Host::read(host)?, host::default_port(scheme)?);
+    Some(is_same && scheme.eq_ignore_ascii_case(front.scheme))
 }
 
 #[cfg(test)]
@@ -77,7 +77,16 @@ mod tests {
         assert!(is_ours(&[("origin", "https://gate.example")]));
         assert!(is_ours(&[("sec-fetch-site", "same-origin")]));
         assert!(is_ours(&[("origin", "https://gate.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(is_ours(&[("origin", "https://gate.example:443")]));
         assert!(!is_ours(&[]));
+        for (scheme, host, origin) in [
+            ("https", "gate.example:443", "https://gate.example"),
+            ("http", "gate.example:80", "http://GATE.example"),
+            ("https", "[::1]:8443", "https://[::1]:8443"),
+        ] {
+            let front = Front { scheme, host: Some(host.into()) };
+            assert!(is_same_origin(&headers(&[("origin", origin)]), &front), "{host} {origin}");
+        }
         for origin in ["http://gate.example", "https://gate.example:8443", "https://evil.example", "null", ""] {
             assert!(!is_ours(&[("origin", origin)]), "{origin}");
             assert!(!is_ours(&[("origin", origin), ("sec-fetch-site", "same-origin")]), "{origin}");
