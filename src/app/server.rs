@@ -85,7 +85,7 @@ pub(super) fn public(
     let (office, document) = (office.clone(), parts.document.clone());
     let page = Data::new(parts.docs_page.clone());
     let (quotas, keeper) = (handles.quotas.clone(), keeper(config, parts.base.clock.clone()));
-    let origins = config.cors.allowed_origins.clone();
+    let origins = origins(config);
     let address = SocketAddr::new(config.server.host, config.server.port);
     let cannot_bind = |error| StartError::Bind { address, error };
     let bound = listener.local_addr().map_err(cannot_bind)?;
@@ -152,6 +152,11 @@ pub(super) fn ops(
     Ok((bound, handle))
 }
 
+/// The origins whose pages may call.
+fn origins(config: &Config) -> Vec<String> {
+    config.cors.allowed_origins.iter().map(|origin| origin.0.clone()).collect()
+}
+
 fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone + Send + 'static, StartError> {
     let cache_key = crypto::random()?;
     let server = &parts.config.server;
@@ -162,7 +167,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     };
     let peers = Peers {
         trusted_proxies: server.trusted_proxies.iter().map(|block| block.0).collect(),
-        allowed_origins: parts.config.cors.allowed_origins.clone(),
+        allowed_origins: origins(&parts.config),
         hsts: hsts(server.hsts_max_age_s),
     };
     let (clock, handles, published) = (parts.base.clock.clone(), parts.handles.clone(), parts.published.clone());

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use super::{
     Fault,
     block::Block,
+    origin::Origin,
     secret::Secret,
     trusted_issuers::{self, TrustedIssuer},
 };
@@ -132,7 +133,7 @@ pub struct Auth {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
-    pub allowed_origins: Vec<String>,
+    pub allowed_origins: Vec<Origin>,
 }
 
 /// `[docs]`: who may read the OpenAPI page.
@@ -260,13 +261,6 @@ impl Store {
         let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme));
         if known { Ok(()) } else { Err(Fault::new("store.url", "must begin with sqlite: or postgres://")) }
     }
-}
-
-/// Everything but unreserved characters (RFC 3986 §2.3) as escapes.
-pub(super) fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
 }
 
 impl Server {

@@ -92,6 +92,9 @@ fn each_mistake_names_its_origin_its_key_and_the_reason() {
         ("[log]\nlevel = \"tollgate=loud\"", "log.level", "filter"),
         ("[[upstreams]]\nname=\"u\"\nurl=\"ftp://x\"", "upstreams[0].url", "http"),
         ("[[upstreams]]\nname=\"u\"\nurl=\"http://x/?q\"", "upstreams[0].url", "query"),
+        ("[[upstreams]]\nname=\"u\"\nurl=\"http://x:99999\"", "upstreams[0].url", "65535"),
+        ("[[upstreams]]\nname=\"u\"\nurl=\"http://[::1]:0/\"", "upstreams[0].url", "65535"),
+        ("[[upstreams]]\nname=\"u\"\nurl=\"http://x:/\"", "upstreams[0].url", "65535"),
     ] {
         let error = load(text, &[]).unwrap_err();
         assert!(error.key.starts_with(key), "{text}: key {error}");
