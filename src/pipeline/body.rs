@@ -1,7 +1,7 @@
 //! The content of a client's request: how long it may be, how it is streamed to the upstream as fast as the slower of
 //! the two, and how it is read first where it must be known before anything is decided.
 //!
-//! That a body is too large (413) or too slow (408) is decided here and nowhere else.
+//! That a body is too large (413) or too slow (408) is decided here, also for the gateway's own endpoints.
 
 use std::{io, time::Duration};
 

@@ -132,12 +132,13 @@ fn origin(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::ORIGIN)?.to_str().ok()
 }
 
-/// Several lines of a header are one list (RFC 9110 §5.3). A byte that is no printable ASCII is a question mark, so that
-/// one that a client made up hides nothing that a proxy wrote.
+/// Several lines of a header are one list (RFC 9110 §5.3), and a list without elements is none (§5.6.1). A byte that is
+/// neither printable ASCII nor a tab, which is white space (§5.6.3), is a question mark, so that one that a client made up
+/// hides nothing that a proxy wrote.
 fn list(headers: &HeaderMap, name: &str) -> Option<String> {
-    let printable = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' };
-    let lines: Vec<String> =
-        headers.get_all(name).map(|value| value.as_bytes().iter().map(printable).collect()).collect();
+    let printable = |byte: &u8| if matches!(byte, b'\t' | b' '..=b'~') { char::from(*byte) } else { '?' };
+    let lines = headers.get_all(name).map(|value| value.as_bytes().iter().map(printable).collect::<String>());
+    let lines: Vec<String> = lines.filter(|line| line.split(',').any(|element| !element.trim().is_empty())).collect();
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
