@@ -20,7 +20,7 @@ pub mod target;
 mod upload;
 pub mod webhook;
 
-use std::{error::Error, net::IpAddr};
+use std::{error::Error, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -72,6 +72,19 @@ pub struct Original {
     pub scheme: &'static str,
     /// The `X-Forwarded-For` chain, if a trusted proxy sent it; `None` otherwise.
     pub forwarded_for: Option<String>,
+    /// Who calls, where the upstream is to know.
+    pub identity: Option<Identity>,
+}
+
+/// A caller, for `X-Tollgate-*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub username: Arc<str>,
+    /// The name of the user's team.
+    pub team: Option<Arc<str>>,
+    pub role: &'static str,
+    /// The id of the API key that the call came with.
+    pub key: Option<String>,
 }
 
 /// An upstream's final answer, its headers already fit for the client.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate::upstream::{
-    Original, Secret,
+    Identity, Original, Secret,
     headers::{Additions, make_fit_for_client, make_fit_for_upstream},
 };
 
@@ -25,7 +25,7 @@ const HOP: [&str; 11] = [
 ];
 
 /// What an upstream may not have from a client, besides names with an underscore and the gateway's own.
-const KEPT: [&str; 14] = [
+const KEPT: [&str; 24] = [
     "authorization",
     "content-length",
     "expect",
@@ -40,6 +40,16 @@ const KEPT: [&str; 14] = [
     "x-request-id",
     "x-rewrite-url",
     "api-key",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "proxy",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-original-path",
+    "x-forwarded",
+    "x-host",
+    "x-original-host",
 ];
 
 /// `data` is lines of `name: value`.
@@ -59,6 +69,7 @@ fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
         client_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "https",
         forwarded_for: Some("198.51.100.1".into()),
+        identity: Some(Identity { username: "ada".into(), team: None, role: "user", key: None }),
     };
     let host = HeaderValue::from_static("up.test");
     make_fit_for_upstream(
@@ -72,26 +83,40 @@ fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
         ("x-forwarded-for", "198.51.100.1, 192.0.2.7"),
         ("x-forwarded-host", "gateway.test"),
         ("x-forwarded-proto", "https"),
+        ("x-tollgate-user", "ada"),
+        ("x-tollgate-role", "user"),
+        ("x-tollgate-request-id", "id-1"),
     ] {
         assert_eq!(got.get_all(name).iter().collect::<Vec<_>>(), [expected], "{name}");
     }
     let is_kept = |name: &str| {
-        is_hop(name)
-            || KEPT.contains(&name)
-            || name.contains('_')
-            || name.starts_with("x-forwarded-")
-            || name.starts_with("x-tollgate-")
+        is_hop(name) || KEPT.contains(&name) || name.contains('_') || name.starts_with("x-forwarded-") || is_own(name)
     };
-    let overwritten = ["host", "x-request-id", "api-key", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    let overwritten = [
+        "host",
+        "x-request-id",
+        "api-key",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-tollgate-user",
+        "x-tollgate-role",
+        "x-tollgate-request-id",
+    ];
     passes(sent, &got, &|name| is_kept(name) && !overwritten.contains(&name), &overwritten);
 }
 
 fn answered(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
     let mut got = sent.clone();
     make_fit_for_client(&mut got);
-    let is_kept =
-        |name: &str| is_hop(name) || matches!(name, "x-request-id" | "alt-svc") || name.starts_with("x-tollgate-");
+    let is_kept = |name: &str| is_hop(name) || matches!(name, "x-request-id" | "alt-svc") || is_own(name);
     passes(sent, &got, &is_kept, &[]);
+}
+
+/// Whether a CGI-like program may take the name for one of the gateway's.
+fn is_own(name: &str) -> bool {
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    name == "x-tollgate" || name.starts_with("x-tollgate-")
 }
 
 /// What `is_kept` does not arrive, but for what is `overwritten`; all else arrives with every value in its order.

@@ -137,6 +137,8 @@ pub struct RouteEntry {
     pub models: Vec<String>,
     #[serde(default)]
     pub websocket: bool,
+    #[serde(default)]
+    pub identity: bool,
 }
 
 /// How answers are kept.
@@ -193,6 +195,7 @@ impl RouteEntry {
             models: self.models(),
             importance: self.importance,
             websocket: self.websocket,
+            identity: self.identity,
             caching: self.cache.map(|CacheEntry { ttl_s, per, posts }| Caching { ttl_s, per, posts }),
         }
     }
@@ -251,6 +254,8 @@ fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
     let uri: http::Uri = upstream.url.parse().map_err(|e| ("url", format!("is not a URL: {e}")))?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
     rule(known && uri.host().is_some_and(|h| !h.is_empty()), "url", "must be an absolute http:// or https:// URL")?;
+    let port = uri.authority().is_none_or(|authority| has_port(authority.as_str()));
+    rule(port, "url", "its port must be from 1 to 65535")?;
     rule(uri.query().is_none(), "url", "must not have a query")?;
     rule(!upstream.url.contains('@'), "url", "must not hold a user or a password; use secret_env")?;
     rule(uri.path() == "/" || path::check(uri.path()).is_ok(), "url", "its path is not plain")?;
@@ -264,6 +269,12 @@ fn validate_upstream(upstream: &UpstreamEntry) -> Checked {
     rule(upstream.max_in_flight != InFlightEntry::Fixed(0), "max_in_flight", "must be at least 1, or \"auto\"")
 }
 
+/// Whether what follows the host is nothing, or a port that can be connected to. `http` reads a port that is none as absent.
+fn has_port(authority: &str) -> bool {
+    let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+    after_host.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
 /// Where the models of a route stand.
 const MODELS: &str = "/models";
 
@@ -274,8 +285,9 @@ fn validate_route(route: &RouteEntry) -> Checked {
     let reserved = reserved(&route.path);
     rule(reserved.is_none(), "path", format!("/{} belongs to the gateway itself", reserved.unwrap_or_default()))?;
     rule(!route.methods.is_empty(), "methods", "must name at least one method")?;
-    let unknown = route.methods.iter().find(|m| !METHODS.contains(&m.as_str()));
-    rule(unknown.is_none(), "methods", format!("{unknown:?} is not one of {}", METHODS.join(", ")))?;
+    if let Some(unknown) = route.methods.iter().find(|m| !METHODS.contains(&m.as_str())) {
+        return Err(("methods", format!("{unknown:?} is not one of {}", METHODS.join(", "))));
+    }
     rule(!route.roles.is_empty(), "roles", "must name at least one role")?;
     rule(!route.roles.contains(&Role::Auditor), "roles", "must not have auditor, who calls no route")?;
     let builtin = route.places().aims().iter().any(|aim| [BUILTIN_ECHO, BUILTIN_LLM].contains(&&*aim.upstream));
@@ -300,7 +312,9 @@ fn validate_cache(route: &RouteEntry) -> Checked {
     let to_model = route.is_to_model();
     let takes_post = route.methods.iter().any(|method| method == "POST");
     let fits = !cache.posts || (to_model && takes_post);
-    rule(fits, "cache.posts", "is for routes to models: with POST among methods, and a meter that reads requests")
+    rule(fits, "cache.posts", "is for routes to models: with POST among methods, and a meter that reads requests")?;
+    let of_one = !route.identity || matches!(cache.per, Sharing::User | Sharing::Key);
+    rule(of_one, "cache.per", "must be user or key where identity = true: the upstream answers each caller by name")
 }
 
 /// Two routes for one path and method would make the order of the file decide.

@@ -150,6 +150,8 @@ pub struct Route {
     pub importance: Importance,
     /// Whether a call may go on as a WebSocket.
     pub websocket: bool,
+    /// Whether its upstream gets the caller's name, role, team and key.
+    pub identity: bool,
     /// `None`: nothing is kept of its answers.
     pub caching: Option<Caching>,
 }

@@ -65,7 +65,7 @@ pub async fn forward(
         // Written for each place.
         OutgoingBody::Empty
     };
-    let mut outgoing = outgoing(call, request, route, body)?;
+    let mut outgoing = outgoing((call, record.known.principal().map(AsRef::as_ref)), request, route, body)?;
     open.sent();
     record.enter(Step::Forward);
     let begun_ns = gate.clock.monotonic_ns();

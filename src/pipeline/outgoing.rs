@@ -1,5 +1,7 @@
 //! A call as it is handed to the outgoing client: the client's own, before any header rule is applied.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest,
     http::header::{self, HeaderMap},
@@ -7,16 +9,26 @@ use actix_web::{
 
 use super::{call::Call, once};
 use crate::{
-    domain::{redaction::redact, refusal::Refusal, route::Route},
+    domain::{
+        principal::{CredentialKind, Principal},
+        redaction::redact,
+        refusal::Refusal,
+        route::Route,
+    },
     telemetry::{Trace, Upstream},
-    upstream::{Kind, Original, Outgoing, OutgoingBody, Target},
+    upstream::{Identity, Kind, Original, Outgoing, OutgoingBody, Target},
 };
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
 /// The call as the outgoing client takes it.
-pub fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: OutgoingBody) -> Result<Outgoing, Refusal> {
+pub fn outgoing(
+    (call, caller): (&Call, Option<&Principal>),
+    request: &HttpRequest,
+    route: &Route,
+    body: OutgoingBody,
+) -> Result<Outgoing, Refusal> {
     let path = route.forwarded_path(&call.path);
     Ok(Outgoing {
         method: call.method.parse().map_err(|_| Refusal::Internal)?,
@@ -29,10 +41,21 @@ pub fn outgoing(call: &Call, request: &HttpRequest, route: &Route, body: Outgoin
             client_address: call.peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
             scheme: call.front.scheme,
             forwarded_for: call.forwarded_for.clone(),
+            identity: caller.filter(|_| route.identity).map(identity),
         }),
         unix_time_s: call.time.as_second(),
         importance: route.importance,
     })
+}
+
+fn identity(caller: &Principal) -> Identity {
+    let Principal { account, team, role, credential, .. } = caller;
+    Identity {
+        username: account.username.shared(),
+        team: team.as_ref().map(|team| Arc::clone(&team.name)),
+        role: role.as_str(),
+        key: (credential.kind == CredentialKind::ApiKey).then(|| credential.id.clone()),
+    }
 }
 
 /// Says in the trace where a call goes.

@@ -16,7 +16,14 @@ use actix_web::{
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    alphabet::STANDARD as ALPHABET,
+    engine::{
+        GeneralPurpose,
+        general_purpose::{PAD, STANDARD},
+    },
+};
 
 use self::tunnel::Tunnel;
 use super::{
@@ -87,12 +94,15 @@ pub fn check(head: &RequestHead, destination: &Destination) -> Result<(), Refusa
     if headers.get(VERSION).is_none_or(|version| version.as_bytes() != b"13") {
         return Err(Refusal::WebSocketVersion);
     }
-    let key = headers.get(KEY).and_then(|key| STANDARD.decode(key.as_bytes()).ok());
+    let key = headers.get(KEY).and_then(|key| LENIENT.decode(key.as_bytes()).ok());
     if key.is_none_or(|key| key.len() != 16) {
         return invalid(KEY, "must be 16 bytes in base64");
     }
     Ok(())
 }
+
+/// The last digit of 16 bytes has bits to spare, which the example of RFC 6455 §4.1 itself does not leave at zero.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&ALPHABET, PAD.with_decode_allow_trailing_bits(true));
 
 /// Carries the opening handshake to the upstream, and what follows it; the answer of an upstream that does not switch passes
 /// as that to any other call.
@@ -109,7 +119,8 @@ pub async fn carry(
     let target = attempts.one().ok_or(Refusal::Unavailable(Unavailable::Capacity))?;
     record.known.upstream(&target.name);
     let mut open = reserved.open;
-    let mut outgoing = outgoing(call, request, route, OutgoingBody::Empty)?;
+    let mut outgoing =
+        outgoing((call, record.known.principal().map(AsRef::as_ref)), request, route, OutgoingBody::Empty)?;
     open.sent();
     record.enter(Step::Forward);
     record.trace.carry(&mut outgoing.headers);
@@ -230,6 +241,7 @@ mod tests {
             models: crate::domain::allowed::Allowed::default(),
             importance: crate::domain::importance::Importance::default(),
             caching: None,
+            identity: false,
             websocket,
         }))
     }
@@ -250,6 +262,10 @@ mod tests {
     fn only_a_whole_opening_handshake_on_a_route_that_allows_it_goes_on() {
         assert_eq!(checked(&GOOD, true), Ok(()));
         assert_eq!(checked(&GOOD, false), Err("invalid-request"));
+        // The example of RFC 6455 §4.1 has bits to spare in its last digit.
+        let mut lines = GOOD.to_vec();
+        lines[3].1 = "AQIDBAUGBwgJCgsMDQ4PEC==";
+        assert_eq!(checked(&lines, true), Ok(()));
         for (without, code) in [(1, "invalid-request"), (2, "websocket-version"), (3, "invalid-request")] {
             let mut lines = GOOD.to_vec();
             lines.remove(without);

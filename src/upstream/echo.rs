@@ -97,6 +97,7 @@ mod tests {
             client_address: IpAddr::V6(Ipv6Addr::LOCALHOST),
             scheme: "http",
             forwarded_for: None,
+            identity: None,
         };
         let outgoing = Outgoing {
             method: Method::PUT,

@@ -4,14 +4,19 @@
 //! in `Connection` can take away a header that the gateway sets. It never touches a header it has no rule for: cookies,
 //! `traceparent`, `Accept-Encoding` and their like pass.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
-    header::{ALT_SVC, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA},
+    header::{ALT_SVC, CONNECTION, CONTENT_LENGTH, HOST, SET_COOKIE, TRANSFER_ENCODING, VIA},
 };
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::{Original, OutgoingBody};
+use super::{Identity, Original, OutgoingBody};
+use crate::domain::session::COOKIE;
 
 /// The header that authenticates the gateway to an upstream.
 #[derive(Clone)]
@@ -55,17 +60,40 @@ const CREDENTIALS: [&str; 2] = ["authorization", "x-api-key"];
 /// has answered it already (RFC 9110 §10.1.1).
 const GATEWAY: [&str; 6] = ["content-length", "expect", "forwarded", "host", "x-real-ip", "x-request-id"];
 
-/// Would make an upstream act on another path or method than the one that was authorised.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
+/// Would make an upstream act on another path, method or host than the one that was authorised; `proxy` becomes the
+/// variable `HTTP_PROXY` of a CGI program, which its HTTP client then obeys (CVE-2016-5385).
+const OVERRIDES: [&str; 9] = [
+    "proxy",
+    "x-envoy-original-path",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+];
 
-/// Names that only the gateway gives, to upstreams and to clients.
-const OWN_PREFIX: &str = "x-tollgate-";
+/// Who the client is, as CDNs and balancers say; frameworks believe them.
+const CLIENT_CLAIMS: [&str; 6] =
+    ["cf-connecting-ip", "fastly-client-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-forwarded"];
+
+/// The words that names begin with which only the gateway gives, to upstreams and to clients. CGI-like upstreams read any
+/// sign between words alike.
+const OWN_WORDS: [&str; 2] = ["x", "tollgate"];
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_TOLLGATE_USER: HeaderName = HeaderName::from_static("x-tollgate-user");
+const X_TOLLGATE_TEAM: HeaderName = HeaderName::from_static("x-tollgate-team");
+const X_TOLLGATE_ROLE: HeaderName = HeaderName::from_static("x-tollgate-role");
+const X_TOLLGATE_KEY: HeaderName = HeaderName::from_static("x-tollgate-key");
+const X_TOLLGATE_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-request-id");
+
+/// What is percent-encoded in the names of callers.
+const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Received over HTTP/1.1 by a gateway of this name (RFC 9110 §7.6.3).
 const VIA_TOLLGATE: HeaderValue = HeaderValue::from_static("1.1 tollgate");
@@ -89,6 +117,9 @@ pub fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) 
     if let Some(original) = additions.original {
         headers.append(VIA, VIA_TOLLGATE);
         add_forwarded(headers, original);
+        if let Some(identity) = &original.identity {
+            add_identity(headers, identity, additions.request_id);
+        }
     }
     if let Some(secret) = additions.secret {
         headers.insert(secret.name.clone(), secret.value.clone());
@@ -117,16 +148,35 @@ pub fn make_fit_for_client(headers: &mut HeaderMap) {
     headers.remove(X_REQUEST_ID);
     // It names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
     headers.remove(ALT_SVC);
-    remove_where(headers, |name| name.replace('_', "-").starts_with(OWN_PREFIX));
+    remove_where(headers, is_own);
+    remove_own_cookie(headers);
     headers.append(VIA, VIA_TOLLGATE);
 }
 
 /// Whether a header is the gateway's own business, so that nothing configured may set it.
 pub(super) fn is_set_by_the_gateway(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name)
-        || GATEWAY.contains(&name)
-        || name.starts_with("x-forwarded-")
-        || name.starts_with(OWN_PREFIX)
+    HOP_BY_HOP.contains(&name) || GATEWAY.contains(&name) || name.starts_with("x-forwarded-") || is_own(name)
+}
+
+/// Upstreams share the gateway's origin towards browsers: none of them may sign a page of the console in.
+fn remove_own_cookie(headers: &mut HeaderMap) {
+    let is_own = |line: &HeaderValue| {
+        let name = line.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(COOKIE.as_bytes())
+    };
+    if headers.get_all(SET_COOKIE).iter().any(is_own) {
+        let others: Vec<HeaderValue> =
+            headers.get_all(SET_COOKIE).iter().filter(|line| !is_own(line)).cloned().collect();
+        headers.remove(SET_COOKIE);
+        for line in others {
+            headers.append(SET_COOKIE, line);
+        }
+    }
+}
+
+fn is_own(name: &str) -> bool {
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    OWN_WORDS.iter().all(|word| words.next() == Some(*word))
 }
 
 fn is_kept_from_upstream(name: &str, secret: Option<&Secret>) -> bool {
@@ -136,6 +186,7 @@ fn is_kept_from_upstream(name: &str, secret: Option<&Secret>) -> bool {
         || is_set_by_the_gateway(name)
         || CREDENTIALS.contains(&name)
         || OVERRIDES.contains(&name)
+        || CLIENT_CLAIMS.contains(&name)
         || secret.is_some_and(|secret| secret.name == *name)
 }
 
@@ -174,199 +225,19 @@ fn add_forwarded(headers: &mut HeaderMap, original: &Original) {
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(original.scheme));
 }
 
-#[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use bytes::Bytes;
-
-    use super::*;
-
-    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
+/// Names the caller. Other characters than printable ASCII, and `%`, are percent-encoded UTF-8 (RFC 3986 §2.1).
+fn add_identity(headers: &mut HeaderMap, identity: &Identity, request_id: &str) {
+    let values = [
+        (X_TOLLGATE_USER, Some(&*identity.username)),
+        (X_TOLLGATE_TEAM, identity.team.as_deref()),
+        (X_TOLLGATE_ROLE, Some(identity.role)),
+        (X_TOLLGATE_KEY, identity.key.as_deref()),
+        (X_TOLLGATE_REQUEST_ID, Some(request_id)),
+    ];
+    for (name, value) in values {
+        let value = value.map(|text| utf8_percent_encode(text, UNPRINTABLE).to_string());
+        if let Some(value) = value.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(name, value);
         }
-        headers
-    }
-
-    fn original() -> Original {
-        Original {
-            host: Some(HeaderValue::from_static("gateway.example")),
-            client_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
-            scheme: "https",
-            forwarded_for: None,
-        }
-    }
-
-    fn forwarded_with(lines: &[(&'static str, &str)], original: &Original, secret: Option<&Secret>) -> HeaderMap {
-        let mut headers = headers(lines);
-        let host = HeaderValue::from_static("upstream.example");
-        make_fit_for_upstream(&mut headers, Additions { host, original: Some(original), request_id: "id-1", secret });
-        headers
-    }
-
-    fn forwarded(lines: &[(&'static str, &str)]) -> HeaderMap {
-        forwarded_with(lines, &original(), None)
-    }
-
-    #[test]
-    fn a_header_that_is_not_for_the_upstream_is_dropped() {
-        for name in [
-            "connection",
-            "keep-alive",
-            "proxy-connection",
-            "proxy-authenticate",
-            "proxy-authorization",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-            "expect",
-            "content-length",
-            "authorization",
-            "x-api-key",
-            "forwarded",
-            "x-forwarded-port",
-            "x-forwarded-prefix",
-            "x-real-ip",
-            "x-original-url",
-            "x-http-method-override",
-        ] {
-            assert!(!forwarded(&[(name, "client")]).contains_key(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_end_to_end_header_passes_with_all_its_values() {
-        for name in
-            ["cookie", "traceparent", "tracestate", "accept-encoding", "anthropic-version", "content-type", "range"]
-        {
-            let values: Vec<_> = forwarded(&[(name, "a"), (name, "b")]).get_all(name).iter().cloned().collect();
-            assert_eq!(values, ["a", "b"], "{name}");
-        }
-    }
-
-    #[test]
-    fn a_hop_by_hop_header_named_by_connection_is_dropped() {
-        let sent = forwarded(&[("connection", "close, X-Private ,,x-other"), ("x-private", "1"), ("x-other", "2")]);
-        assert!(!sent.contains_key("x-private") && !sent.contains_key("x-other"));
-    }
-
-    #[test]
-    fn connection_cannot_take_away_what_the_gateway_adds() {
-        let names = "authorization, host, content-length, via, x-forwarded-for, x-request-id";
-        let secret = Secret::new("authorization", "upstream").unwrap();
-        let mut sent = forwarded_with(&[("connection", names)], &original(), Some(&secret));
-        frame_request(&mut sent, &Method::POST, &OutgoingBody::Whole(Bytes::from_static(b"abc")));
-        for (name, value) in [
-            ("authorization", "Bearer upstream"),
-            ("host", "upstream.example"),
-            ("content-length", "3"),
-            ("via", "1.1 tollgate"),
-            ("x-forwarded-for", "192.0.2.7"),
-            ("x-request-id", "id-1"),
-        ] {
-            assert_eq!(sent.get(name).unwrap(), value, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_name_with_underscores_cannot_pose_as_another() {
-        for name in ["x_forwarded_for", "x_api_key", "x_free", "content_length", "x-tollgate_user", "_", "a_"] {
-            assert!(!forwarded(&[(name, "spoof")]).contains_key(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn the_gateways_own_names_never_come_from_a_client() {
-        for name in ["x-tollgate-user", "x-tollgate-role", "x-tollgate-request-id", "x-tollgate-anything"] {
-            assert!(!forwarded(&[(name, "spoof")]).contains_key(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn what_the_client_claims_about_itself_is_replaced() {
-        let sent = forwarded(&[
-            ("x-forwarded-for", "10.0.0.1"),
-            ("x-forwarded-host", "evil"),
-            ("x-forwarded-proto", "http"),
-            ("x-request-id", "mine"),
-        ]);
-        for (name, value) in [
-            ("x-forwarded-for", "192.0.2.7"),
-            ("x-forwarded-host", "gateway.example"),
-            ("x-forwarded-proto", "https"),
-            ("x-request-id", "id-1"),
-        ] {
-            assert_eq!(sent.get_all(name).iter().collect::<Vec<_>>(), [value], "{name}");
-        }
-    }
-
-    #[test]
-    fn a_trusted_chain_is_continued_and_an_unusable_one_is_not() {
-        let with = |chain: &str| Original { forwarded_for: Some(chain.to_owned()), ..original() };
-        assert_eq!(forwarded_with(&[], &with("198.51.100.1"), None)["x-forwarded-for"], "198.51.100.1, 192.0.2.7");
-        assert_eq!(forwarded_with(&[], &with("a\nb"), None)["x-forwarded-for"], "192.0.2.7");
-    }
-
-    #[test]
-    fn the_secret_replaces_whatever_the_client_sent_in_its_header() {
-        let secret = Secret::new("api-key", "upstream").unwrap();
-        let sent = forwarded_with(&[("api-key", "a"), ("api-key", "b"), ("api_key", "c")], &original(), Some(&secret));
-        assert_eq!(sent.get_all("api-key").iter().collect::<Vec<_>>(), ["upstream"]);
-        assert!(!sent.contains_key("api_key"));
-    }
-
-    #[test]
-    fn the_framing_follows_the_body_that_is_sent() {
-        let framing = |method, body: &OutgoingBody| {
-            let mut headers = HeaderMap::new();
-            frame_request(&mut headers, &method, body);
-            let line = headers.iter().next().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
-            line.unwrap_or_default()
-        };
-        let streamed = |length| OutgoingBody::channel(length).1;
-        assert_eq!(framing(Method::GET, &OutgoingBody::Empty), "");
-        assert_eq!(framing(Method::POST, &OutgoingBody::Empty), "content-length: 0");
-        assert_eq!(framing(Method::DELETE, &OutgoingBody::Whole(Bytes::from_static(b"x"))), "content-length: 1");
-        assert_eq!(framing(Method::PUT, &streamed(Some(9))), "content-length: 9");
-        assert_eq!(framing(Method::GET, &streamed(None)), "transfer-encoding: chunked");
-    }
-
-    #[test]
-    fn an_answer_loses_what_is_about_the_hop_and_keeps_the_rest() {
-        let mut answer = headers(&[
-            ("connection", "x-hop"),
-            ("x-hop", "1"),
-            ("keep-alive", "timeout=5"),
-            ("transfer-encoding", "chunked"),
-            ("proxy-authenticate", "Basic"),
-            ("trailer", "x-sum"),
-            ("upgrade", "h2c"),
-            ("alt-svc", "h3=\":443\""),
-            ("x-request-id", "theirs"),
-            ("x-tollgate-cost-usd", "0"),
-            ("server", "nginx"),
-            ("set-cookie", "a=1"),
-            ("set-cookie", "b=2"),
-            ("ratelimit", "\"q\";r=1"),
-            ("via", "1.1 cdn"),
-        ]);
-        make_fit_for_client(&mut answer);
-        let mut left: Vec<_> =
-            answer.iter().map(|(name, value)| format!("{name}={}", value.to_str().unwrap())).collect();
-        left.sort();
-        assert_eq!(
-            left,
-            [
-                "ratelimit=\"q\";r=1",
-                "server=nginx",
-                "set-cookie=a=1",
-                "set-cookie=b=2",
-                "via=1.1 cdn",
-                "via=1.1 tollgate"
-            ]
-        );
     }
 }

@@ -169,7 +169,13 @@ mod tests {
             headers: HeaderMap::new(),
             body: OutgoingBody::Whole(body.into()),
             request_id: "0190-abcd".to_owned(),
-            original: Some(Original { host: None, client_address, scheme: "http", forwarded_for: None }),
+            original: Some(Original {
+                host: None,
+                client_address,
+                scheme: "http",
+                forwarded_for: None,
+                identity: None,
+            }),
             unix_time_s: 1_700_000_000,
             importance: crate::domain::importance::Importance::default(),
         };

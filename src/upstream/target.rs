@@ -134,6 +134,8 @@ impl Secret {
         if headers::is_set_by_the_gateway(name.as_str()) {
             return Err(TargetError::SecretHeader);
         }
+        // Blanks around it are no part of a header's value (RFC 9110 §5.5), and a byte order mark is an editor's.
+        let secret = secret.trim_start_matches('\u{feff}').trim();
         let needs_scheme = name == AUTHORIZATION && !secret.contains(' ');
         let text = if needs_scheme { format!("Bearer {secret}") } else { secret.to_owned() };
         let mut value = HeaderValue::try_from(text).map_err(|_| TargetError::SecretValue)?;

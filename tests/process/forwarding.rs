@@ -1,6 +1,8 @@
 //! What reaches an upstream.
 
-use super::support::{Exchange, Home, Stage, Upstream, Wire, chunked, request, with_upstream};
+use serde_json::json;
+
+use super::support::{Exchange, Home, Message, Stage, Upstream, Wire, chunked, request, with_upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -179,4 +181,25 @@ fn a_client_that_waits_to_be_told_to_continue_is_told_so() {
     assert_eq!((exchange.request.text().as_str(), exchange.request.header("expect")), ("body", None));
     exchange.answer("ok");
     assert_eq!(client.message().status(), 200);
+}
+
+#[test]
+fn an_upstream_that_is_to_know_is_told_who_calls() {
+    let upstream = Upstream::start();
+    let text = with_upstream(upstream.address(), "", "") + "identity = true\n";
+    let stage = Stage::of(upstream, Home::new().config(&text));
+    let lines = "x-tollgate-user: root\r\nX_TOLLGATE_ROLE: admin\r\nx-tollgate-team: mine\r\nx-tollgate-key: mine\r\n";
+    let (got, answer) = stage.carry(stage.request("GET", "/up", lines, ""), OK);
+    let named = |got: &Message, name: &str| got.all(&format!("x-tollgate-{name}")).join("|");
+    assert_eq!(["user", "role", "team", "key"].map(|name| named(&got, name)), ["admin", "admin", "", ""]);
+    assert_eq!(named(&got, "request-id"), answer.request_id());
+
+    let json = |method, path: &str, body| stage.gateway.json(method, path, &stage.token, &body).json();
+    let team = json("POST", "/admin/teams", json!({ "name": "Größe" }))["id"].as_str().unwrap().to_owned();
+    let user = json("POST", "/admin/users", json!({ "username": "ada", "role": "user", "team_id": team }));
+    let id = user["id"].as_str().unwrap();
+    let key = json("POST", &format!("/admin/users/{id}/api-keys"), json!({ "name": "k" }));
+    let (got, _) = stage.carry(request("GET", "/up", key["key"].as_str().unwrap()), OK);
+    let expected = ["ada", "user", "Gr%C3%B6%C3%9Fe", key["id"].as_str().unwrap()];
+    assert_eq!(["user", "role", "team", "key"].map(|name| named(&got, name)), expected);
 }

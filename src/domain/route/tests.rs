@@ -19,6 +19,7 @@ fn route(name: &str, path: &str, matching: PathMatch, methods: &[&str]) -> Route
         models: Allowed::default(),
         importance: crate::domain::importance::Importance::default(),
         websocket: false,
+        identity: false,
         caching: None,
     }
 }

@@ -17,10 +17,14 @@ use crate::{
 
 /// Begins the call.
 pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut plan: Plan) {
-    let Visit { gate, call, .. } = visit;
+    let Visit { gate, call, record, .. } = visit;
     let attempts = Attempts::of(gate, (route, &route.aims), "GET", AttemptsNote::default());
     let Some(mut attempts) = attempts else { return };
-    let Ok(mut outgoing) = outgoing(call, request, route, OutgoingBody::Empty) else { return };
+    let Ok(mut outgoing) =
+        outgoing((call, record.known.principal().map(AsRef::as_ref)), request, route, OutgoingBody::Empty)
+    else {
+        return;
+    };
     outgoing.method = http::Method::GET;
     plan.prepare(&mut outgoing);
     gate.metrics.cache(&route.name, "refresh");

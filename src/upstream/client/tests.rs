@@ -28,7 +28,7 @@ fn call(method: Method, path_and_query: &str, body: OutgoingBody) -> Outgoing {
         headers: HeaderMap::new(),
         body,
         request_id: "id-1".to_owned(),
-        original: Some(Original { host, client_address, scheme: "http", forwarded_for: None }),
+        original: Some(Original { host, client_address, scheme: "http", forwarded_for: None, identity: None }),
         unix_time_s: 0,
         importance: crate::domain::importance::Importance::default(),
     }

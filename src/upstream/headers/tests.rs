@@ -1,0 +1,231 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use bytes::Bytes;
+
+use super::*;
+
+fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(*name, HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+fn original() -> Original {
+    Original {
+        host: Some(HeaderValue::from_static("gateway.example")),
+        client_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        scheme: "https",
+        forwarded_for: None,
+        identity: None,
+    }
+}
+
+fn forwarded_with(lines: &[(&'static str, &str)], original: &Original, secret: Option<&Secret>) -> HeaderMap {
+    let mut headers = headers(lines);
+    let host = HeaderValue::from_static("upstream.example");
+    make_fit_for_upstream(&mut headers, Additions { host, original: Some(original), request_id: "id-1", secret });
+    headers
+}
+
+fn forwarded(lines: &[(&'static str, &str)]) -> HeaderMap {
+    forwarded_with(lines, &original(), None)
+}
+
+#[test]
+fn a_header_that_is_not_for_the_upstream_is_dropped() {
+    for name in [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+        "content-length",
+        "authorization",
+        "x-api-key",
+        "forwarded",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-real-ip",
+        "x-original-url",
+        "x-http-method-override",
+        "x-host",
+        "x-original-host",
+        "x-envoy-original-path",
+        "proxy",
+        "x-forwarded",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "cf-connecting-ip",
+        "true-client-ip",
+        "fastly-client-ip",
+    ] {
+        assert!(!forwarded(&[(name, "client")]).contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn an_end_to_end_header_passes_with_all_its_values() {
+    for name in ["cookie", "traceparent", "tracestate", "accept-encoding", "anthropic-version", "content-type", "range"]
+    {
+        let values: Vec<_> = forwarded(&[(name, "a"), (name, "b")]).get_all(name).iter().cloned().collect();
+        assert_eq!(values, ["a", "b"], "{name}");
+    }
+}
+
+#[test]
+fn a_hop_by_hop_header_named_by_connection_is_dropped() {
+    let sent = forwarded(&[("connection", "close, X-Private ,,x-other"), ("x-private", "1"), ("x-other", "2")]);
+    assert!(!sent.contains_key("x-private") && !sent.contains_key("x-other"));
+}
+
+#[test]
+fn connection_cannot_take_away_what_the_gateway_adds() {
+    let names = "authorization, host, content-length, via, x-forwarded-for, x-request-id";
+    let secret = Secret::new("authorization", "upstream").unwrap();
+    let mut sent = forwarded_with(&[("connection", names)], &original(), Some(&secret));
+    frame_request(&mut sent, &Method::POST, &OutgoingBody::Whole(Bytes::from_static(b"abc")));
+    for (name, value) in [
+        ("authorization", "Bearer upstream"),
+        ("host", "upstream.example"),
+        ("content-length", "3"),
+        ("via", "1.1 tollgate"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-request-id", "id-1"),
+    ] {
+        assert_eq!(sent.get(name).unwrap(), value, "{name}");
+    }
+}
+
+#[test]
+fn a_name_with_underscores_cannot_pose_as_another() {
+    for name in ["x_forwarded_for", "x_api_key", "x_free", "content_length", "x-tollgate_user", "_", "a_"] {
+        assert!(!forwarded(&[(name, "spoof")]).contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn the_gateways_own_names_never_come_from_a_client() {
+    for name in
+        ["x-tollgate-user", "x-tollgate-role", "x-tollgate-request-id", "x-tollgate", "x-tollgate.key", "x.tollgate~a"]
+    {
+        assert!(!forwarded(&[(name, "spoof")]).contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn an_upstream_that_is_to_know_gets_the_callers_name_and_no_other() {
+    let identity = Identity {
+        username: "ada".into(),
+        team: Some("Größe 100%".into()),
+        role: "user",
+        key: Some("0196f2c5-0000-7000-8000-000000000001".into()),
+    };
+    let named = Original { identity: Some(identity.clone()), ..original() };
+    let sent = forwarded_with(&[("x-tollgate-user", "root"), ("x-tollgate-key", "other")], &named, None);
+    for (name, value) in [
+        ("x-tollgate-user", "ada"),
+        ("x-tollgate-team", "Gr%C3%B6%C3%9Fe 100%25"),
+        ("x-tollgate-role", "user"),
+        ("x-tollgate-key", "0196f2c5-0000-7000-8000-000000000001"),
+        ("x-tollgate-request-id", "id-1"),
+    ] {
+        assert_eq!(sent.get_all(name).iter().collect::<Vec<_>>(), [value], "{name}");
+    }
+    let without = Original { identity: Some(Identity { team: None, key: None, ..identity }), ..original() };
+    let sent = forwarded_with(&[("x-tollgate-team", "mine"), ("x-tollgate-key", "mine")], &without, None);
+    assert!(!sent.contains_key("x-tollgate-team") && !sent.contains_key("x-tollgate-key"));
+}
+
+#[test]
+fn what_the_client_claims_about_itself_is_replaced() {
+    let sent = forwarded(&[
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-host", "evil"),
+        ("x-forwarded-proto", "http"),
+        ("x-request-id", "mine"),
+    ]);
+    for (name, value) in [
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-host", "gateway.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-request-id", "id-1"),
+    ] {
+        assert_eq!(sent.get_all(name).iter().collect::<Vec<_>>(), [value], "{name}");
+    }
+}
+
+#[test]
+fn a_trusted_chain_is_continued_and_an_unusable_one_is_not() {
+    let with = |chain: &str| Original { forwarded_for: Some(chain.to_owned()), ..original() };
+    assert_eq!(forwarded_with(&[], &with("198.51.100.1"), None)["x-forwarded-for"], "198.51.100.1, 192.0.2.7");
+    assert_eq!(forwarded_with(&[], &with("a\nb"), None)["x-forwarded-for"], "192.0.2.7");
+}
+
+#[test]
+fn the_secret_replaces_whatever_the_client_sent_in_its_header() {
+    let secret = Secret::new("api-key", "upstream").unwrap();
+    let sent = forwarded_with(&[("api-key", "a"), ("api-key", "b"), ("api_key", "c")], &original(), Some(&secret));
+    assert_eq!(sent.get_all("api-key").iter().collect::<Vec<_>>(), ["upstream"]);
+    assert!(!sent.contains_key("api_key"));
+}
+
+#[test]
+fn the_framing_follows_the_body_that_is_sent() {
+    let framing = |method, body: &OutgoingBody| {
+        let mut headers = HeaderMap::new();
+        frame_request(&mut headers, &method, body);
+        let line = headers.iter().next().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        line.unwrap_or_default()
+    };
+    let streamed = |length| OutgoingBody::channel(length).1;
+    assert_eq!(framing(Method::GET, &OutgoingBody::Empty), "");
+    assert_eq!(framing(Method::POST, &OutgoingBody::Empty), "content-length: 0");
+    assert_eq!(framing(Method::DELETE, &OutgoingBody::Whole(Bytes::from_static(b"x"))), "content-length: 1");
+    assert_eq!(framing(Method::PUT, &streamed(Some(9))), "content-length: 9");
+    assert_eq!(framing(Method::GET, &streamed(None)), "transfer-encoding: chunked");
+}
+
+#[test]
+fn an_answer_loses_what_is_about_the_hop_and_keeps_the_rest() {
+    let mut answer = headers(&[
+        ("connection", "x-hop"),
+        ("x-hop", "1"),
+        ("keep-alive", "timeout=5"),
+        ("transfer-encoding", "chunked"),
+        ("proxy-authenticate", "Basic"),
+        ("trailer", "x-sum"),
+        ("upgrade", "h2c"),
+        ("alt-svc", "h3=\":443\""),
+        ("x-request-id", "theirs"),
+        ("x-tollgate-cost-usd", "0"),
+        ("server", "nginx"),
+        ("x_tollgate_cost_usd", "9"),
+        ("set-cookie", "a=1"),
+        ("set-cookie", "tollgate_refresh=evil; Path=/auth"),
+        ("set-cookie", " Tollgate_Refresh =evil"),
+        ("set-cookie", "b=2; note=tollgate_refresh"),
+        ("ratelimit", "\"q\";r=1"),
+        ("via", "1.1 cdn"),
+    ]);
+    make_fit_for_client(&mut answer);
+    let mut left: Vec<_> = answer.iter().map(|(name, value)| format!("{name}={}", value.to_str().unwrap())).collect();
+    left.sort();
+    assert_eq!(
+        left,
+        [
+            "ratelimit=\"q\";r=1",
+            "server=nginx",
+            "set-cookie=a=1",
+            "set-cookie=b=2; note=tollgate_refresh",
+            "via=1.1 cdn",
+            "via=1.1 tollgate"
+        ]
+    );
+}
