@@ -203,7 +203,9 @@ fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
 fn statuses(text: &str) -> Result<RangeInclusive<u16>, Refusal> {
     let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
     let statuses = match text.strip_suffix("xx") {
-        Some(class) => number(class).map(|class: u16| class.saturating_mul(100)).map(|low| low..=low.saturating_add(99)),
+        Some(class) => {
+            number(class).map(|class: u16| class.saturating_mul(100)).map(|low| low..=low.saturating_add(99))
+        }
         None => number(text).filter(|_| text.len() == 3).map(|status| status..=status),
     };
     let is_meant = |range: &RangeInclusive<u16>| (100..=599).contains(range.start());
