@@ -41,6 +41,8 @@ mod cases_tests;
 mod clients_tests;
 #[cfg(test)]
 mod fuzz_tests;
+#[cfg(test)]
+mod requests_tests;
 
 use crate::domain::route::Meter;
 
@@ -56,12 +58,21 @@ pub use self::{
 /// The longest whole answer that is kept until its end, so that its head says what it cost.
 pub const MAX_WHOLE_BYTES: usize = 4 << 20;
 
-/// The format of a call to this path of a route: some paths count tokens, whatever others of the route do.
+/// The format of one call to a route: what the end of its path asks for, where that is no answer of the model, and else the
+/// route's.
 #[must_use]
 pub fn format_at(meter: Meter, path: &str) -> Option<&'static Format> {
+    let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
+    let counts = match meter {
+        Meter::GeminiGenerate => ends(&[":countTokens", "%3AcountTokens", ":computeTokens", "%3AcomputeTokens"]),
+        Meter::BedrockConverse => ends(&["/count-tokens"]),
+        Meter::AnthropicMessages => ends(&["/count_tokens"]),
+        Meter::OpenaiResponses => ends(&["/input_tokens"]),
+        _ => false,
+    };
     match meter {
-        Meter::GeminiGenerate if path.ends_with(":countTokens") => Some(&formats::COUNT_TOKENS),
-        Meter::BedrockConverse if path.ends_with("/count-tokens") => Some(&formats::COUNT_TOKENS),
+        _ if counts => Some(&formats::COUNT_TOKENS),
+        Meter::GeminiGenerate if ends(&["embedContent", "batchEmbedContents"]) => Some(&formats::GEMINI_EMBED),
         meter => format(meter),
     }
 }

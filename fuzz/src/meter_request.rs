@@ -125,11 +125,11 @@ fn prompts(meter: Meter, format: &'static Format, content: &[u8]) {
 
 /// Between the boundaries `b`.
 fn form(format: &'static Format, body: &[u8]) {
-    let Ok(asked) = Asked::read_form(format, Bytes::copy_from_slice(body), "b") else { return };
+    let Ok(asked) = Asked::read_form(format, "/", Bytes::copy_from_slice(body), "b") else { return };
     let Some((bound, _)) = bound(&asked) else { return };
     assert!(bound.letter.body() == body, "a form is sent as it came");
     let renamed = asked.bound(&[&price("1")], Ways { model: Some(SERVED), ..Ways::default() });
     let sent = renamed.unwrap_or_else(|_| panic!("it was bounded before")).letter.body();
-    let again = Asked::read_form(format, sent, "b").unwrap_or_else(|_| panic!("a form is one still"));
+    let again = Asked::read_form(format, "/", sent, "b").unwrap_or_else(|_| panic!("a form is one still"));
     assert_eq!(again.model(), SERVED);
 }

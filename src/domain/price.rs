@@ -75,6 +75,8 @@ pub struct Most<'t> {
     pub has_sound: bool,
     /// The service tiers that may serve it besides the standard one.
     pub service_tiers: &'t [String],
+    /// How many calls it may be billed as; at least 1.
+    pub calls: u64,
 }
 
 /// A cost that is more than [`Money::MAX`].
@@ -131,13 +133,13 @@ impl Price {
         let tier = service_tier.and_then(|name| self.service_tier(name));
         let (base, tiers) = tier.map_or((&self.base, &self.tiers), |tier| (&tier.base, &tier.tiers));
         let tier = tiers.iter().rfind(|tier| tier.above_input_tokens < usage.input_tokens);
-        self.total(tier.map_or(base, |tier| &tier.rates).parts(usage, extras))
+        self.total(extras.calls, tier.map_or(base, |tier| &tier.rates).parts(usage, extras))
     }
 
     /// The most that a call can cost that takes at most this.
     pub fn bound(&self, most: &Most<'_>) -> Result<Money, TooDear> {
         let input = self.that_can_apply(most).map(|rates| rates.dearest_input(most)).max().unwrap_or(0);
-        self.total([(most.input_tokens, input), (most.output_tokens, self.dearest_output(most))])
+        self.total(most.calls, [(most.input_tokens, input), (most.output_tokens, self.dearest_output(most))])
     }
 
     /// The dearest token of an answer to such a call, in pico-USD.
@@ -163,11 +165,11 @@ impl Price {
         })
     }
 
-    fn total<const N: usize>(&self, parts: [(u64, u64); N]) -> Result<Money, TooDear> {
-        parts
-            .into_iter()
-            .try_fold(self.per_call, |sum, (tokens, each_pusd)| sum.plus(Money::times(tokens, each_pusd)?))
-            .ok_or(TooDear)
+    fn total<const N: usize>(&self, calls: u64, parts: [(u64, u64); N]) -> Result<Money, TooDear> {
+        let per_call = u64::try_from(self.per_call.pusd()).map_err(|_| TooDear)?;
+        let all = parts.into_iter().chain([(calls.max(1), per_call)]);
+        let sum = |sum: Money, (number, each_pusd)| sum.plus(Money::times(number, each_pusd)?);
+        all.into_iter().try_fold(Money::ZERO, sum).ok_or(TooDear)
     }
 }
 
@@ -240,6 +242,7 @@ mod tests {
                 audio_output_tokens: only(has_sound, output, parts[7]),
                 image_input_tokens: only(has_images, input, parts[8]),
                 image_output_tokens: only(has_images, output, parts[9]),
+                calls: u64::from(has_images),
             };
             let tiers = ["priority".to_owned()];
             let most = Most {
@@ -249,6 +252,7 @@ mod tests {
                 has_images,
                 has_sound,
                 service_tiers: if may_be_priority { &tiers } else { &[] },
+                calls: u64::from(has_long_cache),
             };
             let served = may_be_priority.then_some("priority");
             let hold = price.bound(&most).unwrap();

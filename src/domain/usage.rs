@@ -30,6 +30,8 @@ pub struct Extras {
     pub image_input_tokens: u64,
     /// Of the answer outside its thoughts, images.
     pub image_output_tokens: u64,
+    /// How many calls the provider bills it as, where it says so.
+    pub calls: u64,
 }
 
 /// What many calls took and cost.

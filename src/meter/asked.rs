@@ -28,11 +28,13 @@ pub struct Asked {
     pub(super) settings: Option<(Range<usize>, bool)>,
     /// Of all prompts together.
     pub(super) answers: u64,
-    /// How many prompts the request has, each with answers of its own.
-    pub(super) prompts: u64,
-    /// The length of a query that is read with each of them.
-    pub(super) query_bytes: u64,
     pub(super) predicted_bytes: u64,
+    /// What is read more than once: of a query with many documents, all but the first reading.
+    pub(super) repeated_bytes: u64,
+    /// How many calls the provider may bill it as.
+    pub(super) units: u64,
+    /// The member that may be written in to bound the answer.
+    pub(super) bound_as: Option<&'static str>,
     /// Whether the provider may shorten the conversation by a call of its own.
     pub(super) compacts: bool,
     pub(super) look: Look,

@@ -29,6 +29,9 @@ const TOOL_CALL_TOKENS: u64 = 20_000;
 const SANE_INPUT_TOKENS: u64 = 4_000_000;
 const SANE_OUTPUT_TOKENS: u64 = 1_000_000;
 
+/// What a bound on the answers takes at most in a request, with its name and blanks around it.
+const BOUND_BYTES: u64 = 64;
+
 /// By how much a sane count may be above what the price list knows.
 const SANE_FACTOR: u64 = 4;
 
@@ -65,6 +68,12 @@ pub struct Bound {
     pub output_tokens: u64,
     /// How many answers there may be.
     pub answers: u64,
+    /// Of the output tokens, those that no bound on an answer makes fewer.
+    output_besides: u64,
+    /// Bytes that the request would be longer by if it had a bound on its answers.
+    further_bytes: u64,
+    /// How many calls the provider may bill it as.
+    pub(super) units: u64,
     /// Whether cache entries may be written that live for an hour.
     pub has_long_cache: bool,
     media: Media,
@@ -117,9 +126,16 @@ impl Letter {
 impl Bound {
     /// The most that it can take, as prices know it.
     pub fn most(&self) -> Most<'_> {
-        let Self { input_tokens, output_tokens, has_long_cache, media, .. } = *self;
+        let Self { input_tokens, output_tokens, has_long_cache, media, units, .. } = *self;
         let Media { images: has_images, sound: has_sound } = media;
-        Most { input_tokens, output_tokens, has_long_cache, has_images, has_sound, service_tiers: &self.service_tiers }
+        let service_tiers = &self.service_tiers;
+        Most { input_tokens, output_tokens, has_long_cache, has_images, has_sound, service_tiers, calls: units }
+    }
+
+    /// The same without the answers, where a bound on them is written into the request.
+    pub fn most_besides(&self) -> Most<'_> {
+        let input_tokens = self.input_tokens.saturating_add(self.further_bytes);
+        Most { input_tokens, output_tokens: self.output_besides, ..self.most() }
     }
 
     /// The service tier that the request names, where it is not a standard one.
@@ -143,12 +159,12 @@ impl Asked {
         let prompt = self.prompt_tokens(longest_input)?;
         let room = longest_input.map(|longest| longest.saturating_sub(prompt));
         let (each, mut edits) = self.output_tokens(longest_output, room, ways)?;
-        let mut output_tokens = each.saturating_mul(self.answers).saturating_add(self.predicted_bytes);
-        let mut input_tokens = prompt;
-        if self.compacts {
-            input_tokens = input_tokens.saturating_mul(2);
-            output_tokens = output_tokens.saturating_add(longest_output);
-        }
+        // A further call that shortens the conversation.
+        let (times, shortened) = if self.compacts { (2, longest_output) } else { (1, 0) };
+        let input_tokens = prompt.saturating_mul(times);
+        let output_besides = self.predicted_bytes.saturating_add(shortened);
+        let output_tokens = each.saturating_mul(self.answers).saturating_add(output_besides);
+        let is_bounded = self.output_bounds.iter().any(|bound| bound.tokens.is_some());
         let wish = self.wish_for_usage.as_ref().filter(|_| ways.dialect.stream_usage);
         let asks_for_usage = wish.is_some();
         edits.extend(wish.cloned());
@@ -168,6 +184,9 @@ impl Asked {
             input_tokens,
             output_tokens,
             answers: self.answers,
+            output_besides,
+            further_bytes: if is_bounded { 0 } else { BOUND_BYTES.saturating_mul(times) },
+            units: self.units,
             has_long_cache: self.look.has_long_cache,
             media: Media { images: has_images, sound: has_sound },
             asked_tier: self.asked_tier(),
@@ -246,9 +265,7 @@ impl Asked {
         let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX).saturating_sub(self.look.data_bytes);
         let images = self.look.images.saturating_mul(self.format.content.image_tokens);
         let around = FRAME_TOKENS.saturating_add(if self.look.has_tools { TOOLS_TOKENS } else { 0 });
-        // Some services bill a query once for each document.
-        let again = self.query_bytes.saturating_mul(self.prompts.saturating_sub(1));
-        let shown = bytes.saturating_add(images).saturating_add(around).saturating_add(again);
+        let shown = bytes.saturating_add(self.repeated_bytes).saturating_add(images).saturating_add(around);
         if let Some(Fault { pointer, detail }) = &self.without_size {
             let unknown = "so that its length is not known from the request, and the price of this model has no \
                            max_input_tokens. An administrator can add it at /admin/prices";
@@ -295,10 +312,10 @@ impl Asked {
 
     /// Under which name a bound is written.
     fn bound_name(&self, ways: Ways<'_>) -> Option<&'static str> {
-        let name = self.format.output_bound.filter(|name| !name.is_empty())?;
+        let name = self.bound_as.filter(|name| !name.is_empty())?;
         let knows = |name: &str| {
-            let bounds = self.format.members.iter().filter(|(_, member)| *member == Member::OutputBound);
-            bounds.into_iter().any(|(known, _)| *known == name)
+            let is_bound = |member: &Member| matches!(member, Member::OutputBound | Member::OutputBoundOrNone);
+            self.format.members.iter().any(|(known, member)| *known == name && is_bound(member))
         };
         match ways.dialect.output_bound {
             BoundName::MaxTokens if knows("max_tokens") => Some("max_tokens"),

@@ -237,7 +237,7 @@ fn tools_of_the_provider_are_found_wherever_they_stand() {
         (OpenaiChat, r#""connectors":[{"id":"web-search"}]"#, "web_search"),
         (OpenaiChat, r#""compound_custom":{"tools":{"enabled_tools":["web_search"]}}"#, "web_search"),
         (OpenaiResponses, r#""tools":[{"type":"shell","environment":{"type":"container_auto"}}]"#, "shell"),
-        (BedrockConverse, r#""toolConfig":{"tools":[{"systemTool":{"name":"nova_grounding"}}]}"#, "system_tool"),
+        (BedrockConverse, r#""toolConfig":{"tools":[{"systemTool":{"name":"nova_grounding"}}]}"#, "nova_grounding"),
     ] {
         let body = || format!(r#"{{"model":"m",{members}}}"#);
         let read = |allows: bool| {

@@ -3,6 +3,9 @@
 
 use super::json::Node;
 
+/// In place of a tool: the calls that a provider bills one call as.
+pub const CALLS: &str = "*";
+
 /// Whether a count is part of another one or stands beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
@@ -38,7 +41,7 @@ pub struct Counts {
     pub rest_is_input: bool,
     /// A list of usages whose sum is the usage of the call.
     pub rounds: &'static str,
-    /// Calls of tools that the provider ran: the name of the tool, and where they are counted.
+    /// Calls of tools that the provider ran, or as [`CALLS`] those that it bills the one call as: the name of the tool, and where they are counted.
     pub tools: &'static [(&'static str, &'static str)],
 }
 

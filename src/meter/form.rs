@@ -51,8 +51,13 @@ pub(super) fn read(body: &[u8], boundary: &str, is_plain: impl Fn(&str) -> bool)
         }
         let at = |what: &str| Fault::new(format!("/{}", escaped(part.name)), what);
         let value = std::str::from_utf8(part.content).map_err(|_| at("must be UTF-8"))?;
-        let plain = is_plain(part.name) && (matches!(value, "true" | "false") || is_number(value));
-        let value = if plain { value.to_owned() } else { text(value) };
+        let value = match value {
+            // As Python writes them.
+            "true" | "True" if is_plain(part.name) => "true".to_owned(),
+            "false" | "False" if is_plain(part.name) => "false".to_owned(),
+            number if is_plain(part.name) && is_number(number) => number.to_owned(),
+            value => text(value),
+        };
         match fields.iter_mut().find(|(name, _)| *name == part.name) {
             None => fields.push((part.name, vec![value])),
             Some((name, values)) if name.ends_with("[]") => values.push(value),
@@ -90,10 +95,14 @@ fn is_number(value: &str) -> bool {
     !value.is_empty() && value.len() < 20 && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The parts between the delimiters (RFC 2046 §5.1.1). Nothing stands before the first or behind the last.
+/// The parts between the delimiters (RFC 2046 §5.1.1). Nothing but ends of lines stands before the first or behind the last.
 fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<Part<'b>>, Fault> {
     let broken = |what: &str| Fault::new("", format!("must be a form (RFC 7578): {what}"));
     let delimiter = format!("\r\n--{boundary}");
+    let mut body = body;
+    while let Some(behind) = body.strip_prefix(b"\r\n") {
+        body = behind;
+    }
     let mut rest = body.strip_prefix(delimiter.get(2..).unwrap_or_default().as_bytes());
     let mut parts = vec![];
     while let Some(behind) = rest {
@@ -156,9 +165,10 @@ fn named(disposition: &str) -> Result<(&str, bool), String> {
     while !rest.is_empty() {
         let parameter = rest.strip_prefix(';').ok_or("the name of a part cannot be read")?.trim_start();
         let (key, value) = parameter.split_once('=').ok_or("the name of a part cannot be read")?;
-        let quoted = value.strip_prefix('"').and_then(|value| value.split_once('"'));
-        let (value, behind) = match quoted {
-            Some(read) => read,
+        let (value, behind) = match value.strip_prefix('"') {
+            Some(value) => {
+                quoted(value, key.trim() == "filename").ok_or("the name of a part has a quote too few, or too many")?
+            }
             None => value.split_at_checked(value.find(';').unwrap_or(value.len())).unwrap_or_default(),
         };
         rest = behind.trim_start();
@@ -170,6 +180,18 @@ fn named(disposition: &str) -> Result<(&str, bool), String> {
     }
     let name = name.ok_or("a part has no name")?;
     Ok((name, is_file))
+}
+
+/// What stands before the quote that ends a text, and what follows. In the name of a file a quote may stand behind a
+/// backslash, unless a parser that takes it for the end could see another parameter in the rest.
+fn quoted(text: &str, is_file: bool) -> Option<(&str, &str)> {
+    let (before, behind) = text.split_once('"')?;
+    if !is_file || !before.ends_with('\\') {
+        return Some((before, behind));
+    }
+    let end = text.rfind('"')?;
+    let (name, behind) = text.split_at_checked(end)?;
+    (!name.contains([';', '='])).then_some((name, behind.get(1..)?))
 }
 
 /// A name that every parser reads alike; in capitals it could be taken for another one.
@@ -228,6 +250,26 @@ mod tests {
     }
 
     #[test]
+    fn what_clients_write_otherwise_is_read() {
+        let one = form(&[(r#"form-data; name="model""#, "m")]);
+        for body in [
+            format!("\r\n{one}"),
+            format!("{one}\r\n"),
+            one.trim_end().to_owned(),
+            form(&[
+                (r#"form-data; name="model""#, "m"),
+                (r#"form-data; name="file"; filename="caf\"e.png""#, "x"),
+                (r#"form-data; name="mask"; filename="a\"; filename*=utf-8''x"#, "x"),
+            ])
+            .replace(r#"; filename="a\"; filename*=utf-8''x"#, r#"; filename="a\"b\".png""#),
+        ] {
+            assert!(fields(&body).unwrap().starts_with(r#"{"model":"m"}"#), "{body}");
+        }
+        let plain = form(&[(r#"form-data; name="stream""#, "False"), (r#"form-data; name="model""#, "True")]);
+        assert_eq!(fields(&plain).unwrap(), r#"{"stream":false,"model":"True"} 0 0"#);
+    }
+
+    #[test]
     fn what_two_parsers_could_read_differently_is_refused() {
         let one = |head: &str| form(&[(head, "x")]);
         for body in [
@@ -237,6 +279,8 @@ mod tests {
             one(r#"form-data; name="Model""#),
             one("form-data; name*=utf-8''model"),
             one(r#"form-data; name="mo\"del""#),
+            one(r#"form-data; filename="a\"; name="model""#),
+            one(r#"form-data; name="a"; filename="a\"; name="model""#),
             one(r#"form-data; name="model"; name="model""#),
             one("form-data"),
             one("attachment; name=\"model\""),

@@ -65,10 +65,12 @@ pub enum Member {
     OtherModels,
     /// Content that the model reads.
     Prompt,
-    /// The same; of a list each item is a prompt with answers of its own.
+    /// The same, in a list of which each item is answered for itself.
     Prompts,
-    /// Content that the model reads with each of the prompts.
+    /// A text that is read with each of the documents.
     Query,
+    /// A list of texts that are read one by one.
+    Documents,
     /// An image, or a list of them.
     Images,
     /// A text that is to be spoken.
@@ -77,6 +79,8 @@ pub enum Member {
     Tools,
     /// The longest answer, in tokens.
     OutputBound,
+    /// The same, which may be 0: nothing is written then.
+    OutputBoundOrNone,
     /// An object with an output bound and a number of answers.
     Settings,
     /// How many answers.
@@ -126,6 +130,8 @@ pub struct Content {
     pub references: &'static [&'static str],
     /// Members whose texts the model reads.
     pub texts: &'static [&'static str],
+    /// Of those, names under which one text is said again.
+    pub same: &'static [&'static str],
     /// Members with JSON that the model reads as text; not looked into.
     pub json: &'static [&'static str],
     /// Members that the model does not read; not looked into.

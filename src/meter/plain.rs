@@ -2,21 +2,37 @@
 
 use std::borrow::Cow;
 
-use super::json::Node;
+use super::json::{Kind, Node};
 use crate::domain::price::spec::is_model_name;
 
-/// The model that a path names: `/models/NAME:generateContent`, `/model/NAME/converse`, `/deployments/NAME/chat`.
+/// What the end of a path asks of the model that it names.
+const ACTIONS: [&str; 6] =
+    ["generateContent", "streamGenerateContent", "countTokens", "computeTokens", "embedContent", "batchEmbedContents"];
+
+/// The model that a path names: `/models/NAME:generateContent`, `/model/NAME/converse`, `/deployments/NAME/chat`. Where it
+/// names two it is nothing: each service could read it in its own way.
 pub(super) fn model_in(path: &str) -> Option<String> {
-    let is_before = |part: &&str| matches!(*part, "models" | "model" | "tunedModels" | "deployments");
-    // A path that names two is read by each service in its own way.
-    if path.split('/').filter(is_before).count() > 1 {
-        return None;
-    }
-    let path = path.replace("%3A", ":").replace("%3a", ":");
-    let named = path.split('/').skip_while(|part| !is_before(part)).nth(1)?;
-    // A name of Bedrock has colons: `anthropic.claude-sonnet-4-5-20250929-v1:0`.
-    let named = if path.contains("/model/") { named } else { named.split(':').next()? };
-    is_model_name(named).then(|| named.to_owned())
+    let parts: Vec<&str> = path.split('/').collect();
+    let is_one = |pair: &&[&str]| {
+        let is_collection = |part| matches!(part, "models" | "model" | "tunedModels" | "deployments");
+        // `/models/publishers/google/models/NAME`, of Vertex.
+        matches!(pair, [first, second] if is_collection(*first) && *second != "publishers")
+    };
+    let mut found = parts.windows(2).filter(is_one);
+    let (Some([kind, name]), None) = (found.next(), found.next()) else { return None };
+    // A name of Bedrock has colons: `anthropic.claude-sonnet-4-5-20250929-v1:0`. In others they are coded, and so are, by
+    // some clients, those before what is asked of the model.
+    let is_bedrock = *kind == "model";
+    let name = if is_bedrock { name } else { name.split(':').next()? };
+    let name = name.replace("%3A", ":").replace("%3a", ":");
+    let action = name.rsplit_once(':').filter(|(_, action)| !is_bedrock && ACTIONS.contains(action));
+    let model = action.map_or(&*name, |(model, _)| model);
+    is_model_name(model).then(|| model.to_owned())
+}
+
+/// Whether the path names a deployment, which Azure serves whatever model the body names.
+pub(super) fn is_deployment(path: &str) -> bool {
+    path.contains("/deployments/") && model_in(path).is_some()
 }
 
 /// The path of a call with another name in place of the model's. A colon in it stands as it is where only a slash ends the
@@ -26,7 +42,7 @@ pub(super) fn with_model<'p>(path: &'p str, asked: &str, served: &str) -> Cow<'p
     for before in ["/model/", "/models/", "/tunedModels/", "/deployments/"] {
         for name in [asked.to_owned(), coded(asked)] {
             let Some((head, tail)) = path.split_once(&format!("{before}{name}")) else { continue };
-            if tail.is_empty() || tail.starts_with(['/', ':', '?']) {
+            if tail.is_empty() || tail.starts_with(['/', ':', '?']) || is_coded_action(tail) {
                 let served = if before == "/model/" { served.to_owned() } else { coded(served) };
                 return Cow::Owned(format!("{head}{before}{served}{tail}"));
             }
@@ -35,10 +51,22 @@ pub(super) fn with_model<'p>(path: &'p str, asked: &str, served: &str) -> Cow<'p
     Cow::Borrowed(path)
 }
 
+/// `%3AgenerateContent`, of clients that code the colon.
+fn is_coded_action(tail: &str) -> bool {
+    let action = tail.strip_prefix("%3A").or_else(|| tail.strip_prefix("%3a"));
+    action.and_then(|action| action.split(['/', '?']).next()).is_some_and(|action| ACTIONS.contains(&action))
+}
+
 /// A plain number from 1.
 pub(super) fn whole(value: &Node<'_>, max: u64) -> Result<u64, String> {
+    whole_from(1, value, max)
+}
+
+/// A plain number.
+pub(super) fn whole_from(min: u64, value: &Node<'_>, max: u64) -> Result<u64, String> {
     let number = value.whole().filter(|_| !value.raw.contains(&b'.'));
-    number.filter(|number| (1..=max).contains(number)).ok_or_else(|| format!("must be a whole number from 1 to {max}"))
+    let within = number.filter(|number| (min..=max).contains(number));
+    within.ok_or_else(|| format!("must be a whole number from {min} to {max}"))
 }
 
 pub(super) fn model(value: &Node<'_>) -> Result<String, String> {
@@ -60,9 +88,19 @@ pub(super) fn texts(list: &Node<'_>) -> Result<Vec<String>, String> {
 /// Whether the settings of a tool switch it off, or are an empty list of servers.
 pub(super) fn is_off(value: &Node<'_>) -> bool {
     let mode = value.get("mode").and_then(Node::string);
-    let is_enabled = ["enable", "enabled"].iter().find_map(|name| value.get(name)).and_then(Node::bool);
-    let is_off = mode.is_some_and(|mode| mode == "off") || is_enabled == Some(false);
-    is_off || value.bool() == Some(false) || matches!(value.raw, b"[]")
+    mode.is_some_and(|mode| mode == "off") || value.bool() == Some(false) || is_empty(value)
+}
+
+/// The same of a setting that has a truth value in it or is one.
+pub(super) fn is_disabled(value: &Node<'_>) -> bool {
+    let is_false = |name| value.get(name).is_some_and(|value| value.bool() == Some(false));
+    is_off(value) || is_false("enable") || is_false("enabled")
+}
+
+/// An empty text or list.
+pub(super) fn is_empty(value: &Node<'_>) -> bool {
+    let is_bracket = |byte: &u8| b"[] \t\r\n".contains(byte);
+    matches!(value.kind, Kind::List(_)) && value.raw.iter().all(is_bracket) || value.raw == b"\"\""
 }
 
 #[cfg(test)]
@@ -75,9 +113,35 @@ mod tests {
             ("/v1beta/models/fast:generateContent?key=fast", "/v1beta/models/a%3Ab:generateContent?key=fast"),
             ("/model/fast/converse", "/model/a:b/converse"),
             ("/models/faster:generateContent", "/models/faster:generateContent"),
+            ("/models/fast%3AgenerateContent?x", "/models/a%3Ab%3AgenerateContent?x"),
+            ("/models/fast%3Ax:generateContent", "/models/fast%3Ax:generateContent"),
+            ("/openai/deployments/fast/chat/completions?x", "/openai/deployments/a%3Ab/chat/completions?x"),
             ("/v1/chat", "/v1/chat"),
         ] {
             assert_eq!(with_model(path, "fast", "a:b"), expected);
+        }
+    }
+
+    #[test]
+    fn a_path_names_a_model_in_every_form_that_clients_write() {
+        for (path, model) in [
+            ("/v1beta/models/m:generateContent", Some("m")),
+            ("/v1beta/models/m%3AstreamGenerateContent", Some("m")),
+            ("/v1beta/models/a%3Ab:generateContent", Some("a:b")),
+            ("/v1/models/publishers/google/models/m:generateContent", Some("m")),
+            ("/v1/projects/p/locations/l/publishers/google/models/m:countTokens", Some("m")),
+            ("/v1beta/tunedModels/t:generateContent", Some("t")),
+            ("/model/anthropic.claude-v1:0/converse", Some("anthropic.claude-v1:0")),
+            ("/model/arn%3Aaws%3Abedrock/converse-stream", Some("arn:aws:bedrock")),
+            ("/openai/deployments/d/chat/completions", Some("d")),
+            ("/x/openai/deployments/d/audio/transcriptions", Some("d")),
+            ("/deployments/d/chat/completions", Some("d")),
+            ("/model/a/model/b/converse", None),
+            ("/models/a/deployments/b", None),
+            ("/v1/models", None),
+            ("/v1/chat/completions", None),
+        ] {
+            assert_eq!(model_in(path).as_deref(), model, "{path}");
         }
     }
 }

@@ -4,8 +4,12 @@
 //! vocabulary: each token stands for a byte at least. They do not for an image, which has a bound of its own, nor for a
 //! file or anything that is only named and kept elsewhere. What is not known to be text is taken for such.
 
+mod media;
+mod switches;
+
 use std::borrow::Cow;
 
+use self::media::{is_image, media_type};
 use super::{
     format::{About, Content, Ttl},
     json::{Kind, Member, Node},
@@ -32,14 +36,10 @@ const SOUND_DATA: [&str; 3] = ["data", "bytes", "source"];
 const MESSAGE_TOKENS: u64 = 4;
 
 /// Members of a part that is an image by its type which hold it.
-const IMAGE_DATA: [&str; 3] = ["source", "file_id", "url"];
+const IMAGE_DATA: [&str; 4] = ["source", "file_id", "url", "result"];
 
-/// Data that is no image, wherever it stands.
-const NO_IMAGES: [&[u8]; 4] = [b"data:application/", b"data:video/", b"data:audio/", b"data:text/"];
-
-/// Members with models that may serve in place of others.
-const MODELS: [&str; 5] =
-    ["models", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "context_window_fallback_dict"];
+/// An image that the provider has made, which may be named without being here.
+const MADE_IMAGE: &str = "image_generation_call";
 
 /// Types of a `source` that is a text.
 const INLINE: [&str; 2] = ["text", "content"];
@@ -130,7 +130,7 @@ impl Reader<'_> {
             return Err("has a tool with too many members".into());
         }
         for kind in tools::kinds(self.content.tools, tool)? {
-            self.look.provider_tools.push(ProviderTool::new(&kind, tool));
+            self.provider_tool(ProviderTool::new(&kind, tool));
         }
         for Found { name, value } in members(tool) {
             match &*name {
@@ -165,32 +165,52 @@ impl Reader<'_> {
     fn object(&mut self, object: &Node<'_>, read: As) {
         let is_content = matches!(read, As::Text | As::Frame);
         let is_image = is_content && self.judge(object);
+        let mut is_said = false;
         for Found { name, value } in members(object) {
-            if is_image && (is_one(self.content.images, &name) || is_one(&IMAGE_DATA, &name)) {
+            if is_image && self.holds_image(&name) {
                 self.data(value);
+            } else if is_content && is_said && is_one(self.content.same, &name) {
+                // One text under a second name.
+                self.value(value, As::Frame);
+            } else if is_content && is_one(self.content.same, &name) {
+                let before = self.look.tokens;
+                self.member(&name, value, read);
+                is_said = self.look.tokens > before;
             } else {
                 self.member(&name, value, read);
             }
         }
     }
 
+    fn holds_image(&self, name: &str) -> bool {
+        is_one(self.content.images, name) || is_one(&IMAGE_DATA, name)
+    }
+
     /// Judges a part by its type, and says whether it is an image.
     fn judge(&mut self, part: &Node<'_>) -> bool {
+        let mut types = members(part).filter(|found| found.name == "type").peekable();
         let mut images = 0_u64;
-        let has = |names: &[&str]| members(part).any(|Found { name, value }| is_one(names, &name) && !value.is_null());
-        for Found { value, .. } in members(part).filter(|found| found.name == "type") {
-            let kind = value.string().unwrap_or_else(|| "unknown".into());
-            let kind = kind.as_str();
-            let is_image = self.content.images.contains(&kind) && (has(self.content.images) || has(&IMAGE_DATA));
-            if self.content.sounds.contains(&kind) {
-                self.look.sound.get_or_insert_with(|| shortened(kind));
-            } else if is_image {
-                images = 1;
-            } else if !self.content.sized.contains(&kind) && !part.get("source").is_some_and(is_inline) {
-                self.without_size(kind);
+        if types.peek().is_some() {
+            let data = || members(part).filter(|found| self.holds_image(&found.name) && !found.value.is_null());
+            let (has_data, is_other) = (data().next().is_some(), data().any(|found| !is_image(found.value)));
+            let is_inline = part.get("source").is_some_and(is_inline);
+            let is_named = !members(part).any(|found| found.name == "result");
+            for Found { value, .. } in types {
+                let kind = value.string().unwrap_or_else(|| "unknown".into());
+                let kind = kind.as_str();
+                if self.content.sounds.contains(&kind) {
+                    self.look.sound.get_or_insert_with(|| shortened(kind));
+                } else if self.content.images.contains(&kind)
+                    && (has_data || (is_named && kind == MADE_IMAGE))
+                    && !is_other
+                {
+                    images = 1;
+                } else if !self.content.sized.contains(&kind) && !is_inline {
+                    self.without_size(kind);
+                }
             }
         }
-        if has(&["role"]) {
+        if members(part).any(|found| found.name == "role" && !found.value.is_null()) {
             self.add(MESSAGE_TOKENS);
         }
         self.look.images = self.look.images.saturating_add(images);
@@ -204,25 +224,20 @@ impl Reader<'_> {
             _ if value.is_null() => {}
             "type" => {}
             "ttl" if read == As::Cache => self.ttl(value),
-            "cached_content" | "cachedcontent" => self.without_size(name),
-            _ if read == As::Cache || name.contains("cache") => self.value(value, As::Cache),
+            _ if read == As::Cache || is_cache_rule(name) => self.value(value, As::Cache),
             "tools" if value.is_list() => {
                 if let Err(fault) = self.tools(value) {
                     self.unpriced(&format!("tools that cannot be read ({fault})"));
                 }
             }
-            name if read == As::Setting && is_one(&MODELS, name) => self.models(value),
-            "extra_body" if read == As::Setting => {
-                self.look.models.extend(value.get("model").and_then(Node::string));
-                self.value(value, As::Setting);
-            }
+            _ if read == As::Setting && self.switch(name, value) => {}
             _ if is(self.content.own) => {}
             _ if is(self.content.json) && read == As::Setting => {}
             _ if is(self.content.json) => self.add(json_tokens(value)),
             _ if read == As::Setting => self.value(value, As::Setting),
             _ if is(self.content.sounds) => self.sound(name, value),
             _ if is(self.content.images) => self.image(name, value),
-            "source" | "data" if is_inline(value) => self.value(value, As::Text),
+            "source" | "data" if is_inline(value) => self.inline(value),
             "source" if value.is_object() => self.reference(name, value),
             _ if is(self.content.references) => self.reference(name, value),
             _ if is(self.content.texts) => self.value(value, As::Text),
@@ -230,17 +245,19 @@ impl Reader<'_> {
         }
     }
 
+    /// A source that has its text in it.
+    fn inline(&mut self, source: &Node<'_>) {
+        for Found { name, value } in members(source) {
+            if name == "data" { self.value(value, As::Text) } else { self.member(&name, value, As::Text) }
+        }
+    }
+
     /// The data of an image. Where no type says that it is one, its name does.
     pub fn image(&mut self, name: &str, value: &Node<'_>) {
-        let media_type = value.get("mimeType").or_else(|| value.get("mime_type")).and_then(Node::string);
-        match media_type.as_deref() {
+        match media_type(value).as_deref() {
             Some(kind) if kind.starts_with("audio/") => return self.sound(name, value),
             Some(kind) if !kind.starts_with("image/") => return self.reference(name, value),
             _ => {}
-        }
-        let url = value.get("url").unwrap_or(value).text();
-        if url.is_some_and(|url| NO_IMAGES.iter().any(|start| url.starts_with(start))) {
-            return self.reference(name, value);
         }
         self.look.images = self.look.images.saturating_add(1);
         self.data(value);
@@ -283,20 +300,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Names of models, or objects with one.
-    pub fn models(&mut self, list: &Node<'_>) {
-        let named = |item: &Node<'_>| item.string().or_else(|| item.get("model").and_then(Node::string));
-        // `{"cheap": ["dear"]}`: which take the place of which.
-        let items = list.items().iter().chain([list]).filter(|item| item.get("model").is_none());
-        for instead in items.flat_map(Node::members).map(|member| &member.value) {
-            self.look.models.extend(instead.items().iter().chain([instead]).filter_map(Node::string));
-        }
-        if list.items().iter().chain([list]).any(Node::is_crowded) {
-            self.unpriced("a model with too many members");
-        }
-        self.look.models.extend(list.items().iter().chain([list]).filter_map(named));
-    }
-
     fn without_size(&mut self, what: &str) {
         self.look.without_size.get_or_insert_with(|| shortened(what));
     }
@@ -320,6 +323,12 @@ fn members<'n, 'j>(object: &'n Node<'j>) -> impl Iterator<Item = Found<'n, 'j>> 
         };
         Found { name, value: &member.value }
     })
+}
+
+/// Whether a member with this name is a rule of the provider's cache. `cache` alone is one of the caller's own gateway, and
+/// content that is cached is no rule.
+fn is_cache_rule(name: &str) -> bool {
+    name.contains("cache") && !matches!(name, "cache" | "cached_content" | "cachedcontent")
 }
 
 /// Whether a source has its text in it.

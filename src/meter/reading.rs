@@ -16,6 +16,7 @@ use self::seen::{Seen, larger};
 use super::{
     bound::Bound,
     coding::{Coded, Decoder, Field},
+    counts::CALLS,
     events::{self, Cut, Events, MAX_BYTES},
     extra_usage::ForClient,
     format::About,
@@ -202,7 +203,9 @@ impl Reading {
         let is_error = seen.came.error && seen.written_tokens == 0 && seen.stated.says_nothing();
         let mut tools = seen.tools;
         larger(&mut tools, seen.tools_done);
-        let are_sane = believed::calls(&bound, &mut tools);
+        let calls = tools.iter().position(|(name, _)| name == CALLS).map_or(0, |at| tools.swap_remove(at).1);
+        let are_calls_sane = believed::is_sane(calls, bound.units);
+        let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
         Taken {
             usage: Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
             extras: Extras {
@@ -211,6 +214,7 @@ impl Reading {
                 audio_output_tokens: settled.audio_output.min(output_tokens.saturating_sub(reasoning_tokens)),
                 image_input_tokens: settled.image_input.min(input_tokens.saturating_sub(cached_tokens)),
                 image_output_tokens: image_output.min(output_tokens.saturating_sub(reasoning_tokens)),
+                calls: if are_calls_sane { calls } else { bound.units },
             },
             asked_tier: bound.asked_tier().map(str::to_owned),
             tools,

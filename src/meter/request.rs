@@ -1,14 +1,17 @@
 //! Reads a request: what each of its members means, by the table of its format, and what is found in all others.
 
+mod lists;
+
 use bytes::Bytes;
 
+use self::lists::Lists;
 use super::{
     asked::{Asked, Need, OutputBound, Place},
     form::{self, Form},
     format::{Format, Member},
     json::{self, Kind, Node},
     members::{self, Found},
-    plain::{is_off, model, model_in, one_of, texts, whole},
+    plain::{is_deployment, is_off, model, model_in, one_of, texts, whole, whole_from},
     prompt::{Look, Reader},
     stream_options,
     tools::ProviderTool,
@@ -18,9 +21,8 @@ use crate::domain::refusal::Fault;
 /// The longest answer that a request may name: no model writes more at once.
 const MAX_TOKENS: u64 = 100_000_000;
 
-/// The most answers to one request, and the most models that may serve it.
+/// The most answers to one request.
 const MAX_ANSWERS: u64 = 128;
-const MAX_MODELS: usize = 64;
 
 impl Asked {
     /// Reads a request to `path`, which names the model where the body does not. Of the tools that the provider runs, those
@@ -50,9 +52,10 @@ impl Asked {
             output_bounds: vec![],
             settings: None,
             answers: 1,
-            prompts: 1,
-            query_bytes: 0,
             predicted_bytes: 0,
+            repeated_bytes: 0,
+            units: 1,
+            bound_as: format.output_bound.filter(|_| !path.ends_with("/compact")),
             compacts: false,
             look: Look::default(),
             without_size: None,
@@ -62,27 +65,23 @@ impl Asked {
             wish_for_usage: None,
             body,
         };
-        Visit {
-            asked,
-            text: &text,
-            names_model: model_in(path).is_some(),
-            is_deployment: path.contains("/deployments/"),
-            faults: vec![],
-        }
-        .read(path, &node, &found, allows)
+        let visit = Visit { asked, text: &text, lists: Lists::default(), faults: vec![] };
+        visit.read(path, &node, &found, allows)
     }
 
     /// The same of a form, whose parts between the `boundary` are the members.
-    pub fn read_form(format: &'static Format, body: Bytes, boundary: &str) -> Result<Self, Vec<Fault>> {
+    pub fn read_form(format: &'static Format, path: &str, body: Bytes, boundary: &str) -> Result<Self, Vec<Fault>> {
         let is_plain = |name: &str| {
             let member = format.members.iter().find(|(known, _)| *known == name);
             matches!(member, Some((_, Member::Stream | Member::Answers)))
         };
         let Form { fields, files, file_bytes, model_at } =
             form::read(&body, boundary, is_plain).map_err(|fault| vec![fault])?;
-        let mut asked = Self::read(format, "", fields.into(), &|_| false)?;
+        let mut asked = Self::read(format, path, fields.into(), &|_| false)?;
         asked.body = body;
-        asked.model_at = model_at.map_or(Place::Path, Place::Form);
+        if asked.model_at != Place::Path {
+            asked.model_at = model_at.map_or(Place::Path, Place::Form);
+        }
         asked.look.files(format.about, files, file_bytes);
         Ok(asked)
     }
@@ -91,9 +90,7 @@ impl Asked {
 struct Visit<'t> {
     asked: Asked,
     text: &'t [u8],
-    /// Whether the path names the model.
-    names_model: bool,
-    is_deployment: bool,
+    lists: Lists,
     faults: Vec<Fault>,
 }
 
@@ -105,10 +102,13 @@ impl Visit<'_> {
         found: &[Found<'_, '_>],
         allows: &dyn Fn(&str) -> bool,
     ) -> Result<Asked, Vec<Fault>> {
+        let (is_deployed, is_named) = (is_deployment(path), model_in(path).is_some());
+        let is_idle = |found: &Found<'_, '_>| is_deployed || (is_named && found.value.is_null());
         let format = self.asked.format;
         for found in found {
             let meaning = format.members.iter().find(|(name, _)| *name == found.name);
-            if let Some((_, member)) = meaning {
+            // Where the path says what is deployed, the name in the body decides nothing.
+            if let Some((_, member)) = meaning.filter(|(_, member)| *member != Member::Model || !is_idle(found)) {
                 let read = self.member(*member, found).and_then(|()| self.judge(found.name, allows));
                 read.unwrap_or_else(|what| self.fault(found.name, what));
             }
@@ -118,7 +118,7 @@ impl Visit<'_> {
             self.reader().setting(&members::folded(&name), &member.value);
             self.judge(&name, allows).unwrap_or_else(|what| self.fault(&members::escaped(&name), what));
         }
-        self.asked.answers = self.asked.answers.saturating_mul(self.asked.prompts);
+        self.lists.multiply(&mut self.asked);
         self.name_models(path);
         self.unasked_tiers(found);
         let options = found.iter().find(|found| found.name == stream_options::NAME);
@@ -149,14 +149,9 @@ impl Visit<'_> {
             self.faults.push(Fault::new("/model", "must be there"));
         }
         for model in others {
-            if self.asked.models.contains(&model) {
-                continue;
+            if !self.asked.models.contains(&model) {
+                self.asked.models.push(model);
             }
-            if self.asked.models.len() > MAX_MODELS {
-                self.faults.push(Fault::new("", format!("names more than {MAX_MODELS} models")));
-                return;
-            }
-            self.asked.models.push(model);
         }
     }
 
@@ -188,13 +183,12 @@ impl Visit<'_> {
     fn member(&mut self, member: Member, found: &Found<'_, '_>) -> Result<(), String> {
         let value = found.value;
         match member {
-            // A path may name it instead; that of a deployment decides.
-            Member::Model if self.names_model && (value.is_null() || self.is_deployment) => {}
             Member::Model => {
                 self.asked.models.insert(0, model(value)?);
                 self.asked.model_at = Place::Json(value.place(self.text));
             }
-            Member::OutputBound => self.output_bound(found.name, value)?,
+            Member::OutputBound => self.output_bound(found.name, value, 1)?,
+            Member::OutputBoundOrNone => self.output_bound(found.name, value, 0)?,
             _ if value.is_null() => {}
             Member::OtherModels => self.reader().models(value),
             Member::Prompt if found.name.contains("cache") => self.reader().setting(found.name, value),
@@ -208,14 +202,7 @@ impl Visit<'_> {
                 self.reader().content(value);
             }
             Member::Prompt => self.reader().content(value),
-            Member::Query => {
-                self.asked.query_bytes = u64::try_from(value.raw.len()).unwrap_or(u64::MAX);
-                self.reader().content(value);
-            }
-            Member::Prompts => {
-                self.asked.prompts = u64::try_from(value.items().len()).unwrap_or(u64::MAX).max(1);
-                self.reader().content(value);
-            }
+            Member::Prompts | Member::Query | Member::Documents => self.list(member, value),
             Member::Tools => self.reader().tools(value)?,
             Member::Settings => self.settings(value)?,
             Member::Answers => self.asked.answers = self.asked.answers.max(whole(value, MAX_ANSWERS)?),
@@ -233,7 +220,7 @@ impl Visit<'_> {
             Member::Modalities => self.modalities(found.name, value)?,
             Member::Sound => self.need(Need::SoundOut, found.name, "asks for sound"),
             Member::Tool(_) if is_off(value) => {}
-            Member::Tool(name) => self.asked.look.provider_tools.push(ProviderTool::new(name, value)),
+            Member::Tool(name) => self.reader().provider_tool(ProviderTool::new(name, value)),
             Member::Plugins(known) => self.plugins(value, known)?,
             Member::Context => self.context(value)?,
             Member::Never(why) => return Err(why.into()),
@@ -246,8 +233,14 @@ impl Visit<'_> {
         Ok(())
     }
 
-    fn output_bound(&mut self, name: &'static str, value: &Node<'_>) -> Result<(), String> {
-        let tokens = if value.is_null() { None } else { Some(whole(value, MAX_TOKENS)?) };
+    fn list(&mut self, member: Member, value: &Node<'_>) {
+        let before = self.asked.look.tokens;
+        self.reader().content(value);
+        self.lists.add(member, value, self.asked.look.tokens.saturating_sub(before));
+    }
+
+    fn output_bound(&mut self, name: &'static str, value: &Node<'_>, least: u64) -> Result<(), String> {
+        let tokens = if value.is_null() { None } else { Some(whole_from(least, value, MAX_TOKENS)?) };
         self.asked.output_bounds.push(OutputBound { name, at: value.place(self.text), tokens });
         Ok(())
     }
@@ -257,15 +250,22 @@ impl Visit<'_> {
         if !settings.is_object() {
             return Err("must be an object".into());
         }
+        if self.asked.settings.is_some() {
+            return Err("is there under two names".into());
+        }
         self.asked.settings = Some((settings.place(self.text), !settings.members().is_empty()));
         let bound = self.asked.format.output_bound.unwrap_or_default();
         for member in settings.members() {
-            match &*member.name() {
-                name if name == bound || name == "max_output_tokens" => self.output_bound(bound, &member.value)?,
-                "candidateCount" | "candidate_count" => {
-                    self.asked.answers = self.asked.answers.max(whole(&member.value, MAX_ANSWERS)?);
+            // Each field has two names (ProtoJSON): `maxOutputTokens` and `max_output_tokens`.
+            let plain = |name: &str| members::folded(name).replace('_', "");
+            let (name, value) = (member.name(), &member.value);
+            match plain(&name) {
+                same if same == plain(bound) => self.output_bound(bound, value, 1)?,
+                _ if value.is_null() => {}
+                same if same == "candidatecount" => {
+                    self.asked.answers = self.asked.answers.max(whole(value, MAX_ANSWERS)?);
                 }
-                name @ ("responseModalities" | "response_modalities") => self.modalities(name, &member.value)?,
+                same if same == "responsemodalities" => self.modalities(&name, value)?,
                 _ => {}
             }
         }
@@ -290,9 +290,11 @@ impl Visit<'_> {
     }
 
     /// A service tier besides the standard ones must have a price. `auto` leaves the choice to the provider, as none does.
+    /// Bedrock has its tiers in objects.
     fn service_tier(&mut self, name: &str, value: &Node<'_>, standard: &[&str]) -> Result<(), String> {
-        let named = value.get("type").or_else(|| value.get("latency")).unwrap_or(value);
-        let given = named.string().ok_or("must be a text")?.to_ascii_lowercase();
+        let value = ["type", "latency"].iter().find_map(|name| value.get(name)).unwrap_or(value);
+        let given = value.string().ok_or("must be a text")?.to_ascii_lowercase();
+        let given = given.strip_prefix("service_tier_").unwrap_or(&given).to_owned();
         match given.as_str() {
             "auto" => {}
             "flex" => self.asked.service_tiers.push(given),
@@ -325,7 +327,7 @@ impl Visit<'_> {
                 continue;
             }
             let name = if id == "web" { "web_search" } else { &id };
-            self.asked.look.provider_tools.push(ProviderTool::new(name, plugin));
+            self.reader().provider_tool(ProviderTool::new(name, plugin));
         }
         Ok(())
     }

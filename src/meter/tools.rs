@@ -1,6 +1,10 @@
 //! The tools of a request: which of them the provider runs, so that they may read and bill what no request shows.
 
-use super::{json::Node, members::folded};
+use super::{
+    json::{Member, Node},
+    members::folded,
+    plain::is_disabled,
+};
 
 /// Tools that providers run, by the beginning of their types: a version may follow.
 const RUN_BY_PROVIDERS: [&str; 12] = [
@@ -18,8 +22,9 @@ const RUN_BY_PROVIDERS: [&str; 12] = [
     "collections_search",
 ];
 
-/// Members of a tool besides the one that names it.
-const BESIDES: [&str; 6] = ["name", "description", "input_schema", "inputSchema", "strict", "cache_control"];
+/// Members of tools that are no tools.
+const OF_ANY_TOOL: [&str; 8] =
+    ["type", "name", "description", "parameters", "input_schema", "strict", "cache_control", "defer_loading"];
 
 /// How many calls of a tool are held where the request does not bound them.
 const CALLS: u64 = 10;
@@ -42,7 +47,7 @@ impl ProviderTool {
         Self {
             name: known.map_or_else(|| kind.to_owned(), |known| (*known).to_owned()),
             kind: kind.to_owned(),
-            calls: tool.get("max_uses").and_then(Node::whole).unwrap_or(CALLS),
+            calls: tool.get("max_uses").and_then(Node::whole).filter(|_| is_dated(kind)).unwrap_or(CALLS),
         }
     }
 
@@ -50,44 +55,70 @@ impl ProviderTool {
     pub fn refusal(&self) -> String {
         let Self { name, kind, .. } = self;
         let is_bare = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        let name = if is_bare { name.clone() } else { format!("{name:?}") };
+        let key = if is_bare { name.clone() } else { format!("{name:?}") };
         format!(
             "has the tool {kind}, which the provider runs and bills by the call. A route allows it with \
-             tools = {{ {name} = \"0.01\" }}, the price of a call in USD"
+             tools = {{ {key} = \"0.01\" }}, the price of a call in USD"
         )
     }
 }
 
-/// The types of a tool that its provider runs; `client` lists those that the client runs. Some services know a tool by the name
-/// of its member, whatever else it has.
+/// The types of a tool that its provider runs; `client` lists those that the client runs.
 pub(super) fn kinds(client: &[&str], tool: &Node<'_>) -> Result<Vec<String>, String> {
+    let is_client = |kind: &str| client.iter().any(|known| is_version(kind, known));
     let mut kinds = vec![];
-    for member in tool.members().iter().filter(|member| folded(&member.name()) == "type") {
-        let kind = member.value.string().ok_or("must have types in text")?;
-        kinds.push(kind.chars().take(64).collect::<String>());
+    for kind in named(tool, "type") {
+        kinds.push(kind.string().ok_or("must have types in text")?);
     }
-    let is_typed = !kinds.is_empty() || tool.get("name").is_some() || tool.get("function").is_some();
-    let is_hosted =
-        tool.at("environment/type").and_then(Node::string).is_some_and(|kind| kind.starts_with("container"));
-    kinds.retain(|kind| is_hosted || !is_one(client, kind));
-    for member in tool.members().iter().filter(|member| !member.value.is_null()) {
-        let name = member.name();
-        let is_known = RUN_BY_PROVIDERS.iter().any(|known| snake(&name).starts_with(known));
-        let is_other = (!is_typed || is_named_by_member(client)) && !BESIDES.contains(&&*name) && name != "type";
-        if is_known || (is_other && !is_one(client, &name)) {
-            kinds.push(name.chars().take(64).collect());
-        }
-    }
-    Ok(kinds.iter().map(|kind| snake(kind)).collect())
+    let names: Vec<_> = tool.members().iter().filter(|member| !member.value.is_null()).map(Member::name).collect();
+    let has_name = names.iter().any(|name| name == "name" || is_client(name));
+    let by_member = kinds.is_empty() && (is_named_by_member(client) || !has_name);
+    // Some services take several tools in one object, and a search beside a function.
+    let others = names.iter().filter(|name| !OF_ANY_TOOL.contains(&&***name));
+    kinds.extend(others.filter(|name| by_member || RUN_BY_PROVIDERS.contains(&&*snake(name))).map(|it| (**it).into()));
+    let is_hosted = is_hosted(tool);
+    kinds.retain(|kind| (is_hosted || !is_client(kind)) && !is_switched_off(tool, kind));
+    let kind_of = |kind: &String| snake(&inner_name(tool, kind).unwrap_or_else(|| kind.clone()));
+    Ok(kinds.iter().map(|kind| kind_of(kind).chars().take(64).collect()).collect())
 }
 
-/// Whether the tools of the format have no type and are named by their one member.
+/// The values of the members that a parser takes for this one.
+fn named<'n, 'j>(object: &'n Node<'j>, name: &'static str) -> impl Iterator<Item = &'n Node<'j>> {
+    let members = object.members().iter();
+    members.filter(move |member| folded(&member.name()) == name).map(|member| &member.value)
+}
+
+/// Whether a tool that clients run elsewhere runs in the provider's container: `environment: { type: "container_auto" }`.
+fn is_hosted(tool: &Node<'_>) -> bool {
+    let is_local = |kind: &Node<'_>| kind.string().is_some_and(|kind| kind == "local");
+    named(tool, "environment").any(|environment| named(environment, "type").any(|kind| !is_local(kind)))
+}
+
+/// Whether the settings that bear its type's name say that it is off, as all of them do.
+fn is_switched_off(tool: &Node<'_>, kind: &str) -> bool {
+    let mut settings = tool.members().iter().filter(|member| member.is(kind)).map(|member| &member.value).peekable();
+    settings.peek().is_some() && settings.all(is_disabled)
+}
+
+/// The name of one of several tools that a provider has under one type.
+fn inner_name(tool: &Node<'_>, kind: &str) -> Option<String> {
+    let holder = match kind {
+        "systemTool" => "systemTool",
+        "builtin_function" => "function",
+        _ => return None,
+    };
+    tool.get(holder)?.get("name")?.string()
+}
+
+/// Whether the tools of the format have no type and are named by their members.
 fn is_named_by_member(client: &[&str]) -> bool {
     client.contains(&"functionDeclarations") || client.contains(&"toolSpec")
 }
 
-fn is_one(client: &[&str], kind: &str) -> bool {
-    client.iter().any(|known| is_version(kind, known))
+/// Whether the kind ends in a date, as those of Anthropic do, which alone bound their calls.
+fn is_dated(kind: &str) -> bool {
+    let last = kind.rsplit('_').next().unwrap_or_default();
+    last.len() == 8 && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `bash_20250124` of `bash`.

@@ -12,7 +12,7 @@ use crate::{
         failover::Aim,
         ledger::{BudgetAccount, Served, retreat},
         money::Money,
-        price::{Most, Price, TooDear, book::Priced},
+        price::{Price, TooDear, book::Priced},
         refusal::Refusal,
         route::{Dialect, Metering, Route},
     },
@@ -28,15 +28,12 @@ pub struct Offer {
     pub bound: Rc<Bound>,
     /// The most that it can cost.
     pub amount: Money,
-    fit: Fit,
+    fits: Rc<[Fit]>,
     /// The accounts that it is counted in, where these are not all that money is held in.
     pub accounts: Option<Vec<BudgetAccount>>,
 }
 
-/// The longest member with an output bound.
-const MEMBER_BYTES: u64 = 40;
-
-/// What of the amount of an offer follows from the output bound.
+/// What of the amount of an offer follows from the output bound, for one of the models that may serve.
 #[derive(Debug, Clone, Copy)]
 struct Fit {
     /// For everything else.
@@ -100,9 +97,10 @@ impl Offers {
         self.offers.iter().any(|offer| offer.is_counted_in(budget, &self.asked))
     }
 
-    /// The largest output bound by which the call would cost no more than this.
+    /// The largest output bound by which the call would cost no more than this, wherever it is served.
     pub fn max_tokens(&self, room: Money) -> Option<u64> {
-        self.offers.iter().max_by_key(|offer| offer.amount)?.fit.max_tokens(room)
+        let fits = self.offers.iter().flat_map(|offer| offer.fits.iter());
+        fits.map(|fit| fit.max_tokens(room)).min().flatten()
     }
 
     /// Gives up places that these budgets have no room for; whether any is left.
@@ -162,24 +160,20 @@ fn offer(gate: &Gate, metering: &Metering, asked: &Asked, (aim, dialect): (&Aim,
     let bound = asked.bound(&candidates, ways).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
     let too_dear = |error: TooDear| Refusal::invalid("/model", error.to_string());
     let fees = fees(metering, bound.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls))).map_err(too_dear)?;
-    let (amount, fit) = dearest(&candidates, &bound, fees).map_err(too_dear)?;
-    Ok(Offer { aim: aim.clone(), bound: Rc::new(bound), amount, fit, priced, accounts: None })
+    let (amount, fits) = dearest(&candidates, &bound, fees).map_err(too_dear)?;
+    Ok(Offer { aim: aim.clone(), bound: Rc::new(bound), amount, fits, priced, accounts: None })
 }
 
-/// The hold of the dearest of the models that may serve the call.
-fn dearest(prices: &[&Price], bound: &Bound, fees: Money) -> Result<(Money, Fit), TooDear> {
-    let most = bound.most();
-    let mut dearest = (Money::ZERO, Fit { base: Money::ZERO, each_pusd: 0 });
+/// The hold of the dearest of the models that may serve the call, and what bounds on the answers make of that of each.
+fn dearest(prices: &[&Price], bound: &Bound, fees: Money) -> Result<(Money, Rc<[Fit]>), TooDear> {
+    let (most, besides) = (bound.most(), bound.most_besides());
+    let (mut dearest, mut fits) = (Money::ZERO, vec![]);
     for price in prices {
-        let amount = price.bound(&most)?.plus(fees).ok_or(TooDear)?;
-        if amount >= dearest.0 {
-            // The member that says so is a part of the prompt too.
-            let input_tokens = most.input_tokens.saturating_add(MEMBER_BYTES);
-            let base = price.bound(&Most { input_tokens, output_tokens: 0, ..most })?.plus(fees).ok_or(TooDear)?;
-            dearest = (amount, Fit { base, each_pusd: price.dearest_output(&most).saturating_mul(bound.answers) });
-        }
+        dearest = dearest.max(price.bound(&most)?.plus(fees).ok_or(TooDear)?);
+        let base = price.bound(&besides)?.plus(fees).ok_or(TooDear)?;
+        fits.push(Fit { base, each_pusd: price.dearest_output(&besides).saturating_mul(bound.answers) });
     }
-    Ok(dearest)
+    Ok((dearest, fits.into()))
 }
 
 impl Fit {

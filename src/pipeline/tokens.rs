@@ -29,7 +29,7 @@ pub async fn read(
     let (path, metering) = (visit.call.path.clone(), route.metering.clone());
     let is_long = bytes.len() > MAX_BYTES_HERE;
     let read = move || match boundary {
-        Some(boundary) => Asked::read_form(format, bytes, &boundary),
+        Some(boundary) => Asked::read_form(format, &path, bytes, &boundary),
         None => Asked::read(format, &path, bytes, &|tool| metering.tool(tool).is_some()),
     };
     let asked =

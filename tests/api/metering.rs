@@ -12,6 +12,7 @@ on_both_stores!(
     a_model_without_a_price_is_refused,
     a_request_that_cannot_be_metered_is_refused_and_holds_nothing,
     a_budget_of_a_model_counts_its_calls_alone,
+    the_bound_that_a_refusal_names_fits,
     a_hold_is_in_the_store_before_the_upstream_is_asked,
     responses_and_embeddings_are_held_and_settled_too,
     a_request_is_bounded_and_otherwise_sent_as_it_is,
@@ -206,6 +207,30 @@ async fn a_budget_of_a_model_counts_its_calls_alone(store: &TestStore) {
     assert!(pico(short[0]["needed_usd"].as_str().unwrap()) >= MAX_OUTPUT_TOKENS * OUTPUT);
     let answer = ask(&gateway, "/v1/chat/completions", &chat(json!({ "max_tokens": 5 }))).await;
     assert_eq!(spent(&gateway, &demo).await, amount(answer.expect(200), COST));
+    gateway.finish().await;
+}
+
+async fn the_bound_that_a_refusal_names_fits(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    watch(&gateway, json!({ "limit_usd": "0.005" })).await;
+    for (path, member, changes) in [
+        ("/v1/chat/completions", "max_completion_tokens", json!({})),
+        ("/v1/chat/completions", "max_tokens", json!({ "max_tokens": null, "n": 3 })),
+        ("/v1/chat/completions", "max_tokens", json!({ "max_tokens": 3_000 })),
+        ("/v1/messages", "max_tokens", json!({})),
+        ("/v1/responses", "max_output_tokens", json!({ "input": "How long is it?" })),
+    ] {
+        let refused = ask(&gateway, path, &chat(changes.clone())).await;
+        let detail = refused.problem(402, "budget-exhausted")["detail"].as_str().unwrap().to_owned();
+        let named = detail.split("at most ").nth(1).and_then(|rest| rest.split(' ').next());
+        let named: u64 = named.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{detail}"));
+        let mut body = chat(changes);
+        body[member] = json!(named);
+        let hold = amount(ask(&gateway, path, &body).await.expect(200), HOLD);
+        assert!(hold <= 5_000_000_000 && named > 500, "{path} {member} {named}: {hold}");
+        body[member] = json!(named + 200);
+        ask(&gateway, path, &body).await.problem(402, "budget-exhausted");
+    }
     gateway.finish().await;
 }
 

@@ -286,7 +286,7 @@ fn a_form_is_bounded_by_its_fields_its_images_and_the_bytes_of_its_sound() {
             "{fields}--b\r\nContent-Disposition: form-data; name=\"{file}\"; filename=\"f\"\r\n\r\n{content}\r\n--b--\r\n"
         )
     };
-    let read = |meter, body: &str| Asked::read_form(format(meter).unwrap(), Bytes::from(body.to_owned()), "b");
+    let read = |meter, body: &str| Asked::read_form(format(meter).unwrap(), "/", Bytes::from(body.to_owned()), "b");
     let sound = form(&[("model", "w"), ("stream", "true")], "file", &"x".repeat(8_000));
     let asked = read(Meter::OpenaiTranscriptions, &sound).unwrap();
     assert_eq!((asked.model(), asked.is_stream), ("w", true));

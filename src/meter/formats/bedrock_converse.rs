@@ -16,6 +16,7 @@ const CONTENT: Content = Content {
     sounds: &["audio"],
     references: &["document", "video", "s3Location"],
     texts: &["content", "text", "name", "toolUse", "toolResult", "reasoningContent", "reasoningText", "description"],
+    same: &[],
     json: &["properties", "input", "json", "inputSchema"],
     own: &["signature"],
     tools: &[

@@ -10,12 +10,16 @@ use super::super::{
 /// The most tokens of an image, at its highest resolution.
 const IMAGE_TOKENS: u64 = 5_000;
 
-const CONTENT: Content = Content {
+/// A standard call may not be served at a dearer tier, and one at a dearer tier may be served as a standard one.
+const TIER: Member = Member::Tier { standard: &["standard", "unspecified", "default"], unasked: &[] };
+
+pub(super) const CONTENT: Content = Content {
     sized: &[],
     images: &["inlineData", "inline_data"],
     sounds: &[],
     references: &["fileData", "file_data"],
     texts: &["parts", "text", "name", "content"],
+    same: &[],
     json: &["properties", "args", "response", "parameters", "parametersJsonSchema"],
     own: &["thoughtSignature", "thought_signature"],
     tools: &["functionDeclarations", "function_declarations", "computerUse", "computer_use"],
@@ -32,8 +36,8 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
         ("tools", Member::Tools),
         ("generationConfig", Member::Settings),
         ("generation_config", Member::Settings),
-        ("serviceTier", Member::Tier { standard: &["standard", "unspecified"], unasked: &[] }),
-        ("service_tier", Member::Tier { standard: &["standard", "unspecified"], unasked: &[] }),
+        ("serviceTier", TIER),
+        ("service_tier", TIER),
         ("cachedContent", Member::Elsewhere),
         ("cached_content", Member::Elsewhere),
     ],

@@ -1,9 +1,13 @@
 //! What OpenAI's formats have in common.
 
-use super::super::format::{Content, Ttl};
+use super::super::format::{Content, Member, Ttl};
 
 /// The most tokens of an image: gpt-4o-mini takes 2,833 and 5,667 a tile of at most six.
 const IMAGE_TOKENS: u64 = 40_000;
+
+/// `on_demand` is the standard tier of Groq; capacity that is paid for in advance (`scale`) costs no more.
+pub(super) const TIER: Member =
+    Member::Tier { standard: &["default", "standard", "on_demand", "scale"], unasked: &["priority"] };
 
 pub(super) const CONTENT: Content = Content {
     sized: &[
@@ -73,8 +77,14 @@ pub(super) const CONTENT: Content = Content {
         "tool_call",
         "json_schema",
         "json_object",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "compaction_trigger",
+        "logs",
+        "program",
+        "program_output",
     ],
-    images: &["image_url", "input_image", "image", "computer_screenshot"],
+    images: &["image_url", "input_image", "image", "computer_screenshot", "image_generation_call"],
     sounds: &["input_audio", "output_audio", "audio", "audio_url"],
     references: &[
         "file",
@@ -88,7 +98,6 @@ pub(super) const CONTENT: Content = Content {
         "file_url",
         "file_data",
         "source",
-        "container_id",
     ],
     texts: &[
         "content",
@@ -108,8 +117,11 @@ pub(super) const CONTENT: Content = Content {
         "stderr",
         "diff",
         "command",
+        "code",
+        "logs",
     ],
-    json: &["properties", "parameters", "schema", "format", "action", "operation"],
+    same: &["reasoning_content", "reasoning", "thinking"],
+    json: &["properties", "parameters", "schema", "format", "action", "actions", "operation", "attributes"],
     own: &[
         "annotations",
         "metadata",
@@ -118,6 +130,7 @@ pub(super) const CONTENT: Content = Content {
         "logprobs",
         "reasoning_details",
         "extra_content",
+        "container_id",
     ],
     tools: &[
         "function",
@@ -129,6 +142,7 @@ pub(super) const CONTENT: Content = Content {
         "computer_use_preview",
         "computer",
         "tool_search",
+        "programmatic_tool_calling",
     ],
     ttls: &[("5m", Ttl::Short), ("30m", Ttl::Short), ("1h", Ttl::Long)],
     image_tokens: IMAGE_TOKENS,

@@ -7,7 +7,7 @@ use super::{
         format::{About, Calls, Format, Member},
         written::Written,
     },
-    openai::CONTENT,
+    openai::{CONTENT, TIER},
 };
 
 pub(in super::super) const OPENAI_CHAT: Format = Format {
@@ -27,20 +27,12 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         ("stream", Member::Stream),
         ("stream_options", Member::StreamOptions),
         ("prediction", Member::Predicted),
-        (
-            "service_tier",
-            Member::Tier { standard: &["default", "standard", "on_demand", "scale"], unasked: &["priority"] },
-        ),
+        ("service_tier", TIER),
         ("modalities", Member::Modalities),
         ("audio", Member::Sound),
         ("web_search_options", Member::Tool("web_search")),
         ("search_parameters", Member::Tool("web_search")),
-        ("enable_search", Member::Tool("web_search")),
-        ("web_search", Member::Tool("web_search")),
-        ("connectors", Member::Tool("web_search")),
-        ("compound_custom", Member::Tool("web_search")),
         ("deferred", Member::NeverTrue("the usage of an answer that is fetched later is not seen here")),
-        ("cache", Member::Own),
         ("data_sources", Member::Elsewhere),
         ("previous_response_id", Member::Elsewhere),
         ("plugins", Member::Plugins(&["response-healing", "moderation", "auto-router"])),

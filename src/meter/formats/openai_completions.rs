@@ -6,7 +6,7 @@ use super::{
         format::{About, Format, Member},
         written::Written,
     },
-    openai::CONTENT,
+    openai::{CONTENT, TIER},
 };
 
 pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
@@ -17,15 +17,12 @@ pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
         ("fallbacks", Member::OtherModels),
         ("prompt", Member::Prompts),
         ("suffix", Member::Prompt),
-        ("max_tokens", Member::OutputBound),
+        ("max_tokens", Member::OutputBoundOrNone),
         ("n", Member::Answers),
         ("best_of", Member::Answers),
         ("stream", Member::Stream),
         ("stream_options", Member::StreamOptions),
-        (
-            "service_tier",
-            Member::Tier { standard: &["default", "standard", "on_demand", "scale"], unasked: &["priority"] },
-        ),
+        ("service_tier", TIER),
         ("metadata", Member::Own),
     ],
     content: CONTENT,

@@ -7,7 +7,7 @@ use super::{
         format::{About, Format, Member},
         written::Written,
     },
-    openai::CONTENT,
+    openai::{CONTENT, TIER},
 };
 
 pub(in super::super) const OPENAI_RESPONSES: Format = Format {
@@ -24,7 +24,7 @@ pub(in super::super) const OPENAI_RESPONSES: Format = Format {
         ("tools", Member::Tools),
         ("max_output_tokens", Member::OutputBound),
         ("stream", Member::Stream),
-        ("service_tier", Member::Tier { standard: &["default"], unasked: &["priority"] }),
+        ("service_tier", TIER),
         ("modalities", Member::Modalities),
         ("audio", Member::Sound),
         ("background", Member::NeverTrue("the usage of an answer that is fetched later is not seen here")),

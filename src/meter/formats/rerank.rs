@@ -4,18 +4,29 @@
 use super::{
     super::{
         count_tables::OPENAI,
-        counts::Counts,
+        counts::{CALLS, Counts},
         format::{About, Format, Member},
         written::Written,
     },
     openai::CONTENT,
 };
 
-const RERANK_COUNTS: Counts = Counts { input: &["input_tokens", "prompt_tokens"], ..OPENAI };
+const RERANK_COUNTS: Counts = Counts {
+    input: &["input_tokens", "prompt_tokens"],
+    // Of Cohere: each is billed as a call.
+    tools: &[(CALLS, "search_units")],
+    ..OPENAI
+};
 
 pub(in super::super) const RERANK: Format = Format {
     about: About::Text,
-    members: &[("model", Member::Model), ("query", Member::Query), ("documents", Member::Prompts)],
+    members: &[
+        ("model", Member::Model),
+        ("query", Member::Query),
+        ("documents", Member::Documents),
+        ("texts", Member::Documents),
+        ("passages", Member::Documents),
+    ],
     content: CONTENT,
     output_bound: None,
     settings: None,

@@ -13,12 +13,18 @@ const SANE_CALLS_FACTOR: u64 = 4;
 pub(super) fn calls(bound: &Bound, tools: &mut [(String, u64)]) -> bool {
     let mut are_sane = true;
     for (name, calls) in tools {
-        let held = bound.tools.iter().find(|(held, _)| held == name).map_or(0, |(_, held)| *held);
-        if *calls > held.saturating_mul(SANE_CALLS_FACTOR).max(SANE_CALLS) {
+        let held = bound.tools.iter().filter(|(held, _)| held == name).map(|(_, held)| *held);
+        let held = held.fold(0, u64::saturating_add);
+        if !is_sane(*calls, held) {
             (*calls, are_sane) = (held, false);
         }
     }
     are_sane
+}
+
+/// Whether so many calls can be, where this number was held.
+pub(super) const fn is_sane(calls: u64, held: u64) -> bool {
+    calls <= SANE_CALLS || calls <= held.saturating_mul(SANE_CALLS_FACTOR)
 }
 
 /// Of a total that is stated alone.

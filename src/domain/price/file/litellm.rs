@@ -6,6 +6,7 @@
 mod costs;
 mod extras;
 mod fields;
+mod mode;
 mod model;
 mod names;
 mod ranges;

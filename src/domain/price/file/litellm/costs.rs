@@ -22,10 +22,10 @@ pub(super) struct Costs {
     cache_write: Option<u64>,
     long_cache_write: Option<u64>,
     reasoning: Option<u64>,
-    audio_input: Option<u64>,
-    audio_output: Option<u64>,
+    pub audio_input: Option<u64>,
+    pub audio_output: Option<u64>,
     image_input: Option<u64>,
-    image_output: Option<u64>,
+    pub image_output: Option<u64>,
 }
 
 impl Costs {
@@ -70,7 +70,8 @@ impl Costs {
     }
 }
 
-fn said(cost: Option<u64>) -> Option<u64> {
+/// A cost of nothing is not said rather than free.
+pub(super) fn said(cost: Option<u64>) -> Option<u64> {
     cost.filter(|pusd| *pusd > 0)
 }
 

@@ -63,10 +63,14 @@ const KNOWN: [&str; 5] = [
     "vector_store_cost_per_gb_per_day",
 ];
 
-/// What the gateway does not bill of a model whose text costs `base`.
-pub(super) fn unbilled(fields: &Fields, base: Rates) -> Result<BTreeSet<Unbilled>, Skipped> {
+/// What the gateway does not bill of a model whose text costs `base`; `knows` says of a cost that it is read elsewhere.
+pub(super) fn unbilled(
+    fields: &Fields,
+    base: Rates,
+    knows: impl Fn(&str) -> bool,
+) -> Result<BTreeSet<Unbilled>, Skipped> {
     let mut found = BTreeSet::new();
-    for (name, text) in fields.iter().filter(|(_, text)| !says_nothing(text)) {
+    for (name, text) in fields.iter().filter(|(name, text)| !says_nothing(text) && !knows(name)) {
         match meaning(name, base) {
             Meaning::Unbilled(_, pusd) | Meaning::Unbillable(pusd) if is_at_most(text, pusd) => {}
             Meaning::Harmless => {}

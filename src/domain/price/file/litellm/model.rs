@@ -7,17 +7,14 @@ use super::{
     costs::{Costs, limited},
     extras::{self, Unbilled},
     fields::Fields,
-    names::{INPUT, OUTPUT, PER_CALL, RANGES, SERVICE_TIERS, when},
+    mode::Mode,
+    names::{PER_CALL, RANGES, SERVICE_TIERS, when},
     ranges,
 };
 use crate::domain::{
     money::Money,
     price::{Price, Rates, ServiceTier, Tier},
 };
-
-/// Modes whose calls are billed by tokens in and out. Embeddings have no answer to bound.
-const GENERATING: [&str; 3] = ["chat", "responses", "completion"];
-const EMBEDDING: &str = "embedding";
 
 /// A call that costs more than ten USD whatever it says is a mistake.
 const MAX_PUSD_A_CALL: u64 = 10_000_000_000_000;
@@ -26,12 +23,14 @@ pub(super) fn price(fields: &Fields) -> Result<(Price, BTreeSet<Unbilled>), Skip
     if !fields.are_all_different() {
         return Err(Skipped::NotAnObject);
     }
-    let embeds = embeds(fields)?;
+    let mode = Mode::of(fields)?;
+    let costs = Costs::read(fields, "")?;
     let (base, tiers, mut unbilled) = match fields.text(RANGES) {
         Some(list) => ranges::read(list)?,
-        None => by_length(fields, embeds)?,
+        None => by_length(fields, &costs, mode)?,
     };
-    let per_call = limited(PER_CALL, fields.cost_pusd(PER_CALL)?, MAX_PUSD_A_CALL)?.unwrap_or(0);
+    let per_call = fields.cost_pusd(PER_CALL)?.or(mode.per_query(fields)?);
+    let per_call = limited(PER_CALL, per_call, MAX_PUSD_A_CALL)?.unwrap_or(0);
     if (base.input, base.output, per_call) == (0, 0, 0) {
         return Err(Skipped::Free);
     }
@@ -40,39 +39,31 @@ pub(super) fn price(fields: &Fields) -> Result<(Price, BTreeSet<Unbilled>), Skip
         tiers,
         service_tiers: service_tiers(fields, base)?,
         per_call: Money::from_pusd(i64::try_from(per_call).unwrap_or(i64::MAX)),
-        max_output_tokens: if embeds { 0 } else { max_output_tokens(fields)? },
+        max_output_tokens: max_output_tokens(fields, mode.longest(base.output))?,
         max_input_tokens: fields.tokens("max_input_tokens")?,
     };
-    unbilled.append(&mut extras::unbilled(fields, base)?);
+    unbilled.append(&mut extras::unbilled(fields, base, |name| mode.knows(name, &costs))?);
     Ok((price, unbilled))
 }
 
 /// The costs that have a field each, and those of longer prompts.
-fn by_length(fields: &Fields, embeds: bool) -> Result<(Rates, Vec<Tier>, BTreeSet<Unbilled>), Skipped> {
-    let costs = Costs::read(fields, "")?;
-    let input = costs.input.ok_or(Skipped::Missing(INPUT))?;
-    let output = if embeds { Some(costs.output.unwrap_or(0)) } else { costs.output };
-    let base = costs.rates(input, output.ok_or(Skipped::Missing(OUTPUT))?);
+fn by_length(fields: &Fields, costs: &Costs, mode: Mode) -> Result<(Rates, Vec<Tier>, BTreeSet<Unbilled>), Skipped> {
+    let (input, output) = mode.each(fields, costs)?;
+    let base = costs.rates(input, output);
     Ok((base, tiers(fields, base, "")?, BTreeSet::new()))
 }
 
-/// Whether the model makes embeddings, and no text.
-fn embeds(fields: &Fields) -> Result<bool, Skipped> {
-    let mode = fields.string("mode").ok_or(Skipped::NoMode)?;
-    match mode.as_str() {
-        EMBEDDING => Ok(true),
-        mode if GENERATING.contains(&mode) => Ok(false),
-        mode => Err(Skipped::Mode(super::shortened(mode))),
+/// `max_tokens` is the older name of `max_output_tokens`; where it means the prompt too it is an upper bound. `longest` is
+/// what holds where neither is said, and 0 where there is no answer.
+fn max_output_tokens(fields: &Fields, longest: Option<u64>) -> Result<u64, Skipped> {
+    if longest == Some(0) {
+        return Ok(0);
     }
-}
-
-/// `max_tokens` is the older name of `max_output_tokens`; where it means the prompt too it is an upper bound.
-fn max_output_tokens(fields: &Fields) -> Result<u64, Skipped> {
     let stated = match fields.tokens("max_output_tokens")? {
         None => fields.tokens("max_tokens")?,
         stated => stated,
     };
-    stated.ok_or(Skipped::Missing("max_output_tokens"))
+    stated.or(longest).ok_or(Skipped::Missing("max_output_tokens"))
 }
 
 /// The tiers by length that any of the costs has at a service tier, by rising length. What a tier does not say of input and

@@ -26,7 +26,7 @@ pub(super) fn read(list: &str) -> Result<(Rates, Vec<Tier>, BTreeSet<Unbilled>),
         let costs = Costs::read(range, "")?;
         let (input, output) = (costs.input.ok_or(Skipped::Missing(INPUT))?, costs.output);
         let rates = costs.rates(input, output.ok_or(Skipped::Missing(OUTPUT))?);
-        unbilled.append(&mut extras::unbilled(range, rates)?);
+        unbilled.append(&mut extras::unbilled(range, rates, |_| false)?);
         tiers.push(Tier { above_input_tokens: from, rates });
         reached = to;
     }

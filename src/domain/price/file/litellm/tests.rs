@@ -199,13 +199,76 @@ fn the_bound_of_an_answer_is_looked_for_and_an_embedding_needs_none() {
     assert_eq!(price(r#"{ "max_input_tokens": 0 }"#).max_input_tokens, None);
 }
 
+/// Fields of a model besides a plain one's; then USD a million tokens in, out, of sound in and out, of images in and out, the
+/// price of a call, and the longest answer.
+#[test]
+fn models_of_every_meter_are_taken_in_the_units_that_they_are_billed_by() {
+    let none = r#""input_cost_per_token": null, "output_cost_per_token": null, "max_output_tokens": null"#;
+    let own = |fields: &str| format!("{{ {none}, {fields} }}");
+    let million = |pusd: u64| pusd / 1_000;
+    for (changes, [input, output, heard, spoken, seen, drawn, per_call, longest]) in [
+        (
+            // gpt-image-1
+            own(r#""mode": "image_generation", "input_cost_per_token": 5e-06, "input_cost_per_image_token": 1e-05,
+                "output_cost_per_image_token": 4e-05, "output_cost_per_image": 0.04 "#)
+            .replacen(r#""input_cost_per_token": null, "#, "", 1),
+            [5_000, 40_000, 0, 0, 10_000, 40_000, 0, 10_000],
+        ),
+        (
+            // gpt-4o-transcribe
+            r#"{ "mode": "audio_transcription", "input_cost_per_audio_token": 6e-06, "input_cost_per_second": 0.0001 }"#
+                .into(),
+            [2_500, 10_000, 6_000, 0, 2_500, 10_000, 0, 16_384],
+        ),
+        (
+            // whisper-1
+            own(r#""mode": "audio_transcription", "input_cost_per_second": 0.0001, "output_cost_per_second": 0.0001"#),
+            [100_000, 0, 0, 0, 100_000, 0, 0, 0],
+        ),
+        (own(r#""mode": "audio_speech", "input_cost_per_character": 1.5e-05"#), [15_000, 0, 0, 0, 15_000, 0, 0, 0]),
+        (
+            // gpt-4o-mini-tts
+            r#"{ "mode": "audio_speech", "output_cost_per_audio_token": 1.2e-05, "output_cost_per_second": 0.00025,
+                 "max_output_tokens": null }"#
+                .into(),
+            [2_500, 10_000, 0, 12_000, 2_500, 10_000, 0, 20_000],
+        ),
+        (
+            // rerank-v3.5
+            r#"{ "mode": "rerank", "input_cost_per_query": 0.002, "input_cost_per_token": 0.0, "output_cost_per_token": 0.0 }"#
+                .into(),
+            [0, 0, 0, 0, 0, 0, 2_000_000, 0],
+        ),
+        (r#"{ "mode": "rerank", "output_cost_per_token": 0.0 }"#.into(), [2_500, 0, 0, 0, 2_500, 0, 0, 0]),
+    ] {
+        let Price { base, per_call: each, max_output_tokens, .. } = price(&changes);
+        let rates = [base.input, base.output, base.audio_input.unwrap_or(0), base.audio_output.unwrap_or(0)];
+        let rates = [rates, [base.image_input, base.image_output, 0, 0]].concat();
+        let found: Vec<u64> = rates.iter().take(6).map(|rate| million(*rate)).collect();
+        assert_eq!(found, [input, output, heard, spoken, seen, drawn], "{changes}");
+        assert_eq!((each.pusd() / 1_000, max_output_tokens), (i64::try_from(per_call).unwrap(), longest), "{changes}");
+        assert_eq!(not_billed(&changes), Vec::<String>::new(), "{changes}");
+    }
+}
+
 #[test]
 fn each_model_that_is_not_taken_has_its_reason() {
     for (changes, why) in [
         (r#"{ "mode": null }"#, "mode is not said"),
         (r#"{ "mode": 7 }"#, "mode is not said"),
-        (r#"{ "mode": "image_generation" }"#, "mode image_generation"),
-        (r#"{ "mode": "rerank" }"#, "mode rerank"),
+        (r#"{ "mode": "video_generation" }"#, "mode video_generation"),
+        (r#"{ "mode": "moderation" }"#, "mode moderation"),
+        (r#"{ "mode": "image_generation", "input_cost_per_pixel": 1e-8 }"#, "cannot bill: input_cost_per_pixel"),
+        (r#"{ "mode": "image_generation", "output_cost_per_image": 0.04 }"#, "cannot bill: output_cost_per_image"),
+        (
+            r#"{ "mode": "audio_transcription", "input_cost_per_token": null, "output_cost_per_token": null }"#,
+            "input_cost_per_second is missing",
+        ),
+        (
+            r#"{ "mode": "audio_transcription", "output_cost_per_token": null, "input_cost_per_second": 1 }"#,
+            "input_cost_per_second is absurdly high",
+        ),
+        (r#"{ "mode": "rerank", "input_cost_per_query": 1000 }"#, "is absurdly high"),
         (r#"{ "input_cost_per_token": null }"#, "input_cost_per_token is missing"),
         (r#"{ "output_cost_per_token": null }"#, "output_cost_per_token is missing"),
         (r#"{ "input_cost_per_token": -1e-06 }"#, "input_cost_per_token is negative"),
