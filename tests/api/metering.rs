@@ -212,7 +212,6 @@ async fn a_budget_of_a_model_counts_its_calls_alone(store: &TestStore) {
 
 async fn the_bound_that_a_refusal_names_fits(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
-    watch(&gateway, json!({ "limit_usd": "0.005" })).await;
     for (path, member, changes) in [
         ("/v1/chat/completions", "max_completion_tokens", json!({})),
         ("/v1/chat/completions", "max_tokens", json!({ "max_tokens": null, "n": 3 })),
@@ -220,16 +219,18 @@ async fn the_bound_that_a_refusal_names_fits(store: &TestStore) {
         ("/v1/messages", "max_tokens", json!({})),
         ("/v1/responses", "max_output_tokens", json!({ "input": "How long is it?" })),
     ] {
+        let budget = watch(&gateway, json!({ "limit_usd": "0.005" })).await;
         let refused = ask(&gateway, path, &chat(changes.clone())).await;
         let detail = refused.problem(402, "budget-exhausted")["detail"].as_str().unwrap().to_owned();
         let named = detail.split("at most ").nth(1).and_then(|rest| rest.split(' ').next());
         let named: u64 = named.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{detail}"));
         let mut body = chat(changes);
+        body[member] = json!(named + 200);
+        ask(&gateway, path, &body).await.problem(402, "budget-exhausted");
         body[member] = json!(named);
         let hold = amount(ask(&gateway, path, &body).await.expect(200), HOLD);
         assert!(hold <= 5_000_000_000 && named > 500, "{path} {member} {named}: {hold}");
-        body[member] = json!(named + 200);
-        ask(&gateway, path, &body).await.problem(402, "budget-exhausted");
+        gateway.request("DELETE", &format!("/admin/budgets/{budget}")).token(&gateway.admin).send().await.expect(204);
     }
     gateway.finish().await;
 }
