@@ -63,6 +63,7 @@ fn check(format: &'static Format, taken: &Taken) {
         has_images: true,
         has_sound: true,
         service_tiers: &[],
+        calls: extras.calls,
     };
     let cost = price.cost(usage, extras, None).expect("a cost that can be counted");
     assert!(cost <= price.bound(&most).expect("a hold that can be counted"), "{format:?}: {taken:?}");
