@@ -11,7 +11,7 @@ use super::{
     format::{Format, Member},
     json::{self, Kind, Node},
     members::{self, Found},
-    plain::{is_deployment, is_off, model, model_in, one_of, texts, whole, whole_from},
+    plain::{is_deployment, is_empty, is_off, model, model_in, one_of, texts, whole, whole_from},
     prompt::{Look, Reader},
     stream_options,
     tools::ProviderTool,
@@ -211,6 +211,7 @@ impl Visit<'_> {
                 self.reader().content(value);
                 self.asked.predicted_bytes = u64::try_from(value.raw.len()).unwrap_or(u64::MAX);
             }
+            Member::Elsewhere if is_empty(value) => {}
             Member::Elsewhere => {
                 let fault = || Fault::new(format!("/{}", found.name), "names a prompt that is kept elsewhere");
                 self.asked.without_size.get_or_insert_with(fault);
