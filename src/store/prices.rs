@@ -47,7 +47,8 @@ pub struct PriceChange {
     pub made_at: Timestamp,
 }
 
-/// What came of a change.
+/// What came of a change. Not [`Changed`](super::administered::Changed), which is of one row: the list has no id under which it
+/// could not be found, and of 50,000 prices only the difference is worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PricesChanged {
     /// The list is at `version` now. Nothing differs, and no version was made, if the change asked for what was so
