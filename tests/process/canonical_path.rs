@@ -99,7 +99,7 @@ fn fault(stage: &Stage, target: &[u8], readonly: &str) -> Result<bool, String> {
     match sent(stage, target, readonly) {
         End::Refused(answer) => {
             let status = answer.status();
-            if ![200, 400, 403, 404, 405, 431].contains(&status) {
+            if ![200, 303, 400, 403, 404, 405, 431].contains(&status) {
                 return says("the status", &answer);
             }
             // 200 is the gateway's own: echo, probes, one's own page.
