@@ -16,7 +16,7 @@ const LITELLM: &str = r#"{
         "mode": "chat", "max_output_tokens": 1000,
         "input_cost_per_token": 1.5e-07, "output_cost_per_token": 6e-07, "input_cost_per_video_token": 1e-06
     },
-    "painter": { "mode": "image_generation", "output_cost_per_image": 0.04 },
+    "painter": { "mode": "video_generation", "output_cost_per_image": 0.04 },
     "free": { "mode": "chat", "max_output_tokens": 1000, "input_cost_per_token": 0, "output_cost_per_token": 0 }
 }"#;
 
@@ -49,7 +49,7 @@ fn an_import_holds_within_a_second(home: &Home) {
     let gateway = home.start();
     let token = gateway.admin();
     let said = imported(home, LITELLM, &[]);
-    for line in ["taken: 1\n", "skipped: 2\n", "mode image_generation", "costs nothing", "video, or sound"] {
+    for line in ["taken: 1\n", "skipped: 2\n", "mode video_generation", "costs nothing", "video, or sound"] {
         assert!(said.contains(line), "{line}: {said}");
     }
     assert!(said.ends_with("version 2 of the price list: 1 added, 0 changed\n") && !said.contains("painter"), "{said}");
@@ -110,7 +110,7 @@ fn a_file_that_cannot_be_taken_is_refused_with_place_and_reason() {
         ("", ["line 1", "prices"]),
         ("{", ["line 1", "EOF"]),
         ("{\"a\": {\"mode\": \"chat\", \"input_cost_per_token\": NaN}}", ["line 1", "expected"]),
-        ("{\"a\": {\"mode\": \"rerank\"}}", ["no price to take", "mode rerank"]),
+        ("{\"a\": {\"mode\": \"moderation\"}}", ["no price to take", "mode moderation"]),
         (&own("a", "-1"), ["prices[0].input_usd", "decimal number"]),
         (&own("a", "1").repeat(2), ["prices[1].model", "already"]),
         (&format!("[server]\nport = 1\n{}", own("a", "1")), ["line 1", "unknown field"]),

@@ -1,6 +1,6 @@
 //! What can be decided without the body of a request is decided before it is read: the client announces one and sends none.
 
-use super::support::{Home, Message, Stage, Upstream, Wire, eventually, with_upstream};
+use super::support::{Home, Message, Stage, Upstream, Wire, with_upstream};
 
 const BODY: &str = "content-type: application/json\r\ncontent-length: 100000\r\n";
 
@@ -67,12 +67,10 @@ fn a_limit_is_decided_before_the_body() {
 fn a_place_among_the_calls_under_way_is_taken_before_the_body_of_a_metered_call() {
     let limit = "[[limits]]\nname = \"one\"\nroutes = [\"up\"]\nper = \"user\"\nunit = \"concurrent\"\nlimit = 1\n";
     let stage = stage("meter = \"openai-chat\"\n", limit);
-    let first = announce(&stage, stage.request("POST", "/up", BODY, "{"));
-    eventually("the first has the place", || {
-        let answer = announce(&stage, stage.request("POST", "/up", BODY, "")).try_message()?;
-        answer.assert_problem(429, "quota-exceeded");
-        Some(())
-    });
+    // The first is asked for its body once it has the place.
+    let mut first = announce(&stage, stage.request("POST", "/up", &format!("{BODY}expect: 100-continue\r\n"), ""));
+    assert_eq!(first.head().status(), 100);
+    announce(&stage, stage.request("POST", "/up", BODY, "")).message().assert_problem(429, "quota-exceeded");
     drop(first);
     assert!(stage.upstream.try_accept().is_none());
 }

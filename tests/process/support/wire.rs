@@ -4,15 +4,11 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
-    time::Duration,
 };
 
 use serde_json::Value;
 
 use super::PATIENCE;
-
-/// Long enough for an answer that comes at all to have come.
-const MOMENT: Duration = Duration::from_millis(200);
 
 /// What a connection is carried by.
 pub trait Channel: Read + Write + Send + Sync {
@@ -83,14 +79,6 @@ impl Wire {
     /// False if the other end is gone.
     pub fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).is_ok()
-    }
-
-    /// What comes within a moment, if anything does.
-    pub fn try_message(&mut self) -> Option<Message> {
-        self.stream().set_read_timeout(Some(MOMENT)).unwrap();
-        let has_come = self.stream().peek(&mut [0]).is_ok();
-        self.stream().set_read_timeout(Some(PATIENCE)).unwrap();
-        has_come.then(|| self.message())
     }
 
     /// Reads a request or an answer with its body.
