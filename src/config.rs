@@ -27,7 +27,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -42,7 +41,7 @@ use self::{
         Store,
     },
 };
-use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
+use crate::domain::{algorithm::Algorithm, budget, limit::Spec, percent};
 
 /// The built-in layer, with every key.
 pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
@@ -60,9 +59,6 @@ const SECRETS: [&str; 4] = ["store.password", "auth.hmac_secret", "auth.hmac_oth
 pub fn is_secret(key: &str) -> bool {
     SECRETS.contains(&key)
 }
-
-/// All but unreserved characters (RFC 3986 §2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The shortest secret of HS256: as long as its hash (RFC 7518 §3.2).
 const MIN_HMAC_SECRET_BYTES: usize = 32;
@@ -157,7 +153,7 @@ impl Config {
         }
         let fault = |reason: String| self.blame("store.password", reason);
         let (user, rest) = self.store.url.split_once('@').ok_or_else(|| fault("store.url names no user".into()))?;
-        Ok(format!("{user}:{}@{rest}", utf8_percent_encode(&password, RESERVED)))
+        Ok(format!("{user}:{}@{rest}", percent::encoded(&password)))
     }
 
     /// The secrets that access tokens are signed with, where the algorithm is HS256.

@@ -27,6 +27,7 @@ pub mod name;
 pub mod network;
 pub mod password;
 pub mod path;
+pub mod percent;
 pub mod price;
 pub mod principal;
 pub mod proxy_header;

@@ -7,13 +7,9 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::REDACTED;
-use crate::domain::hex;
-
-/// All but unreserved characters (RFC 3986 §2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::domain::{hex, percent};
 
 /// A shorter one would cut ordinary words.
 const LEAST_BYTES: usize = 8;
@@ -48,19 +44,19 @@ impl KnownSecrets {
 fn forms(secret: &str) -> Vec<String> {
     let json = in_json(secret);
     let slashes = json.replace('/', "\\/");
-    let percent = utf8_percent_encode(secret, RESERVED).to_string();
+    let in_url = percent::encoded(secret);
     let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let html = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     vec![
         in_json(&json),
         in_json(&slashes),
-        in_lower_case(&percent),
+        in_lower_case(&in_url),
         in_lower_case(&form),
         form,
         html.replace('\'', "&#39;"),
         html.replace('\'', "&#x27;"),
         html,
-        percent,
+        in_url,
         slashes,
         json,
         STANDARD_NO_PAD.encode(secret),
