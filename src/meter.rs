@@ -43,6 +43,8 @@ mod clients_tests;
 mod fuzz_tests;
 #[cfg(test)]
 mod requests_tests;
+#[cfg(test)]
+mod test_price;
 
 use crate::domain::route::Meter;
 

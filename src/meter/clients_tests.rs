@@ -2,22 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Asked, Ways, format};
-use crate::domain::{
-    price::{Price, PriceSpec},
-    route::Meter,
-};
+use super::{Asked, Ways, format, test_price};
+use crate::domain::{price::Price, route::Meter};
 
 fn price() -> Price {
-    let spec = PriceSpec {
-        model: "m".into(),
-        input_usd: "1".into(),
-        output_usd: "10".into(),
-        max_output_tokens: 32_000,
-        max_input_tokens: Some(1_000_000),
-        ..PriceSpec::default()
-    };
-    spec.price().unwrap()
+    test_price::price(1_000_000, 32_000)
 }
 
 fn function(name: &str) -> Value {

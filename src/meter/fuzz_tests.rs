@@ -4,11 +4,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Asked, Format, Reading, Taken, Ways, format, json};
-use crate::domain::{
-    price::{Price, PriceSpec},
-    route::Meter,
-};
+use super::{Asked, Format, Reading, Taken, Ways, format, json, test_price};
+use crate::domain::{price::Price, route::Meter};
 
 const METERS: [Meter; 12] = [
     Meter::OpenaiChat,
@@ -118,15 +115,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn price() -> Price {
-    let spec = PriceSpec {
-        model: "m".into(),
-        input_usd: "1".into(),
-        output_usd: "10".into(),
-        max_output_tokens: 1_000,
-        max_input_tokens: Some(100_000),
-        ..PriceSpec::default()
-    };
-    spec.price().unwrap()
+    test_price::price(100_000, 1_000)
 }
 
 fn read(format: &'static Format, label: Option<&str>, pieces: &[&[u8]]) -> (Vec<u8>, Taken) {

@@ -1,21 +1,13 @@
 //! The table of requests: what each may take, where what it asks for may stand, and what is refused.
 
-use super::{Asked, Bound, Reading, Ways, format_at};
+use super::{Asked, Bound, Reading, Ways, format_at, test_price};
 use crate::domain::{
     price::{Price, PriceSpec},
     route::Meter,
 };
 
 fn price() -> Price {
-    let spec = PriceSpec {
-        model: "m".into(),
-        input_usd: "1".into(),
-        output_usd: "10".into(),
-        max_output_tokens: 1_000,
-        max_input_tokens: Some(1_000_000),
-        ..PriceSpec::default()
-    };
-    spec.price().unwrap()
+    test_price::price(1_000_000, 1_000)
 }
 
 /// Where a call of this meter goes.

@@ -9,23 +9,12 @@ use flate2::{
 
 use super::*;
 use crate::{
-    domain::{
-        price::{Price, PriceSpec},
-        route::Meter,
-    },
-    meter::{Asked, Ways, format},
+    domain::{price::Price, route::Meter},
+    meter::{Asked, Ways, format, test_price},
 };
 
 pub(super) fn price() -> Price {
-    let spec = PriceSpec {
-        model: "m".into(),
-        input_usd: "1".into(),
-        output_usd: "10".into(),
-        max_output_tokens: 1_000,
-        max_input_tokens: Some(100_000),
-        ..PriceSpec::default()
-    };
-    spec.price().unwrap()
+    test_price::price(100_000, 1_000)
 }
 
 const EVENTS: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n\
