@@ -26,7 +26,7 @@ pub(crate) fn meter(choice: usize) -> Meter {
     METERS.get(choice % METERS.len()).copied().unwrap_or(Meter::OpenaiChat)
 }
 
-/// The price of a model that takes everything, at so many USD a million tokens of its prompts.
+/// The price of a model that takes everything, at `input_usd` a million tokens of its prompts.
 pub(crate) fn price(input_usd: &str) -> Price {
     let spec = PriceSpec {
         model: "m".into(),

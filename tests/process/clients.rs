@@ -110,7 +110,7 @@ fn the_probes_of_balancers_are_answered() {
     assert_eq!(stage.gateway.send("GET /healthz HTTP/1.0\r\n\r\n").status(), 200);
 }
 
-/// HTTP of another major version is told apart from nonsense; a later minor version is served.
+/// HTTP of another major version is answered with 505, and not as a malformed request; a later minor version is served.
 #[test]
 fn versions_are_served_or_refused_by_their_major_number() {
     let stage = Stage::new();

@@ -22,7 +22,7 @@ pub(super) fn calls(bound: &Bound, tools: &mut [(String, u64)]) -> bool {
     are_sane
 }
 
-/// Whether so many calls can be, where this number was held.
+/// Whether an answer can have this number of calls of a tool, where `held` calls were paid for in the hold.
 pub(super) const fn is_sane(calls: u64, held: u64) -> bool {
     calls <= SANE_CALLS || calls <= held.saturating_mul(SANE_CALLS_FACTOR)
 }

@@ -18,7 +18,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Takes a member that has about so many tokens.
+    /// Counts a member of the request; `tokens` is the estimate of its text.
     pub fn add(&mut self, member: Member, value: &Node<'_>, tokens: u64) {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let (items, bytes) = (count(value.items().len()), count(value.raw.len()));
