@@ -33,6 +33,7 @@ mod api {
     mod limits_admin;
     mod limits_told;
     mod login;
+    mod meter_clients;
     mod metering;
     mod meters;
     mod models;

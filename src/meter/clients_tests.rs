@@ -9,186 +9,27 @@ fn price() -> Price {
     test_price::price(1_000_000, 32_000)
 }
 
-fn function(name: &str) -> Value {
-    json!({ "type": "function", "name": name, "description": "Runs it.", "strict": false,
-        "parameters": { "type": "object", "properties": { "type": { "type": "string" }, "ttl": { "type": "number" } } } })
-}
-
-fn codex() -> Value {
-    json!({
-        "model": "m", "instructions": "You are Codex.", "stream": true, "store": false, "parallel_tool_calls": true,
-        "tool_choice": "auto", "include": ["reasoning.encrypted_content"], "prompt_cache_key": "0190",
-        "client_metadata": { "session": "0190" }, "service_tier": null, "prompt_cache_retention": "24h",
-        "reasoning": { "effort": "medium", "summary": "auto" }, "text": { "verbosity": "medium" },
-        "tools": [
-            function("shell"), { "type": "local_shell" }, { "type": "tool_search", "execution": "client" },
-            { "type": "custom", "name": "apply_patch", "format": { "type": "grammar", "syntax": "lark", "definition": "s: x" } },
-            { "type": "namespace", "name": "mcp", "tools": [function("read"), function("write")] },
-        ],
-        "input": [
-            { "type": "additional_tools", "role": "developer", "tools": [function("late")] },
-            { "type": "message", "role": "developer", "content": [{ "type": "input_text", "text": "permissions" }] },
-            { "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "Mend it" }] },
-            { "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA", "content": null },
-            { "type": "function_call", "name": "shell", "arguments": "{\"command\":[\"ls\"]}", "call_id": "c1" },
-            { "type": "function_call_output", "call_id": "c1", "output": "file" },
-            { "type": "custom_tool_call", "name": "apply_patch", "input": "*** Begin", "call_id": "c2" },
-            { "type": "custom_tool_call_output", "call_id": "c2", "output": "done" },
-            { "type": "local_shell_call", "call_id": "c3", "status": "completed", "action": { "type": "exec", "command": ["ls"] } },
-            { "type": "tool_search_call", "call_id": "c4", "execution": "client", "arguments": { "query": "read" } },
-            { "type": "tool_search_output", "call_id": "c4", "execution": "client", "tools": [function("found")] },
-            { "type": "function_call_output", "call_id": "c5", "output": [{ "type": "input_text", "text": "1" }] },
-            { "type": "compaction", "encrypted_content": "gAAAA" },
-            { "type": "message", "role": "assistant", "phase": "final_answer", "content": [{ "type": "output_text", "text": "Done" }] },
-        ],
-    })
-}
-
-fn claude_code() -> Value {
-    let cached = json!({ "type": "ephemeral", "ttl": "1h" });
-    json!({
-        "model": "m", "max_tokens": 32000, "stream": true, "metadata": { "user_id": "user_0" },
-        "system": [
-            { "type": "text", "text": "You are Claude Code.", "cache_control": cached },
-            { "type": "text", "text": "Environment", "cache_control": { "type": "ephemeral", "scope": "global" } },
-        ],
-        "thinking": { "type": "adaptive" }, "output_config": { "effort": "high" },
-        "context_management": { "edits": [{ "type": "clear_thinking_20251015", "keep": "all" }, { "type": "clear_tool_uses_20250919" }] },
-        "tools": [
-            { "name": "Bash", "description": "Runs", "input_schema": { "type": "object", "properties": {} } },
-            { "type": "bash_20250124", "name": "bash" },
-            { "type": "text_editor_20250728", "name": "str_replace_based_edit_tool", "max_characters": 10_000 },
-            { "type": "custom", "name": "Late", "input_schema": {}, "defer_loading": true, "cache_control": cached },
-            { "type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex" },
-            { "name": "mcp__files__read", "input_schema": { "type": "object" }, "strict": true,
-              "input_examples": [{ "path": "a" }], "eager_input_streaming": true, "allowed_callers": ["direct"] },
-        ],
-        "tool_choice": { "type": "auto", "disable_parallel_tool_use": false }, "stop_sequences": ["</end>"],
-        "service_tier": null, "container": null, "temperature": 1,
-        "messages": [
-            { "role": "user", "content": [{ "type": "text", "text": "Mend it" }] },
-            { "role": "assistant", "content": [
-                { "type": "thinking", "thinking": "Well", "signature": "EqQB" },
-                { "type": "tool_use", "id": "t1", "name": "Bash", "input": { "type": "image", "ttl": "x", "tools": [1] } },
-            ] },
-            { "role": "user", "content": [
-                { "type": "tool_result", "tool_use_id": "t1", "content": [{ "type": "text", "text": "ok" }], "is_error": false },
-                { "type": "text", "text": "Go on", "cache_control": { "type": "ephemeral" } },
-            ] },
-            { "role": "assistant", "content": [
-                { "type": "redacted_thinking", "data": "EqQB" },
-                { "type": "tool_use", "id": "t2", "name": "tool_search_tool_regex", "input": { "pattern": "read" }, "caller": { "type": "direct" } },
-            ] },
-            { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t2", "content": [
-                { "type": "tool_reference", "tool_name": "mcp__files__read" }] }] },
-            { "role": "system", "content": "The time has changed." },
-        ],
-    })
-}
-
-fn cursor() -> Value {
-    json!({
-        "model": "m", "stream": true, "stream_options": { "include_usage": true }, "temperature": 0, "user": "x",
-        "store": true, "metadata": { "models": "x" }, "reasoning_effort": "high", "verbosity": "low", "prompt_cache_key": "k",
-        "safety_identifier": "s", "web_search_options": null, "prediction": null, "modalities": ["text"], "audio": null,
-        "tool_choice": { "type": "allowed_tools", "allowed_tools": { "mode": "auto", "tools": [
-            { "type": "function", "function": { "name": "read" } }] } },
-        "messages": [
-            { "role": "system", "content": "You are a pair programmer." },
-            { "role": "user", "content": [{ "type": "text", "text": "Mend it", "cache_control": { "type": "ephemeral" } }] },
-            { "role": "assistant", "content": null, "tool_calls": [
-                { "id": "c1", "type": "function", "function": { "name": "read", "arguments": "{}" } }] },
-            { "role": "tool", "tool_call_id": "c1", "content": "text" },
-        ],
-        "tools": [{ "type": "function", "function": { "name": "read", "parameters": { "type": "object" } } }],
-    })
-}
-
-/// Of the Vercel AI SDK for Anthropic.
-fn vercel_ai_messages() -> Value {
-    json!({
-        "model": "m", "max_tokens": 64_000, "stream": true, "thinking": { "type": "enabled", "budget_tokens": 10_000 },
-        "system": [{ "type": "text", "text": "Help" }], "top_k": 4,
-        "tools": [{ "name": "f", "description": "Runs", "input_schema": { "type": "object" }, "cache_control": { "type": "ephemeral", "ttl": "1h" } }],
-        "context_management": { "edits": [{ "type": "clear_tool_uses_20250919", "trigger": { "type": "input_tokens", "value": 100_000 },
-            "keep": { "type": "tool_uses", "value": 3 }, "clear_at_least": { "type": "input_tokens", "value": 5_000 } }] },
-        "output_config": { "format": { "type": "json_schema", "schema": { "type": "object" } } }, "mcp_servers": [],
-        "messages": [{ "role": "user", "content": [{ "type": "search_result", "source": "https://a.example", "title": "A",
-            "content": [{ "type": "text", "text": "found" }], "citations": { "enabled": true } }] }],
-    })
-}
-
-fn gemini_cli() -> Value {
-    json!({
-        "contents": [
-            { "role": "user", "parts": [{ "text": "Mend it" }] },
-            { "role": "model", "parts": [{ "functionCall": { "name": "read", "args": { "path": "a" } }, "thoughtSignature": "CiQB" }] },
-            { "role": "user", "parts": [{ "functionResponse": { "name": "read", "response": { "output": "text" } } }] },
-        ],
-        "systemInstruction": { "role": "user", "parts": [{ "text": "You are an agent." }] },
-        "tools": [{ "functionDeclarations": [{ "name": "read", "description": "Reads", "parametersJsonSchema": { "type": "object" } }] }],
-        "toolConfig": { "functionCallingConfig": { "mode": "AUTO" } }, "safetySettings": [], "labels": { "a": "b" },
-        "generationConfig": { "temperature": 0, "topP": 1, "maxOutputTokens": 8_192, "candidateCount": 1,
-            "thinkingConfig": { "includeThoughts": true, "thinkingBudget": 8_192 }, "responseModalities": ["TEXT"] },
-    })
-}
-
-fn aider() -> Value {
-    json!({
-        "model": "m", "temperature": 0, "stream": true,
-        "messages": [
-            { "role": "system", "content": [{ "type": "text", "text": "Act as an expert", "cache_control": { "type": "ephemeral" } }] },
-            { "role": "user", "content": "I have added these files" }, { "role": "assistant", "content": "Ok." },
-        ],
-    })
-}
-
-fn agents_sdk() -> Value {
-    json!({
-        "model": "m", "instructions": "Help", "input": [{ "role": "user", "content": "Hi" },
-            { "id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
-              "content": [{ "type": "output_text", "text": "Hello", "annotations": [], "logprobs": [] }] }],
-        "include": [], "tools": [function("weather")], "tool_choice": "auto", "stream": true, "store": null,
-        "previous_response_id": null, "conversation": null, "prompt": null, "truncation": null, "text": null,
-        "max_output_tokens": null, "prompt_cache_retention": "24h", "metadata": null,
-    })
-}
-
-fn langchain() -> Value {
-    json!({
-        "model": "m", "stream": false, "temperature": 0.7, "n": 1, "parallel_tool_calls": false, "seed": null,
-        "messages": [{ "role": "user", "content": [{ "type": "text", "text": "Hi" }], "name": "u" }],
-        "response_format": { "type": "json_schema", "json_schema": { "name": "A", "schema": { "type": "object" }, "strict": true } },
-        "tool_choice": { "type": "function", "function": { "name": "A" } }, "logit_bias": { "50256": -100 },
-    })
-}
-
-fn vercel_ai() -> Value {
-    json!({
-        "model": "m", "input": [{ "role": "system", "content": "Help" },
-            { "role": "user", "content": [{ "type": "input_text", "text": "Hi" }] },
-            { "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}" },
-            { "type": "function_call_output", "call_id": "c", "output": [{ "type": "input_text", "text": "1" }] }],
-        "text": { "format": { "type": "json_schema", "strict": true, "name": "response", "schema": { "type": "object" } } },
-        "tools": [function("f")], "stream": true, "service_tier": "auto",
-    })
-}
+/// What they send, as it is on the wire but for its length.
+const CLIENTS: [(&str, Meter, &str); 9] = [
+    ("Codex", Meter::OpenaiResponses, include_str!("../../tests/fixtures/clients/codex.json")),
+    ("Claude Code", Meter::AnthropicMessages, include_str!("../../tests/fixtures/clients/claude-code.json")),
+    ("Cursor", Meter::OpenaiChat, include_str!("../../tests/fixtures/clients/cursor.json")),
+    ("aider", Meter::OpenaiChat, include_str!("../../tests/fixtures/clients/aider.json")),
+    ("the OpenAI Agents SDK", Meter::OpenaiResponses, include_str!("../../tests/fixtures/clients/openai-agents.json")),
+    ("LangChain", Meter::OpenaiChat, include_str!("../../tests/fixtures/clients/langchain.json")),
+    ("the Vercel AI SDK", Meter::OpenaiResponses, include_str!("../../tests/fixtures/clients/vercel-ai.json")),
+    (
+        "the Vercel AI SDK for Anthropic",
+        Meter::AnthropicMessages,
+        include_str!("../../tests/fixtures/clients/vercel-ai-messages.json"),
+    ),
+    ("Gemini CLI", Meter::GeminiGenerate, include_str!("../../tests/fixtures/clients/gemini-cli.json")),
+];
 
 #[test]
 fn ordinary_clients_are_served_and_held_by_their_bytes() {
-    use Meter::{AnthropicMessages, GeminiGenerate, OpenaiChat, OpenaiResponses};
-    for (name, meter, body) in [
-        ("Codex", OpenaiResponses, codex()),
-        ("Claude Code", AnthropicMessages, claude_code()),
-        ("Cursor", OpenaiChat, cursor()),
-        ("aider", OpenaiChat, aider()),
-        ("the OpenAI Agents SDK", OpenaiResponses, agents_sdk()),
-        ("LangChain", OpenaiChat, langchain()),
-        ("the Vercel AI SDK", OpenaiResponses, vercel_ai()),
-        ("the Vercel AI SDK for Anthropic", AnthropicMessages, vercel_ai_messages()),
-        ("Gemini CLI", GeminiGenerate, gemini_cli()),
-    ] {
-        let body = body.to_string();
+    for (name, meter, fixture) in CLIENTS {
+        let body = serde_json::from_str::<Value>(fixture).unwrap().to_string();
         let bytes = u64::try_from(body.len()).unwrap();
         let path = "/v1beta/models/m:streamGenerateContent";
         let asked = Asked::read(format(meter).unwrap(), path, body.into(), &|_| false);
