@@ -33,6 +33,7 @@ mod statement;
 mod stream_options;
 mod text;
 mod tools;
+mod work;
 mod written;
 
 #[cfg(test)]
@@ -42,9 +43,13 @@ mod clients_tests;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]
+mod held_tests;
+#[cfg(test)]
 mod requests_tests;
 #[cfg(test)]
 mod test_price;
+#[cfg(test)]
+mod work_tests;
 
 use crate::domain::route::Meter;
 
@@ -59,6 +64,9 @@ pub use self::{
 
 /// The longest whole answer that is kept until its end, so that its head says what it cost.
 pub const MAX_WHOLE_BYTES: usize = 4 << 20;
+
+/// The longest request that a worker reads itself: a longer one would keep it from others, and is read on another thread.
+pub const MAX_READ_HERE_BYTES: usize = 256 << 10;
 
 /// The format of one call to a route: what the end of its path asks for, where that is no answer of the model, and else the
 /// route's.

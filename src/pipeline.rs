@@ -208,7 +208,8 @@ async fn proxy(
         Found::Served(forwarded) => return Ok(settle(*forwarded, request.method())),
         Found::Forward(entered, plan) => (entered, plan),
     };
-    let admitted = limit_tokens(visit, entered, route, asked.as_ref().map(Asked::estimated_tokens)).await?;
+    let billed = asked.as_ref().filter(|asked| !asked.is_free());
+    let admitted = limit_tokens(visit, entered, route, billed.map(Asked::estimated_tokens)).await?;
     if route.meter != Meter::None {
         visit.record.enter(Step::Reserve);
     }

@@ -56,7 +56,9 @@ impl Alias {
     #[must_use]
     pub fn is_spoken(&self, meter: Meter) -> bool {
         match &self.formats {
-            Formats::Any => meter.bills_tokens(),
+            Formats::Any => meter.counts_tokens(),
+            // The counting of tokens belongs to a format whose answers are written.
+            Formats::These(meters) if meter == Meter::CountTokens => meters.iter().any(|meter| meter.has_counting()),
             Formats::These(meters) => meters.contains(&meter),
         }
     }

@@ -74,11 +74,18 @@ impl Meter {
         self.counts_tokens() && !matches!(self, Self::CountTokens)
     }
 
+    /// Whether services of this format count the tokens of a request for nothing.
+    #[must_use]
+    pub const fn has_counting(self) -> bool {
+        use Meter::{AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiResponses};
+        matches!(self, AnthropicMessages | BedrockConverse | GeminiGenerate | OpenaiResponses)
+    }
+
     /// Whether only a model whose answers have a bound can be called.
     #[must_use]
     pub const fn needs_output_bound(self) -> bool {
-        use Meter::{OpenaiEmbeddings, OpenaiSpeech, OpenaiTranscriptions, Rerank};
-        !matches!(self, OpenaiEmbeddings | OpenaiSpeech | OpenaiTranscriptions | Rerank)
+        use Meter::{OpenaiEmbeddings, OpenaiImages, OpenaiSpeech, OpenaiTranscriptions, Rerank};
+        !matches!(self, OpenaiEmbeddings | OpenaiImages | OpenaiSpeech | OpenaiTranscriptions | Rerank)
     }
 }
 

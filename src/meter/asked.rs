@@ -5,11 +5,18 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{edit::Edit, format::Format, prompt::Look};
+use super::{
+    edit::Edit,
+    format::{Format, Member},
+    prompt::Look,
+};
 use crate::domain::refusal::Fault;
 
 /// Tokens that limits take in advance for an answer whose request sets no bound.
 const UNBOUNDED_OUTPUT_TOKENS: u64 = 1_024;
+
+/// A bound that is none.
+pub(super) const OPEN: &[u8] = b"-1";
 
 /// A request to a model.
 pub struct Asked {
@@ -28,6 +35,8 @@ pub struct Asked {
     pub(super) settings: Option<(Range<usize>, bool)>,
     /// Of all prompts together.
     pub(super) answers: u64,
+    /// How long the model may think.
+    pub(super) thinking_tokens: u64,
     pub(super) predicted_bytes: u64,
     /// What is read more than once: of a query with many documents, all but the first reading.
     pub(super) repeated_bytes: u64,
@@ -91,6 +100,23 @@ impl Asked {
         self.models().skip(1)
     }
 
+    /// Whether the call costs nothing.
+    pub const fn is_free(&self) -> bool {
+        self.format.is_free
+    }
+
+    /// The length of the answer where the request says nothing of it, if that is less than the model's longest.
+    pub(super) fn usual_output(&self) -> Option<u64> {
+        let usual = |member: &Member| if let Member::OutputBoundOr(tokens) = member { Some(*tokens) } else { None };
+        let usual = self.format.members.iter().find_map(|(_, member)| usual(member));
+        usual.filter(|_| !self.output_bounds.iter().any(|bound| self.is_open(bound)))
+    }
+
+    /// Whether a bound says in words that it is none.
+    pub(super) fn is_open(&self, bound: &OutputBound) -> bool {
+        self.body.get(bound.at.clone()).is_some_and(|text| text == OPEN)
+    }
+
     /// Whether the answer is to come as it is made.
     pub const fn is_stream(&self) -> bool {
         self.is_stream
@@ -99,7 +125,8 @@ impl Asked {
     /// About how many tokens the call will take; at least 1.
     pub fn estimated_tokens(&self) -> u64 {
         let each = self.output_bounds.iter().filter_map(|bound| bound.tokens).max();
-        let each = self.format.output_bound.map_or(0, |_| each.unwrap_or(UNBOUNDED_OUTPUT_TOKENS));
+        let unbounded = || self.usual_output().unwrap_or(UNBOUNDED_OUTPUT_TOKENS);
+        let each = self.format.output_bound.map_or(0, |_| each.unwrap_or_else(unbounded));
         self.look.tokens.saturating_add(each.saturating_mul(self.answers)).max(1)
     }
 }

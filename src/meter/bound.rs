@@ -1,11 +1,11 @@
 //! The most that a call can take, and the request by which it cannot take more.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
 use bytes::Bytes;
 
 use super::{
-    asked::{Asked, Need, Place},
+    asked::{Asked, Need, OutputBound, Place},
     edit::{self, Edit},
     format::{About, Format, Member},
     plain,
@@ -62,7 +62,7 @@ struct Media {
 #[derive(Clone)]
 pub struct Bound {
     /// The request to be sent.
-    pub letter: Letter,
+    pub letter: Rc<Letter>,
     pub input_tokens: u64,
     /// Of all answers together.
     pub output_tokens: u64,
@@ -160,9 +160,14 @@ impl Asked {
         let room = longest_input.map(|longest| longest.saturating_sub(prompt));
         let (each, mut edits) = self.output_tokens(longest_output, room, ways)?;
         // A further call that shortens the conversation.
-        let (times, shortened) = if self.compacts { (2, longest_output) } else { (1, 0) };
+        let shortenings = u64::from(self.compacts);
+        // Other models that the model may ask read what it has read.
+        let advisors = self.look.provider_tools.iter().filter(|tool| tool.is_model());
+        let advice = advisors.map(|tool| tool.calls).fold(0, u64::saturating_add);
+        let times = advice.saturating_add(shortenings).saturating_add(1);
+        let further = shortenings.saturating_mul(longest_output).saturating_add(advice.saturating_mul(most_output));
         let input_tokens = prompt.saturating_mul(times);
-        let output_besides = self.predicted_bytes.saturating_add(shortened);
+        let output_besides = self.predicted_bytes.saturating_add(further);
         let output_tokens = each.saturating_mul(self.answers).saturating_add(output_besides);
         let is_bounded = self.output_bounds.iter().any(|bound| bound.tokens.is_some());
         let wish = self.wish_for_usage.as_ref().filter(|_| ways.dialect.stream_usage);
@@ -180,13 +185,13 @@ impl Asked {
         let (spoken, heard) = self.estimates(output_tokens);
         let known_output = most_output.saturating_mul(self.answers).saturating_add(self.predicted_bytes);
         Ok(Bound {
-            letter: self.letter(edits, ways.model),
+            letter: Rc::new(self.letter(edits, ways.model)),
             input_tokens,
             output_tokens,
             answers: self.answers,
             output_besides,
             further_bytes: if is_bounded { 0 } else { BOUND_BYTES.saturating_mul(times) },
-            units: self.units,
+            units: if about == About::Images { self.answers } else { self.units },
             has_long_cache: self.look.has_long_cache,
             media: Media { images: has_images, sound: has_sound },
             asked_tier: self.asked_tier(),
@@ -283,28 +288,32 @@ impl Asked {
         if self.format.output_bound.is_none() {
             return Ok((0, vec![]));
         }
-        if longest == 0 && matches!(self.format.about, About::Transcripts | About::Speech) {
+        if longest == 0 && self.format.about != About::Text {
             return Ok((0, vec![]));
         }
         if longest == 0 {
             return Err(Fault::new("/model", "has no bound on its answers in its price, so that it can give none"));
         }
-        let too_long = self.output_bounds.iter().filter(|bound| bound.tokens.is_some_and(|tokens| tokens > longest));
+        // A bound that leaves no room for the thoughts is refused: the price list is behind what the model can.
+        let may_clamp = self.thinking_tokens < longest;
+        let too_long = |tokens: u64| tokens > longest && may_clamp;
+        let all_too_long = self.output_bounds.iter().filter(|bound| bound.tokens.is_some_and(too_long));
         let mut edits: Vec<Edit> =
-            too_long.map(|bound| Edit { at: bound.at.clone(), text: longest.to_string() }).collect();
+            all_too_long.map(|bound| Edit { at: bound.at.clone(), text: longest.to_string() }).collect();
         if let Some(given) = self.output_bounds.iter().filter_map(|bound| bound.tokens).max() {
-            return Ok((given.min(longest), edits));
+            return Ok((if too_long(given) { longest } else { given }, edits));
         }
-        let wanted = ways.default_max_tokens.map_or(longest, |tokens| tokens.min(longest));
+        let wanted = ways.default_max_tokens.or_else(|| self.usual_output());
+        let wanted = wanted.map_or(longest, |tokens| tokens.min(longest));
         let fits = room.map_or(wanted, |room| wanted.min(room));
         // A provider that is given a prediction takes no bound besides it; the model's own holds all the same. And bytes
         // bound a long prompt too loosely: rather than cut the answer to less than half, none is written, and the
         // provider's own bound is the rest of the context.
-        let is_loose = fits < wanted.div_ceil(2);
+        let is_loose = fits < wanted.div_ceil(2) || fits <= self.thinking_tokens;
         match self.bound_name(ways).filter(|_| self.predicted_bytes == 0 && !is_loose) {
-            None => Ok((longest, edits)),
+            None => Ok((longest.saturating_add(self.thinking_tokens), edits)),
             Some(name) => {
-                edits.push(self.written_bound(name, fits));
+                edits.extend(self.written_bound(name, fits));
                 Ok((fits, edits))
             }
         }
@@ -314,7 +323,7 @@ impl Asked {
     fn bound_name(&self, ways: Ways<'_>) -> Option<&'static str> {
         let name = self.bound_as.filter(|name| !name.is_empty())?;
         let knows = |name: &str| {
-            let is_bound = |member: &Member| matches!(member, Member::OutputBound | Member::OutputBoundOrNone);
+            let is_bound = |member: &Member| matches!(member, Member::OutputBound | Member::OutputBoundOr(_));
             self.format.members.iter().any(|(known, member)| *known == name && is_bound(member))
         };
         match ways.dialect.output_bound {
@@ -324,18 +333,29 @@ impl Asked {
         }
     }
 
-    fn written_bound(&self, name: &str, tokens: u64) -> Edit {
+    /// In place of each bound that is none, or of the null under this name, or as a further member.
+    fn written_bound(&self, name: &str, tokens: u64) -> Vec<Edit> {
         let value = tokens.to_string();
-        if let Some(null) = self.output_bounds.iter().find(|bound| bound.name == name) {
-            return Edit { at: null.at.clone(), text: value };
+        let open: Vec<&OutputBound> = self.output_bounds.iter().filter(|bound| self.is_open(bound)).collect();
+        let null = self.output_bounds.iter().find(|bound| bound.name == name).filter(|_| open.is_empty());
+        let given = open.into_iter().chain(null);
+        let mut edits: Vec<Edit> = given.map(|bound| Edit { at: bound.at.clone(), text: value.clone() }).collect();
+        if edits.is_empty() {
+            edits.push(match (self.format.settings, &self.settings) {
+                (None, _) => Edit::append(&self.object, self.is_empty, name, &value),
+                (Some(_), Some((at, has_members))) => Edit::append(at, !has_members, name, &value),
+                (Some(settings), None) => {
+                    Edit::append(&self.object, self.is_empty, settings, &format!("{{\"{name}\":{value}}}"))
+                }
+            });
         }
-        match (self.format.settings, &self.settings) {
-            (None, _) => Edit::append(&self.object, self.is_empty, name, &value),
-            (Some(_), Some((at, has_members))) => Edit::append(at, !has_members, name, &value),
-            (Some(settings), None) => {
-                Edit::append(&self.object, self.is_empty, settings, &format!("{{\"{name}\":{value}}}"))
-            }
-        }
+        edits
+    }
+
+    /// What is sent of a request that costs nothing: with the name that the upstream has for the model.
+    #[must_use]
+    pub fn renamed(&self, model: Option<&str>) -> Letter {
+        self.letter(self.renaming(model).into_iter().collect(), model)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod delivered;
 mod found;
+mod later;
 mod named;
 mod reported;
 mod stated;
@@ -92,6 +93,10 @@ fn cases() -> Vec<Case> {
         found::streams(),
         found::texts(),
         found::nothing(),
+        later::answers(),
+        later::of_clouds(),
+        later::streams(),
+        later::other_streams(),
     ]
     .into_iter()
     .flatten()

@@ -1,12 +1,18 @@
 //! Decodes an answer that comes coded although `identity` was asked for (RFC 9110 §8.4.1), so that it can be counted. The
-//! client gets the coded bytes.
+//! client gets the coded bytes, or the decoded ones where the answer must be changed.
+//!
+//! A few coded bytes may decode to a thousand times as many. So it goes in turns: each gives so much at most.
 
-use std::io::Write;
+use bytes::{Buf, Bytes};
+use flate2::{Decompress, FlushDecompress, Status};
 
-use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use super::work;
 
-/// How much of the coded bytes is decoded at a time: bounds what one step can make of them to about 4 MiB.
-const STEP_BYTES: usize = 4 << 10;
+/// The most that is decoded in one turn.
+const TURN_BYTES: usize = 64 << 10;
+
+/// The most members of a gzip text that are begun in one turn.
+const TURN_MEMBERS: usize = 64;
 
 /// How a JSON text or events begin.
 const PLAIN: [&[u8; 2]; 9] = [b"{\"", b"{ ", b"{\n", b"{\r", b"{}", b"[{", b"da", b"ev", b": "];
@@ -14,27 +20,26 @@ const PLAIN: [&[u8; 2]; 9] = [b"{\"", b"{ ", b"{\n", b"{\r", b"{}", b"[{", b"da"
 /// The most that an answer is decoded to.
 const MAX_DECODED_BYTES: usize = 256 << 20;
 
-/// How much more than its coded bytes a piece may decode to, and how much in any case: reading what was decoded is work for
-/// the worker, which has other calls as well. Text is a tenth of its length at best, but where it repeats itself.
-const MAX_RATIO: usize = 32;
-const FREE_BYTES: usize = 64 << 10;
+/// The window of deflate, and of what has it in it: 32 KiB.
+const WINDOW_BITS: u8 = 15;
 
 pub(super) struct Decoder {
-    inner: Inner,
+    inner: Decompress,
+    is_gzip: bool,
+    /// What has come and is not decoded.
+    waiting: Bytes,
+    /// Whether the last turn was full, so that more may follow without another byte.
+    is_full: bool,
+    /// Whether what has come is whole.
+    has_ended: bool,
     decoded: usize,
-}
-
-enum Inner {
-    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
-    Zlib(Box<ZlibDecoder<Vec<u8>>>),
-    Deflate(Box<DeflateDecoder<Vec<u8>>>),
 }
 
 /// A coding that an answer states, and its first bytes, which show whether it has it.
 pub(super) enum Coded {
     /// Too few of them.
     Opening(Coding, Vec<u8>),
-    Known(Decoder),
+    Known(Box<Decoder>),
 }
 
 /// What can be decoded.
@@ -42,6 +47,8 @@ pub(super) enum Coded {
 pub(super) enum Coding {
     Gzip,
     Deflate,
+    /// One that cannot be decoded here, or several, or none: some services write `none`.
+    Other,
 }
 
 /// How an answer is coded by its field.
@@ -49,8 +56,6 @@ pub(super) enum Coding {
 pub(super) enum Field {
     Plain,
     Coded(Coding),
-    /// In a coding that cannot be decoded here, or in several.
-    Unknown,
 }
 
 /// Bytes that cannot be decoded.
@@ -67,7 +72,7 @@ impl Field {
             (None, _) => Self::Plain,
             (Some(one), None) if is(one, "gzip") || is(one, "x-gzip") => Self::Coded(Coding::Gzip),
             (Some(one), None) if is(one, "deflate") => Self::Coded(Coding::Deflate),
-            _ => Self::Unknown,
+            _ => Self::Coded(Coding::Other),
         }
     }
 }
@@ -78,14 +83,18 @@ impl Coding {
     fn decoder(self, first: u8, second: u8) -> Option<Decoder> {
         let header = u16::from(first).saturating_mul(256).saturating_add(u16::from(second));
         let is_zlib = first & 0x0f == 8 && header.is_multiple_of(31);
-        let inner = match self {
-            Self::Gzip if [first, second] == [0x1f, 0x8b] => Inner::Gzip(Box::new(MultiGzDecoder::new(vec![]))),
-            Self::Gzip => return None,
+        let (inner, is_gzip) = match self {
+            Self::Gzip if [first, second] == [0x1f, 0x8b] => (Decompress::new_gzip(WINDOW_BITS), true),
+            Self::Gzip | Self::Other => return None,
             Self::Deflate if PLAIN.contains(&&[first, second]) => return None,
-            Self::Deflate if is_zlib => Inner::Zlib(Box::new(ZlibDecoder::new(vec![]))),
-            Self::Deflate => Inner::Deflate(Box::new(DeflateDecoder::new(vec![]))),
+            Self::Deflate => (Decompress::new(is_zlib), false),
         };
-        Some(Decoder { inner, decoded: 0 })
+        Some(Decoder { inner, is_gzip, waiting: Bytes::new(), is_full: false, has_ended: false, decoded: 0 })
+    }
+
+    /// Whether bytes that begin like this cannot be looked into.
+    pub fn hides(self, text: &[u8]) -> bool {
+        self == Self::Other && !text.first_chunk().is_some_and(|first| PLAIN.contains(&first))
     }
 }
 
@@ -101,42 +110,68 @@ impl Coded {
 }
 
 impl Decoder {
-    /// What a further piece decodes to, in steps.
-    pub fn add(&mut self, piece: &[u8], mut with: impl FnMut(&[u8])) -> Result<(), Undecodable> {
-        let most = piece.len().saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
-        let mut of_piece = 0_usize;
-        for step in piece.chunks(STEP_BYTES) {
-            let decoded = self.step(step).map_err(|_| Undecodable)?;
-            of_piece = of_piece.saturating_add(decoded.len());
-            if of_piece > most {
-                return Err(Undecodable);
-            }
-            self.decoded = self.decoded.saturating_add(decoded.len());
-            if self.decoded > MAX_DECODED_BYTES {
-                return Err(Undecodable);
-            }
-            with(&decoded);
+    /// A further piece has come.
+    pub fn add(&mut self, piece: Bytes) {
+        match (self.waiting.is_empty(), piece.is_empty()) {
+            (true, _) => self.waiting = piece,
+            (false, true) => {}
+            (false, false) => self.waiting = [&*self.waiting, &*piece].concat().into(),
         }
-        Ok(())
     }
 
-    fn step(&mut self, step: &[u8]) -> std::io::Result<Vec<u8>> {
-        Ok(match &mut self.inner {
-            Inner::Gzip(decoder) => {
-                decoder.write_all(step)?;
-                decoder.flush()?;
-                std::mem::take(decoder.get_mut())
+    /// Whether there is more to decode of what has come.
+    pub const fn has_more(&self) -> bool {
+        self.is_full || !self.waiting.is_empty()
+    }
+
+    /// Whether what has come ends where a coded text does.
+    pub const fn is_whole(&self) -> bool {
+        self.has_ended && !self.has_more()
+    }
+
+    /// What has come and is not decoded.
+    pub fn rest(self) -> Bytes {
+        self.waiting
+    }
+
+    /// The next part of what has come.
+    pub fn turn(&mut self) -> Result<Vec<u8>, Undecodable> {
+        let mut plain = Vec::with_capacity(TURN_BYTES);
+        for _ in 0..TURN_MEMBERS {
+            if !self.step(&mut plain)? {
+                break;
             }
-            Inner::Zlib(decoder) => {
-                decoder.write_all(step)?;
-                decoder.flush()?;
-                std::mem::take(decoder.get_mut())
-            }
-            Inner::Deflate(decoder) => {
-                decoder.write_all(step)?;
-                decoder.flush()?;
-                std::mem::take(decoder.get_mut())
-            }
-        })
+        }
+        work::count(plain.len());
+        self.decoded = self.decoded.saturating_add(plain.len());
+        if self.decoded > MAX_DECODED_BYTES { Err(Undecodable) } else { Ok(plain) }
+    }
+
+    /// Decodes to the end of what has come, of a coded text or of the room in `plain`; whether another text may follow.
+    fn step(&mut self, plain: &mut Vec<u8>) -> Result<bool, Undecodable> {
+        if self.has_ended && !self.begin_next() {
+            return Ok(false);
+        }
+        let before = self.inner.total_in();
+        let status = self.inner.decompress_vec(&self.waiting, plain, FlushDecompress::None).map_err(|_| Undecodable)?;
+        let (used, has_ended) = (self.inner.total_in().saturating_sub(before), matches!(status, Status::StreamEnd));
+        self.waiting.advance(usize::try_from(used).unwrap_or(usize::MAX).min(self.waiting.len()));
+        self.has_ended = has_ended;
+        let is_room_left = plain.len() < plain.capacity();
+        self.is_full = !has_ended && !is_room_left;
+        // A decoder that takes nothing though there is room is at its end.
+        if !has_ended && is_room_left && !self.waiting.is_empty() { Err(Undecodable) } else { Ok(has_ended) }
+    }
+
+    /// A gzip text may be followed by another one (RFC 1952 §2.2); what else follows a coded text says nothing.
+    fn begin_next(&mut self) -> bool {
+        let is_next = self.is_gzip && self.waiting.first() == Some(&0x1f);
+        if is_next {
+            self.inner = Decompress::new_gzip(WINDOW_BITS);
+            self.has_ended = false;
+        } else {
+            self.waiting.clear();
+        }
+        is_next
     }
 }

@@ -33,6 +33,9 @@ pub struct Counts {
     pub audio_output: &'static [&'static str],
     pub image_input: &'static [&'static str],
     pub image_output: &'static [&'static str],
+    /// Of the sound and the images in a prompt, those that came from a cache: they cost what that costs.
+    pub cached_audio: &'static [&'static str],
+    pub cached_images: &'static [&'static str],
     /// What came from a cache and went into one, to the input.
     pub cache: Share,
     /// Thoughts, to the output, where no total says otherwise.
@@ -94,13 +97,26 @@ impl Counts {
     /// The counts of a usage object, its rounds added up.
     pub(super) fn read(&self, usage: &Node<'_>) -> Stated {
         let whole = self.read_one(usage);
-        let rounds = usage.get(self.rounds).map(Node::items).unwrap_or_default();
-        let sum = rounds.iter().take(MAX_ITEMS).map(|round| self.read_one(round)).reduce(Stated::plus);
+        let own = self.rounds(usage).filter(|round| other_model(round).is_none());
+        let sum = own.map(|round| self.read_one(round)).reduce(Stated::plus);
         sum.map_or(whole, |sum| whole.larger(sum))
+    }
+
+    /// The rounds in which the model has asked another one, which are no part of its own counts: each with that one's name.
+    pub(super) fn of_others(&self, usage: &Node<'_>) -> Vec<(String, Stated)> {
+        self.rounds(usage).filter_map(|round| Some((other_model(round)?, self.read_one(round)))).collect()
+    }
+
+    fn rounds<'n, 'j>(&self, usage: &'n Node<'j>) -> impl Iterator<Item = &'n Node<'j>> {
+        usage.get(self.rounds).map(Node::items).unwrap_or_default().iter().take(MAX_ITEMS)
     }
 
     fn read_one(&self, usage: &Node<'_>) -> Stated {
         let count = |places: &[&str]| largest(usage, places);
+        let fresh = |all: &[&str], cached: &[&str]| match count(all) {
+            Count::Plain(all) if all > 0 => Count::Plain(all.saturating_sub(count(cached).plain())),
+            other => other,
+        };
         Stated {
             input: count(self.input),
             input_besides: count(self.input_besides),
@@ -111,9 +127,9 @@ impl Counts {
             short_cache_write: count(self.short_cache_write),
             long_cache_write: count(self.long_cache_write),
             reasoning: count(self.reasoning),
-            audio_input: count(self.audio_input),
+            audio_input: fresh(self.audio_input, self.cached_audio),
             audio_output: count(self.audio_output),
-            image_input: count(self.image_input),
+            image_input: fresh(self.image_input, self.cached_images),
             image_output: count(self.image_output),
         }
     }
@@ -221,6 +237,15 @@ impl Counts {
         }
     }
 }
+
+/// The model that was asked in a round, where that is another one.
+fn other_model(round: &Node<'_>) -> Option<String> {
+    round.get("type").filter(|kind| kind.raw == ADVISED)?;
+    round.get("model").and_then(Node::string)
+}
+
+/// The type of a round in which a model asks another one.
+const ADVISED: &[u8] = b"\"advisor_message\"";
 
 /// The largest plain count at these places; where there is none, whether one is no count.
 fn largest(usage: &Node<'_>, places: &[&str]) -> Count {

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::work;
+
 /// A text in place of what stands at some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Edit {
@@ -24,6 +26,7 @@ pub(super) fn apply(text: &Bytes, edits: &[Edit]) -> Bytes {
     if edits.is_empty() {
         return text.clone();
     }
+    work::count(text.len());
     let mut edits: Vec<&Edit> = edits.iter().collect();
     edits.sort_by_key(|edit| edit.at.start);
     let mut edited = BytesMut::with_capacity(text.len().saturating_add(edits.iter().map(|edit| edit.text.len()).sum()));

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use super::work;
+
 /// The data of the event that OpenAI's streams end with.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
@@ -49,6 +51,7 @@ pub(super) enum Cut {
 impl Events {
     /// All that a further piece makes whole.
     pub fn add(&mut self, piece: &[u8]) -> Vec<Cut> {
+        work::count(piece.len());
         let mut cuts = vec![];
         for line in piece.split_inclusive(|byte| is_line_end(*byte)) {
             if let At::Cr { is_blank } = self.at {
@@ -137,6 +140,7 @@ pub(super) fn cut_at_data(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The data of an event: that of all its `data` lines, with a line feed between two.
 pub(super) fn data(event: &[u8]) -> Cow<'_, [u8]> {
+    work::count(event.len());
     let mut lines = lines(event).filter_map(|line| {
         let value = line.strip_prefix(b"data:")?;
         Some(value.strip_prefix(b" ").unwrap_or(value))
@@ -173,6 +177,7 @@ pub(super) fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
 
 /// The lines that are no field of an event (WHATWG HTML, §9.2.6): a client reads nothing in them.
 pub(super) fn stray(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    work::count(event.len());
     let names: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
     lines(event).filter(move |line| !names.iter().any(|name| line.starts_with(name)))
 }

@@ -79,20 +79,20 @@ pub enum Member {
     Tools,
     /// The longest answer, in tokens.
     OutputBound,
-    /// The same, which may be 0: nothing is written then.
-    OutputBoundOrNone,
+    /// The same, which may be 0: nothing is written then. Without it the answer is as long as this.
+    OutputBoundOr(u64),
     /// An object with an output bound and a number of answers.
     Settings,
     /// How many answers.
     Answers,
     Stream,
     StreamOptions,
+    /// How long the model may think, which must be less than its output bound.
+    Thinking,
     /// A text that may be billed as output too.
     Predicted,
     /// It names a prompt that is kept elsewhere, so that its length is not known here.
     Elsewhere,
-    /// Only these words; others change what a token costs.
-    OneOf(&'static [&'static str]),
     /// The service tier: words that cost no more than the standard one, and those that a provider may choose where none is
     /// named.
     Tier {

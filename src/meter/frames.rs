@@ -1,7 +1,7 @@
 //! A stream of frames (`application/vnd.amazon.eventstream`), as Bedrock has it, cut into its payloads. A frame is its length, that
 //! of its headers, a checksum of both, headers, a payload, and a checksum. Checksums are left to the client.
 
-use super::events::MAX_BYTES;
+use super::{events::MAX_BYTES, work};
 
 /// Lengths and their checksum, and the one at the end.
 const PRELUDE_BYTES: usize = 12;
@@ -28,6 +28,7 @@ impl Frames {
             return None;
         }
         self.pending.extend_from_slice(piece);
+        work::count(self.pending.len());
         let mut payloads = vec![];
         let mut rest = self.pending.as_slice();
         while let Some(prelude) = rest.get(..PRELUDE_BYTES) {

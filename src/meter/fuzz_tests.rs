@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Asked, Format, Reading, Taken, Ways, format, json, test_price};
 use crate::domain::{price::Price, route::Meter};
 
-const METERS: [Meter; 12] = [
+pub(super) const METERS: [Meter; 12] = [
     Meter::OpenaiChat,
     Meter::OpenaiCompletions,
     Meter::OpenaiResponses,

@@ -13,6 +13,7 @@ mod tests;
 use std::{borrow::Cow, ops::Range};
 
 use self::reader::Reader;
+use super::work;
 
 /// As deep as `serde_json` goes, so that what can be read here can be read there.
 const MAX_DEPTH: u32 = 127;
@@ -22,6 +23,9 @@ const MAX_MEMBERS: usize = 1_000;
 
 /// The most values of a text, numbers in lists aside. A value is about 64 bytes of memory.
 const MAX_VALUES: u32 = 1_000_000;
+
+/// The bytes of an escaped character: `\u0061`.
+const LONGEST_ESCAPE: usize = 6;
 
 /// A value and the text it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +79,9 @@ pub(super) fn read(text: &[u8]) -> Result<Node<'_>, Unreadable> {
 /// Reads the value that a text begins with, and gives what follows it.
 pub(super) fn read_first(text: &[u8]) -> Result<(Node<'_>, &[u8]), Unreadable> {
     let mut reader = Reader::new(text);
-    let node = reader.value(0)?;
-    Ok((node, text.get(reader.at..).unwrap_or_default()))
+    let node = reader.value(0);
+    work::count(reader.at);
+    Ok((node?, text.get(reader.at..).unwrap_or_default()))
 }
 
 impl<'j> Node<'j> {
@@ -176,7 +181,13 @@ impl<'j> Member<'j> {
 
     /// Whether the decoded name is this one.
     pub fn is(&self, name: &str) -> bool {
-        self.name == name.as_bytes() || (self.name.contains(&b'\\') && *decoded(self.name) == *name.as_bytes())
+        work::count(1);
+        // An escape is two to six bytes of one to three.
+        match self.name.len() {
+            length if length == name.len() => self.name == name.as_bytes(),
+            length if length < name.len() || length > name.len().saturating_mul(LONGEST_ESCAPE) => false,
+            _ => self.name.contains(&b'\\') && *decoded(self.name) == *name.as_bytes(),
+        }
     }
 
     /// Where the member stands in the text it was read from: from its name's quote to the end of its value.
@@ -197,6 +208,7 @@ fn inner(raw: &[u8]) -> &[u8] {
 
 /// A string without its escapes. Half a pair of surrogates becomes U+FFFD.
 fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    work::count(text.len());
     if !text.contains(&b'\\') {
         return Cow::Borrowed(text);
     }

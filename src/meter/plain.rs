@@ -74,11 +74,6 @@ pub(super) fn model(value: &Node<'_>) -> Result<String, String> {
     model.ok_or_else(|| "must be a text of 1 to 256 bytes without control characters".into())
 }
 
-pub(super) fn one_of(word: &str, words: &[&str]) -> Result<(), String> {
-    let known = words.contains(&word);
-    if known { Ok(()) } else { Err(format!("must be {}: nothing else has a price here", words.join(" or "))) }
-}
-
 /// The texts of a list that has nothing else.
 pub(super) fn texts(list: &Node<'_>) -> Result<Vec<String>, String> {
     let texts: Option<Vec<String>> = list.items().iter().map(Node::string).collect();

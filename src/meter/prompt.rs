@@ -32,6 +32,9 @@ const SOUND_BYTES_A_TOKEN: u64 = 800;
 /// Members of a part with the bytes of a sound in them.
 const SOUND_DATA: [&str; 3] = ["data", "bytes", "source"];
 
+/// No tool of any format has nearly as many: each may name a kind, which is looked for in all of them.
+const MAX_TOOL_MEMBERS: usize = 100;
+
 /// About the tokens of the frame of a message.
 const MESSAGE_TOKENS: u64 = 4;
 
@@ -126,11 +129,15 @@ impl Reader<'_> {
         if !tool.is_object() {
             return Err("must have objects".into());
         }
-        if tool.is_crowded() {
-            return Err("has a tool with too many members".into());
+        if tool.members().len() > MAX_TOOL_MEMBERS {
+            return Err(format!("has a tool with more than {MAX_TOOL_MEMBERS} members"));
         }
         for kind in tools::kinds(self.content.tools, tool)? {
-            self.provider_tool(ProviderTool::new(&kind, tool));
+            let asked = ProviderTool::new(&kind, tool);
+            if asked.is_model() {
+                self.look.models.extend(tool.get("model").and_then(Node::string));
+            }
+            self.provider_tool(asked);
         }
         for Found { name, value } in members(tool) {
             match &*name {

@@ -6,6 +6,7 @@
 //! marked `estimated`.
 
 mod believed;
+mod pieces;
 mod seen;
 
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use self::seen::{Seen, larger};
 use super::{
     bound::Bound,
-    coding::{Coded, Decoder, Field},
+    coding::{Coded, Coding, Field},
     counts::CALLS,
     events::{self, Cut, Events, MAX_BYTES},
     extra_usage::ForClient,
@@ -40,6 +41,8 @@ pub struct Taken {
     pub extras: Extras,
     /// Calls of tools that the provider ran, by the tool's name.
     pub tools: Vec<(String, u64)>,
+    /// What other models took that the model has asked, by their names.
+    pub of_others: Vec<(String, Usage)>,
     /// Whether no answer has said so in a way that can be believed.
     pub estimated: bool,
     /// Whether the answer is an error, or empty, though its status is a success: it costs nothing.
@@ -55,16 +58,29 @@ pub struct Taken {
 /// The most blanks before an answer whose form they leave open.
 const MAX_OPENING_BYTES: usize = 4 << 10;
 
+/// How much of what is still coded is looked into where nobody waits for it any more.
+const LAST_TURNS: usize = 4;
+
 /// Reads one answer.
 pub struct Reading {
     bound: Bound,
     is_labelled_stream: bool,
     coded: Option<Coded>,
+    delivery: Delivery,
     form: Form,
     renamer: Option<Renamer>,
     seen: Seen,
     /// Whether the answer came to its end.
     is_over: bool,
+}
+
+/// How a client gets an answer that comes coded.
+enum Delivery {
+    Unchanged,
+    /// Decoded, so that it can be changed.
+    Decoded,
+    /// What was to be decoded cannot be.
+    Broken,
 }
 
 enum Form {
@@ -96,13 +112,15 @@ impl Reading {
         let field = Field::read(content_encoding.unwrap_or_default());
         let coded = if let Field::Coded(coding) = field { Some(Coded::Opening(coding, vec![])) } else { None };
         let form = match field {
-            Field::Unknown => Form::Opaque,
             Field::Plain if content_type.is_some_and(frames::are_labelled) => Form::Frames(Frames::default()),
             Field::Plain | Field::Coded(_) => Form::Opening(vec![]),
         };
         let is_labelled_stream = content_type.is_some_and(is_event_stream);
         let renamer = bound.answers_as.as_deref().map(Renamer::new);
-        Self { bound, is_labelled_stream, coded, form, renamer, seen: Seen::default(), is_over: false }
+        let can_decode = matches!(field, Field::Coded(Coding::Gzip | Coding::Deflate));
+        let must_change = renamer.is_some() || bound.asks_for_usage;
+        let delivery = if can_decode && must_change { Delivery::Decoded } else { Delivery::Unchanged };
+        Self { bound, is_labelled_stream, coded, delivery, form, renamer, seen: Seen::default(), is_over: false }
     }
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
@@ -113,10 +131,9 @@ impl Reading {
     /// Whether the client may get other bytes than came: without usage that it has not asked for, or with the name that it has
     /// asked for.
     pub const fn alters(&self) -> bool {
-        let is_text = !matches!(self.form, Form::Sound | Form::Opaque | Form::Frames(_))
-            && !matches!(self.coded, Some(Coded::Known(_)));
+        let is_text = !matches!(self.form, Form::Sound | Form::Opaque | Form::Frames(_));
         let may_be_events = matches!(self.form, Form::Events(_) | Form::Opening(_));
-        is_text && (self.renamer.is_some() || (self.bound.asks_for_usage && may_be_events))
+        self.decodes() || (is_text && (self.renamer.is_some() || (self.bound.asks_for_usage && may_be_events)))
     }
 
     /// Whether the model has stopped, and the usage that was asked for is still to come.
@@ -124,59 +141,14 @@ impl Reading {
         matches!(self.form, Form::Events(_)) && self.seen.has_finished && !self.seen.is_final && !self.is_over
     }
 
-    /// Looks into the next piece, and gives what of it the client gets now.
-    pub fn pass(&mut self, piece: Bytes) -> Bytes {
-        let (decoder, piece) = match self.coded.take() {
-            None => (None, piece),
-            Some(Coded::Known(decoder)) => (Some(decoder), piece),
-            Some(Coded::Opening(coding, first)) => match Coded::open(coding, first, &piece) {
-                Ok((decoder, first)) => (decoder, Bytes::from(first)),
-                Err(more) => {
-                    self.coded = Some(more);
-                    return Bytes::new();
-                }
-            },
-        };
-        if let Some(decoder) = decoder {
-            self.decode(decoder, &piece);
-            return piece;
-        }
-        let alters = self.alters();
-        let passed = self.look(&piece);
-        if alters { passed } else { piece }
-    }
-
-    /// What can be decoded no more counts by its bytes from here on.
-    fn decode(&mut self, mut decoder: Decoder, piece: &[u8]) {
-        let added = decoder.add(piece, |plain| drop(self.look(plain)));
-        if added.is_err() {
-            drop(self.finish());
-            self.form = Form::Opaque;
-            drop(self.look(piece));
-        } else {
-            self.coded = Some(Coded::Known(decoder));
-        }
-    }
-
-    /// What the client gets at the end of the answer, besides what it got before.
-    pub fn rest(&mut self) -> Bytes {
-        let kept = match self.coded.take() {
-            // Shorter than any coding.
-            Some(Coded::Opening(_, first)) => self.pass(first.into()),
-            coded => {
-                self.coded = coded;
-                Bytes::new()
-            }
-        };
-        let alters = self.alters();
-        self.is_over = true;
-        let rest = self.finish();
-        if alters { [kept, rest].concat().into() } else { kept }
-    }
-
     /// What the call took, by what has passed.
     #[must_use]
     pub fn taken(mut self) -> Taken {
+        for _ in 0..LAST_TURNS {
+            if self.has_more() {
+                drop(self.pass(Bytes::new()));
+            }
+        }
         drop(self.finish());
         let Self { bound, seen, is_over, .. } = self;
         let settled = bound
@@ -204,9 +176,13 @@ impl Reading {
         let mut tools = seen.tools;
         larger(&mut tools, seen.tools_done);
         let calls = tools.iter().position(|(name, _)| name == CALLS).map_or(0, |at| tools.swap_remove(at).1);
+        // Of a long answer with images in it nobody knows how many they are but who asked for them.
+        let calls = if calls == 0 && bound.format.about == About::Images { bound.units } else { calls };
         let are_calls_sane = believed::is_sane(calls, bound.units);
         let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
+        let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
         Taken {
+            of_others,
             usage: Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
             extras: Extras {
                 long_cache_write_tokens: settled.long_cache_write.min(cache_write_tokens),
@@ -218,7 +194,7 @@ impl Reading {
             },
             asked_tier: bound.asked_tier().map(str::to_owned),
             tools,
-            estimated: input.is_none() || final_output.is_none() || !are_sane,
+            estimated: input.is_none() || final_output.is_none() || !are_sane || !are_others_sane,
             failed: is_error || is_empty || bound.format.is_free,
             model: seen.model,
             tier: seen.tier,

@@ -3,6 +3,8 @@
 //! Follows JSON texts as they pass (RFC 8259), however they are cut: of each answer it changes `model` and `modelVersion`, and
 //! those in its `message` and its `response`. It keeps no more than the last name of a member.
 
+use super::work;
+
 /// Members that name the model.
 const NAMES: [&[u8]; 2] = [b"model", b"modelVersion"];
 
@@ -62,6 +64,7 @@ impl Renamer {
     /// The next bytes with the name.
     pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut passed = Vec::with_capacity(bytes.len().saturating_add(self.name.len()));
+        work::count(bytes.len());
         for byte in bytes {
             match self.at.step(*byte) {
                 Step::Keep => passed.push(*byte),

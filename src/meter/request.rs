@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use self::lists::Lists;
 use super::{
-    asked::{Asked, Need, OutputBound, Place},
+    asked::{Asked, Need, OPEN, OutputBound, Place},
     form::{self, Form},
     format::{Format, Member},
     json::{self, Kind, Node},
     members::{self, Found},
-    plain::{is_deployment, is_empty, is_off, model, model_in, one_of, texts, whole, whole_from},
+    plain::{is_deployment, is_empty, is_off, model, model_in, texts, whole, whole_from},
     prompt::{Look, Reader},
     stream_options,
     tools::ProviderTool,
@@ -20,6 +20,9 @@ use crate::domain::refusal::Fault;
 
 /// The longest answer that a request may name: no model writes more at once.
 const MAX_TOKENS: u64 = 100_000_000;
+
+/// Ends of paths whose answers are streams.
+const STREAMS: [&str; 3] = ["/converse-stream", "/invoke-with-response-stream", ":streamRawPredict"];
 
 /// The most answers to one request.
 const MAX_ANSWERS: u64 = 128;
@@ -52,6 +55,7 @@ impl Asked {
             output_bounds: vec![],
             settings: None,
             answers: 1,
+            thinking_tokens: 0,
             predicted_bytes: 0,
             repeated_bytes: 0,
             units: 1,
@@ -61,7 +65,7 @@ impl Asked {
             without_size: None,
             needs: vec![],
             service_tiers: vec![],
-            is_stream: path.contains("streamGenerateContent") || path.ends_with("/converse-stream"),
+            is_stream: path.contains("streamGenerateContent") || STREAMS.iter().any(|end| path.ends_with(end)),
             wish_for_usage: None,
             body,
         };
@@ -113,7 +117,9 @@ impl Visit<'_> {
                 read.unwrap_or_else(|what| self.fault(found.name, what));
             }
         }
-        for member in node.members().iter().filter(|member| found.iter().all(|found| !member.is(found.name))) {
+        // What is free is the same whatever it asks for.
+        let others = if format.is_free { &[] } else { node.members() };
+        for member in others.iter().filter(|member| found.iter().all(|found| !member.is(found.name))) {
             let name = member.name();
             self.reader().setting(&members::folded(&name), &member.value);
             self.judge(&name, allows).unwrap_or_else(|what| self.fault(&members::escaped(&name), what));
@@ -145,7 +151,8 @@ impl Visit<'_> {
         if self.asked.models.is_empty() {
             self.asked.models.extend(model_in(path));
         }
-        if self.asked.models.is_empty() && self.faults.iter().all(|fault| fault.pointer != "/model") {
+        let needs_one = self.asked.models.is_empty() && !self.asked.format.is_free;
+        if needs_one && self.faults.iter().all(|fault| fault.pointer != "/model") {
             self.faults.push(Fault::new("/model", "must be there"));
         }
         for model in others {
@@ -188,7 +195,7 @@ impl Visit<'_> {
                 self.asked.model_at = Place::Json(value.place(self.text));
             }
             Member::OutputBound => self.output_bound(found.name, value, 1)?,
-            Member::OutputBoundOrNone => self.output_bound(found.name, value, 0)?,
+            Member::OutputBoundOr(_) => self.output_bound(found.name, value, 0)?,
             _ if value.is_null() => {}
             Member::OtherModels => self.reader().models(value),
             Member::Prompt if found.name.contains("cache") => self.reader().setting(found.name, value),
@@ -207,6 +214,10 @@ impl Visit<'_> {
             Member::Settings => self.settings(value)?,
             Member::Answers => self.asked.answers = self.asked.answers.max(whole(value, MAX_ANSWERS)?),
             Member::Stream => self.asked.is_stream = value.bool().ok_or("must be true or false")?,
+            Member::Thinking => {
+                self.asked.thinking_tokens = value.get("budget_tokens").and_then(Node::whole).unwrap_or(0);
+                self.reader().setting(found.name, value);
+            }
             Member::Predicted => {
                 self.reader().content(value);
                 self.asked.predicted_bytes = u64::try_from(value.raw.len()).unwrap_or(u64::MAX);
@@ -216,7 +227,6 @@ impl Visit<'_> {
                 let fault = || Fault::new(format!("/{}", found.name), "names a prompt that is kept elsewhere");
                 self.asked.without_size.get_or_insert_with(fault);
             }
-            Member::OneOf(words) => one_of(&value.string().ok_or("must be a text")?, words)?,
             Member::Tier { standard, .. } => self.service_tier(found.name, value, standard)?,
             Member::Modalities => self.modalities(found.name, value)?,
             Member::Sound => self.need(Need::SoundOut, found.name, "asks for sound"),
@@ -241,7 +251,9 @@ impl Visit<'_> {
     }
 
     fn output_bound(&mut self, name: &'static str, value: &Node<'_>, least: u64) -> Result<(), String> {
-        let tokens = if value.is_null() { None } else { Some(whole_from(least, value, MAX_TOKENS)?) };
+        // Of local servers -1 is no bound.
+        let is_open = value.is_null() || value.raw == OPEN;
+        let tokens = if is_open { None } else { Some(whole_from(least, value, MAX_TOKENS)?) };
         self.asked.output_bounds.push(OutputBound { name, at: value.place(self.text), tokens });
         Ok(())
     }

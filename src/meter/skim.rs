@@ -1,7 +1,7 @@
 //! What is left of a JSON text that is too long to be kept: its objects without the items of its lists and without the rest
 //! of long strings, so that the usage in it is found. Vectors, images and long texts go as they come.
 
-use super::events::MAX_BYTES;
+use super::{events::MAX_BYTES, work};
 
 /// The longest string that is kept, in bytes; of a longer one its beginning stays.
 const MAX_STRING_BYTES: usize = 256;
@@ -67,6 +67,7 @@ impl Skim {
     }
 
     pub(super) fn add(&mut self, piece: &[u8]) {
+        work::count(piece.len());
         for byte in piece {
             self.step(*byte);
         }

@@ -20,6 +20,8 @@ pub(super) enum Says {
 #[derive(Debug, Default)]
 pub(super) struct Statement {
     pub stated: Stated,
+    /// What other models have taken that the model has asked.
+    pub of_others: Vec<(String, Stated)>,
     /// Whether it is the usage of all that was written, and not of what was read before that.
     pub is_final: bool,
     /// The model that serves, as it calls itself.
@@ -63,7 +65,7 @@ const FINISHES: [&str; 2] = ["choices/*/finish_reason", "candidates/*/finishReas
 const MAX_CHOICES: usize = 256;
 
 /// Service tiers that cost no more than the standard one.
-pub const STANDARD_TIERS: [&str; 11] = [
+pub const STANDARD_TIERS: [&str; 13] = [
     "default",
     "standard",
     "standard_only",
@@ -75,12 +77,15 @@ pub const STANDARD_TIERS: [&str; 11] = [
     "reserved",
     "provisioned_throughput",
     "unspecified",
+    // Of places.
+    "global",
+    "not_available",
 ];
 
 /// Reads one value.
 pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
-    let (first, _) = usages(format, answer, format.first_usages);
-    let (last, mut tools) = usages(format, answer, format.usages);
+    let first = usages(format, answer, format.first_usages);
+    let Usages { stated: last, mut tools, of_others, place } = usages(format, answer, format.usages);
     let output = answer.get("output").or_else(|| answer.at("response/output"));
     tools.extend(output.map(called).unwrap_or_default());
     tools.extend(answer.get("content").map(run_by_provider).unwrap_or_default());
@@ -90,9 +95,10 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let is_done = text_at(answer, "type").is_some_and(|kind| kind == "response.output_item.done");
     Statement {
         is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last)),
-        stated: last.unwrap_or_default().or(first.unwrap_or_default()),
+        stated: last.unwrap_or_default().or(first.stated.unwrap_or_default()),
+        of_others,
         model: MODELS.iter().find_map(|path| text_at(answer, path)),
-        tier: tier(answer),
+        tier: tier(answer, place.or(first.place)),
         says: says(answer),
         // Some services write an empty one into every chunk.
         is_finish: FINISHES.iter().flat_map(|path| all_at(answer, path)).any(|reason| !is_empty(reason)),
@@ -163,15 +169,16 @@ fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, &str, Calls)) -> Opti
     (items > 0).then(|| ((*tool).to_owned(), times))
 }
 
-/// The service tier, of several the one that may cost more than the standard one. Vertex has it as a kind of traffic.
-fn tier(answer: &Node<'_>) -> Option<String> {
+/// The service tier, or the `place` that served, of several the one that may cost more than the standard one. Vertex has it as
+/// a kind of traffic.
+fn tier(answer: &Node<'_>, place: Option<String>) -> Option<String> {
     let text_at = |path: &&str| {
         let name = text_at(answer, path)?.to_ascii_lowercase();
         Some(name.strip_prefix("on_demand_").unwrap_or(&name).to_owned())
     };
-    let mut named = TIERS.iter().filter_map(text_at);
-    let first = named.next()?;
     let is_standard = |tier: &str| STANDARD_TIERS.contains(&tier);
+    let mut named = TIERS.iter().filter_map(text_at).chain(place.filter(|place| !is_standard(place)));
+    let first = named.next()?;
     if is_standard(&first) { named.find(|tier| !is_standard(tier)).or(Some(first)) } else { Some(first) }
 }
 
@@ -180,13 +187,24 @@ fn has_output(stated: &Stated) -> bool {
     stated.output != Count::Absent || (stated.total.is_plain() && stated.input.is_plain())
 }
 
+/// What the usages of an answer say.
+struct Usages {
+    stated: Option<Stated>,
+    tools: Vec<(String, u64)>,
+    of_others: Vec<(String, Stated)>,
+    /// Where the call was served, which may cost more than elsewhere.
+    place: Option<String>,
+}
+
 /// The usages at these paths, the later after the earlier ones, and how often tools were called.
-fn usages(format: &Format, answer: &Node<'_>, paths: &[&str]) -> (Option<Stated>, Vec<(String, u64)>) {
+fn usages(format: &Format, answer: &Node<'_>, paths: &[&str]) -> Usages {
     let found: Vec<&Node<'_>> =
         paths.iter().flat_map(|path| all_at(answer, path)).filter(|at| at.is_object()).collect();
     let stated = found.iter().map(|usage| format.counts.read(usage)).reduce(|earlier, later| later.or(earlier));
     let tools = found.iter().flat_map(|usage| format.counts.tools(usage)).map(|(tool, calls)| (tool.to_owned(), calls));
-    (stated, tools.collect())
+    let of_others = found.iter().flat_map(|usage| format.counts.of_others(usage));
+    let place = found.iter().find_map(|usage| text_at(usage, "inference_geo"));
+    Usages { stated, tools: tools.collect(), of_others: of_others.collect(), place }
 }
 
 /// The values at a path of names, in which `*` is each item of a list.

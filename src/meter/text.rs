@@ -4,6 +4,8 @@
 //! The rule: a token for every four letters of a word begun, for every three digits or marks begun, for every character
 //! outside ASCII, and for every sixteen blanks in a row.
 
+use super::work;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Letters,
@@ -38,6 +40,7 @@ impl Kind {
 /// The estimate, for UTF-8.
 pub(super) fn tokens(text: &[u8]) -> u64 {
     let (mut tokens, mut before, mut place) = (0_u64, Kind::Other, 0_u64);
+    work::count(text.len());
     for byte in text {
         // What follows the first byte of a character outside ASCII belongs to it.
         if matches!(byte, 0x80..=0xbf) {

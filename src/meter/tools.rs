@@ -7,7 +7,8 @@ use super::{
 };
 
 /// Tools that providers run, by the beginning of their types: a version may follow.
-const RUN_BY_PROVIDERS: [&str; 12] = [
+const RUN_BY_PROVIDERS: [&str; 13] = [
+    ADVISOR,
     "web_search",
     "web_fetch",
     "code_interpreter",
@@ -21,6 +22,9 @@ const RUN_BY_PROVIDERS: [&str; 12] = [
     "x_search",
     "collections_search",
 ];
+
+/// Another model that the model may ask.
+const ADVISOR: &str = "advisor";
 
 /// Members of tools that are no tools.
 const OF_ANY_TOOL: [&str; 8] =
@@ -49,6 +53,11 @@ impl ProviderTool {
             kind: kind.to_owned(),
             calls: tool.get("max_uses").and_then(Node::whole).filter(|_| is_dated(kind)).unwrap_or(CALLS),
         }
+    }
+
+    /// Whether it is another model, which reads what the model has read.
+    pub fn is_model(&self) -> bool {
+        self.name == ADVISOR
     }
 
     /// Why it is refused where the route does not allow it.

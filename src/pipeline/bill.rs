@@ -20,7 +20,7 @@ use crate::{
         money::Money,
         price::book::{PriceBook, Priced},
         route::Metering,
-        usage::Usage,
+        usage::{Extras, Usage},
     },
     meter::{Bound, Reading, STANDARD_TIERS, Taken},
     snapshot::Snapshot,
@@ -120,6 +120,21 @@ impl Open {
     /// Whether the client may get other bytes than came.
     pub fn alters(&self) -> bool {
         self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::alters)
+    }
+
+    /// Whether the client gets without its coding what came coded.
+    pub fn decodes(&self) -> bool {
+        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::decodes)
+    }
+
+    /// Whether there is more to look into of what has come: a further turn takes it.
+    pub fn has_more(&self) -> bool {
+        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::has_more)
+    }
+
+    /// Whether the client cannot get the rest.
+    pub fn is_broken(&self) -> bool {
+        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::is_broken)
     }
 
     /// Whether the model has stopped, and what the call took is still to come.
@@ -269,6 +284,11 @@ impl Tokens {
             (None, Some(asked)) => at(Some(asked))?.max(at(None)?),
             (None, None) => at(None)?,
         };
+        let other = |sum: Money, (model, usage): &(String, Usage)| {
+            let cost = self.served(Some(model))?.price.cost(usage, &Extras::default(), None).ok()?;
+            sum.plus(cost)
+        };
+        let tokens = taken.of_others.iter().try_fold(tokens, other)?;
         let tools = taken.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls));
         tokens.plus(fees(&self.metering, tools).ok()?)
     }

@@ -26,7 +26,7 @@ use crate::{
     },
     meter::MAX_WHOLE_BYTES,
     telemetry::Step,
-    upstream::{Answer, AnswerBody, AnswerStream, MAX_KEPT_BYTES, Outgoing, OutgoingBody, UpstreamError},
+    upstream::{Answer, AnswerBody, AnswerStream, MAX_KEPT_BYTES, Outgoing, OutgoingBody, StreamError, UpstreamError},
 };
 use actix_web::HttpRequest;
 
@@ -113,9 +113,12 @@ async fn exchange(
     plan: Plan,
 ) -> Result<Forwarded, UpstreamError> {
     let error = match attempts.send(outgoing, &rewritten).await {
-        Ok(answer) => {
+        Ok(mut answer) => {
             let (place, upstream) = attempts.last();
             open.answered(&answer, (place, &upstream));
+            if open.decodes() {
+                answer.headers.remove(http::header::CONTENT_ENCODING);
+            }
             match read_whole(answer, open).await {
                 Ok(forwarded) => return Ok(plan.conclude(forwarded).await),
                 Err(error) => return plan.conclude_failure(error),
@@ -138,8 +141,8 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
         |body, begun, open| Forwarded { answer: Answer { status, headers, body }, begun, open, upstream_status };
     let mut stream = match body {
         AnswerBody::Whole(bytes) => {
-            let bytes = joined(vec![open.pass(bytes), open.rest()]);
-            open.end();
+            let bytes = joined(vec![pass_in_turns(&mut open, bytes).await, open.rest()]);
+            whole(&mut open)?;
             return Ok(forwarded(AnswerBody::Whole(bytes), Bytes::new(), open));
         }
         AnswerBody::Stream(mut stream) if open.is_whole() => {
@@ -159,14 +162,14 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
     };
     let mut begun = BytesMut::new();
     while let Some(piece) = stream.next().await {
-        begun.extend_from_slice(&open.pass(piece?));
+        begun.extend_from_slice(&pass_in_turns(&mut open, piece?).await);
         // Its first bytes may show that it is a stream, whatever its label.
         if begun.len() > MAX_WHOLE_BYTES || !open.is_whole() {
             return Ok(forwarded(AnswerBody::Stream(stream), begun.freeze(), open));
         }
     }
     begun.extend_from_slice(&open.rest());
-    open.end();
+    whole(&mut open)?;
     Ok(forwarded(AnswerBody::Whole(begun.freeze()), Bytes::new(), open))
 }
 
@@ -179,7 +182,7 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
     tokio::task::yield_now().await;
     if stream.length().is_none_or(|length| length > MAX_COLLECTED_BYTES) {
         let first = match stream.next().now_or_never() {
-            Some(Some(piece)) => open.pass(piece?),
+            Some(Some(piece)) => pass_in_turns(open, piece?).await,
             // An empty body ends in the usual way.
             Some(None) | None => Bytes::new(),
         };
@@ -188,7 +191,7 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
     let (mut pieces, mut late) = (vec![], pin!(tokio::time::sleep(COLLECTED_WITHIN)));
     loop {
         match select(stream.next(), late.as_mut()).await {
-            Either::Left((Some(Ok(piece)), _)) => pieces.push(open.pass(piece)),
+            Either::Left((Some(Ok(piece)), _)) => pieces.push(pass_in_turns(open, piece).await),
             Either::Left((Some(Err(error)), _)) => {
                 let begun = joined(pieces);
                 // What came goes to the client, and is cut there too.
@@ -198,14 +201,37 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
                     Ok((begun, Some(AnswerStream::failed(error))))
                 };
             }
+            // The rest of what is long once it is decoded goes as a stream.
+            Either::Left((None, _)) if open.has_more() => return Ok((joined(pieces), Some(stream))),
             Either::Left((None, _)) => {
                 pieces.push(open.rest());
-                open.end();
+                whole(open)?;
                 return Ok((joined(pieces), None));
             }
             Either::Right(_) => return Ok((joined(pieces), Some(stream))),
         }
     }
+}
+
+/// What the client gets of a piece that may be long once it is decoded; a call may have more of it left.
+pub(super) async fn pass_in_turns(open: &mut Open, piece: Bytes) -> Bytes {
+    let first = open.pass(piece);
+    if !open.has_more() {
+        return first;
+    }
+    let mut passed = BytesMut::from(&*first);
+    while open.has_more() && passed.len() <= MAX_WHOLE_BYTES {
+        tokio::task::yield_now().await;
+        passed.extend_from_slice(&open.pass(Bytes::new()));
+    }
+    passed.freeze()
+}
+
+/// The call is over, unless the client cannot get all of its answer.
+fn whole(open: &mut Open) -> Result<(), StreamError> {
+    let is_broken = open.is_broken();
+    open.end();
+    if is_broken { Err(StreamError::Undecodable) } else { Ok(()) }
 }
 
 /// All pieces in one; not copied where there is only one, as usual.

@@ -82,6 +82,11 @@ pub async fn reserve(
     (asked, aims): (Option<Asked>, Arc<[Aim]>),
 ) -> Result<Reserved, Refusal> {
     let Admitted { principal, charged } = admitted;
+    if let Some(asked) = asked.as_ref().filter(|asked| asked.is_free()) {
+        visit.record.known.model(Some(asked.model()));
+        let rewritten = Rewritten::renamed(asked, &aims);
+        return Ok(Reserved { open: Open::new(charged, None), aims, rewritten });
+    }
     let mut price = match (route.meter, asked) {
         (Meter::Fixed(price), _) => Price::Fixed(price),
         (_, Some(asked)) => Price::Tokens(Offers::new(visit.gate, route, &asked, &aims)?),

@@ -4,18 +4,24 @@ use std::rc::Rc;
 
 use super::offers::Offer;
 use crate::{
-    meter::Bound,
+    domain::failover::Aim,
+    meter::{Asked, Letter},
     upstream::{Outgoing, OutgoingBody},
 };
 
 /// One request for each place, in their order; none where the client's own goes as it came.
 #[derive(Default)]
-pub struct Rewritten(Vec<Rc<Bound>>);
+pub struct Rewritten(Vec<Rc<Letter>>);
 
 impl Rewritten {
     /// Those of these offers.
     pub fn of(offers: &[Offer]) -> Self {
-        Self(offers.iter().map(|offer| Rc::clone(&offer.bound)).collect())
+        Self(offers.iter().map(|offer| Rc::clone(&offer.bound.letter)).collect())
+    }
+
+    /// Those of a call that is free, with the model's name at each place.
+    pub fn renamed(asked: &Asked, aims: &[Aim]) -> Self {
+        Self(aims.iter().map(|aim| Rc::new(asked.renamed(aim.model.as_deref()))).collect())
     }
 
     /// Whether the client's own request goes.
@@ -25,9 +31,9 @@ impl Rewritten {
 
     /// Makes the call the one for the place with this number. `path_and_query` is that of the client's call.
     pub fn apply(&self, place: usize, path_and_query: &str, outgoing: &mut Outgoing) {
-        if let Some(bound) = self.0.get(place) {
-            outgoing.body = OutgoingBody::Whole(bound.letter.body());
-            outgoing.path_and_query = bound.letter.path(path_and_query).into_owned();
+        if let Some(letter) = self.0.get(place) {
+            outgoing.body = OutgoingBody::Whole(letter.body());
+            outgoing.path_and_query = letter.path(path_and_query).into_owned();
         }
     }
 }

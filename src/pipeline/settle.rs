@@ -19,7 +19,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
-use super::{bill::Open, forwarded::Forwarded};
+use super::{bill::Open, forward::pass_in_turns, forwarded::Forwarded};
 use crate::{
     domain::money::Money,
     meter::is_event_stream,
@@ -65,7 +65,7 @@ fn body_of(body: AnswerBody, begun: Bytes, stated: Option<u64>, open: Open) -> B
         AnswerBody::Whole(bytes) => BoxBody::new(bytes),
         AnswerBody::Stream(stream) => {
             let length = stated.or(stream.length()).filter(|_| !open.alters());
-            BoxBody::new(Settling { begun, stream: Some(stream), length, open, failure: None })
+            BoxBody::new(Settling { begun, stream: Some(stream), length, open, gives_way: false, failure: None })
         }
     }
 }
@@ -107,6 +107,8 @@ struct Settling {
     stream: Option<AnswerStream>,
     length: Option<u64>,
     open: Open,
+    /// Whether others were served since the last turn at one piece.
+    gives_way: bool,
     /// Why the rest does not come. Said at the next turn, when what came before is on its way: the server drops what it
     /// has not written when a body fails.
     failure: Option<StreamError>,
@@ -132,7 +134,7 @@ async fn await_usage(mut stream: AnswerStream, mut open: Open) {
         while open.awaits_usage()
             && let Some(Ok(piece)) = stream.next().await
         {
-            drop(open.pass(piece));
+            drop(pass_in_turns(&mut open, piece).await);
         }
     };
     // Whether it came or not, the call is billed as `open` is dropped.
@@ -154,25 +156,53 @@ impl MessageBody for Settling {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.begun))));
         }
         loop {
-            let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
-            let (passed, is_last) = match ready!(Pin::new(stream).poll_next(cx)) {
-                Some(Ok(piece)) => (self.open.pass(piece), false),
-                Some(Err(error)) => {
-                    self.open.end();
-                    self.failure = Some(error);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                None => {
-                    let rest = self.open.rest();
-                    self.open.end();
-                    (rest, true)
-                }
-            };
+            let (passed, is_last) = ready!(self.poll_part(cx));
+            if self.failure.is_none() && self.open.is_broken() {
+                self.fail(StreamError::Undecodable);
+            }
+            if self.failure.is_some() {
+                cx.waker().wake_by_ref();
+                return if passed.is_empty() { Poll::Pending } else { Poll::Ready(Some(Ok(passed))) };
+            }
             // A piece of nothing would be read as the end.
             if is_last || !passed.is_empty() {
                 return Poll::Ready((!passed.is_empty()).then_some(Ok(passed)));
             }
         }
+    }
+}
+
+impl Settling {
+    /// What the client gets of the next piece, or of a further turn at the last one; and whether nothing follows.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<(Bytes, bool)> {
+        if self.open.has_more() {
+            self.gives_way = !self.gives_way;
+            if self.gives_way {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready((self.open.pass(Bytes::new()), false));
+        }
+        let Some(stream) = &mut self.stream else { return Poll::Ready((Bytes::new(), true)) };
+        Poll::Ready(match ready!(Pin::new(stream).poll_next(cx)) {
+            Some(Ok(piece)) => (self.open.pass(piece), false),
+            Some(Err(error)) => {
+                self.fail(error);
+                (Bytes::new(), true)
+            }
+            None => {
+                let rest = self.open.rest();
+                if !self.open.is_broken() {
+                    self.open.end();
+                }
+                (rest, true)
+            }
+        })
+    }
+
+    fn fail(&mut self, error: StreamError) {
+        self.open.end();
+        self.stream = None;
+        self.failure = Some(error);
     }
 }

@@ -11,9 +11,6 @@ use crate::{
     meter::{self, Asked},
 };
 
-/// A longer request is read on another thread: reading takes a worker about 5 ms a MiB.
-const MAX_BYTES_HERE: usize = 256 << 10;
-
 /// Reads the request, where the route's calls are to a model.
 pub async fn read(
     visit: &mut Visit<'_>,
@@ -21,20 +18,22 @@ pub async fn read(
     route: &Route,
     body: &mut ClientBody,
 ) -> Result<Option<Asked>, Refusal> {
-    let Some(format) = meter::format_at(route.meter, &visit.call.path).filter(|format| !format.is_free) else {
+    let Some(format) = meter::format_at(route.meter, &visit.call.path) else {
         return Ok(None);
     };
     let boundary = check_media_type(headers, format.about.takes_forms())?;
     let bytes = body.read(&visit.gate.shape.body, &visit.record.known.intake(), &mut visit.buffered).await?;
     let (path, metering) = (visit.call.path.clone(), route.metering.clone());
-    let is_long = bytes.len() > MAX_BYTES_HERE;
+    let is_long = bytes.len() > meter::MAX_READ_HERE_BYTES;
     let read = move || match boundary {
         Some(boundary) => Asked::read_form(format, &path, bytes, &boundary),
         None => Asked::read(format, &path, bytes, &|tool| metering.tool(tool).is_some()),
     };
     let asked =
         if is_long { actix_web::rt::task::spawn_blocking(read).await.map_err(|_| Refusal::Internal)? } else { read() };
-    asked.map(Some).map_err(Refusal::InvalidRequest)
+    let asked = asked.map_err(Refusal::InvalidRequest)?;
+    // What is free may be asked without a model.
+    Ok(Some(asked).filter(|asked| !asked.is_free() || !asked.model().is_empty()))
 }
 
 /// Those of the places of a call where its model is on every list of the caller's, by the name that was asked for or by the one

@@ -40,6 +40,8 @@ pub enum StreamError {
     Idle,
     #[error("the upstream's answer was cut")]
     Cut(#[source] Cause),
+    #[error("the upstream's answer is not in the content coding that it states")]
+    Undecodable,
 }
 
 /// How much of an answer that is looked into is given at a time, and how much before the thread gets a chance to serve others:

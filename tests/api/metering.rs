@@ -166,7 +166,7 @@ async fn a_request_that_cannot_be_metered_is_refused_and_holds_nothing(store: &T
         (r#"{"messages":[]}"#.into(), "/model"),
         (r#"{"model":7}"#.into(), "/model"),
         (r#"{"model":""}"#.into(), "/model"),
-        (with(r#","max_tokens":-1"#), "/max_tokens"),
+        (with(r#","max_tokens":-2"#), "/max_tokens"),
         (with(r#","max_tokens":0"#), "/max_tokens"),
         (with(r#","max_tokens":1.5"#), "/max_tokens"),
         (with(r#","max_tokens":"9""#), "/max_tokens"),

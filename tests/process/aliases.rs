@@ -216,6 +216,40 @@ fn a_caller_who_may_call_one_target_alone_gets_that_one_and_by_the_name_all() {
 }
 
 #[test]
+fn tokens_are_counted_for_nothing_by_the_name_that_the_target_has_and_for_who_may_call_it() {
+    let route = |name: &str, meter: &str| {
+        format!(
+            "[[routes]]\nname=\"{name}\"\npath=\"/{name}\"\nmatch=\"prefix\"\nmethods=[\"POST\"]\nroles=[\"admin\"]\n\
+             upstream=\"a\"\nmeter=\"{meter}\"\n"
+        )
+    };
+    let alias = "[[models]]\nname = \"counted\"\ntargets = [{ upstream = \"a\", model = \"unpriced\" }]\n";
+    let routes = [route("messages", "anthropic-messages"), route("counts", "count-tokens"), alias.into()];
+    let row = Row::start(PATIENT, &routes.concat());
+    let body = json!({ "username": "one", "password": "a long password 1", "role": "admin", "models": ["counted"] });
+    assert_eq!(row.gateway.json("POST", "/admin/users", &row.token, &body).status(), 201);
+    let token = row.gateway.login("one", "a long password 1");
+    let call = |path: &str, model: &str| {
+        let body = format!(r#"{{ "model":"{model}","tools":[{{"type":"web_search_20250305","name":"web_search"}}]}}"#);
+        let mut client = row.gateway.connect();
+        let head = request("POST", path, &token);
+        let length = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        client.say(format!("{}{length}\r\n{body}", head.strip_suffix("\r\n").unwrap()));
+        (client, body)
+    };
+    for path in ["/messages/count_tokens", "/counts"] {
+        let (mut client, body) = call(path, "counted");
+        assert_eq!(row.answer(0, "200 OK", "{\"input_tokens\":7}"), body.replace("counted", "unpriced"), "{path}");
+        let answer = client.message();
+        assert_eq!((answer.status(), answer.text()), (200, "{\"input_tokens\":7}".into()));
+        assert_eq!(answer.header("x-tollgate-hold-usd"), None);
+        assert_eq!(row.record(&answer.request_id())["model"], "counted");
+        call(path, "unpriced").0.message().assert_problem(403, "model-not-allowed");
+    }
+    assert_eq!(settled(&row, "all"), "0");
+}
+
+#[test]
 fn routes_of_one_path_are_chosen_by_the_model() {
     let route = |name: &str, upstream: &str, models: &str, roles: &str| {
         format!(

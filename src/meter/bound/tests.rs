@@ -157,7 +157,6 @@ fn what_no_price_speaks_of_is_refused_with_its_place() {
         (OpenaiChat, r#""tools":[{"type":"function","Type":"web_search"}]"#, "/tools"),
         (OpenaiChat, r#""tools":{}"#, "/tools"),
         (OpenaiResponses, r#""background":true"#, "/background"),
-        (AnthropicMessages, r#""inference_geo":"us""#, "/inference_geo"),
         (AnthropicMessages, r#""mcp_servers":[{}]"#, "/mcp_servers"),
         (AnthropicMessages, r#""tools":[{"type":"web_search_20250305","name":"x"}]"#, "/tools"),
         (AnthropicMessages, r#""cache_control":{"type":"ephemeral","ttl":"12h"}"#, "/cache_control"),

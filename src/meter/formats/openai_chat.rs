@@ -27,6 +27,7 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         ("stream", Member::Stream),
         ("stream_options", Member::StreamOptions),
         ("prediction", Member::Predicted),
+        ("thinking", Member::Thinking),
         ("service_tier", TIER),
         ("modalities", Member::Modalities),
         ("audio", Member::Sound),

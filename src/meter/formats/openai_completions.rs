@@ -9,6 +9,9 @@ use super::{
     openai::{CONTENT, TIER},
 };
 
+/// The documented length of an answer without a bound.
+const USUAL_TOKENS: u64 = 16;
+
 pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
     about: About::Text,
     members: &[
@@ -17,7 +20,7 @@ pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
         ("fallbacks", Member::OtherModels),
         ("prompt", Member::Prompts),
         ("suffix", Member::Prompt),
-        ("max_tokens", Member::OutputBoundOrNone),
+        ("max_tokens", Member::OutputBoundOr(USUAL_TOKENS)),
         ("n", Member::Answers),
         ("best_of", Member::Answers),
         ("stream", Member::Stream),

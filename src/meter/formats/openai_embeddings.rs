@@ -4,11 +4,15 @@
 use super::{
     super::{
         count_tables::OPENAI,
+        counts::Counts,
         format::{About, Format, Member},
         written::Written,
     },
     openai::CONTENT,
 };
+
+/// Cohere bills images beside the text.
+const EMBEDDING_COUNTS: Counts = Counts { input_besides: &["image_tokens"], ..OPENAI };
 
 pub(in super::super) const OPENAI_EMBEDDINGS: Format = Format {
     about: About::Text,
@@ -25,7 +29,7 @@ pub(in super::super) const OPENAI_EMBEDDINGS: Format = Format {
     written: Written::NONE,
     usages: &["usage", "meta/billed_units", "meta/tokens"],
     first_usages: &[],
-    counts: &OPENAI,
+    counts: &EMBEDDING_COUNTS,
     calls: &[],
     is_free: false,
 };

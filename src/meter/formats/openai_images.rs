@@ -4,7 +4,8 @@
 use super::{
     super::{
         count_tables::OPENAI,
-        format::{About, Format, Member},
+        counts::CALLS,
+        format::{About, Calls, Format, Member},
         written::Written,
     },
     openai::CONTENT,
@@ -29,6 +30,7 @@ pub(in super::super) const OPENAI_IMAGES: Format = Format {
     usages: &["usage"],
     first_usages: &[],
     counts: &OPENAI,
-    calls: &[],
+    // Of models that are billed by the image, each is a call.
+    calls: &[(CALLS, "data", Calls::Each)],
     is_free: false,
 };

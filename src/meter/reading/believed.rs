@@ -2,8 +2,9 @@
 
 use super::super::{
     bound::Bound,
-    counts::{Count, Settled},
+    counts::{Count, Settled, Stated},
 };
+use crate::domain::usage::Usage;
 
 /// How many calls of a tool are believed in any case, and how many times as many as were held.
 const SANE_CALLS: u64 = 100;
@@ -50,4 +51,23 @@ pub(super) fn output(bound: &Bound, settled: &Settled, written_tokens: u64) -> O
         Count::Plain(output) if output <= bound.sane_output_tokens => Some(output),
         _ => None,
     }
+}
+
+/// What other models took, and whether all of it is believed.
+pub(super) fn of_others(bound: &Bound, stated: &[(String, Stated)]) -> (Vec<(String, Usage)>, bool) {
+    let usage = |stated: &Stated| {
+        let settled = bound.format.counts.settle(stated, true);
+        let input_tokens = input(bound, &settled)?;
+        let cached_tokens = settled.cached.min(input_tokens);
+        Some(Usage {
+            input_tokens,
+            cached_tokens,
+            cache_write_tokens: settled.cache_write.min(input_tokens.saturating_sub(cached_tokens)),
+            output_tokens: output(bound, &settled, 0)?,
+            reasoning_tokens: 0,
+        })
+    };
+    let all: Vec<_> = stated.iter().filter_map(|(model, stated)| Some((model.clone(), usage(stated)?))).collect();
+    let are_sane = all.len() == stated.len();
+    (all, are_sane)
 }

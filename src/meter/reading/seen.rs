@@ -1,11 +1,13 @@
 //! What an answer has said up to now, event by event.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::super::{
     bound::Bound,
     counts::{Counts, Stated},
     events,
     extra_usage::{self, ForClient},
-    json,
+    json::{self, Node},
     skim::Skim,
     statement::{self, MAX_TOOLS, Says, Statement},
     text,
@@ -34,6 +36,7 @@ pub(super) struct Seen {
     has_parts: bool,
     pub tools: Vec<(String, u64)>,
     pub tools_done: Vec<(String, u64)>,
+    pub of_others: Vec<(String, Stated)>,
     pub model: Option<String>,
     pub tier: Option<String>,
 }
@@ -70,9 +73,13 @@ impl Seen {
 
     /// Reads a part of an answer that is one JSON text.
     pub fn see_payload(&mut self, bound: &Bound, payload: &[u8]) {
-        match json::read(payload) {
-            Ok(node) => self.take(bound.format.counts, statement::read(bound.format, &node)),
-            Err(_) => self.write_unread(bound, payload),
+        let Ok(node) = json::read(payload) else { return self.write_unread(bound, payload) };
+        // Bedrock's frames of other formats have their events within.
+        let within = node.get("bytes").and_then(Node::text).and_then(|coded| STANDARD.decode(&*coded).ok());
+        match within.as_deref().map(json::read) {
+            None => self.take(bound.format.counts, statement::read(bound.format, &node)),
+            Some(Ok(event)) => self.take(bound.format.counts, statement::read(bound.format, &event)),
+            Some(Err(_)) => self.write_unread(bound, payload),
         }
     }
 
@@ -123,6 +130,10 @@ impl Seen {
         self.is_final |= statement.is_final;
         self.model = self.model.take().or(statement.model);
         self.tier = statement.tier.or(self.tier.take());
+        // A later list has all of the earlier one.
+        if statement.of_others.len() >= self.of_others.len() {
+            self.of_others = statement.of_others;
+        }
         larger(&mut self.tools, statement.tools);
         if let Some(tool) = statement.tool_done {
             let before = self.tools_done.iter().find(|(name, _)| *name == tool).map_or(0, |(_, calls)| *calls);

@@ -137,6 +137,27 @@ fn frames_of_bedrock_are_read() {
 }
 
 #[test]
+fn events_within_frames_of_bedrock_are_read() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let path = "/model/m/invoke-with-response-stream";
+    let body = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[]}"#;
+    let asked = Asked::read(format(Meter::AnthropicMessages).unwrap(), path, body.into(), &|_| false).unwrap();
+    let bound = asked.bound(&[&price()], Ways::default()).unwrap();
+    let mut reading = Reading::new(bound, Some("application/vnd.amazon.eventstream"), None);
+    assert!(!reading.is_whole());
+    for event in [
+        r#"{"type":"message_start","message":{"model":"m","usage":{"input_tokens":25,"output_tokens":1}}}"#,
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"word"}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":8}}"#,
+    ] {
+        drop(reading.pass(frame(&format!(r#"{{"bytes":"{}","p":"abc"}}"#, STANDARD.encode(event))).into()));
+    }
+    drop(reading.rest());
+    let Taken { usage, estimated, .. } = reading.taken();
+    assert_eq!((usage.input_tokens, usage.output_tokens, estimated), (25, 8, false));
+}
+
+#[test]
 fn sound_is_sound_whatever_it_begins_with() {
     for sound in [&b":"[..], b"data", b"id", b"event: x\n\n"] {
         let mut reading = reading(Meter::OpenaiSpeech, r#","input":"Hello""#);

@@ -35,6 +35,8 @@ const MODES: [(&str, Mode); 9] = [
 
 const PER_QUERY: &str = "input_cost_per_query";
 const PER_CHARACTER: &str = "input_cost_per_character";
+/// Of an image that is given, and of one that is made. Where tokens of images have a cost, these say the same in another unit.
+const PER_IMAGE: [&str; 2] = ["input_cost_per_image", "output_cost_per_image"];
 const PER_SECOND: [&str; 2] = ["input_cost_per_second", "output_cost_per_second"];
 
 /// The most tokens of an image where the file does not say: those of gpt-image-1 at its best have up to 6,240.
@@ -63,6 +65,9 @@ impl Mode {
         match self {
             Self::Writing => Ok((input?, output(None)?)),
             Self::Reading => Ok((input?, costs.output.unwrap_or(0))),
+            Self::Drawing if per_image(fields, costs)?.is_some() => {
+                Ok((costs.input.unwrap_or(0), costs.output.unwrap_or(0)))
+            }
             Self::Drawing => Ok((input?, output(costs.image_output)?)),
             Self::Hearing if costs.output.is_some() => {
                 Ok((costs.input.or(costs.audio_input).ok_or(Skipped::Missing(INPUT))?, output(None)?))
@@ -78,16 +83,21 @@ impl Mode {
         }
     }
 
-    /// What a call costs by itself, where it is named by what is asked.
-    pub fn per_query(self, fields: &Fields) -> Result<Option<u64>, Skipped> {
-        if self == Self::Reading { fields.cost_pusd(PER_QUERY) } else { Ok(None) }
+    /// What a call costs by itself, where it is named by what is asked, or by each image that is made.
+    pub fn per_call(self, fields: &Fields, costs: &Costs) -> Result<Option<u64>, Skipped> {
+        match self {
+            Self::Reading => fields.cost_pusd(PER_QUERY),
+            Self::Drawing => per_image(fields, costs),
+            Self::Writing | Self::Hearing | Self::Speaking => Ok(None),
+        }
     }
 
     /// The longest answer, where the file need not say it; `output` is what a token of it costs.
     pub const fn longest(self, output: u64) -> Option<u64> {
         match self {
-            Self::Drawing => Some(IMAGE_TOKENS),
+            Self::Drawing if output > 0 => Some(IMAGE_TOKENS),
             Self::Speaking if output > 0 => Some(SOUND_TOKENS),
+            Self::Drawing => Some(0),
             Self::Reading | Self::Hearing | Self::Speaking if self.writes_nothing(output) => Some(0),
             Self::Reading | Self::Hearing | Self::Speaking | Self::Writing => None,
         }
@@ -99,15 +109,22 @@ impl Mode {
     }
 
     /// Costs that are read here, or are the same price in another unit.
-    pub fn knows(self, name: &str, costs: &Costs) -> bool {
+    pub fn knows(self, name: &str) -> bool {
         match self {
             Self::Writing => false,
             Self::Reading => name == PER_QUERY,
-            Self::Drawing => {
-                costs.image_output.is_some() && matches!(name, "output_cost_per_image" | "input_cost_per_image")
-            }
+            Self::Drawing => PER_IMAGE.contains(&name),
             Self::Hearing => PER_SECOND.contains(&name),
             Self::Speaking => name == PER_CHARACTER || PER_SECOND.contains(&name),
         }
     }
+}
+
+/// What an image costs, where its tokens have no cost.
+fn per_image(fields: &Fields, costs: &Costs) -> Result<Option<u64>, Skipped> {
+    if costs.image_output.is_some() {
+        return Ok(None);
+    }
+    let both = [fields.cost_pusd(PER_IMAGE[0])?, fields.cost_pusd(PER_IMAGE[1])?];
+    Ok(said(both.into_iter().flatten().reduce(u64::saturating_add)))
 }

@@ -29,7 +29,7 @@ pub(super) fn price(fields: &Fields) -> Result<(Price, BTreeSet<Unbilled>), Skip
         Some(list) => ranges::read(list)?,
         None => by_length(fields, &costs, mode)?,
     };
-    let per_call = fields.cost_pusd(PER_CALL)?.or(mode.per_query(fields)?);
+    let per_call = fields.cost_pusd(PER_CALL)?.or(mode.per_call(fields, &costs)?);
     let per_call = limited(PER_CALL, per_call, MAX_PUSD_A_CALL)?.unwrap_or(0);
     if (base.input, base.output, per_call) == (0, 0, 0) {
         return Err(Skipped::Free);
@@ -42,7 +42,7 @@ pub(super) fn price(fields: &Fields) -> Result<(Price, BTreeSet<Unbilled>), Skip
         max_output_tokens: max_output_tokens(fields, mode.longest(base.output))?,
         max_input_tokens: fields.tokens("max_input_tokens")?,
     };
-    unbilled.append(&mut extras::unbilled(fields, base, |name| mode.knows(name, &costs))?);
+    unbilled.append(&mut extras::unbilled(fields, base, |name| mode.knows(name))?);
     Ok((price, unbilled))
 }
 

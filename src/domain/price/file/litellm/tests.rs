@@ -239,6 +239,12 @@ fn models_of_every_meter_are_taken_in_the_units_that_they_are_billed_by() {
                 .into(),
             [0, 0, 0, 0, 0, 0, 2_000_000, 0],
         ),
+        // imagen-4
+        (own(r#""mode": "image_generation", "output_cost_per_image": 0.04"#), [0, 0, 0, 0, 0, 0, 40_000_000, 0]),
+        // stable-image
+        (own(r#""mode": "image_edit", "input_cost_per_image": 0.01, "output_cost_per_image": 0.04"#), [0, 0, 0, 0, 0, 0, 50_000_000, 0]),
+        // flash-image
+        (r#"{ "mode": "image_generation", "output_cost_per_image": 0.039 }"#.into(), [2_500, 10_000, 0, 0, 2_500, 10_000, 39_000_000, 16_384]),
         (r#"{ "mode": "rerank", "output_cost_per_token": 0.0 }"#.into(), [2_500, 0, 0, 0, 2_500, 0, 0, 0]),
     ] {
         let Price { base, per_call: each, max_output_tokens, .. } = price(&changes);
@@ -259,7 +265,7 @@ fn each_model_that_is_not_taken_has_its_reason() {
         (r#"{ "mode": "video_generation" }"#, "mode video_generation"),
         (r#"{ "mode": "moderation" }"#, "mode moderation"),
         (r#"{ "mode": "image_generation", "input_cost_per_pixel": 1e-8 }"#, "cannot bill: input_cost_per_pixel"),
-        (r#"{ "mode": "image_generation", "output_cost_per_image": 0.04 }"#, "cannot bill: output_cost_per_image"),
+        (r#"{ "mode": "image_generation", "output_cost_per_image": 1000 }"#, "is absurdly high"),
         (
             r#"{ "mode": "audio_transcription", "input_cost_per_token": null, "output_cost_per_token": null }"#,
             "input_cost_per_second is missing",

@@ -1,0 +1,157 @@
+//! What is held of requests that say less, or more, than a number: no bound, thoughts, images by the image, other models that
+//! are asked; and of those that are free.
+
+use super::{
+    Asked, Reading, Ways, format_at,
+    requests_tests::{asked, asked_at, bound, sent},
+    test_price,
+};
+use crate::domain::{price::PriceSpec, route::Meter};
+
+#[test]
+fn images_are_held_and_billed_one_by_one_where_they_have_a_price_each() {
+    let each = PriceSpec { model: "m".into(), per_call_usd: Some("0.04".into()), ..PriceSpec::default() };
+    let each = PriceSpec { input_usd: "0".into(), output_usd: "0".into(), ..each }.price().unwrap();
+    let asked = asked(Meter::OpenaiImages, r#""prompt":"a fox","n":3"#);
+    let bound = asked.bound(&[&each], Ways::default()).unwrap();
+    assert_eq!((each.bound(&bound.most()).unwrap().pusd(), sent(&bound).contains("max")), (120_000_000_000, false));
+    let long = "A".repeat(600_000);
+    for (data, images) in [
+        (r#"{"url":"u"}"#.into(), 1),
+        (r#"{"b64_json":"AA"},{},{}"#.into(), 3),
+        (format!(r#"{{"b64_json":"{long}"}}"#), 3),
+    ] {
+        let mut reading = Reading::new(bound.clone(), Some("application/json"), None);
+        drop((reading.pass(format!(r#"{{"created":1,"data":[{data}]}}"#).into()), reading.rest()));
+        let taken = reading.taken();
+        let cost = each.cost(&taken.usage, &taken.extras, None).unwrap();
+        assert_eq!((cost.pusd(), taken.failed), (images * 40_000_000_000, false));
+    }
+}
+
+#[test]
+fn a_bound_that_is_none_becomes_the_models() {
+    use Meter::{OpenaiChat, OpenaiCompletions};
+    for (meter, members, output, expected) in [
+        (OpenaiChat, r#""max_tokens":-1"#, 1_000, r#""max_tokens":1000"#),
+        (OpenaiChat, r#""max_tokens":-1,"max_completion_tokens":7"#, 7, r#""max_tokens":-1,"max_completion_tokens":7"#),
+        (
+            OpenaiChat,
+            r#""max_completion_tokens":null,"max_tokens":-1"#,
+            1_000,
+            r#""max_completion_tokens":null,"max_tokens":1000"#,
+        ),
+        (OpenaiCompletions, r#""prompt":"a","max_tokens":-1"#, 1_000, r#""prompt":"a","max_tokens":1000"#),
+        (OpenaiCompletions, r#""prompt":"a","max_tokens":null"#, 16, r#""prompt":"a","max_tokens":16"#),
+    ] {
+        let bound = bound(meter, members);
+        assert_eq!((bound.output_tokens, sent(&bound)), (output, format!(r#"{{"model":"m",{expected}}}"#)));
+    }
+    for members in [r#""max_tokens":-2"#, r#""max_tokens":0"#, r#""max_tokens":-1.0"#] {
+        assert!(asked_at(OpenaiChat, "/v1", members, false).is_err(), "{members}");
+    }
+}
+
+#[test]
+fn a_bound_leaves_room_for_the_thoughts() {
+    use Meter::{AnthropicMessages, OpenaiChat};
+    let thinking = |budget: u64| format!(r#""thinking":{{"type":"enabled","budget_tokens":{budget}}}"#);
+    for (meter, members, output, sent_as) in [
+        // The price list is behind what the model can: a clamped bound would be refused.
+        (AnthropicMessages, format!(r#""max_tokens":5000,{}"#, thinking(4_000)), 5_000, "5000"),
+        (AnthropicMessages, format!(r#""max_tokens":5000,{}"#, thinking(900)), 1_000, "1000"),
+        (OpenaiChat, format!(r#""max_tokens":5000,{}"#, thinking(1_000)), 5_000, "5000"),
+        (OpenaiChat, thinking(4_000), 5_000, ""),
+        (OpenaiChat, thinking(10), 1_000, "1000"),
+    ] {
+        let bound = bound(meter, &members);
+        let body: serde_json::Value = serde_json::from_str(&sent(&bound)).unwrap();
+        let written = body.get("max_tokens").or_else(|| body.get("max_completion_tokens"));
+        assert_eq!(
+            (bound.output_tokens, written.map_or(String::new(), ToString::to_string)),
+            (output, sent_as.into()),
+            "{members}"
+        );
+    }
+}
+
+#[test]
+fn a_call_that_is_free_has_its_models_name_and_nothing_else_changed() {
+    use Meter::{AnthropicMessages, CountTokens, OpenaiResponses};
+    let read = |meter, path: &str, body: &str| {
+        Asked::read(format_at(meter, path).unwrap(), path, body.to_owned().into(), &|_| false)
+    };
+    let body =
+        r#"{"model":"fast","tools":[{"type":"web_search_20250305","name":"w"}],"container":"c","max_tokens":"x"}"#;
+    for (meter, path) in [(AnthropicMessages, "/v1/messages/count_tokens"), (CountTokens, "/x")] {
+        let asked = read(meter, path, body).unwrap();
+        assert!(asked.is_free() && asked.models().eq(["fast"]));
+        assert_eq!(asked.renamed(Some("m1")).body(), body.replace("fast", "m1"));
+        assert_eq!(asked.renamed(None).body(), body);
+    }
+    let gemini = read(Meter::GeminiGenerate, "/v1beta/models/fast:countTokens", r#"{"contents":[]}"#).unwrap();
+    assert_eq!(gemini.renamed(Some("m1")).path("/v1beta/models/fast:countTokens"), "/v1beta/models/m1:countTokens");
+    assert_eq!(read(OpenaiResponses, "/v1/responses/input_tokens", "{}").unwrap().model(), "");
+}
+
+#[test]
+fn what_clients_began_to_send_passes() {
+    use Meter::{AnthropicMessages, OpenaiResponses};
+    for (meter, members) in [
+        // coder/coder#28656, theopenco/llmgateway#3613: Codex.
+        (OpenaiResponses, r#""tools":[{"type":"namespace","name":"multi_agent_v1"}]"#),
+        (
+            OpenaiResponses,
+            r#""input":[{"type":"additional_tools","role":"developer","tools":[{"type":"namespace","name":"functions","tools":[{"type":"custom","name":"exec"},{"type":"function","name":"wait","parameters":{}}]}]}]"#,
+        ),
+        // raine/claude-code-proxy#56: Claude Code.
+        (
+            AnthropicMessages,
+            r#""max_tokens":9,"diagnostics":{"previous_message_id":"x"},"system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral","ttl":"1h","scope":"global"}}]"#,
+        ),
+        (
+            AnthropicMessages,
+            r#""max_tokens":9,"tools":[{"name":"f","input_schema":{},"eager_input_streaming":true}],"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"tool_reference","tool_name":"f"}]}]}]"#,
+        ),
+    ] {
+        assert!(bound(meter, members).input_tokens < 3_000, "{members}");
+    }
+}
+
+#[test]
+fn a_place_that_served_is_named_as_a_tier() {
+    let taken = |usage: &str| {
+        let bound = bound(Meter::AnthropicMessages, r#""max_tokens":10"#);
+        let mut reading = Reading::new(bound, Some("application/json"), None);
+        let answer = format!(
+            r#"{{"content":[{{"type":"text","text":"a"}}],"usage":{{"input_tokens":9,"output_tokens":8{usage}}}}}"#
+        );
+        drop((reading.pass(answer.into()), reading.rest()));
+        reading.taken().tier
+    };
+    assert_eq!(taken(r#","inference_geo":"us","service_tier":"standard""#).as_deref(), Some("us"));
+    assert_eq!(taken(r#","inference_geo":"global","service_tier":"standard""#).as_deref(), Some("standard"));
+    assert_eq!(taken(r#","inference_geo":"not_available""#), None);
+}
+
+#[test]
+fn a_model_that_the_model_may_ask_is_named_held_and_counted_apart() {
+    let tool = r#""max_tokens":10,"tools":[{"type":"advisor_20260301","name":"advisor","model":"wise","max_uses":2}]"#;
+    let refused = asked_at(Meter::AnthropicMessages, "/v1", tool, false).err().unwrap();
+    assert!(refused.contains("tools = { advisor = "), "{refused}");
+    let asked = asked_at(Meter::AnthropicMessages, "/v1", tool, true).unwrap();
+    assert!(asked.models().eq(["m", "wise"]));
+    let prices = [&test_price::price(1_000, 100), &test_price::price(1_000, 300)];
+    let bound = asked.bound(&prices, Ways::default()).unwrap();
+    assert_eq!((bound.output_tokens, bound.input_tokens / 3 >= 1_000), (10 + 2 * 300, true));
+    let usage = r#"{"input_tokens":20,"output_tokens":50,"iterations":[{"type":"message","input_tokens":10,"output_tokens":20},
+        {"type":"advisor_message","model":"wise","input_tokens":823,"output_tokens":61,"cache_read_input_tokens":7},
+        {"type":"message","input_tokens":10,"output_tokens":30}]}"#;
+    let answer = format!(r#"{{"model":"m","content":[{{"type":"text","text":"a"}}],"usage":{usage}}}"#);
+    let mut reading = Reading::new(bound, Some("application/json"), None);
+    drop((reading.pass(answer.into()), reading.rest()));
+    let taken = reading.taken();
+    assert_eq!((taken.usage.input_tokens, taken.usage.output_tokens, taken.estimated), (20, 50, false));
+    let [(model, usage)] = &taken.of_others[..] else { panic!("{taken:?}") };
+    assert_eq!((model.as_str(), usage.input_tokens, usage.cached_tokens, usage.output_tokens), ("wise", 830, 7, 61));
+}
