@@ -34,6 +34,7 @@ mod api {
     mod limits_told;
     mod login;
     mod meter_clients;
+    mod meter_rows;
     mod metering;
     mod meters;
     mod models;
