@@ -184,6 +184,15 @@ impl Refusal {
         Self::InvalidRequest(vec![Fault::new(pointer, detail)])
     }
 
+    /// What is wrong with the request, by its places.
+    #[must_use]
+    pub fn into_faults(self) -> Vec<Fault> {
+        match self {
+            Self::InvalidRequest(faults) => faults,
+            _ => vec![],
+        }
+    }
+
     /// The code of the problem: the last part of its `type`, and the `reason` of the audit record where there is none
     /// finer.
     pub const fn code(&self) -> &'static str {

@@ -14,7 +14,7 @@ use serde_json::{Number, Value, json};
 use super::{
     administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, DraftBody, JsonBody, PathId, QueryOf},
+    extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
     no_content::NoContent,
@@ -70,7 +70,7 @@ pub struct Standing {
 pub struct BudgetCreate(Spec);
 
 /// The fields to change; the others stay. What spending is counted by (`scope`, `subject`, `period`) cannot change.
-#[derive(Default, Deserialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetPatch {
     #[schemars(with = "Patch<Name>")]
@@ -180,10 +180,16 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<BudgetId>,
-    JsonBody(body): JsonBody<BudgetPatch>,
+    DraftBody(draft): DraftBody<BudgetPatch>,
 ) -> Result<Json<Budget>, Problem> {
     let present = administration.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    let spec = body.applied_to(present.spec);
+    // What a subject must be depends on it.
+    let is_unsure = draft.is_faulty("/scope");
+    let own = |body: &BudgetPatch| match body.clone().applied_to(present.spec.clone()) {
+        _ if is_unsure => vec![],
+        spec => spec.budget(id).err().unwrap_or_default(),
+    };
+    let spec = draft.checked(own).map_err(Refusal::InvalidRequest)?.applied_to(present.spec);
     let budget = spec.budget(id).map_err(Refusal::InvalidRequest)?;
     let change = BudgetChange { spec, budget, only_at: present.revision };
     let row = administered::change::<BudgetRow>(&request, &administration.budgets, id, change).await?;

@@ -48,7 +48,7 @@ pub fn body<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Refusal
 
 /// A body whose fields were looked at one by one, for rules between them to be asked.
 pub struct Draft<T> {
-    /// With something else in the place of each faulty field.
+    /// Without the faulty fields; with something else in the place of those that must be there.
     value: Option<T>,
     faults: Vec<Fault>,
 }
@@ -70,6 +70,11 @@ pub fn draft<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<Draft<T>,
 }
 
 impl<T> Draft<T> {
+    /// Whether a field has a fault of its own, so that nothing can be said by what it says.
+    pub fn is_faulty(&self, pointer: &str) -> bool {
+        self.faults.iter().any(|fault| fault.pointer == pointer)
+    }
+
     /// The value, if it has no fault; else its faults and those that `own` finds between its fields. What `own` says of a
     /// field that is faulty already is not told.
     ///

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, DraftBody, JsonBody, PathId, QueryOf},
+    extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
     no_content::NoContent,
@@ -50,7 +50,7 @@ pub struct Limit {
 pub struct LimitCreate(Spec);
 
 /// The fields to change; the others stay. Null where it means nothing is refused.
-#[derive(Default, Deserialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitPatch {
     #[schemars(with = "Patch<Name>")]
@@ -152,10 +152,16 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<LimitId>,
-    JsonBody(body): JsonBody<LimitPatch>,
+    DraftBody(draft): DraftBody<LimitPatch>,
 ) -> Result<Json<Limit>, Problem> {
     let present = administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    let spec = body.applied_to(present.spec);
+    // What the other fields must be depends on these two.
+    let is_unsure = draft.is_faulty("/per") || draft.is_faulty("/unit");
+    let own = |body: &LimitPatch| match body.clone().applied_to(present.spec.clone()) {
+        _ if is_unsure => vec![],
+        spec => check(&administration, &spec, id).err().unwrap_or_default(),
+    };
+    let spec = draft.checked(own).map_err(Refusal::InvalidRequest)?.applied_to(present.spec);
     let policy = check(&administration, &spec, id).map_err(Refusal::InvalidRequest)?;
     let change = LimitChange { spec, policy, only_at: present.revision };
     let row = administered::change::<LimitRow>(&request, &administration.limits, id, change).await?;

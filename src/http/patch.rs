@@ -24,6 +24,14 @@ impl<T> Patch<T> {
         }
     }
 
+    /// What is to be changed, to look at.
+    pub const fn as_given(&self) -> Option<&T> {
+        match self {
+            Self::Absent => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+
     /// What is to be changed.
     pub fn given(self) -> Option<T> {
         match self {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    extract::{Caller, JsonBody, QueryOf},
+    extract::{Caller, DraftBody, QueryOf},
     failure::{no_answer, unavailable},
     office::Administration,
     page::{Page, PageSize},
@@ -24,7 +24,7 @@ use crate::{
             spec::is_model_name,
         },
         principal::Principal,
-        refusal::Refusal,
+        refusal::{Fault, Refusal},
     },
     pipeline::audit::Note,
     store::prices::{PriceChange, PricesChanged},
@@ -129,11 +129,15 @@ pub async fn put(
     administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
-    JsonBody(body): JsonBody<PricesPut>,
+    DraftBody(draft): DraftBody<PricesPut>,
 ) -> Result<Json<PricesOutcome>, Problem> {
-    if body.items.is_empty() && body.remove.is_empty() {
-        return Err(Refusal::invalid("/items", "must set a price, or `remove` must name a model").into());
-    }
+    let own = |body: &PricesPut| match ListChange::new("items", &body.items, &body.remove) {
+        _ if body.items.is_empty() && body.remove.is_empty() => {
+            vec![Fault::new("/items", "must set a price, or `remove` must name a model")]
+        }
+        change => change.err().unwrap_or_default(),
+    };
+    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let change = ListChange::new("items", &body.items, &body.remove).map_err(Refusal::InvalidRequest)?;
     let change =
         PriceChange { change, only_at: body.version, source: source(&admin), made_at: administration.clock.now() };

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf},
+    extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
     no_content::NoContent,
@@ -23,7 +23,12 @@ use super::{
     users::models,
 };
 use crate::{
-    domain::{allowed::every_name, display_name::DisplayName, ids::TeamId, refusal::Refusal},
+    domain::{
+        allowed::every_name,
+        display_name::DisplayName,
+        ids::TeamId,
+        refusal::{Fault, Refusal},
+    },
     store::teams::{NewTeam, TeamChange, TeamRefused, TeamRow},
 };
 
@@ -110,8 +115,10 @@ pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
-    JsonBody(body): JsonBody<TeamCreate>,
+    DraftBody(draft): DraftBody<TeamCreate>,
 ) -> Result<CreatedAt<Team>, Problem> {
+    let own = |body: &TeamCreate| faults(Some(&body.name), Some(&body.models));
+    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let (id, now) = (TeamId(administration.clock.new_id()), administration.clock.now());
     let team = NewTeam { id, name: name(&body.name)?, models: models(&body.models)?, created_at: now };
     let (location, view) = (format!("/admin/teams/{id}"), Team::from(&team));
@@ -136,10 +143,13 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<TeamId>,
-    JsonBody(body): JsonBody<TeamPatch>,
+    DraftBody(draft): DraftBody<TeamPatch>,
 ) -> Result<Json<Team>, Problem> {
-    let name = body.name.given().as_deref().map(name).transpose()?;
-    let change = TeamChange { name, models: body.models.given().as_deref().map(models).transpose()? };
+    let own =
+        |body: &TeamPatch| faults(body.name.as_given().map(String::as_str), body.models.as_given().map(Vec::as_slice));
+    let TeamPatch { name: new_name, models: names } = draft.checked(own).map_err(Refusal::InvalidRequest)?;
+    let name = new_name.given().as_deref().map(name).transpose()?;
+    let change = TeamChange { name, models: names.given().as_deref().map(models).transpose()? };
     let row = administered::change::<TeamRow>(&request, &administration.users, id, change).await?;
     Ok(Json(Team::from(&row)))
 }
@@ -167,6 +177,13 @@ impl Exposed for TeamRow {
             TeamRefused::InUse => "There are users in this team. Take them out first.".into(),
         })
     }
+}
+
+/// All that is wrong with what is given.
+fn faults(new_name: Option<&str>, names: Option<&[String]>) -> Vec<Fault> {
+    let of_name = new_name.and_then(|text| name(text).err());
+    let of_models = names.and_then(|names| models(names).err());
+    of_name.into_iter().chain(of_models).flat_map(Refusal::into_faults).collect()
 }
 
 fn name(text: &str) -> Result<DisplayName, Refusal> {

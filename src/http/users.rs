@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     administered::{self, Exposed},
     created::CreatedAt,
-    extract::{Caller, JsonBody, PathId, QueryOf},
+    extract::{Caller, DraftBody, PathId, QueryOf},
     failure::{busy, unavailable},
     idempotency,
     no_content::NoContent,
@@ -142,10 +142,11 @@ pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
-    JsonBody(body): JsonBody<UserCreate>,
+    DraftBody(draft): DraftBody<UserCreate>,
 ) -> Result<CreatedAt<User>, Problem> {
+    let own = |body: &UserCreate| faults(Some(&body.username), (body.password.as_ref(), None), Some(&body.models));
+    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let username = username(&body.username)?;
-    body.password.as_ref().map(|password| check_password(password, &username)).transpose()?;
     let password_hash = hash(&administration, body.password.as_ref()).await?;
     let (id, created_at) = (UserId(administration.clock.new_id()), administration.clock.now());
     let models = models(&body.models)?;
@@ -173,16 +174,19 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<UserId>,
-    JsonBody(body): JsonBody<UserPatch>,
+    DraftBody(draft): DraftBody<UserPatch>,
 ) -> Result<Json<User>, Problem> {
-    let UserPatch { username: name, password, role, status, team_id, models: names } = body;
+    let present = administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let own = |body: &UserPatch| {
+        let (name, names) = (body.username.as_given(), body.models.as_given());
+        let password = (body.password.as_given(), Some(&present.username));
+        faults(name.map(String::as_str), password, names.map(Vec::as_slice))
+    };
+    let UserPatch { username: name, password, role, status, team_id, models: names } =
+        draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let username = name.given().as_deref().map(username).transpose()?;
     let models = names.given().as_deref().map(models).transpose()?;
     let password = password.given();
-    if let Some(password) = &password {
-        let present = administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-        check_password(password, username.as_ref().unwrap_or(&present.username))?;
-    }
     let password_hash = hash(&administration, password.as_ref()).await?;
     let (role, status, team_id) = (role.given(), status.given(), team_id.given());
     let change = UserChange { username, password_hash, role, status, team_id, models, only_at: None };
@@ -228,6 +232,21 @@ impl Exposed for UserRow {
 
 pub(super) fn models(names: &[String]) -> Result<Allowed, Refusal> {
     Allowed::read("/models", names).map_err(Refusal::InvalidRequest)
+}
+
+/// All that is wrong with what is given. A password is held against the name that its user will have, or has.
+fn faults(
+    name: Option<&str>,
+    (password, present): (Option<&Password>, Option<&Username>),
+    names: Option<&[String]>,
+) -> Vec<Fault> {
+    let mut refused = vec![];
+    let name = name.and_then(|name| username(name).map_err(|of_name| refused.push(of_name)).ok());
+    if let Some((password, name)) = password.zip(name.as_ref().or(present)) {
+        refused.extend(check_password(password, name).err());
+    }
+    refused.extend(names.and_then(|names| models(names).err()));
+    refused.into_iter().flat_map(Refusal::into_faults).collect()
 }
 
 fn username(text: &str) -> Result<Username, Refusal> {

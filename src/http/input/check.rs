@@ -164,8 +164,17 @@ impl Check {
             // As serde does without `deny_unknown_fields`.
             None => {}
             Some(schema) => {
+                let (faults, before) = (self.faults.len(), self.written.len());
                 self.begin_member(name);
-                self.value(at, value, &schema.clone().into_object());
+                let (begun, schema) = (self.written.len(), schema.clone().into_object());
+                self.walk(at, value, &schema);
+                if self.faults.len() > faults && self.written.len() == begun {
+                    if !rules.required.contains(name) {
+                        // As if it had not been given.
+                        return self.written.truncate(before);
+                    }
+                    self.write_in_its_place(&schema);
+                }
                 self.written.push(',');
             }
         }

@@ -1,4 +1,4 @@
-//! What is written in the place of a faulty value, so that rules between fields can be asked about the other ones.
+//! What is written in the place of a faulty value that must be there, so that rules between fields can be asked about the other ones.
 
 use schemars::schema::{InstanceType, SchemaObject};
 
