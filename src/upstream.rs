@@ -15,6 +15,7 @@ pub mod jwks;
 pub mod llm;
 pub mod outgoing_body;
 mod post;
+mod reason;
 pub mod switched;
 pub mod target;
 mod upload;
@@ -32,6 +33,7 @@ pub use self::{
     in_flight::{InFlight, Permit},
     outgoing_body::{BodySender, OutgoingBody, UpstreamGone},
     post::Post,
+    reason::Reason,
     switched::{Switch, Switched},
     target::{Base, Kind, Target, TargetError, Unforwardable},
     upload::BodyAborted,
@@ -91,6 +93,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
+    pub reason: Reason,
     /// `Content-Length` is here if the upstream stated it, also for HEAD and 304, where no body follows.
     pub headers: HeaderMap,
     pub body: AnswerBody,

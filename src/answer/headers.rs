@@ -9,7 +9,10 @@ use super::rate_limit;
 use crate::domain::{ids::RequestId, limit::Standing};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
+
+/// Says that the content is what its type says. It is for the gateway's own answers: an upstream's may rely on being guessed.
+pub const NO_SNIFFING: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
 
 /// The headers that a page of an allowed origin may read.
 const EXPOSED: [&str; 7] = [
@@ -47,7 +50,6 @@ pub fn add(headers: &mut HeaderMap, id: RequestId, standings: &[Standing], brows
         headers.insert(X_REQUEST_ID, id);
     }
     rate_limit::add_headers(headers, standings);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(hsts) = browser.hsts {
         headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }

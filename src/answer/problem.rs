@@ -23,7 +23,7 @@ use serde::Serialize;
 use std::fmt;
 
 use self::wording::{detail_of, title_of};
-use super::retry_after::retry_after_s;
+use super::{headers::NO_SNIFFING, retry_after::retry_after_s};
 use crate::domain::{
     budget::Shortfall,
     ids::{BudgetId, RequestId},
@@ -146,7 +146,7 @@ struct ProviderError {
 pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
     let status = status_of(refusal);
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
+    response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE)).insert_header(NO_SNIFFING);
     if let Some(challenge) = challenge(refusal) {
         response.insert_header(WwwAuthenticate(challenge));
     }
@@ -343,6 +343,12 @@ pub fn created() -> HttpResponseBuilder {
 #[must_use]
 pub fn no_content() -> HttpResponse {
     HttpResponse::NoContent().finish()
+}
+
+/// Says which methods a URL takes (RFC 9110 §10.2.1).
+#[must_use]
+pub fn methods(methods: &[String]) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((header::ALLOW, wording::allowed(methods))).finish()
 }
 
 /// Leads a browser to another page (RFC 9110 §15.4.4).

@@ -15,6 +15,7 @@ use actix_web::{
 
 use super::{office::Operations, problem::Problem, routes};
 use crate::{
+    answer::headers::NO_SNIFFING,
     domain::refusal::Refusal,
     pipeline::{
         self, Gate, Handled,
@@ -63,6 +64,8 @@ async fn handle<B: MessageBody + 'static>(request: HttpRequest, body: Payload, n
     if !response.headers().contains_key(CACHE_CONTROL) {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    let (name, value) = NO_SNIFFING;
+    response.headers_mut().insert(name, value);
     let refusal = refusal_in(&response);
     Ok((request, refusal.map_or(Ok(response), Err)))
 }

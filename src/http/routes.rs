@@ -1,8 +1,9 @@
 //! Every URL of the gateway itself, and who may call it. What is not here and not a configured route does not exist.
 
 use actix_web::{
-    App, Error,
+    App, Error, HttpRequest, HttpResponse,
     dev::{ServiceFactory, ServiceRequest},
+    http::Method,
     web,
 };
 use apistos_models::paths::OperationType;
@@ -11,7 +12,7 @@ use super::{
     api_keys, audit, auth, budgets, cache, console, docs, health, keys, limits, me, models, oauth,
     openapi::{Document, NoDocument, Operations, Url},
     prices,
-    problem::documented::RefusalKind,
+    problem::{self, documented::RefusalKind},
     sessions, signing_keys, teams, usage, users,
 };
 use crate::{
@@ -31,7 +32,10 @@ macro_rules! urls {
         where
             T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
         {
-            app$(.route(&pattern($template), web::$method().to($handler)))*
+            app$(
+                .route(&pattern($template), web::$method().to($handler))
+                .route(&pattern($template), web::method(Method::OPTIONS).to(options))
+            )*
         }
 
         /// The OpenAPI document of every URL: from its row, and from what its handler takes and answers.
@@ -155,7 +159,18 @@ urls! {
     get    "/admin/audit/{id}"      Admin  => audit::show;
 }
 
-/// Finds one of the gateway's own URLs by the raw bytes of the path. Where GET is, HEAD is too (RFC 9110 §9.1).
+/// `OPTIONS` of a URL that is public: the methods that it takes (RFC 9110 §9.3.7).
+async fn options(request: HttpRequest) -> HttpResponse {
+    let methods = methods_at(request.uri().path()).chain(["OPTIONS".to_owned()]);
+    problem::methods(&methods.collect::<Vec<_>>())
+}
+
+fn methods_at(path: &str) -> impl Iterator<Item = String> {
+    TABLE.iter().filter(move |(_, url)| matches(url.template, path)).map(|(method, _)| allowed_with(method).to_owned())
+}
+
+/// Finds one of the gateway's own URLs by the raw bytes of the path. Where GET is, HEAD is too (RFC 9110 §9.1); what is
+/// public says its methods by OPTIONS, as the probes of some balancers ask.
 #[must_use]
 pub fn find(method: &str, path: &str) -> Managed {
     // Nearly every request is for a configured route: it is not compared with the whole table.
@@ -164,10 +179,12 @@ pub fn find(method: &str, path: &str) -> Managed {
     }
     let matching = || TABLE.iter().filter(|(_, url)| matches(url.template, path));
     let wanted = if method == "HEAD" { "GET" } else { method };
-    if let Some((_, url)) = matching().find(|(m, _)| *m == wanted) {
+    let is_open =
+        |url: &ManagedUrl| matches!(url.permission, Permission::Public | Permission::Docs | Permission::Console);
+    if let Some((_, url)) = matching().find(|(m, url)| *m == wanted || (method == "OPTIONS" && is_open(url))) {
         return Managed::Found(*url);
     }
-    let others: Vec<String> = matching().map(|(method, _)| allowed_with(method).to_owned()).collect();
+    let others: Vec<String> = methods_at(path).collect();
     match others.is_empty() {
         false => Managed::OtherMethods(others),
         true if route::reserved(path).is_some() => Managed::Reserved,

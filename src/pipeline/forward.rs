@@ -135,10 +135,14 @@ async fn exchange(
 
 /// Reads an answer to its end before its head goes, where that is needed to say what it cost.
 async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, UpstreamError> {
-    let Answer { status, headers, body } = answer;
+    let Answer { status, reason, headers, body } = answer;
     let upstream_status = Some(status.as_u16());
-    let forwarded =
-        |body, begun, open| Forwarded { answer: Answer { status, headers, body }, begun, open, upstream_status };
+    let forwarded = |body, begun, open| Forwarded {
+        answer: Answer { status, reason, headers, body },
+        begun,
+        open,
+        upstream_status,
+    };
     let mut stream = match body {
         AnswerBody::Whole(bytes) => {
             let bytes = joined(vec![pass_in_turns(&mut open, bytes).await, open.rest()]);

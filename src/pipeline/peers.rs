@@ -7,6 +7,7 @@ use actix_web::{
     http::{
         Method,
         header::{self, HeaderMap, HeaderValue},
+        uri::Authority,
     },
 };
 use ipnet::IpNet;
@@ -29,7 +30,12 @@ pub struct Front {
 impl Front {
     /// As `proxied` says, where a trusted proxy stands in front; else what the request itself says.
     pub(super) fn of(request: &HttpRequest, proxied: Option<&Proxied>) -> Self {
-        let host = || Some(request.headers().get(header::HOST)?.to_str().ok()?.to_owned());
+        // Of a target in absolute form the authority is the host (RFC 9112 §3.2.2); HTTP/1.0 may name it there alone.
+        let target = || request.uri().authority().map(Authority::as_str).filter(|host| Host::read(host).is_some());
+        let host = || match request.headers().get(header::HOST) {
+            Some(host) => host.to_str().ok().map(str::to_owned),
+            None => target().map(str::to_owned),
+        };
         let over_tls = || request.conn_data::<Connection>().is_some_and(|own| own.transport().is_tls());
         let is_https = proxied.and_then(|proxied| proxied.is_https).unwrap_or_else(over_tls);
         Self {

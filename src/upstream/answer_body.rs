@@ -81,6 +81,8 @@ struct Received {
     idle_timeout: Duration,
     /// Runs only while the gateway waits for the upstream, never while it waits for the client.
     silence: Option<Pin<Box<Sleep>>>,
+    /// Bytes still to come, where the HTTP library does not count them.
+    left: Option<u64>,
 }
 
 struct Generated {
@@ -94,8 +96,17 @@ impl AnswerStream {
     /// Without a length a body is delimited where it `is_chunked`.
     pub(super) fn upstream(incoming: Incoming, idle_timeout: Duration, is_chunked: bool) -> Self {
         let is_delimited = is_chunked || incoming.size_hint().exact().is_some();
-        let source = Source::Upstream(Received { incoming, idle_timeout, silence: None });
+        let source = Source::Upstream(Received { incoming, idle_timeout, silence: None, left: None });
         Self { source, is_delimited, turns: None, held: None }
+    }
+
+    /// A body that ends after so many bytes, where the HTTP library would read on to the end of the connection.
+    pub(super) fn ending_after(mut self, length: Option<u64>) -> Self {
+        if let (Source::Upstream(received), Some(length)) = (&mut self.source, length) {
+            received.left = Some(length);
+            self.is_delimited = true;
+        }
+        self
     }
 
     /// A body made up chunk by chunk, each only when the client is ready for it.
@@ -135,7 +146,7 @@ impl AnswerStream {
     pub fn length(&self) -> Option<u64> {
         let waiting = self.turns.as_ref().map_or(0, |turns| u64::try_from(turns.waiting.len()).unwrap_or(u64::MAX));
         let coming = match &self.source {
-            Source::Upstream(received) => received.incoming.size_hint().exact(),
+            Source::Upstream(received) => received.left.or_else(|| received.incoming.size_hint().exact()),
             Source::Generated(_) | Source::Failed(_) => None,
             Source::Relayed(_, length) => *length,
             Source::Ended => Some(0),
@@ -205,21 +216,36 @@ impl Stream for AnswerStream {
 impl Received {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Next {
         loop {
+            if self.left == Some(0) {
+                return Poll::Ready(None);
+            }
             let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => return self.poll_silence(cx),
             };
             self.silence = None;
             match frame {
+                None if self.left.is_some() => {
+                    return Poll::Ready(Some(Err(StreamError::Cut("it ended before its length".into()))));
+                }
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(StreamError::Cut(error.into())))),
                 // Trailers are dropped. So is a chunk of nothing: encoded again it would be the last chunk.
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(chunk))),
+                    Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(self.count(chunk)))),
                     _ => {}
                 },
             }
         }
+    }
+
+    /// As much of a piece as is part of the body.
+    fn count(&mut self, mut chunk: Bytes) -> Bytes {
+        if let Some(left) = &mut self.left {
+            chunk.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        }
+        chunk
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Next {

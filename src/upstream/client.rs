@@ -21,7 +21,7 @@ use std::{io, time::Duration};
 
 use http::{
     Method, Request, StatusCode, Uri,
-    header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE, X_CONTENT_TYPE_OPTIONS},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -88,8 +88,8 @@ impl Client {
         let is_head = outgoing.method == Method::HEAD;
         let mut answer = match &target.kind {
             Kind::Http(base) => self.forward(target, base, outgoing, upload).await?,
-            Kind::Echo => echo::answer(outgoing).await?,
-            Kind::Llm => llm::answer(outgoing).await?,
+            Kind::Echo => own(echo::answer(outgoing).await?),
+            Kind::Llm => own(llm::answer(outgoing).await?),
         };
         if is_head {
             remove_body(&mut answer);
@@ -186,6 +186,12 @@ fn request(target: &Target, base: &Base, outgoing: Outgoing) -> Result<Request<S
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// What is built in is never to be guessed the type of.
+fn own(mut answer: Answer) -> Answer {
+    answer.headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
 }
 
 /// The answer to HEAD has the header fields of a GET and no content (RFC 9110 §9.3.2); the built-in upstreams leave that

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
 
 use super::{
-    Answer, AnswerBody, BodyAborted, Outgoing,
+    Answer, AnswerBody, BodyAborted, Outgoing, Reason,
     headers::{self, Additions},
     outgoing_body::Collected,
 };
@@ -77,7 +77,7 @@ fn json(echo: &Echo<'_>) -> Answer {
     // Serialising strings and numbers into memory cannot fail.
     let text = serde_json::to_vec(echo).unwrap_or_default();
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(Bytes::from(text)) }
+    Answer { status: StatusCode::OK, reason: Reason::default(), headers, body: AnswerBody::Whole(Bytes::from(text)) }
 }
 
 #[cfg(test)]

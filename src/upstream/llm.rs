@@ -18,7 +18,7 @@ use http::{
 };
 use serde_json::Value;
 
-use super::{Answer, AnswerBody, AnswerStream, BodyAborted, Outgoing, outgoing_body::Collected};
+use super::{Answer, AnswerBody, AnswerStream, BodyAborted, Outgoing, Reason, outgoing_body::Collected};
 
 pub use self::{
     model::{MAX_OUTPUT_TOKENS, NAME},
@@ -139,7 +139,7 @@ impl From<serde_json::Error> for Refusal {
 
 fn json(status: StatusCode, body: &Value) -> Answer {
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    Answer { status, headers, body: AnswerBody::Whole(Bytes::from(body.to_string())) }
+    Answer { status, reason: Reason::default(), headers, body: AnswerBody::Whole(Bytes::from(body.to_string())) }
 }
 
 /// Server-sent events, each made only when the client is ready for it.
@@ -149,7 +149,7 @@ fn event_stream(events: impl Iterator<Item = String> + Send + 'static) -> Answer
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ]);
     let body = AnswerBody::Stream(AnswerStream::generated(events.map(Bytes::from)));
-    Answer { status: StatusCode::OK, headers, body }
+    Answer { status: StatusCode::OK, reason: Reason::default(), headers, body }
 }
 
 #[cfg(test)]

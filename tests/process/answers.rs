@@ -79,3 +79,28 @@ fn a_body_that_ends_with_the_connection_is_whole() {
     assert!(answer.complete && answer.text() == "until the close");
     assert_eq!(stage.record(&answer.request_id())["outcome"], "complete");
 }
+
+#[test]
+fn what_an_upstream_says_besides_its_content_is_its_own() {
+    let stage = Stage::new();
+    for (start, passed) in [
+        ("404 Gibt es nicht", "404 Gibt es nicht"),
+        ("200 Alles gut; sehr gut", "200 Alles gut; sehr gut"),
+        ("200 OK", "200 OK"),
+        ("200", "200"),
+        ("299", "299"),
+        ("404 not found", "404 not found"),
+    ] {
+        let answer = stage.answered(&format!("HTTP/1.1 {start}\r\ncontent-length: 2\r\n\r\nok"));
+        assert_eq!(answer.start.trim_start_matches("HTTP/1.1 ").trim_end(), passed.trim_end(), "{start}");
+        // A browser may have to guess what this is.
+        assert_eq!(answer.all("x-content-type-options"), [""; 0], "{start}");
+    }
+    let theirs = stage.answered("HTTP/1.1 200 OK\r\nx-content-type-options: none\r\ncontent-length: 2\r\n\r\nok");
+    assert_eq!(theirs.all("x-content-type-options"), ["none"]);
+    for path in ["/echo", "/healthz", "/me", "/nowhere", "/console/", "/console/main.js"] {
+        assert_eq!(stage.gateway.get(path, &stage.token).all("x-content-type-options"), ["nosniff"], "{path}");
+    }
+    let refused = stage.gateway.send("GET /up HTTP/1.1\r\nbad line\r\n\r\n");
+    assert_eq!(refused.all("x-content-type-options"), ["nosniff"]);
+}

@@ -1,6 +1,6 @@
 //! The bytes that well-known clients and the probes of balancers send, as they stand on the wire.
 
-use super::support::{Message, Stage, Wire};
+use super::support::{Home, Message, Stage, Wire};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -100,9 +100,11 @@ fn the_probes_of_balancers_are_answered() {
             "GET /healthz HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nUser-Agent: Consul Health Check\r\nAccept: text/plain, text/*, */*\r\nAccept-Encoding: gzip\r\nConnection: close\r\n",
         ),
         ("a monitor", "HEAD /healthz HTTP/1.0\r\n"),
+        ("HAProxy's `option httpchk` alone", "OPTIONS / HTTP/1.0\r\n"),
+        ("HAProxy's `option httpchk` with a path", "OPTIONS /readyz HTTP/1.0\r\n"),
     ] {
         let answer = stage.gateway.send(format!("{head}\r\n"));
-        assert_eq!(answer.status(), 200, "{prober}");
+        assert_eq!(answer.status(), if head.starts_with("OPTIONS") { 204 } else { 200 }, "{prober}");
         assert_eq!(answer.header("transfer-encoding"), None, "{prober}");
     }
     // A connection that is opened and closed, with nothing said, is no fault.
@@ -128,4 +130,30 @@ fn versions_are_served_or_refused_by_their_major_number() {
     client.say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0");
     let answer: Message = client.message();
     answer.assert_problem(505, "version-not-supported");
+}
+
+/// RFC 9110 §9.3.7, for what answers without a credential; of all else nobody learns anything.
+#[test]
+fn options_says_the_methods_of_what_is_public_and_of_nothing_else() {
+    let stage = Stage::new();
+    for (path, allow) in [
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/console/", "GET, HEAD, OPTIONS"),
+        ("/openapi.json", "GET, HEAD, OPTIONS"),
+        ("/auth/login", "OPTIONS, POST"),
+        ("/oauth/token", "OPTIONS, POST"),
+    ] {
+        let answer = stage.gateway.send(format!("OPTIONS {path} HTTP/1.1\r\nhost: a\r\n\r\n"));
+        assert_eq!((answer.status(), answer.header("allow"), answer.body.len()), (204, Some(allow), 0), "{path}");
+        assert_eq!(stage.record(&answer.request_id())["method"], "OPTIONS", "{path}");
+    }
+    for path in ["/me", "/admin/users", "/auth/logout", "/v1/models", "/echo", "/nowhere", "/healthz/"] {
+        let answer = stage.gateway.send(format!("OPTIONS {path} HTTP/1.1\r\nhost: a\r\n\r\n"));
+        answer.assert_problem(401, "missing-credential");
+    }
+    let hidden = Home::new().config("[console]\nenabled = false\n[docs]\npublic = false\n").start();
+    for path in ["/", "/console/", "/docs"] {
+        hidden.send(format!("OPTIONS {path} HTTP/1.0\r\n\r\n")).assert_problem(401, "missing-credential");
+    }
 }

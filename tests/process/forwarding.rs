@@ -95,6 +95,27 @@ fn path_and_query_arrive_byte_for_byte() {
     }
 }
 
+/// curl and browsers of old send these as they are; what checks, records and forwards sees them encoded.
+#[test]
+fn what_may_not_stand_in_a_query_arrives_percent_encoded() {
+    let stage = Stage::new();
+    for (target, arrives) in [
+        ("/up?q=ä", "/up?q=%C3%A4"),
+        ("/up/x?q=\"x\"&a=<b>", "/up/x?q=%22x%22&a=%3Cb%3E"),
+        ("/up?日本=語", "/up?%E6%97%A5%E6%9C%AC=%E8%AA%9E"),
+        ("/up?a|b^c`d\\e{f}[g]", "/up?a|b^c`d\\e{f}[g]"),
+    ] {
+        let (got, answer) = stage.carry(stage.get(target), OK);
+        assert_eq!((got.target(), answer.status()), (arrives, 200));
+    }
+    for target in ["/up/ä", "/up/<x>", "/up?a b", "/up?a\u{7f}"] {
+        let refused = stage.gateway.send(stage.get(target));
+        assert_eq!(refused.status(), 400, "{target}");
+        let says_how = refused.json()["detail"].as_str().unwrap().contains("percent");
+        assert!(says_how || target.contains([' ', '\u{7f}']), "{target}: {}", refused.text());
+    }
+}
+
 #[test]
 fn a_path_that_two_readers_could_take_for_two_places_reaches_no_upstream() {
     let stage = Stage::new();

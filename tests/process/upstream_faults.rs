@@ -35,7 +35,7 @@ use Got::{Cut, Whole};
 type Fault = (&'static str, Then, Got);
 
 /// Before the end of a head.
-const HEADS: [Fault; 41] = [
+const HEADS: [Fault; 45] = [
     ("", Closes, Whole(502)),
     ("", Resets, Whole(502)),
     ("", Stays, Whole(504)),
@@ -81,10 +81,14 @@ const HEADS: [Fault; 41] = [
     ("HTTP/1.1 200 OK\r\nx-obsolete: a\r\n folded\r\ncontent-length: 2\r\n\r\nok", Closes, Whole(200)),
     ("HTTP/1.1 200 OK\r\nx-space : a\r\ncontent-length: 2\r\n\r\nok", Closes, Whole(200)),
     ("HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok", Closes, Whole(200)),
+    ("HTTP/1.2 200 OK\r\ncontent-length: 2\r\n\r\nok", Closes, Whole(200)),
+    ("HTTP/1.9 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Closes, Whole(200)),
+    ("HTTP/1.10 200 OK\r\ncontent-length: 2\r\n\r\nok", Stays, Whole(502)),
+    ("HTTP/3.0 200 OK\r\ncontent-length: 2\r\n\r\nok", Stays, Whole(502)),
 ];
 
 /// What says how long the body is.
-const FRAMINGS: [Fault; 26] = [
+const FRAMINGS: [Fault; 30] = [
     ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok", Stays, Whole(502)),
@@ -99,7 +103,11 @@ const FRAMINGS: [Fault; 26] = [
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: gzip\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
-    ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nok", Stays, Whole(502)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: x\r\n\r\nok", Stays, Whole(502)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity, chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nok", Closes, Whole(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: Identity\r\ncontent-length: 2\r\n\r\nok", Stays, Whole(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: 2\r\n\r\nokstolen", Stays, Whole(200)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Closes, Whole(502)),
     ("HTTP/1.0 200 OK\r\n\r\nok", Closes, Whole(200)),
@@ -118,7 +126,9 @@ const FRAMINGS: [Fault; 26] = [
 ];
 
 /// Behind a head that was good.
-const BODIES: [Fault; 17] = [
+const BODIES: [Fault; 19] = [
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: 9\r\n\r\nhalf", Closes, Cut(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: 9\r\n\r\nhalf", Stays, Cut(200)),
     ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", Stays, Cut(200)),
     ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", Closes, Cut(200)),
     ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", Resets, Cut(200)),

@@ -107,6 +107,24 @@ fn an_answer_that_is_cut_is_no_whole_one_to_http_1_0() {
     }
 }
 
+/// RFC 9112 §3.2.2: the authority of the target is the host; HTTP/1.0 may name it there alone.
+#[test]
+fn an_upstream_learns_the_host_that_a_target_in_absolute_form_names() {
+    let stage = Stage::new();
+    let ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let credential = format!("authorization: Bearer {}\r\n", stage.token);
+    for (line, host, told) in [
+        ("GET http://gate.example/up HTTP/1.0", "", Some("gate.example")),
+        ("GET http://gate.example:8080/up HTTP/1.0", "", Some("gate.example:8080")),
+        ("GET http://gate.example/up HTTP/1.1", "host: gate.example\r\n", Some("gate.example")),
+        ("GET /up HTTP/1.0", "host: gate.example\r\n", Some("gate.example")),
+        ("GET /up HTTP/1.0", "", None),
+    ] {
+        let (got, answer) = stage.carry(format!("{line}\r\n{host}{credential}\r\n"), ok);
+        assert_eq!((answer.status(), got.header("x-forwarded-host"), got.target()), (200, told, "/up"), "{line}");
+    }
+}
+
 #[test]
 fn an_offer_of_another_protocol_is_not_taken_and_not_passed_on() {
     let stage = Stage::new();

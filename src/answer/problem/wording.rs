@@ -89,7 +89,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::Conflict(why) => why.clone(),
         Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
         Refusal::HeadTooLarge { limit_bytes } => {
-            format!("At most {limit_bytes} bytes of header names and values, in at most 96 lines, are read.")
+            format!("At most {limit_bytes} bytes of header names and values are read.")
         }
         Refusal::TargetTooLong { limit_bytes } => format!("A request line of at most {limit_bytes} bytes is read."),
         Refusal::LengthRequired => "Send Content-Length, also where it is 0, or use HTTP/1.1.".into(),

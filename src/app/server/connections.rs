@@ -21,7 +21,9 @@ use actix_http::{
     body::{BoxBody, MessageBody},
     error::{DispatchError, ParseError},
 };
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, apply_fn_factory, fn_factory, fn_service, map_config,
+};
 use actix_web::{dev::AppConfig, rt::net::TcpStream, web::Data};
 
 pub(super) use self::{
@@ -88,7 +90,9 @@ where
             extensions.insert(Doubt::default());
             extensions.insert(wire.connection().clone());
         })
-        .finish(map_config(app, |()| AppConfig::default()));
+        .finish(map_config(apply_fn_factory(app, |request, app: &S::Service| app.call(completed(request))), |()| {
+            AppConfig::default()
+        }));
     fn_factory(move || {
         let (gate, tally, entrance, drain) = (gate.clone(), Rc::clone(&tally), Rc::clone(&entrance), drain.clone());
         let http = http.new_service(());
@@ -115,6 +119,15 @@ where
             }))
         }
     })
+}
+
+/// The request with the lines of its head that the HTTP library did not get.
+fn completed(mut request: Request) -> Request {
+    let lines = request.conn_data::<Connection>().map(Connection::take_lines).unwrap_or_default();
+    for (name, value) in framing::fields(&lines) {
+        request.headers_mut().append(name, value);
+    }
+    request
 }
 
 /// What remains to be said on a connection that has ended.

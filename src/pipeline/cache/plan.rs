@@ -184,7 +184,7 @@ impl Keep {
     fn take(mut self, forwarded: Forwarded, why: Why) -> (Forwarded, CacheStatus) {
         self.count(why.as_str());
         let told = |stored| CacheStatus::Forwarded { why, upstream_status: None, stored };
-        let Forwarded { answer: Answer { status, headers, body }, begun, open, upstream_status } = forwarded;
+        let Forwarded { answer: Answer { status, reason, headers, body }, begun, open, upstream_status } = forwarded;
         let head = Kept::new(status, headers.clone(), Bytes::new(), self.times(), self.wanted.caching.ttl_s);
         let stated = headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
         let fits = |length: usize| length <= self.cache.bounds.max_entry_bytes;
@@ -205,7 +205,7 @@ impl Keep {
                 (body, false)
             }
         };
-        (Forwarded { answer: Answer { status, headers, body }, begun, open, upstream_status }, told(stored))
+        (Forwarded { answer: Answer { status, reason, headers, body }, begun, open, upstream_status }, told(stored))
     }
 
     /// An answer that is not kept. What was kept before is obsolete, unless the new one is only about this call.

@@ -14,7 +14,7 @@ use crate::{
         forwarded::Forwarded,
         settle::{COST, HOLD},
     },
-    upstream::{Answer, AnswerBody},
+    upstream::{Answer, AnswerBody, Reason},
 };
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -31,7 +31,7 @@ pub(super) fn serve(kept: &Kept, wanted: &Wanted, open: Open, now_ms: i64) -> Fo
     } else if wanted.kind == Kind::Head {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    let answer = Answer { status, headers, body: AnswerBody::Whole(body) };
+    let answer = Answer { status, reason: Reason::default(), headers, body: AnswerBody::Whole(body) };
     Forwarded { answer, begun: Bytes::new(), open, upstream_status: None }
 }
 

@@ -113,6 +113,8 @@ pub(super) struct State {
     /// What is noted of the latest head.
     pub(super) line: Cell<Line>,
     pub(super) opening: RefCell<Opening>,
+    /// The lines of the latest head that the HTTP library did not get.
+    further_lines: RefCell<Vec<u8>>,
     /// Bytes read of an open body after its answer.
     pub(super) unread_bytes: Cell<u64>,
     /// Since when the call has waited for its body.
@@ -147,6 +149,7 @@ impl Connection {
             expected: Cell::new(None),
             line: Cell::default(),
             opening: RefCell::default(),
+            further_lines: RefCell::default(),
             unread_bytes: Cell::new(0),
             body_awaited: Cell::new(None),
             stalled: Cell::new(None),
@@ -213,6 +216,18 @@ impl Connection {
         self.0.opening.borrow_mut().take(bytes, begun.get().is_none());
         begun.set(begun.get().or_else(|| Some(Instant::now())));
         self.0.line.set(line);
+    }
+
+    /// Keeps lines of a head for the request that it begins.
+    pub fn keeps_lines(&self, lines: Vec<u8>) {
+        if !lines.is_empty() {
+            self.0.further_lines.replace(lines);
+        }
+    }
+
+    /// The lines of its head that are to be added to the request which has just begun.
+    pub fn take_lines(&self) -> Vec<u8> {
+        self.0.further_lines.take()
     }
 
     /// What was noted of the head of the call under way, or of the one that is being read.

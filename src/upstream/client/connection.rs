@@ -1,31 +1,36 @@
 //! A connection to an upstream, as the HTTP client sees it.
 //!
-//! Wraps what a connector makes, for three reasons. An upstream may answer before it has read the whole request, and close
+//! Wraps what a connector makes, for four reasons. An upstream may answer before it has read the whole request, and close
 //! (RFC 9112 §9.3): a write then fails although an answer waits to be read, so a failed write is passed over here and the
 //! read says what has become of the connection. A name may lead elsewhere after a while: each connection knows its age,
 //! and [`Known::is_worn`] says when it is not to be used again. And a connection whose answer could be read in two ways lies in
-//! the pool already when that is known: [`Known::end`] closes it there.
+//! the pool already when that is known: [`Known::end`] closes it there. And an upstream may answer with a later minor version
+//! of HTTP/1, which is to be read as the one that is known (RFC 9110 §2.5), where the HTTP library would refuse it.
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
 use http::{Extensions, Uri};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::time::Instant;
 use tower_service::Service;
 
 /// How long a connection is used for further requests: then the name is resolved again.
 const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// As much of an answer as is looked at for the version of its status line.
+const HEAD_BYTES: usize = 8 * 1024;
 
 /// What a response knows of the connection that it came over.
 #[derive(Debug, Clone)]
@@ -82,7 +87,7 @@ where
         Box::pin(async move {
             let inner = connecting.await?;
             let known = Known { opened: Instant::now(), ending: Arc::default() };
-            Ok(Stream { inner, known, is_deaf: false })
+            Ok(Stream { inner, known, is_deaf: false, awaits_head: false })
         })
     }
 }
@@ -94,6 +99,8 @@ pub(super) struct Stream<T> {
     known: Known,
     /// The upstream takes nothing more.
     is_deaf: bool,
+    /// Whether something was written since something was read: then what comes next begins with a status line.
+    awaits_head: bool,
 }
 
 impl<T: Connection> Connection for Stream<T> {
@@ -110,8 +117,31 @@ impl<T: Read + Unpin> Read for Stream<T> {
             // As if the upstream had closed.
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        if self.awaits_head { self.poll_read_head(cx, buffer) } else { Pin::new(&mut self.inner).poll_read(cx, buffer) }
     }
+}
+
+impl<T: Read + Unpin> Stream<T> {
+    fn poll_read_head(&mut self, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let mut room = [MaybeUninit::uninit(); HEAD_BYTES];
+        let length = buffer.remaining().min(HEAD_BYTES);
+        let mut read = ReadBuf::uninit(room.get_mut(..length).unwrap_or_default());
+        ready!(Pin::new(&mut self.inner).poll_read(cx, read.unfilled()))?;
+        self.awaits_head = read.filled().is_empty() || is_interim(read.filled());
+        match read.filled() {
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9', rest @ ..] => {
+                buffer.put_slice(b"HTTP/1.1");
+                buffer.put_slice(rest);
+            }
+            bytes => buffer.put_slice(bytes),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether the head of another answer follows (RFC 9110 §15.2).
+fn is_interim(head: &[u8]) -> bool {
+    head.starts_with(b"HTTP/1.") && head.get(8..10) == Some(b" 1")
 }
 
 impl<T: Write + Unpin> Write for Stream<T> {
@@ -119,6 +149,7 @@ impl<T: Write + Unpin> Write for Stream<T> {
         if self.is_deaf {
             return Poll::Ready(Ok(bytes.len()));
         }
+        self.awaits_head = true;
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.pass_over(written, bytes.len())
     }
@@ -136,6 +167,7 @@ impl<T: Write + Unpin> Write for Stream<T> {
         if self.is_deaf {
             return Poll::Ready(Ok(total));
         }
+        self.awaits_head = true;
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
         self.pass_over(written, total)
     }

@@ -11,7 +11,7 @@ use http::{
 };
 use hyper::body::{Body, Incoming};
 
-use crate::upstream::{Answer, AnswerBody, AnswerStream, UpstreamError, headers};
+use crate::upstream::{Answer, AnswerBody, AnswerStream, Reason, UpstreamError, headers};
 
 pub(super) fn answer(
     response: Response<Incoming>,
@@ -20,15 +20,21 @@ pub(super) fn answer(
 ) -> Result<Answer, UpstreamError> {
     let (parts, incoming) = response.into_parts();
     let (status, mut headers) = (parts.status, parts.headers);
+    let reason = Reason::of(&parts.extensions);
+    let own_length = if is_identity(&headers) { length_beside_identity(&mut headers)? } else { None };
     refuse_unforwardable(status, &headers)?;
-    let length = stated_length(status, &headers, is_head, &incoming);
+    let length = own_length.or_else(|| stated_length(status, &headers, is_head, &incoming));
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
     headers::make_fit_for_client(&mut headers);
     headers.remove(CONTENT_LENGTH);
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    Ok(Answer { status, headers, body: body(incoming, idle_timeout, is_chunked) })
+    if incoming.is_end_stream() {
+        return Ok(Answer { status, headers, reason, body: AnswerBody::Whole(Bytes::new()) });
+    }
+    let stream = AnswerStream::upstream(incoming, idle_timeout, is_chunked).ending_after(own_length);
+    Ok(Answer { status, headers, reason, body: AnswerBody::Stream(stream) })
 }
 
 /// The headers of an answer that switches to WebSocket, fit for the client.
@@ -89,11 +95,20 @@ fn length_without_body(headers: &HeaderMap) -> Option<u64> {
     if is_a_number { first.to_str().ok()?.parse().ok() } else { None }
 }
 
-fn body(incoming: Incoming, idle_timeout: Duration, is_chunked: bool) -> AnswerBody {
-    if incoming.is_end_stream() {
-        return AnswerBody::Whole(Bytes::new());
+/// The coding that is none: RFC 2616 §3.6 had it, RFC 7230 took it away, and old servers still say it.
+fn is_identity(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter().peekable();
+    codings.peek().is_some() && codings.all(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Takes that coding out, and gives the length that counts in its absence. The HTTP library has not heeded it.
+fn length_beside_identity(headers: &mut HeaderMap) -> Result<Option<u64>, UpstreamError> {
+    headers.remove(TRANSFER_ENCODING);
+    let length = length_without_body(headers);
+    if length.is_none() && headers.contains_key(CONTENT_LENGTH) {
+        return Err(UpstreamError::Protocol("the upstream stated a length that is none".into()));
     }
-    AnswerBody::Stream(AnswerStream::upstream(incoming, idle_timeout, is_chunked))
+    Ok(length)
 }
 
 #[cfg(test)]

@@ -6,9 +6,15 @@
 //! bytes are passed on: the library parses them all.
 
 mod chunks;
+mod further;
 mod head;
+mod rewrite;
 
-use self::{chunks::Chunks, head::HeadEnd};
+pub(super) use self::further::fields;
+use self::{
+    chunks::Chunks,
+    head::{Found, HeadEnd},
+};
 use crate::pipeline::connection::{Expected, Line};
 
 /// Where a connection's next byte belongs.
@@ -28,11 +34,13 @@ pub(super) enum Framing {
 }
 
 /// What is passed on of the bytes that were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Passed {
     pub bytes: usize,
-    /// Where among them the minor version of HTTP stands that is to be passed on as 1.
-    pub minor: Option<usize>,
+    /// What the HTTP library gets in their place, if it is anything else.
+    pub instead: Option<Vec<u8>>,
+    /// The lines of a head that has ended which the library does not get, to be added to the request.
+    pub further: Vec<u8>,
 }
 
 impl Framing {
@@ -67,13 +75,19 @@ impl Framing {
     /// Takes what was read, and says how much of it is passed on.
     pub fn pass(&mut self, bytes: &[u8]) -> Passed {
         if let Self::Head(head) = self {
-            let (end, minor) = (head.find(bytes), head.minor);
-            if end.is_some() {
-                *self = Self::AwaitsCall(head.line);
-            }
-            return Passed { bytes: end.unwrap_or(bytes.len()), minor };
+            let Found { end, instead } = head.find(bytes);
+            let further = if end.is_some() { self.end_head() } else { vec![] };
+            return Passed { bytes: end.unwrap_or(bytes.len()), instead, further };
         }
-        Passed { bytes: self.pass_body(bytes), minor: None }
+        Passed { bytes: self.pass_body(bytes), ..Passed::default() }
+    }
+
+    fn end_head(&mut self) -> Vec<u8> {
+        let awaits_call = Self::AwaitsCall(self.line());
+        match std::mem::replace(self, awaits_call) {
+            Self::Head(head) => head.into_further(),
+            _ => vec![],
+        }
     }
 
     fn pass_body(&mut self, bytes: &[u8]) -> usize {

@@ -4,7 +4,7 @@ use std::{
     io,
     mem::MaybeUninit,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::BytesMut;
@@ -22,6 +22,8 @@ const AHEAD_BYTES: usize = 16 * 1024;
 /// What was read ahead, and where in its messages the connection is.
 pub(super) struct Inbound {
     framing: Framing,
+    /// What is the library's turn already.
+    ready: BytesMut,
     ahead: BytesMut,
     has_ended: bool,
     /// Whether a reader got `Pending` although there are bytes.
@@ -30,7 +32,13 @@ pub(super) struct Inbound {
 
 impl Default for Inbound {
     fn default() -> Self {
-        Self { framing: Framing::new(), ahead: BytesMut::new(), has_ended: false, is_awaited: false }
+        Self {
+            framing: Framing::new(),
+            ready: BytesMut::new(),
+            ahead: BytesMut::new(),
+            has_ended: false,
+            is_awaited: false,
+        }
     }
 }
 
@@ -47,40 +55,55 @@ impl Inbound {
         if matches!(self.framing, Framing::Broken) {
             return Poll::Ready(Ok(()));
         }
-        if !self.framing.passes() {
-            return self.poll_ahead(socket, cx);
-        }
         let before = buffer.filled().len();
-        if self.ahead.is_empty() {
-            if self.has_ended {
+        loop {
+            if !self.ready.is_empty() {
+                let length = self.ready.len().min(buffer.remaining());
+                buffer.put_slice(&self.ready.split_to(length));
                 return Poll::Ready(Ok(()));
             }
-            let read = Pin::new(socket).poll_read(cx, buffer);
-            if !matches!(read, Poll::Ready(Ok(()))) {
-                return read;
+            if !self.framing.passes() {
+                return self.poll_ahead(socket, cx);
             }
-        } else {
+            ready!(self.poll_piece(socket, cx, buffer))?;
+            let piece = buffer.filled().get(before..).unwrap_or_default();
+            if piece.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let Passed { bytes: passed, instead, .. } = self.pass(piece, connection);
+            let rest = piece.get(passed..).unwrap_or_default();
+            if !rest.is_empty() {
+                let mut ahead = BytesMut::from(rest);
+                ahead.extend_from_slice(&self.ahead);
+                self.ahead = ahead;
+            }
+            match instead {
+                Some(instead) => {
+                    buffer.set_filled(before);
+                    self.ready.extend_from_slice(&instead);
+                }
+                None => {
+                    // Nothing passed: the chunk is broken, and an empty read is the end.
+                    buffer.set_filled(before.saturating_add(passed));
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+
+    /// Fills the buffer with what is here, or comes.
+    fn poll_piece(
+        &mut self,
+        socket: &mut Socket,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
             let length = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead.split_to(length));
+        } else if !self.has_ended {
+            return Pin::new(socket).poll_read(cx, buffer);
         }
-        let piece = buffer.filled().get(before..).unwrap_or_default();
-        if piece.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        let Passed { bytes: passed, minor } = self.pass(piece, connection);
-        let rest = piece.get(passed..).unwrap_or_default();
-        if !rest.is_empty() {
-            let mut ahead = BytesMut::from(rest);
-            ahead.extend_from_slice(&self.ahead);
-            self.ahead = ahead;
-        }
-        // A later minor version is served as the one that is known (RFC 9110 §2.5); the HTTP library would refuse it.
-        let minor = minor.and_then(|at| buffer.filled_mut().get_mut(before.saturating_add(at)));
-        if let Some(minor) = minor {
-            *minor = b'1';
-        }
-        buffer.set_filled(before.saturating_add(passed));
-        // Nothing passed: the chunk is broken, and an empty read is the end.
         Poll::Ready(Ok(()))
     }
 
@@ -106,9 +129,10 @@ impl Inbound {
 
     fn pass(&mut self, piece: &[u8], connection: &Connection) -> Passed {
         let is_head = matches!(self.framing, Framing::Head(_));
-        let passed = self.framing.pass(piece);
+        let mut passed = self.framing.pass(piece);
         if is_head {
             connection.reads_head(self.framing.line(), piece.get(..passed.bytes).unwrap_or_default());
+            connection.keeps_lines(std::mem::take(&mut passed.further));
         } else {
             connection.reads_body(passed.bytes);
         }

@@ -1,5 +1,8 @@
-//! Where a head ends, and what of it the HTTP library does not tell.
+//! Where a head ends, what of it the HTTP library does not tell, and what the library would not take.
 
+use std::ops::Range;
+
+use super::{further::Further, rewrite::Rewrite};
 use crate::pipeline::connection::{Line, LineVersion};
 
 /// As much of the beginning of a line as is looked at: `transfer-encoding:`.
@@ -18,8 +21,17 @@ pub(in crate::app::server::connections) struct HeadEnd {
     started: usize,
     /// The end of the request line, as far as it has come.
     tail: [u8; TAIL_BYTES],
-    /// Where in the bytes that were read last the minor version stands, if it is one above 1.
-    pub minor: Option<usize>,
+    has_query: bool,
+    further: Further,
+}
+
+/// What was found in a piece of a head.
+#[derive(Debug)]
+pub(in crate::app::server::connections) struct Found {
+    /// The number of bytes up to and with the end of the head, if it is here.
+    pub end: Option<usize>,
+    /// What is handed on in place of these bytes, if it is anything else.
+    pub instead: Option<Vec<u8>>,
 }
 
 /// The part of a head that the next byte is in.
@@ -33,57 +45,97 @@ enum Part {
 }
 
 impl HeadEnd {
-    /// The number of bytes up to and with the end of the head, if it is here.
-    pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.minor = None;
-        let mut line_begins = 0;
-        for line_feed in memchr::memchr_iter(b'\n', bytes) {
-            self.read(bytes.get(line_begins..line_feed).unwrap_or_default(), line_begins);
-            line_begins = line_feed.saturating_add(1);
+    /// Looks for the end in a piece, and says what of it is handed on.
+    pub fn find(&mut self, piece: &[u8]) -> Found {
+        let (mut rewrite, mut begins) = (Rewrite::default(), 0);
+        for line_feed in memchr::memchr_iter(b'\n', piece) {
+            self.read(piece, begins..line_feed, &mut rewrite);
+            begins = line_feed.saturating_add(1);
             if self.is_line_empty && self.part == Part::Fields {
-                return Some(line_begins);
+                let instead = rewrite.finish(piece.get(..begins).unwrap_or_default());
+                return Found { end: Some(begins), instead };
             }
-            self.end_line();
+            if self.holds() {
+                rewrite.put(piece, line_feed..begins, b"");
+            }
+            if let Some(line) = self.end_line() {
+                rewrite.put(piece, begins..begins, &line);
+            }
         }
-        self.read(bytes.get(line_begins..).unwrap_or_default(), line_begins);
-        None
+        self.read(piece, begins..piece.len(), &mut rewrite);
+        Found { end: None, instead: rewrite.finish(piece) }
     }
 
-    /// Takes a piece of a line, which has no line feed and begins at a place of what was read. One of carriage returns alone
-    /// leaves the line empty.
-    fn read(&mut self, piece: &[u8], at: usize) {
-        if piece.iter().all(|byte| *byte == b'\r') {
-            return;
+    /// The lines that were not handed on.
+    pub fn into_further(self) -> Vec<u8> {
+        self.further.into_kept()
+    }
+
+    /// Whether the present line is kept back until it is known what it is.
+    const fn holds(&self) -> bool {
+        matches!(self.part, Part::Fields) && !self.is_line_empty && self.further.holds()
+    }
+
+    /// Takes a part of a line, which has no line feed. One of carriage returns alone leaves the line empty.
+    fn read(&mut self, piece: &[u8], range: Range<usize>, rewrite: &mut Rewrite) {
+        let text = piece.get(range.clone()).unwrap_or_default();
+        let is_text = text.iter().any(|byte| *byte != b'\r');
+        if is_text {
+            self.begin_line(text);
         }
+        if self.holds() {
+            let too_long = self.further.hold(text);
+            rewrite.put(piece, range, &too_long.unwrap_or_default());
+        } else if is_text && self.part == Part::RequestLine {
+            self.read_request_line(piece, range, rewrite);
+        }
+    }
+
+    fn begin_line(&mut self, text: &[u8]) {
         self.is_line_empty = false;
         if self.part == Part::Before {
             self.part = Part::RequestLine;
         }
-        for (place, byte) in self.start.iter_mut().skip(self.started).zip(piece) {
+        for (place, byte) in self.start.iter_mut().skip(self.started).zip(text) {
             *place = *byte;
             self.started = self.started.saturating_add(1);
         }
-        if self.part == Part::RequestLine {
-            self.read_request_line(piece, at);
-        }
     }
 
-    fn read_request_line(&mut self, piece: &[u8], at: usize) {
-        self.line.has_fragment |= memchr::memchr(b'#', piece).is_some();
-        let length = piece.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last.saturating_add(1));
+    fn read_request_line(&mut self, piece: &[u8], range: Range<usize>, rewrite: &mut Rewrite) {
+        let line = piece.get(range.clone()).unwrap_or_default();
+        self.line.has_fragment |= memchr::memchr(b'#', line).is_some();
+        let length = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last.saturating_add(1));
         self.line.bytes = self.line.bytes.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-        let text = piece.get(..length).unwrap_or_default();
+        let text = line.get(..length).unwrap_or_default();
+        self.encode_query(piece, (range.start, text), rewrite);
         self.tail.rotate_left(length.min(TAIL_BYTES));
         for (place, byte) in self.tail.iter_mut().rev().zip(text.iter().rev()) {
             *place = *byte;
         }
+        // A later minor version is served as the one that is known (RFC 9110 §2.5); the HTTP library would refuse it.
         if let [b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9'] = &mut self.tail {
             *minor = b'1';
-            self.minor = Some(at.saturating_add(length).saturating_sub(1));
+            let end = range.start.saturating_add(length);
+            rewrite.put(piece, end.saturating_sub(1)..end, b"1");
         }
     }
 
-    fn end_line(&mut self) {
+    /// Percent-encodes in a query what clients send there as it is and RFC 3986 §3.4 does not allow. The HTTP library would
+    /// refuse the whole request for it.
+    fn encode_query(&mut self, piece: &[u8], (at, text): (usize, &[u8]), rewrite: &mut Rewrite) {
+        let from = if self.has_query { Some(0) } else { memchr::memchr(b'?', text) };
+        self.has_query = from.is_some();
+        for (place, byte) in text.iter().enumerate().skip(from.unwrap_or(text.len())) {
+            if matches!(byte, b'"' | b'<' | b'>' | 0x80..) {
+                let place = at.saturating_add(place);
+                rewrite.put(piece, place..place.saturating_add(1), format!("%{byte:02X}").as_bytes());
+            }
+        }
+    }
+
+    /// Ends a line. Gives it back where it was held and is for the HTTP library.
+    fn end_line(&mut self) -> Option<Vec<u8>> {
         let start = self.start.get(..self.started).unwrap_or_default();
         let begins_with = |name: &[u8]| start.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
         match self.part {
@@ -99,6 +151,7 @@ impl HeadEnd {
         }
         self.is_line_empty = true;
         self.started = 0;
+        if self.part == Part::Fields { self.further.end_line() } else { None }
     }
 }
 
@@ -113,23 +166,27 @@ const fn version(tail: [u8; TAIL_BYTES]) -> LineVersion {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::further::fields, *};
 
-    /// What is noted of a head that comes in pieces of this size, with the version as it is passed on.
-    fn noted(head: &str, size: usize) -> (Line, String) {
+    /// What is noted of a head that comes in pieces of this size, what is handed on, and what is kept.
+    fn passed(head: &[u8], size: usize) -> (Line, String, Vec<String>) {
         let (mut end, mut passed) = (HeadEnd::default(), vec![]);
-        for piece in head.as_bytes().chunks(size) {
-            let mut piece = piece.to_vec();
-            let found = end.find(&piece);
-            if let Some(minor) = end.minor {
-                piece[minor] = b'1';
-            }
-            passed.extend(piece);
-            if found.is_some() {
+        for piece in head.chunks(size) {
+            let found = end.find(piece);
+            passed.extend(found.instead.unwrap_or_else(|| piece[..found.end.unwrap_or(piece.len())].to_vec()));
+            if found.end.is_some() {
                 break;
             }
         }
-        (end.line, String::from_utf8(passed).unwrap())
+        let (line, kept) = (end.line, end.into_further());
+        let kept = fields(&kept).map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        (line, String::from_utf8(passed).unwrap(), kept.collect())
+    }
+
+    /// What is noted of a head that comes in pieces of this size, with the version as it is passed on.
+    fn noted(head: &str, size: usize) -> (Line, String) {
+        let (line, passed, _) = passed(head.as_bytes(), size);
+        (line, passed)
     }
 
     #[test]
@@ -163,6 +220,68 @@ mod tests {
             let (line, passed) = noted(head, size);
             assert_eq!(passed, head.replace("1.2", "1.1"), "in {size}s");
             assert_eq!(line.version, LineVersion::Current);
+        }
+    }
+
+    #[test]
+    fn what_may_not_stand_in_a_query_is_percent_encoded_however_it_is_cut() {
+        for (head, expected) in [
+            ("GET /a?q=ä HTTP/1.1", "GET /a?q=%C3%A4 HTTP/1.1"),
+            ("GET /a?q=\"x\"&r=<y> HTTP/1.3", "GET /a?q=%22x%22&r=%3Cy%3E HTTP/1.1"),
+            ("GET http://h?é HTTP/1.0", "GET http://h?%C3%A9 HTTP/1.0"),
+            ("GET /a?b=|^`{}\\[]%zz HTTP/1.1", "GET /a?b=|^`{}\\[]%zz HTTP/1.1"),
+            ("GET /ä HTTP/1.1", "GET /ä HTTP/1.1"),
+            ("GET /<a> HTTP/1.1", "GET /<a> HTTP/1.1"),
+        ] {
+            let rest = "\r\nx: \"?<ä>\"\r\n\r\n";
+            let head = format!("{head}{rest}");
+            for size in 1..=head.len() {
+                assert_eq!(passed(head.as_bytes(), size).1, format!("{expected}{rest}"), "in {size}s");
+            }
+        }
+    }
+
+    /// Behind 80 lines.
+    #[test]
+    fn further_lines_are_kept_unless_the_library_decides_by_them() {
+        let begin = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(80));
+        for (lines, handed_on, kept) in [
+            ("", "", vec![]),
+            ("c: d\r\n", "", vec!["c: d"]),
+            ("C:d\nE: \r\n", "", vec!["c: d", "e: "]),
+            ("c: d\r\nHost: h\r\ne: f\r\n", "Host: h\r\n", vec!["c: d", "e: f"]),
+            (
+                "c: d\r\nCONTENT-length:5\r\ntransfer-encoding: x\r\nupgrade: y\r\nConnection: z\r\nexpect: w\r\n",
+                "CONTENT-length:5\r\ntransfer-encoding: x\r\nupgrade: y\r\nConnection: z\r\nexpect: w\r\n",
+                vec!["c: d"],
+            ),
+            ("c: d\r\nbad line\r\n", "bad line\r\n", vec!["c: d"]),
+            ("c: d\r\n folded\r\n", " folded\r\n", vec!["c: d"]),
+            ("content-length : 5\r\n", "content-length : 5\r\n", vec![]),
+            ("\rcontent-length: 5\r\n", "\rcontent-length: 5\r\n", vec![]),
+            ("x: a\rb\r\n", "x: a\rb\r\n", vec![]),
+            ("x: y\r\r\n", "x: y\r\r\n", vec![]),
+        ] {
+            let head = format!("{begin}{lines}\r\nrest");
+            for size in (1..40).chain([head.len()]) {
+                let (_, passed, is_kept) = passed(head.as_bytes(), size);
+                assert_eq!(passed, format!("{begin}{handed_on}\r\n"), "{lines:?} in {size}s");
+                assert_eq!(is_kept, kept, "{lines:?} in {size}s");
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_is_kept_is_for_the_library_to_refuse() {
+        let begin = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(80));
+        for line in [format!("x: {}\r\n", "y".repeat(100_000)), "x: yyyyyyyyyyyyyyy\r\n".repeat(6_000)] {
+            let head = format!("{begin}{line}\r\n");
+            for size in [100, 4_096, head.len()] {
+                let (_, passed, kept) = passed(head.as_bytes(), size);
+                let kept_bytes: usize = kept.iter().map(|line| line.len() + 2).sum();
+                assert_eq!(passed.len() + kept_bytes, head.len());
+                assert!(passed.len() > begin.len() + 2 && kept_bytes <= 96 * 1024);
+            }
         }
     }
 }
