@@ -129,6 +129,9 @@ impl Metering {
     }
 }
 
+const GET: &str = "GET";
+const HEAD: &str = "HEAD";
+
 /// A route to an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -180,6 +183,10 @@ impl Route {
     /// The upstreams that calls may go to.
     pub fn upstreams(&self) -> impl Iterator<Item = &Arc<str>> {
         self.aims.iter().map(|aim| &aim.upstream)
+    }
+
+    fn has(&self, method: &str) -> bool {
+        self.methods.iter().any(|listed| listed == method)
     }
 
     fn takes(&self, path: &str) -> bool {
@@ -239,7 +246,8 @@ impl RouteTable {
     }
 
     /// Finds the route of a call. Only routes with the most specific path that matches are looked at, so that a more
-    /// general route never answers for a method that the specific one leaves out.
+    /// general route never answers for a method that the specific one leaves out. Where GET is taken HEAD is too (RFC 9110
+    /// §9.1), by a route that lists it before one that does not.
     ///
     /// A path that leads to another, more specific route when it is [`folded`] leads to none: it would be decided by the
     /// rules of the general route, and an upstream that cuts path parameters or knows no case would serve the specific one.
@@ -248,17 +256,22 @@ impl RouteTable {
         if self.leads_elsewhere(path) {
             return Found::Ambiguous;
         }
-        match self.at(path).find(|route| route.methods.iter().any(|m| m == method)) {
+        let with = |method: &str| self.at(path).find(|route| route.has(method));
+        match with(method).or_else(|| if method == HEAD { with(GET) } else { None }) {
             Some(route) => Found::Route(Arc::clone(route)),
             None if self.at(path).next().is_none() => Found::Nothing,
-            None => Found::OtherMethods(self.at(path).flat_map(|route| route.methods.clone()).collect()),
+            None => {
+                let head = with(GET).map(|_| HEAD.to_owned());
+                Found::OtherMethods(self.at(path).flat_map(|route| route.methods.clone()).chain(head).collect())
+            }
         }
     }
 
     /// The routes that have this one's path and take this method, among them itself: several where each serves other models.
     pub fn siblings<'t>(&'t self, route: &'t Route, method: &'t str) -> impl Iterator<Item = &'t Arc<Route>> {
+        let method = if method == HEAD && !route.has(HEAD) { GET } else { method };
         let is_one = move |other: &&Arc<Route>| {
-            other.matching == route.matching && other.path == route.path && other.methods.iter().any(|m| m == method)
+            other.matching == route.matching && other.path == route.path && other.has(method)
         };
         self.routes.iter().filter(is_one)
     }

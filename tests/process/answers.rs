@@ -1,6 +1,6 @@
 //! What comes back from an upstream that does its part.
 
-use super::support::Stage;
+use super::support::{Home, Stage, Upstream, with_upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -39,6 +39,25 @@ fn answers_without_a_body_keep_their_head() {
     assert_eq!((answer.status(), answer.header("etag"), answer.body.len()), (204, Some("\"e\""), 0));
     let answer = stage.answered("HTTP/1.1 304 Not Modified\r\netag: \"e\"\r\ncontent-length: 99\r\n\r\n");
     assert_eq!((answer.status(), answer.header("etag"), answer.body.len()), (304, Some("\"e\""), 0));
+}
+
+/// RFC 9110 §9.1 and §9.3.2.
+#[test]
+fn head_is_served_where_a_route_has_get() {
+    let upstream = Upstream::start();
+    let config = with_upstream(upstream.address(), "", "").replace(
+        "[\"GET\", \"HEAD\", \"POST\", \"PUT\", \"PATCH\", \"DELETE\"]\nroles = [\"admin\", \"user\", \"readonly\"]\nupstream = \"raw\"",
+        "[\"GET\"]\nroles = [\"admin\"]\nupstream = \"raw\"",
+    );
+    let stage = Stage::of(upstream, Home::new().config(&config));
+    let (mut client, mut exchange) = stage.call(stage.request("HEAD", "/up/x", "", ""));
+    assert_eq!(exchange.request.start, "HEAD /up/x HTTP/1.1");
+    exchange.wire.say("HTTP/1.1 200 OK\r\ncontent-length: 1234\r\netag: \"e\"\r\n\r\n");
+    let head = client.head();
+    assert_eq!((head.status(), head.header("content-length"), head.header("etag")), (200, Some("1234"), Some("\"e\"")));
+    let other = stage.gateway.send(stage.request("DELETE", "/up/x", "", ""));
+    other.assert_problem(405, "method-not-allowed");
+    assert_eq!(other.header("allow"), Some("GET, HEAD"));
 }
 
 #[test]

@@ -59,6 +59,9 @@ fn the_most_specific_route_answers_and_no_other() {
         ("POST", "/echo/deep/x", "405"),
         ("GET", "/echo/deep/x", "deep"),
         ("get", "/echo", "405"),
+        ("HEAD", "/echo", "echo"),
+        ("HEAD", "/echo/deep", "exact-get"),
+        ("HEAD", "/echo/deep/x", "deep"),
     ] {
         assert_eq!(name(&table.find(method, path)), expected, "{method} {path}");
     }
@@ -157,4 +160,25 @@ fn a_stripped_prefix_leaves_a_path_that_starts_with_a_slash() {
     assert_eq!(echo.forwarded_path("/echo"), "");
     assert_eq!(echo.forwarded_path("/echo/"), "/");
     assert_eq!(echo.forwarded_path("/echo/a%20b/"), "/a%20b/");
+}
+
+/// RFC 9110 §9.1.
+#[test]
+fn head_is_taken_where_get_is_unless_another_route_lists_it() {
+    let table = RouteTable::new(vec![
+        route("get", "/a", PathMatch::Exact, &["GET"]),
+        route("head", "/a", PathMatch::Exact, &["HEAD", "PUT"]),
+        route("post", "/b", PathMatch::Exact, &["POST"]),
+        route("reads", "/c", PathMatch::Exact, &["GET"]),
+        route("writes", "/c", PathMatch::Exact, &["POST"]),
+    ]);
+    let siblings = |path: &str| {
+        let Found::Route(found) = table.find("HEAD", path) else { return vec![] };
+        table.siblings(&found, "HEAD").map(|route| route.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!((siblings("/a"), siblings("/c")), (vec!["head".to_owned()], vec!["reads".to_owned()]));
+    assert_eq!(table.find("HEAD", "/b"), Found::OtherMethods(vec!["POST".into()]));
+    let Found::OtherMethods(mut methods) = table.find("PATCH", "/c") else { panic!("it was found") };
+    methods.sort_unstable();
+    assert_eq!(methods, ["GET", "HEAD", "POST"]);
 }
