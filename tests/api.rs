@@ -18,6 +18,7 @@ mod api {
     mod audit_secrets;
     mod bad_bodies;
     mod bad_input;
+    mod body_matrix;
     mod budgets;
     mod cache;
     mod cache_collapsing;
