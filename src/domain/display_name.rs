@@ -18,6 +18,10 @@ use super::name::text;
 /// The longest name, in characters.
 pub const MAX_CHARS: usize = 64;
 
+/// Symbols by their class, which the profile allows, and nothing to the eye: the braille pattern of no dots, the null notehead,
+/// and those that fill the place of a sign in old scripts.
+const BLANK: [char; 5] = ['\u{2800}', '\u{1d159}', '\u{16fe4}', '\u{13441}', '\u{13442}'];
+
 /// A name of 1 to 64 characters, not all of them blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayName(String);
@@ -26,10 +30,13 @@ impl DisplayName {
     /// How a schema names this form of text.
     pub const FORMAT: &str = "display-name";
 
-    /// A new name.
+    /// A new name, without the blanks around it.
     pub fn new(text: &str) -> Result<Self, InvalidDisplayName> {
-        let name: Self = text.parse()?;
-        Nickname::enforce(text).map_err(|_| InvalidDisplayName)?;
+        let name: Self = text.trim().parse()?;
+        Nickname::enforce(&*name.0).map_err(|_| InvalidDisplayName)?;
+        if name.0.contains(BLANK) {
+            return Err(InvalidDisplayName);
+        }
         Ok(name)
     }
 
@@ -89,11 +96,16 @@ mod tests {
 
     #[test]
     fn a_name_that_cannot_be_seen_is_refused() {
-        for bad in ["", " ", "\u{3000}", "a\nb", "\0", "\u{85}", &"x".repeat(65)] {
+        for bad in
+            ["", " ", "\u{3000}", "a\nb", "\0", "\u{85}", "\u{2800}", "a\u{2800}", "a\u{1d159}b", &"x".repeat(65)]
+        {
             assert_eq!(DisplayName::new(bad), Err(InvalidDisplayName), "{bad:?}");
         }
         for good in ["x", "Zoë's laptop", "R&D (Wien)", "研究開発", "צוות", "team 🚀", &"ä".repeat(64)] {
             assert_eq!(new(good).as_str(), good);
+        }
+        for padded in [" x ", "\u{3000}x", "x\u{a0}\t", &format!("{}x{}", " ".repeat(60), " ".repeat(60))] {
+            assert_eq!(new(padded).as_str(), "x", "{padded:?}");
         }
     }
 

@@ -232,6 +232,8 @@ pub struct Principal {
     /// Absent where the credential itself is the proof: an API key, or a token of an outside issuer.
     pub session: Option<SessionId>,
     pub credential: Credential,
+    /// Of the secret of the API key that the call came with.
+    pub secret_hash: Option<[u8; 32]>,
 }
 
 impl Principal {

@@ -176,7 +176,7 @@ impl Identity {
             && (is_key || account.tokens_not_before == caller.account.tokens_not_before);
         is_same
             && caller.session.is_none_or(|session| !self.revocations.read().contains(session))
-            && (!is_key || self.keys.is_live(&caller.credential.id, now))
+            && caller.secret_hash.is_none_or(|hash| self.keys.is_live(&caller.credential.id, &hash, now))
     }
 
     /// What a token says, and that its time is not over.
@@ -207,7 +207,8 @@ impl Identity {
             return Err(Refusal::RevokedToken(Revocation::Session));
         }
         let credential = Credential { kind: CredentialKind::AccessToken, id: verified.token.to_string() };
-        Ok(Principal { role: verified.role, account, team, bounds, session: Some(verified.session), credential })
+        let (role, session) = (verified.role, Some(verified.session));
+        Ok(Principal { role, account, team, bounds, session, credential, secret_hash: None })
     }
 
     /// The user as a token has them, and their team.

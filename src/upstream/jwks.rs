@@ -131,10 +131,14 @@ fn text(headers: &HeaderMap, name: HeaderName) -> String {
     lines.collect::<Vec<_>>().join(", ")
 }
 
-/// `application/json` or a type built on it (RFC 6839 §3.1).
+/// `application/json` or a type built on it (RFC 6839 §3.1); or one that says nothing, as what serves files calls all of them.
+/// Whether it is JSON, and what, is seen when it is read.
 fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    matches!(
+        essence,
+        "" | "application/json" | "text/json" | "text/plain" | "application/octet-stream" | "binary/octet-stream"
+    ) || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 /// What was compressed all the same, up to the bound of a document.
@@ -165,11 +169,12 @@ mod tests {
 
     #[test]
     fn only_json_is_read() {
-        for good in ["application/json", "application/json; charset=utf-8", "application/jwk-set+json"] {
+        let json = ["application/json", "application/json; charset=utf-8", "application/jwk-set+json", "text/json"];
+        for good in json.into_iter().chain(["", "text/plain", "text/plain; charset=utf-8", "application/octet-stream"])
+        {
             assert!(is_json(good), "{good}");
         }
-        for bad in ["text/html", "text/json", "application/jsonp", "application/xml+jsonx", "application/json, x/y", ""]
-        {
+        for bad in ["text/html", "application/jsonp", "application/xml+jsonx", "application/json, x/y", "image/png"] {
             assert!(!is_json(bad), "{bad}");
         }
     }

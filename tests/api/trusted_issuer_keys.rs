@@ -17,6 +17,7 @@ on_both_stores!(
     an_issuer_that_is_down_at_start_is_trusted_once_it_is_up,
     the_old_keys_stay_while_the_issuer_fails,
     an_issuer_that_hangs_delays_nobody_whose_key_is_known,
+    a_key_set_is_read_whatever_plain_type_it_is_served_as,
     what_is_no_short_json_key_set_brings_no_keys,
     a_key_that_changed_under_its_name_is_fetched_again,
     a_key_set_that_is_compressed_all_the_same_is_read,
@@ -140,6 +141,25 @@ async fn an_issuer_that_hangs_delays_nobody_whose_key_is_known(store: &TestStore
 fn elapsed() -> impl Fn() -> Duration {
     let began = Instant::now();
     move || began.elapsed()
+}
+
+/// As what serves plain files calls them: object stores, GitHub, a directory of nginx.
+async fn a_key_set_is_read_whatever_plain_type_it_is_served_as(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let good = serde_json::json!({ "keys": [key.jwk] }).to_string();
+    let types = ["text/plain; charset=utf-8", "application/octet-stream", "binary/octet-stream", "text/json"];
+    let mut issuers = vec![];
+    for content_type in types {
+        let issuer = OutsideIssuer::start(&[]).await;
+        issuer.answer("200 OK", content_type, good.as_bytes());
+        issuers.push(issuer);
+    }
+    let trusted: String = issuers.iter().map(OutsideIssuer::trusted).collect();
+    let scene = Scene::start(store, &trusted).await;
+    for (issuer, content_type) in issuers.iter().zip(types) {
+        assert_eq!(scene.status(issuer, &key).await, 200, "{content_type}");
+    }
+    scene.gateway.finish().await;
 }
 
 async fn what_is_no_short_json_key_set_brings_no_keys(store: &TestStore) {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_cert::{
-    Certificate,
+    Certificate, Version,
     der::Decode,
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
@@ -18,6 +18,8 @@ pub(super) struct Facts {
     pub subject: String,
     pub begins: Timestamp,
     pub expires: Timestamp,
+    /// Whether it is of X.509 version 3, without which it says nothing of what it is for.
+    pub is_version_3: bool,
 }
 
 impl Facts {
@@ -39,6 +41,7 @@ impl Facts {
             subject: bounded(&body.subject),
             begins: time(body.validity.not_before)?,
             expires: time(body.validity.not_after)?,
+            is_version_3: body.version == Version::V3,
         })
     }
 }

@@ -34,6 +34,11 @@ impl Pair {
         let chain = certificate::read_all(certificates).map_err(|reason| Bad::Certificate(reason.into()))?;
         let facts = chain.first().and_then(Facts::of);
         let facts = facts.ok_or_else(|| Bad::Certificate("its first certificate cannot be read (RFC 5280)".into()))?;
+        if !facts.is_version_3 {
+            return Err(Bad::Certificate(
+                "is of an old version of X.509; one of version 3 is needed (RFC 5280 §4.1.2.1)".into(),
+            ));
+        }
         if facts.expires <= now {
             return Err(Bad::Certificate(format!("expired on {}", facts.expires)));
         }
@@ -74,6 +79,18 @@ mod tests {
 
     use super::*;
 
+    /// As `openssl x509 -req -signkey` makes it without extensions.
+    const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
+MIIBKTCBzwIUV/Is6VRLE0iE14Ftd2dPd2LHKbkwCgYIKoZIzj0EAwIwFjEUMBIG
+A1UEAwwLb2xkLmV4YW1wbGUwIBcNMjYxMTI5MTYyODI2WhgPMjEyNjExMDUxNjI4
+MjZaMBYxFDASBgNVBAMMC29sZC5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAEYoAx6ep8jJDulNcg0GsAQ+zGRYnbXFZ3DF0lXhHAsWcUSaX1JUJLiSKQ
+oEIYzE9IGR+uozc2iavEpdYNdhCL1jAKBggqhkjOPQQDAgNJADBGAiEAiZxdaUZw
+F2cn9YqH0LObsoVIbdIbDUQHFR8UwllPQNwCIQDp2FNY4iGGSLvDdhDIjFkW3OeL
+oSwJJNWvk8hJGDpdPA==
+-----END CERTIFICATE-----
+";
+
     fn made(from: i32, to: i32) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["A.example".into(), "*.b.example".into()]).unwrap();
@@ -110,6 +127,7 @@ mod tests {
             (&expired, &expired_key, true, "expired on 2026-01-01"),
             (&early, &early_key, true, "not valid before 2027-01-01"),
             ("", &key, true, "no certificate in PEM"),
+            (VERSION_1, &key, true, "one of version 3 is needed"),
             (&key, &key, true, "no certificate in PEM"),
             (cut, &key, true, "not well-formed PEM"),
             (&good, "", false, "no private key in PEM"),

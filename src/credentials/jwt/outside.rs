@@ -9,6 +9,7 @@ mod claim_path;
 mod claims;
 mod discovery;
 mod key_set;
+mod media_type;
 mod token;
 mod unique;
 
@@ -20,6 +21,7 @@ use std::{
     sync::Arc,
 };
 
+use self::media_type::without_application;
 pub use self::{
     discovery::{NotDiscovered, jwks_uri},
     key_set::{KeySet, NotAKeySet},
@@ -177,13 +179,5 @@ impl Trust {
     /// The role that a name at the issuer stands for.
     fn role_of(&self, name: &str) -> Option<Role> {
         if self.roles.is_empty() { name.parse().ok() } else { self.roles.get(name).copied() }
-    }
-}
-
-fn without_application(media_type: &str) -> &str {
-    const PREFIX: &str = "application/";
-    match media_type.split_at_checked(PREFIX.len()) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
-        _ => media_type,
     }
 }

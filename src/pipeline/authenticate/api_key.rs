@@ -37,13 +37,14 @@ pub struct KeyCheck {
 }
 
 impl KeyCheck {
-    /// Whether the key of this id is known and may still be used.
+    /// Whether the key of this id is known and may still be used, with the secret of this hash.
     #[must_use]
-    pub fn is_live(&self, id: &str, now: Timestamp) -> bool {
+    pub fn is_live(&self, id: &str, secret_hash: &[u8; 32], now: Timestamp) -> bool {
         let id = uuid::Uuid::try_parse(id).ok().map(ApiKeyId);
         let keys = self.api_keys.read();
         let standing = id.and_then(|id| keys.find(id));
-        standing.is_some_and(|key| !key.is_revoked && key.expires_at.is_none_or(|at| at > now))
+        let is_good = |key: &KeyStanding| !key.is_revoked && key.expires_at.is_none_or(|at| at > now);
+        standing.is_some_and(|key| is_good(key) && has_secret(key, secret_hash, now))
     }
 
     /// The user whose key this is, as they are now.
@@ -52,7 +53,8 @@ impl KeyCheck {
         let (team, bounds) = (self.directory.read().team_of(&account), standing.bounds);
         // What each of key and user may that the other may not is nothing that the key may.
         let role = bounds.role_of(account.role).ok_or(Refusal::Forbidden)?;
-        Ok(Principal { account, team, bounds: Some(bounds), role, session: None, credential: credential(key.id) })
+        let (credential, secret_hash) = (credential(key.id), Some(key.secret_hash()));
+        Ok(Principal { account, team, bounds: Some(bounds), role, session: None, credential, secret_hash })
     }
 
     /// The active user whose key this is, and what is known of the key.

@@ -92,7 +92,7 @@ pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -
         None => account.role,
     };
     let credential = Credential { kind: CredentialKind::OutsideToken, id: verified.token_id.clone() };
-    Ok(Principal { account, team, bounds: None, role, session: None, credential })
+    Ok(Principal { account, team, bounds: None, role, session: None, credential, secret_hash: None })
 }
 
 /// Has the user made, here or on another replica. It goes on if the caller goes away.

@@ -77,17 +77,13 @@ impl Inbound {
                 ahead.extend_from_slice(&self.ahead);
                 self.ahead = ahead;
             }
-            match instead {
-                Some(instead) => {
-                    buffer.set_filled(before);
-                    self.ready.extend_from_slice(&instead);
-                }
-                None => {
-                    // Nothing passed: the chunk is broken, and an empty read is the end.
-                    buffer.set_filled(before.saturating_add(passed));
-                    return Poll::Ready(Ok(()));
-                }
-            }
+            let Some(instead) = instead else {
+                // Nothing passed: the chunk is broken, and an empty read is the end.
+                buffer.set_filled(before.saturating_add(passed));
+                return Poll::Ready(Ok(()));
+            };
+            buffer.set_filled(before);
+            self.ready.extend_from_slice(&instead);
         }
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{OutsideToken, OutsideVerified, Trust, claim_path};
+use super::{OutsideToken, OutsideVerified, Trust, claim_path, media_type::without_application};
 use crate::{
     credentials::jwt::{CLOCK_SKEW_S, Rejection},
     domain::{
@@ -25,7 +25,7 @@ pub(super) fn check(trust: &Trust, token: &OutsideToken, now_s: i64) -> Result<O
     if is_id_token(token) {
         return Err(TokenFault::WrongType.into());
     }
-    let times = Times::read(trust, token).ok_or(TokenFault::WrongClaims)?;
+    let times = Times::read(trust, token, now_s).ok_or(TokenFault::WrongClaims)?;
     let verified = read(trust, token, &times).ok_or(TokenFault::WrongClaims)?;
     if times.begins > now_s {
         return Err(TokenFault::NotYetValid.into());
@@ -57,10 +57,19 @@ struct Times {
 }
 
 impl Times {
-    /// `None` where a time is missing or none, or the token lives longer than may be.
-    fn read(trust: &Trust, token: &OutsideToken) -> Option<Self> {
-        let (iat_s, exp_s) = (time_s(token.claims.get("iat")?)?, time_s(token.claims.get("exp")?)?);
-        let nbf_s = token.claims.get("nbf").map_or(Some(iat_s), time_s)?;
+    /// `None` where the end is missing, a time is none, or the token lives longer than may be. Access tokens by RFC 9068 say when
+    /// they were made (§2.2), of others RFC 7519 §4.1.6 does not ask it: one that does not say it was made when it begins, or
+    /// as early as its lifetime allows, and has no longer to live from now.
+    fn read(trust: &Trust, token: &OutsideToken, now_s: i64) -> Option<Self> {
+        let exp_s = time_s(token.claims.get("exp")?)?;
+        let nbf_s = token.claims.get("nbf").map(|nbf| time_s(nbf).ok_or(())).transpose().ok()?;
+        let earliest_s = exp_s.saturating_sub(i64::from(trust.max_lifetime_s));
+        let iat_s = match token.claims.get("iat") {
+            Some(iat) => time_s(iat)?,
+            None if without_application(&token.media_type).eq_ignore_ascii_case("at+jwt") => return None,
+            None => nbf_s.or_else(|| (earliest_s <= now_s).then_some(earliest_s))?,
+        };
+        let nbf_s = nbf_s.unwrap_or(iat_s);
         (1..=i64::from(trust.max_lifetime_s)).contains(&exp_s.saturating_sub(iat_s)).then_some(())?;
         let leeway_s = i64::from(trust.leeway_s);
         let skew_s = CLOCK_SKEW_S.max(leeway_s);

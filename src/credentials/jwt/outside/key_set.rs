@@ -220,17 +220,22 @@ fn named(jwk: &Map<String, Value>, algorithms: &'static [Named]) -> Option<&'sta
     algorithms.get(at..=at)
 }
 
+/// A member in base64url. Padding, which RFC 7515 §2 leaves out and some write, is none of it.
+fn encoded<'j>(jwk: &'j Map<String, Value>, name: &str) -> Option<&'j str> {
+    text(jwk, name).map(|text| text.trim_end_matches('='))
+}
+
 fn text<'j>(jwk: &'j Map<String, Value>, name: &str) -> Option<&'j str> {
     jwk.get(name)?.as_str()
 }
 
 fn decoded(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text(jwk, name)?).ok()
+    URL_SAFE_NO_PAD.decode(encoded(jwk, name)?).ok()
 }
 
 /// The member `name` as it stands, if it is base64url of exactly `bytes` bytes.
 fn sized<'j>(jwk: &'j Map<String, Value>, name: &str, bytes: usize) -> Option<&'j str> {
-    (decoded(jwk, name)?.len() == bytes).then(|| text(jwk, name))?
+    (decoded(jwk, name)?.len() == bytes).then(|| encoded(jwk, name))?
 }
 
 /// A number in big-endian bytes, without the zeros that some write before it.
@@ -265,5 +270,6 @@ mod tests {
             KeySet::read(serde_json::json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap().len()
         };
         assert_eq!((set(SOUND), set(WEAK)), (1, 0));
+        assert_eq!((set(&format!("{SOUND}==")), set(&format!("{SOUND}=x"))), (1, 0));
     }
 }

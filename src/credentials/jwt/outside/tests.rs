@@ -186,6 +186,32 @@ fn what_may_differ_is_accepted() {
     assert_eq!(verify(&blind.with_keys(ISSUER, keys(&[f.jwk])), &token).unwrap().role, None);
 }
 
+/// RFC 7519 §4.1.6 asks no issuer for `iat`, RFC 9068 §2.2 does.
+#[test]
+fn a_token_that_does_not_say_when_it_was_made_was_made_when_it_begins_or_as_early_as_may_be() {
+    let f = Fixture::ed25519();
+    let plain = Trust { token_types: vec!["JWT".into()], max_lifetime_s: 100, ..trust() };
+    let verifier = OutsideVerifier::new([plain]).with_keys(ISSUER, keys(std::slice::from_ref(&f.jwk)));
+    let verify = |times: Value| {
+        let mut claims = claims();
+        claims.as_object_mut().unwrap().remove("iat");
+        claims.as_object_mut().unwrap().extend(times.as_object().unwrap().clone());
+        verify(&verifier, &f.sign(r#"{"alg":"EdDSA","typ":"JWT","kid":"k"}"#, &claims.to_string()))
+    };
+    for (times, made_s) in [
+        (json!({ "exp": NOW_S + 60 }), NOW_S - 45),
+        (json!({ "exp": NOW_S + 100 }), NOW_S - 5),
+        (json!({ "exp": NOW_S + 60, "nbf": NOW_S - 10 }), NOW_S - 15),
+    ] {
+        assert_eq!(verify(times.clone()).map(|verified| verified.made_s), Ok(made_s), "{times}");
+    }
+    for times in [json!({ "exp": NOW_S + 101 }), json!({ "exp": NOW_S + 60, "nbf": NOW_S - 41 }), json!({ "nbf": "x" })]
+    {
+        assert_eq!(verify(times.clone()), faulty(TokenFault::WrongClaims), "{times}");
+    }
+    assert_eq!(verify(json!({ "exp": NOW_S })), Err(Rejection::Expired.into()));
+}
+
 #[test]
 fn an_id_token_is_none_whatever_its_type_says() {
     let f = Fixture::ed25519();
@@ -235,6 +261,12 @@ fn a_header_that_changes_the_reading_is_refused() {
     for member in ["crit", "b64", "zip", "cty", "\\u0063rit"] {
         let header = format!(r#"{{"alg":"EdDSA","typ":"at+jwt","kid":"k","{member}":null}}"#);
         assert_eq!(f.verify_header(&header), faulty(TokenFault::UnsupportedHeader), "{member}");
+    }
+    for (cty, is_taken) in
+        [("\"JWT\"", true), ("\"jwt\"", true), ("\"application/jwt\"", true), ("\"x\"", false), ("[\"JWT\"]", false)]
+    {
+        let header = format!(r#"{{"alg":"EdDSA","typ":"at+jwt","kid":"k","cty":{cty}}}"#);
+        assert_eq!(f.verify_header(&header).is_ok(), is_taken, "{cty}");
     }
     for header in [
         r#"{"alg":"EdDSA","typ":"at+jwt","kid":"k","kid":"k"}"#,

@@ -2,17 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::unique::UniqueObject;
+use super::{media_type::without_application, unique::UniqueObject};
 use crate::{
     credentials::jwt::compact::Compact,
     crypto,
     domain::{hex, refusal::TokenFault},
 };
 
-/// Members of a header that change how the token is read (RFC 7515 §4.1.10 and §4.1.11, RFC 7516 §4.1.3, RFC 7797 §3).
+/// Members of a header that change how the token is read (RFC 7515 §4.1.11, RFC 7516 §4.1.3, RFC 7797 §3). `cty` says what is
+/// inside: `JWT`, as some issuers write of claims too (RFC 7519 §5.2), means nothing here, and any other is refused.
 ///
 /// Members that say where a key could be found (`jku`, `jwk`, `x5u`, `x5c`) are hints. They are ignored and never followed.
-const REFUSED: [&str; 4] = ["crit", "b64", "zip", "cty"];
+const REFUSED: [&str; 3] = ["crit", "b64", "zip"];
 
 /// How much of a token's digest names it, in bytes.
 const NAME_BYTES: usize = 16;
@@ -40,7 +41,9 @@ impl Header {
     pub(super) fn read(compact: &Compact<'_>) -> Result<Self, TokenFault> {
         let UniqueObject(header) =
             serde_json::from_slice(&compact.header).map_err(|_| TokenFault::UnsupportedHeader)?;
-        if REFUSED.iter().any(|name| header.contains_key(*name)) {
+        let is_jwt = |cty: &Value| cty.as_str().is_some_and(|cty| without_application(cty).eq_ignore_ascii_case("JWT"));
+        let has_refused = REFUSED.iter().any(|name| header.contains_key(*name));
+        if has_refused || header.get("cty").is_some_and(|cty| !is_jwt(cty)) {
             return Err(TokenFault::UnsupportedHeader);
         }
         let text = |name: &str| header.get(name).map(|value| value.as_str().map(str::to_owned));
