@@ -11,6 +11,7 @@ mod lines;
 mod meter;
 mod models;
 mod origin;
+pub mod peer;
 pub mod routing;
 pub mod secret;
 pub mod sections;

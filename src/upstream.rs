@@ -14,6 +14,7 @@ pub mod in_flight;
 pub mod jwks;
 pub mod llm;
 pub mod outgoing_body;
+pub mod own_tls;
 mod post;
 mod reason;
 pub mod switched;
@@ -32,6 +33,7 @@ pub use self::{
     headers::Secret,
     in_flight::{InFlight, Permit},
     outgoing_body::{BodySender, OutgoingBody, UpstreamGone},
+    own_tls::{NoTls, OwnTls},
     post::Post,
     reason::Reason,
     switched::{Switch, Switched},

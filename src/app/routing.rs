@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::tls;
 use crate::{
     config::{
         Config, ConfigError,
@@ -32,10 +33,9 @@ pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigErr
     let table = RouteTable::new(routes);
     let mut targets = vec![builtin(BUILTIN_ECHO, Kind::Echo), builtin(BUILTIN_LLM, Kind::Llm)];
     for (i, upstream) in config.upstreams.iter().enumerate() {
-        targets.push(
-            target(upstream, previous)
-                .map_err(|(field, reason)| config.blame(format!("upstreams[{i}].{field}"), reason))?,
-        );
+        let target = target(upstream, previous)
+            .map_err(|(field, reason)| config.blame(format!("upstreams[{i}].{field}"), reason))?;
+        targets.push(Target { own_tls: tls::to_upstream(config, (i, upstream))?, ..target });
     }
     let dialects = config.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.dialect()));
     let conditions = config.upstreams.iter().map(|upstream| condition(upstream, previous));
@@ -69,11 +69,15 @@ fn builtin(name: &str, kind: Kind) -> Target {
         connect_timeout: BUILTIN_TIMEOUT,
         timeout: BUILTIN_TIMEOUT,
         in_flight: InFlight::new(BUILTIN_IN_FLIGHT),
+        own_tls: None,
     }
 }
 
 fn target(upstream: &UpstreamEntry, previous: &Routing) -> Result<Target, (&'static str, String)> {
-    let base = Base::parse(&upstream.url).map_err(|error| ("url", error.to_string()))?;
+    let mut base = Base::parse(&upstream.url).map_err(|error| ("url", error.to_string()))?;
+    if let Some(host) = upstream.own_host() {
+        base = base.with_host(host.parse().map_err(|_| ("host", "cannot stand in a header".to_owned()))?);
+    }
     let secret = secret(upstream)?
         .map(|text| Secret::new(&upstream.secret_header, &text).map_err(|error| ("secret_header", error.to_string())))
         .transpose()?;
@@ -91,6 +95,7 @@ fn target(upstream: &UpstreamEntry, previous: &Routing) -> Result<Target, (&'sta
             Some(before) => before.in_flight.bounded_as(in_flight),
             None => in_flight,
         },
+        own_tls: None,
     })
 }
 

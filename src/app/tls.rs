@@ -8,6 +8,7 @@ mod files;
 mod names;
 mod own_client;
 mod pair;
+mod upstream;
 mod watch;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use rustls::{
 };
 
 pub use self::own_client::tls_to_own_gateway;
-pub(super) use self::{certificate::subject_of, watch::Watch};
+pub(super) use self::{certificate::subject_of, upstream::to_upstream, watch::Watch};
 use self::{
     files::{Files, Sources},
     names::Names,
@@ -48,6 +49,15 @@ struct Fault {
 impl Fault {
     fn new(file: &NamedFile, reason: impl std::fmt::Display) -> Self {
         Self { key: file.key.clone(), reason: format!("{}: {reason}", file.path.display()) }
+    }
+}
+
+impl Fault {
+    fn of_pair(bad: pair::Bad, (certificate, key): (&NamedFile, &NamedFile)) -> Self {
+        match bad {
+            pair::Bad::Certificate(reason) => Self::new(certificate, reason),
+            pair::Bad::Key(reason) => Self::new(key, reason),
+        }
     }
 }
 
@@ -108,10 +118,7 @@ impl Loaded {
         let mut pairs = vec![];
         for ([certificate, key], [certificates, secret]) in sources.pairs.iter().zip(&files.pairs) {
             let pair = Pair::read(certificates, secret, now);
-            pairs.push(pair.map_err(|bad| match bad {
-                pair::Bad::Certificate(reason) => Fault::new(certificate, reason),
-                pair::Bad::Key(reason) => Fault::new(key, reason),
-            })?);
+            pairs.push(pair.map_err(|bad| Fault::of_pair(bad, (certificate, key)))?);
         }
         let verifier =
             client_verifier(sources.client_ca.as_ref(), files.client_ca.as_ref().map(|text| text.as_slice()))?;
@@ -136,11 +143,17 @@ fn server_config(names: Names, verifier: Arc<dyn ClientCertVerifier>) -> Result<
 /// Asks for a certificate of one of these authorities, and goes on without one.
 fn client_verifier(file: Option<&NamedFile>, text: Option<&[u8]>) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
     let (Some(file), Some(text)) = (file, text) else { return Ok(Arc::new(NoClientAuth)) };
+    let roots = authorities(file, text)?;
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
+    let verifier = builder.allow_unauthenticated().build();
+    verifier.map_err(|error| Fault::new(file, error))
+}
+
+/// The authorities in the text of a file.
+fn authorities(file: &NamedFile, text: &[u8]) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     for certificate in certificate::read_all(text).map_err(|reason| Fault::new(file, reason))? {
         roots.add(certificate).map_err(|error| Fault::new(file, format!("has a certificate of no use: {error}")))?;
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
-    let verifier = builder.allow_unauthenticated().build();
-    verifier.map_err(|error| Fault::new(file, error))
+    Ok(roots)
 }

@@ -52,6 +52,16 @@ pub struct UpstreamEntry {
     pub output_bound: OutputBoundEntry,
     pub breaker: Option<BreakerEntry>,
     pub health: Option<HealthEntry>,
+    /// The authorities that its certificate is held against, in place of the machine's. Empty: the machine's.
+    #[serde(default)]
+    pub ca_file: PathBuf,
+    #[serde(default)]
+    pub client_cert_file: PathBuf,
+    #[serde(default)]
+    pub client_key_file: PathBuf,
+    /// What it is called by, in place of the host of its URL. Empty: that host.
+    #[serde(default)]
+    pub host: String,
 }
 
 /// What is written where a chat request has no output bound.
@@ -211,6 +221,7 @@ pub(super) fn validate(
     unique("routes", routes.iter().map(|r| r.name.as_str()))?;
     for (i, upstream) in upstreams.iter().enumerate() {
         at("upstreams", i, validate_upstream(upstream))?;
+        at("upstreams", i, upstream.check_peer())?;
         at("upstreams", i, check_judgement(upstream.breaker.as_ref(), upstream.health.as_ref()))?;
     }
     let known: Vec<&str> = upstreams.iter().map(|u| u.name.as_str()).chain([BUILTIN_ECHO, BUILTIN_LLM]).collect();

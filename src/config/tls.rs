@@ -15,7 +15,7 @@ pub struct NamedFile {
 }
 
 impl NamedFile {
-    fn new(key: impl Into<String>, path: &Path) -> Self {
+    pub(super) fn new(key: impl Into<String>, path: &Path) -> Self {
         Self { key: key.into(), path: path.to_owned() }
     }
 }

@@ -11,6 +11,7 @@
 
 mod connection;
 mod exchange;
+mod own;
 #[cfg(test)]
 mod test_upstream;
 #[cfg(test)]
@@ -29,7 +30,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use self::connection::{Connector, Known};
+use self::{
+    connection::{Connector, Known},
+    own::SecurePool,
+};
 use super::{
     Answer, AnswerBody, Base, Kind, Outgoing, Switch, Switched, Target, Unforwardable, UpstreamError, echo,
     headers::{self, Additions},
@@ -59,7 +63,7 @@ type Pool<C> = legacy::Client<C, SentBody>;
 pub struct Client {
     plain: Pool<Connector<HttpConnector>>,
     /// None where the machine has no trust anchors: `http` upstreams and the built-in ones still work.
-    tls: Option<Pool<Connector<HttpsConnector<HttpConnector>>>>,
+    tls: Option<SecurePool>,
 }
 
 impl Client {
@@ -110,8 +114,8 @@ impl Client {
         let mut request = request(target, base, outgoing)?;
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         request.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-        let is_tls = base.is_tls();
-        let exchanged = exchange::head(|request| self.start(is_tls, request), request, target, None).await?;
+        let start = |request| self.start((target, base), request);
+        let exchanged = exchange::head(start, request, target, None).await?;
         let mut response = exchanged.response;
         // Whatever it says, no other call follows on this connection.
         exchange::retire(&exchanged.connection);
@@ -138,8 +142,8 @@ impl Client {
     ) -> Result<Answer, UpstreamError> {
         let is_head = outgoing.method == Method::HEAD;
         let request = request(target, base, outgoing)?;
-        let is_tls = base.is_tls();
-        let exchanged = exchange::head(|request| self.start(is_tls, request), request, target, upload).await?;
+        let start = |request| self.start((target, base), request);
+        let exchanged = exchange::head(start, request, target, upload).await?;
         let response = exchanged.response;
         let known = Known::of(response.extensions());
         let has_more = verdict::may_have_more(&response);
@@ -154,11 +158,19 @@ impl Client {
         answer
     }
 
-    fn start(&self, is_tls: bool, request: Request<SentBody>) -> Result<ResponseFuture, UpstreamError> {
-        match &self.tls {
-            _ if !is_tls => Ok(self.plain.request(request)),
-            Some(tls) => Ok(tls.request(request)),
-            None => Err(UpstreamError::Connect("this machine has no trust anchors".into())),
+    fn start(
+        &self,
+        (target, base): (&Target, &Base),
+        request: Request<SentBody>,
+    ) -> Result<ResponseFuture, UpstreamError> {
+        match (&target.own_tls, &self.tls) {
+            _ if !base.is_tls() => Ok(self.plain.request(request)),
+            (Some(own), _) => {
+                let pool = own::pool(&target.name, own, || tcp_connector(false), |tls| pool(Connector(tls)));
+                Ok(pool.request(request))
+            }
+            (None, Some(tls)) => Ok(tls.request(request)),
+            (None, None) => Err(UpstreamError::Connect("this machine has no trust anchors".into())),
         }
     }
 }

@@ -12,7 +12,7 @@ use http::{
 };
 
 use super::{
-    InFlight,
+    InFlight, OwnTls,
     headers::{self, Secret},
 };
 
@@ -27,6 +27,8 @@ pub struct Target {
     /// The longest silence: until the head of the answer, then between two chunks of its body.
     pub timeout: Duration,
     pub in_flight: InFlight,
+    /// `None`: TLS as to all others.
+    pub own_tls: Option<OwnTls>,
 }
 
 /// What answers.
@@ -95,6 +97,12 @@ impl Base {
         let host = host_header(&scheme, &authority)?;
         let path = path_and_query.map_or_else(String::new, |path| path.as_str().trim_end_matches('/').to_owned());
         Ok(Self { scheme, authority, host, path })
+    }
+
+    /// The same with another host in requests.
+    #[must_use]
+    pub fn with_host(self, host: HeaderValue) -> Self {
+        Self { host, ..self }
     }
 
     /// Whether it is called over TLS.

@@ -69,6 +69,7 @@ impl Webhook {
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
             in_flight: InFlight::new(max_in_flight),
+            own_tls: None,
         };
         Self { client: Client::new(), target, path_and_query: url.path_and_query }
     }

@@ -13,6 +13,8 @@ use crate::{
 /// The longest file, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Which files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sources {
@@ -59,14 +61,32 @@ impl Files {
     }
 }
 
-fn read(file: &NamedFile) -> Result<Text, Fault> {
+pub(super) fn read(file: &NamedFile) -> Result<Text, Fault> {
     let length = fs::metadata(&file.path).map_err(|error| unreadable(file, &error))?.len();
     if length > MAX_BYTES {
         return Err(Fault::new(file, format!("has more than {MAX_BYTES} bytes")));
     }
-    fs::read(&file.path).map(Zeroizing::new).map_err(|error| unreadable(file, &error))
+    let mut text = fs::read(&file.path).map(Zeroizing::new).map_err(|error| unreadable(file, &error))?;
+    // An editor's mark before PEM is none of it.
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(text)
 }
 
 fn unreadable(file: &NamedFile, error: &std::io::Error) -> Fault {
     Fault::new(file, format!("cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "\u{feff}-----BEGIN").unwrap();
+        let named = NamedFile { key: "k".into(), path: file.path().to_owned() };
+        assert_eq!(read(&named).unwrap().as_slice(), b"-----BEGIN");
+    }
 }

@@ -42,6 +42,7 @@ impl RawUpstream {
             connect_timeout: LONG,
             timeout: LONG,
             in_flight: InFlight::new(10),
+            own_tls: None,
         }
     }
 
