@@ -252,8 +252,8 @@ async fn the_faults_of_a_change_are_told_at_once(store: &TestStore) {
         (
             "POST",
             "/admin/users",
-            json!({ "username": "x y", "role": "x", "models": ["a", "a"] }),
-            vec!["/username", "/role", "/models/1"],
+            json!({ "username": "x y", "role": "user", "status": "x", "models": ["a", "a"] }),
+            vec!["/username", "/status", "/models/1"],
         ),
         (
             "POST",
