@@ -30,6 +30,7 @@ pub mod reserve;
 pub mod rewritten;
 pub mod settle;
 pub mod tokens;
+mod turns;
 pub mod unread;
 pub mod urls;
 pub mod visit;

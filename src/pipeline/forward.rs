@@ -17,6 +17,7 @@ use super::{
     outgoing::{describe, outgoing},
     reserve::Reserved,
     rewritten::Rewritten,
+    turns::pass_in_turns,
     visit::Visit,
 };
 use crate::{
@@ -215,20 +216,6 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
             Either::Right(_) => return Ok((joined(pieces), Some(stream))),
         }
     }
-}
-
-/// What the client gets of a piece that may be long once it is decoded; a call may have more of it left.
-pub(super) async fn pass_in_turns(open: &mut Open, piece: Bytes) -> Bytes {
-    let first = open.pass(piece);
-    if !open.has_more() {
-        return first;
-    }
-    let mut passed = BytesMut::from(&*first);
-    while open.has_more() && passed.len() <= MAX_WHOLE_BYTES {
-        tokio::task::yield_now().await;
-        passed.extend_from_slice(&open.pass(Bytes::new()));
-    }
-    passed.freeze()
 }
 
 /// The call is over, unless the client cannot get all of its answer.

@@ -19,7 +19,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
-use super::{bill::Open, forward::pass_in_turns, forwarded::Forwarded};
+use super::{bill::Open, forwarded::Forwarded, turns::pass_in_turns};
 use crate::{
     domain::money::Money,
     meter::is_event_stream,
