@@ -138,6 +138,7 @@ impl HeadEnd {
     fn end_line(&mut self) -> Option<Vec<u8>> {
         let start = self.start.get(..self.started).unwrap_or_default();
         let begins_with = |name: &[u8]| start.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let mut released = None;
         match self.part {
             Part::Before => {}
             Part::RequestLine => {
@@ -147,11 +148,12 @@ impl HeadEnd {
             }
             Part::Fields => {
                 self.line.states_length |= begins_with(b"content-length:") || begins_with(b"transfer-encoding:");
+                released = self.further.end_line();
             }
         }
         self.is_line_empty = true;
         self.started = 0;
-        if self.part == Part::Fields { self.further.end_line() } else { None }
+        released
     }
 }
 
