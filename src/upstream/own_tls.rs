@@ -5,7 +5,6 @@ use std::{fmt, sync::Arc};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::aws_lc_rs::default_provider,
     pki_types::ServerName,
     sign::{CertifiedKey, SingleCertAndKey},
 };
@@ -38,8 +37,7 @@ impl OwnTls {
         name: Option<&str>,
         digest: [u8; 32],
     ) -> Result<Self, NoTls> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().map_err(|_| NoTls::Anchors)?;
+        let builder = ClientConfig::builder();
         let builder = match roots {
             Some(roots) => builder.with_root_certificates(roots),
             None => builder.with_native_roots().map_err(|_| NoTls::Anchors)?,
