@@ -23,6 +23,7 @@ mod formats;
 mod frames;
 mod json;
 mod members;
+mod path;
 mod plain;
 mod prompt;
 mod reading;

@@ -175,6 +175,8 @@ impl Store {
         self.perform(Access::Read, async move |connection: &mut Connection| connection.snapshot(work).await).await
     }
 
+    /// Runs an operation on the store's threads. It is boxed, because it is kilobytes, which every future that waits for it
+    /// would have in it, and which are copied at each step to those threads.
     async fn perform<T: Send + 'static>(
         &self,
         access: Access,
@@ -184,13 +186,13 @@ impl Store {
         if self.inner.pools.block() {
             // Waited for here, where it keeps no thread from others.
             let connection = inner.pools.acquire(access).await?;
-            return inner.threads.run_blocking(perform_on(connection, inner.deadline, work)).await;
+            return inner.threads.run_blocking(Box::pin(perform_on(connection, inner.deadline, work))).await;
         }
         let doing = async move {
             let connection = inner.pools.acquire(access).await?;
             perform_on(connection, inner.deadline, work).await
         };
-        self.inner.threads.run(doing).await
+        self.inner.threads.run(Box::pin(doing)).await
     }
 }
 

@@ -38,9 +38,10 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     let body = ongoing.as_ref().map_or(Payload::None, |ongoing| ongoing.receive(request.headers(), body));
     let call = Call::of(&request, id, &gate.clock, &gate.peers);
     let changes = call.may_change() && matches!(routes::find(&call.method, &call.path), Managed::Found(_));
-    let serve = async move {
+    // Boxed: else an idle connection would keep the room that a call takes, and the layers around would copy it.
+    let serve = Box::pin(async move {
         pipeline::serve(&gate, call, request, body, async |request, body| handle(request, body, next).await).await
-    };
+    });
     // A change of the gateway itself goes on, and on record, when the client hangs up in the middle of it.
     let served = if changes {
         actix_web::rt::spawn(serve).await.unwrap_or_else(|_| Err(Problem(Refusal::Internal).into()))?

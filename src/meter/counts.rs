@@ -1,7 +1,10 @@
 //! The counts that answers state: where they stand ([`super::count_tables`]), what is part of what, and how a total settles a
 //! doubt.
 
-use super::json::Node;
+use super::{
+    json::Node,
+    path::{MAX_ITEMS, Path},
+};
 
 /// In place of a tool: the calls that a provider bills one call as.
 pub const CALLS: &str = "*";
@@ -17,25 +20,25 @@ pub enum Share {
 /// gateways write a 0 under the names that they do not use.
 #[derive(Debug)]
 pub struct Counts {
-    pub input: &'static [&'static str],
+    pub input: &'static [Path],
     /// Read besides the prompt: results of tools that the provider ran.
-    pub input_besides: &'static [&'static str],
-    pub output: &'static [&'static str],
-    pub total: &'static [&'static str],
-    pub cached: &'static [&'static str],
-    pub cache_write: &'static [&'static str],
+    pub input_besides: &'static [Path],
+    pub output: &'static [Path],
+    pub total: &'static [Path],
+    pub cached: &'static [Path],
+    pub cache_write: &'static [Path],
     /// Of the cache writes, those that live for five minutes.
-    pub short_cache_write: &'static [&'static str],
+    pub short_cache_write: &'static [Path],
     /// Of the cache writes, those that live for an hour.
-    pub long_cache_write: &'static [&'static str],
-    pub reasoning: &'static [&'static str],
-    pub audio_input: &'static [&'static str],
-    pub audio_output: &'static [&'static str],
-    pub image_input: &'static [&'static str],
-    pub image_output: &'static [&'static str],
+    pub long_cache_write: &'static [Path],
+    pub reasoning: &'static [Path],
+    pub audio_input: &'static [Path],
+    pub audio_output: &'static [Path],
+    pub image_input: &'static [Path],
+    pub image_output: &'static [Path],
     /// Of the sound and the images in a prompt, those that came from a cache: they cost what that costs.
-    pub cached_audio: &'static [&'static str],
-    pub cached_images: &'static [&'static str],
+    pub cached_audio: &'static [Path],
+    pub cached_images: &'static [Path],
     /// What came from a cache and went into one, to the input.
     pub cache: Share,
     /// Thoughts, to the output, where no total says otherwise.
@@ -45,7 +48,7 @@ pub struct Counts {
     /// A list of usages whose sum is the usage of the call.
     pub rounds: &'static str,
     /// Calls of tools that the provider ran, or as [`CALLS`] those that it bills the one call as: the name of the tool, and where they are counted.
-    pub tools: &'static [(&'static str, &'static str)],
+    pub tools: &'static [(&'static str, Path)],
 }
 
 /// A count as it was stated.
@@ -112,8 +115,8 @@ impl Counts {
     }
 
     fn read_one(&self, usage: &Node<'_>) -> Stated {
-        let count = |places: &[&str]| largest(usage, places);
-        let fresh = |all: &[&str], cached: &[&str]| match count(all) {
+        let count = |places: &[Path]| largest(usage, places);
+        let fresh = |all: &[Path], cached: &[Path]| match count(all) {
             Count::Plain(all) if all > 0 => Count::Plain(all.saturating_sub(count(cached).plain())),
             other => other,
         };
@@ -158,7 +161,7 @@ impl Counts {
 
     /// How often each tool of the provider was called.
     pub(super) fn tools(&self, usage: &Node<'_>) -> impl Iterator<Item = (&'static str, u64)> {
-        self.tools.iter().filter_map(|(tool, place)| Some((*tool, usage.at(place)?.whole()?)))
+        self.tools.iter().filter_map(|(tool, place)| Some((*tool, place.value(usage)?.whole()?)))
     }
 
     /// Adds what stands beside, and lets the total settle what names leave open. `writes` is false where the model gives
@@ -248,47 +251,34 @@ fn other_model(round: &Node<'_>) -> Option<String> {
 const ADVISED: &[u8] = b"\"advisor_message\"";
 
 /// The largest plain count at these places; where there is none, whether one is no count.
-fn largest(usage: &Node<'_>, places: &[&str]) -> Count {
+fn largest(usage: &Node<'_>, places: &[Path]) -> Count {
     places.iter().map(|place| count_at(usage, place)).fold(Count::Absent, Count::larger)
 }
 
-/// The count at a path. `list/@KIND` is that of the items of a list which are of this modality, or live for this time.
-fn count_at(usage: &Node<'_>, place: &str) -> Count {
-    // A character is looked for, not a text: the search for a text is set up anew at each place.
-    let Some((list, kind)) = place.split_once('@') else {
-        let value = usage.at(place);
+/// The count at a place: a number, or the sum of the items of a list which are of this modality, or live for this time.
+fn count_at(usage: &Node<'_>, place: &Path) -> Count {
+    let Some(value) = place.value(usage) else { return Count::Absent };
+    let Some(about) = place.about() else {
         // A second that has begun is a whole one.
-        return if SECONDS.contains(&place) { Count::seconds(value) } else { Count::of(value) };
+        return if SECONDS.iter().any(|name| place.is(name)) { Count::seconds(value) } else { Count::of(value) };
     };
     let named = |item: &Node<'_>| item.get("modality").or_else(|| item.get("ttl")).and_then(Node::string);
-    let list = list.strip_suffix('/').unwrap_or(list);
-    let items = usage.at(list).map(Node::items).unwrap_or_default().iter().take(MAX_ITEMS);
-    let items = items.filter(|item| named(item).is_some_and(|name| name == kind));
-    let count = |item: &Node<'_>| Count::of(item.get("tokenCount").or_else(|| item.get("inputTokens")));
+    let items = value.items().iter().take(MAX_ITEMS).filter(|item| named(item).is_some_and(|name| name == about));
+    let count =
+        |item: &Node<'_>| item.get("tokenCount").or_else(|| item.get("inputTokens")).map_or(Count::Absent, Count::of);
     items.map(count).fold(Count::Absent, Count::plus)
 }
-
-/// The most items of a list of counts, and the most rounds of a call: no answer has as many.
-const MAX_ITEMS: usize = 256;
 
 /// The length of a sound.
 const SECONDS: [&str; 2] = ["seconds", "duration"];
 
 impl Count {
-    fn of(value: Option<&Node<'_>>) -> Self {
-        match value {
-            None => Self::Absent,
-            Some(value) if value.is_null() => Self::Absent,
-            Some(value) => value.whole().map_or(Self::Absurd, Self::Plain),
-        }
+    fn of(value: &Node<'_>) -> Self {
+        if value.is_null() { Self::Absent } else { value.whole().map_or(Self::Absurd, Self::Plain) }
     }
 
-    fn seconds(value: Option<&Node<'_>>) -> Self {
-        match value {
-            None => Self::Absent,
-            Some(value) if value.is_null() => Self::Absent,
-            Some(value) => value.rounded_up().map_or(Self::Absurd, Self::Plain),
-        }
+    fn seconds(value: &Node<'_>) -> Self {
+        if value.is_null() { Self::Absent } else { value.rounded_up().map_or(Self::Absurd, Self::Plain) }
     }
 
     /// The count; 0 where it is none.

@@ -1,6 +1,6 @@
 //! What a format of requests and answers is to its meter: tables, one value a format.
 
-use super::{counts::Counts, written::Written};
+use super::{counts::Counts, path::Path, written::Written};
 
 /// One format of requests and answers.
 #[derive(Debug)]
@@ -18,12 +18,12 @@ pub struct Format {
     /// The text of its answers.
     pub written: Written,
     /// Where an answer, or an event of one, states usage: paths, in which `*` is each item of a list.
-    pub usages: &'static [&'static str],
+    pub usages: &'static [Path],
     /// The same of an event that states what was read before anything is written.
-    pub first_usages: &'static [&'static str],
+    pub first_usages: &'static [Path],
     pub counts: &'static Counts,
     /// Tools that the provider ran, each with a list in an answer and how often it was called by what is in that.
-    pub calls: &'static [(&'static str, &'static str, Calls)],
+    pub calls: &'static [(&'static str, Path, Calls)],
     /// Whether its calls cost nothing.
     pub is_free: bool,
 }

@@ -122,14 +122,6 @@ impl<'j> Node<'j> {
         members.iter().rev().find(|member| member.is(name)).map(|member| &member.value)
     }
 
-    /// The value at a path of names, `a/b`.
-    pub fn at(&self, path: &str) -> Option<&Node<'j>> {
-        // Most paths are one name of a few bytes: nothing is set up to search them.
-        let Some(end) = path.bytes().position(|byte| byte == b'/') else { return self.get(path) };
-        let (name, rest) = path.split_at_checked(end)?;
-        self.get(name)?.at(rest.strip_prefix('/')?)
-    }
-
     /// The text, without its escapes; nothing where it is no text.
     pub fn text(&self) -> Option<Cow<'j, [u8]>> {
         matches!(self.kind, Kind::Text).then(|| decoded(inner(self.raw)))
@@ -179,15 +171,16 @@ impl<'j> Member<'j> {
         }
     }
 
-    /// Whether the decoded name is this one.
+    /// Whether the decoded name is this one. An escape is longer than what it stands for, and it is the first difference.
     pub fn is(&self, name: &str) -> bool {
         work::count(1);
-        // An escape is two to six bytes of one to three.
-        match self.name.len() {
-            length if length == name.len() => self.name == name.as_bytes(),
-            length if length < name.len() || length > name.len().saturating_mul(LONGEST_ESCAPE) => false,
-            _ => self.name.contains(&b'\\') && *decoded(self.name) == *name.as_bytes(),
+        let name = name.as_bytes();
+        // Two to six bytes stand for one to three.
+        if self.name.len() <= name.len() || self.name.len() > name.len().saturating_mul(LONGEST_ESCAPE) {
+            return self.name == name;
         }
+        let difference = self.name.iter().zip(name).find(|(written, wanted)| written != wanted);
+        difference.is_some_and(|(written, _)| *written == b'\\') && *decoded(self.name) == *name
     }
 
     /// Where the member stands in the text it was read from: from its name's quote to the end of its value.

@@ -4,6 +4,7 @@ use super::{
     counts::{Count, Stated},
     format::{Calls, Format},
     json::{Kind, Member, Node},
+    path::{MAX_ITEMS, Path, paths},
 };
 
 /// Whether there is anything to pay for.
@@ -41,8 +42,8 @@ pub(super) struct Statement {
     pub tool_done: Option<String>,
 }
 
-const MODELS: [&str; 5] = ["model", "message/model", "response/model", "modelVersion", "response/modelVersion"];
-const TIERS: [&str; 10] = [
+const MODELS: &[Path] = paths!["model", "message/model", "response/model", "modelVersion", "response/modelVersion"];
+const TIERS: &[Path] = paths![
     "service_tier",
     "serviceTier/type",
     "performanceConfig/latency",
@@ -58,11 +59,13 @@ const TIERS: [&str; 10] = [
 /// The most tools of which calls are counted: no answer has calls of as many.
 pub(super) const MAX_TOOLS: usize = 64;
 
-/// Where an answer says why it has ended.
-const FINISHES: [&str; 2] = ["choices/*/finish_reason", "candidates/*/finishReason"];
+const OUTPUT_OF_RESPONSE: Path = Path::of("response/output");
+const ITEM_TYPE: Path = Path::of("item/type");
+const ERRORS: &[Path] = paths!["error", "response/error"];
+const ERROR_CODE: Path = Path::of("base_resp/status_code");
 
-/// The most items of a list that are looked into: no call has as many answers.
-const MAX_CHOICES: usize = 256;
+/// Where an answer says why it has ended.
+const FINISHES: &[Path] = paths!["choices/*/finish_reason", "candidates/*/finishReason"];
 
 /// Service tiers that cost no more than the standard one.
 pub const STANDARD_TIERS: [&str; 13] = [
@@ -86,26 +89,26 @@ pub const STANDARD_TIERS: [&str; 13] = [
 pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let first = usages(format, answer, format.first_usages);
     let Usages { stated: last, mut tools, of_others, place } = usages(format, answer, format.usages);
-    let output = answer.get("output").or_else(|| answer.at("response/output"));
+    let output = answer.get("output").or_else(|| OUTPUT_OF_RESPONSE.value(answer));
     tools.extend(output.map(called).unwrap_or_default());
     tools.extend(answer.get("content").map(run_by_provider).unwrap_or_default());
     tools.extend(format.calls.iter().filter_map(|call| counted(answer, call)));
-    let again = format.written.again.iter().flat_map(|path| all_at(answer, path));
+    let again = format.written.again.iter().flat_map(|path| path.values(answer));
     let begun = || answer.get("content_block").and_then(tool_of_block).map(str::to_owned);
-    let is_done = text_at(answer, "type").is_some_and(|kind| kind == "response.output_item.done");
+    let is_done = text(answer.get("type")).is_some_and(|kind| kind == "response.output_item.done");
     Statement {
         is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last)),
         stated: last.unwrap_or_default().or(first.stated.unwrap_or_default()),
         of_others,
-        model: MODELS.iter().find_map(|path| text_at(answer, path)),
+        model: MODELS.iter().find_map(|path| text(path.value(answer))),
         tier: tier(answer, place.or(first.place)),
         says: says(answer),
         // Some services write an empty one into every chunk.
-        is_finish: FINISHES.iter().flat_map(|path| all_at(answer, path)).any(|reason| !is_empty(reason)),
+        is_finish: FINISHES.iter().flat_map(|path| path.values(answer)).any(|reason| !is_empty(reason)),
         written_tokens: format.written.tokens(answer),
         repeated_tokens: again.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
         tools,
-        tool_done: text_at(answer, "item/type").filter(|_| is_done).map(|kind| tool(&kind).to_owned()).or_else(begun),
+        tool_done: text(ITEM_TYPE.value(answer)).filter(|_| is_done).map(|kind| tool(&kind).to_owned()).or_else(begun),
     }
 }
 
@@ -159,8 +162,8 @@ fn holds(member: &Member<'_>) -> bool {
 }
 
 /// How often a tool was called by what is in its list.
-fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, &str, Calls)) -> Option<(String, u64)> {
-    let found = all_at(answer, path);
+fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, Path, Calls)) -> Option<(String, u64)> {
+    let found = path.values(answer);
     let items = found.iter().map(|list| if list.is_list() { list.items().len() } else { 1 }).sum::<usize>();
     let times = match calls {
         Calls::Each => u64::try_from(items).unwrap_or(u64::MAX),
@@ -172,12 +175,12 @@ fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, &str, Calls)) -> Opti
 /// The service tier, or the `place` that served, of several the one that may cost more than the standard one. Vertex has it as
 /// a kind of traffic.
 fn tier(answer: &Node<'_>, place: Option<String>) -> Option<String> {
-    let text_at = |path: &&str| {
-        let name = text_at(answer, path)?.to_ascii_lowercase();
+    let lower_case = |path: &Path| {
+        let name = text(path.value(answer))?.to_ascii_lowercase();
         Some(name.strip_prefix("on_demand_").unwrap_or(&name).to_owned())
     };
     let is_standard = |tier: &str| STANDARD_TIERS.contains(&tier);
-    let mut named = TIERS.iter().filter_map(text_at).chain(place.filter(|place| !is_standard(place)));
+    let mut named = TIERS.iter().filter_map(lower_case).chain(place.filter(|place| !is_standard(place)));
     let first = named.next()?;
     if is_standard(&first) { named.find(|tier| !is_standard(tier)).or(Some(first)) } else { Some(first) }
 }
@@ -197,46 +200,32 @@ struct Usages {
 }
 
 /// The usages at these paths, the later after the earlier ones, and how often tools were called.
-fn usages(format: &Format, answer: &Node<'_>, paths: &[&str]) -> Usages {
-    let found: Vec<&Node<'_>> =
-        paths.iter().flat_map(|path| all_at(answer, path)).filter(|at| at.is_object()).collect();
+fn usages(format: &Format, answer: &Node<'_>, paths: &[Path]) -> Usages {
+    let found: Vec<&Node<'_>> = paths.iter().flat_map(|path| path.values(answer)).filter(|at| at.is_object()).collect();
     let stated = found.iter().map(|usage| format.counts.read(usage)).reduce(|earlier, later| later.or(earlier));
     let tools = found.iter().flat_map(|usage| format.counts.tools(usage)).map(|(tool, calls)| (tool.to_owned(), calls));
     let of_others = found.iter().flat_map(|usage| format.counts.of_others(usage));
-    let place = found.iter().find_map(|usage| text_at(usage, "inference_geo"));
+    let place = found.iter().find_map(|usage| text(usage.get("inference_geo")));
     Usages { stated, tools: tools.collect(), of_others: of_others.collect(), place }
 }
 
-/// The values at a path of names, in which `*` is each item of a list.
-fn all_at<'n, 'j>(node: &'n Node<'j>, path: &str) -> Vec<&'n Node<'j>> {
-    path.split('/').fold(vec![node], |nodes, name| {
-        let step = |node: &'n Node<'j>| match name {
-            "." => vec![node],
-            "*" => node.items().iter().take(MAX_CHOICES).collect::<Vec<_>>(),
-            name => node.get(name).into_iter().collect(),
-        };
-        nodes.into_iter().flat_map(step).collect()
-    })
-}
-
-fn text_at(node: &Node<'_>, path: &str) -> Option<String> {
-    node.at(path).and_then(Node::string).filter(|text| !text.is_empty())
+fn text(value: Option<&Node<'_>>) -> Option<String> {
+    value.and_then(Node::string).filter(|text| !text.is_empty())
 }
 
 fn is_error(answer: &Node<'_>) -> bool {
-    let has = |path| match answer.at(path).map(|error| &error.kind) {
-        Some(Kind::Object(members)) => !members.is_empty(),
-        Some(Kind::Text) => text_at(answer, path).is_some(),
-        Some(Kind::Number | Kind::Bool(true)) => true,
+    let is_told = |error: &Node<'_>| match &error.kind {
+        Kind::Object(members) => !members.is_empty(),
+        Kind::Text => !is_empty(error),
+        Kind::Number | Kind::Bool(true) => true,
         _ => false,
     };
-    let is_named = |path| text_at(answer, path).is_some_and(|name| name == "error");
+    let is_named = |name| answer.get(name).and_then(Node::text).is_some_and(|name| *name == *b"error");
     let has_errors = answer.get("errors").is_some_and(|errors| !errors.items().is_empty());
-    let is_code = answer.at("base_resp/status_code").and_then(Node::whole).is_some_and(|code| code > 0);
-    let in_choice = answer.get("choices").map(Node::items).unwrap_or_default().iter().take(MAX_CHOICES);
+    let is_code = ERROR_CODE.value(answer).and_then(Node::whole).is_some_and(|code| code > 0);
+    let in_choice = answer.get("choices").map(Node::items).unwrap_or_default().iter().take(MAX_ITEMS);
     let in_choice = in_choice.filter_map(|choice| choice.get("error")).any(|error| !is_empty(error));
-    has("error")
-        || has("response/error")
+    ERRORS.iter().filter_map(|path| path.value(answer)).any(is_told)
         || has_errors
         || is_named("type")
         || is_named("object")
@@ -246,7 +235,7 @@ fn is_error(answer: &Node<'_>) -> bool {
 
 /// How often the output has a call of each tool.
 fn called(output: &Node<'_>) -> Vec<(String, u64)> {
-    let kinds = output.items().iter().filter_map(|item| text_at(item, "type")).filter(|kind| kind.ends_with("_call"));
+    let kinds = output.items().iter().filter_map(|item| text(item.get("type"))).filter(|kind| kind.ends_with("_call"));
     summed(kinds.map(|kind| tool(&kind).to_owned()))
 }
 
@@ -262,9 +251,9 @@ fn run_by_provider(content: &Node<'_>) -> Vec<(String, u64)> {
 
 /// The tool that a block of a message calls, if the provider runs it.
 fn tool_of_block(block: &Node<'_>) -> Option<&'static str> {
-    match text_at(block, "type")?.as_str() {
+    match text(block.get("type"))?.as_str() {
         "mcp_tool_use" => Some("mcp"),
-        "server_tool_use" => match text_at(block, "name")?.as_str() {
+        "server_tool_use" => match text(block.get("name"))?.as_str() {
             "web_search" => Some("web_search"),
             "web_fetch" => Some("web_fetch"),
             name if name.ends_with("code_execution") => Some("code_execution"),

@@ -5,6 +5,7 @@
 
 use super::{
     json::{Kind, Node},
+    path::Path,
     text,
 };
 
@@ -22,7 +23,7 @@ pub struct Written {
     /// Events whose `delta` is no text.
     pub data_events: &'static [&'static str],
     /// Where all that was written is said again: paths, in which `*` is each item of a list.
-    pub again: &'static [&'static str],
+    pub again: &'static [Path],
     /// How the types of blocks end whose text the model did not write; nothing where there are none.
     pub results: &'static str,
 }

@@ -80,7 +80,7 @@ pub async fn forward(
         describe(&mut record.trace, &target, call, route);
     }
     let goes_on = open.is_billed() || plan.leads();
-    let exchange = exchange(attempts, (outgoing, rewritten), open, plan);
+    let exchange = Box::pin(exchange(attempts, (outgoing, rewritten), open, plan));
     let sent =
         if goes_on { actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)? } else { exchange.await };
     let now_ns = gate.clock.monotonic_ns();

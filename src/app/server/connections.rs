@@ -109,7 +109,7 @@ where
                     let Some(Arrived { socket, peer, transport, slot: _slot }) = arrived else { return Ok(()) };
                     let wire = Wire::new(socket, Connection::opened(bounds, transport));
                     tally.open(1);
-                    let serving = http.call((wire.clone(), Protocol::Http1, Some(peer)));
+                    let serving = Box::pin(http.call((wire.clone(), Protocol::Http1, Some(peer))));
                     let may_be_answered = |caller: &_| gate.identity.still_admits(caller, gate.clock.now());
                     let ended = clock::run(serving, &wire, may_be_answered, stopping).await;
                     end(ended, wire, peer, &gate, &tally).await;

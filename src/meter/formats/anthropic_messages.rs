@@ -4,6 +4,7 @@
 use super::super::{
     count_tables::ANTHROPIC,
     format::{About, Content, Format, Member, Ttl},
+    path::paths,
     written::Written,
 };
 
@@ -125,8 +126,8 @@ pub(in super::super) const ANTHROPIC_MESSAGES: Format = Format {
         again: &[],
         results: "_tool_result",
     },
-    usages: &["usage"],
-    first_usages: &["message/usage"],
+    usages: paths!["usage"],
+    first_usages: paths!["message/usage"],
     counts: &ANTHROPIC,
     calls: &[],
     is_free: false,

@@ -4,6 +4,7 @@
 use super::super::{
     count_tables::BEDROCK,
     format::{About, Content, Format, Member, Ttl},
+    path::paths,
     written::Written,
 };
 
@@ -56,7 +57,7 @@ pub(in super::super) const BEDROCK_CONVERSE: Format = Format {
         again: &[],
         results: "",
     },
-    usages: &["usage", "metadata/usage"],
+    usages: paths!["usage", "metadata/usage"],
     first_usages: &[],
     counts: &BEDROCK,
     calls: &[],

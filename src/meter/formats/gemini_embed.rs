@@ -5,6 +5,7 @@ use super::{
     super::{
         count_tables::GEMINI,
         format::{About, Format, Member},
+        path::paths,
         written::Written,
     },
     gemini_generate::CONTENT,
@@ -17,7 +18,7 @@ pub(in super::super) const GEMINI_EMBED: Format = Format {
     output_bound: None,
     settings: None,
     written: Written::NONE,
-    usages: &["usageMetadata"],
+    usages: paths!["usageMetadata"],
     first_usages: &[],
     counts: &GEMINI,
     calls: &[],

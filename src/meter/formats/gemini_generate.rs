@@ -4,6 +4,7 @@
 use super::super::{
     count_tables::GEMINI,
     format::{About, Calls, Content, Format, Member, Ttl},
+    path::{Path, paths},
     written::Written,
 };
 
@@ -53,13 +54,13 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
         again: &[],
         results: "",
     },
-    usages: &["usageMetadata", "response/usageMetadata"],
+    usages: paths!["usageMetadata", "response/usageMetadata"],
     first_usages: &[],
     counts: &GEMINI,
     calls: &[
-        ("google_search", "candidates/*/groundingMetadata/webSearchQueries", Calls::Each),
-        ("url_context", "candidates/*/urlContextMetadata/urlMetadata", Calls::Each),
-        ("code_execution", "candidates/*/content/parts/*/executableCode", Calls::Each),
+        ("google_search", Path::of("candidates/*/groundingMetadata/webSearchQueries"), Calls::Each),
+        ("url_context", Path::of("candidates/*/urlContextMetadata/urlMetadata"), Calls::Each),
+        ("code_execution", Path::of("candidates/*/content/parts/*/executableCode"), Calls::Each),
     ],
     is_free: false,
 };

@@ -5,6 +5,7 @@ use super::{
     super::{
         count_tables::OPENAI,
         format::{About, Calls, Format, Member},
+        path::{Path, paths},
         written::Written,
     },
     openai::{CONTENT, TIER},
@@ -67,10 +68,10 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         ],
         json: &[],
         data_events: &[],
-        again: &["choices/*/message"],
+        again: paths!["choices/*/message"],
         results: "",
     },
-    usages: &[
+    usages: paths![
         "message/usage",
         "response/usage",
         "delta/usage",
@@ -82,8 +83,8 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
     first_usages: &[],
     counts: &OPENAI,
     calls: &[
-        ("web_search", "choices/*/message/annotations", Calls::Once),
-        ("web_search", "choices/*/delta/annotations", Calls::Once),
+        ("web_search", Path::of("choices/*/message/annotations"), Calls::Once),
+        ("web_search", Path::of("choices/*/delta/annotations"), Calls::Once),
     ],
     is_free: false,
 };

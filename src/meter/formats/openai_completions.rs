@@ -4,6 +4,7 @@ use super::{
     super::{
         count_tables::OPENAI,
         format::{About, Format, Member},
+        path::paths,
         written::Written,
     },
     openai::{CONTENT, TIER},
@@ -40,7 +41,7 @@ pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
         again: &[],
         results: "",
     },
-    usages: &["usage", "choices/*/usage"],
+    usages: paths!["usage", "choices/*/usage"],
     first_usages: &[],
     counts: &OPENAI,
     calls: &[],

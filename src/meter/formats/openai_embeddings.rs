@@ -6,13 +6,14 @@ use super::{
         count_tables::OPENAI,
         counts::Counts,
         format::{About, Format, Member},
+        path::paths,
         written::Written,
     },
     openai::CONTENT,
 };
 
 /// Cohere bills images beside the text.
-const EMBEDDING_COUNTS: Counts = Counts { input_besides: &["image_tokens"], ..OPENAI };
+const EMBEDDING_COUNTS: Counts = Counts { input_besides: paths!["image_tokens"], ..OPENAI };
 
 pub(in super::super) const OPENAI_EMBEDDINGS: Format = Format {
     about: About::Text,
@@ -27,7 +28,7 @@ pub(in super::super) const OPENAI_EMBEDDINGS: Format = Format {
     output_bound: None,
     settings: None,
     written: Written::NONE,
-    usages: &["usage", "meta/billed_units", "meta/tokens"],
+    usages: paths!["usage", "meta/billed_units", "meta/tokens"],
     first_usages: &[],
     counts: &EMBEDDING_COUNTS,
     calls: &[],

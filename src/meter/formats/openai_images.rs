@@ -6,6 +6,7 @@ use super::{
         count_tables::OPENAI,
         counts::CALLS,
         format::{About, Calls, Format, Member},
+        path::{Path, paths},
         written::Written,
     },
     openai::CONTENT,
@@ -27,10 +28,10 @@ pub(in super::super) const OPENAI_IMAGES: Format = Format {
     output_bound: Some(""),
     settings: None,
     written: Written::NONE,
-    usages: &["usage"],
+    usages: paths!["usage"],
     first_usages: &[],
     counts: &OPENAI,
     // Of models that are billed by the image, each is a call.
-    calls: &[(CALLS, "data", Calls::Each)],
+    calls: &[(CALLS, Path::of("data"), Calls::Each)],
     is_free: false,
 };

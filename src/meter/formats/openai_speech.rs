@@ -6,6 +6,7 @@ use super::{
     super::{
         count_tables::OPENAI,
         format::{About, Format, Member},
+        path::paths,
         written::Written,
     },
     openai::CONTENT,
@@ -18,7 +19,7 @@ pub(in super::super) const OPENAI_SPEECH: Format = Format {
     output_bound: Some(""),
     settings: None,
     written: Written::NONE,
-    usages: &["usage"],
+    usages: paths!["usage"],
     first_usages: &[],
     counts: &OPENAI,
     calls: &[],

@@ -7,15 +7,16 @@ use super::{
         count_tables::OPENAI,
         counts::Counts,
         format::{About, Format, Member},
+        path::paths,
         written::Written,
     },
     openai::CONTENT,
 };
 
 const TRANSCRIPT_COUNTS: Counts = Counts {
-    input: &["input_tokens", "prompt_tokens", "seconds", "duration"],
+    input: paths!["input_tokens", "prompt_tokens", "seconds", "duration"],
     rest_is_input: true,
-    audio_input: &["input_token_details/audio_tokens"],
+    audio_input: paths!["input_token_details/audio_tokens"],
     ..OPENAI
 };
 
@@ -42,7 +43,7 @@ pub(in super::super) const OPENAI_TRANSCRIPTIONS: Format = Format {
         again: &[],
         results: "",
     },
-    usages: &[".", "usage"],
+    usages: paths![".", "usage"],
     first_usages: &[],
     counts: &TRANSCRIPT_COUNTS,
     calls: &[],

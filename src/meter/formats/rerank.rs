@@ -6,15 +6,16 @@ use super::{
         count_tables::OPENAI,
         counts::{CALLS, Counts},
         format::{About, Format, Member},
+        path::{Path, paths},
         written::Written,
     },
     openai::CONTENT,
 };
 
 const RERANK_COUNTS: Counts = Counts {
-    input: &["input_tokens", "prompt_tokens"],
+    input: paths!["input_tokens", "prompt_tokens"],
     // Of Cohere: each is billed as a call.
-    tools: &[(CALLS, "search_units")],
+    tools: &[(CALLS, Path::of("search_units"))],
     ..OPENAI
 };
 
@@ -31,7 +32,7 @@ pub(in super::super) const RERANK: Format = Format {
     output_bound: None,
     settings: None,
     written: Written::NONE,
-    usages: &["usage", "meta/billed_units", "meta/tokens"],
+    usages: paths!["usage", "meta/billed_units", "meta/tokens"],
     first_usages: &[],
     counts: &RERANK_COUNTS,
     calls: &[],
