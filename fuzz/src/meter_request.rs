@@ -78,6 +78,8 @@ fn whole(format: &'static Format, body: &[u8], allows: bool) {
 /// nothing more is compared.
 fn json(body: &[u8]) -> Value {
     let text = std::str::from_utf8(body).expect("UTF-8");
+    // A parser may ignore a byte order mark (RFC 8259 §8.1).
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     assert!(serde_json::from_str::<&RawValue>(text).is_ok(), "{text}");
     serde_json::from_str(text).unwrap_or_else(|_| Value::Object(serde_json::Map::new()))
 }

@@ -152,7 +152,7 @@ fn is_repeated(headers: &HeaderMap) -> bool {
 /// The token of a bearer credential (RFC 6750 §2.1); the scheme's name has no case, and any number of spaces follows it
 /// (RFC 9110 §11.1 and §11.4).
 fn bearer(value: &HeaderValue) -> Result<&str, Refusal> {
-    let text = value.to_str().map_err(|_| faulty(TokenFault::Malformed))?;
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| faulty(TokenFault::Malformed))?;
     let (scheme, token) = text.split_once(' ').ok_or(faulty(TokenFault::UnknownScheme))?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(faulty(TokenFault::UnknownScheme));

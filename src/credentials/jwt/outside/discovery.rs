@@ -1,7 +1,7 @@
 //! Where an issuer publishes its keys, by its own configuration document (`OpenID` Connect Discovery §4, RFC 8414 §3).
 
 use http::Uri;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// Why the document does not say where the keys are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,27 +14,23 @@ pub enum NotDiscovered {
     Uri,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    issuer: String,
-    jwks_uri: String,
-}
-
 /// The address of the keys. The document's `issuer` must be the configured one, byte for byte (Discovery §4.3), and an
 /// issuer with https has its keys there too.
 pub fn jwks_uri(json: &[u8], issuer: &str) -> Result<String, NotDiscovered> {
-    let document: Document = serde_json::from_slice(json).map_err(|_| NotDiscovered::NotADocument)?;
-    if document.issuer != issuer {
-        return Err(NotDiscovered::OtherIssuer(document.issuer));
+    let document: Map<String, Value> = serde_json::from_slice(json).map_err(|_| NotDiscovered::NotADocument)?;
+    let text = |name| document.get(name).and_then(Value::as_str).ok_or(NotDiscovered::NotADocument);
+    let (its_issuer, jwks_uri) = (text("issuer")?, text("jwks_uri")?);
+    if its_issuer != issuer {
+        return Err(NotDiscovered::OtherIssuer(its_issuer.to_owned()));
     }
-    let uri: Uri = document.jwks_uri.parse().map_err(|_| NotDiscovered::Uri)?;
+    let uri: Uri = jwks_uri.parse().map_err(|_| NotDiscovered::Uri)?;
     let has_host = uri.host().is_some_and(|host| !host.is_empty());
     let is_safe = match uri.scheme_str() {
         Some("https") => true,
         Some("http") => issuer.starts_with("http://"),
         _ => false,
     };
-    if has_host && is_safe { Ok(document.jwks_uri) } else { Err(NotDiscovered::Uri) }
+    if has_host && is_safe { Ok(jwks_uri.to_owned()) } else { Err(NotDiscovered::Uri) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto as jws};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::OutsideToken;
@@ -68,15 +67,11 @@ pub(super) struct OutsideKey {
 #[error("the document is not a JWK Set")]
 pub struct NotAKeySet;
 
-#[derive(Deserialize)]
-struct Document {
-    keys: Vec<Value>,
-}
-
 impl KeySet {
     /// Reads a JWK Set. Of two keys with one name and one algorithm, the first that can be used counts.
     pub fn read(json: &[u8]) -> Result<Self, NotAKeySet> {
-        let Document { keys: jwks } = serde_json::from_slice(json).map_err(|_| NotAKeySet)?;
+        let document: Map<String, Value> = serde_json::from_slice(json).map_err(|_| NotAKeySet)?;
+        let jwks = document.get("keys").and_then(Value::as_array).ok_or(NotAKeySet)?;
         let mut keys: Vec<OutsideKey> = vec![];
         for key in jwks.iter().take(MAX_KEYS).filter_map(|jwk| usable(jwk.as_object()?)) {
             let is_same = |other: &OutsideKey| other.kid == key.kid && other.algorithms == key.algorithms;
