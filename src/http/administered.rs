@@ -81,13 +81,30 @@ pub(super) async fn change<N: Exposed>(
     id: N::Id,
     change: N::Change,
 ) -> Result<N, Refusal> {
+    match change_once(request, keeper, id, change).await? {
+        Made::New(row) => Ok(row),
+        // Only a change that names an `Idempotency-Key` is answered again.
+        Made::Again(_) => Err(Refusal::Internal),
+    }
+}
+
+/// Changes a row once for each `Idempotency-Key`, and gives it as it is then.
+pub(super) async fn change_once<N: Exposed>(
+    request: &HttpRequest,
+    keeper: &impl Administers<N>,
+    id: N::Id,
+    change: N::Change,
+) -> Result<Made<N>, Refusal> {
     let mut record = N::record_besides(&change);
     let changed = keeper.change(id, change).await.map_err(no_answer)?.map_err(unavailable)?;
+    if let Changed::Replayed(answer) = changed {
+        return Ok(Made::Again(answer));
+    }
     let (before, after) = done(changed)?;
     record.insert("before".into(), before.record());
     record.insert("after".into(), after.record());
     note(request, after.about(), record.into());
-    Ok(after)
+    Ok(Made::New(after))
 }
 
 /// Deletes a row.
@@ -108,6 +125,8 @@ pub(super) fn done<N: Exposed>(changed: ChangedRow<N>) -> Result<(N, N), Refusal
         Changed::Done { before, after } => Ok((before, after)),
         Changed::NotFound => Err(Refusal::NotFound),
         Changed::Stale => Err(Refusal::Conflict(format!("The {} was changed meanwhile. Look again.", N::NOUN))),
+        Changed::KeyReused => Err(idempotency::reused()),
+        Changed::Replayed(_) => Err(Refusal::Internal),
         Changed::Refused(refused) => Err(N::refusal(refused)),
     }
 }

@@ -258,11 +258,11 @@ async fn create(
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let new = new_key(administration, order.of, &body).map_err(Refusal::InvalidRequest)?;
     let location = format!("{}/{}", order.listed_at, new.id);
-    // What is kept is the answer without the key.
-    let once = idempotency::remember(administration, request, order.by, &body, (&location, &ApiKey::from(&new)))?;
+    let kept = Kept { api_key: ApiKey::from(&new), generation: 0 };
+    let once = idempotency::remember(administration, request, order.by, &body, (&location, &kept))?;
     match administered::create::<ApiKeyRow>(request, &administration.users, new, once).await? {
         Made::New(row) => Ok(CreatedAt::new(location, &with_key(administration, ApiKey::from(&row), 0))?),
-        Made::Again(answer) => Ok(CreatedAt::again(Answer { body: again(administration, &answer.body)?, ..answer })),
+        Made::Again(answer) => Ok(CreatedAt::again(again(administration, answer)?)),
     }
 }
 
@@ -325,10 +325,20 @@ fn with_key(administration: &Administration, api_key: ApiKey, generation: i64) -
     NewKey { api_key, key }
 }
 
-/// The answer as it was given first: what was kept, and the key made again.
-fn again(administration: &Administration, kept: &str) -> Result<String, Refusal> {
-    let view: ApiKey = serde_json::from_str(kept).map_err(|_| Refusal::Internal)?;
-    serde_json::to_string(&with_key(administration, view, 0)).map_err(|_| Refusal::Internal)
+/// What is kept of an answer that shows a secret: all but the secret, and which of the key's it was.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    api_key: ApiKey,
+    #[serde(default)]
+    generation: i64,
+}
+
+/// The answer as it was given first: what was kept, and the secret made again.
+fn again(administration: &Administration, answer: Answer) -> Result<Answer, Refusal> {
+    let Kept { api_key, generation } = serde_json::from_str(&answer.body).map_err(|_| Refusal::Internal)?;
+    let shown = with_key(administration, api_key, generation);
+    Ok(Answer { body: serde_json::to_string(&shown).map_err(|_| Refusal::Internal)?, ..answer })
 }
 
 impl Exposed for ApiKeyRow {

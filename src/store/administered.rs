@@ -37,6 +37,10 @@ pub enum Changed<Row, Refused> {
     NotFound,
     /// The row is not as it was at the revision that the change asked for.
     Stale,
+    /// The same request came before. This is its answer, and nothing was changed.
+    Replayed(Answer),
+    /// The `Idempotency-Key` came before with another request.
+    KeyReused,
     Refused(Refused),
 }
 
@@ -78,6 +82,11 @@ pub trait Administered: Clone + PartialEq + Send + Sync + Sized + 'static {
 
     /// The revision that the row must be at for the change to be made, if any will not do.
     fn only_at(_: &Self::Change) -> Option<i64> {
+        None
+    }
+
+    /// The key of the request that asks for the change, and the answer to keep under it, if the change is made once only.
+    fn once(_: &Self::Change) -> Option<&Idempotency> {
         None
     }
 
@@ -212,6 +221,13 @@ async fn change<N: Administered>(
     now: Timestamp,
 ) -> Result<ChangedRow<N>, StoreError> {
     let revision = revisions::next(connection, N::REVISION).await?;
+    if let Some(request) = N::once(&change) {
+        match idempotency::look_up(connection, request).await? {
+            Known::Fresh => {}
+            Known::Answered(answer) => return Ok(Changed::Replayed(answer)),
+            Known::Reused => return Ok(Changed::KeyReused),
+        }
+    }
     let Some(before) = N::living(connection, id).await? else { return Ok(Changed::NotFound) };
     if N::only_at(&change).is_some_and(|revision| revision != before.revision()) {
         return Ok(Changed::Stale);
@@ -221,6 +237,9 @@ async fn change<N: Administered>(
     };
     if let Some(refused) = N::refuse_change(connection, &before, &after).await? {
         return Ok(Changed::Refused(refused));
+    }
+    if let Some(request) = N::once(&change) {
+        idempotency::keep(connection, request).await?;
     }
     let after = N::update(connection, &before, after, change, Stamp { now, revision }).await?;
     Ok(Changed::Done { before, after })

@@ -17,6 +17,7 @@ use super::{
     administered::{Administered, Stamp},
     connection::{Connection, on_backend},
     filter::Filter,
+    idempotency::Idempotency,
     revisions,
     schema::{api_keys, users},
     sessions,
@@ -69,6 +70,8 @@ pub struct KeyRotation {
     pub old_until: Option<Timestamp>,
     /// The revision of the key that the new secret was made for.
     pub only_at: i64,
+    /// The key of the request, and its answer.
+    pub once: Option<Idempotency>,
 }
 
 /// An API key to be.
@@ -249,6 +252,10 @@ impl Administered for ApiKeyRow {
 
     fn only_at(change: &KeyRotation) -> Option<i64> {
         Some(change.only_at)
+    }
+
+    fn once(change: &KeyRotation) -> Option<&Idempotency> {
+        change.once.as_ref()
     }
 
     fn changed(&self, change: &KeyRotation) -> Option<Self> {

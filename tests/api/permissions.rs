@@ -18,6 +18,7 @@ on_both_stores!(
     a_route_is_for_those_it_names,
     lists_are_filtered_by_name_and_team,
     a_secret_is_replaced_and_the_old_one_goes_on_as_long_as_it_says,
+    a_secret_is_replaced_once_for_each_idempotency_key,
     a_key_that_makes_no_sense_is_refused_at_its_place,
 );
 
@@ -303,6 +304,29 @@ async fn lists_are_filtered_by_name_and_team(store: &TestStore) {
 
 async fn rotate(gateway: &TestGateway, token: &str, key: &Key, body: &Value) -> Answer {
     gateway.post(&format!("/me/api-keys/{}/rotate", key.id)).token(token).json(body).send().await
+}
+
+async fn a_secret_is_replaced_once_for_each_idempotency_key(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let user = gateway.user("ada", "user").await;
+    let first = key(&gateway, &user, &json!({ "name": "k" })).await;
+    for (base, token) in [("/me", &user.token), ("/admin", &gateway.admin)] {
+        let ask = async |body: Value, once: &str| {
+            let request = gateway.post(&format!("{base}/api-keys/{}/rotate", first.id)).token(token);
+            request.header("idempotency-key", once).json(&body).send().await
+        };
+        let (new, again) = (ask(json!({}), "one").await, ask(json!({}), "one").await);
+        assert_eq!((new.status, again.status), (201, 201), "{base}");
+        assert_eq!((new.json(), new.header("location")), (again.json(), again.header("location")), "{base}");
+        gateway.get("/me").token(&Key::from(&new).text).send().await.expect(200);
+        ask(json!({ "overlap_s": 9 }), "one").await.problem(409, "conflict");
+        let other = ask(json!({}), "two").await;
+        assert_ne!(other.expect(201).json()["key"], new.json()["key"]);
+        // The answer is the one that was given, though its secret is dead by now.
+        assert_eq!(ask(json!({}), "one").await.expect(201).json(), new.json());
+        gateway.get("/me").token(&Key::from(&other).text).send().await.expect(200);
+    }
+    gateway.finish().await;
 }
 
 async fn a_secret_is_replaced_and_the_old_one_goes_on_as_long_as_it_says(store: &TestStore) {

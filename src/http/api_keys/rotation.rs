@@ -3,25 +3,33 @@
 use actix_web::{HttpRequest, web::Data};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{ApiKey, NewKey, is_login, with_key};
+use super::{ApiKey, Kept, NewKey, again, is_login, with_key};
 use crate::{
     credentials::api_key,
-    domain::{api_key::MAX_OVERLAP_S, ids::ApiKeyId, refusal::Refusal},
+    domain::{
+        api_key::MAX_OVERLAP_S,
+        ids::{ApiKeyId, UserId},
+        refusal::Refusal,
+    },
     http::{
-        administered,
+        administered::{self, Made},
         created::CreatedAt,
         extract::{Caller, JsonBody, PathId},
         failure::unavailable,
+        idempotency,
         office::Administration,
         problem::Problem,
     },
-    store::api_keys::{ApiKeyRow, KeyOf, KeyRotation},
+    store::{
+        administered::Administered,
+        api_keys::{ApiKeyRow, KeyOf, KeyRotation},
+    },
 };
 
 /// How the secret is replaced.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRotate {
     /// For how many seconds the present secret goes on. At 0 it ends at once, and so do the tokens it was exchanged for.
@@ -41,25 +49,34 @@ pub async fn rotate_own(
     if !is_login(&administration, &caller).await? {
         return Err(Refusal::NotByThisCredential.into());
     }
-    let key = KeyOf { id, owner: Some(caller.account.id) };
-    rotate(&administration, &request, (key, "/me/api-keys"), &body).await
+    let order =
+        Order { key: KeyOf { id, owner: Some(caller.account.id) }, listed_at: "/me/api-keys", by: caller.account.id };
+    rotate(&administration, &request, order, &body).await
 }
 
 /// `POST /admin/api-keys/{id}/rotate`: shows the new secret once.
 pub async fn rotate_any(
     administration: Data<Administration>,
     request: HttpRequest,
-    _: Caller,
+    Caller(admin): Caller,
     PathId(id): PathId<ApiKeyId>,
     JsonBody(body): JsonBody<KeyRotate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
-    rotate(&administration, &request, (KeyOf { id, owner: None }, "/admin/api-keys"), &body).await
+    let order = Order { key: KeyOf { id, owner: None }, listed_at: "/admin/api-keys", by: admin.account.id };
+    rotate(&administration, &request, order, &body).await
+}
+
+/// Which key is to have a new secret, and by whose request.
+struct Order {
+    key: KeyOf,
+    listed_at: &'static str,
+    by: UserId,
 }
 
 async fn rotate(
     administration: &Administration,
     request: &HttpRequest,
-    (key, listed_at): (KeyOf, &str),
+    Order { key, listed_at, by }: Order,
     body: &KeyRotate,
 ) -> Result<CreatedAt<NewKey>, Problem> {
     if body.overlap_s > MAX_OVERLAP_S {
@@ -72,10 +89,19 @@ async fn rotate(
     }
     let generation = row.generation.saturating_add(1);
     let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(key.id, generation));
-    let rotation = KeyRotation { secret_hash, old_until: until(now, body.overlap_s), only_at: row.revision };
-    let row = administered::change::<ApiKeyRow>(request, &administration.users, key, rotation).await?;
-    let view = with_key(administration, ApiKey::from(&row), row.generation);
-    Ok(CreatedAt::new(format!("{listed_at}/{}", key.id), &view)?)
+    let old_until = until(now, body.overlap_s);
+    let rotation = KeyRotation { secret_hash, old_until, only_at: row.revision, once: None };
+    let after = row.changed(&rotation).ok_or(Refusal::Internal)?;
+    let (location, kept) = (format!("{listed_at}/{}", key.id), Kept { api_key: ApiKey::from(&after), generation });
+    let once = idempotency::remember(administration, request, by, body, (&location, &kept))?;
+    let rotation = KeyRotation { once, ..rotation };
+    match administered::change_once::<ApiKeyRow>(request, &administration.users, key, rotation).await? {
+        Made::New(row) => {
+            let view = with_key(administration, ApiKey::from(&row), row.generation);
+            Ok(CreatedAt::new(location, &view)?)
+        }
+        Made::Again(answer) => Ok(CreatedAt::again(again(administration, answer)?)),
+    }
 }
 
 /// In whole microseconds, as the store keeps times.
