@@ -45,6 +45,7 @@ pub(super) enum RoleName {
     Admin,
     User,
     Readonly,
+    Auditor,
 }
 
 impl From<RoleName> for Role {
@@ -53,6 +54,7 @@ impl From<RoleName> for Role {
             RoleName::Admin => Self::Admin,
             RoleName::User => Self::User,
             RoleName::Readonly => Self::Readonly,
+            RoleName::Auditor => Self::Auditor,
         }
     }
 }

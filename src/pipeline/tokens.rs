@@ -32,6 +32,7 @@ pub async fn read(
     let asked =
         if is_long { actix_web::rt::task::spawn_blocking(read).await.map_err(|_| Refusal::Internal)? } else { read() };
     let asked = asked.map_err(Refusal::InvalidRequest)?;
+    visit.record.known.model(Some(asked.model()).filter(|model| !model.is_empty()));
     // What is free may be asked without a model.
     Ok(Some(asked).filter(|asked| !asked.is_free() || !asked.model().is_empty()))
 }

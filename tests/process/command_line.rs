@@ -165,9 +165,9 @@ fn users_are_managed_beside_a_running_gateway(home: &Home) {
             (answer.status() == 200).then(|| answer.json()["access_token"].as_str().unwrap().to_owned())
         })
     };
-    admin(&["admin", "create-user", "ada", "--role", "readonly"], "the first long password");
+    admin(&["admin", "create-user", "ada", "--role", "auditor"], "the first long password");
     let token = logs_in("the first long password");
-    assert_eq!(gateway.get("/me", &token).json()["role"], "readonly");
+    assert_eq!(gateway.get("/me", &token).json()["role"], "auditor");
 
     admin(&["admin", "reset-password", "ada"], "the second long password");
     within(A_SECOND, "the old session is dead", || (gateway.get("/me", &token).status() == 401).then_some(()));
