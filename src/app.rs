@@ -214,7 +214,7 @@ impl Gateway {
 
 impl Parts {
     fn office(&self, roster: &Roster) -> Office {
-        let Self { config, base, handles, published, routing, identity, fingerprints, .. } = self;
+        let Self { config, base, handles, published, routing, identity, metrics, fingerprints, .. } = self;
         let accounting = Accounting {
             clock: base.clock.clone(),
             store: base.store.clone(),
@@ -270,6 +270,7 @@ impl Parts {
                 staleness: identity.keys.staleness.clone(),
                 budgets: published.budgets.clone(),
                 routing: routing.clone(),
+                metrics: metrics.clone(),
                 draining: Draining::default(),
             },
         }

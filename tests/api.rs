@@ -26,6 +26,7 @@ mod api {
     mod cache_shared;
     mod cache_sharing;
     mod clocks;
+    mod configured;
     mod console;
     mod cors;
     mod edge;

@@ -333,6 +333,12 @@ fn provider_error(refusal: &Refusal, detail: &str, status: StatusCode) -> Provid
 /// The status that a kept answer to a POST has.
 pub const CREATED: u16 = 201;
 
+/// The answer to a request for something that is there.
+#[must_use]
+pub fn ok() -> HttpResponseBuilder {
+    HttpResponse::Ok()
+}
+
 /// The answer to a POST that made something.
 #[must_use]
 pub fn created() -> HttpResponseBuilder {

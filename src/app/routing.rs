@@ -2,6 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::Serialize;
+use serde_json::{Map, Value};
+
 use super::tls;
 use crate::{
     config::{
@@ -15,7 +18,7 @@ use crate::{
     },
     snapshot::{
         condition::Condition,
-        routing::{Check, Routing},
+        routing::{Check, Routing, Written},
     },
     upstream::{Base, InFlight, Kind, Secret, Target},
 };
@@ -41,7 +44,20 @@ pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigErr
     let conditions = config.upstreams.iter().map(|upstream| condition(upstream, previous));
     let checks = config.upstreams.iter().filter_map(check).collect();
     let routing = Routing::new(table, targets).with_dialects(dialects).with_conditions(conditions);
-    Ok(routing.with_checks(checks).with_aliases(aliases))
+    Ok(routing.with_checks(checks).with_aliases(aliases).with_written(written(config)))
+}
+
+/// The lists as administrators see them.
+fn written(config: &Config) -> Written {
+    Written { upstreams: entries(&config.upstreams), routes: entries(&config.routes), models: entries(&config.models) }
+}
+
+fn entries(list: &[impl Serialize]) -> Vec<Map<String, Value>> {
+    let fields = |entry| match serde_json::to_value(entry) {
+        Ok(Value::Object(fields)) => Some(fields.into_iter().filter(|(_, value)| !value.is_null()).collect()),
+        _ => None,
+    };
+    list.iter().filter_map(fields).collect()
 }
 
 fn check(upstream: &UpstreamEntry) -> Option<Check> {

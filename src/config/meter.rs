@@ -1,11 +1,11 @@
 //! What the calls of a route are charged by, as it is written.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{money::Money, route::Meter};
 
 /// What calls are charged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(
     untagged,
     expecting = "must be none, openai-chat, openai-completions, openai-responses, openai-embeddings, openai-images, \
@@ -25,7 +25,7 @@ impl Default for MeterEntry {
 }
 
 /// A price for each call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FixedPrice {
     pub fixed_usd: Money,

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use super::targets::{Auto, BUILTIN_ECHO, BUILTIN_LLM, InFlightEntry};
 use super::{
@@ -31,7 +31,7 @@ use crate::domain::{
 };
 
 /// An `[[upstreams]]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamEntry {
     pub name: String,
@@ -65,7 +65,7 @@ pub struct UpstreamEntry {
 }
 
 /// What is written where a chat request has no output bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputBoundEntry {
     #[default]
@@ -105,7 +105,7 @@ const fn one() -> u64 {
 }
 
 /// `match` of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MatchEntry {
     Exact,
@@ -113,7 +113,7 @@ pub enum MatchEntry {
 }
 
 /// A `[[routes]]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteEntry {
     pub name: String,
@@ -152,7 +152,7 @@ pub struct RouteEntry {
 }
 
 /// How answers are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheEntry {
     pub ttl_s: u32,

@@ -1,6 +1,6 @@
 //! Several upstreams for one route, and what an upstream is judged by: as they are written, and as the domain knows them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     failover::{Aim, Retry, breaker::Rules},
@@ -21,7 +21,7 @@ pub struct Places<'e> {
 }
 
 /// One of the `targets` of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetEntry {
     pub upstream: String,
@@ -32,7 +32,7 @@ pub struct TargetEntry {
 }
 
 /// `retry` of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryEntry {
     pub attempts: u32,
@@ -41,7 +41,7 @@ pub struct RetryEntry {
 }
 
 /// `max_in_flight` of an upstream: a number, or found by measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "must be a number from 1, or \"auto\"")]
 pub enum InFlightEntry {
     Fixed(u32),
@@ -49,7 +49,7 @@ pub enum InFlightEntry {
 }
 
 /// The word for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Auto {
     Auto,
@@ -62,7 +62,7 @@ impl Default for InFlightEntry {
 }
 
 /// `breaker` of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerEntry {
     pub failures: u32,
@@ -71,7 +71,7 @@ pub struct BreakerEntry {
 }
 
 /// `health` of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HealthEntry {
     pub path: String,

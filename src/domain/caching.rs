@@ -23,7 +23,7 @@ mod range;
 mod status;
 mod variant;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     directives::Wishes,
@@ -46,7 +46,7 @@ pub struct Caching {
 }
 
 /// Who may be given the same answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sharing {
     /// The user whose call it was.

@@ -1,9 +1,9 @@
 //! Who goes first when an upstream has too little room.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How much calls on a route matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Importance {
     Critical,

@@ -4,7 +4,7 @@ mod only;
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     allowed::Allowed,
@@ -39,7 +39,7 @@ pub enum PathMatch {
 }
 
 /// What a call on a route is charged by. Named in a configuration as written here, in kebab case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Meter {
     None,

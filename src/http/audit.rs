@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
+    csv::{Table, Tabular},
     extract::{Caller, PathId, QueryOf},
     input::Moment,
     office::AuditLog,
@@ -21,7 +22,7 @@ use crate::{
     domain::{
         audit::{self, Attempt, Decision, Outcome, Stage, body::KeptBody},
         hex,
-        ids::{EntryId, RequestId, UserId},
+        ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
         principal::{Credential, Role},
         refusal::Refusal,
     },
@@ -117,8 +118,21 @@ pub struct AuditQuery {
     to: Option<String>,
     #[schemars(with = "Option<UserId>")]
     user_id: Option<String>,
+    /// The name that the caller had at the time.
+    username: Option<String>,
+    /// Callers who are in this team now.
+    #[schemars(with = "Option<TeamId>")]
+    team_id: Option<String>,
+    #[schemars(with = "Option<ApiKeyId>")]
+    key_id: Option<String>,
     /// The name of a route, or the template of one of the gateway's own URLs.
     route: Option<String>,
+    /// The model that was asked for.
+    model: Option<String>,
+    /// The upstream that was asked, on a route with several targets last.
+    upstream: Option<String>,
+    /// A reason, or the code that it begins with: `quota-exceeded` finds `quota-exceeded: per-minute`.
+    reason: Option<String>,
     /// A status such as `429`, or a class of them such as `4xx`.
     #[schemars(regex(pattern = r"^[1-5]([0-9]{2}|xx)$"))]
     status: Option<String>,
@@ -155,12 +169,66 @@ pub async fn list(
     audit_log: Data<AuditLog>,
     _: Caller,
     QueryOf(query): QueryOf<AuditQuery>,
-) -> Result<Json<AuditPage>, Problem> {
+) -> Result<Tabular<AuditPage>, Problem> {
     let limit = query.limit.0;
     let (before, filter) = (query.before()?, filter(&query)?);
     let rows = audit_log.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
     let records = rows.iter().map(|row| record(&audit_log, row)).collect::<Result<_, _>>()?;
-    Ok(Json(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
+    Ok(Tabular(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
+}
+
+impl Table for AuditPage {
+    type Row = AuditRecord;
+
+    const COLUMNS: &'static [&'static str] = &[
+        "time",
+        "id",
+        "request_id",
+        "trace_id",
+        "chain",
+        "seq",
+        "user_id",
+        "username",
+        "role",
+        "credential",
+        "session_id",
+        "peer",
+        "client_certificate",
+        "forwarded_for",
+        "method",
+        "path",
+        "route",
+        "decision",
+        "reason",
+        "status",
+        "upstream",
+        "upstream_status",
+        "attempts",
+        "request_bytes",
+        "response_bytes",
+        "duration_us",
+        "model",
+        "served_model",
+        "input_tokens",
+        "output_tokens",
+        "cost_usd",
+        "outcome",
+        "change",
+        "about",
+        "request_body",
+        "response_body",
+        "erased",
+        "prev_hash",
+        "hash",
+    ];
+
+    fn rows(&self) -> &[AuditRecord] {
+        &self.page.items
+    }
+
+    fn next_cursor(&self) -> Option<&str> {
+        self.page.next_cursor.as_deref()
+    }
 }
 
 /// `GET /admin/audit/{id}`.
@@ -188,11 +256,18 @@ impl From<AuditEntryRow> for AuditEntry {
 }
 
 fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
+    let (from, to) = page::span(query.from.as_deref(), query.to.as_deref())?;
     Ok(AuditFilter {
-        from: page::parameter::<Timestamp>("from", query.from.as_deref())?,
-        to: page::parameter::<Timestamp>("to", query.to.as_deref())?,
+        from,
+        to,
         user_id: page::parameter("user_id", query.user_id.as_deref())?,
+        username: query.username.clone(),
+        team_id: page::parameter("team_id", query.team_id.as_deref())?,
+        key_id: page::parameter("key_id", query.key_id.as_deref())?,
         route: query.route.clone(),
+        model: query.model.clone(),
+        upstream: query.upstream.clone(),
+        reason: query.reason.clone(),
         status: query.status.as_deref().map(statuses).transpose()?,
         decision: page::parameter("decision", query.decision.as_deref())?,
         request_id: page::parameter("request_id", query.request_id.as_deref())?,

@@ -178,6 +178,25 @@ impl<T: FromStr<Err: std::fmt::Display>> FromRequest for PathId<T> {
     }
 }
 
+/// The name in the path.
+pub struct PathName(pub String);
+
+impl FromRequest for PathName {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.match_info().get("name").unwrap_or_default().to_owned())))
+    }
+}
+
+impl Argument for PathName {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.parameter(path_text("name"));
+        draft.refuses(&[RefusalKind::NotFound]);
+    }
+}
+
 /// Who calls.
 pub struct Caller(pub Arc<Principal>);
 

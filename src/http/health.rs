@@ -1,21 +1,24 @@
 //! Whether the gateway is alive, and whether it is ready.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     web::{Data, Json},
 };
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    office::Operations,
+    configured::{self, UpstreamState},
+    extract::Caller,
+    office::{AuditLog, Operations},
     openapi::operation::{Answer, Draft},
     problem::{Problem, documented::Success},
 };
-use crate::actors::audit_writer::Condition;
+use crate::actors::{audit_writer::Condition, roster::ActorState};
 
 /// The process serves requests.
 #[derive(Serialize, JsonSchema)]
@@ -34,6 +37,38 @@ pub struct Readiness {
     dependencies: BTreeMap<&'static str, &'static str>,
 }
 
+/// Readiness in detail, of this replica.
+#[derive(Serialize, JsonSchema)]
+pub struct Status {
+    #[serde(flatten)]
+    readiness: Readiness,
+    version: &'static str,
+    /// Its name in the audit log.
+    replica: String,
+    #[schemars(with = "String")]
+    time: Timestamp,
+    #[schemars(with = "String")]
+    started_at: Timestamp,
+    /// How far this machine's clock is ahead of the store's, in microseconds.
+    clock_ahead_us: i64,
+    /// Audit entries accepted and not yet in the store.
+    audit_backlog: u64,
+    /// The actors by their kind.
+    actors: BTreeMap<&'static str, ActorStatus>,
+    /// The upstreams by their name.
+    upstreams: BTreeMap<String, UpstreamState>,
+}
+
+/// All actors of one kind.
+#[derive(Serialize, JsonSchema)]
+pub struct ActorStatus {
+    running: usize,
+    started: usize,
+    /// Messages accepted and not answered.
+    in_flight: usize,
+    restarts: u64,
+}
+
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> Result<Json<Health>, Problem> {
     Ok(Json(Health { status: "ok" }))
@@ -41,9 +76,40 @@ pub async fn healthz() -> Result<Json<Health>, Problem> {
 
 /// `GET /readyz`: whether calls should be sent here.
 pub async fn readyz(operations: Data<Operations>) -> Result<ReadinessAnswer, Problem> {
+    Ok(ReadinessAnswer(readiness(&operations).await))
+}
+
+/// `GET /admin/status`: what readiness is made of.
+pub async fn status(
+    operations: Data<Operations>,
+    audit_log: Data<AuditLog>,
+    _: Caller,
+) -> Result<Json<Status>, Problem> {
+    let readiness = readiness(&operations).await;
+    let routing = operations.routing.read();
+    let upstream =
+        |(name, _): (&Arc<str>, _)| Some((name.to_string(), configured::state(&operations, &routing, name)?));
+    let actor = |(name, state): (&'static str, ActorState)| {
+        let ActorState { running, started, in_flight, restarts } = state;
+        (name, ActorStatus { running, started, in_flight, restarts })
+    };
+    Ok(Json(Status {
+        readiness,
+        version: env!("CARGO_PKG_VERSION"),
+        replica: audit_log.chain.to_string(),
+        time: operations.clock.now(),
+        started_at: audit_log.started_at,
+        clock_ahead_us: operations.clock.ahead_us(),
+        audit_backlog: operations.audit.backlog(),
+        actors: operations.roster.states().into_iter().map(actor).collect(),
+        upstreams: routing.conditions().filter_map(upstream).collect(),
+    }))
+}
+
+async fn readiness(operations: &Operations) -> Readiness {
     let actors = operations.roster.states().into_iter();
     let mut dependencies: BTreeMap<_, _> = actors.map(|(actor, in_its)| (actor, state(in_its.is_running()))).collect();
-    dependencies.insert("audit", audit(&operations));
+    dependencies.insert("audit", audit(operations));
     // Cut off from the store for longer than `auth.max_staleness_s`, or with tokens that others refuse.
     dependencies.insert("identity", state(operations.staleness.is_within_bound()));
     dependencies.insert("clock", state(operations.clock.ahead_us().unsigned_abs() <= MAX_CLOCK_DIFFERENCE_US));
@@ -62,7 +128,7 @@ pub async fn readyz(operations: Data<Operations>) -> Result<ReadinessAnswer, Pro
         (false, true) => READY,
         (false, false) => UNAVAILABLE,
     };
-    Ok(ReadinessAnswer(Readiness { status, dependencies }))
+    Readiness { status, dependencies }
 }
 
 /// How long a dependency may take to answer: less than a usual prober waits.

@@ -36,6 +36,7 @@ use crate::{
     pipeline::authenticate::{api_key::KeyCheck, staleness::Staleness},
     snapshot::{Snapshot, budgets::BudgetBook, policies::PolicyBook, routing::Routing},
     store::{Store, redis::Redis},
+    telemetry::Metrics,
 };
 
 /// All parts. Clones share everything.
@@ -130,6 +131,7 @@ pub struct Operations {
     pub budgets: Snapshot<BudgetBook>,
     /// Where calls go, and how fit each upstream is.
     pub routing: Snapshot<Routing>,
+    pub metrics: Metrics,
     pub draining: Draining,
 }
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,20 @@ impl FilterQuery {
 pub fn parameter<T: FromStr<Err: std::fmt::Display>>(name: &str, text: Option<&str>) -> Result<Option<T>, Refusal> {
     text.map(|text| text.parse().map_err(|error: T::Err| Refusal::invalid(format!("?{name}"), error.to_string())))
         .transpose()
+}
+
+/// The times between which a list is wanted, each as far as it is given: `from` is the first moment, `to` the first one after.
+///
+/// # Errors
+/// One is no time, or there is no moment between the two.
+pub fn span(from: Option<&str>, to: Option<&str>) -> Result<(Option<Timestamp>, Option<Timestamp>), Refusal> {
+    let (from, to) = (parameter("from", from)?, parameter("to", to)?);
+    if from.zip(to).is_some_and(|(from, to)| to <= from) {
+        let detail = "must be later than from; a day is its first moment, so one day ends with the next: \
+                      from=2026-11-29&to=2026-11-30";
+        return Err(Refusal::invalid("?to", detail));
+    }
+    Ok((from, to))
 }
 
 impl<T> Page<T> {

@@ -9,7 +9,7 @@ use actix_web::{
 use apistos_models::paths::OperationType;
 
 use super::{
-    api_keys, audit, auth, budgets, cache, console, docs, health, keys, limits, me, models, oauth,
+    api_keys, audit, auth, budgets, cache, configured, console, docs, health, keys, limits, me, models, oauth,
     openapi::{Document, NoDocument, Operations, Url},
     prices,
     problem::{self, documented::RefusalKind},
@@ -148,6 +148,13 @@ urls! {
     get    "/admin/budgets/{id}"    AdminOrReadonly => budgets::show;
     patch  "/admin/budgets/{id}"    Admin  => budgets::change, Conflict;
     delete "/admin/budgets/{id}"    Admin  => budgets::delete;
+    get    "/admin/upstreams"       Admin  => configured::upstreams;
+    get    "/admin/upstreams/{name}" Admin => configured::upstream;
+    get    "/admin/routes"          Admin  => configured::routes;
+    get    "/admin/routes/{name}"   Admin  => configured::route;
+    get    "/admin/models"          Admin  => configured::models;
+    get    "/admin/models/{name}"   Admin  => configured::model;
+    get    "/admin/status"          Admin  => health::status;
     get    "/admin/prices"          Admin  => prices::list, NotFound;
     put    "/admin/prices"          Admin  => prices::put, Conflict;
     delete "/admin/cache"           Admin  => cache::purge;

@@ -1,16 +1,17 @@
 //! Usage: what calls took and cost, up to the last one that was settled.
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
 use jiff::{Span, Timestamp, civil::Date};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    csv::{Table, Tabular},
     extract::{Caller, QueryOf},
     failure::unavailable,
     input::Moment,
     office::Accounting,
-    page::parameter,
+    page,
     problem::Problem,
 };
 use crate::{
@@ -51,7 +52,7 @@ pub struct Usage {
 
 /// One sum. It has the fields that were grouped by; null where a call has no such thing.
 #[derive(Default, Serialize, JsonSchema)]
-struct UsageItem {
+pub struct UsageItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,8 +105,8 @@ pub async fn all(
     accounting: Data<Accounting>,
     _: Caller,
     QueryOf(query): QueryOf<UsageQuery>,
-) -> Result<Json<Usage>, Problem> {
-    Ok(Json(usage(&accounting, &query, None).await?))
+) -> Result<Tabular<Usage>, Problem> {
+    Ok(Tabular(usage(&accounting, &query, None).await?))
 }
 
 /// `GET /me/usage`.
@@ -113,16 +114,17 @@ pub async fn own(
     accounting: Data<Accounting>,
     Caller(principal): Caller,
     QueryOf(query): QueryOf<UsageQuery>,
-) -> Result<Json<Usage>, Problem> {
-    Ok(Json(usage(&accounting, &query, Some(principal.account.id)).await?))
+) -> Result<Tabular<Usage>, Problem> {
+    Ok(Tabular(usage(&accounting, &query, Some(principal.account.id)).await?))
 }
 
 async fn usage(accounting: &Accounting, query: &UsageQuery, user: Option<UserId>) -> Result<Usage, Refusal> {
     let group_by = Dimension::list(query.group_by.as_deref().unwrap_or_default());
     let group_by = group_by.map_err(|error| Refusal::invalid("?group_by", error.to_string()))?;
+    let (from, to) = page::span(query.from.as_deref(), query.to.as_deref())?;
     let filter = UsageFilter {
-        from: parameter("from", query.from.as_deref())?.unwrap_or(Timestamp::MIN),
-        to: parameter("to", query.to.as_deref())?.unwrap_or(Timestamp::MAX),
+        from: from.unwrap_or(Timestamp::MIN),
+        to: to.unwrap_or(Timestamp::MAX),
         user,
         group_by: group_by.clone(),
     };
@@ -133,6 +135,31 @@ async fn usage(accounting: &Accounting, query: &UsageQuery, user: Option<UserId>
         return Err(Refusal::invalid("?group_by", reason));
     }
     Ok(Usage { items: rows.into_iter().map(|row| UsageItem::of(row, &group_by)).collect() })
+}
+
+impl Table for Usage {
+    type Row = UsageItem;
+
+    const COLUMNS: &'static [&'static str] = &[
+        "user",
+        "team",
+        "key",
+        "model",
+        "served_model",
+        "route",
+        "upstream",
+        "hour",
+        "day",
+        "requests",
+        "input_tokens",
+        "output_tokens",
+        "cached_tokens",
+        "cost_usd",
+    ];
+
+    fn rows(&self) -> &[UsageItem] {
+        &self.items
+    }
 }
 
 /// The beginning of an hour that is counted from 1970-01-01.

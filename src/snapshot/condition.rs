@@ -147,6 +147,18 @@ impl Condition {
         let _before = self.marks.saved.fetch_update(Relaxed, Relaxed, allowance::earned);
     }
 
+    /// Whether its health checks say that it is well; true where there are none.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        !self.is_ill()
+    }
+
+    /// How its breaker stands; nothing where it has none.
+    #[must_use]
+    pub fn breaker(&self) -> Option<Breaker> {
+        self.rules.map(|_| (**self.marks.breaker.load()).clone())
+    }
+
     /// How it stands.
     #[must_use]
     pub fn state(&self, now_ms: u64) -> State {

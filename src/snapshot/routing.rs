@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Map, Value};
+
 use super::condition::Condition;
 use crate::{
     domain::{
@@ -42,6 +44,16 @@ pub struct Routing {
     /// What the upstreams are sent as secrets.
     secrets: KnownSecrets,
     dialects: HashMap<String, Dialect>,
+    written: Written,
+}
+
+/// The upstreams, routes and models as the configuration has them, for administrators: the fields of each entry, with its
+/// `name`, in the order of the file.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub upstreams: Vec<Map<String, Value>>,
+    pub routes: Vec<Map<String, Value>>,
+    pub models: Vec<Map<String, Value>>,
 }
 
 impl Routing {
@@ -60,7 +72,19 @@ impl Routing {
             calls: AtomicU64::new(0),
             secrets,
             dialects: HashMap::new(),
+            written: Written::default(),
         }
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn with_written(self, written: Written) -> Self {
+        Self { written, ..self }
+    }
+
+    /// What it was made of.
+    pub const fn written(&self) -> &Written {
+        &self.written
     }
 
     /// With how fit these upstreams are.

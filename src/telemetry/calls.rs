@@ -2,9 +2,9 @@
 //!
 //! The label `model` has names with a price only: any other name is a text of the client's, and is not kept.
 
-use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, core::Metric, proto::Bucket};
 
-use super::{BUCKETS, add, seconds};
+use super::{BUCKETS, Metrics, add, seconds};
 use crate::domain::audit::Findings;
 
 const REQUESTS: (&str, &str) = (
@@ -49,6 +49,21 @@ impl Calls {
         // A metric is a float, whatever is lost by it; a refund is no cost.
         let cost = findings.cost_usd.and_then(|cost| cost.to_string().parse().ok()).unwrap_or(0.0);
         self.cost.with_label_values(&[model]).inc_by(f64::max(cost, 0.0));
+    }
+}
+
+impl Metrics {
+    /// The most milliseconds that this many percent of the calls to an upstream waited for the head of its answer, rounded up
+    /// to the buckets of the metric; nothing before its first call.
+    #[must_use]
+    pub fn upstream_latency_ms(&self, upstream: &str, percent: u64) -> Option<f64> {
+        let metric = self.calls.duration.with_label_values(&[upstream]).metric();
+        let histogram = metric.get_histogram();
+        let calls = histogram.get_sample_count();
+        let rank = calls.saturating_mul(percent).div_ceil(100).max(1);
+        let reached = |bucket: &&Bucket| bucket.cumulative_count() >= rank;
+        let bucket = histogram.get_bucket().iter().find(reached).or(histogram.get_bucket().last());
+        bucket.filter(|_| calls > 0).map(|bucket| bucket.upper_bound() * 1_000.0)
     }
 }
 

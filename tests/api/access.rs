@@ -120,7 +120,11 @@ impl Place {
         let here = TABLE.iter().filter(|(_, url)| url.template == template);
         let methods = here.map(|(method, url)| ((*method).to_owned(), Rule::Managed(url.permission)));
         Self {
-            path: template.replace("{id}", NO_SUCH_ID).replace("{model}", "no/such").replace("{file}", "no.js"),
+            path: template
+                .replace("{id}", NO_SUCH_ID)
+                .replace("{model}", "no/such")
+                .replace("{file}", "no.js")
+                .replace("{name}", "no-such"),
             methods: methods.collect(),
         }
     }

@@ -6,11 +6,14 @@ use jiff::Timestamp;
 use tollgate::{
     domain::{
         audit::{Decision, Draft, Findings, Hash, Head, Stage, Subject},
-        ids::{EntryId, RequestId, UserId},
+        ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
+        principal::{Credential, CredentialKind, Role},
     },
     store::{
         StoreError,
+        administered::Created,
         audit::{AuditFilter, AuditRecordRow, AuditRow},
+        users::{NewUser, UserRow},
     },
 };
 
@@ -25,6 +28,7 @@ on_both!(
     a_decision_and_its_outcome_are_one_record,
     records_come_newest_first_and_page_by_page,
     each_filter_finds_its_records,
+    what_an_entry_says_is_a_filter_too,
     the_outcome_has_the_last_word,
     nobody_changes_or_deletes_an_entry,
     only_what_custody_lets_go_is_erased_or_dropped,
@@ -241,6 +245,51 @@ async fn each_filter_finds_its_records(db: Database) {
         (AuditFilter { decision: Some(Decision::Refused), ..all() }, vec![third.id, second.id]),
         (AuditFilter { request_id: Some(second.request_id), ..all() }, vec![second.id]),
         (AuditFilter { decision: Some(Decision::Refused), route: Some("echo".into()), ..all() }, vec![third.id]),
+    ] {
+        assert_eq!(page(&db, filter.clone()).await, expected, "{filter:?}");
+    }
+}
+
+async fn what_an_entry_says_is_a_filter_too(db: Database) {
+    let mut chain = Chain::new(&db, "a");
+    let (team, key) = (db.team("research").await.id, ApiKeyId(db.clock.new_id()));
+    let ada = NewUser { team_id: Some(team), ..db.new_user("ada", Role::User) };
+    let Created::New(ada) = db.store.create::<UserRow>(ada, None).await.unwrap() else { panic!("not made") };
+    let by_key = Subject {
+        username: Some("ada".into()),
+        credential: Some(Credential { kind: CredentialKind::ApiKey, id: key.to_string() }),
+        ..subject(Some(ada.id), "chat")
+    };
+    let refused =
+        Findings { reason: Some("quota-exceeded: per_minute".into()), ..findings(Decision::Refused, Some(429)) };
+    let first = chain.draft(Stage::Whole, Some(by_key), refused);
+    chain.append(&first).await;
+    let asked = Findings { model: Some("fast".into()), ..findings(Decision::Allowed, None) };
+    let second = chain.draft(Stage::Decision, Some(subject(None, "chat")), asked);
+    chain.append(&second).await;
+    let ended =
+        Findings { upstream: Some("openai".into()), reason: Some("upstream-failed".into()), ..Findings::default() };
+    let end = Draft { request_id: second.request_id, ..chain.draft(Stage::Outcome, None, ended) };
+    chain.append(&end).await;
+
+    let all = AuditFilter::default;
+    let by_reason = |reason: &str| AuditFilter { reason: Some(reason.into()), ..all() };
+    for (filter, expected) in [
+        (AuditFilter { username: Some("ada".into()), ..all() }, vec![first.id]),
+        (AuditFilter { username: Some("ad".into()), ..all() }, vec![]),
+        (AuditFilter { team_id: Some(team), ..all() }, vec![first.id]),
+        (AuditFilter { team_id: Some(TeamId(db.clock.new_id())), ..all() }, vec![]),
+        (AuditFilter { key_id: Some(key), ..all() }, vec![first.id]),
+        (AuditFilter { model: Some("fast".into()), ..all() }, vec![second.id]),
+        (AuditFilter { upstream: Some("openai".into()), ..all() }, vec![second.id]),
+        (AuditFilter { upstream: Some("o'".into()), ..all() }, vec![]),
+        (by_reason("quota-exceeded"), vec![first.id]),
+        (by_reason("quota-exceeded: per_minute"), vec![first.id]),
+        (by_reason("quota-exceeded: perxminute"), vec![]),
+        (by_reason("quota"), vec![]),
+        (by_reason("%"), vec![]),
+        (by_reason("upstream-failed"), vec![second.id]),
+        (AuditFilter { model: Some("fast".into()), ..by_reason("quota-exceeded") }, vec![]),
     ] {
         assert_eq!(page(&db, filter.clone()).await, expected, "{filter:?}");
     }

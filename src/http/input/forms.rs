@@ -40,14 +40,19 @@ pub(super) fn is_amount(schema: &SchemaObject) -> bool {
 
 /// A text that is accepted, as its type reads it; `None` where that is the text itself.
 pub(super) fn in_one_form(text: &str, schema: &SchemaObject) -> Option<String> {
-    let is_time = schema.format.as_deref() == Some("date-time");
-    (is_time && is_day(text)).then(|| format!("{text}T00:00:00Z"))
+    let is_time = schema.format.as_deref() == Some("date-time") && text.parse::<Timestamp>().is_err();
+    time(text).filter(|_| is_time).map(|time| time.to_string())
 }
 
 /// A time of RFC 3339, or the first moment of a day (UTC). What lies behind the last time that can be shown in every
-/// time zone is that time: `9999-12-31T23:59:59Z` is how "never" is written.
+/// time zone is that time: `9999-12-31T23:59:59Z` is how "never" is written. A blank before the offset is the `+` that a
+/// form in a query has made of it.
 fn time(text: &str) -> Option<Timestamp> {
-    let text = if is_day(text) { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let text = match text.rsplit_once(' ') {
+        _ if is_day(text) => format!("{text}T00:00:00Z"),
+        Some((local, offset)) if local.contains('T') => format!("{local}+{offset}"),
+        _ => text.to_owned(),
+    };
     let pieces = Pieces::parse(&text).ok().filter(|pieces| pieces.offset().is_some() && pieces.time().is_some())?;
     let is_last = pieces.date() >= date(9999, 12, 30);
     text.parse().ok().or(is_last.then_some(Timestamp::MAX))

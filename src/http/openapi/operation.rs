@@ -76,6 +76,13 @@ impl<'a> Draft<'a> {
         self.answers_with(success, Response { content, ..Response::default() });
     }
 
+    /// The operation answers in this form as well, if it is asked for.
+    pub fn answers_also(&mut self, success: Success, media: &str) {
+        if let Some(ReferenceOr::Object(response)) = self.operation.responses.responses.get_mut(&success.status()) {
+            response.content.insert(media.to_owned(), MediaType::default());
+        }
+    }
+
     /// The operation answers with bytes of another kind than JSON, or with JSON that needs no schema.
     pub fn answers_untyped(&mut self, success: Success, media: &str) {
         let content = BTreeMap::from([(media.to_owned(), MediaType::default())]);

@@ -271,6 +271,22 @@ pub(super) const TAGS: &[Tag] = &[
         )],
     },
     Tag {
+        name: "Upstreams, routes and models",
+        description: "What the configuration in force says, for administrators. It is changed in the file and by SIGHUP.",
+        operations: &[
+            text(
+                "configured::upstreams",
+                "List upstreams",
+                "Each with how it does on this replica. Secrets are not shown.",
+            ),
+            text("configured::upstream", "Show an upstream", ""),
+            text("configured::routes", "List routes", ""),
+            text("configured::route", "Show a route", ""),
+            text("configured::models", "List names for models", ""),
+            text("configured::model", "Show a name for models", ""),
+        ],
+    },
+    Tag {
         name: "Prices",
         description: "What models cost, for administrators.",
         operations: &[
@@ -336,6 +352,7 @@ pub(super) const TAGS: &[Tag] = &[
                 "200 where calls are served and the gateway is not draining, else 503 with the same body. Calls are \
                  served without the store and without Redis, as far as they need neither; not without the audit log.",
             ),
+            text("health::status", "Readiness in detail", "Of this replica, for administrators."),
             text("console::icon", "The icon", ""),
             text("console::home", "From the root to the console", ""),
             text("console::lead", "To the console", ""),

@@ -23,9 +23,6 @@ use crate::{
     pipeline::{authenticate::Authenticated, call::Call, urls::Destination},
 };
 
-/// The longest name of a model that is noted whole.
-const MAX_MODEL_CHARACTERS: usize = 256;
-
 /// What is known of one request.
 pub struct Known {
     /// The entry in the making.
@@ -164,14 +161,9 @@ impl Known {
         self.over_budget.extend(shortfalls.iter().map(|short| short.budget.name.to_string()));
     }
 
-    /// Notes the name of the model that is asked, where one is. What is no name of a model may be anything: its beginning is
-    /// noted, without control characters.
+    /// Notes the name of the model that is asked, where one is.
     pub fn model(&mut self, name: Option<&str>) {
-        let shown = |name: &str| {
-            let characters = name.chars().take(MAX_MODEL_CHARACTERS);
-            characters.map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-        };
-        self.draft.findings.model = name.map(shown);
+        self.draft.findings.model = name.map(str::to_owned);
     }
 
     /// Notes the model that served, as its upstream knows it.

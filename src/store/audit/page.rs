@@ -6,8 +6,11 @@
 use std::{collections::HashMap, ops::RangeInclusive};
 
 use diesel::{
-    ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper, define_sql_function,
-    sql_types::{Nullable, SingleValue, SqlType, is_nullable},
+    BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, Queryable,
+    Selectable, SelectableHelper, TextExpressionMethods, define_sql_function,
+    dsl::sql,
+    expression::SqlLiteral,
+    sql_types::{Nullable, SingleValue, SqlType, Text, is_nullable},
 };
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
@@ -15,12 +18,12 @@ use jiff::Timestamp;
 use crate::{
     domain::{
         audit::{Decision, Hash, Stage},
-        ids::{EntryId, RequestId, UserId},
+        ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
     },
     store::{
         Store, StoreError,
         connection::{Connection, on_backend},
-        schema::audit_entries,
+        schema::{audit_entries, users},
         values::{micros, read_digest, read_text},
     },
 };
@@ -33,7 +36,18 @@ pub struct AuditFilter {
     /// Requests that began before this time.
     pub to: Option<Timestamp>,
     pub user_id: Option<UserId>,
+    /// The name that the caller had; found as long as it is not erased.
+    pub username: Option<String>,
+    /// Callers who are in this team now.
+    pub team_id: Option<TeamId>,
+    pub key_id: Option<ApiKeyId>,
     pub route: Option<String>,
+    /// The model that was asked for.
+    pub model: Option<String>,
+    /// The upstream that was asked last.
+    pub upstream: Option<String>,
+    /// The reason of a refusal or failure: its code, or the whole of it.
+    pub reason: Option<String>,
     /// The statuses that the client may have been answered with: the outcome's where it has one.
     pub status: Option<RangeInclusive<u16>>,
     /// The last word: the outcome's where it has one.
@@ -104,6 +118,40 @@ macro_rules! last_word {
     }};
 }
 
+/// The opening entry, and its outcome, as a query names them.
+const THIS: &str = "audit_entries";
+const LATER: &str = "later";
+
+/// The text at a path of names, `a,b`, in a column of JSON.
+fn member(is_postgres: bool, table: &str, column: &str, path: &str) -> String {
+    if is_postgres {
+        format!("({table}.{column}::json #>> '{{{path}}}')")
+    } else {
+        format!("json_extract({table}.{column}, '$.{}')", path.replace(',', "."))
+    }
+}
+
+/// What is written in SQL, as a text that may be NULL.
+fn text(written: String) -> SqlLiteral<Nullable<Text>> {
+    sql(&written)
+}
+
+/// The pattern of reasons that begin with this code: `quota-exceeded: per-minute`.
+fn beginning(code: &str) -> String {
+    let escaped = code.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    format!("{escaped}:%")
+}
+
+/// A member of the outcome or, where that says nothing of it, of the opening.
+fn last_member(is_postgres: bool, name: &str) -> String {
+    let [this, later] = [THIS, LATER].map(|table| member(is_postgres, table, "entry", name));
+    format!(
+        "coalesce((SELECT {later} FROM audit_entries {LATER} WHERE {LATER}.request_id = {THIS}.request_id \
+         AND {LATER}.chain = {THIS}.chain AND {LATER}.stage = '{}' LIMIT 1), {this})",
+        Stage::Outcome.as_str()
+    )
+}
+
 /// The most records of one page.
 const MAX_PAGE: u32 = 1_000;
 
@@ -117,6 +165,7 @@ impl Store {
     ) -> Result<Vec<AuditRecordRow>, StoreError> {
         let filter = filter.clone();
         self.read(async move |connection: &mut Connection| {
+            let is_postgres = matches!(connection, Connection::Postgres(_));
             let openings = on_backend!(connection, |conn| {
                 let openings = audit_entries::table.filter(audit_entries::stage.ne(Stage::Outcome.as_str()));
                 let openings = openings.order(audit_entries::id.desc()).limit(limit.min(MAX_PAGE).into());
@@ -126,7 +175,19 @@ impl Store {
                     filter.from => |from| audit_entries::time.ge(micros(from));
                     filter.to => |to| audit_entries::time.lt(micros(to));
                     filter.user_id => |id| audit_entries::user_id.eq(id.to_string());
+                    filter.username => |name| text(member(is_postgres, THIS, "personal", "username")).eq(name);
+                    filter.team_id => |team| {
+                        let members = users::table.filter(users::team_id.eq(team.to_string()));
+                        audit_entries::user_id.eq_any(members.select(users::id.nullable()))
+                    };
+                    filter.key_id => |id| text(member(is_postgres, THIS, "entry", "credential,id")).eq(id.to_string());
                     filter.route => |route| audit_entries::route.eq(route);
+                    filter.model => |model| text(last_member(is_postgres, "model")).eq(model);
+                    filter.upstream => |upstream| text(last_member(is_postgres, "upstream")).eq(upstream);
+                    filter.reason => |reason| {
+                        let found = || text(last_member(is_postgres, "reason"));
+                        found().eq(reason.clone()).or(found().like(beginning(&reason)).escape('\\'))
+                    };
                     filter.request_id => |id| audit_entries::request_id.eq(id.to_string());
                     filter.status => |status| last_word!(status).between(i32::from(*status.start()), i32::from(*status.end()));
                     filter.decision => |decision| last_word!(decision).eq(decision.as_str());
