@@ -22,6 +22,7 @@ pub mod forwarded;
 pub mod framing;
 pub mod gate;
 pub mod limit;
+mod max_forwards;
 pub mod offers;
 mod once;
 pub mod outgoing;
@@ -144,7 +145,8 @@ async fn admit(visit: &mut Visit<'_>, request: &HttpRequest) -> Result<Authorize
         connection.answers(caller);
     }
     visit.gate.shape.check(&visit.call, request.head())?;
-    let authorized = authorize(visit, caller)?;
+    let authorized = authorize(visit, caller);
+    let authorized = authorized.map_err(|refusal| websocket::told(request.head(), visit, refusal))?;
     visit.record.known.destination(authorized.destination());
     websocket::check(request.head(), authorized.destination())?;
     Ok(authorized)
@@ -186,7 +188,7 @@ async fn proxy(
     if let Some(connection) = request.conn_data::<Connection>() {
         connection.calls_upstream();
     }
-    let is_websocket = websocket::is_offered(request.head());
+    let is_websocket = websocket::is_opened(request.head(), &destination.1);
     let (mut body, client) = match body {
         client if is_websocket => (ClientBody::Empty, client),
         body => (ClientBody::of(request.headers(), body), Payload::None),
@@ -195,6 +197,9 @@ async fn proxy(
     let route = &*route;
     visit.record.enter(Step::Limit);
     let entered = limit(visit, authorized, route).await?;
+    if max_forwards::is_last(request.method(), request.headers()) {
+        return Ok(max_forwards::answer(&route.methods));
+    }
     let asked = match asked {
         None => tokens::read(visit, request.headers(), route, &mut body).await?,
         read => read,

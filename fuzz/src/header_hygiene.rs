@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tollgate::upstream::{
     Identity, Original, Secret,
     headers::{Additions, make_fit_for_client, make_fit_for_upstream},
@@ -25,7 +25,7 @@ const HOP: [&str; 11] = [
 ];
 
 /// What an upstream may not have from a client, besides names with an underscore and the gateway's own.
-const KEPT: [&str; 24] = [
+const KEPT: [&str; 35] = [
     "authorization",
     "content-length",
     "expect",
@@ -50,6 +50,17 @@ const KEPT: [&str; 24] = [
     "x-forwarded",
     "x-host",
     "x-original-host",
+    "client-ip",
+    "front-end-https",
+    "x-accel-mapping",
+    "x-middleware-subrequest",
+    "x-original-forwarded-for",
+    "x-original-uri",
+    "x-proxyuser-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-sendfile-type",
+    "x-url-scheme",
 ];
 
 /// `data` is lines of `name: value`.
@@ -102,13 +113,16 @@ fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
         "x-tollgate-user",
         "x-tollgate-role",
         "x-tollgate-request-id",
+        // They pass without what is the gateway's own.
+        "cookie",
+        "x-goog-api-key",
     ];
     passes(sent, &got, &|name| is_kept(name) && !overwritten.contains(&name), &overwritten);
 }
 
 fn answered(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
     let mut got = sent.clone();
-    make_fit_for_client(&mut got);
+    make_fit_for_client(&mut got, StatusCode::OK);
     let is_kept = |name: &str| is_hop(name) || matches!(name, "x-request-id" | "alt-svc") || is_own(name);
     passes(sent, &got, &is_kept, &[]);
 }

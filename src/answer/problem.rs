@@ -35,6 +35,8 @@ use crate::domain::{
 const MEDIA_TYPE: &str = "application/problem+json";
 /// What an OAuth client is asked to authenticate to (RFC 7617 §2).
 const REALM: &str = "tollgate";
+/// The most faults that one answer lists.
+const MAX_FAULTS: usize = 100;
 const OURS: &str = "https://tollgate.dev/problems/";
 /// Problem types registered with IANA for rate limits (draft-ietf-httpapi-ratelimit-headers-11 §"Problem Types").
 const REGISTERED: &str = "https://iana.org/assignments/http-problem-types#";
@@ -161,6 +163,9 @@ pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
     {
         response.insert_header((header::ALLOW, allow));
     }
+    if *refusal == Refusal::NoWebSocket {
+        response.insert_header((header::UPGRADE, "HTTP/1.1"));
+    }
     if *refusal == Refusal::WebSocketVersion {
         // RFC 9110 §15.5.22 and RFC 6455 §4.4.
         response.insert_header((header::UPGRADE, "websocket")).insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
@@ -188,12 +193,19 @@ fn body(refusal: &Refusal, id: RequestId, path: &str) -> Body {
         status: status.as_u16(),
         detail,
         instance: id.to_string(),
-        errors: faults(refusal).iter().map(FaultBody::from).collect(),
+        errors: fault_bodies(faults(refusal)),
         violated_policies: refusal.refusing_policies().map(str::to_owned).collect(),
         policies: policies(refusal),
         budgets: budgets(refusal),
         error,
     }
+}
+
+/// The faults, or the first of many and how many more there are: an answer is not to be many times as long as its request.
+fn fault_bodies(faults: &[Fault]) -> Vec<FaultBody> {
+    let more = faults.len().saturating_sub(MAX_FAULTS);
+    let last = (more > 0).then(|| FaultBody { pointer: String::new(), detail: format!("and {more} more") });
+    faults.iter().take(MAX_FAULTS).map(FaultBody::from).chain(last).collect()
 }
 
 impl From<&Fault> for FaultBody {
@@ -279,7 +291,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::VersionNotSupported => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
-        Refusal::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+        Refusal::NoWebSocket | Refusal::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::BudgetExhausted(_) => StatusCode::PAYMENT_REQUIRED,
         Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,

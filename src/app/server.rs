@@ -215,6 +215,7 @@ fn bounds(config: &Config) -> Bounds {
         idle: Duration::from_secs(server.keep_alive_s),
         unread_body: Duration::from_millis(server.unread_body_ms),
         unread_body_bytes: server.unread_body_bytes,
+        trailer_bytes: server.max_header_bytes.into(),
         write: Duration::from_secs(server.write_timeout_s),
         write_bytes_per_s: server.write_min_bytes_per_s,
         body_pause: Duration::from_secs(server.body_timeout_s),

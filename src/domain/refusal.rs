@@ -145,6 +145,8 @@ pub enum Refusal {
     },
     /// `Expect` has something else than `100-continue` (RFC 9110 §10.1.1).
     ExpectationFailed,
+    /// The opening handshake of a WebSocket at a path of models, which are asked over HTTP.
+    NoWebSocket,
     /// The opening handshake of a WebSocket has another version than 13 (RFC 6455 §4.4).
     WebSocketVersion,
     /// A limit other than a policy of a route had no room: `limit` in `window_s` seconds.
@@ -220,7 +222,7 @@ impl Refusal {
             Self::VersionNotSupported => "version-not-supported",
             Self::UnsupportedMediaType { .. } => "unsupported-media-type",
             Self::ExpectationFailed => "expectation-failed",
-            Self::WebSocketVersion => "websocket-version",
+            Self::NoWebSocket | Self::WebSocketVersion => "websocket-version",
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",
             Self::UnpricedModel(_) => "unpriced-model",
             Self::ModelNotAllowed { .. } => "model-not-allowed",

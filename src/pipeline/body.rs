@@ -45,9 +45,9 @@ impl BodyBounds {
             return Ok(());
         };
         let text = value.to_str().unwrap_or_default();
-        // RFC 9110 §8.6 has only digits; a leading zero or a sign is where two parsers begin to differ.
-        let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
-        let length = if plain { text.parse::<u64>().ok() } else { None };
+        // RFC 9110 §8.6 has digits and nothing else, leading zeros among them; the number is what is sent on.
+        let is_plain = text.bytes().all(|b| b.is_ascii_digit());
+        let length = if is_plain { text.parse::<u64>().ok() } else { None };
         match length {
             None => Err(Refusal::invalid("header:content-length", "is not a plain decimal number")),
             Some(length) if length > self.max_bytes => Err(self.refusal_of(BodyAborted::TooLarge)),

@@ -12,19 +12,20 @@ use super::websocket;
 /// Fits the answer to the request with this head.
 ///
 /// HTTP/1.0 knows no chunks (RFC 9112 §6.1): there a body without a length ends with the connection. An answer to a head
-/// that offers another protocol is one of HTTP/1.1 (RFC 9110 §7.8), and the last one, because the HTTP library would
-/// otherwise repeat the `Connection: upgrade` of the request in it. One that takes the offer is left as it is.
+/// that offers another protocol is one of HTTP/1.1 (RFC 9110 §7.8), and the last one: the HTTP library would otherwise
+/// repeat the `Connection: upgrade` of the request in it, and reads no request behind an offer of WebSocket. One that takes the offer is left as it is.
 pub fn fit(response: &mut HttpResponse, head: &RequestHead) {
     if response.head().upgrade() {
         return;
     }
     // Behind an offer of WebSocket the HTTP library writes no chunks.
-    let is_without_chunks = head.version < Version::HTTP_11 || websocket::is_offered(head);
+    let offers_websocket = websocket::is_offered(head);
+    let is_without_chunks = head.version < Version::HTTP_11 || offers_websocket;
     let ends_with_connection = is_without_chunks && response.body().size() == BodySize::Stream;
     if ends_with_connection {
         response.head_mut().no_chunking(true);
     }
-    if ends_with_connection || head.connection_type() == ConnectionType::Upgrade {
+    if ends_with_connection || offers_websocket || head.connection_type() == ConnectionType::Upgrade {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
 }

@@ -7,7 +7,7 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 
-use super::{call::Call, once};
+use super::{call::Call, max_forwards, once};
 use crate::{
     domain::{
         principal::{CredentialKind, Principal},
@@ -33,7 +33,7 @@ pub fn outgoing(
     Ok(Outgoing {
         method: call.method.parse().map_err(|_| Refusal::Internal)?,
         path_and_query: call.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")),
-        headers: translate(request.headers()),
+        headers: max_forwards::counted(request.method(), translate(request.headers())),
         body,
         request_id: call.id.to_string(),
         original: Some(Original {

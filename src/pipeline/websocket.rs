@@ -29,6 +29,7 @@ use self::tunnel::Tunnel;
 use super::{
     attempts::Attempts,
     connection::Connection,
+    destination::route_at,
     forward::refusal_of,
     forwarded::Forwarded,
     outgoing::{describe, outgoing},
@@ -41,11 +42,14 @@ use crate::{
     crypto,
     domain::{
         refusal::{Refusal, Unavailable},
-        route::Route,
+        route::{Meter, Route},
     },
     telemetry::Step,
     upstream::{OutgoingBody, Switch},
 };
+
+/// Where models are asked.
+const MODELS: &str = "/v1/";
 
 const KEY: &str = "sec-websocket-key";
 const VERSION: &str = "sec-websocket-version";
@@ -66,28 +70,55 @@ fn is_websocket(protocol: &[u8]) -> bool {
     protocol.trim_ascii().eq_ignore_ascii_case(b"websocket")
 }
 
+/// Whether an offer is one at all: HTTP/1.0 knows none, and without the option of `Connection` it was made on another
+/// connection than this (RFC 9110 §7.8).
+fn is_meant(head: &RequestHead) -> bool {
+    head.version >= Version::HTTP_11 && head.connection_type() == ConnectionType::Upgrade
+}
+
+/// Whether a call that passed [`check`] goes on as a WebSocket on this route.
+pub fn is_opened(head: &RequestHead, route: &Route) -> bool {
+    route.websocket && is_offered(head) && is_meant(head)
+}
+
+/// What a refused call is told instead if it is an opening handshake at a path of models: clients that try a WebSocket first
+/// take 426, and nothing else, for the word to ask over HTTP.
+pub fn told(head: &RequestHead, visit: &Visit<'_>, refusal: Refusal) -> Refusal {
+    let is_handshake = head.method == Method::GET && is_offered(head) && is_meant(head);
+    if !is_handshake || !matches!(refusal, Refusal::MethodNotAllowed(_)) {
+        return refusal;
+    }
+    let Visit { gate, call, .. } = visit;
+    let is_metered = route_at(gate.find, &gate.routing.read(), call).is_some_and(|route| route.meter != Meter::None);
+    if is_metered || call.path.starts_with(MODELS) { Refusal::NoWebSocket } else { refusal }
+}
+
 /// Refuses an offer where it is not taken, and an opening handshake that is none (RFC 6455 §4.2.1). Behind a head that offers
-/// WebSocket the HTTP parser reads no more requests, so it cannot be ignored as other offers are.
+/// WebSocket alone the HTTP parser reads no more requests and no length, so one with a body cannot be served without it.
 pub fn check(head: &RequestHead, destination: &Destination) -> Result<(), Refusal> {
     if !is_offered(head) {
         return Ok(());
     }
     let headers = &head.headers;
     let invalid = |name: &str, why: &str| Err(Refusal::invalid(format!("header:{name}"), why));
-    if !matches!(destination, Destination::Route(route) if route.websocket) {
-        return invalid("upgrade", "WebSocket is not served here");
-    }
-    if head.method != Method::GET || head.version < Version::HTTP_11 {
-        return invalid("upgrade", "a WebSocket begins with a GET of HTTP/1.1");
-    }
     let mut offers = headers.get_all(header::UPGRADE);
-    if !offers.next().is_some_and(|offer| is_websocket(offer.as_bytes())) || offers.next().is_some() {
+    let is_alone = offers.next().is_some_and(|offer| is_websocket(offer.as_bytes())) && offers.next().is_none();
+    let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    let may_have_body = has_length || !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if !is_meant(head) && !may_have_body {
+        return Ok(());
+    }
+    match destination {
+        Destination::Route(route) if route.websocket => {}
+        Destination::Route(route) if route.meter != Meter::None && is_meant(head) => return Err(Refusal::NoWebSocket),
+        _ => return invalid("upgrade", "WebSocket is not served here"),
+    }
+    if head.method != Method::GET || !is_meant(head) {
+        return invalid("upgrade", "a WebSocket begins with a GET of HTTP/1.1 and Connection: upgrade");
+    }
+    if !is_alone {
         return invalid("upgrade", "WebSocket is offered together with another protocol");
     }
-    if head.connection_type() != ConnectionType::Upgrade {
-        return invalid("connection", "must have the option upgrade");
-    }
-    let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     if has_length || headers.contains_key(header::TRANSFER_ENCODING) {
         return invalid("content-length", "a WebSocket begins without a body");
     }
@@ -213,7 +244,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::domain::route::{Meter, Metering, Only, PathMatch};
+    use crate::domain::route::{Metering, Only, PathMatch};
 
     const GOOD: [(&str, &str); 4] = [
         ("upgrade", "websocket"),
@@ -266,7 +297,7 @@ mod tests {
         let mut lines = GOOD.to_vec();
         lines[3].1 = "AQIDBAUGBwgJCgsMDQ4PEC==";
         assert_eq!(checked(&lines, true), Ok(()));
-        for (without, code) in [(1, "invalid-request"), (2, "websocket-version"), (3, "invalid-request")] {
+        for (without, code) in [(2, "websocket-version"), (3, "invalid-request")] {
             let mut lines = GOOD.to_vec();
             lines.remove(without);
             assert_eq!(checked(&lines, true), Err(code), "without {:?}", GOOD[without]);
@@ -287,6 +318,11 @@ mod tests {
             let lines = [&GOOD[..], &[more]].concat();
             assert_eq!(checked(&lines, true), Err("invalid-request"), "{more:?}");
         }
+        // An offer that was made on another connection is none.
+        let lines = [GOOD[0], GOOD[2], GOOD[3]];
+        assert_eq!((checked(&lines, true), checked(&lines, false)), (Ok(()), Ok(())));
+        let with_body = [GOOD[0], ("content-length", "5")];
+        assert_eq!(checked(&with_body, false), Err("invalid-request"));
         // No offer of WebSocket is no concern of this file.
         for protocol in ["h2c", "TLS/1.2", "h2c, TLS/1.2", "websockets", ""] {
             assert_eq!(checked(&[("upgrade", protocol), ("connection", "upgrade")], false), Ok(()), "{protocol}");

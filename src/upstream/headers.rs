@@ -10,13 +10,13 @@ mod tests;
 use std::fmt;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method,
-    header::{ALT_SVC, CONNECTION, CONTENT_LENGTH, HOST, SET_COOKIE, TRANSFER_ENCODING, VIA},
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SET_COOKIE, TRANSFER_ENCODING, UPGRADE, VIA},
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{Identity, Original, OutgoingBody};
-use crate::domain::session::COOKIE;
+use crate::domain::session::COOKIE as HTTP_COOKIE;
 
 /// The header that authenticates the gateway to an upstream.
 #[derive(Clone)]
@@ -60,23 +60,44 @@ const CREDENTIALS: [&str; 2] = ["authorization", "x-api-key"];
 /// has answered it already (RFC 9110 §10.1.1).
 const GATEWAY: [&str; 6] = ["content-length", "expect", "forwarded", "host", "x-real-ip", "x-request-id"];
 
-/// Would make an upstream act on another path, method or host than the one that was authorised; `proxy` becomes the
-/// variable `HTTP_PROXY` of a CGI program, which its HTTP client then obeys (CVE-2016-5385).
-const OVERRIDES: [&str; 9] = [
+/// Would make an upstream act on another path, method or host than the one that was authorised, send another file
+/// (CVE-2025-61780) or leave out its own checks (CVE-2025-29927); `proxy` becomes the variable `HTTP_PROXY` of a CGI program, which its HTTP client then obeys (CVE-2016-5385).
+const OVERRIDES: [&str; 13] = [
     "proxy",
+    "x-accel-mapping",
     "x-envoy-original-path",
     "x-host",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-middleware-subrequest",
     "x-original-host",
+    "x-original-uri",
     "x-original-url",
     "x-rewrite-url",
+    "x-sendfile-type",
 ];
 
 /// Who the client is, as CDNs and balancers say; frameworks believe them.
-const CLIENT_CLAIMS: [&str; 6] =
-    ["cf-connecting-ip", "fastly-client-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-forwarded"];
+const CLIENT_CLAIMS: [&str; 13] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
+    "front-end-https",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "x-original-forwarded-for",
+    "x-proxyuser-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-url-scheme",
+];
+
+/// Where SDKs of other providers put a key, which may be the gateway's: then it is not for the upstream.
+const API_KEY_PREFIX: &str = "tg_";
+const OTHER_CREDENTIALS: [&str; 2] = ["api-key", "x-goog-api-key"];
 
 /// The words that names begin with which only the gateway gives, to upstreams and to clients. CGI-like upstreams read any
 /// sign between words alike.
@@ -130,6 +151,12 @@ pub fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) 
 pub fn keep_forwarded(headers: &mut HeaderMap, secret: Option<&Secret>) {
     strip_hop_by_hop(headers);
     remove_where(headers, |name| is_kept_from_upstream(name, secret));
+    for name in OTHER_CREDENTIALS {
+        if headers.get_all(name).iter().any(|value| value.as_bytes().starts_with(API_KEY_PREFIX.as_bytes())) {
+            headers.remove(name);
+        }
+    }
+    remove_cookie_of_console(headers);
 }
 
 /// States how the body is delimited (RFC 9112 §6), by what will really be sent and not by what the client claimed.
@@ -143,8 +170,15 @@ pub(super) fn frame_request(headers: &mut HeaderMap, method: &Method, body: &Out
 }
 
 /// Turns an upstream's headers into those the client gets. The caller adds its own `X-Request-Id`.
-pub fn make_fit_for_client(headers: &mut HeaderMap) {
+pub fn make_fit_for_client(headers: &mut HeaderMap, status: StatusCode) {
+    // What the upstream asks the client to come back with (RFC 9110 §15.5.22); elsewhere it is about the hop alone.
+    let asked: Vec<HeaderValue> = headers.get_all(UPGRADE).iter().cloned().collect();
     strip_hop_by_hop(headers);
+    if status == StatusCode::UPGRADE_REQUIRED {
+        for protocol in asked {
+            headers.append(UPGRADE, protocol);
+        }
+    }
     headers.remove(X_REQUEST_ID);
     // It names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
     headers.remove(ALT_SVC);
@@ -162,7 +196,7 @@ pub(super) fn is_set_by_the_gateway(name: &str) -> bool {
 fn remove_own_cookie(headers: &mut HeaderMap) {
     let is_own = |line: &HeaderValue| {
         let name = line.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(COOKIE.as_bytes())
+        name.trim_ascii().eq_ignore_ascii_case(HTTP_COOKIE.as_bytes())
     };
     if headers.get_all(SET_COOKIE).iter().any(is_own) {
         let others: Vec<HeaderValue> =
@@ -170,6 +204,30 @@ fn remove_own_cookie(headers: &mut HeaderMap) {
         headers.remove(SET_COOKIE);
         for line in others {
             headers.append(SET_COOKIE, line);
+        }
+    }
+}
+
+/// The session of the console is for the gateway alone; all other cookies pass as they are.
+fn remove_cookie_of_console(headers: &mut HeaderMap) {
+    let is_own = |pair: &&[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(HTTP_COOKIE.as_bytes())
+    };
+    let pairs =
+        |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let lines: Vec<Vec<Vec<u8>>> = headers.get_all(COOKIE).iter().map(pairs).collect();
+    if !lines.iter().flatten().any(|pair| is_own(&pair.as_slice())) {
+        return;
+    }
+    headers.remove(COOKIE);
+    for line in lines {
+        let others: Vec<&[u8]> = line.iter().map(Vec::as_slice).filter(|pair| !is_own(pair)).collect();
+        let line = others.join(&b';');
+        if let Ok(value) = HeaderValue::from_bytes(line.trim_ascii())
+            && !value.is_empty()
+        {
+            headers.append(COOKIE, value);
         }
     }
 }

@@ -51,6 +51,12 @@ async fn a_body_that_is_not_the_object_asked_for_names_its_place(store: &TestSto
         assert!(answer.status == 400, "{body:.60}: {answer:?}");
         answer.invalid(pointer);
     }
+    let many: Vec<String> = (0..5_000).map(|i| format!("\"{i}\":1")).collect();
+    let answer = gateway.post("/auth/login").json_text(format!("{{{}}}", many.join(","))).send().await;
+    let problem = answer.problem(400, "invalid-request");
+    let faults = problem["errors"].as_array().unwrap();
+    let last = faults[100]["detail"].as_str().unwrap();
+    assert!(faults.len() == 101 && last.starts_with("and 490") && last.ends_with(" more"), "{last}");
     let not_text = gateway.post("/auth/login").json_text(b"{\"username\": \"\xff\xfe\"}".as_slice()).send().await;
     not_text.problem(400, "invalid-request");
     gateway.finish().await;

@@ -57,9 +57,14 @@ async fn headers_over_the_bound_are_refused(store: &TestStore) {
 async fn a_length_that_is_not_plain_is_refused(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
     for path in ["/echo", "/auth/login"] {
-        let lines = ["Host: a", "Content-Type: application/json", "Content-Length: 010"];
-        let request = with_lines(&gateway, &format!("POST {path}"), &lines) + "0123456789";
-        gateway.raw(request).await.invalid("header:content-length");
+        for (length, is_refused) in [("99999999999999999999", true), ("0x2", true), ("1_0", true), ("010", false)] {
+            let lines = ["Host: a", "Content-Type: application/json", &format!("Content-Length: {length}")];
+            let request = with_lines(&gateway, &format!("POST {path}"), &lines) + "{\"0\": \"1\"}";
+            let answer = gateway.raw(request).await;
+            // With zeros before it a number is the same number (RFC 9110 §8.6).
+            let status = if is_refused || path != "/echo" { 400 } else { 200 };
+            assert_eq!(answer.status, status, "{path} {length}: {answer:?}");
+        }
     }
     gateway.finish().await;
 }
@@ -143,12 +148,7 @@ async fn what_the_parser_refuses_by_itself_is_a_problem_too(store: &TestStore) {
         "GET /echo/` HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /echo/< HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /echo/\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost : a\r\n\r\n",
         "GET /healthz HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\n Host: a\r\n\r\n",
         "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
         "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
@@ -156,6 +156,9 @@ async fn what_the_parser_refuses_by_itself_is_a_problem_too(store: &TestStore) {
         "POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n",
     ] {
         gateway.raw(request).await.problem(400, "invalid-request");
+    }
+    for lines in ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nhost: a\r\n", "Host : a\r\n", " Host: a\r\n"] {
+        gateway.raw(format!("GET /healthz HTTP/1.1\r\n{lines}\r\n")).await.problem(400, "invalid-host");
     }
     let long = format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     gateway.raw(long).await.problem(431, "head-too-large");

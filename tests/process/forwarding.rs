@@ -224,3 +224,17 @@ fn an_upstream_that_is_to_know_is_told_who_calls() {
     let expected = ["ada", "user", "Gr%C3%B6%C3%9Fe", key["id"].as_str().unwrap()];
     assert_eq!(["user", "role", "team", "key"].map(|name| named(&got, name)), expected);
 }
+
+#[test]
+fn options_are_forwarded_as_often_as_they_say() {
+    let route = "[[routes]]\nname = \"any\"\npath = \"/any\"\nmatch = \"exact\"\nmethods = [\"OPTIONS\", \"GET\"]\nroles = [\"admin\", \"user\"]\n\
+                 upstream = \"raw\"\n";
+    let stage = Stage::with("", route);
+    for (method, sent, got) in [("OPTIONS", "5", "4"), ("GET", "5", "5"), ("GET", "0", "0")] {
+        let bytes = stage.request(method, "/any", &format!("max-forwards: {sent}\r\n"), "");
+        assert_eq!(stage.carry(bytes, OK).0.all("max-forwards"), [got], "{method} {sent}");
+    }
+    let last = stage.gateway.send(stage.request("OPTIONS", "/any", "max-forwards: 0\r\n", ""));
+    assert_eq!((last.status(), last.all("allow")), (204, vec!["OPTIONS, GET"]));
+    assert!(stage.upstream.try_accept().is_none(), "it was forwarded");
+}

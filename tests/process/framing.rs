@@ -36,7 +36,6 @@ fn a_request_with_two_lengths_is_refused_and_nothing_is_smuggled() {
         ("content-length: 5\r\ncontent-length: 5\r\n", "12345"),
         ("content-length: 5, 5\r\n", "12345"),
         ("content-length: +5\r\n", "12345"),
-        ("content-length: 05\r\n", "12345"),
         ("content-length: 0x5\r\n", "12345"),
         ("content-length: -1\r\n", ""),
         ("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\n"),
@@ -49,6 +48,22 @@ fn a_request_with_two_lengths_is_refused_and_nothing_is_smuggled() {
     ];
     let requests = ambiguous.map(|(lines, body)| stage.request("POST", "/up", lines, &format!("{body}{inner}")));
     assert_refused(&stage, requests);
+}
+
+#[test]
+fn a_length_with_leading_zeros_is_that_length_and_is_sent_on_without_them() {
+    let stage = Stage::new();
+    for (length, body) in [("05", "12345"), ("0000000005", "12345"), ("00", "")] {
+        let mut client = stage.gateway.connect();
+        client.say(stage.request("POST", "/up", &format!("content-length: {length}\r\n"), body));
+        let mut exchange = stage.upstream.exchange();
+        assert_eq!(exchange.request.all("content-length"), [body.len().to_string()], "{length}");
+        assert_eq!(exchange.request.text(), body);
+        exchange.answer("ok");
+        assert_eq!(client.message().text(), "ok");
+        client.say(stage.get("/echo/next"));
+        assert_eq!(client.message().json()["path"], "/echo/next");
+    }
 }
 
 #[test]
@@ -77,6 +92,28 @@ fn a_broken_chunk_is_never_forwarded_as_a_whole_body() {
             assert!(!wire.message().complete, "{body:?} arrived as a whole");
         }
     }
+}
+
+#[test]
+fn a_trailer_section_that_others_would_end_elsewhere_is_refused_and_nothing_is_smuggled() {
+    let stage = Stage::with("", "[server]\nmax_header_bytes = 4096\n");
+    let inner = stage.get("/up/smuggled");
+    let (long, many) = (format!("x: {}\r\n", "y".repeat(5_000)), "x: y\r\n".repeat(1_000));
+    for path in ["/echo/x", "/auth/login", "/nowhere"] {
+        let trailers =
+            ["GET /up HTTP/1.1\r\n", " x: y\r\n", ": y\r\n", "x y: z\r\n", "x: y\0\r\n", "x: y\n", "\n", &long, &many];
+        for trailer in trailers {
+            let mut client = stage.gateway.connect();
+            let body = format!("2\r\n{{}}\r\n0\r\n{trailer}\r\n{inner}");
+            let lines = "transfer-encoding: chunked\r\ncontent-type: application/json\r\n";
+            client.say(stage.request("POST", path, lines, &body));
+            let answer = client.message();
+            let is_refused = answer.status() == if path == "/nowhere" { 404 } else { 400 };
+            assert!(is_refused, "{path} {} for {trailer:.30}", answer.status());
+            assert!(client.is_closed(), "{path} {trailer:.30}");
+        }
+    }
+    assert!(stage.upstream.try_accept().is_none(), "something reached the upstream");
 }
 
 #[test]

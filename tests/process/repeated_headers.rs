@@ -31,7 +31,7 @@ fn what_stands_once_and_has_two_values_is_refused_and_reaches_nobody() {
     for (lines, code) in [
         (format!("authorization: Bearer {}x\r\n", stage.token), "ambiguous-credentials"),
         ("x-api-key: tg_other\r\n".into(), "ambiguous-credentials"),
-        ("host: other.test\r\n".into(), "invalid-request"),
+        ("host: other.test\r\n".into(), "invalid-host"),
         ("content-length: 1\r\ncontent-length: 2\r\n".into(), "invalid-request"),
         ("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n".into(), "invalid-request"),
     ] {

@@ -159,8 +159,6 @@ fn a_handshake_that_is_none_is_refused_before_the_upstream() {
     let good = opening(&stage.token, "");
     for (from, to, status) in [
         ("GET /ws", "POST /ws", 400),
-        ("HTTP/1.1", "HTTP/1.0", 400),
-        ("keep-alive, Upgrade", "keep-alive", 400),
         ("upgrade: WebSocket", "upgrade: h2c, websocket", 400),
         ("sec-websocket-version: 13\r\n", "", 426),
         ("version: 13", "version: 12", 426),
@@ -180,6 +178,49 @@ fn a_handshake_that_is_none_is_refused_before_the_upstream() {
         }
     }
     assert!(stage.upstream.try_accept().is_none(), "something reached the upstream");
+}
+
+#[test]
+fn an_offer_that_is_none_here_is_ignored() {
+    let stage = stage();
+    let good = opening(&stage.token, "");
+    // Made to somebody else, or to a server of HTTP/1.0 (RFC 9110 §7.8).
+    for path in ["/ws/chat", "/echo/x", "/healthz"] {
+        for (from, to) in
+            [("HTTP/1.1", "HTTP/1.0"), ("keep-alive, Upgrade", "keep-alive"), ("keep-alive, Upgrade", "x")]
+        {
+            let bytes = good.replacen("/ws/chat", path, 1).replacen(from, to, 1);
+            let got = if path == "/ws/chat" {
+                stage.carry(bytes, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").1
+            } else {
+                stage.gateway.send(bytes)
+            };
+            assert_eq!((got.status(), got.complete), (200, true), "{path} {to}: {}", got.text());
+        }
+    }
+    // The parser takes what is behind such a head for the other protocol, so a body cannot be read.
+    let with_body = good.replacen("GET /ws/chat", "POST /echo/x", 1).replacen("HTTP/1.1", "HTTP/1.0", 1);
+    let with_body = with_body.replacen("connection", "content-length: 5\r\nconnection", 1);
+    stage.gateway.send(with_body).assert_problem(400, "invalid-request");
+}
+
+#[test]
+fn a_handshake_at_a_path_of_models_is_told_to_ask_over_http() {
+    let stage = stage_with(
+        "[[routes]]\nname = \"chat\"\npath = \"/v1/chat/completions\"\nmatch = \"exact\"\nmethods = [\"POST\"]\nroles = [\"admin\"]\n\
+         upstream = \"raw\"\nmeter = \"openai-chat\"\n",
+    );
+    let good = opening(&stage.token, "");
+    for path in ["/v1/chat/completions", "/v1/models"] {
+        let answer = stage.gateway.send(good.replacen("/ws/chat", path, 1).replacen("?x=1", "", 1));
+        if path == "/v1/models" {
+            answer.assert_problem(400, "invalid-request");
+            continue;
+        }
+        assert_eq!(answer.all("upgrade"), vec!["HTTP/1.1"]);
+        answer.assert_problem(426, "websocket-version");
+    }
+    stage.gateway.send(stage.get("/v1/chat/completions")).assert_problem(405, "method-not-allowed");
 }
 
 #[test]

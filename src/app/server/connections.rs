@@ -180,14 +180,19 @@ fn unread_because(error: &ParseError, line: Line, gate: &Gate) -> Unread {
         ParseError::Header if line.version == LineVersion::Old && line.is_post && !line.states_length => {
             return unread(Refusal::LengthRequired, "length-required");
         }
+        ParseError::Header if line.version == LineVersion::Current && line.hosts.is_some_and(|hosts| hosts != 1) => {
+            let why =
+                if line.hosts == Some(0) { "there is no Host header" } else { "there is more than one Host header" };
+            return unread(Refusal::InvalidHost(why), "invalid-host");
+        }
         ParseError::Method => "the method is not a token (RFC 9110 §9.1)",
         ParseError::Uri(_) => {
             "the request target is not one (RFC 9112 §3.2), or has a character that must be percent-encoded (RFC 3986 §2.1)"
         }
         ParseError::Version => "the version is neither HTTP/1.1 nor HTTP/1.0",
         ParseError::Header => {
-            "a header line is malformed, the length of the body is stated in more than one way, its transfer coding is \
-             another than chunked, or there is not one Host"
+            "a header line is malformed, the length of the body is stated in more than one way, or its transfer coding is \
+             another than chunked"
         }
         _ => "the head is not one of HTTP/1.1 (RFC 9112)",
     };

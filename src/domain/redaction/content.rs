@@ -14,7 +14,10 @@ use self::{
     quoted::{balanced_bytes, literal_bytes, unescaped},
     words::{Kind, is_scheme, kind_of},
 };
-use super::{REDACTED, decoded, is_credential, is_part_of_word};
+use super::{
+    REDACTED, decoded, is_credential, is_part_of_word,
+    shapes::{begins_with_key, is_part_of_key},
+};
 
 /// How often text is looked for in a string within a string.
 const MAX_DEPTH: u8 = 4;
@@ -27,6 +30,14 @@ const LEAST_BEARER_BYTES: usize = 8;
 
 /// Where a list of named values (Kubernetes, HAR, variables of a build) has the name of each.
 const NAMES: [&str; 4] = ["\"name\":", "\"key\":", "\"Name\":", "\"Key\":"];
+
+/// Addresses that are secrets themselves: how their host ends, and how their path begins.
+const WEBHOOKS: [(&str, &str); 4] = [
+    ("hooks.slack.com", "/services/"),
+    ("discord.com", "/api/webhooks/"),
+    ("discordapp.com", "/api/webhooks/"),
+    ("webhook.office.com", "/webhookb2/"),
+];
 
 /// How a block of lines begins that is the value of a member (YAML 1.2 §8.1).
 const BLOCKS: [&str; 6] = ["|", "|-", "|+", ">", ">-", ">+"];
@@ -190,22 +201,37 @@ impl<'t> Reader<'t> {
     }
 
     fn word(&mut self) {
+        let is_key = begins_with_key(self.rest);
         let word = self.take_while(is_part_of_word);
         let plain = decoded(word);
-        if let Some(kind) = kind_of(&plain) {
-            return self.name(word, kind);
+        match kind_of(&plain) {
+            Some(kind) if !is_key => return self.name(word, kind),
+            _ if is_key || is_credential(&plain) => return self.key(),
+            _ => self.out.push_str(word),
         }
-        self.out.push_str(if is_credential(&plain) { REDACTED } else { word });
-        if plain == "hooks.slack.com" && self.rest.starts_with("/services/") {
-            self.take_while(|c| is_part_of_word(c) || c == '/');
+        if WEBHOOKS.iter().any(|(host, path)| plain.ends_with(host) && self.rest.starts_with(path)) {
+            self.take_while(|c| is_part_of_word(c) || matches!(c, '/' | '@'));
             self.out.push_str(REDACTED);
         }
-        if plain.ends_with("-----BEGIN") && self.rest.lines().next().is_some_and(|line| line.contains("PRIVATE KEY")) {
+        if plain == "Private-Lines" {
+            self.take(self.rest.find("Private-MAC").unwrap_or(self.rest.len()));
+            self.out.push_str(REDACTED);
+        } else if plain.ends_with("-----BEGIN")
+            && self.rest.lines().next().is_some_and(|line| line.contains("PRIVATE KEY"))
+        {
             self.take(self.rest.find("-----END").unwrap_or(self.rest.len()));
             self.out.push_str(REDACTED);
         } else if is_scheme(&plain) {
             self.authorization();
         }
+    }
+
+    /// The rest of a key whose first word was taken: what may belong to it, but no sign that ends a sentence.
+    fn key(&mut self) {
+        let end = self.rest.find(|c| !is_part_of_key(c)).unwrap_or(self.rest.len());
+        let rest = self.rest.get(..end).unwrap_or_default();
+        self.take(rest.trim_end_matches([',', ':']).len());
+        self.out.push_str(REDACTED);
     }
 
     /// A word that means a credential, which is the name of one if a separator follows.

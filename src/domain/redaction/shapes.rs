@@ -2,9 +2,13 @@
 //!
 //! The shapes follow the rules that the scanners of leaked secrets publish (gitleaks, GitHub secret scanning, detect-secrets)
 //! and the documentation of each service: how a key begins, and how long it is at least. A word that begins like a key and
-//! is long enough is taken for one.
+//! is long enough is taken for one. Keys that are known by something else than their begin are those of [`marked`].
 
-use std::ops::RangeInclusive;
+mod marked;
+
+use std::{collections::HashMap, ops::RangeInclusive, sync::LazyLock};
+
+use super::is_part_of_word;
 
 /// How keys of one kind begin, and how many bytes they have in all.
 struct Shape(&'static str, RangeInclusive<usize>);
@@ -32,6 +36,16 @@ const SHAPES: &[Shape] = &[
     Shape("jina_", 20..=ANY),
     Shape("lsv2_", 20..=ANY),
     Shape("wandb_v1_", 20..=ANY),
+    // Amazon Bedrock, Google's of 2025, Together, Voyage, ElevenLabs, RunPod, Cursor, Anyscale.
+    Shape("ABSK", 40..=ANY),
+    Shape("bedrock-api-key-", 30..=ANY),
+    Shape("AQ.Ab", 40..=ANY),
+    Shape("tgp_v1_", 24..=ANY),
+    Shape("pa-", 46..=46),
+    Shape("sk_", 51..=51),
+    Shape("rpa_", 40..=ANY),
+    Shape("key_", 68..=68),
+    Shape("esecret_", 20..=ANY),
     // Pinecone, E2B, Firecrawl.
     Shape("pcsk_", 20..=ANY),
     Shape("e2b_", 20..=ANY),
@@ -59,6 +73,33 @@ const SHAPES: &[Shape] = &[
     Shape("ATBB", 32..=ANY),
     Shape("CCIPAT_", 20..=ANY),
     Shape("vcp_", 20..=ANY),
+    Shape("vck_", 20..=ANY),
+    Shape("vci_", 20..=ANY),
+    Shape("vca_", 20..=ANY),
+    Shape("vcr_", 20..=ANY),
+    // More of GitLab, crates.io, Artifactory, Sonar, Netlify, Buildkite, Harness, Snyk, LaunchDarkly, Prefect, Infracost.
+    Shape("glffct-", 16..=ANY),
+    Shape("glft-", 16..=ANY),
+    Shape("glimt-", 16..=ANY),
+    Shape("glagent-", 16..=ANY),
+    Shape("gloas-", 16..=ANY),
+    Shape("cio", 35..=35),
+    Shape("AKCp", 60..=ANY),
+    Shape("cmVmd", 60..=ANY),
+    Shape("sqp_", 40..=ANY),
+    Shape("squ_", 40..=ANY),
+    Shape("sqa_", 40..=ANY),
+    Shape("nfp_", 36..=ANY),
+    Shape("bkua_", 40..=ANY),
+    Shape("pat.", 60..=ANY),
+    Shape("sat.", 60..=ANY),
+    Shape("snyk_", 40..=ANY),
+    Shape("sdk-", 40..=40),
+    Shape("mob-", 40..=40),
+    Shape("api-", 40..=40),
+    Shape("pnu_", 36..=ANY),
+    Shape("pnb_", 36..=ANY),
+    Shape("ico-", 34..=ANY),
     // Money: Stripe, Square, Shopify, Shippo, EasyPost, Flutterwave.
     Shape("sk_live_", 16..=ANY),
     Shape("sk_test_", 16..=ANY),
@@ -77,7 +118,16 @@ const SHAPES: &[Shape] = &[
     Shape("EZAK", 54..=ANY),
     Shape("EZTK", 54..=ANY),
     Shape("FLWSECK", 20..=ANY),
-    // Messages: Slack, SendGrid, Twilio, Mailgun, Mailchimp, Brevo, MailerSend, Notion, Linear, Figma, Telegram's are digits.
+    // Plaid, PayPal, Lob, Razorpay.
+    Shape("access-production-", 40..=ANY),
+    Shape("access-development-", 40..=ANY),
+    Shape("access-sandbox-", 40..=ANY),
+    Shape("access_token$production$", 40..=ANY),
+    Shape("access_token$sandbox$", 40..=ANY),
+    Shape("live_", 40..=40),
+    Shape("rzp_live_", 20..=ANY),
+    Shape("rzp_test_", 20..=ANY),
+    // Messages: Slack, SendGrid, Twilio, Mailgun, Mailchimp, Brevo, MailerSend, Notion, Linear, Figma.
     Shape("xoxa-", 16..=ANY),
     Shape("xoxb-", 16..=ANY),
     Shape("xoxc-", 16..=ANY),
@@ -102,6 +152,13 @@ const SHAPES: &[Shape] = &[
     Shape("lin_api_", 16..=ANY),
     Shape("lin_oauth_", 16..=ANY),
     Shape("figd_", 16..=ANY),
+    // Resend, Typeform, HubSpot, Adafruit.
+    Shape("re_", 34..=38),
+    Shape("tfp_", 40..=ANY),
+    Shape("pat-na", 40..=ANY),
+    Shape("pat-eu", 40..=ANY),
+    Shape("pat-ap", 40..=ANY),
+    Shape("aio_", 30..=ANY),
     // Clouds and their tools: AWS, Google, Alibaba, DigitalOcean, Databricks, HashiCorp, Supabase, PlanetScale, Fly,
     // Tailscale, Doppler, Pulumi, Grafana, Sentry, New Relic, PostHog, Postman, Contentful, ReadMe, Sourcegraph, Airtable.
     Shape("AKIA", 20..=20),
@@ -146,7 +203,41 @@ const SHAPES: &[Shape] = &[
     Shape("sgp_", 20..=ANY),
     Shape("ops_ey", 20..=ANY),
     Shape("AGE-SECRET-KEY-", 16..=ANY),
+    // Cloudflare, Dynatrace, OpenShift, Airtable, Yandex, Tencent, Scaleway, Neon, Render.
+    Shape("v1.0-", 100..=ANY),
+    Shape("cfut_", 30..=ANY),
+    Shape("cfat_", 30..=ANY),
+    Shape("cfk_", 30..=ANY),
+    Shape("dt0c01.", 30..=ANY),
+    Shape("dt0s", 60..=ANY),
+    Shape("sha256~", 40..=ANY),
+    Shape("pat", 82..=82),
+    Shape("AQVN", 38..=ANY),
+    Shape("y0_", 40..=ANY),
+    Shape("AKID", 30..=40),
+    Shape("SCW", 20..=20),
+    Shape("napi_", 40..=ANY),
+    Shape("rnd_", 30..=40),
 ];
+
+/// No more of a key is looked at: longer than the shortest of any kind, and than the longest of those that have a most.
+const MOST_BYTES: usize = 160;
+
+/// The shapes by the byte that they begin with, so that a text of beginnings costs no more than another one.
+static BY_FIRST: LazyLock<HashMap<u8, Vec<&Shape>>> = LazyLock::new(|| {
+    let mut by_first = HashMap::<u8, Vec<&Shape>>::new();
+    for shape in SHAPES {
+        if let Some(first) = shape.0.bytes().next() {
+            by_first.entry(first).or_default().push(shape);
+        }
+    }
+    by_first
+});
+
+/// What stands in keys beside the signs of words: base64's, and what parts of some are divided by.
+pub(super) fn is_part_of_key(c: char) -> bool {
+    is_part_of_word(c) || matches!(c, '+' | '/' | '=' | ',' | '~' | ':' | '$')
+}
 
 /// Whether a word is a key of a well-known service, or has one behind a dot, a hyphen or an underscore.
 pub(super) fn has_foreign_key(word: &str) -> bool {
@@ -157,11 +248,22 @@ pub(super) fn has_foreign_key(word: &str) -> bool {
     word.char_indices().any(|(at, letter)| {
         let begins = !std::mem::replace(&mut is_inside, letter.is_ascii_alphanumeric());
         begins && word.get(at..).is_some_and(begins_with_key)
-    })
+    }) || marked::is_inside(word)
 }
 
-fn begins_with_key(text: &str) -> bool {
-    SHAPES.iter().any(|Shape(prefix, bytes)| text.starts_with(prefix) && bytes.contains(&text.len()))
+/// Whether a key begins a text, which may go on behind it.
+pub(super) fn begins_with_key(text: &str) -> bool {
+    let shapes = text.bytes().next().and_then(|first| BY_FIRST.get(&first));
+    let is_shaped = |Shape(prefix, bytes): &&Shape| {
+        text.starts_with(prefix)
+            && (bytes.contains(&length(text, is_part_of_word)) || bytes.contains(&length(text, is_part_of_key)))
+    };
+    shapes.is_some_and(|shapes| shapes.iter().any(is_shaped)) || marked::begins_with_key(text.as_bytes())
+}
+
+/// The bytes at the begin of a text that belong together, as far as that matters.
+fn length(text: &str, belongs: impl Fn(char) -> bool) -> usize {
+    text.bytes().take(MOST_BYTES).take_while(|byte| belongs(char::from(*byte))).count()
 }
 
 #[cfg(test)]
@@ -229,8 +331,25 @@ mod tests {
             "SKIPPED",
             "npm_install",
             "é-hf_é",
+            "pat.example.com",
+            "test_that_a_name_of_a_test_is_no_key",
+            "api-gateway-with-a-long-name",
+            "re_export_of_a_module",
+            "d41d8cd98f00b204e9800998ecf8427e.html",
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "1234567890:80",
+            "0.1234567890123456.7",
         ] {
             assert!(!has_foreign_key(word), "{word}");
         }
+    }
+
+    #[test]
+    fn a_text_of_beginnings_is_looked_at_once() {
+        // Each of a kind that only the length decides: the shapes of one letter, and not more of them than there are.
+        let most = BY_FIRST.values().map(Vec::len).max().unwrap();
+        assert!(most < SHAPES.len() / 5, "{most} of {}", SHAPES.len());
+        assert!(SHAPES.iter().all(|Shape(_, bytes)| *bytes.start() < MOST_BYTES));
+        assert!(SHAPES.iter().all(|Shape(_, bytes)| *bytes.end() == ANY || *bytes.end() < MOST_BYTES));
     }
 }

@@ -25,4 +25,6 @@ pub struct Line {
     pub is_post: bool,
     /// Whether a field says how the body is delimited.
     pub states_length: bool,
+    /// How many fields are `Host`, once the head has come to its end.
+    pub hosts: Option<u8>,
 }

@@ -32,6 +32,8 @@ pub struct Bounds {
     /// After the answer to a request whose body was not read: how long and how much of it is still taken.
     pub unread_body: Duration,
     pub unread_body_bytes: u64,
+    /// The most that follows the last chunk of a body.
+    pub trailer_bytes: u64,
     /// The longest time in which no byte of an answer could be written.
     pub write: Duration,
     /// The lowest rate at which a client takes an answer, counted over the time that it kept the gateway waiting. 0: none.

@@ -15,6 +15,7 @@ const BOUNDS: Bounds = Bounds {
     idle: Duration::from_secs(10),
     unread_body: Duration::from_secs(2),
     unread_body_bytes: 100,
+    trailer_bytes: 100,
     write: Duration::from_secs(30),
     write_bytes_per_s: 0,
     body_pause: Duration::from_secs(20),

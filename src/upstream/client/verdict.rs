@@ -25,7 +25,7 @@ pub(super) fn answer(
     refuse_unforwardable(status, &headers)?;
     let length = own_length.or_else(|| stated_length(status, &headers, is_head, &incoming));
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
-    headers::make_fit_for_client(&mut headers);
+    headers::make_fit_for_client(&mut headers, status);
     headers.remove(CONTENT_LENGTH);
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -45,7 +45,7 @@ pub(super) fn switched(response: &Response<Incoming>) -> Result<HeaderMap, Upstr
     if !is_websocket || protocols.next().is_some() {
         return Err(UpstreamError::Protocol("the upstream switched to another protocol than WebSocket".into()));
     }
-    headers::make_fit_for_client(&mut headers);
+    headers::make_fit_for_client(&mut headers, response.status());
     headers.remove(CONTENT_LENGTH);
     Ok(headers)
 }

@@ -64,6 +64,17 @@ fn a_header_that_is_not_for_the_upstream_is_dropped() {
         "x-cluster-client-ip",
         "cf-connecting-ip",
         "true-client-ip",
+        "client-ip",
+        "front-end-https",
+        "x-original-forwarded-for",
+        "x-original-uri",
+        "x-proxyuser-ip",
+        "x-remote-addr",
+        "x-remote-ip",
+        "x-url-scheme",
+        "x-sendfile-type",
+        "x-accel-mapping",
+        "x-middleware-subrequest",
         "fastly-client-ip",
     ] {
         assert!(!forwarded(&[(name, "client")]).contains_key(name), "{name}");
@@ -214,7 +225,7 @@ fn an_answer_loses_what_is_about_the_hop_and_keeps_the_rest() {
         ("ratelimit", "\"q\";r=1"),
         ("via", "1.1 cdn"),
     ]);
-    make_fit_for_client(&mut answer);
+    make_fit_for_client(&mut answer, StatusCode::OK);
     let mut left: Vec<_> = answer.iter().map(|(name, value)| format!("{name}={}", value.to_str().unwrap())).collect();
     left.sort();
     assert_eq!(
@@ -228,4 +239,30 @@ fn an_answer_loses_what_is_about_the_hop_and_keeps_the_rest() {
             "via=1.1 tollgate"
         ]
     );
+}
+
+#[test]
+fn an_answer_that_asks_for_another_protocol_names_it() {
+    for (status, left) in [(StatusCode::UPGRADE_REQUIRED, vec!["websocket", "h2c"]), (StatusCode::OK, vec![])] {
+        let mut answer = headers(&[("upgrade", "websocket"), ("upgrade", "h2c"), ("connection", "Upgrade")]);
+        make_fit_for_client(&mut answer, status);
+        assert_eq!(answer.get_all(UPGRADE).iter().collect::<Vec<_>>(), left);
+        assert!(!answer.contains_key(CONNECTION));
+    }
+}
+
+#[test]
+fn the_gateways_own_credentials_in_other_places_go_no_further() {
+    for (name, value, left) in [
+        ("api-key", "tg_0198_secret", None),
+        ("x-goog-api-key", "tg_0198_secret", None),
+        ("api-key", "of-the-provider", Some("of-the-provider")),
+        ("cookie", "tollgate_refresh=x", None),
+        ("cookie", "a=1; tollgate_refresh=x; b=2", Some("a=1; b=2")),
+        ("cookie", "Tollgate_Refresh =x;a=1", Some("a=1")),
+        ("cookie", "a=tollgate_refresh; b =\"x\"", Some("a=tollgate_refresh; b =\"x\"")),
+    ] {
+        let sent = forwarded(&[(name, value)]);
+        assert_eq!(sent.get(name).map(|value| value.to_str().unwrap()), left, "{name}: {value}");
+    }
 }

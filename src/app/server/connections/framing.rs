@@ -3,7 +3,7 @@
 //! The library reads ahead: it would take further requests while one is served, and it drops a connection without an
 //! answer when a chunk is broken. So it gets one head at a time; then the body, as the call that has begun says it is
 //! delimited; and what is behind that only when the call has ended. Nothing is decided from what is read here but when
-//! bytes are passed on: the library parses them all.
+//! bytes are passed on, and where a chunked body is broken: the library parses them all.
 
 mod chunks;
 mod further;
@@ -12,7 +12,7 @@ mod rewrite;
 
 pub(super) use self::further::fields;
 use self::{
-    chunks::Chunks,
+    chunks::{Chunks, Part},
     head::{Found, HeadEnd},
 };
 use crate::pipeline::connection::{Expected, Line};
@@ -49,12 +49,12 @@ impl Framing {
         Self::Head(HeadEnd::default())
     }
 
-    /// The framing of the body that a call expects.
-    pub const fn of(expected: Expected) -> Self {
+    /// The framing of the body that a call expects, whose trailer section may have so many bytes.
+    pub const fn of(expected: Expected, max_trailer_bytes: u64) -> Self {
         match expected {
             Expected::None | Expected::Length(0) => Self::Complete,
             Expected::Length(length) => Self::Length(length),
-            Expected::Chunked => Self::Chunked(Chunks::new()),
+            Expected::Chunked => Self::Chunked(Chunks::new(max_trailer_bytes)),
             Expected::Unknown => Self::Unknown,
         }
     }
@@ -104,9 +104,9 @@ impl Framing {
             }
             Self::Chunked(chunks) => {
                 let taken = chunks.take(bytes);
-                match chunks {
-                    Chunks::Complete => *self = Self::Complete,
-                    Chunks::Broken => *self = Self::Broken,
+                match chunks.part() {
+                    Part::Complete => *self = Self::Complete,
+                    Part::Broken => *self = Self::Broken,
                     _ => {}
                 }
                 taken
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_body_ends_where_the_call_says() {
-        let of = |expected| move || Framing::of(expected);
+        let of = |expected| move || Framing::of(expected, 40);
         assert_eq!(passed(of(Expected::Length(3)), "abcGET"), (3, "Complete".into()));
         assert_eq!(passed(of(Expected::Unknown), "abcGET").0, 6);
         assert_eq!(passed(of(Expected::None), "GET"), (0, "Complete".into()));
@@ -172,6 +172,61 @@ mod tests {
         }
         for text in ["zz\r\n", "3\r\nabcd\r\n", "-1\r\n", "1\nx", "fffffffffffffffff\r\n", "1;\u{1}\r\n", "1\r\nx\r0"] {
             assert_eq!(passed(of(Expected::Chunked), text).1, "Broken", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_trailer_section_has_field_lines_and_nothing_else() {
+        let of = || Framing::of(Expected::Chunked, 40);
+        for lines in ["x:\r\n", "X-1: y\t\u{e9} \r\n", "!#$%&'*+-.^_`|~: y\r\n", "a: b\r\nc: d\r\n"] {
+            let text = format!("0\r\n{lines}\r\n");
+            assert_eq!(passed(of, &format!("{text}GET")), (text.len(), "Complete".into()), "{text:?}");
+        }
+        for lines in [
+            "GET /u/admin HTTP/1.1\r\n",
+            "x\r\n",
+            " x: y\r\n",
+            "\tx: y\r\n",
+            "x: y\r\n z\r\n",
+            ": y\r\n",
+            "x : y\r\n",
+            "x y: z\r\n",
+            "x\u{e9}: y\r\n",
+            "x: y\0\r\n",
+            "x: y\u{7f}\r\n",
+            "x: y\n",
+            "x\n",
+            "\n",
+            "x: y\r\r\n",
+            "x: y\rz\r\n",
+            "x\r: y\r\n",
+            &format!("x: {}\r\n", "y".repeat(37)),
+            &"x: y\r\n".repeat(9),
+        ] {
+            assert_eq!(passed(of, &format!("0\r\n{lines}\r\nGET")).1, "Broken", "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_data_in_a_chunked_body_is_bounded() {
+        let most = "a".repeat(16_000);
+        let ended = |text: &str| {
+            let mut framing = Framing::of(Expected::Chunked, 40);
+            framing.pass(text.as_bytes());
+            format!("{framing:?}")
+        };
+        assert_eq!(ended(&format!("1;{most}\r\nx\r\n{}0\r\n\r\n", "1\r\nx\r\n".repeat(1_000))), "Complete");
+        let (lines, data) = (format!("1;{}\r\nx\r\n", "a".repeat(1_000)), "x".repeat(0x1000));
+        assert_eq!(ended(&format!("{}0\r\n\r\n", lines.repeat(10))), "Complete");
+        assert_eq!(ended(&format!("{}0\r\n\r\n", format!("1000;{most}\r\n{data}\r\n").repeat(2))), "Broken");
+        assert_eq!(
+            ended(&format!("{}0\r\n\r\n", format!("1000;{}\r\n{data}\r\n", "a".repeat(8_000)).repeat(9))),
+            "Complete"
+        );
+        for text in
+            [format!("1;{most}{most}"), "0".repeat(20_000), format!("1{}", " ".repeat(20_000)), lines.repeat(20)]
+        {
+            assert_eq!(ended(&text), "Broken", "{text:.20}");
         }
     }
 }

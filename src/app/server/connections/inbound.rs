@@ -116,7 +116,7 @@ impl Inbound {
         if matches!(self.framing, Framing::AwaitsCall(_))
             && let Some(expected) = connection.take_expected()
         {
-            self.framing = Framing::of(expected);
+            self.framing = Framing::of(expected, connection.bounds().trailer_bytes);
         }
         if matches!(self.framing, Framing::Complete) && !connection.is_in_call() {
             self.framing = Framing::new();

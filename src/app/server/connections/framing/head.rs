@@ -16,6 +16,7 @@ pub(in crate::app::server::connections) struct HeadEnd {
     part: Part,
     is_line_empty: bool,
     pub line: Line,
+    hosts: u8,
     /// The beginning of the present line, and how much of it there is.
     start: [u8; START_BYTES],
     started: usize,
@@ -52,6 +53,7 @@ impl HeadEnd {
             self.read(piece, begins..line_feed, &mut rewrite);
             begins = line_feed.saturating_add(1);
             if self.is_line_empty && self.part == Part::Fields {
+                self.line.hosts = Some(self.hosts);
                 let instead = rewrite.finish(piece.get(..begins).unwrap_or_default());
                 return Found { end: Some(begins), instead };
             }
@@ -148,6 +150,7 @@ impl HeadEnd {
             }
             Part::Fields => {
                 self.line.states_length |= begins_with(b"content-length:") || begins_with(b"transfer-encoding:");
+                self.hosts = self.hosts.saturating_add(u8::from(begins_with(b"host:")));
                 released = self.further.end_line();
             }
         }
@@ -208,7 +211,8 @@ mod tests {
             let bytes = u64::try_from(head.trim_start().split(['\r', '\n']).next().unwrap().len()).unwrap();
             for size in 1..=head.len() {
                 let (line, passed) = noted(head, size);
-                let expected = Line { bytes, has_fragment, version, is_post, states_length };
+                let hosts = Some(u8::from(head.contains("\nhost:")));
+                let expected = Line { bytes, has_fragment, version, is_post, states_length, hosts };
                 assert_eq!(line, expected, "{head:?} in {size}s");
                 assert_eq!(passed, head, "{head:?} in {size}s");
             }
