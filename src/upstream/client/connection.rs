@@ -129,7 +129,7 @@ impl<T: Read + Unpin> Stream<T> {
         ready!(Pin::new(&mut self.inner).poll_read(cx, read.unfilled()))?;
         self.awaits_head = read.filled().is_empty() || is_interim(read.filled());
         match read.filled() {
-            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9', rest @ ..] => {
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9', rest @ ..] if is_status(rest) => {
                 buffer.put_slice(b"HTTP/1.1");
                 buffer.put_slice(rest);
             }
@@ -137,6 +137,12 @@ impl<T: Read + Unpin> Stream<T> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Whether it goes on as a status line does (RFC 9112 §4): a body that is read while the request is still written begins
+/// anyhow.
+fn is_status(rest: &[u8]) -> bool {
+    rest.strip_prefix(b" ").and_then(|rest| rest.get(..3)).is_some_and(|status| status.iter().all(u8::is_ascii_digit))
 }
 
 /// Whether the head of another answer follows (RFC 9110 §15.2).
