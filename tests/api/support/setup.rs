@@ -82,7 +82,7 @@ impl Setup {
         let data_dir = directory.path().join("data").display().to_string();
         let configured = self.set("data_dir", data_dir).set("store.url", &store.url);
         let config = Config::load(Some(&file), configured.values).unwrap();
-        let gateway = Gateway::start(config, secrets(), configured.clock).await;
+        let gateway = Box::pin(Gateway::start(config, secrets(), configured.clock)).await;
         TestGateway::new(gateway.unwrap_or_else(|error| panic!("the gateway did not start: {error}")), directory).await
     }
 }
