@@ -9,6 +9,7 @@
 //! A format is a value of [`format::Format`], one file each in `formats`: tables of what the members of its requests mean, of
 //! what content may be made of, of the text in its answers, and of the names and places of its counts ([`counts`]).
 
+mod actions;
 mod asked;
 mod bound;
 mod coding;
@@ -55,6 +56,7 @@ mod work_tests;
 use crate::domain::route::Meter;
 
 pub use self::{
+    actions::{HIDING_HEADER, unbilled},
     asked::Asked,
     bound::{Bound, Letter, Ways},
     form::boundary_of,

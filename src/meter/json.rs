@@ -14,6 +14,7 @@ use std::{borrow::Cow, ops::Range};
 
 use self::reader::Reader;
 use super::work;
+use crate::domain::money;
 
 /// As deep as `serde_json` goes, so that what can be read here can be read there.
 const MAX_DEPTH: u32 = 127;
@@ -137,14 +138,10 @@ impl<'j> Node<'j> {
         if let Kind::Bool(value) = self.kind { Some(value) } else { None }
     }
 
-    /// A number without a sign and an exponent, whose decimal places are all 0: `512`, `512.0`.
+    /// A whole number that is not negative, however it is written: `512`, `512.0`, `5.12e2`.
     pub fn whole(&self) -> Option<u64> {
-        if !matches!(self.kind, Kind::Number) {
-            return None;
-        }
-        let text = std::str::from_utf8(self.raw).ok()?;
-        let (number, places) = text.split_once('.').unwrap_or((text, ""));
-        places.bytes().all(|digit| digit == b'0').then(|| number.parse().ok()).flatten()
+        let text = std::str::from_utf8(self.raw).ok().filter(|_| matches!(self.kind, Kind::Number))?;
+        text.parse().ok().or_else(|| money::whole(text, 0).ok())
     }
 
     /// A number without a sign and an exponent, rounded up.

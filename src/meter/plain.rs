@@ -64,8 +64,7 @@ pub(super) fn whole(value: &Node<'_>, max: u64) -> Result<u64, String> {
 
 /// A plain number.
 pub(super) fn whole_from(min: u64, value: &Node<'_>, max: u64) -> Result<u64, String> {
-    let number = value.whole().filter(|_| !value.raw.contains(&b'.'));
-    let within = number.filter(|number| (min..=max).contains(number));
+    let within = value.whole().filter(|number| (min..=max).contains(number));
     within.ok_or_else(|| format!("must be a whole number from {min} to {max}"))
 }
 

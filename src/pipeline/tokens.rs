@@ -7,7 +7,12 @@ use actix_web::http::header::{self, HeaderMap};
 
 use super::{body::ClientBody, visit::Visit};
 use crate::{
-    domain::{failover::Aim, principal::Principal, refusal::Refusal, route::Route},
+    domain::{
+        failover::Aim,
+        principal::Principal,
+        refusal::Refusal,
+        route::{Meter, Route},
+    },
     meter::{self, Asked},
 };
 
@@ -21,6 +26,13 @@ pub async fn read(
     let Some(format) = meter::format_at(route.meter, &visit.call.path) else {
         return Ok(None);
     };
+    if let Some(reason) = meter::unbilled(route.meter, &visit.call.path, visit.call.query.as_deref()) {
+        return Err(Refusal::invalid("path", reason));
+    }
+    if route.meter == Meter::GeminiGenerate && headers.contains_key(meter::HIDING_HEADER) {
+        let reason = "it leaves the usage out of the answer; leave it out";
+        return Err(Refusal::invalid(format!("header:{}", meter::HIDING_HEADER), reason));
+    }
     let boundary = check_media_type(headers, format.about.takes_forms())?;
     let bytes = body.read(&visit.gate.shape.body, &visit.record.known.intake(), &mut visit.buffered).await?;
     let (path, metering) = (visit.call.path.clone(), route.metering.clone());

@@ -114,6 +114,7 @@ async fn counts_are_read_under_every_name_and_in_every_place(store: &TestStore) 
         (r#"{"prompt_tokens":200,"completion_tokens":1,"cached_tokens":100}"#, 120),
         (r#"{"input_tokens":9,"output_tokens":8}"#, 89),
         (r#"{"prompt_tokens":512.0,"completion_tokens":8.0}"#, 592),
+        (r#"{"prompt_tokens":1e1,"completion_tokens":5.0e0}"#, 60),
     ] {
         exactly(&scene, &asked(json!({})), &chat(usage), cost).await;
     }

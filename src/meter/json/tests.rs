@@ -32,11 +32,16 @@ fn only_plain_whole_numbers_are_counts() {
     for (json, count) in [
         ("0", Some(0)),
         ("512.0", Some(512)),
+        ("1e1", Some(10)),
+        ("5.12E+2", Some(512)),
+        ("1.55e1", None),
+        ("-5e1", None),
+        ("1e99", None),
         ("18446744073709551615", Some(u64::MAX)),
         ("18446744073709551616", None),
         ("-1", None),
         ("1.5", None),
-        ("1e3", None),
+        ("1e3", Some(1_000)),
         ("\"7\"", None),
         ("true", None),
     ] {

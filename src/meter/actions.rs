@@ -1,0 +1,127 @@
+//! What a path asks of the model that it names, and which of it a meter bills.
+//!
+//! Gemini, Bedrock and Azure name the model in the path, so their routes are prefixes, and a caller picks what stands behind
+//! the name. What the meter of the route cannot read would be forwarded and cost nothing: it is refused, and may have a route
+//! of its own.
+
+use super::plain::model_in;
+use crate::domain::route::Meter;
+
+/// Ends of paths that the meter bills, where the path names a model; nothing where any end will do.
+const fn ends_of(meter: Meter) -> &'static [&'static str] {
+    match meter {
+        Meter::None | Meter::Fixed(_) | Meter::CountTokens | Meter::Rerank => &[],
+        Meter::GeminiGenerate => &[
+            ":generateContent",
+            ":streamGenerateContent",
+            ":countTokens",
+            ":computeTokens",
+            ":embedContent",
+            ":batchEmbedContents",
+        ],
+        Meter::BedrockConverse => &["/converse", "/converse-stream", "/count-tokens"],
+        Meter::AnthropicMessages => &[
+            "/messages",
+            "/messages/count_tokens",
+            "/invoke",
+            "/invoke-with-response-stream",
+            ":rawPredict",
+            ":streamRawPredict",
+        ],
+        Meter::OpenaiChat => &["/chat/completions"],
+        Meter::OpenaiCompletions => &["/completions"],
+        Meter::OpenaiResponses => &["/responses", "/responses/input_tokens", "/responses/compact"],
+        Meter::OpenaiEmbeddings => &["/embeddings"],
+        Meter::OpenaiImages => &["/images/generations", "/images/edits", "/images/variations"],
+        Meter::OpenaiTranscriptions => &["/audio/transcriptions", "/audio/translations"],
+        Meter::OpenaiSpeech => &["/audio/speech"],
+    }
+}
+
+/// Parameters of Google's APIs that leave parts of an answer out, its usage among them, or change its form.
+const HIDING: [&str; 4] = ["fields", "$fields", "callback", "$callback"];
+
+/// The same as a header.
+pub const HIDING_HEADER: &str = "x-goog-fieldmask";
+
+/// Why a call with this path and query cannot be billed by the meter; nothing where it can.
+#[must_use]
+pub fn unbilled(meter: Meter, path: &str, query: Option<&str>) -> Option<String> {
+    let ends = ends_of(meter);
+    if !ends.is_empty() && model_in(path).is_some() && !ends.iter().any(|end| is_end(path, end)) {
+        return Some(format!(
+            "the meter of this route does not bill what the path asks of its model; it bills paths that end with {}: give \
+             others a route of their own",
+            ends.join(", ")
+        ));
+    }
+    let query = query.filter(|_| meter == Meter::GeminiGenerate)?;
+    let hiding = |(name, _): (std::borrow::Cow<'_, str>, _)| HIDING.into_iter().find(|hiding| *hiding == name);
+    let name = form_urlencoded::parse(query.as_bytes()).find_map(hiding)?;
+    Some(format!("the parameter {name} of the query leaves the usage out of the answer; leave it out"))
+}
+
+/// A colon may be coded. `/completions` is no end of `/chat/completions`, which is another action.
+fn is_end(path: &str, end: &str) -> bool {
+    let is_other = end == "/completions" && path.ends_with("/chat/completions");
+    let coded = |code: &str| end.strip_prefix(':').is_some_and(|action| path.ends_with(&format!("{code}{action}")));
+    !is_other && (path.ends_with(end) || coded("%3A") || coded("%3a"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_meter_cannot_read_is_not_billed_by_it() {
+        use Meter::{
+            AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiCompletions, OpenaiEmbeddings,
+            OpenaiImages,
+        };
+        for (meter, path, is_billed) in [
+            (GeminiGenerate, "/v1beta/models/m:generateContent", true),
+            (GeminiGenerate, "/v1beta/models/m%3AstreamGenerateContent", true),
+            (GeminiGenerate, "/v1beta/models/m:batchEmbedContents", true),
+            (GeminiGenerate, "/v1beta/models/m:predict", false),
+            (GeminiGenerate, "/v1beta/models/m:predictLongRunning", false),
+            (GeminiGenerate, "/v1beta/models/m:batchGenerateContent", false),
+            (GeminiGenerate, "/v1beta/models/m%3ApredictLongRunning", false),
+            (GeminiGenerate, "/v1/publishers/anthropic/models/m:rawPredict", false),
+            (GeminiGenerate, "/v1beta/models/m", false),
+            (BedrockConverse, "/model/m:0/converse-stream", true),
+            (BedrockConverse, "/model/m:0/invoke", false),
+            (BedrockConverse, "/model/m/async-invoke", false),
+            (AnthropicMessages, "/model/m/invoke-with-response-stream", true),
+            (AnthropicMessages, "/v1/publishers/anthropic/models/m:streamRawPredict", true),
+            (AnthropicMessages, "/v1/messages/batches", true),
+            (OpenaiChat, "/openai/deployments/d/chat/completions", true),
+            (OpenaiChat, "/openai/deployments/d/completions", false),
+            (OpenaiChat, "/openai/deployments/d/images/generations", false),
+            (OpenaiChat, "/openai/deployments/d/video/generations/jobs", false),
+            (OpenaiCompletions, "/openai/deployments/d/completions", true),
+            (OpenaiCompletions, "/openai/deployments/d/chat/completions", false),
+            (OpenaiEmbeddings, "/openai/deployments/d/embeddings", true),
+            (OpenaiImages, "/openai/deployments/d/images/edits", true),
+            (OpenaiChat, "/v1/chat/completions", true),
+            (OpenaiChat, "/anything", true),
+            (Meter::None, "/v1beta/models/m:predict", true),
+        ] {
+            assert_eq!(unbilled(meter, path, None).is_none(), is_billed, "{meter:?} {path}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_usage_out_of_an_answer_is_refused() {
+        let path = "/v1beta/models/m:generateContent";
+        for (query, is_billed) in [
+            ("alt=sse&key=a", true),
+            ("fields=candidates", false),
+            ("alt=sse&%24fields=a", false),
+            ("%66ields=a", false),
+            ("callback=f", false),
+        ] {
+            assert_eq!(unbilled(Meter::GeminiGenerate, path, Some(query)).is_none(), is_billed, "{query}");
+        }
+        assert_eq!(unbilled(Meter::OpenaiChat, "/v1/chat/completions", Some("fields=a")), None);
+    }
+}
