@@ -36,6 +36,7 @@ impl Decoded {
         Self::decode(&self.bytes, |at| self.place(at))
     }
 
+    /// The text, as far as it is decoded.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
