@@ -92,6 +92,16 @@ fn sent(stage: &Stage, target: &[u8], token: &str) -> End {
     End::Forwarded(got, client.message())
 }
 
+/// The target as it goes on: what may not stand in a query is percent-encoded there (RFC 3986 §3.4).
+fn as_sent_on(target: &[u8]) -> Vec<u8> {
+    let query = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+    let coded = |(at, byte): (usize, &u8)| {
+        let may_not_stand = b"\"<>".contains(byte) || !byte.is_ascii();
+        if at > query && may_not_stand { format!("%{byte:02X}").into_bytes() } else { vec![*byte] }
+    };
+    target.iter().enumerate().flat_map(coded).collect()
+}
+
 /// What is wrong, if something is.
 fn fault(stage: &Stage, target: &[u8], readonly: &str) -> Result<bool, String> {
     let text = String::from_utf8_lossy(target);
@@ -111,7 +121,8 @@ fn fault(stage: &Stage, target: &[u8], readonly: &str) -> Result<bool, String> {
         }
         End::Forwarded(got, answer) => {
             let own = text.strip_prefix("http://gateway.test").unwrap_or(&text);
-            if got.target() != own {
+            let as_sent = as_sent_on(target.strip_prefix(b"http://gateway.test").unwrap_or(target));
+            if got.target().as_bytes() != as_sent {
                 return says("the upstream got", &got.target());
             }
             let path = own.split('?').next().unwrap_or_default();

@@ -40,7 +40,7 @@ fn each_refusal_comes_before_the_body() {
             (post("/up", &format!("{BODY}expect: a-miracle\r\n")), 417, "expectation-failed"),
             (post("/up", &format!("{BODY}x: {}\r\n", "y".repeat(40_000))), 431, "head-too-large"),
             (post("/up//x", BODY), 400, "unsafe-path"),
-            (post("/up", &format!("{BODY}host: other\r\n")), 400, "invalid-request"),
+            (post("/up", &format!("{BODY}host: other\r\n")), 400, "invalid-host"),
             (post("/up", "transfer-encoding: chunked\r\n").replace("Bearer ", "Bearer x"), 401, "invalid-token"),
         ];
         for (bytes, status, code) in table {

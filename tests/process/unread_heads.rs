@@ -110,7 +110,7 @@ fn the_last_lines_of_a_long_head_are_read_like_the_first() {
     for (lines, status, code) in [
         ("authorization: Bearer other\r\n", 400, "ambiguous-credentials"),
         ("x-api-key: tg_other\r\n", 400, "ambiguous-credentials"),
-        ("host: other.test\r\n", 400, "invalid-request"),
+        ("host: other.test\r\n", 400, "invalid-host"),
         ("content-length: 5\r\ncontent-length: 5\r\n", 400, "invalid-request"),
         ("content-length: 5\r\ntransfer-encoding: chunked\r\n", 400, "invalid-request"),
         ("transfer-encoding: gzip\r\n", 400, "invalid-request"),
