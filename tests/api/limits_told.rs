@@ -92,7 +92,7 @@ async fn a_call_that_is_refused_before_it_is_limited_is_told_what_is_left(store:
     let post = |path: &str, kind: &str, body: &str| gateway.post(path).header("content-type", kind).body(body);
     let long = "x".repeat(2_001);
     for (request, status, code) in [
-        (gateway.get("/paid").header("upgrade", "websocket").header("connection", "upgrade"), 400, "invalid-request"),
+        (gateway.get("/paid").header("upgrade", "websocket").header("connection", "upgrade"), 426, "websocket-version"),
         (gateway.get("/paid").header("x-long", "y".repeat(40_000)), 431, "head-too-large"),
         (post(CHAT, "application/json", "{"), 400, "invalid-request"),
         (post(CHAT, "application/json", r#"{"model":"demo","messages":[],"n":-1}"#), 400, "invalid-request"),

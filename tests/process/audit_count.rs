@@ -401,7 +401,7 @@ impl OnRecord {
     }
 
     fn is_unread(&self) -> bool {
-        let is_named = matches!(self.reason.as_deref(), Some("unreadable-head" | "head-too-long"));
+        let is_named = matches!(self.reason.as_deref(), Some("unreadable-head" | "head-too-long" | "invalid-host"));
         is_named && matches!(self.status, Some(400 | 431)) && self.trace.is_none() && self.user.is_none()
     }
 }

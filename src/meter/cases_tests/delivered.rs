@@ -52,7 +52,7 @@ pub(super) fn no_counts() -> Vec<Case> {
         of("negative output", r#"{"prompt_tokens":9,"completion_tokens":-8}"#, [9, 0, 0, 2]),
         of("beyond any number", r#"{"prompt_tokens":99999999999999999999999,"completion_tokens":8}"#, [12, 0, 0, 8]),
         of("beyond what is sane", r#"{"prompt_tokens":9,"completion_tokens":18446744073709551615}"#, [9, 0, 0, 2]),
-        of("an exponent", r#"{"prompt_tokens":9e2,"completion_tokens":8}"#, [12, 0, 0, 8]),
+        of("a fraction with an exponent", r#"{"prompt_tokens":9.5e0,"completion_tokens":8}"#, [12, 0, 0, 8]),
         of("a fraction", r#"{"prompt_tokens":9.5,"completion_tokens":8}"#, [12, 0, 0, 8]),
         of("a text", r#"{"prompt_tokens":"9","completion_tokens":8}"#, [12, 0, 0, 8]),
         of("true", r#"{"prompt_tokens":true,"completion_tokens":8}"#, [12, 0, 0, 8]),

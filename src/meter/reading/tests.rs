@@ -163,7 +163,7 @@ fn texts_where_other_formats_have_objects_hide_no_usage() {
 
 #[test]
 fn what_is_no_plain_count_is_estimated_by_what_was_delivered() {
-    for count in ["0", "null", "-1", "1.5", "\"7\"", "1e3", "99999999999999999999999", "true", "[]", "99999999999"] {
+    for count in ["0", "null", "-1", "1.5", "\"7\"", "1.5e0", "99999999999999999999999", "true", "[]", "99999999999"] {
         let answer = format!(
             r#"{{"choices":[{{"role":"x","message":{{"content":"four fivex"}}}}],"usage":{{"prompt_tokens":{count},"completion_tokens":{count}}}}}"#
         );
