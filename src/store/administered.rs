@@ -196,19 +196,15 @@ async fn create<N: Administered>(
     request: Option<Idempotency>,
 ) -> Result<CreatedRow<N>, StoreError> {
     let revision = revisions::next(connection, N::REVISION).await?;
-    if let Some(request) = &request {
-        match idempotency::look_up(connection, request).await? {
-            Known::Fresh => {}
-            Known::Answered(answer) => return Ok(Created::Replayed(answer)),
-            Known::Reused => return Ok(Created::KeyReused),
-        }
+    match idempotency::look_up(connection, request.as_ref()).await? {
+        Known::Fresh => {}
+        Known::Answered(answer) => return Ok(Created::Replayed(answer)),
+        Known::Reused => return Ok(Created::KeyReused),
     }
     if let Some(refused) = N::refuse_new(connection, new).await? {
         return Ok(Created::Refused(refused));
     }
-    if let Some(request) = &request {
-        idempotency::keep(connection, request).await?;
-    }
+    idempotency::keep(connection, request.as_ref()).await?;
     N::insert(connection, new, revision).await?;
     let row = N::living(connection, N::id_of(new)).await?;
     row.map(Created::New).ok_or_else(|| StoreError::Other("a new row is not there".into()))
@@ -221,12 +217,10 @@ async fn change<N: Administered>(
     now: Timestamp,
 ) -> Result<ChangedRow<N>, StoreError> {
     let revision = revisions::next(connection, N::REVISION).await?;
-    if let Some(request) = N::once(&change) {
-        match idempotency::look_up(connection, request).await? {
-            Known::Fresh => {}
-            Known::Answered(answer) => return Ok(Changed::Replayed(answer)),
-            Known::Reused => return Ok(Changed::KeyReused),
-        }
+    match idempotency::look_up(connection, N::once(&change)).await? {
+        Known::Fresh => {}
+        Known::Answered(answer) => return Ok(Changed::Replayed(answer)),
+        Known::Reused => return Ok(Changed::KeyReused),
     }
     let Some(before) = N::living(connection, id).await? else { return Ok(Changed::NotFound) };
     if N::only_at(&change).is_some_and(|revision| revision != before.revision()) {
@@ -238,9 +232,7 @@ async fn change<N: Administered>(
     if let Some(refused) = N::refuse_change(connection, &before, &after).await? {
         return Ok(Changed::Refused(refused));
     }
-    if let Some(request) = N::once(&change) {
-        idempotency::keep(connection, request).await?;
-    }
+    idempotency::keep(connection, N::once(&change)).await?;
     let after = N::update(connection, &before, after, change, Stamp { now, revision }).await?;
     Ok(Changed::Done { before, after })
 }

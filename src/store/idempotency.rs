@@ -66,8 +66,9 @@ impl Store {
     }
 }
 
-/// Looks a key up. The caller's transaction keeps others with the same key waiting.
-pub(super) async fn look_up(connection: &mut Connection, new: &Idempotency) -> Result<Known, StoreError> {
+/// Looks a key up; a request without one is fresh. The caller's transaction keeps others with the same key waiting.
+pub(super) async fn look_up(connection: &mut Connection, new: Option<&Idempotency>) -> Result<Known, StoreError> {
+    let Some(new) = new else { return Ok(Known::Fresh) };
     let kept = idempotency_keys::table
         .find((new.user_id.to_string(), &new.key))
         .filter(idempotency_keys::created_at.ge(micros(new.not_before)))
@@ -88,8 +89,9 @@ pub(super) async fn look_up(connection: &mut Connection, new: &Idempotency) -> R
     Ok(Known::Answered(Answer { status, location, body }))
 }
 
-/// Keeps the answer, in place of an expired one.
-pub(super) async fn keep(connection: &mut Connection, new: &Idempotency) -> Result<(), StoreError> {
+/// Keeps the answer, in place of an expired one; nothing of a request without a key.
+pub(super) async fn keep(connection: &mut Connection, new: Option<&Idempotency>) -> Result<(), StoreError> {
+    let Some(new) = new else { return Ok(()) };
     let expired = diesel::delete(idempotency_keys::table.find((new.user_id.to_string(), &new.key)));
     on_backend!(connection, |conn| expired.execute(conn).await)?;
     let kept = diesel::insert_into(idempotency_keys::table).values((

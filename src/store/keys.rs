@@ -145,12 +145,11 @@ async fn rotate(connection: &mut Connection, rotation: Rotation) -> Result<Rotat
         return Ok(Created::Refused(OtherNewest));
     }
     let takes_over = waiting.unwrap_or(&rotation.new).clone();
-    if let Some(request) = rotation.remember.map(|remember| remember(&takes_over)) {
-        match idempotency::look_up(connection, &request).await? {
-            Known::Fresh => idempotency::keep(connection, &request).await?,
-            Known::Answered(answer) => return Ok(Created::Replayed(answer)),
-            Known::Reused => return Ok(Created::KeyReused),
-        }
+    let request = rotation.remember.map(|remember| remember(&takes_over));
+    match idempotency::look_up(connection, request.as_ref()).await? {
+        Known::Fresh => idempotency::keep(connection, request.as_ref()).await?,
+        Known::Answered(answer) => return Ok(Created::Replayed(answer)),
+        Known::Reused => return Ok(Created::KeyReused),
     }
     if waiting.is_none() {
         retire(connection, takes_over.activates_at).await?;
