@@ -11,6 +11,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+const NS_IN_MS: u64 = 1_000_000;
+
 /// A source of wall time, of monotonic time and of time-ordered ids.
 #[derive(Debug, Clone)]
 pub struct Clock {
@@ -96,6 +98,11 @@ impl Clock {
             Source::System { started, .. } => u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
             Source::Manual(ns) => ns.load(Ordering::SeqCst),
         }
+    }
+
+    /// The same in whole milliseconds.
+    pub fn monotonic_ms(&self) -> u64 {
+        self.monotonic_ns() / NS_IN_MS
     }
 
     /// A new UUIDv7 (RFC 9562 §5.7); ids made by one process sort by the order they were made in.

@@ -19,8 +19,6 @@ use crate::{
     snapshot::routing::Routing,
 };
 
-const NS_IN_MS: u64 = 1_000_000;
-
 /// Which page of the entries, by name.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,8 +71,8 @@ pub struct UpstreamState {
     latency_ms: Latency,
 }
 
-/// How long calls waited for the head of an answer since the start of the process: at most so many milliseconds, in steps;
-/// null before the first call.
+/// How long calls waited for the head of an answer since the start of the process: in milliseconds, rounded up to the
+/// buckets of `tollgate_upstream_duration_seconds`; null before the first call.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Latency {
     p50: Option<f64>,
@@ -182,8 +180,8 @@ impl Configured {
 }
 
 fn named(entries: &[Map<String, Value>], name: &str) -> Result<Configured, Refusal> {
-    let found = entries.iter().filter_map(Configured::of).find(|entry| entry.name == name);
-    found.ok_or(Refusal::NotFound)
+    let is_named = |entry: &&Map<String, Value>| entry.get("name").and_then(Value::as_str) == Some(name);
+    entries.iter().find(is_named).and_then(Configured::of).ok_or(Refusal::NotFound)
 }
 
 fn with_state(operations: &Operations, routing: &Routing, entry: Configured) -> Option<ConfiguredUpstream> {
@@ -196,7 +194,7 @@ pub(super) fn state(operations: &Operations, routing: &Routing, name: &str) -> O
     let (target, condition) = (routing.target(name)?, routing.condition(name)?);
     let breaker = condition.breaker().map(|breaker| match breaker {
         Breaker::Closed(_) => "closed",
-        Breaker::Open { until_ms } if until_ms > operations.clock.monotonic_ns() / NS_IN_MS => "open",
+        Breaker::Open { until_ms } if until_ms > operations.clock.monotonic_ms() => "open",
         Breaker::Open { .. } | Breaker::Trying { .. } => "half-open",
     });
     Some(UpstreamState {

@@ -44,7 +44,7 @@ fn gauges(roster: &Roster) -> Vec<ActorGauge> {
 }
 
 fn upstreams(operations: &Operations) -> Vec<(Arc<str>, i64)> {
-    let (routing, now_ms) = (operations.routing.read(), operations.clock.monotonic_ns() / 1_000_000);
+    let (routing, now_ms) = (operations.routing.read(), operations.clock.monotonic_ms());
     let state = |(name, condition): (&Arc<str>, &Condition)| (Arc::clone(name), condition.state(now_ms).number());
     routing.conditions().map(state).collect()
 }

@@ -254,7 +254,7 @@ impl Attempts {
     }
 
     fn now_ms(&self) -> u64 {
-        self.clock.monotonic_ns() / NS_IN_MS
+        self.clock.monotonic_ms()
     }
 }
 
