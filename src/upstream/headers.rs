@@ -194,10 +194,7 @@ pub(super) fn is_set_by_the_gateway(name: &str) -> bool {
 
 /// Upstreams share the gateway's origin towards browsers: none of them may sign a page of the console in.
 fn remove_own_cookie(headers: &mut HeaderMap) {
-    let is_own = |line: &HeaderValue| {
-        let name = line.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(HTTP_COOKIE.as_bytes())
-    };
+    let is_own = |line: &HeaderValue| is_of_console(line.as_bytes());
     if headers.get_all(SET_COOKIE).iter().any(is_own) {
         let others: Vec<HeaderValue> =
             headers.get_all(SET_COOKIE).iter().filter(|line| !is_own(line)).cloned().collect();
@@ -208,21 +205,23 @@ fn remove_own_cookie(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a cookie, with what follows its name, is that of the console's session.
+fn is_of_console(cookie: &[u8]) -> bool {
+    let name = cookie.split(|byte| *byte == b'=').next().unwrap_or_default();
+    name.trim_ascii().eq_ignore_ascii_case(HTTP_COOKIE.as_bytes())
+}
+
 /// The session of the console is for the gateway alone; all other cookies pass as they are.
 fn remove_cookie_of_console(headers: &mut HeaderMap) {
-    let is_own = |pair: &&[u8]| {
-        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(HTTP_COOKIE.as_bytes())
-    };
     let pairs =
         |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::to_vec).collect::<Vec<_>>();
     let lines: Vec<Vec<Vec<u8>>> = headers.get_all(COOKIE).iter().map(pairs).collect();
-    if !lines.iter().flatten().any(|pair| is_own(&pair.as_slice())) {
+    if !lines.iter().flatten().any(|pair| is_of_console(pair)) {
         return;
     }
     headers.remove(COOKIE);
     for line in lines {
-        let others: Vec<&[u8]> = line.iter().map(Vec::as_slice).filter(|pair| !is_own(pair)).collect();
+        let others: Vec<&[u8]> = line.iter().map(Vec::as_slice).filter(|pair| !is_of_console(pair)).collect();
         let line = others.join(&b';');
         if let Ok(value) = HeaderValue::from_bytes(line.trim_ascii())
             && !value.is_empty()
