@@ -22,21 +22,6 @@ use tollgate::{
     meter::{Asked, Bound, MAX_READ_HERE_BYTES, Reading, Ways, format},
 };
 
-const METERS: [Meter; 12] = [
-    Meter::OpenaiChat,
-    Meter::OpenaiCompletions,
-    Meter::OpenaiResponses,
-    Meter::OpenaiEmbeddings,
-    Meter::OpenaiImages,
-    Meter::OpenaiTranscriptions,
-    Meter::OpenaiSpeech,
-    Meter::AnthropicMessages,
-    Meter::GeminiGenerate,
-    Meter::BedrockConverse,
-    Meter::Rerank,
-    Meter::CountTokens,
-];
-
 /// The longest request, and the longest answer that is tried.
 const REQUEST_BYTES: usize = 9 << 20;
 const ANSWER_BYTES: [usize; 2] = [500 << 10, 2 << 20];
@@ -130,7 +115,7 @@ fn main() {
     for bytes in [MAX_READ_HERE_BYTES - 1_000, REQUEST_BYTES] {
         for (name, members) in shapes::requests(bytes) {
             let name = format!("request: {name}");
-            for meter in METERS.iter().filter(|_| is_wanted(&name)) {
+            for meter in Meter::OF_MODELS.iter().filter(|_| is_wanted(&name)) {
                 request(&mut longest, &name, *meter, &members);
             }
         }
@@ -149,7 +134,7 @@ fn main() {
     answers.push(("many members of gzip".into(), "text/event-stream", Some("gzip"), members.into()));
     answers.push(("blanks in gzip".into(), "text/event-stream", Some("gzip"), gzip(&vec![b' '; 60 << 20])));
     for (name, label, coding, body) in answers.into_iter().filter(|(name, ..)| is_wanted(name)) {
-        for meter in METERS {
+        for meter in Meter::OF_MODELS {
             answer(&mut longest, &name, meter, (label, coding, body.clone()));
         }
     }

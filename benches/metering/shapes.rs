@@ -124,7 +124,7 @@ fn deep(bytes: usize) -> String {
     "[".repeat(bytes / 2) + &"]".repeat(bytes / 2)
 }
 
-/// A list of this item, of about so many bytes.
+/// A list of this item, of about `bytes` bytes.
 fn many(item: &str, bytes: usize) -> String {
     many_of(item, bytes.div_ceil(item.len() + 1).max(1))
 }

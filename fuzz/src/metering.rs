@@ -5,25 +5,9 @@ use tollgate::domain::{
     route::Meter,
 };
 
-/// Every format.
-pub(crate) const METERS: [Meter; 12] = [
-    Meter::OpenaiChat,
-    Meter::OpenaiCompletions,
-    Meter::OpenaiResponses,
-    Meter::OpenaiEmbeddings,
-    Meter::OpenaiImages,
-    Meter::AnthropicMessages,
-    Meter::GeminiGenerate,
-    Meter::BedrockConverse,
-    Meter::Rerank,
-    Meter::CountTokens,
-    Meter::OpenaiTranscriptions,
-    Meter::OpenaiSpeech,
-];
-
 /// The format that a byte chooses.
 pub(crate) fn meter(choice: usize) -> Meter {
-    METERS.get(choice % METERS.len()).copied().unwrap_or(Meter::OpenaiChat)
+    Meter::OF_MODELS.get(choice % Meter::OF_MODELS.len()).copied().unwrap_or(Meter::OpenaiChat)
 }
 
 /// The price of a model that takes everything, at `input_usd` a million tokens of its prompts.

@@ -118,7 +118,7 @@ fn check(refusal: &Refusal, path: &str, response: HttpResponse) {
     assert_eq!(body.get("error").is_some_and(Value::is_string), is_oauth, "{body}");
     if let Refusal::InvalidRequest(faults) = refusal {
         let errors = body.get("errors").and_then(Value::as_array).map(Vec::len).unwrap_or_default();
-        // Of more than 100 it is told how many there are.
+        // Above 100 faults the last entry says how many more there are.
         assert_eq!(errors, faults.len().min(101), "a fault is lost: {body}");
     }
     for (name, value) in head.headers() {

@@ -62,6 +62,22 @@ pub enum Meter {
 }
 
 impl Meter {
+    /// Those whose calls are to a model.
+    pub const OF_MODELS: [Self; 12] = [
+        Self::OpenaiChat,
+        Self::OpenaiCompletions,
+        Self::OpenaiResponses,
+        Self::OpenaiEmbeddings,
+        Self::OpenaiImages,
+        Self::AnthropicMessages,
+        Self::GeminiGenerate,
+        Self::BedrockConverse,
+        Self::Rerank,
+        Self::CountTokens,
+        Self::OpenaiTranscriptions,
+        Self::OpenaiSpeech,
+    ];
+
     /// Whether calls take tokens of a model.
     #[must_use]
     pub const fn counts_tokens(self) -> bool {

@@ -7,21 +7,6 @@ use proptest::prelude::*;
 use super::{Asked, Format, Reading, Taken, Ways, format, json, test_price};
 use crate::domain::{price::Price, route::Meter};
 
-pub(super) const METERS: [Meter; 12] = [
-    Meter::OpenaiChat,
-    Meter::OpenaiCompletions,
-    Meter::OpenaiResponses,
-    Meter::OpenaiEmbeddings,
-    Meter::OpenaiImages,
-    Meter::OpenaiTranscriptions,
-    Meter::OpenaiSpeech,
-    Meter::AnthropicMessages,
-    Meter::GeminiGenerate,
-    Meter::BedrockConverse,
-    Meter::Rerank,
-    Meter::CountTokens,
-];
-
 static NAMES: [&str; 40] = [
     "usage",
     "choices",
@@ -139,7 +124,7 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).chain([0, stream.len()]).collect();
         cuts.sort_unstable();
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
-        for meter in METERS {
+        for meter in Meter::OF_MODELS {
             let format = format(meter).unwrap();
             let whole = read(format, label, &[&stream]);
             let cut = read(format, label, &pieces);
@@ -158,7 +143,7 @@ proptest! {
     )) {
         let members: Vec<String> = members.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
         let body = format!("{{{}}}", members.join(","));
-        for meter in METERS {
+        for meter in Meter::OF_MODELS {
             let asked = Asked::read(format(meter).unwrap(), "/models/m", body.clone().into(), &|_| true);
             let Ok(asked) = asked else { continue };
             prop_assert!(asked.estimated_tokens() >= 1);
@@ -173,7 +158,7 @@ proptest! {
 
     #[test]
     fn no_bytes_are_a_panic(body in any::<Vec<u8>>()) {
-        for meter in METERS {
+        for meter in Meter::OF_MODELS {
             drop(Asked::read(format(meter).unwrap(), "/", body.clone().into(), &|_| true));
             drop(read(format(meter).unwrap(), None, &[&body]));
         }

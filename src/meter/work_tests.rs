@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Asked, Bound, Reading, Ways, format, fuzz_tests::METERS, test_price, work};
+use super::{Asked, Bound, Reading, Ways, format, test_price, work};
 use crate::domain::route::Meter;
 
 #[path = "../../benches/metering/shapes.rs"]
@@ -58,7 +58,7 @@ fn is_linear(work: u64, bytes: usize) -> bool {
 }
 
 fn any_meter() -> impl Strategy<Value = Meter> {
-    proptest::sample::select(METERS.to_vec())
+    proptest::sample::select(Meter::OF_MODELS.to_vec())
 }
 
 proptest! {
