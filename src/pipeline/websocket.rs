@@ -81,8 +81,8 @@ pub fn is_opened(head: &RequestHead, route: &Route) -> bool {
     route.websocket && is_offered(head) && is_meant(head)
 }
 
-/// What a refused call is told instead if it is an opening handshake at a path of models: clients that try a WebSocket first
-/// take 426, and nothing else, for the word to ask over HTTP.
+/// The refusal of a call whose method is not taken: 426 for an opening handshake at a path of models. Clients that try a
+/// WebSocket first fall back to HTTP at once on 426 and on no other status.
 pub fn told(head: &RequestHead, visit: &Visit<'_>, refusal: Refusal) -> Refusal {
     let is_handshake = head.method == Method::GET && is_offered(head) && is_meant(head);
     if !is_handshake || !matches!(refusal, Refusal::MethodNotAllowed(_)) {

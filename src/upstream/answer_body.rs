@@ -100,7 +100,7 @@ impl AnswerStream {
         Self { source, is_delimited, turns: None, held: None }
     }
 
-    /// A body that ends after so many bytes, where the HTTP library would read on to the end of the connection.
+    /// A body that ends after `length` bytes, where the HTTP library would read on to the end of the connection.
     pub(super) fn ending_after(mut self, length: Option<u64>) -> Self {
         if let (Source::Upstream(received), Some(length)) = (&mut self.source, length) {
             received.left = Some(length);

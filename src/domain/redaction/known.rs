@@ -106,7 +106,7 @@ fn forms(secret: &str) -> Vec<String> {
     forms
 }
 
-/// What base64 makes of a secret behind so many other bytes, as far as that depends on the secret alone.
+/// The base64 of a secret that stands behind `before` other bytes, without the digits that depend on other bytes too.
 fn base64_behind(before: usize, secret: &str, url_safe: bool) -> String {
     let bytes = [vec![0; before].as_slice(), secret.as_bytes()].concat();
     let coded = if url_safe { URL_SAFE_NO_PAD.encode(&bytes) } else { STANDARD_NO_PAD.encode(&bytes) };

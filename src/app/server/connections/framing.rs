@@ -49,7 +49,7 @@ impl Framing {
         Self::Head(HeadEnd::default())
     }
 
-    /// The framing of the body that a call expects, whose trailer section may have so many bytes.
+    /// The framing of the body that a call expects, whose trailer section may have `max_trailer_bytes`.
     pub const fn of(expected: Expected, max_trailer_bytes: u64) -> Self {
         match expected {
             Expected::None | Expected::Length(0) => Self::Complete,

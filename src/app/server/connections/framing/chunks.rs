@@ -42,7 +42,7 @@ pub(in crate::app::server::connections) enum Part {
 }
 
 impl Chunks {
-    /// Before the first chunk of a body whose trailer section may have so many bytes.
+    /// Before the first chunk of a body whose trailer section may have `max_trailer_bytes`.
     pub const fn new(max_trailer_bytes: u64) -> Self {
         Self { part: Part::Begin, overhead: 0, trailer_left: max_trailer_bytes }
     }
