@@ -45,10 +45,10 @@ fn serving(config: Arc<ServerConfig>) -> Conduct {
         let mut head = vec![];
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            match wire.read(&mut byte) {
-                Ok(1) => head.push(byte[0]),
-                _ => return,
+            if wire.read_exact(&mut byte).is_err() {
+                return;
             }
+            head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap();
         let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
