@@ -97,14 +97,11 @@ fn draft(clock: &Clock, user: UserId) -> Draft {
             user_id: Some(user),
             username: Some("somebody".into()),
             role: Some(Role::User),
-            credential: None,
-            session_id: None,
             peer: Some([203, 0, 113, 7].into()),
-            client_certificate: None,
-            forwarded_for: None,
             method: "GET".into(),
             path: "/echo/somewhere".into(),
             route: Some("echo".into()),
+            ..Subject::default()
         }),
         findings: Findings {
             decision: Some(Decision::Allowed),

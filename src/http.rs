@@ -25,6 +25,7 @@ pub mod keys;
 pub mod limits;
 pub mod me;
 pub mod models;
+mod named;
 mod no_content;
 pub mod oauth;
 pub mod office;

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod ledger;
 pub mod limits;
 pub mod migrations;
+pub mod names;
 mod pools;
 pub mod prices;
 pub mod quota_accounts;

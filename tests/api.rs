@@ -40,6 +40,7 @@ mod api {
     mod metering;
     mod meters;
     mod models;
+    mod names;
     mod oauth;
     mod openapi;
     mod password;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 use super::{
-    ids::{EntryId, RequestId, SessionId, UserId},
+    ids::{EntryId, RequestId, SessionId, TeamId, UserId},
     money::Money,
     principal::{Credential, Role},
 };
@@ -119,6 +119,9 @@ pub struct Subject {
     pub user_id: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
+    /// The team that the user was in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team_id: Option<TeamId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,16 +1,18 @@
 //! API keys: one's own, and those of any user for administrators. A key itself is answered once, when it is made.
 
+mod expiry;
 pub mod rotation;
 
 use actix_web::{
     HttpRequest,
     web::{Data, Json},
 };
-use jiff::{Timestamp, civil::date, fmt::temporal::Pieces};
+use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::expiry::Expiry;
 use super::{
     administered::{self, Exposed, Made},
     created::CreatedAt,
@@ -18,6 +20,7 @@ use super::{
     failure::unavailable,
     idempotency,
     input::{Draft, Moment},
+    named::{Mentions, NameOf, named, named_one},
     no_content::NoContent,
     office::Administration,
     page::{FilterQuery, Page},
@@ -45,6 +48,8 @@ use crate::{
 pub struct ApiKey {
     id: ApiKeyId,
     user_id: UserId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_name: NameOf,
     name: String,
     #[schemars(with = "String")]
     created_at: Timestamp,
@@ -97,28 +102,6 @@ pub struct ApiKeyCreate {
     models: Vec<String>,
 }
 
-/// When a key expires. `9999-12-31T23:59:59Z` is how "never" is written where a time must stand; that and all times of
-/// the last two days of that year are the last that can be shown in every time zone.
-#[derive(Clone, Copy, Serialize)]
-#[serde(transparent)]
-struct Expiry(Timestamp);
-
-impl<'de> Deserialize<'de> for Expiry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let last = |error| if is_in_the_last_days(&text) { Ok(LAST) } else { Err(D::Error::custom(error)) };
-        text.parse().or_else(last).map(|time: Timestamp| Self(time.min(LAST)))
-    }
-}
-
-/// 9999-12-30T22:00:00Z, which is before the year 10000 at every offset.
-const LAST: Timestamp = Timestamp::constant(253_402_207_200, 0);
-
-fn is_in_the_last_days(text: &str) -> bool {
-    let pieces = Pieces::parse(text).ok().filter(|pieces| pieces.offset().is_some());
-    pieces.is_some_and(|pieces| pieces.date() >= date(9999, 12, 30))
-}
-
 /// A page of API keys.
 #[derive(Serialize, JsonSchema)]
 pub struct ApiKeyPage {
@@ -131,6 +114,7 @@ impl From<&ApiKeyRow> for ApiKey {
         Self {
             id: row.id,
             user_id: row.user_id,
+            user_name: None,
             name: row.name.to_string(),
             created_at: row.created_at,
             expires_at: row.expires_at,
@@ -149,6 +133,7 @@ impl From<&NewApiKey> for ApiKey {
         Self {
             id: new.id,
             user_id: new.user_id,
+            user_name: None,
             name: new.name.to_string(),
             created_at: new.created_at,
             expires_at: new.expires_at,
@@ -159,6 +144,12 @@ impl From<&NewApiKey> for ApiKey {
             last_used_at: None,
             old_secret_until: None,
         }
+    }
+}
+
+impl Mentions for ApiKey {
+    fn mentions(&mut self, each: &mut dyn FnMut(Option<String>, &mut NameOf)) {
+        each(Some(self.user_id.to_string()), &mut self.user_name);
     }
 }
 
@@ -237,7 +228,7 @@ async fn list(administration: &Administration, user: UserId, query: &FilterQuery
         .api_keys_page(user, query.filter(), after, limit.saturating_add(1))
         .await
         .map_err(unavailable)?;
-    let keys = rows.iter().map(ApiKey::from).collect();
+    let keys = named(&administration.store, rows.iter().map(ApiKey::from).collect()).await?;
     Ok(Json(ApiKeyPage { page: Page::of(keys, limit, |key: &ApiKey| key.id.to_string()) }))
 }
 
@@ -258,10 +249,14 @@ async fn create(
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let new = new_key(administration, order.of, &body).map_err(Refusal::InvalidRequest)?;
     let location = format!("{}/{}", order.listed_at, new.id);
-    let kept = Kept { api_key: ApiKey::from(&new), generation: 0 };
+    let api_key = named_one(&administration.store, ApiKey::from(&new)).await?;
+    let (user_name, kept) = (api_key.user_name.clone(), Kept { api_key, generation: 0 });
     let once = idempotency::remember(administration, request, order.by, &body, (&location, &kept))?;
     match administered::create::<ApiKeyRow>(request, &administration.users, new, once).await? {
-        Made::New(row) => Ok(CreatedAt::new(location, &with_key(administration, ApiKey::from(&row), 0))?),
+        Made::New(row) => {
+            let made = ApiKey { user_name, ..ApiKey::from(&row) };
+            Ok(CreatedAt::new(location, &with_key(administration, made, 0))?)
+        }
         Made::Again(answer) => Ok(CreatedAt::again(again(administration, answer)?)),
     }
 }
@@ -366,25 +361,6 @@ impl Exposed for ApiKeyRow {
                 "The user has {MAX_LIVE_KEYS} API keys, or {MAX_KEPT_KEYS} with those that were revoked or have expired in \
                  the last month, the most there can be."
             )),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_time_is_an_expiry_and_nonsense_is_none() {
-        let read = |text: &str| serde_json::from_value::<Expiry>(json!(text)).ok().map(|Expiry(time)| time);
-        for last in
-            ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999Z", "9999-12-31T00:00:00+00:00", "9999-12-30T23:00:00Z"]
-        {
-            assert_eq!(read(last).and_then(|time| in_micros(time).ok()), Some(LAST), "{last}");
-        }
-        assert_eq!(read("2030-01-01T00:00:00Z"), "2030-01-01T00:00:00Z".parse().ok());
-        for bad in ["", "9999-12-31", "9999-12-31T23:59:59", "9999-13-31T23:59:59Z", "10000-01-01T00:00:00Z", "never"] {
-            assert_eq!(read(bad), None, "{bad}");
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     csv::{Table, Tabular},
     extract::{Caller, PathId, QueryOf},
     input::Moment,
+    named::{Mentions, NameOf, named, named_one},
     office::AuditLog,
     page::{self, Page, PageSize},
     problem::Problem,
@@ -23,7 +24,7 @@ use crate::{
         audit::{self, Attempt, Decision, Outcome, Stage, body::KeptBody},
         hex,
         ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
-        principal::{Credential, Role},
+        principal::{Credential, CredentialKind, Role},
         refusal::Refusal,
     },
     http::failure::unavailable,
@@ -42,9 +43,20 @@ pub struct AuditRecord {
     request_id: String,
     trace_id: Option<String>,
     user_id: Option<String>,
+    /// The name that the user had at the time.
     username: Option<String>,
+    /// The name that the user has now, or had last; null where the record was erased.
+    #[serde(default)]
+    user_name: NameOf,
+    /// The team that the user was in.
+    team_id: Option<String>,
+    #[serde(default)]
+    team_name: NameOf,
     role: Option<Role>,
     credential: Option<Credential>,
+    /// The name of the API key, where the credential is one.
+    #[serde(default)]
+    key_name: NameOf,
     session_id: Option<String>,
     peer: Option<String>,
     /// The subject of the certificate that the client showed, as RFC 4514 writes it.
@@ -76,6 +88,8 @@ pub struct AuditRecord {
     change: Option<Value>,
     /// The user that the change is about.
     about: Option<String>,
+    #[serde(default)]
+    about_name: NameOf,
     /// What is kept of the bodies of a call to a route, as far as they passed: see `audit.bodies` of the configuration.
     request_body: Option<KeptBody>,
     response_body: Option<KeptBody>,
@@ -174,7 +188,22 @@ pub async fn list(
     let (before, filter) = (query.before()?, filter(&query)?);
     let rows = audit_log.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
     let records = rows.iter().map(|row| record(&audit_log, row)).collect::<Result<_, _>>()?;
+    let records = named(&audit_log.store, records).await?;
     Ok(Tabular(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
+}
+
+impl Mentions for AuditRecord {
+    fn mentions(&mut self, each: &mut dyn FnMut(Option<String>, &mut NameOf)) {
+        // Who was erased stays so.
+        let of_person = |id: &Option<String>| id.clone().filter(|_| !self.erased);
+        let (user, about) = (of_person(&self.user_id), of_person(&self.about));
+        let key = self.credential.as_ref().filter(|credential| credential.kind == CredentialKind::ApiKey);
+        let key = key.map(|credential| credential.id.clone());
+        each(user, &mut self.user_name);
+        each(self.team_id.clone(), &mut self.team_name);
+        each(key, &mut self.key_name);
+        each(about, &mut self.about_name);
+    }
 }
 
 impl Table for AuditPage {
@@ -189,8 +218,12 @@ impl Table for AuditPage {
         "seq",
         "user_id",
         "username",
+        "user_name",
+        "team_id",
+        "team_name",
         "role",
         "credential",
+        "key_name",
         "session_id",
         "peer",
         "client_certificate",
@@ -215,6 +248,7 @@ impl Table for AuditPage {
         "outcome",
         "change",
         "about",
+        "about_name",
         "request_body",
         "response_body",
         "erased",
@@ -238,7 +272,7 @@ pub async fn show(
     PathId(id): PathId<EntryId>,
 ) -> Result<Json<AuditProof>, Problem> {
     let row = audit_log.store.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    let record = record(&audit_log, &row)?;
+    let record = named_one(&audit_log.store, record(&audit_log, &row)?).await?;
     let entries = [Some(row.opening), row.outcome].into_iter().flatten().map(AuditEntry::from).collect();
     Ok(Json(AuditProof { record, entries }))
 }

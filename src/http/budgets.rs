@@ -17,6 +17,7 @@ use super::{
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    named::{Mentions, NameOf, SubjectNames, named, named_one},
     no_content::NoContent,
     office::{Accounting, Administration},
     page::{FilterQuery, Page},
@@ -42,6 +43,8 @@ pub struct Budget {
     id: BudgetId,
     #[serde(flatten)]
     spec: Spec,
+    #[serde(flatten)]
+    names: SubjectNames,
     #[serde(flatten)]
     standing: Standing,
     #[schemars(with = "String")]
@@ -112,7 +115,14 @@ impl Budget {
     fn of(row: &BudgetRow, standing: Standing) -> Self {
         // An amount may be given with an exponent; none is shown with one.
         let spec = Spec { limit_usd: row.budget.limit.to_string(), ..row.spec.clone() };
-        Self { id: row.id(), spec, standing, created_at: row.created_at, updated_at: row.updated_at }
+        let names = SubjectNames::default();
+        Self { id: row.id(), spec, names, standing, created_at: row.created_at, updated_at: row.updated_at }
+    }
+}
+
+impl Mentions for Budget {
+    fn mentions(&mut self, each: &mut dyn FnMut(Option<String>, &mut NameOf)) {
+        self.names.mentions(self.spec.scope.per(), self.spec.subject.as_deref(), each);
     }
 }
 
@@ -157,11 +167,14 @@ pub async fn create(
     let budget = body.0.budget(id).map_err(Refusal::InvalidRequest)?;
     let new = NewBudget { spec: body.0.clone(), budget, created_at: now };
     let standing = Standing::of(&new.budget, &[], now);
-    let view = Budget { id, spec: new.spec.clone(), standing: standing.clone(), created_at: now, updated_at: now };
+    let (names, spec) = (SubjectNames::default(), new.spec.clone());
+    let view = Budget { id, spec, names, standing: standing.clone(), created_at: now, updated_at: now };
+    let view = named_one(&administration.store, view).await?;
+    let names = view.names.clone();
     let location = format!("/admin/budgets/{id}");
     let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
     let made = administered::create::<BudgetRow>(&request, &administration.budgets, new, once).await?;
-    Ok(CreatedAt::of(made, location, |row| Budget::of(row, standing))?)
+    Ok(CreatedAt::of(made, location, |row| Budget { names, ..Budget::of(row, standing) })?)
 }
 
 /// `GET /admin/budgets/{id}`.
@@ -232,7 +245,7 @@ async fn with_standings(accounting: &Accounting, rows: &[BudgetRow]) -> Result<V
         let balances = balances.get(&row.id()).map_or([].as_slice(), Vec::as_slice);
         Budget::of(row, Standing::of(&row.budget, balances, now))
     };
-    Ok(rows.iter().map(view).collect())
+    named(&accounting.store, rows.iter().map(view).collect()).await
 }
 
 fn by_budget(balances: Balances) -> BTreeMap<BudgetId, Vec<Balance>> {

@@ -15,6 +15,7 @@ use super::{
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    named::{Mentions, NameOf, SubjectNames, named, named_one},
     no_content::NoContent,
     office::Administration,
     page::{FilterQuery, Page},
@@ -38,6 +39,8 @@ pub struct Limit {
     id: LimitId,
     #[serde(flatten)]
     spec: Spec,
+    #[serde(flatten)]
+    names: SubjectNames,
     #[schemars(with = "String")]
     created_at: Timestamp,
     #[schemars(with = "String")]
@@ -78,13 +81,21 @@ pub struct LimitPage {
 
 impl From<&LimitRow> for Limit {
     fn from(row: &LimitRow) -> Self {
-        Self { id: row.id(), spec: row.spec.clone(), created_at: row.created_at, updated_at: row.updated_at }
+        let (names, spec) = (SubjectNames::default(), row.spec.clone());
+        Self { id: row.id(), spec, names, created_at: row.created_at, updated_at: row.updated_at }
     }
 }
 
 impl From<&NewLimit> for Limit {
     fn from(new: &NewLimit) -> Self {
-        Self { id: new.policy.id, spec: new.spec.clone(), created_at: new.created_at, updated_at: new.created_at }
+        let (names, spec) = (SubjectNames::default(), new.spec.clone());
+        Self { id: new.policy.id, spec, names, created_at: new.created_at, updated_at: new.created_at }
+    }
+}
+
+impl Mentions for Limit {
+    fn mentions(&mut self, each: &mut dyn FnMut(Option<String>, &mut NameOf)) {
+        self.names.mentions(self.spec.per, self.spec.subject.as_deref(), each);
     }
 }
 
@@ -114,7 +125,7 @@ pub async fn list(
     let (limit, after) = (query.limit(), query.after()?);
     let rows =
         administration.store.limits_page(query.filter(), after, limit.saturating_add(1)).await.map_err(unavailable)?;
-    let limits = rows.iter().map(Limit::from).collect();
+    let limits = named(&administration.store, rows.iter().map(Limit::from).collect()).await?;
     Ok(Json(LimitPage { page: Page::of(limits, limit, |limit: &Limit| limit.id.to_string()) }))
 }
 
@@ -130,10 +141,11 @@ pub async fn create(
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let policy = check(&administration, &body.0, id).map_err(Refusal::InvalidRequest)?;
     let limit = NewLimit { spec: body.0.clone(), policy, created_at: now };
-    let (location, view) = (format!("/admin/limits/{id}"), Limit::from(&limit));
+    let view = named_one(&administration.store, Limit::from(&limit)).await?;
+    let (location, names) = (format!("/admin/limits/{id}"), view.names.clone());
     let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
     let made = administered::create::<LimitRow>(&request, &administration.limits, limit, once).await?;
-    Ok(CreatedAt::of(made, location, |row| Limit::from(row))?)
+    Ok(CreatedAt::of(made, location, |row| Limit { names, ..Limit::from(row) })?)
 }
 
 /// `GET /admin/limits/{id}`.
@@ -143,7 +155,7 @@ pub async fn show(
     PathId(id): PathId<LimitId>,
 ) -> Result<Json<Limit>, Problem> {
     let row = administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(Limit::from(&row)))
+    Ok(Json(named_one(&administration.store, Limit::from(&row)).await?))
 }
 
 /// `PATCH /admin/limits/{id}`.
@@ -165,7 +177,7 @@ pub async fn change(
     let policy = check(&administration, &spec, id).map_err(Refusal::InvalidRequest)?;
     let change = LimitChange { spec, policy, only_at: present.revision };
     let row = administered::change::<LimitRow>(&request, &administration.limits, id, change).await?;
-    Ok(Json(Limit::from(&row)))
+    Ok(Json(named_one(&administration.store, Limit::from(&row)).await?))
 }
 
 /// `DELETE /admin/limits/{id}`.

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{
     extract::{Caller, PathId, QueryOf},
+    named::{Mentions, NameOf, named},
     no_content::NoContent,
     office::SignIn,
     page::{Page, PageQuery},
@@ -42,6 +43,8 @@ pub struct Session {
     current: bool,
     /// The API key that was exchanged for it; null where somebody logged in.
     api_key_id: Option<ApiKeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_name: NameOf,
 }
 
 /// A page of sessions.
@@ -60,7 +63,14 @@ impl Session {
             expires_at: row.expires_at,
             current: caller.session == Some(row.id),
             api_key_id: row.api_key_id,
+            key_name: None,
         }
+    }
+}
+
+impl Mentions for Session {
+    fn mentions(&mut self, each: &mut dyn FnMut(Option<String>, &mut NameOf)) {
+        each(self.api_key_id.map(|id| id.to_string()), &mut self.key_name);
     }
 }
 
@@ -120,5 +130,6 @@ async fn list(
     let (after, limit, now) = (query.after()?, query.limit(), sign_in.clock.store_now());
     let rows = sign_in.store.sessions_page(user, now, after, limit.saturating_add(1)).await.map_err(unavailable)?;
     let sessions = rows.iter().map(|row| Session::of(row, caller)).collect();
+    let sessions = named(&sign_in.store, sessions).await?;
     Ok(Json(SessionPage { page: Page::of(sessions, limit, |session: &Session| session.id.to_string()) }))
 }

@@ -10,6 +10,7 @@ use super::{
     extract::{Caller, QueryOf},
     failure::unavailable,
     input::Moment,
+    named::{Mentions, NameOf, named},
     office::Accounting,
     page,
     problem::Problem,
@@ -56,9 +57,15 @@ pub struct UsageItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: NameOf,
+    #[serde(skip_serializing_if = "Option::is_none")]
     team: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    team_name: NameOf,
+    #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_name: NameOf,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<Option<String>>,
     /// As the upstream that served knows it.
@@ -100,6 +107,18 @@ impl UsageItem {
     }
 }
 
+impl Mentions for UsageItem {
+    fn mentions(&mut self, each: &mut dyn FnMut(Option<String>, &mut NameOf)) {
+        let places =
+            [(&self.user, &mut self.user_name), (&self.team, &mut self.team_name), (&self.key, &mut self.key_name)];
+        for (id, name) in places {
+            if let Some(id) = id {
+                each(id.clone(), name);
+            }
+        }
+    }
+}
+
 /// `GET /admin/usage`.
 pub async fn all(
     accounting: Data<Accounting>,
@@ -134,7 +153,8 @@ async fn usage(accounting: &Accounting, query: &UsageQuery, user: Option<UserId>
         let reason = format!("this makes more than {MAX_GROUPS} sums; ask for a shorter time or group by less");
         return Err(Refusal::invalid("?group_by", reason));
     }
-    Ok(Usage { items: rows.into_iter().map(|row| UsageItem::of(row, &group_by)).collect() })
+    let items = rows.into_iter().map(|row| UsageItem::of(row, &group_by)).collect();
+    Ok(Usage { items: named(&accounting.store, items).await? })
 }
 
 impl Table for Usage {
@@ -142,8 +162,11 @@ impl Table for Usage {
 
     const COLUMNS: &'static [&'static str] = &[
         "user",
+        "user_name",
         "team",
+        "team_name",
         "key",
+        "key_name",
         "model",
         "served_model",
         "route",

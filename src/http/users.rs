@@ -15,6 +15,7 @@ use super::{
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::{busy, unavailable},
     idempotency,
+    named::{Mentions, NameOf, named, named_one},
     no_content::NoContent,
     office::Administration,
     page::{FilterQuery, Page},
@@ -40,6 +41,8 @@ pub struct User {
     username: String,
     role: Role,
     team_id: Option<TeamId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team_name: NameOf,
     /// The models that the user may call.
     models: Vec<String>,
     status: UserStatus,
@@ -56,6 +59,7 @@ impl From<&UserRow> for User {
             username: row.username.to_string(),
             role: row.role,
             team_id: row.team_id,
+            team_name: None,
             models: row.models.names(),
             status: row.status,
             created_at: row.created_at,
@@ -71,11 +75,18 @@ impl From<&NewUser> for User {
             username: new.username.to_string(),
             role: new.role,
             team_id: new.team_id,
+            team_name: None,
             models: new.models.names(),
             status: new.status,
             created_at: new.created_at,
             updated_at: new.created_at,
         }
+    }
+}
+
+impl Mentions for User {
+    fn mentions(&mut self, each: &mut dyn FnMut(Option<String>, &mut NameOf)) {
+        each(self.team_id.map(|id| id.to_string()), &mut self.team_name);
     }
 }
 
@@ -133,7 +144,7 @@ pub async fn list(
     let (limit, after) = (query.limit(), query.after()?);
     let rows =
         administration.store.users_page(query.filter(), after, limit.saturating_add(1)).await.map_err(unavailable)?;
-    let users = rows.iter().map(User::from).collect();
+    let users = named(&administration.store, rows.iter().map(User::from).collect()).await?;
     Ok(Json(UserPage { page: Page::of(users, limit, |user: &User| user.id.to_string()) }))
 }
 
@@ -152,10 +163,11 @@ pub async fn create(
     let models = models(&body.models)?;
     let UserCreate { role, status, team_id, .. } = body;
     let user = NewUser { id, username, password_hash, role, status, team_id, models, created_at };
-    let (location, view) = (format!("/admin/users/{id}"), User::from(&user));
+    let view = named_one(&administration.store, User::from(&user)).await?;
+    let (location, team_name) = (format!("/admin/users/{id}"), view.team_name.clone());
     let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
     let made = administered::create::<UserRow>(&request, &administration.users, user, once).await?;
-    Ok(CreatedAt::of(made, location, |row| User::from(row))?)
+    Ok(CreatedAt::of(made, location, |row| User { team_name, ..User::from(row) })?)
 }
 
 /// `GET /admin/users/{id}`.
@@ -165,7 +177,7 @@ pub async fn show(
     PathId(id): PathId<UserId>,
 ) -> Result<Json<User>, Problem> {
     let row = administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(User::from(&row)))
+    Ok(Json(named_one(&administration.store, User::from(&row)).await?))
 }
 
 /// `PATCH /admin/users/{id}`.
@@ -191,7 +203,7 @@ pub async fn change(
     let (role, status, team_id) = (role.given(), status.given(), team_id.given());
     let change = UserChange { username, password_hash, role, status, team_id, models, only_at: None };
     let row = administered::change::<UserRow>(&request, &administration.users, id, change).await?;
-    Ok(Json(User::from(&row)))
+    Ok(Json(named_one(&administration.store, User::from(&row)).await?))
 }
 
 /// `DELETE /admin/users/{id}`.

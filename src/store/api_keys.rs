@@ -15,11 +15,11 @@ use jiff::Timestamp;
 use super::{
     PURGE_ROWS, Store, StoreError,
     administered::{Administered, Stamp},
-    connection::{Connection, on_backend},
+    connection::{Connection, insert_rows, on_backend},
     filter::Filter,
     idempotency::Idempotency,
     revisions,
-    schema::{api_keys, users},
+    schema::{api_keys, purged_api_keys, users},
     sessions,
     users::UserRow,
     values::{micros, read_digest, read_list, read_text, read_time},
@@ -34,6 +34,9 @@ use crate::domain::{
 
 /// How many uses one statement keeps.
 const USES_AT_ONCE: usize = 500;
+
+/// How many names one statement of a purge keeps.
+const NAMES_PER_INSERT: usize = 1_000;
 
 /// An API key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,14 +161,19 @@ impl Store {
         .await
     }
 
-    /// Deletes keys that were revoked or expired before `before`, and gives their number; at most [`PURGE_ROWS`]: call it again
-    /// while it finds that many.
+    /// Deletes keys that were revoked or expired before `before`, but for their names, and gives their number; at most
+    /// [`PURGE_ROWS`]: call it again while it finds that many.
     pub async fn purge_api_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
-        self.write(async move |connection: &mut Connection| {
+        self.transaction(async move |connection: &mut Connection| {
             let before = micros(before);
             let dead = api_keys::revoked_at.lt(before).or(api_keys::expires_at.lt(before));
             let dead = api_keys::table.filter(dead).select(api_keys::id).limit(PURGE_ROWS);
             let ids: Vec<String> = on_backend!(connection, |conn| dead.load(conn).await)?;
+            let names = api_keys::table.filter(api_keys::id.eq_any(ids.clone())).select((api_keys::id, api_keys::name));
+            let names: Vec<(String, String)> = on_backend!(connection, |conn| names.load(conn).await)?;
+            let record = |(id, name): (String, String)| (purged_api_keys::id.eq(id), purged_api_keys::name.eq(name));
+            let records: Vec<_> = names.into_iter().map(record).collect();
+            insert_rows!(connection, purged_api_keys::table, records, NAMES_PER_INSERT);
             let purge = diesel::delete(api_keys::table.filter(api_keys::id.eq_any(ids)));
             Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
         })

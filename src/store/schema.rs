@@ -208,6 +208,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    purged_api_keys (id) {
+        id -> Text,
+        name -> Text,
+    }
+}
+
+diesel::table! {
     quota_accounts (account) {
         account -> Text,
         state -> Text,
@@ -336,6 +343,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     limits,
     price_versions,
     prices,
+    purged_api_keys,
     quota_accounts,
     quota_vaults,
     replicas,

@@ -45,8 +45,7 @@ async fn a_key_calls_as_its_user_in_either_header(store: &TestStore) {
     let answer = gateway.post("/me/api-keys").token(&user.token).json(&json!({ "name": "Zoë's laptop" })).send().await;
     let created = answer.expect(201).json();
     let fields: Vec<&String> = created.as_object().unwrap().keys().collect();
-    let expected =
-        "created_at expires_at id key last_used_at models name old_secret_until revoked_at role routes user_id";
+    let expected = "created_at expires_at id key last_used_at models name old_secret_until revoked_at role routes user_id user_name";
     assert_eq!(fields, expected.split(' ').collect::<Vec<_>>());
     assert_eq!((&created["name"], &created["user_id"]), (&json!("Zoë's laptop"), &json!(user.id)));
     assert_eq!((&created["expires_at"], &created["revoked_at"]), (&Value::Null, &Value::Null));

@@ -36,7 +36,7 @@ async fn one_sees_ones_own_live_sessions(store: &TestStore) {
     gateway.post("/auth/logout").token(&gone.access).send().await.expect(204);
     let sessions = list(&gateway, "/me/sessions", &user.token).await;
     let fields: Vec<&String> = sessions[0].as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["api_key_id", "created_at", "current", "expires_at", "id", "refreshed_at"]);
+    assert_eq!(fields, ["api_key_id", "created_at", "current", "expires_at", "id", "key_name", "refreshed_at"]);
     let seen: Vec<_> = sessions.iter().map(|session| (&session["current"], &session["api_key_id"])).collect();
     assert_eq!(seen, [(&json!(true), &Value::Null), (&json!(false), &json!(key.id))]);
     let seen = list(&gateway, &format!("/admin/users/{}/sessions", user.id), &gateway.admin).await;

@@ -63,7 +63,9 @@ async fn usage_is_told_by_what_is_asked_for_and_adds_up(store: &TestStore) {
     let mut routes = usage(&gateway, &gateway.admin, "/admin/usage?group_by=route,user,team", 6).await;
     routes.retain(|item| item["user"] == ann.id);
     let of = |route: &str, requests: u64, cost: &str| {
-        with(json!({ "route": route, "user": ann.id, "team": null, "requests": requests, "cost_usd": cost }))
+        with(
+            json!({ "route": route, "user": ann.id, "user_name": "ann", "team": null, "team_name": null, "requests": requests, "cost_usd": cost }),
+        )
     };
     assert_eq!(routes, [of("cheap", 1, "0.000000000001"), of("dear", 2, "18000")]);
     let day = &usage(&gateway, &gateway.admin, "/admin/usage?group_by=day", 6).await[0]["day"];

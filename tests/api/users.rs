@@ -36,7 +36,10 @@ async fn a_new_user_is_found_where_location_says(store: &TestStore) {
     let created = creation(&gateway, &body).send().await;
     let user = created.expect(201).json();
     let fields: Vec<&String> = user.as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["created_at", "id", "models", "role", "status", "team_id", "updated_at", "username"]);
+    assert_eq!(
+        fields,
+        ["created_at", "id", "models", "role", "status", "team_id", "team_name", "updated_at", "username"]
+    );
     assert_eq!((&user["status"], &user["team_id"]), (&json!("active"), &Value::Null));
     assert_eq!(created.header("location"), Some(format!("/admin/users/{}", user["id"].as_str().unwrap()).as_str()));
     assert_eq!(get(&gateway, created.header("location").unwrap()).await.expect(200).json(), user);

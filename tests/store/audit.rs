@@ -44,20 +44,7 @@ fn fake_hash(parts: &[&[u8]]) -> Hash {
 }
 
 fn subject(user_id: Option<UserId>, route: &str) -> Subject {
-    Subject {
-        trace_id: None,
-        user_id,
-        username: None,
-        role: None,
-        credential: None,
-        session_id: None,
-        peer: None,
-        client_certificate: None,
-        forwarded_for: None,
-        method: "GET".into(),
-        path: "/".into(),
-        route: Some(route.into()),
-    }
+    Subject { user_id, method: "GET".into(), path: "/".into(), route: Some(route.into()), ..Subject::default() }
 }
 
 fn findings(decision: Decision, status: Option<u16>) -> Findings {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     hex,
-    ids::{EntryId, RequestId, SessionId, UserId},
+    ids::{EntryId, RequestId, SessionId, TeamId, UserId},
     money::Money,
     principal::{Credential, Role},
 };
@@ -116,6 +116,8 @@ struct Caller<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    team_id: Option<TeamId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<&'a Credential>,
@@ -172,6 +174,7 @@ impl<'a> Caller<'a> {
             trace_id,
             user_id,
             username: _,
+            team_id,
             role,
             credential,
             session_id,
@@ -185,6 +188,7 @@ impl<'a> Caller<'a> {
         Self {
             trace_id: trace_id.as_deref(),
             user_id: *user_id,
+            team_id: *team_id,
             role: *role,
             credential: credential.as_ref(),
             session_id: *session_id,
@@ -274,18 +278,15 @@ mod tests {
 
     fn of_ann() -> Draft {
         let subject = Subject {
-            trace_id: None,
             user_id: Some(UserId(Uuid::from_u128(3))),
             username: Some("ann".into()),
-            role: None,
-            credential: None,
-            session_id: None,
             peer: Some([203, 0, 113, 7].into()),
             client_certificate: Some("CN=ann".into()),
             forwarded_for: Some("203.0.113.8".into()),
             method: "GET".into(),
             path: "/people/ann".into(),
             route: Some("people".into()),
+            ..Subject::default()
         };
         let change = Some(serde_json::json!({ "before": { "username": "bob" }, "after": null }));
         let about = Some(UserId(Uuid::from_u128(4)));

@@ -19,6 +19,7 @@ use crate::{
         extract::{Caller, JsonBody, PathId},
         failure::unavailable,
         idempotency,
+        named::named_one,
         office::Administration,
         problem::Problem,
     },
@@ -92,12 +93,15 @@ async fn rotate(
     let old_until = until(now, body.overlap_s);
     let rotation = KeyRotation { secret_hash, old_until, only_at: row.revision, once: None };
     let after = row.changed(&rotation).ok_or(Refusal::Internal)?;
-    let (location, kept) = (format!("{listed_at}/{}", key.id), Kept { api_key: ApiKey::from(&after), generation });
+    let api_key = named_one(&administration.store, ApiKey::from(&after)).await?;
+    let user_name = api_key.user_name.clone();
+    let (location, kept) = (format!("{listed_at}/{}", key.id), Kept { api_key, generation });
     let once = idempotency::remember(administration, request, by, body, (&location, &kept))?;
     let rotation = KeyRotation { once, ..rotation };
     match administered::change_once::<ApiKeyRow>(request, &administration.users, key, rotation).await? {
         Made::New(row) => {
-            let view = with_key(administration, ApiKey::from(&row), row.generation);
+            let rotated = ApiKey { user_name, ..ApiKey::from(&row) };
+            let view = with_key(administration, rotated, row.generation);
             Ok(CreatedAt::new(location, &view)?)
         }
         Made::Again(answer) => Ok(CreatedAt::again(again(administration, answer)?)),

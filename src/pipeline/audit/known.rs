@@ -86,6 +86,7 @@ impl Known {
         if let Some(subject) = &mut self.draft.subject {
             subject.user_id = Some(principal.account.id);
             subject.username = Some(principal.account.username.to_string());
+            subject.team_id = principal.account.team;
             subject.role = Some(principal.role);
             subject.credential = Some(principal.credential.clone());
             subject.session_id = principal.session;

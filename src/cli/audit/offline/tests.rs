@@ -43,18 +43,12 @@ fn public(key: &Ed25519Key) -> PublicKey {
 
 fn draft(n: u128, stage: Stage, request: u128) -> Draft {
     let subject = Subject {
-        trace_id: None,
         user_id: Some(ANN),
         username: Some("ann".into()),
-        role: None,
-        credential: None,
-        session_id: None,
-        peer: None,
-        client_certificate: None,
-        forwarded_for: None,
         method: "GET".into(),
         path: "/echo".into(),
         route: Some("echo".into()),
+        ..Subject::default()
     };
     Draft {
         id: EntryId(Uuid::from_u128(n)),

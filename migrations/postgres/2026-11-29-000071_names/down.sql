@@ -1,0 +1,1 @@
+DROP TABLE purged_api_keys;

@@ -1,0 +1,63 @@
+//! What ids stand for: the names of users, teams and API keys, also of those that were deleted.
+//!
+//! Handlers read through it. Deleted users and teams stay as rows; of a key that is purged the name stays in a table of
+//! its own, written by the purge. A deleted user whose records were erased has no name any more.
+
+use std::collections::{BTreeSet, HashMap};
+
+use diesel::{BoolExpressionMethods, CombineDsl, ExpressionMethods, QueryDsl};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    Store, StoreError,
+    connection::{Connection, on_backend},
+    schema::{api_keys, audit_erasures, purged_api_keys, teams, users},
+};
+
+/// How many ids one statement looks for. SQLite takes 32,766 values in it, and each id is in it four times.
+const IDS_AT_ONCE: usize = 5_000;
+
+/// Names by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names(HashMap<String, String>);
+
+impl Names {
+    /// The name of the user, team or key with this id; `None` if there never was one.
+    #[must_use]
+    pub fn of(&self, id: &str) -> Option<&str> {
+        self.0.get(id).map(String::as_str)
+    }
+}
+
+impl Store {
+    /// The names that these ids stand for.
+    pub async fn names(&self, ids: BTreeSet<String>) -> Result<Names, StoreError> {
+        if ids.is_empty() {
+            return Ok(Names::default());
+        }
+        let ids: Vec<String> = ids.into_iter().collect();
+        self.read(async move |connection: &mut Connection| {
+            let mut names = HashMap::with_capacity(ids.len());
+            for some in ids.chunks(IDS_AT_ONCE) {
+                names.extend(find(connection, some).await?);
+            }
+            Ok(Names(names))
+        })
+        .await
+    }
+}
+
+async fn find(connection: &mut Connection, ids: &[String]) -> Result<Vec<(String, String)>, StoreError> {
+    let erased = audit_erasures::table.select(audit_erasures::user_id);
+    let has_a_name = users::deleted_at.is_null().or(users::id.ne_all(erased));
+    let of_users = users::table.filter(users::id.eq_any(ids.to_vec())).filter(has_a_name);
+    let of_teams = teams::table.filter(teams::id.eq_any(ids.to_vec())).select((teams::id, teams::name));
+    let of_keys = api_keys::table.filter(api_keys::id.eq_any(ids.to_vec())).select((api_keys::id, api_keys::name));
+    let purged = purged_api_keys::table.filter(purged_api_keys::id.eq_any(ids.to_vec()));
+    let all = of_users
+        .select((users::id, users::username))
+        .union_all(of_teams)
+        .union_all(of_keys)
+        .union_all(purged.select((purged_api_keys::id, purged_api_keys::name)));
+    Ok(on_backend!(connection, |conn| all.load(conn).await)?)
+}
