@@ -39,6 +39,16 @@ impl Permission {
     }
 }
 
+/// Whether a caller may call one of the gateway's own URLs with this method: by the role, and by what narrows the API key.
+/// A key with a list of routes is for these and for what is its user's own: whoever hands it out gives nobody the
+/// administration, by which any other key could be made.
+#[must_use]
+pub fn may_manage(permission: Permission, caller: &Principal, method: &str) -> bool {
+    let is_for_routes = caller.bounds.as_ref().is_some_and(|bounds| !bounds.routes.is_all());
+    let administers = matches!(permission, Permission::Admin | Permission::AdminOrReadonly);
+    permission.allows(caller.role, method) && !(administers && is_for_routes)
+}
+
 /// On a proxied route a role must be listed, `readonly` may only read (GET and HEAD), and `auditor` may nothing.
 #[must_use]
 pub fn may_forward(listed: &[Role], role: Role, method: &str) -> bool {

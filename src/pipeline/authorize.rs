@@ -9,7 +9,7 @@ use super::{
     visit::Visit,
 };
 use crate::domain::{
-    access::{Permission, may_call},
+    access::{Permission, may_call, may_manage},
     principal::Principal,
     refusal::Refusal,
     route::Route,
@@ -66,7 +66,7 @@ pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized,
             return Err(Refusal::NotFound);
         }
         (Destination::Managed(url), Authenticated::Known(principal)) => {
-            url.permission.allows(principal.role, &call.method)
+            may_manage(url.permission, principal, &call.method)
         }
         // `authenticate` lets a call without a credential through to these alone.
         (Destination::Managed(url), Authenticated::Anybody) => {

@@ -197,6 +197,15 @@ async fn a_key_may_do_no_more_than_it_says_nor_than_its_user(store: &TestStore) 
     gateway.get("/echo").token(&audits.text).send().await.problem(403, "forbidden");
     gateway.get("/echo").token(&chats.text).send().await.problem(403, "forbidden");
     call(&gateway, &chats.text, "other").await.problem(502, "upstream-failed");
+    // A key for a route is for no administration, though its user is an administrator.
+    let echoes = key(&gateway, &admin, &json!({ "name": "echoes", "routes": ["echo"] })).await;
+    gateway.get("/echo").token(&echoes.text).send().await.expect(200);
+    gateway.get("/me").token(&echoes.text).send().await.expect(200);
+    for url in ["/admin/users", "/admin/usage", "/admin/limits"] {
+        gateway.get(url).token(&echoes.text).send().await.problem(403, "forbidden");
+    }
+    let exchanged = gateway.exchange(&echoes).await.expect(200).json()["access_token"].as_str().unwrap().to_owned();
+    gateway.get("/admin/users").token(&exchanged).send().await.problem(403, "forbidden");
     let me = gateway.get("/me").token(&reads.text).send().await.expect(200).json();
     assert_eq!(me["role"], "readonly");
     let record = gateway.get("/echo").token(&reads.text).send().await;
