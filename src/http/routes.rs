@@ -36,6 +36,7 @@ macro_rules! urls {
                 .route(&pattern($template), web::$method().to($handler))
                 .route(&pattern($template), web::method(Method::OPTIONS).to(options))
             )*
+            .default_service(web::to(options))
         }
 
         /// The OpenAPI document of every URL: from its row, and from what its handler takes and answers.
@@ -66,6 +67,9 @@ const MODEL: &str = "{model}";
 
 /// The first of the URLs that a configured route may have in their place.
 const MODELS: &str = "/v1/models";
+
+/// The target of a request about the server as a whole.
+const ANY: &str = "*";
 
 /// The other URLs of the gateway that a route may take.
 const OUTSIDE: [&str; 2] = ["/", "/favicon.ico"];
@@ -166,9 +170,11 @@ urls! {
     get    "/admin/audit/{id}"      Admin  => audit::show;
 }
 
-/// `OPTIONS` of a URL that is public: the methods that it takes (RFC 9110 §9.3.7).
+/// `OPTIONS` of a URL that is public: the methods that it takes; of `*`, those that any URL takes (RFC 9110 §9.3.7).
 async fn options(request: HttpRequest) -> HttpResponse {
-    let methods = methods_at(request.uri().path()).chain(["OPTIONS".to_owned()]);
+    let path = request.uri().path();
+    let methods = TABLE.iter().filter(|(_, url)| path == ANY || matches(url.template, path));
+    let methods = methods.map(|(method, _)| allowed_with(method).to_owned()).chain(["OPTIONS".to_owned()]);
     problem::methods(&methods.collect::<Vec<_>>())
 }
 
@@ -180,6 +186,9 @@ fn methods_at(path: &str) -> impl Iterator<Item = String> {
 /// public says its methods by OPTIONS, as the probes of some balancers ask.
 #[must_use]
 pub fn find(method: &str, path: &str) -> Managed {
+    if method == "OPTIONS" && path == ANY {
+        return Managed::Found(ManagedUrl { template: ANY, permission: Permission::Public });
+    }
     // Nearly every request is for a configured route: it is not compared with the whole table.
     if route::reserved(path).is_none() && !path.starts_with(MODELS) && !OUTSIDE.contains(&path) {
         return Managed::NotManaged;

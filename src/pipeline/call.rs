@@ -124,6 +124,11 @@ impl Call {
         self.client.map_or(Network::UNKNOWN, Network::of)
     }
 
+    /// Whether it asks about the server and no resource of it: `OPTIONS *` (RFC 9110 §9.3.7).
+    fn is_of_the_server(&self) -> bool {
+        self.method == "OPTIONS" && self.path == "*"
+    }
+
     /// Whether the method may change something (RFC 9110 §9.2.1 names those that may not).
     pub fn may_change(&self) -> bool {
         !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
@@ -178,7 +183,9 @@ impl Shape {
                 "the request target has a fragment, which is never sent (RFC 9112 §3.2)",
             ));
         }
-        path::check(&call.path).map_err(Refusal::UnsafePath)?;
+        if !call.is_of_the_server() {
+            path::check(&call.path).map_err(Refusal::UnsafePath)?;
+        }
         check_host(head)?;
         check_expect(head)?;
         once::check(&head.headers)?;

@@ -103,7 +103,8 @@ async fn methods_that_are_not_known_are_refused(store: &TestStore) {
 async fn a_target_of_another_form_is_refused(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
     for (request_line, code) in [
-        ("OPTIONS *", "unsafe-path"),
+        ("GET *", "unsafe-path"),
+        ("OPTIONS *x", "unsafe-path"),
         ("GET http://evil.example.com/me", "invalid-host"),
         ("GET http://evil.example.com/echo", "invalid-host"),
         ("GET http://gateway.test@evil.example.com/me", "invalid-host"),

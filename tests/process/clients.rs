@@ -101,6 +101,7 @@ fn the_probes_of_balancers_are_answered() {
         ),
         ("a monitor", "HEAD /healthz HTTP/1.0\r\n"),
         ("HAProxy's `option httpchk` alone", "OPTIONS / HTTP/1.0\r\n"),
+        ("HAProxy's `option httpchk OPTIONS *`", "OPTIONS * HTTP/1.0\r\n"),
         ("HAProxy's `option httpchk` with a path", "OPTIONS /readyz HTTP/1.0\r\n"),
     ] {
         let answer = stage.gateway.send(format!("{head}\r\n"));
@@ -143,6 +144,7 @@ fn options_says_the_methods_of_what_is_public_and_of_nothing_else() {
         ("/openapi.json", "GET, HEAD, OPTIONS"),
         ("/auth/login", "OPTIONS, POST"),
         ("/oauth/token", "OPTIONS, POST"),
+        ("*", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
     ] {
         let answer = stage.gateway.send(format!("OPTIONS {path} HTTP/1.1\r\nhost: a\r\n\r\n"));
         assert_eq!((answer.status(), answer.header("allow"), answer.body.len()), (204, Some(allow), 0), "{path}");
