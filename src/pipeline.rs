@@ -14,6 +14,7 @@ pub mod buffered;
 mod by_model;
 pub mod cache;
 pub mod call;
+pub mod coding;
 pub mod connection;
 pub mod destination;
 pub mod edge;

@@ -163,6 +163,9 @@ pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
     {
         response.insert_header((header::ALLOW, allow));
     }
+    if *refusal == Refusal::ContentCoding {
+        response.insert_header((header::ACCEPT_ENCODING, "identity"));
+    }
     if *refusal == Refusal::NoWebSocket {
         response.insert_header((header::UPGRADE, "HTTP/1.1"));
     }
@@ -289,7 +292,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
         Refusal::LengthRequired => StatusCode::LENGTH_REQUIRED,
         Refusal::VersionNotSupported => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-        Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refusal::UnsupportedMediaType { .. } | Refusal::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
         Refusal::NoWebSocket | Refusal::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
         Refusal::Throttled { .. } | Refusal::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -143,6 +143,8 @@ pub enum Refusal {
     UnsupportedMediaType {
         expected: &'static str,
     },
+    /// The body has a content coding, and here none is undone (RFC 9110 §12.5.3).
+    ContentCoding,
     /// `Expect` has something else than `100-continue` (RFC 9110 §10.1.1).
     ExpectationFailed,
     /// The opening handshake of a WebSocket at a path of models, which are asked over HTTP.
@@ -220,7 +222,7 @@ impl Refusal {
             Self::TargetTooLong { .. } => "target-too-long",
             Self::LengthRequired => "length-required",
             Self::VersionNotSupported => "version-not-supported",
-            Self::UnsupportedMediaType { .. } => "unsupported-media-type",
+            Self::UnsupportedMediaType { .. } | Self::ContentCoding => "unsupported-media-type",
             Self::ExpectationFailed => "expectation-failed",
             Self::NoWebSocket | Self::WebSocketVersion => "websocket-version",
             Self::Throttled { .. } | Self::QuotaExceeded(_) => "quota-exceeded",

@@ -5,7 +5,7 @@ use std::{future::Ready, future::ready, str::FromStr, sync::Arc};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    http::header::{CONTENT_ENCODING, CONTENT_TYPE},
+    http::header::CONTENT_TYPE,
     web::{Bytes, Data},
 };
 use apistos_models::{
@@ -37,6 +37,7 @@ use crate::{
         authorize::Authorized,
         body::{BodyBounds, ClientBody},
         buffered::BufferBound,
+        coding,
     },
 };
 
@@ -132,10 +133,7 @@ fn parse_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 }
 
 fn require(media: &'static str, request: &HttpRequest) -> Result<(), Refusal> {
-    let mut codings = request.headers().get_all(CONTENT_ENCODING);
-    if !codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Refusal::UnsupportedMediaType { expected: "it is, without a content coding" });
-    }
+    coding::refuse(request.headers())?;
     let essence = request.content_type().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(media) && request.headers().get_all(CONTENT_TYPE).count() == 1 {
         return Ok(());

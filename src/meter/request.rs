@@ -38,7 +38,8 @@ impl Asked {
     ) -> Result<Self, Vec<Fault>> {
         let text = body.clone();
         let whole = |what: String| vec![Fault::new("", format!("must be one JSON object in UTF-8: {what}"))];
-        std::str::from_utf8(&text).map_err(|error| whole(error.to_string()))?;
+        let not_utf8 = |error: std::str::Utf8Error| whole(format!("it is not from byte {} on", error.valid_up_to()));
+        std::str::from_utf8(&text).map_err(not_utf8)?;
         let node = json::read(&text).map_err(|error| whole(error.to_string()))?;
         if !node.is_object() {
             return Err(whole("it is another value".into()));

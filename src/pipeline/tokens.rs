@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
 
-use super::{body::ClientBody, visit::Visit};
+use super::{body::ClientBody, coding, visit::Visit};
 use crate::{
     domain::{
         failover::Aim,
@@ -33,8 +33,15 @@ pub async fn read(
         let reason = "it leaves the usage out of the answer; leave it out";
         return Err(Refusal::invalid(format!("header:{}", meter::HIDING_HEADER), reason));
     }
-    let boundary = check_media_type(headers, format.about.takes_forms())?;
+    coding::refuse(headers)?;
+    let takes_forms = format.about.takes_forms();
+    let label = label_of(headers, takes_forms)?;
     let bytes = body.read(&visit.gate.shape.body, &visit.record.known.intake(), &mut visit.buffered).await?;
+    let boundary = match label {
+        Label::Form(boundary) => Some(boundary),
+        Label::None if !looks_like_json(&bytes) => return Err(unsupported(takes_forms)),
+        Label::Json | Label::None => None,
+    };
     let (path, metering) = (visit.call.path.clone(), route.metering.clone());
     let is_long = bytes.len() > meter::MAX_READ_HERE_BYTES;
     let read = move || match boundary {
@@ -66,25 +73,40 @@ pub fn permit(caller: &Principal, asked: Option<&Asked>, aims: Arc<[Aim]>) -> Re
     if left.is_empty() { Err(refusal) } else { Ok(left.into()) }
 }
 
-/// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1), or where the
-/// format has it a form, whose boundary is given back; and no coding.
-fn check_media_type(headers: &HeaderMap, takes_forms: bool) -> Result<Option<String>, Refusal> {
-    let mut types = headers.get_all(header::CONTENT_TYPE);
-    let (first, second) = (types.next(), types.next());
-    let first = first.and_then(|value| value.to_str().ok()).filter(|_| second.is_none()).unwrap_or_default();
-    let boundary = meter::boundary_of(first).filter(|_| takes_forms);
-    let mut codings = headers.get_all(header::CONTENT_ENCODING);
-    let is_plain = codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if is_plain && (boundary.is_some() || is_json(first)) {
-        return Ok(boundary);
-    }
-    let expected = if takes_forms { JSON_OR_FORM } else { JSON };
-    Err(Refusal::UnsupportedMediaType { expected })
+/// What a request says of its body.
+enum Label {
+    Json,
+    /// A form, with its boundary.
+    Form(String),
+    /// Nothing, or what `curl -d` says of any body: servers of models read JSON even so.
+    None,
 }
 
-const JSON: &str = "application/json in UTF-8, without a content coding; of forms the meters openai-images and \
-                    openai-transcriptions are read";
-const JSON_OR_FORM: &str = "application/json in UTF-8 or multipart/form-data, without a content coding";
+/// What is metered has to be read, and read by the upstream in the same way: JSON in UTF-8 (RFC 8259 §8.1), or where the
+/// format has it a form.
+fn label_of(headers: &HeaderMap, takes_forms: bool) -> Result<Label, Refusal> {
+    let mut types = headers.get_all(header::CONTENT_TYPE);
+    let (first, second) = (types.next(), types.next());
+    let Some(first) = first else { return Ok(Label::None) };
+    let first = first.to_str().ok().filter(|_| second.is_none()).unwrap_or_default();
+    match meter::boundary_of(first).filter(|_| takes_forms) {
+        Some(boundary) => Ok(Label::Form(boundary)),
+        None if is_json(first) => Ok(Label::Json),
+        None if first.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") => Ok(Label::None),
+        None => Err(unsupported(takes_forms)),
+    }
+}
+
+fn looks_like_json(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
+}
+
+fn unsupported(takes_forms: bool) -> Refusal {
+    Refusal::UnsupportedMediaType { expected: if takes_forms { JSON_OR_FORM } else { JSON } }
+}
+
+const JSON: &str = "application/json in UTF-8; of forms the meters openai-images and openai-transcriptions are read";
+const JSON_OR_FORM: &str = "application/json in UTF-8 or multipart/form-data";
 
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());

@@ -192,8 +192,17 @@ async fn a_request_that_cannot_be_metered_is_refused_and_holds_nothing(store: &T
     let typed = |kind: &str| gateway.post("/v1/chat/completions").token(&gateway.admin).header("content-type", kind);
     typed("text/plain").body(body.clone()).send().await.problem(415, "unsupported-media-type");
     typed("application/json; charset=utf-7").body(body.clone()).send().await.problem(415, "unsupported-media-type");
-    post(&body).header("content-encoding", "gzip").send().await.problem(415, "unsupported-media-type");
+    let coded = post(&body).header("content-encoding", "gzip").send().await;
+    coded.problem(415, "unsupported-media-type");
+    assert_eq!(coded.header("accept-encoding"), Some("identity"));
+    // As `curl -d` labels it, or nobody does: read if it is JSON, as servers of models do.
+    let form = "application/x-www-form-urlencoded";
+    typed(form).body("model=demo&prompt=x").send().await.problem(415, "unsupported-media-type");
     assert_eq!(spent(&gateway, &budget).await, 0);
+    typed(form).body(format!(" {body}")).send().await.expect(200);
+    gateway.post("/v1/chat/completions").token(&gateway.admin).body(body.clone()).send().await.expect(200);
+    typed("application/json").header("content-encoding", "").body(body.clone()).send().await.expect(200);
+    assert_ne!(spent(&gateway, &budget).await, 0);
     gateway.finish().await;
 }
 
