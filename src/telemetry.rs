@@ -4,11 +4,12 @@
 
 mod access_log;
 mod calls;
+mod gauges;
 mod listener;
 mod log;
 mod trace;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     Error, HttpMessage,
@@ -18,8 +19,8 @@ use actix_web::{
 };
 use jiff::SignedDuration;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
 };
 use tracing::{Span, field::Empty};
 use tracing_actix_web::{RequestId as GivenId, RootSpanBuilder};
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 pub use self::{
     access_log::AccessLog,
+    gauges::{ActorGauge, BudgetGauge, ExchangeCount, PoolGauge, Seen},
     listener::Expiry,
     log::{LogGuard, init_log},
     trace::{NoTracing, SpanCounts, Start, Step, Trace, Tracing, Upstream, named_trace},
@@ -77,52 +79,13 @@ pub struct Metrics {
     gate: HistogramVec,
     limit_refusals: IntCounterVec,
     shadow_refusals: IntCounterVec,
-    limit_exchanges: IntCounterVec,
-    actor_in_flight: IntGaugeVec,
-    actor_restarts: IntGaugeVec,
+    gauges: gauges::Gauges,
     audit_backlog: IntGauge,
     checkpoints_stand_still: IntGauge,
     clock_ahead: Gauge,
-    budget_spent: GaugeVec,
-    budget_held: GaugeVec,
-    budget_alerts: IntGaugeVec,
     listener: listener::Listener,
-    upstream_state: IntGaugeVec,
     cache: IntCounterVec,
     spans: SpanCounts,
-}
-
-/// How an actor is doing, read when the metrics are.
-pub struct ActorGauge {
-    pub actor: &'static str,
-    pub in_flight: usize,
-    pub restarts: u64,
-}
-
-/// How many asks went to where replicas share limits, read when the metrics are.
-pub struct ExchangeCount {
-    pub home: &'static str,
-    pub result: &'static str,
-    pub count: u64,
-}
-
-/// What is spent and held of all budgets of one name, by all their subjects, in their present periods.
-#[derive(Debug, Clone)]
-pub struct BudgetGauge {
-    pub budget: Arc<str>,
-    pub spent_usd: f64,
-    pub held_usd: f64,
-}
-
-/// What is looked at when the metrics are asked for.
-pub struct Seen<'a> {
-    pub actors: Vec<ActorGauge>,
-    pub exchanges: Vec<ExchangeCount>,
-    pub budgets: Vec<BudgetGauge>,
-    /// The state of each upstream.
-    pub upstreams: Vec<(Arc<str>, i64)>,
-    /// Alerts that were put on record, by budget.
-    pub alerts: &'a BTreeMap<Arc<str>, u64>,
 }
 
 /// Buckets of a duration, in seconds: from 50 µs to 10 s.
@@ -141,10 +104,6 @@ const CLOCK_AHEAD: (&str, &str) = (
     "tollgate_clock_ahead_seconds",
     "By how much this machine's clock is ahead of the store's, as last measured; negative if it is behind.",
 );
-const UPSTREAM_STATE: (&str, &str) = (
-    "tollgate_upstream_state",
-    "How fit an upstream is: 0 fit, 1 resting as its Retry-After says, 2 tried by one call, 3 breaker open, 4 health check failed.",
-);
 const STANDING: (&str, &str) =
     ("tollgate_audit_checkpoints_stand_still", "1 while no checkpoint of the audit log can be signed, else 0.");
 const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
@@ -154,9 +113,6 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let counters = |name, help, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels));
-        let gauges = |name, help| add(&registry, IntGaugeVec::new(Opts::new(name, help), &["actor"]));
-        let usd = |name, help| add(&registry, GaugeVec::new(Opts::new(name, help), &["budget"]));
-        let alerts = Opts::new("tollgate_budget_alerts_total", "Alerts that this replica put on record.");
         let seconds = |name, help| {
             let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
             add(&registry, HistogramVec::new(options, &["route"]))
@@ -187,23 +143,10 @@ impl Metrics {
                 "Calls that a limit in shadow mode would have refused.",
                 &["policy"],
             )?,
-            limit_exchanges: counters(
-                "tollgate_limit_exchanges_total",
-                "Asks for units of limits that are kept in Redis or in the store, by what came of them.",
-                &["home", "result"],
-            )?,
-            actor_in_flight: gauges("tollgate_actor_in_flight", "Messages accepted and not answered.")?,
-            actor_restarts: gauges("tollgate_actor_restarts_total", "Restarts of an actor that died.")?,
-            upstream_state: add(
-                &registry,
-                IntGaugeVec::new(Opts::new(UPSTREAM_STATE.0, UPSTREAM_STATE.1), &["upstream"]),
-            )?,
+            gauges: gauges::Gauges::new(&registry)?,
             checkpoints_stand_still: add(&registry, IntGauge::new(STANDING.0, STANDING.1))?,
             audit_backlog: add(&registry, IntGauge::new(BACKLOG.0, BACKLOG.1))?,
             clock_ahead: add(&registry, Gauge::new(CLOCK_AHEAD.0, CLOCK_AHEAD.1))?,
-            budget_spent: usd("tollgate_budget_spent_usd", "Spent of the budgets of a name in their present periods.")?,
-            budget_held: usd("tollgate_budget_held_usd", "Set aside for calls that are under way.")?,
-            budget_alerts: add(&registry, IntGaugeVec::new(alerts, &["budget"]))?,
             listener: listener::Listener::new(&registry)?,
             cache: counters(
                 "tollgate_cache_total",
@@ -272,49 +215,11 @@ impl Metrics {
 
     /// All metrics in the Prometheus text format, with what was just looked at.
     pub fn render(&self, seen: Seen<'_>) -> Result<Vec<u8>, prometheus::Error> {
-        self.show_actors(seen.actors);
-        self.show_exchanges(seen.exchanges);
-        self.show_budgets(seen.budgets, seen.alerts);
-        self.upstream_state.reset();
-        for (upstream, state) in seen.upstreams {
-            self.upstream_state.with_label_values(&[&*upstream]).set(state);
-        }
+        self.gauges.show(seen);
         self.log_lines_dropped.inc_by(log::dropped_lines().saturating_sub(self.log_lines_dropped.get()));
         let mut text = vec![];
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
-    }
-
-    fn show_exchanges(&self, exchanges: Vec<ExchangeCount>) {
-        for ExchangeCount { home, result, count } in exchanges {
-            let counter = self.limit_exchanges.with_label_values(&[home, result]);
-            counter.inc_by(count.saturating_sub(counter.get()));
-        }
-    }
-
-    fn show_actors(&self, actors: Vec<ActorGauge>) {
-        self.actor_in_flight.reset();
-        self.actor_restarts.reset();
-        for actor in actors {
-            let in_flight = i64::try_from(actor.in_flight).unwrap_or(i64::MAX);
-            self.actor_in_flight.with_label_values(&[actor.actor]).add(in_flight);
-            let restarts = i64::try_from(actor.restarts).unwrap_or(i64::MAX);
-            self.actor_restarts.with_label_values(&[actor.actor]).add(restarts);
-        }
-    }
-
-    /// A budget whose sums the store did not give is left out.
-    fn show_budgets(&self, budgets: Vec<BudgetGauge>, alerts: &BTreeMap<Arc<str>, u64>) {
-        self.budget_spent.reset();
-        self.budget_held.reset();
-        for budget in budgets {
-            self.budget_spent.with_label_values(&[&*budget.budget]).set(budget.spent_usd);
-            self.budget_held.with_label_values(&[&*budget.budget]).set(budget.held_usd);
-        }
-        for (budget, count) in alerts {
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
-            self.budget_alerts.with_label_values(&[&**budget]).set(count);
-        }
     }
 }
 
@@ -338,12 +243,14 @@ fn status_text(status: Option<&StatusCode>) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    static NO_ALERTS: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-
-    fn text(metrics: &Metrics, actors: Vec<ActorGauge>, exchanges: Vec<ExchangeCount>) -> String {
-        let seen = Seen { actors, exchanges, budgets: vec![], upstreams: vec![], alerts: &NO_ALERTS };
+    fn text(metrics: &Metrics) -> String {
+        let (none, alerts) = ((vec![], vec![], vec![]), BTreeMap::new());
+        let (actors, exchanges, pools) = none;
+        let seen = Seen { actors, exchanges, pools, budgets: vec![], upstreams: vec![], alerts: &alerts };
         String::from_utf8(metrics.render(seen).unwrap()).unwrap()
     }
 
@@ -360,37 +267,15 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.reload(true);
         metrics.reload(false);
-        let text = text(&metrics, vec![], vec![]);
+        metrics.set_audit_backlog(7);
+        let text = text(&metrics);
         for line in [
             concat!("tollgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "tollgate_config_reloads_total{result=\"ok\"} 1",
             "tollgate_config_reloads_total{result=\"failed\"} 1",
+            "tollgate_audit_backlog 7",
         ] {
             assert!(text.contains(line), "{line} in {text}");
-        }
-    }
-
-    #[test]
-    fn exchanges_are_counted_from_the_beginning_and_not_twice() {
-        let metrics = Metrics::new().unwrap();
-        for count in [2, 2, 5] {
-            let exchanges = ExchangeCount { home: "redis", result: "answered", count };
-            let text = text(&metrics, vec![], vec![exchanges]);
-            let counted = format!("tollgate_limit_exchanges_total{{home=\"redis\",result=\"answered\"}} {count}");
-            assert!(text.contains(&counted), "{text}");
-        }
-    }
-
-    #[test]
-    fn actors_of_one_kind_are_added_up_and_not_twice() {
-        let metrics = Metrics::new().unwrap();
-        let gauge = |n| ActorGauge { actor: "quota_keeper", in_flight: n, restarts: 1 };
-        for _ in 0..2 {
-            metrics.set_audit_backlog(7);
-            let text = text(&metrics, vec![gauge(2), gauge(3)], vec![]);
-            assert!(text.contains("tollgate_actor_in_flight{actor=\"quota_keeper\"} 5"), "{text}");
-            assert!(text.contains("tollgate_audit_backlog 7"), "{text}");
-            assert!(text.contains("tollgate_actor_restarts_total{actor=\"quota_keeper\"} 2"), "{text}");
         }
     }
 }

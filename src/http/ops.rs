@@ -13,7 +13,8 @@ use super::office::Operations;
 use crate::{
     actors::{quota_lender::Asked, roster::Roster},
     snapshot::condition::Condition,
-    telemetry::{ActorGauge, ExchangeCount, Metrics, Seen},
+    store::Connections,
+    telemetry::{ActorGauge, ExchangeCount, Metrics, PoolGauge, Seen},
 };
 
 pub use self::budgets::BudgetSums;
@@ -29,7 +30,8 @@ async fn metrics(operations: Data<Operations>, metrics: Data<Metrics>, sums: Dat
     metrics.set_audit_backlog(operations.audit.backlog());
     metrics.set_checkpoints_stand_still(operations.checkpoints.stand_still());
     metrics.set_clock_ahead(operations.clock.ahead_us());
-    match metrics.render(Seen { actors, exchanges, budgets, upstreams: upstreams(&operations), alerts: &alerts }) {
+    let (upstreams, pools) = (upstreams(&operations), pools(&operations));
+    match metrics.render(Seen { actors, exchanges, pools, budgets, upstreams, alerts: &alerts }) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => {
             tracing::error!(%error, "metrics could not be rendered");
@@ -47,6 +49,18 @@ fn upstreams(operations: &Operations) -> Vec<(Arc<str>, i64)> {
     let (routing, now_ms) = (operations.routing.read(), operations.clock.monotonic_ms());
     let state = |(name, condition): (&Arc<str>, &Condition)| (Arc::clone(name), condition.state(now_ms).number());
     routing.conditions().map(state).collect()
+}
+
+fn pools(operations: &Operations) -> Vec<PoolGauge> {
+    let (kind, store) = operations.store.connections();
+    let redis = operations.redis.as_ref().map(|redis| ("redis", redis.connections()));
+    let gauge = |(store, Connections { idle, in_use, waiting }): (&'static str, Connections)| PoolGauge {
+        store,
+        idle,
+        in_use,
+        waiting,
+    };
+    [(kind, store)].into_iter().chain(redis).map(gauge).collect()
 }
 
 fn exchanges(operations: &Operations) -> impl Iterator<Item = ExchangeCount> {

@@ -102,6 +102,18 @@ impl Pools {
         }
     }
 
+    /// The kind of the store, and what its connections do.
+    pub(super) fn connections(&self) -> (&'static str, Connections) {
+        match &self.kind {
+            Kind::Sqlite { readers, writer, .. } => {
+                let (reads, writes) = (readers.status(), writer.status());
+                let reads = Connections::of(reads.size, reads.available, reads.waiting);
+                ("sqlite", reads.and(Connections::of(writes.size, writes.available, writes.waiting)))
+            }
+            Kind::Postgres(pools) => ("postgres", pools.connections()),
+        }
+    }
+
     /// Waits for a free connection, or for a new one.
     ///
     /// # Errors
@@ -116,6 +128,30 @@ impl Pools {
                 let waited_ms = self.acquire_timeout.as_millis();
                 Err(StoreError::Unavailable(format!("no connection within {waited_ms} ms")))
             }
+        }
+    }
+}
+
+/// What the connections of pools do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Connections {
+    pub idle: usize,
+    pub in_use: usize,
+    /// Operations that wait for one.
+    pub waiting: usize,
+}
+
+impl Connections {
+    /// Of a pool of `size` connections, of which so many are `idle`.
+    pub(super) const fn of(size: usize, idle: usize, waiting: usize) -> Self {
+        Self { idle, in_use: size.saturating_sub(idle), waiting }
+    }
+
+    const fn and(self, Self { idle, in_use, waiting }: Self) -> Self {
+        Self {
+            idle: self.idle.saturating_add(idle),
+            in_use: self.in_use.saturating_add(in_use),
+            waiting: self.waiting.saturating_add(waiting),
         }
     }
 }

@@ -13,7 +13,7 @@ use deadpool_redis::{
     redis::{self, AsyncConnectionConfig, RedisResult},
 };
 
-use super::{StoreError, threads::Threads};
+use super::{Connections, StoreError, threads::Threads};
 
 /// The longest time of one operation, from asking for a connection to the answer.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_millis(50);
@@ -75,6 +75,13 @@ impl Redis {
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
         Ok(Self { pool, threads: Arc::new(Threads::start("redis", 1)?), seen: leases::Seen::default() })
+    }
+
+    /// What its connections do.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let status = self.pool.status();
+        Connections::of(status.size, status.available, status.waiting)
     }
 
     /// Asks Redis for an answer.

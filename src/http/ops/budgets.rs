@@ -6,7 +6,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 use crate::{
-    domain::{ids::BudgetId, ledger::Balance, money::Money},
+    domain::{
+        budget::{Budget, Scope},
+        ids::{BudgetId, TeamId},
+        ledger::Balance,
+        money::Money,
+    },
     http::office::Operations,
     telemetry::BudgetGauge,
 };
@@ -46,31 +51,44 @@ impl BudgetSums {
     }
 }
 
+/// A budget's name, and that of the team that is its only subject.
+type Label = (Arc<str>, Option<Arc<str>>);
+
 async fn ask(operations: &Operations) -> Option<Vec<BudgetGauge>> {
     let now = operations.clock.now();
-    let names: BTreeMap<BudgetId, Arc<str>> = {
-        let book = operations.budgets.read();
-        book.all().take(MAX_BUDGETS).map(|budget| (budget.id, Arc::clone(&budget.name))).collect()
-    };
-    let periods = {
-        let book = operations.budgets.read();
-        names.keys().filter_map(|id| Some((*id, book.budget(*id)?.period.window(now).since))).collect()
-    };
-    let sums = operations.store.sums_of(periods).await;
+    let budgets: Vec<Arc<Budget>> = operations.budgets.read().all().take(MAX_BUDGETS).cloned().collect();
+    let periods = budgets.iter().map(|budget| (budget.id, budget.period.window(now).since)).collect();
+    let (teams, sums) = futures_util::join!(labels(operations, &budgets), operations.store.sums_of(periods));
     let sums = sums.inspect_err(|error| tracing::warn!(%error, "budgets are left out of the metrics")).ok()?;
-    let mut by_name: BTreeMap<Arc<str>, Balance> =
-        names.values().map(|name| (Arc::clone(name), Balance::default())).collect();
+    let labels: BTreeMap<BudgetId, Label> = teams?;
+    let mut by_label: BTreeMap<Label, Balance> =
+        labels.values().map(|label| (label.clone(), Balance::default())).collect();
     for (id, sum) in sums {
-        let Some(total) = names.get(&id).and_then(|name| by_name.get_mut(name)) else { continue };
+        let Some(total) = labels.get(&id).and_then(|label| by_label.get_mut(label)) else { continue };
         total.spent = total.spent.saturating_plus(sum.spent);
         total.held = total.held.saturating_plus(sum.held);
     }
-    let gauge = |(budget, Balance { spent, held }): (Arc<str>, Balance)| BudgetGauge {
+    let gauge = |((budget, team), Balance { spent, held }): (Label, Balance)| BudgetGauge {
         budget,
+        team,
         spent_usd: usd(spent),
         held_usd: usd(held),
     };
-    Some(by_name.into_iter().map(gauge).collect())
+    Some(by_label.into_iter().map(gauge).collect())
+}
+
+async fn labels(operations: &Operations, budgets: &[Arc<Budget>]) -> Option<BTreeMap<BudgetId, Label>> {
+    let team_of = |budget: &Budget| {
+        let subject = budget.subject.filter(|_| budget.scope == Scope::Team);
+        subject.map(|team| TeamId(team.into()).to_string())
+    };
+    let names = operations.store.names(budgets.iter().filter_map(|budget| team_of(budget)).collect()).await;
+    let names = names.inspect_err(|error| tracing::warn!(%error, "budgets are left out of the metrics")).ok()?;
+    let label = |budget: &Arc<Budget>| {
+        let team = team_of(budget).map(|id| names.of(&id).unwrap_or(&id).into());
+        (budget.id, (Arc::clone(&budget.name), team))
+    };
+    Some(budgets.iter().map(label).collect())
 }
 
 /// A metric is a float, whatever is lost by it.

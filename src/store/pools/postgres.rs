@@ -23,7 +23,7 @@ use diesel_async::{
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{manager, unbuilt};
+use super::{Connections, manager, unbuilt};
 use crate::store::{
     Settings, StoreError,
     tls::{Connector, NO_ROOM, Session},
@@ -73,6 +73,15 @@ impl Postgres {
             timeout: settings.statement_timeout,
             is_pooled: Arc::clone(&is_pooled),
         })
+    }
+
+    /// What the connections of both pools do.
+    pub(super) fn connections(&self) -> Connections {
+        let of = |pool: &Pool<AsyncPgConnection>| {
+            let status = pool.status();
+            Connections::of(status.size, status.available, status.waiting)
+        };
+        of(&self.common).and(self.polls.as_ref().map(of).unwrap_or_default())
     }
 
     /// A connection of the common pool, or where the server grants it none at all, that of the polls.
