@@ -20,6 +20,7 @@ mod targets;
 mod tests;
 pub mod tls;
 pub mod trusted_issuers;
+pub mod url_password;
 mod variables;
 mod words;
 
@@ -42,7 +43,7 @@ use self::{
         Store,
     },
 };
-use crate::domain::{algorithm::Algorithm, budget, limit::Spec, percent};
+use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
 
 /// The built-in layer, with every key.
 pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
@@ -53,7 +54,10 @@ const BUILT_IN: &str = "built-in configuration";
 const BUILT_IN_STORE: &str = "sqlite:data/tollgate.db";
 
 /// The keys that hold secrets: a configuration file is read by too many.
-const SECRETS: [&str; 4] = ["store.password", "auth.hmac_secret", "auth.hmac_other_secret", "alerts.webhook_secret"];
+const SECRETS: [&str; 5] =
+    ["store.password", "redis.password", "auth.hmac_secret", "auth.hmac_other_secret", "alerts.webhook_secret"];
+/// The URLs that may hold a password, each with the key at which it belongs.
+const URLS: [(&str, &str); 2] = [("store.url", "store.password"), ("redis.url", "redis.password")];
 
 /// Whether the value of a key is never shown.
 #[must_use]
@@ -133,7 +137,9 @@ impl Config {
         let layers = Layers::read(file, environment)?;
         let mut config: Self = layers.deserialize()?;
         config.origins = layers.origins();
-        SECRETS.iter().try_for_each(|key| layers.keep_out_of_files(key))?;
+        if let Some(found) = layers.secrets_in_files(&SECRETS, &URLS).into_iter().next() {
+            return Err(found);
+        }
         config.validate().map_err(|fault| layers.blame(fault))?;
         Ok(config)
     }
@@ -152,9 +158,18 @@ impl Config {
         if password.is_empty() {
             return Ok(self.store.url.clone());
         }
-        let fault = |reason: String| self.blame("store.password", reason);
-        let (user, rest) = self.store.url.split_once('@').ok_or_else(|| fault("store.url names no user".into()))?;
-        Ok(format!("{user}:{}@{rest}", percent::encoded(&password)))
+        let url = url_password::with(&self.store.url, &password, true);
+        url.ok_or_else(|| self.blame("store.password", "store.url names no user"))
+    }
+
+    /// The URL of Redis, with the password that is given apart; empty: there is none.
+    pub fn redis_url(&self) -> Result<String, ConfigError> {
+        let password = self.secret("redis.password", &self.redis.password, &self.redis.password_file)?;
+        if password.is_empty() || self.redis.url.is_empty() {
+            return Ok(self.redis.url.clone());
+        }
+        let url = url_password::with(&self.redis.url, &password, false);
+        url.ok_or_else(|| self.blame("redis.url", "must be redis://host:port/database"))
     }
 
     /// The secrets that access tokens are signed with, where the algorithm is HS256.

@@ -11,7 +11,7 @@ use crate::{
     crypto::MasterKey,
     data_dir::{self, DataDir},
     store::{
-        Settings, Store, StoreError, migrations,
+        Settings, Store, migrations,
         redis::{Redis, Timeouts},
     },
     upstream::webhook::WebhookUrl,
@@ -100,11 +100,11 @@ fn passwords(config: &Config) -> Result<Passwords, HashingError> {
     Passwords::new(concurrency, config.auth.hash_queue.into())
 }
 
-fn redis(config: &Config) -> Result<Option<Redis>, StoreError> {
-    if config.redis.url.is_empty() {
-        return Ok(None);
+fn redis(config: &Config) -> Result<Option<Redis>, StartError> {
+    match config.redis_url()?.as_str() {
+        "" => Ok(None),
+        url => Ok(Some(Redis::connect(url, Timeouts::default())?)),
     }
-    Redis::connect(&config.redis.url, Timeouts::default()).map(Some)
 }
 
 /// Where the audit writer puts what it is given, on the chain of this replica.

@@ -10,7 +10,7 @@ use std::{
 use toml::{Table, Value};
 
 use super::{
-    Config, ConfigError, SECRETS,
+    Config, ConfigError, SECRETS, URLS,
     key::{self, Step},
     layers::Layers,
 };
@@ -37,7 +37,7 @@ impl Examined {
         match Layers::read(file, environment) {
             Err(error) => Self { config: None, mistakes: vec![error], layers: None },
             Ok(layers) => {
-                let secrets = SECRETS.iter().filter_map(|key| layers.keep_out_of_files(key).err()).collect();
+                let secrets = layers.secrets_in_files(&SECRETS, &URLS);
                 let mut search = Search { mistakes: secrets, ..Search::new(&layers) };
                 let config = search.all(further);
                 let mistakes = search.mistakes;

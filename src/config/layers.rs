@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{BUILT_IN, ConfigError, DEFAULT_TOML, Fault, key, lines, words::plain};
+use super::{BUILT_IN, ConfigError, DEFAULT_TOML, Fault, key, lines, url_password, words::plain};
 
 const PREFIX: &str = "TOLLGATE__";
 
@@ -81,17 +81,22 @@ impl Layers {
         origin_in(&self.origins(), key)
     }
 
-    /// Refuses a secret that stands in a file.
-    pub(super) fn keep_out_of_files(&self, key: &str) -> Result<(), ConfigError> {
-        let path = segments(key);
-        let holds = |layer: &&Layer| find(&layer.table, &path).and_then(Value::as_str).is_some_and(|s| !s.is_empty());
-        match self.layers.iter().filter(|layer| layer.is_file).find(holds) {
-            None => Ok(()),
-            Some(layer) => {
-                let reason = format!("secrets come from the environment, or from the file that {key}_file names");
-                Err(ConfigError { origin: layer.origin_of(key), key: key.into(), reason })
-            }
-        }
+    /// The secrets that stand in a file, `secrets` being their keys, and the passwords within URLs, of which each has its key
+    /// and that of the password.
+    pub(super) fn secrets_in_files(&self, secrets: &[&str], urls: &[(&str, &str)]) -> Vec<ConfigError> {
+        let alone = secrets.iter().filter_map(|key| self.in_file(key, key, |text| !text.is_empty()));
+        let within = urls.iter().filter_map(|(url, password)| self.in_file(url, password, url_password::is_in));
+        alone.chain(within).collect()
+    }
+
+    /// A value of a file that holds a secret, which belongs at `key` and not in any file that holds more than it.
+    fn in_file(&self, at: &str, key: &str, holds: fn(&str) -> bool) -> Option<ConfigError> {
+        let path = segments(at);
+        let holds = |layer: &&Layer| find(&layer.table, &path).and_then(Value::as_str).is_some_and(holds);
+        let layer = self.layers.iter().filter(|layer| layer.is_file).find(holds)?;
+        let variable = format!("TOLLGATE__{}", key.replace('.', "__").to_uppercase());
+        let reason = format!("secrets come from the environment ({variable}), or from the file that {key}_file names");
+        Some(ConfigError { origin: layer.origin_of(at), key: at.into(), reason })
     }
 
     /// Adds to a fault the layer that set the value.

@@ -292,6 +292,8 @@ const MODELS: &str = "/models";
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 fn validate_route(route: &RouteEntry) -> Checked {
+    let pattern = route.path.contains(['*', '{', '}']);
+    rule(!pattern, "path", "is no pattern: write the beginning of the path and match = \"prefix\"")?;
     path::check(&route.path).map_err(|e| ("path", e.to_string()))?;
     let reserved = reserved(&route.path);
     rule(reserved.is_none(), "path", format!("/{} belongs to the gateway itself", reserved.unwrap_or_default()))?;

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
     Fault,
@@ -98,6 +98,8 @@ pub struct Cache {
 #[serde(deny_unknown_fields)]
 pub struct Redis {
     pub url: String,
+    pub password: Secret,
+    pub password_file: PathBuf,
 }
 
 /// `[auth]`: tokens, sessions, passwords and outside issuers.
@@ -327,8 +329,16 @@ impl Auth {
 
 impl Log {
     pub(super) fn validate(&self) -> Result<(), Fault> {
+        let fault = |reason: String| Err(Fault::new("log.level", reason));
+        // The filter takes any word for the name of a part, of which everything is then logged and nothing of the rest.
+        let alone =
+            |part: &&str| !part.contains(['=', '[']) && !part.is_empty() && part.parse::<LevelFilter>().is_err();
+        if let Some(word) = self.level.split(',').map(str::trim).find(alone) {
+            let levels = "is no level: use error, warn, info, debug, trace or off, or PART=LEVEL";
+            return fault(format!("\"{word}\" {levels}"));
+        }
         let parsed = EnvFilter::builder().parse(&self.level);
-        parsed.map(|_| ()).map_err(|error| Fault::new("log.level", format!("is not a filter: {error}")))
+        parsed.map(|_| ()).or_else(|error| fault(format!("is not a filter: {error}")))
     }
 }
 

@@ -90,6 +90,13 @@ fn each_mistake_names_its_origin_its_key_and_the_reason() {
         ),
         ("[store]\nurl = \"mysql://h/d\"", "store.url", "sqlite:"),
         ("[log]\nlevel = \"tollgate=loud\"", "log.level", "filter"),
+        ("[log]\nlevel = \"inof\"", "log.level", "\"inof\" is no level: use error, warn"),
+        ("[log]\nlevel = \"info,tollgate\"", "log.level", "\"tollgate\" is no level"),
+        (
+            "[[routes]]\nname=\"r\"\npath=\"/a/*\"\nmatch=\"prefix\"\nmethods=[\"GET\"]\nroles=[\"user\"]\nupstream=\"builtin:echo\"",
+            "routes[0].path",
+            "prefix",
+        ),
         ("[[upstreams]]\nname=\"u\"\nurl=\"ftp://x\"", "upstreams[0].url", "http"),
         ("[[upstreams]]\nname=\"u\"\nurl=\"http://x/?q\"", "upstreams[0].url", "query"),
         ("[[upstreams]]\nname=\"u\"\nurl=\"http://x:99999\"", "upstreams[0].url", "65535"),
@@ -158,6 +165,20 @@ fn a_secret_in_a_file_of_everybody_is_refused() {
         assert_eq!(error.key, key);
         assert!(error.reason.contains("environment") && !error.to_string().contains("secret-secret"), "{error}");
     }
+    for (section, url) in [
+        ("store", "postgres://ann:hunter2@db/tollgate"),
+        ("store", "postgres://ann@db/tollgate?sslmode=require&password=hunter2"),
+        ("redis", "redis://:hunter2@cache:6379"),
+    ] {
+        let error = load(&format!("[{section}]\nurl = \"{url}\""), &[]).unwrap_err();
+        assert_eq!(error.key, format!("{section}.url"));
+        let variable = format!("TOLLGATE__{}__PASSWORD", section.to_uppercase());
+        assert!(error.reason.contains(&variable) && !error.to_string().contains("hunter2"), "{error}");
+        let variable = format!("TOLLGATE__{}__URL", section.to_uppercase());
+        assert!(load("", &[(variable.as_str(), url)]).is_ok(), "{url}");
+    }
+    let apart = load("[redis]\nurl = \"redis://cache:6379/1\"", &[("TOLLGATE__REDIS__PASSWORD", "a@b")]).unwrap();
+    assert_eq!(apart.redis_url().unwrap(), "redis://:a%40b@cache:6379/1");
     assert!(load("[store]\npassword = \"\"", &[]).is_ok());
     let number = load("[auth]\nhmac_secret = 987654321", &[]).unwrap_err();
     assert!(number.key == "auth.hmac_secret" && !number.to_string().contains("987654321"), "{number}");

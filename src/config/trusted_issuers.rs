@@ -102,8 +102,13 @@ impl TrustedIssuer {
     fn check(&self) -> Checked {
         let plain = (1..=255).contains(&self.issuer.len()) && !self.issuer.chars().any(char::is_control);
         rule(plain, "issuer", "must be 1 to 255 bytes without control characters")?;
-        let template = "is a template; put the id of the tenant in the place of what is in braces";
-        rule(!self.issuer.contains(['{', '}']), "issuer", template)?;
+        let shared = self.issuer.strip_prefix("https://login.microsoftonline.com/").unwrap_or_default();
+        let of_no_tenant =
+            ["common", "organizations", "consumers"].contains(&shared.split('/').next().unwrap_or_default());
+        let tenant = "is no issuer of any token: Entra's tokens name their tenant, https://login.microsoftonline.com/<id of the tenant>/v2.0";
+        rule(!of_no_tenant, "issuer", tenant)?;
+        let template = "is a template; put your own name in the place of what is in brackets";
+        rule(!self.issuer.contains(['{', '}', '<', '>']), "issuer", template)?;
         match self.jwks_url.as_str() {
             "" => check_url("issuer", &self.issuer, " where no jwks_url is given")?,
             url => check_url("jwks_url", url, "")?,
@@ -173,7 +178,8 @@ fn check_path(field: &'static str, path: &str) -> Checked {
         "must be the name of a claim, or names with dots between them, such as \"realm_access.roles\"",
     )?;
     let whole = !path.starts_with('.') && !path.ends_with('.') && !path.contains("..");
-    rule(whole, field, "must be the name of a claim, or names with single dots between them")
+    rule(whole, field, "must be the name of a claim, or names with single dots between them")?;
+    rule(path.trim() == path, field, "begins or ends with a blank, so that no claim has this name")
 }
 
 #[cfg(test)]
@@ -204,6 +210,12 @@ mod tests {
         let many: Vec<_> = (0..17).map(|n| issuer(&n.to_string())).collect();
         assert_eq!(key(&many[..16]), Ok(()));
         assert_eq!(key(&many), Err("auth.trusted_issuers".into()));
+        for of_no_tenant in ["common", "organizations/v2.0", "consumers/v2.0"] {
+            let entra = issuer(&format!("https://login.microsoftonline.com/{of_no_tenant}"));
+            assert_eq!(key(&[entra]), Err("auth.trusted_issuers[0].issuer".into()), "{of_no_tenant}");
+        }
+        let blank = TrustedIssuer { role_claim: "roles ".into(), ..issuer("i") };
+        assert_eq!(key(&[blank]), Err("auth.trusted_issuers[0].role_claim".into()));
     }
 
     fn roles() -> BTreeMap<String, Role> {
