@@ -53,6 +53,7 @@ use pools::{Access, Pools};
 use threads::Threads;
 
 pub use error::StoreError;
+pub use pools::Connections;
 
 /// About how many rows one purge deletes at most.
 pub const PURGE_ROWS: i64 = 1_000;
@@ -127,6 +128,12 @@ impl Store {
             revisions::current(connection, revisions::IDENTITY).await.map(drop)
         })
         .await
+    }
+
+    /// The kind of the store, and what its connections do.
+    #[must_use]
+    pub fn connections(&self) -> (&'static str, Connections) {
+        self.inner.pools.connections()
     }
 
     /// What is wrong with the file of a SQLite store while it is open: another lies in its place, or its log grows without
