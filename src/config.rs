@@ -12,6 +12,7 @@ mod meter;
 mod models;
 mod origin;
 pub mod peer;
+pub mod redis;
 pub mod routing;
 pub mod secret;
 pub mod sections;
@@ -36,11 +37,11 @@ pub use self::{examine::Examined, variables::unknown_variables};
 use self::{
     layers::{Layers, origin_in},
     models::ModelEntry,
+    redis::Redis,
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
     sections::{
-        Actors, Alerts, Audit, Auth, Cache, Console, Cors, Docs, Edge, Ledger, Log, Ops, Prices, Quota, Redis, Server,
-        Store,
+        Actors, Alerts, Audit, Auth, Cache, Console, Cors, Docs, Edge, Ledger, Log, Ops, Prices, Quota, Server, Store,
     },
 };
 use crate::domain::{algorithm::Algorithm, budget, limit::Spec};
@@ -244,6 +245,7 @@ impl Config {
 
     fn validate(&self) -> Result<(), Fault> {
         self.store.validate()?;
+        self.redis.validate()?;
         self.log.validate()?;
         self.server.validate()?;
         self.auth.validate()?;

@@ -38,6 +38,7 @@ mod process {
     mod prices;
     mod proxies;
     mod proxy_protocol;
+    mod redis_ways;
     mod refused_early;
     mod reload_and_drain;
     mod repeated_headers;

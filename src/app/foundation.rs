@@ -6,13 +6,13 @@ use super::{StartError, webhook};
 use crate::{
     actors::{announcer::SigningSecret, audit_writer, notary::CheckpointKey},
     clock::Clock,
-    config::Config,
+    config::{Config, redis::Sentinel},
     credentials::passwords::{HashingError, Passwords},
     crypto::MasterKey,
     data_dir::{self, DataDir},
     store::{
         Settings, Store, migrations,
-        redis::{Redis, Timeouts},
+        redis::{Redis, Timeouts, Way},
     },
     upstream::webhook::WebhookUrl,
 };
@@ -103,8 +103,20 @@ fn passwords(config: &Config) -> Result<Passwords, HashingError> {
 fn redis(config: &Config) -> Result<Option<Redis>, StartError> {
     match config.redis_url()?.as_str() {
         "" => Ok(None),
-        url => Ok(Some(Redis::connect(url, Timeouts::default())?)),
+        url => Ok(Some(Redis::connect(url, &way(config), Timeouts::default())?)),
     }
+}
+
+fn way(config: &Config) -> Way {
+    let redis = &config.redis;
+    if redis.cluster {
+        return Way::Cluster;
+    }
+    if redis.has_sentinels() {
+        let Sentinel { master, nodes } = redis.sentinel.clone();
+        return Way::Sentinels { master, nodes };
+    }
+    if redis.ca_file.as_os_str().is_empty() { Way::Server } else { Way::Trusted(redis.ca_file.clone()) }
 }
 
 /// Where the audit writer puts what it is given, on the chain of this replica.

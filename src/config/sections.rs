@@ -93,15 +93,6 @@ pub struct Cache {
     pub max_entry_bytes: u64,
 }
 
-/// `[redis]`: what replicas share at request rate.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Redis {
-    pub url: String,
-    pub password: Secret,
-    pub password_file: PathBuf,
-}
-
 /// `[auth]`: tokens, sessions, passwords and outside issuers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -249,12 +240,6 @@ impl std::fmt::Debug for Store {
     /// Without the password, and without the URL, which may hold one.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("pool_size", &self.pool_size).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for Redis {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redis").finish_non_exhaustive()
     }
 }
 

@@ -5,21 +5,19 @@
 pub mod cache;
 pub mod leases;
 mod replicas;
+mod way;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use deadpool_redis::{
-    Connection, Manager, Pool, Runtime,
-    redis::{self, AsyncConnectionConfig, RedisResult},
-};
+use deadpool_redis::redis::{self, RedisResult};
+
+pub use self::way::Way;
+use self::way::{Link, Pools};
 
 use super::{Connections, StoreError, threads::Threads};
 
 /// The longest time of one operation, from asking for a connection to the answer.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_millis(50);
-
-/// The most connections.
-const POOL_SIZE: usize = 16;
 
 /// The longest time of each step to a connection; [`OPERATION_TIMEOUT`] bounds them all together.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +37,10 @@ impl Default for Timeouts {
     }
 }
 
-/// A pool of connections to one Redis; clones share it.
+/// Connections to one Redis, or to one cluster; clones share them.
 #[derive(Clone)]
 pub struct Redis {
-    pool: Pool,
+    pools: Pools,
     /// Connections live on these, so that no caller's thread that ends takes one with it.
     threads: Arc<Threads>,
     seen: leases::Seen,
@@ -55,33 +53,19 @@ impl fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// Prepares a pool without connecting.
+    /// Prepares connections without opening any.
     ///
     /// # Errors
-    /// `Invalid` if the URL is not understood.
-    pub fn connect(url: &str, timeouts: Timeouts) -> Result<Self, StoreError> {
-        let connection = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(timeouts.create))
-            .set_response_timeout(Some(OPERATION_TIMEOUT));
-        // The parser's own words could repeat the password.
-        let manager = Manager::new_with_config(url, connection)
-            .map_err(|_| StoreError::Invalid("expected redis://user:password@host:port/database".into()))?;
-        let pool = Pool::builder(manager)
-            .max_size(POOL_SIZE)
-            .wait_timeout(Some(timeouts.wait))
-            .create_timeout(Some(timeouts.create))
-            .recycle_timeout(Some(timeouts.recycle))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|error| StoreError::Other(error.to_string()))?;
-        Ok(Self { pool, threads: Arc::new(Threads::start("redis", 1)?), seen: leases::Seen::default() })
+    /// `Invalid` if the URL, or where the way leads, is not understood.
+    pub fn connect(url: &str, way: &Way, timeouts: Timeouts) -> Result<Self, StoreError> {
+        let pools = Pools::new(url, way, timeouts)?;
+        Ok(Self { pools, threads: Arc::new(Threads::start("redis", 1)?), seen: leases::Seen::default() })
     }
 
     /// What its connections do.
     #[must_use]
     pub fn connections(&self) -> Connections {
-        let status = self.pool.status();
-        Connections::of(status.size, status.available, status.waiting)
+        self.pools.connections()
     }
 
     /// Asks Redis for an answer.
@@ -97,23 +81,18 @@ impl Redis {
     /// # Errors
     /// `Unavailable` if there is no answer in time.
     pub async fn eviction_policy(&self) -> Result<Option<String>, StoreError> {
-        let memory: String = self
-            .perform(async |mut connection| redis::cmd("INFO").arg("memory").query_async(&mut connection).await)
-            .await?;
-        Ok(eviction_policy(&memory))
+        let memory = self.perform(Link::memory).await?;
+        Ok(memory.iter().find_map(|node| eviction_policy(node)))
     }
 
     async fn perform<T, W, Doing>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: FnOnce(Connection) -> Doing + Send + 'static,
+        W: FnOnce(Link) -> Doing + Send + 'static,
         Doing: Future<Output = RedisResult<T>> + Send,
     {
-        let pool = self.pool.clone();
-        let work = async move {
-            let connection = pool.get().await.map_err(|error| StoreError::unavailable(&error))?;
-            work(connection).await.map_err(|error| StoreError::unavailable(&error))
-        };
+        let pools = self.pools.clone();
+        let work = async move { work(pools.get().await?).await.map_err(|error| StoreError::unavailable(&error)) };
         // To connect takes 14 kB of state, which every call that may ask Redis would carry.
         self.threads.run(Box::pin(within(OPERATION_TIMEOUT, work))).await
     }

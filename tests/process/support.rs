@@ -30,7 +30,7 @@ pub use self::{
     load::{Call, Stopwatch, Target, under_load},
     postgres::PostgresServer,
     rate::{Rate, Span},
-    redis::RedisServer,
+    redis::{RedisServer, free_address},
     stage::Stage,
     tls::{Authority, Identity, TlsClient},
     upstream::{Exchange, Upstream},

@@ -13,7 +13,7 @@ use tollgate::{
     store::{
         StoreError,
         redis::{
-            Redis, Timeouts,
+            Redis, Timeouts, Way,
             leases::{Exchanged, PriorUse, account_key, history_key_of},
         },
     },
@@ -28,7 +28,7 @@ fn database(number: u8) -> (Redis, Connection) {
     let url = format!("{}/{number}", server.trim_end_matches('/'));
     let mut connection = redis::Client::open(url.as_str()).unwrap().get_connection().unwrap();
     let _: () = redis::cmd("FLUSHDB").query(&mut connection).unwrap();
-    (Redis::connect(&url, Timeouts::default()).unwrap(), connection)
+    (Redis::connect(&url, &Way::Server, Timeouts::default()).unwrap(), connection)
 }
 
 /// A busy test machine may need longer than 50 ms.

@@ -112,13 +112,15 @@ impl Redis {
             PriorUse::Unknown { lease } => (lease, 0),
         };
         let lease_us = u64::try_from(lease.as_micros()).unwrap_or(u64::MAX);
-        let mut pipe = redis::pipe();
-        for slot in 0..SLOTS {
+        let of_slot = |slot| {
             let [generation, count] = self.seen.of(slot);
-            pipe.cmd("EVAL").arg(BEGIN_GENERATION).arg(1).arg(history_key(slot));
-            pipe.arg(lease_us).arg(is_first).arg(generation).arg(count);
-        }
-        let begun: Vec<u64> = self.perform(async move |mut connection| pipe.query_async(&mut connection).await).await?;
+            let mut command = redis::cmd("EVAL");
+            command.arg(BEGIN_GENERATION).arg(1).arg(history_key(slot));
+            command.arg(lease_us).arg(is_first).arg(generation).arg(count);
+            command
+        };
+        let commands = (0..SLOTS).map(of_slot).collect();
+        let begun: Vec<u64> = self.perform(|link| link.all(commands)).await?;
         Ok(begun.contains(&1))
     }
 }

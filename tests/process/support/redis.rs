@@ -20,20 +20,50 @@ static TAKEN: AtomicU16 = AtomicU16::new(0);
 /// A server that writes nothing to disk by itself: killed, it forgets everything since [`RedisServer::save`].
 pub struct RedisServer {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     folder: TempDir,
+    arguments: Vec<String>,
 }
 
 impl RedisServer {
     pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// A server with further arguments.
+    pub fn with(arguments: &[&str]) -> Self {
+        let none = ["--save", "", "--appendonly", "no"].iter();
+        Self::run(TempDir::new().unwrap(), none.chain(arguments).map(ToString::to_string).collect())
+    }
+
+    /// A sentinel that watches this server under a name.
+    pub fn sentinel(&self, master: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        let file = folder.path().join("sentinel.conf");
+        let (ip, port) = (self.address.ip(), self.address.port());
+        std::fs::write(&file, format!("sentinel monitor {master} {ip} {port} 1\n")).unwrap();
+        Self::run(folder, vec![file.to_str().unwrap().into(), "--sentinel".into()])
+    }
+
+    /// Sends a command that succeeds.
+    pub fn tell(&self, command: &str) {
+        let answer = ask(self.address, command);
+        assert!(answer.as_ref().is_some_and(|answer| answer.starts_with("+OK")), "{command}: {answer:?}");
+    }
+
+    /// What it says to a command.
+    pub fn asked(&self, command: &str) -> Option<String> {
+        ask(self.address, command)
+    }
+
+    fn run(folder: TempDir, arguments: Vec<String>) -> Self {
         // Another process may take the port before the server does.
         let (child, address) = eventually("a Redis server starts", || {
             let address = free_address();
-            let mut child = spawn(address, &folder);
+            let mut child = spawn(address, &folder, &arguments);
             serves(&mut child, address).then_some((child, address))
         });
-        Self { child, address, folder }
+        Self { child, address, folder, arguments }
     }
 
     pub fn url(&self) -> String {
@@ -64,7 +94,7 @@ impl RedisServer {
 
     /// Starts a killed server on the port it had, empty or with the snapshot, and waits until it serves.
     pub fn start_again(&mut self) {
-        self.child = spawn(self.address, &self.folder);
+        self.child = spawn(self.address, &self.folder, &self.arguments);
         assert!(serves(&mut self.child, self.address), "Redis did not start again at {}", self.address);
     }
 
@@ -87,10 +117,10 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(address: SocketAddr, folder: &TempDir) -> Child {
+fn spawn(address: SocketAddr, folder: &TempDir, arguments: &[String]) -> Child {
     Command::new("redis-server")
-        .args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()])
-        .args(["--save", "", "--appendonly", "no", "--dir"])
+        .args(arguments)
+        .args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string(), "--dir"])
         .arg(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
