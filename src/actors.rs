@@ -12,6 +12,7 @@
 //! | [`announcer::Announcer`] | 1, own arbiter | `actors.max_in_flight` | one alert | alerts wait in the store |
 //! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | the spool, up to `audit.spool_max_bytes`; then 503 `audit-unavailable` |
 //! | [`notary::Notary`] | 1, own arbiter | 16 questions | one checkpoint | no checkpoint until the store answers |
+//! | [`traffic_counter::TrafficCounter`] | 1, own arbiter | 256 questions | 2,000 entries | sums of traffic stand still until the store answers |
 //! | [`key_fetcher::KeyFetcher`] | 1, own arbiter | `actors.max_in_flight` | — (memory) | the keys that are known stay |
 //!
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
@@ -19,7 +20,7 @@
 //! A handle is named for what its callers use it for: `Issuer` (of `TokenIssuer`), `Users` (`Registrar`), `Rulebook`
 //! (`Regulator`), `LoginThrottle` (`Doorkeeper`), `Quotas` (`QuotaKeeper`), `Lender` (`QuotaLender`), `Ledger`
 //! (`BudgetLedger`), `Announcements` (`Announcer`), `Audit` (`AuditWriter`), `Checkpoints` (`Notary`), `OutsideKeys`
-//! (`KeyFetcher`).
+//! (`KeyFetcher`), `Traffic` (`TrafficCounter`).
 
 pub mod administration;
 pub mod announcer;
@@ -38,3 +39,4 @@ pub mod regulator;
 pub mod roster;
 pub mod supervisor;
 pub mod token_issuer;
+pub mod traffic_counter;

@@ -253,7 +253,9 @@ impl Parts {
             },
             accounting,
             audit_log: AuditLog {
+                clock: base.clock.clone(),
                 store: base.store.clone(),
+                traffic: handles.traffic.clone(),
                 chain: Arc::clone(&base.chain),
                 started_at: base.clock.now(),
                 checkpoint_key: base.checkpoint_key.public().clone(),

@@ -37,4 +37,5 @@ pub mod refusal;
 pub mod route;
 pub mod session;
 pub mod throttle;
+pub mod traffic;
 pub mod usage;

@@ -40,6 +40,7 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod teams;
 pub mod token_pair;
+pub mod traffic;
 pub mod usage;
 pub mod users;
 

@@ -39,6 +39,7 @@ pub mod teams;
 pub(crate) mod test_lock;
 mod threads;
 mod tls;
+pub mod traffic;
 pub mod users;
 mod values;
 

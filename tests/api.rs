@@ -52,6 +52,7 @@ mod api {
     mod signing_keys;
     mod teams;
     mod throttle;
+    mod traffic;
     mod trusted_issuer_keys;
     mod trusted_issuers;
     mod usage;

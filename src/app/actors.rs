@@ -16,6 +16,7 @@ use crate::{
         registrar::{self, Users},
         regulator::{self, Budgets, Limits, Prices, Purges, Rules},
         token_issuer::{self, Issuer, Keys},
+        traffic_counter::{self, Traffic},
     },
     clock::Clock,
     config::{Config, trusted_issuers::TrustedIssuer},
@@ -49,6 +50,7 @@ pub(super) struct Handles {
     pub audit: Audit,
     pub announcements: Announcements,
     pub checkpoints: Checkpoints,
+    pub traffic: Traffic,
 }
 
 /// What the actors publish for all others to read.
@@ -87,6 +89,7 @@ impl Handles {
             audit: Audit::new(audit_bound, max_unwaited(config), deadline),
             announcements: Announcements::new(bound, deadline),
             checkpoints: Checkpoints::new(deadline),
+            traffic: Traffic::new(deadline),
         }
     }
 }
@@ -127,6 +130,7 @@ pub(super) async fn start(
     crew.start(&handles.users, all.registrar()).await?;
     crew.start(&handles.login_throttle, all.doorkeeper()).await?;
     crew.start(&handles.audit, base.audit.clone()).await?;
+    crew.start(&handles.traffic, all.traffic_counter()).await?;
     crew.start(&handles.announcements, all.announcer()).await?;
     crew.start(&handles.ledger, all.ledger()).await?;
     crew.start(&handles.lender, all.lender()).await?;
@@ -226,6 +230,10 @@ impl Assembly<'_> {
             max_accounts: self.config.quota.max_subjects().saturating_mul(workers(self.config)),
             replica: Replica { name: self.chain(), silence: Duration::from_secs(self.config.ledger.silence_s.into()) },
         }
+    }
+
+    fn traffic_counter(&self) -> traffic_counter::Blueprint {
+        traffic_counter::Blueprint { store: self.store(), chain: self.chain() }
     }
 
     fn key_fetcher(&self) -> key_fetcher::Blueprint {

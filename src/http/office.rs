@@ -28,6 +28,7 @@ use crate::{
         regulator::{Budgets, Limits, Prices, Purges},
         roster::Roster,
         token_issuer::Issuer,
+        traffic_counter::Traffic,
     },
     clock::Clock,
     credentials::{jwt::Verifier, passwords::Passwords},
@@ -105,7 +106,10 @@ pub struct Accounting {
 /// For the handlers of the audit log.
 #[derive(Clone)]
 pub struct AuditLog {
+    pub clock: Clock,
     pub store: Store,
+    /// Counts the log.
+    pub traffic: Traffic,
     /// The name of this replica in the log, and since when it runs.
     pub chain: Arc<str>,
     pub started_at: Timestamp,

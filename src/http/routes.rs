@@ -13,7 +13,7 @@ use super::{
     openapi::{Document, NoDocument, Operations, Url},
     prices,
     problem::{self, documented::RefusalKind},
-    sessions, signing_keys, teams, usage, users,
+    sessions, signing_keys, teams, traffic, usage, users,
 };
 use crate::{
     domain::{access::Permission, route},
@@ -163,6 +163,7 @@ urls! {
     put    "/admin/prices"          Admin  => prices::put, Conflict;
     delete "/admin/cache"           Admin  => cache::purge;
     get    "/admin/usage"           AdminOrReadonly => usage::all;
+    get    "/admin/traffic"         Admin  => traffic::show;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;
     get    "/admin/audit"           Admin  => audit::list;

@@ -297,6 +297,37 @@ diesel::table! {
 }
 
 diesel::table! {
+    traffic_groups (id) {
+        id -> BigInt,
+        chain -> Text,
+        route -> Nullable<Text>,
+        decision -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        status -> Nullable<Integer>,
+        upstream -> Nullable<Text>,
+        model -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    traffic_marks (chain) {
+        chain -> Text,
+        through_seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    traffic_sums (span_s, begin_s, group_id) {
+        span_s -> BigInt,
+        begin_s -> BigInt,
+        group_id -> BigInt,
+        requests -> BigInt,
+        cost_pusd -> BigInt,
+        durations -> Binary,
+    }
+}
+
+diesel::table! {
     unshown_passwords (user_id) {
         user_id -> Text,
         password_hash -> Text,
@@ -353,6 +384,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_keys,
     stamps,
     teams,
+    traffic_groups,
+    traffic_marks,
+    traffic_sums,
     unshown_passwords,
     users,
 );

@@ -27,7 +27,7 @@ fn snake_case(name: &str) -> String {
 async fn every_actor_of_the_architecture_page_is_in_the_metrics_and_in_readiness(store: &TestStore) {
     let gateway = Setup::default().start(store).await;
     let (mut actors, metrics) = (documented(), gateway.metrics().await);
-    assert_eq!(actors.len(), 11, "{actors:?}");
+    assert_eq!(actors.len(), 12, "{actors:?}");
     actors.extend(["budget_regulator", "price_regulator", "purge_regulator"].map(str::to_owned));
     let readiness = gateway.get("/readyz").send().await.expect(200).json();
     for actor in &actors {

@@ -27,5 +27,6 @@ mod revisions;
 mod sessions;
 mod support;
 mod teams;
+mod traffic;
 mod trouble;
 mod users;

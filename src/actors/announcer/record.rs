@@ -6,12 +6,13 @@ use crate::{
         audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
         budget::{Alert, Scope},
         ids::{EntryId, RequestId, UserId},
+        traffic::count::ALERT,
     },
     store::{StoreError, ledger::AlertRow},
 };
 
 /// In slot of a method: nobody asked.
-const METHOD: &str = "ALERT";
+const METHOD: &str = ALERT;
 
 /// Says it in the log and puts it on record, unless that was done and only not kept; true if it is on record now.
 pub(super) async fn record(blueprint: &Blueprint, row: &AlertRow, is_told: bool) -> Result<bool, StoreError> {

@@ -332,6 +332,12 @@ pub(super) const TAGS: &[Tag] = &[
         name: "Audit",
         description: "The audit log, for administrators.",
         operations: &[
+            text(
+                "traffic::show",
+                "Add up traffic",
+                "The audit log added up by time and by what is on record of each request, up to the last one. Percentiles of the \
+                 duration are within 3.2 %; all else is exact. `text/csv` is answered where `Accept` asks for it.",
+            ),
             text("audit::list", "List audit records", "Newest first. A cursor stays valid while records arrive."),
             text(
                 "audit::checkpoints::list",
