@@ -29,6 +29,7 @@ use self::{
     crew::Crew,
     foundation::Foundation,
     health::HealthChecks,
+    routing::Planned,
     server::Ports,
     tls::{Tls, Watch},
 };
@@ -40,7 +41,7 @@ pub use self::{
     keys::{change_master_key, rotate_signing_key},
     offline::{Standstill, check_store, existing_store},
     prices::{Imported, configured_prices, import_prices, read_price_file},
-    routing::routing,
+    routing::FileLists,
     start_error::StartError,
     tls::{tls, tls_to_own_gateway},
 };
@@ -58,7 +59,6 @@ use crate::{
         routes,
     },
     pipeline::authenticate::{Identity, api_key::KeyCheck, outside::Outside, staleness::Staleness},
-    snapshot::{Snapshot, routing::Routing},
     telemetry::{Metrics, Tracing},
 };
 
@@ -91,8 +91,6 @@ struct Parts {
     base: Foundation,
     handles: Handles,
     published: Published,
-    /// The routes in force.
-    routing: Snapshot<Routing>,
     identity: Identity,
     /// Distinguishes requests with the same `Idempotency-Key`.
     fingerprints: Arc<MacKey>,
@@ -107,7 +105,7 @@ impl Gateway {
     /// Starts everything, from the stores up. Call it inside an actix system.
     pub async fn start(config: Config, secrets: Secrets, clock: Clock) -> Result<Self, StartError> {
         // What can be wrong with the configuration comes first: then nothing is made.
-        let routing = Snapshot::new(routing(&config, &Routing::default())?);
+        let lists = FileLists::read(&config)?;
         let prices = configured_prices(&config)?;
         let tls = Tls::load(&config, &clock)?;
         let metrics = Metrics::new()?;
@@ -118,7 +116,6 @@ impl Gateway {
         orphans::replay(&base.audit).await?;
         prices::start(&config, prices, &base.store, &base.clock).await?;
         orphans::close(&base).await?;
-        in_force::warn(&config, &base.store).await;
         let first_start = first_start::run(&base, secrets.admin_password).await?;
         let unshown_password = match &first_start {
             Some(_) => None,
@@ -126,8 +123,10 @@ impl Gateway {
         };
         let fingerprints = Arc::new(shared_key(&base.store, &base.master, FINGERPRINTS).await?);
         let mint = Arc::new(Mint::new(shared_key(&base.store, &base.master, API_KEYS).await?));
-        let (handles, published) = (Handles::new(&config, Arc::clone(&fingerprints)), Published::new(&config));
+        let handles = Handles::new(&config, Arc::clone(&fingerprints));
+        let published = Published::new(&config, Planned::plan(lists, Arc::clone(&base.master)));
         let crew = actors::start(&config, &base, &handles, &published).await?;
+        in_force::warn(&config, &base.store, &published.routing).await;
         let parts = Box::new(Parts {
             identity: identity(&config, &handles, &published, mint, base.clock.clone()),
             metrics,
@@ -139,14 +138,13 @@ impl Gateway {
             base,
             handles,
             published,
-            routing,
             fingerprints,
         });
         let office = parts.office(&crew.roster);
         let (address, public) = server::public(&parts, &office, taken.public)?;
         let (ops_address, ops) = server::ops(&parts, &office, taken.ops)?;
         crew.until_keepers_run(actors::workers(&parts.config)).await?;
-        HealthChecks::new(parts.routing.clone(), parts.base.clock.clone()).start();
+        HealthChecks::new(parts.published.routing.clone(), parts.base.clock.clone()).start();
         store_watch::start(parts.base.store.clone());
         if let Some(tls) = &parts.tls {
             Watch::new(tls.clone(), parts.base.clock.clone(), parts.metrics.clone()).start();
@@ -185,15 +183,16 @@ impl Gateway {
     }
 
     async fn take(&self, config: &Config) -> Result<(), StartError> {
-        let Parts { base, handles, routing: in_force, metrics, .. } = &*self.parts;
-        let routing = routing::routing(config, &in_force.read())?;
+        let Parts { base, handles, published, metrics, .. } = &*self.parts;
+        let plan = Planned::plan(FileLists::read(config)?, Arc::clone(&base.master));
+        in_force::keep(config, &*plan, &published.routing.read())?;
         let renewal = tls::tls(config, &base.clock)?;
         if let Some(file) = configured_prices(config)? {
             let changed = handles.prices.put(prices::change(config, file, &base.clock)).await??;
             prices::report(config, &changed)?;
         }
-        in_force::warn(config, &base.store).await;
-        in_force.publish(routing);
+        handles.entries.take(plan).await?;
+        in_force::warn(config, &base.store, &published.routing).await;
         if let (Some(tls), Some(renewal)) = (&self.parts.tls, renewal) {
             tls.renew(renewal, metrics);
         }
@@ -214,7 +213,7 @@ impl Gateway {
 
 impl Parts {
     fn office(&self, roster: &Roster) -> Office {
-        let Self { config, base, handles, published, routing, identity, metrics, fingerprints, .. } = self;
+        let Self { config, base, handles, published, identity, metrics, fingerprints, .. } = self;
         let accounting = Accounting {
             clock: base.clock.clone(),
             store: base.store.clone(),
@@ -234,9 +233,11 @@ impl Parts {
                 budgets: handles.budgets.clone(),
                 prices: handles.prices.clone(),
                 purges: handles.purges.clone(),
+                entries: handles.entries.clone(),
+                master: Arc::clone(&base.master),
                 passwords: base.passwords.clone(),
                 keys: identity.keys.clone(),
-                routing: routing.clone(),
+                routing: published.routing.clone(),
                 fingerprints: Arc::clone(fingerprints),
                 accounting: accounting.clone(),
             },
@@ -271,7 +272,7 @@ impl Parts {
                 lender: handles.lender.clone(),
                 staleness: identity.keys.staleness.clone(),
                 budgets: published.budgets.clone(),
-                routing: routing.clone(),
+                routing: published.routing.clone(),
                 metrics: metrics.clone(),
                 draining: Draining::default(),
             },

@@ -8,8 +8,10 @@ mod examine;
 mod key;
 mod layers;
 mod lines;
+pub mod lists;
 mod meter;
-mod models;
+mod mistakes;
+pub mod models;
 mod origin;
 pub mod peer;
 pub mod redis;
@@ -254,8 +256,7 @@ impl Config {
         self.ledger.validate()?;
         self.audit.validate()?;
         self.bounds()?;
-        let lists = (&*self.upstreams, &*self.routes, &*self.models);
-        routing::validate(lists, &self.limits, &self.budgets)
+        lists::validate(self)
     }
 
     /// Bounds of zero would stop everything; it is a mistake, not a wish.

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod budget;
 pub mod caching;
 pub mod display_name;
+pub mod entry;
 pub mod failover;
 pub mod fault;
 pub mod forwarded;

@@ -15,6 +15,7 @@ pub mod backup;
 pub mod budgets;
 pub mod cache_purges;
 mod connection;
+pub mod entries;
 mod error;
 mod file;
 pub mod filter;

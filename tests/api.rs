@@ -30,6 +30,8 @@ mod api {
     mod console;
     mod cors;
     mod edge;
+    mod entries;
+    mod entries_refused;
     mod limit_layers;
     mod limits;
     mod limits_admin;

@@ -21,6 +21,7 @@ mod process {
     mod command_line;
     mod connections;
     mod durability;
+    mod entries;
     mod expectations;
     mod failing_upstream;
     mod failover;

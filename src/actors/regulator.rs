@@ -1,4 +1,4 @@
-//! `Regulator`: owns one kind of rules (limits, budgets, prices, purges of the cache), and publishes the book of them that the
+//! `Regulator`: owns one kind of rules (limits, budgets, prices, purges of the cache, where calls go), and publishes the book of them that the
 //! hot path reads.
 //!
 //! Called by the handlers of each kind, which has a regulator of its own. Every change is one transaction
@@ -6,6 +6,7 @@
 
 mod budgets;
 mod cache_purges;
+mod entries;
 mod limits;
 mod prices;
 
@@ -27,7 +28,7 @@ use crate::{
     store::{Store, StoreError, administered::Administered, revisions::Seen},
 };
 
-pub use self::{budgets::Budgets, cache_purges::Purges, limits::Limits, prices::Prices};
+pub use self::{budgets::Budgets, cache_purges::Purges, entries::Entries, limits::Limits, prices::Prices};
 
 /// A kind of rules that administrators change while the gateway runs.
 pub trait Rules: 'static {

@@ -14,7 +14,7 @@ use crate::{
         quota_keeper::{self, Quotas},
         quota_lender::{self, Lender, Replica},
         registrar::{self, Users},
-        regulator::{self, Budgets, Limits, Prices, Purges, Rules},
+        regulator::{self, Budgets, Entries, Limits, Prices, Purges, Rules},
         token_issuer::{self, Issuer, Keys},
         traffic_counter::{self, Traffic},
     },
@@ -27,8 +27,14 @@ use crate::{
     crypto::MacKey,
     domain::price::book::PriceBook,
     snapshot::{
-        Snapshot, api_keys::ApiKeys, budgets::BudgetBook, cache_purges::CachePurges, directory::Directory,
-        policies::PolicyBook, revocations::Revocations,
+        Snapshot,
+        api_keys::ApiKeys,
+        budgets::BudgetBook,
+        cache_purges::CachePurges,
+        directory::Directory,
+        policies::PolicyBook,
+        revocations::Revocations,
+        routing::{Plan, Routing},
     },
     store::Store,
 };
@@ -42,6 +48,7 @@ pub(super) struct Handles {
     pub budgets: Budgets,
     pub prices: Prices,
     pub purges: Purges,
+    pub entries: Entries,
     pub login_throttle: LoginThrottle,
     pub outside_keys: OutsideKeys,
     pub lender: Lender,
@@ -65,6 +72,7 @@ pub(super) struct Published {
     pub budgets: Snapshot<BudgetBook>,
     pub prices: Snapshot<PriceBook>,
     pub purges: Snapshot<CachePurges>,
+    pub routing: Snapshot<Routing>,
 }
 
 impl Handles {
@@ -80,6 +88,7 @@ impl Handles {
             budgets: Budgets::new(bound, deadline),
             prices: Prices::new(bound, deadline),
             purges: Purges::new(bound, deadline),
+            entries: Entries::new(bound, deadline),
             login_throttle: LoginThrottle::new(bound, deadline, fingerprints),
             outside_keys: OutsideKeys::new(bound),
             quotas: Quotas::new(workers(config), bound, audit_bound, deadline, lender.clone()),
@@ -95,8 +104,8 @@ impl Handles {
 }
 
 impl Published {
-    /// Nothing yet: no key, no user, no rule.
-    pub(super) fn new(config: &Config) -> Self {
+    /// Nothing yet: no key, no user, no rule but the routes of the configuration.
+    pub(super) fn new(config: &Config, plan: Arc<dyn Plan>) -> Self {
         let auth = &config.auth;
         Self {
             verifier: Snapshot::new(Verifier::new(&auth.issuer, &auth.audience, auth.access_ttl_s, [])),
@@ -108,6 +117,7 @@ impl Published {
             budgets: Snapshot::new(BudgetBook::default()),
             prices: Snapshot::new(PriceBook::default()),
             purges: Snapshot::new(CachePurges::default()),
+            routing: Snapshot::new(plan.routing(&[], &Routing::default())),
         }
     }
 }
@@ -126,6 +136,7 @@ pub(super) async fn start(
     crew.start(&handles.budgets, all.rules(&published.budgets)).await?;
     crew.start(&handles.prices, all.rules(&published.prices)).await?;
     crew.start(&handles.purges, all.rules(&published.purges)).await?;
+    crew.start(&handles.entries, all.rules(&published.routing)).await?;
     crew.start(&handles.issuer, all.issuer()?).await?;
     crew.start(&handles.users, all.registrar()).await?;
     crew.start(&handles.login_throttle, all.doorkeeper()).await?;

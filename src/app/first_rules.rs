@@ -3,7 +3,7 @@
 use super::StartError;
 use crate::{
     clock::Clock,
-    config::{Config, ConfigError, routing::fault_in},
+    config::{Config, ConfigError, lists::fault_in},
     domain::{
         budget,
         ids::{BudgetId, LimitId},

@@ -1,31 +1,53 @@
 //! What is written and not in force: limits and budgets that name what is gone, and those of the configuration that the store
-//! has otherwise or not at all. Told at a start and at a reload; nothing is refused for it.
+//! has otherwise or not at all. Told at a start and at a reload; nothing is refused for it. But a reload is, if it would put
+//! out of force what administrators have made.
 
 use std::collections::BTreeSet;
 
 use crate::{
-    config::Config,
-    domain::{budget, limit},
+    config::{Config, ConfigError},
+    domain::{budget, entry::Unfit, limit},
+    snapshot::{
+        Snapshot,
+        routing::{Plan, Routing},
+    },
     store::{Store, StoreError, budgets::BudgetRow, filter::Filter, limits::LimitRow},
 };
 
 /// The most limits, and the most budgets, that are looked at.
 const MAX_ROWS: u32 = 10_000;
 
+/// Whether all that administrators have made and that is in force would go on with another configuration.
+///
+/// # Errors
+/// The first that would not, and why.
+pub(super) fn keep(config: &Config, plan: &dyn Plan, routing: &Routing) -> Result<(), ConfigError> {
+    let written = routing.written();
+    let was_out = |unfit: &Unfit| written.unfit.iter().any(|before| before.key == unfit.key);
+    match plan.unfit(&written.entries).into_iter().find(|unfit| !was_out(unfit)) {
+        None => Ok(()),
+        Some(Unfit { key, reason }) => {
+            let why = format!("the {key} that was made through /admin would not be in force: {reason}");
+            Err(config.blame(key.kind.list(), why))
+        }
+    }
+}
+
 /// Logs each warning. Where the store is not available, nothing is logged here: the start and `/readyz` report it.
-pub(super) async fn warn(config: &Config, store: &Store) {
-    for warning in warnings(config, store).await.unwrap_or_default() {
+pub(super) async fn warn(config: &Config, store: &Store, routing: &Snapshot<Routing>) {
+    for warning in warnings(config, store, routing).await.unwrap_or_default() {
         tracing::warn!("{warning}");
     }
 }
 
-async fn warnings(config: &Config, store: &Store) -> Result<Vec<String>, StoreError> {
+async fn warnings(config: &Config, store: &Store, routing: &Snapshot<Routing>) -> Result<Vec<String>, StoreError> {
     let limits = store.limits_page(Filter::default(), None, MAX_ROWS).await?;
     let budgets = store.budgets_page(Filter::default(), None, MAX_ROWS).await?;
     let mut warnings = vec![];
-    let routes: BTreeSet<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
+    let routes: BTreeSet<String> = routing.read().table.iter().map(|route| route.name.to_string()).collect();
+    let aliases: BTreeSet<String> = routing.read().aliases().map(|alias| alias.name.to_string()).collect();
     for LimitRow { spec, .. } in &limits {
-        let gone = spec.routes.iter().filter(|route| *route != "*" && !routes.contains(route.as_str()));
+        let gone = spec.routes.iter().filter(|route| *route != "*" && !routes.contains(*route));
         warnings.extend(
             gone.map(|route| told("limit", &spec.name, &format!("names the route \"{route}\", which is gone"))),
         );
@@ -35,7 +57,7 @@ async fn warnings(config: &Config, store: &Store) -> Result<Vec<String>, StoreEr
         }
     }
     for BudgetRow { spec, .. } in &budgets {
-        warnings.extend(of_budget(spec, config, store).await?);
+        warnings.extend(of_budget(spec, &aliases, store).await?);
     }
     let in_store: Vec<&limit::Spec> = limits.iter().map(|row| &row.spec).collect();
     for spec in config.limits.iter().filter(|_| !config.is_built_in("limits")) {
@@ -50,14 +72,14 @@ async fn warnings(config: &Config, store: &Store) -> Result<Vec<String>, StoreEr
     Ok(warnings)
 }
 
-async fn of_budget(spec: &budget::Spec, config: &Config, store: &Store) -> Result<Vec<String>, StoreError> {
+async fn of_budget(spec: &budget::Spec, aliases: &BTreeSet<String>, store: &Store) -> Result<Vec<String>, StoreError> {
     let mut warnings = vec![];
     let per = spec.scope.per();
     if let (Some(subject), false) = (&spec.subject, store.has_subject(per, spec.subject.as_deref()).await?) {
         warnings.push(told("budget", &spec.name, &format!("is for the {} {subject}, which is gone", per.as_str())));
     }
     let Some(list) = store.price_version(None).await? else { return Ok(warnings) };
-    let named = |model: &str| model == "*" || config.models.iter().any(|entry| entry.name == model);
+    let named = |model: &str| model == "*" || aliases.contains(model);
     for model in spec.models.iter().filter(|model| !named(model)) {
         if store.price(list.version, model.clone()).await?.is_none() {
             warnings.push(told("budget", &spec.name, &format!("names the model \"{model}\", which has no price")));

@@ -1,15 +1,19 @@
-//! From the configured lists to the snapshot that calls are routed by; secrets are read here.
+//! From the lists to the snapshot that calls are routed by; secrets are read here.
+//!
+//! A configuration is read into [`FileLists`]: its upstreams with their secrets and TLS, so that no later change of something else
+//! can fail because a file has gone. [`plan`] puts what administrators have made to them.
+
+mod plan;
 
 use std::{sync::Arc, time::Duration};
 
-use serde::Serialize;
-use serde_json::{Map, Value};
-
+pub(super) use self::plan::Planned;
 use super::tls;
 use crate::{
     config::{
         Config, ConfigError,
-        routing::{Auto, BUILTIN_ECHO, BUILTIN_LLM, InFlightEntry, RouteEntry, UpstreamEntry},
+        lists::Lists,
+        routing::{Auto, BUILTIN_ECHO, BUILTIN_LLM, InFlightEntry, UpstreamEntry},
         secret::without_line_end,
     },
     domain::{
@@ -18,7 +22,7 @@ use crate::{
     },
     snapshot::{
         condition::Condition,
-        routing::{Check, Routing, Written},
+        routing::{Check, Routing},
     },
     upstream::{Base, InFlight, Kind, Secret, Target},
 };
@@ -27,37 +31,45 @@ use crate::{
 const BUILTIN_TIMEOUT: Duration = Duration::from_mins(1);
 const BUILTIN_IN_FLIGHT: usize = 10_000;
 
-/// Routes and upstreams of a configuration, with the upstreams' secrets from the environment or from files. Calls in
-/// flight to an upstream of the `previous` routing go on counting.
-pub fn routing(config: &Config, previous: &Routing) -> Result<Routing, ConfigError> {
-    let routes: Vec<Route> = config.routes.iter().map(RouteEntry::to_route).collect();
-    // Their mistakes were found with all others.
-    let aliases: Vec<Alias> = config.models.iter().filter_map(|model| model.to_alias(&routes).ok()).collect();
-    let table = RouteTable::new(routes);
-    let mut targets = vec![builtin(BUILTIN_ECHO, Kind::Echo), builtin(BUILTIN_LLM, Kind::Llm)];
-    for (i, upstream) in config.upstreams.iter().enumerate() {
-        let target = target(upstream, previous)
-            .map_err(|(field, reason)| config.blame(format!("upstreams[{i}].{field}"), reason))?;
-        targets.push(Target { own_tls: tls::to_upstream(config, (i, upstream))?, ..target });
+/// The lists of a configuration, and its upstreams with their secrets from the environment or from files.
+pub struct FileLists {
+    lists: Lists,
+    targets: Vec<Target>,
+}
+
+impl FileLists {
+    /// Reads what the configuration names.
+    ///
+    /// # Errors
+    /// A secret or a file of TLS cannot be read or used.
+    pub fn read(config: &Config) -> Result<Self, ConfigError> {
+        let mut targets = vec![];
+        for (i, upstream) in config.upstreams.iter().enumerate() {
+            let blame = |(field, reason): (&str, String)| config.blame(format!("upstreams[{i}].{field}"), reason);
+            let target = target(upstream, secret(upstream).map_err(blame)?.as_deref()).map_err(blame)?;
+            targets.push(Target { own_tls: tls::to_upstream(config, (i, upstream))?, ..target });
+        }
+        Ok(Self { lists: Lists::of(config), targets })
     }
-    let dialects = config.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.dialect()));
-    let conditions = config.upstreams.iter().map(|upstream| condition(upstream, previous));
-    let checks = config.upstreams.iter().filter_map(check).collect();
-    let routing = Routing::new(table, targets).with_dialects(dialects).with_conditions(conditions);
-    Ok(routing.with_checks(checks).with_aliases(aliases).with_written(written(config)))
 }
 
-/// The lists as administrators see them.
-fn written(config: &Config) -> Written {
-    Written { upstreams: entries(&config.upstreams), routes: entries(&config.routes), models: entries(&config.models) }
-}
-
-fn entries(list: &[impl Serialize]) -> Vec<Map<String, Value>> {
-    let fields = |entry| match serde_json::to_value(entry) {
-        Ok(Value::Object(fields)) => Some(fields.into_iter().filter(|(_, value)| !value.is_null()).collect()),
-        _ => None,
+/// The routing of lists that were checked, to their upstreams. Calls in flight to an upstream of the `previous` routing go on
+/// counting.
+fn routing(lists: &Lists, targets: Vec<Target>, previous: &Routing) -> Routing {
+    let routes: Vec<Route> = lists.to_routes();
+    // Their mistakes were found with all others.
+    let aliases: Vec<Alias> = lists.models.iter().filter_map(|model| model.to_alias(&routes).ok()).collect();
+    let built_in = [builtin(BUILTIN_ECHO, Kind::Echo), builtin(BUILTIN_LLM, Kind::Llm)];
+    let going_on = |target: Target| match previous.target(&target.name) {
+        Some(before) => Target { in_flight: before.in_flight.bounded_as(target.in_flight.clone()), ..target },
+        None => target,
     };
-    list.iter().filter_map(fields).collect()
+    let targets = built_in.into_iter().chain(targets.into_iter().map(going_on));
+    let dialects = lists.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.dialect()));
+    let conditions = lists.upstreams.iter().map(|upstream| condition(upstream, previous));
+    let checks = lists.upstreams.iter().filter_map(check).collect();
+    let routing = Routing::new(RouteTable::new(routes), targets).with_dialects(dialects).with_conditions(conditions);
+    routing.with_checks(checks).with_aliases(aliases)
 }
 
 fn check(upstream: &UpstreamEntry) -> Option<Check> {
@@ -89,27 +101,24 @@ fn builtin(name: &str, kind: Kind) -> Target {
     }
 }
 
-fn target(upstream: &UpstreamEntry, previous: &Routing) -> Result<Target, (&'static str, String)> {
+/// An upstream that is sent this secret; with TLS as to all others.
+fn target(upstream: &UpstreamEntry, secret: Option<&str>) -> Result<Target, (&'static str, String)> {
     let mut base = Base::parse(&upstream.url).map_err(|error| ("url", error.to_string()))?;
     if let Some(host) = upstream.own_host() {
         base = base.with_host(host.parse().map_err(|_| ("host", "cannot stand in a header".to_owned()))?);
     }
-    let secret = secret(upstream)?
-        .map(|text| Secret::new(&upstream.secret_header, &text).map_err(|error| ("secret_header", error.to_string())))
+    let secret = secret
+        .map(|text| Secret::new(&upstream.secret_header, text).map_err(|error| ("secret_header", error.to_string())))
         .transpose()?;
-    let in_flight = match upstream.max_in_flight {
-        InFlightEntry::Fixed(max) => InFlight::new(usize::try_from(max).unwrap_or(usize::MAX)),
-        InFlightEntry::Named(Auto::Auto) => InFlight::measured(),
-    };
     Ok(Target {
         name: Arc::from(upstream.name.as_str()),
         kind: Kind::Http(base),
         secret,
         connect_timeout: Duration::from_secs(upstream.connect_timeout_s),
         timeout: Duration::from_secs(upstream.timeout_s),
-        in_flight: match previous.target(&upstream.name) {
-            Some(before) => before.in_flight.bounded_as(in_flight),
-            None => in_flight,
+        in_flight: match upstream.max_in_flight {
+            InFlightEntry::Fixed(max) => InFlight::new(usize::try_from(max).unwrap_or(usize::MAX)),
+            InFlightEntry::Named(Auto::Auto) => InFlight::measured(),
         },
         own_tls: None,
     })

@@ -171,7 +171,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         hsts: hsts(server.hsts_max_age_s),
     };
     let (clock, handles, published) = (parts.base.clock.clone(), parts.handles.clone(), parts.published.clone());
-    let (routing, identity, metrics) = (parts.routing.clone(), parts.identity.clone(), parts.metrics.clone());
+    let (routing, identity, metrics) = (parts.published.routing.clone(), parts.identity.clone(), parts.metrics.clone());
     let buffers = BufferBound::new(server.max_buffered_bytes);
     let tracing = parts.tracing.clone();
     let (recording, access_log) = (parts.config.audit.recording(), AccessLog::new(&parts.config.log));

@@ -22,7 +22,11 @@ use rustls::{
 };
 
 pub use self::own_client::tls_to_own_gateway;
-pub(super) use self::{certificate::subject_of, upstream::to_upstream, watch::Watch};
+pub(super) use self::{
+    certificate::subject_of,
+    upstream::{to_named, to_upstream},
+    watch::Watch,
+};
 use self::{
     files::{Files, Sources},
     names::Names,

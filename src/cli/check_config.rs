@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Failure, environment, print, secrets};
 use crate::{
-    app::{configured_prices, routing, tls, webhook},
+    app::{FileLists, configured_prices, tls, webhook},
     clock::Clock,
     config::{Config, ConfigError, Examined, unknown_variables},
-    snapshot::routing::Routing,
     store::migrations,
 };
 
@@ -70,7 +69,7 @@ fn further(config: &Config) -> Vec<ConfigError> {
     let checks = [
         store,
         config.hmac_secrets().map(drop),
-        routing(config, &Routing::default()).map(drop),
+        FileLists::read(config).map(drop),
         configured_prices(config).map(drop),
         webhook(config).map(drop),
         tls(config, &Clock::system()).map(drop),

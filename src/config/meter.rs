@@ -1,11 +1,12 @@
 //! What the calls of a route are charged by, as it is written.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{money::Money, route::Meter};
 
 /// What calls are charged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "must be none, openai-chat, openai-completions, openai-responses, openai-embeddings, openai-images, \
@@ -25,7 +26,7 @@ impl Default for MeterEntry {
 }
 
 /// A price for each call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FixedPrice {
     pub fixed_usd: Money,
@@ -33,7 +34,7 @@ pub struct FixedPrice {
 
 impl MeterEntry {
     /// The meter that the entry names.
-    pub(super) const fn to_meter(self) -> Meter {
+    pub const fn to_meter(self) -> Meter {
         match self {
             Self::Named(meter) => meter,
             Self::Fixed(FixedPrice { fixed_usd }) => Meter::Fixed(fixed_usd),

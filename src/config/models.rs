@@ -1,13 +1,14 @@
 //! Names for clients that stand for models of upstreams, as they are written.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Fault,
-    targets::{Checked, check_aims, rule},
-};
+use super::{Fault, mistakes::Mistakes, targets::check_aims};
 use crate::domain::{
     alias::{Alias, Mismatch},
     failover::Aim,
@@ -19,23 +20,29 @@ use crate::domain::{
 const MAX_MODELS: usize = 1_000;
 
 /// A `[[models]]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
+    #[schemars(length(min = 1, max = 256))]
     pub name: String,
+    #[schemars(length(min = 1, max = 32))]
     pub targets: Vec<ModelTarget>,
 }
 
 /// One of its `targets`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelTarget {
     pub upstream: String,
     /// What the model is called there.
+    #[schemars(length(min = 1, max = 256))]
     pub model: String,
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub weight: u32,
+    /// The lowest is asked first.
     #[serde(default)]
+    #[schemars(range(max = 1_000))]
     pub priority: u32,
 }
 
@@ -44,7 +51,8 @@ const fn one() -> u32 {
 }
 
 impl ModelEntry {
-    fn aims(&self) -> Vec<Aim> {
+    /// Where its calls may go.
+    pub(super) fn aims(&self) -> Vec<Aim> {
         let aim = |target: &ModelTarget| Aim {
             upstream: target.upstream.as_str().into(),
             model: Some(target.model.as_str().into()),
@@ -65,52 +73,58 @@ pub(super) fn validate(models: &[ModelEntry], routes: &[Route], upstreams: &[&st
     if models.len() > MAX_MODELS {
         return Err(Fault::new("models", format!("must be at most {MAX_MODELS}")));
     }
-    let known = Known { routes, upstreams, priced: if models.is_empty() { vec![] } else { priced_models() } };
-    for (i, model) in models.iter().enumerate() {
-        let checked = check(model, models.get(..i).unwrap_or_default(), models, &known);
+    let known = Known { models, routes, upstreams };
+    for i in 0..models.len() {
+        let checked = mistakes(i, &known).first();
         checked.map_err(|(field, reason)| Fault::new(format!("models[{i}].{field}"), reason))?;
     }
     Ok(())
 }
 
 /// What a name is held against.
-struct Known<'k> {
-    routes: &'k [Route],
-    upstreams: &'k [&'k str],
-    /// Models that have a price before anybody sets one.
-    priced: Vec<String>,
+pub(super) struct Known<'k> {
+    /// All names, itself among them.
+    pub models: &'k [ModelEntry],
+    pub routes: &'k [Route],
+    pub upstreams: &'k [&'k str],
 }
 
-fn priced_models() -> Vec<String> {
+/// Models that have a price before anybody sets one.
+static PRICED: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let table = file::read(file::BUILT_IN).map(|table| table.change.difference(BTreeMap::new()).added);
     table.unwrap_or_default().into_iter().map(|price| price.model).collect()
-}
+});
 
-fn check(model: &ModelEntry, earlier: &[ModelEntry], all: &[ModelEntry], known: &Known<'_>) -> Checked {
+/// What is wrong with the name at this place.
+pub(super) fn mistakes(index: usize, known: &Known<'_>) -> Mistakes {
+    let mut mistakes = Mistakes::default();
+    let Some(model) = known.models.get(index) else { return mistakes };
     let name = &model.name;
-    rule(is_plain(name), "name", NAME)?;
-    let is_twice = earlier.iter().any(|other| other.name == *name);
-    rule(!is_twice, "name", format!("\"{name}\" is used twice: give the first one all the targets"))?;
-    let targets = all.iter().flat_map(|other| &other.targets);
+    mistakes.rule(is_plain(name), "name", NAME);
+    let is_twice = known.models.iter().take(index).any(|other| other.name == *name);
+    mistakes.rule(!is_twice, "name", format!("\"{name}\" is used twice: give the first one all the targets"));
+    let targets = known.models.iter().flat_map(|other| &other.targets);
     let shadowed = targets.into_iter().find(|target| target.model == *name);
     let upstream = shadowed.map_or("", |target| &target.upstream);
     let shadows = format!(
         "\"{name}\" is the name of a model at the upstream {upstream} too, so that a call could mean either: choose \
          another name; a name does not lead to itself or to another one"
     );
-    rule(shadowed.is_none(), "name", shadows)?;
-    let is_real = known.priced.contains(name);
-    rule(!is_real, "name", format!("\"{name}\" is the name of a model in the built-in prices: choose another name"))?;
+    mistakes.rule(shadowed.is_none(), "name", shadows);
+    let real = format!("\"{name}\" is the name of a model in the built-in prices: choose another name");
+    mistakes.rule(!PRICED.contains(name), "name", real);
     for (i, target) in model.targets.iter().enumerate() {
-        rule(is_plain(&target.model), &format!("targets[{i}].model"), NAME)?;
+        mistakes.rule(is_plain(&target.model), format!("targets[{i}].model"), NAME);
     }
-    check_aims(&model.aims(), known.upstreams)?;
-    let Err(Mismatch { place, route }) = model.to_alias(known.routes) else { return Ok(()) };
-    let reason = format!(
-        "speaks the format of the route \"{route}\", and the targets before it speak others: requests are not \
-         translated, so make a name of its own for it"
-    );
-    rule(false, &format!("targets[{place}].upstream"), reason)
+    mistakes.add(check_aims(&model.aims(), known.upstreams));
+    if let Err(Mismatch { place, route }) = model.to_alias(known.routes) {
+        let reason = format!(
+            "speaks the format of the route \"{route}\", and the targets before it speak others: requests are not \
+             translated, so make a name of its own for it"
+        );
+        mistakes.note(format!("targets[{place}].upstream"), reason);
+    }
+    mistakes
 }
 
 const NAME: &str = "must be 1 to 256 bytes without control characters and without *, which stands for any";

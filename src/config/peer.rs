@@ -1,10 +1,6 @@
 //! Whom an upstream is taken for and who the gateway is to it, as an entry of `[[upstreams]]` says. No file is read here.
 
-use super::{
-    routing::UpstreamEntry,
-    targets::{Checked, rule},
-    tls::NamedFile,
-};
+use super::{mistakes::Mistakes, routing::UpstreamEntry, tls::NamedFile};
 use crate::domain::host::Host;
 
 /// The files of one upstream's TLS.
@@ -34,15 +30,18 @@ impl UpstreamEntry {
         self.url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
     }
 
-    pub(super) fn check_peer(&self) -> Checked {
+    pub(super) fn check_peer(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
         let [authorities, certificate, key] = self.named_files().map(|(_, path)| !path.as_os_str().is_empty());
         for (is_set, field) in [(authorities, "ca_file"), (certificate, "client_cert_file"), (key, "client_key_file")] {
-            rule(!is_set || self.is_tls(), field, "is of no use where the url does not begin with https://")?;
+            let reason = "is of no use where the url does not begin with https://";
+            mistakes.rule(!is_set || self.is_tls(), field, reason);
         }
-        rule(key || !certificate, "client_key_file", "must be set where client_cert_file is")?;
-        rule(certificate || !key, "client_cert_file", "must be set where client_key_file is")?;
+        mistakes.rule(key || !certificate, "client_key_file", "must be set where client_cert_file is");
+        mistakes.rule(certificate || !key, "client_cert_file", "must be set where client_key_file is");
         let is_host = self.own_host().is_none_or(|host| Host::read(host).is_some());
-        rule(is_host, "host", "must be a name or an address, and perhaps a port: api.example.com")
+        mistakes.rule(is_host, "host", "must be a name or an address, and perhaps a port: api.example.com");
+        mistakes
     }
 
     fn named_files(&self) -> [(&'static str, &std::path::Path); 3] {

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Deserializer, de::Error};
 use zeroize::Zeroizing;
+
+/// The longest that an administrator may give.
+const MAX_CHARACTERS: u32 = 8_192;
 
 /// A secret as it was read. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +27,24 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+impl JsonSchema for Secret {
+    fn schema_name() -> String {
+        "Secret".into()
+    }
+
+    fn is_referenceable() -> bool {
+        false
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let mut schema = String::json_schema(schemas).into_object();
+        schema.string().min_length = Some(1);
+        schema.string().max_length = Some(MAX_CHARACTERS);
+        schema.metadata().write_only = true;
+        schema.into()
+    }
+}
+
 /// A secret without the end of line that `echo`, editors and mounted files add to it.
 #[must_use]
 pub fn without_line_end(text: &str) -> &str {
@@ -30,6 +52,11 @@ pub fn without_line_end(text: &str) -> &str {
 }
 
 impl Secret {
+    /// The text of it.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The secret, or what is in the file, if one is named; empty if there is neither.
     pub(super) fn read(&self, file: &Path) -> std::io::Result<Zeroizing<String>> {
         if file.as_os_str().is_empty() {

@@ -1,7 +1,9 @@
 //! Several upstreams for one route, and what an upstream is judged by: as they are written, and as the domain knows them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mistakes::Mistakes;
 use crate::domain::{
     failover::{Aim, Retry, breaker::Rules},
     path,
@@ -21,35 +23,42 @@ pub struct Places<'e> {
 }
 
 /// One of the `targets` of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetEntry {
     pub upstream: String,
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub weight: u32,
+    /// The lowest is asked first.
     #[serde(default)]
+    #[schemars(range(max = 1_000))]
     pub priority: u32,
 }
 
 /// `retry` of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryEntry {
+    /// Further ones, over all targets.
+    #[schemars(range(max = 16))]
     pub attempts: u32,
+    #[schemars(range(min = 1, max = 3_600))]
     pub within_s: u32,
+    #[schemars(length(max = 200))]
     pub statuses: Vec<u16>,
 }
 
 /// `max_in_flight` of an upstream: a number, or found by measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged, expecting = "must be a number from 1, or \"auto\"")]
 pub enum InFlightEntry {
-    Fixed(u32),
+    Fixed(#[schemars(range(min = 1))] u32),
     Named(Auto),
 }
 
 /// The word for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Auto {
     Auto,
@@ -62,20 +71,27 @@ impl Default for InFlightEntry {
 }
 
 /// `breaker` of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerEntry {
+    /// 0: none.
+    #[schemars(range(max = 1_000))]
     pub failures: u32,
+    #[schemars(range(min = 1, max = 3_600))]
     pub within_s: u32,
+    #[schemars(range(min = 1, max = 3_600))]
     pub open_s: u32,
 }
 
 /// `health` of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthEntry {
+    /// A path without a query.
+    #[schemars(length(max = 2_048))]
     pub path: String,
     #[serde(default = "five")]
+    #[schemars(range(min = 1, max = 3_600))]
     pub interval_s: u32,
 }
 
@@ -131,23 +147,26 @@ impl Places<'_> {
     }
 
     /// Checks them against the names of all upstreams. Calls to a model may have several targets though their route has one.
-    pub(super) fn check(&self, known: &[&str], is_to_model: bool) -> Checked {
+    pub(super) fn check(&self, known: &[&str], is_to_model: bool) -> Mistakes {
+        let mut mistakes = Mistakes::default();
         match (self.upstream, self.targets) {
-            (Some(_), Some(_)) => return rule(false, "targets", "give upstream or targets, not both"),
-            (None, None) => return rule(false, "upstream", "is missing: name an upstream, or several as targets"),
+            (Some(_), Some(_)) => mistakes.note("targets", "give upstream or targets, not both"),
+            (None, None) => mistakes.note("upstream", "is missing: name an upstream, or several as targets"),
             (Some(upstream), None) => {
-                check_known("upstream", upstream, known)?;
+                check_known(&mut mistakes, "upstream", upstream, known);
                 // Another attempt at the only upstream there is would go where the first one failed.
                 let reason = "is for routes with targets, of which another can be tried";
-                rule(self.retry.is_none() || is_to_model, "retry", reason)?;
+                mistakes.rule(self.retry.is_none() || is_to_model, "retry", reason);
             }
-            (None, Some(_)) => check_aims(&self.aims(), known)?,
+            (None, Some(_)) => mistakes.add(check_aims(&self.aims(), known)),
         }
-        let Some(retry) = self.retry else { return Ok(()) };
-        rule(retry.attempts <= 16, "retry.attempts", "must be at most 16")?;
-        rule((1..=3_600).contains(&retry.within_s), "retry.within_s", "must be from 1 to 3600")?;
+        let Some(retry) = self.retry else { return mistakes };
+        mistakes.rule(retry.attempts <= 16, "retry.attempts", "must be at most 16");
+        mistakes.rule((1..=3_600).contains(&retry.within_s), "retry.within_s", "must be from 1 to 3600");
         let wrong = retry.statuses.iter().find(|status| !(400..=599).contains(*status));
-        rule(wrong.is_none(), "retry.statuses", format!("{} is no status of an error", wrong.unwrap_or(&0)))
+        let reason = format!("{} is no status of an error", wrong.unwrap_or(&0));
+        mistakes.rule(wrong.is_none(), "retry.statuses", reason);
+        mistakes
     }
 }
 
@@ -158,46 +177,46 @@ fn aim(target: &TargetEntry) -> Aim {
 /// More targets than this are a mistake.
 const MAX_TARGETS: usize = 32;
 
-/// The key and the reason of a mistake.
-pub(super) type Checked = Result<(), (String, String)>;
-
-pub(super) fn rule(holds: bool, field: &str, reason: impl Into<String>) -> Checked {
-    if holds { Ok(()) } else { Err((field.into(), reason.into())) }
-}
-
 /// Checks the targets of a route, or of a name for models.
-pub(super) fn check_aims(aims: &[Aim], known: &[&str]) -> Checked {
-    rule(!aims.is_empty(), "targets", "must have at least one target: { upstream = \"name\" }")?;
-    rule(aims.len() <= MAX_TARGETS, "targets", format!("must be at most {MAX_TARGETS}"))?;
-    for (i, aim) in aims.iter().enumerate() {
-        check_known(&format!("targets[{i}].upstream"), &aim.upstream, known)?;
+pub(super) fn check_aims(aims: &[Aim], known: &[&str]) -> Mistakes {
+    let mut mistakes = Mistakes::default();
+    mistakes.rule(!aims.is_empty(), "targets", "must have at least one target: { upstream = \"name\" }");
+    mistakes.rule(aims.len() <= MAX_TARGETS, "targets", format!("must be at most {MAX_TARGETS}"));
+    for (i, aim) in aims.iter().enumerate().take(MAX_TARGETS) {
+        let upstream = format!("targets[{i}].upstream");
+        check_known(&mut mistakes, &upstream, &aim.upstream, known);
         let is_twice = aims.iter().take(i).any(|other| other.upstream == aim.upstream && other.model == aim.model);
         let twice = format!("\"{}\" is a target already; give one of them more weight instead", aim.upstream);
-        rule(!is_twice, &format!("targets[{i}].upstream"), twice)?;
+        mistakes.rule(!is_twice, upstream, twice);
         let in_bounds = (1..=1_000_000).contains(&aim.weight);
         let reason = "must be from 1 to 1000000; leave a target out that is to get no calls";
-        rule(in_bounds, &format!("targets[{i}].weight"), reason)?;
-        rule(aim.priority <= 1_000, &format!("targets[{i}].priority"), "must be at most 1000; 0 is asked first")?;
+        mistakes.rule(in_bounds, format!("targets[{i}].weight"), reason);
+        let reason = "must be at most 1000; 0 is asked first";
+        mistakes.rule(aim.priority <= 1_000, format!("targets[{i}].priority"), reason);
     }
-    Ok(())
+    mistakes
 }
 
-fn check_known(field: &str, name: &str, known: &[&str]) -> Checked {
+fn check_known(mistakes: &mut Mistakes, field: &str, name: &str, known: &[&str]) {
     let reason = || format!("\"{name}\" is not the name of an upstream; there are {}", known.join(", "));
-    if known.contains(&name) { Ok(()) } else { Err((field.into(), reason())) }
+    if !known.contains(&name) {
+        mistakes.note(field, reason());
+    }
 }
 
 /// Checks what an upstream is judged by.
-pub(super) fn check_judgement(breaker: Option<&BreakerEntry>, health: Option<&HealthEntry>) -> Checked {
+pub(super) fn check_judgement(breaker: Option<&BreakerEntry>, health: Option<&HealthEntry>) -> Mistakes {
+    let mut mistakes = Mistakes::default();
     if let Some(breaker) = breaker {
-        rule(breaker.failures <= 1_000, "breaker.failures", "must be at most 1000; 0 is no breaker")?;
-        rule((1..=3_600).contains(&breaker.within_s), "breaker.within_s", "must be from 1 to 3600")?;
-        rule((1..=3_600).contains(&breaker.open_s), "breaker.open_s", "must be from 1 to 3600")?;
+        mistakes.rule(breaker.failures <= 1_000, "breaker.failures", "must be at most 1000; 0 is no breaker");
+        mistakes.rule((1..=3_600).contains(&breaker.within_s), "breaker.within_s", "must be from 1 to 3600");
+        mistakes.rule((1..=3_600).contains(&breaker.open_s), "breaker.open_s", "must be from 1 to 3600");
     }
-    let Some(health) = health else { return Ok(()) };
+    let Some(health) = health else { return mistakes };
     let is_plain = !health.path.contains(['?', '#']) && path::check(&health.path).is_ok();
-    rule(is_plain, "health.path", "must be a path that begins with / and has no query")?;
-    rule((1..=3_600).contains(&health.interval_s), "health.interval_s", "must be from 1 to 3600")
+    mistakes.rule(is_plain, "health.path", "must be a path that begins with / and has no query");
+    mistakes.rule((1..=3_600).contains(&health.interval_s), "health.interval_s", "must be from 1 to 3600");
+    mistakes
 }
 
 #[cfg(test)]

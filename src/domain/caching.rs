@@ -23,6 +23,7 @@ mod range;
 mod status;
 mod variant;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -46,7 +47,7 @@ pub struct Caching {
 }
 
 /// Who may be given the same answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sharing {
     /// The user whose call it was.

@@ -1,9 +1,10 @@
 //! Who goes first when an upstream has too little room.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How much calls on a route matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Importance {
     Critical,

@@ -1,9 +1,10 @@
 //! How carefully the calls of a route are put on record, and how much of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When an entry counts as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// When it is on disk: an answer waits for it.
@@ -14,7 +15,7 @@ pub enum Durability {
 }
 
 /// What is kept of the bodies of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bodies {
     #[default]

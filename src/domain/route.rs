@@ -4,6 +4,7 @@ mod only;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -39,7 +40,7 @@ pub enum PathMatch {
 }
 
 /// What a call on a route is charged by. Named in a configuration as written here, in kebab case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Meter {
     None,

@@ -1,13 +1,21 @@
-//! The upstreams, routes and models of the configuration, as administrators see them.
+//! The upstreams, routes and names for models, as administrators see and change them.
 //!
-//! They are changed in the file and by `SIGHUP`; what is shown is what is in force on this replica. A secret is never part of
-//! an entry: it stands in the environment or in a file, whose name is shown.
+//! What the configuration says is shown and is changed there. What is made here is kept in the store, and in force on every
+//! replica within a second. What is shown is what this replica has. A secret is never shown.
+
+mod body;
+mod change;
 
 use actix_web::web::{Data, Json};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::change::{
+    change_model, change_route, change_upstream, create_model, create_route, create_upstream, delete_model,
+    delete_route, delete_upstream,
+};
 use super::{
     extract::{Caller, PathName, QueryOf},
     office::Operations,
@@ -16,7 +24,7 @@ use super::{
 };
 use crate::{
     domain::{failover::breaker::Breaker, refusal::Refusal},
-    snapshot::routing::Routing,
+    snapshot::routing::{Made, Routing, WrittenEntry},
 };
 
 /// Which page of the entries, by name.
@@ -32,18 +40,33 @@ pub struct EntriesQuery {
 }
 
 /// Who says that there is such an entry.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The configuration, which is the only one that can change it.
     File,
+    /// An administrator: it is kept in the store and changed here.
+    Api,
 }
 
-/// An entry of the configuration.
+/// An entry of one of the lists.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Configured {
     name: String,
     source: Source,
+    /// Of what an administrator made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    updated_at: Option<Timestamp>,
+    /// Whether an upstream that an administrator made is sent a secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_secret: Option<bool>,
+    /// Why this replica does not have it in force: it does not go together with the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_in_force: Option<String>,
     /// All other fields, as in the configuration.
     #[serde(flatten)]
     fields: Map<String, Value>,
@@ -54,7 +77,8 @@ pub struct Configured {
 pub struct ConfiguredUpstream {
     #[serde(flatten)]
     entry: Configured,
-    state: UpstreamState,
+    /// Null where it is not in force.
+    state: Option<UpstreamState>,
 }
 
 /// How an upstream does.
@@ -93,7 +117,7 @@ pub struct UpstreamsPage {
     page: Page<ConfiguredUpstream>,
 }
 
-/// `GET /admin/upstreams`: those of the configuration, by name.
+/// `GET /admin/upstreams`, by name.
 pub async fn upstreams(
     operations: Data<Operations>,
     _: Caller,
@@ -101,7 +125,7 @@ pub async fn upstreams(
 ) -> Result<Json<UpstreamsPage>, Problem> {
     let routing = operations.routing.read();
     let entries = query.of(&routing.written().upstreams);
-    let items = entries.into_iter().filter_map(|entry| with_state(&operations, &routing, entry)).collect();
+    let items = entries.into_iter().map(|entry| with_state(&operations, &routing, entry)).collect();
     let name = |upstream: &ConfiguredUpstream| upstream.entry.name.clone();
     Ok(Json(UpstreamsPage { page: Page::of(items, query.limit.0, name) }))
 }
@@ -110,14 +134,14 @@ pub async fn upstreams(
 pub async fn upstream(
     operations: Data<Operations>,
     _: Caller,
-    PathName(name): PathName,
+    PathName(name): PathName<false>,
 ) -> Result<Json<ConfiguredUpstream>, Problem> {
     let routing = operations.routing.read();
     let entry = named(&routing.written().upstreams, &name)?;
-    Ok(Json(with_state(&operations, &routing, entry).ok_or(Refusal::NotFound)?))
+    Ok(Json(with_state(&operations, &routing, entry)))
 }
 
-/// `GET /admin/routes`: those of the configuration, by name.
+/// `GET /admin/routes`, by name.
 pub async fn routes(
     operations: Data<Operations>,
     _: Caller,
@@ -130,12 +154,12 @@ pub async fn routes(
 pub async fn route(
     operations: Data<Operations>,
     _: Caller,
-    PathName(name): PathName,
+    PathName(name): PathName<false>,
 ) -> Result<Json<Configured>, Problem> {
     Ok(Json(named(&operations.routing.read().written().routes, &name)?))
 }
 
-/// `GET /admin/models`: the names for models of the configuration, by name.
+/// `GET /admin/models`: the names for models, by name.
 pub async fn models(
     operations: Data<Operations>,
     _: Caller,
@@ -144,49 +168,61 @@ pub async fn models(
     Ok(Json(query.page(&operations.routing.read().written().models)))
 }
 
-/// `GET /admin/models/{name}`.
+/// `GET /admin/models/{model}`.
 pub async fn model(
     operations: Data<Operations>,
     _: Caller,
-    PathName(name): PathName,
+    PathName(name): PathName<true>,
 ) -> Result<Json<Configured>, Problem> {
     Ok(Json(named(&operations.routing.read().written().models, &name)?))
 }
 
 impl EntriesQuery {
     /// The entries of the page, in the order of their names, and one more if there is one.
-    fn of(&self, entries: &[Map<String, Value>]) -> Vec<Configured> {
-        let is_meant = |entry: &Configured| {
+    fn of(&self, entries: &[WrittenEntry]) -> Vec<Configured> {
+        let is_meant = |entry: &&WrittenEntry| {
             self.name.as_ref().is_none_or(|name| *name == entry.name)
                 && self.cursor.as_ref().is_none_or(|cursor| entry.name > *cursor)
         };
-        let mut meant: Vec<_> = entries.iter().filter_map(Configured::of).filter(is_meant).collect();
+        let mut meant: Vec<_> = entries.iter().filter(is_meant).collect();
         meant.sort_by(|one, other| one.name.cmp(&other.name));
         meant.truncate(usize::try_from(self.limit.0).unwrap_or(usize::MAX).saturating_add(1));
-        meant
+        meant.into_iter().map(Configured::from).collect()
     }
 
-    fn page(&self, entries: &[Map<String, Value>]) -> ConfiguredPage {
+    fn page(&self, entries: &[WrittenEntry]) -> ConfiguredPage {
         ConfiguredPage { page: Page::of(self.of(entries), self.limit.0, |entry: &Configured| entry.name.clone()) }
     }
 }
 
-impl Configured {
-    fn of(entry: &Map<String, Value>) -> Option<Self> {
-        let mut fields = entry.clone();
-        let Some(Value::String(name)) = fields.remove("name") else { return None };
-        Some(Self { name, source: Source::File, fields })
+impl From<&WrittenEntry> for Configured {
+    fn from(entry: &WrittenEntry) -> Self {
+        let WrittenEntry { name, fields, made } = entry.clone();
+        let Some(Made { created_at, updated_at, has_secret, unfit }) = made else {
+            let [created_at, updated_at] = [None; 2];
+            let source = Source::File;
+            return Self { name, source, created_at, updated_at, has_secret: None, not_in_force: None, fields };
+        };
+        Self {
+            name,
+            source: Source::Api,
+            created_at: Some(created_at),
+            updated_at: Some(updated_at),
+            has_secret,
+            not_in_force: unfit,
+            fields,
+        }
     }
 }
 
-fn named(entries: &[Map<String, Value>], name: &str) -> Result<Configured, Refusal> {
-    let is_named = |entry: &&Map<String, Value>| entry.get("name").and_then(Value::as_str) == Some(name);
-    entries.iter().find(is_named).and_then(Configured::of).ok_or(Refusal::NotFound)
+fn named(entries: &[WrittenEntry], name: &str) -> Result<Configured, Refusal> {
+    // Of two with one name the first is in force.
+    entries.iter().find(|entry| entry.name == name).map(Configured::from).ok_or(Refusal::NotFound)
 }
 
-fn with_state(operations: &Operations, routing: &Routing, entry: Configured) -> Option<ConfiguredUpstream> {
-    let state = state(operations, routing, &entry.name)?;
-    Some(ConfiguredUpstream { entry, state })
+fn with_state(operations: &Operations, routing: &Routing, entry: Configured) -> ConfiguredUpstream {
+    let in_force = entry.not_in_force.is_none();
+    ConfiguredUpstream { state: in_force.then(|| state(operations, routing, &entry.name)).flatten(), entry }
 }
 
 /// How the upstream of this name does.

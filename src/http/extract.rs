@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     domain::{
+        percent,
         principal::Principal,
         refusal::{OAuthError, Refusal},
     },
@@ -176,21 +177,24 @@ impl<T: FromStr<Err: std::fmt::Display>> FromRequest for PathId<T> {
     }
 }
 
-/// The name in the path.
-pub struct PathName(pub String);
+/// The name at the end of `/admin/<list>/<name>`; that of a model may have slashes.
+pub struct PathName<const MODEL: bool>(pub String);
 
-impl FromRequest for PathName {
+impl<const MODEL: bool> FromRequest for PathName<MODEL> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(request.match_info().get("name").unwrap_or_default().to_owned())))
+        // By the raw bytes: the framework leaves some escapes as they are.
+        let name = request.uri().path().splitn(4, '/').nth(3).and_then(percent::decoded);
+        let name = name.filter(|name| !name.chars().any(char::is_control));
+        ready(name.map(Self).ok_or(Problem(Refusal::NotFound)))
     }
 }
 
-impl Argument for PathName {
+impl<const MODEL: bool> Argument for PathName<MODEL> {
     fn describe(draft: &mut Draft<'_>) {
-        draft.parameter(path_text("name"));
+        draft.parameter(path_text(if MODEL { "model" } else { "name" }));
         draft.refuses(&[RefusalKind::NotFound]);
     }
 }

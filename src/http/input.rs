@@ -70,6 +70,11 @@ pub fn draft<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<Draft<T>,
 }
 
 impl<T> Draft<T> {
+    /// Whether any field has a fault of its own.
+    pub const fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     /// Whether a field has a fault of its own, so that nothing can be said by what it says.
     pub fn is_faulty(&self, pointer: &str) -> bool {
         self.faults.iter().any(|fault| fault.pointer == pointer)
@@ -230,6 +235,42 @@ mod tests {
         // Exact where a float is not.
         let sample: Sample = body(br#"{"name": "a", "port": 1, "price": 9007199.254740993}"#).unwrap();
         assert_eq!(sample.price.unwrap().to_string(), "9007199.254740993");
+    }
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Either {
+        Count(#[schemars(range(min = 1))] u32),
+        Colour(Colour),
+        Sample { x: u8 },
+    }
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Choice {
+        either: Option<Either>,
+    }
+
+    #[test]
+    fn what_may_be_one_of_several_is_held_against_each() {
+        let read = |text: &str| body::<Choice>(text.as_bytes());
+        for (text, either) in [
+            (r#"{"either": "7"}"#, Some(Either::Count(7))),
+            (r#"{"either": "blue"}"#, Some(Either::Colour(Colour::Blue))),
+            (r#"{"either": {"x": "1"}}"#, Some(Either::Sample { x: 1 })),
+            (r#"{"either": null}"#, None),
+        ] {
+            assert_eq!(read(text).ok(), Some(Choice { either }), "{text}");
+        }
+        let must = "must be a whole number from 1 to 4294967295; or one of red, blue; or an object";
+        for (text, pointer, detail) in [
+            (r#"{"either": 0}"#, "/either", must),
+            (r#"{"either": "green"}"#, "/either", must),
+            (r#"{"either": []}"#, "/either", must),
+            (r#"{"either": {"x": 256}}"#, "/either/x", "must be a whole number from 0 to 255"),
+        ] {
+            let Err(Refusal::InvalidRequest(faults)) = read(text) else { panic!("{text}") };
+            assert_eq!(faults, [Fault::new(pointer, detail)], "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,8 @@
-//! Routes and the upstreams they lead to, always together. Published at start and when `SIGHUP` brings a good file.
+//! Routes and the upstreams they lead to, always together. Published at start, when `SIGHUP` brings a good file, and when
+//! administrators have changed what they add to it.
+
+mod plan;
+mod written;
 
 use std::{
     cmp::Reverse,
@@ -10,8 +14,10 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Map, Value};
-
+pub use self::{
+    plan::Plan,
+    written::{Made, Written, WrittenEntry},
+};
 use super::condition::Condition;
 use crate::{
     domain::{
@@ -45,15 +51,8 @@ pub struct Routing {
     secrets: KnownSecrets,
     dialects: HashMap<String, Dialect>,
     written: Written,
-}
-
-/// The upstreams, routes and models as the configuration has them, for administrators: the fields of each entry, with its
-/// `name`, in the order of the file.
-#[derive(Debug, Default)]
-pub struct Written {
-    pub upstreams: Vec<Map<String, Value>>,
-    pub routes: Vec<Map<String, Value>>,
-    pub models: Vec<Map<String, Value>>,
+    /// What it was made by.
+    plan: Option<Arc<dyn Plan>>,
 }
 
 impl Routing {
@@ -73,6 +72,7 @@ impl Routing {
             secrets,
             dialects: HashMap::new(),
             written: Written::default(),
+            plan: None,
         }
     }
 
@@ -85,6 +85,17 @@ impl Routing {
     /// What it was made of.
     pub const fn written(&self) -> &Written {
         &self.written
+    }
+
+    /// As it is planned.
+    #[must_use]
+    pub fn with_plan(self, plan: Arc<dyn Plan>) -> Self {
+        Self { plan: Some(plan), ..self }
+    }
+
+    /// How it was made; nothing of one that is made of nothing.
+    pub const fn plan(&self) -> Option<&Arc<dyn Plan>> {
+        self.plan.as_ref()
     }
 
     /// With how fit these upstreams are.

@@ -1,4 +1,5 @@
-//! The one flow by which administrators make, change and delete rows: users, teams, API keys, limits and budgets.
+//! The one flow by which administrators make, change and delete rows: users, teams, API keys, limits, budgets, and what is added
+//! to the lists of the configuration.
 //!
 //! An aggregate of the store says how its rows are found, checked and written by implementing [`Administered`]; the flow
 //! around that is here, once: the revision first, then the `Idempotency-Key`, the rules, the write. Each call is one
@@ -64,7 +65,7 @@ pub struct Stamp {
 /// A kind of row that administrators make, change and delete. All functions run in a transaction that holds the
 /// revision of the kind, so what they read of it stays true until the commit.
 pub trait Administered: Clone + PartialEq + Send + Sync + Sized + 'static {
-    type Id: Copy + Send + Sync + 'static;
+    type Id: Clone + Send + Sync + 'static;
     /// A row to be, checked as far as that needs no store.
     type New: Send + Sync + 'static;
     /// What a row is to be, checked as far as that needs no store.

@@ -66,12 +66,13 @@ fn refused(kind: DatabaseErrorKind, message: &str) -> StoreError {
 
 /// SQLite names `table.column`, PostgreSQL a constraint whose name begins with the table's.
 fn table_in(message: &str) -> &'static str {
-    const TABLES: [&str; 13] = [
+    const TABLES: [&str; 14] = [
         "api_keys",
         "audit_checkpoints",
         "audit_entries",
         "idempotency_keys",
         "limits",
+        "list_entries",
         "price_versions",
         "prices",
         "revisions",

@@ -28,6 +28,8 @@ pub(super) const LIMITS: &str = "limits";
 pub(super) const PRICES: &str = "prices";
 /// Purges of the cache.
 pub(super) const CACHE: &str = "cache";
+/// Changes of upstreams, routes and names for models.
+pub(super) const ROUTING: &str = "routing";
 
 /// Up to which change a follower has read. The default is that of a follower that has read nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

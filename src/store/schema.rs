@@ -191,6 +191,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    list_entries (kind, name) {
+        kind -> Text,
+        name -> Text,
+        document -> Text,
+        sealed_secret -> Nullable<Binary>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
     price_versions (version) {
         version -> BigInt,
         created_at -> BigInt,
@@ -372,6 +384,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     ledger_holds,
     ledger_orphans,
     limits,
+    list_entries,
     price_versions,
     prices,
     purged_api_keys,

@@ -75,7 +75,17 @@ async fn operations(gateway: &TestGateway, media_type: &str) -> Vec<Operation> {
     };
     let limit = json!({ "name": "m", "routes": ["*"], "per": "user", "unit": "requests", "limit": 9, "window_s": 60 });
     let budget = json!({ "name": "m", "scope": "user", "limit_usd": "1", "period": "day" });
+    let named = async |path: &str, body: Value| {
+        gateway.post(path).token(&gateway.admin).json(&body).send().await.expect(201);
+        "m".to_owned()
+    };
+    let route =
+        json!({ "name": "m", "path": "/m", "match": "exact", "methods": ["GET"], "roles": ["admin"], "upstream": "m" });
+    let model = json!({ "name": "m", "targets": [{ "upstream": "m", "model": "n" }] });
     let ids = [
+        ("/admin/upstreams", named("/admin/upstreams", json!({ "name": "m", "url": "http://127.0.0.1:9" })).await),
+        ("/admin/routes", named("/admin/routes", route).await),
+        ("/admin/models", named("/admin/models", model).await),
         ("/admin/users", made("/admin/users", json!({ "username": "matrix", "role": "user" })).await),
         ("/admin/teams", made("/admin/teams", json!({ "name": "Matrix" })).await),
         ("/admin/limits", made("/admin/limits", limit).await),
@@ -89,7 +99,8 @@ async fn operations(gateway: &TestGateway, media_type: &str) -> Vec<Operation> {
             let schema = &operation["requestBody"]["content"][media_type]["schema"];
             if schema.is_object() {
                 let id = ids.iter().find(|(below, _)| template.starts_with(&format!("{below}/"))).map(|(_, id)| id);
-                let path = template.replace("{id}", id.map_or("", String::as_str));
+                let id = id.map_or("", String::as_str);
+                let path = template.replace("{id}", id).replace("{name}", id).replace("{model}", id);
                 let schema = resolved(&document, schema);
                 operations.push(Operation { method: method.to_uppercase(), path, schema });
             }
@@ -139,6 +150,8 @@ fn spoiled(schema: &Value) -> Vec<String> {
         Some("boolean") => vec!["[]", "{}", "1", "\"yes\"", "\"\""],
         Some("array") => vec!["{}", "1", "true", "\"x\"", "[[[[]]]]", "[null]", "[{}]"],
         Some("object") => vec!["[]", "1", "true", "\"x\""],
+        // One of the alternatives may be a number.
+        _ if schema["anyOf"].is_array() => vec!["[]", "{}", "true", "\"no such choice\""],
         _ => vec!["[]", "{}", "1", "\"no such choice\""],
     };
     if schema["enum"].is_array() {
@@ -211,7 +224,7 @@ async fn all_that_is_missing_or_unknown_is_named_at_once(store: &TestStore) {
         cases += 1;
         faults.extend(operation.fault(&gateway, r#"{"no such":1,"neither/this":{}}"#, &all).await);
         let spoiled: Map<String, Value> =
-            operation.properties().into_iter().map(|(name, _)| (name, json!({ "a": 1 }))).collect();
+            operation.properties().into_iter().map(|(name, _)| (name, json!({ "a": [1] }))).collect();
         let pointers: Vec<String> = spoiled.keys().map(|name| format!("/{name}")).collect();
         let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
         cases += 1;
@@ -263,6 +276,24 @@ async fn the_faults_of_a_change_are_told_at_once(store: &TestStore) {
         ),
         ("PATCH", "/admin/teams/", json!({ "name": 1, "models": ["a", "a"] }), vec!["/name", "/models/1"]),
         ("POST", "/admin/teams", json!({ "name": " ", "models": ["a", "a"] }), vec!["/name", "/models/1"]),
+        (
+            "PATCH",
+            "/admin/upstreams/",
+            json!({ "url": "http://u:p@h", "timeout_s": 0, "max_in_flight": "x", "breaker": { "failures": -1 } }),
+            vec!["/url", "/timeout_s", "/max_in_flight", "/breaker/failures"],
+        ),
+        (
+            "PATCH",
+            "/admin/routes/",
+            json!({ "path": "/admin/x", "weight": "x", "methods": ["GOT"], "upstream": "nope", "meter": { "fixed_usd": "x" } }),
+            vec!["/path", "/weight", "/methods", "/upstream", "/meter/fixed_usd"],
+        ),
+        (
+            "POST",
+            "/admin/models",
+            json!({ "name": "gpt-*", "nme": 1, "targets": [{ "upstream": "nope", "model": "n" }] }),
+            vec!["/name", "/nme", "/targets/0/upstream"],
+        ),
         ("PUT", "/admin/prices", json!({ "version": "x", "items": [], "remove": [] }), vec!["/version", "/items"]),
     ] {
         let fits = |operation: &&Operation| {

@@ -28,7 +28,7 @@ async fn every_actor_of_the_architecture_page_is_in_the_metrics_and_in_readiness
     let gateway = Setup::default().start(store).await;
     let (mut actors, metrics) = (documented(), gateway.metrics().await);
     assert_eq!(actors.len(), 12, "{actors:?}");
-    actors.extend(["budget_regulator", "price_regulator", "purge_regulator"].map(str::to_owned));
+    actors.extend(["budget_regulator", "price_regulator", "purge_regulator", "routing_regulator"].map(str::to_owned));
     let readiness = gateway.get("/readyz").send().await.expect(200).json();
     for actor in &actors {
         assert_eq!(readiness["dependencies"][actor], "ok", "{actor} in {readiness}");

@@ -14,6 +14,7 @@ pub fn purpose_of(value: &Sealed) -> String {
     match value {
         Sealed::SigningKey { kid } => format!("signing-key {kid}"),
         Sealed::Secret { name } => name.clone(),
+        Sealed::Upstream { name } => format!("upstream {name}"),
     }
 }
 

@@ -22,6 +22,15 @@ pub(in crate::app) fn to_upstream(
     made(&files, (index, entry)).map(Some).map_err(|fault| config.blame(fault.key, fault.reason))
 }
 
+/// How handshakes with an upstream that names no file are made: with a name of its own, or as with all others.
+pub(in crate::app) fn to_named(entry: &UpstreamEntry) -> Result<Option<OwnTls>, (&'static str, String)> {
+    if !entry.is_tls() || entry.own_host().is_none() {
+        return Ok(None);
+    }
+    let files = PeerFiles { authorities: None, identity: None };
+    made(&files, (0, entry)).map(Some).map_err(|fault| ("host", fault.reason))
+}
+
 fn made(files: &PeerFiles, (index, entry): (usize, &UpstreamEntry)) -> Result<OwnTls, Fault> {
     let mut digests = vec![];
     let mut read = |file| {

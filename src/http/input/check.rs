@@ -115,7 +115,29 @@ impl Check {
             (Some(InstanceType::Number), Kind::Number | Kind::Text) => self.number(at, value, schema),
             (Some(InstanceType::Boolean), Kind::Boolean | Kind::Text) => self.boolean(at, value, schema),
             (Some(_), _) => self.fault(at, words::expected(schema)),
-            (None, _) => self.written.push_str(value.get()),
+            (None, _) => match words::alternatives(schema) {
+                Some(alternatives) => self.any_of(at, value, schema, &alternatives),
+                None => self.written.push_str(value.get()),
+            },
+        }
+    }
+
+    /// The first of the alternatives that takes the value. Of an object or a list that none takes, the faults are told that one
+    /// for such a value finds.
+    fn any_of(&mut self, at: &str, value: &RawValue, schema: &SchemaObject, alternatives: &[SchemaObject]) {
+        let mut found = None;
+        for alternative in alternatives {
+            let mut trial = Self::new(self.part);
+            trial.walk(at, value, alternative);
+            if trial.faults.is_empty() {
+                return self.written.push_str(&trial.written);
+            }
+            let is_deeper = trial.faults.iter().any(|fault| fault.pointer.len() > at.len());
+            found = found.or(is_deeper.then_some(trial.faults));
+        }
+        match found {
+            Some(faults) => self.faults.extend(faults),
+            None => self.fault(at, words::expected(schema)),
         }
     }
 

@@ -23,6 +23,12 @@ pub(super) fn type_of(schema: &SchemaObject) -> Option<InstanceType> {
     }
 }
 
+/// The schemas of which a value must fit one; `None` where there is no such choice.
+pub(super) fn alternatives(schema: &SchemaObject) -> Option<Vec<SchemaObject>> {
+    let alternatives = schema.subschemas.as_ref()?.any_of.as_ref()?;
+    Some(alternatives.iter().map(|alternative| alternative.clone().into_object()).collect())
+}
+
 pub(super) fn is_nullable(schema: &SchemaObject) -> bool {
     schema.extensions.get("nullable") == Some(&Value::Bool(true))
 }
@@ -36,6 +42,12 @@ pub(super) fn expected(schema: &SchemaObject) -> String {
         Some(InstanceType::Array) => "must be a list".into(),
         Some(InstanceType::Object) => "must be an object".into(),
         _ if !choices(schema).is_empty() => one_of(&choices(schema)),
+        None if alternatives(schema).is_some() => {
+            let each = alternatives(schema).unwrap_or_default();
+            let each: Vec<String> = each.iter().map(expected).collect();
+            let each = each.iter().map(|words| words.trim_start_matches("must be ")).collect::<Vec<_>>();
+            format!("must be {}", each.join("; or "))
+        }
         _ => forms::fault("", schema).unwrap_or_else(|| "must be text".into()),
     }
 }

@@ -272,7 +272,8 @@ pub(super) const TAGS: &[Tag] = &[
     },
     Tag {
         name: "Upstreams, routes and models",
-        description: "What the configuration in force says, for administrators. It is changed in the file and by SIGHUP.",
+        description: "Where calls go, for administrators. What the configuration says is changed in the file and by SIGHUP (409 \
+                      here); what is made here is kept in the store, and in force on every replica within a second.",
         operations: &[
             text(
                 "configured::upstreams",
@@ -280,10 +281,36 @@ pub(super) const TAGS: &[Tag] = &[
                 "Each with how it does on this replica. Secrets are not shown.",
             ),
             text("configured::upstream", "Show an upstream", ""),
+            text(
+                "configured::create_upstream",
+                "Make an upstream",
+                "As in a configuration, but that `secret` is given here: it is sealed, and no answer and no record has it. What \
+                 names a file or a variable of the machine stands in the configuration only.",
+            ),
+            text(
+                "configured::change_upstream",
+                "Change an upstream",
+                "Calls in flight, its breaker and its health go on. `\"secret\": null` takes the secret away.",
+            ),
+            text(
+                "configured::delete_upstream",
+                "Delete an upstream",
+                "Refused, with their names, while others lead to it.",
+            ),
             text("configured::routes", "List routes", ""),
             text("configured::route", "Show a route", ""),
+            text(
+                "configured::create_route",
+                "Make a route",
+                "Held against the configuration's rules, and all other routes.",
+            ),
+            text("configured::change_route", "Change a route", ""),
+            text("configured::delete_route", "Delete a route", ""),
             text("configured::models", "List names for models", ""),
             text("configured::model", "Show a name for models", ""),
+            text("configured::create_model", "Make a name for models", ""),
+            text("configured::change_model", "Change a name for models", ""),
+            text("configured::delete_model", "Delete a name for models", ""),
         ],
     },
     Tag {

@@ -69,9 +69,10 @@ impl RawUpstream {
     }
 }
 
-/// Whether a request with a stated length is complete.
+/// Whether a request with a stated length, or without a body, is complete.
 fn is_whole(request: &str) -> bool {
     let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    length.is_some_and(|length| length.parse::<usize>().unwrap() <= body.len())
+    let is_chunked = head.contains("transfer-encoding:");
+    length.map_or(!is_chunked, |length| length.parse::<usize>().unwrap() <= body.len())
 }

@@ -1,0 +1,2 @@
+DROP TABLE list_entries;
+DELETE FROM revisions WHERE name = 'routing';
