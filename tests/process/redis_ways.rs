@@ -55,7 +55,7 @@ fn serves(url: &str, way: &Way) {
     }
     let (url, name) = ([1; 32], [2; 32]);
     eventually("an epoch begins", || block_on(redis.begin_cache_epoch(&url, "e".into())).ok());
-    let keeping = || Keeping { name, url, epoch: "e".into(), bytes: b"kept".to_vec(), ttl: Duration::from_secs(60) };
+    let keeping = || Keeping { name, url, epoch: "e".into(), bytes: b"kept".to_vec(), ttl: Duration::from_mins(1) };
     assert!(eventually("an answer is kept", || block_on(redis.keep_cached(keeping(), 1 << 20)).ok()));
     let found = eventually("an answer is found", || block_on(redis.cached(&url, &name)).ok());
     assert_eq!(found.as_deref(), Some(&b"kept"[..]));
