@@ -34,6 +34,7 @@ mod skim;
 mod statement;
 mod stream_options;
 mod text;
+mod tiers;
 mod tools;
 mod work;
 mod written;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     asked::{Asked, Need, OutputBound, Place},
+    counts::Counts,
     edit::{self, Edit},
     format::{About, Format, Member},
     plain,
@@ -39,7 +40,7 @@ const SANE_FACTOR: u64 = 4;
 const SPOKEN_TOKENS: u64 = 7;
 
 /// The tier that costs less, and is billed as the standard one where it has no price.
-const FLEX: &str = "flex";
+pub(super) const FLEX: &str = "flex";
 
 /// What may be written into a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,6 +84,8 @@ pub struct Bound {
     /// The most calls of each tool that the provider runs.
     pub tools: Vec<(String, u64)>,
     pub(super) format: &'static Format,
+    /// The counts of the model that is asked for.
+    pub(super) counts: &'static Counts,
     /// About the length of the prompt, where no answer states it.
     pub(super) estimated_input_tokens: u64,
     /// About the length of the answer, where nothing in it can be counted.
@@ -198,6 +201,7 @@ impl Asked {
             service_tiers: self.service_tiers.clone(),
             tools: self.look.provider_tools.iter().map(|tool| (tool.name.clone(), tool.calls)).collect(),
             format: self.format,
+            counts: self.format.counts.of_model(ways.model.unwrap_or_else(|| self.model())),
             estimated_input_tokens: heard.clamp(1, input_tokens.max(1)),
             estimated_output_tokens: spoken,
             sane_input_tokens: sane(SANE_INPUT_TOKENS, longest_input.unwrap_or(0), input_tokens),

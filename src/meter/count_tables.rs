@@ -102,6 +102,7 @@ pub const OPENAI: Counts = Counts {
         ("collections_search", Path::of("server_side_tool_usage_details/document_search_calls")),
         ("mcp", Path::of("server_side_tool_usage_details/mcp_calls")),
     ],
+    of_models: &[],
 };
 
 /// Anthropic's: the input has nothing of the cache in it.
@@ -122,32 +123,45 @@ pub const ANTHROPIC: Counts = Counts {
     ..OPENAI
 };
 
-/// Gemini's: thoughts and what tools have read stand beside the counts of the prompt and the answer.
+/// Gemini's, in both of its spellings: thoughts and what tools have read stand beside the counts of the prompt and the answer.
 pub const GEMINI: Counts = Counts {
-    input: paths!["promptTokenCount"],
-    input_besides: paths!["toolUsePromptTokenCount"],
-    output: paths!["candidatesTokenCount", "responseTokenCount"],
-    total: paths!["totalTokenCount"],
-    cached: paths!["cachedContentTokenCount"],
+    input: paths!["promptTokenCount", "prompt_token_count"],
+    input_besides: paths!["toolUsePromptTokenCount", "tool_use_prompt_token_count"],
+    output: paths!["candidatesTokenCount", "candidates_token_count", "responseTokenCount", "response_token_count"],
+    total: paths!["totalTokenCount", "total_token_count"],
+    cached: paths!["cachedContentTokenCount", "cached_content_token_count"],
     cache_write: &[],
     short_cache_write: &[],
     long_cache_write: &[],
-    reasoning: paths!["thoughtsTokenCount"],
-    audio_input: paths!["promptTokensDetails/@AUDIO"],
-    audio_output: paths!["candidatesTokensDetails/@AUDIO", "responseTokensDetails/@AUDIO"],
-    image_input: paths!["promptTokensDetails/@IMAGE"],
-    image_output: paths!["candidatesTokensDetails/@IMAGE", "responseTokensDetails/@IMAGE"],
-    cached_audio: paths!["cacheTokensDetails/@AUDIO"],
-    cached_images: paths!["cacheTokensDetails/@IMAGE"],
+    reasoning: paths!["thoughtsTokenCount", "thoughts_token_count"],
+    audio_input: paths!["promptTokensDetails/@AUDIO", "prompt_tokens_details/@AUDIO"],
+    audio_output: paths![
+        "candidatesTokensDetails/@AUDIO",
+        "candidates_tokens_details/@AUDIO",
+        "responseTokensDetails/@AUDIO",
+        "response_tokens_details/@AUDIO"
+    ],
+    image_input: paths!["promptTokensDetails/@IMAGE", "prompt_tokens_details/@IMAGE"],
+    image_output: paths![
+        "candidatesTokensDetails/@IMAGE",
+        "candidates_tokens_details/@IMAGE",
+        "responseTokensDetails/@IMAGE",
+        "response_tokens_details/@IMAGE"
+    ],
+    cached_audio: paths!["cacheTokensDetails/@AUDIO", "cache_tokens_details/@AUDIO"],
+    cached_images: paths!["cacheTokensDetails/@IMAGE", "cache_tokens_details/@IMAGE"],
     cache: Share::Within,
     thoughts: Share::Beside,
     rest_is_input: false,
     rounds: "",
     tools: &[],
+    of_models: &[],
 };
 
 /// Bedrock's `converse`: as Anthropic's, in its own spelling.
-pub const BEDROCK: Counts = Counts {
+pub const BEDROCK: Counts = Counts { of_models: &[("openai.", &BEDROCK_OF_OPENAI)], ..BEDROCK_OF_MOST };
+
+const BEDROCK_OF_MOST: Counts = Counts {
     input: paths!["inputTokens"],
     input_besides: &[],
     output: paths!["outputTokens"],
@@ -168,4 +182,40 @@ pub const BEDROCK: Counts = Counts {
     rest_is_input: false,
     rounds: "",
     tools: &[],
+    of_models: &[],
+};
+
+/// The same of OpenAI's models: what came from a cache or went into one is in `inputTokens`, and `totalTokens` has it twice.
+const BEDROCK_OF_OPENAI: Counts = Counts { total: &[], cache: Share::Within, ..BEDROCK_OF_MOST };
+
+/// Of servers on one's own machine, outside any usage: llama.cpp in its `timings`, Ollama beside its answer.
+pub const LOCAL: Counts = Counts {
+    input: paths!["prompt_n", "prompt_eval_count"],
+    output: paths!["predicted_n", "eval_count"],
+    cached: paths!["cache_n"],
+    ..NONE
+};
+
+const NONE: Counts = Counts {
+    input: &[],
+    input_besides: &[],
+    output: &[],
+    total: &[],
+    cached: &[],
+    cache_write: &[],
+    short_cache_write: &[],
+    long_cache_write: &[],
+    reasoning: &[],
+    audio_input: &[],
+    audio_output: &[],
+    image_input: &[],
+    image_output: &[],
+    cached_audio: &[],
+    cached_images: &[],
+    cache: Share::Within,
+    thoughts: Share::Within,
+    rest_is_input: false,
+    rounds: "",
+    tools: &[],
+    of_models: &[],
 };

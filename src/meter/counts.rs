@@ -9,6 +9,9 @@ use super::{
 /// In place of a tool: the calls that a provider bills one call as.
 pub const CALLS: &str = "*";
 
+/// The most rounds of a call that are added up.
+const MAX_ROUNDS: usize = 1_000;
+
 /// Whether a count is part of another one or stands beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
@@ -49,6 +52,9 @@ pub struct Counts {
     pub rounds: &'static str,
     /// Calls of tools that the provider ran, or as [`CALLS`] those that it bills the one call as: the name of the tool, and where they are counted.
     pub tools: &'static [(&'static str, Path)],
+    /// Models, by a part of their names, whose counts under the same names are parts of others. A total that such a table does
+    /// not read settles nothing.
+    pub of_models: &'static [(&'static str, &'static Self)],
 }
 
 /// A count as it was stated.
@@ -97,6 +103,11 @@ pub struct Settled {
 }
 
 impl Counts {
+    /// What the counts of this model are.
+    pub fn of_model(&'static self, model: &str) -> &'static Self {
+        self.of_models.iter().find(|(part, _)| model.contains(part)).map_or(self, |(_, counts)| counts)
+    }
+
     /// The counts of a usage object, its rounds added up.
     pub(super) fn read(&self, usage: &Node<'_>) -> Stated {
         let whole = self.read_one(usage);
@@ -111,7 +122,7 @@ impl Counts {
     }
 
     fn rounds<'n, 'j>(&self, usage: &'n Node<'j>) -> impl Iterator<Item = &'n Node<'j>> {
-        usage.get(self.rounds).map(Node::items).unwrap_or_default().iter().take(MAX_ITEMS)
+        usage.get(self.rounds).map(Node::items).unwrap_or_default().iter().take(MAX_ROUNDS)
     }
 
     fn read_one(&self, usage: &Node<'_>) -> Stated {
@@ -167,6 +178,7 @@ impl Counts {
     /// Adds what stands beside, and lets the total settle what names leave open. `writes` is false where the model gives
     /// numbers and no text, so that a total is its input.
     pub fn settle(&self, stated: &Stated, writes: bool) -> Settled {
+        let stated = &if self.total.is_empty() { Stated { total: Count::Absent, ..*stated } } else { *stated };
         let (cached, reasoning) = (stated.cached.plain(), stated.reasoning.plain());
         let by_time = stated.short_cache_write.plain().saturating_add(stated.long_cache_write.plain());
         // By their time they are parts of all of them, where all are stated.
@@ -265,9 +277,12 @@ fn count_at(usage: &Node<'_>, place: &Path) -> Count {
     let named = |item: &Node<'_>| item.get("modality").or_else(|| item.get("ttl")).and_then(Node::string);
     let items = value.items().iter().take(MAX_ITEMS).filter(|item| named(item).is_some_and(|name| name == about));
     let count =
-        |item: &Node<'_>| item.get("tokenCount").or_else(|| item.get("inputTokens")).map_or(Count::Absent, Count::of);
+        |item: &Node<'_>| COUNTS_OF_ITEMS.iter().find_map(|name| item.get(name)).map_or(Count::Absent, Count::of);
     items.map(count).fold(Count::Absent, Count::plus)
 }
+
+/// How many tokens an item of a list stands for.
+const COUNTS_OF_ITEMS: [&str; 3] = ["tokenCount", "token_count", "inputTokens"];
 
 /// The length of a sound.
 const SECONDS: [&str; 2] = ["seconds", "duration"];
@@ -296,7 +311,7 @@ impl Count {
         if matches!(self, Self::Absent) { Self::Plain(0) } else { self }
     }
 
-    const fn add(self, more: u64) -> Self {
+    pub const fn add(self, more: u64) -> Self {
         match self {
             Self::Plain(count) => Self::Plain(count.saturating_add(more)),
             other => other,

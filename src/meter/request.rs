@@ -308,16 +308,8 @@ impl Visit<'_> {
     fn service_tier(&mut self, name: &str, value: &Node<'_>, standard: &[&str]) -> Result<(), String> {
         let value = ["type", "latency"].iter().find_map(|name| value.get(name)).unwrap_or(value);
         let given = value.string().ok_or("must be a text")?.to_ascii_lowercase();
-        let given = given.strip_prefix("service_tier_").unwrap_or(&given).to_owned();
-        match given.as_str() {
-            "auto" => {}
-            "flex" => self.asked.service_tiers.push(given),
-            given if standard.contains(&given) => {}
-            _ => {
-                self.need(Need::ServiceTier(given.clone()), name, "asks for a service tier");
-                self.asked.service_tiers.push(given);
-            }
-        }
+        let given = given.strip_prefix("service_tier_").unwrap_or(&given);
+        self.asked.ask_for_tier(given, standard, format!("/{}", members::escaped(name)));
         Ok(())
     }
 

@@ -194,6 +194,25 @@ fn a_tier_of_any_format_needs_a_price() {
         let most = crate::domain::price::Most { input_tokens: 1_000, output_tokens: 0, ..bound.most() };
         assert_eq!(dear.bound(&most).unwrap().pusd(), 7_000_000_000, "{members}");
     }
+    for (header, value, tier) in [
+        ("x-vertex-ai-llm-shared-request-type", "priority", Some("priority")),
+        ("x-vertex-ai-llm-shared-request-type", "standard", None),
+        ("x-vertex-ai-llm-request-type", "shared", None),
+        ("x-amzn-bedrock-service-tier", " Priority ", Some("priority")),
+        ("x-amzn-bedrock-service-tier", "reserved", None),
+        ("x-amzn-bedrock-performanceconfig-latency", "standard, optimized", Some("optimized")),
+        ("x-other", "priority", None),
+    ] {
+        let mut asked = asked(BedrockConverse, r#""messages":[]"#);
+        asked.read_tier_header(header, value);
+        let refused = asked.bound(&[&price()], Ways::default()).err();
+        assert_eq!(
+            refused.as_ref().map(|fault| fault.pointer.clone()),
+            tier.map(|_| format!("header:{header}")),
+            "{value}"
+        );
+        assert!(tier.is_none_or(|tier| refused.unwrap().detail.contains(tier)), "{header}: {value}");
+    }
     let flex = asked(GeminiGenerate, r#""service_tier":"flex""#).bound(&[&price()], Ways::default()).unwrap();
     assert_eq!(flex.asked_tier(), Some("flex"));
 }

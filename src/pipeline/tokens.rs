@@ -50,7 +50,11 @@ pub async fn read(
     };
     let asked =
         if is_long { actix_web::rt::task::spawn_blocking(read).await.map_err(|_| Refusal::Internal)? } else { read() };
-    let asked = asked.map_err(Refusal::InvalidRequest)?;
+    let mut asked = asked.map_err(Refusal::InvalidRequest)?;
+    for name in Asked::tier_headers() {
+        let values = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        values.for_each(|value| asked.read_tier_header(name, &value));
+    }
     visit.record.known.model(Some(asked.model()).filter(|model| !model.is_empty()));
     // What is free may be asked without a model.
     Ok(Some(asked).filter(|asked| !asked.is_free() || !asked.model().is_empty()))

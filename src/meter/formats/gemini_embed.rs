@@ -18,7 +18,7 @@ pub(in super::super) const GEMINI_EMBED: Format = Format {
     output_bound: None,
     settings: None,
     written: Written::NONE,
-    usages: paths!["usageMetadata"],
+    usages: paths!["usageMetadata", "usage_metadata"],
     first_usages: &[],
     counts: &GEMINI,
     calls: &[],

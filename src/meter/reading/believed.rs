@@ -56,7 +56,7 @@ pub(super) fn output(bound: &Bound, settled: &Settled, written_tokens: u64) -> O
 /// What other models took, and whether all of it is believed.
 pub(super) fn of_others(bound: &Bound, stated: &[(String, Stated)]) -> (Vec<(String, Usage)>, bool) {
     let usage = |stated: &Stated| {
-        let settled = bound.format.counts.settle(stated, true);
+        let settled = bound.counts.settle(stated, true);
         let input_tokens = input(bound, &settled)?;
         let cached_tokens = settled.cached.min(input_tokens);
         Some(Usage {
