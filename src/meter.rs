@@ -15,6 +15,7 @@ mod bound;
 mod coding;
 mod count_tables;
 mod counts;
+mod delivered;
 mod edit;
 mod events;
 mod extra_usage;

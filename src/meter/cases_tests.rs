@@ -1,6 +1,7 @@
 //! The table of cases: what is asked, what is answered, what that took and what it costs, to the pico-USD.
 
 mod delivered;
+mod dialects;
 mod found;
 mod later;
 mod named;
@@ -97,6 +98,10 @@ fn cases() -> Vec<Case> {
         later::of_clouds(),
         later::streams(),
         later::other_streams(),
+        dialects::loose(),
+        dialects::words(),
+        dialects::others(),
+        dialects::empty(),
     ]
     .into_iter()
     .flatten()

@@ -1,7 +1,7 @@
 //! Takes out of a stream the usage that the gateway asked for and the client did not: a chunk that has nothing else, or the
 //! one member of a chunk that has.
 
-use super::json::Node;
+use super::{json::Node, plain};
 
 const USAGE: &str = "usage";
 
@@ -47,7 +47,7 @@ pub(super) fn strip(data: &[u8], chunk: &Node<'_>) -> ForClient {
 }
 
 fn is_empty(value: &Node<'_>) -> bool {
-    matches!(value.raw, b"null" | b"\"\"") || (value.is_list() && value.raw.iter().all(|b| b"[] \t\r\n".contains(b)))
+    value.is_null() || plain::is_empty(value)
 }
 
 /// Every other byte stays, but for one comma.

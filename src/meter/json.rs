@@ -3,8 +3,9 @@
 //! Called with the bytes of a request, of a whole answer or of one event. Nothing is copied and no string is decoded until
 //! somebody asks for it. Depth and size of the tree are bounded, so the worst text costs a bounded time and memory.
 //!
-//! The grammar is strict, but for one thing: a string may be any bytes and have half a pair of surrogates, because such
-//! answers exist and their text counts. Whether a request is UTF-8 is checked by its reader.
+//! The grammar is strict for requests, but for one thing: a string may be any bytes and have half a pair of surrogates. Whether
+//! a request is UTF-8 is checked by its reader. Of answers more is read, because such answers exist and are read by clients:
+//! what is no value, as `NaN`, and what is nested too deep is nothing, and the rest counts.
 
 mod reader;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod tests;
 
 use std::{borrow::Cow, ops::Range};
 
-use self::reader::Reader;
+use self::reader::{Manner, Reader};
 use super::work;
 use crate::domain::money;
 
@@ -71,15 +72,28 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a text that is one value.
 pub(super) fn read(text: &[u8]) -> Result<Node<'_>, Unreadable> {
-    let (node, rest) = read_first(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))?;
+    read_all(text, Manner::Strict)
+}
+
+/// Reads an answer, or an event of one, that is one value, as clients do.
+pub(super) fn read_answer(text: &[u8]) -> Result<Node<'_>, Unreadable> {
+    read_all(text, Manner::Lenient)
+}
+
+fn read_all(text: &[u8], manner: Manner) -> Result<Node<'_>, Unreadable> {
+    let (node, rest) = first(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text), manner)?;
     // Blanks of JSON (RFC 8259 §2): a form feed is none of them.
     let is_blank = rest.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
     if is_blank { Ok(node) } else { Err(Unreadable::Syntax(text.len().saturating_sub(rest.len()))) }
 }
 
-/// Reads the value that a text begins with, and gives what follows it.
+/// Reads the value that a text of answers begins with, and gives what follows it.
 pub(super) fn read_first(text: &[u8]) -> Result<(Node<'_>, &[u8]), Unreadable> {
-    let mut reader = Reader::new(text);
+    first(text, Manner::Lenient)
+}
+
+fn first(text: &[u8], manner: Manner) -> Result<(Node<'_>, &[u8]), Unreadable> {
+    let mut reader = Reader::new(text, manner);
     let node = reader.value(0);
     work::count(reader.at);
     Ok((node?, text.get(reader.at..).unwrap_or_default()))
@@ -117,10 +131,14 @@ impl<'j> Node<'j> {
     }
 
     /// The last member of this name, which is the one that most parsers take. Of an object with more members than any format
-    /// has there is none: looking for each known name in it would be quadratic work.
+    /// has only the first and the last are looked at: looking for each known name in all would be too much work.
     pub fn get(&self, name: &str) -> Option<&Node<'j>> {
-        let members = if self.is_crowded() { &[] } else { self.members() };
-        members.iter().rev().find(|member| member.is(name)).map(|member| &member.value)
+        let members = self.members();
+        let last = members.len().saturating_sub(MAX_MEMBERS);
+        let last = members.iter().skip(last).rev();
+        let first = members.iter().take(members.len().min(MAX_MEMBERS.saturating_mul(2)).saturating_sub(MAX_MEMBERS));
+        let mut found = last.chain(first.rev());
+        found.find(|member| member.is(name)).map(|member| &member.value)
     }
 
     /// The text, without its escapes; nothing where it is no text.

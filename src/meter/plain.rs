@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::json::{Kind, Node};
+use super::json::Node;
 use crate::domain::price::spec::is_model_name;
 
 /// What the end of a path asks of the model that it names.
@@ -91,10 +91,14 @@ pub(super) fn is_disabled(value: &Node<'_>) -> bool {
     is_off(value) || is_false("enable") || is_false("enabled")
 }
 
+/// The longest list that is looked at whether it is empty: each list within another one is looked at for itself.
+const MAX_EMPTY_BYTES: usize = 64;
+
 /// An empty text or list.
 pub(super) fn is_empty(value: &Node<'_>) -> bool {
     let is_bracket = |byte: &u8| b"[] \t\r\n".contains(byte);
-    matches!(value.kind, Kind::List(_)) && value.raw.iter().all(is_bracket) || value.raw == b"\"\""
+    let is_short_list = value.is_list() && value.raw.len() <= MAX_EMPTY_BYTES;
+    (is_short_list && value.raw.iter().all(is_bracket)) || value.raw == b"\"\""
 }
 
 #[cfg(test)]

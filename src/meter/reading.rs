@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use self::seen::{Seen, larger};
 use super::{
     bound::Bound,
-    coding::{Coded, Coding, Field},
+    coding::{Coded, Field},
     counts::CALLS,
     events::{self, Cut, Events, MAX_BYTES},
     extra_usage::ForClient,
@@ -70,7 +70,7 @@ pub struct Reading {
     form: Form,
     renamer: Option<Renamer>,
     seen: Seen,
-    /// Whether the answer came to its end.
+    /// Whether no more of the answer will come.
     is_over: bool,
 }
 
@@ -110,16 +110,16 @@ impl Reading {
     #[must_use]
     pub fn new(bound: Bound, content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
         let field = Field::read(content_encoding.unwrap_or_default());
-        let coded = if let Field::Coded(coding) = field { Some(Coded::Opening(coding, vec![])) } else { None };
-        let form = match field {
+        let form = match &field {
             Field::Plain if content_type.is_some_and(frames::are_labelled) => Form::Frames(Frames::default()),
             Field::Plain | Field::Coded(_) => Form::Opening(vec![]),
         };
         let is_labelled_stream = content_type.is_some_and(is_event_stream);
         let renamer = bound.answers_as.as_deref().map(Renamer::new);
-        let can_decode = matches!(field, Field::Coded(Coding::Gzip | Coding::Deflate));
+        let can_decode = matches!(&field, Field::Coded(codings) if codings.are_known());
         let must_change = renamer.is_some() || bound.asks_for_usage;
         let delivery = if can_decode && must_change { Delivery::Decoded } else { Delivery::Unchanged };
+        let coded = if let Field::Coded(codings) = field { Some(Coded::Opening(codings, vec![])) } else { None };
         Self { bound, is_labelled_stream, coded, delivery, form, renamer, seen: Seen::default(), is_over: false }
     }
 
@@ -138,7 +138,10 @@ impl Reading {
 
     /// Whether the model has stopped, and the usage that was asked for is still to come.
     pub const fn awaits_usage(&self) -> bool {
-        matches!(self.form, Form::Events(_)) && self.seen.has_finished && !self.seen.is_final && !self.is_over
+        matches!(self.form, Form::Events(_) | Form::Frames(_))
+            && self.seen.has_finished
+            && !self.seen.is_final
+            && !self.is_over
     }
 
     /// What the call took, by what has passed.
@@ -151,14 +154,12 @@ impl Reading {
         }
         drop(self.finish());
         let Self { bound, seen, is_over, .. } = self;
-        let settled = bound
-            .format
-            .counts
-            .settle(&seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens), bound.writes());
+        let stated = seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens);
+        let settled = bound.counts.settle(&stated, bound.writes());
         let input = believed::input(&bound, &settled);
         let output = believed::output(&bound, &settled, seen.written_tokens);
         let unseen = if seen.came.content { bound.estimated_output_tokens } else { 0 };
-        let delivered = seen.written_tokens.max(unseen).min(bound.output_tokens);
+        let delivered = seen.written_tokens.max(unseen).max(seen.foreign()).min(bound.output_tokens);
         let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
         let whole = believed::total(&bound, &settled);
         let estimate = bound.estimated_input_tokens;
@@ -171,7 +172,7 @@ impl Reading {
         // What endpoints of images write is images, though few say so.
         let says_kinds = settled.image_output > 0 || bound.format.about != About::Images;
         let image_output = if says_kinds { settled.image_output } else { output_tokens };
-        let is_empty = is_over && !seen.came.content && seen.stated.says_nothing();
+        let is_empty = is_over && !seen.came.content && seen.foreign() == 0 && seen.stated.says_nothing();
         let is_error = seen.came.error && seen.written_tokens == 0 && seen.stated.says_nothing();
         let mut tools = seen.tools;
         larger(&mut tools, seen.tools_done);

@@ -6,8 +6,8 @@ use super::{events::MAX_BYTES, work};
 /// The longest string that is kept, in bytes; of a longer one its beginning stays.
 const MAX_STRING_BYTES: usize = 256;
 
-/// Deeper nesting is given up.
-const MAX_DEPTH: usize = 128;
+/// What is nested deeper is left out.
+const MAX_DEPTH: usize = 120;
 
 /// The lists below a member of this name are kept: it states counts.
 const KEPT: &[u8] = b"usage";
@@ -23,8 +23,9 @@ const MAX_CALLS: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Skim {
     kept: Vec<u8>,
-    /// One for each object or list that is open.
+    /// Of the objects and lists that are open, those that are kept, and how many are open within one that is not.
     open: Vec<Depth>,
+    dropped: usize,
     string: Str,
     /// Bytes of the string that is open, or was last.
     string_bytes: usize,
@@ -35,7 +36,25 @@ pub(super) struct Skim {
     is_value: bool,
     /// Types of calls of tools in lists that are not kept.
     calls: Vec<String>,
-    is_too_long: bool,
+    /// Where the items begin of the outermost list that is kept: in what is kept, and among what is open.
+    list: Option<(usize, usize)>,
+    /// Where in what is kept the last member of the outermost object ends, and whether its usage is among it.
+    last_end: usize,
+    has_usage: bool,
+    fullness: Fullness,
+}
+
+/// How much more is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Fullness {
+    #[default]
+    Open,
+    /// Nothing before the next member of the outermost object.
+    Behind,
+    /// Nothing more, because the usage is there.
+    Full,
+    /// It is given up.
+    TooLong,
 }
 
 /// What becomes of what is in an object or a list.
@@ -45,7 +64,6 @@ enum Depth {
     Kept,
     /// It is kept with the items of lists.
     All,
-    Dropped,
 }
 
 /// Whether the next byte is in a string.
@@ -76,7 +94,9 @@ impl Skim {
     /// What is kept, from its first bracket on; nothing if even that was too long.
     pub(super) fn into_kept(self) -> Option<Vec<u8>> {
         let start = self.kept.iter().position(|byte| matches!(byte, b'{' | b'[')).unwrap_or(0);
-        (!self.is_too_long).then(|| self.kept.get(start..).unwrap_or_default().to_vec())
+        let end: &[u8] = if self.fullness == Fullness::Full { b"}" } else { b"" };
+        let is_there = matches!(self.fullness, Fullness::Open | Fullness::Full);
+        is_there.then(|| [self.kept.get(start..).unwrap_or_default(), end].concat())
     }
 
     /// The types of calls of tools that were left out.
@@ -91,7 +111,7 @@ impl Skim {
     fn end_string(&mut self) {
         if !self.is_value {
             self.name.clone_from(&self.last_string);
-        } else if self.depth() == Depth::Dropped && self.name == b"type" && self.last_string.ends_with(CALL) {
+        } else if self.dropped > 0 && self.name == b"type" && self.last_string.ends_with(CALL) {
             let kind = String::from_utf8_lossy(&self.last_string).into_owned();
             if self.calls.len() < MAX_CALLS {
                 self.calls.push(kind);
@@ -104,12 +124,43 @@ impl Skim {
     }
 
     fn keep(&mut self, byte: u8) {
-        if self.depth() == Depth::Dropped {
+        if self.dropped > 0 {
             return;
         }
-        self.is_too_long |= self.kept.len() >= MAX_BYTES || self.open.len() > MAX_DEPTH;
-        if !self.is_too_long {
-            self.kept.push(byte);
+        let is_outermost = self.open.len() == 1 && self.string == Str::Outside;
+        match self.fullness {
+            Fullness::Open if self.kept.len() < MAX_BYTES => {
+                if is_outermost && byte == b',' {
+                    self.last_end = self.kept.len();
+                }
+                self.kept.push(byte);
+            }
+            Fullness::Open => self.shorten(),
+            Fullness::Behind if is_outermost && byte == b',' => self.fullness = Fullness::Open,
+            Fullness::Behind if self.open.is_empty() => self.fullness = Fullness::TooLong,
+            Fullness::Behind | Fullness::Full | Fullness::TooLong => {}
+        }
+    }
+
+    /// Leaves out items of the list that is kept, or the members before this one; nothing of the usage.
+    fn shorten(&mut self) {
+        if let Some((items, depth)) = self.list.take() {
+            self.kept.truncate(items);
+            self.dropped = self.open.len().saturating_sub(depth);
+            self.open.truncate(depth);
+            return;
+        }
+        let start = self.kept.iter().position(|byte| matches!(byte, b'{' | b'[')).unwrap_or(0);
+        // Of a list of answers the last one says what all took.
+        let is_list = self.kept.get(start) == Some(&b'[');
+        if self.last_end > 0 && (is_list || !self.has_usage) {
+            self.kept.truncate(start.saturating_add(1));
+            self.fullness = Fullness::Behind;
+        } else if self.last_end > 0 && self.depth() == Depth::Kept {
+            self.kept.truncate(self.last_end);
+            self.fullness = Fullness::Full;
+        } else {
+            self.fullness = Fullness::TooLong;
         }
     }
 
@@ -148,22 +199,41 @@ impl Skim {
                 self.last_string.clear();
                 self.keep(byte);
             }
-            b'{' | b'[' => {
-                self.keep(byte);
-                let inner = match self.depth() {
-                    Depth::Kept if self.is_kept() => Depth::All,
-                    Depth::Kept if byte == b'[' && !self.open.is_empty() => Depth::Dropped,
-                    depth => depth,
-                };
-                if !self.is_too_long {
-                    self.open.push(inner);
-                }
-            }
+            b'{' | b'[' => self.begin(byte),
             b'}' | b']' => {
-                self.open.pop();
+                self.end();
                 self.keep(byte);
             }
             _ => self.keep(byte),
+        }
+    }
+
+    /// An object or a list begins.
+    fn begin(&mut self, bracket: u8) {
+        self.keep(bracket);
+        let inner = match self.depth() {
+            Depth::Kept if self.is_kept() => Depth::All,
+            depth => depth,
+        };
+        self.has_usage |= inner == Depth::All;
+        if inner == Depth::All && bracket == b'[' && self.dropped == 0 && self.list.is_none() {
+            self.list = Some((self.kept.len(), self.open.len()));
+        }
+        let leaves_out = inner == Depth::Kept && bracket == b'[' && !self.open.is_empty();
+        if self.dropped > 0 || leaves_out || self.open.len() >= MAX_DEPTH {
+            self.dropped = self.dropped.saturating_add(1);
+        } else {
+            self.open.push(inner);
+        }
+    }
+
+    /// It ends.
+    fn end(&mut self) {
+        if self.dropped > 0 {
+            self.dropped = self.dropped.saturating_sub(1);
+        } else {
+            self.open.pop();
+            self.list = self.list.filter(|(_, depth)| *depth < self.open.len());
         }
     }
 }
@@ -203,16 +273,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_without_its_lists_too_is_given_up() {
-        let mut skim = Skim::default();
-        skim.add(br#"{"a":[""#);
-        skim.add(&vec![b'x'; MAX_BYTES]);
-        skim.add(br#""]"#);
-        assert_eq!(skim.kept, br#"{"a":[]"#);
-        skim.add(&vec![b' '; MAX_BYTES]);
-        assert_eq!(skim.into_kept(), None);
-        let mut deep = Skim::default();
-        deep.add("{\"a\":".repeat(100_000).as_bytes());
-        assert_eq!(deep.into_kept(), None);
+    fn what_is_long_without_its_lists_too_loses_what_is_not_usage() {
+        let long = " ".repeat(MAX_BYTES + 1);
+        for (text, kept) in [
+            (format!(r#"{{"a":["{long}"]}}"#), Some(r#"{"a":[]}"#)),
+            (format!(r#"{{"a":1,"b":2{long},"usage":{{"n":1}}}}"#), Some(r#"{"usage":{"n":1}}"#)),
+            (format!(r#"{{"a":1,"usage":{{"n":1}},"b":2{long},"c":3}}"#), Some(r#"{"a":1,"usage":{"n":1}}"#)),
+            (
+                format!(r#"{{"usage":{{"n":1,"l":[1,[2{long},3],4]}},"c":3}}"#),
+                Some(r#"{"usage":{"n":1,"l":[]},"c":3}"#),
+            ),
+            (format!(r#"{{"a":1,"usage":{{"n":1{long}}},"c":3}}"#), None),
+            (long, None),
+        ] {
+            let kept_of = |piece_bytes: usize| {
+                let mut skim = Skim::default();
+                text.as_bytes().chunks(piece_bytes).for_each(|piece| skim.add(piece));
+                skim.into_kept().map(|kept| String::from_utf8(kept).unwrap())
+            };
+            assert_eq!(kept_of(text.len()).as_deref(), kept);
+            assert_eq!(kept_of(1).as_deref(), kept);
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_left_out() {
+        let deep = |open: &str, close: &str| {
+            let mut skim = Skim::default();
+            skim.add(format!("{{\"x\":{}1{},\"usage\":{{}}}}", open.repeat(900), close.repeat(900)).as_bytes());
+            String::from_utf8(skim.into_kept().unwrap()).unwrap()
+        };
+        assert_eq!(deep("[", "]"), r#"{"x":[],"usage":{}}"#);
+        let objects = MAX_DEPTH - 1;
+        let expected = [r#"{"a":"#.repeat(objects), "{}".into(), "}".repeat(objects)].concat();
+        assert_eq!(deep(r#"{"a":"#, "}"), format!(r#"{{"x":{expected},"usage":{{}}}}"#));
     }
 }

@@ -1,9 +1,11 @@
 //! What an answer, or one event of it, states: its usage, the model that served, an error; and about how much text it has.
 
 use super::{
+    count_tables::LOCAL,
     counts::{Count, Stated},
+    delivered,
     format::{Calls, Format},
-    json::{Kind, Member, Node},
+    json::{Kind, Node},
     path::{MAX_ITEMS, Path, paths},
 };
 
@@ -34,6 +36,8 @@ pub(super) struct Statement {
     pub is_finish: bool,
     /// About the tokens of the text in it.
     pub written_tokens: u64,
+    /// About those of an answer in another dialect than the format's.
+    pub foreign_tokens: u64,
     /// About those of all that was written until now, where it is said again.
     pub repeated_tokens: u64,
     /// Calls of tools that the provider ran, all up to now.
@@ -42,13 +46,23 @@ pub(super) struct Statement {
     pub tool_done: Option<String>,
 }
 
-const MODELS: &[Path] = paths!["model", "message/model", "response/model", "modelVersion", "response/modelVersion"];
+const MODELS: &[Path] = paths![
+    "model",
+    "message/model",
+    "response/model",
+    "modelVersion",
+    "model_version",
+    "response/modelVersion",
+    "response/model_version",
+];
 const TIERS: &[Path] = paths![
     "service_tier",
     "serviceTier/type",
     "performanceConfig/latency",
     "usageMetadata/serviceTier",
     "usageMetadata/trafficType",
+    "usage_metadata/service_tier",
+    "usage_metadata/traffic_type",
     "response/service_tier",
     "usage/service_tier",
     "message/usage/service_tier",
@@ -65,7 +79,17 @@ const ERRORS: &[Path] = paths!["error", "response/error"];
 const ERROR_CODE: Path = Path::of("base_resp/status_code");
 
 /// Where an answer says why it has ended.
-const FINISHES: &[Path] = paths!["choices/*/finish_reason", "candidates/*/finishReason"];
+const FINISHES: &[Path] = paths![
+    "choices/*/finish_reason",
+    "candidates/*/finishReason",
+    "candidates/*/finish_reason",
+    "stopReason",
+    "delta/stop_reason",
+];
+
+/// Events behind which there is nothing but usage, or a further part of the answer.
+const ENDS: [&[u8]; 3] = [b"\"content_block_stop\"", b"\"response.content_part.done\"", ITEM_DONE];
+const ITEM_DONE: &[u8] = b"\"response.output_item.done\"";
 
 /// Service tiers that cost no more than the standard one.
 pub const STANDARD_TIERS: [&str; 13] = [
@@ -89,13 +113,14 @@ pub const STANDARD_TIERS: [&str; 13] = [
 pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let first = usages(format, answer, format.first_usages);
     let Usages { stated: last, mut tools, of_others, place } = usages(format, answer, format.usages);
+    let last = last.or_else(|| of_local_server(answer));
     let output = answer.get("output").or_else(|| OUTPUT_OF_RESPONSE.value(answer));
     tools.extend(output.map(called).unwrap_or_default());
     tools.extend(answer.get("content").map(run_by_provider).unwrap_or_default());
     tools.extend(format.calls.iter().filter_map(|call| counted(answer, call)));
     let again = format.written.again.iter().flat_map(|path| path.values(answer));
     let begun = || answer.get("content_block").and_then(tool_of_block).map(str::to_owned);
-    let is_done = text(answer.get("type")).is_some_and(|kind| kind == "response.output_item.done");
+    let is_done = answer.get("type").is_some_and(|kind| kind.raw == ITEM_DONE);
     Statement {
         is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last)),
         stated: last.unwrap_or_default().or(first.stated.unwrap_or_default()),
@@ -103,13 +128,19 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         model: MODELS.iter().find_map(|path| text(path.value(answer))),
         tier: tier(answer, place.or(first.place)),
         says: says(answer),
-        // Some services write an empty one into every chunk.
-        is_finish: FINISHES.iter().flat_map(|path| path.values(answer)).any(|reason| !is_empty(reason)),
+        is_finish: is_finish(answer),
         written_tokens: format.written.tokens(answer),
+        foreign_tokens: delivered::foreign_tokens(format, answer),
         repeated_tokens: again.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
         tools,
         tool_done: text(ITEM_TYPE.value(answer)).filter(|_| is_done).map(|kind| tool(&kind).to_owned()).or_else(begun),
     }
+}
+
+/// Some services write an empty reason into every chunk.
+fn is_finish(answer: &Node<'_>) -> bool {
+    FINISHES.iter().flat_map(|path| path.values(answer)).any(|reason| !is_empty(reason))
+        || answer.get("type").is_some_and(|kind| ENDS.contains(&kind.raw))
 }
 
 fn is_empty(reason: &Node<'_>) -> bool {
@@ -119,46 +150,11 @@ fn is_empty(reason: &Node<'_>) -> bool {
 fn says(answer: &Node<'_>) -> Says {
     if is_error(answer) {
         Says::Error
-    } else if answer.members().iter().any(holds) {
+    } else if delivered::is_delivered(answer) {
         Says::Answer
     } else {
         Says::Nothing
     }
-}
-
-/// Whether it is a member that has an answer, with anything in it. A `message` that is a text is that of an error, and of a
-/// silence there is an empty text.
-fn holds(member: &Member<'_>) -> bool {
-    let name = member.name();
-    let is_known = matches!(
-        &*name,
-        "choices"
-            | "content"
-            | "content_block"
-            | "candidates"
-            | "completion"
-            | "data"
-            | "delta"
-            | "documents"
-            | "embeddings"
-            | "generated_text"
-            | "item"
-            | "message"
-            | "output"
-            | "outputs"
-            | "response"
-            | "result"
-            | "results"
-            | "text"
-    );
-    is_known
-        && match &member.value.kind {
-            Kind::Object(members) => !members.is_empty(),
-            // Numbers are not in it.
-            Kind::List(items) => !items.is_empty() || member.value.raw.iter().any(u8::is_ascii_digit),
-            Kind::Text => name == "text" || (name != "message" && !is_empty(&member.value)),
-            Kind::Null | Kind::Bool(_) | Kind::Number => false,
-        }
 }
 
 /// How often a tool was called by what is in its list.
@@ -207,6 +203,14 @@ fn usages(format: &Format, answer: &Node<'_>, paths: &[Path]) -> Usages {
     let of_others = found.iter().flat_map(|usage| format.counts.of_others(usage));
     let place = found.iter().find_map(|usage| text(usage.get("inference_geo")));
     Usages { stated, tools: tools.collect(), of_others: of_others.collect(), place }
+}
+
+/// What llama.cpp and Ollama state where they state no usage. What came from a cache they leave out.
+fn of_local_server(answer: &Node<'_>) -> Option<Stated> {
+    let is_there = |name| answer.get(name).is_some();
+    let place = answer.get("timings").or_else(|| Some(answer).filter(|_| is_there("eval_count")))?;
+    let stated = LOCAL.read(place);
+    Some(Stated { input: stated.input.add(stated.cached.plain()), ..stated })
 }
 
 fn text(value: Option<&Node<'_>>) -> Option<String> {

@@ -155,6 +155,13 @@ impl Open {
         self.bill.as_mut().and_then(Bill::reading_mut).map(Reading::rest).unwrap_or_default()
     }
 
+    /// The upstream has cut the answer off: nothing more of it will come.
+    pub fn cut(&mut self) {
+        if let Some(reading) = self.bill.as_mut().and_then(Bill::reading_mut) {
+            reading.cut();
+        }
+    }
+
     /// The call is over: it is billed, its limits are corrected, and its place among those under way is free.
     pub fn end(&mut self) {
         let taken = self.bill.as_mut().and_then(Bill::end);

@@ -167,7 +167,8 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
     };
     let mut begun = BytesMut::new();
     while let Some(piece) = stream.next().await {
-        begun.extend_from_slice(&pass_in_turns(&mut open, piece?).await);
+        let piece = piece.inspect_err(|_| open.cut())?;
+        begun.extend_from_slice(&pass_in_turns(&mut open, piece).await);
         // Its first bytes may show that it is a stream, whatever its label.
         if begun.len() > MAX_WHOLE_BYTES || !open.is_whole() {
             return Ok(forwarded(AnswerBody::Stream(stream), begun.freeze(), open));
@@ -187,7 +188,10 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
     tokio::task::yield_now().await;
     if stream.length().is_none_or(|length| length > MAX_COLLECTED_BYTES) {
         let first = match stream.next().now_or_never() {
-            Some(Some(piece)) => pass_in_turns(open, piece?).await,
+            Some(Some(piece)) => {
+                let piece = piece.inspect_err(|_| open.cut())?;
+                pass_in_turns(open, piece).await
+            }
             // An empty body ends in the usual way.
             Some(None) | None => Bytes::new(),
         };
@@ -201,6 +205,7 @@ async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Opti
                 let begun = joined(pieces);
                 // What came goes to the client, and is cut there too.
                 return if begun.is_empty() {
+                    open.cut();
                     Err(error.into())
                 } else {
                     Ok((begun, Some(AnswerStream::failed(error))))

@@ -202,6 +202,7 @@ impl Settling {
     }
 
     fn fail(&mut self, error: StreamError) {
+        self.open.cut();
         self.open.end();
         self.stream = None;
         self.failure = Some(error);

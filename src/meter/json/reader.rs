@@ -8,6 +8,17 @@ pub(super) struct Reader<'j> {
     /// How far it has come.
     pub at: usize,
     values: u32,
+    manner: Manner,
+}
+
+/// What is taken for JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Only what is.
+    Strict,
+    /// Also what clients read that is not: `NaN` and other words in place of values, which are nothing, and any character in
+    /// a text. What is too deep is nothing too.
+    Lenient,
 }
 
 impl<'j> Reader<'j> {
@@ -30,8 +41,12 @@ impl<'j> Reader<'j> {
     }
 
     /// A reader at the beginning of `text`.
-    pub const fn new(text: &'j [u8]) -> Self {
-        Self { text, at: 0, values: 0 }
+    pub const fn new(text: &'j [u8], manner: Manner) -> Self {
+        Self { text, at: 0, values: 0, manner }
+    }
+
+    const fn is_lenient(&self) -> bool {
+        matches!(self.manner, Manner::Lenient)
     }
 
     /// The next value, which stands this deep.
@@ -43,21 +58,57 @@ impl<'j> Reader<'j> {
         }
         let start = self.at;
         let kind = match self.peek() {
+            Some(b'{' | b'[') if depth >= MAX_DEPTH && self.is_lenient() => self.pass_over()?,
             Some(b'{') => self.object(depth)?,
             Some(b'[') => self.list(depth)?,
             Some(b'"') => {
                 self.string()?;
                 Kind::Text
             }
-            Some(b't') => self.word(b"true", Kind::Bool(true))?,
-            Some(b'f') => self.word(b"false", Kind::Bool(false))?,
-            Some(b'n') => self.word(b"null", Kind::Null)?,
-            _ => {
-                self.number()?;
-                Kind::Number
-            }
+            _ => self.plain(depth)?,
         };
         Ok(Node { raw: self.text.get(start..self.at).unwrap_or_default(), kind })
+    }
+
+    /// A value without brackets and quotes. Alone, a word that is none is no JSON to anybody.
+    fn plain(&mut self, depth: u32) -> Result<Kind<'j>, Unreadable> {
+        let start = self.at;
+        let read = match self.peek() {
+            Some(b't') => self.word(b"true", Kind::Bool(true)),
+            Some(b'f') => self.word(b"false", Kind::Bool(false)),
+            Some(b'n') => self.word(b"null", Kind::Null),
+            _ => self.number().map(|()| Kind::Number),
+        };
+        let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
+        if !self.is_lenient() || depth == 0 || (read.is_ok() && !self.peek().is_some_and(is_of_word)) {
+            return read;
+        }
+        self.at = start;
+        while self.peek().is_some_and(is_of_word) {
+            self.step();
+        }
+        if self.at == start { self.fault() } else { Ok(Kind::Null) }
+    }
+
+    /// Goes behind a list or an object that is not looked into.
+    fn pass_over(&mut self) -> Result<Kind<'j>, Unreadable> {
+        let mut open = 0_usize;
+        loop {
+            match self.peek() {
+                None => return self.fault(),
+                Some(b'"') => {
+                    self.string()?;
+                    continue;
+                }
+                Some(b'{' | b'[') => open = open.saturating_add(1),
+                Some(b'}' | b']') => open = open.saturating_sub(1),
+                Some(_) => {}
+            }
+            self.step();
+            if open == 0 {
+                return Ok(Kind::Null);
+            }
+        }
     }
 
     fn word(&mut self, word: &[u8], kind: Kind<'j>) -> Result<Kind<'j>, Unreadable> {
@@ -83,6 +134,7 @@ impl<'j> Reader<'j> {
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
+                _ if self.is_lenient() => self.step(),
                 _ => return self.fault(),
             }
         }
@@ -97,11 +149,13 @@ impl<'j> Reader<'j> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.step(),
             Some(b'u') => {
                 let digits = self.text.get(self.at.saturating_add(1)..self.at.saturating_add(5)).unwrap_or_default();
-                if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                let is_unit = digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit);
+                if !is_unit && !self.is_lenient() {
                     return self.fault();
                 }
-                self.at = self.at.saturating_add(5);
+                self.at = self.at.saturating_add(if is_unit { 5 } else { 1 });
             }
+            Some(_) if self.is_lenient() => self.step(),
             _ => return self.fault(),
         }
         Ok(())
@@ -149,7 +203,7 @@ impl<'j> Reader<'j> {
         loop {
             self.blanks();
             if matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
-                self.number()?;
+                self.plain(depth.saturating_add(1))?;
             } else {
                 items.push(self.value(depth.saturating_add(1))?);
             }

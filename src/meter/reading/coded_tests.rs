@@ -65,6 +65,12 @@ fn all_coded() -> Vec<(&'static str, Vec<u8>)> {
         ("gzip, identity", gzip(events)),
         (" , GZIP", gzip(events)),
         ("gzip", [gzip(head), gzip(tail)].concat()),
+        ("gzip, gzip", gzip(&gzip(events))),
+        ("deflate, gzip", gzip(&zlib(events))),
+        ("gzip, x-gzip, GZIP", gzip(&gzip(&gzip(events)))),
+        // A proxy has undone one, or all but the first, and left the field.
+        ("gzip, gzip", gzip(events)),
+        ("gzip, deflate", gzip(events)),
         ("deflate", zlib(events)),
         ("deflate", deflate(events)),
     ]
@@ -132,8 +138,13 @@ fn a_few_bytes_that_decode_to_many_are_looked_into_in_turns() {
     let word = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
     let text = [word.repeat(100_000), EVENTS.to_owned()].concat();
     let members: Vec<u8> = std::iter::repeat_n(gzip(word.as_bytes()), 1_000).flatten().collect();
-    for coded in [gzip(text.as_bytes()), zlib(text.as_bytes()), [members, gzip(EVENTS.as_bytes())].concat()] {
-        let coding = if coded.starts_with(&[0x1f]) { "gzip" } else { "deflate" };
+    for coded in [
+        gzip(text.as_bytes()),
+        zlib(text.as_bytes()),
+        gzip(&gzip(text.as_bytes())),
+        [members, gzip(EVENTS.as_bytes())].concat(),
+    ] {
+        let coding = if coded.starts_with(&[0x1f]) { "gzip, gzip" } else { "deflate" };
         let asked =
             Asked::read(format(Meter::OpenaiChat).unwrap(), "/", r#"{"model":"m","stream":true}"#.into(), &|_| false);
         let bound = asked.unwrap().bound(&[&price()], Ways::default()).unwrap();
@@ -168,8 +179,16 @@ fn what_cannot_be_decoded_counts_by_its_bytes_and_is_never_free() {
     let end = broken.len() - 30;
     broken[end..].fill(0xff);
     let bomb = gzip(&vec![b' '; 3 << 20]);
-    let nested = gzip(&gzip(EVENTS.as_bytes()));
-    for (coding, coded) in [("gzip", &broken), ("gzip", &bomb), ("br", &nested), ("gzip, gzip", &nested)] {
+    let nested = (0..4).fold(EVENTS.as_bytes().to_vec(), |text, _| gzip(&text));
+    let broken_within = gzip(&broken);
+    for (coding, coded) in [
+        ("gzip", &broken),
+        ("gzip", &bomb),
+        ("br", &nested),
+        ("gzip, br", &nested),
+        ("gzip, gzip", &broken_within),
+        ("gzip, gzip, gzip, gzip", &nested),
+    ] {
         let (passed, taken) = read(coding, ASKED, &[coded]);
         assert_eq!(&passed, coded);
         assert!(taken.estimated && !taken.failed && taken.usage.output_tokens > 0, "{coding}: {taken:?}");

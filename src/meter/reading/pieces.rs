@@ -28,10 +28,10 @@ impl Reading {
         let Some(coded) = self.coded.take() else { return self.pass_plain(piece) };
         let (mut decoder, piece) = match coded {
             Coded::Known(decoder) => (decoder, piece),
-            Coded::Opening(coding, first) => match Coded::open(coding, first, &piece) {
+            Coded::Opening(codings, first) => match Coded::open(codings.clone(), first, &piece) {
                 Ok((Some(decoder), first)) => (Box::new(decoder), first.into()),
                 Ok((None, first)) => {
-                    if coding.hides(&first) {
+                    if codings.hide(&first) {
                         self.form = Form::Opaque;
                     }
                     return self.pass_plain(first.into());
@@ -71,6 +71,11 @@ impl Reading {
         if self.decodes() {
             self.delivery = Delivery::Broken;
         }
+    }
+
+    /// Nothing more will come, though the answer is not at its end.
+    pub const fn cut(&mut self) {
+        self.is_over = true;
     }
 
     /// What the client gets at the end of the answer, besides what it got before.

@@ -16,6 +16,9 @@ use super::super::{
 /// Lines that name an event an error.
 const ERROR_NAMES: [&[u8]; 2] = [b"event: error", b"event:error"];
 
+/// As many as an error may have besides its message.
+const FEW_TOKENS: u64 = 32;
+
 /// What kinds of events have come.
 #[derive(Default)]
 pub(super) struct Came {
@@ -32,6 +35,8 @@ pub(super) struct Seen {
     pub has_finished: bool,
     pub came: Came,
     pub written_tokens: u64,
+    /// About the tokens of what is in another dialect than the format's.
+    foreign_tokens: u64,
     /// Whether an event has said a part of what others may say again.
     has_parts: bool,
     pub tools: Vec<(String, u64)>,
@@ -53,7 +58,7 @@ impl Seen {
             return ForClient::All;
         }
         let is_named_error = || events::lines(event).any(|line| ERROR_NAMES.contains(&line));
-        let Ok(node) = json::read(&data) else {
+        let Ok(node) = json::read_answer(&data) else {
             if is_named_error() {
                 self.came.error = true;
                 return ForClient::All;
@@ -67,18 +72,18 @@ impl Seen {
         };
         let read = statement::read(bound.format, &node);
         let says = if is_named_error() { Says::Error } else { read.says };
-        self.take(bound.format.counts, Statement { says, ..read });
+        self.take(bound.counts, Statement { says, ..read });
         if bound.asks_for_usage { extra_usage::strip(&data, &node) } else { ForClient::All }
     }
 
     /// Reads a part of an answer that is one JSON text.
     pub fn see_payload(&mut self, bound: &Bound, payload: &[u8]) {
-        let Ok(node) = json::read(payload) else { return self.write_unread(bound, payload) };
+        let Ok(node) = json::read_answer(payload) else { return self.write_unread(bound, payload) };
         // Bedrock's frames of other formats have their events within.
         let within = node.get("bytes").and_then(Node::text).and_then(|coded| STANDARD.decode(&*coded).ok());
-        match within.as_deref().map(json::read) {
-            None => self.take(bound.format.counts, statement::read(bound.format, &node)),
-            Some(Ok(event)) => self.take(bound.format.counts, statement::read(bound.format, &event)),
+        match within.as_deref().map(json::read_answer) {
+            None => self.take(bound.counts, statement::read(bound.format, &node)),
+            Some(Ok(event)) => self.take(bound.counts, statement::read(bound.format, &event)),
             Some(Err(_)) => self.write_unread(bound, payload),
         }
     }
@@ -93,8 +98,11 @@ impl Seen {
             for answer in answers {
                 let read = statement::read(bound.format, answer);
                 let written_tokens = read.written_tokens.max(read.repeated_tokens);
-                self.take(bound.format.counts, Statement { written_tokens, repeated_tokens: 0, ..read });
+                self.take(bound.counts, Statement { written_tokens, repeated_tokens: 0, ..read });
             }
+        }
+        if has_read && !self.is_final {
+            self.write_unread(bound, texts.trim_ascii());
         }
         has_read
     }
@@ -109,7 +117,7 @@ impl Seen {
             let answers = if node.is_list() { node.items() } else { std::slice::from_ref(&node) };
             for answer in answers {
                 let read = statement::read(bound.format, answer);
-                self.take(bound.format.counts, Statement { written_tokens: 0, repeated_tokens: 0, ..read });
+                self.take(bound.counts, Statement { written_tokens: 0, repeated_tokens: 0, foreign_tokens: 0, ..read });
             }
         }
     }
@@ -118,7 +126,6 @@ impl Seen {
     fn take(&mut self, counts: &Counts, statement: Statement) {
         self.came.content |= statement.says == Says::Answer;
         self.came.error |= statement.says == Says::Error;
-        self.has_finished |= statement.is_finish;
         self.stated = counts.follow(statement.stated, self.stated);
         self.has_parts |= statement.written_tokens > 0;
         self.write(statement.written_tokens);
@@ -127,6 +134,10 @@ impl Seen {
         } else {
             self.write(statement.repeated_tokens);
         }
+        self.foreign_tokens = self.foreign_tokens.saturating_add(statement.foreign_tokens);
+        // What goes on has not finished.
+        let goes_on = self.has_parts && statement.written_tokens > 0;
+        self.has_finished = statement.is_finish || (self.has_finished && !goes_on);
         self.is_final |= statement.is_final;
         self.model = self.model.take().or(statement.model);
         self.tier = statement.tier.or(self.tier.take());
@@ -139,6 +150,13 @@ impl Seen {
             let before = self.tools_done.iter().find(|(name, _)| *name == tool).map_or(0, |(_, calls)| *calls);
             larger(&mut self.tools_done, vec![(tool, before.saturating_add(1))]);
         }
+    }
+
+    /// About the tokens of an answer that has nothing in the dialect of its format, but something in another one. A few words
+    /// may be those of a failure.
+    pub fn foreign(&self) -> u64 {
+        let counts = self.written_tokens == 0 && (self.came.content || self.foreign_tokens >= FEW_TOKENS);
+        if counts { self.foreign_tokens } else { 0 }
     }
 
     /// What passes and cannot be read counts as text.
