@@ -3,6 +3,7 @@
 mod delivered;
 mod dialects;
 mod found;
+mod kept;
 mod later;
 mod named;
 mod reported;
@@ -102,6 +103,10 @@ fn cases() -> Vec<Case> {
         dialects::words(),
         dialects::others(),
         dialects::empty(),
+        kept::counts(),
+        kept::streams(),
+        kept::texts(),
+        kept::cut(),
     ]
     .into_iter()
     .flatten()

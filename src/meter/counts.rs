@@ -243,7 +243,7 @@ impl Counts {
             (Count::Plain(read), Count::Absent | Count::Plain(_)) => {
                 let missing = total.saturating_sub(read).saturating_sub(output.plain());
                 match missing {
-                    0 => (input, output),
+                    0 => (input, output.or_none()),
                     _ if self.rest_is_input => (input.add(missing), output),
                     _ => (input, output.or_none().add(missing)),
                 }
@@ -311,6 +311,7 @@ impl Count {
         if matches!(self, Self::Absent) { Self::Plain(0) } else { self }
     }
 
+    /// So many more; of none there are no more.
     pub const fn add(self, more: u64) -> Self {
         match self {
             Self::Plain(count) => Self::Plain(count.saturating_add(more)),

@@ -48,7 +48,7 @@ fn holds(member: &Member<'_>) -> bool {
 }
 
 /// Whether there is a text or a number in it, besides what is around every answer.
-fn has_anything(value: &Node<'_>) -> bool {
+pub(super) fn has_anything(value: &Node<'_>) -> bool {
     work::count(1);
     match &value.kind {
         Kind::Text => value.raw.len() > EMPTY.len(),

@@ -87,9 +87,9 @@ fn read_all(text: &[u8], manner: Manner) -> Result<Node<'_>, Unreadable> {
     if is_blank { Ok(node) } else { Err(Unreadable::Syntax(text.len().saturating_sub(rest.len()))) }
 }
 
-/// Reads the value that a text of answers begins with, and gives what follows it.
+/// Reads the value that a text of answers begins with, and gives what follows it. The text may break off.
 pub(super) fn read_first(text: &[u8]) -> Result<(Node<'_>, &[u8]), Unreadable> {
-    first(text, Manner::Lenient)
+    if text.trim_ascii().is_empty() { Err(Unreadable::Syntax(0)) } else { first(text, Manner::Cut) }
 }
 
 fn first(text: &[u8], manner: Manner) -> Result<(Node<'_>, &[u8]), Unreadable> {

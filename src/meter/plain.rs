@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::json::Node;
+use super::{json::Node, work};
 use crate::domain::price::spec::is_model_name;
 
 /// What the end of a path asks of the model that it names.
@@ -98,6 +98,7 @@ const MAX_EMPTY_BYTES: usize = 64;
 pub(super) fn is_empty(value: &Node<'_>) -> bool {
     let is_bracket = |byte: &u8| b"[] \t\r\n".contains(byte);
     let is_short_list = value.is_list() && value.raw.len() <= MAX_EMPTY_BYTES;
+    work::count(if is_short_list { value.raw.len() } else { 1 });
     (is_short_list && value.raw.iter().all(is_bracket)) || value.raw == b"\"\""
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Manner {
     /// Also what clients read that is not: `NaN` and other words in place of values, which are nothing, and any character in
     /// a text. What is too deep is nothing too.
     Lenient,
+    /// The same of a text that may break off anywhere: what is open there ends there. A number may be only begun.
+    Cut,
 }
 
 impl<'j> Reader<'j> {
@@ -46,7 +48,12 @@ impl<'j> Reader<'j> {
     }
 
     const fn is_lenient(&self) -> bool {
-        matches!(self.manner, Manner::Lenient)
+        matches!(self.manner, Manner::Lenient | Manner::Cut)
+    }
+
+    /// Whether the text breaks off here.
+    fn is_cut(&self) -> bool {
+        matches!(self.manner, Manner::Cut) && self.at >= self.text.len()
     }
 
     /// The next value, which stands this deep.
@@ -58,6 +65,7 @@ impl<'j> Reader<'j> {
         }
         let start = self.at;
         let kind = match self.peek() {
+            _ if self.is_cut() => Kind::Null,
             Some(b'{' | b'[') if depth >= MAX_DEPTH && self.is_lenient() => self.pass_over()?,
             Some(b'{') => self.object(depth)?,
             Some(b'[') => self.list(depth)?,
@@ -80,7 +88,8 @@ impl<'j> Reader<'j> {
             _ => self.number().map(|()| Kind::Number),
         };
         let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
-        if !self.is_lenient() || depth == 0 || (read.is_ok() && !self.peek().is_some_and(is_of_word)) {
+        let is_whole = read.is_ok() && !self.peek().is_some_and(is_of_word) && !self.is_cut();
+        if !self.is_lenient() || depth == 0 || is_whole {
             return read;
         }
         self.at = start;
@@ -95,6 +104,7 @@ impl<'j> Reader<'j> {
         let mut open = 0_usize;
         loop {
             match self.peek() {
+                None if self.is_cut() => return Ok(Kind::Null),
                 None => return self.fault(),
                 Some(b'"') => {
                     self.string()?;
@@ -128,7 +138,7 @@ impl<'j> Reader<'j> {
             let rest = self.text.get(self.at..).unwrap_or_default();
             let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) else {
                 self.at = self.text.len();
-                return self.fault();
+                return if self.is_cut() { Ok(self.text.get(start..).unwrap_or_default()) } else { self.fault() };
             };
             self.at = self.at.saturating_add(plain);
             match self.peek() {
@@ -156,6 +166,7 @@ impl<'j> Reader<'j> {
                 self.at = self.at.saturating_add(if is_unit { 5 } else { 1 });
             }
             Some(_) if self.is_lenient() => self.step(),
+            None if self.is_cut() => {}
             _ => return self.fault(),
         }
         Ok(())
@@ -202,10 +213,18 @@ impl<'j> Reader<'j> {
         }
         loop {
             self.blanks();
+            if self.is_cut() {
+                return Ok(Kind::List(items));
+            }
             if matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
                 self.plain(depth.saturating_add(1))?;
             } else {
-                items.push(self.value(depth.saturating_add(1))?);
+                let item = self.value(depth.saturating_add(1))?;
+                // A list of one item has room for one: of lists in lists there may be many.
+                if items.is_empty() {
+                    items.reserve_exact(1);
+                }
+                items.push(item);
             }
             if self.ends(b']')? {
                 return Ok(Kind::List(items));
@@ -221,11 +240,17 @@ impl<'j> Reader<'j> {
         }
         loop {
             self.blanks();
+            if self.is_cut() {
+                return Ok(Kind::Object(members));
+            }
             if self.peek() != Some(b'"') {
                 return self.fault();
             }
             let name = self.string()?;
             self.blanks();
+            if self.is_cut() {
+                return Ok(Kind::Object(members));
+            }
             if self.peek() != Some(b':') {
                 return self.fault();
             }
@@ -257,7 +282,7 @@ impl<'j> Reader<'j> {
 
     /// Whether the list or object ends here; a comma says that it goes on.
     fn ends(&mut self, bracket: u8) -> Result<bool, Unreadable> {
-        if self.closes(bracket) {
+        if self.closes(bracket) || self.is_cut() {
             return Ok(true);
         }
         if self.peek() != Some(b',') {

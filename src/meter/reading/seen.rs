@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::super::{
     bound::Bound,
     counts::{Counts, Stated},
-    events,
+    delivered, events,
     extra_usage::{self, ForClient},
     json::{self, Node},
     skim::Skim,
@@ -94,6 +94,9 @@ impl Seen {
         while let Ok((node, rest)) = json::read_first(texts) {
             has_read = true;
             texts = rest;
+            // Some services answer with a bare list of vectors or scores.
+            let is_bare = node.is_list() && bound.format.written.is_none();
+            self.came.content |= is_bare && delivered::has_anything(&node);
             let answers = if node.is_list() { node.items() } else { std::slice::from_ref(&node) };
             for answer in answers {
                 let read = statement::read(bound.format, answer);
