@@ -62,10 +62,13 @@ const SECRETS: [&str; 5] =
 /// The URLs that may hold a password, each with the key at which it belongs.
 const URLS: [(&str, &str); 2] = [("store.url", "store.password"), ("redis.url", "redis.password")];
 
+/// A key of each entry of `[[upstreams]]` that must not stand there, and is not shown if it does.
+const UPSTREAM_SECRET: &str = "upstreams.secret";
+
 /// Whether the value of a key is never shown.
 #[must_use]
 pub fn is_secret(key: &str) -> bool {
-    SECRETS.contains(&key)
+    SECRETS.contains(&key) || key == UPSTREAM_SECRET
 }
 
 /// The shortest secret of HS256: as long as its hash (RFC 7518 §3.2).

@@ -98,6 +98,7 @@ fn each_mistake_names_its_origin_its_key_and_the_reason() {
             "prefix",
         ),
         ("[[upstreams]]\nname=\"u\"\nurl=\"ftp://x\"", "upstreams[0].url", "http"),
+        ("[[upstreams]]\nname=\"u\"\nurl=\"http://x\"\nsecret=\"s\"", "upstreams[0].secret", "secret_env"),
         ("[[upstreams]]\nname=\"u\"\nurl=\"http://x/?q\"", "upstreams[0].url", "query"),
         ("[[upstreams]]\nname=\"u\"\nurl=\"http://x:99999\"", "upstreams[0].url", "65535"),
         ("[[upstreams]]\nname=\"u\"\nurl=\"http://[::1]:0/\"", "upstreams[0].url", "65535"),

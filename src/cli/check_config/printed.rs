@@ -68,6 +68,9 @@ fn mask(section: &str, table: &mut Table) {
         let key = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
         match value {
             Value::Table(inner) => mask(&key, inner),
+            Value::Array(entries) => {
+                entries.iter_mut().filter_map(Value::as_table_mut).for_each(|entry| mask(&key, entry));
+            }
             Value::String(text) if text.is_empty() => {}
             Value::String(text) if is_secret(&key) => *text = MASK.into(),
             Value::String(text) if key == "alerts.webhook_url" => *text = without_path(text),

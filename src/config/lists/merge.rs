@@ -153,3 +153,90 @@ impl Lists {
 const fn conflict(reason: String) -> EntryRefused {
     EntryRefused::Conflict(reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::tests::load;
+
+    const FILE: &str = r#"
+[[upstreams]]
+name = "u"
+url = "http://x"
+[[routes]]
+name = "r"
+path = "/r"
+match = "exact"
+methods = ["GET"]
+roles = ["user"]
+upstream = "u"
+"#;
+
+    fn file() -> Lists {
+        Lists::of(&load(FILE, &[]).unwrap())
+    }
+
+    fn entry(kind: EntryKind, document: &Value) -> Entry {
+        let name = document["name"].as_str().unwrap().into();
+        let [created_at, updated_at] = [Timestamp::UNIX_EPOCH; 2];
+        let key = EntryKey { kind, name };
+        Entry { key, document: document.to_string(), sealed_secret: None, created_at, updated_at }
+    }
+
+    fn upstream(name: &str) -> Entry {
+        entry(EntryKind::Upstream, &json!({ "name": name, "url": "http://y" }))
+    }
+
+    fn route(name: &str, upstream: &str) -> Entry {
+        let document = json!({ "name": name, "path": format!("/{name}"), "match": "exact", "methods": ["GET"], "roles": ["user"],
+            "upstream": upstream });
+        entry(EntryKind::Route, &document)
+    }
+
+    fn told(judged: Result<(), EntryRefused>) -> String {
+        match judged.unwrap_err() {
+            EntryRefused::Conflict(why) => why,
+            EntryRefused::Invalid(faults) => format!("{} {}", faults[0].pointer, faults[0].detail),
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_the_rest_is_in_force() {
+        let entries = [route("a", "v"), upstream("v"), route("r", "v"), route("b", "gone"), upstream("u")];
+        let (lists, unfit) = file().with(&entries);
+        let names: Vec<_> = lists.routes.iter().map(|route| route.name.as_str()).collect();
+        assert_eq!((names, lists.upstreams.len()), (vec!["r", "a"], 2));
+        let left_out: Vec<_> = unfit.iter().map(|unfit| &*unfit.key.name).collect();
+        assert_eq!(left_out, ["u", "r", "b"]);
+        assert!(unfit[2].reason.contains("\"gone\" is not the name of an upstream"), "{unfit:?}");
+        assert_eq!(file().with(&[upstream("v")]).1, []);
+    }
+
+    #[test]
+    fn a_change_is_judged_with_all_that_is_in_force() {
+        let entries = [upstream("v"), route("a", "v"), upstream("u")];
+        let judge = |after: &Entry| file().judge(&entries, &after.key, Some(after));
+        let gone = |kind, name: &str| file().judge(&entries, &EntryKey { kind, name: name.into() }, None);
+        assert_eq!(judge(&route("b", "u")), Ok(()));
+        assert_eq!(judge(&route("a", "u")), Ok(()));
+        assert!(told(judge(&route("b", "w"))).starts_with("/upstream"));
+        assert!(told(judge(&route("r", "v"))).contains("in the configuration"));
+        assert!(told(judge(&upstream("u"))).contains("in the configuration"));
+        assert!(told(gone(EntryKind::Upstream, "v")).contains("the route \"a\""));
+        // It is not in force, and that of the configuration stays.
+        assert_eq!(gone(EntryKind::Upstream, "u"), Ok(()));
+        assert_eq!(gone(EntryKind::Route, "a"), Ok(()));
+    }
+
+    #[test]
+    fn a_list_has_a_bound() {
+        let many: Vec<Entry> = (0..MAX_ENTRIES).map(|n| upstream(&format!("u-{n}"))).collect();
+        let one_more = upstream("one-more");
+        assert!(told(file().judge(&many, &one_more.key, Some(&one_more))).contains("1000 upstreams already"));
+        let known = upstream("u-7");
+        assert_eq!(file().judge(&many, &known.key, Some(&known)), Ok(()));
+    }
+}
