@@ -234,12 +234,9 @@ async fn all_that_is_missing_or_unknown_is_named_at_once(store: &TestStore) {
     gateway.finish().await;
 }
 
-/// What the schema says and what only the rules between fields, and what is there, can say.
-async fn the_faults_of_a_change_are_told_at_once(store: &TestStore) {
-    let gateway = TestGateway::start(store).await;
-    let (mut faults, mut cases) = (vec![], 0);
-    let operations = operations(&gateway, JSON).await;
-    for (method, below, body, pointers) in [
+/// Method, path or its beginning, body, and the pointers of all that is wrong in it.
+fn spoiled_changes() -> Vec<(&'static str, &'static str, Value, Vec<&'static str>)> {
+    vec![
         ("PATCH", "/admin/limits/", json!({ "limit": "x", "routes": ["nope"] }), vec!["/limit", "/routes/0"]),
         (
             "PATCH",
@@ -295,7 +292,15 @@ async fn the_faults_of_a_change_are_told_at_once(store: &TestStore) {
             vec!["/name", "/nme", "/targets/0/upstream"],
         ),
         ("PUT", "/admin/prices", json!({ "version": "x", "items": [], "remove": [] }), vec!["/version", "/items"]),
-    ] {
+    ]
+}
+
+/// What the schema says and what only the rules between fields, and what is there, can say.
+async fn the_faults_of_a_change_are_told_at_once(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let (mut faults, mut cases) = (vec![], 0);
+    let operations = operations(&gateway, JSON).await;
+    for (method, below, body, pointers) in spoiled_changes() {
         let fits = |operation: &&Operation| {
             operation.method == method
                 && (operation.path == below || below.ends_with('/') && operation.path.starts_with(below))

@@ -330,6 +330,19 @@ async fn a_success_without_an_answer_costs_nothing(store: &TestStore) {
         got.expect(200);
         assert_eq!(scene.spent().await, 0, "{answer}");
     }
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    for rest in ["transfer-encoding: chunked\r\n\r\n", "content-length: 9\r\n\r\n"] {
+        let got = scene.call(&asked(json!({})), &format!("{head}{rest}")).await;
+        assert_eq!((got.status, scene.spent().await), (502, 0), "{rest}");
+    }
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 900\r\n\r\n";
+    let role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+    for begun in ["", ": ping\n\n", role] {
+        let client = scene.begin(&stream).await;
+        drop(scene.upstream.serve(&format!("{head}{begun}")).await);
+        assert_eq!(scene.spent().await, 0, "{begun}");
+        drop(client);
+    }
     scene.gateway.finish().await;
 }
 

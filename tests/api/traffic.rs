@@ -148,7 +148,7 @@ fn is_near(told: &Value, durations: &[u64], percent: usize) {
         assert_eq!(told, &Value::Null);
         return;
     };
-    let (told, exact) = (told.as_f64().unwrap() * 1_000.0, *exact as f64);
+    let (told, exact) = (told.as_f64().unwrap() * 1_000.0, f64::from(u32::try_from(*exact).unwrap()));
     assert!((told - exact).abs() <= exact * 0.032 + 0.001, "p{percent}: {told} for {exact}");
 }
 
