@@ -132,7 +132,7 @@ async fn lists_are_tables_for_those_who_ask_for_csv(store: &TestStore) {
     assert_eq!(
         usage.text().lines().next(),
         Some(
-            "user,team,key,model,served_model,route,upstream,hour,day,requests,input_tokens,output_tokens,cached_tokens,cost_usd"
+            "user,user_name,team,team_name,key,key_name,model,served_model,route,upstream,hour,day,requests,input_tokens,output_tokens,cached_tokens,cost_usd"
         )
     );
     csv("/me/usage").await;
