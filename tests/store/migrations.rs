@@ -54,7 +54,7 @@ async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {
 
 async fn the_counters_of_changes_begin_at_zero(db: Database) {
     let counters = db.texts("SELECT CAST(name || '=' || value AS TEXT) AS text FROM revisions ORDER BY name");
-    assert_eq!(counters, ["budgets=0", "cache=0", "identity=0", "keys=0", "limits=0", "prices=0"]);
+    assert_eq!(counters, ["budgets=0", "cache=0", "identity=0", "keys=0", "limits=0", "prices=0", "routing=0"]);
     assert_eq!(db.store.identity_revision().await, Ok(0));
 }
 
