@@ -1,6 +1,6 @@
 //! What a call to a model took, and what many took together.
 
-use super::money::Money;
+use super::{dimensions, money::Money};
 
 /// Tokens of one call. Kinds that are part of another are counted in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,26 +72,22 @@ pub struct UnknownDimension;
 impl Dimension {
     /// Reads a list with commas. An empty text names none.
     pub fn list(text: &str) -> Result<Vec<Self>, UnknownDimension> {
-        let mut found = vec![];
-        for word in text.split(',').filter(|_| !text.is_empty()) {
-            let dimension = match word {
-                "user" => Self::User,
-                "team" => Self::Team,
-                "key" => Self::Key,
-                "model" => Self::Model,
-                "served_model" => Self::ServedModel,
-                "route" => Self::Route,
-                "upstream" => Self::Upstream,
-                "hour" => Self::Hour,
-                "day" => Self::Day,
-                _ => return Err(UnknownDimension),
-            };
-            if found.contains(&dimension) {
-                return Err(UnknownDimension);
-            }
-            found.push(dimension);
+        dimensions::list(text, Self::named).ok_or(UnknownDimension)
+    }
+
+    fn named(word: &str) -> Option<Self> {
+        match word {
+            "user" => Some(Self::User),
+            "team" => Some(Self::Team),
+            "key" => Some(Self::Key),
+            "model" => Some(Self::Model),
+            "served_model" => Some(Self::ServedModel),
+            "route" => Some(Self::Route),
+            "upstream" => Some(Self::Upstream),
+            "hour" => Some(Self::Hour),
+            "day" => Some(Self::Day),
+            _ => None,
         }
-        Ok(found)
     }
 }
 

@@ -142,7 +142,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Of a pool of `size` connections, of which so many are `idle`.
+    /// Those of one pool: `size` connections, `idle` ones among them, and `waiting` operations.
     pub(super) const fn of(size: usize, idle: usize, waiting: usize) -> Self {
         Self { idle, in_use: size.saturating_sub(idle), waiting }
     }

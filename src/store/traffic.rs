@@ -140,7 +140,7 @@ async fn advance(connection: &mut Connection, chain: &str, after: u64, through: 
     }
 }
 
-/// The ids of all groups of a chain that the sums speak of, which are made where there is none.
+/// The id of each group of a chain that the sums have. A group without an id gets one.
 async fn group_ids(connection: &mut Connection, chain: &str, sums: &Sums) -> Result<HashMap<Group, i64>, StoreError> {
     let known = traffic_groups::table.filter(traffic_groups::chain.eq(chain.to_owned()));
     let known: Vec<GroupRecord> =

@@ -60,7 +60,7 @@ fn serves(url: &str, way: &Way) {
     let found = eventually("an answer is found", || block_on(redis.cached(&url, &name)).ok());
     assert_eq!(found.as_deref(), Some(&b"kept"[..]));
     assert_eq!(eventually("replicas are counted", || block_on(redis.count_replica("a")).ok()), 1);
-    assert_eq!(eventually("its policy is told", || block_on(redis.eviction_policy()).ok()), None);
+    assert_eq!(eventually("the eviction policy is read", || block_on(redis.eviction_policy()).ok()), None);
     assert!(redis.connections().idle > 0);
 }
 

@@ -33,7 +33,7 @@ impl Rules for EntryRules {
     }
 }
 
-/// The routing of the plan and these entries. What is left out is told once.
+/// The routing of the plan and these entries. An entry that is left out is logged once.
 fn made(plan: Option<&Arc<dyn Plan>>, entries: &[Entry], before: &Routing) -> Routing {
     let routing = plan.map(|plan| Arc::clone(plan).routing(entries, before)).unwrap_or_default();
     let known = &before.written().unfit;

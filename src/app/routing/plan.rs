@@ -56,7 +56,7 @@ impl Planned {
         (lists, targets, unfit)
     }
 
-    /// The upstream that an entry is; nothing where it is none, or none that could be read.
+    /// The upstream of an entry; `None` where the entry is of another kind, or its document cannot be read.
     fn target(&self, entry: &Entry) -> Result<Option<Target>, Fault> {
         if entry.key.kind != EntryKind::Upstream {
             return Ok(None);

@@ -1,5 +1,7 @@
 //! What traffic can be grouped by.
 
+use crate::domain::dimensions;
+
 /// One thing that traffic can be grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dimension {
@@ -19,23 +21,19 @@ pub struct UnknownDimension;
 impl Dimension {
     /// Reads a list with commas. An empty text names none.
     pub fn list(text: &str) -> Result<Vec<Self>, UnknownDimension> {
-        let mut found = vec![];
-        for word in text.split(',').filter(|_| !text.is_empty()) {
-            let dimension = match word {
-                "route" => Self::Route,
-                "decision" => Self::Decision,
-                "reason" => Self::Reason,
-                "status" => Self::Status,
-                "upstream" => Self::Upstream,
-                "model" => Self::Model,
-                _ => return Err(UnknownDimension),
-            };
-            if found.contains(&dimension) {
-                return Err(UnknownDimension);
-            }
-            found.push(dimension);
+        dimensions::list(text, Self::named).ok_or(UnknownDimension)
+    }
+
+    fn named(word: &str) -> Option<Self> {
+        match word {
+            "route" => Some(Self::Route),
+            "decision" => Some(Self::Decision),
+            "reason" => Some(Self::Reason),
+            "status" => Some(Self::Status),
+            "upstream" => Some(Self::Upstream),
+            "model" => Some(Self::Model),
+            _ => None,
         }
-        Ok(found)
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Durations(BTreeMap<u16, i64>);
 pub struct NoDurations;
 
 impl Durations {
-    /// Adds one request that took so many microseconds.
+    /// Adds one request, whose duration is given in microseconds.
     pub fn record(&mut self, duration_us: u64) {
         self.add_to(bucket(duration_us), 1);
     }

@@ -69,11 +69,8 @@ impl Pools {
     pub fn new(url: &str, way: &Way, timeouts: Timeouts) -> Result<Self, StoreError> {
         let address = url.into_connection_info().map_err(|_| not_understood())?;
         match way {
-            Way::Server => Ok(Self::Server(pool!(Pool, manager(address, timeouts.create)?, timeouts)?)),
-            Way::Trusted(file) => {
-                let address = trusting(address, file)?;
-                Ok(Self::Server(pool!(Pool, manager(address, timeouts.create)?, timeouts)?))
-            }
+            Way::Server => Self::of_server(address, timeouts),
+            Way::Trusted(file) => Self::of_server(trusting(address, file)?, timeouts),
             Way::Cluster => {
                 let manager = cluster::Manager::new(vec![address], false).map_err(|_| not_understood())?;
                 Ok(Self::Cluster(pool!(cluster::Pool, manager, timeouts)?))
@@ -83,6 +80,10 @@ impl Pools {
                 Ok(Self::Master(pool!(sentinel::Pool, manager, timeouts)?))
             }
         }
+    }
+
+    fn of_server(address: ConnectionInfo, timeouts: Timeouts) -> Result<Self, StoreError> {
+        Ok(Self::Server(pool!(Pool, manager(address, timeouts.create)?, timeouts)?))
     }
 
     /// A connection that is free, or a new one.
