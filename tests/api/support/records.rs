@@ -57,10 +57,12 @@ fn read(row: &AuditEntryRow) -> Map<String, Value> {
     fields(&row.entry, row.personal.as_deref(), row.change.as_deref()).unwrap()
 }
 
+/// The outcome laid over the opening entry, whose place in the chain and whose time are those of the record.
 fn merged(row: &AuditRecordRow) -> Value {
     let mut record = read(&row.opening);
     if let Some(outcome) = &row.outcome {
-        record.extend(read(outcome));
+        let of_the_opening = ["chain", "seq", "id", "time", "request_id"];
+        record.extend(read(outcome).into_iter().filter(|(field, _)| !of_the_opening.contains(&field.as_str())));
     }
     record.into()
 }
