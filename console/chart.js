@@ -3,7 +3,8 @@
 import { el, svg } from "./dom.js";
 
 const MOST = 6;
-const WIDE = 860;
+/** The units across a picture: fewer on a phone, where the same words then are larger. */
+const across = () => (innerWidth < 672 ? 480 : 860);
 const HIGH = 220;
 const LEFT = 64;
 const ROW = 26;
@@ -58,39 +59,75 @@ function columns(points, caption, say, range) {
     const stack = sums.get(times.find((step) => (time ?? "").startsWith(step)) ?? "");
     if (stack) stack[place(label)] += value;
   }
-  const top = ceiling(Math.max(...[...sums.values()].map((stack) => stack.reduce((a, b) => a + b, 0))));
-  const width = (WIDE - LEFT) / times.length;
+  const tick = (/** @type {string} */ time) => (time.length > 10 ? `${time.slice(5, 10)} ${time.slice(11, 13)}h` : time.slice(5));
+  return bars(`${caption}, in UTC`, labels, times.map((time) => ({ tick: tick(time), tip: time, values: sums.get(time) ?? [] })), say);
+}
+
+/** @typedef {{tick: string, tip: string, values: (number | null)[]}} Step What stands below it, what it is called, and the value of each label. */
+
+/** Sums, one upon the other, step by step. @param {string} caption @param {string[]} labels @param {Step[]} all @param {(value: number) => string} say */
+export function bars(caption, labels, all, say) {
+  const wide = across();
+  const top = ceiling(Math.max(...all.map((step) => step.values.reduce((/** @type {number} */ a, b) => a + (b ?? 0), 0))));
+  const width = (wide - LEFT) / all.length;
   const thick = Math.min(width * 0.8, 60);
-  const bars = times.flatMap((time, index) => {
+  const rects = all.flatMap((step, index) => {
     let y = HIGH;
-    return (sums.get(time) ?? []).map((value, series) => {
-      const height = (value / top) * HIGH;
+    return step.values.map((value, series) => {
+      const height = ((value ?? 0) / top) * HIGH;
       y -= height;
-      return value > 0 && svg("rect", { class: `s${series}`, x: LEFT + index * width + (width - thick) / 2, y, width: thick, height },
-        svg("title", {}, `${time} ${labels[series]}: ${say(value)}`));
+      return value && svg("rect", { class: `s${series}`, x: LEFT + index * width + (width - thick) / 2, y, width: thick, height },
+        svg("title", {}, `${step.tip} ${labels[series]}: ${say(value)}`));
     });
   });
+  return framed(caption, labels, all, top, say, rects);
+}
+
+/** Values over time as lines, broken where there is none. @param {string} caption @param {string[]} labels @param {Step[]} all @param {(value: number) => string} say */
+export function lines(caption, labels, all, say) {
+  const wide = across();
+  const top = ceiling(Math.max(...all.flatMap((step) => step.values.map((value) => value ?? 0))));
+  const width = (wide - LEFT) / all.length;
+  const parts = labels.flatMap((label, series) => {
+    const at = (/** @type {number} */ index) => ({ x: LEFT + (index + 0.5) * width, y: HIGH - ((all[index].values[series] ?? 0) / top) * HIGH });
+    let path = "";
+    const dots = all.map(({ tip, values }, index) => {
+      const value = values[series];
+      if (typeof value !== "number") return null;
+      const { x, y } = at(index);
+      path += `${typeof all[index - 1]?.values[series] === "number" ? "L" : "M"}${x} ${y}`;
+      return svg("circle", { class: `s${series}`, cx: x, cy: y, r: 3 }, svg("title", {}, `${tip} ${label}: ${say(value)}`));
+    });
+    return [svg("path", { class: `line l${series}`, d: path }), ...dots];
+  });
+  return framed(caption, labels, all, top, say, parts);
+}
+
+/** A picture with its axes and legend. @param {string} caption @param {string[]} labels @param {Step[]} all @param {number} top @param {(value: number) => string} say @param {import("./dom.js").Child[]} parts */
+function framed(caption, labels, all, top, say, parts) {
+  const wide = across();
+  const width = (wide - LEFT) / all.length;
   const axis = [0, 0.5, 1].flatMap((part) => [
-    svg("line", { x1: LEFT, x2: WIDE, y1: HIGH - part * HIGH, y2: HIGH - part * HIGH }),
+    svg("line", { x1: LEFT, x2: wide, y1: HIGH - part * HIGH, y2: HIGH - part * HIGH }),
     svg("text", { x: LEFT - 6, y: HIGH - part * HIGH + 4, "text-anchor": "end" }, say(part * top)),
   ]);
-  const every = Math.ceil(times.length / 8);
-  const days = times.map((time, index) => index % every === 0 && svg("text", { x: LEFT + (index + 0.5) * width, y: HIGH + 18, "text-anchor": "middle" },
-    time.length > 10 ? `${time.slice(5, 10)} ${time.slice(11, 13)}h` : time.slice(5)));
-  return el("figure", {}, svg("svg", { class: "chart", viewBox: `0 -10 ${WIDE} ${HIGH + 36}`, role: "img", "aria-label": `${caption}. The table below has the numbers.` }, ...axis, ...bars, ...days),
-    el("figcaption", { class: "faint" }, `${caption}, in UTC`, el("ul", { class: "legend" }, labels.map((label, series) =>
+  const every = Math.ceil(all.length / (wide > 500 ? 8 : 5));
+  const ticks = all.map(({ tick }, index) => index % every === 0 && svg("text", { x: LEFT + (index + 0.5) * width, y: HIGH + 18, "text-anchor": "middle" }, tick));
+  return el("figure", {}, svg("svg", { class: "chart", viewBox: `0 -10 ${wide} ${HIGH + 36}`, role: "img", "aria-label": `${caption}. The table below has the numbers.` }, ...axis, ...parts, ...ticks),
+    el("figcaption", { class: "faint" }, caption, el("ul", { class: "legend" }, labels.map((label, series) =>
       el("li", {}, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `s${series}`, width: 10, height: 10 })), label)))));
 }
 
 /** @param {Point[]} points @param {string} caption @param {(value: number) => string} say */
 function rows(points, caption, say) {
+  const wide = across();
   const shown = [...points].sort((a, b) => b.value - a.value).slice(0, 12).filter((point) => point.value > 0);
   const most = shown[0].value;
   const parts = shown.flatMap(({ label, value }, index) => [
     svg("text", { x: 194, y: index * ROW + 17, "text-anchor": "end" }, label.length > 28 ? `${label.slice(0, 27)}…` : label),
-    svg("rect", { class: "s0", x: 202, y: index * ROW + 3, width: Math.max(2, (value / most) * (WIDE - 320)), height: ROW - 8 }, svg("title", {}, `${label}: ${say(value)}`)),
-    svg("text", { x: 210 + Math.max(2, (value / most) * (WIDE - 320)), y: index * ROW + 17 }, say(value)),
+    svg("rect", { class: "s0", x: 202, y: index * ROW + 3, width: Math.max(2, (value / most) * (wide - 320)), height: ROW - 8 }, svg("title", {}, `${label}: ${say(value)}`)),
+    svg("text", { x: 210 + Math.max(2, (value / most) * (wide - 320)), y: index * ROW + 17 }, say(value)),
   ]);
-  return el("figure", {}, svg("svg", { class: "chart", viewBox: `0 0 ${WIDE} ${shown.length * ROW}`, role: "img", "aria-label": `${caption}. The table below has the numbers.` }, ...parts),
+  return el("figure", {}, svg("svg", { class: "chart", viewBox: `0 0 ${wide} ${shown.length * ROW}`, role: "img", "aria-label": `${caption}. The table below has the numbers.` }, ...parts),
     el("figcaption", { class: "faint" }, points.length > shown.length ? `${caption}; the ${shown.length} with most` : caption));
 }

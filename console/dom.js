@@ -33,7 +33,11 @@ export function say(text) {
 /** A time in the reader's zone, with UTC beside it. @param {string | null | undefined} text */
 export function time(text) {
   if (!text) return "–";
-  return el("time", { datetime: text, title: `${text} (UTC)` }, new Date(text).toLocaleString());
+  const at = new Date(text);
+  const there = at.toISOString();
+  const isOtherDay = there.slice(0, 10) !== new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 10);
+  return el("time", { datetime: text, title: `${text} (UTC)` }, at.toLocaleString(),
+    at.getTimezoneOffset() !== 0 && el("small", { class: "faint" }, ` ${isOtherDay ? `${there.slice(0, 10)} ` : ""}${there.slice(11, 19)} UTC`));
 }
 
 /** @param {unknown} value */
@@ -66,7 +70,7 @@ export const address = (page, query) => history.replaceState(null, "", `#/${page
  */
 export function table(caption, columns, rows, empty) {
   if (rows.length === 0) return el("p", { class: "faint" }, empty);
-  const kind = (/** @type {Column} */ column) => (column.number ? "number" : column.long ? "long" : null);
+  const kind = (/** @type {Column} */ column) => (column.number ? "number" : column.long ? "long" : column.name === "Change" ? "acts" : null);
   return el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": caption },
     el("table", {},
       el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col", class: kind(column) }, column.name)))),
@@ -76,6 +80,9 @@ export function table(caption, columns, rows, empty) {
 
 /** @param {string} name @param {string} label @param {Record<string, unknown>} [props] */
 export const input = (name, label, props = {}) => el("label", {}, label, el("input", { name, ...props }));
+
+/** Something that is so or not. @param {string} name @param {string} label @param {boolean} [isSo] */
+export const check = (name, label, isSo = false) => el("label", { class: "check" }, el("input", { name, type: "checkbox", checked: isSo }), label);
 
 /** @param {string} name @param {string} label @param {(string | [string, string])[]} options Values, or values and what they are called. @param {string} [value] */
 export function select(name, label, options, value) {

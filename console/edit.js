@@ -1,6 +1,7 @@
 // @ts-check
 // Making, changing and ending things: forms, and the question before something is destroyed.
 import { drawer, el, reload, say, words } from "./dom.js";
+import { Refused } from "./session.js";
 
 /** A list as the reader types it: names with commas between. @param {string | undefined} text */
 export const split = (text) => (text ?? "*").split(",").map((part) => part.trim()).filter(Boolean);
@@ -26,19 +27,60 @@ export function danger(text, act, label = "Delete") {
   return el("button", { type: "button", class: "danger", onclick: press, "aria-label": `${label}: ${text}` }, label);
 }
 
+/** Where in a list of the body the one thing stands that a form is for. */
+const OF_ONE = /^\/items\/0(?=\/)/;
+
+/** The field that a pointer is about: the one of its name, or the closest that has it within. @param {HTMLFormElement} form @param {string} pointer */
+function fieldAt(form, pointer) {
+  const parts = pointer.replace(OF_ONE, "").split("/").slice(1);
+  for (let length = parts.length; length > 0; length -= 1) {
+    const name = parts.slice(0, length).join("/");
+    const field = [...form.elements].find((one) => one.getAttribute("name") === name || one.getAttribute("data-also") === name);
+    if (field) return field;
+  }
+  return null;
+}
+
+/** Takes away what was said of the fields. @param {HTMLFormElement} form */
+function clear(form) {
+  form.querySelectorAll(".fault").forEach((node) => node.remove());
+  form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
+}
+
+/** Says what is wrong at the fields that it is about, and gives back the words for all of it that has no field. @param {HTMLFormElement} form @param {unknown} error */
+function point(form, error) {
+  if (!(error instanceof Refused)) return words(error);
+  const rest = error.faults.length > 0 && error.problem.title ? [error.problem.title] : [error.detail];
+  for (const { pointer, detail } of error.faults) {
+    const field = fieldAt(form, pointer);
+    const place = field?.tagName === "FIELDSET" ? field : field?.closest("label");
+    if (!field || !place) {
+      rest.push(`${pointer}: ${detail}`);
+      continue;
+    }
+    field.setAttribute("aria-invalid", "true");
+    field.closest("details")?.setAttribute("open", "");
+    place.append(el("span", { class: "bad fault" }, detail));
+  }
+  /** @type {HTMLElement | null} */ (form.querySelector("[aria-invalid]:not(fieldset)"))?.focus();
+  return rest.join("\n");
+}
+
 /**
  * @param {Node[]} fields @param {(form: HTMLFormElement) => Promise<unknown>} act @param {string} label @param {() => void} done
  */
-function form(fields, act, label, done) {
+export function form(fields, act, label, done) {
   const problem = el("p", { class: "bad", role: "alert" });
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
+    const asked = /** @type {HTMLFormElement} */ (event.target);
     problem.textContent = "";
+    clear(asked);
     try {
       // What shows something itself answers true.
-      if ((await act(/** @type {HTMLFormElement} */ (event.target))) !== true) done();
+      if ((await act(asked)) !== true) done();
     } catch (error) {
-      problem.textContent = words(error);
+      problem.textContent = point(asked, error);
     }
   };
   return el("form", { class: "fields", onsubmit: submit }, fields, el("button", { class: "main", type: "submit" }, label), problem);
@@ -63,6 +105,10 @@ export function editor(title, fields, act, label = "Change") {
   return el("button", { type: "button", onclick: open, "aria-label": `${label}: ${title}` }, label);
 }
 
+/** A value as text in which the order of names has no part. @param {unknown} value @returns {string} */
+const written = (value) => JSON.stringify(value ?? null, (_, part) => (part && typeof part === "object" && !Array.isArray(part)
+  ? Object.fromEntries(Object.entries(part).sort(([one], [other]) => (one < other ? -1 : 1))) : part));
+
 /** Only what differs from what there was, so that nothing else is touched. @param {any} before @param {Record<string, unknown>} after */
 export const changed = (before, after) =>
-  Object.fromEntries(Object.entries(after).filter(([name, value]) => JSON.stringify(before[name] ?? null) !== JSON.stringify(value ?? null)));
+  Object.fromEntries(Object.entries(after).filter(([name, value]) => written(before[name]) !== written(value)));

@@ -26,13 +26,13 @@ export async function paged(path, query, columns, texts) {
   return place;
 }
 
-/** All items of a list, up to a bound. @param {string} path @param {number} [most] @returns {Promise<any[]>} */
-export async function all(path, most = 1000) {
+/** All items of a list, up to a bound. @param {string} path @param {number} [most] @param {Record<string, unknown>} [query] @returns {Promise<any[]>} */
+export async function all(path, most = 1000, query = {}) {
   /** @type {any[]} */
   let items = [];
   let cursor;
   do {
-    const page = await get(path, { limit: 200, cursor });
+    const page = await get(path, { limit: 200, ...query, cursor });
     items = items.concat(page.items);
     cursor = page.next_cursor;
   } while (cursor && items.length < most);

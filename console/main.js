@@ -2,34 +2,41 @@
 // The frame: signing in, the menu, and which page an address shows.
 import { el, say, words } from "./dom.js";
 import { check, get, onEnd, resume, signIn, signOut } from "./session.js";
-import { overview } from "./overview.js";
-import { usage } from "./usage.js";
-import { requests } from "./requests.js";
-import { teams, users } from "./people.js";
+import { healthPage } from "./health.js";
 import { keys } from "./keys.js";
-import { budgets, limits } from "./policies.js";
-import { prices, sessions } from "./manage.js";
+import { overview } from "./overview.js";
+import { teams, users } from "./people.js";
 import { connect, playground } from "./playground.js";
+import { budgets, limits } from "./policies.js";
+import { prices } from "./prices.js";
+import { requests } from "./requests.js";
+import { models, routes, upstreams } from "./routing.js";
+import { sessions } from "./sessions.js";
+import { usage } from "./usage.js";
 
 /** @typedef {{user: {id: string, username: string}, role: string, session: {id: string} | null, limits: any[], budgets: any[]}} Me */
-/** @typedef {{title: string, roles: string[], show: (me: Me, query: URLSearchParams) => Promise<Node[]>}} PageOf */
+/** @typedef {{group: string, title: string, roles: string[], show: (me: Me, query: URLSearchParams) => Promise<Node[]>}} PageOf */
 
 const ALL = ["admin", "auditor", "readonly", "user"];
 const ADMIN = ["admin", "auditor"];
 /** @type {Record<string, PageOf>} */
 const PAGES = {
-  overview: { title: "Overview", roles: ALL, show: overview },
-  usage: { title: "Usage", roles: ALL, show: usage },
-  requests: { title: "Requests", roles: ADMIN, show: requests },
-  users: { title: "Users", roles: ADMIN, show: users },
-  teams: { title: "Teams", roles: ADMIN, show: teams },
-  keys: { title: "API keys", roles: ALL, show: keys },
-  budgets: { title: "Budgets", roles: [...ADMIN, "readonly"], show: budgets },
-  limits: { title: "Limits", roles: [...ADMIN, "readonly"], show: limits },
-  prices: { title: "Prices", roles: ADMIN, show: prices },
-  sessions: { title: "Sessions", roles: ALL, show: sessions },
-  playground: { title: "Playground", roles: ["admin", "user"], show: playground },
-  connect: { title: "Connect", roles: ALL, show: connect },
+  overview: { group: "See", title: "Overview", roles: ALL, show: overview },
+  usage: { group: "See", title: "Usage", roles: ALL, show: usage },
+  requests: { group: "See", title: "Requests", roles: ADMIN, show: requests },
+  health: { group: "See", title: "Health", roles: ADMIN, show: healthPage },
+  users: { group: "Who may call", title: "Users", roles: ADMIN, show: users },
+  teams: { group: "Who may call", title: "Teams", roles: ADMIN, show: teams },
+  keys: { group: "Who may call", title: "API keys", roles: ALL, show: keys },
+  sessions: { group: "Who may call", title: "Sessions", roles: ALL, show: sessions },
+  budgets: { group: "How much", title: "Budgets", roles: [...ADMIN, "readonly"], show: budgets },
+  limits: { group: "How much", title: "Limits", roles: [...ADMIN, "readonly"], show: limits },
+  prices: { group: "How much", title: "Prices", roles: ADMIN, show: prices },
+  models: { group: "Where calls go", title: "Models", roles: ADMIN, show: models },
+  routes: { group: "Where calls go", title: "Routes", roles: ADMIN, show: routes },
+  upstreams: { group: "Where calls go", title: "Upstreams", roles: ADMIN, show: upstreams },
+  playground: { group: "Try", title: "Playground", roles: ["admin", "user"], show: playground },
+  connect: { group: "Try", title: "Connect", roles: ALL, show: connect },
 };
 const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /** @type {Me | null} */
@@ -42,9 +49,11 @@ async function show() {
   const key = PAGES[name]?.roles.includes(me.role) ? name : "overview";
   const page = PAGES[key];
   const mine = ++turn;
-  for (const link of at("menu").children) {
-    if (link.getAttribute("href") === `#/${key}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+  for (const link of at("menu").querySelectorAll("a")) {
+    if (link.getAttribute("href") === `#/${key}`) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center" });
+    } else link.removeAttribute("aria-current");
   }
   document.title = `${page.title} · Tollgate`;
   at("page").setAttribute("aria-busy", "true");
@@ -66,7 +75,9 @@ async function enter() {
   me = await get("/me");
   const role = me?.role ?? "";
   const links = Object.entries(PAGES).filter(([, page]) => page.roles.includes(role));
-  at("menu").replaceChildren(...links.map(([key, page]) => el("a", { href: `#/${key}` }, page.title)));
+  const groups = [...new Set(links.map(([, page]) => page.group))];
+  at("menu").replaceChildren(...groups.map((group) => el("div", { role: "group", "aria-label": group }, el("span", { "aria-hidden": "true" }, group),
+    links.filter(([, page]) => page.group === group).map(([key, page]) => el("a", { href: `#/${key}` }, page.title)))));
   at("who").textContent = `${me?.user.username} (${role})`;
   at("top").hidden = false;
   await show();

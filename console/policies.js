@@ -1,6 +1,6 @@
 // @ts-check
 // Budgets and limits.
-import { count, el, filled, input, select, svg, table, time, usd } from "./dom.js";
+import { count, filled, input, select, svg, table, time, usd } from "./dom.js";
 import { changed, danger, editor, isAdmin, maker, split } from "./edit.js";
 import { all, named, names, paged } from "./lists.js";
 import { change } from "./session.js";

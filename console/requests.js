@@ -4,7 +4,7 @@ import { address, copy, count, el, filled, input, say, select, table, time, usd,
 import { get } from "./session.js";
 import { tell } from "./story.js";
 
-const FIELDS = ["request_id", "decision", "status", "route", "user_id", "user", "from", "to"];
+const FIELDS = ["request_id", "decision", "status", "reason", "route", "model", "upstream", "user_id", "user", "team_id", "key_id", "from", "to"];
 const EVERY = 3000;
 const KEPT = 500;
 
@@ -26,12 +26,56 @@ function searchForm(asked) {
   };
   return el("form", { class: "fields", role: "search", onsubmit: submit },
     select("decision", "Decision", ["", "allowed", "refused", "failed"], asked.decision),
-    input("status", "Status", { value: asked.status, pattern: "[1-5][0-9][0-9]", title: "three digits, such as 429", inputmode: "numeric" }),
-    input("route", "Route", { value: asked.route }), input("user", "User", { value: asked.user, autocomplete: "off" }),
-    asked.user_id && input("user_id", "User id", { value: asked.user_id }),
+    input("status", "Status", { value: asked.status, pattern: "[1-5]([0-9][0-9]|xx)", title: "three digits such as 429, or a class such as 4xx" }),
+    input("reason", "Reason", { value: asked.reason, placeholder: "quota-exceeded" }), input("route", "Route", { value: asked.route }),
+    input("model", "Model", { value: asked.model }), input("upstream", "Upstream", { value: asked.upstream }), input("user", "User", { value: asked.user, autocomplete: "off" }),
+    ["user_id", "team_id", "key_id"].map((name) => asked[name] && input(name, `${name[0].toUpperCase()}${name.slice(1, -3)} id`, { value: asked[name] })),
     input("request_id", "Request id", { value: asked.request_id }),
     input("from", "From (day or time, UTC)", { value: asked.from, placeholder: "2026-11-24" }), input("to", "Before", { value: asked.to, placeholder: "2026-11-25T12:00:00Z" }),
     el("div", { class: "row" }, el("button", { class: "main", type: "submit" }, "Search"), el("a", { href: "#/requests" }, "Clear")));
+}
+
+/**
+ * The live tail: a button that begins and pauses it, and what it says.
+ * @param {import("./main.js").Me} me @param {Record<string, string>} wanted @param {Set<string>} seen Ids of what is shown already.
+ * @param {() => boolean} isShown @param {(rows: any[]) => void} add
+ */
+function tail(me, wanted, seen, isShown, add) {
+  // What this page itself asks is on record too; the tail leaves it out, or it would show nothing else.
+  const isOwn = (/** @type {any} */ row) => row.session_id === me.session?.id && String(row.route).startsWith("/admin/audit");
+  const poll = async () => {
+    /** @type {any[]} */
+    const found = [];
+    let cursor;
+    for (let pages = 0; pages < 5; pages += 1) {
+      const page = await get("/admin/audit", { limit: 100, ...wanted, cursor });
+      const unknown = page.items.filter((/** @type {any} */ row) => !seen.has(row.id));
+      found.push(...unknown);
+      cursor = page.next_cursor;
+      if (unknown.length < page.items.length || !cursor) break;
+    }
+    found.forEach((row) => seen.add(row.id));
+    const shown = found.filter((row) => !isOwn(row));
+    if (shown.length === 0) return;
+    add(shown);
+    status.textContent = `${count(shown.length)} new at ${new Date().toLocaleTimeString()}.`;
+  };
+  const status = el("span", { class: "faint", role: "status" });
+  let live = false;
+  const tick = async () => {
+    if (!live || !isShown()) return;
+    if (!document.hidden) await poll().catch((error) => { status.textContent = words(error); });
+    setTimeout(tick, EVERY);
+  };
+  const turn = () => {
+    live = !live;
+    follow.textContent = live ? "Pause" : "Follow live";
+    follow.setAttribute("aria-pressed", String(live));
+    status.textContent = live ? "Following: new requests come on top." : "Paused.";
+    if (live) tick();
+  };
+  const follow = el("button", { type: "button", onclick: turn, "aria-pressed": "false" }, "Follow live");
+  return [follow, status];
 }
 
 /** @param {import("./main.js").Me} me @param {URLSearchParams} query */
@@ -75,44 +119,14 @@ export async function requests(me, query) {
   };
   draw();
 
-  // What this page itself asks is on record too; the tail leaves it out, or it would show nothing else.
-  const isOwn = (/** @type {any} */ row) => row.session_id === me.session?.id && String(row.route).startsWith("/admin/audit");
-  const poll = async () => {
-    /** @type {any[]} */
-    const found = [];
-    let cursor;
-    for (let pages = 0; pages < 5; pages += 1) {
-      const page = await get("/admin/audit", { limit: 100, ...wanted, cursor });
-      const unknown = page.items.filter((/** @type {any} */ row) => !seen.has(row.id));
-      found.push(...unknown);
-      cursor = page.next_cursor;
-      if (unknown.length < page.items.length || !cursor) break;
-    }
-    found.forEach((row) => seen.add(row.id));
-    const shown = found.filter((row) => !isOwn(row));
-    if (shown.length === 0) return;
+  const add = (/** @type {any[]} */ shown) => {
     fresh.clear();
     shown.forEach((row) => fresh.add(row.id));
     rows = [...shown, ...rows].slice(0, KEPT);
     // A reader who is in the table keeps the place; the rows come when they leave it.
     if (!place.contains(document.activeElement) || document.activeElement?.tagName !== "BUTTON") draw();
-    status.textContent = `${count(shown.length)} new at ${new Date().toLocaleTimeString()}.`;
   };
-  const status = el("span", { class: "faint", role: "status" });
-  let live = false;
-  const tick = async () => {
-    if (!live || !place.isConnected) return;
-    if (!document.hidden) await poll().catch((error) => { status.textContent = words(error); });
-    setTimeout(tick, EVERY);
-  };
-  const turn = () => {
-    live = !live;
-    follow.textContent = live ? "Pause" : "Follow live";
-    follow.setAttribute("aria-pressed", String(live));
-    status.textContent = live ? "Following: new requests come on top." : "Paused.";
-    if (live) tick();
-  };
-  const follow = el("button", { type: "button", onclick: turn, "aria-pressed": "false" }, "Follow live");
+  const [follow, status] = tail(me, wanted, seen, () => place.isConnected, add);
   const link = el("button", { type: "button", onclick: () => copy(location.href) }, "Copy a link to this view");
   const id = query.get("id");
   if (id) setTimeout(() => open(id));

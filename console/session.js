@@ -15,10 +15,14 @@ const MARK = "tollgate-signed-in";
 export class Refused extends Error {
   /** @param {number} status @param {any} problem */
   constructor(status, problem) {
-    const faults = (problem?.errors ?? []).map((/** @type {any} */ fault) => `${fault.pointer}: ${fault.detail}`);
-    super([problem?.detail ?? `The gateway answered ${status}.`, ...faults].join("\n"));
+    /** @type {{pointer: string, detail: string}[]} */
+    const faults = problem?.errors ?? [];
+    const detail = problem?.detail ?? `The gateway answered ${status}.`;
+    super([detail, ...faults.map((fault) => `${fault.pointer}: ${fault.detail}`)].join("\n"));
     this.status = status;
     this.problem = problem;
+    this.detail = String(detail);
+    this.faults = faults;
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 // What was used and what it cost.
 import { chart } from "./chart.js";
-import { count, csv, download, el, filled, input, select, table, usd } from "./dom.js";
+import { count, csv, download, el, input, select, table, usd } from "./dom.js";
 import { keyNames, nameOf, named, names } from "./lists.js";
 import { get } from "./session.js";
 

@@ -1,115 +1,19 @@
 // Walks through the console of a gateway in a browser; scripts/console runs it.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import AxeBuilder from "@axe-core/playwright";
 import { chromium } from "playwright-core";
+import { VIEWS, examine, faults, newPage, open, signIn } from "./browser.mjs";
+import { call, fill, startGateway, token } from "./gateway.mjs";
+import * as managing from "./managing.mjs";
 
 const [, , program, browserPath, folder] = process.argv;
-const pictures = process.env.SCREENSHOTS;
-const PASSWORD = "a-password-for-this-walk-alone";
-const ALL = ["overview", "usage", "requests", "users", "teams", "keys", "budgets", "limits", "prices", "sessions", "playground", "connect"];
+const ALL = ["overview", "usage", "requests", "health", "users", "teams", "keys", "sessions", "budgets", "limits", "prices", "models", "routes", "upstreams", "playground", "connect"];
 const PAGES = {
   admin: ALL,
   auditor: ALL.filter((page) => page !== "playground"),
-  readonly: ["overview", "usage", "keys", "budgets", "limits", "sessions", "connect"],
+  readonly: ["overview", "usage", "keys", "sessions", "budgets", "limits", "connect"],
   user: ["overview", "usage", "keys", "sessions", "playground", "connect"],
 };
-const VIEWS = {
-  light: { viewport: { width: 1280, height: 900 }, colorScheme: "light" },
-  dark: { viewport: { width: 1280, height: 900 }, colorScheme: "dark" },
-  phone: { viewport: { width: 390, height: 844 }, colorScheme: "light", hasTouch: true },
-};
-/** What browsers say of answers that a test wants refused. */
-const WANTED = /the server responded with a status of (400|401|403|409)/;
-let base = "";
-const faults = [];
-const fault = (text) => { faults.push(text); console.log(`FAULT ${text}`); };
-
-async function startGateway() {
-  mkdirSync(folder);
-  const gateway = spawn(program, [], { cwd: folder, stdio: ["ignore", "pipe", "ignore"],
-    env: { ...process.env, TOLLGATE__SERVER__PORT: "0", TOLLGATE__OPS__PORT: "0", TOLLGATE_ADMIN_PASSWORD: PASSWORD } });
-  base = await new Promise((found, failed) => {
-    let out = "";
-    gateway.stdout.on("data", (text) => {
-      out += text;
-      const line = out.match(/serving on (http:\/\/\S+:\d+)/);
-      if (line) found(line[1]);
-    });
-    gateway.on("exit", (code) => failed(new Error(`the gateway ended with ${code}`)));
-  });
-  return gateway;
-}
-
-async function call(method, path, body, token) {
-  const answer = await fetch(base + path, { method, body: body && JSON.stringify(body),
-    headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) } });
-  const text = await answer.text();
-  return text && answer.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
-}
-const token = async (username) => (await call("POST", "/auth/login", { username, password: PASSWORD })).access_token;
-
-/** People, money, calls that were served and refused, and texts that would be scripts if they became markup. */
-async function fill() {
-  const admin = await token("admin");
-  const team = await call("POST", "/admin/teams", { name: "<img src=x onerror=window.pwned=1>" }, admin);
-  const made = {};
-  for (const role of ["user", "readonly", "auditor"]) {
-    made[role] = await call("POST", "/admin/users", { username: `a-${role}`, password: PASSWORD, role, ...(team.id && { team_id: team.id }) }, admin);
-  }
-  await call("POST", "/admin/budgets", { name: "little", scope: "user", subject: made.user.id, limit_usd: "0.0005", period: "month" }, admin);
-  await call("POST", "/admin/limits", { name: "watched", routes: ["*"], per: "user", unit: "requests", limit: 1, window_s: 3600, mode: "shadow" }, admin);
-  const user = await token("a-user");
-  for (let i = 0; i < 6; i += 1) {
-    await call("POST", "/v1/chat/completions", { model: "demo", max_tokens: 60, messages: [{ role: "user", content: "Hello" }] }, user);
-  }
-  await call("POST", "/v1/chat/completions", { model: "<script>window.pwned=1</script>", messages: [{ role: "user", content: "x" }] }, user);
-  await call("GET", "/echo/%3Cimg%20src=x%20onerror=window.pwned=1%3E", undefined, user);
-  await call("GET", "/admin/users", undefined, user);
-  return admin;
-}
-
-async function newPage(browser, view) {
-  const context = await browser.newContext({ ...VIEWS[view], acceptDownloads: true });
-  await context.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)));
-  const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  page.on("console", (message) => { if (["error", "warning"].includes(message.type()) && !WANTED.test(message.text())) fault(`${view}: ${message.text()}`); });
-  page.on("pageerror", (error) => fault(`${view}: ${error.stack}`));
-  page.on("request", (request) => { if (!request.url().startsWith(base) && !request.url().startsWith("blob:")) fault(`another origin: ${request.url()}`); });
-  await page.goto(`${base}/`);
-  await page.waitForSelector("form.sign-in");
-  return page;
-}
-
-/** By the keyboard alone. */
-async function signIn(page, username) {
-  assert.equal(await page.isVisible("#leave"), false, "nobody is signed in, so nobody signs out");
-  await page.keyboard.type(username);
-  await page.keyboard.press("Tab");
-  await page.keyboard.type(PASSWORD);
-  await page.keyboard.press("Enter");
-  await page.waitForSelector("#page h1:text('Overview')");
-}
-
-async function open(page, name) {
-  await page.goto(`${base}/console/#/${name}`);
-  await page.waitForFunction((wanted) => document.querySelector(`nav a[href="#/${wanted}"][aria-current]`)
-    && document.querySelector("#page h1") && !document.querySelector("#page[aria-busy]"), name.split("?")[0]);
-}
-
-async function examine(page, name) {
-  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]).analyze();
-  for (const { id, nodes } of violations) fault(`${name}: axe ${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (wide > 0) fault(`${name}: wider than the window by ${wide}`);
-  const problem = await page.$$eval("#page > [role=alert]", (list) => list.map((node) => node.textContent).join(""));
-  if (problem) fault(`${name}: ${problem}`);
-  if (await page.evaluate(() => window.pwned)) fault(`${name}: a text became a script`);
-  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
-}
 
 async function everyPage(browser) {
   for (const [role, pages] of Object.entries(PAGES)) {
@@ -124,7 +28,7 @@ async function everyPage(browser) {
         await examine(page, `${role}-${view}-${name}`);
         if (role === "auditor") {
           const changing = await page.$$eval("#page button, #page details", (list) => list.map((node) => node.textContent)
-            .filter((text) => /New|A new|Change|Delete|Revoke|Rotate|End|Disable|Enforce|Only watch/.test(text)));
+            .filter((text) => /New|A new|Change|Delete|Revoke|Rotate|End|Disable|Enforce|Only watch|Remove|from a file|Sign out everywhere/.test(text)));
           assert.deepEqual(changing, [], `an auditor changes nothing on ${name}`);
         }
       }
@@ -243,12 +147,14 @@ async function ended(browser, admin) {
   await page.context().close();
 }
 
-if (pictures) mkdirSync(pictures, { recursive: true });
-const gateway = await startGateway();
+if (process.env.SCREENSHOTS) mkdirSync(process.env.SCREENSHOTS, { recursive: true });
+const gateway = await startGateway(program, folder);
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
 try {
   const admin = await fill();
-  for (const [name, step] of Object.entries({ everyPage, stories, changes, ended })) {
+  const steps = Object.entries({ everyPage, stories, changes, ...managing, ended });
+  const only = process.env.WALK?.split(",");
+  for (const [name, step] of steps.filter(([name]) => !only || only.includes(name))) {
     await step(browser, admin);
     console.log(`${name}: done`);
   }

@@ -52,7 +52,13 @@ files! {
     "people.js"     SCRIPT;
     "keys.js"       SCRIPT;
     "policies.js"   SCRIPT;
-    "manage.js"     SCRIPT;
+    "traffic.js"    SCRIPT;
+    "prices.js"     SCRIPT;
+    "sessions.js"   SCRIPT;
+    "health.js"     SCRIPT;
+    "fields.js"     SCRIPT;
+    "entries.js"    SCRIPT;
+    "routing.js"    SCRIPT;
     "playground.js" SCRIPT;
 }
 

@@ -1,0 +1,59 @@
+// A gateway for the walk through its console, with people, money and calls, and texts that would be scripts if they became markup.
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+
+export const PASSWORD = "a-password-for-this-walk-alone";
+export const MARKUP = "<img src=x onerror=window.pwned=1>";
+export let base = "";
+
+/** Starts a gateway in a folder of its own. */
+export async function startGateway(program, folder) {
+  mkdirSync(folder);
+  const gateway = spawn(program, [], { cwd: folder, stdio: ["ignore", "pipe", "ignore"],
+    env: { ...process.env, TOLLGATE__SERVER__PORT: "0", TOLLGATE__OPS__PORT: "0", TOLLGATE_ADMIN_PASSWORD: PASSWORD } });
+  base = await new Promise((found, failed) => {
+    let out = "";
+    gateway.stdout.on("data", (text) => {
+      out += text;
+      const line = out.match(/serving on (http:\/\/\S+:\d+)/);
+      if (line) found(line[1]);
+    });
+    gateway.on("exit", (code) => failed(new Error(`the gateway ended with ${code}`)));
+  });
+  return gateway;
+}
+
+export async function call(method, path, body, token) {
+  const answer = await fetch(base + path, { method, body: body && JSON.stringify(body),
+    headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) } });
+  const text = await answer.text();
+  return text && answer.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
+}
+export const token = async (username) => (await call("POST", "/auth/login", { username, password: PASSWORD })).access_token;
+
+/** People, money, calls that were served and refused, and texts that would be scripts if they became markup. */
+export async function fill() {
+  const admin = await token("admin");
+  const team = await call("POST", "/admin/teams", { name: MARKUP }, admin);
+  const made = {};
+  for (const role of ["user", "readonly", "auditor"]) {
+    made[role] = await call("POST", "/admin/users", { username: `a-${role}`, password: PASSWORD, role, ...(team.id && { team_id: team.id }) }, admin);
+  }
+  await call("POST", "/admin/budgets", { name: "little", scope: "user", subject: made.user.id, limit_usd: "0.0005", period: "month" }, admin);
+  await call("POST", "/admin/limits", { name: "watched", routes: ["*"], per: "user", unit: "requests", limit: 1, window_s: 3600, mode: "shadow" }, admin);
+  const user = await token("a-user");
+  for (let i = 0; i < 6; i += 1) {
+    await call("POST", "/v1/chat/completions", { model: "demo", max_tokens: 60, messages: [{ role: "user", content: "Hello" }] }, user);
+  }
+  await call("POST", "/v1/chat/completions", { model: "<script>window.pwned=1</script>", messages: [{ role: "user", content: "x" }] }, user);
+  await call("GET", "/echo/%3Cimg%20src=x%20onerror=window.pwned=1%3E", undefined, user);
+  await call("GET", "/admin/users", undefined, user);
+  await call("POST", "/me/api-keys", { name: MARKUP }, user);
+  // A model and a price of such names, and an upstream that nothing answers at.
+  await call("PUT", "/admin/prices", { items: [{ model: MARKUP, input_usd: "1", output_usd: "2", max_output_tokens: 100 }] }, admin);
+  await call("POST", "/admin/models", { name: MARKUP, targets: [{ upstream: "builtin:llm", model: MARKUP }] }, admin);
+  await call("POST", "/admin/upstreams", { name: "gone", url: "http://127.0.0.1:9", secret: "a-secret-that-is-never-shown" }, admin);
+  await call("POST", "/admin/routes", { name: "gone", path: "/gone", match: "prefix", methods: ["GET"], roles: ["admin", "user"], upstream: "gone" }, admin);
+  await call("GET", "/gone/%3Csvg%20onload=window.pwned=1%3E", undefined, user);
+  return admin;
+}
