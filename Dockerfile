@@ -1,5 +1,7 @@
 # docker build -t tollgate .
-# docker run -p 8080:8080 -v tollgate:/var/lib/tollgate tollgate
+# docker run --read-only -p 127.0.0.1:8080:8080 -v tollgate:/var/lib/tollgate tollgate
+#
+# A release replaces the stage `build` by the binary that it has built already.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
@@ -24,11 +26,11 @@ USER 10001
 WORKDIR /var/lib/tollgate
 # After the folder has its owner, which a new volume takes over.
 VOLUME /var/lib/tollgate
+# No store.url, which would go before that of a configuration file: without one, SQLite is in data_dir.
 # Inside a container 127.0.0.1 cannot be reached from outside; what is published is for `docker run -p` to say.
 ENV TOLLGATE__SERVER__HOST=0.0.0.0 \
     TOLLGATE__OPS__HOST=0.0.0.0 \
-    TOLLGATE__DATA_DIR=/var/lib/tollgate \
-    TOLLGATE__STORE__URL=sqlite:/var/lib/tollgate/tollgate.db
+    TOLLGATE__DATA_DIR=/var/lib/tollgate
 EXPOSE 8080 9090
 # Asks the port and the host that the gateway's own configuration names.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["tollgate", "health"]

@@ -1,4 +1,4 @@
-//! The dashboard and the alert rules in `deploy/` name only metrics that exist.
+//! What is in `deploy/` and `.github/` fits the gateway, and the programs that it is for take it.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -48,8 +48,11 @@ fn the_dashboard_is_json_with_a_query_in_each_panel() {
 
 /// Runs a tool that checks a file, where it is installed.
 fn checked(tool: &str, arguments: &[&str]) -> Option<(bool, String)> {
-    let output =
-        std::process::Command::new(tool).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+    let run = std::process::Command::new(tool).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let Ok(output) = run else {
+        println!("skipped: {tool} is not installed");
+        return None;
+    };
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     Some((output.status.success(), said))
 }
@@ -91,4 +94,58 @@ fn the_files_that_the_composition_mounts_are_there_and_each_variable_is_one_of_t
     let environment: Vec<_> = environment.filter(|(name, _)| !name.ends_with("PASSWORD")).collect();
     assert!(environment.len() >= 3, "{environment:?}");
     tollgate::config::Config::load(None, environment).unwrap();
+}
+
+#[test]
+fn nginx_takes_the_configuration_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, root) = (folder.path().display().to_string(), Path::new(env!("CARGO_MANIFEST_DIR")));
+    let certified = rcgen::generate_simple_self_signed(["gate.example.com".to_owned()]).unwrap();
+    fs::write(folder.path().join("gate.example.com.pem"), certified.cert.pem()).unwrap();
+    fs::write(folder.path().join("gate.example.com.key"), certified.signing_key.serialize_pem()).unwrap();
+    let text = fs::read_to_string(root.join("deploy/nginx/tollgate.conf")).unwrap();
+    fs::write(folder.path().join("tollgate.conf"), text.replace("/etc/nginx/tls/", &format!("{at}/"))).unwrap();
+    let around =
+        format!("pid {at}/pid; error_log stderr; events {{}} http {{ access_log off; include {at}/tollgate.conf; }}");
+    fs::write(folder.path().join("nginx.conf"), around).unwrap();
+    if let Some((is_valid, said)) =
+        checked("nginx", &["-t", "-e", "stderr", "-p", &at, "-c", &format!("{at}/nginx.conf")])
+    {
+        assert!(is_valid && !said.contains("[warn]"), "{said}");
+    }
+}
+
+#[test]
+fn caddy_takes_the_configuration_for_it() {
+    let arguments = ["validate", "--adapter", "caddyfile", "--config", "deploy/caddy/Caddyfile"];
+    if let Some((is_valid, said)) = checked("caddy", &arguments) {
+        assert!(is_valid, "{said}");
+    }
+}
+
+/// What the chart renders to is looked at by `scripts/test chart`, which brings Helm's code with it.
+#[test]
+fn helm_takes_the_chart() {
+    if let Some((is_valid, said)) = checked("helm", &["lint", "--strict", "deploy/helm/tollgate"]) {
+        assert!(is_valid, "{said}");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let chart = fs::read_to_string(root.join("deploy/helm/tollgate/Chart.yaml")).unwrap();
+    let image = format!("appVersion: \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(chart.lines().any(|line| line == image), "the chart takes an image of another version");
+}
+
+/// A tag can be moved to other code, a commit cannot.
+#[test]
+fn workflows_name_actions_by_their_commit() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows");
+    let text = all(&folder);
+    let used: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("uses: ")).collect();
+    assert!(used.len() > 5, "{used:?}");
+    for action in used.into_iter().filter(|action| !action.starts_with("./")) {
+        let commit = action.split('@').nth(1).and_then(|rest| rest.split(" # v").next()).unwrap();
+        assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{action}");
+        assert!(action.contains(" # v"), "{action} does not say which version that is");
+    }
 }
