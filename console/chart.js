@@ -65,6 +65,18 @@ function columns(points, caption, say, range) {
 
 /** @typedef {{tick: string, tip: string, values: (number | null)[]}} Step What stands below it, what it is called, and the value of each label. */
 
+/** What stands below a step and what it is called: in the reader's zone, days in UTC. @param {number} at Milliseconds. @param {number} step_s @param {number} steps @returns {{tick: string, tip: string}} */
+export function stamp(at, step_s, steps) {
+  const [here, there] = [new Date(at), new Date(at).toISOString()];
+  if (step_s >= 86_400) return { tick: there.slice(5, 10), tip: `${there.slice(0, 10)} (UTC)` };
+  const clock = here.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const date = here.toLocaleDateString(undefined, { month: "2-digit", day: "2-digit" });
+  return { tick: step_s * steps > 172_800 ? date : clock, tip: `${here.toLocaleString()} (${there.slice(0, 16)}Z)` };
+}
+
+/** In which zone the times of a picture are. @param {number} step_s */
+export const zone = (step_s) => (step_s >= 86_400 ? "days in UTC" : `times of ${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
+
 /** Sums, one upon the other, step by step. @param {string} caption @param {string[]} labels @param {Step[]} all @param {(value: number) => string} say */
 export function bars(caption, labels, all, say) {
   const wide = across();

@@ -65,12 +65,12 @@ export const reload = () => dispatchEvent(new HashChangeEvent("hashchange"));
 export const address = (page, query) => history.replaceState(null, "", `#/${page}?${new URLSearchParams(query)}`);
 
 /**
- * @typedef {{name: string, show: (row: any) => Child | Child[], number?: boolean, long?: boolean}} Column
+ * @typedef {{name: string, show: (row: any) => Child | Child[], number?: boolean, long?: boolean, broad?: boolean}} Column
  * @param {string} caption @param {Column[]} columns @param {any[]} rows @param {string} empty What to do where there are none.
  */
 export function table(caption, columns, rows, empty) {
   if (rows.length === 0) return el("p", { class: "faint" }, empty);
-  const kind = (/** @type {Column} */ column) => (column.number ? "number" : column.long ? "long" : column.name === "Change" ? "acts" : null);
+  const kind = (/** @type {Column} */ column) => (column.number ? "number" : column.broad ? "long broad" : column.long ? "long" : column.name === "Change" ? "acts" : null);
   return el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": caption },
     el("table", {},
       el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col", class: kind(column) }, column.name)))),

@@ -28,7 +28,7 @@ export function danger(text, act, label = "Delete") {
 }
 
 /** Where in a list of the body the one thing stands that a form is for. */
-const OF_ONE = /^\/items\/0(?=\/)/;
+const OF_ONE = /^\/(items\/0|limit|budget)(?=\/)/;
 
 /** The field that a pointer is about: the one of its name, or the closest that has it within. @param {HTMLFormElement} form @param {string} pointer */
 function fieldAt(form, pointer) {

@@ -9,6 +9,7 @@ import { teams, users } from "./people.js";
 import { connect, playground } from "./playground.js";
 import { budgets, limits } from "./policies.js";
 import { prices } from "./prices.js";
+import { replay } from "./replay.js";
 import { requests } from "./requests.js";
 import { models, routes, upstreams } from "./routing.js";
 import { sessions } from "./sessions.js";
@@ -31,6 +32,7 @@ const PAGES = {
   sessions: { group: "Who may call", title: "Sessions", roles: ALL, show: sessions },
   budgets: { group: "How much", title: "Budgets", roles: [...ADMIN, "readonly"], show: budgets },
   limits: { group: "How much", title: "Limits", roles: [...ADMIN, "readonly"], show: limits },
+  replay: { group: "How much", title: "Replay", roles: ["admin"], show: replay },
   prices: { group: "How much", title: "Prices", roles: ADMIN, show: prices },
   models: { group: "Where calls go", title: "Models", roles: ADMIN, show: models },
   routes: { group: "Where calls go", title: "Routes", roles: ADMIN, show: routes },

@@ -1,8 +1,8 @@
 // @ts-check
 // Budgets and limits.
-import { count, filled, input, select, svg, table, time, usd } from "./dom.js";
+import { count, el, filled, input, select, svg, table, time, usd } from "./dom.js";
 import { changed, danger, editor, isAdmin, maker, split } from "./edit.js";
-import { all, named, names, paged } from "./lists.js";
+import { all, named, paged } from "./lists.js";
 import { change } from "./session.js";
 
 /** @typedef {import("./main.js").Me} Me */
@@ -29,50 +29,59 @@ export const budgetTable = (rows, more = []) => table("Budgets", [
   ...more,
 ], rows, "There is no budget. Without one, nothing bounds what is spent.");
 
+/** The fields of a budget. @param {any} b */
+export const budgetFields = (b) => [input("name", "Name", { required: true, value: b?.name ?? "" }),
+  select("scope", "For", ["global", "team", "user", "key"], b?.scope ?? "global"), input("subject", "Id of one (empty: each one)", { value: b?.subject ?? "" }),
+  input("models", "Models, with commas between", { value: (b?.models ?? ["*"]).join(", ") }),
+  input("limit_usd", "Limit in USD", { required: true, inputmode: "decimal", pattern: "[0-9]+([.][0-9]+)?", title: "such as 12.50", value: b?.limit_usd ?? "" }),
+  select("period", "Period", ["month", "week", "day", "total"], b?.period ?? "month"), select("mode", "Mode", ["enforce", "shadow"], b?.mode ?? "enforce"),
+  input("alert_at", "Alert at (shares, with commas between)", { value: (b?.alert_at ?? [0.8]).join(", ") })];
+
+/** A budget as its fields have it. @param {Record<string, string>} given */
+export function budgetGiven({ models, subject, alert_at, ...rest }) {
+  return { ...rest, subject: subject ?? null, models: split(models), alert_at: alert_at ? split(alert_at).map(Number) : [] };
+}
+
+/** The way to the replay of a policy. @param {"limit" | "budget"} kind @param {any} policy @param {string[]} fields */
+const replayed = (kind, policy, fields) => el("a", { "aria-label": `Replay ${policy.name}`,
+  href: `#/replay?${new URLSearchParams([["kind", kind], ...fields.filter((name) => policy[name] !== null && policy[name] !== undefined).map((name) => [name, String(policy[name])])])}` }, "replay");
+
 /** @param {Me} me */
 export async function budgets(me) {
-  const fields = (/** @type {any} */ b) => [input("name", "Name", { required: true, value: b?.name ?? "" }),
-    select("scope", "For", ["global", "team", "user", "key"], b?.scope ?? "global"), input("subject", "Id of one (empty: each one)", { value: b?.subject ?? "" }),
-    input("models", "Models, with commas between", { value: (b?.models ?? ["*"]).join(", ") }),
-    input("limit_usd", "Limit in USD", { required: true, inputmode: "decimal", pattern: "[0-9]+([.][0-9]+)?", title: "such as 12.50", value: b?.limit_usd ?? "" }),
-    select("period", "Period", ["month", "week", "day", "total"], b?.period ?? "month"), select("mode", "Mode", ["enforce", "shadow"], b?.mode ?? "enforce"),
-    input("alert_at", "Alert at (shares, with commas between)", { value: (b?.alert_at ?? [0.8]).join(", ") })];
-  const given = (/** @type {HTMLFormElement} */ form) => {
-    const { models, subject, alert_at, ...rest } = filled(form);
-    return { ...rest, subject: subject ?? null, models: split(models), alert_at: alert_at ? split(alert_at).map(Number) : [] };
-  };
-  if (me.role !== "readonly") await names("users").then(() => names("teams"));
   const rows = await all("/admin/budgets");
   const more = [
     { name: "For", show: (/** @type {any} */ b) => (b.subject ? [`${b.scope} `, named(b.subject, b.subject_name)] : b.scope === "global" ? "all together" : `each ${b.scope}`) },
     { name: "Period", show: (/** @type {any} */ b) => b.period }, { name: "Models", long: true, show: (/** @type {any} */ b) => b.models.join(", ") },
-    ...(isAdmin(me) ? [{ name: "Change", show: (/** @type {any} */ b) => [
-      editor(`Budget ${b.name}`, () => fields(b), (form) => change("PATCH", `/admin/budgets/${b.id}`, changed(b, given(form)))),
+    ...(isAdmin(me) ? [{ name: "Past", show: (/** @type {any} */ b) => replayed("budget", b, ["name", "scope", "subject", "models", "limit_usd", "period"]) },
+      { name: "Change", show: (/** @type {any} */ b) => [
+      editor(`Budget ${b.name}`, () => budgetFields(b), (form) => change("PATCH", `/admin/budgets/${b.id}`, changed(b, budgetGiven(filled(form))))),
       danger(`Delete the budget ${b.name}?`, () => change("DELETE", `/admin/budgets/${b.id}`))] }] : []),
   ];
-  return [isAdmin(me) && maker("A new budget", fields(null), (form) => change("POST", "/admin/budgets", given(form))), budgetTable(rows, more)].filter(Boolean);
+  return [isAdmin(me) && maker("A new budget", budgetFields(null), (form) => change("POST", "/admin/budgets", budgetGiven(filled(form)))), budgetTable(rows, more)].filter(Boolean);
+}
+
+/** The fields of a limit. @param {any} l */
+export const limitFields = (l) => [input("name", "Name", { required: true, value: l?.name ?? "" }),
+  input("routes", "Routes, with commas between", { value: (l?.routes ?? ["*"]).join(", ") }),
+  select("per", "For each", ["user", "key", "team", "address", "global"], l?.per ?? "user"), input("subject", "Id of one (empty: each one)", { value: l?.subject ?? "" }),
+  select("unit", "Counts", ["requests", "tokens", "concurrent"], l?.unit ?? "requests"),
+  input("limit", "Limit", { type: "number", min: 1, required: true, value: l?.limit ?? "" }),
+  input("window_s", "Window in seconds (not for concurrent)", { type: "number", min: 1, value: l?.window_s ?? "" }),
+  input("burst", "Burst (empty: as the limit)", { type: "number", min: 1, value: l?.burst ?? "" }),
+  select("mode", "Mode", ["shadow", "enforce"], l?.mode ?? "shadow"),
+  select("on_error", "If counts cannot be shared", [["allow_local_share", "count here, a share"], ["deny", "refuse"]], l?.on_error ?? "allow_local_share")];
+
+/** A limit as its fields have it. @param {Record<string, string>} given */
+export function limitGiven({ limit, window_s, burst, routes, subject, ...rest }) {
+  const window = rest.unit === "concurrent" ? {} : { ...(window_s && { window_s: Number(window_s) }), ...(burst && { burst: Number(burst) }) };
+  return { ...rest, subject: subject ?? null, routes: split(routes), limit: Number(limit), ...window };
 }
 
 /** @param {Me} me */
 export async function limits(me) {
-  const fields = (/** @type {any} */ l) => [input("name", "Name", { required: true, value: l?.name ?? "" }),
-    input("routes", "Routes, with commas between", { value: (l?.routes ?? ["*"]).join(", ") }),
-    select("per", "For each", ["user", "key", "team", "address", "global"], l?.per ?? "user"), input("subject", "Id of one (empty: each one)", { value: l?.subject ?? "" }),
-    select("unit", "Counts", ["requests", "tokens", "concurrent"], l?.unit ?? "requests"),
-    input("limit", "Limit", { type: "number", min: 1, required: true, value: l?.limit ?? "" }),
-    input("window_s", "Window in seconds (not for concurrent)", { type: "number", min: 1, value: l?.window_s ?? "" }),
-    input("burst", "Burst (empty: as the limit)", { type: "number", min: 1, value: l?.burst ?? "" }),
-    select("mode", "Mode", ["shadow", "enforce"], l?.mode ?? "shadow"),
-    select("on_error", "If counts cannot be shared", [["allow_local_share", "count here, a share"], ["deny", "refuse"]], l?.on_error ?? "allow_local_share")];
-  const given = (/** @type {HTMLFormElement} */ form) => {
-    const { limit, window_s, burst, routes, subject, ...rest } = filled(form);
-    const window = rest.unit === "concurrent" ? {} : { ...(window_s && { window_s: Number(window_s) }), ...(burst && { burst: Number(burst) }) };
-    return { ...rest, subject: subject ?? null, routes: split(routes), limit: Number(limit), ...window };
-  };
   const turn = (/** @type {any} */ l, /** @type {string} */ mode) =>
     danger(mode === "shadow" ? `Only watch ${l.name}? It then refuses nothing.` : `Enforce ${l.name}? It then refuses what is beyond it.`,
       () => change("PATCH", `/admin/limits/${l.id}`, { mode }), mode === "shadow" ? "Only watch" : "Enforce");
-  if (me.role !== "readonly") await names("users").then(() => names("teams"));
   const columns = [
     { name: "Name", show: (/** @type {any} */ l) => l.name },
     { name: "For", show: (/** @type {any} */ l) => (l.subject ? [`${l.per} `, named(l.subject, l.subject_name)] : l.per === "global" ? "all together" : `each ${l.per}`) },
@@ -80,11 +89,12 @@ export async function limits(me) {
     { name: "Limit", number: true, show: (/** @type {any} */ l) => `${count(l.limit)} ${l.unit}` },
     { name: "Window", number: true, show: (/** @type {any} */ l) => (l.window_s ? `${count(l.window_s)} s` : "–") },
     { name: "Burst", number: true, show: (/** @type {any} */ l) => count(l.burst ?? l.limit) }, { name: "Mode", show: (/** @type {any} */ l) => l.mode },
-    ...(isAdmin(me) ? [{ name: "Change", show: (/** @type {any} */ l) => [
-      editor(`Limit ${l.name}`, () => fields(l), (form) => change("PATCH", `/admin/limits/${l.id}`, changed(l, given(form)))),
+    ...(isAdmin(me) ? [{ name: "Past", show: (/** @type {any} */ l) => replayed("limit", l, ["name", "routes", "per", "subject", "unit", "limit", "window_s", "burst", "on_error"]) },
+      { name: "Change", show: (/** @type {any} */ l) => [
+      editor(`Limit ${l.name}`, () => limitFields(l), (form) => change("PATCH", `/admin/limits/${l.id}`, changed(l, limitGiven(filled(form))))),
       turn(l, l.mode === "shadow" ? "enforce" : "shadow"),
       danger(`Delete the limit ${l.name}?`, () => change("DELETE", `/admin/limits/${l.id}`))] }] : []),
   ];
-  return [isAdmin(me) && maker("A new limit", fields(null), (form) => change("POST", "/admin/limits", given(form))),
+  return [isAdmin(me) && maker("A new limit", limitFields(null), (form) => change("POST", "/admin/limits", limitGiven(filled(form)))),
     await paged("/admin/limits", {}, columns, { caption: "Limits", empty: "There are no limits. A new one begins in shadow: it counts and refuses nothing." })].filter(Boolean);
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // How many calls came, what became of them and how long they took, for a time that the reader chooses.
-import { bars, lines } from "./chart.js";
+import { bars, lines, stamp, zone } from "./chart.js";
 import { count, el, table, usd } from "./dom.js";
 import { get } from "./session.js";
 
@@ -39,17 +39,8 @@ function grouped(items, name) {
   return [...found].map(([key, its]) => ({ key, items: its })).sort((one, other) => total(other.items) - total(one.items));
 }
 
-/** What stands below a step and what it is called: in the reader's zone, days in UTC. @param {Span} span @param {number} at Milliseconds. */
-function named(span, at) {
-  const [here, there] = [new Date(at), new Date(at).toISOString()];
-  if (span.step_s >= 86_400) return { tick: there.slice(5, 10), tip: `${there.slice(0, 10)} (UTC)` };
-  const clock = here.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
-  const date = here.toLocaleDateString(undefined, { month: "2-digit", day: "2-digit" });
-  return { tick: span.name === "week" ? date : clock, tip: `${here.toLocaleString()} (${there.slice(0, 16)}Z)` };
-}
-
 /** Values of labels by step. @param {Span} span @param {string[]} labels @param {(time: number, label: string) => number | null} value */
-const steps = (span, labels, value) => span.times.map((at) => ({ ...named(span, at), values: labels.map((label) => value(at, label)) }));
+const steps = (span, labels, value) => span.times.map((at) => ({ ...stamp(at, span.step_s, span.times.length), values: labels.map((label) => value(at, label)) }));
 
 /** The choice of the time. @param {Span} span */
 const choice = (span) => el("p", { class: "row choice", role: "group", "aria-label": "Time" }, Object.entries(SPANS).map(([name, [title]]) =>
@@ -60,14 +51,13 @@ const link = (span, asked, text) => el("a", { href: `#/requests?${new URLSearchP
 
 /** @param {Span} span @param {any[]} calls */
 function calls(span, calls) {
-  const zone = span.step_s >= 86_400 ? "days in UTC" : `times of ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
   /** @type {Map<string, number>} */
   const known = new Map();
   for (const item of calls) {
     const key = `${Date.parse(item.time)} ${item.decision}`;
     known.set(key, (known.get(key) ?? 0) + item.requests);
   }
-  return bars(`Calls by decision, ${span.title}, ${zone}`, DECISIONS, steps(span, DECISIONS, (at, label) => known.get(`${at} ${label}`) ?? 0), count);
+  return bars(`Calls by decision, ${span.title}, ${zone(span.step_s)}`, DECISIONS, steps(span, DECISIONS, (at, label) => known.get(`${at} ${label}`) ?? 0), count);
 }
 
 /** @param {Span} span @param {any[]} items By upstream and step. */

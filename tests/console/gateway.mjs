@@ -31,16 +31,23 @@ export async function call(method, path, body, token) {
 }
 export const token = async (username) => (await call("POST", "/auth/login", { username, password: PASSWORD })).access_token;
 
+/** A call that must go well. */
+async function must(...asked) {
+  const answer = await call(...asked);
+  if (answer.status >= 400) throw new Error(`${asked[0]} ${asked[1]}: ${JSON.stringify(answer)}`);
+  return answer;
+}
+
 /** People, money, calls that were served and refused, and texts that would be scripts if they became markup. */
 export async function fill() {
   const admin = await token("admin");
-  const team = await call("POST", "/admin/teams", { name: MARKUP }, admin);
+  const team = await must("POST", "/admin/teams", { name: MARKUP }, admin);
   const made = {};
   for (const role of ["user", "readonly", "auditor"]) {
-    made[role] = await call("POST", "/admin/users", { username: `a-${role}`, password: PASSWORD, role, ...(team.id && { team_id: team.id }) }, admin);
+    made[role] = await must("POST", "/admin/users", { username: `a-${role}`, password: PASSWORD, role, ...(team.id && { team_id: team.id }) }, admin);
   }
-  await call("POST", "/admin/budgets", { name: "little", scope: "user", subject: made.user.id, limit_usd: "0.0005", period: "month" }, admin);
-  await call("POST", "/admin/limits", { name: "watched", routes: ["*"], per: "user", unit: "requests", limit: 1, window_s: 3600, mode: "shadow" }, admin);
+  await must("POST", "/admin/budgets", { name: "little", scope: "user", subject: made.user.id, limit_usd: "0.0005", period: "month" }, admin);
+  await must("POST", "/admin/limits", { name: "watched", routes: ["*"], per: "user", unit: "requests", limit: 1, window_s: 3600, mode: "shadow" }, admin);
   const user = await token("a-user");
   for (let i = 0; i < 6; i += 1) {
     await call("POST", "/v1/chat/completions", { model: "demo", max_tokens: 60, messages: [{ role: "user", content: "Hello" }] }, user);
@@ -48,12 +55,12 @@ export async function fill() {
   await call("POST", "/v1/chat/completions", { model: "<script>window.pwned=1</script>", messages: [{ role: "user", content: "x" }] }, user);
   await call("GET", "/echo/%3Cimg%20src=x%20onerror=window.pwned=1%3E", undefined, user);
   await call("GET", "/admin/users", undefined, user);
-  await call("POST", "/me/api-keys", { name: MARKUP }, user);
+  await must("POST", "/me/api-keys", { name: MARKUP }, user);
   // A model and a price of such names, and an upstream that nothing answers at.
-  await call("PUT", "/admin/prices", { items: [{ model: MARKUP, input_usd: "1", output_usd: "2", max_output_tokens: 100 }] }, admin);
-  await call("POST", "/admin/models", { name: MARKUP, targets: [{ upstream: "builtin:llm", model: MARKUP }] }, admin);
-  await call("POST", "/admin/upstreams", { name: "gone", url: "http://127.0.0.1:9", secret: "a-secret-that-is-never-shown" }, admin);
-  await call("POST", "/admin/routes", { name: "gone", path: "/gone", match: "prefix", methods: ["GET"], roles: ["admin", "user"], upstream: "gone" }, admin);
+  await must("PUT", "/admin/prices", { items: [{ model: MARKUP, input_usd: "1", output_usd: "2", max_output_tokens: 100 }] }, admin);
+  await must("POST", "/admin/models", { name: MARKUP, targets: [{ upstream: "builtin:llm", model: "demo" }] }, admin);
+  await must("POST", "/admin/upstreams", { name: "gone", url: "http://127.0.0.1:9", secret: "a-secret-that-is-never-shown" }, admin);
+  await must("POST", "/admin/routes", { name: "gone", path: "/gone", match: "prefix", methods: ["GET"], roles: ["admin", "user"], upstream: "gone" }, admin);
   await call("GET", "/gone/%3Csvg%20onload=window.pwned=1%3E", undefined, user);
   return admin;
 }

@@ -228,3 +228,82 @@ export async function traffic(browser) {
   await page.waitForSelector("tbody tr:has-text('budget-exhausted')");
   await page.context().close();
 }
+
+export async function replay(browser, admin) {
+  const page = await newPage(browser, "light");
+  await signIn(page, "admin");
+  await open(page, "replay");
+  await page.fill("[name=name]", "one-an-hour");
+  await page.fill("[name=routes]", "echo, chat");
+  await page.fill("[name=limit]", "1");
+  await refused(page, "#page", "window_s");
+  await page.fill("[name=window_s]", "3600");
+  await page.selectOption("[name='tightest/below']", "0.01");
+  await page.click("#page form button[type=submit]");
+  await page.waitForSelector("tr:has-text('a-user')");
+  await page.waitForSelector("svg.chart rect.s1");
+  await page.waitForSelector("#page :text('The tightest limit that refuses so few is')");
+  await examine(page, "replay-limit");
+  const shared = page.url();
+  assert.ok(shared.includes("name=one-an-hour") && shared.includes("window_s=3600"), shared);
+  await page.goto("about:blank");
+  await page.goto(shared);
+  await page.waitForSelector("tr:has-text('a-user')");
+  await page.click("button:text('Make this limit in shadow mode')");
+  await page.waitForSelector("#page h1:text('Limits')");
+  await page.waitForSelector("tr:has-text('one-an-hour'):has-text('shadow')");
+  await page.click("a[aria-label='Replay one-an-hour']");
+  await page.waitForFunction(() => document.querySelector("#page h1")?.textContent === "Replay");
+  assert.equal(await page.inputValue("[name=window_s]"), "3600");
+
+  // What the gateway says of a replay is shown as it says it, and the form stays.
+  await page.route("**/admin/replay", (route) => route.fulfill({ status: 404, contentType: "application/problem+json",
+    body: JSON.stringify({ type: "https://tollgate.dev/problems/not-found", title: "Not found", status: 404, detail: "There is nothing at this path." }) }));
+  await page.click("#page form button[type=submit]");
+  await page.waitForSelector("#page form .bad:text('There is nothing at this path.')");
+  await page.unroute("**/admin/replay");
+  await page.selectOption("[name=per]", "team");
+  await page.click("#page form button[type=submit]");
+  await page.waitForSelector(`tr:has-text("${MARKUP}")`);
+  await examine(page, "replay-team");
+
+  await open(page, "replay?kind=budget");
+  await page.fill("[name=name]", "a-little");
+  await page.selectOption("[name=scope]", "user");
+  await page.fill("[name=limit_usd]", "0.0001");
+  await page.click("#page form button[type=submit]");
+  await page.waitForSelector("tr:has-text('a-user'):has-text('no room from')");
+  await examine(page, "replay-budget");
+  const { items } = await call("GET", "/admin/limits?name=one-an-hour", undefined, admin);
+  assert.equal(items[0].mode, "shadow");
+  await page.context().close();
+}
+
+/** Every view that shows a name which somebody else chose. */
+export async function markup(browser, admin) {
+  const page = await newPage(browser, "light");
+  await signIn(page, "admin");
+  const user = (await call("GET", "/admin/users?name=a-user", undefined, admin)).items[0];
+  const views = [`keys?user_id=${user.id}`, `users?team_id=${user.team_id}`, "teams", "usage?by=team&step=", "usage?by=key&step=hour", "models",
+    `models?name=${encodeURIComponent(MARKUP)}`, `prices?model=${encodeURIComponent(MARKUP)}`];
+  for (const view of views) {
+    await open(page, view);
+    if (!view.startsWith("usage?by=key")) await page.waitForSelector(`#page td:has-text("${MARKUP}")`);
+    await examine(page, `markup-${view.split("?")[0]}`);
+  }
+  await open(page, "models");
+  await page.click("td button.plain >> nth=0");
+  await examine(page, "markup-model");
+  await page.keyboard.press("Escape");
+  await open(page, "requests?route=gone");
+  await page.click("tbody button.plain >> nth=0");
+  await page.waitForSelector("dialog [data-proof=verified]");
+  await examine(page, "markup-story");
+  await page.keyboard.press("Escape");
+  await open(page, "playground");
+  await page.fill("[name=model]", MARKUP);
+  await page.click("button:text('Send')");
+  await page.waitForSelector("a:text('The record of this call')");
+  await examine(page, "markup-playground");
+  await page.context().close();
+}

@@ -7,10 +7,10 @@ import { call, fill, startGateway, token } from "./gateway.mjs";
 import * as managing from "./managing.mjs";
 
 const [, , program, browserPath, folder] = process.argv;
-const ALL = ["overview", "usage", "requests", "health", "users", "teams", "keys", "sessions", "budgets", "limits", "prices", "models", "routes", "upstreams", "playground", "connect"];
+const ALL = ["overview", "usage", "requests", "health", "users", "teams", "keys", "sessions", "budgets", "limits", "replay", "prices", "models", "routes", "upstreams", "playground", "connect"];
 const PAGES = {
   admin: ALL,
-  auditor: ALL.filter((page) => page !== "playground"),
+  auditor: ALL.filter((page) => !["playground", "replay"].includes(page)),
   readonly: ["overview", "usage", "keys", "sessions", "budgets", "limits", "connect"],
   user: ["overview", "usage", "keys", "sessions", "playground", "connect"],
 };
@@ -131,6 +131,44 @@ async function changes(browser) {
   await page.context().close();
 }
 
+/** Something is made and deleted, and pages are reached, by the keyboard alone. */
+async function keyboard(browser) {
+  const page = await newPage(browser, "light");
+  await signIn(page, "admin");
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
+  const reach = async (text, key = "Tab") => {
+    for (let presses = 0; presses < 60; presses += 1) {
+      if ((await focused()).startsWith(text)) return;
+      await page.keyboard.press(key);
+    }
+    assert.fail(`the keyboard does not reach ${text}`);
+  };
+  await reach("Skip to the page", "Shift+Tab");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "page");
+  await reach("Teams", "Shift+Tab");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#page h1:text('Teams')");
+  await reach("A new team");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("by-keyboard");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("tr:has-text('by-keyboard')");
+  await reach("Delete: Delete the team by-keyboard");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog", { state: "detached" });
+  assert.match(await focused(), /^Delete: Delete the team by-keyboard/, "the focus is back where it was");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(), "Delete");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("tr:has-text('by-keyboard')", { state: "detached" });
+  await page.context().close();
+}
+
 async function ended(browser, admin) {
   const page = await newPage(browser, "light");
   await signIn(page, "a-readonly");
@@ -152,7 +190,7 @@ const gateway = await startGateway(program, folder);
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
 try {
   const admin = await fill();
-  const steps = Object.entries({ everyPage, stories, changes, ...managing, ended });
+  const steps = Object.entries({ everyPage, stories, changes, keyboard, ...managing, ended });
   const only = process.env.WALK?.split(",");
   for (const [name, step] of steps.filter(([name]) => !only || only.includes(name))) {
     await step(browser, admin);

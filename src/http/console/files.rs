@@ -56,6 +56,7 @@ files! {
     "prices.js"     SCRIPT;
     "sessions.js"   SCRIPT;
     "health.js"     SCRIPT;
+    "replay.js"     SCRIPT;
     "fields.js"     SCRIPT;
     "entries.js"    SCRIPT;
     "routing.js"    SCRIPT;
