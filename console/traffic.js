@@ -22,8 +22,10 @@ export function spanOf(query) {
   return { name, title, step_s, times, from: new Date(times[0]).toISOString() };
 }
 
-/** Sums of a time. @param {Span} span @param {string} group_by @param {boolean} isWhole One sum for all of it. @returns {Promise<any[]>} */
-const sums = async ({ from, step_s }, group_by, isWhole) => (await get("/admin/traffic", { from, group_by, step_s: isWhole ? WHOLE_S : step_s })).items;
+/** What a time adds up to. @param {Span} span @param {string} group_by @param {boolean} isWhole One sum for all of it. @returns {Promise<{items: any[], is_complete: boolean}>} */
+const ask = ({ from, step_s }, group_by, isWhole) => get("/admin/traffic", { from, group_by, step_s: isWhole ? WHOLE_S : step_s });
+/** Its sums alone. @param {Span} span @param {string} group_by @param {boolean} isWhole @returns {Promise<any[]>} */
+const sums = async (span, group_by, isWhole) => (await ask(span, group_by, isWhole)).items;
 
 /** The gateway's own URLs, this console's among them, are not what callers wait for; they begin with a slash, as no route does. @param {any} item */
 const isCall = (item) => !String(item.route ?? "").startsWith("/");
@@ -92,11 +94,12 @@ const card = (/** @type {string} */ name, /** @type {import("./dom.js").Child} *
 
 /** The part of the overview about traffic, for those who may look at it. @param {Span} span @returns {Promise<Node[]>} */
 export async function traffic(span) {
-  const [byStep, stepTimes, byReason, byUpstream, times] = await Promise.all([sums(span, "route,decision", false), sums(span, "upstream", false),
+  const [byStep, stepTimes, byReason, byUpstream, times] = await Promise.all([ask(span, "route,decision", false), sums(span, "upstream", false),
     sums(span, "route,decision,reason", true), sums(span, "upstream,decision", true), sums(span, "upstream", true)]);
-  const all = byStep.filter(isCall);
+  const all = byStep.items.filter(isCall);
   const refused = byReason.filter((item) => isCall(item) && item.decision === "refused");
-  const head = [el("h2", {}, "Traffic"), choice(span)];
+  const head = [el("h2", {}, "Traffic"), choice(span),
+    ...(byStep.is_complete ? [] : [el("p", { class: "faint" }, "A part of the log is not counted yet, as in the first minutes after an upgrade: the numbers still grow.")])];
   if (all.length === 0) return [...head, el("p", { class: "faint" }, `No call came to a route in ${span.title}. `, el("a", { href: "#/connect" }, "Connect a client"), ", or choose a longer time.")];
   const [number, bad, no] = [total(all), failed(all), total(refused)];
   const [picture, curves] = [calls(span, all), durations(span, stepTimes)];

@@ -6,11 +6,11 @@ const COMMON = {
   "no-param-reassign": "error", "no-redeclare": "error", "no-self-compare": "error", "no-unreachable": "error", "no-unused-expressions": "error",
   "no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_", caughtErrors: "none" }], "no-useless-return": "error", "no-var": "error",
   "object-shorthand": "error", "prefer-const": "error", "prefer-template": "error", "semi": ["error", "always"],
-  "quotes": ["error", "double", { avoidEscape: true }],
+  "quotes": ["error", "double", { avoidEscape: true, allowTemplateLiterals: true }],
 };
 
 /** What the walk names: of Node.js, and of the pages that it looks into. */
-const GLOBALS = ["process", "console", "fetch", "setTimeout", "Buffer", "URL", "window", "document", "location", "addEventListener", "innerWidth"];
+const GLOBALS = ["process", "console", "fetch", "setTimeout", "Buffer", "URL", "URLSearchParams", "window", "document", "location", "addEventListener", "innerWidth"];
 
 export default [
   { files: ["console/*.js"], languageOptions: { ecmaVersion: 2023, sourceType: "module" }, rules: {

@@ -1,0 +1,71 @@
+// What the console computes without a page.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { stamp } from "./console/chart.js";
+import { csv } from "./console/dom.js";
+import { changed, split } from "./console/edit.js";
+import { ROUTE } from "./console/entries.js";
+import { troubles } from "./console/health.js";
+import { differences } from "./console/prices.js";
+import { spanOf } from "./console/traffic.js";
+
+const price = (model, input_usd, more = {}) => ({ model, input_usd, output_usd: "1", max_output_tokens: 100, ...more });
+
+test("a price that is written otherwise is the same price", () => {
+  assert.deepEqual(differences([price("a", "2.5"), price("b", "10")], [price("a", "2.50"), price("b", "10.0")], true), []);
+  assert.equal(differences([price("a", "100")], [price("a", "1")], false).length, 1, "zeros before the point count");
+});
+
+test("prices differ in each of their fields, those of tiers too", () => {
+  const tiers = (output_usd) => ({ tiers: [{ above_input_tokens: 200_000, input_usd: "2", output_usd }] });
+  assert.equal(differences([price("a", "1", tiers("3"))], [price("a", "1", tiers("4"))], false).length, 1);
+  assert.equal(differences([price("a", "1", tiers("3"))], [price("a", "1")], false).length, 1);
+});
+
+test("only a whole list takes prices away", () => {
+  const [before, after] = [[price("a", "1"), price("b", "1")], [price("b", "1"), price("c", "1")]];
+  const models = (found) => found.map((one) => [one.model, Boolean(one.before), Boolean(one.after)]);
+  assert.deepEqual(models(differences(before, after, false)), [["c", false, true]]);
+  assert.deepEqual(models(differences(before, after, true)), [["a", true, false], ["c", false, true]]);
+});
+
+test("a cell that a spreadsheet would run is text", () => {
+  assert.equal(csv(["a", "b"], [{ a: "=1+1", b: "-x" }, { a: -1.5, b: 'say "so", now' }]), `a,b\r\n'=1+1,'-x\r\n-1.5,"say ""so"", now"\r\n`);
+});
+
+test("what is the same in another order is not sent", () => {
+  const before = { cache: { per: "user", ttl_s: 60, posts: false }, weight: 1, teams: [] };
+  assert.deepEqual(changed(before, { cache: { ttl_s: 60, per: "user", posts: false }, weight: 2, teams: [], retry: null }), { weight: 2 });
+  assert.deepEqual(split(" a, b ,,c"), ["a", "b", "c"]);
+});
+
+test("one target without a share of its own is an upstream, and a fixed price is a meter", () => {
+  const body = (more) => ROUTE.after({ name: "r", meter: "none", fixed_usd: null, teams: null, users: null, tools: null, targets: [{ upstream: "a", weight: 1, priority: 0 }], ...more });
+  assert.deepEqual([body({}).upstream, body({}).targets], ["a", null]);
+  const targets = [{ upstream: "a", weight: 2 }];
+  assert.deepEqual([body({ targets }).upstream, body({ targets }).targets], [null, targets]);
+  assert.deepEqual(body({ meter: "fixed", fixed_usd: "0.002" }).meter, { fixed_usd: "0.002" });
+  const shown = ROUTE.before({ name: "r", upstream: "a", meter: { fixed_usd: "1" } }, false);
+  assert.deepEqual([shown.meter, shown.fixed_usd, shown.targets], ["fixed", "1", [{ upstream: "a", weight: 1, priority: 0 }]]);
+});
+
+test("a time is whole steps that end with the one under way", () => {
+  for (const [name, steps] of [["hour", 60], ["day", 48], ["week", 56], ["month", 30]]) {
+    const span = spanOf(new URLSearchParams({ time: name }));
+    assert.equal(span.times.length, steps);
+    assert.ok(span.times.every((at) => at % (span.step_s * 1000) === 0));
+    assert.ok(span.times[steps - 1] <= Date.now() && Date.now() < span.times[steps - 1] + span.step_s * 1000 + 1000);
+  }
+  assert.equal(spanOf(new URLSearchParams({ time: "constructor" })).name, "day");
+});
+
+test("a day stands for itself in every zone", () => {
+  assert.equal(stamp(Date.parse("2026-11-29T00:00:00Z"), 86_400, 30).tick, "11-29");
+});
+
+test("health says what is not well and nothing else", () => {
+  const upstreams = { a: { health: "ok", breaker: "closed", in_flight: 0, limit: 4 }, b: { health: "failing", breaker: "open", in_flight: 4, limit: 4 } };
+  const found = troubles({ status: "ready", dependencies: { store: "ok", redis: "unavailable" }, upstreams });
+  assert.equal(found.length, 4);
+  assert.ok(found.every((text) => /redis|upstream b/i.test(text)), found.join("\n"));
+});
