@@ -46,7 +46,7 @@ export async function users(me, query) {
   ];
   const columns = [
     { name: "Name", show: (/** @type {any} */ u) => u.username }, { name: "Role", show: (/** @type {any} */ u) => u.role },
-    { name: "Team", show: (/** @type {any} */ u) => u.team_name ?? teams.get(u.team_id) ?? "–" },
+    { name: "Team", long: true, show: (/** @type {any} */ u) => u.team_name ?? teams.get(u.team_id) ?? "–" },
     { name: "Models", long: true, show: modelsOf },
     { name: "Status", show: (/** @type {any} */ u) => el("span", { class: u.status === "active" ? "good" : "bad" }, u.status) },
     { name: "Made", show: (/** @type {any} */ u) => time(u.created_at) },
