@@ -37,7 +37,7 @@ function control(field, thing) {
     case "secret": return input(field.name, field.label, { ...more, type: "password", autocomplete: "new-password" });
     case "pairs": return el("label", {}, field.label, el("textarea", { name: field.name, rows: 3, placeholder: field.hint },
       Object.entries(value ?? {}).map(([name, text]) => `${name} ${text}\n`).join("")));
-    case "rows": return rows(field, Array.isArray(value) ? value : [{}]);
+    case "rows": return rows(field, Array.isArray(value) ? value : [null]);
     default: return input(field.name, field.label, { ...more, value: asText(value) });
   }
 }
@@ -45,18 +45,21 @@ function control(field, thing) {
 /** A list whose length the reader decides. @param {Field} field @param {any[]} values */
 function rows(field, values) {
   const list = el("div");
-  /** Names say the place in the list, whatever was taken out. */
-  const number = () => [...list.children].forEach((line, index) => line.querySelectorAll("[data-name]").forEach((/** @type {Element} */ one) => {
-    one.setAttribute("name", `${field.name}/${index}/${one.getAttribute("data-name")}`);
-    if (index > 0) one.removeAttribute("data-also");
-  }));
+  /** Names say the place in the list, whatever was taken out; the last one stays. */
+  const number = () => [...list.children].forEach((line, index) => {
+    line.querySelectorAll("[data-name]").forEach((/** @type {Element} */ one) => {
+      one.setAttribute("name", `${field.name}/${index}/${one.getAttribute("data-name")}`);
+      if (index > 0) one.removeAttribute("data-also");
+    });
+    line.querySelector("button").disabled = list.children.length === 1;
+  });
   const line = (/** @type {any} */ value) => {
     const controls = (field.row ?? []).map((part) => control(part, value));
     for (const label of controls) {
       const field = label.querySelector("input, select");
       field.setAttribute("data-name", field.name);
     }
-    const drop = () => { if (list.children.length > 1) { row.remove(); number(); add.focus(); } };
+    const drop = () => { row.remove(); number(); add.focus(); };
     const row = el("div", { class: "line" }, controls, el("button", { type: "button", onclick: drop }, "Remove"));
     return row;
   };

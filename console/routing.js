@@ -62,6 +62,7 @@ function page(kind, me, query, entries, columns, upstreams) {
     isAdmin(me) && maker(`A new ${kind.noun}`, draw(kind.form, null), make), search(kind, name),
     table(kind.title, [
       { name: "Name", long: true, show: (e) => [look(kind, e), el("div", { class: "faint" }, e.source === "api" ? "made here" : "from the file (read-only)"),
+        el("div", {}, el("a", { href: `#/requests?${new URLSearchParams({ [kind.noun]: e.name })}`, "aria-label": `Requests of ${e.name}` }, "requests")),
         e.not_in_force && el("div", { class: "bad" }, `Not in force: ${e.not_in_force}`)] },
       ...columns,
       ...(isAdmin(me) ? [{ name: "Change", show: (/** @type {any} */ e) => acts(kind, e) }] : []),
@@ -116,15 +117,11 @@ export async function routes(me, query) {
     { name: "Who", long: true, show: (r) => [r.roles.join(", "), r.teams?.length > 0 && `; teams ${r.teams.join(", ")}`, r.users?.length > 0 && `; users ${r.users.join(", ")}`] },
     { name: "Goes to", long: true, show: goes },
     { name: "Meter and cache", show: (r) => [metered(r.meter), r.cache && el("div", { class: "faint" }, `kept ${count(r.cache.ttl_s)} s, per ${r.cache.per}`)] },
-    { name: "See", show: (r) => el("a", { href: `#/requests?${new URLSearchParams({ route: r.name })}`, "aria-label": `Requests of ${r.name}` }, "requests") },
   ], [...namesOf(upstreams), ...BUILT_IN]);
 }
 
 /** @param {Me} me @param {URLSearchParams} query */
 export async function models(me, query) {
   const [entries, upstreams] = await Promise.all([all("/admin/models"), all("/admin/upstreams")]);
-  return page(MODEL, me, query, entries, [
-    { name: "Goes to", long: true, show: goes },
-    { name: "See", show: (m) => el("a", { href: `#/requests?${new URLSearchParams({ model: m.name })}`, "aria-label": `Requests of ${m.name}` }, "requests") },
-  ], [...namesOf(upstreams), ...BUILT_IN]);
+  return page(MODEL, me, query, entries, [{ name: "Goes to", long: true, show: goes }], [...namesOf(upstreams), ...BUILT_IN]);
 }

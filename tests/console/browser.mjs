@@ -36,6 +36,8 @@ export async function newPage(browser, view) {
   page.setDefaultTimeout(10_000);
   page.on("console", (message) => { if (["error", "warning"].includes(message.type()) && !WANTED.test(message.text())) fault(`${view}: ${message.text()}`); });
   page.on("pageerror", (error) => fault(`${view}: ${error.stack}`));
+  page.refused = [];
+  page.on("response", (response) => { if (response.status() >= 400) page.refused.push(`${response.status()} ${response.url()}`); });
   page.on("request", (request) => { if (!request.url().startsWith(base) && !request.url().startsWith("blob:")) fault(`another origin: ${request.url()}`); });
   await page.goto(`${base}/`);
   await page.waitForSelector("form.sign-in");

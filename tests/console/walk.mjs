@@ -32,6 +32,7 @@ async function everyPage(browser) {
           assert.deepEqual(changing, [], `an auditor changes nothing on ${name}`);
         }
       }
+      assert.deepEqual(page.refused, [], `no page asks for what ${role} may not see`);
       await page.click("#leave");
       await page.waitForSelector("form.sign-in");
       assert.equal(await page.isVisible("#top"), false);
