@@ -104,6 +104,7 @@ fn nginx_takes_the_configuration_for_it() {
     fs::write(folder.path().join("gate.example.com.pem"), certified.cert.pem()).unwrap();
     fs::write(folder.path().join("gate.example.com.key"), certified.signing_key.serialize_pem()).unwrap();
     let text = fs::read_to_string(root.join("deploy/nginx/tollgate.conf")).unwrap();
+    assert!(!text.contains("non_idempotent"), "nginx would send a call twice that an upstream may have billed");
     fs::write(folder.path().join("tollgate.conf"), text.replace("/etc/nginx/tls/", &format!("{at}/"))).unwrap();
     let around =
         format!("pid {at}/pid; error_log stderr; events {{}} http {{ access_log off; include {at}/tollgate.conf; }}");
