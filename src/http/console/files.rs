@@ -97,6 +97,15 @@ mod tests {
         }
     }
 
+    /// Otherwise a browser learns of a script only when it has read those that import it.
+    #[test]
+    fn the_page_asks_for_every_script_at_once() {
+        let page = std::str::from_utf8(File::find("index.html").unwrap().bytes).unwrap();
+        for file in FILES.iter().filter(|file| file.media == SCRIPT && file.name != "main.js") {
+            assert!(page.contains(&format!("<link rel=\"modulepreload\" href=\"{}\">", file.name)), "{}", file.name);
+        }
+    }
+
     #[test]
     fn all_files_together_are_small_on_the_wire() {
         let sum: usize = FILES.iter().map(|file| file.packed().len()).sum();
