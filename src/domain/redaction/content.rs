@@ -5,6 +5,7 @@
 //! behind a name that means a credential is taken out whole; any other word goes only if it looks like one. It takes
 //! out too much rather than too little.
 
+mod containers;
 mod quoted;
 #[cfg(test)]
 mod tests;
@@ -55,19 +56,8 @@ pub fn without_last_word(text: &str) -> &str {
 }
 
 fn within(text: &str, depth: u8) -> String {
-    let mut reader = Reader { rest: text, out: String::with_capacity(text.len()), depth, named: None };
-    while let Some(first) = reader.rest.chars().next() {
-        match first {
-            '}' => {
-                reader.named = None;
-                reader.pass(1);
-            }
-            '"' => reader.literal(),
-            ':' if reader.rest.starts_with("://") => reader.authority(),
-            first if is_part_of_word(first) => reader.word(),
-            first => reader.pass(first.len_utf8()),
-        }
-    }
+    let mut reader = Reader::of(text, depth);
+    reader.read();
     reader.out
 }
 
@@ -77,9 +67,30 @@ struct Reader<'t> {
     depth: u8,
     /// What a string of the present object, which is no name itself, says of the member `value` beside it.
     named: Option<Kind>,
+    /// Whether every string goes that is no name of a member.
+    strings_are_secret: bool,
 }
 
 impl<'t> Reader<'t> {
+    fn of(text: &'t str, depth: u8) -> Self {
+        Self { rest: text, out: String::with_capacity(text.len()), depth, named: None, strings_are_secret: false }
+    }
+
+    fn read(&mut self) {
+        while let Some(first) = self.rest.chars().next() {
+            match first {
+                '}' => {
+                    self.named = None;
+                    self.pass(1);
+                }
+                '"' => self.literal(),
+                ':' if self.rest.starts_with("://") => self.authority(),
+                first if is_part_of_word(first) => self.word(),
+                first => self.pass(first.len_utf8()),
+            }
+        }
+    }
+
     fn take(&mut self, bytes: usize) -> &'t str {
         let (taken, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
         self.rest = rest;
@@ -105,13 +116,20 @@ impl<'t> Reader<'t> {
         let raw = self.take(literal_bytes(self.rest, '"', false));
         let text = unescaped(raw);
         let is_member = self.rest.trim_start().starts_with(':');
+        if self.strings_are_secret && !is_member {
+            return self.redacted_string();
+        }
         let beside = self.named.filter(|_| is_member && text.eq_ignore_ascii_case("value"));
         let Some(kind) = kind_of(&text).or(beside) else {
             return self.string(raw, &text);
         };
         if is_member {
             self.out.push_str(raw);
-            self.pass_while(|c| c.is_whitespace() || c == ':');
+            self.pass_while(char::is_whitespace);
+            self.pass_while(|c| matches!(c, ':' | ' ' | '\t'));
+            if !self.lines_follow() {
+                self.pass_while(char::is_whitespace);
+            }
             self.value(kind, &MEMBER_ENDS);
         } else if self.out.ends_with("name=") {
             self.out.push_str(raw);
@@ -119,6 +137,9 @@ impl<'t> Reader<'t> {
         } else {
             self.named = Some(kind).filter(|_| NAMES.iter().any(|name| self.out.trim_end().ends_with(name)));
             self.string(raw, &text);
+            if kind == Kind::Hard {
+                self.pair();
+            }
         }
     }
 
@@ -145,8 +166,7 @@ impl<'t> Reader<'t> {
     fn value(&mut self, kind: Kind, ends: &[char]) {
         match self.rest.chars().next() {
             Some(quote @ ('"' | '\'')) => self.take(literal_bytes(self.rest, quote, true)),
-            // Members whose names contain "token" are judged one by one.
-            Some('{') if kind == Kind::Soft => return,
+            Some('{') if kind == Kind::Soft => return self.counted_object(),
             Some('{' | '[') => self.take(balanced_bytes(self.rest)),
             _ => return self.plain_value(kind, ends),
         };
@@ -159,6 +179,10 @@ impl<'t> Reader<'t> {
         let end = self.rest.find(ends).unwrap_or(self.rest.len());
         let value = self.rest.get(..end).unwrap_or_default().trim();
         let is_number = value.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
+        if value.is_empty() && self.rest.get(end..).is_some_and(|rest| rest.starts_with(['\n', '\r'])) {
+            self.pass(end);
+            return self.lines_below(kind);
+        }
         let says_nothing = matches!(value, "" | "null" | "true" | "false");
         if says_nothing || (kind == Kind::Soft && is_number) {
             return self.pass(end);
@@ -236,14 +260,17 @@ impl<'t> Reader<'t> {
 
     /// A word that means a credential, which is the name of one if a separator follows.
     fn name(&mut self, word: &str, kind: Kind) {
+        if kind == Kind::Hard && self.section(word) {
+            return;
+        }
         let is_element = self.opens_element();
         self.out.push_str(if is_credential(&decoded(word)) { REDACTED } else { word });
+        self.pass(self.indexes());
         let gap = self.rest.find(|c: char| !matches!(c, ' ' | '\t' | '\'' | '"' | ']')).unwrap_or(self.rest.len());
         let behind = self.rest.get(gap..).unwrap_or_default();
         if is_element && let Some(end) = self.rest.find('>') {
             self.pass(end.saturating_add(1));
-            self.take_while(|c| c != '<');
-            self.out.push_str(REDACTED);
+            self.element(word, kind);
         } else if word.starts_with("--") && kind == Kind::Hard && self.rest.starts_with(' ') {
             // An option of a command.
             self.pass(1);

@@ -36,6 +36,26 @@ pub(super) fn balanced_bytes(text: &str) -> usize {
     text.len()
 }
 
+/// How long the content of an XML element of this name is whose start tag ends before the text, elements of the same name
+/// in it included. `None` if the element is not closed.
+pub(super) fn element_bytes(text: &str, name: &str) -> Option<usize> {
+    let mut depth = 1_usize;
+    for (at, _) in text.match_indices('<') {
+        let tag = text.get(at.saturating_add(1)..).unwrap_or_default();
+        let (is_end, tag) = tag.strip_prefix('/').map_or((false, tag), |tag| (true, tag));
+        let full = tag.split(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).next().unwrap_or_default();
+        if full.rsplit(':').next() != Some(name) {
+            continue;
+        }
+        let is_empty = tag.split('>').next().is_some_and(|tag| tag.ends_with('/'));
+        depth = if is_end { depth.saturating_sub(1) } else { depth.saturating_add(usize::from(!is_empty)) };
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
 /// What a quoted string says (RFC 8259 §7). Half of a pair, or an escape that is none, is read as whatever comes nearest.
 pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
     let inner = raw.strip_prefix('"').unwrap_or(raw);

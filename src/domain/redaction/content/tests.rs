@@ -67,6 +67,54 @@ fn what_is_named_a_credential_is_taken_out_of_every_form() {
 }
 
 #[test]
+fn what_stands_below_the_name_of_a_credential_is_taken_out_of_every_form_that_nests() {
+    for (text, redacted) in [
+        (
+            r#"{"secrets":{"db":"x"},"passwords":["x",["x"]],"n":1}"#,
+            r#"{"secrets":"[redacted]","passwords":"[redacted]","n":1}"#,
+        ),
+        (
+            r#"{"tokens":{"access":"x","n":5,"ok":true,"deep":{"a":["x"]}},"b":"y"}"#,
+            r#"{"tokens":{"access":"[redacted]","n":5,"ok":true,"deep":{"a":["[redacted]"]}},"b":"y"}"#,
+        ),
+        (
+            r#"{"prompt_tokens_details":{"cached_tokens":5,"audio_tokens":0}}"#,
+            r#"{"prompt_tokens_details":{"cached_tokens":5,"audio_tokens":0}}"#,
+        ),
+        (r#"[["X-Api-Key","x"],["Host","h"]]"#, r#"[["X-Api-Key","[redacted]"],["Host","h"]]"#),
+        (r#"{"list":["password","user","x"]}"#, r#"{"list":["password","user","x"]}"#),
+        ("credentials[db]=x&secrets[]=x&b[n]=1", "credentials[db]=\"[redacted]\"&secrets[]=\"[redacted]\"&b[n]=1"),
+        ("secrets%5Bdb%5D=x&a[b]=1", "secrets%5Bdb%5D=\"[redacted]\"&a[b]=1"),
+        ("os.secrets['db'] = 'x'\nn = 1", "os.secrets['db'] = \"[redacted]\"\nn = 1"),
+        ("<secrets><db>x</db><!-- x --></secrets><n>1</n>", "<secrets>[redacted]</secrets><n>1</n>"),
+        ("<a:Auth><a:Auth>x</a:Auth>x<Auth/></a:Auth><n>1</n>", "<a:Auth>[redacted]</a:Auth><n>1</n>"),
+        ("<password/><n>1</n>", "<password/><n>1</n>"),
+        ("<credentials><user>x</user><k>x", "<credentials>[redacted]"),
+        ("use <token> here, <b>now</b>", "use <token>[redacted]<b>now</b>"),
+        ("user: ann\nsecrets:\n  db: x\n\n  more:\n    - x\nport: 1\n", "user: ann\nsecrets:\"[redacted]\"\nport: 1\n"),
+        ("passwords:\n- x\n- x\nport: 1", "passwords:\"[redacted]\"\nport: 1"),
+        ("- auth:\n    a: x\n  port: 1", "- auth:\"[redacted]\"\n  port: 1"),
+        ("\"auth\":\r\n  a: x\r\nport: 1", "\"auth\":\"[redacted]\"\r\nport: 1"),
+        ("tokens:\n  input: 5\n  out: 1.5\nn: 1", "tokens:\n  input: 5\n  out: 1.5\nn: 1"),
+        ("tokens:\n  access: x\nn: 1", "tokens:\"[redacted]\"\nn: 1"),
+        (
+            "{\"password\":\n  \"x\", \"pwd\" :\n  4711\n}",
+            "{\"password\":\n  \"[redacted]\", \"pwd\" :\n  \"[redacted]\"\n}",
+        ),
+        ("Authorization:\nHost: a", "Authorization:\nHost: a"),
+        (
+            "[server]\nport = 1\n[secrets]\ndb = \"x\"\n# x\n[log]\nlevel = 1",
+            "[server]\nport = 1\n[secrets]\n[redacted]\n[log]\nlevel = 1",
+        ),
+        ("[[a.credentials]]\nx = 'x'\n", "[[a.credentials]]\n[redacted]\n"),
+        ("[auth] ann is in\nnext", "[auth] ann is in\nnext"),
+        ("see [password](https://a.test)\nnext", "see [password](https://a.test)\nnext"),
+    ] {
+        assert_eq!(redact_content(text), redacted, "{text}");
+    }
+}
+
+#[test]
 fn what_looks_like_a_credential_is_taken_out_of_prose() {
     for (text, redacted) in [
         ("ask with Bearer abcDEF123 or not", "ask with Bearer [redacted] or not"),
