@@ -12,6 +12,7 @@
 mod connection;
 mod exchange;
 mod own;
+mod status_line;
 #[cfg(test)]
 mod test_upstream;
 #[cfg(test)]

@@ -35,7 +35,7 @@ use Got::{Cut, Whole};
 type Fault = (&'static str, Then, Got);
 
 /// Before the end of a head.
-const HEADS: [Fault; 45] = [
+const HEADS: [Fault; 46] = [
     ("", Closes, Whole(502)),
     ("", Resets, Whole(502)),
     ("", Stays, Whole(504)),
@@ -83,6 +83,11 @@ const HEADS: [Fault; 45] = [
     ("HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok", Closes, Whole(200)),
     ("HTTP/1.2 200 OK\r\ncontent-length: 2\r\n\r\nok", Closes, Whole(200)),
     ("HTTP/1.9 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Closes, Whole(200)),
+    (
+        "HTTP/1.2 100 Continue\r\n\r\nHTTP/1.2 103 Hints\r\n\r\nHTTP/1.2 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        Closes,
+        Whole(200),
+    ),
     ("HTTP/1.10 200 OK\r\ncontent-length: 2\r\n\r\nok", Stays, Whole(502)),
     ("HTTP/3.0 200 OK\r\ncontent-length: 2\r\n\r\nok", Stays, Whole(502)),
 ];

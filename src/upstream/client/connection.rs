@@ -5,7 +5,7 @@
 //! read says what has become of the connection. A name may lead elsewhere after a while: each connection knows its age,
 //! and [`Known::is_worn`] says when it is not to be used again. And a connection whose answer could be read in two ways lies in
 //! the pool already when that is known: [`Known::end`] closes it there. And an upstream may answer with a later minor version
-//! of HTTP/1, which is to be read as the one that is known (RFC 9110 §2.5), where the HTTP library would refuse it.
+//! of HTTP/1, which is put right here ([`StatusLine`]).
 
 use std::{
     io,
@@ -26,10 +26,12 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::status_line::{MAX_HELD_BYTES, StatusLine};
+
 /// How long a connection is used for further requests: then the name is resolved again.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
-/// As much of an answer as is looked at for the version of its status line.
+/// As much of an answer as is read at a time until the start of its status line has passed.
 const HEAD_BYTES: usize = 8 * 1024;
 
 /// What a response knows of the connection that it came over.
@@ -87,7 +89,7 @@ where
         Box::pin(async move {
             let inner = connecting.await?;
             let known = Known { opened: Instant::now(), ending: Arc::default() };
-            Ok(Stream { inner, known, is_deaf: false, awaits_head: false })
+            Ok(Stream { inner, known, is_deaf: false, status_line: StatusLine::Passed })
         })
     }
 }
@@ -99,8 +101,8 @@ pub(super) struct Stream<T> {
     known: Known,
     /// The upstream takes nothing more.
     is_deaf: bool,
-    /// Whether something was written since something was read: then what comes next begins with a status line.
-    awaits_head: bool,
+    /// What is read next. Where something was written since something was read, that begins with a status line.
+    status_line: StatusLine,
 }
 
 impl<T: Connection> Connection for Stream<T> {
@@ -117,37 +119,38 @@ impl<T: Read + Unpin> Read for Stream<T> {
             // As if the upstream had closed.
             return Poll::Ready(Ok(()));
         }
-        if self.awaits_head { self.poll_read_head(cx, buffer) } else { Pin::new(&mut self.inner).poll_read(cx, buffer) }
+        match self.status_line {
+            StatusLine::Passed => Pin::new(&mut self.inner).poll_read(cx, buffer),
+            _ => self.poll_read_head(cx, buffer),
+        }
     }
 }
 
 impl<T: Read + Unpin> Stream<T> {
     fn poll_read_head(&mut self, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let mut room = [MaybeUninit::uninit(); HEAD_BYTES];
-        let length = buffer.remaining().min(HEAD_BYTES);
-        let mut read = ReadBuf::uninit(room.get_mut(..length).unwrap_or_default());
-        ready!(Pin::new(&mut self.inner).poll_read(cx, read.unfilled()))?;
-        self.awaits_head = read.filled().is_empty() || is_interim(read.filled());
-        match read.filled() {
-            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9', rest @ ..] if is_status(rest) => {
-                buffer.put_slice(b"HTTP/1.1");
-                buffer.put_slice(rest);
-            }
-            bytes => buffer.put_slice(bytes),
+        let length = buffer.remaining().saturating_sub(MAX_HELD_BYTES).min(HEAD_BYTES);
+        if length == 0 {
+            return Poll::Ready(Err(io::Error::other("there is no room for the start of an answer")));
         }
+        let mut out = Vec::new();
+        // Until something is passed on: to read nothing is the end.
+        while out.is_empty() {
+            let mut read = ReadBuf::uninit(room.get_mut(..length).unwrap_or_default());
+            ready!(Pin::new(&mut self.inner).poll_read(cx, read.unfilled()))?;
+            if read.filled().is_empty() {
+                self.status_line.end(&mut out);
+                break;
+            }
+            if self.status_line.passes_whole(read.filled()) {
+                buffer.put_slice(read.filled());
+                return Poll::Ready(Ok(()));
+            }
+            self.status_line.pass(read.filled(), &mut out);
+        }
+        buffer.put_slice(&out);
         Poll::Ready(Ok(()))
     }
-}
-
-/// Whether it goes on as a status line does (RFC 9112 §4): a body that is read while the request is still written begins
-/// anyhow.
-fn is_status(rest: &[u8]) -> bool {
-    rest.strip_prefix(b" ").and_then(|rest| rest.get(..3)).is_some_and(|status| status.iter().all(u8::is_ascii_digit))
-}
-
-/// Whether the head of another answer follows (RFC 9110 §15.2).
-fn is_interim(head: &[u8]) -> bool {
-    head.starts_with(b"HTTP/1.") && head.get(8..10) == Some(b" 1")
 }
 
 impl<T: Write + Unpin> Write for Stream<T> {
@@ -155,7 +158,7 @@ impl<T: Write + Unpin> Write for Stream<T> {
         if self.is_deaf {
             return Poll::Ready(Ok(bytes.len()));
         }
-        self.awaits_head = true;
+        self.status_line = self.status_line.awaited();
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.pass_over(written, bytes.len())
     }
@@ -173,7 +176,7 @@ impl<T: Write + Unpin> Write for Stream<T> {
         if self.is_deaf {
             return Poll::Ready(Ok(total));
         }
-        self.awaits_head = true;
+        self.status_line = self.status_line.awaited();
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
         self.pass_over(written, total)
     }
