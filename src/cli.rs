@@ -1,6 +1,7 @@
 //! The command line. Exit status: 0 done, 1 ran and failed, 2 bad arguments or configuration.
 
 mod admin;
+mod apply;
 mod audit;
 mod backup;
 mod check_config;
@@ -50,6 +51,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Print the OpenAPI document.
     Openapi,
+    /// Bring teams, users, API keys, upstreams, models, routes, limits and budgets to what a file says.
+    Apply(apply::Apply),
     /// Manage users without a running gateway.
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -127,6 +130,7 @@ pub fn run() -> ExitCode {
         Command::Restore(restore) => restore.run(arguments.config.as_deref()),
         Command::Keys(keys) => keys.run(arguments.config.as_deref()),
         Command::Prices(prices) => prices.run(arguments.config.as_deref()),
+        Command::Apply(apply) => apply.run(arguments.config.as_deref()),
         Command::Admin(admin) => admin.run(arguments.config.as_deref()),
     };
     let Err(failure) = result else {

@@ -35,7 +35,7 @@ use std::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-pub use self::{examine::Examined, variables::unknown_variables};
+pub use self::{examine::Examined, variables::unknown_variables, words::nearest};
 use self::{
     layers::{Layers, origin_in},
     models::ModelEntry,

@@ -3,7 +3,7 @@
 //! Owns the vocabulary of a forwarded call (what goes out, what comes back, how it can fail), the client that carries it,
 //! the header rules of an intermediary and the two built-in upstreams. The pipeline's forward step calls
 //! [`Client::send`]; nobody else does. [`jwks`] is the other way out: the keys of outside issuers; [`webhook`] is what the
-//! gateway itself has to say, [`Post`] sends its traces. [`meter`] bounds and reads what a call to a model takes. It never decides who may call, never
+//! gateway itself has to say, [`Post`] sends its traces and the questions of its commands. [`meter`] bounds and reads what a call to a model takes. It never decides who may call, never
 //! sends a request twice, never rewrites a path, never reads a clock, and never writes a header value or a body to a log.
 
 pub mod answer_body;

@@ -13,21 +13,28 @@ use crate::domain::audit::act::Author;
 /// The longest reason, in characters.
 const MAX_REASON: usize = 500;
 
-/// The options of every command that destroys something.
+/// The options of every command that shows its plan and asks before it goes on.
 #[derive(Args)]
-pub(super) struct Consent {
+pub(super) struct Question {
     /// Only show what would be done.
     #[arg(long)]
     dry_run: bool,
     /// Do it without asking. Needed where there is no terminal to ask on.
     #[arg(long)]
     yes: bool,
+}
+
+/// The options of every command that destroys something.
+#[derive(Args)]
+pub(super) struct Consent {
+    #[command(flatten)]
+    question: Question,
     /// Why, for the record.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
 
-impl Consent {
+impl Question {
     /// Whether nothing is to be done.
     pub(super) const fn is_dry_run(&self) -> bool {
         self.dry_run
@@ -37,7 +44,7 @@ impl Consent {
     ///
     /// # Errors
     /// If nobody can be asked, or the answer is no.
-    pub(super) fn given(&self, plan: &str) -> Result<bool, Failure> {
+    pub(super) fn answered(&self, plan: &str) -> Result<bool, Failure> {
         if self.dry_run {
             print(&format!("{plan}nothing was changed\n"));
             return Ok(false);
@@ -51,6 +58,21 @@ impl Consent {
         }
         print(plan);
         if asked() { Ok(true) } else { Err(Failure::Failed("nothing was changed".into())) }
+    }
+}
+
+impl Consent {
+    /// Whether nothing is to be done.
+    pub(super) const fn is_dry_run(&self) -> bool {
+        self.question.is_dry_run()
+    }
+
+    /// True to go on, as [`Question::answered`].
+    ///
+    /// # Errors
+    /// If nobody can be asked, or the answer is no.
+    pub(super) fn given(&self, plan: &str) -> Result<bool, Failure> {
+        self.question.answered(plan)
     }
 
     /// Who does it, and why.

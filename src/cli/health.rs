@@ -43,7 +43,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Where a gateway that listens at `host` is reached from its own machine.
-fn reachable(host: IpAddr) -> IpAddr {
+pub(super) fn reachable(host: IpAddr) -> IpAddr {
     match host {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

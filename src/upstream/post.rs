@@ -1,6 +1,7 @@
-//! A body sent to an address of the environment, and the short answer to it: how spans go to a collector.
+//! A body sent to an address that an operator gave, and the short answer to it: how spans go to a collector, and how a
+//! command asks a running gateway.
 //!
-//! Called by the exporter of traces alone, on its own thread. It follows no redirect.
+//! Nothing that a client sends leads here. It follows no redirect.
 
 use std::{error::Error, io, time::Duration};
 

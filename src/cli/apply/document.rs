@@ -1,0 +1,193 @@
+//! The file of `tollgate apply`.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::{cli::Failure, config::nearest};
+
+/// A kind of thing that a file may name, in the order in which they are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Team,
+    User,
+    Upstream,
+    Model,
+    Route,
+    ApiKey,
+    Limit,
+    Budget,
+}
+
+impl Kind {
+    const ALL: [Self; 8] =
+        [Self::Team, Self::User, Self::Upstream, Self::Model, Self::Route, Self::ApiKey, Self::Limit, Self::Budget];
+
+    /// The list of the file.
+    pub(super) const fn section(self) -> &'static str {
+        match self {
+            Self::Team => "teams",
+            Self::User => "users",
+            Self::ApiKey => "api_keys",
+            Self::Upstream => "upstreams",
+            Self::Model => "models",
+            Self::Route => "routes",
+            Self::Limit => "limits",
+            Self::Budget => "budgets",
+        }
+    }
+
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::User => "user",
+            Self::ApiKey => "API key",
+            Self::Upstream => "upstream",
+            Self::Model => "model",
+            Self::Route => "route",
+            Self::Limit => "limit",
+            Self::Budget => "budget",
+        }
+    }
+
+    /// The field that has its name.
+    pub(super) const fn name_field(self) -> &'static str {
+        if matches!(self, Self::User) { "username" } else { "name" }
+    }
+
+    /// Whether its URL has the name where others have an id.
+    pub(super) const fn is_found_by_name(self) -> bool {
+        matches!(self, Self::Upstream | Self::Model | Self::Route)
+    }
+}
+
+/// Something that the file names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    /// Where it stands, such as `teams[0]`.
+    pub(super) place: String,
+    pub(super) name: String,
+    /// All that it says, its name included.
+    pub(super) fields: Map<String, Value>,
+}
+
+impl Entry {
+    /// Takes the text of a field that is none of the gateway's.
+    pub(super) fn take_text(&mut self, field: &str) -> Result<Option<String>, Failure> {
+        match self.fields.remove(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.bad(field, "must be text in quotes")),
+        }
+    }
+
+    /// What is wrong with a field of it.
+    pub(super) fn bad(&self, field: &str, what: &str) -> Failure {
+        Failure::Configuration(format!("{}.{field}: {what}", self.place))
+    }
+}
+
+/// All that a file names, in the order in which it is made.
+#[derive(Debug, PartialEq)]
+pub(super) struct Document {
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Document {
+    /// # Errors
+    /// The file cannot be read, is no TOML, or has a list that nobody knows or an entry without a name.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let bad = |what: String| Failure::Configuration(format!("{}: {what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| bad(error.to_string()))?;
+        Self::of(table).map_err(bad)
+    }
+
+    fn of(mut table: toml::Table) -> Result<Self, String> {
+        let mut entries = vec![];
+        for kind in Kind::ALL {
+            let listed = match table.remove(kind.section()) {
+                None => vec![],
+                Some(toml::Value::Array(listed)) => listed,
+                Some(_) => return Err(format!("{0}: write it as [[{0}]]", kind.section())),
+            };
+            for (place, listed) in listed.into_iter().enumerate() {
+                entries.push(entry(kind, format!("{}[{place}]", kind.section()), listed)?);
+            }
+        }
+        match table.keys().next() {
+            None => Ok(Self { entries }),
+            Some(other) => {
+                let meant = nearest(other, Kind::ALL.into_iter().map(Kind::section));
+                let meant = meant.map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
+                Err(format!("unknown key \"{other}\"{meant}"))
+            }
+        }
+    }
+}
+
+fn entry(kind: Kind, place: String, listed: toml::Value) -> Result<Entry, String> {
+    let Value::Object(fields) = json(listed) else { return Err(format!("{place}: must be a table")) };
+    let field = kind.name_field();
+    match fields.get(field) {
+        Some(Value::String(name)) => Ok(Entry { kind, place, name: name.clone(), fields }),
+        Some(_) => Err(format!("{place}.{field}: must be text in quotes")),
+        None => Err(format!("{place}: the key \"{field}\" is missing")),
+    }
+}
+
+/// The value in JSON; a time is the text that it is in TOML.
+fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(is) => is.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json).collect(),
+        toml::Value::Table(table) => Value::Object(table.into_iter().map(|(key, value)| (key, json(value))).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<(Kind, String, String)>, String> {
+        let document = Document::of(text.parse().unwrap())?;
+        Ok(document.entries.into_iter().map(|entry| (entry.kind, entry.place, entry.name)).collect())
+    }
+
+    #[test]
+    fn what_others_need_comes_first() {
+        let text = "[[limits]]\nname = \"l\"\n[[users]]\nusername = \"u\"\n[[users]]\nusername = \"v\"\n[[teams]]\nname = \"t\"";
+        let of = |kind, place: &str, name: &str| (kind, place.to_owned(), name.to_owned());
+        let expected = [
+            of(Kind::Team, "teams[0]", "t"),
+            of(Kind::User, "users[0]", "u"),
+            of(Kind::User, "users[1]", "v"),
+            of(Kind::Limit, "limits[0]", "l"),
+        ];
+        assert_eq!(read(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place() {
+        for (text, told) in [
+            ("[[team]]\nname = \"a\"", "unknown key \"team\"; did you mean \"teams\"?"),
+            ("[teams]\nname = \"a\"", "teams: write it as [[teams]]"),
+            ("teams = [1]", "teams[0]: must be a table"),
+            ("[[users]]\nname = \"a\"", "users[0]: the key \"username\" is missing"),
+            ("[[teams]]\nname = 1", "teams[0].name: must be text in quotes"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), told);
+        }
+    }
+
+    #[test]
+    fn a_time_is_the_text_that_it_is() {
+        let document = Document::of("[[api_keys]]\nname = \"a\"\nexpires_at = 2027-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(document.unwrap().entries[0].fields["expires_at"], "2027-01-01T00:00:00Z");
+    }
+}

@@ -1,0 +1,176 @@
+//! The gateway that is asked, by its endpoints under `/admin`.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Uri, header};
+use serde_json::{Map, Value};
+
+use super::document::Kind;
+use crate::{
+    cli::{Failure, health::reachable},
+    config::{Config, secret::without_line_end},
+    data_dir,
+    upstream::Post,
+};
+
+/// The longest wait for one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The variable with the credential.
+const TOKEN: &str = "TOLLGATE_TOKEN";
+
+/// Characters that stand in a segment of a path as they are (RFC 3986 §2.3); all others are percent-encoded.
+const UNRESERVED: &str = "-._~";
+
+/// The credential to ask with.
+pub(super) fn token(file: Option<&Path>) -> Result<String, Failure> {
+    let found = match file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            text.map_err(|error| Failure::Configuration(format!("{}: {error}", file.display())))?
+        }
+        None => std::env::var(TOKEN).unwrap_or_default(),
+    };
+    let token = without_line_end(&found).to_owned();
+    if token.is_empty() {
+        let what =
+            format!("give an administrator's API key or access token: --token-file FILE, or the variable {TOKEN}");
+        return Err(Failure::Configuration(what));
+    }
+    Ok(token)
+}
+
+/// Where the gateway is reached that this configuration starts.
+pub(super) fn own_url(config: &Config) -> String {
+    let configured = SocketAddr::new(config.server.host, config.server.port);
+    let running = data_dir::running(&config.data_dir).and_then(|running| running.address.parse::<SocketAddr>().ok());
+    let port = running.filter(|_| configured.port() == 0).unwrap_or(configured).port();
+    let scheme = if config.server.tls_pairs().is_empty() { "http" } else { "https" };
+    format!("{scheme}://{}", SocketAddr::new(reachable(configured.ip()), port))
+}
+
+/// A running gateway, and who asks it.
+pub(super) struct Gateway {
+    post: Post,
+    url: String,
+    token: String,
+}
+
+impl Gateway {
+    /// # Errors
+    /// The address is no URL of HTTP.
+    pub(super) fn new(url: &str, token: &str) -> Result<Self, Failure> {
+        let bad = |what: &str| Failure::Configuration(format!("--url {url}: {what}"));
+        let uri: Uri = url.parse().map_err(|_| bad("is no URL"))?;
+        let over_tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(bad("must begin with http:// or https://")),
+        };
+        let post = Post::new(over_tls, PATIENCE).map_err(|error| bad(&error.to_string()))?;
+        Ok(Self { post, url: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
+    }
+
+    /// What has exactly this name. Of API keys `path` says whose they are.
+    pub(super) async fn named(&self, path: &str, name: &str) -> Result<Vec<Map<String, Value>>, Failure> {
+        let (mut found, mut cursor) = (vec![], String::new());
+        loop {
+            let query = format!("{path}?limit=200&name={}{cursor}", segment(name));
+            let page = self.ask(Method::GET, &query, None).await?;
+            let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+            found.extend(
+                items.into_iter().filter_map(|item| if let Value::Object(item) = item { Some(item) } else { None }),
+            );
+            match page.get("next_cursor").and_then(Value::as_str) {
+                Some(next) => cursor = format!("&cursor={}", segment(next)),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// Asks, and gives the answer's body; null where there is none.
+    ///
+    /// # Errors
+    /// The gateway cannot be reached or refuses.
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let place = format!("{method} {}{path}", self.url);
+        let failed = |what: String| Failure::Failed(format!("{place}: {what}"));
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default());
+        let request = request.map_err(|error| failed(error.to_string()))?;
+        let answer = self.post.send(request).await.map_err(|error| failed(chain(&*error)))?;
+        let said = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+        if answer.status().is_success() { Ok(said) } else { Err(failed(refused(answer.status(), &said))) }
+    }
+}
+
+/// The URL of a list.
+pub(super) const fn list(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Team => "/admin/teams",
+        Kind::User => "/admin/users",
+        Kind::ApiKey => "/admin/api-keys",
+        Kind::Upstream => "/admin/upstreams",
+        Kind::Model => "/admin/models",
+        Kind::Route => "/admin/routes",
+        Kind::Limit => "/admin/limits",
+        Kind::Budget => "/admin/budgets",
+    }
+}
+
+/// A name as a segment of a path, or a value of a query.
+pub(super) fn segment(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || UNRESERVED.contains(char::from(byte));
+    let written = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    name.bytes().map(written).collect()
+}
+
+/// A refusal in the gateway's own words (RFC 9457).
+fn refused(status: StatusCode, problem: &Value) -> String {
+    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+    let words = text(problem, "detail").or_else(|| text(problem, "title")).unwrap_or_else(|| status.to_string());
+    let errors = problem.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let lines = errors.map(|error| {
+        let (pointer, detail) = (text(error, "pointer"), text(error, "detail"));
+        format!("\n  {}: {}", pointer.unwrap_or_default(), detail.unwrap_or_default())
+    });
+    format!("{}: {words}{}", status.as_u16(), lines.collect::<String>())
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment() {
+        assert_eq!(segment("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
+        assert_eq!(segment("gpt-4o_x.~"), "gpt-4o_x.~");
+    }
+
+    #[test]
+    fn a_refusal_says_every_fault() {
+        let problem = json!({ "title": "t", "detail": "d", "errors": [{ "pointer": "/name", "detail": "is long" }] });
+        assert_eq!(refused(StatusCode::BAD_REQUEST, &problem), "400: d\n  /name: is long");
+        assert_eq!(refused(StatusCode::BAD_GATEWAY, &Value::Null), "502: 502 Bad Gateway");
+    }
+
+    #[test]
+    fn only_http_is_asked() {
+        for bad in ["", "ftp://a", "a b", "gateway.example"] {
+            assert!(matches!(Gateway::new(bad, "t"), Err(Failure::Configuration(_))), "{bad}");
+        }
+    }
+}

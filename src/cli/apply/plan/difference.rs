@@ -1,0 +1,128 @@
+//! In what something is not as a file says.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::domain::money::Money;
+
+/// A field that is to be changed.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::cli::apply) struct Difference {
+    pub(super) field: String,
+    pub(super) wanted: Value,
+    /// As it is; null where there is no such field.
+    present: Value,
+}
+
+impl Difference {
+    /// A secret that is not there yet.
+    pub(super) fn secret(wanted: Value) -> Self {
+        Self { field: "secret".into(), wanted, present: Value::Null }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let Self { field, wanted, present } = self;
+        if field == "secret" { "secret".into() } else { format!("{field} {present} -> {wanted}") }
+    }
+}
+
+/// The fields of `wanted` that are otherwise in `present`. A field that is not wanted is not looked at.
+pub(super) fn differences(wanted: &Map<String, Value>, present: &Map<String, Value>) -> Vec<Difference> {
+    let different = wanted.iter().filter_map(|(field, wanted)| {
+        let is = shown(field, present);
+        let present = is.cloned().unwrap_or_default();
+        (!is_same(field, wanted, &present)).then(|| Difference {
+            field: field.clone(),
+            wanted: wanted.clone(),
+            present,
+        })
+    });
+    different.collect()
+}
+
+/// A field as the gateway shows it. A burst that is as large as its limit is not said.
+fn shown<'p>(field: &str, present: &'p Map<String, Value>) -> Option<&'p Value> {
+    present.get(field).or_else(|| if field == "burst" { present.get("limit") } else { None })
+}
+
+/// Whether the gateway shows what is wanted, perhaps in other words: an amount as text, further fields of a table that have
+/// their defaults, names in another order.
+fn is_same(field: &str, wanted: &Value, present: &Value) -> bool {
+    if field.ends_with("_usd")
+        && let (Some(wanted), Some(present)) = (amount(wanted), amount(present))
+    {
+        return wanted == present;
+    }
+    match (wanted, present) {
+        (Value::Object(wanted), Value::Object(present)) => differences(wanted, present).is_empty(),
+        (Value::Array(wanted), Value::Array(present)) if wanted.iter().all(Value::is_string) => {
+            wanted.len() == present.len() && wanted.iter().all(|name| present.contains(name))
+        }
+        (Value::Array(wanted), Value::Array(present)) => {
+            let mut pairs = wanted.iter().zip(present);
+            wanted.len() == present.len() && pairs.all(|(wanted, present)| is_same(field, wanted, present))
+        }
+        (Value::Number(wanted), Value::Number(present)) => wanted.as_f64() == present.as_f64(),
+        (Value::String(wanted), Value::String(present)) if wanted != present => {
+            moment(wanted).is_some_and(|wanted| moment(present) == Some(wanted))
+        }
+        _ => wanted == present,
+    }
+}
+
+fn amount(value: &Value) -> Option<Money> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.to_string().parse().ok(),
+        _ => None,
+    }
+}
+
+fn moment(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn different(wanted: &Value, present: &Value) -> Vec<String> {
+        let found = differences(wanted.as_object().unwrap(), present.as_object().unwrap());
+        found.iter().map(Difference::text).collect()
+    }
+
+    #[test]
+    fn what_is_said_in_other_words_is_no_difference() {
+        for (wanted, present) in [
+            (json!({ "limit_usd": 10 }), json!({ "limit_usd": "10", "spent_usd": "1" })),
+            (json!({ "limit_usd": "10.00" }), json!({ "limit_usd": "10" })),
+            (json!({ "models": ["b", "a"] }), json!({ "models": ["a", "b"] })),
+            (json!({ "cache": { "ttl_s": 60 } }), json!({ "cache": { "ttl_s": 60, "posts": false } })),
+            (json!({ "targets": [{ "upstream": "a" }] }), json!({ "targets": [{ "upstream": "a", "weight": 1 }] })),
+            (json!({ "expires_at": "2027-01-01T00:00:00Z" }), json!({ "expires_at": "2027-01-01T01:00:00+01:00" })),
+            (json!({ "burst": 5 }), json!({ "limit": 5 })),
+            (json!({ "alert_at": [1, 0.5] }), json!({ "alert_at": [1.0, 0.5] })),
+        ] {
+            assert_eq!(different(&wanted, &present), [""; 0], "{wanted}");
+        }
+    }
+
+    #[test]
+    fn what_is_otherwise_is_told_with_what_it_is() {
+        for (wanted, present, told) in [
+            (json!({ "limit_usd": "10" }), json!({ "limit_usd": "10.1" }), r#"limit_usd "10.1" -> "10""#),
+            (json!({ "burst": 6 }), json!({ "limit": 5 }), "burst 5 -> 6"),
+            (json!({ "models": ["a"] }), json!({ "models": ["a", "b"] }), r#"models ["a","b"] -> ["a"]"#),
+            (json!({ "mode": "shadow" }), json!({}), r#"mode null -> "shadow""#),
+            (
+                json!({ "targets": [{ "upstream": "a" }] }),
+                json!({ "targets": [{ "upstream": "b" }] }),
+                r#"targets [{"upstream":"b"}] -> [{"upstream":"a"}]"#,
+            ),
+        ] {
+            assert_eq!(different(&wanted, &present), [told]);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! `tollgate apply`: a gateway as a file says it, from nothing, again, and where that cannot be.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Output};
+
+use serde_json::{Value, json};
+
+use super::support::{Gateway, Home};
+
+const FILE: &str = r#"
+[[teams]]
+name = "research"
+models = ["demo"]
+
+[[users]]
+username = "ann"
+role = "user"
+team = "research"
+password_env = "ANN"
+
+[[api_keys]]
+user = "ann"
+name = "ci"
+routes = ["made"]
+expires_at = 2100-01-01T00:00:00Z
+
+[[upstreams]]
+name = "own"
+url = "http://127.0.0.1:1"
+secret_file = "secret"
+
+[[models]]
+name = "fast"
+targets = [{ upstream = "builtin:llm", model = "demo" }]
+
+[[routes]]
+name = "made"
+path = "/made"
+match = "exact"
+methods = ["POST", "GET"]
+roles = ["user", "admin"]
+upstream = "builtin:echo"
+
+[[limits]]
+name = "few"
+routes = ["made"]
+per = "user"
+subject = "ann"
+unit = "requests"
+limit = 1000
+window_s = 60
+burst = 1000
+
+[[limits]]
+name = "few"
+routes = ["made"]
+per = "user"
+unit = "requests"
+limit = 5
+window_s = 60
+
+[[budgets]]
+name = "month"
+scope = "team"
+subject = "research"
+limit_usd = 10
+period = "month"
+
+[[budgets]]
+name = "of-the-key"
+scope = "key"
+subject = "ann/ci"
+limit_usd = "0.50"
+period = "total"
+"#;
+
+struct Scene {
+    home: Home,
+    gateway: Gateway,
+    token: String,
+}
+
+impl Scene {
+    fn start() -> Self {
+        let home = Home::new().env("ANN", "a long password for ann");
+        let gateway = home.start();
+        let token = gateway.admin();
+        fs::write(home.path().join("token"), format!("{token}\n")).unwrap();
+        fs::write(home.path().join("secret"), "canary-of-a-secret\n").unwrap();
+        Self { home, gateway, token }
+    }
+
+    fn apply(&self, text: &str, further: &[&str]) -> (Option<i32>, String) {
+        fs::write(self.home.path().join("gateway.toml"), text).unwrap();
+        let arguments = [&["apply", "gateway.toml", "--token-file", "token", "--keys", "keys"], further].concat();
+        let Output { status, stdout, stderr } = self.home.run(&arguments);
+        (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+    }
+
+    fn done(&self, text: &str) -> String {
+        let (code, said) = self.apply(text, &["--yes"]);
+        assert_eq!(code, Some(0), "{said}");
+        said
+    }
+
+    fn list(&self, path: &str) -> Vec<Value> {
+        self.gateway.get(path, &self.token).json()["items"].as_array().unwrap().clone()
+    }
+}
+
+#[test]
+fn a_gateway_is_brought_to_what_a_file_says_and_the_second_time_nothing_is_left_to_do() {
+    let scene = Scene::start();
+    let (code, said) = scene.apply(FILE, &["--dry-run"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("+ API key ann/ci\n") && said.contains("nothing was changed"), "{said}");
+    assert_eq!(scene.list("/admin/teams"), [json!(null); 0]);
+    assert!(!scene.home.path().join("keys").exists());
+
+    let said = scene.done(FILE);
+    assert!(said.ends_with("10 done, 0 unchanged\n"), "{said}");
+    let user = scene.list("/admin/users?name=ann").remove(0);
+    assert_eq!((&user["team_name"], &user["role"]), (&json!("research"), &json!("user")));
+    let budget = scene.list("/admin/budgets?name=of-the-key").remove(0);
+    assert_eq!((&budget["key_name"], &budget["limit_usd"]), (&json!("ci"), &json!("0.5")));
+    assert_eq!(scene.list("/admin/upstreams?name=own")[0]["has_secret"], true);
+
+    let keys = scene.home.path().join("keys");
+    assert_eq!(fs::metadata(&keys).unwrap().permissions().mode() & 0o777, 0o600);
+    let line = fs::read_to_string(keys).unwrap();
+    let key = line.strip_prefix("ann/ci ").unwrap().trim();
+    assert_eq!(scene.gateway.get("/made", key).status(), 200);
+    assert_eq!(scene.gateway.get("/echo", key).status(), 403);
+    scene.gateway.login("ann", "a long password for ann");
+    assert!(!scene.gateway.log().contains("canary-of-a-secret"));
+
+    let (code, said) = scene.apply(FILE, &[]);
+    assert_eq!((code, said.as_str()), (Some(0), "10 unchanged as the file says: nothing to change\n"));
+}
+
+#[test]
+fn only_what_differs_is_changed_and_what_the_file_does_not_name_stays() {
+    let scene = Scene::start();
+    scene.done(FILE);
+    let other = json!({ "name": "other" });
+    assert_eq!(scene.gateway.json("POST", "/admin/teams", &scene.token, &other).status(), 201);
+    let changed = FILE
+        .replace("limit_usd = 10\n", "limit_usd = \"12.50\"\n")
+        .replace("role = \"user\"\nteam = \"research\"", "role = \"readonly\"\nteam = \"other\"")
+        .replace("models = [\"demo\"]\n", "")
+        .replace("methods = [\"POST\", \"GET\"]", "methods = [\"GET\"]")
+        .replace("limit = 5\n", "limit = 7\nmode = \"shadow\"\n");
+    let said = scene.done(&changed);
+    for line in [
+        "~ budget research/month: limit_usd \"10\" -> \"12.50\"\n",
+        "~ route made: methods [",
+        "~ limit few: limit 5 -> 7, mode \"enforce\" -> \"shadow\"\n",
+        "4 done, 6 unchanged\n",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(said.contains("~ user ann: role \"user\" -> \"readonly\", team_id"), "{said}");
+    let limits = scene.list("/admin/limits?name=few");
+    let of_ann = limits.iter().find(|limit| limit["user_name"] == "ann").unwrap();
+    assert_eq!((of_ann["limit"].as_u64(), limits.len()), (Some(1_000), 2));
+    assert_eq!(scene.list("/admin/teams?name=research")[0]["models"], json!(["demo"]));
+    assert_eq!(scene.list("/admin/users?name=ann")[0]["team_name"], "other");
+}
+
+#[test]
+fn what_cannot_be_is_said_with_its_place_and_nothing_before_it_is_lost() {
+    let scene = Scene::start();
+    let echo = "[[routes]]\nname = \"echo\"\npath = \"/other\"\nmatch = \"prefix\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n";
+    let taken = "[[teams]]\nname = \"a\"\n[[teams]]\nname = \"a\"\n";
+    for (text, told) in [
+        ("[[team]]\nname = \"a\"\n", "did you mean \"teams\"?"),
+        ("[[users]]\nusername = \"a\"\nrole = \"user\"\nteam = \"none\"\n", "users[0].team: there is no team \"none\""),
+        ("[[api_keys]]\nname = \"a\"\n", "api_keys[0].user: is missing"),
+        ("[[users]]\nusername = \"a\"\nrole = \"user\"\npassword_env = \"B\"\n", "the variable B is not set"),
+        (taken, "teams[1].name: is in the file twice"),
+        (echo, "routes[0].methods: differs, and the gateway's configuration file"),
+    ] {
+        let (code, said) = scene.apply(text, &["--yes"]);
+        assert_eq!(code, Some(2), "{text}: {said}");
+        assert!(said.contains(told), "{text}: {said}");
+    }
+    let half = "[[teams]]\nname = \"a\"\n[[limits]]\nname = \"b\"\nroutes = [\"*\"]\nper = \"galaxy\"\n";
+    let (code, said) = scene.apply(half, &["--yes"]);
+    assert_eq!(code, Some(1), "{said}");
+    for told in ["+ team a\n", "limits[0]: ", "/per", "1 of 2 steps were done before"] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    scene.done(FILE);
+    let (code, said) =
+        scene.apply(&FILE.replace("routes = [\"made\"]\nexpires_at", "routes = [\"*\"]\nexpires_at"), &["--yes"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("api_keys[0].routes: differs, and an API key cannot be changed"), "{said}");
+}
+
+#[test]
+fn nothing_is_done_without_a_credential_an_answer_or_a_gateway() {
+    let scene = Scene::start();
+    let file = "[[teams]]\nname = \"a\"\n";
+    let (code, said) = scene.apply(file, &[]);
+    assert!(code == Some(2) && said.contains("--yes"), "{said}");
+    let (code, said) = scene.apply(file, &["--yes", "--url", "gateway.example"]);
+    assert!(code == Some(2) && said.contains("--url"), "{said}");
+    let (code, said) = scene.apply(file, &["--yes", "--url", "http://127.0.0.1:1"]);
+    assert!(code == Some(1) && said.contains("127.0.0.1:1"), "{said}");
+    fs::write(scene.home.path().join("token"), "wrong").unwrap();
+    let (code, said) = scene.apply(file, &["--yes"]);
+    assert!(code == Some(1) && said.contains("401"), "{said}");
+    fs::write(scene.home.path().join("token"), "").unwrap();
+    let (code, said) = scene.apply(file, &["--yes"]);
+    assert!(code == Some(2) && said.contains("TOLLGATE_TOKEN"), "{said}");
+    let output = scene.home.run(&["apply", "gateway.toml", "--token-file", "nowhere", "--yes"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(scene.list("/admin/teams"), [json!(null); 0]);
+}
