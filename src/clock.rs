@@ -25,6 +25,8 @@ pub struct Clock {
 enum Source {
     System {
         started: Instant,
+        /// What the machine's clock said then.
+        started_at: Timestamp,
         /// By how much the machine's clock is wrong.
         wrong_by: SignedDuration,
     },
@@ -42,7 +44,9 @@ impl Clock {
     /// are apart.
     #[expect(clippy::disallowed_methods, reason = "this file is where the time comes from")]
     pub fn wrong_by(wrong_by: SignedDuration) -> Self {
-        Self { source: Source::System { started: Instant::now(), wrong_by }, ahead_us: Arc::default() }
+        let (started, started_at) =
+            (Instant::now(), Timestamp::now().saturating_add(wrong_by).unwrap_or(Timestamp::MAX));
+        Self { source: Source::System { started, started_at, wrong_by }, ahead_us: Arc::default() }
     }
 
     /// A clock that stands still until [`Clock::advance`].
@@ -98,6 +102,17 @@ impl Clock {
             Source::System { started, .. } => u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
             Source::Manual(ns) => ns.load(Ordering::SeqCst),
         }
+    }
+
+    /// The wall time that belongs to a monotonic one, to the nanosecond. Two of one process are as far apart as the monotonic
+    /// ones, whatever was done to the machine's clock between them.
+    pub fn time_of(&self, monotonic_ns: u64) -> Timestamp {
+        let ns = SignedDuration::from_nanos(i64::try_from(monotonic_ns).unwrap_or(i64::MAX));
+        let since = match &self.source {
+            Source::System { started_at, .. } => *started_at,
+            Source::Manual(_) => Timestamp::UNIX_EPOCH,
+        };
+        since.saturating_add(ns).unwrap_or(Timestamp::MAX)
     }
 
     /// The same in whole milliseconds.

@@ -58,6 +58,8 @@ pub struct Verdict {
     pub standings: Vec<Standing>,
     pub shadowed: Vec<Arc<str>>,
     pub outcome: Outcome,
+    /// When it was decided, on the monotonic clock.
+    pub decided_ns: u64,
 }
 
 /// What follows for the call.
@@ -193,7 +195,7 @@ impl QuotaKeeper {
                 Outcome::Admitted(Ticket::new(self.own.clone(), permit, receipt))
             }
         };
-        Verdict { standings, shadowed, outcome }
+        Verdict { standings, shadowed, outcome, decided_ns: charged_ns }
     }
 
     /// Decides, by what is at hand, on those who have waited for long enough. Called when the first of them has.

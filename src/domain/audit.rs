@@ -6,6 +6,7 @@
 //! apart from the line and can be erased; the line holds a commitment to it (`chain`, `parts`).
 
 pub mod act;
+mod asked;
 pub mod body;
 mod chain;
 pub mod checkpoint;
@@ -23,6 +24,7 @@ use super::{
     principal::{Credential, Role},
 };
 
+pub use asked::Asked;
 pub use chain::{Head, Link, Unwritable};
 pub use parts::{Salt, fields};
 
@@ -129,6 +131,9 @@ pub struct Subject {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<SessionId>,
     pub peer: Option<IpAddr>,
+    /// The client's address, where trusted proxies name another than the peer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<IpAddr>,
     /// The subject of the certificate that the client showed (RFC 4514).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<String>,
@@ -168,6 +173,8 @@ pub struct Findings {
     /// What was tried, in order, on a route with several targets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<Attempt>>,
+    #[serde(flatten)]
+    pub asked: Asked,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{self, Attempt, Decision, Outcome, Stage, body::KeptBody},
+        audit::{self, Asked, Attempt, Decision, Outcome, Stage, body::KeptBody},
         hex,
         ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
         principal::{Credential, CredentialKind, Role},
@@ -59,6 +59,8 @@ pub struct AuditRecord {
     key_name: NameOf,
     session_id: Option<String>,
     peer: Option<String>,
+    /// The client's address, where trusted proxies name another than the peer's.
+    client: Option<String>,
     /// The subject of the certificate that the client showed, as RFC 4514 writes it.
     client_certificate: Option<String>,
     forwarded_for: Option<String>,
@@ -73,6 +75,8 @@ pub struct AuditRecord {
     upstream_status: Option<u16>,
     /// What was tried, in order, on a route with several targets; `upstream` is the last.
     attempts: Option<Vec<Attempt>>,
+    #[serde(flatten)]
+    asked: Asked,
     request_bytes: Option<u64>,
     response_bytes: Option<u64>,
     duration_us: Option<u64>,
@@ -226,6 +230,7 @@ impl Table for AuditPage {
         "key_name",
         "session_id",
         "peer",
+        "client",
         "client_certificate",
         "forwarded_for",
         "method",
@@ -237,6 +242,12 @@ impl Table for AuditPage {
         "upstream",
         "upstream_status",
         "attempts",
+        "limited_at",
+        "weight",
+        "reserved_at",
+        "estimated_tokens",
+        "hold_usd",
+        "refunded",
         "request_bytes",
         "response_bytes",
         "duration_us",

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{authorize::Authorized, destination::route_at, visit::Visit};
 use crate::{
-    actors::quota_keeper::{Outcome, Ticket},
+    actors::quota_keeper::{GivenBack, Outcome, Ticket},
     domain::{
         ids::ApiKeyId,
         limit::{
@@ -16,7 +16,7 @@ use crate::{
         network::Network,
         principal::{CredentialKind, Principal},
         refusal::{Refusal, Unavailable},
-        route::Route,
+        route::{Meter, Route},
     },
     snapshot::policies::{Group, PolicyBook},
 };
@@ -41,6 +41,8 @@ pub struct Admitted {
 pub struct Charged {
     calls: Option<Ticket>,
     tokens: Option<Ticket>,
+    /// For the record, also where no policy was charged.
+    given_back: GivenBack,
 }
 
 impl Charged {
@@ -58,6 +60,7 @@ impl Charged {
 
     /// Nothing reached the upstream after all.
     pub fn give_back(self) {
+        self.given_back.say();
         self.calls.into_iter().chain(self.tokens).for_each(Ticket::give_back);
     }
 }
@@ -70,7 +73,7 @@ impl Entered {
 
     /// The call is answered without being sent: what counts calls counts it, and nothing else does.
     pub fn served(self) -> Charged {
-        let mut charged = Charged { calls: self.calls, tokens: None };
+        let mut charged = Charged { calls: self.calls, ..Charged::default() };
         charged.sent();
         charged
     }
@@ -112,16 +115,26 @@ pub async fn limit_tokens(
     let Entered { principal, calls } = entered;
     visit.record.known.limits.tokens_asked = true;
     let Some(estimated_tokens) = estimated_tokens else {
-        return Ok(Admitted { principal, charged: Charged { calls, tokens: None } });
+        if route.meter != Meter::None {
+            let now = visit.gate.clock.time_of(visit.gate.clock.monotonic_ns());
+            visit.record.known.limited_tokens(now, None);
+        }
+        return Ok(Admitted { principal, charged: charged(visit, calls, None) });
     };
     match ask(visit, &principal, route, Step::Tokens(estimated_tokens)).await {
-        Ok(tokens) => Ok(Admitted { principal, charged: Charged { calls, tokens } }),
+        Ok(tokens) => Ok(Admitted { principal, charged: charged(visit, calls, tokens) }),
         Err(Refusal::QuotaExceeded(_)) => {
             drop(calls);
             Err(Refusal::QuotaExceeded(visit.record.known.limits.now()))
         }
         Err(refusal) => Err(refusal),
     }
+}
+
+fn charged(visit: &mut Visit<'_>, calls: Option<Ticket>, tokens: Option<Ticket>) -> Charged {
+    let given_back = GivenBack::default();
+    visit.record.known.limits.add(vec![], Some(given_back.clone()));
+    Charged { calls, tokens, given_back }
 }
 
 /// Charges the policies of a step, all or none.
@@ -134,6 +147,7 @@ async fn ask(
     let Visit { gate, call, record, .. } = visit;
     let charges = charges(&gate.policies.read(), principal, call.network(), route, &[step]);
     if charges.is_empty() {
+        decided(visit, route, step, visit.gate.clock.monotonic_ns());
         return Ok(None);
     }
     let Ok(Ok(verdict)) = gate.quotas.take(principal.account.id, charges).await else {
@@ -141,6 +155,8 @@ async fn ask(
         record.known.limits.tokens_asked = true;
         return Err(Refusal::Unavailable(Unavailable::Capacity));
     };
+    decided(visit, route, step, verdict.decided_ns);
+    let Visit { gate, record, .. } = visit;
     verdict.shadowed.iter().for_each(|policy| gate.metrics.shadow_refusal(policy));
     record.known.shadowed(&verdict.shadowed);
     let limits = &mut record.known.limits;
@@ -157,6 +173,15 @@ async fn ask(
             limits.add(verdict.standings, None);
             Err(Refusal::LimitsUnknown(policies))
         }
+    }
+}
+
+/// Puts on record when the limits of a step decided, and on what: for a replay of other limits.
+fn decided(visit: &mut Visit<'_>, route: &Route, step: Step, decided_ns: u64) {
+    let at = visit.gate.clock.time_of(decided_ns);
+    match step {
+        Step::Calls => visit.record.known.limited(at, route.weight),
+        Step::Tokens(tokens) => visit.record.known.limited_tokens(at, Some(tokens)),
     }
 }
 

@@ -130,6 +130,7 @@ async fn hold(
     let Visit { gate, call, record, .. } = visit;
     let (now, amount) = (call.time, price.amount());
     let claims: Vec<Claim> = budgets.iter().map(|(subject, budget)| budget.claim(*subject, now)).collect();
+    record.known.asks_to_hold(amount);
     let quote = Quote { amount, claims, purpose: purpose.clone() };
     let short_of = |shortages: &[Shortage]| {
         let shortfall = |short: &Shortage| {

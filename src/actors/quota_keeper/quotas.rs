@@ -63,6 +63,7 @@ impl Starts for Quotas {
                 max_subjects,
                 inherited_ns: successor.has_run().then(|| clock.monotonic_ns()),
                 with_redis,
+                keeps_all: false,
                 keepers,
                 replicas: lender.replicas(),
                 holder: HolderId(clock.new_id().as_u128()),

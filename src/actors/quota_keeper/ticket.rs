@@ -46,6 +46,11 @@ pub(super) struct Receipt {
 pub struct GivenBack(Arc<AtomicBool>);
 
 impl GivenBack {
+    /// Says that it was.
+    pub fn say(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     /// True once the ticket is gone and the charges were given back.
     pub fn is_so(&self) -> bool {
         self.0.load(Ordering::Relaxed)

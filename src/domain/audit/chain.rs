@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::{
-    Attempt, Decision, Draft, Findings, Hash, Outcome, Stage,
+    Asked, Attempt, Decision, Draft, Findings, Hash, Outcome, Stage,
     act::Act,
     parts::{self, Salt},
 };
@@ -143,6 +143,8 @@ struct Found<'a> {
     upstream_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<&'a [Attempt]>,
+    #[serde(flatten)]
+    asked: &'a Asked,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,6 +181,7 @@ impl<'a> Caller<'a> {
             credential,
             session_id,
             peer: _,
+            client: _,
             client_certificate: _,
             forwarded_for: _,
             method,
@@ -208,6 +211,7 @@ impl<'a> Found<'a> {
             upstream,
             upstream_status,
             attempts,
+            asked,
             request_bytes,
             response_bytes,
             duration_us,
@@ -228,6 +232,7 @@ impl<'a> Found<'a> {
             status: *status,
             upstream: upstream.as_deref(),
             upstream_status: *upstream_status,
+            asked,
             attempts: attempts.as_deref(),
             request_bytes: *request_bytes,
             response_bytes: *response_bytes,

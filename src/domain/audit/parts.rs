@@ -56,6 +56,8 @@ struct Personal<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     client_certificate: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     forwarded_for: Option<&'a str>,
@@ -91,6 +93,7 @@ impl<'a> Personal<'a> {
         (subject.is_some() || bodies.is_some()).then(|| Self {
             username: subject.and_then(|subject| subject.username.as_deref()),
             peer: subject.and_then(|subject| subject.peer),
+            client: subject.and_then(|subject| subject.client),
             client_certificate: subject.and_then(|subject| subject.client_certificate.as_deref()),
             forwarded_for: subject.and_then(|subject| subject.forwarded_for.as_deref()),
             path: subject.map(|subject| subject.path.as_str()),

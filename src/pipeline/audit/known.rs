@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
+use jiff::Timestamp;
 
 use super::{
     limits::LimitsTold,
@@ -14,6 +15,7 @@ use crate::{
         audit::{Decision, Draft, Findings, Outcome, Stage, Subject, body::KeptBodies},
         budget::Shortfall,
         ids::EntryId,
+        money::Money,
         principal::Principal,
         recording::{Durability, Recording},
         redaction::{KnownSecrets, redact},
@@ -49,6 +51,7 @@ impl Known {
         let subject = Subject {
             trace_id: call.trace_id.clone(),
             peer: call.peer,
+            client: call.client.filter(|client| Some(*client) != call.peer),
             client_certificate: call.transport.client_certificate().map(str::to_owned),
             forwarded_for: call.forwarded_for.as_deref().map(|text| redact(text).into_owned()),
             method: call.method.clone(),
@@ -150,6 +153,23 @@ impl Known {
     /// Who calls, where that is known.
     pub const fn principal(&self) -> Option<&Arc<Principal>> {
         self.principal.as_ref()
+    }
+
+    /// Notes when the limits that count calls decided, and what the route weighs.
+    pub const fn limited(&mut self, at: Timestamp, weight: u64) {
+        self.draft.findings.asked.limited_at = Some(at);
+        self.draft.findings.asked.weight = if weight == 1 { None } else { Some(weight) };
+    }
+
+    /// Notes when the limits that count tokens decided, and how many tokens they were asked for.
+    pub const fn limited_tokens(&mut self, at: Timestamp, estimated_tokens: Option<u64>) {
+        self.draft.findings.asked.reserved_at = Some(at);
+        self.draft.findings.asked.estimated_tokens = estimated_tokens;
+    }
+
+    /// Notes what the budgets are asked to hold.
+    pub const fn asks_to_hold(&mut self, amount: Money) {
+        self.draft.findings.asked.hold_usd = Some(amount);
     }
 
     /// Notes the policies in shadow that would have refused.
@@ -283,6 +303,7 @@ impl Known {
             (findings.input_tokens, findings.output_tokens) = tokens.unzip();
         }
         findings.bodies = bodies;
+        findings.asked.refunded = self.limits.is_given_back().then_some(true);
     }
 
     /// Takes out who called, and what came of the call.

@@ -25,6 +25,11 @@ impl LimitsTold {
         self.steps.push(Step { standings, given_back });
     }
 
+    /// Whether the call was given back what it had taken in any step.
+    pub fn is_given_back(&self) -> bool {
+        self.steps.iter().any(|step| step.given_back.as_ref().is_some_and(GivenBack::is_so))
+    }
+
     /// How all of them stand now.
     pub fn now(&self) -> Vec<Standing> {
         let standings = |step: &Step| {
