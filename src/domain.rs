@@ -36,6 +36,7 @@ pub mod proxy_header;
 pub mod recording;
 pub mod redaction;
 pub mod refusal;
+pub mod replay;
 pub mod route;
 pub mod session;
 pub mod throttle;

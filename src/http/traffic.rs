@@ -37,10 +37,6 @@ const MAX_RECORDS: u32 = 20_000;
 /// How long a time is, where no beginning is given.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Steps that are chosen where none is given: the first that makes no more than [`CHOSEN_STEPS`] of them.
-const STEPS_S: [i64; 8] = [60, 300, 900, 3_600, 10_800, 86_400, 604_800, 2_592_000];
-const CHOSEN_STEPS: i64 = 300;
-
 /// Which time, in which steps, by what.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -152,9 +148,9 @@ impl Question {
         }
         let step_s = match query.step_s {
             Some(step_s) => step_s,
-            None => chosen(from, to),
+            None => spans::chosen(from, to),
         };
-        let asked = steps(from, to, step_s.into());
+        let asked = spans::count(from, to, step_s.into());
         if step_s == 0 || asked > MAX_STEPS {
             let least = to.as_second().saturating_sub(from.as_second()).checked_div(MAX_STEPS - 1).unwrap_or_default();
             let reason = format!(
@@ -214,17 +210,6 @@ impl Question {
         let second = self.to.as_second();
         if self.to.subsec_nanosecond() > 0 { second.saturating_add(1) } else { second }
     }
-}
-
-fn chosen(from: Timestamp, to: Timestamp) -> u32 {
-    let fits = |step: &&i64| steps(from, to, **step) <= CHOSEN_STEPS;
-    let step = STEPS_S.iter().find(fits).or(STEPS_S.last()).copied().unwrap_or(SHORTEST_S);
-    u32::try_from(step).unwrap_or(u32::MAX)
-}
-
-fn steps(from: Timestamp, to: Timestamp, step_s: i64) -> i64 {
-    let (first, last) = (spans::begin(from.as_second(), step_s), spans::end(to.as_second(), step_s));
-    last.saturating_sub(first).checked_div(step_s).unwrap_or(i64::MAX)
 }
 
 impl TrafficItem {

@@ -30,7 +30,7 @@ pub use self::{
     setting::Setting,
 };
 use super::{
-    policy::{Home, Mode, Policy, Unit},
+    policy::{Mode, Policy, Unit},
     standing::Standing,
 };
 use crate::domain::lease::{Answer, HolderId};
@@ -300,7 +300,7 @@ impl Shard {
     fn arrange(&mut self, charges: &[Charge], now_ns: u64) -> Result<(), TooManySubjects> {
         self.make_room(charges, now_ns)?;
         for charge in charges {
-            let borrows = charge.policy.home(self.setting.with_redis) != Home::Keeper;
+            let borrows = !self.setting.keeps(&charge.policy);
             let Some(series) = self.series.get_mut(index(charge.series)) else { continue };
             if !borrows && !series.knows(charge.subject) {
                 continue;

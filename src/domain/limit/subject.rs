@@ -1,6 +1,10 @@
 //! Whom a policy counts separately.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +43,21 @@ impl Subject {
             Per::Global => Err(InvalidSubject::Global),
             Per::Address => text.parse::<IpAddr>().map(|ip| Network::of(ip.to_canonical()).into()).map_err(Into::into),
             Per::Team | Per::User | Per::Key => Ok(UserId::from_str(text)?.0.into()),
+        }
+    }
+}
+
+impl Subject {
+    /// As the outside names it: an id or an address; nothing where everybody is one.
+    #[must_use]
+    pub fn written(self, per: Per) -> Option<String> {
+        match per {
+            Per::Global => None,
+            Per::Team | Per::User | Per::Key => Some(Uuid::from(self).as_hyphenated().to_string()),
+            Per::Address => {
+                let address = Ipv6Addr::from_bits(Uuid::from(self).as_u128()).to_canonical();
+                Some(if address.is_ipv6() { format!("{address}/64") } else { address.to_string() })
+            }
         }
     }
 }

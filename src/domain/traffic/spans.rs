@@ -1,5 +1,7 @@
 //! The spans of time that traffic is kept in, and which of them make up a time that is asked for.
 
+use jiff::Timestamp;
+
 /// The lengths of the spans, each a whole number of the one before. All begin at whole multiples of their length since
 /// 1970-01-01.
 pub const LENGTHS_S: [i64; 4] = [60, 900, 3_600, 86_400];
@@ -28,6 +30,25 @@ pub const fn begin(second: i64, length_s: i64) -> i64 {
 #[must_use]
 pub const fn end(second: i64, length_s: i64) -> i64 {
     begin(second.saturating_add(length_s.saturating_sub(1)), length_s)
+}
+
+/// Steps that are chosen where none is asked for: the first that makes no more than [`CHOSEN_STEPS`] of them.
+const STEPS_S: [i64; 8] = [60, 300, 900, 3_600, 10_800, 86_400, 604_800, 2_592_000];
+const CHOSEN_STEPS: i64 = 300;
+
+/// Seconds of the steps that show the time from `from` to `to` well: at most about 300 of them.
+#[must_use]
+pub fn chosen(from: Timestamp, to: Timestamp) -> u32 {
+    let fits = |step: &&i64| count(from, to, **step) <= CHOSEN_STEPS;
+    let step = STEPS_S.iter().find(fits).or(STEPS_S.last()).copied().unwrap_or(SHORTEST_S);
+    u32::try_from(step).unwrap_or(u32::MAX)
+}
+
+/// How many steps of this length the time from `from` to `to` touches.
+#[must_use]
+pub fn count(from: Timestamp, to: Timestamp, step_s: i64) -> i64 {
+    let (first, last) = (begin(from.as_second(), step_s), end(to.as_second(), step_s));
+    last.saturating_sub(first).checked_div(step_s).unwrap_or(i64::MAX)
 }
 
 /// The fewest runs that make up the whole minutes that `from_s` up to `to_s` touches, none of them over the edge of a step

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     lease::HolderId,
-    limit::{Allowance, Home, Subject},
+    limit::{Allowance, Subject},
 };
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl Series {
     /// How a charge would fare, of which nothing is charged. With `impatient` no further units are asked for. `None`: what
     /// is kept of the subject is not as its policy asks for; see [`Series::arrange`].
     pub(super) fn room(&self, charge: &Charge, impatient: bool, setting: &Setting, now_ns: u64) -> Option<Room> {
-        let is_own = charge.policy.home(setting.with_redis) == Home::Keeper;
+        let is_own = setting.keeps(&charge.policy);
         match self.subjects.get(charge.subject).map(|kept| &kept.state) {
             Some(State::Borrowed(borrowed)) if is_own || !borrowed.is_by(&charge.policy) => None,
             Some(state) if is_own || matches!(state, State::Borrowed(_)) => {
@@ -40,9 +40,7 @@ impl Series {
         let Charge { policy, subject, .. } = charge;
         match (self.subjects.get(*subject), policy.allowance) {
             (Some(kept), _) => kept.state.left(policy, setting, &self.rates, now_ns),
-            (None, Allowance::Rate(rate)) if policy.home(setting.with_redis) == Home::Keeper => {
-                Left::of(setting.unseen(rate), rate, now_ns)
-            }
+            (None, Allowance::Rate(rate)) if setting.keeps(policy) => Left::of(setting.unseen(rate), rate, now_ns),
             (None, _) => Left::all(policy),
         }
     }
@@ -62,7 +60,7 @@ impl Series {
     /// Makes what is kept of a subject what its policy asks for now, with what was used. Returns whether the subject is new.
     pub(super) fn arrange(&mut self, charge: &Charge, id: HolderId, setting: &Setting, now_ns: u64) -> bool {
         let Charge { policy, subject, .. } = charge;
-        if policy.home(setting.with_redis) == Home::Keeper {
+        if setting.keeps(policy) {
             self.come_home(*subject);
             return false;
         }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::domain::{
     lease::HolderId,
-    limit::{Per, bucket::Bucket, rate::Rate},
+    limit::{Home, Per, Policy, bucket::Bucket, rate::Rate},
 };
 
 /// Where a shard stands: what it may hold, and who else draws from what it borrows.
@@ -18,6 +18,8 @@ pub struct Setting {
     /// When a shard before this one was lost: what its buckets held is not known and taken as spent.
     pub inherited_ns: Option<u64>,
     pub with_redis: bool,
+    /// Whether it keeps every bucket itself, whoever shares it: nobody else counts.
+    pub keeps_all: bool,
     /// How many keepers this process has.
     pub keepers: u64,
     /// How many replicas were last counted.
@@ -31,7 +33,26 @@ impl Setting {
     #[must_use]
     pub fn alone(max_subjects: usize) -> Self {
         let replicas = Arc::new(AtomicU64::new(1));
-        Self { max_subjects, inherited_ns: None, with_redis: false, keepers: 1, replicas, holder: HolderId(0) }
+        Self {
+            max_subjects,
+            inherited_ns: None,
+            with_redis: false,
+            keeps_all: false,
+            keepers: 1,
+            replicas,
+            holder: HolderId(0),
+        }
+    }
+
+    /// A shard that keeps every bucket itself, as many as there are.
+    #[must_use]
+    pub fn keeping_all() -> Self {
+        Self { keeps_all: true, ..Self::alone(usize::MAX) }
+    }
+
+    /// Whether this keeper has what was used of a policy, and borrows nothing.
+    pub(super) fn keeps(&self, policy: &Policy) -> bool {
+        self.keeps_all || policy.home(self.with_redis) == Home::Keeper
     }
 
     /// How many keepers share a policy of this kind while none of them can ask.
