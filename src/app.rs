@@ -54,7 +54,7 @@ use crate::{
     data_dir::{DataDir, Running},
     http::{
         docs::DocsPage,
-        office::{Accounting, Administration, AuditLog, Draining, Office, Operations, SignIn},
+        office::{Accounting, Administration, AuditLog, Draining, Office, Operations, ReplayRoom, SignIn},
         openapi::Document,
         routes,
     },
@@ -240,6 +240,7 @@ impl Parts {
                 routing: published.routing.clone(),
                 fingerprints: Arc::clone(fingerprints),
                 accounting: accounting.clone(),
+                replays: ReplayRoom::default(),
             },
             sign_in: SignIn {
                 clock: base.clock.clone(),

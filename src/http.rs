@@ -35,6 +35,7 @@ pub mod page;
 pub mod password;
 mod patch;
 pub mod prices;
+pub mod replay;
 pub mod routes;
 pub mod sessions;
 pub mod signing_keys;

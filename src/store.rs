@@ -29,6 +29,7 @@ mod pools;
 pub mod prices;
 pub mod quota_accounts;
 pub mod redis;
+pub mod replay;
 mod replicas;
 pub mod reseal;
 pub mod revisions;

@@ -49,6 +49,8 @@ mod api {
     mod permissions;
     mod prices;
     mod refresh;
+    mod replay;
+    mod replay_bodies;
     mod roster;
     mod sessions;
     mod signing_keys;

@@ -97,6 +97,13 @@ pub struct BudgetPage {
     page: Page<Budget>,
 }
 
+impl BudgetCreate {
+    /// What was written.
+    pub(super) const fn spec(&self) -> &Spec {
+        &self.0
+    }
+}
+
 impl Standing {
     /// How a budget stands whose balances these are.
     pub fn of(budget: &InForce, balances: &[Balance], now: Timestamp) -> Self {

@@ -79,6 +79,13 @@ pub struct LimitPage {
     page: Page<Limit>,
 }
 
+impl LimitCreate {
+    /// What was written.
+    pub(super) const fn spec(&self) -> &Spec {
+        &self.0
+    }
+}
+
 impl From<&LimitRow> for Limit {
     fn from(row: &LimitRow) -> Self {
         let (names, spec) = (SubjectNames::default(), row.spec.clone());
@@ -203,7 +210,7 @@ impl Exposed for LimitRow {
 }
 
 /// The policy of a limit, on the routes that are configured now.
-fn check(administration: &Administration, spec: &Spec, id: LimitId) -> Result<Policy, Vec<Fault>> {
+pub(super) fn check(administration: &Administration, spec: &Spec, id: LimitId) -> Result<Policy, Vec<Fault>> {
     let routing = administration.routing.read();
     let known: Vec<&Route> = routing.table.iter().map(AsRef::as_ref).collect();
     spec.check(id, &known)

@@ -14,6 +14,7 @@ use actix_web::{
     web::Data,
 };
 use jiff::Timestamp;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     actors::{
@@ -73,6 +74,8 @@ pub struct Administration {
     pub fingerprints: Arc<MacKey>,
     /// How the budgets stand.
     pub accounting: Accounting,
+    /// How many replays may run.
+    pub replays: ReplayRoom,
 }
 
 /// For the handlers of passwords, tokens and sessions.
@@ -164,6 +167,27 @@ impl Accounting {
         if let Err(error) = self.ledger.flushed().await {
             tracing::warn!(%error, "the amounts shown may be without the last calls");
         }
+    }
+}
+
+/// How many replays may run at a time, so that they leave the store and the processors to the calls.
+#[derive(Clone)]
+pub struct ReplayRoom(Arc<Semaphore>);
+
+/// How many replays run at a time.
+const REPLAYS_AT_ONCE: usize = 2;
+
+impl Default for ReplayRoom {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(REPLAYS_AT_ONCE)))
+    }
+}
+
+impl ReplayRoom {
+    /// A place, to be held while a replay runs; none where all are taken.
+    #[must_use]
+    pub fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.try_acquire().ok()
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     openapi::{Document, NoDocument, Operations, Url},
     prices,
     problem::{self, documented::RefusalKind},
-    sessions, signing_keys, teams, traffic, usage, users,
+    replay, sessions, signing_keys, teams, traffic, usage, users,
 };
 use crate::{
     domain::{access::Permission, route},
@@ -173,6 +173,7 @@ urls! {
     delete "/admin/cache"           Admin  => cache::purge;
     get    "/admin/usage"           AdminOrReadonly => usage::all;
     get    "/admin/traffic"         Admin  => traffic::show;
+    post   "/admin/replay"          Admin  => replay::run;
     get    "/admin/signing-keys"    Admin  => signing_keys::list;
     post   "/admin/signing-keys/rotate" Admin => signing_keys::rotate;
     get    "/admin/audit"           Admin  => audit::list;

@@ -31,6 +31,7 @@ const MAX_LIMIT: Money = Money::from_pusd(9_000_000_000_000_000_000);
 /// A budget to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "BudgetCreate")]
 pub struct Spec {
     #[schemars(with = "name::Name")]
     pub name: String,

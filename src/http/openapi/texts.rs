@@ -3,6 +3,8 @@
 //! Operations are named as in [`crate::http::routes`]. One without a text here fails the start of the gateway and every
 //! test that makes the document.
 
+mod audit;
+
 /// A group of operations, in the order in which the document lists them.
 pub(super) struct Tag {
     pub(super) name: &'static str,
@@ -355,25 +357,7 @@ pub(super) const TAGS: &[Tag] = &[
             ),
         ],
     },
-    Tag {
-        name: "Audit",
-        description: "The audit log, for administrators.",
-        operations: &[
-            text(
-                "traffic::show",
-                "Add up traffic",
-                "The audit log added up by time and by what is on record of each request, up to the last one. Percentiles of the \
-                 duration are within 3.2 %; all else is exact. `text/csv` is answered where `Accept` asks for it.",
-            ),
-            text("audit::list", "List audit records", "Newest first. A cursor stays valid while records arrive."),
-            text(
-                "audit::checkpoints::list",
-                "List checkpoints of the audit log",
-                "Chain by chain, newest first within each.",
-            ),
-            text("audit::show", "Show an audit record", ""),
-        ],
-    },
+    audit::TAG,
     Tag {
         name: "Operations",
         description: "Health and documentation.",
