@@ -12,7 +12,9 @@ mod ledger;
 mod migrate;
 mod openapi;
 mod prices;
+mod progress;
 mod reload;
+mod replay;
 mod serve;
 mod shell;
 mod usage;
@@ -69,6 +71,8 @@ enum Command {
     /// Check the books of money.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Ask the audit log what a limit or a budget would have refused.
+    Replay(replay::Replay),
     /// Add up what calls took and cost.
     Usage(usage::Usage),
     /// Print what a shell needs to complete commands.
@@ -117,6 +121,7 @@ pub fn run() -> ExitCode {
         Command::Health => health::run(arguments.config.as_deref()),
         Command::Migrate(migrate) => migrate.run(arguments.config.as_deref()),
         Command::Reload => reload::run(arguments.config.as_deref()),
+        Command::Replay(replay) => replay.run(arguments.config.as_deref()),
         Command::Usage(usage) => usage.run(arguments.config.as_deref()),
         Command::Completions(completions) => {
             completions.run(Arguments::command());

@@ -44,6 +44,7 @@ mod process {
     mod refused_early;
     mod reload_and_drain;
     mod repeated_headers;
+    mod replay;
     mod replicas;
     mod room;
     mod shared_limits;

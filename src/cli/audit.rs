@@ -4,7 +4,6 @@ mod accept;
 mod export;
 mod offline;
 mod online;
-mod progress;
 mod read;
 mod report;
 mod trail;

@@ -66,7 +66,7 @@ impl Usage {
 }
 
 /// A day means its beginning.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }

@@ -9,16 +9,18 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
     Failure, failed,
-    progress::Progress,
     report::{Inspector, MEANS},
 };
-use crate::domain::audit::{
-    act::CUSTODY,
-    checkpoint::Checkpoint,
-    lines::{Extent, Line, PublicKey, VERSION},
-    verify::{
-        Beginning, Facts, Fault, Finding, Keys, Position, Summary, Vouched, Walk, check_checkpoint, check_entry,
-        said_place,
+use crate::{
+    cli::progress::Progress,
+    domain::audit::{
+        act::CUSTODY,
+        checkpoint::Checkpoint,
+        lines::{Extent, Line, PublicKey, VERSION},
+        verify::{
+            Beginning, Facts, Fault, Finding, Keys, Position, Summary, Vouched, Walk, check_checkpoint, check_entry,
+            said_place,
+        },
     },
 };
 

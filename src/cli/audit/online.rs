@@ -6,11 +6,11 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
     Failure, failed,
-    progress::Progress,
     report::{Inspector, MEANS},
     trail::TrailReader,
 };
 use crate::{
+    cli::progress::Progress,
     domain::audit::{
         act::CUSTODY,
         verify::{Beginning, Facts, Finding, Position, Walk, check_checkpoint, check_entry},

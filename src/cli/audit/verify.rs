@@ -8,10 +8,10 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, failed, offline, online, progress::Progress, report::Inspector, trust};
+use super::{Failure, failed, offline, online, report::Inspector, trust};
 use crate::{
     app::{audit_store, checkpoint_files},
-    cli::print,
+    cli::{print, progress::Progress},
     clock::Clock,
     config::Config,
     domain::audit::{act::CUSTODY, verify::Keys},
