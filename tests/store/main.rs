@@ -23,6 +23,7 @@ mod pooler;
 mod prices;
 mod quota_accounts;
 mod redis;
+mod replay;
 mod revisions;
 mod sessions;
 mod support;

@@ -1,7 +1,5 @@
 //! A replay for the eye.
 
-use std::fmt::Write;
-
 use crate::domain::replay::{Answer, Report, SubjectReport};
 
 /// All of an answer.
@@ -74,6 +72,6 @@ fn exhausted(text: &mut String, subject: &SubjectReport) {
 }
 
 fn line(text: &mut String, line: &str) {
-    // A text takes all that is written to it.
-    drop(writeln!(text, "{line}"));
+    text.push_str(line);
+    text.push('\n');
 }
