@@ -76,7 +76,7 @@ impl Replay {
     }
 
     async fn answer(&self, source: &Source, rules: Rules, span: Span) -> Result<Answer, Failure> {
-        let Rules { rules, is_comparison, burst_follows } = rules;
+        let Rules { asked: rules, is_comparison, burst_follows } = rules;
         let mut known = vec![];
         for rule in rules {
             known.push(source.subjects_apart(rule).await?);

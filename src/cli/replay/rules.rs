@@ -21,7 +21,7 @@ const MOST: usize = 10;
 
 /// What a file asks about.
 pub(super) struct Rules {
-    pub rules: Vec<Rule>,
+    pub asked: Vec<Rule>,
     /// Whether it has a list of them.
     pub is_comparison: bool,
     /// Whether the burst of the first is as large as its limit.
@@ -45,15 +45,15 @@ pub(super) fn limits(path: &Path) -> Result<Rules, Failure> {
     let (specs, is_comparison) = read(path, "limits", |list: Limits| list.limits)?;
     let burst_follows = specs.first().is_some_and(|spec: &limit::Spec| spec.burst.is_none());
     let rule = |spec: &limit::Spec| Ok(Rule::Limit(spec.policy(LimitId(Uuid::nil()))?, HashSet::new()));
-    Ok(Rules { rules: checked(path, &specs, is_comparison.then_some("limits"), rule)?, is_comparison, burst_follows })
+    Ok(Rules { asked: checked(path, &specs, is_comparison.then_some("limits"), rule)?, is_comparison, burst_follows })
 }
 
 /// The budgets of a file.
 pub(super) fn budgets(path: &Path) -> Result<Rules, Failure> {
     let (specs, is_comparison) = read(path, "budgets", |list: Budgets| list.budgets)?;
     let rule = |spec: &budget::Spec| Ok(Rule::Budget(spec.budget(BudgetId(Uuid::nil()))?, HashSet::new()));
-    let rules = checked(path, &specs, is_comparison.then_some("budgets"), rule)?;
-    Ok(Rules { rules, is_comparison, burst_follows: false })
+    let asked = checked(path, &specs, is_comparison.then_some("budgets"), rule)?;
+    Ok(Rules { asked, is_comparison, burst_follows: false })
 }
 
 /// One, or a list of them under a name.

@@ -79,14 +79,6 @@ impl BudgetGate {
         self.budget.period.window(call.time).since
     }
 
-    /// What a call cost in the end.
-    pub(super) fn cost(&self, call: &Call) -> Money {
-        match call.fate {
-            Fate::Ended { took, .. } => money(took.unwrap_or(call.amount)),
-            Fate::RefusedElsewhere => Money::ZERO,
-        }
-    }
-
     pub(super) fn ask(&mut self, call: &Call) -> bool {
         let claim = self.budget.claim(call.subject, call.time);
         let has_room = reserve(&mut self.balances, &[claim], money(call.amount)).is_ok();
@@ -98,13 +90,21 @@ impl BudgetGate {
     }
 
     pub(super) fn end(&mut self, call: &Call) {
-        let (hold, cost) = (self.hold(call), self.cost(call));
+        let (hold, cost) = (self.hold(call), cost(call));
         settle(&mut self.balances, &hold, &hold.accounts, cost);
     }
 
     fn hold(&self, call: &Call) -> Hold {
         let account = self.budget.claim(call.subject, call.time).account;
         Hold { request: RequestId(Uuid::nil()), amount: money(call.amount), accounts: vec![account] }
+    }
+}
+
+/// What a call cost in the end.
+pub(super) fn cost(call: &Call) -> Money {
+    match call.fate {
+        Fate::Ended { took, .. } => money(took.unwrap_or(call.amount)),
+        Fate::RefusedElsewhere => Money::ZERO,
     }
 }
 

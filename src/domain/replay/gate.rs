@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    budgets::BudgetGate,
+    budgets::{BudgetGate, cost},
     limits::LimitGate,
     nanoseconds,
     request::{From, Request},
@@ -128,7 +128,7 @@ impl Gate {
     pub(super) fn spends(&self, call: &Call) -> Option<(Timestamp, Money)> {
         match self {
             Self::Limit(_) => None,
-            Self::Budget(budget) => Some((budget.period_of(call), budget.cost(call))),
+            Self::Budget(budget) => Some((budget.period_of(call), cost(call))),
         }
     }
 

@@ -81,14 +81,14 @@ impl Tally {
         let of_subject = self.subjects.entry(call.subject).or_default();
         of_subject.counts.add(has_room);
         if !has_room {
-            of_subject.first_refused_at = earlier(of_subject.first_refused_at, call.time);
+            of_subject.first_refused_at = Some(earlier(of_subject.first_refused_at, call.time));
         }
     }
 
     /// A call found no room in a budget.
     pub(super) fn exhaust(&mut self, call: &Call, period: Timestamp) {
         let of_period = self.periods.entry((call.subject, period)).or_default();
-        of_period.exhausted_at = earlier(of_period.exhausted_at, call.time);
+        of_period.exhausted_at = Some(earlier(of_period.exhausted_at, call.time));
     }
 
     /// A call has spent money of a budget.
@@ -160,6 +160,6 @@ impl Tally {
     }
 }
 
-fn earlier(first: Option<Timestamp>, time: Timestamp) -> Option<Timestamp> {
-    Some(first.map_or(time, |first| first.min(time)))
+fn earlier(first: Option<Timestamp>, time: Timestamp) -> Timestamp {
+    first.map_or(time, |first| first.min(time))
 }
