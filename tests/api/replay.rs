@@ -50,7 +50,7 @@ impl Dice {
     }
 
     fn one_of<'t, T>(&mut self, all: &'t [T]) -> &'t T {
-        &all[usize::try_from(self.roll(all.len() as u64)).unwrap()]
+        &all[usize::try_from(self.roll(u64::try_from(all.len()).unwrap())).unwrap()]
     }
 }
 
@@ -210,7 +210,9 @@ async fn a_rate_that_refills_meanwhile_is_replayed_to_the_call(store: &TestStore
     for _ in 0..60 {
         let sent = connections.iter_mut().map(|(connection, bytes)| connection.exchange(bytes));
         futures_util::future::join_all(sent).await;
-        connections.iter().for_each(|_| gateway.expect_record());
+        for _ in &connections {
+            gateway.expect_record();
+        }
     }
     let refused = compare(&gateway).await;
     assert!(refused["user"] > 0 && refused["user"] < 240, "{refused:?}");

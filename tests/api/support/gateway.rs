@@ -171,13 +171,13 @@ impl TestGateway {
     /// Stops the gateway as an operator would. Every hold must have ended, and every request be on record, whole.
     pub async fn finish(self) {
         let expected = self.expected_records.get();
-        let store = self.stop().await;
+        let store = Box::pin(self.stop()).await;
         check_records(&store, expected).await;
     }
 
     /// Stops a gateway on a store that an earlier one has written to, so that its records cannot be counted.
     pub async fn discard(self) {
-        self.stop().await;
+        Box::pin(self.stop()).await;
     }
 
     /// The same for several replicas on one store.
