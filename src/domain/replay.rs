@@ -2,13 +2,14 @@
 //! service ([`limit::shard`](super::limit::shard), [`ledger`](super::ledger)).
 //!
 //! Pure: [`Request`] reads one record, [`Replay`] takes them in the order in which the requests began and says at the end what
-//! it found. Which record asks, for what and when is in `gate`; `timeline` puts what happened into its order.
+//! it found. Which record asks, for what and when is in `limits` and `budgets`; `timeline` puts what happened into its order.
 //!
 //! A record counts as the policy would have met it. One that was refused before the limits (no credential, a role, a body) asks
 //! nothing. One that another policy refused, or that was refused behind the limits, is asked about and charges nothing in the end. One that
 //! this policy refused in the log asks again, and takes what it would have taken.
 
 mod budgets;
+mod call;
 mod export;
 mod gate;
 mod limits;
@@ -24,14 +25,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::{
     budgets::BudgetGate,
-    gate::{Asks, Fate, Gate},
+    call::{Asks, Fate},
+    gate::Gate,
     limits::LimitGate,
     tally::Tally,
     timeline::{Event, Timeline, What},
 };
 pub use self::{
+    call::Unknown,
     export::Joiner,
-    gate::Unknown,
     report::{Answer, NotCounted, PeriodReport, Report, Step, SubjectReport},
     request::{Lines, Request, Unreadable},
     search::Search,

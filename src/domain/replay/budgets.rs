@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    gate::{Asks, Call, Fate, Reach, Unknown, ended_ns, is_refused},
+    call::{Asks, Call, Fate, Reach, Unknown, ended_ns, is_refused},
     nanoseconds,
     request::Request,
 };

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    gate::{Asks, Call, Fate, Reach, Unknown, ended_ns, is_refused},
+    call::{Asks, Call, Fate, Reach, Unknown, ended_ns, is_refused},
     nanoseconds,
     request::Request,
 };

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     Span,
-    gate::{Call, Unknown},
+    call::{Call, Unknown},
     report::{NotCounted, PeriodReport, Report, Step, SubjectReport},
 };
 use crate::domain::{

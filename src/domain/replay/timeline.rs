@@ -5,7 +5,7 @@ use std::{
     collections::BinaryHeap,
 };
 
-use super::gate::Call;
+use super::call::Call;
 
 /// The most that waits for its turn: as many calls as are under way at a time, in a log whose times make sense.
 const MOST_WAITING: usize = 1_000_000;
