@@ -1,5 +1,7 @@
 //! `/openapi.json`, and `/docs`: Swagger UI as one page that loads nothing from anywhere.
 
+mod problems;
+
 use std::io::{Cursor, Read};
 
 use actix_web::{
@@ -9,6 +11,7 @@ use actix_web::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+pub use self::problems::problems;
 use super::{
     openapi::{
         Document,

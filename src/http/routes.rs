@@ -105,6 +105,7 @@ urls! {
     get    "/console/"              Console => console::page;
     get    "/console/{file}"        Console => console::file, NotFound;
     get    "/docs"                  Docs   => docs::page;
+    get    "/docs/problems"         Docs   => docs::problems;
     get    "/openapi.json"          Docs   => docs::document;
 
     get    "/v1/models"             Own    => models::list;

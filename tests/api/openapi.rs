@@ -117,5 +117,11 @@ async fn the_page_is_html_that_loads_nothing_from_elsewhere(store: &TestStore) {
     assert!(policy.starts_with("default-src 'none'") && !policy.contains("http"), "{policy}");
     assert!(policy.contains("script-src 'sha256-") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+
+    let problems = gateway.get("/docs/problems").send().await;
+    assert_eq!(problems.expect(200).header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = problems.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("script"), "{policy}");
+    assert!(problems.text().contains("<tr id=\"budget-exhausted\">"));
     gateway.finish().await;
 }

@@ -376,6 +376,7 @@ pub(super) const TAGS: &[Tag] = &[
             text("console::page", "The console", "Pages that call the other endpoints; signing in is up to them."),
             text("console::file", "A file of the console", ""),
             text("docs::page", "This page", "Public where docs.public is set, else for any signed-in caller."),
+            text("docs::problems", "What each code of a refusal means", "A page; the code is the fragment."),
             text("docs::document", "The OpenAPI document", "As public as the page of it."),
         ],
     },
