@@ -131,6 +131,9 @@ fn entry(kind: Kind, place: String, listed: toml::Value) -> Result<Entry, String
     let Value::Object(fields) = json(listed) else { return Err(format!("{place}: must be a table")) };
     let field = kind.name_field();
     match fields.get(field) {
+        Some(Value::String(name)) if name.trim() != name || name.chars().any(char::is_control) => Err(format!(
+            "{place}.{field}: must not begin or end with a blank, nor have a line end or a control character"
+        )),
         Some(Value::String(name)) => Ok(Entry { kind, place, name: name.clone(), fields }),
         Some(_) => Err(format!("{place}.{field}: must be text in quotes")),
         None => Err(format!("{place}: the key \"{field}\" is missing")),
@@ -180,6 +183,10 @@ mod tests {
             ("teams = [1]", "teams[0]: must be a table"),
             ("[[users]]\nname = \"a\"", "users[0]: the key \"username\" is missing"),
             ("[[teams]]\nname = 1", "teams[0].name: must be text in quotes"),
+            (
+                "[[teams]]\nname = \"a \"",
+                "teams[0].name: must not begin or end with a blank, nor have a line end or a control character",
+            ),
         ] {
             assert_eq!(read(text).unwrap_err(), told);
         }

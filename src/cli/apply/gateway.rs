@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use serde_json::{Map, Value};
 
 use super::document::Kind;
@@ -16,6 +16,10 @@ use crate::{
 
 /// The longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a call that met a limit is made again, and how long it waits for that at most.
+const MAX_WAITS: u32 = 20;
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The variable with the credential.
 const TOKEN: &str = "TOLLGATE_TOKEN";
@@ -96,17 +100,32 @@ impl Gateway {
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let place = format!("{method} {}{path}", self.url);
         let failed = |what: String| Failure::Failed(format!("{place}: {what}"));
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default());
-        let request = request.map_err(|error| failed(error.to_string()))?;
-        let answer = self.post.send(request).await.map_err(|error| failed(chain(&*error)))?;
-        let said = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
-        if answer.status().is_success() { Ok(said) } else { Err(failed(refused(answer.status(), &said))) }
+        let mut waits = 0_u32;
+        loop {
+            let request = Request::builder()
+                .method(method.clone())
+                .uri(format!("{}{path}", self.url))
+                .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default());
+            let request = request.map_err(|error| failed(error.to_string()))?;
+            let answer = self.post.send(request).await.map_err(|error| failed(chain(&*error)))?;
+            if answer.status() == StatusCode::TOO_MANY_REQUESTS && waits < MAX_WAITS {
+                waits = waits.saturating_add(1);
+                actix::clock::sleep(retry_after(answer.headers())).await;
+                continue;
+            }
+            let said = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+            let is_done = answer.status().is_success();
+            return if is_done { Ok(said) } else { Err(failed(refused(answer.status(), &said))) };
+        }
     }
+}
+
+/// When a limit has room again (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap) -> Duration {
+    let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1)).min(LONGEST_WAIT)
 }
 
 /// The URL of a list.
@@ -123,8 +142,16 @@ pub(super) const fn list(kind: Kind) -> &'static str {
     }
 }
 
+/// What names one of a list, behind the URL of the list. The name of a model may have slashes, which stand there as they are.
+pub(super) fn path_of(kind: Kind, name: &str) -> String {
+    match kind {
+        Kind::Model => name.split('/').map(segment).collect::<Vec<_>>().join("/"),
+        _ => segment(name),
+    }
+}
+
 /// A name as a segment of a path, or a value of a query.
-pub(super) fn segment(name: &str) -> String {
+fn segment(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || UNRESERVED.contains(char::from(byte));
     let written = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     name.bytes().map(written).collect()
@@ -155,7 +182,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_limit_says_how_long_to_wait() {
+        let headers =
+            |text: &'static str| HeaderMap::from_iter([(header::RETRY_AFTER, http::HeaderValue::from_static(text))]);
+        assert_eq!(retry_after(&headers("3")), Duration::from_secs(3));
+        assert_eq!(retry_after(&headers("9000")), LONGEST_WAIT);
+        assert_eq!(retry_after(&HeaderMap::new()), Duration::from_secs(1));
+    }
+
+    #[test]
     fn a_name_is_one_segment() {
+        assert_eq!(path_of(Kind::Model, "meta/llama 3"), "meta/llama%203");
+        assert_eq!(path_of(Kind::Route, "a/b"), "a%2Fb");
         assert_eq!(segment("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
         assert_eq!(segment("gpt-4o_x.~"), "gpt-4o_x.~");
     }

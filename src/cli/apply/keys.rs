@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::Write,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,7 @@ impl Keys {
     /// Opens the file before anything is made, so that no secret is lost because there is no place for it.
     ///
     /// # Errors
-    /// None is given and one is needed, or it cannot be opened.
+    /// None is given and one is needed, it cannot be opened, or others may read it.
     pub(super) fn open(path: Option<&Path>, is_needed: bool) -> Result<Self, Failure> {
         if !is_needed {
             return Ok(Self(None));
@@ -26,7 +26,12 @@ impl Keys {
             return Err(Failure::Configuration(what.into()));
         };
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        let file = file.map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))?;
+        let bad = |what: String| Failure::Configuration(format!("{}: {what}", path.display()));
+        let file = file.map_err(|error| bad(error.to_string()))?;
+        let mode = file.metadata().map_err(|error| bad(error.to_string()))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(bad("others may read it: give it mode 600, or name a file that is not there".into()));
+        }
         Ok(Self(Some((path.to_owned(), file))))
     }
 

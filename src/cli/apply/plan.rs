@@ -2,7 +2,7 @@
 
 mod difference;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use http::Method;
 use serde_json::{Map, Value};
@@ -10,13 +10,10 @@ use serde_json::{Map, Value};
 use self::difference::{Difference, differences};
 use super::{
     document::{Document, Entry, Kind},
-    gateway::{Gateway, list, segment},
+    gateway::{Gateway, list, path_of},
     keys::Keys,
 };
 use crate::cli::{Failure, print};
-
-/// Fields that are sent and never shown: they cannot be compared, and are set where something is made.
-const WRITE_ONLY: [&str; 2] = ["password", "secret"];
 
 /// The steps, in the order in which they are done.
 pub(super) struct Plan {
@@ -50,7 +47,7 @@ impl Plan {
     /// # Errors
     /// The file names something that is not there, or asks for what cannot be; or the gateway refuses to show what it has.
     pub(super) async fn make(gateway: &Gateway, document: &Document) -> Result<Self, Failure> {
-        let (mut plan, mut known) = (Self { steps: vec![], unchanged: 0 }, Known::new());
+        let (mut plan, mut known, mut seen) = (Self { steps: vec![], unchanged: 0 }, Known::new(), HashSet::new());
         for entry in &document.entries {
             let mut entry = entry.clone();
             let references = references(&mut entry)?;
@@ -64,9 +61,7 @@ impl Plan {
             set_secret(&mut entry)?;
             let present = present(gateway, &known, &entry, &references).await?;
             let own = (entry.kind, identity(&entry, &references));
-            let is_listed =
-                plan.steps.iter().any(|step| (step.entry.kind, identity(&step.entry, &step.references)) == own);
-            if is_listed {
+            if !seen.insert(own.clone()) {
                 return Err(entry.bad(entry.kind.name_field(), "is in the file twice"));
             }
             known.insert(own, present.as_ref().and_then(|present| text(present, "id")));
@@ -190,13 +185,18 @@ fn subject(entry: &mut Entry) -> Result<Option<Reference>, Failure> {
     Ok(entry.take_text("subject")?.map(|name| Reference { field: "subject", to: (kind, name) }))
 }
 
+/// The field that is sent and never shown: it cannot be compared, and is set where something is made.
+const fn write_only(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::User => Some("password"),
+        Kind::Upstream => Some("secret"),
+        _ => None,
+    }
+}
+
 /// Puts a secret into an entry that the file says where to find.
 fn set_secret(entry: &mut Entry) -> Result<(), Failure> {
-    let field = match entry.kind {
-        Kind::User => "password",
-        Kind::Upstream => "secret",
-        _ => return Ok(()),
-    };
+    let Some(field) = write_only(entry.kind) else { return Ok(()) };
     let (variable, file) = (format!("{field}_env"), format!("{field}_file"));
     let found = match (entry.take_text(&variable)?, entry.take_text(&file)?) {
         (None, None) => return Ok(()),
@@ -281,7 +281,7 @@ fn deed(
 ) -> Result<Option<Deed>, Failure> {
     let Some(present) = present else { return Ok(Some(Deed::Make)) };
     let mut wanted = entry.fields.clone();
-    wanted.retain(|field, _| field != entry.kind.name_field() && !WRITE_ONLY.contains(&field.as_str()));
+    wanted.retain(|field, _| field != entry.kind.name_field() && Some(field.as_str()) != write_only(entry.kind));
     for Reference { field, to } in references.iter().filter(|reference| reference.field == "team_id") {
         // What is not there yet is another one than the present, whatever that is.
         let id = known.get(to).cloned().flatten();
@@ -305,7 +305,7 @@ fn deed(
         );
     }
     let place = if entry.kind.is_found_by_name() { Some(entry.name.clone()) } else { text(present, "id") };
-    let url = format!("{}/{}", list(entry.kind), segment(&place.unwrap_or_default()));
+    let url = format!("{}/{}", list(entry.kind), path_of(entry.kind, &place.unwrap_or_default()));
     Ok(Some(Deed::Change { url, differences }))
 }
 

@@ -27,6 +27,13 @@ const MAX_DEPTH: u8 = 4;
 const MEMBER_ENDS: [char; 7] = [',', '}', ']', '"', '&', '\n', '\r'];
 const LINE_ENDS: [char; 3] = ['&', '\n', '\r'];
 
+/// How far behind a name is looked for what ends its tag, its header or its index, and how far before it for what begins
+/// them: so the work stays linear.
+const NEAR_BYTES: usize = 256;
+
+/// The same for the header fields of a part behind its name.
+const MAX_PART_HEAD_BYTES: usize = 4_096;
+
 const LEAST_BEARER_BYTES: usize = 8;
 
 /// Where a list of named values (Kubernetes, HAR, variables of a build) has the name of each.
@@ -55,6 +62,16 @@ pub fn without_last_word(text: &str) -> &str {
     text.trim_end_matches(|c| is_part_of_word(c) || matches!(c, '+' | '/' | '=' | '~' | '\\'))
 }
 
+/// As much of a text as has at most so many bytes, from its beginning on.
+fn beginning(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
+}
+
+/// As much of a text as has at most so many bytes, up to its end.
+fn ending(text: &str, bytes: usize) -> &str {
+    text.get(text.ceil_char_boundary(text.len().saturating_sub(bytes))..).unwrap_or(text)
+}
+
 fn within(text: &str, depth: u8) -> String {
     let mut reader = Reader::of(text, depth);
     reader.read();
@@ -67,20 +84,25 @@ struct Reader<'t> {
     depth: u8,
     /// What a string of the present object, which is no name itself, says of the member `value` beside it.
     named: Option<Kind>,
-    /// Whether every string goes that is no name of a member.
-    strings_are_secret: bool,
+    /// How many objects the text is in, from one on whose name only contains "token": counts stay in them, strings go.
+    counted: usize,
 }
 
 impl<'t> Reader<'t> {
     fn of(text: &'t str, depth: u8) -> Self {
-        Self { rest: text, out: String::with_capacity(text.len()), depth, named: None, strings_are_secret: false }
+        Self { rest: text, out: String::with_capacity(text.len()), depth, named: None, counted: 0 }
     }
 
     fn read(&mut self) {
         while let Some(first) = self.rest.chars().next() {
             match first {
+                '{' if self.counted > 0 => {
+                    self.counted = self.counted.saturating_add(1);
+                    self.pass(1);
+                }
                 '}' => {
                     self.named = None;
+                    self.counted = self.counted.saturating_sub(1);
                     self.pass(1);
                 }
                 '"' => self.literal(),
@@ -116,7 +138,7 @@ impl<'t> Reader<'t> {
         let raw = self.take(literal_bytes(self.rest, '"', false));
         let text = unescaped(raw);
         let is_member = self.rest.trim_start().starts_with(':');
-        if self.strings_are_secret && !is_member {
+        if self.counted > 0 && !is_member {
             return self.redacted_string();
         }
         let beside = self.named.filter(|_| is_member && text.eq_ignore_ascii_case("value"));
@@ -179,7 +201,9 @@ impl<'t> Reader<'t> {
         let end = self.rest.find(ends).unwrap_or(self.rest.len());
         let value = self.rest.get(..end).unwrap_or_default().trim();
         let is_number = value.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
-        if value.is_empty() && self.rest.get(end..).is_some_and(|rest| rest.starts_with(['\n', '\r'])) {
+        if value.is_empty()
+            && self.rest.get(end..).is_some_and(|rest| rest.starts_with('\n') || rest.starts_with("\r\n"))
+        {
             self.pass(end);
             return self.lines_below(kind);
         }
@@ -203,8 +227,8 @@ impl<'t> Reader<'t> {
 
     /// The content of a part of `multipart/form-data` behind its name: up to the next boundary.
     fn part(&mut self) {
-        let head =
-            ["\r\n\r\n", "\n\n"].iter().find_map(|blank| Some(self.rest.find(blank)?.saturating_add(blank.len())));
+        let near = beginning(self.rest, MAX_PART_HEAD_BYTES);
+        let head = ["\r\n\r\n", "\n\n"].iter().find_map(|blank| Some(near.find(blank)?.saturating_add(blank.len())));
         let Some(head) = head else {
             return;
         };
@@ -268,7 +292,7 @@ impl<'t> Reader<'t> {
         self.pass(self.indexes());
         let gap = self.rest.find(|c: char| !matches!(c, ' ' | '\t' | '\'' | '"' | ']')).unwrap_or(self.rest.len());
         let behind = self.rest.get(gap..).unwrap_or_default();
-        if is_element && let Some(end) = self.rest.find('>') {
+        if is_element && let Some(end) = beginning(self.rest, NEAR_BYTES).find('>') {
             self.pass(end.saturating_add(1));
             self.element(word, kind);
         } else if word.starts_with("--") && kind == Kind::Hard && self.rest.starts_with(' ') {
@@ -285,7 +309,7 @@ impl<'t> Reader<'t> {
 
     /// Whether the next word is the name of an XML element, perhaps behind a prefix.
     fn opens_element(&self) -> bool {
-        let Some((_, tag)) = self.out.rsplit_once('<') else {
+        let Some((_, tag)) = ending(&self.out, NEAR_BYTES).rsplit_once('<') else {
             return false;
         };
         !tag.starts_with('/') && !tag.contains(|c: char| c.is_whitespace() || c == '>')

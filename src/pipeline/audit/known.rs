@@ -51,7 +51,8 @@ impl Known {
         let subject = Subject {
             trace_id: call.trace_id.clone(),
             peer: call.peer,
-            client: call.client.filter(|client| Some(*client) != call.peer),
+            // Where a header could say another one, the record says which it was, the same or not.
+            client: call.client.filter(|client| Some(*client) != call.peer || call.forwarded_for.is_some()),
             client_certificate: call.transport.client_certificate().map(str::to_owned),
             forwarded_for: call.forwarded_for.as_deref().map(|text| redact(text).into_owned()),
             method: call.method.clone(),

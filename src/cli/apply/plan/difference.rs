@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::domain::money::Money;
+use crate::domain::{money::Money, redaction::content::redact_content};
 
 /// A field that is to be changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,11 @@ impl Difference {
 
     pub(super) fn text(&self) -> String {
         let Self { field, wanted, present } = self;
-        if field == "secret" { "secret".into() } else { format!("{field} {present} -> {wanted}") }
+        // What is not there yet may be a secret under a name that the gateway does not know.
+        if present.is_null() && !(wanted.is_number() || wanted.is_boolean()) {
+            return format!("{field} set");
+        }
+        redact_content(&format!("{field} {present} -> {wanted}"))
     }
 }
 
@@ -56,7 +60,7 @@ fn is_same(field: &str, wanted: &Value, present: &Value) -> bool {
     match (wanted, present) {
         (Value::Object(wanted), Value::Object(present)) => differences(wanted, present).is_empty(),
         (Value::Array(wanted), Value::Array(present)) if wanted.iter().all(Value::is_string) => {
-            wanted.len() == present.len() && wanted.iter().all(|name| present.contains(name))
+            wanted.iter().all(|name| present.contains(name)) && present.iter().all(|name| wanted.contains(name))
         }
         (Value::Array(wanted), Value::Array(present)) => {
             let mut pairs = wanted.iter().zip(present);
@@ -115,7 +119,13 @@ mod tests {
             (json!({ "limit_usd": "10" }), json!({ "limit_usd": "10.1" }), r#"limit_usd "10.1" -> "10""#),
             (json!({ "burst": 6 }), json!({ "limit": 5 }), "burst 5 -> 6"),
             (json!({ "models": ["a"] }), json!({ "models": ["a", "b"] }), r#"models ["a","b"] -> ["a"]"#),
-            (json!({ "mode": "shadow" }), json!({}), r#"mode null -> "shadow""#),
+            (json!({ "mode": "shadow" }), json!({}), "mode set"),
+            (json!({ "n": 1 }), json!({}), "n null -> 1"),
+            (
+                json!({ "url": "http://u:pw@host" }),
+                json!({ "url": "http://host" }),
+                r#"url "http://host" -> "http://[redacted]@host""#,
+            ),
             (
                 json!({ "targets": [{ "upstream": "a" }] }),
                 json!({ "targets": [{ "upstream": "b" }] }),

@@ -1,29 +1,31 @@
 //! Values that are no single word: what stands below a name that means a credential, in each form that nests.
 
 use super::{
-    REDACTED, Reader,
-    quoted::{balanced_bytes, element_bytes, literal_bytes},
+    NEAR_BYTES, REDACTED, Reader, beginning, ending,
+    quoted::{element_bytes, literal_bytes},
     words::Kind,
 };
 
 impl Reader<'_> {
-    /// An object whose name only contains "token": counts stay, and so do members that say nothing. Strings go.
+    /// Begins an object whose name only contains "token": counts stay, and so do members that say nothing. Strings go.
     pub(super) fn counted_object(&mut self) {
-        let object = self.take(balanced_bytes(self.rest));
-        let mut inner = Reader { strings_are_secret: true, ..Reader::of(object, self.depth) };
-        inner.read();
-        self.out.push_str(&inner.out);
+        self.counted = self.counted.saturating_add(1);
+        self.pass(1);
     }
 
     /// Whether the value behind the name of a member is lines of YAML, and not what JSON has on a line of its own.
     pub(super) fn lines_follow(&self) -> bool {
+        if !self.rest.starts_with(['\n', '\r']) {
+            return false;
+        }
         let line = self.rest.trim_start().lines().next().unwrap_or_default();
         !line.starts_with(['"', '\'', '{', '[']) && (line.starts_with("- ") || line.contains(':'))
     }
 
     /// The lines below an empty value that stand further in than its name, or are the items of its list (YAML 1.2 §8.2).
     pub(super) fn lines_below(&mut self, kind: Kind) {
-        let own = indent(self.out.rsplit('\n').next().unwrap_or_default(), true);
+        let line = ending(&self.out, NEAR_BYTES).rsplit('\n').next().unwrap_or_default();
+        let own = indent(line, true);
         let mut bytes = 0_usize;
         for line in self.rest.split_inclusive('\n').skip(1) {
             let text = line.trim_start();
@@ -46,8 +48,13 @@ impl Reader<'_> {
     /// A section of settings: from a line of nothing but its name in brackets up to the next such line (TOML 1.0). Says
     /// whether it is one; `name` is the word that is read.
     pub(super) fn section(&mut self, name: &str) -> bool {
-        let before = self.out.rsplit('\n').next().unwrap_or_default().trim_start();
-        let line = self.rest.split('\n').next().unwrap_or_default();
+        let (near, behind) = (ending(&self.out, NEAR_BYTES), beginning(self.rest, NEAR_BYTES));
+        let before = near.rsplit('\n').next().unwrap_or_default();
+        if before.len() == self.out.len().min(NEAR_BYTES) && before.len() < self.out.len() {
+            return false;
+        }
+        let before = before.trim_start();
+        let line = behind.split('\n').next().unwrap_or_default();
         let behind = line.trim_end();
         let is_header = before.starts_with('[')
             && before.chars().chain(behind.trim_end_matches(']').chars()).all(is_part_of_header)
@@ -70,7 +77,8 @@ impl Reader<'_> {
     /// The indexes behind the name of a field, up to the sign that ends them: `[db][]=`.
     pub(super) fn indexes(&self) -> usize {
         let mut bytes = 0_usize;
-        while let Some(index) = self.rest.get(bytes..).filter(|rest| rest.starts_with('[')) {
+        let near = beginning(self.rest, NEAR_BYTES);
+        while let Some(index) = near.get(bytes..).filter(|rest| rest.starts_with('[')) {
             let Some(end) = index.find(']').filter(|end| !index.get(..*end).unwrap_or_default().contains('\n')) else {
                 return 0;
             };
@@ -80,15 +88,17 @@ impl Reader<'_> {
         if behind.starts_with(['=', ':']) { bytes } else { 0 }
     }
 
-    /// What is in an element of XML, whose start tag ends here. One that is not closed ends with the text if its name is
-    /// surely that of a credential.
+    /// What is in an element of XML, whose start tag ends here. One that is not closed ends with the text. Where a
+    /// name only contains "token", what is in it up to the next tag goes.
     pub(super) fn element(&mut self, name: &str, kind: Kind) {
         if self.out.ends_with("/>") {
             return;
         }
-        let text = self.rest.find('<').unwrap_or(self.rest.len());
-        let open = if kind == Kind::Hard { self.rest.len() } else { text };
-        self.take(element_bytes(self.rest, name).unwrap_or(open));
+        let bytes = match kind {
+            Kind::Hard => element_bytes(self.rest, name),
+            Kind::Soft => self.rest.find('<'),
+        };
+        self.take(bytes.unwrap_or(self.rest.len()));
         self.out.push_str(REDACTED);
     }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::{NEAR_BYTES, beginning};
+
 /// How long the quoted string at the beginning is, with its quotes; one that is not closed ends with its line or the text.
 pub(super) fn literal_bytes(text: &str, quote: char, spans_lines: bool) -> usize {
     let mut is_escaped = false;
@@ -41,7 +43,7 @@ pub(super) fn balanced_bytes(text: &str) -> usize {
 pub(super) fn element_bytes(text: &str, name: &str) -> Option<usize> {
     let mut depth = 1_usize;
     for (at, _) in text.match_indices('<') {
-        let tag = text.get(at.saturating_add(1)..).unwrap_or_default();
+        let tag = beginning(text.get(at.saturating_add(1)..).unwrap_or_default(), NEAR_BYTES);
         let (is_end, tag) = tag.strip_prefix('/').map_or((false, tag), |tag| (true, tag));
         let full = tag.split(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).next().unwrap_or_default();
         if full.rsplit(':').next() != Some(name) {

@@ -114,6 +114,41 @@ fn what_stands_below_the_name_of_a_credential_is_taken_out_of_every_form_that_ne
     }
 }
 
+/// Beginnings without an end. Some of them once took a stack as deep as their length, and all of them time that grew with its
+/// square: a worker would stand still for minutes, and so would this test.
+#[test]
+fn beginnings_without_an_end_are_read_on_a_small_stack() {
+    let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(read_beginnings).unwrap();
+    thread.join().unwrap();
+}
+
+fn read_beginnings() {
+    for piece in [
+        "token:{",
+        "{\"token\":",
+        "<token>",
+        "<secret>",
+        "<<",
+        "[secret",
+        "password ",
+        "password[",
+        "password:\r",
+        "name=\"password\"",
+        "{\"token\":1,",
+        "password:\n",
+        "<secret ",
+        "\"auth\":\n",
+        "[\"password\",",
+        "--password ",
+        "{\"auth\":{",
+    ] {
+        for start in ["", "<secret>"] {
+            let text = format!("{start}{}", piece.repeat(128 * 1024 / piece.len()));
+            assert!(redact_content(&text).len() <= 20 * (text.len() + 1), "{piece}");
+        }
+    }
+}
+
 #[test]
 fn what_looks_like_a_credential_is_taken_out_of_prose() {
     for (text, redacted) in [
