@@ -194,7 +194,7 @@ async fn every_policy_in_force_is_replayed_to_the_call(store: &TestStore) {
     }
     let refused = compare(&gateway).await;
     println!("seed {seed}: {refused:?}");
-    assert!(refused.values().filter(|refused| **refused > 0).count() > 10, "seed {seed}: {refused:?}");
+    assert!(refused.values().filter(|refused| **refused > 0).count() > 7, "seed {seed}: {refused:?}");
     gateway.finish().await;
 }
 
