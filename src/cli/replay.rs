@@ -16,11 +16,8 @@ use self::{
 use super::{Failure, load, print, usage::moment};
 use crate::{
     clock::Clock,
-    domain::replay::{Answer, Replay as Run, Report, Rule, Search, Span},
+    domain::replay::{Answer, Replay as Run, Rule, Search, Span, share_ppm},
 };
-
-/// A share in millionths.
-const ALL_PPM: f64 = 1_000_000.0;
 
 #[derive(Args)]
 pub(super) struct Replay {
@@ -87,7 +84,7 @@ impl Replay {
         let tightest = match (self.tightest, known.pop()) {
             (Some(below_ppm), Some(Rule::Limit(policy, apart))) => {
                 let search = Search::new((policy, apart), burst_follows, span, (below_ppm, asked));
-                Some(search_in(source, search, span).await?)
+                Some(search.find(async |runs| source.replay(runs, span).await).await?)
             }
             _ => None,
         };
@@ -98,20 +95,8 @@ impl Replay {
     }
 }
 
-async fn search_in(source: &Source, mut search: Search, span: Span) -> Result<Option<u64>, Failure> {
-    loop {
-        let runs = search.next_pass();
-        if runs.is_empty() {
-            return Ok(search.tightest());
-        }
-        let runs = source.replay(runs, span).await?;
-        search.learn(&runs.into_iter().map(Run::report).collect::<Vec<Report>>());
-    }
-}
-
 /// A share as millionths.
 fn share(text: &str) -> Result<u64, String> {
     let share: f64 = text.parse().map_err(|_| "a share such as 0.001")?;
-    let ppm = format!("{:.0}", share * ALL_PPM).parse().ok().filter(|ppm| (1..=1_000_000).contains(ppm));
-    ppm.ok_or_else(|| "must be from 0.000001 to 1".into())
+    share_ppm(share).ok_or_else(|| "must be from 0.000001 to 1".into())
 }

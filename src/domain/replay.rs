@@ -36,12 +36,15 @@ pub use self::{
     export::Joiner,
     report::{Answer, NotCounted, PeriodReport, Report, Step, SubjectReport},
     request::{Lines, Request, Unreadable},
-    search::Search,
+    search::{Search, share_ppm},
 };
 use super::{
     budget::Budget,
     limit::{Allowance, Policy, Subject},
 };
+
+/// The most rules that are compared in one replay.
+pub const MOST_CANDIDATES: usize = 10;
 
 /// How long a call may take that is under way when a replay of a limit of concurrent calls begins.
 const LONGEST_CALL: SignedDuration = SignedDuration::from_hours(1);
@@ -164,7 +167,7 @@ impl Replay {
         }
     }
 
-    /// All units that were asked for: a limit of so many in one window refuses none.
+    /// All units that were asked for: a limit of this many in one window refuses none.
     #[must_use]
     pub const fn asked(&self) -> u64 {
         self.asked

@@ -22,16 +22,10 @@ use crate::{
     domain::{
         ids::{BudgetId, LimitId},
         refusal::{Fault, Refusal, Unavailable},
-        replay::{Answer, Replay, Rule, Search, Span},
+        replay::{Answer, MOST_CANDIDATES, Replay, Rule, Search, Span, share_ppm},
     },
     store::{Store, StoreError},
 };
-
-/// The most rules that are compared in one replay.
-const MOST_CANDIDATES: usize = 10;
-
-/// A share in millionths.
-const ALL_PPM: f64 = 1_000_000.0;
 
 /// Which limit or budget, and of which time: one of `limit`, `budget` and `candidates`.
 #[derive(Deserialize, JsonSchema)]
@@ -165,8 +159,7 @@ impl ReplayRequest {
 
     fn tightest(&self) -> Option<(u64, bool)> {
         let Tightest { below } = self.tightest?;
-        let ppm = format!("{:.0}", below * ALL_PPM).parse().ok()?;
-        Some((ppm, self.limit.as_ref().is_some_and(|limit| limit.spec().burst.is_none())))
+        Some((share_ppm(below)?, self.limit.as_ref().is_some_and(|limit| limit.spec().burst.is_none())))
     }
 }
 
@@ -208,7 +201,7 @@ impl Question {
         let tightest_limit = match (tightest, known.pop()) {
             (Some((below_ppm, burst_follows)), Some(Rule::Limit(policy, apart))) => {
                 let search = Search::new((policy, apart), burst_follows, span, (below_ppm, asked));
-                Some(store.search(search, span.to).await?)
+                Some(search.find(async |runs| store.replay(runs, span.to, |_| {}).await).await?)
             }
             _ => None,
         };

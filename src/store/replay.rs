@@ -18,7 +18,7 @@ use super::{
 };
 use crate::domain::{
     audit::Stage,
-    replay::{Answer, Lines, Replay, Report, Rule, Search, take_all},
+    replay::{Answer, Lines, Replay, Rule, take_all},
 };
 
 /// How many records are in hand at a time, and as many behind them are read meanwhile.
@@ -87,18 +87,6 @@ impl Store {
             }
             rule => rule,
         })
-    }
-
-    /// Goes through the log as often as a search needs.
-    pub async fn search(&self, mut search: Search, to: Timestamp) -> Result<Option<u64>, StoreError> {
-        loop {
-            let replays = search.next_pass();
-            if replays.is_empty() {
-                return Ok(search.tightest());
-            }
-            let replays = self.replay(replays, to, |_| {}).await?;
-            search.learn(&replays.into_iter().map(Replay::report).collect::<Vec<Report>>());
-        }
     }
 
     /// Puts beside the subjects of an answer their names.

@@ -11,6 +11,7 @@ use crate::{
     cli::{Failure, health::reachable},
     config::{Config, secret::without_line_end},
     data_dir,
+    domain::percent::encoded,
     upstream::Post,
 };
 
@@ -23,9 +24,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The variable with the credential.
 const TOKEN: &str = "TOLLGATE_TOKEN";
-
-/// Characters that stand in a segment of a path as they are (RFC 3986 §2.3); all others are percent-encoded.
-const UNRESERVED: &str = "-._~";
 
 /// The credential to ask with.
 pub(super) fn token(file: Option<&Path>) -> Result<String, Failure> {
@@ -80,14 +78,14 @@ impl Gateway {
     pub(super) async fn named(&self, path: &str, name: &str) -> Result<Vec<Map<String, Value>>, Failure> {
         let (mut found, mut cursor) = (vec![], String::new());
         loop {
-            let query = format!("{path}?limit=200&name={}{cursor}", segment(name));
+            let query = format!("{path}?limit=200&name={}{cursor}", encoded(name));
             let page = self.ask(Method::GET, &query, None).await?;
             let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
             found.extend(
                 items.into_iter().filter_map(|item| if let Value::Object(item) = item { Some(item) } else { None }),
             );
             match page.get("next_cursor").and_then(Value::as_str) {
-                Some(next) => cursor = format!("&cursor={}", segment(next)),
+                Some(next) => cursor = format!("&cursor={}", encoded(next)),
                 None => return Ok(found),
             }
         }
@@ -145,16 +143,9 @@ pub(super) const fn list(kind: Kind) -> &'static str {
 /// What names one of a list, behind the URL of the list. The name of a model may have slashes, which stand there as they are.
 pub(super) fn path_of(kind: Kind, name: &str) -> String {
     match kind {
-        Kind::Model => name.split('/').map(segment).collect::<Vec<_>>().join("/"),
-        _ => segment(name),
+        Kind::Model => name.split('/').map(encoded).collect::<Vec<_>>().join("/"),
+        _ => encoded(name),
     }
-}
-
-/// A name as a segment of a path, or a value of a query.
-fn segment(name: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || UNRESERVED.contains(char::from(byte));
-    let written = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    name.bytes().map(written).collect()
 }
 
 /// A refusal in the gateway's own words (RFC 9457).
@@ -194,8 +185,8 @@ mod tests {
     fn a_name_is_one_segment() {
         assert_eq!(path_of(Kind::Model, "meta/llama 3"), "meta/llama%203");
         assert_eq!(path_of(Kind::Route, "a/b"), "a%2Fb");
-        assert_eq!(segment("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
-        assert_eq!(segment("gpt-4o_x.~"), "gpt-4o_x.~");
+        assert_eq!(path_of(Kind::Route, "a/b c?é"), "a%2Fb%20c%3F%C3%A9");
+        assert_eq!(path_of(Kind::Model, "gpt-4o_x.~"), "gpt-4o_x.~");
     }
 
     #[test]

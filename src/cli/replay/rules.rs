@@ -12,12 +12,9 @@ use crate::{
         fault::Fault,
         ids::{BudgetId, LimitId},
         limit,
-        replay::Rule,
+        replay::{MOST_CANDIDATES, Rule},
     },
 };
-
-/// The most that are compared.
-const MOST: usize = 10;
 
 /// What a file asks about.
 pub(super) struct Rules {
@@ -71,8 +68,8 @@ fn read<L: DeserializeOwned, S: DeserializeOwned>(
     } else {
         vec![toml::from_str(&text).map_err(|error| bad(error.to_string()))?]
     };
-    if specs.is_empty() || specs.len() > MOST {
-        return Err(bad(format!("{list}: must be 1 to {MOST}")));
+    if specs.is_empty() || specs.len() > MOST_CANDIDATES {
+        return Err(bad(format!("{list}: must be 1 to {MOST_CANDIDATES}")));
     }
     Ok((specs, is_list))
 }

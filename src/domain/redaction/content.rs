@@ -62,12 +62,12 @@ pub fn without_last_word(text: &str) -> &str {
     text.trim_end_matches(|c| is_part_of_word(c) || matches!(c, '+' | '/' | '=' | '~' | '\\'))
 }
 
-/// As much of a text as has at most so many bytes, from its beginning on.
+/// The beginning of a text, at most `bytes` long.
 fn beginning(text: &str, bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
 }
 
-/// As much of a text as has at most so many bytes, up to its end.
+/// The end of a text, at most `bytes` long.
 fn ending(text: &str, bytes: usize) -> &str {
     text.get(text.ceil_char_boundary(text.len().saturating_sub(bytes))..).unwrap_or(text)
 }

@@ -8,6 +8,9 @@ use std::collections::HashSet;
 use super::{Replay, Report, Rule, Span};
 use crate::domain::limit::{Allowance, Policy, Subject, rate::Rate};
 
+/// A share in millionths.
+const ALL_PPM: f64 = 1_000_000.0;
+
 /// How many limits are tried in one pass.
 const AT_ONCE: u64 = 16;
 
@@ -39,6 +42,24 @@ impl Search {
     ) -> Self {
         let fits = highest.saturating_add(1);
         Self { policy, apart, burst_follows, span, below_ppm, too_tight: 0, fits, highest, tried: vec![] }
+    }
+
+    /// Finds the tightest limit; `pass` gives all records to some replays, and is called as often as it takes.
+    ///
+    /// # Errors
+    /// Whatever a pass fails with.
+    pub async fn find<E>(
+        mut self,
+        mut pass: impl AsyncFnMut(Vec<Replay>) -> Result<Vec<Replay>, E>,
+    ) -> Result<Option<u64>, E> {
+        loop {
+            let replays = self.next_pass();
+            if replays.is_empty() {
+                return Ok(self.tightest());
+            }
+            let replays = pass(replays).await?;
+            self.learn(&replays.into_iter().map(Replay::report).collect::<Vec<Report>>());
+        }
     }
 
     /// The limits to be tried in the next pass over the log; none when the tightest is found.
@@ -79,6 +100,12 @@ impl Search {
         };
         Policy { allowance, ..self.policy.clone() }
     }
+}
+
+/// A share as millionths; nothing unless it is from one of them to all.
+#[must_use]
+pub fn share_ppm(share: f64) -> Option<u64> {
+    format!("{:.0}", share * ALL_PPM).parse().ok().filter(|ppm| (1..=1_000_000).contains(ppm))
 }
 
 /// Whether fewer than this share of the calls were refused.

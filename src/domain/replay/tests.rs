@@ -33,7 +33,7 @@ fn time(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(BEGIN_S * 1_000 + ms).unwrap()
 }
 
-/// The record of a call, begun after so many milliseconds and decided at once.
+/// The record of a call that began this many milliseconds after the start and was decided at once.
 fn call(ms: i64, changes: &Value) -> Value {
     let mut record = json!({
         "chain": "c", "seq": 1, "id": Uuid::from_u128(u128::try_from(ms + 1).unwrap() << 64), "stage": "whole",
