@@ -56,7 +56,7 @@ impl Replay {
             (None, Some(path)) => rules::budgets(path)?,
             (None, None) => return Err(Failure::Configuration("give --limit or --budget".into())),
         };
-        if self.tightest.is_some() && rules.is_comparison {
+        if self.tightest.is_some() && rules.asked.len() > 1 {
             return Err(Failure::Configuration("--tightest: stands beside one limit only".into()));
         }
         let source = match &self.export {
