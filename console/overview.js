@@ -3,7 +3,7 @@
 import { count, el, table, usd, words } from "./dom.js";
 import { troubles } from "./health.js";
 import { all } from "./lists.js";
-import { budgetTable } from "./policies.js";
+import { budgetTable, windowOf } from "./policies.js";
 import { get } from "./session.js";
 import { lastHour, spanOf, traffic } from "./traffic.js";
 import { day, usagePath } from "./usage.js";
@@ -50,6 +50,6 @@ export async function overview(me, query) {
       { name: "Limit", show: (l) => l.name }, { name: "Counts", show: (l) => l.unit },
       { name: "Left", number: true, show: (l) => count(l.remaining) },
       { name: "Of", number: true, show: (l) => count(l.limit) },
-      { name: "Window", number: true, show: (l) => (l.window_s ? `${count(l.window_s)} s` : "–") },
+      { name: "Window", number: true, show: windowOf },
     ], now.limits, "No limit applies to you.")];
 }

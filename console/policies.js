@@ -66,16 +66,23 @@ export const limitFields = (l) => [input("name", "Name", { required: true, value
   select("per", "For each", ["user", "key", "team", "address", "global"], l?.per ?? "user"), input("subject", "Id of one (empty: each one)", { value: l?.subject ?? "" }),
   select("unit", "Counts", ["requests", "tokens", "concurrent"], l?.unit ?? "requests"),
   input("limit", "Limit", { type: "number", min: 1, required: true, value: l?.limit ?? "" }),
-  input("window_s", "Window in seconds (not for concurrent)", { type: "number", min: 1, value: l?.window_s ?? "" }),
-  input("burst", "Burst (empty: as the limit)", { type: "number", min: 1, value: l?.burst ?? "" }),
+  select("window", "Window (not for concurrent)", [["", "so many seconds, refilling"], ["day", "calendar day"], ["week", "calendar week"], ["month", "calendar month"]], l?.window ?? ""),
+  input("window_s", "Seconds of a refilling window", { type: "number", min: 1, value: l?.window_s ?? "" }),
+  input("burst", "Burst of a refilling window (empty: as the limit)", { type: "number", min: 1, value: l?.burst ?? "" }),
+  input("time_zone", "Time zone of a calendar window (empty: UTC)", { placeholder: "Europe/Berlin", value: l?.time_zone ?? "" }),
   select("mode", "Mode", ["shadow", "enforce"], l?.mode ?? "shadow"),
   select("on_error", "If counts cannot be shared", [["allow_local_share", "count here, a share"], ["deny", "refuse"]], l?.on_error ?? "allow_local_share")];
 
-/** A limit as its fields have it. @param {Record<string, string>} given */
-export function limitGiven({ limit, window_s, burst, routes, subject, ...rest }) {
-  const window = rest.unit === "concurrent" ? {} : { ...(window_s && { window_s: Number(window_s) }), ...(burst && { burst: Number(burst) }) };
-  return { ...rest, subject: subject ?? null, routes: split(routes), limit: Number(limit), ...window };
+/** A limit as its fields have it: of the two kinds of window, only what belongs to the one that was chosen. @param {Record<string, string>} given */
+export function limitGiven({ limit, window, window_s, time_zone, burst, routes, subject, ...rest }) {
+  const refills = !window && rest.unit !== "concurrent";
+  const number = (/** @type {string | undefined} */ text) => (refills && text ? Number(text) : null);
+  const counted = { window: window ?? null, time_zone: (window && time_zone) || null, window_s: number(window_s), burst: number(burst) };
+  return { ...rest, subject: subject ?? null, routes: split(routes), limit: Number(limit), ...counted };
 }
+
+/** The window of a limit in words. @param {any} l */
+export const windowOf = (l) => (l.window ? `${l.window} of ${l.time_zone ?? "UTC"}` : l.window_s ? `${count(l.window_s)} s` : "–");
 
 /** @param {Me} me */
 export async function limits(me) {
@@ -87,9 +94,9 @@ export async function limits(me) {
     { name: "For", show: (/** @type {any} */ l) => (l.subject ? [`${l.per} `, named(l.subject, l.subject_name)] : l.per === "global" ? "all together" : `each ${l.per}`) },
     { name: "Routes", long: true, show: (/** @type {any} */ l) => l.routes.join(", ") },
     { name: "Limit", number: true, show: (/** @type {any} */ l) => `${count(l.limit)} ${l.unit}` },
-    { name: "Window", number: true, show: (/** @type {any} */ l) => (l.window_s ? `${count(l.window_s)} s` : "–") },
-    { name: "Burst", number: true, show: (/** @type {any} */ l) => count(l.burst ?? l.limit) }, { name: "Mode", show: (/** @type {any} */ l) => l.mode },
-    ...(isAdmin(me) ? [{ name: "Past", show: (/** @type {any} */ l) => replayed("limit", l, ["name", "routes", "per", "subject", "unit", "limit", "window_s", "burst", "on_error"]) },
+    { name: "Window", number: true, show: windowOf },
+    { name: "Burst", number: true, show: (/** @type {any} */ l) => (l.window ? "–" : count(l.burst ?? l.limit)) }, { name: "Mode", show: (/** @type {any} */ l) => l.mode },
+    ...(isAdmin(me) ? [{ name: "Past", show: (/** @type {any} */ l) => replayed("limit", l, ["name", "routes", "per", "subject", "unit", "limit", "window_s", "window", "time_zone", "burst", "on_error"]) },
       { name: "Change", show: (/** @type {any} */ l) => [
       editor(`Limit ${l.name}`, () => limitFields(l), (form) => change("PATCH", `/admin/limits/${l.id}`, changed(l, limitGiven(filled(form))))),
       turn(l, l.mode === "shadow" ? "enforce" : "shadow"),

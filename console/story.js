@@ -2,7 +2,7 @@
 // The whole story of one request: who, what was decided and why, what was tried, what it cost, and the proof of it.
 import { count, drawer, el, table, time, usd } from "./dom.js";
 import { all, keyNames, named } from "./lists.js";
-import { budgetTable } from "./policies.js";
+import { budgetTable, windowOf } from "./policies.js";
 import { canProve, covering, prove } from "./proof.js";
 import { get } from "./session.js";
 
@@ -65,7 +65,7 @@ async function policies(record, user) {
   return [el("h3", {}, "Policies that were asked"),
     table("Limits", [
       { name: "Limit", show: (l) => l.name }, { name: "For each", show: (l) => l.per }, { name: "Answer", show: answer },
-      { name: "Of", number: true, show: (l) => `${count(l.limit)} ${l.unit}${l.window_s ? ` in ${count(l.window_s)} s` : ""}` }, { name: "Mode", show: (l) => l.mode },
+      { name: "Of", number: true, show: (l) => `${count(l.limit)} ${l.unit}${l.window || l.window_s ? ` in ${l.window ? "a " : ""}${windowOf(l)}` : ""}` }, { name: "Mode", show: (l) => l.mode },
     ], met, "No limit that there is now applies to such a call."),
     record.model && budgetTable(paid, [{ name: "Answer", show: answer }]),
     el("p", { class: "faint" }, "The record names the policies that refused. What is left, spent and held is as it stands now, not as it stood then.")];

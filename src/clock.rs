@@ -25,8 +25,8 @@ pub struct Clock {
 enum Source {
     System {
         started: Instant,
-        /// What the machine's clock said then.
-        started_at: Timestamp,
+        /// What the machine's clock said then, in nanoseconds since the Unix epoch.
+        started_ns: u64,
         /// By how much the machine's clock is wrong.
         wrong_by: SignedDuration,
     },
@@ -46,7 +46,8 @@ impl Clock {
     pub fn wrong_by(wrong_by: SignedDuration) -> Self {
         let (started, started_at) =
             (Instant::now(), Timestamp::now().saturating_add(wrong_by).unwrap_or(Timestamp::MAX));
-        Self { source: Source::System { started, started_at, wrong_by }, ahead_us: Arc::default() }
+        let started_ns = u64::try_from(started_at.as_nanosecond()).unwrap_or(0);
+        Self { source: Source::System { started, started_ns, wrong_by }, ahead_us: Arc::default() }
     }
 
     /// A clock that stands still until [`Clock::advance`].
@@ -96,26 +97,23 @@ impl Clock {
         self.ahead_us.store(middle.saturating_sub(store), Ordering::Release);
     }
 
-    /// Nanoseconds that never go backwards, since this clock was made.
+    /// Nanoseconds that never go backwards: Unix time when this clock was made, and from then on as far apart as the times
+    /// were, whatever was done to the machine's clock.
     pub fn monotonic_ns(&self) -> u64 {
         match &self.source {
-            Source::System { started, .. } => u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            Source::System { started, started_ns, .. } => {
+                started_ns.saturating_add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+            }
             Source::Manual(ns) => ns.load(Ordering::SeqCst),
         }
     }
 
-    /// The wall time that belongs to a monotonic one, to the nanosecond. Two of one process are as far apart as the monotonic
-    /// ones, whatever was done to the machine's clock between them.
-    pub fn time_of(&self, monotonic_ns: u64) -> Timestamp {
-        let ns = SignedDuration::from_nanos(i64::try_from(monotonic_ns).unwrap_or(i64::MAX));
-        let since = match &self.source {
-            Source::System { started_at, .. } => *started_at,
-            Source::Manual(_) => Timestamp::UNIX_EPOCH,
-        };
-        since.saturating_add(ns).unwrap_or(Timestamp::MAX)
+    /// A monotonic time as a wall time, to the nanosecond.
+    pub fn time_of(monotonic_ns: u64) -> Timestamp {
+        Timestamp::from_nanosecond(monotonic_ns.into()).unwrap_or(Timestamp::MAX)
     }
 
-    /// The same in whole milliseconds.
+    /// The same as [`Clock::monotonic_ns`], in whole milliseconds.
     pub fn monotonic_ms(&self) -> u64 {
         self.monotonic_ns() / NS_IN_MS
     }

@@ -11,6 +11,7 @@ pub mod api_key;
 pub mod audit;
 pub mod budget;
 pub mod caching;
+pub mod calendar;
 pub mod dimensions;
 pub mod display_name;
 pub mod entry;

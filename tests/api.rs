@@ -35,6 +35,7 @@ mod api {
     mod limit_layers;
     mod limits;
     mod limits_admin;
+    mod limits_calendar;
     mod limits_told;
     mod login;
     mod meter_clients;

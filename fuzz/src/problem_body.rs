@@ -73,7 +73,7 @@ fn standing(name: &str, number: u64) -> Standing {
         since_ns: 0,
     };
     let retry_after_ns = (!number.is_multiple_of(3)).then_some(number);
-    Standing { policy: policy.into(), remaining: number, full_in_ns: None, retry_after_ns, taken: 0 }
+    Standing { policy: policy.into(), remaining: number, full_in_ns: None, window: None, retry_after_ns, taken: 0 }
 }
 
 fn shortfall(name: &str, number: u64) -> Shortfall {

@@ -2,6 +2,7 @@
 //! refusal its status.
 
 pub mod documented;
+mod limits;
 mod oauth;
 mod wording;
 
@@ -22,12 +23,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
-use self::wording::{detail_of, title_of};
+use self::{
+    limits::{PolicyBody, policies},
+    wording::{detail_of, title_of},
+};
 use super::{headers::NO_SNIFFING, retry_after::retry_after_s};
 use crate::domain::{
     budget::Shortfall,
     ids::{BudgetId, RequestId},
-    limit::Standing,
     money::Money,
     refusal::{Fault, OAuthError, Refusal, Unavailable},
 };
@@ -105,18 +108,6 @@ struct FaultBody {
     /// A JSON pointer into the body, `?name` for a query parameter, `header:name` for a header, or `path`.
     pointer: String,
     detail: String,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "PolicyStanding")]
-struct PolicyBody {
-    name: String,
-    limit: u64,
-    /// Null for calls under way.
-    window_s: Option<u64>,
-    remaining: u64,
-    /// Seconds until this call would be admitted; null where it would be now.
-    retry_after_s: Option<u64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -217,36 +208,10 @@ impl From<&Fault> for FaultBody {
     }
 }
 
-impl From<&Standing> for PolicyBody {
-    fn from(standing: &Standing) -> Self {
-        Self {
-            name: standing.policy.name.to_string(),
-            limit: standing.policy.limit(),
-            window_s: standing.policy.window_s(),
-            remaining: standing.remaining,
-            retry_after_s: standing.retry_after_s(),
-        }
-    }
-}
-
 fn faults(refusal: &Refusal) -> &[Fault] {
     match refusal {
         Refusal::InvalidRequest(faults) => faults,
         _ => &[],
-    }
-}
-
-fn policies(refusal: &Refusal) -> Vec<PolicyBody> {
-    match refusal {
-        Refusal::QuotaExceeded(standings) => standings.iter().map(PolicyBody::from).collect(),
-        Refusal::Throttled { policy, limit, window_s, .. } => vec![PolicyBody {
-            name: (*policy).into(),
-            limit: *limit,
-            window_s: Some(*window_s),
-            remaining: 0,
-            retry_after_s: retry_after_s(refusal),
-        }],
-        _ => vec![],
     }
 }
 

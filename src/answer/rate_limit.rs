@@ -17,9 +17,10 @@ pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
     if standings.is_empty() {
         return;
     }
-    insert(headers, RATE_LIMIT_POLICY, standings, |list, Standing { policy, .. }| {
+    insert(headers, RATE_LIMIT_POLICY, standings, |list, standing| {
+        let policy = &standing.policy;
         list.parameter(";q=", Some(policy.limit()));
-        list.parameter(";w=", policy.window_s());
+        list.parameter(";w=", standing.window_s());
         if policy.unit == Unit::Concurrent {
             list.0.push_str(";qu=\"concurrent-requests\"");
         }
@@ -86,6 +87,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
+        calendar::{Calendar, Every},
         ids::LimitId,
         limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, rate::Rate},
     };
@@ -108,7 +110,7 @@ mod tests {
             version: 0,
             since_ns: 0,
         };
-        Standing { policy: Arc::new(policy), remaining, full_in_ns, retry_after_ns: None, taken: 0 }
+        Standing { policy: Arc::new(policy), remaining, full_in_ns, window: None, retry_after_ns: None, taken: 0 }
     }
 
     #[test]
@@ -138,6 +140,19 @@ mod tests {
             let got: Vec<_> = headers.get_all(RATE_LIMIT).collect();
             assert_eq!(got, [expected], "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_calendar_window_is_as_long_as_it_is_and_ends_with_all_back() {
+        let berlin = Calendar { every: Every::Day, zone: "Europe/Berlin".parse().unwrap() };
+        let now = "2026-10-25T12:00:00Z".parse().unwrap();
+        let of_day = standing("day", Allowance::Rate(Rate::calendar(20, berlin).unwrap()), 19);
+        let of_day = Standing { window: Some(berlin.at(now)), full_in_ns: Some(39_600_000_000_000), ..of_day };
+        let mut headers = HeaderMap::new();
+        add_headers(&mut headers, &[of_day]);
+        // The clocks are set back on that day.
+        assert_eq!(headers.get("ratelimit-policy").unwrap(), "\"day\";q=20;w=90000");
+        assert_eq!(headers.get("ratelimit").unwrap(), "\"day\";r=19;t=39600");
     }
 
     #[test]

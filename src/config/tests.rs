@@ -119,12 +119,17 @@ fn limits_are_held_against_the_routes_and_each_other() {
     let (requests, tokens) = ("unit=\"requests\"", "unit=\"tokens\"");
     let one = "subject=\"01890a5d-ac96-774b-bcce-b302099a8057\"";
     assert_eq!(load(&[limit(requests), limit(&format!("{requests}\n{one}"))].concat(), &[]).unwrap().limits.len(), 2);
+    let daily = limit(requests).replace("window_s=1", "window=\"day\"\ntime_zone=\"Europe/Berlin\"");
+    assert_eq!(load(&daily, &[]).unwrap().limits.len(), 1);
     for (lists, key) in [
         ([limit(requests), limit(requests)].concat(), "limits[1].name"),
         ([limit(requests), limit(tokens)].concat(), "limits[1].unit"),
         (limit(&format!("{requests}\nsubject=\"x\"")), "limits[0].subject"),
         (limit(tokens).replace("\"*\"", "\"chat\",\"echo\""), "limits[0].routes[1]"),
         (limit(requests).replace("window_s=1\n", ""), "limits[0].window_s"),
+        (limit(&format!("{requests}\nwindow=\"day\"")), "limits[0].window"),
+        (limit(requests).replace("window_s=1", "window=\"day\"\ntime_zone=\"Mars\""), "limits[0].time_zone"),
+        (limit(requests).replace("window_s=1", "window=\"day\"\nburst=1"), "limits[0].burst"),
     ] {
         assert_eq!(load(&lists, &[]).unwrap_err().key, key, "{lists}");
     }

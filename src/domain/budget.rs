@@ -20,7 +20,7 @@ use super::{
 
 pub use self::{
     alert::Alert,
-    period::{Period, Window},
+    period::Period,
     spec::{Misfit, Spec},
 };
 

@@ -17,11 +17,18 @@
 //! - A repeated message is known by its number. A refund is sent at most once and counts by the account's clock
 //!   ([`Ask::sent`]), so that one that was under way for long does not give back what has refilled meanwhile.
 //!
+//! A calendar ([`Kind::Calendar`]) refills at once: when its window turns, the level is zero and what was held is gone. A
+//! lease ends with its window, by the clock of the account, so no unit of one window is used in the next. A use that did not
+//! happen goes back to the window that it was in, or to none: the holder knows by its own clock which of its uses are older
+//! than the window, and the account by [`Ask::window`].
+//!
 //! A *moment* is the resolution of the account's clock. One tick is `1 / limit` moment and a unit costs `window` ticks, so
 //! no division rounds. Nothing here reads a clock.
 
 mod account;
 mod ask;
+#[cfg(test)]
+mod calendar_tests;
 #[cfg(test)]
 mod cases_tests;
 mod exact;
@@ -30,7 +37,7 @@ pub mod holder;
 mod model_tests;
 mod terms;
 
-pub use account::{Holding, LeaseAccount};
+pub use account::{Counting, Holding, LeaseAccount};
 pub use ask::{Answer, Ask, HolderId, Past, Stale};
 pub use exact::{ExactTerms, MAX_LEASE};
 pub use terms::{Kind, Terms};

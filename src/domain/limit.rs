@@ -1,6 +1,7 @@
 //! Limit policies: who is limited, on which routes, and by how much; and what a call takes of them.
 
 pub mod bucket;
+mod count;
 mod policy;
 pub mod rate;
 pub mod shard;

@@ -40,7 +40,7 @@ pub use self::{
 };
 use super::{
     budget::Budget,
-    limit::{Allowance, Policy, Subject},
+    limit::{Allowance, Policy, Subject, rate::Refill},
 };
 
 /// The most rules that are compared in one replay.
@@ -72,10 +72,13 @@ impl Rule {
         let before = match self {
             Self::Budget(budget, _) => return budget.period.window(from).since,
             Self::Limit(policy, _) => match policy.allowance {
-                Allowance::Rate(rate) => {
-                    let refill_s = rate.refill_ns(rate.burst()) / 1_000_000_000;
-                    SignedDuration::from_secs(i64::try_from(refill_s.max(rate.window_s())).unwrap_or(i64::MAX))
-                }
+                Allowance::Rate(rate) => match rate.refill() {
+                    Refill::Steady { window_s } => {
+                        let refill_s = rate.refill_ns(rate.burst()) / 1_000_000_000;
+                        SignedDuration::from_secs(i64::try_from(refill_s.max(window_s)).unwrap_or(i64::MAX))
+                    }
+                    Refill::Calendar(calendar) => return calendar.at(from).since,
+                },
                 Allowance::Concurrent(_) => LONGEST_CALL,
             },
         };

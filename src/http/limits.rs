@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     domain::{
+        calendar::Every,
         ids::LimitId,
         limit::{Misfit, Mode, OnError, Per, Policy, Spec, SubjectText, Unit},
         name::Name,
@@ -65,7 +66,13 @@ pub struct LimitPatch {
     subject: Patch<Option<String>>,
     unit: Patch<Unit>,
     limit: Patch<u64>,
+    /// Takes the place of `window` and `time_zone`.
     window_s: Patch<Option<u64>>,
+    /// Takes the place of `window_s` and `burst`.
+    window: Patch<Option<Every>>,
+    /// Null: UTC.
+    #[schemars(length(min = 1, max = 64))]
+    time_zone: Patch<Option<String>>,
     /// Null: as much as `limit`.
     burst: Patch<Option<u64>>,
     mode: Patch<Mode>,
@@ -108,6 +115,7 @@ impl Mentions for Limit {
 
 impl LimitPatch {
     fn applied_to(self, before: Spec) -> Spec {
+        let before = self.of_one_window(before);
         Spec {
             name: self.name.over(before.name),
             routes: self.routes.over(before.routes),
@@ -116,9 +124,22 @@ impl LimitPatch {
             unit: self.unit.over(before.unit),
             limit: self.limit.over(before.limit),
             window_s: self.window_s.over(before.window_s),
+            window: self.window.over(before.window),
+            time_zone: self.time_zone.over(before.time_zone),
             burst: self.burst.over(before.burst),
             mode: self.mode.over(before.mode),
             on_error: self.on_error.over(before.on_error),
+        }
+    }
+
+    /// A limit without what belongs to the other kind of window, where one kind is given in place of the other.
+    fn of_one_window(&self, before: Spec) -> Spec {
+        let refills = matches!(self.window_s, Patch::Value(Some(_)));
+        let turns = matches!(self.window, Patch::Value(Some(_)));
+        match (refills, turns) {
+            (true, false) => Spec { window: None, time_zone: None, ..before },
+            (false, true) => Spec { window_s: None, burst: None, ..before },
+            _ => before,
         }
     }
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{authorize::Authorized, destination::route_at, visit::Visit};
 use crate::{
     actors::quota_keeper::{GivenBack, Outcome, Ticket},
+    clock::Clock,
     domain::{
         ids::ApiKeyId,
         limit::{
@@ -116,7 +117,7 @@ pub async fn limit_tokens(
     visit.record.known.limits.tokens_asked = true;
     let Some(estimated_tokens) = estimated_tokens else {
         if route.meter != Meter::None {
-            let now = visit.gate.clock.time_of(visit.gate.clock.monotonic_ns());
+            let now = Clock::time_of(visit.gate.clock.monotonic_ns());
             visit.record.known.limited_tokens(now, None);
         }
         return Ok(Admitted { principal, charged: charged(visit, calls, None) });
@@ -178,7 +179,7 @@ async fn ask(
 
 /// Puts on record when the limits of a step decided, and on what: for a replay of other limits.
 fn decided(visit: &mut Visit<'_>, route: &Route, step: Step, decided_ns: u64) {
-    let at = visit.gate.clock.time_of(decided_ns);
+    let at = Clock::time_of(decided_ns);
     match step {
         Step::Calls => visit.record.known.limited(at, route.weight),
         Step::Tokens(tokens) => visit.record.known.limited_tokens(at, Some(tokens)),

@@ -65,6 +65,8 @@ struct Record {
     created_at: i64,
     updated_at: i64,
     revision: i64,
+    calendar: Option<String>,
+    time_zone: Option<String>,
 }
 
 impl Store {
@@ -171,6 +173,8 @@ impl TryFrom<Record> for LimitRow {
             unit: read_text("limits.unit", &record.unit)?,
             limit: read_count("limits.quantity", record.quantity)?,
             window_s: record.window_s.map(|window_s| read_count("limits.window_s", window_s)).transpose()?,
+            window: record.calendar.map(|window| read_text("limits.calendar", &window)).transpose()?,
+            time_zone: record.time_zone,
             burst: record.burst.map(|burst| read_count("limits.burst", burst)).transpose()?,
             mode: read_text("limits.mode", &record.mode)?,
             on_error: read_text("limits.on_error", &record.on_error)?,

@@ -187,6 +187,8 @@ diesel::table! {
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
         revision -> BigInt,
+        calendar -> Nullable<Text>,
+        time_zone -> Nullable<Text>,
     }
 }
 

@@ -91,8 +91,8 @@ async fn a_limit_is_made_shown_changed_and_deleted(store: &TestStore) {
     assert_eq!(in_force(&gateway), [configured()]);
     let made = create(&gateway, json!({ "burst": 20 })).await;
     let (place, before) = (made.expect(201).header("location").unwrap(), made.json());
-    let mut expected =
-        limit(json!({ "burst": 20, "subject": null, "mode": "enforce", "on_error": "allow_local_share" }));
+    let mut expected = limit(json!({ "burst": 20, "subject": null, "mode": "enforce", "on_error": "allow_local_share",
+                      "window": null, "time_zone": null }));
     for field in ["id", "created_at", "updated_at"] {
         expected[field] = before[field].clone();
     }

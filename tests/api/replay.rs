@@ -78,7 +78,8 @@ async fn in_force(gateway: &TestGateway, list: &str, fields: &[&str]) -> Vec<Val
     list["items"].as_array().unwrap().iter().map(written).collect()
 }
 
-const LIMIT: [&str; 9] = ["name", "routes", "per", "subject", "unit", "limit", "window_s", "burst", "mode"];
+const LIMIT: [&str; 11] =
+    ["name", "routes", "per", "subject", "unit", "limit", "window_s", "window", "time_zone", "burst", "mode"];
 const BUDGET: [&str; 7] = ["name", "scope", "subject", "models", "limit_usd", "period", "mode"];
 
 /// How often this policy refused each user, as the records say.
@@ -144,7 +145,9 @@ async fn keys(gateway: &TestGateway) -> Vec<Key> {
 }
 
 async fn every_policy_in_force_is_replayed_to_the_call(store: &TestStore) {
-    let clock = Clock::manual(1_800_000_000);
+    // It is midnight in Los Angeles five seconds later, which is about half of the calls.
+    let clock = Clock::manual(1_800_000_000 - 5);
+    store.set_time(clock.now()).await;
     let seed = u64::try_from(Clock::system().new_id().as_u128() & u128::from(u64::MAX)).unwrap();
     // What is shared refills so slowly that it does not matter when a lease of it was taken.
     let slowly = "limit = 1\nwindow_s = 1000\nburst = 5";
@@ -163,6 +166,8 @@ async fn every_policy_in_force_is_replayed_to_the_call(store: &TestStore) {
         limit("address", "address", "requests", slowly),
         route("daily", ""),
         limit("daily", "user", "requests", "limit = 2\nwindow_s = 86400"),
+        route("calendar", ""),
+        limit("calendar", "user", "requests", "limit = 3\nwindow = \"day\"\ntime_zone = \"America/Los_Angeles\""),
         route("both", ""),
         limit("both", "user", "requests", "limit = 1\nwindow_s = 2"),
         limit("both", "key", "requests", "limit = 1\nwindow_s = 1").replace("\"both\"\nroutes", "\"other\"\nroutes"),
@@ -176,9 +181,11 @@ async fn every_policy_in_force_is_replayed_to_the_call(store: &TestStore) {
     let setup = Setup::default().set("server.workers", 1).set("server.trusted_proxies", "[\"127.0.0.0/8\"]");
     let gateway = setup.lists(&lists.concat()).clock(&clock).start(store).await;
     let (mut dice, keys) = (Dice(seed), keys(&gateway).await);
-    let paths = ["user", "key", "heavy", "global", "team", "address", "daily", "both", "paid", "chat", "nowhere"];
+    let paths =
+        ["user", "key", "heavy", "global", "team", "address", "daily", "calendar", "both", "paid", "chat", "nowhere"];
     for _ in 0..260 {
         clock.advance(Duration::from_millis([0, 0, 10, 50, 130][usize::try_from(dice.roll(5)).unwrap()]));
+        store.set_time(clock.now()).await;
         let (path, key) = (dice.one_of(&paths), dice.one_of(&keys));
         let request = gateway.post(&format!("/{path}")).header("x-api-key", &key.text);
         let request = request.header("x-forwarded-for", format!("203.0.113.{}", dice.roll(2)));

@@ -71,11 +71,12 @@ fn random(end: u64) -> u64 {
     RandomState::new().build_hasher().finish() % end
 }
 
-fn never_admits_more_than_the_limit(name: &str, homes: &[Home]) {
+/// `allowed`: how many may be admitted in a time of so many microseconds.
+fn never_admits_more_than_the_limit(name: &str, homes: &[Home], list: &str, allowed: impl Fn(u64) -> u64) {
     let begun = now();
     let seen = Seen::default();
     for home in homes {
-        home.write_config(&only_limit(A_DAY, "deny"));
+        home.write_config(list);
     }
     let starting: Vec<Starting> = homes.iter().map(Home::spawn).collect();
     let mut gateways: Vec<Gateway> = starting.into_iter().map(Starting::serving).collect();
@@ -90,7 +91,7 @@ fn never_admits_more_than_the_limit(name: &str, homes: &[Home]) {
     for gateway in &gateways {
         seen.call(gateway.connect(), &token, |status| status == 429);
     }
-    let allowed = A_DAY.allowed(u64::try_from(begun.elapsed().as_micros()).unwrap());
+    let allowed = allowed(u64::try_from(begun.elapsed().as_micros()).unwrap());
     let (admitted, cut) = (seen.admitted(), seen.cut.load(Ordering::Relaxed));
     println!(
         "long_windows/{name}: {} kills, admitted {admitted}, allowed {allowed}, lost {} (at most {CHUNK} a kill are taken \
@@ -103,13 +104,36 @@ fn never_admits_more_than_the_limit(name: &str, homes: &[Home]) {
     assert!(admitted + most_lost >= A_DAY.burst, "{admitted} were admitted, at most {most_lost} may be lost");
 }
 
+fn refilling(name: &str, homes: &[Home]) {
+    never_admits_more_than_the_limit(name, homes, &only_limit(A_DAY, "deny"), |elapsed_us| A_DAY.allowed(elapsed_us));
+}
+
+/// Of a month, which hardly ends meanwhile: nothing comes back.
+fn of_the_calendar(name: &str, homes: &[Home]) {
+    let list = only_limit(A_DAY, "deny")
+        .replace("window_s = 86400\nburst = 200", "window = \"month\"\ntime_zone = \"Asia/Tokyo\"");
+    assert!(list.contains("window = "), "{list}");
+    never_admits_more_than_the_limit(name, homes, &list, |_| A_DAY.limit);
+}
+
 #[test]
 fn a_limit_of_a_day_is_never_exceeded_by_kills_on_sqlite() {
-    never_admits_more_than_the_limit("sqlite", &[Home::new()]);
+    refilling("sqlite", &[Home::new()]);
 }
 
 #[test]
 fn a_limit_of_a_day_is_never_exceeded_by_kills_of_two_gateways_on_postgresql() {
     let database = Database::create();
-    never_admits_more_than_the_limit("postgresql", &[database.home(), database.home()]);
+    refilling("postgresql", &[database.home(), database.home()]);
+}
+
+#[test]
+fn a_limit_of_a_calendar_month_is_never_exceeded_by_kills_on_sqlite() {
+    of_the_calendar("calendar sqlite", &[Home::new()]);
+}
+
+#[test]
+fn a_limit_of_a_calendar_month_is_never_exceeded_by_kills_of_two_gateways_on_postgresql() {
+    let database = Database::create();
+    of_the_calendar("calendar postgresql", &[database.home(), database.home()]);
 }

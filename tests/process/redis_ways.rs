@@ -32,6 +32,7 @@ fn ask(seq: u64) -> Ask {
         used_ago: 0,
         forced: vec![],
         refunds: vec![],
+        window: 0,
         sent: None,
         need: 1,
         waiting: 1,

@@ -77,6 +77,10 @@ fn the_store_and_an_export_say_the_same() {
         let found = parsed(&replay(&[&["--tightest", "0.3", "--json"], source].concat()));
         assert_eq!(found["tightest_limit"], 4);
     }
+    fs::write(home.path().join("list.toml"), LISTS).unwrap();
+    let listed = [&["replay", "--limit", "list.toml", "--tightest", "0.3", "--json"], &span[..]].concat();
+    let found = parsed(&done(&home, &listed));
+    assert_eq!((&found["tightest_limit"], &found["candidates"][0]["refused"]), (&json!(4), &json!(2)));
     let several = format!("[[limits]]{LIMIT}[[limits]]{}", LIMIT.replace("= 3", "= 1"));
     fs::write(home.path().join("limit.toml"), several).unwrap();
     let refused = |found: &Value| [0, 1].map(|i| found["candidates"][i]["refused"].clone());
@@ -103,6 +107,8 @@ fn a_mistake_is_told_with_its_place_and_status() {
     write("bad.toml", &LIMIT.replace("window_s = 86400", "window_s = 0\nburst = 0"));
     write("unknown.toml", &format!("{LIMIT}speed = 1\n"));
     write("none.toml", "limits = []\n");
+    write("two.toml", &format!("{LISTS}{LISTS}"));
+    write("zone.toml", &LIMIT.replace("window_s = 86400", "window = \"day\"\ntime_zone = \"Europe/Berln\""));
     write("log.jsonl", "nonsense\n");
     for (arguments, status, words) in [
         (&["--limit", "limit.toml"][..], 2, &["--from"][..]),
@@ -115,6 +121,12 @@ fn a_mistake_is_told_with_its_place_and_status() {
         (&["--from", "2020-01-01", "--limit", "none.toml"], 2, &["none.toml", "1 to 10"]),
         (&["--from", "2020-01-01", "--limit", "limit.toml", "--budget", "limit.toml"], 2, &["--budget"]),
         (&["--from", "2020-01-01", "--limit", "limit.toml", "--tightest", "2"], 2, &["--tightest"]),
+        (&["--from", "2020-01-01", "--limit", "two.toml", "--tightest", "0.1"], 2, &["--tightest", "one limit"]),
+        (
+            &["--from", "2020-01-01", "--limit", "zone.toml"],
+            2,
+            &["zone.toml: time_zone", "did you mean \"Europe/Berlin\"?"],
+        ),
         (&["--from", "2020-01-01", "--limit", "limit.toml", "--export", "missing"], 2, &["missing"]),
         (&["--from", "2020-01-01", "--limit", "limit.toml", "--export", "log.jsonl"], 1, &["log.jsonl: line 1"]),
         // There is no store, and none is made.

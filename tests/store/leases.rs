@@ -51,6 +51,7 @@ fn as_stored(account: &LeaseAccount) -> Vec<(String, String)> {
     let (refill, unit, burst) = match account.terms.kind {
         Kind::Rate { limit, window, burst } => (limit, window, burst),
         Kind::Concurrent { limit } => (0, 1, limit),
+        Kind::Calendar { .. } => unreachable!("what a calendar counts is kept in the store"),
     };
     let mut fields = vec![
         ("refill".to_owned(), refill.to_string()),
@@ -107,6 +108,7 @@ fn asks() -> impl Strategy<Value = Vec<(Ask, u64)>> {
                 forced,
                 at_least: if want > 35 { need } else { 0 },
                 refunds,
+                window: 0,
                 sent: None,
                 need,
                 waiting,
@@ -171,6 +173,7 @@ fn ask(terms: Terms, seq: u64, need: u64) -> Ask {
         forced: vec![],
         at_least: 0,
         refunds: vec![],
+        window: 0,
         sent: None,
         need,
         waiting: need,

@@ -73,6 +73,7 @@ async fn a_created_limit_is_found_as_it_was_written(db: Database) {
         json!({ "name": "general" }),
         json!({ "name": "all", "per": "address", "subject": "192.0.2.1", "burst": 1_000_000_000_000_u64,
             "routes": ["\"x\"", "y"], "mode": "shadow", "on_error": "deny" }),
+        json!({ "name": "calendar", "window_s": null, "window": "week", "time_zone": "Europe/Berlin" }),
         json!({ "name": "places", "unit": "concurrent", "window_s": null, "per": "global" }),
     ];
     for (revision, changes) in (1..).zip(limits) {
@@ -213,12 +214,21 @@ async fn pages_follow_each_other_without_a_gap(db: Database) {
 
 async fn a_row_that_means_nothing_is_reported_and_not_guessed(db: Database) {
     let row = limit(&db, json!({})).await;
-    for damage in ["routes = 'x'", "routes = '[]'", "per = 'planet'", "quantity = 0", "quantity = -1", "subject = 'x'"]
-    {
+    for damage in [
+        "routes = 'x'",
+        "routes = '[]'",
+        "per = 'planet'",
+        "quantity = 0",
+        "quantity = -1",
+        "subject = 'x'",
+        "calendar = 'year'",
+        "calendar = 'day'",
+        "time_zone = 'UTC'",
+    ] {
         db.execute(&format!("UPDATE limits SET {damage}")).unwrap();
         let read = db.store.limit(row.id()).await;
         assert!(matches!(&read, Err(StoreError::Corrupt(text)) if text.starts_with("limits")), "{damage}: {read:?}");
-        db.execute("UPDATE limits SET routes = '[\"*\"]', per = 'user', quantity = 10, subject = NULL").unwrap();
+        db.execute("UPDATE limits SET routes = '[\"*\"]', per = 'user', quantity = 10, subject = NULL, calendar = NULL, time_zone = NULL").unwrap();
     }
     assert_eq!(db.store.limit(row.id()).await, Ok(Some(row)));
 }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tollgate::{
-    domain::lease::{Answer, Ask, HolderId, Kind, LeaseAccount, Past, Terms},
+    domain::{
+        calendar::{Calendar, Every},
+        lease::{Answer, Ask, HolderId, Kind, LeaseAccount, Past, Terms},
+    },
     store::{Store, StoreError},
 };
 
@@ -17,6 +20,7 @@ on_both!(
     many_that_ask_at_once_are_granted_exactly_the_burst,
     asks_for_one_account_in_one_transaction_follow_each_other,
     an_unreadable_account_fails_nobody_else,
+    the_count_of_a_calendar_window_is_kept_for_a_day_after_it,
     only_accounts_that_are_idle_are_forgotten,
     a_gateway_whose_clock_is_wrong_forgets_no_account_in_use,
     a_vault_is_recorded_once_whoever_is_first,
@@ -40,6 +44,7 @@ fn ask(holder: u128, seq: u64, need: u64, terms: Terms) -> Ask {
         forced: vec![],
         at_least: 0,
         refunds: vec![],
+        window: 0,
         sent: None,
         need,
         waiting: need,
@@ -53,7 +58,12 @@ async fn exchange(db: &Database, store: &Store, name: &str, ask: &Ask) -> Option
     answers.remove(0).unwrap()
 }
 
-fn asks() -> impl Strategy<Value = Vec<Ask>> {
+/// A day of UTC.
+fn calendar(limit: u64) -> Terms {
+    Terms { kind: Kind::Calendar { limit, calendar: Calendar::utc(Every::Day) }, version: 1 }
+}
+
+fn asks(terms: Terms) -> impl Strategy<Value = Vec<Ask>> {
     let one = (
         0u128..3,
         0u64..20,
@@ -63,7 +73,7 @@ fn asks() -> impl Strategy<Value = Vec<Ask>> {
         0u64..30,
         prop::collection::vec((0u64..9, 0u64..99), 0..3),
     );
-    prop::collection::vec(one, 1..12).prop_map(|all| {
+    prop::collection::vec(one, 1..12).prop_map(move |all| {
         let ask = |(i, (holder, keep, back, used_ago, forced, need, refunds)): (usize, _)| {
             let refunds: Vec<(u64, u64)> = refunds;
             Ask {
@@ -74,7 +84,7 @@ fn asks() -> impl Strategy<Value = Vec<Ask>> {
                 refunds: refunds.into_iter().map(|(units, ago)| Past { units, ago }).collect(),
                 want: need * 2,
                 at_least: if need > 25 { need } else { 0 },
-                ..ask(holder, u64::try_from(i).unwrap() / 2 + 1, need, terms(200))
+                ..ask(holder, u64::try_from(i).unwrap() / 2 + 1, need, terms)
             }
         };
         all.into_iter().enumerate().map(ask).collect()
@@ -85,7 +95,8 @@ async fn the_store_goes_by_the_pure_rules(db: Database) {
     let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..Default::default() });
     for i in 0..30 {
         let (name, mut account) = (format!("requests/user/p/{i}"), None);
-        for ask in asks().new_tree(&mut runner).unwrap().current() {
+        let terms = if i % 2 == 0 { terms(200) } else { calendar(200) };
+        for ask in asks(terms).new_tree(&mut runner).unwrap().current() {
             let answer = exchange(&db, &db.store, &name, &ask).await;
             let at = answer.map_or(0, |answer| answer.at);
             let account: &mut LeaseAccount = account.get_or_insert_with(|| LeaseAccount::full(ask.terms, at));
@@ -158,6 +169,19 @@ async fn only_accounts_that_are_idle_are_forgotten(db: Database) {
         assert_eq!(db.store.purge_quota_accounts(db.clock.now()).await.unwrap(), forgotten);
     }
     assert_eq!(db.texts("SELECT account AS text FROM quota_accounts"), ["slow"]);
+}
+
+async fn the_count_of_a_calendar_window_is_kept_for_a_day_after_it(db: Database) {
+    let answer = exchange(&db, &db.store, "day", &ask(1, 1, 7, calendar(10))).await.unwrap();
+    let next = exchange(&db, &db.replica(), "day", &ask(2, 1, 4, calendar(10))).await.unwrap();
+    assert_eq!((answer.granted, next.granted, next.free), (7, 0, 3));
+    let idle_at = db.texts("SELECT CAST(idle_at AS TEXT) AS text FROM quota_accounts");
+    assert_eq!(idle_at, [(answer.window + 2 * 86_400_000_000).to_string()]);
+    // What an older version, which knows no time zone of this name, would find.
+    db.execute("UPDATE quota_accounts SET state = REPLACE(state, '\"UTC\"', '\"Mars\"')").unwrap();
+    let asks = vec![("day".into(), ask(3, 1, 1, calendar(10)))];
+    let answers = db.store.exchange_quotas(asks, db.clock.now()).await.unwrap();
+    assert!(matches!(&answers[0], Err(StoreError::Corrupt(text)) if text.contains("Mars")), "{answers:?}");
 }
 
 /// On SQLite there is one process, whose clock is that of the accounts.

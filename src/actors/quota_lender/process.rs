@@ -89,6 +89,7 @@ mod tests {
             forced: vec![],
             at_least: 0,
             refunds: vec![],
+            window: 0,
             sent: None,
             need: 1,
             waiting: 1,

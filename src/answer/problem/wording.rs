@@ -7,6 +7,7 @@ use crate::{
     answer::retry_after::retry_after_s,
     domain::{
         budget::Shortfall,
+        limit::Standing,
         refusal::{Refusal, Revocation, Unavailable},
     },
 };
@@ -150,5 +151,18 @@ fn budget_detail(shortfalls: &[Shortfall]) -> String {
 fn limit_detail(refusal: &Refusal) -> String {
     let names: Vec<&str> = refusal.refusing_policies().collect();
     let seconds = retry_after_s(refusal).unwrap_or(0);
-    format!("No room left in {}. One call will be admitted in {seconds} s.", names.join(", "))
+    let turns: Vec<String> = standings(refusal).iter().filter_map(turn).collect();
+    format!("No room left in {}. One call will be admitted in {seconds} s.{}", names.join(", "), turns.concat())
+}
+
+fn standings(refusal: &Refusal) -> &[Standing] {
+    if let Refusal::QuotaExceeded(standings) = refusal { standings } else { &[] }
+}
+
+/// What a calendar window is that has no room.
+fn turn(standing: &Standing) -> Option<String> {
+    let (calendar, resets_at) = (standing.policy.calendar()?, standing.resets_at()?);
+    standing.retry_after_ns?;
+    let (name, every, zone) = (&standing.policy.name, calendar.every.as_str(), calendar.zone.name());
+    Some(format!(" {name} counts a calendar {every} of {zone}, and the next begins at {resets_at}."))
 }

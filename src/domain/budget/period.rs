@@ -1,12 +1,10 @@
 //! The times that a budget is counted over: calendar days, weeks and months of UTC.
 
-use jiff::{
-    Timestamp, ToSpan,
-    civil::{Date, Time, Weekday},
-    tz::Offset,
-};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::domain::calendar::{Calendar, Every, Window};
 
 /// How long a budget lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -20,42 +18,21 @@ pub enum Period {
     Total,
 }
 
-/// One day, week or month; or all time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    pub since: Timestamp,
-    /// When the next one begins.
-    pub until: Option<Timestamp>,
-}
-
 impl Period {
-    /// The one that `now` is in. What is outside the calendar (before the year -9999, after 9999) has no end.
+    /// The one that `now` is in.
     pub fn window(self, now: Timestamp) -> Window {
-        let today = Offset::UTC.to_datetime(now).date();
-        let bounds = match self {
-            Self::Day => Some((today, today.checked_add(1.day()))),
-            Self::Week => {
-                let monday = today.checked_sub(i64::from(today.weekday().since(Weekday::Monday)).days());
-                monday.ok().map(|monday| (monday, monday.checked_add(1.week())))
-            }
-            Self::Month => Some((today.first_of_month(), today.first_of_month().checked_add(1.month()))),
-            Self::Total => None,
+        let every = match self {
+            Self::Day => Every::Day,
+            Self::Week => Every::Week,
+            Self::Month => Every::Month,
+            Self::Total => return Window { since: Timestamp::UNIX_EPOCH, until: None },
         };
-        let Some((first, next)) = bounds else {
-            return Window { since: Timestamp::UNIX_EPOCH, until: None };
-        };
-        Window { since: midnight(first).unwrap_or(Timestamp::MIN), until: next.ok().and_then(midnight) }
+        Calendar::utc(every).at(now)
     }
-}
-
-fn midnight(date: Date) -> Option<Timestamp> {
-    Offset::UTC.to_timestamp(date.to_datetime(Time::midnight())).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -70,19 +47,5 @@ mod tests {
             assert_eq!(period.window(now), window, "{period:?}");
         }
         assert_eq!(Period::Total.window(now).until, None);
-    }
-
-    proptest! {
-        #[test]
-        fn each_moment_is_in_one_window_and_the_next_begins_where_it_ends(second in 0..4_000_000_000_i64) {
-            let now = Timestamp::from_second(second).unwrap();
-            for period in [Period::Day, Period::Week, Period::Month] {
-                let window = period.window(now);
-                let until = window.until.unwrap();
-                prop_assert!(window.since <= now && now < until);
-                prop_assert_eq!(period.window(until).since, until);
-                prop_assert_eq!(period.window(window.since), window);
-            }
-        }
     }
 }

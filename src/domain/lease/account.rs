@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{
     ask::{Answer, Ask, HolderId, Stale},
-    terms::Terms,
+    terms::{Kind, Terms},
 };
+use crate::domain::calendar::Calendar;
 
 /// How deep the level may fall in any case: what a Lua number holds exactly, and half of it again.
 const LOWEST: i128 = 1 << 52;
+
+/// For how long the count of a calendar window that is over is kept, in moments: a day, so that it is still there where the
+/// clock is set back over the end of the window.
+const REMEMBERED: u64 = 86_400_000_000;
 
 /// One bucket and its holders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +28,17 @@ pub struct LeaseAccount {
     pub level: i128,
     /// What was used before this moment is not known, and was all charged then.
     pub since: u64,
+    /// The window of a calendar that is counted.
+    pub window: Counting,
     pub holders: BTreeMap<HolderId, Holding>,
+}
+
+/// A window of a calendar, in moments; nothing where there is no calendar, or nothing was counted yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counting {
+    pub since: u64,
+    /// When the next one begins.
+    pub until: u64,
 }
 
 /// What one holder has. An entry without units still knows messages that come twice.
@@ -33,11 +50,21 @@ pub struct Holding {
     pub until: u64,
 }
 
+impl Counting {
+    /// The window that a moment is in.
+    fn at(calendar: Calendar, moment: u64) -> Self {
+        let us = |time: Timestamp| u64::try_from(time.as_microsecond()).unwrap_or(0);
+        let now = i64::try_from(moment).ok().and_then(|us| Timestamp::from_microsecond(us).ok());
+        let window = calendar.at(now.unwrap_or(Timestamp::MAX));
+        Self { since: us(window.since), until: window.until.map_or(u64::MAX, us) }
+    }
+}
+
 impl LeaseAccount {
     /// An account from which nothing was taken yet.
     #[must_use]
     pub const fn full(terms: Terms, now: u64) -> Self {
-        Self { terms, at: now, level: 0, since: 0, holders: BTreeMap::new() }
+        Self { terms, at: now, level: 0, since: 0, window: Counting { since: 0, until: 0 }, holders: BTreeMap::new() }
     }
 
     /// An account whose whole burst was taken at `since`: the safe guess when what was used before is not known.
@@ -72,17 +99,32 @@ impl LeaseAccount {
     /// refilled.
     pub fn idle_at(&self) -> u64 {
         let ended = self.holders.values().map(|holding| holding.until).max().unwrap_or(0).max(self.at);
+        if self.terms.calendar().is_some() {
+            return self.window.until.saturating_add(REMEMBERED).max(ended);
+        }
         let used = self.level.max(0).saturating_add(self.terms.ticks(self.outstanding()));
         if self.terms.is_rate() { ended.saturating_add(self.terms.moments(used)) } else { ended }
     }
 
-    /// Lets time pass. The level stops falling where hardly any report is so late that it would make a difference; a
+    /// Lets time pass, and the window of a calendar turn. The level stops falling where hardly any report is so late that it would make a difference; a
     /// higher level is always safe.
     fn pass_to(&mut self, now: u64, lease: u64) {
         let lowest = self.terms.ticks(self.terms.burst()).max(self.terms.refilled(lease)).max(LOWEST).saturating_neg();
         let refilled = self.terms.refilled(now.saturating_sub(self.at));
         self.level = self.level.saturating_sub(refilled).max(lowest);
         self.at = now;
+        if let Some(calendar) = self.terms.calendar().filter(|_| now >= self.window.until) {
+            self.turn(calendar);
+        }
+    }
+
+    /// Begins the next window, with nothing used. What was held is of the window before, and can no longer be used; but for
+    /// leases that are longer: those were granted before there was a calendar, and count in this window.
+    fn turn(&mut self, calendar: Calendar) {
+        self.window = Counting::at(calendar, self.at);
+        self.level = 0;
+        let since = self.window.since;
+        self.holders.values_mut().filter(|holding| holding.until <= since).for_each(|holding| holding.units = 0);
     }
 
     /// Newer terms find the same units used, rounded up to whole ones, and hold since they came into force: until then
@@ -95,6 +137,9 @@ impl LeaseAccount {
         self.pass_to(now.saturating_sub(ask.terms_ago).max(self.at), ask.lease);
         let used = self.terms.units(self.level.saturating_add(self.terms.unit()).saturating_sub(1));
         self.level = if self.terms.is_rate() && terms.is_rate() { terms.ticks(used) } else { 0 };
+        if terms.calendar() != self.terms.calendar() {
+            self.window = terms.calendar().map(|calendar| Counting::at(calendar, self.at)).unwrap_or_default();
+        }
         self.terms = terms;
     }
 
@@ -124,7 +169,8 @@ impl LeaseAccount {
         let kept = ask.keep.min(units);
         let rest = units.saturating_sub(kept);
         self.charge(rest.saturating_sub(ask.back), ask.used_ago);
-        let until = self.at.saturating_add(ask.lease).max(own.map_or(0, |own| own.until));
+        let ends = if self.terms.calendar().is_some() { self.window.until } else { u64::MAX };
+        let until = self.at.saturating_add(ask.lease).min(ends).max(own.map_or(0, |own| own.until));
         self.holders.insert(ask.holder, Holding { units: kept, seq: ask.seq, until });
     }
 
@@ -137,22 +183,25 @@ impl LeaseAccount {
     }
 
     /// Charges what was used without a grant, but for what was charged before anything was known. Slots that are in use
-    /// without a grant are held, though there may be too many.
+    /// without a grant are held, though there may be too many. What was used in a window that is over counts no more.
     fn force(&mut self, ask: &Ask) {
         for past in &ask.forced {
             if !self.terms.is_rate() {
                 if let Some(own) = self.holders.get_mut(&ask.holder) {
                     own.units = own.units.saturating_add(past.units);
                 }
-            } else if self.at.saturating_sub(past.ago) >= self.since {
+            } else if self.at.saturating_sub(past.ago) >= self.since.max(self.window.since) {
                 self.charge(past.units, past.ago);
             }
         }
     }
 
-    /// Gives back what has not refilled since. An ask older than its own lease may be a repetition of one forgotten.
+    /// Gives back what has not refilled since, nor was used in a window that is over. An ask older than its own lease may be a repetition of one forgotten.
     fn refund(&mut self, ask: &Ask) {
         let Some(sent) = ask.sent.filter(|sent| sent.saturating_add(ask.lease) > self.at) else { return };
+        if ask.window != self.window.since {
+            return;
+        }
         let late = self.at.saturating_sub(sent);
         for refund in &ask.refunds {
             let refilled = self.terms.refilled(refund.ago.saturating_add(late));
@@ -183,6 +232,9 @@ impl LeaseAccount {
         if need > self.terms.burst() {
             return None;
         }
+        if self.terms.calendar().is_some() {
+            return Some(self.turns_in());
+        }
         let refill = if self.terms.is_rate() { self.terms.moments(missing) } else { 0 };
         Some(if missing <= self.level.max(0) { refill } else { self.ended_in().saturating_add(refill) })
     }
@@ -195,7 +247,12 @@ impl LeaseAccount {
             kept: 0,
             granted: 0,
             free: self.terms.units(self.free_ticks()),
-            full_in: if self.terms.is_rate() { self.terms.moments(used) } else { self.ended_in() },
+            window: self.window.since,
+            full_in: match self.terms.kind {
+                Kind::Rate { .. } => self.terms.moments(used),
+                Kind::Calendar { .. } => self.turns_in(),
+                Kind::Concurrent { .. } => self.ended_in(),
+            },
             fits_in: None,
             holders: u64::try_from(self.holding().count()).unwrap_or(u64::MAX),
         }
@@ -216,6 +273,11 @@ impl LeaseAccount {
     fn free_ticks(&self) -> i128 {
         let held = self.terms.ticks(self.outstanding());
         self.terms.ticks(self.terms.burst()).saturating_sub(self.level.max(0)).saturating_sub(held)
+    }
+
+    /// Until the window of the calendar ends.
+    const fn turns_in(&self) -> u64 {
+        self.window.until.saturating_sub(self.at)
     }
 
     /// Until the last lease ends that holds something.

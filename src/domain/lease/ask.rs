@@ -26,8 +26,10 @@ pub struct Ask {
     pub forced: Vec<Past>,
     /// The units that are known to be used at least, by any holder: what was counted elsewhere before.
     pub at_least: u64,
-    /// Uses that did not happen after all.
+    /// Uses that did not happen after all, all of them of one window of a calendar where there is one.
     pub refunds: Vec<Past>,
+    /// When that window began, by the account's last answer.
+    pub window: u64,
     /// The account's time when this was sent, or earlier. Unknown before the first answer; refunds are not heard then.
     pub sent: Option<u64>,
     /// Grant this many units or none.
@@ -60,7 +62,10 @@ pub struct Answer {
     pub granted: u64,
     /// Whole units that nobody holds.
     pub free: u64,
-    /// Until the bucket is full, if all that is held is used at once. For slots: until every lease has ended.
+    /// When the window of the calendar began that is counted now; zero where there is none.
+    pub window: u64,
+    /// Until the bucket is full, if all that is held is used at once. For slots: until every lease has ended. For a calendar:
+    /// until the window ends, and with it all that is held.
     pub full_in: u64,
     /// Until `need` units would be granted to a lone ask, even if all that is held is used. `None`: never.
     pub fits_in: Option<u64>,

@@ -21,6 +21,7 @@ fn ask(holder: u128, seq: u64, need: u64) -> Ask {
         forced: vec![],
         at_least: 0,
         refunds: vec![],
+        window: 0,
         sent: None,
         need,
         waiting: need,

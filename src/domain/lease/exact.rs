@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::terms::{Kind, Terms};
-use crate::domain::limit::rate::Rate;
+use crate::domain::limit::rate::{Rate, Refill};
 
 /// The longest lease; with it every product stays exact.
 pub const MAX_LEASE: Duration = Duration::from_mins(1);
@@ -38,7 +38,8 @@ impl ExactTerms {
     /// The same rate in the smallest numbers: only the ratio of limit and window counts.
     fn rate_in(rate: Rate, version: i64, moment_us: u64) -> Option<Self> {
         let moments_in_s = 1_000_000u64.checked_div(moment_us)?;
-        let window = rate.window_s().checked_mul(moments_in_s)?;
+        let Refill::Steady { window_s } = rate.refill() else { return None };
+        let window = window_s.checked_mul(moments_in_s)?;
         let common = common_divisor(rate.limit(), window);
         let (limit, window) = (rate.limit().checked_div(common)?, window.checked_div(common)?);
         let leased = limit.checked_mul(MAX_LEASE.as_secs())?.checked_mul(moments_in_s)?;

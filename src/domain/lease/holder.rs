@@ -54,6 +54,9 @@ pub struct Lease {
     pending: Option<Pending>,
     /// The account's time in the last answer, and when that answer was read.
     heard: Option<(u64, u64)>,
+    /// The window of a calendar that the account counts, and when that was first read. What was used before was of another.
+    window: u64,
+    window_heard: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +103,8 @@ impl Lease {
             refunds: Vec::new(),
             pending: None,
             heard: None,
+            window: 0,
+            window_heard: 0,
         }
     }
 
@@ -196,8 +201,12 @@ impl Lease {
         self.force(slots, now);
     }
 
-    /// Units taken at `used_at` were not used after all; the account hears of them with the next ask.
+    /// Units taken at `used_at` were not used after all; the account hears of them with the next ask, unless they are of a
+    /// window that is over.
     pub fn refund(&mut self, units: u64, used_at: u64) {
+        if used_at < self.window_heard {
+            return;
+        }
         let full = self.refunds.len() >= MAX_PAST;
         match self.refunds.last_mut() {
             Some(last) if full => {
@@ -260,11 +269,25 @@ impl Lease {
         if given_up > 0 {
             self.force(given_up, now);
         }
-        self.expires = pending.sent.saturating_add(self.habits.lease).saturating_sub(self.habits.margin);
+        self.expires = pending.sent.saturating_add(self.usable(answer));
+        if answer.window != self.window {
+            (self.window, self.window_heard) = (answer.window, now);
+            self.refunds.clear();
+        }
         self.at_least = 0;
         self.granted = answer.granted;
         self.open = answer.kept.saturating_add(answer.granted) > 0;
         self.heard = Some((answer.at, now));
+    }
+
+    /// For how long what was granted can be used: until the lease ends, or the window of a calendar, less the margin.
+    fn usable(&self, answer: &Answer) -> u64 {
+        let Habits { lease, margin, .. } = self.habits;
+        if answer.window == 0 || answer.full_in >= lease {
+            return lease.saturating_sub(margin);
+        }
+        let margin = margin.saturating_mul(answer.full_in).checked_div(lease).unwrap_or(0);
+        answer.full_in.saturating_sub(margin)
     }
 
     /// No answer came. What it would have granted is not used; what was forced is reported again, what was refunded is not.
@@ -304,6 +327,7 @@ impl Lease {
             forced: past,
             at_least: self.at_least,
             refunds: self.tell_refunds(now),
+            window: self.window,
             sent: self.account_time(now),
             need: 0,
             waiting: 0,

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{
     Answer, Ask, HolderId, Kind, LeaseAccount, Terms,
     holder::{Habits, Lease},
 };
+use crate::domain::calendar::{Calendar, Every};
 
 const HOLDERS: usize = 3;
 
@@ -53,6 +55,18 @@ fn rate() -> impl Strategy<Value = Terms> {
         .prop_map(|(limit, window, burst)| Terms { kind: Kind::Rate { limit, window, burst }, version: 1 })
 }
 
+/// A calendar whose window turns soon after the world begins.
+fn calendar() -> impl Strategy<Value = (Terms, u64)> {
+    let every = prop_oneof![Just(Every::Day), Just(Every::Week), Just(Every::Month)];
+    let zone = prop::sample::select(&["UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu", "Pacific/Apia"][..]);
+    (1u64..12, every, zone, 0i64..40_000, 1u64..100).prop_map(|(limit, every, zone, day, before)| {
+        let calendar = Calendar { every, zone: zone.parse().unwrap() };
+        let until = calendar.at(Timestamp::from_second(day * 86_400).unwrap()).until.unwrap();
+        let begin = u64::try_from(until.as_microsecond()).unwrap() - before;
+        (Terms { kind: Kind::Calendar { limit, calendar }, version: 1 }, begin)
+    })
+}
+
 fn slots() -> impl Strategy<Value = Terms> {
     (1u64..12).prop_map(|limit| Terms { kind: Kind::Concurrent { limit }, version: 1 })
 }
@@ -80,12 +94,16 @@ struct World {
 
 impl World {
     fn new(terms: Terms, lease: u64) -> Self {
+        Self::from(terms, lease, 1_000)
+    }
+
+    fn from(terms: Terms, lease: u64, begin: u64) -> Self {
         let habits = Habits { lease, margin: 0, most: 8 };
         let mut world = Self {
             terms,
             habits,
-            now: 1_000,
-            account: LeaseAccount::full(terms, 1_000),
+            now: begin,
+            account: LeaseAccount::full(terms, begin),
             leases: vec![],
             asks: vec![],
             answers: vec![],
@@ -256,6 +274,17 @@ impl World {
         }
     }
 
+    /// What was used in each window of the calendar is within the limit.
+    fn check_windows(&self) {
+        let Kind::Calendar { limit, calendar } = self.terms.kind else { return };
+        let mut used = BTreeMap::<Timestamp, u64>::new();
+        for one in &self.uses {
+            let at = Timestamp::from_microsecond(one.at.try_into().unwrap()).unwrap();
+            *used.entry(calendar.at(at).since).or_default() += one.units;
+        }
+        assert!(used.values().all(|used| *used <= limit), "{used:?}");
+    }
+
     /// When all is given back or has ended, and has refilled, everything can be had at once.
     fn check_full_again(&mut self) {
         self.asks.clear();
@@ -267,7 +296,11 @@ impl World {
             self.deliver(&ask);
         }
         let whole = self.terms.ticks(self.terms.burst());
-        self.now += self.habits.lease + if self.terms.is_rate() { self.terms.moments(whole) } else { 0 };
+        self.now = match self.terms.kind {
+            Kind::Rate { .. } => self.now + self.habits.lease + self.terms.moments(whole),
+            Kind::Calendar { .. } => self.account.window.until,
+            Kind::Concurrent { .. } => self.now + self.habits.lease,
+        };
         let burst = self.terms.burst();
         let ask = Ask { need: burst, waiting: burst, want: burst, ..self.leases[0].1.ask(0, 0, self.now) };
         assert_eq!(self.exchange(&ask).unwrap().granted, burst);
@@ -289,6 +322,16 @@ proptest! {
         let mut world = World::new(terms, lease);
         world.run(&steps);
         world.check_spans();
+        world.check_full_again();
+    }
+
+    #[test]
+    fn no_window_of_a_calendar_sees_more_than_its_limit(
+        (terms, begin) in calendar(), lease in 2u64..40, steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let mut world = World::from(terms, lease, begin);
+        world.run(&steps);
+        world.check_windows();
         world.check_full_again();
     }
 

@@ -1,10 +1,14 @@
 //! The terms of an account: how much there is, and how it refills.
 
+use crate::domain::calendar::Calendar;
+
 /// What is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `limit` units every `window` moments, at most `burst` at once. None is zero.
     Rate { limit: u64, window: u64, burst: u64 },
+    /// `limit` units in each window of a calendar. Its moments are microseconds of Unix time.
+    Calendar { limit: u64, calendar: Calendar },
     /// `limit` calls at a time.
     Concurrent { limit: u64 },
 }
@@ -18,15 +22,21 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Whether units are used up. Slots are not: they are free again when a call ends.
     pub(super) const fn is_rate(self) -> bool {
-        matches!(self.kind, Kind::Rate { .. })
+        matches!(self.kind, Kind::Rate { .. } | Kind::Calendar { .. })
     }
 
-    /// Ticks that refill in a moment. Slots do not refill.
+    /// The calendar whose windows are counted.
+    pub(super) const fn calendar(self) -> Option<Calendar> {
+        if let Kind::Calendar { calendar, .. } = self.kind { Some(calendar) } else { None }
+    }
+
+    /// Ticks that refill in a moment. Slots do not refill, and a calendar's units all come back at once.
     pub(super) fn refill(self) -> i128 {
         match self.kind {
             Kind::Rate { limit, .. } => i128::from(limit),
-            Kind::Concurrent { .. } => 0,
+            Kind::Calendar { .. } | Kind::Concurrent { .. } => 0,
         }
     }
 
@@ -34,7 +44,7 @@ impl Terms {
     pub(super) fn unit(self) -> i128 {
         match self.kind {
             Kind::Rate { window, .. } => i128::from(window.max(1)),
-            Kind::Concurrent { .. } => 1,
+            Kind::Calendar { .. } | Kind::Concurrent { .. } => 1,
         }
     }
 
@@ -42,7 +52,7 @@ impl Terms {
     pub(super) const fn burst(self) -> u64 {
         match self.kind {
             Kind::Rate { burst, .. } => burst,
-            Kind::Concurrent { limit } => limit,
+            Kind::Calendar { limit, .. } | Kind::Concurrent { limit } => limit,
         }
     }
 

@@ -1,9 +1,13 @@
 //! What a rate limit has left: GCRA buckets (the generic cell rate algorithm of ITU-T I.371), in exact integers.
 //!
 //! A bucket counts in the ticks of its [`Rate`]. In any span of length L at most `burst + limit × L / window` units are
-//! admitted.
+//! admitted. That of a calendar's rate holds a [`Count`] instead, and admits at most `limit` in each window.
 
-use super::rate::Rate;
+use super::{
+    count::Count,
+    rate::{Rate, Refill},
+};
+use crate::domain::calendar::Window;
 
 /// What a bucket says of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +20,8 @@ pub struct Reading {
     pub fits_in_ns: u64,
 }
 
-/// One bucket: the scaled time at which it will be full again (the "theoretical arrival time" of GCRA).
+/// One bucket: the scaled time at which it will be full again (the "theoretical arrival time" of GCRA), or a [`Count`]. All
+/// calls are by one rate, or go by [`Bucket::rerated`] between. `now` is Unix time where the rate is a calendar's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bucket {
     /// The high and the low half: a million buckets in a table need not each begin at a multiple of 16 bytes.
@@ -33,13 +38,17 @@ impl Bucket {
     /// A bucket that has nothing at `now`: the safe guess when what was used is not known.
     #[must_use]
     pub fn spent(rate: Rate, now_ns: u64) -> Self {
-        Self::full_at(rate.ticks_at(now_ns).saturating_add(rate.ticks_of(rate.burst())))
+        Self::full().after(rate, rate.burst(), now_ns)
     }
 
-    /// A bucket that will be full in `ns` nanoseconds.
+    /// A bucket of which `free` units are there, and which is full in `ns` nanoseconds.
     #[must_use]
-    pub fn full_in(rate: Rate, ns: u64, now_ns: u64) -> Self {
-        Self::full_at(rate.ticks_at(now_ns.saturating_add(ns)))
+    pub fn full_in(rate: Rate, free: u64, ns: u64, now_ns: u64) -> Self {
+        let full_ns = now_ns.saturating_add(ns);
+        match rate.refill() {
+            Refill::Steady { .. } => Self::full_at(rate.ticks_at(full_ns)),
+            Refill::Calendar(_) => Self::of(Count { until_ns: full_ns, used: rate.burst().saturating_sub(free) }),
+        }
     }
 
     fn full_at(ticks: u128) -> Self {
@@ -50,6 +59,15 @@ impl Bucket {
     fn ticks(self) -> u128 {
         let [high, low] = self.halves.map(u128::from);
         (high << 64) | low
+    }
+
+    const fn of(count: Count) -> Self {
+        Self { halves: [count.until_ns, count.used] }
+    }
+
+    const fn count(self) -> Count {
+        let [until_ns, used] = self.halves;
+        Count { until_ns, used }
     }
 
     /// How a charge of `units` would fare at `now`. Charges nothing.
@@ -65,26 +83,46 @@ impl Bucket {
     /// Whole units that can be taken at `now`.
     #[must_use]
     pub fn remaining(self, rate: Rate, now_ns: u64) -> u64 {
+        if let Refill::Calendar(_) = rate.refill() {
+            return rate.burst().saturating_sub(self.count().used(now_ns));
+        }
         let free = rate.ticks_of(rate.burst()).saturating_sub(self.missing(rate, now_ns));
         let units = free.checked_div(rate.ticks_of(1)).unwrap_or(0);
         u64::try_from(units).unwrap_or(u64::MAX)
     }
 
-    /// Nanoseconds from `now` until it is full.
+    /// Nanoseconds from `now` until it is full; of a calendar's, until the next window begins, whether it is full or not.
     #[must_use]
     pub fn full_in_ns(self, rate: Rate, now_ns: u64) -> u64 {
-        rate.ns_of(self.missing(rate, now_ns))
+        match rate.refill() {
+            Refill::Steady { .. } => rate.ns_of(self.missing(rate, now_ns)),
+            Refill::Calendar(calendar) => self.count().until(calendar, now_ns).saturating_sub(now_ns),
+        }
     }
 
     /// When it is full, on the clock of `now`.
     #[must_use]
     pub fn full_ns(self, rate: Rate) -> u64 {
-        rate.ns_of(self.ticks())
+        match rate.refill() {
+            Refill::Steady { .. } => rate.ns_of(self.ticks()),
+            Refill::Calendar(_) => self.count().until_ns,
+        }
+    }
+
+    /// The window of the calendar that it counts at `now`; `None` where it refills little by little.
+    #[must_use]
+    pub fn window(self, rate: Rate, now_ns: u64) -> Option<Window> {
+        let Refill::Calendar(calendar) = rate.refill() else { return None };
+        Some(self.count().window(calendar, now_ns))
     }
 
     /// Nanoseconds from `now` until a charge of `units` fits; zero if it fits now.
     #[must_use]
     pub fn fits_in_ns(self, rate: Rate, units: u64, now_ns: u64) -> u64 {
+        if let Refill::Calendar(_) = rate.refill() {
+            let fits = units <= self.remaining(rate, now_ns);
+            return if fits { 0 } else { self.full_in_ns(rate, now_ns).max(1) };
+        }
         let needed = self.missing(rate, now_ns).saturating_add(rate.ticks_of(units));
         match needed.saturating_sub(rate.ticks_of(rate.burst())) {
             // The usual case, without a division.
@@ -99,12 +137,25 @@ impl Bucket {
 
     /// Takes `units` at `now`. The caller has seen by [`Bucket::read`] that they fit.
     pub fn charge(&mut self, rate: Rate, units: u64, now_ns: u64) {
-        *self = Self::full_at(self.ticks().max(rate.ticks_at(now_ns)).saturating_add(rate.ticks_of(units)));
+        *self = self.after(rate, units, now_ns);
+    }
+
+    fn after(self, rate: Rate, units: u64, now_ns: u64) -> Self {
+        match rate.refill() {
+            Refill::Steady { .. } => {
+                Self::full_at(self.ticks().max(rate.ticks_at(now_ns)).saturating_add(rate.ticks_of(units)))
+            }
+            Refill::Calendar(calendar) => Self::of(self.count().after(calendar, units, now_ns)),
+        }
     }
 
     /// Gives back `units` that were charged at `charged_ns`, less all that can have refilled since: what has refilled
     /// may have been taken again, and is not given twice.
     pub fn refund(&mut self, rate: Rate, units: u64, charged_ns: u64, now_ns: u64) {
+        if let Refill::Calendar(calendar) = rate.refill() {
+            *self = Self::of(self.count().without(calendar, units, charged_ns));
+            return;
+        }
         let refilled = rate.ticks_at(now_ns).saturating_sub(rate.ticks_at(charged_ns));
         *self = Self::full_at(self.ticks().saturating_sub(rate.ticks_of(units).saturating_sub(refilled)));
     }
@@ -113,9 +164,24 @@ impl Bucket {
     /// before, and refills at the new one from then on.
     #[must_use]
     pub fn rerated(self, from: Rate, to: Rate, since_ns: u64) -> Self {
-        let missing = self.missing(from, since_ns);
-        let scaled = missing.saturating_mul(u128::from(to.window_s())).div_ceil(u128::from(from.window_s()));
-        Self::full_at(to.ticks_at(since_ns).saturating_add(scaled))
+        match (from.refill(), to.refill()) {
+            (Refill::Steady { window_s: before }, Refill::Steady { window_s: after }) => {
+                let missing = self.missing(from, since_ns);
+                let scaled = missing.saturating_mul(u128::from(after)).div_ceil(u128::from(before));
+                Self::full_at(to.ticks_at(since_ns).saturating_add(scaled))
+            }
+            (Refill::Calendar(before), Refill::Calendar(after)) if before == after => self,
+            _ => Self::full().after(to, self.used(from, since_ns), since_ns),
+        }
+    }
+
+    /// Units that are used at `now`, rounded up.
+    fn used(self, rate: Rate, now_ns: u64) -> u64 {
+        if let Refill::Calendar(_) = rate.refill() {
+            return self.count().used(now_ns);
+        }
+        let units = self.missing(rate, now_ns).div_ceil(rate.ticks_of(1).max(1));
+        u64::try_from(units).unwrap_or(u64::MAX)
     }
 }
 
@@ -192,7 +258,8 @@ mod tests {
             let mut units = 0u128;
             admitted[i..].iter().all(|&(at, n)| {
                 units += u128::from(n);
-                let window_ns = u128::from(rate.window_s()) * u128::from(NS_PER_S);
+                let Refill::Steady { window_s } = rate.refill() else { unreachable!() };
+                let window_ns = u128::from(window_s) * u128::from(NS_PER_S);
                 let refilled = u128::from(at - from) * u128::from(rate.limit());
                 units * window_ns <= u128::from(rate.burst()) * window_ns + refilled
             })

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    rate::Rate,
+    rate::{Rate, Refill},
     subject::{Per, Subject},
 };
-use crate::domain::ids::LimitId;
+use crate::domain::{calendar::Calendar, ids::LimitId};
 
 /// What a policy counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -117,7 +117,7 @@ impl Policy {
     #[must_use]
     pub const fn home(&self, with_redis: bool) -> Home {
         match (self.allowance, self.per) {
-            (Allowance::Rate(rate), _) if rate.window_s() >= DURABLE_WINDOW_S => Home::Store,
+            (Allowance::Rate(rate), _) if is_durable(rate) => Home::Store,
             _ if with_redis => Home::Redis,
             (_, Per::User | Per::Key) => Home::Keeper,
             (_, Per::Global | Per::Team | Per::Address) => Home::Process,
@@ -132,11 +132,33 @@ impl Policy {
         }
     }
 
-    /// The length of its window; calls under way have none.
+    /// The length of its window. That of a calendar is not always as long, and calls under way have none.
     pub const fn window_s(&self) -> Option<u64> {
         match self.allowance {
-            Allowance::Rate(rate) => Some(rate.window_s()),
+            Allowance::Rate(rate) => match rate.refill() {
+                Refill::Steady { window_s } => Some(window_s),
+                Refill::Calendar(_) => None,
+            },
             Allowance::Concurrent(_) => None,
         }
+    }
+
+    /// The calendar whose windows it counts.
+    pub const fn calendar(&self) -> Option<Calendar> {
+        match self.allowance {
+            Allowance::Rate(rate) => match rate.refill() {
+                Refill::Steady { .. } => None,
+                Refill::Calendar(calendar) => Some(calendar),
+            },
+            Allowance::Concurrent(_) => None,
+        }
+    }
+}
+
+/// Whether what was used outlives the process: every calendar window is longer than an hour.
+const fn is_durable(rate: Rate) -> bool {
+    match rate.refill() {
+        Refill::Steady { window_s } => window_s >= DURABLE_WINDOW_S,
+        Refill::Calendar(_) => true,
     }
 }

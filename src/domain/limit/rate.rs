@@ -4,6 +4,8 @@
 //! A rate of `limit` per window refills one unit every `window / limit`, which is rarely a whole number of nanoseconds.
 //! So time is scaled: one tick is `1 / limit` nanoseconds, a unit costs `window` ticks, and no division rounds.
 
+use crate::domain::calendar::Calendar;
+
 /// Nanoseconds in a second.
 pub(super) const NS_PER_S: u64 = 1_000_000_000;
 
@@ -12,12 +14,21 @@ pub const MAX_LIMIT: u64 = 1_000_000_000_000;
 /// The longest window, in seconds: ten years.
 pub const MAX_WINDOW_S: u64 = 315_360_000;
 
-/// `limit` units every `window_s` seconds, at most `burst` of them at once.
+/// `limit` units every so often, at most `burst` of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
     limit: u64,
-    window_s: u64,
+    refill: Refill,
     burst: u64,
+}
+
+/// How what was used of a rate comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refill {
+    /// Little by little, all of `limit` in so many seconds.
+    Steady { window_s: u64 },
+    /// All at once, when the next day, week or month begins.
+    Calendar(Calendar),
 }
 
 /// Why a rate makes no sense.
@@ -43,7 +54,28 @@ impl Rate {
         if !(1..=MAX_LIMIT).contains(&burst) {
             return Err(InvalidRate::Burst);
         }
-        Ok(Self { limit, window_s, burst })
+        Ok(Self { limit, refill: Refill::Steady { window_s }, burst })
+    }
+
+    /// `limit` units in each window of a calendar, within the bound of [`MAX_LIMIT`].
+    pub fn calendar(limit: u64, calendar: Calendar) -> Result<Self, InvalidRate> {
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(InvalidRate::Limit);
+        }
+        Ok(Self { limit, refill: Refill::Calendar(calendar), burst: limit })
+    }
+
+    /// The same with another limit; the burst follows it where it is as large as the limit by its nature.
+    pub fn with_limit(self, limit: u64, burst: u64) -> Result<Self, InvalidRate> {
+        match self.refill {
+            Refill::Steady { window_s } => Self::new(limit, window_s, burst),
+            Refill::Calendar(calendar) => Self::calendar(limit, calendar),
+        }
+    }
+
+    /// The same with room for so many units at least.
+    pub(super) fn roomy(self, burst: u64) -> Self {
+        Self { burst: self.burst.max(burst), ..self }
     }
 
     /// Units a window.
@@ -52,10 +84,10 @@ impl Rate {
         self.limit
     }
 
-    /// The window, in seconds.
+    /// How what was used comes back.
     #[must_use]
-    pub const fn window_s(self) -> u64 {
-        self.window_s
+    pub const fn refill(self) -> Refill {
+        self.refill
     }
 
     /// Units that may be taken at once.
@@ -64,7 +96,7 @@ impl Rate {
         self.burst
     }
 
-    /// Nanoseconds in which `units` refill.
+    /// Nanoseconds in which `units` refill, where they come back little by little.
     #[must_use]
     pub fn refill_ns(self, units: u64) -> u64 {
         self.ns_of(self.ticks_of(units))
@@ -75,10 +107,10 @@ impl Rate {
         u128::from(now_ns).saturating_mul(u128::from(self.limit))
     }
 
-    /// The ticks that `units` cost.
+    /// The ticks that `units` cost; none where they do not come back little by little.
     pub(super) fn ticks_of(self, units: u64) -> u128 {
-        let window_ns = u128::from(self.window_s).saturating_mul(u128::from(NS_PER_S));
-        window_ns.saturating_mul(u128::from(units))
+        let Refill::Steady { window_s } = self.refill else { return 0 };
+        u128::from(window_s).saturating_mul(u128::from(NS_PER_S)).saturating_mul(u128::from(units))
     }
 
     /// Scaled ticks as nanoseconds, rounded up: a promise of "then" must not be early.
@@ -90,6 +122,7 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::calendar::Every;
 
     #[test]
     fn senseless_rates_are_refused() {
@@ -97,5 +130,6 @@ mod tests {
         assert_eq!(Rate::new(1, 0, 1), Err(InvalidRate::Window));
         assert_eq!(Rate::new(1, 1, 0), Err(InvalidRate::Burst));
         assert_eq!(Rate::new(u64::MAX, 1, 1), Err(InvalidRate::Limit));
+        assert_eq!(Rate::calendar(0, Calendar::utc(Every::Day)), Err(InvalidRate::Limit));
     }
 }

@@ -4,8 +4,11 @@
 mod borrowed;
 #[cfg(test)]
 mod borrowing_tests;
+#[cfg(test)]
+mod calendar_tests;
 mod charge;
 mod counted;
+mod estimate;
 mod forgetting;
 mod idle_queue;
 mod kept;
@@ -19,7 +22,8 @@ mod tests;
 use std::{collections::BTreeSet, sync::Arc};
 
 use self::{
-    borrowed::{Borrowed, Left, Room},
+    borrowed::{Borrowed, Room},
+    estimate::Left,
     series::Series,
 };
 pub use self::{
@@ -288,7 +292,7 @@ impl Shard {
     }
 
     fn charge(&mut self, charge: &Charge, now_ns: u64) -> Left {
-        let Some(series) = self.series.get_mut(index(charge.series)) else { return Left::all(&charge.policy) };
+        let Some(series) = self.series.get_mut(index(charge.series)) else { return Left::all(&charge.policy, now_ns) };
         let (left, is_new) = series.charge(charge, &self.setting, now_ns);
         if is_new {
             self.track(charge.bucket(), now_ns);
@@ -331,6 +335,6 @@ fn without(charges: &Arc<[Charge]>, shadowed: &[Arc<str>]) -> Arc<[Charge]> {
 /// What the headers of an answer and a 429 say of a policy.
 fn standing(policy: &Arc<Policy>, room: Room, left: Left) -> Standing {
     let retry_after_ns = if let Room::No(wait_ns) = room { Some(wait_ns) } else { None };
-    let Left { remaining, full_in_ns } = left;
-    Standing { policy: Arc::clone(policy), remaining, full_in_ns, retry_after_ns, taken: 0 }
+    let Left { remaining, full_in_ns, window } = left;
+    Standing { policy: Arc::clone(policy), remaining, full_in_ns, window, retry_after_ns, taken: 0 }
 }

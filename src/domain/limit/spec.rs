@@ -14,6 +14,7 @@ use super::{
     subject::{Per, Subject},
 };
 use crate::domain::{
+    calendar::{Calendar, Every, UnknownZone, Zone},
     ids::LimitId,
     lease::ExactTerms,
     limit::rate::{InvalidRate, Rate},
@@ -28,7 +29,8 @@ pub const MAX_PLACES: u64 = 1_000_000;
 /// All routes.
 const EVERYWHERE: &str = "*";
 
-/// A limit: `limit` units every `window_s` seconds, at most `burst` of them at once; or `limit` calls at a time.
+/// A limit: `limit` units every `window_s` seconds, at most `burst` of them at once; `limit` units in each calendar `window`; or
+/// `limit` calls at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "LimitCreate")]
@@ -46,10 +48,16 @@ pub struct Spec {
     pub unit: Unit,
     #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
     pub limit: u64,
-    /// Seconds; not needed for `concurrent`.
+    /// Seconds in which `limit` units come back little by little. A rate has this or `window`; `concurrent` has neither.
     #[schemars(range(min = 1, max = 315_360_000))]
     pub window_s: Option<u64>,
-    /// How many units may be taken at once; `limit` unless given.
+    /// The calendar day, week or month in which `limit` units may be taken. All of them are back when the next one begins.
+    pub window: Option<Every>,
+    /// Beside `window`: the time zone in which it turns, by its name in the IANA database, such as `Europe/Berlin`. UTC unless
+    /// given.
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
+    /// Beside `window_s`: how many units may be taken at once; `limit` unless given.
     #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
     pub burst: Option<u64>,
     #[serde(default)]
@@ -191,14 +199,56 @@ impl Spec {
     }
 
     fn rate(&self) -> Result<Rate, Vec<Fault>> {
-        let Some(window_s) = self.window_s else {
-            let missing = Fault::new("/window_s", "is needed for a rate");
-            return Err(self.number_faults(1).into_iter().chain([missing]).collect());
-        };
-        Rate::new(self.limit, window_s, self.burst.unwrap_or(self.limit)).map_err(|_| self.number_faults(window_s))
+        match (self.window_s, self.window) {
+            (Some(window_s), None) => self.steady(window_s),
+            (None, Some(every)) => self.by_calendar(every),
+            (Some(window_s), Some(_)) => {
+                let both = Fault::new(
+                    "/window",
+                    "stands in place of window_s: a limit has one of the two, and null for the other",
+                );
+                let zone = self.zone().err();
+                Err(self.number_faults(window_s).into_iter().chain([both]).chain(zone).collect())
+            }
+            (None, None) => {
+                let missing = Fault::new("/window_s", "is needed for a rate; or window, which is day, week or month");
+                Err(self.number_faults(1).into_iter().chain([missing]).chain(self.stray_zone()).collect())
+            }
+        }
     }
 
-    /// What is wrong with each number of a rate, whatever the others are.
+    fn steady(&self, window_s: u64) -> Result<Rate, Vec<Fault>> {
+        let rate = Rate::new(self.limit, window_s, self.burst.unwrap_or(self.limit));
+        match (rate, self.stray_zone()) {
+            (Ok(rate), None) => Ok(rate),
+            (_, zone) => Err(self.number_faults(window_s).into_iter().chain(zone).collect()),
+        }
+    }
+
+    fn by_calendar(&self, every: Every) -> Result<Rate, Vec<Fault>> {
+        let no_burst = "has no meaning beside window: all of limit may be taken at once, at any time of the window";
+        let burst = self.burst.map(|_| Fault::new("/burst", no_burst));
+        let zone = self.zone();
+        let rate = Rate::calendar(self.limit, Calendar { every, zone: zone.clone().unwrap_or(Zone::UTC) });
+        match (rate, burst, zone) {
+            (Ok(rate), None, Ok(_)) => Ok(rate),
+            (rate, burst, zone) => Err(rate.err().map(rate_fault).into_iter().chain(zone.err()).chain(burst).collect()),
+        }
+    }
+
+    /// The time zone of a calendar.
+    fn zone(&self) -> Result<Zone, Fault> {
+        let zone = self.time_zone.as_deref().map_or(Ok(Zone::UTC), str::parse);
+        zone.map_err(|error: UnknownZone| Fault::new("/time_zone", error.to_string()))
+    }
+
+    /// A time zone where there is no calendar.
+    fn stray_zone(&self) -> Option<Fault> {
+        let reason = "stands beside window only: what comes back little by little has no calendar";
+        self.time_zone.as_ref().map(|_| Fault::new("/time_zone", reason))
+    }
+
+    /// What is wrong with each number of a steady rate, whatever the others are.
     fn number_faults(&self, window_s: u64) -> Vec<Fault> {
         let numbers =
             [Rate::new(self.limit, 1, 1), Rate::new(1, window_s, 1), Rate::new(1, 1, self.burst.unwrap_or(1))];
@@ -214,6 +264,8 @@ impl Spec {
         if self.burst.is_some_and(|burst| burst != self.limit) {
             faults.push(Fault::new("/burst", "calls at a time have no burst"));
         }
+        faults.extend(self.window.map(|_| Fault::new("/window", "calls at a time have no window")));
+        faults.extend(self.stray_zone());
         if faults.is_empty() { Ok(Allowance::Concurrent(self.limit)) } else { Err(faults) }
     }
 
@@ -236,7 +288,8 @@ fn too_small(policy: &Policy, known: &[&Route]) -> Option<Fault> {
     let mut routes = known.iter().filter(|route| policy.routes.contains(&route.name));
     let too_heavy = routes.any(|route| policy.unit == Unit::Requests && route.weight > policy.most_at_once());
     let reason = "is less than the weight of a route that it applies to: no call would ever pass";
-    too_heavy.then(|| Fault::new("/burst", reason))
+    let pointer = if policy.calendar().is_some() { "/limit" } else { "/burst" };
+    too_heavy.then(|| Fault::new(pointer, reason))
 }
 
 /// A rate that replicas could not count exactly together is not made, whether there are others now or not.
@@ -246,7 +299,7 @@ fn too_fine(policy: &Policy) -> Option<Fault> {
     if policy.home(true) != Home::Redis || is_exact(rate) {
         return None;
     }
-    let alone = Rate::new(rate.limit(), rate.window_s(), 1).is_ok_and(is_exact);
+    let alone = rate.with_limit(rate.limit(), 1).is_ok_and(is_exact);
     let pointer = if alone { "/burst" } else { "/limit" };
     Some(Fault::new(pointer, "is more than replicas can count exactly together in such a window"))
 }
@@ -265,125 +318,4 @@ fn rate_fault(error: InvalidRate) -> Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::domain::route::{Meter, Metering, Only, PathMatch};
-
-    const ID: LimitId = LimitId(Uuid::nil());
-
-    fn route(name: &str, weight: u64, meter: Meter) -> Route {
-        Route {
-            name: name.into(),
-            path: format!("/{name}"),
-            matching: PathMatch::Exact,
-            methods: vec![],
-            only: Only::default(),
-            roles: vec![],
-            aims: [crate::domain::failover::Aim::only("up".into())].into(),
-            retry: std::sync::Arc::default(),
-            strip_prefix: false,
-            weight,
-            durability: None,
-            bodies: None,
-            meter,
-            metering: Metering::default(),
-            models: crate::domain::allowed::Allowed::default(),
-            importance: crate::domain::importance::Importance::default(),
-            websocket: false,
-            identity: false,
-            caching: None,
-        }
-    }
-
-    fn spec(changes: Value) -> Spec {
-        let mut spec = json!({
-            "name": "a", "routes": ["*"], "per": "user", "unit": "requests", "limit": 10, "window_s": 60
-        });
-        for (field, value) in changes.as_object().unwrap() {
-            spec[field] = value.clone();
-        }
-        serde_json::from_value(spec).unwrap()
-    }
-
-    fn check(changes: Value) -> Result<Policy, Vec<String>> {
-        let routes =
-            [route("light", 1, Meter::None), route("heavy", 9, Meter::None), route("chat", 1, Meter::OpenaiChat)];
-        let known: Vec<&Route> = routes.iter().collect();
-        let pointers = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.pointer).collect();
-        spec(changes).check(ID, &known).map_err(pointers)
-    }
-
-    #[test]
-    fn every_fault_is_named_by_its_place_and_all_at_once() {
-        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-        for (changes, pointers) in [
-            (json!({ "name": "" }), vec!["/name"]),
-            (json!({ "name": "a b" }), vec!["/name"]),
-            (json!({ "name": "x".repeat(65) }), vec!["/name"]),
-            (json!({ "routes": [] }), vec!["/routes"]),
-            (json!({ "routes": ["light", "*"] }), vec!["/routes/1"]),
-            (json!({ "routes": ["light", "nope"] }), vec!["/routes/1"]),
-            (json!({ "routes": ["light", "light"] }), vec!["/routes/1"]),
-            (json!({ "routes": ["chat", "light"], "unit": "tokens" }), vec!["/routes/1"]),
-            (json!({ "limit": 0 }), vec!["/limit"]),
-            (json!({ "window_s": 0 }), vec!["/window_s"]),
-            (json!({ "window_s": null }), vec!["/window_s"]),
-            (json!({ "window_s": 315_360_001 }), vec!["/window_s"]),
-            (json!({ "burst": 0 }), vec!["/burst"]),
-            (json!({ "burst": 8 }), vec!["/burst"]),
-            // A prime number of units, and a burst that is too large in such a window.
-            (json!({ "limit": 999_999_999_989_u64 }), vec!["/limit"]),
-            (json!({ "limit": 1_000, "window_s": 3_599, "burst": 900_000_000_000_u64 }), vec!["/burst"]),
-            (json!({ "limit": 8 }), vec!["/burst"]),
-            (json!({ "subject": "x" }), vec!["/subject"]),
-            (json!({ "subject": id, "per": "global" }), vec!["/subject"]),
-            (json!({ "subject": id, "per": "address" }), vec!["/subject"]),
-            (json!({ "unit": "concurrent", "limit": 1_000_001 }), vec!["/limit"]),
-            (json!({ "unit": "concurrent", "window_s": 0 }), vec!["/window_s"]),
-            (json!({ "unit": "concurrent", "burst": 9 }), vec!["/burst"]),
-            (
-                json!({ "name": "", "routes": ["nope"], "subject": "x", "limit": 0, "window_s": 0, "burst": 0 }),
-                vec!["/routes/0", "/name", "/subject", "/limit", "/window_s", "/burst"],
-            ),
-        ] {
-            assert_eq!(check(changes.clone()).unwrap_err(), pointers, "{changes}");
-        }
-    }
-
-    #[test]
-    fn a_limit_that_makes_sense_is_a_policy() {
-        let rate = |changes| check(changes).unwrap().allowance;
-        assert_eq!(rate(json!({})), Allowance::Rate(Rate::new(10, 60, 10).unwrap()));
-        assert_eq!(rate(json!({ "burst": 20 })), Allowance::Rate(Rate::new(10, 60, 20).unwrap()));
-        assert_eq!(
-            rate(json!({ "unit": "tokens", "routes": ["chat"], "limit": 1 })).clone(),
-            Allowance::Rate(Rate::new(1, 60, 1).unwrap())
-        );
-        // What the store keeps has larger numbers.
-        let large = Rate::new(999_999_999_989, 3_600, 999_999_999_989).unwrap();
-        assert_eq!(rate(json!({ "limit": 999_999_999_989_u64, "window_s": 3_600 })), Allowance::Rate(large));
-        // A call under way is one, whatever its route weighs.
-        let slots = json!({ "unit": "concurrent", "limit": 1, "window_s": null, "burst": 1 });
-        assert_eq!(rate(slots), Allowance::Concurrent(1));
-        assert_eq!(check(json!({ "routes": ["light"] })).unwrap().routes, RouteSet::Named(vec!["light".into()]));
-    }
-
-    #[test]
-    fn policies_of_one_name_differ_in_their_subject_alone() {
-        let policy = |changes| check(changes).unwrap();
-        let first = policy(json!({ "per": "address", "subject": "192.0.2.1" }));
-        for (other, misfit) in [
-            (json!({ "per": "address", "subject": "::ffff:192.0.2.1", "limit": 99 }), Some(Misfit::Taken)),
-            (json!({ "per": "address", "subject": "192.0.2.2" }), None),
-            (json!({ "per": "address" }), None),
-            (json!({ "per": "user" }), Some(Misfit::OtherPer)),
-            (json!({ "per": "address", "unit": "tokens" }), Some(Misfit::OtherUnit)),
-            (json!({ "per": "user", "name": "b" }), None),
-        ] {
-            assert_eq!(first.misfit(&policy(other.clone())), misfit, "{other}");
-        }
-    }
-}
+mod tests;

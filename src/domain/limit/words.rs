@@ -6,6 +6,7 @@ use super::{
     policy::{Mode, OnError, Unit},
     subject::Per,
 };
+use crate::domain::calendar::Every;
 
 /// Text that is none of the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,7 @@ macro_rules! words {
 
 words!(Per, "kind of subject": Global = "global", Team = "team", User = "user", Key = "key", Address = "address");
 words!(Unit, "unit": Requests = "requests", Tokens = "tokens", Concurrent = "concurrent");
+words!(Every, "calendar window": Day = "day", Week = "week", Month = "month");
 words!(Mode, "mode": Enforce = "enforce", Shadow = "shadow");
 words!(OnError, "on_error": AllowLocalShare = "allow_local_share", Deny = "deny");
 
@@ -67,6 +69,7 @@ mod tests {
     fn a_word_is_stored_as_the_outside_writes_it() {
         check(Per::ALL, |per| per.as_str());
         check(Unit::ALL, |unit| unit.as_str());
+        check(Every::ALL, |every| every.as_str());
         check(Mode::ALL, |mode| mode.as_str());
         check(OnError::ALL, |on_error| on_error.as_str());
     }

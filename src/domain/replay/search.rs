@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::{Replay, Report, Rule, Span};
-use crate::domain::limit::{Allowance, Policy, Subject, rate::Rate};
+use crate::domain::limit::{Allowance, Policy, Subject};
 
 /// A share in millionths.
 const ALL_PPM: f64 = 1_000_000.0;
@@ -94,7 +94,7 @@ impl Search {
         let allowance = match self.policy.allowance {
             Allowance::Rate(rate) => {
                 let burst = if self.burst_follows { limit } else { rate.burst() };
-                Rate::new(limit, rate.window_s(), burst).map_or(self.policy.allowance, Allowance::Rate)
+                rate.with_limit(limit, burst).map_or(self.policy.allowance, Allowance::Rate)
             }
             Allowance::Concurrent(_) => Allowance::Concurrent(limit),
         };

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::{
     audit::{Stage, lines::Exported},
     budget,
+    calendar::{Calendar, Every},
     ids::{BudgetId, LimitId},
     limit::{self, bucket::Bucket, rate::Rate},
 };
@@ -221,6 +222,7 @@ fn a_rule_is_read_from_when_it_matters() {
         (limit_of(&json!({ "limit": 60, "window_s": 60, "burst": 1 })), "2027-01-15T07:59:00Z"),
         (limit_of(&json!({ "limit": 60, "window_s": 60, "burst": 600 })), "2027-01-15T07:50:00Z"),
         (limit_of(&json!({ "unit": "concurrent", "window_s": null, "burst": null })), "2027-01-15T07:00:00Z"),
+        (limit_of(&json!({ "window_s": null, "burst": null, "window": "week" })), "2027-01-11T00:00:00Z"),
         (budget_of(&json!({ "period": "day" })), "2027-01-15T00:00:00Z"),
         (budget_of(&json!({ "period": "month" })), "2027-01-01T00:00:00Z"),
         (budget_of(&json!({ "period": "total" })), "1970-01-01T00:00:00Z"),
@@ -289,6 +291,32 @@ proptest! {
         let mut kept = replay(rule());
         records.iter().rev().for_each(|record| kept.keep(&Request::read(&lines(record)).unwrap().unwrap()));
         prop_assert_eq!(kept.report(), found);
+    }
+
+    #[test]
+    fn a_calendar_window_is_replayed_as_it_was_counted(
+        calls in prop::collection::vec((0_i64..150_000, 0_i64..90_000, 1_u64..3), 1..80), limit in 2_u64..20,
+    ) {
+        let (mut began, mut records, mut asked) = (0, vec![], vec![]);
+        for (gap, wait, weight) in calls {
+            began += gap + 1;
+            let limited = began + wait;
+            records.push(call(began, &json!({ "limited_at": time(limited), "weight": weight, "duration_us": 1_000_000 })));
+            asked.push((limited, began, weight));
+        }
+        asked.retain(|(_, began, _)| *began < SPAN_S * 1_000);
+        asked.sort_unstable();
+        // It is midnight there an hour after the beginning.
+        let calendar = Calendar { every: Every::Day, zone: "America/Anchorage".parse().unwrap() };
+        let (mut used, mut refused) = (std::collections::BTreeMap::<Timestamp, u64>::new(), 0);
+        for (limited, _, weight) in &asked {
+            let used = used.entry(calendar.at(time(*limited)).since).or_default();
+            if *used + weight <= limit { *used += weight } else { refused += 1 }
+        }
+        let rule = limit_of(&json!({
+            "limit": limit, "window_s": null, "burst": null, "window": "day", "time_zone": "America/Anchorage",
+        }));
+        prop_assert_eq!(counts(&report(rule, &records)), (u64::try_from(asked.len()).unwrap(), refused));
     }
 
     #[test]

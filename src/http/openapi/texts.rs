@@ -229,7 +229,8 @@ pub(super) const TAGS: &[Tag] = &[
             text(
                 "limits::create",
                 "Create a limit",
-                "It holds for the next call, everywhere within a second. With an Idempotency-Key the same request \
+                "With `window_s` what was used comes back little by little, so that \"20 a day\" admits up to 40 in \
+                 some 24 hours; with `window` at most 20 in each calendar day. It holds for the next call, everywhere within a second. With an Idempotency-Key the same request \
                  gives the same answer for 24 hours.",
             ),
             text("limits::show", "Show a limit", ""),
@@ -237,7 +238,8 @@ pub(super) const TAGS: &[Tag] = &[
                 "limits::change",
                 "Change a limit",
                 "It holds for the next call, everywhere within a second. What was used stays used, unless the name, \
-                 the kind of subject or the unit changes.",
+                 the kind of subject or the unit changes. `window` takes the place of `window_s` and `burst`, and \
+                 `window_s` that of `window` and `time_zone`.",
             ),
             text("limits::delete", "Delete a limit", ""),
         ],

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{LimitRow, Record, misfit, routes_text};
 use crate::{
     domain::{
+        calendar::Every,
         ids::LimitId,
         limit::{Misfit, Policy, Spec},
     },
@@ -82,6 +83,8 @@ impl Administered for LimitRow {
             limits::quantity.eq(signed(spec.limit)),
             limits::window_s.eq(spec.window_s.map(signed)),
             limits::burst.eq(spec.burst.map(signed)),
+            limits::calendar.eq(spec.window.map(Every::as_str)),
+            limits::time_zone.eq(&spec.time_zone),
             limits::mode.eq(spec.mode.as_str()),
             limits::on_error.eq(spec.on_error.as_str()),
             limits::created_at.eq(micros(new.created_at)),
@@ -135,6 +138,8 @@ async fn update(connection: &mut Connection, limit: &LimitRow) -> Result<(), Sto
         limits::quantity.eq(signed(spec.limit)),
         limits::window_s.eq(spec.window_s.map(signed)),
         limits::burst.eq(spec.burst.map(signed)),
+        limits::calendar.eq(spec.window.map(Every::as_str)),
+        limits::time_zone.eq(&spec.time_zone),
         limits::mode.eq(spec.mode.as_str()),
         limits::on_error.eq(spec.on_error.as_str()),
         limits::updated_at.eq(micros(limit.updated_at)),

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::lease::{HolderId, Holding, Kind, LeaseAccount, Terms};
+use crate::domain::{
+    calendar::{Calendar, Every, UnknownZone},
+    lease::{Counting, HolderId, Holding, Kind, LeaseAccount, Terms},
+};
 
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -10,6 +13,9 @@ struct Record {
     kind: KindRecord,
     at: u64,
     level: String,
+    /// Of a calendar: the window that is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<[u64; 2]>,
     holders: Vec<HolderRecord>,
 }
 
@@ -20,6 +26,11 @@ enum KindRecord {
         limit: u64,
         window: u64,
         burst: u64,
+    },
+    Calendar {
+        limit: u64,
+        window: Every,
+        time_zone: String,
     },
     #[serde(rename = "places")]
     Concurrent {
@@ -38,6 +49,9 @@ struct HolderRecord {
 pub(super) fn written(account: &LeaseAccount) -> String {
     let kind = match account.terms.kind {
         Kind::Rate { limit, window, burst } => KindRecord::Rate { limit, window, burst },
+        Kind::Calendar { limit, calendar: Calendar { every, zone } } => {
+            KindRecord::Calendar { limit, window: every, time_zone: zone.name().to_owned() }
+        }
         Kind::Concurrent { limit } => KindRecord::Concurrent { limit },
     };
     let holder = |(id, holding): (&HolderId, &Holding)| HolderRecord {
@@ -51,6 +65,8 @@ pub(super) fn written(account: &LeaseAccount) -> String {
         kind,
         at: account.at,
         level: account.level.to_string(),
+        window: matches!(account.terms.kind, Kind::Calendar { .. })
+            .then_some([account.window.since, account.window.until]),
         holders: account.holders.iter().map(holder).collect(),
     };
     // Numbers and text under names that are known here: nothing in it can fail to be JSON.
@@ -64,8 +80,13 @@ pub(super) fn read(text: &str) -> Result<LeaseAccount, String> {
     let kind = match record.kind {
         KindRecord::Rate { limit: 0, .. } | KindRecord::Rate { window: 0, .. } => return Err("a rate of zero".into()),
         KindRecord::Rate { limit, window, burst } => Kind::Rate { limit, window, burst },
+        KindRecord::Calendar { limit, window, time_zone } => {
+            let zone = time_zone.parse().map_err(|error: UnknownZone| error.to_string())?;
+            Kind::Calendar { limit, calendar: Calendar { every: window, zone } }
+        }
         KindRecord::Concurrent { limit } => Kind::Concurrent { limit },
     };
+    let window = record.window.map(|[since, until]| Counting { since, until }).unwrap_or_default();
     let level = record.level.parse().map_err(|_| format!("level is {:?}", record.level))?;
     let holder = |holder: HolderRecord| {
         let id = u128::from_str_radix(&holder.id, 16).map_err(|_| format!("a holder is {:?}", holder.id))?;
@@ -77,6 +98,7 @@ pub(super) fn read(text: &str) -> Result<LeaseAccount, String> {
         level,
         // The store has forgotten nothing.
         since: 0,
+        window,
         holders: record.holders.into_iter().map(holder).collect::<Result<_, String>>()?,
     })
 }

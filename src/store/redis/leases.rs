@@ -151,7 +151,8 @@ pub fn history_key_of(account: &str) -> String {
 fn words(ask: &Ask, moment_us: u64, [generation, count]: [u64; 2]) -> Vec<String> {
     let (refill, unit, burst) = match ask.terms.kind {
         Kind::Rate { limit, window, burst } => (limit, window, burst),
-        Kind::Concurrent { limit } => (0, 1, limit),
+        // What counts windows of a calendar is kept in the store, and never here.
+        Kind::Calendar { limit, .. } | Kind::Concurrent { limit } => (0, 1, limit),
     };
     let mut words = vec![ask.terms.version.to_string()];
     words.extend([refill, unit, burst, moment_us].map(|n| n.to_string()));
@@ -179,6 +180,7 @@ fn read(answer: &[i64], seq: u64) -> Option<(Exchanged, Option<[u64; 2]>)> {
                 kept: number(kept)?,
                 granted: number(granted)?,
                 free: number(free)?,
+                window: 0,
                 full_in: number(full_in)?,
                 fits_in: number(fits_in),
                 holders: number(holders)?,

@@ -1,5 +1,6 @@
 //! An empty store for one test.
 
+use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 use tollgate::clock::Clock;
@@ -52,6 +53,24 @@ impl TestStore {
             }
             Some(_) => rows_of_every_table(&self.url).await,
         }
+    }
+
+    /// Holds the time of the database, where it has one of its own: for gateways that start from now on.
+    pub async fn set_time(&self, time: Timestamp) {
+        let Some(database) = &self.database else { return };
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        actix_web::rt::spawn(connection);
+        // A function that is found before the one of PostgreSQL.
+        let hold = format!(
+            "CREATE TABLE IF NOT EXISTS held_time (at TIMESTAMPTZ NOT NULL);
+             DELETE FROM held_time;
+             INSERT INTO held_time VALUES ('{time}');
+             CREATE OR REPLACE FUNCTION public.clock_timestamp() RETURNS TIMESTAMPTZ LANGUAGE sql
+                 AS 'SELECT at FROM public.held_time';
+             ALTER DATABASE {} SET search_path = public, pg_catalog;",
+            database.name
+        );
+        client.batch_execute(&hold).await.unwrap();
     }
 
     /// Drops the database, and with it whatever a test that failed left in it.

@@ -6,7 +6,12 @@
 
 use std::sync::Arc;
 
-use super::{charge::BucketId, counted::Counted, loan::Loan};
+use super::{
+    charge::BucketId,
+    counted::Counted,
+    estimate::{Estimate, Left},
+    loan::Loan,
+};
 use crate::domain::{
     lease::{Answer, Ask, HolderId, holder::Lease},
     limit::{Allowance, Home, OnError, Policy, Subject, bucket::Bucket, rate::Rate},
@@ -35,25 +40,6 @@ pub(super) enum Room {
     Unknown,
 }
 
-/// What is left, as far as the keeper knows.
-pub(super) struct Left {
-    pub remaining: u64,
-    /// Nanoseconds until the bucket is full; `None` for slots.
-    pub full_in_ns: Option<u64>,
-}
-
-impl Left {
-    pub(super) fn of(bucket: Bucket, rate: Rate, now_ns: u64) -> Self {
-        Self { remaining: bucket.remaining(rate, now_ns), full_in_ns: Some(bucket.full_in_ns(rate, now_ns)) }
-    }
-
-    /// What is left where nothing was ever used.
-    pub(super) const fn all(policy: &Policy) -> Self {
-        let full_in_ns = if let Allowance::Rate(_) = policy.allowance { Some(0) } else { None };
-        Self { remaining: policy.most_at_once(), full_in_ns }
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Denied {
     units: u64,
@@ -69,7 +55,7 @@ pub(super) struct Borrowed {
     counted: Counted,
     lease: Lease,
     /// Of a rate: the bucket as it was in the last answer, all that was held counted as used, and refilled since.
-    estimate: Bucket,
+    estimate: Estimate,
     /// Slots that nobody held in the last answer.
     free_slots: u64,
     /// Slots that were taken of this keeper's share, until the account hears of them.
@@ -91,7 +77,7 @@ impl Borrowed {
             lease: Lease::new(id, counted.terms, counted.moment(policy.since_ns), counted.habits(policy)),
             policy: Arc::clone(policy),
             counted,
-            estimate: Bucket::full(),
+            estimate: Estimate::of(Bucket::full()),
             free_slots,
             own_slots: 0,
             denied: None,
@@ -105,10 +91,10 @@ impl Borrowed {
     pub(super) fn after(mut self, bucket: Bucket, rate: Rate, now_ns: u64) -> Self {
         let used = rate.burst().saturating_sub(bucket.read(rate, 1, now_ns).remaining);
         self.lease.claim(used);
-        self.estimate = match self.policy.allowance {
+        self.estimate = Estimate::of(match self.policy.allowance {
             Allowance::Rate(new) if new != rate => bucket.rerated(rate, new, self.policy.since_ns.min(now_ns)),
             Allowance::Rate(_) | Allowance::Concurrent(_) => bucket,
-        };
+        });
         self
     }
 
@@ -129,7 +115,7 @@ impl Borrowed {
         if let (Allowance::Rate(from), Allowance::Rate(to)) = (self.policy.allowance, policy.allowance)
             && from != to
         {
-            self.estimate = self.estimate.rerated(from, to, policy.since_ns.min(now_ns));
+            self.estimate.rerate(from, to, policy.since_ns.min(now_ns));
         }
         self.lease.adopt(counted.terms, counted.moment(policy.since_ns));
         (self.policy, self.counted, self.denied) = (Arc::clone(policy), counted, None);
@@ -148,7 +134,7 @@ impl Borrowed {
 
     /// The bucket of a rate as far as it is known, with all that is held counted as used.
     pub(super) fn bucket(&self) -> Option<(Bucket, Rate)> {
-        if let Allowance::Rate(rate) = self.policy.allowance { Some((self.estimate, rate)) } else { None }
+        if let Allowance::Rate(rate) = self.policy.allowance { Some((self.estimate.bucket(), rate)) } else { None }
     }
 
     fn moment(&self, now_ns: u64) -> u64 {
@@ -179,7 +165,7 @@ impl Borrowed {
     fn room_in_share(&self, units: u64, shares: u64, now_ns: u64) -> Room {
         match self.policy.allowance {
             Allowance::Rate(rate) => {
-                let wait_ns = self.estimate.read(roomy(rate, shares), units.saturating_mul(shares), now_ns).fits_in_ns;
+                let wait_ns = self.estimate.fits_in_ns(rate.roomy(shares), units.saturating_mul(shares), now_ns);
                 if wait_ns == 0 { Room::Yes } else { Room::No(wait_ns) }
             }
             Allowance::Concurrent(limit) => {
@@ -197,8 +183,8 @@ impl Borrowed {
         }
         match self.policy.allowance {
             Allowance::Rate(rate) => {
-                self.estimate.charge(roomy(rate, shares), units.saturating_mul(shares), now_ns);
                 self.lease.force(units, self.moment(now_ns));
+                self.estimate.charge(rate.roomy(shares), units.saturating_mul(shares), now_ns);
             }
             Allowance::Concurrent(_) => self.own_slots = self.own_slots.saturating_add(units),
         }
@@ -210,14 +196,14 @@ impl Borrowed {
         let shares = if self.lost { shares.max(1) } else { 1 };
         match self.policy.allowance {
             Allowance::Rate(rate) => {
-                let free = self.estimate.remaining(rate, now_ns).checked_div(shares).unwrap_or(0);
-                let remaining = free.saturating_add(held).min(rate.burst());
-                Left { remaining, full_in_ns: Some(self.estimate.full_in_ns(rate, now_ns)) }
+                let left = self.estimate.left(rate, now_ns);
+                let free = left.remaining.checked_div(shares).unwrap_or(0);
+                Left { remaining: free.saturating_add(held).min(rate.burst()), ..left }
             }
             Allowance::Concurrent(limit) => {
                 let taken = self.lease.in_use().saturating_add(self.own_slots);
                 let free = self.free_slots.checked_div(shares).unwrap_or(0).saturating_add(held);
-                Left { remaining: free.min(limit.saturating_sub(taken)), full_in_ns: None }
+                Left::slots(free.min(limit.saturating_sub(taken)))
             }
         }
     }
@@ -306,7 +292,10 @@ impl Borrowed {
             self.lease.occupy(std::mem::take(&mut self.own_slots), self.moment(now_ns));
         }
         match self.policy.allowance {
-            Allowance::Rate(rate) => self.estimate = Bucket::full_in(rate, self.ns(answer.full_in), now_ns),
+            Allowance::Rate(rate) => {
+                let account_ns = (answer.window > 0).then(|| self.ns(answer.at));
+                self.estimate.heard(rate, [answer.free, self.ns(answer.full_in)], account_ns, now_ns);
+            }
             Allowance::Concurrent(_) => self.free_slots = answer.free,
         }
         if answer.granted > 0 || need > 0 {
@@ -320,7 +309,7 @@ impl Borrowed {
         // The account's clock and this one may stand at the two ends of a moment.
         let fits_in = answer.fits_in.filter(|_| answer.granted == 0).map(|moments| self.ns(moments.saturating_add(1)));
         let fits_in_ns = fits_in.unwrap_or_else(|| self.announced_ns(units, now_ns));
-        let believed_ns = fits_in_ns.clamp(self.shortest_denial_ns(), MAX_DENIAL_NS);
+        let believed_ns = fits_in_ns.clamp(self.shortest_denial_ns(now_ns), MAX_DENIAL_NS);
         Denied {
             units,
             until_ns: now_ns.saturating_add(believed_ns),
@@ -335,18 +324,15 @@ impl Borrowed {
     /// Nanoseconds until `units` may be there, as estimated without an answer.
     fn announced_ns(&self, units: u64, now_ns: u64) -> u64 {
         match self.policy.allowance {
-            Allowance::Rate(rate) => self.estimate.read(rate, units, now_ns).fits_in_ns.saturating_add(self.ns(1)),
+            Allowance::Rate(rate) => self.estimate.fits_in_ns(rate, units, now_ns).saturating_add(self.ns(1)),
             // Nobody knows when a call that is under way will end.
             Allowance::Concurrent(_) => SLOT_RETRY_NS,
         }
     }
 
-    fn shortest_denial_ns(&self) -> u64 {
+    fn shortest_denial_ns(&self, now_ns: u64) -> u64 {
         match self.policy.allowance {
-            Allowance::Rate(rate) => {
-                let refill_ns = Bucket::spent(rate, 0).read(rate, rate.burst().div_ceil(4), 0).fits_in_ns;
-                refill_ns.min(MIN_DENIAL_NS)
-            }
+            Allowance::Rate(rate) => self.estimate.quarter_in_ns(rate, now_ns).min(MIN_DENIAL_NS),
             Allowance::Concurrent(_) => MIN_DENIAL_NS,
         }
     }
@@ -384,11 +370,6 @@ impl Borrowed {
         let lease_ns = self.counted.lease_us(&self.policy).saturating_mul(1_000);
         (self.own_slots == 0 && self.lease.is_idle()).then(|| self.asked_ns.saturating_add(lease_ns))
     }
-}
-
-/// The same rate, with room for one unit of each share.
-fn roomy(rate: Rate, shares: u64) -> Rate {
-    Rate::new(rate.limit(), rate.window_s(), rate.burst().max(shares)).unwrap_or(rate)
 }
 
 /// What the account is called wherever it lives; the same on every replica, and under every version of the policy.

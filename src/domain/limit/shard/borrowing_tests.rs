@@ -19,23 +19,23 @@ const MS: u64 = 1_000_000;
 
 /// What becomes of an ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     Answered,
     NeverHeard,
     AnswerLost,
 }
 
 /// Keepers, and the place where what they share lives.
-struct Bench {
-    shards: Vec<Shard>,
+pub(super) struct Bench {
+    pub shards: Vec<Shard>,
     accounts: HashMap<BucketId, LeaseAccount>,
-    now_ns: u64,
+    pub now_ns: u64,
     asks: u64,
     /// When how much was admitted.
     admitted: Vec<(u64, u64)>,
 }
 
-fn policy(allowance: Allowance, on_error: OnError) -> Arc<Policy> {
+pub(super) fn policy(allowance: Allowance, on_error: OnError) -> Arc<Policy> {
     let unit = if let Allowance::Rate(_) = allowance { Unit::Requests } else { Unit::Concurrent };
     Arc::new(Policy {
         id: LimitId(Uuid::nil()),
@@ -57,7 +57,7 @@ fn rate(limit: u64, burst: u64) -> Allowance {
 }
 
 impl Bench {
-    fn new(keepers: u64) -> Self {
+    pub(super) fn new(keepers: u64) -> Self {
         let shard = |i| {
             let holder = HolderId(u128::from(i) << 64);
             let replicas = Arc::new(AtomicU64::new(1));
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     /// A call on one of the keepers; all of its asks have the same fate.
-    fn decide(&mut self, shard: usize, policy: &Arc<Policy>, units: u64, fate: Fate) -> Decision {
+    pub(super) fn decide(&mut self, shard: usize, policy: &Arc<Policy>, units: u64, fate: Fate) -> Decision {
         let charge = Charge { series: 0, policy: Arc::clone(policy), subject: Subject::EVERYBODY, units };
         self.decide_on(shard, &[charge].into(), fate).unwrap()
     }
@@ -111,7 +111,7 @@ impl Bench {
         Ok(decision)
     }
 
-    fn admits(&mut self, shard: usize, policy: &Arc<Policy>, units: u64, fate: Fate) -> bool {
+    pub(super) fn admits(&mut self, shard: usize, policy: &Arc<Policy>, units: u64, fate: Fate) -> bool {
         matches!(self.decide(shard, policy, units, fate).ruling, Ruling::Admitted(_))
     }
 
@@ -132,7 +132,7 @@ impl Bench {
     }
 }
 
-fn fates() -> impl Strategy<Value = Fate> {
+pub(super) fn fates() -> impl Strategy<Value = Fate> {
     prop_oneof![8 => Just(Fate::Answered), 1 => Just(Fate::NeverHeard), 1 => Just(Fate::AnswerLost)]
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{
     lease::{ExactTerms, Kind, Terms, holder::Habits},
-    limit::{Allowance, Home, Policy},
+    limit::{Allowance, Home, Policy, rate::Refill},
 };
 
 /// The largest chunk is such a part of what there is at most, so that little waits elsewhere; where it may be lost for as
@@ -53,8 +53,12 @@ impl Counted {
         if let Some(ExactTerms { terms, moment_us }) = in_redis {
             return Self { home, terms, moment_us };
         }
-        let window = rate.window_s().saturating_mul(1_000_000);
-        let kind = Kind::Rate { limit: rate.limit(), window, burst: rate.burst() };
+        let kind = match rate.refill() {
+            Refill::Steady { window_s } => {
+                Kind::Rate { limit: rate.limit(), window: window_s.saturating_mul(1_000_000), burst: rate.burst() }
+            }
+            Refill::Calendar(calendar) => Kind::Calendar { limit: rate.limit(), calendar },
+        };
         let home = if home == Home::Redis { Home::Process } else { home };
         Self { home, terms: Terms { kind, version: policy.version }, moment_us: 1 }
     }

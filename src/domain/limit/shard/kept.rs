@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::{
-    borrowed::{Borrowed, Left, Room, SLOT_RETRY_NS},
+    borrowed::{Borrowed, Room, SLOT_RETRY_NS},
     charge::Charge,
+    estimate::Left,
     setting::Setting,
 };
 use crate::domain::limit::{Allowance, Policy, bucket::Bucket, rate::Rate};
@@ -89,7 +90,7 @@ impl State {
         match (self, policy.allowance) {
             (Self::Borrowed(borrowed), _) => borrowed.left(setting.shares(policy.per), now_ns),
             (_, Allowance::Rate(rate)) => Left::of(self.bucket(policy, rate, rates, now_ns), rate, now_ns),
-            (_, Allowance::Concurrent(slots)) => Left { remaining: self.free(slots), full_in_ns: None },
+            (_, Allowance::Concurrent(slots)) => Left::slots(self.free(slots)),
         }
     }
 

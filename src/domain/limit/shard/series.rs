@@ -3,8 +3,9 @@
 //! Where the units of a subject are kept, its policy says: with this keeper, or elsewhere, and borrowed from there.
 
 use super::{
-    borrowed::{Borrowed, Left, Room, SLOT_RETRY_NS},
+    borrowed::{Borrowed, Room, SLOT_RETRY_NS},
     charge::Charge,
+    estimate::Left,
     kept::{Kept, Moment, Rates, State, room_in},
     setting::Setting,
     subjects::Subjects,
@@ -41,7 +42,7 @@ impl Series {
         match (self.subjects.get(*subject), policy.allowance) {
             (Some(kept), _) => kept.state.left(policy, setting, &self.rates, now_ns),
             (None, Allowance::Rate(rate)) if setting.keeps(policy) => Left::of(setting.unseen(rate), rate, now_ns),
-            (None, _) => Left::all(policy),
+            (None, _) => Left::all(policy, now_ns),
         }
     }
 
