@@ -18,9 +18,11 @@ const BASE: &str = "/base";
 /// Reads a target as a lenient upstream may; written without the gateway's rules.
 type Reader = fn(&str) -> String;
 
-const READERS: [(&str, Reader); 10] = [
+const READERS: [(&str, Reader); 12] = [
     ("as it is", str::to_owned),
     ("decoded", decoded),
+    ("decoded, characters in any number of bytes", decoded_leniently),
+    ("without streams of files", |path| decoded(path).replace("::$data", "").replace("::$DATA", "")),
     ("decoded twice", |path| decoded(&decoded(path))),
     ("dots removed", |path| without_dots(path)),
     ("decoded, dots removed", |path| without_dots(&decoded(path))),
@@ -123,6 +125,10 @@ fn is_below(path: &str, base: &str) -> bool {
 }
 
 fn decoded(path: &str) -> String {
+    String::from_utf8_lossy(&bytes_of(path)).into_owned()
+}
+
+fn bytes_of(path: &str) -> Vec<u8> {
     let mut bytes = path.bytes().peekable();
     let mut decoded = vec![];
     while let Some(byte) = bytes.next() {
@@ -136,7 +142,27 @@ fn decoded(path: &str) -> String {
             _ => decoded.push(byte),
         }
     }
-    String::from_utf8_lossy(&decoded).into_owned()
+    decoded
+}
+
+/// Decoded as old decoders of UTF-8 do, which do not ask whether a character could be shorter.
+fn decoded_leniently(path: &str) -> String {
+    let plain = bytes_of(path);
+    let (mut rest, mut text) = (&*plain, String::new());
+    while let [first, behind @ ..] = rest {
+        let (more, bits) = match first {
+            0xc0..0xe0 => (1, first & 0x1f),
+            0xe0..0xf0 => (2, first & 0x0f),
+            0xf0..0xf8 => (3, first & 0x07),
+            other => (0, *other),
+        };
+        let following = behind.get(..more).filter(|bytes| bytes.iter().all(|byte| byte & 0xc0 == 0x80));
+        let code =
+            following.unwrap_or_default().iter().fold(u32::from(bits), |code, byte| code << 6 | u32::from(byte & 0x3f));
+        text.push(char::from_u32(code).filter(|_| following.is_some()).unwrap_or('?'));
+        rest = behind.get(following.map_or(0, <[u8]>::len)..).unwrap_or_default();
+    }
+    text
 }
 
 /// RFC 3986 §5.2.4, with slashes merged.

@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::UnicodeNormalization;
+
 /// Why a path is not safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnsafePath {
@@ -22,6 +24,8 @@ pub enum UnsafePath {
     NeedlessEscape,
     #[error("the path has an escaped slash, backslash, dot, percent sign or control character")]
     DangerousEscape,
+    #[error("the path has an escaped byte that no UTF-8 has, or a character in more bytes than it needs")]
+    OverlongEscape,
     #[error("the path has a character that must be escaped")]
     RawCharacter,
     /// See [`folded`].
@@ -49,24 +53,76 @@ pub fn check(path: &str) -> Result<(), UnsafePath> {
     Ok(())
 }
 
-/// The path as a lenient upstream may read it: every segment without path parameters, escapes, dots and spaces at its ends,
-/// and distinctions of case, and no segment of which nothing is left. Two paths that such an upstream takes for one have the
-/// same form.
+/// The path as a lenient upstream may read it: every segment without path parameters, escapes, names of NTFS streams, dots and
+/// blanks at its ends, distinctions of case and of compatible characters (Unicode Annex #15, NFKC) and characters that are not
+/// seen, and no segment of which nothing is left. Two paths that such an upstream takes for one have the same form.
 #[must_use]
 pub fn folded(path: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'~');
     if path.bytes().all(is_plain) && !path.ends_with('/') {
         return Cow::Borrowed(path);
     }
-    let segments = path.split('/').map(fold_segment).filter(|segment| !segment.is_empty());
-    Cow::Owned(segments.flat_map(|segment| ["/".to_owned(), segment]).collect())
+    let mut kept: Vec<String> = vec![];
+    for segment in path.split('/') {
+        // Slashes and dot segments that are there only in the compatible form are what they look like.
+        for part in compatible(decoded(segment)).split(['/', '\\']) {
+            match plain(part) {
+                ".." => drop(kept.pop()),
+                part => kept.extend(Some(fold(part)).filter(|part| !part.is_empty())),
+            }
+        }
+    }
+    Cow::Owned(kept.into_iter().flat_map(|segment| ["/".to_owned(), segment]).collect())
 }
 
-fn fold_segment(segment: &str) -> String {
-    let decoded = decoded(segment);
-    let plain = without_parameters(&decoded).trim_end_matches(['.', ' ']).trim_start_matches(' ');
+/// In compatible characters, and those that are seen.
+fn compatible(decoded: String) -> String {
+    if decoded.is_ascii() {
+        return decoded;
+    }
+    // Some are not seen only once they are compatible, and what is not seen keeps others apart.
+    let seen: String = decoded.nfkc().filter(|c| !is_unseen(*c)).collect();
+    seen.nfkc().collect()
+}
+
+/// Without path parameters, the name of a stream of a file (NTFS: `name::$DATA`), and blanks around.
+fn plain(part: &str) -> &str {
+    let name = without_parameters(part);
+    name.find(":$").and_then(|end| name.get(..end)).unwrap_or(name).trim_end_matches(':').trim()
+}
+
+fn fold(plain: &str) -> String {
+    let is_cut = |c: char| c.is_whitespace() || matches!(c, '.' | IDEOGRAPHIC_FULL_STOP);
     // By way of capitals, because some letters (RFC 3986 has none of them unescaped) meet another only there.
-    plain.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    plain.trim_end_matches(is_cut).chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
+/// A dot in the names of hosts (RFC 3490 §3.1), and what it is folded to by some in paths.
+const IDEOGRAPHIC_FULL_STOP: char = '\u{3002}';
+
+/// Whether a character is left out where it is shown, and by some where it is compared (Unicode,
+/// `Default_Ignorable_Code_Point`).
+const fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Without escapes, which [`check`] has found to be whole; bytes that are no UTF-8 are all alike.
@@ -98,17 +154,31 @@ fn is_dot_segment(segment: &str) -> bool {
 
 fn check_characters(path: &str) -> Result<(), UnsafePath> {
     let mut bytes = path.bytes();
+    let mut before = 0;
     while let Some(byte) = bytes.next() {
+        let mut escaped = 0;
         match byte {
-            b'%' => check_escape(hex(bytes.next())?, hex(bytes.next())?)?,
-            b'\\' | b'<' | b'>' | b'"' | b'`' | b'^' | b'{' | b'}' | b'|' | b'#' | b'?' => {
-                return Err(UnsafePath::RawCharacter);
+            b'%' => {
+                escaped = hex(bytes.next())? << 4 | hex(bytes.next())?;
+                check_escape(escaped)?;
+                check_length(before, escaped)?;
             }
+            b'\\' | b'<' | b'>' | b'"' | b'`' | b'{' | b'}' | b'#' | b'?' => return Err(UnsafePath::RawCharacter),
             0..=0x20 | 0x7f.. => return Err(UnsafePath::RawCharacter),
             _ => {}
         }
+        before = escaped;
     }
     Ok(())
+}
+
+/// An escaped byte that could be part of a character in more bytes than it needs, which some decoders take for that character
+/// (RFC 3629 §3 and §10); `before` is the escaped byte just before it.
+const fn check_length(before: u8, escaped: u8) -> Result<(), UnsafePath> {
+    match (before, escaped) {
+        (_, 0xc0 | 0xc1) | (0xe0, 0x80..0xa0) | (0xf0, 0x80..0x90) => Err(UnsafePath::OverlongEscape),
+        _ => Ok(()),
+    }
 }
 
 fn hex(byte: Option<u8>) -> Result<u8, UnsafePath> {
@@ -118,8 +188,8 @@ fn hex(byte: Option<u8>) -> Result<u8, UnsafePath> {
 
 /// Unreserved characters (RFC 3986 §2.3) are the same escaped or not, so an escaped one names a place twice. The tilde
 /// is let through, because older encoders escape it; no path of the gateway has one.
-const fn check_escape(high: u8, low: u8) -> Result<(), UnsafePath> {
-    match high << 4 | low {
+const fn check_escape(escaped: u8) -> Result<(), UnsafePath> {
+    match escaped {
         b'/' | b'\\' | b'.' | b'%' | 0..0x20 | 0x7f => Err(UnsafePath::DangerousEscape),
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => Err(UnsafePath::NeedlessEscape),
         _ => Ok(()),
@@ -149,6 +219,10 @@ mod tests {
             "/a+b",
             "/!$&'()*=",
             "/v1beta/models/gemini:generateContent",
+            "/a|b^c",
+            // Other letters of the world, and of Latin 1.
+            "/%E0%A4%95/%F0%9F%98%80/%ED%9F%BF/%EF%BF%BD",
+            "/%E4%F6%FC",
         ] {
             assert_eq!(check(path), Ok(()), "{path}");
         }
@@ -174,12 +248,53 @@ mod tests {
             "/s/%3b/admin",
             "/s/%20/;x/admin",
             "/s/%20admin",
+            "/s/admin::$DATA",
+            "/s/admin::$data;x",
+            "/s/admin%3A%3A%24DATA",
+            "/s/admin:$i30:$INDEX_ALLOCATION",
+            "/s/admin.%20::$DATA",
+            // Full-width letters, a letter that is bold, and one in a circle.
+            "/s/%EF%BD%81dmin",
+            "/s/%EF%BD%81%EF%BD%84%EF%BD%8D%EF%BD%89%EF%BD%8E",
+            "/s/%EF%BC%A1dmin",
+            "/s/%F0%9D%90%9Admin",
+            "/s/%E2%93%90dmin",
+            // Soft hyphen, zero width space, byte order mark, variation selector, a tag, Hangul filler.
+            "/s/ad%C2%ADmin",
+            "/s/%E2%80%8Badmin",
+            "/s/admin%EF%BB%BF",
+            "/s/adm%EF%B8%8Fin",
+            "/s/admin%F3%A0%81%81",
+            "/s/admin%E3%85%A4",
+            // No-break and ideographic spaces, full stops of other scripts, a full-width semicolon.
+            "/s/admin%C2%A0",
+            "/s/%C2%A0admin",
+            "/s/admin%E3%80%80",
+            "/s/admin%E3%80%82",
+            "/s/admin%EF%BC%8E",
+            "/s/admin%EF%BD%A1%C2%A0",
+            "/s/admin%EF%BC%9Bx",
+            // Full-width slashes, backslashes and dots.
+            "/s%EF%BC%8Fadmin",
+            "/s%EF%BC%BCadmin",
+            "/s/x/%EF%BC%8E%EF%BC%8E/admin",
+            "/s/x/%E2%80%A5/admin",
+            "/s/%EF%BC%8E/admin",
         ] {
+            assert_eq!(check(path), Ok(()), "{path}");
             assert_eq!(folded(path), "/s/admin", "{path}");
         }
-        for (path, form) in
-            [("/", ""), ("/a.b", "/a.b"), ("/a-b_c~d", "/a-b_c~d"), ("/%C3%84", "/ä"), ("/%E2%84%AA", "/k")]
-        {
+        for (path, form) in [
+            ("/", ""),
+            ("/a.b", "/a.b"),
+            ("/a-b_c~d", "/a-b_c~d"),
+            ("/%C3%84", "/ä"),
+            ("/a%CC%88", "/ä"),
+            ("/%E2%84%AA", "/k"),
+            ("/m:generateContent", "/m:generatecontent"),
+            ("/a$b/c:d$e", "/a$b/c:d$e"),
+            ("/%D0%B0dmin", "/аdmin"),
+        ] {
             assert_eq!(folded(path), form, "{path}");
         }
     }
@@ -209,6 +324,14 @@ mod tests {
             ("/a%00", UnsafePath::DangerousEscape),
             ("/a%0d%0ab", UnsafePath::DangerousEscape),
             ("/%61dmin", UnsafePath::NeedlessEscape),
+            ("/%c0%afadmin", UnsafePath::OverlongEscape),
+            ("/%c0%ae%c0%ae/a", UnsafePath::OverlongEscape),
+            ("/%c1%a1dmin", UnsafePath::OverlongEscape),
+            ("/a%C1", UnsafePath::OverlongEscape),
+            ("/%e0%80%af", UnsafePath::OverlongEscape),
+            ("/%e0%9f%bf", UnsafePath::OverlongEscape),
+            ("/%F0%80%80%AF", UnsafePath::OverlongEscape),
+            ("/%f0%8f%bf%bf", UnsafePath::OverlongEscape),
             ("/a%", UnsafePath::BadEscape),
             ("/a%2", UnsafePath::BadEscape),
             ("/a%zz", UnsafePath::BadEscape),

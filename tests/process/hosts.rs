@@ -19,6 +19,8 @@ fn a_host_is_asked_of_http_1_1_alone_and_is_one() {
         ("GET /healthz HTTP/1.1\r\nhost: gate.example:65536", 400),
         ("GET /healthz HTTP/1.1\r\nhost: a@gate.example", 400),
         ("GET /healthz HTTP/1.1\r\nhost: gate.example#x", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: gate.example,evil.example", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: gate.example;host=evil.example", 400),
         ("GET http://gate.example/healthz HTTP/1.1\r\nhost: gate.example", 200),
         ("GET http://gate.example:80/healthz HTTP/1.1\r\nhost: gate.example", 200),
         ("GET http://GATE.example/healthz HTTP/1.1\r\nhost: gate.example:80", 200),
@@ -63,9 +65,18 @@ fn a_path_that_an_upstream_may_read_as_that_of_a_stricter_route_is_refused() {
                 "/up/s/x/..%20/admin",
             ])
             .chain(["/up/s/x/...;/admin"])
+            // Characters in more bytes than they need.
+            .chain(["/up/s/%c1%a1dmin", "/up/s/x/%c0%ae%c0%ae/admin", "/up/s%e0%80%afadmin", "/up/s%F0%80%80%AFadmin"])
+            // Characters that are alike, not seen, or cut from the ends; names of streams.
+            .chain(["/up/s/%EF%BD%81dmin", "/up/s/%EF%BC%A1DMIN", "/up/s/ad%C2%ADmin", "/up/s/admin%E2%80%8B/x"])
+            .chain(["/up/s/admin%C2%A0", "/up/s/admin%E3%80%82", "/up/s/admin::$DATA", "/up/s%EF%BC%8Fadmin"])
     {
         stage.gateway.get(path, &stage.token).assert_problem(400, "unsafe-path");
     }
     let (got, _) = stage.carry(stage.get("/up/s/administer;x"), "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(got.target(), "/up/s/administer;x");
+    for path in ["/up/a|b^c", "/up/s/%EF%BD%81dministers", "/up/%E3%80%82/%C2%A0x"] {
+        let (got, _) = stage.carry(stage.get(path), "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(got.target(), path);
+    }
 }
