@@ -18,6 +18,7 @@ pub mod coding;
 pub mod connection;
 pub mod destination;
 pub mod edge;
+pub mod fields;
 pub mod forward;
 pub mod forwarded;
 pub mod framing;

@@ -152,6 +152,23 @@ mod architecture {
         }
     }
 
+    /// Where lines of a header field that is a list are read as text, a byte that is not ASCII in one member would hide all others.
+    #[test]
+    fn a_list_of_a_header_is_read_byte_by_byte() {
+        let dropped = |text: &str| {
+            let text: String = code(text).split("#[cfg(test)]").take(1).flat_map(str::split_whitespace).collect();
+            let mut reads = text.split("get_all(").skip(1).filter_map(|rest| rest.split(';').next().map(str::to_owned));
+            reads.any(|read| read.contains("to_str().ok()"))
+        };
+        assert!(dropped("let a = headers\n  .get_all(COOKIE)\n  .filter_map(|line| line.to_str().ok());"));
+        assert!(!dropped("let a = headers.get_all(COOKIE); let b = c.to_str().ok();"));
+        for (_, file, text) in sources() {
+            // A structured field is whole or none (RFC 9651 §4.2).
+            let is_structured = file.ends_with("answer/rate_limit.rs");
+            assert!(is_structured || !dropped(&text), "{} reads a list as text", file.display());
+        }
+    }
+
     #[test]
     fn imports_are_found_alone_and_in_groups() {
         let text =

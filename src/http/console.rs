@@ -11,9 +11,7 @@ use actix_web::{
     FromRequest, HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     dev::Payload,
-    http::header::{
-        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, VARY,
-    },
+    http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
 };
 
 use self::files::{File, tag};
@@ -22,7 +20,7 @@ use super::{
     openapi::operation::{Answer, Argument, Draft},
     problem::{self, Problem, documented::Success},
 };
-use crate::domain::refusal::Refusal;
+use crate::{domain::refusal::Refusal, pipeline::fields::members};
 
 const CONSOLE: &str = "/console/";
 const PAGE: &str = "index.html";
@@ -52,17 +50,11 @@ impl Answer for Lead {
 
 /// Whether the client takes gzip by its name (RFC 9110 §12.5.3), and not with a weight of nothing.
 fn accepts_gzip(request: &HttpRequest) -> bool {
-    items(request, ACCEPT_ENCODING).any(|coding| {
+    members(request.headers(), ACCEPT_ENCODING).filter_map(|coding| std::str::from_utf8(coding).ok()).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
         let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
         name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
     })
-}
-
-/// The members of a header that is a list.
-fn items(request: &HttpRequest, name: HeaderName) -> impl Iterator<Item = &str> {
-    let lines = request.headers().get_all(name).filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(','))
 }
 
 /// A file of the console as it is answered.
@@ -77,9 +69,9 @@ impl Responder for FileAnswer {
         let is_packed = !packed.is_empty() && accepts_gzip(request);
         let bytes = if is_packed { packed } else { self.0.bytes };
         let tag = tag(bytes);
-        let is_known = request.headers().get_all(IF_NONE_MATCH).filter_map(|line| line.to_str().ok()).any(|line| {
-            line.split(',').map(|known| known.trim().trim_start_matches("W/")).any(|known| known == tag || known == "*")
-        });
+        let is_known = members(request.headers(), IF_NONE_MATCH)
+            .map(|known| known.strip_prefix(b"W/").unwrap_or(known))
+            .any(|known| known == tag.as_bytes() || known == b"*");
         let mut response = if is_known { problem::not_modified() } else { HttpResponse::Ok() };
         response
             .insert_header((ETAG, tag))

@@ -5,7 +5,7 @@
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
-    http::header::{Accept, CONTENT_TYPE, Header, LINK, VARY},
+    http::header::{ACCEPT, Accept, CONTENT_TYPE, LINK, VARY},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use super::{
     openapi::operation::{Answer, Draft},
     problem::{self, documented::Success},
 };
+use crate::pipeline::fields::members;
 
 const CSV: &str = "text/csv";
 
@@ -63,8 +64,8 @@ impl<T: Table> Answer for Tabular<T> {
 
 /// Whether CSV is asked for before JSON (RFC 9110 §12.5.1).
 fn wants_csv(request: &HttpRequest) -> bool {
-    let Ok(accept) = Accept::parse(request) else { return false };
-    let known = accept.ranked().into_iter().find(|media| {
+    let asked = members(request.headers(), ACCEPT).filter_map(|member| std::str::from_utf8(member).ok()?.parse().ok());
+    let known = Accept(asked.collect()).ranked().into_iter().find(|media| {
         let is_csv = media.essence_str() == CSV;
         is_csv
             || media.type_() == "*"
@@ -170,6 +171,9 @@ mod tests {
             (Some("text/csv;q=0.5, application/json"), false),
             (Some("text/csv, */*;q=0.1"), true),
             (Some("text/html"), false),
+            (Some("text/csv, x/é"), true),
+            (Some("text/csv, nonsense"), true),
+            (Some("é"), false),
         ] {
             let mut request = TestRequest::default();
             if let Some(accept) = accept {

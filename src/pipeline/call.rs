@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::{
     body::BodyBounds,
     connection::{Connection, Line, Transport},
+    fields::members,
     once,
     peers::{Front, Peers},
 };
@@ -232,9 +233,8 @@ fn check_host(head: &RequestHead) -> Result<(), Refusal> {
 
 /// The one expectation there is, in HTTP/1.1; HTTP/1.0 knows none, and what it says is ignored (RFC 9110 §10.1.1).
 fn check_expect(head: &RequestHead) -> Result<(), Refusal> {
-    let members = head.headers.get_all(header::EXPECT).flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     let is_known = |member: &[u8]| member.is_empty() || member.eq_ignore_ascii_case(b"100-continue");
-    let all_are_known = head.version < Version::HTTP_11 || members.map(<[u8]>::trim_ascii).all(is_known);
+    let all_are_known = head.version < Version::HTTP_11 || members(&head.headers, header::EXPECT).all(is_known);
     if all_are_known { Ok(()) } else { Err(Refusal::ExpectationFailed) }
 }
 

@@ -9,7 +9,7 @@ use actix_web::http::header::HeaderMap;
 
 use crate::domain::refusal::{Fault, Refusal};
 
-const ONCE: [&str; 25] = [
+const ONCE: [&str; 26] = [
     "access-control-request-method",
     "anthropic-version",
     "content-disposition",
@@ -29,6 +29,7 @@ const ONCE: [&str; 25] = [
     "proxy-authorization",
     "range",
     "referer",
+    "sec-fetch-site",
     "sec-websocket-key",
     "sec-websocket-version",
     "user-agent",

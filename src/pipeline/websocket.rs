@@ -30,6 +30,7 @@ use super::{
     attempts::Attempts,
     connection::Connection,
     destination::route_at,
+    fields::members,
     forward::refusal_of,
     forwarded::Forwarded,
     outgoing::{describe, outgoing},
@@ -61,9 +62,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Whether a request offers to go on as a WebSocket, by itself or among other protocols.
 pub fn is_offered(head: &RequestHead) -> bool {
-    let protocols =
-        head.headers.get_all(header::UPGRADE).flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    protocols.into_iter().any(is_websocket)
+    members(&head.headers, header::UPGRADE).any(is_websocket)
 }
 
 fn is_websocket(protocol: &[u8]) -> bool {
@@ -213,10 +212,6 @@ fn check_answer(offered: &HeaderMap, answer: &http::HeaderMap) -> Result<(), &'s
         return Err("Sec-WebSocket-Extensions has one that was not offered");
     }
     Ok(())
-}
-
-fn members<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = &'h [u8]> {
-    headers.get_all(name).flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 fn accept_of(key: &[u8]) -> String {

@@ -10,19 +10,16 @@ use crate::{
         host::{self, Host},
         session,
     },
-    pipeline::peers::Front,
+    pipeline::{fields, peers::Front},
 };
 
 /// The refresh token in the cookie. Two of that name that differ are none.
 #[must_use]
 pub fn refresh_token(headers: &HeaderMap) -> Option<&str> {
-    let lines = headers.get_all(COOKIE).filter_map(|line| line.to_str().ok());
-    let mut values = lines
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter_map(|(name, value)| (name == session::COOKIE).then_some(value));
+    let pairs = fields::divided(headers, COOKIE, b';');
+    let mut values = pairs.filter_map(|pair| pair.strip_prefix(session::COOKIE.as_bytes())?.strip_prefix(b"="));
     let first = values.next().filter(|value| !value.is_empty())?;
-    values.all(|value| value == first).then_some(first)
+    values.all(|value| value == first).then(|| std::str::from_utf8(first).ok()).flatten()
 }
 
 /// Whether a browser says that the page which calls is of the gateway's own origin (Fetch standard, "Origin header";
@@ -65,6 +62,20 @@ mod tests {
         let token = |line| refresh_token(&headers(&[("cookie", line)])).map(str::to_owned);
         assert_eq!(token("a=b; tollgate_refresh=tgr_x; c=d").as_deref(), Some("tgr_x"));
         assert_eq!(token("tollgate_refresh=x; tollgate_refresh=x").as_deref(), Some("x"));
+        let raw = |line: &'static [u8]| {
+            let mut headers = HeaderMap::new();
+            headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+            refresh_token(&headers).map(str::to_owned)
+        };
+        for line in [
+            &b"theme=d\xfc; tollgate_refresh=x"[..],
+            "theme=dü; tollgate_refresh=x".as_bytes(),
+            b"tollgate_refresh=x; a=\xff\xfe",
+            b"\xe9; tollgate_refresh=x;",
+        ] {
+            assert_eq!(raw(line).as_deref(), Some("x"), "{line:?}");
+        }
+        assert_eq!(raw(b"tollgate_refresh=\xfc"), None);
         for none in ["", "tollgate_refresh=", "xtollgate_refresh=a", "tollgate_refresh=a; tollgate_refresh=b", "a=b"] {
             assert_eq!(token(none), None, "{none}");
         }
