@@ -71,8 +71,9 @@ impl Peers {
         Front::of(request, self.proxied(request).as_ref())
     }
 
-    /// `None` where the peer is no trusted proxy. `Forwarded` is read only where no `X-Forwarded-…` stands: a proxy that
-    /// writes those passes on whatever `Forwarded` its client made up.
+    /// `None` where the peer is no trusted proxy. Who the client is decides what is read: `Forwarded` only where no
+    /// `X-Forwarded-For` stands, because a proxy that writes that passes on whatever `Forwarded` its client made up; and the other
+    /// way round, what a client adds to `Forwarded` changes nothing.
     pub(super) fn proxied(&self, request: &HttpRequest) -> Option<Proxied> {
         let peer = request.peer_addr()?.ip().to_canonical();
         if !forwarded::is_trusted(peer, &self.trusted_proxies) {
@@ -80,17 +81,24 @@ impl Peers {
         }
         let list = |name| list(request.headers(), name);
         let (chain, proto, host) = (list("x-forwarded-for"), list("x-forwarded-proto"), list("x-forwarded-host"));
-        if chain.is_none() && proto.is_none() && host.is_none() {
-            return Some(self.by_forwarded(peer, &list("forwarded")?));
+        if let (None, Some(forwarded)) = (&chain, list("forwarded")) {
+            return Some(self.by_forwarded(peer, &forwarded));
         }
-        let nodes: Vec<&str> = chain.as_deref().unwrap_or_default().split(',').collect();
-        let client = forwarded::client(peer, nodes.into_iter(), &self.trusted_proxies);
-        Some(Proxied {
-            client: client.address,
-            is_https: proto.as_deref().and_then(outermost).map(is_https),
-            host: host.as_deref().and_then(outermost).filter(|host| Host::read(host).is_some()).map(str::to_owned),
-            chain,
-        })
+        if chain.is_none() && proto.is_none() && host.is_none() {
+            return None;
+        }
+        let nodes = elements(chain.as_deref());
+        let client = forwarded::client(peer, nodes.iter().copied(), &self.trusted_proxies);
+        // What stands right of the element that names the client was said by the proxies that are believed.
+        let place = client.element.map(|element| (element, nodes.len()));
+        let (protos, hosts) = (elements(proto.as_deref()), elements(host.as_deref()));
+        let is_https = match beside(place, &protos) {
+            Some(proto) => Some(is_https(proto)),
+            None => protos.last().map(|_| protos.iter().any(|proto| is_https(proto))),
+        };
+        let host = beside(place, &hosts).or(hosts.last().copied()).filter(|host| Host::read(host).is_some());
+        let chain = (!nodes.is_empty()).then(|| nodes.join(", "));
+        Some(Proxied { client: client.address, is_https, host: host.map(str::to_owned), chain })
     }
 
     /// As `Forwarded` says (RFC 7239). Of the scheme and the host the client's own element decides, or the next one to its
@@ -98,13 +106,13 @@ impl Peers {
     fn by_forwarded(&self, peer: IpAddr, list: &str) -> Proxied {
         let hops = forwarded::hops(list);
         let nodes: Vec<&str> = hops.iter().map(|hop| hop.node).collect();
-        let chain = nodes.join(", ");
+        let chain = elements(Some(&nodes.join(","))).join(", ");
         let client = forwarded::client(peer, nodes.into_iter(), &self.trusted_proxies);
         let from = client.element.unwrap_or(hops.len().saturating_sub(1));
         let believed = || hops.iter().skip(from);
         Proxied {
             client: client.address,
-            chain: Some(chain),
+            chain: Some(chain).filter(|chain| !chain.is_empty()),
             is_https: believed().find_map(|hop| hop.proto).map(is_https),
             host: believed().find_map(|hop| hop.host).filter(|host| Host::read(host).is_some()).map(str::to_owned),
         }
@@ -148,9 +156,18 @@ fn list(headers: &HeaderMap, name: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
-/// The first element of a list that is not empty: that of the proxy next to the client.
-fn outermost(list: &str) -> Option<&str> {
-    list.split(',').map(str::trim).find(|element| !element.is_empty())
+/// The elements of a list that are not empty (RFC 9110 §5.6.1).
+fn elements(list: Option<&str>) -> Vec<&str> {
+    list.unwrap_or_default().split(',').map(str::trim).filter(|element| !element.is_empty()).collect()
+}
+
+/// The element of a list that was written with the one that names the client: where both lists have as many elements, that at
+/// the same place. Otherwise not every proxy has added to both. Then the last host is that of the nearest proxy, left of which a
+/// client may have made up others; and of the schemes, where a proxy that ends TLS may stand before one that does not, one that is
+/// `https` says that the client used it.
+fn beside<'l>(place: Option<(usize, usize)>, list: &[&'l str]) -> Option<&'l str> {
+    let (element, of) = place?;
+    list.get(element).copied().filter(|_| list.len() == of)
 }
 
 fn is_https(scheme: &str) -> bool {

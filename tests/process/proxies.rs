@@ -21,7 +21,25 @@ fn the_url_that_the_client_called_is_that_of_the_outermost_proxy() {
     for (lines, host, scheme) in [
         ("", "gateway.test", "http"),
         ("x-forwarded-host: outer.example\r\n", "outer.example", "http"),
-        ("x-forwarded-host: outer.example, inner.example\r\n", "outer.example", "http"),
+        // Left of what the proxy wrote, a client may have made up anything.
+        ("x-forwarded-host: evil.example, outer.example\r\n", "outer.example", "http"),
+        ("x-forwarded-host: evil.example\r\nx-forwarded-host: outer.example\r\n", "outer.example", "http"),
+        ("x-forwarded-host: , outer.example,\r\n", "outer.example", "http"),
+        ("x-forwarded-for: 192.0.2.1\r\nx-forwarded-host: evil, outer.example\r\n", "outer.example", "http"),
+        ("x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http, https\r\n", "gateway.test", "https"),
+        ("x-forwarded-for: 6.6.6.6, 192.0.2.1\r\nx-forwarded-proto: https, http\r\n", "gateway.test", "http"),
+        // Two proxies that are trusted, each of which added to all lists: the outer one has seen the client's URL.
+        (
+            "x-forwarded-for: 192.0.2.1, 127.0.0.9\r\nx-forwarded-proto: https, http\r\nx-forwarded-host: outer.example, inner.example\r\n",
+            "outer.example",
+            "https",
+        ),
+        (
+            "x-forwarded-for: 6.6.6.6, 192.0.2.1, 127.0.0.9\r\nx-forwarded-proto: http, https, http\r\nx-forwarded-host: evil, outer.example, inner.example\r\n",
+            "outer.example",
+            "https",
+        ),
+        ("x-forwarded-for: 192.0.2.1, unknown\r\nx-forwarded-host: evil, outer.example\r\n", "outer.example", "http"),
         ("x-forwarded-host: a/b\r\n", "gateway.test", "http"),
         ("x-forwarded-proto: https\r\n", "gateway.test", "https"),
         ("x-forwarded-proto: HTTPS\r\n", "gateway.test", "https"),
@@ -36,6 +54,14 @@ fn the_url_that_the_client_called_is_that_of_the_outermost_proxy() {
             "https",
         ),
         ("forwarded: proto=http;for=6.6.6.6, for=192.0.2.1;proto=https\r\n", "gateway.test", "https"),
+        // What a client adds switches `Forwarded` off no more.
+        (
+            "forwarded: for=192.0.2.1;proto=https;host=outer.example\r\nx-forwarded-host: evil\r\n",
+            "outer.example",
+            "https",
+        ),
+        ("forwarded: for=192.0.2.1;proto=https\r\nx-forwarded-proto: http\r\n", "gateway.test", "https"),
+        ("forwarded: for=192.0.2.1;proto=https\r\nx-forwarded-for: ,\r\n", "gateway.test", "https"),
         ("x-forwarded-for: 192.0.2.1\r\nforwarded: for=6.6.6.6;proto=https;host=evil\r\n", "gateway.test", "http"),
     ] {
         let (got, _) = forwarded(&stage, lines.as_bytes());
@@ -52,7 +78,7 @@ fn each_client_behind_a_trusted_proxy_has_an_allowance_of_its_own() {
     let limit = "[server]\ntrusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n[[limits]]\nname = \"one\"\nroutes = [\"up\"]\n\
                  per = \"address\"\nunit = \"requests\"\nlimit = 1\nwindow_s = 3000\n";
     let stage = Stage::with("", limit);
-    let all: [&[u8]; 17] = [
+    let all: [&[u8]; 19] = [
         b"x-forwarded-for: 192.0.2.1\r\n",
         b"x-forwarded-for: 192.0.2.2:4711\r\n",
         b"x-forwarded-for: \"192.0.2.3:4711\"\r\n",
@@ -69,6 +95,8 @@ fn each_client_behind_a_trusted_proxy_has_an_allowance_of_its_own() {
         b"forwarded: for=192.0.2.10\r\n",
         b"forwarded: for=6.6.6.6, For=\"192.0.2.11:80\";proto=https\r\n",
         b"forwarded: for=\"6.6.6.6, for=\"[2001:db8:5::1]:4711\"\r\n",
+        b"forwarded: for=192.0.2.13\r\nx-forwarded-host: evil\r\n",
+        b"x-forwarded-proto: http\r\nforwarded: for=6.6.6.6, for=192.0.2.14\r\n",
         b"forwarded: for=192.0.2.12, for=10.9.9.9;by=_hidden\r\n",
     ];
     for lines in all {
@@ -78,5 +106,18 @@ fn each_client_behind_a_trusted_proxy_has_an_allowance_of_its_own() {
         again.extend_from_slice(lines);
         again.extend_from_slice(b"\r\n");
         stage.gateway.send(again).assert_problem(429, "quota-exceeded");
+    }
+}
+
+#[test]
+fn the_chain_goes_on_without_what_is_empty_in_it() {
+    let stage = Stage::with("", "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n");
+    for (lines, chain) in [
+        ("x-forwarded-for: 192.0.2.1,\r\n", "192.0.2.1, 127.0.0.1"),
+        ("x-forwarded-for: , 6.6.6.6 ,, 192.0.2.1\r\nx-forwarded-for:\r\n", "6.6.6.6, 192.0.2.1, 127.0.0.1"),
+        ("x-forwarded-for: ,\r\n", "127.0.0.1"),
+        ("forwarded: for=192.0.2.1, ,\r\nx-forwarded-proto: https\r\n", "192.0.2.1, 127.0.0.1"),
+    ] {
+        assert_eq!(forwarded(&stage, lines.as_bytes()).0.all("x-forwarded-for"), [chain], "{lines:?}");
     }
 }
