@@ -4,12 +4,13 @@
 //! the header rules of an intermediary and the two built-in upstreams. The pipeline's forward step calls
 //! [`Client::send`]; nobody else does. [`jwks`] is the other way out: the keys of outside issuers; [`webhook`] is what the
 //! gateway itself has to say, [`Post`] sends its traces and the questions of its commands. [`meter`] bounds and reads what a call to a model takes. It never decides who may call, never
-//! sends a request twice, never rewrites a path, never reads a clock, and never writes a header value or a body to a log.
+//! sends a request twice of its own accord, never rewrites a path, never reads a clock, and never writes a header value or a body to a log.
 
 pub mod answer_body;
 pub mod client;
 pub mod echo;
 pub mod headers;
+mod idle;
 pub mod in_flight;
 pub mod jwks;
 pub mod llm;
@@ -156,6 +157,8 @@ pub enum UpstreamError {
     HeadTimeout,
     #[error("the upstream closed the connection without an answer")]
     Closed(#[source] Cause),
+    #[error("the upstream closed a connection that had served before as the call went out on it")]
+    Stale(#[source] Cause),
     #[error("the upstream's answer is not one this gateway can forward")]
     Protocol(#[source] Cause),
     #[error("the upstream's answer did not come to its end")]
@@ -169,9 +172,12 @@ impl UpstreamError {
     pub fn reached_upstream(&self) -> bool {
         match self {
             Self::Busy | Self::Unfit | Self::Unforwardable(_) | Self::Connect(_) | Self::ConnectTimeout => false,
-            Self::HeadTimeout | Self::Closed(_) | Self::Protocol(_) | Self::AnswerBody(_) | Self::RequestBody(_) => {
-                true
-            }
+            Self::HeadTimeout
+            | Self::Closed(_)
+            | Self::Stale(_)
+            | Self::Protocol(_)
+            | Self::AnswerBody(_)
+            | Self::RequestBody(_) => true,
         }
     }
 
@@ -185,6 +191,7 @@ impl UpstreamError {
             Self::ConnectTimeout => "connect-timeout",
             Self::HeadTimeout => "head-timeout",
             Self::Closed(_) => "closed",
+            Self::Stale(_) => "stale",
             Self::Protocol(_) => "protocol",
             Self::AnswerBody(_) => "answer-cut",
             Self::RequestBody(_) => "request-cut",
@@ -200,7 +207,12 @@ impl UpstreamError {
     /// Whether the upstream failed, rather than the call.
     pub const fn is_upstreams(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::ConnectTimeout | Self::HeadTimeout | Self::Closed(_) | Self::Protocol(_) => true,
+            Self::Connect(_)
+            | Self::ConnectTimeout
+            | Self::HeadTimeout
+            | Self::Closed(_)
+            | Self::Stale(_)
+            | Self::Protocol(_) => true,
             Self::Busy | Self::Unfit | Self::Unforwardable(_) | Self::AnswerBody(_) | Self::RequestBody(_) => false,
         }
     }

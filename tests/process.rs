@@ -31,6 +31,7 @@ mod process {
     mod framing;
     mod hosts;
     mod identity;
+    mod kept_connections;
     mod lent_limits;
     mod long_windows;
     mod lost_replica;
@@ -40,6 +41,7 @@ mod process {
     mod prices;
     mod proxies;
     mod proxy_protocol;
+    mod raw_fields;
     mod redis_ways;
     mod refused_early;
     mod reload_and_drain;

@@ -75,7 +75,8 @@ async fn ask(client: Client, target: Target, condition: Condition, (check, reque
         unix_time_s: 0,
         importance: crate::domain::importance::Importance::Critical,
     };
-    let answered = tokio::time::timeout(PATIENCE.min(check.interval), client.send(&target, outgoing)).await;
+    // That a kept connection was closed meanwhile says nothing of the upstream's health.
+    let answered = tokio::time::timeout(PATIENCE.min(check.interval), client.send_anew(&target, outgoing)).await;
     let is_good = matches!(&answered, Ok(Ok(answer)) if answer.status.is_success());
     if !is_good {
         let said = answered.map(|sent| sent.map(|answer| answer.status.as_u16()).map_err(|error| error.with_causes()));

@@ -1,7 +1,9 @@
 //! Where a call goes, and on a route with several targets where it goes next if the first has no answer for it.
 //!
 //! The rules are those of [`failover`](crate::domain::failover): this file asks them, makes the attempts, and tells the
-//! condition of each upstream what came of them. It ends with the head of an answer; once a byte of its body is read, nothing
+//! condition of each upstream what came of them. A call that may be sent twice goes out once more, over a new connection, where
+//! its upstream closed the kept one at that moment (RFC 9112 §9.3.1): with one target too, and not as one of the attempts that
+//! are bounded by `retry`. It ends with the head of an answer; once a byte of its body is read, nothing
 //! is tried again.
 
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use crate::{
         route::Route,
     },
     snapshot::{condition::Condition, routing::Routing},
-    upstream::{Answer, Client, Outgoing, Target, UpstreamError},
+    upstream::{Answer, Client, Kind, Outgoing, Target, UpstreamError},
 };
 
 const NS_IN_MS: u64 = 1_000_000;
@@ -73,6 +75,11 @@ impl Lane {
         self.condition.is_fit(now_ms) && self.target.in_flight.has_room(self.importance)
     }
 
+    /// Whether there is a connection to it.
+    fn is_remote(&self) -> bool {
+        matches!(self.target.kind, Kind::Http(_))
+    }
+
     fn of(routing: &Routing, name: &str, importance: Importance) -> Option<Self> {
         let (target, condition) = (routing.target(name)?, routing.condition(name)?);
         Some(Self { target: Arc::clone(target), condition: condition.clone(), importance })
@@ -96,9 +103,12 @@ impl Attempts {
         Some(Self { client, clock, lanes, may_repeat, note, reached: false, place: 0 })
     }
 
-    /// Whether a call may be tried again, so that its body has to be kept.
+    /// Whether a call may be sent again, so that its body has to be kept.
     pub fn may_retry(&self) -> bool {
-        matches!(&self.lanes, Lanes::Several { retry, .. } if retry.attempts > 0)
+        match &self.lanes {
+            Lanes::One(lane) => self.may_repeat && lane.is_remote(),
+            Lanes::Several { retry, .. } => self.may_repeat || retry.attempts > 0,
+        }
     }
 
     /// Whether any byte of the call may have reached an upstream.
@@ -157,15 +167,16 @@ impl Attempts {
             self.place = place;
             rewritten.apply(place, &path_and_query, &mut outgoing);
             lane.condition.earn();
-            let again = if retries < retry.attempts && tried.len() < lanes.len() { outgoing.again() } else { None };
-            let sent = self.attempt(&lane, outgoing).await;
+            let may_follow = retries < retry.attempts && tried.len() < lanes.len();
+            let again = if may_follow || self.may_repeat { outgoing.again() } else { None };
+            let sent = self.attempt(&lane, outgoing, again.as_ref()).await;
             let elapsed_ms = self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_MS;
             let is_allowed = retry.allows(miss_of(&sent), self.may_repeat, Done { retries, elapsed_ms })
                 && choice.pick(&tried, false, self.now_ms()).is_some()
                 // One that was not asked has no part in the calls that are tried again.
                 && (matches!(sent, Err(UpstreamError::Busy)) || lane.condition.may_retry(self.now_ms()));
             last = Some(better(sent, last));
-            match again.filter(|_| is_allowed) {
+            match again.filter(|_| may_follow && is_allowed) {
                 Some(next) => outgoing = next,
                 None => break,
             }
@@ -178,25 +189,46 @@ impl Attempts {
         if !self.is_let(&lane) {
             return Err(UpstreamError::Unfit);
         }
-        self.ask(&lane, outgoing).await.0
+        let again = if self.may_retry() { outgoing.again() } else { None };
+        self.attempt(&lane, outgoing, again.as_ref()).await
     }
 
-    /// Sends the call there, and learns of what came and how long it took, which is given back in microseconds.
-    async fn ask(&mut self, lane: &Lane, outgoing: Outgoing) -> (Result<Answer, UpstreamError>, u64) {
-        let begun_ns = self.clock.monotonic_ns();
-        let sent = self.client.send(&lane.target, outgoing).await;
-        self.judge(lane, &sent);
-        let now_ns = self.clock.monotonic_ns();
-        let took_us = now_ns.saturating_sub(begun_ns) / NS_IN_US;
-        // How long an error took says nothing of how long an answer takes.
-        let is_measure = match &sent {
-            Ok(answer) => !answer.status.is_server_error(),
-            Err(error) => error.is_timeout(),
-        };
-        if is_measure {
-            lane.target.in_flight.took(took_us, now_ns / NS_IN_US);
+    /// Sends the call there, if need be once more over a new connection, and learns what came of it. On record are the attempts
+    /// of a call that may have several, and of one that was sent once more.
+    async fn attempt(
+        &mut self,
+        lane: &Lane,
+        outgoing: Outgoing,
+        again: Option<&Outgoing>,
+    ) -> Result<Answer, UpstreamError> {
+        let (upstream, may_have_several) = (&lane.target.name, matches!(self.lanes, Lanes::Several { .. }));
+        if may_have_several {
+            self.note.begin(upstream);
         }
-        (sent, took_us)
+        let (mut sent, mut took_us) = self.timed(self.client.send(&lane.target, outgoing)).await;
+        let mut is_noted = may_have_several;
+        if let Some(once_more) = again.filter(|_| self.may_repeat && is_stale(&sent)).and_then(Outgoing::again) {
+            self.reached = true;
+            if !is_noted {
+                self.note.begin(upstream);
+            }
+            self.note.end(ended(&sent), took_us);
+            self.note.begin(upstream);
+            is_noted = true;
+            (sent, took_us) = self.timed(self.client.send_anew(&lane.target, once_more)).await;
+        }
+        self.judge(lane, &sent, took_us);
+        if is_noted {
+            self.note.end(ended(&sent), took_us);
+        }
+        sent
+    }
+
+    /// What comes of it, and how long it took, in microseconds.
+    async fn timed<T>(&self, sending: impl Future<Output = T>) -> (T, u64) {
+        let begun_ns = self.clock.monotonic_ns();
+        let sent = sending.await;
+        (sent, self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_US)
     }
 
     /// Whether the breaker of the only upstream lets the call through: it keeps one away only where it was asked for.
@@ -219,17 +251,17 @@ impl Attempts {
         }
     }
 
-    async fn attempt(&mut self, lane: &Lane, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
-        self.note.begin(&lane.target.name);
-        let (sent, took_us) = self.ask(lane, outgoing).await;
-        let ended = sent.as_ref().map(|answer| answer.status.as_u16()).map_err(UpstreamError::code);
-        self.note.end(ended, took_us);
-        sent
-    }
-
-    /// Tells the upstream's condition what came of an attempt there.
-    fn judge(&mut self, lane: &Lane, sent: &Result<Answer, UpstreamError>) {
+    /// Tells the upstream's condition what came of an attempt there, and its limit how long that took.
+    fn judge(&mut self, lane: &Lane, sent: &Result<Answer, UpstreamError>, took_us: u64) {
         let now_ms = self.now_ms();
+        // How long an error took says nothing of how long an answer takes.
+        let is_measure = match sent {
+            Ok(answer) => !answer.status.is_server_error(),
+            Err(error) => error.is_timeout(),
+        };
+        if is_measure {
+            lane.target.in_flight.took(took_us, self.clock.monotonic_ns() / NS_IN_US);
+        }
         match sent {
             Ok(answer) => {
                 self.reached = true;
@@ -267,6 +299,16 @@ fn miss_of(sent: &Result<Answer, UpstreamError>) -> Miss {
         Err(error) if error.reached_upstream() => Miss::Unanswered,
         Err(_) => Miss::Unsent,
     }
+}
+
+/// Whether a kept connection ended as the call went out on it.
+const fn is_stale(sent: &Result<Answer, UpstreamError>) -> bool {
+    matches!(sent, Err(UpstreamError::Stale(_)))
+}
+
+/// The status, or the error, as it is put on record.
+fn ended(sent: &Result<Answer, UpstreamError>) -> Result<u16, &'static str> {
+    sent.as_ref().map(|answer| answer.status.as_u16()).map_err(UpstreamError::code)
 }
 
 /// What the client gets if nothing follows: an answer rather than none, and the last.

@@ -19,7 +19,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{Cause, Permit, upload::UploadEnd};
+use super::{Cause, Permit, idle::Rest, upload::UploadEnd};
 
 /// A body that arrives in pieces, none of them empty. After an error it yields `None`.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct AnswerStream {
     turns: Option<Turns>,
     /// What lasts as long as the call.
     held: Option<(Permit, Option<UploadEnd>)>,
+    /// The connection is in use until then.
+    rest: Option<Rest>,
 }
 
 /// Why the body of an answer is not complete.
@@ -97,7 +99,7 @@ impl AnswerStream {
     pub(super) fn upstream(incoming: Incoming, idle_timeout: Duration, is_chunked: bool) -> Self {
         let is_delimited = is_chunked || incoming.size_hint().exact().is_some();
         let source = Source::Upstream(Received { incoming, idle_timeout, silence: None, left: None });
-        Self { source, is_delimited, turns: None, held: None }
+        Self { source, is_delimited, turns: None, held: None, rest: None }
     }
 
     /// A body that ends after `length` bytes, where the HTTP library would read on to the end of the connection.
@@ -112,19 +114,19 @@ impl AnswerStream {
     /// A body made up chunk by chunk, each only when the client is ready for it.
     pub(super) fn generated(chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
         let generated = Generated { chunks: Box::new(chunks), has_just_yielded: false };
-        Self { source: Source::Generated(generated), is_delimited: true, turns: None, held: None }
+        Self { source: Source::Generated(generated), is_delimited: true, turns: None, held: None, rest: None }
     }
 
     /// A body that somebody else reads, who may be ahead by what was sent here and not taken yet.
     #[must_use]
     pub const fn relayed(pieces: UnboundedReceiver<Relayed>, length: Option<u64>) -> Self {
-        Self { source: Source::Relayed(pieces, length), is_delimited: true, turns: None, held: None }
+        Self { source: Source::Relayed(pieces, length), is_delimited: true, turns: None, held: None, rest: None }
     }
 
     /// The rest of a body that was cut: this error.
     #[must_use]
     pub const fn failed(error: StreamError) -> Self {
-        Self { source: Source::Failed(Some(error)), is_delimited: true, turns: None, held: None }
+        Self { source: Source::Failed(Some(error)), is_delimited: true, turns: None, held: None, rest: None }
     }
 
     /// Whether a clean end means that all of it came. A body that ends with its connection may have been cut.
@@ -135,6 +137,11 @@ impl AnswerStream {
     /// Keeps the call's place, and its upload going, until the last byte or until dropped.
     pub(super) fn hold(&mut self, permit: Permit, upload_end: Option<UploadEnd>) {
         self.held = Some((permit, upload_end));
+    }
+
+    /// The connection that it comes over is unused from its last byte on.
+    pub(super) fn then_rests(&mut self, rest: Rest) {
+        self.rest = Some(rest);
     }
 
     /// From here on it comes in turns, because whoever takes it looks into every byte.
@@ -208,6 +215,7 @@ impl Stream for AnswerStream {
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
             self.source = Source::Ended;
             self.held = None;
+            self.rest = None;
         }
         next
     }

@@ -3,11 +3,11 @@
 //! Each worker thread makes one [`Client`] and so has its own pool of connections; a clone shares the pool. It follows no
 //! redirect, decodes no content and keeps no cookie.
 //!
-//! **A request is never sent twice.** The pool may pick a connection that its upstream has just closed. If the connection's
+//! **Nothing here sends a request twice.** The pool may pick a connection that its upstream has just closed. If the connection's
 //! task knows of the close before it takes the request, the request comes back untouched and is put on another
-//! connection, which is safe for any method as no byte was written. Once the task has taken it, a failure is reported as
-//! [`UpstreamError::Closed`] and nothing here retries, not even GET: RFC 9110 §9.2.2 forbids it for methods that are not
-//! idempotent, and the audit log says that an upstream was asked once.
+//! connection, which is safe for any method as no byte was written. Once the task has taken it, a failure is reported:
+//! [`UpstreamError::Stale`] where the connection had served before and ended without a byte of an answer, so that the caller may
+//! send the call once more over a new connection (RFC 9112 §9.3.1), if it may be sent twice; else [`UpstreamError::Closed`].
 
 mod connection;
 mod exchange;
@@ -38,13 +38,14 @@ use self::{
 use super::{
     Answer, AnswerBody, Base, Kind, Outgoing, Switch, Switched, Target, Unforwardable, UpstreamError, echo,
     headers::{self, Additions},
-    llm,
+    idle, llm,
     outgoing_body::SentBody,
     upload::{Upload, UploadEnd},
 };
 
-/// Idle connections kept for one upstream by one worker, and for how long: shorter than what servers commonly allow, so
-/// that it is mostly this side that closes.
+/// Idle connections kept for one upstream by one worker, and for how long: shorter than what balancers commonly allow (60 s), so
+/// that it is mostly this side that closes. Servers that close after less mostly say so, which is heeded ([`idle`]): Node and
+/// Apache allow 5 s.
 const MAX_IDLE_CONNECTIONS: usize = 256;
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
@@ -57,7 +58,33 @@ const MAX_HEAD_LINES: usize = 512;
 /// Finds a peer that vanished without a word, during an answer that may take minutes.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
-type Pool<C> = legacy::Client<C, SentBody>;
+/// The connections of one kind.
+#[derive(Debug, Clone)]
+pub(super) struct Pool<C> {
+    kept: legacy::Client<C, SentBody>,
+    /// Keeps none: each call has a connection of its own.
+    new: legacy::Client<C, SentBody>,
+}
+
+/// Which connection a call goes out on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// One that was kept, if there is one.
+    Any,
+    New,
+}
+
+impl<C> Pool<C>
+where
+    C: legacy::connect::Connect + Clone + Send + Sync + 'static,
+{
+    fn request(&self, request: Request<SentBody>, way: Way) -> ResponseFuture {
+        match way {
+            Way::Any => self.kept.request(request),
+            Way::New => self.new.request(request),
+        }
+    }
+}
 
 /// One worker's way to all upstreams.
 #[derive(Debug, Clone)]
@@ -87,12 +114,21 @@ impl Client {
     /// its end, closes the connection. An upload that is not complete when the answer is ends there, and its sender
     /// learns of it.
     pub async fn send(&self, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+        self.send_by(Way::Any, target, outgoing).await
+    }
+
+    /// The same over a connection of its own.
+    pub async fn send_anew(&self, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+        self.send_by(Way::New, target, outgoing).await
+    }
+
+    async fn send_by(&self, way: Way, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
         let permit = target.in_flight.try_acquire(outgoing.importance).ok_or(UpstreamError::Busy)?;
         let upload_end = outgoing.body.upload_end();
         let upload = upload_end.as_ref().map(UploadEnd::upload);
         let is_head = outgoing.method == Method::HEAD;
         let mut answer = match &target.kind {
-            Kind::Http(base) => self.forward(target, base, outgoing, upload).await?,
+            Kind::Http(base) => self.forward((target, base), outgoing, upload, way).await?,
             Kind::Echo => own(echo::answer(outgoing).await?),
             Kind::Llm => own(llm::answer(outgoing).await?),
         };
@@ -115,7 +151,8 @@ impl Client {
         let mut request = request(target, base, outgoing)?;
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         request.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-        let start = |request| self.start((target, base), request);
+        // Its connection is no other call's before, as after.
+        let start = |request| self.start((target, base), request, Way::New);
         let exchanged = exchange::head(start, request, target, None).await?;
         let mut response = exchanged.response;
         // Whatever it says, no other call follows on this connection.
@@ -136,22 +173,31 @@ impl Client {
 
     async fn forward(
         &self,
-        target: &Target,
-        base: &Base,
+        (target, base): (&Target, &Base),
         outgoing: Outgoing,
         upload: Option<&Upload>,
+        way: Way,
     ) -> Result<Answer, UpstreamError> {
         let is_head = outgoing.method == Method::HEAD;
         let request = request(target, base, outgoing)?;
-        let start = |request| self.start((target, base), request);
+        let start = |request| self.start((target, base), request, way);
         let exchanged = exchange::head(start, request, target, upload).await?;
         let response = exchanged.response;
         let known = Known::of(response.extensions());
+        known.iter().for_each(Known::served);
         let has_more = verdict::may_have_more(&response);
-        let answer = verdict::answer(response, is_head, target.timeout);
+        let rest = idle::stated(response.headers()).filter(|limit| *limit < MAX_IDLE);
+        let mut answer = verdict::answer(response, is_head, target.timeout);
         let is_doubtful = answer.is_err() || has_more;
-        if is_doubtful || known.as_ref().is_some_and(Known::is_worn) {
+        let is_last = rest.is_some_and(|limit| limit.is_zero());
+        if is_doubtful || is_last || known.as_ref().is_some_and(Known::is_worn) {
             exchange::retire(&exchanged.connection);
+        }
+        if let (Some(limit), Some(known)) = (rest, &known) {
+            let rest = known.rest(limit);
+            if let Ok(Answer { body: AnswerBody::Stream(stream), .. }) = &mut answer {
+                stream.then_rests(rest);
+            }
         }
         if let Some(known) = known.filter(|_| is_doubtful) {
             known.end();
@@ -163,14 +209,15 @@ impl Client {
         &self,
         (target, base): (&Target, &Base),
         request: Request<SentBody>,
+        way: Way,
     ) -> Result<ResponseFuture, UpstreamError> {
         match (&target.own_tls, &self.tls) {
-            _ if !base.is_tls() => Ok(self.plain.request(request)),
+            _ if !base.is_tls() => Ok(self.plain.request(request, way)),
             (Some(own), _) => {
                 let pool = own::pool(&target.name, own, || tcp_connector(false), |tls| pool(Connector(tls)));
-                Ok(pool.request(request))
+                Ok(pool.request(request, way))
             }
-            (None, Some(tls)) => Ok(tls.request(request)),
+            (None, Some(tls)) => Ok(tls.request(request, way)),
             (None, None) => Err(UpstreamError::Connect("this machine has no trust anchors".into())),
         }
     }
@@ -222,7 +269,8 @@ fn pool<C>(connector: C) -> Pool<C>
 where
     C: legacy::connect::Connect + Clone,
 {
-    legacy::Client::builder(TokioExecutor::new())
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    builder
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(MAX_IDLE)
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
@@ -234,8 +282,9 @@ where
         // `Host` is among the headers already.
         .set_host(false)
         // Only what was never written is retried; see the module's documentation.
-        .retry_canceled_requests(true)
-        .build(connector)
+        .retry_canceled_requests(true);
+    let kept = builder.build(connector.clone());
+    Pool { kept, new: builder.pool_max_idle_per_host(0).build(connector) }
 }
 
 pub(super) fn tcp_connector(http_only: bool) -> HttpConnector {

@@ -1,11 +1,12 @@
 //! A connection to an upstream, as the HTTP client sees it.
 //!
-//! Wraps what a connector makes, for four reasons. An upstream may answer before it has read the whole request, and close
+//! Wraps what a connector makes, for several reasons. An upstream may answer before it has read the whole request, and close
 //! (RFC 9112 §9.3): a write then fails although an answer waits to be read, so a failed write is passed over here and the
 //! read says what has become of the connection. A name may lead elsewhere after a while: each connection knows its age,
 //! and [`Known::is_worn`] says when it is not to be used again. And a connection whose answer could be read in two ways lies in
-//! the pool already when that is known: [`Known::end`] closes it there. And an upstream may answer with a later minor version
-//! of HTTP/1, which is put right here ([`StatusLine`]).
+//! the pool already when that is known: [`Known::end`] closes it there. An upstream may close a connection at the moment
+//! when the next request goes out on it: [`Known::has_ended_unused`] tells this from a failed call, and the [`Idle`] clock keeps
+//! it rare. And an upstream may answer with a later minor version of HTTP/1, which is put right here ([`StatusLine`]).
 
 use std::{
     io,
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::status_line::{MAX_HELD_BYTES, StatusLine};
+use crate::upstream::idle::{Idle, Rest, Timer};
 
 /// How long a connection is used for further requests: then the name is resolved again.
 const MAX_AGE: Duration = Duration::from_mins(5);
@@ -39,13 +41,18 @@ const HEAD_BYTES: usize = 8 * 1024;
 pub(super) struct Known {
     opened: Instant,
     ending: Arc<Ending>,
+    idle: Arc<Idle>,
 }
 
-/// Whether a connection was ended from this side, and who is to be told.
+/// Whether a connection was ended from this side, and who is to be told; and what an end from the other side means.
 #[derive(Debug, Default)]
 struct Ending {
     is_ended: AtomicBool,
     reader: AtomicWaker,
+    /// An answer has come over it before.
+    has_served: AtomicBool,
+    /// A byte has come since the last request began.
+    is_answered: AtomicBool,
 }
 
 impl Known {
@@ -57,6 +64,22 @@ impl Known {
     /// Whether the connection is too old for another request.
     pub fn is_worn(&self) -> bool {
         self.opened.elapsed() >= MAX_AGE
+    }
+
+    /// An answer came over the connection.
+    pub fn served(&self) {
+        self.ending.has_served.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a connection that ended had served before and then gave no byte of an answer, so that its end may have had
+    /// nothing to do with the last request (RFC 9112 §9.3.1).
+    pub fn has_ended_unused(&self) -> bool {
+        self.ending.has_served.load(Ordering::Relaxed) && !self.ending.is_answered.load(Ordering::Relaxed)
+    }
+
+    /// Once what is given back is dropped, the connection may stand unused for this long.
+    pub fn rest(&self, limit: Duration) -> Rest {
+        Rest::after(&self.idle, limit)
     }
 
     /// Closes the connection. A request that was to go over it and was not written yet goes over another.
@@ -88,8 +111,8 @@ where
         let connecting = self.0.call(uri);
         Box::pin(async move {
             let inner = connecting.await?;
-            let known = Known { opened: Instant::now(), ending: Arc::default() };
-            Ok(Stream { inner, known, is_deaf: false, status_line: StatusLine::Passed })
+            let known = Known { opened: Instant::now(), ending: Arc::default(), idle: Arc::new(Idle::new()) };
+            Ok(Stream { inner, known, is_deaf: false, status_line: StatusLine::Passed, timer: Timer::default() })
         })
     }
 }
@@ -103,6 +126,8 @@ pub(super) struct Stream<T> {
     is_deaf: bool,
     /// What is read next. Where something was written since something was read, that begins with a status line.
     status_line: StatusLine,
+    /// Runs while the connection is unused and may be so only for a time.
+    timer: Timer,
 }
 
 impl<T: Connection> Connection for Stream<T> {
@@ -119,10 +144,15 @@ impl<T: Read + Unpin> Read for Stream<T> {
             // As if the upstream had closed.
             return Poll::Ready(Ok(()));
         }
-        match self.status_line {
+        let read = match self.status_line {
             StatusLine::Passed => Pin::new(&mut self.inner).poll_read(cx, buffer),
             _ => self.poll_read_head(cx, buffer),
+        };
+        let Self { known, timer, .. } = &mut *self;
+        if read.is_pending() && known.idle.poll_over(timer, cx).is_ready() {
+            return Poll::Ready(Ok(()));
         }
+        read
     }
 }
 
@@ -142,6 +172,7 @@ impl<T: Read + Unpin> Stream<T> {
                 self.status_line.end(&mut out);
                 break;
             }
+            self.known.ending.is_answered.store(true, Ordering::Relaxed);
             if self.status_line.passes_whole(read.filled()) {
                 buffer.put_slice(read.filled());
                 return Poll::Ready(Ok(()));
@@ -158,7 +189,7 @@ impl<T: Write + Unpin> Write for Stream<T> {
         if self.is_deaf {
             return Poll::Ready(Ok(bytes.len()));
         }
-        self.status_line = self.status_line.awaited();
+        self.begin_write();
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.pass_over(written, bytes.len())
     }
@@ -176,7 +207,7 @@ impl<T: Write + Unpin> Write for Stream<T> {
         if self.is_deaf {
             return Poll::Ready(Ok(total));
         }
-        self.status_line = self.status_line.awaited();
+        self.begin_write();
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
         self.pass_over(written, total)
     }
@@ -195,6 +226,15 @@ impl<T: Write + Unpin> Write for Stream<T> {
 }
 
 impl<T> Stream<T> {
+    /// What is read after this begins with a status line, unless one is under way.
+    fn begin_write(&mut self) {
+        if self.status_line == StatusLine::Passed {
+            self.known.ending.is_answered.store(false, Ordering::Relaxed);
+            self.known.idle.used();
+        }
+        self.status_line = self.status_line.awaited();
+    }
+
     /// Takes a write that failed because the upstream has closed for one that was done.
     fn pass_over<W>(&mut self, written: Poll<io::Result<W>>, done: W) -> Poll<io::Result<W>> {
         match written {

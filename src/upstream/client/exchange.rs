@@ -5,7 +5,7 @@
 use std::{error::Error, iter, time::Duration};
 
 use futures_util::future::{self, Either};
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{
     self, ResponseFuture,
@@ -13,6 +13,7 @@ use hyper_util::client::legacy::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::connection::Known;
 use crate::upstream::{BodyAborted, Target, UpstreamError, outgoing_body::SentBody, upload::Upload};
 
 type Head = Response<Incoming>;
@@ -45,8 +46,15 @@ pub(super) async fn head(
     };
     match answered {
         Ok(response) => Ok(Exchanged { response, connection }),
-        Err(error) => Err(failure(error, connection.connection_metadata().is_some())),
+        Err(error) => Err(failure(error, &connection)),
     }
+}
+
+/// What is known of the connection that a request went out on.
+fn known(connection: &CaptureConnection) -> Option<Known> {
+    let mut extensions = Extensions::new();
+    connection.connection_metadata().as_ref()?.get_extras(&mut extensions);
+    Known::of(&extensions)
 }
 
 /// Waits until the request has a connection. An answer may come within the same poll.
@@ -88,16 +96,20 @@ async fn answer_of(
     }
 }
 
-fn failure(error: legacy::Error, was_connected: bool) -> UpstreamError {
+fn failure(error: legacy::Error, connection: &CaptureConnection) -> UpstreamError {
     if let Some(aborted) = cause::<BodyAborted>(&error) {
         return UpstreamError::RequestBody(*aborted);
     }
     let was_never_written = cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
+    let was_connected = connection.connection_metadata().is_some();
     if !was_connected || was_never_written {
         return UpstreamError::Connect(error.into());
     }
     if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
         return UpstreamError::Protocol(error.into());
+    }
+    if known(connection).is_some_and(|known| known.has_ended_unused()) {
+        return UpstreamError::Stale(error.into());
     }
     UpstreamError::Closed(error.into())
 }

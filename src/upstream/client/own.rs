@@ -3,13 +3,13 @@
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::client::legacy::connect::HttpConnector;
 
-use super::connection::Connector;
-use crate::upstream::{OwnTls, outgoing_body::SentBody};
+use super::{Pool, connection::Connector};
+use crate::upstream::OwnTls;
 
 /// Connections over TLS.
-pub(super) type SecurePool = legacy::Client<Connector<HttpsConnector<HttpConnector>>, SentBody>;
+pub(super) type SecurePool = Pool<Connector<HttpsConnector<HttpConnector>>>;
 
 /// Of one upstream: the digest of its TLS, and the connections.
 type Own = ([u8; 32], SecurePool);

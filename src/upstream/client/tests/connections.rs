@@ -110,7 +110,7 @@ async fn a_post_that_a_closing_connection_may_have_carried_is_not_sent_again() {
     let client_side = async {
         assert_eq!(content(client.send(&target, post()).await.unwrap()).await.unwrap(), "ok");
         let error = client.send(&target, post()).await.unwrap_err();
-        assert!(matches!(error, UpstreamError::Closed(_)), "{error:?}");
+        assert!(matches!(error, UpstreamError::Stale(_)) && error.reached_upstream(), "{error:?}");
     };
     tokio::join!(upstream_side, client_side);
     assert!(!upstream.has_another_connection().await);
@@ -195,5 +195,109 @@ async fn a_connection_whose_answer_could_be_read_in_two_ways_is_closed_at_once()
         let (next, _) = tokio::join!(client.send(&target, get()), upstream.answer_once(OK));
         assert_eq!(content(next.unwrap()).await.unwrap(), "ok", "{wire}");
         assert_eq!(conversation.until("never").await, "", "the connection is closed");
+    }
+}
+
+#[tokio::test]
+async fn only_a_connection_that_served_before_and_said_nothing_is_stale() {
+    for (served, said, is_stale) in [
+        (0, "", false),
+        (1, "", true),
+        (3, "", true),
+        (1, "H", false),
+        (1, "HTTP/1.1 100 Continue\r\n\r\n", false),
+        (1, "HTTP/1.1 200 OK\r\nconten", false),
+    ] {
+        let upstream = RawUpstream::start().await;
+        let (client, target) = (Client::new(), upstream.target());
+        let upstream_side = async {
+            let mut conversation = upstream.accept().await;
+            for _ in 0..served {
+                conversation.head().await;
+                conversation.say(OK).await;
+            }
+            conversation.head().await;
+            conversation.say(said).await;
+        };
+        let client_side = async {
+            for _ in 0..served {
+                assert_eq!(content(client.send(&target, get()).await.unwrap()).await.unwrap(), "ok");
+            }
+            let error = client.send(&target, get()).await.unwrap_err();
+            assert_eq!(matches!(error, UpstreamError::Stale(_)), is_stale, "{served} {said:?} {error:?}");
+            assert_eq!(matches!(error, UpstreamError::Closed(_)), !is_stale, "{served} {said:?} {error:?}");
+        };
+        tokio::join!(upstream_side, client_side);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_goes_anew_takes_no_connection_that_was_kept() {
+    let upstream = RawUpstream::start().await;
+    let (client, target) = (Client::new(), upstream.target());
+    let upstream_side = async {
+        let mut kept = upstream.accept().await;
+        kept.head().await;
+        kept.say(OK).await;
+        for _ in 0..2 {
+            upstream.answer_once(OK).await;
+        }
+        kept.head().await;
+        kept.say(OK).await;
+    };
+    let client_side = async {
+        assert_eq!(content(client.send(&target, get()).await.unwrap()).await.unwrap(), "ok");
+        for _ in 0..2 {
+            assert_eq!(content(client.send_anew(&target, get()).await.unwrap()).await.unwrap(), "ok");
+        }
+        assert_eq!(content(client.send(&target, get()).await.unwrap()).await.unwrap(), "ok");
+    };
+    tokio::join!(upstream_side, client_side);
+    assert!(!upstream.has_another_connection().await);
+}
+
+/// Whether the connection of an answer with this line is closed from this side before the second call.
+async fn is_closed_before_the_next(line: &str, pause: Duration) -> bool {
+    let upstream = RawUpstream::start().await;
+    let (client, target) = (Client::new(), upstream.target());
+    let first = async {
+        let mut conversation = upstream.accept().await;
+        conversation.head().await;
+        conversation.say(&format!("HTTP/1.1 200 OK\r\n{line}Content-Length: 2\r\n\r\nok")).await;
+        conversation
+    };
+    let (answer, mut conversation) = tokio::join!(client.send(&target, get()), first);
+    assert_eq!(content(answer.unwrap()).await.unwrap(), "ok");
+    tokio::time::pause();
+    tokio::time::advance(pause).await;
+    tokio::time::resume();
+    // The connection's task sees that its time is over.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    let next = async {
+        tokio::select! {
+            biased;
+            head = conversation.head() => if head.is_empty() { upstream.answer_once(OK).await; true } else { conversation.say(OK).await; false },
+            _ = upstream.answer_once(OK) => true,
+        }
+    };
+    let (answer, is_new) = tokio::join!(client.send(&target, get()), next);
+    assert_eq!(content(answer.unwrap()).await.unwrap(), "ok");
+    is_new
+}
+
+#[tokio::test]
+async fn a_connection_is_unused_for_no_longer_than_its_upstream_says() {
+    let pause = Duration::from_millis(1_500);
+    for (line, is_closed) in [
+        ("", false),
+        ("Keep-Alive: timeout=2\r\n", true),
+        ("Keep-Alive: timeout=2, max=100\r\n", true),
+        ("Keep-Alive: timeout=1\r\n", true),
+        ("Keep-Alive: timeout=60\r\n", false),
+        ("Keep-Alive: max=1\r\n", false),
+    ] {
+        assert_eq!(is_closed_before_the_next(line, pause).await, is_closed, "{line:?}");
     }
 }
