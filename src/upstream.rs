@@ -26,7 +26,7 @@ pub mod webhook;
 use std::{error::Error, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 pub use self::{
     answer_body::{AnswerStream, Relayed, StreamError},
@@ -75,6 +75,8 @@ pub struct Original {
     pub host: Option<HeaderValue>,
     pub client_address: IpAddr,
     pub scheme: &'static str,
+    /// In which the client sent it.
+    pub version: Version,
     /// The `X-Forwarded-For` chain, if a trusted proxy sent it; `None` otherwise.
     pub forwarded_for: Option<String>,
     /// Who calls, where the upstream is to know.

@@ -24,44 +24,77 @@ const HOP: [&str; 11] = [
     "upgrade",
 ];
 
-/// What an upstream may not have from a client, besides names with an underscore and the gateway's own.
-const KEPT: [&str; 35] = [
+/// What an upstream may not have from a client, besides names with an underscore, those of these shapes and the gateway's own.
+const KEPT: [&str; 51] = [
+    "akamai-origin-hop",
+    "api-key",
     "authorization",
+    "cf-access-authenticated-user-email",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "client-cert",
+    "client-cert-chain",
+    "client-ip",
     "content-length",
     "expect",
     "forwarded",
+    "front-end-https",
     "host",
-    "x-api-key",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-real-ip",
-    "x-request-id",
-    "x-rewrite-url",
-    "api-key",
-    "cf-connecting-ip",
-    "fastly-client-ip",
     "proxy",
-    "true-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-envoy-original-path",
+    "remote-user",
+    "true-client-port",
+    "x-accel-mapping",
+    "x-amzn-oidc-identity",
+    "x-api-key",
+    "x-arr-clientcert",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-client-cert",
+    "x-client-dn",
+    "x-client-verify",
+    "x-coming-from",
+    "x-credential-identifier",
     "x-forwarded",
     "x-host",
-    "x-original-host",
-    "client-ip",
-    "front-end-https",
-    "x-accel-mapping",
+    "x-http-method",
+    "x-method",
     "x-middleware-subrequest",
-    "x-original-forwarded-for",
+    "x-nf-client-connection-ip",
     "x-original-uri",
+    "x-original-url",
+    "x-override-url",
     "x-proxyuser-ip",
+    "x-real-ip",
+    "x-real-port",
     "x-remote-addr",
     "x-remote-ip",
+    "x-remote-user",
+    "x-request-id",
+    "x-rewrite-url",
+    "x-scheme",
     "x-sendfile-type",
+    "x-tollgate",
     "x-url-scheme",
+    "x-webauth-user",
 ];
+
+/// Begins of names that are kept, and ends.
+const KEPT_STARTS: [&str; 12] = [
+    "ssl-client-",
+    "x-appengine-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-consumer-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-goog-authenticated-user-",
+    "x-ms-client-principal",
+    "x-original-",
+    "x-ssl-client-",
+    "x-webauth-",
+];
+const KEPT_ENDS: [&str; 5] = ["-client-ip", "-connecting-ip", "-connecting-ipv6", "-forwarded-for", "-override"];
 
 /// `data` is lines of `name: value`.
 pub fn run(data: &[u8]) {
@@ -79,6 +112,7 @@ fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
         host: Some(HeaderValue::from_static("gateway.test")),
         client_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "https",
+        version: http::Version::HTTP_11,
         forwarded_for: Some("198.51.100.1".into()),
         identity: Some(Identity { username: "ada".into(), team: None, role: "user", key: None }),
     };
@@ -101,7 +135,9 @@ fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
         assert_eq!(got.get_all(name).iter().collect::<Vec<_>>(), [expected], "{name}");
     }
     let is_kept = |name: &str| {
-        is_hop(name) || KEPT.contains(&name) || name.contains('_') || name.starts_with("x-forwarded-") || is_own(name)
+        let has_shape =
+            KEPT_STARTS.iter().any(|start| name.starts_with(start)) || KEPT_ENDS.iter().any(|end| name.ends_with(end));
+        is_hop(name) || KEPT.contains(&name) || name.contains('_') || has_shape || is_own(name)
     };
     let overwritten = [
         "host",
@@ -116,13 +152,14 @@ fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
         // They pass without what is the gateway's own.
         "cookie",
         "x-goog-api-key",
+        "sec-websocket-protocol",
     ];
     passes(sent, &got, &|name| is_kept(name) && !overwritten.contains(&name), &overwritten);
 }
 
 fn answered(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
     let mut got = sent.clone();
-    make_fit_for_client(&mut got, StatusCode::OK);
+    make_fit_for_client(&mut got, StatusCode::OK, http::Version::HTTP_11);
     let is_kept = |name: &str| is_hop(name) || matches!(name, "x-request-id" | "alt-svc") || is_own(name);
     passes(sent, &got, &is_kept, &[]);
 }

@@ -13,7 +13,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use jiff::Timestamp;
 
 use self::{api_key::KeyCheck, outside::Outside};
@@ -31,7 +31,9 @@ use crate::{
         principal::{Account, Credential, CredentialKind, KeyBounds, Principal, Team, UserStatus},
         refusal::{Refusal, Revocation, TokenFault, Unavailable},
     },
+    pipeline::fields::members,
     snapshot::{Snapshot, directory::Directory, revocations::Revocations},
+    upstream::headers::PROTOCOL_WITH_KEY,
 };
 
 pub use self::token_cache::TokenCache;
@@ -114,17 +116,25 @@ fn tell_of_clocks() {
     }
 }
 
+const BEARER: &str = "authorization";
+const API_KEY: &str = "x-api-key";
+
+/// The lines of a field that may be a credential: one that is empty is none.
+fn lines<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = &'h HeaderValue> {
+    headers.get_all(name).filter(|line| !line.as_bytes().trim_ascii().is_empty())
+}
+
 /// Whether there is anything that may be a credential.
 fn has_credential(headers: &HeaderMap) -> bool {
-    headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key")
+    lines(headers, BEARER).chain(lines(headers, API_KEY)).next().is_some()
 }
 
 /// The one credential of a request. The same one given twice is still one; two that differ are refused whatever each is.
 /// `x-api-key` alone carries API keys only: what reads that header elsewhere (logs, proxies) must never see an access token
 /// as a key.
 fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let bearers = headers.get_all(AUTHORIZATION).map(bearer);
-    let keys = headers.get_all("x-api-key").map(|value| value.to_str().map_err(|_| faulty(TokenFault::Malformed)));
+    let bearers = lines(headers, BEARER).map(bearer);
+    let keys = lines(headers, API_KEY).map(|value| value.to_str().map_err(|_| faulty(TokenFault::Malformed)));
     let mut all = bearers.chain(keys);
     let first = all.next().ok_or(Refusal::MissingCredential)?;
     let is_one = |other: &Result<&str, Refusal>| match (&first, other) {
@@ -136,7 +146,7 @@ fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
         return Err(Refusal::AmbiguousCredentials);
     }
     let first = first?;
-    if !headers.contains_key(AUTHORIZATION) && !key_text::is_meant(first) {
+    if lines(headers, BEARER).next().is_none() && !key_text::is_meant(first) {
         return Err(faulty(TokenFault::Malformed));
     }
     Ok(first)
@@ -144,9 +154,20 @@ fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
 
 /// Whether all lines that may be a credential are byte for byte the same.
 fn is_repeated(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(AUTHORIZATION).chain(headers.get_all("x-api-key"));
+    let mut lines = lines(headers, BEARER).chain(lines(headers, API_KEY));
     let first = lines.next();
     lines.all(|line| Some(line) == first)
+}
+
+/// The credential among the protocols that a WebSocket offers, where browsers have it, which can set no header.
+fn credential_of_protocols(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let protocols = members(headers, SEC_WEBSOCKET_PROTOCOL);
+    let mut keys = protocols.filter_map(|protocol| protocol.strip_prefix(PROTOCOL_WITH_KEY.as_bytes()));
+    let first = keys.next().filter(|key| !key.is_empty()).ok_or(Refusal::MissingCredential)?;
+    if keys.any(|key| key != first) {
+        return Err(Refusal::AmbiguousCredentials);
+    }
+    std::str::from_utf8(first).map_err(|_| faulty(TokenFault::Malformed))
 }
 
 /// The token of a bearer credential (RFC 6750 §2.1); the scheme's name has no case, and any number of spaces follows it
@@ -254,14 +275,44 @@ mod tests {
         assert_eq!(read(&[a, b]), Err("ambiguous-credentials"));
         assert_eq!(read(&[a, ("x-api-key", "b")]), Err("ambiguous-credentials"));
         assert_eq!(read(&[("authorization", "Basic YTpi")]), Err("invalid-token"));
-        for other in ["Basic YTpi", "Negotiate abc", "", "Bearer", "b"] {
+        for other in ["Basic YTpi", "Negotiate abc", "Bearer", "b"] {
             let other = ("authorization", other);
             for both in [[a, other], [other, a], [other, ("x-api-key", "tg_a")], [("x-api-key", "tg_a"), other]] {
                 assert_eq!(read(&both), Err("ambiguous-credentials"), "{both:?}");
             }
             assert_eq!(read(&[other, other]), Err("invalid-token"), "{other:?}");
         }
-        assert_eq!(read(&[a, ("x-api-key", "")]), Err("ambiguous-credentials"));
+        // A field without a value says nothing (a proxy that clears it, a client whose variable is not set).
+        let (no_bearer, no_key) = (("authorization", ""), ("x-api-key", " "));
+        for (lines, expected) in [
+            (vec![no_bearer, ("x-api-key", "tg_a")], Ok("tg_a")),
+            (vec![a, no_key], Ok("a")),
+            (vec![no_bearer, a], Ok("a")),
+            (vec![no_bearer, no_key], Err("missing-credential")),
+            (vec![no_bearer, ("x-api-key", "a")], Err("invalid-token")),
+        ] {
+            assert_eq!(read(&lines), expected.map(str::to_owned), "{lines:?}");
+        }
         assert_eq!(read(&[("authorization", "Bearer")]), Err("invalid-token"));
+    }
+
+    #[test]
+    fn the_protocols_of_a_websocket_have_one_credential() {
+        for (lines, expected) in [
+            (vec!["realtime, openai-insecure-api-key.tg_a"], Ok("tg_a")),
+            (vec!["openai-insecure-api-key.tg_a", "realtime,openai-insecure-api-key.tg_a"], Ok("tg_a")),
+            (vec!["openai-insecure-api-key.tg_a, openai-insecure-api-key.tg_b"], Err("ambiguous-credentials")),
+            (vec!["realtime"], Err("missing-credential")),
+            (vec!["openai-insecure-api-key."], Err("missing-credential")),
+            (vec!["x.openai-insecure-api-key.tg_a"], Err("missing-credential")),
+        ] {
+            let mut request = TestRequest::get();
+            for line in &lines {
+                request = request.append_header(("sec-websocket-protocol", *line));
+            }
+            let request = request.to_http_request();
+            let found = credential_of_protocols(request.headers()).map_err(|refusal| refusal.code());
+            assert_eq!(found, expected, "{lines:?}");
+        }
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest,
-    http::header::{self, HeaderMap},
+    http::{
+        Version,
+        header::{self, HeaderMap},
+    },
 };
 
 use super::{call::Call, max_forwards, once};
@@ -40,6 +43,7 @@ pub fn outgoing(
             host: call.front.host.as_deref().and_then(|host| host.try_into().ok()),
             client_address: call.peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
             scheme: call.front.scheme,
+            version: if request.version() < Version::HTTP_11 { http::Version::HTTP_10 } else { http::Version::HTTP_11 },
             forwarded_for: call.forwarded_for.clone(),
             identity: caller.filter(|_| route.identity).map(identity),
         }),

@@ -96,6 +96,7 @@ mod tests {
             host: None,
             client_address: IpAddr::V6(Ipv6Addr::LOCALHOST),
             scheme: "http",
+            version: http::Version::HTTP_11,
             forwarded_for: None,
             identity: None,
         };

@@ -10,8 +10,11 @@ mod tests;
 use std::fmt;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SET_COOKIE, TRANSFER_ENCODING, UPGRADE, VIA},
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
+    header::{
+        ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE, TRANSFER_ENCODING,
+        UPGRADE, VIA,
+    },
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -60,44 +63,78 @@ const CREDENTIALS: [&str; 2] = ["authorization", "x-api-key"];
 /// has answered it already (RFC 9110 §10.1.1).
 const GATEWAY: [&str; 6] = ["content-length", "expect", "forwarded", "host", "x-real-ip", "x-request-id"];
 
-/// Would make an upstream act on another path, method or host than the one that was authorised, send another file
-/// (CVE-2025-61780) or leave out its own checks (CVE-2025-29927); `proxy` becomes the variable `HTTP_PROXY` of a CGI program, which its HTTP client then obeys (CVE-2016-5385).
-const OVERRIDES: [&str; 13] = [
+/// What only the proxies of an upstream may say, in alphabetical order; more by their shape in [`is_claim`].
+///
+/// Some would make it act on another path, method or host than the one that was authorised, send another file
+/// (CVE-2025-61780) or leave out its own checks (CVE-2025-29927); `proxy` becomes the variable `HTTP_PROXY` of a CGI program,
+/// which its HTTP client then obeys (CVE-2016-5385). Others say who the client is, or who the user is that a proxy has
+/// authenticated; frameworks believe them.
+const CLAIMS: [&str; 36] = [
+    "akamai-origin-hop",
+    "cf-access-authenticated-user-email",
+    "cf-pseudo-ipv4",
+    "client-cert",
+    "client-cert-chain",
+    "client-ip",
+    "front-end-https",
     "proxy",
+    "remote-user",
+    "true-client-port",
     "x-accel-mapping",
-    "x-envoy-original-path",
+    "x-amzn-oidc-identity",
+    "x-arr-clientcert",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-client-cert",
+    "x-client-dn",
+    "x-client-verify",
+    "x-coming-from",
+    "x-credential-identifier",
+    "x-forwarded",
     "x-host",
     "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
+    "x-method",
     "x-middleware-subrequest",
-    "x-original-host",
-    "x-original-uri",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-sendfile-type",
-];
-
-/// Who the client is, as CDNs and balancers say; frameworks believe them.
-const CLIENT_CLAIMS: [&str; 13] = [
-    "cf-connecting-ip",
-    "client-ip",
-    "fastly-client-ip",
-    "front-end-https",
-    "true-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-forwarded",
-    "x-original-forwarded-for",
+    "x-nf-client-connection-ip",
+    "x-override-url",
     "x-proxyuser-ip",
+    "x-real-port",
     "x-remote-addr",
     "x-remote-ip",
+    "x-remote-user",
+    "x-rewrite-url",
+    "x-scheme",
+    "x-sendfile-type",
     "x-url-scheme",
 ];
+
+/// The first words of names that are claims whatever follows.
+const CLAIM_STARTS: [&str; 12] = [
+    "ssl-client-",
+    "x-appengine-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-consumer-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-goog-authenticated-user-",
+    "x-ms-client-principal",
+    "x-original-",
+    "x-ssl-client-",
+    "x-webauth-",
+];
+
+/// The last words of names that are claims whatever stands before.
+const CLAIM_ENDS: [&str; 5] = ["-client-ip", "-connecting-ip", "-connecting-ipv6", "-forwarded-for", "-override"];
 
 /// Where SDKs of other providers put a key, which may be the gateway's: then it is not for the upstream.
 const API_KEY_PREFIX: &str = "tg_";
 const OTHER_CREDENTIALS: [&str; 2] = ["api-key", "x-goog-api-key"];
+
+/// What a WebSocket's protocol begins with that has a key in it, as SDKs of providers for browsers write it.
+pub const PROTOCOL_WITH_KEY: &str = "openai-insecure-api-key.";
+/// `{"` in base64: so every JWT begins.
+const TOKEN_PREFIX: &[u8] = b"eyJ";
 
 /// The words that names begin with which only the gateway gives, to upstreams and to clients. CGI-like upstreams read any
 /// sign between words alike.
@@ -116,8 +153,10 @@ const X_TOLLGATE_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-re
 /// What is percent-encoded in the names of callers.
 const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b'%');
 
-/// Received over HTTP/1.1 by a gateway of this name (RFC 9110 §7.6.3).
-const VIA_TOLLGATE: HeaderValue = HeaderValue::from_static("1.1 tollgate");
+/// Received in this version by a gateway of this name (RFC 9110 §7.6.3).
+const fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(if matches!(version, Version::HTTP_10) { "1.0 tollgate" } else { "1.1 tollgate" })
+}
 
 /// What the gateway adds to a request.
 pub struct Additions<'a> {
@@ -136,7 +175,7 @@ pub fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) 
         headers.insert(X_REQUEST_ID, id);
     }
     if let Some(original) = additions.original {
-        headers.append(VIA, VIA_TOLLGATE);
+        headers.append(VIA, via(original.version));
         add_forwarded(headers, original);
         if let Some(identity) = &original.identity {
             add_identity(headers, identity, additions.request_id);
@@ -157,6 +196,7 @@ pub fn keep_forwarded(headers: &mut HeaderMap, secret: Option<&Secret>) {
         }
     }
     remove_cookie_of_console(headers);
+    remove_own_keys_of_protocols(headers);
 }
 
 /// States how the body is delimited (RFC 9112 §6), by what will really be sent and not by what the client claimed.
@@ -169,8 +209,8 @@ pub(super) fn frame_request(headers: &mut HeaderMap, method: &Method, body: &Out
     };
 }
 
-/// Turns an upstream's headers into those the client gets. The caller adds its own `X-Request-Id`.
-pub fn make_fit_for_client(headers: &mut HeaderMap, status: StatusCode) {
+/// Turns an upstream's headers, received in this version, into those the client gets. The caller adds its own `X-Request-Id`.
+pub fn make_fit_for_client(headers: &mut HeaderMap, status: StatusCode, version: Version) {
     // What the upstream asks the client to come back with (RFC 9110 §15.5.22); elsewhere it is about the hop alone.
     let asked: Vec<HeaderValue> = headers.get_all(UPGRADE).iter().cloned().collect();
     strip_hop_by_hop(headers);
@@ -184,7 +224,7 @@ pub fn make_fit_for_client(headers: &mut HeaderMap, status: StatusCode) {
     headers.remove(ALT_SVC);
     remove_where(headers, is_own);
     remove_own_cookie(headers);
-    headers.append(VIA, VIA_TOLLGATE);
+    headers.append(VIA, via(version));
 }
 
 /// Whether a header is the gateway's own business, so that nothing configured may set it.
@@ -231,6 +271,36 @@ fn remove_cookie_of_console(headers: &mut HeaderMap) {
     }
 }
 
+/// Where a browser's WebSocket, which can set no header, has its key (`openai-insecure-api-key.<key>`). If that may be the
+/// gateway's own, a key or a token, it goes no further; all other protocols that are offered pass.
+fn remove_own_keys_of_protocols(headers: &mut HeaderMap) {
+    if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return;
+    }
+    let split = |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::to_vec).collect();
+    let lines: Vec<Vec<Vec<u8>>> = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(split).collect();
+    if !lines.iter().flatten().any(|protocol| is_own_key(protocol)) {
+        return;
+    }
+    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    for line in lines {
+        let others: Vec<&[u8]> = line.iter().map(Vec::as_slice).filter(|protocol| !is_own_key(protocol)).collect();
+        if let Ok(value) = HeaderValue::from_bytes(others.join(&b',').trim_ascii())
+            && !value.is_empty()
+        {
+            headers.append(SEC_WEBSOCKET_PROTOCOL, value);
+        }
+    }
+}
+
+/// Whether one of the words of a protocol begins like an API key of the gateway, or like a token.
+fn is_own_key(protocol: &[u8]) -> bool {
+    let is_key = |word: &[u8]| word.starts_with(API_KEY_PREFIX.as_bytes());
+    let key = protocol.trim_ascii().strip_prefix(PROTOCOL_WITH_KEY.as_bytes());
+    key.is_some_and(|key| key.starts_with(TOKEN_PREFIX))
+        || protocol.trim_ascii().split(|byte| *byte == b'.').any(is_key)
+}
+
 fn is_own(name: &str) -> bool {
     let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
     OWN_WORDS.iter().all(|word| words.next() == Some(*word))
@@ -242,9 +312,15 @@ fn is_kept_from_upstream(name: &str, secret: Option<&Secret>) -> bool {
     name.contains('_')
         || is_set_by_the_gateway(name)
         || CREDENTIALS.contains(&name)
-        || OVERRIDES.contains(&name)
-        || CLIENT_CLAIMS.contains(&name)
+        || is_claim(name)
         || secret.is_some_and(|secret| secret.name == *name)
+}
+
+/// Whether only a proxy of the upstream may say this.
+fn is_claim(name: &str) -> bool {
+    CLAIMS.binary_search(&name).is_ok()
+        || (name.starts_with(['s', 'x']) && CLAIM_STARTS.iter().any(|start| name.starts_with(start)))
+        || CLAIM_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {

@@ -173,6 +173,7 @@ mod tests {
                 host: None,
                 client_address,
                 scheme: "http",
+                version: http::Version::HTTP_11,
                 forwarded_for: None,
                 identity: None,
             }),

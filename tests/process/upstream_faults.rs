@@ -93,7 +93,7 @@ const HEADS: [Fault; 46] = [
 ];
 
 /// What says how long the body is.
-const FRAMINGS: [Fault; 30] = [
+const FRAMINGS: [Fault; 32] = [
     ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok", Stays, Whole(502)),
@@ -107,6 +107,8 @@ const FRAMINGS: [Fault; 30] = [
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: gzip\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: , chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Stays, Whole(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, ,chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: x\r\n\r\nok", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity, chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),

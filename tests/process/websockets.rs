@@ -373,3 +373,56 @@ fn it_is_served_over_tls() {
         assert_eq!(exchange.wire.bytes(size).len(), size);
     }
 }
+
+/// A handshake as a browser makes it, which can set no header: without `Authorization`, with these protocols.
+fn from_browser(path: &str, protocols: &str) -> String {
+    let whole = opening("none", &format!("sec-websocket-protocol: {protocols}\r\n"));
+    whole.replace("authorization: Bearer none\r\n", "").replace("/ws/chat", path)
+}
+
+#[test]
+fn a_browser_has_its_credential_among_the_protocols_and_the_upstream_gets_none() {
+    let stage = stage();
+    let key = stage.gateway.json("POST", "/me/api-keys", &stage.token, &json!({ "name": "k" })).json();
+    let key = key["key"].as_str().unwrap();
+    for (credential, kind) in [(key, "api_key"), (stage.token.as_str(), "access_token")] {
+        let protocols = format!("realtime, openai-insecure-api-key.{credential}, openai-beta.realtime-v1");
+        let (mut client, Exchange { wire: mut upstream, request }) = stage.call(from_browser("/ws/chat", &protocols));
+        assert_eq!(request.all("sec-websocket-protocol"), ["realtime, openai-beta.realtime-v1"]);
+        assert!(!format!("{request:?}").contains(credential));
+        upstream.say(format!("{SWITCHED}sec-websocket-protocol: realtime\r\n\r\n"));
+        let answer = client.head();
+        assert_eq!((answer.status(), answer.header("sec-websocket-protocol")), (101, Some("realtime")));
+        drop(upstream);
+        assert!(client.is_closed());
+        let record = stage.record(&answer.request_id());
+        assert_eq!((&record["username"], &record["credential"]["kind"]), (&json!("admin"), &json!(kind)), "{record}");
+    }
+    assert!(!stage.gateway.log().contains(key));
+    // With a credential where it belongs, the one among the protocols is not looked at, and goes no further.
+    let lines = format!("sec-websocket-protocol: realtime, openai-insecure-api-key.{key}\r\n");
+    let (_client, Exchange { request, .. }) = stage.call(opening(&stage.token, &lines));
+    assert_eq!(request.all("sec-websocket-protocol"), ["realtime"]);
+    // A key of the provider's own passes.
+    let lines = "sec-websocket-protocol: realtime, openai-insecure-api-key.sk-x\r\n";
+    let (_client, Exchange { request, .. }) = stage.call(opening(&stage.token, lines));
+    assert_eq!(request.all("sec-websocket-protocol"), ["realtime, openai-insecure-api-key.sk-x"]);
+}
+
+#[test]
+fn protocols_are_no_credential_elsewhere() {
+    let stage = stage();
+    let with =
+        |path: &str, credential: &str| from_browser(path, &format!("realtime, openai-insecure-api-key.{credential}"));
+    for path in ["/up", "/echo", "/me", "/nowhere", "/admin/users"] {
+        stage.gateway.send(with(path, &stage.token)).assert_problem(401, "missing-credential");
+    }
+    stage.gateway.send(from_browser("/ws/chat", "realtime")).assert_problem(401, "missing-credential");
+    stage.gateway.send(with("/ws/chat", "sk-x")).assert_problem(401, "invalid-token");
+    stage.gateway.send(with("/ws/chat", "tg_x_y")).assert_problem(401, "invalid-token");
+    let plain = with("/ws/chat", &stage.token).replace("upgrade: WebSocket\r\n", "");
+    stage.gateway.send(plain).assert_problem(401, "missing-credential");
+    let both = format!("openai-insecure-api-key.{}, openai-insecure-api-key.tg_x", stage.token);
+    stage.gateway.send(from_browser("/ws/chat", &both)).assert_problem(400, "ambiguous-credentials");
+    assert!(stage.upstream.try_accept().is_none(), "something reached the upstream");
+}

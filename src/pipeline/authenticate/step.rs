@@ -3,9 +3,12 @@
 //! Apart from what callers are checked against, so that the gate, which holds that, and the visit, which holds the gate, are
 //! imported here and import nothing from here.
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 
-use super::{Authenticated, NOT_ASKED, cookie, credential, faulty, has_credential, known, outside, refusal_of};
+use super::{
+    Authenticated, NOT_ASKED, cookie, credential, credential_of_protocols, faulty, has_credential, known, outside,
+    refusal_of,
+};
 use crate::{
     credentials::api_key::{self as key_text, ApiKey},
     domain::{
@@ -32,7 +35,10 @@ pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Auth
             return Ok(Authenticated::Anybody);
         }
     }
-    let token = credential(headers)?;
+    let token = match credential(headers) {
+        Err(Refusal::MissingCredential) if opens_websocket(visit, headers) => credential_of_protocols(headers)?,
+        credential => credential?,
+    };
     if !identity.keys.staleness.is_within_bound() {
         return Err(NOT_ASKED);
     }
@@ -49,4 +55,10 @@ pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Auth
         Err(refused) => return Err(refusal_of(refused)),
     };
     Ok(known(principal))
+}
+
+/// Whether a call offers a WebSocket where one is served.
+fn opens_websocket(Visit { gate, call, .. }: &Visit<'_>, headers: &HeaderMap) -> bool {
+    let is_served = || route_at(gate.find, &gate.routing.read(), call).is_some_and(|route| route.websocket);
+    headers.contains_key(UPGRADE) && headers.contains_key(SEC_WEBSOCKET_PROTOCOL) && is_served()
 }

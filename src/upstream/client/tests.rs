@@ -28,7 +28,14 @@ fn call(method: Method, path_and_query: &str, body: OutgoingBody) -> Outgoing {
         headers: HeaderMap::new(),
         body,
         request_id: "id-1".to_owned(),
-        original: Some(Original { host, client_address, scheme: "http", forwarded_for: None, identity: None }),
+        original: Some(Original {
+            host,
+            client_address,
+            scheme: "http",
+            version: http::Version::HTTP_11,
+            forwarded_for: None,
+            identity: None,
+        }),
         unix_time_s: 0,
         importance: crate::domain::importance::Importance::default(),
     }

@@ -25,7 +25,7 @@ pub(super) fn answer(
     refuse_unforwardable(status, &headers)?;
     let length = own_length.or_else(|| stated_length(status, &headers, is_head, &incoming));
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
-    headers::make_fit_for_client(&mut headers, status);
+    headers::make_fit_for_client(&mut headers, status, parts.version);
     headers.remove(CONTENT_LENGTH);
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -45,7 +45,7 @@ pub(super) fn switched(response: &Response<Incoming>) -> Result<HeaderMap, Upstr
     if !is_websocket || protocols.next().is_some() {
         return Err(UpstreamError::Protocol("the upstream switched to another protocol than WebSocket".into()));
     }
-    headers::make_fit_for_client(&mut headers, response.status());
+    headers::make_fit_for_client(&mut headers, response.status(), response.version());
     headers.remove(CONTENT_LENGTH);
     Ok(headers)
 }
@@ -70,10 +70,17 @@ fn refuse_unforwardable(status: StatusCode, headers: &HeaderMap) -> Result<(), U
     }
     let codings = headers.get_all(TRANSFER_ENCODING);
     // Another coding would have to be undone here, as the header is not passed on (RFC 9112 §6.1).
-    if codings.iter().any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
+    if codings.iter().any(|line| !is_chunked(line)) {
         return Err(UpstreamError::Protocol("the upstream used a transfer coding other than chunked".into()));
     }
     Ok(())
+}
+
+/// Whether a line names this coding once, and no other; an empty member of a list is none (RFC 9110 §5.6.1).
+fn is_chunked(line: &HeaderValue) -> bool {
+    let members = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let mut members = members.filter(|member| !member.is_empty());
+    members.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) && members.next().is_none()
 }
 
 /// The one length that both sides will agree on (RFC 9110 §8.6): none with a transfer coding and none for 204; for HEAD and 304 what a GET would have had.

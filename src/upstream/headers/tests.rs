@@ -17,6 +17,7 @@ fn original() -> Original {
         host: Some(HeaderValue::from_static("gateway.example")),
         client_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "https",
+        version: http::Version::HTTP_11,
         forwarded_for: None,
         identity: None,
     }
@@ -76,15 +77,93 @@ fn a_header_that_is_not_for_the_upstream_is_dropped() {
         "x-accel-mapping",
         "x-middleware-subrequest",
         "fastly-client-ip",
+        // The client's address, URL and method, as others say.
+        "cf-connecting-ipv6",
+        "cf-pseudo-ipv4",
+        "do-connecting-ip",
+        "fly-client-ip",
+        "proxy-client-ip",
+        "wl-proxy-client-ip",
+        "x-appengine-user-ip",
+        "x-appengine-country",
+        "x-azure-clientip",
+        "x-azure-socketip",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+        "x-envoy-original-dst-host",
+        "x-http-host-override",
+        "x-http-path-override",
+        "x-method",
+        "x-nf-client-connection-ip",
+        "x-original-method",
+        "x-original-path",
+        "x-override-url",
+        "x-scheme",
+        "x-vercel-forwarded-for",
+        "any-client-ip",
+        "any-forwarded-for",
+        "any-override",
+        // The user, as a proxy has authenticated them.
+        "client-cert",
+        "client-cert-chain",
+        "remote-user",
+        "ssl-client-cert",
+        "x-amzn-oidc-identity",
+        "x-arr-clientcert",
+        "x-auth-request-user",
+        "x-auth-request-email",
+        "x-authenticated-userid",
+        "x-client-cert",
+        "x-consumer-username",
+        "x-consumer-custom-id",
+        "x-forwarded-user",
+        "x-forwarded-client-cert",
+        "x-goog-authenticated-user-email",
+        "x-ms-client-principal",
+        "x-ms-client-principal-name",
+        "x-remote-user",
+        "x-ssl-client-cert",
+        "x-webauth-user",
     ] {
         assert!(!forwarded(&[(name, "client")]).contains_key(name), "{name}");
     }
 }
 
 #[test]
+fn the_table_of_claims_is_in_order_and_says_nothing_twice() {
+    assert!(CLAIMS.is_sorted());
+    let by_shape = |name: &&str| {
+        CLAIM_STARTS.iter().any(|start| name.starts_with(start)) || CLAIM_ENDS.iter().any(|end| name.ends_with(end))
+    };
+    assert_eq!(CLAIMS.iter().find(|name| by_shape(name)), None);
+    assert!(CLAIM_STARTS.iter().all(|start| start.starts_with(['s', 'x'])));
+}
+
+#[test]
 fn an_end_to_end_header_passes_with_all_its_values() {
-    for name in ["cookie", "traceparent", "tracestate", "accept-encoding", "anthropic-version", "content-type", "range"]
-    {
+    for name in [
+        "cookie",
+        "traceparent",
+        "tracestate",
+        "accept-encoding",
+        "anthropic-version",
+        "content-type",
+        "range",
+        "client-id",
+        "x-client-version",
+        "x-client-data",
+        "x-ms-client-request-id",
+        "x-goog-user-project",
+        "x-amzn-trace-id",
+        "x-amz-date",
+        "x-user-id",
+        "x-stainless-os",
+        "x-auth-token",
+        "x-azure-ref",
+        "sec-websocket-protocol",
+        "override",
+        "forwarded-for",
+    ] {
         let values: Vec<_> = forwarded(&[(name, "a"), (name, "b")]).get_all(name).iter().cloned().collect();
         assert_eq!(values, ["a", "b"], "{name}");
     }
@@ -225,7 +304,7 @@ fn an_answer_loses_what_is_about_the_hop_and_keeps_the_rest() {
         ("ratelimit", "\"q\";r=1"),
         ("via", "1.1 cdn"),
     ]);
-    make_fit_for_client(&mut answer, StatusCode::OK);
+    make_fit_for_client(&mut answer, StatusCode::OK, Version::HTTP_11);
     let mut left: Vec<_> = answer.iter().map(|(name, value)| format!("{name}={}", value.to_str().unwrap())).collect();
     left.sort();
     assert_eq!(
@@ -245,7 +324,7 @@ fn an_answer_loses_what_is_about_the_hop_and_keeps_the_rest() {
 fn an_answer_that_asks_for_another_protocol_names_it() {
     for (status, left) in [(StatusCode::UPGRADE_REQUIRED, vec!["websocket", "h2c"]), (StatusCode::OK, vec![])] {
         let mut answer = headers(&[("upgrade", "websocket"), ("upgrade", "h2c"), ("connection", "Upgrade")]);
-        make_fit_for_client(&mut answer, status);
+        make_fit_for_client(&mut answer, status, Version::HTTP_11);
         assert_eq!(answer.get_all(UPGRADE).iter().collect::<Vec<_>>(), left);
         assert!(!answer.contains_key(CONNECTION));
     }
@@ -261,8 +340,29 @@ fn the_gateways_own_credentials_in_other_places_go_no_further() {
         ("cookie", "a=1; tollgate_refresh=x; b=2", Some("a=1; b=2")),
         ("cookie", "Tollgate_Refresh =x;a=1", Some("a=1")),
         ("cookie", "a=tollgate_refresh; b =\"x\"", Some("a=tollgate_refresh; b =\"x\"")),
+        ("sec-websocket-protocol", "openai-insecure-api-key.tg_0198_secret", None),
+        ("sec-websocket-protocol", "realtime, openai-insecure-api-key.tg_0198_secret", Some("realtime")),
+        ("sec-websocket-protocol", "openai-insecure-api-key.tg_0198_secret, realtime,v1", Some("realtime,v1")),
+        ("sec-websocket-protocol", "realtime, openai-insecure-api-key.eyJhbGciOiJFZERTQSJ9.e30.c2ln", Some("realtime")),
+        ("sec-websocket-protocol", "tg_0198_secret, bearer.tg_0198_secret, chat", Some("chat")),
+        (
+            "sec-websocket-protocol",
+            "realtime, openai-insecure-api-key.sk-of-the-provider",
+            Some("realtime, openai-insecure-api-key.sk-of-the-provider"),
+        ),
     ] {
         let sent = forwarded(&[(name, value)]);
         assert_eq!(sent.get(name).map(|value| value.to_str().unwrap()), left, "{name}: {value}");
+    }
+}
+
+#[test]
+fn via_says_in_which_version_it_was_received() {
+    for (version, line) in [(Version::HTTP_10, "1.0 tollgate"), (Version::HTTP_11, "1.1 tollgate")] {
+        let sent = forwarded_with(&[("via", "1.0 proxy")], &Original { version, ..original() }, None);
+        assert_eq!(sent.get_all("via").iter().collect::<Vec<_>>(), ["1.0 proxy", line]);
+        let mut answer = HeaderMap::new();
+        make_fit_for_client(&mut answer, StatusCode::OK, version);
+        assert_eq!(answer["via"], line);
     }
 }
