@@ -246,6 +246,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
         Refusal::Forbidden
         | Refusal::NotByThisCredential
+        | Refusal::OriginNotAllowed
         | Refusal::UnpricedModel(_)
         | Refusal::ModelNotAllowed { .. } => StatusCode::FORBIDDEN,
         Refusal::NotFound | Refusal::ModelNotServed(_) => StatusCode::NOT_FOUND,

@@ -72,11 +72,13 @@ fn read_v1(bytes: &[u8]) -> Result<Progress, Broken> {
         }
         return Ok(Progress::Needs(if bytes.ends_with(b"\r") { 1 } else { 2 }));
     };
+    // What may stand behind it is to be ignored, whatever it is.
+    if text.split(|byte| *byte == b' ').nth(1) == Some(b"UNKNOWN") {
+        return Ok(Progress::Done(Source::Peer));
+    }
     let text = std::str::from_utf8(text).map_err(|_| Broken::Malformed)?;
     let mut words = text.split(' ').skip(1);
     match words.next() {
-        // What may stand behind it is to be ignored.
-        Some("UNKNOWN") => return Ok(Progress::Done(Source::Peer)),
         Some("TCP4" | "TCP6") => {}
         _ => return Err(Broken::Unknown),
     }
@@ -202,6 +204,7 @@ mod tests {
             (b"PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n".to_vec(), client("192.0.2.1:1")),
             (b"PROXY UNKNOWN\r\n".to_vec(), Source::Peer),
             (b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n".to_vec(), Source::Peer),
+            (b"PROXY UNKNOWN \xff\xfe\0 x\r\n".to_vec(), Source::Peer),
             (unknown.into_bytes(), Source::Peer),
             (v2(0x21, 0x11, &v4_body()), client("192.0.2.1:4711")),
             (v2(0x21, 0x11, &[v4_body(), tlv.to_vec()].concat()), client("192.0.2.1:4711")),

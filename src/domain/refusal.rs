@@ -119,6 +119,8 @@ pub enum Refusal {
     Forbidden,
     /// The user may do this, but not with this credential.
     NotByThisCredential,
+    /// A browser asks for a page of an origin whose pages may not call.
+    OriginNotAllowed,
     NotFound,
     MethodNotAllowed(Vec<String>),
     RequestTimeout,
@@ -211,7 +213,7 @@ impl Refusal {
             Self::RevokedToken(_) => "revoked-token",
             Self::OAuth(error, _) => error.code(),
             Self::InvalidCredentials => "invalid-credentials",
-            Self::Forbidden | Self::NotByThisCredential => "forbidden",
+            Self::Forbidden | Self::NotByThisCredential | Self::OriginNotAllowed => "forbidden",
             Self::NotFound | Self::ModelNotServed(_) => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",

@@ -328,8 +328,8 @@ fn statuses(text: &str) -> Result<RangeInclusive<u16>, Refusal> {
         }
         None => number(text).filter(|_| text.len() == 3).map(|status| status..=status),
     };
-    let is_meant = |range: &RangeInclusive<u16>| (100..=599).contains(range.start());
-    let refused = || Refusal::invalid("?status", "must be a status from 100 to 599, or a class of them such as 4xx");
+    let is_meant = |range: &RangeInclusive<u16>| (100..=999).contains(range.start());
+    let refused = || Refusal::invalid("?status", "must be a status from 100 to 999, or a class of them such as 4xx");
     statuses.filter(is_meant).ok_or_else(refused)
 }
 

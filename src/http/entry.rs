@@ -77,5 +77,5 @@ fn refusal_in(response: &HttpResponse) -> Option<Refusal> {
     if let Some(problem) = error.as_error::<Problem>() {
         return Some(problem.0.clone());
     }
-    Some(if error.as_error::<CorsError>().is_some() { Refusal::Forbidden } else { Refusal::Internal })
+    Some(if error.as_error::<CorsError>().is_some() { Refusal::OriginNotAllowed } else { Refusal::Internal })
 }

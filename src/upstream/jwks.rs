@@ -93,13 +93,17 @@ impl JwksClient {
         }
         let coding = text(&head.headers, CONTENT_ENCODING);
         let bytes = read(body).await?;
-        match coding.as_str() {
-            "" | "identity" => Ok(bytes),
-            "gzip" | "x-gzip" => unzipped(&bytes),
-            _ => Err(FetchError::Coding(coding)),
-        }
+        let bytes = match coding.as_str() {
+            "" | "identity" => bytes,
+            "gzip" | "x-gzip" => unzipped(&bytes)?,
+            _ => return Err(FetchError::Coding(coding)),
+        };
+        // A reader may ignore a byte order mark (RFC 8259 §8.1).
+        Ok(bytes.strip_prefix(BYTE_ORDER_MARK).map_or_else(|| bytes.clone(), |rest| bytes.slice_ref(rest)))
     }
 }
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Default for JwksClient {
     fn default() -> Self {

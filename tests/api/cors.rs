@@ -34,6 +34,8 @@ async fn an_origin_that_is_not_allowed_is_told_nothing(store: &TestStore) {
     let gateway = gateway(store).await;
     let answer = preflight(&gateway, "https://evil.example.com").await;
     assert_eq!(answer.header("access-control-allow-origin"), None, "{answer:?}");
+    let problem = answer.problem(403, "forbidden");
+    assert!(problem["detail"].as_str().unwrap().contains("origin"), "{problem}");
     let call = gateway.get("/echo").token(&gateway.admin).header("origin", "https://evil.example.com").send().await;
     assert_eq!(call.header("access-control-allow-origin"), None);
     gateway.finish().await;

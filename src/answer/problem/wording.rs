@@ -26,7 +26,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::RevokedToken(_) => "The token is no longer valid",
         Refusal::OAuth(error, _) => oauth::title(*error),
         Refusal::InvalidCredentials => "Wrong user name or password",
-        Refusal::Forbidden | Refusal::NotByThisCredential => "Not allowed",
+        Refusal::Forbidden | Refusal::NotByThisCredential | Refusal::OriginNotAllowed => "Not allowed",
         Refusal::NotFound => "Not found",
         Refusal::ModelNotServed(_) => "The model is not served here",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
@@ -83,6 +83,9 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::Forbidden => "Your role, or this credential, may not do this here. Ask an administrator.".into(),
         Refusal::NotByThisCredential => {
             "Only the tokens of a login, with the whole role of the user, may do this. Log in and try again.".into()
+        }
+        Refusal::OriginNotAllowed => {
+            "Pages of this origin may not call. The operator allows origins in cors.allowed_origins.".into()
         }
         Refusal::NotFound => "There is nothing at this path.".into(),
         Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", allowed(methods)),

@@ -64,11 +64,12 @@ impl Spec {
     /// The budget, or all that is wrong with it.
     pub fn budget(&self, id: BudgetId) -> Result<Budget, Vec<Fault>> {
         let mut faults: Vec<Fault> = name::fault(&self.name).into_iter().chain(self.model_faults()).collect();
+        let alert_at_ppm = self.alerts();
         let mut keep = |fault: Fault| faults.push(fault);
         let subject = self.subject.as_deref().map(|text| Subject::parse(self.scope.per(), text)).transpose();
         let subject = subject.map_err(|error| keep(Fault::new("/subject", error.to_string())));
         let limit = limit(&self.limit_usd).map_err(|error| keep(Fault::new("/limit_usd", error)));
-        let alert_at_ppm = self.alerts().map_err(keep);
+        let alert_at_ppm = alert_at_ppm.map_err(|wrong| wrong.into_iter().for_each(keep));
         match (subject, limit, alert_at_ppm) {
             (Ok(subject), Ok(limit), Ok(alert_at_ppm)) if faults.is_empty() => Ok(Budget {
                 id,
@@ -110,17 +111,26 @@ impl Spec {
         faults
     }
 
-    /// Rising, and each once.
-    fn alerts(&self) -> Result<Vec<u64>, Fault> {
+    /// Rising, and each once; or all that is wrong with them.
+    fn alerts(&self) -> Result<Vec<u64>, Vec<Fault>> {
         if self.alert_at.len() > MAX_ALERTS {
-            return Err(Fault::new("/alert_at", format!("at most {MAX_ALERTS} are kept")));
+            return Err(vec![Fault::new("/alert_at", format!("at most {MAX_ALERTS} are kept"))]);
         }
         let ppm = |(i, fraction): (usize, &Number)| {
             let ppm = whole(&fraction.to_string(), FRACTION_PLACES).ok().filter(|ppm| (1..=ALL_PPM).contains(ppm));
             let reason = "must be more than 0 and at most 1, with at most six decimal places";
             ppm.ok_or_else(|| Fault::new(format!("/alert_at/{i}"), reason))
         };
-        let mut alerts = self.alert_at.iter().enumerate().map(ppm).collect::<Result<Vec<u64>, Fault>>()?;
+        let (mut alerts, mut faults) = (vec![], vec![]);
+        for ppm in self.alert_at.iter().enumerate().map(ppm) {
+            match ppm {
+                Ok(ppm) => alerts.push(ppm),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
         alerts.sort_unstable();
         alerts.dedup();
         Ok(alerts)
@@ -220,6 +230,7 @@ mod tests {
             (json!({ "limit_usd": "0.0000000000001" }), vec!["/limit_usd"]),
             (json!({ "alert_at": [0.5, 0] }), vec!["/alert_at/1"]),
             (json!({ "alert_at": [1.5] }), vec!["/alert_at/0"]),
+            (json!({ "alert_at": [1.5, 0.5, 0, -1] }), vec!["/alert_at/0", "/alert_at/2", "/alert_at/3"]),
             (
                 json!({ "name": "", "models": [], "subject": "x", "limit_usd": "x", "alert_at": [-1] }),
                 vec!["/name", "/models", "/subject", "/limit_usd", "/alert_at/0"],
