@@ -163,8 +163,9 @@ fn check_characters(path: &str) -> Result<(), UnsafePath> {
                 check_escape(escaped)?;
                 check_length(before, escaped)?;
             }
-            b'\\' | b'<' | b'>' | b'"' | b'`' | b'{' | b'}' | b'#' | b'?' => return Err(UnsafePath::RawCharacter),
-            0..=0x20 | 0x7f.. => return Err(UnsafePath::RawCharacter),
+            b'\\' | b'<' | b'>' | b'"' | b'`' | b'{' | b'}' | b'#' | b'?' | 0..=0x20 | 0x7f.. => {
+                return Err(UnsafePath::RawCharacter);
+            }
             _ => {}
         }
         before = escaped;

@@ -4,10 +4,7 @@ use actix_web::{
     HttpResponse,
     body::{BodySize, MessageBody},
     dev::RequestHead,
-    http::{
-        ConnectionType, Version,
-        header::{CONNECTION, UPGRADE},
-    },
+    http::{ConnectionType, Version, header::CONNECTION},
 };
 
 use super::{fields::members, websocket};
@@ -17,8 +14,8 @@ use super::{fields::members, websocket};
 /// HTTP/1.0 knows no chunks (RFC 9112 §6.1): there a body without a length ends with the connection. An answer to a head
 /// that offers another protocol is one of HTTP/1.1 (RFC 9110 §7.8), and the last one: the HTTP library would otherwise
 /// repeat the `Connection: upgrade` of the request in it, and reads no request behind an offer of WebSocket. One that takes the
-/// offer is left as it is. `Connection: upgrade` that offers nothing changes nothing; `close` counts whatever stands beside it,
-/// which the library does not see behind what is not ASCII.
+/// offer is left as it is. `Connection: close` counts whatever stands beside it; the library does not see it beside what is not
+/// ASCII.
 pub fn fit(response: &mut HttpResponse, head: &RequestHead) {
     if response.head().upgrade() {
         return;
@@ -30,11 +27,9 @@ pub fn fit(response: &mut HttpResponse, head: &RequestHead) {
     if ends_with_connection {
         response.head_mut().no_chunking(true);
     }
-    let offers = head.connection_type() == ConnectionType::Upgrade && head.headers.contains_key(UPGRADE);
     let asks_for_close = || members(&head.headers, CONNECTION).any(|option| option.eq_ignore_ascii_case(b"close"));
-    if ends_with_connection || offers_websocket || offers || asks_for_close() {
+    let offers_any = offers_websocket || head.connection_type() == ConnectionType::Upgrade;
+    if ends_with_connection || offers_any || asks_for_close() {
         response.head_mut().set_connection_type(ConnectionType::Close);
-    } else if head.connection_type() == ConnectionType::Upgrade && response.head().keep_alive() {
-        response.head_mut().set_connection_type(ConnectionType::KeepAlive);
     }
 }

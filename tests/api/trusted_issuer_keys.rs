@@ -21,6 +21,7 @@ on_both_stores!(
     what_is_no_short_json_key_set_brings_no_keys,
     a_key_that_changed_under_its_name_is_fetched_again,
     a_key_set_that_is_compressed_all_the_same_is_read,
+    a_key_set_with_a_byte_order_mark_is_read,
     the_keys_are_found_by_the_name_of_the_issuer_alone,
 );
 
@@ -221,6 +222,16 @@ async fn a_key_set_that_is_compressed_all_the_same_is_read(store: &TestStore) {
     assert_eq!(scene.status(&issuer, &key).await, 200);
     let head = issuer.last_head().to_ascii_lowercase();
     assert!(head.contains("\r\naccept-encoding: identity\r\n"), "{head}");
+    scene.gateway.finish().await;
+}
+
+async fn a_key_set_with_a_byte_order_mark_is_read(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let issuer = OutsideIssuer::start(&[]).await;
+    let document = format!("\u{feff}{}", serde_json::json!({ "keys": [key.jwk] }));
+    issuer.answer("200 OK", "application/json", document.as_bytes());
+    let scene = Scene::start(store, &issuer.trusted()).await;
+    assert_eq!(scene.status(&issuer, &key).await, 200);
     scene.gateway.finish().await;
 }
 

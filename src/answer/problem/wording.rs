@@ -84,9 +84,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::NotByThisCredential => {
             "Only the tokens of a login, with the whole role of the user, may do this. Log in and try again.".into()
         }
-        Refusal::OriginNotAllowed => {
-            "Pages of this origin may not call. The operator allows origins in cors.allowed_origins.".into()
-        }
+        Refusal::OriginNotAllowed => "Pages of this origin may not call: cors.allowed_origins has others.".into(),
         Refusal::NotFound => "There is nothing at this path.".into(),
         Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", allowed(methods)),
         Refusal::RequestTimeout => "The request paused for longer than the gateway waits. Send it again.".into(),
