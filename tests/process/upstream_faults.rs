@@ -107,7 +107,7 @@ const FRAMINGS: [Fault; 32] = [
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: gzip\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
-    ("HTTP/1.1 200 OK\r\ntransfer-encoding: , chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Stays, Whole(200)),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: , chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Closes, Whole(200)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, ,chunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n", Stays, Whole(502)),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: x\r\n\r\nok", Stays, Whole(502)),
