@@ -306,8 +306,8 @@ impl Borrowed {
     /// Nothing is left, or not as much as was needed.
     fn denied(&self, answer: &Answer, need: u64, now_ns: u64) -> Denied {
         let units = if answer.granted == 0 { need } else { 1 };
-        // The account's clock and this one may stand at the two ends of a moment.
-        let fits_in = answer.fits_in.filter(|_| answer.granted == 0).map(|moments| self.ns(moments.saturating_add(1)));
+        let fits_in = answer.fits_in.filter(|_| answer.granted == 0);
+        let fits_in = fits_in.map(|moments| self.ns(moments).saturating_add(self.between_clocks_ns()));
         let fits_in_ns = fits_in.unwrap_or_else(|| self.announced_ns(units, now_ns));
         let believed_ns = fits_in_ns.clamp(self.shortest_denial_ns(now_ns), MAX_DENIAL_NS);
         Denied {
@@ -317,6 +317,12 @@ impl Borrowed {
         }
     }
 
+    /// The account's clock and this one may stand at the two ends of a moment. The end of a calendar window is no matter of
+    /// that: it is known to the moment, and read no earlier than the account was asked.
+    fn between_clocks_ns(&self) -> u64 {
+        if self.policy.calendar().is_some() { 0 } else { self.ns(1) }
+    }
+
     const fn ns(&self, moments: u64) -> u64 {
         moments.saturating_mul(self.counted.moment_us).saturating_mul(1_000)
     }
@@ -324,7 +330,9 @@ impl Borrowed {
     /// Nanoseconds until `units` may be there, as estimated without an answer.
     fn announced_ns(&self, units: u64, now_ns: u64) -> u64 {
         match self.policy.allowance {
-            Allowance::Rate(rate) => self.estimate.fits_in_ns(rate, units, now_ns).saturating_add(self.ns(1)),
+            Allowance::Rate(rate) => {
+                self.estimate.fits_in_ns(rate, units, now_ns).saturating_add(self.between_clocks_ns())
+            }
             // Nobody knows when a call that is under way will end.
             Allowance::Concurrent(_) => SLOT_RETRY_NS,
         }
