@@ -29,6 +29,7 @@ use super::{
     handle::{Ask, Reply, Request},
     outage::Outage,
     supervisor::Lifeline,
+    traffic_counter::Stored,
 };
 use crate::domain::{
     audit::{Draft, Head, Stage},
@@ -94,6 +95,7 @@ pub struct AuditWriter {
     queue: VecDeque<QueuedEntry>,
     outbox: Outbox,
     gauge: Gauge,
+    stored: Stored,
     max_batch: usize,
     /// A turn is due as soon as the mailbox is read.
     called: bool,
@@ -180,9 +182,12 @@ impl AuditWriter {
         let (drafts, replies) = self.next_batch();
         let (archive, head) = (self.archive.clone(), self.head);
         self.store = AtStore::Writing;
-        let commit = async move { archive.commit(head, &drafts).await };
-        context.spawn(commit.into_actor(self).map(move |attempt, writer, context| {
+        let commit = async move { (archive.commit(head, &drafts).await, drafts) };
+        context.spawn(commit.into_actor(self).map(move |(attempt, drafts), writer, context| {
             writer.store = AtStore::Nothing;
+            if attempt.is_whole_behind(head) {
+                writer.stored.tell(head.seq, &drafts);
+            }
             writer.answer(replies, attempt, context);
             writer.turn(context);
         }));

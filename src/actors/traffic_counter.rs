@@ -1,13 +1,18 @@
 //! `TrafficCounter`: owns how far the audit log is counted into the sums of traffic.
 //!
 //! It counts what is in the store, behind the answers and off their path: this replica's chain every second, and before
-//! an answer about traffic every chain. It keeps nothing in memory, so that a kill loses nothing and a log from before it
-//! is counted like any other. Of two replicas that count the same, the store takes one.
+//! an answer about traffic every chain. What the `AuditWriter` has just stored it is told ([`Stored`]); whatever else is
+//! not counted yet it reads: what a kill took from memory, what came by the spool, a log from before it. Of two replicas
+//! that count the same, the store takes one.
+
+mod recent;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use tokio::sync::Mutex;
 
+use self::recent::Recent;
 use super::{
     handle::{Ask, Handle, Reply, Request},
     outage::Outage,
@@ -16,8 +21,10 @@ use super::{
 };
 use crate::{
     domain::traffic::count,
-    store::{Store, StoreError},
+    store::{Store, StoreError, traffic::Backlog},
 };
+
+pub use self::recent::Stored;
 
 /// How often the counter looks at its own chain.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,6 +51,8 @@ pub struct Blueprint {
     pub store: Store,
     /// The chain of this replica.
     pub chain: Arc<str>,
+    /// What was told of it. Only the counter locks it, one count at a time.
+    recent: Arc<Mutex<Recent>>,
 }
 
 /// The actor: counts one time after the other.
@@ -97,6 +106,13 @@ impl TrafficCounter {
 }
 
 impl Blueprint {
+    /// A counter of all chains in the store, and what tells it of the entries of this replica's.
+    #[must_use]
+    pub fn new(store: Store, chain: Arc<str>) -> (Self, Stored) {
+        let (recent, stored) = Recent::new();
+        (Self { store, chain, recent: Arc::new(Mutex::new(recent)) }, stored)
+    }
+
     async fn count_own(&self) -> Result<(), StoreError> {
         self.count_chain(&self.chain).await
     }
@@ -124,14 +140,32 @@ impl Blueprint {
 
     /// Counts the next entries of a chain; false if there were none left behind them.
     async fn count_some(&self, chain: &str) -> Result<bool, StoreError> {
-        let backlog = self.store.traffic_backlog(chain, ENTRIES_AT_A_TIME).await?;
-        if backlog.entries.is_empty() {
-            return Ok(false);
+        let (backlog, is_all) = match self.told(chain).await? {
+            Some(backlog) => (backlog, false),
+            None => {
+                let backlog = self.store.traffic_backlog(chain, ENTRIES_AT_A_TIME).await?;
+                let is_all = u32::try_from(backlog.entries.len()).is_ok_and(|entries| entries < ENTRIES_AT_A_TIME);
+                (backlog, is_all)
+            }
+        };
+        if !backlog.entries.is_empty() {
+            let sums = count::sums(&backlog.entries, &backlog.earlier);
+            self.store.add_traffic(chain, (backlog.after, backlog.through), sums).await?;
         }
-        let sums = count::sums(&backlog.entries, &backlog.earlier);
-        let sums = sums.map_err(|error| StoreError::Corrupt(format!("audit_entries.entry: {error}")))?;
-        self.store.add_traffic(chain, (backlog.after, backlog.through), sums).await?;
-        Ok(u32::try_from(backlog.entries.len()).is_ok_and(|entries| entries >= ENTRIES_AT_A_TIME))
+        Ok(!is_all)
+    }
+
+    /// The next entries of the chain of this replica, if the counter was told them.
+    async fn told(&self, chain: &str) -> Result<Option<Backlog>, StoreError> {
+        if *chain != *self.chain {
+            return Ok(None);
+        }
+        let after = self.store.traffic_mark(chain).await?;
+        let Some(mut told) = self.recent.lock().await.behind(after) else { return Ok(None) };
+        if !told.missing.is_empty() {
+            told.earlier.append(&mut self.store.traffic_decisions(chain, told.missing).await?);
+        }
+        Ok(Some(Backlog { after, through: told.through, entries: told.entries, earlier: told.earlier }))
     }
 }
 

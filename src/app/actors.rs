@@ -6,7 +6,7 @@ use super::{StartError, audit, crew::Crew, foundation::Foundation};
 use crate::{
     actors::{
         announcer::{self, Announcements},
-        audit_writer::Audit,
+        audit_writer::{self, Audit},
         budget_ledger::{self, Ledger},
         doorkeeper::{self, LoginThrottle},
         key_fetcher::{self, Address, OutsideKeys},
@@ -140,8 +140,9 @@ pub(super) async fn start(
     crew.start(&handles.issuer, all.issuer()?).await?;
     crew.start(&handles.users, all.registrar()).await?;
     crew.start(&handles.login_throttle, all.doorkeeper()).await?;
-    crew.start(&handles.audit, base.audit.clone()).await?;
-    crew.start(&handles.traffic, all.traffic_counter()).await?;
+    let (traffic_counter, stored) = all.traffic_counter();
+    crew.start(&handles.audit, audit_writer::Blueprint { stored, ..base.audit.clone() }).await?;
+    crew.start(&handles.traffic, traffic_counter).await?;
     crew.start(&handles.announcements, all.announcer()).await?;
     crew.start(&handles.ledger, all.ledger()).await?;
     crew.start(&handles.lender, all.lender()).await?;
@@ -243,8 +244,8 @@ impl Assembly<'_> {
         }
     }
 
-    fn traffic_counter(&self) -> traffic_counter::Blueprint {
-        traffic_counter::Blueprint { store: self.store(), chain: self.chain() }
+    fn traffic_counter(&self) -> (traffic_counter::Blueprint, traffic_counter::Stored) {
+        traffic_counter::Blueprint::new(self.store(), self.chain())
     }
 
     fn key_fetcher(&self) -> key_fetcher::Blueprint {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{StartError, webhook};
 use crate::{
-    actors::{announcer::SigningSecret, audit_writer, notary::CheckpointKey},
+    actors::{announcer::SigningSecret, audit_writer, notary::CheckpointKey, traffic_counter::Stored},
     clock::Clock,
     config::{Config, redis::Sentinel},
     credentials::passwords::{HashingError, Passwords},
@@ -128,5 +128,6 @@ fn audit_writer(config: &Config, store: &Store, chain: &Arc<str>, data_dir: &Dat
         store_timeout: Duration::from_millis(config.audit.store_timeout_ms),
         spool: data_dir.audit_spool(),
         spool_max_bytes: config.audit.spool_max_bytes,
+        stored: Stored::to_nobody(),
     }
 }

@@ -188,12 +188,7 @@ impl Question {
         }
         let mut steps = Steps::new();
         for record in records {
-            let counted = count::record(&record.opening, record.outcome.as_deref());
-            let counted = counted.map_err(|error| {
-                tracing::error!(%error, "an audit entry could not be read");
-                Refusal::Internal
-            })?;
-            if let Some((group, tally)) = counted {
+            if let Some((group, tally)) = count::record(&record.opening, record.outcome.as_ref()) {
                 self.add(&mut steps, record.time.as_second(), group.only(&self.group_by), &tally);
             }
         }

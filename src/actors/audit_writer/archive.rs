@@ -47,6 +47,12 @@ impl Attempt {
         Self { head, fates: vec![Fate::Stored; entries], unsettled: vec![], trouble: None }
     }
 
+    /// Whether every entry is stored, one behind the other from the one before on.
+    pub fn is_whole_behind(&self, before: Head) -> bool {
+        let entries = u64::try_from(self.fates.len()).unwrap_or(u64::MAX);
+        self.fates.iter().all(|fate| *fate == Fate::Stored) && before.seq.checked_add(entries) == Some(self.head.seq)
+    }
+
     fn refuse(&mut self, draft: &Draft, error: &StoreError) {
         tracing::error!(%error, request = %draft.request_id, "an audit entry cannot be written");
         self.fates.push(Fate::Impossible);

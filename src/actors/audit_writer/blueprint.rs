@@ -9,7 +9,7 @@ use super::{
     outbox::{NotTaken, Outbox},
 };
 use crate::{
-    actors::{outage::Outage, supervisor::Lifeline},
+    actors::{outage::Outage, supervisor::Lifeline, traffic_counter::Stored},
     data_dir::spool::SpoolError,
     domain::audit::{Draft, Head},
     store::{Store, StoreError},
@@ -27,6 +27,8 @@ pub struct Blueprint {
     /// The folder of the spool, this writer's alone.
     pub spool: PathBuf,
     pub spool_max_bytes: u64,
+    /// Who is told of what was stored.
+    pub stored: Stored,
 }
 
 /// Why the writer cannot be built.
@@ -93,6 +95,7 @@ impl Blueprint {
             queue: VecDeque::new(),
             outbox,
             gauge,
+            stored: self.stored,
             max_batch: self.max_batch,
             called: false,
             due: false,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    actors::{roster::Roster, supervisor::Starts},
+    actors::{roster::Roster, supervisor::Starts, traffic_counter::Stored},
     domain::{
         audit::{Findings, Stage as Part},
         ids::{EntryId, RequestId},
@@ -45,6 +45,7 @@ impl Stage {
             store_timeout: self.store_timeout,
             spool: self.folder.path().join("spool"),
             spool_max_bytes: self.spool_max_bytes,
+            stored: Stored::to_nobody(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! and the whole record is counted in the same span. So at every moment the sums are those of the records as the log shows
 //! them then, and nothing has to be remembered but how far a chain was counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -13,7 +13,11 @@ use super::{
     Group, Tally,
     spans::{LENGTHS_S, begin},
 };
-use crate::domain::{audit::Stage, money::Money};
+use crate::domain::{
+    audit::{Draft, Stage},
+    ids::RequestId,
+    money::Money,
+};
 
 /// The method of what the gateway says itself: it is on record, and no request.
 pub const ALERT: &str = "ALERT";
@@ -21,11 +25,10 @@ pub const ALERT: &str = "ALERT";
 /// An entry of a chain, as far as it is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    pub request_id: String,
+    pub request_id: RequestId,
     pub stage: Stage,
     pub time: Timestamp,
-    /// The line that was hashed.
-    pub line: String,
+    pub said: Said,
 }
 
 /// A span of time, and what the requests in it have in common.
@@ -39,9 +42,9 @@ pub struct Place {
 /// By how much the sums change.
 pub type Sums = BTreeMap<Place, Tally>;
 
-/// What a line says that is counted.
-#[derive(Debug, Default, Deserialize)]
-struct Line {
+/// What an entry says that is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Said {
     method: Option<String>,
     route: Option<String>,
     decision: Option<String>,
@@ -54,45 +57,47 @@ struct Line {
 }
 
 /// One record, and what it counts as; `None` if it is of no request.
-///
-/// # Errors
-/// A line is no JSON, or not that of an entry.
-pub fn record(opening: &str, outcome: Option<&str>) -> Result<Option<(Group, Tally)>, serde_json::Error> {
-    let mut line: Line = serde_json::from_str(opening)?;
-    if let Some(outcome) = outcome {
-        line = line.with(serde_json::from_str(outcome)?);
-    }
-    Ok(line.counted())
+#[must_use]
+pub fn record(opening: &Said, outcome: Option<&Said>) -> Option<(Group, Tally)> {
+    outcome.map_or_else(|| opening.clone(), |outcome| opening.with(outcome)).counted()
 }
 
 /// What the next entries of a chain add to its sums. `earlier` has the decisions that came before them, by request, of
 /// those outcomes whose decision is not among them.
-///
-/// # Errors
-/// A line is no JSON, or not that of an entry.
-pub fn sums(entries: &[Entry], earlier: &BTreeMap<String, Entry>) -> Result<Sums, serde_json::Error> {
+#[must_use]
+pub fn sums(entries: &[Entry], earlier: &BTreeMap<RequestId, Entry>) -> Sums {
     let mut minutes: BTreeMap<(i64, Group), Tally> = BTreeMap::new();
-    let mut decisions: HashMap<&str, &Entry> = HashMap::new();
+    let mut decisions: HashMap<RequestId, &Entry> = HashMap::new();
     for entry in entries {
         if entry.stage != Stage::Outcome {
-            decisions.insert(&entry.request_id, entry);
-            if let Some((group, tally)) = record(&entry.line, None)? {
+            decisions.insert(entry.request_id, entry);
+            if let Some((group, tally)) = record(&entry.said, None) {
                 minutes.entry((minute(entry.time), group)).or_default().add(&tally);
             }
             continue;
         }
-        let opening = decisions.get(&*entry.request_id).copied().or_else(|| earlier.get(&entry.request_id));
+        let opening = decisions.get(&entry.request_id).copied().or_else(|| earlier.get(&entry.request_id));
         // A decision that is no longer there was dropped, and its record with it.
         let Some(opening) = opening else { continue };
         let minute = minute(opening.time);
-        if let Some((group, tally)) = record(&opening.line, None)? {
+        if let Some((group, tally)) = record(&opening.said, None) {
             minutes.entry((minute, group)).or_default().take_away(&tally);
         }
-        if let Some((group, tally)) = record(&opening.line, Some(&entry.line))? {
+        if let Some((group, tally)) = record(&opening.said, Some(&entry.said)) {
             minutes.entry((minute, group)).or_default().add(&tally);
         }
     }
-    Ok(in_all_lengths(minutes))
+    in_all_lengths(minutes)
+}
+
+/// The requests whose outcome is among the entries, and whose decision is not.
+#[must_use]
+pub fn without_decision(entries: &[Entry]) -> BTreeSet<RequestId> {
+    let of = |is_outcome: bool| {
+        let found = entries.iter().filter(move |entry| (entry.stage == Stage::Outcome) == is_outcome);
+        found.map(|entry| entry.request_id).collect::<BTreeSet<_>>()
+    };
+    &of(true) - &of(false)
 }
 
 fn in_all_lengths(minutes: BTreeMap<(i64, Group), Tally>) -> Sums {
@@ -110,17 +115,51 @@ fn minute(time: Timestamp) -> i64 {
     begin(time.as_second(), super::spans::SHORTEST_S)
 }
 
-impl Line {
-    /// The line with its outcome laid over it, as the list of records shows them.
-    fn with(self, later: Self) -> Self {
+impl From<&Draft> for Entry {
+    fn from(draft: &Draft) -> Self {
+        Self { request_id: draft.request_id, stage: draft.stage, time: draft.time, said: draft.into() }
+    }
+}
+
+/// As the line of the entry says it.
+impl From<&Draft> for Said {
+    fn from(Draft { subject, findings, .. }: &Draft) -> Self {
         Self {
-            method: later.method.or(self.method),
-            route: later.route.or(self.route),
-            decision: later.decision.or(self.decision),
-            reason: later.reason.or(self.reason),
+            method: subject.as_ref().map(|subject| subject.method.clone()),
+            route: subject.as_ref().and_then(|subject| subject.route.clone()),
+            decision: findings.decision.map(|decision| decision.as_str().to_owned()),
+            reason: findings.reason.clone(),
+            status: findings.status,
+            upstream: findings.upstream.clone(),
+            model: findings.model.clone(),
+            duration_us: findings.duration_us,
+            cost_usd: findings.cost_usd,
+        }
+    }
+}
+
+impl Said {
+    /// Reads the line that was hashed.
+    ///
+    /// # Errors
+    /// It is no JSON, or not that of an entry.
+    pub fn read(line: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(line)
+    }
+
+    /// This with its outcome laid over it, as the list of records shows them.
+    fn with(&self, later: &Self) -> Self {
+        fn either<T: Clone>(later: &Option<T>, earlier: &Option<T>) -> Option<T> {
+            later.as_ref().or(earlier.as_ref()).cloned()
+        }
+        Self {
+            method: either(&later.method, &self.method),
+            route: either(&later.route, &self.route),
+            decision: either(&later.decision, &self.decision),
+            reason: either(&later.reason, &self.reason),
             status: later.status.or(self.status),
-            upstream: later.upstream.or(self.upstream),
-            model: later.model.or(self.model),
+            upstream: either(&later.upstream, &self.upstream),
+            model: either(&later.model, &self.model),
             duration_us: later.duration_us.or(self.duration_us),
             cost_usd: later.cost_usd.or(self.cost_usd),
         }
@@ -140,11 +179,17 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{
+        audit::{Decision, Findings, Head, Subject},
+        ids::EntryId,
+    };
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     fn entry(request: usize, stage: Stage, second: i64, line: &str) -> Entry {
         let time = Timestamp::from_second(second).unwrap();
-        Entry { request_id: request.to_string(), stage, time, line: line.into() }
+        let request_id = RequestId(Uuid::from_u128(u128::try_from(request).unwrap()));
+        Entry { request_id, stage, time, said: Said::read(line).unwrap() }
     }
 
     const DECISION: &str = r#"{"method":"POST","route":"chat","decision":"allowed"}"#;
@@ -181,7 +226,7 @@ mod tests {
     #[test]
     fn a_record_of_two_entries_is_counted_once_where_it_began() {
         let entries = log(&[false, false, false]);
-        let sums = sums(&entries, &BTreeMap::new()).unwrap();
+        let sums = sums(&entries, &BTreeMap::new());
         let of = |length_s, begin_s| {
             sums.iter()
                 .filter(move |(place, _)| (place.length_s, place.begin_s) == (length_s, begin_s))
@@ -196,9 +241,35 @@ mod tests {
     #[test]
     fn what_is_no_request_is_not_counted() {
         for line in [r#"{"act":{},"decision":"allowed"}"#, r#"{"method":"ALERT","reason":"budget-alert: x"}"#] {
-            assert_eq!(record(line, None).unwrap(), None);
+            assert_eq!(record(&Said::read(line).unwrap(), None), None);
         }
-        assert!(record("no line", None).is_err());
+        assert!(Said::read("no line").is_err());
+    }
+
+    #[test]
+    fn a_draft_says_what_its_line_says() {
+        let subject =
+            Subject { method: "POST".into(), path: "/v1/x".into(), route: Some("x".into()), ..Subject::default() };
+        let findings = Findings {
+            decision: Some(Decision::Failed),
+            reason: Some("upstream-timeout".into()),
+            status: Some(504),
+            upstream: Some("u".into()),
+            model: Some("m".into()),
+            duration_us: Some(7),
+            cost_usd: Some(Money::from_pusd(5)),
+            ..Findings::default()
+        };
+        for (stage, subject, findings) in [
+            (Stage::Whole, Some(subject.clone()), findings.clone()),
+            (Stage::Decision, Some(subject), Findings::default()),
+            (Stage::Outcome, None, findings),
+        ] {
+            let (id, request_id) = (EntryId(Uuid::nil()), RequestId(Uuid::nil()));
+            let draft = Draft { id, request_id, time: Timestamp::UNIX_EPOCH, stage, subject, findings };
+            let link = Head::GENESIS.link("chain", &draft, [[0; 16]; 2], |_| [0; 32]).unwrap();
+            assert_eq!(Said::from(&draft), Said::read(&link.entry).unwrap());
+        }
     }
 
     proptest! {
@@ -208,13 +279,13 @@ mod tests {
             cut in 1_usize..10,
         ) {
             let entries = log(&kinds);
-            let earlier: BTreeMap<String, Entry> = entries
+            let earlier: BTreeMap<RequestId, Entry> = entries
                 .iter()
                 .filter(|entry| entry.stage == Stage::Decision)
-                .map(|entry| (entry.request_id.clone(), entry.clone()))
+                .map(|entry| (entry.request_id, entry.clone()))
                 .collect();
-            let whole = total([sums(&entries, &BTreeMap::new()).unwrap()]);
-            let parts = total(entries.chunks(cut).map(|part| sums(part, &earlier).unwrap()));
+            let whole = total([sums(&entries, &BTreeMap::new())]);
+            let parts = total(entries.chunks(cut).map(|part| sums(part, &earlier)));
             prop_assert_eq!(&whole, &parts);
             let requests: i64 = whole.iter().filter(|(place, _)| place.length_s == 60).map(|(_, t)| t.requests).sum();
             prop_assert_eq!(usize::try_from(requests).unwrap(), kinds.len());

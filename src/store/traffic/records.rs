@@ -8,7 +8,11 @@ use jiff::Timestamp;
 
 use super::mark;
 use crate::{
-    domain::{audit::Stage, traffic::count::Entry},
+    domain::{
+        audit::Stage,
+        ids::RequestId,
+        traffic::count::{Entry, Said, without_decision},
+    },
     store::{
         Store, StoreError,
         connection::{Connection, on_backend},
@@ -29,15 +33,15 @@ pub struct Backlog {
     pub through: u64,
     pub entries: Vec<Entry>,
     /// The decisions from before them of those outcomes whose decision is not among them, by request.
-    pub earlier: BTreeMap<String, Entry>,
+    pub earlier: BTreeMap<RequestId, Entry>,
 }
 
-/// One record of the log: when it began, and the lines of its entries.
+/// One record of the log: when it began, and what its entries say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrafficRecord {
     pub time: Timestamp,
-    pub opening: String,
-    pub outcome: Option<String>,
+    pub opening: Said,
+    pub outcome: Option<Said>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -65,13 +69,26 @@ impl Store {
             let next: Vec<Record> = on_backend!(connection, |conn| next.select(Record::as_select()).load(conn).await)?;
             let through = next.last().map_or(Ok(after), |last| read_count("audit_entries.seq", last.seq))?;
             let entries = next.into_iter().map(Record::entry).collect::<Result<Vec<_>, _>>()?;
-            let missing = without_decision(&entries);
-            let earlier = of_stage(connection, missing, |stage| stage == Stage::Decision).await?;
-            let earlier = earlier.into_iter().filter(|record| record.chain == chain);
-            let earlier = earlier.map(|record| Ok((record.request_id.clone(), record.entry()?)));
-            Ok(Backlog { after, through, entries, earlier: earlier.collect::<Result<_, StoreError>>()? })
+            let earlier = decisions(connection, &chain, without_decision(&entries)).await?;
+            Ok(Backlog { after, through, entries, earlier })
         })
         .await
+    }
+
+    /// How far a chain was counted: the place of its last entry that was.
+    pub async fn traffic_mark(&self, chain: &str) -> Result<u64, StoreError> {
+        let chain = chain.to_owned();
+        self.read(async move |connection: &mut Connection| mark(connection, &chain).await).await
+    }
+
+    /// The decisions of these requests that are in a chain, by request.
+    pub async fn traffic_decisions(
+        &self,
+        chain: &str,
+        requests: BTreeSet<RequestId>,
+    ) -> Result<BTreeMap<RequestId, Entry>, StoreError> {
+        let chain = chain.to_owned();
+        self.read(async move |connection: &mut Connection| decisions(connection, &chain, requests).await).await
     }
 
     /// The records that began in a span of time, at most `limit`, in no order.
@@ -97,7 +114,8 @@ impl Store {
             let record = |opening: Record| {
                 let time = read_time("audit_entries.time", opening.time)?;
                 let outcome = outcomes.remove(&(opening.chain, opening.request_id));
-                Ok(TrafficRecord { time, opening: opening.entry, outcome })
+                let outcome = outcome.map(|line| said(&line)).transpose()?;
+                Ok(TrafficRecord { time, opening: said(&opening.entry)?, outcome })
             };
             openings.into_iter().map(record).collect()
         })
@@ -105,22 +123,24 @@ impl Store {
     }
 }
 
-/// The requests whose outcome is among the entries, and whose decision is not.
-fn without_decision(entries: &[Entry]) -> BTreeSet<String> {
-    let of = |is_outcome: bool| {
-        let found = entries.iter().filter(move |entry| (entry.stage == Stage::Outcome) == is_outcome);
-        found.map(|entry| &entry.request_id).collect::<BTreeSet<_>>()
-    };
-    of(true).difference(&of(false)).map(|id| (*id).clone()).collect()
+/// The decisions of these requests that are in a chain, by request.
+async fn decisions(
+    connection: &mut Connection,
+    chain: &str,
+    requests: BTreeSet<RequestId>,
+) -> Result<BTreeMap<RequestId, Entry>, StoreError> {
+    let requests = requests.iter().map(ToString::to_string).collect();
+    let found = of_stage(connection, requests, |stage| stage == Stage::Decision).await?;
+    let found = found.into_iter().filter(|record| record.chain == chain);
+    found.map(|record| record.entry().map(|entry| (entry.request_id, entry))).collect()
 }
 
 /// The entries of these requests that are of one stage.
 async fn of_stage(
     connection: &mut Connection,
-    requests: BTreeSet<String>,
+    requests: Vec<String>,
     is_wanted: impl Fn(Stage) -> bool,
 ) -> Result<Vec<Record>, StoreError> {
-    let requests: Vec<String> = requests.into_iter().collect();
     let mut found = vec![];
     for some in requests.chunks(REQUESTS_AT_ONCE) {
         let entries = audit_entries::table.filter(audit_entries::request_id.eq_any(some.to_vec()));
@@ -134,10 +154,14 @@ async fn of_stage(
 impl Record {
     fn entry(self) -> Result<Entry, StoreError> {
         Ok(Entry {
-            request_id: self.request_id,
+            request_id: read_text("audit_entries.request_id", &self.request_id)?,
             stage: read_text("audit_entries.stage", &self.stage)?,
             time: read_time("audit_entries.time", self.time)?,
-            line: self.entry,
+            said: said(&self.entry)?,
         })
     }
+}
+
+fn said(line: &str) -> Result<Said, StoreError> {
+    Said::read(line).map_err(|error| StoreError::Corrupt(format!("audit_entries.entry: {error}")))
 }
