@@ -23,8 +23,12 @@ const MAX_DEPTH: u32 = 127;
 /// The most members of an object in which one is looked for.
 const MAX_MEMBERS: usize = 1_000;
 
-/// The most values of a text, numbers in lists aside. A value is about 64 bytes of memory.
+/// The most values of a request, numbers in lists aside. A value is about 64 bytes of memory.
 const MAX_VALUES: u32 = 1_000_000;
+
+/// The same of an answer or an event, which is read between two turns of a worker. One of 512 KiB with the probabilities of each
+/// token has half as many.
+const MAX_ANSWER_VALUES: u32 = 65_536;
 
 /// The bytes of an escaped character: `\u0061`.
 const LONGEST_ESCAPE: usize = 6;
@@ -63,8 +67,8 @@ pub(super) enum Unreadable {
     Syntax(usize),
     #[error("it is nested deeper than {MAX_DEPTH} levels")]
     Depth,
-    #[error("it has more than {MAX_VALUES} values")]
-    Size,
+    #[error("it has more than {0} values")]
+    Size(u32),
 }
 
 /// A parser may ignore one at the beginning (RFC 8259 §8.1).

@@ -1,6 +1,6 @@
 //! The grammar of JSON, and its bounds.
 
-use super::{Kind, MAX_DEPTH, MAX_VALUES, Member, Node, Unreadable};
+use super::{Kind, MAX_ANSWER_VALUES, MAX_DEPTH, MAX_VALUES, Member, Node, Unreadable};
 
 /// Reads values one after the other.
 pub(super) struct Reader<'j> {
@@ -60,8 +60,9 @@ impl<'j> Reader<'j> {
     pub fn value(&mut self, depth: u32) -> Result<Node<'j>, Unreadable> {
         self.blanks();
         self.values = self.values.saturating_add(1);
-        if self.values > MAX_VALUES {
-            return Err(Unreadable::Size);
+        let most = if self.is_lenient() { MAX_ANSWER_VALUES } else { MAX_VALUES };
+        if self.values > most {
+            return Err(Unreadable::Size(most));
         }
         let start = self.at;
         let kind = match self.peek() {

@@ -19,6 +19,9 @@ const ERROR_NAMES: [&[u8]; 2] = [b"event: error", b"event:error"];
 /// As many as an error may have besides its message.
 const FEW_TOKENS: u64 = 32;
 
+/// The most answers in one text that are looked into. Of a stream as a list each has 100 bytes and more.
+const MAX_ANSWERS: usize = 8_192;
+
 /// What kinds of events have come.
 #[derive(Default)]
 pub(super) struct Came {
@@ -91,13 +94,15 @@ impl Seen {
     /// Reads JSON texts that stand behind each other, or in one list; whether there was one.
     pub fn see_texts(&mut self, bound: &Bound, mut texts: &[u8]) -> bool {
         let mut has_read = texts.trim_ascii().is_empty();
-        while let Ok((node, rest)) = json::read_first(texts) {
+        for _ in 0..MAX_ANSWERS {
+            let Ok((node, rest)) = json::read_first(texts) else { break };
             has_read = true;
             texts = rest;
             // Some services answer with a bare list of vectors or scores.
             let is_bare = node.is_list() && bound.format.written.is_none();
             self.came.content |= is_bare && delivered::has_anything(&node);
-            let answers = if node.is_list() { node.items() } else { std::slice::from_ref(&node) };
+            let (early, answers) = answers(&node);
+            early.iter().for_each(|answer| self.write_unread(bound, answer.raw));
             for answer in answers {
                 let read = statement::read(bound.format, answer);
                 let written_tokens = read.written_tokens.max(read.repeated_tokens);
@@ -115,10 +120,10 @@ impl Seen {
         larger(&mut self.tools, statement::called_by_type(skim.calls()));
         let kept = skim.into_kept().unwrap_or_default();
         let mut texts = kept.as_slice();
-        while let Ok((node, rest)) = json::read_first(texts) {
+        for _ in 0..MAX_ANSWERS {
+            let Ok((node, rest)) = json::read_first(texts) else { break };
             texts = rest;
-            let answers = if node.is_list() { node.items() } else { std::slice::from_ref(&node) };
-            for answer in answers {
+            for answer in answers(&node).1 {
                 let read = statement::read(bound.format, answer);
                 self.take(bound.counts, Statement { written_tokens: 0, repeated_tokens: 0, foreign_tokens: 0, ..read });
             }
@@ -175,6 +180,15 @@ impl Seen {
         self.written_tokens = self.written_tokens.saturating_add(tokens);
         self.is_final = self.is_final && tokens == 0;
     }
+}
+
+/// The answers in a JSON text, which are itself or what is in the list that it is: the last of many, which state the most, and
+/// before them those that are too many to be looked into. An object without members states nothing.
+fn answers<'n, 'j>(node: &'n Node<'j>) -> (&'n [Node<'j>], impl Iterator<Item = &'n Node<'j>>) {
+    let all = if node.is_list() { node.items() } else { std::slice::from_ref(node) };
+    let (early, last) = all.split_at(all.len().saturating_sub(MAX_ANSWERS));
+    let is_empty = |answer: &Node<'_>| answer.members().is_empty() && answer.is_object();
+    (early, last.iter().filter(move |answer| !node.is_list() || !is_empty(answer)))
 }
 
 /// Of two counts of a tool the larger one holds.
