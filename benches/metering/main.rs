@@ -1,8 +1,8 @@
 //! How long a worker is kept from others by the reading of the worst inputs:  cargo bench --bench metering [-- SHAPE]
 //!
-//! Prints for each shape of request and answer the longest step between two turns at which a worker serves others, and in
-//! which format. The goal is ten milliseconds. A request above what is read on a worker is read elsewhere; of it only
-//! what follows counts. Needs a few minutes.
+//! Prints for each shape of request and answer the longest step between two turns at which a worker serves others, in
+//! processor time, so that other programs do not count, and in which format. The goal is ten milliseconds. A request above
+//! what is read on a worker is read elsewhere; of it only what follows counts. Needs a few minutes.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to measure")]
 #![expect(clippy::print_stdout, reason = "it has no other way to say what it found")]
@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, hint::black_box, io::Write, time::Duration};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use rustix::time::{ClockId, clock_gettime};
 use tollgate::{
-    clock::Clock,
     domain::{
         price::{Price, PriceSpec},
         route::Meter,
@@ -30,16 +30,21 @@ const ANSWER_BYTES: [usize; 2] = [500 << 10, 2 << 20];
 const TURN_BYTES: usize = 64 << 10;
 
 /// The longest step of each shape, and the format.
+#[derive(Default)]
 struct Longest {
-    clock: Clock,
     of: BTreeMap<String, (Duration, String)>,
+}
+
+/// What this thread has taken of its processor.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
 impl Longest {
     fn step<T>(&mut self, shape: &str, meter: Meter, step: impl FnOnce() -> T) -> T {
-        let start_ns = self.clock.monotonic_ns();
+        let before = processor_time();
         let out = black_box(step());
-        let took = Duration::from_nanos(self.clock.monotonic_ns().saturating_sub(start_ns));
+        let took = processor_time().saturating_sub(before);
         let longest = self.of.entry(shape.to_owned()).or_default();
         if took > longest.0 {
             *longest = (took, format!("{meter:?}"));
@@ -110,7 +115,7 @@ fn gzip(body: &[u8]) -> Bytes {
 
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let mut longest = Longest { clock: Clock::system(), of: BTreeMap::new() };
+    let mut longest = Longest::default();
     let is_wanted = |name: &str| name.contains(&wanted);
     for bytes in [MAX_READ_HERE_BYTES - 1_000, REQUEST_BYTES] {
         for (name, members) in shapes::requests(bytes) {
