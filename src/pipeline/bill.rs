@@ -18,7 +18,10 @@ use crate::{
     domain::{
         ledger::{End, Served},
         money::Money,
-        price::book::{PriceBook, Priced},
+        price::{
+            Price,
+            book::{PriceBook, Priced},
+        },
         route::Metering,
         usage::{Extras, Usage},
     },
@@ -142,6 +145,13 @@ impl Open {
         self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::awaits_usage)
     }
 
+    /// The client has left; what the call took is waited for, and the record of the request waits for that.
+    pub fn client_left(&self) {
+        if let Some(bill) = &self.bill {
+            bill.note.wait();
+        }
+    }
+
     /// What of a piece of the answer the client gets now.
     pub fn pass(&mut self, piece: Bytes) -> Bytes {
         match self.bill.as_mut().and_then(Bill::reading_mut) {
@@ -197,7 +207,8 @@ impl Bill {
                 let upstream = upstream.to_owned();
                 let served = Served { upstream, model: None, price_version: None, accounts: None };
                 let cost = *price;
-                self.settle(cost, (None, false), Some(served));
+                self.note.set(Paid { cost, tokens: None, model: None });
+                self.settle(cost, (Usage::default(), false), Some(served));
             }
             Terms::Tokens(tokens) if is_success => tokens.read(answer, place),
             Terms::Fixed(_) | Terms::Tokens(_) => self.release(),
@@ -214,10 +225,15 @@ impl Bill {
                     self.release();
                     return Some(0);
                 }
-                let cost = tokens.cost(&taken).unwrap_or(self.held);
-                let estimated = taken.estimated || !tokens.knows_tier(&taken);
-                let served = tokens.offer().map(Offer::served);
-                self.settle(cost, (Some(taken.usage), estimated), served);
+                let priced = tokens.served(taken.model.as_deref(), &taken.usage);
+                let priced = priced.as_deref();
+                let cost = priced.and_then(|priced| tokens.cost(&priced.price, &taken)).unwrap_or(self.held);
+                let estimated = taken.estimated || !priced.is_some_and(|priced| knows_tier(&priced.price, &taken));
+                let served = tokens.offer().zip(priced).map(|(offer, priced)| offer.served(priced));
+                let model = priced.map(|priced| Arc::clone(&priced.model));
+                let usage = taken.usage;
+                self.note.set(Paid { cost, tokens: Some((usage.input_tokens, usage.output_tokens)), model });
+                self.settle(cost, (usage, estimated), served);
                 Some(taken.usage.input_tokens.saturating_add(taken.usage.output_tokens))
             }
             // No answer came, or one that is an error: the hold ends as it is dropped.
@@ -226,16 +242,14 @@ impl Bill {
         }
     }
 
-    fn settle(&mut self, cost: Money, (usage, estimated): (Option<Usage>, bool), served: Option<Served>) {
-        self.note.set(Paid { cost, tokens: usage.map(|usage| (usage.input_tokens, usage.output_tokens)) });
+    fn settle(&mut self, cost: Money, (usage, estimated): (Usage, bool), served: Option<Served>) {
         if let Some(hold) = self.hold.take() {
-            let served = served.map(Box::new);
-            hold.settle(End::Settle { cost, usage: usage.unwrap_or_default(), estimated, served });
+            hold.settle(End::Settle { cost, usage, estimated, served: served.map(Box::new) });
         }
     }
 
     fn release(&mut self) {
-        self.note.set(Paid { cost: Money::ZERO, tokens: None });
+        self.note.set(Paid { cost: Money::ZERO, tokens: None, model: None });
         self.hold = None;
     }
 
@@ -282,9 +296,8 @@ impl Tokens {
 
     /// By the price of the model that served, and of the tools that the provider ran. Nothing where it is more than can be
     /// counted.
-    fn cost(&self, taken: &Taken) -> Option<Money> {
-        let served = self.served(taken.model.as_deref())?;
-        let at = |tier| served.price.cost(&taken.usage, &taken.extras, tier).ok();
+    fn cost(&self, price: &Price, taken: &Taken) -> Option<Money> {
+        let at = |tier| price.cost(&taken.usage, &taken.extras, tier).ok();
         let tokens = match (&taken.tier, &taken.asked_tier) {
             (Some(tier), _) => at(Some(tier))?,
             // Not said which of the two it was.
@@ -292,7 +305,7 @@ impl Tokens {
             (None, None) => at(None)?,
         };
         let other = |sum: Money, (model, usage): &(String, Usage)| {
-            let cost = self.served(Some(model))?.price.cost(usage, &Extras::default(), None).ok()?;
+            let cost = self.served(Some(model), usage)?.price.cost(usage, &Extras::default(), None).ok()?;
             sum.plus(cost)
         };
         let tokens = taken.of_others.iter().try_fold(tokens, other)?;
@@ -300,24 +313,29 @@ impl Tokens {
         tokens.plus(fees(&self.metering, tools).ok()?)
     }
 
-    /// Whether the tier that served has a price, or costs no more than the standard one.
-    fn knows_tier(&self, taken: &Taken) -> bool {
-        let Some(tier) = taken.tier.as_deref() else { return true };
-        let served = self.served(taken.model.as_deref());
-        STANDARD_TIERS.contains(&tier) || served.is_some_and(|served| served.price.service_tier(tier).is_some())
-    }
-
-    /// The model that the answer names, at the price of the hold if it was held for, though that has changed since. A dated
-    /// name that the list does not have is the model of the name without the date. One without a price costs what the model
-    /// costs that was called.
-    fn served(&self, named: Option<&str>) -> Option<Arc<Priced>> {
-        let priced = &self.offer()?.priced;
-        let held = |is: &dyn Fn(&str) -> bool| priced.iter().find(|priced| is(&priced.model)).cloned();
-        let listed = |name: &str| self.prices.read().find(name).cloned();
-        let exact = named.and_then(|name| held(&|model| model == name).or_else(|| listed(name)));
+    /// The model by whose price this usage is billed. It is the one that the answer names if it was held for, under that name
+    /// or without its date. Any other name may be a mere word: it is believed where its model costs no more than the one that
+    /// was held for, unless the path says what is deployed.
+    fn served(&self, named: Option<&str>, usage: &Usage) -> Option<Arc<Priced>> {
+        let offer = self.offer()?;
+        let own = offer.priced.first()?;
+        let held = |is: &dyn Fn(&str) -> bool| offer.priced.iter().find(|priced| is(&priced.model)).cloned();
+        let cost = |priced: &Priced| priced.price.cost(usage, &Extras::default(), None).ok();
+        let listed = |name: &str| {
+            let listed = self.prices.read().find(name).cloned();
+            let is_no_dearer = |listed: &Priced| cost(listed).zip(cost(own)).is_some_and(|(listed, own)| listed <= own);
+            listed.filter(|listed| !offer.bound.is_deployed && is_no_dearer(listed))
+        };
+        let exact = named.and_then(|name| held(&|model| model == name));
         let family = || named.and_then(|name| held(&|model| is_version(name, model)));
-        exact.or_else(family).or_else(|| priced.first().cloned())
+        exact.or_else(|| named.and_then(listed)).or_else(family).or_else(|| Some(Arc::clone(own)))
     }
+}
+
+/// Whether the tier that served has a price, or costs no more than the standard one.
+fn knows_tier(price: &Price, taken: &Taken) -> bool {
+    let Some(tier) = taken.tier.as_deref() else { return true };
+    STANDARD_TIERS.contains(&tier) || price.service_tier(tier).is_some()
 }
 
 /// `gpt-4o-2024-08-06` and `claude-opus-4-5-20251101` of the names without the date.

@@ -132,12 +132,12 @@ impl Offer {
         self.priced.first().map_or("", |priced| &priced.model)
     }
 
-    /// What the books say of a call that was served there.
-    pub fn served(&self) -> Served {
+    /// What the books say of a call that was served there, and billed by this price.
+    pub fn served(&self, billed: &Priced) -> Served {
         Served {
             upstream: self.aim.upstream.to_string(),
-            model: Some(self.model().to_owned()),
-            price_version: self.priced.first().map(|priced| priced.version),
+            model: Some(billed.model.to_string()),
+            price_version: Some(billed.version),
             accounts: self.accounts.clone(),
         }
     }

@@ -155,7 +155,7 @@ async fn hold(
 pub async fn note_free(visit: &mut Visit<'_>, principal: &Principal, route: &Route, model: Option<&str>) {
     let Visit { gate, call, record, .. } = visit;
     record.known.model(model);
-    record.known.cost_note().set(Paid { cost: Money::ZERO, tokens: model.map(|_| (0, 0)) });
+    record.known.cost_note().set(Paid { cost: Money::ZERO, tokens: model.map(|_| (0, 0)), model: None });
     let purpose = Purpose { model: model.map(str::to_owned), ..purpose(principal, route, &Price::Fixed(Money::ZERO)) };
     let quote = Quote { amount: Money::ZERO, claims: vec![], purpose };
     if let Ok(hold) = gate.ledger.reserve(call.id, quote).await {

@@ -125,6 +125,7 @@ impl Drop for Settling {
             && System::try_current().is_some()
             && let Some(stream) = self.stream.take()
         {
+            self.open.client_left();
             actix_web::rt::spawn(await_usage(stream, std::mem::take(&mut self.open)));
         }
     }

@@ -199,8 +199,10 @@ async fn a_hold_is_that_of_the_dearest_model_and_the_bill_that_of_the_one_that_s
         ("m1", json!({ "models": ["dear"] }), "m1", 89),
         ("dear", json!({}), "m1", 89),
         ("m1", json!({}), "m1-2026-01-31", 89),
-        // A dated name that has a price of its own.
-        ("m1", json!({}), "m1-2025-05-05", 169),
+        // A dearer one that was not held for is only a word.
+        ("m1", json!({}), "m1-2025-05-05", 89),
+        ("m1", json!({}), "dear", 89),
+        ("m1", json!({ "fallbacks": [{ "model": "m1-2025-05-05" }] }), "m1-2025-05-05", 169),
         ("m1", json!({}), "unknown", 89),
     ] {
         let mut body = asked(json!({ "model": asked_for, "max_tokens": 100 }));
@@ -237,16 +239,19 @@ async fn a_reset_behind_the_finish_reason_waits_for_the_usage(store: &TestStore)
     client.head().await.expect(200);
     client.chunk().await;
     client.reset();
-    eventually("the record of the client that is gone", async || {
-        let records = scene.gateway.records().await;
-        records.iter().any(|record| record["outcome"] == "aborted").then_some(())
-    })
-    .await;
     served
         .write_all(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":700}}\n\n")
         .await
         .unwrap();
     assert_eq!(scene.spent().await, 7_009 * MICRO);
+    // The record says what the ledger does.
+    let record = eventually("the record of the client that is gone", async || {
+        let records = scene.gateway.records().await;
+        records.into_iter().find(|record| record["outcome"] == "aborted")
+    })
+    .await;
+    assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&json!(9), &json!(700)), "{record}");
+    assert_eq!(record["cost_usd"], json!("0.007009"), "{record}");
     scene.gateway.finish().await;
 }
 

@@ -299,9 +299,10 @@ impl Known {
         findings.duration_us = Some(duration_us);
         findings.request_bytes = Some(self.intake.with(|body| body.bytes()));
         findings.outcome = Some(outcome);
-        if let Some(Paid { cost, tokens }) = self.cost.get() {
+        if let Some(Paid { cost, tokens, model }) = self.cost.get() {
             findings.cost_usd = Some(cost);
             (findings.input_tokens, findings.output_tokens) = tokens.unzip();
+            findings.served_model = model.map(|name| name.to_string()).or_else(|| findings.served_model.take());
         }
         findings.bodies = bodies;
         findings.asked.refunded = self.limits.is_given_back().then_some(true);

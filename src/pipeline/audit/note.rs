@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    sync::Arc,
 };
 
 use actix_web::{HttpMessage, HttpRequest};
@@ -16,24 +17,54 @@ use crate::domain::{
 
 /// What a call came to, once it is known. Shared with what reads its answer, on the same thread.
 #[derive(Clone, Default)]
-pub struct CostNote(Rc<Cell<Option<Paid>>>);
+pub struct CostNote(Rc<Cost>);
+
+#[derive(Default)]
+struct Cost {
+    paid: RefCell<Option<Paid>>,
+    /// Whether the client has left, and what the call took is still waited for.
+    is_awaited: Cell<bool>,
+    /// What is done once it is known.
+    then: Cell<Option<Box<dyn FnOnce()>>>,
+}
 
 /// What a call cost, and its tokens where they are what it is billed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paid {
     pub cost: Money,
     pub tokens: Option<(u64, u64)>,
+    /// The model by whose price it is billed, where the answer says which served.
+    pub model: Option<Arc<str>>,
 }
 
 impl CostNote {
-    /// Notes what the call cost.
+    /// Notes what the call cost, and does what has waited for that.
     pub fn set(&self, paid: Paid) {
-        self.0.set(Some(paid));
+        self.0.paid.replace(Some(paid));
+        self.0.is_awaited.set(false);
+        if let Some(then) = self.0.then.take() {
+            then();
+        }
     }
 
     /// What the call cost; `None` while it is not settled.
     pub fn get(&self) -> Option<Paid> {
-        self.0.get()
+        self.0.paid.borrow().clone()
+    }
+
+    /// The client has left; what the call cost will be noted all the same.
+    pub fn wait(&self) {
+        self.0.is_awaited.set(true);
+    }
+
+    /// Whether the client has left before that is known.
+    pub fn is_awaited(&self) -> bool {
+        self.0.is_awaited.get()
+    }
+
+    /// What is to be done once it is known.
+    pub fn then(&self, work: impl FnOnce() + 'static) {
+        self.0.then.set(Some(Box::new(work)));
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Record {
     /// Whether the decision has been handed over: then the last entry is an outcome.
     decided: bool,
     started_ns: u64,
+    /// When the client left, where the record waits for what the call cost.
+    left_ns: Option<u64>,
 }
 
 impl Record {
@@ -55,6 +57,7 @@ impl Record {
             slot,
             decided: false,
             started_ns: call.started_ns,
+            left_ns: None,
         }
     }
 
@@ -125,8 +128,19 @@ impl Record {
         }
     }
 
+    /// The client has left: the last entry says what the call cost, if that is about to be known. It keeps its slot until
+    /// then.
+    pub(super) fn leave_when_paid(mut self) {
+        let cost = self.known.cost_note();
+        if cost.is_awaited() && self.slot.is_some() {
+            self.left_ns = Some(self.clock.monotonic_ns());
+            cost.then(move || drop(self));
+        }
+    }
+
     fn last_entry(&mut self, outcome: Outcome) -> Draft {
-        let elapsed_ns = self.clock.monotonic_ns().saturating_sub(self.started_ns);
+        let ended_ns = self.left_ns.unwrap_or_else(|| self.clock.monotonic_ns());
+        let elapsed_ns = ended_ns.saturating_sub(self.started_ns);
         self.known.end(outcome, elapsed_ns / 1_000, self.routing.read().secrets());
         self.metrics.request(self.known.draft(), elapsed_ns, self.known.waited_ns());
         self.enter(Step::Audit);

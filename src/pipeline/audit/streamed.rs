@@ -14,12 +14,23 @@ use crate::domain::audit::Outcome;
 /// A streamed body whose end is recorded.
 pub(super) struct Recorded {
     body: BoxBody,
-    record: Record,
+    /// Until the body is dropped.
+    record: Option<Record>,
 }
 
 impl Recorded {
     pub(super) const fn new(body: BoxBody, record: Record) -> Self {
-        Self { body, record }
+        Self { body, record: Some(record) }
+    }
+}
+
+impl Drop for Recorded {
+    /// What the body has open ends first, or says that it goes on: then the record waits for it.
+    fn drop(&mut self) {
+        self.body = BoxBody::new(());
+        if let Some(record) = self.record.take() {
+            record.leave_when_paid();
+        }
     }
 }
 
@@ -32,14 +43,15 @@ impl MessageBody for Recorded {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let next = Pin::new(&mut self.body).poll_next(cx);
+        let Some(record) = &mut self.record else { return next };
         match &next {
-            Poll::Ready(Some(Ok(chunk))) => self.record.known.sent(chunk),
+            Poll::Ready(Some(Ok(chunk))) => record.known.sent(chunk),
             Poll::Ready(Some(Err(error))) => {
-                self.record.known.cut();
+                record.known.cut();
                 tracing::warn!(%error, "an answer was cut");
-                self.record.leave(Outcome::Aborted);
+                record.leave(Outcome::Aborted);
             }
-            Poll::Ready(None) => self.record.leave(Outcome::Complete),
+            Poll::Ready(None) => record.leave(Outcome::Complete),
             Poll::Pending => {}
         }
         next
