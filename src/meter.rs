@@ -13,12 +13,14 @@ mod actions;
 mod asked;
 mod bound;
 mod coding;
+mod count;
 mod count_tables;
 mod counts;
 mod delivered;
 mod edit;
 mod events;
 mod extra_usage;
+mod failure;
 mod form;
 mod format;
 mod formats;
@@ -32,6 +34,8 @@ mod reading;
 mod rename;
 mod request;
 mod skim;
+mod skim_texts;
+mod sound;
 mod statement;
 mod stream_options;
 mod text;
@@ -44,6 +48,8 @@ mod written;
 mod cases_tests;
 #[cfg(test)]
 mod clients_tests;
+#[cfg(test)]
+mod elsewhere_tests;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]
@@ -81,7 +87,7 @@ pub fn format_at(meter: Meter, path: &str) -> Option<&'static Format> {
     let counts = match meter {
         Meter::GeminiGenerate => ends(&[":countTokens", "%3AcountTokens", ":computeTokens", "%3AcomputeTokens"]),
         Meter::BedrockConverse => ends(&["/count-tokens"]),
-        Meter::AnthropicMessages => ends(&["/count_tokens"]),
+        Meter::AnthropicMessages => ends(&["/count_tokens", "/count-tokens:rawPredict", "/count-tokens%3ArawPredict"]),
         Meter::OpenaiResponses => ends(&["/input_tokens"]),
         _ => false,
     };

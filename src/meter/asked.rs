@@ -9,6 +9,7 @@ use super::{
     edit::Edit,
     format::{Format, Member},
     prompt::Look,
+    sound::BilledBy,
 };
 use crate::domain::refusal::Fault;
 
@@ -27,12 +28,16 @@ pub struct Asked {
     /// Whether the object has no member.
     pub(super) is_empty: bool,
     pub(super) model_at: Place,
+    /// Whether the path says what serves, so that another name in the answer is only a word.
+    pub(super) is_deployed: bool,
     /// The model that is asked for, and those that may serve in its place.
     pub(super) models: Vec<String>,
     /// Each bound on the answer that the request has, null or not.
     pub(super) output_bounds: Vec<OutputBound>,
-    /// Where the object with the request's settings stands, and whether it has members.
-    pub(super) settings: Option<(Range<usize>, bool)>,
+    /// The request's settings, where the format has them in a member of their own.
+    pub(super) settings: Option<Settings>,
+    /// Whether the path is one that fills in a text, of services whose answers are as long as their models'.
+    pub(super) fills_in: bool,
     /// Of all prompts together.
     pub(super) answers: u64,
     /// How long the model may think.
@@ -66,6 +71,17 @@ pub(super) enum Place {
     Json(Range<usize>),
     /// As it is, in a body that is a form.
     Form(Range<usize>),
+}
+
+/// Where the settings of a request stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Settings {
+    Object {
+        at: Range<usize>,
+        is_empty: bool,
+    },
+    /// The member is there, and nothing in it.
+    Null(Range<usize>),
 }
 
 /// A kind of use that not every price has a rate for.
@@ -107,6 +123,9 @@ impl Asked {
 
     /// The length of the answer where the request says nothing of it, if that is less than the model's longest.
     pub(super) fn usual_output(&self) -> Option<u64> {
+        if self.fills_in {
+            return None;
+        }
         let usual = |member: &Member| if let Member::OutputBoundOr(tokens) = member { Some(*tokens) } else { None };
         let usual = self.format.members.iter().find_map(|(_, member)| usual(member));
         usual.filter(|_| !self.output_bounds.iter().any(|bound| self.is_open(bound)))
@@ -127,6 +146,7 @@ impl Asked {
         let each = self.output_bounds.iter().filter_map(|bound| bound.tokens).max();
         let unbounded = || self.usual_output().unwrap_or(UNBOUNDED_OUTPUT_TOKENS);
         let each = self.format.output_bound.map_or(0, |_| each.unwrap_or_else(unbounded));
-        self.look.tokens.saturating_add(each.saturating_mul(self.answers)).max(1)
+        let heard = BilledBy::Tokens.about(self.look.sound_bytes);
+        self.look.tokens.saturating_add(heard).saturating_add(each.saturating_mul(self.answers)).max(1)
     }
 }

@@ -5,11 +5,12 @@ use std::{borrow::Cow, rc::Rc};
 use bytes::Bytes;
 
 use super::{
-    asked::{Asked, Need, OutputBound, Place},
+    asked::{Asked, Need, OutputBound, Place, Settings},
     counts::Counts,
     edit::{self, Edit},
     format::{About, Format, Member},
     plain,
+    sound::BilledBy,
 };
 use crate::domain::{
     price::{Most, Price},
@@ -84,12 +85,16 @@ pub struct Bound {
     /// The most calls of each tool that the provider runs.
     pub tools: Vec<(String, u64)>,
     pub(super) format: &'static Format,
+    /// Whether the path says what serves, so that another name in the answer is only a word.
+    pub is_deployed: bool,
     /// The counts of the model that is asked for.
     pub(super) counts: &'static Counts,
     /// About the length of the prompt, where no answer states it.
     pub(super) estimated_input_tokens: u64,
     /// About the length of the answer, where nothing in it can be counted.
     pub(super) estimated_output_tokens: u64,
+    /// Whether seconds of a sound count as tokens of the prompt.
+    pub(super) is_by_seconds: bool,
     /// The longest prompt and answers that are believed.
     pub(super) sane_input_tokens: u64,
     pub(super) sane_output_tokens: u64,
@@ -159,9 +164,12 @@ impl Asked {
         let longest_output = prices.iter().map(|price| price.max_output_tokens).min().unwrap_or(0);
         let most_output = prices.iter().map(|price| price.max_output_tokens).max().unwrap_or(0);
         self.has_rates(prices)?;
-        let prompt = self.prompt_tokens(longest_input)?;
+        let is_by_seconds = self.format.about == About::Transcripts && most_output == 0;
+        let sound = if is_by_seconds { BilledBy::Seconds } else { BilledBy::Tokens };
+        let prompt = self.prompt_tokens(longest_input, sound)?;
         let room = longest_input.map(|longest| longest.saturating_sub(prompt));
         let (each, mut edits) = self.output_tokens(longest_output, room, ways)?;
+        let each = each.max(self.bound_elsewhere().min(most_output));
         // A further call that shortens the conversation.
         let shortenings = u64::from(self.compacts);
         // Other models that the model may ask read what it has read.
@@ -185,7 +193,8 @@ impl Asked {
         let has_images = self.look.images > 0 || about == About::Images || needs(&Need::ImagesOut);
         let speaks = matches!(about, About::Transcripts | About::Speech) || needs(&Need::SoundOut);
         let has_sound = speaks || needs(&Need::SoundIn);
-        let (spoken, heard) = self.estimates(output_tokens);
+        let (spoken, read) = self.estimates(output_tokens);
+        let heard = read.saturating_add(sound.about(self.look.sound_bytes));
         let known_output = most_output.saturating_mul(self.answers).saturating_add(self.predicted_bytes);
         Ok(Bound {
             letter: Rc::new(self.letter(edits, ways.model)),
@@ -201,11 +210,13 @@ impl Asked {
             service_tiers: self.service_tiers.clone(),
             tools: self.look.provider_tools.iter().map(|tool| (tool.name.clone(), tool.calls)).collect(),
             format: self.format,
+            is_deployed: self.is_deployed,
             counts: self.format.counts.of_model(ways.model.unwrap_or_else(|| self.model())),
             estimated_input_tokens: heard.clamp(1, input_tokens.max(1)),
             estimated_output_tokens: spoken,
             sane_input_tokens: sane(SANE_INPUT_TOKENS, longest_input.unwrap_or(0), input_tokens),
             sane_output_tokens: sane(SANE_OUTPUT_TOKENS, known_output, output_tokens),
+            is_by_seconds,
             is_stream: self.is_stream,
             asks_for_usage,
             answers_as: ways.model.map(|_| self.model().to_owned()),
@@ -268,13 +279,14 @@ impl Asked {
         }
     }
 
-    /// No token of text is shorter than a byte, and images have a bound each. What has neither takes the longest prompt of
+    /// No token of text is shorter than a byte, images have a bound each, and sound has one by its bytes. What has neither takes the longest prompt of
     /// the model. That longest prompt lowers no bound: a batch may be longer, and the price list may be behind.
-    fn prompt_tokens(&self, longest: Option<u64>) -> Result<u64, Fault> {
+    fn prompt_tokens(&self, longest: Option<u64>, sound: BilledBy) -> Result<u64, Fault> {
         let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX).saturating_sub(self.look.data_bytes);
         let images = self.look.images.saturating_mul(self.format.content.image_tokens);
         let around = FRAME_TOKENS.saturating_add(if self.look.has_tools { TOOLS_TOKENS } else { 0 });
-        let shown = bytes.saturating_add(self.repeated_bytes).saturating_add(images).saturating_add(around);
+        let media = images.saturating_add(sound.most(self.look.sound_bytes));
+        let shown = bytes.saturating_add(self.repeated_bytes).saturating_add(media).saturating_add(around);
         if let Some(Fault { pointer, detail }) = &self.without_size {
             let unknown = "so that its length is not known from the request, and the price of this model has no \
                            max_input_tokens. An administrator can add it at /admin/prices";
@@ -323,11 +335,19 @@ impl Asked {
         }
     }
 
+    /// The longest answer that the request allows outside of the members of its format: in an entry of those that may serve
+    /// in its place, or under a name of another service. Some servers heed these.
+    fn bound_elsewhere(&self) -> u64 {
+        self.format.output_bound.and(self.look.bound_tokens).unwrap_or(0)
+    }
+
     /// Under which name a bound is written.
     fn bound_name(&self, ways: Ways<'_>) -> Option<&'static str> {
         let name = self.bound_as.filter(|name| !name.is_empty())?;
         let knows = |name: &str| {
-            let is_bound = |member: &Member| matches!(member, Member::OutputBound | Member::OutputBoundOr(_));
+            let is_bound = |member: &Member| {
+                matches!(member, Member::OutputBound | Member::OutputBoundOrNone | Member::OutputBoundOr(_))
+            };
             self.format.members.iter().any(|(known, member)| *known == name && is_bound(member))
         };
         match ways.dialect.output_bound {
@@ -347,7 +367,8 @@ impl Asked {
         if edits.is_empty() {
             edits.push(match (self.format.settings, &self.settings) {
                 (None, _) => Edit::append(&self.object, self.is_empty, name, &value),
-                (Some(_), Some((at, has_members))) => Edit::append(at, !has_members, name, &value),
+                (Some(_), Some(Settings::Object { at, is_empty })) => Edit::append(at, *is_empty, name, &value),
+                (Some(_), Some(Settings::Null(at))) => Edit { at: at.clone(), text: format!("{{\"{name}\":{value}}}") },
                 (Some(settings), None) => {
                     Edit::append(&self.object, self.is_empty, settings, &format!("{{\"{name}\":{value}}}"))
                 }

@@ -5,6 +5,7 @@ mod dialects;
 mod found;
 mod kept;
 mod later;
+mod misread;
 mod named;
 mod reported;
 mod stated;
@@ -107,6 +108,11 @@ fn cases() -> Vec<Case> {
         kept::streams(),
         kept::texts(),
         kept::cut(),
+        misread::counts(),
+        misread::other_counts(),
+        misread::behind(),
+        misread::failures(),
+        misread::cut(),
     ]
     .into_iter()
     .flatten()

@@ -2,6 +2,7 @@
 //! doubt.
 
 use super::{
+    count::Count,
     json::Node,
     path::{MAX_ITEMS, Path},
 };
@@ -29,6 +30,8 @@ pub struct Counts {
     pub output: &'static [Path],
     pub total: &'static [Path],
     pub cached: &'static [Path],
+    /// Of what came from a cache, counts that are in the input, though others are not.
+    pub cached_within: &'static [Path],
     pub cache_write: &'static [Path],
     /// Of the cache writes, those that live for five minutes.
     pub short_cache_write: &'static [Path],
@@ -57,16 +60,6 @@ pub struct Counts {
     pub of_models: &'static [(&'static str, &'static Self)],
 }
 
-/// A count as it was stated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Count {
-    #[default]
-    Absent,
-    Plain(u64),
-    /// It is there and no count: negative, a fraction, a text.
-    Absurd,
-}
-
 /// The counts of one usage object, or of several after each other, as they were stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stated {
@@ -83,6 +76,15 @@ pub struct Stated {
     pub audio_output: Count,
     pub image_input: Count,
     pub image_output: Count,
+}
+
+/// What a usage object says.
+pub(super) struct Used {
+    pub stated: Stated,
+    /// What other models have taken: those that the model has asked, and those that it has taken over from.
+    pub of_others: Vec<(String, Stated)>,
+    /// The model that has served in the end, where rounds name it.
+    pub serves: Option<String>,
 }
 
 /// The counts of a call: whole prompt and whole answer, and parts of them.
@@ -108,21 +110,31 @@ impl Counts {
         self.of_models.iter().find(|(part, _)| model.contains(part)).map_or(self, |(_, counts)| counts)
     }
 
-    /// The counts of a usage object, its rounds added up.
-    pub(super) fn read(&self, usage: &Node<'_>) -> Stated {
+    /// The counts of a usage object, its rounds added up. The rounds of a model that another one has taken over from are that
+    /// one's, and free where it has refused before a word.
+    pub(super) fn read(&self, usage: &Node<'_>) -> Used {
         let whole = self.read_one(usage);
-        let own = self.rounds(usage).filter(|round| other_model(round).is_none());
-        let sum = own.map(|round| self.read_one(round)).reduce(Stated::plus);
-        sum.map_or(whole, |sum| whole.larger(sum))
-    }
-
-    /// The rounds in which the model has asked another one, which are no part of its own counts: each with that one's name.
-    pub(super) fn of_others(&self, usage: &Node<'_>) -> Vec<(String, Stated)> {
-        self.rounds(usage).filter_map(|round| Some((other_model(round)?, self.read_one(round)))).collect()
-    }
-
-    fn rounds<'n, 'j>(&self, usage: &'n Node<'j>) -> impl Iterator<Item = &'n Node<'j>> {
-        usage.get(self.rounds).map(Node::items).unwrap_or_default().iter().take(MAX_ROUNDS)
+        let rounds = usage.get(self.rounds).map(Node::items).unwrap_or_default();
+        let rounds = || rounds.iter().take(MAX_ROUNDS);
+        let is_advice = |round: &Node<'_>| round.get("type").is_some_and(|kind| kind.raw == ADVISED);
+        let model = |round: &Node<'_>| round.get("model").and_then(Node::string);
+        let serves = rounds().rev().filter(|round| !is_advice(round)).find_map(model);
+        let (mut own, mut of_others, mut has_passed_on) = (None::<Stated>, vec![], false);
+        for round in rounds() {
+            let stated = self.read_one(round);
+            match model(round) {
+                Some(model) if is_advice(round) => of_others.push((model, stated)),
+                Some(model) if serves.as_ref().is_some_and(|serves| *serves != model) => {
+                    has_passed_on = true;
+                    if stated.output.plain() > 0 {
+                        of_others.push((model, stated));
+                    }
+                }
+                _ => own = Some(own.map_or(stated, |sum| sum.plus(stated))),
+            }
+        }
+        let stated = own.map_or(whole, |own| if has_passed_on { own.or(whole) } else { whole.larger(own) });
+        Used { stated, of_others, serves }
     }
 
     fn read_one(&self, usage: &Node<'_>) -> Stated {
@@ -131,7 +143,7 @@ impl Counts {
             Count::Plain(all) if all > 0 => Count::Plain(all.saturating_sub(count(cached).plain())),
             other => other,
         };
-        Stated {
+        let stated = Stated {
             input: count(self.input),
             input_besides: count(self.input_besides),
             output: count(self.output),
@@ -145,6 +157,13 @@ impl Counts {
             audio_output: count(self.audio_output),
             image_input: fresh(self.image_input, self.cached_images),
             image_output: count(self.image_output),
+        };
+        let is_heard = usage.get(HEARD).and_then(Node::rounded_up).is_some_and(|seconds| seconds > 0);
+        let within = count(self.cached_within).plain();
+        match stated.cached {
+            _ if is_heard => stated.with_sound(),
+            Count::Absent | Count::Plain(0) if within > 0 => stated.with_cache_within(within),
+            _ => stated,
         }
     }
 
@@ -212,7 +231,8 @@ impl Counts {
         let cache = reads.saturating_add(writes);
         let caches = match self.cache {
             _ if !input.is_plain() => [0; 4],
-            Share::Beside => [cache; 4],
+            // Some services have it within.
+            Share::Beside => [cache, cache, cache, 0],
             Share::Within => [0, writes, cache, reads],
         };
         let thinking = match self.thoughts {
@@ -253,12 +273,6 @@ impl Counts {
     }
 }
 
-/// The model that was asked in a round, where that is another one.
-fn other_model(round: &Node<'_>) -> Option<String> {
-    round.get("type").filter(|kind| kind.raw == ADVISED)?;
-    round.get("model").and_then(Node::string)
-}
-
 /// The type of a round in which a model asks another one.
 const ADVISED: &[u8] = b"\"advisor_message\"";
 
@@ -284,64 +298,11 @@ fn count_at(usage: &Node<'_>, place: &Path) -> Count {
 /// How many tokens an item of a list stands for.
 const COUNTS_OF_ITEMS: [&str; 3] = ["tokenCount", "token_count", "inputTokens"];
 
+/// The length of a sound whose tokens are in the total alone.
+const HEARD: &str = "prompt_audio_seconds";
+
 /// The length of a sound.
 const SECONDS: [&str; 2] = ["seconds", "duration"];
-
-impl Count {
-    fn of(value: &Node<'_>) -> Self {
-        if value.is_null() { Self::Absent } else { value.whole().map_or(Self::Absurd, Self::Plain) }
-    }
-
-    fn seconds(value: &Node<'_>) -> Self {
-        if value.is_null() { Self::Absent } else { value.rounded_up().map_or(Self::Absurd, Self::Plain) }
-    }
-
-    /// The count; 0 where it is none.
-    pub const fn plain(self) -> u64 {
-        if let Self::Plain(count) = self { count } else { 0 }
-    }
-
-    /// Whether a sane count was stated.
-    pub const fn is_plain(self) -> bool {
-        matches!(self, Self::Plain(_))
-    }
-
-    /// A count that was not stated is 0.
-    const fn or_none(self) -> Self {
-        if matches!(self, Self::Absent) { Self::Plain(0) } else { self }
-    }
-
-    /// So many more; of none there are no more.
-    pub const fn add(self, more: u64) -> Self {
-        match self {
-            Self::Plain(count) => Self::Plain(count.saturating_add(more)),
-            other => other,
-        }
-    }
-
-    fn larger(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Plain(one), Self::Plain(other)) => Self::Plain(one.max(other)),
-            (Self::Plain(_), _) | (_, Self::Absent) => self,
-            _ => other,
-        }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Plain(one), Self::Plain(other)) => Self::Plain(one.saturating_add(other)),
-            _ => self.larger(other),
-        }
-    }
-
-    /// A later count in place of an earlier one. A 0 takes nothing back: counts of a stream only grow.
-    const fn or(self, earlier: Self) -> Self {
-        match (self, earlier) {
-            (Self::Absent, _) | (Self::Plain(0), Self::Plain(_)) => earlier,
-            _ => self,
-        }
-    }
-}
 
 impl Stated {
     fn map(self, other: Self, each: impl Fn(Count, Count) -> Count) -> Self {
@@ -370,6 +331,21 @@ impl Stated {
 
     fn plus(self, other: Self) -> Self {
         self.map(other, Count::plus)
+    }
+
+    /// What the total has besides the prompt and the answer was heard.
+    fn with_sound(self) -> Self {
+        let rest = self.total.plain().saturating_sub(self.input.plain()).saturating_sub(self.output.plain());
+        Self { input_besides: Count::Plain(rest), ..self }
+    }
+
+    /// So much of the input came from a cache.
+    fn with_cache_within(self, cached: u64) -> Self {
+        let input = match self.input {
+            Count::Plain(input) => Count::Plain(input.saturating_sub(cached)),
+            other => other,
+        };
+        Self { input, cached: Count::Plain(cached), ..self }
     }
 
     fn larger(self, other: Self) -> Self {

@@ -1,12 +1,15 @@
 //! Takes out of a stream the usage that the gateway asked for and the client did not: a chunk that has nothing else, or the
 //! one member of a chunk that has.
 
-use super::{json::Node, plain};
+use super::{
+    json::{Kind, Node},
+    plain,
+};
 
 const USAGE: &str = "usage";
 
 /// Members that every chunk has: without choices they are of no use to a client.
-const FRAME: [&str; 13] = [
+const FRAME: [&str; 12] = [
     USAGE,
     "choices",
     "created",
@@ -18,7 +21,6 @@ const FRAME: [&str; 13] = [
     "request_id",
     "service_tier",
     "system_fingerprint",
-    "timings",
     "x_groq",
 ];
 
@@ -39,15 +41,25 @@ pub(super) fn strip(data: &[u8], chunk: &Node<'_>) -> ForClient {
     if !has_usage || has_choice {
         return ForClient::All;
     }
-    let mut others = chunk.members().iter().filter(|member| !is_empty(&member.value));
+    let mut others = chunk.members().iter().filter(|member| says_more(&member.value));
     if others.all(|member| FRAME.contains(&&*member.name())) {
         return ForClient::Nothing;
     }
     ForClient::Data(without_usage(data, chunk))
 }
 
-fn is_empty(value: &Node<'_>) -> bool {
-    value.is_null() || plain::is_empty(value)
+/// Whether there is more in a member than a plain value. Clients take the first choice of a chunk without looking: one that
+/// has none must be worth it.
+fn says_more(value: &Node<'_>) -> bool {
+    match &value.kind {
+        Kind::List(_) => !plain::is_empty(value),
+        Kind::Object(members) => members.iter().any(|member| match &member.value.kind {
+            Kind::Null => false,
+            Kind::Bool(_) | Kind::Number | Kind::Text => true,
+            Kind::List(_) | Kind::Object(_) => says_more(&member.value),
+        }),
+        Kind::Null | Kind::Bool(_) | Kind::Number | Kind::Text => false,
+    }
 }
 
 /// Every other byte stays, but for one comma.
@@ -79,6 +91,9 @@ mod tests {
             (r#"{"choices":[ ],"usage":{"a":1}}"#, ForClient::Nothing),
             (r#"{"id":"c","model":"m1","usage":{}}"#, ForClient::Nothing),
             (r#"{"choices":null,"usage":{},"object":"x","citations":[]}"#, ForClient::Nothing),
+            (r#"{"choices":[],"usage":{},"cost":0.1,"type":"usage"}"#, ForClient::Nothing),
+            (r#"{"choices":[],"usage":{},"nvext":{"timing":{},"a":null}}"#, ForClient::Nothing),
+            (r#"{"usage":{},"timings":{"cache_n":1}}"#, data(r#"{"timings":{"cache_n":1}}"#)),
             (r#"{"choices":[],"usage":null}"#, ForClient::All),
             (r#"{"choices":[]}"#, ForClient::All),
             (r#"{"choices":[{}],"usage":{}}"#, ForClient::All),

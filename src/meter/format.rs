@@ -33,8 +33,8 @@ pub struct Format {
 pub enum Calls {
     /// Once for each item.
     Each,
-    /// Once if there is any.
-    Once,
+    /// Once if there is any of this type.
+    OnceOf(&'static str),
 }
 
 /// What the calls are about.
@@ -79,6 +79,8 @@ pub enum Member {
     Tools,
     /// The longest answer, in tokens.
     OutputBound,
+    /// The same, which may be 0: what is read goes into a cache, and nothing is written.
+    OutputBoundOrNone,
     /// The same, which may be 0: nothing is written then. Without it the answer is as long as this.
     OutputBoundOr(u64),
     /// An object with an output bound and a number of answers.

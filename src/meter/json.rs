@@ -169,16 +169,21 @@ impl<'j> Node<'j> {
     /// A number without a sign and an exponent, rounded up.
     pub fn rounded_up(&self) -> Option<u64> {
         let text = std::str::from_utf8(self.raw).ok().filter(|_| matches!(self.kind, Kind::Number))?;
-        let (number, places) = text.split_once('.').unwrap_or((text, ""));
-        let is_more = places.bytes().any(|digit| digit != b'0');
-        let plain = places.bytes().all(|digit| digit.is_ascii_digit());
-        number.parse::<u64>().ok().filter(|_| plain)?.checked_add(u64::from(is_more))
+        rounded_up(text)
     }
 
     /// Where the value stands in the text it was read from.
     pub fn place(&self, text: &[u8]) -> Range<usize> {
         place(self.raw, text)
     }
+}
+
+/// The number that a text is, without a sign and an exponent, rounded up.
+pub(super) fn rounded_up(text: &str) -> Option<u64> {
+    let (number, places) = text.split_once('.').unwrap_or((text, ""));
+    let is_more = places.bytes().any(|digit| digit != b'0');
+    let plain = places.bytes().all(|digit| digit.is_ascii_digit());
+    number.parse::<u64>().ok().filter(|_| plain)?.checked_add(u64::from(is_more))
 }
 
 impl<'j> Member<'j> {

@@ -48,6 +48,11 @@ impl Path {
         self.first == name && self.rest.is_none()
     }
 
+    /// The last of its names.
+    pub(super) fn last(&self) -> &'static str {
+        self.rest.and_then(|rest| rest.rsplit('/').next()).unwrap_or(self.first)
+    }
+
     /// The first value at the path.
     pub(super) fn value<'n, 'j>(&self, node: &'n Node<'j>) -> Option<&'n Node<'j>> {
         let (mut value, mut rest) = (node.get(self.first)?, self.rest);

@@ -35,6 +35,11 @@ pub(super) fn is_deployment(path: &str) -> bool {
     path.contains("/deployments/") && model_in(path).is_some()
 }
 
+/// Whether the path names what serves, as those of Azure and Bedrock do: models are named otherwise in their answers.
+pub(super) fn names_what_serves(path: &str) -> bool {
+    is_deployment(path) || (path.contains("/model/") && model_in(path).is_some())
+}
+
 /// The path of a call with another name in place of the model's. A colon in it stands as it is where only a slash ends the
 /// name, and is coded elsewhere.
 pub(super) fn with_model<'p>(path: &'p str, asked: &str, served: &str) -> Cow<'p, str> {

@@ -26,9 +26,6 @@ const IMAGE_TOKENS: u64 = 1_080;
 const FILE_TOKENS: u64 = 500;
 const FILE_BYTES_A_TOKEN: usize = 48;
 
-/// Bytes of sound that make about one token: ten tokens a second, at 64 kbit a second.
-const SOUND_BYTES_A_TOKEN: u64 = 800;
-
 /// Members of a part with the bytes of a sound in them.
 const SOUND_DATA: [&str; 3] = ["data", "bytes", "source"];
 
@@ -55,8 +52,10 @@ pub(super) struct Look {
     pub images: u64,
     /// Of the text that is to be spoken.
     pub characters: u64,
-    /// Bytes that bound no tokens: those of images and files.
+    /// Bytes that bound no tokens: those of images, files and sound.
     pub data_bytes: u64,
+    /// Of these, the bytes of sound.
+    pub sound_bytes: u64,
     /// A part that may have more tokens than bytes.
     pub without_size: Option<String>,
     /// A part that is sound.
@@ -70,6 +69,10 @@ pub(super) struct Look {
     pub has_long_cache: bool,
     /// Other models that may serve.
     pub models: Vec<String>,
+    /// The longest answer that is allowed under names which are not the format's own, or for these models.
+    pub bound_tokens: Option<u64>,
+    /// Members that ask for a service tier where these models serve, each with its value.
+    pub tiers: Vec<(String, String)>,
 }
 
 /// What is read of a value.
@@ -86,15 +89,15 @@ enum As {
 }
 
 impl Look {
-    /// Files of a form: images, or sound, which has more bytes than tokens.
+    /// Files of a form: images, or sound.
     pub fn files(&mut self, about: About, files: u64, bytes: u64) {
-        let (images, tokens) = match about {
-            About::Transcripts => (0, bytes / SOUND_BYTES_A_TOKEN),
-            About::Images | About::Text | About::Speech => (files, files.saturating_mul(IMAGE_TOKENS)),
-        };
-        self.images = self.images.saturating_add(images);
-        self.data_bytes = if images > 0 { self.data_bytes.saturating_add(bytes) } else { self.data_bytes };
-        self.tokens = self.tokens.saturating_add(tokens);
+        self.data_bytes = self.data_bytes.saturating_add(bytes);
+        if about == About::Transcripts {
+            self.sound_bytes = self.sound_bytes.saturating_add(bytes);
+        } else {
+            self.images = self.images.saturating_add(files);
+            self.tokens = self.tokens.saturating_add(files.saturating_mul(IMAGE_TOKENS));
+        }
     }
 }
 
@@ -116,12 +119,14 @@ impl Reader<'_> {
 
     /// Reads a list of tools; the error is what is wrong with it.
     pub fn tools(&mut self, list: &Node<'_>) -> Result<(), String> {
-        if !list.is_list() {
+        // One that stands alone is a list of one (ProtoJSON).
+        let tools = if list.is_object() { std::slice::from_ref(list) } else { list.items() };
+        if !list.is_list() && !list.is_object() {
             return Err("must be a list".into());
         }
         self.look.has_tools = true;
         self.add(json_tokens(list));
-        list.items().iter().try_for_each(|tool| self.tool(tool))
+        tools.iter().try_for_each(|tool| self.tool(tool))
     }
 
     /// A tool without a type is `custom`, or is named by its one member.
@@ -243,6 +248,9 @@ impl Reader<'_> {
             _ if is(self.content.json) => self.add(json_tokens(value)),
             _ if read == As::Setting => self.value(value, As::Setting),
             _ if is(self.content.sounds) => self.sound(name, value),
+            _ if is(self.content.images) && value.is_list() => {
+                value.items().iter().for_each(|image| self.image(name, image));
+            }
             _ if is(self.content.images) => self.image(name, value),
             "source" | "data" if is_inline(value) => self.inline(value),
             "source" if value.is_object() => self.reference(name, value),
@@ -271,13 +279,15 @@ impl Reader<'_> {
         self.add(IMAGE_TOKENS);
     }
 
-    /// A sound: it has more bytes than tokens, where its bytes are here and not only named.
+    /// A sound, where its bytes are here, in base64, and not only named.
     fn sound(&mut self, name: &str, value: &Node<'_>) {
         self.look.sound.get_or_insert_with(|| shortened(name));
         let has_bytes = |value: &Node<'_>| members(value).any(|found| is_one(&SOUND_DATA, &found.name));
         let url = value.get("url").unwrap_or(value).string();
         if has_bytes(value) || url.is_some_and(|url| url.starts_with("data:")) {
-            self.add(u64::try_from(value.raw.len()).unwrap_or(u64::MAX) / SOUND_BYTES_A_TOKEN);
+            self.data(value);
+            let bytes = u64::try_from(value.raw.len()).unwrap_or(u64::MAX) / 4 * 3;
+            self.look.sound_bytes = self.look.sound_bytes.saturating_add(bytes);
         } else {
             self.reference(name, value);
         }

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
-use self::seen::{Seen, larger};
+use self::seen::Seen;
 use super::{
     bound::Bound,
     coding::{Coded, Field},
@@ -24,6 +24,7 @@ use super::{
     frames::{self, Frames},
     rename::Renamer,
     skim::Skim,
+    sound,
 };
 use crate::domain::usage::{Extras, Usage};
 
@@ -55,7 +56,15 @@ pub struct Taken {
     pub asked_tier: Option<String>,
 }
 
-/// The most blanks before an answer whose form they leave open.
+impl Taken {
+    /// The model has refused before a word: only what others took is left to pay for.
+    fn refused(self) -> Self {
+        let (usage, extras) = (Usage::default(), Extras::default());
+        Self { usage, extras, failed: self.failed || self.of_others.is_empty(), ..self }
+    }
+}
+
+/// The most blanks before an answer that are kept until its form is known.
 const MAX_OPENING_BYTES: usize = 4 << 10;
 
 /// How much of what is still coded is looked into where nobody waits for it any more.
@@ -65,6 +74,7 @@ const LAST_TURNS: usize = 4;
 pub struct Reading {
     bound: Bound,
     is_labelled_stream: bool,
+    is_labelled_page: bool,
     coded: Option<Coded>,
     delivery: Delivery,
     form: Form,
@@ -115,12 +125,14 @@ impl Reading {
             Field::Plain | Field::Coded(_) => Form::Opening(vec![]),
         };
         let is_labelled_stream = content_type.is_some_and(is_event_stream);
+        let is_labelled_page = content_type.is_some_and(|kind| kind.trim_start().starts_with("text/html"));
         let renamer = bound.answers_as.as_deref().map(Renamer::new);
         let can_decode = matches!(&field, Field::Coded(codings) if codings.are_known());
         let must_change = renamer.is_some() || bound.asks_for_usage;
         let delivery = if can_decode && must_change { Delivery::Decoded } else { Delivery::Unchanged };
         let coded = if let Field::Coded(codings) = field { Some(Coded::Opening(codings, vec![])) } else { None };
-        Self { bound, is_labelled_stream, coded, delivery, form, renamer, seen: Seen::default(), is_over: false }
+        let (seen, is_over) = (Seen::default(), false);
+        Self { bound, is_labelled_stream, is_labelled_page, coded, delivery, form, renamer, seen, is_over }
     }
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
@@ -153,6 +165,7 @@ impl Reading {
             }
         }
         drop(self.finish());
+        let called = self.seen.called();
         let Self { bound, seen, is_over, .. } = self;
         let stated = seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens);
         let settled = bound.counts.settle(&stated, bound.writes());
@@ -162,7 +175,7 @@ impl Reading {
         let delivered = seen.written_tokens.max(unseen).max(seen.foreign()).min(bound.output_tokens);
         let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
         let whole = believed::total(&bound, &settled);
-        let estimate = bound.estimated_input_tokens;
+        let estimate = seen.seconds.unwrap_or(bound.estimated_input_tokens);
         let input_tokens = input.unwrap_or_else(|| whole.map_or(estimate, |whole| estimate.min(whole)));
         let rest = whole.map_or(0, |whole| whole.saturating_sub(input_tokens));
         let output_tokens = final_output.unwrap_or(delivered.max(output.unwrap_or(0)).max(rest));
@@ -174,15 +187,17 @@ impl Reading {
         let image_output = if says_kinds { settled.image_output } else { output_tokens };
         let is_empty = is_over && !seen.came.content && seen.foreign() == 0 && seen.stated.says_nothing();
         let is_error = seen.came.error && seen.written_tokens == 0 && seen.stated.says_nothing();
-        let mut tools = seen.tools;
-        larger(&mut tools, seen.tools_done);
+        let mut tools = called;
         let calls = tools.iter().position(|(name, _)| name == CALLS).map_or(0, |at| tools.swap_remove(at).1);
         // Of a long answer with images in it nobody knows how many they are but who asked for them.
         let calls = if calls == 0 && bound.format.about == About::Images { bound.units } else { calls };
         let are_calls_sane = believed::is_sane(calls, bound.units);
         let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
         let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
-        Taken {
+        // Whatever was read, nothing was written by the model that has refused; what one before it wrote is its own.
+        let is_refused =
+            seen.is_refusal && settled.output.plain() == 0 && (seen.written_tokens == 0 || !of_others.is_empty());
+        let taken = Taken {
             of_others,
             usage: Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
             extras: Extras {
@@ -199,7 +214,8 @@ impl Reading {
             failed: is_error || is_empty || bound.format.is_free,
             model: seen.model,
             tier: seen.tier,
-        }
+        };
+        if is_refused { taken.refused() } else { taken }
     }
 
     fn speaks(&self) -> bool {
@@ -212,7 +228,10 @@ impl Reading {
             Form::Opening(first) => {
                 first.extend_from_slice(piece);
                 let first = match events::begins_like_events(first) {
-                    None if first.len() > MAX_OPENING_BYTES => self.open(false),
+                    // Some proxies send line feeds until the answer begins.
+                    None if first.len() > MAX_OPENING_BYTES && first.trim_ascii().is_empty() => {
+                        return std::mem::take(first).into();
+                    }
                     None => return Bytes::new(),
                     // Sound may begin with anything.
                     Some(is_stream) => self.open(is_stream && (self.is_labelled_stream || !self.speaks())),
@@ -224,14 +243,13 @@ impl Reading {
                 self.renamed(piece)
             }
             Form::Whole(kept) => {
-                let skim = Skim::of(kept);
-                self.seen.write_unread(&self.bound, kept);
-                self.form = Form::Skimmed(Box::new(skim));
+                let mut skim = Box::<Skim>::default();
+                self.seen.see_part(&self.bound, &mut skim, kept);
+                self.form = Form::Skimmed(skim);
                 self.look(piece)
             }
             Form::Skimmed(skim) => {
-                skim.add(piece);
-                self.seen.write_unread(&self.bound, piece);
+                self.seen.see_part(&self.bound, skim, piece);
                 self.renamed(piece)
             }
             Form::Events(stream) => {
@@ -270,7 +288,7 @@ impl Reading {
         let is_json = matches!(start.first(), Some(b'{' | b'['));
         self.form = if is_stream || (self.is_labelled_stream && !is_json) {
             Form::Events(Box::default())
-        } else if self.speaks() && !is_json {
+        } else if self.speaks() && !is_json && !self.is_labelled_page {
             Form::Sound
         } else {
             Form::Whole(vec![])
@@ -291,6 +309,7 @@ impl Reading {
         match std::mem::replace(&mut self.form, Form::Opaque) {
             Form::Whole(whole) => {
                 if !self.seen.see_texts(&self.bound, events::without_bom(&whole)) {
+                    self.seen.seconds = sound::last_second(&whole).filter(|_| self.bound.is_by_seconds);
                     self.seen.write_unread(&self.bound, &whole);
                     self.seen.see_skimmed(&self.bound, Skim::of(&whole));
                 }
@@ -359,15 +378,16 @@ impl Reading {
     }
 
     fn see_part(&mut self, part: &[u8]) {
-        self.seen.write_unread(&self.bound, part);
         if let Form::Events(stream) = &mut self.form {
-            stream.skim.add(part);
+            self.seen.see_part(&self.bound, &mut stream.skim, part);
         }
     }
 }
 
 #[cfg(test)]
 mod coded_tests;
+#[cfg(test)]
+mod passed_on_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use self::lists::Lists;
 use super::{
-    asked::{Asked, Need, OPEN, OutputBound, Place},
+    asked::{Asked, Need, OPEN, OutputBound, Place, Settings},
     form::{self, Form},
     format::{Format, Member},
     json::{self, Kind, Node},
     members::{self, Found},
-    plain::{is_deployment, is_empty, is_off, model, model_in, texts, whole, whole_from},
+    plain::{is_deployment, is_empty, is_off, model, model_in, names_what_serves, texts, whole, whole_from},
     prompt::{Look, Reader},
     stream_options,
     tools::ProviderTool,
@@ -52,9 +52,11 @@ impl Asked {
             object: node.place(&text),
             is_empty: node.members().is_empty(),
             model_at: Place::Path,
+            is_deployed: names_what_serves(path),
             models: vec![],
             output_bounds: vec![],
             settings: None,
+            fills_in: path.contains("/fim/"),
             answers: 1,
             thinking_tokens: 0,
             predicted_bytes: 0,
@@ -177,6 +179,14 @@ impl Visit<'_> {
         if let Some(what) = look.unpriced.take() {
             return Err(format!("has what no price applies to: {what}"));
         }
+        for (member, tier) in std::mem::take(&mut look.tiers) {
+            let is_it = |(known, _): &&(&str, Member)| known.eq_ignore_ascii_case(&member);
+            if let Some((_, Member::Tier { standard, .. })) = self.asked.format.members.iter().find(is_it) {
+                let pointer = format!("/{}", members::escaped(name));
+                self.asked.ask_for_tier(&tier.to_ascii_lowercase(), standard, pointer);
+            }
+        }
+        let look = &mut self.asked.look;
         match look.provider_tools.iter().find(|tool| !allows(&tool.name)) {
             Some(tool) => {
                 let refusal = tool.refusal();
@@ -196,9 +206,12 @@ impl Visit<'_> {
                 self.asked.model_at = Place::Json(value.place(self.text));
             }
             Member::OutputBound => self.output_bound(found.name, value, 1)?,
-            Member::OutputBoundOr(_) => self.output_bound(found.name, value, 0)?,
+            Member::OutputBoundOrNone | Member::OutputBoundOr(_) => self.output_bound(found.name, value, 0)?,
+            Member::Settings if value.is_null() => {
+                self.asked.settings.get_or_insert_with(|| Settings::Null(value.place(self.text)));
+            }
             _ if value.is_null() => {}
-            Member::OtherModels => self.reader().models(value),
+            Member::OtherModels => self.reader().setting(found.name, value),
             Member::Prompt if found.name.contains("cache") => self.reader().setting(found.name, value),
             Member::Images if value.is_list() => {
                 value.items().iter().for_each(|image| self.reader().image(found.name, image));
@@ -264,10 +277,11 @@ impl Visit<'_> {
         if !settings.is_object() {
             return Err("must be an object".into());
         }
-        if self.asked.settings.is_some() {
+        if matches!(self.asked.settings, Some(Settings::Object { .. })) {
             return Err("is there under two names".into());
         }
-        self.asked.settings = Some((settings.place(self.text), !settings.members().is_empty()));
+        self.asked.settings =
+            Some(Settings::Object { at: settings.place(self.text), is_empty: settings.members().is_empty() });
         let bound = self.asked.format.output_bound.unwrap_or_default();
         for member in settings.members() {
             // Each field has two names (ProtoJSON): `maxOutputTokens` and `max_output_tokens`.

@@ -1,7 +1,7 @@
 //! What is left of a JSON text that is too long to be kept: its objects without the items of its lists and without the rest
 //! of long strings, so that the usage in it is found. Vectors, images and long texts go as they come.
 
-use super::{events::MAX_BYTES, work};
+use super::{events::MAX_BYTES, format::Format, skim_texts::Texts, work};
 
 /// The longest string that is kept, in bytes; of a longer one its beginning stays.
 const MAX_STRING_BYTES: usize = 256;
@@ -42,6 +42,7 @@ pub(super) struct Skim {
     last_end: usize,
     has_usage: bool,
     fullness: Fullness,
+    pub(super) texts: Texts,
 }
 
 /// How much more is kept.
@@ -84,6 +85,12 @@ impl Skim {
         skim
     }
 
+    /// Takes a further piece of an answer, and counts what is written in it.
+    pub(super) fn read(&mut self, format: &'static Format, piece: &[u8]) {
+        self.texts.read_as(format);
+        self.add(piece);
+    }
+
     pub(super) fn add(&mut self, piece: &[u8]) {
         work::count(piece.len());
         for byte in piece {
@@ -108,10 +115,21 @@ impl Skim {
         self.last_string.get(..KEPT.len()).is_some_and(|start| start.eq_ignore_ascii_case(KEPT))
     }
 
+    /// Of how many objects and lists it is within.
+    fn within_others(&self) -> usize {
+        self.open.len().saturating_add(self.dropped)
+    }
+
     fn end_string(&mut self) {
+        let depth = self.within_others();
         if !self.is_value {
-            self.name.clone_from(&self.last_string);
-        } else if self.dropped > 0 && self.name == b"type" && self.last_string.ends_with(CALL) {
+            if !self.texts.end_name(&self.last_string, depth) {
+                self.name.clone_from(&self.last_string);
+            }
+            return;
+        }
+        self.texts.end_value((self.name.as_slice(), self.last_string.as_slice()), depth);
+        if self.dropped > 0 && self.name == b"type" && self.last_string.ends_with(CALL) {
             let kind = String::from_utf8_lossy(&self.last_string).into_owned();
             if self.calls.len() < MAX_CALLS {
                 self.calls.push(kind);
@@ -181,6 +199,7 @@ impl Skim {
     }
 
     fn within(&mut self, byte: u8) {
+        self.texts.within(byte);
         self.string_bytes = self.string_bytes.saturating_add(1);
         if self.string_bytes <= MAX_STRING_BYTES {
             self.keep(byte);
@@ -191,17 +210,24 @@ impl Skim {
     }
 
     fn outside(&mut self, byte: u8) {
+        self.texts.outside(byte);
+        let is_member = self.is_value;
         self.is_value = byte == b':' || (self.is_value && !b",{}[]".contains(&byte));
         match byte {
             b'"' => {
                 self.string = Str::Within;
                 self.string_bytes = 0;
                 self.last_string.clear();
+                self.texts.begin_string();
                 self.keep(byte);
             }
-            b'{' | b'[' => self.begin(byte),
+            b'{' | b'[' => {
+                self.texts.begin(byte, is_member.then_some(&*self.name), self.within_others());
+                self.begin(byte);
+            }
             b'}' | b']' => {
                 self.end();
+                self.texts.end(self.within_others());
                 self.keep(byte);
             }
             _ => self.keep(byte),

@@ -1,8 +1,9 @@
 //! What an answer, or one event of it, states: its usage, the model that served, an error; and about how much text it has.
 
 use super::{
+    count::Count,
     count_tables::LOCAL,
-    counts::{Count, Stated},
+    counts::{Share, Stated},
     delivered,
     format::{Calls, Format},
     json::{Kind, Node},
@@ -29,6 +30,10 @@ pub(super) struct Statement {
     pub is_final: bool,
     /// The model that serves, as it calls itself.
     pub model: Option<String>,
+    /// The one that has taken over from it.
+    pub successor: Option<String>,
+    /// Whether it says with its usage that the model has refused.
+    pub is_refusal: bool,
     /// The service tier that serves.
     pub tier: Option<String>,
     pub says: Says,
@@ -40,8 +45,12 @@ pub(super) struct Statement {
     pub foreign_tokens: u64,
     /// About those of all that was written until now, where it is said again.
     pub repeated_tokens: u64,
+    /// About those of one item of it that is whole now.
+    pub item_tokens: u64,
     /// Calls of tools that the provider ran, all up to now.
     pub tools: Vec<(String, u64)>,
+    /// The same as it is stated.
+    pub tools_stated: Vec<(String, u64)>,
     /// One further such call.
     pub tool_done: Option<String>,
 }
@@ -74,7 +83,12 @@ const TIERS: &[Path] = paths![
 pub(super) const MAX_TOOLS: usize = 64;
 
 const OUTPUT_OF_RESPONSE: Path = Path::of("response/output");
-const ITEM_TYPE: Path = Path::of("item/type");
+/// Beside the usage, how often tools were called.
+const TOOL_USAGES: &[Path] = paths!["tool_usage", "response/tool_usage"];
+
+/// What a call of the search did. To open a page is not billed.
+const ACTION: Path = Path::of("action/type");
+const SEARCH: &[u8] = b"\"search\"";
 const ERRORS: &[Path] = paths!["error", "response/error"];
 const ERROR_CODE: Path = Path::of("base_resp/status_code");
 
@@ -86,6 +100,14 @@ const FINISHES: &[Path] = paths![
     "stopReason",
     "delta/stop_reason",
 ];
+
+/// Where a message says the same, and that it was refused.
+const STOPS: &[Path] = paths!["stop_reason", "delta/stop_reason"];
+const REFUSAL: &[u8] = b"\"refusal\"";
+
+/// In the place of a block: a model that takes over, `{ type: "fallback", to: { model } }`.
+const FALLBACK: &[u8] = b"\"fallback\"";
+const TO_MODEL: Path = Path::of("to/model");
 
 /// Events behind which there is nothing but usage, or a further part of the answer.
 const ENDS: [&[u8]; 3] = [b"\"content_block_stop\"", b"\"response.content_part.done\"", ITEM_DONE];
@@ -112,19 +134,32 @@ pub const STANDARD_TIERS: [&str; 13] = [
 /// Reads one value.
 pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let first = usages(format, answer, format.first_usages);
-    let Usages { stated: last, mut tools, of_others, place } = usages(format, answer, format.usages);
-    let last = last.or_else(|| of_local_server(answer));
+    let Usages { stated: last, tools: mut tools_stated, of_others, serves, place } =
+        usages(format, answer, format.usages);
+    let last = match last {
+        Some(stated) => Some(with_local_cache(format, answer, stated)),
+        None => of_local_server(format, answer),
+    };
+    if last.is_some() {
+        let beside = TOOL_USAGES.iter().filter_map(|path| path.value(answer));
+        let stated = beside.flat_map(|usage| format.counts.tools(usage));
+        tools_stated.extend(stated.map(|(tool, calls)| (tool.to_owned(), calls)));
+    }
     let output = answer.get("output").or_else(|| OUTPUT_OF_RESPONSE.value(answer));
-    tools.extend(output.map(called).unwrap_or_default());
+    let mut tools = output.map(called).unwrap_or_default();
     tools.extend(answer.get("content").map(run_by_provider).unwrap_or_default());
     tools.extend(format.calls.iter().filter_map(|call| counted(answer, call)));
     let again = format.written.again.iter().flat_map(|path| path.values(answer));
-    let begun = || answer.get("content_block").and_then(tool_of_block).map(str::to_owned);
+    let block = answer.get("content_block");
+    let begun = || block.and_then(tool_of_block).map(str::to_owned);
     let is_done = answer.get("type").is_some_and(|kind| kind.raw == ITEM_DONE);
+    let items = format.written.items.iter().filter(|_| is_done).flat_map(|path| path.values(answer));
     Statement {
         is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last)),
         stated: last.unwrap_or_default().or(first.stated.unwrap_or_default()),
         of_others,
+        successor: serves.or_else(|| block.and_then(successor)),
+        is_refusal: last.is_some() && STOPS.iter().any(|path| path.value(answer).is_some_and(|why| why.raw == REFUSAL)),
         model: MODELS.iter().find_map(|path| text(path.value(answer))),
         tier: tier(answer, place.or(first.place)),
         says: says(answer),
@@ -132,8 +167,10 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         written_tokens: format.written.tokens(answer),
         foreign_tokens: delivered::foreign_tokens(format, answer),
         repeated_tokens: again.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
+        item_tokens: items.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
         tools,
-        tool_done: text(ITEM_TYPE.value(answer)).filter(|_| is_done).map(|kind| tool(&kind).to_owned()).or_else(begun),
+        tools_stated,
+        tool_done: answer.get("item").filter(|_| is_done).and_then(kind_of_item).or_else(begun),
     }
 }
 
@@ -160,12 +197,15 @@ fn says(answer: &Node<'_>) -> Says {
 /// How often a tool was called by what is in its list.
 fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, Path, Calls)) -> Option<(String, u64)> {
     let found = path.values(answer);
-    let items = found.iter().map(|list| if list.is_list() { list.items().len() } else { 1 }).sum::<usize>();
+    let items = found.iter().flat_map(|list| if list.is_list() { list.items() } else { std::slice::from_ref(*list) });
+    let is_done = |item: &&Node<'_>| item.get("error").is_none_or(Node::is_null);
+    let is_of =
+        |item: &Node<'_>, kind: &str| item.get("type").and_then(Node::text).is_none_or(|it| *it == *kind.as_bytes());
     let times = match calls {
-        Calls::Each => u64::try_from(items).unwrap_or(u64::MAX),
-        Calls::Once => 1,
+        Calls::Each => u64::try_from(items.filter(is_done).count()).unwrap_or(u64::MAX),
+        Calls::OnceOf(kind) => items.into_iter().any(|item| is_of(item, kind)).into(),
     };
-    (items > 0).then(|| ((*tool).to_owned(), times))
+    (times > 0).then(|| ((*tool).to_owned(), times))
 }
 
 /// The service tier, or the `place` that served, of several the one that may cost more than the standard one. Vertex has it as
@@ -191,6 +231,7 @@ struct Usages {
     stated: Option<Stated>,
     tools: Vec<(String, u64)>,
     of_others: Vec<(String, Stated)>,
+    serves: Option<String>,
     /// Where the call was served, which may cost more than elsewhere.
     place: Option<String>,
 }
@@ -198,19 +239,32 @@ struct Usages {
 /// The usages at these paths, the later after the earlier ones, and how often tools were called.
 fn usages(format: &Format, answer: &Node<'_>, paths: &[Path]) -> Usages {
     let found: Vec<&Node<'_>> = paths.iter().flat_map(|path| path.values(answer)).filter(|at| at.is_object()).collect();
-    let stated = found.iter().map(|usage| format.counts.read(usage)).reduce(|earlier, later| later.or(earlier));
+    let (mut stated, mut of_others, mut serves) = (None::<Stated>, vec![], None);
+    for used in found.iter().map(|usage| format.counts.read(usage)) {
+        stated = Some(stated.map_or(used.stated, |earlier| used.stated.or(earlier)));
+        of_others.extend(used.of_others);
+        serves = used.serves.or(serves);
+    }
     let tools = found.iter().flat_map(|usage| format.counts.tools(usage)).map(|(tool, calls)| (tool.to_owned(), calls));
-    let of_others = found.iter().flat_map(|usage| format.counts.of_others(usage));
     let place = found.iter().find_map(|usage| text(usage.get("inference_geo")));
-    Usages { stated, tools: tools.collect(), of_others: of_others.collect(), place }
+    Usages { stated, tools: tools.collect(), of_others, serves, place }
 }
 
 /// What llama.cpp and Ollama state where they state no usage. What came from a cache they leave out.
-fn of_local_server(answer: &Node<'_>) -> Option<Stated> {
-    let is_there = |name| answer.get(name).is_some();
-    let place = answer.get("timings").or_else(|| Some(answer).filter(|_| is_there("eval_count")))?;
-    let stated = LOCAL.read(place);
+fn of_local_server(format: &Format, answer: &Node<'_>) -> Option<Stated> {
+    let count = if format.output_bound.is_some() { "eval_count" } else { "prompt_eval_count" };
+    let place = answer.get("timings").or_else(|| answer.get(count).map(|_| answer))?;
+    let stated = LOCAL.read(place).stated;
     Some(Stated { input: stated.input.add(stated.cached.plain()), ..stated })
+}
+
+/// What came from a cache, where llama.cpp says so beside its usage and not in it.
+fn with_local_cache(format: &Format, answer: &Node<'_>, stated: Stated) -> Stated {
+    if stated.cached != Count::Absent || format.counts.cache != Share::Within {
+        return stated;
+    }
+    let cached = answer.get("timings").map_or(Count::Absent, |timings| LOCAL.read(timings).stated.cached);
+    Stated { cached, ..stated }
 }
 
 fn text(value: Option<&Node<'_>>) -> Option<String> {
@@ -239,9 +293,20 @@ fn is_error(answer: &Node<'_>) -> bool {
 
 /// How often the output has a call of each tool.
 fn called(output: &Node<'_>) -> Vec<(String, u64)> {
-    let kinds = output.items().iter().filter_map(|item| text(item.get("type"))).filter(|kind| kind.ends_with("_call"));
-    summed(kinds.map(|kind| tool(&kind).to_owned()))
+    let calls = |item: &&Node<'_>| text(item.get("type")).is_some_and(|kind| kind.ends_with(CALL));
+    summed(output.items().iter().filter(calls).filter_map(kind_of_item))
 }
+
+/// What an item of the output is a call of, where that is billed.
+fn kind_of_item(item: &Node<'_>) -> Option<String> {
+    let kind = text(item.get("type"))?;
+    let is_free = kind == SEARCHES && ACTION.value(item).is_some_and(|action| action.raw != SEARCH);
+    (!is_free).then(|| tool(&kind).to_owned())
+}
+
+/// How the types of calls end, and that of searches.
+const CALL: &str = "_call";
+const SEARCHES: &str = "web_search_call";
 
 /// The same of the types of calls.
 pub(super) fn called_by_type(kinds: &[String]) -> Vec<(String, u64)> {
@@ -267,6 +332,12 @@ fn tool_of_block(block: &Node<'_>) -> Option<&'static str> {
     }
 }
 
+/// The model that takes over with this block.
+fn successor(block: &Node<'_>) -> Option<String> {
+    block.get("type").filter(|kind| kind.raw == FALLBACK)?;
+    text(TO_MODEL.value(block))
+}
+
 fn summed(calls: impl Iterator<Item = String>) -> Vec<(String, u64)> {
     let mut sums: Vec<(String, u64)> = vec![];
     for call in calls {
@@ -281,5 +352,5 @@ fn summed(calls: impl Iterator<Item = String>) -> Vec<(String, u64)> {
 }
 
 fn tool(kind: &str) -> &str {
-    kind.strip_suffix("_call").unwrap_or(kind)
+    kind.strip_suffix(CALL).unwrap_or(kind)
 }

@@ -54,6 +54,63 @@ pub(super) fn tokens(text: &[u8]) -> u64 {
     tokens
 }
 
+/// A longer run without a blank is data in base64, and no text.
+const MAX_RUN_BYTES: usize = 4 << 10;
+
+/// The same estimate of a text in pieces, less the data in it: an image in Markdown, for instance.
+#[derive(Debug)]
+pub(super) struct Counter {
+    tokens: u64,
+    before: Kind,
+    place: u64,
+    /// Of the run of letters of base64 that is not at its end.
+    run_bytes: usize,
+    run_tokens: u64,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self { tokens: 0, before: Kind::Other, place: 0, run_bytes: 0, run_tokens: 0 }
+    }
+}
+
+impl Counter {
+    pub fn add(&mut self, byte: u8) {
+        if matches!(byte, 0x80..=0xbf) {
+            return;
+        }
+        let kind = Kind::of(byte);
+        self.place = if kind == self.before { self.place.saturating_add(1) } else { 0 };
+        self.before = kind;
+        let more = u64::from(kind.counts_at(self.place));
+        // A backslash may stand before a slash or a line feed.
+        if byte.is_ascii_alphanumeric() || b"+/=-_\\".contains(&byte) {
+            self.run_bytes = self.run_bytes.saturating_add(1);
+            self.run_tokens = self.run_tokens.saturating_add(more);
+        } else {
+            self.tokens = self.total().saturating_add(more);
+            (self.run_bytes, self.run_tokens) = (0, 0);
+        }
+    }
+
+    /// The estimate up to here.
+    pub const fn total(&self) -> u64 {
+        let run = if self.run_bytes > MAX_RUN_BYTES { 0 } else { self.run_tokens };
+        self.tokens.saturating_add(run)
+    }
+}
+
+/// The estimate of a text that a model wrote, less the data in it.
+pub(super) fn written(text: &[u8]) -> u64 {
+    if text.len() <= MAX_RUN_BYTES {
+        return tokens(text);
+    }
+    work::count(text.len());
+    let mut counter = Counter::default();
+    text.iter().for_each(|byte| counter.add(*byte));
+    counter.total()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -78,7 +135,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_image_in_a_text_is_no_text() {
+        let image = "Aa1+".repeat(25_000);
+        assert_eq!(written(format!("look ![x](data:image/png;base64,{image}) word").as_bytes()), 15);
+        assert_eq!(written(" word".repeat(2_000).as_bytes()), 2_000);
+        assert_eq!(written("你".repeat(5_000).as_bytes()), 5_000);
+    }
+
     proptest! {
+        #[test]
+        fn a_text_without_data_has_as_many_tokens_in_pieces(text in "[a-z0-9 .,\\n你]{0,300}") {
+            let mut counter = Counter::default();
+            text.bytes().for_each(|byte| counter.add(byte));
+            prop_assert_eq!(counter.total(), tokens(text.as_bytes()));
+        }
+
         #[test]
         fn no_text_has_more_tokens_than_bytes(text in any::<Vec<u8>>()) {
             prop_assert!(tokens(&text) <= u64::try_from(text.len()).unwrap());

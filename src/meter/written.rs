@@ -24,6 +24,8 @@ pub struct Written {
     pub data_events: &'static [&'static str],
     /// Where all that was written is said again: paths, in which `*` is each item of a list.
     pub again: &'static [Path],
+    /// Where an event says again what is now whole: one item of many.
+    pub items: &'static [Path],
     /// How the types of blocks end whose text the model did not write; nothing where there are none.
     pub results: &'static str,
 }
@@ -31,7 +33,7 @@ pub struct Written {
 impl Written {
     /// A format whose answers have no text.
     pub const NONE: Self =
-        Self { roots: &[], texts: &[], same: &[], json: &[], data_events: &[], again: &[], results: "" };
+        Self { roots: &[], texts: &[], same: &[], json: &[], data_events: &[], again: &[], items: &[], results: "" };
 
     /// Whether answers of the format have no text.
     pub const fn is_none(&self) -> bool {
@@ -47,6 +49,13 @@ impl Written {
         self.roots.iter().map(|root| self.of_members(answer, root)).fold(0, u64::saturating_add)
     }
 
+    /// Whether a member of this name holds text.
+    pub(super) fn holds(&self, name: &[u8]) -> bool {
+        let is = |known: &&str| known.as_bytes() == name;
+        self.texts.iter().any(|known| is(&known))
+            || self.same.iter().flat_map(|same| same.iter()).any(|known| is(&known))
+    }
+
     /// Of all members of this name: some services and attackers write one twice.
     fn of_members(&self, object: &Node<'_>, name: &str) -> u64 {
         let named = object.members().iter().filter(|member| member.is(name));
@@ -56,7 +65,7 @@ impl Written {
     /// Of a value that is a text, or has texts further in.
     pub(super) fn of(&self, value: &Node<'_>) -> u64 {
         match &value.kind {
-            Kind::Text => value.text().map_or(0, |text| text::tokens(&text)),
+            Kind::Text => value.text().map_or(0, |text| text::written(&text)),
             Kind::List(items) => items.iter().map(|item| self.of(item)).fold(0, u64::saturating_add),
             Kind::Object(_) => self.of_object(value),
             Kind::Null | Kind::Bool(_) | Kind::Number => 0,
@@ -71,7 +80,11 @@ impl Written {
         let mut tokens = 0_u64;
         for member in object.members() {
             let name = member.name();
-            let more = if self.texts.contains(&&*name) {
+            // Some services name the tool again with each part of its arguments.
+            let is_repeated = || *name == *"name" && object.get("arguments").is_some_and(|text| text.raw.len() > 2);
+            let more = if is_repeated() {
+                0
+            } else if self.texts.contains(&&*name) {
                 self.of(&member.value)
             } else if self.json.contains(&&*name) {
                 json_tokens(&member.value)

@@ -55,6 +55,7 @@ pub(in super::super) const BEDROCK_CONVERSE: Format = Format {
         json: &["input"],
         data_events: &[],
         again: &[],
+        items: &[],
         results: "",
     },
     usages: paths!["usage", "metadata/usage"],

@@ -62,6 +62,7 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
         json: &["args"],
         data_events: &[],
         again: &[],
+        items: &[],
         results: "",
     },
     usages: paths!["usageMetadata", "usage_metadata", "response/usageMetadata", "response/usage_metadata"],

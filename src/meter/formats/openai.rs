@@ -54,6 +54,7 @@ pub(super) const CONTENT: Content = Content {
         "file_search_call",
         "code_interpreter_call",
         "url_citation",
+        "reference",
         "mcp_call",
         "mcp_list_tools",
         "mcp_approval_request",
@@ -84,7 +85,7 @@ pub(super) const CONTENT: Content = Content {
         "program",
         "program_output",
     ],
-    images: &["image_url", "input_image", "image", "computer_screenshot", "image_generation_call"],
+    images: &["image_url", "input_image", "image", "images", "computer_screenshot", "image_generation_call"],
     sounds: &["input_audio", "output_audio", "audio", "audio_url"],
     references: &[
         "file",

@@ -18,6 +18,11 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         ("models", Member::OtherModels),
         ("fallbacks", Member::OtherModels),
         ("messages", Member::Prompt),
+        // Of compatible services.
+        ("input", Member::Prompt),
+        ("prompt", Member::Prompt),
+        ("system", Member::Prompt),
+        ("documents", Member::Prompt),
         ("functions", Member::Prompt),
         ("tools", Member::Tools),
         ("max_completion_tokens", Member::OutputBound),
@@ -37,7 +42,7 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         ("deferred", Member::NeverTrue("the usage of an answer that is fetched later is not seen here")),
         ("data_sources", Member::Elsewhere),
         ("previous_response_id", Member::Elsewhere),
-        ("plugins", Member::Plugins(&["response-healing", "moderation", "auto-router"])),
+        ("plugins", Member::Plugins(&["response-healing", "moderation", "auto-router", "context-compression"])),
         ("context_management", Member::Context),
         ("compaction", Member::Context),
         ("metadata", Member::Own),
@@ -69,6 +74,7 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         json: &[],
         data_events: &[],
         again: paths!["choices/*/message"],
+        items: &[],
         results: "",
     },
     usages: paths![
@@ -83,8 +89,8 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
     first_usages: &[],
     counts: &OPENAI,
     calls: &[
-        ("web_search", Path::of("choices/*/message/annotations"), Calls::Once),
-        ("web_search", Path::of("choices/*/delta/annotations"), Calls::Once),
+        ("web_search", Path::of("choices/*/message/annotations"), Calls::OnceOf("url_citation")),
+        ("web_search", Path::of("choices/*/delta/annotations"), Calls::OnceOf("url_citation")),
     ],
     is_free: false,
 };

@@ -5,9 +5,9 @@ use super::{
         count_tables::OPENAI,
         format::{About, Format, Member},
         path::paths,
-        written::Written,
     },
     openai::{CONTENT, TIER},
+    openai_chat::OPENAI_CHAT,
 };
 
 /// The documented length of an answer without a bound.
@@ -32,15 +32,8 @@ pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
     content: CONTENT,
     output_bound: Some("max_tokens"),
     settings: None,
-    written: Written {
-        roots: &["choices"],
-        texts: &["text"],
-        same: &[],
-        json: &[],
-        data_events: &[],
-        again: &[],
-        results: "",
-    },
+    // Some services answer to it as to a chat.
+    written: OPENAI_CHAT.written,
     usages: paths!["usage", "choices/*/usage"],
     first_usages: &[],
     counts: &OPENAI,

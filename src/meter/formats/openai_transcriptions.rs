@@ -41,6 +41,7 @@ pub(in super::super) const OPENAI_TRANSCRIPTIONS: Format = Format {
         json: &[],
         data_events: &["transcript.text.done", "transcript.text.segment"],
         again: &[],
+        items: &[],
         results: "",
     },
     usages: paths![".", "usage"],

@@ -13,9 +13,9 @@ use super::{
 };
 
 const RERANK_COUNTS: Counts = Counts {
-    input: paths!["input_tokens", "prompt_tokens"],
-    // Of Cohere: each is billed as a call.
-    tools: &[(CALLS, Path::of("search_units"))],
+    input: paths!["input_tokens", "prompt_tokens", "input_token_count"],
+    // Of Cohere and Pinecone: each is billed as a call.
+    tools: &[(CALLS, Path::of("search_units")), (CALLS, Path::of("rerank_units"))],
     ..OPENAI
 };
 
@@ -32,7 +32,7 @@ pub(in super::super) const RERANK: Format = Format {
     output_bound: None,
     settings: None,
     written: Written::NONE,
-    usages: paths!["usage", "meta/billed_units", "meta/tokens"],
+    usages: paths![".", "usage", "tokens", "meta/billed_units", "meta/tokens"],
     first_usages: &[],
     counts: &RERANK_COUNTS,
     calls: &[],

@@ -6,7 +6,7 @@ use super::{
         plain::{is_disabled, is_empty},
         tools::ProviderTool,
     },
-    As, Reader, shortened,
+    As, Reader, members, shortened,
 };
 
 /// Settings by which a service searches the web, outside the list of tools.
@@ -24,6 +24,22 @@ const SEARCHES: [&str; 8] = [
 /// Settings that name a prompt which is kept elsewhere.
 const ELSEWHERE: [&str; 5] = ["cached_content", "cachedcontent", "data_sources", "datasources", "previous_response_id"];
 
+/// Bounds on the answer, under their names in all formats and of several servers.
+const BOUNDS: [&str; 9] = [
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_new_tokens",
+    "max_tokens_to_sample",
+    "maxtokens",
+    "maxoutputtokens",
+    "n_predict",
+    "num_predict",
+];
+
+/// Members that ask for a service tier.
+const TIERS: [&str; 3] = ["speed", "service_tier", "servicetier"];
+
 /// The most other models, and tools of the provider: no request names nearly as many.
 const MAX_NAMES: usize = 64;
 
@@ -31,12 +47,18 @@ impl Reader<'_> {
     /// Settings that let others serve, or have the provider read more than is here; whether this is one.
     pub(super) fn switch(&mut self, name: &str, value: &Node<'_>) -> bool {
         match name {
+            _ if BOUNDS.contains(&name) && !value.is_object() => self.bound(value),
             _ if name == "models" || name.contains("fallback") => {
-                self.models(value);
+                // `default`, `none` and keys are words of the service.
+                if !matches!(value.kind, Kind::Text) || name.contains("model") {
+                    self.names(value, 0);
+                }
+                self.tiers(value);
                 self.value(value, As::Setting);
             }
             "extra_body" => {
                 self.look.models.extend(value.get("model").and_then(Node::string));
+                self.tiers(value);
                 self.value(value, As::Setting);
             }
             "enabled_tools" => {
@@ -63,11 +85,22 @@ impl Reader<'_> {
         }
     }
 
-    /// Names of models, objects with one, or with lists of those that may serve in place of each.
-    pub fn models(&mut self, value: &Node<'_>) {
-        self.names(value, 0);
+    /// A bound on the answer. A negative one is none.
+    fn bound(&mut self, value: &Node<'_>) {
+        let tokens = value.whole().unwrap_or(u64::MAX);
+        self.look.bound_tokens = Some(self.look.bound_tokens.map_or(tokens, |known| known.max(tokens)));
     }
 
+    /// Service tiers that an object, or those of a list, asks for.
+    fn tiers(&mut self, value: &Node<'_>) {
+        let objects = if value.is_list() { value.items() } else { std::slice::from_ref(value) };
+        let tiers = objects.iter().flat_map(members).filter(|found| TIERS.contains(&&*found.name));
+        let tiers = tiers.filter_map(|found| Some((found.name.into_owned(), found.value.string()?)));
+        let room = MAX_NAMES.saturating_sub(self.look.tiers.len());
+        self.look.tiers.extend(tiers.take(room));
+    }
+
+    /// Names of models, objects with one, or with lists of those that may serve in place of each.
     fn names(&mut self, value: &Node<'_>, depth: u8) {
         if value.is_crowded() || self.look.models.len() >= MAX_NAMES || depth > 4 {
             return self.unpriced("more than 64 models");

@@ -2,7 +2,8 @@
 
 use super::super::{
     bound::Bound,
-    counts::{Count, Settled, Stated},
+    count::Count,
+    counts::{Settled, Stated},
 };
 use crate::domain::usage::Usage;
 

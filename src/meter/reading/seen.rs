@@ -7,6 +7,8 @@ use super::super::{
     counts::{Counts, Stated},
     delivered, events,
     extra_usage::{self, ForClient},
+    failure,
+    format::About,
     json::{self, Node},
     skim::Skim,
     statement::{self, MAX_TOOLS, Says, Statement},
@@ -28,6 +30,8 @@ pub(super) struct Came {
     pub error: bool,
     /// Anything that a client reads.
     pub content: bool,
+    /// Bytes that could not be read.
+    pub words: usize,
 }
 
 /// What the answer has said up to now.
@@ -40,12 +44,17 @@ pub(super) struct Seen {
     pub written_tokens: u64,
     /// About the tokens of what is in another dialect than the format's.
     foreign_tokens: u64,
+    /// The length of a sound, by its subtitles.
+    pub seconds: Option<u64>,
     /// Whether an event has said a part of what others may say again.
     has_parts: bool,
-    pub tools: Vec<(String, u64)>,
-    pub tools_done: Vec<(String, u64)>,
+    tools: Vec<(String, u64)>,
+    tools_done: Vec<(String, u64)>,
+    /// The same as usages state it.
+    tools_stated: Vec<(String, u64)>,
     pub of_others: Vec<(String, Stated)>,
     pub model: Option<String>,
+    pub is_refusal: bool,
     pub tier: Option<String>,
 }
 
@@ -55,9 +64,7 @@ impl Seen {
         let data = events::data(events::without_bom(event));
         let text = data.trim_ascii();
         if text.is_empty() || text == events::DONE {
-            let stray = events::stray(events::without_bom(event)).map(text::tokens).fold(0, u64::saturating_add);
-            self.write(stray);
-            self.came.content |= stray > 0;
+            events::stray(events::without_bom(event)).for_each(|line| self.write_unread(bound, line));
             return ForClient::All;
         }
         let is_named_error = || events::lines(event).any(|line| ERROR_NAMES.contains(&line));
@@ -115,8 +122,22 @@ impl Seen {
         has_read
     }
 
+    /// A part of what is too long to be kept: its text counts as it passes.
+    pub fn see_part(&mut self, bound: &Bound, skim: &mut Skim, part: &[u8]) {
+        let before = skim.texts.said();
+        skim.read(bound.format, part);
+        if skim.texts.is_json() {
+            self.came.content = true;
+            self.write(skim.texts.said().saturating_sub(before));
+        } else {
+            self.write_unread(bound, part);
+        }
+    }
+
     /// Of what was too long to be kept only the usage is read: its text was counted as it passed.
     pub fn see_skimmed(&mut self, bound: &Bound, skim: Skim) {
+        self.foreign_tokens = self.foreign_tokens.saturating_add(skim.texts.foreign());
+        larger(&mut self.tools, skim.texts.tools());
         larger(&mut self.tools, statement::called_by_type(skim.calls()));
         let kept = skim.into_kept().unwrap_or_default();
         let mut texts = kept.as_slice();
@@ -125,7 +146,10 @@ impl Seen {
             texts = rest;
             for answer in answers(&node).1 {
                 let read = statement::read(bound.format, answer);
-                self.take(bound.counts, Statement { written_tokens: 0, repeated_tokens: 0, foreign_tokens: 0, ..read });
+                self.take(
+                    bound.counts,
+                    Statement { written_tokens: 0, repeated_tokens: 0, item_tokens: 0, foreign_tokens: 0, ..read },
+                );
             }
         }
     }
@@ -137,27 +161,39 @@ impl Seen {
         self.stated = counts.follow(statement.stated, self.stated);
         self.has_parts |= statement.written_tokens > 0;
         self.write(statement.written_tokens);
-        if self.has_parts {
-            self.written_tokens = self.written_tokens.max(statement.repeated_tokens);
-        } else {
-            self.write(statement.repeated_tokens);
+        if !self.has_parts {
+            self.write(statement.item_tokens);
         }
+        // All of it: the largest holds.
+        self.write(statement.repeated_tokens.saturating_sub(self.written_tokens));
         self.foreign_tokens = self.foreign_tokens.saturating_add(statement.foreign_tokens);
         // What goes on has not finished.
         let goes_on = self.has_parts && statement.written_tokens > 0;
         self.has_finished = statement.is_finish || (self.has_finished && !goes_on);
         self.is_final |= statement.is_final;
-        self.model = self.model.take().or(statement.model);
+        self.model = statement.successor.or_else(|| self.model.take()).or(statement.model);
+        self.is_refusal |= statement.is_refusal;
         self.tier = statement.tier.or(self.tier.take());
         // A later list has all of the earlier one.
         if statement.of_others.len() >= self.of_others.len() {
             self.of_others = statement.of_others;
         }
         larger(&mut self.tools, statement.tools);
+        larger(&mut self.tools_stated, statement.tools_stated);
         if let Some(tool) = statement.tool_done {
             let before = self.tools_done.iter().find(|(name, _)| *name == tool).map_or(0, |(_, calls)| *calls);
             larger(&mut self.tools_done, vec![(tool, before.saturating_add(1))]);
         }
+    }
+
+    /// How often each tool was called: as often as is stated, where it is, because calls that fail are free.
+    pub fn called(&mut self) -> Vec<(String, u64)> {
+        let mut tools = std::mem::take(&mut self.tools);
+        larger(&mut tools, std::mem::take(&mut self.tools_done));
+        let stated = std::mem::take(&mut self.tools_stated);
+        tools.retain(|(tool, _)| stated.iter().all(|(known, _)| known != tool));
+        tools.extend(stated);
+        tools
     }
 
     /// About the tokens of an answer that has nothing in the dialect of its format, but something in another one. A few words
@@ -167,9 +203,18 @@ impl Seen {
         if counts { self.foreign_tokens } else { 0 }
     }
 
-    /// What passes and cannot be read counts as text.
+    /// What passes and cannot be read counts as text. Behind the usage of all that was written it is a word of some proxy, and
+    /// where nothing else comes a few words are those of a failure.
     pub fn write_unread(&mut self, bound: &Bound, bytes: &[u8]) {
-        self.came.content |= !bytes.is_empty();
+        if bytes.is_empty() || self.is_final {
+            return;
+        }
+        self.came.words = self.came.words.saturating_add(bytes.len());
+        let is_failure = match bound.format.about {
+            About::Transcripts => failure::is_page(bytes),
+            About::Text | About::Images | About::Speech => failure::is_worded(bytes, self.came.words),
+        };
+        self.came.content |= !is_failure;
         if !bound.format.written.is_none() {
             self.write(text::tokens(bytes));
         }
@@ -192,7 +237,7 @@ fn answers<'n, 'j>(node: &'n Node<'j>) -> (&'n [Node<'j>], impl Iterator<Item = 
 }
 
 /// Of two counts of a tool the larger one holds.
-pub(super) fn larger(tools: &mut Vec<(String, u64)>, others: Vec<(String, u64)>) {
+fn larger(tools: &mut Vec<(String, u64)>, others: Vec<(String, u64)>) {
     for (name, calls) in others {
         let has_room = tools.len() < MAX_TOOLS;
         match tools.iter_mut().find(|(known, _)| *known == name) {

@@ -13,7 +13,7 @@ fn reading(meter: Meter, members: &str) -> Reading {
     Reading::new(asked.unwrap().bound(&[&price()], Ways::default()).unwrap(), None, None)
 }
 
-fn taken(meter: Meter, members: &str, answer: &str) -> Taken {
+pub(super) fn taken(meter: Meter, members: &str, answer: &str) -> Taken {
     let mut reading = reading(meter, members);
     drop(reading.pass(Bytes::copy_from_slice(answer.as_bytes())));
     drop(reading.rest());
