@@ -65,7 +65,7 @@ use crate::domain::route::Meter;
 
 pub use self::{
     actions::{HIDING_HEADER, unbilled},
-    asked::Asked,
+    asked::{Asked, Naming},
     bound::{Bound, Letter, Ways},
     form::boundary_of,
     format::Format,

@@ -5,12 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{
-    edit::Edit,
-    format::{Format, Member},
-    prompt::Look,
-    sound::BilledBy,
-};
+use super::{edit::Edit, format::Format, prompt::Look, sound::BilledBy};
 use crate::domain::refusal::Fault;
 
 /// Tokens that limits take in advance for an answer whose request sets no bound.
@@ -28,16 +23,15 @@ pub struct Asked {
     /// Whether the object has no member.
     pub(super) is_empty: bool,
     pub(super) model_at: Place,
-    /// Whether the path says what serves, so that another name in the answer is only a word.
-    pub(super) is_deployed: bool,
+    pub(super) naming: Naming,
     /// The model that is asked for, and those that may serve in its place.
     pub(super) models: Vec<String>,
     /// Each bound on the answer that the request has, null or not.
     pub(super) output_bounds: Vec<OutputBound>,
     /// The request's settings, where the format has them in a member of their own.
     pub(super) settings: Option<Settings>,
-    /// Whether the path is one that fills in a text, of services whose answers are as long as their models'.
-    pub(super) fills_in: bool,
+    /// The length of the answer of which the request says nothing, where that is not the model's longest.
+    pub(super) usual_tokens: Option<u64>,
     /// Of all prompts together.
     pub(super) answers: u64,
     /// How long the model may think.
@@ -61,6 +55,14 @@ pub struct Asked {
     pub(super) is_stream: bool,
     /// Asks for the usage of a stream, where the client has not.
     pub(super) wish_for_usage: Option<Edit>,
+}
+
+/// Who says which model serves a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    Answer,
+    /// The path, as those of Azure and Bedrock do: another name in the answer is only a word.
+    Path,
 }
 
 /// Where the name of the model stands.
@@ -123,12 +125,7 @@ impl Asked {
 
     /// The length of the answer where the request says nothing of it, if that is less than the model's longest.
     pub(super) fn usual_output(&self) -> Option<u64> {
-        if self.fills_in {
-            return None;
-        }
-        let usual = |member: &Member| if let Member::OutputBoundOr(tokens) = member { Some(*tokens) } else { None };
-        let usual = self.format.members.iter().find_map(|(_, member)| usual(member));
-        usual.filter(|_| !self.output_bounds.iter().any(|bound| self.is_open(bound)))
+        self.usual_tokens.filter(|_| !self.output_bounds.iter().any(|bound| self.is_open(bound)))
     }
 
     /// Whether a bound says in words that it is none.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, rc::Rc};
 use bytes::Bytes;
 
 use super::{
-    asked::{Asked, Need, OutputBound, Place, Settings},
+    asked::{Asked, Naming, Need, OutputBound, Place, Settings},
     counts::Counts,
     edit::{self, Edit},
     format::{About, Format, Member},
@@ -85,16 +85,16 @@ pub struct Bound {
     /// The most calls of each tool that the provider runs.
     pub tools: Vec<(String, u64)>,
     pub(super) format: &'static Format,
-    /// Whether the path says what serves, so that another name in the answer is only a word.
-    pub is_deployed: bool,
+    /// Who says which model serves.
+    pub naming: Naming,
     /// The counts of the model that is asked for.
     pub(super) counts: &'static Counts,
     /// About the length of the prompt, where no answer states it.
     pub(super) estimated_input_tokens: u64,
     /// About the length of the answer, where nothing in it can be counted.
     pub(super) estimated_output_tokens: u64,
-    /// Whether seconds of a sound count as tokens of the prompt.
-    pub(super) is_by_seconds: bool,
+    /// By what the sound in it is billed.
+    pub(super) sound: BilledBy,
     /// The longest prompt and answers that are believed.
     pub(super) sane_input_tokens: u64,
     pub(super) sane_output_tokens: u64,
@@ -210,13 +210,13 @@ impl Asked {
             service_tiers: self.service_tiers.clone(),
             tools: self.look.provider_tools.iter().map(|tool| (tool.name.clone(), tool.calls)).collect(),
             format: self.format,
-            is_deployed: self.is_deployed,
+            naming: self.naming,
             counts: self.format.counts.of_model(ways.model.unwrap_or_else(|| self.model())),
             estimated_input_tokens: heard.clamp(1, input_tokens.max(1)),
             estimated_output_tokens: spoken,
             sane_input_tokens: sane(SANE_INPUT_TOKENS, longest_input.unwrap_or(0), input_tokens),
             sane_output_tokens: sane(SANE_OUTPUT_TOKENS, known_output, output_tokens),
-            is_by_seconds,
+            sound,
             is_stream: self.is_stream,
             asks_for_usage,
             answers_as: ways.model.map(|_| self.model().to_owned()),

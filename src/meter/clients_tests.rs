@@ -146,7 +146,8 @@ fn ordinary_history_is_held_by_its_bytes() {
 fn every_answer_and_every_model_of_a_request_is_held() {
     use Meter::{GeminiGenerate, OpenaiChat, OpenaiCompletions, Rerank};
     let of = |meter, members: &str| {
-        let body = format!(r#"{{"model":"m","max_tokens":100,{members}}}"#);
+        let bound = if meter == GeminiGenerate { "" } else { r#""max_tokens":100,"# };
+        let body = format!(r#"{{"model":"m",{bound}{members}}}"#);
         let asked = Asked::read(format(meter).unwrap(), "/v1beta/models/m:generateContent", body.into(), &|_| false);
         let asked = asked.unwrap_or_else(|faults| panic!("{members}: {faults:?}"));
         let models: Vec<String> = asked.models().map(str::to_owned).collect();

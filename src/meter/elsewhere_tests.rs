@@ -95,7 +95,8 @@ fn paths_say_what_serves() {
     let read = |meter: Meter, path: &str| {
         let format = format_at(meter, path).unwrap();
         let asked = Asked::read(format, path, r#"{"model":"m","max_tokens":5}"#.into(), &|_| false).unwrap();
-        asked.bound(&[&super::test_price::price(1_000_000, 1_000)], Ways::default()).unwrap().is_deployed
+        asked.bound(&[&super::test_price::price(1_000_000, 1_000)], Ways::default()).unwrap().naming
+            == super::Naming::Path
     };
     assert!(read(OpenaiChat, "/openai/deployments/d/chat/completions"));
     assert!(read(AnthropicMessages, "/model/anthropic.claude-v1:0/invoke"));

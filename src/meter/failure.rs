@@ -10,7 +10,7 @@ const PAGES: [&[u8]; 2] = [b"<!doctype html", b"<html"];
 pub(super) fn is_page(text: &[u8]) -> bool {
     let text = text.trim_ascii_start();
     let begins = |page: &&[u8]| text.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page));
-    PAGES.iter().any(|page| begins(&page))
+    PAGES.iter().any(begins)
 }
 
 /// Whether what cannot be read, `bytes` in all up to here, is a failure in words and no answer that was cut.

@@ -28,6 +28,14 @@ pub struct Format {
     pub is_free: bool,
 }
 
+impl Format {
+    /// The length of an answer whose request has no bound, where that is not the model's longest.
+    pub(super) fn usual_tokens(&self) -> Option<u64> {
+        let usual = |member: &Member| if let Member::OutputBoundOr(tokens) = member { Some(*tokens) } else { None };
+        self.members.iter().find_map(|(_, member)| usual(member))
+    }
+}
+
 /// How often a tool was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calls {

@@ -19,7 +19,8 @@ fn images_are_held_and_billed_one_by_one_where_they_have_a_price_each() {
     for (data, images) in [
         (r#"{"url":"u"}"#.into(), 1),
         (r#"{"b64_json":"AA"},{},{}"#.into(), 3),
-        (format!(r#"{{"b64_json":"{long}"}}"#), 3),
+        (format!(r#"{{"b64_json":"{long}"}}"#), 1),
+        (format!(r#"{{"b64_json":"{long}"}},{{"b64_json":"{long}"}}"#), 2),
     ] {
         let mut reading = Reading::new(bound.clone(), Some("application/json"), None);
         drop((reading.pass(format!(r#"{{"created":1,"data":[{data}]}}"#).into()), reading.rest()));

@@ -120,8 +120,9 @@ impl Reader<'_> {
     /// Reads a list of tools; the error is what is wrong with it.
     pub fn tools(&mut self, list: &Node<'_>) -> Result<(), String> {
         // One that stands alone is a list of one (ProtoJSON).
-        let tools = if list.is_object() { std::slice::from_ref(list) } else { list.items() };
-        if !list.is_list() && !list.is_object() {
+        let is_one = !list.members().is_empty();
+        let tools = if is_one { std::slice::from_ref(list) } else { list.items() };
+        if !list.is_list() && !is_one {
             return Err("must be a list".into());
         }
         self.look.has_tools = true;

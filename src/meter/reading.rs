@@ -24,7 +24,7 @@ use super::{
     frames::{self, Frames},
     rename::Renamer,
     skim::Skim,
-    sound,
+    sound::{self, BilledBy},
 };
 use crate::domain::usage::{Extras, Usage};
 
@@ -196,7 +196,7 @@ impl Reading {
         let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
         // Whatever was read, nothing was written by the model that has refused; what one before it wrote is its own.
         let is_refused =
-            seen.is_refusal && settled.output.plain() == 0 && (seen.written_tokens == 0 || !of_others.is_empty());
+            seen.came.refusal && settled.output.plain() == 0 && (seen.written_tokens == 0 || !of_others.is_empty());
         let taken = Taken {
             of_others,
             usage: Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
@@ -230,7 +230,9 @@ impl Reading {
                 let first = match events::begins_like_events(first) {
                     // Some proxies send line feeds until the answer begins.
                     None if first.len() > MAX_OPENING_BYTES && first.trim_ascii().is_empty() => {
-                        return std::mem::take(first).into();
+                        let blanks = std::mem::take(first);
+                        self.seen.write_unread(&self.bound, &blanks);
+                        return blanks.into();
                     }
                     None => return Bytes::new(),
                     // Sound may begin with anything.
@@ -309,7 +311,7 @@ impl Reading {
         match std::mem::replace(&mut self.form, Form::Opaque) {
             Form::Whole(whole) => {
                 if !self.seen.see_texts(&self.bound, events::without_bom(&whole)) {
-                    self.seen.seconds = sound::last_second(&whole).filter(|_| self.bound.is_by_seconds);
+                    self.seen.seconds = sound::last_second(&whole).filter(|_| self.bound.sound == BilledBy::Seconds);
                     self.seen.write_unread(&self.bound, &whole);
                     self.seen.see_skimmed(&self.bound, Skim::of(&whole));
                 }

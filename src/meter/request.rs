@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use self::lists::Lists;
 use super::{
-    asked::{Asked, Need, OPEN, OutputBound, Place, Settings},
+    asked::{Asked, Naming, Need, OPEN, OutputBound, Place, Settings},
     form::{self, Form},
     format::{Format, Member},
     json::{self, Kind, Node},
@@ -52,11 +52,12 @@ impl Asked {
             object: node.place(&text),
             is_empty: node.members().is_empty(),
             model_at: Place::Path,
-            is_deployed: names_what_serves(path),
+            naming: if names_what_serves(path) { Naming::Path } else { Naming::Answer },
             models: vec![],
             output_bounds: vec![],
             settings: None,
-            fills_in: path.contains("/fim/"),
+            // What is filled in is as long as the model can.
+            usual_tokens: format.usual_tokens().filter(|_| !path.contains("/fim/")),
             answers: 1,
             thinking_tokens: 0,
             predicted_bytes: 0,

@@ -38,11 +38,11 @@ impl BilledBy {
     }
 }
 
-/// The second, begun, in which the last line of subtitles ends (SRT, WebVTT): `00:01:02,500 --> 00:01:04,000`.
+/// The second, begun, in which the last line of subtitles ends (SRT, `WebVTT`): `00:01:02,500 --> 00:01:04,000`.
 pub(super) fn last_second(subtitles: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(subtitles).ok()?;
     let (_, end) = text.rsplit_once("-->")?;
-    let end = end.trim_start().split_whitespace().next()?;
+    let end = end.split_whitespace().next()?;
     let (whole, rest) = end.split_once([',', '.'])?;
     let seconds = whole.split(':').try_fold(0_u64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))?;
     seconds.checked_add(u64::from(rest.bytes().any(|digit| digit != b'0')))

@@ -52,8 +52,7 @@ impl Written {
     /// Whether a member of this name holds text.
     pub(super) fn holds(&self, name: &[u8]) -> bool {
         let is = |known: &&str| known.as_bytes() == name;
-        self.texts.iter().any(|known| is(&known))
-            || self.same.iter().flat_map(|same| same.iter()).any(|known| is(&known))
+        self.texts.iter().any(is) || self.same.iter().flat_map(|same| same.iter()).any(is)
     }
 
     /// Of all members of this name: some services and attackers write one twice.

@@ -25,7 +25,7 @@ use crate::{
         route::Metering,
         usage::{Extras, Usage},
     },
-    meter::{Bound, Reading, STANDARD_TIERS, Taken},
+    meter::{Bound, Naming, Reading, STANDARD_TIERS, Taken},
     snapshot::Snapshot,
     upstream::Answer,
 };
@@ -324,7 +324,7 @@ impl Tokens {
         let listed = |name: &str| {
             let listed = self.prices.read().find(name).cloned();
             let is_no_dearer = |listed: &Priced| cost(listed).zip(cost(own)).is_some_and(|(listed, own)| listed <= own);
-            listed.filter(|listed| !offer.bound.is_deployed && is_no_dearer(listed))
+            listed.filter(|listed| offer.bound.naming == Naming::Answer && is_no_dearer(listed))
         };
         let exact = named.and_then(|name| held(&|model| model == name));
         let family = || named.and_then(|name| held(&|model| is_version(name, model)));

@@ -292,8 +292,9 @@ fn a_form_is_bounded_by_its_fields_its_images_and_the_bytes_of_its_sound() {
     let by_seconds = Price { max_output_tokens: 0, ..price(None) };
     let bound = asked.bound(&[&by_seconds], Ways::default()).unwrap();
     assert_eq!((bound.letter.body().as_ref(), bound.output_tokens), (sound.as_bytes(), 0));
-    assert_eq!(bound.input_tokens, u64::try_from(sound.len()).unwrap() + FRAME_TOKENS);
-    assert_eq!(bound.estimated_input_tokens, 10);
+    let seconds = 8_000 / 500;
+    assert_eq!(bound.input_tokens, u64::try_from(sound.len()).unwrap() - 8_000 + seconds + FRAME_TOKENS);
+    assert_eq!(bound.estimated_input_tokens, 1);
     let images = form(&[("model", "i"), ("prompt", "draw"), ("n", "3")], "image[]", &"x".repeat(90_000));
     let bound = read(Meter::OpenaiImages, &images).unwrap().bound(&[&price(None)], Ways::default()).unwrap();
     assert_eq!((bound.letter.body().as_ref(), bound.output_tokens), (images.as_bytes(), 3_000));

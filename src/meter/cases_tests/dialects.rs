@@ -60,7 +60,7 @@ pub(super) fn loose() -> Vec<Case> {
         )),
         estimated(answer(
             r#"{"choices":[]} word word"#,
-            whole("text behind JSON", Meter::OpenaiChat, "", [12, 0, 0, 2], 0),
+            whole("words behind JSON with nothing in it", Meter::OpenaiChat, "", [0; 4], 0),
         )),
     ]
 }

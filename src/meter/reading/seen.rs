@@ -28,6 +28,8 @@ const MAX_ANSWERS: usize = 8_192;
 #[derive(Default)]
 pub(super) struct Came {
     pub error: bool,
+    /// The model's own refusal.
+    pub refusal: bool,
     /// Anything that a client reads.
     pub content: bool,
     /// Bytes that could not be read.
@@ -54,7 +56,6 @@ pub(super) struct Seen {
     tools_stated: Vec<(String, u64)>,
     pub of_others: Vec<(String, Stated)>,
     pub model: Option<String>,
-    pub is_refusal: bool,
     pub tier: Option<String>,
 }
 
@@ -172,7 +173,7 @@ impl Seen {
         self.has_finished = statement.is_finish || (self.has_finished && !goes_on);
         self.is_final |= statement.is_final;
         self.model = statement.successor.or_else(|| self.model.take()).or(statement.model);
-        self.is_refusal |= statement.is_refusal;
+        self.came.refusal |= statement.is_refusal;
         self.tier = statement.tier.or(self.tier.take());
         // A later list has all of the earlier one.
         if statement.of_others.len() >= self.of_others.len() {
