@@ -379,7 +379,7 @@ async fn an_answer_without_usage_is_estimated(store: &TestStore) {
     let answer = scene.call(&body, &stated("3", "99999999999")).await;
     assert_eq!(amount(&answer, COST), price_of(3, 1));
     expected += price_of(3, 1);
-    let answer = scene.call(&body, &whole("200 OK", "no JSON at all")).await;
+    let answer = scene.call(&body, &whole("200 OK", r#"{"choices":[{"message":{"content":"four"#)).await;
     expected += amount(&answer, COST);
     assert_eq!(scene.spent().await, expected);
     let target = "/me/usage";
