@@ -140,13 +140,12 @@ impl Blueprint {
 
     /// Counts the next entries of a chain; false if there were none left behind them.
     async fn count_some(&self, chain: &str) -> Result<bool, StoreError> {
-        let (backlog, is_all) = match self.told(chain).await? {
-            Some(backlog) => (backlog, false),
-            None => {
-                let backlog = self.store.traffic_backlog(chain, ENTRIES_AT_A_TIME).await?;
-                let is_all = u32::try_from(backlog.entries.len()).is_ok_and(|entries| entries < ENTRIES_AT_A_TIME);
-                (backlog, is_all)
-            }
+        let (backlog, is_all) = if let Some(backlog) = self.told(chain).await? {
+            (backlog, false)
+        } else {
+            let backlog = self.store.traffic_backlog(chain, ENTRIES_AT_A_TIME).await?;
+            let is_all = u32::try_from(backlog.entries.len()).is_ok_and(|entries| entries < ENTRIES_AT_A_TIME);
+            (backlog, is_all)
         };
         if !backlog.entries.is_empty() {
             let sums = count::sums(&backlog.entries, &backlog.earlier);

@@ -74,6 +74,7 @@ impl Texts {
         self.counter = Counter::default();
     }
 
+    /// The next byte of the string.
     pub fn within(&mut self, byte: u8) {
         self.counter.add(byte);
     }

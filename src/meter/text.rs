@@ -75,6 +75,7 @@ impl Default for Counter {
 }
 
 impl Counter {
+    /// The next byte of the text.
     pub fn add(&mut self, byte: u8) {
         if matches!(byte, 0x80..=0xbf) {
             return;
@@ -107,7 +108,9 @@ pub(super) fn written(text: &[u8]) -> u64 {
     }
     work::count(text.len());
     let mut counter = Counter::default();
-    text.iter().for_each(|byte| counter.add(*byte));
+    for byte in text {
+        counter.add(*byte);
+    }
     counter.total()
 }
 

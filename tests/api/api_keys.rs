@@ -188,7 +188,8 @@ async fn a_key_made_and_revoked_on_one_replica_is_so_on_the_other(store: &TestSt
     me(&two, &key).await.expect(200);
     let token = two.exchange(&key).await.expect(200).json()["access_token"].as_str().unwrap().to_owned();
     delete(&one, &format!("/me/api-keys/{}", key.id), &user.token).await.expect(204);
-    let revoked = Clock::system();
+    let clock = Clock::system();
+    let revoked_ns = clock.monotonic_ns();
     for credential in [&key.text, &token] {
         let refused = eventually("the revocation on the other replica", async || {
             let answer = two.get("/me").token(credential).send().await;
@@ -196,7 +197,8 @@ async fn a_key_made_and_revoked_on_one_replica_is_so_on_the_other(store: &TestSt
         });
         refused.await.problem(401, "revoked-token");
     }
-    assert!(revoked.monotonic_ns() < 1_000_000_000, "it took {} ns", revoked.monotonic_ns());
+    let took_ns = clock.monotonic_ns() - revoked_ns;
+    assert!(took_ns < 1_000_000_000, "it took {took_ns} ns");
     TestGateway::finish_all([one, two]).await;
 }
 

@@ -73,7 +73,7 @@ async fn a_path_that_could_be_read_in_two_ways_is_refused(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
     let paths = "// /echo//x /echo/../admin/users /echo/./x /.. /..;/x /echo/..;a=b/x /%61dmin/users /echo/..%2fadmin \
         /echo%2f..%2fadmin /echo/%2e%2e/admin /echo/%2E%2E%5Cadmin /%252e%252e/admin /echo/%00 /echo/%0d%0aX:y /echo/% \
-        /echo/%2 /echo/%zz /echo/a\\b /echo/{x} /echo/a|b /echo/^ /echo/\" /echo/%6a";
+        /echo/%2 /echo/%zz /echo/a\\b /echo/{x} /echo/\" /echo/%6a";
     for path in paths.split_whitespace() {
         for method in ["GET", "POST", "DELETE"] {
             let answer = gateway.request(method, path).token(&gateway.admin).send().await;

@@ -94,12 +94,10 @@ impl Recent {
     /// Keeps the decisions whose outcome is still to come.
     fn remember(&mut self, entries: &[Entry]) {
         for entry in entries {
-            match entry.stage {
-                Stage::Decision if self.decided.len() < MOST => {
-                    drop(self.decided.insert(entry.request_id, entry.clone()))
-                }
-                Stage::Outcome => drop(self.decided.remove(&entry.request_id)),
-                Stage::Decision | Stage::Whole => {}
+            if entry.stage == Stage::Outcome {
+                self.decided.remove(&entry.request_id);
+            } else if entry.stage == Stage::Decision && self.decided.len() < MOST {
+                self.decided.insert(entry.request_id, entry.clone());
             }
         }
     }

@@ -149,17 +149,15 @@ impl Said {
 
     /// This with its outcome laid over it, as the list of records shows them.
     fn with(&self, later: &Self) -> Self {
-        fn either<T: Clone>(later: &Option<T>, earlier: &Option<T>) -> Option<T> {
-            later.as_ref().or(earlier.as_ref()).cloned()
-        }
+        let either = |later: Option<&String>, earlier: Option<&String>| later.or(earlier).cloned();
         Self {
-            method: either(&later.method, &self.method),
-            route: either(&later.route, &self.route),
-            decision: either(&later.decision, &self.decision),
-            reason: either(&later.reason, &self.reason),
+            method: either(later.method.as_ref(), self.method.as_ref()),
+            route: either(later.route.as_ref(), self.route.as_ref()),
+            decision: either(later.decision.as_ref(), self.decision.as_ref()),
+            reason: either(later.reason.as_ref(), self.reason.as_ref()),
             status: later.status.or(self.status),
-            upstream: either(&later.upstream, &self.upstream),
-            model: either(&later.model, &self.model),
+            upstream: either(later.upstream.as_ref(), self.upstream.as_ref()),
+            model: either(later.model.as_ref(), self.model.as_ref()),
             duration_us: later.duration_us.or(self.duration_us),
             cost_usd: later.cost_usd.or(self.cost_usd),
         }

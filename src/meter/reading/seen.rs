@@ -110,7 +110,9 @@ impl Seen {
             let is_bare = node.is_list() && bound.format.written.is_none();
             self.came.content |= is_bare && delivered::has_anything(&node);
             let (early, answers) = answers(&node);
-            early.iter().for_each(|answer| self.write_unread(bound, answer.raw));
+            for answer in early {
+                self.write_unread(bound, answer.raw);
+            }
             for answer in answers {
                 let read = statement::read(bound.format, answer);
                 let written_tokens = read.written_tokens.max(read.repeated_tokens);
