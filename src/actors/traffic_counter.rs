@@ -1,9 +1,9 @@
 //! `TrafficCounter`: owns how far the audit log is counted into the sums of traffic.
 //!
 //! It counts what is in the store, behind the answers and off their path: this replica's chain every second, and before
-//! an answer about traffic every chain. What the `AuditWriter` has just stored it is told ([`Stored`]); whatever else is
-//! not counted yet it reads: what a kill took from memory, what came by the spool, a log from before it. Of two replicas
-//! that count the same, the store takes one.
+//! an answer about traffic every chain. The `AuditWriter` tells it which entries it has just stored ([`Stored`]). It reads
+//! whatever else is not counted yet: what a kill took from memory, what came by the spool, a log from before it. Of two
+//! replicas that count the same, the store takes one.
 
 mod recent;
 
@@ -159,8 +159,12 @@ impl Blueprint {
         if *chain != *self.chain {
             return Ok(None);
         }
+        let mut recent = self.recent.lock().await;
+        if !recent.has_more() {
+            return Ok(None);
+        }
         let after = self.store.traffic_mark(chain).await?;
-        let Some(mut told) = self.recent.lock().await.behind(after) else { return Ok(None) };
+        let Some(mut told) = recent.behind(after) else { return Ok(None) };
         if !told.missing.is_empty() {
             told.earlier.append(&mut self.store.traffic_decisions(chain, told.missing).await?);
         }

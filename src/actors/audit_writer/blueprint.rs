@@ -27,7 +27,7 @@ pub struct Blueprint {
     /// The folder of the spool, this writer's alone.
     pub spool: PathBuf,
     pub spool_max_bytes: u64,
-    /// Who is told of what was stored.
+    /// The way to the counter of traffic, which is told of each entry that was stored.
     pub stored: Stored,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The way is bounded, and nobody waits on it: what finds no room the counter reads from the store.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -42,8 +42,8 @@ impl Stored {
 /// The counter's end.
 pub(super) struct Recent {
     told: Receiver<Placed>,
-    /// Not counted yet, in the order of their places.
-    waiting: VecDeque<Placed>,
+    /// The first that was not given yet, where that is known.
+    next: Option<Placed>,
     /// Decisions that were counted, whose outcome was not.
     decided: BTreeMap<RequestId, Entry>,
 }
@@ -62,22 +62,22 @@ pub(super) struct Told {
 impl Recent {
     pub(super) fn new() -> (Self, Stored) {
         let (to, told) = channel(MOST);
-        (Self { told, waiting: VecDeque::new(), decided: BTreeMap::new() }, Stored(to))
+        (Self { told, next: None, decided: BTreeMap::new() }, Stored(to))
     }
 
     /// The entries that come next behind the place `after`; `None` if that place is not the last before them. They are
     /// given once: who cannot count them reads them from the store.
     pub(super) fn behind(&mut self, after: u64) -> Option<Told> {
-        while let Ok(placed) = self.told.try_recv() {
-            self.waiting.push_back(placed);
-        }
-        while self.waiting.front().is_some_and(|(seq, _)| *seq <= after) {
-            self.waiting.pop_front();
-        }
         let (mut through, mut entries) = (after, vec![]);
-        while let Some((seq, entry)) = self.waiting.pop_front_if(|(seq, _)| Some(*seq) == through.checked_add(1)) {
-            through = seq;
-            entries.push(entry);
+        while let Some((seq, entry)) = self.take() {
+            if Some(seq) == through.checked_add(1) {
+                through = seq;
+                entries.push(entry);
+            } else if seq > through {
+                // Behind a gap, until that is counted.
+                self.next = Some((seq, entry));
+                break;
+            }
         }
         if entries.is_empty() {
             return None;
@@ -89,6 +89,16 @@ impl Recent {
         });
         self.remember(&entries);
         Some(Told { through, entries, earlier, missing })
+    }
+
+    /// Whether there is anything to give.
+    pub(super) fn has_more(&mut self) -> bool {
+        self.next = self.take();
+        self.next.is_some()
+    }
+
+    fn take(&mut self) -> Option<Placed> {
+        self.next.take().or_else(|| self.told.try_recv().ok())
     }
 
     /// Keeps the decisions whose outcome is still to come.
@@ -125,8 +135,9 @@ mod tests {
     #[test]
     fn entries_come_behind_what_was_counted_and_once() {
         let (mut recent, stored) = Recent::new();
-        assert!(recent.behind(0).is_none());
+        assert!(!recent.has_more() && recent.behind(0).is_none());
         stored.tell(0, &whole(0..5));
+        assert!(recent.has_more());
         let told = recent.behind(2).unwrap();
         assert_eq!((told.through, told.entries.len()), (5, 3));
         assert!(recent.behind(2).is_none());
@@ -141,6 +152,18 @@ mod tests {
         assert!(recent.behind(2).is_none());
         assert!(recent.behind(6).is_none());
         assert_eq!(recent.behind(7).unwrap().through, 9);
+    }
+
+    #[test]
+    fn what_waits_behind_a_gap_is_bounded_however_often_it_is_asked_for() {
+        let (mut recent, stored) = Recent::new();
+        let most = u64::try_from(MOST).unwrap();
+        for round in 0..3 {
+            stored.tell(9 + round * most, &whole(0..u128::from(most)));
+            assert!(recent.behind(0).is_none());
+        }
+        // One was looked at, so that there was room for one more.
+        assert_eq!(recent.behind(9).unwrap().through, 10 + most);
     }
 
     #[test]
