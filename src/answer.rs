@@ -8,3 +8,4 @@ pub mod headers;
 pub mod problem;
 pub mod rate_limit;
 pub mod retry_after;
+pub mod window;

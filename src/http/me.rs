@@ -8,7 +8,6 @@ use actix_web::{
     HttpMessage, HttpRequest,
     web::{Data, Json},
 };
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,9 +19,9 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    answer::window::WindowBody,
     domain::{
         budget::{Budget, ModelSet},
-        calendar::Every,
         ids::{BudgetId, SessionId, UserId},
         ledger::BudgetAccount,
         limit::{Mode, Standing, Unit},
@@ -56,22 +55,14 @@ struct MySession {
     id: SessionId,
 }
 
+/// A limit that applies to the caller, as it stands now.
 #[derive(Serialize, JsonSchema)]
 struct MyLimit {
     name: String,
     unit: Unit,
     limit: u64,
-    /// Of a calendar window: as long as this one is, which need not be 86,400 a day. Null for calls under way.
-    window_s: Option<u64>,
-    /// Which calendar window it counts; only where it has one, as the two below.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    window: Option<Every>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time_zone: Option<&'static str>,
-    /// When the next window begins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    resets_at: Option<Timestamp>,
+    #[serde(flatten)]
+    window: WindowBody,
     remaining: u64,
     /// Seconds until all of it is back; null for calls under way.
     reset_s: Option<u64>,
@@ -95,10 +86,7 @@ impl From<Standing> for MyLimit {
             name: standing.policy.name.to_string(),
             unit: standing.policy.unit,
             limit: standing.policy.limit(),
-            window_s: standing.window_s(),
-            window: standing.policy.calendar().map(|calendar| calendar.every),
-            time_zone: standing.policy.calendar().map(|calendar| calendar.zone.name()),
-            resets_at: standing.resets_at(),
+            window: (&standing).into(),
             remaining: standing.remaining,
             reset_s: standing.reset_s(),
         }
