@@ -2,14 +2,14 @@
 
 use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
 
+use super::fields::members;
 use crate::domain::refusal::Refusal;
 
 /// Refuses a body with a content coding. `identity` is none (RFC 9110 §8.4.1), and nor is an empty member of a list
 /// (RFC 9110 §5.6.1).
 pub fn refuse(headers: &HeaderMap) -> Result<(), Refusal> {
     let is_none = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
-    let codings = headers.get_all(CONTENT_ENCODING).flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    if codings.map(<[u8]>::trim_ascii).all(is_none) { Ok(()) } else { Err(Refusal::ContentCoding) }
+    if members(headers, CONTENT_ENCODING).all(is_none) { Ok(()) } else { Err(Refusal::ContentCoding) }
 }
 
 #[cfg(test)]

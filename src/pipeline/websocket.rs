@@ -46,7 +46,7 @@ use crate::{
         route::{Meter, Route},
     },
     telemetry::Step,
-    upstream::{OutgoingBody, Switch},
+    upstream::{OutgoingBody, Switch, headers},
 };
 
 /// Where models are asked.
@@ -207,8 +207,8 @@ fn check_answer(offered: &HeaderMap, answer: &http::HeaderMap) -> Result<(), &'s
         name.trim_ascii().to_ascii_lowercase()
     };
     let offered: Vec<Vec<u8>> = members(offered, EXTENSIONS).map(name).collect();
-    let chosen = answer.get_all(EXTENSIONS).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if chosen.into_iter().map(name).any(|extension| !offered.contains(&extension)) {
+    let mut chosen = headers::members(answer, EXTENSIONS).map(name);
+    if chosen.any(|extension| !offered.contains(&extension)) {
         return Err("Sec-WebSocket-Extensions has one that was not offered");
     }
     Ok(())

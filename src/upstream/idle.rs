@@ -18,6 +18,8 @@ use futures_util::task::AtomicWaker;
 use http::{HeaderMap, header::HeaderName};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::headers::members;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// How much earlier than the upstream this side closes: for a request that is on its way, and for clocks that are not exact.
@@ -49,8 +51,7 @@ pub(super) struct Rest {
 
 /// For how long a connection with this answer may be used again, if the upstream says it; zero: not at all.
 pub(super) fn stated(headers: &HeaderMap) -> Option<Duration> {
-    let parts = headers.get_all(KEEP_ALIVE).into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let seconds = parts.filter_map(|part| {
+    let seconds = members(headers, KEEP_ALIVE).filter_map(|part| {
         let (name, value) = std::str::from_utf8(part).ok()?.split_once('=')?;
         let is_timeout = name.trim().eq_ignore_ascii_case("timeout");
         value.trim().trim_matches('"').parse::<u32>().ok().filter(|_| is_timeout)
