@@ -3,7 +3,10 @@
 //! Weeks begin on Monday (ISO 8601). Time zones are those of the IANA database that is built in, so that they are the same
 //! on every replica of one version. A day is as long as it is in its zone: 23 or 25 hours where the clocks are changed.
 
-use std::{str::FromStr, sync::LazyLock};
+use std::{
+    str::FromStr,
+    sync::{LazyLock, OnceLock},
+};
 
 use jiff::{
     Timestamp, ToSpan,
@@ -52,12 +55,19 @@ pub struct UnknownZone {
     meant: String,
 }
 
-/// The names of all time zones but UTC, in their order.
-static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+/// A time zone of the database.
+struct Known {
+    name: String,
+    /// Read when they are first asked for: the database has a lock, which calls do not share.
+    rules: OnceLock<TimeZone>,
+}
+
+/// All time zones but UTC, in the order of their names.
+static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let mut names: Vec<String> = tz::db().available().map(|name| name.as_str().to_owned()).collect();
     names.retain(|name| name != Zone::UTC_NAME);
     names.sort_unstable();
-    names
+    names.into_iter().map(|name| Known { name, rules: OnceLock::new() }).collect()
 });
 
 impl Zone {
@@ -68,16 +78,17 @@ impl Zone {
     /// The name of the IANA database.
     #[must_use]
     pub fn name(self) -> &'static str {
-        self.place().and_then(|place| NAMES.get(place)).map_or(Self::UTC_NAME, String::as_str)
+        self.known().map_or(Self::UTC_NAME, |known| &known.name)
     }
 
-    fn place(self) -> Option<usize> {
-        usize::from(self.0).checked_sub(1)
+    fn known(self) -> Option<&'static Known> {
+        KNOWN.get(usize::from(self.0).checked_sub(1)?)
     }
 
     fn rules(self) -> TimeZone {
         // A name that the database gave is one that it knows.
-        if self == Self::UTC { TimeZone::UTC } else { tz::db().get(self.name()).unwrap_or(TimeZone::UTC) }
+        let rules = |known: &Known| tz::db().get(&known.name).unwrap_or(TimeZone::UTC);
+        self.known().map_or(TimeZone::UTC, |known| known.rules.get_or_init(|| rules(known)).clone())
     }
 }
 
@@ -88,7 +99,7 @@ impl FromStr for Zone {
         if text == Self::UTC_NAME {
             return Ok(Self::UTC);
         }
-        let place = NAMES.binary_search_by(|name| name.as_str().cmp(text)).ok();
+        let place = KNOWN.binary_search_by(|known| known.name.as_str().cmp(text)).ok();
         let number = place.and_then(|place| u16::try_from(place.saturating_add(1)).ok());
         let meant = || nearest(text).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
         number.map(Self).ok_or_else(|| UnknownZone { given: text.to_owned(), meant: meant() })
@@ -104,7 +115,7 @@ fn nearest(given: &str) -> Option<&'static str> {
         let whole = strsim::damerau_levenshtein(&given, &name);
         whole.min(strsim::damerau_levenshtein(&given, city).saturating_add(1))
     };
-    let name = NAMES.iter().min_by_key(distance)?;
+    let name = KNOWN.iter().map(|known| &known.name).min_by_key(distance)?;
     let most = given.chars().count() / 3;
     (distance(&name) <= most.max(1)).then_some(name)
 }
@@ -138,7 +149,7 @@ impl Calendar {
         }
     }
 
-    /// The first day of a window so many later.
+    /// The first day of the window that comes `steps` after that of `first`.
     fn beside(self, first: Option<Date>, steps: i64) -> Option<Date> {
         let span = match self.every {
             Every::Day => steps.days(),
@@ -250,7 +261,7 @@ mod tests {
         fn each_moment_is_in_one_window_and_the_next_begins_where_it_ends(
             second in 0..4_000_000_000_i64, zone in 0..600_u16,
         ) {
-            let zone = Zone(zone.min(u16::try_from(NAMES.len()).unwrap()));
+            let zone = Zone(zone.min(u16::try_from(KNOWN.len()).unwrap()));
             let now = Timestamp::from_second(second).unwrap();
             for every in [Every::Day, Every::Week, Every::Month] {
                 let calendar = Calendar { every, zone };
