@@ -37,19 +37,37 @@ impl Kind {
     }
 }
 
+/// Where a text is in a run of bytes of one kind.
+#[derive(Debug)]
+struct Run {
+    kind: Kind,
+    place: u64,
+}
+
+impl Run {
+    /// Before the first byte.
+    const NONE: Self = Self { kind: Kind::Other, place: 0 };
+
+    /// Whether the next byte makes a token.
+    fn counts(&mut self, byte: u8) -> bool {
+        let kind = Kind::of(byte);
+        self.place = if kind == self.kind { self.place.saturating_add(1) } else { 0 };
+        self.kind = kind;
+        kind.counts_at(self.place)
+    }
+}
+
+/// Whether a byte follows the first one of a character outside ASCII, to which it belongs.
+const fn is_continuation(byte: u8) -> bool {
+    matches!(byte, 0x80..=0xbf)
+}
+
 /// The estimate, for UTF-8.
 pub(super) fn tokens(text: &[u8]) -> u64 {
-    let (mut tokens, mut before, mut place) = (0_u64, Kind::Other, 0_u64);
+    let (mut tokens, mut run) = (0_u64, Run::NONE);
     work::count(text.len());
-    for byte in text {
-        // What follows the first byte of a character outside ASCII belongs to it.
-        if matches!(byte, 0x80..=0xbf) {
-            continue;
-        }
-        let kind = Kind::of(*byte);
-        place = if kind == before { place.saturating_add(1) } else { 0 };
-        before = kind;
-        tokens = tokens.saturating_add(u64::from(kind.counts_at(place)));
+    for byte in text.iter().filter(|byte| !is_continuation(**byte)) {
+        tokens = tokens.saturating_add(u64::from(run.counts(*byte)));
     }
     tokens
 }
@@ -61,8 +79,7 @@ const MAX_RUN_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub(super) struct Counter {
     tokens: u64,
-    before: Kind,
-    place: u64,
+    run: Run,
     /// Of the run of letters of base64 that is not at its end.
     run_bytes: usize,
     run_tokens: u64,
@@ -70,20 +87,17 @@ pub(super) struct Counter {
 
 impl Default for Counter {
     fn default() -> Self {
-        Self { tokens: 0, before: Kind::Other, place: 0, run_bytes: 0, run_tokens: 0 }
+        Self { tokens: 0, run: Run::NONE, run_bytes: 0, run_tokens: 0 }
     }
 }
 
 impl Counter {
     /// The next byte of the text.
     pub fn add(&mut self, byte: u8) {
-        if matches!(byte, 0x80..=0xbf) {
+        if is_continuation(byte) {
             return;
         }
-        let kind = Kind::of(byte);
-        self.place = if kind == self.before { self.place.saturating_add(1) } else { 0 };
-        self.before = kind;
-        let more = u64::from(kind.counts_at(self.place));
+        let more = u64::from(self.run.counts(byte));
         // A backslash may stand before a slash or a line feed.
         if byte.is_ascii_alphanumeric() || b"+/=-_\\".contains(&byte) {
             self.run_bytes = self.run_bytes.saturating_add(1);
