@@ -5,7 +5,7 @@ use super::{
     text::Counter,
 };
 
-/// As far as a text is JSON, a bracket stands within so many bytes of its beginning.
+/// A JSON text has its first bracket within this many bytes.
 const MAX_BEGINNING_BYTES: usize = 1 << 10;
 
 /// What has come of it.

@@ -20,7 +20,7 @@ pub(super) enum BilledBy {
 }
 
 impl BilledBy {
-    /// The most that a sound of so many bytes takes.
+    /// The most seconds, or tokens, that a sound of `bytes` bytes has.
     pub fn most(self, bytes: u64) -> u64 {
         let seconds = bytes.div_ceil(LEAST_BYTES_A_SECOND);
         match self {
@@ -29,7 +29,7 @@ impl BilledBy {
         }
     }
 
-    /// About what it takes.
+    /// About as many as it has.
     pub const fn about(self, bytes: u64) -> u64 {
         match self {
             Self::Tokens => bytes / (BYTES_A_SECOND / TOKENS_A_SECOND),

@@ -2,6 +2,7 @@
 
 use super::{
     Ask, HolderId, Kind, LeaseAccount, Past, Terms,
+    cases_tests::ask_by,
     holder::{Habits, Lease},
 };
 use crate::domain::calendar::{Calendar, Every};
@@ -20,24 +21,7 @@ fn a_day() -> Terms {
 }
 
 fn ask(holder: u128, seq: u64, need: u64, terms: Terms) -> Ask {
-    Ask {
-        holder: HolderId(holder),
-        terms,
-        terms_ago: 0,
-        seq,
-        keep: 0,
-        back: 0,
-        used_ago: 0,
-        forced: vec![],
-        at_least: 0,
-        refunds: vec![],
-        window: 0,
-        sent: None,
-        need,
-        waiting: need,
-        want: need,
-        lease: LEASE,
-    }
+    Ask { lease: LEASE, ..ask_by(terms, holder, seq, need) }
 }
 
 /// What is granted of one unit that is needed.

@@ -9,10 +9,11 @@ fn ten_a_hundred(version: i64) -> Terms {
     Terms { kind: Kind::Rate { limit: 10, window: 100, burst: 10 }, version }
 }
 
-fn ask(holder: u128, seq: u64, need: u64) -> Ask {
+/// Asks for so many units by these terms, for fifty moments.
+pub(super) fn ask_by(terms: Terms, holder: u128, seq: u64, need: u64) -> Ask {
     Ask {
         holder: HolderId(holder),
-        terms: ten_a_hundred(1),
+        terms,
         terms_ago: 0,
         seq,
         keep: 0,
@@ -28,6 +29,10 @@ fn ask(holder: u128, seq: u64, need: u64) -> Ask {
         want: need,
         lease: 50,
     }
+}
+
+fn ask(holder: u128, seq: u64, need: u64) -> Ask {
+    ask_by(ten_a_hundred(1), holder, seq, need)
 }
 
 #[test]

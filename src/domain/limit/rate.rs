@@ -25,7 +25,7 @@ pub struct Rate {
 /// How what was used of a rate comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refill {
-    /// Little by little, all of `limit` in so many seconds.
+    /// Little by little: all of `limit` within `window_s` seconds.
     Steady { window_s: u64 },
     /// All at once, when the next day, week or month begins.
     Calendar(Calendar),
@@ -73,7 +73,7 @@ impl Rate {
         }
     }
 
-    /// The same with room for so many units at least.
+    /// The same rate with a burst of at least `burst` units.
     pub(super) fn roomy(self, burst: u64) -> Self {
         Self { burst: self.burst.max(burst), ..self }
     }

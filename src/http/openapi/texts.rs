@@ -230,8 +230,8 @@ pub(super) const TAGS: &[Tag] = &[
                 "limits::create",
                 "Create a limit",
                 "With `window_s` what was used comes back little by little, so that \"20 a day\" admits up to 40 in \
-                 some 24 hours; with `window` at most 20 in each calendar day. It holds for the next call, everywhere within a second. With an Idempotency-Key the same request \
-                 gives the same answer for 24 hours.",
+                 some 24 hours; with `window` at most 20 in each calendar day. It holds for the next call, everywhere \
+                 within a second. With an Idempotency-Key the same request gives the same answer for 24 hours.",
             ),
             text("limits::show", "Show a limit", ""),
             text(
