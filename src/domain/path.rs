@@ -40,17 +40,31 @@ pub fn check(path: &str) -> Result<(), UnsafePath> {
     let Some(rest) = path.strip_prefix('/') else {
         return Err(UnsafePath::NotAbsolute);
     };
-    check_characters(rest)?;
     let mut segments = rest.split('/').peekable();
     while let Some(segment) = segments.next() {
         if segment.is_empty() && segments.peek().is_some() {
             return Err(UnsafePath::EmptySegment);
         }
-        if is_dot_segment(segment) {
-            return Err(UnsafePath::DotSegment);
-        }
+        if is_resource_name(segment) { check_resource_name(segment)? } else { check_segment(segment)? }
     }
     Ok(())
+}
+
+/// Whether a segment is the name of a resource of AWS, in which slashes are escaped: models of Bedrock are asked by it.
+fn is_resource_name(segment: &str) -> bool {
+    ["arn%3A", "arn%3a", "arn:"].iter().any(|start| segment.starts_with(start))
+}
+
+/// What its escaped slashes part is as good as segments of the path, and [`folded`] takes it for such.
+fn check_resource_name(name: &str) -> Result<(), UnsafePath> {
+    name.split("%2F").flat_map(|part| part.split("%2f")).try_for_each(|part| {
+        if part.is_empty() { Err(UnsafePath::EmptySegment) } else { check_segment(part) }
+    })
+}
+
+fn check_segment(segment: &str) -> Result<(), UnsafePath> {
+    check_characters(segment)?;
+    if is_dot_segment(segment) { Err(UnsafePath::DotSegment) } else { Ok(()) }
 }
 
 /// The path as a lenient upstream may read it: every segment without path parameters, escapes, names of NTFS streams, dots and
@@ -152,8 +166,8 @@ fn is_dot_segment(segment: &str) -> bool {
     is_dots && (plain.len() <= 2 || plain.len() < segment.len())
 }
 
-fn check_characters(path: &str) -> Result<(), UnsafePath> {
-    let mut bytes = path.bytes();
+fn check_characters(segment: &str) -> Result<(), UnsafePath> {
+    let mut bytes = segment.bytes();
     let mut before = 0;
     while let Some(byte) = bytes.next() {
         let mut escaped = 0;
@@ -224,6 +238,8 @@ mod tests {
             // Other letters of the world, and of Latin 1.
             "/%E0%A4%95/%F0%9F%98%80/%ED%9F%BF/%EF%BF%BD",
             "/%E4%F6%FC",
+            "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.anthropic.x-v2%3A0/converse",
+            "/model/arn:aws:bedrock:us-east-1:123456789012:application-inference-profile%2fab12/converse-stream",
         ] {
             assert_eq!(check(path), Ok(()), "{path}");
         }
@@ -320,6 +336,15 @@ mod tests {
             ("/...;/a", UnsafePath::DotSegment),
             ("/%2e%2e/a", UnsafePath::DangerousEscape),
             ("/..%2fa", UnsafePath::DangerousEscape),
+            ("/a/arm%3Ax%2Fb", UnsafePath::DangerousEscape),
+            ("/Arn%3Ax%2Fb", UnsafePath::DangerousEscape),
+            ("/arn%3Ax%2F..%2Fadmin", UnsafePath::DotSegment),
+            ("/arn%3Ax%2F..;y%2Fadmin", UnsafePath::DotSegment),
+            ("/arn%3A%2f%2Fadmin", UnsafePath::EmptySegment),
+            ("/arn%3Ax%2F", UnsafePath::EmptySegment),
+            ("/arn%3Ax%2F%2e%2e%2Fadmin", UnsafePath::DangerousEscape),
+            ("/arn%3Ax%5Cadmin", UnsafePath::DangerousEscape),
+            ("/arn%3Ax%252Fadmin", UnsafePath::DangerousEscape),
             ("/a%5cb", UnsafePath::DangerousEscape),
             ("/%252e%252e/a", UnsafePath::DangerousEscape),
             ("/a%00", UnsafePath::DangerousEscape),

@@ -20,14 +20,27 @@ pub(super) fn model_in(path: &str) -> Option<String> {
     };
     let mut found = parts.windows(2).filter(is_one);
     let (Some([kind, name]), None) = (found.next(), found.next()) else { return None };
-    // A name of Bedrock has colons: `anthropic.claude-sonnet-4-5-20250929-v1:0`. In others they are coded, and so are, by
-    // some clients, those before what is asked of the model.
-    let is_bedrock = *kind == "model";
-    let name = if is_bedrock { name } else { name.split(':').next()? };
-    let name = name.replace("%3A", ":").replace("%3a", ":");
-    let action = name.rsplit_once(':').filter(|(_, action)| !is_bedrock && ACTIONS.contains(action));
+    if *kind == "model" {
+        return Some(of_bedrock(name)).filter(|model| is_model_name(model));
+    }
+    let name = name.split(':').next()?.replace("%3A", ":").replace("%3a", ":");
+    // Before what is asked of the model some clients code the colon too.
+    let action = name.rsplit_once(':').filter(|(_, action)| ACTIONS.contains(action));
     let model = action.map_or(&*name, |(model, _)| model);
     is_model_name(model).then(|| model.to_owned())
+}
+
+/// A name of Bedrock has colons, `anthropic.claude-sonnet-4-5-20250929-v1:0`, or is that of a resource of AWS,
+/// `arn:aws:bedrock:REGION:ACCOUNT:inference-profile/MODEL`. Profiles of an application, imported models and the like have a
+/// number in place of the model: their prices stand by the whole name.
+fn of_bedrock(segment: &str) -> String {
+    let name = segment.replace("%3A", ":").replace("%3a", ":").replace("%2F", "/").replace("%2f", "/");
+    let resource = name.strip_prefix("arn:").and_then(|rest| rest.rsplit_once('/'));
+    let names_model = |kind: &str| kind.ends_with(":foundation-model") || kind.ends_with(":inference-profile");
+    match resource {
+        Some((kind, model)) if names_model(kind) => model.to_owned(),
+        _ => name,
+    }
 }
 
 /// Whether the path names a deployment, which Azure serves whatever model the body names.
@@ -43,13 +56,19 @@ pub(super) fn names_what_serves(path: &str) -> bool {
 /// The path of a call with another name in place of the model's. A colon in it stands as it is where only a slash ends the
 /// name, and is coded elsewhere.
 pub(super) fn with_model<'p>(path: &'p str, asked: &str, served: &str) -> Cow<'p, str> {
+    if let Some((head, rest)) = path.split_once("/model/") {
+        let name = rest.split(['/', '?']).next().unwrap_or_default();
+        let tail = rest.get(name.len()..).filter(|_| of_bedrock(name) == asked);
+        return tail.map_or(Cow::Borrowed(path), |tail| {
+            Cow::Owned(format!("{head}/model/{}{tail}", served.replace('/', "%2F")))
+        });
+    }
     let coded = |name: &str| name.replace(':', "%3A");
-    for before in ["/model/", "/models/", "/tunedModels/", "/deployments/"] {
+    for before in ["/models/", "/tunedModels/", "/deployments/"] {
         for name in [asked.to_owned(), coded(asked)] {
             let Some((head, tail)) = path.split_once(&format!("{before}{name}")) else { continue };
             if tail.is_empty() || tail.starts_with(['/', ':', '?']) || is_coded_action(tail) {
-                let served = if before == "/model/" { served.to_owned() } else { coded(served) };
-                return Cow::Owned(format!("{head}{before}{served}{tail}"));
+                return Cow::Owned(format!("{head}{before}{}{tail}", coded(served)));
             }
         }
     }
@@ -116,6 +135,8 @@ mod tests {
         for (path, expected) in [
             ("/v1beta/models/fast:generateContent?key=fast", "/v1beta/models/a%3Ab:generateContent?key=fast"),
             ("/model/fast/converse", "/model/a:b/converse"),
+            ("/model/faster/converse", "/model/faster/converse"),
+            ("/model/arn%3Aaws%3Abedrock%3Ar%3A1%3Ainference-profile%2Ffast/converse?x", "/model/a:b/converse?x"),
             ("/models/faster:generateContent", "/models/faster:generateContent"),
             ("/models/fast%3AgenerateContent?x", "/models/a%3Ab%3AgenerateContent?x"),
             ("/models/fast%3Ax:generateContent", "/models/fast%3Ax:generateContent"),
@@ -124,6 +145,8 @@ mod tests {
         ] {
             assert_eq!(with_model(path, "fast", "a:b"), expected);
         }
+        let resource = with_model("/model/fast/converse", "fast", "arn:aws:bedrock:r:1:inference-profile/us.m:0");
+        assert_eq!(resource, "/model/arn:aws:bedrock:r:1:inference-profile%2Fus.m:0/converse");
     }
 
     #[test]
@@ -137,6 +160,12 @@ mod tests {
             ("/v1beta/tunedModels/t:generateContent", Some("t")),
             ("/model/anthropic.claude-v1:0/converse", Some("anthropic.claude-v1:0")),
             ("/model/arn%3Aaws%3Abedrock/converse-stream", Some("arn:aws:bedrock")),
+            ("/model/arn%3Aaws%3Abedrock%3Ar%3A1%3Ainference-profile%2Fus.m-v2%3A0/converse", Some("us.m-v2:0")),
+            ("/model/arn:aws:bedrock:r::foundation-model%2fanthropic.m/converse", Some("anthropic.m")),
+            (
+                "/model/arn%3Aaws%3Abedrock%3Ar%3A1%3Aapplication-inference-profile%2Fab12/converse",
+                Some("arn:aws:bedrock:r:1:application-inference-profile/ab12"),
+            ),
             ("/openai/deployments/d/chat/completions", Some("d")),
             ("/x/openai/deployments/d/audio/transcriptions", Some("d")),
             ("/deployments/d/chat/completions", Some("d")),

@@ -12,7 +12,7 @@ use super::support::{Message, Stage, request};
 /// How many targets are tried.
 const TARGETS: usize = 400;
 
-const WORDS: [&str; 44] = [
+const WORDS: [&str; 46] = [
     "/up",
     "/up/s",
     "/up/s/admin",
@@ -33,6 +33,8 @@ const WORDS: [&str; 44] = [
     "\\",
     "%2f",
     "%2F",
+    "/arn%3Aa:b",
+    "/arn:x%2F",
     "%5c",
     "%2e",
     "%2e%2e",
