@@ -35,7 +35,10 @@ use self::{
 };
 pub use self::{
     alerts::webhook,
-    audit::{audit_public_key, audit_store, checkpoint_file, checkpoint_files, custodian},
+    audit::{
+        audit_public_key, audit_store, checkpoint_file, checkpoint_files, custodian, home_chain,
+        is_checkpoint_file_renewed,
+    },
     first_start::{FirstStart, random_password},
     foundation::{Secrets, is_shared},
     keys::{change_master_key, rotate_signing_key},

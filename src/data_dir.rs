@@ -42,6 +42,7 @@ const MASTER_KEY_FILE: &str = "master.key";
 const AUDIT_CLOSED: &str = "audit-closed";
 const RUNNING: &str = "gateway.json";
 const ACTS: &str = "acts.jsonl";
+const REPLICA: &str = "replica";
 
 /// Reads a key that an operator gave; `origin` says where.
 pub fn parse_master_key(origin: &str, text: &str) -> Result<MasterKey, DataDirError> {
@@ -95,6 +96,13 @@ pub struct Replacement {
 impl Replacement {
     /// Makes it the master key.
     pub fn put_in_place(self) -> Result<(), DataDirError> {
+/// The name of the replica whose directory it is, if a gateway was ever started on it. Nothing is made.
+#[must_use]
+pub fn replica(path: &Path) -> Option<String> {
+    let name = std::fs::read_to_string(path.join(REPLICA)).ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
         let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
         std::fs::rename(&self.beside, &self.path)
             .and_then(|()| self.path.parent().map_or(Ok(()), sync))
@@ -125,7 +133,7 @@ impl DataDir {
 
     /// The name of this replica, made at the first start and kept: its audit chain is called by it.
     pub fn replica(&self, fresh: impl Fn() -> String) -> Result<String, DataDirError> {
-        let name = self.read_or_make("replica", || Ok(Zeroizing::new(fresh())))?;
+        let name = self.read_or_make(REPLICA, || Ok(Zeroizing::new(fresh())))?;
         Ok(name.trim().to_owned())
     }
 

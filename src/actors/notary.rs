@@ -26,6 +26,7 @@ pub use self::{
     certifier::{Blueprint, NotCertified, Occasion},
     custody::Custodian,
     key::{CheckpointKey, KeyError},
+    shipping::{MAX_BYTES as MAX_CHECKPOINT_FILE_BYTES, older as older_checkpoint_file},
 };
 use super::{
     handle::{Ask, Handle, Reply, Request},

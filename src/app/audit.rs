@@ -4,9 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Secrets, StartError, foundation::read_master_key, offline::existing_store};
 use crate::{
-    actors::notary::{CheckpointKey, Custodian},
+    actors::notary::{CheckpointKey, Custodian, MAX_CHECKPOINT_FILE_BYTES, older_checkpoint_file},
     clock::Clock,
     config::Config,
+    data_dir,
     domain::audit::{act::Author, lines::PublicKey},
     store::Store,
 };
@@ -24,7 +25,21 @@ pub fn checkpoint_file(config: &Config) -> PathBuf {
 #[must_use]
 pub fn checkpoint_files(config: &Config) -> Vec<PathBuf> {
     let file = checkpoint_file(config);
-    [file.with_extension("older.jsonl"), file].into_iter().filter(|file| file.exists()).collect()
+    [older_checkpoint_file(&file), file].into_iter().filter(|file| file.exists()).collect()
+}
+
+/// Whether the file of checkpoints has been full once, so that the older one took the place of an even older one, or may
+/// have.
+#[must_use]
+pub fn is_checkpoint_file_renewed(config: &Config) -> bool {
+    let older = older_checkpoint_file(&checkpoint_file(config)).metadata();
+    older.is_ok_and(|older| older.len() >= MAX_CHECKPOINT_FILE_BYTES)
+}
+
+/// The chain of the gateway that was started on the `data_dir` of this configuration, if one ever was.
+#[must_use]
+pub fn home_chain(config: &Config) -> Option<String> {
+    data_dir::replica(&config.data_dir)
 }
 
 /// The store with the audit log in it; none is made.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod export;
+mod files;
 mod offline;
 mod online;
 mod read;

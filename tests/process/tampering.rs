@@ -4,6 +4,7 @@
 use std::{fs, process::Output};
 
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use tollgate::clock::Clock;
 
 use super::support::{Database, Entry, Gateway, Home, request};
 
@@ -178,6 +179,79 @@ fn every_kind_of_tampering_with_postgresql_is_found() {
     let database = Database::create();
     let home = database.home();
     every_kind_of_tampering_is_found(&Owner { home: &home, database: Some(&database) });
+}
+
+/// What is done to the file of checkpoints in `data_dir`, and what is said of it. A gateway makes one at its start and one
+/// at its end, so that after two lives there are four.
+const FILE_TAMPERINGS: [(&str, fn(&str) -> Option<String>, &str); 6] = [
+    ("emptied", |_| Some(String::new()), "checkpoints 1 to 4 are missing in it (from the first on)"),
+    ("deleted", |_| None, "checkpoints 1 to 4 are missing in it (from the first on)"),
+    ("its end cut off", |text| Some(without_lines(text, 3..5)), "checkpoints 3 to 4 are missing in it (signed after"),
+    ("its last line cut off", |text| Some(without_lines(text, 4..5)), "checkpoint 4 is missing in it"),
+    ("a line removed", |text| Some(without_lines(text, 2..3)), "checkpoint 2 is missing in it"),
+    (
+        "a statement altered",
+        |text| Some(text.replacen("\"number\":2,\"seq\":", "\"number\":2,\"seq\":9", 1)),
+        "jsonl:3: chain",
+    ),
+];
+
+fn without_lines(text: &str, gone: std::ops::Range<usize>) -> String {
+    text.lines().enumerate().filter(|(at, _)| !gone.contains(at)).map(|(_, line)| line.to_owned() + "\n").collect()
+}
+
+#[test]
+fn a_file_of_checkpoints_that_was_emptied_shortened_or_altered_is_found() {
+    let home = Home::new();
+    written(&home);
+    assert_sound(&home, &[]);
+    let file = home.path().join("data/audit-checkpoints.jsonl");
+    let whole = fs::read_to_string(&file).unwrap();
+    assert_eq!(whole.lines().count(), 5, "{whole}");
+    let copy = home.path().join("copy.jsonl");
+    for (done, how, words) in FILE_TAMPERINGS {
+        match how(&whole) {
+            Some(text) => fs::write(&file, text).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        assert_found(
+            &home,
+            &[],
+            &["the file of checkpoints is not sound", words, "--checkpoints", "The log itself agrees"],
+        );
+        fs::write(&file, &whole).unwrap();
+        assert_sound(&home, &[]);
+        // A copy may end anywhere, and that one is there is known of who gives it.
+        if let Some(text) = how(&whole).filter(|_| !done.starts_with("its")) {
+            fs::write(&copy, text).unwrap();
+            assert_found(
+                &home,
+                &["--checkpoints", copy.to_str().unwrap()],
+                &["the file of checkpoints is not sound", "copy.jsonl"],
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_of_checkpoints_that_is_newer_than_an_export_is_no_false_alarm() {
+    let home = Home::new();
+    written(&home);
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (export, keys, checkpoints) = (path("export.jsonl"), path("keys.jsonl"), path("data/audit-checkpoints.jsonl"));
+    done(&home, &["export", "--output", &export]);
+    fs::write(&keys, done(&home, &["keys"])).unwrap();
+    let made_at = Clock::system().now().to_string();
+    let with = ["--export", &export, "--keys", &keys, "--checkpoints", &checkpoints];
+    let told = assert_sound(&home, &with);
+    assert!(!told.contains("beyond"), "{told}");
+    written_on(&home);
+    for more in [&[][..], &["--made-at", &made_at]] {
+        let told = assert_sound(&home, &[&with, more].concat());
+        assert!(told.contains("2 shipped checkpoints") && told.contains("beyond the end of this export"), "{told}");
+    }
+    let now = Clock::system().now().to_string();
+    assert_found(&home, &[&with[..], &["--made-at", &now]].concat(), &["checkpoint 5", "gone here"]);
 }
 
 fn done(home: &Home, arguments: &[&str]) -> String {

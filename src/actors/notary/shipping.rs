@@ -16,7 +16,7 @@ use crate::domain::audit::{
 };
 
 /// How large the file grows: some four months of minutes.
-const MAX_BYTES: u64 = 64 << 20;
+pub const MAX_BYTES: u64 = 64 << 20;
 
 /// How far from its end the last checkpoint of a chain is looked for.
 const TAIL_BYTES: u64 = 1 << 20;
@@ -92,7 +92,8 @@ enum Beginning {
     HalfALine,
 }
 
-fn older(path: &Path) -> PathBuf {
+/// Where a full file goes.
+pub fn older(path: &Path) -> PathBuf {
     path.with_extension("older.jsonl")
 }
 

@@ -24,9 +24,9 @@ pub(in crate::cli) struct AcceptRestore {
 impl AcceptRestore {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         let custodian = custodian(config, &secrets(), author(Some(self.reason))?).await?;
-        let in_data_dir = trust::shipped(&checkpoint_files(config))?;
+        let in_data_dir = trust::checkpoints(&checkpoint_files(config))?;
         let mut shipped = in_data_dir.clone();
-        shipped.extend(trust::shipped(self.checkpoints.as_slice())?);
+        shipped.extend(trust::checkpoints(self.checkpoints.as_slice())?);
         let gaps = custodian.gaps(&shipped).await.map_err(failed)?;
         let mut text = String::new();
         for gap in &gaps {

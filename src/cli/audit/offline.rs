@@ -107,7 +107,8 @@ impl Reading {
             }
             Checked::Entry(entry) if begun => {
                 let facts = (*entry).map_err(|(position, fault)| self.blame(position, fault))?;
-                self.walk_of(&facts.chain.clone(), inspector)?.entry(facts)?;
+                let walk = self.walk_of(&facts.chain.clone(), inspector)?;
+                inspector.entry(walk, facts)?;
             }
             Checked::Checkpoint(found) if begun => {
                 let (checkpoint, checked) = *found;

@@ -42,7 +42,7 @@ pub(super) async fn walk(
             while let Some(checkpoint) = trail.next_before(facts.seq).await? {
                 inspector.checkpoint(&mut walk, &checkpoint, check_checkpoint(&checkpoint, &inspector.keys, MEANS))?;
             }
-            walk.entry(facts)?;
+            inspector.entry(&mut walk, facts)?;
         }
     }
     while let Some(checkpoint) = trail.next_before(u64::MAX).await? {

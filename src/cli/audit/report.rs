@@ -1,16 +1,22 @@
 //! What was found: the first thing that is wrong, or how much was checked.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Failure;
 use crate::{
     crypto,
-    domain::audit::{
-        act::CUSTODY,
-        checkpoint::Checkpoint,
-        verify::{Custody, Fault, Finding, Keys, Means, Position, Summary, Vouched, Walk, check_checkpoint},
+    domain::{
+        audit::{
+            act::CUSTODY,
+            checkpoint::Checkpoint,
+            verify::{Custody, Facts, Fault, Finding, Keys, Means, Position, Summary, Vouched, Walk},
+        },
+        hex,
     },
 };
 
@@ -27,40 +33,68 @@ impl From<Finding> for Failure {
 pub(super) struct Inspector {
     pub keys: Keys,
     /// Checkpoints that lie in another place, by chain and number; taken out when they are found here.
-    shipped: HashMap<(String, u64), Vec<Checkpoint>>,
+    shipped: HashMap<(String, u64), Vec<Arc<Checkpoint>>>,
+    /// The same by chain and the place that they vouch for.
+    vouching: HashMap<String, HashMap<u64, Vec<Arc<Checkpoint>>>>,
     /// Shipped checkpoints in whose place another one was found.
-    replaced: Vec<Checkpoint>,
+    replaced: Vec<Arc<Checkpoint>>,
+    /// Shipped checkpoints that vouch for another record than the one that was found.
+    contradicted: Vec<Arc<Checkpoint>>,
     summaries: Vec<Summary>,
     notes: Vec<String>,
     /// Only a part of what there is was looked at.
     pub is_part: bool,
+    /// It is an export, which ends when it was made; what was shipped may go on.
+    pub is_export: bool,
+    /// When the export was made, if that was said.
+    pub made_at: Option<Timestamp>,
 }
 
 impl Inspector {
-    /// Of what was shipped only that counts whose signature is good.
+    /// The checkpoints that were shipped are signed by keys that are trusted.
     pub(super) fn new(keys: Keys, shipped: Vec<Checkpoint>) -> Self {
-        let all = shipped.len();
-        let good = shipped.into_iter().filter(|checkpoint| check_checkpoint(checkpoint, &keys, MEANS).is_ok());
-        let (mut shipped, mut count) = (HashMap::<_, Vec<Checkpoint>>::new(), 0_usize);
-        for found in good {
-            let of_number = shipped.entry((found.chain.clone(), found.number)).or_default();
+        let mut by_number = HashMap::<_, Vec<Arc<Checkpoint>>>::new();
+        let mut vouching = HashMap::<String, HashMap<u64, Vec<Arc<Checkpoint>>>>::new();
+        for found in shipped.into_iter().map(Arc::new) {
+            let of_number = by_number.entry((found.chain.clone(), found.number)).or_default();
+            // In `data_dir` and in a copy of that it is the same one.
             if !of_number.contains(&found) {
+                vouching.entry(found.chain.clone()).or_default().entry(found.seq).or_default().push(Arc::clone(&found));
                 of_number.push(found);
-                count = count.saturating_add(1);
             }
         }
-        let mut notes = vec![];
-        if count < all {
-            notes.push(format!(
-                "{} shipped checkpoints are signed by nobody who is trusted, or come twice",
-                all.saturating_sub(count)
-            ));
+        Self {
+            keys,
+            shipped: by_number,
+            vouching,
+            replaced: vec![],
+            contradicted: vec![],
+            summaries: vec![],
+            notes: vec![],
+            is_part: false,
+            is_export: false,
+            made_at: None,
         }
-        Self { keys, shipped, replaced: vec![], summaries: vec![], notes, is_part: false }
+    }
+
+    pub(super) fn notes(&mut self, notes: &mut Vec<String>) {
+        self.notes.append(notes);
     }
 
     pub(super) fn note(&mut self, note: String) {
         self.notes.push(note);
+    }
+
+    /// An entry on the way through a chain: what was shipped vouches for this one and no other.
+    pub(super) fn entry(&mut self, walk: &mut Walk, facts: Facts) -> Result<(), Finding> {
+        let vouching = self.vouching.get(&facts.chain).and_then(|chain| chain.get(&facts.seq));
+        for shipped in vouching.into_iter().flatten() {
+            let hash = shipped.read().ok().and_then(|statement| hex::decode(&statement.hash));
+            if hash != Some(facts.hash) {
+                self.contradicted.push(Arc::clone(shipped));
+            }
+        }
+        walk.entry(facts)
     }
 
     /// A checkpoint on the way through a chain.
@@ -105,9 +139,13 @@ impl Inspector {
             self.notes
                 .push(format!("{lost} shipped checkpoints were lost with a store that was set back, as is on record"));
         }
-        self.changed(&custody)?;
+        first(&self.replaced, &custody, |_| Fault::Replaced)?;
+        first(&self.contradicted, &custody, |lost| Fault::Vouched { seq: lost.seq })?;
         if !self.is_part {
-            self.gone(&custody)?;
+            let (beyond, gone): (Vec<_>, Vec<_>) =
+                self.shipped.values().flatten().cloned().partition(|lost| self.is_beyond(lost));
+            first(&gone, &custody, |lost| Fault::Gone { seq: lost.seq })?;
+            self.notes.extend(beyond_told(&beyond, self.as_of()));
         }
         if let Some((now, max_s)) = max_age {
             self.summaries.iter().filter(|summary| summary.chain != CUSTODY).try_for_each(|s| fresh(s, now, max_s))?;
@@ -115,24 +153,14 @@ impl Inspector {
         Ok(self.text())
     }
 
-    /// What was shipped and is another one here.
-    fn changed(&self, custody: &Custody) -> Result<(), Finding> {
-        let replaced = self.replaced.iter().filter(|lost| !custody.explains(lost));
-        let first = replaced.min_by_key(|checkpoint| (&checkpoint.chain, checkpoint.number));
-        first.map_or(Ok(()), |lost| {
-            let position = Position::Checkpoint(lost.number);
-            Err(Finding { chain: lost.chain.clone(), position, fault: Fault::Replaced })
-        })
+    /// When an export was made at the latest, as far as its checkpoints and its maker say.
+    fn as_of(&self) -> Option<Timestamp> {
+        self.summaries.iter().filter_map(|summary| summary.trail_time).chain(self.made_at).max()
     }
 
-    /// What was shipped and not found.
-    fn gone(&self, custody: &Custody) -> Result<(), Finding> {
-        let gone = self.shipped.values().flatten().filter(|lost| !custody.explains(lost));
-        let first = gone.min_by_key(|checkpoint| (&checkpoint.chain, checkpoint.number));
-        first.map_or(Ok(()), |gone| {
-            let fault = Fault::Gone { seq: gone.seq };
-            Err(Finding { chain: gone.chain.clone(), position: Position::Checkpoint(gone.number), fault })
-        })
+    /// Whether it was signed after an export was made, and so cannot be in it.
+    fn is_beyond(&self, shipped: &Checkpoint) -> bool {
+        self.is_export && self.as_of().is_none_or(|made| shipped.time > made)
     }
 
     fn text(&self) -> String {
@@ -144,6 +172,33 @@ impl Inspector {
         let total = format!("sound: {records} records and {checkpoints} checkpoints were checked\n");
         notes.chain(chains).chain([total]).collect()
     }
+}
+
+/// The first checkpoint whose loss is not on record.
+fn first(lost: &[Arc<Checkpoint>], custody: &Custody, fault: fn(&Checkpoint) -> Fault) -> Result<(), Finding> {
+    let unexplained = lost.iter().filter(|lost| !custody.explains(lost));
+    let first = unexplained.min_by_key(|lost| (&lost.chain, lost.number));
+    first.map_or(Ok(()), |lost| {
+        Err(Finding { chain: lost.chain.clone(), position: Position::Checkpoint(lost.number), fault: fault(lost) })
+    })
+}
+
+/// What was shipped of each chain behind the end of an export.
+fn beyond_told(beyond: &[Arc<Checkpoint>], as_of: Option<Timestamp>) -> Vec<String> {
+    let mut chains = BTreeMap::<&str, Vec<&Checkpoint>>::new();
+    for shipped in beyond {
+        chains.entry(&shipped.chain).or_default().push(shipped);
+    }
+    let newest = as_of.map_or_else(|| "which has no checkpoint".to_owned(), |time| format!("which ends at {time}"));
+    let told = |(chain, shipped): (&str, Vec<&Checkpoint>)| {
+        let last = shipped.iter().max_by_key(|found| found.number)?;
+        let count = shipped.len();
+        let (seq, time) = (last.seq, last.time);
+        Some(format!(
+            "chain {chain}: {count} shipped checkpoints (the last of {time}, for record {seq}) are beyond the end of this export, {newest}; if it was made later than that, its end was cut off: --made-at TIME fails then"
+        ))
+    };
+    chains.into_iter().filter_map(told).collect()
 }
 
 fn chain_told(summary: &Summary) -> String {

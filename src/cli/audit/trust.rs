@@ -13,6 +13,7 @@ use crate::{
     domain::audit::{
         checkpoint::Checkpoint,
         lines::{Line, PublicKey},
+        verify::CheckpointFile,
     },
     store::Store,
 };
@@ -32,14 +33,19 @@ pub(super) fn of_file(path: &Path) -> Result<Vec<PublicKey>, Failure> {
     Ok(keys)
 }
 
-/// The checkpoints in files that were shipped. Half a line, which a kill leaves, is skipped: its number comes again.
-pub(super) fn shipped(paths: &[PathBuf]) -> Result<Vec<Checkpoint>, Failure> {
-    let mut shipped = vec![];
+/// A file of checkpoints, whatever is in it.
+pub(super) fn checkpoint_file(path: &Path) -> Result<CheckpointFile, Failure> {
+    let bytes = fs::read(path).map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))?;
+    Ok(CheckpointFile::read(&path.display().to_string(), &String::from_utf8_lossy(&bytes)))
+}
+
+/// The checkpoints in files, whether or not they are signed.
+pub(super) fn checkpoints(paths: &[PathBuf]) -> Result<Vec<Checkpoint>, Failure> {
+    let mut found = vec![];
     for path in paths {
-        let found = lines(path)?.into_iter();
-        shipped.extend(found.filter_map(|line| if let Line::Checkpoint(found) = line { Some(found) } else { None }));
+        found.extend(checkpoint_file(path)?.checkpoints().cloned());
     }
-    Ok(shipped)
+    Ok(found)
 }
 
 fn lines(path: &Path) -> Result<Vec<Line>, Failure> {

@@ -7,8 +7,9 @@ use std::{
 };
 
 use clap::Args;
+use jiff::Timestamp;
 
-use super::{Failure, failed, offline, online, report::Inspector, trust};
+use super::{Failure, failed, files::Files, offline, online, report::Inspector, trust};
 use crate::{
     app::{audit_store, checkpoint_files},
     cli::{print, progress::Progress},
@@ -34,9 +35,12 @@ pub(in crate::cli) struct Verify {
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Checkpoints that were shipped elsewhere: nothing they vouch for may be missing. Those in `data_dir` are always
-    /// compared with a store.
+    /// compared with a store. Those that are later than an export are told.
     #[arg(long, value_name = "FILE")]
     checkpoints: Option<PathBuf>,
+    /// When the export was made (RFC 3339): every checkpoint that was shipped up to then must be in it.
+    #[arg(long, value_name = "TIME", requires_all = ["export", "checkpoints"])]
+    made_at: Option<Timestamp>,
     /// Fail if the newest checkpoint of a chain is older than this number of seconds. That of a running gateway is at
     /// most 60 s old.
     #[arg(long, value_name = "SECONDS")]
@@ -54,32 +58,41 @@ impl Verify {
     }
 
     async fn store(&self, config: &Config) -> Result<String, Failure> {
-        // What was shipped is read before the store, so that all of it must be there.
-        let mut files = checkpoint_files(config);
-        let has_none = files.is_empty() && self.checkpoints.is_none();
-        files.extend(self.checkpoints.clone());
-        let shipped = trust::shipped(&files)?;
         let store = audit_store(config)?;
         let keys = match &self.keys {
             Some(file) => trust::of_file(file)?,
             None => trust::of_store(config, &store).await?,
         };
-        let chains = self.chains(&store).await?;
-        let shipped = shipped.into_iter().filter(|found| self.chain.as_ref().is_none_or(|chain| *chain == found.chain));
-        let mut inspector = Inspector::new(Keys::new(keys), shipped.collect());
-        if has_none {
+        let keys = Keys::new(keys);
+        // What was shipped is read before the log, so that all of it must be there.
+        let mut files = Files::default();
+        files.at_home(config, &store, &keys).await?;
+        if let Some(copy) = &self.checkpoints {
+            files.elsewhere(copy, &keys)?;
+        }
+        let good = std::mem::take(&mut files.good);
+        let shipped = good.into_iter().filter(|found| self.chain.as_ref().is_none_or(|chain| *chain == found.chain));
+        let mut inspector = Inspector::new(keys, shipped.collect());
+        inspector.notes(&mut files.notes);
+        if self.checkpoints.is_none() && checkpoint_files(config).is_empty() {
             inspector.note(
                 "there is no file of checkpoints in data_dir and none was given: that the store was set back would not show".into(),
             );
         }
-        let mut progress = Progress::new(total(&store, &chains).await?);
+        inspector.is_part = self.from > 1;
+        let walked = self.walk(&store, &mut inspector).await;
+        files.conclude(walked.and_then(|()| Ok(inspector.verdict(self.max_age())?)))
+    }
+
+    async fn walk(&self, store: &Store, inspector: &mut Inspector) -> Result<(), Failure> {
+        let chains = self.chains(store).await?;
+        let mut progress = Progress::new(total(store, &chains).await?);
         for chain in &chains {
-            let walked = online::walk(&store, chain, self.from, &mut inspector, &mut progress).await;
+            let walked = online::walk(store, chain, self.from, inspector, &mut progress).await;
             walked.inspect_err(|_| progress.end())?;
         }
         progress.end();
-        inspector.is_part = self.from > 1;
-        Ok(inspector.verdict(self.max_age())?)
+        Ok(())
     }
 
     /// The chain of custody last, so that it has what was done meanwhile.
@@ -103,9 +116,15 @@ impl Verify {
         };
         let brought = offline::keys_in(open()?)?;
         let trusted = self.keys.as_deref().map(trust::of_file).transpose()?;
-        let shipped = trust::shipped(self.checkpoints.as_slice())?;
         let is_given = trusted.is_some();
-        let mut inspector = Inspector::new(Keys::new(trusted.unwrap_or(brought)), shipped);
+        let keys = Keys::new(trusted.unwrap_or(brought));
+        let mut files = Files::default();
+        if let Some(copy) = &self.checkpoints {
+            files.elsewhere(copy, &keys)?;
+        }
+        let mut inspector = Inspector::new(keys, std::mem::take(&mut files.good));
+        inspector.notes(&mut files.notes);
+        (inspector.is_export, inspector.made_at) = (true, self.made_at);
         if !is_given {
             inspector.note(
                 "WARNING: the keys are those that the export brought with it, and a forger brings his own; give trusted ones with --keys".into(),
@@ -115,11 +134,10 @@ impl Verify {
         let mut progress = Progress::new(bytes);
         let walked = offline::walk(open()?, &mut inspector, &mut progress).await;
         progress.end();
-        walked?;
-        Ok(inspector.verdict(self.max_age())?)
+        files.conclude(walked.and_then(|()| Ok(inspector.verdict(self.max_age())?)))
     }
 
-    fn max_age(&self) -> Option<(jiff::Timestamp, u64)> {
+    fn max_age(&self) -> Option<(Timestamp, u64)> {
         self.max_age.map(|max_s| (Clock::system().now(), max_s))
     }
 }

@@ -41,6 +41,10 @@ fn public(key: &Ed25519Key) -> PublicKey {
     PublicKey { kid: "test".into(), public_key: hex::encode(&key.public_key()) }
 }
 
+fn minute(n: u64) -> Timestamp {
+    Timestamp::from_second(i64::try_from(n).unwrap() * 60).unwrap()
+}
+
 fn draft(n: u128, stage: Stage, request: u128) -> Draft {
     let subject = Subject {
         user_id: Some(ANN),
@@ -76,7 +80,7 @@ impl Writer {
     }
 
     fn checkpoint(&mut self) {
-        let statement = self.trail.next(self.name, self.head, Timestamp::UNIX_EPOCH, "test");
+        let statement = self.trail.next(self.name, self.head, minute(self.trail.number + 1), "test");
         let checkpoint = statement.signed(|line| self.key.sign(line)).unwrap();
         self.trail = checkpoint.trail(crypto::sha256).unwrap();
         self.lines.push(Line::Checkpoint(checkpoint));
@@ -84,7 +88,7 @@ impl Writer {
     }
 }
 
-/// Six entries with a checkpoint behind the second, the fourth and the sixth.
+/// Six entries with a checkpoint behind the second, the fourth and the sixth, one a minute.
 fn log() -> Log {
     let mut writer = Writer::new("c");
     for (n, stage) in [Stage::Whole, Stage::Decision, Stage::Outcome, Stage::Whole, Stage::Whole, Stage::Whole]
@@ -142,12 +146,28 @@ impl Log {
     }
 
     fn verify(&self) -> Result<String, String> {
-        verify(self.text().as_bytes(), &self.key, vec![])
+        verify(self.text().as_bytes(), &self.key, vec![], None)
+    }
+
+    /// With checkpoints that were shipped elsewhere, and the minute in which the export was made, if that is said.
+    fn verify_with(&self, shipped: &[Checkpoint], made_at: Option<u64>) -> Result<String, String> {
+        verify(self.text().as_bytes(), &self.key, shipped.to_vec(), made_at.map(minute))
+    }
+
+    fn checkpoints(&self) -> Vec<Checkpoint> {
+        let checkpoint = |line: &Line| if let Line::Checkpoint(found) = line { Some(found.clone()) } else { None };
+        self.lines.iter().filter_map(checkpoint).collect()
     }
 }
 
-fn verify(text: &[u8], key: &PublicKey, shipped: Vec<Checkpoint>) -> Result<String, String> {
+fn verify(
+    text: &[u8],
+    key: &PublicKey,
+    shipped: Vec<Checkpoint>,
+    made_at: Option<Timestamp>,
+) -> Result<String, String> {
     let mut inspector = Inspector::new(Keys::new([key.clone()]), shipped);
+    (inspector.is_export, inspector.made_at) = (true, made_at);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let walked = runtime.block_on(walk(text, &mut inspector, &mut Progress::new(0)));
     walked.and_then(|()| Ok(inspector.verdict(None)?)).map_err(|failure| failure.to_string())
@@ -213,17 +233,73 @@ fn an_inserted_a_swapped_and_a_doubled_record_are_found() {
 #[test]
 fn a_truncated_tail_is_found_by_its_checkpoint_or_by_those_that_were_shipped() {
     let mut cut = log();
-    let shipped =
-        cut.lines.iter().filter_map(|line| if let Line::Checkpoint(found) = line { Some(found.clone()) } else { None });
-    let shipped: Vec<_> = shipped.collect();
+    let shipped = cut.checkpoints();
     cut.lines.remove(cut.at(5));
     cut = cut.recounted();
     assert_found(&cut, &["record 6", "checkpoint 3 vouches"]);
     cut.lines.pop();
     cut = cut.recounted();
     assert!(cut.verify().is_ok(), "by itself nothing shows");
-    let found = verify(cut.text().as_bytes(), &cut.key, shipped).unwrap_err();
+    let found = cut.verify_with(&shipped, Some(3)).unwrap_err();
     assert!(found.contains("checkpoint 3") && found.contains("record 6"), "{found}");
+}
+
+#[test]
+fn checkpoints_that_are_later_than_an_export_are_told_and_no_finding() {
+    let mut earlier = log();
+    let shipped = earlier.checkpoints();
+    // As the export was two minutes into the log.
+    earlier.lines.truncate(earlier.lines.len() - 3);
+    earlier = earlier.recounted();
+    for made_at in [None, Some(2)] {
+        let text = earlier.verify_with(&shipped, made_at).unwrap();
+        let told =
+            "1 shipped checkpoints (the last of 1970-01-01T00:03:00Z, for record 6) are beyond the end of this export";
+        assert!(text.contains(told) && text.contains("sound: 4 records and 2"), "{text}");
+    }
+    assert!(!log().verify_with(&shipped, None).unwrap().contains("beyond"));
+}
+
+#[test]
+fn a_chain_that_goes_on_longer_shows_that_another_was_cut_off() {
+    let (mut writer, mut cut) = (Writer::new("c"), log());
+    (0..6).for_each(|n| {
+        writer.entry(&draft(n, Stage::Whole, n));
+        writer.checkpoint();
+    });
+    let mut other = Writer { key: Arc::clone(&writer.key), ..Writer::new("d") };
+    (0..6).for_each(|n| {
+        other.entry(&draft(40 + n, Stage::Whole, 40 + n));
+        other.checkpoint();
+    });
+    (cut.key, cut.lines) = (public(&writer.key), writer.lines);
+    let shipped = cut.checkpoints();
+    cut.lines.truncate(8);
+    assert!(cut.clone().recounted().verify_with(&shipped, None).unwrap().contains("beyond"));
+    cut.lines.extend(other.lines);
+    let found = cut.recounted().verify_with(&shipped, None).unwrap_err();
+    assert!(found.contains("chain c, checkpoint 5") && found.contains("gone"), "{found}");
+}
+
+#[test]
+fn a_tail_that_was_computed_anew_is_found_by_checkpoints_that_were_shipped() {
+    let mut forged = log();
+    let shipped = forged.checkpoints();
+    forged.lines.truncate(forged.lines.len() - 3);
+    let Some(Line::Entry(last)) = forged.lines.iter().rfind(|line| matches!(line, Line::Entry(_))).cloned() else {
+        panic!()
+    };
+    let mut head = Head { seq: 4, hash: last.hash };
+    for n in 60..62 {
+        let link = head.link("c", &draft(n, Stage::Whole, n), [[1; 16]; 2], crypto::sha256).unwrap();
+        head = link.head();
+        let Link { entry, personal, change, prev_hash, hash, .. } = link;
+        forged.lines.push(Line::Entry(Exported { entry, prev_hash, hash, personal, change }));
+    }
+    let forged = forged.recounted();
+    assert!(forged.verify().is_ok(), "by itself nothing shows");
+    let found = forged.verify_with(&shipped, None).unwrap_err();
+    assert!(found.contains("checkpoint 3") && found.contains("another record 6"), "{found}");
 }
 
 #[test]
@@ -315,7 +391,7 @@ proptest! {
         // With the key it brings itself, as a verifier without another would take it.
         let brought = keys_in(bytes.as_slice()).unwrap_or_default();
         let key = brought.first().cloned().unwrap_or_else(|| log.key.clone());
-        prop_assert!(verify(&bytes, &key, vec![]).is_err(), "byte {}", at);
-        prop_assert!(verify(&bytes, &log.key, vec![]).is_err(), "byte {}", at);
+        prop_assert!(verify(&bytes, &key, vec![], None).is_err(), "byte {}", at);
+        prop_assert!(verify(&bytes, &log.key, vec![], None).is_err(), "byte {}", at);
     }
 }
