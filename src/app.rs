@@ -20,7 +20,7 @@ mod start_error;
 mod store_watch;
 mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::dev::ServerHandle;
 
@@ -54,7 +54,7 @@ use crate::{
     config::Config,
     credentials::api_key::Mint,
     crypto::MacKey,
-    data_dir::{DataDir, Running},
+    data_dir::{DataDir, Reload, Running},
     http::{
         docs::DocsPage,
         office::{Accounting, Administration, AuditLog, Draining, Office, Operations, ReplayRoom, SignIn},
@@ -152,7 +152,7 @@ impl Gateway {
         if let Some(tls) = &parts.tls {
             Watch::new(tls.clone(), parts.base.clock.clone(), parts.metrics.clone()).start();
         }
-        note_running(&parts.base.data_dir, address, ops_address);
+        note_running(&parts.base.data_dir, address, ops_address, parts.config.file.clone());
         Ok(Self { address, ops_address, first_start, unshown_password, office, parts, servers: [public, ops], crew })
     }
 
@@ -183,6 +183,13 @@ impl Gateway {
         let taken = taken.await;
         self.parts.metrics.reload(taken.is_ok());
         taken
+    }
+
+    /// Says what came of a reload, for the command that asked for it.
+    pub fn note_reload(&self, reload: &Reload) {
+        if let Err(error) = self.parts.base.data_dir.note_reload(reload) {
+            tracing::warn!(%error, "`tollgate reload` will not be told what came of it");
+        }
     }
 
     async fn take(&self, config: &Config) -> Result<(), StartError> {
@@ -285,9 +292,9 @@ impl Parts {
 }
 
 /// Says where this gateway is, for commands on the same machine. They do without where it cannot be written.
-fn note_running(data_dir: &DataDir, address: SocketAddr, ops_address: SocketAddr) {
+fn note_running(data_dir: &DataDir, address: SocketAddr, ops_address: SocketAddr, config: Option<PathBuf>) {
     let pid = i32::try_from(std::process::id()).unwrap_or_default();
-    let running = Running { pid, address: address.to_string(), ops_address: ops_address.to_string() };
+    let running = Running { pid, address: address.to_string(), ops_address: ops_address.to_string(), config };
     if let Err(error) = data_dir.note_running(&running) {
         tracing::warn!(%error, "`tollgate reload` will not find this gateway");
     }

@@ -4,6 +4,7 @@
 //! error names where the value came from, its key and what is wrong with it.
 
 mod block;
+mod changes;
 mod examine;
 mod key;
 mod layers;
@@ -105,6 +106,9 @@ pub struct Config {
     pub limits: Vec<Spec>,
     #[serde(default)]
     pub budgets: Vec<budget::Spec>,
+    /// The file that was read, if there was one: its whole path.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The layer that last set each key, or something in each section.
     #[serde(skip)]
     origins: BTreeMap<String, String>,
@@ -142,6 +146,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let layers = Layers::read(file, environment)?;
         let mut config: Self = layers.deserialize()?;
+        config.file = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
         config.origins = layers.origins();
         if let Some(found) = layers.secrets_in_files(&SECRETS, &URLS).into_iter().next() {
             return Err(found);

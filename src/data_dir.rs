@@ -43,6 +43,7 @@ const AUDIT_CLOSED: &str = "audit-closed";
 const RUNNING: &str = "gateway.json";
 const ACTS: &str = "acts.jsonl";
 const REPLICA: &str = "replica";
+const RELOAD: &str = "reload.json";
 
 /// Reads a key that an operator gave; `origin` says where.
 pub fn parse_master_key(origin: &str, text: &str) -> Result<MasterKey, DataDirError> {
@@ -71,6 +72,22 @@ pub struct Running {
     pub pid: i32,
     pub address: String,
     pub ops_address: String,
+    /// The configuration file that it reads, if it was started with one.
+    #[serde(default)]
+    pub config: Option<PathBuf>,
+}
+
+/// What came of the last time that a gateway read its configuration again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reload {
+    /// How often this process has read it again.
+    pub count: u64,
+    /// Every mistake, a line each. The configuration was taken if there is none.
+    pub mistakes: Vec<String>,
+    /// What has changed by it, a line each.
+    pub changes: Vec<String>,
+    /// The sections that have changed and need a restart.
+    pub need_restart: Vec<String>,
 }
 
 /// The gateway that runs on the directory now, if one does.
@@ -78,6 +95,19 @@ pub struct Running {
 pub fn running(path: &Path) -> Option<Running> {
     let text = std::fs::read_to_string(path.join(RUNNING)).ok().filter(|_| is_in_use(path))?;
     serde_json::from_str(&text).ok()
+}
+
+/// What the gateway that runs on the directory said when it last read its configuration again.
+#[must_use]
+pub fn last_reload(path: &Path) -> Option<Reload> {
+    serde_json::from_str(&std::fs::read_to_string(path.join(RELOAD)).ok()?).ok()
+}
+
+/// The name of the replica whose directory it is, if a gateway was ever started on it. Nothing is made.
+#[must_use]
+pub fn replica(path: &Path) -> Option<String> {
+    let name = std::fs::read_to_string(path.join(REPLICA)).ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Whether a gateway uses the directory now. Nothing is made.
@@ -96,13 +126,6 @@ pub struct Replacement {
 impl Replacement {
     /// Makes it the master key.
     pub fn put_in_place(self) -> Result<(), DataDirError> {
-/// The name of the replica whose directory it is, if a gateway was ever started on it. Nothing is made.
-#[must_use]
-pub fn replica(path: &Path) -> Option<String> {
-    let name = std::fs::read_to_string(path.join(REPLICA)).ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
-}
-
         let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
         std::fs::rename(&self.beside, &self.path)
             .and_then(|()| self.path.parent().map_or(Ok(()), sync))
@@ -157,10 +180,20 @@ impl DataDir {
 
     /// Says which gateway runs here, for commands that speak to it.
     pub fn note_running(&self, running: &Running) -> Result<(), DataDirError> {
-        let path = self.path.join(RUNNING);
+        self.note_reload(&Reload::default())?;
+        self.note(RUNNING, running)
+    }
+
+    /// Says what came of reading the configuration again, for the command that asked for it.
+    pub fn note_reload(&self, reload: &Reload) -> Result<(), DataDirError> {
+        self.note(RELOAD, reload)
+    }
+
+    fn note(&self, name: &str, what: &impl Serialize) -> Result<(), DataDirError> {
+        let path = self.path.join(name);
         let io = |error: std::io::Error| DataDirError::Io { path: path.display().to_string(), error };
-        let text = serde_json::to_string(running).map_err(|error| io(error.into()))?;
-        std::fs::rename(self.write_beside(RUNNING, &text)?, &path).map_err(io)
+        let text = serde_json::to_string(what).map_err(|error| io(error.into()))?;
+        std::fs::rename(self.write_beside(name, &text)?, &path).map_err(io)
     }
 
     /// Appends a line to the record of acts that leave no audit log behind.

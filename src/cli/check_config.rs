@@ -61,6 +61,12 @@ pub(super) fn refused(file: Option<&Path>, error: ConfigError) -> Failure {
     Failure::ToldConfiguration
 }
 
+/// Every mistake of a configuration that a reload was refused for, a line each.
+pub(super) fn mistakes(file: Option<&Path>, refused: &Failure) -> Vec<String> {
+    let found = Examined::of(file, environment(), further).mistakes;
+    if found.is_empty() { vec![refused.to_string()] } else { found.iter().map(ToString::to_string).collect() }
+}
+
 /// What the sections alone do not show.
 fn further(config: &Config) -> Vec<ConfigError> {
     let store = config.store_url().and_then(|url| {

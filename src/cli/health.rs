@@ -18,9 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The most of an answer that is read, in bytes; its first line is all that counts.
 const MAX_ANSWER_BYTES: u64 = 4_096;
 
-/// The most that is read of another answer, in bytes.
-const MAX_FETCHED_BYTES: u64 = 64 << 20;
-
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let config = load(file)?;
     let port = match config.server.port {
@@ -64,24 +61,11 @@ fn ask(address: SocketAddr, first: &[u8], is_tls: bool) -> io::Result<String> {
     ask_over(stream, address)
 }
 
-fn ask_over(stream: impl Read + Write, address: SocketAddr) -> io::Result<String> {
-    get(stream, address, "/readyz", MAX_ANSWER_BYTES)
-}
-
-/// The answer, head and body, of a server that speaks plain HTTP.
-pub(super) fn fetch(address: SocketAddr, path: &str) -> io::Result<String> {
-    let address = SocketAddr::new(reachable(address.ip()), address.port());
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    get(stream, address, path, MAX_FETCHED_BYTES)
-}
-
-fn get(mut stream: impl Read + Write, address: SocketAddr, path: &str, max_bytes: u64) -> io::Result<String> {
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+fn ask_over(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<String> {
+    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     stream.flush()?;
     let mut answer = vec![];
-    stream.take(max_bytes).read_to_end(&mut answer)?;
+    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 

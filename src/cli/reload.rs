@@ -1,51 +1,113 @@
-//! `tollgate reload`: checks the configuration, has the gateway that runs here read it again, and says what came of it.
+//! `tollgate reload`: has the gateway that runs here read its configuration again, and says what came of it.
+//!
+//! What is read is the file that the gateway was started with, by the gateway and with its environment; this command
+//! only asks for it, and refuses to if it was given another file.
 
-use std::{net::SocketAddr, path::Path, thread, time::Duration};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Failure, health, load, print};
-use crate::data_dir::{self, Running};
+use super::{Failure, check_config, environment, load, print};
+use crate::{
+    config::Examined,
+    data_dir::{self, Reload, Running},
+};
 
-/// How often it is asked whether the configuration was taken, and for how long.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// How often it is looked whether the configuration was read, and how many times.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const TIMES: u32 = 200;
 
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
-    let config = load(file)?;
-    let nobody = || Failure::Failed(format!("no gateway runs on data_dir {}", config.data_dir.display()));
-    let running = data_dir::running(&config.data_dir).ok_or_else(nobody)?;
-    let before = counts(&running)?;
+    let data_dir = data_dir_of(file)?;
+    let nobody = || {
+        Failure::Failed(format!(
+            "no gateway runs on data_dir {}: start one with `tollgate serve`, or give the configuration that it was started with as --config FILE",
+            data_dir.display()
+        ))
+    };
+    let running = data_dir::running(&data_dir).ok_or_else(nobody)?;
+    same_file(file, &running, &data_dir)?;
+    let before = data_dir::last_reload(&data_dir).unwrap_or_default().count;
     let pid = Pid::from_raw(running.pid).ok_or_else(nobody)?;
     kill_process(pid, Signal::HUP).map_err(|error| Failure::Failed(format!("process {}: {error}", running.pid)))?;
     for _ in 0..TIMES {
-        thread::sleep(ASK_AGAIN);
-        let Counts { taken, refused } = counts(&running)?;
-        if refused > before.refused {
-            return Err(Failure::Failed("the configuration was refused; the gateway's log says why".into()));
+        thread::sleep(LOOK_AGAIN);
+        if let Some(reload) = data_dir::last_reload(&data_dir).filter(|reload| reload.count > before) {
+            return told(&reload, &running);
         }
-        if taken > before.taken {
-            print("the configuration was taken\n");
-            return Ok(());
+        if !data_dir::is_in_use(&data_dir) {
+            return Err(Failure::Failed(
+                "the gateway has stopped before it read the configuration; its log says why".into(),
+            ));
         }
     }
-    Err(Failure::Failed("the gateway has not read the configuration in time".into()))
+    let pid = running.pid;
+    Err(Failure::Failed(format!(
+        "the gateway (process {pid}) has not read the configuration in 10 s; its log says whether it was taken"
+    )))
 }
 
-/// How often a configuration was taken and refused.
-struct Counts {
-    taken: u64,
-    refused: u64,
+/// Where the gateway of a configuration runs. That other things are wrong with it is for the gateway to say.
+fn data_dir_of(file: Option<&Path>) -> Result<PathBuf, Failure> {
+    match load(file) {
+        Ok(config) => Ok(config.data_dir),
+        Err(error) => {
+            let examined = Examined::of(file, environment(), |_| vec![]);
+            examined.config.map(|config| config.data_dir).ok_or_else(|| check_config::refused(file, error))
+        }
+    }
 }
 
-fn counts(running: &Running) -> Result<Counts, Failure> {
-    let unclear = |error| Failure::Failed(format!("{}: {error}", running.ops_address));
-    let address: SocketAddr = running.ops_address.parse().map_err(|_| unclear("no address".to_owned()))?;
-    let metrics = health::fetch(address, "/metrics").map_err(|error| unclear(error.to_string()))?;
-    let count = |result: &str| {
-        let name = format!("tollgate_config_reloads_total{{result=\"{result}\"}} ");
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
-        line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+/// A gateway reads the file again that it was started with, and no other.
+fn same_file(given: Option<&Path>, running: &Running, data_dir: &Path) -> Result<(), Failure> {
+    let Some(given) = given else { return Ok(()) };
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if running.config.as_deref().is_some_and(|read| real(read) == real(given)) {
+        return Ok(());
+    }
+    let (reads, instead) = match &running.config {
+        Some(read) => (
+            read.display().to_string(),
+            format!("`tollgate reload --config {}` has it read that again", read.display()),
+        ),
+        None => (
+            "no file".to_owned(),
+            "`tollgate reload` without --config has it read its prices and certificates again".to_owned(),
+        ),
     };
-    Ok(Counts { taken: count("ok"), refused: count("failed") })
+    Err(Failure::Configuration(format!(
+        "nothing was read: the gateway that runs on data_dir {} reads {reads}, not {}. {instead}; for another file it must be started anew",
+        data_dir.display(),
+        given.display()
+    )))
+}
+
+fn told(reload: &Reload, running: &Running) -> Result<(), Failure> {
+    let file = running
+        .config
+        .as_ref()
+        .map_or_else(|| "the built-in configuration".to_owned(), |file| file.display().to_string());
+    if !reload.mistakes.is_empty() {
+        let mut text: String = reload.mistakes.iter().flat_map(|mistake| [mistake.as_str(), "\n"]).collect();
+        text.push_str(&format!("{file} was not taken; the running configuration stays\n"));
+        // Nothing is left to do if standard error is closed.
+        drop(std::io::stderr().write_all(text.as_bytes()));
+        return Err(Failure::ToldConfiguration);
+    }
+    let mut text = if reload.changes.is_empty() {
+        format!("{file} was taken; nothing that a reload takes has changed\n")
+    } else {
+        format!("{file} was taken:\n")
+    };
+    text.extend(reload.changes.iter().flat_map(|change| ["  ", change, "\n"]));
+    if !reload.need_restart.is_empty() {
+        text.push_str(&format!("not taken, because it needs a restart: {}\n", reload.need_restart.join(", ")));
+    }
+    print(&text);
+    Ok(())
 }

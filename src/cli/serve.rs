@@ -11,7 +11,8 @@ use super::{Failure, check_config, environment, load, secrets, try_to_print};
 use crate::{
     app::{FirstStart, Gateway},
     clock::Clock,
-    config::unknown_variables,
+    config::{Config, unknown_variables},
+    data_dir::Reload,
     telemetry,
 };
 
@@ -23,13 +24,14 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
         for warning in unknown_variables(&config, environment()) {
             tracing::warn!("{warning}");
         }
-        let gateway = Gateway::start(config, secrets(), Clock::system()).await?;
+        let gateway = Gateway::start(config.clone(), secrets(), Clock::system()).await?;
         welcome(&gateway, file).await?;
         let manager = Manager::of_environment();
         manager.ready(&url(&gateway));
         tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");
+        let mut reloads = Reloads { file, config, count: 0 };
         while let Command::Reload = signals.next().await {
-            reload(&gateway, file).await;
+            reloads.next(&gateway).await;
         }
         tracing::info!("draining");
         manager.stopping();
@@ -44,16 +46,49 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     })
 }
 
-/// A bad file leaves everything as it is.
-async fn reload(gateway: &Gateway, file: Option<&Path>) {
-    match gateway.reload(|| load(file).map_err(Failure::from)).await {
-        Ok(sections) => {
-            tracing::info!("routes, upstreams, prices and the files of TLS were read again");
-            if !sections.is_empty() {
-                tracing::warn!(sections = sections.join(", "), "these sections have changed and need a restart");
+/// Reads the configuration again when it is asked for.
+struct Reloads<'f> {
+    file: Option<&'f Path>,
+    /// As it was taken last.
+    config: Config,
+    count: u64,
+}
+
+impl Reloads<'_> {
+    /// A bad file leaves everything as it is.
+    async fn next(&mut self, gateway: &Gateway) {
+        self.count = self.count.saturating_add(1);
+        let mut reload = Reload { count: self.count, ..Reload::default() };
+        let mut read = None;
+        let taken = gateway.reload(|| {
+            let config = load(self.file)?;
+            read = Some(config.clone());
+            Ok::<_, Failure>(config)
+        });
+        match (taken.await, read) {
+            (Ok(sections), Some(config)) => {
+                reload.changes = self.config.changes(&config);
+                reload.need_restart = sections.iter().copied().map(str::to_owned).collect();
+                self.config = config;
+                told_taken(&reload);
+            }
+            (Ok(_), None) => {}
+            (Err(refused), _) => {
+                reload.mistakes = check_config::mistakes(self.file, &refused);
+                for error in &reload.mistakes {
+                    tracing::error!(%error, "the configuration was not taken; the running one stays");
+                }
             }
         }
-        Err(error) => tracing::error!(%error, "the configuration was not taken; the running one stays"),
+        gateway.note_reload(&reload);
+    }
+}
+
+fn told_taken(reload: &Reload) {
+    let changes = reload.changes.join("; ");
+    tracing::info!(changes, "routes, upstreams, prices and the files of TLS were read again");
+    if !reload.need_restart.is_empty() {
+        tracing::warn!(sections = reload.need_restart.join(", "), "these sections have changed and need a restart");
     }
 }
 

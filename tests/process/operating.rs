@@ -1,9 +1,12 @@
 //! What an operator types beside a gateway: reload, health, completions, manual pages, the audit log for the eye.
 
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Read},
-    os::unix::net::UnixDatagram,
+    fs,
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::{Shutdown, TcpListener},
+    os::unix::{fs::symlink, net::UnixDatagram},
     process::{Output, Stdio},
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -32,14 +35,77 @@ fn a_reload_says_what_came_of_it() {
                  upstream = \"builtin:echo\"\n";
     assert_eq!(gateway.get("/new", &token).status(), 404);
     home.rewrite_config(route);
-    assert!(done(&home, &["reload"]).contains("was taken"));
+    let told = done(&home, &["reload"]);
+    assert!(told.contains("tollgate.toml was taken:\n  route new: new\n"), "{told}");
     assert_eq!(gateway.get("/new", &token).status(), 200);
+    let told = done(&home, &["reload"]);
+    assert!(told.contains("nothing that a reload takes has changed"), "{told}");
+    home.rewrite_config(&format!("{route}[docs]\npublic = false\n"));
+    let told = done(&home, &["reload"]);
+    assert!(told.contains("not taken, because it needs a restart: docs"), "{told}");
 
-    home.rewrite_config("[server]\nprot = 1\n");
+    home.rewrite_config(&format!(
+        "[server]\nprot = 1\n{}",
+        route.replace("builtin:echo", "nowhere").replace("GET", "get")
+    ));
     let bad = home.run(&["reload"]);
     assert_eq!(bad.status.code(), Some(2), "{}", said(&bad));
-    assert!(said(&bad).contains("server.prot"), "{}", said(&bad));
+    for mistake in [".toml:20: server.prot", ".toml:25: ", ".toml:27: ", "the running configuration stays"] {
+        assert!(said(&bad).contains(mistake), "{mistake}: {}", said(&bad));
+    }
     assert_eq!(gateway.get("/new", &token).status(), 200);
+}
+
+#[test]
+fn a_reload_with_another_file_than_the_gateways_is_refused() {
+    let home = Home::new();
+    let gateway = home.start();
+    let token = gateway.admin();
+    let other = home.path().join("other.toml");
+    let route = "\n[[routes]]\nname = \"other\"\npath = \"/other\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
+                 upstream = \"builtin:echo\"\n";
+    fs::write(&other, fs::read_to_string(home.config_file()).unwrap() + route).unwrap();
+    let elsewhere = Home::bare().env("TOLLGATE__DATA_DIR", home.path().join("data").to_str().unwrap());
+    let refused = elsewhere.run(&["reload", "--config", other.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    let own = home.config_file().display().to_string();
+    for words in ["nothing was read", &own, "other.toml", &format!("tollgate reload --config {own}")] {
+        assert!(said(&refused).contains(words), "{words}: {}", said(&refused));
+    }
+    assert_eq!(gateway.get("/other", &token).status(), 404);
+    // The same file under another name is the same file.
+    let link = home.path().join("link.toml");
+    symlink(home.config_file(), &link).unwrap();
+    assert!(done(&elsewhere, &["reload", "--config", link.to_str().unwrap()]).contains("was taken"));
+    assert!(done(&elsewhere, &["reload"]).contains(&own), "the file is the gateway's own");
+}
+
+/// What answers where a gateway is looked for, and what `health` says of it.
+#[test]
+fn health_says_in_words_why_there_is_no_gateway() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = free.local_addr().unwrap();
+    drop(free);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other_address = other.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        drop(stream.read_to_end(&mut vec![]));
+    });
+    for (address, words) in [
+        (nobody, "nothing listens there. Start the gateway"),
+        (silent.local_addr().unwrap(), "no answer in time. Start the gateway"),
+        (other_address, "is no gateway"),
+    ] {
+        let health = Home::bare().env("TOLLGATE__SERVER__PORT", &address.port().to_string()).run(&["health"]);
+        assert_eq!(health.status.code(), Some(1), "{}", said(&health));
+        let said = said(&health);
+        assert!(said.contains(words) && said.contains(&format!("http://{address}/readyz")), "{said}");
+        assert!(!said.contains("os error"), "{said}");
+    }
 }
 
 #[test]
