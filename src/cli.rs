@@ -17,6 +17,7 @@ mod reload;
 mod replay;
 mod serve;
 mod shell;
+mod unreachable;
 mod usage;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};

@@ -8,8 +8,9 @@ use std::{
 };
 
 use rustls::StreamOwned;
+use serde_json::Value;
 
-use super::{Failure, load, print};
+use super::{Failure, load, print, unreachable};
 use crate::{app::tls_to_own_gateway, data_dir, domain::proxy_header::LOCAL};
 
 /// The longest wait for each of the connection, the request and the answer: less than a health check's usual timeout.
@@ -29,14 +30,33 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let address = SocketAddr::new(reachable(config.server.host), port);
     let is_tls = !config.server.tls_pairs().is_empty();
     let first: &[u8] = if config.server.proxy_protocol { &LOCAL } else { &[] };
-    let answer = ask(address, first, is_tls).map_err(|error| Failure::Failed(format!("{address}: {error}")))?;
-    match answer.split_whitespace().nth(1) {
-        Some("200") => {
+    let tried = format!("{}://{address}/readyz", if is_tls { "https" } else { "http" });
+    let answer = ask(address, first, is_tls).map_err(|error| {
+        let what = unreachable::words(&error);
+        Failure::Failed(format!(
+            "not ready: {tried}: {what}. Start the gateway with `tollgate serve`; if it runs elsewhere, give its configuration as --config FILE"
+        ))
+    })?;
+    match (answer.starts_with("HTTP/"), answer.split_whitespace().nth(1)) {
+        (true, Some("200")) => {
             print("ready\n");
             Ok(())
         }
-        _ => Err(Failure::Failed(format!("{address}: {}", answer.lines().next().unwrap_or("no answer")))),
+        (true, Some(status)) => {
+            Err(Failure::Failed(format!("not ready: {tried} answers {status}{}", missing(&answer))))
+        }
+        _ => Err(Failure::Failed(format!("not ready: what answers at {tried} is no gateway"))),
     }
+}
+
+/// What the gateway lacks, as the body of its answer says.
+fn missing(answer: &str) -> String {
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let dependencies = body.get("dependencies").and_then(Value::as_object).into_iter().flatten();
+    let lacking = dependencies.filter_map(|(name, state)| Some((name, state.as_str().filter(|state| *state != "ok")?)));
+    let told: Vec<_> = lacking.map(|(name, state)| format!("{name}: {state}")).collect();
+    if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) }
 }
 
 /// Where a gateway that listens at `host` is reached from its own machine.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::document::Kind;
 use crate::{
-    cli::{Failure, health::reachable},
+    cli::{Failure, health::reachable, unreachable},
     config::{Config, secret::without_line_end},
     data_dir,
     domain::percent::encoded,
@@ -107,7 +107,12 @@ impl Gateway {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default());
             let request = request.map_err(|error| failed(error.to_string()))?;
-            let answer = self.post.send(request).await.map_err(|error| failed(chain(&*error)))?;
+            let answer = self.post.send(request).await.map_err(|error| {
+                failed(format!(
+                    "{}. Is the gateway started, and is this its address? --url says another",
+                    unreachable::words(&*error)
+                ))
+            })?;
             if answer.status() == StatusCode::TOO_MANY_REQUESTS && waits < MAX_WAITS {
                 waits = waits.saturating_add(1);
                 actix::clock::sleep(retry_after(answer.headers())).await;
@@ -158,12 +163,6 @@ fn refused(status: StatusCode, problem: &Value) -> String {
         format!("\n  {}: {}", pointer.unwrap_or_default(), detail.unwrap_or_default())
     });
     format!("{}: {words}{}", status.as_u16(), lines.collect::<String>())
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]
