@@ -108,6 +108,16 @@ async function fillProof(record, place) {
   ...parts, checkpoint, el("p", { class: "faint" }, "That no entry between was left out or moved is checked by ", code("tollgate audit verify"), "."));
 }
 
+/** What the answer to a refused call said: what was left, what was needed, and where the request was wrong. @param {any} record */
+function refusedBy(record) {
+  /** @type {[string, string][]} */
+  const all = [];
+  for (const by of record.refused?.limits ?? []) all.push([by.name, `${count(by.remaining)} of ${count(by.limit)} left, ${count(by.needed)} needed`]);
+  for (const by of record.refused?.budgets ?? []) all.push([by.name, `${usd(by.remaining_usd)} of ${usd(by.limit_usd)} left, the call could cost ${usd(by.needed_usd)}`]);
+  if (record.fields) all.push(["Wrong", record.fields.join(", ")]);
+  return all.length > 0 && facts(all);
+}
+
 /** Opens the story of a record. @param {string} id @param {() => void} [closed] */
 export async function tell(id, closed) {
   const record = await get(`/admin/audit/${encodeURIComponent(id)}`);
@@ -122,6 +132,7 @@ export async function tell(id, closed) {
   drawer(`${record.method ?? "?"} ${record.path ?? "(erased)"}`, [told(record),
     ...reasons(record.reason ?? "").filter((reason) => reason.part).map((reason) => el("p", { class: reason.code.startsWith("shadow") ? "" : "bad" },
       el("strong", {}, reason.part), `. ${WHY[reason.code] ?? ""}`)),
+    refusedBy(record),
     el("h3", {}, "Who"), facts([["User", record.user_id && named(record.user_id, record.username)], ["Role", record.role],
       ["Team", user?.team_id && named(user.team_id, user.team_name)],
       ["Credential", record.credential && [`${record.credential.kind.replaceAll("_", " ")} `, named(record.credential.id, record.key_name)]],

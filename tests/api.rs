@@ -50,6 +50,7 @@ mod api {
     mod permissions;
     mod prices;
     mod refresh;
+    mod refusals_on_record;
     mod replay;
     mod replay_bodies;
     mod roster;

@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod lines;
 pub mod ocsf;
 mod parts;
+mod refused;
 pub mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ use super::{
 pub use asked::Asked;
 pub use chain::{Head, Link, Unwritable};
 pub use parts::{Salt, fields};
+pub use refused::{Refused, RefusedByBudget, RefusedByLimit, WrongFields};
 
 /// A SHA-256 digest in the chain.
 pub type Hash = [u8; 32];
@@ -164,6 +166,9 @@ pub struct Findings {
     pub decision: Option<Decision>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The limits or budgets that refused, and what was left of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,6 +211,9 @@ pub struct Findings {
     pub act: Option<act::Act>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bodies: Option<body::KeptBodies>,
+    /// Where the request was wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<WrongFields>,
 }
 
 /// An entry as the pipeline hands it over; the writer gives it its place in the chain.
@@ -221,9 +229,11 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// The user who called, where the entry says so: with its bodies an outcome does too.
+    /// The user who called, where the entry says so: with its bodies, or the fields that were wrong, an outcome does too.
     pub fn caller(&self) -> Option<UserId> {
         let of_subject = self.subject.as_ref().and_then(|subject| subject.user_id);
-        of_subject.or(self.findings.bodies.as_ref().and_then(|bodies| bodies.user_id))
+        let of_bodies = || self.findings.bodies.as_ref().and_then(|bodies| bodies.user_id);
+        let of_fields = || self.findings.fields.as_ref().and_then(|fields| fields.user_id);
+        of_subject.or_else(of_bodies).or_else(of_fields)
     }
 }

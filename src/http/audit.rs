@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{self, Asked, Attempt, Decision, Outcome, Stage, body::KeptBody},
+        audit::{self, Asked, Attempt, Decision, Outcome, Refused, Stage, body::KeptBody},
         hex,
         ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
         principal::{Credential, CredentialKind, Role},
@@ -70,6 +70,10 @@ pub struct AuditRecord {
     route: Option<String>,
     decision: Option<Decision>,
     reason: Option<String>,
+    /// Of a refusal by limits or budgets: those that had no room, what was left of each, and what the call needed.
+    refused: Option<Refused>,
+    /// Of a request that was wrong: where, as the answer pointed to it.
+    fields: Option<Vec<String>>,
     status: Option<u16>,
     upstream: Option<String>,
     upstream_status: Option<u16>,
@@ -238,6 +242,8 @@ impl Table for AuditPage {
         "route",
         "decision",
         "reason",
+        "refused",
+        "fields",
         "status",
         "upstream",
         "upstream_status",

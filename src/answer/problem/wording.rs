@@ -146,7 +146,13 @@ fn budget_detail(shortfalls: &[Shortfall]) -> String {
     let fits: Option<Vec<u64>> = shortfalls.iter().map(|short| short.max_tokens).collect();
     let fits = fits.and_then(|fits| fits.into_iter().min());
     let fits = fits.map_or_else(String::new, |tokens| format!(" A max_tokens of at most {tokens} would fit."));
-    format!("{}{fits} An administrator can raise a limit at /admin/budgets.", all.join(" "))
+    let names: Vec<&str> = shortfalls.iter().map(|short| &*short.budget.name).collect();
+    format!(
+        "{}{fits} For more, ask an administrator of this gateway, who can raise limit_usd of {} (Budgets in the console, or PATCH \
+         /admin/budgets/{{id}}).",
+        all.join(" "),
+        names.join(", ")
+    )
 }
 
 fn limit_detail(refusal: &Refusal) -> String {

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::{
-    Asked, Attempt, Decision, Draft, Findings, Hash, Outcome, Stage,
+    Asked, Attempt, Decision, Draft, Findings, Hash, Outcome, Refused, Stage,
     act::Act,
     parts::{self, Salt},
 };
@@ -136,6 +136,8 @@ struct Found<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<&'a Refused>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<&'a str>,
@@ -207,6 +209,7 @@ impl<'a> Found<'a> {
         let Findings {
             decision,
             reason,
+            refused,
             status,
             upstream,
             upstream_status,
@@ -225,10 +228,12 @@ impl<'a> Found<'a> {
             about,
             act,
             bodies: _,
+            fields: _,
         } = findings;
         Self {
             decision: *decision,
             reason: reason.as_deref(),
+            refused: refused.as_ref(),
             status: *status,
             upstream: upstream.as_deref(),
             upstream_status: *upstream_status,

@@ -17,7 +17,7 @@ use crate::domain::hex;
 /// What keeps an erased part from being found by trying names and addresses.
 pub type Salt = [u8; 16];
 
-/// Who called, from where, for what, and what is kept of the bodies. Nothing if the entry says nothing personal.
+/// Who called, from where, for what, what is kept of the bodies, and where the request was wrong. Nothing if the entry says nothing personal.
 pub(super) fn personal(draft: &Draft, salt: Salt) -> Result<Option<String>, serde_json::Error> {
     Personal::of(draft).map(|part| salted(salt, part)).transpose()
 }
@@ -67,6 +67,8 @@ struct Personal<'a> {
     request_body: Option<&'a KeptBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_body: Option<&'a KeptBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<&'a [String]>,
 }
 
 /// The part that is erased with the user that the change is about.
@@ -90,7 +92,8 @@ impl<'a> Personal<'a> {
     /// Nothing if the entry says nothing personal.
     fn of(draft: &'a Draft) -> Option<Self> {
         let (subject, bodies) = (draft.subject.as_ref(), draft.findings.bodies.as_ref());
-        (subject.is_some() || bodies.is_some()).then(|| Self {
+        let fields = draft.findings.fields.as_ref().map(|fields| fields.pointers.as_slice());
+        (subject.is_some() || bodies.is_some() || fields.is_some()).then(|| Self {
             username: subject.and_then(|subject| subject.username.as_deref()),
             peer: subject.and_then(|subject| subject.peer),
             client: subject.and_then(|subject| subject.client),
@@ -99,6 +102,7 @@ impl<'a> Personal<'a> {
             path: subject.map(|subject| subject.path.as_str()),
             request_body: bodies.and_then(|bodies| bodies.request_body.as_ref()),
             response_body: bodies.and_then(|bodies| bodies.response_body.as_ref()),
+            fields,
         })
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{Decision, Draft, Findings, Outcome, Stage, Subject, body::KeptBodies},
+        audit::{Decision, Draft, Findings, Outcome, Refused, Stage, Subject, WrongFields, body::KeptBodies},
         budget::Shortfall,
         ids::EntryId,
         money::Money,
@@ -252,6 +252,7 @@ impl Known {
     /// Notes what was decided on the call, and why.
     pub(super) fn judge(&mut self, outcome: &Result<HttpResponse, Refusal>) {
         let shadow_reason = self.shadow_reason();
+        let user_id = self.draft.caller();
         let findings = &mut self.draft.findings;
         match outcome {
             Ok(response) => {
@@ -262,6 +263,8 @@ impl Known {
             Err(refusal) => {
                 findings.decision = Some(if refusal.is_failure() { Decision::Failed } else { Decision::Refused });
                 findings.reason = Some(refusal.reason());
+                findings.refused = Refused::of(refusal, &findings.asked);
+                findings.fields = WrongFields::of(refusal, user_id);
             }
         }
     }
