@@ -1,6 +1,6 @@
 //! `tollgate usage`: who spent what, straight from the store, as a table, CSV or JSON.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use clap::Args;
 use jiff::{Span, Timestamp, civil::Date};
@@ -32,7 +32,7 @@ pub(super) struct Usage {
     /// A day of UTC or a time: calls that were settled before.
     #[arg(long, value_parser = moment)]
     to: Option<Timestamp>,
-    /// Some of user, team, key, model, route, day, with commas; empty: one sum of all.
+    /// Some of user, team, key, model, served_model, route, upstream, hour, day, with commas; empty: one sum of all.
     #[arg(long, default_value = "user")]
     group_by: String,
     #[arg(long, conflicts_with = "csv")]
@@ -75,57 +75,37 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 async fn lines(store: &Store, filter: UsageFilter, group_by: &[Dimension]) -> Result<Vec<Vec<String>>, StoreError> {
-    let mut names = Names { store, known: HashMap::new() };
-    let mut lines = vec![];
-    for UsageRow { group, totals } in store.usage(filter, MAX_ROWS).await? {
-        let mut line = vec![];
-        for (dimension, value) in group_by.iter().zip(group) {
-            line.push(match value {
-                None => "-".into(),
-                Some(value) => names.of(*dimension, value).await?,
-            });
-        }
+    let rows = store.usage(filter, MAX_ROWS).await?;
+    let is_id = |dimension: &Dimension| matches!(dimension, Dimension::User | Dimension::Team | Dimension::Key);
+    let values = rows.iter().flat_map(|row| group_by.iter().zip(&row.group));
+    let ids = values.filter(|(dimension, _)| is_id(dimension)).filter_map(|(_, value)| value.clone()).collect();
+    let names = store.names(ids).await?;
+    // Who was erased has no name any more.
+    let told = |dimension: &Dimension, value: String| match dimension {
+        Dimension::Day => date(&value).unwrap_or(value),
+        Dimension::Hour => hour(&value).unwrap_or(value),
+        dimension if is_id(dimension) => names.of(&value).map_or(value.clone(), str::to_owned),
+        _ => value,
+    };
+    let line = |UsageRow { group, totals }: UsageRow| {
+        let group = group_by.iter().zip(group);
+        let named = group.map(|(dimension, value)| value.map_or_else(|| "-".into(), |value| told(dimension, value)));
         let counts = [totals.requests, totals.input_tokens, totals.output_tokens, totals.cached_tokens];
-        line.extend(counts.map(|count| count.to_string()));
-        line.push(totals.cost.to_string());
-        lines.push(line);
-    }
-    Ok(lines)
-}
-
-/// The names of users and teams that are not deleted; of all else, and of keys, what the books say.
-struct Names<'s> {
-    store: &'s Store,
-    known: HashMap<String, String>,
-}
-
-impl Names<'_> {
-    async fn of(&mut self, dimension: Dimension, value: String) -> Result<String, StoreError> {
-        if let Some(name) = self.known.get(&value) {
-            return Ok(name.clone());
-        }
-        let name = match dimension {
-            Dimension::Day => date(&value),
-            Dimension::User => match value.parse() {
-                Ok(id) => self.store.user(id).await?.map(|user| user.username.to_string()),
-                Err(_) => None,
-            },
-            Dimension::Team => match value.parse() {
-                Ok(id) => self.store.team(id).await?.map(|team| team.name.to_string()),
-                Err(_) => None,
-            },
-            _ => None,
-        };
-        let name = name.unwrap_or_else(|| value.clone());
-        self.known.insert(value, name.clone());
-        Ok(name)
-    }
+        named.chain(counts.map(|count| count.to_string())).chain([totals.cost.to_string()]).collect()
+    };
+    Ok(rows.into_iter().map(line).collect())
 }
 
 /// The date of a day that is counted from 1970-01-01.
 fn date(day: &str) -> Option<String> {
     let days = Span::new().try_days(day.parse::<i64>().ok()?).ok()?;
     Date::constant(1970, 1, 1).checked_add(days).ok().map(|date| date.to_string())
+}
+
+/// The beginning of an hour that is counted from 1970-01-01.
+fn hour(hour: &str) -> Option<String> {
+    let second = hour.parse::<i64>().ok()?.checked_mul(3_600)?;
+    Timestamp::from_second(second).ok().map(|begin| begin.to_string())
 }
 
 fn json(heads: &[&str], lines: &[Vec<String>]) -> String {

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::support::{Home, PATIENCE, eventually};
+use super::support::{Home, PATIENCE, eventually, request};
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -246,6 +246,21 @@ fn usage_is_added_up_by_name_as_a_table_csv_or_json() {
     let report: Value = serde_json::from_str(&done(&home, &["usage", "--json", "--from", "2020-01-01"])).unwrap();
     assert_eq!((&report["items"][0]["user"], &report["items"][0]["requests"]), (&"admin".into(), &1.into()));
     assert_eq!(done(&home, &["usage", "--to", "2020-01-01"]).lines().count(), 1);
+    // Who is deleted keeps the name in the books.
+    let admin = gateway.admin();
+    let eve = json!({ "username": "eve", "password": "a password for the tests", "role": "admin" });
+    let made = gateway.json("POST", "/admin/users", &admin, &eve);
+    assert_eq!(made.status(), 201);
+    let token = gateway.login("eve", "a password for the tests");
+    let call = gateway.json("POST", "/v1/chat/completions", &token, &body);
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(gateway.send(request("DELETE", &format!("/admin/users/{id}"), &admin)).status(), 204);
+    let table = eventually("the call of eve is in the books", || {
+        Some(done(&home, &["usage", "--group-by", "user,hour"])).filter(|table| table.lines().count() == 3)
+    });
+    assert!(table.lines().any(|line| line.starts_with("eve    20") && line.contains(":00:00Z")), "{table}");
+    let shown = done(&home, &["audit", "show", &call.request_id()]);
+    assert!(shown.contains(&format!("user_id              {id}\nuser_name            eve\n")), "{shown}");
     for bad in [["--group-by", "colour"], ["--from", "yesterday"]] {
         assert_eq!(home.run(&["usage", bad[0], bad[1]]).status.code(), Some(2));
     }

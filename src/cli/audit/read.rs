@@ -12,7 +12,7 @@ use crate::{
     cli::{print, try_to_print},
     config::Config,
     domain::{
-        audit::fields,
+        audit::{Refused, RefusedByBudget, RefusedByLimit, fields},
         hex,
         ids::{EntryId, RequestId},
     },
@@ -90,7 +90,7 @@ impl Show {
         let store = audit_store(config)?;
         let nothing = || Failure::Failed(format!("there is no record {}", self.id));
         let row = find(&store, &self.id).await?.ok_or_else(nothing)?;
-        let record = record(&row)?;
+        let record = named(&store, record(&row)?).await?;
         print(&if self.json { format!("{:#}\n", Value::Object(record)) } else { paragraph(&record) });
         Ok(())
     }
@@ -120,6 +120,25 @@ fn record(row: &AuditRecordRow) -> Result<Map<String, Value>, Failure> {
     record.insert("prev_hash".into(), hex::encode(&row.opening.prev_hash).into());
     record.insert("hash".into(), hex::encode(&row.opening.hash).into());
     record.retain(|_, value| !value.is_null());
+    Ok(record)
+}
+
+/// The record with the names beside the ids that stand for users, teams and API keys, also of those that were deleted. Who
+/// was erased has none.
+async fn named(store: &Store, mut record: Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+    let is_erased = record.get("erased") == Some(&Value::Bool(true));
+    let text = |field: &str| record.get(field).and_then(Value::as_str).map(str::to_owned);
+    let credential = |field: &str| record.get("credential")?.get(field)?.as_str().map(str::to_owned);
+    let key = credential("kind").filter(|kind| kind == "api_key").and_then(|_| credential("id"));
+    let ids = [
+        ("user_name", text("user_id").filter(|_| !is_erased)),
+        ("team_name", text("team_id")),
+        ("key_name", key),
+        ("about_name", text("about").filter(|_| !is_erased)),
+    ];
+    let ids: Vec<_> = ids.into_iter().filter_map(|(name, id)| Some((name, id?))).collect();
+    let names = store.names(ids.iter().map(|(_, id)| id.clone()).collect()).await.map_err(failed)?;
+    record.extend(ids.iter().filter_map(|(field, id)| Some(((*field).to_owned(), names.of(id)?.into()))));
     Ok(record)
 }
 
@@ -165,10 +184,35 @@ fn line(record: &Map<String, Value>) -> String {
 fn paragraph(record: &Map<String, Value>) -> String {
     let first = FIRST.iter().copied().filter(|name| record.contains_key(*name));
     let rest = record.keys().map(String::as_str).filter(|name| !FIRST.contains(name));
-    first
-        .chain(rest)
-        .map(|name| format!("{name:<20} {}\n", word(record, name)))
-        .fold(String::new(), |all, line| all + &line)
+    let lines = first.chain(rest).flat_map(|name| {
+        let texts = if name == "refused" { refused(record) } else { vec![word(record, name)] };
+        texts.into_iter().map(move |text| format!("{name:<20} {text}\n"))
+    });
+    lines.collect()
+}
+
+/// A line for each limit or budget that refused.
+fn refused(record: &Map<String, Value>) -> Vec<String> {
+    let refused = record.get("refused").cloned().unwrap_or_default();
+    let Ok(Refused { limits, budgets }) = serde_json::from_value(refused) else { return vec![word(record, "refused")] };
+    let by_limit = |by: RefusedByLimit| {
+        let RefusedByLimit { name, limit, window_s, window, remaining, needed, retry_after_s } = by;
+        let span = match (window, window_s) {
+            (Some(every), _) => format!(" a calendar {}", every.as_str()),
+            (None, Some(seconds)) => format!(" in {seconds} s"),
+            (None, None) => " at a time".into(),
+        };
+        let again = retry_after_s.map_or_else(String::new, |seconds| format!(", room again in {seconds} s"));
+        format!("limit {name}: {limit}{span}, {remaining} left, {needed} needed{again}")
+    };
+    let by_budget = |by: RefusedByBudget| {
+        let RefusedByBudget { name, limit_usd, spent_usd, held_usd, remaining_usd, needed_usd, resets_at, .. } = by;
+        let again = resets_at.map_or_else(String::new, |at| format!(", resets at {at}"));
+        format!(
+            "budget {name}: {limit_usd} USD, {spent_usd} spent, {held_usd} held, {remaining_usd} left, {needed_usd} needed{again}"
+        )
+    };
+    limits.into_iter().map(by_limit).chain(budgets.into_iter().map(by_budget)).map(|line| visible(&line)).collect()
 }
 
 #[cfg(test)]
@@ -189,6 +233,23 @@ mod tests {
             line(&some()),
             "2026-11-29 09:05:01.500Z 429 refused ann GET /echo/\\u{1b}[2J route=echo reason=quota request=r\n"
         );
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_what_was_left_and_needed() {
+        let mut record = some();
+        let budget = serde_json::json!({ "id": "01890a5d-ac96-774b-bcce-b302099a8057", "name": "month", "limit_usd": "25",
+            "spent_usd": "24", "held_usd": "0.5", "remaining_usd": "0.5", "needed_usd": "0.75",
+            "resets_at": "2026-12-01T00:00:00Z" });
+        let limit = serde_json::json!({ "name": "five", "limit": 5, "window_s": 60, "remaining": 0, "needed": 1, "retry_after_s": 12 });
+        record.insert("refused".into(), serde_json::json!({ "limits": [limit], "budgets": [budget] }));
+        let text = paragraph(&record);
+        for line in [
+            "refused              limit five: 5 in 60 s, 0 left, 1 needed, room again in 12 s\n",
+            "refused              budget month: 25 USD, 24 spent, 0.5 held, 0.5 left, 0.75 needed, resets at 2026-12-01T00:00:00Z\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]
