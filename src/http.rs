@@ -39,6 +39,7 @@ pub mod replay;
 pub mod routes;
 pub mod sessions;
 pub mod signing_keys;
+mod subject;
 pub mod teams;
 pub mod token_pair;
 pub mod traffic;

@@ -56,6 +56,7 @@ mod api {
     mod roster;
     mod sessions;
     mod signing_keys;
+    mod subjects_by_name;
     mod teams;
     mod throttle;
     mod traffic;

@@ -23,6 +23,7 @@ use super::{
     page::{FilterQuery, Page},
     patch::Patch,
     problem::Problem,
+    subject::{self, Written},
 };
 use crate::{
     domain::{
@@ -102,6 +103,11 @@ impl BudgetCreate {
     pub(super) const fn spec(&self) -> &Spec {
         &self.0
     }
+
+    /// Whose it is, as it was written in a budget at `at`.
+    pub(super) fn subject(&mut self, at: &str) -> Written<'_> {
+        Written { at: at.to_owned(), per: self.0.scope.per(), subject: &mut self.0.subject }
+    }
 }
 
 impl Standing {
@@ -134,6 +140,13 @@ impl Mentions for Budget {
 }
 
 impl BudgetPatch {
+    /// Whose it is to be, if that is given.
+    fn subject(&mut self, present: Scope) -> Vec<Written<'_>> {
+        let per = self.scope.clone().over(present).per();
+        let written = |subject| Written { at: String::new(), per, subject };
+        if let Patch::Value(subject) = &mut self.subject { vec![written(subject)] } else { vec![] }
+    }
+
     fn applied_to(self, before: Spec) -> Spec {
         Spec {
             name: self.name.over(before.name),
@@ -166,10 +179,16 @@ pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
-    DraftBody(draft): DraftBody<BudgetCreate>,
+    DraftBody(mut draft): DraftBody<BudgetCreate>,
 ) -> Result<CreatedAt<Budget>, Problem> {
     let (id, now) = (BudgetId(administration.clock.new_id()), administration.clock.now());
-    let own = |body: &BudgetCreate| body.0.budget(id).err().unwrap_or_default();
+    subject::resolve(&administration.store, &mut draft, |body| vec![body.subject("")]).await?;
+    let unsure = subject::unsure(&draft, "");
+    let own = |body: &BudgetCreate| {
+        let mut faults = body.0.budget(id).err().unwrap_or_default();
+        faults.retain(|fault| !unsure.contains(&fault.pointer));
+        faults
+    };
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let budget = body.0.budget(id).map_err(Refusal::InvalidRequest)?;
     let new = NewBudget { spec: body.0.clone(), budget, created_at: now };
@@ -200,9 +219,10 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<BudgetId>,
-    DraftBody(draft): DraftBody<BudgetPatch>,
+    DraftBody(mut draft): DraftBody<BudgetPatch>,
 ) -> Result<Json<Budget>, Problem> {
     let present = administration.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    subject::resolve(&administration.store, &mut draft, |body| body.subject(present.spec.scope)).await?;
     // What a subject must be depends on it.
     let is_unsure = draft.is_faulty("/scope");
     let own = |body: &BudgetPatch| match body.clone().applied_to(present.spec.clone()) {

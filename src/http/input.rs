@@ -75,6 +75,16 @@ impl<T> Draft<T> {
         !self.faults.is_empty()
     }
 
+    /// The value, for what the store says of it.
+    pub const fn value_mut(&mut self) -> Option<&mut T> {
+        self.value.as_mut()
+    }
+
+    /// Adds faults that the store has shown.
+    pub fn add(&mut self, faults: Vec<Fault>) {
+        self.faults.extend(faults);
+    }
+
     /// Whether a field has a fault of its own, so that nothing can be said by what it says.
     pub fn is_faulty(&self, pointer: &str) -> bool {
         self.faults.iter().any(|fault| fault.pointer == pointer)

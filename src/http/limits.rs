@@ -21,6 +21,7 @@ use super::{
     page::{FilterQuery, Page},
     patch::Patch,
     problem::Problem,
+    subject::{self, Written},
 };
 use crate::{
     domain::{
@@ -91,6 +92,11 @@ impl LimitCreate {
     pub(super) const fn spec(&self) -> &Spec {
         &self.0
     }
+
+    /// Whose it is, as it was written in a limit at `at`.
+    pub(super) fn subject(&mut self, at: &str) -> Written<'_> {
+        Written { at: at.to_owned(), per: self.0.per, subject: &mut self.0.subject }
+    }
 }
 
 impl From<&LimitRow> for Limit {
@@ -114,6 +120,13 @@ impl Mentions for Limit {
 }
 
 impl LimitPatch {
+    /// Whose it is to be, if that is given.
+    fn subject(&mut self, present: Per) -> Vec<Written<'_>> {
+        let per = self.per.clone().over(present);
+        let written = |subject| Written { at: String::new(), per, subject };
+        if let Patch::Value(subject) = &mut self.subject { vec![written(subject)] } else { vec![] }
+    }
+
     fn applied_to(self, before: Spec) -> Spec {
         let before = self.of_one_window(before);
         Spec {
@@ -162,14 +175,14 @@ pub async fn create(
     administration: Data<Administration>,
     request: HttpRequest,
     Caller(admin): Caller,
-    DraftBody(draft): DraftBody<LimitCreate>,
+    DraftBody(mut draft): DraftBody<LimitCreate>,
 ) -> Result<CreatedAt<Limit>, Problem> {
     let (id, now) = (LimitId(administration.clock.new_id()), administration.clock.now());
-    // Given, but not as what it must be: then nothing is missing.
-    let has_window = draft.is_faulty("/window");
+    subject::resolve(&administration.store, &mut draft, |body| vec![body.subject("")]).await?;
+    let unsure = subject::unsure(&draft, "");
     let own = |body: &LimitCreate| {
         let mut faults = check(&administration, &body.0, id).err().unwrap_or_default();
-        faults.retain(|fault| !(has_window && fault.pointer == "/window_s"));
+        faults.retain(|fault| !unsure.contains(&fault.pointer));
         faults
     };
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
@@ -198,9 +211,10 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<LimitId>,
-    DraftBody(draft): DraftBody<LimitPatch>,
+    DraftBody(mut draft): DraftBody<LimitPatch>,
 ) -> Result<Json<Limit>, Problem> {
     let present = administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    subject::resolve(&administration.store, &mut draft, |body| body.subject(present.spec.per)).await?;
     // What the other fields must be depends on these two.
     let is_unsure = draft.is_faulty("/per") || draft.is_faulty("/unit");
     let own = |body: &LimitPatch| match body.clone().applied_to(present.spec.clone()) {

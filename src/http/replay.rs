@@ -17,6 +17,7 @@ use super::{
     limits::{self, LimitCreate},
     office::Administration,
     problem::Problem,
+    subject::{self, Written},
 };
 use crate::{
     domain::{
@@ -83,14 +84,16 @@ pub struct Tightest {
 pub async fn run(
     administration: Data<Administration>,
     _: Caller,
-    DraftBody(draft): DraftBody<ReplayRequest>,
+    DraftBody(mut draft): DraftBody<ReplayRequest>,
 ) -> Result<Json<Answer>, Problem> {
     let now = administration.clock.now();
     // Given, but not as what it must be.
     let is_given = ["/budget", "/candidates"].into_iter().any(|place| draft.is_faulty(place));
+    subject::resolve(&administration.store, &mut draft, ReplayRequest::subjects).await?;
+    let unsure: Vec<String> = places().flat_map(|at| subject::unsure(&draft, &at)).collect();
     let own = |body: &ReplayRequest| {
         let mut faults = body.read(&administration, now).err().unwrap_or_default();
-        faults.retain(|fault| !(is_given && fault.pointer == "/limit"));
+        faults.retain(|fault| !(is_given && fault.pointer == "/limit") && !unsure.contains(&fault.pointer));
         faults
     };
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
@@ -109,7 +112,28 @@ struct Question {
     tightest: Option<(u64, bool)>,
 }
 
+/// Where a limit or a budget may stand.
+fn places() -> impl Iterator<Item = String> {
+    let candidates =
+        (0..MOST_CANDIDATES).flat_map(|i| ["limit", "budget"].map(|kind| format!("/candidates/{i}/{kind}")));
+    ["/limit".to_owned(), "/budget".to_owned()].into_iter().chain(candidates)
+}
+
 impl ReplayRequest {
+    /// Whose the limits and the budgets are, as it was written.
+    fn subjects(&mut self) -> Vec<Written<'_>> {
+        let limit = self.limit.as_mut().map(|limit| limit.subject("/limit"));
+        let budget = self.budget.as_mut().map(|budget| budget.subject("/budget"));
+        let candidates = self.candidates.iter_mut().flatten().enumerate().take(MOST_CANDIDATES);
+        let candidates = candidates.flat_map(|(i, candidate)| {
+            let at = format!("/candidates/{i}");
+            let limit = candidate.limit.as_mut().map(|limit| limit.subject(&format!("{at}/limit")));
+            let budget = candidate.budget.as_mut().map(|budget| budget.subject(&format!("{at}/budget")));
+            [limit, budget].into_iter().flatten()
+        });
+        limit.into_iter().chain(budget).chain(candidates).collect()
+    }
+
     fn read(&self, administration: &Administration, now: Timestamp) -> Result<Question, Vec<Fault>> {
         let mut faults = vec![];
         let mut rules = vec![];

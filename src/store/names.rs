@@ -13,6 +13,7 @@ use super::{
     connection::{Connection, on_backend},
     schema::{api_keys, audit_erasures, purged_api_keys, teams, users},
 };
+use crate::domain::limit::Per;
 
 /// How many ids one statement looks for. SQLite takes 32,766 values in it, and each id is in it four times.
 const IDS_AT_ONCE: usize = 5_000;
@@ -45,6 +46,38 @@ impl Store {
         })
         .await
     }
+}
+
+impl Store {
+    /// The ids of the living users, teams or API keys that have this name; of keys also as `user/key`. Two where there are
+    /// more. Nothing is called by a name where all, or addresses, are counted.
+    pub async fn subjects_named(&self, per: Per, name: &str) -> Result<Vec<String>, StoreError> {
+        let name = name.to_owned();
+        self.read(async move |connection: &mut Connection| match per {
+            Per::Global | Per::Address => Ok(vec![]),
+            Per::User => {
+                let found = users::table.filter(users::username.eq(name)).filter(users::deleted_at.is_null());
+                Ok(on_backend!(connection, |conn| found.select(users::id).limit(2).load(conn).await)?)
+            }
+            Per::Team => {
+                let found = teams::table.filter(teams::name.eq(name)).filter(teams::deleted_at.is_null());
+                Ok(on_backend!(connection, |conn| found.select(teams::id).limit(2).load(conn).await)?)
+            }
+            Per::Key => keys_named(connection, name).await,
+        })
+        .await
+    }
+}
+
+async fn keys_named(connection: &mut Connection, name: String) -> Result<Vec<String>, StoreError> {
+    let of_name = |name: String| api_keys::table.filter(api_keys::name.eq(name)).filter(api_keys::revoked_at.is_null());
+    let found = of_name(name.clone()).select(api_keys::id).limit(2);
+    let found: Vec<String> = on_backend!(connection, |conn| found.load(conn).await)?;
+    let Some((user, key)) = name.split_once('/').filter(|_| found.is_empty()) else { return Ok(found) };
+    let owner = users::table.filter(users::username.eq(user.to_owned())).filter(users::deleted_at.is_null());
+    let of_owner = of_name(key.to_owned()).filter(api_keys::user_id.eq_any(owner.select(users::id)));
+    let of_owner = of_owner.select(api_keys::id).limit(2);
+    Ok(on_backend!(connection, |conn| of_owner.load(conn).await)?)
 }
 
 async fn find(connection: &mut Connection, ids: &[String]) -> Result<Vec<(String, String)>, StoreError> {

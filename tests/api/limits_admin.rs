@@ -178,7 +178,7 @@ async fn every_bad_limit_names_its_place_and_changes_nothing(store: &TestStore) 
         .await
         .problem(400, "invalid-request");
     let pointers: Vec<&Value> = all["errors"].as_array().unwrap().iter().map(|fault| &fault["pointer"]).collect();
-    assert_eq!(pointers, ["/limit", "/name", "/subject", "/window_s"], "{all}");
+    assert_eq!(pointers, ["/limit", "/name", "/window_s", "/subject"], "{all}");
     assert_eq!(call(&gateway, "GET", place, None).await.expect(200).json(), before);
     assert_eq!(in_force(&gateway), in_force_before);
     gateway.finish().await;

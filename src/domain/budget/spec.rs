@@ -36,8 +36,8 @@ pub struct Spec {
     #[schemars(with = "name::Name")]
     pub name: String,
     pub scope: Scope,
-    /// The id of its only subject, in place of the general budget of the same name; null: each one of its kind
-    /// has as much.
+    /// Its only subject, a user, a team or an API key by its name or its id, in place of the general budget of the same name;
+    /// null: each one of its kind has as much.
     #[schemars(with = "Option<SubjectText>")]
     pub subject: Option<String>,
     /// `["*"]`, or names of models as requests have them.
@@ -154,7 +154,7 @@ impl Misfit {
         match self {
             Self::Taken => Fault::new("/name", "there is a budget with this name and this subject"),
             Self::OtherScope => Fault::new("/scope", "a budget with this name is for another kind of subject"),
-            Self::NoSuchSubject => Fault::new("/subject", "there is none with this id"),
+            Self::NoSuchSubject => Fault::new("/subject", "there is none with this name or id"),
             Self::Fixed(field) => {
                 let why = "stays as it is, because what was spent is counted by it; make another budget";
                 Fault::new(format!("/{field}"), why)

@@ -41,8 +41,8 @@ pub struct Spec {
     #[schemars(length(min = 1))]
     pub routes: Vec<String>,
     pub per: Per,
-    /// The id of the one user, team or key, or the address, that this limit applies to, in place of the general one of
-    /// the same name. Null: each one of its kind has as much.
+    /// The one user, team or API key, by its name or its id, or the address, that this limit applies to, in place of the
+    /// general one of the same name. Null: each one of its kind has as much.
     #[schemars(with = "Option<SubjectText>")]
     pub subject: Option<String>,
     pub unit: Unit,
@@ -66,17 +66,23 @@ pub struct Spec {
     pub on_error: OnError,
 }
 
-/// Stands in schemas for the id of a subject.
+/// Stands in schemas for the name or the id of a subject.
 pub struct SubjectText;
 
 impl SubjectText {
     /// How a schema names this form of text.
     pub const FORMAT: &str = "subject";
 
-    /// Whether a text is the id of a subject of any kind.
+    /// What such a text must be.
+    pub const WANTED: &str = "must be the name or the id of a user, a team or an API key, or an IP address";
+
+    /// The longest one, in bytes: a user's name and a key's, with a slash between.
+    const MAX_BYTES: usize = 1_024;
+
+    /// Whether a text can be the name or the id of a subject of any kind.
     #[must_use]
     pub fn is_one(text: &str) -> bool {
-        [Per::User, Per::Address].into_iter().any(|per| Subject::parse(per, text).is_ok())
+        !text.trim().is_empty() && text.len() <= Self::MAX_BYTES && !text.contains(char::is_control)
     }
 }
 
@@ -86,8 +92,9 @@ impl JsonSchema for SubjectText {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let description = "The id of a user, a team or a key, or an IP address.";
-        name::text(Self::FORMAT, description, StringValidation { min_length: Some(2), ..StringValidation::default() })
+        let description = "The name or the id of a user, a team or an API key (`user/key` where several keys have one name), or an \
+                           IP address.";
+        name::text(Self::FORMAT, description, StringValidation { min_length: Some(1), ..StringValidation::default() })
     }
 }
 
@@ -111,7 +118,7 @@ impl Misfit {
             Self::Taken => Fault::new("/name", "there is a limit with this name and subject"),
             Self::OtherPer => Fault::new("/per", "a limit with this name is per something else"),
             Self::OtherUnit => Fault::new("/unit", "a limit with this name counts something else"),
-            Self::NoSuchSubject => Fault::new("/subject", "there is none with this id"),
+            Self::NoSuchSubject => Fault::new("/subject", "there is none with this name or id"),
         }
     }
 }

@@ -19,7 +19,7 @@ const FORMS: &[(&str, Reader)] = &[
     ("uuid", |text| text.parse::<RequestId>().err().map(|error| error.to_string())),
     ("date-time", |text| time(text).is_none().then(|| TIME.to_owned())),
     (Money::FORMAT, |text| text.parse::<Money>().err().map(|error| error.to_string())),
-    (SubjectText::FORMAT, |text| (!SubjectText::is_one(text)).then(|| "must be an id or an IP address".to_owned())),
+    (SubjectText::FORMAT, |text| (!SubjectText::is_one(text)).then(|| SubjectText::WANTED.to_owned())),
     (name::FORMAT, |text| name::fault(text).map(|fault| fault.detail)),
     (Username::FORMAT, |text| text.parse::<Username>().err().map(|error| error.to_string())),
     (DisplayName::FORMAT, |text| DisplayName::new(text).err().map(|error| error.to_string())),

@@ -252,7 +252,8 @@ pub(super) const TAGS: &[Tag] = &[
             text(
                 "budgets::create",
                 "Create a budget",
-                "Calls are counted in it from now on, everywhere within a second. With an Idempotency-Key the same \
+                "It counts from when it is made, everywhere within a second: what was spent before, also in the same period, is not in \
+                 it. `subject` takes a name or an id. With an Idempotency-Key the same \
                  request gives the same answer for 24 hours.",
             ),
             text("budgets::show", "Show a budget", ""),
