@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::support::{
-    Cluster, Database, Gateway, Home, PASSWORD, Rate, RedisServer, Starting, eventually, only_limit, request,
+    Cluster, Database, Gateway, Home, PASSWORD, PATIENCE, Rate, RedisServer, Starting, eventually, only_limit, request,
+    within,
 };
 
 /// It refills so slowly that a test sees only its burst.
@@ -137,6 +138,46 @@ fn a_gateway_that_starts_without_redis_takes_its_share_of_the_replicas_in_the_st
     let admitted = until_refused(cluster.start_again(1), &token);
     println!("lent_limits: started without Redis, one of two gateways admitted {admitted} of 400");
     assert!((190..=200).contains(&admitted), "{admitted}");
+}
+
+/// A calendar window is counted in the store: Redis may be lost and come back, and nobody is refused or let through for it.
+#[test]
+fn a_calendar_limit_is_exact_while_redis_is_lost_and_after_it() {
+    const LIMIT: u64 = 200;
+    let (database, mut redis) = (Database::create(), RedisServer::start());
+    let rate = Rate { limit: LIMIT, window_s: 60, burst: LIMIT };
+    let config = only_limit(rate, "deny").replace(&format!("window_s = 60\nburst = {LIMIT}\n"), "window = \"month\"\n");
+    assert!(config.contains("window = \"month\"") && !config.contains("burst = 200"), "{config}");
+    let home = |_| {
+        let home = database.home().env("TOLLGATE__REDIS__URL", &redis.url());
+        home.write_config(&config);
+        home
+    };
+    let homes: [Home; 2] = [0, 1].map(home);
+    let gateways = homes.iter().map(Home::spawn).collect::<Vec<_>>().into_iter().map(Starting::serving);
+    let gateways: Vec<Gateway> = gateways.collect();
+    let token = gateways[0].admin();
+    let mut admitted = 0;
+    let mut call = |gateway: &Gateway| {
+        let answer = gateway.get("/echo", &token);
+        // On a busy machine the store may answer too late to be counted on: then nobody is admitted.
+        assert!(matches!(answer.status(), 200 | 429 | 503), "{} after {admitted}: {}", answer.status(), answer.text());
+        admitted += u64::from(answer.status() == 200);
+        assert!(admitted <= LIMIT, "{admitted} of {LIMIT} were admitted");
+        (answer.status(), admitted)
+    };
+    within(PATIENCE * 3, "some of the limit is admitted with Redis", || {
+        gateways.iter().map(|gateway| call(gateway).1).any(|admitted| admitted >= 30).then_some(())
+    });
+    redis.kill();
+    // What one gateway has borrowed and not used comes back for the other.
+    within(PATIENCE * 3, "all of the limit is admitted without Redis", || {
+        gateways.iter().map(|gateway| call(gateway).1).any(|admitted| admitted == LIMIT).then_some(())
+    });
+    redis.start_again();
+    for gateway in gateways.iter().cycle().take(6) {
+        assert_ne!(call(gateway).0, 200, "nothing comes back with Redis");
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test measures real time")]
