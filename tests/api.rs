@@ -20,6 +20,7 @@ mod api {
     mod bad_input;
     mod body_matrix;
     mod budgets;
+    mod by_name;
     mod cache;
     mod cache_collapsing;
     mod cache_posts;

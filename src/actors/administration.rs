@@ -31,6 +31,8 @@ pub struct Change<N: Administered> {
 /// Deletes a row.
 pub struct Delete<N: Administered> {
     pub id: N::Id,
+    /// The revision that it must be at, if any will not do.
+    pub only_at: Option<i64>,
 }
 
 impl<N: Administered> Request for Create<N> {
@@ -57,7 +59,7 @@ pub(super) trait Administrator: Follower {
 
     fn delete<N: Administered>(&mut self, Ask { request, reply }: Ask<Delete<N>>, context: &mut Context<Self>) {
         let (store, now) = (self.store().clone(), self.clock().store_now());
-        self.perform(async move { store.delete::<N>(request.id, now).await }, reply, context);
+        self.perform(async move { store.delete_at::<N>(request.id, request.only_at, now).await }, reply, context);
     }
 }
 
@@ -85,7 +87,7 @@ pub trait Administers<N: Administered> {
         self.handle().ask(Change::<N> { id, change }).await
     }
 
-    async fn delete(&self, id: N::Id) -> Answered<ChangedRow<N>> {
-        self.handle().ask(Delete::<N> { id }).await
+    async fn delete(&self, id: N::Id, only_at: Option<i64>) -> Answered<ChangedRow<N>> {
+        self.handle().ask(Delete::<N> { id, only_at }).await
     }
 }

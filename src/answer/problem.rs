@@ -249,10 +249,11 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::OriginNotAllowed
         | Refusal::UnpricedModel(_)
         | Refusal::ModelNotAllowed { .. } => StatusCode::FORBIDDEN,
-        Refusal::NotFound | Refusal::ModelNotServed(_) => StatusCode::NOT_FOUND,
+        Refusal::NotFound | Refusal::NoSuchName { .. } | Refusal::ModelNotServed(_) => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Refusal::Conflict(_) => StatusCode::CONFLICT,
+        Refusal::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
         Refusal::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,

@@ -122,11 +122,18 @@ pub enum Refusal {
     /// A browser asks for a page of an origin whose pages may not call.
     OriginNotAllowed,
     NotFound,
+    /// What was looked for by its name, and the name.
+    NoSuchName {
+        noun: &'static str,
+        name: String,
+    },
     MethodNotAllowed(Vec<String>),
     RequestTimeout,
     /// The client closed the connection within its own body; no answer reaches it.
     Disconnected,
     Conflict(String),
+    /// What is there is not what `If-Match` or `If-None-Match` asks for (RFC 9110 §13), and what to do.
+    PreconditionFailed(String),
     BodyTooLarge {
         limit_bytes: u64,
     },
@@ -214,11 +221,12 @@ impl Refusal {
             Self::OAuth(error, _) => error.code(),
             Self::InvalidCredentials => "invalid-credentials",
             Self::Forbidden | Self::NotByThisCredential | Self::OriginNotAllowed => "forbidden",
-            Self::NotFound | Self::ModelNotServed(_) => "not-found",
+            Self::NotFound | Self::NoSuchName { .. } | Self::ModelNotServed(_) => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",
             Self::Disconnected => "client-disconnected",
             Self::Conflict(_) => "conflict",
+            Self::PreconditionFailed(_) => "precondition-failed",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::HeadTooLarge { .. } => "head-too-large",
             Self::TargetTooLong { .. } => "target-too-long",

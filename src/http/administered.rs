@@ -1,13 +1,14 @@
 //! The one flow of the handlers that make, change and delete administered rows: what was done goes into the audit
 //! record, what was refused becomes a [`Refusal`].
 //!
-//! A noun implements [`Exposed`] and calls [`create`], [`change`] and [`delete`]. What a row looks like in an answer, and
+//! A noun implements [`Exposed`] and calls [`create`], [`change`], [`delete`] and, with a [`Wanted`], [`put`]. What a row looks like in an answer, and
 //! which fields may be changed, is the noun's own file.
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::header::EntityTag};
 use serde_json::{Map, Value, json};
 
 use super::{
+    conditional::{Conditions, tag_of},
     failure::{no_answer, unavailable},
     idempotency,
     no_content::NoContent,
@@ -45,9 +46,46 @@ pub(super) trait Exposed: Administered {
         None
     }
 
+    /// Names the version of what was set.
+    fn tag(&self) -> EntityTag {
+        tag_of(self.revision())
+    }
+
     /// Why the store does not take the row.
     fn refusal(refused: Self::Refused) -> Refusal;
 }
+
+/// What a row of a name is to be.
+pub(super) trait Wanted<N: Exposed> {
+    /// The row of this name, if there is one.
+    async fn present(&self) -> Result<Option<N>, Refusal>;
+
+    /// The id of the row of this name.
+    fn id_of(&self, present: &N) -> N::Id;
+
+    /// The row, where there is none.
+    async fn new(&self) -> Result<N::New, Refusal>;
+
+    /// What makes the present row the wanted one, only as long as it is the present one.
+    async fn change(&self, present: &N) -> Result<N::Change, Refusal>;
+}
+
+/// What came of a PUT: a new row, or one that was there and is as it was wanted now.
+pub(super) enum Placed<N> {
+    Made(N),
+    Kept(N),
+}
+
+impl<N> Placed<N> {
+    pub(super) const fn row(&self) -> &N {
+        match self {
+            Self::Made(row) | Self::Kept(row) => row,
+        }
+    }
+}
+
+/// How often a PUT looks again after others have made, changed or deleted the row meanwhile.
+const LOOKS: usize = 8;
 
 /// What came of a POST: a new row, or the answer that the same request was given before.
 pub(super) enum Made<N> {
@@ -80,12 +118,13 @@ pub(super) async fn change<N: Exposed>(
     keeper: &impl Administers<N>,
     id: N::Id,
     change: N::Change,
+    conditions: &Conditions,
 ) -> Result<N, Refusal> {
-    match change_once(request, keeper, id, change).await? {
-        Made::New(row) => Ok(row),
-        // Only a change that names an `Idempotency-Key` is answered again.
-        Made::Again(_) => Err(Refusal::Internal),
-    }
+    let besides = N::record_besides(&change);
+    let changed = keeper.change(id, change).await.map_err(no_answer)?.map_err(unavailable)?;
+    let (before, after) = done(changed, conditions.names_version())?;
+    note_change(request, besides, &before, &after);
+    Ok(after)
 }
 
 /// Changes a row once for each `Idempotency-Key`, and gives it as it is then.
@@ -95,40 +134,120 @@ pub(super) async fn change_once<N: Exposed>(
     id: N::Id,
     change: N::Change,
 ) -> Result<Made<N>, Refusal> {
-    let mut record = N::record_besides(&change);
+    let besides = N::record_besides(&change);
     let changed = keeper.change(id, change).await.map_err(no_answer)?.map_err(unavailable)?;
     if let Changed::Replayed(answer) = changed {
         return Ok(Made::Again(answer));
     }
-    let (before, after) = done(changed)?;
-    record.insert("before".into(), before.record());
-    record.insert("after".into(), after.record());
-    note(request, after.about(), record.into());
+    let (before, after) = done(changed, false)?;
+    note_change(request, besides, &before, &after);
     Ok(Made::New(after))
 }
 
-/// Deletes a row.
+/// Makes the row that is wanted, or makes the one that is there what is wanted. A row that is so already is left alone: there is
+/// no new version of it, and nothing is noted.
+pub(super) async fn put<N: Exposed>(
+    request: &HttpRequest,
+    keeper: &impl Administers<N>,
+    conditions: &Conditions,
+    wanted: &impl Wanted<N>,
+) -> Result<Placed<N>, Refusal> {
+    for _ in 0..LOOKS {
+        let present = wanted.present().await?;
+        conditions.check(present.as_ref().map(N::tag).as_ref())?;
+        let placed = match present {
+            None => made(request, keeper, wanted).await?,
+            Some(present) => kept(request, keeper, wanted, present).await?,
+        };
+        if let Some(placed) = placed {
+            return Ok(placed);
+        }
+    }
+    Err(Refusal::Conflict(format!("Others are changing the {} at this moment. Send the request again.", N::NOUN)))
+}
+
+/// Makes the row; `None` if another has made it meanwhile.
+async fn made<N: Exposed>(
+    request: &HttpRequest,
+    keeper: &impl Administers<N>,
+    wanted: &impl Wanted<N>,
+) -> Result<Option<Placed<N>>, Refusal> {
+    let new = wanted.new().await?;
+    match keeper.create(new, None).await.map_err(no_answer)?.map_err(unavailable)? {
+        Created::New(row) => {
+            note(request, row.about(), json!({ "before": null, "after": row.record() }));
+            Ok(Some(Placed::Made(row)))
+        }
+        Created::Refused(_) if wanted.present().await?.is_some() => Ok(None),
+        Created::Refused(refused) => Err(N::refusal(refused)),
+        Created::Replayed(_) | Created::KeyReused => Err(Refusal::Internal),
+    }
+}
+
+/// Changes the row where that is needed; `None` if another has changed or deleted it meanwhile.
+async fn kept<N: Exposed>(
+    request: &HttpRequest,
+    keeper: &impl Administers<N>,
+    wanted: &impl Wanted<N>,
+    present: N,
+) -> Result<Option<Placed<N>>, Refusal> {
+    let change = wanted.change(&present).await?;
+    if present.changed(&change).is_none() {
+        return Ok(Some(Placed::Kept(present)));
+    }
+    let besides = N::record_besides(&change);
+    let changed = keeper.change(wanted.id_of(&present), change).await.map_err(no_answer)?.map_err(unavailable)?;
+    if matches!(changed, Changed::Stale | Changed::NotFound) {
+        return Ok(None);
+    }
+    let (before, after) = done(changed, false)?;
+    note_change(request, besides, &before, &after);
+    Ok(Some(Placed::Kept(after)))
+}
+
+/// At which revision a row has to be still, where the request says so.
+///
+/// # Errors
+/// `PreconditionFailed` if it is not what the request asks for.
+pub(super) fn only_at<N: Exposed>(row: &N, conditions: &Conditions) -> Result<Option<i64>, Refusal> {
+    conditions.check(Some(&row.tag()))?;
+    Ok(conditions.names_version().then(|| row.revision()))
+}
+
+/// Deletes a row; with a revision, only if it is at that still.
 pub(super) async fn delete<N: Exposed>(
     request: &HttpRequest,
     keeper: &impl Administers<N>,
     id: N::Id,
+    only_at: Option<i64>,
 ) -> Result<NoContent, Refusal> {
-    let deleted = keeper.delete(id).await.map_err(no_answer)?.map_err(unavailable)?;
-    let (before, after): (N, N) = done(deleted)?;
+    let deleted = keeper.delete(id, only_at).await.map_err(no_answer)?.map_err(unavailable)?;
+    let (before, after): (N, N) = done(deleted, only_at.is_some())?;
     note(request, before.about(), json!({ "before": before.record(), "after": after.record_deleted() }));
     Ok(NoContent)
 }
 
-/// The row before and after a change that was made.
-pub(super) fn done<N: Exposed>(changed: ChangedRow<N>) -> Result<(N, N), Refusal> {
+/// The row before and after a change that was made. Where the request has named a version, a row at another one is not what it
+/// asked for.
+pub(super) fn done<N: Exposed>(changed: ChangedRow<N>, names_version: bool) -> Result<(N, N), Refusal> {
     match changed {
         Changed::Done { before, after } => Ok((before, after)),
         Changed::NotFound => Err(Refusal::NotFound),
+        Changed::Stale if names_version => {
+            Err(Refusal::PreconditionFailed(format!("The {} was changed at this moment. Look again.", N::NOUN)))
+        }
         Changed::Stale => Err(Refusal::Conflict(format!("The {} was changed meanwhile. Look again.", N::NOUN))),
         Changed::KeyReused => Err(idempotency::reused()),
         Changed::Replayed(_) => Err(Refusal::Internal),
         Changed::Refused(refused) => Err(N::refusal(refused)),
     }
+}
+
+fn note_change<N: Exposed>(request: &HttpRequest, besides: Map<String, Value>, before: &N, after: &N) {
+    let mut record = besides;
+    record.insert("before".into(), before.record());
+    record.insert("after".into(), after.record());
+    note(request, after.about(), record.into());
 }
 
 fn note(request: &HttpRequest, about: Option<UserId>, change: Value) {

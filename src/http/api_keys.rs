@@ -1,7 +1,9 @@
 //! API keys: one's own, and those of any user for administrators. A key itself is answered once, when it is made.
 
+pub mod by_name;
 mod expiry;
 pub mod rotation;
+pub mod terms;
 
 use actix_web::{
     HttpRequest,
@@ -25,6 +27,7 @@ use super::{
     office::Administration,
     page::{FilterQuery, Page},
     problem::Problem,
+    put::Nameable,
 };
 use crate::{
     credentials::api_key,
@@ -100,6 +103,15 @@ pub struct ApiKeyCreate {
     #[serde(default = "every_name")]
     #[schemars(length(min = 1, max = 1_000))]
     models: Vec<String>,
+}
+
+impl Nameable for ApiKeyCreate {
+    fn own_faults(&self, now: Timestamp) -> Vec<Fault> {
+        let of_name = DisplayName::new(&self.name).err().map(|error| Fault::new("/name", error.to_string()));
+        let of_lists = [("/routes", &self.routes), ("/models", &self.models)];
+        let of_lists = of_lists.into_iter().flat_map(|(at, names)| Allowed::read(at, names).err().unwrap_or_default());
+        of_name.into_iter().chain(in_time(self.expires_at, now).err()).chain(of_lists).collect()
+    }
 }
 
 /// A page of API keys.
@@ -184,7 +196,7 @@ pub async fn revoke_own(
     PathId(id): PathId<ApiKeyId>,
 ) -> Result<NoContent, Problem> {
     let key = KeyOf { id, owner: Some(caller.account.id) };
-    Ok(administered::delete::<ApiKeyRow>(&request, &administration.users, key).await?)
+    Ok(administered::delete::<ApiKeyRow>(&request, &administration.users, key, None).await?)
 }
 
 /// `GET /admin/users/{id}/api-keys`.
@@ -208,17 +220,6 @@ pub async fn create_for_user(
 ) -> Result<CreatedAt<NewKey>, Problem> {
     let order = Order { by: admin.account.id, of: user, listed_at: "/admin/api-keys" };
     create(&administration, &request, order, draft).await
-}
-
-/// `DELETE /admin/api-keys/{id}`.
-pub async fn revoke(
-    administration: Data<Administration>,
-    request: HttpRequest,
-    _: Caller,
-    PathId(id): PathId<ApiKeyId>,
-) -> Result<NoContent, Problem> {
-    let key = KeyOf { id, owner: None };
-    Ok(administered::delete::<ApiKeyRow>(&request, &administration.users, key).await?)
 }
 
 async fn list(administration: &Administration, user: UserId, query: &FilterQuery) -> Result<Json<ApiKeyPage>, Problem> {
@@ -266,7 +267,7 @@ fn new_key(administration: &Administration, user_id: UserId, body: &ApiKeyCreate
     let (id, now) = (ApiKeyId(administration.clock.new_id()), administration.clock.now());
     let mut faults = vec![];
     let name = DisplayName::new(&body.name).map_err(|error| faults.push(Fault::new("/name", error.to_string())));
-    let expires_at = expiry(body.expires_at, now).map_err(|fault| faults.push(fault));
+    let expires_at = in_time(body.expires_at, now).map_err(|fault| faults.push(fault));
     let routes = routes(&administration.routing.read(), &body.routes).map_err(|of_routes| faults.extend(of_routes));
     let models = Allowed::read("/models", &body.models).map_err(|of_models| faults.extend(of_models));
     let (Ok(name), Ok(expires_at), Ok(routes), Ok(models)) = (name, expires_at, routes, models) else {
@@ -274,10 +275,11 @@ fn new_key(administration: &Administration, user_id: UserId, body: &ApiKeyCreate
     };
     let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(id, 0));
     let role = body.role;
-    Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at, role, routes, models })
+    let only_of_name = false;
+    Ok(NewApiKey { id, user_id, name, secret_hash, created_at: now, expires_at, role, routes, models, only_of_name })
 }
 
-fn expiry(given: Option<Expiry>, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+fn in_time(given: Option<Expiry>, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
     let Some(Expiry(expires_at)) = given else { return Ok(None) };
     if expires_at <= now {
         return Err(Fault::new("/expires_at", "must be in the future"));
@@ -356,6 +358,7 @@ impl Exposed for ApiKeyRow {
         match refused {
             KeyRefused::NoSuchUser => Refusal::NotFound,
             KeyRefused::RoleBeyond => Refusal::invalid("/role", "is more than the user's, or another one's"),
+            KeyRefused::NameTaken => Refusal::Conflict("The user has an API key with this name.".into()),
             KeyRefused::Revoked => Refusal::Conflict("The API key was revoked.".into()),
             KeyRefused::TooMany => Refusal::Conflict(format!(
                 "The user has {MAX_LIVE_KEYS} API keys, or {MAX_KEPT_KEYS} with those that were revoked or have expired in \

@@ -1,5 +1,7 @@
 //! Budgets: for administrators, and for `readonly` to look at.
 
+pub mod by_name;
+
 use std::collections::BTreeMap;
 
 use actix_web::{
@@ -10,19 +12,23 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value, json};
+use uuid::Uuid;
 
 use super::{
     administered::{self, Exposed},
+    conditional::{Conditions, Tagged},
     created::CreatedAt,
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    input::Draft,
     named::{Mentions, NameOf, SubjectNames, named, named_one},
     no_content::NoContent,
     office::{Accounting, Administration},
     page::{FilterQuery, Page},
     patch::Patch,
     problem::Problem,
+    put::Nameable,
     subject::{self, Written},
 };
 use crate::{
@@ -33,7 +39,7 @@ use crate::{
         limit::{Mode, SubjectText},
         money::Money,
         name::Name,
-        refusal::Refusal,
+        refusal::{Fault, Refusal},
     },
     store::budgets::{BudgetChange, BudgetRow, NewBudget},
 };
@@ -72,6 +78,12 @@ pub struct Standing {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct BudgetCreate(Spec);
+
+impl Nameable for BudgetCreate {
+    fn own_faults(&self, _: Timestamp) -> Vec<Fault> {
+        self.0.budget(BudgetId(Uuid::nil())).err().unwrap_or_default()
+    }
+}
 
 /// The fields to change; the others stay. What spending is counted by (`scope`, `subject`, `period`) cannot change.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
@@ -208,9 +220,9 @@ pub async fn show(
     accounting: Data<Accounting>,
     _: Caller,
     PathId(id): PathId<BudgetId>,
-) -> Result<Json<Budget>, Problem> {
-    let row = accounting.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(one(&accounting, row).await?))
+) -> Result<Tagged<Budget>, Problem> {
+    let row = found(&accounting, id).await?;
+    Ok(shown(&accounting, &row).await?)
 }
 
 /// `PATCH /admin/budgets/{id}`.
@@ -219,21 +231,11 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<BudgetId>,
-    DraftBody(mut draft): DraftBody<BudgetPatch>,
-) -> Result<Json<Budget>, Problem> {
-    let present = administration.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    subject::resolve(&administration.store, &mut draft, |body| body.subject(present.spec.scope)).await?;
-    // What a subject must be depends on it.
-    let is_unsure = draft.is_faulty("/scope");
-    let own = |body: &BudgetPatch| match body.clone().applied_to(present.spec.clone()) {
-        _ if is_unsure => vec![],
-        spec => spec.budget(id).err().unwrap_or_default(),
-    };
-    let spec = draft.checked(own).map_err(Refusal::InvalidRequest)?.applied_to(present.spec);
-    let budget = spec.budget(id).map_err(Refusal::InvalidRequest)?;
-    let change = BudgetChange { spec, budget, only_at: present.revision };
-    let row = administered::change::<BudgetRow>(&request, &administration.budgets, id, change).await?;
-    Ok(Json(one(&administration.accounting, row).await?))
+    conditions: Conditions,
+    DraftBody(draft): DraftBody<BudgetPatch>,
+) -> Result<Tagged<Budget>, Problem> {
+    let present = found(&administration.accounting, id).await?;
+    Ok(edit(&administration, &request, present, &conditions, draft).await?)
 }
 
 /// `DELETE /admin/budgets/{id}`.
@@ -242,8 +244,42 @@ pub async fn delete(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<BudgetId>,
+    conditions: Conditions,
 ) -> Result<NoContent, Problem> {
-    Ok(administered::delete::<BudgetRow>(&request, &administration.budgets, id).await?)
+    let only_at = administered::only_at(&found(&administration.accounting, id).await?, &conditions)?;
+    Ok(administered::delete::<BudgetRow>(&request, &administration.budgets, id, only_at).await?)
+}
+
+async fn found(accounting: &Accounting, id: BudgetId) -> Result<BudgetRow, Refusal> {
+    accounting.store.budget(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)
+}
+
+async fn shown(accounting: &Accounting, row: &BudgetRow) -> Result<Tagged<Budget>, Refusal> {
+    let mut views = with_standings(accounting, std::slice::from_ref(row)).await?;
+    Ok(Tagged::new(row.tag(), views.pop().ok_or(Refusal::Internal)?))
+}
+
+async fn edit(
+    administration: &Administration,
+    request: &HttpRequest,
+    present: BudgetRow,
+    conditions: &Conditions,
+    mut draft: Draft<BudgetPatch>,
+) -> Result<Tagged<Budget>, Refusal> {
+    subject::resolve(&administration.store, &mut draft, |body| body.subject(present.spec.scope)).await?;
+    // What a subject must be depends on it.
+    let is_unsure = draft.is_faulty("/scope");
+    let (id, only_at) = (present.id(), present.revision);
+    let own = |body: &BudgetPatch| match body.clone().applied_to(present.spec.clone()) {
+        _ if is_unsure => vec![],
+        spec => spec.budget(id).err().unwrap_or_default(),
+    };
+    let spec = draft.checked(own).map_err(Refusal::InvalidRequest)?.applied_to(present.spec.clone());
+    let budget = spec.budget(id).map_err(Refusal::InvalidRequest)?;
+    administered::only_at(&present, conditions)?;
+    let change = BudgetChange { spec, budget, only_at };
+    let row = administered::change::<BudgetRow>(request, &administration.budgets, id, change, conditions).await?;
+    shown(&administration.accounting, &row).await
 }
 
 impl Exposed for BudgetRow {
@@ -256,11 +292,6 @@ impl Exposed for BudgetRow {
     fn refusal(misfit: Misfit) -> Refusal {
         Refusal::InvalidRequest(vec![misfit.fault()])
     }
-}
-
-async fn one(accounting: &Accounting, row: BudgetRow) -> Result<Budget, Refusal> {
-    let mut views = with_standings(accounting, std::slice::from_ref(&row)).await?;
-    views.pop().ok_or(Refusal::Internal)
 }
 
 async fn with_standings(accounting: &Accounting, rows: &[BudgetRow]) -> Result<Vec<Budget>, Refusal> {

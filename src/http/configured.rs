@@ -5,6 +5,7 @@
 
 mod body;
 mod change;
+mod put;
 
 use actix_web::web::{Data, Json};
 use jiff::Timestamp;
@@ -16,14 +17,16 @@ pub use self::change::{
     change_model, change_route, change_upstream, create_model, create_route, create_upstream, delete_model,
     delete_route, delete_upstream,
 };
+pub use self::put::{put_model, put_route, put_upstream};
 use super::{
+    conditional::{Tagged, tag_of},
     extract::{Caller, PathName, QueryOf},
     office::Operations,
     page::{Page, PageSize},
     problem::Problem,
 };
 use crate::{
-    domain::{failover::breaker::Breaker, refusal::Refusal},
+    domain::{entry::EntryKind, failover::breaker::Breaker, refusal::Refusal},
     snapshot::routing::{Made, Routing, WrittenEntry},
 };
 
@@ -135,10 +138,10 @@ pub async fn upstream(
     operations: Data<Operations>,
     _: Caller,
     PathName(name): PathName<false>,
-) -> Result<Json<ConfiguredUpstream>, Problem> {
+) -> Result<Tagged<ConfiguredUpstream>, Problem> {
     let routing = operations.routing.read();
-    let entry = named(&routing.written().upstreams, &name)?;
-    Ok(Json(with_state(&operations, &routing, entry)))
+    let Tagged { tag, object: entry } = named(&routing, EntryKind::Upstream, &name)?;
+    Ok(Tagged { tag, object: with_state(&operations, &routing, entry) })
 }
 
 /// `GET /admin/routes`, by name.
@@ -155,8 +158,8 @@ pub async fn route(
     operations: Data<Operations>,
     _: Caller,
     PathName(name): PathName<false>,
-) -> Result<Json<Configured>, Problem> {
-    Ok(Json(named(&operations.routing.read().written().routes, &name)?))
+) -> Result<Tagged<Configured>, Problem> {
+    Ok(named(&operations.routing.read(), EntryKind::Route, &name)?)
 }
 
 /// `GET /admin/models`: the names for models, by name.
@@ -173,8 +176,8 @@ pub async fn model(
     operations: Data<Operations>,
     _: Caller,
     PathName(name): PathName<true>,
-) -> Result<Json<Configured>, Problem> {
-    Ok(Json(named(&operations.routing.read().written().models, &name)?))
+) -> Result<Tagged<Configured>, Problem> {
+    Ok(named(&operations.routing.read(), EntryKind::Model, &name)?)
 }
 
 impl EntriesQuery {
@@ -215,9 +218,21 @@ impl From<&WrittenEntry> for Configured {
     }
 }
 
-fn named(entries: &[WrittenEntry], name: &str) -> Result<Configured, Refusal> {
+impl Configured {
+    /// With the version of what an administrator made: the time of its last change.
+    fn tagged(self) -> Tagged<Self> {
+        Tagged { tag: self.updated_at.map(|time| tag_of(time.as_microsecond())), object: self }
+    }
+}
+
+fn named(routing: &Routing, kind: EntryKind, name: &str) -> Result<Tagged<Configured>, Refusal> {
     // Of two with one name the first is in force.
-    entries.iter().find(|entry| entry.name == name).map(Configured::from).ok_or(Refusal::NotFound)
+    let found = routing.written().list(kind).iter().find(|entry| entry.name == name).map(Configured::from);
+    found.map(Configured::tagged).ok_or_else(|| missing(kind, name))
+}
+
+fn missing(kind: EntryKind, name: &str) -> Refusal {
+    Refusal::NoSuchName { noun: kind.as_str(), name: name.to_owned() }
 }
 
 fn with_state(operations: &Operations, routing: &Routing, entry: Configured) -> ConfiguredUpstream {

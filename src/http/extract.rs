@@ -272,6 +272,12 @@ pub(super) fn path_text(name: &str) -> Parameter {
     parameter(ParameterIn::Path, name.into(), None, true, schema)
 }
 
+/// A text in a header.
+pub(super) fn header_text(name: &str) -> Parameter {
+    let schema = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
+    parameter(ParameterIn::Header, name.into(), None, false, schema)
+}
+
 fn parameter(
     place: ParameterIn,
     name: String,

@@ -1,5 +1,7 @@
 //! Limits: for administrators, and for `readonly` to look at.
 
+pub mod by_name;
+
 use actix_web::{
     HttpRequest,
     web::{Data, Json},
@@ -8,19 +10,23 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     administered::{self, Exposed},
+    conditional::{Conditions, Tagged},
     created::CreatedAt,
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    input::Draft,
     named::{Mentions, NameOf, SubjectNames, named, named_one},
     no_content::NoContent,
     office::Administration,
     page::{FilterQuery, Page},
     patch::Patch,
     problem::Problem,
+    put::Nameable,
     subject::{self, Written},
 };
 use crate::{
@@ -53,6 +59,12 @@ pub struct Limit {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct LimitCreate(Spec);
+
+impl Nameable for LimitCreate {
+    fn own_faults(&self, _: Timestamp) -> Vec<Fault> {
+        self.0.policy(LimitId(Uuid::nil())).err().unwrap_or_default()
+    }
+}
 
 /// The fields to change; the others stay. Null where it means nothing is refused.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
@@ -200,9 +212,9 @@ pub async fn show(
     administration: Data<Administration>,
     _: Caller,
     PathId(id): PathId<LimitId>,
-) -> Result<Json<Limit>, Problem> {
-    let row = administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(named_one(&administration.store, Limit::from(&row)).await?))
+) -> Result<Tagged<Limit>, Problem> {
+    let row = found(&administration, id).await?;
+    Ok(shown(&administration, &row).await?)
 }
 
 /// `PATCH /admin/limits/{id}`.
@@ -211,21 +223,11 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<LimitId>,
-    DraftBody(mut draft): DraftBody<LimitPatch>,
-) -> Result<Json<Limit>, Problem> {
-    let present = administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    subject::resolve(&administration.store, &mut draft, |body| body.subject(present.spec.per)).await?;
-    // What the other fields must be depends on these two.
-    let is_unsure = draft.is_faulty("/per") || draft.is_faulty("/unit");
-    let own = |body: &LimitPatch| match body.clone().applied_to(present.spec.clone()) {
-        _ if is_unsure => vec![],
-        spec => check(&administration, &spec, id).err().unwrap_or_default(),
-    };
-    let spec = draft.checked(own).map_err(Refusal::InvalidRequest)?.applied_to(present.spec);
-    let policy = check(&administration, &spec, id).map_err(Refusal::InvalidRequest)?;
-    let change = LimitChange { spec, policy, only_at: present.revision };
-    let row = administered::change::<LimitRow>(&request, &administration.limits, id, change).await?;
-    Ok(Json(named_one(&administration.store, Limit::from(&row)).await?))
+    conditions: Conditions,
+    DraftBody(draft): DraftBody<LimitPatch>,
+) -> Result<Tagged<Limit>, Problem> {
+    let present = found(&administration, id).await?;
+    Ok(edit(&administration, &request, present, &conditions, draft).await?)
 }
 
 /// `DELETE /admin/limits/{id}`.
@@ -234,8 +236,41 @@ pub async fn delete(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<LimitId>,
+    conditions: Conditions,
 ) -> Result<NoContent, Problem> {
-    Ok(administered::delete::<LimitRow>(&request, &administration.limits, id).await?)
+    let only_at = administered::only_at(&found(&administration, id).await?, &conditions)?;
+    Ok(administered::delete::<LimitRow>(&request, &administration.limits, id, only_at).await?)
+}
+
+async fn found(administration: &Administration, id: LimitId) -> Result<LimitRow, Refusal> {
+    administration.store.limit(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)
+}
+
+async fn shown(administration: &Administration, row: &LimitRow) -> Result<Tagged<Limit>, Refusal> {
+    Ok(Tagged::new(row.tag(), named_one(&administration.store, Limit::from(row)).await?))
+}
+
+async fn edit(
+    administration: &Administration,
+    request: &HttpRequest,
+    present: LimitRow,
+    conditions: &Conditions,
+    mut draft: Draft<LimitPatch>,
+) -> Result<Tagged<Limit>, Refusal> {
+    subject::resolve(&administration.store, &mut draft, |body| body.subject(present.spec.per)).await?;
+    // What the other fields must be depends on these two.
+    let is_unsure = draft.is_faulty("/per") || draft.is_faulty("/unit");
+    let (id, only_at) = (present.id(), present.revision);
+    let own = |body: &LimitPatch| match body.clone().applied_to(present.spec.clone()) {
+        _ if is_unsure => vec![],
+        spec => check(administration, &spec, id).err().unwrap_or_default(),
+    };
+    let spec = draft.checked(own).map_err(Refusal::InvalidRequest)?.applied_to(present.spec.clone());
+    let policy = check(administration, &spec, id).map_err(Refusal::InvalidRequest)?;
+    administered::only_at(&present, conditions)?;
+    let change = LimitChange { spec, policy, only_at };
+    let row = administered::change::<LimitRow>(request, &administration.limits, id, change, conditions).await?;
+    shown(administration, &row).await
 }
 
 impl Exposed for LimitRow {

@@ -161,7 +161,7 @@ async fn revoke_key(sign_in: &SignIn, request: &HttpRequest, text: &str) -> Resu
         Err(_) => return Ok(()),
     };
     let id = KeyOf { id: key.id, owner: Some(standing.user) };
-    match administered::delete::<ApiKeyRow>(request, &sign_in.users, id).await {
+    match administered::delete::<ApiKeyRow>(request, &sign_in.users, id, None).await {
         Ok(_) => Note::add(request, |note| note.credential = Some(credential(key.id))),
         // Purged a moment ago.
         Err(Refusal::NotFound) => {}

@@ -57,13 +57,19 @@ macro_rules! urls {
     };
 }
 
-/// As the framework writes a template: the name of a model may have slashes.
+/// As the framework writes a template: a name that ends it may have slashes.
 fn pattern(template: &str) -> String {
-    template.replace(MODEL, "{model:.+}")
+    match template.strip_suffix(BY_NAME) {
+        Some(before) => format!("{before}/by-name/{{name:.+}}"),
+        None => template.replace(MODEL, "{model:.+}"),
+    }
 }
 
-/// The parameter that takes all that is left of a path.
+/// A parameter that takes all that is left of a path.
 const MODEL: &str = "{model}";
+
+/// The end of a template with another one.
+const BY_NAME: &str = "/by-name/{name}";
 
 /// The first of the URLs that a configured route may have in their place.
 const MODELS: &str = "/v1/models";
@@ -129,6 +135,14 @@ urls! {
 
     get    "/admin/users"           Admin  => users::list;
     post   "/admin/users"           Admin  => users::create;
+    get    "/admin/users/by-name/{username}" Admin => users::by_name::show;
+    put    "/admin/users/by-name/{username}" Admin => users::by_name::put;
+    patch  "/admin/users/by-name/{username}" Admin => users::by_name::change, Conflict;
+    delete "/admin/users/by-name/{username}" Admin => users::by_name::delete, Conflict;
+    get    "/admin/users/by-name/{username}/api-keys/by-name/{name}" Admin => api_keys::by_name::show, Conflict;
+    put    "/admin/users/by-name/{username}/api-keys/by-name/{name}" Admin => api_keys::by_name::put;
+    patch  "/admin/users/by-name/{username}/api-keys/by-name/{name}" Admin => api_keys::by_name::change, Conflict;
+    delete "/admin/users/by-name/{username}/api-keys/by-name/{name}" Admin => api_keys::by_name::revoke, Conflict;
     get    "/admin/users/{id}"      Admin  => users::show;
     patch  "/admin/users/{id}"      Admin  => users::change, Conflict;
     delete "/admin/users/{id}"      Admin  => users::delete, Conflict;
@@ -136,36 +150,53 @@ urls! {
     delete "/admin/users/{id}/sessions" Admin => sessions::end_all_of_user;
     get    "/admin/users/{id}/api-keys" Admin => api_keys::list_of_user;
     post   "/admin/users/{id}/api-keys" Admin => api_keys::create_for_user;
-    delete "/admin/api-keys/{id}"   Admin  => api_keys::revoke;
+    get    "/admin/api-keys/{id}"   Admin  => api_keys::terms::show;
+    patch  "/admin/api-keys/{id}"   Admin  => api_keys::terms::change, Conflict;
+    delete "/admin/api-keys/{id}"   Admin  => api_keys::terms::revoke;
     post   "/admin/api-keys/{id}/rotate" Admin => api_keys::rotation::rotate_any, Conflict;
     get    "/admin/teams"           Admin  => teams::list;
     post   "/admin/teams"           Admin  => teams::create;
+    get    "/admin/teams/by-name/{name}" Admin => teams::by_name::show;
+    put    "/admin/teams/by-name/{name}" Admin => teams::by_name::put;
+    patch  "/admin/teams/by-name/{name}" Admin => teams::by_name::change, Conflict;
+    delete "/admin/teams/by-name/{name}" Admin => teams::by_name::delete, Conflict;
     get    "/admin/teams/{id}"      Admin  => teams::show;
     patch  "/admin/teams/{id}"      Admin  => teams::change, Conflict;
     delete "/admin/teams/{id}"      Admin  => teams::delete, Conflict;
     get    "/admin/limits"          AdminOrReadonly => limits::list;
     post   "/admin/limits"          Admin  => limits::create;
+    get    "/admin/limits/by-name/{name}" AdminOrReadonly => limits::by_name::show;
+    put    "/admin/limits/by-name/{name}" Admin => limits::by_name::put;
+    patch  "/admin/limits/by-name/{name}" Admin => limits::by_name::change, Conflict;
+    delete "/admin/limits/by-name/{name}" Admin => limits::by_name::delete;
     get    "/admin/limits/{id}"     AdminOrReadonly => limits::show;
     patch  "/admin/limits/{id}"     Admin  => limits::change, Conflict;
     delete "/admin/limits/{id}"     Admin  => limits::delete;
     get    "/admin/budgets"         AdminOrReadonly => budgets::list;
     post   "/admin/budgets"         Admin  => budgets::create;
+    get    "/admin/budgets/by-name/{name}" AdminOrReadonly => budgets::by_name::show;
+    put    "/admin/budgets/by-name/{name}" Admin => budgets::by_name::put;
+    patch  "/admin/budgets/by-name/{name}" Admin => budgets::by_name::change, Conflict;
+    delete "/admin/budgets/by-name/{name}" Admin => budgets::by_name::delete;
     get    "/admin/budgets/{id}"    AdminOrReadonly => budgets::show;
     patch  "/admin/budgets/{id}"    Admin  => budgets::change, Conflict;
     delete "/admin/budgets/{id}"    Admin  => budgets::delete;
     get    "/admin/upstreams"       Admin  => configured::upstreams;
     post   "/admin/upstreams"       Admin  => configured::create_upstream;
     get    "/admin/upstreams/{name}" Admin => configured::upstream;
+    put    "/admin/upstreams/{name}" Admin => configured::put_upstream;
     patch  "/admin/upstreams/{name}" Admin => configured::change_upstream, Conflict;
     delete "/admin/upstreams/{name}" Admin => configured::delete_upstream, Conflict;
     get    "/admin/routes"          Admin  => configured::routes;
     post   "/admin/routes"          Admin  => configured::create_route;
     get    "/admin/routes/{name}"   Admin  => configured::route;
+    put    "/admin/routes/{name}" Admin => configured::put_route;
     patch  "/admin/routes/{name}"   Admin  => configured::change_route, Conflict;
     delete "/admin/routes/{name}"   Admin  => configured::delete_route, Conflict;
     get    "/admin/models"          Admin  => configured::models;
     post   "/admin/models"          Admin  => configured::create_model;
     get    "/admin/models/{model}"  Admin  => configured::model;
+    put    "/admin/models/{model}" Admin => configured::put_model;
     patch  "/admin/models/{model}"  Admin  => configured::change_model, Conflict;
     delete "/admin/models/{model}"  Admin  => configured::delete_model, Conflict;
     get    "/admin/status"          Admin  => health::status;
@@ -227,14 +258,15 @@ const fn allowed_with(method: &'static str) -> &'static str {
     }
 }
 
-/// A `{parameter}` takes one segment that is not empty, that of a model as many as there are; all else is compared byte for
-/// byte.
+/// A `{parameter}` takes one segment that is not empty, a name at the end of a template as many as there are; all else is
+/// compared byte for byte. The first row that matches is the one, as it is for the framework: the names come before the ids.
 fn matches(template: &str, path: &str) -> bool {
+    let takes_rest = |want: &str| want == MODEL || (want == "{name}" && template.ends_with(BY_NAME));
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return true,
-            (Some(MODEL), Some(got)) => return !got.is_empty() && !path.ends_with('/'),
+            (Some(want), Some(got)) if takes_rest(want) => return !got.is_empty() && !path.ends_with('/'),
             (Some(want), Some(got)) if want == got || (want.starts_with('{') && !got.is_empty()) => {}
             _ => return false,
         }
@@ -253,6 +285,25 @@ mod tests {
             assert!(matches!(find("TRACE", &path), Managed::OtherMethods(_)), "{path}");
             assert_ne!(find(method, &format!("{path}/")), Managed::Found(*url));
         }
+    }
+
+    #[test]
+    fn a_name_is_told_from_an_id_and_may_have_slashes() {
+        for (method, path, template) in [
+            ("GET", "/admin/teams/by-name/a/b", "/admin/teams/by-name/{name}"),
+            ("GET", "/admin/users/by-name/sessions", "/admin/users/by-name/{username}"),
+            ("GET", "/admin/users/0190/sessions", "/admin/users/{id}/sessions"),
+            (
+                "PUT",
+                "/admin/users/by-name/a/api-keys/by-name/b/c",
+                "/admin/users/by-name/{username}/api-keys/by-name/{name}",
+            ),
+        ] {
+            let Managed::Found(url) = find(method, path) else { panic!("{path}") };
+            assert_eq!(url.template, template);
+        }
+        assert!(matches!(find("GET", "/admin/users/by-name/a/b"), Managed::Reserved));
+        assert!(matches!(find("GET", "/admin/teams/by-name/a/"), Managed::Reserved));
     }
 
     #[test]

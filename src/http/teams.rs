@@ -1,5 +1,7 @@
 //! Teams, for administrators.
 
+pub mod by_name;
+
 use actix_web::{
     HttpRequest,
     web::{Data, Json},
@@ -11,15 +13,18 @@ use serde_json::{Value, json};
 
 use super::{
     administered::{self, Exposed},
+    conditional::{Conditions, Tagged},
     created::CreatedAt,
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
     idempotency,
+    input::Draft,
     no_content::NoContent,
     office::Administration,
     page::{FilterQuery, Page},
     patch::Patch,
     problem::Problem,
+    put::Nameable,
     users::models,
 };
 use crate::{
@@ -55,6 +60,12 @@ pub struct TeamCreate {
     #[serde(default = "every_name")]
     #[schemars(length(min = 1, max = 1_000))]
     models: Vec<String>,
+}
+
+impl Nameable for TeamCreate {
+    fn own_faults(&self, _: Timestamp) -> Vec<Fault> {
+        faults(Some(&self.name), Some(&self.models))
+    }
 }
 
 /// The fields to change; the others stay.
@@ -132,9 +143,8 @@ pub async fn show(
     administration: Data<Administration>,
     _: Caller,
     PathId(id): PathId<TeamId>,
-) -> Result<Json<Team>, Problem> {
-    let row = administration.store.team(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(Team::from(&row)))
+) -> Result<Tagged<Team>, Problem> {
+    Ok(shown(&found(&administration, id).await?))
 }
 
 /// `PATCH /admin/teams/{id}`.
@@ -143,15 +153,11 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<TeamId>,
+    conditions: Conditions,
     DraftBody(draft): DraftBody<TeamPatch>,
-) -> Result<Json<Team>, Problem> {
-    let own =
-        |body: &TeamPatch| faults(body.name.as_given().map(String::as_str), body.models.as_given().map(Vec::as_slice));
-    let TeamPatch { name: new_name, models: names } = draft.checked(own).map_err(Refusal::InvalidRequest)?;
-    let name = new_name.given().as_deref().map(name).transpose()?;
-    let change = TeamChange { name, models: names.given().as_deref().map(models).transpose()? };
-    let row = administered::change::<TeamRow>(&request, &administration.users, id, change).await?;
-    Ok(Json(Team::from(&row)))
+) -> Result<Tagged<Team>, Problem> {
+    let present = found(&administration, id).await?;
+    Ok(edit(&administration, &request, &present, &conditions, draft).await?)
 }
 
 /// `DELETE /admin/teams/{id}`.
@@ -160,8 +166,35 @@ pub async fn delete(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<TeamId>,
+    conditions: Conditions,
 ) -> Result<NoContent, Problem> {
-    Ok(administered::delete::<TeamRow>(&request, &administration.users, id).await?)
+    let only_at = administered::only_at(&found(&administration, id).await?, &conditions)?;
+    Ok(administered::delete::<TeamRow>(&request, &administration.users, id, only_at).await?)
+}
+
+async fn found(administration: &Administration, id: TeamId) -> Result<TeamRow, Refusal> {
+    administration.store.team(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)
+}
+
+fn shown(row: &TeamRow) -> Tagged<Team> {
+    Tagged::new(row.tag(), Team::from(row))
+}
+
+async fn edit(
+    administration: &Administration,
+    request: &HttpRequest,
+    present: &TeamRow,
+    conditions: &Conditions,
+    draft: Draft<TeamPatch>,
+) -> Result<Tagged<Team>, Refusal> {
+    let own =
+        |body: &TeamPatch| faults(body.name.as_given().map(String::as_str), body.models.as_given().map(Vec::as_slice));
+    let TeamPatch { name: new_name, models: names } = draft.checked(own).map_err(Refusal::InvalidRequest)?;
+    let name = new_name.given().as_deref().map(name).transpose()?;
+    let models = names.given().as_deref().map(models).transpose()?;
+    let change = TeamChange { name, models, only_at: administered::only_at(present, conditions)? };
+    let row = administered::change::<TeamRow>(request, &administration.users, present.id, change, conditions).await?;
+    Ok(shown(&row))
 }
 
 impl Exposed for TeamRow {

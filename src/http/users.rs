@@ -1,5 +1,7 @@
 //! Users, for administrators.
 
+pub mod by_name;
+
 use actix_web::{
     HttpRequest,
     web::{Data, Json},
@@ -11,10 +13,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     administered::{self, Exposed},
+    conditional::{Conditions, Tagged},
     created::CreatedAt,
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::{busy, unavailable},
     idempotency,
+    input::Draft,
     named::{Mentions, NameOf, named, named_one},
     no_content::NoContent,
     office::Administration,
@@ -22,6 +26,7 @@ use super::{
     password::Password,
     patch::Patch,
     problem::Problem,
+    put::Nameable,
 };
 use crate::{
     domain::{
@@ -110,6 +115,14 @@ pub struct UserCreate {
     status: UserStatus,
 }
 
+impl Nameable for UserCreate {
+    const NAME: &'static str = "username";
+
+    fn own_faults(&self, _: Timestamp) -> Vec<Fault> {
+        faults(Some(&self.username), (self.password.as_ref(), None), Some(&self.models))
+    }
+}
+
 const fn active() -> UserStatus {
     UserStatus::Active
 }
@@ -175,9 +188,9 @@ pub async fn show(
     administration: Data<Administration>,
     _: Caller,
     PathId(id): PathId<UserId>,
-) -> Result<Json<User>, Problem> {
-    let row = administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
-    Ok(Json(named_one(&administration.store, User::from(&row)).await?))
+) -> Result<Tagged<User>, Problem> {
+    let row = found(&administration, id).await?;
+    Ok(shown(&administration, &row).await?)
 }
 
 /// `PATCH /admin/users/{id}`.
@@ -186,9 +199,40 @@ pub async fn change(
     request: HttpRequest,
     _: Caller,
     PathId(id): PathId<UserId>,
+    conditions: Conditions,
     DraftBody(draft): DraftBody<UserPatch>,
-) -> Result<Json<User>, Problem> {
-    let present = administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+) -> Result<Tagged<User>, Problem> {
+    let present = found(&administration, id).await?;
+    Ok(edit(&administration, &request, &present, &conditions, draft).await?)
+}
+
+/// `DELETE /admin/users/{id}`.
+pub async fn delete(
+    administration: Data<Administration>,
+    request: HttpRequest,
+    _: Caller,
+    PathId(id): PathId<UserId>,
+    conditions: Conditions,
+) -> Result<NoContent, Problem> {
+    let only_at = administered::only_at(&found(&administration, id).await?, &conditions)?;
+    Ok(administered::delete::<UserRow>(&request, &administration.users, id, only_at).await?)
+}
+
+async fn found(administration: &Administration, id: UserId) -> Result<UserRow, Refusal> {
+    administration.store.user(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)
+}
+
+async fn shown(administration: &Administration, row: &UserRow) -> Result<Tagged<User>, Refusal> {
+    Ok(Tagged::new(row.tag(), named_one(&administration.store, User::from(row)).await?))
+}
+
+async fn edit(
+    administration: &Administration,
+    request: &HttpRequest,
+    present: &UserRow,
+    conditions: &Conditions,
+    draft: Draft<UserPatch>,
+) -> Result<Tagged<User>, Refusal> {
     let own = |body: &UserPatch| {
         let (name, names) = (body.username.as_given(), body.models.as_given());
         let password = (body.password.as_given(), Some(&present.username));
@@ -198,22 +242,13 @@ pub async fn change(
         draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let username = name.given().as_deref().map(username).transpose()?;
     let models = names.given().as_deref().map(models).transpose()?;
+    let only_at = administered::only_at(present, conditions)?;
     let password = password.given();
-    let password_hash = hash(&administration, password.as_ref()).await?;
+    let password_hash = hash(administration, password.as_ref()).await?;
     let (role, status, team_id) = (role.given(), status.given(), team_id.given());
-    let change = UserChange { username, password_hash, role, status, team_id, models, only_at: None };
-    let row = administered::change::<UserRow>(&request, &administration.users, id, change).await?;
-    Ok(Json(named_one(&administration.store, User::from(&row)).await?))
-}
-
-/// `DELETE /admin/users/{id}`.
-pub async fn delete(
-    administration: Data<Administration>,
-    request: HttpRequest,
-    _: Caller,
-    PathId(id): PathId<UserId>,
-) -> Result<NoContent, Problem> {
-    Ok(administered::delete::<UserRow>(&request, &administration.users, id).await?)
+    let change = UserChange { username, password_hash, role, status, team_id, models, only_at };
+    let row = administered::change::<UserRow>(request, &administration.users, present.id, change, conditions).await?;
+    shown(administration, &row).await
 }
 
 impl Exposed for UserRow {

@@ -177,7 +177,17 @@ impl Store {
 
     /// Deletes a row: it stays in its table, marked, and its name becomes free.
     pub async fn delete<N: Administered>(&self, id: N::Id, now: Timestamp) -> Result<ChangedRow<N>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| delete::<N>(connection, id, now).await).await
+        self.delete_at::<N>(id, None, now).await
+    }
+
+    /// Deletes a row, where a revision is given only if the row still is as it was at that.
+    pub async fn delete_at<N: Administered>(
+        &self,
+        id: N::Id,
+        only_at: Option<i64>,
+        now: Timestamp,
+    ) -> Result<ChangedRow<N>, StoreError> {
+        self.transaction(async move |connection: &mut Connection| delete::<N>(connection, id, only_at, now).await).await
     }
 
     /// Makes these rows if no row of their kind has ever been made or changed. Of several replicas that do so at once
@@ -241,10 +251,14 @@ async fn change<N: Administered>(
 async fn delete<N: Administered>(
     connection: &mut Connection,
     id: N::Id,
+    only_at: Option<i64>,
     now: Timestamp,
 ) -> Result<ChangedRow<N>, StoreError> {
     let revision = revisions::next(connection, N::REVISION).await?;
     let Some(before) = N::living(connection, id).await? else { return Ok(Changed::NotFound) };
+    if only_at.is_some_and(|revision| revision != before.revision()) {
+        return Ok(Changed::Stale);
+    }
     if let Some(refused) = N::refuse_deletion(connection, &before).await? {
         return Ok(Changed::Refused(refused));
     }

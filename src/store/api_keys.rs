@@ -3,7 +3,8 @@
 //! The `Registrar` writes them; its snapshot follows with [`Store::api_keys_changed_since`]. A secret is never stored.
 //! Revoked and expired keys stay as rows for a while, so that a call with one is refused with the reason.
 
-use std::collections::BTreeMap;
+mod change;
+mod upkeep;
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, Queryable, Selectable,
@@ -13,13 +14,13 @@ use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
 use super::{
-    PURGE_ROWS, Store, StoreError,
+    Store, StoreError,
     administered::{Administered, Stamp},
-    connection::{Connection, insert_rows, on_backend},
+    connection::{Connection, on_backend},
     filter::Filter,
     idempotency::Idempotency,
     revisions,
-    schema::{api_keys, purged_api_keys, users},
+    schema::{api_keys, users},
     sessions,
     users::UserRow,
     values::{micros, read_digest, read_list, read_text, read_time},
@@ -32,11 +33,7 @@ use crate::domain::{
     principal::Role,
 };
 
-/// How many uses one statement keeps.
-const USES_AT_ONCE: usize = 500;
-
-/// How many names one statement of a purge keeps.
-const NAMES_PER_INSERT: usize = 1_000;
+pub use change::{KeyChange, KeyRotation, KeyTerms};
 
 /// An API key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +47,7 @@ pub struct ApiKeyRow {
     /// `None`: it does not expire.
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
-    /// The revision of its creation or, later, of its revocation.
+    /// The revision of its creation or, later, of its last change or its revocation.
     pub revision: i64,
     /// `None`: that of the user.
     pub role: Option<Role>,
@@ -62,19 +59,6 @@ pub struct ApiKeyRow {
     pub generation: i64,
     /// The secret before, while it is good.
     pub old: Option<OldSecret>,
-}
-
-/// A new secret for a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyRotation {
-    /// SHA-256.
-    pub secret_hash: [u8; 32],
-    /// Until when the present secret goes on; `None`: it ends now, and with it the sessions it was exchanged for.
-    pub old_until: Option<Timestamp>,
-    /// The revision of the key that the new secret was made for.
-    pub only_at: i64,
-    /// The key of the request, and its answer.
-    pub once: Option<Idempotency>,
 }
 
 /// An API key to be.
@@ -91,6 +75,8 @@ pub struct NewApiKey {
     pub role: Option<Role>,
     pub routes: Allowed,
     pub models: Allowed,
+    /// Refuses the key where the user has a live one of this name.
+    pub only_of_name: bool,
 }
 
 /// An API key, and whose it must be.
@@ -111,6 +97,8 @@ pub enum KeyRefused {
     TooMany,
     /// It was revoked.
     Revoked,
+    /// The user has a live key of this name.
+    NameTaken,
 }
 
 #[derive(Queryable, Selectable)]
@@ -139,6 +127,17 @@ impl Store {
         self.read(async move |connection: &mut Connection| ApiKeyRow::living(connection, key).await).await
     }
 
+    /// The keys of a user with exactly this name that are neither revoked nor expired, two at most.
+    pub async fn api_keys_by_name(
+        &self,
+        user: UserId,
+        name: &DisplayName,
+        now: Timestamp,
+    ) -> Result<Vec<ApiKeyRow>, StoreError> {
+        let name = name.clone();
+        self.read(async move |connection: &mut Connection| live_of_name(connection, user, &name, now).await).await
+    }
+
     /// At most `limit` API keys of a user in the order of their ids, from the one after `after` on; revoked and expired
     /// ones are among them.
     pub async fn api_keys_page(
@@ -161,40 +160,6 @@ impl Store {
         .await
     }
 
-    /// Deletes keys that were revoked or expired before `before`, but for their names, and gives their number; at most
-    /// [`PURGE_ROWS`]: call it again while it finds that many.
-    pub async fn purge_api_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
-            let before = micros(before);
-            let dead = api_keys::revoked_at.lt(before).or(api_keys::expires_at.lt(before));
-            let dead = api_keys::table.filter(dead).select(api_keys::id).limit(PURGE_ROWS);
-            let ids: Vec<String> = on_backend!(connection, |conn| dead.load(conn).await)?;
-            let names = api_keys::table.filter(api_keys::id.eq_any(ids.clone())).select((api_keys::id, api_keys::name));
-            let names: Vec<(String, String)> = on_backend!(connection, |conn| names.load(conn).await)?;
-            let record = |(id, name): (String, String)| (purged_api_keys::id.eq(id), purged_api_keys::name.eq(name));
-            let records: Vec<_> = names.into_iter().map(record).collect();
-            insert_rows!(connection, purged_api_keys::table, records, NAMES_PER_INSERT);
-            let purge = diesel::delete(api_keys::table.filter(api_keys::id.eq_any(ids)));
-            Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
-        })
-        .await
-    }
-
-    /// Keeps when keys were used, each at a time or later.
-    pub async fn keep_key_uses(&self, uses: Vec<(ApiKeyId, Timestamp)>) -> Result<(), StoreError> {
-        let mut at: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-        for (id, time) in uses {
-            at.entry(micros(time)).or_default().push(id.to_string());
-        }
-        for (time, ids) in &at {
-            for some in ids.chunks(USES_AT_ONCE) {
-                let (some, time) = (some.to_vec(), *time);
-                self.write(async move |connection: &mut Connection| keep_uses(connection, some, time).await).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Every API key that was created or revoked after this revision, in the order of the revisions.
     pub async fn api_keys_changed_since(&self, revision: i64) -> Result<Vec<ApiKeyRow>, StoreError> {
         self.poll(async move |connection: &mut Connection| {
@@ -206,11 +171,11 @@ impl Store {
     }
 }
 
-/// To delete a key is to revoke it; of what a key is, only its secret changes.
+/// To delete a key is to revoke it.
 impl Administered for ApiKeyRow {
     type Id = KeyOf;
     type New = NewApiKey;
-    type Change = KeyRotation;
+    type Change = KeyChange;
     type Refused = KeyRefused;
 
     const REVISION: &'static str = revisions::IDENTITY;
@@ -232,8 +197,11 @@ impl Administered for ApiKeyRow {
         let Some(user) = UserRow::living(connection, new.user_id).await? else {
             return Ok(Some(KeyRefused::NoSuchUser));
         };
-        if new.role.is_some_and(|role| role.lesser(user.role) != Some(role)) {
+        if is_beyond(new.role, &user) {
             return Ok(Some(KeyRefused::RoleBeyond));
+        }
+        if new.only_of_name && !live_of_name(connection, new.user_id, &new.name, new.created_at).await?.is_empty() {
+            return Ok(Some(KeyRefused::NameTaken));
         }
         let live = count_live(connection, new.user_id, new.created_at).await?;
         let kept = count_kept(connection, new.user_id).await?;
@@ -258,44 +226,40 @@ impl Administered for ApiKeyRow {
         Ok(())
     }
 
-    fn only_at(change: &KeyRotation) -> Option<i64> {
-        Some(change.only_at)
+    fn only_at(change: &KeyChange) -> Option<i64> {
+        Some(change.only_at())
     }
 
-    fn once(change: &KeyRotation) -> Option<&Idempotency> {
-        change.once.as_ref()
+    fn once(change: &KeyChange) -> Option<&Idempotency> {
+        change.once()
     }
 
-    fn changed(&self, change: &KeyRotation) -> Option<Self> {
-        let old = change.old_until.map(|until| OldSecret { secret_hash: self.secret_hash, until });
-        let generation = self.generation.saturating_add(1);
-        Some(Self { secret_hash: change.secret_hash, old, generation, ..self.clone() })
+    fn changed(&self, change: &KeyChange) -> Option<Self> {
+        change.applied_to(self)
     }
 
-    async fn refuse_change(_: &mut Connection, before: &Self, _: &Self) -> Result<Option<KeyRefused>, StoreError> {
-        Ok(before.revoked_at.map(|_| KeyRefused::Revoked))
+    async fn refuse_change(
+        connection: &mut Connection,
+        before: &Self,
+        after: &Self,
+    ) -> Result<Option<KeyRefused>, StoreError> {
+        if before.revoked_at.is_some() {
+            return Ok(Some(KeyRefused::Revoked));
+        }
+        let Some(user) = UserRow::living(connection, before.user_id).await? else {
+            return Ok(Some(KeyRefused::NoSuchUser));
+        };
+        Ok((before.role != after.role && is_beyond(after.role, &user)).then_some(KeyRefused::RoleBeyond))
     }
 
     async fn update(
         connection: &mut Connection,
-        _: &Self,
+        before: &Self,
         after: Self,
-        _: KeyRotation,
+        _: KeyChange,
         stamp: Stamp,
     ) -> Result<Self, StoreError> {
-        let after = Self { revision: stamp.revision, ..after };
-        let rotate = diesel::update(api_keys::table.find(after.id.to_string())).set((
-            api_keys::secret_hash.eq(after.secret_hash.as_slice()),
-            api_keys::generation.eq(after.generation),
-            api_keys::old_secret_hash.eq(after.old.map(|old| old.secret_hash.to_vec())),
-            api_keys::old_until.eq(after.old.map(|old| micros(old.until))),
-            api_keys::revision.eq(after.revision),
-        ));
-        on_backend!(connection, |conn| rotate.execute(conn).await)?;
-        if after.old.is_none() {
-            sessions::revoke_live_of_key(connection, after.id, stamp.now, stamp.revision).await?;
-        }
-        Ok(after)
+        change::update(connection, before, after, stamp).await
     }
 
     /// Revokes the key, and with it the live sessions it was exchanged for.
@@ -313,13 +277,26 @@ impl Administered for ApiKeyRow {
     }
 }
 
-/// It is no change of the keys: nobody follows it.
-async fn keep_uses(connection: &mut Connection, ids: Vec<String>, time: i64) -> Result<(), StoreError> {
-    let earlier = api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(time));
-    let keys = api_keys::table.filter(api_keys::id.eq_any(ids)).filter(earlier);
-    let keep = diesel::update(keys).set(api_keys::last_used_at.eq(time));
-    on_backend!(connection, |conn| keep.execute(conn).await)?;
-    Ok(())
+/// Whether the role of a key may do what that of its user may not.
+fn is_beyond(role: Option<Role>, user: &UserRow) -> bool {
+    role.is_some_and(|role| role.lesser(user.role) != Some(role))
+}
+
+/// The keys of a user with exactly this name that are neither revoked nor expired, two at most.
+async fn live_of_name(
+    connection: &mut Connection,
+    user: UserId,
+    name: &DisplayName,
+    now: Timestamp,
+) -> Result<Vec<ApiKeyRow>, StoreError> {
+    let live = api_keys::table
+        .filter(api_keys::user_id.eq(user.to_string()))
+        .filter(api_keys::name.eq(name.to_string()))
+        .filter(api_keys::revoked_at.is_null())
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(micros(now))))
+        .order(api_keys::id)
+        .limit(2);
+    rows(on_backend!(connection, |conn| live.select(Record::as_select()).load(conn).await)?)
 }
 
 async fn find(connection: &mut Connection, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {

@@ -6,8 +6,8 @@
 mod change;
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper,
-    sql_types::Bool,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper, sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
@@ -61,6 +61,21 @@ impl Store {
     /// The budget, unless deleted.
     pub async fn budget(&self, id: BudgetId) -> Result<Option<BudgetRow>, StoreError> {
         self.read(async move |connection: &mut Connection| BudgetRow::living(connection, id).await).await
+    }
+
+    /// The budget of this name and this subject, or without one, unless deleted.
+    pub async fn budget_by_name(&self, name: &str, subject: Option<&str>) -> Result<Option<BudgetRow>, StoreError> {
+        let (name, is_general) = (name.to_owned(), subject.is_none());
+        let subject = subject.map(str::to_owned);
+        self.read(async move |connection: &mut Connection| {
+            let named = budgets::table.filter(budgets::name.eq(name)).filter(budgets::deleted_at.is_null());
+            let general = budgets::subject.is_null().and(is_general.into_sql::<Bool>());
+            let named = named.filter(budgets::subject.eq(subject).or(general));
+            let record: Option<Record> =
+                on_backend!(connection, |conn| named.select(Record::as_select()).first(conn).await.optional())?;
+            record.map(BudgetRow::try_from).transpose()
+        })
+        .await
     }
 
     /// At most `limit` budgets in the order of their ids, from the one after `after` on; deleted ones are left out.

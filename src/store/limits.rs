@@ -6,8 +6,8 @@
 mod change;
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper,
-    sql_types::Bool,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper, sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
@@ -73,6 +73,21 @@ impl Store {
     /// The limit, unless deleted.
     pub async fn limit(&self, id: LimitId) -> Result<Option<LimitRow>, StoreError> {
         self.read(async move |connection: &mut Connection| LimitRow::living(connection, id).await).await
+    }
+
+    /// The limit of this name and this subject, or without one, unless deleted.
+    pub async fn limit_by_name(&self, name: &str, subject: Option<&str>) -> Result<Option<LimitRow>, StoreError> {
+        let (name, is_general) = (name.to_owned(), subject.is_none());
+        let subject = subject.map(str::to_owned);
+        self.read(async move |connection: &mut Connection| {
+            let named = limits::table.filter(limits::name.eq(name)).filter(limits::deleted_at.is_null());
+            let general = limits::subject.is_null().and(is_general.into_sql::<Bool>());
+            let named = named.filter(limits::subject.eq(subject).or(general));
+            let record: Option<Record> =
+                on_backend!(connection, |conn| named.select(Record::as_select()).first(conn).await.optional())?;
+            record.map(LimitRow::try_from).transpose()
+        })
+        .await
     }
 
     /// At most `limit` limits in the order of their ids, from the one after `after` on; deleted ones are left out.

@@ -48,6 +48,8 @@ pub struct NewTeam {
 pub struct TeamChange {
     pub name: Option<DisplayName>,
     pub models: Option<Allowed>,
+    /// Makes the change only if the team still is as it was at this revision.
+    pub only_at: Option<i64>,
 }
 
 /// Why the store refuses a team, a change of one or its deletion.
@@ -74,6 +76,18 @@ impl Store {
     /// The team, unless deleted.
     pub async fn team(&self, id: TeamId) -> Result<Option<TeamRow>, StoreError> {
         self.read(async move |connection: &mut Connection| TeamRow::living(connection, id).await).await
+    }
+
+    /// The team of exactly this name, unless deleted.
+    pub async fn team_by_name(&self, name: &DisplayName) -> Result<Option<TeamRow>, StoreError> {
+        let name = name.to_string();
+        self.read(async move |connection: &mut Connection| {
+            let named = teams::table.filter(teams::name.eq(name)).filter(teams::deleted_at.is_null());
+            let record: Option<Record> =
+                on_backend!(connection, |conn| named.select(Record::as_select()).first(conn).await.optional())?;
+            record.map(TeamRow::try_from).transpose()
+        })
+        .await
     }
 
     /// At most `limit` teams in the order of their ids, from the one after `after` on; deleted ones are left out.
@@ -125,6 +139,10 @@ impl Administered for TeamRow {
 
     fn revision(&self) -> i64 {
         self.revision
+    }
+
+    fn only_at(change: &TeamChange) -> Option<i64> {
+        change.only_at
     }
 
     async fn living(connection: &mut Connection, id: TeamId) -> Result<Option<Self>, StoreError> {

@@ -124,6 +124,7 @@ impl Place {
                 .replace("{id}", NO_SUCH_ID)
                 .replace("{model}", "no/such")
                 .replace("{file}", "no.js")
+                .replace("{username}", "no-such")
                 .replace("{name}", "no-such"),
             methods: methods.collect(),
         }

@@ -67,6 +67,15 @@ fn resolved(document: &Value, schema: &Value) -> Value {
     found
 }
 
+/// The name of what is there, where others are found by their ids.
+fn name_at(template: &str) -> Option<&'static str> {
+    match template.strip_suffix("/by-name/{name}")? {
+        "/admin/teams" => Some("Matrix"),
+        "/admin/users/by-name/{username}/api-keys" => Some("matrix"),
+        _ => Some("m"),
+    }
+}
+
 /// Every operation that takes a body of this type, on things that are there.
 async fn operations(gateway: &TestGateway, media_type: &str) -> Vec<Operation> {
     let made = async |path: &str, body: Value| {
@@ -93,6 +102,8 @@ async fn operations(gateway: &TestGateway, media_type: &str) -> Vec<Operation> {
         ("/me/api-keys", made("/me/api-keys", json!({ "name": "matrix" })).await),
         ("/admin/api-keys", made("/me/api-keys", json!({ "name": "matrix too" })).await),
     ];
+    let matrix = ids.iter().find(|(below, _)| *below == "/admin/users").map(|(_, id)| id.clone()).unwrap();
+    made(&format!("/admin/users/{matrix}/api-keys"), json!({ "name": "matrix" })).await;
     let (document, mut operations) = (document(), vec![]);
     for (template, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -100,7 +111,8 @@ async fn operations(gateway: &TestGateway, media_type: &str) -> Vec<Operation> {
             if schema.is_object() {
                 let id = ids.iter().find(|(below, _)| template.starts_with(&format!("{below}/"))).map(|(_, id)| id);
                 let id = id.map_or("", String::as_str);
-                let path = template.replace("{id}", id).replace("{name}", id).replace("{model}", id);
+                let path = template.replace("{username}", "matrix").replace("{id}", id).replace("{model}", id);
+                let path = path.replace("{name}", name_at(template).unwrap_or(id));
                 let schema = resolved(&document, schema);
                 operations.push(Operation { method: method.to_uppercase(), path, schema });
             }

@@ -53,6 +53,7 @@ fn new_key(db: &Database, user: UserId) -> NewApiKey {
         role: None,
         routes: Allowed::default(),
         models: Allowed::from_stored(Some("[\"gpt-*\"]")).unwrap(),
+        only_of_name: false,
     }
 }
 

@@ -32,7 +32,7 @@ fn new_team(db: &Database, name: &str) -> NewTeam {
 }
 
 fn renamed(name: &DisplayName) -> TeamChange {
-    TeamChange { name: Some(name.clone()), models: None }
+    TeamChange { name: Some(name.clone()), ..TeamChange::default() }
 }
 
 fn into(team: TeamId) -> UserChange {

@@ -24,6 +24,7 @@ pub enum RefusalKind {
     NotFound,
     TooSlow,
     Conflict,
+    PreconditionFailed,
     TooLarge,
     WrongMediaType,
     UnknownExpectation,
@@ -41,6 +42,10 @@ impl RefusalKind {
             Self::NotFound => (StatusCode::NOT_FOUND, "There is no such object."),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The body came too slowly."),
             Self::Conflict => (StatusCode::CONFLICT, "The change conflicts with what is there."),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "It is not at the version that `If-Match` or `If-None-Match` asks for.",
+            ),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
             Self::WrongMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another media type."),
             Self::UnknownExpectation => {

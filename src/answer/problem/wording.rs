@@ -27,12 +27,13 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::OAuth(error, _) => oauth::title(*error),
         Refusal::InvalidCredentials => "Wrong user name or password",
         Refusal::Forbidden | Refusal::NotByThisCredential | Refusal::OriginNotAllowed => "Not allowed",
-        Refusal::NotFound => "Not found",
+        Refusal::NotFound | Refusal::NoSuchName { .. } => "Not found",
         Refusal::ModelNotServed(_) => "The model is not served here",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
         Refusal::RequestTimeout => "The request came too slowly",
         Refusal::Disconnected => "The request body ended early",
         Refusal::Conflict(_) => "Conflict",
+        Refusal::PreconditionFailed(_) => "The precondition does not hold",
         Refusal::BodyTooLarge { .. } => "The body is too large",
         Refusal::HeadTooLarge { .. } => "The header fields are too large",
         Refusal::TargetTooLong { .. } => "The URL is too long",
@@ -86,10 +87,11 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         }
         Refusal::OriginNotAllowed => "Pages of this origin may not call: cors.allowed_origins has others.".into(),
         Refusal::NotFound => "There is nothing at this path.".into(),
+        Refusal::NoSuchName { noun, name } => format!("There is no {noun} named \"{name}\"."),
         Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", allowed(methods)),
         Refusal::RequestTimeout => "The request paused for longer than the gateway waits. Send it again.".into(),
         Refusal::Disconnected => "The connection was closed within the body.".into(),
-        Refusal::Conflict(why) => why.clone(),
+        Refusal::Conflict(why) | Refusal::PreconditionFailed(why) => why.clone(),
         Refusal::BodyTooLarge { limit_bytes } => format!("At most {limit_bytes} bytes are accepted here."),
         Refusal::HeadTooLarge { limit_bytes } => {
             format!("At most {limit_bytes} bytes of header names and values are read.")

@@ -25,7 +25,7 @@ use crate::{
     },
     store::{
         administered::Administered,
-        api_keys::{ApiKeyRow, KeyOf, KeyRotation},
+        api_keys::{ApiKeyRow, KeyChange, KeyOf, KeyRotation},
     },
 };
 
@@ -92,12 +92,12 @@ async fn rotate(
     let secret_hash = api_key::hash_of(&administration.keys.mint.secret_of(key.id, generation));
     let old_until = until(now, body.overlap_s);
     let rotation = KeyRotation { secret_hash, old_until, only_at: row.revision, once: None };
-    let after = row.changed(&rotation).ok_or(Refusal::Internal)?;
+    let after = row.changed(&KeyChange::Secret(rotation.clone())).ok_or(Refusal::Internal)?;
     let api_key = named_one(&administration.store, ApiKey::from(&after)).await?;
     let user_name = api_key.user_name.clone();
     let (location, kept) = (format!("{listed_at}/{}", key.id), Kept { api_key, generation });
     let once = idempotency::remember(administration, request, by, body, (&location, &kept))?;
-    let rotation = KeyRotation { once, ..rotation };
+    let rotation = KeyChange::Secret(KeyRotation { once, ..rotation });
     match administered::change_once::<ApiKeyRow>(request, &administration.users, key, rotation).await? {
         Made::New(row) => {
             let rotated = ApiKey { user_name, ..ApiKey::from(&row) };

@@ -74,7 +74,7 @@ pub struct PatchOf<T> {
 }
 
 const NAME: &str = "name";
-const SECRET: &str = "secret";
+pub(super) const SECRET: &str = "secret";
 
 impl<T: DeserializeOwned> PatchOf<T> {
     /// The entry of a stored document with these fields in the place of its own.

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use actix_web::{
-    HttpRequest,
-    web::{Data, Json},
-};
+use actix_web::{HttpRequest, http::header::EntityTag, web::Data};
 use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
 use super::{
     Configured,
     body::{Listed, PatchOf, document},
+    missing,
 };
 use crate::{
     actors::token_issuer::purpose_of,
@@ -26,6 +25,7 @@ use crate::{
     },
     http::{
         administered::{self, Exposed},
+        conditional::{Conditions, Tagged, tag_of},
         created::CreatedAt,
         extract::{Caller, DraftBody, PathName},
         failure::unavailable,
@@ -58,9 +58,10 @@ pub async fn change_upstream(
     request: HttpRequest,
     _: Caller,
     PathName(name): PathName<false>,
+    conditions: Conditions,
     DraftBody(draft): DraftBody<PatchOf<UpstreamEntry>>,
-) -> Result<Json<Configured>, Problem> {
-    Ok(change(&administration, &request, &name, draft).await?)
+) -> Result<Tagged<Configured>, Problem> {
+    Ok(change(&administration, &request, &name, &conditions, draft).await?)
 }
 
 /// `DELETE /admin/upstreams/{name}`.
@@ -69,8 +70,9 @@ pub async fn delete_upstream(
     request: HttpRequest,
     _: Caller,
     PathName(name): PathName<false>,
+    conditions: Conditions,
 ) -> Result<NoContent, Problem> {
-    Ok(delete(&administration, &request, key(EntryKind::Upstream, &name)).await?)
+    Ok(delete(&administration, &request, key(EntryKind::Upstream, &name), &conditions).await?)
 }
 
 /// `POST /admin/routes`.
@@ -89,9 +91,10 @@ pub async fn change_route(
     request: HttpRequest,
     _: Caller,
     PathName(name): PathName<false>,
+    conditions: Conditions,
     DraftBody(draft): DraftBody<PatchOf<RouteEntry>>,
-) -> Result<Json<Configured>, Problem> {
-    Ok(change(&administration, &request, &name, draft).await?)
+) -> Result<Tagged<Configured>, Problem> {
+    Ok(change(&administration, &request, &name, &conditions, draft).await?)
 }
 
 /// `DELETE /admin/routes/{name}`.
@@ -100,8 +103,9 @@ pub async fn delete_route(
     request: HttpRequest,
     _: Caller,
     PathName(name): PathName<false>,
+    conditions: Conditions,
 ) -> Result<NoContent, Problem> {
-    Ok(delete(&administration, &request, key(EntryKind::Route, &name)).await?)
+    Ok(delete(&administration, &request, key(EntryKind::Route, &name), &conditions).await?)
 }
 
 /// `POST /admin/models`.
@@ -120,9 +124,10 @@ pub async fn change_model(
     request: HttpRequest,
     _: Caller,
     PathName(name): PathName<true>,
+    conditions: Conditions,
     DraftBody(draft): DraftBody<PatchOf<ModelEntry>>,
-) -> Result<Json<Configured>, Problem> {
-    Ok(change(&administration, &request, &name, draft).await?)
+) -> Result<Tagged<Configured>, Problem> {
+    Ok(change(&administration, &request, &name, &conditions, draft).await?)
 }
 
 /// `DELETE /admin/models/{model}`.
@@ -131,8 +136,9 @@ pub async fn delete_model(
     request: HttpRequest,
     _: Caller,
     PathName(name): PathName<true>,
+    conditions: Conditions,
 ) -> Result<NoContent, Problem> {
-    Ok(delete(&administration, &request, key(EntryKind::Model, &name)).await?)
+    Ok(delete(&administration, &request, key(EntryKind::Model, &name), &conditions).await?)
 }
 
 async fn create<T: Listed>(
@@ -152,22 +158,23 @@ async fn create<T: Listed>(
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let location = location(T::KIND, body.name()).ok_or(Refusal::Internal)?;
     let entry = entry(administration, &body)?;
-    let view = Configured::from(&WrittenEntry::from(&entry));
+    let shown = Configured::from(&WrittenEntry::from(&entry));
     let what = (&body, body.secret());
-    let once = idempotency::remember(administration, request, admin.account.id, &what, (&location, &view))?;
+    let once = idempotency::remember(administration, request, admin.account.id, &what, (&location, &shown))?;
     let new = NewEntry { entry, judge: judge(administration) };
     let made = administered::create::<EntryRow>(request, &administration.entries, new, once).await?;
-    CreatedAt::of(made, location, |row| Configured::from(&WrittenEntry::from(&row.entry)))
+    CreatedAt::of(made, location, view)
 }
 
 async fn change<T: Listed>(
     administration: &Administration,
     request: &HttpRequest,
     name: &str,
+    conditions: &Conditions,
     draft: Draft<PatchOf<T>>,
-) -> Result<Json<Configured>, Refusal> {
+) -> Result<Tagged<Configured>, Refusal> {
     let key = key(T::KIND, name);
-    let present = present(administration, &key).await?;
+    let present = found(administration, &key).await?;
     let is_faulty = draft.has_faults();
     let own = |patch: &PatchOf<T>| match patch.applied_to(&present.entry.document) {
         Ok(_) if !is_faulty => vec![],
@@ -176,47 +183,65 @@ async fn change<T: Listed>(
     };
     let patch = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let body: T = patch.applied_to(&present.entry.document)?;
+    administered::only_at(&present, conditions)?;
     let change = EntryChange {
         document: document(&body)?,
         sealed_secret: if patch.gives_secret() { Some(sealed(administration, &body)?) } else { None },
         only_at: present.revision,
     };
     let id = EntryId { key, judge: judge(administration) };
-    let row = administered::change::<EntryRow>(request, &administration.entries, id, change).await?;
-    Ok(Json(Configured::from(&WrittenEntry::from(&row.entry))))
+    let row = administered::change::<EntryRow>(request, &administration.entries, id, change, conditions).await?;
+    Ok(view(&row).tagged())
 }
 
-async fn delete(administration: &Administration, request: &HttpRequest, key: EntryKey) -> Result<NoContent, Refusal> {
-    present(administration, &key).await?;
+async fn delete(
+    administration: &Administration,
+    request: &HttpRequest,
+    key: EntryKey,
+    conditions: &Conditions,
+) -> Result<NoContent, Refusal> {
+    let only_at = administered::only_at(&found(administration, &key).await?, conditions)?;
     let id = EntryId { key, judge: judge(administration) };
-    administered::delete::<EntryRow>(request, &administration.entries, id).await
+    administered::delete::<EntryRow>(request, &administration.entries, id, only_at).await
 }
 
-fn key(kind: EntryKind, name: &str) -> EntryKey {
+pub(super) fn view(row: &EntryRow) -> Configured {
+    Configured::from(&WrittenEntry::from(&row.entry))
+}
+
+pub(super) fn key(kind: EntryKind, name: &str) -> EntryKey {
     EntryKey { kind, name: name.into() }
 }
 
 /// The entry that is to be changed or deleted.
-async fn present(administration: &Administration, key: &EntryKey) -> Result<EntryRow, Refusal> {
+async fn found(administration: &Administration, key: &EntryKey) -> Result<EntryRow, Refusal> {
+    present(administration, key).await?.ok_or_else(|| missing(key.kind, &key.name))
+}
+
+/// The entry of this key, unless there is none.
+///
+/// # Errors
+/// `Conflict` where it stands in the configuration, and is changed there only.
+pub(super) async fn present(administration: &Administration, key: &EntryKey) -> Result<Option<EntryRow>, Refusal> {
     if let Some(row) = administration.store.entry(key.clone()).await.map_err(unavailable)? {
-        return Ok(row);
+        return Ok(Some(row));
     }
     if administration.routing.read().written().is_configured(key) {
         return Err(Refusal::Conflict(format!(
             "The {key} stands in the configuration file: change it there, and reload (SIGHUP)."
         )));
     }
-    Err(Refusal::NotFound)
+    Ok(None)
 }
 
 /// Where an entry is shown; nothing if no path leads to its name.
-fn location(kind: EntryKind, name: &str) -> Option<String> {
+pub(super) fn location(kind: EntryKind, name: &str) -> Option<String> {
     let segments: Vec<String> = name.split('/').map(percent::encoded).collect();
     let location = format!("/admin/{}/{}", kind.list(), segments.join("/"));
     Some(location).filter(|location| path::check(location).is_ok() && !location.ends_with('/'))
 }
 
-fn entry<T: Listed>(administration: &Administration, body: &T) -> Result<Entry, Refusal> {
+pub(super) fn entry<T: Listed>(administration: &Administration, body: &T) -> Result<Entry, Refusal> {
     let now = administration.clock.now();
     Ok(Entry {
         key: key(T::KIND, body.name()),
@@ -227,20 +252,27 @@ fn entry<T: Listed>(administration: &Administration, body: &T) -> Result<Entry, 
     })
 }
 
-fn sealed<T: Listed>(administration: &Administration, body: &T) -> Result<Option<Vec<u8>>, Refusal> {
+pub(super) fn sealed<T: Listed>(administration: &Administration, body: &T) -> Result<Option<Vec<u8>>, Refusal> {
     let purpose = purpose_of(&Sealed::Upstream { name: body.name().to_owned() });
     let seal = |secret: &str| administration.master.seal(&purpose, secret.as_bytes()).map_err(|_| Refusal::Internal);
     body.secret().map(seal).transpose()
 }
 
+/// The secret of an entry that is stored.
+pub(super) fn opened(administration: &Administration, entry: &Entry) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
+    let purpose = purpose_of(&Sealed::Upstream { name: entry.key.name.to_string() });
+    let open = |sealed: &Vec<u8>| administration.master.open(&purpose, sealed).map_err(|_| Refusal::Internal);
+    entry.sealed_secret.as_ref().map(open).transpose()
+}
+
 /// Asks the plan that is in force then.
-fn judge(administration: &Administration) -> Judge {
+pub(super) fn judge(administration: &Administration) -> Judge {
     let routing = administration.routing.clone();
     Arc::new(move |entries, key, after| routing.read().plan()?.refusal(entries, key, after))
 }
 
 /// What is wrong with an entry that has a fault already, as far as this replica knows.
-fn faults_of<T: Listed>(administration: &Administration, body: &T) -> Vec<Fault> {
+pub(super) fn faults_of<T: Listed>(administration: &Administration, body: &T) -> Vec<Fault> {
     let routing = administration.routing.read();
     let (Some(plan), Ok(entry)) = (routing.plan(), entry(administration, body)) else { return vec![] };
     match plan.refusal(&routing.written().entries, &entry.key, Some(&entry)) {
@@ -253,7 +285,12 @@ impl Exposed for EntryRow {
     const NOUN: &'static str = "entry";
 
     fn record(&self) -> Value {
-        json!(Configured::from(&WrittenEntry::from(&self.entry)))
+        json!(view(self))
+    }
+
+    /// The time of the last change: what shows an entry has no other number of it.
+    fn tag(&self) -> EntityTag {
+        tag_of(self.entry.updated_at.as_microsecond())
     }
 
     fn record_besides(change: &EntryChange) -> Map<String, Value> {

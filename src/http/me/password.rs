@@ -55,7 +55,7 @@ pub async fn change(
     // An administrator who gave another password meanwhile had a reason to.
     let change = UserChange { password_hash: Some(hash), only_at: Some(user.revision), ..UserChange::default() };
     let changed = sign_in.users.change(caller.account.id, change).await.map_err(no_answer)?.map_err(unavailable)?;
-    administered::done::<UserRow>(changed)?;
+    administered::done::<UserRow>(changed, false)?;
     Note::add(&request, |note| note.change = Some(json!({ "password_changed": true })));
     Ok(NoContent)
 }

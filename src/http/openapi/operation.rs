@@ -9,7 +9,7 @@ use actix_web::{
     web::{Data, Json},
 };
 use apistos_models::{
-    paths::{MediaType, Operation, Parameter, RequestBody, Response},
+    paths::{Header, MediaType, Operation, Parameter, ParameterDefinition, RequestBody, Response},
     reference_or::ReferenceOr,
 };
 use schemars::{JsonSchema, r#gen::SchemaGenerator};
@@ -76,6 +76,20 @@ impl<'a> Draft<'a> {
         self.answers_with(success, Response { content, ..Response::default() });
     }
 
+    /// This answer of the operation has a header, or may have it.
+    pub fn has_header(&mut self, success: Success, name: &str, description: &str) {
+        let header = Header {
+            description: Some(description.to_owned()),
+            definition: Some(ParameterDefinition::Schema(Box::new(ReferenceOr::Object(String::json_schema(
+                self.schemas,
+            ))))),
+            ..Header::default()
+        };
+        if let Some(ReferenceOr::Object(response)) = self.operation.responses.responses.get_mut(&success.status()) {
+            response.headers.insert(name.to_owned(), ReferenceOr::Object(header));
+        }
+    }
+
     /// The operation answers in this form as well, if it is asked for.
     pub fn answers_also(&mut self, success: Success, media: &str) {
         if let Some(ReferenceOr::Object(response)) = self.operation.responses.responses.get_mut(&success.status()) {
@@ -137,6 +151,8 @@ arguments! { A B }
 arguments! { A B C }
 arguments! { A B C D }
 arguments! { A B C D E }
+arguments! { A B C D E F }
+arguments! { A B C D E F G }
 
 impl<T: ?Sized> Argument for Data<T> {
     fn describe(_: &mut Draft<'_>) {}

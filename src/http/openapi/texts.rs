@@ -3,6 +3,7 @@
 //! Operations are named as in [`crate::http::routes`]. One without a text here fails the start of the gateway and every
 //! test that makes the document.
 
+mod administration;
 mod audit;
 
 /// A group of operations, in the order in which the document lists them.
@@ -123,46 +124,7 @@ pub(super) const TAGS: &[Tag] = &[
             ),
         ],
     },
-    Tag {
-        name: "API keys",
-        description: "Keys that act as their user, one's own and, for administrators, everybody's.",
-        operations: &[
-            text("api_keys::list_own", "List one's own API keys", "Revoked and expired ones are among them."),
-            text(
-                "api_keys::create_own",
-                "Make an API key for oneself",
-                "The key acts as the caller, with the role they have at the time. It is answered once: keep it. With \
-                 an Idempotency-Key the same request gives the same answer for 24 hours.",
-            ),
-            text(
-                "api_keys::revoke_own",
-                "Revoke one of one's own API keys",
-                "It and every token it was exchanged for are dead at once, everywhere within a second.",
-            ),
-            text(
-                "api_keys::rotation::rotate_own",
-                "Replace the secret of one of one's own API keys",
-                "The key keeps its id. The new secret is answered once; the old one goes on for overlap_s.",
-            ),
-            text("api_keys::list_of_user", "List the API keys of a user", "Revoked and expired ones are among them."),
-            text(
-                "api_keys::create_for_user",
-                "Make an API key for a user",
-                "The key acts as that user, with the role they have at the time. It is answered once: keep it. With \
-                 an Idempotency-Key the same request gives the same answer for 24 hours.",
-            ),
-            text(
-                "api_keys::rotation::rotate_any",
-                "Replace the secret of an API key",
-                "The key keeps its id. The new secret is answered once; the old one goes on for overlap_s.",
-            ),
-            text(
-                "api_keys::revoke",
-                "Revoke an API key",
-                "It and every token it was exchanged for are dead at once, everywhere within a second.",
-            ),
-        ],
-    },
+    administration::API_KEYS,
     Tag {
         name: "Sessions",
         description: "Sessions that are live, one's own and, for administrators, everybody's.",
@@ -182,89 +144,10 @@ pub(super) const TAGS: &[Tag] = &[
             ),
         ],
     },
-    Tag {
-        name: "Users",
-        description: "Users, for administrators.",
-        operations: &[
-            text("users::list", "List users", ""),
-            text(
-                "users::create",
-                "Create a user",
-                "With an Idempotency-Key the same request gives the same answer for 24 hours.",
-            ),
-            text("users::show", "Show a user", ""),
-            text(
-                "users::change",
-                "Change a user",
-                "A change of role, status or password ends the user's sessions, everywhere within a second. The last \
-                 active admin stays one.",
-            ),
-            text(
-                "users::delete",
-                "Delete a user",
-                "Ends the user's sessions. The name is free again; the audit log keeps what the user did.",
-            ),
-        ],
-    },
-    Tag {
-        name: "Teams",
-        description: "Groups of users, for administrators.",
-        operations: &[
-            text("teams::list", "List teams", ""),
-            text(
-                "teams::create",
-                "Create a team",
-                "With an Idempotency-Key the same request gives the same answer for 24 hours.",
-            ),
-            text("teams::show", "Show a team", ""),
-            text("teams::change", "Change a team", ""),
-            text("teams::delete", "Delete a team", "Nobody may be in it."),
-        ],
-    },
-    Tag {
-        name: "Limits",
-        description: "How much may be called, for administrators; `readonly` may look.",
-        operations: &[
-            text("limits::list", "List limits", ""),
-            text(
-                "limits::create",
-                "Create a limit",
-                "With `window_s` what was used comes back little by little, so that \"20 a day\" admits up to 40 in \
-                 some 24 hours; with `window` at most 20 in each calendar day. It holds for the next call, everywhere \
-                 within a second. With an Idempotency-Key the same request gives the same answer for 24 hours.",
-            ),
-            text("limits::show", "Show a limit", ""),
-            text(
-                "limits::change",
-                "Change a limit",
-                "It holds for the next call, everywhere within a second. What was used stays used, unless the name, \
-                 the kind of subject or the unit changes. `window` takes the place of `window_s` and `burst`, and \
-                 `window_s` that of `window` and `time_zone`.",
-            ),
-            text("limits::delete", "Delete a limit", ""),
-        ],
-    },
-    Tag {
-        name: "Budgets",
-        description: "How much calls may cost, for administrators; `readonly` may look.",
-        operations: &[
-            text("budgets::list", "List budgets", ""),
-            text(
-                "budgets::create",
-                "Create a budget",
-                "It counts from when it is made, everywhere within a second: what was spent before, also in the same period, is not in \
-                 it. `subject` takes a name or an id. With an Idempotency-Key the same \
-                 request gives the same answer for 24 hours.",
-            ),
-            text("budgets::show", "Show a budget", ""),
-            text(
-                "budgets::change",
-                "Change a budget",
-                "It holds for the next call, everywhere within a second. What was spent stays spent.",
-            ),
-            text("budgets::delete", "Delete a budget", "What was spent stays in the ledger."),
-        ],
-    },
+    administration::USERS,
+    administration::TEAMS,
+    administration::LIMITS,
+    administration::BUDGETS,
     Tag {
         name: "Cache",
         description: "What is kept of answers, for administrators.",
@@ -275,49 +158,7 @@ pub(super) const TAGS: &[Tag] = &[
                  replica within a second. An answer that is on its way then is not kept either.",
         )],
     },
-    Tag {
-        name: "Upstreams, routes and models",
-        description: "Where calls go, for administrators. What the configuration says is changed in the file and by SIGHUP (409 \
-                      here); what is made here is kept in the store, and in force on every replica within a second.",
-        operations: &[
-            text(
-                "configured::upstreams",
-                "List upstreams",
-                "Each with how it does on this replica. Secrets are not shown.",
-            ),
-            text("configured::upstream", "Show an upstream", ""),
-            text(
-                "configured::create_upstream",
-                "Make an upstream",
-                "As in a configuration, but that `secret` is given here: it is sealed, and no answer and no record has it. What \
-                 names a file or a variable of the machine stands in the configuration only.",
-            ),
-            text(
-                "configured::change_upstream",
-                "Change an upstream",
-                "Calls in flight, its breaker and its health go on. `\"secret\": null` takes the secret away.",
-            ),
-            text(
-                "configured::delete_upstream",
-                "Delete an upstream",
-                "Refused, with their names, while others lead to it.",
-            ),
-            text("configured::routes", "List routes", ""),
-            text("configured::route", "Show a route", ""),
-            text(
-                "configured::create_route",
-                "Make a route",
-                "Held against the configuration's rules, and all other routes.",
-            ),
-            text("configured::change_route", "Change a route", ""),
-            text("configured::delete_route", "Delete a route", ""),
-            text("configured::models", "List names for models", ""),
-            text("configured::model", "Show a name for models", ""),
-            text("configured::create_model", "Make a name for models", ""),
-            text("configured::change_model", "Change a name for models", ""),
-            text("configured::delete_model", "Delete a name for models", ""),
-        ],
-    },
+    administration::LISTS,
     Tag {
         name: "Prices",
         description: "What models cost, for administrators.",

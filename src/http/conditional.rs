@@ -1,0 +1,184 @@
+//! Conditional requests (RFC 9110 §13): the `ETag` of what administrators made, and what a change asks of it.
+//!
+//! A tag names the version of what was set, so that nobody overwrites what another has changed meanwhile. What an answer shows
+//! besides (what is spent of a budget, how an upstream does, names of others) is no part of it: so a GET is always answered in
+//! full, and the tag serves to make a change.
+
+use std::future::{Ready, ready};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    dev::Payload,
+    http::header::{EntityTag, Header, IF_MATCH, IF_NONE_MATCH, IfMatch, IfNoneMatch},
+};
+use apistos_models::paths::Parameter;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    extract::header_text,
+    openapi::operation::{Answer, Argument, Draft},
+    problem::{
+        self, Problem,
+        documented::{RefusalKind, Success},
+    },
+};
+use crate::domain::refusal::Refusal;
+
+/// The tag of a version.
+pub(super) fn tag_of(version: i64) -> EntityTag {
+    EntityTag::new_strong(version.to_string())
+}
+
+/// What a change asks of what is there.
+pub struct Conditions {
+    wanted: Option<IfMatch>,
+    unwanted: Option<IfNoneMatch>,
+}
+
+impl Conditions {
+    /// Whether what is there, and has this tag, is as the request asks.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`.
+    pub(super) fn check(&self, present: Option<&EntityTag>) -> Result<(), Refusal> {
+        let is_wanted = match (&self.wanted, present) {
+            (None, _) | (Some(IfMatch::Any), Some(_)) => true,
+            (Some(_), None) => false,
+            (Some(IfMatch::Items(tags)), Some(present)) => tags.iter().any(|tag| tag.strong_eq(present)),
+        };
+        let is_unwanted = match (&self.unwanted, present) {
+            (None, _) | (_, None) => false,
+            (Some(IfNoneMatch::Any), Some(_)) => true,
+            (Some(IfNoneMatch::Items(tags)), Some(present)) => tags.iter().any(|tag| tag.weak_eq(present)),
+        };
+        let why = match present {
+            Some(present) if !is_wanted => {
+                format!("If-Match names another version than {present}, which is the present one. Look again.")
+            }
+            None if !is_wanted => "If-Match asks for something that is there, and it is not. Leave it out.".into(),
+            Some(present) if is_unwanted => {
+                format!("It is there, at version {present}, and If-None-Match forbids that.")
+            }
+            _ => return Ok(()),
+        };
+        Err(Refusal::PreconditionFailed(why))
+    }
+
+    /// Whether the version of what is there matters, so that a change that came between is told as 412.
+    pub(super) const fn names_version(&self) -> bool {
+        self.wanted.is_some()
+    }
+}
+
+impl FromRequest for Conditions {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let fault = |name: &str| {
+            let detail = "must be *, or versions in quotes as ETag has them, such as \"17\"";
+            Problem(Refusal::invalid(format!("header:{name}"), detail))
+        };
+        let read = || {
+            let wanted = request.headers().contains_key(IF_MATCH).then(|| IfMatch::parse(request).ok());
+            let wanted = wanted.map(|read| read.filter(|read| *read != IfMatch::Items(vec![])));
+            let wanted = wanted.map(|read| read.ok_or_else(|| fault("if-match"))).transpose()?;
+            let unwanted = request.headers().contains_key(IF_NONE_MATCH).then(|| IfNoneMatch::parse(request).ok());
+            let unwanted = unwanted.map(|read| read.filter(|read| *read != IfNoneMatch::Items(vec![])));
+            let unwanted = unwanted.map(|read| read.ok_or_else(|| fault("if-none-match"))).transpose()?;
+            Ok(Self { wanted, unwanted })
+        };
+        ready(read())
+    }
+}
+
+impl Argument for Conditions {
+    fn describe(draft: &mut Draft<'_>) {
+        let field = |name: &str, text: &str| Parameter { description: Some(text.into()), ..header_text(name) };
+        draft.parameter(field(
+            "If-Match",
+            "Only if it is at this version, as `ETag` names it; `*`: only if it is there.",
+        ));
+        draft.parameter(field(
+            "If-None-Match",
+            "Only if it is at none of these versions; `*`: only if it is not there.",
+        ));
+        draft.refuses(&[RefusalKind::PreconditionFailed]);
+    }
+}
+
+/// An object, and the tag of its version where administrators can change it.
+pub struct Tagged<T> {
+    pub(super) tag: Option<EntityTag>,
+    pub(super) object: T,
+}
+
+impl<T> Tagged<T> {
+    /// What administrators made, at this version.
+    pub(super) const fn new(tag: EntityTag, object: T) -> Self {
+        Self { tag: Some(tag), object }
+    }
+}
+
+impl<T: Serialize> Responder for Tagged<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = problem::ok();
+        if let Some(tag) = self.tag {
+            response.insert_header(actix_web::http::header::ETag(tag));
+        }
+        response.json(self.object)
+    }
+}
+
+impl<T: JsonSchema> Answer for Tagged<T> {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.answers::<T>(Success::Ok);
+        draft.has_header(Success::Ok, "ETag", VERSION);
+    }
+}
+
+/// What the document says of `ETag`.
+pub(super) const VERSION: &str =
+    "The version of what was set, for `If-Match`. What is counted or measured is no part of it.";
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn of(name: &str, text: &str) -> Option<Conditions> {
+        let request = TestRequest::default().insert_header((name, text)).to_http_request();
+        Conditions::from_request(&request, &mut Payload::None).into_inner().ok()
+    }
+
+    #[test]
+    fn a_change_is_made_to_the_version_that_it_names_and_to_no_other() {
+        for (name, text, to_17, to_nothing) in [
+            ("if-match", "\"17\"", true, false),
+            ("if-match", "\"16\", \"17\"", true, false),
+            ("if-match", "\"16\"", false, false),
+            ("if-match", "W/\"17\"", false, false),
+            ("if-match", "*", true, false),
+            ("if-none-match", "*", false, true),
+            ("if-none-match", "W/\"17\"", false, true),
+            ("if-none-match", "\"16\"", true, true),
+            ("x-other", "*", true, true),
+        ] {
+            let conditions = of(name, text).unwrap();
+            assert_eq!(conditions.check(Some(&tag_of(17))).is_ok(), to_17, "{name}: {text}");
+            assert_eq!(conditions.check(None).is_ok(), to_nothing, "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_version_without_its_quotes_is_refused() {
+        for text in ["17", "", "\"17", "W/17"] {
+            assert!(of("if-match", text).is_none() && of("if-none-match", text).is_none(), "{text:?}");
+        }
+    }
+}

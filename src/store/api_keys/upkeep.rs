@@ -1,0 +1,68 @@
+//! What is done to API keys that nobody asked for: when they were used is kept, and those that are dead for long are deleted.
+
+use std::collections::BTreeMap;
+
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
+
+use crate::{
+    domain::ids::ApiKeyId,
+    store::{
+        PURGE_ROWS, Store, StoreError,
+        connection::{Connection, insert_rows, on_backend},
+        schema::{api_keys, purged_api_keys},
+        values::micros,
+    },
+};
+
+/// How many uses one statement keeps.
+const USES_AT_ONCE: usize = 500;
+
+/// How many names one statement of a purge keeps.
+const NAMES_PER_INSERT: usize = 1_000;
+
+impl Store {
+    /// Deletes keys that were revoked or expired before `before`, but for their names, and gives their number; at most
+    /// [`PURGE_ROWS`]: call it again while it finds that many.
+    pub async fn purge_api_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.transaction(async move |connection: &mut Connection| {
+            let before = micros(before);
+            let dead = api_keys::revoked_at.lt(before).or(api_keys::expires_at.lt(before));
+            let dead = api_keys::table.filter(dead).select(api_keys::id).limit(PURGE_ROWS);
+            let ids: Vec<String> = on_backend!(connection, |conn| dead.load(conn).await)?;
+            let names = api_keys::table.filter(api_keys::id.eq_any(ids.clone())).select((api_keys::id, api_keys::name));
+            let names: Vec<(String, String)> = on_backend!(connection, |conn| names.load(conn).await)?;
+            let record = |(id, name): (String, String)| (purged_api_keys::id.eq(id), purged_api_keys::name.eq(name));
+            let records: Vec<_> = names.into_iter().map(record).collect();
+            insert_rows!(connection, purged_api_keys::table, records, NAMES_PER_INSERT);
+            let purge = diesel::delete(api_keys::table.filter(api_keys::id.eq_any(ids)));
+            Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
+        })
+        .await
+    }
+
+    /// Keeps when keys were used, each at a time or later.
+    pub async fn keep_key_uses(&self, uses: Vec<(ApiKeyId, Timestamp)>) -> Result<(), StoreError> {
+        let mut at: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for (id, time) in uses {
+            at.entry(micros(time)).or_default().push(id.to_string());
+        }
+        for (time, ids) in &at {
+            for some in ids.chunks(USES_AT_ONCE) {
+                let (some, time) = (some.to_vec(), *time);
+                self.write(async move |connection: &mut Connection| keep_uses(connection, some, time).await).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// It is no change of the keys: nobody follows it.
+async fn keep_uses(connection: &mut Connection, ids: Vec<String>, time: i64) -> Result<(), StoreError> {
+    let earlier = api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(time));
+    let keys = api_keys::table.filter(api_keys::id.eq_any(ids)).filter(earlier);
+    let keep = diesel::update(keys).set(api_keys::last_used_at.eq(time));
+    on_backend!(connection, |conn| keep.execute(conn).await)?;
+    Ok(())
+}
