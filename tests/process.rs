@@ -28,6 +28,7 @@ mod process {
     mod failover;
     mod failover_fitness;
     mod forwarding;
+    mod four_gateways;
     mod framing;
     mod hosts;
     mod identity;
