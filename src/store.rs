@@ -20,6 +20,7 @@ mod error;
 mod file;
 pub mod filter;
 pub mod idempotency;
+pub mod key_orders;
 pub mod keys;
 pub mod ledger;
 pub mod limits;

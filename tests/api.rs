@@ -58,6 +58,7 @@ mod api {
     mod sessions;
     mod signing_keys;
     mod subjects_by_name;
+    mod team_keys;
     mod teams;
     mod throttle;
     mod traffic;

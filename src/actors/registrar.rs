@@ -4,6 +4,7 @@
 //! somebody new. Every change is one transaction in the store; a change that ends sessions is answered when this replica
 //! has stopped accepting their tokens. Other replicas read it at their next poll.
 
+mod key_orders;
 mod outside_users;
 mod rows;
 

@@ -16,9 +16,9 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use futures_util::future::LocalBoxFuture;
 
 use super::{
-    administration::{Administers, Administrator, Change, Create, Delete},
+    administration::{Administers, Administrator, Answered, Change, Create, Delete},
     catch_up::{CatchUp, Follower, POLL},
-    handle::{Ask, Handle},
+    handle::{Ask, Handle, Request},
     roster::Roster,
     supervisor::{Lifeline, Starts, supervise},
 };
@@ -91,6 +91,21 @@ impl<R: Rules<Row: Administered>> Handler<Ask<Delete<R::Row>>> for Regulator<R> 
 
     fn handle(&mut self, ask: Ask<Delete<R::Row>>, context: &mut Self::Context) {
         self.delete(ask, context);
+    }
+}
+
+/// Reads what others have changed, now.
+struct ReadNow;
+
+impl Request for ReadNow {
+    type Answer = Result<(), StoreError>;
+}
+
+impl<R: Rules> Handler<Ask<ReadNow>> for Regulator<R> {
+    type Result = ();
+
+    fn handle(&mut self, Ask { reply, .. }: Ask<ReadNow>, context: &mut Self::Context) {
+        self.after_reading(Box::new(move |read| reply.answer(read.clone())), context);
     }
 }
 
@@ -171,6 +186,11 @@ impl<R: Rules> Rulebook<R> {
     /// A handle to a regulator that does not run yet.
     pub fn new(max_in_flight: usize, deadline: Duration) -> Self {
         Self(Handle::new(R::ACTOR, max_in_flight, deadline))
+    }
+
+    /// Returns when the book has all that was changed before.
+    pub async fn catch_up(&self) -> Answered<()> {
+        self.0.ask(ReadNow).await
     }
 
     /// The typed handle under this one.

@@ -15,7 +15,7 @@ pub const NO_SNIFFING: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
 
 /// The headers that a page of an allowed origin may read.
-const EXPOSED: [&str; 7] = [
+const EXPOSED: [&str; 8] = [
     "x-request-id",
     "retry-after",
     "ratelimit",
@@ -23,6 +23,8 @@ const EXPOSED: [&str; 7] = [
     "x-tollgate-cost-usd",
     "x-tollgate-hold-usd",
     "cache-status",
+    // Of what administrators change.
+    "etag",
 ];
 
 /// What an answer says to a browser (Fetch standard, "CORS protocol").
@@ -98,7 +100,7 @@ mod tests {
     use super::*;
 
     const ORIGIN: &str = "https://app.example";
-    const OURS: &str = "x-request-id, retry-after, ratelimit, ratelimit-policy, x-tollgate-cost-usd, x-tollgate-hold-usd, cache-status";
+    const OURS: &str = "x-request-id, retry-after, ratelimit, ratelimit-policy, x-tollgate-cost-usd, x-tollgate-hold-usd, cache-status, etag";
 
     fn added(upstream: &[(&'static str, &'static str)], cors: Cors<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();

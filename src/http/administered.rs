@@ -250,7 +250,7 @@ fn note_change<N: Exposed>(request: &HttpRequest, besides: Map<String, Value>, b
     note(request, after.about(), record.into());
 }
 
-fn note(request: &HttpRequest, about: Option<UserId>, change: Value) {
+pub(super) fn note(request: &HttpRequest, about: Option<UserId>, change: Value) {
     Note::add(request, |note| {
         note.change = Some(change);
         note.about = about.or(note.about);

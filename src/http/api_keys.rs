@@ -2,6 +2,7 @@
 
 pub mod by_name;
 mod expiry;
+pub mod of_team;
 pub mod rotation;
 pub mod terms;
 

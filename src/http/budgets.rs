@@ -204,10 +204,8 @@ pub async fn create(
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let budget = body.0.budget(id).map_err(Refusal::InvalidRequest)?;
     let new = NewBudget { spec: body.0.clone(), budget, created_at: now };
-    let standing = Standing::of(&new.budget, &[], now);
-    let (names, spec) = (SubjectNames::default(), new.spec.clone());
-    let view = Budget { id, spec, names, standing: standing.clone(), created_at: now, updated_at: now };
-    let view = named_one(&administration.store, view).await?;
+    let view = named_one(&administration.store, new_budget(&new, now)).await?;
+    let standing = view.standing.clone();
     let names = view.names.clone();
     let location = format!("/admin/budgets/{id}");
     let once = idempotency::remember(&administration, &request, admin.account.id, &body, (&location, &view))?;
@@ -248,6 +246,13 @@ pub async fn delete(
 ) -> Result<NoContent, Problem> {
     let only_at = administered::only_at(&found(&administration.accounting, id).await?, &conditions)?;
     Ok(administered::delete::<BudgetRow>(&request, &administration.budgets, id, only_at).await?)
+}
+
+/// A budget to be, of which nothing is spent.
+pub(super) fn new_budget(new: &NewBudget, now: Timestamp) -> Budget {
+    let (names, spec) = (SubjectNames::default(), new.spec.clone());
+    let standing = Standing::of(&new.budget, &[], now);
+    Budget { id: new.budget.id, spec, names, standing, created_at: new.created_at, updated_at: new.created_at }
 }
 
 async fn found(accounting: &Accounting, id: BudgetId) -> Result<BudgetRow, Refusal> {

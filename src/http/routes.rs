@@ -163,6 +163,7 @@ urls! {
     get    "/admin/teams/{id}"      Admin  => teams::show;
     patch  "/admin/teams/{id}"      Admin  => teams::change, Conflict;
     delete "/admin/teams/{id}"      Admin  => teams::delete, Conflict;
+    post   "/admin/teams/{id}/api-keys" Admin => api_keys::of_team::create;
     get    "/admin/limits"          AdminOrReadonly => limits::list;
     post   "/admin/limits"          Admin  => limits::create;
     get    "/admin/limits/by-name/{name}" AdminOrReadonly => limits::by_name::show;

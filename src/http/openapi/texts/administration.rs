@@ -30,6 +30,13 @@ pub(super) const API_KEYS: Tag = Tag {
             "The key acts as that user, with the role they have at the time. It is answered once: keep it. With \
              an Idempotency-Key the same request gives the same answer for 24 hours.",
         ),
+        text(
+            "api_keys::of_team::create",
+            "Make an API key with its user, budget and limits",
+            "All of it or nothing. The key belongs to `username`, a user of the team; where nobody has the name, the user is made. \
+             `budget` and `limits` are those of this key alone. In force when this is answered, on every other replica within a \
+             second. The key is answered once: keep it. With an Idempotency-Key the same request gives the same answer for 24 hours.",
+        ),
         text("api_keys::terms::show", "Show an API key", "Revoked and expired ones too, while they are kept."),
         text(
             "api_keys::terms::change",
