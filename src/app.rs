@@ -46,7 +46,7 @@ pub use self::{
     prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::FileLists,
     start_error::StartError,
-    tls::{tls, tls_to_own_gateway},
+    tls::{authorities_in, tls, tls_to_own_gateway},
 };
 use crate::{
     actors::{roster::Roster, token_issuer::shared_key},

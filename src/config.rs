@@ -8,7 +8,7 @@ mod changes;
 mod examine;
 mod key;
 mod layers;
-mod lines;
+pub mod lines;
 pub mod lists;
 mod meter;
 mod mistakes;

@@ -38,6 +38,7 @@ pub mod password;
 mod patch;
 pub mod prices;
 mod put;
+pub mod rehearsal;
 pub mod replay;
 pub mod routes;
 pub mod sessions;

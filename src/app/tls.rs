@@ -11,7 +11,7 @@ mod pair;
 mod upstream;
 mod watch;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
 use rustls::{
@@ -151,6 +151,16 @@ fn client_verifier(file: Option<&NamedFile>, text: Option<&[u8]>) -> Result<Arc<
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
     let verifier = builder.allow_unauthenticated().build();
     verifier.map_err(|error| Fault::new(file, error))
+}
+
+/// The authorities in a file, for a client of the command line.
+///
+/// # Errors
+/// What is wrong with the file, with its path.
+pub fn authorities_in(path: &Path) -> Result<RootCertStore, String> {
+    let file = NamedFile { key: String::new(), path: path.to_owned() };
+    let text = files::read(&file).map_err(|fault| fault.reason)?;
+    authorities(&file, &text).map_err(|fault| fault.reason)
 }
 
 /// The authorities in the text of a file.

@@ -2,18 +2,19 @@
 //!
 //! It asks a running gateway, as an administrator, by the endpoints under `/admin`: so every change is judged, recorded and
 //! in force on all replicas as if it had been made by hand. What the file does not name stays as it is, and so does each
-//! field that it does not give. Run twice, it changes nothing the second time; cut off, it goes on where it was.
+//! field that it does not give. All that is wrong with the file is told at once, before anything is changed. Run twice, it changes nothing the second time; cut off, it goes on where it was.
 
 mod document;
 mod gateway;
-mod keys;
+mod mistakes;
 mod plan;
+mod secrets;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::{document::Document, gateway::Gateway, keys::Keys, plan::Plan};
+use self::{document::Document, gateway::Gateway, plan::Plan, secrets::Secrets};
 use super::{Failure, consent::Question, load, print};
 
 #[derive(Args)]
@@ -27,9 +28,12 @@ pub(super) struct Apply {
     /// A file with an API key or access token of an administrator; unless given, the variable `TOLLGATE_TOKEN` has it.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Where the secrets of new API keys are written, a line each, for nobody else to read. Needed where there are any.
+    /// The certificate authorities of a gateway whose certificate this machine does not know, in PEM.
     #[arg(long, value_name = "FILE")]
-    keys: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    /// Where the secrets of new API keys are written, a line each, for nobody else to read. Unless given, they are printed.
+    #[arg(long, value_name = "FILE", alias = "keys")]
+    secrets: Option<PathBuf>,
     #[command(flatten)]
     question: Question,
 }
@@ -43,18 +47,18 @@ impl Apply {
             None => gateway::own_url(&load(config)?),
         };
         actix::System::new().block_on(async {
-            let gateway = Gateway::new(&url, &token)?;
+            let gateway = Gateway::new(&url, &token, self.ca.as_deref())?;
             let plan = Plan::make(&gateway, &document).await?;
             if plan.is_empty() {
-                print(&format!("{} as the file says: nothing to change\n", plan.counted()));
+                print(&format!("0 changes: {}, all is as the file says\n", plan.counted()));
                 return Ok(());
             }
-            let keys = Keys::open(self.keys.as_deref(), plan.makes_keys() && !self.question.is_dry_run())?;
+            let secrets = Secrets::open(self.secrets.as_deref(), plan.makes_keys() && !self.question.is_dry_run())?;
             if !self.question.answered(&plan.text())? {
                 return Ok(());
             }
-            let done = plan.carry_out(&gateway, keys).await?;
-            print(&format!("{done} done, {}\n", plan.counted()));
+            let done = plan.carry_out(&gateway, secrets).await?;
+            print(&format!("{done} changes, {}\n", plan.counted()));
             Ok(())
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 /// The line, from 1, of each key and of each entry of a list: `limits[0].routes[1]`.
-pub(super) fn of(text: &str) -> BTreeMap<String, usize> {
+pub fn of(text: &str) -> BTreeMap<String, usize> {
     let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let mut lines = Lines { starts, found: BTreeMap::new() };
     if let Ok(document) = DeTable::parse(text) {

@@ -13,6 +13,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use rustls::{ClientConfig, RootCertStore};
 
 /// What is read of an answer.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -32,12 +33,18 @@ enum Way {
 }
 
 impl Post {
-    /// A client for `http`, or one for `https` that trusts the machine's certificate authorities.
-    pub fn new(over_tls: bool, timeout: Duration) -> io::Result<Self> {
+    /// A client for `http`, or one for `https` that trusts these certificate authorities, or those of the machine.
+    pub fn new(over_tls: bool, roots: Option<RootCertStore>, timeout: Duration) -> io::Result<Self> {
         let builder = Client::builder(TokioExecutor::new());
         let way = if over_tls {
-            let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().build();
-            Way::Tls(builder.build(connector))
+            let connector = match roots {
+                Some(roots) => {
+                    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+                    HttpsConnectorBuilder::new().with_tls_config(config)
+                }
+                None => HttpsConnectorBuilder::new().with_native_roots()?,
+            };
+            Way::Tls(builder.build(connector.https_only().enable_http1().build()))
         } else {
             Way::Plain(builder.build(HttpConnector::new()))
         };

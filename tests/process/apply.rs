@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Output};
 
 use serde_json::{Value, json};
 
-use super::support::{Gateway, Home};
+use super::support::{Authority, Gateway, Home, PASSWORD};
 
 const FILE: &str = r#"
 [[teams]]
@@ -91,7 +91,7 @@ impl Scene {
 
     fn apply(&self, text: &str, further: &[&str]) -> (Option<i32>, String) {
         fs::write(self.home.path().join("gateway.toml"), text).unwrap();
-        let arguments = [&["apply", "gateway.toml", "--token-file", "token", "--keys", "keys"], further].concat();
+        let arguments = [&["apply", "gateway.toml", "--token-file", "token", "--secrets", "keys"], further].concat();
         let Output { status, stdout, stderr } = self.home.run(&arguments);
         (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
     }
@@ -117,7 +117,7 @@ fn a_gateway_is_brought_to_what_a_file_says_and_the_second_time_nothing_is_left_
     assert!(!scene.home.path().join("keys").exists());
 
     let said = scene.done(FILE);
-    assert!(said.ends_with("10 done, 0 unchanged\n"), "{said}");
+    assert!(said.ends_with("10 changes, 0 unchanged\n"), "{said}");
     let user = scene.list("/admin/users?name=ann").remove(0);
     assert_eq!((&user["team_name"], &user["role"]), (&json!("research"), &json!("user")));
     let budget = scene.list("/admin/budgets?name=of-the-key").remove(0);
@@ -134,7 +134,7 @@ fn a_gateway_is_brought_to_what_a_file_says_and_the_second_time_nothing_is_left_
     assert!(!scene.gateway.log().contains("canary-of-a-secret"));
 
     let (code, said) = scene.apply(FILE, &[]);
-    assert_eq!((code, said.as_str()), (Some(0), "10 unchanged as the file says: nothing to change\n"));
+    assert_eq!((code, said.as_str()), (Some(0), "0 changes: 10 unchanged, all is as the file says\n"));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn only_what_differs_is_changed_and_what_the_file_does_not_name_stays() {
         "~ budget research/month: limit_usd \"10\" -> \"12.50\"\n",
         "~ route made: methods [",
         "~ limit few: limit 5 -> 7, mode \"enforce\" -> \"shadow\"\n",
-        "4 done, 6 unchanged\n",
+        "4 changes, 6 unchanged\n",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
@@ -188,17 +188,126 @@ fn what_cannot_be_is_said_with_its_place_and_nothing_before_it_is_lost() {
         assert_eq!(code, Some(2), "{text}: {said}");
         assert!(said.contains(told), "{text}: {said}");
     }
-    let half = "[[teams]]\nname = \"a\"\n[[limits]]\nname = \"b\"\nroutes = [\"*\"]\nper = \"galaxy\"\n";
-    let (code, said) = scene.apply(half, &["--yes"]);
+    let echo = echo.replace(
+        "name = \"echo\"\npath = \"/other\"",
+        "name = \"mine\"\npath = \"/echo\"\nupstream = \"builtin:echo\"",
+    );
+    let (code, said) = scene.apply(&format!("[[teams]]\nname = \"a\"\n{echo}"), &["--yes"]);
     assert_eq!(code, Some(1), "{said}");
-    for told in ["+ team a\n", "limits[0]: ", "/per", "1 of 2 steps were done before"] {
+    for told in ["+ team a\n", "routes[0]: ", "/echo", "1 of 2 steps were done before"] {
         assert!(said.contains(told), "{told}: {said}");
     }
     scene.done(FILE);
-    let (code, said) =
-        scene.apply(&FILE.replace("routes = [\"made\"]\nexpires_at", "routes = [\"*\"]\nexpires_at"), &["--yes"]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("api_keys[0].routes: differs, and an API key cannot be changed"), "{said}");
+    let said = scene.done(&FILE.replace("routes = [\"made\"]\nexpires_at", "routes = [\"*\"]\nexpires_at"));
+    assert!(said.contains("~ API key ann/ci: routes [\"made\"] -> [\"*\"]\n"), "{said}");
+    assert!(said.ends_with("1 changes, 9 unchanged\n"), "{said}");
+}
+
+/// In each line something is wrong.
+const WRONG: &str = r#"[[teams]]
+name = "a"
+modells = ["demo"]
+[[users]]
+username = "not one"
+role = "boss"
+team = "none"
+[[users]]
+username = "bob"
+role = "user"
+password_env = "NOT_SET"
+[[api_keys]]
+user = "bob"
+name = "ci"
+routes = ["nowhere"]
+expires_at = 2001-01-01T00:00:00Z
+[[limits]]
+name = "few"
+routes = ["echo"]
+per = "galaxy"
+unit = "requests"
+limit = -1
+window_s = 60
+[[budgets]]
+name = "b"
+scope = "team"
+limit_usd = "much"
+period = "month"
+[[models]]
+name = "m"
+targets = [{ upstream = "gone", model = "demo" }]
+"#;
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_with_its_line_before_anything_is_changed() {
+    let scene = Scene::start();
+    for how in ["--yes", "--dry-run"] {
+        let (code, said) = scene.apply(WRONG, &[how]);
+        assert_eq!(code, Some(2), "{said}");
+        for told in [
+            ":3: teams[0].modells: ",
+            ":5: users[0].username: ",
+            ":6: users[0].role: ",
+            ":7: users[0].team: there is no team \"none\"",
+            ":11: users[1].password_env: the variable NOT_SET is not set",
+            ":15: api_keys[0].routes[0]: there is no route \"nowhere\"",
+            ":16: api_keys[0].expires_at: must be in the future",
+            ":20: limits[0].per: ",
+            ":22: limits[0].limit: ",
+            ":26: budgets[0].limit_usd: ",
+            ":30: models[0].targets[0].upstream: there is no upstream \"gone\"",
+        ] {
+            assert!(said.contains(&format!("gateway.toml{told}")), "{told}: {said}");
+        }
+        assert_eq!(scene.list("/admin/teams"), [json!(null); 0]);
+    }
+}
+
+#[test]
+fn a_secret_is_printed_once_where_no_file_is_named_and_is_not_lost_when_the_rest_fails() {
+    let scene = Scene::start();
+    fs::write(scene.home.path().join("gateway.toml"), "[[users]]\nusername = \"bob\"\nrole = \"user\"\n[[api_keys]]\nuser = \"bob\"\nname = \"ci\"\n[[limits]]\nname = \"per-user\"\nroutes = [\"*\"]\nper = \"team\"\nunit = \"requests\"\nlimit = 1\nwindow_s = 1\nsubject = \"t\"\n[[teams]]\nname = \"t\"\n").unwrap();
+    let output = scene.home.run(&["apply", "gateway.toml", "--token-file", "token", "--yes"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    // The limits of this name are counted for each user: the last step is refused.
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let key = said.lines().find_map(|line| line.strip_prefix("bob/ci ")).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(scene.gateway.get("/echo", key.trim()).status(), 200);
+}
+
+#[test]
+fn an_empty_team_takes_a_user_out_of_it_and_none_leaves_them_there() {
+    let scene = Scene::start();
+    scene.done(FILE);
+    let ann = |team: &str| format!("[[users]]\nusername = \"ann\"\nrole = \"user\"\n{team}");
+    assert!(scene.done(&ann("")).starts_with("0 changes"));
+    assert_eq!(scene.list("/admin/users?name=ann")[0]["team_name"], "research");
+    let said = scene.done(&ann("team = \"\"\n"));
+    assert!(said.contains("~ user ann: team_id "), "{said}");
+    assert_eq!(scene.list("/admin/users?name=ann")[0]["team_id"], json!(null));
+    assert!(scene.done(&ann("team = \"\"\n")).starts_with("0 changes"));
+}
+
+#[test]
+fn the_organisation_of_the_example_is_made_once() {
+    let home = Home::new().env("OPENAI_API_KEY", "canary-1").env("ANTHROPIC_API_KEY", "canary-2");
+    let gateway = home.start();
+    let token = gateway.admin();
+    fs::write(home.path().join("token"), &token).unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/org.toml");
+    let apply = |further: &[&str]| {
+        let arguments = [&["apply", file, "--token-file", "token", "--secrets", "keys"], further].concat();
+        let output = home.run(&arguments);
+        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        said
+    };
+    assert!(apply(&["--dry-run"]).contains("+ user ada\n"));
+    assert!(apply(&["--yes"]).ends_with("44 changes, 0 unchanged\n"));
+    assert!(apply(&[]).starts_with("0 changes: 44 unchanged"));
+    assert_eq!(fs::read_to_string(home.path().join("keys")).unwrap().lines().count(), 4);
+    let count = |path: &str| gateway.get(path, &token).json()["items"].as_array().unwrap().len();
+    assert_eq!((count("/admin/teams"), count("/admin/users?limit=200")), (5, 21));
+    assert!(!gateway.log().contains("canary-"));
 }
 
 #[test]
@@ -220,4 +329,33 @@ fn nothing_is_done_without_a_credential_an_answer_or_a_gateway() {
     let output = scene.home.run(&["apply", "gateway.toml", "--token-file", "nowhere", "--yes"]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(scene.list("/admin/teams"), [json!(null); 0]);
+}
+
+#[test]
+fn a_gateway_with_a_certificate_of_a_private_authority_is_asked_over_tls() {
+    let authority = Authority::new();
+    let home = Home::new().config("[server]\ntls_cert_file = \"main.pem\"\ntls_key_file = \"main.key\"\n");
+    authority.server(&["localhost"]).write(home.path(), "main");
+    fs::write(home.path().join("ca.pem"), &authority.pem).unwrap();
+    fs::write(home.path().join("gateway.toml"), "[[teams]]\nname = \"a\"\n").unwrap();
+    let gateway = home.start();
+    let body = json!({ "username": "admin", "password": PASSWORD }).to_string();
+    let login = format!(
+        "POST /auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = authority.trusting().send(gateway.address, "localhost", login).json();
+    fs::write(home.path().join("token"), answer["access_token"].as_str().unwrap()).unwrap();
+    let url = format!("https://localhost:{}", gateway.address.port());
+    let apply = |further: &[&str]| {
+        let arguments = [&["apply", "gateway.toml", "--token-file", "token", "--yes", "--url", &url], further].concat();
+        let output = home.run(&arguments);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = apply(&["--ca", "ca.pem"]);
+    assert!(code == Some(0) && said.contains("+ team a\n"), "{said}");
+    let (code, said) = apply(&[]);
+    assert!(code == Some(1) && said.contains("certificate"), "{said}");
+    let (code, said) = apply(&["--ca", "nowhere.pem"]);
+    assert!(code == Some(2) && said.contains("nowhere.pem"), "{said}");
 }

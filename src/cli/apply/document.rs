@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::mistakes::{Lines, Mistake};
 use crate::{cli::Failure, config::nearest};
 
 /// A kind of thing that a file may name, in the order in which they are made.
@@ -74,7 +75,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Takes the text of a field that is none of the gateway's.
-    pub(super) fn take_text(&mut self, field: &str) -> Result<Option<String>, Failure> {
+    pub(super) fn take_text(&mut self, field: &str) -> Result<Option<String>, Mistake> {
         match self.fields.remove(field) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -83,60 +84,69 @@ impl Entry {
     }
 
     /// What is wrong with a field of it.
-    pub(super) fn bad(&self, field: &str, what: &str) -> Failure {
-        Failure::Configuration(format!("{}.{field}: {what}", self.place))
+    pub(super) fn bad(&self, field: &str, what: impl Into<String>) -> Mistake {
+        Mistake::new(format!("{}.{field}", self.place), what)
     }
 }
 
-/// All that a file names, in the order in which it is made.
-#[derive(Debug, PartialEq)]
+/// All that a file names, in the order in which it is made, and what is wrong with the file so far.
+#[derive(Debug)]
 pub(super) struct Document {
     pub(super) entries: Vec<Entry>,
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) lines: Lines,
 }
 
 impl Document {
     /// # Errors
-    /// The file cannot be read, is no TOML, or has a list that nobody knows or an entry without a name.
+    /// The file cannot be read or is no TOML.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let bad = |what: String| Failure::Configuration(format!("{}: {what}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| bad(error.to_string()))?;
-        Self::of(table).map_err(bad)
-    }
-
-    fn of(mut table: toml::Table) -> Result<Self, String> {
-        let mut entries = vec![];
-        for kind in Kind::ALL {
-            let listed = match table.remove(kind.section()) {
-                None => vec![],
-                Some(toml::Value::Array(listed)) => listed,
-                Some(_) => return Err(format!("{0}: write it as [[{0}]]", kind.section())),
-            };
-            for (place, listed) in listed.into_iter().enumerate() {
-                entries.push(entry(kind, format!("{}[{place}]", kind.section()), listed)?);
-            }
-        }
-        match table.keys().next() {
-            None => Ok(Self { entries }),
-            Some(other) => {
-                let meant = nearest(other, Kind::ALL.into_iter().map(Kind::section));
-                let meant = meant.map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
-                Err(format!("unknown key \"{other}\"{meant}"))
-            }
-        }
+        let (entries, mistakes) = listed(table);
+        Ok(Self { entries, mistakes, lines: Lines::of(path, &text) })
     }
 }
 
-fn entry(kind: Kind, place: String, listed: toml::Value) -> Result<Entry, String> {
-    let Value::Object(fields) = json(listed) else { return Err(format!("{place}: must be a table")) };
+fn listed(mut table: toml::Table) -> (Vec<Entry>, Vec<Mistake>) {
+    let (mut entries, mut mistakes) = (vec![], vec![]);
+    for kind in Kind::ALL {
+        let section = kind.section();
+        let listed = match table.remove(section) {
+            None => vec![],
+            Some(toml::Value::Array(listed)) => listed,
+            Some(_) => {
+                mistakes.push(Mistake::new(section, format!("write it as [[{section}]]")));
+                vec![]
+            }
+        };
+        for (place, listed) in listed.into_iter().enumerate() {
+            match entry(kind, format!("{section}[{place}]"), listed) {
+                Ok(entry) => entries.push(entry),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+    }
+    for other in table.keys() {
+        let meant = nearest(other, Kind::ALL.into_iter().map(Kind::section));
+        let meant = meant.map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
+        mistakes.push(Mistake::new(other, format!("unknown key \"{other}\"{meant}")));
+    }
+    (entries, mistakes)
+}
+
+fn entry(kind: Kind, place: String, listed: toml::Value) -> Result<Entry, Mistake> {
+    let Value::Object(fields) = json(listed) else { return Err(Mistake::new(place, "must be a table")) };
     let field = kind.name_field();
+    let of_name = |what: &str| Mistake::new(format!("{place}.{field}"), what);
     match fields.get(field) {
-        Some(Value::String(name)) if name.trim() != name || name.chars().any(char::is_control) => Err(format!(
-            "{place}.{field}: must not begin or end with a blank, nor have a line end or a control character"
-        )),
-        Some(Value::String(name)) => Ok(Entry { kind, place, name: name.clone(), fields }),
-        Some(_) => Err(format!("{place}.{field}: must be text in quotes")),
-        None => Err(format!("{place}: the key \"{field}\" is missing")),
+        Some(Value::String(name)) if name.trim() != name || name.chars().any(char::is_control) => {
+            Err(of_name("must not begin or end with a blank, nor have a line end or a control character"))
+        }
+        Some(Value::String(name)) => Ok(Entry { kind, name: name.clone(), fields, place }),
+        Some(_) => Err(of_name("must be text in quotes")),
+        None => Err(Mistake::new(place, format!("the key \"{field}\" is missing"))),
     }
 }
 
@@ -157,44 +167,44 @@ fn json(value: toml::Value) -> Value {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<(Kind, String, String)>, String> {
-        let document = Document::of(text.parse().unwrap())?;
-        Ok(document.entries.into_iter().map(|entry| (entry.kind, entry.place, entry.name)).collect())
-    }
-
     #[test]
     fn what_others_need_comes_first() {
         let text = "[[limits]]\nname = \"l\"\n[[users]]\nusername = \"u\"\n[[users]]\nusername = \"v\"\n[[teams]]\nname = \"t\"";
-        let of = |kind, place: &str, name: &str| (kind, place.to_owned(), name.to_owned());
+        let (entries, mistakes) = listed(text.parse().unwrap());
+        let found: Vec<_> = entries.iter().map(|entry| (entry.kind, &*entry.place, &*entry.name)).collect();
         let expected = [
-            of(Kind::Team, "teams[0]", "t"),
-            of(Kind::User, "users[0]", "u"),
-            of(Kind::User, "users[1]", "v"),
-            of(Kind::Limit, "limits[0]", "l"),
+            (Kind::Team, "teams[0]", "t"),
+            (Kind::User, "users[0]", "u"),
+            (Kind::User, "users[1]", "v"),
+            (Kind::Limit, "limits[0]", "l"),
         ];
-        assert_eq!(read(text).unwrap(), expected);
+        assert_eq!((found.as_slice(), mistakes.len()), (expected.as_slice(), 0));
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_place() {
+    fn mistakes_are_told_with_their_places_and_all_at_once() {
         for (text, told) in [
-            ("[[team]]\nname = \"a\"", "unknown key \"team\"; did you mean \"teams\"?"),
-            ("[teams]\nname = \"a\"", "teams: write it as [[teams]]"),
-            ("teams = [1]", "teams[0]: must be a table"),
-            ("[[users]]\nname = \"a\"", "users[0]: the key \"username\" is missing"),
-            ("[[teams]]\nname = 1", "teams[0].name: must be text in quotes"),
+            ("[[team]]\nname = \"a\"", &[("team", "unknown key \"team\"; did you mean \"teams\"?")][..]),
+            ("[teams]\nname = \"a\"", &[("teams", "write it as [[teams]]")]),
+            (
+                "teams = [1]\nusers = [{ name = \"a\" }]",
+                &[("teams[0]", "must be a table"), ("users[0]", "the key \"username\" is missing")],
+            ),
+            ("[[teams]]\nname = 1", &[("teams[0].name", "must be text in quotes")]),
             (
                 "[[teams]]\nname = \"a \"",
-                "teams[0].name: must not begin or end with a blank, nor have a line end or a control character",
+                &[("teams[0].name", "must not begin or end with a blank, nor have a line end or a control character")],
             ),
         ] {
-            assert_eq!(read(text).unwrap_err(), told);
+            let (_, mistakes) = listed(text.parse().unwrap());
+            let found: Vec<_> = mistakes.iter().map(|mistake| (&*mistake.place, &*mistake.what)).collect();
+            assert_eq!(found, told, "{text}");
         }
     }
 
     #[test]
     fn a_time_is_the_text_that_it_is() {
-        let document = Document::of("[[api_keys]]\nname = \"a\"\nexpires_at = 2027-01-01T00:00:00Z".parse().unwrap());
-        assert_eq!(document.unwrap().entries[0].fields["expires_at"], "2027-01-01T00:00:00Z");
+        let (entries, _) = listed("[[api_keys]]\nname = \"a\"\nexpires_at = 2027-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(entries[0].fields["expires_at"], "2027-01-01T00:00:00Z");
     }
 }

@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 
 use super::document::Kind;
 use crate::{
+    app::authorities_in,
     cli::{Failure, health::reachable, unreachable},
     config::{Config, secret::without_line_end},
+    crypto::random,
     data_dir,
     domain::percent::encoded,
     upstream::Post,
@@ -21,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a call that met a limit is made again, and how long it waits for that at most.
 const MAX_WAITS: u32 = 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How often a request that is answered once is sent again, where its answer was lost.
+const MAX_LOSSES: u32 = 3;
 
 /// The variable with the credential.
 const TOKEN: &str = "TOLLGATE_TOKEN";
@@ -61,8 +66,8 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// # Errors
-    /// The address is no URL of HTTP.
-    pub(super) fn new(url: &str, token: &str) -> Result<Self, Failure> {
+    /// The address is no URL of HTTP, or the file of authorities cannot be used.
+    pub(super) fn new(url: &str, token: &str, ca: Option<&Path>) -> Result<Self, Failure> {
         let bad = |what: &str| Failure::Configuration(format!("--url {url}: {what}"));
         let uri: Uri = url.parse().map_err(|_| bad("is no URL"))?;
         let over_tls = match uri.scheme_str() {
@@ -70,15 +75,28 @@ impl Gateway {
             Some("https") => true,
             _ => return Err(bad("must begin with http:// or https://")),
         };
-        let post = Post::new(over_tls, PATIENCE).map_err(|error| bad(&error.to_string()))?;
+        let roots = ca.map(authorities_in).transpose().map_err(|why| Failure::Configuration(format!("--ca {why}")))?;
+        if roots.is_some() && !over_tls {
+            return Err(bad("is asked without TLS, where --ca counts for nothing: begin it with https://"));
+        }
+        let post = Post::new(over_tls, roots, PATIENCE).map_err(|error| bad(&error.to_string()))?;
         Ok(Self { post, url: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 
     /// What has exactly this name. Of API keys `path` says whose they are.
     pub(super) async fn named(&self, path: &str, name: &str) -> Result<Vec<Map<String, Value>>, Failure> {
+        self.pages(&format!("{path}?limit=200&name={}", encoded(name))).await
+    }
+
+    /// All of a list.
+    pub(super) async fn all(&self, path: &str) -> Result<Vec<Map<String, Value>>, Failure> {
+        self.pages(&format!("{path}?limit=200")).await
+    }
+
+    async fn pages(&self, query: &str) -> Result<Vec<Map<String, Value>>, Failure> {
         let (mut found, mut cursor) = (vec![], String::new());
         loop {
-            let query = format!("{path}?limit=200&name={}{cursor}", encoded(name));
+            let query = format!("{query}{cursor}");
             let page = self.ask(Method::GET, &query, None).await?;
             let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
             found.extend(
@@ -91,28 +109,57 @@ impl Gateway {
         }
     }
 
+    /// Makes something, once: where the answer is lost, the same request is sent again and answered the same.
+    ///
+    /// # Errors
+    /// The gateway cannot be reached or refuses.
+    pub(super) async fn make(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let key = random::<16>().map_err(|error| Failure::Failed(error.to_string()))?;
+        let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.send(Method::POST, path, Some(body), Some(&key)).await
+    }
+
     /// Asks, and gives the answer's body; null where there is none.
     ///
     /// # Errors
     /// The gateway cannot be reached or refuses.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        self.send(method, path, body, None).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        once: Option<&str>,
+    ) -> Result<Value, Failure> {
         let place = format!("{method} {}{path}", self.url);
         let failed = |what: String| Failure::Failed(format!("{place}: {what}"));
-        let mut waits = 0_u32;
+        let (mut waits, mut losses) = (0_u32, 0_u32);
         loop {
-            let request = Request::builder()
+            let mut request = Request::builder()
                 .method(method.clone())
                 .uri(format!("{}{path}", self.url))
                 .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default());
+                .header(header::CONTENT_TYPE, "application/json");
+            if let Some(key) = once {
+                request = request.header("idempotency-key", key);
+            }
+            let request = request.body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default());
             let request = request.map_err(|error| failed(error.to_string()))?;
-            let answer = self.post.send(request).await.map_err(|error| {
-                failed(format!(
-                    "{}. Is the gateway started, and is this its address? --url says another",
-                    unreachable::words(&*error)
-                ))
-            })?;
+            let answer = match self.post.send(request).await {
+                Err(_) if once.is_some() && losses < MAX_LOSSES => {
+                    losses = losses.saturating_add(1);
+                    continue;
+                }
+                sent => sent.map_err(|error| {
+                    failed(format!(
+                        "{}. Is the gateway started, and is this its address? --url says another",
+                        unreachable::words(&*error)
+                    ))
+                })?,
+            };
             if answer.status() == StatusCode::TOO_MANY_REQUESTS && waits < MAX_WAITS {
                 waits = waits.saturating_add(1);
                 actix::clock::sleep(retry_after(answer.headers())).await;
@@ -198,7 +245,7 @@ mod tests {
     #[test]
     fn only_http_is_asked() {
         for bad in ["", "ftp://a", "a b", "gateway.example"] {
-            assert!(matches!(Gateway::new(bad, "t"), Err(Failure::Configuration(_))), "{bad}");
+            assert!(matches!(Gateway::new(bad, "t", None), Err(Failure::Configuration(_))), "{bad}");
         }
     }
 }

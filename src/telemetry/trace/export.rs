@@ -106,7 +106,7 @@ fn exporter(settings: Settings) -> Result<SpanExporter, NoExporter> {
         }
         Protocol::Grpc => builder.with_tonic().build()?,
         Protocol::HttpProtobuf => {
-            let client = Collector(Post::new(settings.over_tls, settings.call_timeout)?);
+            let client = Collector(Post::new(settings.over_tls, None, settings.call_timeout)?);
             builder.with_http().with_http_client(client).build()?
         }
     })
