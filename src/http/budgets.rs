@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     administered::{self, Exposed},
-    conditional::{Conditions, Tagged},
+    conditional::{At, Conditions, Tagged},
     created::CreatedAt,
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
@@ -228,8 +228,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<BudgetId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<BudgetId>>,
     DraftBody(draft): DraftBody<BudgetPatch>,
 ) -> Result<Tagged<Budget>, Problem> {
     let present = found(&administration.accounting, id).await?;
@@ -241,8 +240,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<BudgetId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<BudgetId>>,
 ) -> Result<NoContent, Problem> {
     let only_at = administered::only_at(&found(&administration.accounting, id).await?, &conditions)?;
     Ok(administered::delete::<BudgetRow>(&request, &administration.budgets, id, only_at).await?)

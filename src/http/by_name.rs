@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    extract::path_text,
+    extract::{QueryOf, path_text},
+    input,
     openapi::operation::{Argument, Draft},
     problem::{Problem, documented::RefusalKind},
 };
@@ -29,6 +30,14 @@ pub struct KeyName {
     pub username: String,
     /// What the key is called.
     pub name: String,
+}
+
+/// The name of a limit or a budget, and whose it is.
+pub struct SubjectName {
+    /// The `{name}` of the path.
+    pub name: String,
+    /// The query.
+    pub of: OfSubject,
 }
 
 /// Whose limit or budget of the name.
@@ -57,6 +66,16 @@ impl FromRequest for ListedName {
     }
 }
 
+impl FromRequest for SubjectName {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let of = || input::query(request.query_string()).map_err(Problem);
+        ready(text(request, 4, true).and_then(|name| Ok(Self { name, of: of()? })))
+    }
+}
+
 impl FromRequest for PathUsername {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
@@ -80,6 +99,13 @@ impl Argument for ListedName {
     fn describe(draft: &mut Draft<'_>) {
         draft.parameter(path_text("name"));
         draft.refuses(&[RefusalKind::NotFound]);
+    }
+}
+
+impl Argument for SubjectName {
+    fn describe(draft: &mut Draft<'_>) {
+        ListedName::describe(draft);
+        QueryOf::<OfSubject>::describe(draft);
     }
 }
 

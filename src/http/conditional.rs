@@ -109,6 +109,27 @@ impl Argument for Conditions {
     }
 }
 
+/// What a change is made to: where it is, and what the request asks of it.
+pub struct At<P>(pub P, pub Conditions);
+
+impl<P: FromRequest<Error = Problem, Future = Ready<Result<P, Problem>>>> FromRequest for At<P> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let place = P::from_request(request, payload).into_inner();
+        let conditions = Conditions::from_request(request, payload).into_inner();
+        ready(place.and_then(|place| Ok(Self(place, conditions?))))
+    }
+}
+
+impl<P: Argument> Argument for At<P> {
+    fn describe(draft: &mut Draft<'_>) {
+        P::describe(draft);
+        Conditions::describe(draft);
+    }
+}
+
 /// An object, and the tag of its version where administrators can change it.
 pub struct Tagged<T> {
     pub(super) tag: Option<EntityTag>,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     administered::{self, Exposed},
-    conditional::{Conditions, Tagged},
+    conditional::{At, Conditions, Tagged},
     created::CreatedAt,
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
@@ -222,8 +222,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<LimitId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<LimitId>>,
     DraftBody(draft): DraftBody<LimitPatch>,
 ) -> Result<Tagged<Limit>, Problem> {
     let present = found(&administration, id).await?;
@@ -235,8 +234,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<LimitId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<LimitId>>,
 ) -> Result<NoContent, Problem> {
     let only_at = administered::only_at(&found(&administration, id).await?, &conditions)?;
     Ok(administered::delete::<LimitRow>(&request, &administration.limits, id, only_at).await?)

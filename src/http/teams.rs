@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     administered::{self, Exposed},
-    conditional::{Conditions, Tagged},
+    conditional::{At, Conditions, Tagged},
     created::CreatedAt,
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::unavailable,
@@ -152,8 +152,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<TeamId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<TeamId>>,
     DraftBody(draft): DraftBody<TeamPatch>,
 ) -> Result<Tagged<Team>, Problem> {
     let present = found(&administration, id).await?;
@@ -165,8 +164,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<TeamId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<TeamId>>,
 ) -> Result<NoContent, Problem> {
     let only_at = administered::only_at(&found(&administration, id).await?, &conditions)?;
     Ok(administered::delete::<TeamRow>(&request, &administration.users, id, only_at).await?)

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     administered::{self, Exposed},
-    conditional::{Conditions, Tagged},
+    conditional::{At, Conditions, Tagged},
     created::CreatedAt,
     extract::{Caller, DraftBody, PathId, QueryOf},
     failure::{busy, unavailable},
@@ -198,8 +198,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<UserId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<UserId>>,
     DraftBody(draft): DraftBody<UserPatch>,
 ) -> Result<Tagged<User>, Problem> {
     let present = found(&administration, id).await?;
@@ -211,8 +210,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<UserId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<UserId>>,
 ) -> Result<NoContent, Problem> {
     let only_at = administered::only_at(&found(&administration, id).await?, &conditions)?;
     Ok(administered::delete::<UserRow>(&request, &administration.users, id, only_at).await?)

@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -14,6 +14,7 @@ use std::{
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
+use tokio::sync::Mutex;
 
 use super::support::{Database, Gateway, Home, PASSWORD, RedisServer, Starting, Wire, eventually};
 
@@ -64,22 +65,22 @@ impl Provider {
                 }
                 let stream = stream.unwrap();
                 let writing = Arc::new(Mutex::new(stream.try_clone().unwrap()));
-                connections.lock().unwrap().push(Arc::clone(&writing));
+                connections.blocking_lock().push(Arc::clone(&writing));
                 let (is_over, served) = (Arc::clone(&is_over), Arc::clone(&served));
                 thread::spawn(move || serve(stream, &writing, &is_over, &served));
             }
         });
-        *self.life.lock().unwrap() = Some(life);
+        *self.life.blocking_lock() = Some(life);
     }
 
     /// Answers nothing any more: connections end, new ones are refused.
     fn die(&self) {
-        let life = self.life.lock().unwrap().take().unwrap();
+        let life = self.life.blocking_lock().take().unwrap();
         life.is_over.store(true, Ordering::SeqCst);
         // Wakes the one who accepts, who closes the listener.
         drop(TcpStream::connect(self.address));
-        for connection in life.connections.lock().unwrap().iter() {
-            drop(connection.lock().unwrap().shutdown(Shutdown::Both));
+        for connection in life.connections.blocking_lock().iter() {
+            drop(connection.blocking_lock().shutdown(Shutdown::Both));
         }
         eventually("new connections are refused", || TcpStream::connect(self.address).is_err().then_some(()));
     }
@@ -105,7 +106,7 @@ fn serve(stream: TcpStream, writing: &Mutex<TcpStream>, is_over: &AtomicBool, se
         if reader.read_exact(&mut body).is_err() {
             return;
         }
-        let mut stream = writing.lock().unwrap();
+        let mut stream = writing.blocking_lock();
         if is_over.load(Ordering::SeqCst) {
             return;
         }

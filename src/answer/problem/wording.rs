@@ -58,6 +58,9 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
     }
 }
 
+const UNKNOWN_OUTCOME: &str =
+    "It is not known what was done: the outcome could not be put on record. Look before you send it again.";
+
 pub(super) fn detail_of(refusal: &Refusal) -> String {
     match refusal {
         Refusal::InvalidRequest(faults) => match faults.as_slice() {
@@ -122,10 +125,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::NotCached => {
             "The request has Cache-Control: only-if-cached, and no answer is kept that fits it. Send it without.".into()
         }
-        Refusal::Unavailable(Unavailable::Outcome) => {
-            "It is not known what was done: the outcome could not be put on record. Look before you send it again."
-                .into()
-        }
+        Refusal::Unavailable(Unavailable::Outcome) => UNKNOWN_OUTCOME.into(),
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
         Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
     }

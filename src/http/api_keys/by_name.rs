@@ -13,7 +13,7 @@ use crate::{
     http::{
         administered::{self, Placed, Wanted},
         by_name::KeyName,
-        conditional::{Conditions, Tagged},
+        conditional::{At, Tagged},
         extract::{Caller, DraftBody},
         failure::unavailable,
         named::named_one,
@@ -47,8 +47,7 @@ pub async fn put(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    KeyName { username, name }: KeyName,
-    conditions: Conditions,
+    At(KeyName { username, name }, conditions): At<KeyName>,
     DraftBody(draft): DraftBody<PutOf<ApiKeyCreate>>,
 ) -> Result<Put<PutKey>, Problem> {
     let user = user_of_name(&administration, &username).await?.id;
@@ -72,8 +71,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    name: KeyName,
-    conditions: Conditions,
+    At(name, conditions): At<KeyName>,
     DraftBody(draft): DraftBody<ApiKeyPatch>,
 ) -> Result<Tagged<ApiKey>, Problem> {
     let present = found(&administration, &name).await?;
@@ -85,8 +83,7 @@ pub async fn revoke(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    name: KeyName,
-    conditions: Conditions,
+    At(name, conditions): At<KeyName>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration, &name).await?;
     Ok(terms::end(&administration, &request, &present, &conditions).await?)

@@ -15,7 +15,7 @@ use crate::{
     },
     http::{
         administered::{self, Exposed},
-        conditional::{Conditions, Tagged},
+        conditional::{At, Conditions, Tagged},
         extract::{Caller, DraftBody, PathId},
         failure::unavailable,
         input::{Draft, Moment},
@@ -83,8 +83,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<ApiKeyId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<ApiKeyId>>,
     DraftBody(draft): DraftBody<ApiKeyPatch>,
 ) -> Result<Tagged<ApiKey>, Problem> {
     let present = found(&administration, id).await?;
@@ -96,8 +95,7 @@ pub async fn revoke(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathId(id): PathId<ApiKeyId>,
-    conditions: Conditions,
+    At(PathId(id), conditions): At<PathId<ApiKeyId>>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration, id).await?;
     Ok(end(&administration, &request, &present, &conditions).await?)

@@ -12,9 +12,9 @@ use crate::{
     },
     http::{
         administered::{self, Wanted},
-        by_name::{ListedName, OfSubject},
-        conditional::{Conditions, Tagged},
-        extract::{Caller, DraftBody, QueryOf},
+        by_name::{ListedName, OfSubject, SubjectName},
+        conditional::{At, Tagged},
+        extract::{Caller, DraftBody},
         failure::unavailable,
         no_content::NoContent,
         office::{Accounting, Administration},
@@ -31,8 +31,7 @@ use crate::{
 pub async fn show(
     accounting: Data<Accounting>,
     _: Caller,
-    ListedName(name): ListedName,
-    QueryOf(of): QueryOf<OfSubject>,
+    SubjectName { name, of }: SubjectName,
 ) -> Result<Tagged<Budget>, Problem> {
     let row = found(&accounting.store, &name, &of).await?;
     Ok(shown(&accounting, &row).await?)
@@ -43,8 +42,7 @@ pub async fn put(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    conditions: Conditions,
+    At(ListedName(name), conditions): At<ListedName>,
     DraftBody(draft): DraftBody<PutOf<BudgetCreate>>,
 ) -> Result<Put<Budget>, Problem> {
     let no_id = BudgetId(Uuid::nil());
@@ -63,9 +61,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    QueryOf(of): QueryOf<OfSubject>,
-    conditions: Conditions,
+    At(SubjectName { name, of }, conditions): At<SubjectName>,
     DraftBody(draft): DraftBody<BudgetPatch>,
 ) -> Result<Tagged<Budget>, Problem> {
     let present = found(&administration.store, &name, &of).await?;
@@ -77,9 +73,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    QueryOf(of): QueryOf<OfSubject>,
-    conditions: Conditions,
+    At(SubjectName { name, of }, conditions): At<SubjectName>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration.store, &name, &of).await?;
     let only_at = administered::only_at(&present, &conditions)?;

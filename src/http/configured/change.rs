@@ -25,7 +25,7 @@ use crate::{
     },
     http::{
         administered::{self, Exposed},
-        conditional::{Conditions, Tagged, tag_of},
+        conditional::{At, Conditions, Tagged, tag_of},
         created::CreatedAt,
         extract::{Caller, DraftBody, PathName},
         failure::unavailable,
@@ -57,8 +57,7 @@ pub async fn change_upstream(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<false>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<false>>,
     DraftBody(draft): DraftBody<PatchOf<UpstreamEntry>>,
 ) -> Result<Tagged<Configured>, Problem> {
     Ok(change(&administration, &request, &name, &conditions, draft).await?)
@@ -69,8 +68,7 @@ pub async fn delete_upstream(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<false>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<false>>,
 ) -> Result<NoContent, Problem> {
     Ok(delete(&administration, &request, key(EntryKind::Upstream, &name), &conditions).await?)
 }
@@ -90,8 +88,7 @@ pub async fn change_route(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<false>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<false>>,
     DraftBody(draft): DraftBody<PatchOf<RouteEntry>>,
 ) -> Result<Tagged<Configured>, Problem> {
     Ok(change(&administration, &request, &name, &conditions, draft).await?)
@@ -102,8 +99,7 @@ pub async fn delete_route(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<false>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<false>>,
 ) -> Result<NoContent, Problem> {
     Ok(delete(&administration, &request, key(EntryKind::Route, &name), &conditions).await?)
 }
@@ -123,8 +119,7 @@ pub async fn change_model(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<true>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<true>>,
     DraftBody(draft): DraftBody<PatchOf<ModelEntry>>,
 ) -> Result<Tagged<Configured>, Problem> {
     Ok(change(&administration, &request, &name, &conditions, draft).await?)
@@ -135,8 +130,7 @@ pub async fn delete_model(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<true>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<true>>,
 ) -> Result<NoContent, Problem> {
     Ok(delete(&administration, &request, key(EntryKind::Model, &name), &conditions).await?)
 }

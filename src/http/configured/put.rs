@@ -15,7 +15,7 @@ use crate::{
     domain::refusal::{Fault, Refusal},
     http::{
         administered::{self, Wanted},
-        conditional::Conditions,
+        conditional::{At, Conditions},
         extract::{Caller, DraftBody, PathName},
         input::Draft,
         office::Administration,
@@ -34,8 +34,7 @@ pub async fn put_upstream(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<false>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<false>>,
     DraftBody(draft): DraftBody<PutOf<UpstreamEntry>>,
 ) -> Result<Put<Configured>, Problem> {
     Ok(put(&administration, &request, &name, &conditions, draft).await?)
@@ -46,8 +45,7 @@ pub async fn put_route(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<false>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<false>>,
     DraftBody(draft): DraftBody<PutOf<RouteEntry>>,
 ) -> Result<Put<Configured>, Problem> {
     Ok(put(&administration, &request, &name, &conditions, draft).await?)
@@ -58,8 +56,7 @@ pub async fn put_model(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathName(name): PathName<true>,
-    conditions: Conditions,
+    At(PathName(name), conditions): At<PathName<true>>,
     DraftBody(draft): DraftBody<PutOf<ModelEntry>>,
 ) -> Result<Put<Configured>, Problem> {
     Ok(put(&administration, &request, &name, &conditions, draft).await?)

@@ -12,9 +12,9 @@ use crate::{
     },
     http::{
         administered::{self, Wanted},
-        by_name::{ListedName, OfSubject},
-        conditional::{Conditions, Tagged},
-        extract::{Caller, DraftBody, QueryOf},
+        by_name::{ListedName, OfSubject, SubjectName},
+        conditional::{At, Tagged},
+        extract::{Caller, DraftBody},
         failure::unavailable,
         no_content::NoContent,
         office::Administration,
@@ -31,8 +31,7 @@ use crate::{
 pub async fn show(
     administration: Data<Administration>,
     _: Caller,
-    ListedName(name): ListedName,
-    QueryOf(of): QueryOf<OfSubject>,
+    SubjectName { name, of }: SubjectName,
 ) -> Result<Tagged<Limit>, Problem> {
     let row = found(&administration.store, &name, &of).await?;
     Ok(shown(&administration, &row).await?)
@@ -43,8 +42,7 @@ pub async fn put(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    conditions: Conditions,
+    At(ListedName(name), conditions): At<ListedName>,
     DraftBody(draft): DraftBody<PutOf<LimitCreate>>,
 ) -> Result<Put<Limit>, Problem> {
     let no_id = LimitId(Uuid::nil());
@@ -64,9 +62,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    QueryOf(of): QueryOf<OfSubject>,
-    conditions: Conditions,
+    At(SubjectName { name, of }, conditions): At<SubjectName>,
     DraftBody(draft): DraftBody<LimitPatch>,
 ) -> Result<Tagged<Limit>, Problem> {
     let present = found(&administration.store, &name, &of).await?;
@@ -78,9 +74,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    QueryOf(of): QueryOf<OfSubject>,
-    conditions: Conditions,
+    At(SubjectName { name, of }, conditions): At<SubjectName>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration.store, &name, &of).await?;
     let only_at = administered::only_at(&present, &conditions)?;

@@ -151,8 +151,6 @@ arguments! { A B }
 arguments! { A B C }
 arguments! { A B C D }
 arguments! { A B C D E }
-arguments! { A B C D E F }
-arguments! { A B C D E F G }
 
 impl<T: ?Sized> Argument for Data<T> {
     fn describe(_: &mut Draft<'_>) {}

@@ -8,7 +8,7 @@ use crate::{
     http::{
         administered::{self, Wanted},
         by_name::ListedName,
-        conditional::{Conditions, Tagged},
+        conditional::{At, Tagged},
         extract::{Caller, DraftBody},
         failure::unavailable,
         no_content::NoContent,
@@ -33,8 +33,7 @@ pub async fn put(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    conditions: Conditions,
+    At(ListedName(name), conditions): At<ListedName>,
     DraftBody(draft): DraftBody<PutOf<TeamCreate>>,
 ) -> Result<Put<Team>, Problem> {
     let own = |body: &PutOf<TeamCreate>| body.faults(&name, |team| faults(Some(&team.name), Some(&team.models)));
@@ -52,8 +51,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    conditions: Conditions,
+    At(ListedName(name), conditions): At<ListedName>,
     DraftBody(draft): DraftBody<TeamPatch>,
 ) -> Result<Tagged<Team>, Problem> {
     let present = found(&administration, &name).await?;
@@ -65,8 +63,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    ListedName(name): ListedName,
-    conditions: Conditions,
+    At(ListedName(name), conditions): At<ListedName>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration, &name).await?;
     let only_at = administered::only_at(&present, &conditions)?;

@@ -8,7 +8,7 @@ use crate::{
     http::{
         administered::{self, Wanted},
         by_name::PathUsername,
-        conditional::{Conditions, Tagged},
+        conditional::{At, Tagged},
         extract::{Caller, DraftBody},
         failure::{busy, unavailable},
         named::named_one,
@@ -36,8 +36,7 @@ pub async fn put(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathUsername(name): PathUsername,
-    conditions: Conditions,
+    At(PathUsername(name), conditions): At<PathUsername>,
     DraftBody(draft): DraftBody<PutOf<UserCreate>>,
 ) -> Result<Put<User>, Problem> {
     let own = |body: &PutOf<UserCreate>| {
@@ -57,8 +56,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathUsername(name): PathUsername,
-    conditions: Conditions,
+    At(PathUsername(name), conditions): At<PathUsername>,
     DraftBody(draft): DraftBody<UserPatch>,
 ) -> Result<Tagged<User>, Problem> {
     let present = found(&administration, &name).await?;
@@ -70,8 +68,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    PathUsername(name): PathUsername,
-    conditions: Conditions,
+    At(PathUsername(name), conditions): At<PathUsername>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration, &name).await?;
     let only_at = administered::only_at(&present, &conditions)?;
