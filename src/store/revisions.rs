@@ -85,13 +85,14 @@ pub(super) async fn current(connection: &mut Connection, name: &'static str) -> 
     let stamp = stamps::name.eq(revisions::name).and(stamps::value.eq(revisions::value));
     let current = revisions::table.left_join(stamps::table.on(stamp)).filter(revisions::name.eq(name));
     let current = current.select((revisions::value, stamps::mark.nullable()));
-    let (revision, mark) = on_backend!(connection, |conn| current.first(conn).await)?;
+    // Without a bound LIMIT: SQLite would plan the statement anew for each value of it (its planner looks at the value).
+    let (revision, mark) = on_backend!(connection, |conn| current.get_result(conn).await)?;
     Ok(Seen { revision, mark })
 }
 
 async fn mark_of(connection: &mut Connection, name: &'static str, value: i64) -> Result<Option<i64>, StoreError> {
     let mark = stamps::table.find((name, value)).select(stamps::mark);
-    Ok(on_backend!(connection, |conn| mark.first(conn).await.optional())?)
+    Ok(on_backend!(connection, |conn| mark.get_result(conn).await.optional())?)
 }
 
 /// Takes the next revision, and waits until every change with an earlier one is committed or undone.

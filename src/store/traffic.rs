@@ -119,7 +119,7 @@ impl Store {
 /// How far a chain was counted.
 async fn mark(connection: &mut Connection, chain: &str) -> Result<u64, StoreError> {
     let mark = traffic_marks::table.find(chain.to_owned()).select(traffic_marks::through_seq);
-    let mark: Option<i64> = on_backend!(connection, |conn| mark.first(conn).await.optional())?;
+    let mark: Option<i64> = on_backend!(connection, |conn| mark.get_result(conn).await.optional())?;
     read_count("traffic_marks.through_seq", mark.unwrap_or_default())
 }
 
@@ -148,7 +148,7 @@ async fn group_ids(connection: &mut Connection, chain: &str, sums: &Sums) -> Res
     let known = known.into_iter().map(|record| Ok((record.group()?, record.id)));
     let mut ids = known.collect::<Result<HashMap<_, _>, StoreError>>()?;
     let last = traffic_groups::table.select(diesel::dsl::max(traffic_groups::id));
-    let last: Option<i64> = on_backend!(connection, |conn| last.first(conn).await)?;
+    let last: Option<i64> = on_backend!(connection, |conn| last.get_result(conn).await)?;
     let (mut last, mut new) = (last.unwrap_or_default(), vec![]);
     for place in sums.keys() {
         if !ids.contains_key(&place.group) {
