@@ -65,7 +65,7 @@ impl HealthChecks {
 }
 
 async fn ask(client: Client, target: Target, condition: Condition, (check, request_id): (Check, String)) {
-    let outgoing = Outgoing {
+    let outgoing = Box::new(Outgoing {
         method: Method::GET,
         path_and_query: check.path,
         headers: HeaderMap::new(),
@@ -74,7 +74,7 @@ async fn ask(client: Client, target: Target, condition: Condition, (check, reque
         original: None,
         unix_time_s: 0,
         importance: crate::domain::importance::Importance::Critical,
-    };
+    });
     // That a kept connection was closed meanwhile says nothing of the upstream's health.
     let answered = tokio::time::timeout(PATIENCE.min(check.interval), client.send_anew(&target, outgoing)).await;
     let is_good = matches!(&answered, Ok(Ok(answer)) if answer.status.is_success());

@@ -149,7 +149,7 @@ impl Attempts {
 
     /// Sends the call until it has an answer that the client may get, or nothing more may be tried: then the last answer
     /// is what the client gets, or the last error.
-    pub async fn send(&mut self, mut outgoing: Outgoing, rewritten: &Rewritten) -> Result<Answer, UpstreamError> {
+    pub async fn send(&mut self, mut outgoing: Box<Outgoing>, rewritten: &Rewritten) -> Result<Answer, UpstreamError> {
         let path_and_query = outgoing.path_and_query.clone();
         let (aims, retry, lanes, at) = match &self.lanes {
             Lanes::One(lane) => {
@@ -168,8 +168,8 @@ impl Attempts {
             rewritten.apply(place, &path_and_query, &mut outgoing);
             lane.condition.earn();
             let may_follow = retries < retry.attempts && tried.len() < lanes.len();
-            let again = if may_follow || self.may_repeat { outgoing.again() } else { None };
-            let sent = self.attempt(&lane, outgoing, again.as_ref()).await;
+            let again = if may_follow || self.may_repeat { outgoing.again().map(Box::new) } else { None };
+            let sent = self.attempt(&lane, outgoing, again.as_deref()).await;
             let elapsed_ms = self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_MS;
             let is_allowed = retry.allows(miss_of(&sent), self.may_repeat, Done { retries, elapsed_ms })
                 && choice.pick(&tried, false, self.now_ms()).is_some()
@@ -185,12 +185,12 @@ impl Attempts {
     }
 
     /// A call on a route with one upstream.
-    async fn only(&mut self, lane: Lane, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+    async fn only(&mut self, lane: Lane, outgoing: Box<Outgoing>) -> Result<Answer, UpstreamError> {
         if !self.is_let(&lane) {
             return Err(UpstreamError::Unfit);
         }
-        let again = if self.may_retry() { outgoing.again() } else { None };
-        self.attempt(&lane, outgoing, again.as_ref()).await
+        let again = if self.may_retry() { outgoing.again().map(Box::new) } else { None };
+        self.attempt(&lane, outgoing, again.as_deref()).await
     }
 
     /// Sends the call there, if need be once more over a new connection, and learns what came of it. On record are the attempts
@@ -198,7 +198,7 @@ impl Attempts {
     async fn attempt(
         &mut self,
         lane: &Lane,
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
         again: Option<&Outgoing>,
     ) -> Result<Answer, UpstreamError> {
         let (upstream, may_have_several) = (&lane.target.name, matches!(self.lanes, Lanes::Several { .. }));
@@ -215,7 +215,7 @@ impl Attempts {
             self.note.end(ended(&sent), took_us);
             self.note.begin(upstream);
             is_noted = true;
-            (sent, took_us) = self.timed(self.client.send_anew(&lane.target, once_more)).await;
+            (sent, took_us) = self.timed(self.client.send_anew(&lane.target, Box::new(once_more))).await;
         }
         self.judge(lane, &sent, took_us);
         if is_noted {

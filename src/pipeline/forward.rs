@@ -109,7 +109,7 @@ pub async fn forward(
 
 async fn exchange(
     mut attempts: Attempts,
-    (outgoing, rewritten): (Outgoing, Rewritten),
+    (outgoing, rewritten): (Box<Outgoing>, Rewritten),
     mut open: Open,
     plan: Plan,
 ) -> Result<Forwarded, UpstreamError> {

@@ -31,9 +31,9 @@ pub fn outgoing(
     request: &HttpRequest,
     route: &Route,
     body: OutgoingBody,
-) -> Result<Outgoing, Refusal> {
+) -> Result<Box<Outgoing>, Refusal> {
     let path = route.forwarded_path(&call.path);
-    Ok(Outgoing {
+    Ok(Box::new(Outgoing {
         method: call.method.parse().map_err(|_| Refusal::Internal)?,
         path_and_query: call.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")),
         headers: max_forwards::counted(request.method(), translate(request.headers())),
@@ -49,7 +49,7 @@ pub fn outgoing(
         }),
         unix_time_s: call.time.as_second(),
         importance: route.importance,
-    })
+    }))
 }
 
 fn identity(caller: &Principal) -> Identity {

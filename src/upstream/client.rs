@@ -110,27 +110,28 @@ impl Client {
         self.tls.is_some()
     }
 
-    /// Sends the call and waits for the head of the final answer. Dropping the future, or the answer's stream before
+    /// Sends the call and waits for the head of the final answer. The call is boxed because every future on its way, up to
+    /// that of the whole request, would have room for it otherwise. Dropping the future, or the answer's stream before
     /// its end, closes the connection. An upload that is not complete when the answer is ends there, and its sender
     /// learns of it.
-    pub async fn send(&self, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+    pub async fn send(&self, target: &Target, outgoing: Box<Outgoing>) -> Result<Answer, UpstreamError> {
         self.send_by(Way::Any, target, outgoing).await
     }
 
     /// The same over a connection of its own.
-    pub async fn send_anew(&self, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+    pub async fn send_anew(&self, target: &Target, outgoing: Box<Outgoing>) -> Result<Answer, UpstreamError> {
         self.send_by(Way::New, target, outgoing).await
     }
 
-    async fn send_by(&self, way: Way, target: &Target, outgoing: Outgoing) -> Result<Answer, UpstreamError> {
+    async fn send_by(&self, way: Way, target: &Target, outgoing: Box<Outgoing>) -> Result<Answer, UpstreamError> {
         let permit = target.in_flight.try_acquire(outgoing.importance).ok_or(UpstreamError::Busy)?;
         let upload_end = outgoing.body.upload_end();
         let upload = upload_end.as_ref().map(UploadEnd::upload);
         let is_head = outgoing.method == Method::HEAD;
         let mut answer = match &target.kind {
             Kind::Http(base) => self.forward((target, base), outgoing, upload, way).await?,
-            Kind::Echo => own(echo::answer(outgoing).await?),
-            Kind::Llm => own(llm::answer(outgoing).await?),
+            Kind::Echo => own(echo::answer(*outgoing).await?),
+            Kind::Llm => own(llm::answer(*outgoing).await?),
         };
         if is_head {
             remove_body(&mut answer);
@@ -143,12 +144,12 @@ impl Client {
 
     /// Sends a call that offers to go on as a WebSocket, and waits for the head of the answer. What the upstream has chosen
     /// is for the caller to check.
-    pub async fn switch(&self, target: &Target, outgoing: Outgoing) -> Result<Switch, UpstreamError> {
+    pub async fn switch(&self, target: &Target, outgoing: Box<Outgoing>) -> Result<Switch, UpstreamError> {
         let permit = target.in_flight.try_acquire(outgoing.importance).ok_or(UpstreamError::Busy)?;
         let Kind::Http(base) = &target.kind else {
             return Err(UpstreamError::Protocol("the upstream is built in, and speaks HTTP alone".into()));
         };
-        let mut request = request(target, base, outgoing)?;
+        let mut request = request(target, base, *outgoing)?;
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         request.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         // Its connection is no other call's before, as after.
@@ -174,12 +175,12 @@ impl Client {
     async fn forward(
         &self,
         (target, base): (&Target, &Base),
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
         upload: Option<&Upload>,
         way: Way,
     ) -> Result<Answer, UpstreamError> {
         let is_head = outgoing.method == Method::HEAD;
-        let request = request(target, base, outgoing)?;
+        let request = request(target, base, *outgoing)?;
         let start = |request| self.start((target, base), request, way);
         let exchanged = exchange::head(start, request, target, upload).await?;
         let response = exchanged.response;

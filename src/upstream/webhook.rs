@@ -76,7 +76,7 @@ impl Webhook {
 
     /// Sends a body; done if the answer's status begins with 2.
     pub async fn post(&self, id: &str, headers: HeaderMap, body: Bytes) -> Result<(), NotDelivered> {
-        let outgoing = Outgoing {
+        let outgoing = Box::new(Outgoing {
             method: Method::POST,
             path_and_query: self.path_and_query.clone(),
             headers,
@@ -85,7 +85,7 @@ impl Webhook {
             original: None,
             unix_time_s: 0,
             importance: crate::domain::importance::Importance::default(),
-        };
+        });
         let status = self.client.send(&self.target, outgoing).await?.status;
         if status.is_success() { Ok(()) } else { Err(NotDelivered::Status(status.as_u16())) }
     }

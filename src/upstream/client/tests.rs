@@ -19,10 +19,10 @@ use crate::upstream::{BodyAborted, InFlight, Original, OutgoingBody, Secret, Str
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const SHORT: Duration = Duration::from_millis(100);
 
-fn call(method: Method, path_and_query: &str, body: OutgoingBody) -> Outgoing {
+fn call(method: Method, path_and_query: &str, body: OutgoingBody) -> Box<Outgoing> {
     let client_address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
     let host = Some(HeaderValue::from_static("gateway.example"));
-    Outgoing {
+    Box::new(Outgoing {
         method,
         path_and_query: path_and_query.to_owned(),
         headers: HeaderMap::new(),
@@ -38,19 +38,19 @@ fn call(method: Method, path_and_query: &str, body: OutgoingBody) -> Outgoing {
         }),
         unix_time_s: 0,
         importance: crate::domain::importance::Importance::default(),
-    }
+    })
 }
 
-fn get() -> Outgoing {
+fn get() -> Box<Outgoing> {
     call(Method::GET, "/", OutgoingBody::Empty)
 }
 
-fn post() -> Outgoing {
+fn post() -> Box<Outgoing> {
     call(Method::POST, "/pay", OutgoingBody::Whole(Bytes::from_static(b"once")))
 }
 
 /// Sends to an upstream that gives this answer and closes.
-async fn answered(outgoing: Outgoing, answer: &str) -> (Result<Answer, UpstreamError>, String) {
+async fn answered(outgoing: Box<Outgoing>, answer: &str) -> (Result<Answer, UpstreamError>, String) {
     let upstream = RawUpstream::start().await;
     let (client, target) = (Client::new(), upstream.target());
     tokio::join!(client.send(&target, outgoing), upstream.answer_once(answer))
