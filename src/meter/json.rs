@@ -136,13 +136,12 @@ impl<'j> Node<'j> {
 
     /// The last member of this name, which is the one that most parsers take. Of an object with more members than any format
     /// has only the first and the last are looked at: looking for each known name in all would be too much work.
-    pub fn get(&self, name: &str) -> Option<&Node<'j>> {
+    pub fn get<'n>(&'n self, name: &str) -> Option<&'n Node<'j>> {
         let members = self.members();
-        let last = members.len().saturating_sub(MAX_MEMBERS);
-        let last = members.iter().skip(last).rev();
-        let first = members.iter().take(members.len().min(MAX_MEMBERS.saturating_mul(2)).saturating_sub(MAX_MEMBERS));
-        let mut found = last.chain(first.rev());
-        found.find(|member| member.is(name)).map(|member| &member.value)
+        let (before, last) = members.split_at(members.len().saturating_sub(MAX_MEMBERS));
+        let first = before.get(..MAX_MEMBERS).unwrap_or(before);
+        let in_part = |part: &'n [Member<'j>]| part.iter().rev().find(|member| member.is(name));
+        in_part(last).or_else(|| in_part(first)).map(|member| &member.value)
     }
 
     /// The text, without its escapes; nothing where it is no text.
