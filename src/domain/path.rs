@@ -57,9 +57,9 @@ fn is_resource_name(segment: &str) -> bool {
 
 /// What its escaped slashes part is as good as segments of the path, and [`folded`] takes it for such.
 fn check_resource_name(name: &str) -> Result<(), UnsafePath> {
-    name.split("%2F").flat_map(|part| part.split("%2f")).try_for_each(|part| {
-        if part.is_empty() { Err(UnsafePath::EmptySegment) } else { check_segment(part) }
-    })
+    name.split("%2F")
+        .flat_map(|part| part.split("%2f"))
+        .try_for_each(|part| if part.is_empty() { Err(UnsafePath::EmptySegment) } else { check_segment(part) })
 }
 
 fn check_segment(segment: &str) -> Result<(), UnsafePath> {
