@@ -13,20 +13,22 @@
 //! | [`audit_writer::AuditWriter`] | 1, own arbiter | `audit.max_in_flight` requests | `audit.max_batch` entries | the spool, up to `audit.spool_max_bytes`; then 503 `audit-unavailable` |
 //! | [`notary::Notary`] | 1, own arbiter | 16 questions | one checkpoint | no checkpoint until the store answers |
 //! | [`traffic_counter::TrafficCounter`] | 1, own arbiter | 256 questions | 2,000 entries | sums of traffic stand still until the store answers |
-//! | [`key_fetcher::KeyFetcher`] | 1, own arbiter | `actors.max_in_flight` | — (memory) | the keys that are known stay |
+//! | [`key_fetcher::KeyFetcher`] | 1, own arbiter; another for the provider of `[auth.login]` | `actors.max_in_flight` | — (memory) | the keys that are known stay |
+//! | [`code_redeemer::CodeRedeemer`] | 1 where people sign in at a provider, own arbiter | `actors.max_in_flight` | — (memory) | nobody signs in there |
 //!
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
 //! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies; [`roster`] lists them all.
 //! A handle is named for what its callers use it for: `Issuer` (of `TokenIssuer`), `Users` (`Registrar`), `Rulebook`
 //! (`Regulator`), `LoginThrottle` (`Doorkeeper`), `Quotas` (`QuotaKeeper`), `Lender` (`QuotaLender`), `Ledger`
 //! (`BudgetLedger`), `Announcements` (`Announcer`), `Audit` (`AuditWriter`), `Checkpoints` (`Notary`), `OutsideKeys`
-//! (`KeyFetcher`), `Traffic` (`TrafficCounter`).
+//! (`KeyFetcher`), `SignIns` (`CodeRedeemer`), `Traffic` (`TrafficCounter`).
 
 pub mod administration;
 pub mod announcer;
 pub mod audit_writer;
 pub mod budget_ledger;
 mod catch_up;
+pub mod code_redeemer;
 pub mod doorkeeper;
 pub mod handle;
 pub mod key_fetcher;

@@ -11,6 +11,7 @@ mod foundation;
 mod health;
 mod in_force;
 mod keys;
+mod login;
 mod offline;
 mod orphans;
 mod prices;
@@ -29,6 +30,7 @@ use self::{
     crew::Crew,
     foundation::Foundation,
     health::HealthChecks,
+    login::AtProvider,
     routing::Planned,
     server::Ports,
     tls::{Tls, Watch},
@@ -42,6 +44,7 @@ pub use self::{
     first_start::{FirstStart, random_password},
     foundation::{Secrets, is_shared},
     keys::{change_master_key, rotate_signing_key},
+    login::client_secret,
     offline::{Standstill, check_store, existing_store},
     prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::FileLists,
@@ -94,6 +97,8 @@ struct Parts {
     base: Foundation,
     handles: Handles,
     published: Published,
+    /// Where people sign in besides, if they can.
+    at_provider: Option<AtProvider>,
     identity: Identity,
     /// Distinguishes requests with the same `Idempotency-Key`.
     fingerprints: Arc<MacKey>,
@@ -111,6 +116,7 @@ impl Gateway {
         let lists = FileLists::read(&config)?;
         let prices = configured_prices(&config)?;
         let tls = Tls::load(&config, &clock)?;
+        let at_provider = AtProvider::of(&config, &clock)?;
         let metrics = Metrics::new()?;
         let tracing = Tracing::start(metrics.spans())?;
         let base = Foundation::lay(&config, &secrets, clock).await?;
@@ -128,7 +134,10 @@ impl Gateway {
         let mint = Arc::new(Mint::new(shared_key(&base.store, &base.master, API_KEYS).await?));
         let handles = Handles::new(&config, Arc::clone(&fingerprints));
         let published = Published::new(&config, Planned::plan(lists, Arc::clone(&base.master)));
-        let crew = actors::start(&config, &base, &handles, &published).await?;
+        let mut crew = actors::start(&config, &base, &handles, &published).await?;
+        if let Some(at_provider) = &at_provider {
+            at_provider.start(&mut crew).await?;
+        }
         in_force::warn(&config, &base.store, &published.routing).await;
         let parts = Box::new(Parts {
             identity: identity(&config, &handles, &published, mint, base.clock.clone()),
@@ -141,6 +150,7 @@ impl Gateway {
             base,
             handles,
             published,
+            at_provider,
             fingerprints,
         });
         let office = parts.office(&crew.roster);
@@ -223,7 +233,7 @@ impl Gateway {
 
 impl Parts {
     fn office(&self, roster: &Roster) -> Office {
-        let Self { config, base, handles, published, identity, metrics, fingerprints, .. } = self;
+        let Self { config, base, handles, published, at_provider, identity, metrics, fingerprints, .. } = self;
         let accounting = Accounting {
             clock: base.clock.clone(),
             store: base.store.clone(),
@@ -262,6 +272,7 @@ impl Parts {
                 passwords: base.passwords.clone(),
                 login_throttle: handles.login_throttle.clone(),
                 keys: identity.keys.clone(),
+                provider: at_provider.as_ref().map(|at_provider| at_provider.provider(&base.master)),
             },
             accounting,
             audit_log: AuditLog {
@@ -318,5 +329,6 @@ fn identity(config: &Config, handles: &Handles, published: &Published, mint: Arc
         users,
         docs_public: config.docs.public,
         console: config.console.enabled,
+        provider: config.auth.login.is_on(),
     }
 }

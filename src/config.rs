@@ -10,6 +10,7 @@ mod key;
 mod layers;
 pub mod lines;
 pub mod lists;
+pub mod login;
 mod meter;
 mod mistakes;
 pub mod models;
@@ -258,7 +259,7 @@ impl Config {
         self.redis.validate()?;
         self.log.validate()?;
         self.server.validate()?;
-        self.auth.validate()?;
+        self.auth.validate(self.console.enabled)?;
         self.edge.validate()?;
         self.cache.validate()?;
         self.ledger.validate()?;

@@ -92,6 +92,18 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     to_array(context.finish().as_ref())
 }
 
+/// SHA-384, 48 bytes.
+#[must_use]
+pub fn sha384(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA384, bytes).as_ref().to_vec()
+}
+
+/// SHA-512, 64 bytes.
+#[must_use]
+pub fn sha512(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA512, bytes).as_ref().to_vec()
+}
+
 /// SHA-1 over the parts, where a standard has it and nothing depends on its strength: the handshake of WebSocket.
 #[must_use]
 pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {

@@ -40,6 +40,8 @@ pub mod refusal;
 pub mod replay;
 pub mod route;
 pub mod session;
+pub mod sign_in;
 pub mod throttle;
+pub mod token_fault;
 pub mod traffic;
 pub mod usage;

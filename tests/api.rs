@@ -56,6 +56,7 @@ mod api {
     mod replay_bodies;
     mod roster;
     mod sessions;
+    mod sign_in;
     mod signing_keys;
     mod subjects_by_name;
     mod team_keys;

@@ -1,7 +1,7 @@
 //! A key set is read or refused; a key with a private part is never used, and none counts twice.
 
 use serde_json::Value;
-use tollgate::credentials::jwt::outside::{KeySet, jwks_uri};
+use tollgate::credentials::jwt::outside::{Discovered, KeySet};
 
 /// The most keys of a set that are looked at.
 const MAX_KEYS: usize = 100;
@@ -9,10 +9,13 @@ const MAX_KEYS: usize = 100;
 /// `data` is what the address of a key set answers with.
 pub fn run(data: &[u8]) {
     // What is found must be of the issuer that was asked, and a place that may be asked.
-    if let Ok(uri) = jwks_uri(data, "https://issuer.test") {
-        // A scheme has no case (RFC 3986 §3.1).
-        let scheme = uri.split("://").next().unwrap_or_default().to_ascii_lowercase();
-        assert!(matches!(scheme.as_str(), "http" | "https"), "{uri}");
+    if let Ok(Discovered { jwks_uri, endpoints }) = Discovered::read(data, "https://issuer.test") {
+        let of_people = endpoints.into_iter().flat_map(|endpoints| [endpoints.authorization, endpoints.token]);
+        for uri in of_people.chain([jwks_uri]) {
+            // A scheme has no case (RFC 3986 §3.1).
+            let scheme = uri.split("://").next().unwrap_or_default().to_ascii_lowercase();
+            assert_eq!(scheme, "https", "{uri}");
+        }
     }
     let read = KeySet::read(data);
     let Ok(mut document) = serde_json::from_slice::<Value>(data) else {

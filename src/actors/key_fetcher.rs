@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    credentials::jwt::outside::{KeySet, NotAKeySet, NotDiscovered, OutsideVerifier, jwks_uri},
+    credentials::jwt::outside::{Discovered, Endpoints, KeySet, NotAKeySet, NotDiscovered, OutsideVerifier},
     snapshot::Snapshot,
     upstream::jwks::{FetchError, JwksClient},
 };
@@ -125,15 +125,15 @@ impl KeyFetcher {
         context.spawn(fetch.into_actor(self).map(move |fetched, fetcher, _| fetcher.take(&name, fetched)));
     }
 
-    fn take(&mut self, name: &str, read: Result<KeySet, Failure>) {
+    fn take(&mut self, name: &str, read: Result<Fetched, Failure>) {
         let now_ns = self.clock.monotonic_ns();
         let Some(issuer) = self.issuers.get_mut(name) else { return };
         issuer.schedule.end(read.is_ok(), now_ns);
         issuer.log(&read);
         let waiting = std::mem::take(&mut issuer.waiting);
-        if let Ok(keys) = read {
+        if let Ok(Fetched { keys, endpoints }) = read {
             let verifier = OutsideVerifier::clone(&self.verifier.read());
-            self.verifier.publish(verifier.with_keys(name, keys));
+            self.verifier.publish(verifier.with_keys(name, keys).with_endpoints(name, endpoints));
         }
         for reply in waiting {
             reply.answer(());
@@ -141,14 +141,24 @@ impl KeyFetcher {
     }
 }
 
+/// What an issuer publishes.
+struct Fetched {
+    keys: KeySet,
+    /// Where people sign in, if its discovery document was read and says so.
+    endpoints: Option<Endpoints>,
+}
+
 impl Source {
-    /// The keys as they are published now.
-    async fn fetch(&self, client: &JwksClient) -> Result<KeySet, Failure> {
-        let url = match &self.address {
-            Address::Keys(url) => url.clone(),
-            Address::Discovery(url) => jwks_uri(&client.fetch(url).await?, &self.issuer)?,
+    /// What is published now.
+    async fn fetch(&self, client: &JwksClient) -> Result<Fetched, Failure> {
+        let (url, endpoints) = match &self.address {
+            Address::Keys(url) => (url.clone(), None),
+            Address::Discovery(url) => {
+                let found = Discovered::read(&client.fetch(url).await?, &self.issuer)?;
+                (found.jwks_uri, found.endpoints)
+            }
         };
-        Ok(KeySet::read(&client.fetch(&url).await?)?)
+        Ok(Fetched { keys: KeySet::read(&client.fetch(&url).await?)?, endpoints })
     }
 }
 
@@ -169,14 +179,16 @@ impl Issuer {
         Self { source, schedule, waiting: vec![], works: None }
     }
 
-    fn log(&mut self, read: &Result<KeySet, Failure>) {
+    fn log(&mut self, read: &Result<Fetched, Failure>) {
         let issuer = &*self.source.issuer;
         match (read, self.works.replace(read.is_ok())) {
             (Ok(_), Some(true)) | (Err(_), Some(false)) => {}
-            (Ok(keys), _) if keys.is_empty() => {
+            (Ok(Fetched { keys, .. }), _) if keys.is_empty() => {
                 tracing::error!(issuer, "the key set of an outside issuer has no key that can be used here");
             }
-            (Ok(keys), _) => tracing::info!(issuer, keys = keys.len(), "the keys of an outside issuer were fetched"),
+            (Ok(Fetched { keys, .. }), _) => {
+                tracing::info!(issuer, keys = keys.len(), "the keys of an outside issuer were fetched")
+            }
             (Err(error), _) => {
                 tracing::error!(issuer, %error, "the keys of an outside issuer cannot be fetched; the old ones stay");
             }
@@ -214,10 +226,16 @@ impl Starts for OutsideKeys {
 }
 
 impl OutsideKeys {
-    /// A handle to a fetcher that does not run yet.
+    /// A handle to the fetcher of the issuers whose tokens are accepted; it does not run yet.
     #[must_use]
     pub fn new(max_in_flight: usize) -> Self {
         Self(Handle::new("key_fetcher", max_in_flight, PATIENCE))
+    }
+
+    /// A handle to the fetcher of the provider at which people sign in; it does not run yet.
+    #[must_use]
+    pub fn of_provider(max_in_flight: usize) -> Self {
+        Self(Handle::new("provider_key_fetcher", max_in_flight, PATIENCE))
     }
 
     /// Returns when the issuer's keys have been fetched more than `fetched` times, or are as new as they may be made now, and

@@ -154,6 +154,10 @@ pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
     {
         response.insert_header((header::ALLOW, allow));
     }
+    if let Refusal::SignIn(fault) = refusal {
+        // No more than a word that the page knows, so that nobody can make it show a text of theirs.
+        response.insert_header((header::LOCATION, format!("/console/#/sign-in?failed={}&request={id}", fault.told())));
+    }
     if *refusal == Refusal::ContentCoding {
         response.insert_header((header::ACCEPT_ENCODING, "identity"));
     }
@@ -244,6 +248,8 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::RevokedToken(_)
         | Refusal::OAuth(OAuthError::InvalidClient, _)
         | Refusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
+        // It is a page that is shown, not an answer that a program reads.
+        Refusal::SignIn(_) => StatusCode::SEE_OTHER,
         Refusal::Forbidden
         | Refusal::NotByThisCredential
         | Refusal::OriginNotAllowed
@@ -341,7 +347,7 @@ pub fn methods(methods: &[String]) -> HttpResponse {
 
 /// Leads a browser to another page (RFC 9110 §15.4.4).
 #[must_use]
-pub fn see_other(location: &'static str) -> HttpResponse {
+pub fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
 }
 

@@ -271,7 +271,7 @@ pub(super) fn workers(config: &Config) -> usize {
     }
 }
 
-fn trust(trusted: &TrustedIssuer) -> Trust {
+pub(super) fn trust(trusted: &TrustedIssuer) -> Trust {
     Trust {
         issuer: trusted.issuer.as_str().into(),
         audience: trusted.audience.clone(),
@@ -287,7 +287,7 @@ fn trust(trusted: &TrustedIssuer) -> Trust {
     }
 }
 
-fn source(trusted: &TrustedIssuer) -> key_fetcher::Source {
+pub(super) fn source(trusted: &TrustedIssuer) -> key_fetcher::Source {
     key_fetcher::Source {
         issuer: trusted.issuer.as_str().into(),
         address: address(trusted),
@@ -308,6 +308,6 @@ fn max_unwaited(config: &Config) -> u64 {
     u64::from(config.audit.max_batch).saturating_mul(2)
 }
 
-fn count(configured: u32) -> usize {
+pub(super) fn count(configured: u32) -> usize {
     usize::try_from(configured).unwrap_or(usize::MAX)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, environment, print, secrets};
 use crate::{
-    app::{FileLists, configured_prices, tls, webhook},
+    app::{FileLists, client_secret, configured_prices, tls, webhook},
     clock::Clock,
     config::{Config, ConfigError, Examined, unknown_variables},
     store::migrations,
@@ -78,6 +78,7 @@ fn further(config: &Config) -> Vec<ConfigError> {
         FileLists::read(config).map(drop),
         configured_prices(config).map(drop),
         webhook(config).map(drop),
+        client_secret(config).map(drop),
         tls(config, &Clock::system()).map(drop),
     ];
     checks.into_iter().filter_map(Result::err).collect()

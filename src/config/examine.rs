@@ -136,9 +136,9 @@ impl<'l> Search<'l> {
     fn mend(&mut self, steps: &[Step], original: String) -> bool {
         let is_new = self.mended.insert(original);
         let Some(at) = steps.iter().position(|step| matches!(step, Step::Index(_))) else {
-            let built_in = key::find(self.layers.built_in(), steps).cloned();
+            let right = alone(&key::of(steps)).or_else(|| key::find(self.layers.built_in(), steps).cloned());
             let present = key::find(&self.table, steps).cloned();
-            return is_new && present != built_in && key::put(&mut self.table, steps, built_in);
+            return is_new && present != right && key::put(&mut self.table, steps, right);
         };
         let (list, Some(Step::Index(index))) = (steps.get(..at).unwrap_or_default(), steps.get(at)) else {
             return false;
@@ -172,6 +172,16 @@ impl<'l> Search<'l> {
         }
         key::put(&mut self.table, list, Some(Value::Array(entries)))
     }
+}
+
+/// A value that a key surely may have where the built-in one would make others of its section useless.
+fn alone(key: &str) -> Option<Value> {
+    let text = match key {
+        "auth.login.issuer" => "https://mended.invalid",
+        "auth.login.client_id" | "auth.login.client_secret_env" => "mended",
+        _ => return None,
+    };
+    Some(Value::String(text.to_owned()))
 }
 
 /// A value that a required field of an entry surely may have.

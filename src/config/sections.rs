@@ -8,6 +8,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use super::{
     Fault,
     block::Block,
+    login::Login,
     origin::Origin,
     secret::Secret,
     trusted_issuers::{self, TrustedIssuer},
@@ -120,6 +121,7 @@ pub struct Auth {
     pub throttle_max_s: u32,
     #[serde(default)]
     pub trusted_issuers: Vec<TrustedIssuer>,
+    pub login: Login,
 }
 
 /// `[cors]`: pages of other origins that may call.
@@ -283,7 +285,7 @@ impl Server {
 const MAX_ACCESS_TTL_S: u64 = 86_400;
 
 impl Auth {
-    pub(super) fn validate(&self) -> Result<(), Fault> {
+    pub(super) fn validate(&self, has_console: bool) -> Result<(), Fault> {
         in_range("auth.access_ttl_s", self.access_ttl_s.into(), 1, MAX_ACCESS_TTL_S)?;
         in_range("auth.refresh_ttl_s", self.refresh_ttl_s.into(), self.access_ttl_s.into(), 31_536_000)?;
         in_range("auth.throttle_account_failures", self.throttle_account_failures.into(), 1, 1_000_000)?;
@@ -298,7 +300,8 @@ impl Auth {
         in_range("auth.token_cache_entries", self.token_cache_entries.into(), 1, 10_000_000)?;
         not_empty("auth.issuer", &self.issuer)?;
         not_empty("auth.audience", &self.audience)?;
-        trusted_issuers::validate(&self.trusted_issuers, &self.issuer)
+        trusted_issuers::validate(&self.trusted_issuers, &self.issuer)?;
+        self.login.validate(has_console)
     }
 
     /// How failed logins are throttled.

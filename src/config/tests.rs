@@ -216,3 +216,17 @@ fn a_missing_file_and_broken_toml_are_named() {
     let error = load("[server\n", &[]).unwrap_err();
     assert!(error.key.contains("line 1"), "{error}");
 }
+
+#[test]
+fn all_that_is_wrong_with_the_login_at_a_provider_is_told_at_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = "[auth.login]\nissuer = \"http://idp.example.com\"\nscopes = [\"profile\"]\nlabel = \"\"\n\
+                public_url = \"http://gate.example.com\"\nteam_claim = \"groups\"\n[edge]\nburst = 0";
+    std::fs::write(file.path(), text).unwrap();
+    let examined = Examined::of(Some(file.path()), [], |_| vec![]);
+    let keys: Vec<&str> = examined.mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
+    let of_login = ["issuer", "client_id", "client_secret_env", "scopes", "label", "public_url"]
+        .map(|key| format!("auth.login.{key}"));
+    assert!(of_login.iter().all(|key| keys.contains(&key.as_str())), "{keys:?}");
+    assert!(keys.contains(&"auth.login.teams"), "{keys:?}");
+}

@@ -92,7 +92,7 @@ pub(super) fn validate(issuers: &[TrustedIssuer], own: &str) -> Result<(), Fault
     Ok(())
 }
 
-type Checked = Result<(), (&'static str, String)>;
+pub(super) type Checked = Result<(), (&'static str, String)>;
 
 fn rule(holds: bool, field: &'static str, reason: &str) -> Checked {
     if holds { Ok(()) } else { Err((field, reason.into())) }
@@ -116,13 +116,18 @@ impl TrustedIssuer {
         rule(!self.audience.is_empty(), "audience", "must not be empty")?;
         check_path("audience_claim", &self.audience_claim)?;
         rule(!self.audience_claim.is_empty(), "audience_claim", "must name a claim, such as \"aud\"")?;
-        self.check_roles()?;
-        self.check_teams()?;
+        self.check_mapping()?;
         let named = "must name at least one type, such as \"at+jwt\"; \"\" is a token without typ";
         rule(!self.token_types.is_empty(), "token_types", named)?;
         rule(TTL_S.contains(&self.jwks_ttl_s), "jwks_ttl_s", "must be from 10 to 86400")?;
         rule(self.leeway_s <= MAX_LEEWAY_S, "leeway_s", "must be at most 300")?;
         rule(LIFETIME_S.contains(&self.max_lifetime_s), "max_lifetime_s", "must be from 60 to 2592000")
+    }
+
+    /// How claims give a role and a team.
+    pub(super) fn check_mapping(&self) -> Checked {
+        self.check_roles()?;
+        self.check_teams()
     }
 
     /// A claim that can never give a role is a mistake that nobody would see: every caller would get the default role.
@@ -168,7 +173,7 @@ fn check_url(field: &'static str, url: &str, when: &str) -> Checked {
 }
 
 /// Names may have any character that a claim may, but none is empty: `a..b` finds nothing.
-fn check_path(field: &'static str, path: &str) -> Checked {
+pub(super) fn check_path(field: &'static str, path: &str) -> Checked {
     let fits = path.len() <= 255 && !path.chars().any(char::is_control);
     rule(fits, field, "must have at most 255 bytes and no control characters")?;
     let other = path.starts_with(['$', '/']) || path.contains(['[', '*']);

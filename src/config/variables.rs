@@ -14,8 +14,8 @@ const KNOWN: [&str; 4] =
 /// `TOLLGATE__` are mistakes of the configuration already.
 #[must_use]
 pub fn unknown_variables(config: &Config, environment: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
-    let secrets: BTreeSet<&str> =
-        config.upstreams.iter().filter_map(|upstream| upstream.secret_env.as_deref()).collect();
+    let of_upstreams = config.upstreams.iter().filter_map(|upstream| upstream.secret_env.as_deref());
+    let secrets: BTreeSet<&str> = of_upstreams.chain([config.auth.login.client_secret_env.as_str()]).collect();
     // What Kubernetes sets in every pod beside a service that is called tollgate.
     let of_service =
         |name: &str, value: &str| name.contains("_SERVICE_") || name.contains("_TCP") || value.contains("://");

@@ -15,6 +15,8 @@ pub enum Permission {
     Docs,
     /// Public where the operator serves the console; else there is no such URL.
     Console,
+    /// Public where people sign in at a provider; else there is no such URL.
+    Provider,
     /// Any signed-in caller; for one who has no credential, a refresh token in a cookie is one.
     OwnOrCookie,
     /// Any signed-in caller; the objects are the caller's own.
@@ -30,7 +32,7 @@ impl Permission {
     #[must_use]
     pub fn allows(self, role: Role, method: &str) -> bool {
         match (self, role) {
-            (Self::Public | Self::Docs | Self::Console | Self::Own | Self::OwnOrCookie, _)
+            (Self::Public | Self::Docs | Self::Console | Self::Provider | Self::Own | Self::OwnOrCookie, _)
             | (_, Role::Admin)
             | (Self::AdminOrReadonly, Role::Readonly) => true,
             (Self::Admin | Self::AdminOrReadonly, Role::Auditor) => reads(method),

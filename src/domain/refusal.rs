@@ -2,46 +2,8 @@
 
 use std::sync::Arc;
 
-pub use super::fault::Fault;
-use super::{budget::Shortfall, limit::Standing, path::UnsafePath};
-
-/// Why an access token or an API key was not accepted. The caller learns only that it was not; the audit record names the reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenFault {
-    #[error("malformed-token")]
-    Malformed,
-    #[error("wrong-type")]
-    WrongType,
-    #[error("unsupported-header")]
-    UnsupportedHeader,
-    #[error("unknown-key")]
-    UnknownKey,
-    /// Neither this gateway nor an outside issuer that it trusts.
-    #[error("unknown-issuer")]
-    UnknownIssuer,
-    /// Signed after its key had been retired.
-    #[error("retired-key")]
-    RetiredKey,
-    #[error("wrong-algorithm")]
-    WrongAlgorithm,
-    #[error("bad-signature")]
-    BadSignature,
-    #[error("wrong-claims")]
-    WrongClaims,
-    #[error("not-yet-valid")]
-    NotYetValid,
-    #[error("unknown-api-key")]
-    UnknownApiKey,
-    #[error("wrong-api-key-secret")]
-    WrongApiKeySecret,
-    #[error("unknown-scheme")]
-    UnknownScheme,
-    #[error("no-such-refresh-token")]
-    UnknownRefreshToken,
-    /// The session was revoked for it.
-    #[error("refresh-token-reused")]
-    RefreshTokenReused,
-}
+use super::{budget::Shortfall, limit::Standing, path::UnsafePath, sign_in::SignInFault};
+pub use super::{fault::Fault, token_fault::TokenFault};
 
 /// Why a token that was good is so no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +78,8 @@ pub enum Refusal {
     /// The error for an OAuth client, and the finest reason known. The client sees the reason only of an invalid request.
     OAuth(OAuthError, String),
     InvalidCredentials,
+    /// A sign-in at a provider came to nothing. The browser is led to the console's sign-in page, which says why.
+    SignIn(SignInFault),
     Forbidden,
     /// The user may do this, but not with this credential.
     NotByThisCredential,
@@ -190,6 +154,12 @@ pub enum Refusal {
     Internal,
 }
 
+impl From<SignInFault> for Refusal {
+    fn from(fault: SignInFault) -> Self {
+        Self::SignIn(fault)
+    }
+}
+
 impl Refusal {
     /// One fault at one place.
     #[must_use]
@@ -220,6 +190,7 @@ impl Refusal {
             Self::RevokedToken(_) => "revoked-token",
             Self::OAuth(error, _) => error.code(),
             Self::InvalidCredentials => "invalid-credentials",
+            Self::SignIn(_) => "sign-in-failed",
             Self::Forbidden | Self::NotByThisCredential | Self::OriginNotAllowed => "forbidden",
             Self::NotFound | Self::NoSuchName { .. } | Self::ModelNotServed(_) => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
@@ -254,6 +225,7 @@ impl Refusal {
         match self {
             Self::InvalidToken(fault) => format!("invalid-token: {fault}"),
             Self::ExpiredApiKey => "expired-token: api-key-expired".into(),
+            Self::SignIn(fault) => format!("{}: {fault}", self.code()),
             Self::OAuth(error, reason) => format!("{}: {reason}", error.code()),
             Self::RevokedToken(revocation) => format!("revoked-token: {revocation}"),
             Self::Throttled { .. } | Self::QuotaExceeded(_) => {
@@ -292,6 +264,13 @@ impl Refusal {
 
     /// True where an upstream or the gateway broke down, rather than the call being refused by a rule.
     pub const fn is_failure(&self) -> bool {
-        matches!(self, Self::UpstreamFailed | Self::UpstreamTimeout | Self::Disconnected | Self::Internal)
+        matches!(
+            self,
+            Self::UpstreamFailed
+                | Self::UpstreamTimeout
+                | Self::Disconnected
+                | Self::SignIn(SignInFault::ProviderUnavailable | SignInFault::Unavailable)
+                | Self::Internal
+        )
     }
 }

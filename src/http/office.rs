@@ -16,6 +16,7 @@ use actix_web::{
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::provider::Provider;
 use crate::{
     actors::{
         announcer::Announcements,
@@ -92,6 +93,8 @@ pub struct SignIn {
     pub login_throttle: LoginThrottle,
     /// Checks API keys.
     pub keys: KeyCheck,
+    /// Where people sign in besides, if they can.
+    pub provider: Option<Provider>,
 }
 
 /// For the handlers that show what was used and what is left.

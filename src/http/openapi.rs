@@ -142,7 +142,7 @@ const EVERYWHERE: &[RefusalKind] = &[
 
 const fn of_permission(permission: Permission) -> &'static [RefusalKind] {
     match permission {
-        Permission::Public | Permission::Console => &[],
+        Permission::Public | Permission::Console | Permission::Provider => &[],
         Permission::Docs | Permission::Own | Permission::OwnOrCookie => &[RefusalKind::Unauthenticated],
         Permission::Admin | Permission::AdminOrReadonly => &[RefusalKind::Unauthenticated, RefusalKind::Forbidden],
     }
@@ -151,7 +151,7 @@ const fn of_permission(permission: Permission) -> &'static [RefusalKind] {
 /// `Docs` is public or not as the operator configured; the document does not say which.
 fn security(permission: Permission) -> Option<Vec<SecurityRequirement>> {
     match permission {
-        Permission::Public | Permission::Console => Some(vec![]),
+        Permission::Public | Permission::Console | Permission::Provider => Some(vec![]),
         Permission::Docs => None,
         Permission::Own | Permission::OwnOrCookie | Permission::Admin | Permission::AdminOrReadonly => {
             let requirements = BTreeMap::from([(BEARER.to_owned(), vec![])]);

@@ -9,7 +9,7 @@ use actix_web::{
 use apistos_models::paths::OperationType;
 
 use super::{
-    api_keys, audit, auth, budgets, cache, configured, console, docs, health, keys, limits, me, models, oauth,
+    api_keys, audit, auth, budgets, cache, configured, console, docs, health, keys, limits, me, models, oauth, oidc,
     openapi::{Document, NoDocument, Operations, Url},
     prices,
     problem::{self, documented::RefusalKind},
@@ -120,6 +120,9 @@ urls! {
     post   "/auth/login"            Public => auth::login, Unauthenticated;
     post   "/auth/refresh"          Public => auth::refresh, Unauthenticated, Forbidden;
     post   "/auth/logout"           OwnOrCookie => auth::logout, Conflict, Forbidden;
+    get    "/auth/ways"             Public => oidc::ways;
+    get    "/auth/oidc/start"       Provider => oidc::start;
+    get    "/auth/oidc/callback"    Provider => oidc::callback;
     post   "/oauth/token"           Public => oauth::token, Unauthenticated;
     post   "/oauth/revoke"          Public => oauth::revoke;
 

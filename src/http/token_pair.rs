@@ -122,7 +122,7 @@ pub fn from_cookie(gate: &Gate, request: &HttpRequest) -> Result<String, Refusal
 }
 
 /// RFC 6265 §4.1. It goes to nothing but the two URLs that read it and their neighbours below `/auth`.
-fn cookie_line(token: &str, max_age_s: i64, gate: &Gate, request: &HttpRequest) -> String {
+pub(super) fn cookie_line(token: &str, max_age_s: i64, gate: &Gate, request: &HttpRequest) -> String {
     let secure = if gate.peers.front_of(request).scheme == "https" { "; Secure" } else { "" };
     format!("{}={token}; Max-Age={max_age_s}; Path=/auth; HttpOnly; SameSite=Strict{secure}", session::COOKIE)
 }

@@ -69,6 +69,8 @@ pub struct Identity {
     pub docs_public: bool,
     /// Whether the console is served.
     pub console: bool,
+    /// Whether people sign in at a provider.
+    pub provider: bool,
 }
 
 /// Proof that the caller was asked who they are.

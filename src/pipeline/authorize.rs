@@ -61,17 +61,18 @@ pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized,
     let Visit { gate, call, .. } = visit;
     let destination = destination::find(gate.find, &gate.routing.read(), call)?;
     let allowed = match (&destination, &caller) {
-        // Where the console is served, `authenticate` asks nobody who they are.
-        (Destination::Managed(ManagedUrl { permission: Permission::Console, .. }), Authenticated::Known(_)) => {
-            return Err(Refusal::NotFound);
-        }
+        // Where these are served, `authenticate` asks nobody who they are.
+        (
+            Destination::Managed(ManagedUrl { permission: Permission::Console | Permission::Provider, .. }),
+            Authenticated::Known(_),
+        ) => return Err(Refusal::NotFound),
         (Destination::Managed(url), Authenticated::Known(principal)) => {
             may_manage(url.permission, principal, &call.method)
         }
         // `authenticate` lets a call without a credential through to these alone.
         (Destination::Managed(url), Authenticated::Anybody) => {
-            use Permission::{Console, Docs, OwnOrCookie, Public};
-            matches!(url.permission, Public | Docs | Console | OwnOrCookie)
+            use Permission::{Console, Docs, OwnOrCookie, Provider, Public};
+            matches!(url.permission, Public | Docs | Console | Provider | OwnOrCookie)
         }
         // Which of several routes it is for is known from its body alone, and then asked again.
         (Destination::Route(route), Authenticated::Known(principal)) => {

@@ -1,16 +1,18 @@
-//! Fetches the key set of an outside issuer: one GET, one connection, no redirect followed.
+//! Asks an outside issuer for a document: one request, one connection, no redirect followed.
 //!
-//! Called by the `KeyFetcher` alone, for key sets and for discovery documents. The address comes from the configuration or
-//! from the document of a configured issuer, never from a token. Whatever is not a short JSON document with status 200 is
-//! an error.
+//! Called by the `KeyFetcher`, for key sets and for discovery documents, and by the `CodeRedeemer`, which posts to the token
+//! endpoint. The address comes from the configuration or from the document of a configured issuer, never from a token.
+//! Whatever is not a short JSON document with status 200 is an error.
 
 use std::{error::Error, io::Read, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
+use form_urlencoded::{Serializer, byte_serialize};
 use http::{
-    HeaderMap, HeaderName, Request, StatusCode, Uri,
-    header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
+    HeaderMap, HeaderName, Method, Request, StatusCode, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
 };
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -32,7 +34,7 @@ use super::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Why there is no key set.
+/// Why there is no document.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error("the address is not a URL")]
@@ -45,6 +47,9 @@ pub enum FetchError {
     NoAnswer(String),
     #[error("status {0}")]
     Status(u16),
+    /// The issuer says no to what was posted (RFC 6749 §5.2).
+    #[error("status {status}, error {code:?}")]
+    Refused { status: u16, code: String },
     #[error("the answer is not JSON: its content-type is {0:?}")]
     NotJson(String),
     #[error("the answer has the content coding {0:?}, though identity was asked for; only gzip is read")]
@@ -71,19 +76,45 @@ impl JwksClient {
 
     /// The document at `url`, which is `http` or `https`.
     pub async fn fetch(&self, url: &str) -> Result<Bytes, FetchError> {
-        tokio::time::timeout(TIMEOUT, self.get(url)).await.map_err(|_| FetchError::Timeout)?
+        let request = request(url)?;
+        tokio::time::timeout(TIMEOUT, self.document(request)).await.map_err(|_| FetchError::Timeout)?
     }
 
-    async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
-        let uri: Uri = url.parse().map_err(|_| FetchError::Url)?;
-        let is_tls = uri.scheme_str() == Some("https");
-        let request = request(uri);
+    /// The document with which `url` answers a form. A `client`, its id and its secret, authenticates by HTTP Basic
+    /// (RFC 6749 §2.3.1).
+    ///
+    /// # Errors
+    /// `Refused` for a status from 400 to 499.
+    pub async fn post(
+        &self,
+        url: &str,
+        form: &[(&str, &str)],
+        client: Option<(&str, &str)>,
+    ) -> Result<Bytes, FetchError> {
+        let mut request = request(url)?;
+        *request.method_mut() = Method::POST;
+        let text = Serializer::new(String::new()).extend_pairs(form).finish();
+        *request.body_mut() = OutgoingBody::Whole(text.into()).into_sent();
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Some(basic) = client.and_then(basic) {
+            headers.insert(AUTHORIZATION, basic);
+        }
+        tokio::time::timeout(TIMEOUT, self.document(request)).await.map_err(|_| FetchError::Timeout)?
+    }
+
+    async fn document(&self, request: Request<SentBody>) -> Result<Bytes, FetchError> {
+        let is_tls = request.uri().scheme_str() == Some("https");
+        let is_posted = request.method() == Method::POST;
         let sent = match &self.tls {
             _ if !is_tls => self.plain.request(request),
             Some(tls) => tls.request(request),
             None => return Err(FetchError::NoTrustAnchors),
         };
         let (head, body) = sent.await.map_err(|error| FetchError::NoAnswer(with_causes(&error)))?.into_parts();
+        if is_posted && head.status.is_client_error() {
+            return Err(FetchError::Refused { status: head.status.as_u16(), code: error_code(&read(body).await?) });
+        }
         if head.status != StatusCode::OK {
             return Err(FetchError::Status(head.status.as_u16()));
         }
@@ -119,14 +150,31 @@ fn one_by_one<C: Connect + Clone>(connector: C) -> Pool<C> {
         .build(connector)
 }
 
-fn request(uri: Uri) -> Request<SentBody> {
+fn request(url: &str) -> Result<Request<SentBody>, FetchError> {
+    let uri: Uri = url.parse().map_err(|_| FetchError::Url)?;
     let mut request = Request::new(OutgoingBody::Empty.into_sent());
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("application/jwk-set+json, application/json"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    request
+    Ok(request)
+}
+
+/// Both are form-encoded inside (RFC 6749 §2.3.1).
+fn basic((id, secret): (&str, &str)) -> Option<HeaderValue> {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
+    let mut value = HeaderValue::from_str(&format!("Basic {pair}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The `error` of a refusal, if it is one of the words that errors have. Nothing else of the answer is ever logged.
+fn error_code(json: &[u8]) -> String {
+    let body: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+    let is_word = |code: &&str| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    body.get("error").and_then(serde_json::Value::as_str).filter(is_word).unwrap_or_default().to_owned()
 }
 
 /// The value of a header without case; several lines are one list (RFC 9110 §5.3).
@@ -208,5 +256,20 @@ mod tests {
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("br"));
         assert_eq!(text(&headers, CONTENT_ENCODING), "gzip, br");
         assert_eq!(text(&headers, CONTENT_TYPE), "");
+    }
+
+    #[test]
+    fn a_client_authenticates_with_both_parts_encoded_and_an_error_is_a_word_or_nothing() {
+        let value = basic(("a b", "s:€")).unwrap();
+        assert_eq!(value, format!("Basic {}", STANDARD.encode("a+b:s%3A%E2%82%AC")));
+        assert!(value.is_sensitive());
+        for (body, code) in [
+            (r#"{"error":"invalid_grant","error_description":"the code abc"}"#, "invalid_grant"),
+            (r#"{"error":"the code abc"}"#, ""),
+            (r#"{"error":{"message":"no"}}"#, ""),
+            ("<html>", ""),
+        ] {
+            assert_eq!(error_code(body.as_bytes()), code, "{body}");
+        }
     }
 }

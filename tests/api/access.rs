@@ -108,7 +108,7 @@ impl Rule {
     fn allows(&self, role: Option<Role>, method: &str) -> bool {
         match (self, role) {
             (Self::Managed(Permission::Public | Permission::Docs | Permission::Console), _) => true,
-            (_, None) => false,
+            (_, None) | (Self::Managed(Permission::Provider), _) => false,
             (Self::Managed(permission), Some(role)) => permission.allows(role, method),
             (Self::Route(roles), Some(role)) => may_forward(roles, role, method),
         }
@@ -156,6 +156,8 @@ impl Place {
         match rule {
             Some(rule) if rule.allows(caller.role, method) => None,
             _ if caller.role.is_none() => Some((401, "")),
+            // No provider is configured here.
+            Some(Rule::Managed(Permission::Provider)) => Some((404, "not-found")),
             Some(_) => Some((403, "forbidden")),
             None if self.methods.is_empty() => Some((404, "not-found")),
             None => Some((405, "method-not-allowed")),

@@ -6,6 +6,7 @@ pub mod forge;
 mod gateway;
 mod issuer;
 mod origin;
+mod provider;
 mod records;
 mod setup;
 mod store;
@@ -21,6 +22,7 @@ pub use self::{
     gateway::{ADMIN_PASSWORD, Key, PASSWORD, TestGateway, Tokens, User},
     issuer::{OutsideIssuer, OutsideKey, signed},
     origin::{Origin, whole},
+    provider::{ACCESS_TOKEN, CLIENT_SECRET, Provider, Tokens as ProviderTokens},
     setup::Setup,
     store::{Kind, TestStore},
     upstream::RawUpstream,

@@ -35,6 +35,7 @@ on_both!(
     a_row_that_means_nothing_is_reported_and_not_guessed,
     whom_an_outside_issuer_vouches_for_is_made_once_by_many_replicas,
     whom_an_outside_issuer_vouches_for_is_not_made_again_when_deleted,
+    what_the_issuer_says_is_followed_and_the_user_goes_on_to_follow_it,
     an_outside_user_gets_the_first_name_that_is_free,
     a_change_keeps_the_outside_identity_of_a_user,
     a_change_asked_for_at_a_revision_is_made_at_that_revision_only,
@@ -293,6 +294,19 @@ async fn whom_an_outside_issuer_vouches_for_is_not_made_again_when_deleted(db: D
     let again = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
     assert_eq!((again.id, again.deleted_at), (ada.id, Some(db.clock.now())));
     assert_eq!(db.store.users_page(Filter::default(), None, 20).await, Ok(vec![]));
+}
+
+async fn what_the_issuer_says_is_followed_and_the_user_goes_on_to_follow_it(db: Database) {
+    let ada = db.store.provision_user(outside_user(&db, "ada", &["ada"])).await.unwrap();
+    let change = async |role, by_issuer| {
+        let change = UserChange { role: Some(role), by_issuer, ..UserChange::default() };
+        done(db.store.change::<UserRow>(ada.id, change, db.clock.now()).await);
+        let now = db.store.user_of(ada.outside.as_ref().unwrap()).await.unwrap().unwrap();
+        (now.role, now.follows_issuer())
+    };
+    assert_eq!(change(Role::User, true).await, (Role::User, true));
+    assert_eq!(change(Role::User, false).await, (Role::User, false), "an administrator has decided");
+    assert_eq!(change(Role::Auditor, true).await, (Role::Auditor, false));
 }
 
 async fn a_change_asked_for_at_a_revision_is_made_at_that_revision_only(db: Database) {

@@ -26,6 +26,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::RevokedToken(_) => "The token is no longer valid",
         Refusal::OAuth(error, _) => oauth::title(*error),
         Refusal::InvalidCredentials => "Wrong user name or password",
+        Refusal::SignIn(_) => "The sign-in came to nothing",
         Refusal::Forbidden | Refusal::NotByThisCredential | Refusal::OriginNotAllowed => "Not allowed",
         Refusal::NotFound | Refusal::NoSuchName { .. } => "Not found",
         Refusal::ModelNotServed(_) => "The model is not served here",
@@ -60,6 +61,8 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
 
 const UNKNOWN_OUTCOME: &str =
     "It is not known what was done: the outcome could not be put on record. Look before you send it again.";
+const NO_CREDENTIAL: &str =
+    "Send an access token or an API key: Authorization: Bearer <token>. POST /auth/login gives one.";
 
 pub(super) fn detail_of(refusal: &Refusal) -> String {
     match refusal {
@@ -71,9 +74,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::AmbiguousCredentials => "The request has several credentials that differ. Send one.".into(),
         Refusal::UnsafePath(why) => format!("{why}. Send the path in its plain form."),
         Refusal::InvalidHost(why) => format!("{why}."),
-        Refusal::MissingCredential => {
-            "Send an access token or an API key: Authorization: Bearer <token>. POST /auth/login gives one.".into()
-        }
+        Refusal::MissingCredential => NO_CREDENTIAL.into(),
         Refusal::InvalidToken(_) => {
             "The credential is not one that this gateway gave, or it is damaged. Log in again.".into()
         }
@@ -84,6 +85,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::OAuth(error, reason) => oauth::detail(*error, reason),
         Refusal::RevokedToken(_) => "The session has ended, or the user was changed. Log in again.".into(),
         Refusal::InvalidCredentials => "The user name or the password is wrong, or the user may not log in.".into(),
+        Refusal::SignIn(_) => "The sign-in at the provider came to nothing. Begin again at /console/.".into(),
         Refusal::Forbidden => "Your role, or this credential, may not do this here. Ask an administrator.".into(),
         Refusal::NotByThisCredential => {
             "Only the tokens of a login, with the whole role of the user, may do this. Log in and try again.".into()

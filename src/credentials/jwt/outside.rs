@@ -8,6 +8,7 @@
 mod claim_path;
 mod claims;
 mod discovery;
+mod id_token;
 mod key_set;
 mod media_type;
 mod token;
@@ -23,7 +24,8 @@ use std::{
 
 use self::media_type::without_application;
 pub use self::{
-    discovery::{NotDiscovered, jwks_uri},
+    discovery::{Discovered, Endpoints, NotDiscovered, SecretGoes},
+    id_token::{Expected, SignedIn},
     key_set::{KeySet, NotAKeySet},
     token::OutsideToken,
 };
@@ -31,6 +33,7 @@ use super::Rejection;
 use crate::domain::{
     principal::{OutsideIdentity, Role},
     refusal::TokenFault,
+    sign_in::IdTokenFault,
 };
 
 /// What an outside issuer is trusted with.
@@ -94,6 +97,20 @@ pub enum OutsideRejection {
     Rejected(Rejection),
 }
 
+/// Why an ID token is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdTokenRejection {
+    /// Not with the keys that are known of the issuer, see [`OutsideRejection::NeedsKeys`].
+    NeedsKeys(TokenFault),
+    Rejected(IdTokenFault),
+}
+
+impl From<IdTokenFault> for IdTokenRejection {
+    fn from(fault: IdTokenFault) -> Self {
+        Self::Rejected(fault)
+    }
+}
+
 impl From<Rejection> for OutsideRejection {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
@@ -117,6 +134,8 @@ struct Trusted {
     trust: Arc<Trust>,
     keys: Arc<KeySet>,
     fetched: u64,
+    /// Where people sign in, by the last discovery document.
+    endpoints: Option<Arc<Endpoints>>,
 }
 
 impl OutsideVerifier {
@@ -124,7 +143,8 @@ impl OutsideVerifier {
     #[must_use]
     pub fn new(issuers: impl IntoIterator<Item = Trust>) -> Self {
         let keyless = |trust: Trust| {
-            (Arc::clone(&trust.issuer), Trusted { trust: Arc::new(trust), keys: Arc::default(), fetched: 0 })
+            let (issuer, trust) = (Arc::clone(&trust.issuer), Arc::new(trust));
+            (issuer, Trusted { trust, keys: Arc::default(), fetched: 0, endpoints: None })
         };
         Self { issuers: issuers.into_iter().map(keyless).collect() }
     }
@@ -137,6 +157,21 @@ impl OutsideVerifier {
             trusted.fetched = trusted.fetched.saturating_add(1);
         }
         self
+    }
+
+    /// A verifier in which people sign in with an issuer there.
+    #[must_use]
+    pub fn with_endpoints(mut self, issuer: &str, endpoints: Option<Endpoints>) -> Self {
+        if let Some(trusted) = self.issuers.get_mut(issuer) {
+            trusted.endpoints = endpoints.map(Arc::new);
+        }
+        self
+    }
+
+    /// Where people sign in with an issuer; `None` where it is not known, or they cannot.
+    #[must_use]
+    pub fn endpoints(&self, issuer: &str) -> Option<Arc<Endpoints>> {
+        self.issuers.get(issuer).and_then(|trusted| trusted.endpoints.clone())
     }
 
     /// True where no outside issuer is trusted.
@@ -153,7 +188,7 @@ impl OutsideVerifier {
     /// Verifies the type, the signature and the claims of a token. Who its subject is here is not looked at.
     pub fn verify(&self, token: &OutsideToken, now_s: i64) -> Result<OutsideVerified, OutsideRejection> {
         let issuer = token.issuer().ok_or(TokenFault::WrongClaims)?;
-        let Trusted { trust, keys, fetched } = self.issuers.get(issuer).ok_or(TokenFault::UnknownIssuer)?;
+        let Trusted { trust, keys, fetched, .. } = self.issuers.get(issuer).ok_or(TokenFault::UnknownIssuer)?;
         if !trust.takes(&token.media_type) {
             return Err(TokenFault::WrongType.into());
         }
@@ -163,6 +198,23 @@ impl OutsideVerifier {
                 Err(OutsideRejection::NeedsKeys { issuer: Arc::clone(&trust.issuer), fetched: *fetched, fault })
             }
             Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Verifies the signature and the claims of an ID token that `issuer` gave to this gateway.
+    pub fn verify_id_token(
+        &self,
+        issuer: &str,
+        token: &OutsideToken,
+        expected: &Expected<'_>,
+        now_s: i64,
+    ) -> Result<SignedIn, IdTokenRejection> {
+        let trusted = self.issuers.get(issuer).filter(|_| token.issuer() == Some(issuer));
+        let Trusted { trust, keys, .. } = trusted.ok_or(IdTokenFault::Issuer)?;
+        match keys.check(token) {
+            Ok(()) => Ok(id_token::check(trust, token, expected, now_s)?),
+            Err(fault @ (TokenFault::UnknownKey | TokenFault::BadSignature)) => Err(IdTokenRejection::NeedsKeys(fault)),
+            Err(fault) => Err(IdTokenFault::from(fault).into()),
         }
     }
 }

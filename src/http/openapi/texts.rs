@@ -47,6 +47,24 @@ pub(super) const TAGS: &[Tag] = &[
                  body but in the cookie `tollgate_refresh`, which no script can read.",
             ),
             text(
+                "oidc::ways",
+                "Ways to sign in",
+                "The provider at which people sign in to the console, if there is one.",
+            ),
+            text(
+                "oidc::start",
+                "Sign in at the provider",
+                "Leads a browser to the configured OpenID Connect provider (authorization code flow with PKCE). Where no \
+                 provider is configured there is no such path.",
+            ),
+            text(
+                "oidc::callback",
+                "Come back from the provider",
+                "Where the provider sends the browser. It leads to the console: with a session whose refresh token is in \
+                 the cookie `tollgate_refresh`, or to its sign-in page, which says why there is none. An answer is good \
+                 once, within ten minutes, in the browser that began.",
+            ),
+            text(
                 "auth::refresh",
                 "Refresh",
                 "Exchanges a refresh token for the next pair. Asking again within the grace gives the same refresh \

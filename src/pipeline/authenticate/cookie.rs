@@ -1,23 +1,36 @@
-//! The one cookie that is ever read: the refresh token of a page of the gateway itself.
+//! The cookies that are read: the refresh token of a page of the gateway itself, and the sign-in that is under way at a
+//! provider.
 //!
-//! Only `/auth/refresh` and `/auth/logout` ask for it, and take it only from a page of the gateway's own origin: another
-//! page can make a browser send the cookie, but cannot say that it is ours.
+//! Only `/auth/refresh` and `/auth/logout` ask for the first, and take it only from a page of the gateway's own origin:
+//! another page can make a browser send the cookie, but cannot say that it is ours. The second is read by
+//! `/auth/oidc/callback` alone, to which the provider sends the browser; it is sealed.
 
 use actix_web::http::header::{COOKIE, HeaderMap, ORIGIN};
 
 use crate::{
     domain::{
         host::{self, Host},
-        session,
+        session, sign_in,
     },
     pipeline::{fields, peers::Front},
 };
 
-/// The refresh token in the cookie. Two of that name that differ are none.
+/// The refresh token in its cookie.
 #[must_use]
 pub fn refresh_token(headers: &HeaderMap) -> Option<&str> {
+    value(headers, session::COOKIE)
+}
+
+/// The sign-in that is under way at a provider, as it was sealed.
+#[must_use]
+pub fn sign_in(headers: &HeaderMap) -> Option<&str> {
+    value(headers, sign_in::COOKIE)
+}
+
+/// The value of the cookie of this name. Two that differ are none.
+fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let pairs = fields::divided(headers, COOKIE, b';');
-    let mut values = pairs.filter_map(|pair| pair.strip_prefix(session::COOKIE.as_bytes())?.strip_prefix(b"="));
+    let mut values = pairs.filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     let first = values.next().filter(|value| !value.is_empty())?;
     values.all(|value| value == first).then(|| std::str::from_utf8(first).ok()).flatten()
 }

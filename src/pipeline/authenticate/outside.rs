@@ -105,7 +105,8 @@ async fn provision(identity: &Identity, verified: &OutsideVerified) -> Result<()
             "a user is made for a token that names no role of the gateway's in the configured claim"
         );
     }
-    let provision = Provision { identity: verified.identity.clone(), role, team: verified.team.clone() };
+    let (identity_at_issuer, team) = (verified.identity.clone(), verified.team.clone());
+    let provision = Provision { identity: identity_at_issuer, name: None, role, team };
     match identity.users.provision(provision).await {
         Ok(Ok(_)) => return Ok(()),
         Ok(Err(error)) => tracing::error!(%error, "a user of an outside issuer was not made"),

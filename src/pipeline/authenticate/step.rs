@@ -28,6 +28,7 @@ pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Auth
             Permission::Docs => identity.docs_public,
             // A route of the operator's may have `/` and `/favicon.ico` for itself.
             Permission::Console => identity.console && route_at(gate.find, &gate.routing.read(), call).is_none(),
+            Permission::Provider => identity.provider,
             Permission::OwnOrCookie => !has_credential(headers) && cookie::refresh_token(headers).is_some(),
             Permission::Own | Permission::Admin | Permission::AdminOrReadonly => false,
         };

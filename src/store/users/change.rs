@@ -36,6 +36,8 @@ pub struct UserChange {
     pub models: Option<Allowed>,
     /// Makes the change only if the user still is as it was at this revision.
     pub only_at: Option<i64>,
+    /// The user's outside issuer says so, and the user goes on to follow it; not an administrator.
+    pub by_issuer: bool,
 }
 
 /// Why the store refuses a user, a change of one or its deletion.
@@ -95,7 +97,7 @@ impl Administered for UserRow {
             ..self.clone()
         };
         // An administrator who names the role of an outside issuer's user decides it, even if it stays.
-        let decides = change.role.is_some() && self.follows_issuer();
+        let decides = change.role.is_some() && self.follows_issuer() && !change.by_issuer;
         (after != *self || change.password_hash.is_some() || decides).then_some(after)
     }
 
@@ -127,7 +129,11 @@ impl Administered for UserRow {
     ) -> Result<Self, StoreError> {
         let ends_tokens = change.password_hash.is_some() || standing(before) != standing(&after);
         let tokens_not_before = if ends_tokens { stamp.now } else { before.tokens_not_before };
-        let updated_at = if before.follows_issuer() { later(stamp.now, before.created_at) } else { stamp.now };
+        let updated_at = match before.follows_issuer() {
+            true if change.by_issuer => before.updated_at,
+            true => later(stamp.now, before.created_at),
+            false => stamp.now,
+        };
         let after = Self { updated_at, revision: stamp.revision, tokens_not_before, ..after };
         update(connection, &after, change.password_hash).await?;
         if ends_tokens {

@@ -38,16 +38,19 @@ pub struct OutsideUser {
 }
 
 impl Store {
+    /// The user of this identity, deleted or not, if there has ever been one.
+    pub async fn user_of(&self, identity: &OutsideIdentity) -> Result<Option<UserRow>, StoreError> {
+        let identity = identity.clone();
+        self.read(async move |connection: &mut Connection| of_identity(connection, &identity).await).await
+    }
+
     /// The user of this identity, deleted or not; made now, without a password, if there has never been one. Of several
     /// replicas that do so at once only one makes it.
     ///
     /// # Errors
     /// `Conflict` if every one of the names is taken.
     pub async fn provision_user(&self, user: OutsideUser) -> Result<UserRow, StoreError> {
-        let identity = user.identity.clone();
-        let known =
-            self.read(async move |connection: &mut Connection| of_identity(connection, &identity).await).await?;
-        match known {
+        match self.user_of(&user.identity).await? {
             Some(known) => Ok(known),
             None => self.transaction(async move |connection: &mut Connection| provision(connection, user).await).await,
         }

@@ -102,7 +102,7 @@ fn read(trust: &Trust, token: &OutsideToken, times: &Times) -> Option<OutsideVer
 }
 
 /// Every member of a list must be a string, though one that fits is enough.
-fn is_for(audience: &str, aud: &Value) -> bool {
+pub(super) fn is_for(audience: &str, aud: &Value) -> bool {
     match aud {
         Value::String(one) => one == audience,
         Value::Array(all) => all.iter().all(Value::is_string) && all.iter().any(|one| one == audience),
@@ -111,25 +111,25 @@ fn is_for(audience: &str, aud: &Value) -> bool {
 }
 
 /// Control characters have no place in a record, and PostgreSQL stores no NUL.
-fn is_subject(subject: &str) -> bool {
+pub(super) fn is_subject(subject: &str) -> bool {
     (1..=MAX_SUBJECT_BYTES).contains(&subject.len()) && !subject.chars().any(char::is_control)
 }
 
 /// A `NumericDate` (RFC 7519 §2): seconds since the Unix epoch, which may have a fraction. The fraction is dropped.
-fn time_s(value: &Value) -> Option<i64> {
+pub(super) fn time_s(value: &Value) -> Option<i64> {
     let whole = value.as_u64().or_else(|| Some(Duration::try_from_secs_f64(value.as_f64()?).ok()?.as_secs()))?;
     i64::try_from(whole).ok()
 }
 
 /// The highest role that the token names. Names that are no role here are ignored; `None` where no other is there.
-fn role(trust: &Trust, token: &OutsideToken) -> Option<Role> {
+pub(super) fn role(trust: &Trust, token: &OutsideToken) -> Option<Role> {
     let claim = claim_path::find(&token.claims, &trust.role_claim)?;
     let named: Vec<Role> = claim_path::names(claim).into_iter().filter_map(|name| trust.role_of(name)).collect();
     Role::ALL.into_iter().find(|role| named.contains(role))
 }
 
 /// The first team that the token names.
-fn team(trust: &Trust, token: &OutsideToken) -> Option<Arc<str>> {
+pub(super) fn team(trust: &Trust, token: &OutsideToken) -> Option<Arc<str>> {
     let claim = claim_path::find(&token.claims, &trust.team_claim)?;
     claim_path::names(claim).into_iter().find_map(|name| trust.teams.get(name)).map(|team| team.as_str().into())
 }

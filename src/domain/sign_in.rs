@@ -1,0 +1,105 @@
+//! Sign-in at a provider, and why it comes to nothing. `answer::problem` leads the browser back to the console's sign-in page with
+//! [`SignInFault::told`], which that page puts into words; the audit record has the finer reason.
+
+use super::token_fault::TokenFault;
+
+/// The cookie that holds the sign-in which is under way at a provider.
+pub const COOKIE: &str = "tollgate_sign_in";
+
+/// What was wrong with a sign-in at a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignInFault {
+    /// No cookie of a sign-in, one that this gateway did not give, or one that is too old.
+    #[error("no-sign-in-under-way")]
+    NotUnderWay,
+    #[error("wrong-state")]
+    WrongState,
+    /// The same answer of the provider came before.
+    #[error("answer-used-before")]
+    UsedBefore,
+    /// The answer says that another provider gave it (RFC 9207), or does not say who, though the provider always does.
+    #[error("answer-of-another-issuer")]
+    OtherIssuer,
+    /// The answer has neither a code nor an error.
+    #[error("no-code")]
+    NoCode,
+    /// The user or the provider said no: `access_denied` (RFC 6749 §4.1.2.1).
+    #[error("denied-at-provider")]
+    Denied,
+    /// Any other error of the provider, at the authorization endpoint or at the token endpoint.
+    #[error("refused-by-provider")]
+    RefusedByProvider,
+    /// The provider could not be reached, was too slow, or answered what is no answer.
+    #[error("provider-unavailable")]
+    ProviderUnavailable,
+    #[error("invalid-id-token: {0}")]
+    InvalidIdToken(IdTokenFault),
+    /// The mapping gives the user no role, and there is no default.
+    #[error("no-role")]
+    NoRole,
+    #[error("user-disabled")]
+    UserDisabled,
+    #[error("user-deleted")]
+    UserDeleted,
+    /// The mapping takes the role from the last active admin.
+    #[error("last-admin")]
+    LastAdmin,
+    /// Too many sign-ins from this network came to nothing.
+    #[error("throttled")]
+    Throttled,
+    /// A part of the gateway itself gave no answer.
+    #[error("unavailable")]
+    Unavailable,
+}
+
+/// What is wrong with an ID token (`OpenID` Connect Core §3.1.3.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdTokenFault {
+    /// Its form or its signature.
+    #[error("{0}")]
+    Token(TokenFault),
+    #[error("wrong-issuer")]
+    Issuer,
+    #[error("wrong-audience")]
+    Audience,
+    #[error("wrong-authorized-party")]
+    AuthorizedParty,
+    #[error("wrong-nonce")]
+    Nonce,
+    /// It was given with another access token than it says.
+    #[error("wrong-at-hash")]
+    AccessTokenHash,
+    #[error("wrong-subject")]
+    Subject,
+    /// `exp` or `iat` is missing, or a time is none.
+    #[error("wrong-times")]
+    Times,
+    #[error("not-yet-valid")]
+    NotYetValid,
+    #[error("expired")]
+    Expired,
+}
+
+impl From<TokenFault> for IdTokenFault {
+    fn from(fault: TokenFault) -> Self {
+        Self::Token(fault)
+    }
+}
+
+impl SignInFault {
+    /// What the console's sign-in page is told. It has words for each of these.
+    #[must_use]
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::NotUnderWay | Self::WrongState | Self::UsedBefore => "expired",
+            Self::Denied => "denied",
+            Self::OtherIssuer | Self::NoCode | Self::RefusedByProvider | Self::InvalidIdToken(_) => "provider",
+            Self::ProviderUnavailable => "provider-unavailable",
+            Self::NoRole => "no-role",
+            Self::UserDisabled | Self::UserDeleted => "user",
+            Self::LastAdmin => "last-admin",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
