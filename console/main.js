@@ -1,7 +1,7 @@
 // @ts-check
 // The frame: signing in, the menu, and which page an address shows.
 import { el, say, words } from "./dom.js";
-import { check, get, onEnd, resume, signIn, signOut } from "./session.js";
+import { cameBack, check, get, leaveFor, onEnd, provider, resume, signIn, signOut, whyNot } from "./session.js";
 import { healthPage } from "./health.js";
 import { keys } from "./keys.js";
 import { overview } from "./overview.js";
@@ -120,6 +120,15 @@ function door(why) {
     el("label", {}, "User name", name), el("label", {}, "Password", secret),
     el("button", { class: "main", type: "submit" }, "Sign in"), problem));
   name.focus();
+  offer();
+}
+
+/** The way in at the provider, where there is one; the door does not wait for it. */
+async function offer() {
+  const way = await provider().catch(() => null);
+  const form = document.querySelector("form.sign-in");
+  if (!way || !form || form.querySelector(".at-provider")) return;
+  form.append(el("button", { class: "at-provider", type: "button", onclick: () => leaveFor(way.url) }, `Sign in with ${way.label}`));
 }
 
 /** Where the reader comes back to the page, a session that was ended elsewhere is not kept on the screen. */
@@ -140,4 +149,9 @@ at("leave").addEventListener("click", async () => {
 at("skip").addEventListener("click", (event) => { event.preventDefault(); at("page").focus(); });
 addEventListener("hashchange", () => { show().then(begin); });
 onEnd(() => door("Your session has ended. Sign in again."));
-resume().then((known) => (known ? enter() : door())).catch((error) => door(words(error)));
+const failed = whyNot(location.hash);
+if (failed) {
+  cameBack();
+  history.replaceState(null, "", location.pathname);
+  door(failed);
+} else resume().then((known) => (known ? enter() : door())).catch((error) => door(words(error)));

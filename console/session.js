@@ -10,6 +10,8 @@ let renewing = null;
 let ended = () => {};
 let listener = () => {};
 const MARK = "tollgate-signed-in";
+/** That a tab has left for the provider. No secret either. */
+const AWAY = "tollgate-at-provider";
 
 /** A refusal in the gateway's own words. */
 export class Refused extends Error {
@@ -42,8 +44,51 @@ export async function signIn(username, password) {
   localStorage.setItem(MARK, "1");
 }
 
-/** Takes a session of an earlier visit up again. */
-export const resume = async () => (localStorage.getItem(MARK) ? renew() : false);
+/** The provider at which people can sign in. @returns {Promise<{label: string, url: string} | null>} */
+export const provider = async () => (await read(await fetch("/auth/ways"))).provider;
+
+/** Leaves for the provider; the gateway leads back to the page that is asked for now. @param {string} url */
+export function leaveFor(url) {
+  localStorage.setItem(AWAY, "1");
+  const to = location.hash.slice(1);
+  location.assign(to.startsWith("/") && !FAILED.test(to) ? `${url}?${new URLSearchParams({ to })}` : url);
+}
+
+const FAILED = /^\/sign-in\?failed=([a-z-]+)(?:&request=([0-9a-f-]{36}))?$/;
+/** @type {Record<string, string>} */
+const WHY = {
+  expired: "This sign-in was begun too long ago, in another browser, or used before. Sign in again.",
+  denied: "The sign-in was cancelled or refused at the provider.",
+  provider: "The provider's answer could not be used. Sign in again; if it happens again, tell an administrator.",
+  "provider-unavailable": "The provider does not answer. Try again in a moment.",
+  "no-role": "You have no role here. Ask an administrator to give you one at the provider.",
+  user: "Your user here is disabled or deleted. Ask an administrator.",
+  "last-admin": "The provider gives you the role of an admin no more, and you are the last admin here. Another admin must be made first.",
+  throttled: "Too many sign-ins from your network have failed. Wait some minutes.",
+  unavailable: "The gateway could not do this. Try again in a moment.",
+};
+
+/** Why a sign-in at the provider came to nothing, by the address that the gateway led to; empty where it does not say so. @param {string} hash */
+export function whyNot(hash) {
+  const [, word, request] = hash.replace(/^#/, "").match(FAILED) ?? [];
+  if (!word) return "";
+  return [Object.hasOwn(WHY, word) ? WHY[word] : "The sign-in came to nothing. Sign in again.", request && `Request ${request}`].filter(Boolean).join("\n");
+}
+
+/** The way back from the provider has ended. @returns {boolean} Whether a tab had left for it. */
+export function cameBack() {
+  const was = localStorage.getItem(AWAY);
+  localStorage.removeItem(AWAY);
+  return Boolean(was);
+}
+
+/** Takes a session of an earlier visit up again, or the one that was opened at the provider. */
+export async function resume() {
+  if (!cameBack() && !localStorage.getItem(MARK)) return false;
+  const isKnown = await renew();
+  if (isKnown) localStorage.setItem(MARK, "1");
+  return isKnown;
+}
 
 /** Asks whether the session is still good. @returns {Promise<unknown>} */
 export const check = () => (token ? get("/me") : Promise.resolve());
@@ -67,7 +112,8 @@ function renew() {
   renewing ??= (async () => {
     const response = await fetch("/auth/refresh", { method: "POST" });
     if (response.ok) token = (await response.json()).access_token;
-    else if (response.status === 401 || response.status === 403) forget();
+    // 415: there is no cookie, as after a sign-in at the provider that came to nothing.
+    else if ([401, 403, 415].includes(response.status)) forget();
     // A gateway that is out of breath does not end the session.
     else await read(response);
     return response.ok;

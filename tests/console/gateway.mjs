@@ -6,12 +6,12 @@ export const PASSWORD = "a-password-for-this-walk-alone";
 export const MARKUP = "<img src=x onerror=window.pwned=1>";
 export let base = "";
 
-/** Starts a gateway in a folder of its own. */
-export async function startGateway(program, folder) {
+/** Starts a gateway in a folder of its own, and gives it and its address. */
+export async function startGateway(program, folder, configured = {}) {
   mkdirSync(folder);
   const gateway = spawn(program, [], { cwd: folder, stdio: ["ignore", "pipe", "ignore"],
-    env: { ...process.env, TOLLGATE__SERVER__PORT: "0", TOLLGATE__OPS__PORT: "0", TOLLGATE_ADMIN_PASSWORD: PASSWORD } });
-  base = await new Promise((found, failed) => {
+    env: { ...process.env, TOLLGATE__SERVER__PORT: "0", TOLLGATE__OPS__PORT: "0", TOLLGATE_ADMIN_PASSWORD: PASSWORD, ...configured } });
+  const address = await new Promise((found, failed) => {
     let out = "";
     gateway.stdout.on("data", (text) => {
       out += text;
@@ -20,8 +20,11 @@ export async function startGateway(program, folder) {
     });
     gateway.on("exit", (code) => failed(new Error(`the gateway ended with ${code}`)));
   });
-  return gateway;
+  return { gateway, base: address };
 }
+
+/** Whom `call` asks. */
+export function ask(address) { base = address; }
 
 export async function call(method, path, body, token) {
   const answer = await fetch(base + path, { method, body: body && JSON.stringify(body),

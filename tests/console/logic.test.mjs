@@ -7,6 +7,7 @@ import { changed, split } from "./console/edit.js";
 import { ROUTE } from "./console/entries.js";
 import { troubles } from "./console/health.js";
 import { differences } from "./console/prices.js";
+import { whyNot } from "./console/session.js";
 import { spanOf } from "./console/traffic.js";
 
 const price = (model, input_usd, more = {}) => ({ model, input_usd, output_usd: "1", max_output_tokens: 100, ...more });
@@ -68,4 +69,11 @@ test("health says what is not well and nothing else", () => {
   const found = troubles({ status: "ready", dependencies: { store: "ok", redis: "unavailable" }, upstreams });
   assert.equal(found.length, 4);
   assert.ok(found.every((text) => /redis|upstream b/i.test(text)), found.join("\n"));
+});
+
+test("only the gateway's own words say why a sign-in came to nothing", () => {
+  const request = "0192a3b4-0000-7000-8000-000000000000";
+  assert.match(whyNot(`#/sign-in?failed=no-role&request=${request}`), new RegExp(`^You have no role here.*\\nRequest ${request}$`));
+  assert.match(whyNot("#/sign-in?failed=constructor"), /^The sign-in came to nothing/);
+  for (const other of ["", "#/usage", "#/sign-in", "#/sign-in?failed=<b>", "#/sign-in?failed=a&request=call-me", "#/sign-in?failed=a b"]) assert.equal(whyNot(other), "", other);
 });

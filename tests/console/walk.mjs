@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { VIEWS, examine, faults, newPage, open, signIn } from "./browser.mjs";
-import { call, fill, startGateway, token } from "./gateway.mjs";
+import { ask, call, fill, startGateway, token } from "./gateway.mjs";
 import * as managing from "./managing.mjs";
+import { providerWalk } from "./provider.mjs";
 
 const [, , program, browserPath, folder] = process.argv;
 const ALL = ["overview", "usage", "requests", "health", "users", "teams", "keys", "sessions", "budgets", "limits", "replay", "prices", "models", "routes", "upstreams", "playground", "connect"];
@@ -187,11 +188,13 @@ async function ended(browser, admin) {
 }
 
 if (process.env.SCREENSHOTS) mkdirSync(process.env.SCREENSHOTS, { recursive: true });
-const gateway = await startGateway(program, folder);
+const { gateway, base } = await startGateway(program, folder);
+ask(base);
+const atProvider = (opened) => providerWalk(opened, program, folder);
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
 try {
   const admin = await fill();
-  const steps = { everyPage, stories, changes, keyboard, ...managing, ended };
+  const steps = { everyPage, stories, changes, keyboard, ...managing, ended, atProvider };
   for (const name of process.env.WALK ? process.env.WALK.split(",") : Object.keys(steps)) {
     assert.ok(Object.hasOwn(steps, name), `there is no step ${name}`);
     await steps[name](browser, admin);
