@@ -156,7 +156,7 @@ async fn a_change_to_what_is_so_already_writes_nothing(db: Database) {
         team_id: Some(None),
         models: Some(Allowed::default()),
         password_hash: None,
-        only_at: None,
+        ..UserChange::default()
     };
     for change in [same, UserChange::default()] {
         let (before, after) = done(db.store.change::<UserRow>(admin.id, change, db.clock.now()).await);
