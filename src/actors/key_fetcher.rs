@@ -187,7 +187,7 @@ impl Issuer {
                 tracing::error!(issuer, "the key set of an outside issuer has no key that can be used here");
             }
             (Ok(Fetched { keys, .. }), _) => {
-                tracing::info!(issuer, keys = keys.len(), "the keys of an outside issuer were fetched")
+                tracing::info!(issuer, keys = keys.len(), "the keys of an outside issuer were fetched");
             }
             (Err(error), _) => {
                 tracing::error!(issuer, %error, "the keys of an outside issuer cannot be fetched; the old ones stay");
