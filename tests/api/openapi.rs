@@ -83,8 +83,10 @@ fn everything_that_is_not_public_asks_for_the_bearer_scheme() {
     for (method, path, operation) in operations(&document) {
         let (_, url) = TABLE.iter().find(|(m, url)| *m == method && url.template == path).unwrap();
         let secured = operation["security"].as_array().is_some_and(|s| s.iter().any(|one| one.get("bearer").is_some()));
-        use Permission::{Console, Docs, Provider, Public};
-        let wanted = !matches!(url.permission, Public | Docs | Console | Provider);
+        let wanted = !matches!(
+            url.permission,
+            Permission::Public | Permission::Docs | Permission::Console | Permission::Provider
+        );
         assert_eq!(secured, wanted, "{method} {path}: {}", operation["security"]);
         assert!(!wanted || operation["responses"].get("401").is_some(), "{method} {path} has no 401");
         let may_be_forbidden = matches!(url.permission, Permission::Admin | Permission::AdminOrReadonly);

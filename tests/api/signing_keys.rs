@@ -219,7 +219,7 @@ async fn a_secret_can_be_changed_while_the_other_one_still_verifies(store: &Test
         }
     }
     last.get("/me").token(&old.admin).send().await.problem(401, "invalid-token");
-    TestGateway::finish_all([old, new, last]).await;
+    Box::pin(TestGateway::finish_all([old, new, last])).await;
 }
 
 async fn a_replica_that_signs_by_hs256_leaves_the_others_their_keys(store: &TestStore) {
