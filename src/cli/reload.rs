@@ -71,9 +71,9 @@ fn same_file(given: Option<&Path>, running: &Running, data_dir: &Path) -> Result
         return Ok(());
     }
     let (reads, instead) = match &running.config {
-        Some(read) => (
-            read.display().to_string(),
-            format!("`tollgate reload --config {}` has it read that again", read.display()),
+        Some(file) => (
+            file.display().to_string(),
+            format!("`tollgate reload --config {}` has it read that again", file.display()),
         ),
         None => (
             "no file".to_owned(),
@@ -94,7 +94,7 @@ fn told(reload: &Reload, running: &Running) -> Result<(), Failure> {
         .map_or_else(|| "the built-in configuration".to_owned(), |file| file.display().to_string());
     if !reload.mistakes.is_empty() {
         let mut text: String = reload.mistakes.iter().flat_map(|mistake| [mistake.as_str(), "\n"]).collect();
-        text.push_str(&format!("{file} was not taken; the running configuration stays\n"));
+        text.extend([&file, " was not taken; the running configuration stays\n"]);
         // Nothing is left to do if standard error is closed.
         drop(std::io::stderr().write_all(text.as_bytes()));
         return Err(Failure::ToldConfiguration);
@@ -106,7 +106,7 @@ fn told(reload: &Reload, running: &Running) -> Result<(), Failure> {
     };
     text.extend(reload.changes.iter().flat_map(|change| ["  ", change, "\n"]));
     if !reload.need_restart.is_empty() {
-        text.push_str(&format!("not taken, because it needs a restart: {}\n", reload.need_restart.join(", ")));
+        text.extend(["not taken, because it needs a restart: ", &reload.need_restart.join(", "), "\n"]);
     }
     print(&text);
     Ok(())

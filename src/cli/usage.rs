@@ -32,7 +32,7 @@ pub(super) struct Usage {
     /// A day of UTC or a time: calls that were settled before.
     #[arg(long, value_parser = moment)]
     to: Option<Timestamp>,
-    /// Some of user, team, key, model, served_model, route, upstream, hour, day, with commas; empty: one sum of all.
+    /// Some of user, team, key, model, `served_model`, route, upstream, hour, day, with commas; empty: one sum of all.
     #[arg(long, default_value = "user")]
     group_by: String,
     #[arg(long, conflicts_with = "csv")]
@@ -89,9 +89,9 @@ async fn lines(store: &Store, filter: UsageFilter, group_by: &[Dimension]) -> Re
     };
     let line = |UsageRow { group, totals }: UsageRow| {
         let group = group_by.iter().zip(group);
-        let named = group.map(|(dimension, value)| value.map_or_else(|| "-".into(), |value| told(dimension, value)));
+        let values = group.map(|(dimension, value)| value.map_or_else(|| "-".into(), |value| told(dimension, value)));
         let counts = [totals.requests, totals.input_tokens, totals.output_tokens, totals.cached_tokens];
-        named.chain(counts.map(|count| count.to_string())).chain([totals.cost.to_string()]).collect()
+        values.chain(counts.map(|count| count.to_string())).chain([totals.cost.to_string()]).collect()
     };
     Ok(rows.into_iter().map(line).collect())
 }

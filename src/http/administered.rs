@@ -64,7 +64,7 @@ pub(super) trait Wanted<N: Exposed> {
     fn id_of(&self, present: &N) -> N::Id;
 
     /// The row, where there is none.
-    async fn new(&self) -> Result<N::New, Refusal>;
+    async fn made(&self) -> Result<N::New, Refusal>;
 
     /// What makes the present row the wanted one, only as long as it is the present one.
     async fn change(&self, present: &N) -> Result<N::Change, Refusal>;
@@ -172,7 +172,7 @@ async fn made<N: Exposed>(
     keeper: &impl Administers<N>,
     wanted: &impl Wanted<N>,
 ) -> Result<Option<Placed<N>>, Refusal> {
-    let new = wanted.new().await?;
+    let new = wanted.made().await?;
     match keeper.create(new, None).await.map_err(no_answer)?.map_err(unavailable)? {
         Created::New(row) => {
             note(request, row.about(), json!({ "before": null, "after": row.record() }));

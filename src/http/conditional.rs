@@ -31,7 +31,8 @@ pub(super) fn tag_of(version: i64) -> EntityTag {
     EntityTag::new_strong(version.to_string())
 }
 
-/// What a change asks of what is there.
+/// What a change asks of what is there; by default nothing.
+#[derive(Default)]
 pub struct Conditions {
     wanted: Option<IfMatch>,
     unwanted: Option<IfNoneMatch>,

@@ -93,7 +93,7 @@ pub async fn run(
     let unsure: Vec<String> = places().flat_map(|at| subject::unsure(&draft, &at)).collect();
     let own = |body: &ReplayRequest| {
         let mut faults = body.read(&administration, now).err().unwrap_or_default();
-        faults.retain(|fault| !(is_given && fault.pointer == "/limit") && !unsure.contains(&fault.pointer));
+        faults.retain(|fault| !(unsure.contains(&fault.pointer) || is_given && fault.pointer == "/limit"));
         faults
     };
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;

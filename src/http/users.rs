@@ -244,7 +244,8 @@ async fn edit(
     let password = password.given();
     let password_hash = hash(administration, password.as_ref()).await?;
     let (role, status, team_id) = (role.given(), status.given(), team_id.given());
-    let change = UserChange { username, password_hash, role, status, team_id, models, only_at, ..UserChange::default() };
+    let change =
+        UserChange { username, password_hash, role, status, team_id, models, only_at, ..UserChange::default() };
     let row = administered::change::<UserRow>(request, &administration.users, present.id, change, conditions).await?;
     shown(administration, &row).await
 }

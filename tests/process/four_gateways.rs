@@ -215,12 +215,6 @@ period = "total"
         })
     }
 
-    /// Waits until the upstream has served so many calls more.
-    fn more(&self, provider: &Provider) {
-        let before = provider.served();
-        eventually("it is asked", || (provider.served() >= before + 40).then_some(()));
-    }
-
     fn budget(&self, name: &str) -> Value {
         let list = self.gateways[0].get("/admin/budgets", &self.token).json();
         list["items"].as_array().unwrap().iter().find(|budget| budget["name"] == name).unwrap().clone()
@@ -235,6 +229,12 @@ period = "total"
         let (whole, part) = usd.split_once('.').unwrap_or((&usd, ""));
         format!("{whole}{part:0<6}").parse().unwrap()
     }
+}
+
+/// Waits until the upstream has served 40 calls more.
+fn more(provider: &Provider) {
+    let before = provider.served();
+    eventually("it is asked", || (provider.served() >= before + 40).then_some(()));
 }
 
 fn ask(gateway: &Gateway, token: &str) -> super::support::Message {
@@ -264,11 +264,11 @@ fn an_upstream_that_dies_and_returns_under_load_costs_no_call_and_no_cent() {
     let before = u64::try_from(scene.a.served() + scene.b.served()).unwrap();
     let counts = scene.under_load(&scene.token, || {
         for _ in 0..2 {
-            scene.more(&scene.a);
+            more(&scene.a);
             scene.a.die();
-            scene.more(&scene.b);
+            more(&scene.b);
             scene.a.come_back();
-            scene.more(&scene.a);
+            more(&scene.a);
         }
     });
     println!("four_gateways: {counts:?}, a served {}, b {}", scene.a.served(), scene.b.served());
@@ -293,9 +293,9 @@ fn a_budget_that_runs_out_while_an_upstream_dies_is_not_overspent_by_a_cent() {
         });
     }
     let counts = scene.under_load(&token, || {
-        scene.more(&scene.a);
+        more(&scene.a);
         scene.a.die();
-        scene.more(&scene.b);
+        more(&scene.b);
         scene.a.come_back();
         eventually("nearly all is spent", || {
             let remaining = scene.budget("tight")["remaining_usd"].as_str().unwrap().parse::<f64>().unwrap();

@@ -181,9 +181,12 @@ fn every_kind_of_tampering_with_postgresql_is_found() {
     every_kind_of_tampering_is_found(&Owner { home: &home, database: Some(&database) });
 }
 
+/// What was done, how, and what is said of it; without a file where nothing comes back.
+type FileTampering = (&'static str, fn(&str) -> Option<String>, &'static str);
+
 /// What is done to the file of checkpoints in `data_dir`, and what is said of it. A gateway makes one at its start and one
 /// at its end, so that after two lives there are four.
-const FILE_TAMPERINGS: [(&str, fn(&str) -> Option<String>, &str); 6] = [
+const FILE_TAMPERINGS: [FileTampering; 6] = [
     ("emptied", |_| Some(String::new()), "checkpoints 1 to 4 are missing in it (from the first on)"),
     ("deleted", |_| None, "checkpoints 1 to 4 are missing in it (from the first on)"),
     ("its end cut off", |text| Some(without_lines(text, 3..5)), "checkpoints 3 to 4 are missing in it (signed after"),

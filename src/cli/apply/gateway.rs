@@ -13,7 +13,7 @@ use crate::{
     config::{Config, secret::without_line_end},
     crypto::random,
     data_dir,
-    domain::percent::encoded,
+    domain::{hex, percent::encoded},
     upstream::Post,
 };
 
@@ -115,7 +115,7 @@ impl Gateway {
     /// The gateway cannot be reached or refuses.
     pub(super) async fn make(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let key = random::<16>().map_err(|error| Failure::Failed(error.to_string()))?;
-        let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = hex::encode(&key);
         self.send(Method::POST, path, Some(body), Some(&key)).await
     }
 

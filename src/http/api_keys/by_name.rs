@@ -122,7 +122,7 @@ impl Wanted<ApiKeyRow> for WantedKey<'_> {
         KeyOf { id: present.id, owner: None }
     }
 
-    async fn new(&self) -> Result<NewApiKey, Refusal> {
+    async fn made(&self) -> Result<NewApiKey, Refusal> {
         Ok(self.new.clone())
     }
 

@@ -108,7 +108,7 @@ impl Wanted<BudgetRow> for WantedBudget<'_> {
         present.id()
     }
 
-    async fn new(&self) -> Result<NewBudget, Refusal> {
+    async fn made(&self) -> Result<NewBudget, Refusal> {
         let budget = self.budget(BudgetId(self.administration.clock.new_id()))?;
         let created_at = self.administration.clock.now();
         Ok(NewBudget { spec: self.spec.clone(), budget, created_at })

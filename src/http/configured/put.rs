@@ -113,7 +113,7 @@ impl<T: Listed> Wanted<EntryRow> for WantedEntry<'_, T> {
         EntryId { key: present.entry.key.clone(), judge: judge(self.administration) }
     }
 
-    async fn new(&self) -> Result<NewEntry, Refusal> {
+    async fn made(&self) -> Result<NewEntry, Refusal> {
         Ok(NewEntry { entry: entry(self.administration, &self.body)?, judge: judge(self.administration) })
     }
 

@@ -109,7 +109,7 @@ impl Wanted<LimitRow> for WantedLimit<'_> {
         present.id()
     }
 
-    async fn new(&self) -> Result<NewLimit, Refusal> {
+    async fn made(&self) -> Result<NewLimit, Refusal> {
         let policy = self.policy(LimitId(self.administration.clock.new_id()))?;
         let created_at = self.administration.clock.now();
         Ok(NewLimit { spec: self.spec.clone(), policy, created_at })

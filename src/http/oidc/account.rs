@@ -17,7 +17,7 @@ use crate::{
         refusal::Refusal,
         sign_in::SignInFault,
     },
-    http::administered,
+    http::{administered, conditional::Conditions},
     pipeline::audit::Note,
     store::{
         filter::Filter,
@@ -63,7 +63,8 @@ async fn follow(
         return Ok(user);
     }
     let change = UserChange { role: Some(role), team_id: Some(team_id), by_issuer: true, ..UserChange::default() };
-    let changed = administered::change::<UserRow>(request, &sign_in.users, user.id, change).await;
+    let changed =
+        administered::change::<UserRow>(request, &sign_in.users, user.id, change, &Conditions::default()).await;
     changed.map_err(|refusal| match refusal {
         // Nothing else of a role and a team conflicts.
         Refusal::Conflict(_) => SignInFault::LastAdmin,

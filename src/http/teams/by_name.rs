@@ -93,7 +93,7 @@ impl Wanted<TeamRow> for WantedTeam<'_> {
         present.id
     }
 
-    async fn new(&self) -> Result<NewTeam, Refusal> {
+    async fn made(&self) -> Result<NewTeam, Refusal> {
         let Self { administration, name, models } = self;
         let (id, created_at) = (TeamId(administration.clock.new_id()), administration.clock.now());
         Ok(NewTeam { id, name: name.clone(), models: models.clone(), created_at })

@@ -115,7 +115,7 @@ impl Wanted<UserRow> for WantedUser<'_> {
         present.id
     }
 
-    async fn new(&self) -> Result<NewUser, Refusal> {
+    async fn made(&self) -> Result<NewUser, Refusal> {
         let Self { administration, username, models, body } = self;
         Ok(NewUser {
             id: UserId(administration.clock.new_id()),
@@ -143,6 +143,7 @@ impl Wanted<UserRow> for WantedUser<'_> {
             team_id: Some(self.body.team_id),
             models: Some(self.models.clone()),
             only_at: Some(present.revision),
+            ..UserChange::default()
         })
     }
 }

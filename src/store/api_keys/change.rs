@@ -73,7 +73,7 @@ impl KeyChange {
             Self::Secret(KeyRotation { secret_hash, old_until, .. }) => {
                 let old = old_until.map(|until| OldSecret { secret_hash: key.secret_hash, until });
                 let generation = key.generation.saturating_add(1);
-                Some(ApiKeyRow { secret_hash, old, generation, ..key.clone() })
+                Some(ApiKeyRow { secret_hash, generation, old, ..key.clone() })
             }
             Self::Terms(KeyTerms { name, expires_at, role, routes, models, .. }) => {
                 let after = ApiKeyRow { name, expires_at, role, routes, models, ..key.clone() };

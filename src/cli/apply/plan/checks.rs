@@ -47,7 +47,7 @@ fn mistake(entry: &Entry, Fault { pointer, detail, .. }: &Fault) -> Mistake {
             _ => place = format!("{place}.{part}"),
         }
     }
-    Mistake::new(place, detail.to_string())
+    Mistake::new(place, detail.clone())
 }
 
 /// Upstreams and routes that are neither at the gateway nor in the file.
@@ -56,19 +56,20 @@ fn unknown_names(entry: &Entry, names: &Names) -> Vec<Mistake> {
         Some(Value::Array(items)) => items.clone(),
         _ => vec![],
     };
-    let mut named: Vec<(Kind, String, Value)> = vec![];
+    let mut mentioned: Vec<(Kind, String, Value)> = vec![];
     if matches!(entry.kind, Kind::Route | Kind::Model) {
-        named.extend(entry.fields.get("upstream").map(|name| (Kind::Upstream, ".upstream".to_owned(), name.clone())));
+        mentioned
+            .extend(entry.fields.get("upstream").map(|name| (Kind::Upstream, ".upstream".to_owned(), name.clone())));
         let targets = texts("targets").into_iter().enumerate();
-        named.extend(targets.filter_map(|(index, target)| {
+        mentioned.extend(targets.filter_map(|(index, target)| {
             Some((Kind::Upstream, format!(".targets[{index}].upstream"), target.get("upstream")?.clone()))
         }));
     }
     if matches!(entry.kind, Kind::Limit | Kind::ApiKey) {
         let routes = texts("routes").into_iter().enumerate();
-        named.extend(routes.map(|(index, name)| (Kind::Route, format!(".routes[{index}]"), name)));
+        mentioned.extend(routes.map(|(index, name)| (Kind::Route, format!(".routes[{index}]"), name)));
     }
-    let unknown = named.into_iter().filter_map(|(kind, field, name)| {
+    let unknown = mentioned.into_iter().filter_map(|(kind, field, name)| {
         let name = name.as_str()?;
         let is_known =
             name == "*" || name.starts_with("builtin:") || names.get(&kind).is_some_and(|names| names.contains(name));
