@@ -7,12 +7,20 @@ pub struct Fault {
     /// a path segment.
     pub pointer: String,
     pub detail: String,
+    /// Whether nothing here has this name: the client has made it up, and it may be anything, a secret too.
+    pub is_unknown: bool,
 }
 
 impl Fault {
     /// A fault of the value at `pointer` (RFC 6901, or `?name` of a query, `header:name`).
     #[must_use]
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
+        Self { pointer: pointer.into(), detail: detail.into(), is_unknown: false }
+    }
+
+    /// A name at `pointer` that nothing here has.
+    #[must_use]
+    pub fn unknown(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { is_unknown: true, ..Self::new(pointer, detail) }
     }
 }

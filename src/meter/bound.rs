@@ -255,7 +255,7 @@ impl Asked {
                 Need::ImagesOut => "image_output_usd".to_owned(),
                 Need::ServiceTier(name) => format!("entry of service_tiers for {}", name.escape_debug()),
             };
-            let Fault { pointer, detail } = fault;
+            let Fault { pointer, detail, .. } = fault;
             let why = "which the price of this model does not have. An administrator can add it at /admin/prices";
             Err(Fault::new(pointer.clone(), format!("{detail}, and that needs {field}, {why}")))
         })
@@ -287,7 +287,7 @@ impl Asked {
         let around = FRAME_TOKENS.saturating_add(if self.look.has_tools { TOOLS_TOKENS } else { 0 });
         let media = images.saturating_add(sound.most(self.look.sound_bytes));
         let shown = bytes.saturating_add(self.repeated_bytes).saturating_add(media).saturating_add(around);
-        if let Some(Fault { pointer, detail }) = &self.without_size {
+        if let Some(Fault { pointer, detail, .. }) = &self.without_size {
             let unknown = "so that its length is not known from the request, and the price of this model has no \
                            max_input_tokens. An administrator can add it at /admin/prices";
             let longest = longest.ok_or_else(|| Fault::new(pointer.clone(), format!("{detail}, {unknown}")))?;

@@ -103,7 +103,7 @@ impl Stage {
             "/admin/audit" | "/admin/users" | "/admin/limits" | "/admin/budgets" => "?limit=200",
             _ => "",
         };
-        Some(template.replace("{id}", id) + query)
+        Some(template.replace("{id}", id).replace("{username}", "ann") + query)
     }
 
     /// Looks at every answer, and counts the names that stand in them.

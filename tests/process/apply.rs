@@ -194,7 +194,7 @@ fn what_cannot_be_is_said_with_its_place_and_nothing_before_it_is_lost() {
     );
     let (code, said) = scene.apply(&format!("[[teams]]\nname = \"a\"\n{echo}"), &["--yes"]);
     assert_eq!(code, Some(1), "{said}");
-    for told in ["+ team a\n", "routes[0]: ", "/echo", "1 of 2 steps were done before"] {
+    for told in ["+ team a\n", "routes[0]: ", "route \"echo\"", "1 of 2 steps were done before"] {
         assert!(said.contains(told), "{told}: {said}");
     }
     scene.done(FILE);
@@ -253,8 +253,8 @@ fn all_that_is_wrong_is_told_at_once_with_its_line_before_anything_is_changed() 
             ":16: api_keys[0].expires_at: must be in the future",
             ":20: limits[0].per: ",
             ":22: limits[0].limit: ",
-            ":26: budgets[0].limit_usd: ",
-            ":30: models[0].targets[0].upstream: there is no upstream \"gone\"",
+            ":27: budgets[0].limit_usd: ",
+            ":31: models[0].targets[0].upstream: there is no upstream \"gone\"",
         ] {
             assert!(said.contains(&format!("gateway.toml{told}")), "{told}: {said}");
         }

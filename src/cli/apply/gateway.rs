@@ -207,9 +207,11 @@ fn refused(status: StatusCode, problem: &Value) -> String {
     let errors = problem.get("errors").and_then(Value::as_array).into_iter().flatten();
     let lines = errors.map(|error| {
         let (pointer, detail) = (text(error, "pointer"), text(error, "detail"));
-        format!("\n  {}: {}", pointer.unwrap_or_default(), detail.unwrap_or_default())
+        format!("{}: {}", pointer.unwrap_or_default(), detail.unwrap_or_default())
     });
-    format!("{}: {words}{}", status.as_u16(), lines.collect::<String>())
+    // The detail has the first of them.
+    let others = lines.filter(|line| !words.contains(line)).map(|line| format!("\n  {line}"));
+    format!("{}: {words}{}", status.as_u16(), others.collect::<String>())
 }
 
 #[cfg(test)]
@@ -239,6 +241,9 @@ mod tests {
     fn a_refusal_says_every_fault() {
         let problem = json!({ "title": "t", "detail": "d", "errors": [{ "pointer": "/name", "detail": "is long" }] });
         assert_eq!(refused(StatusCode::BAD_REQUEST, &problem), "400: d\n  /name: is long");
+        let errors = json!([{ "pointer": "/a", "detail": "b" }, { "pointer": "/c", "detail": "d" }]);
+        let problem = json!({ "detail": "/a: b; and more", "errors": errors });
+        assert_eq!(refused(StatusCode::BAD_REQUEST, &problem), "400: /a: b; and more\n  /c: d");
         assert_eq!(refused(StatusCode::BAD_GATEWAY, &Value::Null), "502: 502 Bad Gateway");
     }
 

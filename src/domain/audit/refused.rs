@@ -134,7 +134,8 @@ impl RefusedByBudget {
     }
 }
 
-/// Where a request was wrong, and whose it was. A client may give fields names of its own, so they are personal.
+/// Where a request was wrong, and whose it was. Fields that nobody knows are not among them: what a client wrote in place of a
+/// name may be a secret. Others may be within what has names of the client's own, so they are personal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrongFields {
     /// Who called: an outcome does not say it otherwise, and erasing looks for it.
@@ -148,7 +149,7 @@ impl WrongFields {
     #[must_use]
     pub fn of(refusal: &Refusal, user_id: Option<UserId>) -> Option<Self> {
         let Refusal::InvalidRequest(faults) = refusal else { return None };
-        let pointers = faults.iter().filter(|fault| !fault.pointer.is_empty()).take(MOST);
+        let pointers = faults.iter().filter(|fault| !fault.pointer.is_empty() && !fault.is_unknown).take(MOST);
         let pointers: Vec<String> = pointers.map(|fault| kept(&fault.pointer)).collect();
         (!pointers.is_empty()).then_some(Self { user_id, pointers })
     }
@@ -172,6 +173,8 @@ mod tests {
         assert!(kept.pointers.iter().all(|pointer| pointer.len() <= MAX_FIELD_BYTES));
         assert_eq!(WrongFields::of(&Refusal::invalid("", "no JSON"), None), None);
         assert_eq!(WrongFields::of(&Refusal::NotFound, None), None);
+        let made_up = Refusal::InvalidRequest(vec![Fault::unknown("/s3cret", "is no field here")]);
+        assert_eq!(WrongFields::of(&made_up, None), None);
     }
 
     #[test]

@@ -122,7 +122,7 @@ mod tests {
     fn the_challenge_is_that_of_the_example_in_rfc_7636() {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into();
         let pending = Pending { verifier, ..Pending::begin("r".into(), None, at(0)).unwrap() };
-        assert_eq!(pending.challenge(), "E9Melhoa2OwvFrEMTJeCK1wHYj8F1QwL8Bn0TuNyA7c");
+        assert_eq!(pending.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
     #[test]

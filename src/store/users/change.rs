@@ -129,10 +129,10 @@ impl Administered for UserRow {
     ) -> Result<Self, StoreError> {
         let ends_tokens = change.password_hash.is_some() || standing(before) != standing(&after);
         let tokens_not_before = if ends_tokens { stamp.now } else { before.tokens_not_before };
-        let updated_at = match before.follows_issuer() {
-            true if change.by_issuer => before.updated_at,
-            true => later(stamp.now, before.created_at),
-            false => stamp.now,
+        let updated_at = match &before.outside {
+            None => stamp.now,
+            Some(_) if change.by_issuer && before.follows_issuer() => before.updated_at,
+            Some(_) => later(stamp.now, before.created_at),
         };
         let after = Self { updated_at, revision: stamp.revision, tokens_not_before, ..after };
         update(connection, &after, change.password_hash).await?;
