@@ -22,7 +22,7 @@ const READERS: [(&str, Reader); 12] = [
     ("as it is", str::to_owned),
     ("decoded", decoded),
     ("decoded, characters in any number of bytes", decoded_leniently),
-    ("without streams of files", |path| decoded(path).replace("::$data", "").replace("::$DATA", "")),
+    ("without streams of files", |path| without_streams(&decoded(path))),
     ("decoded twice", |path| decoded(&decoded(path))),
     ("dots removed", |path| without_dots(path)),
     ("decoded, dots removed", |path| without_dots(&decoded(path))),
@@ -181,6 +181,18 @@ fn without_dots(path: &str) -> String {
 fn without_parameters(path: &str) -> String {
     let cut: Vec<&str> = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
     cut.join("/")
+}
+
+/// The name of a file in place of that of its main stream, which ends so (NTFS).
+fn without_streams(path: &str) -> String {
+    let name = |segment: &str| {
+        let end = segment.len().checked_sub("::$DATA".len()).filter(|at| segment.is_char_boundary(*at));
+        match end.map(|end| segment.split_at(end)) {
+            Some((name, stream)) if stream.eq_ignore_ascii_case("::$DATA") => name.to_owned(),
+            _ => segment.to_owned(),
+        }
+    };
+    path.split('/').map(name).collect::<Vec<_>>().join("/")
 }
 
 fn without_blanks(path: &str) -> String {
