@@ -6,7 +6,7 @@
 mod block;
 mod changes;
 mod examine;
-mod key;
+pub mod key;
 mod layers;
 pub mod lines;
 pub mod lists;

@@ -37,7 +37,7 @@ pub(super) fn of(steps: &[Step]) -> String {
 }
 
 /// A key, then what it stands in, and so on outwards.
-pub(super) fn outwards(key: &str) -> impl Iterator<Item = String> {
+pub fn outwards(key: &str) -> impl Iterator<Item = String> {
     let steps = steps(key);
     let lengths = (1..=steps.len()).rev();
     lengths.map(move |length| of(steps.get(..length).unwrap_or_default()))

@@ -18,6 +18,12 @@ impl Fault {
         Self { pointer: pointer.into(), detail: detail.into(), is_unknown: false }
     }
 
+    /// The same within what stands at `place`, a JSON pointer.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        Self { pointer: format!("{place}{}", self.pointer), ..self }
+    }
+
     /// A name at `pointer` that nothing here has.
     #[must_use]
     pub fn unknown(pointer: impl Into<String>, detail: impl Into<String>) -> Self {

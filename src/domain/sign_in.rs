@@ -6,6 +6,15 @@ use super::token_fault::TokenFault;
 /// The cookie that holds the sign-in which is under way at a provider.
 pub const COOKIE: &str = "tollgate_sign_in";
 
+/// The longest `error` of a provider that is told, in bytes.
+const MAX_ERROR_BYTES: usize = 64;
+
+/// Whether an `error` of a provider (RFC 6749 §4.1.2.1 and §5.2) is a word as the standards have them, so that it may be logged.
+#[must_use]
+pub fn is_error_word(error: &str) -> bool {
+    error.len() <= MAX_ERROR_BYTES && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
 /// What was wrong with a sign-in at a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignInFault {

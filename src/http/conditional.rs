@@ -10,7 +10,7 @@ use actix_web::{
     FromRequest, HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     dev::Payload,
-    http::header::{EntityTag, Header, IF_MATCH, IF_NONE_MATCH, IfMatch, IfNoneMatch},
+    http::header::{EntityTag, Header, IfMatch, IfNoneMatch},
 };
 use apistos_models::paths::Parameter;
 use schemars::JsonSchema;
@@ -67,7 +67,7 @@ impl Conditions {
         Err(Refusal::PreconditionFailed(why))
     }
 
-    /// Whether the version of what is there matters, so that a change that came between is told as 412.
+    /// Whether the version of what is there matters, so that a change that came between is refused with 412.
     pub(super) const fn names_version(&self) -> bool {
         self.wanted.is_some()
     }
@@ -78,21 +78,22 @@ impl FromRequest for Conditions {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let fault = |name: &str| {
-            let detail = "must be *, or versions in quotes as ETag has them, such as \"17\"";
-            Problem(Refusal::invalid(format!("header:{name}"), detail))
-        };
-        let read = || {
-            let wanted = request.headers().contains_key(IF_MATCH).then(|| IfMatch::parse(request).ok());
-            let wanted = wanted.map(|read| read.filter(|read| *read != IfMatch::Items(vec![])));
-            let wanted = wanted.map(|read| read.ok_or_else(|| fault("if-match"))).transpose()?;
-            let unwanted = request.headers().contains_key(IF_NONE_MATCH).then(|| IfNoneMatch::parse(request).ok());
-            let unwanted = unwanted.map(|read| read.filter(|read| *read != IfNoneMatch::Items(vec![])));
-            let unwanted = unwanted.map(|read| read.ok_or_else(|| fault("if-none-match"))).transpose()?;
-            Ok(Self { wanted, unwanted })
-        };
-        ready(read())
+        let wanted = read(request, &IfMatch::Items(vec![]));
+        let unwanted = read(request, &IfNoneMatch::Items(vec![]));
+        ready(wanted.and_then(|wanted| Ok(Self { wanted, unwanted: unwanted? })))
     }
+}
+
+/// A header, if it is there. It has to say more than `nothing`.
+fn read<H: Header + PartialEq>(request: &HttpRequest, nothing: &H) -> Result<Option<H>, Problem> {
+    if !request.headers().contains_key(H::name()) {
+        return Ok(None);
+    }
+    let header = H::parse(request).ok().filter(|header| header != nothing).ok_or_else(|| {
+        let detail = "must be *, or versions in quotes as ETag has them, such as \"17\"";
+        Problem(Refusal::invalid(format!("header:{}", H::name()), detail))
+    });
+    header.map(Some)
 }
 
 impl Argument for Conditions {

@@ -44,7 +44,7 @@ use crate::{
         refusal::Refusal,
         sign_in::{self, SignInFault},
     },
-    pipeline::{Gate, peers::Front},
+    pipeline::{Gate, authenticate::cookie, peers::Front},
 };
 
 const START: &str = "/auth/oidc/start";
@@ -225,9 +225,8 @@ fn authorization_url(endpoints: &Endpoints, provider: &Provider, pending: &Pendi
     format!("{base}{between}{query}")
 }
 
-/// RFC 6265 §4.1. `Lax`: the browser comes back from another site, by a link.
+/// `Lax`: the browser comes back from another site, by a link.
 fn pending_cookie(sealed: &str, lives: Duration, front: &Front) -> String {
-    let secure = if front.scheme == "https" { "; Secure" } else { "" };
-    let (name, max_age_s) = (sign_in::COOKIE, lives.as_secs());
-    format!("{name}={sealed}; Max-Age={max_age_s}; Path={COOKIE_PATH}; HttpOnly; SameSite=Lax{secure}")
+    let max_age_s = i64::try_from(lives.as_secs()).unwrap_or(i64::MAX);
+    cookie::line(sign_in::COOKIE, sealed, (max_age_s, COOKIE_PATH, "Lax"), front)
 }

@@ -209,7 +209,7 @@ fn budget_rule(budget: &BudgetCreate, at: &str) -> Result<Rule, Vec<Fault>> {
 
 /// The faults of an object that stands at this place.
 fn below(at: &str, faults: Vec<Fault>) -> Vec<Fault> {
-    faults.into_iter().map(|fault| Fault::new(format!("{at}{}", fault.pointer), fault.detail)).collect()
+    faults.into_iter().map(|fault| fault.within(at)).collect()
 }
 
 impl Question {

@@ -121,8 +121,7 @@ pub fn from_cookie(gate: &Gate, request: &HttpRequest) -> Result<String, Refusal
     Err(Refusal::Forbidden)
 }
 
-/// RFC 6265 §4.1. It goes to nothing but the two URLs that read it and their neighbours below `/auth`.
+/// It goes to nothing but the two URLs that read it and their neighbours below `/auth`.
 pub(super) fn cookie_line(token: &str, max_age_s: i64, gate: &Gate, request: &HttpRequest) -> String {
-    let secure = if gate.peers.front_of(request).scheme == "https" { "; Secure" } else { "" };
-    format!("{}={token}; Max-Age={max_age_s}; Path=/auth; HttpOnly; SameSite=Strict{secure}", session::COOKIE)
+    cookie::line(session::COOKIE, token, (max_age_s, "/auth", "Strict"), &gate.peers.front_of(request))
 }

@@ -197,7 +197,7 @@ impl Administered for ApiKeyRow {
         let Some(user) = UserRow::living(connection, new.user_id).await? else {
             return Ok(Some(KeyRefused::NoSuchUser));
         };
-        if is_beyond(new.role, &user) {
+        if is_beyond(new.role, user.role) {
             return Ok(Some(KeyRefused::RoleBeyond));
         }
         if new.only_of_name && !live_of_name(connection, new.user_id, &new.name, new.created_at).await?.is_empty() {
@@ -249,7 +249,7 @@ impl Administered for ApiKeyRow {
         let Some(user) = UserRow::living(connection, before.user_id).await? else {
             return Ok(Some(KeyRefused::NoSuchUser));
         };
-        Ok((before.role != after.role && is_beyond(after.role, &user)).then_some(KeyRefused::RoleBeyond))
+        Ok((before.role != after.role && is_beyond(after.role, user.role)).then_some(KeyRefused::RoleBeyond))
     }
 
     async fn update(
@@ -278,8 +278,8 @@ impl Administered for ApiKeyRow {
 }
 
 /// Whether the role of a key may do what that of its user may not.
-fn is_beyond(role: Option<Role>, user: &UserRow) -> bool {
-    role.is_some_and(|role| role.lesser(user.role) != Some(role))
+pub(super) fn is_beyond(role: Option<Role>, of_user: Role) -> bool {
+    role.is_some_and(|role| role.lesser(of_user) != Some(role))
 }
 
 /// The keys of a user with exactly this name that are neither revoked nor expired, two at most.

@@ -7,7 +7,7 @@
 use super::{
     Store, StoreError,
     administered::{Administered, Created},
-    api_keys::{ApiKeyRow, KeyRefused, NewApiKey},
+    api_keys::{ApiKeyRow, KeyRefused, NewApiKey, is_beyond},
     budgets::{BudgetRow, NewBudget},
     connection::Connection,
     idempotency::{self, Idempotency, Known},
@@ -15,7 +15,7 @@ use super::{
     revisions,
     users::{NewUser, UserRefused, UserRow},
 };
-use crate::domain::{budget, limit, principal::Role};
+use crate::domain::{budget, limit};
 
 /// An API key to be, and what belongs to it.
 #[derive(Clone)]
@@ -121,10 +121,6 @@ async fn refusal(connection: &mut Connection, order: &KeyOrder) -> Result<Option
         }
     }
     Ok(None)
-}
-
-fn is_beyond(role: Option<Role>, of_user: Role) -> bool {
-    role.is_some_and(|role| role.lesser(of_user) != Some(role))
 }
 
 async fn read(connection: &mut Connection, order: &KeyOrder) -> Result<MadeKey, StoreError> {

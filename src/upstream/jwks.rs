@@ -29,6 +29,7 @@ use super::{
     client::{MAX_HEAD_BYTES, tcp_connector, tls_connector},
     outgoing_body::{OutgoingBody, SentBody},
 };
+use crate::domain::sign_in::is_error_word;
 
 /// From the resolution of the name to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -173,8 +174,8 @@ fn basic((id, secret): (&str, &str)) -> Option<HeaderValue> {
 /// The `error` of a refusal, if it is one of the words that errors have. Nothing else of the answer is ever logged.
 fn error_code(json: &[u8]) -> String {
     let body: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
-    let is_word = |code: &&str| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    body.get("error").and_then(serde_json::Value::as_str).filter(is_word).unwrap_or_default().to_owned()
+    let code = body.get("error").and_then(serde_json::Value::as_str);
+    code.filter(|code| is_error_word(code)).unwrap_or_default().to_owned()
 }
 
 /// The value of a header without case; several lines are one list (RFC 9110 §5.3).

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::{cli::Failure, config::lines};
+use crate::{
+    cli::Failure,
+    config::{key, lines},
+};
 
 /// Something that is wrong with the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,24 +46,13 @@ impl Lines {
     }
 
     fn told(&self, Mistake { place, what }: &Mistake) -> (usize, String) {
-        let line = self.line_of(place);
+        // Of a key that is missing, the line of what it is missing in.
+        let line = key::outwards(place).find_map(|key| self.lines.get(&key));
         let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
         match line {
-            Some(line) => (line, format!("{}:{line}: {place}{what}", self.file)),
+            Some(line) => (*line, format!("{}:{line}: {place}{what}", self.file)),
             None => (0, format!("{}: {place}{what}", self.file)),
         }
-    }
-
-    /// The line of a key, or of what it is missing in.
-    fn line_of(&self, place: &str) -> Option<usize> {
-        let mut key = place;
-        while !key.is_empty() {
-            if let Some(line) = self.lines.get(key) {
-                return Some(*line);
-            }
-            key = key.rfind(['.', '[']).and_then(|end| key.get(..end)).unwrap_or_default();
-        }
-        None
     }
 }
 

@@ -9,7 +9,7 @@ fn ten_a_hundred(version: i64) -> Terms {
     Terms { kind: Kind::Rate { limit: 10, window: 100, burst: 10 }, version }
 }
 
-/// Asks for so many units by these terms, for fifty moments.
+/// A message that asks for `need` units by these terms, on a lease of fifty moments.
 pub(super) fn ask_by(terms: Terms, holder: u128, seq: u64, need: u64) -> Ask {
     Ask {
         holder: HolderId(holder),

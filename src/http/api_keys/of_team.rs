@@ -223,7 +223,7 @@ impl KeyLimit {
 }
 
 fn below(place: &str, faults: Vec<Fault>) -> impl Iterator<Item = Fault> {
-    faults.into_iter().map(move |fault| Fault::new(format!("{place}{}", fault.pointer), fault.detail))
+    faults.into_iter().map(move |fault| fault.within(place))
 }
 
 /// Whose key it is, and the user to be made where nobody has the name.

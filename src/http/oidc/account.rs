@@ -12,6 +12,7 @@ use crate::{
     config::login::Login,
     credentials::jwt::outside::SignedIn,
     domain::{
+        display_name::DisplayName,
         ids::TeamId,
         principal::{OutsideIdentity, Role, UserStatus},
         refusal::Refusal,
@@ -19,10 +20,7 @@ use crate::{
     },
     http::{administered, conditional::Conditions},
     pipeline::audit::Note,
-    store::{
-        filter::Filter,
-        users::{UserChange, UserRow},
-    },
+    store::users::{UserChange, UserRow},
 };
 
 /// The user, as the mapping has them now.
@@ -83,9 +81,10 @@ async fn end_sessions(sign_in: &SignIn, request: &HttpRequest, identity: &Outsid
 
 async fn team_of(sign_in: &SignIn, name: Option<&str>) -> Result<Option<TeamId>, SignInFault> {
     let Some(name) = name else { return Ok(None) };
-    let filter = Filter { name: Some(name.to_owned()), team: None };
-    let teams = sign_in.store.teams_page(filter, None, 1).await.map_err(|error| unavailable(&error))?;
-    Ok(teams.first().map(|team| team.id))
+    // A name that no team can have is that of none.
+    let Ok(name) = DisplayName::new(name) else { return Ok(None) };
+    let team = sign_in.store.team_by_name(&name).await.map_err(|error| unavailable(&error))?;
+    Ok(team.map(|team| team.id))
 }
 
 /// The call itself has no credential, so the user is noted for its record.

@@ -13,16 +13,13 @@ use zeroize::Zeroizing;
 use super::{Pending, Provider};
 use crate::{
     crypto,
-    domain::sign_in::SignInFault,
+    domain::sign_in::{SignInFault, is_error_word},
     http::{
         extract::QueryOf,
         openapi::operation::{Argument, Draft},
         problem::Problem,
     },
 };
-
-/// The longest `error` that is logged, in bytes.
-const MAX_ERROR_BYTES: usize = 64;
 
 /// The answer. It has no `Debug`: the code is a secret.
 #[derive(Default)]
@@ -118,8 +115,7 @@ impl ProviderAnswer {
 
 /// An error as it is logged, if it is a word as the standards have them.
 fn word(error: &str) -> Cow<'_, str> {
-    let is_word = error.len() <= MAX_ERROR_BYTES && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if is_word { error.into() } else { "not a word".into() }
+    if is_error_word(error) { error.into() } else { "not a word".into() }
 }
 
 #[cfg(test)]

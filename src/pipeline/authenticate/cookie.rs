@@ -1,4 +1,4 @@
-//! The cookies that are read: the refresh token of a page of the gateway itself, and the sign-in that is under way at a
+//! The cookies that are read, and how both are set: the refresh token of a page of the gateway itself, and the sign-in that is under way at a
 //! provider.
 //!
 //! Only `/auth/refresh` and `/auth/logout` ask for the first, and take it only from a page of the gateway's own origin:
@@ -25,6 +25,14 @@ pub fn refresh_token(headers: &HeaderMap) -> Option<&str> {
 #[must_use]
 pub fn sign_in(headers: &HeaderMap) -> Option<&str> {
     value(headers, sign_in::COOKIE)
+}
+
+/// How a cookie is set (RFC 6265 §4.1): for how many seconds, below which path, and whether other sites may send it with a link
+/// (`Lax`) or not at all (`Strict`). No script reads it, and over https it goes over https alone.
+#[must_use]
+pub fn line(name: &str, value: &str, (max_age_s, path, same_site): (i64, &str, &str), front: &Front) -> String {
+    let secure = if front.scheme == "https" { "; Secure" } else { "" };
+    format!("{name}={value}; Max-Age={max_age_s}; Path={path}; HttpOnly; SameSite={same_site}{secure}")
 }
 
 /// The value of the cookie of this name. Two that differ are none.
