@@ -96,7 +96,7 @@ impl From<TokenFault> for IdTokenFault {
 }
 
 impl SignInFault {
-    /// What the console's sign-in page is told. It has words for each of these.
+    /// The word by which the sign-in page of the console is led to what it says of the fault.
     #[must_use]
     pub const fn told(self) -> &'static str {
         match self {
