@@ -39,7 +39,7 @@ pub use self::{
     alerts::webhook,
     audit::{
         audit_public_key, audit_store, checkpoint_file, checkpoint_files, custodian, home_chain,
-        is_checkpoint_file_renewed,
+        is_checkpoint_file_renewed, settle_audit,
     },
     first_start::{FirstStart, random_password},
     foundation::{Secrets, is_shared},
@@ -226,7 +226,7 @@ impl Gateway {
         for server in &self.servers {
             server.stop(true).await;
         }
-        self.crew.stop(&self.parts.handles.checkpoints).await;
+        self.crew.stop(&self.parts.handles).await;
         self.parts.tracing.stop().await;
     }
 }
@@ -278,6 +278,7 @@ impl Parts {
             audit_log: AuditLog {
                 clock: base.clock.clone(),
                 store: base.store.clone(),
+                audit: handles.audit.clone(),
                 traffic: handles.traffic.clone(),
                 chain: Arc::clone(&base.chain),
                 started_at: base.clock.now(),

@@ -44,6 +44,7 @@ const RUNNING: &str = "gateway.json";
 const ACTS: &str = "acts.jsonl";
 const REPLICA: &str = "replica";
 const RELOAD: &str = "reload.json";
+const AUDIT_SPOOL: &str = "audit-spool";
 
 /// Reads a key that an operator gave; `origin` says where.
 pub fn parse_master_key(origin: &str, text: &str) -> Result<MasterKey, DataDirError> {
@@ -110,6 +111,13 @@ pub fn replica(path: &Path) -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
+/// Whether audit entries wait there for the store. Nothing is made.
+#[must_use]
+pub fn has_spooled(path: &Path) -> bool {
+    let files = std::fs::read_dir(path.join(AUDIT_SPOOL)).into_iter().flatten();
+    files.flatten().any(|file| file.metadata().is_ok_and(|file| file.len() > 0))
+}
+
 /// Whether a gateway uses the directory now. Nothing is made.
 #[must_use]
 pub fn is_in_use(path: &Path) -> bool {
@@ -162,7 +170,7 @@ impl DataDir {
 
     /// Where the audit log waits for the store.
     pub fn audit_spool(&self) -> PathBuf {
-        self.path.join("audit-spool")
+        self.path.join(AUDIT_SPOOL)
     }
 
     /// Up to which place of its audit chain this replica has closed what was open; 0 if it is not known.

@@ -140,6 +140,12 @@ impl Store {
         self.inner.pools.connections()
     }
 
+    /// Whether the store is a file, which shares the disk and the fate of this machine.
+    #[must_use]
+    pub fn is_a_file(&self) -> bool {
+        self.inner.pools.block()
+    }
+
     /// What is wrong with the file of a SQLite store while it is open: another lies in its place, or its log grows without
     /// bound.
     ///

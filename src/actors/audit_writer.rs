@@ -1,19 +1,23 @@
 //! `AuditWriter`: owns the head of this replica's chain and the entries not yet on disk.
 //!
-//! Called by `pipeline::audit` through [`Audit`]. It commits in groups: all entries that arrive during one transaction
-//! are the next transaction, and each is answered when it is on disk. A request takes its place here before anything
-//! else happens to it, so that its end always finds room.
+//! Called by `pipeline::audit` through [`Audit`]. It commits in groups: all entries that arrive during one commit are the
+//! next, and each is answered when it is on disk. A request takes its place here before anything else happens to it, so
+//! that its end always finds room.
 //!
-//! When the store does not answer in time, entries get their places in the chain all the same and go into the spool,
-//! which counts as disk. From then on the store is tried in the background, the spooled entries first, and what arrives
-//! meanwhile does not wait for that. When neither takes an entry, a caller that waits for it gets an error and no request is
-//! let in any more. Outcomes, and entries that nobody waits for, stay in memory until there is room again: what they
-//! record has been done.
+//! Where the store is a file beside it, an entry is committed in the spool: an append and one synchronisation a group, on
+//! this thread. The store is filled behind the answers, in larger groups (`filling`). Where the store is a server, which may
+//! outlive this machine, an entry is committed there. When it does not answer in time, entries get their places in the
+//! chain all the same and go into the spool, which counts as disk. From then on the store is tried in the background, the
+//! spooled entries first, and what arrives meanwhile does not wait for that.
+//!
+//! When neither takes an entry, a caller that waits for it gets an error and no request is let in any more. Outcomes, and
+//! entries that nobody waits for, stay in memory until there is room again: what they record has been done.
 
 mod archive;
 mod audit;
 mod blueprint;
 mod condition;
+mod filling;
 mod outbox;
 
 use std::{collections::VecDeque, fmt::Display, time::Duration};
@@ -23,6 +27,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, 
 use self::{
     archive::{Archive, Attempt, Fate},
     condition::Gauge,
+    filling::Filling,
     outbox::{NotTaken, Outbox},
 };
 use super::{
@@ -63,6 +68,13 @@ impl Request for Append {
     type Answer = Result<(), NotRecorded>;
 }
 
+/// Answers when what was handed over before is in the store, as far as the store takes it.
+pub struct Settle;
+
+impl Request for Settle {
+    type Answer = ();
+}
+
 /// An entry in the queue, and the way to answer; none for one that was kept although its caller was answered.
 type QueuedEntry = (Draft, Option<Waiter>);
 type Waiter = Reply<Result<(), NotRecorded>>;
@@ -73,9 +85,6 @@ const LAST_REST: Duration = Duration::from_secs(2);
 
 /// How long buffered entries are gathered at most, so that they are few transactions.
 const GATHERED_FOR: Duration = Duration::from_millis(100);
-
-/// How many entries of the outbox one transaction takes, about.
-const REPLAYED_AT_A_TIME: u64 = 2_000;
 
 /// What is going on at the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +103,9 @@ pub struct AuditWriter {
     head: Head,
     queue: VecDeque<QueuedEntry>,
     outbox: Outbox,
+    /// Whether entries are committed in the spool.
+    commits_in_spool: bool,
+    filling: Filling,
     gauge: Gauge,
     stored: Stored,
     max_batch: usize,
@@ -133,6 +145,19 @@ impl Handler<Ask<Append>> for AuditWriter {
     }
 }
 
+impl Handler<Ask<Settle>> for AuditWriter {
+    type Result = ();
+
+    fn handle(&mut self, Ask { reply, .. }: Ask<Settle>, context: &mut Self::Context) {
+        if !self.commits_in_spool {
+            return reply.answer(());
+        }
+        self.due = true;
+        self.filling.ask(reply);
+        self.call(context);
+    }
+}
+
 impl AuditWriter {
     /// Takes a turn when all messages that are here have been read, so that they are one group.
     fn call(&mut self, context: &mut Context<Self>) {
@@ -159,22 +184,31 @@ impl AuditWriter {
 
     /// Does whatever can be done now.
     fn turn(&mut self, context: &mut Context<Self>) {
-        if !self.outbox.is_empty() && !self.is_nearly_through() {
-            self.spool_queue();
+        if self.spools() {
+            self.spool_queue(context);
         }
+        self.filling.note_asked(self.head.seq);
         if self.store == AtStore::Nothing {
             if !self.outbox.is_empty() {
-                self.replay(context);
+                self.fill(context);
             } else if self.due && !self.queue.is_empty() {
                 self.commit(context);
             }
         }
+        let is_away = self.store == AtStore::Resting;
+        let first = self.outbox.first().filter(|_| !is_away);
+        self.filling.answer_through(first.map_or(u64::MAX, |first| first.saturating_sub(1)));
         self.gauge.set_spooled(self.outbox.entries());
     }
 
-    /// Whether the outbox will be empty in a moment: then what is queued waits for that, and goes into the store.
-    fn is_nearly_through(&self) -> bool {
-        !self.store_outage.is_on() && self.outbox.entries() <= REPLAYED_AT_A_TIME
+    /// Whether what is queued goes into the spool now, and not into the store.
+    fn spools(&self) -> bool {
+        if self.commits_in_spool {
+            // A spool that fails is left alone as long as the store works.
+            return self.due && (!self.spool_outage.is_on() || self.store_outage.is_on());
+        }
+        // When the outbox will be empty in a moment, what is queued waits for that, and goes into the store.
+        !self.outbox.is_empty() && (self.store_outage.is_on() || self.outbox.entries() > filling::AT_A_TIME)
     }
 
     /// Commits what is queued, one batch at a time.
@@ -186,7 +220,7 @@ impl AuditWriter {
         context.spawn(commit.into_actor(self).map(move |(attempt, drafts), writer, context| {
             writer.store = AtStore::Nothing;
             if attempt.is_whole_behind(head) {
-                writer.stored.tell(head.seq, &drafts);
+                writer.stored.tell_all(head.seq, &drafts);
             }
             writer.answer(replies, attempt, context);
             writer.turn(context);
@@ -227,8 +261,9 @@ impl AuditWriter {
         }
     }
 
-    /// Puts what is queued behind the outbox; what it does not take and somebody waits for is refused.
-    fn spool_queue(&mut self) {
+    /// Puts what is queued behind the outbox; what it does not take and somebody waits for is refused, unless the store is
+    /// there to take it.
+    fn spool_queue(&mut self, context: &mut Context<Self>) {
         while !self.queue.is_empty() {
             let (drafts, replies) = self.next_batch();
             let linked = self.archive.link(self.head, &drafts);
@@ -236,8 +271,14 @@ impl AuditWriter {
                 self.refuse(drafts, replies);
                 return;
             };
-            if !self.spooled(|outbox| outbox.take(&rows)) {
-                self.refuse(drafts, replies);
+            if !self.spooled(|outbox| outbox.take(rows, &drafts)) {
+                if self.commits_in_spool && !self.store_outage.is_on() {
+                    Self::try_spool_later(context);
+                    drafts.into_iter().zip(replies).rev().for_each(|entry| self.queue.push_front(entry));
+                    self.due = true;
+                } else {
+                    self.refuse(drafts, replies);
+                }
                 return;
             }
             self.head = end;
@@ -249,7 +290,11 @@ impl AuditWriter {
     /// Puts something into the outbox; whether that works is how the log is doing.
     fn spooled(&mut self, put: impl FnOnce(&mut Outbox) -> Result<(), NotTaken>) -> bool {
         let put = put(&mut self.outbox);
-        self.gauge.set_condition(if put.is_ok() { Condition::Spooling } else { Condition::Refusing });
+        self.gauge.set_condition(match &put {
+            _ if self.commits_in_spool && !self.store_outage.is_on() => Condition::Storing,
+            Ok(()) => Condition::Spooling,
+            Err(_) => Condition::Refusing,
+        });
         match put {
             Ok(()) => self.spool_outage.over(),
             Err(error) => self.spool_outage.failed(&error),
@@ -276,35 +321,6 @@ impl AuditWriter {
             }
         }
         self.due = !self.queue.is_empty();
-    }
-
-    /// Gives the store the first entries of the outbox.
-    fn replay(&mut self, context: &mut Context<Self>) {
-        let rows = match self.outbox.front(REPLAYED_AT_A_TIME) {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.leave_store_alone(&error, context);
-                return;
-            }
-        };
-        let (archive, through) = (self.archive.clone(), rows.last().map_or(0, |row| row.seq));
-        self.store = AtStore::Writing;
-        let replay = async move { archive.replay(rows).await };
-        context.spawn(replay.into_actor(self).map(move |replayed, writer, context| {
-            writer.store = AtStore::Nothing;
-            match replayed {
-                Ok(()) => writer.replayed(through),
-                Err(error) => writer.leave_store_alone(&error, context),
-            }
-            writer.turn(context);
-        }));
-    }
-
-    fn replayed(&mut self, through: u64) {
-        self.outbox.forget(through);
-        self.store_outage.over();
-        self.rest = FIRST_REST;
-        self.gauge.set_condition(if self.outbox.is_empty() { Condition::Storing } else { Condition::Spooling });
     }
 
     fn leave_store_alone(&mut self, error: &dyn Display, context: &mut Context<Self>) {

@@ -2,12 +2,16 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Secrets, StartError, foundation::read_master_key, offline::existing_store};
+use super::{
+    Secrets, StartError,
+    foundation::{audit_writer, read_master_key},
+    offline::existing_store,
+};
 use crate::{
     actors::notary::{CheckpointKey, Custodian, MAX_CHECKPOINT_FILE_BYTES, older_checkpoint_file},
     clock::Clock,
     config::Config,
-    data_dir,
+    data_dir::{self, DataDir},
     domain::audit::{act::Author, lines::PublicKey},
     store::Store,
 };
@@ -42,10 +46,47 @@ pub fn home_chain(config: &Config) -> Option<String> {
     data_dir::replica(&config.data_dir)
 }
 
-/// The store with the audit log in it; none is made.
-pub fn audit_store(config: &Config) -> Result<Store, StartError> {
-    existing_store(config, Duration::from_millis(config.store.statement_timeout_ms))
+/// The store with the audit log in it, settled; none is made.
+///
+/// # Errors
+/// As [`existing_store`] and [`settle_audit`].
+pub async fn audit_store(config: &Config) -> Result<Store, StartError> {
+    let store = existing_store(config, Duration::from_millis(config.store.statement_timeout_ms))?;
+    settle_audit(config, &store).await?;
+    Ok(store)
 }
+
+/// Returns when all that was answered before is in the store: what a gateway has committed in its spool beside a SQLite store
+/// is waited for, or put there if none runs, as after a kill.
+///
+/// # Errors
+/// If the spool is damaged, or the store does not take what is in it.
+pub async fn settle_audit(config: &Config, store: &Store) -> Result<(), StartError> {
+    if !store.is_a_file() || !data_dir::has_spooled(&config.data_dir) {
+        return Ok(());
+    }
+    for _ in 0..LOOKS {
+        if !data_dir::is_in_use(&config.data_dir) {
+            break;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if !data_dir::has_spooled(&config.data_dir) {
+            return Ok(());
+        }
+    }
+    if data_dir::is_in_use(&config.data_dir) {
+        // Under load there is always something in it; what was there at first is in the store by now.
+        return Ok(());
+    }
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let Some(chain) = home_chain(config) else { return Ok(()) };
+    audit_writer(config, store, &chain.into(), &data_dir).replay().await?;
+    Ok(())
+}
+
+/// How often a command looks, in all for longer than a gateway takes to put into a SQLite store what it has answered.
+const LOOKS: u32 = 60;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The public key that checkpoints are verified with, by the master key: the owner of the store cannot replace it.
 /// Nothing if no gateway has made one yet.
@@ -60,7 +101,7 @@ pub async fn audit_public_key(
 
 /// Whoever acts on the log from the command line.
 pub async fn custodian(config: &Config, secrets: &Secrets, by: Author) -> Result<Custodian, StartError> {
-    let store = audit_store(config)?;
+    let store = audit_store(config).await?;
     let master = read_master_key(config, secrets)?;
     let key = Arc::new(CheckpointKey::open(&store, &master).await?);
     Ok(Custodian { store, clock: Clock::system(), key, by: Some(by) })

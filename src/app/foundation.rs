@@ -120,12 +120,18 @@ fn way(config: &Config) -> Way {
 }
 
 /// Where the audit writer puts what it is given, on the chain of this replica.
-fn audit_writer(config: &Config, store: &Store, chain: &Arc<str>, data_dir: &DataDir) -> audit_writer::Blueprint {
+pub(super) fn audit_writer(
+    config: &Config,
+    store: &Store,
+    chain: &Arc<str>,
+    data_dir: &DataDir,
+) -> audit_writer::Blueprint {
     audit_writer::Blueprint {
         store: store.clone(),
         chain: Arc::clone(chain),
         max_batch: usize::try_from(config.audit.max_batch).unwrap_or(usize::MAX),
         store_timeout: Duration::from_millis(config.audit.store_timeout_ms),
+        commits_in_spool: store.is_a_file(),
         spool: data_dir.audit_spool(),
         spool_max_bytes: config.audit.spool_max_bytes,
         stored: Stored::to_nobody(),

@@ -129,7 +129,7 @@ async fn retain(config: &Config, days: u32, consent: &Consent) -> Result<(), Fai
 }
 
 async fn print_keys(config: &Config) -> Result<(), Failure> {
-    let store = audit_store(config)?;
+    let store = audit_store(config).await?;
     for key in trust::of_store(config, &store).await? {
         print(&trust::line(key)?);
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Failure, consent::Consent, load, print};
 use crate::{
-    app::{Standstill, StartError, check_store},
+    app::{Standstill, StartError, audit_store},
     clock::Clock,
     store::{
         backup::{self, Kind},
@@ -31,7 +31,8 @@ impl Backup {
                 return Err(others_tool(&format!("pg_dump --format=custom --file={} '{url}'", self.file.display())));
             }
         };
-        check_store(&url)?;
+        // In the copy is what was answered before.
+        drop(actix::System::new().block_on(audit_store(&config))?);
         if self.file.exists() {
             return Err(Failure::Configuration(format!("{}: there is such a file already", self.file.display())));
         }

@@ -59,11 +59,14 @@ impl Replay {
         if self.tightest.is_some() && rules.asked.len() > 1 {
             return Err(Failure::Configuration("--tightest: stands beside one limit only".into()));
         }
-        let source = match &self.export {
-            Some(path) => Source::Export(Export::open(path)?),
-            None => Source::store(&load(file)?)?,
+        let replay = async {
+            let source = match &self.export {
+                Some(path) => Source::Export(Export::open(path)?),
+                None => Source::store(&load(file)?).await?,
+            };
+            self.answer(&source, rules, span).await
         };
-        let mut answer = actix::System::new().block_on(self.answer(&source, rules, span))?;
+        let mut answer = actix::System::new().block_on(replay)?;
         print(&if self.json {
             format!("{}\n", serde_json::to_string_pretty(&answer).map_err(|error| Failure::Failed(error.to_string()))?)
         } else {

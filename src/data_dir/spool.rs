@@ -143,13 +143,19 @@ impl Spool {
         Ok(Reader::open(&self.folder, frame.segment)?.frame(frame)?.pop())
     }
 
-    /// Forgets all frames whose records have numbers up to `through`, and deletes the files that are done with.
+    /// The number of the first record, where numbers have no gap.
+    pub fn first(&self) -> Option<u64> {
+        self.frames.front().map(|frame| frame.last.saturating_sub(frame.records).saturating_add(1))
+    }
+
+    /// Forgets all frames whose records have numbers up to `through`, deletes the files that are done with, and empties the
+    /// one that is appended to.
     pub fn forget(&mut self, through: u64) {
         while let Some(done) = self.frames.pop_front_if(|frame| frame.last <= through) {
             self.bytes = self.bytes.saturating_sub(done.bytes);
             self.records = self.records.saturating_sub(done.records);
             if self.frames.front().is_none_or(|next| next.segment != done.segment) {
-                self.delete(done.segment);
+                self.release(done.segment);
             }
         }
     }
@@ -182,8 +188,13 @@ impl Spool {
     }
 
     /// A file that cannot be deleted does no harm: its entries are recognised by their numbers when they come again.
-    fn delete(&mut self, number: u64) {
-        self.tail.take_if(|tail| tail.number() == number);
+    fn release(&mut self, number: u64) {
+        if let Some(mut tail) = self.tail.take_if(|tail| tail.number() == number)
+            && tail.empty().is_ok()
+        {
+            self.tail = Some(tail);
+            return;
+        }
         let path = segment::path(&self.folder, number);
         if let Err(error) = fs::remove_file(&path) {
             tracing::warn!(path = %path.display(), %error, "a file of the audit spool was not deleted");

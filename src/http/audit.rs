@@ -194,7 +194,8 @@ pub async fn list(
 ) -> Result<Tabular<AuditPage>, Problem> {
     let limit = query.limit.0;
     let (before, filter) = (query.before()?, filter(&query)?);
-    let rows = audit_log.store.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows =
+        audit_log.settled().await.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
     let records = rows.iter().map(|row| record(&audit_log, row)).collect::<Result<_, _>>()?;
     let records = named(&audit_log.store, records).await?;
     Ok(Tabular(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
@@ -288,7 +289,7 @@ pub async fn show(
     _: Caller,
     PathId(id): PathId<EntryId>,
 ) -> Result<Json<AuditProof>, Problem> {
-    let row = audit_log.store.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let row = audit_log.settled().await.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
     let record = named_one(&audit_log.store, record(&audit_log, &row)?).await?;
     let entries = [Some(row.opening), row.outcome].into_iter().flatten().map(AuditEntry::from).collect();
     Ok(Json(AuditProof { record, entries }))

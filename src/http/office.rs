@@ -117,6 +117,7 @@ pub struct Accounting {
 pub struct AuditLog {
     pub clock: Clock,
     pub store: Store,
+    pub audit: Audit,
     /// Counts the log.
     pub traffic: Traffic,
     /// The name of this replica in the log, and since when it runs.
@@ -124,6 +125,14 @@ pub struct AuditLog {
     pub started_at: Timestamp,
     /// Verifies the checkpoints of every replica.
     pub checkpoint_key: PublicKey,
+}
+
+impl AuditLog {
+    /// The store, with all in it that is on record now.
+    pub async fn settled(&self) -> &Store {
+        self.audit.settle().await;
+        &self.store
+    }
 }
 
 /// For readiness and metrics.

@@ -15,7 +15,7 @@ use super::{
     failure::unavailable,
     input::Moment,
     limits::{self, LimitCreate},
-    office::Administration,
+    office::{Administration, AuditLog},
     problem::Problem,
     subject::{self, Written},
 };
@@ -83,6 +83,7 @@ pub struct Tightest {
 /// `POST /admin/replay`. A client that leaves ends it: what is awaited here is dropped then.
 pub async fn run(
     administration: Data<Administration>,
+    audit_log: Data<AuditLog>,
     _: Caller,
     DraftBody(mut draft): DraftBody<ReplayRequest>,
 ) -> Result<Json<Answer>, Problem> {
@@ -99,7 +100,7 @@ pub async fn run(
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let question = body.read(&administration, now).map_err(Refusal::InvalidRequest)?;
     let _place = administration.replays.enter().ok_or(Refusal::Unavailable(Unavailable::Capacity))?;
-    Ok(Json(question.answer(&administration.store).await.map_err(unavailable)?))
+    Ok(Json(question.answer(audit_log.settled().await).await.map_err(unavailable)?))
 }
 
 /// What is asked, once it is known to make sense.

@@ -120,6 +120,7 @@ pub async fn show(
     QueryOf(query): QueryOf<TrafficQuery>,
 ) -> Result<Tabular<Traffic>, Problem> {
     let question = Question::read(&query, audit_log.clock.now())?;
+    audit_log.settled().await;
     let is_minutes = i64::from(question.step_s).checked_rem(SHORTEST_S) == Some(0);
     let (steps, is_complete) = if is_minutes {
         let is_complete = audit_log.traffic.is_complete().await;

@@ -165,8 +165,12 @@ impl Store {
     /// # Errors
     /// `Conflict` if a place in the chain or an id is taken: somebody else writes this chain, or an earlier attempt that
     /// ended in `Unavailable` was done after all.
-    pub async fn append_audit(&self, chain: &str, rows: impl Into<Arc<[AuditRow]>>) -> Result<(), StoreError> {
-        let (chain, rows): (Arc<str>, Arc<_>) = (chain.into(), rows.into());
+    pub async fn append_audit(
+        &self,
+        chain: &str,
+        rows: impl IntoIterator<Item = impl Into<Arc<AuditRow>>>,
+    ) -> Result<(), StoreError> {
+        let (chain, rows): (Arc<str>, Arc<[_]>) = (chain.into(), rows.into_iter().map(Into::into).collect());
         // SQLite takes one row a statement.
         let rows_per_statement = if self.inner.pools.block() { 1 } else { ROWS_PER_INSERT };
         if rows.len() <= rows_per_statement {
@@ -177,7 +181,7 @@ impl Store {
 }
 
 /// Inserts the rows; in a transaction, unless they are one statement.
-async fn insert(connection: &mut Connection, chain: Arc<str>, rows: Arc<[AuditRow]>) -> Result<(), StoreError> {
+async fn insert(connection: &mut Connection, chain: Arc<str>, rows: Arc<[Arc<AuditRow>]>) -> Result<(), StoreError> {
     let table = audit_entries::table;
     match connection {
         // One statement a row, so that SQLite parses one.

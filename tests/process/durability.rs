@@ -171,6 +171,46 @@ fn nothing_answered_is_lost_by_kills_while_the_store_is_away() {
     gateway.kill();
 }
 
+/// Where the store is a file, the last of it is in the spool, which a command reads too: no start is needed first.
+#[test]
+fn after_a_kill_the_command_line_knows_all_that_was_answered_and_calls_it_whole() {
+    let home = Home::new();
+    let mut token = String::new();
+    for round in 0..kills(3, 30) {
+        let gateway = home.start();
+        if round == 0 {
+            token = gateway.admin();
+        }
+        let ids = kill_under_load(gateway, &token);
+        for command in [["audit", "export"], ["audit", "verify"]] {
+            let output = home.run(&command);
+            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+            if command[1] == "export" {
+                let lines = String::from_utf8(output.stdout).unwrap();
+                let missing: Vec<_> = ids.iter().filter(|id| !lines.contains(id.as_str())).collect();
+                assert!(missing.is_empty(), "{} of {} are not in the export: {missing:?}", missing.len(), ids.len());
+            }
+        }
+    }
+}
+
+/// A command beside a gateway that serves finds what was answered just before.
+#[test]
+fn beside_a_running_gateway_the_command_line_knows_what_was_just_answered() {
+    let home = Home::new();
+    let gateway = home.start();
+    let token = gateway.admin();
+    for _ in 0..10 {
+        let mut wire = gateway.connect();
+        wire.say(request("GET", "/echo/load", &token));
+        let id = wire.message().request_id();
+        let output = home.run(&["audit", "export"]);
+        let lines = String::from_utf8(output.stdout).unwrap();
+        assert!(lines.contains(&id), "{id} is not in the export");
+    }
+    gateway.kill();
+}
+
 /// The requests that have a decision and no outcome.
 fn open_decisions(entries: &[Entry]) -> Vec<&str> {
     let at = |stage: &str| -> HashSet<&str> {
@@ -186,6 +226,9 @@ fn what_an_upstream_was_asked_to_change_is_on_record_before_it_is_asked() {
     let (_client, exchange) = stage.call(stage.request("POST", "/up/pay", "content-length: 4\r\n", "body"));
     let id = exchange.request.header("x-request-id").unwrap().to_owned();
     let home = stage.kill();
+    // The command takes what the spool has into the store.
+    let export = String::from_utf8(home.run(&["audit", "export"]).stdout).unwrap();
+    assert!(export.contains(&id), "{export}");
     let entries = Entry::all_in_file(&home.database());
     assert!(check_chains(&entries).0.contains(id.as_str()));
     let gateway = home.start();

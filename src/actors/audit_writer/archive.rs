@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Whether this is a build that records nothing, which `scripts/audit` compares with. No configuration makes one.
-const IS_OFF: bool = cfg!(audit_off);
+pub(super) const IS_OFF: bool = cfg!(audit_off);
 
 /// The store as the writer sees it: one chain of it, and never waited for longer than the timeout.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ pub(super) struct Attempt {
     /// One an entry.
     pub fates: Vec<Fate>,
     /// The unsettled entries, in their places.
-    pub unsettled: Vec<AuditRow>,
+    pub unsettled: Vec<Arc<AuditRow>>,
     /// Why there are any.
     pub trouble: Option<StoreError>,
 }
@@ -76,19 +76,18 @@ impl Archive {
         let Ok((rows, end)) = self.link(head, drafts) else {
             return self.one_by_one(head, drafts).await;
         };
-        let rows: Arc<[AuditRow]> = rows.into();
-        match self.append(Arc::clone(&rows)).await {
+        match self.append(rows.clone()).await {
             Ok(()) => Attempt::stored(end, drafts.len()),
             Err(StoreError::Conflict(_)) => self.one_by_one(head, drafts).await,
             Err(error) => {
                 let fates = vec![Fate::Unsettled; drafts.len()];
-                Attempt { head: end, fates, unsettled: rows.to_vec(), trouble: Some(error) }
+                Attempt { head: end, fates, unsettled: rows, trouble: Some(error) }
             }
         }
     }
 
     /// Appends what is not in the store yet of rows that have their places already. Doing it twice does no harm.
-    pub(super) async fn replay(&self, mut rows: Vec<AuditRow>) -> Result<(), StoreError> {
+    pub(super) async fn replay(&self, mut rows: Vec<Arc<AuditRow>>) -> Result<(), StoreError> {
         let stored = self.head().await?.map_or(0, |head| head.seq);
         rows.retain(|row| row.seq > stored);
         self.append(rows).await
@@ -100,14 +99,14 @@ impl Archive {
     }
 
     /// The rows that put `drafts` behind `head`, and the head after them. Never the same twice: each has its own salts.
-    pub(super) fn link(&self, mut head: Head, drafts: &[Draft]) -> Result<(Vec<AuditRow>, Head), StoreError> {
+    pub(super) fn link(&self, mut head: Head, drafts: &[Draft]) -> Result<(Vec<Arc<AuditRow>>, Head), StoreError> {
         let mut rows = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let link = head
                 .link(&self.chain, draft, salts()?, crypto::sha256)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
             head = link.head();
-            rows.push(AuditRow::new(draft, link));
+            rows.push(Arc::new(AuditRow::new(draft, link)));
         }
         Ok((rows, head))
     }
@@ -145,7 +144,7 @@ impl Archive {
         attempt
     }
 
-    async fn append(&self, rows: impl Into<Arc<[AuditRow]>>) -> Result<(), StoreError> {
+    async fn append(&self, rows: Vec<Arc<AuditRow>>) -> Result<(), StoreError> {
         self.in_time(self.store.append_audit(&self.chain, rows)).await
     }
 

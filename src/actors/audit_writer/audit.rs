@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Append, AuditWriter, Blueprint, BuildError, Condition, NotRecorded, condition::Gauge};
+use super::{Append, AuditWriter, Blueprint, BuildError, Condition, NotRecorded, Settle, condition::Gauge};
 use crate::{
     actors::{
         handle::{Handle, NoAnswer, Permit},
@@ -86,6 +86,12 @@ impl Audit {
             return Ok(());
         }
         self.append(slot, draft).await
+    }
+
+    /// Returns when what was handed over before is in the store, where readers find it; or when the store does not take it, or
+    /// it is not known in time.
+    pub async fn settle(&self) {
+        let _ = self.handle.ask(Settle).await;
     }
 
     /// Where entries go.

@@ -3,9 +3,10 @@
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    AtStore, AuditWriter, FIRST_REST, REPLAYED_AT_A_TIME,
-    archive::Archive,
+    AtStore, AuditWriter, FIRST_REST,
+    archive::{Archive, IS_OFF},
     condition::Gauge,
+    filling::{self, Filling},
     outbox::{NotTaken, Outbox},
 };
 use crate::{
@@ -24,6 +25,8 @@ pub struct Blueprint {
     pub max_batch: usize,
     /// The longest wait for the store.
     pub store_timeout: Duration,
+    /// Whether an entry is committed in the spool, and the store filled behind that.
+    pub commits_in_spool: bool,
     /// The folder of the spool, this writer's alone.
     pub spool: PathBuf,
     pub spool_max_bytes: u64,
@@ -58,10 +61,10 @@ impl Blueprint {
         let (archive, mut outbox) = (self.archive(), self.outbox()?);
         let found = outbox.entries();
         while !outbox.is_empty() {
-            let rows = outbox.front(REPLAYED_AT_A_TIME)?;
+            let rows = outbox.front(filling::AT_A_TIME)?;
             let through = rows.last().map_or(u64::MAX, |row| row.seq);
             archive.replay(rows).await?;
-            outbox.forget(through);
+            outbox.forget(through, |_, _| ());
         }
         Ok(found)
     }
@@ -90,6 +93,8 @@ impl Blueprint {
         };
         gauge.begin_anew();
         Ok(AuditWriter {
+            commits_in_spool: self.commits_in_spool && !IS_OFF,
+            filling: Filling::default(),
             archive,
             head: head.unwrap_or(Head::GENESIS),
             queue: VecDeque::new(),

@@ -4,19 +4,27 @@
 //! While there are any, whatever comes after them goes behind them. So the order of the chain is kept, and an entry whose
 //! commit was not answered is found in the store by its place and not written twice.
 
-use std::path::Path;
+mod recent;
 
+use std::{path::Path, sync::Arc};
+
+use self::recent::Recent;
 use crate::{
     data_dir::spool::{Spool, SpoolError},
-    domain::audit::Head,
+    domain::{
+        audit::{Draft, Head},
+        traffic::count::Entry,
+    },
     store::audit::AuditRow,
 };
 
 pub(super) struct Outbox {
     spool: Spool,
+    /// The last rows of the spool as they were put there, so that they are not read from it again.
+    recent: Recent,
     /// Attempts that the store did not answer and the spool did not take: they may be in the store, so their places
     /// cannot be given to others. The callers who handed them over have been answered that they may not be on record.
-    owed: Vec<AuditRow>,
+    owed: Vec<Arc<AuditRow>>,
 }
 
 /// The spool did not take the rows; nothing of them is in it.
@@ -30,7 +38,7 @@ pub(super) enum NotTaken {
 
 impl Outbox {
     pub(super) fn open(folder: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
-        Ok(Self { spool: Spool::open(folder, max_bytes)?, owed: vec![] })
+        Ok(Self { spool: Spool::open(folder, max_bytes)?, recent: Recent::default(), owed: vec![] })
     }
 
     /// The end of the chain, if it is in here.
@@ -42,39 +50,40 @@ impl Outbox {
         Ok(last.map(|text| serde_json::from_str(&text)).transpose()?.as_ref().map(head_of))
     }
 
-    /// Puts the rows on the disk, behind all others.
-    pub(super) fn take(&mut self, rows: &[AuditRow]) -> Result<(), NotTaken> {
-        let owed = std::mem::take(&mut self.owed);
-        if let Err(error) = self.spool(&owed) {
-            self.owed = owed;
-            return Err(error);
-        }
-        self.spool(rows)
+    /// Puts the rows of these drafts on the disk, behind all others.
+    pub(super) fn take(&mut self, rows: Vec<Arc<AuditRow>>, drafts: &[Draft]) -> Result<(), NotTaken> {
+        self.put(&rows)?;
+        self.recent.keep(rows.into_iter().zip(drafts));
+        Ok(())
     }
 
     /// Whether it would take more rows.
     pub(super) fn check(&mut self) -> Result<(), NotTaken> {
-        self.take(&[])?;
+        self.put(&[])?;
         Ok(self.spool.check()?)
     }
 
     /// Keeps rows that may be in the store: on the disk, or, with the error that kept them off it, in memory.
-    pub(super) fn owe(&mut self, rows: Vec<AuditRow>) -> Result<(), NotTaken> {
-        self.take(&rows).inspect_err(|_| self.owed.extend(rows))
+    pub(super) fn owe(&mut self, rows: Vec<Arc<AuditRow>>) -> Result<(), NotTaken> {
+        self.put(&rows).inspect_err(|_| self.owed.extend(rows))
     }
 
     /// The first rows, about `at_most`; all if there are no more.
-    pub(super) fn front(&self, at_most: u64) -> Result<Vec<AuditRow>, NotTaken> {
-        if self.spool.is_empty() {
+    pub(super) fn front(&self, at_most: u64) -> Result<Vec<Arc<AuditRow>>, NotTaken> {
+        let Some(first) = self.spool.first() else {
             return Ok(self.owed.clone());
+        };
+        if let Some(rows) = self.recent.from(first, at_most) {
+            return Ok(rows);
         }
         let texts = self.spool.front(at_most)?;
-        texts.iter().map(|text| Ok(serde_json::from_str(text)?)).collect()
+        texts.iter().map(|text| Ok(Arc::new(serde_json::from_str(text)?))).collect()
     }
 
-    /// Lets go of the rows up to this place: they are in the store.
-    pub(super) fn forget(&mut self, through: u64) {
+    /// Lets go of the rows up to this place: they are in the store. What is known of them is told, in order.
+    pub(super) fn forget(&mut self, through: u64, mut tell: impl FnMut(u64, Entry)) {
         self.spool.forget(through);
+        self.recent.forget(through, &mut tell);
         self.owed.retain(|row| row.seq > through);
     }
 
@@ -86,11 +95,26 @@ impl Outbox {
         self.spool.records().saturating_add(u64::try_from(self.owed.len()).unwrap_or(u64::MAX))
     }
 
-    fn spool(&mut self, rows: &[AuditRow]) -> Result<(), NotTaken> {
+    /// The place of the first row.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.spool.first().or_else(|| self.owed.first().map(|row| row.seq))
+    }
+
+    /// Puts what is owed into the spool, and these rows behind it.
+    fn put(&mut self, rows: &[Arc<AuditRow>]) -> Result<(), NotTaken> {
+        let owed = std::mem::take(&mut self.owed);
+        if let Err(error) = self.spool(&owed) {
+            self.owed = owed;
+            return Err(error);
+        }
+        self.spool(rows)
+    }
+
+    fn spool(&mut self, rows: &[Arc<AuditRow>]) -> Result<(), NotTaken> {
         let Some(last) = rows.last() else {
             return Ok(());
         };
-        let texts: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        let texts: Vec<String> = rows.iter().map(|row| serde_json::to_string(&**row)).collect::<Result<_, _>>()?;
         Ok(self.spool.append(last.seq, &texts)?)
     }
 }

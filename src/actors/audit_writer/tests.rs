@@ -19,6 +19,7 @@ struct Stage {
     folder: TempDir,
     store: Store,
     store_timeout: Duration,
+    commits_in_spool: bool,
     spool_max_bytes: u64,
 }
 
@@ -29,12 +30,23 @@ impl Stage {
         let url = format!("sqlite:{}", folder.path().join("a.db").display());
         migrations::run(&url).unwrap();
         let settings = Settings { url, pool_size: 2, acquire_timeout: LONG, statement_timeout: LONG };
-        Self { store: Store::open(&settings).unwrap(), folder, store_timeout: LONG, spool_max_bytes: PLENTY }
+        Self {
+            store: Store::open(&settings).unwrap(),
+            folder,
+            store_timeout: LONG,
+            commits_in_spool: false,
+            spool_max_bytes: PLENTY,
+        }
     }
 
     /// One whose writer soon gives a store up that is locked.
     fn impatient() -> Self {
         Self { store_timeout: Duration::from_millis(500), ..Self::new() }
+    }
+
+    /// One whose writer commits in the spool.
+    fn beside_a_file() -> Self {
+        Self { commits_in_spool: true, ..Self::impatient() }
     }
 
     fn blueprint(&self) -> Blueprint {
@@ -43,6 +55,7 @@ impl Stage {
             chain: "c".into(),
             max_batch: 64,
             store_timeout: self.store_timeout,
+            commits_in_spool: self.commits_in_spool,
             spool: self.folder.path().join("spool"),
             spool_max_bytes: self.spool_max_bytes,
             stored: Stored::to_nobody(),
@@ -58,6 +71,11 @@ impl Stage {
     /// Nobody else writes to the store while this lives.
     fn lock(&self) -> Lock {
         Lock::on(&self.folder.path().join("a.db"))
+    }
+
+    fn spooled_bytes(&self) -> u64 {
+        let files = std::fs::read_dir(self.folder.path().join("spool")).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
     }
 
     async fn seq(&self) -> u64 {
@@ -143,7 +161,7 @@ async fn what_arrives_while_the_store_hangs_is_spooled_and_stored_once_when_it_i
     until(|| audit.condition() == Condition::Storing && audit.backlog() == 0).await;
     assert_eq!(append(&audit, [9_000]).await, [Ok(())]);
     assert_eq!(stage.seq().await, 111);
-    assert_eq!(std::fs::read_dir(stage.folder.path().join("spool")).unwrap().count(), 0);
+    assert_eq!(stage.spooled_bytes(), 0);
 }
 
 #[actix::test]
@@ -221,4 +239,104 @@ async fn an_outcome_that_was_waited_for_and_found_no_room_is_on_record_when_ther
     drop(lock);
     until(|| audit.condition() == Condition::Storing && audit.backlog() == 0).await;
     assert_eq!(stage.seq().await, 3);
+}
+
+#[actix::test]
+async fn beside_a_file_an_entry_is_on_disk_when_the_spool_has_it_and_soon_in_the_store() {
+    let stage = Stage::beside_a_file();
+    let audit = stage.writer().await;
+    for round in 0..20 {
+        assert_eq!(append(&audit, round * 100..round * 100 + 50).await, [Ok(()); 50]);
+    }
+    assert_eq!(audit.condition(), Condition::Storing);
+    audit.settle().await;
+    assert_eq!((stage.seq().await, audit.backlog()), (1_000, 0));
+    assert_eq!(append(&audit, [9_999]).await, [Ok(())]);
+    until(|| audit.backlog() == 0).await;
+    assert_eq!((stage.seq().await, stage.spooled_bytes()), (1_001, 0));
+}
+
+#[actix::test]
+async fn beside_a_file_what_was_buffered_is_in_the_store_for_who_waits_for_that() {
+    let stage = Stage::beside_a_file();
+    let audit = stage.writer().await;
+    buffer(&audit, 1..=500).await;
+    audit.settle().await;
+    assert_eq!((stage.seq().await, audit.backlog()), (500, 0));
+}
+
+#[actix::test]
+async fn beside_a_file_that_is_locked_entries_are_taken_and_who_waits_for_the_store_is_not_kept() {
+    let stage = Stage::beside_a_file();
+    let audit = stage.writer().await;
+    assert_eq!(append(&audit, 1..=3).await, [Ok(()); 3]);
+    audit.settle().await;
+    let lock = stage.lock();
+    assert_eq!(append(&audit, 4..=6).await, [Ok(()); 3]);
+    audit.settle().await;
+    assert_eq!((stage.seq().await, audit.backlog()), (3, 3));
+    assert_eq!(append(&audit, 7..=9).await, [Ok(()); 3]);
+    assert_eq!(audit.condition(), Condition::Spooling);
+    drop(lock);
+    until(|| audit.condition() == Condition::Storing && audit.backlog() == 0).await;
+    assert_eq!(stage.seq().await, 9);
+}
+
+#[actix::test]
+async fn beside_a_file_what_a_killed_process_has_spooled_is_stored_once_by_the_next_one() {
+    let stage = Stage::beside_a_file();
+    let audit = stage.writer().await;
+    let lock = stage.lock();
+    assert_eq!(append(&audit, 1..=100).await, [Ok(()); 100]);
+    // As a kill leaves it. The writer goes on here, so that both put the same into the store.
+    let left = stage.folder.path().join("left");
+    std::fs::create_dir(&left).unwrap();
+    for file in std::fs::read_dir(stage.folder.path().join("spool")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), left.join(file.file_name())).unwrap();
+    }
+    drop(lock);
+    let next = || Blueprint { spool: left.clone(), ..stage.blueprint() };
+    let mut found = next().replay().await;
+    while found.is_err() {
+        found = next().replay().await;
+    }
+    assert_eq!((found.unwrap(), stage.seq().await), (100, 100));
+    audit.settle().await;
+    assert_eq!((stage.seq().await, stage.spooled_bytes()), (100, 0));
+}
+
+#[actix::test]
+async fn beside_a_file_a_spool_that_fails_costs_nobody_an_answer_as_long_as_the_store_works() {
+    let stage = Stage::beside_a_file();
+    let audit = stage.writer().await;
+    let spool = stage.folder.path().join("spool");
+    std::fs::remove_dir(&spool).unwrap();
+    for id in 1..=20 {
+        assert_eq!(append(&audit, [id]).await, [Ok(())]);
+        assert_eq!((audit.condition(), u128::from(stage.seq().await)), (Condition::Storing, id));
+    }
+    std::fs::create_dir(&spool).unwrap();
+    let mut id = 20;
+    while std::fs::read_dir(&spool).unwrap().all(|file| file.unwrap().path().extension().is_none()) {
+        id += 1;
+        assert_eq!(append(&audit, [id]).await, [Ok(())]);
+    }
+    audit.settle().await;
+    assert_eq!(u128::from(stage.seq().await), id);
+}
+
+#[actix::test]
+async fn beside_a_file_rows_that_are_too_many_to_be_kept_in_memory_come_from_the_spool() {
+    let stage = Stage::beside_a_file();
+    let audit = stage.writer().await;
+    let lock = stage.lock();
+    // 1 KiB each at the least, of 16 MiB.
+    for round in 0..22 {
+        assert_eq!(append(&audit, round * 900..round * 900 + 900).await, [Ok(()); 900]);
+    }
+    assert_eq!(audit.backlog(), 19_800);
+    drop(lock);
+    until(|| audit.backlog() == 0).await;
+    assert_eq!(stage.seq().await, 19_800);
 }

@@ -29,13 +29,18 @@ impl Stored {
         Self(channel(1).0)
     }
 
+    /// Tells of an entry that is stored, and its place; whether it found room, without which the entries of later places
+    /// are of no use.
+    pub fn tell(&self, seq: u64, entry: impl Into<Entry>) -> bool {
+        self.0.try_reserve().is_ok_and(|room| {
+            room.send((seq, entry.into()));
+            true
+        })
+    }
+
     /// Tells of entries that are stored behind the place `after`, one behind the other.
-    pub fn tell(&self, after: u64, drafts: &[Draft]) {
-        for (seq, draft) in (after.saturating_add(1)..).zip(drafts) {
-            // Full, or there is no counter: entries of later places would be of no use without this one.
-            let Ok(room) = self.0.try_reserve() else { return };
-            room.send((seq, draft.into()));
-        }
+    pub fn tell_all(&self, after: u64, drafts: &[Draft]) {
+        let _ = (after.saturating_add(1)..).zip(drafts).all(|(seq, draft)| self.tell(seq, draft));
     }
 }
 
@@ -136,7 +141,7 @@ mod tests {
     fn entries_come_behind_what_was_counted_and_once() {
         let (mut recent, stored) = Recent::new();
         assert!(!recent.has_more() && recent.behind(0).is_none());
-        stored.tell(0, &whole(0..5));
+        stored.tell_all(0, &whole(0..5));
         assert!(recent.has_more());
         let told = recent.behind(2).unwrap();
         assert_eq!((told.through, told.entries.len()), (5, 3));
@@ -146,8 +151,8 @@ mod tests {
     #[test]
     fn behind_a_gap_nothing_is_given_until_it_is_counted() {
         let (mut recent, stored) = Recent::new();
-        stored.tell(0, &whole(0..2));
-        stored.tell(7, &whole(7..9));
+        stored.tell_all(0, &whole(0..2));
+        stored.tell_all(7, &whole(7..9));
         assert_eq!(recent.behind(0).unwrap().through, 2);
         assert!(recent.behind(2).is_none());
         assert!(recent.behind(6).is_none());
@@ -159,7 +164,7 @@ mod tests {
         let (mut recent, stored) = Recent::new();
         let most = u64::try_from(MOST).unwrap();
         for round in 0..3 {
-            stored.tell(9 + round * most, &whole(0..u128::from(most)));
+            stored.tell_all(9 + round * most, &whole(0..u128::from(most)));
             assert!(recent.behind(0).is_none());
         }
         // One was looked at, so that there was room for one more.
@@ -170,23 +175,23 @@ mod tests {
     fn what_finds_no_room_is_left_out_and_what_comes_later_is_behind_a_gap() {
         let (mut recent, stored) = Recent::new();
         let most = u64::try_from(MOST).unwrap();
-        stored.tell(0, &whole(0..u128::from(most) + 10));
+        stored.tell_all(0, &whole(0..u128::from(most) + 10));
         let told = recent.behind(0).unwrap();
         assert_eq!((told.through, told.entries.len()), (most, MOST));
-        stored.tell(most + 10, &whole(0..1));
+        stored.tell_all(most + 10, &whole(0..1));
         assert!(recent.behind(most).is_none());
         assert_eq!(recent.behind(most + 10).unwrap().entries.len(), 1);
-        Stored::to_nobody().tell(0, &whole(0..3));
+        Stored::to_nobody().tell_all(0, &whole(0..3));
     }
 
     #[test]
     fn an_outcome_comes_with_its_decision_if_that_was_told() {
         let (mut recent, stored) = Recent::new();
-        stored.tell(0, &[draft(1, Stage::Decision), draft(2, Stage::Decision), draft(2, Stage::Outcome)]);
+        stored.tell_all(0, &[draft(1, Stage::Decision), draft(2, Stage::Decision), draft(2, Stage::Outcome)]);
         let told = recent.behind(0).unwrap();
         assert!(told.earlier.is_empty() && told.missing.is_empty());
         assert_eq!(recent.decided.len(), 1);
-        stored.tell(3, &[draft(1, Stage::Outcome), draft(9, Stage::Outcome)]);
+        stored.tell_all(3, &[draft(1, Stage::Outcome), draft(9, Stage::Outcome)]);
         let told = recent.behind(3).unwrap();
         assert_eq!(told.earlier.len(), 1);
         assert_eq!(told.missing, BTreeSet::from([RequestId(Uuid::from_u128(9))]));

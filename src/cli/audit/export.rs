@@ -55,7 +55,7 @@ enum Format {
 
 impl Export {
     pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
-        let store = audit_store(config)?;
+        let store = audit_store(config).await?;
         let out: Box<dyn Write> = match &self.output {
             None => Box::new(io::stdout().lock()),
             Some(path) => {

@@ -57,7 +57,7 @@ pub(in crate::cli) struct Show {
 
 impl Tail {
     pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
-        let store = audit_store(config)?;
+        let store = audit_store(config).await?;
         let mut shown = VecDeque::new();
         let mut filter = AuditFilter::default();
         let mut count = self.lines;
@@ -87,7 +87,7 @@ impl Tail {
 
 impl Show {
     pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
-        let store = audit_store(config)?;
+        let store = audit_store(config).await?;
         let nothing = || Failure::Failed(format!("there is no record {}", self.id));
         let row = find(&store, &self.id).await?.ok_or_else(nothing)?;
         let record = named(&store, record(&row)?).await?;

@@ -58,7 +58,7 @@ impl Verify {
     }
 
     async fn store(&self, config: &Config) -> Result<String, Failure> {
-        let store = audit_store(config)?;
+        let store = audit_store(config).await?;
         let keys = match &self.keys {
             Some(file) => trust::of_file(file)?,
             None => trust::of_store(config, &store).await?,

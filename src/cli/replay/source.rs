@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    app::{StartError, existing_store},
+    app::{StartError, existing_store, settle_audit},
     cli::{Failure, progress::Progress},
     config::Config,
     domain::{
@@ -39,8 +39,10 @@ pub(super) struct Export {
 
 impl Source {
     /// The store of a configuration, which is there.
-    pub(super) fn store(config: &Config) -> Result<Self, Failure> {
-        Ok(Self::Store(existing_store(config, STATEMENT_TIMEOUT)?))
+    pub(super) async fn store(config: &Config) -> Result<Self, Failure> {
+        let store = existing_store(config, STATEMENT_TIMEOUT)?;
+        settle_audit(config, &store).await?;
+        Ok(Self::Store(store))
     }
 
     /// Gives the records to the replays.

@@ -60,6 +60,13 @@ impl Segment {
         Ok(offset)
     }
 
+    /// Empties the file. After a power loss what was in it may come again.
+    pub(super) fn empty(&mut self) -> Result<(), SpoolError> {
+        shorten(&mut self.file, 0).map_err(|error| io_error(&self.path, error))?;
+        self.bytes = 0;
+        Ok(())
+    }
+
     /// Leaves the file as one that is only read.
     pub(super) fn close(mut self) -> Result<(), SpoolError> {
         self.clean()
@@ -186,7 +193,11 @@ impl Reader {
 }
 
 fn cut(file: &mut File, bytes: u64) -> io::Result<()> {
-    file.set_len(bytes)?;
-    file.seek(SeekFrom::Start(bytes))?;
+    shorten(file, bytes)?;
     file.sync_all()
+}
+
+fn shorten(file: &mut File, bytes: u64) -> io::Result<()> {
+    file.set_len(bytes)?;
+    file.seek(SeekFrom::Start(bytes)).map(drop)
 }

@@ -35,7 +35,7 @@ fn what_was_appended_comes_again_in_order_also_after_a_restart() {
 }
 
 #[test]
-fn what_is_forgotten_is_gone_and_its_file_with_the_last_of_it() {
+fn what_is_forgotten_is_gone_and_its_file_is_empty_with_the_last_of_it() {
     let folder = TempDir::new().unwrap();
     let mut spool = open(&folder);
     spool.append(2, &texts(&["a", "b"])).unwrap();
@@ -46,10 +46,29 @@ fn what_is_forgotten_is_gone_and_its_file_with_the_last_of_it() {
     assert_eq!(spool.front(100).unwrap(), texts(&["c"]));
     spool.append(4, &texts(&["d"])).unwrap();
     spool.forget(4);
-    assert!(spool.is_empty());
-    assert_eq!(fs::read_dir(folder.path().join("spool")).unwrap().count(), 0);
+    assert!(spool.is_empty() && spool.first().is_none());
+    assert_eq!(fs::read(only_file(&folder)).unwrap(), b"");
     spool.append(5, &texts(&["e"])).unwrap();
-    assert_eq!(open(&folder).front(9).unwrap(), texts(&["e"]));
+    assert_eq!((open(&folder).front(9).unwrap(), spool.first()), (texts(&["e"]), Some(5)));
+    spool.forget(5);
+    assert!(open(&folder).is_empty());
+    assert_eq!(fs::read_dir(folder.path().join("spool")).unwrap().count(), 0, "an empty file is of no use");
+}
+
+#[test]
+fn a_file_that_is_long_enough_is_deleted_when_the_last_of_it_is_forgotten() {
+    let folder = TempDir::new().unwrap();
+    let mut spool = open(&folder);
+    let long = vec!["x".repeat(1 << 20)];
+    for number in 1..=20 {
+        spool.append(number, &long).unwrap();
+    }
+    let files = || fs::read_dir(folder.path().join("spool")).unwrap().count();
+    assert_eq!(files(), 3);
+    spool.forget(15);
+    assert_eq!((files(), spool.first()), (2, Some(16)));
+    spool.forget(20);
+    assert_eq!(files(), 1);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! The record of an act, the checkpoint that vouches for it and the row that lets the triggers allow it are one
 //! transaction. What it allows is done afterwards; after a kill in between it is done when it is asked for again.
 
+use std::sync::Arc;
+
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::min};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
@@ -34,7 +36,7 @@ impl Store {
     /// `Conflict` if somebody else has put one on record meanwhile: read the ends of the chain of custody again.
     pub async fn keep_custody(&self, act: Act, row: AuditRow, checkpoint: Checkpoint) -> Result<(), StoreError> {
         self.transaction(async move |connection: &mut Connection| {
-            insert(connection, CUSTODY.into(), [row].into()).await?;
+            insert(connection, CUSTODY.into(), [Arc::new(row)].into()).await?;
             checkpoints::insert(connection, checkpoint).await?;
             match act {
                 Act::Drop { chain, through, .. } => allow_drop(connection, chain, through).await,
