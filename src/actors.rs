@@ -14,7 +14,7 @@
 //! | [`notary::Notary`] | 1, own arbiter | 16 questions | one checkpoint | no checkpoint until the store answers |
 //! | [`traffic_counter::TrafficCounter`] | 1, own arbiter | 256 questions | 2,000 entries | sums of traffic stand still until the store answers |
 //! | [`key_fetcher::KeyFetcher`] | 1, own arbiter; another for the provider of `[auth.login]` | `actors.max_in_flight` | — (memory) | the keys that are known stay |
-//! | [`code_redeemer::CodeRedeemer`] | 1 where people sign in at a provider, own arbiter | `actors.max_in_flight` | — (memory) | nobody signs in there |
+//! | [`code_redeemer::CodeRedeemer`] | 1 where people sign in at a provider, own arbiter | `actors.max_in_flight` | one row | nobody signs in there |
 //!
 //! Nobody outside this folder holds an address: each actor has a typed handle, built on [`handle::Handle`], that counts
 //! permits and keeps deadlines. [`supervisor`] starts each actor from the store, and again when it dies; [`roster`] lists them all.

@@ -14,6 +14,7 @@ mod keys;
 mod login;
 mod offline;
 mod orphans;
+mod outside;
 mod prices;
 mod routing;
 mod server;
@@ -46,6 +47,7 @@ pub use self::{
     keys::{change_master_key, rotate_signing_key},
     login::client_secret,
     offline::{Standstill, check_store, existing_store},
+    outside::unusable_authorities,
     prices::{Imported, configured_prices, import_prices, read_price_file},
     routing::FileLists,
     start_error::StartError,
@@ -117,6 +119,7 @@ impl Gateway {
         let prices = configured_prices(&config)?;
         let tls = Tls::load(&config, &clock)?;
         let at_provider = AtProvider::of(&config, &clock)?;
+        let sources = outside::sources(&config)?;
         let metrics = Metrics::new()?;
         let tracing = Tracing::start(metrics.spans())?;
         let base = Foundation::lay(&config, &secrets, clock).await?;
@@ -134,9 +137,9 @@ impl Gateway {
         let mint = Arc::new(Mint::new(shared_key(&base.store, &base.master, API_KEYS).await?));
         let handles = Handles::new(&config, Arc::clone(&fingerprints));
         let published = Published::new(&config, Planned::plan(lists, Arc::clone(&base.master)));
-        let mut crew = actors::start(&config, &base, &handles, &published).await?;
+        let mut crew = actors::start(&config, &base, &handles, &published, sources).await?;
         if let Some(at_provider) = &at_provider {
-            at_provider.start(&mut crew).await?;
+            at_provider.start(&mut crew, &base.store).await?;
         }
         in_force::warn(&config, &base.store, &published.routing).await;
         let parts = Box::new(Parts {

@@ -36,6 +36,7 @@ pub mod reseal;
 pub mod revisions;
 mod schema;
 pub mod sessions;
+pub mod sign_ins;
 mod sqlite_file;
 pub mod teams;
 #[cfg(test)]

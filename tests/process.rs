@@ -32,6 +32,7 @@ mod process {
     mod framing;
     mod hosts;
     mod identity;
+    mod issuer_tls;
     mod kept_connections;
     mod lent_limits;
     mod long_windows;

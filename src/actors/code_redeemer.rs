@@ -1,12 +1,15 @@
 //! `CodeRedeemer`: owns which sign-ins at the provider have been redeemed, and redeems the code of each at most once.
 //!
-//! Called by the handlers of `/auth/oidc/…`. It posts the code to the token endpoint and verifies the ID token that comes back;
-//! who the user is here, is not its business. Everything that it waits for has a bound. What it knows is gone when it
-//! dies, and no other replica knows it: there a code that comes twice is refused by the provider (RFC 6749 §4.1.2).
+//! Called by the handlers of `/auth/oidc/…`. It posts the code to the token endpoint, verifies the ID token that comes back, and
+//! asks the userinfo endpoint where the mapping reads a claim that the ID token does not have; who the user is here, is not its
+//! business. Everything that it waits for has a bound. Which sign-ins were redeemed stands in the store, so that an answer of
+//! the provider that comes twice is refused by every replica and after a restart; it is deleted when no cookie of a sign-in can
+//! be so old.
 
-use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -19,20 +22,23 @@ use super::{
 use crate::{
     clock::Clock,
     credentials::jwt::outside::{
-        Endpoints, Expected, IdTokenRejection, OutsideToken, OutsideVerifier, SecretGoes, SignedIn,
+        Endpoints, Expected, IdTokenRejection, OutsideToken, OutsideVerifier, SecretGoes, SignedIn, UserInfo, Vouched,
     },
     crypto,
     domain::sign_in::{IdTokenFault, SignInFault},
     snapshot::Snapshot,
+    store::{Store, StoreError, sign_ins::Redemption},
     upstream::jwks::{FetchError, JwksClient},
 };
 
 /// How long a sign-in may take, from the start to the answer of the provider.
 pub const SIGN_IN_TTL: Duration = Duration::from_mins(10);
-/// How long a caller waits: for the token endpoint, and for keys twice.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The most redeemed sign-ins that are remembered; more within ten minutes are refused.
-const MAX_REDEEMED: usize = 100_000;
+/// How long a caller waits: for the store, for the token endpoint, for keys twice, and for the userinfo endpoint.
+const PATIENCE: Duration = Duration::from_secs(16);
+/// How long a redeemed sign-in is remembered: twice as long as one may take, because clocks of replicas differ.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(20);
+/// How often those are deleted that need not be remembered any more.
+const PURGE: Duration = Duration::from_mins(1);
 
 /// This gateway as a client of the provider. It has no `Debug`: it has the secret.
 #[derive(Clone)]
@@ -62,8 +68,7 @@ impl Request for Redeem {
 /// Owns the redeemed sign-ins.
 pub struct CodeRedeemer {
     provider: Provider,
-    /// When each was redeemed, by the hash of its state, in nanoseconds.
-    redeemed: HashMap<[u8; 32], u64>,
+    store: Store,
     _lifeline: Lifeline,
 }
 
@@ -86,33 +91,45 @@ struct TokenAnswer {
 
 impl Actor for CodeRedeemer {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(PURGE, |redeemer, _| redeemer.purge());
+    }
 }
 
 impl Handler<Ask<Redeem>> for CodeRedeemer {
     type Result = ();
 
     fn handle(&mut self, Ask { request, reply }: Ask<Redeem>, _: &mut Self::Context) {
-        if let Err(fault) = self.mark(&request.state) {
-            return reply.answer(Err(fault));
-        }
-        let provider = self.provider.clone();
-        actix::spawn(async move { reply.answer(provider.redeem(&request).await) });
+        let (provider, store) = (self.provider.clone(), self.store.clone());
+        actix::spawn(async move {
+            reply.answer(match mark(&store, &request.state, provider.clock.now()).await {
+                Ok(()) => provider.redeem(&request).await,
+                Err(fault) => Err(fault),
+            });
+        });
     }
 }
 
 impl CodeRedeemer {
-    /// Notes that the sign-in of this state is redeemed now.
-    fn mark(&mut self, state: &str) -> Result<(), SignInFault> {
-        let now_ns = self.provider.clock.monotonic_ns();
-        let kept_ns = u64::try_from(SIGN_IN_TTL.as_nanos()).unwrap_or(u64::MAX);
-        if self.redeemed.len() >= MAX_REDEEMED {
-            self.redeemed.retain(|_, at_ns| now_ns.saturating_sub(*at_ns) <= kept_ns);
-        }
-        if self.redeemed.len() >= MAX_REDEEMED {
-            return Err(SignInFault::Unavailable);
-        }
-        let before = self.redeemed.insert(crypto::sha256(&[state.as_bytes()]), now_ns);
-        if before.is_some() { Err(SignInFault::UsedBefore) } else { Ok(()) }
+    fn purge(&self) {
+        let before = self.provider.clock.now().saturating_sub(REMEMBERED).unwrap_or(Timestamp::MIN);
+        let store = self.store.clone();
+        actix::spawn(async move {
+            let failed = |error: &StoreError| tracing::warn!(%error, "old redeemed sign-ins were not deleted");
+            // A bounded number at a time.
+            while store.purge_sign_ins(before).await.inspect_err(failed).is_ok_and(|deleted| deleted > 0) {}
+        });
+    }
+}
+
+/// Notes that the sign-in of this state is redeemed now.
+async fn mark(store: &Store, state: &str, now: Timestamp) -> Result<(), SignInFault> {
+    let redeemed = store.redeem_sign_in(crypto::sha256(&[state.as_bytes()]), now).await;
+    match redeemed.inspect_err(|error| tracing::error!(%error, "the store failed")) {
+        Ok(Redemption::First) => Ok(()),
+        Ok(Redemption::Repeated) => Err(SignInFault::UsedBefore),
+        Ok(Redemption::NoRoom) | Err(_) => Err(SignInFault::Unavailable),
     }
 }
 
@@ -130,9 +147,40 @@ impl Provider {
             tracing::warn!(issuer = &*self.client.issuer, "the token endpoint answered without an ID token");
             SignInFault::ProviderUnavailable
         })?;
-        self.verify(&answer, &redeem.nonce).await.map_err(|fault| {
+        let vouched = self.verify(&answer, &redeem.nonce).await.map_err(|fault| {
             tracing::warn!(issuer = &*self.client.issuer, %fault, "an ID token of the provider is not accepted");
             SignInFault::InvalidIdToken(fault)
+        })?;
+        let userinfo = self.userinfo(&endpoints, &answer, &vouched).await?;
+        vouched.signed_in(&self.client.username_claim, userinfo.as_ref()).map_err(|error| {
+            tracing::warn!(issuer = &*self.client.issuer, %error, "the userinfo endpoint is not believed");
+            SignInFault::OtherSubject
+        })
+    }
+
+    /// What the userinfo endpoint says, if a claim is missing that the mapping reads, and the provider has such an endpoint. One that
+    /// gives no answer ends the sign-in: a role that cannot be read now is not one that was taken away.
+    async fn userinfo(
+        &self,
+        endpoints: &Endpoints,
+        answer: &TokenAnswer,
+        vouched: &Vouched,
+    ) -> Result<Option<UserInfo>, SignInFault> {
+        let asked = endpoints.userinfo.as_deref().zip(answer.access_token.as_ref());
+        let Some((url, token)) = asked.filter(|_| vouched.lacks_claims(&self.client.username_claim)) else {
+            return Ok(None);
+        };
+        let issuer = &*self.client.issuer;
+        let json = self.http.fetch_with(url, token).await.map_err(|error| {
+            tracing::warn!(issuer, %error, "the userinfo endpoint gave no claims");
+            match error {
+                FetchError::Status(400..=499) => SignInFault::RefusedByProvider,
+                _ => SignInFault::ProviderUnavailable,
+            }
+        })?;
+        UserInfo::read(&json).map(Some).map_err(|error| {
+            tracing::warn!(issuer, %error, "the userinfo endpoint gave no claims");
+            SignInFault::ProviderUnavailable
         })
     }
 
@@ -154,11 +202,11 @@ impl Provider {
     }
 
     /// A key that is not known here is looked for once.
-    async fn verify(&self, answer: &TokenAnswer, nonce: &str) -> Result<SignedIn, IdTokenFault> {
-        let Client { issuer, username_claim, .. } = &*self.client;
+    async fn verify(&self, answer: &TokenAnswer, nonce: &str) -> Result<Vouched, IdTokenFault> {
+        let issuer = &self.client.issuer;
         let token = OutsideToken::read(&answer.id_token)?;
         let access_token = answer.access_token.as_ref().map(|token| token.as_str());
-        let expected = Expected { nonce, access_token, username_claim };
+        let expected = Expected { nonce, access_token };
         let now_s = self.clock.now().as_second();
         let look = || self.verifier.read().verify_id_token(issuer, &token, &expected, now_s);
         let fetched = self.verifier.read().fetched(issuer);
@@ -194,14 +242,14 @@ pub struct SignIns {
 }
 
 impl Starts for SignIns {
-    type Blueprint = ();
+    type Blueprint = Store;
     type Error = Infallible;
 
     /// Starts the redeemer on this arbiter and keeps it running.
-    async fn start_here(&self, roster: &Roster, (): ()) -> Result<(), Infallible> {
+    async fn start_here(&self, roster: &Roster, store: Store) -> Result<(), Infallible> {
         let provider = self.provider.clone();
         let build = move |lifeline| {
-            let redeemer = CodeRedeemer { provider: provider.clone(), redeemed: HashMap::new(), _lifeline: lifeline };
+            let redeemer = CodeRedeemer { provider: provider.clone(), store: store.clone(), _lifeline: lifeline };
             std::future::ready(Ok::<_, Infallible>(redeemer))
         };
         supervise(roster, self.handle.clone(), build).await
@@ -213,11 +261,11 @@ impl SignIns {
     #[must_use]
     pub fn new(
         max_in_flight: usize,
-        client: Client,
+        (client, http): (Client, JwksClient),
         (verifier, keys): (Snapshot<OutsideVerifier>, OutsideKeys),
         clock: Clock,
     ) -> Self {
-        let provider = Provider { http: JwksClient::new(), client: Arc::new(client), verifier, keys, clock };
+        let provider = Provider { http, client: Arc::new(client), verifier, keys, clock };
         Self { handle: Handle::new("code_redeemer", max_in_flight, PATIENCE), provider }
     }
 
@@ -232,7 +280,7 @@ impl SignIns {
         self.provider.endpoints().await
     }
 
-    /// Redeems a code; of two with one state only the first.
+    /// Redeems a code; of two with one state only the first, over all replicas.
     pub async fn redeem(&self, redeem: Redeem) -> Result<Result<SignedIn, SignInFault>, NoAnswer> {
         self.handle.ask(redeem).await
     }

@@ -31,10 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Where the keys of an issuer are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Source {
     pub issuer: Arc<str>,
     pub address: Address,
+    /// The way there.
+    pub client: JwksClient,
     /// How long its keys are good for before they are fetched again.
     pub ttl: Duration,
 }
@@ -61,7 +63,6 @@ impl Request for LookAgain {
 
 /// The actor: owns the key sets of the outside issuers and the schedule of their fetches.
 pub struct KeyFetcher {
-    client: JwksClient,
     clock: Clock,
     verifier: Snapshot<OutsideVerifier>,
     issuers: HashMap<Arc<str>, Issuer>,
@@ -120,8 +121,8 @@ impl KeyFetcher {
     /// Fetches the keys of an issuer whose schedule says that a fetch has begun.
     fn fetch(&mut self, name: &Arc<str>, context: &mut Context<Self>) {
         let Some(issuer) = self.issuers.get(name) else { return };
-        let (client, source, name) = (self.client.clone(), issuer.source.clone(), Arc::clone(name));
-        let fetch = async move { source.fetch(&client).await };
+        let (source, name) = (issuer.source.clone(), Arc::clone(name));
+        let fetch = async move { source.fetch().await };
         context.spawn(fetch.into_actor(self).map(move |fetched, fetcher, _| fetcher.take(&name, fetched)));
     }
 
@@ -150,15 +151,15 @@ struct Fetched {
 
 impl Source {
     /// What is published now.
-    async fn fetch(&self, client: &JwksClient) -> Result<Fetched, Failure> {
+    async fn fetch(&self) -> Result<Fetched, Failure> {
         let (url, endpoints) = match &self.address {
             Address::Keys(url) => (url.clone(), None),
             Address::Discovery(url) => {
-                let found = Discovered::read(&client.fetch(url).await?, &self.issuer)?;
+                let found = Discovered::read(&self.client.fetch(url).await?, &self.issuer)?;
                 (found.jwks_uri, found.endpoints)
             }
         };
-        Ok(Fetched { keys: KeySet::read(&client.fetch(&url).await?)?, endpoints })
+        Ok(Fetched { keys: KeySet::read(&self.client.fetch(&url).await?)?, endpoints })
     }
 }
 
@@ -218,7 +219,7 @@ impl Starts for OutsideKeys {
             let Blueprint { clock, sources, verifier } = blueprint.clone();
             let named = |source: Source| (Arc::clone(&source.issuer), Issuer::new(source));
             let issuers = sources.into_iter().map(named).collect();
-            let fetcher = KeyFetcher { client: JwksClient::new(), clock, verifier, issuers, _lifeline: lifeline };
+            let fetcher = KeyFetcher { clock, verifier, issuers, _lifeline: lifeline };
             async move { Ok::<_, Infallible>(fetcher) }
         };
         supervise(roster, self.0.clone(), build).await

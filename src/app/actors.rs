@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{StartError, audit, crew::Crew, foundation::Foundation};
+use super::{StartError, audit, crew::Crew, foundation::Foundation, outside::trust};
 use crate::{
     actors::{
         announcer::{self, Announcements},
         audit_writer::{self, Audit},
         budget_ledger::{self, Ledger},
         doorkeeper::{self, LoginThrottle},
-        key_fetcher::{self, Address, OutsideKeys},
+        key_fetcher::{self, OutsideKeys},
         notary::{self, Checkpoints},
         quota_keeper::{self, Quotas},
         quota_lender::{self, Lender, Replica},
@@ -19,11 +19,8 @@ use crate::{
         traffic_counter::{self, Traffic},
     },
     clock::Clock,
-    config::{Config, trusted_issuers::TrustedIssuer},
-    credentials::jwt::{
-        Verifier,
-        outside::{OutsideVerifier, Trust},
-    },
+    config::Config,
+    credentials::jwt::{Verifier, outside::OutsideVerifier},
     crypto::MacKey,
     domain::price::book::PriceBook,
     snapshot::{
@@ -123,12 +120,13 @@ impl Published {
 }
 
 /// Starts every actor that has a thread to itself, each after those that it asks at its start. The keepers start with
-/// the worker threads, from [`keeper`].
+/// the worker threads, from [`keeper`]. `sources` are the trusted issuers.
 pub(super) async fn start(
     config: &Config,
     base: &Foundation,
     handles: &Handles,
     published: &Published,
+    sources: Vec<key_fetcher::Source>,
 ) -> Result<Crew, StartError> {
     let (mut crew, all) = (Crew::default(), Assembly { config, base, handles, published });
     crew.start(&handles.checkpoints, all.notary()).await?;
@@ -146,7 +144,7 @@ pub(super) async fn start(
     crew.start(&handles.announcements, all.announcer()).await?;
     crew.start(&handles.ledger, all.ledger()).await?;
     crew.start(&handles.lender, all.lender()).await?;
-    crew.start(&handles.outside_keys, all.key_fetcher()).await?;
+    crew.start(&handles.outside_keys, all.key_fetcher(sources)).await?;
     Ok(crew)
 }
 
@@ -248,10 +246,10 @@ impl Assembly<'_> {
         traffic_counter::Blueprint::new(self.store(), self.chain())
     }
 
-    fn key_fetcher(&self) -> key_fetcher::Blueprint {
+    fn key_fetcher(&self, sources: Vec<key_fetcher::Source>) -> key_fetcher::Blueprint {
         key_fetcher::Blueprint {
             clock: self.clock(),
-            sources: self.config.auth.trusted_issuers.iter().map(source).collect(),
+            sources,
             verifier: self.published.outside_verifier.clone(),
         }
     }
@@ -268,38 +266,6 @@ pub(super) fn workers(config: &Config) -> usize {
     match config.server.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         some => some.into(),
-    }
-}
-
-pub(super) fn trust(trusted: &TrustedIssuer) -> Trust {
-    Trust {
-        issuer: trusted.issuer.as_str().into(),
-        audience: trusted.audience.clone(),
-        audience_claim: trusted.audience_claim.clone(),
-        role_claim: trusted.role_claim.clone(),
-        roles: trusted.roles.clone(),
-        role: trusted.role,
-        team_claim: trusted.team_claim.clone(),
-        teams: trusted.teams.clone(),
-        token_types: trusted.token_types.clone(),
-        leeway_s: trusted.leeway_s,
-        max_lifetime_s: trusted.max_lifetime_s,
-    }
-}
-
-pub(super) fn source(trusted: &TrustedIssuer) -> key_fetcher::Source {
-    key_fetcher::Source {
-        issuer: trusted.issuer.as_str().into(),
-        address: address(trusted),
-        ttl: Duration::from_secs(trusted.jwks_ttl_s.into()),
-    }
-}
-
-/// The configured address of the keys, or else that of the issuer's discovery document.
-fn address(trusted: &TrustedIssuer) -> Address {
-    match trusted.jwks_url.as_str() {
-        "" => Address::Discovery(trusted.discovery_url()),
-        url => Address::Keys(url.to_owned()),
     }
 }
 

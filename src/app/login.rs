@@ -6,8 +6,9 @@ use zeroize::Zeroizing;
 
 use super::{
     StartError,
-    actors::{count, source, trust},
+    actors::count,
     crew::Crew,
+    outside::{client, source, trust},
 };
 use crate::{
     actors::{
@@ -20,6 +21,7 @@ use crate::{
     crypto::MasterKey,
     http::provider::Provider,
     snapshot::Snapshot,
+    store::Store,
 };
 
 /// What people sign in with at a provider.
@@ -42,7 +44,8 @@ impl AtProvider {
         let mapping = login.mapping();
         let verifier = Snapshot::new(OutsideVerifier::new([trust(&mapping)]));
         let keys = OutsideKeys::of_provider(bound);
-        let client = Client {
+        let http = client(config, login.authorities())?;
+        let gateway = Client {
             issuer: login.issuer.as_str().into(),
             id: login.client_id.as_str().into(),
             secret: client_secret(config)?,
@@ -50,16 +53,16 @@ impl AtProvider {
         };
         let fetcher = key_fetcher::Blueprint {
             clock: clock.clone(),
-            sources: vec![source(&mapping)],
+            sources: vec![source(&mapping, http.clone())],
             verifier: verifier.clone(),
         };
-        let sign_ins = SignIns::new(bound, client, (verifier, keys.clone()), clock.clone());
+        let sign_ins = SignIns::new(bound, (gateway, http), (verifier, keys.clone()), clock.clone());
         Ok(Some(Self { sign_ins, keys, fetcher, login: Arc::new(login.clone()) }))
     }
 
-    pub(super) async fn start(&self, crew: &mut Crew) -> Result<(), StartError> {
+    pub(super) async fn start(&self, crew: &mut Crew, store: &Store) -> Result<(), StartError> {
         crew.start(&self.keys, self.fetcher.clone()).await?;
-        crew.start(&self.sign_ins, ()).await
+        crew.start(&self.sign_ins, store.clone()).await
     }
 
     /// The provider as the handlers see it.

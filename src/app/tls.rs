@@ -163,6 +163,12 @@ pub fn authorities_in(path: &Path) -> Result<RootCertStore, String> {
     authorities(&file, &text).map_err(|fault| fault.reason)
 }
 
+/// The authorities in a file that the configuration names.
+pub(super) fn authorities_named(config: &Config, file: &NamedFile) -> Result<RootCertStore, ConfigError> {
+    let read = files::read(file).and_then(|text| authorities(file, &text));
+    read.map_err(|fault| config.blame(fault.key, fault.reason))
+}
+
 /// The authorities in the text of a file.
 fn authorities(file: &NamedFile, text: &[u8]) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, environment, print, secrets};
 use crate::{
-    app::{FileLists, client_secret, configured_prices, tls, webhook},
+    app::{FileLists, client_secret, configured_prices, tls, unusable_authorities, webhook},
     clock::Clock,
     config::{Config, ConfigError, Examined, unknown_variables},
     store::migrations,
@@ -81,7 +81,7 @@ fn further(config: &Config) -> Vec<ConfigError> {
         client_secret(config).map(drop),
         tls(config, &Clock::system()).map(drop),
     ];
-    checks.into_iter().filter_map(Result::err).collect()
+    checks.into_iter().filter_map(Result::err).chain(unusable_authorities(config)).collect()
 }
 
 /// One line each on standard error.

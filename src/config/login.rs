@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use super::{
     Fault,
-    trusted_issuers::{TrustedIssuer, check_path},
+    tls::NamedFile,
+    trusted_issuers::{OVER_TLS_ONLY, TrustedIssuer, check_path, is_tls},
 };
 use crate::domain::principal::Role;
 
@@ -28,6 +29,8 @@ const TTL_S: u32 = 300;
 pub struct Login {
     /// Empty: nobody signs in at a provider.
     pub issuer: String,
+    /// The certificate authorities of the provider, in PEM; empty: those of the machine.
+    pub ca_file: PathBuf,
     pub client_id: String,
     /// The variable of the environment that has the secret of the client.
     pub client_secret_env: String,
@@ -69,6 +72,7 @@ impl Login {
             return rule(self.client_id.is_empty() && !self.names_secret(), "issuer", without);
         }
         check_base("issuer", &self.issuer)?;
+        rule(self.ca_file == Path::new("") || is_tls(&self.issuer), "ca_file", OVER_TLS_ONLY)?;
         rule(!self.client_id.is_empty(), "client_id", "is missing: the name that the provider gave to this client")?;
         let printable = self.client_id.chars().all(|sign| matches!(sign, ' '..='~'));
         rule(printable, "client_id", "must be printable ASCII (RFC 6749 §2.2)")?;
@@ -85,6 +89,11 @@ impl Login {
         mapped.or_else(|(field, reason)| rule(false, field, reason))?;
         let no_door = "is of no use with console.enabled = false: the console is where people sign in";
         rule(has_console, "issuer", no_door)
+    }
+
+    /// The file with the certificate authorities of the provider, if they are its own.
+    pub fn authorities(&self) -> Option<NamedFile> {
+        (self.ca_file != Path::new("")).then(|| NamedFile::new("auth.login.ca_file", &self.ca_file))
     }
 
     fn names_secret(&self) -> bool {
@@ -113,6 +122,7 @@ impl Login {
         TrustedIssuer {
             issuer: self.issuer.clone(),
             jwks_url: String::new(),
+            ca_file: self.ca_file.clone(),
             audience: self.client_id.clone(),
             audience_claim: "aud".into(),
             role_claim: self.role_claim.clone(),
@@ -159,6 +169,7 @@ mod tests {
     fn login(issuer: &str) -> Login {
         Login {
             issuer: issuer.into(),
+            ca_file: PathBuf::new(),
             client_id: "console".into(),
             client_secret_env: "SECRET".into(),
             client_secret_file: PathBuf::new(),
@@ -198,6 +209,7 @@ mod tests {
             (login("https://u:p@idp.example.com"), "issuer"),
             (login("https://idp.example.com/?a=b"), "issuer"),
             (login("https://idp.example.com/{tenant}"), "issuer"),
+            (Login { ca_file: "ca.pem".into(), ..login("http://127.0.0.1:4000") }, "ca_file"),
             (Login { client_id: String::new(), ..base.clone() }, "client_id"),
             (Login { client_id: "ä".into(), ..base.clone() }, "client_id"),
             (Login { client_secret_env: String::new(), ..base.clone() }, "client_secret_env"),

@@ -1,10 +1,13 @@
 //! The outside issuers whose tokens are accepted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 
 use serde::Deserialize;
 
-use super::Fault;
+use super::{Fault, tls::NamedFile};
 use crate::domain::principal::Role;
 
 /// How many there may be: each costs a fetch in every period.
@@ -28,6 +31,9 @@ pub struct TrustedIssuer {
     /// Empty: the issuer's discovery document says where the keys are.
     #[serde(default)]
     pub jwks_url: String,
+    /// The certificate authorities of the issuer, in PEM; empty: those of the machine.
+    #[serde(default)]
+    pub ca_file: PathBuf,
     pub audience: String,
     #[serde(default = "aud")]
     pub audience_claim: String,
@@ -113,6 +119,8 @@ impl TrustedIssuer {
             "" => check_url("issuer", &self.issuer, " where no jwks_url is given")?,
             url => check_url("jwks_url", url, "")?,
         }
+        let asked = if self.jwks_url.is_empty() { &self.issuer } else { &self.jwks_url };
+        rule(self.ca_file.as_os_str().is_empty() || is_tls(asked), "ca_file", OVER_TLS_ONLY)?;
         rule(!self.audience.is_empty(), "audience", "must not be empty")?;
         check_path("audience_claim", &self.audience_claim)?;
         rule(!self.audience_claim.is_empty(), "audience_claim", "must name a claim, such as \"aud\"")?;
@@ -155,10 +163,24 @@ impl TrustedIssuer {
         rule(named, "teams", "must not have an empty name")
     }
 
+    /// The file with the certificate authorities of the issuer at this place of the list, if they are its own.
+    pub fn authorities(&self, index: usize) -> Option<NamedFile> {
+        let key = format!("auth.trusted_issuers[{index}].ca_file");
+        (!self.ca_file.as_os_str().is_empty()).then(|| NamedFile::new(key, &self.ca_file))
+    }
+
     /// Where the issuer says where its keys are (`OpenID` Connect Discovery §4).
     pub fn discovery_url(&self) -> String {
         format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'))
     }
+}
+
+/// What is wrong with a `ca_file` beside a URL without TLS.
+pub(super) const OVER_TLS_ONLY: &str = "is of use with an https:// URL only";
+
+/// Whether a URL is called over TLS.
+pub(super) fn is_tls(url: &str) -> bool {
+    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
 }
 
 fn check_url(field: &'static str, url: &str, when: &str) -> Checked {
@@ -275,6 +297,7 @@ mod tests {
             (TrustedIssuer { jwks_url: String::new(), ..base.clone() }, "issuer"),
             (TrustedIssuer { role_claim: String::new(), roles: roles(), ..base.clone() }, "roles"),
             (TrustedIssuer { team_claim: "groups".into(), ..base.clone() }, "teams"),
+            (TrustedIssuer { ca_file: "ca.pem".into(), ..url("http://idp.example/") }, "ca_file"),
             (url("ftp://idp.example/"), "jwks_url"),
             (url("/keys"), "jwks_url"),
             (url("https://u:p@idp.example/"), "jwks_url"),

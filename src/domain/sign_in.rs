@@ -35,7 +35,7 @@ pub enum SignInFault {
     /// The user or the provider said no: `access_denied` (RFC 6749 §4.1.2.1).
     #[error("denied-at-provider")]
     Denied,
-    /// Any other error of the provider, at the authorization endpoint or at the token endpoint.
+    /// Any other error of the provider, at the authorization, the token or the userinfo endpoint.
     #[error("refused-by-provider")]
     RefusedByProvider,
     /// The provider could not be reached, was too slow, or answered what is no answer.
@@ -43,6 +43,9 @@ pub enum SignInFault {
     ProviderUnavailable,
     #[error("invalid-id-token: {0}")]
     InvalidIdToken(IdTokenFault),
+    /// The userinfo endpoint answers for another user than the ID token is of (`OpenID` Connect Core §5.3.2).
+    #[error("userinfo-of-another-subject")]
+    OtherSubject,
     /// The mapping gives the user no role, and there is no default.
     #[error("no-role")]
     NoRole,
@@ -102,7 +105,11 @@ impl SignInFault {
         match self {
             Self::NotUnderWay | Self::WrongState | Self::UsedBefore => "expired",
             Self::Denied => "denied",
-            Self::OtherIssuer | Self::NoCode | Self::RefusedByProvider | Self::InvalidIdToken(_) => "provider",
+            Self::OtherIssuer
+            | Self::NoCode
+            | Self::RefusedByProvider
+            | Self::InvalidIdToken(_)
+            | Self::OtherSubject => "provider",
             Self::ProviderUnavailable => "provider-unavailable",
             Self::NoRole => "no-role",
             Self::UserDisabled | Self::UserDeleted => "user",

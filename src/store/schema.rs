@@ -244,6 +244,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    redeemed_sign_ins (state_hash) {
+        state_hash -> Binary,
+        redeemed_at -> BigInt,
+    }
+}
+
+diesel::table! {
     replicas (name) {
         name -> Text,
         beats -> BigInt,
@@ -392,6 +399,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     purged_api_keys,
     quota_accounts,
     quota_vaults,
+    redeemed_sign_ins,
     replicas,
     revisions,
     sealed_secrets,

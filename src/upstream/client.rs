@@ -30,6 +30,7 @@ use hyper_util::{
     client::legacy::{self, ResponseFuture, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::{ClientConfig, RootCertStore};
 
 use self::{
     connection::{Connector, Known},
@@ -299,4 +300,11 @@ pub(super) fn tcp_connector(http_only: bool) -> HttpConnector {
 pub(super) fn tls_connector() -> io::Result<HttpsConnector<HttpConnector>> {
     let builder = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1();
     Ok(builder.wrap_connector(tcp_connector(false)))
+}
+
+/// As [`tls_connector`], but with these authorities in place of the machine's.
+pub(super) fn tls_connector_trusting(roots: RootCertStore) -> HttpsConnector<HttpConnector> {
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1();
+    builder.wrap_connector(tcp_connector(false))
 }

@@ -1,7 +1,7 @@
 //! Asks an outside issuer for a document: one request, one connection, no redirect followed.
 //!
 //! Called by the `KeyFetcher`, for key sets and for discovery documents, and by the `CodeRedeemer`, which posts to the token
-//! endpoint. The address comes from the configuration or from the document of a configured issuer, never from a token.
+//! endpoint and asks the userinfo endpoint. The address comes from the configuration or from the document of a configured issuer, never from a token.
 //! Whatever is not a short JSON document with status 200 is an error.
 
 use std::{error::Error, io::Read, time::Duration};
@@ -24,9 +24,10 @@ use hyper_util::{
     },
     rt::TokioExecutor,
 };
+use rustls::RootCertStore;
 
 use super::{
-    client::{MAX_HEAD_BYTES, tcp_connector, tls_connector},
+    client::{MAX_HEAD_BYTES, tcp_connector, tls_connector, tls_connector_trusting},
     outgoing_body::{OutgoingBody, SentBody},
 };
 use crate::domain::sign_in::is_error_word;
@@ -40,6 +41,8 @@ const MAX_BYTES: usize = 256 * 1024;
 pub enum FetchError {
     #[error("the address is not a URL")]
     Url,
+    #[error("the access token has a character that no header can have")]
+    Token,
     #[error("this machine has no trust anchors")]
     NoTrustAnchors,
     #[error("no whole answer within {} s", TIMEOUT.as_secs())]
@@ -69,16 +72,30 @@ pub struct JwksClient {
 }
 
 impl JwksClient {
-    /// A client that trusts the machine's certificate authorities.
+    /// A client that trusts these certificate authorities, or those of the machine.
     #[must_use]
-    pub fn new() -> Self {
-        Self { plain: one_by_one(tcp_connector(true)), tls: tls_connector().ok().map(one_by_one) }
+    pub fn new(roots: Option<RootCertStore>) -> Self {
+        let tls = match roots {
+            Some(roots) => Some(tls_connector_trusting(roots)),
+            None => tls_connector().ok(),
+        };
+        Self { plain: one_by_one(tcp_connector(true)), tls: tls.map(one_by_one) }
     }
 
     /// The document at `url`, which is `http` or `https`.
     pub async fn fetch(&self, url: &str) -> Result<Bytes, FetchError> {
-        let request = request(url)?;
-        tokio::time::timeout(TIMEOUT, self.document(request)).await.map_err(|_| FetchError::Timeout)?
+        self.answer_to(request(url)?).await
+    }
+
+    /// The document at `url` for who has this access token (RFC 6750 §2.1).
+    pub async fn fetch_with(&self, url: &str, access_token: &str) -> Result<Bytes, FetchError> {
+        let mut request = request(url)?;
+        let bearer = HeaderValue::from_str(&format!("Bearer {access_token}")).map(|mut bearer| {
+            bearer.set_sensitive(true);
+            bearer
+        });
+        request.headers_mut().insert(AUTHORIZATION, bearer.map_err(|_| FetchError::Token)?);
+        self.answer_to(request).await
     }
 
     /// The document with which `url` answers a form. A `client`, its id and its secret, authenticates by HTTP Basic
@@ -101,6 +118,10 @@ impl JwksClient {
         if let Some(basic) = client.and_then(basic) {
             headers.insert(AUTHORIZATION, basic);
         }
+        self.answer_to(request).await
+    }
+
+    async fn answer_to(&self, request: Request<SentBody>) -> Result<Bytes, FetchError> {
         tokio::time::timeout(TIMEOUT, self.document(request)).await.map_err(|_| FetchError::Timeout)?
     }
 
@@ -136,12 +157,6 @@ impl JwksClient {
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
-impl Default for JwksClient {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 fn one_by_one<C: Connect + Clone>(connector: C) -> Pool<C> {
     legacy::Client::builder(TokioExecutor::new())

@@ -24,6 +24,9 @@ on_both_stores!(
     a_local_user_of_the_same_name_is_not_taken_over,
     who_is_disabled_deleted_or_has_no_role_stays_out,
     the_last_admin_stays_one,
+    claims_that_the_id_token_does_not_have_are_asked_for,
+    a_userinfo_endpoint_that_does_not_answer_for_this_user_ends_the_sign_in,
+    an_answer_that_was_redeemed_is_refused_at_another_replica,
     where_no_provider_is_configured_there_is_no_such_path,
 );
 
@@ -430,6 +433,99 @@ async fn where_no_provider_is_configured_there_is_no_such_path(store: &TestStore
         gateway.get(path).token(&gateway.admin).send().await.problem(404, "not-found");
     }
     gateway.finish().await;
+}
+
+async fn claims_that_the_id_token_does_not_have_are_asked_for(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let provider = Provider::start(&[&key]).await;
+    let info = json!({
+        "sub": "subject-1", "realm": { "groups": ["ops", "dev"] }, "role": "admin", "preferred_username": "of-userinfo",
+    });
+    provider.informs("200 OK", "application/json", &info.to_string());
+    let more = "role_claim = \"realm.groups\"\nroles = { ops = \"admin\", dev = \"user\" }\n\
+                team_claim = \"realm.groups\"\nteams = { dev = \"Developers\" }";
+    let gateway = gateway_at(store, &provider, more).await;
+    let team = gateway.post("/admin/teams").token(&gateway.admin).json(&json!({ "name": "Developers" })).send().await;
+    let team = team.expect(201).json()["id"].clone();
+
+    // Nothing is missing: nothing is asked.
+    let whole = sign_in(&gateway, &provider, &key, &json!({ "realm": { "groups": ["dev"] } })).await;
+    assert_eq!(me(&gateway, &whole).await["role"], "user");
+    assert_eq!(provider.userinfo_asked(), Vec::<String>::new());
+
+    let lacking = sign_in(&gateway, &provider, &key, &json!({ "realm": { "others": [] } })).await;
+    let me = me(&gateway, &lacking).await;
+    assert_eq!((&me["role"], &me["user"]["username"]), (&json!("admin"), &json!("ada")));
+    let users = gateway.get("/admin/users?name=ada").token(&gateway.admin).send().await.expect(200).json();
+    assert_eq!(users["items"][0]["team_id"], team);
+    let asked = provider.userinfo_asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let bearer = format!("authorization: Bearer {ACCESS_TOKEN}\r\n");
+    assert!(asked[0].starts_with("GET /userinfo HTTP/1.1\r\n") && asked[0].contains(&bearer), "{asked:?}");
+
+    // Only the name is missing, and it is that of a new user.
+    let info = json!({ "sub": "subject-2", "preferred_username": "grace" });
+    provider.informs("200 OK", "application/json", &info.to_string());
+    let changes = json!({ "sub": "subject-2", "preferred_username": null, "realm": { "groups": ["dev"] } });
+    let named = sign_in(&gateway, &provider, &key, &changes).await;
+    let token = token(&gateway, &named).await;
+    let me = gateway.get("/me").token(&token).send().await.expect(200).json();
+    assert_eq!(me["user"]["username"], "grace");
+    assert!(gateway.entries().await.iter().all(|entry| !entry.contains(ACCESS_TOKEN)), "the token is on record");
+    gateway.finish().await;
+}
+
+async fn a_userinfo_endpoint_that_does_not_answer_for_this_user_ends_the_sign_in(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let provider = Provider::start(&[&key]).await;
+    provider.informs("200 OK", "application/json", r#"{"sub":"subject-1","role":"user"}"#);
+    let gateway = gateway_at(store, &provider, "default_role = \"readonly\"").await;
+    let ada = token(&gateway, &sign_in(&gateway, &provider, &key, &json!({ "role": null })).await).await;
+    let json = "application/json";
+    for (status, content_type, body, told, reason) in [
+        ("200 OK", json, r#"{"sub":"subject-2","role":"admin"}"#, "provider", "userinfo-of-another-subject"),
+        ("200 OK", json, r#"{"sub":"Subject-1","role":"admin"}"#, "provider", "userinfo-of-another-subject"),
+        ("200 OK", json, r#"{"role":"admin"}"#, "provider-unavailable", "provider-unavailable"),
+        (
+            "200 OK",
+            json,
+            r#"{"sub":"subject-1","role":"user","role":"admin"}"#,
+            "provider-unavailable",
+            "provider-unavailable",
+        ),
+        ("200 OK", "application/jwt", "e30.e30.", "provider-unavailable", "provider-unavailable"),
+        ("302 Found", json, "{}", "provider-unavailable", "provider-unavailable"),
+        ("503 Service Unavailable", json, "{}", "provider-unavailable", "provider-unavailable"),
+        ("401 Unauthorized", json, "{}", "provider", "refused-by-provider"),
+    ] {
+        provider.informs(status, content_type, body);
+        let answer = sign_in(&gateway, &provider, &key, &json!({ "role": null })).await;
+        assert_eq!(nothing(&gateway, &answer).await, (told.into(), reason.into()), "{status} {body}");
+    }
+    // A role that could not be read is none that was taken away.
+    assert_eq!(gateway.get("/me").token(&ada).send().await.expect(200).json()["role"], "user");
+    gateway.finish().await;
+}
+
+async fn an_answer_that_was_redeemed_is_refused_at_another_replica(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let provider = Provider::start(&[&key]).await;
+    let one = gateway_at(store, &provider, "").await;
+    let other = gateway_at(store, &provider, "").await;
+    let begun = begin(&one, &provider).await;
+    provider.gives(&key.token(&claims(&provider, &begun)));
+    // Any replica goes on with a sign-in that another began.
+    let entered = back_with_code(&other, &begun).await;
+    assert_eq!(me(&other, &entered).await["role"], "user");
+    for replica in [&one, &other] {
+        let again = back_with_code(replica, &begun).await;
+        assert_eq!(nothing(replica, &again).await, ("expired".into(), "answer-used-before".into()));
+    }
+    TestGateway::finish_all([one, other]).await;
+    let restarted = gateway_at(store, &provider, "").await;
+    let again = back_with_code(&restarted, &begun).await;
+    assert_eq!(nothing(&restarted, &again).await.1, "answer-used-before", "a restart forgets nothing");
+    restarted.discard().await;
 }
 
 /// Of one network; whose sign-in it was does not matter.

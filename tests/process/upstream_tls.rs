@@ -19,9 +19,9 @@ use socket2::SockRef;
 use super::support::{Authority, Gateway, Home, Identity, PATIENCE, eventually, with_upstream};
 
 /// What the upstream does with a connection.
-type Conduct = Box<dyn Fn(TcpStream) + Send>;
+pub(super) type Conduct = Box<dyn Fn(TcpStream) + Send>;
 
-fn config(identity: &Identity, clients: Option<&Authority>) -> Arc<ServerConfig> {
+pub(super) fn config(identity: &Identity, clients: Option<&Authority>) -> Arc<ServerConfig> {
     let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap();
     let builder = match clients {
@@ -68,7 +68,7 @@ fn saying(bytes: &'static [u8]) -> Conduct {
 }
 
 /// An upstream of this conduct.
-fn upstream(conduct: Conduct) -> SocketAddr {
+pub(super) fn upstream(conduct: Conduct) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

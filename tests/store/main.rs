@@ -26,6 +26,7 @@ mod redis;
 mod replay;
 mod revisions;
 mod sessions;
+mod sign_ins;
 mod support;
 mod teams;
 mod traffic;

@@ -25,7 +25,7 @@ use std::{
 use self::media_type::without_application;
 pub use self::{
     discovery::{Discovered, Endpoints, NotDiscovered, SecretGoes},
-    id_token::{Expected, SignedIn},
+    id_token::{Expected, NoUserInfo, OtherSubject, SignedIn, UserInfo, Vouched},
     key_set::{KeySet, NotAKeySet},
     token::OutsideToken,
 };
@@ -208,7 +208,7 @@ impl OutsideVerifier {
         token: &OutsideToken,
         expected: &Expected<'_>,
         now_s: i64,
-    ) -> Result<SignedIn, IdTokenRejection> {
+    ) -> Result<Vouched, IdTokenRejection> {
         let trusted = self.issuers.get(issuer).filter(|_| token.issuer() == Some(issuer));
         let Trusted { trust, keys, .. } = trusted.ok_or(IdTokenFault::Issuer)?;
         match keys.check(token) {

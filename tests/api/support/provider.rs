@@ -1,5 +1,5 @@
-//! A provider at which people sign in (`OpenID` Connect): its document, its keys, and a token endpoint that answers what a test
-//! wants it to.
+//! A provider at which people sign in (`OpenID` Connect): its document, its keys, and a token and a userinfo endpoint that answer
+//! what a test wants them to.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -35,6 +35,10 @@ struct State {
     tokens: Tokens,
     /// The last request to the token endpoint.
     asked: String,
+    /// What the userinfo endpoint answers: a status, a content type and a body.
+    userinfo: (&'static str, &'static str, String),
+    /// The requests to the userinfo endpoint.
+    userinfo_asked: Vec<String>,
 }
 
 pub struct Provider {
@@ -54,7 +58,14 @@ impl Provider {
             "token_endpoint": format!("{base}/token"),
             "response_types_supported": ["code"],
         });
-        let state = State { document, keys: Value::Null, tokens: Tokens::Hang, asked: String::new() };
+        let state = State {
+            document,
+            keys: Value::Null,
+            tokens: Tokens::Hang,
+            asked: String::new(),
+            userinfo: ("404 Not Found", "text/plain", String::new()),
+            userinfo_asked: vec![],
+        };
         let provider = Self { address, state: watch::Sender::new(state) };
         provider.publish(keys);
         let state = provider.state.clone();
@@ -98,6 +109,19 @@ impl Provider {
     pub fn asked(&self) -> String {
         self.state.borrow().asked.clone()
     }
+
+    /// From now on there is a userinfo endpoint, which answers this.
+    pub fn informs(&self, status: &'static str, content_type: &'static str, body: &str) {
+        self.say("userinfo_endpoint", json!(format!("{}/userinfo", self.issuer())));
+        self.state.send_modify(|state| state.userinfo = (status, content_type, body.to_owned()));
+    }
+
+    /// The requests to the userinfo endpoint since this was asked last.
+    pub fn userinfo_asked(&self) -> Vec<String> {
+        let mut asked = vec![];
+        self.state.send_modify(|state| asked = std::mem::take(&mut state.userinfo_asked));
+        asked
+    }
 }
 
 /// What comes with an ID token.
@@ -123,6 +147,11 @@ async fn serve(mut stream: TcpStream, state: watch::Sender<State>) {
                 Tokens::Hang => return drop(stream.read_u8().await),
                 Tokens::Endless => return endless(stream).await,
             }
+        }
+        "/userinfo" => {
+            state.send_modify(|state| state.userinfo_asked.push(request));
+            let (status, content_type, body) = known.userinfo;
+            (status, content_type, body.into_bytes())
         }
         _ => ("404 Not Found", "text/plain", vec![]),
     };

@@ -92,9 +92,9 @@ fn read(trust: &Trust, token: &OutsideToken, times: &Times) -> Option<OutsideVer
     let identity = OutsideIdentity { issuer: Arc::clone(&trust.issuer), subject: subject.into() };
     Some(OutsideVerified {
         identity,
-        role: role(trust, token),
+        role: claim_path::find(claims, &trust.role_claim).and_then(|claim| role(trust, claim)),
         first_role: trust.role,
-        team: team(trust, token),
+        team: claim_path::find(claims, &trust.team_claim).and_then(|claim| team(trust, claim)),
         token_id: token_id(token)?,
         made_s: times.made,
         ends_s: times.ends,
@@ -121,16 +121,14 @@ pub(super) fn time_s(value: &Value) -> Option<i64> {
     i64::try_from(whole).ok()
 }
 
-/// The highest role that the token names. Names that are no role here are ignored; `None` where no other is there.
-pub(super) fn role(trust: &Trust, token: &OutsideToken) -> Option<Role> {
-    let claim = claim_path::find(&token.claims, &trust.role_claim)?;
+/// The highest role that a claim names. Names that are no role here are ignored; `None` where no other is there.
+pub(super) fn role(trust: &Trust, claim: &Value) -> Option<Role> {
     let named: Vec<Role> = claim_path::names(claim).into_iter().filter_map(|name| trust.role_of(name)).collect();
     Role::ALL.into_iter().find(|role| named.contains(role))
 }
 
-/// The first team that the token names.
-pub(super) fn team(trust: &Trust, token: &OutsideToken) -> Option<Arc<str>> {
-    let claim = claim_path::find(&token.claims, &trust.team_claim)?;
+/// The first team that a claim names.
+pub(super) fn team(trust: &Trust, claim: &Value) -> Option<Arc<str>> {
     claim_path::names(claim).into_iter().find_map(|name| trust.teams.get(name)).map(|team| team.as_str().into())
 }
 

@@ -28,6 +28,8 @@ pub struct Discovered {
 pub struct Endpoints {
     pub authorization: String,
     pub token: String,
+    /// Where claims of the user are that do not stand in the ID token (Core §5.3); `None` where the document names no such place.
+    pub userinfo: Option<String>,
     pub secret_goes: SecretGoes,
     /// Whether each answer of the authorization endpoint says who gives it (RFC 9207 §3).
     pub names_issuer: bool,
@@ -73,6 +75,7 @@ fn endpoints(document: &Map<String, Value>, issuer: &str) -> Option<Endpoints> {
     Some(Endpoints {
         authorization: url("authorization_endpoint")?,
         token: url("token_endpoint")?,
+        userinfo: url("userinfo_endpoint"),
         secret_goes,
         names_issuer,
     })
@@ -138,6 +141,15 @@ mod tests {
             (&[], None),
         ] {
             assert_eq!(methods(listed).map(|found| found.secret_goes), goes, "{listed:?}");
+        }
+        assert_eq!(plain.userinfo, None);
+        for (named, taken) in [
+            ("https://idp.example/me?v=1", true),
+            ("http://idp.example/me", false),
+            ("/me", false),
+        ] {
+            let userinfo = found(json!({ "userinfo_endpoint": named })).unwrap().userinfo;
+            assert_eq!(userinfo.as_deref(), taken.then_some(named), "{named}");
         }
         assert!(found(json!({ "authorization_response_iss_parameter_supported": true })).unwrap().names_issuer);
         for wrong in

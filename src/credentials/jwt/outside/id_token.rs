@@ -1,5 +1,6 @@
 //! ID tokens (`OpenID` Connect Core §2): what the provider says to this gateway, its client, about who has signed in. They
-//! come straight from the token endpoint and are no credential of anybody.
+//! come straight from the token endpoint and are no credential of anybody. Claims that are missing there are read from what
+//! the userinfo endpoint answers (Core §5.3).
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::{
     OutsideToken, Trust,
     claim_path::find,
     claims::{is_for, is_subject, role, team, time_s},
+    unique::UniqueObject,
 };
 use crate::{
     credentials::jwt::CLOCK_SKEW_S,
@@ -20,8 +22,8 @@ use crate::{
     },
 };
 
-/// Where a name for people is looked for, in order (`OpenID` Connect Core §5.1).
-const NAMES: [&str; 3] = ["preferred_username", "email", "sub"];
+/// Where a name for people is looked for, in order (`OpenID` Connect Core §5.1); after these, `sub` names the user.
+const NAMES: [&str; 2] = ["preferred_username", "email"];
 
 /// What an ID token must fit besides its issuer and its client.
 pub struct Expected<'e> {
@@ -29,9 +31,29 @@ pub struct Expected<'e> {
     pub nonce: &'e str,
     /// The access token that came with it, if one did.
     pub access_token: Option<&'e str>,
-    /// The claim that names the user; empty: the first of `preferred_username`, `email` and `sub` that is there.
-    pub username_claim: &'e str,
 }
+
+/// An ID token that verified, and the claims about the user that it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vouched {
+    trust: Arc<Trust>,
+    subject: Arc<str>,
+    claims: Map<String, Value>,
+}
+
+/// What the userinfo endpoint says of a user, and not yet whether it is the one of the ID token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserInfo(Map<String, Value>);
+
+/// The userinfo endpoint answers what is no JSON object with `sub`, or names something twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is no JSON object with sub, or names something twice")]
+pub struct NoUserInfo;
+
+/// The userinfo endpoint answers for another user than the ID token is of (Core §5.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is of another subject than the ID token")]
+pub struct OtherSubject;
 
 /// Who has signed in at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +69,11 @@ pub struct SignedIn {
 
 /// Checks the claims of an ID token that is well signed and of this issuer, in the order of Core §3.1.3.7.
 pub(super) fn check(
-    trust: &Trust,
+    trust: &Arc<Trust>,
     token: &OutsideToken,
     expected: &Expected<'_>,
     now_s: i64,
-) -> Result<SignedIn, IdTokenFault> {
+) -> Result<Vouched, IdTokenFault> {
     let claims = &token.claims;
     check_audience(trust, claims)?;
     check_times(claims, now_s)?;
@@ -66,12 +88,53 @@ pub(super) fn check(
     }
     let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| is_subject(subject));
     let subject = subject.ok_or(IdTokenFault::Subject)?;
-    Ok(SignedIn {
-        identity: OutsideIdentity { issuer: Arc::clone(&trust.issuer), subject: subject.into() },
-        role: role(trust, token),
-        team: team(trust, token),
-        username: username(claims, expected.username_claim),
-    })
+    Ok(Vouched { trust: Arc::clone(trust), subject: subject.into(), claims: claims.clone() })
+}
+
+impl Vouched {
+    /// Whether a claim that is read here does not stand in the ID token. `username_claim` names the user; empty: the first of
+    /// `preferred_username`, `email` and `sub` that is there.
+    #[must_use]
+    pub fn lacks_claims(&self, username_claim: &str) -> bool {
+        let has = |path: &str| path.is_empty() || present(&self.claims, path).is_some();
+        let has_name =
+            if username_claim.is_empty() { NAMES.iter().any(|name| has(name)) } else { has(username_claim) };
+        !(has_name && has(&self.trust.role_claim) && has(&self.trust.team_claim))
+    }
+
+    /// Who has signed in. A claim that the ID token does not have is read from `userinfo`.
+    pub fn signed_in(self, username_claim: &str, userinfo: Option<&UserInfo>) -> Result<SignedIn, OtherSubject> {
+        if userinfo.is_some_and(|UserInfo(claims)| claims.get("sub").and_then(Value::as_str) != Some(&*self.subject)) {
+            return Err(OtherSubject);
+        }
+        let Self { trust, subject, claims } = &self;
+        let more = userinfo.map(|UserInfo(claims)| claims);
+        let claim = |path: &str| present(claims, path).or_else(|| present(more?, path));
+        let text = |path: &str| claim(path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let username = match username_claim {
+            "" => NAMES.into_iter().find_map(text).or_else(|| Some(subject.to_string())),
+            named => text(named),
+        };
+        Ok(SignedIn {
+            identity: OutsideIdentity { issuer: Arc::clone(&trust.issuer), subject: Arc::clone(subject) },
+            role: claim(&trust.role_claim).and_then(|claim| role(trust, claim)),
+            team: claim(&trust.team_claim).and_then(|claim| team(trust, claim)),
+            username,
+        })
+    }
+}
+
+impl UserInfo {
+    /// Reads an answer of the endpoint (Core §5.3.2).
+    pub fn read(json: &[u8]) -> Result<Self, NoUserInfo> {
+        let UniqueObject(claims) = serde_json::from_slice(json).map_err(|_| NoUserInfo)?;
+        if claims.get("sub").is_some_and(Value::is_string) { Ok(Self(claims)) } else { Err(NoUserInfo) }
+    }
+}
+
+/// A claim that is null is not there (Core §5.3.2).
+fn present<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c Value> {
+    find(claims, path).filter(|claim| !claim.is_null())
 }
 
 /// The client is the audience or among several; then, or where `azp` is there, that must name the client too.
@@ -106,7 +169,71 @@ fn half_hash(alg: &str, access_token: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash.get(..hash.len() / 2).unwrap_or_default())
 }
 
-fn username(claims: &Map<String, Value>, claim: &str) -> Option<String> {
-    let text = |name: &str| find(claims, name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    if claim.is_empty() { NAMES.into_iter().find_map(text) } else { text(claim) }
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn vouched(role_claim: &str, team_claim: &str, claims: &Value) -> Vouched {
+        let trust = Trust {
+            issuer: "https://idp".into(),
+            audience: "console".into(),
+            audience_claim: "aud".into(),
+            role_claim: role_claim.into(),
+            roles: BTreeMap::new(),
+            role: Role::Readonly,
+            team_claim: team_claim.into(),
+            teams: BTreeMap::from([("dev".to_owned(), "Developers".to_owned())]),
+            token_types: vec![],
+            leeway_s: 0,
+            max_lifetime_s: 0,
+        };
+        Vouched { trust: Arc::new(trust), subject: "s".into(), claims: claims.as_object().unwrap().clone() }
+    }
+
+    #[test]
+    fn more_is_asked_for_only_where_a_claim_that_is_read_is_missing() {
+        for (role_claim, team_claim, username_claim, claims, lacks) in [
+            ("role", "", "", json!({ "role": "user", "email": "e" }), false),
+            ("role", "", "", json!({ "role": "user" }), true),
+            ("role", "", "", json!({ "email": "e" }), true),
+            ("", "", "", json!({ "preferred_username": "p" }), false),
+            ("", "", "nick", json!({ "preferred_username": "p" }), true),
+            ("", "", "nick", json!({ "nick": "n" }), false),
+            ("", "groups", "nick", json!({ "nick": "n" }), true),
+            ("", "groups", "nick", json!({ "nick": "n", "groups": null }), true),
+            ("", "groups", "nick", json!({ "nick": "n", "groups": [] }), false),
+            ("realm.roles", "", "nick", json!({ "nick": "n", "realm": {} }), true),
+        ] {
+            assert_eq!(vouched(role_claim, team_claim, &claims).lacks_claims(username_claim), lacks, "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_claim_of_the_id_token_goes_before_one_of_the_userinfo_endpoint() {
+        let info = |claims: Value| UserInfo::read(claims.to_string().as_bytes()).unwrap();
+        let more = info(json!({ "sub": "s", "role": "admin", "groups": ["dev"], "email": "e" }));
+        let both = vouched("role", "groups", &json!({ "role": "user" })).signed_in("", Some(&more)).unwrap();
+        assert_eq!((both.role, both.team.as_deref()), (Some(Role::User), Some("Developers")));
+        assert_eq!(both.username.as_deref(), Some("e"));
+        let alone = vouched("role", "groups", &json!({ "email": "own" })).signed_in("", None).unwrap();
+        assert_eq!((alone.role, alone.team, alone.username.as_deref()), (None, None, Some("own")));
+        let nameless = vouched("role", "", &json!({})).signed_in("", None).unwrap();
+        assert_eq!(nameless.username.as_deref(), Some("s"));
+        assert_eq!(vouched("role", "", &json!({})).signed_in("nick", None).unwrap().username, None);
+        for other in ["t", "S", "s ", ""] {
+            let of_other = info(json!({ "sub": other, "role": "admin" }));
+            assert_eq!(vouched("role", "", &json!({})).signed_in("", Some(&of_other)), Err(OtherSubject), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_say_of_whom_it_is_or_says_it_twice_is_no_userinfo() {
+        for bad in ["", "[]", "{}", r#"{"sub":1}"#, r#"{"sub":"s","sub":"t"}"#, r#"{"sub":"s","role":"a","role":"b"}"#] {
+            assert_eq!(UserInfo::read(bad.as_bytes()), Err(NoUserInfo), "{bad}");
+        }
+    }
 }
