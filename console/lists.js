@@ -39,30 +39,8 @@ export async function all(path, most = 1000, query = {}) {
   return items;
 }
 
-/** @type {Map<string, string>} */
-const known = new Map();
-
-/** Names of users and teams by their ids, as far as they were asked for. @param {"users" | "teams"} kind */
-export async function names(kind) {
-  for (const item of await all(`/admin/${kind}`)) known.set(item.id, item.username ?? item.name);
-  return known;
-}
-
-/** Names of the keys of users, for so many users as one looks at. @param {(string | null | undefined)[]} users Nothing in it: one's own. */
-export async function keyNames(users) {
-  const paths = users.length > 0 ? [...new Set(users)].filter(Boolean).slice(0, 20).map((id) => `/admin/users/${id}/api-keys`) : ["/me/api-keys"];
-  // A user who was deleted has none to show; that is no reason to show nothing.
-  const lists = await Promise.all(paths.map((path) => all(path).catch(() => [])));
-  for (const key of lists.flat()) known.set(key.id, key.name);
-  return known;
-}
-
-/** The name of an id, or the id. @param {string | null | undefined} id */
-export const nameOf = (id) => (id ? known.get(id) ?? id : "none");
-
-/** An id with its name, where it is known. @param {string | null | undefined} id @param {string | null} [name] */
+/** An id by its name, where it has one. @param {string | null | undefined} id @param {string | null} [name] */
 export function named(id, name) {
   if (!id) return "–";
-  const text = name ?? known.get(id);
-  return text ? el("span", { title: id }, text) : el("code", {}, id);
+  return name ? el("span", { title: id }, name) : el("code", {}, id);
 }

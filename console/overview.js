@@ -3,7 +3,7 @@
 import { count, el, table, usd, words } from "./dom.js";
 import { troubles } from "./health.js";
 import { all } from "./lists.js";
-import { budgetTable, windowOf } from "./policies.js";
+import { budgetTable, whom, windowOf } from "./policies.js";
 import { get } from "./session.js";
 import { lastHour, spanOf, traffic } from "./traffic.js";
 import { day, usagePath } from "./usage.js";
@@ -45,7 +45,7 @@ export async function overview(me, query) {
       card("Paid calls today", count(sum(today).requests)), card("Cost today", usd(sum(today).cost_usd)),
       card("Paid calls, 30 days", count(sum(month).requests)), card("Cost, 30 days", usd(sum(month).cost_usd))),
     ...calls,
-    el("h2", {}, budgets ? "Spend against budgets" : "Your budgets"), budgetTable(shown),
+    el("h2", {}, budgets ? "Spend against budgets" : "Your budgets"), budgetTable(shown, budgets ? [{ name: "For", show: whom }] : []),
     el("h2", {}, "Your limits"), table("Your limits", [
       { name: "Limit", show: (l) => l.name }, { name: "Counts", show: (l) => l.unit },
       { name: "Left", number: true, show: (l) => count(l.remaining) },

@@ -17,6 +17,19 @@ export function bar(budget) {
     svg("rect", { class: "held", x: `${spent}%`, width: `${Math.min(held, 100 - spent)}%`, height: "100%" }));
 }
 
+/** Whom a limit or a budget is for. @param {any} policy */
+export function whom(policy) {
+  const kind = policy.per ?? policy.scope;
+  return policy.subject ? [`${kind} `, named(policy.subject, policy.subject_name)] : kind === "global" ? "all together" : `each ${kind}`;
+}
+
+/** The field for whom a policy is, with the name where there is one. @param {any} policy */
+const subjectField = (policy) => input("subject", "One of them, by name or id; a key also as user/key (empty: each one)",
+  { value: policy?.subject_name ?? policy?.subject ?? "", autocomplete: "off" });
+
+/** The subject as it was filled in: the id of the name that was there, so that it is the same one whatever others are called. @param {string | undefined} text @param {any} policy */
+const subjectGiven = (text, policy) => (text && text === policy?.subject_name ? policy.subject : text ?? null);
+
 /** @param {any[]} rows @param {import("./dom.js").Column[]} [more] */
 export const budgetTable = (rows, more = []) => table("Budgets", [
   { name: "Budget", show: (b) => [b.name, b.mode === "shadow" && " (shadow)"] },
@@ -31,15 +44,15 @@ export const budgetTable = (rows, more = []) => table("Budgets", [
 
 /** The fields of a budget. @param {any} b */
 export const budgetFields = (b) => [input("name", "Name", { required: true, value: b?.name ?? "" }),
-  select("scope", "For", ["global", "team", "user", "key"], b?.scope ?? "global"), input("subject", "Id of one (empty: each one)", { value: b?.subject ?? "" }),
+  select("scope", "For", ["global", "team", "user", "key"], b?.scope ?? "global"), subjectField(b),
   input("models", "Models, with commas between", { value: (b?.models ?? ["*"]).join(", ") }),
   input("limit_usd", "Limit in USD", { required: true, inputmode: "decimal", pattern: "[0-9]+([.][0-9]+)?", title: "such as 12.50", value: b?.limit_usd ?? "" }),
   select("period", "Period", ["month", "week", "day", "total"], b?.period ?? "month"), select("mode", "Mode", ["enforce", "shadow"], b?.mode ?? "enforce"),
   input("alert_at", "Alert at (shares, with commas between)", { value: (b?.alert_at ?? [0.8]).join(", ") })];
 
-/** A budget as its fields have it. @param {Record<string, string>} given */
-export function budgetGiven({ models, subject, alert_at, ...rest }) {
-  return { ...rest, subject: subject ?? null, models: split(models), alert_at: alert_at ? split(alert_at).map(Number) : [] };
+/** A budget as its fields have it. @param {Record<string, string>} given @param {any} [before] What the fields were drawn of. */
+export function budgetGiven({ models, subject, alert_at, ...rest }, before) {
+  return { ...rest, subject: subjectGiven(subject, before), models: split(models), alert_at: alert_at ? split(alert_at).map(Number) : [] };
 }
 
 /** The way to the replay of a policy. @param {"limit" | "budget"} kind @param {any} policy @param {string[]} fields */
@@ -50,11 +63,11 @@ const replayed = (kind, policy, fields) => el("a", { "aria-label": `Replay ${pol
 export async function budgets(me) {
   const rows = await all("/admin/budgets");
   const more = [
-    { name: "For", show: (/** @type {any} */ b) => (b.subject ? [`${b.scope} `, named(b.subject, b.subject_name)] : b.scope === "global" ? "all together" : `each ${b.scope}`) },
+    { name: "For", show: whom },
     { name: "Period", show: (/** @type {any} */ b) => b.period }, { name: "Models", long: true, show: (/** @type {any} */ b) => b.models.join(", ") },
-    ...(isAdmin(me) ? [{ name: "Past", show: (/** @type {any} */ b) => replayed("budget", b, ["name", "scope", "subject", "models", "limit_usd", "period"]) },
+    ...(isAdmin(me) ? [{ name: "Past", show: (/** @type {any} */ b) => replayed("budget", b, ["name", "scope", "subject", "subject_name", "models", "limit_usd", "period"]) },
       { name: "Change", show: (/** @type {any} */ b) => [
-      editor(`Budget ${b.name}`, () => budgetFields(b), (form) => change("PATCH", `/admin/budgets/${b.id}`, changed(b, budgetGiven(filled(form))))),
+      editor(`Budget ${b.name}`, () => budgetFields(b), (form) => change("PATCH", `/admin/budgets/${b.id}`, changed(b, budgetGiven(filled(form), b)))),
       danger(`Delete the budget ${b.name}?`, () => change("DELETE", `/admin/budgets/${b.id}`))] }] : []),
   ];
   return [isAdmin(me) && maker("A new budget", budgetFields(null), (form) => change("POST", "/admin/budgets", budgetGiven(filled(form)))), budgetTable(rows, more)].filter(Boolean);
@@ -63,7 +76,7 @@ export async function budgets(me) {
 /** The fields of a limit. @param {any} l */
 export const limitFields = (l) => [input("name", "Name", { required: true, value: l?.name ?? "" }),
   input("routes", "Routes, with commas between", { value: (l?.routes ?? ["*"]).join(", ") }),
-  select("per", "For each", ["user", "key", "team", "address", "global"], l?.per ?? "user"), input("subject", "Id of one (empty: each one)", { value: l?.subject ?? "" }),
+  select("per", "For each", ["user", "key", "team", "address", "global"], l?.per ?? "user"), subjectField(l),
   select("unit", "Counts", ["requests", "tokens", "concurrent"], l?.unit ?? "requests"),
   input("limit", "Limit", { type: "number", min: 1, required: true, value: l?.limit ?? "" }),
   select("window", "Window (not for concurrent)", [["", "so many seconds, refilling"], ["day", "calendar day"], ["week", "calendar week"], ["month", "calendar month"]], l?.window ?? ""),
@@ -73,12 +86,12 @@ export const limitFields = (l) => [input("name", "Name", { required: true, value
   select("mode", "Mode", ["shadow", "enforce"], l?.mode ?? "shadow"),
   select("on_error", "If counts cannot be shared", [["allow_local_share", "count here, a share"], ["deny", "refuse"]], l?.on_error ?? "allow_local_share")];
 
-/** A limit as its fields have it: of the two kinds of window, only what belongs to the one that was chosen. @param {Record<string, string>} given */
-export function limitGiven({ limit, window, window_s, time_zone, burst, routes, subject, ...rest }) {
+/** A limit as its fields have it: of the two kinds of window, only what belongs to the one that was chosen. @param {Record<string, string>} given @param {any} [before] What the fields were drawn of. */
+export function limitGiven({ limit, window, window_s, time_zone, burst, routes, subject, ...rest }, before) {
   const refills = !window && rest.unit !== "concurrent";
   const number = (/** @type {string | undefined} */ text) => (refills && text ? Number(text) : null);
   const counted = { window: window ?? null, time_zone: (window && time_zone) || null, window_s: number(window_s), burst: number(burst) };
-  return { ...rest, subject: subject ?? null, routes: split(routes), limit: Number(limit), ...counted };
+  return { ...rest, subject: subjectGiven(subject, before), routes: split(routes), limit: Number(limit), ...counted };
 }
 
 /** The window of a limit in words. @param {any} l */
@@ -91,14 +104,14 @@ export async function limits(me) {
       () => change("PATCH", `/admin/limits/${l.id}`, { mode }), mode === "shadow" ? "Only watch" : "Enforce");
   const columns = [
     { name: "Name", show: (/** @type {any} */ l) => l.name },
-    { name: "For", show: (/** @type {any} */ l) => (l.subject ? [`${l.per} `, named(l.subject, l.subject_name)] : l.per === "global" ? "all together" : `each ${l.per}`) },
+    { name: "For", show: whom },
     { name: "Routes", long: true, show: (/** @type {any} */ l) => l.routes.join(", ") },
     { name: "Limit", number: true, show: (/** @type {any} */ l) => `${count(l.limit)} ${l.unit}` },
     { name: "Window", number: true, show: windowOf },
     { name: "Burst", number: true, show: (/** @type {any} */ l) => (l.window ? "–" : count(l.burst ?? l.limit)) }, { name: "Mode", show: (/** @type {any} */ l) => l.mode },
-    ...(isAdmin(me) ? [{ name: "Past", show: (/** @type {any} */ l) => replayed("limit", l, ["name", "routes", "per", "subject", "unit", "limit", "window_s", "window", "time_zone", "burst", "on_error"]) },
+    ...(isAdmin(me) ? [{ name: "Past", show: (/** @type {any} */ l) => replayed("limit", l, ["name", "routes", "per", "subject", "subject_name", "unit", "limit", "window_s", "window", "time_zone", "burst", "on_error"]) },
       { name: "Change", show: (/** @type {any} */ l) => [
-      editor(`Limit ${l.name}`, () => limitFields(l), (form) => change("PATCH", `/admin/limits/${l.id}`, changed(l, limitGiven(filled(form))))),
+      editor(`Limit ${l.name}`, () => limitFields(l), (form) => change("PATCH", `/admin/limits/${l.id}`, changed(l, limitGiven(filled(form), l)))),
       turn(l, l.mode === "shadow" ? "enforce" : "shadow"),
       danger(`Delete the limit ${l.name}?`, () => change("DELETE", `/admin/limits/${l.id}`))] }] : []),
   ];

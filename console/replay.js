@@ -89,11 +89,14 @@ function asked(query) {
 export function replay(_me, query) {
   const kind = query.get("kind") === "budget" ? "budget" : "limit";
   const { fields, given } = KINDS[kind];
+  const policy = asked(query);
   const result = el("div", { "aria-live": "polite" });
   const run = async (/** @type {HTMLFormElement} */ asked) => {
     const { from, to, "tightest/below": below, ...rest } = filled(asked);
-    address("replay", { kind, ...filled(asked) });
-    const body = given(rest);
+    const body = given(rest, policy);
+    // The address has the id, which names one whatever others are called, and the name for its reader.
+    const isKnown = body.subject && body.subject !== rest.subject;
+    address("replay", { kind, ...filled(asked), ...(isKnown && { subject: body.subject, subject_name: rest.subject }) });
     result.replaceChildren(el("p", { class: "faint" }, "Reading the log …"));
     try {
       const found = await change("POST", "/admin/replay", { [kind]: body, from, ...(to && { to }), ...(below && { tightest: { below: Number(below) } }) });
@@ -104,7 +107,6 @@ export function replay(_me, query) {
     }
     return true;
   };
-  const policy = asked(query);
   // The log is asked what a policy would refuse, whatever its mode: what is made of it is in shadow.
   const own = fields(policy).filter((/** @type {HTMLElement} */ field) => !field.querySelector("[name=mode], [name=alert_at]"));
   const times = [input("from", "From (day or time, UTC)", { required: true, value: query.get("from") ?? day(7) }), input("to", "Before (empty: now)", { value: query.get("to") ?? "" })];

@@ -18,8 +18,23 @@ async function filters(asked) {
   return { ...rest, user_id: found.id };
 }
 
-/** @param {Record<string, string>} asked */
-function searchForm(asked) {
+/** Whose requests an address asks for by an id: where the name is, and what it is called there. @type {Record<string, [string, string, string]>} */
+const WHOSE = { user_id: ["user", "/admin/users", "username"], team_id: ["team", "/admin/teams", "name"], key_id: ["API key", "/admin/api-keys", "name"] };
+
+/** A condition that stands by an id in the address, in words, with the way to take it away. @param {Record<string, string>} asked @param {string} field */
+async function condition(asked, field) {
+  const [kind, path, name] = WHOSE[field];
+  const id = asked[field];
+  // Who was deleted is known by the records alone, and by the id.
+  const thing = await get(`${path}/${encodeURIComponent(id)}`).catch(() => null);
+  const rest = Object.entries(asked).filter(([other, value]) => value && other !== field);
+  return el("p", { class: "condition" }, `Only of the ${kind} `, thing ? el("strong", { title: id }, thing[name]) : el("code", {}, id), ". ",
+    el("a", { href: `#/requests?${new URLSearchParams(rest)}`, "aria-label": `Show requests of others than the ${kind} too` }, "Of all"),
+    el("input", { type: "hidden", name: field, value: id }));
+}
+
+/** @param {Record<string, string>} asked @param {Node[]} conditions */
+function searchForm(asked, conditions) {
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     location.hash = `#/requests?${new URLSearchParams(filled(/** @type {HTMLFormElement} */ (event.target)))}`;
@@ -29,9 +44,9 @@ function searchForm(asked) {
     input("status", "Status", { value: asked.status, pattern: "[1-5]([0-9][0-9]|xx)", title: "three digits such as 429, or a class such as 4xx" }),
     input("reason", "Reason", { value: asked.reason, placeholder: "quota-exceeded" }), input("route", "Route", { value: asked.route }),
     input("model", "Model", { value: asked.model }), input("upstream", "Upstream", { value: asked.upstream }), input("user", "User", { value: asked.user, autocomplete: "off" }),
-    ["user_id", "team_id", "key_id"].map((name) => asked[name] && input(name, `${name[0].toUpperCase()}${name.slice(1, -3)} id`, { value: asked[name] })),
     input("request_id", "Request id", { value: asked.request_id }),
     input("from", "From (day or time, UTC)", { value: asked.from, placeholder: "2026-11-24" }), input("to", "Before", { value: asked.to, placeholder: "2026-11-25T12:00:00Z" }),
+    conditions,
     el("div", { class: "row" }, el("button", { class: "main", type: "submit" }, "Search"), el("a", { href: "#/requests" }, "Clear")));
 }
 
@@ -83,7 +98,8 @@ export async function requests(me, query) {
   const asked = Object.fromEntries(FIELDS.map((name) => [name, query.get(name) ?? ""]));
   const set = Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
   const wanted = await filters(asked);
-  const first = await get("/admin/audit", { limit: 100, ...wanted });
+  const [first, ...conditions] = await Promise.all([get("/admin/audit", { limit: 100, ...wanted }),
+    ...Object.keys(WHOSE).filter((field) => asked[field]).map((field) => condition(asked, field))]);
   let rows = first.items;
   let next = first.next_cursor;
   const seen = new Set(rows.map((/** @type {any} */ row) => row.id));
@@ -130,5 +146,5 @@ export async function requests(me, query) {
   const link = el("button", { type: "button", onclick: () => copy(location.href) }, "Copy a link to this view");
   const id = query.get("id");
   if (id) setTimeout(() => open(id));
-  return [searchForm(asked), el("p", { class: "row" }, follow, link, status), place];
+  return [searchForm(asked, conditions), el("p", { class: "row" }, follow, link, status), place];
 }

@@ -1,8 +1,8 @@
 // @ts-check
 // The whole story of one request: who, what was decided and why, what was tried, what it cost, and the proof of it.
 import { count, drawer, el, table, time, usd } from "./dom.js";
-import { all, keyNames, named } from "./lists.js";
-import { budgetTable, windowOf } from "./policies.js";
+import { all, named } from "./lists.js";
+import { budgetTable, whom, windowOf } from "./policies.js";
 import { canProve, covering, prove } from "./proof.js";
 import { get } from "./session.js";
 
@@ -64,10 +64,10 @@ async function policies(record, user) {
     ? el("span", { class: "bad" }, record.decision === "allowed" ? "would have refused" : "refused") : record.decision === "allowed" ? "had room" : "did not refuse");
   return [el("h3", {}, "Policies that were asked"),
     table("Limits", [
-      { name: "Limit", show: (l) => l.name }, { name: "For each", show: (l) => l.per }, { name: "Answer", show: answer },
+      { name: "Limit", show: (l) => l.name }, { name: "For", show: whom }, { name: "Answer", show: answer },
       { name: "Of", number: true, show: (l) => `${count(l.limit)} ${l.unit}${l.window || l.window_s ? ` in ${l.window ? "a " : ""}${windowOf(l)}` : ""}` }, { name: "Mode", show: (l) => l.mode },
     ], met, "No limit that there is now applies to such a call."),
-    record.model && budgetTable(paid, [{ name: "Answer", show: answer }]),
+    record.model && budgetTable(paid, [{ name: "For", show: whom }, { name: "Answer", show: answer }]),
     el("p", { class: "faint" }, "The record names the policies that refused. What is left, spent and held is as it stands now, not as it stood then.")];
 }
 
@@ -123,7 +123,6 @@ export async function tell(id, closed) {
   const record = await get(`/admin/audit/${encodeURIComponent(id)}`);
   const user = record.user_id ? await get("/admin/users", { name: record.username ?? undefined, limit: 50 })
     .then((page) => page.items.find((/** @type {any} */ item) => item.id === record.user_id)).catch(() => null) : null;
-  if (record.credential?.kind === "api_key" && record.user_id) await keyNames([record.user_id]);
   const proof = el("div", { "aria-live": "polite" }, el("p", { class: "faint" }, "Computing …"));
   const asked = record.route && record.user_id && !String(record.route).startsWith("/") ? await policies(record, user) : [];
   const body = (/** @type {string} */ name, /** @type {any} */ kept) => kept && el("details", {}, el("summary", {}, name),

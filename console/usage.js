@@ -2,7 +2,7 @@
 // What was used and what it cost.
 import { chart } from "./chart.js";
 import { count, csv, download, el, input, select, table, usd } from "./dom.js";
-import { keyNames, nameOf, named, names } from "./lists.js";
+import { named } from "./lists.js";
 import { get } from "./session.js";
 
 export const day = (/** @type {number} */ ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
@@ -22,14 +22,6 @@ const MEASURES = {
 
 const PEOPLE = ["user", "team", "key"];
 
-/** Learns the names of what usage has by id, as far as one may. @param {import("./main.js").Me} me @param {string} by @param {{from: string, to: string}} range */
-async function know(me, by, { from, to }) {
-  const looks = me.role === "admin" || me.role === "auditor";
-  if (by === "key" && !looks) await keyNames([]);
-  else if (by === "key") await keyNames((await get("/admin/usage", { group_by: "user", from, to })).items.map((/** @type {any} */ item) => item.user));
-  else if (looks && PEOPLE.includes(by)) await names(by === "user" ? "users" : "teams");
-}
-
 /** @param {import("./main.js").Me} me @param {URLSearchParams} query */
 export async function usage(me, query) {
   const by = query.has("by") ? (query.get("by") ?? "") : "model";
@@ -37,7 +29,6 @@ export async function usage(me, query) {
   const measure = MEASURES[query.get("show") ?? ""] ? (query.get("show") ?? "cost") : "cost";
   const asked = { group_by: [by, step].filter(Boolean).join(","), from: query.get("from") ?? day(30), to: query.get("to") ?? "" };
   const { items } = await get(usagePath(me), asked);
-  await know(me, by, asked);
   const groups = [step, by].filter(Boolean);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -53,7 +44,7 @@ export async function usage(me, query) {
     input("from", "From", { type: "date", value: asked.from }), input("to", "Before", { type: "date", value: asked.to }),
     el("button", { class: "main", type: "submit" }, "Show"));
   const [name, value, say] = MEASURES[measure];
-  const label = (/** @type {any} */ item) => (by ? String(item[`${by}_name`] ?? nameOf(item[by])) : "all");
+  const label = (/** @type {any} */ item) => (by ? String(item[`${by}_name`] ?? item[by] ?? "none") : "all");
   const points = items.map((/** @type {any} */ item) => ({ label: label(item), time: step ? item[step] : null, value: value(item) }));
   const isNamed = PEOPLE.includes(by);
   const fields = [...groups, ...(isNamed ? [`${by}_name`] : []), "requests", "input_tokens", "cached_tokens", "output_tokens", "cost_usd"];

@@ -60,6 +60,15 @@ export async function open(page, name) {
     && document.querySelector("#page h1") && !document.querySelector("#page[aria-busy]"), name.split("?")[0]);
 }
 
+/** Sends the form that is open and waits for what is said at a field. */
+export async function refused(page, form, field) {
+  await page.click(`${form} button[type=submit]`);
+  await page.waitForSelector(`${form} [name="${field}"][aria-invalid]`);
+  const text = await page.textContent(`${form} :is(label, fieldset):has([name="${field}"][aria-invalid]) .fault`);
+  assert.match(text, /\w/, `what is wrong with ${field}`);
+  return text;
+}
+
 export async function examine(page, name) {
   const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]).analyze();
   for (const { id, nodes } of violations) fault(`${name}: axe ${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);

@@ -1,17 +1,8 @@
 // The pages for what is managed, each with one thing that goes well and one that is refused.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { examine, newPage, open, signIn } from "./browser.mjs";
-import { MARKUP, PASSWORD, call, token } from "./gateway.mjs";
-
-/** Sends the form that is open and waits for what is said at a field. */
-async function refused(page, form, field) {
-  await page.click(`${form} button[type=submit]`);
-  await page.waitForSelector(`${form} [name="${field}"][aria-invalid]`);
-  const text = await page.textContent(`${form} :is(label, fieldset):has([name="${field}"][aria-invalid]) .fault`);
-  assert.match(text, /\w/, `what is wrong with ${field}`);
-  return text;
-}
+import { examine, newPage, open, refused, signIn } from "./browser.mjs";
+import { MARKUP, PASSWORD, call, everywhere, token } from "./gateway.mjs";
 
 export async function upstreams(browser) {
   const page = await newPage(browser, "light");
@@ -39,6 +30,7 @@ export async function upstreams(browser) {
   const [sent] = await Promise.all([page.waitForRequest((request) => request.method() === "PATCH"), page.click("dialog button:text('Save')")]);
   assert.deepEqual(sent.postDataJSON(), { max_in_flight: "auto", timeout_s: 30 }, "only what was changed is sent");
   await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForSelector("#page:not([aria-busy])");
   await page.click("tr:has-text('second') button:text-is('second')");
   const all = await page.textContent("dialog pre");
   assert.ok(all.includes('"timeout_s": 30') && all.includes('"failures": 3') && !all.includes("kept-from-all-eyes"), all);
@@ -81,6 +73,7 @@ export async function routes(browser) {
   await page.fill('dialog [name="targets/0/weight"]', "1");
   await page.click("dialog button:text('Save')");
   await page.waitForSelector("tr:has-text('two-ways'):has-text('60 s, per user'):has-text('builtin:echo')");
+  await everywhere();
   await call("GET", "/two-ways", undefined, await token("a-user"));
   await page.click("tr:has-text('two-ways') a:text('requests')");
   await page.waitForSelector("tbody tr:has-text('/two-ways'):has-text('allowed')");
@@ -226,68 +219,6 @@ export async function traffic(browser) {
   await page.click("a:text('budget-exhausted') >> nth=0");
   await page.waitForFunction(() => location.hash.includes("reason=budget-exhausted"));
   await page.waitForSelector("tbody tr:has-text('budget-exhausted')");
-  await page.context().close();
-}
-
-/** What a policy would have refused, from the form to the policy in shadow mode. */
-async function replayed(page, admin) {
-  await open(page, "overview");
-  await open(page, "replay");
-  await page.fill("[name=name]", "one-an-hour");
-  await page.fill("[name=routes]", "echo, chat");
-  await page.fill("[name=limit]", "1");
-  await refused(page, "#page", "window_s");
-  await page.fill("[name=window_s]", "3600");
-  await page.selectOption("[name='tightest/below']", "0.01");
-  await page.click("#page form button[type=submit]");
-  await page.waitForSelector("tr:has-text('a-user')");
-  await page.waitForSelector("svg.chart rect.s1");
-  await page.waitForSelector("#page :text('The tightest limit that refuses so few is')");
-  await examine(page, "replay-limit");
-  const shared = page.url();
-  assert.ok(shared.includes("name=one-an-hour") && shared.includes("window_s=3600"), shared);
-  await page.goto("about:blank");
-  await page.goto(shared);
-  await page.waitForSelector("tr:has-text('a-user')");
-  await page.click("button:text('Make this limit in shadow mode')");
-  await page.waitForSelector("#page h1:text('Limits')");
-  await page.waitForSelector("tr:has-text('one-an-hour'):has-text('shadow')");
-  await page.click("a[aria-label='Replay one-an-hour']");
-  await page.waitForFunction(() => document.querySelector("#page h1")?.textContent === "Replay");
-  assert.equal(await page.inputValue("[name=window_s]"), "3600");
-
-  await page.selectOption("[name=per]", "team");
-  await page.click("#page form button[type=submit]");
-  await page.waitForSelector(`tr:has-text("${MARKUP}")`);
-  await examine(page, "replay-team");
-
-  await open(page, "replay?kind=budget");
-  await page.fill("[name=name]", "a-little");
-  await page.selectOption("[name=scope]", "user");
-  await page.fill("[name=limit_usd]", "0.0001");
-  await page.click("#page form button[type=submit]");
-  await page.waitForSelector("tr:has-text('a-user'):has-text('no room from')");
-  await examine(page, "replay-budget");
-  const { items } = await call("GET", "/admin/limits?name=one-an-hour", undefined, admin);
-  assert.equal(items[0].mode, "shadow");
-}
-
-export async function replay(browser, admin) {
-  const page = await newPage(browser, "light");
-  await signIn(page, "admin");
-  await open(page, "replay");
-  await page.fill("[name=name]", "one-an-hour");
-  await page.fill("[name=limit]", "1");
-  await page.fill("[name=window_s]", "3600");
-  // What the gateway says of a replay is shown as it says it, and the form stays.
-  await page.route("**/admin/replay", (route) => route.fulfill({ status: 404, contentType: "application/problem+json",
-    body: JSON.stringify({ type: "https://tollgate.dev/problems/not-found", title: "Not found", status: 404, detail: "There is nothing at this path." }) }));
-  await page.click("#page form button[type=submit]");
-  await page.waitForSelector("#page form .bad:text('There is nothing at this path.')");
-  await page.unroute("**/admin/replay");
-  const { paths } = await call("GET", "/openapi.json");
-  if (paths["/admin/replay"]) await replayed(page, admin);
-  else console.log("this gateway has no /admin/replay: only its words were looked at");
   await page.context().close();
 }
 
