@@ -41,6 +41,15 @@ function fieldAt(form, pointer) {
   return null;
 }
 
+/** What the gateway says where a name is taken already; it is about the field of the name. */
+const TAKEN = /\bwith this name\b|\bis there already\b/;
+
+/** What a refusal says of single fields. @param {HTMLFormElement} form @param {Refused} error @returns {{pointer: string, detail: string}[]} */
+function faultsOf(form, error) {
+  const pointer = ["/name", "/username", "/model"].find((known) => fieldAt(form, known));
+  return error.status === 409 && TAKEN.test(error.detail) && pointer ? [{ pointer, detail: error.detail }] : error.faults;
+}
+
 /** Takes away what was said of the fields. @param {HTMLFormElement} form */
 function clear(form) {
   form.querySelectorAll(".fault").forEach((node) => node.remove());
@@ -50,8 +59,9 @@ function clear(form) {
 /** Says what is wrong at the fields that it is about, and gives back the words for all of it that has no field. @param {HTMLFormElement} form @param {unknown} error */
 function point(form, error) {
   if (!(error instanceof Refused)) return words(error);
-  const rest = error.faults.length > 0 && error.problem.title ? [error.problem.title] : [error.detail];
-  for (const { pointer, detail } of error.faults) {
+  const faults = faultsOf(form, error);
+  const rest = faults.length > 0 && error.problem.title ? [error.problem.title] : [error.detail];
+  for (const { pointer, detail } of faults) {
     const field = fieldAt(form, pointer);
     const place = field?.tagName === "FIELDSET" ? field : field?.closest("label");
     if (!field || !place) {

@@ -28,7 +28,7 @@ export async function keys(me, query) {
     return shown(await change("POST", path, { name, routes: split(routes), models: split(models),
       ...(role && { role }), ...(expires && { expires_at: until(expires) }) }));
   };
-  const fields = [input("name", "Name", { required: true }), input("expires", "Good until (empty: for ever)", { type: "date" }),
+  const fields = [input("name", "Name", { required: true }), input("expires", "Good until (empty: for ever)", { type: "date", "data-also": "expires_at" }),
     select("role", "Role", [["", "that of the user"], "user", "readonly", "auditor", "admin"]),
     input("routes", "Routes (names with commas between; * is all)", { value: "*" }), input("models", "Models (likewise; gpt-* is each that begins so)", { value: "*" })];
   const rotate = (/** @type {any} */ key) => editor(`Rotate the key ${key.name}`,

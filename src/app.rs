@@ -298,6 +298,7 @@ impl Parts {
                 lender: handles.lender.clone(),
                 staleness: identity.keys.staleness.clone(),
                 budgets: published.budgets.clone(),
+                entries: handles.entries.clone(),
                 routing: published.routing.clone(),
                 metrics: metrics.clone(),
                 draining: Draining::default(),

@@ -28,7 +28,10 @@ use crate::{
         refusal::Refusal,
     },
     http::failure::unavailable,
-    store::audit::{AuditEntryRow, AuditFilter, AuditRecordRow},
+    store::{
+        StoreError,
+        audit::{AuditEntryRow, AuditFilter, AuditRecordRow},
+    },
 };
 
 /// What is on record of one request. A field that is null is not known, or does not apply.
@@ -194,11 +197,26 @@ pub async fn list(
 ) -> Result<Tabular<AuditPage>, Problem> {
     let limit = query.limit.0;
     let (before, filter) = (query.before()?, filter(&query)?);
-    let rows =
-        audit_log.settled().await.audit_page(&filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
+    let rows = rows(&audit_log, &filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
     let records = rows.iter().map(|row| record(&audit_log, row)).collect::<Result<_, _>>()?;
     let records = named(&audit_log.store, records).await?;
     Ok(Tabular(AuditPage { page: Page::of(records, limit, |record: &AuditRecord| record.id.clone()) }))
+}
+
+/// A page of records. What the sums of traffic know is looked for by them, as soon as all of the log is counted.
+async fn rows(
+    audit_log: &AuditLog,
+    filter: &AuditFilter,
+    before: Option<EntryId>,
+    limit: u32,
+) -> Result<Vec<AuditRecordRow>, StoreError> {
+    let AuditLog { traffic, clock, .. } = audit_log;
+    let counted = clock.now();
+    let store = audit_log.settled().await;
+    if filter.is_counted() && traffic.is_complete().await {
+        return store.audit_page_of_counted(filter, before, limit, counted).await;
+    }
+    store.audit_page(filter, before, limit).await
 }
 
 impl Mentions for AuditRecord {

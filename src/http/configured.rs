@@ -1,7 +1,8 @@
 //! The upstreams, routes and names for models, as administrators see and change them.
 //!
 //! What the configuration says is shown and is changed there. What is made here is kept in the store, and in force on every
-//! replica within a second. What is shown is what this replica has. A secret is never shown.
+//! replica within a second. What is shown is what this replica has, and it reads first what others have changed: who made
+//! something sees it, whichever replica answers. A secret is never shown.
 
 mod body;
 mod change;
@@ -126,6 +127,7 @@ pub async fn upstreams(
     _: Caller,
     QueryOf(query): QueryOf<EntriesQuery>,
 ) -> Result<Json<UpstreamsPage>, Problem> {
+    operations.see_changes().await;
     let routing = operations.routing.read();
     let entries = query.of(&routing.written().upstreams);
     let items = entries.into_iter().map(|entry| with_state(&operations, &routing, entry)).collect();
@@ -139,6 +141,7 @@ pub async fn upstream(
     _: Caller,
     PathName(name): PathName<false>,
 ) -> Result<Tagged<ConfiguredUpstream>, Problem> {
+    operations.see_changes().await;
     let routing = operations.routing.read();
     let Tagged { tag, object: entry } = named(&routing, EntryKind::Upstream, &name)?;
     Ok(Tagged { tag, object: with_state(&operations, &routing, entry) })
@@ -150,6 +153,7 @@ pub async fn routes(
     _: Caller,
     QueryOf(query): QueryOf<EntriesQuery>,
 ) -> Result<Json<ConfiguredPage>, Problem> {
+    operations.see_changes().await;
     Ok(Json(query.page(&operations.routing.read().written().routes)))
 }
 
@@ -159,6 +163,7 @@ pub async fn route(
     _: Caller,
     PathName(name): PathName<false>,
 ) -> Result<Tagged<Configured>, Problem> {
+    operations.see_changes().await;
     Ok(named(&operations.routing.read(), EntryKind::Route, &name)?)
 }
 
@@ -168,6 +173,7 @@ pub async fn models(
     _: Caller,
     QueryOf(query): QueryOf<EntriesQuery>,
 ) -> Result<Json<ConfiguredPage>, Problem> {
+    operations.see_changes().await;
     Ok(Json(query.page(&operations.routing.read().written().models)))
 }
 
@@ -177,6 +183,7 @@ pub async fn model(
     _: Caller,
     PathName(name): PathName<true>,
 ) -> Result<Tagged<Configured>, Problem> {
+    operations.see_changes().await;
     Ok(named(&operations.routing.read(), EntryKind::Model, &name)?)
 }
 

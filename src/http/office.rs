@@ -151,10 +151,21 @@ pub struct Operations {
     /// How old what is known of users and sessions may be.
     pub staleness: Staleness,
     pub budgets: Snapshot<BudgetBook>,
+    pub entries: Entries,
     /// Where calls go, and how fit each upstream is.
     pub routing: Snapshot<Routing>,
     pub metrics: Metrics,
     pub draining: Draining,
+}
+
+impl Operations {
+    /// Returns when where calls go is as others have changed it. Where the store does not answer, what was known stays.
+    pub async fn see_changes(&self) {
+        let seen = self.entries.catch_up().await;
+        if let Some(error) = seen.as_ref().err().map(ToString::to_string).or_else(|| Some(seen.ok()?.err()?.to_string())) {
+            tracing::warn!(error, "where calls go is shown without the last changes of others");
+        }
+    }
 }
 
 impl Office {

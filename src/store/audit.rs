@@ -10,6 +10,7 @@ mod checkpoints;
 mod custody;
 mod page;
 mod reading;
+mod sought;
 
 use std::{collections::HashSet, sync::Arc};
 

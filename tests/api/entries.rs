@@ -12,6 +12,7 @@ on_both_stores!(
     a_name_for_models_may_have_slashes,
     an_upstream_goes_on_when_another_is_changed,
     what_is_made_is_in_force_on_another_replica_and_after_a_restart,
+    who_has_changed_something_sees_it_at_every_replica,
     what_does_not_go_together_with_the_file_is_left_out_and_can_be_deleted,
     the_same_idempotency_key_makes_one_entry,
 );
@@ -197,6 +198,26 @@ async fn an_upstream_goes_on_when_another_is_changed(store: &TestStore) {
     let (called, _stream) = tokio::join!(gateway.get("/slow").token(&gateway.admin).send(), change);
     assert_eq!(called.expect(200).text(), "ok");
     gateway.finish().await;
+}
+
+/// Whichever replica answers, also before its next look at the store.
+async fn who_has_changed_something_sees_it_at_every_replica(store: &TestStore) {
+    let [one, other] = [TestGateway::start(store).await, TestGateway::start(store).await];
+    let listed = async |path: &str| {
+        let items = get(&other, path).await["items"].clone();
+        items.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for n in 0..8 {
+        let name = format!("shown-{n}");
+        made(&one, "/admin/upstreams", &upstream(&name, "http://127.0.0.1:9")).await;
+        assert!(listed("/admin/upstreams").await.contains(&name), "{name}");
+        let path = format!("/admin/upstreams/{name}");
+        call(&one, "PATCH", &path, &json!({ "timeout_s": 7 })).await.expect(200);
+        assert_eq!(get(&other, &path).await["timeout_s"], 7);
+        call(&one, "DELETE", &path, &Value::Null).await.expect(204);
+        assert!(!listed("/admin/upstreams").await.contains(&name), "{name}");
+    }
+    TestGateway::finish_all([one, other]).await;
 }
 
 async fn what_is_made_is_in_force_on_another_replica_and_after_a_restart(store: &TestStore) {

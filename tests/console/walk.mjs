@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
-import { VIEWS, examine, faults, newPage, open, signIn } from "./browser.mjs";
+import { VIEWS, examine, faults, newPage, open, refused, signIn } from "./browser.mjs";
 import { ask, call, fill, startGateway, startReplicas, token } from "./gateway.mjs";
 import * as managing from "./managing.mjs";
 import * as policies from "./policies.mjs";
@@ -118,6 +118,9 @@ async function changes(browser) {
   await page.fill("details input[name=username]", "not a name");
   await page.click("details button[type=submit]");
   await page.waitForSelector("details .bad:has-text('must be')");
+  await page.fill("details input[name=username]", "admin");
+  assert.match(await refused(page, "#page details", "username"), /There is a user with this name/);
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("name")), "username", "the reader is led to what is wrong");
   await page.fill("details input[name=username]", "newcomer");
   await page.fill("details input[name=models]", "demo, gpt-*");
   await page.click("details button[type=submit]");
@@ -134,6 +137,9 @@ async function changes(browser) {
   await open(page, "keys");
   await page.click("summary:text('A new key')");
   await page.fill("details input[name=name]", "a-key");
+  await page.fill("details input[name=expires]", "2020-01-01");
+  assert.match(await refused(page, "#page details", "expires"), /must be in the future/);
+  await page.fill("details input[name=expires]", "");
   await page.click("details button[type=submit]");
   const first = await page.textContent("dialog pre");
   await page.keyboard.press("Escape");

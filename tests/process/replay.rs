@@ -3,8 +3,9 @@
 use std::{fs, process::Output};
 
 use serde_json::{Value, json};
+use tollgate::clock::Clock;
 
-use super::support::Home;
+use super::support::{Database, Home, eventually};
 
 const LISTS: &str = r#"
 [[limits]]
@@ -42,7 +43,16 @@ fn parsed(text: &str) -> Value {
 
 #[test]
 fn the_store_and_an_export_say_the_same() {
-    let home = Home::new().config(LISTS);
+    the_same(&Home::new().config(LISTS));
+}
+
+#[test]
+fn a_postgresql_and_an_export_say_the_same() {
+    let database = Database::create();
+    the_same(&database.home().config(LISTS));
+}
+
+fn the_same(home: &Home) {
     let gateway = home.start();
     let admin = gateway.admin();
     let statuses: Vec<u16> = (0..5).map(|_| gateway.get("/echo", &admin).status()).collect();
@@ -55,7 +65,7 @@ fn the_store_and_an_export_say_the_same() {
     gateway.terminate();
     fs::write(home.path().join("limit.toml"), LIMIT).unwrap();
     let span = ["--from", "2020-01-01", "--to", "2100-01-01T00:00:00Z"];
-    let replay = |more: &[&str]| done(&home, &[&["replay", "--limit", "limit.toml"], &span[..], more].concat());
+    let replay = |more: &[&str]| done(home, &[&["replay", "--limit", "limit.toml"], &span[..], more].concat());
     let from_store = parsed(&replay(&["--json"]));
     assert_eq!(from_store, answered);
     assert_eq!(
@@ -63,7 +73,7 @@ fn the_store_and_an_export_say_the_same() {
         (&json!(5), &json!(2), &json!(2))
     );
     assert_eq!((&from_store["subjects"][0]["subject"], &from_store["subjects"][0]["name"]), (&user, &json!("admin")));
-    done(&home, &["audit", "export", "--output", "log.jsonl"]);
+    done(home, &["audit", "export", "--output", "log.jsonl"]);
     let mut from_export = parsed(&replay(&["--json", "--export", "log.jsonl"]));
     assert_eq!(from_export["subjects"][0]["name"], Value::Null);
     from_export["subjects"][0]["name"] = "admin".into();
@@ -79,7 +89,7 @@ fn the_store_and_an_export_say_the_same() {
     }
     fs::write(home.path().join("list.toml"), LISTS).unwrap();
     let listed = [&["replay", "--limit", "list.toml", "--tightest", "0.3", "--json"], &span[..]].concat();
-    let found = parsed(&done(&home, &listed));
+    let found = parsed(&done(home, &listed));
     assert_eq!((&found["tightest_limit"], &found["candidates"][0]["refused"]), (&json!(4), &json!(2)));
     let several = format!("[[limits]]{LIMIT}[[limits]]{}", LIMIT.replace("= 3", "= 1"));
     fs::write(home.path().join("limit.toml"), several).unwrap();
@@ -95,7 +105,7 @@ fn the_store_and_an_export_say_the_same() {
         "name = \"all\"\nscope = \"global\"\nlimit_usd = \"1\"\nperiod = \"day\"\n",
     )
     .unwrap();
-    let budget = parsed(&done(&home, &["replay", "--budget", "budget.toml", "--from", "2020-01-01", "--json"]));
+    let budget = parsed(&done(home, &["replay", "--budget", "budget.toml", "--from", "2020-01-01", "--json"]));
     assert_eq!((&budget["requests"], &budget["spent_usd"]), (&json!(0), &json!("0")));
 }
 
@@ -139,4 +149,59 @@ fn a_mistake_is_told_with_its_place_and_status() {
         }
         assert!(!home.path().join("data").exists(), "{arguments:?}");
     }
+}
+
+/// A request for a replay from a day on, and of so much before as counts for it.
+fn asking(admin: &str, from: &str, window_s: u32) -> String {
+    let body = json!({ "from": from, "to": "2026-01-03", "limit": {
+        "name": "few", "routes": ["echo"], "per": "user", "unit": "requests", "limit": 3, "window_s": window_s,
+    } });
+    let body = body.to_string();
+    format!(
+        "POST /admin/replay HTTP/1.1\r\nhost: gateway.test\r\nauthorization: Bearer {admin}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_a_replay_ends_it_and_harms_nobody() {
+    let database = Database::create();
+    let gateway = database.home().start();
+    let admin = gateway.admin();
+    database.execute(
+        "INSERT INTO audit_entries (chain, seq, id, request_id, stage, time, user_id, route, decision, status, prev_hash, hash, entry)
+         SELECT 'many', n, id, id, 'whole', micros, NULL, 'echo', 'allowed', 200, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'),
+                format('{\"chain\":\"many\",\"seq\":%s,\"id\":\"%s\",\"request_id\":\"%s\",\"time\":\"%s\",\"stage\":\"whole\",\"user_id\":\"01a22c30-e00f-7664-a1cf-1db36a5382bb\",\"method\":\"GET\",\"route\":\"echo\",\"decision\":\"allowed\",\"status\":200,\"limited_at\":\"%s\"}',
+                       n, id, id, stamp, stamp)
+         FROM (SELECT n, format('019b76da-a800-7000-8000-%s', lpad(to_hex(n), 12, '0')) AS id, 1767225600000000 + n * 1000 AS micros,
+                      to_char(to_timestamp(1767225600 + n / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS stamp
+               FROM generate_series(1, 80000) AS n) AS numbers",
+    );
+    let clock = Clock::system();
+    let began_ms = clock.monotonic_ms();
+    let whole = gateway.send(asking(&admin, "2026-01-01", 86_400));
+    assert_eq!((whole.status(), &whole.json()["requests"]), (200, &json!(80_000)), "{whole:?}");
+    let takes_ms = clock.monotonic_ms() - began_ms;
+    let enter = || {
+        let mut wire = gateway.connect();
+        wire.say(asking(&admin, "2026-01-01", 86_400));
+        wire
+    };
+    // Two at a time; nothing of that day is in the time of the third.
+    let third = || gateway.send(asking(&admin, "2026-01-02", 1)).status();
+    let replays = [enter(), enter()];
+    eventually("both places are taken", || (third() == 503).then_some(()));
+    assert_eq!(gateway.get("/echo", &admin).status(), 200, "calls go on meanwhile");
+    drop(replays);
+    let left_ms = clock.monotonic_ms();
+    eventually("a place is free again", || (third() == 200).then_some(()));
+    let freed_ms = clock.monotonic_ms() - left_ms;
+    assert!(
+        freed_ms < takes_ms / 2 || freed_ms < 500,
+        "a replay takes {takes_ms} ms, a place was free after {freed_ms} ms"
+    );
+    assert_eq!(gateway.get("/echo", &admin).status(), 200);
+    let again = gateway.send(asking(&admin, "2026-01-01", 86_400));
+    assert_eq!(again.json()["refused"], whole.json()["refused"], "nothing is left of those that were ended");
 }

@@ -12,6 +12,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_search;
 mod idempotency;
 mod keys;
 mod leases;

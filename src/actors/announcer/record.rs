@@ -6,7 +6,7 @@ use crate::{
         audit::{Decision, Draft, Findings, Outcome, Stage, Subject},
         budget::{Alert, Scope},
         ids::{EntryId, RequestId, UserId},
-        traffic::count::ALERT,
+        traffic::count::{ALERT, ALERT_REASON},
     },
     store::{StoreError, ledger::AlertRow},
 };
@@ -69,5 +69,5 @@ fn reason(row: &AlertRow, scope: Option<Scope>) -> String {
         Some(Scope::Team | Scope::Key) => format!(", subject {}", uuid::Uuid::from(account.subject)),
         _ => String::new(),
     };
-    format!("budget-alert: {budget} at {fraction}: {spent} of {limit} USD, since {since}{whose}")
+    format!("{ALERT_REASON}: {budget} at {fraction}: {spent} of {limit} USD, since {since}{whose}")
 }

@@ -21,6 +21,8 @@ use crate::domain::{
 
 /// The method of what the gateway says itself: it is on record, and no request.
 pub const ALERT: &str = "ALERT";
+/// How the reason of such a record begins.
+pub const ALERT_REASON: &str = "budget-alert";
 
 /// An entry of a chain, as far as it is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 use std::{collections::HashMap, ops::RangeInclusive};
 
 use diesel::{
-    BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, Queryable,
-    Selectable, SelectableHelper, TextExpressionMethods, define_sql_function,
+    BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension,
+    QueryDsl, Queryable, Selectable, SelectableHelper, TextExpressionMethods, define_sql_function,
     dsl::sql,
     expression::SqlLiteral,
     sql_types::{Nullable, SingleValue, SqlType, Text, is_nullable},
@@ -23,7 +23,7 @@ use crate::{
     store::{
         Store, StoreError,
         connection::{Connection, on_backend},
-        schema::{audit_entries, users},
+        schema::{api_keys, audit_entries, users},
         values::{micros, read_digest, read_text},
     },
 };
@@ -77,7 +77,7 @@ pub struct AuditRecordRow {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_entries)]
-struct Record {
+pub(super) struct Record {
     chain: String,
     request_id: String,
     id: String,
@@ -153,7 +153,14 @@ fn last_member(is_postgres: bool, name: &str) -> String {
 }
 
 /// The most records of one page.
-const MAX_PAGE: u32 = 1_000;
+pub(super) const MAX_PAGE: u32 = 1_000;
+
+/// A range of ids: from one on, or from a beginning of one, and before another.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    pub(super) from: Option<String>,
+    pub(super) before: Option<String>,
+}
 
 impl Store {
     /// At most `limit` records (and never more than 1,000), newest first, from the one before the record `before` on.
@@ -163,38 +170,11 @@ impl Store {
         before: Option<EntryId>,
         limit: u32,
     ) -> Result<Vec<AuditRecordRow>, StoreError> {
-        let filter = filter.clone();
+        let (filter, limit) = (filter.clone(), usize::try_from(limit.min(MAX_PAGE)).unwrap_or(usize::MAX));
+        let ids = Ids { from: None, before: before.map(|id| id.to_string()) };
         self.read(async move |connection: &mut Connection| {
-            let is_postgres = matches!(connection, Connection::Postgres(_));
-            let openings = on_backend!(connection, |conn| {
-                let openings = audit_entries::table.filter(audit_entries::stage.ne(Stage::Outcome.as_str()));
-                let openings = openings.order(audit_entries::id.desc()).limit(limit.min(MAX_PAGE).into());
-                let mut page = openings.select(Record::as_select()).into_boxed();
-                narrow! { page,
-                    before => |id| audit_entries::id.lt(id.to_string());
-                    filter.from => |from| audit_entries::time.ge(micros(from));
-                    filter.to => |to| audit_entries::time.lt(micros(to));
-                    filter.user_id => |id| audit_entries::user_id.eq(id.to_string());
-                    filter.username => |name| text(member(is_postgres, THIS, "personal", "username")).eq(name);
-                    filter.team_id => |team| {
-                        let members = users::table.filter(users::team_id.eq(team.to_string()));
-                        audit_entries::user_id.eq_any(members.select(users::id.nullable()))
-                    };
-                    filter.key_id => |id| text(member(is_postgres, THIS, "entry", "credential,id")).eq(id.to_string());
-                    filter.route => |route| audit_entries::route.eq(route);
-                    filter.model => |model| text(last_member(is_postgres, "model")).eq(model);
-                    filter.upstream => |upstream| text(last_member(is_postgres, "upstream")).eq(upstream);
-                    filter.reason => |reason| {
-                        let found = || text(last_member(is_postgres, "reason"));
-                        found().eq(reason.clone()).or(found().like(beginning(&reason)).escape('\\'))
-                    };
-                    filter.request_id => |id| audit_entries::request_id.eq(id.to_string());
-                    filter.status => |status| last_word!(status).between(i32::from(*status.start()), i32::from(*status.end()));
-                    filter.decision => |decision| last_word!(decision).eq(decision.as_str());
-                }
-                page.load(conn).await
-            })?;
-            with_outcomes(connection, openings).await
+            let found = openings(connection, &filter, &ids, limit).await?;
+            with_outcomes(connection, found).await
         })
         .await
     }
@@ -212,8 +192,57 @@ impl Store {
     }
 }
 
+/// At most `limit` openings of records in a range of ids, newest first.
+pub(super) async fn openings(
+    connection: &mut Connection,
+    filter: &AuditFilter,
+    ids: &Ids,
+    limit: usize,
+) -> Result<Vec<Record>, StoreError> {
+    let is_postgres = matches!(connection, Connection::Postgres(_));
+    let (filter, owner) = (filter.clone(), owner(connection, filter).await?);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(on_backend!(connection, |conn| {
+        let openings = audit_entries::table.filter(audit_entries::stage.ne(Stage::Outcome.as_str()));
+        let openings = openings.order(audit_entries::id.desc()).limit(limit);
+        let mut page = openings.select(Record::as_select()).into_boxed();
+        narrow! { page,
+            ids.from.clone() => |id| audit_entries::id.ge(id);
+            ids.before.clone() => |id| audit_entries::id.lt(id);
+            filter.from => |from| audit_entries::time.ge(micros(from));
+            filter.to => |to| audit_entries::time.lt(micros(to));
+            filter.user_id => |id| audit_entries::user_id.eq(id.to_string());
+            owner => |id| audit_entries::user_id.eq(id);
+            filter.username => |name| text(member(is_postgres, THIS, "personal", "username")).eq(name);
+            filter.team_id => |team| {
+                let members = users::table.filter(users::team_id.eq(team.to_string()));
+                audit_entries::user_id.eq_any(members.select(users::id.nullable()))
+            };
+            filter.key_id => |id| text(member(is_postgres, THIS, "entry", "credential,id")).eq(id.to_string());
+            filter.route => |route| audit_entries::route.eq(route);
+            filter.model => |model| text(last_member(is_postgres, "model")).eq(model);
+            filter.upstream => |upstream| text(last_member(is_postgres, "upstream")).eq(upstream);
+            filter.reason => |reason| {
+                let found = || text(last_member(is_postgres, "reason"));
+                found().eq(reason.clone()).or(found().like(beginning(&reason)).escape('\\'))
+            };
+            filter.request_id => |id| audit_entries::request_id.eq(id.to_string());
+            filter.status => |status| last_word!(status).between(i32::from(*status.start()), i32::from(*status.end()));
+            filter.decision => |decision| last_word!(decision).eq(decision.as_str());
+        }
+        page.load(conn).await
+    })?)
+}
+
+/// Whose the key is that is asked for, where it is known: by the user the records have an index, by the key they have none.
+async fn owner(connection: &mut Connection, filter: &AuditFilter) -> Result<Option<String>, StoreError> {
+    let Some(key) = filter.key_id else { return Ok(None) };
+    let owner = api_keys::table.find(key.to_string()).select(api_keys::user_id);
+    Ok(on_backend!(connection, |conn| owner.first(conn).await.optional())?)
+}
+
 /// Looks up the outcomes of the openings of one page.
-async fn with_outcomes(connection: &mut Connection, openings: Vec<Record>) -> Result<Vec<AuditRecordRow>, StoreError> {
+pub(super) async fn with_outcomes(connection: &mut Connection, openings: Vec<Record>) -> Result<Vec<AuditRecordRow>, StoreError> {
     let requests: Vec<_> = openings.iter().map(|opening| &opening.request_id).collect();
     let found = audit_entries::table
         .filter(audit_entries::request_id.eq_any(requests))
