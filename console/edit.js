@@ -32,7 +32,8 @@ const OF_ONE = /^\/(items\/0|limit|budget)(?=\/)/;
 
 /** The field that a pointer is about: the one of its name, or the closest that has it within. @param {HTMLFormElement} form @param {string} pointer */
 function fieldAt(form, pointer) {
-  const parts = pointer.replace(OF_ONE, "").split("/").slice(1);
+  // Of a parameter of an address it is a question mark and the name.
+  const parts = pointer.startsWith("?") ? [pointer.slice(1)] : pointer.replace(OF_ONE, "").split("/").slice(1);
   for (let length = parts.length; length > 0; length -= 1) {
     const name = parts.slice(0, length).join("/");
     const field = [...form.elements].find((one) => one.getAttribute("name") === name || one.getAttribute("data-also") === name);
@@ -57,7 +58,7 @@ function clear(form) {
 }
 
 /** Says what is wrong at the fields that it is about, and gives back the words for all of it that has no field. @param {HTMLFormElement} form @param {unknown} error */
-function point(form, error) {
+export function point(form, error) {
   if (!(error instanceof Refused)) return words(error);
   const faults = faultsOf(form, error);
   const rest = faults.length > 0 && error.problem.title ? [error.problem.title] : [error.detail];

@@ -1,7 +1,8 @@
 // @ts-check
 // The audit log: search, live tail, and the way to the story of each request.
 import { address, copy, count, el, filled, input, say, select, table, time, usd, words } from "./dom.js";
-import { get } from "./session.js";
+import { point } from "./edit.js";
+import { Refused, get } from "./session.js";
 import { tell } from "./story.js";
 
 const FIELDS = ["request_id", "decision", "status", "reason", "route", "model", "upstream", "user_id", "user", "team_id", "key_id", "from", "to"];
@@ -14,7 +15,8 @@ async function filters(asked) {
   if (!user) return rest;
   const page = await get("/admin/users", { name: user, limit: 200 });
   const found = page.items.find((/** @type {any} */ item) => item.username === user) ?? page.items[0];
-  if (!found) throw new Error(`There is no user ${user}. Take the name as the page Users has it.`);
+  const detail = "There is no user with this name. Take it as the page Users has it.";
+  if (!found) throw new Refused(400, { title: "Nothing was looked for.", detail, errors: [{ pointer: "?user", detail }] });
   return { ...rest, user_id: found.id };
 }
 
@@ -48,6 +50,20 @@ function searchForm(asked, conditions) {
     input("from", "From (day or time, UTC)", { value: asked.from, placeholder: "2026-11-24" }), input("to", "Before", { value: asked.to, placeholder: "2026-11-25T12:00:00Z" }),
     conditions,
     el("div", { class: "row" }, el("button", { class: "main", type: "submit" }, "Search"), el("a", { href: "#/requests" }, "Clear")));
+}
+
+/** The first page of what is asked for, and what the audit list was asked for. @param {Record<string, string>} asked */
+async function look(asked) {
+  const wanted = await filters(asked);
+  return { wanted, first: await get("/admin/audit", { limit: 100, ...wanted }) };
+}
+
+/** The form of a search that was refused. @param {HTMLFormElement} form @param {Refused} refused @returns {Node[]} */
+function wrong(form, refused) {
+  const problem = el("p", { class: "bad", role: "alert" });
+  // When the form is on the page, so that the field can be led to.
+  setTimeout(() => { problem.textContent = point(form, refused); });
+  return [form, problem];
 }
 
 /**
@@ -97,9 +113,13 @@ function tail(me, wanted, seen, isShown, add) {
 export async function requests(me, query) {
   const asked = Object.fromEntries(FIELDS.map((name) => [name, query.get(name) ?? ""]));
   const set = Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
-  const wanted = await filters(asked);
-  const [first, ...conditions] = await Promise.all([get("/admin/audit", { limit: 100, ...wanted }),
-    ...Object.keys(WHOSE).filter((field) => asked[field]).map((field) => condition(asked, field))]);
+  const conditions = Object.keys(WHOSE).filter((field) => asked[field]).map((field) => condition(asked, field));
+  const form = searchForm(asked, await Promise.all(conditions));
+  const looked = await look(asked).catch((error) => error);
+  // What is wrong with a search stands at its field, and the form stays.
+  if (looked instanceof Refused && looked.status === 400) return wrong(form, looked);
+  if (looked instanceof Error) throw looked;
+  const { wanted, first } = looked;
   let rows = first.items;
   let next = first.next_cursor;
   const seen = new Set(rows.map((/** @type {any} */ row) => row.id));
@@ -146,5 +166,5 @@ export async function requests(me, query) {
   const link = el("button", { type: "button", onclick: () => copy(location.href) }, "Copy a link to this view");
   const id = query.get("id");
   if (id) setTimeout(() => open(id));
-  return [searchForm(asked, conditions), el("p", { class: "row" }, follow, link, status), place];
+  return [form, el("p", { class: "row" }, follow, link, status), place];
 }

@@ -20,7 +20,9 @@ export class Refused extends Error {
     /** @type {{pointer: string, detail: string}[]} */
     const faults = problem?.errors ?? [];
     const detail = problem?.detail ?? `The gateway answered ${status}.`;
-    super([detail, ...faults.map((fault) => `${fault.pointer}: ${fault.detail}`)].join("\n"));
+    // A detail that has the one fault in it says it already.
+    const told = faults.map((fault) => `${fault.pointer}: ${fault.detail}`).filter((text) => !String(detail).includes(text));
+    super([detail, ...told].join("\n"));
     this.status = status;
     this.problem = problem;
     this.detail = String(detail);

@@ -72,6 +72,13 @@ async function stories(browser) {
   const page = await newPage(browser, "light");
   await signIn(page, "admin");
   await open(page, "requests");
+  await page.fill("input[name=from]", "last week");
+  assert.match(await refused(page, "#page form", "from"), /must be a time such as/);
+  assert.equal(await page.inputValue("input[name=from]"), "last week", "what was typed stays");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("name") === "from");
+  await open(page, "requests?user=nobody-here");
+  await page.waitForSelector("label:has([name=user]) .fault:has-text('There is no user with this name.')");
+  await open(page, "requests");
   await page.fill("input[name=user]", "a-user");
   await page.selectOption("select[name=decision]", "refused");
   await page.click("button:text('Search')");

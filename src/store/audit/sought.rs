@@ -7,7 +7,7 @@ use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelpe
 use diesel_async::RunQueryDsl;
 use jiff::{SignedDuration, Timestamp};
 
-use super::page::{AuditFilter, AuditRecordRow, Ids, MAX_PAGE, Record, openings, with_outcomes};
+use super::page::{AuditFilter, AuditRecordRow, Ids, MAX_PAGE, openings, with_outcomes};
 use crate::{
     domain::{
         audit::Decision,
@@ -150,8 +150,9 @@ fn length_s(length: usize) -> i64 {
 
 /// The groups whose requests are such as are looked for.
 async fn groups_of(connection: &mut Connection, filter: &AuditFilter) -> Result<Vec<i64>, StoreError> {
-    let groups = traffic_groups::table.select(Common::as_select());
-    let groups: Vec<Common> = on_backend!(connection, |conn| groups.load(conn).await)?;
+    let groups = traffic_groups::table;
+    let groups: Vec<Common> =
+        on_backend!(connection, |conn| groups.select(Common::as_select()).load(conn).await)?;
     Ok(groups.into_iter().filter(|common| filter.takes(common)).map(|common| common.id).collect())
 }
 
