@@ -14,6 +14,7 @@ pub mod login;
 mod meter;
 mod mistakes;
 pub mod models;
+pub mod named_file;
 mod origin;
 pub mod peer;
 pub mod redis;

@@ -247,11 +247,7 @@ impl Assembly<'_> {
     }
 
     fn key_fetcher(&self, sources: Vec<key_fetcher::Source>) -> key_fetcher::Blueprint {
-        key_fetcher::Blueprint {
-            clock: self.clock(),
-            sources,
-            verifier: self.published.outside_verifier.clone(),
-        }
+        key_fetcher::Blueprint { clock: self.clock(), sources, verifier: self.published.outside_verifier.clone() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tls;
 use crate::{
     actors::key_fetcher::{Address, Source},
-    config::{Config, ConfigError, tls::NamedFile, trusted_issuers::TrustedIssuer},
+    config::{Config, ConfigError, named_file::NamedFile, trusted_issuers::TrustedIssuer},
     credentials::jwt::outside::Trust,
     upstream::jwks::JwksClient,
 };

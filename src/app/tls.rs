@@ -35,7 +35,7 @@ use self::{
 use super::StartError;
 use crate::{
     clock::Clock,
-    config::{Config, ConfigError, tls::NamedFile},
+    config::{Config, ConfigError, named_file::NamedFile},
     snapshot::Snapshot,
     telemetry::{Expiry, Metrics},
 };

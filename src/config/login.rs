@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     Fault,
-    tls::NamedFile,
+    named_file::NamedFile,
     trusted_issuers::{OVER_TLS_ONLY, TrustedIssuer, check_path, is_tls},
 };
 use crate::domain::principal::Role;

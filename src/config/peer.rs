@@ -1,6 +1,6 @@
 //! Whom an upstream is taken for and who the gateway is to it, as an entry of `[[upstreams]]` says. No file is read here.
 
-use super::{mistakes::Mistakes, routing::UpstreamEntry, tls::NamedFile};
+use super::{mistakes::Mistakes, named_file::NamedFile, routing::UpstreamEntry};
 use crate::domain::host::Host;
 
 /// The files of one upstream's TLS.

@@ -1,24 +1,9 @@
 //! The TLS of the listener, as the configuration names its files. Nothing is read here: `app::tls` does.
 
-use std::path::{Path, PathBuf};
-
-use super::{Fault, sections::Server};
+use super::{Fault, named_file::NamedFile, sections::Server};
 
 /// The most pairs of certificate and key.
 const MAX_PAIRS: usize = 256;
-
-/// A file, and the key of the configuration that names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedFile {
-    pub key: String,
-    pub path: PathBuf,
-}
-
-impl NamedFile {
-    pub(super) fn new(key: impl Into<String>, path: &Path) -> Self {
-        Self { key: key.into(), path: path.to_owned() }
-    }
-}
 
 impl Server {
     /// Every pair of certificate and key, that of clients which ask for no name first. Empty: no TLS.

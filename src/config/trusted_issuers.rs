@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Fault, tls::NamedFile};
+use super::{Fault, named_file::NamedFile};
 use crate::domain::principal::Role;
 
 /// How many there may be: each costs a fetch in every period.

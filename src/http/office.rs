@@ -161,10 +161,12 @@ pub struct Operations {
 impl Operations {
     /// Returns when where calls go is as others have changed it. Where the store does not answer, what was known stays.
     pub async fn see_changes(&self) {
-        let seen = self.entries.catch_up().await;
-        if let Some(error) = seen.as_ref().err().map(ToString::to_string).or_else(|| Some(seen.ok()?.err()?.to_string())) {
-            tracing::warn!(error, "where calls go is shown without the last changes of others");
-        }
+        let error = match self.entries.catch_up().await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(error, "where calls go is shown without the last changes of others");
     }
 }
 

@@ -87,7 +87,8 @@ fn check_config_names_the_file_of_an_issuer_that_is_of_no_use() {
     let file = |name: &str, text: &str| write(home.path(), name, text);
     let key = file("a.key", &authority.server(&["a"]).key);
     let absent = home.path().join("absent.pem").to_str().unwrap().to_owned();
-    for (path, reason) in [(absent, "cannot be read"), (file("none.pem", ""), "no certificate in PEM"), (key, "no certificate in PEM")]
+    for (path, reason) in
+        [(absent, "cannot be read"), (file("none.pem", ""), "no certificate in PEM"), (key, "no certificate in PEM")]
     {
         home.rewrite_config(&issuer_and_provider(address, &format!("ca_file = \"{path}\"")));
         let output = home.run(&["check-config"]);

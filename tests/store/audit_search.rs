@@ -72,18 +72,33 @@ async fn fill(db: &Database, until: Timestamp) {
         while at < until {
             let request_id = RequestId(new(at));
             let route = ["echo", "echo", "chat", "rare"][usize::try_from(dice.roll(3) + dice.roll(50) / 49).unwrap()];
-            let subject = Subject { method: "GET".into(), path: "/".into(), route: Some(route.into()), ..Subject::default() };
+            let subject =
+                Subject { method: "GET".into(), path: "/".into(), route: Some(route.into()), ..Subject::default() };
             let is_whole = dice.roll(2) == 0;
             let (stage, first) = if is_whole {
                 (Stage::Whole, became(&mut dice))
             } else {
                 (Stage::Decision, Findings { decision: Some(Decision::Allowed), ..Findings::default() })
             };
-            append(&Draft { id: EntryId(new(at)), request_id, time: at, stage, subject: Some(subject), findings: first });
+            append(&Draft {
+                id: EntryId(new(at)),
+                request_id,
+                time: at,
+                stage,
+                subject: Some(subject),
+                findings: first,
+            });
             // Some have no outcome yet.
             if !is_whole && dice.roll(20) > 0 {
                 let (time, findings) = (at + SignedDuration::from_secs(2), became(&mut dice));
-                append(&Draft { id: EntryId(new(time)), request_id, time, stage: Stage::Outcome, subject: None, findings });
+                append(&Draft {
+                    id: EntryId(new(time)),
+                    request_id,
+                    time,
+                    stage: Stage::Outcome,
+                    subject: None,
+                    findings,
+                });
             }
             // Some at one moment, some hours apart.
             let gaps_s = [0, 1, 30, 59, 60, 61, 300, 900, 3_600, 20_000];

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::Fault;
 use crate::{
-    config::{sections::Server, tls::NamedFile},
+    config::{named_file::NamedFile, sections::Server},
     crypto,
 };
 

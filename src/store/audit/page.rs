@@ -242,7 +242,10 @@ async fn owner(connection: &mut Connection, filter: &AuditFilter) -> Result<Opti
 }
 
 /// Looks up the outcomes of the openings of one page.
-pub(super) async fn with_outcomes(connection: &mut Connection, openings: Vec<Record>) -> Result<Vec<AuditRecordRow>, StoreError> {
+pub(super) async fn with_outcomes(
+    connection: &mut Connection,
+    openings: Vec<Record>,
+) -> Result<Vec<AuditRecordRow>, StoreError> {
     let requests: Vec<_> = openings.iter().map(|opening| &opening.request_id).collect();
     let found = audit_entries::table
         .filter(audit_entries::request_id.eq_any(requests))

@@ -55,8 +55,20 @@ impl AuditFilter {
     /// narrower condition has an index, and no alert, which is on record and no request, can be such a record.
     #[must_use]
     pub fn is_counted(&self) -> bool {
-        let Self { user_id, username, team_id, key_id, route, model, upstream, reason, status, decision, request_id, .. } =
-            self;
+        let Self {
+            user_id,
+            username,
+            team_id,
+            key_id,
+            route,
+            model,
+            upstream,
+            reason,
+            status,
+            decision,
+            request_id,
+            ..
+        } = self;
         let is_of_someone = user_id.is_some() || username.is_some() || team_id.is_some() || key_id.is_some();
         let is_of_requests = route.is_some()
             || model.is_some()
@@ -76,7 +88,10 @@ impl AuditFilter {
             && is_same(&self.upstream, &common.upstream)
             && is_same(&decision, &common.decision)
             && (self.status.is_none() || common.status.is_some_and(has_status))
-            && self.reason.as_ref().is_none_or(|wanted| common.reason.as_ref().is_some_and(|found| begins(found, wanted)))
+            && self
+                .reason
+                .as_ref()
+                .is_none_or(|wanted| common.reason.as_ref().is_some_and(|found| begins(found, wanted)))
     }
 
     fn has(&self, status: u16) -> bool {
@@ -151,8 +166,7 @@ fn length_s(length: usize) -> i64 {
 /// The groups whose requests are such as are looked for.
 async fn groups_of(connection: &mut Connection, filter: &AuditFilter) -> Result<Vec<i64>, StoreError> {
     let groups = traffic_groups::table;
-    let groups: Vec<Common> =
-        on_backend!(connection, |conn| groups.select(Common::as_select()).load(conn).await)?;
+    let groups: Vec<Common> = on_backend!(connection, |conn| groups.select(Common::as_select()).load(conn).await)?;
     Ok(groups.into_iter().filter(|common| filter.takes(common)).map(|common| common.id).collect())
 }
 
@@ -208,7 +222,11 @@ mod tests {
         assert!(within.from.as_ref().is_some_and(|from| *from <= id), "{within:?}");
         assert_eq!(within.before, Some(prefix(1_796_037_700_000)), "nothing is looked through twice");
         let earlier = Ids { from: Some("01a22d00-0000".into()), before: Some("01a22c30-f000".into()) };
-        assert_eq!(earlier.back_to(begin(minute, 60)).before, Some("01a22c30-f000".into()), "the page goes on from there");
+        assert_eq!(
+            earlier.back_to(begin(minute, 60)).before,
+            Some("01a22c30-f000".into()),
+            "the page goes on from there"
+        );
         assert_eq!(prefix(-1), "00000000-0000");
     }
 

@@ -143,11 +143,7 @@ mod tests {
             assert_eq!(methods(listed).map(|found| found.secret_goes), goes, "{listed:?}");
         }
         assert_eq!(plain.userinfo, None);
-        for (named, taken) in [
-            ("https://idp.example/me?v=1", true),
-            ("http://idp.example/me", false),
-            ("/me", false),
-        ] {
+        for (named, taken) in [("https://idp.example/me?v=1", true), ("http://idp.example/me", false), ("/me", false)] {
             let userinfo = found(json!({ "userinfo_endpoint": named })).unwrap().userinfo;
             assert_eq!(userinfo.as_deref(), taken.then_some(named), "{named}");
         }

@@ -97,8 +97,7 @@ impl Vouched {
     #[must_use]
     pub fn lacks_claims(&self, username_claim: &str) -> bool {
         let has = |path: &str| path.is_empty() || present(&self.claims, path).is_some();
-        let has_name =
-            if username_claim.is_empty() { NAMES.iter().any(|name| has(name)) } else { has(username_claim) };
+        let has_name = if username_claim.is_empty() { NAMES.iter().any(|name| has(name)) } else { has(username_claim) };
         !(has_name && has(&self.trust.role_claim) && has(&self.trust.team_claim))
     }
 
@@ -232,7 +231,8 @@ mod tests {
 
     #[test]
     fn what_does_not_say_of_whom_it_is_or_says_it_twice_is_no_userinfo() {
-        for bad in ["", "[]", "{}", r#"{"sub":1}"#, r#"{"sub":"s","sub":"t"}"#, r#"{"sub":"s","role":"a","role":"b"}"#] {
+        for bad in ["", "[]", "{}", r#"{"sub":1}"#, r#"{"sub":"s","sub":"t"}"#, r#"{"sub":"s","role":"a","role":"b"}"#]
+        {
             assert_eq!(UserInfo::read(bad.as_bytes()), Err(NoUserInfo), "{bad}");
         }
     }
