@@ -22,9 +22,9 @@ function startProvider(port, redirect) {
   const issuer = `http://127.0.0.1:${port}`;
   const provider = new Provider(issuer, {
     clients: [{ client_id: "console", client_secret: SECRET, redirect_uris: [redirect], response_types: ["code"], grant_types: ["authorization_code"] }],
-    claims: { openid: ["sub", "role"], profile: ["preferred_username"], email: ["email"] },
-    // Claims of scopes stand in the ID token, as most providers have them.
-    conformIdTokenClaims: false,
+    // Claims of the scope stand in what the userinfo endpoint says, and not in the ID token (Core §5.4).
+    claims: { openid: ["sub"], profile: ["preferred_username", "role"], email: ["email"] },
+    conformIdTokenClaims: true,
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, preferred_username: `${id}@example.com`, role: id }) }),
     pkce: { required: () => true },
     cookies: { keys: ["of the walk"] },
