@@ -37,7 +37,8 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     let ongoing = request.conn_data::<Connection>().map(Ongoing::begin);
     let body = ongoing.as_ref().map_or(Payload::None, |ongoing| ongoing.receive(request.headers(), body));
     let call = Call::of(&request, id, &gate.clock, &gate.peers);
-    let changes = call.may_change() && matches!(routes::find(&call.method, &call.path), Managed::Found(_));
+    let changes = call.may_change()
+        && matches!(routes::find(&call.method, &call.path), Managed::Found(url) if routes::goes_on(&url));
     // Boxed: else an idle connection would keep the room that a call takes, and the layers around would copy it.
     let serve = Box::pin(async move {
         pipeline::serve(&gate, call, request, body, async |request, body| handle(request, body, next).await).await

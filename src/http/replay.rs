@@ -80,7 +80,8 @@ pub struct Tightest {
     below: f64,
 }
 
-/// `POST /admin/replay`. A client that leaves ends it: what is awaited here is dropped then.
+/// `POST /admin/replay`. A client whose connection is reset ends it: what is awaited here is dropped then. One that has closed
+/// its own side may still read the answer (RFC 9112 §9.6), so its replay goes on to the end.
 pub async fn run(
     administration: Data<Administration>,
     audit_log: Data<AuditLog>,

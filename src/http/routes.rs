@@ -142,6 +142,7 @@ urls! {
     put    "/admin/users/by-name/{username}" Admin => users::by_name::put;
     patch  "/admin/users/by-name/{username}" Admin => users::by_name::change, Conflict;
     delete "/admin/users/by-name/{username}" Admin => users::by_name::delete, Conflict;
+    get    "/admin/users/by-name/{username}/api-keys" Admin => api_keys::by_name::list;
     get    "/admin/users/by-name/{username}/api-keys/by-name/{name}" Admin => api_keys::by_name::show, Conflict;
     put    "/admin/users/by-name/{username}/api-keys/by-name/{name}" Admin => api_keys::by_name::put;
     patch  "/admin/users/by-name/{username}/api-keys/by-name/{name}" Admin => api_keys::by_name::change, Conflict;
@@ -255,6 +256,26 @@ pub fn find(method: &str, path: &str) -> Managed {
     }
 }
 
+/// The URLs whose changes take a query, which their handlers read.
+const WITH_QUERY: [&str; 3] = ["/admin/limits/by-name/{name}", "/admin/budgets/by-name/{name}", "/admin/cache"];
+
+/// Where parameters that are not known are ignored (RFC 6749 §3.2).
+const OAUTH: &str = "/oauth/";
+
+/// Whether a change at this URL may have a query.
+#[must_use]
+pub fn may_have_query(url: &ManagedUrl) -> bool {
+    WITH_QUERY.contains(&url.template) || url.template.starts_with(OAUTH)
+}
+
+/// Whether a change that is asked of this URL goes on when its client leaves. A replay is asked by POST and only reads.
+#[must_use]
+pub fn goes_on(url: &ManagedUrl) -> bool {
+    url.template != REPLAY
+}
+
+const REPLAY: &str = "/admin/replay";
+
 const fn allowed_with(method: &'static str) -> &'static str {
     match method.as_bytes() {
         b"GET" => "GET, HEAD",
@@ -289,6 +310,24 @@ mod tests {
             assert!(matches!(find("TRACE", &path), Managed::OtherMethods(_)), "{path}");
             assert_ne!(find(method, &format!("{path}/")), Managed::Found(*url));
         }
+    }
+
+    #[test]
+    fn the_changes_that_take_a_query_are_those_of_the_document() {
+        let document: serde_json::Value = serde_json::from_slice(&document().unwrap().bytes()).unwrap();
+        let has_query = |(method, operation): (&String, &serde_json::Value)| {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            method != "get" && parameters.iter().any(|parameter| parameter["in"] == "query")
+        };
+        let paths = document["paths"].as_object().unwrap().iter();
+        let mut with: Vec<_> = paths
+            .filter(|(_, item)| item.as_object().unwrap().iter().any(has_query))
+            .map(|(path, _)| path.as_str())
+            .collect();
+        let mut listed = WITH_QUERY;
+        listed.sort_unstable();
+        with.sort_unstable();
+        assert_eq!(with, listed);
     }
 
     #[test]
