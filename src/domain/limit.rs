@@ -14,6 +14,6 @@ pub use self::{
     policy::{Allowance, DURABLE_WINDOW_S, Home, Mode, OnError, Policy, RouteSet, Unit},
     spec::{Misfit, Spec, SubjectText},
     standing::Standing,
-    subject::{InvalidSubject, Per, Subject},
+    subject::{InvalidSubject, Per, Subject, UnknownSubject},
     words::UnknownWord,
 };

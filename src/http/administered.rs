@@ -100,12 +100,8 @@ pub(super) async fn create<N: Exposed>(
     new: N::New,
     idempotency: Option<Idempotency>,
 ) -> Result<Made<N>, Refusal> {
-    let created: CreatedRow<N> = keeper.create(new, idempotency).await.map_err(no_answer)?.map_err(unavailable)?;
-    match created {
-        Created::New(row) => {
-            note(request, row.about(), json!({ "before": null, "after": row.record() }));
-            Ok(Made::New(row))
-        }
+    match ask_to_create(request, keeper, new, idempotency).await? {
+        Created::New(row) => Ok(Made::New(row)),
         Created::Replayed(answer) => Ok(Made::Again(answer)),
         Created::KeyReused => Err(idempotency::reused()),
         Created::Refused(refused) => Err(N::refusal(refused)),
@@ -120,11 +116,8 @@ pub(super) async fn change<N: Exposed>(
     change: N::Change,
     conditions: &Conditions,
 ) -> Result<N, Refusal> {
-    let besides = N::record_besides(&change);
-    let changed = keeper.change(id, change).await.map_err(no_answer)?.map_err(unavailable)?;
-    let (before, after) = done(changed, conditions.names_version())?;
-    note_change(request, besides, &before, &after);
-    Ok(after)
+    let changed = ask_to_change(request, keeper, id, change).await?;
+    Ok(done(changed, conditions.names_version())?.1)
 }
 
 /// Changes a row once for each `Idempotency-Key`, and gives it as it is then.
@@ -134,14 +127,10 @@ pub(super) async fn change_once<N: Exposed>(
     id: N::Id,
     change: N::Change,
 ) -> Result<Made<N>, Refusal> {
-    let besides = N::record_besides(&change);
-    let changed = keeper.change(id, change).await.map_err(no_answer)?.map_err(unavailable)?;
-    if let Changed::Replayed(answer) = changed {
-        return Ok(Made::Again(answer));
+    match ask_to_change(request, keeper, id, change).await? {
+        Changed::Replayed(answer) => Ok(Made::Again(answer)),
+        changed => Ok(Made::New(done(changed, false)?.1)),
     }
-    let (before, after) = done(changed, false)?;
-    note_change(request, besides, &before, &after);
-    Ok(Made::New(after))
 }
 
 /// Makes the row that is wanted, or makes the one that is there what is wanted. A row that is so already is left alone: there is
@@ -172,12 +161,8 @@ async fn made<N: Exposed>(
     keeper: &impl Administers<N>,
     wanted: &impl Wanted<N>,
 ) -> Result<Option<Placed<N>>, Refusal> {
-    let new = wanted.made().await?;
-    match keeper.create(new, None).await.map_err(no_answer)?.map_err(unavailable)? {
-        Created::New(row) => {
-            note(request, row.about(), json!({ "before": null, "after": row.record() }));
-            Ok(Some(Placed::Made(row)))
-        }
+    match ask_to_create(request, keeper, wanted.made().await?, None).await? {
+        Created::New(row) => Ok(Some(Placed::Made(row))),
         Created::Refused(_) if wanted.present().await?.is_some() => Ok(None),
         Created::Refused(refused) => Err(N::refusal(refused)),
         Created::Replayed(_) | Created::KeyReused => Err(Refusal::Internal),
@@ -195,14 +180,41 @@ async fn kept<N: Exposed>(
     if present.changed(&change).is_none() {
         return Ok(Some(Placed::Kept(present)));
     }
-    let besides = N::record_besides(&change);
-    let changed = keeper.change(wanted.id_of(&present), change).await.map_err(no_answer)?.map_err(unavailable)?;
-    if matches!(changed, Changed::Stale | Changed::NotFound) {
-        return Ok(None);
+    match ask_to_change(request, keeper, wanted.id_of(&present), change).await? {
+        Changed::Stale | Changed::NotFound => Ok(None),
+        changed => Ok(Some(Placed::Kept(done(changed, false)?.1))),
     }
-    let (before, after) = done(changed, false)?;
-    note_change(request, besides, &before, &after);
-    Ok(Some(Placed::Kept(after)))
+}
+
+/// Asks for a new row, and notes one that was made.
+async fn ask_to_create<N: Exposed>(
+    request: &HttpRequest,
+    keeper: &impl Administers<N>,
+    new: N::New,
+    idempotency: Option<Idempotency>,
+) -> Result<CreatedRow<N>, Refusal> {
+    let created = keeper.create(new, idempotency).await.map_err(no_answer)?.map_err(unavailable)?;
+    if let Created::New(row) = &created {
+        note(request, row.about(), json!({ "before": null, "after": row.record() }));
+    }
+    Ok(created)
+}
+
+/// Asks for a change, and notes one that was made.
+async fn ask_to_change<N: Exposed>(
+    request: &HttpRequest,
+    keeper: &impl Administers<N>,
+    id: N::Id,
+    change: N::Change,
+) -> Result<ChangedRow<N>, Refusal> {
+    let mut record = N::record_besides(&change);
+    let changed = keeper.change(id, change).await.map_err(no_answer)?.map_err(unavailable)?;
+    if let Changed::Done { before, after } = &changed {
+        record.insert("before".into(), before.record());
+        record.insert("after".into(), after.record());
+        note(request, after.about(), record.into());
+    }
+    Ok(changed)
 }
 
 /// At which revision a row has to be still, where the request says so.
@@ -212,6 +224,20 @@ async fn kept<N: Exposed>(
 pub(super) fn only_at<N: Exposed>(row: &N, conditions: &Conditions) -> Result<Option<i64>, Refusal> {
     conditions.check(Some(&row.tag()))?;
     Ok(conditions.names_version().then(|| row.revision()))
+}
+
+/// Deletes a row that was found, if it is at a version that the request asks for.
+///
+/// # Errors
+/// `PreconditionFailed` if it is not; else as [`delete`].
+pub(super) async fn delete_present<N: Exposed>(
+    request: &HttpRequest,
+    keeper: &impl Administers<N>,
+    (id, present): (N::Id, &N),
+    conditions: &Conditions,
+) -> Result<NoContent, Refusal> {
+    let only_at = only_at(present, conditions)?;
+    delete(request, keeper, id, only_at).await
 }
 
 /// Deletes a row; with a revision, only if it is at that still.
@@ -241,13 +267,6 @@ pub(super) fn done<N: Exposed>(changed: ChangedRow<N>, names_version: bool) -> R
         Changed::Replayed(_) => Err(Refusal::Internal),
         Changed::Refused(refused) => Err(N::refusal(refused)),
     }
-}
-
-fn note_change<N: Exposed>(request: &HttpRequest, besides: Map<String, Value>, before: &N, after: &N) {
-    let mut record = besides;
-    record.insert("before".into(), before.record());
-    record.insert("after".into(), after.record());
-    note(request, after.about(), record.into());
 }
 
 pub(super) fn note(request: &HttpRequest, about: Option<UserId>, change: Value) {

@@ -242,8 +242,8 @@ pub async fn delete(
     _: Caller,
     At(PathId(id), conditions): At<PathId<BudgetId>>,
 ) -> Result<NoContent, Problem> {
-    let only_at = administered::only_at(&found(&administration.accounting, id).await?, &conditions)?;
-    Ok(administered::delete::<BudgetRow>(&request, &administration.budgets, id, only_at).await?)
+    let present = found(&administration.accounting, id).await?;
+    Ok(administered::delete_present(&request, &administration.budgets, (id, &present), &conditions).await?)
 }
 
 /// A budget to be, of which nothing is spent.

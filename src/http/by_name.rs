@@ -44,7 +44,7 @@ pub struct SubjectName {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfSubject {
-    /// The id of its subject, of an address the network; without it, the one that has none.
+    /// The name or the id of its subject, or the address as it was written; without it, the one that has none.
     #[schemars(with = "Option<SubjectText>")]
     pub subject: Option<String>,
 }

@@ -236,8 +236,8 @@ pub async fn delete(
     _: Caller,
     At(PathId(id), conditions): At<PathId<LimitId>>,
 ) -> Result<NoContent, Problem> {
-    let only_at = administered::only_at(&found(&administration, id).await?, &conditions)?;
-    Ok(administered::delete::<LimitRow>(&request, &administration.limits, id, only_at).await?)
+    let present = found(&administration, id).await?;
+    Ok(administered::delete_present(&request, &administration.limits, (id, &present), &conditions).await?)
 }
 
 async fn found(administration: &Administration, id: LimitId) -> Result<LimitRow, Refusal> {

@@ -69,6 +69,11 @@ impl<T: Nameable> PutOf<T> {
         faults
     }
 
+    /// Puts another value in the place of a field.
+    pub(super) fn set(&mut self, field: &str, value: Value) {
+        self.fields.insert(field.to_owned(), value);
+    }
+
     /// Whether a field was given.
     pub(super) fn gives(&self, field: &str) -> bool {
         self.fields.contains_key(field)

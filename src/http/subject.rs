@@ -1,9 +1,10 @@
-//! The subject of a limit or a budget, by its id or by its name: what administrators write is put in the place of an id.
+//! The subject of a limit or a budget, by its id or by its name: an id is put in the place of what administrators write.
+
+pub mod by_name;
 
 use super::{failure::unavailable, input::Draft};
 use crate::{
     domain::{
-        ids::UserId,
         limit::Per,
         refusal::{Fault, Refusal},
     },
@@ -29,29 +30,27 @@ pub async fn resolve<T>(
     of: impl FnOnce(&mut T) -> Vec<Written<'_>>,
 ) -> Result<(), Refusal> {
     let mut faults = vec![];
-    for Written { at, per, subject } in draft.value_mut().map(of).unwrap_or_default() {
-        let Some(name) = subject.as_deref().filter(|text| text.parse::<UserId>().is_err()) else { continue };
-        let (kind, several) = match per {
-            Per::User => ("user", ""),
-            Per::Team => ("team", ""),
-            Per::Key => ("API key", "; write user/key, or the id"),
-            Per::Global | Per::Address => continue,
-        };
-        let mut ids = store.subjects_named(per, name).await.map_err(unavailable)?;
-        let detail = match (ids.pop(), ids.is_empty()) {
-            (Some(id), true) => {
-                *subject = Some(id);
-                continue;
-            }
-            (Some(_), false) => format!("is the name of several {kind}s{several}"),
-            (None, _) => format!("there is no {kind} with this name or id"),
-        };
-        // It is said once, and nothing more of a text that is no id.
-        *subject = None;
-        faults.push(Fault::new(format!("{at}/subject"), detail));
+    for written in draft.value_mut().map(of).unwrap_or_default() {
+        faults.extend(put_id(store, written).await?);
     }
     draft.add(faults);
     Ok(())
+}
+
+/// Puts the id in the place of a name, or says what is wrong with it.
+async fn put_id(store: &Store, Written { at, per, subject }: Written<'_>) -> Result<Option<Fault>, Refusal> {
+    let Some(text) = subject.as_deref() else { return Ok(None) };
+    Ok(match store.subject_id(per, text).await.map_err(unavailable)? {
+        Ok(id) => {
+            *subject = Some(id);
+            None
+        }
+        Err(unknown) => {
+            // It is said once, and nothing more of a text that is no id.
+            *subject = None;
+            Some(Fault::new(format!("{at}/subject"), unknown.to_string()))
+        }
+    })
 }
 
 /// The places of a limit or a budget at `at` of which nothing can be said, because another field is not what it must be.

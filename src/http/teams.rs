@@ -166,8 +166,8 @@ pub async fn delete(
     _: Caller,
     At(PathId(id), conditions): At<PathId<TeamId>>,
 ) -> Result<NoContent, Problem> {
-    let only_at = administered::only_at(&found(&administration, id).await?, &conditions)?;
-    Ok(administered::delete::<TeamRow>(&request, &administration.users, id, only_at).await?)
+    let present = found(&administration, id).await?;
+    Ok(administered::delete_present(&request, &administration.users, (id, &present), &conditions).await?)
 }
 
 async fn found(administration: &Administration, id: TeamId) -> Result<TeamRow, Refusal> {

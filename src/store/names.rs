@@ -13,7 +13,7 @@ use super::{
     connection::{Connection, on_backend},
     schema::{api_keys, audit_erasures, purged_api_keys, teams, users},
 };
-use crate::domain::limit::Per;
+use crate::domain::limit::{Per, UnknownSubject};
 
 /// How many ids one statement looks for. SQLite takes 32,766 values in it, and each id is in it four times.
 const IDS_AT_ONCE: usize = 5_000;
@@ -49,9 +49,34 @@ impl Store {
 }
 
 impl Store {
-    /// The ids of the living users, teams or API keys that have this name; of keys also as `user/key`. Two where there are
-    /// more. Nothing is called by a name where all, or addresses, are counted.
-    pub async fn subjects_named(&self, per: Per, name: &str) -> Result<Vec<String>, StoreError> {
+    /// The id of the subject that a text names: of the living user, team or API key that alone has this name; of a key also as
+    /// `user/key`. An id and an address stand for themselves, whether there is such a one or not.
+    pub async fn subject_id(&self, per: Per, text: &str) -> Result<Result<String, UnknownSubject>, StoreError> {
+        if !per.is_name(text) {
+            return Ok(Ok(text.to_owned()));
+        }
+        let mut ids = self.subjects_named(per, text).await?;
+        Ok(match (ids.pop(), ids.is_empty()) {
+            (Some(id), true) => Ok(id),
+            (Some(_), false) => Err(UnknownSubject::Several(per)),
+            (None, _) => Err(UnknownSubject::Nobody(per)),
+        })
+    }
+
+    /// The same of a subject that there need not be.
+    pub async fn subject_id_of(
+        &self,
+        per: Per,
+        subject: Option<&str>,
+    ) -> Result<Result<Option<String>, UnknownSubject>, StoreError> {
+        match subject {
+            None => Ok(Ok(None)),
+            Some(text) => Ok(self.subject_id(per, text).await?.map(Some)),
+        }
+    }
+
+    /// The ids of those that have this name. Two where there are more.
+    async fn subjects_named(&self, per: Per, name: &str) -> Result<Vec<String>, StoreError> {
         let name = name.to_owned();
         self.read(async move |connection: &mut Connection| match per {
             Per::Global | Per::Address => Ok(vec![]),

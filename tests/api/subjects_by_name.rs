@@ -7,6 +7,8 @@ use super::support::{Answer, Setup, TestGateway, TestStore};
 on_both_stores!(
     a_subject_is_written_by_its_name_or_its_id,
     a_name_that_is_nobodys_or_of_several_is_refused_in_plain_words,
+    what_is_put_at_a_name_is_told_from_others_by_the_name_of_its_subject,
+    a_subject_in_a_query_is_a_name_or_an_id_of_the_right_kind,
     a_replay_takes_names_and_says_nothing_of_what_only_follows,
 );
 
@@ -78,6 +80,90 @@ async fn a_subject_is_written_by_its_name_or_its_id(store: &TestStore) {
     gateway.finish().await;
 }
 
+async fn call(gateway: &TestGateway, method: &str, target: &str, body: &Value) -> Answer {
+    let request = gateway.request(method, target).token(&gateway.admin);
+    if body.is_null() { request.send().await } else { request.json(body).send().await }
+}
+
+/// In a path or a query.
+fn escaped(text: &str) -> String {
+    text.replace('&', "%26").replace(' ', "%20")
+}
+
+async fn what_is_put_at_a_name_is_told_from_others_by_the_name_of_its_subject(store: &TestStore) {
+    let (gateway, people) = started(store).await;
+    for (i, (per, written, subject)) in [
+        ("user", "ann", &people.ann),
+        ("team", "Research & More", &people.team),
+        ("key", "ann/laptop", &people.laptop),
+        ("key", "ci/robot", &people.robot),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let rule = format!("rule-{i}");
+        for (list, body, change) in [
+            ("/admin/limits", limit(&rule, per, written), json!({ "mode": "shadow" })),
+            ("/admin/budgets", budget(&rule, per, written), json!({ "mode": "shadow" })),
+        ] {
+            let path = format!("{list}/by-name/{rule}");
+            let mut general = body.clone();
+            general["subject"] = Value::Null;
+            call(&gateway, "PUT", &path, &general).await.expect(201);
+            let made = call(&gateway, "PUT", &path, &body).await.expect(201).json();
+            assert_eq!(made["subject"], **subject, "{made}");
+            let again = call(&gateway, "PUT", &path, &body).await.expect(200).json();
+            assert_eq!(id(&again), id(&made), "{again}");
+            let mut by_id = body.clone();
+            by_id["subject"] = subject.as_str().into();
+            assert_eq!(id(&call(&gateway, "PUT", &path, &by_id).await.expect(200).json()), id(&made));
+
+            for text in [written, subject.as_str()] {
+                let target = format!("{path}?subject={}", escaped(text));
+                let shown = call(&gateway, "GET", &target, &Value::Null).await.expect(200).json();
+                assert_eq!(id(&shown), id(&made), "{target}");
+                let changed = call(&gateway, "PATCH", &target, &change).await.expect(200).json();
+                assert_eq!((id(&changed), &changed["mode"]), (id(&made), &json!("shadow")), "{target}");
+            }
+            let target = format!("{path}?subject={}", escaped(written));
+            call(&gateway, "DELETE", &target, &Value::Null).await.expect(204);
+            let gone = call(&gateway, "GET", &target, &Value::Null).await.problem(404, "not-found");
+            assert!(gone["detail"].as_str().unwrap().contains("of this subject"), "{gone}");
+            call(&gateway, "GET", &path, &Value::Null).await.expect(200);
+        }
+    }
+    gateway.finish().await;
+}
+
+async fn a_subject_in_a_query_is_a_name_or_an_id_of_the_right_kind(store: &TestStore) {
+    let (gateway, people) = started(store).await;
+    for (list, per_user, per_key) in [
+        ("/admin/limits", limit("of-users", "user", "ann"), limit("of-keys", "key", "ann/laptop")),
+        ("/admin/budgets", budget("of-users", "user", "ann"), budget("of-keys", "key", "ann/laptop")),
+    ] {
+        call(&gateway, "PUT", &format!("{list}/by-name/of-users"), &per_user).await.expect(201);
+        call(&gateway, "PUT", &format!("{list}/by-name/of-keys"), &per_key).await.expect(201);
+        for (name, subject, words) in [
+            ("of-users", "nobody", "there is no user with this name or id"),
+            ("of-users", "ci/robot", "there is no user with this name or id"),
+            ("of-keys", "ann", "there is no API key with this name or id"),
+            ("of-keys", "laptop", "is the name of several API keys; write user/key, or the id"),
+        ] {
+            let target = format!("{list}/by-name/{name}?subject={subject}");
+            for (method, body) in [("GET", Value::Null), ("PATCH", json!({})), ("DELETE", Value::Null)] {
+                let problem = call(&gateway, method, &target, &body).await.problem(400, "invalid-request");
+                assert_eq!(problem["errors"], json!([{ "pointer": "?subject", "detail": words }]), "{method} {target}");
+            }
+        }
+        for (name, subject) in [("of-users", people.bo.as_str()), ("of-users", "bo"), ("of-none", "ann")] {
+            let target = format!("{list}/by-name/{name}?subject={subject}");
+            let problem = call(&gateway, "GET", &target, &Value::Null).await.problem(404, "not-found");
+            assert!(problem["detail"].as_str().unwrap().contains("of this subject named"), "{target}: {problem}");
+        }
+    }
+    gateway.finish().await;
+}
+
 async fn a_name_that_is_nobodys_or_of_several_is_refused_in_plain_words(store: &TestStore) {
     let (gateway, _) = started(store).await;
     for (per, written, words) in [
@@ -98,14 +184,20 @@ async fn a_name_that_is_nobodys_or_of_several_is_refused_in_plain_words(store: &
                 json!([{ "pointer": "/subject", "detail": words }]),
                 "{per} {written} {path}"
             );
+            let place = format!("{path}/by-name/{}", body["name"].as_str().unwrap());
+            let problem = call(&gateway, "PUT", &place, &body).await.problem(400, "invalid-request");
+            assert_eq!(problem["errors"], json!([{ "pointer": "/subject", "detail": words }]), "PUT {place}");
         }
     }
     for (path, mut body, field) in
         [("/admin/limits", limit("l", "user", "ann"), "per"), ("/admin/budgets", budget("b", "user", "ann"), "scope")]
     {
         body[field] = "nobody".into();
-        let problem = post(&gateway, path, &body).await.invalid(&format!("/{field}"));
-        assert_eq!(problem["errors"].as_array().unwrap().len(), 1, "{problem}");
+        let put = format!("{path}/by-name/{}", body["name"].as_str().unwrap());
+        for (method, path) in [("POST", path), ("PUT", put.as_str())] {
+            let problem = call(&gateway, method, path, &body).await.invalid(&format!("/{field}"));
+            assert_eq!(problem["errors"].as_array().unwrap().len(), 1, "{method}: {problem}");
+        }
     }
     gateway.finish().await;
 }

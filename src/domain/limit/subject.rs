@@ -29,6 +29,26 @@ pub enum Per {
     Address,
 }
 
+impl Per {
+    /// What one of its subjects is called.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Global => "subject",
+            Self::Team => "team",
+            Self::User => "user",
+            Self::Key => "API key",
+            Self::Address => "address",
+        }
+    }
+
+    /// Whether a text is the name of a subject, and not its id. An address stands for itself.
+    #[must_use]
+    pub fn is_name(self, text: &str) -> bool {
+        matches!(self, Self::Team | Self::User | Self::Key) && text.parse::<UserId>().is_err()
+    }
+}
+
 /// One of those that a policy counts separately: a user, a team, an API key, a network, or everybody, by its [`Per`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject([u64; 2]);
@@ -105,6 +125,16 @@ pub enum InvalidSubject {
     Address,
     #[error(transparent)]
     Id(#[from] InvalidId),
+}
+
+/// Why a text names no subject of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownSubject {
+    #[error("there is no {} with this name or id", .0.noun())]
+    Nobody(Per),
+    /// Of names of API keys `user/key` says which.
+    #[error("is the name of several {}s{}", .0.noun(), if matches!(.0, Per::Key) { "; write user/key, or the id" } else { "" })]
+    Several(Per),
 }
 
 impl From<std::net::AddrParseError> for InvalidSubject {

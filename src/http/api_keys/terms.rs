@@ -132,7 +132,6 @@ pub(super) async fn end(
     present: &ApiKeyRow,
     conditions: &Conditions,
 ) -> Result<NoContent, Refusal> {
-    let only_at = administered::only_at(present, conditions)?;
     let key = KeyOf { id: present.id, owner: None };
-    administered::delete::<ApiKeyRow>(request, &administration.users, key, only_at).await
+    administered::delete_present(request, &administration.users, (key, present), conditions).await
 }

@@ -1,39 +1,34 @@
-//! Budgets by their names. Several may share one, each with another subject: the subject says which is meant.
+//! Budgets by their names.
 
 use actix_web::{HttpRequest, web::Data};
-use uuid::Uuid;
 
 use super::{Budget, BudgetCreate, BudgetPatch, edit, shown};
 use crate::{
-    domain::{
-        budget::{Budget as InForce, Spec},
-        ids::BudgetId,
-        refusal::Refusal,
-    },
+    domain::{budget::Spec, ids::BudgetId, limit::Per, refusal::Fault},
     http::{
-        administered::{self, Wanted},
-        by_name::{ListedName, OfSubject, SubjectName},
+        administered,
+        by_name::{ListedName, SubjectName},
         conditional::{At, Tagged},
         extract::{Caller, DraftBody},
-        failure::unavailable,
         no_content::NoContent,
         office::{Accounting, Administration},
         problem::Problem,
         put::{Put, PutOf},
+        subject::{
+            Written,
+            by_name::{self as of_name, Shared, found},
+        },
     },
     store::{
-        Store,
+        Store, StoreError,
         budgets::{BudgetChange, BudgetRow, NewBudget},
+        filter::Filter,
     },
 };
 
 /// `GET /admin/budgets/by-name/{name}`.
-pub async fn show(
-    accounting: Data<Accounting>,
-    _: Caller,
-    SubjectName { name, of }: SubjectName,
-) -> Result<Tagged<Budget>, Problem> {
-    let row = found(&accounting.store, &name, &of).await?;
+pub async fn show(accounting: Data<Accounting>, _: Caller, name: SubjectName) -> Result<Tagged<Budget>, Problem> {
+    let row = found(&accounting.store, &name).await?;
     Ok(shown(&accounting, &row).await?)
 }
 
@@ -45,13 +40,8 @@ pub async fn put(
     At(ListedName(name), conditions): At<ListedName>,
     DraftBody(draft): DraftBody<PutOf<BudgetCreate>>,
 ) -> Result<Put<Budget>, Problem> {
-    let no_id = BudgetId(Uuid::nil());
-    let own =
-        |body: &PutOf<BudgetCreate>| body.faults(&name, |budget| budget.spec().budget(no_id).err().unwrap_or_default());
-    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
-    let body = body.named(&name).map_err(Refusal::InvalidRequest)?;
-    let wanted = WantedBudget { administration: &administration, spec: body.spec() };
-    let placed = administered::put(&request, &administration.budgets, &conditions, &wanted).await?;
+    let asked = (&request, &conditions);
+    let placed = of_name::put::<BudgetRow>(&administration, asked, &administration.budgets, &name, draft).await?;
     let view = shown(&administration.accounting, placed.row()).await?;
     Ok(Put::of(&placed, format!("/admin/budgets/{}", placed.row().id()), view.object))
 }
@@ -61,10 +51,10 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    At(SubjectName { name, of }, conditions): At<SubjectName>,
+    At(name, conditions): At<SubjectName>,
     DraftBody(draft): DraftBody<BudgetPatch>,
 ) -> Result<Tagged<Budget>, Problem> {
-    let present = found(&administration.store, &name, &of).await?;
+    let present = found(&administration.store, &name).await?;
     Ok(edit(&administration, &request, present, &conditions, draft).await?)
 }
 
@@ -73,49 +63,50 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    At(SubjectName { name, of }, conditions): At<SubjectName>,
+    At(name, conditions): At<SubjectName>,
 ) -> Result<NoContent, Problem> {
-    let present = found(&administration.store, &name, &of).await?;
-    let only_at = administered::only_at(&present, &conditions)?;
-    Ok(administered::delete::<BudgetRow>(&request, &administration.budgets, present.id(), only_at).await?)
+    let present: BudgetRow = found(&administration.store, &name).await?;
+    let found = (present.id(), &present);
+    Ok(administered::delete_present(&request, &administration.budgets, found, &conditions).await?)
 }
 
-async fn found(store: &Store, name: &str, OfSubject { subject }: &OfSubject) -> Result<BudgetRow, Refusal> {
-    let row = store.budget_by_name(name, subject.as_deref()).await.map_err(unavailable)?;
-    let noun = if subject.is_some() { "budget of this subject" } else { "budget without a subject" };
-    row.ok_or_else(|| Refusal::NoSuchName { noun, name: name.to_owned() })
-}
+impl Shared for BudgetRow {
+    type Body = BudgetCreate;
 
-/// What a budget is to be.
-struct WantedBudget<'a> {
-    administration: &'a Administration,
-    spec: &'a Spec,
-}
+    const OF_SUBJECT: &'static str = "budget of this subject";
+    const OF_ALL: &'static str = "budget without a subject";
 
-impl WantedBudget<'_> {
-    fn budget(&self, id: BudgetId) -> Result<InForce, Refusal> {
-        self.spec.budget(id).map_err(Refusal::InvalidRequest)
-    }
-}
-
-impl Wanted<BudgetRow> for WantedBudget<'_> {
-    async fn present(&self) -> Result<Option<BudgetRow>, Refusal> {
-        let Spec { name, subject, .. } = self.spec;
-        self.administration.store.budget_by_name(name, subject.as_deref()).await.map_err(unavailable)
+    async fn find(store: &Store, name: &str, subject: Option<&str>) -> Result<Option<Self>, StoreError> {
+        store.budget_by_name(name, subject).await
     }
 
-    fn id_of(&self, present: &BudgetRow) -> BudgetId {
-        present.id()
+    async fn kind(store: &Store, name: &str) -> Result<Option<Per>, StoreError> {
+        let of_name = Filter { name: Some(name.to_owned()), team: None };
+        Ok(store.budgets_page(of_name, None, 1).await?.first().map(|row| row.spec.scope.per()))
     }
 
-    async fn made(&self) -> Result<NewBudget, Refusal> {
-        let budget = self.budget(BudgetId(self.administration.clock.new_id()))?;
-        let created_at = self.administration.clock.now();
-        Ok(NewBudget { spec: self.spec.clone(), budget, created_at })
+    fn id(&self) -> BudgetId {
+        self.budget.id
     }
 
-    async fn change(&self, present: &BudgetRow) -> Result<BudgetChange, Refusal> {
-        let budget = self.budget(present.id())?;
-        Ok(BudgetChange { spec: self.spec.clone(), budget, only_at: present.revision })
+    fn subject(body: &mut BudgetCreate) -> Written<'_> {
+        body.subject("")
+    }
+
+    fn place(body: &BudgetCreate) -> (&str, Option<&str>) {
+        let Spec { name, subject, .. } = body.spec();
+        (name, subject.as_deref())
+    }
+
+    fn made(administration: &Administration, body: &BudgetCreate) -> Result<NewBudget, Vec<Fault>> {
+        let (spec, created_at) = (body.spec().clone(), administration.clock.now());
+        let budget = spec.budget(BudgetId(administration.clock.new_id()))?;
+        Ok(NewBudget { spec, budget, created_at })
+    }
+
+    fn changed_to(&self, _: &Administration, body: &BudgetCreate) -> Result<BudgetChange, Vec<Fault>> {
+        let spec = body.spec().clone();
+        let budget = spec.budget(self.budget.id)?;
+        Ok(BudgetChange { spec, budget, only_at: self.revision })
     }
 }

@@ -1,28 +1,31 @@
-//! Limits by their names. Several may share one, each with another subject: the subject says which is meant.
+//! Limits by their names.
 
 use actix_web::{HttpRequest, web::Data};
-use uuid::Uuid;
 
 use super::{Limit, LimitCreate, LimitPatch, check, edit, shown};
 use crate::{
     domain::{
         ids::LimitId,
-        limit::{Policy, Spec},
-        refusal::Refusal,
+        limit::{Per, Spec},
+        refusal::Fault,
     },
     http::{
-        administered::{self, Wanted},
-        by_name::{ListedName, OfSubject, SubjectName},
+        administered,
+        by_name::{ListedName, SubjectName},
         conditional::{At, Tagged},
         extract::{Caller, DraftBody},
-        failure::unavailable,
         no_content::NoContent,
         office::Administration,
         problem::Problem,
         put::{Put, PutOf},
+        subject::{
+            Written,
+            by_name::{self as of_name, Shared, found},
+        },
     },
     store::{
-        Store,
+        Store, StoreError,
+        filter::Filter,
         limits::{LimitChange, LimitRow, NewLimit},
     },
 };
@@ -31,9 +34,9 @@ use crate::{
 pub async fn show(
     administration: Data<Administration>,
     _: Caller,
-    SubjectName { name, of }: SubjectName,
+    name: SubjectName,
 ) -> Result<Tagged<Limit>, Problem> {
-    let row = found(&administration.store, &name, &of).await?;
+    let row = found(&administration.store, &name).await?;
     Ok(shown(&administration, &row).await?)
 }
 
@@ -45,14 +48,8 @@ pub async fn put(
     At(ListedName(name), conditions): At<ListedName>,
     DraftBody(draft): DraftBody<PutOf<LimitCreate>>,
 ) -> Result<Put<Limit>, Problem> {
-    let no_id = LimitId(Uuid::nil());
-    let own = |body: &PutOf<LimitCreate>| {
-        body.faults(&name, |limit| check(&administration, limit.spec(), no_id).err().unwrap_or_default())
-    };
-    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
-    let body = body.named(&name).map_err(Refusal::InvalidRequest)?;
-    let wanted = WantedLimit { administration: &administration, spec: body.spec() };
-    let placed = administered::put(&request, &administration.limits, &conditions, &wanted).await?;
+    let asked = (&request, &conditions);
+    let placed = of_name::put::<LimitRow>(&administration, asked, &administration.limits, &name, draft).await?;
     let view = shown(&administration, placed.row()).await?;
     Ok(Put::of(&placed, format!("/admin/limits/{}", placed.row().id()), view.object))
 }
@@ -62,10 +59,10 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    At(SubjectName { name, of }, conditions): At<SubjectName>,
+    At(name, conditions): At<SubjectName>,
     DraftBody(draft): DraftBody<LimitPatch>,
 ) -> Result<Tagged<Limit>, Problem> {
-    let present = found(&administration.store, &name, &of).await?;
+    let present = found(&administration.store, &name).await?;
     Ok(edit(&administration, &request, present, &conditions, draft).await?)
 }
 
@@ -74,49 +71,50 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    At(SubjectName { name, of }, conditions): At<SubjectName>,
+    At(name, conditions): At<SubjectName>,
 ) -> Result<NoContent, Problem> {
-    let present = found(&administration.store, &name, &of).await?;
-    let only_at = administered::only_at(&present, &conditions)?;
-    Ok(administered::delete::<LimitRow>(&request, &administration.limits, present.id(), only_at).await?)
+    let present: LimitRow = found(&administration.store, &name).await?;
+    let found = (present.id(), &present);
+    Ok(administered::delete_present(&request, &administration.limits, found, &conditions).await?)
 }
 
-async fn found(store: &Store, name: &str, OfSubject { subject }: &OfSubject) -> Result<LimitRow, Refusal> {
-    let row = store.limit_by_name(name, subject.as_deref()).await.map_err(unavailable)?;
-    let noun = if subject.is_some() { "limit of this subject" } else { "limit without a subject" };
-    row.ok_or_else(|| Refusal::NoSuchName { noun, name: name.to_owned() })
-}
+impl Shared for LimitRow {
+    type Body = LimitCreate;
 
-/// What a limit is to be.
-struct WantedLimit<'a> {
-    administration: &'a Administration,
-    spec: &'a Spec,
-}
+    const OF_SUBJECT: &'static str = "limit of this subject";
+    const OF_ALL: &'static str = "limit without a subject";
 
-impl WantedLimit<'_> {
-    fn policy(&self, id: LimitId) -> Result<Policy, Refusal> {
-        check(self.administration, self.spec, id).map_err(Refusal::InvalidRequest)
-    }
-}
-
-impl Wanted<LimitRow> for WantedLimit<'_> {
-    async fn present(&self) -> Result<Option<LimitRow>, Refusal> {
-        let Spec { name, subject, .. } = self.spec;
-        self.administration.store.limit_by_name(name, subject.as_deref()).await.map_err(unavailable)
+    async fn find(store: &Store, name: &str, subject: Option<&str>) -> Result<Option<Self>, StoreError> {
+        store.limit_by_name(name, subject).await
     }
 
-    fn id_of(&self, present: &LimitRow) -> LimitId {
-        present.id()
+    async fn kind(store: &Store, name: &str) -> Result<Option<Per>, StoreError> {
+        let of_name = Filter { name: Some(name.to_owned()), team: None };
+        Ok(store.limits_page(of_name, None, 1).await?.first().map(|row| row.spec.per))
     }
 
-    async fn made(&self) -> Result<NewLimit, Refusal> {
-        let policy = self.policy(LimitId(self.administration.clock.new_id()))?;
-        let created_at = self.administration.clock.now();
-        Ok(NewLimit { spec: self.spec.clone(), policy, created_at })
+    fn id(&self) -> LimitId {
+        self.policy.id
     }
 
-    async fn change(&self, present: &LimitRow) -> Result<LimitChange, Refusal> {
-        let policy = self.policy(present.id())?;
-        Ok(LimitChange { spec: self.spec.clone(), policy, only_at: present.revision })
+    fn subject(body: &mut LimitCreate) -> Written<'_> {
+        body.subject("")
+    }
+
+    fn place(body: &LimitCreate) -> (&str, Option<&str>) {
+        let Spec { name, subject, .. } = body.spec();
+        (name, subject.as_deref())
+    }
+
+    fn made(administration: &Administration, body: &LimitCreate) -> Result<NewLimit, Vec<Fault>> {
+        let (spec, created_at) = (body.spec().clone(), administration.clock.now());
+        let policy = check(administration, &spec, LimitId(administration.clock.new_id()))?;
+        Ok(NewLimit { spec, policy, created_at })
+    }
+
+    fn changed_to(&self, administration: &Administration, body: &LimitCreate) -> Result<LimitChange, Vec<Fault>> {
+        let spec = body.spec().clone();
+        let policy = check(administration, &spec, self.policy.id)?;
+        Ok(LimitChange { spec, policy, only_at: self.revision })
     }
 }

@@ -66,8 +66,7 @@ pub async fn delete(
     At(ListedName(name), conditions): At<ListedName>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration, &name).await?;
-    let only_at = administered::only_at(&present, &conditions)?;
-    Ok(administered::delete::<TeamRow>(&request, &administration.users, present.id, only_at).await?)
+    Ok(administered::delete_present(&request, &administration.users, (present.id, &present), &conditions).await?)
 }
 
 async fn found(administration: &Administration, name: &str) -> Result<TeamRow, Refusal> {

@@ -71,8 +71,7 @@ pub async fn delete(
     At(PathUsername(name), conditions): At<PathUsername>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration, &name).await?;
-    let only_at = administered::only_at(&present, &conditions)?;
-    Ok(administered::delete::<UserRow>(&request, &administration.users, present.id, only_at).await?)
+    Ok(administered::delete_present(&request, &administration.users, (present.id, &present), &conditions).await?)
 }
 
 /// The user of this name.
