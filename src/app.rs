@@ -141,6 +141,7 @@ impl Gateway {
         if let Some(at_provider) = &at_provider {
             at_provider.start(&mut crew, &base.store).await?;
         }
+        first_rules::run_late(&config, &base.store, &base.clock, &handles).await;
         in_force::warn(&config, &base.store, &published.routing).await;
         let parts = Box::new(Parts {
             identity: identity(&config, &handles, &published, mint, base.clock.clone()),
@@ -215,6 +216,7 @@ impl Gateway {
             prices::report(config, &changed)?;
         }
         handles.entries.take(plan).await?;
+        first_rules::run_late(config, &base.store, &base.clock, handles).await;
         in_force::warn(config, &base.store, &published.routing).await;
         if let (Some(tls), Some(renewal)) = (&self.parts.tls, renewal) {
             tls.renew(renewal, metrics);

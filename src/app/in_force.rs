@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::first_rules::Configured;
 use crate::{
     config::{Config, ConfigError},
     domain::{budget, entry::Unfit, limit},
@@ -60,15 +61,9 @@ async fn warnings(config: &Config, store: &Store, routing: &Snapshot<Routing>) -
         warnings.extend(of_budget(spec, &aliases, store).await?);
     }
     let in_store: Vec<&limit::Spec> = limits.iter().map(|row| &row.spec).collect();
-    for spec in config.limits.iter().filter(|_| !config.is_built_in("limits")) {
-        let same = in_store.iter().find(|other| other.name == spec.name && other.subject == spec.subject);
-        warnings.extend(of_file("limit", &spec.name, same.map(|other| **other == *spec)));
-    }
+    warnings.extend(of_file::<LimitRow>(config, store, &in_store).await?);
     let in_store: Vec<&budget::Spec> = budgets.iter().map(|row| &row.spec).collect();
-    for spec in config.budgets.iter().filter(|_| !config.is_built_in("budgets")) {
-        let same = in_store.iter().find(|other| other.name == spec.name && other.subject == spec.subject);
-        warnings.extend(of_file("budget", &spec.name, same.map(|other| **other == *spec)));
-    }
+    warnings.extend(of_file::<BudgetRow>(config, store, &in_store).await?);
     Ok(warnings)
 }
 
@@ -88,15 +83,35 @@ async fn of_budget(spec: &budget::Spec, aliases: &BTreeSet<String>, store: &Stor
     Ok(warnings)
 }
 
-/// `same`: whether the store has the one of this name as the file has it, if it has it.
-fn of_file(kind: &str, name: &str, same: Option<bool>) -> Option<String> {
-    match same {
-        Some(true) => None,
-        Some(false) => {
-            Some(told(kind, name, "of the configuration is not in force: the store has another of this name"))
+/// Which rules of the file the store has otherwise, or not at all.
+async fn of_file<N: Configured>(
+    config: &Config,
+    store: &Store,
+    in_store: &[&N::Spec],
+) -> Result<Vec<String>, StoreError> {
+    let mut warnings = vec![];
+    for spec in N::specs(config).iter().filter(|_| !config.is_built_in(N::LIST)) {
+        let (name, per, written) = N::place(spec);
+        let mut not_in_force = |why: &str| {
+            warnings.push(told(N::NOUN, name, &format!("of the configuration is not in force: {why}")));
+        };
+        let wanted = match store.subject_id_of(per, written).await? {
+            Ok(subject) => N::with(spec, subject),
+            Err(unknown) => {
+                let subject = written.unwrap_or_default();
+                let later = "It is made at the first start or reload that finds one";
+                not_in_force(&format!("its subject is \"{subject}\", and {unknown}. {later}"));
+                continue;
+            }
+        };
+        let place = N::place(&wanted);
+        match in_store.iter().find(|other| (N::place(other).0, N::place(other).2) == (place.0, place.2)) {
+            Some(other) if **other == wanted => {}
+            Some(_) => not_in_force("the store has another of this name"),
+            None => not_in_force("the store has none of this name"),
         }
-        None => Some(told(kind, name, "of the configuration is not in force: the store has none of this name")),
     }
+    Ok(warnings)
 }
 
 fn told(kind: &str, name: &str, what: &str) -> String {

@@ -10,7 +10,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use self::{
-    rules::Rules,
+    rules::{Rules, Written},
     source::{Export, Source},
 };
 use super::{Failure, load, print, usage::moment};
@@ -51,20 +51,21 @@ impl Replay {
                 "--from: must be earlier than --to, which is now unless it is given".into(),
             ));
         }
-        let rules = match (&self.limit, &self.budget) {
-            (Some(path), _) => rules::limits(path)?,
-            (None, Some(path)) => rules::budgets(path)?,
+        let written = match (&self.limit, &self.budget) {
+            (Some(path), _) => Written::limits(path)?,
+            (None, Some(path)) => Written::budgets(path)?,
             (None, None) => return Err(Failure::Configuration("give --limit or --budget".into())),
         };
-        if self.tightest.is_some() && rules.asked.len() > 1 {
-            return Err(Failure::Configuration("--tightest: stands beside one limit only".into()));
+        if self.tightest.is_some() && written.len() > 1 {
+            let reason = format!("--tightest: stands beside one limit, and the file has {}", written.len());
+            return Err(Failure::Configuration(reason));
         }
         let replay = async {
             let source = match &self.export {
                 Some(path) => Source::Export(Export::open(path)?),
                 None => Source::store(&load(file)?).await?,
             };
-            self.answer(&source, rules, span).await
+            self.answer(&source, written, span).await
         };
         let mut answer = actix::System::new().block_on(replay)?;
         print(&if self.json {
@@ -75,8 +76,8 @@ impl Replay {
         Ok(())
     }
 
-    async fn answer(&self, source: &Source, rules: Rules, span: Span) -> Result<Answer, Failure> {
-        let Rules { asked: rules, is_comparison, burst_follows } = rules;
+    async fn answer(&self, source: &Source, written: Written, span: Span) -> Result<Answer, Failure> {
+        let Rules { asked: rules, is_comparison, burst_follows } = written.resolved(source).await?;
         let mut known = vec![];
         for rule in rules {
             known.push(source.subjects_apart(rule).await?);

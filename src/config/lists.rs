@@ -119,6 +119,7 @@ fn validate_limits(limits: &[Spec], routes: &[Route]) -> Result<(), Fault> {
     let mut policies: Vec<Policy> = vec![];
     for (i, limit) in limits.iter().enumerate() {
         let blame = |faults: &[refusal::Fault]| fault_in("limits", i, faults);
+        let limit = limit.rehearsed();
         let policy = limit.check(LimitId(uuid::Uuid::nil()), &known).map_err(|faults| blame(&faults))?;
         if let Some(misfit) = policies.iter().find_map(|other| policy.misfit(other)) {
             return Err(blame(&[misfit.fault()]));
@@ -133,7 +134,7 @@ fn validate_budgets(specs: &[budget::Spec]) -> Result<(), Fault> {
     let mut budgets: Vec<Budget> = vec![];
     for (i, spec) in specs.iter().enumerate() {
         let blame = |faults: &[refusal::Fault]| fault_in("budgets", i, faults);
-        let budget = spec.budget(BudgetId(uuid::Uuid::nil())).map_err(|faults| blame(&faults))?;
+        let budget = spec.rehearsed().budget(BudgetId(uuid::Uuid::nil())).map_err(|faults| blame(&faults))?;
         if let Some(misfit) = budgets.iter().find_map(|other| budget.misfit(other)) {
             return Err(blame(&[misfit.fault()]));
         }

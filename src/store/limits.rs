@@ -90,6 +90,16 @@ impl Store {
         .await
     }
 
+    /// Whether there is, or was, a limit of this name and this subject.
+    pub async fn has_had_limit(&self, name: &str, subject: &str) -> Result<bool, StoreError> {
+        let (name, subject) = (name.to_owned(), subject.to_owned());
+        self.read(async move |connection: &mut Connection| {
+            let named = limits::table.filter(limits::name.eq(name)).filter(limits::subject.eq(subject));
+            Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(named)).get_result(conn).await)?)
+        })
+        .await
+    }
+
     /// At most `limit` limits in the order of their ids, from the one after `after` on; deleted ones are left out.
     pub async fn limits_page(
         &self,

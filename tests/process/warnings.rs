@@ -65,6 +65,45 @@ fn what_is_in_the_file_and_not_in_force_is_warned_of_by_name() {
     told(&home.start(), &["\"per-user\"", "not in force", "another of this name"]);
 }
 
+const FOR_ANN: &str = "[[limits]]\nname = \"of-ann\"\nroutes = [\"echo\"]\nper = \"user\"\nsubject = \"ann\"\nunit = \"requests\"\n\
+                       limit = 1\nwindow_s = 86400\n[[budgets]]\nname = \"of-anns-key\"\nscope = \"key\"\nsubject = \"ann/ci\"\n\
+                       limit_usd = \"1\"\nperiod = \"month\"\n";
+
+fn subjects(gateway: &Gateway, path: &str, name: &str) -> Vec<Value> {
+    let found = gateway.get(&format!("{path}?name={name}"), &gateway.admin()).json();
+    found["items"].as_array().unwrap().iter().map(|item| item["subject_name"].clone()).collect()
+}
+
+#[test]
+fn a_rule_of_the_file_for_somebody_by_name_waits_for_one_and_is_made_once() {
+    let home = Home::new().config(FOR_ANN);
+    let gateway = home.start();
+    told(&gateway, &["\"of-ann\"", "not in force", "\"ann\"", "there is no user with this name or id"]);
+    told(&gateway, &["\"of-anns-key\"", "not in force", "\"ann/ci\"", "there is no API key"]);
+    assert_eq!(subjects(&gateway, "/admin/limits", "of-ann"), [Value::Null; 0]);
+
+    let user = made(&gateway, "/admin/users", &json!({ "username": "ann", "role": "user" }));
+    let id = user["id"].as_str().unwrap();
+    let key = made(&gateway, &format!("/admin/users/{id}/api-keys"), &json!({ "name": "ci" }));
+    gateway.signal("HUP");
+    eventually("both are made", || {
+        let limits = subjects(&gateway, "/admin/limits", "of-ann");
+        (limits == ["ann"] && subjects(&gateway, "/admin/budgets", "of-anns-key") == ["ci"]).then_some(())
+    });
+    let statuses = [(); 2].map(|()| gateway.get("/echo", key["key"].as_str().unwrap()).status());
+    assert_eq!(statuses, [200, 429], "the limit is in force");
+
+    // What administrators do with it stays: it is not made again.
+    let limit = gateway.get("/admin/limits/by-name/of-ann?subject=ann", &gateway.admin()).json();
+    let delete = request("DELETE", &format!("/admin/limits/{}", limit["id"].as_str().unwrap()), &gateway.admin());
+    assert_eq!(gateway.send(delete).status(), 204);
+    assert!(gateway.terminate().success());
+    let gateway = home.start();
+    told(&gateway, &["\"of-ann\"", "not in force", "the store has none of this name"]);
+    assert!(!gateway.log().contains("\"of-anns-key\""), "it is in force as the file has it: {}", gateway.log());
+    assert_eq!(subjects(&gateway, "/admin/limits", "of-ann"), [Value::Null; 0]);
+}
+
 #[test]
 fn a_store_file_that_is_replaced_is_noticed() {
     let home = Home::new();

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     domain::{
         audit::lines::Line,
+        limit::Per,
         replay::{Answer, Joiner, Lines, Replay, Request, Rule, Span},
     },
     store::Store,
@@ -21,9 +22,11 @@ use crate::{
 /// How long one statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The most records of an export in the time that is asked about: an export is not in the order of time, so they are all kept until
-/// its end.
+/// The most records of an export that are kept: an export is not in the order of time, so each replay keeps its own until the end.
 const MOST_RECORDS: u64 = 20_000_000;
+
+/// No record of an export is shorter: ids and hashes alone are longer.
+const SHORTEST_RECORD_BYTES: u64 = 400;
 
 /// Where the records come from.
 pub(super) enum Source {
@@ -72,6 +75,20 @@ impl Source {
         }
     }
 
+    /// The id of the subject that a text names, or why it names none. An export does not say whose a name is.
+    pub(super) async fn subject_id(&self, per: Per, text: &str) -> Result<Result<String, String>, Failure> {
+        match self {
+            Self::Store(store) => {
+                let id = store.subject_id(per, text).await.map_err(StartError::from)?;
+                Ok(id.map_err(|unknown| unknown.to_string()))
+            }
+            Self::Export(_) if per.is_name(text) => {
+                Ok(Err("must be an id where an export is replayed, which does not say whose a name is".into()))
+            }
+            Self::Export(_) => Ok(Ok(text.to_owned())),
+        }
+    }
+
     /// Names the subjects; an export has only their ids.
     pub(super) async fn name_subjects(&self, answer: &mut Answer) -> Result<(), Failure> {
         match self {
@@ -88,7 +105,24 @@ impl Export {
         Ok(Self { path: path.to_owned(), bytes })
     }
 
+    /// Reads the export as often as it takes, so that what is kept has room.
     fn replay(&self, mut replays: Vec<Replay>, span: Span) -> Result<Vec<Replay>, Failure> {
+        let mut done = vec![];
+        while !replays.is_empty() {
+            let later = replays.split_off(self.at_once().min(replays.len()));
+            done.extend(self.pass(replays, span)?);
+            replays = later;
+        }
+        Ok(done)
+    }
+
+    /// How many replays there is room for in one reading.
+    fn at_once(&self) -> usize {
+        let records = self.bytes.div_euclid(SHORTEST_RECORD_BYTES).max(1);
+        usize::try_from(MOST_RECORDS.div_euclid(records)).unwrap_or(usize::MAX).max(1)
+    }
+
+    fn pass(&self, mut replays: Vec<Replay>, span: Span) -> Result<Vec<Replay>, Failure> {
         let file = File::open(&self.path).map_err(|error| bad(&self.path, error))?;
         let (mut joiner, mut kept) = (Joiner::default(), 0_u64);
         let mut progress = Progress::new(self.bytes);
@@ -130,4 +164,18 @@ fn take(replays: &mut [Replay], time: jiff::Timestamp, lines: &Lines) {
 
 fn bad(path: &Path, reason: impl std::fmt::Display) -> Failure {
     Failure::Configuration(format!("{}: {reason}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_an_export_may_hold_the_fewer_replays_read_it_at_once() {
+        let at_once = |bytes| Export { path: PathBuf::new(), bytes }.at_once();
+        for bytes in [0, 400, 1 << 20, 100 << 20] {
+            assert!(at_once(bytes) >= 16, "{bytes}");
+        }
+        assert_eq!([800_000_000, 8_000_000_000, u64::MAX].map(at_once), [10, 1, 1]);
+    }
 }

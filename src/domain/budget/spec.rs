@@ -9,7 +9,7 @@ use serde_json::Number;
 use super::{Budget, ModelSet, Period, Scope};
 use crate::domain::{
     ids::BudgetId,
-    limit::{Mode, Subject, SubjectText},
+    limit::{Mode, Subject, SubjectText, spec::rehearsed},
     money::{InvalidAmount, Money, whole},
     name,
     refusal::Fault,
@@ -84,6 +84,13 @@ impl Spec {
             }),
             _ => Err(faults),
         }
+    }
+
+    /// The budget of a file, whose subject may be a name, as it can be held against the rules: see [`rehearsed`].
+    #[must_use]
+    pub fn rehearsed(&self) -> Self {
+        let subject = self.subject.as_deref().map(|text| rehearsed(self.scope.per(), text));
+        Self { subject, ..self.clone() }
     }
 
     fn model_set(&self) -> ModelSet {

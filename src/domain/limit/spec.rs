@@ -1,6 +1,9 @@
 //! A limit as it is written, in the configuration and by administrators, and the rules that make a policy of it.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use schemars::{
     JsonSchema,
@@ -8,6 +11,7 @@ use schemars::{
     schema::{Schema, StringValidation},
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
     policy::{Allowance, Home, Mode, OnError, Policy, RouteSet, Unit},
@@ -84,6 +88,20 @@ impl SubjectText {
     pub fn is_one(text: &str) -> bool {
         !text.trim().is_empty() && text.len() <= Self::MAX_BYTES && !text.contains(char::is_control)
     }
+}
+
+/// A subject of this kind as a file has it, held against rules where nobody can be asked whose name it is: in the place of a name
+/// stands an id, of the same name always the same.
+#[must_use]
+pub fn rehearsed(per: Per, subject: &str) -> String {
+    if !per.is_name(subject) || !SubjectText::is_one(subject) {
+        return subject.to_owned();
+    }
+    let mut hasher = DefaultHasher::new();
+    subject.hash(&mut hasher);
+    let high = hasher.finish();
+    subject.hash(&mut hasher);
+    Uuid::from_u64_pair(high, hasher.finish()).as_hyphenated().to_string()
 }
 
 impl JsonSchema for SubjectText {
@@ -169,6 +187,13 @@ impl Spec {
             }),
             _ => Err(faults),
         }
+    }
+
+    /// The limit of a file, whose subject may be a name, as it can be held against the rules: see [`rehearsed`].
+    #[must_use]
+    pub fn rehearsed(&self) -> Self {
+        let subject = self.subject.as_deref().map(|text| rehearsed(self.per, text));
+        Self { subject, ..self.clone() }
     }
 
     fn route_set(&self) -> RouteSet {
