@@ -8,6 +8,7 @@ use super::support::{Answer, TestGateway, TestStore};
 on_both_stores!(
     a_put_that_is_sent_again_changes_nothing,
     what_is_there_is_shown_changed_and_deleted_by_its_name,
+    the_keys_of_a_user_are_listed_by_the_users_name,
     a_name_that_nothing_has_is_named_by_the_refusal,
     names_as_people_write_them_stand_in_paths,
     two_puts_of_one_new_name_make_one_thing,
@@ -102,6 +103,31 @@ async fn what_is_there_is_shown_changed_and_deleted_by_its_name(store: &TestStor
         assert_eq!(again.status, 201, "{path}: {}", again.text());
         call(&gateway, "DELETE", path, &Value::Null).await.expect(204);
     }
+    gateway.finish().await;
+}
+
+async fn the_keys_of_a_user_are_listed_by_the_users_name(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let mut ids = vec![];
+    for (user, key) in [("ann", "ci"), ("ann", "desk"), ("bob", "ci")] {
+        let path = format!("/admin/users/by-name/{user}");
+        let made = call(&gateway, "PUT", &path, &json!({ "role": "user" })).await.json();
+        let path = format!("{path}/api-keys/by-name/{key}");
+        let key = call(&gateway, "PUT", &path, &json!({})).await.expect(201).json();
+        ids.push((made["id"].as_str().unwrap().to_owned(), key["id"].clone()));
+    }
+    let list = async |query: &str| {
+        let target = format!("/admin/users/by-name/ann/api-keys{query}");
+        let by_name = call(&gateway, "GET", &target, &Value::Null).await.expect(200).json();
+        let target = format!("/admin/users/{}/api-keys{query}", ids[0].0);
+        assert_eq!(by_name, call(&gateway, "GET", &target, &Value::Null).await.expect(200).json(), "{query}");
+        by_name["items"].as_array().unwrap().iter().map(|key| key["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(list("").await, [ids[0].1.clone(), ids[1].1.clone()]);
+    assert_eq!(list("?name=desk").await, [ids[1].1.clone()]);
+    assert_eq!(list("?limit=1").await, [ids[0].1.clone()]);
+    let nobody = call(&gateway, "GET", "/admin/users/by-name/nobody/api-keys", &Value::Null).await;
+    assert_eq!(nobody.problem(404, "not-found")["detail"], "There is no user named \"nobody\".");
     gateway.finish().await;
 }
 

@@ -1,24 +1,28 @@
 //! API keys by the names of their users and their own: those that are neither revoked nor expired.
 
-use actix_web::{HttpRequest, web::Data};
+use actix_web::{
+    HttpRequest,
+    web::{Data, Json},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    ApiKey, ApiKeyCreate, new_key,
+    ApiKey, ApiKeyCreate, ApiKeyPage, list as list_of, new_key,
     terms::{self, ApiKeyPatch},
 };
 use crate::{
     domain::{display_name::DisplayName, ids::UserId, refusal::Refusal},
     http::{
         administered::{self, Placed, Wanted},
-        by_name::KeyName,
+        by_name::{KeyName, PathUsername},
         conditional::{At, Tagged},
-        extract::{Caller, DraftBody},
+        extract::{Caller, DraftBody, QueryOf},
         failure::unavailable,
         named::named_one,
         no_content::NoContent,
         office::Administration,
+        page::FilterQuery,
         problem::Problem,
         put::{Put, PutOf},
         users::by_name::found as user_of_name,
@@ -34,6 +38,17 @@ pub struct PutKey {
     /// `tg_<id>_<secret>`, where the answer is 201. The gateway cannot show it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+}
+
+/// `GET /admin/users/by-name/{username}/api-keys`.
+pub async fn list(
+    administration: Data<Administration>,
+    _: Caller,
+    PathUsername(username): PathUsername,
+    QueryOf(query): QueryOf<FilterQuery>,
+) -> Result<Json<ApiKeyPage>, Problem> {
+    let user = user_of_name(&administration, &username).await?.id;
+    list_of(&administration, user, &query).await
 }
 
 /// `GET /admin/users/by-name/{username}/api-keys/by-name/{name}`.

@@ -44,6 +44,11 @@ pub(super) const API_KEYS: Tag = Tag {
             "Its name, its end and what it may do; the secret stays. With another role or another end the tokens that it was exchanged for end.",
         ),
         text(
+            "api_keys::by_name::list",
+            "List the API keys of a user by the user's name",
+            "Revoked and expired ones are among them.",
+        ),
+        text(
             "api_keys::by_name::show",
             "Show an API key by its name",
             "The one of this user that is neither revoked nor expired; 409 where there are several of this name.",
@@ -158,7 +163,7 @@ pub(super) const LIMITS: Tag = Tag {
         text(
             "limits::by_name::put",
             "Make or change a limit by its name",
-            "The one of this name and the `subject` in the body; without, the one without a subject. What the body does not give has its default. A PUT that is sent again changes nothing: 200 with the same body, and no change is noted.",
+            "The one of this name and the `subject` in the body, a name or an id; without, the one without a subject. What the body does not give has its default. A PUT that is sent again changes nothing: 200 with the same body, and no change is noted.",
         ),
         text("limits::by_name::change", "Change a limit by its name", "As by its id. `subject` as for GET."),
         text("limits::by_name::delete", "Delete a limit by its name", "As by its id. `subject` as for GET."),
@@ -192,7 +197,7 @@ pub(super) const BUDGETS: Tag = Tag {
         text(
             "budgets::by_name::put",
             "Make or change a budget by its name",
-            "The one of this name and the `subject` in the body; without, the one without a subject. What the body does not give has its default; what was spent stays spent. A PUT that is sent again changes nothing: 200 with the same body, and no change is noted.",
+            "The one of this name and the `subject` in the body, a name or an id; without, the one without a subject. What the body does not give has its default; what was spent stays spent. A PUT that is sent again changes nothing: 200 with the same body, and no change is noted.",
         ),
         text("budgets::by_name::change", "Change a budget by its name", "As by its id. `subject` as for GET."),
         text("budgets::by_name::delete", "Delete a budget by its name", "As by its id. `subject` as for GET."),
