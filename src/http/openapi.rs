@@ -4,6 +4,7 @@
 //! gateway itself (every URL), the URL's permission, an argument of the handler, its answer, or the table, which names
 //! what a handler refuses besides. Handlers say nothing about the document.
 
+mod examples;
 pub mod operation;
 mod texts;
 
@@ -96,6 +97,7 @@ impl Operations {
         draft.refuses(of_permission(url.permission));
         draft.refuses(url.refuses);
         let mut operation = draft.finish();
+        examples::put(url.handler, &mut operation)?;
         operation.tags = vec![tag.name.into()];
         operation.summary = Some(text.summary.into());
         operation.description = Some(text.description.to_owned()).filter(|text| !text.is_empty());

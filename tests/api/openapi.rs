@@ -10,7 +10,11 @@ use tollgate::{
 
 use super::support::{TestGateway, TestStore};
 
-on_both_stores!(the_document_is_served_byte_for_byte, the_page_is_html_that_loads_nothing_from_elsewhere);
+on_both_stores!(
+    the_document_is_served_byte_for_byte,
+    the_page_is_html_that_loads_nothing_from_elsewhere,
+    every_example_is_taken_as_it_stands,
+);
 
 const UPDATE: &str = "UPDATE_SNAPSHOTS";
 
@@ -102,6 +106,57 @@ fn every_reference_leads_somewhere() {
         let pointer = reference.split('"').next().unwrap();
         assert!(document.pointer(pointer).is_some(), "{pointer} is not there");
     }
+}
+
+/// Operations without an example: their bodies are credentials.
+const WITH_CREDENTIALS: [&str; 5] = ["/auth/login", "/auth/refresh", "/me/password", "/oauth/revoke", "/oauth/token"];
+
+/// POST, then PUT, then PATCH: what is changed was made before.
+fn order(method: &str, path: &str) -> (bool, bool, bool) {
+    (method == "PATCH", path.ends_with("/rotate"), path.contains("{id}"))
+}
+
+/// The list that has what an `{id}` of this path stands for.
+fn list_of(path: &str) -> &str {
+    path.split("/{id}").next().unwrap()
+}
+
+async fn every_example_is_taken_as_it_stands(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let mut operations = operations(&parsed());
+    operations.sort_by_key(|(method, path, _)| order(method, path));
+    let mut sent = 0;
+    for (method, path, operation) in operations {
+        let Some(media) = operation["requestBody"]["content"].get("application/json") else { continue };
+        if WITH_CREDENTIALS.contains(&path.as_str()) || path == "/admin/replay" {
+            continue;
+        }
+        let body = media.get("example").unwrap_or_else(|| panic!("{method} {path} has no example"));
+        let mut target = path.clone();
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            if parameter["in"] != "path" || name == "id" {
+                continue;
+            }
+            let value = parameter["example"].as_str().unwrap_or_else(|| panic!("{method} {path}: {parameter}"));
+            target = target.replace(&format!("{{{name}}}"), value);
+        }
+        if path.contains("{id}") {
+            let list = match list_of(&path) {
+                "/admin/api-keys" => "/admin/users/by-name/ann/api-keys",
+                list => list,
+            };
+            let items = gateway.get(list).token(&gateway.admin).send().await.expect(200).json()["items"].clone();
+            // Not the administrator who asks.
+            let item = items.as_array().unwrap().last().unwrap_or_else(|| panic!("{method} {path}: nothing is there"));
+            target = target.replace("{id}", item["id"].as_str().unwrap());
+        }
+        let answer = gateway.request(&method, &target).token(&gateway.admin).json(body).send().await;
+        assert!([200, 201].contains(&answer.status), "{method} {target} {body}: {} {}", answer.status, answer.text());
+        sent += 1;
+    }
+    assert_eq!(sent, 34);
+    gateway.finish().await;
 }
 
 async fn the_document_is_served_byte_for_byte(store: &TestStore) {
