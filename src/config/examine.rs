@@ -108,14 +108,21 @@ impl<'l> Search<'l> {
 
     /// Notes a mistake, and mends it; true if there may be more behind it.
     fn take(&mut self, error: ConfigError) -> bool {
-        let steps = key::steps(&error.key);
-        let original = key::of(&self.original(&steps));
+        let mut steps = key::steps(&error.key);
+        let mut original = key::of(&self.original(&steps));
+        // What is missing in an entry can be put there.
+        let absent = missing(&error.reason).filter(|_| matches!(steps.last(), Some(Step::Index(_))));
+        let absent = absent.map(|field| Step::Name(field.to_owned()));
         let names = |value: &Value| value.as_str().is_some_and(|name| self.gone.contains(name));
         let follows = key::find(&self.table, &steps).is_some_and(names) || self.mended.contains(&original);
         let known = |other: &&ConfigError| other.key == original && other.reason == error.reason;
         if !follows && self.mistakes.iter().find(known).is_none() {
             let origin = if original == error.key { error.origin } else { self.layers.origin(&original) };
             self.mistakes.push(ConfigError { origin, key: original.clone(), reason: error.reason });
+        }
+        if let Some(absent) = absent {
+            steps.push(absent);
+            original = key::of(&self.original(&steps));
         }
         self.mend(&steps, original)
     }
@@ -136,15 +143,20 @@ impl<'l> Search<'l> {
     fn mend(&mut self, steps: &[Step], original: String) -> bool {
         let is_new = self.mended.insert(original);
         let Some(at) = steps.iter().position(|step| matches!(step, Step::Index(_))) else {
-            let right = alone(&key::of(steps)).or_else(|| key::find(self.layers.built_in(), steps).cloned());
-            let present = key::find(&self.table, steps).cloned();
-            return is_new && present != right && key::put(&mut self.table, steps, right);
+            return (is_new && self.reset(steps)) || self.reset_around(steps);
         };
         let (list, Some(Step::Index(index))) = (steps.get(..at).unwrap_or_default(), steps.get(at)) else {
             return false;
         };
         let field = steps.get(at.saturating_add(1));
         if let (true, Some(Step::Name(field))) = (is_new, field) {
+            if let Some(cause) = cause(field) {
+                let mut of_cause = steps.get(..=at).unwrap_or_default().to_vec();
+                of_cause.push(Step::Name(cause.to_owned()));
+                if key::put(&mut self.table, &of_cause, None) {
+                    return true;
+                }
+            }
             let field_steps = steps.get(..at.saturating_add(2)).unwrap_or_default();
             let neutral = neutral(&key::of(list), field, self.mended.len());
             if (neutral.is_some() || key::find(&self.table, field_steps).is_some())
@@ -154,6 +166,25 @@ impl<'l> Search<'l> {
             }
         }
         self.take_out(list, *index)
+    }
+
+    /// Puts what is surely right in the place of a value; false if it is there already.
+    fn reset(&mut self, steps: &[Step]) -> bool {
+        let right = alone(&key::of(steps)).or_else(|| key::find(self.layers.built_in(), steps).cloned());
+        let present = key::find(&self.table, steps).cloned();
+        present != right && key::put(&mut self.table, steps, right)
+    }
+
+    /// Takes away why a value that is right by itself is wrong: another key of its section, or else all of the section.
+    fn reset_around(&mut self, steps: &[Step]) -> bool {
+        let Some((Step::Name(field), section)) = steps.split_last() else { return false };
+        if let Some(cause) = cause(field) {
+            let of_cause = [section, &[Step::Name(cause.to_owned())]].concat();
+            if self.reset(&of_cause) {
+                return true;
+            }
+        }
+        (1..=section.len()).rev().any(|length| self.reset(section.get(..length).unwrap_or_default()))
     }
 
     /// Takes an entry out of a list.
@@ -171,6 +202,22 @@ impl<'l> Search<'l> {
             self.gone.insert(name.to_owned());
         }
         key::put(&mut self.table, list, Some(Value::Array(entries)))
+    }
+}
+
+/// The name of what is missing in an entry, if a mistake is that.
+fn missing(reason: &str) -> Option<&str> {
+    reason.strip_prefix("the key \"")?.strip_suffix("\" is missing")
+}
+
+/// The key of the same section that makes another one be missed, or be too much.
+fn cause(field: &str) -> Option<&'static str> {
+    match field {
+        "teams" => Some("team_claim"),
+        "tls_key_file" => Some("tls_cert_file"),
+        "tls_cert_file" => Some("tls_key_file"),
+        "max_entry_bytes" => Some("max_bytes"),
+        _ => None,
     }
 }
 

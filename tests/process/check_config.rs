@@ -101,6 +101,83 @@ fn all_mistakes_are_told_at_once_with_file_line_and_what_was_meant() {
     }
 }
 
+/// What is missing, and what is wrong only beside something else, hides nothing of what is wrong besides.
+const MISTAKES_THAT_HID_OTHERS: &str = r#"
+[server]
+tls_cert_file = "cert.pem"
+body_timeout_s = 0
+[cache]
+max_bytes = 65536
+[audit]
+max_batch = 0
+[auth.login]
+issuer = "https://idp.test"
+client_id = "console"
+client_secret_env = "NO_SUCH_SECRET"
+label = ""
+team_claim = "groups"
+[[auth.trusted_issuers]]
+issuer = "https://other.test"
+audience = "tollgate"
+team_claim = "groups"
+jwks_ttl_s = 1
+[[routes]]
+name = "one"
+match = "exact"
+methods = ["FETCH"]
+roles = []
+upstream = "nobody"
+[[limits]]
+name = "l"
+routes = ["*"]
+per = "user"
+subject = "ann"
+unit = "reqests"
+limit = 0
+[[budgets]]
+name = "b"
+scope = "user"
+limit_usd = "much"
+models = []
+"#;
+
+#[test]
+fn no_mistake_hides_another() {
+    let home = Home::new();
+    home.write_config(MISTAKES_THAT_HID_OTHERS);
+    let output = checked(&home, &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let told = said(&output);
+    let expected = [
+        (": server.tls_key_file: ", "must be set where tls_cert_file is"),
+        ("tollgate.toml:4: server.body_timeout_s: ", "must be from 1"),
+        (": cache.max_entry_bytes: ", "must be from 1 to 8192"),
+        ("tollgate.toml:8: audit.max_batch: ", "must be from 1"),
+        ("tollgate.toml:12: auth.login.client_secret_env: ", "NO_SUCH_SECRET"),
+        ("tollgate.toml:13: auth.login.label: ", "1 to 60 characters"),
+        (": auth.login.teams: ", "of use together only"),
+        (": auth.trusted_issuers[0].teams: ", "of use together only"),
+        ("tollgate.toml:19: auth.trusted_issuers[0].jwks_ttl_s: ", "must be from 10"),
+        ("tollgate.toml:20: routes[0]: ", "the key \"path\" is missing"),
+        ("tollgate.toml:23: routes[0].methods: ", "FETCH"),
+        ("tollgate.toml:24: routes[0].roles: ", "at least one role"),
+        ("tollgate.toml:25: routes[0].upstream: ", "nobody"),
+        ("tollgate.toml:31: limits[0].unit: ", "did you mean \"requests\"?"),
+        ("tollgate.toml:32: limits[0].limit: ", "must be"),
+        (": limits[0].window_s: ", "is needed for a rate"),
+        ("tollgate.toml:33: budgets[0]: ", "the key \"period\" is missing"),
+        ("tollgate.toml:36: budgets[0].limit_usd: ", ""),
+        ("tollgate.toml:37: budgets[0].models: ", "must be"),
+    ];
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|(place, words)| !told.lines().any(|line| line.contains(place) && line.contains(words)))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}\n{told}");
+    let mistakes = told.lines().filter(|line| line.contains(": ")).count();
+    assert_eq!(mistakes, expected.len(), "nothing else is a mistake:\n{told}");
+}
+
 #[test]
 fn the_mistakes_are_also_told_as_json() {
     let home = Home::new();
