@@ -14,7 +14,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::{document::Document, gateway::Gateway, plan::Plan, secrets::Secrets};
+use self::{
+    document::Document,
+    gateway::Gateway,
+    plan::Plan,
+    secrets::{Secrets, unwritten},
+};
 use super::{Failure, consent::Question, load, print};
 
 #[derive(Args)]
@@ -48,9 +53,10 @@ impl Apply {
         };
         actix::System::new().block_on(async {
             let gateway = Gateway::new(&url, &token, self.ca.as_deref())?;
-            let plan = Plan::make(&gateway, &document).await?;
+            let plan = Plan::make(&gateway, &document, &unwritten(self.secrets.as_deref())?).await?;
             if plan.is_empty() {
-                print(&format!("0 changes: {}, all is as the file says\n", plan.counted()));
+                let (counted, not_compared) = (plan.counted(), plan.not_compared());
+                print(&format!("0 changes: {counted}, all is as the file says\n{not_compared}"));
                 return Ok(());
             }
             let secrets = Secrets::open(self.secrets.as_deref(), plan.makes_keys() && !self.question.is_dry_run())?;

@@ -134,7 +134,34 @@ fn a_gateway_is_brought_to_what_a_file_says_and_the_second_time_nothing_is_left_
     assert!(!scene.gateway.log().contains("canary-of-a-secret"));
 
     let (code, said) = scene.apply(FILE, &[]);
-    assert_eq!((code, said.as_str()), (Some(0), "0 changes: 10 unchanged, all is as the file says\n"));
+    let not_compared =
+        "not compared, because a gateway shows none: the password of the user ann, the secret of the upstream own";
+    let expected = format!("0 changes: 10 unchanged, all is as the file says\n{not_compared}; set by PATCH\n");
+    assert_eq!((code, said), (Some(0), expected));
+}
+
+#[test]
+fn a_key_whose_secret_was_never_written_is_given_another_one() {
+    let scene = Scene::start();
+    let path = |name: &str| scene.home.path().join(name);
+    let beyond = FILE.replace("routes = [\"made\"]\nexpires_at", "role = \"admin\"\nexpires_at");
+    let (code, said) = scene.apply(&beyond, &["--yes"]);
+    assert!(code == Some(1) && said.contains("/role"), "{said}");
+    assert_eq!(fs::read_to_string(path("keys.unwritten")).unwrap(), "ann/ci\n", "as it is while a key is made");
+    scene.done(FILE);
+    assert!(!path("keys.unwritten").exists());
+    let secret = || fs::read_to_string(path("keys")).unwrap().strip_prefix("ann/ci ").unwrap().trim().to_owned();
+    let lost = secret();
+
+    // As a run leaves it that was cut off when the gateway had answered.
+    fs::write(path("keys"), "").unwrap();
+    fs::write(path("keys.unwritten"), "ann/ci\n").unwrap();
+    let said = scene.done(FILE);
+    assert!(said.contains("~ API key ann/ci: a new secret"), "{said}");
+    assert!(said.ends_with("1 changes, 9 unchanged\n"), "{said}");
+    assert_eq!([lost, secret()].map(|key| scene.gateway.get("/made", &key).status()), [401, 200]);
+    assert!(!path("keys.unwritten").exists());
+    assert!(scene.done(FILE).starts_with("0 changes: 10 unchanged"));
 }
 
 #[test]
@@ -193,8 +220,12 @@ fn what_cannot_be_is_said_with_its_place_and_nothing_before_it_is_lost() {
         "name = \"mine\"\npath = \"/echo\"\nupstream = \"builtin:echo\"",
     );
     let (code, said) = scene.apply(&format!("[[teams]]\nname = \"a\"\n{echo}"), &["--yes"]);
+    assert!(code == Some(2) && said.contains("routes[0].path: route \"echo\" has the same path"), "{said}");
+    // What the gateway alone can know is told when its turn comes.
+    let last = "[[teams]]\nname = \"a\"\n[[users]]\nusername = \"admin\"\nrole = \"user\"\n";
+    let (code, said) = scene.apply(last, &["--yes"]);
     assert_eq!(code, Some(1), "{said}");
-    for told in ["+ team a\n", "routes[0]: ", "route \"echo\"", "1 of 2 steps were done before"] {
+    for told in ["+ team a\n", "users[0]: ", "last active admin", "1 of 2 steps were done before"] {
         assert!(said.contains(told), "{told}: {said}");
     }
     scene.done(FILE);
@@ -262,13 +293,97 @@ fn all_that_is_wrong_is_told_at_once_with_its_line_before_anything_is_changed() 
     }
 }
 
+/// Each is sound by itself, and the gateway or another entry of the file is against it.
+const CLASHES: &str = r#"[[teams]]
+name = "Research"
+[[teams]]
+name = "sales"
+[[teams]]
+name = "Sales"
+[[users]]
+username = "ANN"
+role = "user"
+[[upstreams]]
+name = "own"
+url = "http://127.0.0.1:2"
+[[routes]]
+name = "twin"
+path = "/made"
+match = "exact"
+methods = ["GET"]
+roles = ["user"]
+upstream = "builtin:echo"
+[[models]]
+name = "faster"
+targets = [{ upstream = "builtin:llm", model = "fast" }]
+[[limits]]
+name = "few"
+routes = ["*"]
+per = "team"
+unit = "concurrent"
+limit = 5
+[[limits]]
+name = "new"
+routes = ["*"]
+per = "team"
+unit = "requests"
+limit = 5
+window_s = 1
+[[limits]]
+name = "new"
+routes = ["*"]
+per = "user"
+subject = "ann"
+unit = "requests"
+limit = 5
+window_s = 1
+[[budgets]]
+name = "month"
+scope = "team"
+subject = "research"
+limit_usd = 10
+period = "day"
+[[budgets]]
+name = "of-the-key"
+scope = "user"
+limit_usd = 1
+period = "total"
+"#;
+
+#[test]
+fn what_clashes_with_others_is_told_before_anything_is_changed() {
+    let scene = Scene::start();
+    scene.done(FILE);
+    for how in ["--dry-run", "--yes"] {
+        let (code, said) = scene.apply(CLASHES, &[how]);
+        assert_eq!(code, Some(2), "{said}");
+        for told in [
+            ":2: teams[0].name: would be taken for the team \"research\"",
+            ":4: teams[1].name: would be taken for the team \"Sales\"",
+            ":6: teams[2].name: would be taken for the team \"sales\"",
+            ":8: users[0].username: would be taken for the user \"ann\"",
+            ":15: routes[0].path: route \"made\" has the same path and method",
+            ":20: models[0]: The model \"fast\" would be wrong then",
+            ":26: limits[0].per: a limit with this name is per something else",
+            ":27: limits[0].unit: a limit with this name counts something else",
+            ":39: limits[2].per: a limit with this name is per something else",
+            ":49: budgets[0].period: stays as it is",
+            ":52: budgets[1].scope: a budget with this name is for another kind of subject",
+        ] {
+            assert!(said.contains(&format!("gateway.toml{told}")), "{told}: {said}");
+        }
+        assert!(!said.contains("upstreams[0]"), "the upstream may be changed: {said}");
+    }
+    assert!(scene.done(FILE).starts_with("0 changes: 10 unchanged"));
+}
+
 #[test]
 fn a_secret_is_printed_once_where_no_file_is_named_and_is_not_lost_when_the_rest_fails() {
     let scene = Scene::start();
-    fs::write(scene.home.path().join("gateway.toml"), "[[users]]\nusername = \"bob\"\nrole = \"user\"\n[[api_keys]]\nuser = \"bob\"\nname = \"ci\"\n[[limits]]\nname = \"per-user\"\nroutes = [\"*\"]\nper = \"team\"\nunit = \"requests\"\nlimit = 1\nwindow_s = 1\nsubject = \"t\"\n[[teams]]\nname = \"t\"\n").unwrap();
+    fs::write(scene.home.path().join("gateway.toml"), "[[users]]\nusername = \"bob\"\nrole = \"user\"\n[[api_keys]]\nuser = \"bob\"\nname = \"ci\"\n[[api_keys]]\nuser = \"bob\"\nname = \"beyond\"\nrole = \"admin\"\n").unwrap();
     let output = scene.home.run(&["apply", "gateway.toml", "--token-file", "token", "--yes"]);
     let said = String::from_utf8(output.stdout).unwrap();
-    // The limits of this name are counted for each user: the last step is refused.
+    // No key may do more than its user: the last step is refused.
     assert_eq!(output.status.code(), Some(1), "{said}");
     let key = said.lines().find_map(|line| line.strip_prefix("bob/ci ")).unwrap_or_else(|| panic!("{said}"));
     assert_eq!(scene.gateway.get("/echo", key.trim()).status(), 200);

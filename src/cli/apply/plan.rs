@@ -1,6 +1,7 @@
 //! What has to be done so that a gateway is as a file says.
 
 mod checks;
+mod clashes;
 mod difference;
 mod look;
 mod references;
@@ -11,6 +12,7 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use self::{
+    clashes::Others,
     difference::{Difference, differences},
     look::{Known, Names, look_up, names, present},
     references::{Reference, identity, references, set_secret, text, write_only},
@@ -23,10 +25,15 @@ use super::{
 };
 use crate::cli::{Failure, print};
 
+/// How many of those that were not compared are told by name.
+const MAX_TOLD: usize = 3;
+
 /// The steps, in the order in which they are done.
 pub(super) struct Plan {
     steps: Vec<Step>,
     unchanged: usize,
+    /// What the file says and nobody can be shown.
+    not_compared: Vec<String>,
 }
 
 /// One thing to be made or changed.
@@ -38,17 +45,27 @@ struct Step {
 
 enum Deed {
     Make,
-    Change { url: String, differences: Vec<Difference> },
+    Change {
+        url: String,
+        differences: Vec<Difference>,
+    },
+    /// Of an API key whose secret nobody has.
+    RenewSecret {
+        url: String,
+    },
 }
 
 /// A plan while it is made, and what is wrong with the file so far.
 struct Draft<'d> {
     gateway: &'d Gateway,
     names: Names,
+    others: Others,
     plan: Plan,
     known: Known,
     seen: HashSet<(Kind, String)>,
     mistakes: Vec<Mistake>,
+    /// The API keys that a run before may have made without writing their secrets.
+    unwritten: &'d [String],
 }
 
 impl Draft<'_> {
@@ -79,11 +96,16 @@ impl Draft<'_> {
         } else {
             None
         };
-        self.known.entry(own).or_insert_with(|| present.as_ref().and_then(|present| text(present, "id")));
+        let id = present.as_ref().and_then(|present| text(present, "id"));
+        let is_unwritten = entry.kind == Kind::ApiKey && self.unwritten.contains(&own.1);
+        self.known.entry(own).or_insert_with(|| id.clone());
         self.mistakes.extend(checks::mistakes(&entry, &references, present.as_ref(), &self.names));
+        if self.mistakes.len() == before {
+            let clashes = self.others.clashes(self.gateway, &entry, present.as_ref(), &self.names).await?;
+            self.mistakes.extend(clashes);
+        }
         match deed(&entry, &references, &self.known, present.as_ref()) {
-            Ok(Some(deed)) => self.plan.steps.push(Step { entry, references, deed }),
-            Ok(None) => self.plan.unchanged = self.plan.unchanged.saturating_add(1),
+            Ok(deed) => self.plan.add(entry, references, (deed, present.as_ref()), id.filter(|_| is_unwritten)),
             Err(mistake) => self.mistakes.push(mistake),
         }
         Ok(())
@@ -94,16 +116,40 @@ impl Plan {
     /// # Errors
     /// All that is wrong with the file: it names something that is not there, or asks for what cannot be; or the gateway refuses
     /// to show what it has.
-    pub(super) async fn make(gateway: &Gateway, document: &Document) -> Result<Self, Failure> {
+    pub(super) async fn make(gateway: &Gateway, document: &Document, unwritten: &[String]) -> Result<Self, Failure> {
         let names = names(gateway, &document.entries).await?;
-        let plan = Self { steps: vec![], unchanged: 0 };
+        let others = Others::look(gateway, &document.entries).await?;
+        let plan = Self { steps: vec![], unchanged: 0, not_compared: vec![] };
         let (known, seen, mistakes) = (Known::new(), HashSet::new(), document.mistakes.clone());
-        let mut draft = Draft { gateway, names, plan, known, seen, mistakes };
+        let mut draft = Draft { gateway, names, others, plan, known, seen, mistakes, unwritten };
         for entry in &document.entries {
             draft.take(entry.clone()).await?;
         }
         document.lines.judge(&draft.mistakes)?;
         Ok(draft.plan)
+    }
+
+    /// Takes in what has to be done for an entry; `unwritten` is the id of a key whose secret nobody has.
+    fn add(
+        &mut self,
+        entry: Entry,
+        references: Vec<Reference>,
+        (deed, present): (Option<Deed>, Option<&Map<String, Value>>),
+        unwritten: Option<String>,
+    ) {
+        if let (Some(field), Some(present)) = (write_only(entry.kind), present)
+            && entry.fields.contains_key(field)
+            && present.get("has_secret").and_then(Value::as_bool) != Some(false)
+        {
+            self.not_compared.push(format!("the {field} of the {} {}", entry.kind.noun(), entry.name));
+        }
+        let renewal = unwritten.map(|id| Deed::RenewSecret { url: format!("/admin/api-keys/{id}/rotate") });
+        if deed.is_none() && renewal.is_none() {
+            self.unchanged = self.unchanged.saturating_add(1);
+        }
+        for deed in deed.into_iter().chain(renewal) {
+            self.steps.push(Step { entry: entry.clone(), references: references.clone(), deed });
+        }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -112,16 +158,31 @@ impl Plan {
 
     /// Whether there will be secrets to write.
     pub(super) fn makes_keys(&self) -> bool {
-        self.steps.iter().any(|step| step.entry.kind == Kind::ApiKey && matches!(step.deed, Deed::Make))
+        self.steps
+            .iter()
+            .any(|step| step.entry.kind == Kind::ApiKey && matches!(step.deed, Deed::Make | Deed::RenewSecret { .. }))
     }
 
     pub(super) fn counted(&self) -> String {
         format!("{} unchanged", self.unchanged)
     }
 
-    /// A line for each step.
+    /// A line for each step, and what was not compared.
     pub(super) fn text(&self) -> String {
-        self.steps.iter().map(Step::text).collect()
+        self.steps.iter().map(Step::text).chain([self.not_compared()]).collect()
+    }
+
+    /// What the file says and may be otherwise all the same; nothing if there is none.
+    pub(super) fn not_compared(&self) -> String {
+        if self.not_compared.is_empty() {
+            return String::new();
+        }
+        let told: Vec<&str> = self.not_compared.iter().take(MAX_TOLD).map(String::as_str).collect();
+        let further = match self.not_compared.len().saturating_sub(MAX_TOLD) {
+            0 => String::new(),
+            further => format!(" and {further} more"),
+        };
+        format!("not compared, because a gateway shows none: {}{further}; set by PATCH\n", told.join(", "))
     }
 
     /// Does it, with a line for each step that is done, and says how many there were.
@@ -151,6 +212,7 @@ impl Step {
                 let differences: Vec<String> = differences.iter().map(Difference::text).collect();
                 format!("~ {what}: {}\n", differences.join(", "))
             }
+            Deed::RenewSecret { .. } => format!("~ {what}: a new secret, because the first one was never written\n"),
         }
     }
 
@@ -163,8 +225,12 @@ impl Step {
             let id = id.ok_or_else(gone)?;
             ids.insert((*field).to_owned(), id.into());
         }
+        let name = identity(&self.entry, &self.references);
         match &self.deed {
             Deed::Make => {
+                if self.entry.kind == Kind::ApiKey {
+                    secrets.expect(&name)?;
+                }
                 let owner = ids.remove("user_id");
                 let mut body = self.entry.fields.clone();
                 body.extend(ids);
@@ -174,10 +240,16 @@ impl Step {
                 };
                 let made = gateway.make(&url, &body.into()).await?;
                 if let Some(secret) = made.get("key").and_then(Value::as_str) {
-                    secrets.keep(&identity(&self.entry, &self.references), secret);
+                    secrets.keep(&name, secret);
                 }
                 let id = made.get("id").and_then(Value::as_str).map(str::to_owned);
-                known.insert((self.entry.kind, identity(&self.entry, &self.references)), id);
+                known.insert((self.entry.kind, name), id);
+            }
+            Deed::RenewSecret { url } => {
+                let renewed = gateway.make(url, &Map::new().into()).await?;
+                if let Some(secret) = renewed.get("key").and_then(Value::as_str) {
+                    secrets.keep(&name, secret);
+                }
             }
             Deed::Change { url, differences } => {
                 let fields = differences.iter().map(|Difference { field, wanted, .. }| {

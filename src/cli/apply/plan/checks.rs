@@ -36,7 +36,7 @@ pub(super) fn mistakes(
 }
 
 /// A fault of a body, where the file has the field.
-fn mistake(entry: &Entry, Fault { pointer, detail, .. }: &Fault) -> Mistake {
+pub(super) fn mistake(entry: &Entry, Fault { pointer, detail, .. }: &Fault) -> Mistake {
     let mut place = entry.place.clone();
     for (depth, part) in pointer.split('/').skip(1).enumerate() {
         let part = part.replace("~1", "/").replace("~0", "~");

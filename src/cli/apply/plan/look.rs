@@ -19,10 +19,13 @@ pub(super) type Known = HashMap<(Kind, String), Option<String>>;
 /// Of each list the names that there are, or will be.
 pub(super) type Names = HashMap<Kind, HashSet<String>>;
 
-/// The names in the lists that entries lead to without an id, in the gateway and in the file.
+/// The names in the lists that entries lead to without an id, or must not be alike in, at the gateway and in the file.
 pub(super) async fn names(gateway: &Gateway, entries: &[Entry]) -> Result<Names, Failure> {
     let mut names = Names::new();
-    for kind in [Kind::Upstream, Kind::Route] {
+    // Those of people matter where the file makes some: no two may be alike.
+    let of_people = |kind: &Kind| entries.iter().any(|entry| entry.kind == *kind);
+    let of_people = [Kind::Team, Kind::User].into_iter().filter(of_people);
+    for kind in [Kind::Upstream, Kind::Route].into_iter().chain(of_people) {
         let there = gateway.all(list(kind)).await?;
         let there = there.iter().filter_map(|item| text(item, kind.name_field()));
         let listed = entries.iter().filter(|entry| entry.kind == kind).map(|entry| entry.name.clone());
