@@ -121,7 +121,7 @@ impl Gateway {
         let at_provider = AtProvider::of(&config, &clock)?;
         let sources = outside::sources(&config)?;
         let metrics = Metrics::new()?;
-        let tracing = Tracing::start(metrics.spans())?;
+        let tracing = Tracing::start(metrics.spans(), clock.clone())?;
         let base = Foundation::lay(&config, &secrets, clock).await?;
         let taken = Ports::take(&config)?;
         first_rules::run(&config, &base.store, &base.clock).await?;

@@ -96,7 +96,21 @@ where
         // Without a place in the audit log nothing is done at all.
         Err(refusal) => return Ok(answer(request, audit::refuse(gate, &call, &refusal, &[]))),
     };
-    let mut visit = Visit { gate, call, record, buffered: gate.buffers.share() };
+    let visit = Visit { gate, call, record, buffered: gate.buffers.share() };
+    let place = visit.record.trace.place();
+    place.scope(serve_admitted(visit, request, body, handle)).await
+}
+
+/// Serves a request that has its slot in the audit log.
+async fn serve_admitted<H>(
+    mut visit: Visit<'_>,
+    request: HttpRequest,
+    body: Payload,
+    handle: H,
+) -> Result<ServiceResponse, Error>
+where
+    H: AsyncFnOnce(HttpRequest, Payload) -> Handled,
+{
     let (request, outcome) = match admit(&mut visit, &request).await {
         Err(refusal) => (request, Err(refusal)),
         Ok(authorized) => match authorized.destination().clone() {
@@ -174,6 +188,7 @@ where
     {
         return Ok((request, Err(refusal)));
     }
+    visit.record.enter(Step::Handle);
     request.extensions_mut().insert(authorized);
     request.extensions_mut().insert(visit.call.network());
     request.extensions_mut().insert(visit.record.known.intake());

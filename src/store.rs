@@ -57,6 +57,8 @@ use connection::{Connection, Work};
 use pools::{Access, Pools};
 use threads::Threads;
 
+use crate::telemetry::{DatabaseCall, Parents, Target};
+
 pub use error::StoreError;
 pub use pools::Connections;
 
@@ -129,7 +131,7 @@ impl Store {
     /// `Unavailable` if it does not answer, has no tables, or is a SQLite file that was replaced or deleted.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.inner.pools.check()?;
-        self.read(async move |connection: &mut Connection| {
+        self.read("revisions", async move |connection: &mut Connection| {
             revisions::current(connection, revisions::IDENTITY).await.map(drop)
         })
         .await
@@ -159,7 +161,7 @@ impl Store {
 
     /// The time of the database; `None` on SQLite, whose clock is that of this machine.
     pub async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.perform(Access::Read, ("SELECT", None), async move |connection: &mut Connection| {
             let Connection::Postgres(conn) = connection else { return Ok(None) };
             let now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
             let now = diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(now));
@@ -169,38 +171,84 @@ impl Store {
         .await
     }
 
-    /// Runs reads on one connection.
-    async fn read<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
-        self.perform(Access::Read, async move |connection: &mut Connection| connection.each(work).await).await
+    /// Runs reads on one connection. Like all that follow it is told the table that it is about, for traces.
+    async fn read<T: Send + 'static>(
+        &self,
+        table: &'static str,
+        work: impl for<'c> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        self.perform(Access::Read, ("SELECT", Some(table)), async move |connection: &mut Connection| {
+            connection.each(work).await
+        })
+        .await
     }
 
     /// Runs a read that must not wait behind others, because a change that somebody made must bite soon.
-    async fn poll<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
-        self.perform(Access::Poll, async move |connection: &mut Connection| connection.each(work).await).await
+    async fn poll<T: Send + 'static>(
+        &self,
+        table: &'static str,
+        work: impl for<'c> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        self.perform(Access::Poll, ("SELECT", Some(table)), async move |connection: &mut Connection| {
+            connection.each(work).await
+        })
+        .await
     }
 
-    /// Runs one statement that changes something; it is atomic by itself.
-    async fn write<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
-        self.perform(Access::Write, async move |connection: &mut Connection| connection.each(work).await).await
+    /// Runs one statement that changes something, of this command; it is atomic by itself.
+    async fn write<T: Send + 'static>(
+        &self,
+        command: &'static str,
+        table: &'static str,
+        work: impl for<'c> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        self.perform(Access::Write, (command, Some(table)), async move |connection: &mut Connection| {
+            connection.each(work).await
+        })
+        .await
     }
 
     /// Runs statements that all happen or, if any fails, all do not.
-    async fn transaction<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
-        self.perform(Access::Write, async move |connection: &mut Connection| connection.transaction(work).await).await
+    async fn transaction<T: Send + 'static>(
+        &self,
+        table: &'static str,
+        work: impl for<'c> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        self.perform(Access::Write, ("BATCH", Some(table)), async move |connection: &mut Connection| {
+            connection.transaction(work).await
+        })
+        .await
     }
 
     /// Runs reads that all see the store as it is at one moment.
-    async fn snapshot<T: Send + 'static>(&self, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
-        self.perform(Access::Read, async move |connection: &mut Connection| connection.snapshot(work).await).await
+    async fn snapshot<T: Send + 'static>(
+        &self,
+        table: &'static str,
+        work: impl for<'c> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        self.perform(Access::Read, ("SELECT", Some(table)), async move |connection: &mut Connection| {
+            connection.snapshot(work).await
+        })
+        .await
+    }
+
+    /// Runs an operation, and shows it in the traces of those that it is for.
+    async fn perform<T: Send + 'static>(
+        &self,
+        access: Access,
+        (operation, table): (&'static str, Option<&'static str>),
+        work: impl for<'c> Work<'c, T>,
+    ) -> Result<T, StoreError> {
+        let system = self.inner.pools.system();
+        let spans = Parents::current().call(&DatabaseCall { system, operation, target: table.map(Target::Table) });
+        let done = self.run(access, work).await;
+        spans.end(done.as_ref().err().and_then(StoreError::failure));
+        done
     }
 
     /// Runs an operation on the store's threads. It is boxed, because it is kilobytes, which every future that waits for it
     /// would have in it, and which are copied at each step to those threads.
-    async fn perform<T: Send + 'static>(
-        &self,
-        access: Access,
-        work: impl for<'c> Work<'c, T>,
-    ) -> Result<T, StoreError> {
+    async fn run<T: Send + 'static>(&self, access: Access, work: impl for<'c> Work<'c, T>) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
         if self.inner.pools.block() {
             // Waited for here, where it keeps no thread from others.

@@ -4,9 +4,11 @@
 
 mod access_log;
 mod calls;
+mod exemplars;
 mod gauges;
 mod listener;
 mod log;
+mod openmetrics;
 mod trace;
 
 use std::time::Duration;
@@ -17,21 +19,26 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::StatusCode,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use prometheus::{
     Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    TextEncoder, core::Collector, proto::MetricFamily,
 };
 use tracing::{Span, field::Empty};
 use tracing_actix_web::{RequestId as GivenId, RootSpanBuilder};
 use uuid::Uuid;
 
+use self::exemplars::Exemplars;
 pub use self::{
     access_log::AccessLog,
     gauges::{ActorGauge, BudgetGauge, ExchangeCount, PoolGauge, Seen},
     listener::Expiry,
     log::{LogGuard, init_log},
-    trace::{NoTracing, SpanCounts, Start, Step, Trace, Tracing, Upstream, named_trace},
+    openmetrics::MEDIA_TYPE as OPENMETRICS,
+    trace::{
+        DatabaseCall, DatabaseSpans, NoTracing, Parents, Place, SpanCounts, Start, Step, Target, Trace, Tracing,
+        Upstream, named_trace,
+    },
 };
 use crate::domain::{
     audit::{Decision, Draft},
@@ -75,8 +82,8 @@ pub struct Metrics {
     calls: calls::Calls,
     reloads: IntCounterVec,
     log_lines_dropped: IntCounter,
-    duration: HistogramVec,
-    gate: HistogramVec,
+    duration: Latency,
+    gate: Latency,
     limit_refusals: IntCounterVec,
     shadow_refusals: IntCounterVec,
     gauges: gauges::Gauges,
@@ -113,10 +120,7 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let counters = |name, help, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels));
-        let seconds = |name, help| {
-            let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
-            add(&registry, HistogramVec::new(options, &["route"]))
-        };
+        let seconds = |name, help| Latency::new(&registry, (name, help), "route");
         let build = Opts::new("tollgate_build_info", "1, with the version of this build.");
         add(&registry, IntGaugeVec::new(build, &["version"]))?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
@@ -162,15 +166,15 @@ impl Metrics {
     }
 
     /// Counts a request that has ended. `elapsed_ns` is all of its time, `waited_ns` what the upstream took of it.
-    pub fn request(&self, draft: &Draft, elapsed_ns: u64, waited_ns: u64) {
+    pub fn request(&self, draft: &Draft, elapsed_ns: u64, waited_ns: u64, sampled: Option<&Sampled>) {
         let route = draft.subject.as_ref().and_then(|subject| subject.route.as_deref()).unwrap_or("none");
         let status = draft.findings.status.unwrap_or(0);
         let decision = draft.findings.decision.map_or("aborted", Decision::as_str);
         let status = StatusCode::from_u16(status).ok();
         self.requests.with_label_values(&[route, status_text(status.as_ref()), decision]).inc();
-        self.calls.count(&draft.findings, waited_ns);
-        self.duration.with_label_values(&[route]).observe(seconds(elapsed_ns));
-        self.gate.with_label_values(&[route]).observe(seconds(elapsed_ns.saturating_sub(waited_ns)));
+        self.calls.count(&draft.findings, waited_ns, sampled);
+        self.duration.observe(route, elapsed_ns, sampled);
+        self.gate.observe(route, elapsed_ns.saturating_sub(waited_ns), sampled);
     }
 
     /// Counts a request on a route whose answers are kept.
@@ -215,11 +219,60 @@ impl Metrics {
 
     /// All metrics in the Prometheus text format, with what was just looked at.
     pub fn render(&self, seen: Seen<'_>) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = vec![];
+        TextEncoder::new().encode(&self.gather(seen), &mut text)?;
+        Ok(text)
+    }
+
+    /// The same in the text format of OpenMetrics, with the traces of calls at the histograms of how long they took.
+    pub fn render_openmetrics(&self, seen: Seen<'_>) -> String {
+        let latencies = [&self.duration, &self.gate, self.calls.duration()];
+        openmetrics::encode(&self.gather(seen), |family| {
+            latencies.into_iter().find(|latency| latency.name == family).map(|latency| &latency.exemplars)
+        })
+    }
+
+    fn gather(&self, seen: Seen<'_>) -> Vec<MetricFamily> {
         self.gauges.show(seen);
         self.log_lines_dropped.inc_by(log::dropped_lines().saturating_sub(self.log_lines_dropped.get()));
-        let mut text = vec![];
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(text)
+        self.registry.gather()
+    }
+}
+
+/// A call whose trace was sampled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sampled {
+    /// 32 hexadecimal digits.
+    pub trace_id: String,
+    /// When the call ended.
+    pub at: Timestamp,
+}
+
+/// How long something took, by one label, and for each bucket a call that it can be seen at.
+#[derive(Clone)]
+struct Latency {
+    name: &'static str,
+    histogram: HistogramVec,
+    exemplars: Exemplars,
+}
+
+impl Latency {
+    fn new(
+        registry: &Registry,
+        (name, help): (&'static str, &str),
+        label: &'static str,
+    ) -> Result<Self, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+        let histogram = add(registry, HistogramVec::new(options, &[label]))?;
+        Ok(Self { name, histogram, exemplars: Exemplars::default() })
+    }
+
+    fn observe(&self, label: &str, elapsed_ns: u64, sampled: Option<&Sampled>) {
+        let value = seconds(elapsed_ns);
+        self.histogram.with_label_values(&[label]).observe(value);
+        if let Some(Sampled { trace_id, at }) = sampled {
+            self.exemplars.keep(label, trace_id, value, *at);
+        }
     }
 }
 

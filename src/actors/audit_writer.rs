@@ -36,9 +36,12 @@ use super::{
     supervisor::Lifeline,
     traffic_counter::Stored,
 };
-use crate::domain::{
-    audit::{Draft, Head, Stage},
-    recording::Durability,
+use crate::{
+    domain::{
+        audit::{Draft, Head, Stage},
+        recording::Durability,
+    },
+    telemetry::Parents,
 };
 
 pub(super) use self::archive::salts;
@@ -216,7 +219,8 @@ impl AuditWriter {
         let (drafts, replies) = self.next_batch();
         let (archive, head) = (self.archive.clone(), self.head);
         self.store = AtStore::Writing;
-        let commit = async move { (archive.commit(head, &drafts).await, drafts) };
+        let parents = Parents::of_all(replies.iter().flatten().map(Reply::parents));
+        let commit = parents.scope(async move { (archive.commit(head, &drafts).await, drafts) });
         context.spawn(commit.into_actor(self).map(move |(attempt, drafts), writer, context| {
             writer.store = AtStore::Nothing;
             if attempt.is_whole_behind(head) {

@@ -39,6 +39,7 @@ use crate::{
         ledger::{Booked, End, Order},
     },
     store::StoreError,
+    telemetry::Parents,
 };
 
 pub use blueprint::Blueprint;
@@ -180,7 +181,9 @@ impl BudgetLedger {
         let (blueprint, state) = (self.blueprint.clone(), Rc::clone(&self.state));
         let probe = self.outage.is_on().then(|| blueprint.probe());
         self.began_ns = Some(blueprint.clock.monotonic_ns());
-        let booking = actix::spawn(async move { (batch::book(&blueprint, &state, batch, probe).await, turn) });
+        let parents = Parents::of_all(batch.iter().map(Queued::parents));
+        let booking = async move { (batch::book(&blueprint, &state, batch, probe).await, turn) };
+        let booking = actix::spawn(parents.scope(booking));
         context.spawn(booking.into_actor(self).map(|done, ledger, context| {
             ledger.began_ns = None;
             match done {

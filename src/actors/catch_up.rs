@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     snapshot::freshness::Freshness,
     store::{Store, StoreError},
+    telemetry::Parents,
 };
 
 /// How often changes by other replicas are read; promise 8 allows one second.
@@ -26,6 +27,8 @@ pub(super) type Waiter = Box<dyn FnOnce(&Result<(), StoreError>)>;
 pub(super) struct CatchUp<W = Waiter> {
     reading: bool,
     waiting: Vec<W>,
+    /// The traced requests that wait for the next.
+    parents: Parents,
     /// When the last reading that succeeded began.
     fresh: Freshness,
     outage: Outage,
@@ -40,7 +43,13 @@ impl<W> Default for CatchUp<W> {
 impl<W> CatchUp<W> {
     /// Renews `fresh` with each reading.
     pub(super) fn new(fresh: Freshness) -> Self {
-        Self { reading: false, waiting: vec![], fresh, outage: Outage::none("the reading of changes") }
+        Self {
+            reading: false,
+            waiting: vec![],
+            parents: Parents::default(),
+            fresh,
+            outage: Outage::none("the reading of changes"),
+        }
     }
 
     /// `who` is served by the next reading that begins.
@@ -97,7 +106,8 @@ pub(super) trait Follower: Actor<Context = Context<Self>> {
             return;
         };
         let began_ns = self.clock().monotonic_ns();
-        context.spawn(self.read().into_actor(self).map(move |reading, follower, context| {
+        let reading = std::mem::take(&mut self.catch_up().parents).scope(self.read());
+        context.spawn(reading.into_actor(self).map(move |reading, follower, context| {
             let read = follower.publish(reading);
             let catch_up = follower.catch_up();
             match &read {
@@ -114,9 +124,11 @@ pub(super) trait Follower: Actor<Context = Context<Self>> {
         }));
     }
 
-    /// Gives `waiting` the result of a reading that begins from now on.
-    fn after_reading(&mut self, waiting: Waiter, context: &mut Context<Self>) {
-        self.catch_up().wait(waiting);
+    /// Gives `waiting` the result of a reading that begins from now on, for these requests among others.
+    fn after_reading(&mut self, parents: Parents, waiting: Waiter, context: &mut Context<Self>) {
+        let catch_up = self.catch_up();
+        catch_up.parents = Parents::of_all([std::mem::take(&mut catch_up.parents), parents]);
+        catch_up.wait(waiting);
         self.follow(context);
     }
 
@@ -127,9 +139,11 @@ pub(super) trait Follower: Actor<Context = Context<Self>> {
         reply: Reply<Result<T, StoreError>>,
         context: &mut Context<Self>,
     ) {
-        context.spawn(change.into_actor(self).map(|result, follower, context| match result {
+        let parents = reply.parents();
+        let change = parents.clone().scope(change);
+        context.spawn(change.into_actor(self).map(move |result, follower, context| match result {
             Err(error) => reply.answer(Err(error)),
-            Ok(changed) => follower.after_reading(Box::new(move |_| reply.answer(Ok(changed))), context),
+            Ok(changed) => follower.after_reading(parents, Box::new(move |_| reply.answer(Ok(changed))), context),
         }));
     }
 }

@@ -17,6 +17,8 @@ use actix::{Actor, Addr, Handler, Message, dev::ToEnvelope};
 use arc_swap::ArcSwapOption;
 use tokio::sync::oneshot;
 
+use crate::telemetry::Parents;
+
 /// A question to an actor and the type of its answer.
 pub trait Request: Send + 'static {
     type Answer: Send + 'static;
@@ -35,6 +37,7 @@ impl<R: Request> Message for Ask<R> {
 /// The way back to the caller, who gets the error `Dead` if it is dropped unanswered.
 pub struct Reply<T> {
     to: oneshot::Sender<T>,
+    parents: Parents,
     _permit: Permit,
 }
 
@@ -42,6 +45,11 @@ impl<T> Reply<T> {
     /// Answers. That nobody listens any more is no error.
     pub fn answer(self, answer: T) {
         drop(self.to.send(answer));
+    }
+
+    /// The traced requests that wait for the answer.
+    pub fn parents(&self) -> Parents {
+        if self.is_waited_for() { self.parents.clone() } else { Parents::default() }
     }
 
     /// False once nobody listens any more, or nobody ever has.
@@ -174,7 +182,7 @@ impl<A: Actor> Handle<A> {
         let (to, answer) = oneshot::channel();
         let address = self.shared.address.load();
         let address = address.as_ref().ok_or(NoAnswer::Dead)?;
-        let ask = Ask { request, reply: Reply { to, _permit: permit } };
+        let ask = Ask { request, reply: Reply { to, parents: Parents::current(), _permit: permit } };
         address.try_send(ask).map_err(|_| NoAnswer::Dead)?;
         Ok(answer)
     }

@@ -132,8 +132,9 @@ impl Handler<Ask<Take>> for QuotaKeeper {
 
     fn handle(&mut self, Ask { request: Take { charges, permit }, reply }: Ask<Take>, context: &mut Self::Context) {
         let since_ns = self.clock.monotonic_ns();
+        let parents = reply.parents();
         let wants = self.decide(Call { charges, permit, reply, since_ns, position: None }, false, context);
-        self.ask(wants, context);
+        parents.scope_now(|| self.ask(wants, context));
     }
 }
 
@@ -159,8 +160,10 @@ impl Handler<Ask<Look>> for QuotaKeeper {
             return reply.answer(self.shard.standings(&charges, now_ns));
         }
         let patience_ns = self.shard.patience_ns(asked.iter().copied());
+        let parents = reply.parents();
         self.waiting.look(Viewer { charges, reply, asked: asked.clone() }, now_ns.saturating_add(patience_ns));
-        self.ask(asked.into_iter().map(|bucket| Want { bucket, units: 0 }).collect(), context);
+        let wants = asked.into_iter().map(|bucket| Want { bucket, units: 0 }).collect();
+        parents.scope_now(|| self.ask(wants, context));
     }
 }
 

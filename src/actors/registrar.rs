@@ -173,7 +173,8 @@ impl Handler<Ask<CatchUpNow>> for Registrar {
     type Result = ();
 
     fn handle(&mut self, Ask { reply, .. }: Ask<CatchUpNow>, context: &mut Self::Context) {
-        self.after_reading(Box::new(move |read| reply.answer(read.clone())), context);
+        let parents = reply.parents();
+        self.after_reading(parents, Box::new(move |read| reply.answer(read.clone())), context);
     }
 }
 

@@ -105,7 +105,8 @@ impl<R: Rules> Handler<Ask<ReadNow>> for Regulator<R> {
     type Result = ();
 
     fn handle(&mut self, Ask { reply, .. }: Ask<ReadNow>, context: &mut Self::Context) {
-        self.after_reading(Box::new(move |read| reply.answer(read.clone())), context);
+        let parents = reply.parents();
+        self.after_reading(parents, Box::new(move |read| reply.answer(read.clone())), context);
     }
 }
 

@@ -143,7 +143,8 @@ impl Handler<Ask<Issue>> for TokenIssuer {
 
     fn handle(&mut self, Ask { request, reply }: Ask<Issue>, _: &mut Self::Context) {
         let sessions = Arc::clone(&self.sessions);
-        actix::spawn(async move { reply.answer(sessions.open(request.user, request.revision).await) });
+        let opening = reply.parents().scope(async move { sessions.open(request.user, request.revision).await });
+        actix::spawn(async move { reply.answer(opening.await) });
     }
 }
 
@@ -152,7 +153,7 @@ impl Handler<Ask<Refresh>> for TokenIssuer {
 
     fn handle(&mut self, Ask { request, reply }: Ask<Refresh>, context: &mut Self::Context) {
         let sessions = Arc::clone(&self.sessions);
-        let refresh = async move { sessions.refresh(&request.token).await };
+        let refresh = reply.parents().scope(async move { sessions.refresh(&request.token).await });
         context.spawn(refresh.into_actor(self).map(|result, issuer, context| {
             if matches!(result, Err(Denied::Reused)) {
                 issuer.follow(context);
@@ -185,9 +186,10 @@ impl Handler<Ask<Rotate>> for TokenIssuer {
 
     fn handle(&mut self, Ask { request, reply }: Ask<Rotate>, context: &mut Self::Context) {
         let keys = Arc::clone(&self.keys);
-        let rotate = async move { keys.rotate(request.remember).await };
-        context.spawn(rotate.into_actor(self).map(|rotated, issuer, context| {
-            issuer.after_reading(Box::new(move |_| reply.answer(rotated)), context);
+        let parents = reply.parents();
+        let rotate = parents.clone().scope(async move { keys.rotate(request.remember).await });
+        context.spawn(rotate.into_actor(self).map(move |rotated, issuer, context| {
+            issuer.after_reading(parents, Box::new(move |_| reply.answer(rotated)), context);
         }));
     }
 }
@@ -208,6 +210,7 @@ impl TokenIssuer {
         reply: Reply<Result<(), StoreError>>,
         context: &mut Context<Self>,
     ) {
+        let revoke = reply.parents().scope(revoke);
         context.spawn(revoke.into_actor(self).map(|result, issuer, context| match result {
             Ok(()) => issuer.reload(reply, context),
             Err(error) => reply.answer(Err(error)),
@@ -216,7 +219,8 @@ impl TokenIssuer {
 
     /// Answers when a reading that began after this moment is published.
     fn reload(&mut self, reply: Reply<Result<(), StoreError>>, context: &mut Context<Self>) {
-        self.after_reading(Box::new(move |read| reply.answer(read.clone())), context);
+        let parents = reply.parents();
+        self.after_reading(parents, Box::new(move |read| reply.answer(read.clone())), context);
     }
 
     fn rotate_if_due(&mut self, context: &mut Context<Self>) {

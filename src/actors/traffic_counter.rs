@@ -22,6 +22,7 @@ use super::{
 use crate::{
     domain::traffic::count,
     store::{Store, StoreError, traffic::Backlog},
+    telemetry::Parents,
 };
 
 pub use self::recent::Stored;
@@ -89,6 +90,7 @@ impl TrafficCounter {
         let (asked, blueprint) = (std::mem::take(&mut self.asked), self.blueprint.clone());
         let is_asked = !asked.is_empty();
         let counting = async move { if is_asked { blueprint.count_all().await } else { blueprint.count_own().await } };
+        let counting = Parents::of_all(asked.iter().map(Reply::parents)).scope(counting);
         context.spawn(counting.into_actor(self).map(move |counted, counter, context| {
             counter.is_counting = false;
             match &counted {

@@ -62,16 +62,18 @@ impl<T: Table> Answer for Tabular<T> {
     }
 }
 
-/// Whether CSV is asked for before JSON (RFC 9110 §12.5.1).
 fn wants_csv(request: &HttpRequest) -> bool {
+    wants(request, CSV, |usual| matches!(usual, ("*", _) | ("application", "json" | "*")))
+}
+
+/// Whether a form is asked for before the usual one (RFC 9110 §12.5.1), which `is_usual` knows.
+pub fn wants(request: &HttpRequest, form: &str, is_usual: impl Fn((&str, &str)) -> bool) -> bool {
     let asked = members(request.headers(), ACCEPT).filter_map(|member| std::str::from_utf8(member).ok()?.parse().ok());
-    let known = Accept(asked.collect()).ranked().into_iter().find(|media| {
-        let is_csv = media.essence_str() == CSV;
-        is_csv
-            || media.type_() == "*"
-            || (media.type_() == "application" && matches!(media.subtype().as_str(), "json" | "*"))
-    });
-    known.is_some_and(|media| media.essence_str() == CSV)
+    let ranked = Accept(asked.collect()).ranked();
+    let known = ranked
+        .into_iter()
+        .find(|media| media.essence_str() == form || is_usual((media.type_().as_str(), media.subtype().as_str())));
+    known.is_some_and(|media| media.essence_str() == form)
 }
 
 fn next_page(request: &HttpRequest, cursor: &str) -> String {

@@ -5,34 +5,51 @@ mod budgets;
 use std::sync::Arc;
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
+    http::header::VARY,
     web::{Data, ServiceConfig, get},
 };
 
-use super::office::Operations;
+use super::{csv::wants, office::Operations};
 use crate::{
     actors::{quota_lender::Asked, roster::Roster},
     snapshot::condition::Condition,
     store::Connections,
-    telemetry::{ActorGauge, ExchangeCount, Metrics, PoolGauge, Seen},
+    telemetry::{ActorGauge, ExchangeCount, Metrics, OPENMETRICS, PoolGauge, Seen},
 };
 
 pub use self::budgets::BudgetSums;
+
+/// What a scraper asks for that reads OpenMetrics.
+const OPENMETRICS_ESSENCE: &str = "application/openmetrics-text";
 
 /// What the ops port serves.
 pub fn configure(config: &mut ServiceConfig) {
     config.route("/metrics", get().to(metrics));
 }
 
-async fn metrics(operations: Data<Operations>, metrics: Data<Metrics>, sums: Data<BudgetSums>) -> HttpResponse {
+async fn metrics(
+    request: HttpRequest,
+    operations: Data<Operations>,
+    metrics: Data<Metrics>,
+    sums: Data<BudgetSums>,
+) -> HttpResponse {
     let (budgets, alerts) = (sums.read(&operations).await, operations.announcements.reported());
     let (actors, exchanges) = (gauges(&operations.roster), exchanges(&operations).collect());
     metrics.set_audit_backlog(operations.audit.backlog());
     metrics.set_checkpoints_stand_still(operations.checkpoints.stand_still());
     metrics.set_clock_ahead(operations.clock.ahead_us());
     let (upstreams, pools) = (upstreams(&operations), pools(&operations));
-    match metrics.render(Seen { actors, exchanges, pools, budgets, upstreams, alerts: &alerts }) {
-        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
+    let seen = Seen { actors, exchanges, pools, budgets, upstreams, alerts: &alerts };
+    if wants(&request, OPENMETRICS_ESSENCE, |usual| matches!(usual, ("text", "plain" | "*") | ("*", _))) {
+        let text = metrics.render_openmetrics(seen);
+        return HttpResponse::Ok().insert_header((VARY, "Accept")).content_type(OPENMETRICS).body(text);
+    }
+    match metrics.render(seen) {
+        Ok(text) => HttpResponse::Ok()
+            .insert_header((VARY, "Accept"))
+            .content_type("text/plain; version=0.0.4; charset=utf-8")
+            .body(text),
         Err(error) => {
             tracing::error!(%error, "metrics could not be rendered");
             HttpResponse::InternalServerError().finish()

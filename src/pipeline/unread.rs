@@ -53,7 +53,7 @@ pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, connection: &Connecti
             ..Findings::default()
         },
     };
-    gate.metrics.request(&draft, 0, 0);
+    gate.metrics.request(&draft, 0, 0, None);
     gate.access_log.request(&draft, None, gate.clock.now());
     let recorded = match gate.audit.slot() {
         Ok(slot) => gate.audit.write(slot, draft, gate.recording.durability).await.is_ok(),

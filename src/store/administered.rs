@@ -76,6 +76,9 @@ pub trait Administered: Clone + PartialEq + Send + Sync + Sized + 'static {
     /// The name of the revision that counts changes of this kind (see `revisions`).
     const REVISION: &'static str;
 
+    /// Where the rows are.
+    const TABLE: &'static str;
+
     fn id_of(new: &Self::New) -> Self::Id;
 
     /// The number of the last change of this row.
@@ -161,7 +164,10 @@ impl Store {
         new: N::New,
         request: Option<Idempotency>,
     ) -> Result<CreatedRow<N>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| create::<N>(connection, &new, request).await).await
+        self.transaction(N::TABLE, async move |connection: &mut Connection| {
+            create::<N>(connection, &new, request).await
+        })
+        .await
     }
 
     /// Changes a row.
@@ -171,8 +177,10 @@ impl Store {
         change: N::Change,
         now: Timestamp,
     ) -> Result<ChangedRow<N>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| self::change::<N>(connection, id, change, now).await)
-            .await
+        self.transaction(N::TABLE, async move |connection: &mut Connection| {
+            self::change::<N>(connection, id, change, now).await
+        })
+        .await
     }
 
     /// Deletes a row: it stays in its table, marked, and its name becomes free.
@@ -187,17 +195,21 @@ impl Store {
         only_at: Option<i64>,
         now: Timestamp,
     ) -> Result<ChangedRow<N>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| delete::<N>(connection, id, only_at, now).await).await
+        self.transaction(N::TABLE, async move |connection: &mut Connection| {
+            delete::<N>(connection, id, only_at, now).await
+        })
+        .await
     }
 
     /// Makes these rows if no row of their kind has ever been made or changed. Of several replicas that do so at once
     /// only one does.
     pub async fn create_first<N: Administered>(&self, rows: Vec<N::New>) -> Result<First<N::Refused>, StoreError> {
         let last = async |connection: &mut Connection| revisions::last(connection, N::REVISION).await;
-        if self.read(last).await? > 0 {
+        if self.read(N::TABLE, last).await? > 0 {
             return Ok(First::MadeBefore);
         }
-        self.transaction(async move |connection: &mut Connection| create_first::<N>(connection, &rows).await).await
+        self.transaction(N::TABLE, async move |connection: &mut Connection| create_first::<N>(connection, &rows).await)
+            .await
     }
 }
 

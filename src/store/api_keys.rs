@@ -124,7 +124,7 @@ struct Record {
 impl Store {
     /// The key, also a revoked one.
     pub async fn api_key(&self, key: KeyOf) -> Result<Option<ApiKeyRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| ApiKeyRow::living(connection, key).await).await
+        self.read("api_keys", async move |connection: &mut Connection| ApiKeyRow::living(connection, key).await).await
     }
 
     /// The keys of a user with exactly this name that are neither revoked nor expired, two at most.
@@ -135,7 +135,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<ApiKeyRow>, StoreError> {
         let name = name.clone();
-        self.read(async move |connection: &mut Connection| live_of_name(connection, user, &name, now).await).await
+        self.read("api_keys", async move |connection: &mut Connection| live_of_name(connection, user, &name, now).await)
+            .await
     }
 
     /// At most `limit` API keys of a user in the order of their ids, from the one after `after` on; revoked and expired
@@ -149,7 +150,7 @@ impl Store {
     ) -> Result<Vec<ApiKeyRow>, StoreError> {
         let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        self.read(async move |connection: &mut Connection| {
+        self.read("api_keys", async move |connection: &mut Connection| {
             let page = api_keys::table.filter(api_keys::user_id.eq(user.to_string())).filter(api_keys::id.gt(after));
             let page = page.filter(api_keys::name.eq(name).or(any_name.into_sql::<Bool>()));
             let members = users::table.filter(users::team_id.eq(team)).select(users::id);
@@ -162,7 +163,7 @@ impl Store {
 
     /// Every API key that was created or revoked after this revision, in the order of the revisions.
     pub async fn api_keys_changed_since(&self, revision: i64) -> Result<Vec<ApiKeyRow>, StoreError> {
-        self.poll(async move |connection: &mut Connection| {
+        self.poll("api_keys", async move |connection: &mut Connection| {
             let changed = api_keys::table.filter(api_keys::revision.gt(revision));
             let changed = changed.order((api_keys::revision, api_keys::id));
             rows(on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?)
@@ -178,6 +179,7 @@ impl Administered for ApiKeyRow {
     type Change = KeyChange;
     type Refused = KeyRefused;
 
+    const TABLE: &'static str = "api_keys";
     const REVISION: &'static str = revisions::IDENTITY;
 
     fn id_of(new: &NewApiKey) -> KeyOf {

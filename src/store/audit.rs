@@ -107,7 +107,7 @@ impl Store {
     /// The last link of a chain; nothing if the chain has not begun.
     pub async fn audit_head(&self, chain: &str) -> Result<Option<Head>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let last = audit_entries::table
                 .filter(audit_entries::chain.eq(chain))
                 .order(audit_entries::seq.desc())
@@ -124,7 +124,7 @@ impl Store {
     /// Those of these requests whose decision is on record.
     pub async fn decided(&self, requests: Vec<RequestId>) -> Result<HashSet<RequestId>, StoreError> {
         let ids: Vec<String> = requests.iter().map(ToString::to_string).collect();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let decisions = audit_entries::table
                 .filter(audit_entries::request_id.eq_any(ids))
                 .filter(audit_entries::stage.eq(Stage::Decision.as_str()))
@@ -143,7 +143,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(u64, RequestId, Stage)>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let next = audit_entries::table
                 .filter(audit_entries::chain.eq(chain))
                 .filter(audit_entries::seq.gt(signed(after)))
@@ -175,9 +175,16 @@ impl Store {
         // SQLite takes one row a statement.
         let rows_per_statement = if self.inner.pools.block() { 1 } else { ROWS_PER_INSERT };
         if rows.len() <= rows_per_statement {
-            return self.write(async move |connection: &mut Connection| insert(connection, chain, rows).await).await;
+            return self
+                .write("INSERT", "audit_entries", async move |connection: &mut Connection| {
+                    insert(connection, chain, rows).await
+                })
+                .await;
         }
-        self.transaction(async move |connection: &mut Connection| insert(connection, chain, rows).await).await
+        self.transaction("audit_entries", async move |connection: &mut Connection| {
+            insert(connection, chain, rows).await
+        })
+        .await
     }
 }
 

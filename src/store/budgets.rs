@@ -60,14 +60,14 @@ struct Record {
 impl Store {
     /// The budget, unless deleted.
     pub async fn budget(&self, id: BudgetId) -> Result<Option<BudgetRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| BudgetRow::living(connection, id).await).await
+        self.read("budgets", async move |connection: &mut Connection| BudgetRow::living(connection, id).await).await
     }
 
     /// The budget of this name and this subject, or without one, unless deleted.
     pub async fn budget_by_name(&self, name: &str, subject: Option<&str>) -> Result<Option<BudgetRow>, StoreError> {
         let (name, is_general) = (name.to_owned(), subject.is_none());
         let subject = subject.map(str::to_owned);
-        self.read(async move |connection: &mut Connection| {
+        self.read("budgets", async move |connection: &mut Connection| {
             let named = budgets::table.filter(budgets::name.eq(name)).filter(budgets::deleted_at.is_null());
             let general = budgets::subject.is_null().and(is_general.into_sql::<Bool>());
             let named = named.filter(budgets::subject.eq(subject).or(general));
@@ -81,7 +81,7 @@ impl Store {
     /// Whether there is, or was, a budget of this name and this subject.
     pub async fn has_had_budget(&self, name: &str, subject: &str) -> Result<bool, StoreError> {
         let (name, subject) = (name.to_owned(), subject.to_owned());
-        self.read(async move |connection: &mut Connection| {
+        self.read("budgets", async move |connection: &mut Connection| {
             let named = budgets::table.filter(budgets::name.eq(name)).filter(budgets::subject.eq(subject));
             Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(named)).get_result(conn).await)?)
         })
@@ -97,7 +97,7 @@ impl Store {
     ) -> Result<Vec<BudgetRow>, StoreError> {
         let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        self.read(async move |connection: &mut Connection| {
+        self.read("budgets", async move |connection: &mut Connection| {
             let page = budgets::table.filter(budgets::deleted_at.is_null()).filter(budgets::id.gt(after));
             let page = page.filter(budgets::name.eq(name).or(any_name.into_sql::<Bool>()));
             let page = page.filter(budgets::subject.eq(team).or(any_team.into_sql::<Bool>()));
@@ -110,7 +110,7 @@ impl Store {
     /// All budgets in the order of their ids, and up to which change they are read at least; `None` if nothing is new since
     /// `seen`.
     pub async fn budgets_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<BudgetRow>)>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("budgets", async move |connection: &mut Connection| {
             let Some(news) = revisions::news(connection, revisions::BUDGETS, seen).await? else { return Ok(None) };
             let all = budgets::table.filter(budgets::deleted_at.is_null()).order(budgets::id);
             let records = on_backend!(connection, |conn| all.select(Record::as_select()).load(conn).await)?;

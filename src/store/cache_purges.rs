@@ -27,7 +27,7 @@ pub struct CachePurge {
 impl Store {
     /// Purges what is kept of a route.
     pub async fn purge_cache(&self, purge: CachePurge) -> Result<(), StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("cache_purges", async move |connection: &mut Connection| {
             revisions::next(connection, revisions::CACHE).await?;
             let CachePurge { route, purge_id } = purge;
             let row = (cache_purges::route.eq(route), cache_purges::purge_id.eq(purge_id.clone()));
@@ -41,7 +41,7 @@ impl Store {
 
     /// The last purges; `None` if nothing is new since `seen`.
     pub async fn cache_purges_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<CachePurge>)>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("cache_purges", async move |connection: &mut Connection| {
             let Some(news) = revisions::news(connection, revisions::CACHE, seen).await? else { return Ok(None) };
             let rows: Vec<(String, String)> = on_backend!(connection, |conn| cache_purges::table.load(conn).await)?;
             Ok(Some((news.seen, rows.into_iter().map(|(route, purge_id)| CachePurge { route, purge_id }).collect())))

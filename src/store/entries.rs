@@ -63,13 +63,13 @@ struct Record {
 impl Store {
     /// The entry with this key.
     pub async fn entry(&self, key: EntryKey) -> Result<Option<EntryRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| change::find(connection, &key).await).await
+        self.read("list_entries", async move |connection: &mut Connection| change::find(connection, &key).await).await
     }
 
     /// All entries, those that were made first before the others, and up to which change they are read at least; `None` if
     /// nothing is new since `seen`.
     pub async fn entries_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<EntryRow>)>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("list_entries", async move |connection: &mut Connection| {
             let Some(news) = revisions::news(connection, EntryRow::REVISION, seen).await? else { return Ok(None) };
             Ok(Some((news.seen, all(connection).await?)))
         })

@@ -26,6 +26,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// How the store failed, in one word; nothing where it gave an answer, which a conflict is.
+    pub(super) const fn failure(&self) -> Option<&'static str> {
+        match self {
+            Self::Conflict(_) => None,
+            Self::Unavailable(_) => Some("unavailable"),
+            Self::Corrupt(_) => Some("corrupt"),
+            Self::Invalid(_) | Self::Other(_) => Some("other"),
+        }
+    }
+
     pub(super) fn unavailable(error: &dyn Error) -> Self {
         Self::Unavailable(with_causes(error))
     }

@@ -55,7 +55,7 @@ impl Store {
     /// never holds the database for long: call it again while it finds that many.
     pub async fn purge_idempotency_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
         let made = idempotency_keys::created_at;
-        self.write(async move |connection: &mut Connection| {
+        self.write("DELETE", "idempotency_keys", async move |connection: &mut Connection| {
             let oldest = idempotency_keys::table.select(made).order(made).offset(PURGE_ROWS);
             let stop: Option<i64> = on_backend!(connection, |conn| oldest.first(conn).await.optional())?;
             let old = idempotency_keys::table.filter(made.lt(micros(before))).filter(made.le(stop.unwrap_or(i64::MAX)));

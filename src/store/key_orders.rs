@@ -59,7 +59,8 @@ impl Store {
         order: KeyOrder,
         request: Option<Idempotency>,
     ) -> Result<Created<MadeKey, OrderRefused>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| create(connection, &order, request).await).await
+        self.transaction("api_keys", async move |connection: &mut Connection| create(connection, &order, request).await)
+            .await
     }
 }
 

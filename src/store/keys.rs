@@ -80,13 +80,13 @@ struct Record {
 impl Store {
     /// The signing keys, those that only verify among them.
     pub async fn signing_ring(&self) -> Result<StoredRing, StoreError> {
-        self.read(stored_ring).await
+        self.read("signing_keys", stored_ring).await
     }
 
     /// Puts a key into the ring if there is none that signs or will sign, and returns the ring as it is then. Of several
     /// replicas that do so at once one wins, and all get the same ring.
     pub async fn insert_first_signing_key(&self, key: SigningKeyRow) -> Result<StoredRing, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("signing_keys", async move |connection: &mut Connection| {
             revisions::next(connection, revisions::KEYS).await?;
             if !ring(connection).await?.iter().any(|known| known.retired_at.is_none()) {
                 insert(connection, &key).await?;
@@ -99,12 +99,13 @@ impl Store {
     /// Adds a key that takes over when it activates; all others are retired then. While another key waits to take over,
     /// that one is the answer and nothing changes: replicas that rotate at once end with one ring.
     pub async fn rotate_signing_key(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
-        self.transaction(async move |connection: &mut Connection| rotate(connection, rotation).await).await
+        self.transaction("signing_keys", async move |connection: &mut Connection| rotate(connection, rotation).await)
+            .await
     }
 
     /// Deletes the keys that were retired before `before`, and gives their number.
     pub async fn purge_signing_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
-        self.write(async move |connection: &mut Connection| {
+        self.write("DELETE", "signing_keys", async move |connection: &mut Connection| {
             let purge = diesel::delete(signing_keys::table.filter(signing_keys::retired_at.lt(micros(before))));
             Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
         })
@@ -114,7 +115,7 @@ impl Store {
     /// The secret of this name, if there is one.
     pub async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let name = name.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("sealed_secrets", async move |connection: &mut Connection| {
             let kept = sealed_secrets::table.find(name).select(sealed_secrets::sealed);
             Ok(on_backend!(connection, |conn| kept.first(conn).await.optional())?)
         })
@@ -124,7 +125,7 @@ impl Store {
     /// The secret of this name: the one that is there, or else the one given, which is then kept.
     pub async fn secret_or_insert(&self, name: &str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let name = name.to_owned();
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("sealed_secrets", async move |connection: &mut Connection| {
             let new = (sealed_secrets::name.eq(&name), sealed_secrets::sealed.eq(&sealed));
             let insert = diesel::insert_into(sealed_secrets::table).values(new).on_conflict_do_nothing();
             on_backend!(connection, |conn| insert.execute(conn).await)?;

@@ -51,7 +51,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(Vec<Booked>, Vec<Alert>), StoreError> {
         let owner = owner.to_owned();
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("ledger_entries", async move |connection: &mut Connection| {
             let open = holds::take(connection, &ending(&orders)).await?;
             let taken_over = open.values().filter(|open| open.owner != owner);
             let taken_over: Vec<_> = taken_over.map(|open| (open.hold.request, open.owner.clone())).collect();
@@ -73,24 +73,34 @@ impl Store {
 
     /// The balances of these accounts; one that was never touched is left out.
     pub async fn balances(&self, accounts: BTreeSet<BudgetAccount>) -> Result<Balances, StoreError> {
-        self.read(async move |connection: &mut Connection| balances::read(connection, &accounts).await).await
+        self.read("ledger_balances", async move |connection: &mut Connection| {
+            balances::read(connection, &accounts).await
+        })
+        .await
     }
 
     /// The balances of these budgets in the periods that began at these times, of all their subjects.
     pub async fn balances_of(&self, budgets: Vec<(BudgetId, Timestamp)>) -> Result<Balances, StoreError> {
-        self.read(async move |connection: &mut Connection| balances::of_budgets(connection, &budgets).await).await
+        self.read("ledger_balances", async move |connection: &mut Connection| {
+            balances::of_budgets(connection, &budgets).await
+        })
+        .await
     }
 
     /// What is spent and held of each of these budgets in the period that began at that time, by all its subjects.
     /// A budget that nothing was ever held of is left out.
     pub async fn sums_of(&self, budgets: Vec<(BudgetId, Timestamp)>) -> Result<Vec<(BudgetId, Balance)>, StoreError> {
-        self.read(async move |connection: &mut Connection| balances::sums(connection, &budgets).await).await
+        self.read("ledger_balances", async move |connection: &mut Connection| {
+            balances::sums(connection, &budgets).await
+        })
+        .await
     }
 
     /// The calls whose money `owner` holds, the oldest first.
     pub async fn open_holds(&self, owner: &str) -> Result<Vec<RequestId>, StoreError> {
         let owner = owner.to_owned();
-        self.read(async move |connection: &mut Connection| holds::of_owner(connection, &owner).await).await
+        self.read("ledger_holds", async move |connection: &mut Connection| holds::of_owner(connection, &owner).await)
+            .await
     }
 }
 

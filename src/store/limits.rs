@@ -72,14 +72,14 @@ struct Record {
 impl Store {
     /// The limit, unless deleted.
     pub async fn limit(&self, id: LimitId) -> Result<Option<LimitRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| LimitRow::living(connection, id).await).await
+        self.read("limits", async move |connection: &mut Connection| LimitRow::living(connection, id).await).await
     }
 
     /// The limit of this name and this subject, or without one, unless deleted.
     pub async fn limit_by_name(&self, name: &str, subject: Option<&str>) -> Result<Option<LimitRow>, StoreError> {
         let (name, is_general) = (name.to_owned(), subject.is_none());
         let subject = subject.map(str::to_owned);
-        self.read(async move |connection: &mut Connection| {
+        self.read("limits", async move |connection: &mut Connection| {
             let named = limits::table.filter(limits::name.eq(name)).filter(limits::deleted_at.is_null());
             let general = limits::subject.is_null().and(is_general.into_sql::<Bool>());
             let named = named.filter(limits::subject.eq(subject).or(general));
@@ -93,7 +93,7 @@ impl Store {
     /// Whether there is, or was, a limit of this name and this subject.
     pub async fn has_had_limit(&self, name: &str, subject: &str) -> Result<bool, StoreError> {
         let (name, subject) = (name.to_owned(), subject.to_owned());
-        self.read(async move |connection: &mut Connection| {
+        self.read("limits", async move |connection: &mut Connection| {
             let named = limits::table.filter(limits::name.eq(name)).filter(limits::subject.eq(subject));
             Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(named)).get_result(conn).await)?)
         })
@@ -109,7 +109,7 @@ impl Store {
     ) -> Result<Vec<LimitRow>, StoreError> {
         let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        self.read(async move |connection: &mut Connection| {
+        self.read("limits", async move |connection: &mut Connection| {
             let page = limits::table.filter(limits::deleted_at.is_null()).filter(limits::id.gt(after));
             let page = page.filter(limits::name.eq(name).or(any_name.into_sql::<Bool>()));
             let page = page.filter(limits::subject.eq(team).or(any_team.into_sql::<Bool>()));
@@ -122,14 +122,16 @@ impl Store {
     /// Whether the subject of a limit or a budget exists.
     pub async fn has_subject(&self, per: Per, subject: Option<&str>) -> Result<bool, StoreError> {
         let subject = subject.map(str::to_owned);
-        self.read(async move |connection: &mut Connection| subject_exists(connection, per, subject.as_deref()).await)
-            .await
+        self.read("users", async move |connection: &mut Connection| {
+            subject_exists(connection, per, subject.as_deref()).await
+        })
+        .await
     }
 
     /// All limits in the order of their ids, and up to which change they are read at least; `None` if nothing is new since
     /// `seen`.
     pub async fn limits_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<LimitRow>)>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("limits", async move |connection: &mut Connection| {
             let Some(news) = revisions::news(connection, revisions::LIMITS, seen).await? else { return Ok(None) };
             let all = limits::table.filter(limits::deleted_at.is_null()).order(limits::id);
             let records = on_backend!(connection, |conn| all.select(Record::as_select()).load(conn).await)?;

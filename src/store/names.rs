@@ -37,7 +37,7 @@ impl Store {
             return Ok(Names::default());
         }
         let ids: Vec<String> = ids.into_iter().collect();
-        self.read(async move |connection: &mut Connection| {
+        self.read("users", async move |connection: &mut Connection| {
             let mut names = HashMap::with_capacity(ids.len());
             for some in ids.chunks(IDS_AT_ONCE) {
                 names.extend(find(connection, some).await?);
@@ -78,7 +78,7 @@ impl Store {
     /// The ids of those that have this name. Two where there are more.
     async fn subjects_named(&self, per: Per, name: &str) -> Result<Vec<String>, StoreError> {
         let name = name.to_owned();
-        self.read(async move |connection: &mut Connection| match per {
+        self.read("users", async move |connection: &mut Connection| match per {
             Per::Global | Per::Address => Ok(vec![]),
             Per::User => {
                 let found = users::table.filter(users::username.eq(name)).filter(users::deleted_at.is_null());

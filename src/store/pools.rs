@@ -79,6 +79,14 @@ impl Pools {
         matches!(self.kind, Kind::Sqlite { .. })
     }
 
+    /// The kind of the database, as traces name it.
+    pub(super) const fn system(&self) -> &'static str {
+        match self.kind {
+            Kind::Sqlite { .. } => "sqlite",
+            Kind::Postgres(_) => "postgresql",
+        }
+    }
+
     /// Whether what is written still goes where the address leads: the file of a SQLite store may have been moved, replaced
     /// or deleted under it.
     ///

@@ -76,7 +76,7 @@ const ROWS_PER_STATEMENT: usize = 8_000;
 impl Store {
     /// Changes the list.
     pub async fn change_prices(&self, change: PriceChange) -> Result<PricesChanged, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("prices", async move |connection: &mut Connection| {
             let before = revisions::hold(connection, revisions::PRICES).await?;
             if change.only_at.is_some_and(|only_at| only_at != before) {
                 return Ok(PricesChanged::Stale(before));
@@ -101,7 +101,7 @@ impl Store {
 
     /// The version asked for, or the last one; `None` if there is none.
     pub async fn price_version(&self, version: Option<i64>) -> Result<Option<PriceVersion>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("price_versions", async move |connection: &mut Connection| {
             let last = revisions::last(connection, revisions::PRICES).await?;
             let row = price_versions::table.find(version.unwrap_or(last));
             let row: Option<(i64, i64, String)> = on_backend!(connection, |conn| row.first(conn).await.optional())?;
@@ -115,7 +115,7 @@ impl Store {
 
     /// At most `limit` prices of a version in the order of their models, from the one after `after` on.
     pub async fn prices_page(&self, version: i64, after: String, limit: u32) -> Result<Vec<PriceRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("prices", async move |connection: &mut Connection| {
             let page = prices::table.filter(holds_at(version)).filter(prices::model.gt(after)).order(prices::model);
             let page = page.limit(limit.into()).select(prices::spec);
             rows(on_backend!(connection, |conn| page.load(conn).await)?)
@@ -125,7 +125,7 @@ impl Store {
 
     /// What a model costs in a version.
     pub async fn price(&self, version: i64, model: String) -> Result<Option<PriceRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("prices", async move |connection: &mut Connection| {
             let price = prices::table.filter(holds_at(version)).filter(prices::model.eq(model)).select(prices::spec);
             let spec: Option<String> = on_backend!(connection, |conn| price.first(conn).await.optional())?;
             spec.as_deref().map(row).transpose()
@@ -135,7 +135,7 @@ impl Store {
 
     /// The list at its last version; `None` if nothing is new since `seen`.
     pub async fn prices_since(&self, seen: Seen) -> Result<Option<(Seen, Vec<PriceRow>)>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("prices", async move |connection: &mut Connection| {
             let Some(news) = revisions::news(connection, revisions::PRICES, seen).await? else { return Ok(None) };
             // A change that comes between is left out: what a version says never changes.
             Ok(Some((news.seen, rows_at(connection, news.seen.revision).await?)))

@@ -45,7 +45,7 @@ impl Store {
         asks: Vec<(Arc<str>, Ask)>,
         now: Timestamp,
     ) -> Result<Vec<Exchanged>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("quota_accounts", async move |connection: &mut Connection| {
             let names: BTreeSet<Arc<str>> = asks.iter().map(|(name, _)| Arc::clone(name)).collect();
             let (rows, now) = match connection {
                 Connection::Sqlite(conn) => (stored(conn, &names).await?, micros(now)),
@@ -69,7 +69,7 @@ impl Store {
     /// asks are counted by, and no gateway's own.
     pub async fn purge_quota_accounts(&self, now: Timestamp) -> Result<usize, StoreError> {
         let idle_at = quota_accounts::idle_at;
-        self.write(async move |connection: &mut Connection| {
+        self.write("DELETE", "quota_accounts", async move |connection: &mut Connection| {
             let oldest = quota_accounts::table.select(idle_at).order(idle_at).offset(PURGE_ROWS);
             let stop: Option<i64> = on_backend!(connection, |conn| oldest.first(conn).await.optional())?;
             let now = match connection {
@@ -86,7 +86,7 @@ impl Store {
     /// Remembers that limits are counted in the vault of this name; true if they never were before.
     pub async fn record_quota_vault(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
         let name = name.to_owned();
-        self.write(async move |connection: &mut Connection| {
+        self.write("INSERT", "quota_vaults", async move |connection: &mut Connection| {
             let vault = (quota_vaults::name.eq(name), quota_vaults::born_at.eq(micros(now)));
             let record = diesel::insert_into(quota_vaults::table).values(vault).on_conflict_do_nothing();
             Ok(on_backend!(connection, |conn| record.execute(conn).await)? == 1)

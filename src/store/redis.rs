@@ -15,6 +15,7 @@ pub use self::way::Way;
 use self::way::{Link, Pools};
 
 use super::{Connections, StoreError, threads::Threads};
+use crate::telemetry::{DatabaseCall, Parents, Target};
 
 /// The longest time of one operation, from asking for a connection to the answer.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_millis(50);
@@ -73,7 +74,8 @@ impl Redis {
     /// # Errors
     /// `Unavailable` if there is none within [`OPERATION_TIMEOUT`].
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.perform(async |mut connection| redis::cmd("PING").query_async(&mut connection).await).await
+        self.perform(command("PING"), async |mut connection| redis::cmd("PING").query_async(&mut connection).await)
+            .await
     }
 
     /// The `maxmemory-policy` under which this Redis may evict keys that are in use; `None` if it evicts nothing.
@@ -81,11 +83,12 @@ impl Redis {
     /// # Errors
     /// `Unavailable` if there is no answer in time.
     pub async fn eviction_policy(&self) -> Result<Option<String>, StoreError> {
-        let memory = self.perform(Link::memory).await?;
+        let memory = self.perform(command("INFO"), Link::memory).await?;
         Ok(memory.iter().find_map(|node| eviction_policy(node)))
     }
 
-    async fn perform<T, W, Doing>(&self, work: W) -> Result<T, StoreError>
+    /// Runs an operation, and shows it in the traces of those that it is for.
+    async fn perform<T, W, Doing>(&self, call: DatabaseCall, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: FnOnce(Link) -> Doing + Send + 'static,
@@ -94,8 +97,21 @@ impl Redis {
         let pools = self.pools.clone();
         let work = async move { work(pools.get().await?).await.map_err(|error| StoreError::unavailable(&error)) };
         // To connect takes 14 kB of state, which every call that may ask Redis would carry.
-        self.threads.run(Box::pin(within(OPERATION_TIMEOUT, work))).await
+        let spans = Parents::current().call(&call);
+        let done = self.threads.run(Box::pin(within(OPERATION_TIMEOUT, work))).await;
+        spans.end(done.as_ref().err().and_then(StoreError::failure));
+        done
     }
+}
+
+/// A command of this name.
+const fn command(operation: &'static str) -> DatabaseCall {
+    DatabaseCall { system: "redis", operation, target: None }
+}
+
+/// The call of a script, which is sent by its digest.
+const fn script(name: &'static str) -> DatabaseCall {
+    DatabaseCall { system: "redis", operation: "EVALSHA", target: Some(Target::Script(name)) }
 }
 
 /// Reads the section `memory` of `INFO`.

@@ -102,7 +102,7 @@ impl Store {
     }
 
     async fn replay_page(&self, from: Timestamp, to: Timestamp, after: Option<Place>) -> Result<Page, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let (from, id) = after.map_or_else(|| (micros(from), String::new()), |place| (place.time, place.id));
             let page = audit_entries::table
                 .filter(audit_entries::time.ge(from))

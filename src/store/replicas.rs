@@ -18,7 +18,7 @@ impl Store {
     /// Says that this replica lives.
     pub async fn beat(&self, replica: &str) -> Result<(), StoreError> {
         let replica = replica.to_owned();
-        self.write(async move |connection: &mut Connection| {
+        self.write("INSERT", "replicas", async move |connection: &mut Connection| {
             let row = (replicas::name.eq(replica), replicas::beats.eq(1));
             let beat = diesel::insert_into(replicas::table).values(row).on_conflict(replicas::name);
             let beat = beat.do_update().set(replicas::beats.eq(replicas::beats + 1));
@@ -30,7 +30,7 @@ impl Store {
 
     /// Every replica that has ever said that it lives and was not taken for lost since, and how often it has said so.
     pub async fn replica_beats(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("replicas", async move |connection: &mut Connection| {
             Ok(on_backend!(connection, |conn| replicas::table.load(conn).await)?)
         })
         .await
@@ -38,7 +38,7 @@ impl Store {
 
     /// Every replica that has holds or unsent alerts, and the count in its row; `None` if it has no row.
     pub async fn busy_replicas(&self) -> Result<BTreeMap<String, Option<i64>>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("ledger_holds", async move |connection: &mut Connection| {
             let holding = ledger_holds::table.select(ledger_holds::owner).distinct();
             let holding: Vec<String> = on_backend!(connection, |conn| holding.load(conn).await)?;
             let telling = budget_alerts::table.filter(budget_alerts::told_at.is_null());
@@ -57,7 +57,7 @@ impl Store {
     /// with its next beat.
     pub async fn inherit(&self, lost: &str, successor: &str) -> Result<(), StoreError> {
         let (lost, successor) = (lost.to_owned(), successor.to_owned());
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("budget_alerts", async move |connection: &mut Connection| {
             let untold = budget_alerts::table.filter(budget_alerts::owner.eq(&lost));
             let untold = untold.filter(budget_alerts::told_at.is_null());
             let inherit = diesel::update(untold).set(budget_alerts::owner.eq(successor));

@@ -45,7 +45,7 @@ type Values = Vec<(Sealed, Vec<u8>)>;
 impl Store {
     /// Seals every value anew, or none. No key is rotated and no upstream changed meanwhile.
     pub async fn seal_anew(&self, seal: SealAnew) -> Result<Resealed, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("signing_keys", async move |connection: &mut Connection| {
             revisions::next(connection, revisions::KEYS).await?;
             revisions::next(connection, revisions::ROUTING).await?;
             let mut anew = vec![];

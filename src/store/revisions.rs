@@ -53,12 +53,12 @@ pub struct News {
 impl Store {
     /// What is new of users, teams, API keys and revoked sessions.
     pub async fn identity_news(&self, seen: Seen) -> Result<Option<News>, StoreError> {
-        self.poll(async move |connection: &mut Connection| news(connection, IDENTITY, seen).await).await
+        self.poll("revisions", async move |connection: &mut Connection| news(connection, IDENTITY, seen).await).await
     }
 
     /// What is new of the ring of signing keys.
     pub async fn keys_news(&self, seen: Seen) -> Result<Option<News>, StoreError> {
-        self.read(async move |connection: &mut Connection| news(connection, KEYS, seen).await).await
+        self.read("revisions", async move |connection: &mut Connection| news(connection, KEYS, seen).await).await
     }
 }
 

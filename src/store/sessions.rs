@@ -71,7 +71,7 @@ impl Store {
     /// # Errors
     /// `Conflict` if the id is taken.
     pub async fn open_session(&self, session: NewSession, user_revision: i64) -> Result<bool, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("sessions", async move |connection: &mut Connection| {
             let is_unchanged = hold_user(connection, session.user_id, Some(user_revision)).await?;
             if is_unchanged {
                 insert(connection, &session, None).await?;
@@ -88,7 +88,7 @@ impl Store {
     /// # Errors
     /// `Conflict` if the id is taken.
     pub async fn open_session_for_key(&self, session: NewSession, key: ApiKeyId) -> Result<bool, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("sessions", async move |connection: &mut Connection| {
             let is_live = hold_user(connection, session.user_id, None).await?
                 && hold_key(connection, key, session.user_id, session.created_at).await?;
             if is_live {
@@ -101,7 +101,7 @@ impl Store {
 
     /// The session, also a revoked or expired one.
     pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("sessions", async move |connection: &mut Connection| {
             let session = sessions::table.find(id.to_string());
             let record: Option<Record> =
                 on_backend!(connection, |conn| session.select(Record::as_select()).first(conn).await.optional())?;
@@ -119,7 +119,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<SessionRow>, StoreError> {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        self.read(async move |connection: &mut Connection| {
+        self.read("sessions", async move |connection: &mut Connection| {
             let live = sessions::table
                 .filter(sessions::user_id.eq(user.to_string()))
                 .filter(sessions::revoked_at.is_null())
@@ -142,7 +142,7 @@ impl Store {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(async move |connection: &mut Connection| {
+        self.write("UPDATE", "sessions", async move |connection: &mut Connection| {
             let current = sessions::table
                 .find(id.to_string())
                 .filter(sessions::generation.eq(from_generation))
@@ -160,7 +160,7 @@ impl Store {
 
     /// Revokes a session; false if there is none or it was revoked before.
     pub async fn revoke_session(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("sessions", async move |connection: &mut Connection| {
             let revision = revisions::next(connection, revisions::IDENTITY).await?;
             let session = sessions::table.find(id.to_string()).filter(sessions::revoked_at.is_null());
             let revoke =
@@ -177,7 +177,7 @@ impl Store {
         revision: i64,
         not_before: Timestamp,
     ) -> Result<Vec<(SessionId, Timestamp, i64)>, StoreError> {
-        self.poll(async move |connection: &mut Connection| {
+        self.poll("sessions", async move |connection: &mut Connection| {
             let revoked = sessions::table
                 .filter(sessions::revoked_at.ge(micros(not_before)))
                 .filter(sessions::revision.gt(revision))
@@ -193,7 +193,7 @@ impl Store {
     /// so that it never holds the database for long: call it again while it finds that many.
     pub async fn purge_sessions(&self, before: Timestamp) -> Result<usize, StoreError> {
         let expires = sessions::expires_at;
-        self.write(async move |connection: &mut Connection| {
+        self.write("DELETE", "sessions", async move |connection: &mut Connection| {
             let oldest = sessions::table.select(expires).order(expires).offset(PURGE_ROWS);
             let stop: Option<i64> = on_backend!(connection, |conn| oldest.first(conn).await.optional())?;
             let old = sessions::table.filter(expires.lt(micros(before))).filter(expires.le(stop.unwrap_or(i64::MAX)));

@@ -29,7 +29,7 @@ impl Store {
     /// Notes that the sign-in whose state has this SHA-256 is redeemed now. Of several at once one is the first.
     pub async fn redeem_sign_in(&self, state_hash: [u8; 32], now: Timestamp) -> Result<Redemption, StoreError> {
         let at = redeemed_sign_ins::redeemed_at;
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("redeemed_sign_ins", async move |connection: &mut Connection| {
             let last = redeemed_sign_ins::table.select(at).order(at).offset(MAX_REDEEMED.saturating_sub(1));
             let last: Option<i64> = on_backend!(connection, |conn| last.first(conn).await.optional())?;
             if last.is_some() {
@@ -47,7 +47,7 @@ impl Store {
     /// it never holds the database for long: call it again while it finds that many.
     pub async fn purge_sign_ins(&self, before: Timestamp) -> Result<usize, StoreError> {
         let at = redeemed_sign_ins::redeemed_at;
-        self.write(async move |connection: &mut Connection| {
+        self.write("DELETE", "redeemed_sign_ins", async move |connection: &mut Connection| {
             let oldest = redeemed_sign_ins::table.select(at).order(at).offset(PURGE_ROWS);
             let stop: Option<i64> = on_backend!(connection, |conn| oldest.first(conn).await.optional())?;
             let old = redeemed_sign_ins::table.filter(at.lt(micros(before))).filter(at.le(stop.unwrap_or(i64::MAX)));

@@ -75,13 +75,13 @@ struct Record {
 impl Store {
     /// The team, unless deleted.
     pub async fn team(&self, id: TeamId) -> Result<Option<TeamRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| TeamRow::living(connection, id).await).await
+        self.read("teams", async move |connection: &mut Connection| TeamRow::living(connection, id).await).await
     }
 
     /// The team of exactly this name, unless deleted.
     pub async fn team_by_name(&self, name: &DisplayName) -> Result<Option<TeamRow>, StoreError> {
         let name = name.to_string();
-        self.read(async move |connection: &mut Connection| {
+        self.read("teams", async move |connection: &mut Connection| {
             let named = teams::table.filter(teams::name.eq(name)).filter(teams::deleted_at.is_null());
             let record: Option<Record> =
                 on_backend!(connection, |conn| named.select(Record::as_select()).first(conn).await.optional())?;
@@ -99,7 +99,7 @@ impl Store {
     ) -> Result<Vec<TeamRow>, StoreError> {
         let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        self.read(async move |connection: &mut Connection| {
+        self.read("teams", async move |connection: &mut Connection| {
             let page = teams::table.filter(teams::deleted_at.is_null()).filter(teams::id.gt(after));
             let page = page.filter(teams::name.eq(name).or(any_name.into_sql::<Bool>()));
             let page = page.filter(teams::id.eq(team).or(any_team.into_sql::<Bool>()));
@@ -115,7 +115,7 @@ impl Store {
 impl Store {
     /// Every team that was created, changed or deleted after this revision, in the order of the revisions.
     pub async fn teams_changed_since(&self, revision: i64) -> Result<Vec<TeamRow>, StoreError> {
-        self.poll(async move |connection: &mut Connection| {
+        self.poll("teams", async move |connection: &mut Connection| {
             let changed = teams::table.filter(teams::revision.gt(revision)).order((teams::revision, teams::id));
             let records: Vec<Record> =
                 on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?;
@@ -131,6 +131,7 @@ impl Administered for TeamRow {
     type Change = TeamChange;
     type Refused = TeamRefused;
 
+    const TABLE: &'static str = "teams";
     const REVISION: &'static str = revisions::IDENTITY;
 
     fn id_of(new: &NewTeam) -> TeamId {

@@ -73,7 +73,7 @@ impl Store {
     /// `Conflict` if the chain was counted from there already.
     pub async fn add_traffic(&self, chain: &str, (after, through): (u64, u64), sums: Sums) -> Result<(), StoreError> {
         let chain = chain.to_owned();
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("traffic_sums", async move |connection: &mut Connection| {
             advance(connection, &chain, after, through).await?;
             let ids = group_ids(connection, &chain, &sums).await?;
             let mut new: BTreeMap<i64, BTreeMap<(i64, i64), Tally>> = BTreeMap::new();
@@ -92,7 +92,7 @@ impl Store {
 
     /// What was counted in some spans.
     pub async fn traffic(&self, runs: Vec<Run>) -> Result<TrafficRows, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("traffic_sums", async move |connection: &mut Connection| {
             let groups = traffic_groups::table;
             let groups: Vec<GroupRecord> =
                 on_backend!(connection, |conn| groups.select(GroupRecord::as_select()).load(conn).await)?;

@@ -85,7 +85,7 @@ struct Record {
 impl Store {
     /// The user, unless deleted.
     pub async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| UserRow::living(connection, id).await).await
+        self.read("users", async move |connection: &mut Connection| UserRow::living(connection, id).await).await
     }
 
     /// The user of this name, unless deleted.
@@ -96,7 +96,7 @@ impl Store {
     /// The user of this name, unless deleted, and the hash of the password if there is one.
     pub async fn password_of(&self, username: &Username) -> Result<Option<(UserRow, Option<String>)>, StoreError> {
         let username = username.clone();
-        self.read(async move |connection: &mut Connection| {
+        self.read("users", async move |connection: &mut Connection| {
             let named = users::table.filter(users::username.eq(username.as_str())).filter(users::deleted_at.is_null());
             let found: Option<(Record, Option<String>)> = on_backend!(connection, |conn| {
                 named.select((Record::as_select(), users::password_hash)).first(conn).await.optional()
@@ -115,7 +115,7 @@ impl Store {
     ) -> Result<Vec<UserRow>, StoreError> {
         let ((name, any_name), (team, any_team)) = filter.parts();
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        self.read(async move |connection: &mut Connection| {
+        self.read("users", async move |connection: &mut Connection| {
             let page = users::table.filter(users::deleted_at.is_null()).filter(users::id.gt(after));
             let page = page.filter(users::username.eq(name).or(any_name.into_sql::<Bool>()));
             let page = page.filter(users::team_id.eq(team).or(any_team.into_sql::<Bool>()));
@@ -127,7 +127,7 @@ impl Store {
 
     /// Every user that was created, changed or deleted after this revision, in the order of the revisions.
     pub async fn users_changed_since(&self, revision: i64) -> Result<Vec<UserRow>, StoreError> {
-        self.poll(async move |connection: &mut Connection| {
+        self.poll("users", async move |connection: &mut Connection| {
             let changed = users::table.filter(users::revision.gt(revision)).order((users::revision, users::id));
             rows(on_backend!(connection, |conn| changed.select(Record::as_select()).load(conn).await)?)
         })
@@ -136,7 +136,10 @@ impl Store {
 
     /// The revision of the last change of a user, a team or an API key, or of the last revocation of a session.
     pub async fn identity_revision(&self) -> Result<i64, StoreError> {
-        self.poll(async move |connection: &mut Connection| revisions::last(connection, revisions::IDENTITY).await).await
+        self.poll("revisions", async move |connection: &mut Connection| {
+            revisions::last(connection, revisions::IDENTITY).await
+        })
+        .await
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! The label `model` has names with a price only: any other name is a text of the client's, and is not kept.
 
-use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, core::Metric, proto::Bucket};
+use prometheus::{CounterVec, IntCounterVec, Opts, Registry, core::Metric, proto::Bucket};
 
-use super::{BUCKETS, Metrics, add, seconds};
+use super::{Latency, Metrics, Sampled, add};
 use crate::domain::audit::Findings;
 
 const REQUESTS: (&str, &str) = (
@@ -20,7 +20,7 @@ const COST: (&str, &str) = ("tollgate_cost_usd_total", "What settled calls cost,
 #[derive(Clone)]
 pub(super) struct Calls {
     requests: IntCounterVec,
-    duration: HistogramVec,
+    duration: Latency,
     tokens: IntCounterVec,
     cost: CounterVec,
 }
@@ -28,20 +28,19 @@ pub(super) struct Calls {
 impl Calls {
     /// Metrics that are part of this registry.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let duration = HistogramOpts::new(DURATION.0, DURATION.1).buckets(BUCKETS.to_vec());
         Ok(Self {
             requests: add(registry, IntCounterVec::new(Opts::new(REQUESTS.0, REQUESTS.1), &["upstream", "result"]))?,
-            duration: add(registry, HistogramVec::new(duration, &["upstream"]))?,
+            duration: Latency::new(registry, DURATION, "upstream")?,
             tokens: add(registry, IntCounterVec::new(Opts::new(TOKENS.0, TOKENS.1), &["model", "kind"]))?,
             cost: add(registry, CounterVec::new(Opts::new(COST.0, COST.1), &["model"]))?,
         })
     }
 
     /// Counts a request that has ended, if it was sent to an upstream. It waited there for `waited_ns`.
-    pub fn count(&self, findings: &Findings, waited_ns: u64) {
+    pub fn count(&self, findings: &Findings, waited_ns: u64, sampled: Option<&Sampled>) {
         let Some(upstream) = findings.upstream.as_deref() else { return };
         self.requests.with_label_values(&[upstream, result(findings)]).inc();
-        self.duration.with_label_values(&[upstream]).observe(seconds(waited_ns));
+        self.duration.observe(upstream, waited_ns, sampled);
         let Some(model) = findings.model.as_deref() else { return };
         for (kind, tokens) in [("input", findings.input_tokens), ("output", findings.output_tokens)] {
             self.tokens.with_label_values(&[model, kind]).inc_by(tokens.unwrap_or(0));
@@ -50,6 +49,11 @@ impl Calls {
         let cost = findings.cost_usd.and_then(|cost| cost.to_string().parse().ok()).unwrap_or(0.0);
         self.cost.with_label_values(&[model]).inc_by(f64::max(cost, 0.0));
     }
+
+    /// How long calls waited.
+    pub const fn duration(&self) -> &Latency {
+        &self.duration
+    }
 }
 
 impl Metrics {
@@ -57,7 +61,7 @@ impl Metrics {
     /// to the buckets of the metric; nothing before its first call.
     #[must_use]
     pub fn upstream_latency_ms(&self, upstream: &str, percent: u64) -> Option<f64> {
-        let metric = self.calls.duration.with_label_values(&[upstream]).metric();
+        let metric = self.calls.duration.histogram.with_label_values(&[upstream]).metric();
         let histogram = metric.get_histogram();
         let calls = histogram.get_sample_count();
         let rank = calls.saturating_mul(percent).div_ceil(100).max(1);
@@ -108,11 +112,11 @@ mod tests {
             cost_usd: Some(Money::from_pusd(250_000_000_000)),
             ..Findings::default()
         };
-        calls.count(&findings, 2_000_000);
-        calls.count(&findings, 2_000_000);
+        calls.count(&findings, 2_000_000, None);
+        calls.count(&findings, 2_000_000, None);
         // Neither a call of the gateway's own nor one without a model adds a label.
-        calls.count(&Findings { upstream: None, ..findings.clone() }, 0);
-        calls.count(&Findings { model: None, ..findings }, 0);
+        calls.count(&Findings { upstream: None, ..findings.clone() }, 0, None);
+        calls.count(&Findings { model: None, ..findings }, 0, None);
         let mut text = vec![];
         TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();

@@ -5,7 +5,9 @@
 //! no query, no header, no body, no credential.
 
 mod attributes;
+mod certificates;
 mod context;
+mod database;
 mod export;
 mod settings;
 
@@ -15,6 +17,7 @@ use std::{
 };
 
 use actix_web::http::header::HeaderMap;
+use arc_swap::ArcSwapOption;
 use opentelemetry::{
     Context, InstrumentationScope, KeyValue,
     trace::{Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider},
@@ -24,13 +27,14 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider, Span},
 };
 
-use self::{attributes::Description, export::Worker};
+use self::{attributes::Description, database::Timeline, export::Worker};
 pub use self::{
     attributes::{Start, Upstream},
+    database::{DatabaseCall, DatabaseSpans, Parents, Place, Target},
     export::{NoExporter, SpanCounts},
     settings::BadVariable,
 };
-use crate::domain::audit::Draft;
+use crate::{clock::Clock, domain::audit::Draft};
 
 /// Why there are no traces although the environment asks for them.
 #[derive(Debug, thiserror::Error)]
@@ -47,18 +51,19 @@ pub struct Tracing(Option<Arc<Live>>);
 
 struct Live {
     tracer: SdkTracer,
+    clock: Clock,
     worker: Worker,
 }
 
 impl Tracing {
     /// As the `OTEL_…` variables of the environment say.
-    pub fn start(counts: SpanCounts) -> Result<Self, NoTracing> {
+    pub fn start(counts: SpanCounts, clock: Clock) -> Result<Self, NoTracing> {
         let Some(settings) = settings::Settings::of_environment()? else { return Ok(Self::default()) };
         let resource = resource();
         let (feeder, worker) = export::start(settings, &resource, counts)?;
         let provider = SdkTracerProvider::builder().with_span_processor(feeder).with_resource(resource).build();
         let scope = InstrumentationScope::builder("tollgate").with_version(env!("CARGO_PKG_VERSION")).build();
-        Ok(Self(Some(Arc::new(Live { tracer: provider.tracer_with_scope(scope), worker }))))
+        Ok(Self(Some(Arc::new(Live { tracer: provider.tracer_with_scope(scope), clock, worker }))))
     }
 
     /// Begins the trace of a request, or goes on with that of its caller.
@@ -76,13 +81,14 @@ impl Tracing {
             .with_attributes(start.attributes());
         let server = live.tracer.build_with_context(builder, &outside);
         let inside = Context::new().with_remote_span_context(server.span_context().clone());
+        let (tracer, clock) = (live.tracer.clone(), live.clock.clone());
+        let here = Arc::<ArcSwapOption<Parents>>::default();
         Trace(Some(Box::new(Open {
-            tracer: live.tracer.clone(),
-            began,
-            started_ns: start.started_ns,
+            timeline: Arc::new(Timeline { tracer, clock, began, started_ns: start.started_ns }),
             is_first,
             server,
             inside,
+            here,
             step: None,
             client: None,
             client_ended: None,
@@ -122,6 +128,8 @@ pub enum Step {
     Limit,
     Cache,
     Reserve,
+    /// What a URL of the gateway's own does.
+    Handle,
     /// The call to the upstream.
     Forward,
     Settle,
@@ -135,6 +143,7 @@ impl Step {
             Self::Limit => "limit",
             Self::Cache => "cache",
             Self::Reserve => "reserve",
+            Self::Handle => "handle",
             Self::Forward => "forward",
             Self::Settle => "settle",
             Self::Audit => "audit",
@@ -147,14 +156,14 @@ impl Step {
 pub struct Trace(Option<Box<Open>>);
 
 struct Open {
-    tracer: SdkTracer,
-    began: SystemTime,
-    started_ns: u64,
+    timeline: Arc<Timeline>,
     /// Whether the request named no trace.
     is_first: bool,
     server: Span,
     /// What the steps are within.
     inside: Context,
+    /// What calls to a store are within: the step, where it is sampled.
+    here: Arc<ArcSwapOption<Parents>>,
     step: Option<Span>,
     /// The call to the upstream, which may go on while the next steps begin.
     client: Option<Span>,
@@ -169,9 +178,20 @@ impl Trace {
         self.0.as_ref().map(|open| open.server.span_context().trace_id().to_string())
     }
 
+    /// The same of a trace that is exported.
+    pub fn sampled_id(&self) -> Option<String> {
+        if self.is_recording() { self.id() } else { None }
+    }
+
     /// Whether the trace keeps what it is given, because it was sampled.
     pub fn is_recording(&self) -> bool {
         self.0.as_ref().is_some_and(|open| open.server.is_recording())
+    }
+
+    /// Where the request is served: calls to a store are within the step that it is in then.
+    pub fn place(&self) -> Place {
+        let open = self.0.as_ref().filter(|open| open.server.is_recording());
+        open.map_or_else(|| Place::For(Parents::default()), |open| Place::Request(Arc::clone(&open.here)))
     }
 
     fn recording(&mut self) -> Option<&mut Open> {
@@ -181,11 +201,12 @@ impl Trace {
     /// Says that a step begins, and that the one before has ended.
     pub fn enter(&mut self, step: Step, now_ns: u64) {
         let Some(open) = self.recording() else { return };
-        let at = open.at(now_ns);
+        let at = open.timeline.at(now_ns);
         open.leave(at);
         let kind = if step == Step::Forward { SpanKind::Client } else { SpanKind::Internal };
         let builder = SpanBuilder::from_name(step.name()).with_kind(kind).with_start_time(at);
-        let span = open.tracer.build_with_context(builder, &open.inside);
+        let span = open.timeline.tracer.build_with_context(builder, &open.inside);
+        open.here.store(Some(Arc::new(Parents::one(&open.timeline, span.span_context()))));
         if step == Step::Forward {
             open.client = Some(span);
         } else {
@@ -214,7 +235,7 @@ impl Trace {
     /// Says that the upstream has nothing more to say: the answer is here to its end, or there is none.
     pub fn upstream_ended(&mut self, now_ns: u64) {
         if let Some(open) = self.recording() {
-            open.client_ended = Some(open.at(now_ns));
+            open.client_ended = Some(open.timeline.at(now_ns));
         }
     }
 
@@ -231,8 +252,9 @@ impl Trace {
     /// Ends it.
     pub fn end(&mut self, now_ns: u64) {
         if let Some(open) = self.recording() {
-            let at = open.at(now_ns);
+            let at = open.timeline.at(now_ns);
             open.leave(at);
+            open.here.store(None);
             if let Some(mut client) = open.client.take() {
                 open.called.take().into_iter().for_each(|called| called.apply(&mut client));
                 client.end_with_timestamp(open.client_ended.unwrap_or(at));
@@ -243,11 +265,6 @@ impl Trace {
 }
 
 impl Open {
-    fn at(&self, now_ns: u64) -> SystemTime {
-        let elapsed = Duration::from_nanos(now_ns.saturating_sub(self.started_ns));
-        self.began.checked_add(elapsed).unwrap_or(self.began)
-    }
-
     fn leave(&mut self, at: SystemTime) {
         if let Some(mut step) = self.step.take() {
             step.end_with_timestamp(at);

@@ -8,12 +8,15 @@ use std::{error::Error, io, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
 
 /// What is read of an answer.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -33,17 +36,28 @@ enum Way {
 }
 
 impl Post {
-    /// A client for `http`, or one for `https` that trusts these certificate authorities, or those of the machine.
-    pub fn new(over_tls: bool, roots: Option<RootCertStore>, timeout: Duration) -> io::Result<Self> {
+    /// A client for `http`, or one for `https` that trusts these certificate authorities, or those of the machine, and shows
+    /// who it is where it is asked for that.
+    ///
+    /// # Errors
+    /// The machine has no certificate authorities, or the key is not that of the certificate.
+    pub fn new(
+        over_tls: bool,
+        roots: Option<RootCertStore>,
+        identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+        timeout: Duration,
+    ) -> io::Result<Self> {
         let builder = Client::builder(TokioExecutor::new());
         let way = if over_tls {
-            let connector = match roots {
-                Some(roots) => {
-                    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-                    HttpsConnectorBuilder::new().with_tls_config(config)
-                }
-                None => HttpsConnectorBuilder::new().with_native_roots()?,
+            let config = match roots {
+                Some(roots) => ClientConfig::builder().with_root_certificates(roots),
+                None => ClientConfig::builder().with_native_roots()?,
             };
+            let config = match identity {
+                Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(io::Error::other)?,
+                None => config.with_no_client_auth(),
+            };
+            let connector = HttpsConnectorBuilder::new().with_tls_config(config);
             Way::Tls(builder.build(connector.https_only().enable_http1().build()))
         } else {
             Way::Plain(builder.build(HttpConnector::new()))

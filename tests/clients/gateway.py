@@ -32,12 +32,16 @@ class User:
 @dataclass
 class Gateway:
     port: int
+    ops_port: int
     log: Path
     store_url: str
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    def metrics(self, accept: str) -> httpx2.Response:
+        return httpx2.get(f"http://{HOST}:{self.ops_port}/metrics", headers={"accept": accept})
 
     @cached_property
     def admin_token(self) -> str:
@@ -82,7 +86,7 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(store: str, folder: Path, *options: str):
+def running_gateway(store: str, folder: Path, *options: str, environment: dict[str, str] | None = None):
     """A gateway with a store of its own, stopped at the end as an operator would stop it."""
     port, ops_port = free_ports(2)
     settings = {
@@ -92,10 +96,10 @@ def running_gateway(store: str, folder: Path, *options: str):
         "TOLLGATE_ADMIN_PASSWORD": ADMIN_PASSWORD,
     }
     with fresh_store(store, folder) as store_settings, (folder / "gateway.log").open("wb") as log:
-        gateway = Gateway(port, folder / "gateway.log", store_settings["TOLLGATE__STORE__URL"])
+        gateway = Gateway(port, ops_port, folder / "gateway.log", store_settings["TOLLGATE__STORE__URL"])
         process = subprocess.Popen(
             [os.environ["TOLLGATE_BIN"], "serve", *options],
-            env={**foreign_environment(), **settings, **store_settings},
+            env={**foreign_environment(), **settings, **store_settings, **(environment or {})},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, Stream};
 
 use super::{
     support::{Authority, Home, eventually},
-    upstream_tls::{Conduct, config, upstream},
+    upstream_tls::{Conduct, upstream},
 };
 
 /// Answers each request with the discovery document or the keys of an issuer at this address, over TLS.
@@ -58,7 +58,7 @@ fn issuer_and_provider(address: SocketAddr, lines: &str) -> String {
 #[test]
 fn an_issuer_may_have_authorities_of_its_own() {
     let (authority, others) = (Authority::new(), Authority::new());
-    let address = upstream(issuing(config(&authority.server(&["127.0.0.1"]), None)));
+    let address = upstream(issuing(authority.server(&["127.0.0.1"]).serving(None)));
     let folder = Home::new();
     let roots = write(folder.path(), "others.pem", &others.pem);
     let own = format!("ca_file = \"{}\"", write(folder.path(), "own.pem", &authority.pem));

@@ -23,7 +23,7 @@ use std::{
 pub use self::{
     audit::{Entry, check_chains},
     cluster::{Cluster, only_limit},
-    collector::{Collector, hex, text as span_text},
+    collector::{Collected, Collector, hex, text as span_text},
     database::{Database, MASTER_KEY},
     gateway::{Gateway, Starting},
     home::{Home, PASSWORD, run, with_upstream},

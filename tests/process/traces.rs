@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::support::{
-    Collector, Exchange, Gateway, Home, Message, Stage, Upstream, Wire, eventually, has_come, hex, span_text as text,
-    with_upstream,
+    Authority, Collected, Collector, Database, Exchange, Gateway, Home, Message, RedisServer, Stage, Upstream, Wire,
+    eventually, has_come, hex, span_text as text, with_upstream,
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -21,10 +21,15 @@ fn stage(collector: &Collector, variables: &[(&str, &str)]) -> Stage {
     Stage::of(upstream, variables.iter().fold(home, |home, (name, value)| home.env(name, value)))
 }
 
-fn metric(gateway: &Gateway, name: &str) -> u64 {
+/// What `/metrics` answers to whoever accepts this.
+fn metrics(gateway: &Gateway, accept: &str) -> Message {
     let mut wire = Wire::connect(gateway.ops);
-    wire.say("GET /metrics HTTP/1.1\r\nhost: ops.test\r\n\r\n");
-    let text = wire.message().text();
+    wire.say(format!("GET /metrics HTTP/1.1\r\nhost: ops.test\r\naccept: {accept}\r\n\r\n"));
+    wire.message()
+}
+
+fn metric(gateway: &Gateway, name: &str) -> u64 {
+    let text = metrics(gateway, "text/plain").text();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
     line.parse().unwrap()
 }
@@ -147,6 +152,92 @@ fn a_metered_call_says_its_model_its_tokens_and_its_cost() {
     assert!(!format!("{:?}", collected.spans).contains(SECRET));
 }
 
+/// The calls to databases in a step: the system, the command, and the table or the script.
+fn calls(collected: &Collected, step: &str) -> Vec<[String; 3]> {
+    let told = collected.calls_in(step).into_iter().map(|span| {
+        let [system, operation, table, script] =
+            ["db.system.name", "db.operation.name", "db.collection.name", "db.stored_procedure.name"]
+                .map(|name| text(&span.attributes, name));
+        let target = format!("{table}{script}");
+        assert_eq!(span.name, format!("{operation} {target}").trim_end());
+        [system, operation, target]
+    });
+    told.collect()
+}
+
+fn call_to(system: &str, operation: &str, target: &str) -> [String; 3] {
+    [system, operation, target].map(str::to_owned)
+}
+
+/// A gateway that keeps answers and shares a limit through Redis.
+fn stage_with_redis(collector: &Collector, redis: &RedisServer) -> Stage {
+    let upstream = Upstream::start();
+    let limit = r#"
+[[limits]]
+name = "shared"
+routes = ["up"]
+per = "global"
+unit = "requests"
+limit = 1000
+window_s = 60
+"#;
+    let cached = "cache = { per = \"global\", ttl_s = 60 }\n";
+    let home = Home::new().config(&format!("{}{cached}", with_upstream(upstream.address(), "", limit)));
+    let home = home.env("TOLLGATE__REDIS__URL", &redis.url()).env("RAW_SECRET", "sk-upstream");
+    let home = home.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()).env("OTEL_BSP_SCHEDULE_DELAY", "10");
+    Stage::of(upstream, home)
+}
+
+#[test]
+fn a_call_to_the_store_is_within_the_step_that_waits_for_it() {
+    let database = Database::create();
+    for (system, home) in [("sqlite", Home::new()), ("postgresql", database.home())] {
+        let (collector, upstream) = (Collector::http(), Upstream::start());
+        let metered = "meter = { fixed_usd = \"0.01\" }\n";
+        let home = home.config(&format!("{}{metered}", with_upstream(upstream.address(), "", "")));
+        let home = home.env("RAW_SECRET", "sk-upstream").env("OTEL_BSP_SCHEDULE_DELAY", "10");
+        let stage = Stage::of(upstream, home.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()));
+        let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
+        let collected = collector.trace_of(&answer.request_id());
+        let committed = call_to(system, "INSERT", "audit_entries");
+        assert_eq!(calls(&collected, "reserve"), [call_to(system, "BATCH", "ledger_entries"), committed.clone()]);
+        assert_eq!(calls(&collected, "audit"), [committed]);
+        assert!(calls(&collected, "authenticate").is_empty(), "a snapshot answers");
+        let user = json!({ "username": SECRET, "role": "user" });
+        let made = stage.gateway.json("POST", "/admin/users", &stage.token, &user);
+        assert_eq!(made.status(), 201);
+        let collected = collector.trace_of(&made.request_id());
+        let told = calls(&collected, "handle");
+        assert_eq!(told[0], call_to(system, "BATCH", "users"), "{told:?}");
+        assert!(told.contains(&call_to(system, "SELECT", "users")), "it is read back before the answer: {told:?}");
+        assert!(!format!("{:?}", collected.spans).contains(SECRET), "no value of a statement");
+    }
+}
+
+#[test]
+fn a_call_to_redis_is_within_the_step_that_waits_for_it() {
+    let (collector, redis) = (Collector::http(), RedisServer::start());
+    let stage = stage_with_redis(&collector, &redis);
+    let (_, answer) = stage.carry(stage.get("/up"), "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let collected = collector.trace_of(&answer.request_id());
+    for (step, expected) in [("limit", call_to("redis", "EVALSHA", "leases")), ("cache", call_to("redis", "GET", ""))] {
+        let told = calls(&collected, step);
+        assert!(!told.is_empty() && told.iter().all(|call| *call == expected), "{step}: {told:?}");
+    }
+}
+
+#[test]
+fn a_call_to_a_database_that_fails_says_so_in_its_span() {
+    let (collector, mut redis) = (Collector::http(), RedisServer::start());
+    let stage = stage_with_redis(&collector, &redis);
+    redis.kill();
+    let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
+    let collected = collector.trace_of(&answer.request_id());
+    let [asked] = collected.calls_in("cache")[..] else { panic!("one call, then Redis is left alone") };
+    assert_eq!(text(&asked.attributes, "error.type"), "unavailable");
+    assert_eq!(asked.status.as_ref().unwrap().code, 2);
+}
+
 #[test]
 fn a_stream_ends_the_call_to_the_upstream_with_its_last_byte() {
     let collector = Collector::http();
@@ -176,6 +267,41 @@ fn spans_go_in_grpc_too() {
 }
 
 #[test]
+fn a_collector_of_a_private_authority_is_trusted_by_its_file_and_shown_a_certificate() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let of_server = authority.server(&["localhost"]);
+    for (collector, protocol, authorities) in [
+        (Collector::https(&of_server, None), "http/protobuf", &authority),
+        (Collector::https(&of_server, Some(&authority)), "http/protobuf", &authority),
+        (Collector::https(&of_server, None), "http/protobuf", &stranger),
+        (Collector::grpcs(&of_server, None), "grpc", &authority),
+        (Collector::grpcs(&of_server, Some(&authority)), "grpc", &authority),
+        (Collector::grpcs(&of_server, None), "grpc", &stranger),
+    ] {
+        let upstream = Upstream::start();
+        let home = Home::forwarding_to(upstream.address(), "", "").env("RAW_SECRET", "sk-upstream");
+        std::fs::write(home.path().join("ca.pem"), &authorities.pem).unwrap();
+        authority.client("gateway").write(home.path(), "client");
+        let file = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+        let [ca, certificate, key] = ["ca.pem", "client.pem", "client.key"].map(file);
+        let home = home.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.tls_url()).env("OTEL_BSP_SCHEDULE_DELAY", "10");
+        let home = home.env("OTEL_EXPORTER_OTLP_CERTIFICATE", &ca).env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let home = home.env("OTEL_BSP_EXPORT_TIMEOUT", "10000");
+        let home = home.env("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", &certificate);
+        let stage = Stage::of(upstream, home.env("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key));
+        let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
+        if std::ptr::eq(authorities, &authority) {
+            let collected = collector.trace_of(&answer.request_id());
+            assert_eq!(collected.steps(), ["authenticate", "limit", "GET", "settle", "audit"]);
+        } else {
+            let dropped = || metric(&stage.gateway, "tollgate_traces_dropped_total");
+            eventually("the spans are dropped", || (dropped() > 0).then_some(()));
+            assert!(collector.is_idle());
+        }
+    }
+}
+
+#[test]
 fn what_is_not_sampled_is_not_exported_and_the_upstream_is_told_so() {
     let collector = Collector::http();
     let stage =
@@ -193,6 +319,40 @@ fn what_is_not_sampled_is_not_exported_and_the_upstream_is_told_so() {
     assert_eq!(traceparent(&got)[3], "01");
     assert_eq!(collector.trace_of(&answer.request_id()).id(), TRACE);
     assert!(collector.is_idle());
+}
+
+#[test]
+fn the_latency_of_a_sampled_call_leads_to_its_trace() {
+    let collector = Collector::http();
+    let stage = stage(&collector, &[]);
+    let call = |flags: &str, trace: &str| {
+        let lines = format!("traceparent: 00-{trace}-{CALLER}-{flags}\r\n");
+        stage.carry(stage.request("GET", "/up", &lines, ""), EMPTY)
+    };
+    let unsampled = TRACE.replace('4', "5");
+    let (_, answer) = call("01", TRACE);
+    assert_eq!(collector.trace_of(&answer.request_id()).id(), TRACE);
+    call("00", &unsampled);
+    // As Prometheus asks.
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    let answer = metrics(&stage.gateway, accept);
+    assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    let text = answer.text();
+    let exemplar = format!(" # {{trace_id=\"{TRACE}\"}} ");
+    for histogram in ["request_duration_seconds", "gate_duration_seconds", "upstream_duration_seconds"] {
+        let begins = format!("tollgate_{histogram}_bucket{{");
+        let of_call = text.lines().filter(|line| line.starts_with(&begins) && line.contains(&exemplar));
+        assert_eq!(of_call.count(), 1, "{histogram}: {text}");
+    }
+    assert_eq!(text.matches(" # {").count(), text.matches(" # {trace_id=").count());
+    assert!(text.lines().filter(|line| line.contains(" # {")).all(|line| line.contains("_seconds_bucket{")), "{text}");
+    assert!(!text.contains(&unsampled), "a trace that nobody has");
+    assert!(text.ends_with("\n# EOF\n"));
+    for accept in ["*/*", "text/plain", "application/json", "application/openmetrics-text;q=0.1, text/*"] {
+        let plain = metrics(&stage.gateway, accept);
+        assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"), "{accept}");
+        assert!(!plain.text().contains("trace_id"), "{accept}");
+    }
 }
 
 #[test]
@@ -247,4 +407,16 @@ fn an_environment_that_asks_for_what_there_is_not_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("OTEL_EXPORTER_OTLP_PROTOCOL") && said.contains("http/json"), "{said}");
+    for protocol in ["grpc", "http/protobuf"] {
+        let home = Home::new().env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1");
+        let (one, other) = (Authority::new().client("one"), Authority::new().client("other"));
+        std::fs::write(home.path().join("one.pem"), &one.certificate).unwrap();
+        std::fs::write(home.path().join("other.key"), &other.key).unwrap();
+        let home = home.env("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "one.pem");
+        let home = home.env("OTEL_EXPORTER_OTLP_CLIENT_KEY", "other.key").env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let output = home.run(&[]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{protocol}: {said}");
+        assert!(said.contains("traces: "), "{protocol}: {said}");
+    }
 }

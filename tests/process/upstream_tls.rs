@@ -8,34 +8,13 @@ use std::{
     thread,
 };
 
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection, Stream,
-    crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
-};
+use rustls::{ServerConfig, ServerConnection, Stream};
 use socket2::SockRef;
 
 use super::support::{Authority, Gateway, Home, Identity, PATIENCE, eventually, with_upstream};
 
 /// What the upstream does with a connection.
 pub(super) type Conduct = Box<dyn Fn(TcpStream) + Send>;
-
-pub(super) fn config(identity: &Identity, clients: Option<&Authority>) -> Arc<ServerConfig> {
-    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
-            builder.with_client_cert_verifier(verifier.build().unwrap())
-        }
-    };
-    let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
-    Arc::new(builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap()).unwrap())
-}
 
 /// Speaks TLS, and answers one request with the host that it names and the name that the handshake asked for.
 fn serving(config: Arc<ServerConfig>) -> Conduct {
@@ -96,7 +75,7 @@ fn before(conduct: Conduct, authority: &Authority) -> (Home, Gateway) {
 #[test]
 fn each_failure_is_a_502_or_a_504_with_its_reason_in_the_log() {
     let (authority, other) = (Authority::new(), Authority::new());
-    let server = |names: &[&str]| config(&authority.server(names), None);
+    let server = |names: &[&str]| authority.server(names).serving(None);
     let past = authority.signed(&["127.0.0.1"], "a server", |params| {
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     });
@@ -105,13 +84,13 @@ fn each_failure_is_a_502_or_a_504_with_its_reason_in_the_log() {
     });
     let table: Vec<(&str, Conduct, u16, &str)> = vec![
         ("a good one", serving(server(&["127.0.0.1"])), 200, ""),
-        ("another authority", serving(config(&other.server(&["127.0.0.1"]), None)), 502, "invalid peer certificate"),
+        ("another authority", serving(other.server(&["127.0.0.1"]).serving(None)), 502, "invalid peer certificate"),
         ("another name", serving(server(&["other.test"])), 502, "not valid for name"),
-        ("an end that is past", serving(config(&past, None)), 502, "expired"),
-        ("a beginning that is to come", serving(config(&future, None)), 502, "not valid yet"),
+        ("an end that is past", serving(past.serving(None)), 502, "expired"),
+        ("a beginning that is to come", serving(future.serving(None)), 502, "not valid yet"),
         (
             "a client certificate asked for",
-            serving(config(&authority.server(&["127.0.0.1"]), Some(&authority))),
+            serving(authority.server(&["127.0.0.1"]).serving(Some(&authority))),
             502,
             "ertificate",
         ),
@@ -171,7 +150,7 @@ fn write(folder: &Path, name: &str, text: &str) -> String {
 fn an_upstream_may_have_authorities_a_certificate_and_a_name_of_its_own() {
     let (authority, clients, others) = (Authority::new(), Authority::new(), Authority::new());
     let server = authority.server(&["api.example.test"]);
-    let asks = || serving(config(&server, Some(&clients)));
+    let asks = || serving(server.serving(Some(&clients)));
     let (good, bad) = (clients.client("the gateway"), others.client("somebody"));
     let folder = Home::new();
     let file = |name: &str, text: &str| write(folder.path(), name, text);
@@ -191,7 +170,7 @@ fn an_upstream_may_have_authorities_a_certificate_and_a_name_of_its_own() {
         ("authorities of others", asks(), vec![&*other_ca, &*good, host], 502),
         ("the machine's authorities", asks(), vec![&*good, host], 502),
         ("the name of the url", asks(), vec![&*ca, &*good], 502),
-        ("nobody asks", serving(config(&server, None)), vec![&*ca, host], 200),
+        ("nobody asks", serving(server.serving(None)), vec![&*ca, host], 200),
     ] {
         let text = entry(upstream(conduct), &lines.join("\n"));
         let roots = folder.path().join("other.pem");
@@ -208,7 +187,7 @@ fn an_upstream_may_have_authorities_a_certificate_and_a_name_of_its_own() {
 #[test]
 fn the_files_of_an_upstream_are_read_again_on_sighup_and_a_bad_one_changes_nothing() {
     let (authority, clients) = (Authority::new(), Authority::new());
-    let address = upstream(serving(config(&authority.server(&["127.0.0.1"]), Some(&clients))));
+    let address = upstream(serving(authority.server(&["127.0.0.1"]).serving(Some(&clients))));
     let home = Home::new();
     let ca = write(home.path(), "ca.pem", &authority.pem);
     clients.client("the gateway").write(home.path(), "client");

@@ -5,6 +5,7 @@ use crate::{
     actors::handle::Reply,
     domain::ledger::{Booked, Order},
     store::StoreError,
+    telemetry::Parents,
 };
 
 /// What waits for the next transaction.
@@ -84,6 +85,15 @@ impl Queued {
         match self {
             Self::Reserve { reply, .. } => reply.is_waited_for(),
             Self::End { .. } | Self::Flush(_) => true,
+        }
+    }
+
+    /// The traced requests that wait for it.
+    pub fn parents(&self) -> Parents {
+        match self {
+            Self::Reserve { reply, .. } => reply.parents(),
+            Self::End { reply, .. } => reply.as_ref().map(Reply::parents).unwrap_or_default(),
+            Self::Flush(reply) => reply.parents(),
         }
     }
 

@@ -106,7 +106,8 @@ impl RedisVault {
         }
         let vault = self.clone();
         actix::spawn(async move {
-            let exchanged = vault.0.redis.exchange(&loan.name, &loan.ask, loan.moment_us).await;
+            let exchange = vault.0.redis.exchange(&loan.name, &loan.ask, loan.moment_us);
+            let exchanged = reply.parents().scope(exchange).await;
             vault.0.tally.redis.add(fate(&exchanged));
             match exchanged {
                 Ok(Exchanged::Answered(answer)) => reply.answer(Some(answer)),

@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     domain::{lease::Answer, limit::shard::Loan},
     store::{Store, StoreError, quota_accounts::Exchanged},
+    telemetry::Parents,
 };
 
 /// A transaction that takes longer than this is late: until it ends there are no answers.
@@ -54,10 +55,11 @@ impl StoreVault {
         }
         self.since_ns = Some(self.clock.monotonic_ns());
         let batch = self.queue.drain(..self.queue.len().min(MAX_BATCH));
-        let (loans, replies): (Vec<_>, Vec<_>) = batch.unzip();
+        let (loans, replies): (Vec<_>, Vec<LoanReply>) = batch.unzip();
         let asks = loans.into_iter().map(|loan| (loan.name, loan.ask)).collect();
         let (store, now) = (self.store.clone(), self.clock.now());
-        Some((replies, async move { store.exchange_quotas(asks, now).await }))
+        let parents = Parents::of_all(replies.iter().map(Reply::parents));
+        Some((replies, parents.scope(async move { store.exchange_quotas(asks, now).await })))
     }
 
     /// The transaction has ended.

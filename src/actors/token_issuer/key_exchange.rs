@@ -48,7 +48,8 @@ impl Handler<Ask<Exchange>> for TokenIssuer {
 
     fn handle(&mut self, Ask { request, reply }: Ask<Exchange>, _: &mut Context<Self>) {
         let sessions = Arc::clone(&self.sessions);
-        actix::spawn(async move { reply.answer(sessions.exchange(request).await) });
+        let exchange = reply.parents().scope(async move { sessions.exchange(request).await });
+        actix::spawn(async move { reply.answer(exchange.await) });
     }
 }
 

@@ -79,7 +79,7 @@ impl Gateway {
         if roots.is_some() && !over_tls {
             return Err(bad("is asked without TLS, where --ca counts for nothing: begin it with https://"));
         }
-        let post = Post::new(over_tls, roots, PATIENCE).map_err(|error| bad(&error.to_string()))?;
+        let post = Post::new(over_tls, roots, None, PATIENCE).map_err(|error| bad(&error.to_string()))?;
         Ok(Self { post, url: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 

@@ -12,7 +12,7 @@ use crate::{
     },
     pipeline::{call::Call, gate::Gate},
     snapshot::{Snapshot, routing::Routing},
-    telemetry::{AccessLog, Metrics, Step, Trace},
+    telemetry::{AccessLog, Metrics, Sampled, Step, Trace},
 };
 
 /// The record of one request in the making. Dropped before its end, it says `aborted`.
@@ -99,7 +99,8 @@ impl Record {
         let Some(slot) = self.slot.take() else {
             return Ok(());
         };
-        let written = self.audit.write(slot, entry, self.known.durability()).await;
+        let writing = self.audit.write(slot, entry, self.known.durability());
+        let written = self.trace.place().scope(writing).await;
         self.end_trace();
         written.map_err(|_| Refusal::Unavailable(Unavailable::Audit))
     }
@@ -142,7 +143,8 @@ impl Record {
         let ended_ns = self.left_ns.unwrap_or_else(|| self.clock.monotonic_ns());
         let elapsed_ns = ended_ns.saturating_sub(self.started_ns);
         self.known.end(outcome, elapsed_ns / 1_000, self.routing.read().secrets());
-        self.metrics.request(self.known.draft(), elapsed_ns, self.known.waited_ns());
+        let sampled = self.trace.sampled_id().map(|trace_id| Sampled { trace_id, at: self.clock.now() });
+        self.metrics.request(self.known.draft(), elapsed_ns, self.known.waited_ns(), sampled.as_ref());
         self.enter(Step::Audit);
         self.trace.conclude(self.known.draft());
         let principal = self.known.principal().map(AsRef::as_ref);

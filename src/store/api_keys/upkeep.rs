@@ -26,7 +26,7 @@ impl Store {
     /// Deletes keys that were revoked or expired before `before`, but for their names, and gives their number; at most
     /// [`PURGE_ROWS`]: call it again while it finds that many.
     pub async fn purge_api_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("api_keys", async move |connection: &mut Connection| {
             let before = micros(before);
             let dead = api_keys::revoked_at.lt(before).or(api_keys::expires_at.lt(before));
             let dead = api_keys::table.filter(dead).select(api_keys::id).limit(PURGE_ROWS);
@@ -51,7 +51,10 @@ impl Store {
         for (time, ids) in &at {
             for some in ids.chunks(USES_AT_ONCE) {
                 let (some, time) = (some.to_vec(), *time);
-                self.write(async move |connection: &mut Connection| keep_uses(connection, some, time).await).await?;
+                self.write("UPDATE", "api_keys", async move |connection: &mut Connection| {
+                    keep_uses(connection, some, time).await
+                })
+                .await?;
             }
         }
         Ok(())

@@ -36,20 +36,23 @@ impl Store {
     /// # Errors
     /// `Conflict` if the chain has a checkpoint of this number already.
     pub async fn append_checkpoint(&self, checkpoint: Checkpoint) -> Result<(), StoreError> {
-        self.write(async move |connection: &mut Connection| insert(connection, checkpoint).await).await
+        self.write("INSERT", "audit_checkpoints", async move |connection: &mut Connection| {
+            insert(connection, checkpoint).await
+        })
+        .await
     }
 
     /// The newest checkpoint of a chain.
     pub async fn last_checkpoint(&self, chain: &str) -> Result<Option<Checkpoint>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| last(connection, chain).await).await
+        self.read("audit_checkpoints", async move |connection: &mut Connection| last(connection, chain).await).await
     }
 
     /// Checkpoints of a chain in their order, at most `limit` (and never more than 10,000), from the one after the number
     /// `after` on.
     pub async fn checkpoints_after(&self, chain: &str, after: u64, limit: u32) -> Result<Vec<Checkpoint>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_checkpoints", async move |connection: &mut Connection| {
             let page = audit_checkpoints::table
                 .filter(audit_checkpoints::chain.eq(chain))
                 .filter(audit_checkpoints::number.gt(signed(after)))
@@ -63,7 +66,7 @@ impl Store {
     /// The number of the last checkpoint that vouches for less than this place of a chain; 0 if there is none.
     pub async fn checkpoints_before(&self, chain: &str, seq: u64) -> Result<u64, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_checkpoints", async move |connection: &mut Connection| {
             let last = audit_checkpoints::table
                 .filter(audit_checkpoints::chain.eq(chain))
                 .filter(audit_checkpoints::seq.lt(signed(seq)))
@@ -89,7 +92,7 @@ impl Store {
         after: Option<(String, u64)>,
         limit: u32,
     ) -> Result<Vec<Checkpoint>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_checkpoints", async move |connection: &mut Connection| {
             let order = (audit_checkpoints::chain.asc(), audit_checkpoints::number.desc());
             let page = audit_checkpoints::table.order(order).limit(limit.min(MAX_PAGE).into());
             let records = on_backend!(connection, |conn| {

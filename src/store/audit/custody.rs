@@ -35,7 +35,7 @@ impl Store {
     /// # Errors
     /// `Conflict` if somebody else has put one on record meanwhile: read the ends of the chain of custody again.
     pub async fn keep_custody(&self, act: Act, row: AuditRow, checkpoint: Checkpoint) -> Result<(), StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("audit_entries", async move |connection: &mut Connection| {
             insert(connection, CUSTODY.into(), [Arc::new(row)].into()).await?;
             checkpoints::insert(connection, checkpoint).await?;
             match act {
@@ -56,7 +56,7 @@ impl Store {
     /// Up to where a chain may be dropped: what has been put on record so far.
     pub async fn dropped_through(&self, chain: &str) -> Result<u64, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_drops", async move |connection: &mut Connection| {
             let through = audit_drops::table.find(chain).select(audit_drops::through_seq);
             let through: Option<i64> = on_backend!(connection, |conn| through.first(conn).await.optional())?;
             read_count("audit_drops.through_seq", through.unwrap_or_default())
@@ -67,7 +67,7 @@ impl Store {
     /// The last entry that the newest checkpoint from before this time vouches for.
     pub async fn vouched_before(&self, chain: &str, before: Timestamp) -> Result<Option<u64>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_checkpoints", async move |connection: &mut Connection| {
             let newest = audit_checkpoints::table
                 .filter(audit_checkpoints::chain.eq(chain))
                 .filter(audit_checkpoints::time.lt(micros(before)))
@@ -82,7 +82,7 @@ impl Store {
     /// Deletes some of the first entries of a chain, none behind `through`; how many. None are left when it gives 0.
     pub async fn drop_entries(&self, chain: &str, through: u64) -> Result<usize, StoreError> {
         let chain = chain.to_owned();
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("audit_entries", async move |connection: &mut Connection| {
             let of_chain = audit_entries::table.filter(audit_entries::chain.eq(chain.clone()));
             let first = of_chain.select(min(audit_entries::seq));
             let first: Option<i64> = on_backend!(connection, |conn| first.first(conn).await)?;
@@ -101,7 +101,7 @@ impl Store {
     /// How many entries of the log have a part that is personal to a user.
     pub async fn personal_parts(&self, user: UserId) -> Result<u64, StoreError> {
         let user = user.to_string();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let personal = audit_entries::table
                 .filter(audit_entries::user_id.eq(user.clone()))
                 .filter(audit_entries::personal.is_not_null())
@@ -118,7 +118,7 @@ impl Store {
     /// Erases some of a user's parts in a chain up to the place `through`; how many. None are left when it gives 0.
     pub async fn erase_parts(&self, user: UserId, chain: &str, through: u64) -> Result<usize, StoreError> {
         let (user, chain, through) = (user.to_string(), chain.to_owned(), signed(through));
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("audit_entries", async move |connection: &mut Connection| {
             let of_chain = || {
                 audit_entries::table
                     .filter(audit_entries::chain.eq(chain.clone()))

@@ -172,7 +172,7 @@ impl Store {
     ) -> Result<Vec<AuditRecordRow>, StoreError> {
         let (filter, limit) = (filter.clone(), usize::try_from(limit.min(MAX_PAGE)).unwrap_or(usize::MAX));
         let ids = Ids { from: None, before: before.map(|id| id.to_string()) };
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let found = openings(connection, &filter, &ids, limit).await?;
             with_outcomes(connection, found).await
         })
@@ -181,7 +181,7 @@ impl Store {
 
     /// The record whose opening entry has this id.
     pub async fn audit_record(&self, id: EntryId) -> Result<Option<AuditRecordRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let opening = audit_entries::table
                 .filter(audit_entries::id.eq(id.to_string()))
                 .filter(audit_entries::stage.ne(Stage::Outcome.as_str()));

@@ -45,7 +45,7 @@ const MAX_PAGE: u32 = 10_000;
 impl Store {
     /// The names of all chains that have entries or checkpoints, in their order.
     pub async fn audit_chains(&self) -> Result<Vec<String>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let mut chains = vec![];
             // From one to the next by the index: a list of the distinct ones would read the whole table.
             let mut last = String::new();
@@ -61,7 +61,7 @@ impl Store {
     /// The link at this place of a chain.
     pub async fn audit_link(&self, chain: &str, seq: u64) -> Result<Option<Head>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let hash = audit_entries::table.find((chain, signed(seq))).select(audit_entries::hash);
             let hash: Option<Vec<u8>> = on_backend!(connection, |conn| hash.first(conn).await.optional())?;
             hash.map(|hash| Ok(Head { seq, hash: read_digest("audit_entries.hash", hash)? })).transpose()
@@ -78,7 +78,7 @@ impl Store {
         to: Option<Timestamp>,
     ) -> Result<Option<(u64, u64)>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let of_chain = || audit_entries::table.filter(audit_entries::chain.eq(chain.clone()));
             let from = from.map_or(i64::MIN, micros);
             let to = to.map_or(i64::MAX, micros);
@@ -107,7 +107,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Stored>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let page = audit_entries::table
                 .filter(audit_entries::chain.eq(chain))
                 .filter(audit_entries::seq.gt(signed(after)))
@@ -130,7 +130,7 @@ impl Store {
         requests: Vec<String>,
     ) -> Result<HashMap<String, Exported>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let outcomes = audit_entries::table
                 .filter(audit_entries::request_id.eq_any(requests))
                 .filter(audit_entries::chain.eq(chain))

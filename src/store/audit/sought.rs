@@ -122,7 +122,7 @@ impl Store {
         counted: Timestamp,
     ) -> Result<Vec<AuditRecordRow>, StoreError> {
         let (filter, limit) = (filter.clone(), usize::try_from(limit.min(MAX_PAGE)).unwrap_or(usize::MAX));
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let recent = counted.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
             let mut ids = Ids { from: Some(prefix(recent.as_millisecond())), before: before.map(|id| id.to_string()) };
             let mut found = openings(connection, &filter, &ids, limit).await?;

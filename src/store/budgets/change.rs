@@ -45,6 +45,7 @@ impl Administered for BudgetRow {
     type Change = BudgetChange;
     type Refused = Misfit;
 
+    const TABLE: &'static str = "budgets";
     const REVISION: &'static str = revisions::BUDGETS;
 
     fn id_of(new: &NewBudget) -> BudgetId {

@@ -39,6 +39,7 @@ impl Administered for EntryRow {
     type Change = EntryChange;
     type Refused = EntryRefused;
 
+    const TABLE: &'static str = "list_entries";
     const REVISION: &'static str = revisions::ROUTING;
 
     fn id_of(new: &NewEntry) -> EntryId {

@@ -51,7 +51,7 @@ impl Store {
     /// At most `limit` alerts of which `owner` has this left to do, the oldest first.
     pub async fn untold_alerts(&self, owner: &str, left: Unreported, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
         let owner = owner.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("budget_alerts", async move |connection: &mut Connection| {
             let mine = budget_alerts::owner.eq(owner).and(budget_alerts::told_at.is_null());
             let this = budget_alerts::recorded_at.is_null().eq(left == Unreported::Unrecorded);
             let untold = budget_alerts::table.filter(mine.and(this)).order(budget_alerts::id).limit(limit.into());
@@ -64,7 +64,7 @@ impl Store {
 
     /// Keeps that an alert is on record, and whether nothing more is left to do.
     pub async fn alert_recorded(&self, id: AlertId, is_told: bool, now: Timestamp) -> Result<(), StoreError> {
-        self.write(async move |connection: &mut Connection| {
+        self.write("UPDATE", "budget_alerts", async move |connection: &mut Connection| {
             let recorded = diesel::update(budget_alerts::table.find(id.to_string()));
             let told_at = is_told.then_some(micros(now));
             let recorded =
@@ -77,7 +77,7 @@ impl Store {
 
     /// Records that an alert was delivered, or cannot be.
     pub async fn alert_delivered(&self, id: AlertId, now: Timestamp) -> Result<(), StoreError> {
-        self.write(async move |connection: &mut Connection| {
+        self.write("UPDATE", "budget_alerts", async move |connection: &mut Connection| {
             let delivered = diesel::update(budget_alerts::table.find(id.to_string()));
             let delivered = delivered.set(budget_alerts::told_at.eq(micros(now)));
             on_backend!(connection, |conn| delivered.execute(conn).await)?;
@@ -88,7 +88,7 @@ impl Store {
 
     /// Whether the audit log has an entry with this id.
     pub async fn is_recorded(&self, id: EntryId) -> Result<bool, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let entry = audit_entries::table.filter(audit_entries::id.eq(id.to_string())).count();
             let count: i64 = on_backend!(connection, |conn| entry.get_result(conn).await)?;
             Ok(count > 0)

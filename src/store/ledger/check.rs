@@ -72,7 +72,7 @@ impl Store {
     /// Checks the whole ledger as it is at one moment, and returns at most `max_findings` calls and as many balances
     /// that are wrong. It takes as long as an operation may.
     pub async fn check_ledger(&self, max_findings: usize) -> Result<LedgerReport, StoreError> {
-        self.snapshot(async move |connection: &mut Connection| {
+        self.snapshot("ledger_entries", async move |connection: &mut Connection| {
             let mut report = LedgerReport::default();
             check_calls(connection, &mut report, max_findings).await?;
             let readable = |call: &CallFinding| !call.faults.contains(&Fault::UnreadableAccounts);

@@ -57,7 +57,7 @@ impl Store {
     /// The calls of `owner` whose holds other replicas ended, and whose own end has not come yet, the oldest first.
     pub async fn orphans_of(&self, owner: &str) -> Result<Vec<RequestId>, StoreError> {
         let owner = owner.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("ledger_orphans", async move |connection: &mut Connection| {
             let orphans = ledger_orphans::table.filter(ledger_orphans::owner.eq(owner));
             let orphans = orphans.order(ledger_orphans::request_id).select(ledger_orphans::request_id);
             let ids: Vec<String> = on_backend!(connection, |conn| orphans.load(conn).await)?;
@@ -68,7 +68,7 @@ impl Store {
 
     /// Forgets calls that were taken for lost before this time, some at a time: they do not come back any more.
     pub async fn forget_orphans(&self, before: Timestamp) -> Result<usize, StoreError> {
-        self.write(async move |connection: &mut Connection| {
+        self.write("DELETE", "ledger_orphans", async move |connection: &mut Connection| {
             let old = ledger_orphans::table.filter(ledger_orphans::ended_at.lt(micros(before)));
             let old = old.select(ledger_orphans::request_id).limit(PURGE_ROWS);
             let old: Vec<String> = on_backend!(connection, |conn| old.load(conn).await)?;

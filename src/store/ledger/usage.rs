@@ -75,7 +75,7 @@ struct Record {
 impl Store {
     /// At most `limit` sums, in the order of their groups. Without a dimension it is one, of everything.
     pub async fn usage(&self, filter: UsageFilter, limit: u32) -> Result<Vec<UsageRow>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("ledger_entries", async move |connection: &mut Connection| {
             let sql = sql(&filter.group_by);
             let (from, to) = (micros(filter.from), micros(filter.to));
             let user = filter.user.map(|id| id.to_string()).unwrap_or_default();

@@ -46,6 +46,7 @@ impl Administered for LimitRow {
     type Change = LimitChange;
     type Refused = Misfit;
 
+    const TABLE: &'static str = "limits";
     const REVISION: &'static str = revisions::LIMITS;
 
     fn id_of(new: &NewLimit) -> LimitId {

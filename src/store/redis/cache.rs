@@ -7,7 +7,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use deadpool_redis::redis::{self, Script};
 
-use super::Redis;
+use super::{Redis, command, script};
 use crate::{domain::hex, store::StoreError};
 
 /// How long an epoch is remembered after it was last used; no answer is kept for longer.
@@ -40,7 +40,10 @@ impl Redis {
     /// `Unavailable` if there is no answer in time.
     pub async fn cache_epoch(&self, url: &Name) -> Result<Option<String>, StoreError> {
         let key = epoch_key(url);
-        self.perform(async move |mut connection| redis::cmd("GET").arg(key).query_async(&mut connection).await).await
+        self.perform(command("GET"), async move |mut connection| {
+            redis::cmd("GET").arg(key).query_async(&mut connection).await
+        })
+        .await
     }
 
     /// Begins an epoch of a URL: what was kept before is not found any more.
@@ -50,7 +53,7 @@ impl Redis {
     pub async fn begin_cache_epoch(&self, url: &Name, epoch: String) -> Result<(), StoreError> {
         let mut set = redis::cmd("SET");
         set.arg(epoch_key(url)).arg(epoch).arg("PX").arg(ms(EPOCH_TTL));
-        self.perform(async move |mut connection| set.query_async(&mut connection).await).await
+        self.perform(command("SET"), async move |mut connection| set.query_async(&mut connection).await).await
     }
 
     /// What is kept under a name of that URL.
@@ -59,7 +62,10 @@ impl Redis {
     /// `Unavailable` if there is no answer in time.
     pub async fn cached(&self, url: &Name, name: &Name) -> Result<Option<Vec<u8>>, StoreError> {
         let key = kept_key(url, name);
-        self.perform(async move |mut connection| redis::cmd("GET").arg(key).query_async(&mut connection).await).await
+        self.perform(command("GET"), async move |mut connection| {
+            redis::cmd("GET").arg(key).query_async(&mut connection).await
+        })
+        .await
     }
 
     /// Keeps an answer, where the epoch that it was asked under has not ended and there is room among `max_bytes` of all.
@@ -73,7 +79,9 @@ impl Redis {
         call.key(kept_key(&url, &name)).key(epoch_key(&url));
         call.key(format!("tollgate:{tag}:ends")).key(format!("tollgate:{tag}:sizes"));
         call.arg(bytes).arg(ms(ttl.min(EPOCH_TTL))).arg(epoch).arg(ms(EPOCH_TTL)).arg(max_bytes / SLOTS);
-        let kept: u64 = self.perform(async move |mut connection| call.invoke_async(&mut connection).await).await?;
+        let kept: u64 = self
+            .perform(script("cache_keep"), async move |mut connection| call.invoke_async(&mut connection).await)
+            .await?;
         Ok(kept == 1)
     }
 
@@ -83,7 +91,10 @@ impl Redis {
     /// `Unavailable` if there is no answer in time.
     pub async fn forget_cached(&self, url: &Name, name: &Name) -> Result<(), StoreError> {
         let key = kept_key(url, name);
-        self.perform(async move |mut connection| redis::cmd("UNLINK").arg(key).query_async(&mut connection).await).await
+        self.perform(command("UNLINK"), async move |mut connection| {
+            redis::cmd("UNLINK").arg(key).query_async(&mut connection).await
+        })
+        .await
     }
 }
 

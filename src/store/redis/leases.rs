@@ -16,7 +16,7 @@ use std::{
 use deadpool_redis::redis::{self, Script};
 use siphasher::sip::SipHasher13;
 
-use super::Redis;
+use super::{Redis, command, script};
 use crate::{
     domain::lease::{Answer, Ask, Kind},
     store::StoreError,
@@ -91,8 +91,9 @@ impl Redis {
         for word in words(ask, moment_us, self.seen.of(slot)) {
             call.arg(word);
         }
-        let answer: Vec<i64> =
-            self.perform(async move |mut connection| call.invoke_async(&mut connection).await).await?;
+        let answer: Vec<i64> = self
+            .perform(script("leases"), async move |mut connection| call.invoke_async(&mut connection).await)
+            .await?;
         let corrupt = || StoreError::Corrupt(format!("an answer of Redis: {answer:?}"));
         let (exchanged, seen) = read(&answer, ask.seq).ok_or_else(corrupt)?;
         if let Some([generation, count]) = seen {
@@ -120,7 +121,7 @@ impl Redis {
             command
         };
         let commands = (0..SLOTS).map(of_slot).collect();
-        let begun: Vec<u64> = self.perform(|link| link.all(commands)).await?;
+        let begun: Vec<u64> = self.perform(command("EVAL"), |link| link.all(commands)).await?;
         Ok(begun.contains(&1))
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use deadpool_redis::redis::Script;
 
-use super::Redis;
+use super::{Redis, script};
 use crate::store::StoreError;
 
 /// For how long a replica counts after it was heard of.
@@ -22,6 +22,6 @@ impl Redis {
     pub async fn count_replica(&self, name: &str) -> Result<u64, StoreError> {
         let mut call = COUNT.prepare_invoke();
         call.key(KEY).arg(name).arg(u64::try_from(PRESENCE.as_millis()).unwrap_or(u64::MAX));
-        self.perform(async move |mut connection| call.invoke_async(&mut connection).await).await
+        self.perform(script("replicas"), async move |mut connection| call.invoke_async(&mut connection).await).await
     }
 }

@@ -59,7 +59,7 @@ impl Store {
     /// At most `limit` entries of a chain after those that were counted.
     pub async fn traffic_backlog(&self, chain: &str, limit: u32) -> Result<Backlog, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let after = mark(connection, &chain).await?;
             let next = audit_entries::table
                 .filter(audit_entries::chain.eq(chain.clone()))
@@ -78,7 +78,7 @@ impl Store {
     /// How far a chain was counted: the place of its last entry that was.
     pub async fn traffic_mark(&self, chain: &str) -> Result<u64, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| mark(connection, &chain).await).await
+        self.read("traffic_marks", async move |connection: &mut Connection| mark(connection, &chain).await).await
     }
 
     /// The decisions of these requests that are in a chain, by request.
@@ -88,7 +88,10 @@ impl Store {
         requests: BTreeSet<RequestId>,
     ) -> Result<BTreeMap<RequestId, Entry>, StoreError> {
         let chain = chain.to_owned();
-        self.read(async move |connection: &mut Connection| decisions(connection, &chain, requests).await).await
+        self.read("audit_entries", async move |connection: &mut Connection| {
+            decisions(connection, &chain, requests).await
+        })
+        .await
     }
 
     /// The records that began in a span of time, at most `limit`, in no order.
@@ -98,7 +101,7 @@ impl Store {
         to: Timestamp,
         limit: u32,
     ) -> Result<Vec<TrafficRecord>, StoreError> {
-        self.read(async move |connection: &mut Connection| {
+        self.read("audit_entries", async move |connection: &mut Connection| {
             let openings = audit_entries::table
                 .filter(audit_entries::time.ge(micros(from)))
                 .filter(audit_entries::time.lt(micros(to)))

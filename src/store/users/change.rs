@@ -55,6 +55,7 @@ impl Administered for UserRow {
     type Change = UserChange;
     type Refused = UserRefused;
 
+    const TABLE: &'static str = "users";
     const REVISION: &'static str = revisions::IDENTITY;
 
     fn id_of(new: &NewUser) -> UserId {
@@ -156,7 +157,7 @@ impl Store {
     /// Revokes all live sessions of a user and gives their number; `None` if there is no such user. Tokens of outside
     /// issuers that were made before are dead with them.
     pub async fn revoke_sessions_of(&self, user: UserId, now: Timestamp) -> Result<Option<usize>, StoreError> {
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("sessions", async move |connection: &mut Connection| {
             let revision = revisions::next(connection, revisions::IDENTITY).await?;
             // The user's row comes first, as in every change of a user.
             if !end_tokens(connection, user, now, revision).await? {

@@ -39,10 +39,10 @@ impl Store {
     /// one does. A password that a replica has made up is noted as unshown.
     pub async fn create_first_admin(&self, user: NewUser, made_up_by: Option<&str>) -> Result<bool, StoreError> {
         let made_up_by = made_up_by.map(str::to_owned);
-        if self.read(any_user).await? {
+        if self.read("users", any_user).await? {
             return Ok(false);
         }
-        self.transaction(async move |connection: &mut Connection| {
+        self.transaction("users", async move |connection: &mut Connection| {
             let revision = revisions::next(connection, revisions::IDENTITY).await?;
             let is_first = !any_user(connection).await?;
             if is_first {

@@ -41,7 +41,7 @@ impl Store {
     /// The user of this identity, deleted or not, if there has ever been one.
     pub async fn user_of(&self, identity: &OutsideIdentity) -> Result<Option<UserRow>, StoreError> {
         let identity = identity.clone();
-        self.read(async move |connection: &mut Connection| of_identity(connection, &identity).await).await
+        self.read("users", async move |connection: &mut Connection| of_identity(connection, &identity).await).await
     }
 
     /// The user of this identity, deleted or not; made now, without a password, if there has never been one. Of several
@@ -52,7 +52,10 @@ impl Store {
     pub async fn provision_user(&self, user: OutsideUser) -> Result<UserRow, StoreError> {
         match self.user_of(&user.identity).await? {
             Some(known) => Ok(known),
-            None => self.transaction(async move |connection: &mut Connection| provision(connection, user).await).await,
+            None => {
+                self.transaction("users", async move |connection: &mut Connection| provision(connection, user).await)
+                    .await
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ impl Store {
     /// when it is a minute old: until then it may be about to be printed.
     pub async fn unshown_password(&self, replica: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
         let (replica, old) = (replica.to_owned(), micros(now.saturating_sub(OTHERS_START).unwrap_or(Timestamp::MIN)));
-        self.read(async move |connection: &mut Connection| {
+        self.read("unshown_passwords", async move |connection: &mut Connection| {
             let in_force = unshown_passwords::user_id
                 .eq(users::id)
                 .and(users::password_hash.eq(unshown_passwords::password_hash.nullable()));
@@ -42,7 +42,7 @@ impl Store {
     /// Says that the password of a user was printed.
     pub async fn note_shown_password(&self, user: UserId) -> Result<(), StoreError> {
         let user = user.to_string();
-        self.write(async move |connection: &mut Connection| {
+        self.write("DELETE", "unshown_passwords", async move |connection: &mut Connection| {
             let delete = diesel::delete(unshown_passwords::table.find(user));
             on_backend!(connection, |conn| delete.execute(conn).await)?;
             Ok(())

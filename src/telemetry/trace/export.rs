@@ -14,9 +14,7 @@ use std::{
 
 use opentelemetry::Context;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{
-    ExporterBuildError, SpanExporter, WithHttpConfig, WithTonicConfig, tonic_types::transport::ClientTlsConfig,
-};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -82,11 +80,12 @@ pub(super) fn start(
     let mut exporter = {
         // The channel of gRPC has a task of its own.
         let _inside = runtime.enter();
-        exporter(settings)?
+        exporter(&settings)?
     };
     exporter.set_resource(resource);
     let (queue, waiting) = mpsc::channel(settings.max_queue);
     let signals = Arc::<Signals>::default();
+    let max_batch = settings.max_batch;
     let sending =
         Sending { exporter, settings, waiting, signals: Arc::clone(&signals), counts: counts.clone(), is_out: false };
     std::thread::Builder::new().name("traces".into()).spawn(move || {
@@ -94,19 +93,21 @@ pub(super) fn start(
         runtime.block_on(sending.run());
         signals.ended.notify_one();
     })?;
-    let feeder = Feeder { queue, signals: Arc::clone(&signals), max_batch: settings.max_batch, counts };
+    let feeder = Feeder { queue, signals: Arc::clone(&signals), max_batch, counts };
     Ok((feeder, Worker(signals)))
 }
 
-fn exporter(settings: Settings) -> Result<SpanExporter, NoExporter> {
+fn exporter(settings: &Settings) -> Result<SpanExporter, NoExporter> {
     let builder = SpanExporter::builder();
     Ok(match settings.protocol {
         Protocol::Grpc if settings.over_tls => {
-            builder.with_tonic().with_tls_config(ClientTlsConfig::new().with_enabled_roots()).build()?
+            builder.with_tonic().with_tls_config(settings.certificates.grpc()).build()?
         }
         Protocol::Grpc => builder.with_tonic().build()?,
         Protocol::HttpProtobuf => {
-            let client = Collector(Post::new(settings.over_tls, None, settings.call_timeout)?);
+            let Settings { over_tls, certificates, call_timeout, .. } = settings;
+            let (roots, identity) = (certificates.roots(), certificates.identity());
+            let client = Collector(Post::new(*over_tls, roots, identity, *call_timeout)?);
             builder.with_http().with_http_client(client).build()?
         }
     })

@@ -1,14 +1,17 @@
 //! What the environment says of tracing, as the OpenTelemetry specification names it. What the exporter and the SDK read
-//! themselves is not here: endpoints, headers, resource attributes, the sampler.
+//! themselves is not here: endpoints, headers, resource attributes, the sampler. The files for TLS are read in `certificates`.
 
 use std::{env, time::Duration};
 
+use super::certificates::Certificates;
+
 /// Whether spans are exported, and how they wait for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
     pub protocol: Protocol,
     /// Whether the collector is called over TLS.
     pub over_tls: bool,
+    pub certificates: Certificates,
     /// Of one call to the collector.
     pub call_timeout: Duration,
     /// Of one batch, with all that is tried again.
@@ -38,6 +41,7 @@ const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const COMPRESSION: &str = "OTEL_EXPORTER_OTLP_COMPRESSION";
 
 impl Settings {
     /// As the environment of the process says; `None` where spans are not exported.
@@ -57,13 +61,17 @@ impl Settings {
             return Ok(None);
         }
         check_sampler(&get)?;
+        check_compression(either("COMPRESSION").as_deref())?;
+        let protocol = protocol(either("PROTOCOL").as_deref())?;
+        let insecure = either("INSECURE").is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let number = |name: &str, usual: u64| get(name).and_then(|text| text.parse().ok()).unwrap_or(usual);
         let count = |name, usual| usize::try_from(number(name, usual)).unwrap_or(usize::MAX).max(1);
         let ms = |name, usual| Duration::from_millis(number(name, usual));
         let max_queue = count("OTEL_BSP_MAX_QUEUE_SIZE", 2_048);
         Ok(Some(Self {
-            protocol: protocol(either("PROTOCOL").as_deref())?,
-            over_tls: endpoint.is_some_and(|url| url.get(..6).is_some_and(|s| s.eq_ignore_ascii_case("https:"))),
+            protocol,
+            over_tls: endpoint.is_some_and(|url| is_over_tls(&url, protocol, insecure)),
+            certificates: Certificates::read(&get)?,
             call_timeout: Duration::from_millis(either("TIMEOUT").and_then(|text| text.parse().ok()).unwrap_or(10_000)),
             batch_timeout: ms("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
             delay: ms("OTEL_BSP_SCHEDULE_DELAY", 5_000),
@@ -91,6 +99,24 @@ fn protocol(text: Option<&str>) -> Result<Protocol, BadVariable> {
         Some(other) => {
             Err(BadVariable { name: PROTOCOL, reason: format!("{other} is neither http/protobuf nor grpc") })
         }
+    }
+}
+
+/// The scheme says so; an address of gRPC may have none, and is secure then unless it is said that it is not.
+fn is_over_tls(url: &str, protocol: Protocol, insecure: bool) -> bool {
+    match url.split_once("://") {
+        Some((scheme, _)) => scheme.eq_ignore_ascii_case("https"),
+        None => protocol == Protocol::Grpc && !insecure,
+    }
+}
+
+fn check_compression(text: Option<&str>) -> Result<(), BadVariable> {
+    match text {
+        None | Some("none") => Ok(()),
+        Some(other) => Err(BadVariable {
+            name: COMPRESSION,
+            reason: format!("{other} is not done by this build, which sends spans as they are: set none"),
+        }),
     }
 }
 
@@ -159,11 +185,55 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_grpc_without_a_scheme_is_secure_unless_it_is_said_that_it_is_not() {
+        for (url, protocol, insecure, secure) in [
+            ("https://c:4317", "grpc", "true", true),
+            ("http://c:4317", "grpc", "false", false),
+            ("c:4317", "grpc", "", true),
+            ("c:4317", "grpc", "True", false),
+            ("c:4318", "http/protobuf", "", false),
+        ] {
+            let settings = read(&[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", url),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+                ("OTEL_EXPORTER_OTLP_INSECURE", insecure),
+            ]);
+            assert_eq!(settings.unwrap().unwrap().over_tls, secure, "{url} {protocol} {insecure}");
+        }
+    }
+
+    #[test]
+    fn a_file_for_tls_that_is_of_no_use_is_refused_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (empty, broken) = (path("empty", ""), path("broken", "-----BEGIN CERTIFICATE-----\nAA"));
+        let certificate = rcgen::generate_simple_self_signed(vec!["c".into()]).unwrap();
+        let good = path("good", &certificate.cert.pem());
+        for (name, file, reason) in [
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", &empty, "no certificate"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", &broken, "no PEM"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &good, "without OTEL_EXPORTER_OTLP_CLIENT_KEY"),
+        ] {
+            let error = read(&[ENDPOINT, (name, file)]).unwrap_err();
+            assert!(error.starts_with(name) && error.contains(reason), "{error}");
+        }
+        let pair = [("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &*good), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &*good)];
+        assert!(read(&[ENDPOINT, pair[0], pair[1]]).unwrap_err().contains("no private key"));
+    }
+
+    #[test]
     fn what_this_build_cannot_do_is_refused_with_its_variable() {
         for (name, text) in [
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "/nowhere/client.key"),
         ] {
             let error = read(&[ENDPOINT, (name, text)]).unwrap_err();
             assert!(error.starts_with(name) && error.contains(text), "{error}");

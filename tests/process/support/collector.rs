@@ -2,7 +2,10 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
 };
 
@@ -13,8 +16,11 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span, span::SpanKind},
 };
 use prost::Message as _;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
 
-use super::{PATIENCE, Wire};
+use super::{Authority, Identity, PATIENCE, Wire};
 
 pub struct Collector {
     address: SocketAddr,
@@ -48,19 +54,29 @@ impl Collector {
         })
     }
 
+    /// Takes `http/protobuf` over TLS, in the name `localhost`; from clients of this authority only, where one is given.
+    pub fn https(identity: &Identity, clients: Option<&Authority>) -> Self {
+        let config = identity.serving(clients);
+        Self::start(move |listener, batches| {
+            for stream in listener.incoming() {
+                let (batches, connection) = (batches.clone(), ServerConnection::new(Arc::clone(&config)).unwrap());
+                let stream = StreamOwned::new(connection, stream.unwrap());
+                thread::spawn(move || serve_http(Wire::over(stream), &batches));
+            }
+        })
+    }
+
     /// Takes `grpc`.
     pub fn grpc() -> Self {
-        Self::start(|listener, batches| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                listener.set_nonblocking(true).unwrap();
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                loop {
-                    let stream = listener.accept().await.unwrap().0;
-                    tokio::spawn(serve_grpc(stream, batches.clone()));
-                }
-            });
-        })
+        Self::start(|listener, batches| accept_grpc(listener, &batches, None))
+    }
+
+    /// Takes `grpc` over TLS, as [`Self::https`].
+    pub fn grpcs(identity: &Identity, clients: Option<&Authority>) -> Self {
+        let mut config = ServerConfig::clone(&identity.serving(clients));
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = TlsAcceptor::from(Arc::new(config));
+        Self::start(|listener, batches| accept_grpc(listener, &batches, Some(tls)))
     }
 
     fn start(serve: impl FnOnce(TcpListener, Sender<Batch>) + Send + 'static) -> Self {
@@ -72,6 +88,11 @@ impl Collector {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The address of one that is called over TLS.
+    pub fn tls_url(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
     }
 
     /// Waits for the spans of the request with this id; its own comes last.
@@ -113,7 +134,29 @@ fn serve_http(mut wire: Wire, batches: &Sender<Batch>) {
     }
 }
 
-async fn serve_grpc(stream: tokio::net::TcpStream, batches: Sender<Batch>) {
+fn accept_grpc(listener: TcpListener, batches: &Sender<Batch>, tls: Option<TlsAcceptor>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        loop {
+            let (stream, batches, tls) = (listener.accept().await.unwrap().0, batches.clone(), tls.clone());
+            tokio::spawn(async move {
+                match tls {
+                    None => serve_grpc(stream, batches).await,
+                    // A client that does not trust the certificate leaves.
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            serve_grpc(stream, batches).await;
+                        }
+                    }
+                }
+            });
+        }
+    });
+}
+
+async fn serve_grpc(stream: impl AsyncRead + AsyncWrite + Unpin, batches: Sender<Batch>) {
     let mut connection = h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((request, mut answer))) = connection.accept().await {
         let batches = batches.clone();
@@ -143,17 +186,33 @@ async fn serve_grpc(stream: tokio::net::TcpStream, batches: Sender<Batch>) {
 impl Collected {
     /// The one span of the request.
     pub fn server(&self) -> &Span {
-        self.of_kind(SpanKind::Server)
+        self.one(SpanKind::Server, |_| true)
     }
 
     /// The one call to the upstream.
     pub fn client(&self) -> &Span {
-        self.of_kind(SpanKind::Client)
+        self.one(SpanKind::Client, |span| span.parent_span_id == self.server().span_id)
     }
 
-    fn of_kind(&self, kind: SpanKind) -> &Span {
-        let spans: Vec<&Span> = self.spans.iter().filter(|span| span.kind == i32::from(kind)).collect();
-        let [span] = spans[..] else { panic!("one span of {kind:?}: {:?}", self.spans) };
+    /// The calls to databases that were made in a step, in the order they ended.
+    pub fn calls_in(&self, step: &str) -> Vec<&Span> {
+        let steps = self.spans.iter().filter(|span| span.name == step && span.parent_span_id == self.server().span_id);
+        let [step] = steps.collect::<Vec<_>>()[..] else { panic!("one step {step}: {:?}", self.spans) };
+        let calls: Vec<&Span> = self.spans.iter().filter(|span| span.parent_span_id == step.span_id).collect();
+        for call in &calls {
+            assert_eq!(call.kind, i32::from(SpanKind::Client), "{call:?}");
+            let [began, ended] = [call.start_time_unix_nano, call.end_time_unix_nano];
+            assert!(
+                step.start_time_unix_nano <= began && began <= ended && ended <= step.end_time_unix_nano,
+                "{call:?}"
+            );
+        }
+        calls
+    }
+
+    fn one(&self, kind: SpanKind, is_meant: impl Fn(&Span) -> bool) -> &Span {
+        let spans = self.spans.iter().filter(|span| span.kind == i32::from(kind) && is_meant(span));
+        let [span] = spans.collect::<Vec<_>>()[..] else { panic!("one span of {kind:?}: {:?}", self.spans) };
         span
     }
 

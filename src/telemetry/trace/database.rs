@@ -1,0 +1,210 @@
+//! Calls to the store and to Redis, as spans within the step of each request that waits for them.
+//!
+//! The task of a request is within its step ([`Place`]). A message to an actor carries the step that it was sent in, and the
+//! actor's work for it is within that ([`Parents::scope`]). What an actor does for several messages at once is shown in each
+//! of their traces. Where no trace is sampled there are no parents, and a call allocates nothing and reads no clock.
+
+use std::{
+    borrow::Cow,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwapOption;
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer},
+};
+use opentelemetry_sdk::trace::{SdkTracer, Span};
+
+use crate::clock::Clock;
+
+tokio::task_local! {
+    static PLACE: Place;
+}
+
+/// A call to the store or to Redis, in the names of the semantic conventions for databases. It never has a value of a
+/// statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatabaseCall {
+    /// `db.system.name`.
+    pub system: &'static str,
+    /// `db.operation.name`: the command; `BATCH` where it is several.
+    pub operation: &'static str,
+    /// What it is about, if that is one thing.
+    pub target: Option<Target>,
+}
+
+/// What a call to a database is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// `db.collection.name`: the table, and of several the one that the call is made for.
+    Table(&'static str),
+    /// `db.stored_procedure.name`: a script that Redis runs.
+    Script(&'static str),
+}
+
+impl DatabaseCall {
+    fn name(&self) -> Cow<'static, str> {
+        match self.target {
+            Some(Target::Table(name) | Target::Script(name)) => format!("{} {name}", self.operation).into(),
+            None => self.operation.into(),
+        }
+    }
+
+    fn attributes(&self) -> Vec<KeyValue> {
+        let target = self.target.map(|target| match target {
+            Target::Table(name) => KeyValue::new("db.collection.name", name),
+            Target::Script(name) => KeyValue::new("db.stored_procedure.name", name),
+        });
+        let named = [("db.system.name", self.system), ("db.operation.name", self.operation)];
+        named.map(|(name, value)| KeyValue::new(name, value)).into_iter().chain(target).collect()
+    }
+}
+
+/// The times of one request, as its spans have them.
+pub(super) struct Timeline {
+    pub tracer: SdkTracer,
+    pub clock: Clock,
+    /// When the request began, by the clock and on the monotonic clock.
+    pub began: SystemTime,
+    pub started_ns: u64,
+}
+
+impl Timeline {
+    /// A time on the monotonic clock.
+    pub fn at(&self, now_ns: u64) -> SystemTime {
+        let elapsed = Duration::from_nanos(now_ns.saturating_sub(self.started_ns));
+        self.began.checked_add(elapsed).unwrap_or(self.began)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.at(self.clock.monotonic_ns())
+    }
+}
+
+/// The step of one sampled request.
+struct Parent {
+    timeline: Arc<Timeline>,
+    step: Context,
+}
+
+/// The steps of sampled requests that something is done for; most often none.
+#[derive(Clone, Default)]
+pub struct Parents(Option<Arc<Vec<Arc<Parent>>>>);
+
+impl Parents {
+    pub(super) fn one(timeline: &Arc<Timeline>, step: &SpanContext) -> Self {
+        let step = Context::new().with_remote_span_context(step.clone());
+        Self(Some(Arc::new(vec![Arc::new(Parent { timeline: Arc::clone(timeline), step })])))
+    }
+
+    /// Those that what runs now is done for.
+    #[must_use]
+    pub fn current() -> Self {
+        PLACE.try_with(Place::parents).unwrap_or_default()
+    }
+
+    /// All of several.
+    #[must_use]
+    pub fn of_all(groups: impl IntoIterator<Item = Self>) -> Self {
+        let mut groups = groups.into_iter().filter_map(|group| group.0);
+        let Some(mut all) = groups.next() else { return Self::default() };
+        for group in groups {
+            Arc::make_mut(&mut all).extend(group.iter().cloned());
+        }
+        Self(Some(all))
+    }
+
+    /// Runs a future for them.
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        PLACE.scope(Place::For(self), work)
+    }
+
+    /// Does something at once for them.
+    pub fn scope_now<T>(self, work: impl FnOnce() -> T) -> T {
+        PLACE.sync_scope(Place::For(self), work)
+    }
+
+    /// A call begins for them.
+    pub fn call(&self, call: &DatabaseCall) -> DatabaseSpans {
+        let parents = self.0.as_ref().map(|parents| parents.as_slice()).unwrap_or_default();
+        let begin = |parent: &Arc<Parent>| {
+            let Timeline { tracer, .. } = &*parent.timeline;
+            let builder = SpanBuilder::from_name(call.name())
+                .with_kind(SpanKind::Client)
+                .with_start_time(parent.timeline.now())
+                .with_attributes(call.attributes());
+            (Arc::clone(&parent.timeline), tracer.build_with_context(builder, &parent.step))
+        };
+        DatabaseSpans(parents.iter().map(begin).collect())
+    }
+}
+
+/// The spans of one call, one a trace.
+#[must_use = "a call that is dropped has no end of its own"]
+pub struct DatabaseSpans(Vec<(Arc<Timeline>, Span)>);
+
+impl DatabaseSpans {
+    /// The call has ended, and if it failed, in this way.
+    pub fn end(self, error: Option<&'static str>) {
+        for (timeline, mut span) in self.0 {
+            if let Some(error) = error {
+                span.set_attribute(KeyValue::new("error.type", error));
+                span.set_status(Status::error(""));
+            }
+            span.end_with_timestamp(timeline.now());
+        }
+    }
+}
+
+/// For whom a task works.
+#[derive(Clone)]
+pub enum Place {
+    /// For one request, in the step that it is in at the moment.
+    Request(Arc<ArcSwapOption<Parents>>),
+    /// For those whose messages an actor has.
+    For(Parents),
+}
+
+impl Place {
+    fn parents(&self) -> Parents {
+        match self {
+            Self::Request(step) => step.load().as_deref().cloned().unwrap_or_default(),
+            Self::For(parents) => parents.clone(),
+        }
+    }
+
+    /// Runs a future there. It is moved once: an `async fn` would keep room for it twice.
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        PLACE.scope(self, work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_named_by_its_command_and_what_it_is_about() {
+        for (target, name, attribute) in [
+            (Some(Target::Table("users")), "SELECT users", Some("db.collection.name")),
+            (Some(Target::Script("leases")), "SELECT leases", Some("db.stored_procedure.name")),
+            (None, "SELECT", None),
+        ] {
+            let call = DatabaseCall { system: "sqlite", operation: "SELECT", target };
+            assert_eq!(call.name(), name);
+            let names: Vec<_> = call.attributes().iter().map(|attribute| attribute.key.to_string()).collect();
+            assert_eq!(names[..2], ["db.system.name", "db.operation.name"]);
+            assert_eq!(names.get(2).map(String::as_str), attribute);
+        }
+    }
+
+    #[test]
+    fn a_call_for_nobody_has_no_span_and_no_memory() {
+        let call = DatabaseCall { system: "sqlite", operation: "SELECT", target: None };
+        assert_eq!(Parents::current().call(&call).0.capacity(), 0);
+        assert!(Parents::of_all([Parents::default(), Parents::default()]).0.is_none());
+    }
+}
