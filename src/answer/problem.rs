@@ -158,6 +158,10 @@ pub fn render(refusal: &Refusal, id: RequestId, path: &str) -> HttpResponse {
         // No more than a word that the page knows, so that nobody can make it show a text of theirs.
         response.insert_header((header::LOCATION, format!("/console/#/sign-in?failed={}&request={id}", fault.told())));
     }
+    if let Refusal::UnsupportedMediaType { expected } = refusal {
+        let (name, types) = wording::media_types(expected);
+        response.insert_header((name, types));
+    }
     if *refusal == Refusal::ContentCoding {
         response.insert_header((header::ACCEPT_ENCODING, "identity"));
     }

@@ -10,7 +10,7 @@ use actix_web::{
     FromRequest, HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     dev::Payload,
-    http::header::{EntityTag, Header, IfMatch, IfNoneMatch},
+    http::header::{EntityTag, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH},
 };
 use apistos_models::paths::Parameter;
 use schemars::JsonSchema;
@@ -34,8 +34,39 @@ pub(super) fn tag_of(version: i64) -> EntityTag {
 /// What a change asks of what is there; by default nothing.
 #[derive(Default)]
 pub struct Conditions {
-    wanted: Option<IfMatch>,
-    unwanted: Option<IfNoneMatch>,
+    wanted: Option<Tags>,
+    unwanted: Option<Tags>,
+}
+
+/// What `If-Match` or `If-None-Match` names.
+#[derive(Debug, PartialEq)]
+enum Tags {
+    Any,
+    Listed(Vec<EntityTag>),
+}
+
+impl Tags {
+    /// `*` stands alone (RFC 9110 §13.1), and a comma within quotes is part of a tag (§8.8.3). It has to name something.
+    fn parse(text: &str) -> Option<Self> {
+        if text.trim_ascii() == "*" {
+            return Some(Self::Any);
+        }
+        let mut is_quoted = false;
+        let members = text.split(|character: char| {
+            is_quoted ^= character == '"';
+            character == ',' && !is_quoted
+        });
+        let members = members.map(str::trim_ascii).filter(|member| !member.is_empty());
+        let tags = members.map(str::parse).collect::<Result<Vec<EntityTag>, _>>().ok()?;
+        (!tags.is_empty()).then_some(Self::Listed(tags))
+    }
+
+    fn have(&self, is_same: impl Fn(&EntityTag) -> bool) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(tags) => tags.iter().any(is_same),
+        }
+    }
 }
 
 impl Conditions {
@@ -44,16 +75,14 @@ impl Conditions {
     /// # Errors
     /// `PreconditionFailed`.
     pub(super) fn check(&self, present: Option<&EntityTag>) -> Result<(), Refusal> {
-        let is_wanted = match (&self.wanted, present) {
-            (None, _) | (Some(IfMatch::Any), Some(_)) => true,
-            (Some(_), None) => false,
-            (Some(IfMatch::Items(tags)), Some(present)) => tags.iter().any(|tag| tag.strong_eq(present)),
-        };
-        let is_unwanted = match (&self.unwanted, present) {
-            (None, _) | (_, None) => false,
-            (Some(IfNoneMatch::Any), Some(_)) => true,
-            (Some(IfNoneMatch::Items(tags)), Some(present)) => tags.iter().any(|tag| tag.weak_eq(present)),
-        };
+        let is_wanted = self
+            .wanted
+            .as_ref()
+            .is_none_or(|tags| present.is_some_and(|present| tags.have(|tag| tag.strong_eq(present))));
+        let is_unwanted = self
+            .unwanted
+            .as_ref()
+            .is_some_and(|tags| present.is_some_and(|present| tags.have(|tag| tag.weak_eq(present))));
         let why = match present {
             Some(present) if !is_wanted => {
                 format!("If-Match names another version than {present}, which is the present one. Look again.")
@@ -78,22 +107,21 @@ impl FromRequest for Conditions {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let wanted = read(request, &IfMatch::Items(vec![]));
-        let unwanted = read(request, &IfNoneMatch::Items(vec![]));
+        let wanted = read(request, &IF_MATCH);
+        let unwanted = read(request, &IF_NONE_MATCH);
         ready(wanted.and_then(|wanted| Ok(Self { wanted, unwanted: unwanted? })))
     }
 }
 
-/// A header, if it is there. It has to say more than `nothing`.
-fn read<H: Header + PartialEq>(request: &HttpRequest, nothing: &H) -> Result<Option<H>, Problem> {
-    if !request.headers().contains_key(H::name()) {
+/// A header, if it is there: its lines are one list (RFC 9110 §5.3).
+fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    if !request.headers().contains_key(name) {
         return Ok(None);
     }
-    let header = H::parse(request).ok().filter(|header| header != nothing).ok_or_else(|| {
-        let detail = "must be *, or versions in quotes as ETag has them, such as \"17\"";
-        Problem(Refusal::invalid(format!("header:{}", H::name()), detail))
-    });
-    header.map(Some)
+    let lines: Result<Vec<&str>, _> = request.headers().get_all(name).map(HeaderValue::to_str).collect();
+    let tags = lines.ok().and_then(|lines| Tags::parse(&lines.join(",")));
+    let detail = "must be * alone, or versions in quotes as ETag has them, such as \"17\"";
+    tags.map(Some).ok_or_else(|| Problem(Refusal::invalid(format!("header:{name}"), detail)))
 }
 
 impl Argument for Conditions {
@@ -190,6 +218,10 @@ mod tests {
             ("if-none-match", "*", false, true),
             ("if-none-match", "W/\"17\"", false, true),
             ("if-none-match", "\"16\"", true, true),
+            ("if-match", "\"a,b\", \"17\"", true, false),
+            ("if-match", "\"16,17\",\"18\"", false, false),
+            ("if-match", ",\"17\" ,", true, false),
+            ("if-none-match", "\"a,\", W/\"17\"", false, true),
             ("x-other", "*", true, true),
         ] {
             let conditions = of(name, text).unwrap();
@@ -200,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_version_without_its_quotes_is_refused() {
-        for text in ["17", "", "\"17", "W/17"] {
+        for text in ["17", "", "\"17", "W/17", "*, \"17\"", "\"17\", *", "*, *", ",", "\"17\" \"18\"", "\"a\"b\""] {
             assert!(of("if-match", text).is_none() && of("if-none-match", text).is_none(), "{text:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use actix_cors::CorsError;
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::MessageBody,
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
@@ -13,7 +13,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{office::Operations, problem::Problem, routes};
+use super::{extract::IsHead, input, office::Operations, problem::Problem, routes};
 use crate::{
     answer::headers::NO_SNIFFING,
     domain::refusal::Refusal,
@@ -56,10 +56,14 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
 
 /// Runs the handler that the URL belongs to. Its refusals go back to be worded.
 async fn handle<B: MessageBody + 'static>(request: HttpRequest, body: Payload, next: Next<B>) -> Handled {
+    if let Err(refusal) = check_query(&request) {
+        return Ok((request, Err(refusal)));
+    }
     let mut request = ServiceRequest::from_parts(request, body);
     // A HEAD is answered as the GET it asks about; the server keeps the body back.
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(IsHead);
     }
     let response = next.call(request).await?.map_into_boxed_body();
     let (request, mut response) = response.into_parts();
@@ -70,6 +74,18 @@ async fn handle<B: MessageBody + 'static>(request: HttpRequest, body: Payload, n
     response.headers_mut().insert(name, value);
     let refusal = refusal_in(&response);
     Ok((request, refusal.map_or(Ok(response), Err)))
+}
+
+/// A parameter that nobody reads would leave a change to do more, or other, than its caller means. What only reads says so where
+/// it takes a query.
+fn check_query(request: &HttpRequest) -> Result<(), Refusal> {
+    if request.method().is_safe() || request.query_string().is_empty() {
+        return Ok(());
+    }
+    match routes::find(request.method().as_str(), request.uri().path()) {
+        Managed::Found(url) if !routes::may_have_query(&url) => input::no_query(request.query_string()),
+        _ => Ok(()),
+    }
 }
 
 /// The refusal a handler, an extractor or the CORS rules answered with.

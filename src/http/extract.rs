@@ -5,7 +5,7 @@ use std::{future::Ready, future::ready, str::FromStr, sync::Arc};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    http::header::CONTENT_TYPE,
+    http::{Method, header::CONTENT_TYPE},
     web::{Bytes, Data},
 };
 use apistos_models::{
@@ -45,7 +45,13 @@ use crate::{
 /// The most bytes of a body that the gateway itself reads: all its objects are small.
 const MAX_OBJECT_BYTES: u64 = 65_536;
 const JSON: &str = "application/json";
+/// A PATCH gives the members that change (RFC 7396 §4).
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const PATCHES: &str = "application/merge-patch+json or application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// In the extensions of a HEAD, which its handler takes for the GET that it asks about.
+pub struct IsHead;
 
 /// A JSON body of exactly the fields of `T`.
 pub struct JsonBody<T>(pub T);
@@ -133,13 +139,16 @@ fn parse_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     serde_urlencoded::from_str(&given).map_err(|_| invalid("the form cannot be read"))
 }
 
+/// The body has to say that it is of this type; that of a PATCH may say as well what a PATCH here is.
 fn require(media: &'static str, request: &HttpRequest) -> Result<(), Refusal> {
     coding::refuse(request.headers())?;
     let essence = request.content_type().split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(media) && request.headers().get_all(CONTENT_TYPE).count() == 1 {
+    let is_patch = request.method() == Method::PATCH && media == JSON;
+    let is_media = essence.eq_ignore_ascii_case(media) || (is_patch && essence.eq_ignore_ascii_case(MERGE_PATCH));
+    if is_media && request.headers().get_all(CONTENT_TYPE).count() == 1 {
         return Ok(());
     }
-    Err(Refusal::UnsupportedMediaType { expected: media })
+    Err(Refusal::UnsupportedMediaType { expected: if is_patch { PATCHES } else { media } })
 }
 
 /// A small body. It does not compete with those of proxied calls for memory: an administrator can act while they fill it.

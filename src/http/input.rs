@@ -17,7 +17,7 @@ use schemars::{
     r#gen::{SchemaGenerator, SchemaSettings},
     schema::{InstanceType, Schema, SchemaObject},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use self::check::{Check, Part};
 use crate::domain::refusal::{Fault, Refusal};
@@ -118,6 +118,16 @@ pub fn query<T: DeserializeOwned + JsonSchema>(query: &str) -> Result<T, Refusal
     read(&reading::object_of(query), Part::Query)
 }
 
+/// Refuses every parameter of a query.
+pub fn no_query(text: &str) -> Result<(), Refusal> {
+    /// What has none.
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
+    query(text).map(|Nothing {}| ())
+}
+
 fn read<T: DeserializeOwned + JsonSchema>(text: &str, part: Part) -> Result<T, Refusal> {
     let value = reading::document(text).map_err(|fault| Refusal::InvalidRequest(vec![fault]))?;
     let checked = Check::new(part).run(value, &schema_of::<T>());
@@ -142,8 +152,6 @@ fn schema_of<T: JsonSchema>() -> SchemaObject {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
     use crate::domain::{ids::TeamId, money::Money};
 
@@ -193,6 +201,9 @@ mod tests {
             (r#"{"name": "a", "port": null}"#, "/port", "must be a whole number from 1 to 65535"),
             (r#"{"name": "a", "port": 0}"#, "/port", "must be a whole number from 1 to 65535"),
             (r#"{"name": "a", "port": "0x10"}"#, "/port", "must be a whole number from 1 to 65535"),
+            (r#"{"name": "a", "port": "1.5"}"#, "/port", "must be a whole number from 1 to 65535"),
+            (r#"{"name": "a", "port": "1."}"#, "/port", "must be a whole number from 1 to 65535"),
+            (r#"{"name": "a", "port": "+1.0"}"#, "/port", "must be a whole number from 1 to 65535"),
             (r#"{"name": "a", "port": 1.5}"#, "/port", "must be a whole number from 1 to 65535"),
             (r#"{"name": "a", "port": 99999999999999999999}"#, "/port", "must be a whole number from 1 to 65535"),
             (r#"{"name": 1, "port": 1}"#, "/name", "must be text"),
@@ -235,9 +246,14 @@ mod tests {
 
     #[test]
     fn counts_and_amounts_are_the_same_as_text_and_as_numbers() {
-        for (port, price) in
-            [("512", "12.50"), ("\"512\"", "\"12.50\""), ("512.0", "1.25e1"), ("5.12e2", "12.500000000000")]
-        {
+        for (port, price) in [
+            ("512", "12.50"),
+            ("\"512\"", "\"12.50\""),
+            ("512.0", "1.25e1"),
+            ("5.12e2", "12.500000000000"),
+            ("\"512.0\"", "\"12.5\""),
+            ("\"5.12e2\"", "12.5"),
+        ] {
             let sample: Sample =
                 body(format!(r#"{{"name": "a", "port": {port}, "price": {price}}}"#).as_bytes()).unwrap();
             assert_eq!((sample.port, sample.price), (512, Some("12.5".parse().unwrap())), "{port} {price}");

@@ -65,7 +65,21 @@ async fn a_body_that_is_not_the_object_asked_for_names_its_place(store: &TestSto
 async fn a_body_that_is_not_declared_as_json_is_an_unsupported_media_type(store: &TestStore) {
     let gateway = TestGateway::start(store).await;
     let body = json!({ "username": "admin", "password": PASSWORD }).to_string();
-    gateway.post("/auth/login").body(&*body).send().await.problem(415, "unsupported-media-type");
+    let answer = gateway.post("/auth/login").body(&*body).send().await;
+    answer.problem(415, "unsupported-media-type");
+    assert_eq!((answer.header("accept"), answer.header("accept-patch")), (Some("application/json"), None));
+    let patch = |media: &str| {
+        let request = gateway.request("PATCH", "/admin/teams/by-name/none").token(&gateway.admin);
+        request.header("content-type", media).body("{\"models\":[\"*\"]}")
+    };
+    let answer = patch("text/plain").send().await;
+    answer.problem(415, "unsupported-media-type");
+    assert_eq!(answer.header("accept-patch"), Some("application/merge-patch+json, application/json"));
+    // RFC 7396 §4: what a PATCH here is.
+    patch("application/merge-patch+json; charset=utf-8").send().await.problem(404, "not-found");
+    let other =
+        gateway.post("/auth/login").header("content-type", "application/merge-patch+json").body(&*body).send().await;
+    other.problem(415, "unsupported-media-type");
     for media_type in ["text/plain", "", "application/x-www-form-urlencoded", "application/jsonp", "json", "*/*"] {
         let answer = gateway.post("/auth/login").header("content-type", media_type).body(&*body).send().await;
         answer.problem(415, "unsupported-media-type");

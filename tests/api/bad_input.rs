@@ -1,18 +1,24 @@
 //! Heads that are not what they should be: refused with a problem, never a 5xx, and never hanging.
 
+use serde_json::json;
+use tollgate::http::routes;
+
 use super::support::{Setup, TestGateway, TestStore};
 
 on_both_stores!(
     a_host_must_be_there_once_and_be_a_host,
     headers_over_the_bound_are_refused,
+    a_head_that_is_too_long_already_is_refused_before_it_ends,
     a_length_that_is_not_plain_is_refused,
     a_path_that_could_be_read_in_two_ways_is_refused,
     methods_that_are_not_known_are_refused,
+    a_method_that_a_route_names_is_served_and_no_other,
     a_target_of_another_form_is_refused,
     protocols_are_not_switched,
     what_the_parser_refuses_by_itself_is_a_problem_too,
     a_fragment_never_reaches_a_decision_or_an_upstream,
     odd_requests_leave_the_connection_in_step,
+    a_change_with_a_parameter_that_nobody_reads_is_refused,
 );
 
 /// A request of these header lines, with an administrator's credential.
@@ -51,6 +57,20 @@ async fn headers_over_the_bound_are_refused(store: &TestStore) {
         many = many.header(&format!("x-{i}"), "x".repeat(50));
     }
     many.send().await.problem(431, "head-too-large");
+    gateway.finish().await;
+}
+
+/// As soon as it is known, and not when the time for a head is over.
+async fn a_head_that_is_too_long_already_is_refused_before_it_ends(store: &TestStore) {
+    let gateway =
+        Setup::default().set("server.max_header_bytes", 4_096).set("server.head_timeout_s", 60).start(store).await;
+    for (begin, status, code) in [
+        (format!("GET /echo HTTP/1.1\r\nhost: a\r\nx: {}", "y".repeat(5_000)), 431, "head-too-large"),
+        (format!("GET /echo HTTP/1.1\r\n{}", "x: yyyyyyyy\r\n".repeat(500)), 431, "head-too-large"),
+        (format!("GET /echo?{}", "y".repeat(5_000)), 414, "target-too-long"),
+    ] {
+        gateway.raw(begin).await.problem(status, code);
+    }
     gateway.finish().await;
 }
 
@@ -96,6 +116,28 @@ async fn methods_that_are_not_known_are_refused(store: &TestStore) {
             answer.problem(405, "method-not-allowed");
             assert!(answer.header("allow").is_some_and(|allow| allow.contains("GET")), "{method} {path}");
         }
+    }
+    gateway.finish().await;
+}
+
+async fn a_method_that_a_route_names_is_served_and_no_other(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let route = |methods: &[&str]| {
+        let route = json!({ "path": "/dav", "match": "prefix", "methods": methods, "roles": ["admin"], "upstream": "builtin:echo" });
+        gateway.request("PUT", "/admin/routes/dav").token(&gateway.admin).json(&route).send()
+    };
+    route(&["PROPFIND", "QUERY"]).await.expect(201);
+    for method in ["PROPFIND", "QUERY"] {
+        let echoed = gateway.request(method, "/dav/a").token(&gateway.admin).body("<x/>").send().await;
+        assert_eq!(echoed.expect(200).json()["method"], method);
+    }
+    for method in ["REPORT", "propfind", "GET", "TRACE"] {
+        let answer = gateway.request(method, "/dav/a").token(&gateway.admin).send().await;
+        answer.problem(405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), Some("PROPFIND, QUERY"), "{method}");
+    }
+    for never in ["TRACE", "CONNECT", "get", "A B"] {
+        route(&["GET", never]).await.invalid("/methods");
     }
     gateway.finish().await;
 }
@@ -187,5 +229,26 @@ async fn odd_requests_leave_the_connection_in_step(store: &TestStore) {
         connection.send(&gateway.request(method, path).token(&gateway.admin).bytes()).await;
         assert_eq!(connection.answer().await.status, status, "{method} {path}");
     }
+    gateway.finish().await;
+}
+
+async fn a_change_with_a_parameter_that_nobody_reads_is_refused(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let changes = routes::TABLE.iter().filter(|(method, url)| *method != "GET" && !routes::may_have_query(url));
+    let others = [("DELETE", "/admin/limits/by-name/{name}"), ("DELETE", "/admin/budgets/by-name/{name}")];
+    let others = others.into_iter().chain([("DELETE", "/admin/cache")]);
+    for (method, template) in changes.map(|(method, url)| (*method, url.template)).chain(others) {
+        let path = template.replace("{id}", "01a22c2f-c7f5-74cc-8e5b-a1e1f1724370").replace(['{', '}'], "");
+        let answer = gateway.request(method, &format!("{path}?dry_run=1")).token(&gateway.admin).send().await;
+        assert!(answer.invalid("?dry_run")["detail"].is_string(), "{method} {template}");
+    }
+    // An empty query has no parameter, and RFC 6749 §3.2 has others ignored.
+    gateway
+        .request("DELETE", "/me/api-keys/01a22c2f-c7f5-74cc-8e5b-a1e1f1724370?")
+        .token(&gateway.admin)
+        .send()
+        .await
+        .expect(404);
+    gateway.post("/oauth/token?dry_run=1").body("grant_type=password").send().await.expect(415);
     gateway.finish().await;
 }

@@ -139,6 +139,13 @@ pub(super) fn allowed(methods: &[String]) -> String {
     each.into_iter().collect::<Vec<_>>().join(", ")
 }
 
+/// The field that says which media types are taken, and these (RFC 9110 §15.5.16; of a PATCH, RFC 5789 §3.1).
+pub(super) fn media_types(expected: &str) -> (&'static str, String) {
+    let types: Vec<&str> = expected.split([' ', ';', ',']).filter(|word| word.contains('/')).collect();
+    let is_patch = types.iter().any(|media| media.contains("patch"));
+    (if is_patch { "accept-patch" } else { "accept" }, types.join(", "))
+}
+
 fn budget_detail(shortfalls: &[Shortfall]) -> String {
     let one = |short: &Shortfall| {
         let Shortfall { budget, balance, needed, resets_at, .. } = short;

@@ -241,10 +241,12 @@ impl Check {
     }
 
     fn integer(&mut self, at: &str, value: &RawValue, schema: &SchemaObject) {
-        let number = text_in(value).and_then(|text| match Kind::of(value) {
-            // 512.0 and 5.12e2 are whole numbers in JSON.
-            Kind::Number if text.contains(['.', 'e', 'E']) => money::whole(&text, 0).ok().map(i128::from),
-            _ => text.parse::<i128>().ok().filter(|_| !text.starts_with('+')),
+        // 512.0 and 5.12e2 are whole numbers in JSON, and the same as text.
+        let number = text_in(value).and_then(|text| {
+            if text.contains(['.', 'e', 'E']) {
+                return money::whole(&text, 0).ok().map(i128::from);
+            }
+            text.parse::<i128>().ok().filter(|_| !text.starts_with('+'))
         });
         match number.filter(|number| words::bounds_of(schema).contains(number)) {
             Some(number) => self.written.push_str(&number.to_string()),
