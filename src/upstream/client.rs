@@ -187,12 +187,14 @@ impl Client {
         let response = exchanged.response;
         let known = Known::of(response.extensions());
         known.iter().for_each(Known::served);
-        let has_more = verdict::may_have_more(&response);
+        let has_more = verdict::may_have_more(&response, is_head);
+        // What is left of the request could be read as the next one.
+        let is_early = upload.is_some_and(|upload| !upload.is_taken());
         let rest = idle::stated(response.headers()).filter(|limit| *limit < MAX_IDLE);
         let mut answer = verdict::answer(response, is_head, target.timeout);
         let is_doubtful = answer.is_err() || has_more;
         let is_last = rest.is_some_and(|limit| limit.is_zero());
-        if is_doubtful || is_last || known.as_ref().is_some_and(Known::is_worn) {
+        if is_doubtful || is_early || is_last || known.as_ref().is_some_and(Known::is_worn) {
             exchange::retire(&exchanged.connection);
         }
         if let (Some(limit), Some(known)) = (rest, &known) {

@@ -66,6 +66,9 @@ impl OutgoingBody {
     pub fn channel(length: Option<u64>) -> (BodySender, Self) {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let upload = Arc::new(Upload::new());
+        if length == Some(0) {
+            upload.taken();
+        }
         let stream = BodyStream { chunks, remaining: length, upload: Arc::clone(&upload) };
         (BodySender { chunks: sender, upload }, Self::Stream(stream))
     }
@@ -153,12 +156,19 @@ impl BodyStream {
             let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             *remaining = remaining.checked_sub(length).ok_or(BodyAborted::LengthMismatch)?;
         }
+        if self.remaining == Some(0) {
+            self.upload.taken();
+        }
         Ok(chunk)
     }
 
     fn end(&self) -> Result<(), BodyAborted> {
         self.upload.end()?;
-        if self.remaining.is_none_or(|bytes| bytes == 0) { Ok(()) } else { Err(BodyAborted::LengthMismatch) }
+        if self.remaining.is_some_and(|bytes| bytes > 0) {
+            return Err(BodyAborted::LengthMismatch);
+        }
+        self.upload.taken();
+        Ok(())
     }
 
     async fn collect(mut self, max: usize) -> Result<Collected, BodyAborted> {

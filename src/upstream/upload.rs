@@ -34,6 +34,7 @@ pub(super) struct Upload {
     /// When the body last moved, in milliseconds since `begun`.
     moved_ms: AtomicU64,
     waits_for_client: AtomicBool,
+    is_taken: AtomicBool,
     end: OnceLock<Result<(), BodyAborted>>,
     /// Has no permits and never will: it is closed when the call is over.
     call: Semaphore,
@@ -48,8 +49,14 @@ pub(super) struct UploadEnd(pub Arc<Upload>);
 impl Upload {
     /// An upload that has begun and moved nothing.
     pub fn new() -> Self {
-        let (moved_ms, waits_for_client) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { begun: Instant::now(), moved_ms, waits_for_client, end: OnceLock::new(), call: Semaphore::new(0) }
+        Self {
+            begun: Instant::now(),
+            moved_ms: AtomicU64::new(0),
+            waits_for_client: AtomicBool::new(false),
+            is_taken: AtomicBool::new(false),
+            end: OnceLock::new(),
+            call: Semaphore::new(0),
+        }
     }
 
     /// The sending end: how the body ended. Only the first word counts.
@@ -66,6 +73,16 @@ impl Upload {
     pub fn moved(&self) {
         let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.moved_ms.store(since, Ordering::Relaxed);
+    }
+
+    /// The receiving end: the upstream took the last chunk.
+    pub fn taken(&self) {
+        self.is_taken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the upstream took the whole body.
+    pub fn is_taken(&self) -> bool {
+        self.is_taken.load(Ordering::Relaxed)
     }
 
     /// The receiving end: whether the upstream would take more than the client has sent.

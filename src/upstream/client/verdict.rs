@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
 };
 use hyper::body::{Body, Incoming};
 
@@ -37,7 +37,8 @@ pub(super) fn answer(
     Ok(Answer { status, headers, reason, body: AnswerBody::Stream(stream) })
 }
 
-/// The headers of an answer that switches to WebSocket, fit for the client.
+/// The headers of an answer that switches to WebSocket, fit for the client. It must be about this connection, and the connection
+/// must go on (RFC 6455 §4.1).
 pub(super) fn switched(response: &Response<Incoming>) -> Result<HeaderMap, UpstreamError> {
     let mut headers = response.headers().clone();
     let mut protocols = headers.get_all(UPGRADE).iter();
@@ -45,18 +46,25 @@ pub(super) fn switched(response: &Response<Incoming>) -> Result<HeaderMap, Upstr
     if !is_websocket || protocols.next().is_some() {
         return Err(UpstreamError::Protocol("the upstream switched to another protocol than WebSocket".into()));
     }
+    let says = |option: &[u8]| headers::members(&headers, CONNECTION).any(|named| named.eq_ignore_ascii_case(option));
+    if !says(b"upgrade") || says(b"close") {
+        return Err(UpstreamError::Protocol(
+            "the upstream switched protocols without Connection: upgrade alone".into(),
+        ));
+    }
     headers::make_fit_for_client(&mut headers, response.status(), response.version());
     headers.remove(CONTENT_LENGTH);
     Ok(headers)
 }
 
-/// Whether the upstream may send a body where there is none (RFC 9112 §6.3): what follows such a head on the connection is not
-/// the next answer.
-pub(super) fn may_have_more(response: &Response<Incoming>) -> bool {
+/// Whether the upstream states a body where there is none (RFC 9112 §6.3): in answer to HEAD, in a 204 or a 304. Some then send it,
+/// perhaps late, and what follows such a head on the connection is not the next answer.
+pub(super) fn may_have_more(response: &Response<Incoming>, is_head: bool) -> bool {
     let headers = response.headers();
     let states_a_body = headers.contains_key(TRANSFER_ENCODING)
         || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0");
-    response.status() == StatusCode::NO_CONTENT && states_a_body
+    let has_none = is_head || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    has_none && states_a_body
 }
 
 fn refuse_unforwardable(status: StatusCode, headers: &HeaderMap) -> Result<(), UpstreamError> {

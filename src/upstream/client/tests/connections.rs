@@ -175,11 +175,15 @@ async fn an_answer_nobody_wants_any_more_closes_the_connection() {
 /// The pool has the connection again before its answer is looked at; it must neither be used nor kept.
 #[tokio::test]
 async fn a_connection_whose_answer_could_be_read_in_two_ways_is_closed_at_once() {
-    for (wire, is_answered) in [
-        ("HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", true),
-        ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", true),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n", false),
-        ("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: gzip\r\n\r\n", false),
+    for (method, wire, is_answered) in [
+        (Method::GET, "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", true),
+        (Method::GET, "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", true),
+        (Method::GET, "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", true),
+        (Method::GET, "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", true),
+        (Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true),
+        (Method::HEAD, "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n", true),
+        (Method::GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n", false),
+        (Method::GET, "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: gzip\r\n\r\n", false),
     ] {
         let upstream = RawUpstream::start().await;
         let (client, target) = (Client::new(), upstream.target());
@@ -189,12 +193,34 @@ async fn a_connection_whose_answer_could_be_read_in_two_ways_is_closed_at_once()
             conversation.say(wire).await;
             conversation
         };
-        let (answer, mut conversation) = tokio::join!(client.send(&target, get()), first);
-        assert_eq!(answer.is_ok(), is_answered, "{wire}");
+        let asked = call(method.clone(), "/", OutgoingBody::Empty);
+        let (answer, mut conversation) = tokio::join!(client.send(&target, asked), first);
+        assert_eq!(answer.is_ok(), is_answered, "{method} {wire}");
         // The next call takes another connection, though it asks before this one can have closed.
         let (next, _) = tokio::join!(client.send(&target, get()), upstream.answer_once(OK));
         assert_eq!(content(next.unwrap()).await.unwrap(), "ok", "{wire}");
         assert_eq!(conversation.until("never").await, "", "the connection is closed");
+    }
+}
+
+/// What is left of the body could be read as the next request.
+#[tokio::test]
+async fn a_connection_that_was_answered_before_the_whole_body_went_out_serves_no_other_call() {
+    for length in [None, Some(4)] {
+        let upstream = RawUpstream::start().await;
+        let (client, target) = (Client::new(), upstream.target());
+        let (sender, body) = OutgoingBody::channel(length);
+        let first = async {
+            let mut conversation = upstream.accept().await;
+            conversation.head().await;
+            conversation.say(OK).await;
+            conversation
+        };
+        let (answer, _conversation) = tokio::join!(client.send(&target, call(Method::POST, "/", body)), first);
+        assert_eq!(content(answer.unwrap()).await.unwrap(), "ok");
+        drop(sender);
+        let (next, _) = tokio::join!(client.send(&target, get()), upstream.answer_once(OK));
+        assert_eq!(content(next.unwrap()).await.unwrap(), "ok", "{length:?}");
     }
 }
 
