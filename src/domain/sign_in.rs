@@ -3,8 +3,20 @@
 
 use super::token_fault::TokenFault;
 
-/// The cookie that holds the sign-in which is under way at a provider.
+/// What the names of cookies begin with that hold a sign-in which is under way at a provider.
 pub const COOKIE: &str = "tollgate_sign_in";
+
+/// The cookie of the sign-in with this state: each tab has one of its own.
+#[must_use]
+pub fn cookie_of(state: &str) -> String {
+    format!("{COOKIE}_{state}")
+}
+
+/// Whether this is the cookie of a sign-in, in any case.
+#[must_use]
+pub fn is_cookie_name(name: &str) -> bool {
+    name.get(..COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(COOKIE))
+}
 
 /// The longest `error` of a provider that is told, in bytes.
 const MAX_ERROR_BYTES: usize = 64;

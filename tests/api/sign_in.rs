@@ -9,8 +9,8 @@ use tempfile::NamedTempFile;
 use tollgate::clock::Clock;
 
 use super::support::{
-    ACCESS_TOKEN, Answer, CLIENT_SECRET, OutsideKey, PASSWORD, Provider, ProviderTokens, Setup, TestGateway, TestStore,
-    signed,
+    ACCESS_TOKEN, ADMIN_PASSWORD, Answer, CLIENT_SECRET, OutsideKey, PASSWORD, Provider, ProviderTokens, Setup,
+    TestGateway, TestStore, signed,
 };
 
 on_both_stores!(
@@ -28,6 +28,10 @@ on_both_stores!(
     a_userinfo_endpoint_that_does_not_answer_for_this_user_ends_the_sign_in,
     an_answer_that_was_redeemed_is_refused_at_another_replica,
     where_no_provider_is_configured_there_is_no_such_path,
+    another_site_may_begin_a_sign_in,
+    a_target_leads_to_the_console_and_nowhere_else,
+    two_tabs_sign_in_at_once,
+    a_browser_keeps_few_sign_ins_under_way,
 );
 
 const OWN: &str = "http://gateway.test";
@@ -68,11 +72,14 @@ impl Begun {
 }
 
 async fn begin(gateway: &TestGateway, provider: &Provider) -> Begun {
-    let answer = gateway.get("/auth/oidc/start?to=%2Fusage%3Fby%3Dteam").send().await;
+    begun(&gateway.get("/auth/oidc/start?to=%2Fusage%3Fby%3Dteam").send().await, provider)
+}
+
+fn begun(answer: &Answer, provider: &Provider) -> Begun {
     let location = answer.expect(303).header("location").unwrap();
     let query = location.strip_prefix(&format!("{}/authorize?tenant=1&", provider.issuer())).unwrap();
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    Begun { query, cookie: cookies(&answer).remove(0) }
+    Begun { query, cookie: cookies(answer).remove(0) }
 }
 
 fn cookies(answer: &Answer) -> Vec<String> {
@@ -153,7 +160,8 @@ async fn a_sign_in_at_the_provider_opens_a_session(store: &TestStore) {
     ] {
         assert_eq!(begun.get(name), value);
     }
-    for attribute in ["tollgate_sign_in=", "; Max-Age=600", "; Path=/auth/oidc", "; HttpOnly", "; SameSite=Lax"] {
+    let name = format!("tollgate_sign_in_{}=", begun.get("state"));
+    for attribute in [&*name, "; Max-Age=600", "; Path=/auth/oidc", "; HttpOnly", "; SameSite=Lax"] {
         assert!(begun.cookie.contains(attribute), "{}", begun.cookie);
     }
     let hash = digest(&SHA512, ACCESS_TOKEN.as_bytes());
@@ -165,7 +173,7 @@ async fn a_sign_in_at_the_provider_opens_a_session(store: &TestStore) {
     assert_eq!((&me["user"]["username"], &me["role"]), (&json!("ada"), &json!("user")));
     let given = cookies(&entered);
     assert!(given[0].starts_with("tollgate_refresh=") && given[0].contains("; SameSite=Strict"), "{given:?}");
-    assert!(given[1].starts_with("tollgate_sign_in=; Max-Age=0; Path=/auth/oidc"), "{given:?}");
+    assert!(given[1].starts_with(&format!("{name}; Max-Age=0; Path=/auth/oidc")), "{given:?}");
 
     let asked = provider.asked();
     let (head, form) = asked.split_once("\r\n\r\n").unwrap();
@@ -199,8 +207,8 @@ async fn an_answer_that_is_not_to_this_browsers_sign_in_is_refused(store: &TestS
     let state = begun.get("state");
     let issuer: String = form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
     for (query, told, reason) in [
-        ("code=c&state=other".to_owned(), "expired", "wrong-state"),
-        ("code=c".into(), "expired", "wrong-state"),
+        ("code=c&state=other".to_owned(), "expired", "no-sign-in-under-way"),
+        ("code=c".into(), "expired", "no-sign-in-under-way"),
         (format!("code=c&state={state}&state={state}"), "expired", "wrong-state"),
         (format!("code=c&state={state}&iss=https%3A%2F%2Fevil.example"), "provider", "answer-of-another-issuer"),
         (format!("state={state}&iss={issuer}"), "provider", "no-code"),
@@ -210,9 +218,10 @@ async fn an_answer_that_is_not_to_this_browsers_sign_in_is_refused(store: &TestS
         let answer = back(&gateway, &begun, &query).await;
         assert_eq!(nothing(&gateway, &answer).await, (told.into(), reason.into()), "{query}");
     }
-    for cookie in ["", "tollgate_sign_in=", "tollgate_sign_in=AAAA", "tollgate_refresh=x"] {
+    let of_state = |value: &str| format!("tollgate_sign_in_{state}={value}");
+    for cookie in [String::new(), of_state(""), of_state("AAAA"), "tollgate_refresh=x".into()] {
         let target = format!("/auth/oidc/callback?code=c&state={state}");
-        let answer = gateway.get(&target).header("cookie", cookie).send().await;
+        let answer = gateway.get(&target).header("cookie", &cookie).send().await;
         assert_eq!(nothing(&gateway, &answer).await, ("expired".into(), "no-sign-in-under-way".into()), "{cookie}");
     }
     // None of these has used the sign-in up.
@@ -530,18 +539,112 @@ async fn an_answer_that_was_redeemed_is_refused_at_another_replica(store: &TestS
 
 /// Of one network; whose sign-in it was does not matter.
 #[test]
-fn sign_ins_that_come_to_nothing_are_throttled() {
+fn codes_that_the_provider_does_not_know_are_throttled() {
     super::support::run(super::support::Kind::Sqlite, async |store: &TestStore| {
-        let key = OutsideKey::ed25519("k");
-        let provider = Provider::start(&[&key]).await;
-        let gateway =
-            gateway_with(Setup::default().set("auth.throttle_address_failures", 3), store, &provider, "").await;
-        let begun = begin(&gateway, &provider).await;
+        let provider = Provider::start(&[&OutsideKey::ed25519("k")]).await;
+        let setup = Setup::default().set("auth.throttle_address_failures", 3);
+        let gateway = gateway_with(setup, store, &provider, "").await;
+        provider.answers("400 Bad Request", "application/json", br#"{"error":"invalid_grant"}"#);
         for n in 0..4 {
-            let answer = back(&gateway, &begun, &format!("code=c&state={n}")).await;
-            let expected = if n < 3 { "wrong-state" } else { "throttled" };
+            let begun = begin(&gateway, &provider).await;
+            let answer = back_with_code(&gateway, &begun).await;
+            let expected = if n < 3 { "refused-by-provider" } else { "throttled" };
             assert_eq!(nothing(&gateway, &answer).await.1, expected, "{n}");
         }
         gateway.finish().await;
     });
+}
+
+/// Any page can lead a browser to the callback, with the cookies that it has.
+#[test]
+fn what_guesses_no_secret_locks_nobody_out() {
+    super::support::run(super::support::Kind::Sqlite, async |store: &TestStore| {
+        let key = OutsideKey::ed25519("k");
+        let provider = Provider::start(&[&key]).await;
+        let setup = Setup::default().set("auth.throttle_address_failures", 3);
+        let gateway = gateway_with(setup, store, &provider, "").await;
+        let begun = begin(&gateway, &provider).await;
+        let state = begun.get("state");
+        for n in 0..4 {
+            let bare = gateway.get(&format!("/auth/oidc/callback?code=c&state={n}")).send().await;
+            assert_eq!(nothing(&gateway, &bare).await.1, "no-sign-in-under-way", "{n}");
+            for query in
+                [format!("code=c&state={n}"), format!("code=c&state={state}&state={n}"), format!("state={state}")]
+            {
+                let (_, reason) = nothing(&gateway, &back(&gateway, &begun, &query).await).await;
+                assert_ne!(reason, "throttled", "{n} {query}");
+            }
+        }
+        gateway.try_login("admin", ADMIN_PASSWORD).await.expect(200);
+        sign_in(&gateway, &provider, &key, &json!({})).await.expect(303).header("set-cookie").unwrap();
+        gateway.finish().await;
+    });
+}
+
+async fn another_site_may_begin_a_sign_in(store: &TestStore) {
+    let provider = Provider::start(&[&OutsideKey::ed25519("k")]).await;
+    let gateway = gateway_at(store, &provider, "").await;
+    let start = async |pairs: &[(&str, &str)]| {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        gateway.get(&format!("/auth/oidc/start?{query}")).send().await
+    };
+    let issuer = provider.issuer();
+    let known = [("iss", &*issuer), ("login_hint", "ada@example.com"), ("utm_source", "mail")];
+    let answer = start(&known).await;
+    let location = answer.expect(303).header("location").unwrap();
+    assert!(location.starts_with(&issuer) && location.ends_with("&login_hint=ada%40example.com"), "{location}");
+    start(&[("iss", "https://evil.example")]).await.invalid("?iss");
+    let long = "x".repeat(257);
+    start(&[("login_hint", long.as_str())]).await.invalid("?login_hint");
+    gateway.finish().await;
+}
+
+async fn a_target_leads_to_the_console_and_nowhere_else(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let provider = Provider::start(&[&key]).await;
+    let gateway = gateway_at(store, &provider, "").await;
+    for (target, page) in [
+        (format!("{OWN}/console/#/usage?by=team"), "/console/#/usage?by=team"),
+        (format!("{OWN}.evil.example/console/#/usage"), "/console/#/overview"),
+        (format!("{OWN}/console/#//evil.example/<"), "/console/#/overview"),
+        ("https://evil.example/".into(), "/console/#/overview"),
+        ("javascript:alert(1)".into(), "/console/#/overview"),
+    ] {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("target_link_uri", &target).finish();
+        let answer = gateway.get(&format!("/auth/oidc/start?{query}")).send().await;
+        let begun = begun(&answer, &provider);
+        provider.gives(&key.token(&claims(&provider, &begun)));
+        let entered = back_with_code(&gateway, &begun).await;
+        assert_eq!(entered.expect(303).header("location"), Some(page), "{target}");
+    }
+    gateway.finish().await;
+}
+
+async fn two_tabs_sign_in_at_once(store: &TestStore) {
+    let key = OutsideKey::ed25519("k");
+    let provider = Provider::start(&[&key]).await;
+    let gateway = gateway_at(store, &provider, "").await;
+    let (one, other) = (begin(&gateway, &provider).await, begin(&gateway, &provider).await);
+    let both = format!("{}; {}", sent(&one.cookie), sent(&other.cookie));
+    for begun in [&one, &other] {
+        provider.gives(&key.token(&claims(&provider, begun)));
+        let target = format!("/auth/oidc/callback?code=c&state={}", begun.get("state"));
+        let head = gateway.request("HEAD", &target).header("cookie", &both).send().await;
+        assert_eq!(cookies(&head), [""; 0], "a HEAD redeems nothing");
+        let entered = gateway.get(&target).header("cookie", &both).send().await;
+        assert!(cookies(&entered)[0].starts_with("tollgate_refresh="), "{entered:?}");
+    }
+    gateway.finish().await;
+}
+
+async fn a_browser_keeps_few_sign_ins_under_way(store: &TestStore) {
+    let provider = Provider::start(&[&OutsideKey::ed25519("k")]).await;
+    let gateway = gateway_at(store, &provider, "").await;
+    let start = async |count: usize| {
+        let before: Vec<String> = (0..count).map(|n| format!("tollgate_sign_in_{n}=x")).collect();
+        let answer = gateway.get("/auth/oidc/start").header("cookie", before.join("; ")).send().await;
+        cookies(&answer).iter().filter(|line| line.contains("Max-Age=0")).count()
+    };
+    assert_eq!((start(3).await, start(4).await), (0, 4));
+    gateway.finish().await;
 }

@@ -41,9 +41,9 @@ impl Pending {
         Ok(Self { state, nonce, verifier, redirect_uri, to, began_s: now.as_second() })
     }
 
-    /// The one in the cookie, if this gateway sealed it and it is not too old.
-    pub(super) fn of(headers: &HeaderMap, master: &MasterKey, now: Timestamp) -> Option<Self> {
-        let sealed = URL_SAFE_NO_PAD.decode(cookie::sign_in(headers)?).ok()?;
+    /// The one of this state in its cookie, if this gateway sealed it and it is not too old.
+    pub(super) fn of(headers: &HeaderMap, state: &str, master: &MasterKey, now: Timestamp) -> Option<Self> {
+        let sealed = URL_SAFE_NO_PAD.decode(cookie::sign_in(headers, state)?).ok()?;
         let plain = master.open(PURPOSE, &sealed).ok()?;
         let pending: Self = serde_json::from_slice(&plain).ok()?;
         let age_s = now.as_second().saturating_sub(pending.began_s);
@@ -90,7 +90,7 @@ mod tests {
 
     fn headers(value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let pair = format!("other=1; {}={value}", sign_in::COOKIE);
+        let pair = format!("other=1; {}={value}", sign_in::cookie_of("s"));
         headers.insert(COOKIE, HeaderValue::from_str(&pair).unwrap());
         headers
     }
@@ -100,14 +100,15 @@ mod tests {
         let pending =
             Pending::begin("https://g/auth/oidc/callback".into(), Some("/usage?from=a".into()), at(1_000)).unwrap();
         let sealed = pending.seal(&master()).unwrap();
-        let known = Pending::of(&headers(&sealed), &master(), at(1_599)).unwrap();
+        let known = Pending::of(&headers(&sealed), "s", &master(), at(1_599)).unwrap();
         assert_eq!((&known.state, &known.nonce, &known.verifier), (&pending.state, &pending.nonce, &pending.verifier));
         assert_eq!((known.redirect_uri.as_str(), known.to.as_str()), ("https://g/auth/oidc/callback", "/usage?from=a"));
-        assert!(Pending::of(&headers(&sealed), &master(), at(1_600)).is_none(), "it is too old");
+        assert!(Pending::of(&headers(&sealed), "s", &master(), at(1_600)).is_none(), "it is too old");
         for wrong in ["", "x", sealed.get(1..).unwrap(), &sealed.replace(|sign: char| sign.is_ascii_digit(), "A")] {
-            assert!(Pending::of(&headers(wrong), &master(), at(1_000)).is_none(), "{wrong}");
+            assert!(Pending::of(&headers(wrong), "s", &master(), at(1_000)).is_none(), "{wrong}");
         }
-        assert!(Pending::of(&HeaderMap::new(), &master(), at(1_000)).is_none());
+        assert!(Pending::of(&headers(&sealed), "t", &master(), at(1_000)).is_none(), "it is another's");
+        assert!(Pending::of(&HeaderMap::new(), "s", &master(), at(1_000)).is_none());
     }
 
     #[test]

@@ -21,10 +21,18 @@ pub fn refresh_token(headers: &HeaderMap) -> Option<&str> {
     value(headers, session::COOKIE)
 }
 
-/// The sign-in that is under way at a provider, as it was sealed.
+/// The sign-in of this state that is under way at a provider, as it was sealed.
 #[must_use]
-pub fn sign_in(headers: &HeaderMap) -> Option<&str> {
-    value(headers, sign_in::COOKIE)
+pub fn sign_in<'h>(headers: &'h HeaderMap, state: &str) -> Option<&'h str> {
+    value(headers, &sign_in::cookie_of(state))
+}
+
+/// The names of the cookies of all sign-ins that are under way in this browser.
+#[must_use]
+pub fn sign_ins(headers: &HeaderMap) -> Vec<String> {
+    let names = fields::divided(headers, COOKIE, b';').filter_map(|pair| pair.split(|byte| *byte == b'=').next());
+    let names = names.filter_map(|name| std::str::from_utf8(name).ok());
+    names.filter(|name| sign_in::is_cookie_name(name)).map(str::to_owned).collect()
 }
 
 /// How a cookie is set (RFC 6265 §4.1): for how many seconds, below which path, and whether other sites may send it with a link
@@ -100,6 +108,17 @@ mod tests {
         for none in ["", "tollgate_refresh=", "xtollgate_refresh=a", "tollgate_refresh=a; tollgate_refresh=b", "a=b"] {
             assert_eq!(token(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn sign_ins_are_told_apart_by_their_states() {
+        let headers = headers(&[(
+            "cookie",
+            "tollgate_sign_in_a=x; tollgate_refresh=r; tollgate_sign_in_b=y; b=tollgate_sign_in_c",
+        )]);
+        assert_eq!((sign_in(&headers, "a"), sign_in(&headers, "b")), (Some("x"), Some("y")));
+        assert_eq!((sign_in(&headers, "c"), sign_in(&headers, "")), (None, None));
+        assert_eq!(sign_ins(&headers), ["tollgate_sign_in_a", "tollgate_sign_in_b"]);
     }
 
     #[test]
