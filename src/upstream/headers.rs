@@ -4,6 +4,7 @@
 //! in `Connection` can take away a header that the gateway sets. It never touches a header it has no rule for: cookies,
 //! `traceparent`, `Accept-Encoding` and their like pass.
 
+mod claims;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,7 @@ use http::{
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{Identity, Original, OutgoingBody};
-use crate::domain::session::COOKIE as HTTP_COOKIE;
+use crate::domain::{session, sign_in};
 
 /// The header that authenticates the gateway to an upstream.
 #[derive(Clone)]
@@ -62,70 +63,6 @@ const CREDENTIALS: [&str; 2] = ["authorization", "x-api-key"];
 /// Set by the gateway, or claims about the client that only the gateway may make. `expect` is here because the gateway
 /// has answered it already (RFC 9110 §10.1.1).
 const GATEWAY: [&str; 6] = ["content-length", "expect", "forwarded", "host", "x-real-ip", "x-request-id"];
-
-/// What only the proxies of an upstream may say, in alphabetical order; more by their shape in [`is_claim`].
-///
-/// Some would make it act on another path, method or host than the one that was authorised, send another file
-/// (CVE-2025-61780) or leave out its own checks (CVE-2025-29927); `proxy` becomes the variable `HTTP_PROXY` of a CGI program,
-/// which its HTTP client then obeys (CVE-2016-5385). Others say who the client is, or who the user is that a proxy has
-/// authenticated; frameworks believe them.
-const CLAIMS: [&str; 36] = [
-    "akamai-origin-hop",
-    "cf-access-authenticated-user-email",
-    "cf-pseudo-ipv4",
-    "client-cert",
-    "client-cert-chain",
-    "client-ip",
-    "front-end-https",
-    "proxy",
-    "remote-user",
-    "true-client-port",
-    "x-accel-mapping",
-    "x-amzn-oidc-identity",
-    "x-arr-clientcert",
-    "x-azure-clientip",
-    "x-azure-socketip",
-    "x-client-cert",
-    "x-client-dn",
-    "x-client-verify",
-    "x-coming-from",
-    "x-credential-identifier",
-    "x-forwarded",
-    "x-host",
-    "x-http-method",
-    "x-method",
-    "x-middleware-subrequest",
-    "x-nf-client-connection-ip",
-    "x-override-url",
-    "x-proxyuser-ip",
-    "x-real-port",
-    "x-remote-addr",
-    "x-remote-ip",
-    "x-remote-user",
-    "x-rewrite-url",
-    "x-scheme",
-    "x-sendfile-type",
-    "x-url-scheme",
-];
-
-/// The first words of names that are claims whatever follows.
-const CLAIM_STARTS: [&str; 12] = [
-    "ssl-client-",
-    "x-appengine-",
-    "x-auth-request-",
-    "x-authenticated-",
-    "x-consumer-",
-    "x-envoy-",
-    "x-forwarded-",
-    "x-goog-authenticated-user-",
-    "x-ms-client-principal",
-    "x-original-",
-    "x-ssl-client-",
-    "x-webauth-",
-];
-
-/// The last words of names that are claims whatever stands before.
-const CLAIM_ENDS: [&str; 5] = ["-client-ip", "-connecting-ip", "-connecting-ipv6", "-forwarded-for", "-override"];
 
 /// Where SDKs of other providers put a key, which may be the gateway's: then it is not for the upstream.
 const API_KEY_PREFIX: &str = "tg_";
@@ -245,13 +182,17 @@ fn remove_own_cookie(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a cookie, with what follows its name, is that of the console's session.
+/// Whether a cookie, with what follows its name, is one of the console's: its session, or a sign-in that is under way. Browsers send
+/// a cookie without a name as its value alone (RFC 6265bis §5.7), so its value is looked at like a name, and what has no `=` too.
 fn is_of_console(cookie: &[u8]) -> bool {
-    let name = cookie.split(|byte| *byte == b'=').next().unwrap_or_default();
-    name.trim_ascii().eq_ignore_ascii_case(HTTP_COOKIE.as_bytes())
+    let pair = cookie.split(|byte| *byte == b';').next().unwrap_or_default();
+    let named = pair.trim_ascii().strip_prefix(b"=").unwrap_or(pair);
+    let name = named.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+    let is_sign_in = || std::str::from_utf8(name).is_ok_and(sign_in::is_cookie_name);
+    name.eq_ignore_ascii_case(session::COOKIE.as_bytes()) || is_sign_in()
 }
 
-/// The session of the console is for the gateway alone; all other cookies pass as they are.
+/// The cookies of the console are for the gateway alone; all other cookies pass as they are.
 fn remove_cookie_of_console(headers: &mut HeaderMap) {
     let pairs =
         |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::to_vec).collect::<Vec<_>>();
@@ -312,15 +253,8 @@ fn is_kept_from_upstream(name: &str, secret: Option<&Secret>) -> bool {
     name.contains('_')
         || is_set_by_the_gateway(name)
         || CREDENTIALS.contains(&name)
-        || is_claim(name)
+        || claims::is_claim(name)
         || secret.is_some_and(|secret| secret.name == *name)
-}
-
-/// Whether only a proxy of the upstream may say this.
-fn is_claim(name: &str) -> bool {
-    CLAIMS.binary_search(&name).is_ok()
-        || (name.starts_with(['s', 'x']) && CLAIM_STARTS.iter().any(|start| name.starts_with(start)))
-        || CLAIM_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
