@@ -15,7 +15,7 @@ use crate::{
         allowed::Allowed,
         ids::UserId,
         password,
-        principal::{Role, UserStatus, Username},
+        principal::{InvalidUsername, Role, UserStatus, Username},
     },
     store::{
         Store,
@@ -76,7 +76,7 @@ async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure
     let password = Password::choose(username)?;
     let user = NewUser {
         id: UserId(clock.new_id()),
-        username: name(username)?,
+        username: name(Username::new(username))?,
         password_hash: Some(password.hash().await?),
         role,
         status: UserStatus::Active,
@@ -95,7 +95,7 @@ async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure
 
 async fn reset(store: &Store, username: &str) -> Result<(), Failure> {
     let unknown = || Failure::Failed(format!("there is no user {username}"));
-    let user = store.user_by_username(&name(username)?).await.map_err(failed)?.ok_or_else(unknown)?;
+    let user = store.user_by_username(&name(username.parse())?).await.map_err(failed)?.ok_or_else(unknown)?;
     let password = Password::choose(username)?;
     let change = UserChange { password_hash: Some(password.hash().await?), ..UserChange::default() };
     match store.change::<UserRow>(user.id, change, Clock::system().now()).await.map_err(failed)? {
@@ -107,8 +107,8 @@ async fn reset(store: &Store, username: &str) -> Result<(), Failure> {
     }
 }
 
-fn name(text: &str) -> Result<Username, Failure> {
-    text.parse().map_err(|error| Failure::Configuration(format!("username: {error}")))
+fn name(name: Result<Username, InvalidUsername>) -> Result<Username, Failure> {
+    name.map_err(|error| Failure::Configuration(format!("username: {error}")))
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {

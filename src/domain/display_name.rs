@@ -13,7 +13,7 @@ use schemars::{
     schema::{Schema, StringValidation},
 };
 
-use super::name::text;
+use super::{name::text, path};
 
 /// The longest name, in characters.
 pub const MAX_CHARS: usize = 64;
@@ -33,11 +33,11 @@ impl DisplayName {
     /// A new name, without the blanks around it.
     pub fn new(text: &str) -> Result<Self, InvalidDisplayName> {
         let name: Self = text.trim().parse()?;
-        Nickname::enforce(&*name.0).map_err(|_| InvalidDisplayName)?;
+        Nickname::enforce(&*name.0).map_err(|_| InvalidDisplayName::Characters)?;
         if name.0.contains(BLANK) {
-            return Err(InvalidDisplayName);
+            return Err(InvalidDisplayName::Characters);
         }
-        Ok(name)
+        if path::can_name(&name.0) { Ok(name) } else { Err(InvalidDisplayName::DotSegment) }
     }
 
     /// The name as it was given.
@@ -71,7 +71,7 @@ impl FromStr for DisplayName {
     /// Reads a name that is stored: it may be from before names had to be as [`DisplayName::new`] has them.
     fn from_str(text: &str) -> Result<Self, InvalidDisplayName> {
         let fits = !text.trim().is_empty() && text.chars().count() <= MAX_CHARS;
-        (fits && !text.contains(char::is_control)).then(|| Self(text.to_owned())).ok_or(InvalidDisplayName)
+        (fits && !text.contains(char::is_control)).then(|| Self(text.to_owned())).ok_or(InvalidDisplayName::Characters)
     }
 }
 
@@ -81,10 +81,16 @@ impl fmt::Display for DisplayName {
     }
 }
 
-/// A name that is blank, too long, or has characters that cannot be seen.
+/// Why a name is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be 1 to {MAX_CHARS} printable characters, none of them invisible or changing the direction of text")]
-pub struct InvalidDisplayName;
+pub enum InvalidDisplayName {
+    /// It is blank, too long, or has characters that cannot be seen.
+    #[error("must be 1 to {MAX_CHARS} printable characters, none of them invisible or changing the direction of text")]
+    Characters,
+    /// Its address, `/by-name/..`, would be read as another's (RFC 3986 §5.2.4).
+    #[error("must not be \".\" or \"..\", nor have one between slashes: no URL can have such a name")]
+    DotSegment,
+}
 
 #[cfg(test)]
 mod tests {
@@ -99,9 +105,26 @@ mod tests {
         for bad in
             ["", " ", "\u{3000}", "a\nb", "\0", "\u{85}", "\u{2800}", "a\u{2800}", "a\u{1d159}b", &"x".repeat(65)]
         {
-            assert_eq!(DisplayName::new(bad), Err(InvalidDisplayName), "{bad:?}");
+            assert_eq!(DisplayName::new(bad), Err(InvalidDisplayName::Characters), "{bad:?}");
         }
-        for good in ["x", "Zoë's laptop", "R&D (Wien)", "研究開発", "צוות", "team 🚀", &"ä".repeat(64)] {
+        for bad in [".", "..", "a/../b"] {
+            assert_eq!(DisplayName::new(bad), Err(InvalidDisplayName::DotSegment), "{bad}");
+            assert!(bad.parse::<DisplayName>().is_ok(), "one that is stored stays: {bad}");
+        }
+        for good in [
+            "x",
+            "50%",
+            "a\\b",
+            "a//b",
+            "/x/",
+            "...",
+            "Zoë's laptop",
+            "R&D (Wien)",
+            "研究開発",
+            "צוות",
+            "team 🚀",
+            &"ä".repeat(64),
+        ] {
             assert_eq!(new(good).as_str(), good);
         }
         for padded in [" x ", "\u{3000}x", "x\u{a0}\t", &format!("{}x{}", " ".repeat(60), " ".repeat(60))] {
@@ -115,7 +138,7 @@ mod tests {
         let turning = ['\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{61c}'];
         let breaking = ['\u{2028}', '\u{2029}', '\u{fff9}', '\u{e000}', '\u{fdd0}'];
         for bad in invisible.into_iter().chain(turning).chain(breaking) {
-            assert_eq!(DisplayName::new(&format!("a{bad}b")), Err(InvalidDisplayName), "{bad:?}");
+            assert_eq!(DisplayName::new(&format!("a{bad}b")), Err(InvalidDisplayName::Characters), "{bad:?}");
         }
     }
 

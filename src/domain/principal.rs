@@ -10,6 +10,7 @@ use super::{
     allowed::Allowed,
     ids::{SessionId, TeamId, UserId},
     name::{matching, text},
+    path,
 };
 
 /// What a user may do; the matrix is in [`super::access`].
@@ -108,6 +109,12 @@ impl Username {
     /// How a schema names this form of text.
     pub const FORMAT: &str = "username";
 
+    /// A new name: one that can stand in a URL.
+    pub fn new(text: &str) -> Result<Self, InvalidUsername> {
+        let name: Self = text.parse()?;
+        if path::can_name(&name.0) { Ok(name) } else { Err(InvalidUsername::DotSegment) }
+    }
+
     /// The name as it is stored.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -132,10 +139,11 @@ impl JsonSchema for Username {
 impl FromStr for Username {
     type Err = InvalidUsername;
 
+    /// Reads a name that is stored: it may be from before names had to be as [`Username::new`] has them.
     fn from_str(text: &str) -> Result<Self, InvalidUsername> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
         let fits = !text.is_empty() && text.len() <= MAX_USERNAME_BYTES;
-        (fits && text.bytes().all(plain)).then(|| Self(text.into())).ok_or(InvalidUsername)
+        (fits && text.bytes().all(plain)).then(|| Self(text.into())).ok_or(InvalidUsername::Characters)
     }
 }
 
@@ -145,10 +153,16 @@ impl fmt::Display for Username {
     }
 }
 
-/// A name outside the alphabet or the length of [`Username`].
+/// Why a name is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be 1 to 64 characters of A-Z a-z 0-9 . _ @ -")]
-pub struct InvalidUsername;
+pub enum InvalidUsername {
+    /// It is outside the alphabet or the length of [`Username`].
+    #[error("must be 1 to 64 characters of A-Z a-z 0-9 . _ @ -")]
+    Characters,
+    /// Its address, `/by-name/..`, would be read as another's (RFC 3986 §5.2.4).
+    #[error("must not be \".\" or \"..\": no URL can have such a name")]
+    DotSegment,
+}
 
 /// Who a user is to a trusted outside issuer. Both are compared by their exact bytes (RFC 7519 §2, `StringOrURI`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -259,7 +273,11 @@ mod tests {
     #[test]
     fn a_username_that_would_need_quoting_is_refused() {
         for bad in ["", " ", "a b", "a\n", "ä", "a/b", "\0", &"x".repeat(65)] {
-            assert_eq!(bad.parse::<Username>(), Err(InvalidUsername), "{bad:?}");
+            assert_eq!(bad.parse::<Username>(), Err(InvalidUsername::Characters), "{bad:?}");
+        }
+        for bad in [".", ".."] {
+            assert_eq!(Username::new(bad), Err(InvalidUsername::DotSegment), "{bad}");
+            assert!(bad.parse::<Username>().is_ok(), "one that is stored stays: {bad}");
         }
         for good in ["admin", "a.b_c-d@example.com", &"x".repeat(64)] {
             assert!(good.parse::<Username>().is_ok(), "{good}");

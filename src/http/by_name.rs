@@ -1,8 +1,7 @@
 //! The names in `/admin/<list>/by-name/<name>`.
 //!
 //! They are read from the raw bytes of the path: the framework leaves some escapes as they are. A name at the end of a path may
-//! have slashes, which stand there as they are: an escaped one could be read in two ways, and is refused before
-//! ([`path`](crate::domain::path)).
+//! have slashes, as they are or escaped ([`path::check_own`](crate::domain::path::check_own)).
 
 use std::future::{Ready, ready};
 
@@ -137,6 +136,7 @@ mod tests {
             ("/admin/teams/by-name/R%26D/Wien%20S%C3%BCd", 4, true, Some("R&D/Wien Süd")),
             ("/admin/users/by-name/ann/api-keys/by-name/ci/2", 4, false, Some("ann")),
             ("/admin/users/by-name/ann/api-keys/by-name/ci/2", 7, true, Some("ci/2")),
+            ("/admin/teams/by-name/50%25/%252F%2Fa%5Cb", 4, true, Some("50%/%2F/a\\b")),
             ("/admin/teams/by-name/a%0Ab", 4, true, None),
             ("/admin/teams/by-name/%FF", 4, true, None),
         ] {

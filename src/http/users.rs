@@ -296,7 +296,7 @@ fn faults(
 }
 
 fn username(text: &str) -> Result<Username, Refusal> {
-    text.parse().map_err(|error| Refusal::InvalidRequest(vec![Fault::new("/username", format!("{error}"))]))
+    Username::new(text).map_err(|error| Refusal::InvalidRequest(vec![Fault::new("/username", format!("{error}"))]))
 }
 
 fn check_password(password: &Password, username: &Username) -> Result<(), Refusal> {

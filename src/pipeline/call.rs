@@ -27,6 +27,7 @@ use crate::{
         network::Network,
         path,
         refusal::Refusal,
+        route,
     },
     telemetry::{Start, named_trace},
 };
@@ -185,7 +186,9 @@ impl Shape {
             ));
         }
         if !call.is_of_the_server() {
-            path::check(&call.path).map_err(Refusal::UnsafePath)?;
+            let is_own = route::reserved(&call.path).is_some();
+            let checked = if is_own { path::check_own(&call.path) } else { path::check(&call.path) };
+            checked.map_err(Refusal::UnsafePath)?;
         }
         check_host(head)?;
         check_expect(head)?;

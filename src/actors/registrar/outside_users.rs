@@ -61,7 +61,7 @@ fn candidates(identity: &OutsideIdentity, name: Option<&str>) -> Vec<Username> {
     // No issuer has a NUL (the configuration refuses it), so no two identities have the same bytes here.
     let digest = crypto::sha256(&[identity.issuer.as_bytes(), b"\0", identity.subject.as_bytes()]);
     let named = |bytes| format!("{readable}.{}", hex::encode(digest.get(..bytes).unwrap_or(&digest))).parse().ok();
-    let as_called = name.and_then(|name| name.parse().ok());
+    let as_called = name.and_then(|name| Username::new(name).ok());
     as_called.into_iter().chain(DIGEST_BYTES.into_iter().filter_map(named)).collect()
 }
 

@@ -177,7 +177,7 @@ impl TeamKeyCreate {
         let (name, routes, models) = (name.clone(), routes.clone(), models.clone());
         let body = ApiKeyCreate { name, expires_at: *expires_at, role: *role, routes, models };
         let mut faults = vec![];
-        if let Err(error) = self.username.parse::<Username>() {
+        if let Err(error) = Username::new(&self.username) {
             faults.push(Fault::new("/username", error.to_string()));
         }
         let key = new_key(administration, user, &body).map_err(|of_key| faults.extend(of_key));

@@ -21,7 +21,7 @@ const FORMS: &[(&str, Reader)] = &[
     (Money::FORMAT, |text| text.parse::<Money>().err().map(|error| error.to_string())),
     (SubjectText::FORMAT, |text| (!SubjectText::is_one(text)).then(|| SubjectText::WANTED.to_owned())),
     (name::FORMAT, |text| name::fault(text).map(|fault| fault.detail)),
-    (Username::FORMAT, |text| text.parse::<Username>().err().map(|error| error.to_string())),
+    (Username::FORMAT, |text| Username::new(text).err().map(|error| error.to_string())),
     (DisplayName::FORMAT, |text| DisplayName::new(text).err().map(|error| error.to_string())),
 ];
 
