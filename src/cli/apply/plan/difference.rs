@@ -1,7 +1,7 @@
 //! In what something is not as a file says.
 
-use jiff::Timestamp;
-use serde_json::{Map, Value};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde_json::{Map, Number, Value};
 
 use crate::domain::{money::Money, redaction::content::redact_content};
 
@@ -49,8 +49,8 @@ fn shown<'p>(field: &str, present: &'p Map<String, Value>) -> Option<&'p Value> 
     present.get(field).or_else(|| if field == "burst" { present.get("limit") } else { None })
 }
 
-/// Whether the gateway shows what is wanted, perhaps in other words: an amount as text, further fields of a table that have
-/// their defaults, names in another order.
+/// Whether the gateway shows what is wanted, perhaps in other words: an amount as text, a number or a truth value that is
+/// wanted as text, a day for its first moment, further fields of a table that have their defaults, names in another order.
 fn is_same(field: &str, wanted: &Value, present: &Value) -> bool {
     if field.ends_with("_usd")
         && let (Some(wanted), Some(present)) = (amount(wanted), amount(present))
@@ -59,7 +59,7 @@ fn is_same(field: &str, wanted: &Value, present: &Value) -> bool {
     }
     match (wanted, present) {
         (Value::Object(wanted), Value::Object(present)) => differences(wanted, present).is_empty(),
-        (Value::Array(wanted), Value::Array(present)) if wanted.iter().all(Value::is_string) => {
+        (Value::Array(wanted), Value::Array(present)) if wanted.iter().chain(present).all(Value::is_string) => {
             wanted.iter().all(|name| present.contains(name)) && present.iter().all(|name| wanted.contains(name))
         }
         (Value::Array(wanted), Value::Array(present)) => {
@@ -70,6 +70,10 @@ fn is_same(field: &str, wanted: &Value, present: &Value) -> bool {
         (Value::String(wanted), Value::String(present)) if wanted != present => {
             moment(wanted).is_some_and(|wanted| moment(present) == Some(wanted))
         }
+        (Value::String(wanted), Value::Number(present)) => {
+            wanted.parse::<Number>().is_ok_and(|wanted| wanted.as_f64() == present.as_f64())
+        }
+        (Value::String(wanted), Value::Bool(present)) => *wanted == present.to_string(),
         _ => wanted == present,
     }
 }
@@ -82,8 +86,10 @@ fn amount(value: &Value) -> Option<Money> {
     }
 }
 
+/// A day is its first moment (UTC), as the gateway reads it.
 fn moment(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
+    let day = || text.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok().map(|midnight| midnight.timestamp());
+    text.parse().ok().or_else(day)
 }
 
 #[cfg(test)]
@@ -108,6 +114,15 @@ mod tests {
             (json!({ "expires_at": "2027-01-01T00:00:00Z" }), json!({ "expires_at": "2027-01-01T01:00:00+01:00" })),
             (json!({ "burst": 5 }), json!({ "limit": 5 })),
             (json!({ "alert_at": [1, 0.5] }), json!({ "alert_at": [1.0, 0.5] })),
+            (json!({ "alert_at": ["0.8", "1"] }), json!({ "alert_at": [0.8, 1.0] })),
+            (json!({ "limit": "5", "window_s": "60" }), json!({ "limit": 5, "window_s": 60 })),
+            (json!({ "burst": "5" }), json!({ "limit": 5 })),
+            (json!({ "timeout_s": "5", "websocket": "true" }), json!({ "timeout_s": 5, "websocket": true })),
+            (
+                json!({ "targets": [{ "upstream": "a", "weight": "2" }] }),
+                json!({ "targets": [{ "upstream": "a", "weight": 2 }] }),
+            ),
+            (json!({ "expires_at": "2027-01-01" }), json!({ "expires_at": "2027-01-01T00:00:00Z" })),
         ] {
             assert_eq!(different(&wanted, &present), [""; 0], "{wanted}");
         }
@@ -118,6 +133,13 @@ mod tests {
         for (wanted, present, told) in [
             (json!({ "limit_usd": "10" }), json!({ "limit_usd": "10.1" }), r#"limit_usd "10.1" -> "10""#),
             (json!({ "burst": 6 }), json!({ "limit": 5 }), "burst 5 -> 6"),
+            (json!({ "limit": "6" }), json!({ "limit": 5 }), r#"limit 5 -> "6""#),
+            (json!({ "alert_at": ["0.8"] }), json!({ "alert_at": [0.8, 1] }), r#"alert_at [0.8,1] -> ["0.8"]"#),
+            (
+                json!({ "expires_at": "2027-01-02" }),
+                json!({ "expires_at": "2027-01-01T00:00:00Z" }),
+                r#"expires_at "2027-01-01T00:00:00Z" -> "2027-01-02""#,
+            ),
             (json!({ "models": ["a"] }), json!({ "models": ["a", "b"] }), r#"models ["a","b"] -> ["a"]"#),
             (json!({ "mode": "shadow" }), json!({}), "mode set"),
             (json!({ "n": 1 }), json!({}), "n null -> 1"),
