@@ -212,6 +212,9 @@ async fn proxy(
     };
     let Chosen { authorized, route, asked } = choose(visit, request.headers(), destination, &mut body).await?;
     let route = &*route;
+    if let Some(connection) = request.conn_data::<Connection>() {
+        connection.is_on(&route.name);
+    }
     visit.record.enter(Step::Limit);
     let entered = limit(visit, authorized, route).await?;
     if max_forwards::is_last(request.method(), request.headers()) {

@@ -212,6 +212,7 @@ fn bounds(config: &Config) -> Bounds {
     let server = &config.server;
     Bounds {
         head: Duration::from_secs(server.head_timeout_s),
+        head_bytes: server.max_header_bytes.into(),
         idle: Duration::from_secs(server.keep_alive_s),
         unread_body: Duration::from_millis(server.unread_body_ms),
         unread_body_bytes: server.unread_body_bytes,

@@ -202,6 +202,12 @@ impl Identity {
             && caller.secret_hash.is_none_or(|hash| self.keys.is_live(&caller.credential.id, &hash, now))
     }
 
+    /// Whether the API key that a call came with, if it came with one, is still for this route: for an answer that lasts.
+    #[must_use]
+    pub fn still_allows(&self, caller: &Principal, route: &str) -> bool {
+        caller.secret_hash.is_none() || self.keys.is_for(&caller.credential.id, route)
+    }
+
     /// What a token says, and that its time is not over.
     fn verify(&self, tokens: &OwnTokens, token: &str, now_s: i64) -> Result<Verified, Rejection> {
         let ring = self.verifier.read();

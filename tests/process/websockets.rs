@@ -244,6 +244,9 @@ fn an_upstream_that_switches_wrongly_is_a_502() {
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n".to_owned(),
         SWITCHED.replace(ACCEPT, "AAAAAAAAAAAAAAAAAAAAAAAAAAA=") + "\r\n",
         SWITCHED.replace("upgrade: websocket", "upgrade: h2c") + "\r\n",
+        format!("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nsec-websocket-accept: {ACCEPT}\r\n\r\n"),
+        SWITCHED.replace("connection: upgrade", "connection: close") + "\r\n",
+        SWITCHED.replace("connection: upgrade", "connection: Upgrade, close") + "\r\n",
         format!("{SWITCHED}sec-websocket-protocol: chat\r\n\r\n"),
         format!("{SWITCHED}sec-websocket-extensions: permessage-deflate\r\n\r\n"),
     ] {
@@ -307,6 +310,26 @@ fn it_is_closed_when_its_caller_is_revoked() {
     assert!(between.is_closed() && within.is_closed());
     assert!(between_upstream.is_closed() && within_upstream.is_closed());
     assert_eq!(stage.record(&answer.request_id())["outcome"], "complete");
+}
+
+#[test]
+fn it_is_closed_when_its_api_key_is_narrowed_away_from_its_route() {
+    let stage = stage();
+    let terms = json!({"name": "k", "routes": ["ws", "up"]});
+    let made = stage.gateway.json("POST", "/me/api-keys", &stage.token, &terms).json();
+    let path = format!("/admin/api-keys/{}", made["id"].as_str().unwrap());
+    let narrow = |routes: Value| {
+        let changed = stage.gateway.json("PATCH", &path, &stage.token, &json!({ "routes": routes }));
+        assert_eq!(changed.status(), 200, "{changed:?}");
+    };
+    let (mut client, mut upstream, _) = open(&stage, made["key"].as_str().unwrap());
+    narrow(json!(["ws"]));
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    upstream.say(frame(b"still here"));
+    assert_eq!(client.bytes(12), frame(b"still here"));
+    narrow(json!(["up"]));
+    assert_eq!(client.bytes(4), close_of(1008));
+    assert!(client.is_closed() && upstream.is_closed());
 }
 
 #[test]

@@ -38,7 +38,7 @@ use self::{
     wire::Wire,
 };
 use crate::{
-    domain::refusal::Refusal,
+    domain::{principal::Principal, refusal::Refusal},
     pipeline::{
         Gate,
         call::Doubt,
@@ -110,7 +110,11 @@ where
                     let wire = Wire::new(socket, Connection::opened(bounds, transport));
                     tally.open(1);
                     let serving = Box::pin(http.call((wire.clone(), Protocol::Http1, Some(peer))));
-                    let may_be_answered = |caller: &_| gate.identity.still_admits(caller, gate.clock.now());
+                    let may_be_answered = |caller: &Principal, route: Option<&str>| {
+                        let identity = &gate.identity;
+                        identity.still_admits(caller, gate.clock.now())
+                            && route.is_none_or(|route| identity.still_allows(caller, route))
+                    };
                     let ended = clock::run(serving, &wire, may_be_answered, stopping).await;
                     end(ended, wire, peer, &gate, &tally).await;
                     tally.open(-1);
@@ -150,6 +154,10 @@ async fn end(ended: End<Result<(), DispatchError>>, wire: Wire, peer: SocketAddr
                 Overdue::Head => {
                     let late = Unread { refusal: Refusal::RequestTimeout, reason: "slow-head" };
                     refuse(&late, wire, peer, gate).await;
+                }
+                Overdue::LongHead => {
+                    refuse(&unread_because(&ParseError::TooLarge, wire.connection().line(), gate), wire, peer, gate)
+                        .await;
                 }
                 Overdue::UnreadAnswer | Overdue::Revoked | Overdue::Stopping => wire.reset(),
                 Overdue::Idle | Overdue::UnreadBody => wire.close().await,

@@ -47,6 +47,14 @@ impl KeyCheck {
         standing.is_some_and(|key| is_good(key) && has_secret(key, secret_hash, now))
     }
 
+    /// Whether the key of this id is known and for this route.
+    #[must_use]
+    pub fn is_for(&self, id: &str, route: &str) -> bool {
+        let id = uuid::Uuid::try_parse(id).ok().map(ApiKeyId);
+        let keys = self.api_keys.read();
+        id.and_then(|id| keys.find(id)).is_some_and(|key| key.bounds.routes.allows(route))
+    }
+
     /// The user whose key this is, as they are now.
     pub async fn principal(&self, key: &ApiKey, now: Timestamp) -> Result<Principal, Refusal> {
         let (account, standing) = self.owner(key, now).await?;

@@ -22,11 +22,16 @@ const CHECK_CALLER: Duration = Duration::from_millis(500);
 /// While the gateway stops: how long a client may stand still in its body or in taking an answer.
 const STOPPING: Duration = Duration::from_secs(5);
 
+/// How long the end of a head that is too long may be in coming: with it the refusal knows who called.
+const LONG_HEAD: Duration = Duration::from_millis(100);
+
 /// The bounds of every connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// From the first byte of a head to its end; of the first head, from the beginning of the connection.
     pub head: Duration,
+    /// The most that comes of a request line, and of the lines behind it, before the head has ended.
+    pub head_bytes: u64,
     /// Between two requests.
     pub idle: Duration,
     /// After the answer to a request whose body was not read: how long and how much of it is still taken.
@@ -49,6 +54,8 @@ pub struct Bounds {
 pub enum Overdue {
     /// A head did not come whole in time.
     Head,
+    /// A head is longer than it may be, and has not ended.
+    LongHead,
     /// Nothing came after the last answer, or since the connection was opened.
     Idle,
     /// The body of an answered request went on for too long.
@@ -77,6 +84,7 @@ impl Overdue {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Head => "slow-head",
+            Self::LongHead => "long-head",
             Self::Idle => "idle",
             Self::UnreadBody => "unread-body",
             Self::UnreadAnswer => "unread-answer",
@@ -109,6 +117,8 @@ pub(super) struct State {
     pub(super) has_answered: Cell<bool>,
     /// When the first byte of the head came that is awaited.
     pub(super) head_begun: Cell<Option<Instant>>,
+    /// How much of it has come.
+    head_bytes: Cell<u64>,
     pub(super) content: Cell<Content>,
     /// The body of the latest call, until the layer below has taken it up.
     pub(super) expected: Cell<Option<Expected>>,
@@ -127,6 +137,8 @@ pub(super) struct State {
     pub(super) taking: Cell<Pace>,
     pub(super) is_answering: Cell<bool>,
     pub(super) caller: RefCell<Option<Arc<Principal>>>,
+    /// The name of the route that the call is on.
+    route: RefCell<Option<Arc<str>>>,
     pub(super) checked: Cell<Instant>,
     pub(super) stopping: Cell<Option<Instant>>,
     /// A body that its call did not read to the end. It is kept: if it were dropped, the HTTP library would read on.
@@ -147,6 +159,7 @@ impl Connection {
             changed: Cell::new(now),
             has_answered: Cell::new(false),
             head_begun: Cell::new(None),
+            head_bytes: Cell::new(0),
             content: Cell::new(Content::None),
             expected: Cell::new(None),
             line: Cell::default(),
@@ -158,6 +171,7 @@ impl Connection {
             taking: Cell::default(),
             is_answering: Cell::new(false),
             caller: RefCell::new(None),
+            route: RefCell::new(None),
             checked: Cell::new(now),
             stopping: Cell::new(None),
             rest: RefCell::new(None),
@@ -192,6 +206,16 @@ impl Connection {
         self.0.is_answering.set(true);
     }
 
+    /// Names the route of the call, so that the answer ends when its caller's API key is no longer for that.
+    pub fn is_on(&self, route: &Arc<str>) {
+        self.0.route.replace(Some(Arc::clone(route)));
+    }
+
+    /// The route of the call under way, if it is on one.
+    pub fn route(&self) -> Option<Arc<str>> {
+        self.0.route.borrow().clone()
+    }
+
     /// Who is answered, if it is a known caller.
     pub fn caller(&self) -> Option<Arc<Principal>> {
         self.0.caller.borrow().clone()
@@ -214,7 +238,8 @@ impl Connection {
 
     /// Notes that bytes of a head were read.
     pub fn reads_head(&self, line: Line, bytes: &[u8]) {
-        let begun = &self.0.head_begun;
+        let (begun, read) = (&self.0.head_begun, &self.0.head_bytes);
+        read.set(read.get().saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
         self.0.opening.borrow_mut().take(bytes, begun.get().is_none());
         begun.set(begun.get().or_else(|| Some(Instant::now())));
         self.0.line.set(line);
@@ -308,6 +333,9 @@ impl Connection {
         if self.awaits_unread_body() {
             return end(changed, bounds.unread_body, Overdue::UnreadBody);
         }
+        if let Some(begun) = state.head_begun.get().filter(|_| self.is_head_too_long()) {
+            return end(begun, LONG_HEAD, Overdue::LongHead);
+        }
         let due = match state.head_begun.get() {
             Some(begun) if state.has_answered.get() => (begun + bounds.head, Overdue::Head),
             Some(_) => (changed + bounds.head, Overdue::Head),
@@ -316,6 +344,13 @@ impl Connection {
         };
         let at = state.stopping.get().map_or(due.0, |stopping| due.0.min(stopping + bounds.unread_body));
         Some((at, Due::End(due.1)))
+    }
+
+    /// A head that has ended is the pipeline's to refuse.
+    fn is_head_too_long(&self) -> bool {
+        let (line, limit) = (self.line(), self.0.bounds.head_bytes);
+        let behind = self.0.head_bytes.get().saturating_sub(line.bytes);
+        line.hosts.is_none() && line.bytes.max(behind) > limit
     }
 
     fn due_in_call(&self) -> Option<(Instant, Due)> {
@@ -351,7 +386,9 @@ impl Connection {
         state.is_answering.set(false);
         state.body_awaited.set(None);
         state.caller.replace(None);
+        state.route.replace(None);
         state.head_begun.set(None);
+        state.head_bytes.set(0);
         if state.stalled.get().is_none() {
             state.taking.take();
         }

@@ -15,6 +15,7 @@ const BOUNDS: Bounds = Bounds {
     idle: Duration::from_secs(10),
     unread_body: Duration::from_secs(2),
     unread_body_bytes: 100,
+    head_bytes: 1_000,
     trailer_bytes: 100,
     write: Duration::from_secs(30),
     write_bytes_per_s: 0,
@@ -53,6 +54,22 @@ type State = (&'static str, Steps, Option<(u64, Due)>);
 fn states_without_an_answer_under_way() -> Vec<State> {
     vec![
         ("opened", |_| None, Some((1, Due::End(Overdue::Idle)))),
+        (
+            "in a head that is too long",
+            |c| {
+                c.reads_head(Line { bytes: 14, ..Line::default() }, &[b'x'; 1_015]);
+                None
+            },
+            Some((0, Due::End(Overdue::LongHead))),
+        ),
+        (
+            "in a request line that is too long",
+            |c| {
+                c.reads_head(Line { bytes: 1_001, ..Line::default() }, &[b'x'; 1_001]);
+                None
+            },
+            Some((0, Due::End(Overdue::LongHead))),
+        ),
         (
             "in the first head",
             |c| {

@@ -27,7 +27,7 @@ pub(super) enum End<T> {
 pub(super) async fn run<T>(
     serving: impl Future<Output = T>,
     wire: &Wire,
-    may_be_answered: impl Fn(&Principal) -> bool,
+    may_be_answered: impl Fn(&Principal, Option<&str>) -> bool,
     stopping: impl Future<Output = ()>,
 ) -> End<T> {
     let connection = wire.connection();
@@ -58,14 +58,14 @@ pub(super) async fn run<T>(
 fn poll_due(
     connection: &Connection,
     mut sleep: std::pin::Pin<&mut Sleep>,
-    may_be_answered: impl Fn(&Principal) -> bool,
+    may_be_answered: impl Fn(&Principal, Option<&str>) -> bool,
     cx: &mut Context<'_>,
 ) -> Poll<Overdue> {
     while let Some((at, due)) = connection.due() {
         if at <= Instant::now() {
             match due {
                 Due::End(overdue) => return Poll::Ready(overdue),
-                Due::Check if connection.caller().is_some_and(|caller| !may_be_answered(&caller)) => {
+                Due::Check if !may_go_on(connection, &may_be_answered) => {
                     if !connection.is_tunnel() {
                         return Poll::Ready(Overdue::Revoked);
                     }
@@ -85,4 +85,9 @@ fn poll_due(
         }
     }
     Poll::Pending
+}
+
+/// Whether the caller of the call under way, if it is a known one, may still be answered on its route.
+fn may_go_on(connection: &Connection, may_be_answered: impl Fn(&Principal, Option<&str>) -> bool) -> bool {
+    connection.caller().is_none_or(|caller| may_be_answered(&caller, connection.route().as_deref()))
 }
