@@ -135,7 +135,8 @@ pub struct RouteEntry {
     pub path: String,
     #[serde(rename = "match")]
     pub matching: MatchEntry,
-    #[schemars(length(min = 1, max = 7))]
+    /// Also others than those of RFC 9110, such as `PROPFIND` or `QUERY`; never `CONNECT` and `TRACE`.
+    #[schemars(length(min = 1, max = 32))]
     pub methods: Vec<String>,
     /// Only their members may call it. Empty: whoever has one of the roles.
     #[serde(default)]

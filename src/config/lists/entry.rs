@@ -76,7 +76,26 @@ fn has_port(authority: &str) -> bool {
     after_host.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
+/// The methods of RFC 9110 §9.3 and of RFC 5789 that a route can take.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// No gateway forwards these: one opens a tunnel, the other shows a request with its credentials (RFC 9110 §9.3.6 and §9.3.8).
+const NEVER: [&str; 2] = ["CONNECT", "TRACE"];
+/// The longest name of a method, in bytes.
+const MAX_METHOD_BYTES: usize = 32;
+
+/// What is wrong with a method that is to be taken. Its name is a token and heeds case (RFC 9110 §9.1).
+fn method_mistake(method: &str) -> Option<String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let known = METHODS.into_iter().chain(NEVER).find(|known| known.eq_ignore_ascii_case(method));
+    match known {
+        Some(never) if NEVER.contains(&never) => Some(format!("must not have {never}, which no gateway forwards")),
+        Some(known) if known != method => Some(format!("{method:?} must be written {known}")),
+        None if !(1..=MAX_METHOD_BYTES).contains(&method.len()) || !method.bytes().all(is_token) => {
+            Some(format!("{method:?} is no method: 1 to {MAX_METHOD_BYTES} characters of a token (RFC 9110 §9.1)"))
+        }
+        _ => None,
+    }
+}
 
 /// A route by itself, against the names of all upstreams, and against the routes before it.
 pub(super) fn route_mistakes(route: &RouteEntry, earlier: &[RouteEntry], known: &[&str]) -> Mistakes {
@@ -90,8 +109,8 @@ pub(super) fn route_mistakes(route: &RouteEntry, earlier: &[RouteEntry], known: 
     let reason = format!("/{} belongs to the gateway itself", reserved.unwrap_or_default());
     mistakes.rule(reserved.is_none(), "path", reason);
     mistakes.rule(!route.methods.is_empty(), "methods", "must name at least one method");
-    if let Some(unknown) = route.methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
-        mistakes.note("methods", format!("{unknown:?} is not one of {}", METHODS.join(", ")));
+    if let Some(mistake) = route.methods.iter().find_map(|method| method_mistake(method)) {
+        mistakes.note("methods", mistake);
     }
     mistakes.rule(!route.roles.is_empty(), "roles", "must name at least one role");
     let auditor = route.roles.contains(&Role::Auditor);
@@ -159,5 +178,28 @@ fn overlap_mistakes(route: &RouteEntry, earlier: &[RouteEntry], mistakes: &mut M
                 format!("route \"{}\" has the same path and method and serves \"{model}\" too: {help}", other.name);
             mistakes.note(if route.models().is_all() { "path" } else { "models" }, reason);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_method_can_be_named_but_those_that_no_gateway_forwards() {
+        for good in ["GET", "OPTIONS", "PROPFIND", "QUERY", "M-SEARCH", "VERSION-CONTROL", "x", &"X".repeat(32)] {
+            assert_eq!(method_mistake(good), None, "{good}");
+        }
+        for (bad, told) in [
+            ("TRACE", "must not have TRACE, which no gateway forwards"),
+            ("connect", "must not have CONNECT, which no gateway forwards"),
+            ("get", "\"get\" must be written GET"),
+            ("", "\"\" is no method: 1 to 32 characters of a token (RFC 9110 §9.1)"),
+            ("A B", "\"A B\" is no method: 1 to 32 characters of a token (RFC 9110 §9.1)"),
+            ("GÉT", "\"GÉT\" is no method: 1 to 32 characters of a token (RFC 9110 §9.1)"),
+        ] {
+            assert_eq!(method_mistake(bad).as_deref(), Some(told));
+        }
+        assert!(method_mistake(&"X".repeat(33)).is_some());
     }
 }
