@@ -198,7 +198,11 @@ impl Keep {
                 (AnswerBody::Whole(bytes), true)
             }
             AnswerBody::Stream(stream) if may_be_kept && stream.is_delimited() && !open.by_tokens() => {
-                (AnswerBody::Stream(gather(Gathering { keep: self, head, begun: begun.clone() }, stream)), true)
+                // Whether one that does not state its length will fit shows at its end (RFC 9211 §2.4).
+                (
+                    AnswerBody::Stream(gather(Gathering { keep: self, head, begun: begun.clone() }, stream)),
+                    stated.is_some(),
+                )
             }
             body => {
                 self.pass(&head);

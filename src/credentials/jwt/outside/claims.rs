@@ -21,8 +21,12 @@ const MAX_TOKEN_ID_BYTES: usize = 128;
 /// Claims that only an ID token has. It says to a client who logged in, and is no credential here, whatever its `typ`.
 const OF_ID_TOKENS: [&str; 2] = ["at_hash", "c_hash"];
 
+/// What a security event token is about, such as a logout (RFC 8417 §2.2, `OpenID` Connect Back-Channel Logout §2.4). It says that
+/// something has happened, and lets nobody in.
+const OF_EVENTS: &str = "events";
+
 pub(super) fn check(trust: &Trust, token: &OutsideToken, now_s: i64) -> Result<OutsideVerified, Rejection> {
-    if is_id_token(token) {
+    if is_id_token(token) || token.claims.contains_key(OF_EVENTS) {
         return Err(TokenFault::WrongType.into());
     }
     let times = Times::read(trust, token, now_s).ok_or(TokenFault::WrongClaims)?;

@@ -230,6 +230,16 @@ fn an_id_token_is_none_whatever_its_type_says() {
     }
 }
 
+/// RFC 8417 §2.2, whatever its type says.
+#[test]
+fn a_security_event_token_is_no_access_token() {
+    let f = Fixture::ed25519();
+    let logout = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
+    for events in [logout, json!({}), json!(null), json!([])] {
+        assert_eq!(f.verify_claims(&with("events", events.clone())), faulty(TokenFault::WrongType), "{events}");
+    }
+}
+
 #[test]
 fn a_type_is_compared_without_case_and_without_application() {
     let f = Fixture::ed25519();
