@@ -12,6 +12,7 @@
 mod connection;
 mod exchange;
 mod own;
+mod socket;
 mod status_line;
 #[cfg(test)]
 mod test_upstream;
@@ -35,6 +36,7 @@ use rustls::{ClientConfig, RootCertStore};
 use self::{
     connection::{Connector, Known},
     own::SecurePool,
+    socket::TcpConnector,
 };
 use super::{
     Answer, AnswerBody, Base, Kind, Outgoing, Switch, Switched, Target, Unforwardable, UpstreamError, echo,
@@ -90,7 +92,7 @@ where
 /// One worker's way to all upstreams.
 #[derive(Debug, Clone)]
 pub struct Client {
-    plain: Pool<Connector<HttpConnector>>,
+    plain: Pool<Connector<TcpConnector>>,
     /// None where the machine has no trust anchors: `http` upstreams and the built-in ones still work.
     tls: Option<SecurePool>,
 }
@@ -99,11 +101,14 @@ impl Client {
     /// A client that trusts the machine's certificate authorities.
     #[must_use]
     pub fn new() -> Self {
-        let tls = tls_connector();
+        let tls = tls_connector(TcpConnector(tcp_connector(false)));
         if let Err(error) = &tls {
             tracing::warn!(%error, "no trust anchors found: calls to https upstreams will fail");
         }
-        Self { plain: pool(Connector(tcp_connector(true))), tls: tls.ok().map(|tls| pool(Connector(tls))) }
+        Self {
+            plain: pool(Connector(TcpConnector(tcp_connector(true)))),
+            tls: tls.ok().map(|tls| pool(Connector(tls))),
+        }
     }
 
     /// Whether `https` upstreams can be reached at all.
@@ -218,7 +223,8 @@ impl Client {
         match (&target.own_tls, &self.tls) {
             _ if !base.is_tls() => Ok(self.plain.request(request, way)),
             (Some(own), _) => {
-                let pool = own::pool(&target.name, own, || tcp_connector(false), |tls| pool(Connector(tls)));
+                let pool =
+                    own::pool(&target.name, own, || TcpConnector(tcp_connector(false)), |tls| pool(Connector(tls)));
                 Ok(pool.request(request, way))
             }
             (None, Some(tls)) => Ok(tls.request(request, way)),
@@ -299,9 +305,9 @@ pub(super) fn tcp_connector(http_only: bool) -> HttpConnector {
     connector
 }
 
-pub(super) fn tls_connector() -> io::Result<HttpsConnector<HttpConnector>> {
+pub(super) fn tls_connector<C>(tcp: C) -> io::Result<HttpsConnector<C>> {
     let builder = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1();
-    Ok(builder.wrap_connector(tcp_connector(false)))
+    Ok(builder.wrap_connector(tcp))
 }
 
 /// As [`tls_connector`], but with these authorities in place of the machine's.

@@ -77,7 +77,7 @@ impl JwksClient {
     pub fn new(roots: Option<RootCertStore>) -> Self {
         let tls = match roots {
             Some(roots) => Some(tls_connector_trusting(roots)),
-            None => tls_connector().ok(),
+            None => tls_connector(tcp_connector(false)).ok(),
         };
         Self { plain: one_by_one(tcp_connector(true)), tls: tls.map(one_by_one) }
     }

@@ -3,13 +3,12 @@
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 
-use super::{Pool, connection::Connector};
+use super::{Pool, connection::Connector, socket::TcpConnector};
 use crate::upstream::OwnTls;
 
 /// Connections over TLS.
-pub(super) type SecurePool = Pool<Connector<HttpsConnector<HttpConnector>>>;
+pub(super) type SecurePool = Pool<Connector<HttpsConnector<TcpConnector>>>;
 
 /// Of one upstream: the digest of its TLS, and the connections.
 type Own = ([u8; 32], SecurePool);
@@ -18,8 +17,8 @@ type Own = ([u8; 32], SecurePool);
 pub(super) fn pool(
     upstream: &Arc<str>,
     own: &OwnTls,
-    tcp: fn() -> HttpConnector,
-    make: fn(HttpsConnector<HttpConnector>) -> SecurePool,
+    tcp: fn() -> TcpConnector,
+    make: fn(HttpsConnector<TcpConnector>) -> SecurePool,
 ) -> SecurePool {
     thread_local! {
         static POOLS: RefCell<HashMap<Arc<str>, Own>> = RefCell::default();
@@ -34,7 +33,7 @@ pub(super) fn pool(
     })
 }
 
-fn connector(own: &OwnTls, tcp: HttpConnector) -> HttpsConnector<HttpConnector> {
+fn connector(own: &OwnTls, tcp: TcpConnector) -> HttpsConnector<TcpConnector> {
     let builder = HttpsConnectorBuilder::new().with_tls_config(own.config.as_ref().clone()).https_only();
     let builder = match &own.name {
         Some(name) => builder.with_server_name_resolver(FixedServerNameResolver::new(name.clone())),

@@ -203,24 +203,47 @@ async fn a_connection_whose_answer_could_be_read_in_two_ways_is_closed_at_once()
     }
 }
 
-/// What is left of the body could be read as the next request.
+/// Also where no event has told of it yet.
+#[tokio::test]
+async fn what_came_behind_an_answer_is_no_answer_to_the_next_call() {
+    let upstream = RawUpstream::start().await;
+    let (client, target) = (Client::new(), upstream.target());
+    let first = async {
+        let mut conversation = upstream.accept().await;
+        conversation.head().await;
+        conversation.say(OK).await;
+        conversation
+    };
+    let (answer, mut conversation) = tokio::join!(client.send(&target, get()), first);
+    assert_eq!(content(answer.unwrap()).await.unwrap(), "ok");
+    conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").await;
+    let other = tokio::time::timeout(Duration::from_secs(5), upstream.answer_once(OK));
+    let (next, other) = tokio::join!(client.send(&target, get()), other);
+    assert_eq!(content(next.unwrap()).await.unwrap(), "ok");
+    assert!(other.is_ok(), "it goes over another connection");
+}
+
+/// An upstream that does not read the rest of the body could take it for the next request.
 #[tokio::test]
 async fn a_connection_that_was_answered_before_the_whole_body_went_out_serves_no_other_call() {
-    for length in [None, Some(4)] {
+    for (length, rest) in [(None, "4\r\nlate\r\n0\r\n\r\n"), (Some(4), "late")] {
         let upstream = RawUpstream::start().await;
         let (client, target) = (Client::new(), upstream.target());
         let (sender, body) = OutgoingBody::channel(length);
         let first = async {
             let mut conversation = upstream.accept().await;
             conversation.head().await;
-            conversation.say(OK).await;
+            conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").await;
             conversation
         };
-        let (answer, _conversation) = tokio::join!(client.send(&target, call(Method::POST, "/", body)), first);
+        let (answer, mut conversation) = tokio::join!(client.send(&target, call(Method::POST, "/", body)), first);
+        sender.send(Bytes::from_static(b"late")).await.unwrap();
+        sender.finish();
+        assert_eq!(conversation.until(rest).await, rest);
+        conversation.say("ok").await;
         assert_eq!(content(answer.unwrap()).await.unwrap(), "ok");
-        drop(sender);
-        let (next, _) = tokio::join!(client.send(&target, get()), upstream.answer_once(OK));
-        assert_eq!(content(next.unwrap()).await.unwrap(), "ok", "{length:?}");
+        let end = tokio::time::timeout(Duration::from_secs(5), conversation.until("never")).await;
+        assert_eq!(end.as_deref(), Ok(""), "{length:?}: it is closed, and not kept");
     }
 }
 
