@@ -35,7 +35,8 @@ pub enum UnsafePath {
     RawCharacter,
     /// See [`folded`].
     #[error(
-        "the path could be read as that of another route (by path parameters, escapes, case, segments that are left out or a slash at its end)"
+        "the path could be read as that of another route (by path parameters, escapes, case, segments that some leave out or \
+         a slash at its end)"
     )]
     OtherRoute,
 }
@@ -144,7 +145,8 @@ fn before_query(part: &str) -> (&str, bool) {
     without_parameters(part).split_once(['?', '#']).map_or((part, false), |(before, _)| (before, true))
 }
 
-/// Whether ASP.NET takes a segment for an identifier of its own, such as that of a session, and leaves it out: `(S(x))`, `(A(x)S(y))`.
+/// Whether ASP.NET takes a segment for an identifier of its own, such as that of a session, and leaves it out: `(S(x))`,
+/// `(A(x)S(y))`.
 fn is_cookieless(part: &str) -> bool {
     let Some(mut rest) = part.strip_prefix('(').and_then(|part| part.strip_suffix(')')) else { return false };
     while let Some((letter, behind)) = rest.split_once('(') {

@@ -1,8 +1,9 @@
 //! Sign-in to the console at a provider: the authorization code flow of `OpenID` Connect (Core §3.1) with PKCE (RFC 7636).
 //!
-//! `start` sends the browser to the provider with a sealed cookie, also for another site that begins the sign-in (Core §4); `callback` takes the provider's answer, has the code
-//! redeemed by the `CodeRedeemer`, and opens a session as a login with a password does. Whatever goes wrong leads the
-//! browser back to the console's sign-in page with a word for it. No code, token or secret is ever logged.
+//! `start` sends the browser to the provider with a sealed cookie, also for another site that begins the sign-in (Core §4);
+//! `callback` takes the provider's answer, has the code redeemed by the `CodeRedeemer`, and opens a session as a login with a
+//! password does. Whatever goes wrong leads the browser back to the console's sign-in page with a word for it. No code, token
+//! or secret is ever logged.
 
 mod account;
 mod answer;
@@ -161,7 +162,7 @@ pub async fn start(
     QueryOf(start): QueryOf<Start>,
 ) -> Result<Away, Problem> {
     let provider = sign_in.provider.as_ref().ok_or(Refusal::NotFound)?;
-    if start.iss.as_ref().is_some_and(|iss| *iss != provider.sign_ins.client().issuer) {
+    if start.iss.as_deref().is_some_and(|iss| iss != &*provider.sign_ins.client().issuer) {
         return Err(Refusal::invalid("?iss", "is not the issuer where people sign in to this gateway").into());
     }
     let front = gate.peers.front_of(&request);
