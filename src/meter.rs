@@ -41,9 +41,12 @@ mod stream_options;
 mod text;
 mod tiers;
 mod tools;
+mod usage_elsewhere;
 mod work;
 mod written;
 
+#[cfg(test)]
+mod attacked_tests;
 #[cfg(test)]
 mod cases_tests;
 #[cfg(test)]

@@ -4,7 +4,10 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tollgate::{
-    domain::{price::Most, route::Meter},
+    domain::{
+        price::{Images, Most},
+        route::Meter,
+    },
     meter::{Asked, Format, Reading, Taken, Ways, format},
 };
 
@@ -60,7 +63,7 @@ fn check(format: &'static Format, taken: &Taken) {
         input_tokens: usage.input_tokens,
         output_tokens: usage.output_tokens,
         has_long_cache: true,
-        has_images: true,
+        images: Images::Any,
         has_sound: true,
         service_tiers: &[],
         calls: extras.calls,

@@ -69,14 +69,23 @@ pub struct Most<'t> {
     pub output_tokens: u64,
     /// Whether cache entries may be written that live for an hour.
     pub has_long_cache: bool,
-    /// Whether tokens may be those of images.
-    pub has_images: bool,
+    pub images: Images,
     /// Whether tokens may be those of sound.
     pub has_sound: bool,
     /// The service tiers that may serve it besides the standard one.
     pub service_tiers: &'t [String],
     /// How many calls it may be billed as; at least 1.
     pub calls: u64,
+}
+
+/// Which tokens may be those of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Images {
+    #[default]
+    None,
+    /// Those of the answer alone.
+    Drawn,
+    Any,
 }
 
 /// A cost that is more than [`Money::MAX`].
@@ -88,13 +97,13 @@ impl Rates {
     /// Of a prompt, whatever of it comes from a cache or goes into one.
     fn dearest_input(&self, most: &Most<'_>) -> u64 {
         let long = if most.has_long_cache { self.long_cache_write } else { 0 };
-        let seen = if most.has_images { self.image_input } else { 0 };
+        let seen = if most.images == Images::Any { self.image_input } else { 0 };
         let heard = self.audio_input.filter(|_| most.has_sound).unwrap_or(0);
         self.input.max(self.cached_input).max(self.cache_write).max(long).max(seen).max(heard)
     }
 
     fn dearest_output(&self, most: &Most<'_>) -> u64 {
-        let drawn = if most.has_images { self.image_output } else { 0 };
+        let drawn = if most.images == Images::None { 0 } else { self.image_output };
         let spoken = self.audio_output.filter(|_| most.has_sound).unwrap_or(0);
         self.output.max(self.reasoning).max(drawn).max(spoken)
     }
@@ -226,7 +235,12 @@ mod tests {
             parts in proptest::array::uniform10(0..=100_u64),
             has in proptest::array::uniform4(any::<bool>()),
         ) {
-            let [has_long_cache, has_images, has_sound, may_be_priority] = has;
+            let [has_long_cache, may_be_images, has_sound, may_be_priority] = has;
+            let images = match (may_be_images, has_long_cache) {
+                (false, _) => Images::None,
+                (true, false) => Images::Any,
+                (true, true) => Images::Drawn,
+            };
             let (input, output) = (bounds.0 * parts[0] / 100, bounds.1 * parts[1] / 100);
             let usage = Usage {
                 input_tokens: input,
@@ -240,16 +254,16 @@ mod tests {
                 long_cache_write_tokens: only(has_long_cache, usage.cache_write_tokens, parts[5]),
                 audio_input_tokens: only(has_sound, input, parts[6]),
                 audio_output_tokens: only(has_sound, output, parts[7]),
-                image_input_tokens: only(has_images, input, parts[8]),
-                image_output_tokens: only(has_images, output, parts[9]),
-                calls: u64::from(has_images),
+                image_input_tokens: only(images == Images::Any, input, parts[8]),
+                image_output_tokens: only(may_be_images, output, parts[9]),
+                calls: u64::from(may_be_images),
             };
             let tiers = ["priority".to_owned()];
             let most = Most {
                 input_tokens: bounds.0,
                 output_tokens: bounds.1,
                 has_long_cache,
-                has_images,
+                images,
                 has_sound,
                 service_tiers: if may_be_priority { &tiers } else { &[] },
                 calls: u64::from(has_long_cache),

@@ -50,6 +50,8 @@ pub struct Asked {
     pub(super) without_size: Option<Fault>,
     /// Each kind of use that a price must have a rate for.
     pub(super) needs: Vec<(Need, Fault)>,
+    /// How many kinds of content it says that the answer may have; 0 where it says nothing of that.
+    pub(super) modalities: usize,
     /// The service tiers that may serve it besides the standard one.
     pub(super) service_tiers: Vec<String>,
     pub(super) is_stream: bool,

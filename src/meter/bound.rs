@@ -13,7 +13,7 @@ use super::{
     sound::BilledBy,
 };
 use crate::domain::{
-    price::{Most, Price},
+    price::{Images, Most, Price},
     refusal::Fault,
     route::{BoundName, Dialect},
 };
@@ -56,7 +56,7 @@ pub struct Ways<'n> {
 /// Whether tokens may be those of images, or of sound.
 #[derive(Debug, Clone, Copy)]
 struct Media {
-    images: bool,
+    images: Images,
     sound: bool,
 }
 
@@ -135,9 +135,9 @@ impl Bound {
     /// The most that it can take, as prices know it.
     pub fn most(&self) -> Most<'_> {
         let Self { input_tokens, output_tokens, has_long_cache, media, units, .. } = *self;
-        let Media { images: has_images, sound: has_sound } = media;
+        let Media { images, sound: has_sound } = media;
         let service_tiers = &self.service_tiers;
-        Most { input_tokens, output_tokens, has_long_cache, has_images, has_sound, service_tiers, calls: units }
+        Most { input_tokens, output_tokens, has_long_cache, images, has_sound, service_tiers, calls: units }
     }
 
     /// The same without the answers, where a bound on them is written into the request.
@@ -190,9 +190,14 @@ impl Asked {
         };
         let about = self.format.about;
         let needs = |need: &Need| self.needs.iter().any(|(known, _)| known == need);
-        let has_images = self.look.images > 0 || about == About::Images || needs(&Need::ImagesOut);
+        let images = match about {
+            _ if self.look.images > 0 || about == About::Images || needs(&Need::ImagesOut) => Images::Any,
+            // Models that draw do so unasked.
+            About::Text if self.modalities == 0 => Images::Drawn,
+            _ => Images::None,
+        };
         let speaks = matches!(about, About::Transcripts | About::Speech) || needs(&Need::SoundOut);
-        let has_sound = speaks || needs(&Need::SoundIn);
+        let has_sound = speaks || needs(&Need::SoundIn) || self.look.has_video;
         let (spoken, read) = self.estimates(output_tokens);
         let heard = read.saturating_add(sound.about(self.look.sound_bytes));
         let known_output = most_output.saturating_mul(self.answers).saturating_add(self.predicted_bytes);
@@ -205,7 +210,7 @@ impl Asked {
             further_bytes: if is_bounded { 0 } else { BOUND_BYTES.saturating_mul(times) },
             units: if about == About::Images { self.answers } else { self.units },
             has_long_cache: self.look.has_long_cache,
-            media: Media { images: has_images, sound: has_sound },
+            media: Media { images, sound: has_sound },
             asked_tier: self.asked_tier(),
             service_tiers: self.service_tiers.clone(),
             tools: self.look.provider_tools.iter().map(|tool| (tool.name.clone(), tool.calls)).collect(),

@@ -1,5 +1,6 @@
 //! The table of cases: what is asked, what is answered, what that took and what it costs, to the pico-USD.
 
+mod attacked;
 mod delivered;
 mod dialects;
 mod found;
@@ -113,6 +114,10 @@ fn cases() -> Vec<Case> {
         misread::behind(),
         misread::failures(),
         misread::cut(),
+        attacked::delivered(),
+        attacked::failed(),
+        attacked::names(),
+        attacked::places(),
     ]
     .into_iter()
     .flatten()

@@ -10,7 +10,7 @@ use super::{
 /// Moonshot, Mistral, Groq, Together, Fireworks, Perplexity, `OpenRouter`, `LiteLLM`, vLLM, llama.cpp.
 pub const OPENAI: Counts = Counts {
     input: paths!["prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "billed_units/input_tokens"],
-    // Of Perplexity: what its searches have read.
+    // Of Perplexity: what its searches have read. It bills thoughts beside the answer, though its total has neither.
     input_besides: paths!["citation_tokens"],
     output: paths![
         "completion_tokens",
@@ -26,6 +26,8 @@ pub const OPENAI: Counts = Counts {
         "input_tokens_details/cached_tokens",
         "prompt_tokens_details/cache_read_tokens",
         "input_tokens_details/cache_read_tokens",
+        "prompt_tokens_details/cached_read_tokens",
+        "input_tokens_details/cached_read_tokens",
         "prompt_tokens_details/cache_read_input_tokens",
         "prompt_cache_hit_tokens",
         "cached_tokens",
@@ -38,9 +40,15 @@ pub const OPENAI: Counts = Counts {
         "cache_read_input_tokens",
         "cache_read_tokens",
         "cacheReadInputTokens",
+        "cachedInputTokens",
+        "cacheReadTokens",
     ],
     cached_within: &[],
     cache_write: paths![
+        "prompt_tokens_details/cached_write_tokens",
+        "input_tokens_details/cached_write_tokens",
+        "prompt_tokens_details/cached_creation_tokens",
+        "input_tokens_details/cached_creation_tokens",
         "prompt_tokens_details/cache_write_tokens",
         "input_tokens_details/cache_write_tokens",
         "prompt_tokens_details/cache_creation_tokens",
@@ -52,6 +60,7 @@ pub const OPENAI: Counts = Counts {
         "cache_write_input_tokens",
         "cache_write_tokens",
         "cacheWriteInputTokens",
+        "cacheWriteTokens",
     ],
     short_cache_write: paths![
         "cache_creation/ephemeral_5m_input_tokens",
@@ -74,6 +83,7 @@ pub const OPENAI: Counts = Counts {
         "completionTokensDetails/reasoningTokens",
         "outputTokensDetails/reasoningTokens",
         "reasoning_tokens",
+        "reasoningTokens",
     ],
     audio_input: paths![
         "prompt_tokens_details/audio_tokens",
@@ -148,14 +158,14 @@ pub const GEMINI: Counts = Counts {
     short_cache_write: &[],
     long_cache_write: &[],
     reasoning: paths!["thoughtsTokenCount", "thoughts_token_count"],
-    audio_input: paths!["promptTokensDetails/@AUDIO", "prompt_tokens_details/@AUDIO"],
+    audio_input: paths!["promptTokensDetails/@AUDIO", "prompt_tokens_details/@AUDIO", "promptTokenDetails/@AUDIO"],
     audio_output: paths![
         "candidatesTokensDetails/@AUDIO",
         "candidates_tokens_details/@AUDIO",
         "responseTokensDetails/@AUDIO",
         "response_tokens_details/@AUDIO"
     ],
-    image_input: paths!["promptTokensDetails/@IMAGE", "prompt_tokens_details/@IMAGE"],
+    image_input: paths!["promptTokensDetails/@IMAGE", "prompt_tokens_details/@IMAGE", "promptTokenDetails/@IMAGE"],
     image_output: paths![
         "candidatesTokensDetails/@IMAGE",
         "candidates_tokens_details/@IMAGE",
@@ -210,6 +220,19 @@ pub const LOCAL: Counts = Counts {
     cached: paths!["cache_n"],
     ..NONE
 };
+
+/// Of Bedrock, beside the last event of a model's own format.
+pub const INVOCATION: Counts = Counts {
+    input: paths!["inputTokenCount"],
+    output: paths!["outputTokenCount"],
+    cached: paths!["cacheReadInputTokenCount"],
+    cache_write: paths!["cacheWriteInputTokenCount"],
+    ..NONE
+};
+
+/// Of watsonx, beside each text.
+pub const WATSONX: Counts =
+    Counts { input: paths!["input_token_count"], output: paths!["generated_token_count"], ..NONE };
 
 const NONE: Counts = Counts {
     input: &[],

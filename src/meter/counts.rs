@@ -236,6 +236,7 @@ impl Counts {
             Share::Within => [0, writes, cache, reads],
         };
         let thinking = match self.thoughts {
+            Share::Within if stated.input_besides.is_plain() => [thoughts; 2],
             Share::Beside => [thoughts, 0],
             Share::Within => [0, thoughts],
         };
@@ -329,8 +330,26 @@ impl Stated {
         self.map(earlier, Count::or)
     }
 
-    fn plus(self, other: Self) -> Self {
+    pub(super) fn plus(self, other: Self) -> Self {
         self.map(other, Count::plus)
+    }
+
+    /// The counts of one more answer to the same prompt.
+    #[must_use]
+    pub(super) fn with_choice(self, other: Self) -> Self {
+        let read = self.input.plain().min(other.input.plain());
+        let total = match (self.total, other.total) {
+            (Count::Plain(one), Count::Plain(other)) => Count::Plain(one.saturating_add(other).saturating_sub(read)),
+            _ => Count::Absent,
+        };
+        Self {
+            output: self.output.plus(other.output),
+            total,
+            reasoning: self.reasoning.plus(other.reasoning),
+            audio_output: self.audio_output.plus(other.audio_output),
+            image_output: self.image_output.plus(other.image_output),
+            ..self.larger(other)
+        }
     }
 
     /// What the total has besides the prompt and the answer was heard.

@@ -1,15 +1,34 @@
 //! Whether an answer has anything in it that a client reads, and how much of it counts where that is in another dialect than
 //! its route's.
 
+use std::borrow::Cow;
+
 use super::{
     format::{About, Format},
     json::{Kind, Member, Node},
     text, work,
 };
 
-/// Whether there is anything where answers have it.
-pub(super) fn is_delivered(answer: &Node<'_>) -> bool {
+/// Whether there is anything where answers have it. Vectors, scores and images have many names: of a format that writes no
+/// text any list or object has an answer.
+pub(super) fn is_delivered(format: &Format, answer: &Node<'_>) -> bool {
+    has_answer(answer) || (format.written.is_none() && answer.members().iter().any(holds_data))
+}
+
+fn has_answer(answer: &Node<'_>) -> bool {
     answer.members().iter().any(holds)
+}
+
+/// Whether it is a list or an object with anything in it that is neither of a failure nor about the call.
+fn holds_data(member: &Member<'_>) -> bool {
+    let name = member.name();
+    let is_about = matches!(&*name, "base_resp" | "messages" | "meta" | "timings" | "usage" | "warnings")
+        || name.to_lowercase().ends_with("metadata");
+    !is_about
+        && !is_aside(member)
+        && !is_frame(&name)
+        && !matches!(member.value.kind, Kind::Text | Kind::Number)
+        && has_anything(&member.value)
 }
 
 /// Whether it is a member that has an answer, with anything in it. A `message` that is a text is that of an error, and of a
@@ -41,7 +60,7 @@ fn holds(member: &Member<'_>) -> bool {
         && match &member.value.kind {
             Kind::Text => name == "text" || (name != "message" && has_anything(&member.value)),
             // It begins with the request's own settings.
-            Kind::Object(_) if name == "response" => is_delivered(&member.value),
+            Kind::Object(_) if name == "response" => has_answer(&member.value),
             Kind::Object(_) | Kind::List(_) => has_anything(&member.value),
             Kind::Null | Kind::Bool(_) | Kind::Number => false,
         }
@@ -128,16 +147,28 @@ fn texts(value: &Node<'_>) -> u64 {
         Kind::Text => value.text().map_or(0, |text| text::tokens(&text)),
         Kind::List(items) => items.iter().map(texts).fold(0, u64::saturating_add),
         Kind::Object(members) => {
-            let said = members.iter().filter(|member| !is_frame(&member.name()) && !is_aside(member));
+            let said = members.iter().filter(|member| !is_frame(&small(member.name())) && !is_aside(member));
             said.map(|member| texts(&member.value)).fold(0, u64::saturating_add)
         }
         Kind::Null | Kind::Bool(_) | Kind::Number => 0,
     }
 }
 
+/// A name with a small letter at its beginning: AWS and others write `Message`.
+fn small(name: Cow<'_, str>) -> Cow<'_, str> {
+    if !name.starts_with(|first: char| first.is_ascii_uppercase()) {
+        return name;
+    }
+    let mut small = name.into_owned();
+    if let Some(first) = small.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    small.into()
+}
+
 /// Whether it is what failures say, or what answers say of their request.
 fn is_aside(member: &Member<'_>) -> bool {
-    let name = member.name();
+    let name = small(member.name());
     let is_aside = matches!(
         &*name,
         "createTime"
@@ -157,8 +188,10 @@ fn is_aside(member: &Member<'_>) -> bool {
             | "promptFeedback"
             | "prompt_feedback"
             | "reason"
+            | "requestId"
             | "request_id"
             | "responseId"
+            | "responseMetadata"
             | "response_id"
             | "stack"
             | "system_fingerprint"

@@ -159,6 +159,38 @@ pub(super) fn data(event: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(data)
 }
 
+/// Takes the name of their field off the lines with the data of an event that comes in parts.
+#[derive(Debug, Default)]
+pub(super) struct DataLines {
+    /// How many bytes of the name have come at the start of the line.
+    name_bytes: usize,
+    /// Whether the line has come further than that.
+    is_behind: bool,
+}
+
+impl DataLines {
+    /// The next part, without the names in it.
+    pub fn add(&mut self, part: &[u8]) -> Vec<u8> {
+        const NAME: &[u8] = b"data:";
+        work::count(part.len());
+        let mut rest = Vec::with_capacity(part.len());
+        for byte in part {
+            if !self.is_behind && NAME.get(self.name_bytes) == Some(byte) {
+                self.name_bytes = self.name_bytes.saturating_add(1);
+                self.is_behind = self.name_bytes == NAME.len();
+                continue;
+            }
+            if !self.is_behind {
+                rest.extend_from_slice(NAME.get(..self.name_bytes).unwrap_or_default());
+            }
+            rest.push(*byte);
+            self.is_behind = !is_line_end(*byte);
+            self.name_bytes = 0;
+        }
+        rest
+    }
+}
+
 /// The event with other data in place of its own; its other lines stay before it.
 pub(super) fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
     let mut changed = vec![];

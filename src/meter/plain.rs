@@ -21,13 +21,23 @@ pub(super) fn model_in(path: &str) -> Option<String> {
     let mut found = parts.windows(2).filter(is_one);
     let (Some([kind, name]), None) = (found.next(), found.next()) else { return None };
     if *kind == "model" {
-        return Some(of_bedrock(name)).filter(|model| is_model_name(model));
+        let (_, behind) = path.split_once("/model/")?;
+        return Some(of_bedrock(bedrock_name(behind))).filter(|model| is_model_name(model));
     }
     let name = name.split(':').next()?.replace("%3A", ":").replace("%3a", ":");
     // Before what is asked of the model some clients code the colon too.
     let action = name.rsplit_once(':').filter(|(_, action)| ACTIONS.contains(action));
     let model = action.map_or(&*name, |(model, _)| model);
     is_model_name(model).then(|| model.to_owned())
+}
+
+/// What names the model in what stands behind `/model/`: up to the next slash, and of a resource of AWS, in whose name a
+/// slash need not be coded, up to the last one.
+fn bedrock_name(behind: &str) -> &str {
+    let path = behind.split('?').next().unwrap_or_default();
+    let first = path.split('/').next().unwrap_or_default();
+    let is_resource = ["arn:", "arn%3A", "arn%3a"].iter().any(|start| first.starts_with(start));
+    path.rsplit_once('/').map_or(first, |(name, _)| if is_resource { name } else { first })
 }
 
 /// A name of Bedrock has colons, `anthropic.claude-sonnet-4-5-20250929-v1:0`, or is that of a resource of AWS,
@@ -57,7 +67,7 @@ pub(super) fn names_what_serves(path: &str) -> bool {
 /// name, and is coded elsewhere.
 pub(super) fn with_model<'p>(path: &'p str, asked: &str, served: &str) -> Cow<'p, str> {
     if let Some((head, rest)) = path.split_once("/model/") {
-        let name = rest.split(['/', '?']).next().unwrap_or_default();
+        let name = bedrock_name(rest);
         let tail = rest.get(name.len()..).filter(|_| of_bedrock(name) == asked);
         return tail.map_or(Cow::Borrowed(path), |tail| {
             Cow::Owned(format!("{head}/model/{}{tail}", served.replace('/', "%2F")))

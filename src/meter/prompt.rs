@@ -4,12 +4,16 @@
 //! vocabulary: each token stands for a byte at least. They do not for an image, which has a bound of its own, nor for a
 //! file or anything that is only named and kept elsewhere. What is not known to be text is taken for such.
 
+mod data;
 mod media;
 mod switches;
 
 use std::borrow::Cow;
 
-use self::media::{is_image, media_type};
+use self::{
+    data::{is_data, is_described, is_schema},
+    media::{is_image, media_type},
+};
 use super::{
     format::{About, Content, Ttl},
     json::{Kind, Member, Node},
@@ -60,6 +64,8 @@ pub(super) struct Look {
     pub without_size: Option<String>,
     /// A part that is sound.
     pub sound: Option<String>,
+    /// Whether it has a film, in which there may be sound.
+    pub has_video: bool,
     /// What has no price.
     pub unpriced: Option<String>,
     pub has_tools: bool,
@@ -178,10 +184,13 @@ impl Reader<'_> {
     fn object(&mut self, object: &Node<'_>, read: As) {
         let is_content = matches!(read, As::Text | As::Frame);
         let is_image = is_content && self.judge(object);
+        let is_schema = read == As::Setting && is_schema(object);
         let mut is_said = false;
         for Found { name, value } in members(object) {
             if is_image && self.holds_image(&name) {
                 self.data(value);
+            } else if is_schema && is_described(&name) {
+                // It is as good as absent.
             } else if is_content && is_said && is_one(self.content.same, &name) {
                 // One text under a second name.
                 self.value(value, As::Frame);
@@ -236,6 +245,7 @@ impl Reader<'_> {
         match name {
             _ if value.is_null() => {}
             "type" => {}
+            _ if read == As::Setting && is_data(name) => {}
             "ttl" if read == As::Cache => self.ttl(value),
             _ if read == As::Cache || is_cache_rule(name) => self.value(value, As::Cache),
             "tools" if value.is_list() => {
@@ -299,6 +309,11 @@ impl Reader<'_> {
 
     /// A file, or what is kept elsewhere.
     fn reference(&mut self, name: &str, value: &Node<'_>) {
+        let kind = media_type(value).unwrap_or_default();
+        if kind.starts_with("audio/") {
+            self.look.sound.get_or_insert_with(|| shortened(name));
+        }
+        self.look.has_video |= kind.starts_with("video/");
         self.without_size(name);
         self.data(value);
         self.add(FILE_TOKENS.saturating_add(u64::try_from(value.raw.len() / FILE_BYTES_A_TOKEN).unwrap_or(u64::MAX)));

@@ -8,25 +8,27 @@
 mod believed;
 mod pieces;
 mod seen;
+mod taken;
 
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
-use self::seen::Seen;
+pub use self::taken::Taken;
+
+use self::seen::{Seen, Unread};
 use super::{
     bound::Bound,
     coding::{Coded, Field},
-    counts::CALLS,
-    events::{self, Cut, Events, MAX_BYTES},
+    events::{self, Cut, DataLines, Events, MAX_BYTES},
     extra_usage::ForClient,
+    failure,
     format::About,
     frames::{self, Frames},
     rename::Renamer,
     skim::Skim,
     sound::{self, BilledBy},
 };
-use crate::domain::usage::{Extras, Usage};
 
 /// Whether this content type is that of a stream of events; its case does not matter (RFC 9110 §8.3.1).
 #[must_use]
@@ -35,40 +37,8 @@ pub fn is_event_stream(content_type: &str) -> bool {
     kind.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
-/// What one call took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    pub usage: Usage,
-    pub extras: Extras,
-    /// Calls of tools that the provider ran, by the tool's name.
-    pub tools: Vec<(String, u64)>,
-    /// What other models took that the model has asked, by their names.
-    pub of_others: Vec<(String, Usage)>,
-    /// Whether no answer has said so in a way that can be believed.
-    pub estimated: bool,
-    /// Whether the answer is an error, or empty, though its status is a success: it costs nothing.
-    pub failed: bool,
-    /// The model that served, as it calls itself.
-    pub model: Option<String>,
-    /// The service tier that served, as the answer names it.
-    pub tier: Option<String>,
-    /// The one that was asked for, where it is not a standard one.
-    pub asked_tier: Option<String>,
-}
-
-impl Taken {
-    /// The model has refused before a word: only what others took is left to pay for.
-    fn refused(self) -> Self {
-        let (usage, extras) = (Usage::default(), Extras::default());
-        Self { usage, extras, failed: self.failed || self.of_others.is_empty(), ..self }
-    }
-}
-
 /// The most blanks before an answer that are kept until its form is known.
 const MAX_OPENING_BYTES: usize = 4 << 10;
-
-/// How much of what is still coded is looked into where nobody waits for it any more.
-const LAST_TURNS: usize = 4;
 
 /// Reads one answer.
 pub struct Reading {
@@ -112,6 +82,7 @@ enum Form {
 struct Stream {
     events: Events,
     /// Of the event that is too long to be kept.
+    data: DataLines,
     skim: Skim,
 }
 
@@ -125,7 +96,7 @@ impl Reading {
             Field::Plain | Field::Coded(_) => Form::Opening(vec![]),
         };
         let is_labelled_stream = content_type.is_some_and(is_event_stream);
-        let is_labelled_page = content_type.is_some_and(|kind| kind.trim_start().starts_with("text/html"));
+        let is_labelled_page = content_type.is_some_and(failure::is_labelled_page);
         let renamer = bound.answers_as.as_deref().map(Renamer::new);
         let can_decode = matches!(&field, Field::Coded(codings) if codings.are_known());
         let must_change = renamer.is_some() || bound.asks_for_usage;
@@ -156,68 +127,6 @@ impl Reading {
             && !self.is_over
     }
 
-    /// What the call took, by what has passed.
-    #[must_use]
-    pub fn taken(mut self) -> Taken {
-        for _ in 0..LAST_TURNS {
-            if self.has_more() {
-                drop(self.pass(Bytes::new()));
-            }
-        }
-        drop(self.finish());
-        let called = self.seen.called();
-        let Self { bound, seen, is_over, .. } = self;
-        let stated = seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens);
-        let settled = bound.counts.settle(&stated, bound.writes());
-        let input = believed::input(&bound, &settled);
-        let output = believed::output(&bound, &settled, seen.written_tokens);
-        let unseen = if seen.came.content { bound.estimated_output_tokens } else { 0 };
-        let delivered = seen.written_tokens.max(unseen).max(seen.foreign()).min(bound.output_tokens);
-        let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
-        let whole = believed::total(&bound, &settled);
-        let estimate = seen.seconds.unwrap_or(bound.estimated_input_tokens);
-        let input_tokens = input.unwrap_or_else(|| whole.map_or(estimate, |whole| estimate.min(whole)));
-        let rest = whole.map_or(0, |whole| whole.saturating_sub(input_tokens));
-        let output_tokens = final_output.unwrap_or(delivered.max(output.unwrap_or(0)).max(rest));
-        let cached_tokens = settled.cached.min(input_tokens);
-        let cache_write_tokens = settled.cache_write.min(input_tokens.saturating_sub(cached_tokens));
-        let reasoning_tokens = settled.reasoning.min(output_tokens);
-        // What endpoints of images write is images, though few say so.
-        let says_kinds = settled.image_output > 0 || bound.format.about != About::Images;
-        let image_output = if says_kinds { settled.image_output } else { output_tokens };
-        let is_empty = is_over && !seen.came.content && seen.foreign() == 0 && seen.stated.says_nothing();
-        let is_error = seen.came.error && seen.written_tokens == 0 && seen.stated.says_nothing();
-        let mut tools = called;
-        let calls = tools.iter().position(|(name, _)| name == CALLS).map_or(0, |at| tools.swap_remove(at).1);
-        // Of a long answer with images in it nobody knows how many they are but who asked for them.
-        let calls = if calls == 0 && bound.format.about == About::Images { bound.units } else { calls };
-        let are_calls_sane = believed::is_sane(calls, bound.units);
-        let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
-        let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
-        // Whatever was read, nothing was written by the model that has refused; what one before it wrote is its own.
-        let is_refused =
-            seen.came.refusal && settled.output.plain() == 0 && (seen.written_tokens == 0 || !of_others.is_empty());
-        let taken = Taken {
-            of_others,
-            usage: Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
-            extras: Extras {
-                long_cache_write_tokens: settled.long_cache_write.min(cache_write_tokens),
-                audio_input_tokens: settled.audio_input.min(input_tokens.saturating_sub(cached_tokens)),
-                audio_output_tokens: settled.audio_output.min(output_tokens.saturating_sub(reasoning_tokens)),
-                image_input_tokens: settled.image_input.min(input_tokens.saturating_sub(cached_tokens)),
-                image_output_tokens: image_output.min(output_tokens.saturating_sub(reasoning_tokens)),
-                calls: if are_calls_sane { calls } else { bound.units },
-            },
-            asked_tier: bound.asked_tier().map(str::to_owned),
-            tools,
-            estimated: input.is_none() || final_output.is_none() || !are_sane || !are_others_sane,
-            failed: is_error || is_empty || bound.format.is_free,
-            model: seen.model,
-            tier: seen.tier,
-        };
-        if is_refused { taken.refused() } else { taken }
-    }
-
     fn speaks(&self) -> bool {
         self.bound.format.about == About::Speech
     }
@@ -227,12 +136,12 @@ impl Reading {
         match &mut self.form {
             Form::Opening(first) => {
                 first.extend_from_slice(piece);
-                let first = match events::begins_like_events(first) {
+                // Of sound any byte may be the first, and only a page begins like one.
+                let may_be_page = self.bound.format.about == About::Speech && failure::may_be_page(first);
+                let first = match events::begins_like_events(first).filter(|_| !may_be_page) {
                     // Some proxies send line feeds until the answer begins.
                     None if first.len() > MAX_OPENING_BYTES && first.trim_ascii().is_empty() => {
-                        let blanks = std::mem::take(first);
-                        self.seen.write_unread(&self.bound, &blanks);
-                        return blanks.into();
+                        return std::mem::take(first).into();
                     }
                     None => return Bytes::new(),
                     // Sound may begin with anything.
@@ -288,9 +197,15 @@ impl Reading {
         };
         let start = events::without_bom(&first).trim_ascii_start();
         let is_json = matches!(start.first(), Some(b'{' | b'['));
+        // Some servers label a transcript so.
+        let is_labelled = self.is_labelled_page && !is_stream && !is_json;
+        let is_page = failure::is_page(&first) || (is_labelled && self.bound.format.about != About::Transcripts);
+        if is_page {
+            self.seen.came.unread = Unread::Page;
+        }
         self.form = if is_stream || (self.is_labelled_stream && !is_json) {
             Form::Events(Box::default())
-        } else if self.speaks() && !is_json && !self.is_labelled_page {
+        } else if self.speaks() && !is_json && !is_page {
             Form::Sound
         } else {
             Form::Whole(vec![])
@@ -310,11 +225,7 @@ impl Reading {
         };
         match std::mem::replace(&mut self.form, Form::Opaque) {
             Form::Whole(whole) => {
-                if !self.seen.see_texts(&self.bound, events::without_bom(&whole)) {
-                    self.seen.seconds = sound::last_second(&whole).filter(|_| self.bound.sound == BilledBy::Seconds);
-                    self.seen.write_unread(&self.bound, &whole);
-                    self.seen.see_skimmed(&self.bound, Skim::of(&whole));
-                }
+                self.see_whole(&whole);
                 opened
             }
             Form::Skimmed(skim) => {
@@ -328,6 +239,21 @@ impl Reading {
                 [opened, rest].concat().into()
             }
             Form::Opening(_) | Form::Frames(_) | Form::Sound | Form::Opaque => opened,
+        }
+    }
+
+    /// A transcript as a text may be any: a number, a word in quotes, nothing but a line feed.
+    fn see_whole(&mut self, whole: &[u8]) {
+        let text = events::without_bom(whole);
+        let is_json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+        let may_be_json = is_json || (self.bound.format.about != About::Transcripts && !self.seen.came.is_page());
+        if may_be_json && self.seen.see_texts(&self.bound, text) {
+            return;
+        }
+        self.seen.seconds = sound::last_second(whole).filter(|_| self.bound.sound == BilledBy::Seconds);
+        self.seen.write_unread(&self.bound, whole);
+        if may_be_json && !self.seen.came.is_page() {
+            self.seen.see_skimmed(&self.bound, Skim::of(whole));
         }
     }
 
@@ -350,6 +276,7 @@ impl Reading {
                     self.see_part(&part);
                     passed.extend_from_slice(&self.renamed(&part));
                     if let Form::Events(stream) = &mut self.form {
+                        stream.data = DataLines::default();
                         let skim = std::mem::take(&mut stream.skim);
                         self.seen.see_skimmed(&self.bound, skim);
                     }
@@ -381,7 +308,8 @@ impl Reading {
 
     fn see_part(&mut self, part: &[u8]) {
         if let Form::Events(stream) = &mut self.form {
-            self.seen.see_part(&self.bound, &mut stream.skim, part);
+            let data = stream.data.add(part);
+            self.seen.see_part(&self.bound, &mut stream.skim, &data);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reads a request: what each of its members means, by the table of its format, and what is found in all others.
 
 mod lists;
+mod wrapped;
 
 use bytes::Bytes;
 
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::domain::refusal::Fault;
 
-/// The longest answer that a request may name: no model writes more at once.
+/// No model writes more at once: a longer bound, such as the largest number of a client's language, is taken for this one.
 const MAX_TOKENS: u64 = 100_000_000;
 
 /// Ends of paths whose answers are streams.
@@ -44,9 +45,10 @@ impl Asked {
         if !node.is_object() {
             return Err(whole("it is another value".into()));
         }
+        let (node, around) = wrapped::open(path, &node).map_err(|fault| vec![fault])?;
         let known =
             |name: &str| format.members.iter().map(|(known, _)| *known).find(|known| known.eq_ignore_ascii_case(name));
-        let found = members::find(&node, known, "").map_err(|fault| vec![fault])?;
+        let found = members::find(node, known, "").map_err(|fault| vec![fault])?;
         let asked = Self {
             format,
             object: node.place(&text),
@@ -68,13 +70,17 @@ impl Asked {
             look: Look::default(),
             without_size: None,
             needs: vec![],
+            modalities: 0,
             service_tiers: vec![],
             is_stream: path.contains("streamGenerateContent") || STREAMS.iter().any(|end| path.ends_with(end)),
             wish_for_usage: None,
             body,
         };
-        let visit = Visit { asked, text: &text, lists: Lists::default(), faults: vec![] };
-        visit.read(path, &node, &found, allows)
+        let mut visit = Visit { asked, text: &text, lists: Lists::default(), faults: vec![] };
+        if let Some(around) = around {
+            visit.around(around, allows);
+        }
+        visit.read(path, node, &found, allows)
     }
 
     /// The same of a form, whose parts between the `boundary` are the members.
@@ -268,7 +274,7 @@ impl Visit<'_> {
     fn output_bound(&mut self, name: &'static str, value: &Node<'_>, least: u64) -> Result<(), String> {
         // Of local servers -1 is no bound.
         let is_open = value.is_null() || value.raw == OPEN;
-        let tokens = if is_open { None } else { Some(whole_from(least, value, MAX_TOKENS)?) };
+        let tokens = if is_open { None } else { Some(whole_from(least, value, u64::MAX)?.min(MAX_TOKENS)) };
         self.asked.output_bounds.push(OutputBound { name, at: value.place(self.text), tokens });
         Ok(())
     }
@@ -307,7 +313,9 @@ impl Visit<'_> {
     }
 
     fn modalities(&mut self, name: &str, list: &Node<'_>) -> Result<(), String> {
-        for kind in texts(list)? {
+        let kinds = texts(list)?;
+        self.asked.modalities = self.asked.modalities.max(kinds.len());
+        for kind in kinds {
             match kind.to_ascii_lowercase().as_str() {
                 "text" => {}
                 "audio" => self.need(Need::SoundOut, name, "asks for sound"),

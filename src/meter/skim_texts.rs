@@ -127,7 +127,8 @@ impl Texts {
             if bracket == b'[' {
                 self.list = Some((tool, depth));
             } else if let Some(calls) = self.calls.get_mut(tool) {
-                *calls = calls.saturating_add(1);
+                let is_each = format.calls.get(tool).is_some_and(|(.., it)| *it == Calls::Each);
+                *calls = if is_each { calls.saturating_add(1) } else { 1 };
             }
         }
     }

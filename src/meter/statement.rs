@@ -8,6 +8,7 @@ use super::{
     format::{Calls, Format},
     json::{Kind, Node},
     path::{MAX_ITEMS, Path, paths},
+    usage_elsewhere,
 };
 
 /// Whether there is anything to pay for.
@@ -24,6 +25,10 @@ pub(super) enum Says {
 #[derive(Debug, Default)]
 pub(super) struct Statement {
     pub stated: Stated,
+    /// The usage of each choice, by its index, where it is not stated for all of them.
+    pub of_choices: Vec<(u64, Stated)>,
+    /// Usage that holds where nothing else states any.
+    pub aside: Stated,
     /// What other models have taken that the model has asked.
     pub of_others: Vec<(String, Stated)>,
     /// Whether it is the usage of all that was written, and not of what was read before that.
@@ -89,7 +94,19 @@ const TOOL_USAGES: &[Path] = paths!["tool_usage", "response/tool_usage"];
 /// What a call of the search did. To open a page is not billed.
 const ACTION: Path = Path::of("action/type");
 const SEARCH: &[u8] = b"\"search\"";
-const ERRORS: &[Path] = paths!["error", "response/error"];
+const ERRORS: &[Path] = paths![
+    "error",
+    "response/error",
+    "result/error",
+    "data/error",
+    "Error",
+    "ResponseMetadata/Error",
+    "ResponseMetadata/error",
+    "fault",
+    "Fault",
+    // Of AWS, where nothing else is.
+    "Output/__type",
+];
 const ERROR_CODE: Path = Path::of("base_resp/status_code");
 
 /// Where an answer says why it has ended.
@@ -97,6 +114,7 @@ const FINISHES: &[Path] = paths![
     "choices/*/finish_reason",
     "candidates/*/finishReason",
     "candidates/*/finish_reason",
+    "response/candidates/*/finishReason",
     "stopReason",
     "delta/stop_reason",
 ];
@@ -140,6 +158,8 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         Some(stated) => Some(with_local_cache(format, answer, stated)),
         None => of_local_server(format, answer),
     };
+    let of_choices = if last.is_none() { usage_elsewhere::of_choices(format, answer) } else { vec![] };
+    let aside = if last.is_none() { usage_elsewhere::aside(format, answer) } else { None };
     if last.is_some() {
         let beside = TOOL_USAGES.iter().filter_map(|path| path.value(answer));
         let stated = beside.flat_map(|usage| format.counts.tools(usage));
@@ -155,14 +175,17 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let is_done = answer.get("type").is_some_and(|kind| kind.raw == ITEM_DONE);
     let items = format.written.items.iter().filter(|_| is_done).flat_map(|path| path.values(answer));
     Statement {
-        is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last)),
+        is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last))
+            || of_choices.iter().any(|(_, stated)| has_output(stated)),
+        of_choices,
+        aside: aside.unwrap_or_default(),
         stated: last.unwrap_or_default().or(first.stated.unwrap_or_default()),
         of_others,
         successor: serves.or_else(|| block.and_then(successor)),
         is_refusal: last.is_some() && STOPS.iter().any(|path| path.value(answer).is_some_and(|why| why.raw == REFUSAL)),
         model: MODELS.iter().find_map(|path| text(path.value(answer))),
         tier: tier(answer, place.or(first.place)),
-        says: says(answer),
+        says: says(format, answer),
         is_finish: is_finish(answer),
         written_tokens: format.written.tokens(answer),
         foreign_tokens: delivered::foreign_tokens(format, answer),
@@ -184,10 +207,10 @@ fn is_empty(reason: &Node<'_>) -> bool {
     reason.is_null() || reason.text().is_some_and(|text| text.is_empty())
 }
 
-fn says(answer: &Node<'_>) -> Says {
+fn says(format: &Format, answer: &Node<'_>) -> Says {
     if is_error(answer) {
         Says::Error
-    } else if delivered::is_delivered(answer) {
+    } else if delivered::is_delivered(format, answer) {
         Says::Answer
     } else {
         Says::Nothing

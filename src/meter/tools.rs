@@ -76,7 +76,7 @@ impl ProviderTool {
 pub(super) fn kinds(client: &[&str], tool: &Node<'_>) -> Result<Vec<String>, String> {
     let is_client = |kind: &str| client.iter().any(|known| is_version(kind, known));
     let mut kinds = vec![];
-    for kind in named(tool, "type") {
+    for kind in named(tool, "type").filter(|kind| !kind.is_null()) {
         kinds.push(kind.string().ok_or("must have types in text")?);
     }
     let names: Vec<_> = tool.members().iter().filter(|member| !member.value.is_null()).map(Member::name).collect();

@@ -204,7 +204,7 @@ fn that_need_a_rate() -> Vec<(Meter, &'static str, &'static str, &'static str, i
             7,
             8,
         ),
-        (OpenaiChat, r#""service_tier":"default","audio":{"voice":"x"}"#, "/audio", "audio_output_usd", 7, 8),
+        (OpenaiChat, r#""service_tier":"default","audio":{"voice":"x"}"#, "/audio", "audio_output_usd", 7, 9),
         (OpenaiResponses, r#""service_tier":"priority""#, "/service_tier", "service_tiers for priority", 11, 12),
         (
             AnthropicMessages,
@@ -220,7 +220,7 @@ fn that_need_a_rate() -> Vec<(Meter, &'static str, &'static str, &'static str, i
             "/contents",
             "audio_input_usd",
             7,
-            8,
+            9,
         ),
         (
             GeminiGenerate,
@@ -236,7 +236,7 @@ fn that_need_a_rate() -> Vec<(Meter, &'static str, &'static str, &'static str, i
             "/messages",
             "audio_input_usd",
             7,
-            8,
+            9,
         ),
     ]
 }
@@ -267,7 +267,8 @@ fn sound_images_and_service_tiers_need_a_rate_and_are_held_at_it() {
         rated.dearest_output(&bound.unwrap().most())
     };
     // Where no tier is named a provider may choose priority, and never the fast mode.
-    assert_eq!((hold(OpenaiChat, ""), hold(OpenaiChat, r#","service_tier":"default""#)), (12, 1));
+    assert_eq!((hold(OpenaiChat, ""), hold(OpenaiChat, r#","service_tier":"default","modalities":["text"]"#)), (12, 1));
+    assert_eq!(hold(OpenaiChat, r#","service_tier":"default""#), 9, "it may draw");
     assert_eq!(hold(OpenaiChat, r#","service_tier":"auto""#), 12, "it leaves the choice to the provider as well");
     let fast = Price { service_tiers: vec![tier("fast")], ..plain };
     let bound = asked(AnthropicMessages, r#"{"model":"m"}"#).unwrap().bound(&[&fast], Ways::default()).unwrap();

@@ -295,7 +295,7 @@ pub(super) fn media() -> Vec<Case> {
                 r#"{"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101,"total_tokens":115}}"#,
             ],
             [14, 0, 0, 101],
-            14_000_000 + 1_010_000_000,
+            14_000_000 + 101 * 40_000_000,
         ),
     ]
 }

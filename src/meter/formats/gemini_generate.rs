@@ -46,8 +46,10 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
     output_bound: Some("maxOutputTokens"),
     settings: Some("generationConfig"),
     written: Written {
-        roots: &["candidates"],
+        // Code Assist has its answers within another object.
+        roots: &["candidates", "response"],
         texts: &[
+            "candidates",
             "content",
             "parts",
             "text",
@@ -73,6 +75,11 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
         ("google_search", Path::of("candidates/*/grounding_metadata/web_search_queries"), Calls::Each),
         ("url_context", Path::of("candidates/*/urlContextMetadata/urlMetadata"), Calls::Each),
         ("url_context", Path::of("candidates/*/url_context_metadata/url_metadata"), Calls::Each),
+        // A prompt that maps have grounded is billed, whatever it found in them.
+        ("google_maps", Path::of("candidates/*/groundingMetadata/groundingChunks/*/maps"), Calls::OnceOf("maps")),
+        ("google_maps", Path::of("candidates/*/grounding_metadata/grounding_chunks/*/maps"), Calls::OnceOf("maps")),
+        ("google_search", Path::of("response/candidates/*/groundingMetadata/webSearchQueries"), Calls::Each),
+        ("url_context", Path::of("response/candidates/*/urlContextMetadata/urlMetadata"), Calls::Each),
         ("code_execution", Path::of("candidates/*/content/parts/*/executableCode"), Calls::Each),
         ("code_execution", Path::of("candidates/*/content/parts/*/executable_code"), Calls::Each),
     ],

@@ -66,6 +66,8 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
             "input",
             "audio",
             "transcript",
+            // Of an item of `reasoning_details`.
+            "summary",
         ],
         same: &[
             &["delta", "text"],
@@ -77,15 +79,7 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         items: &[],
         results: "",
     },
-    usages: paths![
-        "message/usage",
-        "response/usage",
-        "delta/usage",
-        "result/usage",
-        "choices/*/usage",
-        "x_groq/usage",
-        "usage",
-    ],
+    usages: paths!["message/usage", "response/usage", "delta/usage", "result/usage", "x_groq/usage", "usage",],
     first_usages: &[],
     counts: &OPENAI,
     calls: &[

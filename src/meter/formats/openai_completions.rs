@@ -34,7 +34,7 @@ pub(in super::super) const OPENAI_COMPLETIONS: Format = Format {
     settings: None,
     // Some services answer to it as to a chat.
     written: OPENAI_CHAT.written,
-    usages: paths!["usage", "choices/*/usage"],
+    usages: paths!["usage"],
     first_usages: &[],
     counts: &OPENAI,
     calls: &[],

@@ -32,6 +32,6 @@ pub(in super::super) const OPENAI_IMAGES: Format = Format {
     first_usages: &[],
     counts: &OPENAI,
     // Of models that are billed by the image, each is a call.
-    calls: &[(CALLS, Path::of("data"), Calls::Each)],
+    calls: &[(CALLS, Path::of("data"), Calls::Each), (CALLS, Path::of("images"), Calls::Each)],
     is_free: false,
 };

@@ -12,11 +12,14 @@ const NO_IMAGES: [(&str, &[&str]); 3] = [
     ("application/", &["pdf"]),
 ];
 
+/// Members with the URL of a part.
+const URLS: [&str; 3] = ["url", "fileUri", "file_uri"];
+
 /// The media type that a part of content states, as a member or in its URL.
 pub(super) fn media_type(value: &Node<'_>) -> Option<String> {
     let stated = ["mimeType", "mime_type", "media_type"].iter().find_map(|name| value.get(name)).and_then(Node::string);
     stated.or_else(|| {
-        let url = value.get("url").unwrap_or(value).text()?;
+        let url = URLS.iter().find_map(|name| value.get(name)).unwrap_or(value).text()?;
         let url = String::from_utf8_lossy(url.get(..url.len().min(MAX_URL_BYTES)).unwrap_or_default());
         if let Some(data) = url.strip_prefix("data:") {
             return data.split([';', ',']).next().filter(|kind| !kind.is_empty()).map(str::to_ascii_lowercase);

@@ -21,6 +21,9 @@ const ERROR_NAMES: [&[u8]; 2] = [b"event: error", b"event:error"];
 /// As many as an error may have besides its message.
 const FEW_TOKENS: u64 = 32;
 
+/// The most choices of a call.
+const MAX_CHOICES: usize = 128;
+
 /// The most answers in one text that are looked into. Of a stream as a list each has 100 bytes and more.
 const MAX_ANSWERS: usize = 8_192;
 
@@ -32,14 +35,39 @@ pub(super) struct Came {
     pub refusal: bool,
     /// Anything that a client reads.
     pub content: bool,
-    /// Bytes that could not be read.
-    pub words: usize,
+    pub unread: Unread,
+}
+
+/// What has come that could not be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// So many bytes.
+    Bytes(usize),
+    /// A page for people, of any length.
+    Page,
+}
+
+impl Default for Unread {
+    fn default() -> Self {
+        Self::Bytes(0)
+    }
+}
+
+impl Came {
+    /// Whether what has come is a page for people.
+    pub fn is_page(&self) -> bool {
+        self.unread == Unread::Page
+    }
 }
 
 /// What the answer has said up to now.
 #[derive(Default)]
 pub(super) struct Seen {
     pub stated: Stated,
+    /// The last usage of each choice, by its index.
+    of_choices: Vec<(u64, Stated)>,
+    /// What holds where nothing else is stated.
+    aside: Stated,
     pub is_final: bool,
     pub has_finished: bool,
     pub came: Came,
@@ -64,6 +92,9 @@ impl Seen {
     pub fn see_event(&mut self, bound: &Bound, event: &[u8]) -> ForClient {
         let data = events::data(events::without_bom(event));
         let text = data.trim_ascii();
+        if text.is_empty() && self.see_bare(bound, events::without_bom(event)) {
+            return ForClient::All;
+        }
         if text.is_empty() || text == events::DONE {
             events::stray(events::without_bom(event)).for_each(|line| self.write_unread(bound, line));
             return ForClient::All;
@@ -85,6 +116,16 @@ impl Seen {
         let says = if is_named_error() { Says::Error } else { read.says };
         self.take(bound.counts, Statement { says, ..read });
         if bound.asks_for_usage { extra_usage::strip(&data, &node) } else { ForClient::All }
+    }
+
+    /// Reads JSON that is no event, behind comments by which a proxy has kept the connection open; whether there is any.
+    fn see_bare(&mut self, bound: &Bound, event: &[u8]) -> bool {
+        let mut text = event.trim_ascii_start();
+        while text.starts_with(b":") {
+            let end = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(text.len());
+            text = text.get(end..).unwrap_or_default().trim_ascii_start();
+        }
+        matches!(text.first(), Some(b'{' | b'[')) && self.see_texts(bound, text)
     }
 
     /// Reads a part of an answer that is one JSON text.
@@ -127,6 +168,13 @@ impl Seen {
 
     /// A part of what is too long to be kept: its text counts as it passes.
     pub fn see_part(&mut self, bound: &Bound, skim: &mut Skim, part: &[u8]) {
+        let is_first = self.came.unread == Unread::default() && !self.came.content;
+        if is_first && failure::is_page(part) {
+            self.came.unread = Unread::Page;
+        }
+        if self.came.is_page() {
+            return;
+        }
         let before = skim.texts.said();
         skim.read(bound.format, part);
         if skim.texts.is_json() {
@@ -161,7 +209,9 @@ impl Seen {
     fn take(&mut self, counts: &Counts, statement: Statement) {
         self.came.content |= statement.says == Says::Answer;
         self.came.error |= statement.says == Says::Error;
-        self.stated = counts.follow(statement.stated, self.stated);
+        let of_choices = self.with_choices(statement.of_choices);
+        self.stated = counts.follow(statement.stated.or(of_choices), self.stated);
+        self.aside = statement.aside.or(self.aside);
         self.has_parts |= statement.written_tokens > 0;
         self.write(statement.written_tokens);
         if !self.has_parts {
@@ -189,6 +239,29 @@ impl Seen {
         }
     }
 
+    /// The usage of all choices up to now, where these state any: each has read the same prompt.
+    fn with_choices(&mut self, choices: Vec<(u64, Stated)>) -> Stated {
+        if choices.is_empty() {
+            return Stated::default();
+        }
+        for (index, stated) in choices {
+            let has_room = self.of_choices.len() < MAX_CHOICES;
+            match self.of_choices.iter_mut().find(|(known, _)| *known == index) {
+                Some((_, known)) => *known = stated.or(*known),
+                None if has_room => self.of_choices.push((index, stated)),
+                None => {}
+            }
+        }
+        self.of_choices.iter().map(|(_, stated)| *stated).reduce(Stated::with_choice).unwrap_or_default()
+    }
+
+    /// At the end, takes what is stated in other places where nothing else is.
+    pub fn state_aside(&mut self) {
+        if self.stated.says_nothing() && !self.aside.says_nothing() {
+            (self.stated, self.is_final) = (self.aside, true);
+        }
+    }
+
     /// How often each tool was called: as often as is stated, where it is, because calls that fail are free.
     pub fn called(&mut self) -> Vec<(String, u64)> {
         let mut tools = std::mem::take(&mut self.tools);
@@ -209,14 +282,20 @@ impl Seen {
     /// What passes and cannot be read counts as text. Behind the usage of all that was written it is a word of some proxy, and
     /// where nothing else comes a few words are those of a failure.
     pub fn write_unread(&mut self, bound: &Bound, bytes: &[u8]) {
-        if bytes.is_empty() || self.is_final {
+        let is_transcript = bound.format.about == About::Transcripts;
+        // Blanks keep a connection open, and of a silence they are the text.
+        let is_nothing = bytes.is_empty() || (bytes.trim_ascii().is_empty() && !is_transcript);
+        let Unread::Bytes(before) = self.came.unread else { return };
+        if is_nothing || self.is_final {
             return;
         }
-        self.came.words = self.came.words.saturating_add(bytes.len());
-        let is_failure = match bound.format.about {
-            About::Transcripts => failure::is_page(bytes),
-            About::Text | About::Images | About::Speech => failure::is_worded(bytes, self.came.words),
-        };
+        if before == 0 && failure::is_page(bytes) {
+            self.came.unread = Unread::Page;
+            return;
+        }
+        let all = before.saturating_add(bytes.len());
+        self.came.unread = Unread::Bytes(all);
+        let is_failure = !is_transcript && failure::is_worded(bytes, all);
         self.came.content |= !is_failure;
         if !bound.format.written.is_none() {
             self.write(text::tokens(bytes));

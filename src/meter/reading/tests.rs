@@ -8,6 +8,7 @@ use crate::{
         money::Money,
         price::{Most, Price, Rates},
         route::Meter,
+        usage::{Extras, Usage},
     },
     meter::{Asked, Ways, format},
 };

@@ -1,0 +1,42 @@
+//! Members of a request that are no settings of it, whatever their names remind of: schemas of JSON, examples of calls,
+//! labels of the caller.
+
+use super::super::json::Node;
+
+/// Names of members with a schema or an example in them, and of labels, besides those of [`is_data`].
+const NAMES: [&str; 12] = [
+    "$defs",
+    "definitions",
+    "dependentschemas",
+    "guided_json",
+    "input_examples",
+    "labels",
+    "patternproperties",
+    "properties",
+    "response",
+    "semantic_cache",
+    "structured_outputs",
+    "trace",
+];
+
+/// Members by which an object shows that it is a schema of JSON.
+const SIGNS: [&str; 3] = ["$defs", "$schema", "properties"];
+
+/// Members of a schema with values that it describes.
+const VALUES: [&str; 5] = ["const", "default", "enum", "example", "examples"];
+
+/// Whether a member of this folded name is a schema, an example or a label: no provider takes a model, a tool or a bound
+/// from it.
+pub(super) fn is_data(name: &str) -> bool {
+    name.contains("schema") || name.ends_with("metadata") || NAMES.contains(&name)
+}
+
+/// Whether an object is a schema.
+pub(super) fn is_schema(object: &Node<'_>) -> bool {
+    SIGNS.iter().any(|sign| object.get(sign).is_some())
+}
+
+/// Whether a member of this folded name holds values that its schema describes.
+pub(super) fn is_described(name: &str) -> bool {
+    VALUES.contains(&name)
+}

@@ -1,0 +1,110 @@
+//! What a call took, by all that its answer has said.
+
+use bytes::Bytes;
+
+use super::{
+    super::{counts::CALLS, format::About},
+    Reading, believed,
+};
+use crate::domain::usage::{Extras, Usage};
+
+/// How much of what is still coded is looked into where nobody waits for it any more.
+const LAST_TURNS: usize = 4;
+
+/// What one call took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    pub usage: Usage,
+    pub extras: Extras,
+    /// Calls of tools that the provider ran, by the tool's name.
+    pub tools: Vec<(String, u64)>,
+    /// What other models took that the model has asked, by their names.
+    pub of_others: Vec<(String, Usage)>,
+    /// Whether no answer has said so in a way that can be believed.
+    pub estimated: bool,
+    /// Whether the answer is an error, or empty, though its status is a success: it costs nothing.
+    pub failed: bool,
+    /// The model that served, as it calls itself.
+    pub model: Option<String>,
+    /// The service tier that served, as the answer names it.
+    pub tier: Option<String>,
+    /// The one that was asked for, where it is not a standard one.
+    pub asked_tier: Option<String>,
+}
+
+impl Taken {
+    /// The model has refused before a word: only what others took is left to pay for.
+    fn refused(self) -> Self {
+        let (usage, extras) = (Usage::default(), Extras::default());
+        Self { usage, extras, failed: self.failed || self.of_others.is_empty(), ..self }
+    }
+}
+
+impl Reading {
+    /// What the call took, by what has passed.
+    #[must_use]
+    pub fn taken(mut self) -> Taken {
+        for _ in 0..LAST_TURNS {
+            if self.has_more() {
+                drop(self.pass(Bytes::new()));
+            }
+        }
+        drop(self.finish());
+        self.seen.state_aside();
+        let called = self.seen.called();
+        let Self { bound, seen, is_over, .. } = self;
+        let stated = seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens);
+        let settled = bound.counts.settle(&stated, bound.writes());
+        let input = believed::input(&bound, &settled);
+        let output = believed::output(&bound, &settled, seen.written_tokens);
+        let unseen = if seen.came.content { bound.estimated_output_tokens } else { 0 };
+        let delivered = seen.written_tokens.max(unseen).max(seen.foreign()).min(bound.output_tokens);
+        let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
+        let whole = believed::total(&bound, &settled);
+        let estimate = seen.seconds.unwrap_or(bound.estimated_input_tokens);
+        let input_tokens = input.unwrap_or_else(|| whole.map_or(estimate, |whole| estimate.min(whole)));
+        let rest = whole.map_or(0, |whole| whole.saturating_sub(input_tokens));
+        let output_tokens = final_output.unwrap_or(delivered.max(output.unwrap_or(0)).max(rest));
+        let cached_tokens = settled.cached.min(input_tokens);
+        let cache_write_tokens = settled.cache_write.min(input_tokens.saturating_sub(cached_tokens));
+        let reasoning_tokens = settled.reasoning.min(output_tokens);
+        // What endpoints of images write is images, and what those of speech write is sound, though few say so.
+        let only = |about: About, stated: u64| {
+            if stated == 0 && bound.format.about == about { output_tokens } else { stated }
+        };
+        let is_empty =
+            (is_over || seen.came.is_page()) && !seen.came.content && seen.foreign() == 0 && seen.stated.says_nothing();
+        let is_error = seen.came.error && seen.written_tokens == 0 && seen.stated.says_nothing();
+        let mut tools = called;
+        let calls = tools.iter().position(|(name, _)| name == CALLS).map_or(0, |at| tools.swap_remove(at).1);
+        // Of a long answer with images in it nobody knows how many they are but who asked for them.
+        let calls = if calls == 0 && bound.format.about == About::Images { bound.units } else { calls };
+        let are_calls_sane = believed::is_sane(calls, bound.units);
+        let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
+        let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
+        // Whatever was read, nothing was written by the model that has refused; what one before it wrote is its own.
+        let is_refused =
+            seen.came.refusal && settled.output.plain() == 0 && (seen.written_tokens == 0 || !of_others.is_empty());
+        let taken = Taken {
+            of_others,
+            usage: Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
+            extras: Extras {
+                long_cache_write_tokens: settled.long_cache_write.min(cache_write_tokens),
+                audio_input_tokens: settled.audio_input.min(input_tokens.saturating_sub(cached_tokens)),
+                audio_output_tokens: only(About::Speech, settled.audio_output)
+                    .min(output_tokens.saturating_sub(reasoning_tokens)),
+                image_input_tokens: settled.image_input.min(input_tokens.saturating_sub(cached_tokens)),
+                image_output_tokens: only(About::Images, settled.image_output)
+                    .min(output_tokens.saturating_sub(reasoning_tokens)),
+                calls: if are_calls_sane { calls } else { bound.units },
+            },
+            asked_tier: bound.asked_tier().map(str::to_owned),
+            tools,
+            estimated: input.is_none() || final_output.is_none() || !are_sane || !are_others_sane,
+            failed: is_error || is_empty || bound.format.is_free,
+            model: seen.model,
+            tier: seen.tier,
+        };
+        if is_refused { taken.refused() } else { taken }
+    }
+}
