@@ -231,7 +231,8 @@ impl Gateway {
         for server in &self.servers {
             server.stop(true).await;
         }
-        self.crew.stop(&self.parts.handles).await;
+        let Handles { audit, checkpoints, .. } = &self.parts.handles;
+        self.crew.stop(audit, checkpoints).await;
         self.parts.tracing.stop().await;
     }
 }

@@ -98,7 +98,8 @@ where
     };
     let visit = Visit { gate, call, record, buffered: gate.buffers.share() };
     let place = visit.record.trace.place();
-    place.scope(serve_admitted(visit, request, body, handle)).await
+    // Boxed: else the scope would hold it twice.
+    place.scope(Box::pin(serve_admitted(visit, request, body, handle))).await
 }
 
 /// Serves a request that has its slot in the audit log.

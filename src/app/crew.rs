@@ -7,8 +7,8 @@ use std::time::Duration;
 use actix::Arbiter;
 use tokio::sync::oneshot;
 
-use super::{StartError, actors::Handles};
-use crate::actors::{quota_keeper, roster::Roster, supervisor::Starts};
+use super::StartError;
+use crate::actors::{audit_writer::Audit, notary::Checkpoints, quota_keeper, roster::Roster, supervisor::Starts};
 
 /// The longest wait for the keepers at the start, and for the last messages at the end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ impl Crew {
     }
 
     /// Stops the actors when everything that was handed to them is done, and the last records have a checkpoint.
-    pub(super) async fn stop(self, handles: &Handles) {
+    pub(super) async fn stop(self, audit: &Audit, checkpoints: &Checkpoints) {
         let done = async {
             while !self.roster.busy().is_empty() {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -61,9 +61,9 @@ impl Crew {
         if tokio::time::timeout(PATIENCE, done).await.is_err() {
             tracing::error!(busy = ?self.roster.busy(), "stopped before the actors had done all that they were asked");
         }
-        handles.audit.settle().await;
+        audit.settle().await;
         // That it fails is in the log.
-        drop(handles.checkpoints.certify().await);
+        drop(checkpoints.certify().await);
         for arbiter in &self.arbiters {
             arbiter.stop();
         }

@@ -124,7 +124,7 @@ fn limits_are_held_against_the_routes_and_each_other() {
     for (lists, key) in [
         ([limit(requests), limit(requests)].concat(), "limits[1].name"),
         ([limit(requests), limit(tokens)].concat(), "limits[1].unit"),
-        (limit(&format!("{requests}\nsubject=\"x\"")), "limits[0].subject"),
+        (limit(&format!("{requests}\nsubject=\"x\"")).replace("per=\"user\"", "per=\"address\""), "limits[0].subject"),
         (limit(tokens).replace("\"*\"", "\"chat\",\"echo\""), "limits[0].routes[1]"),
         (limit(requests).replace("window_s=1\n", ""), "limits[0].window_s"),
         (limit(&format!("{requests}\nwindow=\"day\"")), "limits[0].window"),

@@ -268,6 +268,14 @@ pub fn may_have_query(url: &ManagedUrl) -> bool {
     WITH_QUERY.contains(&url.template) || url.template.starts_with(OAUTH)
 }
 
+/// Whether a change that is asked of this URL goes on when its client leaves. A replay is asked by POST and only reads.
+#[must_use]
+pub fn goes_on(url: &ManagedUrl) -> bool {
+    url.template != REPLAY
+}
+
+const REPLAY: &str = "/admin/replay";
+
 const fn allowed_with(method: &'static str) -> &'static str {
     match method.as_bytes() {
         b"GET" => "GET, HEAD",

@@ -5,6 +5,7 @@
 //! no query, no header, no body, no credential.
 
 mod attributes;
+mod bad_variable;
 mod certificates;
 mod context;
 mod database;
@@ -30,9 +31,9 @@ use opentelemetry_sdk::{
 use self::{attributes::Description, database::Timeline, export::Worker};
 pub use self::{
     attributes::{Start, Upstream},
+    bad_variable::BadVariable,
     database::{DatabaseCall, DatabaseSpans, Parents, Place, Target},
     export::{NoExporter, SpanCounts},
-    settings::BadVariable,
 };
 use crate::{clock::Clock, domain::audit::Draft};
 

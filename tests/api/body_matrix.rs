@@ -294,7 +294,7 @@ fn spoiled_changes() -> Vec<(&'static str, &'static str, Value, Vec<&'static str
         (
             "PATCH",
             "/admin/routes/",
-            json!({ "path": "/admin/x", "weight": "x", "methods": ["GOT"], "upstream": "nope", "meter": { "fixed_usd": "x" } }),
+            json!({ "path": "/admin/x", "weight": "x", "methods": ["TRACE"], "upstream": "nope", "meter": { "fixed_usd": "x" } }),
             vec!["/path", "/weight", "/methods", "/upstream", "/meter/fixed_usd"],
         ),
         (

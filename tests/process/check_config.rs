@@ -37,7 +37,7 @@ secret_env = "NOR_THIS_ONE"
 name = "one"
 path = "/one"
 match = "exakt"
-methods = ["FETCH"]
+methods = ["TRACE"]
 roles = ["admin"]
 upstream = "nobody"
 [[routes]]
@@ -83,7 +83,7 @@ fn all_mistakes_are_told_at_once_with_file_line_and_what_was_meant() {
         ("tollgate.toml:15: upstreams[1].secret_env: ", "NO_SUCH_SECRET"),
         ("tollgate.toml:19: upstreams[2].secret_env: ", "NOR_THIS_ONE"),
         ("tollgate.toml:23: routes[0].match: ", "did you mean \"exact\"?"),
-        ("tollgate.toml:24: routes[0].methods: ", "FETCH"),
+        ("tollgate.toml:24: routes[0].methods: ", "TRACE"),
         ("tollgate.toml:26: routes[0].upstream: ", "nobody"),
         ("tollgate.toml:36: routes[2].path: ", "route \"two\" has the same path and method"),
         ("tollgate.toml:43: limits[0].routes[0]: ", "too"),
@@ -124,7 +124,7 @@ jwks_ttl_s = 1
 [[routes]]
 name = "one"
 match = "exact"
-methods = ["FETCH"]
+methods = ["TRACE"]
 roles = []
 upstream = "nobody"
 [[limits]]
@@ -159,7 +159,7 @@ fn no_mistake_hides_another() {
         (": auth.trusted_issuers[0].teams: ", "of use together only"),
         ("tollgate.toml:19: auth.trusted_issuers[0].jwks_ttl_s: ", "must be from 10"),
         ("tollgate.toml:20: routes[0]: ", "the key \"path\" is missing"),
-        ("tollgate.toml:23: routes[0].methods: ", "FETCH"),
+        ("tollgate.toml:23: routes[0].methods: ", "TRACE"),
         ("tollgate.toml:24: routes[0].roles: ", "at least one role"),
         ("tollgate.toml:25: routes[0].upstream: ", "nobody"),
         ("tollgate.toml:31: limits[0].unit: ", "did you mean \"requests\"?"),

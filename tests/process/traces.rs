@@ -199,9 +199,12 @@ fn a_call_to_the_store_is_within_the_step_that_waits_for_it() {
         let stage = Stage::of(upstream, home.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()));
         let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
         let collected = collector.trace_of(&answer.request_id());
-        let committed = call_to(system, "INSERT", "audit_entries");
-        assert_eq!(calls(&collected, "reserve"), [call_to(system, "BATCH", "ledger_entries"), committed.clone()]);
-        assert_eq!(calls(&collected, "audit"), [committed]);
+        // Beside a file an entry is committed in the spool.
+        let committed = [call_to(system, "INSERT", "audit_entries")];
+        let committed = if system == "sqlite" { &[] } else { &committed[..] };
+        let held = [call_to(system, "BATCH", "ledger_entries")];
+        assert_eq!(calls(&collected, "reserve"), [&held, committed].concat());
+        assert_eq!(calls(&collected, "audit"), committed);
         assert!(calls(&collected, "authenticate").is_empty(), "a snapshot answers");
         let user = json!({ "username": SECRET, "role": "user" });
         let made = stage.gateway.json("POST", "/admin/users", &stage.token, &user);
@@ -290,7 +293,7 @@ fn a_collector_of_a_private_authority_is_trusted_by_its_file_and_shown_a_certifi
         let home = home.env("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", &certificate);
         let stage = Stage::of(upstream, home.env("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key));
         let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
-        if std::ptr::eq(authorities, &authority) {
+        if std::ptr::eq(authorities, &raw const authority) {
             let collected = collector.trace_of(&answer.request_id());
             assert_eq!(collected.steps(), ["authenticate", "limit", "GET", "settle", "audit"]);
         } else {

@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use super::settings::BadVariable;
+use super::bad_variable::BadVariable;
 
 /// The names of one variable: of traces alone, and of all that is exported.
 pub(super) type Names = [&'static str; 2];

@@ -77,10 +77,18 @@ pub(super) fn start(
     counts: SpanCounts,
 ) -> Result<(Feeder, Worker), NoExporter> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut exporter = {
+    let exporter = {
         // The channel of gRPC has a task of its own.
         let _inside = runtime.enter();
-        exporter(&settings)?
+        exporter(&settings)
+    };
+    let mut exporter = match exporter {
+        Ok(exporter) => exporter,
+        Err(error) => {
+            // A plain drop would wait for its threads, which is not allowed on an async caller's thread.
+            runtime.shutdown_background();
+            return Err(error);
+        }
     };
     exporter.set_resource(resource);
     let (queue, waiting) = mpsc::channel(settings.max_queue);

@@ -3,7 +3,7 @@
 
 use std::{env, time::Duration};
 
-use super::certificates::Certificates;
+use super::{bad_variable::BadVariable, certificates::Certificates};
 
 /// Whether spans are exported, and how they wait for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +27,6 @@ pub(super) struct Settings {
 pub(super) enum Protocol {
     Grpc,
     HttpProtobuf,
-}
-
-/// An environment that asks for what this build cannot do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {reason}")]
-pub struct BadVariable {
-    pub name: &'static str,
-    pub reason: String,
 }
 
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";

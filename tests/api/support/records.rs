@@ -16,20 +16,20 @@ const PAGE: u32 = 200;
 impl TestGateway {
     /// All records, newest first; each as its opening with its outcome laid over it.
     pub async fn records(&self) -> Vec<Value> {
-        all_of(&self.running().office.accounting.store).await
+        all_of(self.running().office.audit_log.settled().await).await
     }
 
     /// The record of one request.
     pub async fn record(&self, request_id: &str) -> Option<Value> {
         let filter = AuditFilter { request_id: Some(request_id.parse().unwrap()), ..AuditFilter::default() };
-        let rows = self.running().office.accounting.store.audit_page(&filter, None, PAGE).await.unwrap();
+        let rows = self.running().office.audit_log.settled().await.audit_page(&filter, None, PAGE).await.unwrap();
         assert!(rows.len() < 2, "two records of one request");
         rows.first().map(merged)
     }
 
     /// The text of every entry and of its parts, byte for byte as it is stored.
     pub async fn entries(&self) -> Vec<String> {
-        let rows = rows_of(&self.running().office.accounting.store).await;
+        let rows = rows_of(self.running().office.audit_log.settled().await).await;
         let texts = rows.into_iter().flat_map(|row| [Some(row.opening), row.outcome]);
         let texts = texts.flatten().flat_map(|row| [Some(row.entry), row.personal, row.change]);
         texts.flatten().collect()
