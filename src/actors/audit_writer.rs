@@ -207,8 +207,10 @@ impl AuditWriter {
     /// Whether what is queued goes into the spool now, and not into the store.
     fn spools(&self) -> bool {
         if self.commits_in_spool {
-            // A spool that fails is left alone as long as the store works.
-            return self.due && (!self.spool_outage.is_on() || self.store_outage.is_on());
+            // Of a batch that the store is asked to take no place is known yet to go on from. A spool that fails is left alone
+            // as long as the store works.
+            let is_committing = self.store == AtStore::Writing && self.outbox.is_empty();
+            return self.due && !is_committing && (!self.spool_outage.is_on() || self.store_outage.is_on());
         }
         // When the outbox will be empty in a moment, what is queued waits for that, and goes into the store.
         !self.outbox.is_empty() && (self.store_outage.is_on() || self.outbox.entries() > filling::AT_A_TIME)
