@@ -171,7 +171,7 @@ impl Store {
         .await
     }
 
-    /// Runs reads on one connection. Like all that follow it is told the table that it is about, for traces.
+    /// Runs reads on one connection. `table` is the collection that a trace names, here and in the functions below.
     async fn read<T: Send + 'static>(
         &self,
         table: &'static str,

@@ -155,7 +155,8 @@ impl Handler<Ask<Settle>> for AuditWriter {
         if !self.commits_in_spool {
             return reply.answer(());
         }
-        self.due = true;
+        // Without anything queued, the next entry that nobody waits for is gathered as before.
+        self.due |= !self.queue.is_empty();
         self.filling.ask(reply);
         self.call(context);
     }

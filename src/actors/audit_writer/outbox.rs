@@ -80,7 +80,7 @@ impl Outbox {
         texts.iter().map(|text| Ok(Arc::new(serde_json::from_str(text)?))).collect()
     }
 
-    /// Lets go of the rows up to this place: they are in the store. What is known of them is told, in order.
+    /// Removes the rows up to this place, which are in the store, and passes each that is in memory to `tell`, in order.
     pub(super) fn forget(&mut self, through: u64, mut tell: impl FnMut(u64, Entry)) {
         self.spool.forget(through);
         self.recent.forget(through, &mut tell);

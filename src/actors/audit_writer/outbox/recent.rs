@@ -35,14 +35,14 @@ impl Recent {
         }
     }
 
-    /// The rows from the place `first` on, at most so many; nothing if that one is not kept.
+    /// At most `at_most` rows, the first of them at the place `first`; `None` if the row of that place is not in memory.
     pub(super) fn from(&self, first: u64, at_most: u64) -> Option<Vec<Arc<AuditRow>>> {
         self.rows.front().filter(|(row, _)| row.seq == first)?;
         let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
         Some(self.rows.iter().take(at_most).map(|(row, _)| Arc::clone(row)).collect())
     }
 
-    /// Lets go of the rows up to this place, and tells each.
+    /// Removes the rows up to this place, and passes each to `tell`.
     pub(super) fn forget(&mut self, through: u64, tell: &mut impl FnMut(u64, Entry)) {
         while let Some((row, entry)) = self.rows.pop_front_if(|(row, _)| row.seq <= through) {
             self.bytes = self.bytes.saturating_sub(bytes(&row));
