@@ -54,7 +54,7 @@ fn became(dice: &mut Dice) -> Findings {
     }
 }
 
-/// Two weeks with gaps, on two chains, with calls whose outcome comes later; up to `until`.
+/// Four days with gaps, on two chains, with calls whose outcome comes later; up to `until`.
 async fn fill(db: &Database, until: Timestamp) {
     let (mut dice, mut number) = (Dice(7), 0);
     let mut new = |at: Timestamp| {
@@ -68,7 +68,7 @@ async fn fill(db: &Database, until: Timestamp) {
             head = link.head();
             rows.push(AuditRow::new(draft, link));
         };
-        let mut at = until - SignedDuration::from_hours(400);
+        let mut at = until - SignedDuration::from_hours(100);
         while at < until {
             let request_id = RequestId(new(at));
             let route = ["echo", "echo", "chat", "rare"][usize::try_from(dice.roll(3) + dice.roll(50) / 49).unwrap()];
