@@ -1,7 +1,5 @@
 //! `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11), as lists of RFC 9651.
 
-use std::fmt::Write;
-
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::limit::{Standing, Unit};
@@ -73,8 +71,8 @@ impl List {
 
     fn parameter(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
-            // Writing into a text cannot fail.
-            write!(self.0, "{name}{value}").ok();
+            self.0.push_str(name);
+            self.0.push_str(itoa::Buffer::new().format(value));
         }
     }
 }

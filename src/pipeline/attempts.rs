@@ -6,7 +6,7 @@
 //! are bounded by `retry`. It ends with the head of an answer; once a byte of its body is read, nothing
 //! is tried again.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use super::{audit::AttemptsNote, gate::Gate, rewritten::Rewritten};
 use crate::{
@@ -47,7 +47,7 @@ struct Lane {
 /// The only way, or several with the rules to choose by.
 enum Lanes {
     One(Lane),
-    Several { aims: Arc<[Aim]>, retry: Arc<Retry>, lanes: Vec<Lane>, at: u64 },
+    Several { aims: Arc<[Aim]>, retry: Arc<Retry>, lanes: Rc<[Lane]>, at: u64 },
 }
 
 /// Where a call may go, and where it falls.
@@ -94,7 +94,7 @@ impl Attempts {
             Lanes::One(Lane::of(&routing, &aim.upstream, route.importance)?)
         } else {
             let lane = |aim: &Aim| Lane::of(&routing, &aim.upstream, route.importance);
-            let lanes = aims.iter().map(lane).collect::<Option<Vec<Lane>>>()?;
+            let lanes = aims.iter().map(lane).collect::<Option<Rc<[Lane]>>>()?;
             let (aims, retry) = (Arc::clone(aims), Arc::clone(&route.retry));
             Lanes::Several { aims, retry, lanes, at: routing.next_place() }
         };
@@ -139,12 +139,12 @@ impl Attempts {
     /// The target of a call that is sent once alone. Its place there is taken.
     pub fn one(&self) -> Option<Arc<Target>> {
         let lane = match &self.lanes {
-            Lanes::One(lane) => self.is_let(lane).then(|| lane.clone()),
+            Lanes::One(lane) => Some(lane).filter(|lane| self.is_let(lane)),
             Lanes::Several { aims, lanes, at, .. } => {
-                self.enter(Choice { aims, lanes, at: *at }, &[], true).map(|it| it.1)
+                self.enter(Choice { aims, lanes, at: *at }, &[], true).and_then(|place| lanes.get(place))
             }
         };
-        lane.map(|lane| lane.target)
+        lane.map(|lane| Arc::clone(&lane.target))
     }
 
     /// Sends the call until it has an answer that the client may get, or nothing more may be tried: then the last answer
@@ -156,20 +156,21 @@ impl Attempts {
                 rewritten.apply(0, &path_and_query, &mut outgoing);
                 return self.only(lane.clone(), outgoing).await;
             }
-            Lanes::Several { aims, retry, lanes, at } => (Arc::clone(aims), Arc::clone(retry), lanes.clone(), *at),
+            Lanes::Several { aims, retry, lanes, at } => (Arc::clone(aims), Arc::clone(retry), Rc::clone(lanes), *at),
         };
         let begun_ns = self.clock.monotonic_ns();
         let choice = Choice { aims: &aims, lanes: &lanes, at };
         let (mut tried, mut last) = (vec![], None);
         for retries in 0.. {
-            let Some((place, lane)) = self.enter(choice, &tried, last.is_none()) else { break };
+            let Some(place) = self.enter(choice, &tried, last.is_none()) else { break };
+            let Some(lane) = lanes.get(place) else { break };
             tried.push(place);
             self.place = place;
             rewritten.apply(place, &path_and_query, &mut outgoing);
             lane.condition.earn();
             let may_follow = retries < retry.attempts && tried.len() < lanes.len();
             let again = if may_follow || self.may_repeat { outgoing.again().map(Box::new) } else { None };
-            let sent = self.attempt(&lane, outgoing, again.as_deref()).await;
+            let sent = self.attempt(lane, outgoing, again.as_deref()).await;
             let elapsed_ms = self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_MS;
             let is_allowed = retry.allows(miss_of(&sent), self.may_repeat, Done { retries, elapsed_ms })
                 && choice.pick(&tried, false, self.now_ms()).is_some()
@@ -238,7 +239,7 @@ impl Attempts {
     }
 
     /// Chooses a target and takes the call's place there.
-    fn enter(&self, choice: Choice<'_>, tried: &[usize], is_first: bool) -> Option<(usize, Lane)> {
+    fn enter(&self, choice: Choice<'_>, tried: &[usize], is_first: bool) -> Option<usize> {
         loop {
             let now_ms = self.now_ms();
             let place = choice.pick(tried, is_first, now_ms)?;
@@ -246,7 +247,7 @@ impl Attempts {
             let is_fit = lane.is_fit(now_ms);
             // Otherwise another call has just become the one that tries whether it is back.
             if lane.condition.enter(now_ms) || !is_fit {
-                return Some((place, lane.clone()));
+                return Some(place);
             }
         }
     }

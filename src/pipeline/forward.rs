@@ -76,7 +76,9 @@ pub async fn forward(
     }
     plan.prepare(&mut outgoing);
     record.trace.carry(&mut outgoing.headers);
-    if let Some(target) = attempts.first() {
+    if record.trace.is_recording()
+        && let Some(target) = attempts.first()
+    {
         describe(&mut record.trace, &target, call, route);
     }
     let goes_on = open.is_billed() || plan.leads();
@@ -85,7 +87,10 @@ pub async fn forward(
         if goes_on { actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)? } else { exchange.await };
     let now_ns = gate.clock.monotonic_ns();
     record.known.waited(now_ns.saturating_sub(begun_ns));
-    if let Some(target) = record.known.tried().and_then(|last| gate.routing.read().target(&last).cloned()) {
+    let last = record.known.tried();
+    if record.trace.is_recording()
+        && let Some(target) = last.and_then(|last| gate.routing.read().target(last).cloned())
+    {
         describe(&mut record.trace, &target, call, route);
     }
     // A stream goes on behind its head, to the end of the request.

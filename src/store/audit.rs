@@ -17,7 +17,6 @@ use std::{collections::HashSet, sync::Arc};
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, SqliteConnection};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::{
     Store, StoreError,
@@ -33,8 +32,8 @@ use crate::domain::{
 pub use page::{AuditEntryRow, AuditFilter, AuditRecordRow};
 pub use reading::Stored;
 
-/// An entry in its place, with the columns it is searched by. Written to the audit spool as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An entry in its place, with the columns it is searched by.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
     pub seq: u64,
     pub id: EntryId,

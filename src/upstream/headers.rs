@@ -66,7 +66,8 @@ const GATEWAY: [&str; 6] = ["content-length", "expect", "forwarded", "host", "x-
 
 /// Where SDKs of other providers put a key, which may be the gateway's: then it is not for the upstream.
 const API_KEY_PREFIX: &str = "tg_";
-const OTHER_CREDENTIALS: [&str; 2] = ["api-key", "x-goog-api-key"];
+const OTHER_CREDENTIALS: [HeaderName; 2] =
+    [HeaderName::from_static("api-key"), HeaderName::from_static("x-goog-api-key")];
 
 /// What a WebSocket's protocol begins with that has a key in it, as SDKs of providers for browsers write it.
 pub const PROTOCOL_WITH_KEY: &str = "openai-insecure-api-key.";
@@ -125,10 +126,10 @@ pub fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) 
 
 /// Leaves of a client's headers those that an upstream with this secret gets.
 pub fn keep_forwarded(headers: &mut HeaderMap, secret: Option<&Secret>) {
-    strip_hop_by_hop(headers);
+    remove_named_by_connection(headers);
     remove_where(headers, |name| is_kept_from_upstream(name, secret));
     for name in OTHER_CREDENTIALS {
-        if headers.get_all(name).iter().any(|value| value.as_bytes().starts_with(API_KEY_PREFIX.as_bytes())) {
+        if headers.get_all(&name).iter().any(|value| value.as_bytes().starts_with(API_KEY_PREFIX.as_bytes())) {
             headers.remove(name);
         }
     }
@@ -150,16 +151,13 @@ pub(super) fn frame_request(headers: &mut HeaderMap, method: &Method, body: &Out
 pub fn make_fit_for_client(headers: &mut HeaderMap, status: StatusCode, version: Version) {
     // What the upstream asks the client to come back with (RFC 9110 §15.5.22); elsewhere it is about the hop alone.
     let asked: Vec<HeaderValue> = headers.get_all(UPGRADE).iter().cloned().collect();
-    strip_hop_by_hop(headers);
+    remove_named_by_connection(headers);
+    remove_where(headers, is_kept_from_client);
     if status == StatusCode::UPGRADE_REQUIRED {
         for protocol in asked {
             headers.append(UPGRADE, protocol);
         }
     }
-    headers.remove(X_REQUEST_ID);
-    // It names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
-    headers.remove(ALT_SVC);
-    remove_where(headers, is_own);
     remove_own_cookie(headers);
     headers.append(VIA, via(version));
 }
@@ -257,11 +255,13 @@ fn is_kept_from_upstream(name: &str, secret: Option<&Secret>) -> bool {
         || secret.is_some_and(|secret| secret.name == *name)
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// `Alt-Svc` names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
+fn is_kept_from_client(name: &str) -> bool {
+    HOP_BY_HOP.contains(&name) || name == X_REQUEST_ID || name == ALT_SVC || is_own(name)
+}
+
+fn remove_named_by_connection(headers: &mut HeaderMap) {
     for name in named_by_connection(headers) {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }

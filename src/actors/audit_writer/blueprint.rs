@@ -49,7 +49,7 @@ impl From<NotTaken> for BuildError {
     fn from(error: NotTaken) -> Self {
         match error {
             NotTaken::Spool(error) => Self::Spool(error),
-            NotTaken::Json(_) => Self::Unreadable(error.to_string()),
+            NotTaken::Json(_) | NotTaken::Read(_) => Self::Unreadable(error.to_string()),
         }
     }
 }

@@ -4,11 +4,12 @@
 //! While there are any, whatever comes after them goes behind them. So the order of the chain is kept, and an entry whose
 //! commit was not answered is found in the store by its place and not written twice.
 
+mod line;
 mod recent;
 
 use std::{path::Path, sync::Arc};
 
-use self::recent::Recent;
+use self::{line::NoRow, recent::Recent};
 use crate::{
     data_dir::spool::{Spool, SpoolError},
     domain::{
@@ -25,20 +26,24 @@ pub(super) struct Outbox {
     /// Attempts that the store did not answer and the spool did not take: they may be in the store, so their places
     /// cannot be given to others. The callers who handed them over have been answered that they may not be on record.
     owed: Vec<Arc<AuditRow>>,
+    /// The place of the last row that was removed.
+    forgotten: u64,
 }
 
-/// The spool did not take the rows; nothing of them is in it.
+/// The spool did not take the rows, so that nothing of them is in it, or did not give them back.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotTaken {
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    #[error("an audit row could not be written as JSON or read from it: {0}")]
+    #[error("the route of an audit row could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Read(#[from] NoRow),
 }
 
 impl Outbox {
     pub(super) fn open(folder: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
-        Ok(Self { spool: Spool::open(folder, max_bytes)?, recent: Recent::default(), owed: vec![] })
+        Ok(Self { spool: Spool::open(folder, max_bytes)?, recent: Recent::default(), owed: vec![], forgotten: 0 })
     }
 
     /// The end of the chain, if it is in here.
@@ -47,7 +52,7 @@ impl Outbox {
             return Ok(Some(head_of(row)));
         }
         let last = self.spool.last_record()?;
-        Ok(last.map(|text| serde_json::from_str(&text)).transpose()?.as_ref().map(head_of))
+        Ok(last.map(|text| line::read(&text)).transpose()?.as_ref().map(head_of))
     }
 
     /// Puts the rows of these drafts on the disk, behind all others.
@@ -73,15 +78,18 @@ impl Outbox {
         let Some(first) = self.spool.first() else {
             return Ok(self.owed.clone());
         };
+        // A frame of the spool is forgotten as a whole: the store may have its first rows.
+        let first = first.max(self.forgotten.saturating_add(1));
         if let Some(rows) = self.recent.from(first, at_most) {
             return Ok(rows);
         }
         let texts = self.spool.front(at_most)?;
-        texts.iter().map(|text| Ok(Arc::new(serde_json::from_str(text)?))).collect()
+        texts.iter().map(|text| Ok(Arc::new(line::read(text)?))).collect()
     }
 
     /// Removes the rows up to this place, which are in the store, and passes each that is in memory to `tell`, in order.
     pub(super) fn forget(&mut self, through: u64, mut tell: impl FnMut(u64, Entry)) {
+        self.forgotten = self.forgotten.max(through);
         self.spool.forget(through);
         self.recent.forget(through, &mut tell);
         self.owed.retain(|row| row.seq > through);
@@ -114,11 +122,66 @@ impl Outbox {
         let Some(last) = rows.last() else {
             return Ok(());
         };
-        let texts: Vec<String> = rows.iter().map(|row| serde_json::to_string(&**row)).collect::<Result<_, _>>()?;
+        let texts: Vec<String> = rows.iter().map(|row| line::write(row)).collect::<Result<_, _>>()?;
         Ok(self.spool.append(last.seq, &texts)?)
     }
 }
 
 fn head_of(row: &AuditRow) -> Head {
     Head { seq: row.seq, hash: row.hash }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{
+        audit::{Findings, Stage},
+        ids::{EntryId, RequestId},
+    };
+
+    fn draft(number: u64) -> Draft {
+        let id = Uuid::from_u128(number.into());
+        let (id, request_id) = (EntryId(id), RequestId(id));
+        let time = Timestamp::UNIX_EPOCH;
+        Draft { id, request_id, time, stage: Stage::Whole, subject: None, findings: Findings::default() }
+    }
+
+    fn linked(head: Head, drafts: &[Draft]) -> Vec<Arc<AuditRow>> {
+        let mut head = head;
+        let link = |draft| {
+            let link = head.link("c", draft, [[1; 16], [2; 16]], |_| [7; 32]).unwrap();
+            head = link.head();
+            Arc::new(AuditRow::new(draft, link))
+        };
+        drafts.iter().map(link).collect()
+    }
+
+    fn places(rows: &[Arc<AuditRow>]) -> Vec<u64> {
+        rows.iter().map(|row| row.seq).collect()
+    }
+
+    #[test]
+    fn of_a_frame_that_is_stored_in_part_the_rest_comes_from_memory_and_after_a_restart_all_of_it() {
+        let folder = TempDir::new().unwrap();
+        let open = || Outbox::open(&folder.path().join("spool"), 1 << 30).unwrap();
+        let mut outbox = open();
+        let drafts: Vec<Draft> = (1..=5).map(draft).collect();
+        let rows = linked(Head::GENESIS, &drafts);
+        outbox.take(rows[..3].to_vec(), &drafts[..3]).unwrap();
+        outbox.take(rows[3..].to_vec(), &drafts[3..]).unwrap();
+        let mut told = vec![];
+        outbox.forget(2, |seq, _| told.push(seq));
+        assert_eq!(told, [1, 2]);
+        let front = outbox.front(100).unwrap();
+        assert_eq!(places(&front), [3, 4, 5]);
+        assert!(Arc::ptr_eq(&front[0], &rows[2]), "it was read from the disk");
+        drop(outbox);
+        let outbox = open();
+        assert_eq!(outbox.front(100).unwrap(), rows, "the store knows which it has");
+        assert_eq!(outbox.head().unwrap(), Some(head_of(&rows[4])));
+    }
 }

@@ -136,14 +136,13 @@ impl Known {
     }
 
     /// Notes what was tried by now: the upstream of the record is the last, which is given back.
-    pub fn tried(&mut self) -> Option<String> {
+    pub fn tried(&mut self) -> Option<&str> {
         let attempts = self.attempts.take();
         let last = attempts.last()?;
-        let upstream = last.upstream.clone();
-        self.draft.findings.upstream = Some(upstream.clone());
-        self.draft.findings.upstream_status = last.status;
-        self.draft.findings.attempts.get_or_insert_default().extend(attempts);
-        Some(upstream)
+        let findings = &mut self.draft.findings;
+        (findings.upstream, findings.upstream_status) = (Some(last.upstream.clone()), last.status);
+        findings.attempts.get_or_insert_default().extend(attempts);
+        findings.upstream.as_deref()
     }
 
     /// Adds time that was spent waiting for the upstream, not in the gateway.
@@ -297,7 +296,7 @@ impl Known {
     pub(super) fn end(&mut self, outcome: Outcome, duration_us: u64, secrets: &KnownSecrets) {
         let bodies = self.kept_bodies(secrets);
         // Of a call that was left before its answer.
-        drop(self.tried());
+        self.tried();
         let findings = &mut self.draft.findings;
         findings.duration_us = Some(duration_us);
         findings.request_bytes = Some(self.intake.with(|body| body.bytes()));

@@ -73,26 +73,37 @@ const ABORTED: &str = "aborted";
 
 /// What was tried for a call. Shared with what makes the attempts, on the same thread.
 #[derive(Clone, Default)]
-pub struct AttemptsNote(Rc<RefCell<Vec<Attempt>>>);
+pub struct AttemptsNote(Rc<RefCell<Vec<Tried>>>);
+
+/// What was tried once.
+struct Tried {
+    upstream: Arc<str>,
+    ended: Result<u16, &'static str>,
+    duration_us: u64,
+}
 
 impl AttemptsNote {
     /// An attempt begins.
-    pub fn begin(&self, upstream: &str) {
-        let (upstream, error) = (upstream.to_owned(), Some(ABORTED.to_owned()));
-        self.0.borrow_mut().push(Attempt { upstream, status: None, error, duration_us: 0 });
+    pub fn begin(&self, upstream: &Arc<str>) {
+        self.0.borrow_mut().push(Tried { upstream: Arc::clone(upstream), ended: Err(ABORTED), duration_us: 0 });
     }
 
     /// The last attempt has ended with this status, or error.
-    pub fn end(&self, ended: Result<u16, &str>, duration_us: u64) {
-        if let Some(attempt) = self.0.borrow_mut().last_mut() {
-            (attempt.status, attempt.error) = (ended.ok(), ended.err().map(str::to_owned));
-            attempt.duration_us = duration_us;
+    pub fn end(&self, ended: Result<u16, &'static str>, duration_us: u64) {
+        if let Some(tried) = self.0.borrow_mut().last_mut() {
+            (tried.ended, tried.duration_us) = (ended, duration_us);
         }
     }
 
     /// Takes what was noted.
     pub(super) fn take(&self) -> Vec<Attempt> {
-        self.0.take()
+        let attempt = |Tried { upstream, ended, duration_us }: Tried| Attempt {
+            upstream: upstream.as_ref().to_owned(),
+            status: ended.ok(),
+            error: ended.err().map(str::to_owned),
+            duration_us,
+        };
+        self.0.take().into_iter().map(attempt).collect()
     }
 }
 
