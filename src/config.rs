@@ -12,6 +12,7 @@ pub mod lines;
 pub mod lists;
 pub mod login;
 mod meter;
+mod methods;
 mod mistakes;
 pub mod models;
 pub mod named_file;
@@ -38,7 +39,7 @@ use std::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-pub use self::{examine::Examined, variables::unknown_variables, words::nearest};
+pub use self::{examine::Examined, methods::mistyped_methods, variables::unknown_variables, words::nearest};
 use self::{
     layers::{Layers, origin_in},
     models::ModelEntry,

@@ -12,7 +12,7 @@ use super::{Failure, environment, print, secrets};
 use crate::{
     app::{FileLists, client_secret, configured_prices, tls, unusable_authorities, webhook},
     clock::Clock,
-    config::{Config, ConfigError, Examined, unknown_variables},
+    config::{Config, ConfigError, Examined, mistyped_methods, unknown_variables},
     store::migrations,
 };
 
@@ -37,6 +37,7 @@ impl CheckConfig {
             examined.mistakes.extend(found.mistakes.into_iter().filter(|found| !known.contains(&found.key)));
             warnings.extend(found.notes);
             warnings.extend(unknown_variables(config, environment()));
+            warnings.extend(mistyped_methods(config));
         }
         let printed = if self.print { printed::of(&examined, self.json) } else { None };
         if self.json {

@@ -11,7 +11,7 @@ use super::{Failure, check_config, environment, load, secrets, try_to_print};
 use crate::{
     app::{FirstStart, Gateway},
     clock::Clock,
-    config::{Config, unknown_variables},
+    config::{Config, mistyped_methods, unknown_variables},
     data_dir::Reload,
     telemetry,
 };
@@ -21,7 +21,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let _log = telemetry::init_log(&config.log);
     actix::System::new().block_on(async {
         let mut signals = Signals::listen()?;
-        for warning in unknown_variables(&config, environment()) {
+        for warning in unknown_variables(&config, environment()).into_iter().chain(mistyped_methods(&config)) {
             tracing::warn!("{warning}");
         }
         let gateway = Gateway::start(config.clone(), secrets(), Clock::system()).await?;

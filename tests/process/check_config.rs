@@ -256,6 +256,20 @@ fn a_mistyped_variable_is_warned_of_by_the_check_and_by_a_start() {
 }
 
 #[test]
+fn a_mistyped_method_is_warned_of_by_the_check_and_by_a_start() {
+    let route = "[[routes]]\nname = \"x\"\npath = \"/x\"\nmatch = \"exact\"\nmethods = [\"GTE\", \"PROPFIND\"]\nroles = [\"admin\"]\n\
+                 upstream = \"builtin:echo\"\n";
+    let home = Home::new().config(route);
+    let output = checked(&home, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let warning =
+        |told: &str| told.contains("\"GTE\"") && told.contains("did you mean GET?") && !told.contains("PROPFIND");
+    assert!(warning(&said(&output)), "{}", said(&output));
+    let gateway = home.start();
+    assert!(warning(&gateway.log()), "{}", gateway.log());
+}
+
+#[test]
 fn a_start_that_is_refused_tells_every_mistake_too() {
     let home = Home::new();
     home.write_config("[server]\nprot = 1\n[docs]\npublic = 3\n");
