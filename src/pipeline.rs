@@ -25,6 +25,7 @@ pub mod framing;
 pub mod gate;
 pub mod limit;
 mod max_forwards;
+mod move_to;
 pub mod offers;
 mod once;
 pub mod outgoing;
@@ -166,6 +167,7 @@ async fn admit(visit: &mut Visit<'_>, request: &HttpRequest) -> Result<Authorize
     let authorized = authorized.map_err(|refusal| websocket::told(request.head(), visit, refusal))?;
     visit.record.known.destination(authorized.destination());
     websocket::check(request.head(), authorized.destination())?;
+    move_to::check(visit, request.headers(), authorized.destination())?;
     Ok(authorized)
 }
 

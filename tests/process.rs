@@ -38,6 +38,7 @@ mod process {
     mod long_windows;
     mod lost_replica;
     mod metered_ends;
+    mod move_to;
     mod offline;
     mod operating;
     mod prices;

@@ -10,7 +10,7 @@ use actix_web::{
     },
 };
 
-use super::{call::Call, max_forwards, once};
+use super::{call::Call, max_forwards, move_to, once};
 use crate::{
     domain::{
         principal::{CredentialKind, Principal},
@@ -19,7 +19,7 @@ use crate::{
         route::Route,
     },
     telemetry::{Trace, Upstream},
-    upstream::{Identity, Kind, Original, Outgoing, OutgoingBody, Target},
+    upstream::{Identity, Kind, Original, Outgoing, OutgoingBody, Target, headers::DESTINATION},
 };
 
 const TRACEPARENT: &str = "traceparent";
@@ -33,10 +33,14 @@ pub fn outgoing(
     body: OutgoingBody,
 ) -> Result<Box<Outgoing>, Refusal> {
     let path = route.forwarded_path(&call.path);
+    let mut headers = max_forwards::counted(request.method(), translate(request.headers()));
+    if let Some(path) = move_to::forwarded(call, request.headers(), route)? {
+        headers.insert(DESTINATION, path);
+    }
     Ok(Box::new(Outgoing {
         method: call.method.parse().map_err(|_| Refusal::Internal)?,
         path_and_query: call.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")),
-        headers: max_forwards::counted(request.method(), translate(request.headers())),
+        headers,
         body,
         request_id: call.id.to_string(),
         original: Some(Original {

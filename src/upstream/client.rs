@@ -40,7 +40,7 @@ use self::{
 };
 use super::{
     Answer, AnswerBody, Base, Kind, Outgoing, Switch, Switched, Target, Unforwardable, UpstreamError, echo,
-    headers::{self, Additions},
+    headers::{self, Additions, DESTINATION, has_destination},
     idle, llm,
     outgoing_body::SentBody,
     upload::{Upload, UploadEnd},
@@ -251,6 +251,10 @@ fn request(target: &Target, base: &Base, outgoing: Outgoing) -> Result<Request<S
         Additions { host, original: original.as_ref(), request_id: &request_id, secret },
     );
     headers::frame_request(&mut headers, &method, &body);
+    if let Some(path) = headers.get(DESTINATION).filter(|_| has_destination(method.as_str())) {
+        let url = base.url_for(path.to_str().map_err(|_| Unforwardable::Path)?)?;
+        headers.insert(DESTINATION, url);
+    }
     let mut request = Request::new(body.into_sent());
     *request.method_mut() = method;
     *request.uri_mut() = uri;

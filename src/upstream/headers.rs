@@ -88,6 +88,15 @@ const X_TOLLGATE_ROLE: HeaderName = HeaderName::from_static("x-tollgate-role");
 const X_TOLLGATE_KEY: HeaderName = HeaderName::from_static("x-tollgate-key");
 const X_TOLLGATE_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-request-id");
 
+/// Where a resource is put (RFC 4918 §10.3).
+pub const DESTINATION: &str = "destination";
+
+/// Whether `Destination` means something in a call with this method.
+#[must_use]
+pub fn has_destination(method: &str) -> bool {
+    matches!(method, "MOVE" | "COPY")
+}
+
 /// What is percent-encoded in the names of callers.
 const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b'%');
 

@@ -132,6 +132,14 @@ impl Base {
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).map_err(|_| Unforwardable::Path)
     }
+
+    /// The same as a text, with the host that requests have in `Host`.
+    pub fn url_for(&self, path_and_query: &str) -> Result<HeaderValue, Unforwardable> {
+        let uri = self.uri_for(path_and_query)?;
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let url = [self.scheme.as_str().as_bytes(), b"://", self.host.as_bytes(), path.as_bytes()].concat();
+        HeaderValue::from_bytes(&url).map_err(|_| Unforwardable::Path)
+    }
 }
 
 impl Secret {
@@ -218,6 +226,7 @@ mod tests {
         ] {
             let uri = Base::parse(url).unwrap().uri_for(path).unwrap();
             assert_eq!(uri.path_and_query().unwrap().as_str(), joined, "{url} {path}");
+            assert_eq!(Base::parse(url).unwrap().url_for(path).unwrap(), format!("http://h{joined}"), "{url} {path}");
         }
         for path in ["x", "*", "/a#b", "/a b", "/a\r\nHost: x", "/a\0", "http://other/"] {
             assert_eq!(base.uri_for(path).err(), Some(Unforwardable::Path), "{path:?}");
