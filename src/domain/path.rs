@@ -59,13 +59,16 @@ pub fn check(path: &str) -> Result<(), UnsafePath> {
 /// What stands before a name in the path of a URL of the gateway.
 const BY_NAME: &str = "/by-name/";
 
+/// Before the names of models, many of which have slashes.
+const MODELS: &str = "/admin/models/";
+
 /// What may be escaped in such a name and nowhere else: only the gateway reads it, and once.
 const OF_NAMES: [&str; 5] = ["%2F", "%2f", "%5C", "%5c", "%25"];
 
 /// Checks the raw path of a URL of the gateway itself. Names in it may have escaped slashes, backslashes and percent signs; dot
 /// segments between them are refused all the same.
 pub fn check_own(path: &str) -> Result<(), UnsafePath> {
-    let Some((before, names)) = path.split_once(BY_NAME) else {
+    let Some((before, names)) = parted_at_names(path) else {
         return check(path);
     };
     let (mut parted, mut plain) = (names.to_owned(), names.to_owned());
@@ -76,7 +79,13 @@ pub fn check_own(path: &str) -> Result<(), UnsafePath> {
     if parted.split('/').any(is_dot_segment) {
         return Err(UnsafePath::DotSegment);
     }
-    check(&format!("{before}{BY_NAME}{plain}"))
+    check(&format!("{before}{plain}"))
+}
+
+/// What stands before the names in the path of a URL of the gateway, and these.
+fn parted_at_names(path: &str) -> Option<(&str, &str)> {
+    let at = if path.starts_with(MODELS) { MODELS.len() } else { path.find(BY_NAME)?.saturating_add(BY_NAME.len()) };
+    path.split_at_checked(at)
 }
 
 /// Whether the URL of the gateway that has a name in its path can be written.

@@ -232,7 +232,7 @@ pub(super) async fn present(administration: &Administration, key: &EntryKey) -> 
 pub(super) fn location(kind: EntryKind, name: &str) -> Option<String> {
     let segments: Vec<String> = name.split('/').map(percent::encoded).collect();
     let location = format!("/admin/{}/{}", kind.list(), segments.join("/"));
-    Some(location).filter(|location| path::check(location).is_ok() && !location.ends_with('/'))
+    Some(location).filter(|location| path::check_own(location).is_ok() && !location.ends_with('/'))
 }
 
 pub(super) fn entry<T: Listed>(administration: &Administration, body: &T) -> Result<Entry, Refusal> {
