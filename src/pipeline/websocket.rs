@@ -93,15 +93,13 @@ pub fn told(head: &RequestHead, visit: &Visit<'_>, refusal: Refusal) -> Refusal 
 }
 
 /// Refuses an offer where it is not taken, and an opening handshake that is none (RFC 6455 §4.2.1). Behind a head that offers
-/// WebSocket alone the HTTP parser reads no more requests and no length, so one with a body cannot be served without it.
+/// WebSocket the HTTP parser reads no more requests and no length, so one with a body cannot be served without it.
 pub fn check(head: &RequestHead, destination: &Destination) -> Result<(), Refusal> {
     if !is_offered(head) {
         return Ok(());
     }
     let headers = &head.headers;
     let invalid = |name: &str, why: &str| Err(Refusal::invalid(format!("header:{name}"), why));
-    let mut offers = headers.get_all(header::UPGRADE);
-    let is_alone = offers.next().is_some_and(|offer| is_websocket(offer.as_bytes())) && offers.next().is_none();
     let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     let may_have_body = has_length || !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
     if !is_meant(head) && !may_have_body {
@@ -114,9 +112,6 @@ pub fn check(head: &RequestHead, destination: &Destination) -> Result<(), Refusa
     }
     if head.method != Method::GET || !is_meant(head) {
         return invalid("upgrade", "a WebSocket begins with a GET of HTTP/1.1 and Connection: upgrade");
-    }
-    if !is_alone {
-        return invalid("upgrade", "WebSocket is offered together with another protocol");
     }
     if has_length || headers.contains_key(header::TRANSFER_ENCODING) {
         return invalid("content-length", "a WebSocket begins without a body");
@@ -298,7 +293,6 @@ mod tests {
             assert_eq!(checked(&lines, true), Err(code), "without {:?}", GOOD[without]);
         }
         for (at, value, code) in [
-            (0, "h2c, websocket", "invalid-request"),
             (2, "8", "websocket-version"),
             (2, "13, 8", "websocket-version"),
             (3, "c2hvcnQ=", "invalid-request"),
@@ -309,7 +303,12 @@ mod tests {
             lines[at].1 = value;
             assert_eq!(checked(&lines, true), Err(code), "{value}");
         }
-        for more in [("upgrade", "websocket"), ("content-length", "5"), ("transfer-encoding", "chunked")] {
+        for offers in ["h2c, websocket", "websocket,TLS/1.0"] {
+            let mut lines = GOOD.to_vec();
+            lines[0].1 = offers;
+            assert_eq!((checked(&lines, true), checked(&lines, false)), (Ok(()), Err("invalid-request")), "{offers}");
+        }
+        for more in [("content-length", "5"), ("transfer-encoding", "chunked")] {
             let lines = [&GOOD[..], &[more]].concat();
             assert_eq!(checked(&lines, true), Err("invalid-request"), "{more:?}");
         }

@@ -159,7 +159,6 @@ fn a_handshake_that_is_none_is_refused_before_the_upstream() {
     let good = opening(&stage.token, "");
     for (from, to, status) in [
         ("GET /ws", "POST /ws", 400),
-        ("upgrade: WebSocket", "upgrade: h2c, websocket", 400),
         ("sec-websocket-version: 13\r\n", "", 426),
         ("version: 13", "version: 12", 426),
         (KEY, "c2hvcnQ=", 400),
@@ -178,6 +177,32 @@ fn a_handshake_that_is_none_is_refused_before_the_upstream() {
         }
     }
     assert!(stage.upstream.try_accept().is_none(), "something reached the upstream");
+}
+
+#[test]
+fn websocket_is_taken_from_among_other_offers() {
+    let stage = stage();
+    let good = opening(&stage.token, "");
+    for offers in [
+        "upgrade: h2c, websocket",
+        "Upgrade: WebSocket, TLS/1.0",
+        "upgrade: h2c\r\nupgrade: websocket",
+        "upgrade: websocket\r\nupgrade: h2c",
+        "upgrade: a/1 ,, WEBSOCKET",
+    ] {
+        let bytes = good.replacen("upgrade: WebSocket", offers, 1);
+        let (mut client, Exchange { wire: mut upstream, request }) = stage.call(bytes.clone());
+        assert_eq!(request.all("upgrade"), ["websocket"], "{offers}");
+        upstream.say(format!("{SWITCHED}\r\n"));
+        let answer = client.head();
+        assert_eq!((answer.status(), answer.all("upgrade")), (101, vec!["websocket"]), "{offers}");
+        client.say(b"GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(upstream.bytes(18), b"GET / HTTP/1.1\r\n\r\n", "{offers}");
+        upstream.say(close_of(1000));
+        assert_eq!(client.bytes(4), close_of(1000));
+        let with_body = bytes.replacen("GET /ws/chat", "POST /up", 1);
+        stage.gateway.send(with_body).assert_problem(400, "invalid-request");
+    }
 }
 
 #[test]

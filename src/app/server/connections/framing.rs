@@ -8,6 +8,7 @@
 mod chunks;
 mod further;
 mod head;
+mod noted;
 mod rewrite;
 
 pub(super) use self::further::fields;

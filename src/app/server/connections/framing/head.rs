@@ -2,13 +2,19 @@
 
 use std::ops::Range;
 
-use super::{further::Further, rewrite::Rewrite};
+use super::{
+    further::Further,
+    noted::{Noted, Said},
+    rewrite::Rewrite,
+};
 use crate::pipeline::connection::{Line, LineVersion};
 
 /// As much of the beginning of a line as is looked at: `transfer-encoding:`.
 const START_BYTES: usize = 18;
 /// As much of the end of the request line: ` HTTP/1.1`.
 const TAIL_BYTES: usize = 9;
+/// An offer as the HTTP library knows it.
+const WEBSOCKET: &[u8] = b"upgrade: websocket\r\n";
 
 /// Looks for the empty line at the end of a head (RFC 9112 §2.1). Lines end with a line feed, as the HTTP library has it.
 #[derive(Debug, Default)]
@@ -24,6 +30,7 @@ pub(in crate::app::server::connections) struct HeadEnd {
     tail: [u8; TAIL_BYTES],
     has_query: bool,
     further: Further,
+    noted: Noted,
 }
 
 /// What was found in a piece of a head.
@@ -102,6 +109,9 @@ impl HeadEnd {
             *place = *byte;
             self.started = self.started.saturating_add(1);
         }
+        if self.part == Part::Fields {
+            self.noted.read(self.start.get(..self.started).unwrap_or_default(), text);
+        }
     }
 
     fn read_request_line(&mut self, piece: &[u8], range: Range<usize>, rewrite: &mut Rewrite) {
@@ -136,7 +146,7 @@ impl HeadEnd {
         }
     }
 
-    /// Ends a line. Gives it back where it was held and is for the HTTP library.
+    /// Ends a line. Gives it back where it was held and is for the HTTP library, and what the library is told besides.
     fn end_line(&mut self) -> Option<Vec<u8>> {
         let start = self.start.get(..self.started).unwrap_or_default();
         let begins_with = |name: &[u8]| start.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
@@ -152,6 +162,10 @@ impl HeadEnd {
                 self.line.states_length |= begins_with(b"content-length:") || begins_with(b"transfer-encoding:");
                 self.hosts = self.hosts.saturating_add(u8::from(begins_with(b"host:")));
                 released = self.further.end_line();
+                match self.noted.end_line() {
+                    Some(Said::WebSocketAmongOthers) => released.get_or_insert_default().extend_from_slice(WEBSOCKET),
+                    None => {}
+                }
             }
         }
         self.is_line_empty = true;
@@ -243,6 +257,25 @@ mod tests {
             let head = format!("{head}{rest}");
             for size in 1..=head.len() {
                 assert_eq!(passed(head.as_bytes(), size).1, format!("{expected}{rest}"), "in {size}s");
+            }
+        }
+    }
+
+    #[test]
+    fn an_offer_of_websocket_among_others_is_passed_on_in_a_line_of_its_own_too() {
+        for before in [String::new(), "a: b\r\n".repeat(80)] {
+            for (line, has_own) in [
+                ("Upgrade: h2c, WebSocket\r\n", true),
+                ("upgrade: websocket,x\n", true),
+                ("upgrade: websocket\r\n", false),
+                ("upgrade: h2c\r\n", false),
+            ] {
+                let begin = format!("GET / HTTP/1.1\r\n{before}{line}");
+                let (head, own) = (format!("{begin}\r\n"), if has_own { "upgrade: websocket\r\n" } else { "" });
+                for size in (1..40).chain([head.len()]) {
+                    let (_, passed, kept) = passed(head.as_bytes(), size);
+                    assert_eq!((passed, kept), (format!("{begin}{own}\r\n"), vec![]), "{line:?} in {size}s");
+                }
             }
         }
     }
