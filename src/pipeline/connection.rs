@@ -24,6 +24,7 @@ pub use self::{
     interim::{CONTINUE, Interim},
     line::{Line, LineVersion},
     ongoing::Ongoing,
+    opening::Opening,
     state::{Bounds, Connection, Due, Overdue, Parting},
     transport::Transport,
 };

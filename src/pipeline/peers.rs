@@ -130,7 +130,12 @@ impl Peers {
 
     /// The origin of a browser's page, if its pages may call.
     pub(super) fn allowed_origin<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        origin(headers).filter(|origin| self.allowed_origins.iter().any(|allowed| allowed == origin))
+        origin(headers).filter(|origin| self.allows(origin))
+    }
+
+    /// Whether pages of this origin may call.
+    pub(super) fn allows(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed == origin)
     }
 
     /// A preflight is one only where some origin is allowed (Fetch standard, "CORS-preflight request").

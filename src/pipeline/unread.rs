@@ -27,9 +27,10 @@ pub struct Unread {
 /// Puts the refusal on record and gives the answer, which says what was recorded.
 pub async fn answer(gate: &Gate, peer: Option<SocketAddr>, connection: &Connection, unread: &Unread) -> HttpResponse {
     let (id, transport) = (RequestId(gate.clock.new_id()), connection.transport());
-    let (method, path) = connection.asked().unwrap_or_default();
+    let (method, path) = connection.opening().asked().unwrap_or_default();
+    let allowed_origin = connection.opening().origin().filter(|origin| gate.peers.allows(origin)).map(str::to_owned);
     let unread_call = Call::unread(id, peer.map(|peer| peer.ip().to_canonical()), transport.clone(), &gate.clock);
-    let call = Call { method, path, ..unread_call };
+    let call = Call { method, path, allowed_origin, ..unread_call };
     let answer = audit::refuse(gate, &call, &unread.refusal, &[]);
     let draft = Draft {
         id: EntryId(gate.clock.new_id()),

@@ -74,6 +74,35 @@ fn what_a_refused_head_asked_for_is_on_record_and_decides_the_form_of_the_answer
 }
 
 #[test]
+fn a_page_of_an_allowed_origin_may_read_why_its_head_was_refused() {
+    const ORIGIN: &str = "https://page.test";
+    let stage = Stage::with("", &format!("[cors]\nallowed_origins = [\"{ORIGIN}\"]\n"));
+    for (lines, allowed) in [
+        ("origin: https://page.test\r\nbad line\r\n", Some(ORIGIN)),
+        ("bad line\r\nOrigin:https://page.test\r\n", Some(ORIGIN)),
+        ("origin: https://other.test\r\nbad line\r\n", None),
+        ("origin: *\r\nbad line\r\n", None),
+        ("origin: null\r\nbad line\r\n", None),
+        ("origin: https://page.test\r\norigin: https://page.test\r\nbad line\r\n", None),
+        ("bad line\r\n", None),
+        (&format!("{}origin: https://page.test\r\n", "x: y\r\n".repeat(20_000)), Some(ORIGIN)),
+    ] {
+        let answer = last_answer(&stage, &format!("GET /up HTTP/1.1\r\nhost: a\r\n{lines}\r\n"));
+        assert!(matches!(answer.status(), 400 | 431), "{}", answer.start);
+        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{lines:.60?}");
+        assert_eq!(answer.header("access-control-expose-headers").is_some(), allowed.is_some(), "{lines:.60?}");
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+        assert_eq!(answer.header("vary"), Some("Origin"), "{lines:.60?}");
+    }
+    // The origin of an earlier request on the connection is not that of the head that is refused.
+    let mut client = stage.gateway.connect();
+    client.say("GET /healthz HTTP/1.1\r\nhost: a\r\norigin: https://page.test\r\n\r\n");
+    assert_eq!(client.message().header("access-control-allow-origin"), Some(ORIGIN));
+    client.say("GET /healthz HTTP/1.1\r\nhost: a\r\nbad line\r\n\r\n");
+    assert_eq!(client.message().header("access-control-allow-origin"), None);
+}
+
+#[test]
 fn a_request_line_has_its_own_bound_and_its_own_answer() {
     let stage = Stage::new();
     let get = |bytes: usize| stage.request("GET", &format!("/echo?{}", "y".repeat(bytes)), "", "");

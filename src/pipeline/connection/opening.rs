@@ -1,24 +1,28 @@
-//! The request line of the head that is being read. Of a head that the HTTP library refuses, it says what was asked for.
+//! The request line of the head that is being read, and the page that it is from. Of a head that the HTTP library refuses, they
+//! say what was asked for, and whether a browser may read the answer.
 
 /// As much of a line as is kept.
 const MAX_BYTES: usize = 2_048;
 /// The longest method there is, and some more.
 const MAX_METHOD_BYTES: usize = 32;
 
-/// A request line as far as it has come.
+/// A request line and an `Origin` as far as they have come.
 #[derive(Debug, Default)]
-pub(super) struct Opening {
+pub struct Opening {
     bytes: Vec<u8>,
     is_whole: bool,
+    origin: Vec<u8>,
 }
 
 impl Opening {
-    /// Takes bytes of a head, the first ones or further ones.
-    pub fn take(&mut self, bytes: &[u8], is_first: bool) {
+    /// Takes bytes of a head, the first ones or further ones, and what `Origin` says in them.
+    pub(super) fn take(&mut self, bytes: &[u8], origin: &[u8], is_first: bool) {
         if is_first {
             self.bytes.clear();
             self.is_whole = false;
+            self.origin.clear();
         }
+        self.origin.extend_from_slice(origin);
         let mut rest = bytes;
         while !self.is_whole && !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest);
@@ -33,7 +37,14 @@ impl Opening {
         }
     }
 
-    /// The method and the path, without the query.
+    /// The origin of the page, if it has come. Of several there is no such origin as is given here.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        std::str::from_utf8(&self.origin).ok().filter(|origin| !origin.is_empty())
+    }
+
+    /// The method and the path, without the query, as far as they have come and are well-formed.
+    #[must_use]
     pub fn asked(&self) -> Option<(String, String)> {
         let mut words = std::str::from_utf8(&self.bytes).ok()?.split([' ', '\r']);
         let (method, target) = (words.next()?, words.next()?);
@@ -64,11 +75,12 @@ mod tests {
         ] {
             for size in 1..=head.len().max(1) {
                 let mut opening = Opening::default();
-                opening.take(b"of another head", true);
+                opening.take(b"of another head", b"https://other.test", true);
                 for (i, piece) in head.as_bytes().chunks(size).enumerate() {
-                    opening.take(piece, i == 0);
+                    opening.take(piece, b"", i == 0);
                 }
                 let expected = asked.map(|(method, path)| (method.to_owned(), path.to_owned()));
+                assert!(head.is_empty() || opening.origin().is_none());
                 assert!(head.is_empty() || opening.asked() == expected, "{head:?} in {size}s: {:?}", opening.asked());
             }
         }

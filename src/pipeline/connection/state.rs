@@ -3,7 +3,7 @@
 mod tunnel;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, Ref, RefCell},
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -237,10 +237,10 @@ impl Connection {
     }
 
     /// Notes that bytes of a head were read.
-    pub fn reads_head(&self, line: Line, bytes: &[u8]) {
+    pub fn reads_head(&self, line: Line, bytes: &[u8], origin: &[u8]) {
         let (begun, read) = (&self.0.head_begun, &self.0.head_bytes);
         read.set(read.get().saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
-        self.0.opening.borrow_mut().take(bytes, begun.get().is_none());
+        self.0.opening.borrow_mut().take(bytes, origin, begun.get().is_none());
         begun.set(begun.get().or_else(|| Some(Instant::now())));
         self.0.line.set(line);
     }
@@ -262,9 +262,9 @@ impl Connection {
         self.0.line.get()
     }
 
-    /// The method and the path of the head that is being read, as far as they have come and are well-formed.
-    pub fn asked(&self) -> Option<(String, String)> {
-        self.0.opening.borrow().asked()
+    /// What is known of the head that is being read.
+    pub fn opening(&self) -> Ref<'_, Opening> {
+        self.0.opening.borrow()
     }
 
     /// Notes that bytes of a body were read.

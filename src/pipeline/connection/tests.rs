@@ -33,12 +33,12 @@ fn payload() -> Payload {
 }
 
 fn answer(connection: &Connection) {
-    connection.reads_head(Line::default(), b"");
+    connection.reads_head(Line::default(), b"", b"");
     drop(Ongoing::begin(connection));
 }
 
 fn refuse_unread(connection: &Connection) {
-    connection.reads_head(Line::default(), b"");
+    connection.reads_head(Line::default(), b"", b"");
     let ongoing = Ongoing::begin(connection);
     let mut headers = HeaderMap::new();
     headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
@@ -57,7 +57,7 @@ fn states_without_an_answer_under_way() -> Vec<State> {
         (
             "in a head that is too long",
             |c| {
-                c.reads_head(Line { bytes: 14, ..Line::default() }, &[b'x'; 1_015]);
+                c.reads_head(Line { bytes: 14, ..Line::default() }, &[b'x'; 1_015], b"");
                 None
             },
             Some((0, Due::End(Overdue::LongHead))),
@@ -65,7 +65,7 @@ fn states_without_an_answer_under_way() -> Vec<State> {
         (
             "in a request line that is too long",
             |c| {
-                c.reads_head(Line { bytes: 1_001, ..Line::default() }, &[b'x'; 1_001]);
+                c.reads_head(Line { bytes: 1_001, ..Line::default() }, &[b'x'; 1_001], b"");
                 None
             },
             Some((0, Due::End(Overdue::LongHead))),
@@ -73,7 +73,7 @@ fn states_without_an_answer_under_way() -> Vec<State> {
         (
             "in the first head",
             |c| {
-                c.reads_head(Line::default(), b"");
+                c.reads_head(Line::default(), b"", b"");
                 None
             },
             Some((1, Due::End(Overdue::Head))),
@@ -91,7 +91,7 @@ fn states_without_an_answer_under_way() -> Vec<State> {
             "in a later head",
             |c| {
                 answer(c);
-                c.reads_head(Line::default(), b"");
+                c.reads_head(Line::default(), b"", b"");
                 None
             },
             Some((1, Due::End(Overdue::Head))),
@@ -177,9 +177,9 @@ async fn every_state_of_a_connection_has_its_bound() {
 async fn bytes_that_trickle_move_no_bound() {
     let connection = Connection::opened(BOUNDS, Transport::Plain);
     answer(&connection);
-    connection.reads_head(Line::default(), b"");
+    connection.reads_head(Line::default(), b"", b"");
     tokio::time::advance(Duration::from_millis(900)).await;
-    connection.reads_head(Line::default(), b"");
+    connection.reads_head(Line::default(), b"", b"");
     tokio::time::advance(Duration::from_millis(100)).await;
     assert_eq!(due_s(&connection), Some((0, Due::End(Overdue::Head))));
 }

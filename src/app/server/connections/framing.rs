@@ -42,6 +42,8 @@ pub(super) struct Passed {
     pub instead: Option<Vec<u8>>,
     /// The lines of a head that has ended which the library does not get, to be added to the request.
     pub further: Vec<u8>,
+    /// What `Origin` says in a line that has ended here.
+    pub origin: Vec<u8>,
 }
 
 impl Framing {
@@ -77,8 +79,9 @@ impl Framing {
     pub fn pass(&mut self, bytes: &[u8]) -> Passed {
         if let Self::Head(head) = self {
             let Found { end, instead } = head.find(bytes);
+            let origin = std::mem::take(&mut head.origin);
             let further = if end.is_some() { self.end_head() } else { vec![] };
-            return Passed { bytes: end.unwrap_or(bytes.len()), instead, further };
+            return Passed { bytes: end.unwrap_or(bytes.len()), instead, further, origin };
         }
         Passed { bytes: self.pass_body(bytes), ..Passed::default() }
     }

@@ -127,7 +127,8 @@ impl Inbound {
         let is_head = matches!(self.framing, Framing::Head(_));
         let mut passed = self.framing.pass(piece);
         if is_head {
-            connection.reads_head(self.framing.line(), piece.get(..passed.bytes).unwrap_or_default());
+            let bytes = piece.get(..passed.bytes).unwrap_or_default();
+            connection.reads_head(self.framing.line(), bytes, &passed.origin);
             connection.keeps_lines(std::mem::take(&mut passed.further));
         } else {
             connection.reads_body(passed.bytes);

@@ -31,6 +31,8 @@ pub(in crate::app::server::connections) struct HeadEnd {
     has_query: bool,
     further: Further,
     noted: Noted,
+    /// What `Origin` says in the lines that have ended; of several, all of them.
+    pub origin: Vec<u8>,
 }
 
 /// What was found in a piece of a head.
@@ -164,6 +166,8 @@ impl HeadEnd {
                 released = self.further.end_line();
                 match self.noted.end_line() {
                     Some(Said::WebSocketAmongOthers) => released.get_or_insert_default().extend_from_slice(WEBSOCKET),
+                    Some(Said::Origin(origin)) if self.origin.is_empty() => self.origin = origin,
+                    Some(Said::Origin(origin)) => self.origin.extend([b", ".as_slice(), &origin].concat()),
                     None => {}
                 }
             }

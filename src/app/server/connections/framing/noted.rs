@@ -1,7 +1,9 @@
 //! The lines of a head that something depends on which the HTTP library does not see to: an offer of WebSocket among others in one
-//! line (RFC 9110 §7.8), which the library knows in a line of its own alone.
+//! line (RFC 9110 §7.8), which the library knows in a line of its own alone, and the origin of a page, which an answer needs also
+//! where the library refuses the head.
 
 const UPGRADE: &[u8] = b"upgrade:";
+const ORIGIN: &[u8] = b"origin:";
 /// The longest line that is looked at.
 const MAX_BYTES: usize = 1_024;
 
@@ -16,12 +18,13 @@ pub(super) struct Noted {
 pub(super) enum Said {
     /// WebSocket is offered, and something else too.
     WebSocketAmongOthers,
+    Origin(Vec<u8>),
 }
 
 impl Noted {
     /// Takes a part of the present line, which has begun with `start` so far.
     pub fn read(&mut self, start: &[u8], text: &[u8]) {
-        if self.line.len() <= MAX_BYTES && may_begin(start, UPGRADE) {
+        if self.line.len() <= MAX_BYTES && [UPGRADE, ORIGIN].iter().any(|name| may_begin(start, name)) {
             self.line.extend_from_slice(text);
         }
     }
@@ -32,6 +35,9 @@ impl Noted {
         let colon = memchr::memchr(b':', &line).filter(|_| line.len() <= MAX_BYTES)?;
         let (name, value) = line.split_at_checked(colon.saturating_add(1))?;
         let value = value.trim_ascii();
+        if name.eq_ignore_ascii_case(ORIGIN) {
+            return Some(Said::Origin(value.to_vec()));
+        }
         let is_websocket = |protocol: &[u8]| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket");
         let is_among_others = !is_websocket(value) && value.split(|byte| *byte == b',').any(is_websocket);
         (name.eq_ignore_ascii_case(UPGRADE) && is_among_others).then_some(Said::WebSocketAmongOthers)
@@ -60,6 +66,7 @@ mod tests {
 
     #[test]
     fn a_line_is_read_however_it_is_cut() {
+        let origin = |value: &str| Some(Said::Origin(value.into()));
         for (line, expected) in [
             ("Upgrade: h2c, websocket\r", Some(Said::WebSocketAmongOthers)),
             ("upgrade:WebSocket ,\tTLS/1.0", Some(Said::WebSocketAmongOthers)),
@@ -70,6 +77,9 @@ mod tests {
             ("upgrades: h2c, websocket", None),
             ("upgrade : h2c, websocket", None),
             ("user-agent: h2c, websocket", None),
+            ("Origin: https://a.example\r", origin("https://a.example")),
+            ("ORIGIN:", origin("")),
+            ("original: https://a.example", None),
             ("other", None),
             ("", None),
         ] {
