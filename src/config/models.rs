@@ -129,7 +129,9 @@ pub(super) fn mistakes(index: usize, known: &Known<'_>) -> Mistakes {
 
 const NAME: &str = "must be 1 to 256 bytes without control characters and without *, which stands for any";
 
-fn is_plain(name: &str) -> bool {
+/// Whether a text can be such a name.
+#[must_use]
+pub fn is_plain(name: &str) -> bool {
     is_model_name(name) && !name.contains('*')
 }
 

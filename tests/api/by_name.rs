@@ -205,8 +205,13 @@ async fn names_as_people_write_them_stand_in_paths(store: &TestStore) {
             json!({ "routes": ["*"], "per": "user", "unit": "requests", "limit": 1, "window_s": 60 }),
         ),
         ("/admin/budgets/by-name/a%20b", json!({ "scope": "user", "limit_usd": "1", "period": "day" })),
+        ("/admin/upstreams/a%20b", json!({ "url": "http://127.0.0.1:9" })),
+        ("/admin/models/gpt-*", model.clone()),
     ] {
         call(&gateway, "PUT", path, &body).await.invalid("path");
+        // Conditions are heeded where the request could else be done (RFC 9110 §13.2.1).
+        let put = gateway.request("PUT", path).token(&gateway.admin).header("if-match", "*");
+        put.json(&body).send().await.invalid("path");
     }
     // A name that readers would take for another's is not another.
     let twin = call(&gateway, "PUT", "/admin/teams/by-name/zo%C3%AB's%20TEAM", &json!({})).await;

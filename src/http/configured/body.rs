@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     config::{
-        models::ModelEntry,
+        models::{self, ModelEntry},
         routing::{RouteEntry, UpstreamEntry},
         secret::Secret,
     },
-    domain::{entry::EntryKind, refusal::Refusal},
+    domain::{entry::EntryKind, name, refusal::Refusal},
 };
 
 /// A kind of entry that administrators may make.
@@ -24,6 +24,11 @@ pub(super) trait Listed: Serialize + DeserializeOwned + JsonSchema + 'static {
     const KIND: EntryKind;
 
     fn name(&self) -> &str;
+
+    /// Whether an entry of the kind can have this name.
+    fn can_have(name: &str) -> bool {
+        name::fault(name).is_none()
+    }
 
     /// The secret that was given.
     fn secret(&self) -> Option<&str> {
@@ -56,6 +61,10 @@ impl Listed for ModelEntry {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn can_have(name: &str) -> bool {
+        models::is_plain(name)
     }
 }
 

@@ -69,8 +69,9 @@ async fn put<T: Listed + Nameable>(
     conditions: &Conditions,
     draft: Draft<PutOf<T>>,
 ) -> Result<Put<Configured>, Refusal> {
-    // What only the others can say is said within the transaction, unless there is a fault already.
-    let is_faulty = draft.has_faults();
+    // What only the others can say is said within the transaction, unless there is a fault already. A name that nothing can have
+    // is one before the conditions are asked (RFC 9110 §13.2.1).
+    let is_faulty = draft.has_faults() || !T::can_have(name);
     let own =
         |body: &PutOf<T>| body.faults(name, |entry| if is_faulty { faults_of(administration, entry) } else { vec![] });
     let put = draft.checked(own).map_err(Refusal::InvalidRequest)?;
