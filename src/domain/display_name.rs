@@ -13,7 +13,10 @@ use schemars::{
     schema::{Schema, StringValidation},
 };
 
-use super::{name::text, path};
+use super::{
+    name::{ANY_CHARACTERS, matching, text},
+    path,
+};
 
 /// The longest name, in characters.
 pub const MAX_CHARS: usize = 64;
@@ -57,10 +60,11 @@ impl JsonSchema for DisplayName {
         "DisplayName".into()
     }
 
-    /// Without a pattern: the profile's tables fit into none.
+    /// The profile's tables fit into no pattern.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let description = "1 to 64 printable characters, none of them invisible or changing the direction of text.";
-        let rules = StringValidation { min_length: Some(1), max_length: Some(64), pattern: None };
+        let description = "1 to 64 printable characters, none of them invisible or changing the direction of text; no `.` or `..` \
+                           by itself or between slashes.";
+        let rules = StringValidation { min_length: Some(1), max_length: Some(64), ..matching(ANY_CHARACTERS) };
         text(Self::FORMAT, description, rules)
     }
 }

@@ -132,7 +132,8 @@ impl JsonSchema for Username {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        text(Self::FORMAT, "1 to 64 characters of `A-Z a-z 0-9 . _ @ -`.", matching(r"^[A-Za-z0-9._@-]{1,64}$"))
+        let description = "1 to 64 characters of `A-Z a-z 0-9 . _ @ -`, but not `.` or `..`.";
+        text(Self::FORMAT, description, matching(r"^(?!\.{1,2}$)[A-Za-z0-9._@-]{1,64}$"))
     }
 }
 

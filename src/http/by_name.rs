@@ -15,10 +15,15 @@ use super::{
     openapi::operation::{Argument, Draft},
     problem::{Problem, documented::RefusalKind},
 };
-use crate::domain::{limit::SubjectText, percent, refusal::Refusal};
+use crate::domain::{
+    display_name::DisplayName, limit::SubjectText, name::Name, percent, principal::Username, refusal::Refusal,
+};
 
-/// The `{name}` of `/admin/<list>/by-name/{name}`.
+/// The `{name}` of `/admin/limits/by-name/{name}` or `/admin/budgets/by-name/{name}`.
 pub struct ListedName(pub String);
+
+/// The `{name}` of `/admin/teams/by-name/{name}`.
+pub struct TeamName(pub String);
 
 /// The `{username}` of `/admin/users/by-name/{username}`.
 pub struct PathUsername(pub String);
@@ -65,6 +70,15 @@ impl FromRequest for ListedName {
     }
 }
 
+impl FromRequest for TeamName {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(text(request, 4, true).map(Self))
+    }
+}
+
 impl FromRequest for SubjectName {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
@@ -96,7 +110,14 @@ impl FromRequest for KeyName {
 
 impl Argument for ListedName {
     fn describe(draft: &mut Draft<'_>) {
-        draft.parameter(path_text("name"));
+        path_text::<Name>(draft, "name");
+        draft.refuses(&[RefusalKind::NotFound]);
+    }
+}
+
+impl Argument for TeamName {
+    fn describe(draft: &mut Draft<'_>) {
+        path_text::<DisplayName>(draft, "name");
         draft.refuses(&[RefusalKind::NotFound]);
     }
 }
@@ -110,15 +131,15 @@ impl Argument for SubjectName {
 
 impl Argument for PathUsername {
     fn describe(draft: &mut Draft<'_>) {
-        draft.parameter(path_text("username"));
+        path_text::<Username>(draft, "username");
         draft.refuses(&[RefusalKind::NotFound]);
     }
 }
 
 impl Argument for KeyName {
     fn describe(draft: &mut Draft<'_>) {
-        draft.parameter(path_text("username"));
-        draft.parameter(path_text("name"));
+        path_text::<Username>(draft, "username");
+        path_text::<DisplayName>(draft, "name");
         draft.refuses(&[RefusalKind::NotFound]);
     }
 }

@@ -46,7 +46,8 @@ enum Tags {
 }
 
 impl Tags {
-    /// `*` stands alone (RFC 9110 §13.1), and a comma within quotes is part of a tag (§8.8.3). It has to name something.
+    /// `*` stands alone (RFC 9110 §13.1), and a comma within quotes is part of a tag (§8.8.3). A list may have empty members and
+    /// may be empty (§5.6.1.2): then it names no version.
     fn parse(text: &str) -> Option<Self> {
         if text.trim_ascii() == "*" {
             return Some(Self::Any);
@@ -57,8 +58,7 @@ impl Tags {
             character == ',' && !is_quoted
         });
         let members = members.map(str::trim_ascii).filter(|member| !member.is_empty());
-        let tags = members.map(str::parse).collect::<Result<Vec<EntityTag>, _>>().ok()?;
-        (!tags.is_empty()).then_some(Self::Listed(tags))
+        members.map(str::parse).collect::<Result<Vec<EntityTag>, _>>().ok().map(Self::Listed)
     }
 
     fn have(&self, is_same: impl Fn(&EntityTag) -> bool) -> bool {
@@ -85,7 +85,7 @@ impl Conditions {
             .is_some_and(|tags| present.is_some_and(|present| tags.have(|tag| tag.weak_eq(present))));
         let why = match present {
             Some(present) if !is_wanted => {
-                format!("If-Match names another version than {present}, which is the present one. Look again.")
+                format!("If-Match does not name {present}, which is the present version. Look again.")
             }
             None if !is_wanted => "If-Match asks for something that is there, and it is not. Leave it out.".into(),
             Some(present) if is_unwanted => {
@@ -124,9 +124,12 @@ fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Proble
     tags.map(Some).ok_or_else(|| Problem(Refusal::invalid(format!("header:{name}"), detail)))
 }
 
+/// What [`Tags::parse`] reads, as ECMA-262 has it.
+const TAGS: &str = r#"^(\*|((W/)?"[!#-~]*")?([ \t]*,([ \t]*(W/)?"[!#-~]*")?)*)$"#;
+
 impl Argument for Conditions {
     fn describe(draft: &mut Draft<'_>) {
-        let field = |name: &str, text: &str| Parameter { description: Some(text.into()), ..header_text(name) };
+        let field = |name: &str, text: &str| Parameter { description: Some(text.into()), ..header_text(name, TAGS) };
         draft.parameter(field(
             "If-Match",
             "Only if it is at this version, as `ETag` names it; `*`: only if it is there.",
@@ -222,6 +225,10 @@ mod tests {
             ("if-match", "\"16,17\",\"18\"", false, false),
             ("if-match", ",\"17\" ,", true, false),
             ("if-none-match", "\"a,\", W/\"17\"", false, true),
+            ("if-match", "", false, false),
+            ("if-match", " , ,", false, false),
+            ("if-none-match", "", true, true),
+            ("if-none-match", ",", true, true),
             ("x-other", "*", true, true),
         ] {
             let conditions = of(name, text).unwrap();
@@ -232,7 +239,9 @@ mod tests {
 
     #[test]
     fn a_version_without_its_quotes_is_refused() {
-        for text in ["17", "", "\"17", "W/17", "*, \"17\"", "\"17\", *", "*, *", ",", "\"17\" \"18\"", "\"a\"b\""] {
+        for text in
+            ["17", "\"17", "W/17", "*, \"17\"", "\"17\", *", "*, *", "*,", "\"17\" \"18\"", "\"a\"b\"", "w/\"17\""]
+        {
             assert!(of("if-match", text).is_none() && of("if-none-match", text).is_none(), "{text:?}");
         }
     }

@@ -104,7 +104,7 @@ impl FromRequest for FileName {
 
 impl Argument for FileName {
     fn describe(draft: &mut Draft<'_>) {
-        draft.parameter(path_text("file"));
+        path_text::<String>(draft, "file");
     }
 }
 

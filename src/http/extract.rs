@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     domain::{
+        name::{ModelName, Name, matching},
         percent,
         principal::Principal,
         refusal::{OAuthError, Refusal},
@@ -203,7 +204,11 @@ impl<const MODEL: bool> FromRequest for PathName<MODEL> {
 
 impl<const MODEL: bool> Argument for PathName<MODEL> {
     fn describe(draft: &mut Draft<'_>) {
-        draft.parameter(path_text(if MODEL { "model" } else { "name" }));
+        if MODEL {
+            path_text::<ModelName>(draft, "model");
+        } else {
+            path_text::<Name>(draft, "name");
+        }
         draft.refuses(&[RefusalKind::NotFound]);
     }
 }
@@ -275,15 +280,19 @@ impl<T> Argument for PathId<T> {
     }
 }
 
-/// A text in a path.
-pub(super) fn path_text(name: &str) -> Parameter {
-    let schema = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
-    parameter(ParameterIn::Path, name.into(), None, true, schema)
+/// A text in a path, of the form `F`.
+pub(super) fn path_text<F: JsonSchema>(draft: &mut Draft<'_>, name: &str) {
+    let schema = draft.schemas.subschema_for::<F>().into_object();
+    draft.parameter(parameter(ParameterIn::Path, name.into(), None, true, schema));
 }
 
-/// A text in a header.
-pub(super) fn header_text(name: &str) -> Parameter {
-    let schema = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
+/// A text in a header that matches this pattern (ECMA-262).
+pub(super) fn header_text(name: &str, pattern: &str) -> Parameter {
+    let schema = SchemaObject {
+        instance_type: Some(InstanceType::String.into()),
+        string: Some(Box::new(matching(pattern))),
+        ..SchemaObject::default()
+    };
     parameter(ParameterIn::Header, name.into(), None, false, schema)
 }
 

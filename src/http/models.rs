@@ -24,6 +24,7 @@ use crate::{
     domain::{
         access,
         failover::Aim,
+        name::ModelName,
         price::book::{PriceBook, Priced},
         principal::Principal,
         refusal::Refusal,
@@ -113,9 +114,9 @@ pub struct AnthropicModel {
 }
 
 /// The `{model}` of a path; it may have slashes.
-pub struct ModelName(String);
+pub struct PathModel(String);
 
-impl FromRequest for ModelName {
+impl FromRequest for PathModel {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
@@ -124,9 +125,9 @@ impl FromRequest for ModelName {
     }
 }
 
-impl Argument for ModelName {
+impl Argument for PathModel {
     fn describe(draft: &mut Draft<'_>) {
-        draft.parameter(path_text("model"));
+        path_text::<ModelName>(draft, "model");
         draft.refuses(&[RefusalKind::NotFound]);
     }
 }
@@ -166,7 +167,7 @@ pub async fn show(
     office: Data<Administration>,
     request: HttpRequest,
     Caller(principal): Caller,
-    ModelName(name): ModelName,
+    PathModel(name): PathModel,
 ) -> Result<Json<Model>, Problem> {
     let is_there = {
         let (prices, routing) = (office.accounting.prices.read(), office.routing.read());

@@ -144,7 +144,9 @@ const EVERYWHERE: &[RefusalKind] = &[
 
 const fn of_permission(permission: Permission) -> &'static [RefusalKind] {
     match permission {
-        Permission::Public | Permission::Console | Permission::Provider => &[],
+        Permission::Public => &[],
+        // Where it is not served, there is no such URL, and nobody without a credential is told so.
+        Permission::Console | Permission::Provider => &[RefusalKind::Unauthenticated, RefusalKind::NotFound],
         Permission::Docs | Permission::Own | Permission::OwnOrCookie => &[RefusalKind::Unauthenticated],
         Permission::Admin | Permission::AdminOrReadonly => &[RefusalKind::Unauthenticated, RefusalKind::Forbidden],
     }

@@ -109,7 +109,7 @@ urls! {
     get    "/favicon.ico"           Console => console::icon;
     get    "/console"               Console => console::lead;
     get    "/console/"              Console => console::page;
-    get    "/console/{file}"        Console => console::file, NotFound;
+    get    "/console/{file}"        Console => console::file;
     get    "/docs"                  Docs   => docs::page;
     get    "/docs/problems"         Docs   => docs::problems;
     get    "/openapi.json"          Docs   => docs::document;

@@ -80,13 +80,14 @@ impl SubjectText {
     /// What such a text must be.
     pub const WANTED: &str = "must be the name or the id of a user, a team or an API key, or an IP address";
 
-    /// The longest one, in bytes: a user's name and a key's, with a slash between.
-    const MAX_BYTES: usize = 1_024;
+    /// The longest one, in characters: a user's name and a key's, with a slash between.
+    const MAX_CHARS: u16 = 1_024;
 
     /// Whether a text can be the name or the id of a subject of any kind.
     #[must_use]
     pub fn is_one(text: &str) -> bool {
-        !text.trim().is_empty() && text.len() <= Self::MAX_BYTES && !text.contains(char::is_control)
+        let fits = text.chars().count() <= usize::from(Self::MAX_CHARS);
+        fits && !text.trim().is_empty() && !text.contains(char::is_control)
     }
 }
 
@@ -112,7 +113,9 @@ impl JsonSchema for SubjectText {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let description = "The name or the id of a user, a team or an API key (`user/key` where several keys have one name), or an \
                            IP address.";
-        name::text(Self::FORMAT, description, StringValidation { min_length: Some(1), ..StringValidation::default() })
+        let max_length = Some(u32::from(Self::MAX_CHARS));
+        let rules = StringValidation { min_length: Some(1), max_length, ..name::matching(name::ANY_CHARACTERS) };
+        name::text(Self::FORMAT, description, rules)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     domain::{allowed::Allowed, display_name::DisplayName, ids::TeamId, refusal::Refusal},
     http::{
         administered::{self, Wanted},
-        by_name::ListedName,
+        by_name::TeamName,
         conditional::{At, Tagged},
         extract::{Caller, DraftBody},
         failure::unavailable,
@@ -23,7 +23,7 @@ use crate::{
 pub async fn show(
     administration: Data<Administration>,
     _: Caller,
-    ListedName(name): ListedName,
+    TeamName(name): TeamName,
 ) -> Result<Tagged<Team>, Problem> {
     Ok(shown(&found(&administration, &name).await?))
 }
@@ -33,7 +33,7 @@ pub async fn put(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    At(ListedName(name), conditions): At<ListedName>,
+    At(TeamName(name), conditions): At<TeamName>,
     DraftBody(draft): DraftBody<PutOf<TeamCreate>>,
 ) -> Result<Put<Team>, Problem> {
     let own = |body: &PutOf<TeamCreate>| body.faults(&name, |team| faults(Some(&team.name), Some(&team.models)));
@@ -51,7 +51,7 @@ pub async fn change(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    At(ListedName(name), conditions): At<ListedName>,
+    At(TeamName(name), conditions): At<TeamName>,
     DraftBody(draft): DraftBody<TeamPatch>,
 ) -> Result<Tagged<Team>, Problem> {
     let present = found(&administration, &name).await?;
@@ -63,7 +63,7 @@ pub async fn delete(
     administration: Data<Administration>,
     request: HttpRequest,
     _: Caller,
-    At(ListedName(name), conditions): At<ListedName>,
+    At(TeamName(name), conditions): At<TeamName>,
 ) -> Result<NoContent, Problem> {
     let present = found(&administration, &name).await?;
     Ok(administered::delete_present(&request, &administration.users, (present.id, &present), &conditions).await?)
