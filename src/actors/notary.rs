@@ -24,7 +24,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use self::certifier::Certifier;
 pub use self::{
     certifier::{Blueprint, NotCertified, Occasion},
-    custody::Custodian,
+    custody::{Custodian, Deed},
     key::{CheckpointKey, KeyError},
     shipping::{MAX_BYTES as MAX_CHECKPOINT_FILE_BYTES, older as older_checkpoint_file},
 };

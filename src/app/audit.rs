@@ -8,12 +8,12 @@ use super::{
     offline::existing_store,
 };
 use crate::{
-    actors::notary::{CheckpointKey, Custodian, MAX_CHECKPOINT_FILE_BYTES, older_checkpoint_file},
+    actors::notary::{CheckpointKey, Custodian, Deed, MAX_CHECKPOINT_FILE_BYTES, older_checkpoint_file},
     clock::Clock,
     config::Config,
     data_dir::{self, DataDir},
     domain::audit::{act::Author, lines::PublicKey},
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// The file of checkpoints in `data_dir`; the older one ends in `.older.jsonl`.
@@ -105,4 +105,43 @@ pub async fn custodian(config: &Config, secrets: &Secrets, by: Author) -> Result
     let master = read_master_key(config, secrets)?;
     let key = Arc::new(CheckpointKey::open(&store, &master).await?);
     Ok(Custodian { store, clock: Clock::system(), key, by: Some(by) })
+}
+
+/// The longest time of one statement of a command that changes something.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Whoever changes something in the store from the command line, and puts it on record.
+pub struct Recorder {
+    pub store: Store,
+    pub clock: Clock,
+    /// None where no gateway has used the store: there is no log yet, and no key.
+    custodian: Option<Custodian>,
+}
+
+impl Recorder {
+    /// Puts on record what is about to be changed.
+    ///
+    /// # Errors
+    /// If the store does not take it: then nothing may be changed.
+    pub async fn note(&self, deed: Deed) -> Result<(), StoreError> {
+        match &self.custodian {
+            Some(custodian) => custodian.note(deed).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whoever changes something in the store of a configuration; none is made.
+///
+/// # Errors
+/// As [`existing_store`]; and if there is a log, and no master key to sign in it.
+pub async fn recorder(config: &Config, secrets: &Secrets, by: Author) -> Result<Recorder, StartError> {
+    let (store, clock) = (existing_store(config, STATEMENT_TIMEOUT)?, Clock::system());
+    let custodian = if CheckpointKey::is_in(&store).await? {
+        let key = Arc::new(CheckpointKey::open(&store, &read_master_key(config, secrets)?).await?);
+        Some(Custodian { store: store.clone(), clock: clock.clone(), key, by: Some(by) })
+    } else {
+        None
+    };
+    Ok(Recorder { store, clock, custodian })
 }

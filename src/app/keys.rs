@@ -2,13 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Secrets, StartError, foundation::read_master_key, offline::existing_store};
+use serde_json::json;
+
+use super::{Secrets, StartError, audit::recorder, foundation::read_master_key, offline::existing_store};
 use crate::{
-    actors::token_issuer::{Keys, RingError, purpose_of},
-    clock::Clock,
+    actors::{
+        notary::Deed,
+        token_issuer::{Keys, RingError, purpose_of},
+    },
     config::Config,
     crypto::MasterKey,
     data_dir::{self, DataDir},
+    domain::audit::act::Author,
     store::{
         keys::{Rotated, SigningKeyRow},
         reseal::{Resealed, SealAnew},
@@ -18,13 +23,16 @@ use crate::{
 /// The longest time of one statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Rotates the signing key in the store; gateways that run read it within a second. Gives the key that takes over.
-pub async fn rotate_signing_key(config: &Config, secrets: &Secrets) -> Result<SigningKeyRow, StartError> {
-    let store = existing_store(config, STATEMENT_TIMEOUT)?;
+/// Rotates the signing key in the store, and puts that on record; gateways that run read it within a second. Gives the key
+/// that takes over.
+pub async fn rotate_signing_key(config: &Config, secrets: &Secrets, by: Author) -> Result<SigningKeyRow, StartError> {
+    let recorder = recorder(config, secrets, by).await?;
     let master = read_master_key(config, secrets)?;
+    let change = json!({ "before": null, "after": { "signing_key": "a new one" } });
+    recorder.note(Deed { command: "keys rotate", about: None, change }).await?;
     let keys = Keys {
-        store,
-        clock: Clock::system(),
+        store: recorder.store,
+        clock: recorder.clock,
         auth: config.auth.clone(),
         master: Arc::new(master),
         hmac: config.hmac_secrets()?,

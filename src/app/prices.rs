@@ -4,11 +4,13 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
-    time::Duration,
 };
 
-use super::{StartError, offline::existing_store};
+use serde_json::json;
+
+use super::{StartError, audit::Recorder};
 use crate::{
+    actors::notary::Deed,
     clock::Clock,
     config::{Config, ConfigError},
     domain::price::{
@@ -116,12 +118,19 @@ async fn make_first(store: &Store, clock: &Clock) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Sets the prices of a file that was read from `path`, straight in the store.
-pub async fn import_prices(config: &Config, file: PriceFile, path: &Path) -> Result<Imported, StartError> {
-    const TIMEOUT: Duration = Duration::from_secs(30);
-    let (store, clock) = (existing_store(config, TIMEOUT)?, Clock::system());
-    make_first(&store, &clock).await?;
-    match store.change_prices(from_file(file, path, &clock)).await? {
+/// Sets the prices of a file that was read from `path`, straight in the store, and puts that on record.
+pub async fn import_prices(recorder: &Recorder, file: PriceFile, path: &Path) -> Result<Imported, StartError> {
+    let Recorder { store, clock, .. } = recorder;
+    make_first(store, clock).await?;
+    let before = store.price_version(None).await?;
+    let models = file.report.taken.len();
+    let change = from_file(file, path, clock);
+    let change_told = json!({
+        "before": before.map(|list| json!({ "version": list.version, "source": list.source })),
+        "after": { "source": change.source, "models": models },
+    });
+    recorder.note(Deed { command: "prices import", about: None, change: change_told }).await?;
+    match store.change_prices(change).await? {
         PricesChanged::Done { version, difference, .. } => {
             Ok(Imported { version, added: difference.added.len(), changed: difference.changed.len() })
         }

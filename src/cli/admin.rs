@@ -1,14 +1,14 @@
 //! `tollgate admin`: users, straight in the store. A running gateway sees the change within a second.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use clap::{Subcommand, ValueEnum};
+use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Failure, load, print};
+use super::{Failure, consent::Recorded, load, print, secrets};
 use crate::{
-    app::{existing_store, random_password},
-    clock::Clock,
+    app::{Deed, Recorder, random_password, recorder},
     config::secret::without_line_end,
     credentials::passwords::Passwords,
     domain::{
@@ -18,7 +18,6 @@ use crate::{
         principal::{InvalidUsername, Role, UserStatus, Username},
     },
     store::{
-        Store,
         administered::{Changed, Created},
         users::{NewUser, UserChange, UserRow},
     },
@@ -26,7 +25,6 @@ use crate::{
 
 /// The variable that gives a password; without it one is made up and printed.
 const PASSWORD: &str = "TOLLGATE_PASSWORD";
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Subcommand)]
 pub(super) enum Admin {
@@ -35,9 +33,15 @@ pub(super) enum Admin {
         username: String,
         #[arg(long, value_enum, default_value = "user")]
         role: RoleName,
+        #[command(flatten)]
+        recorded: Recorded,
     },
     /// Give a user a new password, `TOLLGATE_PASSWORD` or a made-up one, and end the user's sessions.
-    ResetPassword { username: String },
+    ResetPassword {
+        username: String,
+        #[command(flatten)]
+        recorded: Recorded,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -61,18 +65,24 @@ impl From<RoleName> for Role {
 
 impl Admin {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
-        let store = existing_store(&load(file)?, TIMEOUT)?;
+        let config = load(file)?;
         actix::System::new().block_on(async {
             match self {
-                Self::CreateUser { username, role } => create(&store, &username, role.into()).await,
-                Self::ResetPassword { username } => reset(&store, &username).await,
+                Self::CreateUser { username, role, recorded } => {
+                    let recorder = recorder(&config, &secrets(), recorded.author()?).await?;
+                    create(&recorder, &username, role.into()).await
+                }
+                Self::ResetPassword { username, recorded } => {
+                    let recorder = recorder(&config, &secrets(), recorded.author()?).await?;
+                    reset(&recorder, &username).await
+                }
             }
         })
     }
 }
 
-async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure> {
-    let clock = Clock::system();
+async fn create(recorder: &Recorder, username: &str, role: Role) -> Result<(), Failure> {
+    let Recorder { store, clock, .. } = recorder;
     let password = Password::choose(username)?;
     let user = NewUser {
         id: UserId(clock.new_id()),
@@ -84,21 +94,33 @@ async fn create(store: &Store, username: &str, role: Role) -> Result<(), Failure
         models: Allowed::default(),
         created_at: clock.now(),
     };
+    let taken = || Failure::Failed(format!("there is a user {username} already"));
+    if store.user_by_username(&user.username).await.map_err(failed)?.is_some() {
+        return Err(taken());
+    }
+    let after = json!({ "username": user.username.to_string(), "role": role, "status": user.status });
+    let change = json!({ "before": null, "after": after });
+    recorder.note(Deed { command: "admin create-user", about: Some(user.id), change }).await.map_err(failed)?;
     match store.create::<UserRow>(user, None).await.map_err(failed)? {
         Created::New(row) => {
             print(&format!("created {} {}\n{}", row.role, row.username, password.line()));
             Ok(())
         }
-        _ => Err(Failure::Failed(format!("there is a user {username} already"))),
+        _ => Err(taken()),
     }
 }
 
-async fn reset(store: &Store, username: &str) -> Result<(), Failure> {
+async fn reset(recorder: &Recorder, username: &str) -> Result<(), Failure> {
+    let Recorder { store, clock, .. } = recorder;
     let unknown = || Failure::Failed(format!("there is no user {username}"));
     let user = store.user_by_username(&name(username.parse())?).await.map_err(failed)?.ok_or_else(unknown)?;
     let password = Password::choose(username)?;
     let change = UserChange { password_hash: Some(password.hash().await?), ..UserChange::default() };
-    match store.change::<UserRow>(user.id, change, Clock::system().now()).await.map_err(failed)? {
+    let known = json!({ "username": user.username.to_string() });
+    let told = json!({ "before": known, "after": known, "password_changed": true });
+    let deed = Deed { command: "admin reset-password", about: Some(user.id), change: told };
+    recorder.note(deed).await.map_err(failed)?;
+    match store.change::<UserRow>(user.id, change, clock.now()).await.map_err(failed)? {
         Changed::Done { .. } => {
             print(&format!("{username} has a new password\n{}", password.line()));
             Ok(())

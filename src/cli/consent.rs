@@ -34,6 +34,24 @@ pub(super) struct Consent {
     reason: Option<String>,
 }
 
+/// The option of every command that changes something in the store and is put on record.
+#[derive(Args)]
+pub(super) struct Recorded {
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Recorded {
+    /// Who does it, and why.
+    ///
+    /// # Errors
+    /// If the reason is too long or no line of text.
+    pub(super) fn author(self) -> Result<Author, Failure> {
+        author(self.reason)
+    }
+}
+
 impl Question {
     /// Whether nothing is to be done.
     pub(super) const fn is_dry_run(&self) -> bool {

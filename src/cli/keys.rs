@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 
-use super::{Failure, load, print, secrets};
+use super::{Failure, consent::Recorded, load, print, secrets};
 use crate::{
     app::{change_master_key, rotate_signing_key},
     config::secret::without_line_end,
@@ -16,7 +16,8 @@ const NEW_MASTER_KEY: &str = "TOLLGATE_NEW_MASTER_KEY";
 #[derive(Subcommand)]
 pub(super) enum Keys {
     /// Add a signing key that takes over from the present one. Running gateways read it within a second.
-    Rotate,
+    /// What is done is put on record in the audit log.
+    Rotate(Recorded),
     /// Seal every key and secret with `TOLLGATE_NEW_MASTER_KEY` instead of the present master key. Stop the gateways
     /// first, and give them the new key when it is done. A key in `data_dir/master.key` is replaced there.
     ChangeMasterKey,
@@ -27,8 +28,8 @@ impl Keys {
         let config = load(file)?;
         let text = actix::System::new().block_on(async {
             match self {
-                Self::Rotate => {
-                    let key = rotate_signing_key(&config, &secrets()).await?;
+                Self::Rotate(recorded) => {
+                    let key = rotate_signing_key(&config, &secrets(), recorded.author()?).await?;
                     Ok(format!("{} takes over at {}\n", key.kid, key.activates_at))
                 }
                 Self::ChangeMasterKey => {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{Failure, load, print};
-use crate::app::{import_prices, read_price_file};
+use super::{Failure, consent::Recorded, load, print, secrets};
+use crate::app::{import_prices, read_price_file, recorder};
 
 #[derive(Subcommand)]
 pub(super) enum Prices {
@@ -19,12 +19,14 @@ pub(super) enum Prices {
         /// Name every model in the report.
         #[arg(long)]
         verbose: bool,
+        #[command(flatten)]
+        recorded: Recorded,
     },
 }
 
 impl Prices {
     pub(super) fn run(self, config: Option<&Path>) -> Result<(), Failure> {
-        let Self::Import { file: path, dry_run, verbose } = self;
+        let Self::Import { file: path, dry_run, verbose, recorded } = self;
         let config = load(config)?;
         let file = read_price_file(&path);
         let file = file.map_err(|bad| Failure::Configuration(format!("{}: {bad}", path.display())))?;
@@ -33,7 +35,11 @@ impl Prices {
             print(&format!("{report}nothing was changed\n"));
             return Ok(());
         }
-        let imported = actix::System::new().block_on(import_prices(&config, file, &path))?;
+        let by = recorded.author()?;
+        let imported = actix::System::new().block_on(async {
+            let recorder = recorder(&config, &secrets(), by).await?;
+            import_prices(&recorder, file, &path).await
+        })?;
         let (version, added, changed) = (imported.version, imported.added, imported.changed);
         print(&format!("{report}version {version} of the price list: {added} added, {changed} changed\n"));
         Ok(())

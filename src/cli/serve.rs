@@ -80,7 +80,7 @@ impl Reloads<'_> {
                 }
             }
         }
-        gateway.note_reload(&reload);
+        gateway.note_reload(&reload).await;
     }
 }
 

@@ -1,9 +1,10 @@
-//! Acts on the log itself: dropping what is old, and erasing what is personal. Each is put on record in the chain of custody
-//! and vouched for at once, and only then done.
+//! Acts on the log itself: dropping what is old, and erasing what is personal; and what commands change in the store. Each is
+//! put on record in the chain of custody and vouched for at once, and only then done.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::CheckpointKey;
 use crate::{
@@ -23,6 +24,16 @@ use crate::{
 
 /// How often an act is tried again because another was put on record meanwhile.
 const TRIES: usize = 8;
+
+/// What a command changes, as its entry says it.
+pub struct Deed {
+    /// The command, by the words it is called with.
+    pub command: &'static str,
+    /// The user whose data stands in `change`, which is erased with the rest of the user.
+    pub about: Option<UserId>,
+    /// `before` and `after`, without secrets.
+    pub change: Value,
+}
 
 /// Who acts on the log.
 #[derive(Clone)]
@@ -84,22 +95,33 @@ impl Custodian {
         Ok(erased)
     }
 
+    /// Puts on record what a command is about to change.
+    pub async fn note(&self, deed: Deed) -> Result<(), StoreError> {
+        let act = Act::Command { command: deed.command.to_owned(), by: self.by.clone() };
+        let findings = Findings { about: deed.about, change: Some(deed.change), ..Findings::default() };
+        self.record_with(act, findings).await
+    }
+
     pub(super) async fn record(&self, act: Act) -> Result<(), StoreError> {
+        self.record_with(act, Findings::default()).await
+    }
+
+    async fn record_with(&self, act: Act, findings: Findings) -> Result<(), StoreError> {
         let mut tries = TRIES;
         loop {
-            match self.try_to_record(&act).await {
+            match self.try_to_record(&act, &findings).await {
                 Err(StoreError::Conflict(_)) if tries > 0 => tries = tries.saturating_sub(1),
                 recorded => return recorded,
             }
         }
     }
 
-    async fn try_to_record(&self, act: &Act) -> Result<(), StoreError> {
+    async fn try_to_record(&self, act: &Act, findings: &Findings) -> Result<(), StoreError> {
         let head = self.store.audit_head(CUSTODY).await?.unwrap_or(Head::GENESIS);
         let last = self.store.last_checkpoint(CUSTODY).await?;
         let trail = last.as_ref().map_or(Some(Trail::START), |last| last.trail(crypto::sha256));
         let trail = trail.ok_or_else(|| StoreError::Corrupt("audit_checkpoints.statement".into()))?;
-        let draft = self.draft(act);
+        let draft = self.draft(act, findings);
         let unwritable = |error: Unwritable| StoreError::Corrupt(error.to_string());
         let link = head.link(CUSTODY, &draft, salts()?, crypto::sha256).map_err(unwritable)?;
         let statement = trail.next(CUSTODY, link.head(), self.clock.now(), &self.key.public().kid);
@@ -107,7 +129,7 @@ impl Custodian {
         self.store.keep_custody(act.clone(), AuditRow::new(&draft, link), checkpoint).await
     }
 
-    fn draft(&self, act: &Act) -> Draft {
+    fn draft(&self, act: &Act, findings: &Findings) -> Draft {
         Draft {
             id: EntryId(self.clock.new_id()),
             request_id: RequestId(self.clock.new_id()),
@@ -119,7 +141,7 @@ impl Custodian {
                 reason: Some(act.name().into()),
                 act: Some(act.clone()),
                 outcome: Some(Outcome::Complete),
-                ..Findings::default()
+                ..findings.clone()
             },
         }
     }

@@ -45,6 +45,11 @@ impl CheckpointKey {
         sealed.map(|sealed| Self::unsealed(master, &sealed)).transpose()
     }
 
+    /// Whether there is one: a gateway has used the store.
+    pub async fn is_in(store: &Store) -> Result<bool, StoreError> {
+        Ok(store.secret(NAME).await?.is_some())
+    }
+
     fn unsealed(master: &MasterKey, sealed: &[u8]) -> Result<Self, KeyError> {
         let key = Ed25519Key::from_pkcs8(&master.open(&purpose(), sealed)?)?;
         let public = named(&key.public_key());

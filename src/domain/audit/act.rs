@@ -1,5 +1,6 @@
-//! What is done to the log itself. Each such act is an entry of a chain of its own, the chain of custody, which its
-//! author appends to and signs, and which is never cut. So what was deleted under custody differs from what was stolen.
+//! What is done to the log itself, and what is changed by a command or a file and no request. Each such act is an entry of a
+//! chain of its own, the chain of custody, which its author appends to and signs, and which is never cut. So what was deleted
+//! under custody differs from what was stolen.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -66,15 +67,23 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Author>,
     },
+    /// Something is changed by this command, straight in the store, or by the configuration that a gateway read again. What, is
+    /// the `change` of the entry.
+    Command {
+        command: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Author>,
+    },
 }
 
 impl Act {
-    /// What was done, as the route of its entry.
-    pub const fn name(&self) -> &'static str {
+    /// What was done, as the reason of its entry.
+    pub fn name(&self) -> &str {
         match self {
             Self::Erase { .. } => "audit erase",
             Self::Drop { .. } => "audit drop",
             Self::Restore { .. } => "audit accept-restore",
+            Self::Command { command, .. } => command,
         }
     }
 }

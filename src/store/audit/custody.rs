@@ -46,8 +46,8 @@ impl Store {
                     }
                     Ok(())
                 }
-                // Nothing is taken away: what is gone is gone.
-                Act::Restore { .. } => Ok(()),
+                // Nothing is taken away from the log.
+                Act::Restore { .. } | Act::Command { .. } => Ok(()),
             }
         })
         .await

@@ -33,6 +33,7 @@ impl Custody {
                 }
             }
             Act::Restore { gap, .. } => self.gaps.push(gap),
+            Act::Command { .. } => {}
         }
     }
 }
