@@ -147,6 +147,17 @@ pub struct Subject {
     pub route: Option<String>,
 }
 
+/// How the templates of the URLs begin that name a user in their path.
+const BY_USERNAME: &str = "/admin/users/by-name/";
+
+impl Subject {
+    /// Whether the path names a user, who is mostly another than the caller: it is erased with that user.
+    #[must_use]
+    pub fn names_user(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.starts_with(BY_USERNAME))
+    }
+}
+
 /// One try at an upstream: with the status of its answer, or in a word why there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Attempt {
@@ -203,9 +214,12 @@ pub struct Findings {
     /// What an administrator changed: `{before, after}`, without secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<serde_json::Value>,
-    /// The user that the change is about, if it is about one.
+    /// The user that the request is about, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<UserId>,
+    /// The path, where it names the user that the request is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// What was done to the log itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub act: Option<act::Act>,

@@ -97,7 +97,7 @@ pub struct AuditRecord {
     outcome: Option<Outcome>,
     /// What an administrator changed: `{before, after}`.
     change: Option<Value>,
-    /// The user that the change is about.
+    /// The user that the change, or the path, is about.
     about: Option<String>,
     #[serde(default)]
     about_name: NameOf,

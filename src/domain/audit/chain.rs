@@ -227,6 +227,7 @@ impl<'a> Found<'a> {
             change: _,
             about,
             act,
+            path: _,
             bodies: _,
             fields: _,
         } = findings;
@@ -360,6 +361,20 @@ mod tests {
         assert_eq!(fields["user_id"], user.to_string());
         assert_eq!(fields["request_body"], serde_json::json!({ "sha256": "07".repeat(32), "text": "\\ud800 of ann" }));
         assert_eq!((fields.get("path"), fields.get("response_body")), (None, None));
+    }
+
+    #[test]
+    fn a_path_that_names_a_user_is_erased_with_that_user() {
+        let mut draft = of_ann();
+        let path = "/admin/users/by-name/bob".to_owned();
+        let route = Some("/admin/users/by-name/{username}".to_owned());
+        draft.subject = draft.subject.map(|subject| Subject { path: path.clone(), route: route.clone(), ..subject });
+        draft.findings.path = Some(path.clone());
+        let link = Head::GENESIS.link("c", &draft, SALTS, fake_hash).unwrap();
+        assert!(!link.personal.as_ref().unwrap().contains("bob"), "{:?}", link.personal);
+        let with = |change: Option<&str>| fields(&link.entry, link.personal.as_deref(), change).unwrap();
+        assert_eq!(with(link.change.as_deref())["path"], path);
+        assert_eq!(with(None)["path"], route.unwrap(), "what is left where bob is erased");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! What is personal is one line of JSON apart from the hashed one, and begins with a random salt; the hashed line holds
 //! its SHA-256 (`personal_sha256`). So a part that is there is proved to be the one that was written, and of a part
 //! that was erased nothing can be found by guessing. What an administrator changed is a part of its own
-//! (`change_sha256`), because it may be about somebody else.
+//! (`change_sha256`), because it may be about somebody else. So is a path that names a user: in the caller's part stands
+//! the template of its URL instead.
 //!
 //! Entries that were written before there were such parts have everything in their line, and no commitment.
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
-use super::{Draft, body::KeptBody};
+use super::{Draft, Subject, body::KeptBody};
 use crate::domain::hex;
 
 /// What keeps an erased part from being found by trying names and addresses.
@@ -22,9 +23,10 @@ pub(super) fn personal(draft: &Draft, salt: Salt) -> Result<Option<String>, serd
     Personal::of(draft).map(|part| salted(salt, part)).transpose()
 }
 
-/// What was changed, if anything was.
+/// What was changed, if anything was, and the path that names the user that this is about.
 pub(super) fn change(draft: &Draft, salt: Salt) -> Result<Option<String>, serde_json::Error> {
-    draft.findings.change.as_ref().map(|change| salted(salt, Change { change })).transpose()
+    let (change, path) = (draft.findings.change.as_ref(), draft.findings.path.as_deref());
+    (change.is_some() || path.is_some()).then(|| salted(salt, Change { path, change })).transpose()
 }
 
 /// The fields of an entry with its parts laid over the line, as far as they are there. `erased` says whether one is not.
@@ -71,10 +73,13 @@ struct Personal<'a> {
     fields: Option<&'a [String]>,
 }
 
-/// The part that is erased with the user that the change is about.
+/// The part that is erased with the user that the request is about.
 #[derive(Serialize)]
 struct Change<'a> {
-    change: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<&'a Value>,
 }
 
 #[derive(Serialize)]
@@ -99,12 +104,18 @@ impl<'a> Personal<'a> {
             client: subject.and_then(|subject| subject.client),
             client_certificate: subject.and_then(|subject| subject.client_certificate.as_deref()),
             forwarded_for: subject.and_then(|subject| subject.forwarded_for.as_deref()),
-            path: subject.map(|subject| subject.path.as_str()),
+            path: subject.map(path),
             request_body: bodies.and_then(|bodies| bodies.request_body.as_ref()),
             response_body: bodies.and_then(|bodies| bodies.response_body.as_ref()),
             fields,
         })
     }
+}
+
+/// The path, or where that names a user, the template of its URL.
+fn path(subject: &Subject) -> &str {
+    let template = subject.route.as_deref().filter(|_| subject.names_user());
+    template.unwrap_or(&subject.path)
 }
 
 #[cfg(test)]

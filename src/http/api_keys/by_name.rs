@@ -43,17 +43,23 @@ pub struct PutKey {
 /// `GET /admin/users/by-name/{username}/api-keys`.
 pub async fn list(
     administration: Data<Administration>,
+    request: HttpRequest,
     _: Caller,
     PathUsername(username): PathUsername,
     QueryOf(query): QueryOf<FilterQuery>,
 ) -> Result<Json<ApiKeyPage>, Problem> {
-    let user = user_of_name(&administration, &username).await?.id;
+    let user = user_of_name(&administration, &request, &username).await?.id;
     list_of(&administration, user, &query).await
 }
 
 /// `GET /admin/users/by-name/{username}/api-keys/by-name/{name}`.
-pub async fn show(administration: Data<Administration>, _: Caller, name: KeyName) -> Result<Tagged<ApiKey>, Problem> {
-    let row = found(&administration, &name).await?;
+pub async fn show(
+    administration: Data<Administration>,
+    request: HttpRequest,
+    _: Caller,
+    name: KeyName,
+) -> Result<Tagged<ApiKey>, Problem> {
+    let row = found(&administration, &request, &name).await?;
     Ok(terms::shown(&administration, &row).await?)
 }
 
@@ -65,7 +71,7 @@ pub async fn put(
     At(KeyName { username, name }, conditions): At<KeyName>,
     DraftBody(draft): DraftBody<PutOf<ApiKeyCreate>>,
 ) -> Result<Put<PutKey>, Problem> {
-    let user = user_of_name(&administration, &username).await?.id;
+    let user = user_of_name(&administration, &request, &username).await?.id;
     let own = |body: &PutOf<ApiKeyCreate>| {
         body.faults(&name, |key| new_key(&administration, user, key).err().unwrap_or_default())
     };
@@ -89,7 +95,7 @@ pub async fn change(
     At(name, conditions): At<KeyName>,
     DraftBody(draft): DraftBody<ApiKeyPatch>,
 ) -> Result<Tagged<ApiKey>, Problem> {
-    let present = found(&administration, &name).await?;
+    let present = found(&administration, &request, &name).await?;
     Ok(terms::edit(&administration, &request, &present, &conditions, draft).await?)
 }
 
@@ -100,12 +106,16 @@ pub async fn revoke(
     _: Caller,
     At(name, conditions): At<KeyName>,
 ) -> Result<NoContent, Problem> {
-    let present = found(&administration, &name).await?;
+    let present = found(&administration, &request, &name).await?;
     Ok(terms::end(&administration, &request, &present, &conditions).await?)
 }
 
-async fn found(administration: &Administration, KeyName { username, name }: &KeyName) -> Result<ApiKeyRow, Refusal> {
-    let user = user_of_name(administration, username).await?.id;
+async fn found(
+    administration: &Administration,
+    request: &HttpRequest,
+    KeyName { username, name }: &KeyName,
+) -> Result<ApiKeyRow, Refusal> {
+    let user = user_of_name(administration, request, username).await?.id;
     let missing = || Refusal::NoSuchName { noun: "API key of this user", name: name.to_owned() };
     let name = DisplayName::new(name).map_err(|_| missing())?;
     live(administration, user, &name).await?.ok_or_else(missing)

@@ -18,16 +18,18 @@ use crate::{
         problem::Problem,
         put::{Put, PutOf},
     },
+    pipeline::audit::Note,
     store::users::{NewUser, UserChange, UserRow},
 };
 
 /// `GET /admin/users/by-name/{username}`.
 pub async fn show(
     administration: Data<Administration>,
+    request: HttpRequest,
     _: Caller,
     PathUsername(name): PathUsername,
 ) -> Result<Tagged<User>, Problem> {
-    let row = found(&administration, &name).await?;
+    let row = found(&administration, &request, &name).await?;
     Ok(shown(&administration, &row).await?)
 }
 
@@ -45,7 +47,7 @@ pub async fn put(
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let body = body.named(&name).map_err(Refusal::InvalidRequest)?;
     let (username, models) = (read_name(&body.username)?, models(&body.models)?);
-    let wanted = WantedUser { administration: &administration, username, models, body };
+    let wanted = WantedUser { administration: &administration, request: &request, username, models, body };
     let placed = administered::put(&request, &administration.users, &conditions, &wanted).await?;
     let view = named_one(&administration.store, User::from(placed.row())).await?;
     Ok(Put::of(&placed, format!("/admin/users/{}", placed.row().id), view))
@@ -59,7 +61,7 @@ pub async fn change(
     At(PathUsername(name), conditions): At<PathUsername>,
     DraftBody(draft): DraftBody<UserPatch>,
 ) -> Result<Tagged<User>, Problem> {
-    let present = found(&administration, &name).await?;
+    let present = found(&administration, &request, &name).await?;
     Ok(edit(&administration, &request, &present, &conditions, draft).await?)
 }
 
@@ -70,21 +72,28 @@ pub async fn delete(
     _: Caller,
     At(PathUsername(name), conditions): At<PathUsername>,
 ) -> Result<NoContent, Problem> {
-    let present = found(&administration, &name).await?;
+    let present = found(&administration, &request, &name).await?;
     Ok(administered::delete_present(&request, &administration.users, (present.id, &present), &conditions).await?)
 }
 
-/// The user of this name.
-pub(in crate::http) async fn found(administration: &Administration, name: &str) -> Result<UserRow, Refusal> {
+/// The user of this name, whom the request is about.
+pub(in crate::http) async fn found(
+    administration: &Administration,
+    request: &HttpRequest,
+    name: &str,
+) -> Result<UserRow, Refusal> {
     let missing = || Refusal::NoSuchName { noun: "user", name: name.to_owned() };
     // A name that no user can have is that of none.
     let wanted: Username = name.parse().map_err(|_| missing())?;
-    administration.store.user_by_username(&wanted).await.map_err(unavailable)?.ok_or_else(missing)
+    let row = administration.store.user_by_username(&wanted).await.map_err(unavailable)?.ok_or_else(missing)?;
+    Note::add(request, |note| note.about = Some(row.id));
+    Ok(row)
 }
 
 /// What a user is to be.
 struct WantedUser<'a> {
     administration: &'a Administration,
+    request: &'a HttpRequest,
     username: Username,
     models: Allowed,
     body: UserCreate,
@@ -107,7 +116,11 @@ impl WantedUser<'_> {
 
 impl Wanted<UserRow> for WantedUser<'_> {
     async fn present(&self) -> Result<Option<UserRow>, Refusal> {
-        self.administration.store.user_by_username(&self.username).await.map_err(unavailable)
+        let present = self.administration.store.user_by_username(&self.username).await.map_err(unavailable)?;
+        if let Some(row) = &present {
+            Note::add(self.request, |note| note.about = Some(row.id));
+        }
+        Ok(present)
     }
 
     fn id_of(&self, present: &UserRow) -> UserId {
@@ -115,7 +128,7 @@ impl Wanted<UserRow> for WantedUser<'_> {
     }
 
     async fn made(&self) -> Result<NewUser, Refusal> {
-        let Self { administration, username, models, body } = self;
+        let Self { administration, username, models, body, .. } = self;
         Ok(NewUser {
             id: UserId(administration.clock.new_id()),
             username: username.clone(),

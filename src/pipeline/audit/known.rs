@@ -244,6 +244,8 @@ impl Known {
             subject.session_id = note.session.or(subject.session_id);
             subject.credential = note.credential.or(subject.credential.take());
         }
+        let named = self.draft.subject.as_ref().filter(|subject| note.about.is_some() && subject.names_user());
+        self.draft.findings.path = named.map(|subject| subject.path.clone());
         self.draft.findings.change = note.change;
         self.draft.findings.about = note.about;
     }

@@ -118,7 +118,7 @@ pub struct Note {
     pub credential: Option<Credential>,
     /// `{before, after}` of what was changed.
     pub change: Option<serde_json::Value>,
-    /// The user that the change is about.
+    /// The user that the request is about.
     pub about: Option<UserId>,
 }
 
