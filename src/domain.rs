@@ -9,6 +9,7 @@ pub mod alias;
 pub mod allowed;
 pub mod api_key;
 pub mod audit;
+pub mod barrier;
 pub mod budget;
 pub mod caching;
 pub mod calendar;

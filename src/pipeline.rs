@@ -165,7 +165,6 @@ async fn admit(visit: &mut Visit<'_>, request: &HttpRequest) -> Result<Authorize
     visit.gate.shape.check(&visit.call, request.head())?;
     let authorized = authorize(visit, caller);
     let authorized = authorized.map_err(|refusal| websocket::told(request.head(), visit, refusal))?;
-    visit.record.known.destination(authorized.destination());
     websocket::check(request.head(), authorized.destination())?;
     move_to::check(visit, request.headers(), authorized.destination())?;
     Ok(authorized)

@@ -254,7 +254,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
         // It is a page that is shown, not an answer that a program reads.
         Refusal::SignIn(_) => StatusCode::SEE_OTHER,
-        Refusal::Forbidden
+        Refusal::Forbidden(_)
         | Refusal::NotByThisCredential
         | Refusal::OriginNotAllowed
         | Refusal::UnpricedModel(_)

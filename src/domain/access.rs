@@ -2,6 +2,7 @@
 //! `http/routes.rs`.
 
 use super::{
+    barrier::Barrier,
     principal::{Principal, Role},
     route::Route,
 };
@@ -41,14 +42,17 @@ impl Permission {
     }
 }
 
-/// Whether a caller may call one of the gateway's own URLs with this method: by the role, and by what narrows the API key.
+/// What keeps a caller from one of the gateway's own URLs with this method: the role, or what narrows the API key.
 /// A key with a list of routes is for these and for what is its user's own: whoever hands it out gives nobody the
 /// administration, by which any other key could be made.
-#[must_use]
-pub fn may_manage(permission: Permission, caller: &Principal, method: &str) -> bool {
+pub fn manages(permission: Permission, caller: &Principal, method: &str) -> Result<(), Barrier> {
     let is_for_routes = caller.bounds.as_ref().is_some_and(|bounds| !bounds.routes.is_all());
     let administers = matches!(permission, Permission::Admin | Permission::AdminOrReadonly);
-    permission.allows(caller.role, method) && !(administers && is_for_routes)
+    match permission.allows(caller.role, method) {
+        false => Err(Barrier::Roles),
+        true if administers && is_for_routes => Err(Barrier::Key),
+        true => Ok(()),
+    }
 }
 
 /// On a proxied route a role must be listed, `readonly` may only read (GET and HEAD), and `auditor` may nothing.
@@ -61,11 +65,20 @@ pub fn may_forward(listed: &[Role], role: Role, method: &str) -> bool {
     }
 }
 
-/// Whether a caller may call a route with this method: by the role, and by what narrows the route and the API key.
+/// What keeps a caller from a route with this method: the role, or what narrows the route or the API key.
+pub fn calls(route: &Route, caller: &Principal, method: &str) -> Result<(), Barrier> {
+    if !may_forward(&route.roles, caller.role, method) {
+        return Err(Barrier::Roles);
+    }
+    route.only.admits(caller)?;
+    let is_of_key = caller.bounds.as_ref().is_none_or(|bounds| bounds.routes.allows(&route.name));
+    if is_of_key { Ok(()) } else { Err(Barrier::Key) }
+}
+
+/// Whether a caller may call a route with this method.
 #[must_use]
 pub fn may_call(route: &Route, caller: &Principal, method: &str) -> bool {
-    let is_of_key = caller.bounds.as_ref().is_none_or(|bounds| bounds.routes.allows(&route.name));
-    may_forward(&route.roles, caller.role, method) && route.only.admits(caller) && is_of_key
+    calls(route, caller, method).is_ok()
 }
 
 fn reads(method: &str) -> bool {

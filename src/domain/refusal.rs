@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{budget::Shortfall, limit::Standing, path::UnsafePath, sign_in::SignInFault};
+use super::{barrier::Barrier, budget::Shortfall, limit::Standing, path::UnsafePath, sign_in::SignInFault};
 pub use super::{fault::Fault, token_fault::TokenFault};
 
 /// Why a token that was good is so no more.
@@ -80,7 +80,7 @@ pub enum Refusal {
     InvalidCredentials,
     /// A sign-in at a provider came to nothing. The browser is led to the console's sign-in page, which says why.
     SignIn(SignInFault),
-    Forbidden,
+    Forbidden(Barrier),
     /// The user may do this, but not with this credential.
     NotByThisCredential,
     /// A browser asks for a page of an origin whose pages may not call.
@@ -191,7 +191,7 @@ impl Refusal {
             Self::OAuth(error, _) => error.code(),
             Self::InvalidCredentials => "invalid-credentials",
             Self::SignIn(_) => "sign-in-failed",
-            Self::Forbidden | Self::NotByThisCredential | Self::OriginNotAllowed => "forbidden",
+            Self::Forbidden(_) | Self::NotByThisCredential | Self::OriginNotAllowed => "forbidden",
             Self::NotFound | Self::NoSuchName { .. } | Self::ModelNotServed(_) => "not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",
@@ -231,6 +231,7 @@ impl Refusal {
             Self::Throttled { .. } | Self::QuotaExceeded(_) => {
                 format!("quota-exceeded: {}", self.refusing_policies().collect::<Vec<_>>().join(", "))
             }
+            Self::Forbidden(barrier) => format!("{}: {barrier}", self.code()),
             Self::ModelNotAllowed { whose, .. } => format!("{}: {whose}", self.code()),
             Self::BudgetExhausted(shortfalls) => {
                 let names: Vec<&str> = shortfalls.iter().map(|short| &*short.budget.name).collect();

@@ -23,6 +23,9 @@ pub enum TokenFault {
     BadSignature,
     #[error("wrong-claims")]
     WrongClaims,
+    /// This claim of an outside token is missing, or not as it must be.
+    #[error("wrong-claims: {0}")]
+    WrongClaim(&'static str),
     #[error("not-yet-valid")]
     NotYetValid,
     #[error("unknown-api-key")]

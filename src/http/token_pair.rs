@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actors::token_issuer::Tokens,
-    domain::{refusal::Refusal, session},
+    domain::{barrier::Barrier, refusal::Refusal, session},
     pipeline::{Gate, authenticate::cookie},
 };
 
@@ -118,7 +118,7 @@ pub fn from_cookie(gate: &Gate, request: &HttpRequest) -> Result<String, Refusal
     if cookie::is_same_origin(request.headers(), &gate.peers.front_of(request)) {
         return Ok(token.to_owned());
     }
-    Err(Refusal::Forbidden)
+    Err(Refusal::Forbidden(Barrier::Origin))
 }
 
 /// It goes to nothing but the two URLs that read it and their neighbours below `/auth`.

@@ -4,22 +4,19 @@
 pub mod api_key;
 pub mod cookie;
 pub mod outside;
+mod seldom;
 pub mod staleness;
 pub mod step;
 mod token_cache;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use actix_web::http::header::{HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use jiff::Timestamp;
 
-use self::{api_key::KeyCheck, outside::Outside};
+use self::{api_key::KeyCheck, outside::Outside, seldom::Seldom};
 use crate::{
     actors::registrar::{NotRead, Users},
-    clock::Clock,
     credentials::{
         api_key as key_text,
         jwt::{
@@ -104,18 +101,15 @@ fn refusal_of(rejection: Rejection) -> Refusal {
     }
 }
 
-/// Tokens that are well signed and ahead of their time mean that two clocks are apart. Said once in ten seconds.
+/// Tokens that are well signed and ahead of their time mean that two clocks are apart.
 fn tell_of_clocks() {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    static SAID_S: AtomicI64 = AtomicI64::new(i64::MIN);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-    let now_s = Clock::system().now().as_second();
-    if now_s.saturating_sub(SAID_S.fetch_max(now_s, Ordering::Relaxed)) >= 10 {
+    static SELDOM: Seldom = Seldom::new();
+    SELDOM.tell(|count| {
         tracing::warn!(
             count,
             "tokens are refused that were signed more than {CLOCK_SKEW_S} s ahead of this machine's clock"
         );
-    }
+    });
 }
 
 const BEARER: &str = "authorization";

@@ -9,7 +9,8 @@ use super::{
     visit::Visit,
 };
 use crate::domain::{
-    access::{Permission, may_call, may_manage},
+    access::{Permission, calls, manages},
+    barrier::Barrier,
     principal::Principal,
     refusal::Refusal,
     route::Route,
@@ -33,8 +34,9 @@ impl Authorized {
 
     /// The same caller on another route of this path, if they may call it.
     pub(super) fn on(self, route: Arc<Route>, method: &str) -> Result<Self, Refusal> {
-        let is_allowed = self.principal().is_some_and(|principal| may_call(&route, principal, method));
-        if is_allowed { Ok(Self { destination: Destination::Route(route), ..self }) } else { Err(Refusal::Forbidden) }
+        let principal = self.principal().ok_or(Refusal::Forbidden(Barrier::Roles))?;
+        calls(&route, principal, method).map_err(Refusal::Forbidden)?;
+        Ok(Self { destination: Destination::Route(route), ..self })
     }
 
     /// Where the call goes: a URL of the gateway, or a route.
@@ -57,30 +59,49 @@ impl Authorized {
 }
 
 /// Decides. A caller who is not signed in never learns which URLs exist.
-pub fn authorize(visit: &Visit<'_>, caller: Authenticated) -> Result<Authorized, Refusal> {
+pub fn authorize(visit: &mut Visit<'_>, caller: Authenticated) -> Result<Authorized, Refusal> {
+    let destination = destination(visit)?;
+    visit.record.known.destination(&destination);
     let Visit { gate, call, .. } = visit;
-    let destination = destination::find(gate.find, &gate.routing.read(), call)?;
-    let allowed = match (&destination, &caller) {
+    let judged = match (&destination, &caller) {
         // Where these are served, `authenticate` asks nobody who they are.
         (
             Destination::Managed(ManagedUrl { permission: Permission::Console | Permission::Provider, .. }),
             Authenticated::Known(_),
         ) => return Err(Refusal::NotFound),
         (Destination::Managed(url), Authenticated::Known(principal)) => {
-            may_manage(url.permission, principal, &call.method)
+            manages(url.permission, principal, &call.method)
         }
         // `authenticate` lets a call without a credential through to these alone.
         (Destination::Managed(url), Authenticated::Anybody) => {
             use Permission::{Console, Docs, OwnOrCookie, Provider, Public};
-            matches!(url.permission, Public | Docs | Console | Provider | OwnOrCookie)
+            let is_open = matches!(url.permission, Public | Docs | Console | Provider | OwnOrCookie);
+            if is_open { Ok(()) } else { Err(Barrier::Roles) }
         }
         // Which of several routes it is for is known from its body alone, and then asked again.
         (Destination::Route(route), Authenticated::Known(principal)) => {
             let routing = gate.routing.read();
             let mut routes = routing.table.siblings(route, &call.method);
-            routes.any(|route| may_call(route, principal, &call.method))
+            let barrier = calls(route, principal, &call.method);
+            barrier.or_else(|barrier| {
+                let is_open = routes.any(|route| calls(route, principal, &call.method).is_ok());
+                if is_open { Ok(()) } else { Err(barrier) }
+            })
         }
-        (Destination::Route(_), Authenticated::Anybody) => false,
+        (Destination::Route(_), Authenticated::Anybody) => Err(Barrier::Roles),
     };
-    if allowed { Ok(Authorized { caller, destination }) } else { Err(Refusal::Forbidden) }
+    judged.map_err(Refusal::Forbidden)?;
+    Ok(Authorized { caller, destination })
+}
+
+/// Where the call goes. A route that does not take its method is on record all the same.
+fn destination(visit: &mut Visit<'_>) -> Result<Destination, Refusal> {
+    let Visit { gate, call, record, .. } = visit;
+    let routing = gate.routing.read();
+    destination::find(gate.find, &routing, call).inspect_err(|refusal| {
+        let at = || destination::route_at(gate.find, &routing, call);
+        if let Some(route) = matches!(refusal, Refusal::MethodNotAllowed(_)).then(at).flatten() {
+            record.known.destination(&Destination::Route(route));
+        }
+    })
 }

@@ -9,6 +9,7 @@ use crate::{
     actors::quota_keeper::{GivenBack, Outcome, Ticket},
     clock::Clock,
     domain::{
+        barrier::Barrier,
         ids::ApiKeyId,
         limit::{
             Per, Standing, Subject, Unit,
@@ -91,7 +92,7 @@ enum Step {
 
 /// Asks the user's keeper about the policies that count calls.
 pub async fn limit(visit: &mut Visit<'_>, authorized: Authorized, route: &Route) -> Result<Entered, Refusal> {
-    let principal = authorized.principal().map(Arc::clone).ok_or(Refusal::Forbidden)?;
+    let principal = authorized.principal().map(Arc::clone).ok_or(Refusal::Forbidden(Barrier::Roles))?;
     let asked = ask(visit, &principal, route, Step::Calls).await;
     visit.record.known.limits.calls_asked = true;
     match asked {

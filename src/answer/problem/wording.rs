@@ -27,7 +27,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::OAuth(error, _) => oauth::title(*error),
         Refusal::InvalidCredentials => "Wrong user name or password",
         Refusal::SignIn(_) => "The sign-in came to nothing",
-        Refusal::Forbidden | Refusal::NotByThisCredential | Refusal::OriginNotAllowed => "Not allowed",
+        Refusal::Forbidden(_) | Refusal::NotByThisCredential | Refusal::OriginNotAllowed => "Not allowed",
         Refusal::NotFound | Refusal::NoSuchName { .. } => "Not found",
         Refusal::ModelNotServed(_) => "The model is not served here",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
@@ -86,7 +86,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::RevokedToken(_) => "The session has ended, or the user was changed. Log in again.".into(),
         Refusal::InvalidCredentials => "The user name or the password is wrong, or the user may not log in.".into(),
         Refusal::SignIn(_) => "The sign-in at the provider came to nothing. Begin again at /console/.".into(),
-        Refusal::Forbidden => "Your role, or this credential, may not do this here. Ask an administrator.".into(),
+        Refusal::Forbidden(_) => "Your role, or this credential, may not do this here. Ask an administrator.".into(),
         Refusal::NotByThisCredential => {
             "Only the tokens of a login, with the whole role of the user, may do this. Log in and try again.".into()
         }

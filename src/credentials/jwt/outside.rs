@@ -187,7 +187,7 @@ impl OutsideVerifier {
 
     /// Verifies the type, the signature and the claims of a token. Who its subject is here is not looked at.
     pub fn verify(&self, token: &OutsideToken, now_s: i64) -> Result<OutsideVerified, OutsideRejection> {
-        let issuer = token.issuer().ok_or(TokenFault::WrongClaims)?;
+        let issuer = token.issuer().ok_or(TokenFault::WrongClaim("iss"))?;
         let Trusted { trust, keys, fetched, .. } = self.issuers.get(issuer).ok_or(TokenFault::UnknownIssuer)?;
         if !trust.takes(&token.media_type) {
             return Err(TokenFault::WrongType.into());

@@ -15,6 +15,7 @@ use crate::{
     crypto,
     domain::{
         api_key::OldSecret,
+        barrier::Barrier,
         ids::ApiKeyId,
         principal::{Account, Credential, CredentialKind, KeyBounds, Principal, UserStatus},
         refusal::{Refusal, Revocation, TokenFault},
@@ -60,7 +61,7 @@ impl KeyCheck {
         let (account, standing) = self.owner(key, now).await?;
         let (team, bounds) = (self.directory.read().team_of(&account), standing.bounds);
         // What each of key and user may that the other may not is nothing that the key may.
-        let role = bounds.role_of(account.role).ok_or(Refusal::Forbidden)?;
+        let role = bounds.role_of(account.role).ok_or(Refusal::Forbidden(Barrier::Key))?;
         let (credential, secret_hash) = (credential(key.id), Some(key.secret_hash()));
         Ok(Principal { account, team, bounds: Some(bounds), role, session: None, credential, secret_hash })
     }

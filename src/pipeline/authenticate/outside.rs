@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Identity, NOT_ASKED, OutsideTokens, faulty, refusal_of};
+use super::{Identity, NOT_ASKED, OutsideTokens, faulty, refusal_of, seldom::Seldom};
 use crate::{
     actors::{key_fetcher::OutsideKeys, registrar::Provision},
     credentials::jwt::{
@@ -13,7 +13,9 @@ use crate::{
         outside::{OutsideRejection, OutsideToken, OutsideVerified, OutsideVerifier},
     },
     domain::{
+        barrier::Barrier,
         principal::{Account, Credential, CredentialKind, Principal, UserStatus},
+        redaction::redact,
         refusal::{Refusal, Revocation, TokenFault},
     },
     snapshot::{Snapshot, directory::Directory},
@@ -63,8 +65,26 @@ pub(super) async fn verify(
     };
     looked.map_err(|rejection| match rejection {
         OutsideRejection::NeedsKeys { fault, .. } => faulty(fault),
-        OutsideRejection::Rejected(rejection) => refusal_of(rejection),
+        OutsideRejection::Rejected(rejection) => {
+            if rejection == Rejection::Faulty(TokenFault::UnknownIssuer) {
+                tell_of_issuer(token.issuer());
+            }
+            refusal_of(rejection)
+        }
     })
+}
+
+/// The most characters of an issuer's name that are logged: anybody can write anything there.
+const MAX_ISSUER_CHARS: usize = 200;
+
+/// Whoever sets up a trusted issuer must see which one the tokens name. It is no part of the record: callers choose it.
+fn tell_of_issuer(issuer: Option<&str>) {
+    static SELDOM: Seldom = Seldom::new();
+    SELDOM.tell(|count| {
+        let issuer: String = issuer.unwrap_or_default().chars().take(MAX_ISSUER_CHARS).collect();
+        let issuer = redact(&issuer);
+        tracing::warn!(count, %issuer, "tokens are refused whose `iss` is no issuer of auth.trusted_issuers");
+    });
 }
 
 /// The user that a verified outside token is about, as they are now, with the role of this call.
@@ -88,7 +108,7 @@ pub(super) async fn principal(identity: &Identity, verified: &OutsideVerified) -
     let role = match verified.role {
         _ if account.follows_issuer => verified.role.unwrap_or(verified.first_role),
         // What each may that the other may not is nothing that this call may.
-        Some(role) => role.lesser(account.role).ok_or(Refusal::Forbidden)?,
+        Some(role) => role.lesser(account.role).ok_or(Refusal::Forbidden(Barrier::Roles))?,
         None => account.role,
     };
     let credential = Credential { kind: CredentialKind::OutsideToken, id: verified.token_id.clone() };

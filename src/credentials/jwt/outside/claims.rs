@@ -29,8 +29,8 @@ pub(super) fn check(trust: &Trust, token: &OutsideToken, now_s: i64) -> Result<O
     if is_id_token(token) || token.claims.contains_key(OF_EVENTS) {
         return Err(TokenFault::WrongType.into());
     }
-    let times = Times::read(trust, token, now_s).ok_or(TokenFault::WrongClaims)?;
-    let verified = read(trust, token, &times).ok_or(TokenFault::WrongClaims)?;
+    let times = Times::read(trust, token, now_s).map_err(TokenFault::WrongClaim)?;
+    let verified = read(trust, token, &times).map_err(TokenFault::WrongClaim)?;
     if times.begins > now_s {
         return Err(TokenFault::NotYetValid.into());
     }
@@ -61,23 +61,26 @@ struct Times {
 }
 
 impl Times {
-    /// `None` where the end is missing, a time is none, or the token lives longer than may be. Access tokens by RFC 9068 say when
+    /// The claim that is at fault where the end is missing, a time is none, or the token lives longer than may be. Access tokens by RFC 9068 say when
     /// they were made (§2.2), of others RFC 7519 §4.1.6 does not ask it: one that does not say it was made when it begins, or
     /// as early as its lifetime allows, and has no longer to live from now.
-    fn read(trust: &Trust, token: &OutsideToken, now_s: i64) -> Option<Self> {
-        let exp_s = time_s(token.claims.get("exp")?)?;
-        let nbf_s = token.claims.get("nbf").map(|nbf| time_s(nbf).ok_or(())).transpose().ok()?;
+    fn read(trust: &Trust, token: &OutsideToken, now_s: i64) -> Result<Self, &'static str> {
+        let exp_s = token.claims.get("exp").and_then(time_s).ok_or("exp")?;
+        let nbf_s = token.claims.get("nbf").map(|nbf| time_s(nbf).ok_or("nbf")).transpose()?;
         let earliest_s = exp_s.saturating_sub(i64::from(trust.max_lifetime_s));
         let iat_s = match token.claims.get("iat") {
-            Some(iat) => time_s(iat)?,
-            None if without_application(&token.media_type).eq_ignore_ascii_case("at+jwt") => return None,
-            None => nbf_s.or_else(|| (earliest_s <= now_s).then_some(earliest_s))?,
+            Some(iat) => time_s(iat).ok_or("iat")?,
+            None if without_application(&token.media_type).eq_ignore_ascii_case("at+jwt") => return Err("iat"),
+            None => nbf_s.or_else(|| (earliest_s <= now_s).then_some(earliest_s)).ok_or("exp")?,
         };
         let nbf_s = nbf_s.unwrap_or(iat_s);
-        (1..=i64::from(trust.max_lifetime_s)).contains(&exp_s.saturating_sub(iat_s)).then_some(())?;
+        let lifetime_s = exp_s.saturating_sub(iat_s);
+        if !(1..=i64::from(trust.max_lifetime_s)).contains(&lifetime_s) {
+            return Err(if lifetime_s < 1 { "exp" } else { "lifetime" });
+        }
         let leeway_s = i64::from(trust.leeway_s);
         let skew_s = CLOCK_SKEW_S.max(leeway_s);
-        Some(Self {
+        Ok(Self {
             made: iat_s.saturating_sub(skew_s),
             begins: nbf_s.max(iat_s).saturating_sub(skew_s),
             ends: exp_s.saturating_add(leeway_s),
@@ -85,21 +88,24 @@ impl Times {
     }
 }
 
-/// Everything but whether it is valid now; `None` where a claim is missing or not as it must be.
-fn read(trust: &Trust, token: &OutsideToken, times: &Times) -> Option<OutsideVerified> {
+/// Everything but whether it is valid now; or the first claim that is missing or not as it must be.
+fn read(trust: &Trust, token: &OutsideToken, times: &Times) -> Result<OutsideVerified, &'static str> {
     let claims = &token.claims;
     // A token bound to a key of its sender (RFC 7800 §3) is no bearer token, and the proof is not asked for here.
-    if claims.contains_key("cnf") || !is_for(&trust.audience, claim_path::find(claims, &trust.audience_claim)?) {
-        return None;
+    if claims.contains_key("cnf") {
+        return Err("cnf");
     }
-    let subject = claims.get("sub")?.as_str().filter(|subject| is_subject(subject))?;
+    // In place of `aud` the configuration may name another claim.
+    let audience = claim_path::find(claims, &trust.audience_claim);
+    audience.filter(|audience| is_for(&trust.audience, audience)).ok_or("aud")?;
+    let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| is_subject(subject)).ok_or("sub")?;
     let identity = OutsideIdentity { issuer: Arc::clone(&trust.issuer), subject: subject.into() };
-    Some(OutsideVerified {
+    Ok(OutsideVerified {
         identity,
         role: claim_path::find(claims, &trust.role_claim).and_then(|claim| role(trust, claim)),
         first_role: trust.role,
         team: claim_path::find(claims, &trust.team_claim).and_then(|claim| team(trust, claim)),
-        token_id: token_id(token)?,
+        token_id: token_id(token).ok_or("jti")?,
         made_s: times.made,
         ends_s: times.ends,
     })

@@ -161,10 +161,31 @@ fn a_claim_that_is_missing_or_wrong_is_refused() {
     wrong.push(good.replace("\"role\":\"user\"", "\"realm\":{\"r\":1,\"r\":2}"));
     wrong.push("[]".into());
     for claims in wrong {
-        assert_eq!(f.verify_claims(&claims), faulty(TokenFault::WrongClaims), "{claims}");
+        let refused = f.verify_claims(&claims).unwrap_err();
+        let is_of_claims = matches!(
+            refused,
+            OutsideRejection::Rejected(Rejection::Faulty(TokenFault::WrongClaims | TokenFault::WrongClaim(_)))
+        );
+        assert!(is_of_claims, "{claims}: {refused:?}");
     }
     assert_eq!(f.verify_claims(&with("nbf", json!(NOW_S + 6))), faulty(TokenFault::NotYetValid));
     assert_eq!(f.verify_claims(&with("iss", json!("https://idp.example/"))), faulty(TokenFault::UnknownIssuer));
+}
+
+#[test]
+fn a_refusal_names_the_claim_that_is_wrong() {
+    let f = Fixture::ed25519();
+    for (claims, named) in [
+        (with("aud", json!("other")), "aud"),
+        (with("sub", json!("")), "sub"),
+        (without("exp"), "exp"),
+        (with("exp", json!(NOW_S + 86_401)), "lifetime"),
+        (with("nbf", json!("now")), "nbf"),
+        (with("jti", json!(1)), "jti"),
+        (with("cnf", json!({ "jkt": "x" })), "cnf"),
+    ] {
+        assert_eq!(f.verify_claims(&claims), faulty(TokenFault::WrongClaim(named)), "{claims}");
+    }
 }
 
 #[test]
@@ -205,9 +226,12 @@ fn a_token_that_does_not_say_when_it_was_made_was_made_when_it_begins_or_as_earl
     ] {
         assert_eq!(verify(times.clone()).map(|verified| verified.made_s), Ok(made_s), "{times}");
     }
-    for times in [json!({ "exp": NOW_S + 101 }), json!({ "exp": NOW_S + 60, "nbf": NOW_S - 41 }), json!({ "nbf": "x" })]
-    {
-        assert_eq!(verify(times.clone()), faulty(TokenFault::WrongClaims), "{times}");
+    for (times, named) in [
+        (json!({ "exp": NOW_S + 101 }), "exp"),
+        (json!({ "exp": NOW_S + 60, "nbf": NOW_S - 41 }), "lifetime"),
+        (json!({ "nbf": "x" }), "nbf"),
+    ] {
+        assert_eq!(verify(times.clone()), faulty(TokenFault::WrongClaim(named)), "{times}");
     }
     assert_eq!(verify(json!({ "exp": NOW_S })), Err(Rejection::Expired.into()));
 }
@@ -347,7 +371,7 @@ fn leeway_and_lifetime_are_as_configured() {
     assert!(at(with("nbf", json!(NOW_S + 60)), NOW_S).is_ok());
     assert_eq!(at(with("nbf", json!(NOW_S + 61)), NOW_S), faulty(TokenFault::NotYetValid));
     assert!(at(with("exp", json!(NOW_S + 200_000)), NOW_S).is_ok());
-    assert_eq!(at(with("exp", json!(NOW_S + 200_001)), NOW_S), faulty(TokenFault::WrongClaims));
+    assert_eq!(at(with("exp", json!(NOW_S + 200_001)), NOW_S), faulty(TokenFault::WrongClaim("lifetime")));
 }
 
 #[test]
