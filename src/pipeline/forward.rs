@@ -14,6 +14,7 @@ use super::{
     body::{BodyBounds, ClientBody},
     cache::plan::Plan,
     forwarded::Forwarded,
+    gate::Gate,
     outgoing::{describe, outgoing},
     reserve::Reserved,
     rewritten::Rewritten,
@@ -100,6 +101,10 @@ pub async fn forward(
     match sent {
         Ok(forwarded) => {
             forwarded.upstream_status.into_iter().for_each(|status| record.known.upstream_status(status));
+            let upstream = record.known.draft().findings.upstream.as_deref();
+            if let (Some(status @ (401 | 403)), Some(upstream)) = (forwarded.upstream_status, upstream) {
+                tell_of_refusal(gate, upstream, status);
+            }
             if forwarded.answer.status.is_success() {
                 record.known.served_model(forwarded.open.served_model());
             }
@@ -109,6 +114,21 @@ pub async fn forward(
             tracing::warn!(request = %call.id, route = %route.name, error = %error.with_causes(), "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape.body))
         }
+    }
+}
+
+/// An upstream that refuses the gateway's secret looks to callers as if theirs were wrong, so the operator is told.
+fn tell_of_refusal(gate: &Gate, upstream: &str, status: u16) {
+    let routing = gate.routing.read();
+    let is_sent_secret = routing.target(upstream).is_some_and(|target| target.secret.is_some());
+    let condition = routing.condition(upstream).filter(|_| is_sent_secret);
+    if condition.is_some_and(|condition| condition.refuses(gate.clock.monotonic_ms())) {
+        tracing::warn!(
+            upstream,
+            status,
+            "an upstream refuses what it is sent with the gateway's own secret: the secret is wrong, or may not do this. Callers \
+             see its answer"
+        );
     }
 }
 

@@ -36,7 +36,12 @@ struct Marks {
     rests_until_ms: AtomicU64,
     saved: AtomicU64,
     few_until_ms: AtomicU64,
+    /// Until when it is not told again that it refuses what it is sent.
+    quiet_until_ms: AtomicU64,
 }
+
+/// For how long that is not told again.
+const QUIET_MS: u64 = 60_000;
 
 /// For operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +125,14 @@ impl Condition {
         self.marks.rests_until_ms.fetch_max(until_ms, Relaxed);
     }
 
+    /// It has refused a call as one that may not be made (401, 403). Whether that is to be told: once a minute.
+    #[must_use]
+    pub fn refuses(&self, now_ms: u64) -> bool {
+        let until_ms = now_ms.saturating_add(QUIET_MS);
+        let is_over = |until: u64| (until <= now_ms).then_some(until_ms);
+        self.marks.quiet_until_ms.fetch_update(Relaxed, Relaxed, is_over).is_ok()
+    }
+
     /// What a health check says. One that fails may be lost; two in a row are believed.
     pub fn health(&self, is_good: bool) {
         if is_good {
@@ -176,6 +189,13 @@ impl Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_an_upstream_refuses_is_told_once_a_minute() {
+        let condition = Condition::default();
+        let told = [0, 1, 59_999, 60_000, 60_001, 120_000].map(|now_ms| condition.refuses(now_ms));
+        assert_eq!(told, [true, false, false, true, false, true]);
+    }
 
     const RULES: Rules = Rules { failures: 2, within_ms: 100, open_ms: 50 };
 
