@@ -39,6 +39,8 @@ pub struct PoolGauge {
 pub struct BudgetGauge {
     pub budget: Arc<str>,
     pub team: Option<Arc<str>>,
+    /// The limit, where one budget with one sum is all that has the name: for all callers, or for one subject.
+    pub limit_usd: Option<f64>,
     pub spent_usd: f64,
     pub held_usd: f64,
 }
@@ -70,6 +72,10 @@ const SPENT: (&str, &str) = (
     "Spent of the budgets of a name in their present periods; `team`: their only subject.",
 );
 const HELD: (&str, &str) = ("tollgate_budget_held_usd", "Set aside for calls that are under way.");
+const LIMIT: (&str, &str) = (
+    "tollgate_budget_limit_usd",
+    "The limit of a budget for all callers, or for one subject; none where several budgets or subjects have the name.",
+);
 
 /// A part of [`Metrics`](super::Metrics).
 #[derive(Clone)]
@@ -81,6 +87,7 @@ pub(super) struct Gauges {
     upstream_state: IntGaugeVec,
     budget_spent: PerBudget,
     budget_held: PerBudget,
+    budget_limit: PerBudget,
     budget_alerts: IntCounterVec,
 }
 
@@ -99,6 +106,7 @@ impl Gauges {
             upstream_state: gauges(UPSTREAM_STATE.0, UPSTREAM_STATE.1, &["upstream"])?,
             budget_spent: add(registry, PerBudget::new(SPENT))?,
             budget_held: add(registry, PerBudget::new(HELD))?,
+            budget_limit: add(registry, PerBudget::new(LIMIT))?,
             budget_alerts: counters(
                 "tollgate_budget_alerts_total",
                 "Alerts that this replica put on record.",
@@ -146,9 +154,13 @@ impl Gauges {
     fn show_budgets(&self, budgets: Vec<BudgetGauge>) {
         self.budget_spent.reset();
         self.budget_held.reset();
+        self.budget_limit.reset();
         for budget in budgets {
             self.budget_spent.set(&budget, budget.spent_usd);
             self.budget_held.set(&budget, budget.held_usd);
+            if let Some(limit_usd) = budget.limit_usd {
+                self.budget_limit.set(&budget, limit_usd);
+            }
         }
     }
 }
@@ -263,6 +275,7 @@ mod tests {
         let budget = |team: Option<&str>, spent_usd| BudgetGauge {
             budget: "month".into(),
             team: team.map(Into::into),
+            limit_usd: team.map(|_| 10.0),
             spent_usd,
             held_usd: 0.0,
         };
@@ -272,10 +285,12 @@ mod tests {
             "tollgate_budget_spent_usd{budget=\"month\"} 1.5",
             "tollgate_budget_spent_usd{budget=\"month\",team=\"Research\"} 2.5",
             "tollgate_budget_held_usd{budget=\"month\",team=\"Research\"} 0",
+            "tollgate_budget_limit_usd{budget=\"month\",team=\"Research\"} 10",
         ] {
             assert!(shown.contains(line), "{line} in {shown}");
         }
         assert_eq!(shown.matches("# TYPE tollgate_budget_spent_usd gauge").count(), 1, "{shown}");
+        assert!(!shown.contains("tollgate_budget_limit_usd{budget=\"month\"}"), "{shown}");
         gauges.show(seen());
         assert!(!text(&registry).contains("tollgate_budget_spent_usd{"), "{}", text(&registry));
     }

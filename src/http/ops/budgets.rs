@@ -54,6 +54,27 @@ impl BudgetSums {
 /// A budget's name, and that of the team that is its only subject.
 type Label = (Arc<str>, Option<Arc<str>>);
 
+/// What is spent and held under a label, and the limit where one budget with one sum is all that has it.
+#[derive(Default)]
+struct Sum {
+    balance: Balance,
+    limit: Option<Money>,
+    budgets: usize,
+}
+
+impl Sum {
+    fn count(&mut self, budget: &Budget) {
+        self.budgets = self.budgets.saturating_add(1);
+        let is_one = self.budgets == 1 && (budget.scope == Scope::Global || budget.subject.is_some());
+        self.limit = is_one.then_some(budget.limit);
+    }
+
+    fn add(&mut self, Balance { spent, held }: Balance) {
+        self.balance.spent = self.balance.spent.saturating_plus(spent);
+        self.balance.held = self.balance.held.saturating_plus(held);
+    }
+}
+
 async fn ask(operations: &Operations) -> Option<Vec<BudgetGauge>> {
     let now = operations.clock.now();
     let budgets: Vec<Arc<Budget>> = operations.budgets.read().all().take(MAX_BUDGETS).cloned().collect();
@@ -61,18 +82,21 @@ async fn ask(operations: &Operations) -> Option<Vec<BudgetGauge>> {
     let (teams, sums) = futures_util::join!(labels(operations, &budgets), operations.store.sums_of(periods));
     let sums = sums.inspect_err(|error| tracing::warn!(%error, "budgets are left out of the metrics")).ok()?;
     let labels: BTreeMap<BudgetId, Label> = teams?;
-    let mut by_label: BTreeMap<Label, Balance> =
-        labels.values().map(|label| (label.clone(), Balance::default())).collect();
+    let mut by_label: BTreeMap<Label, Sum> = BTreeMap::new();
+    for budget in &budgets {
+        let Some(label) = labels.get(&budget.id) else { continue };
+        by_label.entry(label.clone()).or_default().count(budget);
+    }
     for (id, sum) in sums {
         let Some(total) = labels.get(&id).and_then(|label| by_label.get_mut(label)) else { continue };
-        total.spent = total.spent.saturating_plus(sum.spent);
-        total.held = total.held.saturating_plus(sum.held);
+        total.add(sum);
     }
-    let gauge = |((budget, team), Balance { spent, held }): (Label, Balance)| BudgetGauge {
+    let gauge = |((budget, team), Sum { balance, limit, .. }): (Label, Sum)| BudgetGauge {
         budget,
         team,
-        spent_usd: usd(spent),
-        held_usd: usd(held),
+        limit_usd: limit.map(usd),
+        spent_usd: usd(balance.spent),
+        held_usd: usd(balance.held),
     };
     Some(by_label.into_iter().map(gauge).collect())
 }
