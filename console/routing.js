@@ -63,7 +63,8 @@ function page(kind, me, query, entries, columns, upstreams) {
     table(kind.title, [
       { name: "Name", long: true, show: (e) => [look(kind, e), el("div", { class: "faint" }, e.source === "api" ? "made here" : "from the file (read-only)"),
         el("div", {}, el("a", { href: `#/requests?${new URLSearchParams({ [kind.noun]: e.name })}`, "aria-label": `Requests of ${e.name}` }, "requests")),
-        e.not_in_force && el("div", { class: "bad" }, `Not in force: ${e.not_in_force}`)] },
+        e.not_in_force && el("div", { class: "bad" }, `Not in force: ${e.not_in_force}`),
+        e.unpriced?.length > 0 && el("div", { class: "bad" }, `Without a price, and so without calls: ${e.unpriced.join(", ")}`)] },
       ...columns,
       ...(isAdmin(me) ? [{ name: "Change", show: (/** @type {any} */ e) => acts(kind, e) }] : []),
     ], shown, name ? `There is no ${kind.noun} of this name.` : kind.empty),

@@ -25,6 +25,7 @@ mod tls;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::dev::ServerHandle;
+use serde_json::json;
 
 use self::{
     actors::{Handles, Published},
@@ -39,8 +40,8 @@ use self::{
 pub use self::{
     alerts::webhook,
     audit::{
-        audit_public_key, audit_store, checkpoint_file, checkpoint_files, custodian, home_chain,
-        is_checkpoint_file_renewed, settle_audit,
+        Recorder, audit_public_key, audit_store, checkpoint_file, checkpoint_files, custodian, home_chain,
+        is_checkpoint_file_renewed, recorder, settle_audit,
     },
     first_start::{FirstStart, random_password},
     foundation::{Secrets, is_shared},
@@ -53,8 +54,9 @@ pub use self::{
     start_error::StartError,
     tls::{authorities_in, tls, tls_to_own_gateway},
 };
+pub use crate::actors::notary::Deed;
 use crate::{
-    actors::{roster::Roster, token_issuer::shared_key},
+    actors::{notary::Custodian, roster::Roster, token_issuer::shared_key},
     clock::Clock,
     config::Config,
     credentials::api_key::Mint,
@@ -142,7 +144,7 @@ impl Gateway {
             at_provider.start(&mut crew, &base.store).await?;
         }
         first_rules::run_late(&config, &base.store, &base.clock, &handles).await;
-        in_force::warn(&config, &base.store, &published.routing).await;
+        in_force::warn(&config, &base.store, &published).await;
         let parts = Box::new(Parts {
             identity: identity(&config, &handles, &published, mint, base.clock.clone()),
             metrics,
@@ -199,10 +201,19 @@ impl Gateway {
         taken
     }
 
-    /// Says what came of a reload, for the command that asked for it.
-    pub fn note_reload(&self, reload: &Reload) {
-        if let Err(error) = self.parts.base.data_dir.note_reload(reload) {
+    /// Says what came of a reload, for the command that asked for it, and puts what it changed on record.
+    pub async fn note_reload(&self, reload: &Reload) {
+        let Foundation { data_dir, store, clock, checkpoint_key: key, .. } = &self.parts.base;
+        if let Err(error) = data_dir.note_reload(reload) {
             tracing::warn!(%error, "`tollgate reload` will not be told what came of it");
+        }
+        if reload.changes.is_empty() {
+            return;
+        }
+        let custodian = Custodian { store: store.clone(), clock: clock.clone(), key: Arc::clone(key), by: None };
+        let change = json!({ "before": null, "after": { "configuration": reload.changes } });
+        if let Err(error) = custodian.note(Deed { command: "reload", about: None, change }).await {
+            tracing::warn!(%error, "what the reload changed could not be put on record");
         }
     }
 
@@ -217,7 +228,7 @@ impl Gateway {
         }
         handles.entries.take(plan).await?;
         first_rules::run_late(config, &base.store, &base.clock, handles).await;
-        in_force::warn(config, &base.store, &published.routing).await;
+        in_force::warn(config, &base.store, published).await;
         if let (Some(tls), Some(renewal)) = (&self.parts.tls, renewal) {
             tls.renew(renewal, metrics);
         }

@@ -1,13 +1,18 @@
-//! What is written and not in force: limits and budgets that name what is gone, and those of the configuration that the store
-//! has otherwise or not at all. Told at a start and at a reload; nothing is refused for it. But a reload is, if it would put
+//! What is written and not in force: limits and budgets that name what is gone, those of the configuration that the store
+//! has otherwise or not at all, targets without a price, and routes for people that there are not. Told at a start and at a reload; nothing is refused for it. But a reload is, if it would put
 //! out of force what administrators have made.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::first_rules::Configured;
+use super::{actors::Published, first_rules::Configured};
 use crate::{
-    config::{Config, ConfigError},
-    domain::{budget, entry::Unfit, limit},
+    config::{Config, ConfigError, models::ModelEntry},
+    domain::{
+        budget,
+        entry::Unfit,
+        limit::{self, Per},
+        route::Route,
+    },
     snapshot::{
         Snapshot,
         routing::{Plan, Routing},
@@ -35,10 +40,47 @@ pub(super) fn keep(config: &Config, plan: &dyn Plan, routing: &Routing) -> Resul
 }
 
 /// Logs each warning. Where the store is not available, nothing is logged here: the start and `/readyz` report it.
-pub(super) async fn warn(config: &Config, store: &Store, routing: &Snapshot<Routing>) {
-    for warning in warnings(config, store, routing).await.unwrap_or_default() {
+pub(super) async fn warn(config: &Config, store: &Store, published: &Published) {
+    let of_routes = of_routes(store, &published.routing).await.unwrap_or_default();
+    let of_rules = warnings(config, store, &published.routing).await.unwrap_or_default();
+    for warning in unpriced(published).into_iter().chain(of_routes).chain(of_rules) {
         tracing::warn!("{warning}");
     }
+}
+
+/// Targets that get no call.
+fn unpriced(published: &Published) -> Vec<String> {
+    let (routing, prices) = (published.routing.read(), published.prices.read());
+    let mut warnings = vec![];
+    for entry in &routing.written().models {
+        let Some(model) = ModelEntry::shown(&entry.name, &entry.fields) else { continue };
+        for (place, target) in model.unpriced(|name| prices.find(name).is_some()) {
+            let what = format!("targets[{place}].model: \"{target}\" has no price: this target gets no call");
+            warnings.push(format!("the model \"{}\": {what}", entry.name));
+        }
+    }
+    warnings
+}
+
+/// Routes that name teams or users that there are not.
+async fn of_routes(store: &Store, routing: &Snapshot<Routing>) -> Result<Vec<String>, StoreError> {
+    let named: Vec<(String, Per, String)> = {
+        let routing = routing.read();
+        let named = |route: &Arc<Route>| {
+            let (teams, users) = (route.only.teams.iter(), route.only.users.iter());
+            let all = teams.map(|name| (Per::Team, name)).chain(users.map(|name| (Per::User, name)));
+            all.map(|(per, name)| (route.name.to_string(), per, name.clone())).collect::<Vec<_>>()
+        };
+        routing.table.iter().flat_map(named).collect()
+    };
+    let mut warnings = vec![];
+    for (route, per, name) in named {
+        if store.subject_id_of(per, Some(&name)).await?.is_err() {
+            let per = per.as_str();
+            warnings.push(told("route", &route, &format!("is for the {per} \"{name}\", and there is none")));
+        }
+    }
+    Ok(warnings)
 }
 
 async fn warnings(config: &Config, store: &Store, routing: &Snapshot<Routing>) -> Result<Vec<String>, StoreError> {

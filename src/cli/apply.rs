@@ -10,13 +10,17 @@ mod mistakes;
 mod plan;
 mod secrets;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use serde_json::Value;
 
 use self::{
-    document::Document,
-    gateway::Gateway,
+    document::{Document, Kind},
+    gateway::{Gateway, list},
     plan::Plan,
     secrets::{Secrets, unwritten},
 };
@@ -57,7 +61,7 @@ impl Apply {
             if plan.is_empty() {
                 let (counted, not_compared) = (plan.counted(), plan.not_compared());
                 print(&format!("0 changes: {counted}, all is as the file says\n{not_compared}"));
-                return Ok(());
+                return tell_unpriced(&gateway, &document).await;
             }
             let secrets = Secrets::open(self.secrets.as_deref(), plan.makes_keys() && !self.question.is_dry_run())?;
             if !self.question.answered(&plan.text())? {
@@ -65,7 +69,22 @@ impl Apply {
             }
             let done = plan.carry_out(&gateway, secrets).await?;
             print(&format!("{done} changes, {}\n", plan.counted()));
-            Ok(())
+            tell_unpriced(&gateway, &document).await
         })
     }
+}
+
+/// Names of the file whose targets get no call, as the gateway says now.
+async fn tell_unpriced(gateway: &Gateway, document: &Document) -> Result<(), Failure> {
+    for entry in document.entries.iter().filter(|entry| entry.kind == Kind::Model) {
+        let found = gateway.named(list(Kind::Model), &entry.name).await?;
+        let unpriced = found.iter().filter_map(|found| found.get("unpriced")?.as_array()).flatten();
+        for model in unpriced.filter_map(Value::as_str) {
+            let name = &entry.name;
+            let told = format!("warning: model {name}: its target \"{model}\" has no price: this target gets no call");
+            // Nothing is left to do if standard error is closed.
+            drop(writeln!(std::io::stderr(), "{told}"));
+        }
+    }
+    Ok(())
 }

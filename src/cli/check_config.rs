@@ -2,6 +2,7 @@
 
 mod printed;
 mod surroundings;
+mod unpriced;
 
 use std::{io::Write, path::Path};
 
@@ -36,6 +37,7 @@ impl CheckConfig {
             let known: Vec<String> = examined.mistakes.iter().map(|mistake| mistake.key.clone()).collect();
             examined.mistakes.extend(found.mistakes.into_iter().filter(|found| !known.contains(&found.key)));
             warnings.extend(found.notes);
+            warnings.extend(unpriced::warnings(config));
             warnings.extend(unknown_variables(config, environment()));
             warnings.extend(mistyped_methods(config));
         }

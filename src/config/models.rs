@@ -7,8 +7,9 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{Fault, mistakes::Mistakes, targets::check_aims};
+use super::{Fault, mistakes::Mistakes, routing::BUILTIN_LLM, targets::check_aims};
 use crate::domain::{
     alias::{Alias, Mismatch},
     failover::Aim,
@@ -62,6 +63,22 @@ impl ModelEntry {
         self.targets.iter().map(aim).collect()
     }
 
+    /// A name that is shown with its other fields; `None` if these are not those of one.
+    #[must_use]
+    pub fn shown(name: &str, fields: &Map<String, Value>) -> Option<Self> {
+        let mut fields = fields.clone();
+        fields.insert("name".into(), name.into());
+        serde_json::from_value(Value::Object(fields)).ok()
+    }
+
+    /// The targets whose model has no price, by their places: they get no call, for none can be held for. What the built-in
+    /// model serves, it says itself.
+    pub fn unpriced(&self, is_priced: impl Fn(&str) -> bool) -> Vec<(usize, &str)> {
+        let targets = self.targets.iter().enumerate();
+        let without = targets.filter(|(_, target)| target.upstream != BUILTIN_LLM && !is_priced(&target.model));
+        without.map(|(place, target)| (place, target.model.as_str())).collect()
+    }
+
     /// The name as the rules of `domain` know it.
     pub fn to_alias(&self, routes: &[Route]) -> Result<Alias, Mismatch> {
         Alias::new(self.name.as_str().into(), self.aims(), routes)
@@ -95,6 +112,12 @@ static PRICED: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     table.unwrap_or_default().into_iter().map(|price| price.model).collect()
 });
 
+/// Whether a model has a price before anybody sets one.
+#[must_use]
+pub fn is_priced_at_first(model: &str) -> bool {
+    PRICED.contains(model)
+}
+
 /// What is wrong with the name at this place.
 pub(super) fn mistakes(index: usize, known: &Known<'_>) -> Mistakes {
     let mut mistakes = Mistakes::default();
@@ -112,7 +135,7 @@ pub(super) fn mistakes(index: usize, known: &Known<'_>) -> Mistakes {
     );
     mistakes.rule(shadowed.is_none(), "name", shadows);
     let real = format!("\"{name}\" is the name of a model in the built-in prices: choose another name");
-    mistakes.rule(!PRICED.contains(name), "name", real);
+    mistakes.rule(!is_priced_at_first(name), "name", real);
     for (i, target) in model.targets.iter().enumerate() {
         mistakes.rule(is_plain(&target.model), format!("targets[{i}].model"), NAME);
     }

@@ -22,12 +22,13 @@ pub use self::put::{put_model, put_route, put_upstream};
 use super::{
     conditional::{Tagged, tag_of},
     extract::{Caller, PathName, QueryOf},
-    office::Operations,
+    office::{Administration, Operations},
     page::{Page, PageSize},
     problem::Problem,
 };
 use crate::{
-    domain::{entry::EntryKind, failover::breaker::Breaker, refusal::Refusal},
+    config::models::ModelEntry,
+    domain::{entry::EntryKind, failover::breaker::Breaker, price::book::PriceBook, refusal::Refusal},
     snapshot::routing::{Made, Routing, WrittenEntry},
 };
 
@@ -71,6 +72,9 @@ pub struct Configured {
     /// Why this replica does not have it in force: it does not go together with the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_in_force: Option<String>,
+    /// Of a name for models: the models of its targets that have no price now. These targets get no call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpriced: Option<Vec<String>>,
     /// All other fields, as in the configuration.
     #[serde(flatten)]
     fields: Map<String, Value>,
@@ -170,21 +174,27 @@ pub async fn route(
 /// `GET /admin/models`: the names for models, by name.
 pub async fn models(
     operations: Data<Operations>,
+    administration: Data<Administration>,
     _: Caller,
     QueryOf(query): QueryOf<EntriesQuery>,
 ) -> Result<Json<ConfiguredPage>, Problem> {
     operations.see_changes().await;
-    Ok(Json(query.page(&operations.routing.read().written().models)))
+    let entries = query.of(&operations.routing.read().written().models);
+    let prices = administration.accounting.prices.read();
+    let entries = entries.into_iter().map(|entry| entry.held_against(&prices)).collect();
+    Ok(Json(query.paged(entries)))
 }
 
 /// `GET /admin/models/{model}`.
 pub async fn model(
     operations: Data<Operations>,
+    administration: Data<Administration>,
     _: Caller,
     PathName(name): PathName<true>,
 ) -> Result<Tagged<Configured>, Problem> {
     operations.see_changes().await;
-    Ok(named(&operations.routing.read(), EntryKind::Model, &name)?)
+    let Tagged { tag, object: entry } = named(&operations.routing.read(), EntryKind::Model, &name)?;
+    Ok(Tagged { tag, object: entry.held_against(&administration.accounting.prices.read()) })
 }
 
 impl EntriesQuery {
@@ -201,7 +211,11 @@ impl EntriesQuery {
     }
 
     fn page(&self, entries: &[WrittenEntry]) -> ConfiguredPage {
-        ConfiguredPage { page: Page::of(self.of(entries), self.limit.0, |entry: &Configured| entry.name.clone()) }
+        self.paged(self.of(entries))
+    }
+
+    fn paged(&self, entries: Vec<Configured>) -> ConfiguredPage {
+        ConfiguredPage { page: Page::of(entries, self.limit.0, |entry: &Configured| entry.name.clone()) }
     }
 }
 
@@ -211,7 +225,8 @@ impl From<&WrittenEntry> for Configured {
         let Some(Made { created_at, updated_at, has_secret, unfit }) = made else {
             let [created_at, updated_at] = [None; 2];
             let source = Source::File;
-            return Self { name, source, created_at, updated_at, has_secret: None, not_in_force: None, fields };
+            let (has_secret, not_in_force, unpriced) = (None, None, None);
+            return Self { name, source, created_at, updated_at, has_secret, not_in_force, unpriced, fields };
         };
         Self {
             name,
@@ -220,12 +235,21 @@ impl From<&WrittenEntry> for Configured {
             updated_at: Some(updated_at),
             has_secret,
             not_in_force: unfit,
+            unpriced: None,
             fields,
         }
     }
 }
 
 impl Configured {
+    /// A name for models, with what its targets lack.
+    fn held_against(self, prices: &PriceBook) -> Self {
+        let entry = ModelEntry::shown(&self.name, &self.fields);
+        let unpriced = entry.iter().flat_map(|entry| entry.unpriced(|model| prices.find(model).is_some()));
+        let unpriced: Vec<String> = unpriced.map(|(_, model)| model.to_owned()).collect();
+        Self { unpriced: (!unpriced.is_empty()).then_some(unpriced), ..self }
+    }
+
     /// With the version of what an administrator made: the time of its last change.
     fn tagged(self) -> Tagged<Self> {
         Tagged { tag: self.updated_at.map(|time| tag_of(time.as_microsecond())), object: self }

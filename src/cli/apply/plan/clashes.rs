@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What a gateway shows of an entry of its lists besides what a configuration has.
-const SHOWN_ONLY: [&str; 6] = ["source", "created_at", "updated_at", "has_secret", "not_in_force", "state"];
+const SHOWN_ONLY: [&str; 7] = ["source", "created_at", "updated_at", "has_secret", "not_in_force", "unpriced", "state"];
 
 /// Those with which an entry of the file may clash: what is at the gateway, and what the file has before it.
 #[derive(Default)]

@@ -1,0 +1,53 @@
+//! Targets of names for models that get no call, because nothing is known of what their models cost.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::{
+    app::{configured_prices, existing_store, is_shared},
+    config::{Config, models::is_priced_at_first},
+};
+
+/// How long the store of a gateway that is not there yet is waited for.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A line for each of them.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let of_file: BTreeSet<String> = match configured_prices(config) {
+        Ok(Some(file)) => file.change.difference(BTreeMap::new()).added.into_iter().map(|price| price.model).collect(),
+        _ => BTreeSet::new(),
+    };
+    let is_known = |model: &str| is_priced_at_first(model) || of_file.contains(model);
+    let mut found = vec![];
+    for (i, model) in config.models.iter().enumerate() {
+        found.extend(model.unpriced(is_known).into_iter().map(|(place, name)| (i, place, name.to_owned())));
+    }
+    let set = if found.is_empty() { None } else { set(config, found.iter().map(|(.., name)| name.clone()).collect()) };
+    let unless = if set.is_none() { ", unless an administrator has set one" } else { "" };
+    let set = set.unwrap_or_default();
+    let told = |(i, place, name): (usize, usize, String)| {
+        let key = format!("models[{i}].targets[{place}].model");
+        (!set.contains(&name)).then(|| format!("{key}: \"{name}\" has no price: this target gets no call{unless}"))
+    };
+    found.into_iter().filter_map(told).collect()
+}
+
+/// Those of these models that have a price in the store of this machine; `None` where there is no such store.
+fn set(config: &Config, models: Vec<String>) -> Option<BTreeSet<String>> {
+    if is_shared(&config.store_url().ok()?) {
+        return None;
+    }
+    let store = existing_store(config, TIMEOUT).ok()?;
+    actix::System::new().block_on(async {
+        let list = store.price_version(None).await.ok()??;
+        let mut set = BTreeSet::new();
+        for model in models {
+            if store.price(list.version, model.clone()).await.ok()?.is_some() {
+                set.insert(model);
+            }
+        }
+        Some(set)
+    })
+}
