@@ -36,7 +36,8 @@ pub(super) enum Audit {
     Show(read::Show),
     /// Write the log as JSON Lines: whole and ready to be verified, or as events of OCSF.
     Export(export::Export),
-    /// Erase the names, addresses, paths and bodies in all records of one person. The chain stays whole.
+    /// Erase the names, addresses, paths and bodies in all records of one person, and what others did about that person. The
+    /// chain stays whole.
     Erase {
         /// The id of the user, or the name of one who is not deleted.
         #[arg(long)]
@@ -44,10 +45,10 @@ pub(super) enum Audit {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Drop the records of every chain that are older than this number of days. Their checkpoints stay.
+    /// Drop old records of every chain. Their checkpoints stay.
     Retain {
-        #[arg(long)]
-        days: u32,
+        #[command(flatten)]
+        kept: Kept,
         #[command(flatten)]
         consent: Consent,
     },
@@ -55,6 +56,29 @@ pub(super) enum Audit {
     AcceptRestore(accept::AcceptRestore),
     /// Print the public keys that checkpoints are verified with, for `verify --keys`.
     Keys(NoArguments),
+}
+
+/// What is kept of every chain. No number of days stands for everything: in the configuration 0 means for ever.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Kept {
+    /// Keep the records of this number of days, 1 or more, and drop those that are older.
+    #[arg(long, value_name = "N", value_parser = days)]
+    days: Option<u32>,
+    /// Keep nothing: drop every record that a checkpoint vouches for.
+    #[arg(long)]
+    all: bool,
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) => {
+            Err("0 would keep nothing. In audit.retention_days it means for ever; to drop everything, give --all"
+                .into())
+        }
+        Ok(days) => Ok(days),
+        Err(_) => Err("must be a number of days, 1 or more".into()),
+    }
 }
 
 #[derive(Args)]
@@ -71,7 +95,7 @@ impl Audit {
                 Self::Show(show) => show.run(&config).await,
                 Self::Export(export) => export.run(&config).await,
                 Self::Erase { user, consent } => erase(&config, &user, &consent).await,
-                Self::Retain { days, consent } => retain(&config, days, &consent).await,
+                Self::Retain { kept, consent } => retain(&config, &kept, &consent).await,
                 Self::AcceptRestore(accept) => accept.run(&config).await,
                 Self::Keys(NoArguments {}) => print_keys(&config).await,
             }
@@ -102,9 +126,10 @@ async fn user_id(store: &Store, user: &str) -> Result<UserId, Failure> {
         .ok_or_else(|| Failure::Failed(format!("there is no user {user}; give the id of a deleted one")))
 }
 
-async fn retain(config: &Config, days: u32, consent: &Consent) -> Result<(), Failure> {
+async fn retain(config: &Config, kept: &Kept, consent: &Consent) -> Result<(), Failure> {
     let custodian = custodian(config, &secrets(), consent.author()?).await?;
-    let kept = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
+    // With --all it is no time at all.
+    let kept = SignedDuration::from_hours(i64::from(kept.days.unwrap_or_default()).saturating_mul(24));
     let before = Clock::system().now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
     let chains = custodian.store.audit_chains().await.map_err(failed)?;
     let mut plan = String::new();

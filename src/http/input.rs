@@ -215,6 +215,7 @@ mod tests {
             (r#"{"name": "a", "port": 1, "colour": "green"}"#, "/colour", "must be one of red, blue"),
             (r#"{"name": "a", "port": 1, "on": "yes"}"#, "/on", "must be true or false"),
             (r#"{"name": "a", "port": 1, "prot": 1}"#, "/prot", "is no field here; did you mean \"port\"?"),
+            (r#"{"name": "a", "port": 1, "red": 1}"#, "/red", "is no field here; did you mean \"colour\": \"red\"?"),
             (r#"{"name": "a", "port": 1, "name": "b"}"#, "/name", "stands here more than once"),
             (r#"{"name": "a", "port": 1, "a/b~c": 1}"#, "/a~1b~0c", ""),
         ] {

@@ -16,7 +16,7 @@ use crate::{
     http::{
         administered::{self, Made},
         created::CreatedAt,
-        extract::{Caller, JsonBody, PathId},
+        extract::{Caller, OptionalJson, PathId},
         failure::unavailable,
         idempotency,
         named::named_one,
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How the secret is replaced.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRotate {
     /// For how many seconds the present secret goes on. At 0 it ends at once, and so do the tokens it was exchanged for.
@@ -45,14 +45,14 @@ pub async fn rotate_own(
     request: HttpRequest,
     Caller(caller): Caller,
     PathId(id): PathId<ApiKeyId>,
-    JsonBody(body): JsonBody<KeyRotate>,
+    OptionalJson(body): OptionalJson<KeyRotate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
     if !is_login(&administration, &caller).await? {
         return Err(Refusal::NotByThisCredential.into());
     }
     let order =
         Order { key: KeyOf { id, owner: Some(caller.account.id) }, listed_at: "/me/api-keys", by: caller.account.id };
-    rotate(&administration, &request, order, &body).await
+    rotate(&administration, &request, order, &body.unwrap_or_default()).await
 }
 
 /// `POST /admin/api-keys/{id}/rotate`: shows the new secret once.
@@ -61,10 +61,10 @@ pub async fn rotate_any(
     request: HttpRequest,
     Caller(admin): Caller,
     PathId(id): PathId<ApiKeyId>,
-    JsonBody(body): JsonBody<KeyRotate>,
+    OptionalJson(body): OptionalJson<KeyRotate>,
 ) -> Result<CreatedAt<NewKey>, Problem> {
     let order = Order { key: KeyOf { id, owner: None }, listed_at: "/admin/api-keys", by: admin.account.id };
-    rotate(&administration, &request, order, &body).await
+    rotate(&administration, &request, order, &body.unwrap_or_default()).await
 }
 
 /// Which key is to have a new secret, and by whose request.

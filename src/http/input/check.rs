@@ -181,7 +181,7 @@ impl Check {
         let schema = rules.properties.get(name).or(rules.additional_properties.as_deref());
         match schema {
             Some(Schema::Bool(false)) => {
-                let detail = words::unknown(name, self.part.member_name(), rules.properties.keys());
+                let detail = words::unknown(name, self.part.member_name(), &rules.properties);
                 self.faults.push(Fault::unknown(at, detail));
             }
             // As serde does without `deny_unknown_fields`.

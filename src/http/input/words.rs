@@ -2,7 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use schemars::schema::{ArrayValidation, InstanceType, SchemaObject, SingleOrVec};
+use schemars::{
+    Map,
+    schema::{ArrayValidation, InstanceType, Schema, SchemaObject, SingleOrVec},
+};
 use serde_json::Value;
 
 use super::forms;
@@ -126,9 +129,13 @@ fn outside(length: u32, least: Option<u32>, most: Option<u32>, what: &str) -> Op
     })
 }
 
-/// What is said of a field that is not known.
-pub(super) fn unknown<'a>(name: &str, what: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let known: Vec<&str> = known.map(String::as_str).collect();
+/// What is said of a field that is not known: which one is like it, or takes it for a value.
+pub(super) fn unknown(name: &str, what: &str, properties: &Map<String, Schema>) -> String {
+    let takes = |schema: &Schema| choices(&schema.clone().into_object()).contains(&name);
+    if let Some((field, _)) = properties.iter().find(|(_, schema)| takes(schema)) {
+        return format!("is no {what} here; did you mean \"{field}\": \"{name}\"?");
+    }
+    let known: Vec<&str> = properties.keys().map(String::as_str).collect();
     let slips = |other: &&&str| strsim::osa_distance(name, other);
     let nearest =
         known.iter().filter(|other| slips(other) <= MAX_SLIPS && slips(other) < other.len()).min_by_key(slips);
@@ -149,8 +156,8 @@ fn choices(schema: &SchemaObject) -> Vec<&str> {
     let own = schema.enum_values.iter().flatten();
     let variants = schema.subschemas.iter().flat_map(|subschemas| subschemas.one_of.iter().flatten());
     let of_variants = variants.filter_map(|variant| match variant {
-        schemars::schema::Schema::Object(object) => Some(object.enum_values.iter().flatten()),
-        schemars::schema::Schema::Bool(_) => None,
+        Schema::Object(object) => Some(object.enum_values.iter().flatten()),
+        Schema::Bool(_) => None,
     });
     own.chain(of_variants.flatten()).filter_map(Value::as_str).collect()
 }
