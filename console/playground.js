@@ -37,10 +37,23 @@ async function cost(id) {
   return known ? `Cost: ${usd(known)}. ` : "";
 }
 
+/** The built-in model, which the first start of a gateway serves. */
+const BUILT_IN = "demo";
+
+/** The model that was asked last on this page. */
+let last = "";
+
+/** The model to begin with: the one asked last, the built-in one, a name that stands for models, or any; of those that are listed.
+ * @param {string[]} listed @param {string[]} names @param {string} before */
+export const firstModel = (listed, names, before) =>
+  [before, BUILT_IN, ...names].find((model) => listed.includes(model)) ?? listed[0] ?? BUILT_IN;
+
 /** @param {import("./main.js").Me} me */
 export async function playground(me) {
   const models = await get("/v1/models").then((list) => list.data ?? []).catch(() => []);
-  const model = el("input", { name: "model", value: models[0]?.id ?? "demo", required: true, list: "models", autocomplete: "off" });
+  const names = me.role === "admin" ? await get("/admin/models", { limit: 200 }).then((page) => page.items).catch(() => []) : [];
+  const [listed, standing] = [models.map((/** @type {any} */ item) => item.id), names.map((/** @type {any} */ item) => item.name)];
+  const model = el("input", { name: "model", value: firstModel(listed, standing, last), required: true, list: "models", autocomplete: "off" });
   const offered = el("datalist", { id: "models" }, models.map((/** @type {any} */ item) => el("option", { value: item.id })));
   const words = el("textarea", { name: "prompt", required: true }, "Say hello.");
   const answer = el("pre", { role: "log", "aria-label": "Answer" });
@@ -49,6 +62,7 @@ export async function playground(me) {
     event.preventDefault();
     answer.textContent = "";
     about.replaceChildren();
+    last = model.value;
     try {
       const response = await send("/v1/chat/completions", {
         method: "POST", headers: { "content-type": "application/json" },
