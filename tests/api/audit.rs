@@ -36,7 +36,7 @@ async fn every_answer_is_on_record_when_it_is_seen(store: &TestStore) {
         (by("GET", "/me", "x"), 401, "refused", Some("invalid-token: malformed-token")),
         (by("GET", "/echo", &user.token), 200, "allowed", None),
         (by("POST", "/echo", &user.token).body("x"), 200, "allowed", None),
-        (by("GET", "/admin/users", &user.token), 403, "refused", Some("forbidden")),
+        (by("GET", "/admin/users", &user.token), 403, "refused", Some("forbidden: roles")),
         (by("GET", "/nothing", &user.token), 404, "refused", Some("not-found")),
         (by("PUT", "/me", &user.token), 405, "refused", Some("method-not-allowed")),
         (by("GET", "//", &user.token), 400, "refused", Some("unsafe-path")),

@@ -52,7 +52,7 @@ async fn each_filter_shows_its_records_and_no_others(store: &TestStore) {
         ("status=403".into(), "status", json!(403)),
         ("decision=refused".into(), "decision", json!("refused")),
         ("username=user".into(), "username", json!("user")),
-        ("reason=forbidden".into(), "reason", json!("forbidden")),
+        ("reason=forbidden:%20roles".into(), "reason", json!("forbidden: roles")),
         ("upstream=builtin:echo".into(), "upstream", json!("builtin:echo")),
         (format!("request_id={known}"), "request_id", json!(known)),
     ] {

@@ -9,6 +9,7 @@ on_both_stores!(
     the_record_of_a_refusal_by_a_limit_says_what_was_left_and_needed,
     the_record_of_a_refusal_by_a_budget_says_what_was_left_and_needed,
     the_record_of_a_wrong_body_names_its_fields_in_the_part_that_can_be_erased,
+    the_record_of_a_caller_who_may_not_names_the_route_and_what_kept_them,
 );
 
 const LISTS: &str = r#"
@@ -118,5 +119,42 @@ async fn the_record_of_a_wrong_body_names_its_fields_in_the_part_that_can_be_era
     let entries = record["entries"].as_array().unwrap();
     assert!(entries.iter().all(|entry| !entry["line"].as_str().unwrap().contains("/limit\"")), "{record}");
     assert!(entries.iter().any(|entry| entry["personal"].to_string().contains("/routes")), "{record}");
+    gateway.finish().await;
+}
+
+/// A route that is narrowed so.
+fn narrowed(name: &str, lines: &str) -> String {
+    let head = format!("[[routes]]\nname = \"{name}\"\npath = \"/{name}\"\nmatch = \"exact\"\nmethods = [\"GET\"]\n");
+    head + "upstream = \"builtin:echo\"\n" + lines + "\n"
+}
+
+async fn the_record_of_a_caller_who_may_not_names_the_route_and_what_kept_them(store: &TestStore) {
+    let lists = [
+        narrowed("admins", "roles = [\"admin\"]"),
+        narrowed("teams", "roles = [\"user\"]\nteams = [\"red\"]"),
+        narrowed("users", "roles = [\"user\"]\nusers = [\"bob\"]"),
+        narrowed("both", "roles = [\"user\"]\nteams = [\"red\"]\nusers = [\"bob\"]"),
+        narrowed("open", "roles = [\"user\"]"),
+    ];
+    let gateway = Setup::default().lists(&lists.concat()).start(store).await;
+    let ann = gateway.user("ann", "user").await;
+    let key = json!({ "name": "k", "routes": ["both"] });
+    let key = gateway.post("/me/api-keys").token(&ann.token).json(&key).send().await.expect(201).json();
+    let key = key["key"].as_str().unwrap();
+    for (method, path, token, status, reason, route) in [
+        ("GET", "/admins", ann.token.as_str(), 403, "forbidden: roles", "admins"),
+        ("GET", "/teams", &ann.token, 403, "forbidden: teams", "teams"),
+        ("GET", "/users", &ann.token, 403, "forbidden: users", "users"),
+        ("GET", "/both", &ann.token, 403, "forbidden: teams, users", "both"),
+        ("GET", "/open", key, 403, "forbidden: key", "open"),
+        ("PUT", "/open", &ann.token, 405, "method-not-allowed", "open"),
+        ("GET", "/admin/users", &ann.token, 403, "forbidden: roles", "/admin/users"),
+    ] {
+        let answer = gateway.request(method, path).token(token).send().await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(!answer.text().contains(reason) || reason == "method-not-allowed", "the caller is not told: {path}");
+        let record = record(&gateway, &answer).await;
+        assert_eq!((&record["reason"], &record["route"]), (&json!(reason), &json!(route)), "{path}: {record}");
+    }
     gateway.finish().await;
 }

@@ -166,12 +166,12 @@ async fn a_token_that_is_none_is_refused_and_its_record_says_why(store: &TestSto
     let changed = |name: &str, value: Value| key.token(&with(claims.clone(), name, value));
     let titled = |name: &str, value: Value| key.token_with(&with(key.header(), name, value), &claims);
     for (token, reason) in [
-        (changed("aud", json!("other")), "wrong-claims"),
-        (changed("aud", json!(["other", "Tollgate"])), "wrong-claims"),
-        (changed("exp", json!(now_s() + 100_000)), "wrong-claims"),
-        (changed("sub", json!("")), "wrong-claims"),
+        (changed("aud", json!("other")), "wrong-claims: aud"),
+        (changed("aud", json!(["other", "Tollgate"])), "wrong-claims: aud"),
+        (changed("exp", json!(now_s() + 100_000)), "wrong-claims: lifetime"),
+        (changed("sub", json!("")), "wrong-claims: sub"),
         (changed("nonce", json!("n")), "wrong-type"),
-        (changed("cnf", json!({ "jkt": "x" })), "wrong-claims"),
+        (changed("cnf", json!({ "jkt": "x" })), "wrong-claims: cnf"),
         (changed("typ", json!("ID")), "wrong-type"),
         (titled("typ", json!("JWT")), "wrong-type"),
         (changed("iat", json!(now_s() + 60)), "not-yet-valid"),

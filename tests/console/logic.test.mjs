@@ -6,6 +6,7 @@ import { csv } from "./console/dom.js";
 import { changed, split } from "./console/edit.js";
 import { ROUTE } from "./console/entries.js";
 import { troubles } from "./console/health.js";
+import { firstModel } from "./console/playground.js";
 import { differences } from "./console/prices.js";
 import { whyNot } from "./console/session.js";
 import { spanOf } from "./console/traffic.js";
@@ -76,4 +77,12 @@ test("only the gateway's own words say why a sign-in came to nothing", () => {
   assert.match(whyNot(`#/sign-in?failed=no-role&request=${request}`), new RegExp(`^You have no role here.*\\nRequest ${request}$`));
   assert.match(whyNot("#/sign-in?failed=constructor"), /^The sign-in came to nothing/);
   for (const other of ["", "#/usage", "#/sign-in", "#/sign-in?failed=<b>", "#/sign-in?failed=a&request=call-me", "#/sign-in?failed=a b"]) assert.equal(whyNot(other), "", other);
+});
+
+test("the playground begins with a model that is served", () => {
+  const listed = ["babbage-002", "demo", "fast"];
+  assert.equal(firstModel(listed, [], ""), "demo");
+  assert.equal(firstModel(listed, ["fast"], "babbage-002"), "babbage-002", "the one that was asked last");
+  assert.equal(firstModel(["babbage-002", "fast"], ["fast"], "gone"), "fast", "a name that an administrator made");
+  assert.equal(firstModel([], [], ""), "demo");
 });

@@ -7,9 +7,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::support::{Database, Gateway, Home, MASTER_KEY, run};
+use super::support::{Database, Gateway, Home, MASTER_KEY, eventually, run};
 
 /// Every command that needs a store that is there.
 const NEED_A_STORE: [&[&str]; 13] = [
@@ -175,12 +175,27 @@ fn is_done_only_when_asked_for_and_by_name(arguments: &[&str]) {
 
 #[test]
 fn the_audit_log_is_cut_only_when_it_is_asked_for_and_by_name() {
-    is_done_only_when_asked_for_and_by_name(&["audit", "retain", "--days", "0"]);
+    is_done_only_when_asked_for_and_by_name(&["audit", "retain", "--all"]);
 }
 
 #[test]
 fn the_audit_log_is_erased_from_only_when_it_is_asked_for_and_by_name() {
     is_done_only_when_asked_for_and_by_name(&["audit", "erase", "--user", "admin"]);
+}
+
+#[test]
+fn no_number_of_days_drops_the_whole_log() {
+    let home = Home::new();
+    for (arguments, told) in [
+        (["--days", "0"].as_slice(), "--all"),
+        (&["--days", "-1"], "days"),
+        (&["--days", "1", "--all"], "cannot be used with"),
+        (&[], "--days"),
+    ] {
+        let refused = home.run(&[&["audit", "retain", "--yes"], arguments].concat());
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {}", said(&refused));
+        assert!(said(&refused).contains(told), "{arguments:?}: {}", said(&refused));
+    }
 }
 
 /// Runs a command on a terminal of its own and types an answer.
@@ -203,11 +218,72 @@ fn on_a_terminal_what_destroys_asks_first() {
     let gateway = home.start();
     some_records(&gateway);
     assert!(gateway.terminate().success());
-    let no = on_a_terminal(&home, "audit retain --days 0", "no\n");
+    let no = on_a_terminal(&home, "audit retain --all", "no\n");
     assert_eq!(no.status.code(), Some(1), "{}", said(&no));
     assert!(said(&no).contains("would drop") && said(&no).contains("nothing was changed"), "{}", said(&no));
     assert_eq!(custody(&home), Vec::<String>::new());
-    let yes = on_a_terminal(&home, "audit retain --days 0", "yes\n");
+    let yes = on_a_terminal(&home, "audit retain --all", "yes\n");
     assert!(yes.status.success() && said(&yes).contains("dropped"), "{}", said(&yes));
     assert_eq!(custody(&home).len(), 1);
+}
+
+/// The acts in the chain of custody, and what each changed.
+fn acts(gateway: &Gateway, reason: &str) -> Vec<Value> {
+    let found = gateway.get(&format!("/admin/audit?reason={reason}"), &gateway.admin()).json();
+    found["items"].as_array().unwrap_or_else(|| panic!("{found}")).clone()
+}
+
+#[test]
+fn what_commands_and_reloads_change_is_on_record_with_who_did_it() {
+    let home = Home::new();
+    fs::write(home.path().join("prices.toml"), PRICES).unwrap();
+    let gateway = home.start();
+    for arguments in [
+        ["admin", "create-user", "ann", "--reason", "she has come"].as_slice(),
+        &["admin", "reset-password", "ann", "--reason", "she forgot it"],
+        &["prices", "import", "prices.toml", "--reason", "a new year"],
+        &["keys", "rotate", "--reason", "it was time"],
+    ] {
+        let done = home.run(arguments);
+        assert!(done.status.success(), "{arguments:?}: {}", said(&done));
+    }
+    assert_eq!(home.run(&["admin", "create-user", "ann"]).status.code(), Some(1), "she is there");
+    let lines = custody(&home);
+    for reason in ["she has come", "she forgot it", "a new year", "it was time"] {
+        assert!(lines.iter().any(|line| line.contains(reason)), "{reason}: {lines:?}");
+    }
+    assert_eq!(lines.len(), 4, "what was refused is not on record");
+    let created = acts(&gateway, "admin%20create-user");
+    assert_eq!(created[0]["change"]["after"]["username"], "ann", "{created:?}");
+    assert_eq!(created[0]["about_name"], "ann", "{created:?}");
+
+    home.rewrite_config(
+        "[[routes]]\nname = \"extra\"\npath = \"/extra\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
+         upstream = \"builtin:echo\"\n",
+    );
+    gateway.signal("HUP");
+    eventually("the reload is on record", || {
+        let told = acts(&gateway, "reload").iter().map(Value::to_string).collect::<String>();
+        told.contains("route extra: new").then_some(())
+    });
+    verified(&home);
+}
+
+#[test]
+fn what_others_did_about_a_person_is_erased_with_the_name_in_the_path() {
+    let home = Home::new();
+    let gateway = home.start();
+    let admin = gateway.admin();
+    let ann = gateway.json("POST", "/admin/users", &admin, &json!({ "username": "ann-marie", "role": "user" })).json();
+    let place = "/admin/users/by-name/ann-marie";
+    assert_eq!(gateway.json("PATCH", place, &admin, &json!({ "role": "readonly" })).status(), 200);
+    assert_eq!(gateway.get(place, &admin).status(), 200);
+    gateway.get("/admin/users/by-name/nobodys-name", &admin).assert_problem(404, "not-found");
+    let listed = || gateway.get("/admin/audit?limit=200", &admin).text();
+    assert!(listed().contains(place) && !listed().contains("nobodys-name"), "{}", listed());
+    let erased = home.run(&["audit", "erase", "--user", ann["id"].as_str().unwrap(), "--yes"]);
+    assert!(erased.status.success(), "{}", said(&erased));
+    assert!(!listed().contains("ann-marie"), "{}", listed());
+    assert!(listed().contains("/admin/users/by-name/{username}"), "where it was stays");
+    verified(&home);
 }

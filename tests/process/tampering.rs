@@ -275,7 +275,7 @@ fn a_person_is_erased_and_old_records_are_dropped(owner: &Owner<'_>) {
     assert_sound(home, &[]);
     verified_elsewhere(home);
 
-    let told = done(home, &["retain", "--days", "0", "--yes"]);
+    let told = done(home, &["retain", "--all", "--yes"]);
     assert!(told.contains("dropped"), "{told}");
     assert!(owner.entries().iter().all(|entry| entry.chain == "custody"));
     assert_sound(home, &[]);

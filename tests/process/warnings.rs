@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::support::{Gateway, Home, eventually, request};
+use super::support::{Gateway, Home, Upstream, eventually, request};
 
 const ROUTE: &str = "[[routes]]\nname = \"extra\"\npath = \"/extra\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
                      upstream = \"builtin:echo\"\n";
@@ -112,4 +112,60 @@ fn a_store_file_that_is_replaced_is_noticed() {
     eventually("it is in the log", || gateway.log().contains("the file of the store is in trouble").then_some(()));
     fs::rename(home.path().join("data/elsewhere.db"), home.database()).unwrap();
     eventually("it is in order again", || gateway.log().contains("is in order again").then_some(()));
+}
+
+/// A name for two models at an upstream with a secret.
+fn alias(address: std::net::SocketAddr, second: &str) -> String {
+    format!(
+        "[[upstreams]]\nname = \"far\"\nurl = \"http://{address}\"\nsecret_env = \"FAR_KEY\"\n\
+         [[routes]]\nname = \"far\"\npath = \"/far\"\nmatch = \"prefix\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
+         upstream = \"far\"\nteams = [\"nobodys\"]\nusers = [\"admin\", \"gone\"]\n\
+         [[models]]\nname = \"fast\"\ntargets = [{{ upstream = \"far\", model = \"gpt-4o\" }}, {{ upstream = \"far\", model = \"{second}\" }}]\n"
+    )
+}
+
+#[test]
+fn targets_without_a_price_and_routes_for_nobody_are_warned_of_by_name() {
+    let upstream = Upstream::start();
+    let home = Home::new().env("FAR_KEY", "secret").config(&alias(upstream.address(), "gpt-44"));
+    let checked = home.run(&["check-config"]);
+    assert!(checked.status.success());
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert!(
+        said.contains("warning: models[0].targets[1].model: \"gpt-44\" has no price: this target gets no call"),
+        "{said}"
+    );
+    let gateway = home.start();
+    told(&gateway, &["\"fast\"", "targets[1].model", "\"gpt-44\" has no price"]);
+    told(&gateway, &["route \"far\"", "team \"nobodys\"", "there is none"]);
+    told(&gateway, &["route \"far\"", "user \"gone\"", "there is none"]);
+    assert!(!gateway.log().contains("\"gpt-4o\"") && !gateway.log().contains("user \"admin\""), "{}", gateway.log());
+    let shown = gateway.get("/admin/models/fast", &gateway.admin()).json();
+    assert_eq!(shown["unpriced"], json!(["gpt-44"]));
+
+    home.rewrite_config(&alias(upstream.address(), "gpt-4o-mini"));
+    gateway.signal("HUP");
+    eventually("it is read again", || gateway.log().contains("read again").then_some(()));
+    assert_eq!(gateway.get("/admin/models/fast", &gateway.admin()).json().get("unpriced"), None);
+}
+
+#[test]
+fn an_upstream_that_refuses_the_gateways_secret_is_warned_of_once() {
+    let upstream = Upstream::start();
+    let home = Home::new().env("FAR_KEY", "secret").config(&alias(upstream.address(), "gpt-4o-mini"));
+    let gateway = home.start();
+    let token = gateway.admin();
+    for _ in 0..2 {
+        let mut client = gateway.connect();
+        client.say(request("GET", "/far", &token));
+        let mut call = upstream.accept();
+        call.message();
+        call.say(
+            "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+        );
+        let answer = client.message();
+        assert_eq!((answer.status(), answer.text().as_str()), (401, ""), "it is the upstream's, without a type");
+    }
+    told(&gateway, &["far", "401", "the gateway's own secret"]);
+    assert_eq!(gateway.log().matches("the gateway's own secret").count(), 1, "{}", gateway.log());
 }
