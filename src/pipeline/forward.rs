@@ -101,8 +101,7 @@ pub async fn forward(
     match sent {
         Ok(forwarded) => {
             forwarded.upstream_status.into_iter().for_each(|status| record.known.upstream_status(status));
-            let upstream = record.known.draft().findings.upstream.as_deref();
-            if let (Some(status @ (401 | 403)), Some(upstream)) = (forwarded.upstream_status, upstream) {
+            if let (Some(status @ (401 | 403)), Some(upstream)) = (forwarded.upstream_status, record.known.called()) {
                 tell_of_refusal(gate, upstream, status);
             }
             if forwarded.answer.status.is_success() {

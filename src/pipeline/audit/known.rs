@@ -145,6 +145,11 @@ impl Known {
         findings.upstream.as_deref()
     }
 
+    /// The upstream of the record.
+    pub fn called(&self) -> Option<&str> {
+        self.draft.findings.upstream.as_deref()
+    }
+
     /// Adds time that was spent waiting for the upstream, not in the gateway.
     pub fn waited(&mut self, ns: u64) {
         self.waited_ns = self.waited_ns.saturating_add(ns);
