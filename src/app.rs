@@ -44,7 +44,7 @@ pub use self::{
         is_checkpoint_file_renewed, recorder, settle_audit,
     },
     first_start::{FirstStart, random_password},
-    foundation::{Secrets, is_shared},
+    foundation::{Secrets, check_redis, is_shared},
     keys::{change_master_key, rotate_signing_key},
     login::client_secret,
     offline::{Standstill, check_store, existing_store},
@@ -124,8 +124,9 @@ impl Gateway {
         let sources = outside::sources(&config)?;
         let metrics = Metrics::new()?;
         let tracing = Tracing::start(metrics.spans(), clock.clone())?;
-        let base = Foundation::lay(&config, &secrets, clock).await?;
+        let data_dir = foundation::data_dir(&config)?;
         let taken = Ports::take(&config)?;
+        let base = Foundation::lay(&config, &secrets, clock, data_dir).await?;
         first_rules::run(&config, &base.store, &base.clock).await?;
         orphans::replay(&base.audit).await?;
         prices::start(&config, prices, &base.store, &base.clock).await?;

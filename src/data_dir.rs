@@ -1,6 +1,7 @@
 //! The data directory: made for its owner only, locked by one gateway at a time, home of the master key and of this
 //! replica's name. Called by the composition root and the command line.
 
+mod owner;
 pub mod spool;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use self::owner::{check_reach, user_name};
 use crate::crypto::{self, MasterKey};
 
 /// What is wrong with the directory or with something in it.
@@ -20,10 +22,16 @@ use crate::crypto::{self, MasterKey};
 pub enum DataDirError {
     #[error("data_dir {path}: {error}")]
     Io { path: String, error: std::io::Error },
+    #[error("{path}: permission denied; the way there belongs to {owner}: run this command as that user")]
+    Denied { path: String, owner: String },
     #[error("data_dir {0}: another gateway is using it")]
     InUse(String),
     #[error("data_dir {0}: there is no master.key; start the gateway once, or set TOLLGATE_MASTER_KEY")]
     NoKey(String),
+    #[error(
+        "data_dir {0}: there is no master.key, and what is sealed in the store needs the one that it was made with: put it there, or set TOLLGATE_MASTER_KEY; a new one would open nothing"
+    )]
+    KeyIsElsewhere(String),
     #[error(
         "{0} is left of a change that was cut short. Run the command again with the key in it; or, if the gateway starts with the present key, delete it"
     )]

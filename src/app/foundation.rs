@@ -6,13 +6,13 @@ use super::{StartError, webhook};
 use crate::{
     actors::{announcer::SigningSecret, audit_writer, notary::CheckpointKey, traffic_counter::Stored},
     clock::Clock,
-    config::{Config, redis::Sentinel},
+    config::{Config, ConfigError, redis::Sentinel},
     credentials::passwords::{HashingError, Passwords},
     crypto::MasterKey,
-    data_dir::{self, DataDir},
+    data_dir::{self, DataDir, DataDirError},
     store::{
         Settings, Store, migrations,
-        redis::{Redis, Timeouts, Way},
+        redis::{self, Redis, Timeouts, Way},
     },
     upstream::webhook::WebhookUrl,
 };
@@ -43,19 +43,20 @@ pub(super) struct Foundation {
 }
 
 impl Foundation {
-    /// Opens the data directory and the stores, and brings the schema up to date. What can be wrong with the
-    /// configuration comes first: then nothing is made.
-    pub(super) async fn lay(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Self, StartError> {
-        let url = config.store_url()?;
-        config.hmac_secrets()?;
-        let webhook = webhook(config)?;
-        let data_dir = DataDir::open(&config.data_dir)?;
-        let master = Arc::new(data_dir.master_key(secrets.master_key.as_deref(), is_shared(&url))?);
+    /// Reads the keys in the data directory or makes them, opens the stores, and brings the schema up to date.
+    pub(super) async fn lay(
+        config: &Config,
+        secrets: &Secrets,
+        clock: Clock,
+        data_dir: DataDir,
+    ) -> Result<Self, StartError> {
+        let master = Arc::new(master_key(config, secrets, &data_dir)?);
         let chain: Arc<str> = data_dir.replica(|| clock.new_id().to_string())?.into();
         let store = open_store(config)?;
         Ok(Self {
             passwords: passwords(config)?,
             redis: redis(config)?,
+            webhook: webhook(config)?,
             audit: audit_writer(config, &store, &chain, &data_dir),
             checkpoint_key: Arc::new(CheckpointKey::open(&store, &master).await?),
             data_dir,
@@ -63,8 +64,27 @@ impl Foundation {
             clock,
             master,
             chain,
-            webhook,
         })
+    }
+}
+
+/// Opens the data directory. What can be wrong with the configuration comes first: then nothing is made.
+pub(super) fn data_dir(config: &Config) -> Result<DataDir, StartError> {
+    config.store_url()?;
+    config.hmac_secrets()?;
+    webhook(config)?;
+    check_redis(config)?;
+    Ok(DataDir::open(&config.data_dir)?)
+}
+
+/// The key that is given or lies in the data directory, or a new one: not for a store in which something is sealed already.
+fn master_key(config: &Config, secrets: &Secrets, data_dir: &DataDir) -> Result<MasterKey, StartError> {
+    let url = config.store_url()?;
+    match read_master_key(config, secrets) {
+        Err(StartError::DataDir(DataDirError::NoKey(path))) if migrations::has_sealed(&url)? => {
+            Err(DataDirError::KeyIsElsewhere(path).into())
+        }
+        _ => Ok(data_dir.master_key(secrets.master_key.as_deref(), is_shared(&url))?),
     }
 }
 
@@ -105,6 +125,25 @@ fn redis(config: &Config) -> Result<Option<Redis>, StartError> {
         "" => Ok(None),
         url => Ok(Some(Redis::connect(url, &way(config), Timeouts::default())?)),
     }
+}
+
+/// Whether the address of Redis can be one. Nothing is connected.
+///
+/// # Errors
+/// `redis.url`, or another key of the way to Redis, that means nothing.
+pub fn check_redis(config: &Config) -> Result<(), ConfigError> {
+    let url = config.redis_url()?;
+    if url.is_empty() {
+        return Ok(());
+    }
+    redis::check(&url, &Way::Server).map_err(|reason| config.blame("redis.url", reason))?;
+    let way = way(config);
+    let key = match way {
+        Way::Server | Way::Cluster => "redis.url",
+        Way::Trusted(_) => "redis.ca_file",
+        Way::Sentinels { .. } => "redis.sentinel.nodes",
+    };
+    redis::check(&url, &way).map_err(|reason| config.blame(key, reason))
 }
 
 fn way(config: &Config) -> Way {

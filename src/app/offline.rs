@@ -5,9 +5,10 @@ use std::{thread, time::Duration};
 use super::{StartError, foundation::is_shared};
 use crate::{
     config::Config,
-    data_dir::DataDir,
+    data_dir::{self, DataDir, DataDirError},
     store::{
         Settings, Store,
+        backup::{self, Kind},
         migrations::{self, Found},
     },
 };
@@ -36,8 +37,11 @@ pub fn existing_store(config: &Config, statement_timeout: Duration) -> Result<St
 /// Refuses an address without a store, or with one that lacks migrations.
 ///
 /// # Errors
-/// As [`existing_store`].
+/// As [`existing_store`]; `Denied` if the user of this process may not look there.
 pub fn check_store(url: &str) -> Result<(), StartError> {
+    if let Kind::Sqlite(path) = backup::kind(url)? {
+        data_dir::check_reach(&path)?;
+    }
     let none = |what| Ok::<_, StartError>(StartError::NoStore { place: migrations::shown(url)?, what });
     match migrations::look(url)? {
         Found::Ready => Ok(()),
@@ -60,7 +64,10 @@ impl Standstill {
     pub async fn of(config: &Config) -> Result<Self, StartError> {
         let url = config.store_url()?;
         let running = |how: String| StartError::Running(how);
-        let data_dir = DataDir::open(&config.data_dir).map_err(|error| running(error.to_string()))?;
+        let data_dir = DataDir::open(&config.data_dir).map_err(|error| match error {
+            DataDirError::InUse(_) => running(error.to_string()),
+            other => other.into(),
+        })?;
         migrations::check_unused(&url).map_err(|error| running(error.to_string()))?;
         if let Found::Ready | Found::Behind(_) = migrations::look(&url)?
             && is_shared(&url)

@@ -3,6 +3,7 @@
 mod connections;
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     time::Duration,
 };
@@ -54,7 +55,7 @@ const UNSENT_BYTES: u32 = 256 * 1024;
 /// How often addresses with nothing on their account are forgotten.
 const FORGET_ADDRESSES: Duration = Duration::from_mins(1);
 
-/// The two ports, taken before anything is made that is shown only once. Who connects early waits for the server.
+/// The two ports, taken before anything is made but the folder with its lock. Who connects early waits for the server.
 pub(super) struct Ports {
     pub public: TcpListener,
     pub ops: TcpListener,
@@ -63,12 +64,34 @@ pub(super) struct Ports {
 impl Ports {
     /// Takes both.
     pub(super) fn take(config: &Config) -> Result<Self, StartError> {
-        let take = |host, port| {
-            let address = SocketAddr::new(host, port);
-            listen(address).map_err(|error| StartError::Bind { address, error })
-        };
-        let (server, ops) = (&config.server, &config.ops);
-        Ok(Self { public: take(server.host, server.port)?, ops: take(ops.host, ops.port)? })
+        let (public, ops) = (Place::public(config), Place::ops(config));
+        let take = |place: Place| listen(place.address).map_err(|error| place.cannot_be_taken(error));
+        Ok(Self { public: take(public)?, ops: take(ops)? })
+    }
+}
+
+/// An address to listen at, with the key that says so.
+#[derive(Clone, Copy)]
+struct Place {
+    key: &'static str,
+    variable: &'static str,
+    address: SocketAddr,
+}
+
+impl Place {
+    const fn public(config: &Config) -> Self {
+        let address = SocketAddr::new(config.server.host, config.server.port);
+        Self { key: "server.port", variable: "TOLLGATE__SERVER__PORT", address }
+    }
+
+    const fn ops(config: &Config) -> Self {
+        let address = SocketAddr::new(config.ops.host, config.ops.port);
+        Self { key: "ops.port", variable: "TOLLGATE__OPS__PORT", address }
+    }
+
+    const fn cannot_be_taken(self, error: io::Error) -> StartError {
+        let Self { key, variable, address } = self;
+        StartError::Bind { key, variable, address, error }
     }
 }
 
@@ -86,8 +109,7 @@ pub(super) fn public(
     let page = Data::new(parts.docs_page.clone());
     let (quotas, keeper) = (handles.quotas.clone(), keeper(config, parts.base.clock.clone()));
     let origins = origins(config);
-    let address = SocketAddr::new(config.server.host, config.server.port);
-    let cannot_bind = |error| StartError::Bind { address, error };
+    let cannot_bind = |error| Place::public(config).cannot_be_taken(error);
     let bound = listener.local_addr().map_err(cannot_bind)?;
     let builder = Server::build()
         .workers(workers(config))
@@ -142,8 +164,7 @@ pub(super) fn ops(
         let app = App::new().app_data(operations.clone()).app_data(metrics.clone()).app_data(sums.clone());
         connections::serve_briefly(app.configure(ops_urls::configure))
     };
-    let address = SocketAddr::new(parts.config.ops.host, parts.config.ops.port);
-    let cannot_bind = |error| StartError::Bind { address, error };
+    let cannot_bind = |error| Place::ops(&parts.config).cannot_be_taken(error);
     let bound = listener.local_addr().map_err(cannot_bind)?;
     let builder = Server::build().workers(1).disable_signals().shutdown_timeout(1);
     let server = builder.listen("ops", listener, serve).map_err(cannot_bind)?.run();

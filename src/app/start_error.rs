@@ -51,8 +51,10 @@ pub enum StartError {
     Outdated(String),
     #[error("a gateway runs on this store; stop it first: {0}")]
     Running(String),
-    #[error("{address}: {error}")]
-    Bind { address: SocketAddr, error: io::Error },
+    #[error(
+        "{key}: {address} cannot be listened at: {error}. Another program may listen there; {key} can be another one, in the file of --config or as {variable}"
+    )]
+    Bind { key: &'static str, variable: &'static str, address: SocketAddr, error: io::Error },
     #[error(transparent)]
     Audit(#[from] BuildError),
     #[error("a thread could not be started")]
@@ -75,7 +77,7 @@ impl StartError {
                 | Self::Prices(_)
                 | Self::NoStore { .. }
                 | Self::Tracing(_)
-                | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. })
+                | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. } | DataDirError::KeyIsElsewhere(_))
                 | Self::Store(StoreError::Invalid(_))
         )
     }

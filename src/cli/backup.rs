@@ -1,14 +1,19 @@
 //! `tollgate backup` and `tollgate restore`: the store as one file. PostgreSQL has its own tools, which are named.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, consent::Consent, load, print};
+use super::{Failure, consent::Consent, load, print, secrets};
 use crate::{
-    app::{Standstill, StartError, audit_store},
+    app::{Standstill, StartError, audit_store, is_shared},
     clock::Clock,
+    config::Config,
+    data_dir::{self, DataDirError},
     store::{
         backup::{self, Kind},
         migrations::{self, Found},
@@ -33,9 +38,7 @@ impl Backup {
         };
         // In the copy is what was answered before.
         drop(actix::System::new().block_on(audit_store(&config))?);
-        if self.file.exists() {
-            return Err(Failure::Configuration(format!("{}: there is such a file already", self.file.display())));
-        }
+        backup::make(&self.file).map_err(|error| self.cannot_be_made(&error))?;
         let bytes = backup::copy(&store, &self.file).map_err(StartError::from)?;
         print(&format!(
             "{} is copied to {} ({bytes} bytes)\n\
@@ -45,6 +48,18 @@ impl Backup {
             self.file.display(),
         ));
         Ok(())
+    }
+}
+
+impl Backup {
+    /// The copy is a new file, in a folder that is there.
+    fn cannot_be_made(&self, error: &io::Error) -> Failure {
+        let why = match error.kind() {
+            ErrorKind::AlreadyExists => "there is such a file already".into(),
+            ErrorKind::NotFound => "the folder for the copy is not there; make it first".into(),
+            _ => format!("the copy cannot be written there: {error}"),
+        };
+        Failure::Configuration(format!("{}: {why}", self.file.display()))
     }
 }
 
@@ -70,11 +85,8 @@ impl Restore {
         check_copy(&self.file)?;
         let author = self.consent.author()?;
         let still = actix::System::new().block_on(Standstill::of(&config))?;
-        let plan = format!(
-            "{} would take the place of {}; what is there now would be kept beside it\n",
-            self.file.display(),
-            store.display()
-        );
+        let beside = if store.exists() { "; what is there now would be kept beside it" } else { "" };
+        let plan = format!("{} would take the place of {}{beside}\n", self.file.display(), store.display());
         if !self.consent.given(&plan)? {
             return Ok(());
         }
@@ -91,8 +103,9 @@ impl Restore {
         let kept = backup::put_in_place(&self.file, &store, &moment).map_err(StartError::from)?;
         let kept =
             kept.map(|kept| format!("What was there before is kept as {}.\n", kept.display())).unwrap_or_default();
+        let key = if needs_key(&config, &url)? { KEY_FIRST } else { "" };
         print(&format!(
-            "{} is restored from {}\n{kept}\
+            "{} is restored from {}\n{kept}{key}\
              Where the audit log has lost records by this, put that on record:\n    \
              tollgate audit accept-restore --reason \"why\"\n",
             store.display(),
@@ -100,6 +113,16 @@ impl Restore {
         ));
         Ok(())
     }
+}
+
+/// What is to be done before a start.
+const KEY_FIRST: &str = "There is no master key here. Put the master.key that belongs to the copy into data_dir first, or set \
+                         TOLLGATE_MASTER_KEY to what it was: the gateway does not start on this store without it.\n";
+
+/// Whether the key is not here that opens what is sealed in the store.
+fn needs_key(config: &Config, url: &str) -> Result<bool, Failure> {
+    let read = data_dir::read_master_key(&config.data_dir, secrets().master_key.as_deref(), is_shared(url));
+    Ok(matches!(read, Err(DataDirError::NoKey(_))) && migrations::has_sealed(url).map_err(StartError::from)?)
 }
 
 fn check_copy(file: &Path) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 
 use super::{Failure, print};
-use crate::domain::audit::act::Author;
+use crate::{data_dir::user_name, domain::audit::act::Author};
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 500;
@@ -126,32 +126,9 @@ fn os_user() -> String {
     let Ok(process) = std::fs::metadata("/proc/self") else {
         return std::env::var("USER").unwrap_or_else(|_| "unknown".into());
     };
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let user = name_of(&users, process.uid()).unwrap_or_else(|| format!("uid {}", process.uid()));
+    let user = user_name(process.uid());
     match std::env::var("SUDO_USER") {
         Ok(by) if by != user && !by.is_empty() && by.chars().count() <= 64 => format!("{user} (sudo by {by})"),
         _ => user,
-    }
-}
-
-fn name_of(users: &str, uid: u32) -> Option<String> {
-    let of_line = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
-    };
-    users.lines().find_map(of_line)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_is_named_by_the_password_file() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
-        assert_eq!(name_of(users, 1000).as_deref(), Some("ann"));
-        assert_eq!(name_of(users, 7), None);
-        assert_eq!(name_of("", 0), None);
     }
 }

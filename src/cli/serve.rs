@@ -11,8 +11,13 @@ use super::{Failure, check_config, environment, load, secrets, try_to_print};
 use crate::{
     app::{FirstStart, Gateway},
     clock::Clock,
-    config::{Config, mistyped_methods, unknown_variables},
+    config::{
+        Config, mistyped_methods,
+        routing::{BUILTIN_ECHO, MatchEntry, RouteEntry},
+        unknown_variables,
+    },
     data_dir::Reload,
+    domain::principal::Role,
     telemetry,
 };
 
@@ -25,7 +30,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
             tracing::warn!("{warning}");
         }
         let gateway = Gateway::start(config.clone(), secrets(), Clock::system()).await?;
-        welcome(&gateway, file).await?;
+        welcome(&gateway, file, &config).await?;
         let manager = Manager::of_environment();
         manager.ready(&url(&gateway));
         tracing::info!(address = %gateway.address, ops = %gateway.ops_address, "serving");
@@ -128,7 +133,7 @@ impl Signals {
 }
 
 /// Prints the banner. A made-up password counts as shown once that is done.
-async fn welcome(gateway: &Gateway, file: Option<&Path>) -> Result<(), Failure> {
+async fn welcome(gateway: &Gateway, file: Option<&Path>, config: &Config) -> Result<(), Failure> {
     if let Some(user) = &gateway.unshown_password {
         let mend = reset_command(user, file);
         tracing::warn!(
@@ -137,7 +142,7 @@ async fn welcome(gateway: &Gateway, file: Option<&Path>) -> Result<(), Failure> 
             "the password of this user was made up by an earlier start and may never have been shown"
         );
     }
-    match try_to_print(&banner(gateway, file)) {
+    match try_to_print(&banner(gateway, file, config)) {
         Ok(()) => gateway.note_shown_password().await?,
         Err(error) => tracing::warn!(%error, "the banner could not be printed"),
     }
@@ -154,11 +159,11 @@ fn url(gateway: &Gateway) -> String {
     format!("{scheme}://{}", gateway.address)
 }
 
-fn banner(gateway: &Gateway, file: Option<&Path>) -> String {
+fn banner(gateway: &Gateway, file: Option<&Path>, config: &Config) -> String {
     let url = url(gateway);
     let mut text = format!("Tollgate is serving on {url}  (documentation: {url}/docs)\n");
     if let Some(first) = &gateway.first_start {
-        text.push_str(&first_steps(&url, first));
+        text.push_str(&first_steps(&url, first, &FirstCall::of(config)));
     }
     if let Some(user) = &gateway.unshown_password {
         text.push_str(&lost_password(user, file));
@@ -173,8 +178,35 @@ fn lost_password(user: &str, file: Option<&Path>) -> String {
     )
 }
 
+/// A call to try, which works with this configuration.
+struct FirstCall {
+    words: &'static str,
+    path: String,
+}
+
+impl FirstCall {
+    /// The echo service, where an administrator may ask a route that leads there; else who is asking.
+    fn of(config: &Config) -> Self {
+        let echoes = |route: &&RouteEntry| {
+            route.upstream.as_deref() == Some(BUILTIN_ECHO)
+                && route.methods.iter().any(|method| method == "GET")
+                && route.roles.contains(&Role::Admin)
+                && route.teams.is_empty()
+                && route.users.is_empty()
+        };
+        let Some(route) = config.routes.iter().find(echoes) else {
+            return Self { words: "Log in and ask who you are", path: "/me".into() };
+        };
+        let path = match route.matching {
+            MatchEntry::Exact => route.path.clone(),
+            MatchEntry::Prefix => format!("{}/hello", route.path.trim_end_matches('/')),
+        };
+        Self { words: "Log in and call the built-in echo service", path }
+    }
+}
+
 /// Shown once: a password that was made up is stored nowhere.
-fn first_steps(url: &str, first: &FirstStart) -> String {
+fn first_steps(url: &str, first: &FirstStart, call: &FirstCall) -> String {
     let (line, password) = match &first.password {
         Some(password) => (format!("password: {}   (shown only now)", password.as_str()), password.to_string()),
         None => ("password: the one in TOLLGATE_ADMIN_PASSWORD".into(), "'\"$TOLLGATE_ADMIN_PASSWORD\"'".into()),
@@ -185,11 +217,12 @@ This is the first start, so there is one user:
     user:     admin
     {line}
 
-Log in and call the built-in echo service:
+{}:
     TOKEN=$(curl -s {url}/auth/login -H 'content-type: application/json' \\
       -d '{{\"username\":\"admin\",\"password\":\"{password}\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
-    curl -i {url}/echo/hello -H \"authorization: Bearer $TOKEN\"
+    curl -i {url}{} -H \"authorization: Bearer $TOKEN\"
 
-"
+",
+        call.words, call.path
     )
 }

@@ -38,13 +38,20 @@ struct Verdict {
     integrity_check: String,
 }
 
-/// Copies a store as it is at one moment into a new file for its owner only, and checks the copy; its size in bytes. Whoever
+/// Makes the file for a copy, for its owner only.
+///
+/// # Errors
+/// If there is one already, or none can be made there.
+pub fn make(to: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map(drop)
+}
+
+/// Copies a store as it is at one moment into a file that [`make`] has made, and checks the copy; its size in bytes. Whoever
 /// uses the store goes on meanwhile.
 ///
 /// # Errors
 /// `Unavailable` if the copy cannot be made; nothing is left of it then. `Corrupt` if what was copied is damaged.
 pub fn copy(from: &Path, to: &Path) -> Result<u64, StoreError> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|error| failed(to, &error))?;
     let copied = copy_into(from, to);
     if copied.is_err() {
         drop(fs::remove_file(to));

@@ -53,6 +53,17 @@ impl fmt::Debug for Redis {
     }
 }
 
+/// Whether a URL and a way can lead to a Redis. Nothing is connected.
+///
+/// # Errors
+/// What is expected instead.
+pub fn check(url: &str, way: &Way) -> Result<(), String> {
+    Pools::new(url, way, Timeouts::default()).map(drop).map_err(|error| match error {
+        StoreError::Invalid(expected) => expected,
+        other => other.to_string(),
+    })
+}
+
 impl Redis {
     /// Prepares connections without opening any.
     ///

@@ -84,6 +84,27 @@ fn a_backup_needs_a_store_and_a_restore_needs_a_backup_and_a_standstill() {
 }
 
 #[test]
+fn a_backup_into_a_folder_that_is_not_there_says_so() {
+    let home = Home::new();
+    drop(home.start());
+    refused(&home, &["backup", "nowhere/copy.db"], 2, "nowhere/copy.db: the folder for the copy is not there");
+}
+
+#[test]
+fn a_restore_where_nothing_was_keeps_nothing_and_asks_for_the_master_key() {
+    let home = Home::new();
+    let gateway = home.start();
+    done(&home, &["backup", "copy.db"]);
+    assert!(gateway.terminate().success());
+    let other = Home::new();
+    let copy = home.path().join("copy.db");
+    let told = done(&other, &["restore", copy.to_str().unwrap(), "--yes"]);
+    assert!(!told.contains("kept") && told.contains("Put the master.key"), "{told}");
+    fs::copy(home.path().join("data/master.key"), other.path().join("data/master.key")).unwrap();
+    assert_eq!(other.start().try_login("admin", PASSWORD).status(), 200);
+}
+
+#[test]
 fn with_postgresql_both_say_what_to_run() {
     let database = Database::create();
     let home = database.home();

@@ -61,6 +61,50 @@ fn the_banner_of_a_chosen_password_hides_it_and_works_as_printed_too() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 
+/// With a file whose routes lead elsewhere.
+#[test]
+fn the_banner_names_a_call_that_works_whatever_the_routes_are() {
+    let route = |path: &str, matching: &str| {
+        format!(
+            "[[routes]]\nname = \"a\"\npath = \"{path}\"\nmatch = \"{matching}\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
+             upstream = \"builtin:echo\"\n"
+        )
+    };
+    for (config, path) in [
+        ("routes = []\n".to_owned(), "/me"),
+        (route("/here", "exact"), "/here"),
+        (route("/below", "prefix"), "/below/hello"),
+        (route("/here", "exact").replace("[\"admin\"]", "[\"user\"]"), "/me"),
+    ] {
+        let home = Home::bare();
+        home.write_config(&config);
+        let mut command = home.command(&[]);
+        command.arg("--config").arg(home.config_file());
+        let gateway = home.spawn_in(command).serving();
+        let banner = gateway.output();
+        assert!(banner.contains(&format!("{path} -H")), "{banner}");
+        let answer = run_by_sh(&commands_of(&banner), &home);
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+}
+
+#[test]
+fn no_new_master_key_is_made_for_a_store_that_was_made_with_another() {
+    let home = Home::new();
+    assert!(home.start().terminate().success());
+    let key = home.path().join("data/master.key");
+    let kept = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    for arguments in [&[][..], &["check-config"]] {
+        let output = home.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", error_of(&output));
+        assert!(error_of(&output).contains("there is no master.key"), "{}", error_of(&output));
+        assert!(!key.exists());
+    }
+    fs::write(&key, kept).unwrap();
+    assert_eq!(home.start().try_login("admin", PASSWORD).status(), 200);
+}
+
 #[test]
 fn a_made_up_password_is_in_no_log() {
     let home = Home::bare();
@@ -143,6 +187,13 @@ fn a_first_start_that_finds_a_port_taken_loses_no_password() {
         let output = run(command);
         assert_eq!(output.status.code(), Some(1), "{}", error_of(&output));
         assert!(output.stdout.is_empty(), "{name}");
+        let key = if name.contains("OPS") { "ops.port" } else { "server.port" };
+        assert!(
+            error_of(&output).contains(&format!("{key}: ")) && error_of(&output).contains(name),
+            "{}",
+            error_of(&output)
+        );
+        assert!(!home.path().join("data/master.key").exists() && !home.database().exists(), "{name}");
         let gateway = home.start();
         assert_eq!(gateway.try_login("admin", &password_in(&gateway.output())).status(), 200, "{name}");
     }

@@ -40,8 +40,15 @@ pub(super) fn of(config: &Config, secrets: &Secrets) -> Surroundings {
 fn master_key(config: &Config, secrets: &Secrets, url: &str) -> Option<ConfigError> {
     let given = secrets.master_key.as_deref();
     let error = match data_dir::read_master_key(&config.data_dir, given, is_shared(url)) {
-        // The first start makes one.
-        Ok(_) | Err(DataDirError::NoKey(_)) => return None,
+        Ok(_) => return None,
+        Err(DataDirError::NoKey(path)) => {
+            // The first start makes one.
+            let is_elsewhere = migrations::has_sealed(url).unwrap_or(false);
+            return is_elsewhere.then(|| {
+                let reason = DataDirError::KeyIsElsewhere(path).to_string();
+                ConfigError { origin: "data_dir".into(), key: "master key".into(), reason }
+            });
+        }
         Err(error) => error,
     };
     let origin =

@@ -62,6 +62,27 @@ pub fn applied(url: &str) -> Result<Vec<String>, StoreError> {
     Ok(all.into_iter().filter(|(version, _)| applied.contains(version)).map(|(_, name)| name).collect())
 }
 
+/// Whether something in a SQLite store was sealed with a master key. PostgreSQL is left alone.
+///
+/// # Errors
+/// `Invalid` for a senseless URL, `Unavailable` if the file cannot be read.
+pub fn has_sealed(url: &str) -> Result<bool, StoreError> {
+    match Address::parse(url)? {
+        Address::Sqlite(path) if path.exists() => has_sealed_in(&path),
+        Address::Sqlite(_) | Address::Postgres(_) => Ok(false),
+    }
+}
+
+fn has_sealed_in(path: &Path) -> Result<bool, StoreError> {
+    use diesel::RunQueryDsl as _;
+    let conn = &mut open(path)?;
+    let is_made = "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sealed_secrets')";
+    if !diesel::select(sql::<Bool>(is_made)).get_result::<bool>(conn)? {
+        return Ok(false);
+    }
+    Ok(diesel::select(sql::<Bool>("EXISTS (SELECT 1 FROM sealed_secrets)")).get_result(conn)?)
+}
+
 /// The address as it may be shown: of a server without the password.
 ///
 /// # Errors
@@ -76,6 +97,10 @@ pub fn shown(url: &str) -> Result<String, StoreError> {
 /// `Unavailable` if it is in use.
 pub fn check_unused(url: &str) -> Result<(), StoreError> {
     let Address::Sqlite(path) = Address::parse(url)? else { return Ok(()) };
+    // To open what is not there would make it.
+    if !path.exists() {
+        return Ok(());
+    }
     let mut conn = open(&path)?;
     // Each connection to a file with a write-ahead log holds a shared lock, and the log is given up under an exclusive one.
     let modes = "PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; PRAGMA journal_mode = WAL;";
