@@ -5,6 +5,7 @@
 
 mod block;
 mod changes;
+mod doubled_paths;
 mod examine;
 pub mod key;
 mod layers;

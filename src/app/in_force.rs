@@ -39,11 +39,11 @@ pub(super) fn keep(config: &Config, plan: &dyn Plan, routing: &Routing) -> Resul
     }
 }
 
-/// Logs each warning. Where the store is not available, nothing is logged here: the start and `/readyz` report it.
+/// Logs each warning. Where the store is not available, nothing of it is logged here: the start and `/readyz` report it.
 pub(super) async fn warn(config: &Config, store: &Store, published: &Published) {
     let of_routes = of_routes(store, &published.routing).await.unwrap_or_default();
     let of_rules = warnings(config, store, &published.routing).await.unwrap_or_default();
-    for warning in unpriced(published).into_iter().chain(of_routes).chain(of_rules) {
+    for warning in config.doubled_paths().into_iter().chain(unpriced(published)).chain(of_routes).chain(of_rules) {
         tracing::warn!("{warning}");
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, environment, print, secrets};
 use crate::{
-    app::{FileLists, client_secret, configured_prices, tls, unusable_authorities, webhook},
+    app::{FileLists, check_redis, client_secret, configured_prices, tls, unusable_authorities, webhook},
     clock::Clock,
     config::{Config, ConfigError, Examined, mistyped_methods, unknown_variables},
     store::migrations,
@@ -32,6 +32,7 @@ impl CheckConfig {
         let mut examined = Examined::of(file, environment(), further);
         let mut warnings = vec![];
         if let Some(config) = &examined.config {
+            warnings.extend(config.doubled_paths());
             let found = surroundings::of(config, &secrets());
             // What was wrong before was looked at with another value in its place.
             let known: Vec<String> = examined.mistakes.iter().map(|mistake| mistake.key.clone()).collect();
@@ -77,6 +78,7 @@ fn further(config: &Config) -> Vec<ConfigError> {
     });
     let checks = [
         store,
+        check_redis(config),
         config.hmac_secrets().map(drop),
         FileLists::read(config).map(drop),
         configured_prices(config).map(drop),

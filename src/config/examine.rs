@@ -113,8 +113,10 @@ impl<'l> Search<'l> {
         // What is missing in an entry can be put there.
         let absent = missing(&error.reason).filter(|_| matches!(steps.last(), Some(Step::Index(_))));
         let absent = absent.map(|field| Step::Name(field.to_owned()));
+        let meant = meant(&error.reason).map(str::to_owned);
         let names = |value: &Value| value.as_str().is_some_and(|name| self.gone.contains(name));
-        let follows = key::find(&self.table, &steps).is_some_and(names) || self.mended.contains(&original);
+        let was_cause = follows_from(&original).is_some_and(|cause| self.mended.contains(cause));
+        let follows = key::find(&self.table, &steps).is_some_and(names) || self.mended.contains(&original) || was_cause;
         let known = |other: &&ConfigError| other.key == original && other.reason == error.reason;
         if !follows && self.mistakes.iter().find(known).is_none() {
             let origin = if original == error.key { error.origin } else { self.layers.origin(&original) };
@@ -124,7 +126,17 @@ impl<'l> Search<'l> {
             steps.push(absent);
             original = key::of(&self.original(&steps));
         }
-        self.mend(&steps, original)
+        self.rename(&steps, meant.as_deref()) || self.mend(&steps, original)
+    }
+
+    /// Gives what stands under a mistyped key to the key that was meant, if nothing stands there.
+    fn rename(&mut self, steps: &[Step], meant: Option<&str>) -> bool {
+        let (Some(meant), Some((Step::Name(_), around))) = (meant, steps.split_last()) else { return false };
+        let right = [around, &[Step::Name(meant.to_owned())]].concat();
+        let Some(value) = key::find(&self.table, steps).cloned() else { return false };
+        key::find(&self.table, &right).is_none()
+            && key::put(&mut self.table, &right, Some(value))
+            && key::put(&mut self.table, steps, None)
     }
 
     /// The steps with the places that entries have in the file.
@@ -210,6 +222,16 @@ fn missing(reason: &str) -> Option<&str> {
     reason.strip_prefix("the key \"")?.strip_suffix("\" is missing")
 }
 
+/// The key that was meant by an unknown one, if a mistake is that.
+fn meant(reason: &str) -> Option<&str> {
+    reason.strip_prefix("unknown key \"")?.split_once("\"; did you mean \"")?.1.strip_suffix("\"?")
+}
+
+/// The key whose mistake makes this one seem to be missing.
+fn follows_from(key: &str) -> Option<&'static str> {
+    (key == "auth.login.client_secret_env").then_some("auth.login.client_secret_file")
+}
+
 /// The key of the same section that makes another one be missed, or be too much.
 fn cause(field: &str) -> Option<&'static str> {
     match field {
@@ -246,6 +268,7 @@ fn neutral(list: &str, field: &str, number: usize) -> Option<Value> {
         ("limits", "routes") => texts("*"),
         ("limits" | "budgets", "per" | "scope") => text("global"),
         ("limits", "unit") => text("requests"),
+        ("limits", "window") => text("day"),
         ("limits", "limit" | "window_s") => Some(Value::Integer(1)),
         ("auth.trusted_issuers", "issuer") => text(&format!("https://mended-{number}.invalid")),
         ("auth.trusted_issuers", "audience") => text("mended"),

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{BUILT_IN, ConfigError, DEFAULT_TOML, Fault, key, lines, url_password, words::plain};
+use super::{
+    BUILT_IN, ConfigError, DEFAULT_TOML, Fault, key, lines, url_password,
+    words::{no_toml, plain},
+};
 
 const PREFIX: &str = "TOLLGATE__";
 
@@ -150,10 +153,11 @@ fn read_file(path: &Path) -> Result<Layer, ConfigError> {
 
 fn parse(origin: &str, text: &str) -> Result<Layer, ConfigError> {
     let table = text.parse::<Table>().map_err(|error| {
-        let line =
-            error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+        let span = error.span().unwrap_or_default();
+        let (before, there) = (text.get(..span.start).unwrap_or_default(), text.get(span).unwrap_or_default());
+        let line = before.matches('\n').count() + 1;
         let origin = format!("{origin}:{line}");
-        ConfigError { origin, key: format!("line {line}"), reason: error.message().to_owned() }
+        ConfigError { origin, key: format!("line {line}"), reason: no_toml(error.message(), before, there) }
     })?;
     Ok(Layer { origin: origin.into(), is_file: false, table, lines: BTreeMap::new() })
 }

@@ -7,8 +7,13 @@ use toml::{Table, Value};
 use super::{Config, DEFAULT_TOML, words::nearest};
 
 /// Those that are read besides the keys of the configuration.
-const KNOWN: [&str; 4] =
-    ["TOLLGATE_MASTER_KEY", "TOLLGATE_ADMIN_PASSWORD", "TOLLGATE_PASSWORD", "TOLLGATE_NEW_MASTER_KEY"];
+const KNOWN: [&str; 5] = [
+    "TOLLGATE_MASTER_KEY",
+    "TOLLGATE_ADMIN_PASSWORD",
+    "TOLLGATE_PASSWORD",
+    "TOLLGATE_NEW_MASTER_KEY",
+    "TOLLGATE_TOKEN",
+];
 
 /// A warning for each variable that begins like ours and means nothing, with what was probably meant. Wrong keys behind
 /// `TOLLGATE__` are mistakes of the configuration already.
@@ -95,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_read_or_anothers_is_not_told_of() {
-        let names = ["TOLLGATE_MASTER_KEY", "TOLLGATE__SERVER__PORT", "PATH", "OPENAI_API_KEY"];
+        let names = ["TOLLGATE_MASTER_KEY", "TOLLGATE_TOKEN", "TOLLGATE__SERVER__PORT", "PATH", "OPENAI_API_KEY"];
         assert_eq!(warnings(&names), Vec::<String>::new());
     }
 }

@@ -17,13 +17,29 @@ const NUMBERS: [(&str, &str); 8] = [
 
 /// What is expected at `key` and was not found, as the library says it, in plain words.
 pub(super) fn plain(key: &str, message: &str) -> String {
+    let is_window = key.starts_with("limits[") && key.ends_with("].window");
+    match plainly(key, message) {
+        text if is_window && text.starts_with("unknown value") => text + INSTEAD_OF_WINDOW,
+        _ if is_window => format!("must be day, week or month{INSTEAD_OF_WINDOW}"),
+        text => text,
+    }
+}
+
+const INSTEAD_OF_WINDOW: &str = "; or give window_s, in seconds, in its place";
+
+fn plainly(key: &str, message: &str) -> String {
     // What follows in further lines names the key once more.
     let message = message.lines().next().unwrap_or_default().trim();
     if let Some(rest) = message.strip_prefix("unknown field ") {
         return unknown(rest, "key");
     }
     if let Some(rest) = message.strip_prefix("unknown variant ") {
-        return unknown(rest, "value");
+        // The role that calls no route.
+        let of_route = key.starts_with("routes[") && key.contains(".roles");
+        return unknown(if of_route { rest.trim_end_matches(", `auditor`") } else { rest }, "value");
+    }
+    if message == "invalid IP address syntax" {
+        return "must be an IP address, such as 127.0.0.1, or 0.0.0.0 for all of this machine; no name".into();
     }
     if let Some(name) = message.strip_prefix("missing field ") {
         return format!("the key {} is missing", name.replace('`', "\""));
@@ -34,6 +50,17 @@ pub(super) fn plain(key: &str, message: &str) -> String {
         }
     }
     message.to_owned()
+}
+
+/// Why a file is no TOML: `message` is the library's, `before` the text up to the place, `there` what stands at it.
+pub(super) fn no_toml(message: &str, before: &str, there: &str) -> String {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let is_value = line.contains('=') && !line.contains(['"', '\'']);
+    match message {
+        "duplicate key" => format!("the key \"{}\" stands here a second time", there.trim()),
+        text if is_value => format!("{text}; text needs quotes: \"…\""),
+        text => text.to_owned(),
+    }
 }
 
 /// `rest` is "`prot`, expected one of `host`, `port`".
@@ -119,6 +146,21 @@ mod tests {
                 "unknown value \"calls\"; known are requests, tokens",
             ),
             ("routes[0]", "missing field `path`", "the key \"path\" is missing"),
+            (
+                "routes[0].roles[1]",
+                "unknown variant `boss`, expected one of `admin`, `user`, `readonly`, `auditor`",
+                "unknown value \"boss\"; known are admin, user, readonly",
+            ),
+            (
+                "limits[0].window",
+                "invalid type: integer `60`, expected string or table",
+                "must be day, week or month; or give window_s, in seconds, in its place",
+            ),
+            (
+                "server.host",
+                "invalid IP address syntax",
+                "must be an IP address, such as 127.0.0.1, or 0.0.0.0 for all of this machine; no name",
+            ),
         ] {
             assert_eq!(plain(key, message), words);
         }

@@ -154,6 +154,27 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
+/// An amount as people write it: decimal text, or a number, which is taken as the shortest text that means it.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "must be an amount of USD, such as \"12.50\"")]
+enum Written {
+    Text(String),
+    Whole(u64),
+    Fraction(f64),
+}
+
+/// Reads an amount in either form as text.
+///
+/// # Errors
+/// If it is neither.
+pub fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Text(text) => text,
+        Written::Whole(number) => number.to_string(),
+        Written::Fraction(number) => number.to_string(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -193,6 +214,17 @@ mod tests {
             assert_eq!(whole(text, PLACES), Err(InvalidAmount::TooLarge), "{text}");
         }
         assert_eq!("9223373".parse::<Money>(), Err(InvalidAmount::TooLarge));
+    }
+
+    #[test]
+    fn an_amount_may_be_written_as_a_number() {
+        for (written, text) in [("10", "10"), ("10.5", "10.5"), ("0.000001", "0.000001"), ("\"07.50\"", "07.50")] {
+            let read = text_or_number(&mut serde_json::Deserializer::from_str(written));
+            assert_eq!(read.unwrap(), text, "{written}");
+        }
+        for wrong in ["true", "null", "[1]"] {
+            assert!(text_or_number(&mut serde_json::Deserializer::from_str(wrong)).is_err(), "{wrong}");
+        }
     }
 
     proptest! {

@@ -178,6 +178,56 @@ fn no_mistake_hides_another() {
     assert_eq!(mistakes, expected.len(), "nothing else is a mistake:\n{told}");
 }
 
+/// One mistake is one line, in words, at its key.
+#[test]
+fn a_mistake_is_told_once_at_its_key() {
+    let route = "[[routes]]\nname = \"r\"\npath = \"/r\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
+                 upstream = \"builtin:echo\"\n";
+    let limit = "[[limits]]\nname = \"l\"\nroutes = [\"*\"]\nper = \"user\"\nunit = \"requests\"\nlimit = 1\n";
+    let login = "[auth.login]\nissuer = \"https://idp.test\"\nclient_id = \"c\"\nclient_secret_file = \"nowhere\"\n";
+    for (file, told) in [
+        ("[redis]\nurl = \"localhost:6379\"\n".to_owned(), ": redis.url: expected redis://"),
+        ("[server]\nhost = \"localhost\"\n".into(), ": server.host: must be an IP address"),
+        ("[server]\nhost = 0.0.0.0\n".into(), "text needs quotes"),
+        ("[server]\nworkers = 1\nworkers = 2\n".into(), "the key \"workers\" stands here a second time"),
+        (format!("{limit}window = \"hour\"\n"), ": limits[0].window: unknown value \"hour\""),
+        (format!("{limit}window = 60\n"), "give window_s, in seconds"),
+        (route.replace("[\"GET\"]", "[\"*\"]"), ": routes[0].methods: \"*\" stands for no method"),
+        (route.replace("[\"admin\"]", "[\"boss\"]"), "known are admin, user, readonly\n"),
+        (
+            "[[models]]\nname = \"m\"\ntarget = [{ upstream = \"builtin:llm\", model = \"demo\" }]\n".into(),
+            ": models[0].target: unknown key \"target\"; did you mean \"targets\"?",
+        ),
+        (login.into(), ": auth.login.client_secret_file: "),
+    ] {
+        let home = Home::new();
+        home.write_config(&file);
+        let output = checked(&home, &[]);
+        assert_eq!(output.status.code(), Some(2), "{file}: {}", said(&output));
+        let lines: Vec<String> =
+            said(&output).lines().filter(|line| !line.starts_with("warning")).map(str::to_owned).collect();
+        assert!(lines.len() == 1 && said(&output).contains(told), "{file}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_path_that_the_upstream_would_be_asked_for_twice_is_warned_of_by_the_check_and_by_a_start() {
+    let file = "[[upstreams]]\nname = \"one\"\nurl = \"http://one.test/v1\"\n[[routes]]\nname = \"r\"\npath = \"/v1/r\"\n\
+                match = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\nupstream = \"one\"\n";
+    let home = Home::new().config(file);
+    let output = checked(&home, &[]);
+    assert!(output.status.success() && said(&output).contains("/v1/v1/r"), "{}", said(&output));
+    let gateway = home.start();
+    assert!(gateway.log().contains("/v1/v1/r"), "{}", gateway.log());
+}
+
+#[test]
+fn a_budget_may_be_written_as_a_number() {
+    let file = "[[budgets]]\nname = \"b\"\nscope = \"user\"\nperiod = \"month\"\nlimit_usd = 10.5\n";
+    let output = checked(&Home::new().config(file), &[]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
 #[test]
 fn the_mistakes_are_also_told_as_json() {
     let home = Home::new();

@@ -85,6 +85,9 @@ const MAX_METHOD_BYTES: usize = 32;
 
 /// What is wrong with a method that is to be taken. Its name is a token and heeds case (RFC 9110 §9.1).
 fn method_mistake(method: &str) -> Option<String> {
+    if method == "*" {
+        return Some("\"*\" stands for no method: name each one that the route takes".to_owned());
+    }
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let known = METHODS.into_iter().chain(NEVER).find(|known| known.eq_ignore_ascii_case(method));
     match known {
@@ -193,6 +196,7 @@ mod tests {
         for (bad, told) in [
             ("TRACE", "must not have TRACE, which no gateway forwards"),
             ("connect", "must not have CONNECT, which no gateway forwards"),
+            ("*", "\"*\" stands for no method: name each one that the route takes"),
             ("get", "\"get\" must be written GET"),
             ("", "\"\" is no method: 1 to 32 characters of a token (RFC 9110 §9.1)"),
             ("A B", "\"A B\" is no method: 1 to 32 characters of a token (RFC 9110 §9.1)"),

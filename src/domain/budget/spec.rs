@@ -10,7 +10,7 @@ use super::{Budget, ModelSet, Period, Scope};
 use crate::domain::{
     ids::BudgetId,
     limit::{Mode, Subject, SubjectText, spec::rehearsed},
-    money::{InvalidAmount, Money, whole},
+    money::{InvalidAmount, Money, text_or_number, whole},
     name,
     refusal::Fault,
 };
@@ -45,6 +45,7 @@ pub struct Spec {
     #[schemars(length(min = 1, max = 1_000))]
     pub models: Vec<String>,
     /// USD in decimal text, at most 9000000.
+    #[serde(deserialize_with = "text_or_number")]
     #[schemars(with = "Money")]
     pub limit_usd: String,
     pub period: Period,
