@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Failure, check_config, environment, load, print};
 use crate::{
+    app::StartError,
     config::Examined,
     data_dir::{self, Reload, Running},
 };
@@ -24,12 +25,8 @@ const TIMES: u32 = 200;
 
 pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let data_dir = data_dir_of(file)?;
-    let nobody = || {
-        Failure::Failed(format!(
-            "no gateway runs on data_dir {}: start one with `tollgate serve`, or give the configuration that it was started with as --config FILE",
-            data_dir.display()
-        ))
-    };
+    let nobody = || Failure::Failed(nobody_on(&data_dir));
+    data_dir::check_reach(&data_dir.join("lock")).map_err(StartError::from)?;
     let running = data_dir::running(&data_dir).ok_or_else(nobody)?;
     same_file(file, &running, &data_dir)?;
     let before = data_dir::last_reload(&data_dir).unwrap_or_default().count;
@@ -50,6 +47,23 @@ pub(super) fn run(file: Option<&Path>) -> Result<(), Failure> {
     Err(Failure::Failed(format!(
         "the gateway (process {pid}) has not read the configuration in 10 s; its log says whether it was taken"
     )))
+}
+
+/// Says the whole path: a relative one leads elsewhere from another folder than the gateway's.
+fn nobody_on(data_dir: &Path) -> String {
+    let whole = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    let relative = if data_dir.is_relative() {
+        format!(
+            "; data_dir is \"{}\", which counts from the present folder: run this in the folder of the gateway, or let data_dir begin with /",
+            data_dir.display()
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "no gateway runs on data_dir {}: start one with `tollgate serve`, or give the configuration that it was started with as --config FILE{relative}",
+        whole.components().collect::<PathBuf>().display()
+    )
 }
 
 /// Where the gateway of a configuration runs. That other things are wrong with it is for the gateway to say.

@@ -5,9 +5,14 @@ use std::{
     io::{self, ErrorKind},
 };
 
+use rustls::CertificateError;
+
 /// What an error of a connection, or one of its causes, means.
 pub(super) fn words(error: &(dyn Error + 'static)) -> String {
-    let causes = || std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    if let Some(why) = certificate(error) {
+        return why.into();
+    }
+    let causes = || causes(error);
     let kind = causes().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
     match kind {
         Some(ErrorKind::ConnectionRefused) => "nothing listens there".into(),
@@ -24,6 +29,41 @@ pub(super) fn words(error: &(dyn Error + 'static)) -> String {
         // With its causes, but without the number of the operating system.
         _ => causes().map(|error| without_number(&error.to_string())).collect::<Vec<_>>().join(": "),
     }
+}
+
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| below(*error))
+}
+
+/// The cause of an error. What an error of the operating system's kind wraps is not among its causes.
+fn below<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// Why the certificate of who answers is not taken, if that is the error.
+pub(super) fn certificate(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let found = causes(error).find_map(|error| error.downcast_ref::<rustls::Error>())?;
+    let rustls::Error::InvalidCertificate(why) = found else { return None };
+    Some(match why {
+        CertificateError::UnknownIssuer => {
+            "its certificate is from no authority that is known here: name the authority with --ca FILE"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet, by the clock of this machine"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name than the one in the URL"
+        }
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "its certificate is that of an authority (CA:TRUE), which vouches for certificates and serves with none: make one \
+             for the gateway, such as with openssl req -x509 and -addext basicConstraints=critical,CA:FALSE"
+        }
+        _ => "its certificate is not valid",
+    })
 }
 
 fn without_number(text: &str) -> String {

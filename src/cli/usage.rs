@@ -45,6 +45,11 @@ impl Usage {
     pub(super) fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let group_by = Dimension::list(&self.group_by);
         let group_by = group_by.map_err(|error| Failure::Configuration(format!("--group-by: {error}")))?;
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from > to
+        {
+            return Err(Failure::Configuration(format!("--from {from} is later than --to {to}")));
+        }
         let store = existing_store(&load(file)?, STATEMENT_TIMEOUT)?;
         let heads: Vec<&str> = self.group_by.split(',').filter(|word| !word.is_empty()).chain(SUMS).collect();
         let filter = UsageFilter {

@@ -268,6 +268,28 @@ name = "m"
 targets = [{ upstream = "gone", model = "demo" }]
 "#;
 
+/// An upstream with a mistake of its own is there all the same for whoever names it.
+const WITHOUT_ITS_SECRET: &str = r#"[[upstreams]]
+name = "one"
+url = "http://127.0.0.1:2"
+secret_env = "NOT_SET"
+[[routes]]
+name = "to-one"
+path = "/one"
+match = "exact"
+methods = ["GET"]
+roles = ["user"]
+upstream = "one"
+"#;
+
+#[test]
+fn a_secret_that_is_missing_makes_no_further_mistakes() {
+    let (code, said) = Scene::start().apply(WITHOUT_ITS_SECRET, &["--yes"]);
+    assert_eq!(code, Some(2), "{said}");
+    let told: Vec<&str> = said.lines().filter(|line| line.contains("gateway.toml:")).collect();
+    assert!(told.len() == 1 && told[0].contains("upstreams[0].secret_env: "), "{said}");
+}
+
 #[test]
 fn all_that_is_wrong_is_told_at_once_with_its_line_before_anything_is_changed() {
     let scene = Scene::start();

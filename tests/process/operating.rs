@@ -73,6 +73,8 @@ fn a_reload_with_another_file_than_the_gateways_is_refused() {
         assert!(said(&refused).contains(words), "{words}: {}", said(&refused));
     }
     assert_eq!(gateway.get("/other", &token).status(), 404);
+    let lost = Home::bare().run(&["reload"]);
+    assert!(said(&lost).contains("counts from the present folder"), "{}", said(&lost));
     // The same file under another name is the same file.
     let link = home.path().join("link.toml");
     symlink(home.config_file(), &link).unwrap();
@@ -246,6 +248,8 @@ fn usage_is_added_up_by_name_as_a_table_csv_or_json() {
     let report: Value = serde_json::from_str(&done(&home, &["usage", "--json", "--from", "2020-01-01"])).unwrap();
     assert_eq!((&report["items"][0]["user"], &report["items"][0]["requests"]), (&"admin".into(), &1.into()));
     assert_eq!(done(&home, &["usage", "--to", "2020-01-01"]).lines().count(), 1);
+    let turned = home.run(&["usage", "--from", "2020-01-02", "--to", "2020-01-01"]);
+    assert!(turned.status.code() == Some(2) && said(&turned).contains("later than"), "{}", said(&turned));
     // Who is deleted keeps the name in the books.
     let admin = gateway.admin();
     let eve = json!({ "username": "eve", "password": "a password for the tests", "role": "admin" });

@@ -248,6 +248,8 @@ fn a_file_of_checkpoints_that_is_newer_than_an_export_is_no_false_alarm() {
     let with = ["--export", &export, "--keys", &keys, "--checkpoints", &checkpoints];
     let told = assert_sound(&home, &with);
     assert!(!told.contains("beyond"), "{told}");
+    let forged = home.run(&["audit", "verify", "--export", &export, "--keys", &export]);
+    assert_eq!(forged.status.code(), Some(2), "an export brings the keys of whoever made it");
     written_on(&home);
     for more in [&[][..], &["--made-at", &made_at]] {
         let told = assert_sound(&home, &[&with, more].concat());

@@ -1,6 +1,6 @@
 //! The gateway that is asked, by its endpoints under `/admin`.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{error::Error, net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
@@ -153,12 +153,7 @@ impl Gateway {
                     losses = losses.saturating_add(1);
                     continue;
                 }
-                sent => sent.map_err(|error| {
-                    failed(format!(
-                        "{}. Is the gateway started, and is this its address? --url says another",
-                        unreachable::words(&*error)
-                    ))
-                })?,
+                sent => sent.map_err(|error| failed(no_answer(&*error)))?,
             };
             if answer.status() == StatusCode::TOO_MANY_REQUESTS && waits < MAX_WAITS {
                 waits = waits.saturating_add(1);
@@ -169,6 +164,17 @@ impl Gateway {
             let is_done = answer.status().is_success();
             return if is_done { Ok(said) } else { Err(failed(refused(answer.status(), &said))) };
         }
+    }
+}
+
+/// Why there was no answer, and what to do.
+fn no_answer(error: &(dyn Error + 'static)) -> String {
+    match unreachable::certificate(error) {
+        Some(why) => why.to_owned(),
+        None => format!(
+            "{}. Is the gateway started, and is this its address? --url says another",
+            unreachable::words(error)
+        ),
     }
 }
 

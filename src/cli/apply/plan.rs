@@ -103,6 +103,8 @@ impl Draft<'_> {
         if self.mistakes.len() == before {
             let clashes = self.others.clashes(self.gateway, &entry, present.as_ref(), &self.names).await?;
             self.mistakes.extend(clashes);
+        } else {
+            self.others.expect(&entry);
         }
         match deed(&entry, &references, &self.known, present.as_ref()) {
             Ok(deed) => self.plan.add(entry, references, (deed, present.as_ref()), id.filter(|_| is_unwritten)),

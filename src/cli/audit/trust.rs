@@ -23,15 +23,24 @@ pub(super) async fn of_store(config: &Config, store: &Store) -> Result<Vec<Publi
     Ok(audit_public_key(config, &secrets(), store).await?.into_iter().collect())
 }
 
-/// The keys in a file of JSON Lines: what `audit keys` prints, or a file of checkpoints.
+/// The keys in a file of JSON Lines: what `audit keys` prints, or a file of checkpoints. An export is none: it brings the
+/// keys of whoever made it.
 pub(super) fn of_file(path: &Path) -> Result<Vec<PublicKey>, Failure> {
-    let keys: Vec<_> =
-        lines(path)?.into_iter().filter_map(|line| if let Line::Key(key) = line { Some(key) } else { None }).collect();
-    if keys.is_empty() {
-        return Err(Failure::Configuration(format!("{}: there is no public key in it", path.display())));
+    let bad = |what: &str| Failure::Configuration(format!("{}: {what}", path.display()));
+    let mut keys = vec![];
+    for line in lines(path)? {
+        match line {
+            Line::Key(key) => keys.push(key),
+            Line::Checkpoint(_) => {}
+            Line::Begin { .. } | Line::Entry(_) | Line::End(_) => return Err(bad(EXPORT_FOR_KEYS)),
+        }
     }
-    Ok(keys)
+    if keys.is_empty() { Err(bad("there is no public key in it")) } else { Ok(keys) }
 }
+
+/// A forger of an export signs it with a key of his own, and puts that into it.
+const EXPORT_FOR_KEYS: &str = "this is an export, whose keys are those of whoever made it. --keys wants what `tollgate audit keys` \
+                               printed, from somebody you trust";
 
 /// A file of checkpoints, whatever is in it.
 pub(super) fn checkpoint_file(path: &Path) -> Result<CheckpointFile, Failure> {

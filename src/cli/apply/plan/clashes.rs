@@ -28,6 +28,9 @@ use crate::{
 /// What a gateway shows of an entry of its lists besides what a configuration has.
 const SHOWN_ONLY: [&str; 7] = ["source", "created_at", "updated_at", "has_secret", "not_in_force", "unpriced", "state"];
 
+/// Where an upstream is that is wrong in the file.
+const STAND_IN_URL: &str = "http://mended.invalid";
+
 /// Those with which an entry of the file may clash: what is at the gateway, and what the file has before it.
 #[derive(Default)]
 pub(super) struct Others {
@@ -68,6 +71,17 @@ impl Others {
             Kind::Limit | Kind::Budget => self.of_rule(gateway, entry, present).await?,
             Kind::Upstream | Kind::Route | Kind::Model => self.of_listed(entry, present),
         })
+    }
+
+    /// Takes note of an upstream that has a mistake of its own: that others name it is no further one.
+    pub(super) fn expect(&mut self, entry: &Entry) {
+        let sound =
+            entry_of(EntryKind::Upstream, &entry.name, Map::from_iter([("url".to_owned(), STAND_IN_URL.into())]));
+        let is_named = Lists::default().judge(&self.listed, &sound.key, Some(&sound)).is_ok();
+        let is_known = self.listed.iter().any(|other| other.key == sound.key);
+        if entry.kind == Kind::Upstream && is_named && !is_known {
+            self.listed.push(sound);
+        }
     }
 
     fn of_listed(&mut self, entry: &Entry, present: Option<&Map<String, Value>>) -> Vec<Mistake> {
