@@ -32,6 +32,9 @@ pub enum TokenFault {
     UnknownApiKey,
     #[error("wrong-api-key-secret")]
     WrongApiKeySecret,
+    /// In the field for API keys.
+    #[error("no-api-key")]
+    NoApiKey,
     #[error("unknown-scheme")]
     UnknownScheme,
     #[error("no-such-refresh-token")]

@@ -101,8 +101,11 @@ impl<T> Draft<T> {
         let is_below = |one: &str, other: &str| {
             one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
+        // Two ways to say one thing: that the one is missing follows from what is wrong with the other.
+        let are_twins = |one: &str, other: &str| one == "/window_s" && other == "/window";
         let is_known = |fault: &Fault| {
-            known.iter().any(|known| is_below(&fault.pointer, known) || is_below(known, &fault.pointer))
+            let at = &fault.pointer;
+            known.iter().any(|known| is_below(at, known) || is_below(known, at) || are_twins(at, known))
         };
         let found = self.value.as_ref().map(own).unwrap_or_default();
         faults.extend(found.into_iter().filter(|fault| !is_known(fault)));

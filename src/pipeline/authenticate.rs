@@ -143,7 +143,7 @@ fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
     }
     let first = first?;
     if lines(headers, BEARER).next().is_none() && !key_text::is_meant(first) {
-        return Err(faulty(TokenFault::Malformed));
+        return Err(faulty(TokenFault::NoApiKey));
     }
     Ok(first)
 }

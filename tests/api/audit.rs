@@ -34,6 +34,8 @@ async fn every_answer_is_on_record_when_it_is_seen(store: &TestStore) {
         (gateway.get("/healthz"), 200, "allowed", None),
         (gateway.get("/me"), 401, "refused", Some("missing-credential")),
         (by("GET", "/me", "x"), 401, "refused", Some("invalid-token: malformed-token")),
+        (gateway.get("/me").header("x-api-key", &user.token), 401, "refused", Some("invalid-token: no-api-key")),
+        (gateway.get("/me").header("authorization", "x"), 401, "refused", Some("invalid-token: unknown-scheme")),
         (by("GET", "/echo", &user.token), 200, "allowed", None),
         (by("POST", "/echo", &user.token).body("x"), 200, "allowed", None),
         (by("GET", "/admin/users", &user.token), 403, "refused", Some("forbidden: roles")),

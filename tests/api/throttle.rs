@@ -62,6 +62,8 @@ async fn after_five_failures_one_try_is_admitted_each_time_the_wait_is_over(stor
         let throttled = login_from(&gateway, "192.0.2.1", "admin", ADMIN_PASSWORD).await;
         let problem = throttled.problem(429, "quota-exceeded");
         assert_eq!(problem["violated-policies"], json!(["login-account"]));
+        let told = format!("Too many wrong passwords for this name. Try again in {expected_s} s.");
+        assert_eq!(problem["detail"], json!(told));
         let standing = json!({
             "name": "login-account", "limit": 5, "window_s": 3600, "remaining": 0, "retry_after_s": expected_s,
         });

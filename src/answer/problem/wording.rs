@@ -8,7 +8,8 @@ use crate::{
     domain::{
         budget::Shortfall,
         limit::Standing,
-        refusal::{Refusal, Revocation, Unavailable},
+        refusal::{Refusal, Revocation, TokenFault, Unavailable},
+        throttle::{ACCOUNT_POLICY, ADDRESS_POLICY},
     },
 };
 
@@ -64,6 +65,12 @@ const UNKNOWN_OUTCOME: &str =
 const NO_CREDENTIAL: &str =
     "Send an access token or an API key: Authorization: Bearer <token>. POST /auth/login gives one.";
 
+const NO_SCHEME: &str =
+    "Authorization must begin with Bearer and a blank: Authorization: Bearer <access token or API key>.";
+const NO_API_KEY: &str =
+    "x-api-key takes API keys only, which begin with tg_. Send an access token as Authorization: Bearer <token>.";
+const NO_USER: &str = "The user of this credential was disabled or deleted. Ask an administrator.";
+
 pub(super) fn detail_of(refusal: &Refusal) -> String {
     match refusal {
         Refusal::InvalidRequest(faults) => match faults.as_slice() {
@@ -75,6 +82,8 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::UnsafePath(why) => format!("{why}. Send the path in its plain form."),
         Refusal::InvalidHost(why) => format!("{why}."),
         Refusal::MissingCredential => NO_CREDENTIAL.into(),
+        Refusal::InvalidToken(TokenFault::UnknownScheme) => NO_SCHEME.into(),
+        Refusal::InvalidToken(TokenFault::NoApiKey) => NO_API_KEY.into(),
         Refusal::InvalidToken(_) => {
             "The credential is not one that this gateway gave, or it is damaged. Log in again.".into()
         }
@@ -83,7 +92,10 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
             "Use another API key, or log in and make one at POST /me/api-keys.".into()
         }
         Refusal::OAuth(error, reason) => oauth::detail(*error, reason),
-        Refusal::RevokedToken(_) => "The session has ended, or the user was changed. Log in again.".into(),
+        Refusal::RevokedToken(Revocation::UserDisabled | Revocation::UserDeleted) => NO_USER.into(),
+        Refusal::RevokedToken(Revocation::Session | Revocation::RoleChanged) => {
+            "The session has ended, or the user was changed. Log in again.".into()
+        }
         Refusal::InvalidCredentials => "The user name or the password is wrong, or the user may not log in.".into(),
         Refusal::SignIn(_) => "The sign-in at the provider came to nothing. Begin again at /console/.".into(),
         Refusal::Forbidden(_) => "Your role, or this credential, may not do this here. Ask an administrator.".into(),
@@ -169,6 +181,10 @@ fn budget_detail(shortfalls: &[Shortfall]) -> String {
 fn limit_detail(refusal: &Refusal) -> String {
     let names: Vec<&str> = refusal.refusing_policies().collect();
     let seconds = retry_after_s(refusal).unwrap_or(0);
+    if let Refusal::Throttled { policy: policy @ (ACCOUNT_POLICY | ADDRESS_POLICY), .. } = refusal {
+        let whose = if *policy == ACCOUNT_POLICY { "for this name" } else { "from this network" };
+        return format!("Too many wrong passwords {whose}. Try again in {seconds} s.");
+    }
     let turns: Vec<String> = standings(refusal).iter().filter_map(turn).collect();
     format!("No room left in {}. One call will be admitted in {seconds} s.{}", names.join(", "), turns.concat())
 }

@@ -191,6 +191,9 @@ impl Check {
                 self.begin_member(name);
                 let (begun, schema) = (self.written.len(), schema.clone().into_object());
                 self.walk(at, value, &schema);
+                for fault in self.faults.iter_mut().skip(faults).filter(|fault| fault.pointer == at) {
+                    fault.detail.push_str(words::instead(name));
+                }
                 if self.faults.len() > faults && self.written.len() == begun {
                     if !rules.required.contains(name) {
                         // As if it had not been given.

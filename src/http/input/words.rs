@@ -55,6 +55,11 @@ pub(super) fn expected(schema: &SchemaObject) -> String {
     }
 }
 
+/// What may be given in the place of a field.
+pub(super) fn instead(name: &str) -> &'static str {
+    if name == "window" { "; or give window_s, in seconds, in its place" } else { "" }
+}
+
 fn one_of(choices: &[&str]) -> String {
     format!("must be one of {}", choices.join(", "))
 }
