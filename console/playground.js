@@ -87,11 +87,11 @@ export async function connect() {
   /** @type {[string, string][]} */
   const snippets = [
     ["curl", `curl ${base}/v1/chat/completions -H "Authorization: Bearer $TOLLGATE_KEY" \\\n  -H "Content-Type: application/json" \\\n  -d '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'`],
-    ["OpenAI (Python)", `from openai import OpenAI\n\nclient = OpenAI(base_url="${base}/v1", api_key=os.environ["TOLLGATE_KEY"])`],
-    ["Anthropic (Python)", `from anthropic import Anthropic\n\nclient = Anthropic(base_url="${base}", api_key=os.environ["TOLLGATE_KEY"])`],
-    ["LangChain", `ChatOpenAI(model="demo", base_url="${base}/v1", api_key=os.environ["TOLLGATE_KEY"])`],
+    ["OpenAI (Python)", `import os\nfrom openai import OpenAI\n\nclient = OpenAI(base_url="${base}/v1", api_key=os.environ["TOLLGATE_KEY"])`],
+    ["Anthropic (Python)", `import os\nfrom anthropic import Anthropic\n\nclient = Anthropic(base_url="${base}", api_key=os.environ["TOLLGATE_KEY"])`],
+    ["LangChain", `import os\nfrom langchain_openai import ChatOpenAI\n\nChatOpenAI(model="demo", base_url="${base}/v1", api_key=os.environ["TOLLGATE_KEY"])`],
     ["Claude Code", `export ANTHROPIC_BASE_URL=${base}\nexport ANTHROPIC_AUTH_TOKEN=$TOLLGATE_KEY`],
-    ["Codex", `[model_providers.tollgate]\nname = "Tollgate"\nbase_url = "${base}/v1"\nenv_key = "TOLLGATE_KEY"`],
+    ["Codex", `# ~/.codex/config.toml\nmodel_provider = "tollgate"\n\n[model_providers.tollgate]\nname = "Tollgate"\nbase_url = "${base}/v1"\nenv_key = "TOLLGATE_KEY"\nwire_api = "responses"`],
   ];
   return [el("p", {}, "Make a key on the page ", el("a", { href: "#/keys" }, "API keys"), " and put it into TOLLGATE_KEY."),
     ...snippets.flatMap(([name, text]) => [el("h2", {}, name), el("pre", {}, text),

@@ -103,9 +103,9 @@ export async function upstreams(me, query) {
   ], namesOf(entries));
 }
 
-/** Where calls go, by share and turn. @param {any} entry */
+/** Where calls go, by weight and priority. @param {any} entry */
 const goes = (entry) => (entry.upstream ? [link("upstreams", entry.upstream)] : listed((entry.targets ?? []).map((/** @type {any} */ target) =>
-  el("span", {}, link("upstreams", target.upstream), target.model && ` as ${target.model}`, ` (weight ${target.weight}${target.priority > 0 ? `, turn ${target.priority}` : ""})`))));
+  el("span", {}, link("upstreams", target.upstream), target.model && ` as ${target.model}`, ` (weight ${target.weight}${target.priority > 0 ? `, priority ${target.priority}` : ""})`))));
 
 /** @param {any} meter */
 const metered = (meter) => (typeof meter === "object" && meter ? `$${meter.fixed_usd} a call` : meter ?? "none");

@@ -86,8 +86,8 @@ struct Line {
 impl Line {
     fn begin(format: LogFormat, now: Timestamp) -> Self {
         let text = match format {
-            LogFormat::Json => format!(r#"{{"time":"{now}","level":"INFO","target":"access""#),
-            LogFormat::Text => format!("{now} INFO access"),
+            LogFormat::Json => format!(r#"{{"time":"{now:.6}","level":"INFO","target":"access""#),
+            LogFormat::Text => format!("{now:.6} INFO access"),
         };
         Self { format, text: text.into_bytes() }
     }
@@ -173,7 +173,7 @@ mod tests {
         let fields = line.as_object().unwrap();
         assert!(fields.values().all(|value| !value.is_object() && !value.is_array()), "{line}");
         for (name, value) in [
-            ("time", "1970-01-01T00:00:00Z".into()),
+            ("time", "1970-01-01T00:00:00.000000Z".into()),
             ("request_id", Value::from("00000000-0000-0000-0000-000000000000")),
             ("key_id", "k1".into()),
             ("peer", "127.0.0.1".into()),
@@ -193,7 +193,7 @@ mod tests {
     fn a_line_of_text_is_one_line_whatever_a_client_sends() {
         let line = line(LogFormat::Text, &draft(), None, Timestamp::UNIX_EPOCH);
         let line = String::from_utf8(line).unwrap();
-        assert!(line.starts_with("1970-01-01T00:00:00Z INFO access request_id="), "{line}");
+        assert!(line.starts_with("1970-01-01T00:00:00.000000Z INFO access request_id="), "{line}");
         assert!(line.contains(r#" path="/a b\n\"c\"" "#) && line.contains(" status=429 "), "{line}");
         assert_eq!(line.matches('\n').count(), 1, "{line}");
     }

@@ -79,10 +79,15 @@ fn row(cells: &[&str], element: &str) -> String {
 fn text(cell: &str) -> String {
     let parts = cell.split('`').enumerate();
     let parts = parts.map(|(at, part)| match at % 2 {
-        0 => without_links(&escaped(part)),
+        0 => without_stars(&without_links(&escaped(part))),
         _ => format!("<code>{}</code>", escaped(part)),
     });
     parts.collect()
+}
+
+/// Emphasis is `*one word*` or `**several**`.
+fn without_stars(text: &str) -> String {
+    text.replace('*', "")
 }
 
 fn without_links(text: &str) -> String {
@@ -115,5 +120,6 @@ mod tests {
     fn a_cell_is_text_and_no_markup() {
         assert_eq!(text("`a <b>` & [c](d.md) e"), "<code>a &lt;b&gt;</code> &amp; c e");
         assert_eq!(text("[a"), "[a");
+        assert_eq!(text("in *Budgets*, `*`"), "in Budgets, <code>*</code>");
     }
 }
