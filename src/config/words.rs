@@ -36,7 +36,8 @@ fn plainly(key: &str, message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown variant ") {
         // The role that calls no route.
         let of_route = key.starts_with("routes[") && key.contains(".roles");
-        return unknown(if of_route { rest.trim_end_matches(", `auditor`") } else { rest }, "value");
+        let without_auditor = rest.replace(", `auditor`", "");
+        return unknown(if of_route { &without_auditor } else { rest }, "value");
     }
     if message == "invalid IP address syntax" {
         return "must be an IP address, such as 127.0.0.1, or 0.0.0.0 for all of this machine; no name".into();

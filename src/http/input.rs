@@ -102,7 +102,7 @@ impl<T> Draft<T> {
             one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         // Two ways to say one thing: that the one is missing follows from what is wrong with the other.
-        let are_twins = |one: &str, other: &str| one == "/window_s" && other == "/window";
+        let are_twins = |one: &str, other: &str| other.ends_with("/window") && one.strip_suffix("_s") == Some(other);
         let is_known = |fault: &Fault| {
             let at = &fault.pointer;
             known.iter().any(|known| is_below(at, known) || is_below(known, at) || are_twins(at, known))

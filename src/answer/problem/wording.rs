@@ -71,6 +71,14 @@ const NO_API_KEY: &str =
     "x-api-key takes API keys only, which begin with tg_. Send an access token as Authorization: Bearer <token>.";
 const NO_USER: &str = "The user of this credential was disabled or deleted. Ask an administrator.";
 
+const fn token_detail(fault: TokenFault) -> &'static str {
+    match fault {
+        TokenFault::UnknownScheme => NO_SCHEME,
+        TokenFault::NoApiKey => NO_API_KEY,
+        _ => "The credential is not one that this gateway gave, or it is damaged. Log in again.",
+    }
+}
+
 pub(super) fn detail_of(refusal: &Refusal) -> String {
     match refusal {
         Refusal::InvalidRequest(faults) => match faults.as_slice() {
@@ -82,11 +90,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::UnsafePath(why) => format!("{why}. Send the path in its plain form."),
         Refusal::InvalidHost(why) => format!("{why}."),
         Refusal::MissingCredential => NO_CREDENTIAL.into(),
-        Refusal::InvalidToken(TokenFault::UnknownScheme) => NO_SCHEME.into(),
-        Refusal::InvalidToken(TokenFault::NoApiKey) => NO_API_KEY.into(),
-        Refusal::InvalidToken(_) => {
-            "The credential is not one that this gateway gave, or it is damaged. Log in again.".into()
-        }
+        Refusal::InvalidToken(fault) => token_detail(*fault).into(),
         Refusal::ExpiredToken => "Exchange the refresh token at POST /auth/refresh, or log in again.".into(),
         Refusal::ExpiredApiKey | Refusal::RevokedToken(Revocation::ApiKey) => {
             "Use another API key, or log in and make one at POST /me/api-keys.".into()
