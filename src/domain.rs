@@ -26,6 +26,7 @@ pub mod importance;
 pub mod lease;
 pub mod ledger;
 pub mod limit;
+pub mod method;
 pub mod money;
 pub mod name;
 pub mod network;

@@ -84,12 +84,6 @@ impl Retry {
     }
 }
 
-/// Whether a request with this method may be sent twice (RFC 9110 §9.2.2).
-#[must_use]
-pub fn is_idempotent(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
-}
-
 /// The longest time that an upstream's `Retry-After` is heeded for.
 const MAX_REST_S: u64 = 3_600;
 
@@ -125,15 +119,6 @@ mod tests {
             (Miss::Final, true, false),
         ] {
             assert_eq!(retry.allows(miss, may_repeat, first), allowed, "{miss:?} {may_repeat}");
-        }
-    }
-
-    #[test]
-    fn only_methods_without_a_further_effect_are_idempotent() {
-        for (method, expected) in
-            [("GET", true), ("HEAD", true), ("PUT", true), ("DELETE", true), ("POST", false), ("PATCH", false)]
-        {
-            assert_eq!(is_idempotent(method), expected, "{method}");
         }
     }
 

@@ -12,8 +12,9 @@ use super::{audit::AttemptsNote, gate::Gate, rewritten::Rewritten};
 use crate::{
     clock::Clock,
     domain::{
-        failover::{Aim, Done, Miss, Retry, choose, is_idempotent, rest_s},
+        failover::{Aim, Done, Miss, Retry, choose, rest_s},
         importance::Importance,
+        method::is_idempotent,
         route::Route,
     },
     snapshot::{condition::Condition, routing::Routing},

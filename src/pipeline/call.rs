@@ -24,6 +24,7 @@ use crate::{
     domain::{
         host::{self, Host},
         ids::RequestId,
+        method::is_safe,
         network::Network,
         path,
         refusal::Refusal,
@@ -131,9 +132,9 @@ impl Call {
         self.method == "OPTIONS" && self.path == "*"
     }
 
-    /// Whether the method may change something (RFC 9110 §9.2.1 names those that may not).
+    /// Whether the method may change something.
     pub fn may_change(&self) -> bool {
-        !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+        !is_safe(&self.method)
     }
 }
 

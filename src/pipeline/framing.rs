@@ -4,10 +4,11 @@ use actix_web::{
     HttpResponse,
     body::{BodySize, MessageBody},
     dev::RequestHead,
-    http::{ConnectionType, Version, header::CONNECTION},
+    http::{ConnectionType, StatusCode, Version, header::CONNECTION},
 };
 
 use super::{fields::members, websocket};
+use crate::domain::method::is_registered;
 
 /// Fits the answer to the request with this head.
 ///
@@ -28,8 +29,11 @@ pub fn fit(response: &mut HttpResponse, head: &RequestHead) {
         response.head_mut().no_chunking(true);
     }
     let asks_for_close = || members(&head.headers, CONNECTION).any(|option| option.eq_ignore_ascii_case(b"close"));
+    // A client that does not say how long its body was sends the next request right behind it: `bodyGET /x` (RFC 9112 §11.2).
+    let may_begin_with_body =
+        response.status() == StatusCode::METHOD_NOT_ALLOWED && !is_registered(head.method.as_str());
     let offers_any = offers_websocket || head.connection_type() == ConnectionType::Upgrade;
-    if ends_with_connection || offers_any || asks_for_close() {
+    if ends_with_connection || offers_any || may_begin_with_body || asks_for_close() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn route(origin: &Origin, cache: &str) -> String {
         name = "up"
         path = "/up"
         match = "prefix"
-        methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+        methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PROPFIND", "MKCOL", "QUERY"]
         roles = ["admin", "user"]
         upstream = "raw"
         cache = {cache}
@@ -385,6 +385,9 @@ async fn a_change_forgets_what_is_kept_at_its_url(store: &TestStore) {
         ("DELETE", whole("303 See Other", &[("location", "/up/x")], ""), true),
         ("PUT", whole("409 Conflict", &[], ""), false),
         ("DELETE", whole("500 Internal Server Error", &[], ""), false),
+        ("PROPFIND", whole("207 Multi-Status", &[], ""), false),
+        ("QUERY", whole("200 OK", &[], ""), false),
+        ("MKCOL", whole("201 Created", &[], ""), true),
     ]
     .into_iter()
     .enumerate()

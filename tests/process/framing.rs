@@ -137,6 +137,26 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn a_method_that_may_begin_with_a_body_nobody_announced_ends_the_connection() {
+    let stage = Stage::new();
+    for (method, is_last) in [("bodyGET", true), ("1POST", true), ("PROPFIND", false), ("OPTIONS", false)] {
+        let mut client = stage.gateway.connect();
+        client.say(stage.get("/echo/first"));
+        assert_eq!(client.message().status(), 200);
+        client.say(stage.request(method, "/up", "", ""));
+        let answer = client.message();
+        answer.assert_problem(405, "method-not-allowed");
+        assert_eq!(answer.all("connection"), if is_last { vec!["close"] } else { vec![] }, "{method}");
+        if is_last {
+            assert!(client.is_closed(), "{method}");
+        } else {
+            client.say(stage.get("/echo/after"));
+            assert_eq!(client.message().json()["path"], "/echo/after", "{method}");
+        }
+    }
+}
+
+#[test]
 fn the_body_of_a_refused_request_is_not_read_as_the_next_request() {
     let stage = Stage::new();
     let mut client = stage.gateway.connect();

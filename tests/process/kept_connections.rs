@@ -12,7 +12,7 @@ use super::{
 };
 
 const ROUTE: &str = "[[routes]]\nname = \"any\"\npath = \"/any\"\nmatch = \"prefix\"\n\
-                     methods = [\"GET\", \"HEAD\", \"POST\", \"PUT\", \"PATCH\", \"DELETE\", \"OPTIONS\"]\nroles = [\"admin\"]\n\
+                     methods = [\"GET\", \"HEAD\", \"POST\", \"PUT\", \"PATCH\", \"DELETE\", \"OPTIONS\", \"PROPFIND\", \"MKCOL\", \"LOCK\", \"PURGE\"]\nroles = [\"admin\"]\n\
                      upstream = \"raw\"\n[[routes]]\nname = \"model\"\npath = \"/model\"\nmatch = \"exact\"\nmethods = [\"POST\"]\n\
                      roles = [\"admin\"]\nupstream = \"raw\"\nmeter = \"openai-chat\"\n";
 
@@ -64,6 +64,8 @@ fn what_may_be_sent_twice_goes_out_again_over_a_new_connection() {
         ("PUT", "/any", ""),
         ("PUT", "/any", "{\"all\":1}"),
         ("PUT", "/any", &mega),
+        ("PROPFIND", "/any", "{\"depth\":1}"),
+        ("MKCOL", "/any", ""),
         ("POST", "/model", CHAT),
     ] {
         for end in [End::Closes, End::Resets] {
@@ -106,7 +108,9 @@ fn it_is_sent_no_third_time() {
 
 #[test]
 fn what_may_not_be_sent_twice_fails() {
-    for (method, body) in [("POST", "{\"pay\":1}"), ("POST", ""), ("PATCH", "{\"add\":1}")] {
+    for (method, body) in
+        [("POST", "{\"pay\":1}"), ("POST", ""), ("PATCH", "{\"add\":1}"), ("LOCK", "{\"owner\":1}"), ("PURGE", "")]
+    {
         for end in [End::Closes, End::Resets] {
             let stage = stage();
             let mut old = kept(&stage);

@@ -1,7 +1,6 @@
 //! Changes make obsolete what is kept (RFC 9111 §4.4): an answer to an unsafe method that is no error forgets every answer
 //! at its URL, and at those of the same origin that it names.
 
-use actix_web::HttpRequest;
 use http::{HeaderMap, header};
 
 use crate::{
@@ -22,9 +21,8 @@ pub(super) struct Changes {
 }
 
 /// `None` where the call changes nothing, or nothing is kept at all.
-pub(super) fn of(visit: &Visit<'_>, request: &HttpRequest) -> Option<Changes> {
-    let is_safe = !visit.call.may_change() || request.method() == actix_web::http::Method::TRACE;
-    if is_safe || !visit.gate.routing.read().table.keeps_any() {
+pub(super) fn of(visit: &Visit<'_>) -> Option<Changes> {
+    if !visit.call.may_change() || !visit.gate.routing.read().table.keeps_any() {
         return None;
     }
     let call = &visit.call;
