@@ -25,21 +25,23 @@ const HOP: [&str; 11] = [
 ];
 
 /// What an upstream may not have from a client, besides names with an underscore, those of these shapes and the gateway's own.
-const KEPT: [&str; 74] = [
+const KEPT: [&str; 72] = [
     "akamai-origin-hop",
     "api-key",
+    "auth-user",
     "authorization",
     "base-url",
     "cf-access-authenticated-user-email",
-    "cf-connecting-ip",
-    "cf-connecting-ipv6",
-    "cf-ipcountry",
+    "cf-bot-score",
+    "cf-metro-code",
+    "cf-postal-code",
     "cf-pseudo-ipv4",
+    "cf-timezone",
+    "cf-verified-bot",
     "cf-visitor",
-    "client-cert",
-    "client-cert-chain",
     "client-ip",
     "content-length",
+    "disguised-host",
     "expect",
     "fastly-ssl",
     "forwarded",
@@ -47,73 +49,89 @@ const KEPT: [&str; 74] = [
     "host",
     "proxy",
     "proxy-host",
-    "remote-user",
+    "proxy-remote-user",
+    "proxy-user",
     "request-uri",
     "true-client-port",
-    "x-accel-mapping",
     "x-akamai-edgescape",
-    "x-amzn-oidc-identity",
+    "x-amzn-request-context",
     "x-anonymous-consumer",
     "x-api-key",
     "x-arr-clientcert",
     "x-arr-ssl",
-    "x-auth-email",
     "x-auth-groups",
     "x-auth-roles",
-    "x-azure-clientip",
     "x-azure-fdid",
     "x-azure-socketip",
-    "x-client-cert",
+    "x-cf-forwarded-url",
     "x-client-dn",
     "x-client-verify",
     "x-coming-from",
-    "x-credential-identifier",
     "x-forwarded",
     "x-host",
+    "x-http-host",
     "x-http-method",
+    "x-ingress-path",
     "x-istio-attributes",
     "x-jwt-payload",
     "x-matched-path",
     "x-method",
-    "x-middleware-subrequest",
+    "x-ms-original-url",
     "x-nf-client-connection-ip",
     "x-nginx-proxy",
     "x-now-route-matches",
-    "x-original-uri",
-    "x-original-url",
     "x-originating-ip",
     "x-override-url",
-    "x-proxyuser-ip",
+    "x-proxyhost",
+    "x-proxyport",
+    "x-proxyscheme",
     "x-real-ip",
     "x-real-port",
-    "x-remote-addr",
-    "x-remote-ip",
-    "x-remote-user",
     "x-replaced-path",
     "x-request-id",
+    "x-request-uri",
     "x-rewrite-url",
     "x-scheme",
     "x-script-name",
-    "x-sendfile-type",
     "x-source-ip",
     "x-token-subject",
     "x-tollgate",
     "x-url-scheme",
-    "x-webauth-user",
+    "x-waws-unencoded-url",
 ];
 
 /// Begins of names that are kept, and ends.
-const KEPT_STARTS: [&str; 40] = [
+const KEPT_STARTS: [&str; 63] = [
+    "-ws",
+    "cf-cert-",
+    "cf-client-cert-",
+    "cf-ip",
+    "cf-region",
+    "client-cert",
+    "clientcert",
     "cloudfront-",
+    "fly-forwarded-",
+    "forwarded-",
     "impersonate-",
+    "iv-",
+    "l5d-",
+    "mellon-",
+    "oam-",
     "oidc-",
+    "osso-",
     "remote-",
+    "shib-",
+    "sm-auth",
+    "sm-server",
+    "sm-universalid",
+    "sm-user",
     "ssl-",
-    "ssl-client-",
     "tailscale-",
+    "wl-proxy-",
     "x-accel-",
     "x-amzn-mtls-",
     "x-amzn-oidc-",
+    "x-apigateway-",
     "x-appengine-",
     "x-auth-request-",
     "x-auth-user",
@@ -121,32 +139,57 @@ const KEPT_STARTS: [&str; 40] = [
     "x-authenticated-",
     "x-authentik-",
     "x-client-cert",
-    "x-clientcert-",
+    "x-clientcert",
     "x-consumer-",
     "x-credential-",
     "x-envoy-",
     "x-forwarded-",
     "x-goog-authenticated-user-",
     "x-invoke-",
+    "x-kratos-",
     "x-middleware-",
     "x-ms-client-principal",
     "x-ms-token-",
     "x-original-",
     "x-pomerium-",
+    "x-proxied",
     "x-proxy-user",
+    "x-proxycontext",
+    "x-proxypath",
     "x-proxyuser",
     "x-remote-",
     "x-sendfile",
     "x-ssl-",
-    "x-ssl-client-",
     "x-tls-client-",
     "x-token-user-",
     "x-vercel-ip-",
     "x-vouch-",
     "x-webauth-",
 ];
-const KEPT_ENDS: [&str; 6] =
-    ["-client-ip", "-connecting-ip", "-connecting-ipv6", "-forwarded-for", "-override", "-userinfo"];
+const KEPT_ENDS: [&str; 11] = [
+    "-client-ip",
+    "-clientip",
+    "-connecting-ip",
+    "-connecting-ipv6",
+    "-forwarded-for",
+    "-forwarded-host",
+    "-forwarded-proto",
+    "-override",
+    "-real-ip",
+    "-src-ip",
+    "-userinfo",
+];
+
+/// What a client may not have from an upstream: commands to the proxy in front of the gateway.
+const COMMANDS: [&str; 6] = [
+    "x-appengine-blobkey",
+    "x-envoy-degraded",
+    "x-envoy-immediate-health-check-fail",
+    "x-lighttpd-send-file",
+    "x-lighttpd-send-tempfile",
+    "x-litespeed-location",
+];
+const COMMAND_STARTS: [&str; 3] = ["x-accel-", "x-reproxy-", "x-sendfile"];
 
 /// `data` is lines of `name: value`.
 pub fn run(data: &[u8]) {
@@ -187,9 +230,15 @@ fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
         assert_eq!(got.get_all(name).iter().collect::<Vec<_>>(), [expected], "{name}");
     }
     let is_kept = |name: &str| {
+        let read = dashed(name);
         let has_shape =
-            KEPT_STARTS.iter().any(|start| name.starts_with(start)) || KEPT_ENDS.iter().any(|end| name.ends_with(end));
-        is_hop(name) || KEPT.contains(&name) || name.contains('_') || has_shape || is_own(name)
+            KEPT_STARTS.iter().any(|start| read.starts_with(start)) || KEPT_ENDS.iter().any(|end| read.ends_with(end));
+        is_hop(name)
+            || HOP.contains(&&*read)
+            || KEPT.contains(&&*read)
+            || name.contains('_')
+            || has_shape
+            || is_own(name)
     };
     let overwritten = [
         "host",
@@ -212,13 +261,23 @@ fn outgoing(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
 fn answered(sent: &HeaderMap, is_hop: &dyn Fn(&str) -> bool) {
     let mut got = sent.clone();
     make_fit_for_client(&mut got, StatusCode::OK, http::Version::HTTP_11);
-    let is_kept = |name: &str| is_hop(name) || matches!(name, "x-request-id" | "alt-svc") || is_own(name);
+    let is_command = |name: &str| {
+        let has_shape = COMMAND_STARTS.iter().any(|start| name.starts_with(start)) && name != "x-accel-buffering";
+        has_shape || COMMANDS.contains(&name)
+    };
+    let is_kept =
+        |name: &str| is_hop(name) || matches!(name, "x-request-id" | "alt-svc") || is_own(name) || is_command(name);
     passes(sent, &got, &is_kept, &[]);
+}
+
+/// As a program reads the name that tells no signs between words apart.
+fn dashed(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
 /// Whether a CGI-like program may take the name for one of the gateway's.
 fn is_own(name: &str) -> bool {
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let name = dashed(name);
     name == "x-tollgate" || name.starts_with("x-tollgate-")
 }
 

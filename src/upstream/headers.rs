@@ -5,10 +5,11 @@
 //! `traceparent`, `Accept-Encoding` and their like pass.
 
 mod claims;
+mod commands;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
@@ -173,6 +174,7 @@ pub fn make_fit_for_client(headers: &mut HeaderMap, status: StatusCode, version:
 
 /// Whether a header is the gateway's own business, so that nothing configured may set it.
 pub(super) fn is_set_by_the_gateway(name: &str) -> bool {
+    let name = &*with_dashes(name);
     HOP_BY_HOP.contains(&name) || GATEWAY.contains(&name) || name.starts_with("x-forwarded-") || is_own(name)
 }
 
@@ -254,19 +256,29 @@ fn is_own(name: &str) -> bool {
     OWN_WORDS.iter().all(|word| words.next() == Some(*word))
 }
 
+/// A name with dashes for all other signs, as CGI-like upstreams read it: to lighttpd `X.Forwarded.For` and `X-Forwarded-For` are the
+/// same variable.
+fn with_dashes(name: &str) -> Cow<'_, str> {
+    let is_other_sign = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+    if name.contains(is_other_sign) { name.replace(is_other_sign, "-").into() } else { name.into() }
+}
+
 fn is_kept_from_upstream(name: &str, secret: Option<&Secret>) -> bool {
     // CGI-like upstreams read `X_Forwarded_For` and `X-Forwarded-For` as the same header (RFC 3875 §4.1.18), so a name
     // with an underscore could pose as any other.
-    name.contains('_')
-        || is_set_by_the_gateway(name)
+    if name.contains('_') {
+        return true;
+    }
+    let name = &*with_dashes(name);
+    is_set_by_the_gateway(name)
         || CREDENTIALS.contains(&name)
         || claims::is_claim(name)
-        || secret.is_some_and(|secret| secret.name == *name)
+        || secret.is_some_and(|secret| with_dashes(secret.name.as_str()) == name)
 }
 
 /// `Alt-Svc` names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
 fn is_kept_from_client(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name) || name == X_REQUEST_ID || name == ALT_SVC || is_own(name)
+    HOP_BY_HOP.contains(&name) || name == X_REQUEST_ID || name == ALT_SVC || is_own(name) || commands::is_command(name)
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {

@@ -1,6 +1,6 @@
 //! Header fields that an upstream would believe, and that only a proxy of its own may write.
 
-/// Whether only a proxy of the upstream may say this.
+/// Whether only a proxy of the upstream may say this; of a name in which every sign between words is a dash.
 pub(super) fn is_claim(name: &str) -> bool {
     CLAIMS.binary_search(&name).is_ok()
         || (name.starts_with(CLAIM_LETTERS) && CLAIM_STARTS.iter().any(|start| name.starts_with(start)))
@@ -13,68 +13,104 @@ pub(super) fn is_claim(name: &str) -> bool {
 /// (CVE-2025-61780) or leave out its own checks (CVE-2025-29927); `proxy` becomes the variable `HTTP_PROXY` of a CGI program,
 /// which its HTTP client then obeys (CVE-2016-5385). Others say who the client is, or who the user is that a proxy has
 /// authenticated; frameworks believe them.
-pub(super) const CLAIMS: [&str; 48] = [
+pub(super) const CLAIMS: [&str; 62] = [
     "akamai-origin-hop",
+    "auth-user",
     "base-url",
     "cf-access-authenticated-user-email",
-    "cf-ipcountry",
+    "cf-bot-score",
+    "cf-metro-code",
+    "cf-postal-code",
     "cf-pseudo-ipv4",
+    "cf-timezone",
+    "cf-verified-bot",
     "cf-visitor",
-    "client-cert",
-    "client-cert-chain",
     "client-ip",
+    "disguised-host",
     "fastly-ssl",
     "front-end-https",
     "proxy",
     "proxy-host",
+    "proxy-remote-user",
+    "proxy-user",
     "request-uri",
     "true-client-port",
     "x-akamai-edgescape",
+    "x-amzn-request-context",
     "x-anonymous-consumer",
     "x-arr-clientcert",
     "x-arr-ssl",
-    "x-auth-email",
     "x-auth-groups",
     "x-auth-roles",
-    "x-azure-clientip",
     "x-azure-fdid",
     "x-azure-socketip",
+    "x-cf-forwarded-url",
     "x-client-dn",
     "x-client-verify",
     "x-coming-from",
     "x-forwarded",
     "x-host",
+    "x-http-host",
     "x-http-method",
+    "x-ingress-path",
     "x-istio-attributes",
     "x-jwt-payload",
     "x-matched-path",
     "x-method",
+    "x-ms-original-url",
     "x-nf-client-connection-ip",
     "x-nginx-proxy",
     "x-now-route-matches",
     "x-originating-ip",
     "x-override-url",
+    "x-proxyhost",
+    "x-proxyport",
+    "x-proxyscheme",
     "x-real-port",
     "x-replaced-path",
+    "x-request-uri",
     "x-rewrite-url",
     "x-scheme",
     "x-script-name",
     "x-source-ip",
     "x-token-subject",
     "x-url-scheme",
+    "x-waws-unencoded-url",
 ];
 
-/// What names begin with that are claims whatever follows, in alphabetical order.
-pub(super) const CLAIM_STARTS: [&str; 38] = [
+/// What names begin with that are claims whatever follows, in alphabetical order. `-ws` is WebLogic's and WebSphere's `$WSRA`, `$WSSN`
+/// and their like.
+pub(super) const CLAIM_STARTS: [&str; 63] = [
+    "-ws",
+    "cf-cert-",
+    "cf-client-cert-",
+    "cf-ip",
+    "cf-region",
+    "client-cert",
+    "clientcert",
     "cloudfront-",
+    "fly-forwarded-",
+    "forwarded-",
     "impersonate-",
+    "iv-",
+    "l5d-",
+    "mellon-",
+    "oam-",
     "oidc-",
+    "osso-",
     "remote-",
+    "shib-",
+    "sm-auth",
+    "sm-server",
+    "sm-universalid",
+    "sm-user",
     "ssl-",
     "tailscale-",
+    "wl-proxy-",
     "x-accel-",
     "x-amzn-mtls-",
     "x-amzn-oidc-",
+    "x-apigateway-",
     "x-appengine-",
     "x-auth-request-",
     "x-auth-user",
@@ -82,19 +118,23 @@ pub(super) const CLAIM_STARTS: [&str; 38] = [
     "x-authenticated-",
     "x-authentik-",
     "x-client-cert",
-    "x-clientcert-",
+    "x-clientcert",
     "x-consumer-",
     "x-credential-",
     "x-envoy-",
     "x-forwarded-",
     "x-goog-authenticated-user-",
     "x-invoke-",
+    "x-kratos-",
     "x-middleware-",
     "x-ms-client-principal",
     "x-ms-token-",
     "x-original-",
     "x-pomerium-",
+    "x-proxied",
     "x-proxy-user",
+    "x-proxycontext",
+    "x-proxypath",
     "x-proxyuser",
     "x-remote-",
     "x-sendfile",
@@ -107,8 +147,19 @@ pub(super) const CLAIM_STARTS: [&str; 38] = [
 ];
 
 /// The letters that these begin with: most names of headers need no further look.
-pub(super) const CLAIM_LETTERS: [char; 7] = ['c', 'i', 'o', 'r', 's', 't', 'x'];
+pub(super) const CLAIM_LETTERS: [char; 12] = ['-', 'c', 'f', 'i', 'l', 'm', 'o', 'r', 's', 't', 'w', 'x'];
 
 /// The last words of names that are claims whatever stands before.
-pub(super) const CLAIM_ENDS: [&str; 6] =
-    ["-client-ip", "-connecting-ip", "-connecting-ipv6", "-forwarded-for", "-override", "-userinfo"];
+pub(super) const CLAIM_ENDS: [&str; 11] = [
+    "-client-ip",
+    "-clientip",
+    "-connecting-ip",
+    "-connecting-ipv6",
+    "-forwarded-for",
+    "-forwarded-host",
+    "-forwarded-proto",
+    "-override",
+    "-real-ip",
+    "-src-ip",
+    "-userinfo",
+];

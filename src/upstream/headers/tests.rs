@@ -71,7 +71,16 @@ fn an_end_to_end_header_passes_with_all_its_values() {
         "x-goog-iap-jwt-assertion",
         "sec-websocket-protocol",
         "override",
-        "forwarded-for",
+        // A credential of the client's own, with `X-Auth-Key`.
+        "x-auth-email",
+        "x-auth-key",
+        "x-storage-user",
+        "cf-ray",
+        "x.custom",
+        "x-real~name",
+        "accept-client-hints",
+        "iva",
+        "x-proxy-key",
     ] {
         let values: Vec<_> = forwarded(&[(name, "a"), (name, "b")]).get_all(name).iter().cloned().collect();
         assert_eq!(values, ["a", "b"], "{name}");
@@ -234,6 +243,51 @@ fn an_answer_loses_what_is_about_the_hop_and_keeps_the_rest() {
             "via=1.1 tollgate"
         ]
     );
+}
+
+#[test]
+fn what_a_proxy_in_front_would_do_is_no_upstreams_to_say() {
+    for (name, passes) in [
+        ("x-accel-redirect", false),
+        ("x-accel-limit-rate", false),
+        ("x-accel-expires", false),
+        ("x-accel-charset", false),
+        ("x-accel-buffering", true),
+        ("x-sendfile", false),
+        ("x-sendfile2", false),
+        ("x-sendfile-temporary", false),
+        ("x-lighttpd-send-file", false),
+        ("x-lighttpd-send-tempfile", false),
+        ("x-litespeed-location", false),
+        ("x-reproxy-url", false),
+        ("x-reproxy-file", false),
+        ("x-appengine-blobkey", false),
+        ("x-envoy-immediate-health-check-fail", false),
+        ("x-envoy-degraded", false),
+        ("x-envoy-upstream-service-time", true),
+        ("x-accelerated-by", true),
+        ("surrogate-control", true),
+        ("x-cache", true),
+        ("location", true),
+    ] {
+        let mut answer = headers(&[(name, "/internal/secret")]);
+        make_fit_for_client(&mut answer, StatusCode::OK, Version::HTTP_11);
+        assert_eq!(answer.contains_key(name), passes, "{name}");
+    }
+    assert!(super::commands::COMMANDS.is_sorted());
+}
+
+#[test]
+fn a_secret_is_not_sent_twice_under_names_that_are_read_alike() {
+    let secret = Secret::new("x-service.key", "upstream").unwrap();
+    let sent = forwarded_with(
+        &[("x-service-key", "a"), ("x.service.key", "b"), ("x-service.key", "c")],
+        &original(),
+        Some(&secret),
+    );
+    let keys: Vec<_> =
+        sent.iter().filter(|(name, _)| name.as_str().contains("service")).map(|(_, value)| value).collect();
+    assert_eq!(keys, ["upstream"]);
 }
 
 #[test]
