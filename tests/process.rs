@@ -10,6 +10,7 @@ mod process {
     mod access_log;
     mod aliases;
     mod answers;
+    mod answers_under_way;
     mod apply;
     mod audit_count;
     mod backup;

@@ -257,6 +257,12 @@ impl RouteTable {
         self.routes.iter()
     }
 
+    /// The route with this name, if it is still there.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| *route.name == *name).map(AsRef::as_ref)
+    }
+
     /// Whether the answers of any route are kept.
     pub const fn keeps_any(&self) -> bool {
         self.keeps_any

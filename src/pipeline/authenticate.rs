@@ -27,6 +27,7 @@ use crate::{
     domain::{
         principal::{Account, Credential, CredentialKind, KeyBounds, Principal, Team, UserStatus},
         refusal::{Refusal, Revocation, TokenFault, Unavailable},
+        route::Route,
     },
     pipeline::fields::members,
     snapshot::{Snapshot, directory::Directory, revocations::Revocations},
@@ -196,10 +197,15 @@ impl Identity {
             && caller.secret_hash.is_none_or(|hash| self.keys.is_live(&caller.credential.id, &hash, now))
     }
 
-    /// Whether the API key that a call came with, if it came with one, is still for this route: for an answer that lasts.
+    /// Whether a caller may still have an answer of this route, as the route, the API key and the caller's team are now: for an answer
+    /// that lasts.
     #[must_use]
-    pub fn still_allows(&self, caller: &Principal, route: &str) -> bool {
-        caller.secret_hash.is_none() || self.keys.is_for(&caller.credential.id, route)
+    pub fn still_allows(&self, caller: &Principal, route: &Route) -> bool {
+        let directory = self.directory.read();
+        let Some(account) = directory.find(caller.account.id) else { return false };
+        let now = Principal { account: Arc::clone(account), team: directory.team_of(account), ..caller.clone() };
+        let is_of_key = caller.secret_hash.is_none() || self.keys.is_for(&caller.credential.id, &route.name);
+        is_of_key && route.roles.contains(&caller.role) && route.only.admits(&now)
     }
 
     /// What a token says, and that its time is not over.

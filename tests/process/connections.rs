@@ -272,44 +272,6 @@ fn an_answer_under_way_ends_when_its_caller_is_revoked() {
     flood.join().unwrap();
 }
 
-/// A secret that is replaced with no overlap opens nothing, and keeps nothing open.
-#[test]
-fn an_answer_under_way_ends_with_the_secret_that_it_was_asked_with() {
-    let stage = Stage::new();
-    for (overlap_s, ends) in [(600, false), (0, true)] {
-        let named = json!({ "name": format!("key {overlap_s}") });
-        let key = stage.gateway.json("POST", "/me/api-keys", &stage.token, &named).json();
-        let (mut client, mut exchange) = stage.call(request("GET", "/up", key["key"].as_str().unwrap()));
-        exchange.wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n");
-        assert_eq!(client.head().status(), 200);
-        assert_eq!(client.chunk().unwrap(), b"first");
-        let path = format!("/me/api-keys/{}/rotate", key["id"].as_str().unwrap());
-        let rotated = stage.gateway.json("POST", &path, &stage.token, &json!({ "overlap_s": overlap_s }));
-        assert_eq!(rotated.status(), 201, "{}", rotated.text());
-        if ends {
-            assert!(client.chunk().is_none(), "it goes on");
-            exchange.wire.drain();
-        } else {
-            std::thread::sleep(std::time::Duration::from_millis(1_500));
-            exchange.wire.say("4\r\nlast\r\n0\r\n\r\n");
-            assert_eq!(client.chunk().unwrap(), b"last");
-        }
-    }
-}
-
-#[test]
-fn a_call_that_waits_for_its_upstream_ends_when_its_caller_is_revoked() {
-    let stage = Stage::with("timeout_s = 3600", "");
-    let user = json!({"username": "ann", "password": "a password for ann in this test", "role": "user"});
-    let made = stage.gateway.json("POST", "/admin/users", &stage.token, &user).json();
-    let token = stage.gateway.login("ann", "a password for ann in this test");
-    let (mut waiting, mut upstream) = stage.call(request("GET", "/up/head", &token));
-    let path = format!("/admin/users/{}", made["id"].as_str().unwrap());
-    assert_eq!(stage.gateway.json("PATCH", &path, &stage.token, &json!({"status": "disabled"})).status(), 200);
-    assert!(upstream.wire.is_closed(), "its place is given back");
-    assert!(waiting.is_closed());
-}
-
 #[test]
 fn a_connection_of_the_operators_ends_after_its_answer() {
     let gateway = Home::new().start();

@@ -38,7 +38,7 @@ use self::{
     wire::Wire,
 };
 use crate::{
-    domain::{principal::Principal, refusal::Refusal},
+    domain::{principal::Principal, refusal::Refusal, route::Route},
     pipeline::{
         Gate,
         call::Doubt,
@@ -111,9 +111,10 @@ where
                     tally.open(1);
                     let serving = Box::pin(http.call((wire.clone(), Protocol::Http1, Some(peer))));
                     let may_be_answered = |caller: &Principal, route: Option<&str>| {
-                        let identity = &gate.identity;
+                        let (identity, routing) = (&gate.identity, gate.routing.read());
+                        let still_allows = |route: &Route| identity.still_allows(caller, route);
                         identity.still_admits(caller, gate.clock.now())
-                            && route.is_none_or(|route| identity.still_allows(caller, route))
+                            && route.is_none_or(|name| routing.table.named(name).is_some_and(still_allows))
                     };
                     let ended = clock::run(serving, &wire, may_be_answered, stopping).await;
                     end(ended, wire, peer, &gate, &tally).await;

@@ -206,7 +206,7 @@ impl Connection {
         self.0.is_answering.set(true);
     }
 
-    /// Names the route of the call, so that the answer ends when its caller's API key is no longer for that.
+    /// Names the route of the call, so that the answer ends when that is no longer there for its caller.
     pub fn is_on(&self, route: &Arc<str>) {
         self.0.route.replace(Some(Arc::clone(route)));
     }
