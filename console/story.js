@@ -24,6 +24,7 @@ const WHY = {
   "invalid-request": "The request was not as the documentation asks for it.",
   "upstream-failed": "The upstream could not be reached or broke off.",
   "upstream-timeout": "The upstream did not answer in time.",
+  "loop-detected": "An upstream leads back to this gateway, so that the call went in circles.",
   "temporary-reduced-capacity": "There was too little room for the call, or its limits could not be asked.",
   "ledger-unavailable": "The store was away, so no money could be held.",
   "audit-unavailable": "The record could not be written, so the call was not let in.",

@@ -14,6 +14,7 @@ pub mod buffered;
 mod by_model;
 pub mod cache;
 pub mod call;
+mod circles;
 pub mod coding;
 pub mod connection;
 pub mod destination;
@@ -207,6 +208,7 @@ async fn proxy(
     if let Some(connection) = request.conn_data::<Connection>() {
         connection.calls_upstream();
     }
+    circles::check(request.headers())?;
     let is_websocket = websocket::is_opened(request.head(), &destination.1);
     let (mut body, client) = match body {
         client if is_websocket => (ClientBody::Empty, client),

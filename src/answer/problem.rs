@@ -276,6 +276,8 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::BudgetExhausted(_) => StatusCode::PAYMENT_REQUIRED,
         Refusal::UpstreamFailed => StatusCode::BAD_GATEWAY,
         Refusal::UpstreamTimeout | Refusal::NotCached => StatusCode::GATEWAY_TIMEOUT,
+        // RFC 5842 §7.2.
+        Refusal::Loop { .. } => StatusCode::LOOP_DETECTED,
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -146,6 +146,10 @@ pub enum Refusal {
     BudgetExhausted(Vec<Shortfall>),
     UpstreamFailed,
     UpstreamTimeout,
+    /// The request came by gateways of this kind so many times that an upstream must lead back here.
+    Loop {
+        passes: usize,
+    },
     /// The client wants only what is kept, and nothing is.
     NotCached,
     /// The names of limits that cannot be counted now and refuse while they cannot.
@@ -212,6 +216,7 @@ impl Refusal {
             Self::BudgetExhausted(_) => "budget-exhausted",
             Self::UpstreamFailed => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",
+            Self::Loop { .. } => "loop-detected",
             Self::NotCached => "not-cached",
             Self::LimitsUnknown(_) | Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
             Self::Unavailable(Unavailable::Ledger) => "ledger-unavailable",

@@ -101,6 +101,9 @@ pub fn has_destination(method: &str) -> bool {
 /// What is percent-encoded in the names of callers.
 const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b'%');
 
+/// What gateways call themselves in `Via`.
+pub const PSEUDONYM: &str = "tollgate";
+
 /// Received in this version by a gateway of this name (RFC 9110 §7.6.3).
 const fn via(version: Version) -> HeaderValue {
     HeaderValue::from_static(if matches!(version, Version::HTTP_10) { "1.0 tollgate" } else { "1.1 tollgate" })

@@ -238,3 +238,22 @@ fn options_are_forwarded_as_often_as_they_say() {
     assert_eq!((last.status(), last.all("allow")), (204, vec!["OPTIONS, GET"]));
     assert!(stage.upstream.try_accept().is_none(), "it was forwarded");
 }
+
+#[test]
+fn a_call_to_an_upstream_that_is_the_gateway_itself_ends() {
+    let stage = Stage::new();
+    let own = json!({
+        "url": format!("http://{}", stage.gateway.address),
+        "secret": format!("Bearer {}", stage.token),
+        "secret_header": "authorization",
+    });
+    let route = json!({"path": "/loop", "match": "prefix", "methods": ["GET"], "roles": ["admin"], "upstream": "own"});
+    for (path, body) in [("/admin/upstreams/own", own), ("/admin/routes/loop", route)] {
+        assert_eq!(stage.gateway.json("PUT", path, &stage.token, &body).status(), 201, "{path}");
+    }
+    let answer = stage.gateway.send(stage.get("/loop"));
+    assert_eq!(answer.status(), 508);
+    assert!(answer.text().contains("/problems/loop-detected"), "{}", answer.text());
+    let page = stage.gateway.get("/admin/audit?route=loop&limit=50", &stage.token).json();
+    assert_eq!(page["items"].as_array().unwrap().len(), 7, "{page}");
+}

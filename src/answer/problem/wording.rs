@@ -51,6 +51,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::BudgetExhausted(_) => "A budget is exhausted",
         Refusal::UpstreamFailed => "The upstream failed",
         Refusal::UpstreamTimeout => "The upstream was too slow",
+        Refusal::Loop { .. } => "The request goes in circles",
         Refusal::NotCached => "No answer is kept",
         Refusal::LimitsUnknown(_) => "A limit cannot be counted now",
         Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
@@ -140,6 +141,9 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::BudgetExhausted(shortfalls) => budget_detail(shortfalls),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
+        Refusal::Loop { passes } => format!(
+            "It has passed {passes} gateways of this kind (Via): the service behind this path leads back here. Tell the operator."
+        ),
         Refusal::NotCached => {
             "The request has Cache-Control: only-if-cached, and no answer is kept that fits it. Send it without.".into()
         }

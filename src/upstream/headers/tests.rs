@@ -335,5 +335,6 @@ fn via_says_in_which_version_it_was_received() {
         let mut answer = HeaderMap::new();
         make_fit_for_client(&mut answer, StatusCode::OK, version);
         assert_eq!(answer["via"], line);
+        assert_eq!(line.split(' ').nth(1), Some(PSEUDONYM));
     }
 }
