@@ -96,6 +96,26 @@ impl Conditions {
         Err(Refusal::PreconditionFailed(why))
     }
 
+    /// The same of what has no version: an answer to GET, or nothing.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`.
+    pub(super) fn check_without_version(&self, is_there: bool) -> Result<(), Refusal> {
+        let is_wanted = match &self.wanted {
+            Some(Tags::Listed(_)) => false,
+            Some(Tags::Any) => is_there,
+            None => true,
+        };
+        let why = if !is_wanted {
+            "What this changes has no version (no ETag), so that If-Match can ask for none. Leave it out."
+        } else if is_there && matches!(self.unwanted, Some(Tags::Any)) {
+            "There is something at this address, and If-None-Match forbids that. Leave it out."
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::PreconditionFailed(why.into()))
+    }
+
     /// Whether the version of what is there matters, so that a change that came between is refused with 412.
     pub(super) const fn names_version(&self) -> bool {
         self.wanted.is_some()
@@ -234,6 +254,22 @@ mod tests {
             let conditions = of(name, text).unwrap();
             assert_eq!(conditions.check(Some(&tag_of(17))).is_ok(), to_17, "{name}: {text}");
             assert_eq!(conditions.check(None).is_ok(), to_nothing, "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_version_is_at_none_that_a_change_may_ask_for() {
+        for (name, text, to_something, to_nothing) in [
+            ("if-match", "\"17\"", false, false),
+            ("if-match", "W/\"17\", \"18\"", false, false),
+            ("if-match", "*", true, false),
+            ("if-none-match", "*", false, true),
+            ("if-none-match", "\"17\"", true, true),
+            ("x-other", "*", true, true),
+        ] {
+            let conditions = of(name, text).unwrap();
+            assert_eq!(conditions.check_without_version(true).is_ok(), to_something, "{name}: {text}");
+            assert_eq!(conditions.check_without_version(false).is_ok(), to_nothing, "{name}: {text}");
         }
     }
 

@@ -2,18 +2,18 @@
 
 use actix_cors::CorsError;
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse,
+    Error, FromRequest, HttpMessage, HttpRequest, HttpResponse,
     body::MessageBody,
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
         Method,
-        header::{CACHE_CONTROL, HeaderValue},
+        header::{CACHE_CONTROL, HeaderValue, IF_MATCH, IF_NONE_MATCH},
     },
     middleware::Next,
     web::Data,
 };
 
-use super::{extract::IsHead, input, office::Operations, problem::Problem, routes};
+use super::{conditional::Conditions, extract::IsHead, input, office::Operations, problem::Problem, routes};
 use crate::{
     answer::headers::NO_SNIFFING,
     domain::refusal::Refusal,
@@ -56,7 +56,7 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
 
 /// Runs the handler that the URL belongs to. Its refusals go back to be worded.
 async fn handle<B: MessageBody + 'static>(request: HttpRequest, body: Payload, next: Next<B>) -> Handled {
-    if let Err(refusal) = check_query(&request) {
+    if let Err(refusal) = check_query(&request).and_then(|()| check_conditions(&request)) {
         return Ok((request, Err(refusal)));
     }
     let mut request = ServiceRequest::from_parts(request, body);
@@ -84,6 +84,24 @@ fn check_query(request: &HttpRequest) -> Result<(), Refusal> {
     }
     match routes::find(request.method().as_str(), request.uri().path()) {
         Managed::Found(url) if !routes::may_have_query(&url) => input::no_query(request.query_string()),
+        _ => Ok(()),
+    }
+}
+
+/// A change is not made on a condition that does not hold (RFC 9110 §13.1.1), nor where nobody reads the condition, because what is
+/// changed has no version.
+fn check_conditions(request: &HttpRequest) -> Result<(), Refusal> {
+    let has_any = request.headers().contains_key(&IF_MATCH) || request.headers().contains_key(&IF_NONE_MATCH);
+    if request.method().is_safe() || !has_any {
+        return Ok(());
+    }
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    match routes::find(method, path) {
+        Managed::Found(url) if !routes::has_version(method, &url) => {
+            let conditions = Conditions::from_request(request, &mut Payload::None).into_inner();
+            let is_there = matches!(routes::find("GET", path), Managed::Found(_));
+            conditions.map_err(|problem| problem.0)?.check_without_version(is_there)
+        }
         _ => Ok(()),
     }
 }

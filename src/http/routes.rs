@@ -268,6 +268,12 @@ pub fn may_have_query(url: &ManagedUrl) -> bool {
     WITH_QUERY.contains(&url.template) || url.template.starts_with(OAUTH)
 }
 
+/// Whether a handler asks which version is there: of what administrators made, each of which has an address of its own.
+#[must_use]
+pub fn has_version(method: &str, url: &ManagedUrl) -> bool {
+    matches!(method, "PUT" | "PATCH" | "DELETE") && url.template.starts_with("/admin/") && url.template.ends_with('}')
+}
+
 /// Whether a change that is asked of this URL goes on when its client leaves. A replay is asked by POST and only reads.
 #[must_use]
 pub fn goes_on(url: &ManagedUrl) -> bool {
@@ -328,6 +334,17 @@ mod tests {
         listed.sort_unstable();
         with.sort_unstable();
         assert_eq!(with, listed);
+    }
+
+    #[test]
+    fn the_changes_that_ask_for_a_version_are_those_of_the_document() {
+        let document: serde_json::Value = serde_json::from_slice(&document().unwrap().bytes()).unwrap();
+        for (method, url) in TABLE {
+            let operation = &document["paths"][url.template][method.to_lowercase()];
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let asks = parameters.iter().any(|parameter| parameter["name"] == "If-Match");
+            assert_eq!(has_version(method, url), asks, "{method} {}", url.template);
+        }
     }
 
     #[test]

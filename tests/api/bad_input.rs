@@ -1,6 +1,6 @@
 //! Heads that are not what they should be: refused with a problem, never a 5xx, and never hanging.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate::http::routes;
 
 use super::support::{Setup, TestGateway, TestStore};
@@ -19,6 +19,7 @@ on_both_stores!(
     a_fragment_never_reaches_a_decision_or_an_upstream,
     odd_requests_leave_the_connection_in_step,
     a_change_with_a_parameter_that_nobody_reads_is_refused,
+    a_change_on_a_condition_that_does_not_hold_is_not_made,
 );
 
 /// A request of these header lines, with an administrator's credential.
@@ -103,6 +104,38 @@ async fn a_path_that_could_be_read_in_two_ways_is_refused(store: &TestStore) {
     for path in ["/echo/", "/echo/a%20b", "/echo/%C3%A4", "/echo/a;b=c", "/echo/~x", "/echo/a:b@c!$&'()*+,="] {
         let echoed = gateway.get(path).token(&gateway.admin).send().await;
         assert_eq!(echoed.expect(200).json()["path"], path);
+    }
+    gateway.finish().await;
+}
+
+async fn a_change_on_a_condition_that_does_not_hold_is_not_made(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let ada = gateway.user("ada", "user").await;
+    let key =
+        gateway.request("POST", "/me/api-keys").token(&gateway.admin).json(&json!({ "name": "first" })).send().await;
+    let rotate = format!("/me/api-keys/{}/rotate", key.expect(201).json()["id"].as_str().unwrap());
+    let price = json!({ "model": "x", "input_usd": "1", "output_usd": "1", "max_output_tokens": 5 });
+    // The condition `*` that holds where a GET shows something, and where it does not.
+    let (there, not_there) = ("if-match", "if-none-match");
+    for (method, path, body, holds, status) in [
+        ("PUT", "/admin/prices", json!({ "items": [price] }), there, 200),
+        ("POST", "/admin/teams", json!({ "name": "new" }), there, 201),
+        ("POST", "/me/api-keys", json!({ "name": "second" }), there, 201),
+        ("POST", rotate.as_str(), json!({ "overlap_s": 60 }), not_there, 201),
+        ("POST", "/admin/signing-keys/rotate", Value::Null, not_there, 201),
+        ("DELETE", "/admin/cache", Value::Null, not_there, 204),
+        ("DELETE", &format!("/admin/users/{}/sessions", ada.id), Value::Null, there, 204),
+    ] {
+        let with = async |name: &str, value: &str| {
+            let request = gateway.request(method, path).token(&gateway.admin).header(name, value);
+            if body.is_null() { request.send().await } else { request.json(&body).send().await }
+        };
+        with("if-match", "\"9\"").await.problem(412, "precondition-failed");
+        with("if-match", "17").await.invalid("header:if-match");
+        let fails = if holds == there { not_there } else { there };
+        with(fails, "*").await.problem(412, "precondition-failed");
+        let made = with(holds, "*").await;
+        assert_eq!(made.status, status, "{method} {path}: {}", made.text());
     }
     gateway.finish().await;
 }
