@@ -37,6 +37,7 @@ pub mod ops;
 pub mod page;
 pub mod password;
 mod patch;
+mod preflight;
 pub mod prices;
 pub mod provider;
 mod put;

@@ -8,12 +8,11 @@ use std::{
     time::Duration,
 };
 
-use actix_cors::Cors;
 use actix_web::{
     App,
     dev::{Server, ServerHandle},
     http::header::HeaderValue,
-    middleware::{Condition, from_fn},
+    middleware::from_fn,
     web::Data,
 };
 use socket2::SockRef;
@@ -108,7 +107,6 @@ pub(super) fn public(
     let (office, document) = (office.clone(), parts.document.clone());
     let page = Data::new(parts.docs_page.clone());
     let (quotas, keeper) = (handles.quotas.clone(), keeper(config, parts.base.clock.clone()));
-    let origins = origins(config);
     let cannot_bind = |error| Place::public(config).cannot_be_taken(error);
     let bound = listener.local_addr().map_err(cannot_bind)?;
     let builder = Server::build()
@@ -126,7 +124,6 @@ pub(super) fn public(
             .app_data(gate.clone())
             .app_data(Data::new(document.clone()))
             .app_data(page.clone())
-            .wrap(Condition::new(!origins.is_empty(), preflight(&origins)))
             .wrap(from_fn(entry::entry))
             .wrap(TracingLogger::<RootSpan>::new());
         let drain = drain.clone();
@@ -289,11 +286,4 @@ fn forget_idle(edge: Edge) {
             edge.forget_idle();
         }
     });
-}
-
-/// Answers a browser that asks whether a page of these origins may call: with any method and header, without cookies.
-/// The headers of the call's own answer come from `entry`, because a forwarded call does not get this far.
-fn preflight(origins: &[String]) -> Cors {
-    let cors = Cors::default().allow_any_method().allow_any_header().block_on_origin_mismatch(false).max_age(3_600);
-    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

@@ -1,6 +1,5 @@
 //! Where every request comes in: it is handed to the pipeline, and only the pipeline calls a handler.
 
-use actix_cors::CorsError;
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, HttpResponse,
     body::MessageBody,
@@ -13,7 +12,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{conditional::Conditions, extract::IsHead, input, office::Operations, problem::Problem, routes};
+use super::{conditional::Conditions, extract::IsHead, input, office::Operations, preflight, problem::Problem, routes};
 use crate::{
     answer::headers::NO_SNIFFING,
     domain::refusal::Refusal,
@@ -37,11 +36,19 @@ pub async fn entry<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     let ongoing = request.conn_data::<Connection>().map(Ongoing::begin);
     let body = ongoing.as_ref().map_or(Payload::None, |ongoing| ongoing.receive(request.headers(), body));
     let call = Call::of(&request, id, &gate.clock, &gate.peers);
+    let asks_first = call.is_preflight.then_some(call.allowed_origin.is_some());
     let changes = call.may_change()
         && matches!(routes::find(&call.method, &call.path), Managed::Found(url) if routes::goes_on(&url));
     // Boxed: else an idle connection would keep the room that a call takes, and the layers around would copy it.
     let serve = Box::pin(async move {
-        pipeline::serve(&gate, call, request, body, async |request, body| handle(request, body, next).await).await
+        let handle = async |request: HttpRequest, body: Payload| match asks_first {
+            Some(is_allowed) => {
+                let answer = preflight::answer(&request, is_allowed);
+                Ok((request, answer))
+            }
+            None => handle(request, body, next).await,
+        };
+        pipeline::serve(&gate, call, request, body, handle).await
     });
     // A change of the gateway itself goes on, and on record, when the client hangs up in the middle of it.
     let served = if changes {
@@ -106,11 +113,8 @@ fn check_conditions(request: &HttpRequest) -> Result<(), Refusal> {
     }
 }
 
-/// The refusal a handler, an extractor or the CORS rules answered with.
+/// The refusal that a handler or an extractor answered with.
 fn refusal_in(response: &HttpResponse) -> Option<Refusal> {
     let error = response.error()?;
-    if let Some(problem) = error.as_error::<Problem>() {
-        return Some(problem.0.clone());
-    }
-    Some(if error.as_error::<CorsError>().is_some() { Refusal::OriginNotAllowed } else { Refusal::Internal })
+    Some(error.as_error::<Problem>().map_or(Refusal::Internal, |problem| problem.0.clone()))
 }

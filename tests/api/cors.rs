@@ -2,7 +2,11 @@
 
 use super::support::{Answer, Setup, TestGateway, TestStore};
 
-on_both_stores!(a_preflight_is_answered_and_on_record, an_origin_that_is_not_allowed_is_told_nothing);
+on_both_stores!(
+    a_preflight_is_answered_and_on_record,
+    a_page_may_call_with_any_method_and_header,
+    an_origin_that_is_not_allowed_is_told_nothing,
+);
 
 const ORIGIN: &str = "https://app.example.com";
 
@@ -27,6 +31,27 @@ async fn a_preflight_is_answered_and_on_record(store: &TestStore) {
     let refused = gateway.get("/echo").header("origin", ORIGIN).send().await;
     refused.problem(401, "missing-credential");
     assert_eq!(refused.header("access-control-allow-origin"), Some(ORIGIN));
+    gateway.finish().await;
+}
+
+async fn a_page_may_call_with_any_method_and_header(store: &TestStore) {
+    let gateway = gateway(store).await;
+    for method in ["GET", "DELETE", "PROPFIND", "QUERY", "PURGE", "patch"] {
+        for asked in [Some("authorization, depth"), Some("x-a"), None] {
+            let question = gateway.request("OPTIONS", "/echo").header("origin", ORIGIN);
+            let question = question.header("access-control-request-method", method);
+            let question = asked
+                .iter()
+                .fold(question, |question, asked| question.header("access-control-request-headers", *asked));
+            let answer = question.send().await;
+            answer.expect(200);
+            assert_eq!(answer.header("access-control-allow-methods"), Some(method), "{answer:?}");
+            assert_eq!(answer.header("access-control-allow-headers"), asked, "{answer:?}");
+            assert_eq!(answer.header("access-control-max-age"), Some("3600"), "{answer:?}");
+            let vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+            assert_eq!(answer.header("vary"), Some(vary), "{answer:?}");
+        }
+    }
     gateway.finish().await;
 }
 
