@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::VARY,
-    web::{Data, ServiceConfig, get},
+    http::header::{ALLOW, VARY},
+    web::{Data, ServiceConfig, get, head, resource, to},
 };
 
 use super::{csv::wants, office::Operations};
@@ -25,7 +25,12 @@ const OPENMETRICS_ESSENCE: &str = "application/openmetrics-text";
 
 /// What the ops port serves.
 pub fn configure(config: &mut ServiceConfig) {
-    config.route("/metrics", get().to(metrics));
+    let resource = resource("/metrics").route(get().to(metrics)).route(head().to(metrics));
+    config.service(resource.default_service(to(other_method)));
+}
+
+async fn other_method() -> HttpResponse {
+    HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish()
 }
 
 async fn metrics(

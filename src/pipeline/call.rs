@@ -18,6 +18,7 @@ use super::{
     fields::members,
     once,
     peers::{Front, Peers},
+    urls,
 };
 use crate::{
     clock::Clock,
@@ -191,7 +192,7 @@ impl Shape {
             let checked = if is_own { path::check_own(&call.path) } else { path::check(&call.path) };
             checked.map_err(Refusal::UnsafePath)?;
         }
-        check_host(head)?;
+        check_host(head, urls::is_probe(&call.path))?;
         check_expect(head)?;
         once::check(&head.headers)?;
         self.check_headers(&head.headers)?;
@@ -212,8 +213,9 @@ impl Shape {
 }
 
 /// Exactly one `Host`, with a name or address and perhaps a port; HTTP/1.0 has none (RFC 9112 §3.2). A target in absolute
-/// form must be of a scheme that is served here, and of the same host.
-fn check_host(head: &RequestHead) -> Result<(), Refusal> {
+/// form must be of a scheme that is served here, and of the same host. Probes of some balancers know no name, and say so: theirs may
+/// be empty.
+fn check_host(head: &RequestHead, is_probe: bool) -> Result<(), Refusal> {
     let default_port = host::default_port(head.uri.scheme_str().unwrap_or("http"));
     let default_port =
         default_port.ok_or_else(|| Refusal::invalid("path", "the target's scheme is not http or https"))?;
@@ -226,6 +228,9 @@ fn check_host(head: &RequestHead) -> Result<(), Refusal> {
         let may_be_absent = head.version < Version::HTTP_11;
         return if may_be_absent { Ok(()) } else { Err(Refusal::InvalidHost("there is no Host header")) };
     };
+    if is_probe && value.is_empty() && head.uri.authority().is_none() {
+        return Ok(());
+    }
     let host = value.to_str().ok().and_then(Host::read);
     let host = host.ok_or(Refusal::InvalidHost("the Host header is not a host and a port"))?;
     let Some(authority) = head.uri.authority() else { return Ok(()) };

@@ -36,6 +36,11 @@ pub enum Managed {
 /// The lookup in that table.
 pub type Find = fn(method: &str, path: &str) -> Managed;
 
+/// Whether a path is one of a probe's.
+pub fn is_probe(path: &str) -> bool {
+    PROBES.contains(&path)
+}
+
 impl Managed {
     /// Whether this is a URL by which an operator's probe asks how the gateway is.
     pub fn is_probe(&self) -> bool {

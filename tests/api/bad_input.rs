@@ -34,7 +34,12 @@ async fn a_host_must_be_there_once_and_be_a_host(store: &TestStore) {
     for line in ["Host:", "Host: a b", "Host: a/b", "Host: user@a", "Host: a:b:c", "Host: http://a"] {
         for path in ["/me", "/echo", "/nothing", "/healthz"] {
             let answer = gateway.raw(with_lines(&gateway, &format!("GET {path}"), &[line])).await;
-            answer.problem(400, "invalid-host");
+            // Probes of balancers that know no name have an empty one (RFC 9112 §3.2).
+            if (line, path) == ("Host:", "/healthz") {
+                answer.expect(200);
+            } else {
+                answer.problem(400, "invalid-host");
+            }
         }
     }
     let old = with_lines(&gateway, "GET /me", &[]).replace("HTTP/1.1", "HTTP/1.0");

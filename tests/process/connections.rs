@@ -277,13 +277,43 @@ fn a_connection_of_the_operators_ends_after_its_answer() {
     let gateway = Home::new().start();
     let get = "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
     let unread = "POST /metrics HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\n";
-    for (bytes, status) in [(get.repeat(3), 200), (unread.to_owned(), 404)] {
+    for (bytes, status) in [(get.repeat(3), 200), (unread.to_owned(), 405)] {
         let mut ops = Wire::connect(gateway.ops);
         ops.say(&bytes);
-        assert_eq!(ops.message().status(), status, "{bytes:?}");
+        let answer = ops.message();
+        assert_eq!(answer.status(), status, "{bytes:?}");
+        assert_eq!(answer.all("allow"), if status == 405 { vec!["GET, HEAD"] } else { vec![] }, "{bytes:?}");
         // What was pipelined may be answered too, and then it ends.
         ops.drain();
     }
+}
+
+#[test]
+fn a_head_within_its_bound_may_come_slowly() {
+    let stage = Stage::with("", "[server]\nmax_header_bytes = 4096\n");
+    let bare = stage.get("/echo");
+    // The fields with their ends.
+    let counted = bare.len() - bare.find("\r\n").unwrap() - 4;
+    for (bytes, status) in [(4_096, 200), (4_097, 431)] {
+        let line = format!("x: {}\r\n", "y".repeat(bytes - counted - "x: \r\n".len()));
+        let head = stage.request("GET", "/echo", &line, "");
+        let mut client = stage.gateway.connect();
+        client.say(&head[..head.len() - 1]);
+        thread::sleep(Duration::from_millis(400));
+        client.try_say(&head[head.len() - 1..]);
+        assert_eq!(client.message().status(), status, "{bytes}");
+    }
+}
+
+#[test]
+fn the_operators_port_answers_head_as_a_get_without_its_body() {
+    let gateway = Home::new().start();
+    let mut ops = Wire::connect(gateway.ops);
+    ops.say("HEAD /metrics HTTP/1.1\r\nhost: a\r\n\r\n");
+    let answer = ops.head();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.header("content-type").is_some_and(|media| media.starts_with("text/plain")), "{answer:?}");
+    assert!(ops.is_closed(), "a body follows");
 }
 
 #[test]

@@ -25,6 +25,9 @@ const STOPPING: Duration = Duration::from_secs(5);
 /// How long the end of a head that is too long may be in coming: with it the refusal knows who called.
 const LONG_HEAD: Duration = Duration::from_millis(100);
 
+/// Of a head that has not ended, besides its request line and its fields: the end of that line, and half of the last line's.
+const NO_FIELD_BYTES: u64 = 3;
+
 /// The bounds of every connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -350,7 +353,7 @@ impl Connection {
     fn is_head_too_long(&self) -> bool {
         let (line, limit) = (self.line(), self.0.bounds.head_bytes);
         let behind = self.0.head_bytes.get().saturating_sub(line.bytes);
-        line.hosts.is_none() && line.bytes.max(behind) > limit
+        line.hosts.is_none() && (line.bytes > limit || behind > limit.saturating_add(NO_FIELD_BYTES))
     }
 
     fn due_in_call(&self) -> Option<(Instant, Due)> {
