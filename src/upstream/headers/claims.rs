@@ -78,8 +78,8 @@ pub(super) const CLAIMS: [&str; 62] = [
     "x-waws-unencoded-url",
 ];
 
-/// What names begin with that are claims whatever follows, in alphabetical order. `-ws` is WebLogic's and WebSphere's `$WSRA`, `$WSSN`
-/// and their like.
+/// What names begin with that are claims whatever follows, in alphabetical order. `-ws` is `$WSRA`, `$WSSN` and their
+/// like, of `WebLogic` and `WebSphere`.
 pub(super) const CLAIM_STARTS: [&str; 63] = [
     "-ws",
     "cf-cert-",

@@ -12,7 +12,7 @@ pub(super) fn is_command(name: &str) -> bool {
 const NGINX: &str = "x-accel-";
 const BUFFERING: &str = "x-accel-buffering";
 
-/// In alphabetical order: blobs of App Engine, Envoy (which takes a gateway out of service), LiteSpeed's and lighttpd's files.
+/// In alphabetical order: of App Engine (its blobs), Envoy (which takes a gateway out of service), lighttpd and `LiteSpeed`.
 pub(super) const COMMANDS: [&str; 6] = [
     "x-appengine-blobkey",
     "x-envoy-degraded",
