@@ -141,9 +141,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::BudgetExhausted(shortfalls) => budget_detail(shortfalls),
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
-        Refusal::Loop { passes } => format!(
-            "It has passed {passes} gateways of this kind (Via): the service behind this path leads back here. Tell the operator."
-        ),
+        Refusal::Loop { passes } => loop_detail(*passes),
         Refusal::NotCached => {
             "The request has Cache-Control: only-if-cached, and no answer is kept that fits it. Send it without.".into()
         }
@@ -164,6 +162,12 @@ pub(super) fn media_types(expected: &str) -> (&'static str, String) {
     let types: Vec<&str> = expected.split([' ', ';', ',']).filter(|word| word.contains('/')).collect();
     let is_patch = types.iter().any(|media| media.contains("patch"));
     (if is_patch { "accept-patch" } else { "accept" }, types.join(", "))
+}
+
+fn loop_detail(passes: usize) -> String {
+    format!(
+        "It has passed {passes} gateways of this kind, as Via says: the service behind this path leads back here. Tell the operator."
+    )
 }
 
 fn budget_detail(shortfalls: &[Shortfall]) -> String {
