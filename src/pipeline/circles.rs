@@ -48,10 +48,10 @@ mod tests {
             (many("1.1 cdn (tollgate)", 9), true),
         ] {
             let mut headers = HeaderMap::new();
-            for line in &lines {
+            for line in lines {
                 headers.append(VIA, HeaderValue::from_static(line));
             }
-            assert_eq!(check(&headers).is_ok(), goes_on, "{lines:?}");
+            assert_eq!(check(&headers).is_ok(), goes_on, "{headers:?}");
         }
     }
 }
