@@ -89,8 +89,9 @@ fn check_query(request: &HttpRequest) -> Result<(), Refusal> {
     if request.method().is_safe() || request.query_string().is_empty() {
         return Ok(());
     }
-    match routes::find(request.method().as_str(), request.uri().path()) {
-        Managed::Found(url) if !routes::may_have_query(&url) => input::no_query(request.query_string()),
+    let method = request.method().as_str();
+    match routes::find(method, request.uri().path()) {
+        Managed::Found(url) if !routes::may_have_query(method, &url) => input::no_query(request.query_string()),
         _ => Ok(()),
     }
 }

@@ -256,16 +256,22 @@ pub fn find(method: &str, path: &str) -> Managed {
     }
 }
 
-/// The URLs whose changes take a query, which their handlers read.
-const WITH_QUERY: [&str; 3] = ["/admin/limits/by-name/{name}", "/admin/budgets/by-name/{name}", "/admin/cache"];
+/// The changes that take a query, which their handlers read. A PUT has its subject in its body.
+const WITH_QUERY: [(&str, &str); 5] = [
+    ("PATCH", "/admin/limits/by-name/{name}"),
+    ("DELETE", "/admin/limits/by-name/{name}"),
+    ("PATCH", "/admin/budgets/by-name/{name}"),
+    ("DELETE", "/admin/budgets/by-name/{name}"),
+    ("DELETE", "/admin/cache"),
+];
 
 /// Where parameters that are not known are ignored (RFC 6749 §3.2).
 const OAUTH: &str = "/oauth/";
 
-/// Whether a change at this URL may have a query.
+/// Whether a change by this method at this URL may have a query.
 #[must_use]
-pub fn may_have_query(url: &ManagedUrl) -> bool {
-    WITH_QUERY.contains(&url.template) || url.template.starts_with(OAUTH)
+pub fn may_have_query(method: &str, url: &ManagedUrl) -> bool {
+    WITH_QUERY.contains(&(method, url.template)) || url.template.starts_with(OAUTH)
 }
 
 /// Whether a handler asks which version is there: of what administrators made, each of which has an address of its own.
@@ -321,16 +327,18 @@ mod tests {
     #[test]
     fn the_changes_that_take_a_query_are_those_of_the_document() {
         let document: serde_json::Value = serde_json::from_slice(&document().unwrap().bytes()).unwrap();
-        let has_query = |(method, operation): (&String, &serde_json::Value)| {
+        let has_query = |operation: &serde_json::Value| {
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-            method != "get" && parameters.iter().any(|parameter| parameter["in"] == "query")
+            parameters.iter().any(|parameter| parameter["in"] == "query")
         };
-        let paths = document["paths"].as_object().unwrap().iter();
-        let mut with: Vec<_> = paths
-            .filter(|(_, item)| item.as_object().unwrap().iter().any(has_query))
-            .map(|(path, _)| path.as_str())
-            .collect();
-        let mut listed = WITH_QUERY;
+        let mut with = vec![];
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let changes = item.as_object().unwrap().iter().filter(|(method, _)| *method != "get");
+            with.extend(
+                changes.filter(|(_, change)| has_query(change)).map(|(method, _)| (method.to_uppercase(), &**path)),
+            );
+        }
+        let mut listed = WITH_QUERY.map(|(method, template)| (method.to_owned(), template));
         listed.sort_unstable();
         with.sort_unstable();
         assert_eq!(with, listed);

@@ -126,6 +126,8 @@ async fn what_is_put_at_a_name_is_told_from_others_by_the_name_of_its_subject(st
                 assert_eq!((id(&changed), &changed["mode"]), (id(&made), &json!("shadow")), "{target}");
             }
             let target = format!("{path}?subject={}", escaped(written));
+            // What a PUT makes has its subject in its body: with another one beside it nothing is changed for anybody.
+            call(&gateway, "PUT", &target, &general).await.invalid("?subject");
             call(&gateway, "DELETE", &target, &Value::Null).await.expect(204);
             let gone = call(&gateway, "GET", &target, &Value::Null).await.problem(404, "not-found");
             assert!(gone["detail"].as_str().unwrap().contains("of this subject"), "{gone}");
