@@ -4,36 +4,65 @@
 //! share the answer; the scheme and the host that are forwarded; the path and the query, byte for byte; the
 //! credentials that pass on; and what the answer varies by. Fields are told apart by their lengths.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::crypto::Sha256;
 
 /// A SHA-256.
 pub type Digest = [u8; 32];
 
-/// Request fields that pass to upstreams and say who asks, or for whom.
-const CREDENTIALS: [&str; 8] = [
+/// What is in the names of request fields that pass to upstreams and say who asks, for whom, or as what. Such names are made up every
+/// day, so they are known by their words: a field too many costs a hit, one too few gives an answer to somebody else.
+const WHO_ASKS: [&str; 41] = [
+    "account",
+    "actor",
+    "appcheck",
+    "assertion",
+    "auth",
+    "bearer",
+    "client-id",
+    "clientid",
     "cookie",
-    "api-key",
-    "apikey",
-    "x-goog-api-key",
-    "x-auth-token",
-    "x-access-token",
-    "x-amz-security-token",
-    "x-csrf-token",
+    "credential",
+    "customer",
+    "dpop",
+    "email",
+    "group",
+    "identity",
+    "impersonat",
+    "jwt",
+    "key",
+    "login",
+    "member",
+    "namespace",
+    "org",
+    "otp",
+    "owner",
+    "pass",
+    "permission",
+    "project",
+    "role",
+    "scope",
+    "secret",
+    "session",
+    "sign",
+    "subject",
+    "subscription",
+    "sudo",
+    "team",
+    "tenant",
+    "ticket",
+    "token",
+    "user",
+    "workspace",
 ];
 
+/// The ends of names that have such a word and say nothing of the kind.
+const NOT_WHO: [&str; 3] = ["idempotency-key", "sec-fetch-user", "user-agent"];
+
 /// Request fields that make the answer of a model another one.
-const OF_POSTS: [&str; 8] = [
-    "accept",
-    "accept-language",
-    "content-type",
-    "anthropic-version",
-    "anthropic-beta",
-    "openai-beta",
-    "openai-organization",
-    "openai-project",
-];
+const OF_POSTS: [&str; 6] =
+    ["accept", "accept-language", "content-type", "anthropic-version", "anthropic-beta", "openai-beta"];
 
 /// Where the answers to a request are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +103,7 @@ impl RequestKey {
         for text in [route, upstream, of_all, of_route, sharing, scheme, &host] {
             scope.add(text.as_bytes());
         }
-        add_headers(&mut scope, headers, &CREDENTIALS);
+        add_who_asks(&mut scope, headers);
         if let Some(body) = body {
             add_headers(&mut scope, headers, &OF_POSTS);
             scope.add(body);
@@ -110,13 +139,24 @@ pub(super) fn variant(base: &Digest, selecting: &[Option<String>]) -> Digest {
     hasher.finish()
 }
 
+fn add_who_asks(hasher: &mut Hasher, headers: &HeaderMap) {
+    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).filter(|name| says_who_asks(name)).collect();
+    // Clients do not send them in one order.
+    names.sort_unstable();
+    hasher.add(names.join(" ").as_bytes());
+    add_headers(hasher, headers, &names);
+}
+
+fn says_who_asks(name: &str) -> bool {
+    WHO_ASKS.iter().any(|word| name.contains(word)) && !NOT_WHO.iter().any(|end| name.ends_with(end))
+}
+
 fn add_headers(hasher: &mut Hasher, headers: &HeaderMap, names: &[&str]) {
     for name in names {
-        let mut values = headers.get_all(*name).iter();
-        hasher.add_maybe(values.next().map(http::HeaderValue::as_bytes));
-        for value in values {
+        for value in headers.get_all(*name) {
             hasher.add_maybe(Some(value.as_bytes()));
         }
+        hasher.add_maybe(None);
     }
 }
 
@@ -147,20 +187,8 @@ mod tests {
 
     use super::*;
 
-    fn headers(name: &'static str, values: &[&'static str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        headers
-    }
-
-    #[test]
-    fn whatever_may_make_an_answer_another_one_makes_another_key() {
-        let none = HeaderMap::new();
-        let cookies = [headers("cookie", &["a=1"]), headers("cookie", &["a=2"]), headers("cookie", &["a=1", "a=2"])];
-        let key = headers("api-key", &["secret"]);
-        let parts = Parts {
+    fn parts(headers: &HeaderMap) -> Parts<'_> {
+        Parts {
             route: "r",
             upstream: "u",
             purges: ["", ""],
@@ -169,9 +197,130 @@ mod tests {
             host: "h",
             path: "/a",
             query: None,
-            headers: &none,
+            headers,
             body: None,
-        };
+        }
+    }
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn key_with(lines: &[(&'static str, &'static str)]) -> RequestKey {
+        RequestKey::of(&parts(&headers(lines)))
+    }
+
+    #[test]
+    fn whatever_says_who_asks_makes_another_key() {
+        let none = key_with(&[]);
+        for name in [
+            "cookie",
+            "api-key",
+            "apikey",
+            "x-goog-api-key",
+            "x-auth-token",
+            "x-access-token",
+            "x-amz-security-token",
+            "x-csrf-token",
+            "private-token",
+            "x-vault-token",
+            "x-vault-namespace",
+            "x-session-token",
+            "x-session-id",
+            "x-auth",
+            "x-auth-key",
+            "x-shopify-access-token",
+            "ocp-apim-subscription-key",
+            "dd-api-key",
+            "x-parse-session-token",
+            "x-functions-key",
+            "x-rapidapi-key",
+            "x-token",
+            "token",
+            "access-token",
+            "x-user-token",
+            "circle-token",
+            "x-redmine-api-key",
+            "x-hasura-admin-secret",
+            "x-hasura-role",
+            "dpop",
+            "x-tenant-id",
+            "x-scope-orgid",
+            "openai-organization",
+            "openai-project",
+            "x-trackertoken",
+            "x-mbx-apikey",
+            "x-line-signature",
+            "signature",
+            "x-goog-iap-jwt-assertion",
+            "x-user-id",
+            "stripe-account",
+            "x-client-id",
+            "x-storage-pass",
+            "x-firebase-appcheck",
+            "mcp-session-id",
+            "sudo",
+        ] {
+            let (one, other) = (key_with(&[(name, "1")]), key_with(&[(name, "2")]));
+            assert!(one != none && other != none && one != other, "{name}");
+        }
+        for name in [
+            "accept",
+            "accept-encoding",
+            "accept-language",
+            "user-agent",
+            "x-amz-user-agent",
+            "sec-fetch-user",
+            "origin",
+            "referer",
+            "range",
+            "if-none-match",
+            "idempotency-key",
+            "traceparent",
+            "baggage",
+            "x-requested-with",
+            "x-stainless-lang",
+            "cache-control",
+            "dnt",
+            "priority",
+            "upgrade-insecure-requests",
+        ] {
+            assert_eq!(key_with(&[(name, "1")]), none, "{name}");
+        }
+    }
+
+    #[test]
+    fn fields_are_told_apart_and_in_any_order_they_are_the_same() {
+        let all = [
+            key_with(&[("cookie", "a")]),
+            key_with(&[("token", "a")]),
+            key_with(&[("cookie", "a"), ("cookie", "b"), ("token", "c")]),
+            key_with(&[("cookie", "a"), ("token", "b"), ("token", "c")]),
+            key_with(&[("cookie", "a"), ("cookie", "b")]),
+            key_with(&[("cookie", "b"), ("cookie", "a")]),
+            key_with(&[("cookie", "")]),
+            key_with(&[]),
+        ];
+        for (at, key) in all.iter().enumerate() {
+            assert!(!all[at + 1..].contains(key), "{at}");
+        }
+        assert_eq!(key_with(&[("cookie", "a"), ("token", "b")]), key_with(&[("token", "b"), ("cookie", "a")]));
+    }
+
+    #[test]
+    fn whatever_may_make_an_answer_another_one_makes_another_key() {
+        let cookies = [
+            headers(&[("cookie", "a=1")]),
+            headers(&[("cookie", "a=2")]),
+            headers(&[("cookie", "a=1"), ("cookie", "a=2")]),
+        ];
+        let key = headers(&[("api-key", "secret")]);
+        let none = HeaderMap::new();
+        let parts = parts(&none);
         let all = [
             parts,
             Parts { route: "ru", upstream: "", ..parts },

@@ -79,7 +79,16 @@ async fn what_is_no_part_of_the_key_changes_nothing_for_others(store: &TestStore
     assert_eq!(stage.gateway.raw(&host).await.text(), "https://evil.test/");
     assert_eq!(stage.get("/up/host", &[]).await.text(), "3");
     // A credential that passes on, and a session, belong to whoever sends them.
-    for (name, value) in [("cookie", "session=1"), ("api-key", "1"), ("x-goog-api-key", "1"), ("x-auth-token", "1")] {
+    for (name, value) in [
+        ("cookie", "session=1"),
+        ("api-key", "1"),
+        ("x-goog-api-key", "1"),
+        ("x-auth-token", "1"),
+        ("private-token", "1"),
+        ("x-session-id", "1"),
+        ("dpop", "1"),
+        ("x-scope-orgid", "1"),
+    ] {
         stage.origin.answers(whole("200 OK", &[], "personal"));
         let path = format!("/up/{name}");
         assert_eq!(stage.get(&path, &[(name, value)]).await.text(), "personal");
