@@ -5,13 +5,12 @@
 //! §5.2.4) or a slash merger on either side would turn into another path. What an upstream may read as another path although
 //! the standards do not is [`folded`] away, so that the routes can be asked about that one as well.
 
+mod form;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
-use unicode_normalization::UnicodeNormalization;
-
+use self::form::{decoded, without_parameters};
+pub use self::form::{every_form, folded};
 use super::percent;
 
 /// Why a path is not safe.
@@ -33,10 +32,10 @@ pub enum UnsafePath {
     OverlongEscape,
     #[error("the path has a character that must be escaped")]
     RawCharacter,
-    /// See [`folded`].
+    /// See [`every_form`].
     #[error(
-        "the path could be read as that of another route (by path parameters, escapes, case, segments that some leave out or \
-         a slash at its end)"
+        "the path could be read as that of another route, or of none (by path parameters, escapes, case, dots, what some leave \
+         out of segments, a slash at its end, or what stands behind the name of a program)"
     )]
     OtherRoute,
 }
@@ -111,119 +110,6 @@ fn check_segment(segment: &str) -> Result<(), UnsafePath> {
     if is_dot_segment(segment) { Err(UnsafePath::DotSegment) } else { Ok(()) }
 }
 
-/// The path as a lenient upstream may read it: every segment without path parameters, escapes, names of NTFS streams, dots and
-/// blanks at its ends, distinctions of case and of compatible characters (Unicode Annex #15, NFKC) and characters that are not
-/// seen, and no segment of which nothing is left or in which ASP.NET keeps what others keep in cookies. An escaped `?` or `#` ends
-/// it, as where an upstream unescapes twice. Two paths that such an upstream takes for one have the same form.
-#[must_use]
-pub fn folded(path: &str) -> Cow<'_, str> {
-    let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'~');
-    if path.bytes().all(is_plain) && !path.ends_with('/') {
-        return Cow::Borrowed(path);
-    }
-    let mut kept: Vec<String> = vec![];
-    'path: for segment in path.split('/') {
-        // Slashes and dot segments that are there only in the compatible form are what they look like.
-        for part in compatible(decoded(segment)).split(['/', '\\']) {
-            let (part, is_last) = before_query(part);
-            match plain(part) {
-                ".." => drop(kept.pop()),
-                part if is_cookieless(part) => {}
-                part => kept.extend(Some(fold(part)).filter(|part| !part.is_empty())),
-            }
-            if is_last {
-                break 'path;
-            }
-        }
-    }
-    Cow::Owned(kept.into_iter().flat_map(|segment| ["/".to_owned(), segment]).collect())
-}
-
-/// In compatible characters, and those that are seen.
-fn compatible(decoded: String) -> String {
-    if decoded.is_ascii() {
-        return decoded;
-    }
-    // Some are not seen only once they are compatible, and what is not seen keeps others apart.
-    let seen: String = decoded.nfkc().filter(|c| !is_unseen(*c)).collect();
-    seen.nfkc().collect()
-}
-
-/// What stands before an unescaped `?` or `#`, and whether there is one. Path parameters are cut before they are unescaped.
-fn before_query(part: &str) -> (&str, bool) {
-    without_parameters(part).split_once(['?', '#']).map_or((part, false), |(before, _)| (before, true))
-}
-
-/// Whether ASP.NET takes a segment for an identifier of its own, such as that of a session, and leaves it out: `(S(x))`,
-/// `(A(x)S(y))`.
-fn is_cookieless(part: &str) -> bool {
-    let Some(mut rest) = part.strip_prefix('(').and_then(|part| part.strip_suffix(')')) else { return false };
-    while let Some((letter, behind)) = rest.split_once('(') {
-        let is_letter = letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_alphabetic());
-        let Some((_, behind)) = behind.split_once(')').filter(|_| is_letter) else { return false };
-        rest = behind;
-        if rest.is_empty() {
-            return true;
-        }
-    }
-    false
-}
-
-/// Without path parameters, the name of a stream of a file (NTFS: `name::$DATA`), and blanks around.
-fn plain(part: &str) -> &str {
-    let name = without_parameters(part);
-    name.find(":$").and_then(|end| name.get(..end)).unwrap_or(name).trim_end_matches(':').trim()
-}
-
-fn fold(plain: &str) -> String {
-    let is_cut = |c: char| c.is_whitespace() || matches!(c, '.' | IDEOGRAPHIC_FULL_STOP);
-    // By way of capitals, because some letters (RFC 3986 has none of them unescaped) meet another only there.
-    plain.trim_end_matches(is_cut).chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
-}
-
-/// A dot in the names of hosts (RFC 3490 §3.1), and what it is folded to by some in paths.
-const IDEOGRAPHIC_FULL_STOP: char = '\u{3002}';
-
-/// Whether a character is left out where it is shown, and by some where it is compared (Unicode,
-/// `Default_Ignorable_Code_Point`).
-const fn is_unseen(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}'
-            | '\u{34f}'
-            | '\u{61c}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fff8}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
-}
-
-/// Without escapes, which [`check`] has found to be whole; bytes that are no UTF-8 are all alike.
-fn decoded(segment: &str) -> String {
-    let mut bytes = segment.bytes();
-    let mut decoded = Vec::with_capacity(segment.len());
-    while let Some(byte) = bytes.next() {
-        let mut digit = || hex(bytes.next()).unwrap_or(0);
-        decoded.push(if byte == b'%' { digit() << 4 | digit() } else { byte });
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn without_parameters(decoded: &str) -> &str {
-    decoded.split(';').next().unwrap_or_default()
-}
-
 /// `.` and `..`, also with blanks around and path parameters behind them, escaped or not: some servers cut `..;x` and
 /// `..%20` down to `..`. Longer rows of dots are names, but where something is cut from them.
 fn is_dot_segment(segment: &str) -> bool {
@@ -258,10 +144,12 @@ fn check_characters(segment: &str) -> Result<(), UnsafePath> {
 }
 
 /// An escaped byte that could be part of a character in more bytes than it needs, which some decoders take for that character
-/// (RFC 3629 §3 and §10); `before` is the escaped byte just before it.
+/// (RFC 3629 §3 and §10; of five and six bytes, RFC 2279 §2); `before` is the escaped byte just before it.
 const fn check_length(before: u8, escaped: u8) -> Result<(), UnsafePath> {
     match (before, escaped) {
-        (_, 0xc0 | 0xc1) | (0xe0, 0x80..0xa0) | (0xf0, 0x80..0x90) => Err(UnsafePath::OverlongEscape),
+        (_, 0xc0 | 0xc1) | (0xe0, 0x80..0xa0) | (0xf0, 0x80..0x90) | (0xf8, 0x80..0x88) | (0xfc, 0x80..0x84) => {
+            Err(UnsafePath::OverlongEscape)
+        }
         _ => Ok(()),
     }
 }

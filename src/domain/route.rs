@@ -13,7 +13,7 @@ use super::{
     failover::{Aim, Retry},
     importance::Importance,
     money::Money,
-    path::folded,
+    path::{every_form, folded},
     principal::Role,
     recording::{Bodies, Durability},
 };
@@ -238,6 +238,8 @@ pub struct RouteTable {
     routes: Vec<Arc<Route>>,
     /// The [`folded`] path of each route.
     folded: Vec<String>,
+    /// Those of exact routes that are programs, see [`is_program`].
+    programs: Vec<String>,
     keeps_any: bool,
 }
 
@@ -247,9 +249,11 @@ impl RouteTable {
     pub fn new(routes: Vec<Route>) -> Self {
         let mut routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
         routes.sort_by_key(|route| (route.matching == PathMatch::Prefix, std::cmp::Reverse(route.path.len())));
-        let folded = routes.iter().map(|route| folded(&route.path).into_owned()).collect();
+        let folded: Vec<String> = routes.iter().map(|route| folded(&route.path).into_owned()).collect();
+        let exact = routes.iter().zip(&folded).filter(|(route, _)| route.matching == PathMatch::Exact);
+        let programs = exact.map(|(_, path)| path.clone()).filter(|path| is_program(path)).collect();
         let keeps_any = routes.iter().any(|route| route.caching.is_some());
-        Self { routes, folded, keeps_any }
+        Self { routes, folded, programs, keeps_any }
     }
 
     /// The routes in the order they are tried.
@@ -272,8 +276,9 @@ impl RouteTable {
     /// general route never answers for a method that the specific one leaves out. Where GET is taken HEAD is too (RFC 9110
     /// §9.1), by a route that lists it before one that does not.
     ///
-    /// A path that leads to another, more specific route when it is [`folded`] leads to none: it would be decided by the
-    /// rules of the general route, and an upstream that cuts path parameters or knows no case would serve the specific one.
+    /// A path that leads elsewhere in any of its forms ([`every_form`]) leads nowhere: to a more specific route, because it would be
+    /// decided by the rules of the general one, and an upstream that cuts path parameters or knows no case would serve the specific
+    /// one; or out of its own route.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Found {
         if self.leads_elsewhere(path) {
@@ -310,15 +315,24 @@ impl RouteTable {
         }
     }
 
-    /// Whether the folded path is one of a route that is more specific than the one at the path itself, and not the same
+    /// Whether a form of the path is none of the route at the path itself, or one of a route that is more specific and not the same
     /// but for its form.
     fn leads_elsewhere(&self, path: &str) -> bool {
         let Some(at) = self.at(path).next() else { return false };
-        let form = folded(path);
-        let takes = |(route, pattern): &(&Arc<Route>, &String)| route.matching.takes(pattern, &form);
         let own = folded(&at.path);
-        let first = self.routes.iter().zip(&self.folded).find(takes);
-        first.is_some_and(|(_, pattern)| *pattern != own)
+        !every_form(path, |form| self.first_pattern(form) == Some(&*own) && !self.runs_program(&own, form))
+    }
+
+    /// The folded path of the most specific route that takes this form.
+    fn first_pattern(&self, form: &str) -> Option<&str> {
+        let mut patterns = self.routes.iter().zip(&self.folded);
+        patterns.find(|(route, pattern)| route.matching.takes(pattern, form)).map(|(_, pattern)| &**pattern)
+    }
+
+    /// Whether the form is that of a program with more behind it, and the program has a route that is not meant by `own`.
+    fn runs_program(&self, own: &str, form: &str) -> bool {
+        let is_below = |program: &str, path: &str| PathMatch::Prefix.takes(program, path);
+        self.programs.iter().any(|program| program != form && is_below(program, form) && !is_below(program, own))
     }
 
     /// The routes with the most specific path that takes this one.
@@ -329,6 +343,19 @@ impl RouteTable {
         };
         self.routes.iter().filter(is_at)
     }
+}
+
+/// How the names of programs end that servers run whatever stands behind the name, which the program gets as `PATH_INFO` (RFC 3875
+/// §4.1.5).
+const PROGRAMS: [&str; 21] = [
+    "asmx", "asp", "aspx", "ashx", "cfc", "cfm", "cgi", "dll", "exe", "fcgi", "jsp", "jspx", "php", "php3", "php4",
+    "php5", "php7", "php8", "phtml", "pl", "svc",
+];
+
+/// Whether the last segment of a folded path is the name of such a program.
+fn is_program(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.rsplit_once('.').is_some_and(|(_, ending)| PROGRAMS.contains(&ending))
 }
 
 #[cfg(test)]

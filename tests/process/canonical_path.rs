@@ -12,7 +12,7 @@ use super::support::{Message, Stage, request};
 /// How many targets are tried.
 const TARGETS: usize = 400;
 
-const WORDS: [&str; 46] = [
+const WORDS: [&str; 53] = [
     "/up",
     "/up/s",
     "/up/s/admin",
@@ -47,6 +47,13 @@ const WORDS: [&str; 46] = [
     "%zz",
     "%",
     "%c0%af",
+    "%FF",
+    "%EF%BC%8561",
+    "%EF%BC%8E%EF%BC%8E",
+    "/%E2%80%A5",
+    "%E2%80%8B",
+    "(S(x))",
+    ".php",
     "%C3%A4",
     "?",
     "#",

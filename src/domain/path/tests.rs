@@ -23,6 +23,7 @@ fn ordinary_paths_pass() {
         // Other letters of the world, and of Latin 1.
         "/%E0%A4%95/%F0%9F%98%80/%ED%9F%BF/%EF%BF%BD",
         "/%E4%F6%FC",
+        "/sm%F8r/%F8%A5/%FC%DF",
         "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.anthropic.x-v2%3A0/converse",
         "/model/arn:aws:bedrock:us-east-1:123456789012:application-inference-profile%2fab12/converse-stream",
     ] {
@@ -79,8 +80,6 @@ fn paths_that_a_lenient_upstream_takes_for_one_have_one_form() {
         // Full-width slashes, backslashes and dots.
         "/s%EF%BC%8Fadmin",
         "/s%EF%BC%BCadmin",
-        "/s/x/%EF%BC%8E%EF%BC%8E/admin",
-        "/s/x/%E2%80%A5/admin",
         "/s/%EF%BC%8E/admin",
         // What an upstream that unescapes once more takes for the end of the path; full-width and small ones.
         "/s/admin%3f",
@@ -101,6 +100,22 @@ fn paths_that_a_lenient_upstream_takes_for_one_have_one_form() {
         "/(F(x))/s/admin/(s())",
         "/s/%28S%28x%29%29/admin",
         "/s/%EF%BC%88S(x))/admin",
+        "/s/(S(x;y))/admin",
+        "/s/(S(x/y))/admin",
+        "/s/adm(S(x))in",
+        "/s/ad(A(x)S(y))min",
+        "/s(S(x))/admin",
+        // Full-width and small percent signs, also before what they are themselves escaped by.
+        "/s/%EF%BC%8561dmin",
+        "/s/%EF%B9%AA61dmin",
+        "/s/%EF%BC%852561dmin",
+        "/s/%EF%BC%85EF%EF%BC%85BD%EF%BC%8581dmin",
+        // A capital i with a dot, of which Java makes an i.
+        "/s/adm%C4%B0n",
+        // Bytes that are no UTF-8.
+        "/s/ad%80min",
+        "/s/admin%FF",
+        "/s/a%E1dm%C3in",
     ] {
         assert_eq!(check(path), Ok(()), "{path}");
         assert_eq!(folded(path), "/s/admin", "{path}");
@@ -121,8 +136,83 @@ fn the_form_of_a_path_has_what_no_upstream_leaves_out() {
         ("/Users(1)/(x)", "/users(1)/(x)"),
         ("/(S(x)/(S(x)y)/(ab(c))/()/((x))", "/(s(x)/(s(x)y)/(ab(c))/()/((x))"),
         ("/%D0%B0dmin", "/аdmin"),
+        ("/login%E3%80%82php", "/login.php"),
+        ("/login%EF%BD%A1php", "/login.php"),
+        ("/50%EF%BC%85", "/50%"),
+        ("/...", ""),
     ] {
         assert_eq!(folded(path), form, "{path}");
+    }
+}
+
+#[test]
+fn a_dot_segment_that_is_seen_only_in_a_form_leads_nowhere() {
+    for path in [
+        "/p/%EF%BC%8E%EF%BC%8E/x",
+        "/p/%E2%80%A5/x",
+        "/p/%E2%80%A5",
+        "/p/%E3%80%82%E3%80%82/x",
+        "/p/x%EF%BC%8F%EF%BC%8E%EF%BC%8E%EF%BC%8Fx",
+        "/p/x%EF%BC%BC..%EF%BC%BCx",
+        "/p/..%E2%80%8B/x",
+        "/p/.%E2%80%8B./x",
+        "/p/..%C2%AD/x",
+        "/p/%C2%A0../x",
+        "/p/..%20./x",
+        "/p/%EF%BB%BF../x",
+        "/p/..%FF/x",
+        "/p/..%3f/x",
+        "/p/..%23/x",
+        "/p/..%EF%BC%9Bx/x",
+        "/p/...%EF%BC%9Bx/x",
+        "/p/%EF%BC%852e%EF%BC%852e/x",
+        "/p/..:/x",
+        "/p/..::$DATA/x",
+        "/p/(S(x))../x",
+    ] {
+        assert_eq!(check(path), Ok(()), "{path}");
+        assert!(!every_form(path, |_| true), "{path}");
+    }
+    for path in
+        ["/p/.../x", "/p/..x", "/p/x..", "/p/%E2%80%A6", "/p/%E3%80%82/x", "/p/x%E3%80%82%E3%80%82", "/p/x%3F.."]
+    {
+        assert!(every_form(path, |_| true), "{path}");
+    }
+}
+
+#[test]
+fn a_path_has_as_many_forms_as_there_are_ways_to_join_its_segments() {
+    for (path, expected) in [
+        ("/p/x", &["/p/x"][..]),
+        ("/P/x;y", &["/p/x"]),
+        ("/ad/(S(x))/min", &["/ad/min"]),
+        ("/adm(S(x))in", &["/admin"]),
+        ("/ad/(S(x))min", &["/ad/min", "/admin"]),
+        ("/(S(x))/adm/(S(x))in", &["/adm/in", "/admin"]),
+        ("/a/(S(x))b/(S(y))c", &["/a/b/c", "/ab/c", "/a/bc", "/abc"]),
+    ] {
+        let mut forms = vec![];
+        assert!(every_form(path, |form| {
+            forms.push(form.to_owned());
+            true
+        }));
+        assert_eq!(forms, expected, "{path}");
+    }
+    let mut asked = 0;
+    let many = |number| "/a/(S(x))b".repeat(number);
+    assert!(every_form(&many(4), |_| {
+        asked += 1;
+        true
+    }));
+    assert_eq!(asked, 16);
+    assert!(!every_form(&many(5), |_| true));
+}
+
+#[test]
+fn no_form_has_more_characters_than_its_path_has_bytes() {
+    for c in '\u{80}'..='\u{ffff}' {
+        let path = format!("/{}", percent::encoded(&c.to_string()));
+        assert!(folded(&path).chars().count() <= path.len(), "{path}");
     }
 }
 
@@ -168,6 +258,10 @@ fn paths_that_two_readers_could_take_for_two_places_are_refused() {
         ("/%e0%9f%bf", UnsafePath::OverlongEscape),
         ("/%F0%80%80%AF", UnsafePath::OverlongEscape),
         ("/%f0%8f%bf%bf", UnsafePath::OverlongEscape),
+        ("/%f8%80%80%81%a1dmin", UnsafePath::OverlongEscape),
+        ("/%F8%87%BF%BF%BF", UnsafePath::OverlongEscape),
+        ("/%fc%80%80%80%81%a1dmin", UnsafePath::OverlongEscape),
+        ("/%FC%83%BF%BF%BF%BF", UnsafePath::OverlongEscape),
         ("/a%", UnsafePath::BadEscape),
         ("/a%2", UnsafePath::BadEscape),
         ("/a%zz", UnsafePath::BadEscape),

@@ -114,6 +114,62 @@ fn a_stricter_route_cannot_be_reached_by_another_form_of_its_path() {
     }
 }
 
+#[test]
+fn no_route_is_left_by_another_form_of_a_path() {
+    let mut stripped = route("svc", "/svc", PathMatch::Prefix, &["GET"]);
+    stripped.strip_prefix = true;
+    let table = RouteTable::new(vec![
+        route("p", "/p", PathMatch::Prefix, &["GET"]),
+        route("admin", "/p/admin", PathMatch::Prefix, &["GET"]),
+        route("login", "/p/login.php", PathMatch::Exact, &["GET"]),
+        route("keys", "/p/keys.json", PathMatch::Exact, &["GET"]),
+        route("app", "/p/app.php", PathMatch::Prefix, &["GET"]),
+        route("home", "/p/app.php", PathMatch::Exact, &["GET"]),
+        stripped,
+    ]);
+    for (path, expected) in [
+        // Dot segments, from one route out to none, to another one and back.
+        ("/p/%EF%BC%8E%EF%BC%8E/secret", "400"),
+        ("/p/%E2%80%A5/secret", "400"),
+        ("/p/x%EF%BC%8F%EF%BC%8E%EF%BC%8E%EF%BC%8F%EF%BC%8E%EF%BC%8E%EF%BC%8Fsecret", "400"),
+        ("/p/..::$DATA/secret", "400"),
+        ("/svc/%E2%80%A5/secret", "400"),
+        ("/svc/%E2%80%A5/svc/x", "400"),
+        // What ASP.NET cuts out of the text, with and without the slash before it.
+        ("/p/(S(x))/adm/(S(x))in", "400"),
+        ("/p/ad/(S(x))min", "400"),
+        ("/p/adm(S(x))in", "400"),
+        ("/p/(S(x))admin", "400"),
+        ("/p/(S(x))/admin", "400"),
+        ("/p(S(x))/admin", "404"),
+        ("/p/x/(S(x))y", "p"),
+        ("/p/Users(1)/f(x)", "p"),
+        // Full-width percent signs, Java's i, dots of other scripts, bytes that are no UTF-8.
+        ("/p/%EF%BC%8561dmin", "400"),
+        ("/p/adm%C4%B0n", "400"),
+        ("/p/login%E3%80%82php", "400"),
+        ("/p/ad%80min", "400"),
+        ("/p/admin%FF", "400"),
+        ("/p/%E4%F6%FC", "p"),
+        ("/p/50%EF%BC%85", "p"),
+        // What stands behind a program.
+        ("/p/login.php", "login"),
+        ("/p/login.php/x", "400"),
+        ("/p/LOGIN.php/x/y", "400"),
+        ("/p/login.php;a/x", "400"),
+        ("/p/login.phps/x", "p"),
+        ("/p/keys.json/x", "p"),
+        ("/p/app.php", "home"),
+        ("/p/app.php/x", "app"),
+    ] {
+        assert_eq!(name(&table.find("GET", path)), expected, "{path}");
+    }
+    let all = RouteTable::new(vec![route("all", "/", PathMatch::Prefix, &["GET"])]);
+    for (path, expected) in [("/", "all"), ("/x;y/", "all"), ("/%20", "all"), ("/%E2%80%A5/x", "400")] {
+        assert_eq!(name(&all.find("GET", path)), expected, "{path}");
+    }
+}
+
 /// A reader that is as lenient as one can be, written without the rule above.
 fn as_read_leniently(path: &str) -> String {
     let mut text = path.to_ascii_lowercase().replace("%3b", ";").replace("%20", " ");
