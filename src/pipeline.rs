@@ -4,6 +4,7 @@
 //! [`forward::forward`]. Called by `http::entry` for every request. It never sees a database, and words no refusal:
 //! [`answer`](crate::answer) does.
 
+mod acted_as;
 pub mod attempts;
 pub mod audit;
 pub mod authenticate;
@@ -166,6 +167,7 @@ async fn admit(visit: &mut Visit<'_>, request: &HttpRequest) -> Result<Authorize
     visit.gate.shape.check(&visit.call, request.head())?;
     let authorized = authorize(visit, caller);
     let authorized = authorized.map_err(|refusal| websocket::told(request.head(), visit, refusal))?;
+    acted_as::check(visit, request.headers(), &authorized)?;
     websocket::check(request.head(), authorized.destination())?;
     move_to::check(visit, request.headers(), authorized.destination())?;
     Ok(authorized)

@@ -8,6 +8,7 @@ mod process {
     mod support;
 
     mod access_log;
+    mod acted_as;
     mod aliases;
     mod answers;
     mod answers_under_way;
