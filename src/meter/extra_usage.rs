@@ -8,20 +8,40 @@ use super::{
 
 const USAGE: &str = "usage";
 
-/// Members that every chunk has: without choices they are of no use to a client.
-const FRAME: [&str; 12] = [
-    USAGE,
-    "choices",
-    "created",
-    "id",
-    "model",
-    "object",
-    "obfuscation",
-    "provider",
-    "request_id",
-    "service_tier",
-    "system_fingerprint",
-    "x_groq",
+/// Members with something that a client reads, whatever else a chunk states: sources, media, text, errors.
+const CONTENT: [&str; 32] = [
+    "annotations",
+    "answer",
+    "audio",
+    "citations",
+    "completion",
+    "content",
+    "data",
+    "delta",
+    "documents",
+    "error",
+    "errors",
+    "generated_text",
+    "grounding_metadata",
+    "images",
+    "media",
+    "message",
+    "news",
+    "output",
+    "references",
+    "related_questions",
+    "reply",
+    "response",
+    "result",
+    "search_results",
+    "sources",
+    "text",
+    "token",
+    "tool_calls",
+    "tool_results",
+    "videos",
+    "warnings",
+    "web_search",
 ];
 
 /// What of a chunk is for the client.
@@ -41,24 +61,28 @@ pub(super) fn strip(data: &[u8], chunk: &Node<'_>) -> ForClient {
     if !has_usage || has_choice {
         return ForClient::All;
     }
-    let mut others = chunk.members().iter().filter(|member| says_more(&member.value));
-    if others.all(|member| FRAME.contains(&&*member.name())) {
-        return ForClient::Nothing;
+    let mut others = chunk.members().iter().filter(|member| !member.is(USAGE));
+    if others.any(|member| is_for_client(&member.name(), &member.value)) {
+        return ForClient::Data(without_usage(data, chunk));
     }
-    ForClient::Data(without_usage(data, chunk))
+    ForClient::Nothing
 }
 
-/// Whether there is more in a member than a plain value. Clients take the first choice of a chunk without looking: one that
-/// has none must be worth it.
-fn says_more(value: &Node<'_>) -> bool {
+/// Whether there is content in a member. Clients take the first choice of a chunk without looking: one that has none must be
+/// worth it, and figures about the run (`timings` of llama.cpp, `nvext` of Dynamo, `cost`) are of no more use than the usage
+/// that they stand beside. A list is content unless it is empty; an object is where a member of it is.
+fn is_for_client(name: &str, value: &Node<'_>) -> bool {
+    let is_content = CONTENT.contains(&name);
     match &value.kind {
         Kind::List(_) => !plain::is_empty(value),
-        Kind::Object(members) => members.iter().any(|member| match &member.value.kind {
-            Kind::Null => false,
-            Kind::Bool(_) | Kind::Number | Kind::Text => true,
-            Kind::List(_) | Kind::Object(_) => says_more(&member.value),
+        Kind::Object(members) if is_content => !members.is_empty(),
+        Kind::Object(members) => members.iter().any(|member| {
+            let name = member.name();
+            let may_be = CONTENT.contains(&&*name) || member.value.is_object();
+            may_be && is_for_client(&name, &member.value)
         }),
-        Kind::Null | Kind::Bool(_) | Kind::Number | Kind::Text => false,
+        Kind::Text => is_content && !plain::is_empty(value),
+        Kind::Null | Kind::Bool(_) | Kind::Number => false,
     }
 }
 
@@ -92,8 +116,6 @@ mod tests {
             (r#"{"id":"c","model":"m1","usage":{}}"#, ForClient::Nothing),
             (r#"{"choices":null,"usage":{},"object":"x","citations":[]}"#, ForClient::Nothing),
             (r#"{"choices":[],"usage":{},"cost":0.1,"type":"usage"}"#, ForClient::Nothing),
-            (r#"{"choices":[],"usage":{},"nvext":{"timing":{},"a":null}}"#, ForClient::Nothing),
-            (r#"{"usage":{},"timings":{"cache_n":1}}"#, data(r#"{"timings":{"cache_n":1}}"#)),
             (r#"{"choices":[],"usage":null}"#, ForClient::All),
             (r#"{"choices":[]}"#, ForClient::All),
             (r#"{"choices":[{}],"usage":{}}"#, ForClient::All),
@@ -102,6 +124,43 @@ mod tests {
             (r#"{"citations":["u"] , "usage":{}}"#, data(r#"{"citations":["u"]}"#)),
         ] {
             assert_eq!(strip(chunk.as_bytes(), &json::read(chunk.as_bytes()).unwrap()), expected, "{chunk}");
+        }
+    }
+
+    #[test]
+    fn figures_about_the_run_go_with_the_usage_and_content_stays() {
+        for (member, stays) in [
+            (r#""timings":{"cache_n":36,"prompt_n":64,"prompt_ms":30.9}"#, false),
+            (r#""nvext":{"timing":{"total_time_ms":2.0},"worker_id":"w"}"#, false),
+            (r#""time_info":{"queue_time":0.1,"total_time":0.2}"#, false),
+            (r#""metrics":{"ttft":0.1}"#, false),
+            (r#""perf_metrics":{"prompt-tokens":"9"}"#, false),
+            (r#""stats":{"tokens_per_second":51.4}"#, false),
+            (r#""kv_transfer_params":{"remote_block_ids":[1,2],"remote_host":"h"}"#, false),
+            (r#""usage_breakdown":{"models":[{"model":"m","usage":{"total_tokens":9}}]}"#, false),
+            (r#""cost":{"total":0.1}"#, false),
+            (r#""sglext":{"cached_tokens_details":{"device":9}}"#, false),
+            (r#""metadata":{"weight_version":"default"}"#, false),
+            (r#""moderation":{"results":[{"flagged":false}]}"#, false),
+            (r#""x_groq":{"id":"r","usage":{"total_time":0.1}}"#, false),
+            (r#""error":null,"message":"","citations":[],"search_results":{}"#, false),
+            (r#""search_results":[{"url":"u"}]"#, true),
+            (r#""images":[{"image_url":"u"}]"#, true),
+            (r#""error":{"message":"no"}"#, true),
+            (r#""error":"no""#, true),
+            (r#""search_info":{"search_results":[{"url":"u"}]}"#, true),
+            (r#""x_groq":{"error":"over capacity"}"#, true),
+            (r#""unknown":["a"]"#, true),
+            // Workers AI has its usage beside each word.
+            (r#""response":" word","p":"abc""#, true),
+        ] {
+            let chunk = format!(r#"{{"id":"c","choices":[],"usage":{{"total_tokens":9}},{member}}}"#);
+            let expected = if stays {
+                ForClient::Data(format!(r#"{{"id":"c","choices":[],{member}}}"#).into_bytes())
+            } else {
+                ForClient::Nothing
+            };
+            assert_eq!(strip(chunk.as_bytes(), &json::read(chunk.as_bytes()).unwrap()), expected, "{member}");
         }
     }
 }
