@@ -38,8 +38,13 @@ const fn ends_of(meter: Meter) -> &'static [&'static str] {
     }
 }
 
-/// Parameters of Google's APIs that leave parts of an answer out, its usage among them, or change its form.
-const HIDING: [&str; 4] = ["fields", "$fields", "callback", "$callback"];
+/// Parameters of Google's APIs that leave parts of an answer out, its usage among them, change its form, or stand for a body or
+/// header fields. Each may begin with `$`, and their case does not matter to all of its services.
+const HIDING: [&str; 6] = ["callback", "ct", "fields", "httpheaders", "httpmethod", "req"];
+
+/// The one that names the form of an answer, and the forms that are read: `json;enum-encoding=int` is of Google's own clients.
+const FORM: &str = "alt";
+const FORMS: [&str; 2] = ["json", "sse"];
 
 /// The same as a header.
 pub const HIDING_HEADER: &str = "x-goog-fieldmask";
@@ -56,9 +61,19 @@ pub fn unbilled(meter: Meter, path: &str, query: Option<&str>) -> Option<String>
         ));
     }
     let query = query.filter(|_| meter == Meter::GeminiGenerate)?;
-    let hiding = |(name, _): (std::borrow::Cow<'_, str>, _)| HIDING.into_iter().find(|hiding| *hiding == name);
-    let name = form_urlencoded::parse(query.as_bytes()).find_map(hiding)?;
-    Some(format!("the parameter {name} of the query leaves the usage out of the answer; leave it out"))
+    let name = form_urlencoded::parse(query.as_bytes()).find(|(name, value)| is_hiding(name, value))?.0;
+    Some(format!(
+        "the parameter {} of the query leaves the usage out of the answer, or puts it where it is not read; leave it out, or \
+         write alt=json or alt=sse",
+        name.escape_debug()
+    ))
+}
+
+/// Whether a parameter of the query keeps the usage from being read.
+fn is_hiding(name: &str, value: &str) -> bool {
+    let name = name.strip_prefix('$').unwrap_or(name).to_ascii_lowercase();
+    let form = value.split(';').next().unwrap_or_default().to_ascii_lowercase();
+    HIDING.contains(&&*name) || (name == FORM && !form.is_empty() && !FORMS.contains(&&*form))
 }
 
 /// A colon may be coded. `/completions` is no end of `/chat/completions`, which is another action.
@@ -119,6 +134,19 @@ mod tests {
             ("alt=sse&%24fields=a", false),
             ("%66ields=a", false),
             ("callback=f", false),
+            ("alt=json&prettyPrint=false&access_token=a", true),
+            ("$alt=json;enum-encoding=int", true),
+            ("%24alt=json%3Benum-encoding%3Dint", true),
+            ("alt=", true),
+            ("alt=proto", false),
+            ("%24alt=proto", false),
+            ("Alt=PROTO", false),
+            ("alt=media", false),
+            ("alt=sse&alt=proto", false),
+            ("Fields=candidates", false),
+            ("$ct=application/x-protobuf", false),
+            ("$httpHeaders=X-Goog-FieldMask:candidates", false),
+            ("$req=x", false),
         ] {
             assert_eq!(unbilled(Meter::GeminiGenerate, path, Some(query)).is_none(), is_billed, "{query}");
         }

@@ -1,6 +1,6 @@
 //! Plain values of members: what they must be, and what is wrong with them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use super::{json::Node, work};
 use crate::domain::price::spec::is_model_name;
@@ -9,35 +9,78 @@ use crate::domain::price::spec::is_model_name;
 const ACTIONS: [&str; 6] =
     ["generateContent", "streamGenerateContent", "countTokens", "computeTokens", "embedContent", "batchEmbedContents"];
 
-/// The model that a path names: `/models/NAME:generateContent`, `/model/NAME/converse`, `/deployments/NAME/chat`. Where it
-/// names two it is nothing: each service could read it in its own way.
-pub(super) fn model_in(path: &str) -> Option<String> {
-    let parts: Vec<&str> = path.split('/').collect();
-    let is_one = |pair: &&[&str]| {
-        let is_collection = |part| matches!(part, "models" | "model" | "tunedModels" | "deployments");
-        // `/models/publishers/google/models/NAME`, of Vertex.
-        matches!(pair, [first, second] if is_collection(*first) && *second != "publishers")
-    };
-    let mut found = parts.windows(2).filter(is_one);
-    let (Some([kind, name]), None) = (found.next(), found.next()) else { return None };
-    if *kind == "model" {
-        let (_, behind) = path.split_once("/model/")?;
-        return Some(of_bedrock(bedrock_name(behind))).filter(|model| is_model_name(model));
+/// What a path names a model as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NamedAs {
+    Model,
+    /// Bedrock's, which no colon ends.
+    OfBedrock,
+    /// Azure serves it whatever model the body names.
+    Deployment,
+}
+
+impl NamedAs {
+    /// By the part of the path before the name; case does not matter to all services.
+    fn behind(part: &str) -> Option<Self> {
+        match part.to_ascii_lowercase().as_str() {
+            "models" | "tunedmodels" => Some(Self::Model),
+            "model" => Some(Self::OfBedrock),
+            "deployments" => Some(Self::Deployment),
+            _ => None,
+        }
     }
-    let name = name.split(':').next()?.replace("%3A", ":").replace("%3a", ":");
-    // Before what is asked of the model some clients code the colon too.
-    let action = name.rsplit_once(':').filter(|(_, action)| ACTIONS.contains(action));
-    let model = action.map_or(&*name, |(model, _)| model);
-    is_model_name(model).then(|| model.to_owned())
+}
+
+/// What a path names, and where the name stands in it as it is written. Where it names two it is nothing: each service could
+/// read it in its own way. A name may be one of the words before names: `/deployments/model/chat`.
+fn named_in(path: &str) -> Option<(NamedAs, Range<usize>)> {
+    let path = path.split('?').next().unwrap_or_default();
+    let (mut found, mut before, mut at) = (None, None, 0_usize);
+    for part in path.split('/') {
+        // `/models/publishers/google/models/NAME`, of Vertex.
+        let named = before.take().filter(|_| part != "publishers");
+        if named.is_some() && found.is_some() {
+            return None;
+        }
+        before = if named.is_some() { None } else { NamedAs::behind(part) };
+        found = found.or_else(|| named.map(|named| (named, at)));
+        at = at.saturating_add(part.len()).saturating_add(1);
+    }
+    let (named, start) = found?;
+    let rest = path.get(start..)?;
+    let name = if named == NamedAs::OfBedrock { bedrock_name(rest) } else { plain_name(rest) };
+    Some((named, start..start.saturating_add(name.len())))
+}
+
+/// What names the model in what stands behind `/models/`: up to the next slash or colon. Before what is asked of the model some
+/// clients code the colon too.
+fn plain_name(behind: &str) -> &str {
+    let name = behind.split(['/', ':']).next().unwrap_or_default();
+    let colon = ["%3A", "%3a"].iter().filter_map(|colon| name.rfind(colon)).max();
+    let action = colon.and_then(|at| name.get(at..)?.get(CODED_COLON_BYTES..)).filter(|it| ACTIONS.contains(it));
+    colon.filter(|_| action.is_some()).and_then(|at| name.get(..at)).unwrap_or(name)
+}
+
+/// The bytes of a colon that is coded.
+const CODED_COLON_BYTES: usize = 3;
+
+/// A name without its codes.
+fn decoded(named: NamedAs, name: &str) -> String {
+    if named == NamedAs::OfBedrock { of_bedrock(name) } else { name.replace("%3A", ":").replace("%3a", ":") }
+}
+
+/// The model that a path names: `/models/NAME:generateContent`, `/model/NAME/converse`, `/deployments/NAME/chat`.
+pub(super) fn model_in(path: &str) -> Option<String> {
+    let (named, at) = named_in(path)?;
+    Some(decoded(named, path.get(at)?)).filter(|model| is_model_name(model))
 }
 
 /// What names the model in what stands behind `/model/`: up to the next slash, and of a resource of AWS, in whose name a
 /// slash need not be coded, up to the last one.
 fn bedrock_name(behind: &str) -> &str {
-    let path = behind.split('?').next().unwrap_or_default();
-    let first = path.split('/').next().unwrap_or_default();
+    let first = behind.split('/').next().unwrap_or_default();
     let is_resource = ["arn:", "arn%3A", "arn%3a"].iter().any(|start| first.starts_with(start));
-    path.rsplit_once('/').map_or(first, |(name, _)| if is_resource { name } else { first })
+    behind.rsplit_once('/').map_or(first, |(name, _)| if is_resource { name } else { first })
 }
 
 /// A name of Bedrock has colons, `anthropic.claude-sonnet-4-5-20250929-v1:0`, or is that of a resource of AWS,
@@ -55,40 +98,23 @@ fn of_bedrock(segment: &str) -> String {
 
 /// Whether the path names a deployment, which Azure serves whatever model the body names.
 pub(super) fn is_deployment(path: &str) -> bool {
-    path.contains("/deployments/") && model_in(path).is_some()
+    matches!(named_in(path), Some((NamedAs::Deployment, _))) && model_in(path).is_some()
 }
 
 /// Whether the path names what serves, as those of Azure and Bedrock do: models are named otherwise in their answers.
 pub(super) fn names_what_serves(path: &str) -> bool {
-    is_deployment(path) || (path.contains("/model/") && model_in(path).is_some())
+    matches!(named_in(path), Some((NamedAs::Deployment | NamedAs::OfBedrock, _))) && model_in(path).is_some()
 }
 
 /// The path of a call with another name in place of the model's. A colon in it stands as it is where only a slash ends the
 /// name, and is coded elsewhere.
 pub(super) fn with_model<'p>(path: &'p str, asked: &str, served: &str) -> Cow<'p, str> {
-    if let Some((head, rest)) = path.split_once("/model/") {
-        let name = bedrock_name(rest);
-        let tail = rest.get(name.len()..).filter(|_| of_bedrock(name) == asked);
-        return tail.map_or(Cow::Borrowed(path), |tail| {
-            Cow::Owned(format!("{head}/model/{}{tail}", served.replace('/', "%2F")))
-        });
-    }
-    let coded = |name: &str| name.replace(':', "%3A");
-    for before in ["/models/", "/tunedModels/", "/deployments/"] {
-        for name in [asked.to_owned(), coded(asked)] {
-            let Some((head, tail)) = path.split_once(&format!("{before}{name}")) else { continue };
-            if tail.is_empty() || tail.starts_with(['/', ':', '?']) || is_coded_action(tail) {
-                return Cow::Owned(format!("{head}{before}{}{tail}", coded(served)));
-            }
-        }
-    }
-    Cow::Borrowed(path)
-}
-
-/// `%3AgenerateContent`, of clients that code the colon.
-fn is_coded_action(tail: &str) -> bool {
-    let action = tail.strip_prefix("%3A").or_else(|| tail.strip_prefix("%3a"));
-    action.and_then(|action| action.split(['/', '?']).next()).is_some_and(|action| ACTIONS.contains(&action))
+    let place =
+        named_in(path).filter(|(named, at)| path.get(at.clone()).is_some_and(|name| decoded(*named, name) == asked));
+    let Some((named, at)) = place else { return Cow::Borrowed(path) };
+    let (head, tail) = (path.get(..at.start).unwrap_or_default(), path.get(at.end..).unwrap_or_default());
+    let name = if named == NamedAs::OfBedrock { served.replace('/', "%2F") } else { served.replace(':', "%3A") };
+    Cow::Owned([head, &name, tail].concat())
 }
 
 /// A plain number from 1.
@@ -151,6 +177,8 @@ mod tests {
             ("/models/fast%3AgenerateContent?x", "/models/a%3Ab%3AgenerateContent?x"),
             ("/models/fast%3Ax:generateContent", "/models/fast%3Ax:generateContent"),
             ("/openai/deployments/fast/chat/completions?x", "/openai/deployments/a%3Ab/chat/completions?x"),
+            ("/openai/Deployments/fast/chat/completions", "/openai/Deployments/a%3Ab/chat/completions"),
+            ("/v1beta/Models/fast:generateContent", "/v1beta/Models/a%3Ab:generateContent"),
             ("/v1/chat", "/v1/chat"),
         ] {
             assert_eq!(with_model(path, "fast", "a:b"), expected);
@@ -179,6 +207,14 @@ mod tests {
             ("/openai/deployments/d/chat/completions", Some("d")),
             ("/x/openai/deployments/d/audio/transcriptions", Some("d")),
             ("/deployments/d/chat/completions", Some("d")),
+            ("/openai/Deployments/dear/chat/completions", Some("dear")),
+            ("/openai/DEPLOYMENTS/dear/chat/completions", Some("dear")),
+            ("/v1beta/Models/m:generateContent", Some("m")),
+            ("/Model/m:0/converse", Some("m:0")),
+            ("/openai/deployments/models/chat/completions", Some("models")),
+            ("/openai/deployments/model/chat/completions", Some("model")),
+            ("/openai/deployments/deployments/chat/completions", Some("deployments")),
+            ("/model/model/converse", Some("model")),
             ("/model/a/model/b/converse", None),
             ("/models/a/deployments/b", None),
             ("/v1/models", None),

@@ -1,6 +1,6 @@
 //! The table of requests: what each may take, where what it asks for may stand, and what is refused.
 
-use super::{Asked, Bound, Reading, Ways, format_at, test_price};
+use super::{Asked, Bound, Naming, Reading, Ways, format_at, test_price};
 use crate::domain::{
     price::{Price, PriceSpec},
     route::Meter,
@@ -325,14 +325,19 @@ fn the_path_says_what_is_asked_and_of_which_model() {
     let embed = asked_at(GeminiGenerate, "/v1beta/models/m:batchEmbedContents", embed, false).unwrap();
     let bound = embed.bound(&[&Price { max_output_tokens: 0, ..price() }], Ways::default()).unwrap();
     assert_eq!((bound.output_tokens, sent(&bound).contains("maxOutputTokens")), (0, false));
-    let azure = "/openai/deployments/d/chat/completions";
-    for body in [r#"{"messages":[]}"#, r#"{"model":null}"#, r#"{"model":"cheap"}"#] {
-        let format = format_at(OpenaiChat, azure).unwrap();
-        let asked = Asked::read(format, azure, body.into(), &|_| false).unwrap();
-        assert_eq!(asked.models, ["d"], "{body}");
-        let bound = asked.bound(&[&price()], Ways { model: Some("e"), ..Ways::default() }).unwrap();
-        assert_eq!(bound.letter.path(azure), "/openai/deployments/e/chat/completions");
-        assert!(!sent(&bound).contains(r#""e""#), "{body}");
+    for (azure, renamed) in [
+        ("/openai/deployments/d/chat/completions", "/openai/deployments/e/chat/completions"),
+        // Azure takes the parts of its paths in any case.
+        ("/openai/Deployments/d/chat/completions", "/openai/Deployments/e/chat/completions"),
+    ] {
+        for body in [r#"{"messages":[]}"#, r#"{"model":null}"#, r#"{"model":"cheap"}"#] {
+            let format = format_at(OpenaiChat, azure).unwrap();
+            let asked = Asked::read(format, azure, body.into(), &|_| false).unwrap();
+            assert_eq!((&asked.models[..], asked.naming), (&["d".to_owned()][..], Naming::Path), "{azure} {body}");
+            let bound = asked.bound(&[&price()], Ways { model: Some("e"), ..Ways::default() }).unwrap();
+            assert_eq!(bound.letter.path(azure), renamed);
+            assert!(!sent(&bound).contains(r#""e""#), "{body}");
+        }
     }
 }
 
