@@ -33,6 +33,7 @@ mod prompt;
 mod reading;
 mod rename;
 mod request;
+mod shown;
 mod skim;
 mod skim_texts;
 mod sound;

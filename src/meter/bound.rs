@@ -98,6 +98,10 @@ pub struct Bound {
     /// The longest prompt and answers that are believed.
     pub(super) sane_input_tokens: u64,
     pub(super) sane_output_tokens: u64,
+    /// Whether a part of the prompt is kept elsewhere, so that its length is not known here.
+    pub(super) is_elsewhere: bool,
+    /// Whether data in the answer is sound, and no image.
+    pub(super) speaks: bool,
     /// Whether the answer is to come as it is made.
     pub(super) is_stream: bool,
     /// Whether the usage of a stream was asked for by the gateway alone.
@@ -197,6 +201,7 @@ impl Asked {
             _ => Images::None,
         };
         let speaks = matches!(about, About::Transcripts | About::Speech) || needs(&Need::SoundOut);
+        let answers_in_sound = needs(&Need::SoundOut) && !needs(&Need::ImagesOut);
         let has_sound = speaks || needs(&Need::SoundIn) || self.look.has_video;
         let (spoken, read) = self.estimates(output_tokens);
         let heard = read.saturating_add(sound.about(self.look.sound_bytes));
@@ -222,6 +227,8 @@ impl Asked {
             sane_input_tokens: sane(SANE_INPUT_TOKENS, longest_input.unwrap_or(0), input_tokens),
             sane_output_tokens: sane(SANE_OUTPUT_TOKENS, known_output, output_tokens),
             sound,
+            is_elsewhere: self.without_size.is_some(),
+            speaks: answers_in_sound,
             is_stream: self.is_stream,
             asks_for_usage,
             answers_as: ways.model.map(|_| self.model().to_owned()),

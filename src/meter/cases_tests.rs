@@ -9,6 +9,7 @@ mod later;
 mod misread;
 mod named;
 mod reported;
+mod shown;
 mod stated;
 
 use bytes::Bytes;
@@ -118,6 +119,8 @@ fn cases() -> Vec<Case> {
         attacked::failed(),
         attacked::names(),
         attacked::places(),
+        shown::without_usage(),
+        shown::with_usage(),
     ]
     .into_iter()
     .flatten()

@@ -52,6 +52,8 @@ pub struct Reading {
     seen: Seen,
     /// Whether no more of the answer will come.
     is_over: bool,
+    /// Whether its client has gone.
+    has_left: bool,
 }
 
 /// How a client gets an answer that comes coded.
@@ -102,8 +104,8 @@ impl Reading {
         let must_change = renamer.is_some() || bound.asks_for_usage;
         let delivery = if can_decode && must_change { Delivery::Decoded } else { Delivery::Unchanged };
         let coded = if let Field::Coded(codings) = field { Some(Coded::Opening(codings, vec![])) } else { None };
-        let (seen, is_over) = (Seen::default(), false);
-        Self { bound, is_labelled_stream, is_labelled_page, coded, delivery, form, renamer, seen, is_over }
+        let (seen, is_over, has_left) = (Seen::default(), false, false);
+        Self { bound, is_labelled_stream, is_labelled_page, coded, delivery, form, renamer, seen, is_over, has_left }
     }
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
@@ -121,10 +123,24 @@ impl Reading {
 
     /// Whether the model has stopped, and the usage that was asked for is still to come.
     pub const fn awaits_usage(&self) -> bool {
-        matches!(self.form, Form::Events(_) | Form::Frames(_))
-            && self.seen.has_finished
-            && !self.seen.is_final
-            && !self.is_over
+        self.is_under_way() && self.seen.has_finished && !self.seen.is_final
+    }
+
+    /// Whether only the usage says what the call took: its prompt is kept elsewhere, or images and sound were shown.
+    pub fn needs_usage(&self) -> bool {
+        let is_to_come = matches!(self.form, Form::Opening(_)) && self.bound.is_stream && !self.is_over;
+        let has_no_input = self.bound.is_elsewhere && !self.seen.stated.input.is_plain();
+        let has_no_output = !self.seen.shown.is_none() && !self.seen.is_final;
+        (self.is_under_way() || is_to_come) && (has_no_input || has_no_output)
+    }
+
+    /// The client has gone, and the answer is read on.
+    pub const fn leave(&mut self) {
+        self.has_left = true;
+    }
+
+    const fn is_under_way(&self) -> bool {
+        matches!(self.form, Form::Events(_) | Form::Frames(_)) && !self.is_over
     }
 
     fn speaks(&self) -> bool {

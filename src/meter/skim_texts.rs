@@ -2,6 +2,7 @@
 
 use super::{
     format::{Calls, Format},
+    shown::Shown,
     text::Counter,
 };
 
@@ -20,6 +21,8 @@ pub(super) struct Texts {
     /// About the tokens where the format has text, and of all other strings.
     said: u64,
     others: u64,
+    /// The texts that are images or sound, and their bytes.
+    data: (u64, u64),
     /// Whether the member of the outermost object is one that has text, and whether there was one.
     in_root: bool,
     had_root: bool,
@@ -52,6 +55,11 @@ impl Texts {
     pub fn foreign(&self) -> u64 {
         let is_foreign = !self.had_root && self.format.is_some_and(|format| !format.written.is_none());
         if is_foreign { self.others } else { 0 }
+    }
+
+    /// How many texts are images or sound, and about their bytes.
+    pub const fn data(&self) -> (u64, u64) {
+        self.data
     }
 
     /// How often tools were called.
@@ -102,6 +110,10 @@ impl Texts {
         let is_text = self.json.is_some() || (self.in_root && (depth == 1 || format.written.holds(name)));
         let sum = if is_text { &mut self.said } else { &mut self.others };
         *sum = sum.saturating_add(tokens);
+        let letters = u64::try_from(self.counter.data_bytes()).unwrap_or(u64::MAX);
+        if letters > 0 && Shown::may_be_in(format, name) {
+            self.data = (self.data.0.saturating_add(1), self.data.1.saturating_add(letters / 4 * 3));
+        }
         if let Some((tool, _)) = self.list
             && let Some((.., Calls::OnceOf(kind))) = format.calls.get(tool)
             && name == b"type"

@@ -12,6 +12,19 @@ const MOST_TOKENS_A_SECOND: u64 = 32;
 /// `OpenAI`'s.
 const TOKENS_A_SECOND: u64 = 10;
 
+/// Of sound that is not compressed, at 24,000 samples of two bytes a second, as models speak it.
+const PLAIN_BYTES_A_SECOND: u64 = 48_000;
+
+/// Tokens of a second that a model speaks: Gemini's 25 (<https://ai.google.dev/gemini-api/docs/speech-generation>); `OpenAI`'s
+/// are 20.
+const SPOKEN_TOKENS_A_SECOND: u64 = 25;
+
+/// About the tokens of a sound of `bytes` bytes that a model has spoken.
+pub(super) const fn spoken(bytes: u64, is_plain: bool) -> u64 {
+    let a_second = if is_plain { PLAIN_BYTES_A_SECOND } else { BYTES_A_SECOND };
+    bytes.saturating_mul(SPOKEN_TOKENS_A_SECOND) / a_second
+}
+
 /// By what a sound is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BilledBy {

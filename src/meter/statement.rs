@@ -8,6 +8,7 @@ use super::{
     format::{Calls, Format},
     json::{Kind, Node},
     path::{MAX_ITEMS, Path, paths},
+    shown::Shown,
     usage_elsewhere,
 };
 
@@ -48,6 +49,8 @@ pub(super) struct Statement {
     pub written_tokens: u64,
     /// About those of an answer in another dialect than the format's.
     pub foreign_tokens: u64,
+    /// The images and the sound in it.
+    pub shown: Shown,
     /// About those of all that was written until now, where it is said again.
     pub repeated_tokens: u64,
     /// About those of one item of it that is whole now.
@@ -189,6 +192,7 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         is_finish: is_finish(answer),
         written_tokens: format.written.tokens(answer),
         foreign_tokens: delivered::foreign_tokens(format, answer),
+        shown: Shown::of(answer),
         repeated_tokens: again.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
         item_tokens: items.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
         tools,

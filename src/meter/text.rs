@@ -108,6 +108,11 @@ impl Counter {
         }
     }
 
+    /// The bytes of the data that it ends with; 0 where it ends with text.
+    pub const fn data_bytes(&self) -> usize {
+        if self.run_bytes > MAX_RUN_BYTES { self.run_bytes } else { 0 }
+    }
+
     /// The estimate up to here.
     pub const fn total(&self) -> u64 {
         let run = if self.run_bytes > MAX_RUN_BYTES { 0 } else { self.run_tokens };

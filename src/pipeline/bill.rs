@@ -145,10 +145,18 @@ impl Open {
         self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::awaits_usage)
     }
 
+    /// Whether nothing but the usage says what the call took, which is still to come.
+    pub fn needs_usage(&self) -> bool {
+        self.bill.as_ref().and_then(Bill::reading).is_some_and(Reading::needs_usage)
+    }
+
     /// The client has left; what the call took is waited for, and the record of the request waits for that.
-    pub fn client_left(&self) {
-        if let Some(bill) = &self.bill {
+    pub fn client_left(&mut self) {
+        if let Some(bill) = &mut self.bill {
             bill.note.wait();
+            if let Some(reading) = bill.reading_mut() {
+                reading.leave();
+            }
         }
     }
 

@@ -118,29 +118,41 @@ struct Settling {
 /// How long the usage is waited for that follows a finished answer, if the client has left.
 const USAGE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long the rest of an answer is waited for whose cost only its usage says, if the client has left.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+
 impl Drop for Settling {
-    /// A client that leaves before the usage pays for what it got, and that is about to be stated.
+    /// A client that leaves before the usage pays for what it got, and that is about to be stated. What nobody but the
+    /// upstream can count (a prompt that is kept elsewhere, an image) is read to its end.
     fn drop(&mut self) {
-        if self.open.awaits_usage()
-            && System::try_current().is_some()
+        let patience = if self.open.needs_usage() {
+            ANSWER_PATIENCE
+        } else if self.open.awaits_usage() {
+            USAGE_PATIENCE
+        } else {
+            return;
+        };
+        if System::try_current().is_some()
             && let Some(stream) = self.stream.take()
         {
             self.open.client_left();
-            actix_web::rt::spawn(await_usage(stream, std::mem::take(&mut self.open)));
+            actix_web::rt::spawn(await_usage(stream, std::mem::take(&mut self.open), patience));
         }
     }
 }
 
-async fn await_usage(mut stream: AnswerStream, mut open: Open) {
+async fn await_usage(mut stream: AnswerStream, mut open: Open, patience: Duration) {
     let usage = async {
-        while open.awaits_usage()
-            && let Some(Ok(piece)) = stream.next().await
-        {
-            drop(pass_in_turns(&mut open, piece).await);
+        while open.awaits_usage() || open.needs_usage() {
+            match stream.next().await {
+                Some(Ok(piece)) => drop(pass_in_turns(&mut open, piece).await),
+                Some(Err(_)) => open.cut(),
+                None => drop(open.rest()),
+            }
         }
     };
     // Whether it came or not, the call is billed as `open` is dropped.
-    drop(tokio::time::timeout(USAGE_PATIENCE, usage).await);
+    drop(tokio::time::timeout(patience, usage).await);
 }
 
 impl MessageBody for Settling {

@@ -20,7 +20,7 @@ pub(super) fn delivered() -> Vec<Case> {
         of("A2: rankings", Rerank, r#"{"rankings":[{"index":0,"logit":5.4}]}"#, [1, 0, 0, 0]),
         of("A2: scores", Rerank, r#"{"scores":[0.9,0.1]}"#, [1, 0, 0, 0]),
         of("A2: records", Rerank, r#"{"records":[{"id":"1","score":0.98}]}"#, [1, 0, 0, 0]),
-        of("A2: images", OpenaiImages, r#"{"images":[{"url":"u"}],"seed":1}"#, [1, 0, 0, 0]),
+        of("A2: images", OpenaiImages, r#"{"images":[{"url":"u"}],"seed":1}"#, [1, 0, 0, 1_000]),
         text(said("A3: a number", "42\n"), 1),
         text(said("A3: a word in quotes", "\"Hello.\"\n"), 4),
         text(said("A3: null", "null\n"), 1),

@@ -10,6 +10,7 @@ use super::super::{
     failure,
     format::About,
     json::{self, Node},
+    shown::Shown,
     skim::Skim,
     statement::{self, MAX_TOOLS, Says, Statement},
     text,
@@ -72,6 +73,8 @@ pub(super) struct Seen {
     pub has_finished: bool,
     pub came: Came,
     pub written_tokens: u64,
+    /// The images and the sound.
+    pub shown: Shown,
     /// About the tokens of what is in another dialect than the format's.
     foreign_tokens: u64,
     /// The length of a sound, by its subtitles.
@@ -188,6 +191,7 @@ impl Seen {
     /// Of what was too long to be kept only the usage is read: its text was counted as it passed.
     pub fn see_skimmed(&mut self, bound: &Bound, skim: Skim) {
         self.foreign_tokens = self.foreign_tokens.saturating_add(skim.texts.foreign());
+        self.show(Shown::of_data(skim.texts.data(), bound.speaks));
         larger(&mut self.tools, skim.texts.tools());
         larger(&mut self.tools, statement::called_by_type(skim.calls()));
         let kept = skim.into_kept().unwrap_or_default();
@@ -197,9 +201,17 @@ impl Seen {
             texts = rest;
             for answer in answers(&node).1 {
                 let read = statement::read(bound.format, answer);
+                let shown = Shown::default();
                 self.take(
                     bound.counts,
-                    Statement { written_tokens: 0, repeated_tokens: 0, item_tokens: 0, foreign_tokens: 0, ..read },
+                    Statement {
+                        written_tokens: 0,
+                        repeated_tokens: 0,
+                        item_tokens: 0,
+                        foreign_tokens: 0,
+                        shown,
+                        ..read
+                    },
                 );
             }
         }
@@ -214,6 +226,7 @@ impl Seen {
         self.aside = statement.aside.or(self.aside);
         self.has_parts |= statement.written_tokens > 0;
         self.write(statement.written_tokens);
+        self.show(statement.shown);
         if !self.has_parts {
             self.write(statement.item_tokens);
         }
@@ -223,7 +236,8 @@ impl Seen {
         // What goes on has not finished.
         let goes_on = self.has_parts && statement.written_tokens > 0;
         self.has_finished = statement.is_finish || (self.has_finished && !goes_on);
-        self.is_final |= statement.is_final;
+        // An image is not stated yet by a usage in which nothing is written.
+        self.is_final |= statement.is_final && (self.shown.is_none() || self.stated.output.plain() > 0);
         self.model = statement.successor.or_else(|| self.model.take()).or(statement.model);
         self.came.refusal |= statement.is_refusal;
         self.tier = statement.tier.or(self.tier.take());
@@ -300,6 +314,13 @@ impl Seen {
         if !bound.format.written.is_none() {
             self.write(text::tokens(bytes));
         }
+    }
+
+    /// More was drawn or spoken.
+    fn show(&mut self, shown: Shown) {
+        self.came.content |= !shown.is_none();
+        self.is_final = self.is_final && shown.is_none();
+        self.shown = shown.and(self.shown);
     }
 
     /// More was written; what was stated before applies to less.

@@ -3,13 +3,17 @@
 use bytes::Bytes;
 
 use super::{
-    super::{counts::CALLS, format::About},
+    super::{bound::Bound, counts::CALLS, format::About},
     Reading, believed,
 };
 use crate::domain::usage::{Extras, Usage};
 
 /// How much of what is still coded is looked into where nobody waits for it any more.
 const LAST_TURNS: usize = 4;
+
+/// The part of the longest prompt that is billed to a client which has left, where the prompt is kept elsewhere and its upstream
+/// went on writing for longer than it was listened to.
+const UNSEEN_PART: u64 = 4;
 
 /// What one call took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,17 +55,24 @@ impl Reading {
         }
         drop(self.finish());
         self.seen.state_aside();
-        let called = self.seen.called();
-        let Self { bound, seen, is_over, .. } = self;
+        let mut tools = self.seen.called();
+        let Self { bound, seen, is_over, has_left, .. } = self;
+        let calls = made(&bound, &mut tools);
+        let drawn = seen.shown.image_tokens(bound.format.about, if seen.came.content { calls } else { 0 });
+        let spoken = seen.shown.sound_tokens;
+        let shown = drawn.saturating_add(spoken);
         let stated = seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens);
         let settled = bound.counts.settle(&stated, bound.writes());
         let input = believed::input(&bound, &settled);
-        let output = believed::output(&bound, &settled, seen.written_tokens);
+        let output = believed::output(&bound, &settled, seen.written_tokens.saturating_add(shown));
         let unseen = if seen.came.content { bound.estimated_output_tokens } else { 0 };
-        let delivered = seen.written_tokens.max(unseen).max(seen.foreign()).min(bound.output_tokens);
+        let said = seen.written_tokens.max(unseen).max(seen.foreign());
+        let delivered = said.saturating_add(shown).min(bound.output_tokens);
         let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
         let whole = believed::total(&bound, &settled);
-        let estimate = seen.seconds.unwrap_or(bound.estimated_input_tokens);
+        let is_unseen = has_left && !is_over && bound.is_elsewhere;
+        let unseen = if is_unseen { bound.input_tokens / UNSEEN_PART } else { 0 };
+        let estimate = seen.seconds.unwrap_or(bound.estimated_input_tokens).max(unseen);
         let input_tokens = input.unwrap_or_else(|| whole.map_or(estimate, |whole| estimate.min(whole)));
         let rest = whole.map_or(0, |whole| whole.saturating_sub(input_tokens));
         let output_tokens = final_output.unwrap_or(delivered.max(output.unwrap_or(0)).max(rest));
@@ -69,16 +80,15 @@ impl Reading {
         let cache_write_tokens = settled.cache_write.min(input_tokens.saturating_sub(cached_tokens));
         let reasoning_tokens = settled.reasoning.min(output_tokens);
         // What endpoints of images write is images, and what those of speech write is sound, though few say so.
-        let only = |about: About, stated: u64| {
-            if stated == 0 && bound.format.about == about { output_tokens } else { stated }
+        let part = |about: About, stated: u64, shown: u64| match stated {
+            0 if bound.format.about == about => output_tokens,
+            0 if final_output.is_none() => shown,
+            stated => stated,
         };
         let is_empty =
             (is_over || seen.came.is_page()) && !seen.came.content && seen.foreign() == 0 && seen.stated.says_nothing();
-        let is_error = seen.came.error && seen.written_tokens == 0 && seen.stated.says_nothing();
-        let mut tools = called;
-        let calls = tools.iter().position(|(name, _)| name == CALLS).map_or(0, |at| tools.swap_remove(at).1);
-        // Of a long answer with images in it nobody knows how many they are but who asked for them.
-        let calls = if calls == 0 && bound.format.about == About::Images { bound.units } else { calls };
+        let is_error =
+            seen.came.error && seen.written_tokens == 0 && seen.shown.is_none() && seen.stated.says_nothing();
         let are_calls_sane = believed::is_sane(calls, bound.units);
         let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
         let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
@@ -91,10 +101,10 @@ impl Reading {
             extras: Extras {
                 long_cache_write_tokens: settled.long_cache_write.min(cache_write_tokens),
                 audio_input_tokens: settled.audio_input.min(input_tokens.saturating_sub(cached_tokens)),
-                audio_output_tokens: only(About::Speech, settled.audio_output)
+                audio_output_tokens: part(About::Speech, settled.audio_output, spoken)
                     .min(output_tokens.saturating_sub(reasoning_tokens)),
                 image_input_tokens: settled.image_input.min(input_tokens.saturating_sub(cached_tokens)),
-                image_output_tokens: only(About::Images, settled.image_output)
+                image_output_tokens: part(About::Images, settled.image_output, drawn)
                     .min(output_tokens.saturating_sub(reasoning_tokens)),
                 calls: if are_calls_sane { calls } else { bound.units },
             },
@@ -107,4 +117,11 @@ impl Reading {
         };
         if is_refused { taken.refused() } else { taken }
     }
+}
+
+/// Takes from the counts of tools what the call itself is billed as. Of a long answer with images in it nobody knows how many
+/// they are but who asked for them.
+fn made(bound: &Bound, tools: &mut Vec<(String, u64)>) -> u64 {
+    let calls = tools.iter().position(|(name, _)| name == CALLS).map_or(0, |at| tools.swap_remove(at).1);
+    if calls == 0 && bound.format.about == About::Images { bound.units } else { calls }
 }
