@@ -157,7 +157,7 @@ impl Bound {
 
     /// Whether the model writes, so that there is an output to count.
     pub(super) const fn writes(&self) -> bool {
-        self.format.output_bound.is_some()
+        self.format.writes()
     }
 }
 

@@ -29,6 +29,11 @@ pub struct Format {
 }
 
 impl Format {
+    /// Whether the model writes, so that there is an output to count.
+    pub(super) const fn writes(&self) -> bool {
+        self.output_bound.is_some()
+    }
+
     /// The length of an answer whose request has no bound, where that is not the model's longest.
     pub(super) fn usual_tokens(&self) -> Option<u64> {
         let usual = |member: &Member| if let Member::OutputBoundOr(tokens) = member { Some(*tokens) } else { None };
@@ -41,8 +46,17 @@ impl Format {
 pub enum Calls {
     /// Once for each item.
     Each,
+    /// Once for each text that is not empty and not there before.
+    EachText,
     /// Once if there is any of this type.
     OnceOf(&'static str),
+}
+
+impl Calls {
+    /// Whether the number of items decides.
+    pub(super) const fn are_counted(self) -> bool {
+        matches!(self, Self::Each | Self::EachText)
+    }
 }
 
 /// What the calls are about.
@@ -73,6 +87,8 @@ pub enum Member {
     OtherModels,
     /// Content that the model reads.
     Prompt,
+    /// The same under a name of another service. An object there is a setting.
+    Words,
     /// The same, in a list of which each item is answered for itself.
     Prompts,
     /// A text that is read with each of the documents.

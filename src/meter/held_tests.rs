@@ -156,3 +156,83 @@ fn a_model_that_the_model_may_ask_is_named_held_and_counted_apart() {
     let [(model, usage)] = &taken.of_others[..] else { panic!("{taken:?}") };
     assert_eq!((model.as_str(), usage.input_tokens, usage.cached_tokens, usage.output_tokens), ("wise", 830, 7, 61));
 }
+
+#[test]
+fn an_image_is_held_as_one_under_every_name_that_embeddings_take_it_by() {
+    let url = "https://a/x.png";
+    for members in [
+        format!(r#""inputs":[{{"content":[{{"type":"image_url","image_url":"{url}"}}]}}]"#),
+        format!(r#""inputs":[{{"content":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}]"#),
+        r#""inputs":[{"content":[{"type":"image_base64","image_base64":"data:image/png;base64,iVBO"}]}]"#.into(),
+        format!(r#""images":["{url}"]"#),
+        format!(r#""image":"{url}""#),
+        format!(r#""urls":["{url}"]"#),
+        format!(r#""input":["{url}"]"#),
+        format!(r#""input":"{url}?size=2""#),
+        format!(r#""input":[{{"image":"{url}"}}]"#),
+        format!(r#""messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}]"#),
+    ] {
+        let held = bound(Meter::OpenaiEmbeddings, &members).input_tokens;
+        assert!((40_000..80_000).contains(&held), "{held}: {members}");
+    }
+    for members in [r#""input":["https://a/x","see https://a/x.png","x.png"]"#, r#""input":"https://a/x.pdf""#] {
+        assert!(bound(Meter::OpenaiEmbeddings, members).input_tokens < 1_000, "{members}");
+    }
+}
+
+#[test]
+fn answers_are_held_that_a_further_body_asks_for() {
+    for (members, output) in [
+        (r#""max_tokens":10,"extra_body":{"n":5}"#, 50),
+        (r#""max_tokens":10,"n":2,"extra_body":{"best_of":3,"n":null}"#, 30),
+        (r#""max_tokens":10,"extra_body":{"n":"5"}"#, 10),
+    ] {
+        assert_eq!(bound(Meter::OpenaiChat, members).output_tokens, output, "{members}");
+    }
+}
+
+#[test]
+fn a_film_by_its_mere_address_is_held_with_its_sound() {
+    let part = |data: &str| format!(r#""contents":[{{"parts":[{{"fileData":{{{data}}}}}]}}]"#);
+    for (data, has_sound) in [
+        (r#""fileUri":"https://www.youtube.com/watch?v=x""#, true),
+        (r#""fileUri":"gs://a/b","mimeType":"video/mp4""#, true),
+        (r#""fileUri":"gs://a/b","mimeType":"application/pdf""#, false),
+        (r#""fileUri":"gs://a/b.pdf""#, false),
+    ] {
+        assert_eq!(bound(Meter::GeminiGenerate, &part(data)).most().has_sound, has_sound, "{data}");
+    }
+}
+
+#[test]
+fn a_prompt_is_one_under_the_names_of_other_services() {
+    use Meter::{OpenaiChat, OpenaiEmbeddings, OpenaiSpeech, Rerank};
+    let words = "word ".repeat(400);
+    let named = |meter, names: &[&'static str]| names.iter().map(|name| (meter, *name)).collect::<Vec<_>>();
+    for (meter, name) in [
+        named(
+            OpenaiEmbeddings,
+            &["inputs", "inputText", "texts", "text", "content", "sentences", "documents", "queries"],
+        ),
+        named(OpenaiChat, &["message", "inputs", "text", "query", "question", "preamble"]),
+        named(Rerank, &["records", "docs", "inputs", "sentences"]),
+        named(OpenaiSpeech, &["text", "transcript", "ssml"]),
+    ]
+    .concat()
+    {
+        let look = asked(meter, &format!(r#""{name}":"{words}""#)).look;
+        assert!((400..420).contains(&look.tokens), "{name}: {}", look.tokens);
+        assert_eq!(look.characters, if meter == OpenaiSpeech { 2_000 } else { 0 }, "{name}");
+    }
+    for members in [
+        format!(r#""chat_history":[{{"role":"USER","message":"{words}"}}]"#),
+        format!(r#""contents":[{{"role":"user","parts":[{{"text":"{words}"}}]}}]"#),
+    ] {
+        let tokens = asked(OpenaiChat, &members).look.tokens;
+        assert!((400..420).contains(&tokens), "{tokens}");
+    }
+    // Settings of the same names are none.
+    assert_eq!(asked(OpenaiChat, r#""text":{"format":{"type":"regex"},"verbosity":"low"}"#).look.tokens, 0);
+    let both = asked(OpenaiSpeech, r#""input":"long words","text":"a""#);
+    assert_eq!(both.look.characters, 10, "the longer one");
+}

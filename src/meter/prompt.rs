@@ -77,6 +77,8 @@ pub(super) struct Look {
     pub models: Vec<String>,
     /// The longest answer that is allowed under names which are not the format's own, or for these models.
     pub bound_tokens: Option<u64>,
+    /// How many answers are asked for outside of the members of the format; 0 where nothing says so.
+    pub answers: u64,
     /// Members that ask for a service tier where these models serve, each with its value.
     pub tiers: Vec<(String, String)>,
 }
@@ -313,7 +315,9 @@ impl Reader<'_> {
         if kind.starts_with("audio/") {
             self.look.sound.get_or_insert_with(|| shortened(name));
         }
-        self.look.has_video |= kind.starts_with("video/");
+        // Gemini takes a film by its mere address: `https://www.youtube.com/watch?v=ID`.
+        let may_be_film = kind.is_empty() && matches!(name, "filedata" | "file_data");
+        self.look.has_video |= may_be_film || kind.starts_with("video/");
         self.without_size(name);
         self.data(value);
         self.add(FILE_TOKENS.saturating_add(u64::try_from(value.raw.len() / FILE_BYTES_A_TOKEN).unwrap_or(u64::MAX)));

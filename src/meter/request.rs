@@ -134,6 +134,7 @@ impl Visit<'_> {
             self.reader().setting(&members::folded(&name), &member.value);
             self.judge(&name, allows).unwrap_or_else(|what| self.fault(&members::escaped(&name), what));
         }
+        self.asked.answers = self.asked.answers.max(self.asked.look.answers);
         self.lists.multiply(&mut self.asked);
         self.name_models(path);
         self.unasked_tiers(found);
@@ -226,10 +227,18 @@ impl Visit<'_> {
             Member::Images => self.reader().image(found.name, value),
             Member::Spoken => {
                 let text = value.string().ok_or("must be a text")?;
-                self.asked.look.characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+                let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+                self.asked.look.characters = self.asked.look.characters.max(characters);
                 self.reader().content(value);
             }
-            Member::Prompt => self.reader().content(value),
+            Member::Words if value.is_object() => self.reader().setting(found.name, value),
+            Member::Prompt | Member::Words => {
+                self.reader().content(value);
+                // What only reads takes an image by its mere URL.
+                if !self.asked.format.writes() {
+                    self.reader().links(value);
+                }
+            }
             Member::Prompts | Member::Query | Member::Documents => self.list(member, value),
             Member::Tools => self.reader().tools(value)?,
             Member::Settings => self.settings(value)?,

@@ -85,7 +85,15 @@ pub(super) const CONTENT: Content = Content {
         "program",
         "program_output",
     ],
-    images: &["image_url", "input_image", "image", "images", "computer_screenshot", "image_generation_call"],
+    images: &[
+        "image_url",
+        "image_base64",
+        "input_image",
+        "image",
+        "images",
+        "computer_screenshot",
+        "image_generation_call",
+    ],
     sounds: &["input_audio", "output_audio", "audio", "audio_url"],
     references: &[
         "file",
@@ -102,6 +110,7 @@ pub(super) const CONTENT: Content = Content {
     ],
     texts: &[
         "content",
+        "message",
         "text",
         "refusal",
         "reasoning_content",

@@ -14,7 +14,15 @@ use super::{
 
 pub(in super::super) const OPENAI_SPEECH: Format = Format {
     about: About::Speech,
-    members: &[("model", Member::Model), ("input", Member::Spoken), ("instructions", Member::Prompt)],
+    members: &[
+        ("model", Member::Model),
+        ("input", Member::Spoken),
+        // Of other services.
+        ("text", Member::Spoken),
+        ("transcript", Member::Spoken),
+        ("ssml", Member::Spoken),
+        ("instructions", Member::Prompt),
+    ],
     content: CONTENT,
     output_bound: Some(""),
     settings: None,

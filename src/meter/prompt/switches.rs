@@ -37,6 +37,9 @@ const BOUNDS: [&str; 9] = [
     "num_predict",
 ];
 
+/// Numbers of answers, in a body that is added to the request's own.
+const ANSWERS: [&str; 3] = ["n", "best_of", "num_return_sequences"];
+
 /// Members that ask for a service tier.
 const TIERS: [&str; 3] = ["speed", "service_tier", "servicetier"];
 
@@ -58,6 +61,8 @@ impl Reader<'_> {
             }
             "extra_body" => {
                 self.look.models.extend(value.get("model").and_then(Node::string));
+                let answers = ANSWERS.iter().filter_map(|name| value.get(name)?.whole());
+                self.look.answers = answers.fold(self.look.answers, u64::max);
                 self.tiers(value);
                 self.value(value, As::Setting);
             }
