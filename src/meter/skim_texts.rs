@@ -139,7 +139,7 @@ impl Texts {
             if bracket == b'[' {
                 self.list = Some((tool, depth));
             } else if let Some(calls) = self.calls.get_mut(tool) {
-                let is_each = format.calls.get(tool).is_some_and(|(.., it)| *it == Calls::Each);
+                let is_each = format.calls.get(tool).is_some_and(|(.., it)| it.are_counted());
                 *calls = if is_each { calls.saturating_add(1) } else { 1 };
             }
         }
@@ -154,7 +154,7 @@ impl Texts {
     /// A further item of the list that is open.
     fn call(&mut self) {
         let Some((tool, _)) = self.list else { return };
-        let is_each = self.format.and_then(|format| format.calls.get(tool)).is_some_and(|(.., it)| *it == Calls::Each);
+        let is_each = self.format.and_then(|format| format.calls.get(tool)).is_some_and(|(.., it)| it.are_counted());
         if let Some(calls) = self.calls.get_mut(tool).filter(|_| is_each) {
             *calls = calls.saturating_add(1);
         }

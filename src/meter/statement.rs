@@ -1,5 +1,7 @@
 //! What an answer, or one event of it, states: its usage, the model that served, an error; and about how much text it has.
 
+use std::collections::BTreeSet;
+
 use super::{
     count::Count,
     count_tables::LOCAL,
@@ -84,6 +86,8 @@ const TIERS: &[Path] = paths![
     "usage/service_tier",
     "message/usage/service_tier",
     "usage/speed",
+    // Of Vertex.
+    "usage/extra_properties/google/traffic_type",
     "message/usage/speed",
 ];
 
@@ -172,6 +176,7 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let mut tools = output.map(called).unwrap_or_default();
     tools.extend(answer.get("content").map(run_by_provider).unwrap_or_default());
     tools.extend(format.calls.iter().filter_map(|call| counted(answer, call)));
+    tools.extend(summed(format.calls.iter().flat_map(|call| asked_for(answer, call))));
     let again = format.written.again.iter().flat_map(|path| path.values(answer));
     let block = answer.get("content_block");
     let begun = || block.and_then(tool_of_block).map(str::to_owned);
@@ -230,9 +235,19 @@ fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, Path, Calls)) -> Opti
         |item: &Node<'_>, kind: &str| item.get("type").and_then(Node::text).is_none_or(|it| *it == *kind.as_bytes());
     let times = match calls {
         Calls::Each => u64::try_from(items.filter(is_done).count()).unwrap_or(u64::MAX),
+        Calls::EachText => 0,
         Calls::OnceOf(kind) => items.into_iter().any(|item| is_of(item, kind)).into(),
     };
     (times > 0).then(|| ((*tool).to_owned(), times))
+}
+
+/// The tool once for each text of its list.
+fn asked_for(answer: &Node<'_>, (tool, path, calls): &(&str, Path, Calls)) -> Vec<String> {
+    if *calls != Calls::EachText {
+        return vec![];
+    }
+    let texts: BTreeSet<_> = path.values(answer).iter().flat_map(|list| list.items()).filter_map(Node::text).collect();
+    texts.iter().filter(|text| !text.trim_ascii().is_empty()).map(|_| (*tool).to_owned()).collect()
 }
 
 /// The service tier, or the `place` that served, of several the one that may cost more than the standard one. Vertex has it as

@@ -71,14 +71,19 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
     first_usages: &[],
     counts: &GEMINI,
     calls: &[
-        ("google_search", Path::of("candidates/*/groundingMetadata/webSearchQueries"), Calls::Each),
-        ("google_search", Path::of("candidates/*/grounding_metadata/web_search_queries"), Calls::Each),
+        // A query that is empty, or asked twice, is billed as none and as one
+        // (<https://ai.google.dev/gemini-api/docs/google-search>).
+        ("google_search", Path::of("candidates/*/groundingMetadata/webSearchQueries"), Calls::EachText),
+        ("google_search", Path::of("candidates/*/groundingMetadata/imageSearchQueries"), Calls::EachText),
+        ("google_search", Path::of("candidates/*/grounding_metadata/web_search_queries"), Calls::EachText),
+        ("google_search", Path::of("candidates/*/grounding_metadata/image_search_queries"), Calls::EachText),
         ("url_context", Path::of("candidates/*/urlContextMetadata/urlMetadata"), Calls::Each),
         ("url_context", Path::of("candidates/*/url_context_metadata/url_metadata"), Calls::Each),
         // A prompt that maps have grounded is billed, whatever it found in them.
         ("google_maps", Path::of("candidates/*/groundingMetadata/groundingChunks/*/maps"), Calls::OnceOf("maps")),
         ("google_maps", Path::of("candidates/*/grounding_metadata/grounding_chunks/*/maps"), Calls::OnceOf("maps")),
-        ("google_search", Path::of("response/candidates/*/groundingMetadata/webSearchQueries"), Calls::Each),
+        ("google_search", Path::of("response/candidates/*/groundingMetadata/webSearchQueries"), Calls::EachText),
+        ("google_search", Path::of("response/candidates/*/groundingMetadata/imageSearchQueries"), Calls::EachText),
         ("url_context", Path::of("response/candidates/*/urlContextMetadata/urlMetadata"), Calls::Each),
         ("code_execution", Path::of("candidates/*/content/parts/*/executableCode"), Calls::Each),
         ("code_execution", Path::of("candidates/*/content/parts/*/executable_code"), Calls::Each),
