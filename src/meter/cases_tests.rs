@@ -3,6 +3,7 @@
 mod attacked;
 mod delivered;
 mod dialects;
+mod elsewhere;
 mod found;
 mod kept;
 mod later;
@@ -121,6 +122,8 @@ fn cases() -> Vec<Case> {
         attacked::places(),
         shown::without_usage(),
         shown::with_usage(),
+        elsewhere::of_cohere(),
+        elsewhere::of_bedrock(),
     ]
     .into_iter()
     .flatten()

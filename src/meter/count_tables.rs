@@ -117,6 +117,8 @@ pub const OPENAI: Counts = Counts {
         ("web_search", Path::of("num_sources_used")),
         ("web_search", Path::of("server_side_tool_usage_details/web_search_calls")),
         ("web_search", Path::of("web_search/num_requests")),
+        ("web_search", Path::of("plugins/search/count")),
+        ("web_search", Path::of("connectors/web_search")),
         ("x_search", Path::of("server_side_tool_usage_details/x_search_calls")),
         ("code_interpreter", Path::of("server_side_tool_usage_details/code_interpreter_calls")),
         ("file_search", Path::of("server_side_tool_usage_details/file_search_calls")),
@@ -128,12 +130,13 @@ pub const OPENAI: Counts = Counts {
 
 /// Anthropic's: the input has nothing of the cache in it.
 pub const ANTHROPIC: Counts = Counts {
-    input: paths!["input_tokens", "prompt_tokens"],
-    output: paths!["output_tokens", "completion_tokens"],
-    cached: paths!["cache_read_input_tokens"],
+    // And those of Bedrock, whose own models answer to `invoke` too.
+    input: paths!["input_tokens", "prompt_tokens", "inputTokens"],
+    output: paths!["output_tokens", "completion_tokens", "outputTokens"],
+    cached: paths!["cache_read_input_tokens", "cacheReadInputTokens", "cacheReadInputTokenCount"],
     // Of services that translate: OpenAI's counts, which are within.
     cached_within: paths!["prompt_tokens_details/cached_tokens", "input_tokens_details/cached_tokens"],
-    cache_write: paths!["cache_creation_input_tokens"],
+    cache_write: paths!["cache_creation_input_tokens", "cacheWriteInputTokens", "cacheWriteInputTokenCount"],
     short_cache_write: paths!["cache_creation/ephemeral_5m_input_tokens"],
     long_cache_write: paths!["cache_creation/ephemeral_1h_input_tokens"],
     reasoning: paths!["output_tokens_details/thinking_tokens", "output_tokens_details/reasoning_tokens"],
@@ -206,7 +209,10 @@ const BEDROCK_OF_MOST: Counts = Counts {
     thoughts: Share::Within,
     rest_is_input: false,
     rounds: "",
-    tools: &[],
+    tools: &[
+        ("web_search", Path::of("serverToolUsage/webSearchRequests")),
+        ("web_fetch", Path::of("serverToolUsage/webFetchRequests")),
+    ],
     of_models: &[],
 };
 
@@ -230,9 +236,16 @@ pub const INVOCATION: Counts = Counts {
     ..NONE
 };
 
-/// Of watsonx, beside each text.
-pub const WATSONX: Counts =
-    Counts { input: paths!["input_token_count"], output: paths!["generated_token_count"], ..NONE };
+/// Of watsonx, beside each text, and of Titan.
+pub const OF_RESULTS: Counts =
+    Counts { input: paths!["input_token_count"], output: paths!["generated_token_count", "tokenCount"], ..NONE };
+
+/// Of Llama and Titan at Bedrock, beside the answer.
+pub const NATIVE: Counts = Counts {
+    input: paths!["prompt_token_count", "inputTextTokenCount"],
+    output: paths!["generation_token_count", "totalOutputTextTokenCount"],
+    ..NONE
+};
 
 const NONE: Counts = Counts {
     input: &[],

@@ -162,6 +162,8 @@ impl Counts {
         let within = count(self.cached_within).plain();
         match stated.cached {
             _ if is_heard => stated.with_sound(),
+            // Cohere bills nothing of what came from a cache, and states that it did beside what it bills.
+            _ if usage.get(BILLED).is_some_and(Node::is_object) => Stated { cached: Count::Absent, ..stated },
             Count::Absent | Count::Plain(0) if within > 0 => stated.with_cache_within(within),
             _ => stated,
         }
@@ -298,6 +300,9 @@ fn count_at(usage: &Node<'_>, place: &Path) -> Count {
 
 /// How many tokens an item of a list stands for.
 const COUNTS_OF_ITEMS: [&str; 3] = ["tokenCount", "token_count", "inputTokens"];
+
+/// What is billed of a usage.
+const BILLED: &str = "billed_units";
 
 /// The length of a sound whose tokens are in the total alone.
 const HEARD: &str = "prompt_audio_seconds";

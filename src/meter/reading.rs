@@ -28,6 +28,7 @@ use super::{
     rename::Renamer,
     skim::Skim,
     sound::{self, BilledBy},
+    usage_elsewhere,
 };
 
 /// Whether this content type is that of a stream of events; its case does not matter (RFC 9110 §8.3.1).
@@ -106,6 +107,13 @@ impl Reading {
         let coded = if let Field::Coded(codings) = field { Some(Coded::Opening(codings, vec![])) } else { None };
         let (seen, is_over, has_left) = (Seen::default(), false, false);
         Self { bound, is_labelled_stream, is_labelled_page, coded, delivery, form, renamer, seen, is_over, has_left }
+    }
+
+    /// With the counts that the header fields of the answer state, which hold where nothing in it states any.
+    #[must_use]
+    pub fn with_headers<'h>(mut self, header: impl Fn(&'static str) -> Option<&'h str>) -> Self {
+        self.seen.state(usage_elsewhere::of_headers(header));
+        self
     }
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.

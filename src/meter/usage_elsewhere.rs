@@ -1,7 +1,8 @@
 //! Usage in places of its own: in each of several choices, and where only few services state it.
 
 use super::{
-    count_tables::{INVOCATION, WATSONX},
+    count::Count,
+    count_tables::{INVOCATION, NATIVE, OF_RESULTS},
     counts::{Counts, Stated},
     format::Format,
     json::Node,
@@ -12,14 +13,37 @@ use super::{
 const CHOICES: &str = "choices";
 
 /// Places of usage that hold where no other has any: of an answer within another object, of Dify, of Groq for each model, of
-/// Bedrock beside a model's own format, of watsonx beside each text.
-const PLACES: [(Path, Option<&Counts>); 5] = [
+/// Bedrock beside a model's own format, of watsonx beside each text, of Bedrock's own models beside the answer.
+const PLACES: [(Path, Option<&Counts>); 6] = [
     (Path::of("data/usage"), None),
     (Path::of("metadata/usage"), None),
     (Path::of("usage_breakdown/models/*/usage"), None),
     (Path::of("amazon-bedrock-invocationMetrics"), Some(&INVOCATION)),
-    (Path::of("results/*"), Some(&WATSONX)),
+    (Path::of("results/*"), Some(&OF_RESULTS)),
+    (Path::of("."), Some(&NATIVE)),
 ];
+
+/// Header fields by which Bedrock states the counts of a whole answer of `invoke`
+/// (<https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>).
+const INPUT_HEADER: &str = "x-amzn-bedrock-input-token-count";
+const OUTPUT_HEADER: &str = "x-amzn-bedrock-output-token-count";
+const CACHED_HEADER: &str = "x-amzn-bedrock-cache-read-input-token-count";
+const CACHE_WRITE_HEADER: &str = "x-amzn-bedrock-cache-write-input-token-count";
+
+/// The usage in the header fields of an answer.
+pub(super) fn of_headers<'h>(header: impl Fn(&'static str) -> Option<&'h str>) -> Stated {
+    let count = |name| match header(name).map(|value| value.trim().parse()) {
+        Some(Ok(count)) => Count::Plain(count),
+        Some(Err(_)) | None => Count::Absent,
+    };
+    Stated {
+        input: count(INPUT_HEADER),
+        output: count(OUTPUT_HEADER),
+        cached: count(CACHED_HEADER),
+        cache_write: count(CACHE_WRITE_HEADER),
+        ..Stated::default()
+    }
+}
 
 /// The usage of each choice, by its index.
 pub(super) fn of_choices(format: &Format, answer: &Node<'_>) -> Vec<(u64, Stated)> {
@@ -35,7 +59,7 @@ pub(super) fn of_choices(format: &Format, answer: &Node<'_>) -> Vec<(u64, Stated
     used.collect()
 }
 
-/// The usage in the first of these places that states any.
+/// The usage in these places, of which the first that states a count holds.
 pub(super) fn aside(format: &Format, answer: &Node<'_>) -> Option<Stated> {
     format.output_bound?;
     let sum = |(path, counts): &(Path, Option<&Counts>)| {
@@ -44,5 +68,5 @@ pub(super) fn aside(format: &Format, answer: &Node<'_>) -> Option<Stated> {
         let stated = found.iter().filter(|usage| usage.is_object()).map(|usage| counts.read(usage).stated);
         stated.reduce(Stated::plus).filter(|stated| !stated.says_nothing())
     };
-    PLACES.iter().find_map(sum)
+    PLACES.iter().filter_map(sum).reduce(Stated::or)
 }

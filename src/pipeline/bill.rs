@@ -297,9 +297,10 @@ impl Tokens {
         self.place = place;
         let Some(offer) = self.offers.get(place).filter(|_| matches!(self.state, State::Asked)) else { return };
         let bound = Bound::clone(&offer.bound);
-        let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
-        let (kind, coding) = (header(http::header::CONTENT_TYPE), header(http::header::CONTENT_ENCODING));
-        self.state = State::Answering(Box::new(Reading::new(bound, kind, coding)));
+        let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+        let (kind, coding) = (header("content-type"), header("content-encoding"));
+        let reading = Reading::new(bound, kind, coding).with_headers(header);
+        self.state = State::Answering(Box::new(reading));
     }
 
     /// By the price of the model that served, and of the tools that the provider ran. Nothing where it is more than can be

@@ -269,6 +269,11 @@ impl Seen {
         self.of_choices.iter().map(|(_, stated)| *stated).reduce(Stated::with_choice).unwrap_or_default()
     }
 
+    /// What holds where nothing in the answer is stated.
+    pub const fn state(&mut self, aside: Stated) {
+        self.aside = aside;
+    }
+
     /// At the end, takes what is stated in other places where nothing else is.
     pub fn state_aside(&mut self) {
         if self.stated.says_nothing() && !self.aside.says_nothing() {

@@ -22,7 +22,7 @@ pub(super) fn taken(meter: Meter, members: &str, answer: &str) -> Taken {
 
 #[test]
 fn calls_are_counted_by_usage_items_and_blocks() {
-    use Meter::{AnthropicMessages, GeminiGenerate, OpenaiChat, OpenaiResponses};
+    use Meter::{AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
     let block = |kind: &str, name: &str| {
         format!(r#"data: {{"type":"content_block_start","content_block":{{"type":"{kind}","name":"{name}"}}}}"#)
             + "\n\n"
@@ -33,6 +33,28 @@ fn calls_are_counted_by_usage_items_and_blocks() {
     );
     for (meter, answer, tool, calls) in [
         (GeminiGenerate, r#"{"candidates":[{"groundingMetadata":{"webSearchQueries":["a","b"]}}]}"#.into(), "google_search", 2),
+        (
+            GeminiGenerate,
+            r#"{"candidates":[{"groundingMetadata":{"webSearchQueries":["a",""," ","b","a"],"imageSearchQueries":["a"]}}]}"#.into(),
+            "google_search",
+            3,
+        ),
+        (OpenaiChat, r#"{"choices":[],"web_search":[{"title":"t","link":"u"},{"title":"t"}]}"#.into(), "web_search", 1),
+        (OpenaiChat, r#"{"choices":[],"search_results":[{"url":"u"}]}"#.into(), "web_search", 1),
+        (
+            OpenaiChat,
+            r#"{"choices":[],"search_results":[{"url":"u"}],"usage":{"completion_tokens":1,"num_search_queries":3}}"#.into(),
+            "web_search",
+            3,
+        ),
+        (OpenaiChat, r#"{"choices":[],"usage":{"plugins":{"search":{"count":2}}}}"#.into(), "web_search", 2),
+        (OpenaiChat, r#"{"choices":[],"usage":{"connectors":{"web_search":2},"connector_tokens":0}}"#.into(), "web_search", 2),
+        (
+            BedrockConverse,
+            r#"{"output":{},"usage":{"inputTokens":9,"outputTokens":8,"serverToolUsage":{"webSearchRequests":2}}}"#.into(),
+            "web_search",
+            2,
+        ),
         (
             GeminiGenerate,
             r#"{"candidates":[{"content":{"parts":[{"executableCode":{"code":"1"}},{"text":"a"}]}}]}"#.into(),
