@@ -28,15 +28,19 @@ const fn ends_of(meter: Meter) -> &'static [&'static str] {
             ":rawPredict",
             ":streamRawPredict",
         ],
-        Meter::OpenaiChat => &["/chat/completions"],
-        Meter::OpenaiCompletions => &["/completions"],
+        // Mistral's models at Vertex have an end of their own, and so has Databricks.
+        Meter::OpenaiChat => &["/chat/completions", ":rawPredict", ":streamRawPredict", SERVED],
+        Meter::OpenaiCompletions => &["/completions", ":rawPredict", ":streamRawPredict", SERVED],
         Meter::OpenaiResponses => &["/responses", "/responses/input_tokens", "/responses/compact"],
-        Meter::OpenaiEmbeddings => &["/embeddings"],
+        Meter::OpenaiEmbeddings => &["/embeddings", SERVED],
         Meter::OpenaiImages => &["/images/generations", "/images/edits", "/images/variations"],
         Meter::OpenaiTranscriptions => &["/audio/transcriptions", "/audio/translations"],
         Meter::OpenaiSpeech => &["/audio/speech"],
     }
 }
+
+/// Of Databricks.
+const SERVED: &str = "/invocations";
 
 /// Parameters of Google's APIs that leave parts of an answer out, its usage among them, change its form, or stand for a body or
 /// header fields. Each may begin with `$`, and their case does not matter to all of its services.
@@ -118,6 +122,10 @@ mod tests {
             (OpenaiEmbeddings, "/openai/deployments/d/embeddings", true),
             (OpenaiImages, "/openai/deployments/d/images/edits", true),
             (OpenaiChat, "/v1/chat/completions", true),
+            (OpenaiChat, "/v1/publishers/mistralai/models/m:streamRawPredict", true),
+            (OpenaiChat, "/v1/publishers/mistralai/models/m:predict", false),
+            (OpenaiChat, "/serving-endpoints/m/invocations", true),
+            (OpenaiEmbeddings, "/serving-endpoints/m/invocations", true),
             (OpenaiChat, "/anything", true),
             (Meter::None, "/v1beta/models/m:predict", true),
         ] {

@@ -155,9 +155,9 @@ impl Bound {
         self.asked_tier.as_deref()
     }
 
-    /// Whether the model writes, so that there is an output to count.
-    pub(super) const fn writes(&self) -> bool {
-        self.format.writes()
+    /// Whether the model writes text.
+    pub fn writes_text(&self) -> bool {
+        self.format.writes() && self.format.about == About::Text
     }
 }
 

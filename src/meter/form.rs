@@ -35,8 +35,18 @@ struct Part<'b> {
     content: &'b [u8],
 }
 
-/// Reads a form. The fields for which `is_plain` holds are numbers or truth values where they look like it.
-pub(super) fn read(body: &[u8], boundary: &str, is_plain: impl Fn(&str) -> bool) -> Result<Form, Fault> {
+/// What a field is to its meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Text,
+    Number,
+    Truth,
+    /// It is not read, so that it may come twice: it is a list then.
+    Other,
+}
+
+/// Reads a form, whose fields of this name are these.
+pub(super) fn read(body: &[u8], boundary: &str, field: impl Fn(&str) -> Field) -> Result<Form, Fault> {
     let mut fields: Vec<(&str, Vec<String>)> = vec![];
     let (mut files, mut file_bytes, mut model_at) = (0_u64, 0_u64, None);
     for part in parts(body, boundary)? {
@@ -51,16 +61,16 @@ pub(super) fn read(body: &[u8], boundary: &str, is_plain: impl Fn(&str) -> bool)
         }
         let at = |what: &str| Fault::new(format!("/{}", escaped(part.name)), what);
         let value = std::str::from_utf8(part.content).map_err(|_| at("must be UTF-8"))?;
-        let value = match value {
-            // As Python writes them.
-            "true" | "True" if is_plain(part.name) => "true".to_owned(),
-            "false" | "False" if is_plain(part.name) => "false".to_owned(),
-            number if is_plain(part.name) && is_number(number) => number.to_owned(),
-            value => text(value),
+        let value = match (field(part.name), value) {
+            // As Python writes them, and as its servers read them.
+            (Field::Truth, "true" | "True" | "1" | "on" | "yes") => "true".to_owned(),
+            (Field::Truth, "false" | "False" | "0" | "off" | "no" | "") => "false".to_owned(),
+            (Field::Number, number) if is_number(number) => number.to_owned(),
+            (_, value) => text(value),
         };
         match fields.iter_mut().find(|(name, _)| *name == part.name) {
             None => fields.push((part.name, vec![value])),
-            Some((name, values)) if name.ends_with("[]") => values.push(value),
+            Some((name, values)) if name.ends_with("[]") || field(name) == Field::Other => values.push(value),
             Some(_) => return Err(at("is there twice")),
         }
     }
@@ -70,6 +80,7 @@ pub(super) fn read(body: &[u8], boundary: &str, is_plain: impl Fn(&str) -> bool)
 fn object(fields: &[(&str, Vec<String>)]) -> String {
     let member = |(name, values): &(&str, Vec<String>)| match name.strip_suffix("[]") {
         Some(list) => format!("{}:[{}]", text(list), values.join(",")),
+        None if values.len() > 1 => format!("{}:[{}]", text(name), values.join(",")),
         None => format!("{}:{}", text(name), values.concat()),
     };
     format!("{{{}}}", fields.iter().map(member).collect::<Vec<_>>().join(","))
@@ -95,19 +106,21 @@ fn is_number(value: &str) -> bool {
     !value.is_empty() && value.len() < 20 && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The parts between the delimiters (RFC 2046 §5.1.1). Nothing but ends of lines stands before the first or behind the last.
+/// The parts between the delimiters (RFC 2046 §5.1.1). Nothing but blanks and ends of lines stands behind the last one, and
+/// before the first nothing that a parser could take for one.
 fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<Part<'b>>, Fault> {
     let broken = |what: &str| Fault::new("", format!("must be a form (RFC 7578): {what}"));
     let delimiter = format!("\r\n--{boundary}");
-    let mut body = body;
-    while let Some(behind) = body.strip_prefix(b"\r\n") {
-        body = behind;
-    }
-    let mut rest = body.strip_prefix(delimiter.get(2..).unwrap_or_default().as_bytes());
+    let first = delimiter.get(2..).unwrap_or_default().as_bytes();
+    let beginning = body.get(..body.len().min(MAX_HEAD_BYTES)).unwrap_or_default();
+    let preamble = beginning.windows(first.len()).position(|bytes| bytes == first).unwrap_or(0);
+    let (preamble, body) = body.split_at_checked(preamble).unwrap_or_default();
+    let begins_line = preamble.is_empty() || preamble.ends_with(b"\r\n");
+    let mut rest = body.strip_prefix(first).filter(|_| begins_line);
     let mut parts = vec![];
     while let Some(behind) = rest {
         if let Some(end) = behind.strip_prefix(b"--") {
-            let is_end = end.iter().all(|byte| b"\r\n".contains(byte)) && !parts.is_empty();
+            let is_end = end.iter().all(|byte| b" \t\r\n".contains(byte)) && !parts.is_empty();
             return if is_end { Ok(parts) } else { Err(broken("something stands behind its end")) };
         }
         let behind = behind.strip_prefix(b"\r\n").ok_or_else(|| broken("a delimiter is not a line of its own"))?;
@@ -160,19 +173,24 @@ fn read_part(part: &[u8]) -> Result<Part<'_>, String> {
 
 /// `form-data; name="model"; filename="x.png"`: the name, and whether there is a file.
 fn named(disposition: &str) -> Result<(&str, bool), String> {
-    let mut rest = disposition.strip_prefix("form-data").ok_or("a part is no form-data")?.trim_start();
+    // Case matters neither in the type nor in the names of parameters (RFC 2183 §2).
+    const TYPE: &str = "form-data";
+    let (kind, rest) = disposition.split_at_checked(TYPE.len()).ok_or("a part is no form-data")?;
+    let mut rest =
+        if kind.eq_ignore_ascii_case(TYPE) { rest.trim_start() } else { return Err("a part is no form-data".into()) };
     let (mut name, mut is_file) = (None, false);
     while !rest.is_empty() {
         let parameter = rest.strip_prefix(';').ok_or("the name of a part cannot be read")?.trim_start();
         let (key, value) = parameter.split_once('=').ok_or("the name of a part cannot be read")?;
+        let key = key.trim().to_ascii_lowercase();
         let (value, behind) = match value.strip_prefix('"') {
             Some(value) => {
-                quoted(value, key.trim() == "filename").ok_or("the name of a part has a quote too few, or too many")?
+                quoted(value, key == "filename").ok_or("the name of a part has a quote too few, or too many")?
             }
             None => value.split_at_checked(value.find(';').unwrap_or(value.len())).unwrap_or_default(),
         };
         rest = behind.trim_start();
-        match key.trim() {
+        match key.as_str() {
             "name" if name.is_none() && is_field_name(value) => name = Some(value),
             "filename" | "filename*" => is_file = true,
             _ => return Err("the name of a part is encoded, is there twice or has other parameters".into()),
@@ -229,7 +247,12 @@ mod tests {
     }
 
     fn fields(body: &str) -> Result<String, String> {
-        let read = read(body.as_bytes(), "b", |name| matches!(name, "n" | "stream"));
+        let read = read(body.as_bytes(), "b", |name| match name {
+            "n" => Field::Number,
+            "stream" => Field::Truth,
+            "model" | "prompt" => Field::Text,
+            _ => Field::Other,
+        });
         read.map(|form| format!("{} {} {}", String::from_utf8(form.fields).unwrap(), form.files, form.file_bytes))
             .map_err(|fault| format!("{} {}", fault.pointer, fault.detail))
     }
@@ -256,6 +279,10 @@ mod tests {
             format!("\r\n{one}"),
             format!("{one}\r\n"),
             one.trim_end().to_owned(),
+            format!("This is a message in parts.\r\n{one}"),
+            one.replace("--b--\r\n", "--b-- \r\n"),
+            one.replace("form-data", "Form-Data"),
+            one.replace("name=", "Name="),
             form(&[
                 (r#"form-data; name="model""#, "m"),
                 (r#"form-data; name="file"; filename="caf\"e.png""#, "x"),
@@ -265,8 +292,15 @@ mod tests {
         ] {
             assert!(fields(&body).unwrap().starts_with(r#"{"model":"m"}"#), "{body}");
         }
-        let plain = form(&[(r#"form-data; name="stream""#, "False"), (r#"form-data; name="model""#, "True")]);
-        assert_eq!(fields(&plain).unwrap(), r#"{"stream":false,"model":"True"} 0 0"#);
+        for (truth, expected) in
+            [("False", false), ("True", true), ("1", true), ("on", true), ("0", false), ("", false)]
+        {
+            let plain = form(&[(r#"form-data; name="stream""#, truth), (r#"form-data; name="model""#, truth)]);
+            let expected = format!(r#"{{"stream":{expected},"model":"{truth}"}} 0 0"#);
+            assert_eq!(fields(&plain).unwrap(), expected);
+        }
+        let twice = [(r#"form-data; name="include""#, "x"), (r#"form-data; name="include""#, "y")];
+        assert_eq!(fields(&form(&twice)).unwrap(), r#"{"include":["x","y"]} 0 0"#);
     }
 
     #[test]
@@ -286,7 +320,9 @@ mod tests {
             one("attachment; name=\"model\""),
             one("form-data; name=\"model\"\r\nContent-Transfer-Encoding: base64"),
             one("form-data; name=\"model\"\r\nContent-Disposition: form-data; name=\"n\""),
-            format!("preamble\r\n{}", one(r#"form-data; name="model""#)),
+            format!("preamble --b\r\n{}", one(r#"form-data; name="model""#)),
+            format!("--bc\r\n{}", one(r#"form-data; name="model""#)),
+            one(r#"form-data; Name="model"; name="n""#),
             format!("{}behind", one(r#"form-data; name="model""#)),
             one(r#"form-data; name="model""#).replace("--b--\r\n", ""),
             one(r#"form-data; name="model""#).replace("\r\n", "\n"),

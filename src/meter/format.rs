@@ -137,9 +137,9 @@ pub enum Member {
     Context,
     /// It is neither read by the model nor looked into.
     Own,
-    /// May not be there, because of what it costs.
-    Never(&'static str),
-    /// The same, unless it is false.
+    /// It names a container of the provider in which code runs.
+    Container,
+    /// May not be there, because of what it costs, unless it is false.
     NeverTrue(&'static str),
 }
 

@@ -236,3 +236,49 @@ fn a_prompt_is_one_under_the_names_of_other_services() {
     let both = asked(OpenaiSpeech, r#""input":"long words","text":"a""#);
     assert_eq!(both.look.characters, 10, "the longer one");
 }
+
+#[test]
+fn what_asks_for_no_tool_of_the_provider_passes() {
+    use Meter::{AnthropicMessages, OpenaiChat};
+    for (meter, members) in [
+        (OpenaiChat, r#""venice_parameters":{"enable_web_search":"off"}"#),
+        (OpenaiChat, r#""web_search":"off""#),
+        (OpenaiChat, r#""agent":{"tools":["a","my_search"]}"#),
+        (OpenaiChat, r#""cacheOptions":{"ttl":3600}"#),
+        (AnthropicMessages, r#""max_tokens":9,"container":null"#),
+    ] {
+        assert_eq!(bound(meter, members).tools, [], "{members}");
+    }
+    for (members, tool) in [
+        (r#""venice_parameters":{"enable_web_search":"auto"}"#, "web_search"),
+        (r#""agent":{"tools":["a","web_search"]}"#, "web_search"),
+        (r#""max_tokens":9,"container":"c""#, "code_execution"),
+    ] {
+        let meter = if tool == "web_search" { OpenaiChat } else { AnthropicMessages };
+        let refused = asked_at(meter, "/v1", members, false).err().unwrap();
+        assert!(refused.contains(&format!("tools = {{ {tool} = ")), "{members}: {refused}");
+    }
+    assert!(bound(OpenaiChat, r#""cacheOptions":{"ttl":3600}"#).has_long_cache);
+}
+
+#[test]
+fn a_container_from_before_is_taken_where_code_may_run_and_skills_are_not() {
+    let ask = |container: &str| {
+        let tool = r#"{"type":"code_execution_20250825","name":"code_execution"}"#;
+        let members = format!(r#""max_tokens":9,"container":{container},"tools":[{tool}]"#);
+        asked_at(Meter::AnthropicMessages, "/v1", &members, true)
+    };
+    let bound = ask(r#""container_011""#).unwrap().bound(&[&test_price::price(1_000, 100)], Ways::default()).unwrap();
+    let calls: u64 = bound.tools.iter().filter(|(name, _)| name == "code_execution").map(|(_, calls)| *calls).sum();
+    assert_eq!(calls, 10, "those of the tool");
+    assert!(ask(r#"{"skills":[{"skill_id":"pptx"}]}"#).err().unwrap().contains("skills"));
+}
+
+#[test]
+fn a_model_is_found_under_the_name_that_watsonx_has_for_it() {
+    let format = format_at(Meter::OpenaiChat, "/ml/v1/text/chat").unwrap();
+    let body = r#"{"model_id":"fast","messages":[]}"#;
+    let asked = Asked::read(format, "/ml/v1/text/chat", body.into(), &|_| false).unwrap();
+    assert!(asked.models().eq(["fast"]));
+    assert_eq!(asked.renamed(Some("m1")).body(), body.replace("fast", "m1"));
+}

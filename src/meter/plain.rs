@@ -15,8 +15,12 @@ enum NamedAs {
     Model,
     /// Bedrock's, which no colon ends.
     OfBedrock,
+    /// Vertex's own, before what is asked of it.
+    Endpoint,
     /// Azure serves it whatever model the body names.
     Deployment,
+    /// Databricks does so too.
+    Served,
 }
 
 impl NamedAs {
@@ -25,8 +29,20 @@ impl NamedAs {
         match part.to_ascii_lowercase().as_str() {
             "models" | "tunedmodels" => Some(Self::Model),
             "model" => Some(Self::OfBedrock),
+            "endpoints" => Some(Self::Endpoint),
             "deployments" => Some(Self::Deployment),
+            "serving-endpoints" => Some(Self::Served),
             _ => None,
+        }
+    }
+
+    /// Whether this part of the path is a name then. `/models/publishers/google/models/NAME`, `/endpoints/openapi/chat` and
+    /// `/serving-endpoints/chat/completions` have their names elsewhere.
+    fn is_name(self, part: &str, path: &str) -> bool {
+        match self {
+            Self::Model | Self::OfBedrock | Self::Deployment => part != "publishers",
+            Self::Endpoint => plain_name(part).len() < part.len(),
+            Self::Served => path.ends_with("/invocations"),
         }
     }
 }
@@ -37,8 +53,7 @@ fn named_in(path: &str) -> Option<(NamedAs, Range<usize>)> {
     let path = path.split('?').next().unwrap_or_default();
     let (mut found, mut before, mut at) = (None, None, 0_usize);
     for part in path.split('/') {
-        // `/models/publishers/google/models/NAME`, of Vertex.
-        let named = before.take().filter(|_| part != "publishers");
+        let named = before.take().filter(|named: &NamedAs| named.is_name(part, path));
         if named.is_some() && found.is_some() {
             return None;
         }
@@ -98,12 +113,13 @@ fn of_bedrock(segment: &str) -> String {
 
 /// Whether the path names a deployment, which Azure serves whatever model the body names.
 pub(super) fn is_deployment(path: &str) -> bool {
-    matches!(named_in(path), Some((NamedAs::Deployment, _))) && model_in(path).is_some()
+    matches!(named_in(path), Some((NamedAs::Deployment | NamedAs::Served, _))) && model_in(path).is_some()
 }
 
 /// Whether the path names what serves, as those of Azure and Bedrock do: models are named otherwise in their answers.
 pub(super) fn names_what_serves(path: &str) -> bool {
-    matches!(named_in(path), Some((NamedAs::Deployment | NamedAs::OfBedrock, _))) && model_in(path).is_some()
+    let is_bedrock = matches!(named_in(path), Some((NamedAs::OfBedrock, _)));
+    is_deployment(path) || (is_bedrock && model_in(path).is_some())
 }
 
 /// The path of a call with another name in place of the model's. A colon in it stands as it is where only a slash ends the
@@ -141,7 +157,7 @@ pub(super) fn texts(list: &Node<'_>) -> Result<Vec<String>, String> {
 
 /// Whether the settings of a tool switch it off, or are an empty list of servers.
 pub(super) fn is_off(value: &Node<'_>) -> bool {
-    let mode = value.get("mode").and_then(Node::string);
+    let mode = value.get("mode").unwrap_or(value).string();
     mode.is_some_and(|mode| mode == "off") || value.bool() == Some(false) || is_empty(value)
 }
 
@@ -177,6 +193,7 @@ mod tests {
             ("/models/fast%3AgenerateContent?x", "/models/a%3Ab%3AgenerateContent?x"),
             ("/models/fast%3Ax:generateContent", "/models/fast%3Ax:generateContent"),
             ("/openai/deployments/fast/chat/completions?x", "/openai/deployments/a%3Ab/chat/completions?x"),
+            ("/serving-endpoints/fast/invocations", "/serving-endpoints/a%3Ab/invocations"),
             ("/openai/Deployments/fast/chat/completions", "/openai/Deployments/a%3Ab/chat/completions"),
             ("/v1beta/Models/fast:generateContent", "/v1beta/Models/a%3Ab:generateContent"),
             ("/v1/chat", "/v1/chat"),
@@ -215,6 +232,10 @@ mod tests {
             ("/openai/deployments/model/chat/completions", Some("model")),
             ("/openai/deployments/deployments/chat/completions", Some("deployments")),
             ("/model/model/converse", Some("model")),
+            ("/v1/projects/p/locations/l/endpoints/77:generateContent", Some("77")),
+            ("/v1/projects/p/locations/l/endpoints/openapi/chat/completions", None),
+            ("/serving-endpoints/dear/invocations", Some("dear")),
+            ("/serving-endpoints/chat/completions", None),
             ("/model/a/model/b/converse", None),
             ("/models/a/deployments/b", None),
             ("/v1/models", None),

@@ -11,7 +11,7 @@ mod switches;
 use std::borrow::Cow;
 
 use self::{
-    data::{is_data, is_described, is_schema},
+    data::{is_data, is_described, is_names, is_schema},
     media::{is_image, media_type},
 };
 use super::{
@@ -32,6 +32,9 @@ const FILE_BYTES_A_TOKEN: usize = 48;
 
 /// Members of a part with the bytes of a sound in them.
 const SOUND_DATA: [&str; 3] = ["data", "bytes", "source"];
+
+/// How long the shorter of the provider's cache entries live.
+const SHORT_SECONDS: u64 = 300;
 
 /// No tool of any format has nearly as many: each may name a kind, which is looked for in all of them.
 const MAX_TOOL_MEMBERS: usize = 100;
@@ -250,6 +253,7 @@ impl Reader<'_> {
             _ if read == As::Setting && is_data(name) => {}
             "ttl" if read == As::Cache => self.ttl(value),
             _ if read == As::Cache || is_cache_rule(name) => self.value(value, As::Cache),
+            "tools" if is_names(value) => self.named_tools(value),
             "tools" if value.is_list() => {
                 if let Err(fault) = self.tools(value) {
                     self.unpriced(&format!("tools that cannot be read ({fault})"));
@@ -329,6 +333,11 @@ impl Reader<'_> {
     }
 
     fn ttl(&mut self, ttl: &Node<'_>) {
+        // A number of seconds is of a cache before the provider's; one of these may ask for the provider's longest.
+        if let Some(seconds) = ttl.whole() {
+            self.look.has_long_cache |= seconds > SHORT_SECONDS;
+            return;
+        }
         let ttl = ttl.string().unwrap_or_else(|| "an unknown time".into());
         match self.content.ttls.iter().find(|(known, _)| *known == ttl) {
             Some((_, Ttl::Short)) => {}

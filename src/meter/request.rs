@@ -1,6 +1,7 @@
 //! Reads a request: what each of its members means, by the table of its format, and what is found in all others.
 
 mod lists;
+mod services;
 mod wrapped;
 
 use bytes::Bytes;
@@ -8,9 +9,9 @@ use bytes::Bytes;
 use self::lists::Lists;
 use super::{
     asked::{Asked, Naming, Need, OPEN, OutputBound, Place, Settings},
-    form::{self, Form},
+    form::{self, Field, Form},
     format::{Format, Member},
-    json::{self, Kind, Node},
+    json::{self, Node},
     members::{self, Found},
     plain::{is_deployment, is_empty, is_off, model, model_in, names_what_serves, texts, whole, whole_from},
     prompt::{Look, Reader},
@@ -85,12 +86,14 @@ impl Asked {
 
     /// The same of a form, whose parts between the `boundary` are the members.
     pub fn read_form(format: &'static Format, path: &str, body: Bytes, boundary: &str) -> Result<Self, Vec<Fault>> {
-        let is_plain = |name: &str| {
-            let member = format.members.iter().find(|(known, _)| *known == name);
-            matches!(member, Some((_, Member::Stream | Member::Answers)))
+        let field = |name: &str| match format.members.iter().find(|(known, _)| *known == name) {
+            Some((_, Member::Stream)) => Field::Truth,
+            Some((_, Member::Answers)) => Field::Number,
+            Some(_) => Field::Text,
+            None => Field::Other,
         };
         let Form { fields, files, file_bytes, model_at } =
-            form::read(&body, boundary, is_plain).map_err(|fault| vec![fault])?;
+            form::read(&body, boundary, field).map_err(|fault| vec![fault])?;
         let mut asked = Self::read(format, path, fields.into(), &|_| false)?;
         asked.body = body;
         if asked.model_at != Place::Path {
@@ -264,7 +267,7 @@ impl Visit<'_> {
             Member::Tool(name) => self.reader().provider_tool(ProviderTool::new(name, value)),
             Member::Plugins(known) => self.plugins(value, known)?,
             Member::Context => self.context(value)?,
-            Member::Never(why) => return Err(why.into()),
+            Member::Container => self.container(value)?,
             Member::NeverTrue(why) if value.bool().ok_or("must be true or false")? => {
                 return Err(why.into());
             }
@@ -356,36 +359,5 @@ impl Visit<'_> {
                 self.asked.service_tiers.extend(unasked.iter().map(|tier| (*tier).to_owned()));
             }
         }
-    }
-
-    fn plugins(&mut self, list: &Node<'_>, known: &[&str]) -> Result<(), String> {
-        for plugin in list.items() {
-            let id = plugin.get("id").and_then(Node::string).ok_or("must have objects with an id")?;
-            if known.contains(&id.as_str()) || plugin.get("enabled").and_then(Node::bool) == Some(false) {
-                continue;
-            }
-            let name = if id == "web" { "web_search" } else { &id };
-            self.reader().provider_tool(ProviderTool::new(name, plugin));
-        }
-        Ok(())
-    }
-
-    /// Rules that clear are free. One that compacts is a further call, which reads the prompt and writes an answer.
-    fn context(&mut self, value: &Node<'_>) -> Result<(), String> {
-        let list = value.get("edits").unwrap_or(value);
-        let rules: Vec<&Node<'_>> = if list.is_list() { list.items().iter().collect() } else { vec![list] };
-        for rule in rules {
-            match (&rule.kind, rule.get("type").and_then(Node::string)) {
-                (Kind::Bool(false), _) => {}
-                (Kind::Object(_), Some(kind)) if kind.starts_with("clear_") => {}
-                (Kind::Object(members), None) if members.is_empty() => {}
-                (Kind::Bool(true) | Kind::Object(_), None) => self.asked.compacts = true,
-                (Kind::Object(_), Some(kind)) if kind.starts_with("compact") => self.asked.compacts = true,
-                _ => {
-                    return Err("has a rule that is not known here, so that what it takes has no bound".into());
-                }
-            }
-        }
-        Ok(())
     }
 }

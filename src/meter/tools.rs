@@ -72,6 +72,11 @@ impl ProviderTool {
     }
 }
 
+/// Whether a tool of this name is one that providers run.
+pub(super) fn is_run_by_provider(kind: &str) -> bool {
+    RUN_BY_PROVIDERS.iter().any(|known| snake(kind).starts_with(known))
+}
+
 /// The types of a tool that its provider runs; `client` lists those that the client runs.
 pub(super) fn kinds(client: &[&str], tool: &Node<'_>) -> Result<Vec<String>, String> {
     let is_client = |kind: &str| client.iter().any(|known| is_version(kind, known));

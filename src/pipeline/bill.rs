@@ -333,7 +333,10 @@ impl Tokens {
         let listed = |name: &str| {
             let listed = self.prices.read().find(name).cloned();
             let is_no_dearer = |listed: &Priced| cost(listed).zip(cost(own)).is_some_and(|(listed, own)| listed <= own);
-            listed.filter(|listed| offer.bound.naming == Naming::Answer && is_no_dearer(listed))
+            // One that only reads has not written it.
+            let can_write = |listed: &Priced| !offer.bound.writes_text() || listed.price.max_output_tokens > 0;
+            let may_be = |listed: &Priced| can_write(listed) && is_no_dearer(listed);
+            listed.filter(|listed| offer.bound.naming == Naming::Answer && may_be(listed))
         };
         let exact = named.and_then(|name| held(&|model| model == name));
         let family = || named.and_then(|name| held(&|model| is_version(name, model)));

@@ -82,7 +82,7 @@ enum Label {
     Json,
     /// A form, with its boundary.
     Form(String),
-    /// Nothing, or what `curl -d` says of any body: servers of models read JSON even so.
+    /// Nothing, or what `curl -d` and `fetch` say of any body: servers of models read JSON even so.
     None,
 }
 
@@ -96,7 +96,7 @@ fn label_of(headers: &HeaderMap, takes_forms: bool) -> Result<Label, Refusal> {
     match meter::boundary_of(first).filter(|_| takes_forms) {
         Some(boundary) => Ok(Label::Form(boundary)),
         None if is_json(first) => Ok(Label::Json),
-        None if first.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") => Ok(Label::None),
+        None if is_of_any_body(first) => Ok(Label::None),
         None => Err(unsupported(takes_forms)),
     }
 }
@@ -112,10 +112,23 @@ fn unsupported(takes_forms: bool) -> Refusal {
 const JSON: &str = "application/json in UTF-8; of forms the meters openai-images and openai-transcriptions are read";
 const JSON_OR_FORM: &str = "application/json in UTF-8 or multipart/form-data";
 
+/// JSON itself, its older name, and types that are made of it (RFC 6839 §3.1).
 fn is_json(content_type: &str) -> bool {
+    is_utf8_of(content_type, |kind| {
+        matches!(kind, "application/json" | "text/json")
+            || (kind.starts_with("application/") && kind.ends_with("+json"))
+    })
+}
+
+/// What clients write where nobody has said what the body is.
+fn is_of_any_body(content_type: &str) -> bool {
+    is_utf8_of(content_type, |kind| matches!(kind, "application/x-www-form-urlencoded" | "text/plain"))
+}
+
+fn is_utf8_of(content_type: &str, is_kind: impl Fn(&str) -> bool) -> bool {
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
-    let is_json = parts.next().is_some_and(|kind| kind == "application/json");
-    is_json && parts.all(|parameter| !parameter.starts_with("charset") || is_utf8(&parameter))
+    let is_it = parts.next().is_some_and(|kind| is_kind(&kind));
+    is_it && parts.all(|parameter| !parameter.starts_with("charset") || is_utf8(&parameter))
 }
 
 fn is_utf8(charset: &str) -> bool {
@@ -134,11 +147,22 @@ mod tests {
             ("application/json;profile=x; charset=\"utf-8\"", true),
             ("application/json; charset=utf-7", false),
             ("application/json; charset =utf-16", false),
+            ("application/vnd.api+json", true),
+            ("text/json; charset=utf-8", true),
             ("application/jsonp", false),
+            ("image/svg+json", false),
             ("text/plain", false),
             ("", false),
         ] {
             assert_eq!(is_json(content_type), accepted, "{content_type}");
+        }
+        for (content_type, accepted) in [
+            ("text/plain;charset=UTF-8", true),
+            ("application/x-www-form-urlencoded", true),
+            ("text/plain; charset=iso-8859-1", false),
+            ("text/html", false),
+        ] {
+            assert_eq!(is_of_any_body(content_type), accepted, "{content_type}");
         }
     }
 }

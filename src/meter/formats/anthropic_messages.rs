@@ -107,7 +107,7 @@ pub(in super::super) const ANTHROPIC_MESSAGES: Format = Format {
         ("service_tier", Member::Tier { standard: &["standard_only"], unasked: &["priority"] }),
         ("speed", Member::Tier { standard: &["standard"], unasked: &[] }),
         ("inference_geo", Member::Tier { standard: &["global"], unasked: &[] }),
-        ("container", Member::Never("containers have no price here")),
+        ("container", Member::Container),
         ("mcp_servers", Member::Tool("mcp")),
         ("context_management", Member::Context),
         ("compaction", Member::Context),

@@ -15,6 +15,8 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
     about: About::Text,
     members: &[
         ("model", Member::Model),
+        // Of watsonx.
+        ("model_id", Member::Model),
         ("models", Member::OtherModels),
         ("fallbacks", Member::OtherModels),
         ("messages", Member::Prompt),

@@ -1,7 +1,7 @@
 //! Members of a request that are no settings of it, whatever their names remind of: schemas of JSON, examples of calls,
 //! labels of the caller.
 
-use super::super::json::Node;
+use super::super::json::{Kind, Node};
 
 /// Names of members with a schema or an example in them, and of labels, besides those of [`is_data`].
 const NAMES: [&str; 12] = [
@@ -29,6 +29,12 @@ const VALUES: [&str; 5] = ["const", "default", "enum", "example", "examples"];
 /// from it.
 pub(super) fn is_data(name: &str) -> bool {
     name.contains("schema") || name.ends_with("metadata") || NAMES.contains(&name)
+}
+
+/// Whether a list has texts and nothing else.
+pub(super) fn is_names(value: &Node<'_>) -> bool {
+    let items = value.items();
+    !items.is_empty() && items.iter().all(|item| matches!(item.kind, Kind::Text))
 }
 
 /// Whether an object is a schema.

@@ -4,7 +4,7 @@ use super::{
     super::{
         json::{Kind, Member, Node},
         plain::{is_disabled, is_empty},
-        tools::ProviderTool,
+        tools::{ProviderTool, is_run_by_provider},
     },
     As, Reader, members, shortened,
 };
@@ -77,6 +77,14 @@ impl Reader<'_> {
             _ => return false,
         }
         true
+    }
+
+    /// Names of tools, of which the caller's own are nothing to the provider.
+    pub(super) fn named_tools(&mut self, names: &Node<'_>) {
+        let kinds = names.items().iter().filter_map(Node::string);
+        kinds
+            .filter(|kind| is_run_by_provider(kind))
+            .for_each(|kind| self.provider_tool(ProviderTool::new(&shortened(&kind), names)));
     }
 
     /// A tool that the provider runs. Calls of one that is named more than once add up.

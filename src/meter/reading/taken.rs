@@ -62,7 +62,7 @@ impl Reading {
         let spoken = seen.shown.sound_tokens;
         let shown = drawn.saturating_add(spoken);
         let stated = seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens);
-        let settled = bound.counts.settle(&stated, bound.writes());
+        let settled = bound.counts.settle(&stated, bound.format.writes());
         let input = believed::input(&bound, &settled);
         let output = believed::output(&bound, &settled, seen.written_tokens.saturating_add(shown));
         let unseen = if seen.came.content { bound.estimated_output_tokens } else { 0 };
