@@ -90,3 +90,16 @@ fn a_rule_that_compacts_is_held_with_its_own_call() {
     };
     assert!(hold(compacting) > hold(plain) + 900_000_000_000, "the longest answer of the model comes on top");
 }
+
+#[test]
+fn a_tier_of_the_built_in_table_costs_what_it_says() {
+    let price = built_in("gpt-5.6").unwrap();
+    for (tier, cost) in [("default", "0.0008"), ("flex", "0.0004"), ("priority", "0.0016")] {
+        let request = format!(r#"{{"model":"gpt-5.6","max_tokens":100,"service_tier":"{tier}","messages":[]}}"#);
+        let answer = format!(
+            r#"{{"choices":[{{"message":{{"content":"a"}}}}],"service_tier":"{tier}","usage":{{"prompt_tokens":100,"completion_tokens":20}}}}"#
+        );
+        let (_, taken, found) = call(Meter::OpenaiChat, &price, request, &answer);
+        assert_eq!((found.as_str(), taken.estimated), (cost, false), "{tier}");
+    }
+}
