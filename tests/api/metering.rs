@@ -190,7 +190,8 @@ async fn a_request_that_cannot_be_metered_is_refused_and_holds_nothing(store: &T
     }
     let body = chat(json!({})).to_string();
     let typed = |kind: &str| gateway.post("/v1/chat/completions").token(&gateway.admin).header("content-type", kind);
-    typed("text/plain").body(body.clone()).send().await.problem(415, "unsupported-media-type");
+    typed("text/html").body(body.clone()).send().await.problem(415, "unsupported-media-type");
+    typed("text/plain; charset=utf-16").body(body.clone()).send().await.problem(415, "unsupported-media-type");
     typed("application/json; charset=utf-7").body(body.clone()).send().await.problem(415, "unsupported-media-type");
     let coded = post(&body).header("content-encoding", "gzip").send().await;
     coded.problem(415, "unsupported-media-type");
@@ -200,6 +201,9 @@ async fn a_request_that_cannot_be_metered_is_refused_and_holds_nothing(store: &T
     typed(form).body("model=demo&prompt=x").send().await.problem(415, "unsupported-media-type");
     assert_eq!(spent(&gateway, &budget).await, 0);
     typed(form).body(format!(" {body}")).send().await.expect(200);
+    for kind in ["text/plain;charset=UTF-8", "text/json", "application/vnd.api+json"] {
+        typed(kind).body(body.clone()).send().await.expect(200);
+    }
     gateway.post("/v1/chat/completions").token(&gateway.admin).body(body.clone()).send().await.expect(200);
     typed("application/json").header("content-encoding", "").body(body.clone()).send().await.expect(200);
     assert_ne!(spent(&gateway, &budget).await, 0);

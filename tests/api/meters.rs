@@ -17,6 +17,7 @@ on_both_stores!(
     a_hold_is_that_of_the_dearest_model_and_the_bill_that_of_the_one_that_served,
     a_refusal_for_want_of_money_names_the_bound_that_would_fit,
     a_reset_behind_the_finish_reason_waits_for_the_usage,
+    a_reset_at_the_first_word_waits_for_the_usage_of_a_prompt_that_is_kept_elsewhere,
     a_tool_that_the_provider_runs_is_paid_by_the_call_where_the_route_allows_it,
     a_service_tier_is_held_and_billed_at_its_own_price,
     a_form_with_a_sound_is_metered_and_passes_as_it_is,
@@ -116,6 +117,12 @@ async fn streams_of_all_dialects_are_billed_and_stripped_of_usage_that_nobody_as
         ("text/plain", format!("data: {{\"choices\":[],{usage}}}\n\n"), String::new()),
         ("application/json", format!("data: {{\"id\":\"c\",\"model\":\"m1\",{usage}}}\n\n"), String::new()),
         ("text/event-stream", format!("data: {{\"choices\":null,{usage}}}\n\n"), String::new()),
+        // llama.cpp: clients take the first choice of each chunk.
+        (
+            "text/event-stream",
+            format!("data: {{\"choices\":[],{usage},\"timings\":{{\"prompt_ms\":30.9}}}}\n\n"),
+            String::new(),
+        ),
         (
             "text/event-stream",
             format!("data: {{\"choices\":[],\"citations\":[\"u\"],{usage}}}\n\n"),
@@ -252,6 +259,23 @@ async fn a_reset_behind_the_finish_reason_waits_for_the_usage(store: &TestStore)
     .await;
     assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&json!(9), &json!(700)), "{record}");
     assert_eq!(record["cost_usd"], json!("0.007009"), "{record}");
+    scene.gateway.finish().await;
+}
+
+async fn a_reset_at_the_first_word_waits_for_the_usage_of_a_prompt_that_is_kept_elsewhere(store: &TestStore) {
+    let scene = priced_scene(store, "openai-responses").await;
+    let body = json!({ "model": "m1", "input": "a", "stream": true, "previous_response_id": "r" });
+    let mut client = scene.begin(&body).await;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let word = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n";
+    let (mut served, _) = scene.upstream.serve(&format!("{head}{word}")).await;
+    client.head().await.expect(200);
+    client.chunk().await;
+    client.reset();
+    let usage = r#"{"input_tokens":90000,"output_tokens":3}"#;
+    let end = format!("{word}data: {{\"type\":\"response.completed\",\"response\":{{\"usage\":{usage}}}}}\n\n");
+    served.write_all(end.as_bytes()).await.unwrap();
+    assert_eq!(scene.spent().await, 90_030 * MICRO);
     scene.gateway.finish().await;
 }
 
