@@ -5,13 +5,14 @@
 //! file or anything that is only named and kept elsewhere. What is not known to be text is taken for such.
 
 mod data;
+mod links;
 mod media;
 mod switches;
 
 use std::borrow::Cow;
 
 use self::{
-    data::{is_data, is_described, is_names, is_schema},
+    data::{is_data, is_described, is_names, is_schema, numbers},
     media::{is_image, media_type},
 };
 use super::{
@@ -381,13 +382,6 @@ fn is_cache_rule(name: &str) -> bool {
 fn is_inline(source: &Node<'_>) -> bool {
     let mut kinds = members(source).filter(|found| found.name == "type").peekable();
     kinds.peek().is_some() && kinds.all(|kind| kind.value.string().is_some_and(|kind| INLINE.contains(&kind.as_str())))
-}
-
-/// How many numbers a list has that has nothing else: tokens.
-fn numbers(list: &[u8]) -> u64 {
-    let has_any = list.iter().any(u8::is_ascii_digit);
-    let numbers = list.split(|byte| *byte == b',').count();
-    if has_any { u64::try_from(numbers).unwrap_or(u64::MAX) } else { 0 }
 }
 
 /// Whether a folded name is one of these.

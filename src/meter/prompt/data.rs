@@ -46,3 +46,10 @@ pub(super) fn is_schema(object: &Node<'_>) -> bool {
 pub(super) fn is_described(name: &str) -> bool {
     VALUES.contains(&name)
 }
+
+/// How many numbers a list has that has nothing else: tokens.
+pub(super) fn numbers(list: &[u8]) -> u64 {
+    let has_any = list.iter().any(u8::is_ascii_digit);
+    let numbers = list.split(|byte| *byte == b',').count();
+    if has_any { u64::try_from(numbers).unwrap_or(u64::MAX) } else { 0 }
+}

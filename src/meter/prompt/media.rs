@@ -1,12 +1,9 @@
 //! What the data of an image says that it is.
 
-use super::{
-    super::json::{Kind, Node},
-    IMAGE_TOKENS, Reader,
-};
+use super::super::json::Node;
 
 /// A longer URL has its bytes in it.
-const MAX_URL_BYTES: usize = 4 << 10;
+pub(super) const MAX_URL_BYTES: usize = 4 << 10;
 
 /// Files that are no images, by the ends of their names.
 const NO_IMAGES: [(&str, &[&str]); 3] = [
@@ -14,9 +11,6 @@ const NO_IMAGES: [(&str, &[&str]); 3] = [
     ("audio/", &["mp3", "wav", "ogg", "flac", "m4a", "aac", "opus"]),
     ("application/", &["pdf"]),
 ];
-
-/// The same of images.
-const IMAGES: [&str; 11] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "svg"];
 
 /// Members with the URL of a part.
 const URLS: [&str; 3] = ["url", "fileUri", "file_uri"];
@@ -36,28 +30,9 @@ pub(super) fn media_type(value: &Node<'_>) -> Option<String> {
 }
 
 /// How the name of a file in a URL ends.
-fn ending(url: &str) -> Option<String> {
+pub(super) fn ending(url: &str) -> Option<String> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase())
-}
-
-/// Whether a text is the URL of an image, or an image in one, and nothing else.
-fn is_link(value: &Node<'_>) -> bool {
-    let text = value.text().unwrap_or_default();
-    let text = String::from_utf8_lossy(text.get(..text.len().min(MAX_URL_BYTES)).unwrap_or_default());
-    let is_url = ["http://", "https://", "s3://", "gs://"].iter().any(|scheme| text.starts_with(scheme));
-    let names_image = || ending(&text).is_some_and(|ending| IMAGES.contains(&&*ending));
-    text.starts_with("data:image/") || (is_url && !text.contains(char::is_whitespace) && names_image())
-}
-
-impl Reader<'_> {
-    /// Texts that are URLs of images, alone or in a list: models that only read take these for the images.
-    pub fn links(&mut self, value: &Node<'_>) {
-        let texts = if matches!(value.kind, Kind::Text) { std::slice::from_ref(value) } else { value.items() };
-        let links = u64::try_from(texts.iter().filter(|text| is_link(text)).count()).unwrap_or(u64::MAX);
-        self.look.images = self.look.images.saturating_add(links);
-        self.add(IMAGE_TOKENS.saturating_mul(links));
-    }
 }
 
 /// Whether the data of an image is one, as far as it says.
