@@ -124,6 +124,7 @@ fn cases() -> Vec<Case> {
         shown::with_usage(),
         elsewhere::of_cohere(),
         elsewhere::of_bedrock(),
+        elsewhere::of_google(),
     ]
     .into_iter()
     .flatten()

@@ -73,3 +73,13 @@ impl Count {
         }
     }
 }
+
+/// Modalities as numbers, which clients of Google may ask for (`$alt=json;enum-encoding=int`).
+const MODALITIES: [(&str, &[u8]); 2] = [("IMAGE", b"2"), ("AUDIO", b"4")];
+
+/// Whether an item of a list of counts is about this modality, or lives for this time.
+pub(super) fn is_about(item: &Node<'_>, about: &str) -> bool {
+    let is_number = |value: &Node<'_>| MODALITIES.iter().any(|(name, number)| *name == about && *number == value.raw);
+    let named = item.get("modality").or_else(|| item.get("ttl"));
+    named.is_some_and(|name| name.string().is_some_and(|name| name == about) || is_number(name))
+}

@@ -2,7 +2,7 @@
 //! doubt.
 
 use super::{
-    count::Count,
+    count::{self, Count},
     json::Node,
     path::{MAX_ITEMS, Path},
 };
@@ -291,8 +291,7 @@ fn count_at(usage: &Node<'_>, place: &Path) -> Count {
         // A second that has begun is a whole one.
         return if SECONDS.iter().any(|name| place.is(name)) { Count::seconds(value) } else { Count::of(value) };
     };
-    let named = |item: &Node<'_>| item.get("modality").or_else(|| item.get("ttl")).and_then(Node::string);
-    let items = value.items().iter().take(MAX_ITEMS).filter(|item| named(item).is_some_and(|name| name == about));
+    let items = value.items().iter().take(MAX_ITEMS).filter(|item| count::is_about(item, about));
     let count =
         |item: &Node<'_>| COUNTS_OF_ITEMS.iter().find_map(|name| item.get(name)).map_or(Count::Absent, Count::of);
     items.map(count).fold(Count::Absent, Count::plus)

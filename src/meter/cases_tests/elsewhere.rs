@@ -76,6 +76,11 @@ pub(super) fn of_bedrock() -> Vec<Case> {
     ]
 }
 
+pub(super) fn of_google() -> Vec<Case> {
+    let drawn = r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":1}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":1300,"totalTokenCount":1310,"candidatesTokensDetails":[{"modality":2,"tokenCount":1290},{"modality":1,"tokenCount":10}]}}"#;
+    vec![answer(drawn, whole("a modality as a number", Meter::GeminiGenerate, "", [10, 0, 0, 1_300], 25_910_000_000))]
+}
+
 fn reading(meter: Meter) -> Reading {
     let asked = Asked::read(format(meter).unwrap(), "/v1", r#"{"model":"m1"}"#.into(), &|_| false).unwrap();
     Reading::new(asked.bound(&[&m1()], Ways::default()).unwrap(), JSON, None)
