@@ -205,7 +205,7 @@ impl Identity {
         let Some(account) = directory.find(caller.account.id) else { return false };
         let now = Principal { account: Arc::clone(account), team: directory.team_of(account), ..caller.clone() };
         let is_of_key = caller.secret_hash.is_none() || self.keys.is_for(&caller.credential.id, &route.name);
-        is_of_key && route.roles.contains(&caller.role) && route.only.admits(&now)
+        is_of_key && route.roles.contains(&caller.role) && route.only.admits(&now).is_ok()
     }
 
     /// What a token says, and that its time is not over.
