@@ -49,8 +49,8 @@ pub(super) struct Shown {
     images: u64,
     /// Whether an image was shown before it was done.
     has_preview: bool,
-    /// About the tokens of the sound.
-    pub sound_tokens: u64,
+    /// The bytes of the sound, as if it were not compressed.
+    sound_bytes: u64,
 }
 
 impl Shown {
@@ -83,7 +83,7 @@ impl Shown {
         if texts == 0 {
             Self::default()
         } else if speaks {
-            Self { sound_tokens: sound::spoken(bytes, true), ..Self::default() }
+            Self { sound_bytes: bytes, ..Self::default() }
         } else {
             Self { images: texts, ..Self::default() }
         }
@@ -106,7 +106,7 @@ impl Shown {
         Self {
             images: self.images.saturating_add(before.images),
             has_preview: self.has_preview || before.has_preview,
-            sound_tokens: self.sound_tokens.saturating_add(before.sound_tokens),
+            sound_bytes: self.sound_bytes.saturating_add(before.sound_bytes),
         }
     }
 
@@ -120,6 +120,11 @@ impl Shown {
         }
     }
 
+    /// About the tokens of its sound.
+    pub const fn sound_tokens(&self) -> u64 {
+        sound::spoken(self.sound_bytes)
+    }
+
     fn add_images(&mut self, images: usize) {
         self.images = self.images.saturating_add(u64::try_from(images).unwrap_or(u64::MAX));
     }
@@ -127,7 +132,9 @@ impl Shown {
     /// Sound in base64, four letters for three bytes.
     fn add_sound(&mut self, data: Option<&Node<'_>>, is_plain: bool) {
         let letters = u64::try_from(data.map_or(0, |data| data.raw.len())).unwrap_or(u64::MAX);
-        self.sound_tokens = self.sound_tokens.saturating_add(sound::spoken(letters / 4 * 3, is_plain));
+        let bytes = letters / 4 * 3;
+        let bytes = if is_plain { bytes } else { bytes.saturating_mul(sound::COMPRESSION) };
+        self.sound_bytes = self.sound_bytes.saturating_add(bytes);
     }
 }
 
@@ -146,7 +153,7 @@ mod tests {
     fn images_and_sound_are_found_where_answers_have_them() {
         let sound = "A".repeat(64_000);
         let image = |images| Shown { images, ..Shown::default() };
-        let spoken = |sound_tokens| Shown { sound_tokens, ..Shown::default() };
+        let spoken = |sound_bytes| Shown { sound_bytes, ..Shown::default() };
         let preview = Shown { has_preview: true, ..Shown::default() };
         let gemini = |kind: &str, data: &str| {
             format!(
@@ -156,21 +163,30 @@ mod tests {
         let chat = |place: &str, members: &str| format!(r#"{{"choices":[{{"{place}":{{{members}}}}}]}}"#);
         for (answer, expected) in [
             (gemini("image/png", "AA"), image(1)),
-            (gemini("audio/L16;rate=24000", &sound), spoken(25)),
-            (gemini("audio/mp3", &sound), spoken(150)),
+            (gemini("audio/L16;rate=24000", &sound), spoken(48_000)),
+            (gemini("audio/mp3", &sound), spoken(288_000)),
             (gemini("image/png", "AA").replace("inlineData", "inline_data"), image(1)),
             (chat("delta", r#""images":[{"image_url":{"url":"data:image/png;base64,AA"}},{}]"#), image(2)),
             (chat("message", r#""images":[{}]"#), image(1)),
             (chat("message", r#""content":[{"type":"image_url"},{"type":"text","text":"a"}]"#), image(1)),
-            (chat("delta", &format!(r#""audio":{{"data":"{sound}"}}"#)), spoken(25)),
-            (chat("message", &format!(r#""audio":{{"data":"{sound}"}}"#)), spoken(150)),
+            (chat("delta", &format!(r#""audio":{{"data":"{sound}"}}"#)), spoken(48_000)),
+            (chat("message", &format!(r#""audio":{{"data":"{sound}"}}"#)), spoken(288_000)),
             (r#"{"output":{"message":{"content":[{"image":{"format":"png"}}]}}}"#.into(), image(1)),
-            (format!(r#"{{"type":"response.output_audio.delta","delta":"{sound}"}}"#), spoken(25)),
+            (format!(r#"{{"type":"response.output_audio.delta","delta":"{sound}"}}"#), spoken(48_000)),
             (r#"{"type":"image_edit.partial_image","b64_json":"AA"}"#.into(), preview),
             (chat("delta", r#""content":"word","audio":{"transcript":"word"}"#), Shown::default()),
         ] {
             let found = Shown::of(&json::read(answer.as_bytes()).unwrap());
             assert_eq!(found, expected, "{}", answer.chars().take(200).collect::<String>());
         }
+        assert_eq!((spoken(48_000).sound_tokens(), spoken(288_000).sound_tokens()), (25, 150));
+    }
+
+    #[test]
+    fn sound_in_small_pieces_adds_up() {
+        let piece = r#"{"type":"response.audio.delta","delta":"AAAAAAAAAAAAAAAA"}"#;
+        let piece = Shown::of(&json::read(piece.as_bytes()).unwrap());
+        let all = (0..1_000).fold(Shown::default(), |all, _| piece.and(all));
+        assert_eq!((piece.sound_tokens(), all.sound_tokens()), (0, 6));
     }
 }

@@ -15,14 +15,16 @@ const TOKENS_A_SECOND: u64 = 10;
 /// Of sound that is not compressed, at 24,000 samples of two bytes a second, as models speak it.
 const PLAIN_BYTES_A_SECOND: u64 = 48_000;
 
+/// How many times as many these are.
+pub(super) const COMPRESSION: u64 = PLAIN_BYTES_A_SECOND / BYTES_A_SECOND;
+
 /// Tokens of a second that a model speaks: Gemini's 25 (<https://ai.google.dev/gemini-api/docs/speech-generation>); `OpenAI`'s
 /// are 20.
 const SPOKEN_TOKENS_A_SECOND: u64 = 25;
 
-/// About the tokens of a sound of `bytes` bytes that a model has spoken.
-pub(super) const fn spoken(bytes: u64, is_plain: bool) -> u64 {
-    let a_second = if is_plain { PLAIN_BYTES_A_SECOND } else { BYTES_A_SECOND };
-    bytes.saturating_mul(SPOKEN_TOKENS_A_SECOND) / a_second
+/// About the tokens of a sound of `bytes` bytes, not compressed, that a model has spoken.
+pub(super) const fn spoken(bytes: u64) -> u64 {
+    bytes.saturating_mul(SPOKEN_TOKENS_A_SECOND) / PLAIN_BYTES_A_SECOND
 }
 
 /// By what a sound is billed.

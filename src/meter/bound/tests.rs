@@ -308,7 +308,7 @@ fn a_form_is_bounded_by_its_fields_its_images_and_the_bytes_of_its_sound() {
         (vec![("prompt", "x")], "/model"),
         (vec![("model", "i"), ("model", "i")], "/model"),
         (vec![("model", "i"), ("n", "0")], "/n"),
-        (vec![("model", "i"), ("stream", "yes")], "/stream"),
+        (vec![("model", "i"), ("stream", "maybe")], "/stream"),
         (vec![("Model", "i")], ""),
     ] {
         let faults = read(Meter::OpenaiImages, &form(&fields, "image", "x")).err().unwrap();

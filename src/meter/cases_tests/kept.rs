@@ -149,7 +149,8 @@ pub(super) fn texts() -> Vec<Case> {
             OpenaiChat,
             r#"{"choices":[{"delta":{"content":" word","images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAABBBBCCCC"}}]}}]}"#,
             12,
-            8,
+            // As much as is held.
+            1_000,
         ),
         of(
             "what a tool is called with",

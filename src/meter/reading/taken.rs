@@ -59,7 +59,7 @@ impl Reading {
         let Self { bound, seen, is_over, has_left, .. } = self;
         let calls = made(&bound, &mut tools);
         let drawn = seen.shown.image_tokens(bound.format.about, if seen.came.content { calls } else { 0 });
-        let spoken = seen.shown.sound_tokens;
+        let spoken = seen.shown.sound_tokens();
         let shown = drawn.saturating_add(spoken);
         let stated = seen.stated.within(bound.sane_input_tokens, bound.sane_output_tokens);
         let settled = bound.counts.settle(&stated, bound.format.writes());
