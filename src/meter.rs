@@ -10,6 +10,7 @@
 //! what content may be made of, of the text in its answers, and of the names and places of its counts ([`counts`]).
 
 mod actions;
+mod asides;
 mod asked;
 mod bound;
 mod coding;
@@ -18,6 +19,7 @@ mod count_tables;
 mod counts;
 mod delivered;
 mod edit;
+mod errors;
 mod events;
 mod extra_usage;
 mod failure;
@@ -26,6 +28,7 @@ mod format;
 mod formats;
 mod frames;
 mod json;
+mod lines;
 mod members;
 mod path;
 mod plain;
@@ -58,6 +61,8 @@ mod elsewhere_tests;
 mod fuzz_tests;
 #[cfg(test)]
 mod held_tests;
+#[cfg(test)]
+mod long_tests;
 #[cfg(test)]
 mod requests_tests;
 #[cfg(test)]

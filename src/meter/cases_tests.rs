@@ -1,9 +1,11 @@
 //! The table of cases: what is asked, what is answered, what that took and what it costs, to the pico-USD.
 
 mod attacked;
+mod bare;
 mod delivered;
 mod dialects;
 mod elsewhere;
+mod foreign;
 mod found;
 mod kept;
 mod later;
@@ -125,6 +127,13 @@ fn cases() -> Vec<Case> {
         elsewhere::of_cohere(),
         elsewhere::of_bedrock(),
         elsewhere::of_google(),
+        foreign::broken_off(),
+        foreign::beside(),
+        foreign::short(),
+        foreign::failed(),
+        bare::transcripts(),
+        bare::data(),
+        bare::usage(),
     ]
     .into_iter()
     .flatten()

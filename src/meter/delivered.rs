@@ -1,34 +1,53 @@
 //! Whether an answer has anything in it that a client reads, and how much of it counts where that is in another dialect than
 //! its route's.
 
-use std::borrow::Cow;
-
 use super::{
+    asides::{is_aside, is_frame, is_of_call, is_of_failure, small},
     format::{About, Format},
     json::{Kind, Member, Node},
     text, work,
 };
 
-/// Whether there is anything where answers have it. Vectors, scores and images have many names: of a format that writes no
-/// text any list or object has an answer.
-pub(super) fn is_delivered(format: &Format, answer: &Node<'_>) -> bool {
-    has_answer(answer) || (format.written.is_none() && answer.members().iter().any(holds_data))
+/// As many as a failure may have besides its message.
+pub(super) const FEW_TOKENS: u64 = 32;
+
+/// Whether there is anything where answers have it, or `foreign_tokens` of text anywhere that are no words of a failure.
+/// Vectors, scores, images and sound have many names: of a format that writes no text any list or object has an answer, and
+/// so has any text that is data.
+pub(super) fn is_delivered(format: &Format, answer: &Node<'_>, foreign_tokens: u64) -> bool {
+    // An answer as functions of AWS give it has the true one in its body, or a failure.
+    let is_wrapped = || answer.get("statusCode").is_some();
+    has_answer(answer)
+        || (format.written.is_none() && answer.members().iter().any(holds_data))
+        || (foreign_tokens > 0 && (foreign_tokens >= FEW_TOKENS || !is_wrapped()))
 }
 
-fn has_answer(answer: &Node<'_>) -> bool {
+/// Whether there is anything in a member that has answers in other formats too.
+pub(super) fn has_answer(answer: &Node<'_>) -> bool {
     answer.members().iter().any(holds)
 }
 
-/// Whether it is a list or an object with anything in it that is neither of a failure nor about the call.
+/// Whether it is a list, an object or a text with anything in it that is neither of a failure nor about the call.
 fn holds_data(member: &Member<'_>) -> bool {
-    let name = member.name();
-    let is_about = matches!(&*name, "base_resp" | "messages" | "meta" | "timings" | "usage" | "warnings")
-        || name.to_lowercase().ends_with("metadata");
-    !is_about
-        && !is_aside(member)
-        && !is_frame(&name)
-        && !matches!(member.value.kind, Kind::Text | Kind::Number)
-        && has_anything(&member.value)
+    let name = small(member.name());
+    let is_about = matches!(&*name, "messages" | "meta") || name.to_lowercase().ends_with("metadata");
+    let has_data = match member.value.kind {
+        Kind::Text => is_data(&name, &member.value),
+        Kind::List(_) | Kind::Object(_) => has_said(&member.value),
+        Kind::Null | Kind::Bool(_) | Kind::Number => false,
+    };
+    has_data && !is_about && !is_frame(&name) && !is_of_call(&name) && !is_of_failure(member)
+}
+
+/// The shortest text that is taken for data: a vector of two numbers in base64, in quotes.
+const LEAST_DATA_BYTES: usize = 14;
+
+/// Whether a text is data in base64, or the address of some: words have blanks between them, JSON and pages brackets.
+fn is_data(name: &str, text: &Node<'_>) -> bool {
+    work::count(text.raw.len());
+    let is_address = || ["\"http", "\"data:"].iter().any(|start| text.raw.starts_with(start.as_bytes()));
+    let is_plain = !text.raw.iter().any(|byte| b" {<".contains(byte));
+    text.raw.len() >= LEAST_DATA_BYTES && is_plain && (name != "url" || is_address())
 }
 
 /// Whether it is a member that has an answer, with anything in it. A `message` that is a text is that of an error, and of a
@@ -61,9 +80,15 @@ fn holds(member: &Member<'_>) -> bool {
             Kind::Text => name == "text" || (name != "message" && has_anything(&member.value)),
             // It begins with the request's own settings.
             Kind::Object(_) if name == "response" => has_answer(&member.value),
-            Kind::Object(_) | Kind::List(_) => has_anything(&member.value),
+            Kind::Object(_) | Kind::List(_) => has_said(&member.value),
             Kind::Null | Kind::Bool(_) | Kind::Number => false,
         }
+}
+
+/// Whether there is anything in a list, or in an object besides the words of a failure.
+fn has_said(value: &Node<'_>) -> bool {
+    let says = |member: &Member<'_>| !is_frame(&member.name()) && !is_of_failure(member) && has_anything(&member.value);
+    if value.is_object() { value.members().iter().any(says) } else { has_anything(value) }
 }
 
 /// Whether there is a text or a number in it, besides what is around every answer.
@@ -83,57 +108,13 @@ pub(super) fn has_anything(value: &Node<'_>) -> bool {
 /// A text with nothing in it.
 const EMPTY: &[u8] = b"\"\"";
 
-/// Whether a member of this name says nothing of what was written: names, places, reasons.
-fn is_frame(name: &str) -> bool {
-    matches!(
-        name,
-        "avgLogprobs"
-            | "avg_logprobs"
-            | "code"
-            | "contentBlockIndex"
-            | "content_filter_result"
-            | "content_filter_results"
-            | "content_index"
-            | "created"
-            | "created_at"
-            | "error"
-            | "finishMessage"
-            | "finishReason"
-            | "finish_message"
-            | "finish_reason"
-            | "id"
-            | "index"
-            | "item_id"
-            | "logprobs"
-            | "matched_stop"
-            | "model"
-            | "native_finish_reason"
-            | "object"
-            | "obfuscation"
-            | "output_index"
-            | "p"
-            | "role"
-            | "safetyRatings"
-            | "safety_ratings"
-            | "sequence_number"
-            | "status"
-            | "stopReason"
-            | "stop_reason"
-            | "stop_sequence"
-            | "tokenCount"
-            | "token_count"
-            | "type"
-            | "usage"
-    )
-}
-
 /// Types of events that a format with types has besides those of its text.
 const OWN_EVENTS: [&[u8]; 4] = [b"\"response.", b"\"message_", b"\"content_block_", b"\"ping"];
 
 /// About the tokens of the texts in an answer, or an event of one, that has nothing where its format has it.
 pub(super) fn foreign_tokens(format: &Format, answer: &Node<'_>) -> u64 {
     let written = &format.written;
-    let is_text = format.about == About::Text && !written.is_none();
+    let is_text = matches!(format.about, About::Text | About::Transcripts) && !written.is_none();
     if !is_text || written.roots.iter().any(|root| answer.get(root).is_some()) {
         return 0;
     }
@@ -147,59 +128,9 @@ fn texts(value: &Node<'_>) -> u64 {
         Kind::Text => value.text().map_or(0, |text| text::tokens(&text)),
         Kind::List(items) => items.iter().map(texts).fold(0, u64::saturating_add),
         Kind::Object(members) => {
-            let said = members.iter().filter(|member| !is_frame(&small(member.name())) && !is_aside(member));
+            let said = members.iter().filter(|member| !is_aside(member.name()) && !is_of_failure(member));
             said.map(|member| texts(&member.value)).fold(0, u64::saturating_add)
         }
         Kind::Null | Kind::Bool(_) | Kind::Number => 0,
     }
-}
-
-/// A name with a small letter at its beginning: AWS and others write `Message`.
-fn small(name: Cow<'_, str>) -> Cow<'_, str> {
-    if !name.starts_with(|first: char| first.is_ascii_uppercase()) {
-        return name;
-    }
-    let mut small = name.into_owned();
-    if let Some(first) = small.get_mut(..1) {
-        first.make_ascii_lowercase();
-    }
-    small.into()
-}
-
-/// Whether it is what failures say, or what answers say of their request.
-fn is_aside(member: &Member<'_>) -> bool {
-    let name = small(member.name());
-    let is_aside = matches!(
-        &*name,
-        "createTime"
-            | "description"
-            | "detail"
-            | "details"
-            | "errorMessage"
-            | "error_code"
-            | "error_msg"
-            | "errors"
-            | "input"
-            | "instructions"
-            | "metadata"
-            | "modelVersion"
-            | "msg"
-            | "param"
-            | "promptFeedback"
-            | "prompt_feedback"
-            | "reason"
-            | "requestId"
-            | "request_id"
-            | "responseId"
-            | "responseMetadata"
-            | "response_id"
-            | "stack"
-            | "system_fingerprint"
-            | "title"
-            | "tools"
-            | "trace"
-            | "url"
-    );
-    // One that is an object is what was said.
-    is_aside || (name == "message" && matches!(member.value.kind, Kind::Text))
 }

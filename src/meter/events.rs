@@ -38,7 +38,7 @@ enum At {
 }
 
 /// Some bytes of the stream.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cut {
     /// An event with the blank line that ends it.
     Event(Vec<u8>),
@@ -110,20 +110,44 @@ pub(super) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(BOM).unwrap_or(text)
 }
 
+/// The longest comment that is waited for before it is known what follows.
+const MAX_COMMENT_BYTES: usize = 1 << 10;
+
+/// Names of the fields of an event.
+const FIELDS: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
+
 /// Whether a text that begins like this is a stream of events; nothing where more is needed to say so.
 pub(super) fn begins_like_events(text: &[u8]) -> Option<bool> {
     if text.is_empty() || (text.len() < BOM.len() && BOM.starts_with(text)) {
         return None;
     }
     let text = without_bom(text).trim_ascii_start();
-    if text.is_empty() {
+    let is_open_comment =
+        || text.starts_with(b":") && text.len() <= MAX_COMMENT_BYTES && !text.iter().any(|byte| is_line_end(*byte));
+    if FIELDS.iter().any(|name| name.starts_with(text)) || is_open_comment() {
         return None;
     }
-    let names: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
-    if names.iter().any(|name| name.len() > text.len() && name.starts_with(text)) {
-        return None;
+    Some(is_field(text))
+}
+
+/// Whether what begins with this line is a field of an event, or a comment (WHATWG HTML, §9.2.6): a name, and a colon or the
+/// end of the line. `identity` is none.
+pub(super) fn is_field(line: &[u8]) -> bool {
+    let ends = |rest: &[u8]| rest.first().is_none_or(|byte| *byte == b':' || is_line_end(*byte));
+    line.starts_with(b":") || FIELDS.iter().any(|name| line.strip_prefix(*name).is_some_and(ends))
+}
+
+/// The bytes of the whole comments that a text begins with, and of the blank lines among them: a proxy keeps a connection open
+/// with these until the answer begins.
+pub(super) fn comments(text: &[u8]) -> usize {
+    let (mut comments, mut rest) = (0, without_bom(text));
+    loop {
+        let line = rest.trim_ascii_start();
+        let end = line.iter().position(|byte| is_line_end(*byte));
+        let Some(end) = end.filter(|end| line.starts_with(b":") && *end <= MAX_COMMENT_BYTES) else { return comments };
+        rest = line.get(end..).unwrap_or_default();
+        comments = text.len().saturating_sub(rest.len());
     }
-    Some(names.iter().any(|name| text.starts_with(name)))
 }
 
 /// The lines of an event.
@@ -210,8 +234,7 @@ pub(super) fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
 /// The lines that are no field of an event (WHATWG HTML, §9.2.6): a client reads nothing in them.
 pub(super) fn stray(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     work::count(event.len());
-    let names: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
-    lines(event).filter(move |line| !names.iter().any(|name| line.starts_with(name)))
+    lines(event).filter(|line| !is_field(line))
 }
 
 #[cfg(test)]
@@ -279,12 +302,17 @@ mod tests {
     fn the_first_bytes_say_whether_there_are_events() {
         for (text, expected) in [
             ("data: 1", Some(true)),
-            (": ping", Some(true)),
+            (": ping\n", Some(true)),
+            (": pi", None),
             ("\u{feff}event: x", Some(true)),
             ("\n\nid: 7", Some(true)),
             ("{\"a\":1}", Some(false)),
             (" [", Some(false)),
             ("dat", None),
+            ("data", None),
+            ("data\n", Some(true)),
+            ("data is", Some(false)),
+            ("ideas", Some(false)),
             ("date", Some(false)),
             ("\n", None),
             ("", None),
@@ -293,5 +321,19 @@ mod tests {
             assert_eq!(begins_like_events(text.as_bytes()), expected, "{text}");
         }
         assert_eq!(begins_like_events(b"\xef\xbb"), None);
+    }
+
+    #[test]
+    fn comments_before_an_answer_are_told_from_it() {
+        for (text, comments) in [
+            (": ping\n\n{}", ": ping"),
+            ("\u{feff}: a\r\n\r\n: b\rdata: 1", "\u{feff}: a\r\n\r\n: b"),
+            ("\n: a", ""),
+            ("\u{feff}\u{feff}: a\n", ""),
+            ("data: 1\n: a\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(super::comments(text.as_bytes()), comments.len(), "{text}");
+        }
     }
 }

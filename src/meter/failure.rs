@@ -45,8 +45,28 @@ pub(super) fn is_labelled_page(content_type: &str) -> bool {
 /// Whether a text is a page.
 pub(super) fn is_page(text: &[u8]) -> bool {
     let text = beginning(text);
-    let begins = |page: &&[u8]| text.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page));
-    PAGES.iter().any(begins)
+    PAGES.iter().any(|page| begins(&text, page)) && !is_drawing(&text)
+}
+
+fn begins(text: &[u8], with: &[u8]) -> bool {
+    text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+/// What a drawing in SVG may begin with, as a page may.
+const OF_DRAWINGS: [&[u8]; 3] = [b"<?xml", b"<!--", b"<!doctype svg"];
+
+/// Whether what begins like this may be a drawing, of which too little is here to say so.
+pub(super) fn may_be_drawing(text: &[u8]) -> bool {
+    let text = beginning(text);
+    text.len() < MAX_BEGINNING_BYTES
+        && OF_DRAWINGS.iter().any(|start| begins(&text, start) || (text.len() < start.len() && begins(start, &text)))
+}
+
+/// Whether it is one: its own tag stands before any of a page.
+fn is_drawing(beginning: &[u8]) -> bool {
+    let has = |tag: &[u8]| beginning.windows(tag.len()).any(|at| at.eq_ignore_ascii_case(tag));
+    let begins_so = begins(beginning, b"<svg") || OF_DRAWINGS.iter().any(|start| begins(beginning, start));
+    begins_so && has(b"<svg") && ![&b"<html"[..], b"<head", b"<body"].into_iter().any(has)
 }
 
 /// Whether what begins like this may be a page, of which too little is here to say so.
@@ -70,7 +90,7 @@ fn beginning(text: &[u8]) -> Vec<u8> {
 
 /// Whether what cannot be read, `bytes` in all up to here, is a failure in words and no answer that was cut.
 pub(super) fn is_worded(text: &[u8], bytes: usize) -> bool {
-    is_page(text) || (bytes <= MAX_BYTES && !begins_like_json(text) && is_text(text))
+    is_page(text) || (bytes <= MAX_BYTES && !begins_like_json(text) && is_text(text) && !is_drawing(&beginning(text)))
 }
 
 /// `[ERROR] overloaded` does not.
@@ -97,6 +117,9 @@ mod tests {
             (" <HTML lang=en>", true),
             ("\u{feff}<!-- x --><html>", true),
             ("<\0h\0t\0m\0l\0", true),
+            ("<svg xmlns='x'></svg>", false),
+            ("<?xml version='1.0'?><!-- x --><SVG>", false),
+            ("<?xml version='1.0'?><html><svg>", true),
             ("{\"choices\":[", false),
             ("[{\"candidates\"", false),
             ("[0.1, 0.2", false),

@@ -20,11 +20,12 @@ use self::seen::{Seen, Unread};
 use super::{
     bound::Bound,
     coding::{Coded, Field},
-    events::{self, Cut, DataLines, Events, MAX_BYTES},
+    events::{self, Cut, DataLines, Events},
     extra_usage::ForClient,
     failure,
     format::About,
     frames::{self, Frames},
+    lines::{Lines, Whole},
     rename::Renamer,
     skim::Skim,
     sound::{self, BilledBy},
@@ -69,12 +70,15 @@ enum Delivery {
 enum Form {
     /// The first bytes, which do not yet say what follows.
     Opening(Vec<u8>),
-    /// What has come of one JSON text.
-    Whole(Vec<u8>),
+    /// What has come of one JSON text, as far as is known.
+    Whole(Whole),
     /// The same, once it is too long to be kept.
     Skimmed(Box<Skim>),
     Events(Box<Stream>),
-    Frames(Frames),
+    /// JSON texts in lines, and what has come of a line that is too long to be kept.
+    Lines(Lines, Box<Skim>),
+    /// The same of frames.
+    Frames(Frames, Box<Skim>),
     /// Sound, of which nothing is counted.
     Sound,
     /// It cannot be looked into.
@@ -95,7 +99,9 @@ impl Reading {
     pub fn new(bound: Bound, content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
         let field = Field::read(content_encoding.unwrap_or_default());
         let form = match &field {
-            Field::Plain if content_type.is_some_and(frames::are_labelled) => Form::Frames(Frames::default()),
+            Field::Plain if content_type.is_some_and(frames::are_labelled) => {
+                Form::Frames(Frames::default(), Box::default())
+            }
             Field::Plain | Field::Coded(_) => Form::Opening(vec![]),
         };
         let is_labelled_stream = content_type.is_some_and(is_event_stream);
@@ -124,7 +130,7 @@ impl Reading {
     /// Whether the client may get other bytes than came: without usage that it has not asked for, or with the name that it has
     /// asked for.
     pub const fn alters(&self) -> bool {
-        let is_text = !matches!(self.form, Form::Sound | Form::Opaque | Form::Frames(_));
+        let is_text = !matches!(self.form, Form::Sound | Form::Opaque | Form::Frames(..));
         let may_be_events = matches!(self.form, Form::Events(_) | Form::Opening(_));
         self.decodes() || (is_text && (self.renamer.is_some() || (self.bound.asks_for_usage && may_be_events)))
     }
@@ -148,58 +154,63 @@ impl Reading {
     }
 
     const fn is_under_way(&self) -> bool {
-        matches!(self.form, Form::Events(_) | Form::Frames(_)) && !self.is_over
+        matches!(self.form, Form::Events(_) | Form::Frames(..)) && !self.is_over
     }
 
     fn speaks(&self) -> bool {
         self.bound.format.about == About::Speech
     }
 
-    /// Looks into decoded bytes, and gives what a client gets of them that does not get them as they came.
+    /// Whether an answer may be a stream of events that begins like one: sound and its text may begin with anything.
+    fn may_be_events(&self) -> bool {
+        match self.bound.format.about {
+            About::Text | About::Images => true,
+            About::Transcripts => self.is_labelled_stream || self.bound.is_stream,
+            About::Speech => self.is_labelled_stream,
+        }
+    }
+
+    /// Looks into decoded bytes, and gives what of them a client gets that does not get them as they came.
     fn look(&mut self, piece: &[u8]) -> Bytes {
         match &mut self.form {
             Form::Opening(first) => {
                 first.extend_from_slice(piece);
-                // Of sound any byte may be the first, and only a page begins like one.
-                let may_be_page = self.bound.format.about == About::Speech && failure::may_be_page(first);
-                let first = match events::begins_like_events(first).filter(|_| !may_be_page) {
-                    // Some proxies send line feeds until the answer begins.
-                    None if first.len() > MAX_OPENING_BYTES && first.trim_ascii().is_empty() => {
-                        return std::mem::take(first).into();
-                    }
-                    None => return Bytes::new(),
-                    // Sound may begin with anything.
-                    Some(is_stream) => self.open(is_stream && (self.is_labelled_stream || !self.speaks())),
-                };
-                self.look(&first)
+                self.look_at_opening()
             }
-            Form::Whole(kept) if kept.len().saturating_add(piece.len()) <= MAX_BYTES => {
-                kept.extend_from_slice(piece);
+            Form::Whole(whole) => {
+                if whole.add(piece) {
+                    let text = std::mem::take(&mut whole.text);
+                    self.form = Form::Lines(Lines::default(), Box::default());
+                    self.see_lines(&text);
+                } else if whole.is_too_long() {
+                    let mut skim = Box::<Skim>::default();
+                    self.seen.see_part(&self.bound, &mut skim, &whole.text);
+                    self.form = Form::Skimmed(skim);
+                }
                 self.renamed(piece)
-            }
-            Form::Whole(kept) => {
-                let mut skim = Box::<Skim>::default();
-                self.seen.see_part(&self.bound, &mut skim, kept);
-                self.form = Form::Skimmed(skim);
-                self.look(piece)
             }
             Form::Skimmed(skim) => {
                 self.seen.see_part(&self.bound, skim, piece);
+                self.renamed(piece)
+            }
+            Form::Lines(..) => {
+                self.see_lines(piece);
                 self.renamed(piece)
             }
             Form::Events(stream) => {
                 let cuts = stream.events.add(piece);
                 self.see_all(cuts)
             }
-            Form::Frames(frames) => {
+            Form::Frames(frames, skim) => {
                 match frames.add(piece) {
-                    Some(payloads) => payloads.iter().for_each(|payload| self.seen.see_payload(&self.bound, payload)),
+                    Some(cuts) => self.seen.see_cuts(&self.bound, skim, cuts, Seen::see_payload),
                     None => self.seen.write_unread(&self.bound, piece),
                 }
                 Bytes::copy_from_slice(piece)
             }
             Form::Sound => {
-                self.seen.came.content |= !piece.is_empty();
+                // A server without a word says `null`.
+                self.seen.came.content |= piece.iter().any(|byte| !b"null \t\r\n".contains(byte));
                 Bytes::copy_from_slice(piece)
             }
             Form::Opaque => {
@@ -212,6 +223,27 @@ impl Reading {
         }
     }
 
+    /// Looks at the first bytes, as long as these do not say what follows.
+    fn look_at_opening(&mut self) -> Bytes {
+        let may_be_events = self.may_be_events();
+        let Form::Opening(first) = &mut self.form else { return Bytes::new() };
+        let comments = if may_be_events { events::comments(first) } else { 0 };
+        let passed: Vec<u8> = first.drain(..comments).collect();
+        // Of sound any byte may be the first, and only a page begins like one.
+        let may_be_page = self.bound.format.about == About::Speech && failure::may_be_page(first);
+        let may_be_frames = self.bound.format.about == About::Text && frames::may_begin(first);
+        let rest = match events::begins_like_events(first).filter(|_| !may_be_page && !may_be_frames) {
+            // Some proxies send line feeds until the answer begins.
+            None if first.len() > MAX_OPENING_BYTES && first.trim_ascii().is_empty() => std::mem::take(first).into(),
+            None => Bytes::new(),
+            Some(is_stream) => {
+                let first = self.open(is_stream && may_be_events);
+                self.look(&first)
+            }
+        };
+        [passed.into(), rest].concat().into()
+    }
+
     /// The form is known: gives the bytes that have come of it. What begins neither as events nor as JSON is what its
     /// label says.
     fn open(&mut self, is_stream: bool) -> Vec<u8> {
@@ -219,20 +251,26 @@ impl Reading {
         let Form::Opening(first) = form else {
             return vec![];
         };
+        let about = self.bound.format.about;
         let start = events::without_bom(&first).trim_ascii_start();
         let is_json = matches!(start.first(), Some(b'{' | b'['));
         // Some servers label a transcript so.
-        let is_labelled = self.is_labelled_page && !is_stream && !is_json;
-        let is_page = failure::is_page(&first) || (is_labelled && self.bound.format.about != About::Transcripts);
-        if is_page {
+        let is_labelled = self.is_labelled_page && !is_stream && !is_json && about != About::Transcripts;
+        // Whether a drawing follows is known where the answer is whole.
+        let is_page = failure::is_page(&first) && (self.speaks() || !failure::may_be_drawing(&first));
+        if is_page || is_labelled {
             self.seen.came.unread = Unread::Page;
         }
-        self.form = if is_stream || (self.is_labelled_stream && !is_json) {
+        self.form = if about == About::Text && frames::begin(&first) {
+            Form::Frames(Frames::default(), Box::default())
+        } else if is_stream || (self.is_labelled_stream && !is_json) {
             Form::Events(Box::default())
-        } else if self.speaks() && !is_json && !is_page {
+        } else if self.speaks() && !is_json && !is_page && !is_labelled {
             Form::Sound
+        } else if about == About::Transcripts {
+            Form::Whole(Whole::one())
         } else {
-            Form::Whole(vec![])
+            Form::Whole(Whole::default())
         };
         first
     }
@@ -249,7 +287,11 @@ impl Reading {
         };
         match std::mem::replace(&mut self.form, Form::Opaque) {
             Form::Whole(whole) => {
-                self.see_whole(&whole);
+                self.see_whole(&whole.text);
+                opened
+            }
+            Form::Lines(mut lines, mut skim) => {
+                self.seen.see_cuts(&self.bound, &mut skim, lines.end(), Seen::see_line);
                 opened
             }
             Form::Skimmed(skim) => {
@@ -262,15 +304,20 @@ impl Reading {
                 let rest = self.see_all(cut);
                 [opened, rest].concat().into()
             }
-            Form::Opening(_) | Form::Frames(_) | Form::Sound | Form::Opaque => opened,
+            Form::Opening(_) | Form::Frames(..) | Form::Sound | Form::Opaque => opened,
         }
     }
 
-    /// A transcript as a text may be any: a number, a word in quotes, nothing but a line feed.
+    /// A transcript as a text may be any: a number, a word in quotes or brackets, nothing but a line feed.
     fn see_whole(&mut self, whole: &[u8]) {
         let text = events::without_bom(whole);
-        let is_json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
-        let may_be_json = is_json || (self.bound.format.about != About::Transcripts && !self.seen.came.is_page());
+        let may_be_json = match self.bound.format.about {
+            About::Transcripts => {
+                let object = text.trim_ascii_start().strip_prefix(b"{");
+                object.is_some_and(|members| members.trim_ascii_start().starts_with(b"\""))
+            }
+            _ => matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) || !self.seen.came.is_page(),
+        };
         if may_be_json && self.seen.see_texts(&self.bound, text) {
             return;
         }
@@ -278,6 +325,13 @@ impl Reading {
         self.seen.write_unread(&self.bound, whole);
         if may_be_json && !self.seen.came.is_page() {
             self.seen.see_skimmed(&self.bound, Skim::of(whole));
+        }
+    }
+
+    fn see_lines(&mut self, piece: &[u8]) {
+        if let Form::Lines(lines, skim) = &mut self.form {
+            let cuts = lines.add(piece);
+            self.seen.see_cuts(&self.bound, skim, cuts, Seen::see_line);
         }
     }
 
@@ -323,6 +377,8 @@ impl Reading {
         renamer.begin();
         let pass = |line: &[u8]| match events::cut_at_data(line) {
             Some((name, data)) => [name, &renamer.pass(data)].concat(),
+            // JSON that is no event, behind comments.
+            None if !events::is_field(line) => renamer.pass(line),
             None => line.to_vec(),
         };
         let passed = event.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')).flat_map(pass).collect();

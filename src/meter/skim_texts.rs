@@ -1,6 +1,7 @@
 //! What is counted in a JSON text that is too long to be kept: its text, and the calls of tools in its lists.
 
 use super::{
+    asides::is_aside,
     format::{Calls, Format},
     shown::Shown,
     text::Counter,
@@ -18,7 +19,7 @@ pub(super) struct Texts {
     has_bracket: bool,
     /// Of the string that is open.
     counter: Counter,
-    /// About the tokens where the format has text, and of all other strings.
+    /// About the tokens where the format has text, and of other strings that may be text.
     said: u64,
     others: u64,
     /// The texts that are images or sound, and their bytes.
@@ -53,7 +54,8 @@ impl Texts {
 
     /// About the tokens of an answer in another dialect than the format's.
     pub fn foreign(&self) -> u64 {
-        let is_foreign = !self.had_root && self.format.is_some_and(|format| !format.written.is_none());
+        let is_foreign =
+            self.is_json() && !self.had_root && self.format.is_some_and(|format| !format.written.is_none());
         if is_foreign { self.others } else { 0 }
     }
 
@@ -108,8 +110,11 @@ impl Texts {
         let Some(format) = self.format else { return };
         let tokens = self.counter.total();
         let is_text = self.json.is_some() || (self.in_root && (depth == 1 || format.written.holds(name)));
-        let sum = if is_text { &mut self.said } else { &mut self.others };
-        *sum = sum.saturating_add(tokens);
+        if is_text {
+            self.said = self.said.saturating_add(tokens);
+        } else if !is_aside(String::from_utf8_lossy(name)) {
+            self.others = self.others.saturating_add(tokens);
+        }
         let letters = u64::try_from(self.counter.data_bytes()).unwrap_or(u64::MAX);
         if letters > 0 && Shown::may_be_in(format, name) {
             self.data = (self.data.0.saturating_add(1), self.data.1.saturating_add(letters / 4 * 3));

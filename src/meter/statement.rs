@@ -6,10 +6,10 @@ use super::{
     count::Count,
     count_tables::LOCAL,
     counts::{Share, Stated},
-    delivered,
+    delivered, errors,
     format::{Calls, Format},
-    json::{Kind, Node},
-    path::{MAX_ITEMS, Path, paths},
+    json::Node,
+    path::{Path, paths},
     shown::Shown,
     usage_elsewhere,
 };
@@ -101,21 +101,6 @@ const TOOL_USAGES: &[Path] = paths!["tool_usage", "response/tool_usage"];
 /// What a call of the search did. To open a page is not billed.
 const ACTION: Path = Path::of("action/type");
 const SEARCH: &[u8] = b"\"search\"";
-const ERRORS: &[Path] = paths![
-    "error",
-    "response/error",
-    "result/error",
-    "data/error",
-    "Error",
-    "ResponseMetadata/Error",
-    "ResponseMetadata/error",
-    "fault",
-    "Fault",
-    // Of AWS, where nothing else is.
-    "Output/__type",
-];
-const ERROR_CODE: Path = Path::of("base_resp/status_code");
-
 /// Where an answer says why it has ended.
 const FINISHES: &[Path] = paths![
     "choices/*/finish_reason",
@@ -165,8 +150,10 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         Some(stated) => Some(with_local_cache(format, answer, stated)),
         None => of_local_server(format, answer),
     };
-    let of_choices = if last.is_none() { usage_elsewhere::of_choices(format, answer) } else { vec![] };
-    let aside = if last.is_none() { usage_elsewhere::aside(format, answer) } else { None };
+    // Some services write an empty usage, or one of zeros, beside the true one.
+    let is_unsaid = last.is_none_or(|last| last.says_nothing());
+    let of_choices = if is_unsaid { usage_elsewhere::of_choices(format, answer) } else { vec![] };
+    let aside = if is_unsaid { usage_elsewhere::aside(format, answer) } else { None };
     if last.is_some() {
         let beside = TOOL_USAGES.iter().filter_map(|path| path.value(answer));
         let stated = beside.flat_map(|usage| format.counts.tools(usage));
@@ -182,6 +169,14 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
     let begun = || block.and_then(tool_of_block).map(str::to_owned);
     let is_done = answer.get("type").is_some_and(|kind| kind.raw == ITEM_DONE);
     let items = format.written.items.iter().filter(|_| is_done).flat_map(|path| path.values(answer));
+    let words = Words {
+        written: format.written.tokens(answer),
+        repeated: again.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
+        foreign: delivered::foreign_tokens(format, answer),
+    };
+    let says = says(format, answer, &words);
+    // What is said again is no other text, and what a failure says is none of an answer.
+    let is_own = words.written > 0 || words.repeated > 0;
     Statement {
         is_final: last.is_some_and(|last| format.output_bound.is_none() || has_output(&last))
             || of_choices.iter().any(|(_, stated)| has_output(stated)),
@@ -193,12 +188,12 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
         is_refusal: last.is_some() && STOPS.iter().any(|path| path.value(answer).is_some_and(|why| why.raw == REFUSAL)),
         model: MODELS.iter().find_map(|path| text(path.value(answer))),
         tier: tier(answer, place.or(first.place)),
-        says: says(format, answer),
+        says,
         is_finish: is_finish(answer),
-        written_tokens: format.written.tokens(answer),
-        foreign_tokens: delivered::foreign_tokens(format, answer),
+        written_tokens: words.written,
+        foreign_tokens: if is_own || says == Says::Error { 0 } else { words.foreign },
         shown: Shown::of(answer),
-        repeated_tokens: again.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
+        repeated_tokens: words.repeated,
         item_tokens: items.map(|said| format.written.of(said)).fold(0, u64::saturating_add),
         tools,
         tools_stated,
@@ -208,18 +203,25 @@ pub(super) fn read(format: &Format, answer: &Node<'_>) -> Statement {
 
 /// Some services write an empty reason into every chunk.
 fn is_finish(answer: &Node<'_>) -> bool {
-    FINISHES.iter().flat_map(|path| path.values(answer)).any(|reason| !is_empty(reason))
+    FINISHES.iter().flat_map(|path| path.values(answer)).any(|reason| !errors::is_nothing(reason))
         || answer.get("type").is_some_and(|kind| ENDS.contains(&kind.raw))
 }
 
-fn is_empty(reason: &Node<'_>) -> bool {
-    reason.is_null() || reason.text().is_some_and(|text| text.is_empty())
+/// About the tokens of the text in an answer.
+struct Words {
+    written: u64,
+    repeated: u64,
+    foreign: u64,
 }
 
-fn says(format: &Format, answer: &Node<'_>) -> Says {
-    if is_error(answer) {
+/// An error beside words does not take them back.
+fn says(format: &Format, answer: &Node<'_>, words: &Words) -> Says {
+    let has_words = words.written > 0
+        || words.repeated > 0
+        || (words.foreign >= delivered::FEW_TOKENS && delivered::has_answer(answer));
+    if errors::is_error(answer) && !has_words {
         Says::Error
-    } else if delivered::is_delivered(format, answer) {
+    } else if has_words || delivered::is_delivered(format, answer, words.foreign) {
         Says::Answer
     } else {
         Says::Nothing
@@ -311,26 +313,6 @@ fn with_local_cache(format: &Format, answer: &Node<'_>, stated: Stated) -> State
 
 fn text(value: Option<&Node<'_>>) -> Option<String> {
     value.and_then(Node::string).filter(|text| !text.is_empty())
-}
-
-fn is_error(answer: &Node<'_>) -> bool {
-    let is_told = |error: &Node<'_>| match &error.kind {
-        Kind::Object(members) => !members.is_empty(),
-        Kind::Text => !is_empty(error),
-        Kind::Number | Kind::Bool(true) => true,
-        _ => false,
-    };
-    let is_named = |name| answer.get(name).and_then(Node::text).is_some_and(|name| *name == *b"error");
-    let has_errors = answer.get("errors").is_some_and(|errors| !errors.items().is_empty());
-    let is_code = ERROR_CODE.value(answer).and_then(Node::whole).is_some_and(|code| code > 0);
-    let in_choice = answer.get("choices").map(Node::items).unwrap_or_default().iter().take(MAX_ITEMS);
-    let in_choice = in_choice.filter_map(|choice| choice.get("error")).any(|error| !is_empty(error));
-    ERRORS.iter().filter_map(|path| path.value(answer)).any(is_told)
-        || has_errors
-        || is_named("type")
-        || is_named("object")
-        || is_code
-        || in_choice
 }
 
 /// How often the output has a call of each tool.

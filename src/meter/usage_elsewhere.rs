@@ -1,5 +1,7 @@
 //! Usage in places of its own: in each of several choices, and where only few services state it.
 
+use std::collections::BTreeSet;
+
 use super::{
     count::Count,
     count_tables::{INVOCATION, NATIVE, OF_RESULTS},
@@ -50,10 +52,13 @@ pub(super) fn of_choices(format: &Format, answer: &Node<'_>) -> Vec<(u64, Stated
     if !format.written.roots.contains(&CHOICES) {
         return vec![];
     }
-    let choices = answer.get(CHOICES).map(Node::items).unwrap_or_default().iter().take(MAX_ITEMS).zip(0_u64..);
-    let used = choices.filter_map(|(choice, place)| {
+    let choices = || answer.get(CHOICES).map(Node::items).unwrap_or_default().iter().take(MAX_ITEMS);
+    let index = |choice: &Node<'_>| choice.get("index").and_then(Node::whole);
+    // Some services write 0 for each.
+    let are_told = choices().filter_map(index).collect::<BTreeSet<_>>().len() == choices().count();
+    let used = choices().zip(0_u64..).filter_map(|(choice, place)| {
         let usage = choice.get("usage").filter(|usage| usage.is_object())?;
-        let index = choice.get("index").and_then(Node::whole).unwrap_or(place);
+        let index = index(choice).filter(|_| are_told).unwrap_or(place);
         Some((index, format.counts.read(usage).stated))
     });
     used.collect()

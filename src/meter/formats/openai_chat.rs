@@ -65,7 +65,6 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
     written: Written {
         roots: &["choices"],
         texts: &[
-            "content",
             "refusal",
             "tool_calls",
             "function",
@@ -80,7 +79,8 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
             "summary",
         ],
         same: &[
-            &["delta", "text"],
+            // Some services say it under both names.
+            &["delta", "text", "content"],
             &["reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking"],
         ],
         json: &[],

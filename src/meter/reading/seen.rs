@@ -4,8 +4,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::super::{
     bound::Bound,
-    counts::{Counts, Stated},
-    delivered, events,
+    counts::{CALLS, Counts, Stated},
+    delivered::{self, FEW_TOKENS},
+    events::{self, Cut},
     extra_usage::{self, ForClient},
     failure,
     format::About,
@@ -18,9 +19,6 @@ use super::super::{
 
 /// Lines that name an event an error.
 const ERROR_NAMES: [&[u8]; 2] = [b"event: error", b"event:error"];
-
-/// As many as an error may have besides its message.
-const FEW_TOKENS: u64 = 32;
 
 /// The most choices of a call.
 const MAX_CHOICES: usize = 128;
@@ -116,8 +114,12 @@ impl Seen {
             return ForClient::All;
         };
         let read = statement::read(bound.format, &node);
-        let says = if is_named_error() { Says::Error } else { read.says };
-        self.take(bound.counts, Statement { says, ..read });
+        let read = if read.written_tokens == 0 && is_named_error() {
+            Statement { says: Says::Error, foreign_tokens: 0, ..read }
+        } else {
+            read
+        };
+        self.take(bound.counts, read);
         if bound.asks_for_usage { extra_usage::strip(&data, &node) } else { ForClient::All }
     }
 
@@ -140,6 +142,35 @@ impl Seen {
             None => self.take(bound.counts, statement::read(bound.format, &node)),
             Some(Ok(event)) => self.take(bound.counts, statement::read(bound.format, &event)),
             Some(Err(_)) => self.write_unread(bound, payload),
+        }
+    }
+
+    /// Reads a line that is one JSON text. What is none is read as such an event is.
+    pub fn see_line(&mut self, bound: &Bound, line: &[u8]) {
+        let text = events::without_bom(line);
+        if !self.see_texts(bound, text) {
+            self.write_unread(bound, text);
+            self.see_skimmed(bound, Skim::of(text));
+        }
+    }
+
+    /// Reads what a stream was cut into: by `read` what is whole.
+    pub fn see_cuts(
+        &mut self,
+        bound: &Bound,
+        skim: &mut Skim,
+        cuts: impl IntoIterator<Item = Cut>,
+        read: fn(&mut Self, &Bound, &[u8]),
+    ) {
+        for cut in cuts {
+            match cut {
+                Cut::Event(whole) => read(self, bound, &whole),
+                Cut::Part(part) => self.see_part(bound, skim, &part),
+                Cut::LastPart(part) => {
+                    self.see_part(bound, skim, &part);
+                    self.see_skimmed(bound, std::mem::take(skim));
+                }
+            }
         }
     }
 
@@ -281,6 +312,11 @@ impl Seen {
         }
     }
 
+    /// Whether the answer states a call, as a rerank of nothing does that is billed by the call.
+    pub fn states_calls(&self) -> bool {
+        self.tools_stated.iter().any(|(tool, calls)| tool == CALLS && *calls > 0)
+    }
+
     /// How often each tool was called: as often as is stated, where it is, because calls that fail are free.
     pub fn called(&mut self) -> Vec<(String, u64)> {
         let mut tools = std::mem::take(&mut self.tools);
@@ -291,10 +327,9 @@ impl Seen {
         tools
     }
 
-    /// About the tokens of an answer that has nothing in the dialect of its format, but something in another one. A few words
-    /// may be those of a failure.
+    /// About the tokens of what was in another dialect than the format's. A few words may be those of a failure.
     pub fn foreign(&self) -> u64 {
-        let counts = self.written_tokens == 0 && (self.came.content || self.foreign_tokens >= FEW_TOKENS);
+        let counts = self.came.content || self.foreign_tokens >= FEW_TOKENS;
         if counts { self.foreign_tokens } else { 0 }
     }
 

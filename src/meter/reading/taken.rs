@@ -55,6 +55,7 @@ impl Reading {
         }
         drop(self.finish());
         self.seen.state_aside();
+        let states_calls = self.seen.states_calls();
         let mut tools = self.seen.called();
         let Self { bound, seen, is_over, has_left, .. } = self;
         let calls = made(&bound, &mut tools);
@@ -66,7 +67,7 @@ impl Reading {
         let input = believed::input(&bound, &settled);
         let output = believed::output(&bound, &settled, seen.written_tokens.saturating_add(shown));
         let unseen = if seen.came.content { bound.estimated_output_tokens } else { 0 };
-        let said = seen.written_tokens.max(unseen).max(seen.foreign());
+        let said = seen.written_tokens.saturating_add(seen.foreign()).max(unseen);
         let delivered = said.saturating_add(shown).min(bound.output_tokens);
         let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
         let whole = believed::total(&bound, &settled);
@@ -85,10 +86,9 @@ impl Reading {
             0 if final_output.is_none() => shown,
             stated => stated,
         };
-        let is_empty =
-            (is_over || seen.came.is_page()) && !seen.came.content && seen.foreign() == 0 && seen.stated.says_nothing();
-        let is_error =
-            seen.came.error && seen.written_tokens == 0 && seen.shown.is_none() && seen.stated.says_nothing();
+        let is_unsaid = seen.foreign() == 0 && seen.stated.says_nothing();
+        let is_empty = (is_over || seen.came.is_page()) && !seen.came.content && is_unsaid && !states_calls;
+        let is_error = seen.came.error && seen.written_tokens == 0 && seen.shown.is_none() && is_unsaid;
         let are_calls_sane = believed::is_sane(calls, bound.units);
         let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
         let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);

@@ -10,7 +10,7 @@ use crate::{
         route::Meter,
         usage::{Extras, Usage},
     },
-    meter::{Asked, Ways, format},
+    meter::{Asked, Ways, events::MAX_BYTES, format},
 };
 
 const SSE: &str = "text/event-stream; charset=utf-8";
