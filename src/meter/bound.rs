@@ -53,6 +53,15 @@ pub struct Ways<'n> {
     pub default_max_tokens: Option<u64>,
 }
 
+/// What its provider keeps of a prompt.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// Whether cache entries may be written that live for an hour.
+    pub has_long_cache: bool,
+    /// Whether a part of the prompt is there already, so that its length is not known here.
+    pub(super) is_elsewhere: bool,
+}
+
 /// Whether tokens may be those of images, or of sound.
 #[derive(Debug, Clone, Copy)]
 struct Media {
@@ -76,8 +85,7 @@ pub struct Bound {
     further_bytes: u64,
     /// How many calls the provider may bill it as.
     pub(super) units: u64,
-    /// Whether cache entries may be written that live for an hour.
-    pub has_long_cache: bool,
+    pub kept: Kept,
     media: Media,
     /// The service tiers that may serve it besides the standard one, and whether the request names one of them.
     service_tiers: Vec<String>,
@@ -98,8 +106,6 @@ pub struct Bound {
     /// The longest prompt and answers that are believed.
     pub(super) sane_input_tokens: u64,
     pub(super) sane_output_tokens: u64,
-    /// Whether a part of the prompt is kept elsewhere, so that its length is not known here.
-    pub(super) is_elsewhere: bool,
     /// Whether data in the answer is sound, and no image.
     pub(super) speaks: bool,
     /// Whether the answer is to come as it is made.
@@ -138,7 +144,8 @@ impl Letter {
 impl Bound {
     /// The most that it can take, as prices know it.
     pub fn most(&self) -> Most<'_> {
-        let Self { input_tokens, output_tokens, has_long_cache, media, units, .. } = *self;
+        let Self { input_tokens, output_tokens, kept, media, units, .. } = *self;
+        let has_long_cache = kept.has_long_cache;
         let Media { images, sound: has_sound } = media;
         let service_tiers = &self.service_tiers;
         Most { input_tokens, output_tokens, has_long_cache, images, has_sound, service_tiers, calls: units }
@@ -214,7 +221,7 @@ impl Asked {
             output_besides,
             further_bytes: if is_bounded { 0 } else { BOUND_BYTES.saturating_mul(times) },
             units: if about == About::Images { self.answers } else { self.units },
-            has_long_cache: self.look.has_long_cache,
+            kept: Kept { has_long_cache: self.look.has_long_cache, is_elsewhere: self.without_size.is_some() },
             media: Media { images, sound: has_sound },
             asked_tier: self.asked_tier(),
             service_tiers: self.service_tiers.clone(),
@@ -227,7 +234,6 @@ impl Asked {
             sane_input_tokens: sane(SANE_INPUT_TOKENS, longest_input.unwrap_or(0), input_tokens),
             sane_output_tokens: sane(SANE_OUTPUT_TOKENS, known_output, output_tokens),
             sound,
-            is_elsewhere: self.without_size.is_some(),
             speaks: answers_in_sound,
             is_stream: self.is_stream,
             asks_for_usage,

@@ -193,8 +193,12 @@ fn a_hold_covers_the_hour_in_the_cache_and_no_more_where_none_is_asked_for() {
         let body = format!(r#"{{"model":"m1","max_tokens":10,"system":[{{"type":"text","text":"x"{members}}}]}}"#);
         let asked = Asked::read(format(Meter::AnthropicMessages).unwrap(), "/", body.into(), &|_| false).unwrap();
         let bound = asked.bound(&[&m1()], Ways::default()).unwrap();
-        let most =
-            Most { input_tokens: 1_000, output_tokens: 0, has_long_cache: bound.has_long_cache, ..Most::default() };
+        let most = Most {
+            input_tokens: 1_000,
+            output_tokens: 0,
+            has_long_cache: bound.kept.has_long_cache,
+            ..Most::default()
+        };
         m1().bound(&most).unwrap().pusd()
     };
     assert_eq!(hold(r#","cache_control":{"type":"ephemeral"}"#), 1_250_000_000);

@@ -39,7 +39,7 @@ fn ordinary_clients_are_served_and_held_by_their_bytes() {
         assert!(bound.input_tokens <= bytes + 1_100, "{name}: {} for {bytes}", bound.input_tokens);
         assert!(estimate >= 5, "{name}: {estimate}");
         let has_long = ["Claude Code", "the Vercel AI SDK for Anthropic"].contains(&name);
-        assert_eq!(bound.has_long_cache, has_long, "{name}");
+        assert_eq!(bound.kept.has_long_cache, has_long, "{name}");
     }
 }
 

@@ -258,7 +258,7 @@ fn what_asks_for_no_tool_of_the_provider_passes() {
         let refused = asked_at(meter, "/v1", members, false).err().unwrap();
         assert!(refused.contains(&format!("tools = {{ {tool} = ")), "{members}: {refused}");
     }
-    assert!(bound(OpenaiChat, r#""cacheOptions":{"ttl":3600}"#).has_long_cache);
+    assert!(bound(OpenaiChat, r#""cacheOptions":{"ttl":3600}"#).kept.has_long_cache);
 }
 
 #[test]

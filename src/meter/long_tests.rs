@@ -105,7 +105,7 @@ fn sound_in_json_is_delivered_and_a_server_without_a_word_has_none() {
         let bound = asked.bound(&[&test_price::price(100_000, 1_000)], Ways::default()).unwrap();
         let mut reading = Reading::new(bound, Some(label), None);
         drop((reading.pass(text.clone().into()), reading.rest()));
-        assert_eq!(reading.taken().failed, is_free, "{:.60}", text);
+        assert_eq!(reading.taken().failed, is_free, "{text:.60}");
     }
 }
 

@@ -6,6 +6,7 @@
 //! marked `estimated`.
 
 mod believed;
+mod left;
 mod pieces;
 mod seen;
 mod taken;
@@ -45,8 +46,7 @@ const MAX_OPENING_BYTES: usize = 4 << 10;
 /// Reads one answer.
 pub struct Reading {
     bound: Bound,
-    is_labelled_stream: bool,
-    is_labelled_page: bool,
+    label: Label,
     coded: Option<Coded>,
     delivery: Delivery,
     form: Form,
@@ -56,6 +56,24 @@ pub struct Reading {
     is_over: bool,
     /// Whether its client has gone.
     has_left: bool,
+}
+
+/// What the type of an answer says of its form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Label {
+    Stream,
+    Page,
+    Other,
+}
+
+impl Label {
+    fn of(content_type: Option<&str>) -> Self {
+        match content_type {
+            Some(kind) if is_event_stream(kind) => Self::Stream,
+            Some(kind) if failure::is_labelled_page(kind) => Self::Page,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// How a client gets an answer that comes coded.
@@ -104,15 +122,14 @@ impl Reading {
             }
             Field::Plain | Field::Coded(_) => Form::Opening(vec![]),
         };
-        let is_labelled_stream = content_type.is_some_and(is_event_stream);
-        let is_labelled_page = content_type.is_some_and(failure::is_labelled_page);
+        let label = Label::of(content_type);
         let renamer = bound.answers_as.as_deref().map(Renamer::new);
         let can_decode = matches!(&field, Field::Coded(codings) if codings.are_known());
         let must_change = renamer.is_some() || bound.asks_for_usage;
         let delivery = if can_decode && must_change { Delivery::Decoded } else { Delivery::Unchanged };
         let coded = if let Field::Coded(codings) = field { Some(Coded::Opening(codings, vec![])) } else { None };
         let (seen, is_over, has_left) = (Seen::default(), false, false);
-        Self { bound, is_labelled_stream, is_labelled_page, coded, delivery, form, renamer, seen, is_over, has_left }
+        Self { bound, label, coded, delivery, form, renamer, seen, is_over, has_left }
     }
 
     /// With the counts that the header fields of the answer state, which hold where nothing in it states any.
@@ -124,7 +141,7 @@ impl Reading {
 
     /// Whether the answer says only at its end what the call took, and is no stream of events as far as is known.
     pub fn is_whole(&self) -> bool {
-        !self.is_labelled_stream && !self.bound.is_stream && !self.speaks() && !matches!(self.form, Form::Events(_))
+        self.label != Label::Stream && !self.bound.is_stream && !self.speaks() && !matches!(self.form, Form::Events(_))
     }
 
     /// Whether the client may get other bytes than came: without usage that it has not asked for, or with the name that it has
@@ -135,28 +152,6 @@ impl Reading {
         self.decodes() || (is_text && (self.renamer.is_some() || (self.bound.asks_for_usage && may_be_events)))
     }
 
-    /// Whether the model has stopped, and the usage that was asked for is still to come.
-    pub const fn awaits_usage(&self) -> bool {
-        self.is_under_way() && self.seen.has_finished && !self.seen.is_final
-    }
-
-    /// Whether only the usage says what the call took: its prompt is kept elsewhere, or images and sound were shown.
-    pub fn needs_usage(&self) -> bool {
-        let is_to_come = matches!(self.form, Form::Opening(_)) && self.bound.is_stream && !self.is_over;
-        let has_no_input = self.bound.is_elsewhere && !self.seen.stated.input.is_plain();
-        let has_no_output = !self.seen.shown.is_none() && !self.seen.is_final;
-        (self.is_under_way() || is_to_come) && (has_no_input || has_no_output)
-    }
-
-    /// The client has gone, and the answer is read on.
-    pub const fn leave(&mut self) {
-        self.has_left = true;
-    }
-
-    const fn is_under_way(&self) -> bool {
-        matches!(self.form, Form::Events(_) | Form::Frames(..)) && !self.is_over
-    }
-
     fn speaks(&self) -> bool {
         self.bound.format.about == About::Speech
     }
@@ -165,8 +160,8 @@ impl Reading {
     fn may_be_events(&self) -> bool {
         match self.bound.format.about {
             About::Text | About::Images => true,
-            About::Transcripts => self.is_labelled_stream || self.bound.is_stream,
-            About::Speech => self.is_labelled_stream,
+            About::Transcripts => self.label == Label::Stream || self.bound.is_stream,
+            About::Speech => self.label == Label::Stream,
         }
     }
 
@@ -255,7 +250,7 @@ impl Reading {
         let start = events::without_bom(&first).trim_ascii_start();
         let is_json = matches!(start.first(), Some(b'{' | b'['));
         // Some servers label a transcript so.
-        let is_labelled = self.is_labelled_page && !is_stream && !is_json && about != About::Transcripts;
+        let is_labelled = self.label == Label::Page && !is_stream && !is_json && about != About::Transcripts;
         // Whether a drawing follows is known where the answer is whole.
         let is_page = failure::is_page(&first) && (self.speaks() || !failure::may_be_drawing(&first));
         if is_page || is_labelled {
@@ -263,7 +258,7 @@ impl Reading {
         }
         self.form = if about == About::Text && frames::begin(&first) {
             Form::Frames(Frames::default(), Box::default())
-        } else if is_stream || (self.is_labelled_stream && !is_json) {
+        } else if is_stream || ((self.label == Label::Stream) && !is_json) {
             Form::Events(Box::default())
         } else if self.speaks() && !is_json && !is_page && !is_labelled {
             Form::Sound
@@ -279,7 +274,7 @@ impl Reading {
     fn finish(&mut self) -> Bytes {
         let opened = match &self.form {
             Form::Opening(first) if !first.is_empty() => {
-                let is_stream = self.is_labelled_stream;
+                let is_stream = self.label == Label::Stream;
                 let first = self.open(is_stream);
                 self.look(&first)
             }

@@ -71,7 +71,7 @@ impl Reading {
         let delivered = said.saturating_add(shown).min(bound.output_tokens);
         let final_output = output.filter(|_| seen.is_final || bound.output_tokens == 0);
         let whole = believed::total(&bound, &settled);
-        let is_unseen = has_left && !is_over && bound.is_elsewhere;
+        let is_unseen = has_left && !is_over && bound.kept.is_elsewhere;
         let unseen = if is_unseen { bound.input_tokens / UNSEEN_PART } else { 0 };
         let estimate = seen.seconds.unwrap_or(bound.estimated_input_tokens).max(unseen);
         let input_tokens = input.unwrap_or_else(|| whole.map_or(estimate, |whole| estimate.min(whole)));

@@ -156,11 +156,8 @@ mod tests {
     #[test]
     fn what_is_no_row_is_no_panic() {
         let line = write(&row()).unwrap();
-        for end in 0..line.len() {
-            if line.get(..end).is_some_and(|part| !part.ends_with('}')) {
-                let read = read(&line[..end]);
-                assert!(read.is_err(), "{read:?}");
-            }
+        for part in (0..line.len()).filter_map(|end| line.get(..end)).filter(|part| !part.ends_with('}')) {
+            assert!(read(part).is_err(), "{part}");
         }
         for wrong in ["", "\t\t\t", "{}", &format!("{line}\t"), &line.replacen('7', "x", 1), &line.replace("ab", "zz")]
         {
