@@ -14,9 +14,9 @@ pub(super) fn delivered() -> Vec<Case> {
     let said = |name, text: &str| labelled(Some("text/plain"), of(name, OpenaiTranscriptions, text, [1, 0, 0, 0]));
     let text = |case: Case, tokens: u64| Case { counts: [1, 0, 0, tokens], ..case };
     vec![
-        of("A1: one vector", OpenaiEmbeddings, r#"{"embedding":[0.1,0.2]}"#, [1, 0, 0, 0]),
-        of("A1: a vector of Gemini", OpenaiEmbeddings, r#"{"embedding":{"values":[0.1,0.2]}}"#, [1, 0, 0, 0]),
-        of("A1: vectors", OpenaiEmbeddings, r#"{"vectors":[[0.1,0.2]]}"#, [1, 0, 0, 0]),
+        of("A1: one vector", OpenaiEmbeddings, r#"{"embedding":[0.1,0.2]}"#, [12, 0, 0, 0]),
+        of("A1: a vector of Gemini", OpenaiEmbeddings, r#"{"embedding":{"values":[0.1,0.2]}}"#, [12, 0, 0, 0]),
+        of("A1: vectors", OpenaiEmbeddings, r#"{"vectors":[[0.1,0.2]]}"#, [12, 0, 0, 0]),
         of("A2: rankings", Rerank, r#"{"rankings":[{"index":0,"logit":5.4}]}"#, [1, 0, 0, 0]),
         of("A2: scores", Rerank, r#"{"scores":[0.9,0.1]}"#, [1, 0, 0, 0]),
         of("A2: records", Rerank, r#"{"records":[{"id":"1","score":0.98}]}"#, [1, 0, 0, 0]),

@@ -59,7 +59,7 @@ pub(super) fn counts() -> Vec<Case> {
         ),
         estimated(answer(
             "[[0.1,0.2],[0.3,0.4]]",
-            whole("vectors without anything around them", OpenaiEmbeddings, "", [1, 0, 0, 0], 0),
+            whole("vectors without anything around them", OpenaiEmbeddings, "", [12, 0, 0, 0], 0),
         )),
         estimated(answer(
             r#"[{"index":0,"score":0.9}]"#,
