@@ -98,7 +98,7 @@ async fn a_call_that_is_refused_before_it_is_limited_is_told_what_is_left(store:
         (post(CHAT, "application/json", r#"{"model":"demo","messages":[],"n":-1}"#), 400, "invalid-request"),
         (post("/paid", "text/plain", &long), 413, "body-too-large"),
         (post(CHAT, "application/json", &long), 413, "body-too-large"),
-        (post(CHAT, "text/plain", "{}"), 415, "unsupported-media-type"),
+        (post(CHAT, "application/xml", "{}"), 415, "unsupported-media-type"),
         (post(CHAT, "application/json", "{}").header("content-encoding", "gzip"), 415, "unsupported-media-type"),
     ] {
         refused(&gateway, &gateway.admin, request, status, code).await;

@@ -97,8 +97,11 @@ fn the_same(home: &Home) {
     let refused = |found: &Value| [0, 1].map(|i| found["candidates"][i]["refused"].clone());
     assert_eq!(refused(&parsed(&replay(&["--json"]))), [2, 4]);
     assert_eq!(refused(&parsed(&replay(&["--json", "--export", "log.jsonl"]))), [2, 4]);
-    fs::write(home.path().join("budget.toml"), "name = \"all\"\nscope = \"global\"\nlimit_usd = 1\nperiod = \"day\"\n")
-        .unwrap();
+    fs::write(
+        home.path().join("budget.toml"),
+        "name = \"all\"\nscope = \"global\"\nlimit_usd = true\nperiod = \"day\"\n",
+    )
+    .unwrap();
     let bad = home.run(&["replay", "--budget", "budget.toml", "--from", "2020-01-01"]);
     assert_eq!(bad.status.code(), Some(2), "{}", said(&bad));
     fs::write(

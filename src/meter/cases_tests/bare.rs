@@ -45,7 +45,14 @@ pub(super) fn transcripts() -> Vec<Case> {
 /// H6: vectors, images and counts that were delivered without a list or an object.
 pub(super) fn data() -> Vec<Case> {
     use Meter::{OpenaiEmbeddings, OpenaiImages, Rerank};
-    let of = |name, meter, text: &str| estimated(answer(text, whole(name, meter, "", [1, 0, 0, 0], 0)));
+    let of = |name, meter, text: &str| {
+        let (input, output) = match meter {
+            OpenaiImages => (1, 1_000),
+            OpenaiEmbeddings => (12, 0),
+            _ => (1, 0),
+        };
+        estimated(answer(text, whole(name, meter, "", [input, 0, 0, output], 0)))
+    };
     let partial = r#"{"type":"image_generation.partial_image","b64_json":"iVBORw0KGgoAAAA","partial_image_index":0}"#;
     let done = r#"{"type":"image_generation.completed","b64_json":"iVBORw0KGgoAAAA"}"#;
     vec![

@@ -57,7 +57,7 @@ fn states_without_an_answer_under_way() -> Vec<State> {
         (
             "in a head that is too long",
             |c| {
-                c.reads_head(Line { bytes: 14, ..Line::default() }, &[b'x'; 1_015], b"");
+                c.reads_head(Line { bytes: 14, ..Line::default() }, &[b'x'; 1_018], b"");
                 None
             },
             Some((0, Due::End(Overdue::LongHead))),

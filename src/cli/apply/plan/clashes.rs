@@ -75,11 +75,14 @@ impl Others {
 
     /// Takes note of an upstream that has a mistake of its own: that others name it is no further one.
     pub(super) fn expect(&mut self, entry: &Entry) {
-        let sound =
-            entry_of(EntryKind::Upstream, &entry.name, Map::from_iter([("url".to_owned(), STAND_IN_URL.into())]));
+        if entry.kind != Kind::Upstream {
+            return;
+        }
+        let fields = [("name", entry.name.as_str()), ("url", STAND_IN_URL)];
+        let fields = fields.map(|(field, value)| (field.to_owned(), value.into()));
+        let sound = entry_of(EntryKind::Upstream, &entry.name, Map::from_iter(fields));
         let is_named = Lists::default().judge(&self.listed, &sound.key, Some(&sound)).is_ok();
-        let is_known = self.listed.iter().any(|other| other.key == sound.key);
-        if entry.kind == Kind::Upstream && is_named && !is_known {
+        if is_named && self.listed.iter().all(|other| other.key != sound.key) {
             self.listed.push(sound);
         }
     }
