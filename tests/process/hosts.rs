@@ -11,7 +11,7 @@ fn a_host_is_asked_of_http_1_1_alone_and_is_one() {
         ("GET /healthz HTTP/1.0\r\nhost: a/b", 400),
         ("GET /healthz HTTP/1.1", 400),
         ("GET /healthz HTTP/1.1\r\nhost:", 200),
-        ("GET /echo/x HTTP/1.1\r\nhost:", 400),
+        ("GET /.well-known/jwks.json HTTP/1.1\r\nhost:", 400),
         ("GET /healthz HTTP/1.1\r\nhost: gate.example", 200),
         ("GET /healthz HTTP/1.1\r\nhost: gate.example:8080", 200),
         ("GET /healthz HTTP/1.1\r\nhost: [::1]:80", 200),
