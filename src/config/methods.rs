@@ -1,53 +1,7 @@
 //! Methods of routes that look mistyped. Any token is a method (RFC 9110 §9.1), so nothing is refused for it.
 
 use super::{Config, words::nearest};
-
-/// Those of the IANA HTTP Method Registry, and others that servers take.
-const KNOWN: [&str; 43] = [
-    "ACL",
-    "BASELINE-CONTROL",
-    "BIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "CONNECT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LABEL",
-    "LINK",
-    "LOCK",
-    "M-SEARCH",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MKREDIRECTREF",
-    "MKWORKSPACE",
-    "MOVE",
-    "NOTIFY",
-    "OPTIONS",
-    "ORDERPATCH",
-    "PATCH",
-    "POST",
-    "PRI",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "PUT",
-    "QUERY",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "TRACE",
-    "UNBIND",
-    "UNCHECKOUT",
-    "UNLINK",
-    "UNLOCK",
-    "UPDATE",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
-];
+use crate::domain::method;
 
 /// A warning for each method that is not registered and is like one that is.
 #[must_use]
@@ -55,7 +9,7 @@ pub fn mistyped_methods(config: &Config) -> Vec<String> {
     let routes = config.routes.iter().enumerate();
     let methods = routes.flat_map(|(i, route)| route.methods.iter().map(move |method| (i, method.as_str())));
     let warning = |(i, method)| {
-        let meant = nearest(method, KNOWN.into_iter()).filter(|meant| *meant != method)?;
+        let meant = nearest(method, method::known()).filter(|meant| *meant != method)?;
         Some(format!("routes[{i}].methods: {method:?} is no registered method (RFC 9110 §16.1); did you mean {meant}?"))
     };
     methods.filter_map(warning).collect()

@@ -37,6 +37,14 @@ const IDEMPOTENT: [&str; 27] = [
 /// The others.
 const NEITHER: [&str; 4] = ["CONNECT", "LOCK", "PATCH", "POST"];
 
+/// Those that servers take although the registry has them not.
+const UNREGISTERED: [&str; 3] = ["M-SEARCH", "NOTIFY", "PURGE"];
+
+/// The methods that are known by name: those of the registry, and others that servers take.
+pub fn known() -> impl Iterator<Item = &'static str> {
+    SAFE.into_iter().chain(IDEMPOTENT).chain(NEITHER).chain(UNREGISTERED)
+}
+
 /// Whether the registry has this method.
 #[must_use]
 pub fn is_registered(method: &str) -> bool {

@@ -9,40 +9,11 @@ use actix_web::http::header::HeaderMap;
 use super::{authorize::Authorized, urls::Destination, visit::Visit};
 use crate::domain::{
     access::may_call,
-    percent,
+    method, percent,
     principal::Principal,
     refusal::{Fault, Refusal},
     route::{Found, Route},
 };
-
-/// The methods that frameworks take from elsewhere than the request line; of a route, its own too.
-const METHODS: [&str; 25] = [
-    "ACL",
-    "BIND",
-    "CONNECT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKCOL",
-    "MOVE",
-    "OPTIONS",
-    "PATCH",
-    "POST",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "PUT",
-    "QUERY",
-    "REPORT",
-    "SEARCH",
-    "TRACE",
-    "UNLINK",
-    "UNLOCK",
-];
 
 /// What the fields begin with that ask Kubernetes to act as another user.
 const IMPERSONATE: &str = "impersonate-";
@@ -81,7 +52,8 @@ fn in_header(name: &str, value: &[u8], method: &str, route: &Route) -> Option<Fa
 
 /// Whether this is a method, and not that of the request.
 fn is_another(named: &str, method: &str, route: &Route) -> bool {
-    named != method && (METHODS.contains(&named) || route.methods.iter().any(|listed| listed == named))
+    named != method
+        && (method::known().any(|known| known == named) || route.methods.iter().any(|listed| listed == named))
 }
 
 /// Whether the caller may call what is at the path of a call by this method.
