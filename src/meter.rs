@@ -28,6 +28,7 @@ mod format;
 mod formats;
 mod frames;
 mod json;
+mod kept;
 mod lines;
 mod members;
 mod path;

@@ -9,6 +9,7 @@ use super::{
     counts::Counts,
     edit::{self, Edit},
     format::{About, Format, Member},
+    kept::Kept,
     plain,
     sound::BilledBy,
 };
@@ -51,15 +52,6 @@ pub struct Ways<'n> {
     pub dialect: Dialect,
     /// The output bound of a request that has none, where it is less than the model's.
     pub default_max_tokens: Option<u64>,
-}
-
-/// What its provider keeps of a prompt.
-#[derive(Debug, Clone, Copy)]
-pub struct Kept {
-    /// Whether cache entries may be written that live for an hour.
-    pub has_long_cache: bool,
-    /// Whether a part of the prompt is there already, so that its length is not known here.
-    pub(super) is_elsewhere: bool,
 }
 
 /// Whether tokens may be those of images, or of sound.
