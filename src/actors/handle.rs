@@ -3,7 +3,7 @@
 //! actix bounds no mailbox that matters here (`send` never waits for room, every clone of an address has a free slot),
 //! and dropping the future of `send` takes a queued message back. So the handle counts permits itself, puts a message
 //! in the queue at once or not at all, and the answer travels in the message. A permit is free again when the actor
-//! has answered, not when the caller has lost interest.
+//! answers, not when the caller has lost interest.
 
 use std::{
     sync::{
@@ -38,13 +38,16 @@ impl<R: Request> Message for Ask<R> {
 pub struct Reply<T> {
     to: oneshot::Sender<T>,
     parents: Parents,
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl<T> Reply<T> {
-    /// Answers. That nobody listens any more is no error.
+    /// Answers. That nobody listens any more is no error. The permit is free before the answer is there, so that a
+    /// caller who has every answer finds nothing in flight.
     pub fn answer(self, answer: T) {
-        drop(self.to.send(answer));
+        let Self { to, permit, .. } = self;
+        drop(permit);
+        drop(to.send(answer));
     }
 
     /// The traced requests that wait for the answer.
@@ -182,7 +185,7 @@ impl<A: Actor> Handle<A> {
         let (to, answer) = oneshot::channel();
         let address = self.shared.address.load();
         let address = address.as_ref().ok_or(NoAnswer::Dead)?;
-        let ask = Ask { request, reply: Reply { to, parents: Parents::current(), _permit: permit } };
+        let ask = Ask { request, reply: Reply { to, parents: Parents::current(), permit } };
         address.try_send(ask).map_err(|_| NoAnswer::Dead)?;
         Ok(answer)
     }
@@ -241,5 +244,31 @@ impl<A: Actor> Handle<A> {
     pub(super) fn withdraw(&self) {
         self.shared.address.store(None);
         self.shared.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::Context;
+
+    use super::*;
+
+    struct Idle;
+
+    impl Actor for Idle {
+        type Context = Context<Self>;
+    }
+
+    #[test]
+    fn whoever_has_the_answer_finds_no_place_taken() {
+        let handle = Handle::<Idle>::new("idle", 1, Duration::ZERO);
+        for _ in 0..2_000 {
+            let (to, answer) = oneshot::channel();
+            let reply = Reply { to, parents: Parents::default(), permit: handle.permit().unwrap() };
+            let answering = std::thread::spawn(|| reply.answer(()));
+            answer.blocking_recv().unwrap();
+            assert_eq!(handle.in_flight(), 0);
+            answering.join().unwrap();
+        }
     }
 }
