@@ -42,6 +42,7 @@ mod skim;
 mod skim_texts;
 mod sound;
 mod statement;
+pub mod steering;
 mod stream_options;
 mod text;
 mod tiers;

@@ -40,6 +40,7 @@ mod api {
     mod limits_told;
     mod login;
     mod meter_clients;
+    mod meter_headers;
     mod meter_rows;
     mod metering;
     mod meters;

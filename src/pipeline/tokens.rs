@@ -51,13 +51,26 @@ pub async fn read(
     let asked =
         if is_long { actix_web::rt::task::spawn_blocking(read).await.map_err(|_| Refusal::Internal)? } else { read() };
     let mut asked = asked.map_err(Refusal::InvalidRequest)?;
+    read_fields(&mut asked, headers)?;
+    visit.record.known.model(Some(asked.model()).filter(|model| !model.is_empty()));
+    // What is free may be asked without a model.
+    Ok(Some(asked).filter(|asked| !asked.is_free() || !asked.model().is_empty()))
+}
+
+/// Reads the header fields that change what a call costs.
+fn read_fields(asked: &mut Asked, headers: &HeaderMap) -> Result<(), Refusal> {
     for name in Asked::tier_headers() {
         let values = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         values.for_each(|value| asked.read_tier_header(name, &value));
     }
-    visit.record.known.model(Some(asked.model()).filter(|model| !model.is_empty()));
-    // What is free may be asked without a model.
-    Ok(Some(asked).filter(|asked| !asked.is_free() || !asked.model().is_empty()))
+    for name in meter::steering::fields().filter(|_| !asked.is_free()) {
+        let mut values = headers.get_all(name);
+        if let Some(reason) = values.find_map(|value| meter::steering::unbilled(name, value.as_bytes(), asked.model()))
+        {
+            return Err(Refusal::invalid(format!("header:{name}"), reason));
+        }
+    }
+    Ok(())
 }
 
 /// Those of the places of a call where its model is on every list of the caller's, by the name that was asked for or by the one

@@ -338,11 +338,6 @@ async fn a_service_tier_is_held_and_billed_at_its_own_price(store: &TestStore) {
     let unpriced = ask(&scene.gateway, "/up", &asked(json!({ "service_tier": "ultrafast" }))).await;
     let detail = unpriced.problem(400, "invalid-request")["errors"][0]["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("service_tiers for ultrafast") && detail.contains("/admin/prices"), "{detail}");
-    let header = "x-amzn-bedrock-performanceconfig-latency";
-    let by_header =
-        scene.gateway.post("/up").token(&scene.gateway.admin).header(header, "optimized").json(&asked(json!({})));
-    let unpriced = by_header.send().await.problem(400, "invalid-request")["errors"][0].to_string();
-    assert!(unpriced.contains("service_tiers for optimized") && unpriced.contains(header), "{unpriced}");
     scene.gateway.finish().await;
 }
 
