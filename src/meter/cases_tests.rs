@@ -71,6 +71,10 @@ fn stream(name: &'static str, meter: Meter, events: &[&str], counts: [u64; 4], c
     Case { name, meter, asked: r#","stream":true"#.into(), answer, label: SSE, counts, cost, estimated: false }
 }
 
+fn answer(answer: impl Into<String>, case: Case) -> Case {
+    Case { answer: answer.into(), ..case }
+}
+
 fn estimated(case: Case) -> Case {
     Case { estimated: true, ..case }
 }

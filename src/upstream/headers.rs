@@ -140,7 +140,8 @@ pub fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) 
 /// Leaves of a client's headers those that an upstream with this secret gets.
 pub fn keep_forwarded(headers: &mut HeaderMap, secret: Option<&Secret>) {
     remove_named_by_connection(headers);
-    remove_where(headers, |name| is_kept_from_upstream(name, secret));
+    let secret = secret.map(|secret| with_dashes(secret.name.as_str()));
+    remove_where(headers, |name| is_kept_from_upstream(name, secret.as_deref()));
     for name in OTHER_CREDENTIALS {
         if headers.get_all(&name).iter().any(|value| value.as_bytes().starts_with(API_KEY_PREFIX.as_bytes())) {
             headers.remove(name);
@@ -266,17 +267,15 @@ fn with_dashes(name: &str) -> Cow<'_, str> {
     if name.contains(is_other_sign) { name.replace(is_other_sign, "-").into() } else { name.into() }
 }
 
-fn is_kept_from_upstream(name: &str, secret: Option<&Secret>) -> bool {
+/// Whether a client's header of this name is none of the upstream's, whose secret is in the header `secret`.
+fn is_kept_from_upstream(name: &str, secret: Option<&str>) -> bool {
     // CGI-like upstreams read `X_Forwarded_For` and `X-Forwarded-For` as the same header (RFC 3875 §4.1.18), so a name
     // with an underscore could pose as any other.
     if name.contains('_') {
         return true;
     }
     let name = &*with_dashes(name);
-    is_set_by_the_gateway(name)
-        || CREDENTIALS.contains(&name)
-        || claims::is_claim(name)
-        || secret.is_some_and(|secret| with_dashes(secret.name.as_str()) == name)
+    is_set_by_the_gateway(name) || CREDENTIALS.contains(&name) || claims::is_claim(name) || secret == Some(name)
 }
 
 /// `Alt-Svc` names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).

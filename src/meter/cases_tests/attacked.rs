@@ -1,11 +1,7 @@
 //! Answers that an attack on the meters has found wrong: delivered and free, failed and billed, counts under other names.
 
-use super::{Case, JSON, SSE, asking, estimated, labelled, stream, whole};
+use super::{Case, JSON, SSE, answer, asking, estimated, labelled, stream, whole};
 use crate::domain::route::Meter;
-
-fn answer(answer: impl Into<String>, case: Case) -> Case {
-    Case { answer: answer.into(), ..case }
-}
 
 /// A1 to A3: vectors, scores and transcripts that were delivered without a usage.
 pub(super) fn delivered() -> Vec<Case> {

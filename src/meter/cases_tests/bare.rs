@@ -1,11 +1,7 @@
 //! Answers that are little but what was asked for: transcripts, vectors and images as a text, and usage in odd places.
 
-use super::{Case, JSON, SSE, asking, estimated, labelled, stream, whole};
+use super::{Case, JSON, SSE, answer, asking, estimated, labelled, stream, whole};
 use crate::domain::route::Meter;
-
-fn answer(answer: impl Into<String>, case: Case) -> Case {
-    Case { answer: answer.into(), ..case }
-}
 
 /// H1: a transcript as a text may begin with anything.
 pub(super) fn transcripts() -> Vec<Case> {

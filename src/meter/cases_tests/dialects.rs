@@ -1,15 +1,11 @@
 //! Answers that clients read though they are no plain JSON of their format: words that are no values, depth, crowds, and answers in
 //! another dialect than their route's.
 
-use super::{Case, JSON, asking, estimated, m1, read, stream, whole};
+use super::{Case, JSON, answer, asking, estimated, m1, read, stream, whole};
 use crate::{
     domain::route::Meter,
     meter::{Asked, Reading, Ways, format},
 };
-
-fn answer(answer: impl Into<String>, case: Case) -> Case {
-    Case { answer: answer.into(), ..case }
-}
 
 fn chat(members: &str, counts: [u64; 4], cost: i64) -> Case {
     let text = r#"{"choices":[{"message":{"content":"word"}}],"#;

@@ -1,14 +1,10 @@
 //! Counts under the names of other services, in other places of an answer, and in its head.
 
-use super::{Case, JSON, SSE, asking, labelled, m1, stream, whole};
+use super::{Case, JSON, SSE, answer, asking, labelled, m1, stream, whole};
 use crate::{
     domain::route::Meter,
     meter::{Asked, Reading, Ways, format},
 };
-
-fn answer(answer: &str, case: Case) -> Case {
-    Case { answer: answer.to_owned(), ..case }
-}
 
 pub(super) fn of_cohere() -> Vec<Case> {
     use Meter::OpenaiChat;

@@ -1,11 +1,7 @@
 //! Answers in another dialect than their route's: broken off, beside an error, short, failed.
 
-use super::{Case, JSON, SSE, asking, estimated, labelled, stream, whole};
+use super::{Case, JSON, SSE, answer, asking, estimated, labelled, stream, whole};
 use crate::domain::route::Meter;
-
-fn answer(answer: impl Into<String>, case: Case) -> Case {
-    Case { answer: answer.into(), ..case }
-}
 
 /// Forty words of a chat, and what comes behind them.
 fn words(name: &'static str, label: Option<&'static str>, text: String, tokens: u64) -> Case {

@@ -1,11 +1,7 @@
 //! Answers in shapes of other services that were once counted wrong.
 
-use super::{Case, JSON, estimated, stream, whole};
+use super::{Case, JSON, answer, estimated, stream, whole};
 use crate::domain::route::Meter;
-
-fn answer(answer: &str, case: Case) -> Case {
-    Case { answer: answer.to_owned(), ..case }
-}
 
 /// C2: what stands beside the prompt and what within it.
 pub(super) fn counts() -> Vec<Case> {

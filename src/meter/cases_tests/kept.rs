@@ -1,14 +1,10 @@
 //! Further cases of every class, thought of and not reported: they held, or what broke them is mended.
 
-use super::{Case, JSON, estimated, labelled, stream, whole};
+use super::{Case, JSON, answer, estimated, labelled, stream, whole};
 use crate::{
     domain::route::Meter,
     meter::{Asked, Reading, Ways, cases_tests::m1, format},
 };
-
-fn answer(answer: impl Into<String>, case: Case) -> Case {
-    Case { answer: answer.into(), ..case }
-}
 
 /// C1, C2: counts.
 pub(super) fn counts() -> Vec<Case> {

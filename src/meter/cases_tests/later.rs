@@ -1,11 +1,7 @@
 //! Further answers from public reports of 2025 and 2026; each is named by its report.
 
-use super::{Case, stream, whole};
+use super::{Case, answer, stream, whole};
 use crate::domain::route::Meter;
-
-fn answer(answer: &str, case: Case) -> Case {
-    Case { answer: answer.to_owned(), ..case }
-}
 
 /// Whole answers in the formats of OpenAI and Anthropic.
 pub(super) fn answers() -> Vec<Case> {

@@ -1,11 +1,7 @@
 //! Answers whose counts were once read wrongly: other places, words behind the usage, failures in words.
 
-use super::{Case, JSON, asking, estimated, labelled, stream, whole};
+use super::{Case, JSON, answer, asking, estimated, labelled, stream, whole};
 use crate::domain::route::Meter;
-
-fn answer(answer: &str, case: Case) -> Case {
-    Case { answer: answer.to_owned(), ..case }
-}
 
 /// C2: counts in other places, of chats.
 pub(super) fn counts() -> Vec<Case> {

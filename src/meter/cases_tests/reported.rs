@@ -1,12 +1,11 @@
 //! Answers from public reports of gateways that counted them wrong; each is named by its report.
 
-use super::{Case, stream, whole};
+use super::{Case, answer, stream, whole};
 use crate::domain::route::Meter;
 
 /// Whole answers.
 pub(super) fn answers() -> Vec<Case> {
     use Meter::{BedrockConverse, GeminiGenerate, OpenaiChat};
-    let answer = |answer: &str, case: Case| Case { answer: answer.to_owned(), ..case };
     vec![
         whole(
             "BerriAI/litellm#11789: cached by two names, one of them 0",

@@ -1,6 +1,6 @@
 //! Answers that state their usage.
 
-use super::{Case, estimated, stream, whole};
+use super::{Case, answer, estimated, stream, whole};
 use crate::domain::route::Meter;
 
 /// C1 and C2: counts above the table, thoughts within and beside the answer.
@@ -243,7 +243,6 @@ pub(super) fn streams() -> Vec<Case> {
 /// whose images cost 2 in and 20 out.
 pub(super) fn media() -> Vec<Case> {
     use Meter::{GeminiGenerate, OpenaiChat, OpenaiImages, OpenaiSpeech, OpenaiTranscriptions};
-    let answer = |answer: &str, case: Case| Case { answer: answer.to_owned(), ..case };
     vec![
         whole(
             "sound in a chat",
@@ -303,7 +302,6 @@ pub(super) fn media() -> Vec<Case> {
 /// More formats on the same table.
 pub(super) fn formats() -> Vec<Case> {
     use Meter::{BedrockConverse, GeminiGenerate, OpenaiCompletions, OpenaiImages, Rerank};
-    let answer = |answer: &str, case: Case| Case { answer: answer.to_owned(), ..case };
     vec![
         answer(
             r#"{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":20,"candidatesTokenCount":424,"thoughtsTokenCount":572,"cachedContentTokenCount":10,"totalTokenCount":1016},"modelVersion":"m1"}"#,

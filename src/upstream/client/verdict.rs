@@ -57,14 +57,13 @@ pub(super) fn switched(response: &Response<Incoming>) -> Result<HeaderMap, Upstr
     Ok(headers)
 }
 
-/// Whether the upstream states a body where there is none (RFC 9112 §6.3): in answer to HEAD, in a 204 or a 304. Some then send it,
-/// perhaps late, and what follows such a head on the connection is not the next answer.
+/// Whether the upstream may send a body where there is none (RFC 9112 §6.3), perhaps late, so that what follows the head on the
+/// connection is not the next answer: some answer HEAD as GET, and some send what a 204 or a 304 states.
 pub(super) fn may_have_more(response: &Response<Incoming>, is_head: bool) -> bool {
     let headers = response.headers();
     let states_a_body = headers.contains_key(TRANSFER_ENCODING)
         || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0");
-    let has_none = is_head || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    has_none && states_a_body
+    is_head || (states_a_body && matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED))
 }
 
 fn refuse_unforwardable(status: StatusCode, headers: &HeaderMap) -> Result<(), UpstreamError> {

@@ -181,6 +181,7 @@ async fn a_connection_whose_answer_could_be_read_in_two_ways_is_closed_at_once()
         (Method::GET, "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", true),
         (Method::GET, "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", true),
         (Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true),
+        (Method::HEAD, "HTTP/1.1 200 OK\r\n\r\n", true),
         (Method::HEAD, "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n", true),
         (Method::GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n", false),
         (Method::GET, "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: gzip\r\n\r\n", false),
