@@ -77,10 +77,10 @@ pub async fn forward(
     }
     plan.prepare(&mut outgoing);
     record.trace.carry(&mut outgoing.headers);
-    if record.trace.is_recording()
-        && let Some(target) = attempts.first()
-    {
-        describe(&mut record.trace, &target, call, route);
+    let is_traced = record.trace.is_recording();
+    let first = if is_traced { attempts.first() } else { None };
+    if let Some(first) = &first {
+        describe(&mut record.trace, first, call, route);
     }
     let goes_on = open.is_billed() || plan.leads();
     let exchange = Box::pin(exchange(attempts, (outgoing, rewritten), open, plan));
@@ -89,8 +89,8 @@ pub async fn forward(
     let now_ns = gate.clock.monotonic_ns();
     record.known.waited(now_ns.saturating_sub(begun_ns));
     let last = record.known.tried();
-    if record.trace.is_recording()
-        && let Some(target) = last.and_then(|last| gate.routing.read().target(last).cloned())
+    if let Some(last) = last.filter(|last| is_traced && first.as_ref().is_none_or(|first| *first.name != **last))
+        && let Some(target) = gate.routing.read().target(last).cloned()
     {
         describe(&mut record.trace, &target, call, route);
     }

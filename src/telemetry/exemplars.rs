@@ -1,4 +1,4 @@
-//! Exemplars: for each bucket of a histogram the trace of a call that fell into it, the last that was sampled.
+//! Exemplars: for each bucket of a histogram the trace of a call that fell into it, of the last second in which one was sampled.
 //!
 //! Kept and read without a lock. They are bounded as the histogram is: by its labels and its buckets.
 
@@ -27,11 +27,13 @@ pub(super) type OfBuckets = [ArcSwapOption<Exemplar>; BUCKETS.len() + 1];
 pub(super) struct Exemplars(Arc<ArcSwap<HashMap<Box<str>, Arc<OfBuckets>>>>);
 
 impl Exemplars {
-    /// Keeps a call in place of the one before.
+    /// Keeps a call in place of the one before, unless that is of the same second: nobody reads exemplars more often.
     pub fn keep(&self, label: &str, trace_id: &str, value: f64, at: Timestamp) {
         let buckets = self.of(label).unwrap_or_else(|| self.begin(label));
         let index = BUCKETS.partition_point(|bound| *bound < value);
-        if let Some(bucket) = buckets.get(index) {
+        if let Some(bucket) = buckets.get(index)
+            && bucket.load().as_ref().is_none_or(|kept| kept.at.as_second() != at.as_second())
+        {
             bucket.store(Some(Arc::new(Exemplar { trace_id: trace_id.to_owned(), value, at })));
         }
     }
@@ -58,14 +60,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_call_of_each_bucket_is_kept() {
+    fn a_call_of_each_bucket_is_kept_for_a_second() {
         let exemplars = Exemplars::default();
         assert!(exemplars.of("a").is_none());
-        for (trace_id, value) in [("1", 0.02), ("2", 0.025), ("3", 0.026), ("4", 10.0), ("5", 10.1)] {
-            exemplars.keep("a", trace_id, value, Timestamp::UNIX_EPOCH);
+        for (trace_id, value, ms) in
+            [("1", 0.02, 0), ("2", 0.025, 999), ("3", 0.026, 0), ("4", 10.0, 0), ("5", 10.1, 0), ("6", 10.2, 1_000)]
+        {
+            exemplars.keep("a", trace_id, value, Timestamp::from_millisecond(ms).unwrap());
         }
         let kept = exemplars.of("a").unwrap();
         let kept = kept.iter().filter_map(|bucket| Some(bucket.load_full()?.trace_id.clone()));
-        assert_eq!(kept.collect::<Vec<_>>(), ["2", "3", "4", "5"]);
+        assert_eq!(kept.collect::<Vec<_>>(), ["1", "3", "4", "6"]);
     }
 }

@@ -13,12 +13,13 @@ mod export;
 mod settings;
 
 use std::{
+    cell::RefCell,
+    rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use actix_web::http::header::HeaderMap;
-use arc_swap::ArcSwapOption;
 use opentelemetry::{
     Context, InstrumentationScope, KeyValue,
     trace::{Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider},
@@ -28,7 +29,11 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider, Span},
 };
 
-use self::{attributes::Description, database::Timeline, export::Worker};
+use self::{
+    attributes::Description,
+    database::{Here, Timeline},
+    export::Worker,
+};
 pub use self::{
     attributes::{Start, Upstream},
     bad_variable::BadVariable,
@@ -83,9 +88,9 @@ impl Tracing {
         let server = live.tracer.build_with_context(builder, &outside);
         let inside = Context::new().with_remote_span_context(server.span_context().clone());
         let (tracer, clock) = (live.tracer.clone(), live.clock.clone());
-        let here = Arc::<ArcSwapOption<Parents>>::default();
+        let timeline = Arc::new(Timeline { tracer, clock, began, started_ns: start.started_ns });
+        let here = Rc::new(Here { timeline, step: RefCell::default() });
         Trace(Some(Box::new(Open {
-            timeline: Arc::new(Timeline { tracer, clock, began, started_ns: start.started_ns }),
             is_first,
             server,
             inside,
@@ -157,14 +162,13 @@ impl Step {
 pub struct Trace(Option<Box<Open>>);
 
 struct Open {
-    timeline: Arc<Timeline>,
     /// Whether the request named no trace.
     is_first: bool,
     server: Span,
     /// What the steps are within.
     inside: Context,
-    /// What calls to a store are within: the step, where it is sampled.
-    here: Arc<ArcSwapOption<Parents>>,
+    /// What calls to a store are within: the step.
+    here: Rc<Here>,
     step: Option<Span>,
     /// The call to the upstream, which may go on while the next steps begin.
     client: Option<Span>,
@@ -192,7 +196,7 @@ impl Trace {
     /// Where the request is served: calls to a store are within the step that it is in then.
     pub fn place(&self) -> Place {
         let open = self.0.as_ref().filter(|open| open.server.is_recording());
-        open.map_or_else(|| Place::For(Parents::default()), |open| Place::Request(Arc::clone(&open.here)))
+        open.map_or_else(|| Place::For(Parents::default()), |open| Place::Request(Rc::clone(&open.here)))
     }
 
     fn recording(&mut self) -> Option<&mut Open> {
@@ -202,12 +206,12 @@ impl Trace {
     /// Says that a step begins, and that the one before has ended.
     pub fn enter(&mut self, step: Step, now_ns: u64) {
         let Some(open) = self.recording() else { return };
-        let at = open.timeline.at(now_ns);
+        let at = open.here.timeline.at(now_ns);
         open.leave(at);
         let kind = if step == Step::Forward { SpanKind::Client } else { SpanKind::Internal };
         let builder = SpanBuilder::from_name(step.name()).with_kind(kind).with_start_time(at);
-        let span = open.timeline.tracer.build_with_context(builder, &open.inside);
-        open.here.store(Some(Arc::new(Parents::one(&open.timeline, span.span_context()))));
+        let span = open.here.timeline.tracer.build_with_context(builder, &open.inside);
+        open.here.step.replace(Some(span.span_context().clone()));
         if step == Step::Forward {
             open.client = Some(span);
         } else {
@@ -236,7 +240,7 @@ impl Trace {
     /// Says that the upstream has nothing more to say: the answer is here to its end, or there is none.
     pub fn upstream_ended(&mut self, now_ns: u64) {
         if let Some(open) = self.recording() {
-            open.client_ended = Some(open.timeline.at(now_ns));
+            open.client_ended = Some(open.here.timeline.at(now_ns));
         }
     }
 
@@ -253,9 +257,9 @@ impl Trace {
     /// Ends it.
     pub fn end(&mut self, now_ns: u64) {
         if let Some(open) = self.recording() {
-            let at = open.timeline.at(now_ns);
+            let at = open.here.timeline.at(now_ns);
             open.leave(at);
-            open.here.store(None);
+            open.here.step.take();
             if let Some(mut client) = open.client.take() {
                 open.called.take().into_iter().for_each(|called| called.apply(&mut client));
                 client.end_with_timestamp(open.client_ended.unwrap_or(at));

@@ -63,7 +63,7 @@ pub(super) fn of_clouds() -> Vec<Case> {
     use Meter::{BedrockConverse, GeminiGenerate};
     let gemini = |usage: &str, case: Case| {
         answer(
-            &format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"a"}}]}}}}],"usageMetadata":{usage}}}"#),
+            format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"a"}}]}}}}],"usageMetadata":{usage}}}"#),
             case,
         )
     };

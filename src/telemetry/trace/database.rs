@@ -6,12 +6,13 @@
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     future::Future,
+    rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwapOption;
 use opentelemetry::{
     Context, KeyValue,
     trace::{Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer},
@@ -84,6 +85,12 @@ impl Timeline {
     }
 }
 
+/// The step that a sampled request is in at the moment, on its own thread.
+pub struct Here {
+    pub(super) timeline: Arc<Timeline>,
+    pub(super) step: RefCell<Option<SpanContext>>,
+}
+
 /// The step of one sampled request.
 struct Parent {
     timeline: Arc<Timeline>,
@@ -95,9 +102,10 @@ struct Parent {
 pub struct Parents(Option<Arc<Vec<Arc<Parent>>>>);
 
 impl Parents {
-    pub(super) fn one(timeline: &Arc<Timeline>, step: &SpanContext) -> Self {
-        let step = Context::new().with_remote_span_context(step.clone());
-        Self(Some(Arc::new(vec![Arc::new(Parent { timeline: Arc::clone(timeline), step })])))
+    fn at(here: &Here) -> Self {
+        let Some(step) = here.step.borrow().clone() else { return Self::default() };
+        let step = Context::new().with_remote_span_context(step);
+        Self(Some(Arc::new(vec![Arc::new(Parent { timeline: Arc::clone(&here.timeline), step })])))
     }
 
     /// Those that what runs now is done for.
@@ -163,7 +171,7 @@ impl DatabaseSpans {
 #[derive(Clone)]
 pub enum Place {
     /// For one request, in the step that it is in at the moment.
-    Request(Arc<ArcSwapOption<Parents>>),
+    Request(Rc<Here>),
     /// For those whose messages an actor has.
     For(Parents),
 }
@@ -171,7 +179,7 @@ pub enum Place {
 impl Place {
     fn parents(&self) -> Parents {
         match self {
-            Self::Request(step) => step.load().as_deref().cloned().unwrap_or_default(),
+            Self::Request(here) => Parents::at(here),
             Self::For(parents) => parents.clone(),
         }
     }

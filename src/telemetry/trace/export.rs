@@ -201,7 +201,7 @@ impl Sending {
     }
 
     fn next_batch(&mut self) -> Option<Vec<SpanData>> {
-        let mut batch = vec![];
+        let mut batch = Vec::with_capacity(self.waiting.len().min(self.settings.max_batch));
         while batch.len() < self.settings.max_batch
             && let Ok(span) = self.waiting.try_recv()
         {
