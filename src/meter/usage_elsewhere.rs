@@ -66,7 +66,6 @@ pub(super) fn of_choices(format: &Format, answer: &Node<'_>) -> Vec<(u64, Stated
 
 /// The usage in these places, of which the first that states a count holds.
 pub(super) fn aside(format: &Format, answer: &Node<'_>) -> Option<Stated> {
-    format.output_bound?;
     let sum = |(path, counts): &(Path, Option<&Counts>)| {
         let counts = counts.unwrap_or(format.counts);
         let found = path.values(answer);

@@ -94,6 +94,10 @@ pub(super) fn other_counts() -> Vec<Case> {
             r#"{"embeddings":[[0.1]],"prompt_eval_count":8}"#,
             whole("Ollama's count of an embedding", OpenaiEmbeddings, "", [8, 0, 0, 0], 8_000_000),
         ),
+        answer(
+            r#"{"embedding":[0.1],"inputTextTokenCount":8}"#,
+            whole("Titan's count of an embedding", OpenaiEmbeddings, "", [8, 0, 0, 0], 8_000_000),
+        ),
         rerank("tokens at the top", r#""tokens":{"input_tokens":123,"output_tokens":0}"#),
         rerank("a total at the top", r#""total_tokens":123,"total_bytes":500"#),
         rerank("watsonx's count", r#""input_token_count":123"#),
