@@ -134,6 +134,12 @@ impl Lease {
         self.held > 0 || self.in_use > 0 || self.at_least > 0 || !self.forced.is_empty() || !self.refunds.is_empty()
     }
 
+    /// True when the account does not know when units of a rate were used that it granted: it counts them as used when the lease
+    /// ends, if it does not hear of them before.
+    pub const fn has_uses(&self) -> bool {
+        self.used > 0 && self.terms.is_rate()
+    }
+
     /// True when others may be waiting for what the account has not heard.
     pub fn is_urgent(&self) -> bool {
         !self.forced.is_empty() || !self.refunds.is_empty() || (!self.terms.is_rate() && self.held > 0)

@@ -18,6 +18,8 @@ mod setting;
 mod subjects;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -265,16 +265,26 @@ impl Borrowed {
         Some(self.loan(ask, bucket, now_ns))
     }
 
-    /// Reports what is due: units that will not be used, refunds, corrections, and slots that are still in use.
+    /// Reports what is due: units that will not be used, refunds, corrections, slots that are still in use, and uses that callers
+    /// wait for.
     pub(super) fn report(&mut self, bucket: BucketId, now_ns: u64) -> Option<Loan> {
-        let ask = self.lease.has_news().then(|| self.lease.renew(self.moment(now_ns))).flatten()?;
+        if !self.lease.has_news() {
+            return self.give_back(bucket, now_ns);
+        }
+        let ask = self.lease.renew(self.moment(now_ns))?;
         Some(self.loan(ask, bucket, now_ns))
     }
 
     /// Gives back all that is not used.
     pub(super) fn give_back(&mut self, bucket: BucketId, now_ns: u64) -> Option<Loan> {
-        let ask = self.lease.has_news().then(|| self.lease.give_back(self.moment(now_ns))).flatten()?;
+        let ask = self.has_news().then(|| self.lease.give_back(self.moment(now_ns))).flatten()?;
         Some(self.loan(ask, bucket, now_ns))
+    }
+
+    /// Whether the account should hear of something before the lease ends. Where nothing was left, that is also when the last
+    /// units were used: whoever is refused is told when they will have refilled.
+    const fn has_news(&self) -> bool {
+        self.lease.has_news() || (self.denied.is_some() && self.lease.has_uses())
     }
 
     fn loan(&mut self, ask: Ask, bucket: BucketId, now_ns: u64) -> Loan {
@@ -348,7 +358,7 @@ impl Borrowed {
     /// When the next report is due.
     pub(super) fn due_ns(&self) -> Option<u64> {
         let pause_ns = match () {
-            () if !self.lease.has_news() || self.lease.is_asking() => return None,
+            () if !self.has_news() || self.lease.is_asking() => return None,
             () if self.lost => LOST_NEWS_NS,
             () if self.lease.is_urgent() => NEWS_NS,
             () => self.counted.lease_us(&self.policy).saturating_mul(600),
