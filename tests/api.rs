@@ -26,6 +26,7 @@ mod api {
     mod cache_posts;
     mod cache_shared;
     mod cache_sharing;
+    mod cache_stale;
     mod clocks;
     mod configured;
     mod console;

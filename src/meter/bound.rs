@@ -123,6 +123,11 @@ impl Letter {
         edit::apply(&self.body, &self.edits)
     }
 
+    /// Whether the body is not the client's own.
+    pub const fn is_edited(&self) -> bool {
+        !self.edits.is_empty()
+    }
+
     /// Its path, with what follows it, for a call to `path`.
     #[must_use]
     pub fn path<'p>(&self, path: &'p str) -> Cow<'p, str> {

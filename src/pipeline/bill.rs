@@ -72,6 +72,8 @@ enum State {
     Asked,
     Answering(Box<Reading>),
     Over,
+    /// The answer was no success, whatever its status says.
+    Failed,
 }
 
 impl Open {
@@ -113,6 +115,14 @@ impl Open {
             Terms::Tokens(tokens) => tokens.offer().map(Offer::model),
             Terms::Fixed(_) => None,
         }
+    }
+
+    /// Whether the answer was read to its end and was no success: an error, or nothing, under the status of a success.
+    pub fn has_failed(&self) -> bool {
+        self.bill.as_ref().is_some_and(|bill| match &bill.terms {
+            Terms::Tokens(tokens) => matches!(tokens.state, State::Failed),
+            Terms::Fixed(_) => false,
+        })
     }
 
     /// Whether the answer says only at its end what the call took.
@@ -230,6 +240,7 @@ impl Bill {
             State::Answering(reading) => {
                 let taken = reading.taken();
                 if taken.failed {
+                    tokens.state = State::Failed;
                     self.release();
                     return Some(0);
                 }
@@ -246,6 +257,10 @@ impl Bill {
             }
             // No answer came, or one that is an error: the hold ends as it is dropped.
             State::Asked => self.note.get().map(|_| 0),
+            State::Failed => {
+                tokens.state = State::Failed;
+                None
+            }
             State::Over => None,
         }
     }
@@ -265,7 +280,7 @@ impl Bill {
         match &self.terms {
             Terms::Tokens(tokens) => match &tokens.state {
                 State::Answering(reading) => Some(reading),
-                State::Asked | State::Over => None,
+                State::Asked | State::Over | State::Failed => None,
             },
             Terms::Fixed(_) => None,
         }
@@ -275,7 +290,7 @@ impl Bill {
         match &mut self.terms {
             Terms::Tokens(tokens) => match &mut tokens.state {
                 State::Answering(reading) => Some(reading),
-                State::Asked | State::Over => None,
+                State::Asked | State::Over | State::Failed => None,
             },
             Terms::Fixed(_) => None,
         }

@@ -28,7 +28,9 @@ use crate::{
     },
     meter::MAX_WHOLE_BYTES,
     telemetry::Step,
-    upstream::{Answer, AnswerBody, AnswerStream, MAX_KEPT_BYTES, Outgoing, OutgoingBody, StreamError, UpstreamError},
+    upstream::{
+        Answer, AnswerBody, AnswerStream, MAX_KEPT_BYTES, Outgoing, OutgoingBody, StreamError, UpstreamError, headers,
+    },
 };
 use actix_web::HttpRequest;
 
@@ -89,6 +91,7 @@ pub async fn forward(
     let now_ns = gate.clock.monotonic_ns();
     record.known.waited(now_ns.saturating_sub(begun_ns));
     let last = record.known.tried();
+    let has_tried = last.is_some();
     if let Some(last) = last.filter(|last| is_traced && first.as_ref().is_none_or(|first| *first.name != **last))
         && let Some(target) = gate.routing.read().target(last).cloned()
     {
@@ -100,7 +103,9 @@ pub async fn forward(
     }
     match sent {
         Ok(forwarded) => {
-            forwarded.upstream_status.into_iter().for_each(|status| record.known.upstream_status(status));
+            // Of several attempts the record has the last, which need not be the one whose answer the client gets.
+            let status = forwarded.upstream_status.filter(|_| !has_tried);
+            status.into_iter().for_each(|status| record.known.upstream_status(status));
             if let (Some(status @ (401 | 403)), Some(upstream)) = (forwarded.upstream_status, record.known.called()) {
                 tell_of_refusal(gate, upstream, status);
             }
@@ -144,6 +149,9 @@ async fn exchange(
             if open.decodes() {
                 answer.headers.remove(http::header::CONTENT_ENCODING);
             }
+            if open.alters() {
+                headers::remove_digests(&mut answer.headers);
+            }
             match read_whole(answer, open).await {
                 Ok(forwarded) => return Ok(plan.conclude(forwarded).await),
                 Err(error) => return plan.conclude_failure(error),
@@ -161,12 +169,16 @@ async fn exchange(
 /// Reads an answer to its end before its head goes, where that is needed to say what it cost.
 async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, UpstreamError> {
     let Answer { status, reason, headers, body } = answer;
-    let upstream_status = Some(status.as_u16());
-    let forwarded = |body, begun, open| Forwarded {
-        answer: Answer { status, reason, headers, body },
-        begun,
-        open,
-        upstream_status,
+    let (upstream_status, alters) = (Some(status.as_u16()), open.alters());
+    let forwarded = |body, begun, open| {
+        let mut answer = Answer { status, reason, headers, body };
+        if let AnswerBody::Whole(bytes) = &answer.body
+            && alters
+        {
+            // What was stated is the length of what came.
+            answer.headers.insert(http::header::CONTENT_LENGTH, bytes.len().into());
+        }
+        Forwarded { answer, begun, open, upstream_status }
     };
     let mut stream = match body {
         AnswerBody::Whole(bytes) => {

@@ -6,7 +6,7 @@ use super::offers::Offer;
 use crate::{
     domain::failover::Aim,
     meter::{Asked, Letter},
-    upstream::{Outgoing, OutgoingBody},
+    upstream::{Outgoing, OutgoingBody, headers},
 };
 
 /// One request for each place, in their order; none where the client's own goes as it came.
@@ -33,6 +33,9 @@ impl Rewritten {
     pub fn apply(&self, place: usize, path_and_query: &str, outgoing: &mut Outgoing) {
         if let Some(letter) = self.0.get(place) {
             outgoing.body = OutgoingBody::Whole(letter.body());
+            if letter.is_edited() {
+                headers::remove_digests(&mut outgoing.headers);
+            }
             outgoing.path_and_query = letter.path(path_and_query).into_owned();
         }
     }

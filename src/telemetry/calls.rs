@@ -5,7 +5,7 @@
 use prometheus::{CounterVec, IntCounterVec, Opts, Registry, core::Metric, proto::Bucket};
 
 use super::{Latency, Metrics, Sampled, add};
-use crate::domain::audit::Findings;
+use crate::domain::audit::{Attempt, Findings};
 
 const REQUESTS: (&str, &str) = (
     "tollgate_upstream_requests_total",
@@ -36,11 +36,17 @@ impl Calls {
         })
     }
 
-    /// Counts a request that has ended, if it was sent to an upstream. It waited there for `waited_ns`.
+    /// Counts a request that has ended, if it was sent to an upstream: each attempt at its own, or the only one, which waited
+    /// for `waited_ns`.
     pub fn count(&self, findings: &Findings, waited_ns: u64, sampled: Option<&Sampled>) {
         let Some(upstream) = findings.upstream.as_deref() else { return };
-        self.requests.with_label_values(&[upstream, result(findings)]).inc();
-        self.duration.observe(upstream, waited_ns, sampled);
+        let attempts = findings.attempts.as_deref().unwrap_or_default();
+        if attempts.is_empty() {
+            self.attempted(upstream, findings.upstream_status, waited_ns, sampled);
+        }
+        for Attempt { upstream, status, duration_us, .. } in attempts {
+            self.attempted(upstream, *status, duration_us.saturating_mul(1_000), sampled);
+        }
         let Some(model) = findings.model.as_deref() else { return };
         for (kind, tokens) in [("input", findings.input_tokens), ("output", findings.output_tokens)] {
             self.tokens.with_label_values(&[model, kind]).inc_by(tokens.unwrap_or(0));
@@ -48,6 +54,11 @@ impl Calls {
         // A metric is a float, whatever is lost by it; a refund is no cost.
         let cost = findings.cost_usd.and_then(|cost| cost.to_string().parse().ok()).unwrap_or(0.0);
         self.cost.with_label_values(&[model]).inc_by(f64::max(cost, 0.0));
+    }
+
+    fn attempted(&self, upstream: &str, status: Option<u16>, waited_ns: u64, sampled: Option<&Sampled>) {
+        self.requests.with_label_values(&[upstream, result(status)]).inc();
+        self.duration.observe(upstream, waited_ns, sampled);
     }
 
     /// How long calls waited.
@@ -72,8 +83,8 @@ impl Metrics {
 }
 
 /// What came of a call to an upstream: the class of the status that it answered with, if it did.
-const fn result(findings: &Findings) -> &'static str {
-    match findings.upstream_status {
+const fn result(status: Option<u16>) -> &'static str {
+    match status {
         Some(100..200) => "1xx",
         Some(200..300) => "2xx",
         Some(300..400) => "3xx",
@@ -92,11 +103,34 @@ mod tests {
 
     #[test]
     fn a_call_to_an_upstream_is_counted_by_the_class_of_its_status() {
-        for (upstream_status, expected) in
-            [(Some(204), "2xx"), (Some(429), "4xx"), (Some(599), "5xx"), (None, "failed")]
-        {
-            assert_eq!(result(&Findings { upstream_status, ..Findings::default() }), expected);
+        for (status, expected) in [(Some(204), "2xx"), (Some(429), "4xx"), (Some(599), "5xx"), (None, "failed")] {
+            assert_eq!(result(status), expected);
         }
+    }
+
+    #[test]
+    fn each_attempt_is_counted_at_its_own_upstream() {
+        let registry = Registry::new();
+        let calls = Calls::new(&registry).unwrap();
+        let attempt = |upstream: &str, status, duration_us| Attempt {
+            upstream: upstream.into(),
+            status,
+            error: None,
+            duration_us,
+        };
+        let findings = Findings {
+            upstream: Some("b".into()),
+            upstream_status: Some(200),
+            attempts: Some(vec![attempt("a", None, 3_000_000), attempt("b", Some(200), 1_000)]),
+            ..Findings::default()
+        };
+        calls.count(&findings, 3_001_000_000, None);
+        let sum = |upstream: &str| {
+            calls.duration.histogram.with_label_values(&[upstream]).metric().get_histogram().get_sample_sum()
+        };
+        assert_eq!(format!("{} {}", sum("a"), sum("b")), "3 0.001");
+        let counted = |labels: &[&str; 2]| calls.requests.with_label_values(labels).get();
+        assert_eq!((counted(&["a", "failed"]), counted(&["b", "2xx"])), (1, 1));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod claims;
 mod commands;
+mod digests;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use http::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+pub use self::digests::remove_digests;
 use super::{Identity, Original, OutgoingBody};
 use crate::domain::{session, sign_in};
 

@@ -12,6 +12,7 @@ on_both_stores!(
     the_same_request_to_a_model_is_answered_from_the_cache_and_free,
     a_stream_of_a_model_is_never_kept,
     an_answer_of_a_model_that_is_no_success_is_not_kept,
+    an_answer_by_another_name_of_the_model_is_kept_as_it_went_to_the_client,
 );
 
 const BUILT_IN: &str = r#"
@@ -94,6 +95,9 @@ async fn an_answer_of_a_model_that_is_no_success_is_not_kept(store: &TestStore) 
         (whole("500 Internal Server Error", &[json, ("cache-control", "max-age=60")], "{}"), 500),
         (whole("200 OK", &[("content-type", "text/event-stream")], "data: [DONE]\n\n"), 200),
         (whole("200 OK", &[json, ("cache-control", "no-store")], usage), 200),
+        (whole("200 OK", &[json], r#"{"error":{"message":"the quota of the tenant is used up"}}"#), 200),
+        (whole("200 OK", &[json], "{}"), 200),
+        (whole("200 OK", &[("content-type", "text/html")], "<html>maintenance</html>"), 200),
         ("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{".into(), 502),
     ]
     .into_iter()
@@ -106,5 +110,23 @@ async fn an_answer_of_a_model_that_is_no_success_is_not_kept(store: &TestStore) 
         let second = ask(&gateway, &admin, &body).await;
         assert_eq!((second.status, status(&second)), (200, "tollgate; fwd=miss; stored"), "{number}");
     }
+    gateway.finish().await;
+}
+
+async fn an_answer_by_another_name_of_the_model_is_kept_as_it_went_to_the_client(store: &TestStore) {
+    let origin = Origin::start().await;
+    let upstream = format!("[[upstreams]]\nname = \"raw\"\nurl = \"http://{}\"\n", origin.address);
+    let model = "[[models]]\nname = \"another-name\"\ntargets = [{ upstream = \"raw\", model = \"demo\" }]\n";
+    let gateway = Setup::default().more_lists(&format!("{upstream}{model}{BUILT_IN}")).start(store).await;
+    let admin = gateway.admin.clone();
+    let body = chat(json!({ "model": "another-name" }));
+    let usage = r#"{"model":"demo","usage":{"prompt_tokens":1,"completion_tokens":1},"choices":[]}"#;
+    origin.answers(whole("200 OK", &[("content-type", "application/json"), ("content-md5", "AA==")], usage));
+    let first = ask(&gateway, &admin, &body).await;
+    assert_eq!((first.status, status(&first)), (200, "tollgate; fwd=miss; stored"), "{first:?}");
+    assert_eq!((first.json()["model"].as_str(), first.header("content-md5")), (Some("another-name"), None));
+    let second = ask(&gateway, &admin, &body).await;
+    assert!(status(&second).starts_with("tollgate; hit; ttl="), "{second:?}");
+    assert_eq!((second.text(), origin.count()), (first.text(), 1));
     gateway.finish().await;
 }

@@ -95,7 +95,8 @@ impl Freshness {
     }
 
     pub(super) const fn has_use(&self) -> bool {
-        !self.no_cache && (self.lifetime_ms > self.initial_age_ms || self.while_revalidate_ms > 0)
+        let is_of_use_stale = self.while_revalidate_ms > 0 || self.if_error_ms > 0;
+        !self.no_cache && (self.lifetime_ms > self.initial_age_ms || (is_of_use_stale && self.may_be_stale(true)))
     }
 
     /// `is_said`: whether the upstream itself allows it for a time.

@@ -45,6 +45,8 @@ pub(super) struct Keep {
     route: Arc<str>,
     /// What is to be confirmed.
     kept: Option<Arc<Kept>>,
+    /// Whether something is kept, which may be obsolete after this call.
+    may_replace: bool,
     /// Others wait for the answer.
     leader: Option<Leader>,
     /// For a body that is gathered.
@@ -127,7 +129,8 @@ impl Keep {
     ) -> Self {
         let (cache, clock, metrics) = (gate.cache.clone(), gate.clock.clone(), gate.metrics.clone());
         let (room, route) = (gate.buffers.share(), Arc::clone(&wanted.route));
-        Self { cache, wanted, site, clock, metrics, route, kept, leader, room, asked_ms: 0 }
+        let may_replace = kept.is_some();
+        Self { cache, wanted, site, clock, metrics, route, kept, may_replace, leader, room, asked_ms: 0 }
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -190,6 +193,7 @@ impl Keep {
         let fits = |length: usize| length <= self.cache.bounds.max_entry_bytes;
         let may_be_kept = self.wanted.kind != Kind::Head
             && may_keep(self.asking(), self.wanted.caching, &head)
+            && !open.has_failed()
             && stated.is_none_or(fits);
         let (body, stored) = match body {
             AnswerBody::Whole(bytes) if may_be_kept && fits(bytes.len()) && stated.is_none_or(|n| n == bytes.len()) => {
@@ -215,7 +219,7 @@ impl Keep {
     /// An answer that is not kept. What was kept before is obsolete, unless the new one is only about this call.
     fn pass(&mut self, head: &Kept) {
         let replaces = matches!(head.status.as_u16(), 200..=203 | 300..=303 | 307 | 308 | 404 | 410);
-        if self.kept.is_some() && replaces && self.wanted.kind != Kind::Head && !self.wanted.wishes.no_store {
+        if self.may_replace && replaces && self.wanted.kind != Kind::Head && !self.wanted.wishes.no_store {
             self.cache.forget(&self.site);
         }
         // A failure passes; what is for one client alone stays so.
