@@ -103,19 +103,18 @@ struct Record<'a> {
 const ROWS_PER_INSERT: usize = 2_000;
 
 impl Store {
-    /// The last link of a chain; nothing if the chain has not begun.
+    /// The last link of a chain, which its next entry follows; nothing if the chain has not begun. Where its last entry was
+    /// dropped, that is the dropped one, as the checkpoint has it that vouched for it.
     pub async fn audit_head(&self, chain: &str) -> Result<Option<Head>, StoreError> {
         let chain = chain.to_owned();
         self.read("audit_entries", async move |connection: &mut Connection| {
-            let last = audit_entries::table
-                .filter(audit_entries::chain.eq(chain))
-                .order(audit_entries::seq.desc())
-                .select((audit_entries::seq, audit_entries::hash));
-            let last: Option<(i64, Vec<u8>)> = on_backend!(connection, |conn| last.first(conn).await.optional())?;
-            last.map(|(seq, hash)| {
-                Ok(Head { seq: read_count("audit_entries.seq", seq)?, hash: read_digest("audit_entries.hash", hash)? })
-            })
-            .transpose()
+            let last = last_link(connection, chain.clone()).await?;
+            // Read behind the entries: a drop is on record before they go.
+            let through = custody::dropped_through(connection, chain.clone()).await?;
+            if last.map_or(0, |last| last.seq) >= through {
+                return Ok(last);
+            }
+            Ok(checkpoints::vouched_at(connection, chain, through).await?.or(last))
         })
         .await
     }
@@ -185,6 +184,19 @@ impl Store {
         })
         .await
     }
+}
+
+/// The link of the last entry that is there.
+async fn last_link(connection: &mut Connection, chain: String) -> Result<Option<Head>, StoreError> {
+    let last = audit_entries::table
+        .filter(audit_entries::chain.eq(chain))
+        .order(audit_entries::seq.desc())
+        .select((audit_entries::seq, audit_entries::hash));
+    let last: Option<(i64, Vec<u8>)> = on_backend!(connection, |conn| last.first(conn).await.optional())?;
+    last.map(|(seq, hash)| {
+        Ok(Head { seq: read_count("audit_entries.seq", seq)?, hash: read_digest("audit_entries.hash", hash)? })
+    })
+    .transpose()
 }
 
 /// Inserts the rows; in a transaction, unless they are one statement.

@@ -5,7 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tollgate::{
     domain::{
-        audit::{Decision, Draft, Findings, Hash, Head, Stage, Subject},
+        audit::{
+            Decision, Draft, Findings, Hash, Head, Stage, Subject,
+            act::{Act, CUSTODY},
+            checkpoint::{Checkpoint, Trail},
+        },
         ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
         principal::{Credential, CredentialKind, Role},
     },
@@ -32,6 +36,7 @@ on_both!(
     the_outcome_has_the_last_word,
     nobody_changes_or_deletes_an_entry,
     only_what_custody_lets_go_is_erased_or_dropped,
+    a_chain_that_was_dropped_whole_ends_where_its_checkpoint_says,
 );
 
 /// Something to tell bytes apart by; the store does not mind what it is.
@@ -78,6 +83,14 @@ impl<'a> Chain<'a> {
         let row = self.link(draft);
         self.db.store.append_audit(self.name, vec![row.clone()]).await.unwrap();
         row
+    }
+
+    /// A checkpoint for the end of the chain, behind this trail.
+    fn vouched(&self, trail: &mut Trail) -> Checkpoint {
+        let statement = trail.next(self.name, self.head, self.db.clock.now(), "k");
+        let checkpoint = statement.signed(|_| vec![0; 64]).unwrap();
+        *trail = checkpoint.trail(fake_hash).unwrap();
+        checkpoint
     }
 
     async fn whole(&mut self, user_id: Option<UserId>, route: &str, findings: Findings) -> Draft {
@@ -347,4 +360,35 @@ async fn only_what_custody_lets_go_is_erased_or_dropped(db: Database) {
     let left = db.store.audit_entries_after("a", 0, 9, 9).await.unwrap();
     let left: Vec<_> = left.iter().map(|(entry, columns)| (columns.seq, entry.personal.is_some())).collect();
     assert_eq!(left, [(2, true), (3, false), (4, true)]);
+}
+
+async fn a_chain_that_was_dropped_whole_ends_where_its_checkpoint_says(db: Database) {
+    let (mut a, mut b, mut custody) = (Chain::new(&db, "a"), Chain::new(&db, "b"), Chain::new(&db, CUSTODY));
+    let (mut trail, mut custody_trail) = (Trail::START, Trail::START);
+    for _ in 0..3 {
+        a.whole(None, "echo", Findings::default()).await;
+        b.whole(None, "echo", Findings::default()).await;
+        db.store.append_checkpoint(a.vouched(&mut trail)).await.unwrap();
+    }
+    let act = Act::Drop { chain: "a".into(), through: 3, by: None };
+    let draft = custody.draft(Stage::Whole, None, Findings { act: Some(act.clone()), ..Findings::default() });
+    let row = custody.link(&draft);
+    db.store.keep_custody(act, row, custody.vouched(&mut custody_trail)).await.unwrap();
+    assert_eq!(db.store.audit_head("a").await, Ok(Some(a.head)));
+    for (through, dropped) in [(2, 2), (3, 1), (3, 0)] {
+        assert_eq!(db.store.drop_entries("a", through).await, Ok(dropped));
+        assert_eq!(db.store.audit_head("a").await, Ok(Some(a.head)), "{through}");
+    }
+    assert!(db.store.audit_entries_after("a", 0, 9, 9).await.unwrap().is_empty());
+    assert_eq!(db.store.audit_head("b").await, Ok(Some(b.head)));
+    assert_eq!(db.store.audit_head(CUSTODY).await, Ok(Some(custody.head)));
+    // What was put below the drop, as by a gateway that began the chain anew, is not its end.
+    Chain::new(&db, "a").whole(None, "echo", Findings::default()).await;
+    assert_eq!(db.store.audit_head("a").await, Ok(Some(a.head)));
+    a.whole(None, "echo", Findings::default()).await;
+    assert_eq!((db.store.audit_head("a").await, a.head.seq), (Ok(Some(a.head)), 4));
+    // Without a checkpoint nothing says where a chain was.
+    db.execute("INSERT INTO audit_drops (chain, through_seq) VALUES ('c', 5), ('b', 5)").unwrap();
+    assert_eq!(db.store.audit_head("c").await, Ok(None));
+    assert_eq!(db.store.audit_head("b").await, Ok(Some(b.head)));
 }

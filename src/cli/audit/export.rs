@@ -158,6 +158,10 @@ impl Span {
         let mut after = self.first.saturating_sub(1);
         loop {
             let page = store.audit_entries_after(chain, after, self.last, PAGE).await.map_err(failed)?;
+            let next = page.first().map_or(self.last.saturating_add(1), |(_, columns)| columns.seq);
+            if written.entries > 0 && next > after.saturating_add(1) {
+                refuse_overtaken(store, chain, after).await?;
+            }
             let Some((_, columns)) = page.last() else {
                 break;
             };
@@ -176,6 +180,17 @@ impl Span {
         }
         Ok((written.entries > 0 || written.checkpoints > 0).then_some(written))
     }
+}
+
+/// Where records are missing behind one that was written: a drop has overtaken the export if that one is gone by now too.
+/// What was written looks as if records had been taken out of the chain then.
+async fn refuse_overtaken(store: &Store, chain: &str, written: u64) -> Result<(), Failure> {
+    if store.audit_link(chain, written).await.map_err(failed)?.is_some() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "records of chain {chain} were dropped while they were exported, and the export is not whole: make it again"
+    )))
 }
 
 /// The checkpoints that vouch for less than this place.

@@ -149,7 +149,10 @@ impl Reading {
     }
 
     fn close(&mut self, inspector: &mut Inspector) -> Result<(), Failure> {
-        self.walk.take().map_or(Ok(()), |(_, walk)| Ok(inspector.close(walk)?))
+        if let Some((_, walk)) = self.walk.take() {
+            inspector.close(walk.end()?);
+        }
+        Ok(())
     }
 
     fn blame(&self, position: Option<(String, u64)>, fault: Fault) -> Failure {

@@ -48,7 +48,15 @@ pub(super) async fn walk(
     while let Some(checkpoint) = trail.next_before(u64::MAX).await? {
         inspector.checkpoint(&mut walk, &checkpoint, check_checkpoint(&checkpoint, &inspector.keys, MEANS))?;
     }
-    Ok(inspector.close(walk)?)
+    let mut summary = walk.end()?;
+    if let Some(torn) = summary.losses.torn
+        && store.audit_link(chain, torn.behind).await.map_err(failed)?.is_none()
+    {
+        // It was there when it was read: a drop has overtaken this walk, and what is missing is a beginning.
+        summary.losses.torn = None;
+    }
+    inspector.close(summary);
+    Ok(())
 }
 
 /// The checkpoints up to the newest of now; later ones vouch for entries that the walk does not see. Read before the head:

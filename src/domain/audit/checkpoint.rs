@@ -80,6 +80,12 @@ impl Trail {
 }
 
 impl Statement {
+    /// What it vouches for; nothing if its hash is none.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        Some(Head { seq: self.seq, hash: hex::decode(&self.hash)? })
+    }
+
     /// The line to be signed, and the checkpoint it becomes with its signature.
     pub fn signed(self, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<Checkpoint, Unwritable> {
         let statement = serde_json::to_string(&self)?;
@@ -105,8 +111,7 @@ impl Checkpoint {
     /// The trail that ends with this checkpoint; nothing if its line is no statement.
     pub fn trail(&self, sha256: impl Fn(&[&[u8]]) -> Hash) -> Option<Trail> {
         let statement = self.read().ok()?;
-        let head = Head { seq: statement.seq, hash: hex::decode(&statement.hash)? };
-        Some(Trail { number: statement.number, digest: sha256(&[self.statement.as_bytes()]), head })
+        Some(Trail { number: statement.number, digest: sha256(&[self.statement.as_bytes()]), head: statement.head()? })
     }
 }
 

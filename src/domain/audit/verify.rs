@@ -12,7 +12,7 @@ mod walk;
 
 pub use self::{
     check::{Columns, Facts, Keys, Means, Vouched, check_checkpoint, check_entry, said_place},
-    custody::{Custody, Losses},
+    custody::{Custody, Losses, Torn},
     fault::{Fault, Finding, Position},
     file::{CheckpointFile, FileFault, FileFinding, Home, Judged},
     walk::{Beginning, Summary, Walk},

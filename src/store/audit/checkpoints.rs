@@ -7,7 +7,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 
 use crate::{
-    domain::audit::checkpoint::Checkpoint,
+    domain::audit::{Head, checkpoint::Checkpoint},
     store::{
         Store, StoreError,
         connection::{Connection, on_backend},
@@ -126,6 +126,25 @@ pub(super) async fn last(connection: &mut Connection, chain: String) -> Result<O
         audit_checkpoints::table.filter(audit_checkpoints::chain.eq(chain)).order(audit_checkpoints::number.desc());
     let last = on_backend!(connection, |conn| last.select(Record::as_select()).first(conn).await.optional())?;
     last.map(Checkpoint::try_from).transpose()
+}
+
+/// The link at this place of a chain, as the newest checkpoint has it that vouches for it; nothing if none does.
+pub(super) async fn vouched_at(
+    connection: &mut Connection,
+    chain: String,
+    seq: u64,
+) -> Result<Option<Head>, StoreError> {
+    let newest = audit_checkpoints::table
+        .filter(audit_checkpoints::chain.eq(chain))
+        .filter(audit_checkpoints::seq.eq(signed(seq)))
+        .order(audit_checkpoints::number.desc());
+    let newest: Option<Record> =
+        on_backend!(connection, |conn| newest.select(Record::as_select()).first(conn).await.optional())?;
+    let Some(newest) = newest.map(Checkpoint::try_from).transpose()? else {
+        return Ok(None);
+    };
+    let head = newest.read().ok().and_then(|statement| statement.head()).filter(|head| head.seq == seq);
+    head.map(Some).ok_or_else(|| StoreError::Corrupt("audit_checkpoints.statement".into()))
 }
 
 fn read(records: Vec<Record>) -> Result<Vec<Checkpoint>, StoreError> {

@@ -56,12 +56,8 @@ impl Store {
     /// Up to where a chain may be dropped: what has been put on record so far.
     pub async fn dropped_through(&self, chain: &str) -> Result<u64, StoreError> {
         let chain = chain.to_owned();
-        self.read("audit_drops", async move |connection: &mut Connection| {
-            let through = audit_drops::table.find(chain).select(audit_drops::through_seq);
-            let through: Option<i64> = on_backend!(connection, |conn| through.first(conn).await.optional())?;
-            read_count("audit_drops.through_seq", through.unwrap_or_default())
-        })
-        .await
+        self.read("audit_drops", async move |connection: &mut Connection| dropped_through(connection, chain).await)
+            .await
     }
 
     /// The last entry that the newest checkpoint from before this time vouches for.
@@ -144,6 +140,13 @@ impl Store {
         })
         .await
     }
+}
+
+/// Up to where a chain may be dropped; 0 if it may not.
+pub(super) async fn dropped_through(connection: &mut Connection, chain: String) -> Result<u64, StoreError> {
+    let through = audit_drops::table.find(chain).select(audit_drops::through_seq);
+    let through: Option<i64> = on_backend!(connection, |conn| through.first(conn).await.optional())?;
+    read_count("audit_drops.through_seq", through.unwrap_or_default())
 }
 
 async fn allow_drop(connection: &mut Connection, chain: String, through: u64) -> Result<(), StoreError> {

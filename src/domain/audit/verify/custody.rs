@@ -51,11 +51,23 @@ fn raise(value: &mut u64, to: u64) {
     *value = to.max(*value);
 }
 
+/// What is missing behind entries that are there. No drop leaves that: it takes the beginning of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Torn {
+    /// The first and the last entry that is missing so.
+    pub first: u64,
+    pub last: u64,
+    /// The last entry that is there and has missing ones behind it.
+    pub behind: u64,
+}
+
 /// What a walk through a chain has not found.
 #[derive(Debug, Clone, Default)]
 pub struct Losses {
     /// The first and the last entry that is missing.
     pub missing: Option<(u64, u64)>,
+    /// What of that is missing behind entries that are there.
+    pub torn: Option<Torn>,
     /// The number of the checkpoint that vouches for entries behind the last one that is there.
     pub cut_off: Option<u64>,
     /// The first and last entry whose part is gone, for each user.
@@ -63,10 +75,14 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Notes that these entries are not there.
-    pub(super) fn miss(&mut self, first: u64, last: u64) {
+    /// Notes that these entries are not there, and behind which one that is.
+    pub(super) fn miss(&mut self, first: u64, last: u64, behind: Option<u64>) {
         let missing = self.missing.get_or_insert((first, last));
         raise(&mut missing.1, last);
+        if let Some(behind) = behind {
+            let first = self.torn.map_or(first, |torn| torn.first);
+            self.torn = Some(Torn { first, last, behind });
+        }
     }
 
     /// Notes that an entry has lost a user's part.
@@ -87,6 +103,9 @@ impl Losses {
                     None => Fault::Missing { through },
                 },
             );
+        }
+        if let Some(Torn { first, last, .. }) = self.torn {
+            return finding(first, Fault::Torn { through: last });
         }
         for (user, (first, last)) in &self.erased {
             let erased = custody.erased.get(&(*user, chain.to_owned())).copied().unwrap_or_default();

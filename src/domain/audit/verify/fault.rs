@@ -56,6 +56,10 @@ pub enum Fault {
         "it is missing (up to record {through}), though checkpoint {checkpoint} vouches for it: the end was cut off"
     )]
     CutOff { through: u64, checkpoint: u64 },
+    #[error(
+        "it is missing (up to record {through}) behind a record that is there, and a drop takes the beginning of a chain: the chain was begun anew, or records were taken out of it"
+    )]
+    Torn { through: u64 },
     #[error("it is an outcome without a decision before it")]
     NoDecision,
     #[error("it cannot be read as a checkpoint")]

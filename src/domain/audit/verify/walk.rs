@@ -102,7 +102,7 @@ impl Walk {
             return Err(Fault::Order);
         }
         if facts.seq > next {
-            self.losses.miss(next, facts.seq.saturating_sub(1));
+            self.losses.miss(next, facts.seq.saturating_sub(1), self.last.map(|last| last.seq));
             return self.follow_vouched(facts);
         }
         if facts.prev_hash == before.hash { Ok(()) } else { Err(Fault::Link) }
@@ -190,7 +190,7 @@ impl Walk {
         let last_seq = self.last.map_or(0, |last| last.seq);
         let vouched_seq = self.trail.map_or(0, |trail| trail.head.seq);
         if let Some(trail) = self.trail.filter(|trail| trail.head.seq > last_seq) {
-            self.losses.miss(last_seq.saturating_add(1), trail.head.seq);
+            self.losses.miss(last_seq.saturating_add(1), trail.head.seq, self.last.map(|last| last.seq));
             self.losses.cut_off = Some(trail.number);
         }
         let unvouched = last_seq.saturating_sub(vouched_seq);
@@ -219,3 +219,6 @@ impl Walk {
         Finding { chain: self.chain.clone(), position, fault }
     }
 }
+
+#[cfg(test)]
+mod tests;
