@@ -226,6 +226,7 @@ async fn replicas_count_each_others_chains_once(store: &TestStore) {
         assert_eq!(paid["requests"], expected);
     }
     all_over(&one).await;
+    other.records().await;
     let records = one.records().await;
     compare(&one, &records, 86_400, &["route", "status"], "").await;
     TestGateway::finish_all([one, other]).await;
