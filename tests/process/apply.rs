@@ -208,6 +208,14 @@ fn what_cannot_be_is_said_with_its_place_and_nothing_before_it_is_lost() {
         ("[[users]]\nusername = \"a\"\nrole = \"user\"\nteam = \"none\"\n", "users[0].team: there is no team \"none\""),
         ("[[api_keys]]\nname = \"a\"\n", "api_keys[0].user: is missing"),
         ("[[users]]\nusername = \"a\"\nrole = \"user\"\npassword_env = \"B\"\n", "the variable B is not set"),
+        (
+            "[[users]]\nusername = \"a\"\nrole = \"user\"\npassword = \"a long password for a\"\n",
+            "users[0].password: must not stand in the file; use password_env or password_file",
+        ),
+        (
+            "[[upstreams]]\nname = \"a\"\nurl = \"http://127.0.0.1:1\"\nsecret = \"sk-1234\"\n",
+            "upstreams[0].secret: must not stand in the file; use secret_env or secret_file",
+        ),
         (taken, "teams[1].name: is in the file twice"),
         (echo, "routes[0].methods: differs, and the gateway's configuration file"),
     ] {

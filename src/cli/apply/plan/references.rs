@@ -61,10 +61,13 @@ pub(super) const fn write_only(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// Puts a secret into an entry that the file says where to find.
+/// Puts a secret into an entry that the file says where to find. None stands in the file itself.
 pub(super) fn set_secret(entry: &mut Entry) -> Result<(), Mistake> {
     let Some(field) = write_only(entry.kind) else { return Ok(()) };
     let (variable, file) = (format!("{field}_env"), format!("{field}_file"));
+    if entry.fields.remove(field).is_some() {
+        return Err(entry.bad(field, format!("must not stand in the file; use {variable} or {file}")));
+    }
     let found = match (entry.take_text(&variable)?, entry.take_text(&file)?) {
         (None, None) => return Ok(()),
         (Some(_), Some(_)) => return Err(entry.bad(&file, format!("give {variable} or {file}, not both"))),
