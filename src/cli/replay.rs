@@ -62,7 +62,7 @@ impl Replay {
         }
         let replay = async {
             let source = match &self.export {
-                Some(path) => Source::Export(Export::open(path)?),
+                Some(path) => Source::Export(Export::open(path, written.routes())?),
                 None => Source::store(&load(file)?).await?,
             };
             self.answer(&source, written, span).await
@@ -84,6 +84,9 @@ impl Replay {
         }
         let runs = known.iter().map(|rule| Run::new(rule.clone(), span)).collect();
         let runs = source.replay(runs, span).await?;
+        for rule in &known {
+            source.tell_unmet(rule);
+        }
         let asked = runs.iter().map(Run::asked).max().unwrap_or(0);
         let tightest = match (self.tightest, known.pop()) {
             (Some(below_ppm), Some(Rule::Limit(policy, apart))) => {

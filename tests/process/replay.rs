@@ -189,6 +189,46 @@ fn a_mistake_is_told_with_its_place_and_status() {
     }
 }
 
+#[test]
+fn what_is_no_whole_export_is_refused_and_a_route_that_is_none_is_told() {
+    let home = Home::new();
+    let gateway = home.start();
+    let admin = gateway.admin();
+    assert_eq!(gateway.get("/echo", &admin).status(), 200);
+    gateway.terminate();
+    done(&home, &["audit", "export", "--output", "log.jsonl"]);
+    let write = |name: &str, text: &str| fs::write(home.path().join(name), text).unwrap();
+    let whole = fs::read_to_string(home.path().join("log.jsonl")).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    write("cut.jsonl", &lines[..lines.len() - 1].concat());
+    write("headless.jsonl", &lines[1..].concat());
+    write("twice.jsonl", &format!("{whole}{whole}"));
+    write("empty.jsonl", "");
+    write("limit.toml", LIMIT);
+    write("gone.toml", &LIMIT.replace("\"echo\"", "\"gone\""));
+    let ask =
+        |limit: &str, more: &[&str]| home.run(&[&["replay", "--limit", limit, "--from", "2020-01-01"], more].concat());
+    let twice = format!("twice.jsonl: line {} ", lines.len() + 1);
+    for (limit, more, status, words) in [
+        ("limit.toml", &["--export", "log.jsonl"][..], 0, "1 requests: 1 admitted"),
+        ("limit.toml", &["--export", "cut.jsonl"], 1, "cut.jsonl: the export ends before its end"),
+        ("limit.toml", &["--export", "headless.jsonl"], 1, "headless.jsonl: line 1 "),
+        ("limit.toml", &["--export", "twice.jsonl"], 1, &*twice),
+        ("limit.toml", &["--export", "empty.jsonl"], 1, "empty.jsonl: is empty"),
+        (
+            "gone.toml",
+            &["--export", "log.jsonl"],
+            0,
+            "warning: limit few: no record of the export is of its routes: gone",
+        ),
+        ("gone.toml", &[], 2, "gone.toml: routes.0: \"gone\" is not the name of a route"),
+    ] {
+        let output = ask(limit, more);
+        assert_eq!(output.status.code(), Some(status), "{more:?}: {}", said(&output));
+        assert!(said(&output).contains(words), "{words}: {}", said(&output));
+    }
+}
+
 /// A request for a replay from a day on, and of so much before as counts for it.
 fn asking(admin: &str, from: &str, window_s: u32) -> String {
     let body = json!({ "from": from, "to": "2026-01-03", "limit": {

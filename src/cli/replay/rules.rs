@@ -1,7 +1,7 @@
 //! The limits or budgets of a file.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -56,7 +56,7 @@ struct Budgets {
 }
 
 impl Written {
-    /// The limits of a file, each sound by itself: which routes there were in the past only the log knows.
+    /// The limits of a file, each sound by itself: which routes there are only its source knows.
     ///
     /// # Errors
     /// The file cannot be read, or all that is wrong with what is in it.
@@ -85,10 +85,15 @@ impl Written {
         }
     }
 
+    /// The routes that limits are for.
+    pub(super) fn routes(&self) -> BTreeSet<String> {
+        self.specs.routes().into_iter().flatten().cloned().collect()
+    }
+
     /// The rules for the subjects whose names or ids are written.
     ///
     /// # Errors
-    /// The store does not answer, or all names that are nobody's or of several.
+    /// The store does not answer, or all names that are nobody's, of several, or of no route.
     pub(super) async fn resolved(mut self, source: &Source) -> Result<Rules, Failure> {
         let mut faults = vec![];
         for (index, (per, subject)) in self.specs.subjects().into_iter().enumerate() {
@@ -97,6 +102,9 @@ impl Written {
                 Ok(id) => *subject = Some(id),
                 Err(why) => faults.push((index, Fault::new("/subject", why))),
             }
+        }
+        for (index, routes) in self.specs.routes().into_iter().enumerate() {
+            faults.extend(source.unknown_routes(routes).into_iter().map(|fault| (index, fault)));
         }
         self.judge(&faults)?;
         let burst_follows = match &self.specs {
@@ -135,6 +143,14 @@ impl Specs {
         match self {
             Self::Limits(specs) => specs.iter_mut().map(|spec| (spec.per, &mut spec.subject)).collect(),
             Self::Budgets(specs) => specs.iter_mut().map(|spec| (spec.scope.per(), &mut spec.subject)).collect(),
+        }
+    }
+
+    /// Of each limit; budgets have none.
+    fn routes(&self) -> Vec<&[String]> {
+        match self {
+            Self::Limits(specs) => specs.iter().map(|spec| spec.routes.as_slice()).collect(),
+            Self::Budgets(_) => vec![],
         }
     }
 
