@@ -229,17 +229,31 @@ fn what_cannot_be_is_said_with_its_place_and_nothing_before_it_is_lost() {
     );
     let (code, said) = scene.apply(&format!("[[teams]]\nname = \"a\"\n{echo}"), &["--yes"]);
     assert!(code == Some(2) && said.contains("routes[0].path: route \"echo\" has the same path"), "{said}");
-    // What the gateway alone can know is told when its turn comes.
-    let last = "[[teams]]\nname = \"a\"\n[[users]]\nusername = \"admin\"\nrole = \"user\"\n";
-    let (code, said) = scene.apply(last, &["--yes"]);
-    assert_eq!(code, Some(1), "{said}");
-    for told in ["+ team a\n", "users[0]: ", "last active admin", "1 of 2 steps were done before"] {
-        assert!(said.contains(told), "{told}: {said}");
-    }
     scene.done(FILE);
     let said = scene.done(&FILE.replace("routes = [\"made\"]\nexpires_at", "routes = [\"*\"]\nexpires_at"));
     assert!(said.contains("~ API key ann/ci: routes [\"made\"] -> [\"*\"]\n"), "{said}");
     assert!(said.ends_with("1 changes, 9 unchanged\n"), "{said}");
+}
+
+#[test]
+fn that_no_active_admin_would_be_left_is_told_before_anything_is_changed() {
+    let scene = Scene::start();
+    let admin = |fields: &str| format!("[[users]]\nusername = \"admin\"\n{fields}\n");
+    let (demoted, disabled) = (admin("role = \"user\""), admin("role = \"admin\"\nstatus = \"disabled\""));
+    let another = "[[users]]\nusername = \"bob\"\nrole = \"admin\"\n";
+    for how in ["--dry-run", "--yes"] {
+        for (users, told) in [
+            (demoted.clone(), "users[0].role: leaves no active admin"),
+            (disabled.clone(), "users[0].status: leaves no active admin"),
+            (format!("{demoted}{another}"), "users[0].role: leaves no active admin"),
+        ] {
+            let (code, said) = scene.apply(&format!("[[teams]]\nname = \"a\"\n{users}"), &[how]);
+            assert!(code == Some(2) && said.contains(told), "{told}: {said}");
+        }
+    }
+    assert_eq!(scene.list("/admin/teams"), [json!(null); 0]);
+    let said = scene.done(&format!("{another}{demoted}"));
+    assert!(said.contains("~ user admin: role \"admin\" -> \"user\"\n"), "{said}");
 }
 
 /// In each line something is wrong.
@@ -413,8 +427,12 @@ fn a_secret_is_printed_once_where_no_file_is_named_and_is_not_lost_when_the_rest
     fs::write(scene.home.path().join("gateway.toml"), "[[users]]\nusername = \"bob\"\nrole = \"user\"\n[[api_keys]]\nuser = \"bob\"\nname = \"ci\"\n[[api_keys]]\nuser = \"bob\"\nname = \"beyond\"\nrole = \"admin\"\n").unwrap();
     let output = scene.home.run(&["apply", "gateway.toml", "--token-file", "token", "--yes"]);
     let said = String::from_utf8(output.stdout).unwrap();
-    // No key may do more than its user: the last step is refused.
+    // What the gateway alone can know is told when its turn comes: no key may do more than its user.
     assert_eq!(output.status.code(), Some(1), "{said}");
+    let why = String::from_utf8(output.stderr).unwrap();
+    for told in ["api_keys[1]: ", "/role", "2 of 3 steps were done before"] {
+        assert!(why.contains(told), "{told}: {why}");
+    }
     let key = said.lines().find_map(|line| line.strip_prefix("bob/ci ")).unwrap_or_else(|| panic!("{said}"));
     assert_eq!(scene.gateway.get("/echo", key.trim()).status(), 200);
 }

@@ -1,5 +1,6 @@
 //! What has to be done so that a gateway is as a file says.
 
+mod admins;
 mod checks;
 mod clashes;
 mod difference;
@@ -12,6 +13,7 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use self::{
+    admins::Admins,
     clashes::Others,
     difference::{Difference, differences},
     look::{Known, Names, look_up, names, present},
@@ -60,6 +62,7 @@ struct Draft<'d> {
     gateway: &'d Gateway,
     names: Names,
     others: Others,
+    admins: Admins,
     plan: Plan,
     known: Known,
     seen: HashSet<(Kind, String)>,
@@ -103,6 +106,7 @@ impl Draft<'_> {
         if self.mistakes.len() == before {
             let clashes = self.others.clashes(self.gateway, &entry, present.as_ref(), &self.names).await?;
             self.mistakes.extend(clashes);
+            self.mistakes.extend(self.admins.take(self.gateway, &entry, present.as_ref()).await?);
         } else {
             self.others.expect(&entry);
         }
@@ -123,7 +127,8 @@ impl Plan {
         let others = Others::look(gateway, &document.entries).await?;
         let plan = Self { steps: vec![], unchanged: 0, not_compared: vec![] };
         let (known, seen, mistakes) = (Known::new(), HashSet::new(), document.mistakes.clone());
-        let mut draft = Draft { gateway, names, others, plan, known, seen, mistakes, unwritten };
+        let mut draft =
+            Draft { gateway, names, others, admins: Admins::default(), plan, known, seen, mistakes, unwritten };
         for entry in &document.entries {
             draft.take(entry.clone()).await?;
         }
