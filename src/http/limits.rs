@@ -261,10 +261,11 @@ async fn edit(
     let (id, only_at) = (present.id(), present.revision);
     let own = |body: &LimitPatch| match body.clone().applied_to(present.spec.clone()) {
         _ if is_unsure => vec![],
-        spec => check(administration, &spec, id).err().unwrap_or_default(),
+        spec => check_changed(administration, body, &spec, id).err().unwrap_or_default(),
     };
-    let spec = draft.checked(own).map_err(Refusal::InvalidRequest)?.applied_to(present.spec.clone());
-    let policy = check(administration, &spec, id).map_err(Refusal::InvalidRequest)?;
+    let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
+    let spec = body.clone().applied_to(present.spec.clone());
+    let policy = check_changed(administration, &body, &spec, id).map_err(Refusal::InvalidRequest)?;
     administered::only_at(&present, conditions)?;
     let change = LimitChange { spec, policy, only_at };
     let row = administered::change::<LimitRow>(request, &administration.limits, id, change, conditions).await?;
@@ -288,4 +289,19 @@ pub(super) fn check(administration: &Administration, spec: &Spec, id: LimitId) -
     let routing = administration.routing.read();
     let known: Vec<&Route> = routing.table.iter().map(AsRef::as_ref).collect();
     spec.check(id, &known)
+}
+
+/// The policy of a limit that a PATCH has become: routes that it does not give may be gone.
+fn check_changed(
+    administration: &Administration,
+    patch: &LimitPatch,
+    spec: &Spec,
+    id: LimitId,
+) -> Result<Policy, Vec<Fault>> {
+    if patch.routes.as_given().is_some() {
+        return check(administration, spec, id);
+    }
+    let routing = administration.routing.read();
+    let known: Vec<&Route> = routing.table.iter().map(AsRef::as_ref).collect();
+    spec.check_kept(id, &known)
 }

@@ -21,6 +21,7 @@ on_both_stores!(
     a_client_that_hangs_up_within_a_stream_leaves_no_hold,
     a_client_that_does_not_wait_for_the_head_pays_for_the_call,
     a_budget_is_made_shown_changed_and_deleted,
+    a_budget_of_a_team_that_is_gone_can_be_changed,
     every_bad_budget_names_its_place_and_changes_nothing,
     readonly_may_look_at_budgets_and_not_touch,
     the_same_idempotency_key_makes_one_budget,
@@ -284,6 +285,16 @@ async fn a_budget_is_made_shown_changed_and_deleted(store: &TestStore) {
     assert_eq!(raised.expect(200).json()["limit_usd"], "1500");
     call(&gateway, "DELETE", &target, None).await.expect(204);
     call(&gateway, "GET", &target, None).await.problem(404, "not-found");
+    gateway.finish().await;
+}
+
+async fn a_budget_of_a_team_that_is_gone_can_be_changed(store: &TestStore) {
+    let gateway = start(store).await;
+    let team = call(&gateway, "POST", "/admin/teams", Some(&json!({ "name": "team" }))).await.expect(201).json();
+    let id = make(&gateway, json!({ "scope": "team", "subject": team["id"] })).await;
+    call(&gateway, "DELETE", &format!("/admin/teams/{}", team["id"].as_str().unwrap()), None).await.expect(204);
+    let changed = call(&gateway, "PATCH", &format!("/admin/budgets/{id}"), Some(&json!({ "limit_usd": "7" }))).await;
+    assert_eq!(changed.expect(200).json()["limit_usd"], "7");
     gateway.finish().await;
 }
 

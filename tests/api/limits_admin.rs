@@ -11,6 +11,7 @@ on_both_stores!(
     a_limit_is_made_shown_changed_and_deleted,
     every_bad_limit_names_its_place_and_changes_nothing,
     a_limit_for_one_subject_stands_beside_the_general_one,
+    a_limit_that_names_what_is_gone_can_be_changed_otherwise,
     readonly_may_look_and_not_touch,
     the_same_idempotency_key_makes_one_limit,
     the_configured_limits_are_made_at_the_first_start_only,
@@ -200,6 +201,30 @@ async fn a_limit_for_one_subject_stands_beside_the_general_one(store: &TestStore
         let book = gateway.running().office.accounting.policies.read();
         let group = book.groups().iter().find(|group| *group.name == *per).unwrap();
         assert_eq!(group.policy_of(subject).unwrap().limit(), 99, "{per}");
+    }
+    gateway.finish().await;
+}
+
+async fn a_limit_that_names_what_is_gone_can_be_changed_otherwise(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let route = json!({ "name": "made", "path": "/made", "match": "exact", "methods": ["GET"], "roles": ["admin"],
+        "upstream": "builtin:echo" });
+    call(&gateway, "POST", "/admin/routes", Some(&route)).await.expect(201);
+    let team = call(&gateway, "POST", "/admin/teams", Some(&json!({ "name": "team" }))).await.expect(201).json();
+    let made = create(&gateway, json!({ "routes": ["made"], "per": "team", "subject": team["id"] })).await;
+    let place = made.expect(201).header("location").unwrap();
+    call(&gateway, "DELETE", "/admin/routes/made", None).await.expect(204);
+    call(&gateway, "DELETE", &format!("/admin/teams/{}", team["id"].as_str().unwrap()), None).await.expect(204);
+
+    let changed = call(&gateway, "PATCH", place, Some(&json!({ "limit": 6 }))).await.expect(200).json();
+    assert_eq!((&changed["limit"], &changed["routes"]), (&json!(6), &json!(["made"])));
+    for (changes, pointer) in [
+        (json!({ "limit": 7, "routes": ["made"] }), "/routes/0"),
+        (json!({ "limit": 7, "subject": NO_SUCH_ID }), "/subject"),
+        (json!({ "limit": 7, "per": "user" }), "/subject"),
+        (json!({ "limit": 0 }), "/limit"),
+    ] {
+        call(&gateway, "PATCH", place, Some(&changes)).await.invalid(pointer);
     }
     gateway.finish().await;
 }

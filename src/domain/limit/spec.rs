@@ -161,7 +161,15 @@ impl Policy {
 impl Spec {
     /// The policy, if it makes sense by itself and on the routes that are known; else all its faults.
     pub fn check(&self, id: LimitId, known: &[&Route]) -> Result<Policy, Vec<Fault>> {
-        let mut faults = self.unknown_routes(known);
+        self.check_with(self.route_faults(known, false), id, known)
+    }
+
+    /// As [`Self::check`], of a limit whose routes stay as they are: some may be gone by now.
+    pub fn check_kept(&self, id: LimitId, known: &[&Route]) -> Result<Policy, Vec<Fault>> {
+        self.check_with(self.route_faults(known, true), id, known)
+    }
+
+    fn check_with(&self, mut faults: Vec<Fault>, id: LimitId, known: &[&Route]) -> Result<Policy, Vec<Fault>> {
         match self.policy(id) {
             Ok(policy) => faults.extend(too_small(&policy, known).into_iter().chain(too_fine(&policy))),
             Err(own) => faults.extend(own),
@@ -305,9 +313,10 @@ impl Spec {
     }
 
     /// Tokens are counted on metered routes only.
-    fn unknown_routes(&self, known: &[&Route]) -> Vec<Fault> {
+    fn route_faults(&self, known: &[&Route], may_be_gone: bool) -> Vec<Fault> {
         let fault = |(i, name): (usize, &String)| match known.iter().find(|route| *route.name == **name) {
             _ if name == EVERYWHERE => None,
+            None if may_be_gone => None,
             None => Some(at_route(i, format!("{name:?} is not the name of a route"))),
             Some(route) if self.unit == Unit::Tokens && !route.meter.counts_tokens() => {
                 Some(at_route(i, format!("{name:?} is not metered: no tokens are counted on it")))

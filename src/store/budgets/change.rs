@@ -97,7 +97,11 @@ impl Administered for BudgetRow {
     ) -> Result<Option<Misfit>, StoreError> {
         match after.budget.cannot_replace(&before.budget) {
             Some(misfit) => Ok(Some(misfit)),
-            None => misfit(connection, &after.spec, &after.budget).await,
+            // Its subject stays, and may be gone.
+            None => {
+                let found = misfit(connection, &after.spec, &after.budget).await?;
+                Ok(found.filter(|found| *found != Misfit::NoSuchSubject))
+            }
         }
     }
 

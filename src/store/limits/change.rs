@@ -101,8 +101,16 @@ impl Administered for LimitRow {
         (spec != self.spec).then(|| Self { spec, policy, ..self.clone() })
     }
 
-    async fn refuse_change(connection: &mut Connection, _: &Self, after: &Self) -> Result<Option<Misfit>, StoreError> {
-        misfit(connection, &after.spec, &after.policy).await
+    /// A subject that stays may be gone; one that takes its place may not.
+    async fn refuse_change(
+        connection: &mut Connection,
+        before: &Self,
+        after: &Self,
+    ) -> Result<Option<Misfit>, StoreError> {
+        let whose = |row: &Self| (row.policy.per, row.policy.subject);
+        let stays = whose(after) == whose(before);
+        let found = misfit(connection, &after.spec, &after.policy).await?;
+        Ok(found.filter(|found| !(stays && *found == Misfit::NoSuchSubject)))
     }
 
     async fn update(
