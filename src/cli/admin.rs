@@ -69,11 +69,11 @@ impl Admin {
         actix::System::new().block_on(async {
             match self {
                 Self::CreateUser { username, role, recorded } => {
-                    let recorder = recorder(&config, &secrets(), recorded.author()?).await?;
+                    let recorder = recorder(&config, &secrets(), recorded.author()).await?;
                     create(&recorder, &username, role.into()).await
                 }
                 Self::ResetPassword { username, recorded } => {
-                    let recorder = recorder(&config, &secrets(), recorded.author()?).await?;
+                    let recorder = recorder(&config, &secrets(), recorded.author()).await?;
                     reset(&recorder, &username).await
                 }
             }

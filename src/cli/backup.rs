@@ -83,7 +83,7 @@ impl Restore {
             }
         };
         check_copy(&self.file)?;
-        let author = self.consent.author()?;
+        let author = self.consent.author();
         let still = actix::System::new().block_on(Standstill::of(&config))?;
         let beside = if store.exists() { "; what is there now would be kept beside it" } else { "" };
         let plan = format!("{} would take the place of {}{beside}\n", self.file.display(), store.display());

@@ -30,7 +30,7 @@ pub(super) struct Consent {
     #[command(flatten)]
     question: Question,
     /// Why, for the record.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: Option<String>,
 }
 
@@ -38,16 +38,13 @@ pub(super) struct Consent {
 #[derive(Args)]
 pub(super) struct Recorded {
     /// Why, for the record.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: Option<String>,
 }
 
 impl Recorded {
     /// Who does it, and why.
-    ///
-    /// # Errors
-    /// If the reason is too long or no line of text.
-    pub(super) fn author(self) -> Result<Author, Failure> {
+    pub(super) fn author(self) -> Author {
         author(self.reason)
     }
 }
@@ -94,24 +91,25 @@ impl Consent {
     }
 
     /// Who does it, and why.
-    ///
-    /// # Errors
-    /// If the reason is too long or no line of text.
-    pub(super) fn author(&self) -> Result<Author, Failure> {
+    pub(super) fn author(&self) -> Author {
         author(self.reason.clone())
     }
 }
 
 /// Who runs this command, with a reason.
+pub(super) fn author(reason: Option<String>) -> Author {
+    Author { os_user: os_user(), reason }
+}
+
+/// The text of every `--reason`.
 ///
 /// # Errors
-/// If the reason is too long or no line of text.
-pub(super) fn author(reason: Option<String>) -> Result<Author, Failure> {
-    let bad = |text: &String| text.chars().count() > MAX_REASON || text.chars().any(char::is_control);
-    if reason.as_ref().is_some_and(bad) {
-        return Err(Failure::Configuration(format!("--reason: one line of at most {MAX_REASON} characters")));
+/// It says nothing, is too long or no line of text.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().count() > MAX_REASON || text.chars().any(char::is_control) {
+        return Err(format!("must be one line of at most {MAX_REASON} characters, and not blank"));
     }
-    Ok(Author { os_user: os_user(), reason })
+    Ok(text.to_owned())
 }
 
 fn asked() -> bool {

@@ -51,7 +51,7 @@ impl Migrate {
             tell("reverted", &names);
             return Ok(());
         }
-        let author = self.consent.author()?;
+        let author = self.consent.author();
         let mut plan = format!("every table of {store} would be dropped with all that is in it\n");
         for name in names.iter().rev() {
             plan.extend(["would revert: ", name, "\n"]);

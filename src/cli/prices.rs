@@ -35,7 +35,7 @@ impl Prices {
             print(&format!("{report}nothing was changed\n"));
             return Ok(());
         }
-        let by = recorded.author()?;
+        let by = recorded.author();
         let imported = actix::System::new().block_on(async {
             let recorder = recorder(&config, &secrets(), by).await?;
             import_prices(&recorder, file, &path).await

@@ -134,6 +134,7 @@ fn a_store_that_was_set_back_is_told_of_until_it_is_accepted_and_verifiable_from
         gateway.log()
     );
     refused(&home, &["audit", "accept-restore"], 2, "--reason");
+    refused(&home, &["audit", "accept-restore", "--reason", "  "], 2, "--reason");
 
     let told = done(&home, &["audit", "accept-restore", "--reason", "the disk broke on Sunday"]);
     assert!(told.contains("are lost"), "{told}");

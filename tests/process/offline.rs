@@ -248,6 +248,9 @@ fn what_commands_and_reloads_change_is_on_record_with_who_did_it() {
         assert!(done.status.success(), "{arguments:?}: {}", said(&done));
     }
     assert_eq!(home.run(&["admin", "create-user", "ann"]).status.code(), Some(1), "she is there");
+    for reason in ["", " ", "two\nlines"] {
+        assert_eq!(home.run(&["keys", "rotate", "--reason", reason]).status.code(), Some(2), "{reason:?}");
+    }
     let lines = custody(&home);
     for reason in ["she has come", "she forgot it", "a new year", "it was time"] {
         assert!(lines.iter().any(|line| line.contains(reason)), "{reason}: {lines:?}");

@@ -7,14 +7,17 @@ use clap::Args;
 use super::{Failure, failed, trust};
 use crate::{
     app::{checkpoint_file, checkpoint_files, custodian},
-    cli::{consent::author, print, secrets},
+    cli::{
+        consent::{author, reason},
+        print, secrets,
+    },
     config::Config,
 };
 
 #[derive(Args)]
 pub(in crate::cli) struct AcceptRestore {
     /// Why the store was set back, for the record.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
     /// Checkpoints that were shipped elsewhere, besides those in `data_dir`.
     #[arg(long, value_name = "FILE")]
@@ -23,7 +26,7 @@ pub(in crate::cli) struct AcceptRestore {
 
 impl AcceptRestore {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let custodian = custodian(config, &secrets(), author(Some(self.reason))?).await?;
+        let custodian = custodian(config, &secrets(), author(Some(self.reason))).await?;
         let in_data_dir = trust::checkpoints(&checkpoint_files(config))?;
         let mut shipped = in_data_dir.clone();
         shipped.extend(trust::checkpoints(self.checkpoints.as_slice())?);
