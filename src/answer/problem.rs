@@ -357,6 +357,12 @@ pub fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
 }
 
+/// Leads to the URL that is the right one, for good (RFC 9110 §15.4.9).
+#[must_use]
+pub fn permanent_redirect(location: &str) -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, location)).finish()
+}
+
 /// What the client has is still good (RFC 9110 §15.4.5).
 #[must_use]
 pub fn not_modified() -> HttpResponseBuilder {

@@ -17,7 +17,7 @@ use super::{
         Document,
         operation::{Answer, Draft},
     },
-    problem::{Problem, documented::Success},
+    problem::{self, Problem, documented::Success},
 };
 use crate::crypto;
 
@@ -116,6 +116,33 @@ impl Answer for DocumentAnswer {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers_untyped(Success::Ok, "application/json");
     }
+}
+
+/// The way from a URL that has a slash at its end to the page without it.
+pub struct Lead(&'static str);
+
+impl Responder for Lead {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        problem::permanent_redirect(self.0)
+    }
+}
+
+impl Answer for Lead {
+    fn describe(draft: &mut Draft<'_>) {
+        draft.answers_nothing(Success::PermanentRedirect);
+    }
+}
+
+/// `GET /docs/`.
+pub async fn lead() -> Result<Lead, Problem> {
+    Ok(Lead("/docs"))
+}
+
+/// `GET /docs/problems/`.
+pub async fn lead_to_problems() -> Result<Lead, Problem> {
+    Ok(Lead("/docs/problems"))
 }
 
 /// `GET /docs`.

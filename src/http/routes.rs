@@ -111,7 +111,9 @@ urls! {
     get    "/console/"              Console => console::page;
     get    "/console/{file}"        Console => console::file;
     get    "/docs"                  Docs   => docs::page;
+    get    "/docs/"                 Docs   => docs::lead;
     get    "/docs/problems"         Docs   => docs::problems;
+    get    "/docs/problems/"        Docs   => docs::lead_to_problems;
     get    "/openapi.json"          Docs   => docs::document;
 
     get    "/v1/models"             Own    => models::list;

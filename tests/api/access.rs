@@ -288,6 +288,10 @@ async fn documentation_that_is_not_public_asks_for_a_credential(store: &TestStor
         gateway.get(path).send().await.problem(401, "missing-credential");
         gateway.get(path).token(&reader.token).send().await.expect(200);
     }
+    for path in ["/docs/", "/docs/problems/"] {
+        gateway.get(path).send().await.problem(401, "missing-credential");
+        gateway.get(path).token(&reader.token).send().await.expect(308);
+    }
     gateway.finish().await;
 }
 

@@ -181,5 +181,9 @@ async fn the_page_is_html_that_loads_nothing_from_elsewhere(store: &TestStore) {
     let policy = problems.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'") && !policy.contains("script"), "{policy}");
     assert!(problems.text().contains("<tr id=\"budget-exhausted\">"));
+    for page in ["/docs", "/docs/problems"] {
+        let answer = gateway.get(&format!("{page}/")).send().await;
+        assert_eq!(answer.expect(308).header("location"), Some(page));
+    }
     gateway.finish().await;
 }

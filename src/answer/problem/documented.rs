@@ -81,6 +81,7 @@ pub enum Success {
     Created,
     NoContent,
     SeeOther,
+    PermanentRedirect,
 }
 
 impl Success {
@@ -91,6 +92,7 @@ impl Success {
             Self::Created => StatusCode::CREATED,
             Self::NoContent => StatusCode::NO_CONTENT,
             Self::SeeOther => StatusCode::SEE_OTHER,
+            Self::PermanentRedirect => StatusCode::PERMANENT_REDIRECT,
         };
         status.as_u16().to_string()
     }

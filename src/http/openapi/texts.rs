@@ -239,6 +239,8 @@ pub(super) const TAGS: &[Tag] = &[
             text("console::file", "A file of the console", ""),
             text("docs::page", "This page", "Public where docs.public is set, else for any signed-in caller."),
             text("docs::problems", "What each code of a refusal means", "A page; the code is the fragment."),
+            text("docs::lead", "To this page", ""),
+            text("docs::lead_to_problems", "To the page of the codes", ""),
             text("docs::document", "The OpenAPI document", "As public as the page of it."),
         ],
     },
