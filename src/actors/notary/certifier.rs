@@ -130,6 +130,8 @@ impl Certifier {
     }
 
     async fn certify(&mut self, trail: Trail, head: Head) -> Result<Trail, NotCertified> {
+        // Before the store has it: a checkpoint without a file shows then that the file was deleted.
+        self.shipping.begin()?;
         let Blueprint { store, chain, clock, key, .. } = &self.blueprint;
         let statement = trail.next(chain, head, clock.now(), &key.public().kid);
         let checkpoint = statement.signed(|line| key.sign(line)).map_err(|_| NotCertified::Unreadable)?;

@@ -51,6 +51,12 @@ impl Shipping {
         self.last = None;
     }
 
+    /// Makes the file, with the key alone, if there is none: what the store has a checkpoint of must have a file, or that was
+    /// deleted.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        if self.path.try_exists()? { Ok(()) } else { self.append(vec![]) }
+    }
+
     /// Appends checkpoints; they are on the disk when this returns.
     pub(super) fn append(&mut self, checkpoints: Vec<Checkpoint>) -> io::Result<()> {
         let mut text = match self.make_room()? {
@@ -149,6 +155,20 @@ mod tests {
         first.append(vec![checkpoint("c", 1), checkpoint("c", 2)]).unwrap();
         assert_eq!(shipping(&folder).last("c").unwrap(), Some(&checkpoint("c", 2)));
         assert_eq!(shipping(&folder).last("d").unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_is_begun_once_and_goes_on_behind_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shipping = shipping(&folder);
+        let text = || fs::read_to_string(folder.path().join("audit-checkpoints.jsonl")).unwrap();
+        shipping.begin().unwrap();
+        shipping.begin().unwrap();
+        assert_eq!(text().lines().count(), 1, "{}", text());
+        shipping.append(vec![checkpoint("c", 1)]).unwrap();
+        shipping.begin().unwrap();
+        assert_eq!(text().lines().count(), 2, "{}", text());
+        assert_eq!(shipping.last("c").unwrap(), Some(&checkpoint("c", 1)));
     }
 
     #[test]

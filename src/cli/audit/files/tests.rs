@@ -185,3 +185,22 @@ fn the_newest_may_be_missing_where_a_kill_came_before_the_file_was_written() {
         "the older ones left with their file"
     );
 }
+
+#[test]
+fn a_file_that_is_not_there_is_a_finding_also_where_the_store_has_one_checkpoint() {
+    let written = written();
+    let Some(Line::Checkpoint(first)) = Line::parse(&written.lines[1]) else { panic!() };
+    let said = |text: &str, modified| {
+        let file = CheckpointFile::read("FILE", text);
+        let home = Home { chain: "c", stored: Some(&first), begins_later: false, modified };
+        file.judge_home(&[], &home).map_err(|finding| finding.to_string())
+    };
+    let found = said("", None).unwrap_err();
+    assert!(
+        found.contains("checkpoint 1 is missing in it (from the first on)") && found.contains("deleted"),
+        "{found}"
+    );
+    // A gateway begins its file before its first checkpoint is in the store.
+    assert_eq!(said(&text(&written.lines[..1]), Some(minute(1))), Ok(Some(1)));
+    assert!(said(&text(&written.lines[..1]), Some(minute(2))).is_err(), "it was written after that");
+}

@@ -76,7 +76,10 @@ impl fmt::Display for FileFault {
                     format!("checkpoints {first} to {last} are")
                 };
                 let since = after.map_or_else(|| "from the first on".to_owned(), |time| format!("signed after {time}"));
-                write!(f, "chain {chain}: {which} missing in it ({since}): it was emptied, shortened or altered")
+                write!(
+                    f,
+                    "chain {chain}: {which} missing in it ({since}): it was emptied, shortened, altered or deleted"
+                )
             }
             Self::Nothing => f.write_str("there is no checkpoint in it that is signed with a key that is trusted"),
         }
@@ -92,7 +95,7 @@ pub struct Home<'a> {
     pub stored: Option<&'a Checkpoint>,
     /// An older file has grown to its bound, and the ones before it are gone.
     pub begins_later: bool,
-    /// When the file was last written.
+    /// When the file was last written; nothing if there is none.
     pub modified: Option<Timestamp>,
 }
 
@@ -179,9 +182,11 @@ impl CheckpointFile {
         }
     }
 
-    /// Whether this is the newest, and the file was not written after it was signed.
+    /// Whether this is the newest, and the file was not written after it was signed. A gateway begins its file before its
+    /// first checkpoint is in the store, so that no kill leaves none, but while a full one is moved aside.
     fn may_lack(&self, number: u64, home: &Home<'_>) -> bool {
-        let is_older = |newest: &Checkpoint| self.ends_in_half || home.modified.is_none_or(|at| at <= newest.time);
+        let was_not_written = |newest: &Checkpoint| home.modified.map_or(home.begins_later, |at| at <= newest.time);
+        let is_older = |newest: &Checkpoint| self.ends_in_half || was_not_written(newest);
         home.stored.is_some_and(|newest| newest.number == number && is_older(newest))
     }
 }
