@@ -5,6 +5,7 @@ mod export;
 mod files;
 mod offline;
 mod online;
+mod part;
 mod read;
 mod report;
 mod trail;

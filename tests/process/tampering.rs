@@ -259,6 +259,55 @@ fn a_file_of_checkpoints_that_is_newer_than_an_export_is_no_false_alarm() {
     assert_found(&home, &[&with[..], &["--made-at", &now]].concat(), &["checkpoint 5", "gone here"]);
 }
 
+#[test]
+fn what_was_cut_off_shows_from_a_later_record_on() {
+    let home = Home::new();
+    let owner = Owner { home: &home, database: None };
+    written(&home);
+    let told = assert_sound(&home, &["--from", "10"]);
+    assert!(told.contains("only records from 10 on") && told.contains("of the log from record 10 on"), "{told}");
+    owner.drop_triggers();
+    owner.sql("DELETE FROM audit_entries WHERE seq > 20; DELETE FROM audit_checkpoints WHERE seq > 20");
+    for from in ["10", "21", "30"] {
+        assert_found(&home, &["--from", from], &["checkpoint", "shipped", "gone here"]);
+    }
+    owner.restore();
+    owner.sql("DELETE FROM audit_entries WHERE seq BETWEEN 10 AND 14 AND chain <> 'custody'");
+    assert_found(&home, &["--from", "10"], &["record 10", "missing (up to record 14)"]);
+    owner.sql(
+        "DELETE FROM audit_entries WHERE chain <> 'custody'; DELETE FROM audit_checkpoints WHERE chain <> 'custody'",
+    );
+    assert_found(&home, &["--from", "5"], &["checkpoint", "gone here"]);
+    owner.restore();
+    assert_sound(&home, &["--from", "10"]);
+}
+
+#[test]
+fn an_excerpt_is_held_against_shipped_checkpoints_within_its_bounds() {
+    let home = Home::new();
+    written(&home);
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (keys, checkpoints) = (path("keys.jsonl"), path("data/audit-checkpoints.jsonl"));
+    fs::write(&keys, done(&home, &["keys"])).unwrap();
+    let to = Clock::system().now().to_string();
+    written_on(&home);
+    let (ends, begins, forged) = (path("ends.jsonl"), path("begins.jsonl"), path("forged.jsonl"));
+    done(&home, &["export", "--to", &to, "--output", &ends]);
+    done(&home, &["export", "--from", &to, "--output", &begins]);
+    let now = Clock::system().now().to_string();
+    let with = ["--keys", &keys, "--checkpoints", &checkpoints, "--made-at", &now];
+    for (export, span) in [(&ends, format!("up to {to}")), (&begins, format!("from {to}"))] {
+        let told = assert_sound(&home, &[&["--export", export][..], &with].concat());
+        assert!(told.contains("this is an excerpt") && told.contains(&span) && !told.contains("beyond"), "{told}");
+    }
+    let unbounded = fs::read_to_string(&begins).unwrap().replacen(&format!(",\"bounds\":{{\"from\":\"{to}\"}}"), "", 1);
+    fs::write(&forged, unbounded).unwrap();
+    assert_found(&home, &[&["--export", &forged][..], &with].concat(), &["not of which span"]);
+    let open = fs::read_to_string(&ends).unwrap().replacen("\"to\":", "\"from\":", 1);
+    fs::write(&forged, open.replacen(&to, "1970-01-01T00:00:00Z", 1)).unwrap();
+    assert_found(&home, &[&["--export", &forged][..], &with].concat(), &["checkpoint", "gone here"]);
+}
+
 fn done(home: &Home, arguments: &[&str]) -> String {
     let output = home.run(&[&["audit"], arguments].concat());
     assert!(output.status.success(), "{}", text(&output));

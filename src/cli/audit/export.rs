@@ -19,7 +19,7 @@ use crate::{
         Stage,
         act::CUSTODY,
         fields,
-        lines::{Exported, Extent, Line, VERSION},
+        lines::{Bounds, Exported, Extent, Line, Scope, VERSION},
         ocsf,
     },
     store::{Store, audit::Stored},
@@ -84,8 +84,9 @@ impl Export {
 
     async fn lines(&self, config: &Config, store: &Store, out: &mut impl Write) -> Result<(), Failure> {
         // An export of one chain leaves out others, and checkpoints of theirs that were shipped.
-        let excerpt = self.is_excerpt() || self.chain.is_some();
-        put(out, &Line::Begin { version: VERSION, excerpt })?;
+        let bounds = Bounds { chain: self.chain.clone(), from: self.from, to: self.to };
+        let scope = if bounds == Bounds::default() { Scope::Whole } else { Scope::Excerpt(Some(bounds)) };
+        put(out, &Line::Begin { version: VERSION, scope })?;
         for key in trust::of_store(config, store).await? {
             put(out, &Line::Key(key))?;
         }
@@ -105,7 +106,9 @@ impl Export {
             return Ok(None);
         };
         let vouching = store.checkpoint_of(chain, last).await.map_err(failed)?;
-        let before = if first > 1 { store.checkpoints_before(chain, first).await.map_err(failed)? } else { 0 };
+        // From the beginning: with the checkpoints of what was dropped.
+        let is_later = self.from.is_some() && first > 1;
+        let before = if is_later { store.checkpoints_before(chain, first).await.map_err(failed)? } else { 0 };
         let span = if let Some(vouching) = vouching {
             Span { first, last: vouching.seq, before, newest: vouching.number }
         } else {

@@ -9,6 +9,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
     Failure, failed,
+    part::Part,
     report::{Inspector, MEANS},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     domain::audit::{
         act::CUSTODY,
         checkpoint::Checkpoint,
-        lines::{Extent, Line, PublicKey, VERSION},
+        lines::{Extent, Line, PublicKey, Scope, VERSION},
         verify::{
             Beginning, Facts, Fault, Finding, Keys, Position, Summary, Vouched, Walk, check_checkpoint, check_entry,
             said_place,
@@ -33,7 +34,7 @@ type Blame = (Option<(String, u64)>, Fault);
 
 /// A line that was checked by itself.
 enum Checked {
-    Begin { excerpt: bool },
+    Begin(Scope),
     Key(PublicKey),
     Entry(Box<Result<Facts, Blame>>),
     Checkpoint(Box<(Checkpoint, Result<Vouched, Fault>)>),
@@ -72,6 +73,10 @@ pub(super) async fn walk(
     if reading.ended { Ok(()) } else { Err(wrong("it ends before its end: the rest was cut off")) }
 }
 
+/// What is said of an excerpt that anything may have been left out of.
+const UNBOUNDED: &str = "its first line says that it is an excerpt, and not of which span, so that shipped checkpoints \
+     cannot be held against it; make it anew with this version of `tollgate audit export`";
+
 fn wrong(what: &str) -> Failure {
     Failure::Failed(format!("the export is not sound: {what}"))
 }
@@ -81,7 +86,7 @@ fn wrong(what: &str) -> Failure {
 struct Reading {
     line_number: u64,
     /// Said by the first line.
-    excerpt: Option<bool>,
+    scope: Option<Scope>,
     walk: Option<(String, Walk)>,
     ended: bool,
 }
@@ -91,11 +96,14 @@ impl Reading {
         if self.ended {
             return Err(wrong("something follows its end"));
         }
-        let begun = self.excerpt.is_some();
+        let begun = self.scope.is_some();
         match checked {
-            Checked::Begin { excerpt } if !begun => {
-                self.excerpt = Some(excerpt);
-                inspector.is_part = excerpt;
+            Checked::Begin(scope) if !begun => {
+                if scope == Scope::Excerpt(None) && inspector.compares() {
+                    return Err(wrong(UNBOUNDED));
+                }
+                inspector.part = Part::of(&scope);
+                self.scope = Some(scope);
             }
             Checked::Key(key) if begun && self.walk.is_none() => {
                 if !inspector.keys.has(&key) {
@@ -141,8 +149,8 @@ impl Reading {
             if inspector.summaries().iter().any(|summary| summary.chain == chain) {
                 return Err(wrong(&format!("line {}: chain {chain} comes twice", self.line_number)));
             }
-            let whole = self.excerpt == Some(false) || chain == CUSTODY;
-            let beginning = if whole { Beginning::Chain } else { Beginning::Excerpt };
+            let is_from_the_first = chain == CUSTODY || inspector.part.begins_with_the_first();
+            let beginning = if is_from_the_first { Beginning::Chain } else { Beginning::Excerpt };
             self.walk = Some((chain.to_owned(), Walk::new(chain, beginning)));
         }
         self.walk.as_mut().map(|(_, walk)| walk).ok_or_else(|| wrong("there is no chain"))
@@ -214,7 +222,7 @@ impl<R: BufRead> Pieces<R> {
 fn check(line: &[u8], keys: &Keys) -> (Checked, u64) {
     let text = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
     let checked = match text.and_then(Line::parse) {
-        Some(Line::Begin { version: VERSION, excerpt }) => Checked::Begin { excerpt },
+        Some(Line::Begin { version: VERSION, scope }) => Checked::Begin(scope),
         Some(Line::Key(key)) => Checked::Key(key),
         Some(Line::Entry(entry)) => {
             let checked = check_entry(&entry, None, MEANS);

@@ -7,7 +7,10 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Failure;
+use super::{
+    Failure,
+    part::{Part, Reach},
+};
 use crate::{
     crypto,
     domain::{
@@ -42,8 +45,8 @@ pub(super) struct Inspector {
     contradicted: Vec<Arc<Checkpoint>>,
     summaries: Vec<Summary>,
     notes: Vec<String>,
-    /// Only a part of what there is was looked at.
-    pub is_part: bool,
+    /// How much of what there is was looked at.
+    pub part: Part,
     /// It is an export, which ends when it was made; what was shipped may go on.
     pub is_export: bool,
     /// When the export was made, if that was said.
@@ -71,10 +74,15 @@ impl Inspector {
             contradicted: vec![],
             summaries: vec![],
             notes: vec![],
-            is_part: false,
+            part: Part::Whole,
             is_export: false,
             made_at: None,
         }
+    }
+
+    /// Whether there are shipped checkpoints to compare with.
+    pub(super) fn compares(&self) -> bool {
+        !self.shipped.is_empty()
     }
 
     pub(super) fn notes(&mut self, notes: &mut Vec<String>) {
@@ -140,16 +148,31 @@ impl Inspector {
         }
         first(&self.replaced, &custody, |_| Fault::Replaced)?;
         first(&self.contradicted, &custody, |lost| Fault::Vouched { seq: lost.seq })?;
-        if !self.is_part {
-            let (beyond, gone): (Vec<_>, Vec<_>) =
-                self.shipped.values().flatten().cloned().partition(|lost| self.is_beyond(lost));
-            first(&gone, &custody, |lost| Fault::Gone { seq: lost.seq })?;
-            self.notes.extend(beyond_told(&beyond, self.as_of()));
-        }
+        self.miss(&custody)?;
+        self.part.judge_beginnings(&self.summaries, &custody)?;
         if let Some((now, max_s)) = max_age {
             self.summaries.iter().filter(|summary| summary.chain != CUSTODY).try_for_each(|s| fresh(s, now, max_s))?;
         }
         Ok(self.text())
+    }
+
+    /// Judges the shipped checkpoints that were not found, as far as what was looked at reaches.
+    fn miss(&mut self, custody: &Custody) -> Result<(), Finding> {
+        let (mut gone, mut beyond, mut unseen) = (vec![], vec![], vec![]);
+        for lost in self.shipped.values().flatten() {
+            let seen = self.summaries.iter().find(|summary| summary.chain == lost.chain);
+            match self.part.reach(lost, seen, custody) {
+                Reach::Outside => {}
+                Reach::Within | Reach::Unseen if self.is_beyond(lost) => beyond.push(Arc::clone(lost)),
+                Reach::Within => gone.push(Arc::clone(lost)),
+                Reach::Unseen => unseen.push(Arc::clone(lost)),
+            }
+        }
+        first(&gone, custody, |lost| Fault::Gone { seq: lost.seq })?;
+        let as_of = self.as_of();
+        self.notes.extend(beyond_told(&beyond, as_of));
+        self.notes.extend(unseen_told(&unseen));
+        Ok(())
     }
 
     /// When an export was made at the latest, as far as its checkpoints and its maker say.
@@ -164,11 +187,13 @@ impl Inspector {
 
     fn text(&self) -> String {
         let some = |summary: &&Summary| summary.entries > 0 || summary.checkpoints > 0;
-        let notes = self.notes.iter().map(|note| format!("note: {note}\n"));
+        let part = self.part.told(&self.summaries);
+        let notes = part.iter().chain(&self.notes).map(|note| format!("note: {note}\n"));
         let chains = self.summaries.iter().filter(some).map(chain_told);
         let total = |count: fn(&Summary) -> u64| self.summaries.iter().map(count).sum::<u64>();
         let (records, checkpoints) = (total(|summary| summary.entries), total(|summary| summary.checkpoints));
-        let total = format!("sound: {records} records and {checkpoints} checkpoints were checked\n");
+        let of_what = self.part.name();
+        let total = format!("sound: {records} records and {checkpoints} checkpoints{of_what} were checked\n");
         notes.chain(chains).chain([total]).collect()
     }
 }
@@ -182,12 +207,28 @@ fn first(lost: &[Arc<Checkpoint>], custody: &Custody, fault: fn(&Checkpoint) -> 
     })
 }
 
-/// What was shipped of each chain behind the end of an export.
-fn beyond_told(beyond: &[Arc<Checkpoint>], as_of: Option<Timestamp>) -> Vec<String> {
+/// By their chains.
+fn by_chain(shipped: &[Arc<Checkpoint>]) -> BTreeMap<&str, Vec<&Checkpoint>> {
     let mut chains = BTreeMap::<&str, Vec<&Checkpoint>>::new();
-    for shipped in beyond {
+    for shipped in shipped {
         chains.entry(&shipped.chain).or_default().push(shipped);
     }
+    chains
+}
+
+/// What was shipped of each chain that an excerpt has nothing of.
+fn unseen_told(unseen: &[Arc<Checkpoint>]) -> Vec<String> {
+    let told = |(chain, shipped): (&str, Vec<&Checkpoint>)| {
+        let count = shipped.len();
+        format!(
+            "WARNING: chain {chain}: nothing of it is in this excerpt, though {count} shipped checkpoints were signed in its span; either it was not written to then, or it was left out"
+        )
+    };
+    by_chain(unseen).into_iter().map(told).collect()
+}
+
+/// What was shipped of each chain behind the end of an export.
+fn beyond_told(beyond: &[Arc<Checkpoint>], as_of: Option<Timestamp>) -> Vec<String> {
     let newest = as_of.map_or_else(|| "which has no checkpoint".to_owned(), |time| format!("which ends at {time}"));
     let told = |(chain, shipped): (&str, Vec<&Checkpoint>)| {
         let last = shipped.iter().max_by_key(|found| found.number)?;
@@ -197,7 +238,7 @@ fn beyond_told(beyond: &[Arc<Checkpoint>], as_of: Option<Timestamp>) -> Vec<Stri
             "chain {chain}: {count} shipped checkpoints (the last of {time}, for record {seq}) are beyond the end of this export, {newest}; if it was made later than that, its end was cut off: --made-at TIME fails then"
         ))
     };
-    chains.into_iter().filter_map(told).collect()
+    by_chain(beyond).into_iter().filter_map(told).collect()
 }
 
 fn chain_told(summary: &Summary) -> String {

@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{Failure, failed, files::Files, offline, online, report::Inspector, trust};
+use super::{Failure, failed, files::Files, offline, online, part::Part, report::Inspector, trust};
 use crate::{
     app::{audit_store, checkpoint_files},
     cli::{print, progress::Progress},
@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Args)]
 pub(in crate::cli) struct Verify {
-    /// Begin with this record of each chain instead of the first.
+    /// Begin with this record of each chain instead of the first. Nothing is said of those before.
     #[arg(long, value_name = "N", default_value = "1", conflicts_with = "export")]
     from: u64,
     /// Only this chain, and the chain of custody.
@@ -79,7 +79,7 @@ impl Verify {
                 "there is no file of checkpoints in data_dir and none was given: that the store was set back would not show".into(),
             );
         }
-        inspector.is_part = self.from > 1;
+        inspector.part = if self.from > 1 { Part::From(self.from) } else { Part::Whole };
         let walked = self.walk(&store, &mut inspector).await;
         files.conclude(walked.and_then(|()| Ok(inspector.verdict(self.max_age())?)))
     }

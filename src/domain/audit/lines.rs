@@ -3,6 +3,9 @@
 //! Each line is one JSON object with exactly one spelling, so that a byte that was changed anywhere is a line that is not
 //! read, or one that says something else. Signatures and digests are hexadecimal digits.
 
+use std::fmt;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -41,13 +44,53 @@ pub struct Extent {
     pub checkpoints: u64,
 }
 
+/// What an excerpt was asked to hold, as its first line states it: at least one of these.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// Only this chain, and the chain of custody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+    /// From the first record of that time or later; without it from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Up to the last record before that time; without it up to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.chain {
+            Some(chain) => write!(f, "chain {chain}")?,
+            None => f.write_str("all chains")?,
+        }
+        match self.from {
+            Some(from) => write!(f, ", from {from}")?,
+            None => f.write_str(", from the beginning")?,
+        }
+        match self.to {
+            Some(to) => write!(f, ", up to {to}"),
+            None => f.write_str(", up to when it was made"),
+        }
+    }
+}
+
+/// How much of a log an export was asked to hold. The chain of custody is always whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    Whole,
+    /// Leaves out what lies outside its bounds. Excerpts of older versions do not state them.
+    Excerpt(Option<Bounds>),
+}
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// The first line of an export. An excerpt leaves out what lies before and behind.
+    /// The first line of an export.
     Begin {
         version: u32,
-        excerpt: bool,
+        scope: Scope,
     },
     Key(PublicKey),
     Entry(Exported),
@@ -70,6 +113,27 @@ struct BeginLine {
 struct Begin {
     version: u32,
     excerpt: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bounds: Option<Bounds>,
+}
+
+impl Begin {
+    fn of(version: u32, scope: &Scope) -> Self {
+        let (excerpt, bounds) = match scope {
+            Scope::Whole => (false, None),
+            Scope::Excerpt(bounds) => (true, bounds.clone()),
+        };
+        Self { version, excerpt, bounds }
+    }
+
+    /// Nothing where bounds bound nothing.
+    fn scope(self) -> Option<Scope> {
+        match (self.excerpt, self.bounds) {
+            (false, None) => Some(Scope::Whole),
+            (true, bounds) if bounds != Some(Bounds::default()) => Some(Scope::Excerpt(bounds)),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,9 +182,7 @@ impl Line {
     /// An entry, a part or a statement that is no JSON cannot be a part of a line.
     pub fn render(&self) -> Result<String, serde_json::Error> {
         match self {
-            Self::Begin { version, excerpt } => {
-                serde_json::to_string(&BeginLine { export: Begin { version: *version, excerpt: *excerpt } })
-            }
+            Self::Begin { version, scope } => serde_json::to_string(&BeginLine { export: Begin::of(*version, scope) }),
             Self::Key(key) => serde_json::to_string(&KeyLine { key: key.clone() }),
             Self::Entry(entry) => serde_json::to_string(&EntryLine {
                 entry: raw(&entry.entry)?,
@@ -149,7 +211,7 @@ impl Line {
         match kind {
             "export" => {
                 let line: BeginLine = serde_json::from_str(text).ok()?;
-                Some(Self::Begin { version: line.export.version, excerpt: line.export.excerpt })
+                Some(Self::Begin { version: line.export.version, scope: line.export.scope()? })
             }
             "key" => serde_json::from_str(text).ok().map(|line: KeyLine| Self::Key(line.key)),
             "entry" => {
@@ -183,9 +245,13 @@ mod tests {
 
     fn lines() -> Vec<Line> {
         let head = Head { seq: 3, hash: [9; 32] };
-        let statement = Trail::START.next("c \"α\"", head, jiff::Timestamp::UNIX_EPOCH, "0123456789abcdef");
+        let statement = Trail::START.next("c \"α\"", head, Timestamp::UNIX_EPOCH, "0123456789abcdef");
+        let from = "2026-11-29T09:05:01.000005Z".parse().ok();
+        let bounds = Bounds { chain: Some("c".into()), from, to: None };
         vec![
-            Line::Begin { version: VERSION, excerpt: false },
+            Line::Begin { version: VERSION, scope: Scope::Whole },
+            Line::Begin { version: VERSION, scope: Scope::Excerpt(None) },
+            Line::Begin { version: VERSION, scope: Scope::Excerpt(Some(bounds)) },
             Line::Key(PublicKey { kid: "0123456789abcdef".into(), public_key: hex::encode(&[1; 32]) }),
             Line::Entry(Exported {
                 entry: r#"{"chain":"c","seq":1,"reason":"a\u0000\n😀"}"#.into(),
@@ -205,6 +271,14 @@ mod tests {
             let text = line.render().unwrap();
             assert!(!text.contains('\n'), "{text}");
             assert_eq!(Line::parse(&text), Some(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn bounds_that_bound_nothing_are_no_line() {
+        for (excerpt, bounds) in [("true", "{}"), ("false", r#"{"chain":"c"}"#), ("true", "null")] {
+            let text = format!(r#"{{"export":{{"version":1,"excerpt":{excerpt},"bounds":{bounds}}}}}"#);
+            assert_eq!(Line::parse(&text), None, "{text}");
         }
     }
 

@@ -1,3 +1,5 @@
+mod excerpts;
+
 use std::sync::Arc;
 
 use super::*;
@@ -107,7 +109,7 @@ fn log() -> Log {
 
 impl Log {
     fn text(&self) -> String {
-        let mut all = vec![Line::Begin { version: VERSION, excerpt: false }, Line::Key(self.key.clone())];
+        let mut all = vec![Line::Begin { version: VERSION, scope: Scope::Whole }, Line::Key(self.key.clone())];
         all.extend(self.lines.clone());
         all.push(Line::End(self.extents.clone()));
         all.iter().map(|line| line.render().unwrap() + "\n").collect()

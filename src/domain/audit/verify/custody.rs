@@ -45,6 +45,12 @@ impl Custody {
         let covers = |gap: &&Gap| gap.chain == lost.chain && gap.after < lost.number && lost.number <= gap.through;
         self.gaps.iter().filter(covers).any(|gap| lost.time <= gap.at)
     }
+
+    /// Whether it is on record that a chain was dropped up to this place or further.
+    #[must_use]
+    pub fn has_dropped(&self, chain: &str, seq: u64) -> bool {
+        self.dropped.get(chain).is_some_and(|through| seq <= *through)
+    }
 }
 
 fn raise(value: &mut u64, to: u64) {
