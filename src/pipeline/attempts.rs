@@ -17,7 +17,10 @@ use crate::{
         method::is_idempotent,
         route::Route,
     },
-    snapshot::{condition::Condition, routing::Routing},
+    snapshot::{
+        condition::{Condition, Pass},
+        routing::Routing,
+    },
     upstream::{Answer, Client, Kind, Outgoing, Target, UpstreamError},
 };
 
@@ -39,8 +42,9 @@ pub struct Attempts {
 
 /// One way to an upstream.
 #[derive(Clone)]
-struct Lane {
-    target: Arc<Target>,
+pub struct Lane {
+    /// The upstream.
+    pub target: Arc<Target>,
     condition: Condition,
     importance: Importance,
 }
@@ -137,15 +141,26 @@ impl Attempts {
         Some(Arc::clone(&lane.target))
     }
 
-    /// The target of a call that is sent once alone. Its place there is taken.
-    pub fn one(&self) -> Option<Arc<Target>> {
-        let lane = match &self.lanes {
-            Lanes::One(lane) => Some(lane).filter(|lane| self.is_let(lane)),
+    /// The way of a call that is sent once alone. Its place there is taken, and the pass is kept until the condition is told what
+    /// came of it.
+    pub fn one(&self) -> Option<(&Lane, Pass)> {
+        let (lane, pass) = match &self.lanes {
+            Lanes::One(lane) => (lane, self.pass(lane)?),
             Lanes::Several { aims, lanes, at, .. } => {
-                self.enter(Choice { aims, lanes, at: *at }, &[], true).and_then(|place| lanes.get(place))
+                let (place, pass) = self.enter(Choice { aims, lanes, at: *at }, &[], true)?;
+                (lanes.get(place)?, pass)
             }
         };
-        lane.map(|lane| Arc::clone(&lane.target))
+        Some((lane, pass))
+    }
+
+    /// Tells the upstream's condition whether it has served a call.
+    pub fn tell(&self, lane: &Lane, has_served: bool) {
+        if has_served {
+            lane.condition.succeeded(self.now_ms());
+        } else {
+            lane.condition.failed(self.now_ms());
+        }
     }
 
     /// Sends the call until it has an answer that the client may get, or nothing more may be tried: then the last answer
@@ -163,7 +178,7 @@ impl Attempts {
         let choice = Choice { aims: &aims, lanes: &lanes, at };
         let (mut tried, mut last) = (vec![], None);
         for retries in 0.. {
-            let Some(place) = self.enter(choice, &tried, last.is_none()) else { break };
+            let Some((place, pass)) = self.enter(choice, &tried, last.is_none()) else { break };
             let Some(lane) = lanes.get(place) else { break };
             tried.push(place);
             self.place = place;
@@ -172,6 +187,7 @@ impl Attempts {
             let may_follow = retries < retry.attempts && tried.len() < lanes.len();
             let again = if may_follow || self.may_repeat { outgoing.again().map(Box::new) } else { None };
             let sent = self.attempt(lane, outgoing, again.as_deref()).await;
+            drop(pass);
             let elapsed_ms = self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_MS;
             let is_allowed = retry.allows(miss_of(&sent), self.may_repeat, Done { retries, elapsed_ms })
                 && choice.pick(&tried, false, self.now_ms()).is_some()
@@ -188,9 +204,7 @@ impl Attempts {
 
     /// A call on a route with one upstream.
     async fn only(&mut self, lane: Lane, outgoing: Box<Outgoing>) -> Result<Answer, UpstreamError> {
-        if !self.is_let(&lane) {
-            return Err(UpstreamError::Unfit);
-        }
+        let Some(_pass) = self.pass(&lane) else { return Err(UpstreamError::Unfit) };
         let again = if self.may_retry() { outgoing.again().map(Box::new) } else { None };
         self.attempt(&lane, outgoing, again.as_deref()).await
     }
@@ -233,22 +247,23 @@ impl Attempts {
         (sent, self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_US)
     }
 
-    /// Whether the breaker of the only upstream lets the call through: it keeps one away only where it was asked for.
-    fn is_let(&self, lane: &Lane) -> bool {
+    /// Lets the call through to the only upstream: its breaker keeps one away only where it was asked for.
+    fn pass(&self, lane: &Lane) -> Option<Pass> {
         let now_ms = self.now_ms();
-        lane.condition.enter(now_ms) || lane.condition.may_be_asked(now_ms)
+        lane.condition.enter(now_ms).or_else(|| lane.condition.may_be_asked(now_ms).then(Pass::default))
     }
 
     /// Chooses a target and takes the call's place there.
-    fn enter(&self, choice: Choice<'_>, tried: &[usize], is_first: bool) -> Option<usize> {
+    fn enter(&self, choice: Choice<'_>, tried: &[usize], is_first: bool) -> Option<(usize, Pass)> {
         loop {
             let now_ms = self.now_ms();
             let place = choice.pick(tried, is_first, now_ms)?;
             let lane = choice.lanes.get(place)?;
             let is_fit = lane.is_fit(now_ms);
             // Otherwise another call has just become the one that tries whether it is back.
-            if lane.condition.enter(now_ms) || !is_fit {
-                return Some(place);
+            let pass = lane.condition.enter(now_ms);
+            if pass.is_some() || !is_fit {
+                return Some((place, pass.unwrap_or_default()));
             }
         }
     }
@@ -272,16 +287,12 @@ impl Attempts {
                 if let Some(seconds) = rest_s(answer.status.as_u16(), retry_after, unix_s) {
                     lane.condition.rest(now_ms.saturating_add(seconds.saturating_mul(1_000)));
                 }
-                if answer.status.is_server_error() {
-                    lane.condition.failed(now_ms);
-                } else {
-                    lane.condition.succeeded(now_ms);
-                }
+                self.tell(lane, !answer.status.is_server_error());
             }
             Err(error) => {
                 self.reached |= error.reached_upstream();
                 if error.is_upstreams() {
-                    lane.condition.failed(now_ms);
+                    self.tell(lane, false);
                 }
             }
         }

@@ -46,7 +46,7 @@ use crate::{
         route::{Meter, Route},
     },
     telemetry::Step,
-    upstream::{OutgoingBody, Switch, headers},
+    upstream::{OutgoingBody, Switch, UpstreamError, headers},
 };
 
 /// Where models are asked.
@@ -141,7 +141,8 @@ pub async fn carry(
     let Visit { gate, call, record, .. } = visit;
     let attempts = Attempts::of(gate, (route, &reserved.aims), &call.method, record.known.attempts_note());
     let attempts = attempts.ok_or(Refusal::UpstreamFailed)?;
-    let target = attempts.one().ok_or(Refusal::Unavailable(Unavailable::Capacity))?;
+    let (lane, pass) = attempts.one().ok_or(Refusal::Unavailable(Unavailable::Capacity))?;
+    let target = &lane.target;
     record.known.upstream(&target.name);
     let mut open = reserved.open;
     let mut outgoing =
@@ -149,10 +150,14 @@ pub async fn carry(
     open.sent();
     record.enter(Step::Forward);
     record.trace.carry(&mut outgoing.headers);
-    describe(&mut record.trace, &target, call, route);
+    describe(&mut record.trace, target, call, route);
     let begun_ns = gate.clock.monotonic_ns();
-    let switched = gate.upstream.switch(&target, outgoing).await;
+    let switched = gate.upstream.switch(target, outgoing).await;
     record.known.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
+    if let Some(served) = has_served(&switched) {
+        attempts.tell(lane, served);
+    }
+    drop(pass);
     match switched {
         Ok(Switch::Answered(answer)) => {
             record.known.upstream_status(answer.status.as_u16());
@@ -177,6 +182,15 @@ pub async fn carry(
             tracing::warn!(request = %call.id, upstream = %target.name, error = %error.with_causes(), "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape.body))
         }
+    }
+}
+
+/// Whether the upstream has served the handshake; nothing where that failed by itself.
+fn has_served(switched: &Result<Switch, UpstreamError>) -> Option<bool> {
+    match switched {
+        Ok(Switch::Answered(answer)) => Some(!answer.status.is_server_error()),
+        Ok(Switch::Done(..)) => Some(true),
+        Err(error) => error.is_upstreams().then_some(false),
     }
 }
 

@@ -43,6 +43,26 @@ struct Marks {
 /// For how long that is not told again.
 const QUIET_MS: u64 = 60_000;
 
+/// What lets a call through. Of the one that tries whether an upstream is back it is the place: dropped before anything was
+/// said of that call, because its client has left or it was never sent, it gives the place back to the next.
+#[must_use = "a pass that is dropped gives the place of a trial back"]
+#[derive(Debug, Default)]
+pub struct Pass(Option<Trial>);
+
+#[derive(Debug)]
+struct Trial {
+    marks: Arc<Marks>,
+    before: Arc<Breaker>,
+    trying: Arc<Breaker>,
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // What was said of the call, or of another since, is in its place already and stays.
+        let _now = self.marks.breaker.compare_and_swap(&self.trying, Arc::clone(&self.before));
+    }
+}
+
 /// For operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -93,14 +113,16 @@ impl Condition {
         self.rules.is_none() || self.marks.breaker.load().is_fit(now_ms)
     }
 
-    /// A call goes there. False: another one has just become the one that tries whether it is back.
-    #[must_use]
-    pub fn enter(&self, now_ms: u64) -> bool {
-        let Some(rules) = self.rules else { return true };
+    /// A call goes there, with a pass that is kept until it is known what came of it. None: another one has just become the
+    /// one that tries whether it is back.
+    pub fn enter(&self, now_ms: u64) -> Option<Pass> {
+        let Some(rules) = self.rules else { return Some(Pass::default()) };
         let before = self.marks.breaker.load();
-        let Some(next) = before.entered(rules, now_ms) else { return before.is_fit(now_ms) };
-        let swapped = self.marks.breaker.compare_and_swap(&*before, Arc::new(next));
-        Arc::ptr_eq(&swapped, &before)
+        let Some(next) = before.entered(rules, now_ms) else { return before.is_fit(now_ms).then(Pass::default) };
+        let trying = Arc::new(next);
+        let swapped = self.marks.breaker.compare_and_swap(&*before, Arc::clone(&trying));
+        let trial = || Trial { marks: Arc::clone(&self.marks), before: Arc::clone(&before), trying };
+        Arc::ptr_eq(&swapped, &before).then(|| Pass(Some(trial())))
     }
 
     /// A call failed there.
@@ -212,11 +234,38 @@ mod tests {
     fn of_many_calls_one_tries_whether_an_upstream_is_back() {
         let condition = open(false);
         assert!(!condition.is_fit(51) && condition.is_fit(52));
-        assert!(condition.enter(52));
-        assert!(!condition.enter(52) && !condition.is_fit(52));
+        let trial = condition.enter(52).unwrap();
+        assert!(condition.enter(52).is_none() && !condition.is_fit(52));
         assert_eq!(condition.state(52), State::Trying);
         condition.succeeded(53);
-        assert!(condition.is_fit(53) && condition.enter(53) && condition.enter(53));
+        drop(trial);
+        assert!(condition.is_fit(53));
+        let passes = (condition.enter(53), condition.enter(53));
+        assert!(passes.0.is_some() && passes.1.is_some());
+    }
+
+    #[test]
+    fn a_trial_of_which_nothing_is_heard_gives_its_place_back() {
+        let condition = open(true);
+        let trial = condition.enter(52).unwrap();
+        assert!(!condition.may_be_asked(53));
+        drop(trial);
+        assert!(condition.may_be_asked(53));
+        let trial = condition.enter(53).unwrap();
+        condition.failed(54);
+        drop(trial);
+        assert_eq!((condition.state(54), condition.is_fit(103), condition.is_fit(104)), (State::Open, false, true));
+    }
+
+    #[test]
+    fn a_trial_that_has_taken_too_long_gives_back_no_other_trials_place() {
+        let condition = open(true);
+        let late = condition.enter(52).unwrap();
+        let trial = condition.enter(102).unwrap();
+        drop(late);
+        assert!(!condition.may_be_asked(103));
+        drop(trial);
+        assert!(condition.may_be_asked(103));
     }
 
     #[test]

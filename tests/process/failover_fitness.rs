@@ -1,8 +1,12 @@
 //! Which of several targets is asked at all: breakers, health checks, `Retry-After` and room.
 
+use std::time::Duration;
+
+use socket2::SockRef;
+
 use super::{
     failover::{PATIENT, Row, tried},
-    support::{Upstream, Wire, eventually, request},
+    support::{Gateway, Home, Upstream, Wire, eventually, request},
 };
 
 fn metrics(row: &Row) -> String {
@@ -51,6 +55,75 @@ fn one_call_tries_whether_an_upstream_is_back() {
     let mut client = row.call("GET", "");
     row.answer(0, "200 OK", "a");
     assert_eq!(client.message().text(), "a");
+}
+
+/// A route with one upstream, which has just failed once and is left alone for two seconds.
+struct Alone {
+    upstream: Upstream,
+    gateway: Gateway,
+    token: String,
+    _home: Home,
+}
+
+impl Alone {
+    fn start() -> Self {
+        let upstream = Upstream::start();
+        let home = Home::new().config(&format!(
+            r#"
+[server]
+workers = 1
+[[upstreams]]
+name = "alone"
+url = "http://{}"
+breaker = {{ failures = 1, within_s = 60, open_s = 2 }}
+[[routes]]
+name = "up"
+path = "/up"
+methods = ["GET"]
+roles = ["admin"]
+upstream = "alone"
+"#,
+            upstream.address()
+        ));
+        let gateway = home.start();
+        let token = gateway.admin();
+        let alone = Self { upstream, gateway, token, _home: home };
+        let mut client = alone.call();
+        alone.upstream.exchange().wire.say("HTTP/1.1 500 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(client.message().status(), 500);
+        alone
+    }
+
+    fn call(&self) -> Wire {
+        let mut client = self.gateway.connect();
+        client.say(request("GET", "/up", &self.token));
+        client
+    }
+
+    /// The first call that is sent again, and its connection to the upstream.
+    fn trial(&self) -> (Wire, Wire) {
+        eventually("a call tries whether the upstream is back", || {
+            let client = self.call();
+            let asked = eventually("the call is sent or refused", || match self.upstream.try_accept() {
+                None => client.has_something().then_some(None),
+                sent => Some(sent),
+            });
+            asked.map(|wire| (client, wire))
+        })
+    }
+}
+
+#[test]
+fn a_trial_whose_client_leaves_gives_its_place_to_the_next_call() {
+    let alone = Alone::start();
+    let (client, mut asked) = alone.trial();
+    asked.message();
+    SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    assert!(asked.is_closed());
+    let mut next = alone.call();
+    alone.upstream.exchange().answer("back");
+    assert_eq!(next.message().text(), "back");
 }
 
 #[test]

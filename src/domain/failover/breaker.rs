@@ -19,7 +19,7 @@ pub enum Breaker {
     Closed(Vec<Failure>),
     /// No call until then.
     Open { until_ms: u64 },
-    /// One call is tried. If nothing is heard of it until then, another is.
+    /// One call is tried. If nothing is heard of it until then, another is; at once, where it is given up.
     Trying { until_ms: u64 },
 }
 
