@@ -148,7 +148,10 @@ pub enum UpstreamError {
     #[error("the upstream already has as many calls in flight as it may have")]
     Busy,
     #[error("the upstream has failed so often that it is left alone for a while")]
-    Unfit,
+    Unfit {
+        /// In whole seconds.
+        retry_after_s: u64,
+    },
     #[error(transparent)]
     Unforwardable(#[from] Unforwardable),
     #[error("no connection to the upstream could be had")]
@@ -173,7 +176,7 @@ impl UpstreamError {
     /// Whether any byte of the request may have reached the upstream; in doubt, yes.
     pub fn reached_upstream(&self) -> bool {
         match self {
-            Self::Busy | Self::Unfit | Self::Unforwardable(_) | Self::Connect(_) | Self::ConnectTimeout => false,
+            Self::Busy | Self::Unfit { .. } | Self::Unforwardable(_) | Self::Connect(_) | Self::ConnectTimeout => false,
             Self::HeadTimeout
             | Self::Closed(_)
             | Self::Stale(_)
@@ -187,7 +190,7 @@ impl UpstreamError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Busy => "busy",
-            Self::Unfit => "unfit",
+            Self::Unfit { .. } => "unfit",
             Self::Unforwardable(_) => "unforwardable",
             Self::Connect(_) => "no-connection",
             Self::ConnectTimeout => "connect-timeout",
@@ -215,7 +218,9 @@ impl UpstreamError {
             | Self::Closed(_)
             | Self::Stale(_)
             | Self::Protocol(_) => true,
-            Self::Busy | Self::Unfit | Self::Unforwardable(_) | Self::AnswerBody(_) | Self::RequestBody(_) => false,
+            Self::Busy | Self::Unfit { .. } | Self::Unforwardable(_) | Self::AnswerBody(_) | Self::RequestBody(_) => {
+                false
+            }
         }
     }
 

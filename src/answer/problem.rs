@@ -289,7 +289,7 @@ fn type_of(refusal: &Refusal) -> String {
         Refusal::Throttled { .. }
             | Refusal::QuotaExceeded(_)
             | Refusal::LimitsUnknown(_)
-            | Refusal::Unavailable(Unavailable::Capacity)
+            | Refusal::Unavailable(Unavailable::Capacity | Unavailable::LeftAlone { .. })
     );
     format!("{}{}", if registered { REGISTERED } else { OURS }, refusal.code())
 }

@@ -5,7 +5,7 @@ use crate::domain::{
     refusal::{Refusal, Unavailable},
 };
 
-/// Whole seconds, rounded up, of the slowest policy that refused; 1 where the gateway itself is short of something.
+/// Whole seconds, rounded up, of the slowest policy that refused, or until an upstream is tried again; 1 where the gateway itself is short of something.
 #[must_use]
 pub fn retry_after_s(refusal: &Refusal) -> Option<u64> {
     match refusal {
@@ -18,6 +18,7 @@ pub fn retry_after_s(refusal: &Refusal) -> Option<u64> {
         }
         // What may have been done is not to be repeated unseen.
         Refusal::Unavailable(Unavailable::Outcome) => None,
+        Refusal::Unavailable(Unavailable::LeftAlone { retry_after_s }) => Some(*retry_after_s),
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => Some(1),
         _ => None,
     }

@@ -56,6 +56,11 @@ impl OAuthError {
 pub enum Unavailable {
     /// A queue or a pool is at its bound, or an actor is being restarted.
     Capacity,
+    /// Every upstream of the call has failed so often that none is called for so long.
+    LeftAlone {
+        /// In whole seconds.
+        retry_after_s: u64,
+    },
     Ledger,
     /// The audit log cannot take what is to be done, so it is not done.
     Audit,
@@ -218,7 +223,9 @@ impl Refusal {
             Self::UpstreamTimeout => "upstream-timeout",
             Self::Loop { .. } => "loop-detected",
             Self::NotCached => "not-cached",
-            Self::LimitsUnknown(_) | Self::Unavailable(Unavailable::Capacity) => "temporary-reduced-capacity",
+            Self::LimitsUnknown(_) | Self::Unavailable(Unavailable::Capacity | Unavailable::LeftAlone { .. }) => {
+                "temporary-reduced-capacity"
+            }
             Self::Unavailable(Unavailable::Ledger) => "ledger-unavailable",
             Self::Unavailable(Unavailable::Audit | Unavailable::Outcome) => "audit-unavailable",
             Self::Internal => "internal-error",

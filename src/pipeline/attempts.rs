@@ -26,6 +26,7 @@ use crate::{
 
 const NS_IN_MS: u64 = 1_000_000;
 const NS_IN_US: u64 = 1_000;
+const MS_IN_S: u64 = 1_000;
 
 /// The targets of one call, and what was tried.
 pub struct Attempts {
@@ -154,6 +155,17 @@ impl Attempts {
         Some((lane, pass))
     }
 
+    /// That no target may be asked, and when the first of them may be.
+    pub fn unfit(&self) -> UpstreamError {
+        let lanes: &[Lane] = match &self.lanes {
+            Lanes::One(lane) => std::slice::from_ref(lane),
+            Lanes::Several { lanes, .. } => lanes,
+        };
+        let now_ms = self.now_ms();
+        let shut_for_ms = lanes.iter().map(|lane| lane.condition.shut_for_ms(now_ms)).min().unwrap_or_default();
+        UpstreamError::Unfit { retry_after_s: shut_for_ms.div_ceil(MS_IN_S).max(1) }
+    }
+
     /// Tells the upstream's condition whether it has served a call.
     pub fn tell(&self, lane: &Lane, has_served: bool) {
         if has_served {
@@ -199,12 +211,12 @@ impl Attempts {
                 None => break,
             }
         }
-        last.unwrap_or(Err(UpstreamError::Unfit))
+        last.unwrap_or_else(|| Err(self.unfit()))
     }
 
     /// A call on a route with one upstream.
     async fn only(&mut self, lane: Lane, outgoing: Box<Outgoing>) -> Result<Answer, UpstreamError> {
-        let Some(_pass) = self.pass(&lane) else { return Err(UpstreamError::Unfit) };
+        let Some(_pass) = self.pass(&lane) else { return Err(self.unfit()) };
         let again = if self.may_retry() { outgoing.again().map(Box::new) } else { None };
         self.attempt(&lane, outgoing, again.as_deref()).await
     }

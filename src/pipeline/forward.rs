@@ -278,7 +278,10 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 /// What a call that has no answer is refused with.
 pub(super) fn refusal_of(error: &UpstreamError, bounds: &BodyBounds) -> Refusal {
     match error {
-        UpstreamError::Busy | UpstreamError::Unfit => Refusal::Unavailable(Unavailable::Capacity),
+        UpstreamError::Busy => Refusal::Unavailable(Unavailable::Capacity),
+        UpstreamError::Unfit { retry_after_s } => {
+            Refusal::Unavailable(Unavailable::LeftAlone { retry_after_s: *retry_after_s })
+        }
         UpstreamError::RequestBody(aborted) => bounds.refusal_of(*aborted),
         error if error.is_timeout() => Refusal::UpstreamTimeout,
         _ => Refusal::UpstreamFailed,

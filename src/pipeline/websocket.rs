@@ -42,7 +42,7 @@ use super::{
 use crate::{
     crypto,
     domain::{
-        refusal::{Refusal, Unavailable},
+        refusal::Refusal,
         route::{Meter, Route},
     },
     telemetry::Step,
@@ -141,7 +141,7 @@ pub async fn carry(
     let Visit { gate, call, record, .. } = visit;
     let attempts = Attempts::of(gate, (route, &reserved.aims), &call.method, record.known.attempts_note());
     let attempts = attempts.ok_or(Refusal::UpstreamFailed)?;
-    let (lane, pass) = attempts.one().ok_or(Refusal::Unavailable(Unavailable::Capacity))?;
+    let (lane, pass) = attempts.one().ok_or_else(|| refusal_of(&attempts.unfit(), &gate.shape.body))?;
     let target = &lane.target;
     record.known.upstream(&target.name);
     let mut open = reserved.open;

@@ -109,6 +109,12 @@ impl Condition {
         !self.is_strict || self.lets_through(now_ms)
     }
 
+    /// How long its breaker keeps calls away, from now on.
+    #[must_use]
+    pub fn shut_for_ms(&self, now_ms: u64) -> u64 {
+        if self.rules.is_none() { 0 } else { self.marks.breaker.load().shut_for_ms(now_ms) }
+    }
+
     fn lets_through(&self, now_ms: u64) -> bool {
         self.rules.is_none() || self.marks.breaker.load().is_fit(now_ms)
     }

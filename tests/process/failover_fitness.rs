@@ -57,7 +57,7 @@ fn one_call_tries_whether_an_upstream_is_back() {
     assert_eq!(client.message().text(), "a");
 }
 
-/// A route with one upstream, which has just failed once and is left alone for two seconds.
+/// A route with one upstream, which has just failed once and is left alone for three seconds.
 struct Alone {
     upstream: Upstream,
     gateway: Gateway,
@@ -75,7 +75,7 @@ workers = 1
 [[upstreams]]
 name = "alone"
 url = "http://{}"
-breaker = {{ failures = 1, within_s = 60, open_s = 2 }}
+breaker = {{ failures = 1, within_s = 60, open_s = 3 }}
 [[routes]]
 name = "up"
 path = "/up"
@@ -111,6 +111,21 @@ upstream = "alone"
             asked.map(|wire| (client, wire))
         })
     }
+}
+
+#[test]
+fn a_call_that_is_refused_for_a_breaker_is_told_why_and_when_to_come_back() {
+    let alone = Alone::start();
+    let refused = alone.call().message();
+    refused.assert_problem(503, "#temporary-reduced-capacity");
+    let wait = refused.header("retry-after").unwrap();
+    assert!(["1", "2", "3"].contains(&wait), "{wait}");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("failed repeatedly") && detail.contains(&format!("in {wait} s")), "{detail}");
+    assert!(!refused.text().contains(&alone.upstream.address().to_string()), "{detail}");
+    let (_client, mut asked) = alone.trial();
+    asked.message();
+    assert_eq!(alone.call().message().header("retry-after"), Some("1"), "one call tries");
 }
 
 #[test]
@@ -173,7 +188,8 @@ fn where_no_target_is_fit_one_is_asked_unless_its_breaker_was_asked_for() {
     let mut client = row.call("GET", "");
     let answer = client.message();
     answer.assert_problem(503, "temporary-reduced-capacity");
-    assert!(answer.header("retry-after").is_some());
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((3_500..=3_600).contains(&wait), "{wait}");
     (0..3).for_each(|upstream| row.assert_unasked(upstream));
 }
 

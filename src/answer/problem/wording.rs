@@ -55,6 +55,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::NotCached => "No answer is kept",
         Refusal::LimitsUnknown(_) => "A limit cannot be counted now",
         Refusal::Unavailable(Unavailable::Capacity) => "The gateway is at its capacity",
+        Refusal::Unavailable(Unavailable::LeftAlone { .. }) => "The upstream is left alone for now",
         Refusal::Unavailable(Unavailable::Ledger) => "The budget ledger is not available",
         Refusal::Unavailable(Unavailable::Audit | Unavailable::Outcome) => "The audit log is not available",
         Refusal::Internal => "The gateway failed",
@@ -63,6 +64,8 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
 
 const UNKNOWN_OUTCOME: &str =
     "It is not known what was done: the outcome could not be put on record. Look before you send it again.";
+const NOT_CACHED: &str =
+    "The request has Cache-Control: only-if-cached, and no answer is kept that fits it. Send it without.";
 const NO_CREDENTIAL: &str =
     "Send an access token or an API key: Authorization: Bearer <token>. POST /auth/login gives one.";
 
@@ -142,9 +145,8 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::UpstreamFailed => "The service behind this path could not be reached or gave no usable answer.".into(),
         Refusal::UpstreamTimeout => "The service behind this path did not answer in time.".into(),
         Refusal::Loop { passes } => loop_detail(*passes),
-        Refusal::NotCached => {
-            "The request has Cache-Control: only-if-cached, and no answer is kept that fits it. Send it without.".into()
-        }
+        Refusal::NotCached => NOT_CACHED.into(),
+        Refusal::Unavailable(Unavailable::LeftAlone { retry_after_s }) => left_alone_detail(*retry_after_s),
         Refusal::Unavailable(Unavailable::Outcome) => UNKNOWN_OUTCOME.into(),
         Refusal::LimitsUnknown(_) | Refusal::Unavailable(_) => "Try again in a moment; nothing was done.".into(),
         Refusal::Internal => "The gateway could not do this. Tell its operator the request id.".into(),
@@ -162,6 +164,12 @@ pub(super) fn media_types(expected: &str) -> (&'static str, String) {
     let types: Vec<&str> = expected.split([' ', ';', ',']).filter(|word| word.contains('/')).collect();
     let is_patch = types.iter().any(|media| media.contains("patch"));
     (if is_patch { "accept-patch" } else { "accept" }, types.join(", "))
+}
+
+fn left_alone_detail(seconds: u64) -> String {
+    format!(
+        "The service behind this path has failed repeatedly and is not called for the moment. Try again in {seconds} s; nothing was done."
+    )
 }
 
 fn loop_detail(passes: usize) -> String {

@@ -12,6 +12,9 @@ pub struct Rules {
     pub open_ms: u64,
 }
 
+/// How long others are told to wait for a call that tries.
+const TRIED_WITHIN_MS: u64 = 1_000;
+
 /// How an upstream's breaker stands. It is never changed: each step gives the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Breaker {
@@ -43,6 +46,16 @@ impl Breaker {
         match self {
             Self::Closed(_) => true,
             Self::Open { until_ms } | Self::Trying { until_ms } => *until_ms <= now_ms,
+        }
+    }
+
+    /// How long no call may go, from now on. What comes of one that tries is soon known: until then, a second at most.
+    #[must_use]
+    pub fn shut_for_ms(&self, now_ms: u64) -> u64 {
+        match self {
+            Self::Closed(_) => 0,
+            Self::Open { until_ms } => until_ms.saturating_sub(now_ms),
+            Self::Trying { until_ms } => until_ms.saturating_sub(now_ms).min(TRIED_WITHIN_MS),
         }
     }
 
@@ -139,6 +152,16 @@ mod tests {
         assert_eq!(trying.succeeded(RULES, 60), Some(Breaker::default()));
         assert_eq!(trying.failed(RULES, 60), Breaker::Open { until_ms: 110 });
         assert!(trying.is_fit(102), "one that is never heard of does not close it for ever");
+    }
+
+    #[test]
+    fn it_says_how_long_no_call_may_go() {
+        let rules = Rules { open_ms: 8_000, ..RULES };
+        let open = [0, 1, 2].iter().fold(Breaker::default(), |breaker, at| breaker.failed(rules, *at));
+        let trying = open.entered(rules, 8_002).unwrap();
+        let told = [Breaker::default(), open.clone(), open, trying.clone(), trying];
+        let waits = told.iter().zip([2, 2, 9_000, 8_002, 15_900]).map(|(breaker, at)| breaker.shut_for_ms(at));
+        assert_eq!(waits.collect::<Vec<_>>(), [0, 8_000, 0, 1_000, 102]);
     }
 
     #[derive(Debug, Clone, Copy)]
