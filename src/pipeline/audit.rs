@@ -8,6 +8,7 @@
 mod known;
 mod limits;
 mod note;
+mod outlive;
 mod passed;
 pub(super) mod record;
 mod streamed;
@@ -20,6 +21,7 @@ use actix_web::{
 use self::streamed::Recorded;
 pub use self::{
     note::{AttemptsNote, CostNote, Note, Paid},
+    outlive::outlive,
     passed::Intake,
 };
 use super::{

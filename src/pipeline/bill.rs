@@ -208,18 +208,23 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.end();
+        if let Some(bill) = &self.bill {
+            bill.note.close();
+        }
     }
 }
 
 impl Bill {
     /// The bill of a call with this hold.
-    pub const fn new(hold: OpenHold, terms: Terms, note: CostNote) -> Self {
+    pub fn new(hold: OpenHold, terms: Terms, note: CostNote) -> Self {
+        note.open();
         Self { held: hold.amount(), hold: Some(hold), terms, note }
     }
 
     /// An answer that is no success costs nothing. What a fixed price comes to is known from here on.
     fn answered(&mut self, answer: &Answer, (place, upstream): (usize, &str)) {
         let is_success = answer.status.is_success();
+        self.note.answered(answer.status.as_u16());
         match &mut self.terms {
             Terms::Fixed(price) if is_success => {
                 let upstream = upstream.to_owned();

@@ -10,6 +10,7 @@ use futures_util::{
 
 use super::{
     attempts::Attempts,
+    audit::outlive,
     bill::Open,
     body::{BodyBounds, ClientBody},
     cache::plan::Plan,
@@ -86,8 +87,7 @@ pub async fn forward(
     }
     let goes_on = open.is_billed() || plan.leads();
     let exchange = Box::pin(exchange(attempts, (outgoing, rewritten), open, plan));
-    let sent =
-        if goes_on { actix_web::rt::spawn(exchange).await.map_err(|_| Refusal::Internal)? } else { exchange.await };
+    let sent = if goes_on { outlive(record, gate, call, exchange).await? } else { exchange.await };
     let now_ns = gate.clock.monotonic_ns();
     record.known.waited(now_ns.saturating_sub(begun_ns));
     let last = record.known.tried();

@@ -254,13 +254,15 @@ async fn a_client_that_does_not_wait_for_the_head_pays_for_the_call(store: &Test
     connection.send(&gateway.get("/up").token(&gateway.admin).bytes()).await;
     let mut served = upstream.take("").await;
     connection.reset();
-    eventually("the record of the client that is gone", async || {
-        let records = gateway.records().await;
-        records.iter().any(|record| record["outcome"] == "aborted").then_some(())
-    })
-    .await;
+    gateway.without_clients().await;
     served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     assert_eq!(at_rest(&gateway, &id).await, pair("0.002", "0.018"));
+    let record = eventually("the record of the client that is gone", async || {
+        let records = gateway.records().await;
+        records.into_iter().find(|record| record["outcome"] == "aborted")
+    })
+    .await;
+    assert_eq!((&record["cost_usd"], &record["upstream_status"]), (&json!("0.002"), &json!(200)), "{record}");
     gateway.finish().await;
 }
 

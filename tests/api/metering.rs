@@ -459,14 +459,16 @@ async fn a_client_that_does_not_wait_for_a_whole_answer_pays_for_it(store: &Test
         let budget = scene.gateway.get(&format!("/admin/budgets/{}", scene.budget)).token(&scene.gateway.admin).send();
         budget.await.expect(200).json()["held_usd"] != "0"
     };
-    eventually("the record of the client that is gone", async || {
-        let records = scene.gateway.records().await;
-        records.iter().any(|record| record["outcome"] == "aborted").then_some(())
-    })
-    .await;
+    scene.gateway.without_clients().await;
     assert!(held().await, "the call goes on");
     served.write_all(stated("9", "8").as_bytes()).await.unwrap();
     assert_eq!(scene.spent().await, price_of(9, 8));
+    let record = eventually("the record of the client that is gone", async || {
+        let records = scene.gateway.records().await;
+        records.into_iter().find(|record| record["outcome"] == "aborted")
+    })
+    .await;
+    assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&json!(9), &json!(8)), "{record}");
     scene.gateway.finish().await;
 }
 

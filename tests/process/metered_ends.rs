@@ -1,14 +1,17 @@
 //! Calls billed by tokens that end in the middle: the gateway is killed or drains, the client goes away. What was delivered
 //! is paid once, and nothing stays held.
 
+use std::time::Duration;
+
 use diesel::{
     Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query,
     sql_types::{BigInt, Bool, Text},
 };
 use serde_json::{Value, json};
+use socket2::SockRef;
 use tollgate::domain::money::Money;
 
-use super::support::{Database, Exchange, Gateway, Home, Message, Upstream, Wire, eventually, with_upstream};
+use super::support::{Database, Exchange, Gateway, Home, Message, Upstream, Wire, eventually, request, with_upstream};
 
 /// Of `demo`, in pico-USD a token.
 const INPUT: i64 = 1_000_000;
@@ -195,6 +198,59 @@ fn a_stream_that_a_drain_cuts_costs_what_was_delivered() {
         let gateway = scene.home.start();
         assert_delivered(&scene.only_end(&gateway, &token), 1..=1);
         assert_eq!(gateway.record(&token, &head.request_id())["outcome"], "aborted");
+    });
+}
+
+/// A client that resets a call before its answer, and the id of the call, once the gateway has found out.
+fn leave_before_the_answer(scene: &Scene, gateway: &Gateway, token: &str) -> (Exchange, String) {
+    let (client, exchange) = scene.begin(gateway, token, false);
+    let id = exchange.request.header("x-request-id").unwrap().to_owned();
+    SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    eventually("the gateway has no client any more", || {
+        let mut ops = Wire::connect(gateway.ops);
+        ops.say(request("GET", "/metrics", ""));
+        ops.message().text().contains("tollgate_connections 0\n").then_some(())
+    });
+    (exchange, id)
+}
+
+#[test]
+fn a_call_that_its_client_left_before_the_answer_is_on_record_with_what_it_cost() {
+    Scene::on_both("", |scene| {
+        let gateway = scene.home.start();
+        let token = gateway.admin();
+        let (mut exchange, id) = leave_before_the_answer(scene, &gateway, &token);
+        let answer = json!({
+            "id": "x", "object": "chat.completion", "model": "demo",
+            "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": "Long." } }],
+            "usage": { "prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11 },
+        });
+        let answer = answer.to_string();
+        exchange.wire.say(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+            answer.len()
+        ));
+        let record = gateway.record(&token, &id);
+        assert_eq!((&record["outcome"], &record["upstream_status"]), (&json!("aborted"), &json!(200)), "{record}");
+        assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&json!(9), &json!(2)), "{record}");
+        assert_eq!(record["served_model"], "demo", "{record}");
+        let end = scene.only_end(&gateway, &token);
+        assert_eq!((end.amount_pusd, end.estimated), (9 * INPUT + 2 * OUTPUT, false));
+        assert_eq!(pico(&record["cost_usd"]), end.amount_pusd);
+    });
+}
+
+#[test]
+fn a_call_that_its_client_left_and_that_failed_is_on_record_without_a_cost() {
+    Scene::on_both("", |scene| {
+        let gateway = scene.home.start();
+        let token = gateway.admin();
+        let (exchange, id) = leave_before_the_answer(scene, &gateway, &token);
+        drop(exchange);
+        let record = gateway.record(&token, &id);
+        assert_eq!((&record["outcome"], &record["cost_usd"]), (&json!("aborted"), &Value::Null), "{record}");
+        assert_eq!(at_rest(&gateway, &token), 0);
     });
 }
 

@@ -308,6 +308,10 @@ impl Known {
         findings.duration_us = Some(duration_us);
         findings.request_bytes = Some(self.intake.with(|body| body.bytes()));
         findings.outcome = Some(outcome);
+        if outcome == Outcome::Aborted {
+            // The client may have left before the answer.
+            findings.upstream_status = findings.upstream_status.or(self.cost.status());
+        }
         if let Some(Paid { cost, tokens, model }) = self.cost.get() {
             findings.cost_usd = Some(cost);
             (findings.input_tokens, findings.output_tokens) = tokens.unzip();

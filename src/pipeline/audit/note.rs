@@ -22,6 +22,10 @@ pub struct CostNote(Rc<Cost>);
 #[derive(Default)]
 struct Cost {
     paid: RefCell<Option<Paid>>,
+    /// The status of the upstream's answer.
+    status: Cell<Option<u16>>,
+    /// Whether there is a bill, which has not ended.
+    is_open: Cell<bool>,
     /// Whether the client has left, and what the call took is still waited for.
     is_awaited: Cell<bool>,
     /// What is done once it is known.
@@ -38,9 +42,39 @@ pub struct Paid {
 }
 
 impl CostNote {
+    /// There is a bill: what the call costs is noted, or nothing is, before it is closed.
+    pub fn open(&self) {
+        self.0.is_open.set(true);
+    }
+
+    /// Whether something may still be noted.
+    pub fn is_open(&self) -> bool {
+        self.0.is_open.get()
+    }
+
+    /// Notes the status that the upstream has answered with.
+    pub fn answered(&self, status: u16) {
+        self.0.status.set(Some(status));
+    }
+
+    /// That status.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status.get()
+    }
+
     /// Notes what the call cost, and does what has waited for that.
     pub fn set(&self, paid: Paid) {
         self.0.paid.replace(Some(paid));
+        self.go_on();
+    }
+
+    /// The bill has ended: nothing more is noted, so that nothing waits for it any more.
+    pub fn close(&self) {
+        self.0.is_open.set(false);
+        self.go_on();
+    }
+
+    fn go_on(&self) {
         self.0.is_awaited.set(false);
         if let Some(then) = self.0.then.take() {
             then();
@@ -62,7 +96,7 @@ impl CostNote {
         self.0.is_awaited.get()
     }
 
-    /// What is to be done once it is known.
+    /// What is to be done once it is known, or that it will not be.
     pub fn then(&self, work: impl FnOnce() + 'static) {
         self.0.then.set(Some(Box::new(work)));
     }

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tollgate::{app::Gateway, store::Store};
 
-use super::{Answer, Connection, PATIENCE, Request, Setup, TestStore};
+use super::{Answer, Connection, PATIENCE, Request, Setup, TestStore, eventually};
 
 /// Long enough, and looked for in everything the gateway writes.
 pub const ADMIN_PASSWORD: &str = "canary-of-the-admin-password";
@@ -166,6 +166,12 @@ impl TestGateway {
         timeout(PATIENCE, stream.read_to_string(&mut text)).await.unwrap().unwrap();
         assert!(text.starts_with("HTTP/1.1 200"), "{text}");
         text
+    }
+
+    /// Waits until the gateway has found out that all clients have gone.
+    pub async fn without_clients(&self) {
+        let is_alone = async || self.metrics().await.contains("tollgate_connections 0\n").then_some(());
+        eventually("no client is connected", is_alone).await;
     }
 
     /// Stops the gateway as an operator would. Every hold must have ended, and every request be on record, whole.
