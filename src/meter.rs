@@ -29,6 +29,7 @@ mod formats;
 mod frames;
 mod json;
 mod kept;
+mod letter;
 mod lines;
 mod members;
 mod path;
@@ -77,9 +78,10 @@ use crate::domain::route::Meter;
 pub use self::{
     actions::{HIDING_HEADER, unbilled},
     asked::{Asked, Naming},
-    bound::{Bound, Letter, Ways},
+    bound::{Bound, Ways},
     form::boundary_of,
     format::Format,
+    letter::Letter,
     reading::{Reading, Taken, is_event_stream},
     statement::STANDARD_TIERS,
 };

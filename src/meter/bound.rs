@@ -1,16 +1,14 @@
 //! The most that a call can take, and the request by which it cannot take more.
 
-use std::{borrow::Cow, rc::Rc};
-
-use bytes::Bytes;
+use std::rc::Rc;
 
 use super::{
     asked::{Asked, Naming, Need, OutputBound, Place, Settings},
     counts::Counts,
-    edit::{self, Edit},
+    edit::Edit,
     format::{About, Format, Member},
     kept::Kept,
-    plain,
+    letter::Letter,
     sound::BilledBy,
 };
 use crate::domain::{
@@ -106,36 +104,6 @@ pub struct Bound {
     pub(super) asks_for_usage: bool,
     /// The name that stands in the answer in place of the upstream's.
     pub(super) answers_as: Option<String>,
-}
-
-/// A request to be sent: the client's own but for what is written into it.
-#[derive(Debug, Clone)]
-pub struct Letter {
-    body: Bytes,
-    edits: Vec<Edit>,
-    /// The names of the model in the path, as it came and as it is to be.
-    in_path: Option<(String, String)>,
-}
-
-impl Letter {
-    /// The bytes of its body.
-    pub fn body(&self) -> Bytes {
-        edit::apply(&self.body, &self.edits)
-    }
-
-    /// Whether the body is not the client's own.
-    pub const fn is_edited(&self) -> bool {
-        !self.edits.is_empty()
-    }
-
-    /// Its path, with what follows it, for a call to `path`.
-    #[must_use]
-    pub fn path<'p>(&self, path: &'p str) -> Cow<'p, str> {
-        match &self.in_path {
-            Some((asked, served)) => plain::with_model(path, asked, served),
-            None => Cow::Borrowed(path),
-        }
-    }
 }
 
 impl Bound {

@@ -104,8 +104,9 @@ pub async fn forward(
     match sent {
         Ok(forwarded) => {
             // Of several attempts the record has the last, which need not be the one whose answer the client gets.
-            let status = forwarded.upstream_status.filter(|_| !has_tried);
-            status.into_iter().for_each(|status| record.known.upstream_status(status));
+            if let Some(status) = forwarded.upstream_status.filter(|_| !has_tried) {
+                record.known.upstream_status(status);
+            }
             if let (Some(status @ (401 | 403)), Some(upstream)) = (forwarded.upstream_status, record.known.called()) {
                 tell_of_refusal(gate, upstream, status);
             }

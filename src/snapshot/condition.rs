@@ -47,7 +47,9 @@ const QUIET_MS: u64 = 60_000;
 /// said of that call, because its client has left or it was never sent, it gives the place back to the next.
 #[must_use = "a pass that is dropped gives the place of a trial back"]
 #[derive(Debug, Default)]
-pub struct Pass(Option<Trial>);
+pub struct Pass {
+    _trial: Option<Trial>,
+}
 
 #[derive(Debug)]
 struct Trial {
@@ -128,7 +130,7 @@ impl Condition {
         let trying = Arc::new(next);
         let swapped = self.marks.breaker.compare_and_swap(&*before, Arc::clone(&trying));
         let trial = || Trial { marks: Arc::clone(&self.marks), before: Arc::clone(&before), trying };
-        Arc::ptr_eq(&swapped, &before).then(|| Pass(Some(trial())))
+        Arc::ptr_eq(&swapped, &before).then(|| Pass { _trial: Some(trial()) })
     }
 
     /// A call failed there.

@@ -108,7 +108,7 @@ fn reach_of_excerpt(bounds: &Bounds, lost: &Checkpoint, seen: Option<&Summary>, 
     if bounds.chain.as_ref().is_some_and(|chain| *chain != lost.chain) {
         return Reach::Outside;
     }
-    let Some((first, last)) = seen.and_then(|summary| Some((summary.first_seq?, summary.last_seq))) else {
+    let Some((begin, end)) = seen.and_then(|summary| Some((summary.first_seq?, summary.last_seq))) else {
         return if lost.seq == 0 || is_behind || is_before || custody.has_dropped(&lost.chain, lost.seq) {
             Reach::Outside
         } else if bounds.from.is_some() {
@@ -117,8 +117,8 @@ fn reach_of_excerpt(bounds: &Bounds, lost: &Checkpoint, seen: Option<&Summary>, 
             Reach::Within
         };
     };
-    let is_inside = first <= lost.seq && lost.seq < last;
-    let is_cut_off = lost.seq > last && !is_behind;
+    let is_inside = begin <= lost.seq && lost.seq < end;
+    let is_cut_off = lost.seq > end && !is_behind;
     if is_inside || is_cut_off { Reach::Within } else { Reach::Outside }
 }
 

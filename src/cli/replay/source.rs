@@ -232,7 +232,9 @@ impl Export {
                 if let Some(route) = &request.route {
                     self.unmet.borrow_mut().remove(route);
                 }
-                replays.iter_mut().for_each(|replay| replay.keep(&request));
+                for replay in replays {
+                    replay.keep(&request);
+                }
             }
             Ok(None) => {}
             Err(_) => replays.iter_mut().for_each(|replay| replay.take_unreadable(time)),

@@ -95,14 +95,12 @@ impl Administered for BudgetRow {
         before: &Self,
         after: &Self,
     ) -> Result<Option<Misfit>, StoreError> {
-        match after.budget.cannot_replace(&before.budget) {
-            Some(misfit) => Ok(Some(misfit)),
-            // Its subject stays, and may be gone.
-            None => {
-                let found = misfit(connection, &after.spec, &after.budget).await?;
-                Ok(found.filter(|found| *found != Misfit::NoSuchSubject))
-            }
+        if let Some(misfit) = after.budget.cannot_replace(&before.budget) {
+            return Ok(Some(misfit));
         }
+        let found = misfit(connection, &after.spec, &after.budget).await?;
+        // Its subject stays, and may be gone.
+        Ok(found.filter(|found| *found != Misfit::NoSuchSubject))
     }
 
     async fn update(
