@@ -116,7 +116,10 @@ pub async fn forward(
             Ok(forwarded)
         }
         Err(error) => {
-            tracing::warn!(request = %call.id, route = %route.name, error = %error.with_causes(), "a call was not forwarded");
+            let upstream = record.known.called();
+            tracing::warn!(
+                request = %call.id, route = %route.name, upstream, error = %error.with_causes(), "a call was not forwarded"
+            );
             Err(refusal_of(&error, &gate.shape.body))
         }
     }

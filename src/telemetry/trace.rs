@@ -110,15 +110,15 @@ impl Tracing {
     }
 }
 
-/// Who sends the spans: by its name in the environment, or `tollgate`.
+/// Who sends the spans: by its name in the environment, or `tollgate`. `OTEL_SERVICE_NAME` takes precedence (OpenTelemetry,
+/// Environment Variable Specification); the SDK has it the other way round.
 fn resource() -> Resource {
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
-    let resource = Resource::builder().with_attribute(version.clone()).build();
-    let name = resource.get(&"service.name".into()).map(|name| name.to_string());
-    if name.is_some_and(|name| !name.starts_with("unknown_service")) {
-        return resource;
-    }
-    Resource::builder().with_attribute(version).with_service_name("tollgate").build()
+    let builder = || Resource::builder().with_attribute(version.clone());
+    let of_attributes = builder().build().get(&"service.name".into()).map(|name| name.to_string());
+    let name = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
+    let name = name.or(of_attributes.filter(|name| !name.starts_with("unknown_service")));
+    builder().with_service_name(name.unwrap_or_else(|| "tollgate".into())).build()
 }
 
 /// The trace id that a head names, as 32 hexadecimal digits.

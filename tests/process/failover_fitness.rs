@@ -79,6 +79,7 @@ breaker = {{ failures = 1, within_s = 60, open_s = 3 }}
 [[routes]]
 name = "up"
 path = "/up"
+match = "exact"
 methods = ["GET"]
 roles = ["admin"]
 upstream = "alone"

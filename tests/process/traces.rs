@@ -79,7 +79,8 @@ fn a_trace_goes_on_through_the_gateway_and_its_spans_reach_the_collector() {
 #[test]
 fn a_trace_is_begun_where_a_client_names_none_or_two() {
     let collector = Collector::http();
-    let stage = stage(&collector, &[("OTEL_SERVICE_NAME", "edge"), ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k1")]);
+    let names = [("OTEL_SERVICE_NAME", "edge"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=another,region=eu")];
+    let stage = stage(&collector, &[names[0], names[1], ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k1")]);
     let two = format!("traceparent: 00-{TRACE}-{CALLER}-01\r\n").repeat(2);
     for lines in ["tracestate: a=b\r\n", &two] {
         let (got, answer) = stage.carry(stage.request("GET", "/up", lines, ""), EMPTY);
