@@ -5,7 +5,8 @@ use crate::domain::{
     refusal::{Refusal, Unavailable},
 };
 
-/// Whole seconds, rounded up, of the slowest policy that refused, or until an upstream is tried again; 1 where the gateway itself is short of something.
+/// Whole seconds, rounded up, of the slowest policy that refused, or until an upstream is tried again; 1 where the gateway
+/// itself is short of something.
 #[must_use]
 pub fn retry_after_s(refusal: &Refusal) -> Option<u64> {
     match refusal {

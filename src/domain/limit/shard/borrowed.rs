@@ -281,8 +281,8 @@ impl Borrowed {
         Some(self.loan(ask, bucket, now_ns))
     }
 
-    /// Whether the account should hear of something before the lease ends. Where nothing was left, that is also when the last
-    /// units were used: whoever is refused is told when they will have refilled.
+    /// Whether the account should hear of something before the lease ends. Where nothing was left, that includes when the last
+    /// units were used: the time in a refusal is that of their refill.
     const fn has_news(&self) -> bool {
         self.lease.has_news() || (self.denied.is_some() && self.lease.has_uses())
     }

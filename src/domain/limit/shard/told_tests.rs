@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::borrowing_tests::{Bench, Fate, policy};
 use crate::domain::limit::{Allowance, OnError, rate::Rate};
 
-/// Whether a call of so many units that waits as long as it is told, at a bucket that others have emptied, is admitted then.
+/// Whether a call that finds an empty bucket is admitted after the wait that its refusal names.
 fn is_admitted_as_told(rate: Rate, units: u64) -> bool {
     let (mut bench, policy) = (Bench::new(1), policy(Allowance::Rate(rate), OnError::Deny));
     while bench.admits(0, &policy, 1, Fate::Answered) {}
