@@ -36,7 +36,7 @@ pub use self::{
     log::{LogGuard, init_log},
     openmetrics::MEDIA_TYPE as OPENMETRICS,
     trace::{
-        DatabaseCall, DatabaseSpans, NoTracing, Parents, Place, SpanCounts, Start, Step, Target, Trace, Tracing,
+        AttemptSpans, DatabaseCall, DatabaseSpans, NoTracing, Parents, Place, SpanCounts, Start, Step, Target, Trace, Tracing,
         Upstream, named_trace,
     },
 };

@@ -8,7 +8,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use super::{audit::AttemptsNote, gate::Gate, rewritten::Rewritten};
+use super::{audit::AttemptsNote, gate::Gate, outgoing::begin_span, rewritten::Rewritten};
 use crate::{
     clock::Clock,
     domain::{
@@ -21,6 +21,7 @@ use crate::{
         condition::{Condition, Pass},
         routing::Routing,
     },
+    telemetry::AttemptSpans,
     upstream::{Answer, Client, Kind, Outgoing, Target, UpstreamError},
 };
 
@@ -36,6 +37,7 @@ pub struct Attempts {
     /// Whether sending the call twice does no harm.
     may_repeat: bool,
     note: AttemptsNote,
+    spans: AttemptSpans,
     reached: bool,
     /// The place that was asked last.
     place: usize,
@@ -106,7 +108,14 @@ impl Attempts {
         };
         let (client, clock) = (gate.upstream.clone(), gate.clock.clone());
         let may_repeat = is_idempotent(method) || route.meter.counts_tokens();
-        Some(Self { client, clock, lanes, may_repeat, note, reached: false, place: 0 })
+        let spans = AttemptSpans::default();
+        Some(Self { client, clock, lanes, may_repeat, note, spans, reached: false, place: 0 })
+    }
+
+    /// With a span of each attempt.
+    #[must_use]
+    pub fn traced(self, spans: AttemptSpans) -> Self {
+        Self { spans, ..self }
     }
 
     /// Whether a call may be sent again, so that its body has to be kept.
@@ -129,17 +138,6 @@ impl Attempts {
             Lanes::Several { lanes, .. } => lanes.get(self.place),
         };
         (self.place, lane.map(|lane| Arc::clone(&lane.target.name)).unwrap_or_default())
-    }
-
-    /// The target that would be asked first at this moment.
-    pub fn first(&self) -> Option<Arc<Target>> {
-        let lane = match &self.lanes {
-            Lanes::One(lane) => lane,
-            Lanes::Several { aims, lanes, at, .. } => {
-                lanes.get(Choice { aims, lanes, at: *at }.pick(&[], true, self.now_ms())?)?
-            }
-        };
-        Some(Arc::clone(&lane.target))
     }
 
     /// The way of a call that is sent once alone. Its place there is taken, and the pass is kept until the condition is told what
@@ -226,16 +224,18 @@ impl Attempts {
     async fn attempt(
         &mut self,
         lane: &Lane,
-        outgoing: Box<Outgoing>,
+        mut outgoing: Box<Outgoing>,
         again: Option<&Outgoing>,
     ) -> Result<Answer, UpstreamError> {
         let (upstream, may_have_several) = (&lane.target.name, matches!(self.lanes, Lanes::Several { .. }));
         if may_have_several {
             self.note.begin(upstream);
         }
+        begin_span(&self.spans, &lane.target, &mut outgoing);
         let (mut sent, mut took_us) = self.timed(self.client.send(&lane.target, outgoing)).await;
         let mut is_noted = may_have_several;
         if let Some(once_more) = again.filter(|_| self.may_repeat && is_stale(&sent)).and_then(Outgoing::again) {
+            let mut once_more = Box::new(once_more);
             self.reached = true;
             if !is_noted {
                 self.note.begin(upstream);
@@ -243,7 +243,8 @@ impl Attempts {
             self.note.end(ended(&sent), took_us);
             self.note.begin(upstream);
             is_noted = true;
-            (sent, took_us) = self.timed(self.client.send_anew(&lane.target, Box::new(once_more))).await;
+            begin_span(&self.spans, &lane.target, &mut once_more);
+            (sent, took_us) = self.timed(self.client.send_anew(&lane.target, once_more)).await;
         }
         self.judge(lane, &sent, took_us);
         if is_noted {
@@ -252,10 +253,14 @@ impl Attempts {
         sent
     }
 
-    /// What comes of it, and how long it took, in microseconds.
-    async fn timed<T>(&self, sending: impl Future<Output = T>) -> (T, u64) {
+    /// What comes of it, which its span is told, and how long it took, in microseconds.
+    async fn timed(
+        &self,
+        sending: impl Future<Output = Result<Answer, UpstreamError>>,
+    ) -> (Result<Answer, UpstreamError>, u64) {
         let begun_ns = self.clock.monotonic_ns();
         let sent = sending.await;
+        self.spans.told(ended(&sent));
         (sent, self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_US)
     }
 

@@ -16,7 +16,7 @@ use super::{
     cache::plan::Plan,
     forwarded::Forwarded,
     gate::Gate,
-    outgoing::{describe, outgoing},
+    outgoing::outgoing,
     reserve::Reserved,
     rewritten::Rewritten,
     turns::pass_in_turns,
@@ -80,23 +80,13 @@ pub async fn forward(
     }
     plan.prepare(&mut outgoing);
     record.trace.carry(&mut outgoing.headers);
-    let is_traced = record.trace.is_recording();
-    let first = if is_traced { attempts.first() } else { None };
-    if let Some(first) = &first {
-        describe(&mut record.trace, first, call, route);
-    }
+    let attempts = attempts.traced(record.trace.attempts(route.meter, record.known.asked_model()));
     let goes_on = open.is_billed() || plan.leads();
     let exchange = Box::pin(exchange(attempts, (outgoing, rewritten), open, plan));
     let sent = if goes_on { outlive(record, gate, call, exchange).await? } else { exchange.await };
     let now_ns = gate.clock.monotonic_ns();
     record.known.waited(now_ns.saturating_sub(begun_ns));
-    let last = record.known.tried();
-    let has_tried = last.is_some();
-    if let Some(last) = last.filter(|last| is_traced && first.as_ref().is_none_or(|first| *first.name != **last))
-        && let Some(target) = gate.routing.read().target(last).cloned()
-    {
-        describe(&mut record.trace, &target, call, route);
-    }
+    let has_tried = record.known.tried();
     // A stream goes on behind its head, to the end of the request.
     if !matches!(&sent, Ok(Forwarded { answer: Answer { body: AnswerBody::Stream(_), .. }, .. })) {
         record.trace.upstream_ended(now_ns);

@@ -18,7 +18,7 @@ use crate::{
         refusal::Refusal,
         route::Route,
     },
-    telemetry::{Trace, Upstream},
+    telemetry::{AttemptSpans, Upstream},
     upstream::{Identity, Kind, Original, Outgoing, OutgoingBody, Target, headers::DESTINATION},
 };
 
@@ -66,23 +66,20 @@ fn identity(caller: &Principal) -> Identity {
     }
 }
 
-/// Says in the trace where a call goes.
-pub fn describe(trace: &mut Trace, target: &Target, call: &Call, route: &Route) {
-    if !trace.is_recording() {
+/// An attempt at this target begins: its request names the attempt's span, where there is one.
+pub fn begin_span(spans: &AttemptSpans, target: &Target, outgoing: &mut Outgoing) {
+    if !spans.is_recording() {
         return;
     }
-    let path = route.forwarded_path(&call.path);
+    let Outgoing { method, path_and_query, headers, .. } = outgoing;
+    let path = path_and_query.split('?').next().unwrap_or_default();
     let uri = match &target.kind {
         Kind::Http(base) => base.uri_for(path).ok(),
         Kind::Echo | Kind::Llm => None,
     };
-    trace.calls(&Upstream {
-        name: &target.name,
-        method: &call.method,
-        uri: uri.as_ref(),
-        path: &redact(uri.as_ref().map_or(path, http::Uri::path)),
-        meter: route.meter,
-    });
+    let shown = redact(uri.as_ref().map_or(path, http::Uri::path));
+    let upstream = Upstream { name: &target.name, method: method.as_str(), uri: uri.as_ref(), path: &shown };
+    spans.begin(&upstream, headers);
 }
 
 /// The same headers in the types of the outgoing client; both crates hold them to the same syntax.

@@ -33,7 +33,7 @@ use super::{
     fields::members,
     forward::refusal_of,
     forwarded::Forwarded,
-    outgoing::{describe, outgoing},
+    outgoing::{begin_span, outgoing},
     reserve::Reserved,
     settle::settle,
     urls::Destination,
@@ -150,9 +150,11 @@ pub async fn carry(
     open.sent();
     record.enter(Step::Forward);
     record.trace.carry(&mut outgoing.headers);
-    describe(&mut record.trace, target, call, route);
+    let spans = record.trace.attempts(route.meter, None);
+    begin_span(&spans, target, &mut outgoing);
     let begun_ns = gate.clock.monotonic_ns();
     let switched = gate.upstream.switch(target, outgoing).await;
+    spans.told(ended(&switched));
     record.known.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
     if let Some(served) = has_served(&switched) {
         attempts.tell(lane, served);
@@ -182,6 +184,15 @@ pub async fn carry(
             tracing::warn!(request = %call.id, upstream = %target.name, error = %error.with_causes(), "a call was not forwarded");
             Err(refusal_of(&error, &gate.shape.body))
         }
+    }
+}
+
+/// The status that the upstream answered with, or the error in a word.
+fn ended(switched: &Result<Switch, UpstreamError>) -> Result<u16, &'static str> {
+    match switched {
+        Ok(Switch::Answered(answer)) => Ok(answer.status.as_u16()),
+        Ok(Switch::Done(..)) => Ok(StatusCode::SWITCHING_PROTOCOLS.as_u16()),
+        Err(error) => Err(error.code()),
     }
 }
 

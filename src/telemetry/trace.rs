@@ -4,6 +4,7 @@
 //! it; of a trace that is not sampled there are the ids, and nothing else. What is in a span is what is in the audit record:
 //! no query, no header, no body, no credential.
 
+mod attempts;
 mod attributes;
 mod bad_variable;
 mod certificates;
@@ -22,7 +23,7 @@ use std::{
 use actix_web::http::header::HeaderMap;
 use opentelemetry::{
     Context, InstrumentationScope, KeyValue,
-    trace::{Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider},
+    trace::{Span as _, SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider},
 };
 use opentelemetry_sdk::{
     Resource,
@@ -30,17 +31,21 @@ use opentelemetry_sdk::{
 };
 
 use self::{
-    attributes::Description,
+    attributes::Inference,
     database::{Here, Timeline},
     export::Worker,
 };
 pub use self::{
+    attempts::AttemptSpans,
     attributes::{Start, Upstream},
     bad_variable::BadVariable,
     database::{DatabaseCall, DatabaseSpans, Parents, Place, Target},
     export::{NoExporter, SpanCounts},
 };
-use crate::{clock::Clock, domain::audit::Draft};
+use crate::{
+    clock::Clock,
+    domain::{audit::Draft, route::Meter},
+};
 
 /// Why there are no traces although the environment asks for them.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +101,8 @@ impl Tracing {
             inside,
             here,
             step: None,
-            client: None,
-            client_ended: None,
-            called: None,
+            attempts: AttemptSpans::default(),
+            upstream_ended: None,
         })))
     }
 
@@ -136,24 +140,25 @@ pub enum Step {
     Reserve,
     /// What a URL of the gateway's own does.
     Handle,
-    /// The call to the upstream.
+    /// The call to the upstream, of which each attempt has a span.
     Forward,
     Settle,
     Audit,
 }
 
 impl Step {
-    const fn name(self) -> &'static str {
-        match self {
+    /// The name of its span, where it has one of its own.
+    const fn name(self) -> Option<&'static str> {
+        Some(match self {
             Self::Authenticate => "authenticate",
             Self::Limit => "limit",
             Self::Cache => "cache",
             Self::Reserve => "reserve",
             Self::Handle => "handle",
-            Self::Forward => "forward",
+            Self::Forward => return None,
             Self::Settle => "settle",
             Self::Audit => "audit",
-        }
+        })
     }
 }
 
@@ -170,11 +175,9 @@ struct Open {
     /// What calls to a store are within: the step.
     here: Rc<Here>,
     step: Option<Span>,
-    /// The call to the upstream, which may go on while the next steps begin.
-    client: Option<Span>,
-    client_ended: Option<SystemTime>,
-    /// Where that call goes.
-    called: Option<Description>,
+    /// The call to the upstream, whose last attempt may go on while the next steps begin.
+    attempts: AttemptSpans,
+    upstream_ended: Option<SystemTime>,
 }
 
 impl Trace {
@@ -208,21 +211,20 @@ impl Trace {
         let Some(open) = self.recording() else { return };
         let at = open.here.timeline.at(now_ns);
         open.leave(at);
-        let kind = if step == Step::Forward { SpanKind::Client } else { SpanKind::Internal };
-        let builder = SpanBuilder::from_name(step.name()).with_kind(kind).with_start_time(at);
+        let Some(name) = step.name() else {
+            open.here.step.replace(Some(open.server.span_context().clone()));
+            return;
+        };
+        let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal).with_start_time(at);
         let span = open.here.timeline.tracer.build_with_context(builder, &open.inside);
         open.here.step.replace(Some(span.span_context().clone()));
-        if step == Step::Forward {
-            open.client = Some(span);
-        } else {
-            open.step = Some(span);
-        }
+        open.step = Some(span);
     }
 
-    /// Names this trace to an upstream. It has no header of another one then.
+    /// Names this trace to an upstream; an attempt that has a span names that. It has no header of another trace then.
     pub fn carry(&self, headers: &mut http::HeaderMap) {
         let Some(open) = &self.0 else { return };
-        if let Some(line) = context::traceparent(open.calling()) {
+        if let Some(line) = context::traceparent(open.server.span_context()) {
             headers.insert(context::TRACEPARENT, line);
         }
         if open.is_first {
@@ -230,17 +232,18 @@ impl Trace {
         }
     }
 
-    /// Says where the step [`Step::Forward`] goes; what is said last holds.
-    pub fn calls(&mut self, upstream: &Upstream<'_>) {
-        if let Some(open) = self.recording() {
-            open.called = Some(upstream.description());
-        }
+    /// The spans of the attempts of a call that begins, to this model where it is to one; there are none where the trace is
+    /// not sampled.
+    pub fn attempts(&mut self, meter: Meter, model: Option<&str>) -> AttemptSpans {
+        let Some(open) = self.recording() else { return AttemptSpans::default() };
+        open.attempts = AttemptSpans::within(&open.here, &open.inside, Inference::of(meter, model));
+        open.attempts.clone()
     }
 
     /// Says that the upstream has nothing more to say: the answer is here to its end, or there is none.
     pub fn upstream_ended(&mut self, now_ns: u64) {
         if let Some(open) = self.recording() {
-            open.client_ended = Some(open.here.timeline.at(now_ns));
+            open.upstream_ended = Some(open.here.timeline.at(now_ns));
         }
     }
 
@@ -248,9 +251,7 @@ impl Trace {
     pub fn conclude(&mut self, draft: &Draft) {
         if let Some(open) = self.recording() {
             attributes::of_request(&mut open.server, draft);
-            if let Some(client) = &mut open.client {
-                attributes::of_answer(client, &draft.findings);
-            }
+            open.attempts.conclude(&draft.findings);
         }
     }
 
@@ -260,10 +261,7 @@ impl Trace {
             let at = open.here.timeline.at(now_ns);
             open.leave(at);
             open.here.step.take();
-            if let Some(mut client) = open.client.take() {
-                open.called.take().into_iter().for_each(|called| called.apply(&mut client));
-                client.end_with_timestamp(open.client_ended.unwrap_or(at));
-            }
+            open.attempts.end(open.upstream_ended.unwrap_or(at));
             open.server.end_with_timestamp(at);
         }
     }
@@ -274,10 +272,5 @@ impl Open {
         if let Some(mut step) = self.step.take() {
             step.end_with_timestamp(at);
         }
-    }
-
-    /// The span that an upstream is called in.
-    fn calling(&self) -> &SpanContext {
-        self.client.as_ref().unwrap_or(&self.server).span_context()
     }
 }

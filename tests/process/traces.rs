@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::support::{
-    Authority, Collected, Collector, Database, Exchange, Gateway, Home, Message, RedisServer, Stage, Upstream, Wire,
-    eventually, has_come, hex, span_text as text, with_upstream,
+use super::{
+    failover::{PATIENT, Row},
+    support::{
+        Authority, Collected, Collector, Database, Exchange, Gateway, Home, Message, RedisServer, Stage, Upstream,
+        Wire, eventually, has_come, hex, span_text as text, with_upstream,
+    },
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -114,7 +117,50 @@ fn a_refusal_and_a_failure_are_told() {
     for span in [collected.server(), collected.client()] {
         assert_eq!(span.status.as_ref().unwrap().code, 2, "{span:?}");
     }
-    assert_eq!(text(&collected.client().attributes, "error.type"), "upstream-failed");
+    assert_eq!(text(&collected.client().attributes, "error.type"), "closed");
+}
+
+#[test]
+fn each_attempt_has_a_span_of_its_own_that_its_request_names() {
+    let collector = Collector::http();
+    let home = Home::new().env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()).env("OTEL_BSP_SCHEDULE_DELAY", "10");
+    let row = Row::start_in(home, PATIENT, "");
+    let mut client = row.call("GET", "");
+    let first = row.upstreams[0].exchange();
+    let named_first = traceparent(&first.request);
+    drop(first);
+    let Exchange { mut wire, request } = row.upstreams[1].exchange();
+    wire.say(EMPTY);
+    drop(wire);
+    let answer = client.message();
+    assert_eq!(answer.status(), 204);
+    let collected = collector.trace_of(&answer.request_id());
+    let [failed, served] = collected.attempts()[..] else { panic!("two attempts: {:?}", collected.spans) };
+    for (span, named) in [(failed, named_first), (served, traceparent(&request))] {
+        assert_eq!(
+            (&*span.name, named),
+            ("GET", ["00", &collected.id(), &hex(&span.span_id), "01"].map(str::to_owned).to_vec())
+        );
+        assert_eq!(span.parent_span_id, collected.server().span_id);
+    }
+    assert!(failed.end_time_unix_nano <= served.start_time_unix_nano);
+    let ports = [0, 1].map(|place| row.upstreams[place].address().port().to_string());
+    for (name, of_failed, of_served) in [
+        ("tollgate.upstream", "a", "b"),
+        ("server.address", "127.0.0.1", "127.0.0.1"),
+        ("server.port", &*ports[0], &*ports[1]),
+        ("http.request.resend_count", "", "1"),
+        ("http.response.status_code", "", "204"),
+        ("error.type", "closed", ""),
+    ] {
+        assert_eq!(
+            (&*text(&failed.attributes, name), &*text(&served.attributes, name)),
+            (of_failed, of_served),
+            "{name}"
+        );
+    }
+    assert_eq!(failed.status.as_ref().map_or(0, |status| status.code), 2);
+    assert_eq!(served.status.as_ref().map_or(0, |status| status.code), 0);
 }
 
 #[test]
@@ -136,7 +182,7 @@ fn a_metered_call_says_its_model_its_tokens_and_its_cost() {
     assert_eq!(answer.status(), 200);
     let collected = collector.trace_of(&answer.request_id());
     assert_eq!(collected.path, "/otlp", "this address is taken as it is");
-    assert_eq!(collected.steps(), ["authenticate", "limit", "reserve", "POST", "settle", "audit"]);
+    assert_eq!(collected.steps(), ["authenticate", "limit", "reserve", "chat demo", "settle", "audit"]);
     for (name, value) in [
         ("gen_ai.operation.name", "chat"),
         ("gen_ai.request.model", "demo"),

@@ -135,14 +135,14 @@ impl Known {
         self.attempts.clone()
     }
 
-    /// Notes what was tried by now: the upstream of the record is the last, which is given back.
-    pub fn tried(&mut self) -> Option<&str> {
+    /// Notes what was tried by now, if anything was: the upstream of the record is the last.
+    pub fn tried(&mut self) -> bool {
         let attempts = self.attempts.take();
-        let last = attempts.last()?;
+        let Some(last) = attempts.last() else { return false };
         let findings = &mut self.draft.findings;
         (findings.upstream, findings.upstream_status) = (Some(last.upstream.clone()), last.status);
         findings.attempts.get_or_insert_default().extend(attempts);
-        findings.upstream.as_deref()
+        true
     }
 
     /// The upstream of the record.
@@ -190,6 +190,11 @@ impl Known {
     /// Notes the name of the model that is asked, where one is.
     pub fn model(&mut self, name: Option<&str>) {
         self.draft.findings.model = name.map(str::to_owned);
+    }
+
+    /// The model that is asked, as the record names it.
+    pub fn asked_model(&self) -> Option<&str> {
+        self.draft.findings.model.as_deref()
     }
 
     /// Notes the model that served, as its upstream knows it.

@@ -27,6 +27,8 @@ pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut
     };
     outgoing.method = http::Method::GET;
     plan.prepare(&mut outgoing);
+    // It outlasts the request, and is named by that.
+    record.trace.carry(&mut outgoing.headers);
     gate.metrics.cache(&route.name, "refresh");
     let name = std::sync::Arc::clone(&route.name);
     actix_web::rt::spawn(async move {

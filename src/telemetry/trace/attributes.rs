@@ -1,6 +1,8 @@
 //! What is said in a span, in the names of the semantic conventions of OpenTelemetry for HTTP and for models; what they have no
 //! name for begins with `tollgate.`.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use opentelemetry::{
     KeyValue,
@@ -41,7 +43,7 @@ impl Start<'_> {
     }
 }
 
-/// The call to an upstream.
+/// An attempt to call an upstream.
 pub struct Upstream<'a> {
     pub name: &'a str,
     pub method: &'a str,
@@ -49,40 +51,55 @@ pub struct Upstream<'a> {
     pub uri: Option<&'a http::Uri>,
     /// The path as spans name it: without what looks like a credential.
     pub path: &'a str,
-    pub meter: Meter,
 }
 
 impl Upstream<'_> {
-    pub(super) fn description(&self) -> Description {
+    /// The name and the attributes of the span. `resent`: how many attempts there were before this one.
+    pub(super) fn described(&self, inference: &Inference, resent: i64) -> (Cow<'static, str>, Vec<KeyValue>) {
         let method = known_method(self.method);
         let mut attributes = vec![
             KeyValue::new("http.request.method", method.unwrap_or("_OTHER")),
             KeyValue::new("tollgate.upstream", self.name.to_owned()),
         ];
+        if resent > 0 {
+            attributes.push(KeyValue::new("http.request.resend_count", resent));
+        }
         if let Some((scheme, authority)) = self.uri.and_then(|uri| Some((uri.scheme_str()?, uri.authority()?))) {
             let implied = if scheme == "https" { 443 } else { 80 };
             attributes.push(KeyValue::new("url.full", format!("{scheme}://{authority}{}", self.path)));
             attributes.push(KeyValue::new("server.address", authority.host().to_owned()));
             attributes.push(KeyValue::new("server.port", i64::from(authority.port_u16().unwrap_or(implied))));
         }
-        let (operation, provider) = inference(self.meter);
-        for (name, value) in [("gen_ai.operation.name", operation), ("gen_ai.provider.name", provider)] {
-            attributes.extend(value.map(|value| KeyValue::new(name, value)));
-        }
-        Description { name: method.unwrap_or("HTTP"), attributes }
+        attributes.extend(inference.attributes());
+        (inference.name().unwrap_or_else(|| method.unwrap_or("HTTP").into()), attributes)
     }
 }
 
-/// The call to an upstream, in the words of a span.
-pub struct Description {
-    name: &'static str,
-    attributes: Vec<KeyValue>,
+/// A call to a model; empty where a call is to none.
+pub(super) struct Inference {
+    operation: Option<&'static str>,
+    provider: Option<&'static str>,
+    model: Option<String>,
 }
 
-impl Description {
-    pub(super) fn apply(self, span: &mut Span) {
-        span.update_name(self.name);
-        span.set_attributes(self.attributes);
+impl Inference {
+    /// `model`: its name in the request.
+    pub fn of(meter: Meter, model: Option<&str>) -> Self {
+        let (operation, provider) = inference(meter);
+        Self { operation, provider, model: model.map(str::to_owned) }
+    }
+
+    /// The name of its span.
+    fn name(&self) -> Option<Cow<'static, str>> {
+        let operation = self.operation?;
+        Some(self.model.as_ref().map_or(operation.into(), |model| format!("{operation} {model}").into()))
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = KeyValue> {
+        let operation = self.operation.map(|operation| KeyValue::new("gen_ai.operation.name", operation));
+        let provider = self.provider.map(|provider| KeyValue::new("gen_ai.provider.name", provider));
+        let model = self.model.as_ref().map(|model| KeyValue::new("gen_ai.request.model", model.clone()));
+        operation.into_iter().chain(provider).chain(model)
     }
 }
 
@@ -129,19 +146,31 @@ pub(super) fn of_request(span: &mut Span, draft: &Draft) {
     }
 }
 
-/// What came of the call to the upstream, in its span.
+/// What came of an attempt, in its span: the status, or the error in a word. Whether that is a failure.
+pub(super) fn of_attempt(span: &mut Span, ended: Result<u16, &'static str>) -> bool {
+    let mut set = Setter(span);
+    set.number("http.response.status_code", ended.ok().map(u64::from));
+    let failure = match ended {
+        Ok(status) => (status >= 400).then(|| status.to_string()),
+        Err(error) => Some(error.to_owned()),
+    };
+    let Some(error_type) = failure else { return false };
+    set.failed(error_type);
+    true
+}
+
+/// What the call to a model took, in the span of the attempt that it was served by.
 pub(super) fn of_answer(span: &mut Span, findings: &Findings) {
     let mut set = Setter(span);
-    let status = findings.upstream_status;
-    set.number("http.response.status_code", status.map(u64::from));
-    set.text("gen_ai.request.model", findings.model.as_ref());
     set.text("gen_ai.response.model", findings.served_model.as_ref());
     set.number("gen_ai.usage.input_tokens", findings.input_tokens);
     set.number("gen_ai.usage.output_tokens", findings.output_tokens);
     set.cost(findings);
-    if status.is_none_or(|status| status >= 400) || findings.decision == Some(Decision::Failed) {
-        set.failed(error_type(findings, status.filter(|status| *status >= 400)));
-    }
+}
+
+/// That the last attempt did not come to its end: its client has left, or its answer broke off.
+pub(super) fn of_failure(span: &mut Span, findings: &Findings) {
+    Setter(span).failed(error_type(findings, None));
 }
 
 /// The status of an answer that is a failure, or the code of the refusal, or that nothing came of it.

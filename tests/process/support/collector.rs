@@ -194,6 +194,15 @@ impl Collected {
         self.one(SpanKind::Client, |span| span.parent_span_id == self.server().span_id)
     }
 
+    /// The attempts to call upstreams, in the order they began.
+    pub fn attempts(&self) -> Vec<&Span> {
+        let of_request = &self.server().span_id;
+        let is_one = |span: &&Span| span.kind == i32::from(SpanKind::Client) && span.parent_span_id == *of_request;
+        let mut attempts: Vec<&Span> = self.spans.iter().filter(is_one).collect();
+        attempts.sort_by_key(|span| span.start_time_unix_nano);
+        attempts
+    }
+
     /// The calls to databases that were made in a step, in the order they ended.
     pub fn calls_in(&self, step: &str) -> Vec<&Span> {
         let steps = self.spans.iter().filter(|span| span.name == step && span.parent_span_id == self.server().span_id);

@@ -1,0 +1,110 @@
+//! Calls to upstreams as spans: one an attempt, and the request of each attempt names its own span to the upstream.
+//!
+//! Shared on one thread by what makes the attempts and by the trace, which ends the span of the last one with its answer. Where
+//! the trace is not sampled there are no spans, and an attempt allocates nothing for them.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::SystemTime,
+};
+
+use opentelemetry::{
+    Context,
+    trace::{Span as _, SpanBuilder, SpanKind, Tracer},
+};
+use opentelemetry_sdk::trace::Span;
+
+use super::{
+    attributes::{self, Inference, Upstream},
+    context,
+    database::Here,
+};
+use crate::domain::audit::{Decision, Findings};
+
+/// The spans of the attempts of one call. Clones share them.
+#[derive(Clone, Default)]
+pub struct AttemptSpans(Option<Rc<Calling>>);
+
+struct Calling {
+    here: Rc<Here>,
+    /// What the spans are within.
+    inside: Context,
+    inference: Inference,
+    /// How many were begun.
+    begun: Cell<i64>,
+    /// The last attempt, whose answer may go on while the next steps begin.
+    last: RefCell<Option<Attempt>>,
+}
+
+struct Attempt {
+    span: Span,
+    told: Option<Told>,
+}
+
+/// What came of an attempt is known.
+struct Told {
+    at: SystemTime,
+    is_failure: bool,
+}
+
+impl AttemptSpans {
+    pub(super) fn within(here: &Rc<Here>, inside: &Context, inference: Inference) -> Self {
+        let (here, inside) = (Rc::clone(here), inside.clone());
+        Self(Some(Rc::new(Calling { here, inside, inference, begun: Cell::default(), last: RefCell::default() })))
+    }
+
+    /// Whether there are spans.
+    pub const fn is_recording(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// An attempt begins, and the one before has ended. Its request names its span (W3C Trace Context §3.2).
+    pub fn begin(&self, upstream: &Upstream<'_>, headers: &mut http::HeaderMap) {
+        let Some(calling) = &self.0 else { return };
+        let Calling { here, inside, inference, begun, last } = &**calling;
+        let now = here.timeline.now();
+        if let Some(Attempt { mut span, told }) = last.take() {
+            span.end_with_timestamp(told.map_or(now, |told| told.at));
+        }
+        let resent = begun.replace(begun.get().saturating_add(1));
+        let (name, attributes) = upstream.described(inference, resent);
+        let builder =
+            SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_start_time(now).with_attributes(attributes);
+        let span = here.timeline.tracer.build_with_context(builder, inside);
+        if let Some(line) = context::traceparent(span.span_context()) {
+            headers.insert(context::TRACEPARENT, line);
+        }
+        here.step.replace(Some(span.span_context().clone()));
+        last.replace(Some(Attempt { span, told: None }));
+    }
+
+    /// The last attempt has a head with this status, or has failed with this error, in a word.
+    pub fn told(&self, ended: Result<u16, &'static str>) {
+        let Some(calling) = &self.0 else { return };
+        let at = calling.here.timeline.now();
+        if let Some(Attempt { span, told }) = &mut *calling.last.borrow_mut() {
+            *told = Some(Told { at, is_failure: attributes::of_attempt(span, ended) });
+        }
+    }
+
+    /// Adds what came of the call to the span of the last attempt, when all of it is known.
+    pub(super) fn conclude(&self, findings: &Findings) {
+        let Some(calling) = &self.0 else { return };
+        if let Some(Attempt { span, told }) = &mut *calling.last.borrow_mut() {
+            attributes::of_answer(span, findings);
+            let failed_later = |told: &Told| !told.is_failure && findings.decision == Some(Decision::Failed);
+            if told.as_ref().is_none_or(failed_later) {
+                attributes::of_failure(span, findings);
+            }
+        }
+    }
+
+    /// Ends the span of the last attempt.
+    pub(super) fn end(&self, at: SystemTime) {
+        let last = self.0.as_ref().and_then(|calling| calling.last.take());
+        if let Some(Attempt { mut span, .. }) = last {
+            span.end_with_timestamp(at);
+        }
+    }
+}
