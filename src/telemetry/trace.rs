@@ -30,17 +30,17 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider, Span},
 };
 
-use self::{
-    attributes::Inference,
-    database::{Here, Timeline},
-    export::Worker,
-};
 pub use self::{
     attempts::AttemptSpans,
     attributes::{Start, Upstream},
     bad_variable::BadVariable,
     database::{DatabaseCall, DatabaseSpans, Parents, Place, Target},
     export::{NoExporter, SpanCounts},
+};
+use self::{
+    attributes::Inference,
+    database::{Here, Timeline},
+    export::Worker,
 };
 use crate::{
     clock::Clock,
