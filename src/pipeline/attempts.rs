@@ -6,13 +6,18 @@
 //! are bounded by `retry`. It ends with the head of an answer; once a byte of its body is read, nothing
 //! is tried again.
 
+mod failure;
+
 use std::{rc::Rc, sync::Arc};
 
+pub use self::failure::Failure;
+use self::failure::{Subject, tell_recovery};
 use super::{audit::AttemptsNote, gate::Gate, outgoing::begin_span, rewritten::Rewritten};
 use crate::{
     clock::Clock,
     domain::{
         failover::{Aim, Done, Miss, Retry, choose, rest_s},
+        ids::RequestId,
         importance::Importance,
         method::is_idempotent,
         route::Route,
@@ -38,6 +43,9 @@ pub struct Attempts {
     may_repeat: bool,
     note: AttemptsNote,
     spans: AttemptSpans,
+    subject: Subject,
+    /// How often the call was sent.
+    sent: u32,
     reached: bool,
     /// The place that was asked last.
     place: usize,
@@ -96,7 +104,12 @@ impl Lane {
 
 impl Attempts {
     /// For a call on this route to one of these places; none where one leads nowhere, which no valid configuration has.
-    pub fn of(gate: &Gate, (route, aims): (&Route, &Arc<[Aim]>), method: &str, note: AttemptsNote) -> Option<Self> {
+    pub fn of(
+        gate: &Gate,
+        (route, aims): (&Route, &Arc<[Aim]>),
+        (request, method): (RequestId, &str),
+        note: AttemptsNote,
+    ) -> Option<Self> {
         let routing = gate.routing.read();
         let lanes = if let [aim] = &**aims {
             Lanes::One(Lane::of(&routing, &aim.upstream, route.importance)?)
@@ -108,8 +121,8 @@ impl Attempts {
         };
         let (client, clock) = (gate.upstream.clone(), gate.clock.clone());
         let may_repeat = is_idempotent(method) || route.meter.counts_tokens();
-        let spans = AttemptSpans::default();
-        Some(Self { client, clock, lanes, may_repeat, note, spans, reached: false, place: 0 })
+        let (spans, subject) = (AttemptSpans::default(), Subject { request, route: Arc::clone(&route.name) });
+        Some(Self { client, clock, lanes, may_repeat, note, spans, subject, sent: 0, reached: false, place: 0 })
     }
 
     /// With a span of each attempt.
@@ -133,11 +146,14 @@ impl Attempts {
 
     /// The place that was asked last, and its upstream.
     pub fn last(&self) -> (usize, Arc<str>) {
-        let lane = match &self.lanes {
+        (self.place, self.last_lane().map(|lane| Arc::clone(&lane.target.name)).unwrap_or_default())
+    }
+
+    fn last_lane(&self) -> Option<&Lane> {
+        match &self.lanes {
             Lanes::One(lane) => Some(lane),
             Lanes::Several { lanes, .. } => lanes.get(self.place),
-        };
-        (self.place, lane.map(|lane| Arc::clone(&lane.target.name)).unwrap_or_default())
+        }
     }
 
     /// The way of a call that is sent once alone. Its place there is taken, and the pass is kept until the condition is told what
@@ -164,12 +180,24 @@ impl Attempts {
         UpstreamError::Unfit { retry_after_s: shut_for_ms.div_ceil(MS_IN_S).max(1) }
     }
 
-    /// Tells the upstream's condition whether it has served a call.
-    pub fn tell(&self, lane: &Lane, has_served: bool) {
-        if has_served {
-            lane.condition.succeeded(self.now_ms());
-        } else {
-            lane.condition.failed(self.now_ms());
+    /// Tells the upstream's condition whether it has served a call, and the log what is new of that.
+    pub fn tell(&self, lane: &Lane, failure: Option<Failure<'_>>) {
+        let Some(failure) = failure else {
+            if let Some(failures) = lane.condition.succeeded(self.now_ms()) {
+                tell_recovery(&lane.target, failures);
+            }
+            return;
+        };
+        if let Some(failures) = lane.condition.failed(self.now_ms()) {
+            self.subject.tell_failure(&lane.target, self.sent.max(1), failure, failures);
+        }
+    }
+
+    /// Tells the log that the answer of the upstream that was asked last broke off.
+    pub fn cut(&self, error: &UpstreamError) {
+        let Some(lane) = self.last_lane() else { return };
+        if let Some(failures) = lane.condition.cut(self.now_ms()) {
+            self.subject.tell_failure(&lane.target, self.sent, Failure::Error(error), failures);
         }
     }
 
@@ -231,11 +259,13 @@ impl Attempts {
         if may_have_several {
             self.note.begin(upstream);
         }
+        self.sent = self.sent.saturating_add(1);
         begin_span(&self.spans, &lane.target, &mut outgoing);
         let (mut sent, mut took_us) = self.timed(self.client.send(&lane.target, outgoing)).await;
         let mut is_noted = may_have_several;
         if let Some(once_more) = again.filter(|_| self.may_repeat && is_stale(&sent)).and_then(Outgoing::again) {
             let mut once_more = Box::new(once_more);
+            self.sent = self.sent.saturating_add(1);
             self.reached = true;
             if !is_noted {
                 self.note.begin(upstream);
@@ -304,12 +334,12 @@ impl Attempts {
                 if let Some(seconds) = rest_s(answer.status.as_u16(), retry_after, unix_s) {
                     lane.condition.rest(now_ms.saturating_add(seconds.saturating_mul(1_000)));
                 }
-                self.tell(lane, !answer.status.is_server_error());
+                self.tell(lane, Failure::of_status(answer.status));
             }
             Err(error) => {
                 self.reached |= error.reached_upstream();
-                if error.is_upstreams() {
-                    self.tell(lane, false);
+                if let Some(failure) = Failure::of_error(error) {
+                    self.tell(lane, Some(failure));
                 }
             }
         }

@@ -14,6 +14,7 @@ use super::{
     bill::Open,
     body::{BodyBounds, ClientBody},
     cache::plan::Plan,
+    call::Call,
     forwarded::Forwarded,
     gate::Gate,
     outgoing::outgoing,
@@ -55,7 +56,8 @@ pub async fn forward(
 ) -> Result<Forwarded, Refusal> {
     let note = visit.record.known.attempts_note();
     let Reserved { mut open, aims, rewritten } = reserved;
-    let attempts = Attempts::of(visit.gate, (route, &aims), &visit.call.method, note).ok_or(Refusal::UpstreamFailed)?;
+    let asked = (visit.call.id, &*visit.call.method);
+    let attempts = Attempts::of(visit.gate, (route, &aims), asked, note).ok_or(Refusal::UpstreamFailed)?;
     if attempts.may_retry() && rewritten.is_empty() && body.is_within(MAX_KEPT_BYTES) {
         // Kept, so that it can be sent again.
         body.read(&visit.gate.shape.body, &visit.record.known.intake(), &mut visit.buffered).await?;
@@ -106,12 +108,17 @@ pub async fn forward(
             Ok(forwarded)
         }
         Err(error) => {
-            let upstream = record.known.called();
-            tracing::warn!(
-                request = %call.id, route = %route.name, upstream, error = %error.with_causes(), "a call was not forwarded"
-            );
+            tell_of_call(call, route, &error);
             Err(refusal_of(&error, &gate.shape.body))
         }
+    }
+}
+
+/// The log has a call that cannot be forwarded as it is, of which the client learns no more than that it failed. What upstreams do
+/// their attempts tell once for many calls, and each call is in the access log with its reason.
+pub(super) fn tell_of_call(call: &Call, route: &Route, error: &UpstreamError) {
+    if let UpstreamError::Unforwardable(why) = error {
+        tracing::warn!(request = %call.id, route = %route.name, error = %why, "a call was not forwarded");
     }
 }
 
@@ -148,7 +155,10 @@ async fn exchange(
             }
             match read_whole(answer, open).await {
                 Ok(forwarded) => return Ok(plan.conclude(forwarded).await),
-                Err(error) => return plan.conclude_failure(error),
+                Err(error) => {
+                    attempts.cut(&error);
+                    return plan.conclude_failure(error);
+                }
             }
         }
         Err(error) => error,

@@ -27,11 +27,11 @@ use base64::{
 
 use self::tunnel::Tunnel;
 use super::{
-    attempts::Attempts,
+    attempts::{Attempts, Failure, Lane},
     connection::Connection,
     destination::route_at,
     fields::members,
-    forward::refusal_of,
+    forward::{refusal_of, tell_of_call},
     forwarded::Forwarded,
     outgoing::{begin_span, outgoing},
     reserve::Reserved,
@@ -139,7 +139,7 @@ pub async fn carry(
     route: &Route,
 ) -> Result<HttpResponse, Refusal> {
     let Visit { gate, call, record, .. } = visit;
-    let attempts = Attempts::of(gate, (route, &reserved.aims), &call.method, record.known.attempts_note());
+    let attempts = Attempts::of(gate, (route, &reserved.aims), (call.id, &*call.method), record.known.attempts_note());
     let attempts = attempts.ok_or(Refusal::UpstreamFailed)?;
     let (lane, pass) = attempts.one().ok_or_else(|| refusal_of(&attempts.unfit(), &gate.shape.body))?;
     let target = &lane.target;
@@ -156,9 +156,7 @@ pub async fn carry(
     let switched = gate.upstream.switch(target, outgoing).await;
     spans.told(ended(&switched));
     record.known.waited(gate.clock.monotonic_ns().saturating_sub(begun_ns));
-    if let Some(served) = has_served(&switched) {
-        attempts.tell(lane, served);
-    }
+    tell(&attempts, lane, &switched);
     drop(pass);
     match switched {
         Ok(Switch::Answered(answer)) => {
@@ -181,7 +179,7 @@ pub async fn carry(
             if !error.reached_upstream() {
                 open.give_back();
             }
-            tracing::warn!(request = %call.id, upstream = %target.name, error = %error.with_causes(), "a call was not forwarded");
+            tell_of_call(call, route, &error);
             Err(refusal_of(&error, &gate.shape.body))
         }
     }
@@ -196,12 +194,16 @@ fn ended(switched: &Result<Switch, UpstreamError>) -> Result<u16, &'static str> 
     }
 }
 
-/// Whether the upstream has served the handshake; nothing where that failed by itself.
-fn has_served(switched: &Result<Switch, UpstreamError>) -> Option<bool> {
+/// Tells whether the upstream has served the handshake; nothing where that failed by itself.
+fn tell(attempts: &Attempts, lane: &Lane, switched: &Result<Switch, UpstreamError>) {
     match switched {
-        Ok(Switch::Answered(answer)) => Some(!answer.status.is_server_error()),
-        Ok(Switch::Done(..)) => Some(true),
-        Err(error) => error.is_upstreams().then_some(false),
+        Ok(Switch::Answered(answer)) => attempts.tell(lane, Failure::of_status(answer.status)),
+        Ok(Switch::Done(..)) => attempts.tell(lane, None),
+        Err(error) => {
+            if let Some(failure) = Failure::of_error(error) {
+                attempts.tell(lane, Some(failure));
+            }
+        }
     }
 }
 

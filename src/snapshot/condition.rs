@@ -3,6 +3,8 @@
 //! One for each upstream and process, shared by all workers and kept over reloads. Everything in it is changed without a lock
 //! by the pure rules of [`failover`](crate::domain::failover). A fit upstream costs a call a few reads.
 
+mod outage;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -10,6 +12,7 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 
+use self::outage::Outage;
 use crate::domain::failover::{
     allowance,
     breaker::{Breaker, Rules},
@@ -38,6 +41,7 @@ struct Marks {
     few_until_ms: AtomicU64,
     /// Until when it is not told again that it refuses what it is sent.
     quiet_until_ms: AtomicU64,
+    outage: Outage,
 }
 
 /// For how long that is not told again.
@@ -133,21 +137,32 @@ impl Condition {
         Arc::ptr_eq(&swapped, &before).then(|| Pass { _trial: Some(trial()) })
     }
 
-    /// A call failed there.
-    pub fn failed(&self, now_ms: u64) {
+    /// A call failed there. How many did since it has served, where the log is to be told: of the first, and once in ten seconds.
+    #[must_use]
+    pub fn failed(&self, now_ms: u64) -> Option<u64> {
         if let Some(rules) = self.rules {
             self.marks.breaker.rcu(|breaker| breaker.failed(rules, now_ms));
         }
+        self.cut(now_ms)
     }
 
-    /// A call succeeded there.
-    pub fn succeeded(&self, now_ms: u64) {
-        let Some(rules) = self.rules else { return };
-        if self.marks.breaker.load().succeeded(rules, now_ms).is_some() {
+    /// An answer from there broke off, of which the breaker knows nothing. As [`Self::failed`].
+    #[must_use]
+    pub fn cut(&self, now_ms: u64) -> Option<u64> {
+        self.marks.outage.failed(now_ms)
+    }
+
+    /// A call succeeded there. How many had failed before, where the log is to be told that this is over.
+    #[must_use]
+    pub fn succeeded(&self, now_ms: u64) -> Option<u64> {
+        if let Some(rules) = self.rules
+            && self.marks.breaker.load().succeeded(rules, now_ms).is_some()
+        {
             self.marks
                 .breaker
                 .rcu(|breaker| breaker.succeeded(rules, now_ms).map_or_else(|| Arc::clone(breaker), Arc::new));
         }
+        self.marks.outage.served(now_ms)
     }
 
     /// It asks not to be called before then.
@@ -231,9 +246,9 @@ mod tests {
 
     fn open(is_strict: bool) -> Condition {
         let condition = Condition::default().under(Some(RULES), is_strict);
-        condition.failed(1);
+        let _ = condition.failed(1);
         assert_eq!(condition.state(1), State::Fit);
-        condition.failed(2);
+        let _ = condition.failed(2);
         assert_eq!(condition.state(2), State::Open);
         condition
     }
@@ -245,7 +260,7 @@ mod tests {
         let trial = condition.enter(52).unwrap();
         assert!(condition.enter(52).is_none() && !condition.is_fit(52));
         assert_eq!(condition.state(52), State::Trying);
-        condition.succeeded(53);
+        let _ = condition.succeeded(53);
         drop(trial);
         assert!(condition.is_fit(53));
         let passes = (condition.enter(53), condition.enter(53));
@@ -260,7 +275,7 @@ mod tests {
         drop(trial);
         assert!(condition.may_be_asked(53));
         let trial = condition.enter(53).unwrap();
-        condition.failed(54);
+        let _ = condition.failed(54);
         drop(trial);
         assert_eq!((condition.state(54), condition.is_fit(103), condition.is_fit(104)), (State::Open, false, true));
     }

@@ -31,6 +31,16 @@ pub struct Target {
     pub own_tls: Option<OwnTls>,
 }
 
+impl Target {
+    /// The host and the port that it is called at; nothing of what is built in.
+    pub fn authority(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Http(base) => Some(base.authority.as_str()),
+            Kind::Echo | Kind::Llm => None,
+        }
+    }
+}
+
 /// What answers.
 #[derive(Debug, Clone)]
 pub enum Kind {

@@ -149,6 +149,36 @@ fn a_call_that_may_be_repeated_is_served_by_the_next_target_whatever_the_first_d
 }
 
 #[test]
+fn an_upstream_that_fails_is_told_once_then_counted_though_another_serves() {
+    let row = Row::start(PATIENT, "");
+    let lines = |words: &str| -> Vec<String> {
+        row.gateway.log().lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
+    };
+    let call = |_| {
+        let mut client = row.call("GET", "");
+        drop(row.upstreams[0].exchange());
+        row.answer(1, "200 OK", "served");
+        let answer = client.message();
+        assert_eq!(answer.status(), 200);
+        answer.request_id()
+    };
+    let ids: Vec<String> = (0..3).map(call).collect();
+    let mut client = row.call("GET", "");
+    row.answer(0, "200 OK", "served");
+    assert_eq!(client.message().status(), 200);
+    let over = eventually("its end is told", || lines("an upstream serves again").pop());
+    let host = format!("host={}", row.upstreams[0].address());
+    for words in ["INFO", "upstream=a", &host, "failures=3"] {
+        assert!(over.contains(words), "{words}: {over}");
+    }
+    let told = lines("an upstream fails");
+    let [line] = &told[..] else { panic!("one line: {told:?}") };
+    for words in ["WARN", "upstream=a", &host, "attempt=1", "route=up", &ids[0], "without an answer", "failures=1"] {
+        assert!(line.contains(words), "{words}: {line}");
+    }
+}
+
+#[test]
 fn a_call_that_may_have_had_an_effect_is_not_sent_again() {
     let row = Row::start(PATIENT, "retry = { attempts = 2 }");
     for (fault, _, status) in FAULTS {

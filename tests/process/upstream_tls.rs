@@ -120,7 +120,7 @@ fn each_failure_is_a_502_or_a_504_with_its_reason_in_the_log() {
         let record = gateway.record(&token, &answer.request_id());
         let line = (status != 200).then(|| {
             eventually("the failure is logged", || {
-                gateway.log().lines().find(|line| line.contains("a call was not forwarded")).map(str::to_owned)
+                gateway.log().lines().find(|line| line.contains("an upstream fails")).map(str::to_owned)
             })
         });
         let is_right = answer.status() == status

@@ -113,7 +113,8 @@ impl Plan {
             return Err(error);
         };
         let (mut forwarded, status) = keep.serve_stale(&stale, Open::default());
-        tracing::warn!(error = %error.with_causes(), "a call was answered from the cache because its upstream failed");
+        // What the upstream did is told by the attempts, once for many calls.
+        tracing::debug!(error = %error.with_causes(), "a call was answered from the cache because its upstream failed");
         tell(&mut forwarded.answer.headers, status);
         Ok(forwarded)
     }

@@ -18,7 +18,7 @@ use crate::{
 /// Begins the call.
 pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut plan: Plan) {
     let Visit { gate, call, record, .. } = visit;
-    let attempts = Attempts::of(gate, (route, &route.aims), "GET", AttemptsNote::default());
+    let attempts = Attempts::of(gate, (route, &route.aims), (call.id, "GET"), AttemptsNote::default());
     let Some(mut attempts) = attempts else { return };
     let Ok(mut outgoing) =
         outgoing((call, record.known.principal().map(AsRef::as_ref)), request, route, OutgoingBody::Empty)
@@ -41,7 +41,7 @@ pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut
             Err(error) => plan.conclude_failure(error).map(drop),
         };
         if let Err(error) = concluded {
-            tracing::warn!(route = %name, error = %error.with_causes(), "a kept answer was not confirmed");
+            tracing::debug!(route = %name, error = %error.with_causes(), "a kept answer was not confirmed");
         }
     });
 }

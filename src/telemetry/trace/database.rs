@@ -80,6 +80,7 @@ impl Timeline {
         self.began.checked_add(elapsed).unwrap_or(self.began)
     }
 
+    /// This moment.
     pub fn now(&self) -> SystemTime {
         self.at(self.clock.monotonic_ns())
     }
