@@ -2,7 +2,7 @@
 
 mod only;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,15 @@ impl Route {
 
     fn takes(&self, path: &str) -> bool {
         self.matching.takes(&self.path, path)
+    }
+
+    /// The paths that it takes in one text: `/echo/{*path}` where they begin with `/echo`.
+    #[must_use]
+    pub fn template(&self) -> Cow<'_, str> {
+        match self.matching {
+            PathMatch::Exact => Cow::Borrowed(self.path.as_str()),
+            PathMatch::Prefix => Cow::Owned(format!("{}/{{*path}}", self.path.strip_suffix('/').unwrap_or(&self.path))),
+        }
     }
 
     /// The path that is forwarded for `path`, which this route takes. Empty where the route's whole path is stripped: what

@@ -44,7 +44,10 @@ use self::{
 };
 use crate::{
     clock::Clock,
-    domain::{audit::Draft, route::Meter},
+    domain::{
+        audit::Draft,
+        route::{Meter, Route},
+    },
 };
 
 /// Why there are no traces although the environment asks for them.
@@ -247,10 +250,10 @@ impl Trace {
         }
     }
 
-    /// Adds what came of the request, when all of it is known.
-    pub fn conclude(&mut self, draft: &Draft) {
+    /// Adds what came of the request, when all of it is known. `route`: that of a call that is forwarded.
+    pub fn conclude(&mut self, draft: &Draft, route: Option<&Route>) {
         if let Some(open) = self.recording() {
-            attributes::of_request(&mut open.server, draft);
+            attributes::of_request(&mut open.server, draft, route);
             open.attempts.conclude(&draft.findings);
         }
     }

@@ -60,13 +60,14 @@ fn a_trace_goes_on_through_the_gateway_and_its_spans_reach_the_collector() {
         ("http.request.method", "POST"),
         ("url.scheme", "http"),
         ("url.path", "/up/a"),
-        ("http.route", "up"),
+        ("http.route", "/up/{*path}"),
+        ("tollgate.route", "up"),
         ("http.response.status_code", "204"),
         ("tollgate.decision", "allowed"),
     ] {
         assert_eq!(text(&server.attributes, name), value, "{name}");
     }
-    assert_eq!(server.name, "POST up");
+    assert_eq!(server.name, "POST /up/{*path}");
     let url = format!("http://{}/up/a", stage.upstream.address());
     assert_eq!(text(&client.attributes, "url.full"), url);
     assert_eq!(text(&client.attributes, "http.response.status_code"), "204");

@@ -29,6 +29,18 @@ pub fn test_route(name: &str) -> Route {
     route(name, "/", PathMatch::Exact, &["POST"])
 }
 
+#[test]
+fn the_paths_of_a_route_are_one_template() {
+    for (path, matching, template) in [
+        ("/v1/chat/completions", PathMatch::Exact, "/v1/chat/completions"),
+        ("/echo", PathMatch::Prefix, "/echo/{*path}"),
+        ("/echo/", PathMatch::Prefix, "/echo/{*path}"),
+        ("/", PathMatch::Prefix, "/{*path}"),
+    ] {
+        assert_eq!(route("any", path, matching, &["GET"]).template(), template);
+    }
+}
+
 fn name(found: &Found) -> &str {
     match found {
         Found::Route(route) => &route.name,

@@ -146,7 +146,7 @@ impl Record {
         let sampled = self.trace.sampled_id().map(|trace_id| Sampled { trace_id, at: self.clock.now() });
         self.metrics.request(self.known.draft(), elapsed_ns, self.known.waited_ns(), sampled.as_ref());
         self.enter(Step::Audit);
-        self.trace.conclude(self.known.draft());
+        self.trace.conclude(self.known.draft(), self.known.route().map(AsRef::as_ref));
         let principal = self.known.principal().map(AsRef::as_ref);
         self.access_log.request(self.known.draft(), principal, self.clock.now());
         let Draft { id, request_id, time, stage, .. } = *self.known.draft();

@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::Span;
 
 use crate::domain::{
     audit::{Decision, Draft, Findings},
-    route::Meter,
+    route::{Meter, Route},
 };
 
 /// The methods that the conventions know; what a client makes up has no place in a name.
@@ -20,6 +20,17 @@ const METHODS: [&str; 10] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PAT
 
 fn known_method(method: &str) -> Option<&'static str> {
     METHODS.into_iter().find(|known| *known == method)
+}
+
+/// The method; one that the conventions do not know is `_OTHER`, beside what was sent.
+fn of_method(method: &str) -> Vec<KeyValue> {
+    match known_method(method) {
+        Some(known) => vec![KeyValue::new("http.request.method", known)],
+        None => vec![
+            KeyValue::new("http.request.method", "_OTHER"),
+            KeyValue::new("http.request.method_original", method.to_owned()),
+        ],
+    }
 }
 
 /// What is known of a request when it begins.
@@ -38,8 +49,9 @@ impl Start<'_> {
 
     /// What a sampler may look at.
     pub(super) fn attributes(&self) -> Vec<KeyValue> {
-        let method = known_method(self.method).unwrap_or("_OTHER");
-        vec![KeyValue::new("http.request.method", method), KeyValue::new("url.scheme", self.scheme)]
+        let mut attributes = of_method(self.method);
+        attributes.push(KeyValue::new("url.scheme", self.scheme));
+        attributes
     }
 }
 
@@ -56,11 +68,8 @@ pub struct Upstream<'a> {
 impl Upstream<'_> {
     /// The name and the attributes of the span. `resent`: how many attempts there were before this one.
     pub(super) fn described(&self, inference: &Inference, resent: i64) -> (Cow<'static, str>, Vec<KeyValue>) {
-        let method = known_method(self.method);
-        let mut attributes = vec![
-            KeyValue::new("http.request.method", method.unwrap_or("_OTHER")),
-            KeyValue::new("tollgate.upstream", self.name.to_owned()),
-        ];
+        let mut attributes = of_method(self.method);
+        attributes.push(KeyValue::new("tollgate.upstream", self.name.to_owned()));
         if resent > 0 {
             attributes.push(KeyValue::new("http.request.resend_count", resent));
         }
@@ -71,7 +80,7 @@ impl Upstream<'_> {
             attributes.push(KeyValue::new("server.port", i64::from(authority.port_u16().unwrap_or(implied))));
         }
         attributes.extend(inference.attributes());
-        (inference.name().unwrap_or_else(|| method.unwrap_or("HTTP").into()), attributes)
+        (inference.name().unwrap_or_else(|| known_method(self.method).unwrap_or("HTTP").into()), attributes)
     }
 }
 
@@ -120,15 +129,17 @@ const fn inference(meter: Meter) -> (Option<&'static str>, Option<&'static str>)
     }
 }
 
-/// What the record of a request says, in its span.
-pub(super) fn of_request(span: &mut Span, draft: &Draft) {
+/// What the record of a request says, in its span. `route`: that of a call that is forwarded.
+pub(super) fn of_request(span: &mut Span, draft: &Draft, route: Option<&Route>) {
     let mut set = Setter(span);
     set.text("tollgate.request_id", Some(draft.request_id));
     if let Some(subject) = &draft.subject {
-        if let Some(route) = &subject.route {
-            set.0.update_name(format!("{} {route}", known_method(&subject.method).unwrap_or("HTTP")));
+        let template = route.map(Route::template).or(subject.route.as_deref().map(Cow::Borrowed));
+        if let Some(template) = &template {
+            set.0.update_name(format!("{} {template}", known_method(&subject.method).unwrap_or("HTTP")));
         }
-        set.text("http.route", subject.route.as_ref());
+        set.text("http.route", template);
+        set.text("tollgate.route", route.map(|route| &route.name));
         set.text("url.path", Some(&subject.path));
         set.text("network.peer.address", subject.peer);
         set.text("enduser.id", subject.user_id);
@@ -206,5 +217,35 @@ impl Setter<'_> {
     fn failed(&mut self, error_type: String) {
         self.0.set_attribute(KeyValue::new("error.type", error_type));
         self.0.set_status(Status::error(""));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_that_the_conventions_do_not_know_is_told_as_it_was_sent() {
+        for (method, told) in [
+            ("GET", &[("http.request.method", "GET")][..]),
+            ("get", &[("http.request.method", "_OTHER"), ("http.request.method_original", "get")][..]),
+            ("PROPFIND", &[("http.request.method", "_OTHER"), ("http.request.method_original", "PROPFIND")][..]),
+        ] {
+            let told: Vec<_> = told.iter().map(|(name, value)| KeyValue::new(*name, *value)).collect();
+            assert_eq!(of_method(method), told);
+        }
+    }
+
+    #[test]
+    fn a_call_to_a_model_is_named_by_what_it_does_and_its_model() {
+        let upstream = Upstream { name: "far", method: "POST", uri: None, path: "/" };
+        for (meter, model, name) in [
+            (Meter::OpenaiChat, Some("gpt-4o"), "chat gpt-4o"),
+            (Meter::OpenaiChat, None, "chat"),
+            (Meter::CountTokens, Some("gpt-4o"), "POST"),
+            (Meter::None, None, "POST"),
+        ] {
+            assert_eq!(upstream.described(&Inference::of(meter, model), 0).0, name);
+        }
     }
 }
