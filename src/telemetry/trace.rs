@@ -11,6 +11,7 @@ mod certificates;
 mod context;
 mod database;
 mod export;
+mod resource;
 mod settings;
 
 use std::{
@@ -22,13 +23,10 @@ use std::{
 
 use actix_web::http::header::HeaderMap;
 use opentelemetry::{
-    Context, InstrumentationScope, KeyValue,
+    Context, InstrumentationScope,
     trace::{Span as _, SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider},
 };
-use opentelemetry_sdk::{
-    Resource,
-    trace::{SdkTracer, SdkTracerProvider, Span},
-};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 
 pub use self::{
     attempts::AttemptSpans,
@@ -73,7 +71,7 @@ impl Tracing {
     /// As the `OTEL_…` variables of the environment say.
     pub fn start(counts: SpanCounts, clock: Clock) -> Result<Self, NoTracing> {
         let Some(settings) = settings::Settings::of_environment()? else { return Ok(Self::default()) };
-        let resource = resource();
+        let resource = resource::of_environment();
         let (feeder, worker) = export::start(settings, &resource, counts)?;
         let provider = SdkTracerProvider::builder().with_span_processor(feeder).with_resource(resource).build();
         let scope = InstrumentationScope::builder("tollgate").with_version(env!("CARGO_PKG_VERSION")).build();
@@ -115,17 +113,6 @@ impl Tracing {
             live.worker.stop().await;
         }
     }
-}
-
-/// Who sends the spans: by its name in the environment, or `tollgate`. `OTEL_SERVICE_NAME` takes precedence (OpenTelemetry,
-/// Environment Variable Specification); the SDK has it the other way round.
-fn resource() -> Resource {
-    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
-    let builder = || Resource::builder().with_attribute(version.clone());
-    let of_attributes = builder().build().get(&"service.name".into()).map(|name| name.to_string());
-    let name = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
-    let name = name.or(of_attributes.filter(|name| !name.starts_with("unknown_service")));
-    builder().with_service_name(name.unwrap_or_else(|| "tollgate".into())).build()
 }
 
 /// The trace id that a head names, as 32 hexadecimal digits.

@@ -44,7 +44,8 @@ fn traceparent(request: &Message) -> Vec<String> {
 #[test]
 fn a_trace_goes_on_through_the_gateway_and_its_spans_reach_the_collector() {
     let collector = Collector::http();
-    let stage = stage(&collector, &[("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")]);
+    let stage =
+        stage(&collector, &[("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,team=r%26d%2C%20eu")]);
     let lines = format!("traceparent: 00-{TRACE}-{CALLER}-01\r\ntracestate: vendor={SECRET}\r\nx-a: {SECRET}\r\n");
     let call = stage.request("POST", &format!("/up/a?token={SECRET}"), &lines, "");
     let (got, answer) = stage.carry(call, EMPTY);
@@ -73,6 +74,7 @@ fn a_trace_goes_on_through_the_gateway_and_its_spans_reach_the_collector() {
     assert_eq!(text(&client.attributes, "http.response.status_code"), "204");
     assert_eq!(text(&collected.service, "service.name"), "tollgate");
     assert_eq!(text(&collected.service, "deployment.environment.name"), "test");
+    assert_eq!(text(&collected.service, "team"), "r&d, eu");
     let shown = format!("{:?} {:?}", collected.spans, collected.headers);
     assert!(!shown.contains(SECRET) && !shown.contains(&stage.token) && !shown.contains("sk-upstream"), "{shown}");
     assert_eq!(stage.record(&answer.request_id())["trace_id"], TRACE);
@@ -99,6 +101,18 @@ fn a_trace_is_begun_where_a_client_names_none_or_two() {
         let access = format!("trace_id={}", collected.id());
         assert!(has_come(|| stage.gateway.log().contains(&access)), "the access log names the trace");
     }
+}
+
+#[test]
+fn resource_attributes_that_cannot_be_decoded_are_left_out_with_a_warning() {
+    let collector = Collector::http();
+    let stage = stage(&collector, &[("OTEL_RESOURCE_ATTRIBUTES", "region=eu,team=50%")]);
+    let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
+    let collected = collector.trace_of(&answer.request_id());
+    let told = ["service.name", "region", "team"].map(|name| text(&collected.service, name));
+    assert_eq!(told, ["tollgate", "", ""]);
+    let is_warning = |line: &str| line.contains("WARN") && line.contains("OTEL_RESOURCE_ATTRIBUTES");
+    assert!(has_come(|| stage.gateway.log().lines().any(is_warning)), "{}", stage.gateway.log());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What the environment says of tracing, as the OpenTelemetry specification names it. What the exporter and the SDK read
-//! themselves is not here: endpoints, headers, resource attributes, the sampler. The files for TLS are read in `certificates`.
+//! themselves is not here: endpoints, headers, the sampler. Who sends is read in `resource`, the files for TLS in `certificates`.
 
 use std::{env, time::Duration};
 
