@@ -304,6 +304,25 @@ fn a_call_to_a_database_that_fails_says_so_in_its_span() {
 }
 
 #[test]
+fn a_call_that_confirms_a_kept_answer_names_the_span_of_its_request() {
+    let (collector, upstream) = (Collector::http(), Upstream::start());
+    let config = format!("{}cache = {{ ttl_s = 60 }}\n", with_upstream(upstream.address(), "", ""));
+    let home = Home::new().config(&config).env("RAW_SECRET", "sk-upstream").env("OTEL_BSP_SCHEDULE_DELAY", "10");
+    let stage = Stage::of(upstream, home.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()));
+    let kept = "HTTP/1.1 200 OK\r\ncache-control: max-age=0, stale-while-revalidate=60\r\nconnection: close\r\n\
+                content-length: 2\r\n\r\nok";
+    stage.carry(stage.get("/up"), kept);
+    let lines = format!("traceparent: 00-{TRACE}-{CALLER}-01\r\n");
+    let (mut client, mut exchange) = stage.call(stage.request("GET", "/up", &lines, ""));
+    exchange.wire.say(kept);
+    let answer = client.message();
+    assert_eq!(answer.status(), 200);
+    let collected = collector.trace_of(&answer.request_id());
+    assert!(collected.attempts().is_empty(), "nobody waited for it");
+    assert_eq!(traceparent(&exchange.request), ["00", TRACE, &hex(&collected.server().span_id), "01"]);
+}
+
+#[test]
 fn a_stream_ends_the_call_to_the_upstream_with_its_last_byte() {
     let collector = Collector::http();
     let stage = stage(&collector, &[]);
