@@ -30,6 +30,7 @@ mod max_forwards;
 mod move_to;
 pub mod offers;
 mod once;
+mod outages;
 pub mod outgoing;
 pub mod peers;
 pub mod reserve;

@@ -8,11 +8,16 @@
 
 mod failure;
 
-use std::{rc::Rc, sync::Arc};
+use std::{fmt::Display, rc::Rc, sync::Arc};
 
 pub use self::failure::Failure;
-use self::failure::{Subject, tell_recovery};
-use super::{audit::AttemptsNote, gate::Gate, outgoing::begin_span, rewritten::Rewritten};
+use super::{
+    audit::AttemptsNote,
+    gate::Gate,
+    outages::{Subject, tell_recovery},
+    outgoing::begin_span,
+    rewritten::Rewritten,
+};
 use crate::{
     clock::Clock,
     domain::{
@@ -189,15 +194,15 @@ impl Attempts {
             return;
         };
         if let Some(failures) = lane.condition.failed(self.now_ms()) {
-            self.subject.tell_failure(&lane.target, self.sent.max(1), failure, failures);
+            self.subject.tell_failure(&lane.target, self.sent.max(1), &failure, failures);
         }
     }
 
-    /// Tells the log that the answer of the upstream that was asked last broke off.
-    pub fn cut(&self, error: &UpstreamError) {
+    /// Tells the log what was wrong with the answer of the upstream that was asked last, behind its head.
+    pub fn cut(&self, error: &dyn Display) {
         let Some(lane) = self.last_lane() else { return };
         if let Some(failures) = lane.condition.cut(self.now_ms()) {
-            self.subject.tell_failure(&lane.target, self.sent, Failure::Error(error), failures);
+            self.subject.tell_failure(&lane.target, self.sent.max(1), error, failures);
         }
     }
 

@@ -114,11 +114,14 @@ pub async fn forward(
     }
 }
 
-/// The log has a call that cannot be forwarded as it is, of which the client learns no more than that it failed. What upstreams do
-/// their attempts tell once for many calls, and each call is in the access log with its reason.
+/// Tells of a call that cannot be forwarded as it is, of which the client learns no more than that it failed. What upstreams do is
+/// told once for many calls, and of each call only to whoever asks for as much.
 pub(super) fn tell_of_call(call: &Call, route: &Route, error: &UpstreamError) {
+    let (request, route) = (call.id, &route.name);
     if let UpstreamError::Unforwardable(why) = error {
-        tracing::warn!(request = %call.id, route = %route.name, error = %why, "a call was not forwarded");
+        tracing::warn!(%request, %route, error = %why, "a call was not forwarded");
+    } else {
+        tracing::debug!(%request, %route, error = %error.with_causes(), "a call was not forwarded");
     }
 }
 
@@ -156,7 +159,7 @@ async fn exchange(
             match read_whole(answer, open).await {
                 Ok(forwarded) => return Ok(plan.conclude(forwarded).await),
                 Err(error) => {
-                    attempts.cut(&error);
+                    attempts.cut(&error.with_causes());
                     return plan.conclude_failure(error);
                 }
             }

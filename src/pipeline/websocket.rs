@@ -167,7 +167,7 @@ pub async fn carry(
         Ok(Switch::Done(head, switched)) => {
             record.known.upstream_status(StatusCode::SWITCHING_PROTOCOLS.as_u16());
             if let Err(fault) = check_answer(request.headers(), &head) {
-                tracing::warn!(request = %call.id, upstream = %target.name, fault, "a WebSocket was not opened");
+                attempts.cut(&fault);
                 return Err(Refusal::UpstreamFailed);
             }
             let connection = request.conn_data::<Connection>().ok_or(Refusal::Internal)?;

@@ -88,6 +88,24 @@ fn an_answer_that_is_cut_is_cut_for_the_client_too() {
 }
 
 #[test]
+fn answers_that_are_cut_are_told_once_for_their_upstream() {
+    let stage = Stage::new();
+    let ids = [(); 2].map(|()| {
+        let answer = stage.answered("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        assert!(!answer.complete);
+        answer.request_id()
+    });
+    eventually("the second is in the access log", || stage.gateway.log().contains(&ids[1]).then_some(()));
+    let log = stage.gateway.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("an upstream fails")).collect();
+    let [line] = told[..] else { panic!("one line: {log}") };
+    for words in ["upstream=raw", "attempt=1", "route=up", "failures=1", &ids[0]] {
+        assert!(line.contains(words), "{words}: {line}");
+    }
+    assert!(!log.contains("an answer was cut"), "{log}");
+}
+
+#[test]
 fn a_client_that_hangs_up_within_its_upload_takes_the_upstreams_connection_with_it() {
     let stage = Stage::new();
     for lines in ["content-length: 100\r\n", "transfer-encoding: chunked\r\n"] {

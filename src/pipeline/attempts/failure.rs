@@ -1,19 +1,10 @@
-//! How an upstream fails a call, and what the log says of it.
-//!
-//! An outage is told at its first failure, then with their number once in ten seconds, and when it is over; each call by itself
-//! is in the access log.
+//! How an upstream fails a call.
 
-use std::{
-    fmt::{self, Display, Formatter},
-    sync::Arc,
-};
+use std::fmt::{self, Display, Formatter};
 
 use http::StatusCode;
 
-use crate::{
-    domain::ids::RequestId,
-    upstream::{Target, UpstreamError},
-};
+use crate::upstream::UpstreamError;
 
 /// How an upstream has failed a call.
 #[derive(Debug, Clone, Copy)]
@@ -42,28 +33,4 @@ impl Display for Failure<'_> {
             Self::Error(error) => f.write_str(&error.with_causes()),
         }
     }
-}
-
-/// The call that is attempted, as the log names it.
-pub(super) struct Subject {
-    pub request: RequestId,
-    pub route: Arc<str>,
-}
-
-impl Subject {
-    /// An upstream has failed this call at this attempt, and by now so many.
-    pub fn tell_failure(&self, target: &Target, attempt: u32, failure: Failure<'_>, failures: u64) {
-        let Self { request, route } = self;
-        let host = target.authority().map(tracing::field::display);
-        tracing::warn!(
-            upstream = %target.name, host, attempt, %route, %request, error = %failure, failures,
-            "an upstream fails: its failures are counted, and told once in ten seconds until it serves again"
-        );
-    }
-}
-
-/// An upstream has served a call again, after so many failures.
-pub(super) fn tell_recovery(target: &Target, failures: u64) {
-    let host = target.authority().map(tracing::field::display);
-    tracing::info!(upstream = %target.name, host, failures, "an upstream serves again");
 }

@@ -145,6 +145,12 @@ impl Known {
         true
     }
 
+    /// How often the call was sent.
+    pub fn attempts_made(&self) -> u32 {
+        let noted = self.draft.findings.attempts.as_ref().map_or(0, Vec::len);
+        u32::try_from(noted).unwrap_or(u32::MAX).max(1)
+    }
+
     /// The upstream of the record.
     pub fn called(&self) -> Option<&str> {
         self.draft.findings.upstream.as_deref()

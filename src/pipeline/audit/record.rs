@@ -1,5 +1,7 @@
 //! How the record of one request is written: one entry, or a decision and an outcome.
 
+use std::{fmt::Display, sync::Arc};
+
 use super::known::Known;
 use crate::{
     actors::audit_writer::{Audit, NotRecorded, Slot},
@@ -10,7 +12,7 @@ use crate::{
         recording::Durability,
         refusal::{Refusal, Unavailable},
     },
-    pipeline::{call::Call, gate::Gate},
+    pipeline::{call::Call, gate::Gate, outages::Subject},
     snapshot::{Snapshot, routing::Routing},
     telemetry::{AccessLog, Metrics, Sampled, Step, Trace},
 };
@@ -115,6 +117,22 @@ impl Record {
     fn end_trace(&mut self) {
         if self.trace.is_recording() {
             self.trace.end(self.clock.monotonic_ns());
+        }
+    }
+
+    /// The answer broke off although the client was there. An upstream's is told as its other failures are.
+    pub(super) fn cut(&mut self, error: &dyn Display) {
+        self.known.cut();
+        let routing = self.routing.read();
+        let upstream = self.known.called();
+        let called = upstream.and_then(|name| Some((routing.target(name)?, routing.condition(name)?)));
+        let (Some((target, condition)), Some(route)) = (called, self.known.route()) else {
+            tracing::warn!(%error, "an answer was cut");
+            return;
+        };
+        if let Some(failures) = condition.cut(self.clock.monotonic_ms()) {
+            let subject = Subject { request: self.known.draft().request_id, route: Arc::clone(&route.name) };
+            subject.tell_failure(target, self.known.attempts_made(), error, failures);
         }
     }
 

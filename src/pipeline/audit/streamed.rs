@@ -47,8 +47,7 @@ impl MessageBody for Recorded {
         match &next {
             Poll::Ready(Some(Ok(chunk))) => record.known.sent(chunk),
             Poll::Ready(Some(Err(error))) => {
-                record.known.cut();
-                tracing::warn!(%error, "an answer was cut");
+                record.cut(error);
                 record.leave(Outcome::Aborted);
             }
             Poll::Ready(None) => record.leave(Outcome::Complete),
