@@ -9,10 +9,14 @@ use serde_json::{Map, Value};
 use super::{Failure, load, print};
 use crate::{
     app::{StartError, existing_store},
-    domain::usage::Dimension,
+    domain::{
+        calendar::{Month, Window},
+        limit::{Per, UnknownSubject},
+        usage::Dimension,
+    },
     store::{
         Store, StoreError,
-        ledger::{UsageFilter, UsageRow},
+        ledger::{Narrowed, UsageFilter, UsageRow},
     },
 };
 
@@ -32,6 +36,24 @@ pub(super) struct Usage {
     /// A day of UTC or a time: calls that were settled before.
     #[arg(long, value_parser = moment)]
     to: Option<Timestamp>,
+    /// A month of UTC, such as 2026-11, instead of --from and --to.
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    month: Option<Month>,
+    /// The name or the id of a user, also of one who was deleted: calls of that user.
+    #[arg(long)]
+    user: Option<String>,
+    /// The name or the id of a team, also of one that was deleted: calls of who was in it at the time.
+    #[arg(long)]
+    team: Option<String>,
+    /// The name of an API key, user/key, or its id: calls with that key.
+    #[arg(long)]
+    key: Option<String>,
+    /// The model that was asked for.
+    #[arg(long)]
+    model: Option<String>,
+    /// The name of a route.
+    #[arg(long)]
+    route: Option<String>,
     /// Some of user, team, key, model, `served_model`, route, upstream, hour, day, with commas; empty: one sum of all.
     #[arg(long, default_value = "user")]
     group_by: String,
@@ -52,13 +74,13 @@ impl Usage {
         }
         let store = existing_store(&load(file)?, STATEMENT_TIMEOUT)?;
         let heads: Vec<&str> = self.group_by.split(',').filter(|word| !word.is_empty()).chain(SUMS).collect();
-        let filter = UsageFilter {
-            from: self.from.unwrap_or(Timestamp::MIN),
-            to: self.to.unwrap_or(Timestamp::MAX),
-            user: None,
-            group_by: group_by.clone(),
-        };
-        let lines = actix::System::new().block_on(lines(&store, filter, &group_by)).map_err(StartError::from)?;
+        let (from, to) = self.time();
+        let lines = actix::System::new().block_on(async {
+            let narrowed = self.narrowed(&store).await?;
+            let filter = UsageFilter { from, to, user: None, narrowed, group_by: group_by.clone() };
+            let lines = lines(&store, filter, &group_by).await.map_err(StartError::from)?;
+            Ok::<_, Failure>(lines)
+        })?;
         print(&if self.json {
             json(&heads, &lines)
         } else if self.csv {
@@ -67,6 +89,37 @@ impl Usage {
             table(&heads, &lines)
         });
         Ok(())
+    }
+}
+
+impl Usage {
+    /// From when to when.
+    fn time(&self) -> (Timestamp, Timestamp) {
+        let (from, to) = (self.from.unwrap_or(Timestamp::MIN), self.to.unwrap_or(Timestamp::MAX));
+        self.month.map_or((from, to), |month| {
+            let Window { since, until } = month.window();
+            (since, until.unwrap_or(Timestamp::MAX))
+        })
+    }
+
+    /// Which calls are meant.
+    async fn narrowed(&self, store: &Store) -> Result<Narrowed, Failure> {
+        let ids = async |per: Per, name: &str, text: Option<&str>| {
+            let Some(text) = text else { return Ok(None) };
+            let ids = store.ids_of(per, text).await.map_err(StartError::from)?;
+            if ids.is_empty() {
+                let unknown = UnknownSubject::Nobody(per);
+                return Err(Failure::Configuration(format!("--{name} {text}: {unknown}")));
+            }
+            Ok(Some(ids))
+        };
+        Ok(Narrowed {
+            users: ids(Per::User, "user", self.user.as_deref()).await?,
+            teams: ids(Per::Team, "team", self.team.as_deref()).await?,
+            keys: ids(Per::Key, "key", self.key.as_deref()).await?,
+            model: self.model.clone(),
+            route: self.route.clone(),
+        })
     }
 }
 

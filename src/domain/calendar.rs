@@ -46,6 +46,36 @@ pub struct Window {
     pub until: Option<Timestamp>,
 }
 
+/// A month of UTC, written as RFC 3339 begins a date: `2026-11`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Month(Timestamp);
+
+/// Text that names no month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a month such as 2026-11")]
+pub struct UnknownMonth;
+
+impl FromStr for Month {
+    type Err = UnknownMonth;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMonth> {
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let parts = text.split_once('-');
+        let is_month = parts
+            .is_some_and(|(year, month)| (year.len(), month.len()) == (4, 2) && is_digits(year) && is_digits(month));
+        let first = is_month.then(|| format!("{text}-01T00:00:00Z").parse().ok()).flatten();
+        first.map(Self).ok_or(UnknownMonth)
+    }
+}
+
+impl Month {
+    /// From its first moment to that of the next month.
+    #[must_use]
+    pub fn window(self) -> Window {
+        Calendar::utc(Every::Month).at(self.0)
+    }
+}
+
 /// Text that names no time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is no time zone of the IANA database{meant}")]
@@ -232,6 +262,20 @@ mod tests {
         // A day that never was.
         let skipped = window(Every::Day, "Pacific/Apia", "2011-12-30T09:59:59Z");
         assert_eq!(skipped, ["2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"]);
+    }
+
+    #[test]
+    fn a_month_is_written_with_its_year() {
+        for (text, expected) in [
+            ("2026-11", ["2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"]),
+            ("2024-12", ["2024-12-01T00:00:00Z", "2025-01-01T00:00:00Z"]),
+        ] {
+            let Window { since, until } = text.parse::<Month>().unwrap().window();
+            assert_eq!([since, until.unwrap()].map(|time| time.to_string()), expected, "{text}");
+        }
+        for bad in ["", "2026-13", "2026-00", "2026-1", "202611", "2026-11-01", "11-2026", "2026/11", "november"] {
+            assert_eq!(bad.parse::<Month>(), Err(UnknownMonth), "{bad}");
+        }
     }
 
     #[test]

@@ -17,12 +17,17 @@ use super::{
 };
 use crate::{
     domain::{
+        calendar::{Month, Window},
         ids::UserId,
+        limit::{Per, UnknownSubject},
         money::Money,
         refusal::Refusal,
         usage::{Dimension, Totals},
     },
-    store::ledger::{UsageFilter, UsageRow},
+    store::{
+        Store,
+        ledger::{Narrowed, UsageFilter, UsageRow},
+    },
 };
 
 /// The most groups of one answer.
@@ -38,6 +43,18 @@ pub struct UsageQuery {
     /// A time or a day; calls that were settled before.
     #[schemars(with = "Option<Moment>")]
     to: Option<String>,
+    /// A month of UTC such as `2026-11`, instead of `from` and `to`.
+    #[schemars(regex(pattern = r"^[0-9]{4}-(0[1-9]|1[0-2])$"))]
+    month: Option<String>,
+    /// A user's name, or id: calls of that user. A name is also that of who was deleted, here and below.
+    user: Option<String>,
+    /// A team's name, or id: calls of who was in it at the time.
+    team: Option<String>,
+    /// An API key's name, `user/key`, or id: calls with that key.
+    key: Option<String>,
+    /// The model that was asked for.
+    model: Option<String>,
+    route: Option<String>,
     /// Some of `user,team,key,model,served_model,route,upstream,hour,day`; none: one sum of all.
     #[schemars(regex(
         pattern = r"^$|^(?!.*\b(\w+)\b.*\b\1\b)(user|team|key|model|served_model|route|upstream|hour|day)(,(user|team|key|model|served_model|route|upstream|hour|day))*$"
@@ -140,13 +157,9 @@ pub async fn own(
 async fn usage(accounting: &Accounting, query: &UsageQuery, user: Option<UserId>) -> Result<Usage, Refusal> {
     let group_by = Dimension::list(query.group_by.as_deref().unwrap_or_default());
     let group_by = group_by.map_err(|error| Refusal::invalid("?group_by", error.to_string()))?;
-    let (from, to) = page::span(query.from.as_deref(), query.to.as_deref())?;
-    let filter = UsageFilter {
-        from: from.unwrap_or(Timestamp::MIN),
-        to: to.unwrap_or(Timestamp::MAX),
-        user,
-        group_by: group_by.clone(),
-    };
+    let (from, to) = query.time()?;
+    let narrowed = query.narrowed(&accounting.store, user.is_none()).await?;
+    let filter = UsageFilter { from, to, user, narrowed, group_by: group_by.clone() };
     accounting.settled().await;
     let rows = accounting.store.usage(filter, MAX_GROUPS.saturating_add(1)).await.map_err(unavailable)?;
     if u32::try_from(rows.len()).is_ok_and(|groups| groups > MAX_GROUPS) {
@@ -155,6 +168,40 @@ async fn usage(accounting: &Accounting, query: &UsageQuery, user: Option<UserId>
     }
     let items = rows.into_iter().map(|row| UsageItem::of(row, &group_by)).collect();
     Ok(Usage { items: named(&accounting.store, items).await? })
+}
+
+impl UsageQuery {
+    /// From when to when.
+    fn time(&self) -> Result<(Timestamp, Timestamp), Refusal> {
+        let month: Option<Month> = page::parameter("month", self.month.as_deref())?;
+        let (from, to) = page::span(self.from.as_deref(), self.to.as_deref())?;
+        let Some(month) = month else { return Ok((from.unwrap_or(Timestamp::MIN), to.unwrap_or(Timestamp::MAX))) };
+        if from.is_some() || to.is_some() {
+            let detail = "cannot stand beside from or to, which say the time as well: send month alone, or from and to";
+            return Err(Refusal::invalid("?month", detail));
+        }
+        let Window { since, until } = month.window();
+        Ok((since, until.unwrap_or(Timestamp::MAX)))
+    }
+
+    /// Which calls are meant. Who sees only their own usage is not told which names there are.
+    async fn narrowed(&self, store: &Store, is_told: bool) -> Result<Narrowed, Refusal> {
+        let ids = async |per: Per, name: &str, text: Option<&str>| {
+            let Some(text) = text else { return Ok(None) };
+            let ids = store.ids_of(per, text).await.map_err(unavailable)?;
+            if ids.is_empty() && is_told {
+                return Err(Refusal::invalid(format!("?{name}"), UnknownSubject::Nobody(per).to_string()));
+            }
+            Ok(Some(ids))
+        };
+        Ok(Narrowed {
+            users: ids(Per::User, "user", self.user.as_deref()).await?,
+            teams: ids(Per::Team, "team", self.team.as_deref()).await?,
+            keys: ids(Per::Key, "key", self.key.as_deref()).await?,
+            model: self.model.clone(),
+            route: self.route.clone(),
+        })
+    }
 }
 
 impl Table for Usage {

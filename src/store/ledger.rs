@@ -33,7 +33,7 @@ use crate::domain::{
 pub use {
     alerts::{AlertRow, Unreported},
     check::{AccountFinding, CallFinding, LedgerReport},
-    usage::{UsageFilter, UsageRow},
+    usage::{Narrowed, UsageFilter, UsageRow},
 };
 
 impl Store {

@@ -63,6 +63,25 @@ impl Store {
         })
     }
 
+    /// The ids of all users, teams or API keys that have this name, or had it when they were deleted; of keys also as
+    /// `user/key`. An id stands for itself, whether there is such a one or not. None of a user who was erased.
+    pub async fn ids_of(&self, per: Per, text: &str) -> Result<Vec<String>, StoreError> {
+        if !per.is_name(text) {
+            return Ok(vec![text.to_owned()]);
+        }
+        let name = text.to_owned();
+        self.read("users", async move |connection: &mut Connection| match per {
+            Per::Global | Per::Address => Ok(vec![]),
+            Per::User => ever_users(connection, name).await,
+            Per::Team => {
+                let found = teams::table.filter(teams::name.eq(name)).select(teams::id);
+                Ok(on_backend!(connection, |conn| found.load(conn).await)?)
+            }
+            Per::Key => ever_keys(connection, name).await,
+        })
+        .await
+    }
+
     /// The same of a subject that there need not be.
     pub async fn subject_id_of(
         &self,
@@ -103,6 +122,27 @@ async fn keys_named(connection: &mut Connection, name: String) -> Result<Vec<Str
     let of_owner = of_name(key.to_owned()).filter(api_keys::user_id.eq_any(owner.select(users::id)));
     let of_owner = of_owner.select(api_keys::id).limit(2);
     Ok(on_backend!(connection, |conn| of_owner.load(conn).await)?)
+}
+
+/// The ids of users who have this name or had it last.
+async fn ever_users(connection: &mut Connection, name: String) -> Result<Vec<String>, StoreError> {
+    let erased = audit_erasures::table.select(audit_erasures::user_id);
+    let has_a_name = users::deleted_at.is_null().or(users::id.ne_all(erased));
+    let found = users::table.filter(users::username.eq(name)).filter(has_a_name).select(users::id);
+    Ok(on_backend!(connection, |conn| found.load(conn).await)?)
+}
+
+/// The ids of API keys that have this name or had it last. Of one that is purged the owner is not known any more.
+async fn ever_keys(connection: &mut Connection, name: String) -> Result<Vec<String>, StoreError> {
+    let there = api_keys::table.filter(api_keys::name.eq(name.clone())).select(api_keys::id);
+    let purged = purged_api_keys::table.filter(purged_api_keys::name.eq(name.clone())).select(purged_api_keys::id);
+    let found = there.union_all(purged);
+    let found: Vec<String> = on_backend!(connection, |conn| found.load(conn).await)?;
+    let Some((user, key)) = name.split_once('/').filter(|_| found.is_empty()) else { return Ok(found) };
+    let owners = ever_users(connection, user.to_owned()).await?;
+    let of_owners = api_keys::table.filter(api_keys::name.eq(key.to_owned())).filter(api_keys::user_id.eq_any(owners));
+    let of_owners = of_owners.select(api_keys::id);
+    Ok(on_backend!(connection, |conn| of_owners.load(conn).await)?)
 }
 
 async fn find(connection: &mut Connection, ids: &[String]) -> Result<Vec<(String, String)>, StoreError> {

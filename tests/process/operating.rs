@@ -265,7 +265,13 @@ fn usage_is_added_up_by_name_as_a_table_csv_or_json() {
     assert!(table.lines().any(|line| line.starts_with("eve    20") && line.contains(":00:00Z")), "{table}");
     let shown = done(&home, &["audit", "show", &call.request_id()]);
     assert!(shown.contains(&format!("user_id              {id}\nuser_name            eve\n")), "{shown}");
-    for bad in [["--group-by", "colour"], ["--from", "yesterday"]] {
+    assert!(done(&home, &["usage", "--user", "eve", "--route", "chat"]).contains("\neve "));
+    assert_eq!(done(&home, &["usage", "--user", "eve", "--month", "2020-01"]).lines().count(), 1);
+    let both = home.run(&["usage", "--month", "2026-11", "--from", "2026-11-02"]);
+    assert!(both.status.code() == Some(2) && said(&both).contains("--from"), "{}", said(&both));
+    for bad in
+        [["--group-by", "colour"], ["--from", "yesterday"], ["--month", "november"], ["--user", "x"], ["--team", "x"]]
+    {
         assert_eq!(home.run(&["usage", bad[0], bad[1]]).status.code(), Some(2));
     }
 }

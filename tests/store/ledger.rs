@@ -273,7 +273,7 @@ async fn a_call_that_was_captured_for_lost_and_was_never_forwarded_is_refunded_w
     assert_eq!(balance(&db.store, 1).await, (1_700_000, 0));
     assert!(db.store.check_ledger(10).await.unwrap().is_right());
     let (from, to) = (Timestamp::UNIX_EPOCH, db.clock.now() + std::time::Duration::from_secs(1));
-    let filter = tollgate::store::ledger::UsageFilter { from, to, user: None, group_by: vec![] };
+    let filter = tollgate::store::ledger::UsageFilter { from, to, ..Default::default() };
     assert_eq!(db.store.usage(filter, 1).await.unwrap()[0].totals.cost, money(1_700_000));
 }
 

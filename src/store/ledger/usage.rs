@@ -21,12 +21,32 @@ use crate::{
 };
 
 /// Which entries to add up, and by what.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct UsageFilter {
     pub from: Timestamp,
     pub to: Timestamp,
+    /// Whose usage may be seen; `None`: everybody's.
     pub user: Option<UserId>,
+    pub narrowed: Narrowed,
     pub group_by: Vec<Dimension>,
+}
+
+/// Which calls are meant, by their ids and names; `None` stands for all.
+#[derive(Debug, Clone, Default)]
+pub struct Narrowed {
+    pub users: Option<Vec<String>>,
+    pub teams: Option<Vec<String>>,
+    pub keys: Option<Vec<String>>,
+    /// The model that was asked for.
+    pub model: Option<String>,
+    pub route: Option<String>,
+}
+
+impl Narrowed {
+    /// The ids of one kind as the statement takes them. An id has no character that `LIKE` gives a meaning to.
+    fn bound(ids: Option<Vec<String>>) -> Option<String> {
+        ids.map(|ids| ids.join(","))
+    }
 }
 
 /// One sum. A dimension that was not asked for is `None`, and so is one that a call has not.
@@ -78,9 +98,17 @@ impl Store {
         self.read("ledger_entries", async move |connection: &mut Connection| {
             let sql = sql(&filter.group_by);
             let (from, to) = (micros(filter.from), micros(filter.to));
-            let user = filter.user.map(|id| id.to_string()).unwrap_or_default();
-            let query = diesel::sql_query(sql).bind::<BigInt, _>(from).bind::<BigInt, _>(to);
-            let query = query.bind::<Text, _>(user).bind::<BigInt, _>(i64::from(limit));
+            let Narrowed { users, teams, keys, model, route } = filter.narrowed;
+            let query = diesel::sql_query(sql)
+                .bind::<BigInt, _>(from)
+                .bind::<BigInt, _>(to)
+                .bind::<Nullable<Text>, _>(filter.user.map(|id| id.to_string()))
+                .bind::<Nullable<Text>, _>(Narrowed::bound(users))
+                .bind::<Nullable<Text>, _>(Narrowed::bound(teams))
+                .bind::<Nullable<Text>, _>(Narrowed::bound(keys))
+                .bind::<Nullable<Text>, _>(model)
+                .bind::<Nullable<Text>, _>(route)
+                .bind::<BigInt, _>(i64::from(limit));
             let records: Vec<Record> = on_backend!(connection, |conn| query.load(conn).await)?;
             records.into_iter().map(|record| record.row(&filter.group_by)).collect()
         })
@@ -116,6 +144,16 @@ impl Record {
 /// What an entry adds to the cost of its call.
 const COST: &str = "(CASE WHEN kind = 'refund' THEN -amount_pusd ELSE amount_pusd END)";
 
+/// Who and what is meant, in the order of what is bound.
+const CONDITIONS: [&str; 6] = [
+    "($3 IS NULL OR user_id = $3)",
+    "($4 IS NULL OR $4 LIKE '%' || user_id || '%')",
+    "($5 IS NULL OR $5 LIKE '%' || team_id || '%')",
+    "($6 IS NULL OR $6 LIKE '%' || key_id || '%')",
+    "($7 IS NULL OR model = $7)",
+    "($8 IS NULL OR route = $8)",
+];
+
 /// The one statement; nothing in it comes from outside but what is bound.
 fn sql(group_by: &[Dimension]) -> String {
     let all = [
@@ -149,8 +187,9 @@ fn sql(group_by: &[Dimension]) -> String {
     ];
     format!(
         "SELECT {}, {} FROM ledger_entries WHERE kind IN ('settle', 'forced', 'refund') AND time >= $1 AND time < $2 \
-         AND ($3 = '' OR user_id = $3) {grouped} LIMIT $4",
+         AND {} {grouped} LIMIT $9",
         columns.join(", "),
-        sums.join(", ")
+        sums.join(", "),
+        CONDITIONS.join(" AND ")
     )
 }
