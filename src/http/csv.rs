@@ -1,6 +1,7 @@
 //! Lists as CSV (RFC 4180), for whoever asks for `text/csv` by `Accept`: a line of names, then a line an item.
 //!
-//! What is null is empty, what has parts is JSON. The next page stands in `Link` (RFC 8288).
+//! Which columns there are says the question and never the answer: programs read them by their places. What is null is
+//! empty, what has parts is JSON. The next page stands in `Link` (RFC 8288).
 
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
@@ -23,8 +24,13 @@ const CSV: &str = "text/csv";
 pub trait Table: Serialize + JsonSchema {
     type Row: Serialize;
 
-    /// The fields of an item in the order of the columns. Of those that no item has there is none.
+    /// The fields of an item in the order of the columns.
     const COLUMNS: &'static [&'static str];
+
+    /// Those of the columns that were asked for.
+    fn columns(&self) -> Vec<&'static str> {
+        Self::COLUMNS.to_vec()
+    }
 
     /// The items.
     fn rows(&self) -> &[Self::Row];
@@ -84,11 +90,9 @@ fn next_page(request: &HttpRequest, cursor: &str) -> String {
 }
 
 fn text<T: Table>(table: &T) -> String {
-    let rows: Vec<Map<String, Value>> = table.rows().iter().filter_map(fields).collect();
-    let is_there = |name: &&&str| rows.is_empty() || rows.iter().any(|row| row.contains_key(**name));
-    let columns: Vec<&str> = T::COLUMNS.iter().filter(is_there).copied().collect();
+    let columns = table.columns();
     let mut text = line(columns.iter().map(|name| (*name).to_owned()));
-    for row in &rows {
+    for row in table.rows().iter().filter_map(fields) {
         text.push_str(&line(columns.iter().map(|name| row.get(*name).map(cell).unwrap_or_default())));
     }
     text
@@ -156,10 +160,10 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_no_item_has_is_left_out() {
+    fn columns_are_the_same_whatever_the_items_have() {
         let list = |items: &[Value]| text(&List(items.to_vec()));
         assert_eq!(list(&[]), "a,b,c\r\n");
-        assert_eq!(list(&[json!({"c": 1, "a": null}), json!({"a": 2})]), "a,c\r\n,1\r\n2,\r\n");
+        assert_eq!(list(&[json!({"c": 1, "a": null}), json!({"a": 2})]), "a,b,c\r\n,,1\r\n2,,\r\n");
     }
 
     #[test]

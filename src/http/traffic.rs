@@ -69,6 +69,9 @@ pub struct Traffic {
     /// False where a part of the log is not counted yet, as in the first minutes after the upgrade of a gateway that has
     /// a long one.
     is_complete: bool,
+    /// What was grouped by.
+    #[serde(skip)]
+    group_by: Vec<Dimension>,
 }
 
 /// One sum. It has the fields that were grouped by; null where the record of a request has no such thing.
@@ -134,7 +137,7 @@ pub async fn show(
     }
     let items = steps.into_iter().filter(|(_, tally)| tally.requests > 0);
     let items = items.map(|((time, group), tally)| TrafficItem::of(time, group, &tally, &question.group_by)).collect();
-    Ok(Tabular(Traffic { items, step_s: question.step_s, is_complete }))
+    Ok(Tabular(Traffic { items, step_s: question.step_s, is_complete, group_by: question.group_by }))
 }
 
 impl Question {
@@ -248,6 +251,13 @@ impl Table for Traffic {
 
     const COLUMNS: &'static [&'static str] =
         &["time", "route", "decision", "reason", "status", "upstream", "model", "requests", "duration_ms", "cost_usd"];
+
+    fn columns(&self) -> Vec<&'static str> {
+        // What is no dimension is always there.
+        let of = |column: &str| Dimension::list(column).unwrap_or_default();
+        let is_asked = |column: &&'static str| of(column).iter().all(|dimension| self.group_by.contains(dimension));
+        Self::COLUMNS.iter().copied().filter(is_asked).collect()
+    }
 
     fn rows(&self) -> &[TrafficItem] {
         &self.items

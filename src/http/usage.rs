@@ -66,6 +66,9 @@ pub struct UsageQuery {
 #[derive(Serialize, JsonSchema)]
 pub struct Usage {
     items: Vec<UsageItem>,
+    /// What was grouped by.
+    #[serde(skip)]
+    group_by: Vec<Dimension>,
 }
 
 /// One sum. It has the fields that were grouped by; null where a call has no such thing.
@@ -167,7 +170,7 @@ async fn usage(accounting: &Accounting, query: &UsageQuery, user: Option<UserId>
         return Err(Refusal::invalid("?group_by", reason));
     }
     let items = rows.into_iter().map(|row| UsageItem::of(row, &group_by)).collect();
-    Ok(Usage { items: named(&accounting.store, items).await? })
+    Ok(Usage { items: named(&accounting.store, items).await?, group_by })
 }
 
 impl UsageQuery {
@@ -226,6 +229,15 @@ impl Table for Usage {
         "cached_tokens",
         "cost_usd",
     ];
+
+    fn columns(&self) -> Vec<&'static str> {
+        let is_asked = |column: &&'static str| {
+            // A name stands beside the id that was grouped by; a sum is no dimension, and always there.
+            let of = Dimension::list(column.strip_suffix("_name").unwrap_or(column)).unwrap_or_default();
+            of.iter().all(|dimension| self.group_by.contains(dimension))
+        };
+        Self::COLUMNS.iter().copied().filter(is_asked).collect()
+    }
 
     fn rows(&self) -> &[UsageItem] {
         &self.items

@@ -128,13 +128,15 @@ async fn lists_are_tables_for_those_who_ask_for_csv(store: &TestStore) {
     let next = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap();
     let last = csv(next).await;
     assert_eq!((last.text().lines().count(), last.header("link")), (2, None));
-    let usage = csv("/admin/usage?group_by=route").await;
-    assert_eq!(
-        usage.text().lines().next(),
-        Some(
-            "user,user_name,team,team_name,key,key_name,model,served_model,route,upstream,hour,day,requests,input_tokens,output_tokens,cached_tokens,cost_usd"
-        )
-    );
-    csv("/me/usage").await;
+    // The columns are those that were asked for, whether there are items or not.
+    assert_eq!(csv("/admin/audit?route=none").await.text(), format!("{}\r\n", lines[0]));
+    let sums = "requests,input_tokens,output_tokens,cached_tokens,cost_usd";
+    let usage = csv("/admin/usage?group_by=day,route,key").await;
+    assert_eq!(usage.text(), format!("key,key_name,route,day,{sums}\r\n"));
+    assert_eq!(csv("/me/usage").await.text().lines().next(), Some(sums));
+    for query in ["", "&from=2020-01-01&to=2020-01-02"] {
+        let traffic = csv(&format!("/admin/traffic?group_by=status,route{query}")).await;
+        assert_eq!(traffic.text().lines().next(), Some("time,route,status,requests,duration_ms,cost_usd"));
+    }
     gateway.finish().await;
 }
