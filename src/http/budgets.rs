@@ -293,7 +293,10 @@ impl Exposed for BudgetRow {
     }
 
     fn refusal(misfit: Misfit) -> Refusal {
-        Refusal::InvalidRequest(vec![misfit.fault()])
+        match misfit {
+            Misfit::Taken => Refusal::Conflict("There is a budget with this name and this subject.".into()),
+            misfit => Refusal::InvalidRequest(vec![misfit.fault()]),
+        }
     }
 }
 

@@ -280,7 +280,10 @@ impl Exposed for LimitRow {
     }
 
     fn refusal(misfit: Misfit) -> Refusal {
-        Refusal::InvalidRequest(vec![misfit.fault()])
+        match misfit {
+            Misfit::Taken => Refusal::Conflict("There is a limit with this name and this subject.".into()),
+            misfit => Refusal::InvalidRequest(vec![misfit.fault()]),
+        }
     }
 }
 

@@ -306,7 +306,6 @@ async fn every_bad_budget_names_its_place_and_changes_nothing(store: &TestStore)
     let nobody = "01890a5d-ac96-774b-bcce-b302099a8057";
     for (changes, pointer) in [
         (json!({ "name": "a b" }), "/name"),
-        (json!({}), "/name"),
         (json!({ "scope": "user" }), "/scope"),
         (json!({ "scope": "planet", "name": "x" }), "/scope"),
         (json!({ "name": "x", "scope": "user", "subject": nobody }), "/subject"),
@@ -343,6 +342,12 @@ async fn every_bad_budget_names_its_place_and_changes_nothing(store: &TestStore)
         assert_eq!(answer.status, 400, "{changes}");
         answer.invalid(pointer);
     }
+    let taken = call(&gateway, "POST", "/admin/budgets", Some(&budget(json!({})))).await.problem(409, "conflict");
+    assert_eq!(taken["detail"], "There is a budget with this name and this subject.");
+    let other = make(&gateway, json!({ "name": "other" })).await;
+    let other = format!("/admin/budgets/{other}");
+    call(&gateway, "PATCH", &other, Some(&json!({ "name": "all" }))).await.problem(409, "conflict");
+    call(&gateway, "DELETE", &other, None).await.expect(204);
     for (change, pointer) in [
         (json!({ "period": "month" }), "/period"),
         (json!({ "scope": "user" }), "/scope"),

@@ -130,7 +130,6 @@ async fn every_bad_limit_names_its_place_and_changes_nothing(store: &TestStore) 
     for (changes, pointer) in [
         (json!({ "name": "" }), "/name"),
         (json!({ "name": "a b" }), "/name"),
-        (json!({ "name": "per-user" }), "/name"),
         (json!({ "name": "per-user", "per": "team" }), "/per"),
         (json!({ "name": "per-user", "unit": "concurrent" }), "/unit"),
         (json!({ "routes": [] }), "/routes"),
@@ -196,7 +195,14 @@ async fn a_limit_for_one_subject_stands_beside_the_general_one(store: &TestStore
         create(&gateway, json!({ "name": per, "per": per })).await.expect(201);
         let theirs = json!({ "name": per, "per": per, "subject": subject, "limit": 99 });
         create(&gateway, theirs.clone()).await.expect(201);
-        create(&gateway, theirs).await.invalid("/name");
+        let taken = create(&gateway, theirs.clone()).await.problem(409, "conflict");
+        assert_eq!(taken["detail"], "There is a limit with this name and this subject.");
+        let other = create(&gateway, json!({ "name": format!("other-{per}"), "per": per, "subject": subject })).await;
+        let other = other.expect(201).header("location").unwrap().to_owned();
+        call(&gateway, "PATCH", &other, Some(&json!({ "name": per }))).await.problem(409, "conflict");
+        // By its name it is the one that is there.
+        let target = format!("/admin/limits/by-name/{per}");
+        call(&gateway, "PUT", &target, Some(&limit(theirs))).await.expect(200);
         let subject = tollgate::domain::limit::Subject::parse(per.parse().unwrap(), subject.as_str().unwrap()).unwrap();
         let book = gateway.running().office.accounting.policies.read();
         let group = book.groups().iter().find(|group| *group.name == *per).unwrap();

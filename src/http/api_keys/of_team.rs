@@ -296,11 +296,14 @@ fn refusal(refused: OrderRefused) -> Refusal {
         OrderRefused::Limit(index, _) => format!("/limits/{index}"),
         _ => "/budget".into(),
     };
-    let faults = match refused {
+    let refusal = match refused {
         OrderRefused::User(refused) => return UserRow::refusal(refused),
         OrderRefused::Key(refused) => return ApiKeyRow::refusal(refused),
-        OrderRefused::Budget(misfit) => BudgetRow::refusal(misfit).into_faults(),
-        OrderRefused::Limit(_, misfit) => LimitRow::refusal(misfit).into_faults(),
+        OrderRefused::Budget(misfit) => BudgetRow::refusal(misfit),
+        OrderRefused::Limit(_, misfit) => LimitRow::refusal(misfit),
     };
-    Refusal::InvalidRequest(below(&place, faults).collect())
+    match refusal {
+        Refusal::InvalidRequest(faults) => Refusal::InvalidRequest(below(&place, faults).collect()),
+        other => other,
+    }
 }
