@@ -200,7 +200,7 @@ async fn ask_to_create<N: Exposed>(
     Ok(created)
 }
 
-/// Asks for a change, and notes one that was made.
+/// Asks for a change, and notes one that was made. A row that was so already has made no new version.
 async fn ask_to_change<N: Exposed>(
     request: &HttpRequest,
     keeper: &impl Administers<N>,
@@ -209,7 +209,9 @@ async fn ask_to_change<N: Exposed>(
 ) -> Result<ChangedRow<N>, Refusal> {
     let mut record = N::record_besides(&change);
     let changed = keeper.change(id, change).await.map_err(no_answer)?.map_err(unavailable)?;
-    if let Changed::Done { before, after } = &changed {
+    if let Changed::Done { before, after } = &changed
+        && before.revision() != after.revision()
+    {
         record.insert("before".into(), before.record());
         record.insert("after".into(), after.record());
         note(request, after.about(), record.into());

@@ -7,6 +7,7 @@ use super::support::{Answer, TestGateway, TestStore};
 
 on_both_stores!(
     a_put_that_is_sent_again_changes_nothing,
+    the_same_written_otherwise_makes_no_new_version,
     what_is_there_is_shown_changed_and_deleted_by_its_name,
     the_keys_of_a_user_are_listed_by_the_users_name,
     a_name_that_nothing_has_is_named_by_the_refusal,
@@ -75,6 +76,51 @@ async fn a_put_that_is_sent_again_changes_nothing(store: &TestStore) {
         let change = change_of(&gateway, &changed).await;
         assert!(change["before"].is_object() && change["before"] != change["after"], "{path}: {change}");
         call(&gateway, "PUT", path, &other).await.expect(200);
+    }
+    gateway.finish().await;
+}
+
+async fn the_same_written_otherwise_makes_no_new_version(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let id = gateway.create("ann", "user").await["id"].as_str().unwrap().to_owned();
+    let limit = |more: Value| {
+        let mut limit = json!({ "per": "user", "unit": "requests", "limit": 5 });
+        limit.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        limit
+    };
+    let things = [
+        (
+            "/admin/budgets/by-name/little",
+            json!({ "scope": "user", "limit_usd": "10", "period": "day", "models": ["b", "a"], "alert_at": [1, 0.5] }),
+            json!({ "scope": "user", "subject": null, "limit_usd": "10.00", "period": "day", "models": ["a", "b"],
+                "mode": "enforce", "alert_at": [0.5, 1.0] }),
+        ),
+        (
+            "/admin/budgets/by-name/hers?subject=ann",
+            json!({ "scope": "user", "subject": "ann", "limit_usd": 2.5, "period": "day" }),
+            json!({ "scope": "user", "subject": id, "limit_usd": "2.50", "period": "day", "models": ["*"], "alert_at": [] }),
+        ),
+        (
+            "/admin/limits/by-name/few",
+            limit(json!({ "routes": ["echo", "chat"], "window_s": 60 })),
+            limit(json!({ "routes": ["chat", "echo"], "window_s": 60, "burst": 5, "window": null, "mode": "enforce",
+                "on_error": "allow_local_share" })),
+        ),
+        (
+            "/admin/limits/by-name/daily",
+            limit(json!({ "routes": ["*"], "window": "day" })),
+            limit(json!({ "routes": ["*"], "window": "day", "time_zone": "UTC" })),
+        ),
+    ];
+    for (path, body, other) in things {
+        let target = path.split('?').next().unwrap();
+        let made = call(&gateway, "PUT", target, &body).await;
+        for (method, target) in [("PUT", target), ("PATCH", path)] {
+            let again = call(&gateway, method, target, &other).await;
+            assert_eq!(shown(again.expect(200)), shown(made.expect(201)), "{method} {path}");
+            assert_eq!(again.header("etag"), made.header("etag"), "{method} {path}");
+            assert_eq!(change_of(&gateway, &again).await, Value::Null, "{method} {path}");
+        }
     }
     gateway.finish().await;
 }

@@ -104,7 +104,27 @@ impl RouteSet {
     }
 }
 
+impl RouteSet {
+    /// Whether both name the same routes, in whatever order.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, Self::All) => true,
+            (Self::Named(names), Self::Named(others)) => {
+                names.len() == others.len() && names.iter().all(|name| others.contains(name))
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Policy {
+    /// Whether both allow the same, whatever each was written like.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let apart_from_routes = |policy: &Self| Self { routes: RouteSet::All, ..policy.clone() };
+        self.routes.is_same(&other.routes) && apart_from_routes(self) == apart_from_routes(other)
+    }
+
     /// What may be taken at once from a bucket that is full.
     pub const fn most_at_once(&self) -> u64 {
         match self.allowance {

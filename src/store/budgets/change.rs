@@ -87,7 +87,8 @@ impl Administered for BudgetRow {
 
     fn changed(&self, change: &BudgetChange) -> Option<Self> {
         let BudgetChange { spec, budget, .. } = change.clone();
-        (spec != self.spec).then(|| Self { spec, budget, ..self.clone() })
+        // What it means and not how it is written: "10" and "10.00", names in another order.
+        (budget != self.budget).then(|| Self { spec, budget, ..self.clone() })
     }
 
     async fn refuse_change(

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Map, Number, Value};
 
-use crate::domain::{money::Money, redaction::content::redact_content};
+use crate::domain::{calendar::Zone, money::Money, redaction::content::redact_content};
 
 /// A field that is to be changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +33,7 @@ impl Difference {
 /// The fields of `wanted` that are otherwise in `present`. A field that is not wanted is not looked at.
 pub(super) fn differences(wanted: &Map<String, Value>, present: &Map<String, Value>) -> Vec<Difference> {
     let different = wanted.iter().filter_map(|(field, wanted)| {
-        let is = shown(field, present);
-        let present = is.cloned().unwrap_or_default();
+        let present = shown(field, present);
         (!is_same(field, wanted, &present)).then(|| Difference {
             field: field.clone(),
             wanted: wanted.clone(),
@@ -44,9 +43,15 @@ pub(super) fn differences(wanted: &Map<String, Value>, present: &Map<String, Val
     different.collect()
 }
 
-/// A field as the gateway shows it. A burst that is as large as its limit is not said.
-fn shown<'p>(field: &str, present: &'p Map<String, Value>) -> Option<&'p Value> {
-    present.get(field).or_else(|| if field == "burst" { present.get("limit") } else { None })
+/// A field as the gateway shows it. A burst that is as large as its limit is not said, nor is the time zone of a window in UTC.
+fn shown(field: &str, present: &Map<String, Value>) -> Value {
+    let said = |field: &str| present.get(field).filter(|value| !value.is_null()).cloned();
+    let unsaid = || match field {
+        "burst" => said("limit"),
+        "time_zone" => said("window").map(|_| Zone::UTC.name().into()),
+        _ => None,
+    };
+    said(field).or_else(unsaid).unwrap_or_default()
 }
 
 /// Whether the gateway shows what is wanted, perhaps in other words: an amount as text, a number or a truth value that is
@@ -117,6 +122,8 @@ mod tests {
             (json!({ "alert_at": ["0.8", "1"] }), json!({ "alert_at": [0.8, 1.0] })),
             (json!({ "limit": "5", "window_s": "60" }), json!({ "limit": 5, "window_s": 60 })),
             (json!({ "burst": "5" }), json!({ "limit": 5 })),
+            (json!({ "burst": 5 }), json!({ "limit": 5, "burst": null })),
+            (json!({ "time_zone": "UTC" }), json!({ "window": "day", "time_zone": null })),
             (json!({ "timeout_s": "5", "websocket": "true" }), json!({ "timeout_s": 5, "websocket": true })),
             (
                 json!({ "targets": [{ "upstream": "a", "weight": "2" }] }),

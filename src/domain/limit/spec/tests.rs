@@ -48,6 +48,23 @@ fn check(changes: Value) -> Result<Policy, Vec<String>> {
 }
 
 #[test]
+fn the_same_is_told_from_another_however_it_is_written() {
+    for (one, other, is_same) in [
+        (json!({}), json!({ "burst": 10, "mode": "enforce" }), true),
+        (json!({ "routes": ["light", "heavy"] }), json!({ "routes": ["heavy", "light"] }), true),
+        (json!({ "routes": ["light"] }), json!({ "routes": ["heavy"] }), false),
+        (json!({ "routes": ["light"] }), json!({ "routes": ["light", "heavy"] }), false),
+        (json!({}), json!({ "routes": ["light"] }), false),
+        (json!({}), json!({ "burst": 9 }), false),
+        (json!({}), json!({ "mode": "shadow" }), false),
+        (json!({}), json!({ "window_s": 61 }), false),
+    ] {
+        let policy = |changes: &Value| spec(changes.clone()).policy(ID).unwrap();
+        assert_eq!(policy(&one).is_same(&policy(&other)), is_same, "{one} {other}");
+    }
+}
+
+#[test]
 fn every_fault_is_named_by_its_place_and_all_at_once() {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     for (changes, pointers) in [
