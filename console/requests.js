@@ -131,8 +131,8 @@ export async function requests(me, query) {
   const place = el("div");
   const columns = [
     { name: "Time", show: (/** @type {any} */ r) => time(r.time) },
-    { name: "Who", show: (/** @type {any} */ r) => r.username ?? (r.user_id ? "(erased)" : "nobody") },
-    { name: "Request", broad: true, show: (/** @type {any} */ r) => el("button", { type: "button", class: "plain", onclick: () => open(r.id) }, `${r.method ?? "?"} ${r.path ?? "(erased)"}`) },
+    { name: "Who", show: (/** @type {any} */ r) => r.username ?? r.by?.os_user ?? (r.user_id ? "(erased)" : r.act ? "the gateway" : "nobody") },
+    { name: "Request", broad: true, show: (/** @type {any} */ r) => el("button", { type: "button", class: "plain", onclick: () => open(r.id) }, r.act ? r.reason : `${r.method ?? "?"} ${r.path ?? "(erased)"}`) },
     { name: "Route", show: (/** @type {any} */ r) => r.route ?? "–" },
     { name: "Decision", show: (/** @type {any} */ r) => el("span", { class: r.decision === "allowed" ? "good" : "bad" }, r.decision ?? "–") },
     { name: "Status", number: true, show: (/** @type {any} */ r) => r.status ?? "–" },

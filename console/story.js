@@ -45,6 +45,10 @@ const facts = (pairs) => el("dl", {}, pairs.filter(([, value]) => value !== null
 
 /** @param {any} record */
 function told(record) {
+  if (record.act) {
+    const why = record.by?.reason ? `, because: ${record.by.reason}` : "";
+    return el("p", {}, `${record.by ? `${record.by.os_user}, at the gateway's machine,` : "The gateway, by its configuration,"} did ${record.reason} at `, time(record.time), `${why}.`);
+  }
   const who = record.username ?? (record.user_id ? "a user" : "Nobody known");
   const served = record.decision === "allowed" ? "was served" : record.decision === "refused" ? "was refused" : record.decision === "failed" ? "failed" : "is under way";
   const took = typeof record.duration_us === "number" ? ` in ${(record.duration_us / 1000).toLocaleString(undefined, { maximumSignificantDigits: 3 })} ms` : "";
@@ -129,8 +133,8 @@ export async function tell(id, closed) {
   const body = (/** @type {string} */ name, /** @type {any} */ kept) => kept && el("details", {}, el("summary", {}, name),
     facts([["SHA-256", code(kept.sha256)]]), kept.text && el("pre", {}, kept.text), kept.truncated && el("p", { class: "faint" }, "It was longer."));
   const cost = record.model || record.cost_usd;
-  drawer(`${record.method ?? "?"} ${record.path ?? "(erased)"}`, [told(record),
-    ...reasons(record.reason ?? "").filter((reason) => reason.part).map((reason) => el("p", { class: reason.code.startsWith("shadow") ? "" : "bad" },
+  drawer(record.act ? record.reason : `${record.method ?? "?"} ${record.path ?? "(erased)"}`, [told(record),
+    ...reasons(record.act ? "" : record.reason ?? "").filter((reason) => reason.part).map((reason) => el("p", { class: reason.code.startsWith("shadow") ? "" : "bad" },
       el("strong", {}, reason.part), `. ${WHY[reason.code] ?? ""}`)),
     refusedBy(record),
     el("h3", {}, "Who"), facts([["User", record.user_id && named(record.user_id, record.username)], ["Role", record.role],
@@ -144,6 +148,7 @@ export async function tell(id, closed) {
       ["Hold", record.outcome ? "given back when the call ended, but for the cost" : "held until the call ends"]]),
     (record.upstream || record.attempts) && el("h3", {}, "Upstream"), (record.upstream || record.attempts) && attempts(record),
     record.change && el("h3", {}, "What was changed"), record.change && el("pre", {}, JSON.stringify(record.change, null, 2)),
+    record.act && el("h3", {}, "What was done"), record.act && el("pre", {}, JSON.stringify(record.act, null, 2)),
     body("Body of the request", record.request_body), body("Body of the answer", record.response_body),
     el("h3", {}, "Names"), facts([["Request id", code(record.request_id)], ["Trace id", record.trace_id && code(record.trace_id)], ["Record id", code(record.id)], ["Route", record.route],
       ["Outcome", record.outcome], ["Bytes in", record.request_bytes === null ? null : count(record.request_bytes)], ["Bytes out", record.response_bytes === null ? null : count(record.response_bytes)]]),

@@ -1,6 +1,7 @@
 //! The audit log, for administrators: one record a request, newest first.
 
 pub mod checkpoints;
+mod columns;
 
 use std::ops::RangeInclusive;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    csv::{Table, Tabular},
+    csv::Tabular,
     extract::{Caller, PathId, QueryOf},
     input::Moment,
     named::{Mentions, NameOf, named, named_one},
@@ -21,7 +22,11 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{self, Asked, Attempt, Decision, Outcome, Refused, Stage, body::KeptBody},
+        audit::{
+            self, Asked, Attempt, Decision, Outcome, Refused, Stage,
+            act::{Act, Author},
+            body::KeptBody,
+        },
         hex,
         ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
         principal::{Credential, CredentialKind, Role},
@@ -101,6 +106,11 @@ pub struct AuditRecord {
     about: Option<String>,
     #[serde(default)]
     about_name: NameOf,
+    /// What was done to the log itself, or by a command or a file; then there was no request.
+    #[schemars(with = "Option<Act>")]
+    act: Option<Value>,
+    /// Who did that at the gateway's machine, and why; null where the gateway did it by its configuration.
+    by: Option<Author>,
     /// What is kept of the bodies of a call to a route, as far as they passed: see `audit.bodies` of the configuration.
     request_body: Option<KeptBody>,
     response_body: Option<KeptBody>,
@@ -233,74 +243,6 @@ impl Mentions for AuditRecord {
     }
 }
 
-impl Table for AuditPage {
-    type Row = AuditRecord;
-
-    const COLUMNS: &'static [&'static str] = &[
-        "time",
-        "id",
-        "request_id",
-        "trace_id",
-        "chain",
-        "seq",
-        "user_id",
-        "username",
-        "user_name",
-        "team_id",
-        "team_name",
-        "role",
-        "credential",
-        "key_name",
-        "session_id",
-        "peer",
-        "client",
-        "client_certificate",
-        "forwarded_for",
-        "method",
-        "path",
-        "route",
-        "decision",
-        "reason",
-        "refused",
-        "fields",
-        "status",
-        "upstream",
-        "upstream_status",
-        "attempts",
-        "limited_at",
-        "weight",
-        "reserved_at",
-        "estimated_tokens",
-        "hold_usd",
-        "refunded",
-        "request_bytes",
-        "response_bytes",
-        "duration_us",
-        "model",
-        "served_model",
-        "input_tokens",
-        "output_tokens",
-        "cost_usd",
-        "outcome",
-        "change",
-        "about",
-        "about_name",
-        "request_body",
-        "response_body",
-        "erased",
-        "prev_hash",
-        "hash",
-    ];
-
-    fn rows(&self) -> &[AuditRecord] {
-        &self.page.items
-    }
-
-    fn next_cursor(&self) -> Option<&str> {
-        self.page.next_cursor.as_deref()
-    }
-}
-
 /// `GET /admin/audit/{id}`.
 pub async fn show(
     audit_log: Data<AuditLog>,
@@ -374,6 +316,8 @@ fn record(audit_log: &AuditLog, row: &AuditRecordRow) -> Result<AuditRecord, Ref
         later.insert("erased".into(), is_erased.into());
         fields.extend(later);
     }
+    let by = fields.get("act").and_then(audit::act::author).cloned();
+    fields.insert("by".into(), by.unwrap_or_default());
     fields.insert("prev_hash".into(), hex::encode(&row.opening.prev_hash).into());
     fields.insert("hash".into(), hex::encode(&row.opening.hash).into());
     serde_json::from_value(Value::Object(fields)).map_err(unreadable)

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::support::{Database, Gateway, Home, MASTER_KEY, eventually, run};
+use super::support::{Database, Gateway, Home, MASTER_KEY, eventually, request, run};
 
 /// Every command that needs a store that is there.
 const NEED_A_STORE: [&[&str]; 13] = [
@@ -259,6 +259,20 @@ fn what_commands_and_reloads_change_is_on_record_with_who_did_it() {
     let created = acts(&gateway, "admin%20create-user");
     assert_eq!(created[0]["change"]["after"]["username"], "ann", "{created:?}");
     assert_eq!(created[0]["about_name"], "ann", "{created:?}");
+    assert_eq!(created[0]["by"]["reason"], "she has come", "{created:?}");
+    let os_user = created[0]["by"]["os_user"].as_str().unwrap();
+    assert!(!os_user.is_empty() && created[0]["act"]["command"]["command"] == "admin create-user", "{created:?}");
+    let detail = format!("/admin/audit/{}", created[0]["id"].as_str().unwrap());
+    assert_eq!(gateway.get(&detail, &gateway.admin()).json()["by"], created[0]["by"]);
+    let called = gateway.get("/admin/audit?route=/admin/audit&limit=1", &gateway.admin()).json();
+    assert_eq!((&called["items"][0]["by"], &called["items"][0]["act"]), (&Value::Null, &Value::Null), "{called}");
+    let asked = request("GET", "/admin/audit?reason=prices%20import", &gateway.admin());
+    let csv = gateway.send(asked.replace("\r\n\r\n", "\r\naccept: text/csv\r\n\r\n")).text();
+    assert!(csv.lines().next().unwrap().contains(",act,by,") && csv.contains("\"\"a new year\"\""), "{csv}");
+    let events = home.run(&["audit", "export", "--format", "ocsf"]);
+    let events = String::from_utf8(events.stdout).unwrap();
+    let event = events.lines().find(|event| event.contains("it was time")).unwrap();
+    assert!(event.contains(&format!("\"name\":\"{os_user}\"")), "{event}");
 
     home.rewrite_config(
         "[[routes]]\nname = \"extra\"\npath = \"/extra\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\

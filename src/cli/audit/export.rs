@@ -49,7 +49,7 @@ pub(in crate::cli) struct Export {
 enum Format {
     /// Everything that the offline verifier needs.
     Jsonl,
-    /// One event of OCSF API Activity (class 6003) a request.
+    /// One event of OCSF API Activity (class 6003) a request, and one for each act in the chain of custody.
     Ocsf,
 }
 
@@ -119,7 +119,7 @@ impl Export {
     }
 
     async fn events(&self, store: &Store, out: &mut impl Write) -> Result<(), Failure> {
-        for chain in self.chains(store).await? {
+        for chain in self.chains(store).await?.into_iter().chain([CUSTODY.to_owned()]) {
             let Some((first, last)) = store.audit_span(&chain, self.from, self.to).await.map_err(failed)? else {
                 continue;
             };

@@ -4,7 +4,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::ids::UserId;
 
@@ -12,17 +14,18 @@ use crate::domain::ids::UserId;
 pub const CUSTODY: &str = "custody";
 
 /// Who acts from outside the gateway, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Author {
     /// The user of the operating system.
     pub os_user: String,
+    /// What `--reason` said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// What a chain has lost by a store that was set back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gap {
     pub chain: String,
@@ -32,6 +35,7 @@ pub struct Gap {
     pub through: u64,
     pub through_seq: u64,
     /// When that was accepted: later checkpoints are not lost by it.
+    #[schemars(with = "String")]
     pub at: jiff::Timestamp,
 }
 
@@ -44,7 +48,7 @@ impl fmt::Display for Gap {
 }
 
 /// An act, as its entry says it. Without an author it is the gateway's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Act {
     /// The personal parts of a user are erased in the entries of each chain up to the one named.
@@ -85,5 +89,25 @@ impl Act {
             Self::Restore { .. } => "audit accept-restore",
             Self::Command { command, .. } => command,
         }
+    }
+}
+
+/// Who is the author of an act, as a record has it; also of an act that only a newer program knows.
+#[must_use]
+pub fn author(act: &Value) -> Option<&Value> {
+    act.as_object()?.values().find_map(|act| act.get("by"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_author_of_an_act_is_found_in_its_record() {
+        let by = Author { os_user: "ops".into(), reason: Some("a new year".into()) };
+        let act = |by| Act::Command { command: "prices import".into(), by };
+        let written = serde_json::to_value(act(Some(by.clone()))).unwrap();
+        assert_eq!(author(&written), Some(&serde_json::to_value(by).unwrap()));
+        assert_eq!(author(&serde_json::to_value(act(None)).unwrap()), None);
     }
 }

@@ -5,6 +5,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::act::author;
+
 /// The version of the schema that the events follow.
 const SCHEMA: &str = "1.3.0";
 
@@ -73,7 +75,7 @@ pub fn event(record: &Map<String, Value>) -> Value {
             "trace_uid": record.get("trace_id"),
         },
         "actor": {
-            "user": { "uid": record.get("user_id"), "name": record.get("username"), "type": record.get("role") },
+            "user": { "uid": record.get("user_id"), "name": name(record), "type": record.get("role") },
             "session": { "uid": record.get("session_id") },
         },
         "api": {
@@ -107,7 +109,16 @@ fn activity(method: &str) -> u64 {
     }
 }
 
+/// The caller; of an act without a request, the user of the operating system who did it.
+fn name(record: &Map<String, Value>) -> Option<&Value> {
+    let author = || author(record.get("act")?)?.get("os_user");
+    record.get("username").or_else(author)
+}
+
 fn operation(record: &Map<String, Value>) -> String {
+    if let (true, Some(act)) = (record.contains_key("act"), text(record, "reason")) {
+        return act.to_owned();
+    }
     let method = text(record, "method").unwrap_or("?");
     format!("{method} {}", text(record, "route").unwrap_or("unknown"))
 }
@@ -167,6 +178,22 @@ mod tests {
             assert_eq!(event.pointer(pointer), Some(&value), "{pointer}: {event}");
         }
         assert_eq!(event.pointer("/actor/session"), None);
+    }
+
+    #[test]
+    fn an_act_is_an_event_of_who_did_it_with_the_reason() {
+        let act =
+            json!({ "erase": { "user_id": "u", "through": {}, "by": { "os_user": "ops", "reason": "she has left" } } });
+        let record =
+            json!({ "chain": "custody", "seq": 1, "decision": "allowed", "reason": "audit erase", "act": act });
+        let event = event(record.as_object().unwrap());
+        for (pointer, value) in [
+            ("/actor/user/name", "ops"),
+            ("/api/operation", "audit erase"),
+            ("/unmapped/act/erase/by/reason", "she has left"),
+        ] {
+            assert_eq!(event.pointer(pointer), Some(&json!(value)), "{pointer}: {event}");
+        }
     }
 
     #[test]
