@@ -226,7 +226,11 @@ impl Registrar {
     fn purge(&self) {
         let earlier = |kept: SignedDuration| self.clock.now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
         let (store, answers, dead_keys) = (self.store.clone(), earlier(ANSWERS_KEPT), earlier(DEAD_KEYS_KEPT));
+        let now = self.clock.now();
         actix::spawn(async move {
+            if let Err(error) = store.revoke_keys_of_deleted(now).await {
+                tracing::warn!(%error, "API keys of deleted users were not revoked");
+            }
             // A bounded number at a time.
             while store.purge_idempotency_keys(answers).await.inspect_err(purge_failed).is_ok_and(|deleted| deleted > 0)
             {

@@ -94,10 +94,7 @@ async fn warnings(config: &Config, store: &Store, routing: &Snapshot<Routing>) -
         warnings.extend(
             gone.map(|route| told("limit", &spec.name, &format!("names the route \"{route}\", which is gone"))),
         );
-        if let (Some(subject), false) = (&spec.subject, store.has_subject(spec.per, spec.subject.as_deref()).await?) {
-            let per = spec.per.as_str();
-            warnings.push(told("limit", &spec.name, &format!("is for the {per} {subject}, which is gone")));
-        }
+        warnings.extend(of_subject(store, ("limit", &spec.name), spec.per, spec.subject.as_deref()).await?);
     }
     for BudgetRow { spec, .. } in &budgets {
         warnings.extend(of_budget(spec, &aliases, store).await?);
@@ -111,10 +108,7 @@ async fn warnings(config: &Config, store: &Store, routing: &Snapshot<Routing>) -
 
 async fn of_budget(spec: &budget::Spec, aliases: &BTreeSet<String>, store: &Store) -> Result<Vec<String>, StoreError> {
     let mut warnings = vec![];
-    let per = spec.scope.per();
-    if let (Some(subject), false) = (&spec.subject, store.has_subject(per, spec.subject.as_deref()).await?) {
-        warnings.push(told("budget", &spec.name, &format!("is for the {} {subject}, which is gone", per.as_str())));
-    }
+    warnings.extend(of_subject(store, ("budget", &spec.name), spec.scope.per(), spec.subject.as_deref()).await?);
     let Some(list) = store.price_version(None).await? else { return Ok(warnings) };
     let named = |model: &str| model == "*" || aliases.contains(model);
     for model in spec.models.iter().filter(|model| !named(model)) {
@@ -123,6 +117,22 @@ async fn of_budget(spec: &budget::Spec, aliases: &BTreeSet<String>, store: &Stor
         }
     }
     Ok(warnings)
+}
+
+/// Whether the subject of a rule is gone, with the name that it had. With a user go the user's API keys.
+async fn of_subject(
+    store: &Store,
+    (kind, rule): (&str, &str),
+    per: Per,
+    subject: Option<&str>,
+) -> Result<Option<String>, StoreError> {
+    let Some(subject) = subject else { return Ok(None) };
+    if store.has_subject(per, Some(subject)).await? {
+        return Ok(None);
+    }
+    let names = store.names(BTreeSet::from([subject.to_owned()])).await?;
+    let name = names.of(subject).map_or_else(String::new, |name| format!("\"{name}\" "));
+    Ok(Some(told(kind, rule, &format!("is for the {} {name}({subject}), which is gone", per.as_str()))))
 }
 
 /// Which rules of the file the store has otherwise, or not at all.

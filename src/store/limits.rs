@@ -18,7 +18,7 @@ use super::{
     connection::{Connection, on_backend},
     filter::Filter,
     revisions::{self, Seen},
-    schema::{api_keys, limits},
+    schema::{api_keys, limits, users},
     teams::TeamRow,
     users::UserRow,
     values::{read_count, read_text, read_time},
@@ -169,7 +169,9 @@ pub(super) async fn subject_exists(
         Per::User => Ok(UserRow::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
         Per::Team => Ok(TeamRow::living(connection, read_text(COLUMN, subject)?).await?.is_some()),
         Per::Key => {
+            let living = users::table.filter(users::deleted_at.is_null()).select(users::id);
             let key = api_keys::table.find(subject).filter(api_keys::revoked_at.is_null());
+            let key = key.filter(api_keys::user_id.eq_any(living));
             Ok(on_backend!(connection, |conn| diesel::select(diesel::dsl::exists(key)).get_result(conn).await)?)
         }
     }

@@ -114,7 +114,11 @@ impl Store {
 }
 
 async fn keys_named(connection: &mut Connection, name: String) -> Result<Vec<String>, StoreError> {
-    let of_name = |name: String| api_keys::table.filter(api_keys::name.eq(name)).filter(api_keys::revoked_at.is_null());
+    let living = || users::table.filter(users::deleted_at.is_null()).select(users::id);
+    let of_name = |name: String| {
+        let live = api_keys::table.filter(api_keys::name.eq(name)).filter(api_keys::revoked_at.is_null());
+        live.filter(api_keys::user_id.eq_any(living()))
+    };
     let found = of_name(name.clone()).select(api_keys::id).limit(2);
     let found: Vec<String> = on_backend!(connection, |conn| found.load(conn).await)?;
     let Some((user, key)) = name.split_once('/').filter(|_| found.is_empty()) else { return Ok(found) };

@@ -211,8 +211,13 @@ async fn a_disabled_or_deleted_user_has_no_key(store: &TestStore) {
     gateway.exchange(&key).await.oauth_error(401, "invalid_client");
     gateway.patch(&user.id, &json!({ "status": "active" })).await.expect(200);
     me(&gateway, &key).await.expect(200);
+    let place = format!("/admin/api-keys/{}", key.id);
+    let shown = async || gateway.get(&place).token(&gateway.admin).send().await.expect(200).json();
+    assert_eq!(shown().await["revoked_at"], Value::Null);
     delete(&gateway, &format!("/admin/users/{}", user.id), &gateway.admin).await.expect(204);
     me(&gateway, &key).await.problem(401, "revoked-token");
+    let shown = shown().await;
+    assert!(shown["revoked_at"].is_string() && shown["user_name"] == "user", "{shown}");
     gateway.finish().await;
 }
 

@@ -36,6 +36,9 @@ fn limits_and_budgets_that_name_what_is_gone_are_warned_of_by_name() {
     let budget =
         json!({"name": "anns", "scope": "user", "subject": id, "models": models, "limit_usd": "1", "period": "day"});
     made(&gateway, "/admin/budgets", &budget);
+    let key = made(&gateway, &format!("/admin/users/{}/api-keys", id.as_str().unwrap()), &json!({"name": "laptop"}));
+    let of_key = json!({"name": "of-the-key", "scope": "key", "subject": key["id"], "limit_usd": "1", "period": "day"});
+    made(&gateway, "/admin/budgets", &of_key);
     let delete = request("DELETE", &format!("/admin/users/{}", id.as_str().unwrap()), &gateway.admin());
     assert_eq!(gateway.send(delete).status(), 204);
     assert!(!gateway.log().contains("on-extra"), "nothing is gone yet");
@@ -43,7 +46,8 @@ fn limits_and_budgets_that_name_what_is_gone_are_warned_of_by_name() {
     home.rewrite_config("");
     gateway.signal("HUP");
     told(&gateway, &["\"on-extra\"", "\"extra\"", "gone"]);
-    told(&gateway, &["\"anns\"", id.as_str().unwrap(), "gone"]);
+    told(&gateway, &["\"anns\"", "\"ann\"", id.as_str().unwrap(), "gone"]);
+    told(&gateway, &["\"of-the-key\"", "\"laptop\"", key["id"].as_str().unwrap(), "gone"]);
     told(&gateway, &["\"anns\"", "\"no-such-model\"", "no price"]);
     assert!(!gateway.log().contains("\"demo\""), "a model with a price is in order: {}", gateway.log());
     assert!(gateway.terminate().success());

@@ -8,6 +8,7 @@ use tollgate::{
         allowed::Allowed,
         api_key::MAX_LIVE_KEYS,
         ids::{ApiKeyId, SessionId, UserId},
+        limit::Per,
         principal::{Role, UserStatus},
     },
     store::{
@@ -37,6 +38,7 @@ on_both!(
     an_end_of_all_sessions_marks_the_user,
     live_sessions_are_listed_page_by_page,
     the_last_use_of_a_key_is_kept_and_is_no_change_of_it,
+    the_keys_of_a_deleted_user_are_revoked,
     dead_keys_are_deleted_when_their_time_is_over,
 );
 
@@ -293,6 +295,20 @@ async fn the_last_use_of_a_key_is_kept_and_is_no_change_of_it(db: Database) {
         assert_eq!(last, [Some(db.clock.now() + expected), None]);
     }
     assert_eq!(db.store.identity_revision().await, revision);
+}
+
+async fn the_keys_of_a_deleted_user_are_revoked(db: Database) {
+    let (ada, bob) = (db.user("ada", Role::User).await, db.user("bob", Role::User).await);
+    let (of_ada, of_bob) = (key(&db, &ada).await, key(&db, &bob).await);
+    let has = async |id: ApiKeyId| db.store.has_subject(Per::Key, Some(&id.to_string())).await.unwrap();
+    assert!(has(of_ada.id).await && has(of_bob.id).await);
+    done(db.store.delete::<UserRow>(ada.id, db.clock.now()).await);
+    let revoked_at = async |id| db.store.api_key(KeyOf { id, owner: None }).await.unwrap().unwrap().revoked_at;
+    assert_eq!((revoked_at(of_ada.id).await, revoked_at(of_bob.id).await), (Some(db.clock.now()), None));
+    assert!(!has(of_ada.id).await && has(of_bob.id).await);
+    let changed = db.store.api_keys_changed_since(of_bob.revision).await.unwrap();
+    assert_eq!(changed.iter().map(|key| key.id).collect::<Vec<_>>(), [of_ada.id], "other replicas are told");
+    assert_eq!(db.store.revoke_keys_of_deleted(db.clock.now()).await, Ok(0));
 }
 
 async fn dead_keys_are_deleted_when_their_time_is_over(db: Database) {

@@ -11,7 +11,7 @@ use crate::{
     store::{
         PURGE_ROWS, Store, StoreError,
         connection::{Connection, insert_rows, on_backend},
-        schema::{api_keys, purged_api_keys},
+        schema::{api_keys, purged_api_keys, users},
         values::micros,
     },
 };
@@ -38,6 +38,18 @@ impl Store {
             insert_rows!(connection, purged_api_keys::table, records, NAMES_PER_INSERT);
             let purge = diesel::delete(api_keys::table.filter(api_keys::id.eq_any(ids)));
             Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
+        })
+        .await
+    }
+
+    /// Revokes the keys of users who are deleted, and gives their number: versions before left them as they were. It is no
+    /// change that anybody follows, because such a key opens nothing.
+    pub async fn revoke_keys_of_deleted(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.write("UPDATE", "api_keys", async move |connection: &mut Connection| {
+            let deleted = users::table.filter(users::deleted_at.is_not_null()).select(users::id);
+            let keys = api_keys::table.filter(api_keys::user_id.eq_any(deleted)).filter(api_keys::revoked_at.is_null());
+            let revoke = diesel::update(keys).set(api_keys::revoked_at.eq(micros(now)));
+            Ok(on_backend!(connection, |conn| revoke.execute(conn).await)?)
         })
         .await
     }

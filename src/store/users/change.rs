@@ -17,7 +17,7 @@ use crate::{
         administered::{Administered, Stamp},
         connection::{Connection, on_backend},
         revisions,
-        schema::users,
+        schema::{api_keys, users},
         sessions,
         values::micros,
     },
@@ -147,9 +147,16 @@ impl Administered for UserRow {
         Self::refuse_change(connection, row, &deleted(row, row.updated_at)).await
     }
 
-    /// Revokes all live sessions of the user.
+    /// Revokes all live sessions and API keys of the user. The user's row comes before those of the keys, as where a key is
+    /// exchanged for a session.
     async fn delete(connection: &mut Connection, row: &Self, stamp: Stamp) -> Result<Self, StoreError> {
-        Self::update(connection, row, deleted(row, stamp.now), UserChange::default(), stamp).await
+        let after = Self::update(connection, row, deleted(row, stamp.now), UserChange::default(), stamp).await?;
+        let live = api_keys::table.filter(api_keys::user_id.eq(row.id.to_string()));
+        let live = live.filter(api_keys::revoked_at.is_null());
+        let end = (api_keys::revoked_at.eq(micros(stamp.now)), api_keys::revision.eq(stamp.revision));
+        let revoke = diesel::update(live).set(end);
+        on_backend!(connection, |conn| revoke.execute(conn).await)?;
+        Ok(after)
     }
 }
 
