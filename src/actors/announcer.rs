@@ -11,6 +11,7 @@
 //! pauses, and then no more.
 
 mod record;
+mod told;
 mod webhook;
 
 use std::{
@@ -138,9 +139,10 @@ impl Announcer {
         if self.delivering.len() >= MAX_DELIVERING || !self.delivering.insert(id) {
             return;
         }
-        let Blueprint { store, clock, budgets, .. } = self.blueprint.clone();
+        let blueprint = self.blueprint.clone();
         let deliver = async move {
-            courier.deliver(&row, &budgets, &clock).await;
+            let (body, Blueprint { store, clock, .. }) = (told::body(&blueprint, &row).await, &blueprint);
+            courier.deliver(id, &body, clock).await;
             if let Err(error) = store.alert_delivered(id, clock.now()).await {
                 tracing::warn!(%error, alert = %id, "the delivery of an alert could not be recorded; the alert is sent again");
             }

@@ -15,6 +15,7 @@ use super::support::{Answer, PATIENCE, Setup, TestGateway, TestStore, eventually
 on_both_stores!(
     an_alert_is_on_record_and_counted_once_and_the_webhook_is_told,
     a_webhook_that_does_not_take_an_alert_is_called_again,
+    an_alert_names_whom_it_is_about,
     a_lowered_limit_is_told_with_the_next_call_and_a_raised_one_does_not_tell_again,
     an_alert_about_a_user_is_among_the_records_of_the_user,
     what_is_spent_and_held_is_in_the_metrics_by_name,
@@ -139,6 +140,9 @@ async fn an_alert_is_on_record_and_counted_once_and_the_webhook_is_told(store: &
     assert_eq!((&data["fraction"], &data["spent_usd"]), (&json!("0.5"), &json!("0.004")));
     assert_eq!((&data["limit_usd"], &data["subject"]), (&json!("0.008"), &Value::Null));
     assert!(data["resets_at"].as_str().unwrap().ends_with("T00:00:00Z"));
+    assert_eq!((&data["scope"], &data["subject_name"]), (&json!("global"), &Value::Null));
+    let text = body["text"].as_str().unwrap();
+    assert!(text.starts_with("The budget \"all\" has come to 50 %: 0.004 of 0.008 USD are spent."), "{text}");
     pay(&gateway, &gateway.admin).await;
     pay(&gateway, &gateway.admin).await;
     assert_eq!(receiver.take("200 OK").await.json()["data"]["fraction"], "1");
@@ -173,6 +177,22 @@ async fn a_webhook_that_does_not_take_an_alert_is_called_again(store: &TestStore
     assert_eq!(first.header("webhook-id"), second.header("webhook-id"));
     assert!(second.is_signed() && first.body == second.body);
     assert_eq!(alerts(&gateway, 1).await.len(), 1);
+    gateway.expect_record();
+    gateway.finish().await;
+}
+
+async fn an_alert_names_whom_it_is_about(store: &TestStore) {
+    let (receiver, url) = Receiver::start().await;
+    let gateway = start(store, &url).await;
+    let ann = gateway.user("ann", "user").await;
+    make(&gateway, json!({ "name": "each", "scope": "user", "limit_usd": "0.004", "alert_at": [0.5] })).await;
+    pay(&gateway, &ann.token).await;
+    let body = receiver.take("200 OK").await.json();
+    let data = &body["data"];
+    assert_eq!((&data["scope"], &data["subject"]), (&json!("user"), &json!(ann.id)));
+    assert_eq!(data["subject_name"], "ann");
+    let text = body["text"].as_str().unwrap();
+    assert!(text.starts_with("The budget \"each\" of the user \"ann\" has come to 50 %: "), "{text}");
     gateway.expect_record();
     gateway.finish().await;
 }

@@ -6,16 +6,13 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use crate::{
     clock::Clock,
     crypto::MacKey,
-    domain::budget::Scope,
-    snapshot::{Snapshot, budgets::BudgetBook},
-    store::ledger::AlertRow,
+    domain::ids::AlertId,
     upstream::webhook::{NotDelivered, Webhook, WebhookUrl},
 };
 
@@ -73,11 +70,10 @@ impl Courier {
     }
 
     /// Returns when the webhook has taken the alert, or it is given up.
-    pub async fn deliver(&self, row: &AlertRow, budgets: &Snapshot<BudgetBook>, clock: &Clock) {
-        let body = Bytes::from(body(row, budgets).to_string());
+    pub async fn deliver(&self, alert: AlertId, body: &Value, clock: &Clock) {
+        let body = Bytes::from(body.to_string());
         for pause in PAUSES.into_iter().map(Some).chain([None]) {
-            let Err(error) = self.call(row, body.clone(), clock).await else { return };
-            let alert = row.alert.id;
+            let Err(error) = self.call(alert, body.clone(), clock).await else { return };
             if let Some(pause) = pause {
                 tracing::warn!(%error, %alert, "the webhook did not take an alert; it is called again");
                 tokio::time::sleep(pause).await;
@@ -88,9 +84,9 @@ impl Courier {
     }
 
     /// Each try has a time and a signature of its own.
-    async fn call(&self, row: &AlertRow, body: Bytes, clock: &Clock) -> Result<(), NotDelivered> {
+    async fn call(&self, alert: AlertId, body: Bytes, clock: &Clock) -> Result<(), NotDelivered> {
         let _turn = self.turns.acquire().await;
-        let (id, timestamp) = (row.alert.id.to_string(), clock.now().as_second().to_string());
+        let (id, timestamp) = (alert.to_string(), clock.now().as_second().to_string());
         let signature = self.secret.sign(&id, &timestamp, &body);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -102,27 +98,6 @@ impl Courier {
         }
         self.webhook.post(&id, headers, body).await
     }
-}
-
-fn body(row: &AlertRow, budgets: &Snapshot<BudgetBook>) -> Value {
-    let alert = &row.alert;
-    let book = budgets.read();
-    let budget = book.budget(alert.account.budget);
-    let is_of_one = budget.is_none_or(|budget| budget.scope != Scope::Global);
-    json!({
-        "type": "budget.alert",
-        "timestamp": row.raised_at,
-        "data": {
-            "id": alert.id,
-            "budget": { "id": alert.account.budget, "name": &*alert.budget },
-            "subject": is_of_one.then(|| Uuid::from(alert.account.subject)),
-            "fraction": alert.fraction(),
-            "spent_usd": alert.spent,
-            "limit_usd": alert.limit,
-            "period_began_at": alert.account.since,
-            "resets_at": budget.and_then(|budget| budget.period.window(alert.account.since).until),
-        }
-    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use crate::domain::{
 /// All of a budget, in millionths.
 const ALL_PPM: u64 = 1_000_000;
 
+/// A hundredth of a budget, in millionths.
+const PERCENT_PPM: u64 = 10_000;
+
 /// What is to be reported. There is one at most for each account and fraction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
@@ -28,11 +31,20 @@ pub struct Alert {
 impl Alert {
     /// The fraction as it is written in `alert_at`: `0.8`, `1`.
     pub fn fraction(&self) -> String {
-        let (whole, rest) = (self.fraction_ppm / ALL_PPM, format!("{:06}", self.fraction_ppm % ALL_PPM));
-        match rest.trim_end_matches('0') {
-            "" => whole.to_string(),
-            digits => format!("{whole}.{digits}"),
-        }
+        decimal(self.fraction_ppm / ALL_PPM, &format!("{:06}", self.fraction_ppm % ALL_PPM))
+    }
+
+    /// The fraction in percent: `80`, `82.5`.
+    pub fn percent(&self) -> String {
+        decimal(self.fraction_ppm / PERCENT_PPM, &format!("{:04}", self.fraction_ppm % PERCENT_PPM))
+    }
+}
+
+/// A number with these decimal places, without the zeros at its end.
+fn decimal(whole: u64, places: &str) -> String {
+    match places.trim_end_matches('0') {
+        "" => whole.to_string(),
+        digits => format!("{whole}.{digits}"),
     }
 }
 
