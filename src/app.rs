@@ -21,6 +21,7 @@ mod server;
 mod start_error;
 mod store_watch;
 mod tls;
+mod troubles;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -36,6 +37,7 @@ use self::{
     routing::Planned,
     server::Ports,
     tls::{Tls, Watch},
+    troubles::{LookOut, Sources},
 };
 pub use self::{
     alerts::webhook,
@@ -166,6 +168,7 @@ impl Gateway {
         crew.until_keepers_run(actors::workers(&parts.config)).await?;
         HealthChecks::new(parts.published.routing.clone(), parts.base.clock.clone()).start();
         store_watch::start(parts.base.store.clone());
+        parts.look_out().start();
         if let Some(tls) = &parts.tls {
             Watch::new(tls.clone(), parts.base.clock.clone(), parts.metrics.clone()).start();
         }
@@ -250,6 +253,16 @@ impl Gateway {
 }
 
 impl Parts {
+    fn look_out(&self) -> LookOut {
+        LookOut::new(Sources {
+            clock: self.base.clock.clone(),
+            checkpoints: self.handles.checkpoints.clone(),
+            routing: self.published.routing.clone(),
+            metrics: self.metrics.clone(),
+            announcements: self.handles.announcements.clone(),
+        })
+    }
+
     fn office(&self, roster: &Roster) -> Office {
         let Self { config, base, handles, published, at_provider, identity, metrics, fingerprints, .. } = self;
         let accounting = Accounting {

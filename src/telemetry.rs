@@ -177,6 +177,22 @@ impl Metrics {
         self.gate.observe(route, elapsed_ns.saturating_sub(waited_ns), sampled);
     }
 
+    /// How many requests have ended since the process began.
+    pub fn ended(&self) -> Ended {
+        let (mut ended, refused) = (Ended::default(), Decision::Refused.as_str());
+        for family in self.requests.collect() {
+            for metric in family.get_metric() {
+                // Counters are whole, and far below where a float is not.
+                let count: u64 = format!("{:.0}", metric.get_counter().get_value()).parse().unwrap_or_default();
+                ended.all = ended.all.saturating_add(count);
+                if metric.get_label().iter().any(|label| label.name() == "decision" && label.value() == refused) {
+                    ended.refused = ended.refused.saturating_add(count);
+                }
+            }
+        }
+        ended
+    }
+
     /// Counts a request on a route whose answers are kept.
     pub fn cache(&self, route: &str, result: &str) {
         self.cache.with_label_values(&[route, result]).inc();
@@ -237,6 +253,14 @@ impl Metrics {
         self.log_lines_dropped.inc_by(log::dropped_lines().saturating_sub(self.log_lines_dropped.get()));
         self.registry.gather()
     }
+}
+
+/// How many requests have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ended {
+    pub all: u64,
+    /// Of them, those that the gateway refused.
+    pub refused: u64,
 }
 
 /// A call whose trace was sampled.
@@ -313,6 +337,18 @@ mod tests {
         assert_eq!(text(200), "200");
         assert_eq!(text(0), "000");
         assert_eq!(text(429), "429");
+    }
+
+    #[test]
+    fn requests_that_have_ended_are_counted_with_those_refused() {
+        let metrics = Metrics::new().unwrap();
+        assert_eq!(metrics.ended(), Ended::default());
+        for (route, status, decision, count) in
+            [("a", "200", "allowed", 3), ("a", "429", "refused", 2), ("none", "404", "refused", 1)]
+        {
+            metrics.requests.with_label_values(&[route, status, decision]).inc_by(count);
+        }
+        assert_eq!(metrics.ended(), Ended { all: 6, refused: 3 });
     }
 
     #[test]

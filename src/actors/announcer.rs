@@ -7,9 +7,12 @@
 //! - the line in the log and the call of the webhook, at least once: a kill may come between one of them and the note
 //!   that it was done. A receiver knows an alert by its `webhook-id`.
 //!
+//! What goes wrong in this process otherwise ([`Notice`]) is told in the log and to the webhook, and not kept.
+//!
 //! A webhook is called off the way of everything else: a bounded number at a time, each a few times with growing
 //! pauses, and then no more.
 
+mod notice;
 mod record;
 mod told;
 mod webhook;
@@ -40,7 +43,10 @@ use crate::{
     },
 };
 
-pub use webhook::{SigningSecret, UnfitSecret};
+pub use {
+    notice::Notice,
+    webhook::{SigningSecret, UnfitSecret},
+};
 
 /// How often to look for what was raised by others, or could not be done before.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -55,6 +61,13 @@ const MAX_DELIVERING: usize = 256;
 struct Look;
 
 impl Request for Look {
+    type Answer = ();
+}
+
+/// Something is to be told.
+struct Tell(Notice);
+
+impl Request for Tell {
     type Answer = ();
 }
 
@@ -100,7 +113,31 @@ impl Handler<Ask<Look>> for Announcer {
     }
 }
 
+impl Handler<Ask<Tell>> for Announcer {
+    type Result = ();
+
+    fn handle(&mut self, Ask { request: Tell(notice), reply }: Ask<Tell>, context: &mut Self::Context) {
+        reply.answer(());
+        self.tell(&notice, context);
+    }
+}
+
 impl Announcer {
+    /// Says it in the log, and calls the webhook if there is one and it does not wait for too much already.
+    fn tell(&mut self, notice: &Notice, context: &mut Context<Self>) {
+        notice.log();
+        let Some(courier) = self.courier.clone() else { return };
+        let id = notice.id;
+        if self.delivering.len() >= MAX_DELIVERING || !self.delivering.insert(id) {
+            return;
+        }
+        let (body, clock) = (notice.body(&self.blueprint.owner), self.blueprint.clock.clone());
+        let deliver = async move { courier.deliver(id, &body, &clock).await };
+        context.spawn(deliver.into_actor(self).map(move |(), announcer, _| {
+            announcer.delivering.remove(&id);
+        }));
+    }
+
     /// Records the alerts that are not on record, and calls the webhook for those that are.
     fn look(&mut self, context: &mut Context<Self>) {
         if std::mem::replace(&mut self.looking, true) {
@@ -231,6 +268,13 @@ impl Announcements {
     pub fn look(&self) {
         if let Ok(permit) = self.handle.permit() {
             drop(self.handle.hand_over(Look, permit));
+        }
+    }
+
+    /// Has something told. It is lost with the process.
+    pub fn tell(&self, notice: Notice) {
+        if let Ok(permit) = self.handle.permit() {
+            drop(self.handle.hand_over(Tell(notice), permit));
         }
     }
 

@@ -174,7 +174,7 @@ pub struct Ledger {
     pub silence_s: u32,
 }
 
-/// `[alerts]`: the webhook for alerts of budgets.
+/// `[alerts]`: the webhook for alerts of budgets and of what goes wrong.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alerts {

@@ -1,7 +1,8 @@
 //! The metrics of the public listener: its connections and its certificates.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use prometheus::{GaugeVec, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -31,6 +32,7 @@ pub(super) struct Listener {
     connections: IntGauge,
     ended: IntCounterVec,
     expires: GaugeVec,
+    certificates: Arc<ArcSwap<Vec<Expiry>>>,
 }
 
 impl Listener {
@@ -40,6 +42,7 @@ impl Listener {
             connections: add(registry, IntGauge::new(CONNECTIONS.0, CONNECTIONS.1))?,
             ended: add(registry, IntCounterVec::new(Opts::new(ENDED.0, ENDED.1), &["reason"]))?,
             expires: add(registry, GaugeVec::new(Opts::new(EXPIRES.0, EXPIRES.1), &["certificate"]))?,
+            certificates: Arc::default(),
         })
     }
 }
@@ -55,12 +58,18 @@ impl Metrics {
         self.listener.ended.with_label_values(&[reason]).inc();
     }
 
+    /// When the certificates in use expire.
+    pub fn certificates(&self) -> Arc<Vec<Expiry>> {
+        self.listener.certificates.load_full()
+    }
+
     /// Tells when the certificates in use expire.
     pub fn set_certificates(&self, expiries: &[Expiry]) {
         let mut first: BTreeMap<&str, Timestamp> = BTreeMap::new();
         for Expiry { name, at } in expiries {
             first.entry(name).and_modify(|first| *first = (*first).min(*at)).or_insert(*at);
         }
+        self.listener.certificates.store(Arc::new(expiries.to_vec()));
         self.listener.expires.reset();
         for (name, at) in first {
             self.listener

@@ -16,6 +16,8 @@ on_both_stores!(
     an_alert_is_on_record_and_counted_once_and_the_webhook_is_told,
     a_webhook_that_does_not_take_an_alert_is_called_again,
     an_alert_names_whom_it_is_about,
+    an_upstream_that_is_down_is_told,
+    a_wave_of_refusals_is_told,
     a_lowered_limit_is_told_with_the_next_call_and_a_raised_one_does_not_tell_again,
     an_alert_about_a_user_is_among_the_records_of_the_user,
     what_is_spent_and_held_is_in_the_metrics_by_name,
@@ -194,6 +196,33 @@ async fn an_alert_names_whom_it_is_about(store: &TestStore) {
     let text = body["text"].as_str().unwrap();
     assert!(text.starts_with("The budget \"each\" of the user \"ann\" has come to 50 %: "), "{text}");
     gateway.expect_record();
+    gateway.finish().await;
+}
+
+async fn an_upstream_that_is_down_is_told(store: &TestStore) {
+    let (receiver, url) = Receiver::start().await;
+    let dead =
+        "[[upstreams]]\nname = \"dead\"\nurl = \"http://127.0.0.1:1\"\nhealth = { path = \"/\", interval_s = 1 }\n";
+    let setup = Setup::default().more_lists(ROUTES).more_lists(dead).set("alerts.webhook_url", &url);
+    let gateway = setup.set("alerts.webhook_secret", SECRET).start(store).await;
+    let called = receiver.take("200 OK").await;
+    let (body, data) = (called.json(), called.json()["data"].clone());
+    assert!(called.is_signed());
+    assert_eq!((&body["type"], &data["state"]), (&json!("upstream.down"), &json!("begun")));
+    assert_eq!((&data["details"]["upstream"], &data["id"]), (&json!("dead"), &json!(called.header("webhook-id"))));
+    assert!(body["text"].as_str().unwrap().starts_with("The upstream \"dead\" is down"), "{body}");
+    gateway.finish().await;
+}
+
+async fn a_wave_of_refusals_is_told(store: &TestStore) {
+    let (receiver, url) = Receiver::start().await;
+    let gateway = start(store, &url).await;
+    for _ in 0..100 {
+        gateway.get("/paid").send().await.problem(401, "missing-credential");
+    }
+    let body = receiver.take("200 OK").await.json();
+    assert_eq!((&body["type"], &body["data"]["state"]), (&json!("refusals.wave"), &json!("begun")));
+    assert!(body["text"].as_str().unwrap().contains("were refused"), "{body}");
     gateway.finish().await;
 }
 
