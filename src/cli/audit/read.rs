@@ -12,7 +12,7 @@ use crate::{
     cli::{print, try_to_print},
     config::Config,
     domain::{
-        audit::{Refused, RefusedByBudget, RefusedByLimit, fields},
+        audit::{Refused, RefusedByBudget, RefusedByLimit, act, fields},
         hex,
         ids::{EntryId, RequestId},
     },
@@ -168,7 +168,10 @@ fn line(record: &Map<String, Value>) -> String {
     let time =
         time(record).map_or_else(|| word(record, "time"), |time| time.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string());
     let word = |field| word(record, field);
-    let (status, decision, user) = (word("status"), word("decision"), word("username"));
+    let author = record.get("act").and_then(act::author);
+    let of_author = |field: &str| author.and_then(|author| author.get(field)?.as_str()).map(visible);
+    let user = of_author("os_user").unwrap_or_else(|| word("username"));
+    let (status, decision) = (word("status"), word("decision"));
     let mut line = format!("{time} {status:>3} {decision:<7} {user} {} {}", word("method"), word("path"));
     for (name, field) in
         [("route", "route"), ("reason", "reason"), ("model", "model"), ("cost", "cost_usd"), ("request", "request_id")]
@@ -176,6 +179,9 @@ fn line(record: &Map<String, Value>) -> String {
         if record.contains_key(field) {
             line.extend([" ", name, "=", &word(field)]);
         }
+    }
+    if let Some(why) = of_author("reason") {
+        line.extend([" why=", &why]);
     }
     line.push('\n');
     line
@@ -232,6 +238,16 @@ mod tests {
         assert_eq!(
             line(&some()),
             "2026-11-29 09:05:01.500Z 429 refused ann GET /echo/\\u{1b}[2J route=echo reason=quota request=r\n"
+        );
+    }
+
+    #[test]
+    fn an_act_is_a_line_with_who_did_it_and_why() {
+        let act = serde_json::json!({ "command": { "command": "keys rotate", "by": { "os_user": "ops", "reason": "it was time" } } });
+        let record = serde_json::json!({ "time": "2026-11-29T09:05:01.5Z", "decision": "allowed", "reason": "keys rotate", "act": act });
+        assert_eq!(
+            line(record.as_object().unwrap()),
+            "2026-11-29 09:05:01.500Z   - allowed ops - - reason=keys rotate why=it was time\n"
         );
     }
 
