@@ -13,6 +13,7 @@ pub mod barrier;
 pub mod budget;
 pub mod caching;
 pub mod calendar;
+pub mod csv;
 pub mod dimensions;
 pub mod display_name;
 pub mod entry;

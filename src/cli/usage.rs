@@ -11,6 +11,7 @@ use crate::{
     app::{StartError, existing_store},
     domain::{
         calendar::{Month, Window},
+        csv,
         limit::{Per, UnknownSubject},
         usage::Dimension,
     },
@@ -84,7 +85,7 @@ impl Usage {
         print(&if self.json {
             json(&heads, &lines)
         } else if self.csv {
-            csv(&heads, &lines)
+            as_csv(&heads, &lines)
         } else {
             table(&heads, &lines)
         });
@@ -179,17 +180,15 @@ fn json(heads: &[&str], lines: &[Vec<String>]) -> String {
     format!("{:#}\n", serde_json::json!({ "items": items }))
 }
 
-fn csv(heads: &[&str], lines: &[Vec<String>]) -> String {
-    let quoted = |text: &str| {
-        if text.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        } else {
-            text.to_owned()
-        }
+/// What is not there is empty. Names may look like formulas; sums are numbers.
+fn as_csv(heads: &[&str], lines: &[Vec<String>]) -> String {
+    let cell = |(head, text): (&&str, &String)| match text.as_str() {
+        "-" => String::new(),
+        sum if SUMS.contains(head) => sum.to_owned(),
+        name => csv::guarded(name),
     };
-    let row = |fields: Vec<String>| fields.join(",") + "\r\n";
-    let head = row(heads.iter().map(|head| quoted(head)).collect());
-    lines.iter().fold(head, |text, line| text + &row(line.iter().map(|field| quoted(field)).collect()))
+    let head = csv::line(heads.iter().map(|head| (*head).to_owned()));
+    lines.iter().fold(head, |text, line| text + &csv::line(heads.iter().zip(line).map(cell)))
 }
 
 /// Names to the left, numbers to the right.
@@ -223,8 +222,17 @@ mod tests {
         let text = table(&heads, &lines);
         let second = text.lines().nth(1).unwrap();
         assert!(second.starts_with("ann             ") && second.ends_with("      0.25"), "{text}");
-        assert!(csv(&heads, &lines).ends_with("\"bo, the second\",12,9,5,0,1\r\n"));
+        assert!(as_csv(&heads, &lines).ends_with("\"bo, the second\",12,9,5,0,1\r\n"));
         assert!(json(&heads, &lines).contains("\"requests\": 12"));
+    }
+
+    #[test]
+    fn a_name_in_csv_is_no_formula() {
+        let lines = [["=1+2", "1", "0", "0", "0", "-0.5"], ["-", "1", "0", "0", "0", "1"]];
+        let lines = lines.map(|line| line.map(str::to_owned).to_vec());
+        let heads: Vec<&str> = ["team"].into_iter().chain(SUMS).collect();
+        let text = as_csv(&heads, &lines);
+        assert!(text.ends_with("\r\n'=1+2,1,0,0,0,-0.5\r\n,1,0,0,0,1\r\n"), "{text}");
     }
 
     #[test]
