@@ -54,6 +54,7 @@ pub struct UsageQuery {
     key: Option<String>,
     /// The model that was asked for.
     model: Option<String>,
+    /// The name of a route.
     route: Option<String>,
     /// Some of `user,team,key,model,served_model,route,upstream,hour,day`; none: one sum of all.
     #[schemars(regex(
