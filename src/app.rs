@@ -126,14 +126,21 @@ impl Gateway {
         let sources = outside::sources(&config)?;
         let metrics = Metrics::new()?;
         let tracing = Tracing::start(metrics.spans(), clock.clone())?;
+        let (document, docs_page) = (routes::document()?, DocsPage::build()?);
+        first_start::check(&config, secrets.admin_password.as_deref())?;
         let data_dir = foundation::data_dir(&config)?;
         let taken = Ports::take(&config)?;
         let base = Foundation::lay(&config, &secrets, clock, data_dir).await?;
-        first_rules::run(&config, &base.store, &base.clock).await?;
+        let first = first_start::Plan::of(&base, secrets.admin_password).await?;
         orphans::replay(&base.audit).await?;
         prices::start(&config, prices, &base.store, &base.clock).await?;
+        // What the configuration makes once comes when nothing of it can be refused any more.
+        first_rules::run(&config, &base.store, &base.clock).await?;
         orphans::close(&base).await?;
-        let first_start = first_start::run(&base, secrets.admin_password).await?;
+        let first_start = match first {
+            Some(plan) => plan.make(&base).await?,
+            None => None,
+        };
         let unshown_password = match &first_start {
             Some(_) => None,
             None => base.store.unshown_password(&base.chain, base.clock.now()).await?,
@@ -152,8 +159,8 @@ impl Gateway {
             identity: identity(&config, &handles, &published, mint, base.clock.clone()),
             metrics,
             tracing,
-            document: routes::document()?,
-            docs_page: DocsPage::build()?,
+            document,
+            docs_page,
             tls,
             config,
             base,

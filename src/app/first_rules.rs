@@ -55,42 +55,65 @@ pub(super) trait Configured: Administered {
     async fn is_known(store: &Store, name: &str, subject: &str) -> Result<bool, StoreError>;
 }
 
-/// Makes what is configured of a kind if there has never been any of it. Of several replicas that start at once one does.
+/// Makes the limits and the budgets that are configured, each kind if there has never been any of it. Of several replicas that
+/// start at once one does. All of both are checked before the first is made.
 ///
 /// # Errors
 /// The store does not answer, or does not take what is configured.
 pub(super) async fn run(config: &Config, store: &Store, clock: &Clock) -> Result<(), StartError> {
-    make::<LimitRow>(config, store, clock).await?;
-    make::<BudgetRow>(config, store, clock).await
+    let limits = Checked::<LimitRow>::of(config, store, clock).await?;
+    let budgets = Checked::<BudgetRow>::of(config, store, clock).await?;
+    limits.make(config, store).await?;
+    budgets.make(config, store).await
 }
 
-async fn make<N: Configured>(config: &Config, store: &Store, clock: &Clock) -> Result<(), StartError> {
-    let (mut places, mut rules) = (vec![], vec![]);
-    for (place, spec) in N::specs(config).iter().enumerate() {
-        let (_, per, subject) = N::place(spec);
-        // Of whom there is not, `in_force` tells.
-        let Ok(subject) = store.subject_id_of(per, subject).await? else { continue };
-        let rule = N::made(N::with(spec, subject), clock).map_err(|faults| blame::<N>(config, place, &faults))?;
-        if let Some(refused) = rules.iter().find_map(|other| N::clash(&rule, other)) {
-            return Err(blame::<N>(config, place, &[N::fault(refused)]).into());
+/// The rules of a kind that the configuration has and the store would take.
+struct Checked<N: Configured> {
+    /// Where each stands in the list of the configuration.
+    places: Vec<usize>,
+    rules: Vec<N::New>,
+}
+
+impl<N: Configured> Checked<N> {
+    async fn of(config: &Config, store: &Store, clock: &Clock) -> Result<Self, StartError> {
+        let (mut places, mut rules) = (vec![], vec![]);
+        for (place, spec) in N::specs(config).iter().enumerate() {
+            let (_, per, subject) = N::place(spec);
+            // Of whom there is not, `in_force` tells.
+            let Ok(subject) = store.subject_id_of(per, subject).await? else { continue };
+            let rule = N::made(N::with(spec, subject), clock).map_err(|faults| blame::<N>(config, place, &faults))?;
+            if let Some(refused) = rules.iter().find_map(|other| N::clash(&rule, other)) {
+                return Err(blame::<N>(config, place, &[N::fault(refused)]).into());
+            }
+            places.push(place);
+            rules.push(rule);
         }
-        places.push(place);
-        rules.push(rule);
-    }
-    // Without any there is nothing to make once: those of a later configuration still are.
-    if rules.is_empty() && !N::MADE_BY_NONE {
-        return Ok(());
-    }
-    let list = N::LIST;
-    match store.create_first::<N>(rules).await? {
-        First::Made => tracing::info!("the configured {list} are made; from now on the store has them"),
-        First::MadeBefore => tracing::info!("{list} are read from the store; those of the configuration are not"),
-        First::Refused(index, refused) => {
-            let place = places.get(index).copied().unwrap_or_default();
-            return Err(blame::<N>(config, place, &[N::fault(refused)]).into());
+        let (rules, refused) = store.refuse_first::<N>(rules).await?;
+        let checked = Self { places, rules };
+        match refused {
+            Some((index, refused)) => Err(checked.refused(config, index, refused)),
+            None => Ok(checked),
         }
     }
-    Ok(())
+
+    async fn make(mut self, config: &Config, store: &Store) -> Result<(), StartError> {
+        // Without any there is nothing to make once: those of a later configuration still are.
+        if self.rules.is_empty() && !N::MADE_BY_NONE {
+            return Ok(());
+        }
+        let list = N::LIST;
+        match store.create_first::<N>(std::mem::take(&mut self.rules)).await? {
+            First::Made => tracing::info!("the configured {list} are made; from now on the store has them"),
+            First::MadeBefore => tracing::info!("{list} are read from the store; those of the configuration are not"),
+            First::Refused(index, refused) => return Err(self.refused(config, index, refused)),
+        }
+        Ok(())
+    }
+
+    fn refused(&self, config: &Config, index: usize, refused: N::Refused) -> StartError {
+        let place = self.places.get(index).copied().unwrap_or_default();
+        blame::<N>(config, place, &[N::fault(refused)]).into()
+    }
 }
 
 /// Makes what is configured for somebody by name who was not there before. Where the store or an actor does not answer, that is

@@ -151,6 +151,8 @@ pub trait Administered: Clone + PartialEq + Send + Sync + Sized + 'static {
 
 /// What came of making a row of this kind.
 pub type CreatedRow<N> = Created<N, <N as Administered>::Refused>;
+/// The first rows of this kind, and the index of one that is refused, with the reason.
+pub type CheckedFirst<N> = (Vec<<N as Administered>::New>, Option<(usize, <N as Administered>::Refused)>);
 /// What came of changing or deleting a row of this kind.
 pub type ChangedRow<N> = Changed<N, <N as Administered>::Refused>;
 
@@ -197,6 +199,19 @@ impl Store {
     ) -> Result<ChangedRow<N>, StoreError> {
         self.transaction(N::TABLE, async move |connection: &mut Connection| {
             delete::<N>(connection, id, only_at, now).await
+        })
+        .await
+    }
+
+    /// Why [`Store::create_first`] would refuse one of these rows, with its index; found without a write. The rows are given
+    /// back.
+    pub async fn refuse_first<N: Administered>(&self, rows: Vec<N::New>) -> Result<CheckedFirst<N>, StoreError> {
+        self.snapshot(N::TABLE, async move |connection: &mut Connection| {
+            if revisions::last(connection, N::REVISION).await? > 0 {
+                return Ok((rows, None));
+            }
+            let refused = refuse_any::<N>(connection, &rows).await?;
+            Ok((rows, refused))
         })
         .await
     }
@@ -285,14 +300,25 @@ async fn create_first<N: Administered>(
     if revisions::hold(connection, N::REVISION).await? > 0 {
         return Ok(First::MadeBefore);
     }
-    for (index, row) in rows.iter().enumerate() {
-        if let Some(refused) = N::refuse_new(connection, row).await? {
-            return Ok(First::Refused(index, refused));
-        }
+    if let Some((index, refused)) = refuse_any::<N>(connection, rows).await? {
+        return Ok(First::Refused(index, refused));
     }
     let revision = revisions::next(connection, N::REVISION).await?;
     for row in rows {
         N::insert(connection, row, revision).await?;
     }
     Ok(First::Made)
+}
+
+/// The first of these rows that is refused, and why.
+async fn refuse_any<N: Administered>(
+    connection: &mut Connection,
+    rows: &[N::New],
+) -> Result<Option<(usize, N::Refused)>, StoreError> {
+    for (index, row) in rows.iter().enumerate() {
+        if let Some(refused) = N::refuse_new(connection, row).await? {
+            return Ok(Some((index, refused)));
+        }
+    }
+    Ok(None)
 }

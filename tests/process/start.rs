@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use super::support::{Database, Home, MASTER_KEY, PASSWORD, run};
+use super::support::{Database, Gateway, Home, MASTER_KEY, PASSWORD, run};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -247,6 +247,35 @@ fn a_weak_first_password_stops_the_start() {
     let output = Home::bare().env("TOLLGATE_ADMIN_PASSWORD", "short").run(&[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(error_of(&output).contains("TOLLGATE_ADMIN_PASSWORD"), "{}", error_of(&output));
+}
+
+const ONE_LIMIT: &str = "[[limits]]\nname = \"once\"\nroutes = [\"*\"]\nper = \"user\"\nunit = \"requests\"\n\
+                         limit = 1000000\nwindow_s = 1\n";
+
+/// The names of the limits that the store has.
+fn limit_names(gateway: &Gateway) -> Vec<String> {
+    let limits = gateway.get("/admin/limits", &gateway.admin()).json();
+    limits["items"].as_array().unwrap().iter().map(|limit| limit["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_first_start_refused_for_its_password_makes_nothing() {
+    let home = Home::bare().env("TOLLGATE_ADMIN_PASSWORD", "short").config(ONE_LIMIT);
+    assert_eq!(home.run(&[]).status.code(), Some(2));
+    assert!(!home.path().join("data").exists());
+}
+
+#[test]
+fn a_first_start_refused_for_a_budget_keeps_no_limit_of_its_configuration() {
+    let budget = "[[budgets]]\nname = \"own\"\nscope = \"user\"\nlimit_usd = \"1\"\nperiod = \"day\"\n\
+                  subject = \"01890a5d-ac96-774b-bcce-b302099a8057\"\n";
+    let home = Home::new().config(&format!("{ONE_LIMIT}{budget}"));
+    let output = home.run(&[]);
+    assert_eq!(output.status.code(), Some(2), "{}", error_of(&output));
+    assert!(error_of(&output).contains("budgets[0].subject"), "{}", error_of(&output));
+    home.rewrite_config("");
+    let gateway = home.start();
+    assert_eq!(limit_names(&gateway), ["per-user"]);
 }
 
 #[test]

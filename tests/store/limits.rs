@@ -175,6 +175,8 @@ async fn the_first_limits_are_made_once_by_many_replicas(db: Database) {
 async fn first_limits_of_a_subject_that_is_not_there_are_not_made(db: Database) {
     let id = UserId(db.clock.new_id());
     let limits = vec![new_limit(&db, json!({})), new_limit(&db, json!({ "name": "b", "subject": id }))];
+    let (limits, refused) = db.store.refuse_first::<LimitRow>(limits).await.unwrap();
+    assert_eq!((limits.len(), refused), (2, Some((1, Misfit::NoSuchSubject))));
     assert_eq!(db.store.create_first::<LimitRow>(limits).await, Ok(First::Refused(1, Misfit::NoSuchSubject)));
     assert_eq!(db.store.limits_page(Filter::default(), None, 10).await, Ok(vec![]));
     assert_eq!(db.store.create_first::<LimitRow>(vec![new_limit(&db, json!({}))]).await, Ok(First::Made));
