@@ -45,7 +45,7 @@ pub use self::{
         Recorder, audit_public_key, audit_store, checkpoint_file, checkpoint_files, custodian, home_chain,
         is_checkpoint_file_renewed, recorder, settle_audit,
     },
-    first_start::{FirstStart, random_password},
+    first_start::{ADMIN, FirstStart, random_password},
     foundation::{Secrets, check_redis, is_shared},
     keys::{change_master_key, rotate_signing_key},
     login::client_secret,

@@ -20,7 +20,16 @@ mod shell;
 mod unreachable;
 mod usage;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -177,7 +186,25 @@ fn print(text: &str) {
     drop(try_to_print(text));
 }
 
-fn try_to_print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn try_to_print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+/// Prints what is shown once and never again.
+///
+/// # Errors
+/// It cannot be written, or nobody can see it.
+fn show(text: &str) -> io::Result<()> {
+    if is_output_discarded() {
+        return Err(io::Error::other("standard output is closed, or is /dev/null"));
+    }
+    try_to_print(text)
+}
+
+/// Whether standard output is the null device, which the runtime of Rust also opens in the place of one that is closed.
+fn is_output_discarded() -> bool {
+    let out = io::stdout().as_fd().try_clone_to_owned().and_then(|out| File::from(out).metadata());
+    let (Ok(out), Ok(null)) = (out, fs::metadata("/dev/null")) else { return false };
+    out.file_type().is_char_device() && out.rdev() == null.rdev()
 }

@@ -6,7 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Failure, consent::Recorded, load, print, secrets};
+use super::{Failure, consent::Recorded, is_output_discarded, load, print, secrets, show};
 use crate::{
     app::{Deed, Recorder, random_password, recorder},
     config::secret::without_line_end,
@@ -102,10 +102,7 @@ async fn create(recorder: &Recorder, username: &str, role: Role) -> Result<(), F
     let change = json!({ "before": null, "after": after });
     recorder.note(Deed { command: "admin create-user", about: Some(user.id), change }).await.map_err(failed)?;
     match store.create::<UserRow>(user, None).await.map_err(failed)? {
-        Created::New(row) => {
-            print(&format!("created {} {}\n{}", row.role, row.username, password.line()));
-            Ok(())
-        }
+        Created::New(row) => password.tell(&format!("created {} {}\n", row.role, row.username), username),
         _ => Err(taken()),
     }
 }
@@ -121,10 +118,7 @@ async fn reset(recorder: &Recorder, username: &str) -> Result<(), Failure> {
     let deed = Deed { command: "admin reset-password", about: Some(user.id), change: told };
     recorder.note(deed).await.map_err(failed)?;
     match store.change::<UserRow>(user.id, change, clock.now()).await.map_err(failed)? {
-        Changed::Done { .. } => {
-            print(&format!("{username} has a new password\n{}", password.line()));
-            Ok(())
-        }
+        Changed::Done { .. } => password.tell(&format!("{username} has a new password\n"), username),
         _ => Err(unknown()),
     }
 }
@@ -143,8 +137,16 @@ struct Password {
 }
 
 impl Password {
+    /// # Errors
+    /// A given one is too weak, or nobody would see one that is made up: then nothing has been changed.
     fn choose(username: &str) -> Result<Self, Failure> {
         let Some(text) = std::env::var(PASSWORD).ok().map(|text| without_line_end(&text).to_owned()) else {
+            if is_output_discarded() {
+                return Err(Failure::Configuration(format!(
+                    "a made-up password is printed, and standard output is closed or /dev/null; nothing was changed. \
+                     Leave standard output open, or give the password as {PASSWORD}"
+                )));
+            }
             return Ok(Self { text: random_password().map_err(failed)?, made_up: true });
         };
         password::check(&text, username).map_err(|error| Failure::Configuration(format!("{PASSWORD}: {error}")))?;
@@ -155,7 +157,17 @@ impl Password {
         Passwords::new(1, 1).map_err(failed)?.hash(self.text.clone()).await.map_err(failed)
     }
 
-    fn line(&self) -> String {
-        if self.made_up { format!("password: {}\n", self.text.as_str()) } else { String::new() }
+    /// Says what was done and, where it was made up, the password: it is shown once.
+    fn tell(&self, done: &str, username: &str) -> Result<(), Failure> {
+        if !self.made_up {
+            print(done);
+            return Ok(());
+        }
+        show(&format!("{done}password: {}\n", self.text.as_str())).map_err(|error| {
+            Failure::Failed(format!(
+                "{}, but the password could not be printed: {error}. Make a new one: tollgate admin reset-password {username}",
+                done.trim_end()
+            ))
+        })
     }
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::manager::Manager;
-use super::{Failure, check_config, environment, load, secrets, try_to_print};
+use super::{Failure, check_config, environment, load, secrets, show, try_to_print};
 use crate::{
-    app::{FirstStart, Gateway},
+    app::{ADMIN, FirstStart, Gateway},
     clock::Clock,
     config::{
         Config, mistyped_methods,
@@ -142,9 +142,25 @@ async fn welcome(gateway: &Gateway, file: Option<&Path>, config: &Config) -> Res
             "the password of this user was made up by an earlier start and may never have been shown"
         );
     }
-    match try_to_print(&banner(gateway, file, config)) {
+    let text = banner(gateway, file, config);
+    let made_up = gateway.first_start.as_ref().is_some_and(|first| first.password.is_some());
+    if !made_up {
+        if let Err(error) = try_to_print(&text) {
+            tracing::warn!(%error, "the banner could not be printed");
+        }
+        return Ok(());
+    }
+    match show(&text) {
         Ok(()) => gateway.note_shown_password().await?,
-        Err(error) => tracing::warn!(%error, "the banner could not be printed"),
+        Err(error) => {
+            let mend = reset_command(ADMIN, file);
+            tracing::error!(
+                user = ADMIN,
+                mend,
+                %error,
+                "the made-up password of the first user could not be printed and is stored nowhere; make a new one"
+            );
+        }
     }
     Ok(())
 }

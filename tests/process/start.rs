@@ -199,24 +199,48 @@ fn a_first_start_that_finds_a_port_taken_loses_no_password() {
     }
 }
 
-#[test]
-fn a_start_that_finds_a_password_that_was_never_shown_says_how_to_make_a_new_one() {
-    const MEND: &str = "tollgate admin reset-password admin";
-    let home = Home::bare();
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "exec \"$0\" > /dev/full", env!("CARGO_BIN_EXE_tollgate")]).current_dir(home.path());
-    let unseen = home.spawn_in(shell).serving();
-    assert!(unseen.log().contains("could not be printed"), "{}", unseen.log());
-    unseen.kill();
+/// Starts of a shell whose standard output nobody sees: full, closed, the null device, and a pipe whose reader is gone.
+const UNSEEN: [&str; 4] = [
+    "exec \"$0\" > /dev/full",
+    "exec \"$0\" >&-",
+    "exec \"$0\" > /dev/null",
+    "mkfifo pipe; : < pipe & exec > pipe; wait; exec \"$0\"",
+];
 
-    let second = home.start();
-    assert!(second.output().contains(MEND) && second.log().contains(MEND), "{}", second.output());
-    assert!(!second.output().contains("password: "));
-    let reset = home.run(&["admin", "reset-password", "admin"]);
-    let password = password_in(&String::from_utf8_lossy(&reset.stdout));
-    assert_eq!(second.try_login("admin", &password).status(), 200);
-    second.terminate();
-    assert!(!home.start().output().contains(MEND), "a new password ends the warning");
+#[test]
+fn a_password_that_nobody_has_seen_is_told_of_at_once_and_by_the_next_start() {
+    const MEND: &str = "tollgate admin reset-password admin";
+    for script in UNSEEN {
+        let home = Home::bare();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_tollgate")]).current_dir(home.path());
+        let unseen = home.spawn_in(shell).serving();
+        let log = unseen.log();
+        assert!(log.contains("could not be printed") && log.contains(MEND), "{script}: {log}");
+        unseen.kill();
+
+        let second = home.start();
+        assert!(second.output().contains(MEND) && second.log().contains(MEND), "{script}: {}", second.output());
+        assert!(!second.output().contains("password: "));
+        let reset = home.run(&["admin", "reset-password", "admin"]);
+        let password = password_in(&String::from_utf8_lossy(&reset.stdout));
+        assert_eq!(second.try_login("admin", &password).status(), 200);
+        second.terminate();
+        assert!(!home.start().output().contains(MEND), "{script}: a new password ends the warning");
+    }
+}
+
+#[test]
+fn a_new_password_that_nobody_would_see_is_not_made() {
+    let home = Home::new();
+    let gateway = home.start();
+    let mut shell = Command::new("sh");
+    let script = "exec \"$0\" admin reset-password admin --config tollgate.toml >&-";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_tollgate")]).current_dir(home.path());
+    let output = run(shell);
+    assert_eq!(output.status.code(), Some(2), "{}", error_of(&output));
+    assert!(error_of(&output).contains("nothing was changed"), "{}", error_of(&output));
+    assert_eq!(gateway.try_login("admin", PASSWORD).status(), 200);
 }
 
 #[test]
