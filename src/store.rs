@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` if it does not answer, has no tables, or is a SQLite file that was replaced or deleted.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.pools.check()?;
+        self.check_place()?;
         self.read("revisions", async move |connection: &mut Connection| {
             revisions::current(connection, revisions::IDENTITY).await.map(drop)
         })
@@ -149,13 +149,22 @@ impl Store {
         self.inner.pools.block()
     }
 
+    /// Whether what is written still goes where the address leads. Where it does not, because the file of a SQLite store was
+    /// moved, deleted or replaced while it was open, no operation gets a connection until a look finds the right one again.
+    ///
+    /// # Errors
+    /// `Unavailable`, with what it is.
+    pub fn check_place(&self) -> Result<(), StoreError> {
+        self.inner.pools.check()
+    }
+
     /// What is wrong with the file of a SQLite store while it is open: another lies in its place, or its log grows without
     /// bound.
     ///
     /// # Errors
     /// `Unavailable`, with what it is.
     pub fn check_file(&self) -> Result<(), StoreError> {
-        self.inner.pools.check()?;
+        self.check_place()?;
         self.inner.pools.check_log()
     }
 

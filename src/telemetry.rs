@@ -89,6 +89,7 @@ pub struct Metrics {
     gauges: gauges::Gauges,
     audit_backlog: IntGauge,
     checkpoints_stand_still: IntGauge,
+    store_file_replaced: IntGauge,
     clock_ahead: Gauge,
     listener: listener::Listener,
     cache: IntCounterVec,
@@ -113,6 +114,10 @@ const CLOCK_AHEAD: (&str, &str) = (
 );
 const STANDING: (&str, &str) =
     ("tollgate_audit_checkpoints_stand_still", "1 while no checkpoint of the audit log can be signed, else 0.");
+const FILE_REPLACED: (&str, &str) = (
+    "tollgate_store_file_replaced",
+    "1 while another file, or none, lies where the SQLite store was opened, else 0; the store is not used then.",
+);
 const BACKLOG: (&str, &str) = ("tollgate_audit_backlog", "Audit entries accepted and not yet in the store.");
 
 impl Metrics {
@@ -149,6 +154,7 @@ impl Metrics {
             )?,
             gauges: gauges::Gauges::new(&registry)?,
             checkpoints_stand_still: add(&registry, IntGauge::new(STANDING.0, STANDING.1))?,
+            store_file_replaced: add(&registry, IntGauge::new(FILE_REPLACED.0, FILE_REPLACED.1))?,
             audit_backlog: add(&registry, IntGauge::new(BACKLOG.0, BACKLOG.1))?,
             clock_ahead: add(&registry, Gauge::new(CLOCK_AHEAD.0, CLOCK_AHEAD.1))?,
             listener: listener::Listener::new(&registry)?,
@@ -231,6 +237,11 @@ impl Metrics {
     /// Whether checkpoints of the audit log cannot be signed.
     pub fn set_checkpoints_stand_still(&self, stand_still: bool) {
         self.checkpoints_stand_still.set(stand_still.into());
+    }
+
+    /// Whether another file, or none, lies where the store was opened.
+    pub fn set_store_file_replaced(&self, replaced: bool) {
+        self.store_file_replaced.set(replaced.into());
     }
 
     /// All metrics in the Prometheus text format, with what was just looked at.

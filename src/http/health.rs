@@ -31,8 +31,8 @@ pub struct Health {
 pub struct Readiness {
     /// `ready`, `draining` or `unavailable`.
     status: &'static str,
-    /// `ok` or `unavailable` for each: every kind of actor by its name in `/metrics`, `store`, `redis` where there is one, and
-    /// `audit`, the audit log, which is `spooling` where entries wait on the disk for the store, and `checkpoints`, those of the
+    /// `ok` or `unavailable` for each: every kind of actor by its name in `/metrics`, `store`, which is `file replaced` where the
+    /// file of SQLite was moved, deleted or replaced while it was open, `redis` where there is one, and `audit`, the audit log, which is `spooling` where entries wait on the disk for the store, and `checkpoints`, those of the
     /// audit log, which are `standing still` where none can be signed.
     dependencies: BTreeMap<&'static str, &'static str>,
 }
@@ -113,10 +113,10 @@ async fn readiness(operations: &Operations) -> Readiness {
     // Cut off from the store for longer than `auth.max_staleness_s`, or with tokens that others refuse.
     dependencies.insert("identity", state(operations.staleness.is_within_bound()));
     dependencies.insert("clock", state(operations.clock.ahead_us().unsigned_abs() <= MAX_CLOCK_DIFFERENCE_US));
-    let all = dependencies.values().all(|state| *state != UNAVAILABLE);
-    // Tokens are verified without the store, and what is recorded waits in the spool.
-    let store = tokio::time::timeout(PATIENCE, operations.store.ping()).await;
-    dependencies.insert("store", state(matches!(store, Ok(Ok(())))));
+    // A store that is away comes back by itself; a file that is not the store's own does not.
+    let is_in_place = operations.store.check_place().is_ok();
+    let all = is_in_place && dependencies.values().all(|state| *state != UNAVAILABLE);
+    dependencies.insert("store", if is_in_place { store(operations).await } else { FILE_REPLACED });
     // Calls are recorded all the same; what is recorded is vouched for later, or not at all.
     dependencies.insert("checkpoints", if operations.checkpoints.stand_still() { STANDING_STILL } else { OK });
     // Calls are served without Redis, as each limit's `on_error` says.
@@ -131,6 +131,12 @@ async fn readiness(operations: &Operations) -> Readiness {
     Readiness { status, dependencies }
 }
 
+/// Tokens are verified without the store, and what is recorded waits in the spool: calls are served while it is away.
+async fn store(operations: &Operations) -> &'static str {
+    let answer = tokio::time::timeout(PATIENCE, operations.store.ping()).await;
+    state(matches!(answer, Ok(Ok(()))))
+}
+
 /// How long a dependency may take to answer: less than a usual prober waits.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -139,6 +145,7 @@ const MAX_CLOCK_DIFFERENCE_US: u64 = 5_000_000;
 
 const OK: &str = "ok";
 const STANDING_STILL: &str = "standing still";
+const FILE_REPLACED: &str = "file replaced";
 const SPOOLING: &str = "spooling";
 const READY: &str = "ready";
 const UNAVAILABLE: &str = "unavailable";

@@ -43,6 +43,7 @@ async fn metrics(
     let (actors, exchanges) = (gauges(&operations.roster), exchanges(&operations).collect());
     metrics.set_audit_backlog(operations.audit.backlog());
     metrics.set_checkpoints_stand_still(operations.checkpoints.stand_still());
+    metrics.set_store_file_replaced(operations.store.check_place().is_err());
     metrics.set_clock_ahead(operations.clock.ahead_us());
     let (upstreams, pools) = (upstreams(&operations), pools(&operations));
     let seen = Seen { actors, exchanges, pools, budgets, upstreams, alerts: &alerts };

@@ -56,7 +56,7 @@ pub(super) struct Pools {
 }
 
 enum Kind {
-    Sqlite { readers: Pool<AsyncSqliteConnection>, writer: Pool<AsyncSqliteConnection>, file: OpenedFile },
+    Sqlite { readers: Pool<AsyncSqliteConnection>, writer: Pool<AsyncSqliteConnection>, file: Arc<OpenedFile> },
     Postgres(Postgres),
 }
 
@@ -125,8 +125,12 @@ impl Pools {
     /// Waits for a free connection, or for a new one.
     ///
     /// # Errors
-    /// `Unavailable` after the timeout, or if the database cannot be reached.
+    /// `Unavailable` after the timeout, or if the database cannot be reached, or if the file of a SQLite store was found
+    /// moved, deleted or replaced.
     pub(super) async fn acquire(&self, access: Access) -> Result<Connection, StoreError> {
+        if let Kind::Sqlite { file, .. } = &self.kind {
+            file.as_last_seen()?;
+        }
         let found = tokio::time::timeout(self.acquire_timeout, self.kind.get(access)).await;
         match found {
             Ok(Ok(connection)) => Ok(connection),
@@ -168,12 +172,12 @@ impl Kind {
     fn sqlite(path: &Path, size: usize, busy_timeout: Duration) -> Result<Self, StoreError> {
         file::prepare(path)?;
         let path = file::text(path)?;
-        let setup = sqlite_setup(busy_timeout);
-        let readers = manager(open_sqlite(path, &format!("{setup}{SQLITE_READ_ONLY}")));
+        let (file, setup) = (Arc::new(OpenedFile::at(path)), sqlite_setup(busy_timeout));
+        let readers = manager(open_sqlite(&file, path, &format!("{setup}{SQLITE_READ_ONLY}")));
         let readers = Pool::builder(readers).max_size(size).build().map_err(unbuilt)?;
-        let writer = manager(open_sqlite(path, &setup));
+        let writer = manager(open_sqlite(&file, path, &setup));
         let writer = Pool::builder(writer).max_size(1).build().map_err(unbuilt)?;
-        Ok(Self::Sqlite { readers, writer, file: OpenedFile::at(path) })
+        Ok(Self::Sqlite { readers, writer, file })
     }
 
     async fn get(&self, access: Access) -> Result<Connection, PoolError> {
@@ -198,11 +202,16 @@ fn manager<C: AsyncConnection + 'static>(open: SetupCallback<C>) -> AsyncDieselC
     AsyncDieselConnectionManager::new_with_config("", config)
 }
 
-fn open_sqlite(path: &str, setup: &str) -> SetupCallback<AsyncSqliteConnection> {
-    let (path, setup): (Arc<str>, Arc<str>) = (path.into(), setup.into());
+/// A new connection is one to the file that the store was opened with: SQLite would make one that is gone.
+fn open_sqlite(file: &Arc<OpenedFile>, path: &str, setup: &str) -> SetupCallback<AsyncSqliteConnection> {
+    let (file, path, setup): (_, Arc<str>, Arc<str>) = (Arc::clone(file), path.into(), setup.into());
     Box::new(move |_| {
-        let (path, setup) = (Arc::clone(&path), Arc::clone(&setup));
-        async move { set_up(AsyncSqliteConnection::establish(&path).await?, &setup).await }.boxed()
+        let (file, path, setup) = (Arc::clone(&file), Arc::clone(&path), Arc::clone(&setup));
+        async move {
+            file.check().map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+            set_up(AsyncSqliteConnection::establish(&path).await?, &setup).await
+        }
+        .boxed()
     })
 }
 

@@ -3,7 +3,10 @@
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::StoreError;
@@ -16,12 +19,15 @@ const MAX_LOG_BYTES: u64 = 256 << 20;
 pub(super) struct OpenedFile {
     path: PathBuf,
     identity: OnceLock<(u64, u64)>,
+    /// What the last look has found: another file, or none.
+    is_displaced: AtomicBool,
 }
 
 impl OpenedFile {
     /// The file as it is now; one that is not there yet is known from the first check on.
     pub(super) fn at(path: impl AsRef<Path>) -> Self {
-        let opened = Self { path: path.as_ref().to_owned(), identity: OnceLock::new() };
+        let opened =
+            Self { path: path.as_ref().to_owned(), identity: OnceLock::new(), is_displaced: AtomicBool::new(false) };
         drop(opened.check());
         opened
     }
@@ -30,13 +36,34 @@ impl OpenedFile {
     /// `Unavailable` if another file, or none, lies where the store was opened: what is written to the open one is lost to
     /// the next start.
     pub(super) fn check(&self) -> Result<(), StoreError> {
+        let looked = self.look();
+        self.is_displaced.store(looked.is_err(), Ordering::Relaxed);
+        looked
+    }
+
+    /// What the last [`OpenedFile::check`] has found, without a look at the disk.
+    ///
+    /// # Errors
+    /// `Unavailable`, as then.
+    pub(super) fn as_last_seen(&self) -> Result<(), StoreError> {
+        if self.is_displaced.load(Ordering::Relaxed) {
+            let text = "the SQLite file was moved, deleted or replaced while it was open";
+            return Err(StoreError::Unavailable(text.into()));
+        }
+        Ok(())
+    }
+
+    fn look(&self) -> Result<(), StoreError> {
         let file = std::fs::metadata(&self.path);
-        let file = file.map_err(|error| StoreError::Unavailable(format!("the SQLite file is gone: {error}")))?;
+        let file = file.map_err(|error| {
+            let text = format!("the SQLite file is gone: {error}; put it back, or restart the gateway for a new one");
+            StoreError::Unavailable(text)
+        })?;
         let found = (file.dev(), file.ino());
         if *self.identity.get_or_init(|| found) == found {
             return Ok(());
         }
-        let text = "another file lies where the SQLite store was opened; restart the gateway to use it";
+        let text = "another file lies where the SQLite store was opened; put the right one back, or restart the gateway to use this one";
         Err(StoreError::Unavailable(text.into()))
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::support::{Gateway, Home, Upstream, eventually, request};
+use super::support::{Gateway, Home, Upstream, Wire, eventually, request};
 
 const ROUTE: &str = "[[routes]]\nname = \"extra\"\npath = \"/extra\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
                      upstream = \"builtin:echo\"\n";
@@ -108,14 +108,53 @@ fn a_rule_of_the_file_for_somebody_by_name_waits_for_one_and_is_made_once() {
     assert_eq!(subjects(&gateway, "/admin/limits", "of-ann"), [Value::Null; 0]);
 }
 
+/// What `/readyz` says: its status, and of the store.
+fn readiness(gateway: &Gateway) -> (u16, String) {
+    let answer = gateway.send("GET /readyz HTTP/1.1\r\nhost: gateway.test\r\n\r\n");
+    (answer.status(), answer.json()["dependencies"]["store"].as_str().unwrap().to_owned())
+}
+
+fn file_replaced_metric(gateway: &Gateway) -> String {
+    let mut wire = Wire::connect(gateway.ops);
+    wire.say("GET /metrics HTTP/1.1\r\nhost: ops.test\r\n\r\n");
+    let metrics = wire.message().text();
+    let line = metrics.lines().find(|line| line.starts_with("tollgate_store_file_replaced "));
+    line.unwrap_or_default().rsplit(' ').next().unwrap_or_default().to_owned()
+}
+
+/// A change that needs the store.
+fn try_to_make_team(gateway: &Gateway, token: &str, name: &str) -> u16 {
+    gateway.json("POST", "/admin/teams", token, &json!({ "name": name })).status()
+}
+
 #[test]
-fn a_store_file_that_is_replaced_is_noticed() {
+fn a_store_file_that_is_gone_or_replaced_is_told_of_and_not_used_until_it_is_back() {
     let home = Home::new();
     let gateway = home.start();
-    fs::rename(home.database(), home.path().join("data/elsewhere.db")).unwrap();
-    eventually("it is in the log", || gateway.log().contains("the file of the store is in trouble").then_some(()));
-    fs::rename(home.path().join("data/elsewhere.db"), home.database()).unwrap();
+    let token = gateway.admin();
+    let aside = home.path().join("data/elsewhere.db");
+    assert_eq!((try_to_make_team(&gateway, &token, "before"), readiness(&gateway)), (201, (200, "ok".into())));
+    fs::rename(home.database(), &aside).unwrap();
+    for place in ["gone", "another"] {
+        if place == "another" {
+            fs::write(home.database(), "").unwrap();
+        }
+        eventually("it is in the log", || gateway.log().contains("the file of the store is in trouble").then_some(()));
+        assert_eq!(readiness(&gateway), (503, "file replaced".into()), "{place}");
+        assert_eq!(file_replaced_metric(&gateway), "1", "{place}");
+        assert_eq!(try_to_make_team(&gateway, &token, place), 503);
+        assert_eq!(gateway.get("/echo", &token).status(), 200, "{place}: what needs no store is served");
+    }
+    fs::rename(&aside, home.database()).unwrap();
     eventually("it is in order again", || gateway.log().contains("is in order again").then_some(()));
+    eventually("changes are made", || (try_to_make_team(&gateway, &token, "after") == 201).then_some(()));
+    assert_eq!((readiness(&gateway), file_replaced_metric(&gateway).as_str()), ((200, "ok".into()), "0"));
+    gateway.kill();
+    let gateway = home.start();
+    let teams = gateway.get("/admin/teams", &gateway.admin()).json();
+    let names: Vec<&str> =
+        teams["items"].as_array().unwrap().iter().map(|team| team["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["before", "after"]);
 }
 
 /// A name for two models at an upstream with a secret.

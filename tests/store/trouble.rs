@@ -175,8 +175,10 @@ fn a_sqlite_file_that_was_replaced_or_deleted_under_the_store_is_noticed() {
     let aside = folder.path().join("aside.db");
     std::fs::rename(&file, &aside).unwrap();
     assert!(is_unavailable(&block_on(store.ping())), "it is gone");
+    assert!(is_unavailable(&block_on(store.identity_revision())), "nothing is read from what lies elsewhere");
     std::fs::copy(&aside, &file).unwrap();
     assert!(is_unavailable(&block_on(store.ping())), "it is another");
     std::fs::rename(&aside, &file).unwrap();
     assert_eq!(block_on(store.ping()), Ok(()));
+    assert_eq!(block_on(store.identity_revision()), Ok(0));
 }
