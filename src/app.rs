@@ -46,7 +46,7 @@ pub use self::{
         is_checkpoint_file_renewed, recorder, settle_audit,
     },
     first_start::{ADMIN, FirstStart, random_password},
-    foundation::{Secrets, check_redis, is_shared},
+    foundation::{Secrets, check_redis, is_shared, opens_store},
     keys::{change_master_key, rotate_signing_key},
     login::client_secret,
     offline::{Standstill, check_store, existing_store},

@@ -33,6 +33,10 @@ pub enum DataDirError {
     )]
     KeyIsElsewhere(String),
     #[error(
+        "data_dir {0}: the master key (its master.key, or TOLLGATE_MASTER_KEY) is another one than what is in the store was sealed with, and opens nothing; nothing was changed. Put that one there, or set TOLLGATE_MASTER_KEY to what it was"
+    )]
+    KeyIsOfAnother(String),
+    #[error(
         "{0} is left of a change that was cut short. Run the command again with the key in it; or, if the gateway starts with the present key, delete it"
     )]
     LeftOver(String),

@@ -4,14 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use super::{StartError, webhook};
 use crate::{
-    actors::{announcer::SigningSecret, audit_writer, notary::CheckpointKey, traffic_counter::Stored},
+    actors::{
+        announcer::SigningSecret, audit_writer, notary::CheckpointKey, token_issuer::purpose_of,
+        traffic_counter::Stored,
+    },
     clock::Clock,
     config::{Config, ConfigError, redis::Sentinel},
     credentials::passwords::{HashingError, Passwords},
     crypto::MasterKey,
     data_dir::{self, DataDir, DataDirError},
     store::{
-        Settings, Store, migrations,
+        Settings, Store, StoreError, migrations,
         redis::{self, Redis, Timeouts, Way},
     },
     upstream::webhook::WebhookUrl,
@@ -77,15 +80,30 @@ pub(super) fn data_dir(config: &Config) -> Result<DataDir, StartError> {
     Ok(DataDir::open(&config.data_dir)?)
 }
 
-/// The key that is given or lies in the data directory, or a new one: not for a store in which something is sealed already.
+/// The key that is given or lies in the data directory, or a new one: not for a store in which something is sealed already. It
+/// opens what is sealed, which is seen before the store is brought up to date.
 fn master_key(config: &Config, secrets: &Secrets, data_dir: &DataDir) -> Result<MasterKey, StartError> {
     let url = config.store_url()?;
-    match read_master_key(config, secrets) {
+    let master = match read_master_key(config, secrets) {
         Err(StartError::DataDir(DataDirError::NoKey(path))) if migrations::has_sealed(&url)? => {
-            Err(DataDirError::KeyIsElsewhere(path).into())
+            return Err(DataDirError::KeyIsElsewhere(path).into());
         }
-        _ => Ok(data_dir.master_key(secrets.master_key.as_deref(), is_shared(&url))?),
+        _ => data_dir.master_key(secrets.master_key.as_deref(), is_shared(&url))?,
+    };
+    if !opens_store(&master, &url)? {
+        return Err(DataDirError::KeyIsOfAnother(config.data_dir.display().to_string()).into());
     }
+    Ok(master)
+}
+
+/// Whether a master key opens what is sealed in the SQLite store at this URL: so it does where there is nothing yet. PostgreSQL is
+/// left alone.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn opens_store(master: &MasterKey, url: &str) -> Result<bool, StoreError> {
+    let secrets = migrations::shared_secrets(url)?;
+    Ok(secrets.iter().all(|(value, sealed)| master.open(&purpose_of(value), sealed).is_ok()))
 }
 
 /// The store of a configuration, with its schema up to date.

@@ -77,7 +77,12 @@ impl StartError {
                 | Self::Prices(_)
                 | Self::NoStore { .. }
                 | Self::Tracing(_)
-                | Self::DataDir(DataDirError::NoSharedKey | DataDirError::Key { .. } | DataDirError::KeyIsElsewhere(_))
+                | Self::DataDir(
+                    DataDirError::NoSharedKey
+                        | DataDirError::Key { .. }
+                        | DataDirError::KeyIsElsewhere(_)
+                        | DataDirError::KeyIsOfAnother(_)
+                )
                 | Self::Store(StoreError::Invalid(_))
         )
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Failure, consent::Consent, load, print, secrets};
 use crate::{
-    app::{Standstill, StartError, audit_store, is_shared},
+    app::{Standstill, StartError, audit_store, is_shared, opens_store},
     clock::Clock,
     config::Config,
     data_dir::{self, DataDirError},
@@ -82,7 +82,8 @@ impl Restore {
                 return Err(others_tool(&command));
             }
         };
-        check_copy(&self.file)?;
+        let copy = check_copy(&self.file)?;
+        check_key(&config, (&self.file, &copy), &url)?;
         let author = self.consent.author();
         let still = actix::System::new().block_on(Standstill::of(&config))?;
         let beside = if store.exists() { "; what is there now would be kept beside it" } else { "" };
@@ -125,11 +126,33 @@ fn needs_key(config: &Config, url: &str) -> Result<bool, Failure> {
     Ok(matches!(read, Err(DataDirError::NoKey(_))) && migrations::has_sealed(url).map_err(StartError::from)?)
 }
 
-fn check_copy(file: &Path) -> Result<(), Failure> {
+/// Refuses a copy that the master key here does not open. Where there is none here, what is to be done is said at the end.
+fn check_key(config: &Config, (file, copy): (&Path, &str), url: &str) -> Result<(), Failure> {
+    let read = data_dir::read_master_key(&config.data_dir, secrets().master_key.as_deref(), is_shared(url));
+    let is_right = match read {
+        Err(DataDirError::NoKey(_)) => true,
+        Err(error) => return Err(StartError::from(error).into()),
+        Ok(master) => opens_store(&master, copy).map_err(StartError::from)?,
+    };
+    if is_right { Ok(()) } else { Err(Failure::Configuration(format!("{}: {OTHER_KEY}", file.display()))) }
+}
+
+/// What is wrong with such a copy, and what to do.
+const OTHER_KEY: &str = "it was made under another master key than the one here (data_dir/master.key, or TOLLGATE_MASTER_KEY), which \
+                         opens nothing in it; nothing was changed. Put the master.key that belongs to the copy into data_dir, \
+                         and keep the present one with the present store; or set TOLLGATE_MASTER_KEY to what it was. Then \
+                         restore again";
+
+/// The URL of a copy that is a whole store.
+fn check_copy(file: &Path) -> Result<String, Failure> {
     let bad = |reason: String| Failure::Configuration(format!("{}: {reason}", file.display()));
     let path = std::path::absolute(file).map_err(|error| bad(error.to_string()))?;
-    match migrations::look(&format!("sqlite://{}", path.display())) {
-        Ok(Found::Ready | Found::Behind(_)) => backup::check(&path).map_err(|error| bad(error.to_string())),
+    let url = format!("sqlite://{}", path.display());
+    match migrations::look(&url) {
+        Ok(Found::Ready | Found::Behind(_)) => {
+            backup::check(&path).map_err(|error| bad(error.to_string()))?;
+            Ok(url)
+        }
         Ok(Found::Nowhere) => Err(bad("there is no such file".into())),
         Ok(Found::NoSchema) => Err(bad("it is no store of Tollgate".into())),
         Err(error) => Err(bad(error.to_string())),

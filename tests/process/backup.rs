@@ -105,6 +105,27 @@ fn a_restore_where_nothing_was_keeps_nothing_and_asks_for_the_master_key() {
 }
 
 #[test]
+fn a_copy_made_under_another_master_key_is_refused_before_anything_is_replaced() {
+    let home = Home::new();
+    let gateway = home.start();
+    done(&home, &["backup", "copy.db"]);
+    assert!(gateway.terminate().success());
+    let other = Home::new();
+    let gateway = other.start();
+    let token = gateway.admin();
+    assert!(gateway.terminate().success());
+    let copy = home.path().join("copy.db");
+    let copy = copy.to_str().unwrap();
+    refused(&other, &["restore", copy, "--yes"], 2, "another master key");
+    refused(&other, &["restore", copy, "--dry-run"], 2, "another master key");
+    let kept = fs::read_dir(other.path().join("data")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!kept.into_iter().any(|name| name.to_str().unwrap().contains(".before-")));
+    assert_eq!(other.start().get("/me", &token).status(), 200, "the store is as it was");
+    fs::copy(home.path().join("data/master.key"), other.path().join("data/master.key")).unwrap();
+    assert!(done(&other, &["restore", copy, "--yes"]).contains("is restored from"));
+}
+
+#[test]
 fn with_postgresql_both_say_what_to_run() {
     let database = Database::create();
     let home = database.home();

@@ -323,9 +323,11 @@ fn another_master_key_than_the_one_of_before_stops_the_start() {
     let home = Home::new();
     assert!(home.start().terminate().success());
     let home = home.env("TOLLGATE_MASTER_KEY", MASTER_KEY);
-    let output = home.run(&[]);
-    assert!(matches!(output.status.code(), Some(1 | 2)), "{}", error_of(&output));
-    assert!(error_of(&output).contains("key"), "{}", error_of(&output));
+    for arguments in [&[][..], &["check-config"]] {
+        let output = home.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", error_of(&output));
+        assert!(error_of(&output).contains("is another one than"), "{}", error_of(&output));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    app::{Secrets, is_shared},
+    app::{Secrets, is_shared, opens_store},
     config::{Config, ConfigError},
     data_dir::{self, DataDirError},
     domain::password,
@@ -39,16 +39,14 @@ pub(super) fn of(config: &Config, secrets: &Secrets) -> Surroundings {
 
 fn master_key(config: &Config, secrets: &Secrets, url: &str) -> Option<ConfigError> {
     let given = secrets.master_key.as_deref();
+    let path = || config.data_dir.display().to_string();
     let error = match data_dir::read_master_key(&config.data_dir, given, is_shared(url)) {
-        Ok(_) => return None,
-        Err(DataDirError::NoKey(path)) => {
-            // The first start makes one.
-            let is_elsewhere = migrations::has_sealed(url).unwrap_or(false);
-            return is_elsewhere.then(|| {
-                let reason = DataDirError::KeyIsElsewhere(path).to_string();
-                ConfigError { origin: "data_dir".into(), key: "master key".into(), reason }
-            });
-        }
+        // What cannot be read is told of elsewhere.
+        Ok(master) if opens_store(&master, url).unwrap_or(true) => return None,
+        Ok(_) => DataDirError::KeyIsOfAnother(path()),
+        // The first start makes one.
+        Err(DataDirError::NoKey(_)) if !migrations::has_sealed(url).unwrap_or(false) => return None,
+        Err(DataDirError::NoKey(_)) => DataDirError::KeyIsElsewhere(path()),
         Err(error) => error,
     };
     let origin =

@@ -10,7 +10,7 @@ use diesel_migrations::EmbeddedMigrations;
 use tokio_postgres::Config;
 
 use super::sources::{POSTGRES, SQLITE, connect, failed, in_runtime, on_thread};
-use crate::store::{StoreError, address::Address, file};
+use crate::store::{StoreError, address::Address, file, reseal::Sealed, schema::sealed_secrets};
 
 /// What is at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,22 @@ pub fn has_sealed(url: &str) -> Result<bool, StoreError> {
     match Address::parse(url)? {
         Address::Sqlite(path) if path.exists() => has_sealed_in(&path),
         Address::Sqlite(_) | Address::Postgres(_) => Ok(false),
+    }
+}
+
+/// The shared secrets that are sealed in a SQLite store, whichever version it has. PostgreSQL is left alone.
+///
+/// # Errors
+/// As of [`has_sealed`].
+pub fn shared_secrets(url: &str) -> Result<Vec<(Sealed, Vec<u8>)>, StoreError> {
+    use diesel::RunQueryDsl as _;
+    match Address::parse(url)? {
+        Address::Sqlite(path) if has_sealed(url)? => {
+            let secrets = sealed_secrets::table.select((sealed_secrets::name, sealed_secrets::sealed));
+            let secrets: Vec<(String, Vec<u8>)> = secrets.load(&mut open(&path)?)?;
+            Ok(secrets.into_iter().map(|(name, sealed)| (Sealed::Secret { name }, sealed)).collect())
+        }
+        Address::Sqlite(_) | Address::Postgres(_) => Ok(vec![]),
     }
 }
 
@@ -140,7 +156,10 @@ where
 }
 
 fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
-    SqliteConnection::establish(file::text(path)?).map_err(|error| StoreError::unavailable(&error))
+    let mut conn = SqliteConnection::establish(file::text(path)?).map_err(|error| StoreError::unavailable(&error))?;
+    // A command may hold the lock for a moment.
+    conn.batch_execute("PRAGMA busy_timeout = 5000;")?;
+    Ok(conn)
 }
 
 fn applied_on_sqlite(path: &Path) -> Result<Vec<String>, StoreError> {
