@@ -80,7 +80,7 @@ impl Replay {
         let Rules { asked: rules, is_comparison, burst_follows } = written.resolved(source).await?;
         let mut known = vec![];
         for rule in rules {
-            known.push(source.subjects_apart(rule).await?);
+            known.push(source.with_known(rule).await?);
         }
         let runs = known.iter().map(|rule| Run::new(rule.clone(), span)).collect();
         let runs = source.replay(runs, span).await?;
@@ -89,8 +89,8 @@ impl Replay {
         }
         let asked = runs.iter().map(Run::asked).max().unwrap_or(0);
         let tightest = match (self.tightest, known.pop()) {
-            (Some(below_ppm), Some(Rule::Limit(policy, apart))) => {
-                let search = Search::new((policy, apart), burst_follows, span, (below_ppm, asked));
+            (Some(below_ppm), Some(Rule::Limit(policy, of_it))) => {
+                let search = Search::new((policy, of_it), burst_follows, span, (below_ppm, asked));
                 Some(search.find(async |runs| source.replay(runs, span).await).await?)
             }
             _ => None,

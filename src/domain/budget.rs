@@ -85,6 +85,14 @@ pub struct Shortfall {
 }
 
 impl Budget {
+    /// Whether this budget decides as another one does: it has its name and its subjects, counts the same calls over the same
+    /// periods, and allows as much.
+    #[must_use]
+    pub fn decides_as(&self, other: &Self) -> bool {
+        let of = |budget: &Self| (budget.scope, budget.subject, budget.limit, budget.period);
+        self.name == other.name && self.models == other.models && of(self) == of(other)
+    }
+
     /// The claim of `subject` on this budget at `now`.
     pub fn claim(&self, subject: Subject, now: Timestamp) -> Claim {
         let account = BudgetAccount { budget: self.id, subject, since: self.period.window(now).since };

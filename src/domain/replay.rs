@@ -56,13 +56,20 @@ pub struct Span {
     pub to: Timestamp,
 }
 
-/// What is replayed.
+/// What is replayed, with what is known of it.
 #[derive(Debug, Clone)]
 pub enum Rule {
-    /// A limit; but not for those subjects that have one of the same name for themselves.
-    Limit(Policy, HashSet<Subject>),
-    /// A budget; likewise.
-    Budget(Budget, HashSet<Subject>),
+    Limit(Policy, Known),
+    Budget(Budget, Known),
+}
+
+/// What the gateway knows of a rule besides what the rule says.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The subjects that have a rule of the same name for themselves: this one is not asked for them.
+    pub apart: HashSet<Subject>,
+    /// When this rule was made, if it is in force: it has met, and counted, nothing that was decided before.
+    pub in_force_since: Option<Timestamp>,
 }
 
 impl Rule {
@@ -90,6 +97,8 @@ impl Rule {
 pub struct Replay {
     span: Span,
     reads_from: Timestamp,
+    /// From when on the rule is asked; zero where it was not made within the time on record.
+    in_force_ns: u64,
     gate: Gate,
     timeline: Timeline,
     tally: Tally,
@@ -104,19 +113,20 @@ impl Replay {
     #[must_use]
     pub fn new(rule: Rule, span: Span) -> Self {
         let reads_from = rule.reads_from(span.from);
-        let (gate, per) = match rule {
-            Rule::Limit(policy, apart) => {
+        let (gate, per, in_force_since) = match rule {
+            Rule::Limit(policy, Known { apart, in_force_since }) => {
                 let per = policy.per;
-                (Gate::Limit(LimitGate::new(policy, apart)), per)
+                (Gate::Limit(LimitGate::new(policy, apart)), per, in_force_since)
             }
-            Rule::Budget(budget, apart) => {
+            Rule::Budget(budget, Known { apart, in_force_since }) => {
                 let per = budget.scope.per();
-                (Gate::Budget(BudgetGate::new(budget, apart)), per)
+                (Gate::Budget(BudgetGate::new(budget, apart)), per, in_force_since)
             }
         };
         Self {
             span,
             reads_from,
+            in_force_ns: in_force_since.map_or(0, nanoseconds),
             gate,
             timeline: Timeline::default(),
             tally: Tally::new(span, per),
@@ -147,8 +157,9 @@ impl Replay {
         let is_counted = request.time >= self.span.from;
         match self.gate.asks(request) {
             Asks::Nothing => {}
+            Asks::For { at_ns, .. } if at_ns < self.in_force_ns => {}
             Asks::Unknown(why) => {
-                if is_counted {
+                if is_counted && nanoseconds(request.time) >= self.in_force_ns {
                     self.tally.not_counted(why);
                 }
             }

@@ -1,7 +1,5 @@
 //! Replay: what a limit or a budget would have refused in the past.
 
-use std::collections::HashSet;
-
 use actix_web::web::{Data, Json};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -23,7 +21,7 @@ use crate::{
     domain::{
         ids::{BudgetId, LimitId},
         refusal::{Fault, Refusal, Unavailable},
-        replay::{Answer, MOST_CANDIDATES, Replay, Rule, Search, Span, share_ppm},
+        replay::{Answer, Known, MOST_CANDIDATES, Replay, Rule, Search, Span, share_ppm},
     },
     store::{Store, StoreError},
 };
@@ -201,12 +199,12 @@ impl Candidate {
 
 fn limit_rule(administration: &Administration, limit: &LimitCreate, at: &str) -> Result<Rule, Vec<Fault>> {
     let policy = limits::check(administration, limit.spec(), LimitId(Uuid::nil()));
-    policy.map(|policy| Rule::Limit(policy, HashSet::new())).map_err(|faults| below(at, faults))
+    policy.map(|policy| Rule::Limit(policy, Known::default())).map_err(|faults| below(at, faults))
 }
 
 fn budget_rule(budget: &BudgetCreate, at: &str) -> Result<Rule, Vec<Fault>> {
     let budget = budget.spec().budget(BudgetId(Uuid::nil()));
-    budget.map(|budget| Rule::Budget(budget, HashSet::new())).map_err(|faults| below(at, faults))
+    budget.map(|budget| Rule::Budget(budget, Known::default())).map_err(|faults| below(at, faults))
 }
 
 /// The faults of an object that stands at this place.
@@ -219,14 +217,14 @@ impl Question {
         let Self { span, rules, is_comparison, tightest } = self;
         let mut known = vec![];
         for rule in rules {
-            known.push(store.subjects_apart(rule).await?);
+            known.push(store.with_known(rule).await?);
         }
         let replays = known.iter().map(|rule| Replay::new(rule.clone(), span)).collect();
         let replays = store.replay(replays, span.to, |_| {}).await?;
         let asked = replays.iter().map(Replay::asked).max().unwrap_or(0);
         let tightest_limit = match (tightest, known.pop()) {
-            (Some((below_ppm, burst_follows)), Some(Rule::Limit(policy, apart))) => {
-                let search = Search::new((policy, apart), burst_follows, span, (below_ppm, asked));
+            (Some((below_ppm, burst_follows)), Some(Rule::Limit(policy, of_it))) => {
+                let search = Search::new((policy, of_it), burst_follows, span, (below_ppm, asked));
                 Some(search.find(async |runs| store.replay(runs, span.to, |_| {}).await).await?)
             }
             _ => None,

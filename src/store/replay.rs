@@ -18,7 +18,7 @@ use super::{
 };
 use crate::domain::{
     audit::Stage,
-    replay::{Answer, Lines, Replay, Rule, take_all},
+    replay::{Answer, Known, Lines, Replay, Rule, take_all},
 };
 
 /// How many records are in hand at a time, and as many behind them are read meanwhile.
@@ -68,24 +68,26 @@ impl Store {
         Ok(replays)
     }
 
-    /// The rule, with those to whom a rule of the same name applies that is theirs alone: the general one is not asked for them.
-    pub async fn subjects_apart(&self, rule: Rule) -> Result<Rule, StoreError> {
+    /// The rule, with what the store knows of it: those to whom a rule of the same name applies that is theirs alone, for whom the
+    /// general one is not asked; and since when just this rule is in force, if it is.
+    pub async fn with_known(&self, rule: Rule) -> Result<Rule, StoreError> {
         Ok(match rule {
-            Rule::Limit(policy, _) if policy.subject.is_none() => {
+            Rule::Limit(policy, _) => {
                 let rows = self.limits_since(Seen::default()).await?.map(|(_, rows)| rows).unwrap_or_default();
-                let others = rows.into_iter().map(|row| row.policy).filter(|other| other.misfit(&policy).is_none());
-                let others = others.filter(|other| other.name == policy.name);
+                let in_force = rows.iter().find(|row| row.policy.decides_as(&policy)).map(|row| row.created_at);
+                let others = rows.into_iter().map(|row| row.policy).filter(|_| policy.subject.is_none());
+                let others = others.filter(|other| other.name == policy.name && other.misfit(&policy).is_none());
                 let apart = others.filter_map(|other| other.subject).collect();
-                Rule::Limit(policy, apart)
+                Rule::Limit(policy, Known { apart, in_force_since: in_force })
             }
-            Rule::Budget(budget, _) if budget.subject.is_none() => {
+            Rule::Budget(budget, _) => {
                 let rows = self.budgets_since(Seen::default()).await?.map(|(_, rows)| rows).unwrap_or_default();
-                let others = rows.into_iter().map(|row| row.budget).filter(|other| other.misfit(&budget).is_none());
-                let others = others.filter(|other| other.name == budget.name);
+                let in_force = rows.iter().find(|row| row.budget.decides_as(&budget)).map(|row| row.created_at);
+                let others = rows.into_iter().map(|row| row.budget).filter(|_| budget.subject.is_none());
+                let others = others.filter(|other| other.name == budget.name && other.misfit(&budget).is_none());
                 let apart = others.filter_map(|other| other.subject).collect();
-                Rule::Budget(budget, apart)
+                Rule::Budget(budget, Known { apart, in_force_since: in_force })
             }
-            rule => rule,
         })
     }
 

@@ -14,6 +14,7 @@ on_both_stores!(
     concurrent_calls_are_replayed_to_the_call,
     a_call_that_reached_nothing_takes_nothing_in_a_replay,
     what_came_before_counts_for_how_a_limit_stood,
+    what_is_made_in_the_middle_of_its_period_is_replayed_to_the_call,
     a_limit_of_one_subject_stands_in_for_the_general_one,
     candidates_are_compared_and_the_tightest_is_found,
 );
@@ -317,6 +318,36 @@ async fn what_came_before_counts_for_how_a_limit_stood(store: &TestStore) {
     let late = replay(&gateway, &asked("2027-01-15T08:03:00Z", 3_600)).await;
     assert_eq!((&late["requests"], &late["refused"]), (&json!(2), &json!(2)), "{late}");
     assert_eq!(late["series"], json!([{ "time": "2027-01-15T08:03:00Z", "requests": 2, "refused": 2 }]));
+    gateway.finish().await;
+}
+
+async fn what_is_made_in_the_middle_of_its_period_is_replayed_to_the_call(store: &TestStore) {
+    let clock = Clock::manual(1_800_000_000);
+    store.set_time(clock.now()).await;
+    let lists = [route("daily", ""), route("paid", "meter = { fixed_usd = \"0.25\" }")].concat();
+    let gateway = Setup::default().set("server.workers", 1).lists(&lists).clock(&clock).start(store).await;
+    let ann = gateway.user("ann", "user").await;
+    let call = async |times: u32| {
+        for _ in 0..times {
+            for path in ["/daily", "/paid"] {
+                gateway.get(path).token(&ann.token).send().await;
+                clock.advance(Duration::from_millis(10));
+                store.set_time(clock.now()).await;
+            }
+        }
+    };
+    call(4).await;
+    let limit = json!({
+        "name": "daily", "routes": ["daily"], "per": "user", "unit": "requests", "limit": 3, "window": "day",
+    });
+    let budget = json!({ "name": "paid", "scope": "user", "limit_usd": "1", "period": "month" });
+    for (path, rule) in [("/admin/limits", limit), ("/admin/budgets", budget)] {
+        gateway.post(path).token(&gateway.admin).json(&rule).send().await.expect(201);
+    }
+    clock.advance(Duration::from_millis(10));
+    call(6).await;
+    let refused = compare(&gateway).await;
+    assert!(refused["daily"] > 0 && refused["paid"] > 0, "{refused:?}");
     gateway.finish().await;
 }
 

@@ -1,7 +1,5 @@
 //! How a replay reads the log: every record once, with its outcome, in the order of time, whatever stands at one moment.
 
-use std::collections::HashSet;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tollgate::{
@@ -9,7 +7,7 @@ use tollgate::{
         audit::{Asked, Decision, Draft, Findings, Head, Stage, Subject},
         ids::{EntryId, LimitId, RequestId, UserId},
         limit::Spec,
-        replay::{Replay, Rule, Span},
+        replay::{Known, Replay, Rule, Span},
     },
     store::audit::AuditRow,
 };
@@ -66,7 +64,7 @@ async fn write(db: &Database, calls: &[Timestamp]) {
 fn limit(span: Span) -> Replay {
     let spec = json!({ "name": "a", "routes": ["r"], "per": "user", "unit": "concurrent", "limit": 1 });
     let spec: Spec = serde_json::from_value(spec).unwrap();
-    Replay::new(Rule::Limit(spec.policy(LimitId(Uuid::nil())).unwrap(), HashSet::new()), span)
+    Replay::new(Rule::Limit(spec.policy(LimitId(Uuid::nil())).unwrap(), Known::default()), span)
 }
 
 async fn every_record_is_read_once_whatever_stands_at_one_moment(db: Database) {

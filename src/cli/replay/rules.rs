@@ -1,7 +1,7 @@
 //! The limits or budgets of a file.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -17,7 +17,7 @@ use crate::{
         fault::Fault,
         ids::{BudgetId, LimitId},
         limit::{self, Per},
-        replay::{MOST_CANDIDATES, Rule},
+        replay::{Known, MOST_CANDIDATES, Rule},
     },
 };
 
@@ -155,8 +155,8 @@ impl Specs {
     }
 
     fn rules(&self) -> Vec<Result<Rule, Vec<Fault>>> {
-        let of_limit = |spec: &limit::Spec| Ok(Rule::Limit(spec.policy(LimitId(Uuid::nil()))?, HashSet::new()));
-        let of_budget = |spec: &budget::Spec| Ok(Rule::Budget(spec.budget(BudgetId(Uuid::nil()))?, HashSet::new()));
+        let of_limit = |spec: &limit::Spec| Ok(Rule::Limit(spec.policy(LimitId(Uuid::nil()))?, Known::default()));
+        let of_budget = |spec: &budget::Spec| Ok(Rule::Budget(spec.budget(BudgetId(Uuid::nil()))?, Known::default()));
         match self {
             Self::Limits(specs) => specs.iter().map(of_limit).collect(),
             Self::Budgets(specs) => specs.iter().map(of_budget).collect(),

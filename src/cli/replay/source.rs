@@ -136,10 +136,10 @@ impl Source {
         }
     }
 
-    /// The rule without those who have one of their own; an export does not say who that was.
-    pub(super) async fn subjects_apart(&self, rule: Rule) -> Result<Rule, Failure> {
+    /// The rule with what the store knows of it: who has one of their own, and since when it is in force. An export says neither.
+    pub(super) async fn with_known(&self, rule: Rule) -> Result<Rule, Failure> {
         match self {
-            Self::Store(store, _) => Ok(store.subjects_apart(rule).await.map_err(StartError::from)?),
+            Self::Store(store, _) => Ok(store.with_known(rule).await.map_err(StartError::from)?),
             Self::Export(_) => Ok(rule),
         }
     }

@@ -125,6 +125,14 @@ impl Policy {
         self.routes.is_same(&other.routes) && apart_from_routes(self) == apart_from_routes(other)
     }
 
+    /// Whether this policy decides as another one does: it has its name and its subjects, counts the same calls, and allows as
+    /// much.
+    #[must_use]
+    pub fn decides_as(&self, other: &Self) -> bool {
+        let of = |policy: &Self| (policy.per, policy.subject, policy.unit, policy.allowance);
+        self.name == other.name && self.routes == other.routes && of(self) == of(other)
+    }
+
     /// What may be taken at once from a bucket that is full.
     pub const fn most_at_once(&self) -> u64 {
         match self.allowance {

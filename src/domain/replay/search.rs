@@ -3,10 +3,8 @@
 //! With a higher limit fewer are refused. In each pass some limits between the highest that refuses too many and the lowest that
 //! does not are tried side by side, until the two are next to each other.
 
-use std::collections::HashSet;
-
-use super::{Replay, Report, Rule, Span};
-use crate::domain::limit::{Allowance, Policy, Subject};
+use super::{Known, Replay, Report, Rule, Span};
+use crate::domain::limit::{Allowance, Policy};
 
 /// A share in millionths.
 const ALL_PPM: f64 = 1_000_000.0;
@@ -17,7 +15,7 @@ const AT_ONCE: u64 = 16;
 /// A search for the tightest limit.
 pub struct Search {
     policy: Policy,
-    apart: HashSet<Subject>,
+    known: Known,
     /// Whether the burst is as large as the limit.
     burst_follows: bool,
     span: Span,
@@ -35,13 +33,13 @@ impl Search {
     /// A search for limits up to `highest`, in place of that of a policy. Where the burst follows, it is as large as the limit.
     #[must_use]
     pub fn new(
-        (policy, apart): (Policy, HashSet<Subject>),
+        (policy, known): (Policy, Known),
         burst_follows: bool,
         span: Span,
         (below_ppm, highest): (u64, u64),
     ) -> Self {
         let fits = highest.saturating_add(1);
-        Self { policy, apart, burst_follows, span, below_ppm, too_tight: 0, fits, highest, tried: vec![] }
+        Self { policy, known, burst_follows, span, below_ppm, too_tight: 0, fits, highest, tried: vec![] }
     }
 
     /// Finds the tightest limit; `pass` gives all records to some replays, and is called as often as it takes.
@@ -68,7 +66,7 @@ impl Search {
         let step = between.div_ceil(AT_ONCE.saturating_add(1)).max(1);
         let limits = (1..=AT_ONCE).map(|i| self.too_tight.saturating_add(step.saturating_mul(i)));
         self.tried = limits.take_while(|limit| *limit < self.fits).collect();
-        let replay = |limit: &u64| Replay::new(Rule::Limit(self.with(*limit), self.apart.clone()), self.span);
+        let replay = |limit: &u64| Replay::new(Rule::Limit(self.with(*limit), self.known.clone()), self.span);
         self.tried.iter().map(replay).collect()
     }
 

@@ -20,14 +20,14 @@ fn limit_of(changes: &Value) -> Rule {
     });
     spec.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let spec: limit::Spec = serde_json::from_value(spec).unwrap();
-    Rule::Limit(spec.policy(LimitId(Uuid::nil())).unwrap(), HashSet::new())
+    Rule::Limit(spec.policy(LimitId(Uuid::nil())).unwrap(), Known::default())
 }
 
 fn budget_of(changes: &Value) -> Rule {
     let mut spec = json!({ "name": "mine", "scope": "user", "limit_usd": "1", "period": "day" });
     spec.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let spec: budget::Spec = serde_json::from_value(spec).unwrap();
-    Rule::Budget(spec.budget(BudgetId(Uuid::nil())).unwrap(), HashSet::new())
+    Rule::Budget(spec.budget(BudgetId(Uuid::nil())).unwrap(), Known::default())
 }
 
 fn time(ms: i64) -> Timestamp {
@@ -215,6 +215,27 @@ fn a_budget_holds_what_was_held_and_spends_what_it_cost() {
     assert_eq!(counts(&report(models, &[paid(0, "9", "9")])), (0, 0));
 }
 
+/// The rule as it is in force since so many milliseconds after the start.
+fn made_at(ms: i64, mut rule: Rule) -> Rule {
+    let (Rule::Limit(_, known) | Rule::Budget(_, known)) = &mut rule;
+    known.in_force_since = Some(time(ms));
+    rule
+}
+
+#[test]
+fn a_rule_that_was_made_within_its_period_has_met_nothing_of_before() {
+    let paid = |ms: i64| call(ms, &json!({ "reserved_at": time(ms), "hold_usd": "0.6", "cost_usd": "0.6" }));
+    let calls = [paid(0), paid(10), paid(20)];
+    for rule in [budget_of(&json!({ "period": "month" })), limit_of(&json!({ "burst": 1 }))] {
+        assert_eq!(counts(&report(rule.clone(), &calls)), (3, 2), "not made yet: {rule:?}");
+        assert_eq!(counts(&report(made_at(10, rule.clone()), &calls)), (2, 1), "{rule:?}");
+        assert_eq!(counts(&report(made_at(11, rule), &calls)), (1, 0));
+    }
+    // What began before and was decided later is asked.
+    let late = call(5, &json!({ "limited_at": time(15) }));
+    assert_eq!(counts(&report(made_at(10, limit_of(&json!({ "burst": 1 }))), &[late, call(20, &json!({}))])), (2, 1));
+}
+
 #[test]
 fn a_rule_is_read_from_when_it_matters() {
     let from = "2027-01-15T08:00:00Z".parse().unwrap();
@@ -260,7 +281,7 @@ fn an_outcome_of_an_export_lies_behind_its_decision() {
 fn by_trying(policy: &limit::Policy, records: &[Value], below_ppm: u64, highest: u64) -> Option<u64> {
     (1..=highest).find(|limit| {
         let allowance = Allowance::Rate(Rate::new(*limit, 60, *limit).unwrap());
-        let rule = Rule::Limit(limit::Policy { allowance, ..policy.clone() }, HashSet::new());
+        let rule = Rule::Limit(limit::Policy { allowance, ..policy.clone() }, Known::default());
         search::is_below(&report(rule, records), below_ppm)
     })
 }
@@ -296,6 +317,7 @@ proptest! {
     #[test]
     fn a_calendar_window_is_replayed_as_it_was_counted(
         calls in prop::collection::vec((0_i64..150_000, 0_i64..90_000, 1_u64..3), 1..80), limit in 2_u64..20,
+        made in 0_i64..10_000_000,
     ) {
         let (mut began, mut records, mut asked) = (0, vec![], vec![]);
         for (gap, wait, weight) in calls {
@@ -304,7 +326,7 @@ proptest! {
             records.push(call(began, &json!({ "limited_at": time(limited), "weight": weight, "duration_us": 1_000_000 })));
             asked.push((limited, began, weight));
         }
-        asked.retain(|(_, began, _)| *began < SPAN_S * 1_000);
+        asked.retain(|(limited, began, _)| *began < SPAN_S * 1_000 && *limited >= made);
         asked.sort_unstable();
         // It is midnight there an hour after the beginning.
         let calendar = Calendar { every: Every::Day, zone: "America/Anchorage".parse().unwrap() };
@@ -316,7 +338,8 @@ proptest! {
         let rule = limit_of(&json!({
             "limit": limit, "window_s": null, "burst": null, "window": "day", "time_zone": "America/Anchorage",
         }));
-        prop_assert_eq!(counts(&report(rule, &records)), (u64::try_from(asked.len()).unwrap(), refused));
+        let found = report(made_at(made, rule), &records);
+        prop_assert_eq!(counts(&found), (u64::try_from(asked.len()).unwrap(), refused));
     }
 
     #[test]
@@ -325,10 +348,10 @@ proptest! {
     ) {
         let mut began = 0;
         let records: Vec<Value> = gaps.iter().map(|gap| { began += gap + 1; call(began, &json!({})) }).collect();
-        let Rule::Limit(policy, apart) = limit_of(&json!({ "limit": 5, "window_s": 60, "burst": 5 })) else { unreachable!() };
+        let Rule::Limit(policy, known) = limit_of(&json!({ "limit": 5, "window_s": 60, "burst": 5 })) else { unreachable!() };
         let highest = u64::try_from(records.len()).unwrap();
         let span = Span { from: time(0), to: time(SPAN_S * 1_000) };
-        let mut search = Search::new((policy.clone(), apart), true, span, (below_ppm, highest));
+        let mut search = Search::new((policy.clone(), known), true, span, (below_ppm, highest));
         loop {
             let mut replays = search.next_pass();
             if replays.is_empty() {
