@@ -29,6 +29,7 @@ use std::{
     },
     path::PathBuf,
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -149,7 +150,7 @@ pub fn run() -> ExitCode {
         Command::Admin(admin) => admin.run(arguments.config.as_deref()),
     };
     let Err(failure) = result else {
-        return ExitCode::SUCCESS;
+        return if IS_UNPRINTED.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     };
     if matches!(failure, Failure::ReaderGone) {
         return ExitCode::SUCCESS;
@@ -181,9 +182,17 @@ fn secrets() -> Secrets {
     Secrets { master_key: read("TOLLGATE_MASTER_KEY"), admin_password: read("TOLLGATE_ADMIN_PASSWORD") }
 }
 
-/// Writes to standard output; a reader that went away is no failure.
+/// Whether something that was printed could not be written though it had a reader, so that a file of it is not whole.
+static IS_UNPRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Writes to standard output. A reader that went away is no failure; anything else is told, and the command ends with status 1.
 fn print(text: &str) {
-    drop(try_to_print(text));
+    let Err(error) = try_to_print(text) else { return };
+    if error.kind() != io::ErrorKind::BrokenPipe && !IS_UNPRINTED.swap(true, Ordering::Relaxed) {
+        let told = format!("tollgate: standard output could not be written, and is not whole: {error}");
+        // Nothing is left to do if standard error is closed.
+        drop(writeln!(io::stderr(), "{told}"));
+    }
 }
 
 fn try_to_print(text: &str) -> io::Result<()> {

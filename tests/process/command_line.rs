@@ -1,6 +1,11 @@
 //! The subcommands, and how a mistake in the configuration is told.
 
-use std::{fs, path::Path, process::Output, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -209,4 +214,19 @@ fn a_user_that_exists_is_not_created_and_one_that_does_not_is_not_reset() {
     let weak = with_password(&home, &["admin", "create-user", "eve"], "short");
     assert_eq!(weak.status.code(), Some(2));
     assert!(fs::exists(home.database()).unwrap());
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_and_a_reader_that_has_gone_is_none() {
+    let home = Home::new();
+    let of_shell = |script: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_tollgate")]).current_dir(home.path());
+        run(shell)
+    };
+    let full = of_shell("exec \"$0\" openapi > /dev/full");
+    assert_eq!(full.status.code(), Some(1), "a disk that is full");
+    assert!(text(&full.stderr).contains("standard output could not be written"), "{}", text(&full.stderr));
+    let unread = of_shell("mkfifo pipe; : < pipe & exec > pipe; wait; exec \"$0\" openapi");
+    assert_eq!((unread.status.code(), text(&unread.stderr)), (Some(0), String::new()));
 }
