@@ -15,7 +15,8 @@ use crate::{
     config::Config,
     data_dir::{self, DataDirError},
     store::{
-        backup::{self, Kind},
+        StoreError,
+        backup::{self, Copying, Kind},
         migrations::{self, Found},
     },
 };
@@ -38,8 +39,8 @@ impl Backup {
         };
         // In the copy is what was answered before.
         drop(actix::System::new().block_on(audit_store(&config))?);
-        backup::make(&self.file).map_err(|error| self.cannot_be_made(&error))?;
-        let bytes = backup::copy(&store, &self.file).map_err(StartError::from)?;
+        let copying = Copying::to(&self.file).map_err(|error| self.cannot_be_made(&error))?;
+        let bytes = copying.copy(&store).map_err(|error| self.failed(&error))?;
         print(&format!(
             "{} is copied to {} ({bytes} bytes)\n\
              The master key is not in it. Keep data_dir/master.key, or what TOLLGATE_MASTER_KEY is, in another place: without \
@@ -60,6 +61,14 @@ impl Backup {
             _ => format!("the copy cannot be written there: {error}"),
         };
         Failure::Configuration(format!("{}: {why}", self.file.display()))
+    }
+
+    fn failed(&self, error: &StoreError) -> Failure {
+        let file = self.file.display();
+        Failure::Failed(format!(
+            "{file}: the copy could not be made, and nothing is left of it: {error}. The store is as it was. Look whether \
+             there is room for the copy, and where it is read from"
+        ))
     }
 }
 

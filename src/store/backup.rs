@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
@@ -38,25 +38,44 @@ struct Verdict {
     integrity_check: String,
 }
 
-/// Makes the file for a copy, for its owner only.
-///
-/// # Errors
-/// If there is one already, or none can be made there.
-pub fn make(to: &Path) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map(drop)
+/// A copy that is not made yet. It has its name only when it is whole: what an end in the middle leaves has another one.
+pub struct Copying {
+    to: PathBuf,
+    part: PathBuf,
 }
 
-/// Copies a store as it is at one moment into a file that [`make`] has made, and checks the copy; its size in bytes. Whoever
-/// uses the store goes on meanwhile.
-///
-/// # Errors
-/// `Unavailable` if the copy cannot be made; nothing is left of it then. `Corrupt` if what was copied is damaged.
-pub fn copy(from: &Path, to: &Path) -> Result<u64, StoreError> {
-    let copied = copy_into(from, to);
-    if copied.is_err() {
-        drop(fs::remove_file(to));
+impl Copying {
+    /// Makes the file for a copy, for its owner only. What an earlier copy of this name has left is given up.
+    ///
+    /// # Errors
+    /// If there is one of this name already, or none can be made there.
+    pub fn to(to: &Path) -> io::Result<Self> {
+        if to.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let copying = Self { to: to.to_owned(), part: beside(to, ".part") };
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&copying.part)?;
+        Ok(copying)
     }
-    copied
+
+    /// Copies a store as it is at one moment, and checks the copy; its size in bytes. Whoever uses the store goes on
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` if the copy cannot be made; nothing is left of it then. `Corrupt` if what was copied is damaged.
+    pub fn copy(self, from: &Path) -> Result<u64, StoreError> {
+        let copied = copy_into(from, &self.part).and_then(|bytes| self.name().map(|()| bytes));
+        if copied.is_err() {
+            drop(fs::remove_file(&self.part));
+        }
+        copied
+    }
+
+    fn name(&self) -> Result<(), StoreError> {
+        fs::rename(&self.part, &self.to)
+            .and_then(|()| sync_folder_of(&self.to))
+            .map_err(|error| failed(&self.to, &error))
+    }
 }
 
 fn copy_into(from: &Path, to: &Path) -> Result<u64, StoreError> {
@@ -94,9 +113,13 @@ pub fn put_in_place(from: &Path, store: &Path, moment: &str) -> Result<Option<Pa
     let arrive = || {
         fs::copy(from, &arriving)?;
         fs::set_permissions(&arriving, PermissionsExt::from_mode(0o600))?;
+        give_to_owner_of(if store.exists() { store } else { store.parent().unwrap_or(store) }, &arriving)?;
         File::open(&arriving)?.sync_all()
     };
-    arrive().map_err(|error| failed(&arriving, &error))?;
+    arrive().map_err(|error| {
+        drop(fs::remove_file(&arriving));
+        failed(&arriving, &error)
+    })?;
     let kept = store.exists().then(|| beside(store, &format!(".before-{moment}")));
     if let Some(kept) = &kept {
         // The log that belongs to it first: without it the rest is not whole.
@@ -108,9 +131,23 @@ pub fn put_in_place(from: &Path, store: &Path, moment: &str) -> Result<Option<Pa
         }
     }
     fs::rename(&arriving, store).map_err(|error| failed(store, &error))?;
-    let folder = store.parent().map_or(Ok(()), |folder| File::open(folder).and_then(|folder| folder.sync_all()));
-    folder.map_err(|error| failed(store, &error))?;
+    sync_folder_of(store).map_err(|error| failed(store, &error))?;
     Ok(kept)
+}
+
+/// Gives a file to the owner of another one, where root works for the user whose gateway is to open it.
+fn give_to_owner_of(other: &Path, file: &Path) -> io::Result<()> {
+    let (own, wanted) = (fs::metadata(file)?, fs::metadata(other)?);
+    if (own.uid(), own.gid()) == (wanted.uid(), wanted.gid()) || own.uid() != 0 {
+        return Ok(());
+    }
+    chown(file, Some(wanted.uid()), Some(wanted.gid()))
+}
+
+/// Makes a name in its folder last. The folder of a bare name is the present one.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -125,4 +162,23 @@ fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
 
 fn failed(path: &Path, error: &io::Error) -> StoreError {
     StoreError::Unavailable(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_root_restores_belongs_to_whom_the_store_belonged() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, copy) = (folder.path().join("s.db"), folder.path().join("copy.db"));
+        fs::write(&store, "before").unwrap();
+        fs::write(&copy, "copy").unwrap();
+        // Only root can give a file away.
+        let others = chown(&store, Some(1), Some(1)).is_ok();
+        let kept = put_in_place(&copy, &store, "then").unwrap().unwrap();
+        assert_eq!((fs::read(&store).unwrap(), fs::read(kept).unwrap()), (b"copy".to_vec(), b"before".to_vec()));
+        let owner = fs::metadata(if others { &store } else { &copy }).unwrap().uid();
+        assert_eq!(owner, if others { 1 } else { fs::metadata(folder.path()).unwrap().uid() });
+    }
 }

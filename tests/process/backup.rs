@@ -1,8 +1,14 @@
 //! Backup and restore, and how the audit log goes on verifiable behind the gap that a restore leaves.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Output, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Output},
+    thread,
+    time::Duration,
+};
 
-use super::support::{Database, Gateway, Home, PASSWORD, Wire, eventually};
+use super::support::{Database, Gateway, Home, PASSWORD, Wire, eventually, run};
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -88,6 +94,24 @@ fn a_backup_into_a_folder_that_is_not_there_says_so() {
     let home = Home::new();
     drop(home.start());
     refused(&home, &["backup", "nowhere/copy.db"], 2, "nowhere/copy.db: the folder for the copy is not there");
+}
+
+#[test]
+fn a_copy_has_its_name_only_when_it_is_whole() {
+    let home = Home::new();
+    assert!(home.start().terminate().success());
+    let (copy, part) = (home.path().join("copy.db"), home.path().join("copy.db.part"));
+    let mut shell = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 128; exec \"$0\" backup copy.db --config tollgate.toml";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_tollgate")]).current_dir(home.path());
+    let full = run(shell);
+    assert_eq!(full.status.code(), Some(1), "{}", said(&full));
+    assert!(said(&full).contains("the copy could not be made"), "{}", said(&full));
+    assert!(!copy.exists() && !part.exists());
+    fs::write(&part, "what an end in the middle has left").unwrap();
+    done(&home, &["backup", "copy.db"]);
+    assert!(copy.exists() && !part.exists());
+    assert!(done(&home, &["restore", "copy.db", "--dry-run"]).contains("nothing was changed"));
 }
 
 #[test]
