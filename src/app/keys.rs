@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
-use super::{Secrets, StartError, audit::recorder, foundation::read_master_key, offline::existing_store};
+use super::{
+    Secrets, StartError,
+    audit::recorder,
+    foundation::read_master_key,
+    offline::{Standstill, existing_store},
+};
 use crate::{
     actors::{
         notary::Deed,
@@ -12,7 +17,7 @@ use crate::{
     },
     config::Config,
     crypto::MasterKey,
-    data_dir::{self, DataDir},
+    data_dir,
     domain::audit::act::Author,
     store::{
         keys::{Rotated, SigningKeyRow},
@@ -44,16 +49,17 @@ pub async fn rotate_signing_key(config: &Config, secrets: &Secrets, by: Author) 
 }
 
 /// Seals everything in the store with the key `new` (base64) instead of the present one, and returns the number of
-/// values. While a gateway uses the data directory it refuses.
+/// values. While a gateway runs on the store, here or elsewhere, it refuses.
 ///
 /// A kill leaves either key in force, never a mixture: the new key lies in `master.key.new` before the store changes and
 /// becomes `master.key` after it, and a second run finishes what the first began.
 pub async fn change_master_key(config: &Config, secrets: &Secrets, new: &str) -> Result<usize, StartError> {
     let store = existing_store(config, STATEMENT_TIMEOUT)?;
-    let data_dir = DataDir::open(&config.data_dir)?;
+    // A gateway that went on would seal its next key with the old master key.
+    let still = Standstill::of(config).await?;
     let old = read_master_key(config, secrets)?;
     let next = data_dir::parse_master_key("TOLLGATE_NEW_MASTER_KEY", new)?;
-    let replacement = if secrets.master_key.is_none() { Some(data_dir.prepare_master_key(new)?) } else { None };
+    let replacement = if secrets.master_key.is_none() { Some(still.data_dir().prepare_master_key(new)?) } else { None };
     let count = match store.seal_anew(seal_with(old, next)).await? {
         Resealed::Done(count) => count,
         Resealed::DoesNotOpen(_) => return Err(RingError::Crypto(crate::crypto::CryptoError::Unseal).into()),

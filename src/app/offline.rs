@@ -77,6 +77,11 @@ impl Standstill {
         Ok(Self { data_dir })
     }
 
+    /// The data directory, which no gateway can open meanwhile.
+    pub(super) const fn data_dir(&self) -> &DataDir {
+        &self.data_dir
+    }
+
     /// Puts a line on record in the data directory, for what leaves no audit log behind.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub(super) enum Keys {
     /// What is done is put on record in the audit log.
     Rotate(Recorded),
     /// Seal every key and secret with `TOLLGATE_NEW_MASTER_KEY` instead of the present master key. Stop the gateways
-    /// first, and give them the new key when it is done. A key in `data_dir/master.key` is replaced there.
+    /// first, without which it is refused, and give them the new key when it is done. A key in `data_dir/master.key` is replaced there.
     ChangeMasterKey,
 }
 

@@ -120,6 +120,23 @@ fn migrations_are_not_reverted_beside_a_gateway_with_another_data_dir() {
     assert_eq!(gateway.get("/admin/users", &gateway.admin()).status(), 200);
 }
 
+/// Its next signing key would be sealed with the old one.
+#[test]
+fn the_master_key_is_not_changed_beside_a_gateway_on_another_machine() {
+    let database = Database::create();
+    for home in [database.home(), Home::new().env("TOLLGATE__STORE__URL", "sqlite:shared.db")] {
+        let home = home.env("TOLLGATE_NEW_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh4=");
+        let gateway = home.start();
+        let mut command = home.command(&["keys", "change-master-key"]);
+        command.env("TOLLGATE__DATA_DIR", "two");
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("a gateway runs on this store"), "{}", said(&output));
+        assert!(gateway.terminate().success());
+        assert!(home.start().terminate().success(), "the key is the one of before");
+    }
+}
+
 #[test]
 fn who_reverted_the_migrations_and_why_stays_on_record() {
     let home = Home::new();
