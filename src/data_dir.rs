@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub use self::owner::{check_reach, user_name};
+pub use self::owner::{check_reach, give_to_owner_of, user_name};
 use crate::crypto::{self, MasterKey};
 
 /// What is wrong with the directory or with something in it.
@@ -167,6 +167,7 @@ impl DataDir {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o700)).map_err(io)?;
         let lock = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path.join("lock"));
         let lock = lock.map_err(io)?;
+        give_to_owner_of(path, &path.join("lock"));
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(std::fs::TryLockError::WouldBlock) => Err(DataDirError::InUse(path.display().to_string())),
@@ -222,6 +223,7 @@ impl DataDir {
         let io = |error| DataDirError::Io { path: path.display().to_string(), error };
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let mut file = file.map_err(io)?;
+        give_to_owner_of(&self.path, &path);
         file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(io)
     }
 
@@ -271,6 +273,7 @@ impl DataDir {
         let io = |error| DataDirError::Io { path: beside.display().to_string(), error };
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside);
         let mut file = file.map_err(io)?;
+        give_to_owner_of(&self.path, &beside);
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
         Ok(beside)
     }

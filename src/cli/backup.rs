@@ -111,6 +111,9 @@ impl Restore {
         still.note(&act.to_string())?;
         let moment = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let kept = backup::put_in_place(&self.file, &store, &moment).map_err(StartError::from)?;
+        if let Some(like) = kept.as_deref().or_else(|| store.parent()) {
+            data_dir::give_to_owner_of(like, &store);
+        }
         let kept =
             kept.map(|kept| format!("What was there before is kept as {}.\n", kept.display())).unwrap_or_default();
         let key = if needs_key(&config, &url)? { KEY_FIRST } else { "" };

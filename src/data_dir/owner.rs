@@ -1,6 +1,10 @@
 //! Whose a file is: users of the operating system, by the name that the password file has.
 
-use std::{io::ErrorKind, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    io::ErrorKind,
+    os::unix::fs::{MetadataExt, chown},
+    path::Path,
+};
 
 use super::DataDirError;
 
@@ -17,6 +21,15 @@ pub fn check_reach(path: &Path) -> Result<(), DataDirError> {
     let seen = path.ancestors().find_map(|above| above.symlink_metadata().ok());
     let owner = seen.map_or_else(|| "another user".into(), |about| user_name(about.uid()));
     Err(DataDirError::Denied { path: path.display().to_string(), owner })
+}
+
+/// Gives a file that root has made to the owner of another one: root works there for a user, as by `sudo`, whose gateway is to
+/// open the file. Where root may not give it away it stays as it is.
+pub fn give_to_owner_of(other: &Path, file: &Path) {
+    let (Ok(wanted), Ok(own)) = (other.metadata(), file.metadata()) else { return };
+    if own.uid() == 0 && wanted.uid() != 0 {
+        drop(chown(file, Some(wanted.uid()), Some(wanted.gid())));
+    }
 }
 
 /// The name of a user, or the number where there is none.
@@ -45,6 +58,19 @@ mod tests {
         assert_eq!(name_in(users, 1000).as_deref(), Some("ann"));
         assert_eq!(name_in(users, 7), None);
         assert_eq!(name_in("", 0), None);
+    }
+
+    #[test]
+    fn what_root_makes_for_another_user_belongs_to_that_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        std::fs::write(&old, "").unwrap();
+        std::fs::write(&new, "").unwrap();
+        // Only root can give a file away; whoever else runs this has made both.
+        drop(chown(&old, Some(1), Some(1)));
+        give_to_owner_of(&old, &new);
+        let owner = |path: &Path| path.metadata().unwrap().uid();
+        assert_eq!(owner(&new), owner(&old));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -113,7 +113,6 @@ pub fn put_in_place(from: &Path, store: &Path, moment: &str) -> Result<Option<Pa
     let arrive = || {
         fs::copy(from, &arriving)?;
         fs::set_permissions(&arriving, PermissionsExt::from_mode(0o600))?;
-        give_to_owner_of(if store.exists() { store } else { store.parent().unwrap_or(store) }, &arriving)?;
         File::open(&arriving)?.sync_all()
     };
     arrive().map_err(|error| {
@@ -135,15 +134,6 @@ pub fn put_in_place(from: &Path, store: &Path, moment: &str) -> Result<Option<Pa
     Ok(kept)
 }
 
-/// Gives a file to the owner of another one, where root works for the user whose gateway is to open it.
-fn give_to_owner_of(other: &Path, file: &Path) -> io::Result<()> {
-    let (own, wanted) = (fs::metadata(file)?, fs::metadata(other)?);
-    if (own.uid(), own.gid()) == (wanted.uid(), wanted.gid()) || own.uid() != 0 {
-        return Ok(());
-    }
-    chown(file, Some(wanted.uid()), Some(wanted.gid()))
-}
-
 /// Makes a name in its folder last. The folder of a bare name is the present one.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -162,23 +152,4 @@ fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
 
 fn failed(path: &Path, error: &io::Error) -> StoreError {
     StoreError::Unavailable(format!("{}: {error}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_root_restores_belongs_to_whom_the_store_belonged() {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, copy) = (folder.path().join("s.db"), folder.path().join("copy.db"));
-        fs::write(&store, "before").unwrap();
-        fs::write(&copy, "copy").unwrap();
-        // Only root can give a file away.
-        let others = chown(&store, Some(1), Some(1)).is_ok();
-        let kept = put_in_place(&copy, &store, "then").unwrap().unwrap();
-        assert_eq!((fs::read(&store).unwrap(), fs::read(kept).unwrap()), (b"copy".to_vec(), b"before".to_vec()));
-        let owner = fs::metadata(if others { &store } else { &copy }).unwrap().uid();
-        assert_eq!(owner, if others { 1 } else { fs::metadata(folder.path()).unwrap().uid() });
-    }
 }
