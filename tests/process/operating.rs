@@ -5,13 +5,13 @@ use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Shutdown, TcpListener},
     os::unix::{fs::symlink, net::UnixDatagram},
-    process::{Output, Stdio},
+    process::{Command, Output, Stdio},
     thread,
 };
 
 use serde_json::{Value, json};
 
-use super::support::{Home, PATIENCE, eventually, request};
+use super::support::{Home, PATIENCE, eventually, request, run};
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -187,6 +187,34 @@ fn a_reader_that_goes_is_no_failure() {
         &["--help"],
     ] {
         assert_eq!(with_a_reader_that_goes(&home, arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_export_that_cannot_be_made_whole_leaves_no_file_and_says_why() {
+    let home = Home::new();
+    let gateway = home.start();
+    let token = gateway.admin();
+    for _ in 0..150 {
+        gateway.get("/echo", &token);
+    }
+    assert!(gateway.terminate().success());
+    let file = home.path().join("log.jsonl");
+    let mut shell = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 66; exec \"$0\" audit export --output log.jsonl --config tollgate.toml";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_tollgate")]).current_dir(home.path());
+    let full = run(shell);
+    let told = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(1), "{told}");
+    assert!(told.contains("log.jsonl: the export could not be made"), "{told}");
+    assert!(!file.exists());
+    done(&home, &["audit", "export", "--output", "log.jsonl"]);
+    for (output, words) in
+        [("log.jsonl", "there is such a file already"), ("no/log.jsonl", "the folder for the export")]
+    {
+        let refused = home.run(&["audit", "export", "--output", output]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(words), "{output}");
     }
 }
 

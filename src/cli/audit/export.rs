@@ -4,7 +4,7 @@ use std::{
     fs::OpenOptions,
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
@@ -56,17 +56,25 @@ enum Format {
 impl Export {
     pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
         let store = audit_store(config).await?;
-        let out: Box<dyn Write> = match &self.output {
-            None => Box::new(io::stdout().lock()),
-            Some(path) => {
-                let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
-                Box::new(file.map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))?)
-            }
-        };
+        let Some(path) = &self.output else { return self.write(config, &store, io::stdout().lock()).await };
+        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
+        let file = file.map_err(|error| cannot_be_made(path, &error))?;
+        let written = self.write(config, &store, &file).await;
+        let written = written.and_then(|()| file.sync_all().map_err(failed));
+        written.map_err(|failure| {
+            drop(std::fs::remove_file(path));
+            Failure::Failed(format!(
+                "{}: the export could not be made, and nothing is left of it: {failure}",
+                path.display()
+            ))
+        })
+    }
+
+    async fn write(&self, config: &Config, store: &Store, out: impl Write) -> Result<(), Failure> {
         let mut out = BufWriter::with_capacity(1 << 20, out);
         match self.format {
-            Format::Jsonl => self.lines(config, &store, &mut out).await?,
-            Format::Ocsf => self.events(&store, &mut out).await?,
+            Format::Jsonl => self.lines(config, store, &mut out).await?,
+            Format::Ocsf => self.events(store, &mut out).await?,
         }
         out.flush().map_err(unwritten)
     }
@@ -135,6 +143,16 @@ impl Export {
         }
         Ok(())
     }
+}
+
+/// The export is a new file, in a folder that is there.
+fn cannot_be_made(path: &Path, error: &io::Error) -> Failure {
+    let why = match error.kind() {
+        io::ErrorKind::AlreadyExists => "there is such a file already".into(),
+        io::ErrorKind::NotFound => "the folder for the export is not there; make it first".into(),
+        _ => format!("the export cannot be written there: {error}"),
+    };
+    Failure::Configuration(format!("{}: {why}", path.display()))
 }
 
 /// All of a chain, up to its head of now. The newest checkpoint is read first: what it vouches for is there by then.
