@@ -1,10 +1,14 @@
 //! `tollgate apply`: a gateway as a file says it, from nothing, again, and where that cannot be.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Output};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Output},
+};
 
 use serde_json::{Value, json};
 
-use super::support::{Authority, Gateway, Home, PASSWORD};
+use super::support::{Authority, Gateway, Home, PASSWORD, run};
 
 const FILE: &str = r#"
 [[teams]]
@@ -521,4 +525,20 @@ fn a_gateway_with_a_certificate_of_a_private_authority_is_asked_over_tls() {
     assert!(code == Some(1) && said.contains("certificate"), "{said}");
     let (code, said) = apply(&["--ca", "nowhere.pem"]);
     assert!(code == Some(2) && said.contains("nowhere.pem"), "{said}");
+}
+
+#[test]
+fn no_key_is_made_whose_secret_nobody_would_see() {
+    let scene = Scene::start();
+    fs::write(scene.home.path().join("gateway.toml"), FILE).unwrap();
+    let command = scene.home.command(&["apply", "gateway.toml", "--token-file", "token", "--yes"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$@\" >&-", "sh"]).arg(command.get_program()).args(command.get_args());
+    shell.current_dir(scene.home.path());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = run(shell);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("nothing was changed") && told.contains("--secrets"), "{told}");
+    assert!(scene.list("/admin/teams").is_empty());
 }

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, is_output_discarded, print};
 
 /// An open file, or standard output.
 pub(super) struct Secrets(Option<Kept>);
@@ -22,6 +22,10 @@ struct Kept {
     /// The keys whose secrets are not on the disk.
     unwritten: Vec<String>,
 }
+
+/// Where a secret would be lost as soon as it is made.
+const UNSEEN: &str = "the secrets of new API keys are printed, and standard output is closed or /dev/null; nothing was changed. \
+                      Leave standard output open, or name a file with --secrets";
 
 /// The keys that may have been made by a run that was cut off before their secrets were in this file.
 ///
@@ -46,9 +50,14 @@ impl Secrets {
     /// Opens the file before anything is made.
     ///
     /// # Errors
-    /// It cannot be opened, or others may read it.
+    /// It cannot be opened, or others may read it; or nobody would see what is printed.
     pub(super) fn open(path: Option<&Path>, is_needed: bool) -> Result<Self, Failure> {
-        let Some(path) = path.filter(|_| is_needed) else { return Ok(Self(None)) };
+        let Some(path) = path.filter(|_| is_needed) else {
+            if is_needed && is_output_discarded() {
+                return Err(Failure::Configuration(UNSEEN.into()));
+            }
+            return Ok(Self(None));
+        };
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
         let bad = |what: String| Failure::Configuration(format!("{}: {what}", path.display()));
         let file = file.map_err(|error| bad(error.to_string()))?;
