@@ -1,6 +1,6 @@
 //! `tollgate migrate`: brings the store's schema up to date, or takes it away.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use clap::Args;
 use serde_json::json;
@@ -35,7 +35,11 @@ impl Migrate {
         if self.pending || self.consent.is_dry_run() {
             tell("pending", &migrations::pending(&url).map_err(StartError::from)?);
         } else {
+            let is_new = migrations::look(&url) == Ok(Found::Nowhere);
             tell("applied", &migrations::run(&url).map_err(StartError::from)?);
+            if is_new {
+                tell_new(&migrations::shown(&url).map_err(StartError::from)?);
+            }
         }
         Ok(())
     }
@@ -70,6 +74,13 @@ impl Migrate {
         tell("reverted", &migrations::revert_all(url).map_err(StartError::from)?);
         Ok(())
     }
+}
+
+/// In another folder than the gateway's, or with another configuration, it is not the store that was meant.
+fn tell_new(store: &str) {
+    let told = format!("there was no store at {store}: a new one was made there, and no other was changed");
+    // Nothing is left to do if standard error is closed.
+    drop(writeln!(std::io::stderr(), "{told}"));
 }
 
 fn tell(verb: &str, names: &[String]) {

@@ -138,6 +138,16 @@ fn the_master_key_is_not_changed_beside_a_gateway_on_another_machine() {
 }
 
 #[test]
+fn a_migration_that_makes_a_new_store_says_where() {
+    let home = Home::new();
+    let made = home.run(&["migrate"]);
+    assert!(made.status.success(), "{}", said(&made));
+    let place = format!("there was no store at {}", home.database().display());
+    assert!(String::from_utf8_lossy(&made.stderr).contains(&place), "{}", said(&made));
+    assert_eq!(home.run(&["migrate"]).stderr, b"", "it is there now");
+}
+
+#[test]
 fn who_reverted_the_migrations_and_why_stays_on_record() {
     let home = Home::new();
     assert!(home.start().terminate().success());
