@@ -92,7 +92,7 @@ impl Restore {
             }
         };
         let copy = check_copy(&self.file)?;
-        check_key(&config, (&self.file, &copy), &url)?;
+        check_key(&config, &self.file, &copy, &url)?;
         let author = self.consent.author();
         let still = actix::System::new().block_on(Standstill::of(&config))?;
         let beside = if store.exists() { "; what is there now would be kept beside it" } else { "" };
@@ -139,7 +139,7 @@ fn needs_key(config: &Config, url: &str) -> Result<bool, Failure> {
 }
 
 /// Refuses a copy that the master key here does not open. Where there is none here, what is to be done is said at the end.
-fn check_key(config: &Config, (file, copy): (&Path, &str), url: &str) -> Result<(), Failure> {
+fn check_key(config: &Config, file: &Path, copy: &str, url: &str) -> Result<(), Failure> {
     let read = data_dir::read_master_key(&config.data_dir, secrets().master_key.as_deref(), is_shared(url));
     let is_right = match read {
         Err(DataDirError::NoKey(_)) => true,
