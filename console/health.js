@@ -7,6 +7,7 @@ import { get } from "./session.js";
 /** What each state means and what to do, where there is something to do. @type {Record<string, string>} */
 const ADVICE = {
   "store: unavailable": "The database does not answer. Tokens still verify and records wait on the disk; budgets refuse what costs. Look at the database and at store.url.",
+  "store: file replaced": "The SQLite file was moved, deleted or replaced under the gateway, so nothing is stored. Put the right file back, or restart the gateway on the one that lies there.",
   "redis: unavailable": "Redis does not answer. Limits count a share here, or refuse, as their on_error says.",
   "audit: spooling": "Records wait on the disk until the store takes them. Calls go on.",
   "audit: unavailable": "No record can be written, so calls are refused. See that the disk has room and the store answers.",

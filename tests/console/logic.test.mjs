@@ -70,6 +70,8 @@ test("health says what is not well and nothing else", () => {
   const found = troubles({ status: "ready", dependencies: { store: "ok", redis: "unavailable" }, upstreams });
   assert.equal(found.length, 4);
   assert.ok(found.every((text) => /redis|upstream b/i.test(text)), found.join("\n"));
+  const [replaced] = troubles({ status: "unavailable", dependencies: { store: "file replaced" }, upstreams: {} });
+  assert.match(replaced, /Put the right file back/);
 });
 
 test("only the gateway's own words say why a sign-in came to nothing", () => {
