@@ -187,12 +187,18 @@ static IS_UNPRINTED: AtomicBool = AtomicBool::new(false);
 
 /// Writes to standard output. A reader that went away is no failure; anything else is told, and the command ends with status 1.
 fn print(text: &str) {
-    let Err(error) = try_to_print(text) else { return };
+    is_printed(text);
+}
+
+/// The same; false where it was not written, so that nothing more need be.
+fn is_printed(text: &str) -> bool {
+    let Err(error) = try_to_print(text) else { return true };
     if error.kind() != io::ErrorKind::BrokenPipe && !IS_UNPRINTED.swap(true, Ordering::Relaxed) {
         let told = format!("tollgate: standard output could not be written, and is not whole: {error}");
         // Nothing is left to do if standard error is closed.
         drop(writeln!(io::stderr(), "{told}"));
     }
+    false
 }
 
 fn try_to_print(text: &str) -> io::Result<()> {

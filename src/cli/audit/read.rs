@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{Failure, failed};
 use crate::{
     app::audit_store,
-    cli::{print, try_to_print},
+    cli::{is_printed, print},
     config::Config,
     domain::{
         audit::{Refused, RefusedByBudget, RefusedByLimit, act, fields},
@@ -68,7 +68,7 @@ impl Tail {
             for row in page {
                 let record = record(&row)?;
                 let text = if self.json { format!("{}\n", Value::Object(record.clone())) } else { line(&record) };
-                if try_to_print(&text).is_err() {
+                if !is_printed(&text) {
                     return Ok(());
                 }
                 filter.from = time(&record).or(filter.from);
