@@ -34,6 +34,7 @@ pub mod office;
 pub mod oidc;
 pub mod openapi;
 pub mod ops;
+mod packed;
 pub mod page;
 pub mod password;
 mod patch;

@@ -7,20 +7,16 @@ mod files;
 
 use std::future::{Ready, ready};
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, Responder,
-    body::BoxBody,
-    dev::Payload,
-    http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
-};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, body::BoxBody, dev::Payload};
 
-use self::files::{File, tag};
+use self::files::File;
 use super::{
     extract::path_text,
     openapi::operation::{Answer, Argument, Draft},
+    packed::{self, Packed},
     problem::{self, Problem, documented::Success},
 };
-use crate::{domain::refusal::Refusal, pipeline::fields::members};
+use crate::domain::refusal::Refusal;
 
 const CONSOLE: &str = "/console/";
 const PAGE: &str = "index.html";
@@ -48,45 +44,21 @@ impl Answer for Lead {
     }
 }
 
-/// Whether the client takes gzip by its name (RFC 9110 §12.5.3), and not with a weight of nothing.
-fn accepts_gzip(request: &HttpRequest) -> bool {
-    members(request.headers(), ACCEPT_ENCODING).filter_map(|coding| std::str::from_utf8(coding).ok()).any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
-        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
-    })
-}
+/// What a file is answered with besides.
+const FIELDS: [(&str, &str); 3] = [
+    ("content-security-policy", POLICY),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+];
 
 /// A file of the console as it is answered.
-pub struct FileAnswer(&'static File);
+pub struct FileAnswer(&'static Packed);
 
 impl Responder for FileAnswer {
     type Body = BoxBody;
 
-    /// A browser asks each time and learns from the hash that nothing changed: an upgrade is never seen half.
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let packed = self.0.packed();
-        let is_packed = !packed.is_empty() && accepts_gzip(request);
-        let bytes = if is_packed { packed } else { self.0.bytes };
-        let tag = tag(bytes);
-        let is_known = members(request.headers(), IF_NONE_MATCH)
-            .map(|known| known.strip_prefix(b"W/").unwrap_or(known))
-            .any(|known| known == tag.as_bytes() || known == b"*");
-        let mut response = if is_known { problem::not_modified() } else { HttpResponse::Ok() };
-        response
-            .insert_header((ETAG, tag))
-            .insert_header((CACHE_CONTROL, "no-cache"))
-            .insert_header((VARY, "Accept-Encoding"))
-            .insert_header(("content-security-policy", POLICY))
-            .insert_header(("referrer-policy", "no-referrer"))
-            .insert_header(("cross-origin-opener-policy", "same-origin"));
-        if is_known {
-            return response.finish();
-        }
-        if is_packed {
-            response.insert_header((CONTENT_ENCODING, "gzip"));
-        }
-        response.insert_header((CONTENT_TYPE, self.0.media)).body(bytes)
+        self.0.answer(request, &FIELDS)
     }
 }
 
@@ -111,12 +83,13 @@ impl Argument for FileName {
 impl Answer for FileAnswer {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers_untyped(Success::Ok, "*/*");
+        draft.answers_nothing(Success::NotModified);
     }
 }
 
 /// `GET /favicon.ico`.
 pub async fn icon() -> Result<FileAnswer, Problem> {
-    find(ICON)
+    find(ICON).await
 }
 
 /// `GET /`.
@@ -131,14 +104,15 @@ pub async fn lead() -> Result<Lead, Problem> {
 
 /// `GET /console/`.
 pub async fn page() -> Result<FileAnswer, Problem> {
-    find(PAGE)
+    find(PAGE).await
 }
 
 /// `GET /console/{file}`.
 pub async fn file(FileName(name): FileName) -> Result<FileAnswer, Problem> {
-    find(&name)
+    find(&name).await
 }
 
-fn find(name: &str) -> Result<FileAnswer, Problem> {
-    File::find(name).map(FileAnswer).ok_or(Problem(Refusal::NotFound))
+async fn find(name: &str) -> Result<FileAnswer, Problem> {
+    let file = File::find(name).ok_or(Problem(Refusal::NotFound))?;
+    Ok(FileAnswer(packed::ready(&file.content).await?))
 }

@@ -2,13 +2,12 @@
 
 mod problems;
 
-use std::io::{Cursor, Read};
-
-use actix_web::{
-    HttpRequest, HttpResponse, Responder,
-    body::BoxBody,
-    web::{Bytes, Data},
+use std::{
+    io::{Cursor, Read},
+    sync::Arc,
 };
+
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 pub use self::problems::problems;
@@ -17,14 +16,17 @@ use super::{
         Document,
         operation::{Answer, Draft},
     },
+    packed::{self, Packed},
     problem::{self, Problem, documented::Success},
 };
 use crate::crypto;
 
+const HTML: &str = "text/html; charset=utf-8";
+
 /// The page and the policy that lets it run its own script and no other.
 #[derive(Clone)]
 pub struct DocsPage {
-    html: Bytes,
+    html: Arc<Packed>,
     policy: String,
 }
 
@@ -60,7 +62,7 @@ impl DocsPage {
             "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'unsafe-inline'; \
              script-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
         );
-        Ok(Self { html: html.into(), policy })
+        Ok(Self { html: Arc::new(Packed::new(HTML, html.into())), policy })
     }
 }
 
@@ -82,39 +84,34 @@ pub struct PageAnswer(DocsPage);
 impl Responder for PageAnswer {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok()
-            .content_type("text/html; charset=utf-8")
-            .insert_header(("content-security-policy", self.0.policy))
-            .insert_header(("referrer-policy", "no-referrer"))
-            .insert_header(("cache-control", "public, max-age=3600"))
-            .body(self.0.html)
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let fields = [("content-security-policy", self.0.policy.as_str()), ("referrer-policy", "no-referrer")];
+        self.0.html.answer(request, &fields)
     }
 }
 
 impl Answer for PageAnswer {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers_untyped(Success::Ok, "text/html");
+        draft.answers_nothing(Success::NotModified);
     }
 }
 
 /// The document as it is answered.
-pub struct DocumentAnswer(Document);
+pub struct DocumentAnswer(Arc<Packed>);
 
 impl Responder for DocumentAnswer {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok()
-            .content_type("application/json")
-            .insert_header(("cache-control", "no-cache"))
-            .body(self.0.bytes())
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        self.0.answer(request, &[])
     }
 }
 
 impl Answer for DocumentAnswer {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers_untyped(Success::Ok, "application/json");
+        draft.answers_nothing(Success::NotModified);
     }
 }
 
@@ -147,12 +144,13 @@ pub async fn lead_to_problems() -> Result<Lead, Problem> {
 
 /// `GET /docs`.
 pub async fn page(page: Data<DocsPage>) -> Result<PageAnswer, Problem> {
+    packed::ready(Arc::clone(&page.html)).await?;
     Ok(PageAnswer(page.as_ref().clone()))
 }
 
 /// `GET /openapi.json`.
 pub async fn document(document: Data<Document>) -> Result<DocumentAnswer, Problem> {
-    Ok(DocumentAnswer(document.as_ref().clone()))
+    Ok(DocumentAnswer(packed::ready(document.packed()).await?))
 }
 
 #[cfg(test)]
@@ -162,7 +160,7 @@ mod tests {
     #[test]
     fn the_page_holds_all_it_needs_and_ends_its_script_once() {
         let page = DocsPage::build().unwrap();
-        let html = std::str::from_utf8(&page.html).unwrap();
+        let html = std::str::from_utf8(page.html.bytes()).unwrap();
         assert_eq!(html.matches("</script").count(), 1);
         assert!(html.contains("SwaggerUIBundle"));
         assert!(!html.contains("<script src") && !html.contains("<link"));

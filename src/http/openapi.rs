@@ -8,7 +8,7 @@ mod examples;
 pub mod operation;
 mod texts;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix_web::{Handler, web::Bytes};
 use apistos_models::{
@@ -23,7 +23,10 @@ use apistos_models::{
 use schemars::r#gen::{SchemaGenerator, SchemaSettings};
 
 use self::operation::{Answer, Arguments, Draft};
-use super::problem::{Problem, documented::RefusalKind};
+use super::{
+    packed::Packed,
+    problem::{Problem, documented::RefusalKind},
+};
 use crate::domain::access::Permission;
 
 /// The name of the security scheme.
@@ -31,7 +34,7 @@ const BEARER: &str = "bearer";
 
 /// The document as it is served and as `tollgate openapi` prints it.
 #[derive(Clone)]
-pub struct Document(Bytes);
+pub struct Document(Arc<Packed>);
 
 /// The document could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,12 +52,17 @@ impl Document {
         let value = serde_json::to_value(operations.into_document()).map_err(|_| NoDocument::Unwritable)?;
         let mut text = serde_json::to_vec_pretty(&value).map_err(|_| NoDocument::Unwritable)?;
         text.push(b'\n');
-        Ok(Self(text.into()))
+        Ok(Self(Arc::new(Packed::new("application/json", text.into()))))
     }
 
     /// The document as JSON.
     pub fn bytes(&self) -> Bytes {
-        self.0.clone()
+        self.0.bytes().clone()
+    }
+
+    /// The document as it is served.
+    pub(super) fn packed(&self) -> Arc<Packed> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The OpenAPI document: it says what the gateway does, and it changes only when somebody means it to.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, io::Read, path::Path};
 
 use serde_json::Value;
 use tollgate::{
@@ -13,6 +13,7 @@ use super::support::{TestGateway, TestStore};
 on_both_stores!(
     the_document_is_served_byte_for_byte,
     the_page_is_html_that_loads_nothing_from_elsewhere,
+    the_documentation_is_compressed_for_those_who_take_it,
     every_example_is_taken_as_it_stands,
 );
 
@@ -184,6 +185,30 @@ async fn the_page_is_html_that_loads_nothing_from_elsewhere(store: &TestStore) {
     for page in ["/docs", "/docs/problems"] {
         let answer = gateway.get(&format!("{page}/")).send().await;
         assert_eq!(answer.expect(308).header("location"), Some(page));
+    }
+    gateway.finish().await;
+}
+
+async fn the_documentation_is_compressed_for_those_who_take_it(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    for path in ["/docs", "/docs/problems", "/openapi.json"] {
+        let plain = gateway.get(path).header("accept-encoding", "gzip;q=0, identity").send().await;
+        assert_eq!(
+            (plain.expect(200).header("content-encoding"), plain.header("vary")),
+            (None, Some("Accept-Encoding"))
+        );
+        let ask = || gateway.get(path).header("accept-encoding", "br, gzip;q=0.5, identity;q=0");
+        let packed = ask().send().await;
+        assert_eq!(packed.expect(200).header("content-encoding"), Some("gzip"), "{path}");
+        assert!(packed.body.len() * 2 < plain.body.len(), "{path}: {}", packed.body.len());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
+        assert!(unpacked == plain.body, "{path}: another document");
+        let tag = packed.header("etag").unwrap();
+        assert_ne!(plain.header("etag"), Some(tag), "{path}: each form has its own name");
+        let again = ask().header("if-none-match", tag).send().await;
+        assert_eq!((again.expect(304).header("etag"), again.body.len()), (Some(tag), 0), "{path}");
+        assert_eq!(again.header("vary"), Some("Accept-Encoding"), "{path}");
     }
     gateway.finish().await;
 }

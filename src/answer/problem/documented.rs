@@ -81,6 +81,7 @@ pub enum Success {
     Created,
     NoContent,
     SeeOther,
+    NotModified,
     PermanentRedirect,
 }
 
@@ -92,6 +93,7 @@ impl Success {
             Self::Created => StatusCode::CREATED,
             Self::NoContent => StatusCode::NO_CONTENT,
             Self::SeeOther => StatusCode::SEE_OTHER,
+            Self::NotModified => StatusCode::NOT_MODIFIED,
             Self::PermanentRedirect => StatusCode::PERMANENT_REDIRECT,
         };
         status.as_u16().to_string()

@@ -1,18 +1,13 @@
 //! The files of the console, as they stand in `console/`.
 
-use std::{io::Write, sync::LazyLock};
+use actix_web::web::Bytes;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use flate2::{Compression, write::GzEncoder};
-
-use crate::crypto;
+use crate::http::packed::Packed;
 
 /// A file in the binary.
 pub struct File {
     name: &'static str,
-    pub media: &'static str,
-    pub bytes: &'static [u8],
-    packed: LazyLock<Vec<u8>>,
+    pub content: Packed,
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -26,9 +21,10 @@ macro_rules! files {
         static FILES: [File; COUNT] = [$(
             File {
                 name: $name,
-                media: $media,
-                bytes: include_bytes!(concat!("../../../console/", $name)),
-                packed: LazyLock::new(|| gzip(include_bytes!(concat!("../../../console/", $name)))),
+                content: Packed::new(
+                    $media,
+                    Bytes::from_static(include_bytes!(concat!("../../../console/", $name))),
+                ),
             },
         )*];
     };
@@ -68,25 +64,12 @@ impl File {
     pub fn find(name: &str) -> Option<&'static Self> {
         FILES.iter().find(|file| file.name == name)
     }
-
-    /// Compressed by gzip, once. Empty where that failed.
-    pub fn packed(&'static self) -> &'static [u8] {
-        &self.packed
-    }
-}
-
-/// Names bytes by their hash (RFC 9110 §8.8.3).
-pub fn tag(bytes: &[u8]) -> String {
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(crypto::sha256(&[bytes])))
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -100,22 +83,23 @@ mod tests {
     /// Otherwise a browser learns of a script only when it has read those that import it.
     #[test]
     fn the_page_asks_for_every_script_at_once() {
-        let page = std::str::from_utf8(File::find("index.html").unwrap().bytes).unwrap();
-        for file in FILES.iter().filter(|file| file.media == SCRIPT && file.name != "main.js") {
+        let is_script = |name: &str| Path::new(name).extension().is_some_and(|ending| ending == "js");
+        let page = std::str::from_utf8(File::find("index.html").unwrap().content.bytes()).unwrap();
+        for file in FILES.iter().filter(|file| is_script(file.name) && file.name != "main.js") {
             assert!(page.contains(&format!("<link rel=\"modulepreload\" href=\"{}\">", file.name)), "{}", file.name);
         }
     }
 
     #[test]
     fn all_files_together_are_small_on_the_wire() {
-        let sum: usize = FILES.iter().map(|file| file.packed().len()).sum();
+        let sum: usize = FILES.iter().map(|file| file.content.packed_len()).sum();
         assert!((1..250_000).contains(&sum), "{sum}");
     }
 
     #[test]
     fn no_file_makes_markup_of_text_or_names_another_origin() {
         for file in &FILES {
-            let text = std::str::from_utf8(file.bytes).unwrap();
+            let text = std::str::from_utf8(file.content.bytes()).unwrap();
             for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
                 assert!(!text.contains(way), "{}: {way}", file.name);
             }

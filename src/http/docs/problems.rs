@@ -1,9 +1,13 @@
 //! `/docs/problems`: what each code of a refusal means and what to do, as `docs/errors.md` has it.
 
+use std::sync::LazyLock;
+
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 
+use super::HTML;
 use crate::http::{
     openapi::operation::{Answer, Draft},
+    packed::{self, Packed},
     problem::{Problem, documented::Success},
 };
 
@@ -18,31 +22,30 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;ma
      table{border-collapse:collapse;width:100%}th,td{border:1px solid #8888;padding:.4rem .6rem;text-align:left;vertical-align:top}\
      tr:target{outline:3px solid #d80}code{font-size:.9em}";
 
+static DOCUMENT: LazyLock<Packed> = LazyLock::new(|| Packed::new(HTML, html().into()));
+
 /// The page as it is answered.
-pub struct ProblemsAnswer;
+pub struct ProblemsAnswer(&'static Packed);
 
 impl Responder for ProblemsAnswer {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok()
-            .content_type("text/html; charset=utf-8")
-            .insert_header(("content-security-policy", POLICY))
-            .insert_header(("referrer-policy", "no-referrer"))
-            .insert_header(("cache-control", "public, max-age=3600"))
-            .body(html())
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        self.0.answer(request, &[("content-security-policy", POLICY), ("referrer-policy", "no-referrer")])
     }
 }
 
 impl Answer for ProblemsAnswer {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers_untyped(Success::Ok, "text/html");
+        draft.answers_nothing(Success::NotModified);
     }
 }
 
 /// `GET /docs/problems`.
 pub async fn problems() -> Result<ProblemsAnswer, Problem> {
-    Ok(ProblemsAnswer)
+    let document: &'static Packed = &DOCUMENT;
+    Ok(ProblemsAnswer(packed::ready(document).await?))
 }
 
 fn html() -> String {
