@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     administered::Made,
+    idempotency,
     openapi::operation::{self, Draft},
     problem::{
         self,
@@ -60,7 +61,9 @@ impl<T> Responder for CreatedAt<T> {
 impl<T: JsonSchema> operation::Answer for CreatedAt<T> {
     fn describe(draft: &mut Draft<'_>) {
         draft.answers::<T>(Success::Created);
+        draft.has_header(Success::Created, "Location", "Where it is found.");
         // Every POST that makes something takes an Idempotency-Key, which may belong to another request.
+        draft.parameter(idempotency::parameter());
         draft.refuses(&[RefusalKind::Conflict]);
     }
 }

@@ -2,11 +2,12 @@
 //! (draft-ietf-httpapi-idempotency-key-header).
 
 use actix_web::{HttpRequest, http::header::HeaderMap};
+use apistos_models::paths::Parameter;
 use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{office::Administration, problem::CREATED};
+use super::{extract::header_text, office::Administration, problem::CREATED};
 use crate::{
     actors::registrar::ANSWERS_KEPT,
     domain::{ids::UserId, refusal::Refusal},
@@ -14,6 +15,16 @@ use crate::{
 };
 
 const MAX_KEY_BYTES: usize = 255;
+
+/// What [`key`] takes, as ECMA-262 has it.
+const KEY: &str = r"^[\t -~]{1,255}$";
+
+/// The header field as the document describes it.
+pub(super) fn parameter() -> Parameter {
+    let text = "Names this request, so that it can be sent again after an answer that was lost: for 24 hours the same user gets the \
+                same answer, and nothing is made a second time. With another path or body under the same key: 409.";
+    Parameter { description: Some(text.into()), ..header_text("Idempotency-Key", KEY) }
+}
 
 /// The key of a request, if it has one.
 fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {

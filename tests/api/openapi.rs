@@ -112,6 +112,23 @@ fn every_reference_leads_somewhere() {
 /// Operations without an example: their bodies are credentials.
 const WITH_CREDENTIALS: [&str; 5] = ["/auth/login", "/auth/refresh", "/me/password", "/oauth/revoke", "/oauth/token"];
 
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+fn has_parameter(operation: &Value, name: &str) -> bool {
+    operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == name)
+}
+
+/// Sign-in and the like make nothing that a second request could make again, and a replay only reads.
+#[test]
+fn every_post_of_what_is_made_takes_an_idempotency_key_and_nothing_else_does() {
+    for (method, path, operation) in operations(&parsed()) {
+        let is_made = method == "POST" && operation["responses"].get("201").is_some();
+        assert_eq!(has_parameter(&operation, IDEMPOTENCY_KEY), is_made, "{method} {path}");
+        let makes = ["/admin/", "/me/api-keys"].iter().any(|place| path.starts_with(place)) && path != "/admin/replay";
+        assert_eq!(is_made, method == "POST" && makes, "{method} {path}");
+    }
+}
+
 /// POST, then PUT, then PATCH: what is changed was made before.
 fn order(method: &str, path: &str) -> (bool, bool, bool) {
     (method == "PATCH", path.ends_with("/rotate"), path.contains("{id}"))
@@ -152,7 +169,12 @@ async fn every_example_is_taken_as_it_stands(store: &TestStore) {
             let item = items.as_array().unwrap().last().unwrap_or_else(|| panic!("{method} {path}: nothing is there"));
             target = target.replace("{id}", item["id"].as_str().unwrap());
         }
-        let answer = gateway.request(&method, &target).token(&gateway.admin).json(body).send().await;
+        let request = || gateway.request(&method, &target).token(&gateway.admin).json(body);
+        if has_parameter(&operation, IDEMPOTENCY_KEY) {
+            let too_long = request().header(IDEMPOTENCY_KEY, "k".repeat(256)).send().await;
+            too_long.invalid("header:idempotency-key");
+        }
+        let answer = request().header(IDEMPOTENCY_KEY, format!("{method} {path}")).send().await;
         assert!([200, 201].contains(&answer.status), "{method} {target} {body}: {} {}", answer.status, answer.text());
         sent += 1;
     }
