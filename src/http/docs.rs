@@ -1,6 +1,7 @@
 //! `/openapi.json`, and `/docs`: Swagger UI as one page that loads nothing from anywhere.
 
 mod problems;
+mod routes;
 
 use std::{
     io::{Cursor, Read},
@@ -10,7 +11,7 @@ use std::{
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-pub use self::problems::problems;
+pub use self::{problems::problems, routes::routes};
 use super::{
     openapi::{
         Document,
@@ -41,8 +42,18 @@ pub enum DocsError {
     Io(#[from] std::io::Error),
 }
 
-const START: &str =
-    "window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#ui', deepLinking: true, validatorUrl: null });";
+/// What the page does besides what Swagger UI does.
+const START: &str = include_str!("docs/page.js");
+const STYLE: &str = include_str!("docs/page.css");
+
+/// What stands above Swagger UI.
+const ABOVE: &str = "<header class=\"own\">\
+<p><label>Filter <input id=\"filter\" type=\"search\" placeholder=\"method, path or words\" autocomplete=\"off\"></label></p>\
+<details open><summary>Routes of this gateway</summary>\
+<table><thead><tr><th>methods</th><th>path</th><th>format</th></tr></thead><tbody id=\"routes\"></tbody></table>\
+<p id=\"note\" role=\"status\">Reading the routes.</p></details>\
+<p><a href=\"/docs/problems\">What each code of a refusal means</a> · <a href=\"/openapi.json\">This page for programs</a></p>\
+</header>";
 
 impl DocsPage {
     /// Unpacks the bundle; called once, at start.
@@ -56,7 +67,7 @@ impl DocsPage {
         let digest = STANDARD.encode(crypto::sha256(&[script.as_bytes()]));
         let html = format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tollgate API</title>\
-             <style>{style}</style></head><body><div id=\"ui\"></div><script>{script}</script></body></html>"
+             <style>{style}\n{STYLE}</style></head><body>{ABOVE}<div id=\"ui\"></div><script>{script}</script></body></html>"
         );
         let policy = format!(
             "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'unsafe-inline'; \
@@ -163,6 +174,9 @@ mod tests {
         let html = std::str::from_utf8(page.html.bytes()).unwrap();
         assert_eq!(html.matches("</script").count(), 1);
         assert!(html.contains("SwaggerUIBundle"));
+        for id in ["filter", "routes", "note", "ui"] {
+            assert_eq!(html.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}");
+        }
         assert!(!html.contains("<script src") && !html.contains("<link"));
     }
 }

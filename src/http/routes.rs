@@ -114,6 +114,7 @@ urls! {
     get    "/docs/"                 Docs   => docs::lead;
     get    "/docs/problems"         Docs   => docs::problems;
     get    "/docs/problems/"        Docs   => docs::lead_to_problems;
+    get    "/docs/routes"           Docs   => docs::routes;
     get    "/openapi.json"          Docs   => docs::document;
 
     get    "/v1/models"             Own    => models::list;

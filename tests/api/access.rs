@@ -284,7 +284,7 @@ async fn a_token_that_was_tampered_with_is_refused(store: &TestStore) {
 async fn documentation_that_is_not_public_asks_for_a_credential(store: &TestStore) {
     let gateway = Setup::default().set("docs.public", false).start(store).await;
     let reader = gateway.user("reader", "readonly").await;
-    for path in ["/docs", "/docs/problems", "/openapi.json"] {
+    for path in ["/docs", "/docs/problems", "/docs/routes", "/openapi.json"] {
         gateway.get(path).send().await.problem(401, "missing-credential");
         gateway.get(path).token(&reader.token).send().await.expect(200);
     }

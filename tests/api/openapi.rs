@@ -2,17 +2,21 @@
 
 use std::{collections::BTreeSet, io::Read, path::Path};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tollgate::{
     domain::access::Permission,
     http::routes::{self, TABLE},
 };
 
-use super::support::{TestGateway, TestStore};
+use super::{
+    entries::{call, made, route},
+    support::{TestGateway, TestStore},
+};
 
 on_both_stores!(
     the_document_is_served_byte_for_byte,
     the_page_is_html_that_loads_nothing_from_elsewhere,
+    the_routes_in_force_are_listed_without_what_nobody_may_know,
     the_documentation_is_compressed_for_those_who_take_it,
     every_example_is_taken_as_it_stands,
 );
@@ -232,5 +236,26 @@ async fn the_documentation_is_compressed_for_those_who_take_it(store: &TestStore
         assert_eq!((again.expect(304).header("etag"), again.body.len()), (Some(tag), 0), "{path}");
         assert_eq!(again.header("vary"), Some("Accept-Encoding"), "{path}");
     }
+    gateway.finish().await;
+}
+
+async fn the_routes_in_force_are_listed_without_what_nobody_may_know(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let listed = async || gateway.get("/docs/routes").send().await.expect(200).json()["items"].clone();
+    let before = listed().await;
+    let chat =
+        json!({ "path": "/v1/chat/completions", "match": "exact", "methods": ["POST"], "format": "openai-chat" });
+    assert!(before.as_array().unwrap().contains(&chat), "{before}");
+    assert!(before.as_array().unwrap().iter().any(|item| item["path"] == "/echo" && item["format"].is_null()));
+
+    let mut priced = route("priced", "builtin:echo");
+    priced["meter"] = json!({ "fixed_usd": "0.002" });
+    priced["match"] = json!("prefix");
+    made(&gateway, "/admin/routes", &priced).await;
+    let after = listed().await;
+    let priced = json!({ "path": "/priced", "match": "prefix", "methods": ["GET"], "format": null });
+    assert!(after.as_array().unwrap().contains(&priced), "{after}");
+    call(&gateway, "DELETE", "/admin/routes/priced", &Value::Null).await.expect(204);
+    assert_eq!(listed().await, before);
     gateway.finish().await;
 }

@@ -241,6 +241,12 @@ pub(super) const TAGS: &[Tag] = &[
             text("docs::problems", "What each code of a refusal means", "A page; the code is the fragment."),
             text("docs::lead", "To this page", ""),
             text("docs::lead_to_problems", "To the page of the codes", ""),
+            text(
+                "docs::routes",
+                "What this gateway forwards",
+                "The routes in force, with what a client must know to call: as public as the page, which lists them. Who may call, \
+                 and which models, GET /admin/routes and GET /v1/models say.",
+            ),
             text("docs::document", "The OpenAPI document", "As public as the page of it."),
         ],
     },
