@@ -2,6 +2,7 @@
 //! refusal its status.
 
 pub mod documented;
+pub mod examples;
 mod limits;
 mod oauth;
 mod wording;

@@ -262,6 +262,9 @@ impl<T: JsonSchema> Argument for QueryOf<T> {
             let mut schema = schema.into_object();
             // A parameter is there or not; there is no way to write null.
             schema.extensions.remove("nullable");
+            if let Some(metadata) = &mut schema.metadata {
+                metadata.default = metadata.default.take().filter(|default| !default.is_null());
+            }
             let description = schema.metadata.as_ref().and_then(|metadata| metadata.description.clone());
             draft.parameter(parameter(ParameterIn::Query, name, description, required, schema));
         }

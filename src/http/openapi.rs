@@ -25,7 +25,7 @@ use schemars::r#gen::{SchemaGenerator, SchemaSettings};
 use self::operation::{Answer, Arguments, Draft};
 use super::{
     packed::Packed,
-    problem::{Problem, documented::RefusalKind},
+    problem::{self, Problem, documented::RefusalKind},
 };
 use crate::domain::access::Permission;
 
@@ -134,7 +134,12 @@ impl Operations {
         OpenApi {
             info: info(),
             paths: self.paths,
-            components: Some(Components { schemas, security_schemes, ..Components::default() }),
+            components: Some(Components {
+                schemas,
+                security_schemes,
+                examples: problem::examples::all(),
+                ..Components::default()
+            }),
             tags: texts::TAGS.iter().map(tag).collect(),
             ..OpenApi::default()
         }

@@ -120,13 +120,13 @@ urls! {
     get    "/v1/models"             Own    => models::list;
     get    "/v1/models/{model}"     Own    => models::show;
 
-    post   "/auth/login"            Public => auth::login, Unauthenticated;
+    post   "/auth/login"            Public => auth::login, WrongPassword;
     post   "/auth/refresh"          Public => auth::refresh, Unauthenticated, Forbidden;
     post   "/auth/logout"           OwnOrCookie => auth::logout, Conflict, Forbidden;
     get    "/auth/ways"             Public => oidc::ways;
     get    "/auth/oidc/start"       Provider => oidc::start;
     get    "/auth/oidc/callback"    Provider => oidc::callback;
-    post   "/oauth/token"           Public => oauth::token, Unauthenticated;
+    post   "/oauth/token"           Public => oauth::token, InvalidGrant, Unauthenticated;
     post   "/oauth/revoke"          Public => oauth::revoke;
 
     get    "/me"                    Own    => me::show;

@@ -19,6 +19,7 @@ on_both_stores!(
     the_routes_in_force_are_listed_without_what_nobody_may_know,
     the_documentation_is_compressed_for_those_who_take_it,
     every_example_is_taken_as_it_stands,
+    nothing_but_the_credential_is_wrong_with_the_examples_that_have_one,
 );
 
 const UPDATE: &str = "UPDATE_SNAPSHOTS";
@@ -113,7 +114,7 @@ fn every_reference_leads_somewhere() {
     }
 }
 
-/// Operations without an example: their bodies are credentials.
+/// Operations whose bodies are credentials.
 const WITH_CREDENTIALS: [&str; 5] = ["/auth/login", "/auth/refresh", "/me/password", "/oauth/revoke", "/oauth/token"];
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -184,6 +185,66 @@ async fn every_example_is_taken_as_it_stands(store: &TestStore) {
     }
     assert_eq!(sent, 34);
     gateway.finish().await;
+}
+
+async fn nothing_but_the_credential_is_wrong_with_the_examples_that_have_one(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let mut answers = vec![];
+    for (method, path, operation) in operations(&parsed()) {
+        if method != "POST" || !WITH_CREDENTIALS.contains(&path.as_str()) {
+            continue;
+        }
+        let (media, content) = operation["requestBody"]["content"].as_object().unwrap().iter().next().unwrap();
+        let fields = content["example"].as_object().unwrap_or_else(|| panic!("{path} has no example"));
+        let mut request = gateway.post(&path);
+        if path.starts_with("/me/") {
+            request = request.token(&gateway.admin);
+        }
+        let request = if media == "application/json" {
+            request.json(&content["example"])
+        } else {
+            let pairs = fields.iter().map(|(name, value)| (name, value.as_str().unwrap()));
+            request.form(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+        };
+        let answer = request.send().await;
+        let code = if answer.status < 400 { Value::Null } else { answer.json()["type"].clone() };
+        let code = code.as_str().and_then(|code| code.rsplit('/').next()).unwrap_or_default().to_owned();
+        if code == "invalid-request" {
+            answer.invalid("/current_password");
+        }
+        answers.push((path, code));
+    }
+    let expected = [
+        ("/auth/login", "invalid-credentials"),
+        ("/auth/refresh", "invalid-token"),
+        ("/me/password", "invalid-request"),
+        ("/oauth/revoke", ""),
+        ("/oauth/token", "invalid-client"),
+    ];
+    assert_eq!(answers, expected.map(|(path, code)| (path.to_owned(), code.to_owned())));
+    gateway.finish().await;
+}
+
+/// Each is one of the codes that `/docs/problems` explains: a test of the examples holds them against that page.
+#[test]
+fn every_refusal_has_an_example_with_its_status() {
+    let document = parsed();
+    for (method, path, operation) in operations(&document) {
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let forms = answer["content"].as_object().into_iter().flatten();
+            let named = forms.filter_map(|(_, form)| form["examples"].as_object()).flatten();
+            let named: Vec<&Value> = named
+                .map(|(code, example)| {
+                    assert_eq!(example["$ref"], format!("#/components/examples/{code}"), "{method} {path}");
+                    &document["components"]["examples"][code]["value"]
+                })
+                .collect();
+            let is_refusal = status.starts_with(['4', '5']);
+            let described = answer["content"].get("application/problem+json").is_some();
+            assert_eq!(!named.is_empty(), is_refusal && described, "{method} {path} {status}");
+            assert!(named.iter().all(|value| value["status"].to_string() == *status), "{method} {path} {status}");
+        }
+    }
 }
 
 async fn the_document_is_served_byte_for_byte(store: &TestStore) {

@@ -11,7 +11,7 @@ use apistos_models::{
 use schemars::r#gen::SchemaGenerator;
 
 use super::{
-    Body, MEDIA_TYPE,
+    Body, MEDIA_TYPE, examples,
     oauth::{self, OAuthBody},
 };
 
@@ -19,7 +19,11 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusalKind {
     Invalid,
+    /// Besides what is invalid, the grant of an OAuth client may be.
+    InvalidGrant,
     Unauthenticated,
+    /// Of a name and a password.
+    WrongPassword,
     Forbidden,
     NotFound,
     TooSlow,
@@ -36,8 +40,13 @@ pub enum RefusalKind {
 impl RefusalKind {
     const fn status_and_description(self) -> (StatusCode, &'static str) {
         match self {
-            Self::Invalid => (StatusCode::BAD_REQUEST, "The request is not valid; `errors` says where."),
+            Self::Invalid | Self::InvalidGrant => {
+                (StatusCode::BAD_REQUEST, "The request is not valid; `errors` says where.")
+            }
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "No credential, or one that is not valid."),
+            Self::WrongPassword => {
+                (StatusCode::UNAUTHORIZED, "The name and the password do not fit, or the user may not log in.")
+            }
             Self::Forbidden => (StatusCode::FORBIDDEN, "The caller's role may not do this."),
             Self::NotFound => (StatusCode::NOT_FOUND, "There is no such object."),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The body came too slowly."),
@@ -61,13 +70,52 @@ impl RefusalKind {
         }
     }
 
+    /// The codes of problems of this kind, as the examples of the document have them.
+    const fn codes(self) -> &'static [&'static str] {
+        match self {
+            Self::Invalid | Self::InvalidGrant => {
+                &["invalid-request", "ambiguous-credentials", "unsafe-path", "invalid-host"]
+            }
+            Self::Unauthenticated => &["missing-credential", "invalid-token", "expired-token", "revoked-token"],
+            Self::WrongPassword => &["invalid-credentials"],
+            Self::Forbidden => &["forbidden"],
+            Self::NotFound => &["not-found"],
+            Self::TooSlow => &["request-timeout"],
+            Self::Conflict => &["conflict"],
+            Self::PreconditionFailed => &["precondition-failed"],
+            Self::TooLarge => &["body-too-large"],
+            Self::WrongMediaType => &["unsupported-media-type"],
+            Self::UnknownExpectation => &["expectation-failed"],
+            Self::Limited => &["quota-exceeded"],
+            Self::HeadTooLarge => &["head-too-large"],
+            Self::Unavailable => &["temporary-reduced-capacity", "ledger-unavailable", "audit-unavailable"],
+        }
+    }
+
+    /// Those that an OAuth client is told in its own form.
+    const fn oauth_codes(self) -> &'static [&'static str] {
+        match self {
+            Self::InvalidGrant => &["invalid-grant", "unsupported-grant-type"],
+            Self::Unauthenticated => &["invalid-client"],
+            _ => &[],
+        }
+    }
+
     /// The status and the response as the document has them.
     pub fn response(self, speaks_oauth: bool, schemas: &mut SchemaGenerator) -> (String, Response) {
         let (status, description) = self.status_and_description();
-        let media = |schema| MediaType { schema: Some(ReferenceOr::Object(schema)), ..MediaType::default() };
-        let mut content = BTreeMap::from([(MEDIA_TYPE.to_owned(), media(schemas.subschema_for::<Body>()))]);
-        if speaks_oauth && matches!(self, Self::Invalid | Self::Unauthenticated) {
-            content.insert(oauth::MEDIA_TYPE.to_owned(), media(schemas.subschema_for::<OAuthBody>()));
+        let media = |schema, codes: &[&str]| MediaType {
+            schema: Some(ReferenceOr::Object(schema)),
+            example: examples::of(codes),
+            ..MediaType::default()
+        };
+        let is_of_oauth = speaks_oauth && matches!(self, Self::Invalid | Self::InvalidGrant | Self::Unauthenticated);
+        // Who the client is, an OAuth library is told in its own form alone.
+        let codes: &[&str] = if is_of_oauth && self == Self::Unauthenticated { &[] } else { self.codes() };
+        let mut content = BTreeMap::from([(MEDIA_TYPE.to_owned(), media(schemas.subschema_for::<Body>(), codes))]);
+        if is_of_oauth {
+            let form = media(schemas.subschema_for::<OAuthBody>(), self.oauth_codes());
+            content.insert(oauth::MEDIA_TYPE.to_owned(), form);
         }
         let response = Response { description: description.into(), content, ..Response::default() };
         (status.as_u16().to_string(), response)

@@ -19,6 +19,12 @@ pub(super) struct OAuthBody {
     problem: Body,
 }
 
+impl OAuthBody {
+    pub(super) fn of(error: OAuthError, problem: Body) -> Self {
+        Self { error: error.as_str(), error_description: problem.detail.clone(), problem }
+    }
+}
+
 /// Derived, `error` would be the object that a problem has on `/v1/…`.
 impl JsonSchema for OAuthBody {
     fn schema_name() -> String {
@@ -38,8 +44,7 @@ impl JsonSchema for OAuthBody {
 /// The answer as `application/json`, which is what the libraries expect.
 pub(super) fn answer(mut response: HttpResponseBuilder, error: OAuthError, problem: Body) -> HttpResponse {
     response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
-    let body = OAuthBody { error: error.as_str(), error_description: problem.detail.clone(), problem };
-    response.body(serde_json::to_vec(&body).unwrap_or_default())
+    response.body(serde_json::to_vec(&OAuthBody::of(error, problem)).unwrap_or_default())
 }
 
 pub(super) const fn title(error: OAuthError) -> &'static str {

@@ -1,5 +1,6 @@
-//! A body for each operation of administrators that takes one, and the names in its path: as they stand, they are taken by a
-//! gateway with the built-in configuration, in the order in which they stand here. Tests send them all.
+//! A body for each operation that takes one, and the names in its path: as they stand, they are taken by a gateway with the
+//! built-in configuration, in the order in which they stand here. Where one is a credential it stands for the reader's own, and
+//! nothing else is refused. Tests send them all.
 
 use apistos_models::{
     paths::{Examples, Operation, ParameterIn},
@@ -26,6 +27,22 @@ const fn sent(operation: &'static str, names: &'static [(&'static str, &'static 
 const ANN: (&str, &str) = ("username", "ann");
 
 const EXAMPLES: &[Example] = &[
+    sent("auth::login", &[], r#"{ "username": "admin", "password": "the password of your first start" }"#),
+    sent("auth::refresh", &[], r#"{ "refresh_token": "tgr_the_one_that_you_were_given_last" }"#),
+    sent(
+        "oauth::token",
+        &[],
+        r#"{
+            "grant_type": "client_credentials", "client_id": "01933a5e-7c1b-7d2e-9f3a-4b5c6d7e8f90",
+            "client_secret": "the part of the API key behind its id"
+        }"#,
+    ),
+    sent("oauth::revoke", &[], r#"{ "token": "tgr_the_one_that_is_to_end" }"#),
+    sent(
+        "me::password::change",
+        &[],
+        r#"{ "current_password": "your present password", "new_password": "seven quiet herons on the north pier" }"#,
+    ),
     sent("teams::create", &[], r#"{ "name": "Sales" }"#),
     sent("teams::change", &[], r#"{ "models": ["demo"] }"#),
     sent("teams::by_name::put", &[("name", "research")], r#"{ "models": ["demo"] }"#),
