@@ -19,6 +19,7 @@ pub mod docs;
 pub mod entry;
 pub mod extract;
 mod failure;
+pub mod grouping;
 mod guarded_password;
 pub mod health;
 pub mod idempotency;

@@ -1,6 +1,9 @@
 //! What a call to a model took, and what many took together.
 
-use super::{dimensions, money::Money};
+use super::{
+    dimensions::{self, Worded},
+    money::Money,
+};
 
 /// Tokens of one call. Kinds that are part of another are counted in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,25 +72,24 @@ pub enum Dimension {
 )]
 pub struct UnknownDimension;
 
+impl Worded for Dimension {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("user", Self::User),
+        ("team", Self::Team),
+        ("key", Self::Key),
+        ("model", Self::Model),
+        ("served_model", Self::ServedModel),
+        ("route", Self::Route),
+        ("upstream", Self::Upstream),
+        ("hour", Self::Hour),
+        ("day", Self::Day),
+    ];
+}
+
 impl Dimension {
     /// Reads a list with commas. An empty text names none.
     pub fn list(text: &str) -> Result<Vec<Self>, UnknownDimension> {
-        dimensions::list(text, Self::named).ok_or(UnknownDimension)
-    }
-
-    fn named(word: &str) -> Option<Self> {
-        match word {
-            "user" => Some(Self::User),
-            "team" => Some(Self::Team),
-            "key" => Some(Self::Key),
-            "model" => Some(Self::Model),
-            "served_model" => Some(Self::ServedModel),
-            "route" => Some(Self::Route),
-            "upstream" => Some(Self::Upstream),
-            "hour" => Some(Self::Hour),
-            "day" => Some(Self::Day),
-            _ => None,
-        }
+        dimensions::list(text).ok_or(UnknownDimension)
     }
 }
 

@@ -22,7 +22,7 @@ use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 use super::{
-    input,
+    grouping, input,
     openapi::operation::{Argument, Draft},
     problem::{Problem, documented::RefusalKind},
 };
@@ -266,7 +266,8 @@ impl<T: JsonSchema> Argument for QueryOf<T> {
                 metadata.default = metadata.default.take().filter(|default| !default.is_null());
             }
             let description = schema.metadata.as_ref().and_then(|metadata| metadata.description.clone());
-            draft.parameter(parameter(ParameterIn::Query, name, description, required, schema));
+            let described = parameter(ParameterIn::Query, name, description, required, schema.clone());
+            draft.parameter(grouping::listed(described, &schema));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     csv::{Table, Tabular},
     extract::{Caller, QueryOf},
     failure::unavailable,
+    grouping::SomeOf,
     input::Moment,
     office::AuditLog,
     page,
@@ -53,10 +54,8 @@ pub struct TrafficQuery {
     /// given, it is chosen so that there are at most 300 steps.
     #[schemars(range(min = 1, max = 315_360_000))]
     step_s: Option<u32>,
-    /// Some of `route,decision,reason,status,upstream,model`; none: one sum a step.
-    #[schemars(regex(
-        pattern = r"^$|^(?!.*\b(\w+)\b.*\b\1\b)(route|decision|reason|status|upstream|model)(,(route|decision|reason|status|upstream|model))*$"
-    ))]
+    /// None: one sum a step.
+    #[schemars(with = "Option<SomeOf<Dimension>>")]
     group_by: Option<String>,
 }
 

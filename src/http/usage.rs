@@ -9,6 +9,7 @@ use super::{
     csv::{Table, Tabular},
     extract::{Caller, QueryOf},
     failure::unavailable,
+    grouping::SomeOf,
     input::Moment,
     named::{Mentions, NameOf, named},
     office::Accounting,
@@ -56,10 +57,8 @@ pub struct UsageQuery {
     model: Option<String>,
     /// The name of a route.
     route: Option<String>,
-    /// Some of `user,team,key,model,served_model,route,upstream,hour,day`; none: one sum of all.
-    #[schemars(regex(
-        pattern = r"^$|^(?!.*\b(\w+)\b.*\b\1\b)(user|team|key|model|served_model|route|upstream|hour|day)(,(user|team|key|model|served_model|route|upstream|hour|day))*$"
-    ))]
+    /// None: one sum of all.
+    #[schemars(with = "Option<SomeOf<Dimension>>")]
     group_by: Option<String>,
 }
 

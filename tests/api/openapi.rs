@@ -19,6 +19,7 @@ on_both_stores!(
     the_routes_in_force_are_listed_without_what_nobody_may_know,
     the_documentation_is_compressed_for_those_who_take_it,
     every_example_is_taken_as_it_stands,
+    every_word_that_a_query_lists_is_taken,
     nothing_but_the_credential_is_wrong_with_the_examples_that_have_one,
 );
 
@@ -222,6 +223,32 @@ async fn nothing_but_the_credential_is_wrong_with_the_examples_that_have_one(sto
         ("/oauth/token", "invalid-client"),
     ];
     assert_eq!(answers, expected.map(|(path, code)| (path.to_owned(), code.to_owned())));
+    gateway.finish().await;
+}
+
+async fn every_word_that_a_query_lists_is_taken(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let mut lists = 0;
+    for (method, path, operation) in operations(&parsed()) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["schema"].get("default") != Some(&Value::Null), "{method} {path}: {parameter}");
+            if parameter["schema"]["type"] != "array" {
+                continue;
+            }
+            assert_eq!((&parameter["style"], &parameter["explode"]), (&json!("form"), &json!(false)), "{path}");
+            let words = parameter["schema"]["items"]["enum"].as_array().unwrap().iter();
+            let mut values: Vec<&str> = words.map(|word| word.as_str().unwrap()).collect();
+            assert!(values.len() > 5, "{path}: {values:?}");
+            let all = values.join(",");
+            values.push(&all);
+            for value in values {
+                let target = format!("{path}?{}={value}", parameter["name"].as_str().unwrap());
+                gateway.request(&method, &target).token(&gateway.admin).send().await.expect(200);
+            }
+            lists += 1;
+        }
+    }
+    assert_eq!(lists, 3, "usage, one's own usage, and traffic");
     gateway.finish().await;
 }
 

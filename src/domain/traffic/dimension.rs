@@ -1,6 +1,6 @@
 //! What traffic can be grouped by.
 
-use crate::domain::dimensions;
+use crate::domain::dimensions::{self, Worded};
 
 /// One thing that traffic can be grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,22 +18,21 @@ pub enum Dimension {
 #[error("must be some of route, decision, reason, status, upstream, model, each once, with commas between them")]
 pub struct UnknownDimension;
 
+impl Worded for Dimension {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("route", Self::Route),
+        ("decision", Self::Decision),
+        ("reason", Self::Reason),
+        ("status", Self::Status),
+        ("upstream", Self::Upstream),
+        ("model", Self::Model),
+    ];
+}
+
 impl Dimension {
     /// Reads a list with commas. An empty text names none.
     pub fn list(text: &str) -> Result<Vec<Self>, UnknownDimension> {
-        dimensions::list(text, Self::named).ok_or(UnknownDimension)
-    }
-
-    fn named(word: &str) -> Option<Self> {
-        match word {
-            "route" => Some(Self::Route),
-            "decision" => Some(Self::Decision),
-            "reason" => Some(Self::Reason),
-            "status" => Some(Self::Status),
-            "upstream" => Some(Self::Upstream),
-            "model" => Some(Self::Model),
-            _ => None,
-        }
+        dimensions::list(text).ok_or(UnknownDimension)
     }
 }
 
