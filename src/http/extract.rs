@@ -45,9 +45,9 @@ use crate::{
 
 /// The most bytes of a body that the gateway itself reads: all its objects are small.
 const MAX_OBJECT_BYTES: u64 = 65_536;
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 /// A PATCH gives the members that change (RFC 7396 §4).
-const MERGE_PATCH: &str = "application/merge-patch+json";
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 const PATCHES: &str = "application/merge-patch+json or application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 

@@ -11,11 +11,12 @@ use actix_web::{
     dev::Payload,
     web::{Data, Json},
 };
+use apistos_models::paths::Parameter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    extract::{Caller, QueryOf, path_text},
+    extract::{Caller, QueryOf, header_text, path_text},
     office::Administration,
     openapi::operation::{Argument, Draft},
     problem::{Problem, documented::RefusalKind},
@@ -35,6 +36,9 @@ use crate::{
 
 /// Sent by clients of Anthropic's API.
 const ANTHROPIC_VERSION: &str = "anthropic-version";
+
+/// What a header field may have, as ECMA-262 has it.
+const ANY_TEXT: &str = r"^[\t -~]*$";
 
 /// Who the models of a gateway belong to, as far as a client of OpenAI's API is told.
 const OWNER: &str = "tollgate";
@@ -132,6 +136,25 @@ impl Argument for PathModel {
     }
 }
 
+/// Whether the client speaks Anthropic's API.
+pub struct SpeaksAnthropic(bool);
+
+impl FromRequest for SpeaksAnthropic {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.headers().contains_key(ANTHROPIC_VERSION))))
+    }
+}
+
+impl Argument for SpeaksAnthropic {
+    fn describe(draft: &mut Draft<'_>) {
+        let text = "With any version the answer has the form of Anthropic's API; without the field that of OpenAI's.";
+        draft.parameter(Parameter { description: Some(text.into()), ..header_text(ANTHROPIC_VERSION, ANY_TEXT) });
+    }
+}
+
 impl OpenaiModel {
     fn of(id: String) -> Self {
         Self { id, object: "model", created: 0, owned_by: OWNER }
@@ -147,12 +170,12 @@ impl AnthropicModel {
 /// `GET /v1/models`.
 pub async fn list(
     office: Data<Administration>,
-    request: HttpRequest,
+    SpeaksAnthropic(speaks_anthropic): SpeaksAnthropic,
     Caller(principal): Caller,
     QueryOf(query): QueryOf<ModelsQuery>,
 ) -> Result<Json<ModelList>, Problem> {
     let names = names(&office, &principal);
-    if !speaks_anthropic(&request) {
+    if !speaks_anthropic {
         let data = names.into_iter().map(OpenaiModel::of).collect();
         return Ok(Json(ModelList::Openai(OpenaiList { object: "list", data })));
     }
@@ -165,7 +188,7 @@ pub async fn list(
 /// `GET /v1/models/{model}`.
 pub async fn show(
     office: Data<Administration>,
-    request: HttpRequest,
+    SpeaksAnthropic(speaks_anthropic): SpeaksAnthropic,
     Caller(principal): Caller,
     PathModel(name): PathModel,
 ) -> Result<Json<Model>, Problem> {
@@ -175,13 +198,9 @@ pub async fn show(
     };
     match is_there {
         false => Err(Refusal::NotFound.into()),
-        true if speaks_anthropic(&request) => Ok(Json(Model::Anthropic(AnthropicModel::of(name)))),
+        true if speaks_anthropic => Ok(Json(Model::Anthropic(AnthropicModel::of(name)))),
         true => Ok(Json(Model::Openai(OpenaiModel::of(name)))),
     }
-}
-
-fn speaks_anthropic(request: &HttpRequest) -> bool {
-    request.headers().contains_key(ANTHROPIC_VERSION)
 }
 
 /// The models that the caller may call, in order: those with a price, and names that stand for some.

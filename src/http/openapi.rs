@@ -15,7 +15,7 @@ use apistos_models::{
     OpenApi,
     components::Components,
     info::{Info, License},
-    paths::{OperationType, Paths},
+    paths::{Operation, OperationType, Paths},
     reference_or::ReferenceOr,
     security::{Http, SecurityRequirement, SecurityScheme, SecurityType},
     tag::Tag,
@@ -24,6 +24,7 @@ use schemars::r#gen::{SchemaGenerator, SchemaSettings};
 
 use self::operation::{Answer, Arguments, Draft};
 use super::{
+    extract::{JSON, MERGE_PATCH},
     packed::Packed,
     problem::{self, Problem, documented::RefusalKind},
 };
@@ -106,6 +107,9 @@ impl Operations {
         draft.refuses(url.refuses);
         let mut operation = draft.finish();
         examples::put(url.handler, &mut operation)?;
+        if url.method == OperationType::Patch {
+            take_merge_patch(&mut operation);
+        }
         operation.tags = vec![tag.name.into()];
         operation.summary = Some(text.summary.into());
         operation.description = Some(text.description.to_owned()).filter(|text| !text.is_empty());
@@ -143,6 +147,15 @@ impl Operations {
             tags: texts::TAGS.iter().map(tag).collect(),
             ..OpenApi::default()
         }
+    }
+}
+
+/// The body of a PATCH may have the media type of RFC 7396 too.
+fn take_merge_patch(operation: &mut Operation) {
+    if let Some(ReferenceOr::Object(body)) = &mut operation.request_body
+        && let Some(media) = body.content.get(JSON).cloned()
+    {
+        body.content.insert(MERGE_PATCH.to_owned(), media);
     }
 }
 
@@ -199,7 +212,7 @@ fn info() -> Info {
 }
 
 const DESCRIPTION: &str = "An API gateway. These are its own endpoints; the routes it forwards are configured by its \
-operator, and the default configuration has `/echo`, `/v1/chat/completions` and `/v1/messages`.\n\n\
+operator: GET /docs/routes lists them. The default configuration has `/echo`, `/v1/chat/completions` and `/v1/messages`.\n\n\
 Every answer carries `X-Request-Id`. Answers of limited routes carry `RateLimit` and `RateLimit-Policy` \
 (draft-ietf-httpapi-ratelimit-headers-11). A refusal is `application/problem+json` (RFC 9457); its `type` ends in the \
 code that programs should look at, and its `detail` says what to do.\n\n\

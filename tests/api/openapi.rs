@@ -105,6 +105,28 @@ fn everything_that_is_not_public_asks_for_the_bearer_scheme() {
     }
 }
 
+/// RFC 7396.
+#[test]
+fn the_body_of_every_patch_may_be_a_merge_patch_and_no_other_may() {
+    let mut patches = 0;
+    for (method, path, operation) in operations(&parsed()) {
+        let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
+        let is_patch = method == "PATCH";
+        assert_eq!(content.contains_key("application/merge-patch+json"), is_patch, "{method} {path}");
+        assert!(!is_patch || content["application/merge-patch+json"] == content["application/json"], "{path}");
+        patches += u32::from(is_patch);
+    }
+    assert!(patches > 10, "{patches}");
+}
+
+#[test]
+fn the_models_are_described_with_the_field_that_chooses_their_form() {
+    for (method, path, operation) in operations(&parsed()) {
+        let is_of_models = path == "/v1/models" || path == "/v1/models/{model}";
+        assert_eq!(has_parameter(&operation, "anthropic-version"), is_of_models, "{method} {path}");
+    }
+}
+
 #[test]
 fn every_reference_leads_somewhere() {
     let document = parsed();
