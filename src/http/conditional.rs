@@ -149,7 +149,8 @@ const TAGS: &str = r#"^(\*|((W/)?"[!#-~]*")?([ \t]*,([ \t]*(W/)?"[!#-~]*")?)*)$"
 
 impl Argument for Conditions {
     fn describe(draft: &mut Draft<'_>) {
-        let field = |name: &str, text: &str| Parameter { description: Some(text.into()), ..header_text(name, TAGS) };
+        let field =
+            |name: &str, text: &str| Parameter { description: Some(text.into()), ..header_text(name, Some(TAGS)) };
         draft.parameter(field(
             "If-Match",
             "Only if it is at this version, as `ETag` names it; `*`: only if it is there.",

@@ -290,11 +290,11 @@ pub(super) fn path_text<F: JsonSchema>(draft: &mut Draft<'_>, name: &str) {
     draft.parameter(parameter(ParameterIn::Path, name.into(), None, true, schema));
 }
 
-/// A text in a header that matches this pattern (ECMA-262).
-pub(super) fn header_text(name: &str, pattern: &str) -> Parameter {
+/// A text in a header that matches this pattern (ECMA-262), or any text.
+pub(super) fn header_text(name: &str, pattern: Option<&str>) -> Parameter {
     let schema = SchemaObject {
         instance_type: Some(InstanceType::String.into()),
-        string: Some(Box::new(matching(pattern))),
+        string: pattern.map(|pattern| Box::new(matching(pattern))),
         ..SchemaObject::default()
     };
     parameter(ParameterIn::Header, name.into(), None, false, schema)

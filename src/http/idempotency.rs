@@ -16,14 +16,14 @@ use crate::{
 
 const MAX_KEY_BYTES: usize = 255;
 
-/// What [`key`] takes, as ECMA-262 has it.
-const KEY: &str = r"^[\t -~]{1,255}$";
+/// What [`key`] takes, as ECMA-262 has it. Blanks around it are no part of a field's value (RFC 9110 §5.5).
+const KEY: &str = r"^[!-~][\t -~]{0,254}$";
 
 /// The header field as the document describes it.
 pub(super) fn parameter() -> Parameter {
     let text = "Names this request, so that it can be sent again after an answer that was lost: for 24 hours the same user gets the \
                 same answer, and nothing is made a second time. With another path or body under the same key: 409.";
-    Parameter { description: Some(text.into()), ..header_text("Idempotency-Key", KEY) }
+    Parameter { description: Some(text.into()), ..header_text("Idempotency-Key", Some(KEY)) }
 }
 
 /// The key of a request, if it has one.
