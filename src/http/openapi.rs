@@ -159,12 +159,15 @@ fn take_merge_patch(operation: &mut Operation) {
     }
 }
 
-/// What any URL may answer: its head or path may be faulty, its address over the edge limit, the gateway out of room.
+/// What any URL may answer: its head or path may be faulty, its address over the edge limit, the gateway out of room
+/// or at fault.
 const EVERYWHERE: &[RefusalKind] = &[
     RefusalKind::Invalid,
+    RefusalKind::TargetTooLong,
     RefusalKind::UnknownExpectation,
     RefusalKind::Limited,
     RefusalKind::HeadTooLarge,
+    RefusalKind::Failed,
     RefusalKind::Unavailable,
 ];
 

@@ -78,11 +78,15 @@ fn every_operation_has_a_summary_a_tag_and_an_answer() {
 fn every_refusal_is_documented_as_a_problem() {
     for (method, path, operation) in operations(&parsed()) {
         let answers = operation["responses"].as_object().unwrap();
-        let refusals: Vec<_> = answers.iter().filter(|(status, _)| status.starts_with('4')).collect();
-        assert!(!refusals.is_empty(), "{method} {path}");
+        let refusals: Vec<_> = answers.iter().filter(|(status, _)| status.starts_with(['4', '5'])).collect();
+        let has = |wanted: &str| refusals.iter().any(|(status, _)| *status == wanted);
+        assert!(["400", "414", "429", "431", "500", "503"].into_iter().all(has), "{method} {path}");
         for (status, answer) in refusals {
             let schema = &answer["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(schema, "#/components/schemas/Problem", "{method} {path} {status}: {answer}");
+            for (of, field) in [("401", "WWW-Authenticate"), ("429", "Retry-After")] {
+                assert_eq!(answer["headers"].get(field).is_some(), status == of, "{method} {path} {status}: {field}");
+            }
         }
     }
 }

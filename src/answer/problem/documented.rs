@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
 use apistos_models::{
-    paths::{MediaType, Response},
+    paths::{Header, MediaType, ParameterDefinition, Response},
     reference_or::ReferenceOr,
 };
-use schemars::r#gen::SchemaGenerator;
+use schemars::{JsonSchema, r#gen::SchemaGenerator};
 
 use super::{
     Body, MEDIA_TYPE, examples,
@@ -30,10 +30,12 @@ pub enum RefusalKind {
     Conflict,
     PreconditionFailed,
     TooLarge,
+    TargetTooLong,
     WrongMediaType,
     UnknownExpectation,
     Limited,
     HeadTooLarge,
+    Failed,
     Unavailable,
 }
 
@@ -56,6 +58,7 @@ impl RefusalKind {
                 "It is not at the version that `If-Match` or `If-None-Match` asks for.",
             ),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
+            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "The request line is longer than is read."),
             Self::WrongMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another media type."),
             Self::UnknownExpectation => {
                 (StatusCode::EXPECTATION_FAILED, "`Expect` has something else than `100-continue`.")
@@ -65,6 +68,9 @@ impl RefusalKind {
             }
             Self::Limited => {
                 (StatusCode::TOO_MANY_REQUESTS, "A limit is reached; `Retry-After` says when to come back.")
+            }
+            Self::Failed => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "The gateway failed; its operator finds the request id in the log.")
             }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "The gateway is short of something; try again."),
         }
@@ -84,10 +90,12 @@ impl RefusalKind {
             Self::Conflict => &["conflict"],
             Self::PreconditionFailed => &["precondition-failed"],
             Self::TooLarge => &["body-too-large"],
+            Self::TargetTooLong => &["target-too-long"],
             Self::WrongMediaType => &["unsupported-media-type"],
             Self::UnknownExpectation => &["expectation-failed"],
             Self::Limited => &["quota-exceeded"],
             Self::HeadTooLarge => &["head-too-large"],
+            Self::Failed => &["internal-error"],
             Self::Unavailable => &["temporary-reduced-capacity", "ledger-unavailable", "audit-unavailable"],
         }
     }
@@ -98,6 +106,18 @@ impl RefusalKind {
             Self::InvalidGrant => &["invalid-grant", "unsupported-grant-type"],
             Self::Unauthenticated => &["invalid-client"],
             _ => &[],
+        }
+    }
+
+    /// The header field that every answer of the kind has, and what it says.
+    const fn field(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Unauthenticated | Self::WrongPassword => Some((
+                "WWW-Authenticate",
+                "How to authenticate, and `error` where a credential was given (RFC 6750 §3).",
+            )),
+            Self::Limited => Some(("Retry-After", "Whole seconds until a request may come back (RFC 9110 §10.2.3).")),
+            _ => None,
         }
     }
 
@@ -117,8 +137,21 @@ impl RefusalKind {
             let form = media(schemas.subschema_for::<OAuthBody>(), self.oauth_codes());
             content.insert(oauth::MEDIA_TYPE.to_owned(), form);
         }
-        let response = Response { description: description.into(), content, ..Response::default() };
+        let mut response = Response { description: description.into(), content, ..Response::default() };
+        if let Some((name, text)) = self.field() {
+            response.headers.insert(name.to_owned(), ReferenceOr::Object(header(text, schemas)));
+        }
         (status.as_u16().to_string(), response)
+    }
+}
+
+/// A header field with this meaning.
+pub fn header(description: &str, schemas: &mut SchemaGenerator) -> Header {
+    let text = ReferenceOr::Object(String::json_schema(schemas));
+    Header {
+        description: Some(description.to_owned()),
+        definition: Some(ParameterDefinition::Schema(Box::new(text))),
+        ..Header::default()
     }
 }
 

@@ -9,12 +9,12 @@ use actix_web::{
     web::{Data, Json},
 };
 use apistos_models::{
-    paths::{Header, MediaType, Operation, Parameter, ParameterDefinition, RequestBody, Response},
+    paths::{MediaType, Operation, Parameter, RequestBody, Response},
     reference_or::ReferenceOr,
 };
 use schemars::{JsonSchema, r#gen::SchemaGenerator};
 
-use crate::http::problem::documented::{RefusalKind, Success};
+use crate::http::problem::documented::{RefusalKind, Success, header};
 
 /// An operation while it is put together.
 pub struct Draft<'a> {
@@ -78,13 +78,7 @@ impl<'a> Draft<'a> {
 
     /// This answer of the operation has a header, or may have it.
     pub fn has_header(&mut self, success: Success, name: &str, description: &str) {
-        let header = Header {
-            description: Some(description.to_owned()),
-            definition: Some(ParameterDefinition::Schema(Box::new(ReferenceOr::Object(String::json_schema(
-                self.schemas,
-            ))))),
-            ..Header::default()
-        };
+        let header = header(description, self.schemas);
         if let Some(ReferenceOr::Object(response)) = self.operation.responses.responses.get_mut(&success.status()) {
             response.headers.insert(name.to_owned(), ReferenceOr::Object(header));
         }
