@@ -176,6 +176,8 @@ impl Responder for ReadinessAnswer {
 
 impl Answer for ReadinessAnswer {
     fn describe(draft: &mut Draft<'_>) {
-        draft.answers::<Readiness>(Success::Ok);
+        for success in [Success::Ok, Success::Unready] {
+            draft.answers::<Readiness>(success);
+        }
     }
 }

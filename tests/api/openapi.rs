@@ -109,6 +109,15 @@ fn everything_that_is_not_public_asks_for_the_bearer_scheme() {
     }
 }
 
+#[test]
+fn a_gateway_that_is_not_ready_is_described_with_the_body_that_says_why() {
+    let document = parsed();
+    let answers = &document["paths"]["/readyz"]["get"]["responses"];
+    let schema = |status: &str| answers[status]["content"]["application/json"]["schema"].clone();
+    assert_eq!(schema("503"), schema("200"));
+    assert!(schema("200").is_object());
+}
+
 /// RFC 7396.
 #[test]
 fn the_body_of_every_patch_may_be_a_merge_patch_and_no_other_may() {

@@ -155,7 +155,7 @@ pub fn header(description: &str, schemas: &mut SchemaGenerator) -> Header {
     }
 }
 
-/// A status of an answer that is no refusal.
+/// A status of an answer that does what was asked, as opposed to a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Success {
     Ok,
@@ -164,6 +164,8 @@ pub enum Success {
     SeeOther,
     NotModified,
     PermanentRedirect,
+    /// The question is answered: the gateway is not ready.
+    Unready,
 }
 
 impl Success {
@@ -176,6 +178,7 @@ impl Success {
             Self::SeeOther => StatusCode::SEE_OTHER,
             Self::NotModified => StatusCode::NOT_MODIFIED,
             Self::PermanentRedirect => StatusCode::PERMANENT_REDIRECT,
+            Self::Unready => StatusCode::SERVICE_UNAVAILABLE,
         };
         status.as_u16().to_string()
     }

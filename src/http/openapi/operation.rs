@@ -34,7 +34,13 @@ impl<'a> Draft<'a> {
     /// The operation with the refusals gathered so far.
     pub(super) fn finish(mut self) -> Operation {
         for kind in self.refusals {
-            let (status, response) = kind.response(self.speaks_oauth, self.schemas);
+            let (status, mut response) = kind.response(self.speaks_oauth, self.schemas);
+            // What else may be answered with this status.
+            if let Some(ReferenceOr::Object(told)) = self.operation.responses.responses.remove(&status) {
+                for (media, content) in told.content {
+                    response.content.entry(media).or_insert(content);
+                }
+            }
             self.operation.responses.responses.insert(status, ReferenceOr::Object(response));
         }
         self.operation
