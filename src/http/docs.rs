@@ -63,7 +63,7 @@ impl DocsPage {
         let library = unpack(&mut archive, "swagger-ui-bundle.js")?;
         // A script element ends at the first such text, wherever it stands (HTML §13.2.5.4); in JavaScript the
         // backslash changes nothing.
-        let script = format!("{library}\n{START}").replace("</script", "<\\/script").replace("<!--", "<\\!--");
+        let script = format!("{library}\n;\n{START}").replace("</script", "<\\/script").replace("<!--", "<\\!--");
         let digest = STANDARD.encode(crypto::sha256(&[script.as_bytes()]));
         let html = format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tollgate API</title>\
