@@ -1,4 +1,4 @@
-//! A body for each operation that takes one, and the names in its path: as they stand, they are taken by a gateway with the
+//! A body for each operation that takes one, and the names in the paths of all: as they stand, they are taken by a gateway with the
 //! built-in configuration, in the order in which they stand here. Where one is a credential it stands for the reader's own, and
 //! nothing else is refused. Tests send them all.
 
@@ -16,12 +16,17 @@ struct Example {
     operation: &'static str,
     /// What stands for the parameters of the path that are names.
     names: &'static [(&'static str, &'static str)],
-    /// JSON.
+    /// JSON; empty where the operation takes none.
     body: &'static str,
 }
 
 const fn sent(operation: &'static str, names: &'static [(&'static str, &'static str)], body: &'static str) -> Example {
     Example { operation, names, body }
+}
+
+/// What is seen or ended at an address.
+const fn at(operation: &'static str, names: &'static [(&'static str, &'static str)]) -> Example {
+    Example { operation, names, body: "" }
 }
 
 const ANN: (&str, &str) = ("username", "ann");
@@ -132,6 +137,25 @@ const EXAMPLES: &[Example] = &[
         &[],
         r#"{ "items": [{ "model": "in-house", "input_usd": "0.50", "output_usd": "1.50", "max_output_tokens": 8192 }] }"#,
     ),
+    at("models::show", &[("model", "demo")]),
+    at("console::file", &[("file", "main.js")]),
+    at("teams::by_name::show", &[("name", "research")]),
+    at("users::by_name::show", &[ANN]),
+    at("api_keys::by_name::list", &[ANN]),
+    at("api_keys::by_name::show", &[ANN, ("name", "ci")]),
+    at("limits::by_name::show", &[("name", "daily")]),
+    at("budgets::by_name::show", &[("name", "all")]),
+    at("configured::upstream", &[("name", "other")]),
+    at("configured::route", &[("name", "other")]),
+    at("configured::model", &[("model", "team/best")]),
+    at("api_keys::by_name::revoke", &[ANN, ("name", "ci")]),
+    at("users::by_name::delete", &[ANN]),
+    at("teams::by_name::delete", &[("name", "research")]),
+    at("limits::by_name::delete", &[("name", "daily")]),
+    at("budgets::by_name::delete", &[("name", "all")]),
+    at("configured::delete_upstream", &[("name", "other")]),
+    at("configured::delete_route", &[("name", "other")]),
+    at("configured::delete_model", &[("model", "team/best")]),
 ];
 
 /// Puts the example of an operation into it, where it has one.
@@ -142,8 +166,8 @@ pub(super) fn put(handler: &str, operation: &mut Operation) -> Result<(), NoDocu
     let Some(Example { names, body, .. }) = EXAMPLES.iter().find(|example| example.operation == handler) else {
         return Ok(());
     };
-    let body: Value = serde_json::from_str(body).map_err(|_| NoDocument::Unwritable)?;
     if let Some(ReferenceOr::Object(request)) = &mut operation.request_body {
+        let body: Value = serde_json::from_str(body).map_err(|_| NoDocument::Unwritable)?;
         request.content.values_mut().for_each(|media| media.example = Some(Examples::Example(body.clone())));
     }
     for parameter in &mut operation.parameters {
