@@ -4,12 +4,19 @@
 //! answer turned out to be for one client alone, and for a while nobody waits there any more: a slow answer that is never
 //! kept would take each of them twice as long. A call whose client goes away ends in any case, so nobody waits for a call
 //! that is not made: one of those who waited makes the next.
+//!
+//! Nobody waits without a bound: whoever has waited long enough goes on alone, and no later call waits for the slow one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
+use futures_util::future::{Either, select};
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
@@ -20,6 +27,9 @@ const MAX_UNDER_WAY: usize = 16_384;
 /// The most that wait for one call.
 const MAX_WAITING: usize = 1_024;
 
+/// The longest that a call waits for others, all together.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// How a call came out for those who wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -29,6 +39,8 @@ pub enum Ending {
     Alone,
     /// It was not made.
     Gone,
+    /// It has not ended within the time that a call may wait.
+    Late,
 }
 
 /// For how long nobody waits where an answer was not kept.
@@ -68,6 +80,8 @@ pub struct Leader {
 /// A call that waits for another one's answer.
 #[must_use = "a call that waits leaves when dropped"]
 pub struct Waiting {
+    collapsing: Collapsing,
+    key: Digest,
     call: Arc<UnderWay>,
     ending: watch::Receiver<Option<Ending>>,
 }
@@ -99,7 +113,12 @@ impl Collapsing {
             return Turn::Alone;
         }
         let ending = call.ending.subscribe();
-        Turn::Wait(Waiting { call, ending })
+        Turn::Wait(Waiting { collapsing: self.clone(), key, call, ending })
+    }
+
+    /// From here on nobody new waits for this call.
+    fn close(&self, key: &Digest, call: &Arc<UnderWay>) {
+        self.under_way.remove_if(key, |joined| Arc::ptr_eq(joined, call));
     }
 
     /// The answer under this key is for one client alone: nobody is to wait for the next, for a while.
@@ -118,18 +137,23 @@ impl Leader {
 impl Drop for Leader {
     /// No call joins any more when those who wait get the answer.
     fn drop(&mut self) {
-        self.collapsing.under_way.remove_if(&self.key, |call| Arc::ptr_eq(call, &self.call));
+        self.collapsing.close(&self.key, &self.call);
         self.call.ending.send_replace(Some(self.ending));
     }
 }
 
 impl Waiting {
-    /// Waits for the end of the call.
-    pub async fn ending(mut self) -> Ending {
-        match self.ending.wait_for(Option::is_some).await {
-            Ok(ending) => ending.unwrap_or(Ending::Gone),
-            Err(_) => Ending::Gone,
-        }
+    /// Waits for the end of the call, until `late`. Then the next equal call is made, and others wait for that one.
+    pub async fn ending(mut self, late: impl Future<Output = ()> + Unpin) -> Ending {
+        let ended = match select(pin!(self.ending.wait_for(Option::is_some)), late).await {
+            Either::Left((Ok(ending), _)) => Some(ending.unwrap_or(Ending::Gone)),
+            Either::Left((Err(_), _)) => Some(Ending::Gone),
+            Either::Right(((), _)) => None,
+        };
+        ended.unwrap_or_else(|| {
+            self.collapsing.close(&self.key, &self.call);
+            Ending::Late
+        })
     }
 }
 
@@ -141,6 +165,8 @@ impl Drop for Waiting {
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
     use futures_util::FutureExt;
 
     use super::*;
@@ -164,7 +190,7 @@ mod tests {
             let first = lead(&collapsing);
             let (early, gone) = (wait(&collapsing), wait(&collapsing));
             drop(gone);
-            let mut told = Box::pin(early.ending());
+            let mut told = Box::pin(early.ending(pending()));
             assert!((&mut told).now_or_never().is_none());
             assert!(matches!(collapsing.join([2; 32], 0), Turn::Leader(_)), "another call is not waited for");
             if ending == Ending::Gone {
@@ -183,7 +209,24 @@ mod tests {
         let first = lead(&collapsing);
         let late = wait(&collapsing);
         first.end(Ending::Kept);
-        assert_eq!(late.ending().now_or_never(), Some(Ending::Kept));
+        assert_eq!(late.ending(pending()).now_or_never(), Some(Ending::Kept));
+    }
+
+    #[test]
+    fn whoever_has_waited_long_enough_goes_on_and_the_next_call_is_made() {
+        let collapsing = Collapsing::default();
+        let slow = lead(&collapsing);
+        let (first, second) = (wait(&collapsing), wait(&collapsing));
+        assert_eq!(first.ending(ready(())).now_or_never(), Some(Ending::Late));
+        let next = lead(&collapsing);
+        let waits_for_next = wait(&collapsing);
+        // The slow call has no say in the next one.
+        slow.end(Ending::Kept);
+        assert_eq!(second.ending(ready(())).now_or_never(), Some(Ending::Kept), "it has ended in time for this one");
+        let mut told = Box::pin(waits_for_next.ending(pending()));
+        assert!((&mut told).now_or_never().is_none());
+        next.end(Ending::Kept);
+        assert_eq!(told.now_or_never(), Some(Ending::Kept));
     }
 
     #[test]

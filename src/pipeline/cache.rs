@@ -9,6 +9,7 @@ mod gather;
 pub mod plan;
 mod refresh;
 mod serve;
+mod waits;
 mod wanted;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use actix_web::HttpRequest;
 use self::{
     plan::{Keep, Plan},
     serve::serve,
+    waits::Waits,
     wanted::{Kind, Wanted},
 };
 use super::{
@@ -32,7 +34,7 @@ use super::{
 use crate::{
     cache::{
         Look, Moment, Name, Site,
-        collapse::{Ending, Leader, Turn},
+        collapse::{Leader, Turn},
     },
     domain::{
         caching::{CacheStatus, Caching, Kept, Use, Why, conditional},
@@ -77,9 +79,6 @@ enum Decision {
         leader: Option<Leader>,
     },
 }
-
-/// How often a call waits for another before it goes on its own.
-const ROUNDS: u32 = 3;
 
 /// Looks for an answer that may be served to this caller.
 pub async fn cache(
@@ -150,7 +149,7 @@ fn hit(visit: &Visit<'_>, kept: &Kept, wanted: &Wanted, entered: Entered, route:
 
 /// Looks, and waits for others that are about to find the same.
 async fn decide(gate: &Gate, wanted: &Wanted, may_refresh: bool) -> Decision {
-    let mut rounds = 0;
+    let mut waits = Waits::within(wanted.waits);
     loop {
         let moment = moment(gate, wanted.caching);
         let Look { kept, is_variant_missing, site } = gate.cache.look(&wanted.place, &wanted.headers, moment).await;
@@ -170,13 +169,13 @@ async fn decide(gate: &Gate, wanted: &Wanted, may_refresh: bool) -> Decision {
             (None, _) if is_variant_missing => (Why::VaryMiss, None),
             (None, _) => (Why::Miss, None),
         };
-        let is_shared = may_share(wanted, why, kept.is_some()) && rounds < ROUNDS && !wanted.wishes.only_if_cached;
+        let may_share = may_share(wanted, why, kept.is_some()) && !wanted.wishes.only_if_cached;
+        let is_shared = may_share && waits.may_wait(&site.key);
         let leader = match is_shared.then(|| gate.cache.collapsing.join(site.key, moment.now_ms)) {
             None | Some(Turn::Alone) => None,
             Some(Turn::Leader(leader)) => Some(leader),
             Some(Turn::Wait(waiting)) => {
-                if waiting.ending().await != Ending::Alone {
-                    rounds = rounds.saturating_add(1);
+                if waits.wait(waiting, site.key).await {
                     continue;
                 }
                 None

@@ -144,10 +144,11 @@ async fn exchange(
     mut attempts: Attempts,
     (outgoing, rewritten): (Box<Outgoing>, Rewritten),
     mut open: Open,
-    plan: Plan,
+    mut plan: Plan,
 ) -> Result<Forwarded, UpstreamError> {
     let error = match attempts.send(outgoing, &rewritten).await {
         Ok(mut answer) => {
+            plan.answered(&answer);
             let (place, upstream) = attempts.last();
             open.answered(&answer, (place, &upstream));
             if open.decodes() {

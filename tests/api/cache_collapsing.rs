@@ -2,9 +2,11 @@
 
 use futures_util::future::join_all;
 
+use tollgate::clock::Clock;
+
 use super::{
-    cache::{Stage, status},
-    support::{Answer, TestStore, eventually, whole},
+    cache::{Stage, route, status},
+    support::{Answer, Origin, Setup, TestStore, eventually, whole},
 };
 
 on_both_stores!(
@@ -12,9 +14,14 @@ on_both_stores!(
     a_client_that_leaves_takes_nothing_from_those_who_wait,
     those_who_waited_for_an_answer_that_is_not_kept_go_on_their_own,
     a_slow_client_holds_nobody_up,
+    those_who_wait_for_a_slow_answer_go_on_their_own_in_time,
+    nobody_waits_for_the_body_of_an_answer_that_is_of_no_use_to_others,
 );
 
 const WAITING: usize = 8;
+
+/// A body that drips for longer than a test waits.
+const LONG: usize = 2_000;
 
 impl Stage {
     /// Returns when so many calls have come to the origin.
@@ -141,5 +148,57 @@ async fn a_slow_client_holds_nobody_up(store: &TestStore) {
     let answer = slow.answer().await;
     assert_eq!((status(&answer), answer.body.len()), ("tollgate; fwd=miss; stored", body.len()));
     assert_eq!(stage.origin.count(), 1);
+    stage.gateway.finish().await;
+}
+
+/// The origin never falls silent, so its answer is not given up.
+async fn those_who_wait_for_a_slow_answer_go_on_their_own_in_time(store: &TestStore) {
+    let (origin, clock) = (Origin::start().await, Clock::manual(1_700_000_000));
+    let lists = route(&origin, "{ ttl_s = 60 }").replace("[[routes]]", "timeout_s = 1\n[[routes]]");
+    let gateway = Setup::default().clock(&clock).more_lists(&lists).start(store).await;
+    let stage = Stage { gateway, origin, clock };
+    let body = "x".repeat(LONG);
+    stage.origin.drip();
+    stage.origin.answers(whole("200 OK", &[], &body));
+    let (answers, ()) = tokio::join!(join_all((0..3).map(|_| stage.get("/up", &[]))), async {
+        // Its body takes longer than the others wait for it.
+        stage.asked(3).await;
+        stage.origin.release();
+    });
+    assert!(answers.iter().all(|answer| status(answer) == "tollgate; fwd=miss; stored"), "{answers:?}");
+    let mut texts: Vec<&str> = answers.iter().map(Answer::text).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["2", "3", &body]);
+    stage.gateway.finish().await;
+}
+
+async fn nobody_waits_for_the_body_of_an_answer_that_is_of_no_use_to_others(store: &TestStore) {
+    let stage = Stage::set(store, "{ ttl_s = 60 }").await;
+    for (number, (state, headers)) in [
+        ("200 OK", vec![("cache-control", "private")]),
+        // It is kept, and each client has it confirmed.
+        ("200 OK", vec![("cache-control", "max-age=0"), ("etag", "\"a\"")]),
+        ("500 Internal Server Error", vec![]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("/up/{number}");
+        let asked = stage.origin.count();
+        stage.origin.hold();
+        stage.origin.drip();
+        for _ in 0..=WAITING {
+            stage.origin.answers(whole(state, &headers, &"x".repeat(LONG)));
+        }
+        let (answers, ()) = tokio::join!(join_all((0..=WAITING).map(|_| stage.get(&path, &[]))), async {
+            stage.under_way(WAITING + 1).await;
+            stage.asked(asked + 1).await;
+            stage.origin.answer_heads();
+            // All of them are under way at once: none waits for another's end.
+            stage.asked(asked + 1 + WAITING).await;
+            stage.origin.release();
+        });
+        assert!(answers.iter().all(|answer| answer.body.len() == LONG), "{state} {headers:?}");
+    }
     stage.gateway.finish().await;
 }

@@ -85,6 +85,14 @@ impl Plan {
         }
     }
 
+    /// The head of the answer has come. Where others cannot be served by it they do not wait for its body, which may be long in
+    /// coming.
+    pub fn answered(&mut self, answer: &Answer) {
+        if let Some(keep) = self.keep.as_mut().filter(|keep| keep.leader.is_some()) {
+            keep.answered(answer);
+        }
+    }
+
     /// The answer has begun, or is whole.
     pub async fn conclude(self, forwarded: Forwarded) -> Forwarded {
         let Self { why, keep, changes } = self;
@@ -146,6 +154,23 @@ impl Keep {
         if let Some(leader) = self.leader.take() {
             leader.end(ending);
         }
+    }
+
+    fn answered(&mut self, answer: &Answer) {
+        // What it confirms is renewed at once.
+        if answer.status == StatusCode::NOT_MODIFIED {
+            return;
+        }
+        let ttl_s = self.wanted.caching.ttl_s;
+        let head = Kept::new(answer.status, answer.headers.clone(), Bytes::new(), self.times(), ttl_s);
+        if may_keep(self.asking(), self.wanted.caching, &head) && head.is_fresh(self.now_ms()) {
+            return;
+        }
+        // A failure passes; what is for one client alone stays so.
+        if !head.status.is_server_error() {
+            self.keep_apart();
+        }
+        self.end(Ending::Alone);
     }
 
     fn conclude(mut self, forwarded: Forwarded, why: Why) -> (Forwarded, CacheStatus) {
@@ -259,9 +284,13 @@ impl Keeper for Keep {
 
     fn store(&mut self, kept: Kept) {
         let now_ms = self.now_ms();
-        let ending = if kept.is_fresh(now_ms) { Ending::Kept } else { Ending::Alone };
+        let is_fresh = kept.is_fresh(now_ms);
         self.cache.keep(&self.site, Arc::new(kept), &self.wanted.headers, now_ms);
-        self.end(ending);
+        if !is_fresh {
+            // Each client has it confirmed.
+            self.keep_apart();
+        }
+        self.end(if is_fresh { Ending::Kept } else { Ending::Alone });
     }
 
     fn keep_apart(&self) {

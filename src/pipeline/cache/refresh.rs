@@ -34,6 +34,7 @@ pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut
     actix_web::rt::spawn(async move {
         let concluded = match attempts.send(outgoing, &Rewritten::default()).await {
             Ok(answer) => {
+                plan.answered(&answer);
                 // A body that is kept is read on although nobody takes it here.
                 drop(plan.conclude(Forwarded::new(answer, Open::default())).await);
                 Ok(())

@@ -1,13 +1,16 @@
 //! A request whose answer may be kept, as its upstream would see it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
 use http::HeaderMap;
 
 use super::{super::outgoing::translate, Content};
 use crate::{
-    cache::key::{Parts, RequestKey},
+    cache::{
+        collapse::LONGEST_WAIT,
+        key::{Parts, RequestKey},
+    },
     domain::{
         caching::{Caching, Sharing, Wishes, conditional},
         failover::Aim,
@@ -37,6 +40,8 @@ pub(super) struct Wanted {
     pub headers: HeaderMap,
     pub wishes: Wishes,
     pub caching: Caching,
+    /// How long it waits for equal calls: as long as an upstream may be silent before its answer, within a bound.
+    pub waits: Duration,
 }
 
 /// `None` where nothing is kept for such a request: a change, a GET with a body, one with conditions that are for its
@@ -65,6 +70,8 @@ pub(super) fn of(
     // What only one of several upstreams is not sent tells answers apart all the same.
     let secret = if let [aim] = content.aims { routing.target(&aim.upstream)?.secret.as_ref() } else { None };
     keep_forwarded(&mut headers, secret);
+    let silences = content.aims.iter().filter_map(|aim| Some(routing.target(&aim.upstream)?.timeout));
+    let waits = silences.max().map_or(LONGEST_WAIT, |longest| longest.min(LONGEST_WAIT));
     if conditional::is_for_upstream(&headers) {
         return None;
     }
@@ -83,7 +90,8 @@ pub(super) fn of(
         headers: &headers,
         body: body.map(AsRef::as_ref),
     });
-    Some(Wanted { route: Arc::clone(&route.name), kind, place, wishes: Wishes::of(&headers), headers, caching })
+    let (route, wishes) = (Arc::clone(&route.name), Wishes::of(&headers));
+    Some(Wanted { route, kind, place, headers, wishes, caching, waits })
 }
 
 /// Who may share the answers to this caller.

@@ -5,6 +5,7 @@ use std::{
     collections::VecDeque,
     net::{Ipv4Addr, SocketAddr},
     rc::Rc,
+    time::Duration,
 };
 
 use tokio::{
@@ -12,6 +13,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
+
+/// Between two bytes of a body that drips.
+const BETWEEN_DRIPS: Duration = Duration::from_millis(50);
 
 /// An HTTP/1.1 server on this thread. Each connection serves one call.
 pub struct Origin {
@@ -24,6 +28,7 @@ struct Inside {
     script: RefCell<VecDeque<String>>,
     calls: RefCell<Vec<String>>,
     is_held: Cell<bool>,
+    drips: Cell<bool>,
     released: Notify,
 }
 
@@ -66,10 +71,21 @@ impl Origin {
         self.inside.is_held.set(true);
     }
 
-    /// Those that were held are answered.
-    pub fn release(&self) {
+    /// From here on bodies come a byte at a time.
+    pub fn drip(&self) {
+        self.inside.drips.set(true);
+    }
+
+    /// Those that were held are answered, as far as bodies do not drip.
+    pub fn answer_heads(&self) {
         self.inside.is_held.set(false);
         self.inside.released.notify_waiters();
+    }
+
+    /// Those that were held are answered, and bodies that drip come whole.
+    pub fn release(&self) {
+        self.inside.drips.set(false);
+        self.answer_heads();
     }
 }
 
@@ -98,7 +114,19 @@ async fn serve(mut stream: TcpStream, inside: Rc<Inside>) {
     let answer = scripted.unwrap_or_else(|| whole("200 OK", &[], &number.to_string()));
     // So that no other call is sent into a connection that is about to be closed.
     let answer = answer.replacen("\r\n", "\r\nconnection: close\r\n", 1);
-    drop(stream.write_all(answer.as_bytes()).await);
+    let mut rest = answer.as_bytes();
+    if inside.drips.get() {
+        let (head, mut body) = rest.split_at(answer.find("\r\n\r\n").map_or(rest.len(), |at| at + 4));
+        drop(stream.write_all(head).await);
+        while inside.drips.get() && !body.is_empty() {
+            tokio::time::sleep(BETWEEN_DRIPS).await;
+            let (byte, more) = body.split_at(1);
+            drop(stream.write_all(byte).await);
+            body = more;
+        }
+        rest = body;
+    }
+    drop(stream.write_all(rest).await);
     drop(stream.shutdown().await);
     // The gateway hangs up when it has read all.
     drop(stream.read(&mut [0; 64]).await);
