@@ -2,6 +2,7 @@
 //! at its URL, and at those of the same origin that it names.
 
 use http::{HeaderMap, header};
+use url::Url;
 
 use crate::{
     cache::{Cache, Moment, Name, key},
@@ -43,10 +44,7 @@ impl Changes {
         }
         let own = key::url(&self.path, self.query.as_deref());
         let named = named(&answer.headers, &self.host, &self.path);
-        let others = named.iter().map(|target| match target.split_once('?') {
-            Some((path, query)) => key::url(path, Some(query)),
-            None => key::url(target, None),
-        });
+        let others = named.iter().map(|(path, query)| key::url(path, query.as_deref()));
         for url in std::iter::once(own).chain(others) {
             let new_name = Name::new(self.clock.new_id());
             let moment = Moment { now_ms: self.clock.store_now().as_millisecond(), new_name, ttl_s: 0 };
@@ -55,27 +53,34 @@ impl Changes {
     }
 }
 
-/// The paths and queries of the URLs of this host that an answer names.
-fn named(headers: &HeaderMap, host: &str, base: &str) -> Vec<String> {
+/// In place of the host of a request that names none, as HTTP/1.0 allows.
+const NO_HOST: &str = "host.invalid";
+
+/// A path, and a query.
+type Target = (String, Option<String>);
+
+/// What of the gateway an answer names.
+fn named(headers: &HeaderMap, host: &str, path: &str) -> Vec<Target> {
     let values = [header::LOCATION, header::CONTENT_LOCATION].into_iter().filter_map(|name| headers.get(name));
-    values.filter_map(|value| target(value.to_str().ok()?, host, base)).collect()
+    values.filter_map(|value| target(value.to_str().ok()?, host, path)).collect()
 }
 
-fn target(reference: &str, host: &str, base: &str) -> Option<String> {
+/// The URL of the gateway that a reference names in an answer to a call of this path (RFC 3986 §5.2); `None` of one that is of another
+/// origin, or that no request could have. The query stays as it is written: a request for it has the same bytes.
+fn target(reference: &str, host: &str, path: &str) -> Option<Target> {
     let reference = reference.split('#').next().unwrap_or_default();
-    let absolute = ["http://", "https://"].iter().find_map(|scheme| reference.strip_prefix(scheme));
-    let absolute = absolute.or_else(|| reference.strip_prefix("//"));
-    let found = if let Some(rest) = absolute {
-        let (authority, rest) = rest.split_at(rest.find('/')?);
-        authority.eq_ignore_ascii_case(host).then(|| rest.to_owned())
-    } else if reference.starts_with('/') {
-        Some(reference.to_owned())
-    } else {
-        let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
-        Some(format!("{folder}/{reference}"))
-    }?;
-    let is_plain = path::check(found.split('?').next().unwrap_or_default()).is_ok();
-    is_plain.then_some(found)
+    let (place, query) = reference.split_once('?').map_or((reference, None), |(place, query)| (place, Some(query)));
+    if reference.is_empty() {
+        // The URL of the call itself.
+        return None;
+    }
+    let host = if host.is_empty() { NO_HOST } else { host };
+    let found = Url::parse(&format!("http://{host}{path}")).ok()?.join(place).ok()?;
+    // Which of the two schemes it has is no matter: a proxy in front that ends TLS may not say that it does.
+    let own = Url::parse(&format!("{}://{host}", found.scheme())).ok()?;
+    let is_own = matches!(found.scheme(), "http" | "https") && found.origin() == own.origin();
+    let is_plain = path::check(found.path()).is_ok();
+    (is_own && is_plain).then(|| (found.path().to_owned(), query.map(str::to_owned)))
 }
 
 #[cfg(test)]
@@ -83,19 +88,77 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_of_the_same_host_are_named_in_any_form() {
+    fn references_are_resolved_and_those_to_other_origins_name_nothing() {
         for (reference, expected) in [
-            ("/a/b?x=1#f", Some("/a/b?x=1")),
-            ("http://gateway:1/a", Some("/a")),
-            ("https://GATEWAY:1/a", Some("/a")),
-            ("//gateway:1/a", Some("/a")),
-            ("http://other/a", None),
-            ("http://gateway:1", None),
-            ("c", Some("/a/c")),
-            ("?x=1", Some("/a/?x=1")),
-            ("../c", None),
+            // RFC 3986 §5.2.2, against http://gateway:1/a/b/c.
+            ("/x/y", Some("/x/y")),
+            ("/x?q=1#f", Some("/x?q=1")),
+            ("/x?", Some("/x?")),
+            ("d", Some("/a/b/d")),
+            ("./d", Some("/a/b/d")),
+            ("d/", Some("/a/b/d/")),
+            (".", Some("/a/b/")),
+            ("..", Some("/a/")),
+            ("../d", Some("/a/d")),
+            ("../../d", Some("/d")),
+            ("../../../../d", Some("/d")),
+            ("d/../e", Some("/a/b/e")),
+            ("/x/./y/../z", Some("/x/z")),
+            ("/x/%2e%2e/z", Some("/z")),
+            ("d?q=../e", Some("/a/b/d?q=../e")),
+            ("d#../e", Some("/a/b/d")),
+            ("?q=1", Some("/a/b/c?q=1")),
+            ("?q='1'|2", Some("/a/b/c?q='1'|2")),
+            ("?q=http://other/x", Some("/a/b/c?q=http://other/x")),
+            ("d:e", None),
+            ("./d:e", Some("/a/b/d:e")),
+            ("", None),
+            ("#f", None),
+            // The gateway's own origin, as its client called it.
+            ("http://gateway:1/x", Some("/x")),
+            ("https://GATEWAY:1/x?q", Some("/x?q")),
+            ("http://gateway:1", Some("/")),
+            ("http://gateway:1?q", Some("/?q")),
+            ("http://gateway:1/x/../y", Some("/y")),
+            ("//gateway:1/x", Some("/x")),
+            ("//gateway:1", Some("/")),
+            // Others, the upstream's among them.
+            ("http://gateway/x", None),
+            ("http://gateway:2/x", None),
+            ("http://gateway:1.other/x", None),
+            ("http://gateway:1@other/x", None),
+            ("http://upstream:8080/x", None),
+            ("//upstream:8080/x", None),
+            ("//other", None),
+            ("ftp://gateway:1/x", None),
+            ("urn:gateway:1", None),
+            ("mailto:a@gateway", None),
+            // No request has such a path.
+            ("/x//y", None),
+            ("/x%2Fy", None),
         ] {
-            assert_eq!(target(reference, "gateway:1", "/a/b").as_deref(), expected, "{reference}");
+            let found = target(reference, "gateway:1", "/a/b/c");
+            let found = found.map(|(path, query)| query.map_or(path.clone(), |query| format!("{path}?{query}")));
+            assert_eq!(found.as_deref(), expected, "{reference:?}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_not_stated_is_that_of_the_scheme() {
+        for (host, reference, is_own) in [
+            ("gateway", "http://gateway:80/x", true),
+            ("gateway", "https://gateway/x", true),
+            ("gateway", "https://gateway:443/x", true),
+            ("gateway:443", "https://gateway/x", true),
+            ("gateway:80", "http://gateway/x", true),
+            ("gateway", "http://gateway:443/x", false),
+            ("gateway:8080", "http://gateway/x", false),
+            ("[::1]:8080", "http://[0:0::1]:8080/x", true),
+            ("[::1]:8080", "http://[::2]:8080/x", false),
+        ] {
+            assert_eq!(target(reference, host, "/a").is_some(), is_own, "{host} {reference}");
+        }
+        assert_eq!(target("http://gateway/x", "", "/a"), None);
+        assert_eq!(target("x", "", "/a"), Some(("/x".into(), None)));
     }
 }
