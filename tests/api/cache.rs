@@ -13,6 +13,7 @@ on_both_stores!(
     a_client_is_told_that_it_has_the_answer_already,
     what_is_stale_is_confirmed_by_its_upstream,
     a_kept_answer_is_served_in_part_and_without_its_body,
+    an_answer_to_head_renews_what_is_kept_or_makes_it_obsolete,
     an_answer_that_is_broken_or_too_large_is_not_kept,
     a_client_that_wants_only_what_is_kept_is_answered_504,
     a_change_forgets_what_is_kept_at_its_url,
@@ -265,6 +266,34 @@ async fn a_kept_answer_is_served_in_part_and_without_its_body(store: &TestStore)
     // A HEAD that goes to the upstream keeps nothing.
     assert_eq!(status(&stage.send("HEAD", "/up/other", &[]).await), "tollgate; fwd=miss");
     assert_eq!(status(&stage.get("/up/other", &[]).await), "tollgate; fwd=miss; stored");
+    stage.gateway.finish().await;
+}
+
+async fn an_answer_to_head_renews_what_is_kept_or_makes_it_obsolete(store: &TestStore) {
+    let stage = Stage::set(store, "{ ttl_s = 60 }").await;
+    for (number, (state, lines, expected)) in [
+        ("200 OK", "etag: \"a\"\r\n", "hit; ttl=60"),
+        ("200 OK", "etag: \"a\"\r\ncontent-length: 4\r\n", "hit; ttl=60"),
+        ("200 OK", "etag: \"b\"\r\n", "fwd=miss; stored"),
+        ("200 OK", "etag: \"a\"\r\ncontent-length: 5\r\n", "fwd=miss; stored"),
+        ("200 OK", "last-modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "fwd=miss; stored"),
+        ("200 OK", "etag: \"a\"\r\ncache-control: no-store\r\n", "fwd=miss; stored"),
+        // These say nothing of it.
+        ("200 OK", "content-length: 4\r\n", "hit; ttl=10"),
+        ("404 Not Found", "etag: \"b\"\r\n", "hit; ttl=10"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("/up/{number}");
+        stage.origin.answers(whole("200 OK", &[("etag", "\"a\"")], "body"));
+        stage.get(&path, &[]).await.expect(200);
+        stage.after(50);
+        stage.origin.answers(format!("HTTP/1.1 {state}\r\n{lines}\r\n"));
+        let head = stage.send("HEAD", &path, &[("cache-control", "no-cache")]).await;
+        assert_eq!(status(&head), "tollgate; fwd=request", "{lines}");
+        assert_eq!(status(&stage.get(&path, &[]).await), format!("tollgate; {expected}"), "{state} {lines}");
+    }
     stage.gateway.finish().await;
 }
 

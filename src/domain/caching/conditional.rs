@@ -104,6 +104,18 @@ pub fn updated(kept: &Kept, not_modified: &HeaderMap, times: Times, ttl_s: u32) 
     Some(Kept::new(kept.status, headers, kept.body.clone(), times, ttl_s))
 }
 
+/// Whether the head of an answer to HEAD is that of the kept answer to GET: it states no other `ETag`, `Last-Modified` or length
+/// (RFC 9111 §4.3.5). `None` where it states nothing that tells two answers apart, so that it confirms nothing.
+#[must_use]
+pub fn of_head(kept: &Kept, head: &HeaderMap) -> Option<bool> {
+    let same =
+        |name: HeaderName| joined(head, name.as_str()).map(|now| Some(now) == joined(&kept.headers, name.as_str()));
+    let length = joined(head, CONTENT_LENGTH.as_str()).map(|stated| stated.parse() == Ok(kept.body.len()));
+    let validators = [same(ETAG), same(LAST_MODIFIED)];
+    let is_another = validators.contains(&Some(false)) || length == Some(false);
+    if is_another { Some(false) } else { validators.contains(&Some(true)).then_some(true) }
+}
+
 /// Whether a range is wanted of just this answer (RFC 9110 §13.1.5); without `If-Range` it is of any.
 pub(super) fn is_of_range(request: &HeaderMap, kept: &Kept) -> bool {
     let Some(condition) = joined(request, IF_RANGE.as_str()) else { return true };
@@ -177,6 +189,31 @@ mod tests {
         assert_eq!(request, headers(&[("accept", "*/*"), ("if-none-match", "W/\"a\""), ("if-modified-since", OLD)]));
         assert!(!add_validators(&mut request, &kept(&[])));
         assert_eq!(request, headers(&[("accept", "*/*")]));
+    }
+
+    #[test]
+    fn an_answer_to_head_is_held_against_the_kept_one_by_what_it_states() {
+        let whole = [("etag", "\"a\""), ("last-modified", OLD), ("content-length", "4")];
+        for (answer, head, expected) in [
+            (whole.to_vec(), whole.to_vec(), Some(true)),
+            (whole.to_vec(), vec![("etag", "\"a\"")], Some(true)),
+            (whole.to_vec(), vec![("last-modified", OLD)], Some(true)),
+            (whole.to_vec(), vec![("etag", "\"b\"")], Some(false)),
+            (whole.to_vec(), vec![("etag", "W/\"a\"")], Some(false)),
+            (whole.to_vec(), vec![("last-modified", NEW)], Some(false)),
+            (whole.to_vec(), vec![("etag", "\"a\""), ("last-modified", NEW)], Some(false)),
+            (whole.to_vec(), vec![("etag", "\"a\""), ("content-length", "5")], Some(false)),
+            (whole.to_vec(), vec![("content-length", "5")], Some(false)),
+            (whole.to_vec(), vec![("content-length", "4")], None),
+            (whole.to_vec(), vec![], None),
+            // It has what the kept one has not.
+            (vec![], vec![("etag", "\"a\"")], Some(false)),
+            // Of a body that came in chunks the length is known all the same.
+            (vec![], vec![("content-length", "4")], None),
+            (vec![], vec![("content-length", "5")], Some(false)),
+        ] {
+            assert_eq!(of_head(&kept(&answer), &headers(&head)), expected, "{answer:?} {head:?}");
+        }
     }
 
     #[test]

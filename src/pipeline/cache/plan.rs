@@ -43,10 +43,10 @@ pub(super) struct Keep {
     clock: Clock,
     metrics: Metrics,
     route: Arc<str>,
-    /// What is to be confirmed.
+    /// What is kept, and may be obsolete after this call.
     kept: Option<Arc<Kept>>,
-    /// Whether something is kept, which may be obsolete after this call.
-    may_replace: bool,
+    /// Whether the upstream is asked if that has changed.
+    is_asked: bool,
     /// Others wait for the answer.
     leader: Option<Leader>,
     /// For a body that is gathered.
@@ -73,10 +73,8 @@ impl Plan {
     pub fn prepare(&mut self, outgoing: &mut Outgoing) {
         let Some(keep) = &mut self.keep else { return };
         keep.asked_ms = keep.now_ms();
-        if let Some(kept) = &keep.kept
-            && !conditional::add_validators(&mut outgoing.headers, kept)
-        {
-            keep.kept = keep.kept.take().filter(|kept| kept.may_serve_on_error(&keep.wanted.wishes, keep.asked_ms));
+        if let Some(kept) = &keep.kept {
+            keep.is_asked = conditional::add_validators(&mut outgoing.headers, kept);
         }
         let is_for_others = matches!(keep.wanted.caching.per, Sharing::Team | Sharing::Global);
         if let Some(original) = outgoing.original.as_mut().filter(|_| is_for_others) {
@@ -138,8 +136,7 @@ impl Keep {
     ) -> Self {
         let (cache, clock, metrics) = (gate.cache.clone(), gate.clock.clone(), gate.metrics.clone());
         let (room, route) = (gate.buffers.share(), Arc::clone(&wanted.route));
-        let may_replace = kept.is_some();
-        Self { cache, wanted, site, clock, metrics, route, kept, may_replace, leader, room, asked_ms: 0 }
+        Self { cache, wanted, site, clock, metrics, route, kept, is_asked: false, leader, room, asked_ms: 0 }
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -176,7 +173,7 @@ impl Keep {
     fn conclude(mut self, forwarded: Forwarded, why: Why) -> (Forwarded, CacheStatus) {
         let status = forwarded.answer.status;
         if status == StatusCode::NOT_MODIFIED
-            && let Some(kept) = self.kept.take()
+            && let Some(kept) = self.kept.take_if(|_| self.is_asked)
         {
             return self.confirm(&kept, forwarded, why);
         }
@@ -245,14 +242,35 @@ impl Keep {
     /// An answer that is not kept. What was kept before is obsolete, unless the new one is only about this call.
     fn pass(&mut self, head: &Kept) {
         let replaces = matches!(head.status.as_u16(), 200..=203 | 300..=303 | 307 | 308 | 404 | 410);
-        if self.may_replace && replaces && self.wanted.kind != Kind::Head && !self.wanted.wishes.no_store {
-            self.cache.forget(&self.site);
+        match self.kept.take().filter(|_| !self.wanted.wishes.no_store) {
+            Some(kept) if self.wanted.kind == Kind::Head => self.compare(&kept, head),
+            Some(_) if replaces => self.cache.forget(&self.site),
+            _ => {}
         }
         // A failure passes; what is for one client alone stays so.
         if !head.status.is_server_error() {
             self.keep_apart();
         }
         self.end(Ending::Alone);
+    }
+
+    /// An answer to HEAD tells of the one to GET that is kept: it renews it, or it is of another one (RFC 9111 §4.3.5).
+    fn compare(&mut self, kept: &Kept, head: &Kept) {
+        if head.status != StatusCode::OK || kept.status != StatusCode::OK {
+            return;
+        }
+        match conditional::of_head(kept, &head.headers) {
+            Some(false) => self.cache.forget(&self.site),
+            Some(true) => {
+                let caching = self.wanted.caching;
+                let renewed = conditional::updated(kept, &head.headers, head.times, caching.ttl_s);
+                match renewed.filter(|renewed| may_keep(self.asking(), caching, renewed)) {
+                    Some(renewed) => self.store(renewed),
+                    None => self.cache.forget(&self.site),
+                }
+            }
+            None => {}
+        }
     }
 
     /// What may be served because the upstream failed.
