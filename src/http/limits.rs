@@ -289,9 +289,7 @@ impl Exposed for LimitRow {
 
 /// The policy of a limit, on the routes that are configured now.
 pub(super) fn check(administration: &Administration, spec: &Spec, id: LimitId) -> Result<Policy, Vec<Fault>> {
-    let routing = administration.routing.read();
-    let known: Vec<&Route> = routing.table.iter().map(AsRef::as_ref).collect();
-    spec.check(id, &known)
+    on_routes(administration, |known| spec.check(id, known))
 }
 
 /// The policy of a limit that a PATCH has become: routes that it does not give may be gone.
@@ -304,7 +302,11 @@ fn check_changed(
     if patch.routes.as_given().is_some() {
         return check(administration, spec, id);
     }
+    on_routes(administration, |known| spec.check_kept(id, known))
+}
+
+fn on_routes<T>(administration: &Administration, check: impl FnOnce(&[&Route]) -> T) -> T {
     let routing = administration.routing.read();
     let known: Vec<&Route> = routing.table.iter().map(AsRef::as_ref).collect();
-    spec.check_kept(id, &known)
+    check(&known)
 }
