@@ -65,6 +65,8 @@ pub struct Tokens {
     /// The prices of tools that the provider runs.
     metering: Metering,
     state: State,
+    /// The answer was no success, whatever its status says.
+    has_failed: bool,
 }
 
 /// How far the call has come.
@@ -72,8 +74,6 @@ enum State {
     Asked,
     Answering(Box<Reading>),
     Over,
-    /// The answer was no success, whatever its status says.
-    Failed,
 }
 
 impl Open {
@@ -120,7 +120,7 @@ impl Open {
     /// Whether the answer was read to its end and was no success: an error, or nothing, under the status of a success.
     pub fn has_failed(&self) -> bool {
         self.bill.as_ref().is_some_and(|bill| match &bill.terms {
-            Terms::Tokens(tokens) => matches!(tokens.state, State::Failed),
+            Terms::Tokens(tokens) => tokens.has_failed,
             Terms::Fixed(_) => false,
         })
     }
@@ -245,7 +245,7 @@ impl Bill {
             State::Answering(reading) => {
                 let taken = reading.taken();
                 if taken.failed {
-                    tokens.state = State::Failed;
+                    tokens.has_failed = true;
                     self.release();
                     return Some(0);
                 }
@@ -262,10 +262,6 @@ impl Bill {
             }
             // No answer came, or one that is an error: the hold ends as it is dropped.
             State::Asked => self.note.get().map(|_| 0),
-            State::Failed => {
-                tokens.state = State::Failed;
-                None
-            }
             State::Over => None,
         }
     }
@@ -285,7 +281,7 @@ impl Bill {
         match &self.terms {
             Terms::Tokens(tokens) => match &tokens.state {
                 State::Answering(reading) => Some(reading),
-                State::Asked | State::Over | State::Failed => None,
+                State::Asked | State::Over => None,
             },
             Terms::Fixed(_) => None,
         }
@@ -295,7 +291,7 @@ impl Bill {
         match &mut self.terms {
             Terms::Tokens(tokens) => match &mut tokens.state {
                 State::Answering(reading) => Some(reading),
-                State::Asked | State::Over | State::Failed => None,
+                State::Asked | State::Over => None,
             },
             Terms::Fixed(_) => None,
         }
@@ -305,7 +301,7 @@ impl Bill {
 impl Tokens {
     /// A call that may cost so much at the places where it may go.
     pub const fn new(offers: Vec<Offer>, prices: Snapshot<PriceBook>, metering: Metering) -> Self {
-        Self { offers, place: 0, prices, metering, state: State::Asked }
+        Self { offers, place: 0, prices, metering, state: State::Asked, has_failed: false }
     }
 
     /// The offer of the place that serves.
