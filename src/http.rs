@@ -25,6 +25,7 @@ pub mod health;
 pub mod idempotency;
 pub mod input;
 pub mod keys;
+mod lead;
 pub mod limits;
 pub mod me;
 pub mod models;

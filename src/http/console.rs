@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, body::BoxBody
 use self::files::File;
 use super::{
     extract::path_text,
+    lead::Lead,
     openapi::operation::{Answer, Argument, Draft},
     packed::{self, Packed},
     problem::{self, Problem, documented::Success},
@@ -28,21 +29,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'";
 
 /// The way to the console.
-pub struct Lead;
-
-impl Responder for Lead {
-    type Body = BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        problem::see_other(CONSOLE)
-    }
-}
-
-impl Answer for Lead {
-    fn describe(draft: &mut Draft<'_>) {
-        draft.answers_nothing(Success::SeeOther);
-    }
-}
+type ToConsole = Lead<false>;
 
 /// What a file is answered with besides.
 const FIELDS: [(&str, &str); 3] = [
@@ -93,13 +80,13 @@ pub async fn icon() -> Result<FileAnswer, Problem> {
 }
 
 /// `GET /`.
-pub async fn home() -> Result<Lead, Problem> {
-    Ok(Lead)
+pub async fn home() -> Result<ToConsole, Problem> {
+    Ok(Lead(CONSOLE))
 }
 
 /// `GET /console`.
-pub async fn lead() -> Result<Lead, Problem> {
-    Ok(Lead)
+pub async fn lead() -> Result<ToConsole, Problem> {
+    Ok(Lead(CONSOLE))
 }
 
 /// `GET /console/`.

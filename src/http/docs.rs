@@ -13,12 +13,13 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 pub use self::{problems::problems, routes::routes};
 use super::{
+    lead::Lead,
     openapi::{
         Document,
         operation::{Answer, Draft},
     },
     packed::{self, Packed},
-    problem::{self, Problem, documented::Success},
+    problem::{Problem, documented::Success},
 };
 use crate::crypto;
 
@@ -127,29 +128,15 @@ impl Answer for DocumentAnswer {
 }
 
 /// The way from a URL that has a slash at its end to the page without it.
-pub struct Lead(&'static str);
-
-impl Responder for Lead {
-    type Body = BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        problem::permanent_redirect(self.0)
-    }
-}
-
-impl Answer for Lead {
-    fn describe(draft: &mut Draft<'_>) {
-        draft.answers_nothing(Success::PermanentRedirect);
-    }
-}
+type WithoutSlash = Lead<true>;
 
 /// `GET /docs/`.
-pub async fn lead() -> Result<Lead, Problem> {
+pub async fn lead() -> Result<WithoutSlash, Problem> {
     Ok(Lead("/docs"))
 }
 
 /// `GET /docs/problems/`.
-pub async fn lead_to_problems() -> Result<Lead, Problem> {
+pub async fn lead_to_problems() -> Result<WithoutSlash, Problem> {
     Ok(Lead("/docs/problems"))
 }
 
