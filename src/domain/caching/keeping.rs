@@ -32,13 +32,19 @@ pub fn may_keep(asking: Asking, caching: Caching, kept: &Kept) -> bool {
         && (kept.has_use() || (!asking.is_post && kept.has_validator()))
 }
 
-/// Parts (206) are not put together, and a 304 is no answer by itself. What is refused to a caller (401, 402, 403, 407, 429)
-/// or failed (5xx) is never kept; any other final status where the upstream says for how long, and those that are no error
+/// Statuses that say something of this request's own fields, its form, its ranges or its caller, which are no part of a key: kept,
+/// they would be told to everybody who asks as one should.
+const OF_ONE_REQUEST: [u16; 19] =
+    [400, 401, 402, 403, 406, 407, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426, 428, 429, 431];
+
+/// Parts (206) are not put together, and a 304 is no answer by itself. What is refused to one request, or failed (5xx), is never
+/// kept; any other final status where the upstream says for how long, and those that are no error
 /// by the route's time. Of an answer to POST only a success is kept.
 fn may_status(status: StatusCode, is_explicit: bool, is_post: bool, caching: Caching) -> bool {
     match status.as_u16() {
         200 | 203 | 204 | 300 | 301 | 308 if !is_post => true,
-        206 | 304 | 401 | 402 | 403 | 407 | 408 | 425 | 429 | 431 => false,
+        206 | 304 => false,
+        of_one if OF_ONE_REQUEST.contains(&of_one) => false,
         200..300 if is_post => is_explicit || caching.ttl_s > 0,
         200..500 => is_explicit && !is_post,
         _ => false,
@@ -98,7 +104,12 @@ mod tests {
             (302, vec![], false),
             (302, vec![(cc, "max-age=60")], true),
             (304, vec![(cc, "max-age=60")], false),
+            (400, vec![(cc, "max-age=60")], false),
             (403, vec![(cc, "max-age=60")], false),
+            (406, vec![(cc, "max-age=60")], false),
+            (412, vec![(cc, "max-age=60")], false),
+            (416, vec![(cc, "max-age=60")], false),
+            (421, vec![(cc, "max-age=60")], false),
             (404, vec![], false),
             (404, vec![(cc, "max-age=60")], true),
             (429, vec![(cc, "max-age=60")], false),
