@@ -1,8 +1,8 @@
 //! `Vary`: which of several answers at one URL a request gets (RFC 9111 §4.1).
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
-use super::fields::{elements, joined, lower_elements};
+use super::fields::{elements, lower_elements};
 
 /// The most fields that an answer may vary by.
 const MAX_FIELDS: usize = 16;
@@ -44,15 +44,20 @@ impl Vary {
     /// make no difference, an empty field and none do.
     #[must_use]
     pub fn selecting(&self, request: &HeaderMap) -> Vec<Option<String>> {
-        let value = |name: &String| joined(request, name).map(|list| elements(&list).join(","));
+        let value = |name: &String| lines(request, name).map(|list| elements(&list).join(","));
         self.0.iter().map(value).collect()
     }
 }
 
+/// All lines of a field as one list, each byte as one character: bytes that are no UTF-8 are told apart as well.
+fn lines(request: &HeaderMap, name: &str) -> Option<String> {
+    let line = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect::<String>();
+    let lines: Vec<String> = request.get_all(name).iter().map(line).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(name: &'static str, lines: &[&str]) -> HeaderMap {
@@ -93,5 +98,14 @@ mod tests {
         assert_ne!(says(&["1, 2"]), says(&["2, 1"]));
         assert_ne!(says(&["a"]), says(&["A"]));
         assert_ne!(says(&[]), says(&[""]));
+        // No UTF-8, and the sign that stands for such bytes.
+        let bytes = [b"\xfe".as_slice(), b"\xff", "\u{fffd}".as_bytes(), "\u{fe}".as_bytes()];
+        let said = bytes.map(|bytes| {
+            let value = HeaderValue::from_bytes(bytes).unwrap();
+            vary.selecting(&HeaderMap::from_iter([(http::HeaderName::from_static("foo"), value)]))
+        });
+        for (at, one) in said.iter().enumerate() {
+            assert!(!said[at + 1..].contains(one), "{at}");
+        }
     }
 }
