@@ -56,7 +56,8 @@ pub fn outgoing(
     }))
 }
 
-fn identity(caller: &Principal) -> Identity {
+/// What an upstream is told of a caller, on routes with `identity = true`.
+pub fn identity(caller: &Principal) -> Identity {
     let Principal { account, team, role, credential, .. } = caller;
     Identity {
         username: account.username.shared(),

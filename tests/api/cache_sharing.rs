@@ -10,6 +10,7 @@ use super::{
 on_both_stores!(
     an_answer_is_never_seen_by_whom_the_route_does_not_name,
     what_is_no_part_of_the_key_changes_nothing_for_others,
+    where_the_upstream_is_told_who_calls_only_equal_callers_share,
 );
 
 async fn an_answer_is_never_seen_by_whom_the_route_does_not_name(store: &TestStore) {
@@ -101,5 +102,22 @@ async fn what_is_no_part_of_the_key_changes_nothing_for_others(store: &TestStore
     {
         assert_eq!(status(&stage.get(path, &[]).await), "tollgate; fwd=miss; stored", "{path}");
     }
+    stage.gateway.finish().await;
+}
+
+async fn where_the_upstream_is_told_who_calls_only_equal_callers_share(store: &TestStore) {
+    let stage = Stage::set(store, "{ ttl_s = 60, per = \"user\" }\nidentity = true").await;
+    let gateway = &stage.gateway;
+    let ada = gateway.user("ada", "user").await;
+    let key = gateway.api_key(&ada.token, "k").await.text;
+    let get = async |token: &str| -> Answer { gateway.get("/up").token(token).send().await };
+    for token in [&ada.token, &key] {
+        assert_eq!(status(&get(token).await), "tollgate; fwd=miss; stored");
+        assert_eq!(status(&get(token).await), "tollgate; hit; ttl=60");
+    }
+    gateway.patch(&ada.id, &json!({ "role": "admin" })).await.expect(200);
+    assert_eq!(status(&get(&key).await), "tollgate; fwd=miss; stored");
+    let last = stage.origin.calls().pop().unwrap();
+    assert!(last.contains("x-tollgate-role: admin"), "{last}");
     stage.gateway.finish().await;
 }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use actix_web::HttpRequest;
 use http::HeaderMap;
 
-use super::{super::outgoing::translate, Content};
+use super::{
+    super::outgoing::{identity, translate},
+    Content,
+};
 use crate::{
     cache::{
         collapse::LONGEST_WAIT,
@@ -82,7 +85,7 @@ pub(super) fn of(
         route: &route.name,
         upstream: &upstreams,
         purges: purges.of(&route.name),
-        sharing: &sharing(caching.per, principal),
+        sharing: &sharing(route, caching.per, principal),
         scheme: call.front.scheme,
         host: call.front.host.as_deref().unwrap_or_default(),
         path: &call.path,
@@ -94,8 +97,14 @@ pub(super) fn of(
     Some(Wanted { route, kind, place, headers, wishes, caching, waits })
 }
 
-/// Who may share the answers to this caller.
-fn sharing(per: Sharing, principal: &Principal) -> String {
+/// Who may share the answers to this caller: where the upstream is told who calls, only callers of whom it is told the same. So nobody
+/// is served what was answered to a role, a team or a key that the caller does not have any more.
+fn sharing(route: &Route, per: Sharing, principal: &Principal) -> String {
+    let shared = shared_by(per, principal);
+    if route.identity { format!("{shared} {:?}", identity(principal)) } else { shared }
+}
+
+fn shared_by(per: Sharing, principal: &Principal) -> String {
     let user = || format!("user:{}", principal.account.id);
     let credential = &principal.credential;
     match per {
