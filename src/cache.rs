@@ -107,14 +107,17 @@ impl Cache {
         Look { is_variant_missing: kept.is_none(), kept, site }
     }
 
-    /// Keeps an answer to a request, unless it is for no other. On other replicas it is found when Redis has it.
+    /// Keeps an answer to a request, unless it is for no other, or a newer one has come meanwhile (RFC 9111 §4). On other replicas it
+    /// is found when Redis has it.
     pub fn keep(&self, site: &Site, kept: Arc<Kept>, request: &HeaderMap, now_ms: i64) {
         let Some(vary) = Vary::of(&kept.headers) else { return };
-        let mut slots = vec![];
-        if vary.names().is_empty() {
-            slots.push((site.base, Slot::Kept(kept)));
-        } else {
-            slots.push((key::variant(&site.base, &vary.selecting(request)), Slot::Kept(kept)));
+        let varies = !vary.names().is_empty();
+        let key = if varies { key::variant(&site.base, &vary.selecting(request)) } else { site.base };
+        if self.has_newer(&key, &kept, now_ms) {
+            return;
+        }
+        let mut slots = vec![(key, Slot::Kept(kept))];
+        if varies {
             slots.push((site.base, Slot::Varies(Arc::new(vary))));
         }
         for (key, slot) in &slots {
@@ -140,6 +143,12 @@ impl Cache {
         if let Some(shared) = &self.shared {
             shared.begin_epoch(url, &name, moment.now_ms).await;
         }
+    }
+
+    /// Of two answers under way at once the older may come to its end last.
+    fn has_newer(&self, key: &Digest, kept: &Kept, now_ms: i64) -> bool {
+        let Some(Slot::Kept(held)) = self.memory.get(key) else { return false };
+        held.times.answered_ms > kept.times.answered_ms && held.is_fresh(now_ms)
     }
 
     async fn epoch(&self, url: &Digest, moment: Moment) -> Arc<str> {
@@ -229,5 +238,49 @@ impl Epoch {
     fn is_too_old(&self, now_ms: i64) -> bool {
         let remembered_ms = i64::try_from(EPOCH_TTL.as_millis()).unwrap_or(i64::MAX);
         now_ms.saturating_sub(self.checked_ms) >= remembered_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::StatusCode;
+
+    use super::*;
+    use crate::domain::caching::Times;
+
+    const TTL_S: u32 = 60;
+
+    #[tokio::test]
+    async fn an_answer_that_ends_late_does_not_take_the_place_of_a_newer_one() {
+        let cache = Cache::new(Bounds { max_bytes: 1 << 20, max_entry_bytes: 1 << 10 }, None);
+        let request = HeaderMap::new();
+        let place = RequestKey::of(&key::Parts {
+            route: "r",
+            upstream: "u",
+            purges: ["", ""],
+            sharing: "all",
+            scheme: "http",
+            host: "h",
+            path: "/a",
+            query: None,
+            headers: &request,
+            body: None,
+        });
+        let moment = |now_ms| Moment { now_ms, new_name: Name::new(uuid::Uuid::nil()), ttl_s: TTL_S };
+        let site = cache.look(&place, &request, moment(0)).await.site;
+        for (answered_ms, now_ms, found_ms) in [
+            (2_000, 3_000, 2_000),
+            (1_000, 3_000, 2_000),
+            (2_500, 3_000, 2_500),
+            // What is stale is replaced by whatever comes: a clock that was set back must not bar all that is new.
+            (1_000, 70_000, 1_000),
+        ] {
+            let times = Times { asked_ms: answered_ms, answered_ms };
+            let kept = Kept::new(StatusCode::OK, HeaderMap::new(), Bytes::new(), times, TTL_S);
+            cache.keep(&site, Arc::new(kept), &request, now_ms);
+            let found = cache.look(&place, &request, moment(now_ms)).await.kept.unwrap();
+            assert_eq!(found.times.answered_ms, found_ms, "{answered_ms} at {now_ms}");
+        }
     }
 }
