@@ -91,7 +91,11 @@ pub fn updated(kept: &Kept, not_modified: &HeaderMap, times: Times, ttl_s: u32) 
     let mut headers = kept.headers.clone();
     // How old the confirmed answer is, the 304 says: it comes from where it was made, or with an age of its own.
     headers.remove(http::header::AGE);
-    let names: Vec<&HeaderName> = not_modified.keys().filter(|name| !NOT_UPDATED.contains(name)).collect();
+    // A strong tag says that the bytes are the same, which a weak one of the kept answer does not: that one stays (RFC 9110 §8.8.1).
+    // Upstreams that make tags weak where they compress do not do so in a 304.
+    let is_stronger = |name: &HeaderName| *name == ETAG && is_weak(before.as_deref()) && !is_weak(now.as_deref());
+    let is_taken = |name: &&HeaderName| !NOT_UPDATED.contains(*name) && !is_stronger(*name);
+    let names: Vec<&HeaderName> = not_modified.keys().filter(is_taken).collect();
     for name in names {
         headers.remove(name);
         for value in not_modified.get_all(name) {
@@ -125,6 +129,10 @@ pub(super) fn is_of_range(request: &HeaderMap, kept: &Kept) -> bool {
     }
     let modified = date_of(&kept.headers, LAST_MODIFIED.as_str());
     modified.is_some() && modified == date_s(&condition)
+}
+
+fn is_weak(tag: Option<&str>) -> bool {
+    tag.is_some_and(|tag| tag.trim().starts_with("W/"))
 }
 
 /// The weak comparison of entity tags (RFC 9110 §8.8.3.2).
@@ -234,6 +242,9 @@ mod tests {
         assert_eq!((after.headers, after.body), (expected, before.body.clone()));
         assert_eq!(updated(&before, &headers(&[("etag", "\"b\"")]), TIMES, 0), None);
         assert!(updated(&before, &headers(&[("etag", "W/\"a\"")]), TIMES, 0).is_some());
+        let weak =
+            updated(&kept(&[("etag", "W/\"a\"")]), &headers(&[("etag", "\"a\""), ("x", "1")]), TIMES, 0).unwrap();
+        assert_eq!(weak.headers, headers(&[("etag", "W/\"a\""), ("x", "1")]), "its bytes may be others");
         assert!(updated(&before, &headers(&[]), TIMES, 0).is_some());
     }
 }
