@@ -77,7 +77,7 @@ pub(super) fn status(answer: &Answer) -> &str {
 type Lines = &'static [(&'static str, &'static str)];
 
 /// What an upstream says of its answer, what a second request says after so many seconds, and what that is told.
-const CASES: [(Lines, u64, Lines, &str); 32] = [
+const CASES: [(Lines, u64, Lines, &str); 34] = [
     // First, because it is in the time at which the clock begins.
     (
         &[("expires", "Tue, 14 Nov 2023 22:15:20 GMT"), ("date", "Tue, 14 Nov 2023 22:13:20 GMT")],
@@ -103,6 +103,8 @@ const CASES: [(Lines, u64, Lines, &str); 32] = [
     (&[("content-type", "text/event-stream")], 0, &[], "fwd=miss; stored"),
     (&[("vary", "Accept")], 0, &[], "hit; ttl=60"),
     (&[("vary", "Accept")], 0, &[("accept", "text/plain")], "fwd=vary-miss; stored"),
+    (&[("content-encoding", "gzip")], 0, &[], "hit; ttl=60"),
+    (&[("content-encoding", "gzip")], 0, &[("accept-encoding", "identity")], "fwd=vary-miss; stored"),
     (&[("vary", "Authorization, X-Api-Key")], 0, &[], "hit; ttl=60"),
     (&[("cache-control", "max-age=60, must-revalidate")], 61, &[("cache-control", "max-stale")], "fwd=stale; stored"),
     (&[("cache-control", "max-age=60")], 61, &[("cache-control", "max-stale")], "hit; ttl=-1"),

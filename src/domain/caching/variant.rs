@@ -1,6 +1,9 @@
 //! `Vary`: which of several answers at one URL a request gets (RFC 9111 §4.1).
 
-use http::{HeaderMap, HeaderValue};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING},
+};
 
 use super::fields::{elements, lower_elements};
 
@@ -16,10 +19,12 @@ const MADE_PREFIXES: [&str; 2] = ["x-forwarded-", "x-tollgate-"];
 pub struct Vary(Vec<String>);
 
 impl Vary {
-    /// Of an answer; `None` where no other request can be given it.
+    /// Of an answer; `None` where no other request can be given it. One that is coded varies by what codings a request takes, whether or
+    /// not it says so: whoever takes none could not read it (RFC 9110 §12.5.3).
     #[must_use]
     pub fn of(answer: &HeaderMap) -> Option<Self> {
-        Self::named(lower_elements(answer, "vary"))
+        let coding = answer.contains_key(CONTENT_ENCODING).then(|| ACCEPT_ENCODING.as_str().to_owned());
+        Self::named(lower_elements(answer, "vary").into_iter().chain(coding).collect())
     }
 
     /// By these fields; `None` where they select no answer for another request.
@@ -84,6 +89,11 @@ mod tests {
         ] {
             let found = Vary::of(&headers("vary", &vary));
             assert_eq!(found.map(|vary| vary.0), expected.map(|names| names.into_iter().map(str::to_owned).collect()));
+        }
+        for vary in [vec![], vec!["Accept-Encoding"]] {
+            let mut coded = headers("vary", &vary);
+            coded.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            assert_eq!(Vary::of(&coded), Vary::named(vec!["accept-encoding".into()]), "{vary:?}");
         }
         let many: Vec<String> = (0..=MAX_FIELDS).map(|n| format!("x{n}")).collect();
         assert_eq!(Vary::named(many), None);
