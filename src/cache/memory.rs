@@ -43,13 +43,18 @@ pub(super) struct Memory(Arc<Cache<Digest, Slot, ByBytes, DefaultHashBuilder>>);
 #[derive(Clone)]
 struct ByBytes;
 
-/// What a small entry takes, about.
+/// What a small entry takes, about, and each name of a field besides its text.
 const SMALL_BYTES: u64 = 256;
+const OVERHEAD_OF_A_NAME: usize = 24;
 
 impl Weighter<Digest, Slot> for ByBytes {
     fn weight(&self, _: &Digest, slot: &Slot) -> u64 {
         match slot {
-            Slot::Epoch(_) | Slot::Varies(_) => SMALL_BYTES,
+            Slot::Epoch(_) => SMALL_BYTES,
+            Slot::Varies(vary) => {
+                let names = vary.names().iter().map(|name| name.len().saturating_add(OVERHEAD_OF_A_NAME));
+                SMALL_BYTES.saturating_add(u64::try_from(names.sum::<usize>()).unwrap_or(u64::MAX))
+            }
             Slot::Kept(kept) => u64::try_from(kept.bytes()).unwrap_or(u64::MAX),
         }
     }
@@ -115,6 +120,12 @@ mod tests {
     fn kept(bytes: usize) -> Slot {
         let times = Times { asked_ms: 0, answered_ms: 0 };
         Slot::Kept(Arc::new(Kept::new(StatusCode::OK, HeaderMap::new(), Bytes::from(vec![0; bytes]), times, 60)))
+    }
+
+    #[test]
+    fn what_answers_vary_by_counts_with_its_names() {
+        let vary = Vary::named(vec!["a".repeat(1_000), "b".repeat(2_000)]).unwrap();
+        assert!(ByBytes.weight(&[0; 32], &Slot::Varies(Arc::new(vary))) > 3_000);
     }
 
     #[test]
