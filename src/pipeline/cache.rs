@@ -37,7 +37,7 @@ use crate::{
         collapse::{Leader, Turn},
     },
     domain::{
-        caching::{CacheStatus, Caching, Kept, Use, Why, conditional},
+        caching::{CacheStatus, Caching, Kept, Use, Why, Wishes, conditional},
         failover::Aim,
         refusal::Refusal,
         route::{Meter, Route},
@@ -114,8 +114,9 @@ async fn find(
     match decision {
         Decision::Serve { kept, refresh } => {
             if let Some((leader, site)) = refresh {
-                // What is kept is the answer to GET, also where HEAD asks for it.
-                let wanted = Wanted { kind: Kind::Get, ..wanted.clone() };
+                // What is kept is the answer to GET, also where HEAD asks for it; and it is the gateway that asks, so that what its
+                // client wants of caches does not count: `no-store` would keep others from what is new.
+                let wanted = Wanted { kind: Kind::Get, wishes: Wishes::default(), ..wanted.clone() };
                 let keep = Keep::new(visit.gate, wanted, site, Some(Arc::clone(&kept)), Some(leader));
                 refresh::begin(visit, request, route, Plan::keeping(keep, Why::Stale));
             }

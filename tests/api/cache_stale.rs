@@ -7,6 +7,7 @@ use super::{
 
 on_both_stores!(
     what_may_be_stale_is_served_and_confirmed_meanwhile,
+    a_client_has_no_say_in_how_what_it_is_served_stale_is_confirmed,
     what_is_withdrawn_while_it_is_served_stale_is_not_served_again,
     what_is_kept_is_served_where_its_upstream_fails,
 );
@@ -28,6 +29,23 @@ async fn what_may_be_stale_is_served_and_confirmed_meanwhile(store: &TestStore) 
     assert_eq!(stage.origin.count(), 2);
     stage.after(20);
     assert_eq!(status(&stage.get("/up", &[]).await), "tollgate; fwd=stale; stored");
+    stage.gateway.finish().await;
+}
+
+async fn a_client_has_no_say_in_how_what_it_is_served_stale_is_confirmed(store: &TestStore) {
+    let stage = Stage::set(store, "{ ttl_s = 60 }").await;
+    for (number, wish) in ["no-store", "only-if-cached"].into_iter().enumerate() {
+        let path = format!("/up/{number}");
+        let headers = [("cache-control", "max-age=10, stale-while-revalidate=60")];
+        stage.origin.answers(whole("200 OK", &headers, "old"));
+        stage.get(&path, &[]).await.expect(200);
+        stage.after(15);
+        stage.origin.answers(whole("200 OK", &headers, "new"));
+        assert_eq!(stage.get(&path, &[("cache-control", wish)]).await.text(), "old");
+        eventually("what is new is kept", async || (stage.get(&path, &[]).await.text() == "new").then_some(())).await;
+        let calls = stage.origin.calls();
+        assert!(!calls.iter().any(|call| call.contains(wish)), "{wish} {calls:?}");
+    }
     stage.gateway.finish().await;
 }
 

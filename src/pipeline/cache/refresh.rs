@@ -4,6 +4,7 @@
 //! would pay for it.
 
 use actix_web::HttpRequest;
+use http::header::{CACHE_CONTROL, PRAGMA};
 
 use super::plan::Plan;
 use crate::{
@@ -26,6 +27,9 @@ pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut
         return;
     };
     outgoing.method = http::Method::GET;
+    for wish in [CACHE_CONTROL, PRAGMA] {
+        outgoing.headers.remove(wish);
+    }
     plan.prepare(&mut outgoing);
     // It outlasts the request, and is named by that.
     record.trace.carry(&mut outgoing.headers);
