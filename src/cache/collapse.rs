@@ -28,7 +28,7 @@ const MAX_UNDER_WAY: usize = 16_384;
 const MAX_WAITING: usize = 1_024;
 
 /// The longest that a call waits for others, all together.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// How a call came out for those who wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
