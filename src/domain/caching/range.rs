@@ -65,8 +65,12 @@ mod tests {
     fn one_range_of_bytes_is_served_and_anything_else_is_the_whole() {
         const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
         let whole = headers(&[("etag", "\"a\""), ("last-modified", DATE)]);
-        let times = Times { asked_ms: 0, answered_ms: 0 };
-        let kept = Kept::new(StatusCode::OK, whole, Bytes::from_static(b"0123456789"), times, 0);
+        let answered = |seconds_later: i64| {
+            let at_ms = 784_111_777_000 + seconds_later * 1_000;
+            let times = Times { asked_ms: at_ms, answered_ms: at_ms };
+            Kept::new(StatusCode::OK, whole.clone(), Bytes::from_static(b"0123456789"), times, 0)
+        };
+        let kept = answered(1);
         for (range, condition, expected) in [
             ("bytes=0-0", "", Part::Bytes(0..1)),
             ("bytes=2-4", "", Part::Bytes(2..5)),
@@ -95,5 +99,7 @@ mod tests {
             assert_eq!(part_of(&request, &kept), expected, "{range} {condition}");
         }
         assert_eq!(part_of(&headers(&[]), &kept), Part::Whole);
+        // It may have changed once more within that second.
+        assert_eq!(part_of(&headers(&[("range", "bytes=2-4"), ("if-range", DATE)]), &answered(0)), Part::Whole);
     }
 }
