@@ -89,11 +89,11 @@ pub async fn cache(
     route: &Route,
 ) -> Result<Found, Refusal> {
     let Some(caching) = route.caching else {
-        return Ok(Found::Forward(entered, Plan::without(changes::of(visit), None)));
+        return Ok(Found::Forward(entered, Plan::without(changes::of(visit, request), None)));
     };
     let Some(wanted) = wanted::of(visit, request, content, (route, caching), entered.principal()) else {
         visit.gate.metrics.cache(&route.name, Why::Bypass.as_str());
-        return Ok(Found::Forward(entered, Plan::without(changes::of(visit), Some(Why::Bypass))));
+        return Ok(Found::Forward(entered, Plan::without(changes::of(visit, request), Some(Why::Bypass))));
     };
     // In a box, so that calls on routes without a cache do not carry its room.
     Box::pin(find(visit, request, (content, wanted), entered, route)).await

@@ -35,6 +35,11 @@ pub fn forwarded(call: &Call, headers: &HeaderMap, route: &Route) -> Result<Opti
     value.map(Some).map_err(|_| refused("cannot be forwarded"))
 }
 
+/// Where a call that [`check`] lets pass puts something: a path, perhaps with a query, as the call's own is.
+pub fn put_at<'h>(call: &Call, headers: &'h HeaderMap) -> Option<&'h str> {
+    named(call, headers).ok().flatten()
+}
+
 /// The path and the query that a call names besides its own; nothing where none is named.
 fn named<'h>(call: &Call, headers: &'h HeaderMap) -> Result<Option<&'h str>, Refusal> {
     let mut values = headers.get_all(DESTINATION).filter(|_| has_destination(&call.method));

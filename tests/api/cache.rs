@@ -17,6 +17,7 @@ on_both_stores!(
     an_answer_that_is_broken_or_too_large_is_not_kept,
     a_client_that_wants_only_what_is_kept_is_answered_504,
     a_change_forgets_what_is_kept_at_its_url,
+    what_is_put_elsewhere_forgets_what_is_kept_there,
     a_purge_forgets_what_is_kept_of_a_route,
 );
 
@@ -31,7 +32,7 @@ pub(super) fn route(origin: &Origin, cache: &str) -> String {
         name = "up"
         path = "/up"
         match = "prefix"
-        methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PROPFIND", "MKCOL", "QUERY"]
+        methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PROPFIND", "MKCOL", "MOVE", "COPY", "QUERY"]
         roles = ["admin", "user"]
         upstream = "raw"
         cache = {cache}
@@ -380,6 +381,19 @@ async fn a_change_forgets_what_is_kept_at_its_url(store: &TestStore) {
         assert_eq!(is_kept(&get_as_user(&path).await), !forgets, "{method}: also what others had");
         assert!(is_kept(&stage.get(&other, &[]).await), "{method}: another URL");
         assert_eq!(is_kept(&stage.get(&named, &[]).await), method != "POST", "{method}: the URL that it names");
+    }
+    stage.gateway.finish().await;
+}
+
+async fn what_is_put_elsewhere_forgets_what_is_kept_there(store: &TestStore) {
+    let stage = Stage::set(store, "{ ttl_s = 60 }").await;
+    for (number, method) in ["MOVE", "COPY"].into_iter().enumerate() {
+        let (from, to) = (format!("/up/{number}/a"), format!("/up/{number}/b?x=1"));
+        stage.get(&to, &[]).await.expect(200);
+        assert_eq!(status(&stage.get(&to, &[]).await), "tollgate; hit; ttl=60");
+        stage.origin.answers(whole("201 Created", &[], ""));
+        stage.send(method, &from, &[("destination", &to)]).await.expect(201);
+        assert_eq!(status(&stage.get(&to, &[]).await), "tollgate; fwd=miss; stored", "{method}");
     }
     stage.gateway.finish().await;
 }

@@ -1,6 +1,7 @@
 //! Changes make obsolete what is kept (RFC 9111 §4.4): an answer to an unsafe method that is no error forgets every answer
-//! at its URL, and at those of the same origin that it names.
+//! at its URL, at those of the same origin that it names, and where MOVE and COPY put something (RFC 4918 §9.8 and §9.9).
 
+use actix_web::HttpRequest;
 use http::{HeaderMap, header};
 use url::Url;
 
@@ -8,7 +9,7 @@ use crate::{
     cache::{Cache, Moment, Name, key},
     clock::Clock,
     domain::path,
-    pipeline::visit::Visit,
+    pipeline::{move_to, visit::Visit},
     upstream::Answer,
 };
 
@@ -19,10 +20,12 @@ pub(super) struct Changes {
     host: String,
     path: String,
     query: Option<String>,
+    /// Where something is put besides.
+    put_at: Option<Target>,
 }
 
 /// `None` where the call changes nothing, or nothing is kept at all.
-pub(super) fn of(visit: &Visit<'_>) -> Option<Changes> {
+pub(super) fn of(visit: &Visit<'_>, request: &HttpRequest) -> Option<Changes> {
     if !visit.call.may_change() || !visit.gate.routing.read().table.keeps_any() {
         return None;
     }
@@ -33,6 +36,7 @@ pub(super) fn of(visit: &Visit<'_>) -> Option<Changes> {
         host: call.front.host.clone().unwrap_or_default(),
         path: call.path.clone(),
         query: call.query.clone(),
+        put_at: move_to::put_at(call, request.headers()).map(parted),
     })
 }
 
@@ -44,7 +48,7 @@ impl Changes {
         }
         let own = key::url(&self.path, self.query.as_deref());
         let named = named(&answer.headers, &self.host, &self.path);
-        let others = named.iter().map(|(path, query)| key::url(path, query.as_deref()));
+        let others = named.iter().chain(&self.put_at).map(|(path, query)| key::url(path, query.as_deref()));
         for url in std::iter::once(own).chain(others) {
             let new_name = Name::new(self.clock.new_id());
             let moment = Moment { now_ms: self.clock.store_now().as_millisecond(), new_name, ttl_s: 0 };
@@ -58,6 +62,11 @@ const NO_HOST: &str = "host.invalid";
 
 /// A path, and a query.
 type Target = (String, Option<String>);
+
+fn parted(path_and_query: &str) -> Target {
+    let (path, query) = path_and_query.split_once('?').unzip();
+    (path.unwrap_or(path_and_query).to_owned(), query.map(str::to_owned))
+}
 
 /// What of the gateway an answer names.
 fn named(headers: &HeaderMap, host: &str, path: &str) -> Vec<Target> {
