@@ -7,13 +7,17 @@
 //! a request is UTF-8 is checked by its reader. Of answers more is read, because such answers exist and are read by clients:
 //! what is no value, as `NaN`, and what is nested too deep is nothing, and the rest counts.
 
+mod object;
 mod reader;
 #[cfg(test)]
 mod tests;
 
 use std::{borrow::Cow, ops::Range};
 
-use self::reader::{Manner, Reader};
+use self::{
+    object::Members,
+    reader::{Manner, Reader},
+};
 use super::work;
 use crate::domain::money;
 
@@ -49,7 +53,7 @@ pub(super) enum Kind<'j> {
     Text,
     /// Without its numbers, which are tokens or vectors and may be many.
     List(Vec<Node<'j>>),
-    Object(Vec<Member<'j>>),
+    Object(Members<'j>),
 }
 
 /// A member of an object. One name may come more than once.
@@ -137,7 +141,10 @@ impl<'j> Node<'j> {
     /// The last member of this name, which is the one that most parsers take. Of an object with more members than any format
     /// has only the first and the last are looked at: looking for each known name in all would be too much work.
     pub fn get<'n>(&'n self, name: &str) -> Option<&'n Node<'j>> {
-        let members = self.members();
+        let Kind::Object(members) = &self.kind else { return None };
+        if !members.may_have(name) {
+            return None;
+        }
         let (before, last) = members.split_at(members.len().saturating_sub(MAX_MEMBERS));
         let first = before.get(..MAX_MEMBERS).unwrap_or(before);
         let in_part = |part: &'n [Member<'j>]| part.iter().rev().find(|member| member.is(name));

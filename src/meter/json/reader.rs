@@ -1,6 +1,6 @@
 //! The grammar of JSON, and its bounds.
 
-use super::{Kind, MAX_ANSWER_VALUES, MAX_DEPTH, MAX_VALUES, Member, Node, Unreadable};
+use super::{Kind, MAX_ANSWER_VALUES, MAX_DEPTH, MAX_VALUES, Member, Members, Node, Unreadable};
 
 /// Reads values one after the other.
 pub(super) struct Reader<'j> {
@@ -234,7 +234,7 @@ impl<'j> Reader<'j> {
     }
 
     fn object(&mut self, depth: u32) -> Result<Kind<'j>, Unreadable> {
-        let mut members = vec![];
+        let mut members = Members::default();
         self.open(depth)?;
         if self.closes(b'}') {
             return Ok(Kind::Object(members));

@@ -14,6 +14,24 @@ fn values_are_found_with_their_places() {
 }
 
 #[test]
+fn every_name_is_found_and_no_other() {
+    let names = ["", "a", "id", "usage", "model", "prompt_tokens", "é", "\u{1f980}", "x\u{0}", "total_tokens"];
+    for len in 0..names.len() {
+        let (there, others) = names.split_at(len);
+        for escapes in [false, true] {
+            let written = |name: &str| {
+                let units = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+                if escapes { format!("\"{units}\":1") } else { format!("{}:1", serde_json::to_string(name).unwrap()) }
+            };
+            let text = format!("{{{}}}", there.iter().map(|name| written(name)).collect::<Vec<_>>().join(","));
+            let node = read(text.as_bytes()).unwrap();
+            assert!(there.iter().all(|name| node.get(name).is_some()), "{text}");
+            assert!(others.iter().all(|name| node.get(name).is_none()), "{text}");
+        }
+    }
+}
+
+#[test]
 fn texts_are_decoded() {
     for (json, text) in [
         (r#""a\"\\\/\n""#, "a\"\\/\n"),
