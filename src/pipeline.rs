@@ -21,6 +21,7 @@ pub mod connection;
 pub mod destination;
 pub mod edge;
 pub mod fields;
+mod formats;
 pub mod forward;
 pub mod forwarded;
 pub mod framing;
@@ -233,6 +234,9 @@ async fn proxy(
     };
     let aims = Arc::clone(visit.gate.routing.read().aims(route, asked.as_ref().map(Asked::model)));
     let aims = tokens::permit(entered.principal(), asked.as_ref(), aims)?;
+    if let Some(asked) = &asked {
+        formats::check(visit, entered.principal(), route, asked.model())?;
+    }
     let content = Content { body: &body, asked: asked.as_ref(), aims: &aims, is_websocket };
     if route.caching.is_some() {
         visit.record.enter(Step::Cache);

@@ -62,6 +62,15 @@ impl Alias {
             Formats::These(meters) => meters.contains(&meter),
         }
     }
+
+    /// The formats that all its upstreams speak; none where no route says what they do.
+    #[must_use]
+    pub fn formats(&self) -> &[Meter] {
+        match &self.formats {
+            Formats::Any => &[],
+            Formats::These(meters) => meters,
+        }
+    }
 }
 
 fn speaks(route: &Route, upstream: &str) -> bool {
@@ -99,6 +108,11 @@ mod tests {
         assert_eq!(spoken(&["a", "b"]), Ok([true, false, false]));
         assert_eq!(spoken(&["d", "b"]), Ok([true, false, false]));
         assert_eq!(spoken(&["d"]), Ok([true, true, true]));
+        let formats = |upstream: &str| {
+            Alias::new("fast".into(), vec![aim(upstream)], &routes).map(|alias| alias.formats().to_vec())
+        };
+        assert_eq!(formats("a"), Ok(vec![OpenaiChat, OpenaiEmbeddings]));
+        assert_eq!(formats("d"), Ok(vec![]));
         assert_eq!(spoken(&["d", "a", "c"]), Err(Mismatch { place: 2, route: "messages".into() }));
     }
 }

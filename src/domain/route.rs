@@ -79,6 +79,27 @@ impl Meter {
         Self::OpenaiSpeech,
     ];
 
+    /// Its name in a configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::OpenaiChat => "openai-chat",
+            Self::OpenaiCompletions => "openai-completions",
+            Self::OpenaiResponses => "openai-responses",
+            Self::OpenaiEmbeddings => "openai-embeddings",
+            Self::OpenaiImages => "openai-images",
+            Self::OpenaiTranscriptions => "openai-transcriptions",
+            Self::OpenaiSpeech => "openai-speech",
+            Self::AnthropicMessages => "anthropic-messages",
+            Self::GeminiGenerate => "gemini-generate",
+            Self::BedrockConverse => "bedrock-converse",
+            Self::Rerank => "rerank",
+            Self::CountTokens => "count-tokens",
+            Self::Fixed(_) => "fixed_usd",
+        }
+    }
+
     /// Whether calls take tokens of a model.
     #[must_use]
     pub const fn counts_tokens(self) -> bool {

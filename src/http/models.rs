@@ -1,7 +1,8 @@
 //! The models that the caller may call, in the form of OpenAI's API, or of Anthropic's where `anthropic-version` is sent.
 //!
 //! A model is listed if it has a price, is on every list of the caller's, and a route to a model takes the caller's
-//! calls; so is a name that stands for one. A configured route with the path of these URLs goes before them: see
+//! calls; so is a name that stands for one. In Anthropic's form a model is listed if a route of Anthropic's format does: a client
+//! of Anthropic's API can call no other. A configured route with the path of these URLs goes before them: see
 //! `pipeline::authorize`.
 
 use std::future::{Ready, ready};
@@ -29,7 +30,7 @@ use crate::{
         price::book::{PriceBook, Priced},
         principal::Principal,
         refusal::Refusal,
-        route::Route,
+        route::{Meter, Route},
     },
     snapshot::routing::Routing,
 };
@@ -133,19 +134,34 @@ impl Argument for PathModel {
     }
 }
 
-/// Whether the client speaks Anthropic's API.
-pub struct SpeaksAnthropic(bool);
+/// The form of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Also of clients of every other API, and of people: it has the models of all routes.
+    Openai,
+    Anthropic,
+}
 
-impl FromRequest for SpeaksAnthropic {
+impl Form {
+    /// Whether what calls on a route of this meter are let through to is listed.
+    const fn lists(self, meter: Meter) -> bool {
+        match self {
+            Self::Openai => meter.bills_tokens(),
+            Self::Anthropic => matches!(meter, Meter::AnthropicMessages),
+        }
+    }
+}
+
+impl FromRequest for Form {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(request.headers().contains_key(ANTHROPIC_VERSION))))
+        ready(Ok(if request.headers().contains_key(ANTHROPIC_VERSION) { Self::Anthropic } else { Self::Openai }))
     }
 }
 
-impl Argument for SpeaksAnthropic {
+impl Argument for Form {
     fn describe(draft: &mut Draft<'_>) {
         let text = "With any version the answer has the form of Anthropic's API; without the field that of OpenAI's.";
         draft.parameter(Parameter { description: Some(text.into()), ..header_text(ANTHROPIC_VERSION, None) });
@@ -167,12 +183,12 @@ impl AnthropicModel {
 /// `GET /v1/models`.
 pub async fn list(
     office: Data<Administration>,
-    SpeaksAnthropic(speaks_anthropic): SpeaksAnthropic,
+    form: Form,
     Caller(principal): Caller,
     QueryOf(query): QueryOf<ModelsQuery>,
 ) -> Result<Json<ModelList>, Problem> {
-    let names = names(&office, &principal);
-    if !speaks_anthropic {
+    let names = names(&office, &principal, form);
+    if form == Form::Openai {
         let data = names.into_iter().map(OpenaiModel::of).collect();
         return Ok(Json(ModelList::Openai(OpenaiList { object: "list", data })));
     }
@@ -185,26 +201,26 @@ pub async fn list(
 /// `GET /v1/models/{model}`.
 pub async fn show(
     office: Data<Administration>,
-    SpeaksAnthropic(speaks_anthropic): SpeaksAnthropic,
+    form: Form,
     Caller(principal): Caller,
     PathModel(name): PathModel,
 ) -> Result<Json<Model>, Problem> {
     let is_there = {
         let (prices, routing) = (office.accounting.prices.read(), office.routing.read());
-        may_call(&routing, &prices, &principal, &name)
+        may_call(&routing, &prices, &principal, form, &name)
     };
-    match is_there {
-        false => Err(Refusal::NotFound.into()),
-        true if speaks_anthropic => Ok(Json(Model::Anthropic(AnthropicModel::of(name)))),
-        true => Ok(Json(Model::Openai(OpenaiModel::of(name)))),
+    match form {
+        _ if !is_there => Err(Refusal::NotFound.into()),
+        Form::Anthropic => Ok(Json(Model::Anthropic(AnthropicModel::of(name)))),
+        Form::Openai => Ok(Json(Model::Openai(OpenaiModel::of(name)))),
     }
 }
 
 /// The models that the caller may call, in order: those with a price, and names that stand for some.
-fn names(office: &Administration, principal: &Principal) -> Vec<String> {
+fn names(office: &Administration, principal: &Principal, form: Form) -> Vec<String> {
     let (prices, routing) = (office.accounting.prices.read(), office.routing.read());
     let known = prices.iter().map(|priced| &priced.model).chain(routing.aliases().map(|alias| &alias.name));
-    let callable = known.filter(|name| may_call(&routing, &prices, principal, name));
+    let callable = known.filter(|name| may_call(&routing, &prices, principal, form, name));
     let mut names: Vec<String> = callable.map(ToString::to_string).collect();
     names.sort_unstable();
     names.dedup();
@@ -213,7 +229,7 @@ fn names(office: &Administration, principal: &Principal) -> Vec<String> {
 
 /// Whether a route to models takes the caller's calls to this one, and it is served at one of the places where these may go. A
 /// model whose answers have no bound can be called only where none is needed.
-fn may_call(routing: &Routing, prices: &PriceBook, principal: &Principal, name: &str) -> bool {
+fn may_call(routing: &Routing, prices: &PriceBook, principal: &Principal, form: Form, name: &str) -> bool {
     let serves = |route: &Route, aim: &Aim| {
         let model = aim.model.as_deref().unwrap_or(name);
         let fits = |priced: &Priced| priced.price.max_output_tokens > 0 || !route.meter.needs_output_bound();
@@ -224,7 +240,7 @@ fn may_call(routing: &Routing, prices: &PriceBook, principal: &Principal, name: 
         let is_callers = route.methods.iter().any(|method| method == METHOD);
         is_callers && access::may_call(route, principal, METHOD)
     };
-    let mut routes = routing.table.iter().filter(|route| route.meter.bills_tokens() && takes(route));
+    let mut routes = routing.table.iter().filter(|route| form.lists(route.meter) && takes(route));
     let is_its = |route: &Route| routing.route_of(route, METHOD, name).is_some_and(|found| found.name == route.name);
     routes.any(|route| is_its(route) && routing.aims(route, Some(name)).iter().any(|aim| serves(route, aim)))
 }

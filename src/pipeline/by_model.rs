@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 
-use super::{authorize::Authorized, body::ClientBody, tokens, visit::Visit};
+use super::{authorize::Authorized, body::ClientBody, formats, tokens, visit::Visit};
 use crate::{
     domain::{refusal::Refusal, route::Route},
     meter::Asked,
@@ -37,7 +37,12 @@ pub async fn choose(
     };
     let method = &visit.call.method;
     let found = visit.gate.routing.read().route_of(&route, method, asked.model()).cloned();
-    let route = found.ok_or_else(|| Refusal::ModelNotServed(asked.model().to_owned()))?;
+    let Some(route) = found else {
+        if let Some(caller) = authorized.principal() {
+            formats::check(visit, caller, &route, asked.model())?;
+        }
+        return Err(Refusal::ModelNotServed(asked.model().to_owned()));
+    };
     let authorized = authorized.on(Arc::clone(&route), method)?;
     visit.record.known.destination(authorized.destination());
     Ok(Chosen { authorized, route, asked: Some(asked) })

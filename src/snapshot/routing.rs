@@ -123,10 +123,16 @@ impl Routing {
         self.aliases.values()
     }
 
+    /// The name for models that this is, if it is one.
+    #[must_use]
+    pub fn alias(&self, name: &str) -> Option<&Alias> {
+        self.aliases.get(name)
+    }
+
     /// Where a call on this route to this model may go: the places of the name that it is, or those of the route.
     #[must_use]
     pub fn aims<'r>(&'r self, route: &'r Route, model: Option<&str>) -> &'r Arc<[Aim]> {
-        let alias = model.and_then(|model| self.aliases.get(model));
+        let alias = model.and_then(|model| self.alias(model));
         alias.filter(|alias| alias.is_spoken(route.meter)).map_or(&route.aims, |alias| &alias.aims)
     }
 
@@ -138,7 +144,7 @@ impl Routing {
         let named = siblings().filter_map(|route| Some((route.models.closeness(model)?, route)));
         let closest = named.min_by_key(|(closeness, _)| Reverse(*closeness)).map(|(_, route)| route);
         closest.or_else(|| {
-            let alias = self.aliases.get(model).filter(|alias| alias.is_spoken(route.meter))?;
+            let alias = self.alias(model).filter(|alias| alias.is_spoken(route.meter))?;
             let has = |route: &&Arc<Route>| {
                 alias.aims.iter().filter_map(|aim| aim.model.as_deref()).any(|model| route.models.allows(model))
             };

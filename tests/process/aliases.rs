@@ -186,6 +186,87 @@ fn a_name_is_listed_beside_the_models_and_can_be_called_where_one_of_its_targets
     client.message().assert_problem(403, "unpriced-model");
 }
 
+/// `claude` stands for a model of an upstream that speaks another format, on two routes; nothing listens there.
+const CLAUDE: &str = r#"
+[[upstreams]]
+name = "d"
+url = "http://127.0.0.1:9"
+[[routes]]
+name = "messages"
+path = "/messages"
+match = "exact"
+methods = ["POST"]
+roles = ["admin", "user"]
+upstream = "d"
+meter = "anthropic-messages"
+[[routes]]
+name = "named"
+path = "/named"
+match = "exact"
+methods = ["POST"]
+roles = ["admin"]
+upstream = "d"
+meter = "anthropic-messages"
+models = ["dear"]
+[[models]]
+name = "claude"
+targets = [{ upstream = "d", model = "dear" }]
+"#;
+
+#[test]
+fn a_name_of_another_format_is_refused_with_the_places_that_take_it_and_listed_where_it_is_let_through() {
+    let row = start_with(CLAUDE);
+    let body = json!({ "username": "one", "password": "a long password 1", "role": "user" });
+    assert_eq!(row.gateway.json("POST", "/admin/users", &row.token, &body).status(), 201);
+    let user = row.gateway.login("one", "a long password 1");
+    let call = |path: &str, model: &str, token: &str| {
+        let body = json!({ "model": model, "max_tokens": 5, "messages": [{ "role": "user", "content": "x" }] });
+        row.gateway.json("POST", path, token, &body)
+    };
+    for (path, model, token, reasons) in [
+        (
+            "/messages",
+            "fast",
+            &row.token,
+            ["speak openai-chat", "\"messages\" takes anthropic-messages", "at /up (openai-chat)"],
+        ),
+        (
+            "/named",
+            "fast",
+            &row.token,
+            ["speak openai-chat", "\"named\" takes anthropic-messages", "at /up (openai-chat)"],
+        ),
+        ("/messages", "fast", &user, ["speak openai-chat", "\"messages\"", "no route for you"]),
+        (
+            "/up",
+            "claude",
+            &row.token,
+            ["speak anthropic-messages", "\"up\" takes openai-chat", "at /messages (anthropic-messages) or /named"],
+        ),
+    ] {
+        let refused = call(path, model, token);
+        refused.assert_problem(400, "invalid-request");
+        let error = refused.json()["errors"][0].clone();
+        assert_eq!(error["pointer"], "/model", "{error}");
+        let told = error["detail"].as_str().unwrap();
+        assert!(reasons.iter().all(|reason| told.contains(reason)), "{path} {model}: {told}");
+    }
+    call("/named", "nobody-knows", &row.token).assert_problem(404, "not-found");
+
+    let listed = |field: &str| -> Vec<String> {
+        let head = request("GET", "/v1/models", &row.token);
+        let list = row.gateway.send(format!("{}{field}\r\n", head.strip_suffix("\r\n").unwrap())).json();
+        list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = ["cheap \"1\"", "claude", "dear", "fast", "other"];
+    assert_eq!(listed(""), all);
+    let of_anthropic = listed("anthropic-version: 2023-06-01\r\n");
+    for model in all {
+        let is_let_through = call("/messages", model, &row.token).status() == 502;
+        assert_eq!(of_anthropic.iter().any(|listed| listed == model), is_let_through, "{model}: {of_anthropic:?}");
+    }
+}
+
 #[test]
 fn a_caller_who_may_call_one_target_alone_gets_that_one_and_by_the_name_all() {
     let row = start();

@@ -250,3 +250,10 @@ fn head_is_taken_where_get_is_unless_another_route_lists_it() {
     methods.sort_unstable();
     assert_eq!(methods, ["GET", "HEAD", "POST"]);
 }
+
+#[test]
+fn a_meter_is_told_by_the_name_that_a_configuration_has_for_it() {
+    for meter in Meter::OF_MODELS.into_iter().chain([Meter::None]) {
+        assert_eq!(serde_json::to_value(meter).unwrap(), meter.as_str());
+    }
+}
