@@ -43,18 +43,20 @@ pub(super) fn keep(config: &Config, plan: &dyn Plan, routing: &Routing) -> Resul
 pub(super) async fn warn(config: &Config, store: &Store, published: &Published) {
     let of_routes = of_routes(store, &published.routing).await.unwrap_or_default();
     let of_rules = warnings(config, store, &published.routing).await.unwrap_or_default();
-    for warning in config.doubled_paths().into_iter().chain(unpriced(published)).chain(of_routes).chain(of_rules) {
+    for warning in config.doubled_paths().into_iter().chain(of_prices(published)).chain(of_routes).chain(of_rules) {
         tracing::warn!("{warning}");
     }
 }
 
-/// Targets that get no call.
-fn unpriced(published: &Published) -> Vec<String> {
+/// Targets that get no call, and names that are those of models too.
+fn of_prices(published: &Published) -> Vec<String> {
     let (routing, prices) = (published.routing.read(), published.prices.read());
     let mut warnings = vec![];
     for entry in &routing.written().models {
         let Some(model) = ModelEntry::shown(&entry.name, &entry.fields) else { continue };
-        for (place, target) in model.unpriced(|name| prices.find(name).is_some()) {
+        let is_priced = |name: &str| prices.find(name).is_some();
+        warnings.extend(model.shadows(is_priced).map(|why| format!("the model \"{}\": name: {why}", entry.name)));
+        for (place, target) in model.unpriced(is_priced) {
             let what = format!("targets[{place}].model: \"{target}\" has no price: this target gets no call");
             warnings.push(format!("the model \"{}\": {what}", entry.name));
         }

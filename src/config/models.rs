@@ -79,6 +79,24 @@ impl ModelEntry {
         without.map(|(place, target)| (place, target.model.as_str())).collect()
     }
 
+    /// Whether it says where the very model of this name is served, and stands for no other.
+    #[must_use]
+    pub fn is_that_model(&self) -> bool {
+        !self.targets.is_empty() && self.targets.iter().all(|target| target.model == self.name)
+    }
+
+    /// Why it should have another name, where this one is also that of a model with a price: calls by it go to other models.
+    pub fn shadows(&self, is_priced: impl Fn(&str) -> bool) -> Option<String> {
+        let name = &self.name;
+        let is_shadow = !self.is_that_model() && is_priced(name);
+        is_shadow.then(|| {
+            format!(
+                "\"{name}\" is the name of a model with a price too, and calls by it go to other models: choose another name, or \
+                 take \"{name}\" out of the prices"
+            )
+        })
+    }
+
     /// The name as the rules of `domain` know it.
     pub fn to_alias(&self, routes: &[Route]) -> Result<Alias, Mismatch> {
         Alias::new(self.name.as_str().into(), self.aims(), routes)
@@ -126,16 +144,9 @@ pub(super) fn mistakes(index: usize, known: &Known<'_>) -> Mistakes {
     mistakes.rule(is_plain(name), "name", NAME);
     let is_twice = known.models.iter().take(index).any(|other| other.name == *name);
     mistakes.rule(!is_twice, "name", format!("\"{name}\" is used twice: give the first one all the targets"));
-    let targets = known.models.iter().flat_map(|other| &other.targets);
-    let shadowed = targets.into_iter().find(|target| target.model == *name);
-    let upstream = shadowed.map_or("", |target| &target.upstream);
-    let shadows = format!(
-        "\"{name}\" is the name of a model at the upstream {upstream} too, so that a call could mean either: choose \
-         another name; a name does not lead to itself or to another one"
-    );
-    mistakes.rule(shadowed.is_none(), "name", shadows);
-    let real = format!("\"{name}\" is the name of a model in the built-in prices: choose another name");
-    mistakes.rule(!is_priced_at_first(name), "name", real);
+    if !model.is_that_model() {
+        mistakes.add(shadowing(name, known.models));
+    }
     for (i, target) in model.targets.iter().enumerate() {
         mistakes.rule(is_plain(&target.model), format!("targets[{i}].model"), NAME);
     }
@@ -147,6 +158,23 @@ pub(super) fn mistakes(index: usize, known: &Known<'_>) -> Mistakes {
         );
         mistakes.note(format!("targets[{place}].upstream"), reason);
     }
+    mistakes
+}
+
+/// That a name for other models is that of a model.
+fn shadowing(name: &str, models: &[ModelEntry]) -> Mistakes {
+    let mut mistakes = Mistakes::default();
+    let shadowed = models.iter().flat_map(|other| &other.targets).find(|target| target.model == name);
+    let upstream = shadowed.map_or("", |target| &target.upstream);
+    let shadows = format!(
+        "\"{name}\" is the name of a model at the upstream {upstream} too, so that a call could mean either: choose \
+         another name; a name leads to other models than its own alone, and not to another name"
+    );
+    mistakes.rule(shadowed.is_none(), "name", shadows);
+    let real = format!(
+        "\"{name}\" is the name of a model in the built-in prices: choose another name, or give all targets model = \"{name}\""
+    );
+    mistakes.rule(!is_priced_at_first(name), "name", real);
     mistakes
 }
 
@@ -202,6 +230,9 @@ retry = { attempts = 3 }
         let two = r#"{upstream="u",model="a",weight=3},{upstream="w",model="b",priority=1}"#;
         assert_eq!(with(&[("fast", two), ("team/best:1", r#"{upstream="v",model="c"}"#)]), Ok(()));
         assert_eq!(with(&[("twice", r#"{upstream="u",model="a"},{upstream="u",model="b"}"#)]), Ok(()));
+        // The places of a model by its own name, to which another name may lead too.
+        let itself = r#"{upstream="u",model="gpt-4o"},{upstream="w",model="gpt-4o",priority=1}"#;
+        assert_eq!(with(&[("gpt-4o", itself), ("fast", r#"{upstream="u",model="gpt-4o"}"#)]), Ok(()));
     }
 
     #[test]
@@ -238,9 +269,9 @@ retry = { attempts = 3 }
             (&[("", one)][..], "models[0].name", "1 to 256"),
             (&[("gpt-*", one)], "models[0].name", "without *"),
             (&[("x", one), ("x", one)], "models[1].name", "used twice"),
-            (&[("a", one)], "models[0].name", "choose another name"),
+            (&[("a", r#"{upstream="u",model="a"},{upstream="w",model="b"}"#)], "models[0].name", "choose another name"),
             (&[("b", one), ("c", r#"{upstream="u",model="b"}"#)], "models[0].name", "upstream u"),
-            (&[("gpt-4o", one)], "models[0].name", "built-in prices"),
+            (&[("gpt-4o", one)], "models[0].name", "give all targets model = \"gpt-4o\""),
             (&[("x", "")], "models[0].targets", "at least one"),
             (&[("x", r#"{upstream="u"}"#)], "models[0].targets", "\"model\" is missing"),
             (&[("x", r#"{upstream="nope",model="a"}"#)], "models[0].targets[0].upstream", "there are u, v"),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     entries::{call, made, route, upstream},
-    support::{Setup, TestGateway, TestStore},
+    support::{Setup, TestGateway, TestStore, eventually},
 };
 
 on_both_stores!(
@@ -14,6 +14,7 @@ on_both_stores!(
     all_that_is_wrong_is_told_at_once,
     nothing_takes_the_place_of_the_gateways_own_paths,
     names_for_models_are_held_against_each_other,
+    a_name_for_other_models_is_not_that_of_a_model_with_a_price,
     what_names_the_machine_stands_in_the_file_alone,
     auditors_look_and_change_nothing,
 );
@@ -176,9 +177,48 @@ async fn names_for_models_are_held_against_each_other(store: &TestStore) {
     assert!(refused["detail"].as_str().unwrap().contains("model \"filed\" would be wrong"), "{refused}");
     call(&gateway, "POST", "/admin/models", &model("m", "y")).await.invalid("/name");
     made(&gateway, "/admin/models", &model("x", "y")).await;
-    let patch = json!({ "targets": [{ "upstream": "filed", "model": "x" }] });
+    let patch = json!({ "targets": [{ "upstream": "filed", "model": "x" }, { "upstream": "filed", "model": "z" }] });
     call(&gateway, "PATCH", "/admin/models/x", &patch).await.invalid("/name");
+    // To the model of its own name alone, it is that model.
+    let patch = json!({ "targets": [{ "upstream": "filed", "model": "x" }] });
+    call(&gateway, "PATCH", "/admin/models/x", &patch).await.expect(200);
     call(&gateway, "PATCH", "/admin/models/x", &json!({ "name": "z" })).await.invalid("/name");
+    gateway.finish().await;
+}
+
+async fn a_name_for_other_models_is_not_that_of_a_model_with_a_price(store: &TestStore) {
+    let gateway = Setup::default().more_lists(FILE).start(store).await;
+    let targets = |model: &str| json!({ "targets": [{ "upstream": "filed", "model": model }] });
+    let named = |name: &str, model: &str| {
+        let mut body = targets(model);
+        body["name"] = name.into();
+        body
+    };
+    made(&gateway, "/admin/models", &named("earlier", "y")).await;
+    let price = |model: &str| json!({ "model": model, "input_usd": "1", "output_usd": "1", "max_output_tokens": 9 });
+    let items = json!({ "items": [price("real"), price("earlier")] });
+    call(&gateway, "PUT", "/admin/prices", &items).await.expect(200);
+    eventually("the prices are in force", async || {
+        gateway.running().office.accounting.prices.read().find("real").is_some().then_some(())
+    })
+    .await;
+    for (method, place, body) in [
+        ("POST", "/admin/models", named("real", "y")),
+        ("PUT", "/admin/models/real", targets("y")),
+        ("POST", "/admin/models", named("gpt-4o", "y")),
+        ("PUT", "/admin/models/gpt-4o", targets("y")),
+    ] {
+        call(&gateway, method, place, &body).await.invalid("/name");
+    }
+    // Its own places it may have, and no others later.
+    made(&gateway, "/admin/models", &named("real", "real")).await;
+    for method in ["PATCH", "PUT"] {
+        call(&gateway, method, "/admin/models/real", &targets("y")).await.invalid("/name");
+    }
+    // One that was there before its price can be changed still.
+    for (method, model) in [("PATCH", "z"), ("PUT", "w")] {
+        call(&gateway, method, "/admin/models/earlier", &targets(model)).await.expect(200);
+    }
     gateway.finish().await;
 }
 

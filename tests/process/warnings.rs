@@ -193,6 +193,22 @@ fn targets_without_a_price_and_routes_for_nobody_are_warned_of_by_name() {
 }
 
 #[test]
+fn a_name_for_models_that_is_that_of_a_model_with_a_price_is_warned_of() {
+    let upstream = Upstream::start();
+    let home = Home::new().env("FAR_KEY", "secret").config(&alias(upstream.address(), "gpt-4o-mini"));
+    let gateway = home.start();
+    let price = json!({ "model": "fast", "input_usd": "1", "output_usd": "1", "max_output_tokens": 9 });
+    let put = gateway.json("PUT", "/admin/prices", &gateway.admin(), &json!({ "items": [price] }));
+    assert_eq!(put.status(), 200, "{}", put.text());
+    assert!(gateway.terminate().success());
+    let checked = home.run(&["check-config"]);
+    assert!(checked.status.success());
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert!(said.contains("warning: models[0].name: \"fast\" is the name of a model with a price too"), "{said}");
+    told(&home.start(), &["the model \"fast\": name", "choose another name"]);
+}
+
+#[test]
 fn an_upstream_that_refuses_the_gateways_secret_is_warned_of_once() {
     let upstream = Upstream::start();
     let home = Home::new().env("FAR_KEY", "secret").config(&alias(upstream.address(), "gpt-4o-mini"));

@@ -1,4 +1,5 @@
-//! Targets of names for models that get no call, because nothing is known of what their models cost.
+//! Targets of names for models that get no call, because nothing is known of what their models cost; and names that are those of
+//! models with a price.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +8,10 @@ use std::{
 
 use crate::{
     app::{configured_prices, existing_store, is_shared},
-    config::{Config, models::is_priced_at_first},
+    config::{
+        Config,
+        models::{ModelEntry, is_priced_at_first},
+    },
 };
 
 /// How long the store of a gateway that is not there yet is waited for.
@@ -24,14 +28,23 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     for (i, model) in config.models.iter().enumerate() {
         found.extend(model.unpriced(is_known).into_iter().map(|(place, name)| (i, place, name.to_owned())));
     }
-    let set = if found.is_empty() { None } else { set(config, found.iter().map(|(.., name)| name.clone()).collect()) };
+    // What is in the built-in prices is a mistake.
+    let names = config.models.iter().filter(|model| !model.is_that_model()).map(|model| &model.name);
+    let asked: Vec<String> = found.iter().map(|(.., name)| name).chain(names).cloned().collect();
+    let set = if asked.is_empty() { None } else { set(config, asked) };
+    let shadows = shadows(config, |name| of_file.contains(name) || set.as_ref().is_some_and(|set| set.contains(name)));
     let unless = if set.is_none() { ", unless an administrator has set one" } else { "" };
     let set = set.unwrap_or_default();
     let told = |(i, place, name): (usize, usize, String)| {
         let key = format!("models[{i}].targets[{place}].model");
         (!set.contains(&name)).then(|| format!("{key}: \"{name}\" has no price: this target gets no call{unless}"))
     };
-    found.into_iter().filter_map(told).collect()
+    found.into_iter().filter_map(told).chain(shadows).collect()
+}
+
+fn shadows(config: &Config, is_priced: impl Fn(&str) -> bool) -> Vec<String> {
+    let told = |(i, model): (usize, &ModelEntry)| Some(format!("models[{i}].name: {}", model.shadows(&is_priced)?));
+    config.models.iter().enumerate().filter_map(told).collect()
 }
 
 /// Those of these models that have a price in the store of this machine; `None` where there is no such store.

@@ -34,6 +34,11 @@ pub(super) trait Listed: Serialize + DeserializeOwned + JsonSchema + 'static {
     fn secret(&self) -> Option<&str> {
         None
     }
+
+    /// Why it should have another name, beside the models that have a price.
+    fn shadows(&self, _is_priced: &dyn Fn(&str) -> bool) -> Option<String> {
+        None
+    }
 }
 
 impl Listed for UpstreamEntry {
@@ -65,6 +70,10 @@ impl Listed for ModelEntry {
 
     fn can_have(name: &str) -> bool {
         models::is_plain(name)
+    }
+
+    fn shadows(&self, is_priced: &dyn Fn(&str) -> bool) -> Option<String> {
+        Self::shadows(self, is_priced)
     }
 }
 

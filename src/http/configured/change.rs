@@ -147,7 +147,7 @@ async fn create<T: Listed>(
         let mut faults = if is_faulty { faults_of(administration, body) } else { vec![] };
         let is_addressable = location(T::KIND, body.name()).is_some();
         faults.extend((!is_addressable).then(|| Fault::new("/name", "cannot stand in the path of a URL")));
-        faults
+        with_shadow(faults, administration, (None, body))
     };
     let body = draft.checked(own).map_err(Refusal::InvalidRequest)?;
     let location = location(T::KIND, body.name()).ok_or(Refusal::Internal)?;
@@ -171,8 +171,10 @@ async fn change<T: Listed>(
     let present = found(administration, &key).await?;
     let is_faulty = draft.has_faults();
     let own = |patch: &PatchOf<T>| match patch.applied_to(&present.entry.document) {
-        Ok(_) if !is_faulty => vec![],
-        Ok(body) => faults_of(administration, &body),
+        Ok(body) => {
+            let faults = if is_faulty { faults_of(administration, &body) } else { vec![] };
+            with_shadow(faults, administration, (Some(&present.entry), &body))
+        }
         Err(refusal) => refusal.into_faults(),
     };
     let patch = draft.checked(own).map_err(Refusal::InvalidRequest)?;
@@ -273,6 +275,21 @@ pub(super) fn faults_of<T: Listed>(administration: &Administration, body: &T) ->
         Some(EntryRefused::Invalid(faults)) => faults,
         Some(EntryRefused::Conflict(_)) | None => vec![],
     }
+}
+
+/// These faults, and that the entry takes the name of a model that has a price, unless it had done so `before`.
+pub(super) fn with_shadow<T: Listed>(
+    mut faults: Vec<Fault>,
+    administration: &Administration,
+    (before, body): (Option<&Entry>, &T),
+) -> Vec<Fault> {
+    let prices = administration.accounting.prices.read();
+    let reason = |body: &T| body.shadows(&|model| prices.find(model).is_some());
+    let was = before.and_then(|entry| serde_json::from_str::<T>(&entry.document).ok());
+    let is_new = was.and_then(|was| reason(&was)).is_none();
+    let is_told = faults.iter().any(|fault| fault.pointer == "/name");
+    faults.extend(reason(body).filter(|_| is_new && !is_told).map(|reason| Fault::new("/name", reason)));
+    faults
 }
 
 impl Exposed for EntryRow {

@@ -5,14 +5,17 @@ use actix_web::{HttpRequest, web::Data};
 use super::{
     Configured,
     body::{Listed, SECRET, document},
-    change::{entry, faults_of, judge, key, location, opened, present, sealed, view},
+    change::{entry, faults_of, judge, key, location, opened, present, sealed, view, with_shadow},
 };
 use crate::{
     config::{
         models::ModelEntry,
         routing::{RouteEntry, UpstreamEntry},
     },
-    domain::refusal::{Fault, Refusal},
+    domain::{
+        entry::Entry,
+        refusal::{Fault, Refusal},
+    },
     http::{
         administered::{self, Wanted},
         conditional::{At, Conditions},
@@ -92,6 +95,12 @@ struct WantedEntry<'a, T> {
 }
 
 impl<T: Listed> WantedEntry<'_, T> {
+    /// Refuses a name that is that of a model, unless it was so before.
+    fn check_name(&self, before: Option<&Entry>) -> Result<(), Refusal> {
+        let faults = with_shadow(vec![], self.administration, (before, &self.body));
+        if faults.is_empty() { Ok(()) } else { Err(Refusal::InvalidRequest(faults)) }
+    }
+
     /// The secret to write: nothing where none is given or it is the present one.
     fn new_secret(&self, present: &EntryRow) -> Result<Option<Option<Vec<u8>>>, Refusal> {
         let is_same = || -> Result<bool, Refusal> {
@@ -115,11 +124,13 @@ impl<T: Listed> Wanted<EntryRow> for WantedEntry<'_, T> {
     }
 
     async fn made(&self) -> Result<NewEntry, Refusal> {
+        self.check_name(None)?;
         Ok(NewEntry { entry: entry(self.administration, &self.body)?, judge: judge(self.administration) })
     }
 
     /// Without a secret in the body the present one stays: nobody can be shown it to send it again.
     async fn change(&self, present: &EntryRow) -> Result<EntryChange, Refusal> {
+        self.check_name(Some(&present.entry))?;
         Ok(EntryChange {
             document: document(&self.body)?,
             sealed_secret: self.new_secret(present)?,
