@@ -113,3 +113,5 @@ fn sort(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tiers_tests;

@@ -70,6 +70,46 @@ impl Costs {
     }
 }
 
+impl Costs {
+    /// The rates of a tier at which a token costs `input` and `output`. A part that it does not say is to the whole as it is without
+    /// the tier, in `base`; `media` says so of sound and images, of the rate, the whole without the tier, and the whole with it.
+    pub(super) fn beside(
+        &self,
+        base: &Rates,
+        (input, output): (u64, u64),
+        media: impl Fn(u64, u64, u64) -> u64,
+    ) -> Rates {
+        let read = |part: u64| in_step(part, base.input, input);
+        Rates {
+            input,
+            cached_input: self.cached_input.unwrap_or_else(|| read(base.cached_input)),
+            cache_write: self.cache_write.unwrap_or_else(|| read(base.cache_write)),
+            long_cache_write: match (self.long_cache_write, self.cache_write) {
+                (Some(long), _) => long,
+                (None, Some(short)) => long_of(short),
+                (None, None) => read(base.long_cache_write),
+            },
+            output,
+            reasoning: self.reasoning.unwrap_or_else(|| in_step(base.reasoning, base.output, output)),
+            audio_input: self.audio_input.or_else(|| Some(media(base.audio_input?, base.input, input))),
+            audio_output: self.audio_output.or_else(|| Some(media(base.audio_output?, base.output, output))),
+            image_input: self.image_input.unwrap_or_else(|| media(base.image_input, base.input, input)),
+            image_output: self.image_output.unwrap_or_else(|| media(base.image_output, base.output, output)),
+        }
+    }
+}
+
+/// What a part costs where the whole costs `now` in place of `whole`, if it stays the same share of it.
+pub(super) fn in_step(part: u64, whole: u64, now: u64) -> u64 {
+    let scaled = u128::from(part).saturating_mul(u128::from(now)).checked_div(u128::from(whole));
+    scaled.map_or(part, |scaled| u64::try_from(scaled).unwrap_or(u64::MAX))
+}
+
+/// The same where prompts are longer: sound and images that are dearer than text have prices of their own, which stay.
+pub(super) fn by_length(part: u64, whole: u64, now: u64) -> u64 {
+    if part > whole { part.max(now) } else { in_step(part, whole, now) }
+}
+
 /// A cost of nothing is not said rather than free.
 pub(super) fn said(cost: Option<u64>) -> Option<u64> {
     cost.filter(|pusd| *pusd > 0)

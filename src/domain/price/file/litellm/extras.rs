@@ -15,7 +15,7 @@ use crate::domain::{money::whole, price::Rates};
 /// which is billed as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(super) enum Unbilled {
-    #[error("a dearer service tier (ultrafast, balanced) has no price here")]
+    #[error("a dearer service tier has no price here")]
     ServiceTier,
     #[error("a surcharge for a region or for speed has no price here")]
     Surcharge,
@@ -94,10 +94,10 @@ fn meaning(name: &str, base: Rates) -> Meaning {
         Meaning::Unbilled(Unbilled::Tools, 0)
     } else if !is_cost(name) {
         Meaning::Harmless
-    } else if ends(&DEARER) {
-        Meaning::Unbilled(Unbilled::ServiceTier, 0)
     } else if name.starts_with(CACHE_WRITE) && holds(&LONG_CACHES) {
         Meaning::Unbilled(Unbilled::LongCache, base.cache_write)
+    } else if ends(&DEARER) {
+        Meaning::Unbilled(Unbilled::ServiceTier, 0)
     } else if name == EXPLICIT_CACHE {
         Meaning::Unbillable(base.cached_input)
     } else if holds(&MEDIA) && name.starts_with("output") {

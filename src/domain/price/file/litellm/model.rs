@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Skipped,
-    costs::{Costs, limited},
+    costs::{self, Costs, in_step, limited},
     extras::{self, Unbilled},
     fields::Fields,
     mode::Mode,
@@ -67,18 +67,17 @@ fn max_output_tokens(fields: &Fields, longest: Option<u64>) -> Result<u64, Skipp
 }
 
 /// The tiers by length that any of the costs has at a service tier, by rising length. What a tier does not say of input and
-/// output is as without it, and sound is never cheaper than without it.
+/// output is as without it, and sound and images are never cheaper than without it.
 fn tiers(fields: &Fields, base: Rates, service: &str) -> Result<Vec<Tier>, Skipped> {
     let lengths = fields.iter().filter_map(|(name, _)| when(name)).filter(|when| when.service == service);
     let lengths: BTreeSet<u64> = lengths.filter_map(|when| when.thousands).collect();
     let tier = |thousands: u64| {
         let costs = Costs::read(fields, &format!("_above_{thousands}k_tokens{service}"))?;
-        let mut rates = costs.rates(costs.input.unwrap_or(base.input), costs.output.unwrap_or(base.output));
+        let each = (costs.input.unwrap_or(base.input), costs.output.unwrap_or(base.output));
+        let rates = costs.beside(&base, each, costs::by_length);
         if rates.input == 0 && base.input > 0 {
             return Err(Skipped::Free);
         }
-        rates.audio_input = rates.audio_input.or(base.audio_input.map(|rate| rate.max(rates.input)));
-        rates.audio_output = rates.audio_output.or(base.audio_output.map(|rate| rate.max(rates.output)));
         Ok(Tier { above_input_tokens: thousands.saturating_mul(1_000), rates })
     };
     lengths.into_iter().map(tier).collect()
@@ -94,7 +93,7 @@ fn service_tiers(fields: &Fields, base: Rates) -> Result<Vec<ServiceTier>, Skipp
         if input.is_none() && output.is_none() {
             continue;
         }
-        let rates = costs.rates(input.unwrap_or(base.input), output.unwrap_or(base.output));
+        let rates = costs.beside(&base, (input.unwrap_or(base.input), output.unwrap_or(base.output)), in_step);
         found.push(ServiceTier { name: name.into(), base: rates, tiers: tiers(fields, rates, end)? });
     }
     Ok(found)

@@ -34,8 +34,14 @@ const COSTS: [&str; 11] = [
 ];
 
 /// Service tiers: as fields end, and as requests and answers name them.
-pub(super) const SERVICE_TIERS: [(&str, &str); 4] =
-    [("_priority", "priority"), ("_flex", "flex"), ("_batches", "batch"), ("_fast", "fast")];
+pub(super) const SERVICE_TIERS: [(&str, &str); 6] = [
+    ("_priority", "priority"),
+    ("_flex", "flex"),
+    ("_batches", "batch"),
+    ("_ultrafast", "ultrafast"),
+    ("_fast", "fast"),
+    ("_balanced", "balanced"),
+];
 
 /// When the cost of a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::price::{Price, Rates, Tier, list::PriceList, spec::long_of};
+use crate::domain::price::{Price, Rates, Tier, list::PriceList};
 
 /// A file of one model: a plain one, with changes; a change to null takes a field away.
 fn file(changes: &str) -> String {
@@ -29,7 +29,7 @@ fn taken(text: &str) -> PriceFile {
     read(text).unwrap_or_else(|bad| panic!("{bad}\n{text}"))
 }
 
-fn price(changes: &str) -> Price {
+pub(super) fn price(changes: &str) -> Price {
     let difference = taken(&file(changes)).change.difference(PriceList::new());
     difference.added[0].price().unwrap()
 }
@@ -83,61 +83,29 @@ fn every_part_and_every_tier_of_a_price_is_taken() {
     };
     assert_eq!((full.base, full.per_call.to_string().as_str()), (base, "0.005"));
     assert_eq!((full.max_output_tokens, full.max_input_tokens), (16_384, Some(128_000)));
-    // What a tier does not say of a part is billed as the whole.
-    let plain = |input, output| Rates {
-        input,
-        cached_input: input,
-        cache_write: input,
-        long_cache_write: long_of(input),
-        output,
-        reasoning: output,
+    // What a tier does not say of a part is the same share of the whole.
+    let short = Rates {
+        input: 3_000_000,
+        cached_input: 1_500_000,
+        cache_write: 3_750_000,
+        long_cache_write: 6_000_000,
+        image_input: 3_000_000,
+        ..base
+    };
+    let long = Rates {
+        input: 5_000_000,
+        cached_input: 2_500_000,
+        cache_write: 6_250_000,
+        long_cache_write: 10_000_000,
+        output: 15_000_000,
+        reasoning: 30_000_000,
         audio_input: None,
         audio_output: None,
-        image_input: input,
-        image_output: output,
+        image_input: 5_000_000,
+        image_output: 15_000_000,
     };
-    let short = Tier { above_input_tokens: 32_000, rates: plain(3_000_000, 10_000_000) };
-    let long = Rates { cached_input: 2_500_000, ..plain(5_000_000, 15_000_000) };
-    assert_eq!(full.tiers, [short, Tier { above_input_tokens: 200_000, rates: long }]);
-}
-
-#[test]
-fn service_tiers_sound_images_and_hours_in_the_cache_are_taken_with_their_lengths() {
-    let full = price(
-        r#"{ "cache_creation_input_token_cost": 3e-06, "cache_creation_input_token_cost_above_1hr": 5e-06,
-             "cache_creation_input_token_cost_above_200k_tokens": 6e-06,
-             "cache_creation_input_token_cost_above_1hr_above_200k_tokens": 9e-06,
-             "input_cost_per_audio_token": 1e-05, "output_cost_per_audio_token": 2e-05,
-             "input_cost_per_image_token": 3e-06, "output_cost_per_image_token": 4e-05,
-             "input_cost_per_token_above_200k_tokens": 5e-06,
-             "input_cost_per_token_priority": 5e-06, "output_cost_per_token_priority": 2e-05,
-             "cache_read_input_token_cost_priority": 1e-06,
-             "input_cost_per_token_above_200k_tokens_priority": 1e-05,
-             "input_cost_per_token_flex": 1.25e-06, "output_cost_per_token_batches": 5e-06,
-             "input_cost_per_token_batches": 0 }"#,
-    );
-    let base = full.base;
-    assert_eq!(
-        (base.long_cache_write, base.audio_input, base.audio_output),
-        (5_000_000, Some(10_000_000), Some(20_000_000))
-    );
-    assert_eq!((base.image_input, base.image_output), (3_000_000, 40_000_000));
-    let long = full.tiers[0].rates;
-    assert_eq!((long.input, long.long_cache_write, long.audio_input), (5_000_000, 9_000_000, Some(10_000_000)));
-    let tiers: Vec<(&str, u64, u64, u64, usize)> = full
-        .service_tiers
-        .iter()
-        .map(|tier| (&*tier.name, tier.base.input, tier.base.output, tier.base.cached_input, tier.tiers.len()))
-        .collect();
-    assert_eq!(
-        tiers,
-        [
-            ("priority", 5_000_000, 20_000_000, 1_000_000, 1),
-            ("flex", 1_250_000, 10_000_000, 1_250_000, 0),
-            ("batch", 2_500_000, 5_000_000, 2_500_000, 0),
-        ]
-    );
-    assert_eq!(full.service_tiers[0].tiers[0].rates.input, 10_000_000);
+    let tier = |above_input_tokens, rates| Tier { above_input_tokens, rates };
+    assert_eq!(full.tiers, [tier(32_000, short), tier(200_000, long)]);
 }
 
 #[test]
@@ -324,8 +292,9 @@ fn a_cost_that_cannot_be_billed_is_never_dropped_in_silence() {
         assert_eq!(not_billed(&format!("{{ \"{media}\": 5e-05 }}")), Vec::<String>::new());
     }
     for (changes, what) in [
-        (r#"{ "input_cost_per_token_ultrafast": 5e-06 }"#, "service tier"),
+        (r#"{ "input_cost_per_token_decisions": 5e-06 }"#, "service tier"),
         (r#"{ "cache_creation_input_token_cost_above_12hr": 5e-06 }"#, "longer than an hour"),
+        (r#"{ "cache_creation_input_token_cost_above_12hr_ultrafast": 5e-06 }"#, "longer than an hour"),
         (r#"{ "input_cost_per_video_token": 5e-06 }"#, "video, or sound"),
         (r#"{ "search_context_cost_per_query": { "search_context_size_low": 0.01 } }"#, "tools"),
         (r#"{ "provider_specific_entry": { "us": 1.1 } }"#, "surcharge"),
