@@ -135,6 +135,24 @@ async fn all_that_is_wrong_is_told_at_once(store: &TestStore) {
             vec!["/methods", "/targets", "/weight", "/path", "/roles"],
         ),
         (
+            "/admin/routes",
+            json!({ "name": "r", "path": "/r", "match": "exact", "methods": ["GET"], "roles": ["user"],
+                "targets": [{ "upstream": "no" }, { "upstream": "filed", "weight": 0 }] }),
+            vec!["/targets/0/upstream", "/targets/1/weight"],
+        ),
+        ("/admin/models", json!({ "name": "a", "targets": [] }), vec!["/targets"]),
+        (
+            "/admin/models",
+            json!({ "name": "a", "targets": [{ "upstream": "no", "model": "b" },
+                { "upstream": "filed", "model": "b", "weight": 0, "secret": "x" }] }),
+            vec!["/targets/1/weight", "/targets/1/secret"],
+        ),
+        (
+            "/admin/models",
+            json!({ "name": "a", "targets": [{ "upstream": "no", "model": "b" }] }),
+            vec!["/targets/0/upstream"],
+        ),
+        (
             "/admin/models",
             json!({ "name": "*", "targets": [{ "upstream": "no", "model": "" }] }),
             vec!["/targets/0/model"],

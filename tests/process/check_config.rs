@@ -210,6 +210,79 @@ fn a_mistake_is_told_once_at_its_key() {
     }
 }
 
+/// Two upstreams that speak different formats.
+const TWO_FORMATS: &str = r#"
+[[upstreams]]
+name = "chat"
+url = "http://chat.test"
+[[upstreams]]
+name = "claude"
+url = "http://claude.test"
+[[routes]]
+name = "chat"
+path = "/chat"
+match = "exact"
+methods = ["POST"]
+roles = ["admin"]
+upstream = "chat"
+meter = "openai-chat"
+[[routes]]
+name = "messages"
+path = "/messages"
+match = "exact"
+methods = ["POST"]
+roles = ["admin"]
+upstream = "claude"
+meter = "anthropic-messages"
+"#;
+
+#[test]
+fn where_calls_cannot_go_is_refused_by_the_check_and_by_a_start() {
+    let model = |name: &str, targets: &str| format!("[[models]]\nname = \"{name}\"\ntargets = [{targets}]\n");
+    let upstream = |lines: &str| format!("[[upstreams]]\nname = \"far\"\n{lines}\n");
+    let circle = [
+        model("one", r#"{ upstream = "chat", model = "two" }"#),
+        model("two", r#"{ upstream = "chat", model = "one" }"#),
+    ];
+    for (lines, told) in [
+        (
+            model("m", r#"{ upstream = "chta", model = "a" }"#),
+            "models[0].targets[0].upstream: \"chta\" is not the name of an upstream; there are chat, claude",
+        ),
+        (model("m", ""), "models[0].targets: must have at least one target"),
+        (
+            model("m", r#"{ upstream = "chat", model = "a", weight = 0 }"#),
+            "models[0].targets[0].weight: must be from 1 to 1000000; leave a target out",
+        ),
+        (
+            model("m", r#"{ upstream = "chat", model = "a" }, { upstream = "claude", model = "b" }"#),
+            "models[0].targets[1].upstream: speaks the format of the route \"messages\"",
+        ),
+        (circle.concat(), "models[0].name: \"one\" is the name of a model at the upstream chat too"),
+        (
+            model("gpt-4o", r#"{ upstream = "chat", model = "gpt-4o-mini" }"#),
+            "models[0].name: \"gpt-4o\" is the name of a model in the built-in prices: choose another name",
+        ),
+        (model("m", r#"{ upstream = "chat", model = "a", secret = "hunter2" }"#), "unknown key \"secret\""),
+        (
+            upstream("url = \"http://far.test\"\nsecret = \"hunter2\""),
+            "upstreams[2].secret: must not stand in a configuration; use secret_env or secret_file",
+        ),
+        (
+            upstream("url = \"http://ann:hunter2@far.test\""),
+            "upstreams[2].url: must not hold a user or a password; use secret_env",
+        ),
+    ] {
+        let home = Home::new();
+        home.write_config(&format!("{TWO_FORMATS}{lines}"));
+        for output in [checked(&home, &[]), home.run(&[])] {
+            let said = said(&output);
+            assert!(output.status.code() == Some(2) && said.contains(told), "{told}: {said}");
+            assert!(said.contains("tollgate.toml:") && !said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn a_path_that_the_upstream_would_be_asked_for_twice_is_warned_of_by_the_check_and_by_a_start() {
     let file = "[[upstreams]]\nname = \"one\"\nurl = \"http://one.test/v1\"\n[[routes]]\nname = \"r\"\npath = \"/v1/r\"\n\
