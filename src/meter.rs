@@ -23,6 +23,7 @@ mod errors;
 mod events;
 mod extra_usage;
 mod failure;
+mod followed;
 mod form;
 mod format;
 mod formats;

@@ -12,6 +12,7 @@ mod later;
 mod misread;
 mod named;
 mod reported;
+mod retold;
 mod shown;
 mod stated;
 
@@ -138,6 +139,8 @@ fn cases() -> Vec<Case> {
         bare::transcripts(),
         bare::data(),
         bare::usage(),
+        retold::names(),
+        retold::streams(),
     ]
     .into_iter()
     .flatten()

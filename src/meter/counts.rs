@@ -169,28 +169,6 @@ impl Counts {
         }
     }
 
-    /// What an answer states after what it has stated before: the last count of each kind holds. A cache that is first told
-    /// of later was in the prompt before, and a prompt that is as long as it was with its cache has it within.
-    pub fn follow(&self, later: Stated, earlier: Stated) -> Stated {
-        let by_time = [later.short_cache_write, later.long_cache_write];
-        let earlier = if by_time.iter().any(|count| count.is_plain()) {
-            Stated { short_cache_write: Count::Absent, long_cache_write: Count::Absent, ..earlier }
-        } else {
-            earlier
-        };
-        let both = later.or(earlier);
-        let (Share::Beside, Count::Plain(before)) = (self.cache, earlier.input) else { return both };
-        let cache = |stated: &Stated| stated.cached.plain().saturating_add(stated.cache_write.plain());
-        let input = if earlier.cached == Count::Absent && earlier.cache_write == Count::Absent && cache(&later) > 0 {
-            if later.input.is_plain() { later.input } else { Count::Plain(before.saturating_sub(cache(&later))) }
-        } else if cache(&earlier) > 0 && later.input == Count::Plain(before.saturating_add(cache(&earlier))) {
-            earlier.input
-        } else {
-            both.input
-        };
-        Stated { input, ..both }
-    }
-
     /// How often each tool of the provider was called.
     pub(super) fn tools(&self, usage: &Node<'_>) -> impl Iterator<Item = (&'static str, u64)> {
         self.tools.iter().filter_map(|(tool, place)| Some((*tool, place.value(usage)?.whole()?)))
