@@ -133,6 +133,9 @@ pub const OPENAI: Counts = Counts {
         ("web_search", Path::of("num_search_queries")),
         ("web_search", Path::of("num_sources_used")),
         ("web_search", Path::of("server_side_tool_usage_details/web_search_calls")),
+        // Of Gemini and others behind LiteLLM.
+        ("web_search", Path::of("prompt_tokens_details/web_search_requests")),
+        ("google_maps", Path::of("prompt_tokens_details/google_maps_grounding_requests")),
         ("web_search", Path::of("web_search/num_requests")),
         ("web_search", Path::of("plugins/search/count")),
         ("web_search", Path::of("connectors/web_search")),
