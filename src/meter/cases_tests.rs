@@ -140,6 +140,7 @@ fn cases() -> Vec<Case> {
         bare::data(),
         bare::usage(),
         retold::names(),
+        retold::providers(),
         retold::streams(),
     ]
     .into_iter()

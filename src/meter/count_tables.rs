@@ -33,8 +33,10 @@ pub const OPENAI: Counts = Counts {
         "prompt_cache_hit_tokens",
         "cached_tokens",
         "cached_prompt_tokens",
+        "cached_prompt_text_tokens",
         "cached_input_tokens",
         "input_token_details/cache_read",
+        "input_token_details/cached_tokens",
         "promptTokensDetails/cachedTokens",
         "inputTokensDetails/cachedTokens",
         "inputTokenDetails/cacheReadTokens",
@@ -112,7 +114,11 @@ pub const OPENAI: Counts = Counts {
         "output_token_details/audio_tokens",
         "completionTokensDetails/audioTokens",
     ],
-    image_input: paths!["prompt_tokens_details/image_tokens", "input_tokens_details/image_tokens"],
+    image_input: paths![
+        "prompt_tokens_details/image_tokens",
+        "input_tokens_details/image_tokens",
+        "input_token_details/image_tokens",
+    ],
     image_output: paths!["completion_tokens_details/image_tokens", "output_tokens_details/image_tokens"],
     cached_audio: paths![
         "prompt_tokens_details/cached_tokens_details/audio_tokens",
@@ -122,6 +128,7 @@ pub const OPENAI: Counts = Counts {
     cached_images: paths![
         "prompt_tokens_details/cached_tokens_details/image_tokens",
         "input_tokens_details/cached_tokens_details/image_tokens",
+        "input_token_details/cached_tokens_details/image_tokens",
     ],
     cache: Share::Within,
     thoughts: Share::Within,
@@ -133,6 +140,9 @@ pub const OPENAI: Counts = Counts {
         ("web_search", Path::of("num_search_queries")),
         ("web_search", Path::of("num_sources_used")),
         ("web_search", Path::of("server_side_tool_usage_details/web_search_calls")),
+        // Of Perplexity's agents.
+        ("web_search", Path::of("tool_calls_details/search_web/invocation")),
+        ("fetch_url", Path::of("tool_calls_details/fetch_url/invocation")),
         // Of Gemini and others behind LiteLLM.
         ("web_search", Path::of("prompt_tokens_details/web_search_requests")),
         ("google_maps", Path::of("prompt_tokens_details/google_maps_grounding_requests")),

@@ -158,6 +158,8 @@ impl Counts {
             image_input: fresh(self.image_input, self.cached_images),
             image_output: count(self.image_output),
         };
+        let stated =
+            if self.is_all_cached(usage, &stated) { Stated { input: Count::Plain(0), ..stated } } else { stated };
         let is_heard = usage.get(HEARD).and_then(Node::rounded_up).is_some_and(|seconds| seconds > 0);
         let within = count(self.cached_within).plain();
         match stated.cached {
@@ -167,6 +169,13 @@ impl Counts {
             Count::Absent | Count::Plain(0) if within > 0 => stated.with_cache_within(within),
             _ => stated,
         }
+    }
+
+    /// Whether -1, which is no count, says that the cache had the whole prompt, as Moonshot states it beside what came from there.
+    fn is_all_cached(&self, usage: &Node<'_>, stated: &Stated) -> bool {
+        let is_minus_one = |place: &Path| place.value(usage).is_some_and(|value| value.raw == MINUS_ONE);
+        let may_be = self.cache == Share::Beside && stated.cached.plain() > 0 && stated.input == Count::Absurd;
+        may_be && self.input.iter().any(is_minus_one)
     }
 
     /// How often each tool of the provider was called.
@@ -253,6 +262,8 @@ impl Counts {
         }
     }
 }
+
+const MINUS_ONE: &[u8] = b"-1";
 
 /// The type of a round in which a model asks another one.
 const ADVISED: &[u8] = b"\"advisor_message\"";

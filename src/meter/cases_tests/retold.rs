@@ -52,6 +52,44 @@ pub(super) fn names() -> Vec<Case> {
     ]
 }
 
+pub(super) fn providers() -> Vec<Case> {
+    use Meter::{AnthropicMessages, OpenaiChat, OpenaiResponses};
+    vec![
+        whole(
+            "kolega-ai/kolega-code#473: nothing of a prompt but what the cache had, in Moonshot's words",
+            AnthropicMessages,
+            r#"{"input_tokens":-1,"cache_read_input_tokens":33,"output_tokens":5}"#,
+            [33, 33, 0, 5],
+            cost([0, 33, 0, 0, 5]),
+        ),
+        stream(
+            "kolega-ai/kolega-code#473 as a stream",
+            AnthropicMessages,
+            &[
+                r#"{"type":"message_start","message":{"usage":{"input_tokens":-1,"cache_read_input_tokens":33,"output_tokens":0}}}"#,
+                r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#,
+                r#"{"type":"message_delta","delta":{},"usage":{"input_tokens":-1,"cache_read_input_tokens":33,"output_tokens":5}}"#,
+            ],
+            [33, 33, 0, 5],
+            cost([0, 33, 0, 0, 5]),
+        ),
+        whole(
+            "Perplexity's agents",
+            OpenaiResponses,
+            r#"{"input_tokens":1000,"input_tokens_details":{"cache_creation_input_tokens":0,"cache_read_input_tokens":700},"output_tokens":10,"total_tokens":1010}"#,
+            [1_000, 700, 0, 10],
+            cost([300, 700, 0, 0, 10]),
+        ),
+        whole(
+            "xAI's older name",
+            OpenaiChat,
+            r#"{"prompt_tokens":100,"cached_prompt_text_tokens":60,"completion_tokens":10,"total_tokens":110}"#,
+            [100, 60, 0, 10],
+            cost([40, 60, 0, 0, 10]),
+        ),
+    ]
+}
+
 pub(super) fn streams() -> Vec<Case> {
     use Meter::{AnthropicMessages, OpenaiChat};
     let word = r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#;

@@ -70,6 +70,7 @@ fn calls_are_counted_by_usage_items_and_blocks() {
             2,
         ),
         (OpenaiResponses, r#"{"output":[{"type":"web_search_call"},{"type":"web_search_call"}]}"#.into(), "web_search", 2),
+        (OpenaiResponses, r#"{"output":[],"usage":{"input_tokens":9,"output_tokens":8,"tool_calls_details":{"search_web":{"invocation":2}}}}"#.into(), "web_search", 2),
         (OpenaiResponses, picture, "image_generation", 1),
         (
             AnthropicMessages,
