@@ -113,8 +113,9 @@ pub(super) const TAGS: &[Tag] = &[
                 "models::list",
                 "List models",
                 "Those that have a price and that a route takes the caller's calls to, in the order of their names: all of \
-                 them in the form of OpenAI's API, or a page in that of Anthropic's where the header \
-                 `anthropic-version` is sent. A configured route with this path goes before this endpoint.",
+                 them in the form of OpenAI's API, or where the header `anthropic-version` is sent a page, in the form of \
+                 Anthropic's API, of those that routes of this API's format take. A configured route with this path goes \
+                 before this endpoint.",
             ),
             text("models::show", "Show a model", "Its name may have slashes. 404 where the caller may not call it."),
         ],
