@@ -23,6 +23,12 @@ use crate::domain::price::{PriceSpec, list::ListChange, spec::is_model_name};
 /// Describes the fields, and is no model.
 const SAMPLE: &str = "sample_spec";
 
+/// In the place of all fields: the name of the model that this is another name of.
+const ALIAS_OF: &str = "alias_of";
+
+/// The most names that lead to each other.
+const MAX_ALIASES: usize = 4;
+
 /// Why a model is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Skipped {
@@ -32,6 +38,8 @@ enum Skipped {
     Twice,
     #[error("its name is empty, too long or has control characters")]
     Name,
+    #[error("another name of {0}, of which the file has nothing")]
+    NoOther(String),
     #[error("its mode is not said")]
     NoMode,
     #[error("mode {0}: not billed by the tokens of an answer")]
@@ -64,7 +72,7 @@ pub(super) fn read(text: &str) -> Result<PriceFile, BadFile> {
     for (name, text) in models.iter().filter(|(name, _)| *name != SAMPLE) {
         let twice = times.get(name).is_some_and(|&times| times > 1);
         if done.insert(name) {
-            sort(name, if twice { Err(Skipped::Twice) } else { one(name, text) }, &mut report, &mut specs);
+            sort(name, if twice { Err(Skipped::Twice) } else { one(&models, name, text) }, &mut report, &mut specs);
         }
     }
     if specs.is_empty() {
@@ -76,11 +84,11 @@ pub(super) fn read(text: &str) -> Result<PriceFile, BadFile> {
 }
 
 /// One model, or why not.
-fn one(name: &str, text: &str) -> Result<(PriceSpec, BTreeSet<extras::Unbilled>), Skipped> {
+fn one(models: &Fields, name: &str, text: &str) -> Result<(PriceSpec, BTreeSet<extras::Unbilled>), Skipped> {
     if !is_model_name(name) {
         return Err(Skipped::Name);
     }
-    let fields: Fields = serde_json::from_str(text).map_err(|_| Skipped::NotAnObject)?;
+    let fields = fields_of(models, text)?;
     let (price, unbilled) = model::price(&fields)?;
     let spec = PriceSpec::of(name, &price);
     match spec.price() {
@@ -90,6 +98,24 @@ fn one(name: &str, text: &str) -> Result<(PriceSpec, BTreeSet<extras::Unbilled>)
             Err(Skipped::NoPrice(first.unwrap_or_default()))
         }
     }
+}
+
+/// The fields of a model, or of the one that it is another name of.
+fn fields_of<'a>(models: &Fields<'a>, text: &'a str) -> Result<Fields<'a>, Skipped> {
+    let read = |text: &'a str| serde_json::from_str::<Fields<'a>>(text).map_err(|_| Skipped::NotAnObject);
+    let mut fields = read(text)?;
+    for _ in 0..MAX_ALIASES {
+        let Some(other) = fields.string(ALIAS_OF).filter(|_| fields.text(mode::FIELD).is_none()) else {
+            return Ok(fields);
+        };
+        let mut found = models.iter().filter(|(name, _)| *name == other).map(|(_, text)| text);
+        fields = match (found.next(), found.next()) {
+            (Some(text), None) => read(text)?,
+            (Some(_), Some(_)) => return Err(Skipped::Twice),
+            (None, _) => return Err(Skipped::NoOther(shortened(&other))),
+        };
+    }
+    Err(Skipped::NoMode)
 }
 
 fn sort(

@@ -21,6 +21,9 @@ pub(super) enum Mode {
     Speaking,
 }
 
+/// The field of it.
+pub(super) const FIELD: &str = "mode";
+
 const MODES: [(&str, Mode); 9] = [
     ("chat", Mode::Writing),
     ("responses", Mode::Writing),
@@ -51,7 +54,7 @@ const MAX_PUSD: u64 = 10_000_000_000;
 impl Mode {
     /// The mode of a model, if its calls are billed by what the gateway can count.
     pub fn of(fields: &Fields) -> Result<Self, Skipped> {
-        let mode = fields.string("mode").ok_or(Skipped::NoMode)?;
+        let mode = fields.string(FIELD).ok_or(Skipped::NoMode)?;
         let known = MODES.iter().find(|(name, _)| *name == mode);
         known.map(|(_, mode)| *mode).ok_or_else(|| Skipped::Mode(super::shortened(&mode)))
     }

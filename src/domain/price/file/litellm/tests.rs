@@ -335,6 +335,26 @@ fn a_file_is_sorted_into_what_is_taken_and_what_is_not() {
 }
 
 #[test]
+fn another_name_of_a_model_has_its_price() {
+    let real = r#"{"mode":"chat","max_tokens":1,"input_cost_per_token":1e-6,"output_cost_per_token":2e-6}"#;
+    let text = format!(
+        r#"{{"latest": {{"alias_of": "real"}}, "real": {real}, "later": {{"alias_of": "latest"}},
+            "circle": {{"alias_of": "circle"}}, "gone": {{"alias_of": "nobody"}},
+            "twice": {real}, "twice": {real}, "of-twice": {{"alias_of": "twice"}}}}"#
+    );
+    let file = taken(&text);
+    assert_eq!(file.report.taken, ["latest", "real", "later"]);
+    let skipped = [
+        ("another name of nobody, of which the file has nothing".to_owned(), vec!["gone".to_owned()]),
+        ("its mode is not said".to_owned(), vec!["circle".to_owned()]),
+        ("named more than once in the file".to_owned(), vec!["twice".to_owned(), "of-twice".to_owned()]),
+    ];
+    assert_eq!(file.report.skipped, std::collections::BTreeMap::from(skipped));
+    let added = file.change.difference(PriceList::new()).added;
+    assert!(added.len() == 3 && added.iter().all(|spec| spec.output_usd == "2"), "{added:?}");
+}
+
+#[test]
 fn a_file_that_is_no_json_or_has_nothing_to_take_is_refused() {
     for (text, place, reason) in [
         ("{", "line 1", "EOF"),
