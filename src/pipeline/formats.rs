@@ -4,12 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::visit::Visit;
-use crate::domain::{
-    access::may_call,
-    principal::Principal,
-    refusal::Refusal,
-    route::{Meter, Route},
-};
+use crate::domain::{access::may_call, principal::Principal, refusal::Refusal, route::Route};
 
 /// Refuses a call on this route by a name for models whose targets speak other formats. A name that is also that of a model with
 /// a price is that model on such a route.
@@ -27,19 +22,20 @@ pub fn check(visit: &Visit<'_>, caller: &Principal, route: &Route, name: &str) -
     };
     let places: BTreeSet<String> =
         routing.table.iter().filter(takes).map(|other| format!("{} ({})", other.path, other.meter.as_str())).collect();
-    let formats: Vec<&str> = alias.formats().iter().copied().map(Meter::as_str).collect();
+    let formats: BTreeSet<String> = alias.formats().iter().map(|format| format.as_str().to_owned()).collect();
     Err(Refusal::invalid("/model", reason(name, &formats, route, &places)))
 }
 
-fn reason(name: &str, formats: &[&str], route: &Route, places: &BTreeSet<String>) -> String {
-    let places: Vec<&str> = places.iter().map(String::as_str).collect();
-    let advice = match places.as_slice() {
-        [] => "and there is no route for you that takes it: ask an administrator for one".to_owned(),
-        places => format!("so ask for it at {}", places.join(" or ")),
+fn reason(name: &str, formats: &BTreeSet<String>, route: &Route, places: &BTreeSet<String>) -> String {
+    let joined = |words: &BTreeSet<String>, between: &str| words.iter().cloned().collect::<Vec<_>>().join(between);
+    let advice = if places.is_empty() {
+        "and there is no route for you that takes it: ask an administrator for one".to_owned()
+    } else {
+        format!("so ask for it at {}", joined(places, " or "))
     };
     format!(
         "the models behind \"{name}\" speak {}, and the route \"{}\" takes {}: requests are not translated, {advice}",
-        formats.join(" and "),
+        joined(formats, " and "),
         route.name,
         route.meter.as_str()
     )

@@ -228,20 +228,24 @@ fn a_name_of_another_format_is_refused_with_the_places_that_take_it_and_listed_w
             "/messages",
             "fast",
             &row.token,
-            ["speak openai-chat", "\"messages\" takes anthropic-messages", "at /up (openai-chat)"],
+            ["speak openai-chat, and", "\"messages\" takes anthropic-messages", "at /up (openai-chat)"],
         ),
         (
             "/named",
             "fast",
             &row.token,
-            ["speak openai-chat", "\"named\" takes anthropic-messages", "at /up (openai-chat)"],
+            ["speak openai-chat, and", "\"named\" takes anthropic-messages", "at /up (openai-chat)"],
         ),
-        ("/messages", "fast", &user, ["speak openai-chat", "\"messages\"", "no route for you"]),
+        ("/messages", "fast", &user, ["speak openai-chat, and", "\"messages\"", "no route for you"]),
         (
             "/up",
             "claude",
             &row.token,
-            ["speak anthropic-messages", "\"up\" takes openai-chat", "at /messages (anthropic-messages) or /named"],
+            [
+                "speak anthropic-messages, and",
+                "\"up\" takes openai-chat",
+                "at /messages (anthropic-messages) or /named",
+            ],
         ),
     ] {
         let refused = call(path, model, token);
