@@ -15,7 +15,7 @@ use super::{
     lead::Lead,
     openapi::operation::{Answer, Argument, Draft},
     packed::{self, Packed},
-    problem::{self, Problem, documented::Success},
+    problem::{Problem, documented::Success},
 };
 use crate::domain::refusal::Refusal;
 

@@ -34,7 +34,8 @@ fn superseded(later: &Stated, earlier: Stated) -> Stated {
     let is_whole = later.cached.is_plain() && later.cache_write.is_plain();
     let is_retold = is_whole && cache(later) > 0 && cache(later) >= cache(&earlier);
     let kept = |count: Count, is_kept: bool| if is_kept { count } else { Count::Absent };
-    let are_times_kept = !by_time && !(is_retold && later.cache_write.plain() == 0);
+    let are_times_taken_back = is_retold && later.cache_write.plain() == 0;
+    let are_times_kept = !by_time && !are_times_taken_back;
     Stated {
         cached: kept(earlier.cached, !is_retold),
         cache_write: kept(earlier.cache_write, !is_retold),

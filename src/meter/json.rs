@@ -39,14 +39,14 @@ const LONGEST_ESCAPE: usize = 6;
 
 /// A value and the text it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node<'j> {
+pub struct Node<'j> {
     /// The value as it is written.
     pub raw: &'j [u8],
     pub kind: Kind<'j>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind<'j> {
+pub enum Kind<'j> {
     Null,
     Bool(bool),
     Number,
@@ -58,7 +58,7 @@ pub(super) enum Kind<'j> {
 
 /// A member of an object. One name may come more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member<'j> {
+pub struct Member<'j> {
     /// The name as it is written, between its quotes.
     name: &'j [u8],
     pub value: Node<'j>,

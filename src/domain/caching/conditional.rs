@@ -94,7 +94,7 @@ pub fn updated(kept: &Kept, not_modified: &HeaderMap, times: Times, ttl_s: u32) 
     // A strong tag says that the bytes are the same, which a weak one of the kept answer does not: that one stays (RFC 9110 §8.8.1).
     // Upstreams that make tags weak where they compress do not do so in a 304.
     let is_stronger = |name: &HeaderName| *name == ETAG && is_weak(before.as_deref()) && !is_weak(now.as_deref());
-    let is_taken = |name: &&HeaderName| !NOT_UPDATED.contains(*name) && !is_stronger(*name);
+    let is_taken = |name: &&HeaderName| !NOT_UPDATED.contains(*name) && !is_stronger(name);
     let names: Vec<&HeaderName> = not_modified.keys().filter(is_taken).collect();
     for name in names {
         headers.remove(name);

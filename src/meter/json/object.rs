@@ -9,7 +9,7 @@ use super::Member;
 /// Of a name that is not there, which is nearly every name that is asked for in an answer, one bit says so without a look at
 /// the members (a Bloom filter of 64 bits with one hash).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Members<'j> {
+pub struct Members<'j> {
     list: Vec<Member<'j>>,
     marks: u64,
 }

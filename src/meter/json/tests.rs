@@ -20,8 +20,8 @@ fn every_name_is_found_and_no_other() {
         let (there, others) = names.split_at(len);
         for escapes in [false, true] {
             let written = |name: &str| {
-                let units = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-                if escapes { format!("\"{units}\":1") } else { format!("{}:1", serde_json::to_string(name).unwrap()) }
+                let units: Vec<_> = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+                if escapes { format!("\"{}\":1", units.concat()) } else { format!("{}:1", serde_json::to_string(name).unwrap()) }
             };
             let text = format!("{{{}}}", there.iter().map(|name| written(name)).collect::<Vec<_>>().join(","));
             let node = read(text.as_bytes()).unwrap();
