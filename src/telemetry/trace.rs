@@ -118,7 +118,7 @@ impl Tracing {
 /// The trace id that a head names, as 32 hexadecimal digits.
 #[must_use]
 pub fn named_trace(headers: &HeaderMap) -> Option<String> {
-    Some(context::parent(headers)?.trace_id().to_string())
+    Some(context::trace_id(context::parent(headers)?.trace_id()))
 }
 
 /// A step of the pipeline.
@@ -173,7 +173,7 @@ struct Open {
 impl Trace {
     /// The id of the trace, as 32 hexadecimal digits.
     pub fn id(&self) -> Option<String> {
-        self.0.as_ref().map(|open| open.server.span_context().trace_id().to_string())
+        self.0.as_ref().map(|open| context::trace_id(open.server.span_context().trace_id()))
     }
 
     /// The same of a trace that is exported.
@@ -214,7 +214,8 @@ impl Trace {
     /// Names this trace to an upstream; an attempt that has a span names that. It has no header of another trace then.
     pub fn carry(&self, headers: &mut http::HeaderMap) {
         let Some(open) = &self.0 else { return };
-        if let Some(line) = context::traceparent(open.server.span_context()) {
+        let named = open.server.span_context();
+        if let Some(line) = context::traceparent(named.trace_id(), named.span_id(), named.is_sampled()) {
             headers.insert(context::TRACEPARENT, line);
         }
         if open.is_first {

@@ -72,7 +72,8 @@ impl AttemptSpans {
         let builder =
             SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_start_time(now).with_attributes(attributes);
         let span = here.timeline.tracer.build_with_context(builder, inside);
-        if let Some(line) = context::traceparent(span.span_context()) {
+        let named = span.span_context();
+        if let Some(line) = context::traceparent(named.trace_id(), named.span_id(), named.is_sampled()) {
             headers.insert(context::TRACEPARENT, line);
         }
         here.step.replace(Some(span.span_context().clone()));

@@ -34,10 +34,26 @@ fn hex<const DIGITS: usize>(text: &str) -> Option<&str> {
     (text.len() == DIGITS && text.bytes().all(is_digit)).then_some(text)
 }
 
-/// A `traceparent` that names this span.
-pub(super) fn traceparent(context: &SpanContext) -> Option<http::HeaderValue> {
-    let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
-    http::HeaderValue::try_from(format!("00-{trace}-{span}-{flags:02x}")).ok()
+/// A `traceparent` that names this span of a trace.
+pub(super) fn traceparent(trace: TraceId, span: SpanId, is_sampled: bool) -> Option<http::HeaderValue> {
+    let (trace, span): ([u8; 32], [u8; 16]) = (digits(trace.to_bytes()), digits(span.to_bytes()));
+    let flags: &[u8] = if is_sampled { b"-01" } else { b"-00" };
+    http::HeaderValue::try_from([&b"00-"[..], &trace, b"-", &span, flags].concat()).ok()
+}
+
+/// The id of a trace, as 32 hexadecimal digits.
+pub(super) fn trace_id(trace: TraceId) -> String {
+    String::from_utf8(digits::<16, 32>(trace.to_bytes()).to_vec()).unwrap_or_default()
+}
+
+/// Lower-case hexadecimal digits, two a byte.
+fn digits<const BYTES: usize, const DIGITS: usize>(bytes: [u8; BYTES]) -> [u8; DIGITS] {
+    let digit = |value: u8| if value < 10 { value.wrapping_add(b'0') } else { value.wrapping_add(b'a' - 10) };
+    let mut digits = [b'0'; DIGITS];
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 0x0f)];
+    }
+    digits
 }
 
 #[cfg(test)]
@@ -55,7 +71,9 @@ mod tests {
             headers.append(HeaderName::from_static(TRACEPARENT), HeaderValue::from_str(line).unwrap());
         }
         let context = parent(&headers)?;
-        Some(traceparent(&context).unwrap().to_str().unwrap().to_owned())
+        assert_eq!(trace_id(context.trace_id()), context.trace_id().to_string());
+        let line = traceparent(context.trace_id(), context.span_id(), context.is_sampled());
+        Some(line.unwrap().to_str().unwrap().to_owned())
     }
 
     #[test]
