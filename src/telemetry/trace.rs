@@ -11,22 +11,22 @@ mod certificates;
 mod context;
 mod database;
 mod export;
+mod queue;
 mod resource;
+mod sampling;
 mod settings;
+mod span;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use actix_web::http::header::HeaderMap;
-use opentelemetry::{
-    Context, InstrumentationScope,
-    trace::{Span as _, SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider},
-};
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceId};
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 
 pub use self::{
     attempts::AttemptSpans,
@@ -39,6 +39,9 @@ use self::{
     attributes::Inference,
     database::{Here, Timeline},
     export::Worker,
+    queue::Feeder,
+    sampling::Sampling,
+    span::Span,
 };
 use crate::{
     clock::Clock,
@@ -47,6 +50,9 @@ use crate::{
         route::{Meter, Route},
     },
 };
+
+/// How many spans a request mostly has at most: its own, its steps and an attempt.
+const SPANS: usize = 8;
 
 /// Why there are no traces although the environment asks for them.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +68,8 @@ pub enum NoTracing {
 pub struct Tracing(Option<Arc<Live>>);
 
 struct Live {
-    tracer: SdkTracer,
+    feeder: Arc<Feeder>,
+    sampling: Sampling,
     clock: Clock,
     worker: Worker,
 }
@@ -71,40 +78,23 @@ impl Tracing {
     /// As the `OTEL_…` variables of the environment say.
     pub fn start(counts: SpanCounts, clock: Clock) -> Result<Self, NoTracing> {
         let Some(settings) = settings::Settings::of_environment()? else { return Ok(Self::default()) };
-        let resource = resource::of_environment();
-        let (feeder, worker) = export::start(settings, &resource, counts)?;
-        let provider = SdkTracerProvider::builder().with_span_processor(feeder).with_resource(resource).build();
-        let scope = InstrumentationScope::builder("tollgate").with_version(env!("CARGO_PKG_VERSION")).build();
-        Ok(Self(Some(Arc::new(Live { tracer: provider.tracer_with_scope(scope), clock, worker }))))
+        let sampling = settings.sampling;
+        let (feeder, worker) = export::start(settings, &resource::of_environment(), counts)?;
+        Ok(Self(Some(Arc::new(Live { feeder: Arc::new(feeder), sampling, clock, worker }))))
     }
 
     /// Begins the trace of a request, or goes on with that of its caller.
     #[must_use]
     pub fn begin(&self, start: &Start<'_>, headers: &HeaderMap) -> Trace {
         let Some(live) = &self.0 else { return Trace::default() };
+        let ids = RandomIdGenerator::default();
         let parent = context::parent(headers);
+        let trace = parent.as_ref().map_or_else(|| ids.new_trace_id(), SpanContext::trace_id);
+        let server = ids.new_span_id();
+        let is_sampled = live.sampling.takes(trace, parent.as_ref());
         let is_first = parent.is_none();
-        let outside = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
-        let since_epoch = Duration::from_nanos(u64::try_from(start.time.as_nanosecond()).unwrap_or(0));
-        let began = SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH);
-        let builder = SpanBuilder::from_name(start.method_name())
-            .with_kind(SpanKind::Server)
-            .with_start_time(began)
-            .with_attributes(start.attributes());
-        let server = live.tracer.build_with_context(builder, &outside);
-        let inside = Context::new().with_remote_span_context(server.span_context().clone());
-        let (tracer, clock) = (live.tracer.clone(), live.clock.clone());
-        let timeline = Arc::new(Timeline { tracer, clock, began, started_ns: start.started_ns });
-        let here = Rc::new(Here { timeline, step: RefCell::default() });
-        Trace(Some(Box::new(Open {
-            is_first,
-            server,
-            inside,
-            here,
-            step: None,
-            attempts: AttemptSpans::default(),
-            upstream_ended: None,
-        })))
+        let recording = is_sampled.then(|| Box::new(Recording::begin(live, (trace, server), parent.as_ref(), start)));
+        Trace(Some(Open { is_first, trace, server, is_sampled, recording }))
     }
 
     /// Sends the spans that are left, in a bounded time.
@@ -154,26 +144,35 @@ impl Step {
 
 /// The trace of one request; nothing where traces are off.
 #[derive(Default)]
-pub struct Trace(Option<Box<Open>>);
+pub struct Trace(Option<Open>);
 
+/// The ids that are passed on, and the spans of a trace that is sampled.
 struct Open {
     /// Whether the request named no trace.
     is_first: bool,
-    server: Span,
-    /// What the steps are within.
-    inside: Context,
+    trace: TraceId,
+    /// The span of the request.
+    server: SpanId,
+    is_sampled: bool,
+    recording: Option<Box<Recording>>,
+}
+
+/// The spans of a sampled request until its end.
+struct Recording {
+    server: Option<Span>,
     /// What calls to a store are within: the step.
     here: Rc<Here>,
     step: Option<Span>,
     /// The call to the upstream, whose last attempt may go on while the next steps begin.
     attempts: AttemptSpans,
     upstream_ended: Option<SystemTime>,
+    ended: Option<SystemTime>,
 }
 
 impl Trace {
     /// The id of the trace, as 32 hexadecimal digits.
     pub fn id(&self) -> Option<String> {
-        self.0.as_ref().map(|open| context::trace_id(open.server.span_context().trace_id()))
+        self.0.as_ref().map(|open| context::trace_id(open.trace))
     }
 
     /// The same of a trace that is exported.
@@ -183,39 +182,33 @@ impl Trace {
 
     /// Whether the trace keeps what it is given, because it was sampled.
     pub fn is_recording(&self) -> bool {
-        self.0.as_ref().is_some_and(|open| open.server.is_recording())
+        self.0.as_ref().is_some_and(|open| open.recording.is_some())
     }
 
     /// Where the request is served: calls to a store are within the step that it is in then.
     pub fn place(&self) -> Place {
-        let open = self.0.as_ref().filter(|open| open.server.is_recording());
-        open.map_or_else(|| Place::For(Parents::default()), |open| Place::Request(Rc::clone(&open.here)))
+        let recording = self.0.as_ref().and_then(|open| open.recording.as_ref());
+        recording.map_or_else(|| Place::For(Parents::default()), |recording| Place::Request(Rc::clone(&recording.here)))
     }
 
-    fn recording(&mut self) -> Option<&mut Open> {
-        self.0.as_deref_mut().filter(|open| open.server.is_recording())
+    fn recording(&mut self) -> Option<&mut Recording> {
+        self.0.as_mut()?.recording.as_deref_mut()
     }
 
     /// Says that a step begins, and that the one before has ended.
     pub fn enter(&mut self, step: Step, now_ns: u64) {
-        let Some(open) = self.recording() else { return };
-        let at = open.here.timeline.at(now_ns);
-        open.leave(at);
-        let Some(name) = step.name() else {
-            open.here.step.replace(Some(open.server.span_context().clone()));
-            return;
-        };
-        let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal).with_start_time(at);
-        let span = open.here.timeline.tracer.build_with_context(builder, &open.inside);
-        open.here.step.replace(Some(span.span_context().clone()));
-        open.step = Some(span);
+        let Some(recording) = self.recording() else { return };
+        let at = recording.here.timeline.at(now_ns);
+        recording.leave(at);
+        let here = &recording.here;
+        recording.step = step.name().map(|name| Span::within(here.server, SpanKind::Internal, name.into(), at));
+        here.step.set(Some(recording.step.as_ref().map_or(here.server, |span| span.id)));
     }
 
     /// Names this trace to an upstream; an attempt that has a span names that. It has no header of another trace then.
     pub fn carry(&self, headers: &mut http::HeaderMap) {
         let Some(open) = &self.0 else { return };
-        let named = open.server.span_context();
-        if let Some(line) = context::traceparent(named.trace_id(), named.span_id(), named.is_sampled()) {
+        if let Some(line) = context::traceparent(open.trace, open.server, open.is_sampled) {
             headers.insert(context::TRACEPARENT, line);
         }
         if open.is_first {
@@ -226,42 +219,82 @@ impl Trace {
     /// The spans of the attempts of a call that begins, to this model where it is to one; there are none where the trace is
     /// not sampled.
     pub fn attempts(&mut self, meter: Meter, model: Option<&str>) -> AttemptSpans {
-        let Some(open) = self.recording() else { return AttemptSpans::default() };
-        open.attempts = AttemptSpans::within(&open.here, &open.inside, Inference::of(meter, model));
-        open.attempts.clone()
+        let Some(recording) = self.recording() else { return AttemptSpans::default() };
+        recording.attempts = AttemptSpans::within(&recording.here, Inference::of(meter, model));
+        recording.attempts.clone()
     }
 
     /// Says that the upstream has nothing more to say: the answer is here to its end, or there is none.
     pub fn upstream_ended(&mut self, now_ns: u64) {
-        if let Some(open) = self.recording() {
-            open.upstream_ended = Some(open.here.timeline.at(now_ns));
+        if let Some(recording) = self.recording() {
+            recording.upstream_ended = Some(recording.here.timeline.at(now_ns));
         }
     }
 
     /// Adds what came of the request, when all of it is known. `route`: that of a call that is forwarded.
     pub fn conclude(&mut self, draft: &Draft, route: Option<&Route>) {
-        if let Some(open) = self.recording() {
-            attributes::of_request(&mut open.server, draft, route);
-            open.attempts.conclude(&draft.findings);
+        if let Some(Recording { server, attempts, .. }) = self.recording() {
+            if let Some(server) = server {
+                attributes::of_request(server, draft, route);
+            }
+            attempts.conclude(&draft.findings);
         }
     }
 
     /// Ends it.
     pub fn end(&mut self, now_ns: u64) {
-        if let Some(open) = self.recording() {
-            let at = open.here.timeline.at(now_ns);
-            open.leave(at);
-            open.here.step.take();
-            open.attempts.end(open.upstream_ended.unwrap_or(at));
-            open.server.end_with_timestamp(at);
+        let recording = self.0.as_mut().and_then(|open| open.recording.take());
+        if let Some(mut recording) = recording {
+            recording.ended = Some(recording.here.timeline.at(now_ns));
         }
     }
 }
 
-impl Open {
-    fn leave(&mut self, at: SystemTime) {
-        if let Some(mut step) = self.step.take() {
-            step.end_with_timestamp(at);
+impl Recording {
+    fn begin(live: &Live, (trace, server): (TraceId, SpanId), parent: Option<&SpanContext>, start: &Start<'_>) -> Self {
+        let since_epoch = Duration::from_nanos(u64::try_from(start.time.as_nanosecond()).unwrap_or(0));
+        let began = SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH);
+        let span = Span {
+            id: server,
+            parent: parent.map_or(SpanId::INVALID, SpanContext::span_id),
+            is_parent_remote: parent.is_some(),
+            kind: SpanKind::Server,
+            name: start.method_name().into(),
+            start: began,
+            end: began,
+            attributes: start.attributes(),
+            is_failed: false,
+        };
+        let (feeder, clock) = (Arc::clone(&live.feeder), live.clock.clone());
+        let timeline = Arc::new(Timeline { trace, feeder, clock, began, started_ns: start.started_ns });
+        let (step, ended) = (Cell::default(), RefCell::new(Vec::with_capacity(SPANS)));
+        Self {
+            server: Some(span),
+            here: Rc::new(Here { timeline, server, step, ended }),
+            step: None,
+            attempts: AttemptSpans::default(),
+            upstream_ended: None,
+            ended: None,
         }
+    }
+
+    fn leave(&mut self, at: SystemTime) {
+        if let Some(step) = self.step.take() {
+            self.here.ended.borrow_mut().push(step.ended(at));
+        }
+    }
+}
+
+impl Drop for Recording {
+    /// All spans have ended, at the latest now, and go into the queue together.
+    fn drop(&mut self) {
+        let at = self.ended.unwrap_or_else(|| self.here.timeline.now());
+        self.leave(at);
+        self.here.step.set(None);
+        self.attempts.end(self.upstream_ended.unwrap_or(at));
+        if let Some(server) = self.server.take() {
+            self.here.ended.borrow_mut().push(server.ended(at));
+        }
+        self.here.send();
     }
 }

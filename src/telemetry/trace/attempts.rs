@@ -9,16 +9,13 @@ use std::{
     time::SystemTime,
 };
 
-use opentelemetry::{
-    Context,
-    trace::{Span as _, SpanBuilder, SpanKind, Tracer},
-};
-use opentelemetry_sdk::trace::Span;
+use opentelemetry::trace::SpanKind;
 
 use super::{
     attributes::{self, Inference, Upstream},
     context,
     database::Here,
+    span::Span,
 };
 use crate::domain::audit::{Decision, Findings};
 
@@ -28,8 +25,6 @@ pub struct AttemptSpans(Option<Rc<Calling>>);
 
 struct Calling {
     here: Rc<Here>,
-    /// What the spans are within.
-    inside: Context,
     inference: Inference,
     /// How many were begun.
     begun: Cell<i64>,
@@ -49,9 +44,9 @@ struct Told {
 }
 
 impl AttemptSpans {
-    pub(super) fn within(here: &Rc<Here>, inside: &Context, inference: Inference) -> Self {
-        let (here, inside) = (Rc::clone(here), inside.clone());
-        Self(Some(Rc::new(Calling { here, inside, inference, begun: Cell::default(), last: RefCell::default() })))
+    pub(super) fn within(here: &Rc<Here>, inference: Inference) -> Self {
+        let here = Rc::clone(here);
+        Self(Some(Rc::new(Calling { here, inference, begun: Cell::default(), last: RefCell::default() })))
     }
 
     /// Whether there are spans.
@@ -62,22 +57,17 @@ impl AttemptSpans {
     /// An attempt begins, and the one before has ended. Its request names its span (W3C Trace Context §3.2).
     pub fn begin(&self, upstream: &Upstream<'_>, headers: &mut http::HeaderMap) {
         let Some(calling) = &self.0 else { return };
-        let Calling { here, inside, inference, begun, last } = &**calling;
+        let Calling { here, inference, begun, .. } = &**calling;
         let now = here.timeline.now();
-        if let Some(Attempt { mut span, told }) = last.take() {
-            span.end_with_timestamp(told.map_or(now, |told| told.at));
-        }
+        calling.end(|told| told.map_or(now, |told| told.at));
         let resent = begun.replace(begun.get().saturating_add(1));
         let (name, attributes) = upstream.described(inference, resent);
-        let builder =
-            SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_start_time(now).with_attributes(attributes);
-        let span = here.timeline.tracer.build_with_context(builder, inside);
-        let named = span.span_context();
-        if let Some(line) = context::traceparent(named.trace_id(), named.span_id(), named.is_sampled()) {
+        let span = Span { attributes, ..Span::within(here.server, SpanKind::Client, name, now) };
+        if let Some(line) = context::traceparent(here.timeline.trace, span.id, true) {
             headers.insert(context::TRACEPARENT, line);
         }
-        here.step.replace(Some(span.span_context().clone()));
-        last.replace(Some(Attempt { span, told: None }));
+        here.step.set(Some(span.id));
+        calling.last.replace(Some(Attempt { span, told: None }));
     }
 
     /// The last attempt has a head with this status, or has failed with this error, in a word.
@@ -103,9 +93,24 @@ impl AttemptSpans {
 
     /// Ends the span of the last attempt.
     pub(super) fn end(&self, at: SystemTime) {
-        let last = self.0.as_ref().and_then(|calling| calling.last.take());
-        if let Some(Attempt { mut span, .. }) = last {
-            span.end_with_timestamp(at);
+        if let Some(calling) = &self.0 {
+            calling.end(|_| at);
         }
+    }
+}
+
+impl Calling {
+    /// The last attempt has ended, if there is one that has not.
+    fn end(&self, at: impl FnOnce(Option<Told>) -> SystemTime) {
+        if let Some(Attempt { span, told }) = self.last.take() {
+            self.here.ended.borrow_mut().push(span.ended(at(told)));
+        }
+    }
+}
+
+impl Drop for Calling {
+    /// A call that outlives its request may have begun another attempt.
+    fn drop(&mut self) {
+        self.end(|_| self.here.timeline.now());
     }
 }

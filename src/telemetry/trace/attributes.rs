@@ -4,12 +4,9 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use opentelemetry::{
-    KeyValue,
-    trace::{Span as _, Status},
-};
-use opentelemetry_sdk::trace::Span;
+use opentelemetry::KeyValue;
 
+use super::span::Span;
 use crate::domain::{
     audit::{Decision, Draft, Findings},
     route::{Meter, Route},
@@ -136,7 +133,7 @@ pub(super) fn of_request(span: &mut Span, draft: &Draft, route: Option<&Route>) 
     if let Some(subject) = &draft.subject {
         let template = route.map(Route::template).or(subject.route.as_deref().map(Cow::Borrowed));
         if let Some(template) = &template {
-            set.0.update_name(format!("{} {template}", known_method(&subject.method).unwrap_or("HTTP")));
+            set.0.name = format!("{} {template}", known_method(&subject.method).unwrap_or("HTTP")).into();
         }
         set.text("http.route", template);
         set.text("tollgate.route", route.map(|route| &route.name));
@@ -197,26 +194,25 @@ struct Setter<'s>(&'s mut Span);
 impl Setter<'_> {
     fn text(&mut self, name: &'static str, value: Option<impl ToString>) {
         if let Some(value) = value {
-            self.0.set_attribute(KeyValue::new(name, value.to_string()));
+            self.0.attributes.push(KeyValue::new(name, value.to_string()));
         }
     }
 
     fn number(&mut self, name: &'static str, value: Option<u64>) {
         if let Some(value) = value {
-            self.0.set_attribute(KeyValue::new(name, i64::try_from(value).unwrap_or(i64::MAX)));
+            self.0.attributes.push(KeyValue::new(name, i64::try_from(value).unwrap_or(i64::MAX)));
         }
     }
 
     /// In USD, as a number that can be summed.
     fn cost(&mut self, findings: &Findings) {
         if let Some(cost) = findings.cost_usd.and_then(|cost| cost.to_string().parse::<f64>().ok()) {
-            self.0.set_attribute(KeyValue::new("tollgate.cost_usd", cost));
+            self.0.attributes.push(KeyValue::new("tollgate.cost_usd", cost));
         }
     }
 
     fn failed(&mut self, error_type: String) {
-        self.0.set_attribute(KeyValue::new("error.type", error_type));
-        self.0.set_status(Status::error(""));
+        self.0.fail(error_type);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::Future,
     rc::Rc,
     sync::Arc,
@@ -14,12 +14,15 @@ use std::{
 };
 
 use opentelemetry::{
-    Context, KeyValue,
-    trace::{Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer},
+    KeyValue,
+    trace::{SpanId, SpanKind, TraceId},
 };
-use opentelemetry_sdk::trace::{SdkTracer, Span};
 
+use super::{queue::Feeder, span::Span};
 use crate::clock::Clock;
+
+/// How many attributes the span of a call has at most: three, and the error.
+const ATTRIBUTES: usize = 4;
 
 tokio::task_local! {
     static PLACE: Place;
@@ -55,18 +58,22 @@ impl DatabaseCall {
     }
 
     fn attributes(&self) -> Vec<KeyValue> {
-        let target = self.target.map(|target| match target {
+        let mut attributes = Vec::with_capacity(ATTRIBUTES);
+        attributes.push(KeyValue::new("db.system.name", self.system));
+        attributes.push(KeyValue::new("db.operation.name", self.operation));
+        attributes.extend(self.target.map(|target| match target {
             Target::Table(name) => KeyValue::new("db.collection.name", name),
             Target::Script(name) => KeyValue::new("db.stored_procedure.name", name),
-        });
-        let named = [("db.system.name", self.system), ("db.operation.name", self.operation)];
-        named.map(|(name, value)| KeyValue::new(name, value)).into_iter().chain(target).collect()
+        }));
+        attributes
     }
 }
 
-/// The times of one request, as its spans have them.
+/// The trace of one request and its times, as its spans have them.
 pub(super) struct Timeline {
-    pub tracer: SdkTracer,
+    pub trace: TraceId,
+    /// Where ended spans go.
+    pub feeder: Arc<Feeder>,
     pub clock: Clock,
     /// When the request began, by the clock and on the monotonic clock.
     pub began: SystemTime,
@@ -89,13 +96,34 @@ impl Timeline {
 /// The step that a sampled request is in at the moment, on its own thread.
 pub struct Here {
     pub(super) timeline: Arc<Timeline>,
-    pub(super) step: RefCell<Option<SpanContext>>,
+    /// The span of the request.
+    pub(super) server: SpanId,
+    pub(super) step: Cell<Option<SpanId>>,
+    /// The spans of the request that have ended, which go into the queue together.
+    pub(super) ended: RefCell<Vec<Span>>,
+}
+
+impl Here {
+    /// Puts the spans that have ended into the queue.
+    pub(super) fn send(&self) {
+        let ended = self.ended.take();
+        if !ended.is_empty() {
+            self.timeline.feeder.put(self.timeline.trace, ended);
+        }
+    }
+}
+
+impl Drop for Here {
+    /// What outlives its request may have ended spans after that.
+    fn drop(&mut self) {
+        self.send();
+    }
 }
 
 /// The step of one sampled request.
 struct Parent {
     timeline: Arc<Timeline>,
-    step: Context,
+    step: SpanId,
 }
 
 /// The steps of sampled requests that something is done for; most often none.
@@ -104,8 +132,7 @@ pub struct Parents(Option<Arc<Vec<Arc<Parent>>>>);
 
 impl Parents {
     fn at(here: &Here) -> Self {
-        let Some(step) = here.step.borrow().clone() else { return Self::default() };
-        let step = Context::new().with_remote_span_context(step);
+        let Some(step) = here.step.get() else { return Self::default() };
         Self(Some(Arc::new(vec![Arc::new(Parent { timeline: Arc::clone(&here.timeline), step })])))
     }
 
@@ -140,30 +167,34 @@ impl Parents {
     pub fn call(&self, call: &DatabaseCall) -> DatabaseSpans {
         let parents = self.0.as_ref().map(|parents| parents.as_slice()).unwrap_or_default();
         let begin = |parent: &Arc<Parent>| {
-            let Timeline { tracer, .. } = &*parent.timeline;
-            let builder = SpanBuilder::from_name(call.name())
-                .with_kind(SpanKind::Client)
-                .with_start_time(parent.timeline.now())
-                .with_attributes(call.attributes());
-            (Arc::clone(&parent.timeline), tracer.build_with_context(builder, &parent.step))
+            let mut span = Span::within(parent.step, SpanKind::Client, call.name(), parent.timeline.now());
+            span.attributes = call.attributes();
+            (Arc::clone(&parent.timeline), span)
         };
         DatabaseSpans(parents.iter().map(begin).collect())
     }
 }
 
-/// The spans of one call, one a trace.
+/// The spans of one call, one a trace. They end when they are dropped.
 #[must_use = "a call that is dropped has no end of its own"]
 pub struct DatabaseSpans(Vec<(Arc<Timeline>, Span)>);
 
 impl DatabaseSpans {
     /// The call has ended, and if it failed, in this way.
-    pub fn end(self, error: Option<&'static str>) {
-        for (timeline, mut span) in self.0 {
-            if let Some(error) = error {
-                span.set_attribute(KeyValue::new("error.type", error));
-                span.set_status(Status::error(""));
+    pub fn end(mut self, error: Option<&'static str>) {
+        if let Some(error) = error {
+            for (_, span) in &mut self.0 {
+                span.fail(error);
             }
-            span.end_with_timestamp(timeline.now());
+        }
+    }
+}
+
+impl Drop for DatabaseSpans {
+    fn drop(&mut self) {
+        for (timeline, span) in self.0.drain(..) {
+            let span = span.ended(timeline.now());
+            timeline.feeder.put(timeline.trace, vec![span]);
         }
     }
 }

@@ -1,10 +1,9 @@
 //! How spans leave the process: a bounded queue, and a thread of its own that sends what waits.
 //!
-//! Whoever ends a span puts it into the queue and goes on; where the queue is full the span is dropped and counted, and so
+//! Whoever ends spans puts them into the queue and goes on; where the queue is full they are dropped and counted, and so
 //! are those that the collector does not take. A collector that is slow or dead costs nothing else.
 
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,21 +11,19 @@ use std::{
     time::Duration,
 };
 
-use opentelemetry::Context;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
-    error::OTelSdkResult,
-    trace::{Span, SpanData, SpanExporter as _, SpanProcessor},
+    trace::{SpanData, SpanExporter as _},
 };
 use prometheus::IntCounter;
-use tokio::sync::{
-    Notify,
-    mpsc::{self, Receiver, Sender},
-};
+use tokio::sync::Notify;
 
-use super::settings::{Protocol, Settings};
+use super::{
+    queue::{Feeder, Level, Waiting, queue},
+    settings::{Protocol, Settings},
+};
 use crate::{domain::redaction::redact, upstream::Post};
 
 /// How long the end of the process waits for the spans that are left.
@@ -50,25 +47,19 @@ pub enum NoExporter {
     Io(#[from] std::io::Error),
 }
 
-/// The end of the queue that spans are put into.
-pub(super) struct Feeder {
-    queue: Sender<SpanData>,
-    signals: Arc<Signals>,
-    max_batch: usize,
-    counts: SpanCounts,
-}
-
-/// What the thread is woken with.
+/// How the end of the thread is asked for, and told.
 #[derive(Default)]
 struct Signals {
-    wake: Notify,
     stops: AtomicBool,
     /// Notified when the thread has ended.
     ended: Notify,
 }
 
 /// The thread that exports.
-pub(super) struct Worker(Arc<Signals>);
+pub(super) struct Worker {
+    signals: Arc<Signals>,
+    level: Arc<Level>,
+}
 
 /// Begins to export what is put into the queue.
 pub(super) fn start(
@@ -91,18 +82,15 @@ pub(super) fn start(
         }
     };
     exporter.set_resource(resource);
-    let (queue, waiting) = mpsc::channel(settings.max_queue);
-    let signals = Arc::<Signals>::default();
-    let max_batch = settings.max_batch;
-    let sending =
-        Sending { exporter, settings, waiting, signals: Arc::clone(&signals), counts: counts.clone(), is_out: false };
+    let (feeder, waiting) = queue(settings.max_queue, settings.max_batch, counts.dropped.clone());
+    let worker = Worker { signals: Arc::default(), level: Arc::clone(waiting.level()) };
+    let sending = Sending { exporter, settings, waiting, signals: Arc::clone(&worker.signals), counts, is_out: false };
     std::thread::Builder::new().name("traces".into()).spawn(move || {
         let signals = Arc::clone(&sending.signals);
         runtime.block_on(sending.run());
         signals.ended.notify_one();
     })?;
-    let feeder = Feeder { queue, signals: Arc::clone(&signals), max_batch, counts };
-    Ok((feeder, Worker(signals)))
+    Ok((feeder, worker))
 }
 
 fn exporter(settings: &Settings) -> Result<SpanExporter, NoExporter> {
@@ -135,47 +123,19 @@ impl HttpClient for Collector {
 impl Worker {
     /// Sends what waits, and waits for that a bounded time.
     pub async fn stop(&self) {
-        self.0.stops.store(true, Ordering::Relaxed);
-        self.0.wake.notify_one();
-        if tokio::time::timeout(PATIENCE, self.0.ended.notified()).await.is_err() {
+        self.signals.stops.store(true, Ordering::Relaxed);
+        self.level.wake.notify_one();
+        if tokio::time::timeout(PATIENCE, self.signals.ended.notified()).await.is_err() {
             tracing::warn!("the collector did not take the last spans in time");
         }
     }
 }
 
-impl fmt::Debug for Feeder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Feeder")
-    }
-}
-
-impl SpanProcessor for Feeder {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        if self.queue.try_send(span).is_err() {
-            self.counts.dropped.inc();
-        }
-        // Whoever waits for a whole batch is woken once, not for every span.
-        if self.queue.max_capacity().saturating_sub(self.queue.capacity()) >= self.max_batch {
-            self.signals.wake.notify_one();
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
-/// The end of the queue that spans are taken from.
+/// What the thread does: it sends what waits.
 struct Sending {
     exporter: SpanExporter,
     settings: Settings,
-    waiting: Receiver<SpanData>,
+    waiting: Waiting,
     signals: Arc<Signals>,
     counts: SpanCounts,
     /// Whether the collector did not take the last batch. Said once, not for every batch.
@@ -184,13 +144,14 @@ struct Sending {
 
 impl Sending {
     async fn run(mut self) {
+        let level = Arc::clone(self.waiting.level());
         loop {
-            drop(tokio::time::timeout(self.settings.delay, self.signals.wake.notified()).await);
+            drop(tokio::time::timeout(self.settings.delay, level.wake.notified()).await);
             let stops = self.signals.stops.load(Ordering::Relaxed);
-            while let Some(batch) = self.next_batch() {
+            while let Some(batch) = self.waiting.batch(self.settings.max_batch) {
                 self.send(batch).await;
                 // Fewer than a batch wait for others, but for the last ones.
-                if self.waiting.len() < self.settings.max_batch && !stops {
+                if level.waiting() < self.settings.max_batch && !stops {
                     break;
                 }
             }
@@ -198,16 +159,6 @@ impl Sending {
                 return;
             }
         }
-    }
-
-    fn next_batch(&mut self) -> Option<Vec<SpanData>> {
-        let mut batch = Vec::with_capacity(self.waiting.len().min(self.settings.max_batch));
-        while batch.len() < self.settings.max_batch
-            && let Ok(span) = self.waiting.try_recv()
-        {
-            batch.push(span);
-        }
-        (!batch.is_empty()).then_some(batch)
     }
 
     async fn send(&mut self, batch: Vec<SpanData>) {

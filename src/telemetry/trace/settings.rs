@@ -1,13 +1,14 @@
-//! What the environment says of tracing, as the OpenTelemetry specification names it. What the exporter and the SDK read
-//! themselves is not here: endpoints, headers, the sampler. Who sends is read in `resource`, the files for TLS in `certificates`.
+//! What the environment says of tracing, as the OpenTelemetry specification names it. What the exporter reads itself is not
+//! here: endpoints, headers. Who sends is read in `resource`, the sampler in `sampling`, the files for TLS in `certificates`.
 
 use std::{env, time::Duration};
 
-use super::{bad_variable::BadVariable, certificates::Certificates};
+use super::{bad_variable::BadVariable, certificates::Certificates, sampling::Sampling};
 
 /// Whether spans are exported, and how they wait for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
+    pub sampling: Sampling,
     pub protocol: Protocol,
     /// Whether the collector is called over TLS.
     pub over_tls: bool,
@@ -30,8 +31,6 @@ pub(super) enum Protocol {
 }
 
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
-const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
-const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const COMPRESSION: &str = "OTEL_EXPORTER_OTLP_COMPRESSION";
 
@@ -52,7 +51,7 @@ impl Settings {
         {
             return Ok(None);
         }
-        check_sampler(&get)?;
+        let sampling = Sampling::read(&get)?;
         check_compression(either("COMPRESSION").as_deref())?;
         let protocol = protocol(either("PROTOCOL").as_deref())?;
         let insecure = either("INSECURE").is_some_and(|text| text.eq_ignore_ascii_case("true"));
@@ -61,6 +60,7 @@ impl Settings {
         let ms = |name, usual| Duration::from_millis(number(name, usual));
         let max_queue = count("OTEL_BSP_MAX_QUEUE_SIZE", 2_048);
         Ok(Some(Self {
+            sampling,
             protocol,
             over_tls: endpoint.is_some_and(|url| is_over_tls(&url, protocol, insecure)),
             certificates: Certificates::read(&get)?,
@@ -68,8 +68,7 @@ impl Settings {
             batch_timeout: ms("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
             delay: ms("OTEL_BSP_SCHEDULE_DELAY", 5_000),
             max_batch: count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(max_queue),
-            // What a queue of tokio can hold at most.
-            max_queue: max_queue.min(1 << 24),
+            max_queue,
         }))
     }
 }
@@ -109,21 +108,6 @@ fn check_compression(text: Option<&str>) -> Result<(), BadVariable> {
             name: COMPRESSION,
             reason: format!("{other} is not done by this build, which sends spans as they are: set none"),
         }),
-    }
-}
-
-/// The SDK takes what it does not know for its default, without a word.
-fn check_sampler(get: &impl Fn(&str) -> Option<String>) -> Result<(), BadVariable> {
-    let Some(sampler) = get(SAMPLER) else { return Ok(()) };
-    let bad = |name, reason| Err(BadVariable { name, reason });
-    match sampler.as_str() {
-        "always_on" | "always_off" | "parentbased_always_on" | "parentbased_always_off" => Ok(()),
-        "traceidratio" | "parentbased_traceidratio" => match get(SAMPLER_ARG).map(|text| text.parse::<f64>()) {
-            None => Ok(()),
-            Some(Ok(ratio)) if (0.0..=1.0).contains(&ratio) => Ok(()),
-            Some(_) => bad(SAMPLER_ARG, "must be a number from 0 to 1".into()),
-        },
-        other => bad(SAMPLER, format!("{other} is no sampler of this build")),
     }
 }
 
