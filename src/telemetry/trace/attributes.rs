@@ -1,16 +1,24 @@
 //! What is said in a span, in the names of the semantic conventions of OpenTelemetry for HTTP and for models; what they have no
 //! name for begins with `tollgate.`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::Timestamp;
-use opentelemetry::KeyValue;
+use opentelemetry::{KeyValue, Value};
 
 use super::span::Span;
 use crate::domain::{
     audit::{Decision, Draft, Findings},
+    money::Money,
     route::{Meter, Route},
 };
+
+/// How many attributes the span of a request mostly has at most.
+const OF_REQUEST: usize = 16;
+/// The same of an attempt.
+const OF_ATTEMPT: usize = 8;
+/// What there is more in a span that is a call to a model.
+const OF_INFERENCE: usize = 7;
 
 /// The methods that the conventions know; what a client makes up has no place in a name.
 const METHODS: [&str; 10] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE", "QUERY"];
@@ -19,14 +27,11 @@ fn known_method(method: &str) -> Option<&'static str> {
     METHODS.into_iter().find(|known| *known == method)
 }
 
-/// The method; one that the conventions do not know is `_OTHER`, beside what was sent.
-fn of_method(method: &str) -> Vec<KeyValue> {
-    match known_method(method) {
-        Some(known) => vec![KeyValue::new("http.request.method", known)],
-        None => vec![
-            KeyValue::new("http.request.method", "_OTHER"),
-            KeyValue::new("http.request.method_original", method.to_owned()),
-        ],
+/// Adds the method; one that the conventions do not know is `_OTHER`, beside what was sent.
+fn add_method(attributes: &mut Vec<KeyValue>, method: &str) {
+    attributes.push(KeyValue::new("http.request.method", known_method(method).unwrap_or("_OTHER")));
+    if known_method(method).is_none() {
+        attributes.push(KeyValue::new("http.request.method_original", method.to_owned()));
     }
 }
 
@@ -44,9 +49,10 @@ impl Start<'_> {
         known_method(self.method).unwrap_or("HTTP")
     }
 
-    /// What a sampler may look at.
+    /// What the span of the request says from the first.
     pub(super) fn attributes(&self) -> Vec<KeyValue> {
-        let mut attributes = of_method(self.method);
+        let mut attributes = Vec::with_capacity(OF_REQUEST);
+        add_method(&mut attributes, self.method);
         attributes.push(KeyValue::new("url.scheme", self.scheme));
         attributes
     }
@@ -54,7 +60,7 @@ impl Start<'_> {
 
 /// An attempt to call an upstream.
 pub struct Upstream<'a> {
-    pub name: &'a str,
+    pub name: &'a Arc<str>,
     pub method: &'a str,
     /// Where it goes, if that is a URL; only its scheme, its authority and its path are exported.
     pub uri: Option<&'a http::Uri>,
@@ -65,14 +71,16 @@ pub struct Upstream<'a> {
 impl Upstream<'_> {
     /// The name and the attributes of the span. `resent`: how many attempts there were before this one.
     pub(super) fn described(&self, inference: &Inference, resent: i64) -> (Cow<'static, str>, Vec<KeyValue>) {
-        let mut attributes = of_method(self.method);
-        attributes.push(KeyValue::new("tollgate.upstream", self.name.to_owned()));
+        let more = if inference.operation.is_some() { OF_INFERENCE } else { 0 };
+        let mut attributes = Vec::with_capacity(OF_ATTEMPT.saturating_add(more));
+        add_method(&mut attributes, self.method);
+        attributes.push(KeyValue::new("tollgate.upstream", Arc::clone(self.name)));
         if resent > 0 {
             attributes.push(KeyValue::new("http.request.resend_count", resent));
         }
         if let Some((scheme, authority)) = self.uri.and_then(|uri| Some((uri.scheme_str()?, uri.authority()?))) {
             let implied = if scheme == "https" { 443 } else { 80 };
-            attributes.push(KeyValue::new("url.full", format!("{scheme}://{authority}{}", self.path)));
+            attributes.push(KeyValue::new("url.full", [scheme, "://", authority.as_str(), self.path].concat()));
             attributes.push(KeyValue::new("server.address", authority.host().to_owned()));
             attributes.push(KeyValue::new("server.port", i64::from(authority.port_u16().unwrap_or(implied))));
         }
@@ -85,26 +93,26 @@ impl Upstream<'_> {
 pub(super) struct Inference {
     operation: Option<&'static str>,
     provider: Option<&'static str>,
-    model: Option<String>,
+    model: Option<Arc<str>>,
 }
 
 impl Inference {
     /// `model`: its name in the request.
     pub fn of(meter: Meter, model: Option<&str>) -> Self {
         let (operation, provider) = inference(meter);
-        Self { operation, provider, model: model.map(str::to_owned) }
+        Self { operation, provider, model: model.map(Arc::from) }
     }
 
     /// The name of its span.
     fn name(&self) -> Option<Cow<'static, str>> {
         let operation = self.operation?;
-        Some(self.model.as_ref().map_or(operation.into(), |model| format!("{operation} {model}").into()))
+        Some(self.model.as_ref().map_or(operation.into(), |model| [operation, " ", model].concat().into()))
     }
 
     fn attributes(&self) -> impl Iterator<Item = KeyValue> {
         let operation = self.operation.map(|operation| KeyValue::new("gen_ai.operation.name", operation));
         let provider = self.provider.map(|provider| KeyValue::new("gen_ai.provider.name", provider));
-        let model = self.model.as_ref().map(|model| KeyValue::new("gen_ai.request.model", model.clone()));
+        let model = self.model.as_ref().map(|model| KeyValue::new("gen_ai.request.model", Arc::clone(model)));
         operation.into_iter().chain(provider).chain(model)
     }
 }
@@ -129,28 +137,28 @@ const fn inference(meter: Meter) -> (Option<&'static str>, Option<&'static str>)
 /// What the record of a request says, in its span. `route`: that of a call that is forwarded.
 pub(super) fn of_request(span: &mut Span, draft: &Draft, route: Option<&Route>) {
     let mut set = Setter(span);
-    set.text("tollgate.request_id", Some(draft.request_id));
+    set.text("tollgate.request_id", Some(draft.request_id.to_string()));
     if let Some(subject) = &draft.subject {
         let template = route.map(Route::template).or(subject.route.as_deref().map(Cow::Borrowed));
-        if let Some(template) = &template {
-            set.0.name = format!("{} {template}", known_method(&subject.method).unwrap_or("HTTP")).into();
+        if let Some(template) = template {
+            set.0.name = [known_method(&subject.method).unwrap_or("HTTP"), " ", &template].concat().into();
+            set.text("http.route", Some(template.into_owned()));
         }
-        set.text("http.route", template);
-        set.text("tollgate.route", route.map(|route| &route.name));
-        set.text("url.path", Some(&subject.path));
-        set.text("network.peer.address", subject.peer);
-        set.text("enduser.id", subject.user_id);
+        set.text("tollgate.route", route.map(|route| Arc::clone(&route.name)));
+        set.text("url.path", Some(subject.path.clone()));
+        set.text("network.peer.address", subject.peer.map(|peer| peer.to_string()));
+        set.text("enduser.id", subject.user_id.map(|user| user.to_string()));
     }
     let Findings { status, decision, reason, .. } = &draft.findings;
     set.number("http.response.status_code", status.map(u64::from));
     set.text("tollgate.decision", Some(decision.map_or("aborted", Decision::as_str)));
-    set.text("tollgate.reason", reason.as_ref());
-    set.text("tollgate.upstream", draft.findings.upstream.as_ref());
+    set.text("tollgate.reason", reason.clone());
+    set.text("tollgate.upstream", draft.findings.upstream.clone());
     set.number("http.request.body.size", draft.findings.request_bytes);
     set.number("http.response.body.size", draft.findings.response_bytes);
     set.cost(&draft.findings);
     if status.is_none_or(|status| status >= 500) {
-        set.failed(error_type(&draft.findings, *status));
+        set.0.fail(error_type(&draft.findings, *status));
     }
 }
 
@@ -158,19 +166,18 @@ pub(super) fn of_request(span: &mut Span, draft: &Draft, route: Option<&Route>) 
 pub(super) fn of_attempt(span: &mut Span, ended: Result<u16, &'static str>) -> bool {
     let mut set = Setter(span);
     set.number("http.response.status_code", ended.ok().map(u64::from));
-    let failure = match ended {
-        Ok(status) => (status >= 400).then(|| status.to_string()),
-        Err(error) => Some(error.to_owned()),
-    };
-    let Some(error_type) = failure else { return false };
-    set.failed(error_type);
+    match ended {
+        Ok(status) if status >= 400 => set.0.fail(status.to_string()),
+        Ok(_) => return false,
+        Err(error) => set.0.fail(error),
+    }
     true
 }
 
 /// What the call to a model took, in the span of the attempt that it was served by.
 pub(super) fn of_answer(span: &mut Span, findings: &Findings) {
     let mut set = Setter(span);
-    set.text("gen_ai.response.model", findings.served_model.as_ref());
+    set.text("gen_ai.response.model", findings.served_model.clone());
     set.number("gen_ai.usage.input_tokens", findings.input_tokens);
     set.number("gen_ai.usage.output_tokens", findings.output_tokens);
     set.cost(findings);
@@ -178,7 +185,7 @@ pub(super) fn of_answer(span: &mut Span, findings: &Findings) {
 
 /// That the last attempt did not come to its end: its client has left, or its answer broke off.
 pub(super) fn of_failure(span: &mut Span, findings: &Findings) {
-    Setter(span).failed(error_type(findings, None));
+    span.fail(error_type(findings, None));
 }
 
 /// The status of an answer that is a failure, or the code of the refusal, or that nothing came of it.
@@ -192,10 +199,8 @@ fn error_type(findings: &Findings, status: Option<u16>) -> String {
 struct Setter<'s>(&'s mut Span);
 
 impl Setter<'_> {
-    fn text(&mut self, name: &'static str, value: Option<impl ToString>) {
-        if let Some(value) = value {
-            self.0.attributes.push(KeyValue::new(name, value.to_string()));
-        }
+    fn text(&mut self, name: &'static str, value: Option<impl Into<Value>>) {
+        self.0.attributes.extend(value.map(|value| KeyValue::new(name, value)));
     }
 
     fn number(&mut self, name: &'static str, value: Option<u64>) {
@@ -204,16 +209,17 @@ impl Setter<'_> {
         }
     }
 
-    /// In USD, as a number that can be summed.
     fn cost(&mut self, findings: &Findings) {
-        if let Some(cost) = findings.cost_usd.and_then(|cost| cost.to_string().parse::<f64>().ok()) {
-            self.0.attributes.push(KeyValue::new("tollgate.cost_usd", cost));
-        }
+        self.0.attributes.extend(findings.cost_usd.map(|cost| KeyValue::new("tollgate.cost_usd", usd(cost))));
     }
+}
 
-    fn failed(&mut self, error_type: String) {
-        self.0.fail(error_type);
-    }
+/// In USD, as a number that can be summed; it is the nearest one where that is less than 9,007 USD.
+fn usd(cost: Money) -> f64 {
+    let pico_usd = cost.pusd().unsigned_abs();
+    let half = |bits: u64| f64::from(u32::try_from(bits).unwrap_or(u32::MAX));
+    let usd = (half(pico_usd >> 32) * 4_294_967_296.0 + half(pico_usd & u64::from(u32::MAX))) / 1e12;
+    if cost < Money::ZERO { -usd } else { usd }
 }
 
 #[cfg(test)]
@@ -228,13 +234,25 @@ mod tests {
             ("PROPFIND", &[("http.request.method", "_OTHER"), ("http.request.method_original", "PROPFIND")][..]),
         ] {
             let told: Vec<_> = told.iter().map(|(name, value)| KeyValue::new(*name, *value)).collect();
-            assert_eq!(of_method(method), told);
+            let mut attributes = vec![];
+            add_method(&mut attributes, method);
+            assert_eq!(attributes, told);
+        }
+    }
+
+    #[test]
+    fn a_cost_is_the_number_that_its_text_is() {
+        for pico_usd in
+            [0, 1, 150_000, 999_999_999_999, 1_000_000_000_001, 4_294_967_296, 123_456_789_012_345, -2_500_000]
+        {
+            let cost = Money::from_pusd(pico_usd);
+            assert_eq!(usd(cost).to_bits(), cost.to_string().parse::<f64>().unwrap().to_bits(), "{cost}");
         }
     }
 
     #[test]
     fn a_call_to_a_model_is_named_by_what_it_does_and_its_model() {
-        let upstream = Upstream { name: "far", method: "POST", uri: None, path: "/" };
+        let upstream = Upstream { name: &"far".into(), method: "POST", uri: None, path: "/" };
         for (meter, model, name) in [
             (Meter::OpenaiChat, Some("gpt-4o"), "chat gpt-4o"),
             (Meter::OpenaiChat, None, "chat"),
