@@ -9,6 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     future::Future,
     rc::Rc,
+    slice,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -121,6 +122,7 @@ impl Drop for Here {
 }
 
 /// The step of one sampled request.
+#[derive(Clone)]
 struct Parent {
     timeline: Arc<Timeline>,
     step: SpanId,
@@ -128,12 +130,41 @@ struct Parent {
 
 /// The steps of sampled requests that something is done for; most often none.
 #[derive(Clone, Default)]
-pub struct Parents(Option<Arc<Vec<Arc<Parent>>>>);
+pub struct Parents(Steps);
+
+/// Only several of them take memory.
+#[derive(Clone, Default)]
+enum Steps {
+    #[default]
+    None,
+    One(Parent),
+    Several(Arc<Vec<Parent>>),
+}
+
+impl Steps {
+    fn as_slice(&self) -> &[Parent] {
+        match self {
+            Self::None => &[],
+            Self::One(parent) => slice::from_ref(parent),
+            Self::Several(parents) => parents,
+        }
+    }
+
+    fn and(self, others: Self) -> Self {
+        let (mut all, others) = match (self, others) {
+            (steps, Self::None) | (Self::None, steps) => return steps,
+            (Self::One(parent), others) => (Arc::new(vec![parent]), others),
+            (Self::Several(parents), others) => (parents, others),
+        };
+        Arc::make_mut(&mut all).extend_from_slice(others.as_slice());
+        Self::Several(all)
+    }
+}
 
 impl Parents {
     fn at(here: &Here) -> Self {
-        let Some(step) = here.step.get() else { return Self::default() };
-        Self(Some(Arc::new(vec![Arc::new(Parent { timeline: Arc::clone(&here.timeline), step })])))
+        let one = |step| Steps::One(Parent { timeline: Arc::clone(&here.timeline), step });
+        Self(here.step.get().map_or(Steps::None, one))
     }
 
     /// Those that what runs now is done for.
@@ -145,12 +176,7 @@ impl Parents {
     /// All of several.
     #[must_use]
     pub fn of_all(groups: impl IntoIterator<Item = Self>) -> Self {
-        let mut groups = groups.into_iter().filter_map(|group| group.0);
-        let Some(mut all) = groups.next() else { return Self::default() };
-        for group in groups {
-            Arc::make_mut(&mut all).extend(group.iter().cloned());
-        }
-        Self(Some(all))
+        Self(groups.into_iter().fold(Steps::None, |all, group| all.and(group.0)))
     }
 
     /// Runs a future for them.
@@ -165,13 +191,12 @@ impl Parents {
 
     /// A call begins for them.
     pub fn call(&self, call: &DatabaseCall) -> DatabaseSpans {
-        let parents = self.0.as_ref().map(|parents| parents.as_slice()).unwrap_or_default();
-        let begin = |parent: &Arc<Parent>| {
+        let begin = |parent: &Parent| {
             let mut span = Span::within(parent.step, SpanKind::Client, call.name(), parent.timeline.now());
             span.attributes = call.attributes();
             (Arc::clone(&parent.timeline), span)
         };
-        DatabaseSpans(parents.iter().map(begin).collect())
+        DatabaseSpans(self.0.as_slice().iter().map(begin).collect())
     }
 }
 
@@ -225,6 +250,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::trace::queue::queue;
 
     #[test]
     fn a_call_is_named_by_its_command_and_what_it_is_about() {
@@ -245,6 +271,28 @@ mod tests {
     fn a_call_for_nobody_has_no_span_and_no_memory() {
         let call = DatabaseCall { system: "sqlite", operation: "SELECT", target: None };
         assert_eq!(Parents::current().call(&call).0.capacity(), 0);
-        assert!(Parents::of_all([Parents::default(), Parents::default()]).0.is_none());
+        assert!(matches!(Parents::of_all([Parents::default(), Parents::default()]).0, Steps::None));
+    }
+
+    #[test]
+    fn what_is_done_for_several_requests_at_once_is_shown_in_each_of_their_traces() {
+        let dropped = prometheus::IntCounter::new("dropped", "spans").unwrap();
+        let (feeder, mut waiting) = queue(9, 9, dropped);
+        let feeder = Arc::new(feeder);
+        let of = |id: u64| {
+            let (trace, feeder, clock) = (TraceId::from(u128::from(id)), Arc::clone(&feeder), Clock::manual(id));
+            let timeline = Arc::new(Timeline { trace, feeder, clock, began: SystemTime::UNIX_EPOCH, started_ns: 0 });
+            let step = Cell::new(Some(SpanId::from(id)));
+            Parents::at(&Here { timeline, server: SpanId::INVALID, step, ended: RefCell::default() })
+        };
+        let several = Parents::of_all([of(1), Parents::default(), of(2)]);
+        let all = Parents::of_all([Parents::default(), several.clone(), of(3)]);
+        let call = DatabaseCall { system: "sqlite", operation: "INSERT", target: None };
+        all.call(&call).end(Some("unavailable"));
+        drop(several.call(&call));
+        let told = waiting.batch(9).unwrap_or_default().into_iter();
+        let told: Vec<_> = told.map(|(trace, span)| (trace, span.parent, span.is_failed)).collect();
+        let one = |id: u64, is_failed| (TraceId::from(u128::from(id)), SpanId::from(id), is_failed);
+        assert_eq!(told, [one(1, true), one(2, true), one(3, true), one(1, false), one(2, false)]);
     }
 }
