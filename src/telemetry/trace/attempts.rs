@@ -114,3 +114,43 @@ impl Drop for Calling {
         self.end(|_| self.here.timeline.now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use opentelemetry::trace::{SpanId, TraceId};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        domain::route::Meter,
+        telemetry::trace::{database::Timeline, queue::queue},
+    };
+
+    #[test]
+    fn an_attempt_that_begins_after_the_end_of_its_request_is_sent_too() {
+        let dropped = prometheus::IntCounter::new("dropped", "spans").unwrap();
+        let (feeder, mut waiting) = queue(9, 9, dropped);
+        let (trace, feeder, clock) = (TraceId::from(1), Arc::new(feeder), Clock::manual(1));
+        let timeline = Arc::new(Timeline { trace, feeder, clock, began: SystemTime::UNIX_EPOCH, started_ns: 0 });
+        let server = SpanId::from(2);
+        let here = Rc::new(Here { timeline, server, step: Cell::default(), ended: RefCell::default() });
+        let spans = AttemptSpans::within(&here, Inference::of(Meter::None, None));
+        let begin = || {
+            let mut headers = http::HeaderMap::new();
+            let upstream = Upstream { name: &"far".into(), method: "GET", uri: None, path: "/" };
+            spans.begin(&upstream, &mut headers);
+            headers.get(context::TRACEPARENT).cloned()
+        };
+        let first = begin();
+        spans.end(SystemTime::UNIX_EPOCH);
+        here.send();
+        let second = begin();
+        drop((spans, here));
+        let sent = waiting.batch(9).unwrap_or_default();
+        let named: Vec<_> = sent.iter().map(|(trace, span)| context::traceparent(*trace, span.id, true)).collect();
+        assert_eq!(named, [first, second]);
+        assert!(sent.iter().all(|(_, span)| span.parent == server && span.kind == SpanKind::Client));
+    }
+}

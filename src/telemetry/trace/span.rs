@@ -45,6 +45,7 @@ impl Span {
         self.is_failed = true;
     }
 
+    /// The span, which has ended then.
     pub fn ended(self, end: SystemTime) -> Self {
         Self { end, ..self }
     }
