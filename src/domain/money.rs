@@ -73,24 +73,8 @@ pub enum InvalidAmount {
 /// Reads decimal text, also with an exponent, as a whole number of units of 10⁻ᵖˡᵃᶜᵉˢ. Nothing is rounded, and nothing
 /// is negative.
 pub fn whole(text: &str, places: u32) -> Result<u64, InvalidAmount> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        None => (text, 0),
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| InvalidAmount::Malformed)?),
-    };
-    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let plain = integer.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
-    let dotted = mantissa.contains('.');
-    if !plain || integer.is_empty() || (dotted && fraction.is_empty()) {
-        return Err(InvalidAmount::Malformed);
-    }
-    let digits = format!("{integer}{fraction}");
-    let significant = digits.trim_end_matches('0');
-    let dropped = i64::try_from(digits.len().saturating_sub(significant.len())).unwrap_or(i64::MAX);
-    let fraction_length = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
-    // 10 to this power turns the significant digits into units.
-    let shift =
-        i64::from(places).saturating_add(exponent.into()).saturating_sub(fraction_length).saturating_add(dropped);
-    match (significant.trim_start_matches('0'), u32::try_from(shift)) {
+    let Digits { significant, shift } = Digits::of(text, places)?;
+    match (significant.as_str(), u32::try_from(shift)) {
         ("", _) => Ok(0),
         (_, Err(_)) if shift < 0 => Err(InvalidAmount::TooFine(places)),
         (digits, Ok(shift)) => {
@@ -99,6 +83,61 @@ pub fn whole(text: &str, places: u32) -> Result<u64, InvalidAmount> {
             digits.checked_mul(scale).ok_or(InvalidAmount::TooLarge)
         }
         (_, Err(_)) => Err(InvalidAmount::TooLarge),
+    }
+}
+
+/// The same, where an amount that is finer than the unit is taken as a whole number of units that is next to it: as the
+/// nearest one where the rest is no more than the error of arithmetic with floats, and else as the next higher one if that is
+/// at most a millionth more.
+pub fn nearly_whole(text: &str, places: u32) -> Result<u64, InvalidAmount> {
+    /// A rest of less than this share of the amount comes from arithmetic with floats, whose own error is a part in 10¹⁶.
+    const FLOAT_ERROR: u128 = 1_000_000_000_000;
+    const MOST_MORE: u128 = 1_000_000;
+    let too_fine = Err(InvalidAmount::TooFine(places));
+    if whole(text, places) != too_fine {
+        return whole(text, places);
+    }
+    let Digits { significant, shift } = Digits::of(text, places)?;
+    let unit = u32::try_from(shift.unsigned_abs()).ok().and_then(|cut| 10_u128.checked_pow(cut));
+    let (Some(unit), Ok(amount)) = (unit, significant.parse::<u128>()) else {
+        return too_fine;
+    };
+    let (units, rest) = (amount.div_euclid(unit), amount.rem_euclid(unit));
+    let units = if rest <= amount.div_euclid(FLOAT_ERROR) {
+        units
+    } else if unit.saturating_sub(rest) <= amount.div_euclid(MOST_MORE) {
+        units.saturating_add(1)
+    } else {
+        return too_fine;
+    };
+    u64::try_from(units).map_err(|_| InvalidAmount::TooLarge)
+}
+
+/// The digits of decimal text from the first to the last that is not 0, and the power of ten that makes units of them.
+struct Digits {
+    significant: String,
+    shift: i64,
+}
+
+impl Digits {
+    fn of(text: &str, places: u32) -> Result<Self, InvalidAmount> {
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            None => (text, 0),
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| InvalidAmount::Malformed)?),
+        };
+        let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let plain = integer.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+        let dotted = mantissa.contains('.');
+        if !plain || integer.is_empty() || (dotted && fraction.is_empty()) {
+            return Err(InvalidAmount::Malformed);
+        }
+        let digits = format!("{integer}{fraction}");
+        let significant = digits.trim_end_matches('0');
+        let dropped = i64::try_from(digits.len().saturating_sub(significant.len())).unwrap_or(i64::MAX);
+        let fraction_length = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+        let shift =
+            i64::from(places).saturating_add(exponent.into()).saturating_sub(fraction_length).saturating_add(dropped);
+        Ok(Self { significant: significant.trim_start_matches('0').to_owned(), shift })
     }
 }
 
@@ -217,6 +256,27 @@ mod tests {
     }
 
     #[test]
+    fn a_rest_of_float_arithmetic_is_dropped_and_a_finer_amount_is_at_most_a_millionth_more() {
+        for (text, units) in [
+            ("1.5e-07", 150_000),
+            ("1.0000000000000001e-07", 100_000),
+            ("2.9999900000000002e-06", 2_999_990),
+            ("9.499999999999999E-7", 950_000),
+            ("0.000033333333333333335", 33_333_334),
+            ("0.0000011428571428571428", 1_142_858),
+            ("0.00028333333333333333333", 283_333_334),
+            ("0", 0),
+        ] {
+            assert_eq!(nearly_whole(text, PLACES), Ok(units), "{text}");
+        }
+        for text in ["1.41953125E-7", "1.142857142857143E-7", "2.5e-12", "1e-13", "1e-400", "1.0000000001e-400"] {
+            assert_eq!(nearly_whole(text, PLACES), Err(InvalidAmount::TooFine(PLACES)), "{text}");
+        }
+        assert_eq!(nearly_whole("1e30", PLACES), Err(InvalidAmount::TooLarge));
+        assert_eq!(nearly_whole("-1", PLACES), Err(InvalidAmount::Malformed));
+    }
+
+    #[test]
     fn an_amount_may_be_written_as_a_number() {
         for (written, text) in [("10", "10"), ("10.5", "10.5"), ("0.000001", "0.000001"), ("\"07.50\"", "07.50")] {
             let read = text_or_number(&mut serde_json::Deserializer::from_str(written));
@@ -237,6 +297,7 @@ mod tests {
         #[test]
         fn no_text_is_a_panic(text in "[-+0-9.eE]{0,40}", places in 0..13_u32) {
             prop_assert!(whole(&text, places).is_ok_and(|_| text.bytes().any(|b| b.is_ascii_digit())) || whole(&text, places).is_err());
+            prop_assert!(whole(&text, places).is_err() || nearly_whole(&text, places) == whole(&text, places));
         }
     }
 }

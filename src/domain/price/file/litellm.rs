@@ -46,11 +46,13 @@ enum Skipped {
     Mode(String),
     #[error("{0} is missing")]
     Missing(&'static str),
+    #[error("mode {0}: max_output_tokens is missing, and an answer that costs something cannot be held without it")]
+    NoBound(String),
     #[error("{0} is no number")]
     NotANumber(String),
     #[error("{0} is negative")]
     Negative(String),
-    #[error("{0} is finer than a pico-USD")]
+    #[error("{0} is finer than a pico-USD, by more than can be rounded")]
     TooFine(String),
     #[error("{0} is absurdly high")]
     TooHigh(String),
@@ -83,16 +85,23 @@ pub(super) fn read(text: &str) -> Result<PriceFile, BadFile> {
     Ok(PriceFile { change, date: None, report })
 }
 
+/// A model that is taken.
+struct Taken {
+    spec: PriceSpec,
+    unbilled: BTreeSet<extras::Unbilled>,
+    is_rounded: bool,
+}
+
 /// One model, or why not.
-fn one(models: &Fields, name: &str, text: &str) -> Result<(PriceSpec, BTreeSet<extras::Unbilled>), Skipped> {
+fn one(models: &Fields, name: &str, text: &str) -> Result<Taken, Skipped> {
     if !is_model_name(name) {
         return Err(Skipped::Name);
     }
     let fields = fields_of(models, text)?;
-    let (price, unbilled) = model::price(&fields)?;
+    let model::Read { price, unbilled, is_rounded } = model::read(&fields)?;
     let spec = PriceSpec::of(name, &price);
     match spec.price() {
-        Ok(_) => Ok((spec, unbilled)),
+        Ok(_) => Ok(Taken { spec, unbilled, is_rounded }),
         Err(faults) => {
             let first = faults.first().map(|fault| format!("{} {}", fault.pointer, fault.detail));
             Err(Skipped::NoPrice(first.unwrap_or_default()))
@@ -118,16 +127,12 @@ fn fields_of<'a>(models: &Fields<'a>, text: &'a str) -> Result<Fields<'a>, Skipp
     Err(Skipped::NoMode)
 }
 
-fn sort(
-    name: &str,
-    found: Result<(PriceSpec, BTreeSet<extras::Unbilled>), Skipped>,
-    report: &mut Report,
-    specs: &mut Vec<PriceSpec>,
-) {
+fn sort(name: &str, found: Result<Taken, Skipped>, report: &mut Report, specs: &mut Vec<PriceSpec>) {
     let shown = shortened(name);
     match found {
         Err(why) => report.skipped.entry(why.to_string()).or_default().push(shown),
-        Ok((spec, unbilled)) => {
+        Ok(Taken { spec, unbilled, is_rounded }) => {
+            report.rounded.extend(is_rounded.then(|| shown.clone()));
             for what in unbilled {
                 report.in_part.entry(what.to_string()).or_default().push(shown.clone());
             }

@@ -8,6 +8,8 @@ pub struct Report {
     pub taken: Vec<String>,
     /// Taken, but the file has further prices that a price here has no field for; by what they are for.
     pub in_part: BTreeMap<String, Vec<String>>,
+    /// Taken, with a cost that is finer than a pico-USD and rounded to it.
+    pub rounded: Vec<String>,
     /// Not taken, by reason.
     pub skipped: BTreeMap<String, Vec<String>>,
 }
@@ -18,6 +20,11 @@ impl Report {
     pub fn text(&self, models: bool) -> String {
         let mut lines = vec![format!("taken: {}", self.taken.len())];
         lines.extend(self.taken.iter().filter(|_| models).map(listed));
+        if !self.rounded.is_empty() {
+            let count = self.rounded.len();
+            lines.push(format!("rounded to a pico-USD a token (at most a millionth more), of those taken: {count}"));
+            lines.extend(self.rounded.iter().filter(|_| models).map(listed));
+        }
         lines.extend(group("not billed, of those taken:", &self.in_part, models));
         let skipped: usize = self.skipped.values().map(Vec::len).sum();
         lines.extend(group(&format!("skipped: {skipped}"), &self.skipped, models));

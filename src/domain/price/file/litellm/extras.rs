@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::{
     super::report::shortened,
     Skipped,
-    fields::Fields,
+    fields::{self, Fields},
     names::{CACHE_WRITE, PER_CALL, RANGES, when},
 };
-use crate::domain::{money::whole, price::Rates};
+use crate::domain::price::Rates;
 
 /// Dearer use of a model, for which prices have no word. The meters refuse calls that ask for it, but for video in prompts,
 /// which is billed as text.
@@ -120,5 +120,5 @@ fn says_nothing(text: &str) -> bool {
 
 /// Whether a cost is a number and no more than this.
 fn is_at_most(text: &str, pusd: u64) -> bool {
-    whole(text, 12).is_ok_and(|cost| cost <= pusd)
+    fields::pusd(text).is_ok_and(|cost| cost <= pusd)
 }

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{super::report::shortened, Skipped};
-use crate::domain::money::{InvalidAmount, whole};
+use crate::domain::money::{InvalidAmount, nearly_whole, whole};
 
 /// Decimal places of a USD that are whole pico-USD.
 const PLACES: u32 = 12;
@@ -37,7 +37,7 @@ impl<'a> Fields<'a> {
         self.text(name).and_then(|text| serde_json::from_str(text).ok())
     }
 
-    /// A cost in pico-USD.
+    /// A cost in pico-USD, rounded where it is all but a whole number of them.
     pub(super) fn cost_pusd(&self, name: &str) -> Result<Option<u64>, Skipped> {
         self.text(name).map(|text| number(name, text, PLACES)).transpose()
     }
@@ -49,12 +49,23 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A cost in pico-USD.
+pub(super) fn pusd(text: &str) -> Result<u64, InvalidAmount> {
+    nearly_whole(text, PLACES)
+}
+
+/// Whether a cost is not the one that it is taken as, but rounded to that.
+pub(super) fn is_rounded(text: &str) -> bool {
+    pusd(text).is_ok() && whole(text, PLACES).is_err()
+}
+
 fn number(name: &str, text: &str, places: u32) -> Result<u64, Skipped> {
     let name = shortened(name);
     if let Some(magnitude) = text.strip_prefix('-') {
         return if whole(magnitude, places) == Ok(0) { Ok(0) } else { Err(Skipped::Negative(name)) };
     }
-    whole(text, places).map_err(|error| match error {
+    let read = if places == PLACES { pusd(text) } else { whole(text, places) };
+    read.map_err(|error| match error {
         InvalidAmount::TooFine(PLACES) => Skipped::TooFine(name),
         InvalidAmount::TooFine(_) | InvalidAmount::Malformed => Skipped::NotANumber(name),
         InvalidAmount::TooLarge => Skipped::TooHigh(name),

@@ -6,20 +6,32 @@ use super::{
     Skipped,
     costs::{self, Costs, in_step, limited},
     extras::{self, Unbilled},
-    fields::Fields,
-    mode::Mode,
+    fields::{self, Fields},
+    mode::{self, Mode},
     names::{PER_CALL, RANGES, SERVICE_TIERS, when},
     ranges,
 };
 use crate::domain::{
-    money::Money,
+    money::{Money, whole},
     price::{Price, Rates, ServiceTier, Tier},
 };
+
+/// The longest answer, in tokens.
+const LONGEST: &str = "max_output_tokens";
 
 /// A call that costs more than ten USD whatever it says is a mistake.
 const MAX_PUSD_A_CALL: u64 = 10_000_000_000_000;
 
-pub(super) fn price(fields: &Fields) -> Result<(Price, BTreeSet<Unbilled>), Skipped> {
+/// What is taken of a model.
+pub(super) struct Read {
+    pub price: Price,
+    /// What else it can cost.
+    pub unbilled: BTreeSet<Unbilled>,
+    /// Whether one of its costs is finer than the pico-USD that it is taken as.
+    pub is_rounded: bool,
+}
+
+pub(super) fn read(fields: &Fields) -> Result<Read, Skipped> {
     if !fields.are_all_different() {
         return Err(Skipped::NotAnObject);
     }
@@ -39,11 +51,19 @@ pub(super) fn price(fields: &Fields) -> Result<(Price, BTreeSet<Unbilled>), Skip
         tiers,
         service_tiers: service_tiers(fields, base)?,
         per_call: Money::from_pusd(i64::try_from(per_call).unwrap_or(i64::MAX)),
-        max_output_tokens: max_output_tokens(fields, mode.longest(base.output))?,
+        max_output_tokens: max_output_tokens(fields, base.output, mode)?,
         max_input_tokens: fields.tokens("max_input_tokens")?,
     };
     unbilled.append(&mut extras::unbilled(fields, base, |name| mode.knows(name))?);
-    Ok((price, unbilled))
+    Ok(Read { price, unbilled, is_rounded: is_rounded(fields, mode) })
+}
+
+/// Whether a cost that is read is rounded, of the model itself or of a range.
+fn is_rounded(fields: &Fields, mode: Mode) -> bool {
+    let is_read = |name: &str| when(name).is_some() || name == PER_CALL || mode.knows(name);
+    let ranges: Vec<Fields> = fields.text(RANGES).and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+    let mut costs = ranges.iter().chain([fields]).flat_map(Fields::iter);
+    costs.any(|(name, text)| is_read(name) && fields::is_rounded(text))
 }
 
 /// The costs that have a field each, and those of longer prompts.
@@ -53,17 +73,19 @@ fn by_length(fields: &Fields, costs: &Costs, mode: Mode) -> Result<(Rates, Vec<T
     Ok((base, tiers(fields, base, "")?, BTreeSet::new()))
 }
 
-/// `max_tokens` is the older name of `max_output_tokens`; where it means the prompt too it is an upper bound. `longest` is
-/// what holds where neither is said, and 0 where there is no answer.
-fn max_output_tokens(fields: &Fields, longest: Option<u64>) -> Result<u64, Skipped> {
-    if longest == Some(0) {
+/// `max_tokens` is the older name of `max_output_tokens`; where it means the prompt too it is an upper bound. 0 where there is
+/// no answer: by the mode, or by a bound of 0 of an answer that costs nothing, as embeddings are listed that are called chat.
+fn max_output_tokens(fields: &Fields, output: u64, mode: Mode) -> Result<u64, Skipped> {
+    let longest = mode.longest(output);
+    let is_said_to_be_none = output == 0 && fields.text(LONGEST).is_some_and(|text| whole(text, 0) == Ok(0));
+    if longest == Some(0) || is_said_to_be_none {
         return Ok(0);
     }
-    let stated = match fields.tokens("max_output_tokens")? {
+    let stated = match fields.tokens(LONGEST)? {
         None => fields.tokens("max_tokens")?,
         stated => stated,
     };
-    stated.or(longest).ok_or(Skipped::Missing("max_output_tokens"))
+    stated.or(longest).ok_or_else(|| Skipped::NoBound(fields.string(mode::FIELD).unwrap_or_default()))
 }
 
 /// The tiers by length that any of the costs has at a service tier, by rising length. What a tier does not say of input and

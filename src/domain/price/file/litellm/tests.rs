@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::price::{Price, Rates, Tier, list::PriceList};
 
 /// A file of one model: a plain one, with changes; a change to null takes a field away.
-fn file(changes: &str) -> String {
+pub(super) fn file(changes: &str) -> String {
     let mut model: Value = json!({
         "mode": "chat", "max_output_tokens": 16_384, "max_input_tokens": 128_000,
         "input_cost_per_token": "INPUT", "output_cost_per_token": "OUTPUT",
@@ -248,14 +248,18 @@ fn each_model_that_is_not_taken_has_its_reason() {
         (r#"{ "input_cost_per_token": -1e-06 }"#, "input_cost_per_token is negative"),
         (r#"{ "output_cost_per_token": "1e-06" }"#, "output_cost_per_token is no number"),
         (r#"{ "output_cost_per_token": [1e-06] }"#, "output_cost_per_token is no number"),
-        (r#"{ "input_cost_per_token": 4.0000000000000003e-07 }"#, "finer than a pico-USD"),
+        (r#"{ "input_cost_per_token": 1.41953125e-07 }"#, "finer than a pico-USD"),
         (r#"{ "input_cost_per_token": 1e-400 }"#, "finer than a pico-USD"),
         (r#"{ "input_cost_per_token": 3 }"#, "input_cost_per_token is absurdly high"),
         (r#"{ "input_cost_per_token": 1e300 }"#, "input_cost_per_token is absurdly high"),
         (r#"{ "input_cost_per_token_above_200k_tokens": 0 }"#, "costs nothing"),
         (r#"{ "input_cost_per_token": 0, "output_cost_per_token": 0.0 }"#, "costs nothing"),
         (r#"{ "max_output_tokens": null }"#, "max_output_tokens is missing"),
-        (r#"{ "max_output_tokens": 0 }"#, "max_output_tokens is missing"),
+        (r#"{ "max_output_tokens": 0 }"#, "mode chat: max_output_tokens is missing"),
+        (
+            r#"{ "mode": "audio_transcription", "max_output_tokens": null }"#,
+            "mode audio_transcription: max_output_tokens",
+        ),
         (r#"{ "max_output_tokens": "many" }"#, "max_output_tokens is no number"),
         (r#"{ "max_output_tokens": 1.5 }"#, "max_output_tokens is no number"),
         (r#"{ "max_output_tokens": 1000000000 }"#, "not a price: /max_output_tokens"),

@@ -1,6 +1,9 @@
 //! What tiers of long prompts and service tiers say, and what follows where they do not.
 
-use super::tests::price;
+use super::{
+    read,
+    tests::{file, price},
+};
 use crate::domain::price::Tier;
 
 #[test]
@@ -75,4 +78,41 @@ fn a_tier_that_says_nothing_of_a_part_leaves_its_price_to_the_whole_as_it_was() 
         [(200_000_000, Some(10_000_000), 6_250_000, 8_000_000), (50_000_000, Some(2_500_000), 1_562_500, 2_000_000),]
     );
     assert_eq!(of_images.service_tiers[0].tiers[0].rates.image_output, 200_000_000);
+}
+
+#[test]
+fn costs_with_the_rest_of_float_arithmetic_are_rounded_and_reported() {
+    let noise = r#"{ "input_cost_per_token": 1.0000000000000001e-07, "output_cost_per_token": 9.499999999999999E-7 }"#;
+    let range = r#"{ "tiered_pricing": [{ "range": [0, 9], "input_cost_per_token": 2.9999900000000002e-06,
+                     "output_cost_per_token": 1e-05 }] }"#;
+    for (changes, each, rounded) in [
+        ("{}", (2_500_000, 10_000_000), 0),
+        (noise, (100_000, 950_000), 1),
+        (range, (2_999_990, 10_000_000), 1),
+        (r#"{ "output_cost_per_token": 1.1428571428571428e-06 }"#, (2_500_000, 1_142_858), 1),
+        (r#"{ "input_cost_per_token_above_200k_tokens": 5.0000000000000004e-06 }"#, (2_500_000, 10_000_000), 1),
+        // No cost that is read.
+        (r#"{ "output_cost_per_token_decisions": 5.0000000000000004e-06 }"#, (2_500_000, 10_000_000), 0),
+        // The same price as that of text, up to the rest.
+        (r#"{ "input_cost_per_video_token": 2.5000000000000001e-06 }"#, (2_500_000, 10_000_000), 0),
+    ] {
+        let base = price(changes).base;
+        assert_eq!((base.input, base.output), each, "{changes}");
+        let report = read(&file(changes)).unwrap().report;
+        assert_eq!(report.rounded.len(), rounded, "{changes}");
+        assert_eq!(report.text(false).contains("rounded to a pico-USD"), rounded > 0, "{changes}");
+    }
+    let video = read(&file(r#"{ "input_cost_per_video_token": 2.5000000000000001e-06 }"#)).unwrap();
+    assert_eq!(video.report.in_part.len(), 0);
+}
+
+#[test]
+fn an_answer_that_is_said_to_have_no_tokens_and_costs_nothing_needs_no_bound() {
+    // Embeddings that the file calls chat.
+    let embedding = price(r#"{ "max_output_tokens": 0, "max_input_tokens": 0, "output_cost_per_token": 0.0 }"#);
+    assert_eq!((embedding.max_output_tokens, embedding.base.output), (0, 0));
+    for unknown in ["null", "\"\""] {
+        let changes = format!(r#"{{ "max_output_tokens": {unknown}, "output_cost_per_token": 0.0 }}"#);
+        assert!(read(&file(&changes)).is_err(), "{unknown}");
+    }
 }
