@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::webhook::escaped;
 use crate::domain::ids::AlertId;
 
 /// Something that has begun, or is over.
@@ -14,7 +15,7 @@ pub struct Notice {
     /// What it is, such as `upstream.down`.
     pub kind: &'static str,
     pub is_over: bool,
-    /// A sentence for people.
+    /// A sentence for people, which chats are told with `&`, `<` and `>` escaped.
     pub text: String,
     /// What the sentence says, for programs.
     pub details: Value,
@@ -36,7 +37,7 @@ impl Notice {
         json!({
             "type": self.kind,
             "timestamp": self.at,
-            "text": self.text,
+            "text": escaped(&self.text),
             "data": {
                 "id": self.id,
                 "state": if self.is_over { "over" } else { "begun" },
@@ -44,5 +45,27 @@ impl Notice {
                 "details": self.details,
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_name_in_the_sentence_of_a_call_is_escaped() {
+        let notice = Notice {
+            id: AlertId(Uuid::nil()),
+            at: Timestamp::UNIX_EPOCH,
+            kind: "upstream.down",
+            is_over: false,
+            text: "The upstream \"<!channel> & b\" is down".into(),
+            details: json!({ "upstream": "<!channel> & b" }),
+        };
+        let body = notice.body("r1");
+        assert_eq!(body["text"], "The upstream \"&lt;!channel&gt; &amp; b\" is down");
+        assert_eq!(body["data"]["details"]["upstream"], "<!channel> & b");
     }
 }

@@ -1,4 +1,4 @@
-//! What a webhook is told of a budget: by names, and in a sentence that a chat shows as it is (`text`).
+//! What a webhook is told of a budget: by names, and in a sentence that a chat shows (`text`).
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Blueprint;
+use super::{Blueprint, webhook::escaped};
 use crate::{
     domain::budget::{Alert, Scope},
     store::{StoreError, ledger::AlertRow},
@@ -51,7 +51,7 @@ fn rendered(row: &AlertRow, whose: &Whose, resets_at: Option<Timestamp>) -> Valu
     json!({
         "type": "budget.alert",
         "timestamp": row.raised_at,
-        "text": sentence(alert, whose, resets_at),
+        "text": escaped(&sentence(alert, whose, resets_at)),
         "data": {
             "id": alert.id,
             "budget": { "id": alert.account.budget, "name": &*alert.budget },

@@ -100,9 +100,24 @@ impl Courier {
     }
 }
 
+/// A sentence as chats show it that read what Slack reads: names in it make no links and call nobody
+/// (<https://docs.slack.dev/messaging/formatting-message-text>, "Escaping text").
+pub(super) fn escaped(sentence: &str) -> String {
+    sentence.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_a_sentence_makes_no_link_and_calls_nobody() {
+        assert_eq!(
+            escaped("<!channel> <https://a.example?b&c|here> of R&amp;D"),
+            "&lt;!channel&gt; &lt;https://a.example?b&amp;c|here&gt; of R&amp;amp;D"
+        );
+        assert_eq!(escaped("The budget \"month\" has come to 82.5 %."), "The budget \"month\" has come to 82.5 %.");
+    }
 
     #[test]
     fn a_call_is_signed_as_the_specification_has_it() {
