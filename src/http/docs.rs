@@ -161,6 +161,8 @@ mod tests {
         let html = std::str::from_utf8(page.html.bytes()).unwrap();
         assert_eq!(html.matches("</script").count(), 1);
         assert!(html.contains("SwaggerUIBundle"));
+        // What is said where its own requests are refused.
+        assert!(html.contains("answer.status === 401") && html.contains("set docs.public = true"));
         for id in ["filter", "routes", "note", "ui"] {
             assert_eq!(html.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}");
         }

@@ -42,8 +42,18 @@
   };
   search.addEventListener("input", filter);
 
+  // The page itself was opened with a credential that its own requests do not have.
+  const tellThatItIsNotPublic = () => {
+    document.getElementById("ui").hidden = true;
+    note.textContent =
+      "This gateway answers the documentation only to calls with a credential (docs.public = false), and a page in a " +
+      "browser has none. Read the document with one: curl -H 'Authorization: Bearer KEY' " +
+      `${location.origin}/openapi.json (the routes: ${location.origin}/docs/routes), or set docs.public = true.`;
+  };
+
   const list = async () => {
     const answer = await fetch("/docs/routes");
+    if (answer.status === 401) return tellThatItIsNotPublic();
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const { items } = await answer.json();
     rows.replaceChildren(...items.map(row));
