@@ -110,6 +110,14 @@ pub fn opens_store(master: &MasterKey, url: &str) -> Result<bool, StoreError> {
 pub(super) fn open_store(config: &Config) -> Result<Store, StartError> {
     let url = config.store_url()?;
     migrations::run(&url)?;
+    let unknown = migrations::unknown(&url)?;
+    // While replicas are replaced one by one the old ones go on.
+    if !unknown.is_empty() {
+        tracing::warn!(
+            migrations = unknown.join(", "),
+            "a newer program has used the store and changed its schema: replace this program by that one"
+        );
+    }
     Ok(Store::open(&Settings {
         url,
         pool_size: usize::try_from(config.store.pool_size).unwrap_or(usize::MAX),

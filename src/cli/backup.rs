@@ -93,10 +93,11 @@ impl Restore {
         };
         let copy = check_copy(&self.file)?;
         check_key(&config, &self.file, &copy, &url)?;
+        let newer = newer_program(&self.file, &copy)?;
         let author = self.consent.author();
         let still = actix::System::new().block_on(Standstill::of(&config))?;
         let beside = if store.exists() { "; what is there now would be kept beside it" } else { "" };
-        let plan = format!("{} would take the place of {}{beside}\n", self.file.display(), store.display());
+        let plan = format!("{} would take the place of {}{beside}\n{newer}", self.file.display(), store.display());
         if !self.consent.given(&plan)? {
             return Ok(());
         }
@@ -118,7 +119,7 @@ impl Restore {
             kept.map(|kept| format!("What was there before is kept as {}.\n", kept.display())).unwrap_or_default();
         let key = if needs_key(&config, &url)? { KEY_FIRST } else { "" };
         print(&format!(
-            "{} is restored from {}\n{kept}{key}\
+            "{} is restored from {}\n{kept}{key}{newer}\
              Where the audit log has lost records by this, put that on record:\n    \
              tollgate audit accept-restore --reason \"why\"\n",
             store.display(),
@@ -169,6 +170,21 @@ fn check_copy(file: &Path) -> Result<String, Failure> {
         Ok(Found::NoSchema) => Err(bad("it is no store of Tollgate".into())),
         Err(error) => Err(bad(error.to_string())),
     }
+}
+
+/// What is said of a copy that a newer program has made: nothing of any other.
+fn newer_program(file: &Path, copy: &str) -> Result<String, Failure> {
+    let unknown = migrations::unknown(copy).map_err(StartError::from)?;
+    Ok(if unknown.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "{} was made by a newer program, whose schema this one does not know (migrations {}): start that program on \
+             it, not this one.\n",
+            file.display(),
+            unknown.join(", ")
+        )
+    })
 }
 
 fn others_tool(command: &str) -> Failure {

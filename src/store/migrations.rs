@@ -8,5 +8,5 @@ mod sources;
 
 pub use self::{
     apply::{revert_all, run},
-    found::{Found, applied, check_unused, has_sealed, look, pending, shared_secrets, shown},
+    found::{Found, applied, check_unused, has_sealed, look, pending, shared_secrets, shown, unknown},
 };

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+
 use super::support::{Database, Gateway, Home, PASSWORD, Wire, eventually, run};
 
 fn said(output: &Output) -> String {
@@ -147,6 +149,23 @@ fn a_copy_made_under_another_master_key_is_refused_before_anything_is_replaced()
     assert_eq!(other.start().get("/me", &token).status(), 200, "the store is as it was");
     fs::copy(home.path().join("data/master.key"), other.path().join("data/master.key")).unwrap();
     assert!(done(&other, &["restore", copy, "--yes"]).contains("is restored from"));
+}
+
+#[test]
+fn a_copy_of_a_newer_program_is_told_of_by_a_restore_and_by_a_start() {
+    let home = Home::new();
+    assert!(home.start().terminate().success());
+    done(&home, &["backup", "copy.db"]);
+    assert!(!done(&home, &["restore", "copy.db", "--dry-run"]).contains("newer program"));
+    let mut copy = SqliteConnection::establish(home.path().join("copy.db").to_str().unwrap()).unwrap();
+    copy.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000001')").unwrap();
+    drop(copy);
+    for way in ["--dry-run", "--yes"] {
+        let told = done(&home, &["restore", "copy.db", way]);
+        assert!(told.contains("newer program") && told.contains("migrations 20991231000001"), "{told}");
+    }
+    let gateway = home.start();
+    eventually("the warning", || gateway.log().contains("a newer program has used the store").then_some(()));
 }
 
 #[test]

@@ -62,6 +62,19 @@ pub fn applied(url: &str) -> Result<Vec<String>, StoreError> {
     Ok(all.into_iter().filter(|(version, _)| applied.contains(version)).map(|(_, name)| name).collect())
 }
 
+/// The versions of migrations that were applied and that this program does not know, oldest first: a newer one has used the
+/// store.
+///
+/// # Errors
+/// As of [`look`].
+pub fn unknown(url: &str) -> Result<Vec<String>, StoreError> {
+    let (all, applied) = state(url)?;
+    let mut unknown = applied.unwrap_or_default();
+    unknown.retain(|version| !all.iter().any(|(known, _)| known == version));
+    unknown.sort();
+    Ok(unknown)
+}
+
 /// Whether something in a SQLite store was sealed with a master key. PostgreSQL is left alone.
 ///
 /// # Errors
