@@ -21,7 +21,7 @@ use crate::store::{
     StoreError,
     redis::{
         Redis,
-        cache::{EPOCH_TTL, Keeping},
+        cache::{Age, EPOCH_TTL, Keeping},
     },
 };
 
@@ -93,24 +93,30 @@ impl Shared {
         unpack(&self.told(told, moment.now_ms).ok()??, moment.ttl_s)
     }
 
-    /// Keeps entries; nobody waits for that.
+    /// Keeps entries, up to one in whose place a newer one is; nobody waits for that.
     pub(super) fn keep(&self, site: &Site, slots: Vec<(Digest, Slot)>, now_ms: i64) {
         if self.asked(now_ms).is_err() {
             return;
         }
-        let (shared, site) = (self.clone(), site.clone());
+        let shared = self.clone();
         let useful = |slot: &Slot| match slot {
             Slot::Kept(kept) => Duration::from_millis(kept.useful_for_ms(now_ms).unsigned_abs()).saturating_add(EXTRA),
             Slot::Epoch(_) | Slot::Varies(_) => EPOCH_TTL,
         };
-        let ready = slots.into_iter().filter_map(|(name, slot)| Some((name, useful(&slot), pack(&slot)?)));
-        let ready: Vec<_> = ready.collect();
+        // What an answer varies by is as old as the answer.
+        let kept = slots.iter().find_map(|(_, slot)| slot.clone().kept());
+        let age = kept.map_or_else(Age::default, |kept| Age {
+            answered_ms: kept.times.answered_ms,
+            fresh: Duration::from_millis(kept.fresh_for_ms(now_ms).unsigned_abs()),
+        });
+        let keeping = |(name, slot): (Digest, Slot)| {
+            let (url, epoch, bytes) = (site.url, site.epoch.to_string(), pack(&slot)?);
+            Some(Keeping { name, url, epoch, bytes, ttl: useful(&slot), age })
+        };
+        let ready: Vec<_> = slots.into_iter().filter_map(keeping).collect();
         tokio::spawn(async move {
-            for (name, ttl, bytes) in ready {
-                let epoch = site.epoch.to_string();
-                let told = shared
-                    .redis
-                    .keep_cached(Keeping { name, url: site.url, epoch, bytes, ttl }, shared.bounds.max_bytes);
+            for keeping in ready {
+                let told = shared.redis.keep_cached(keeping, shared.bounds.max_bytes);
                 if !matches!(shared.told(told.await, now_ms), Ok(true)) {
                     return;
                 }

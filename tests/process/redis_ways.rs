@@ -7,7 +7,7 @@ use tollgate::{
     domain::lease::{Ask, HolderId, Kind, Terms},
     store::redis::{
         Redis, Timeouts, Way,
-        cache::Keeping,
+        cache::{Age, Keeping},
         leases::{Exchanged, PriorUse},
     },
 };
@@ -56,7 +56,9 @@ fn serves(url: &str, way: &Way) {
     }
     let (url, name) = ([1; 32], [2; 32]);
     eventually("an epoch begins", || block_on(redis.begin_cache_epoch(&url, "e".into())).ok());
-    let keeping = || Keeping { name, url, epoch: "e".into(), bytes: b"kept".to_vec(), ttl: Duration::from_mins(1) };
+    let ttl = Duration::from_mins(1);
+    let age = Age { answered_ms: 2, fresh: ttl };
+    let keeping = || Keeping { name, url, epoch: "e".into(), bytes: b"kept".to_vec(), ttl, age };
     assert!(eventually("an answer is kept", || block_on(redis.keep_cached(keeping(), 1 << 20)).ok()));
     let found = eventually("an answer is found", || block_on(redis.cached(&url, &name)).ok());
     assert_eq!(found.as_deref(), Some(&b"kept"[..]));

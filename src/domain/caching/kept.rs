@@ -80,6 +80,12 @@ impl Kept {
         self.freshness.satisfies(&Wishes::default(), now_ms)
     }
 
+    /// For how many milliseconds others who ask may be given it; 0 where it is not fresh.
+    #[must_use]
+    pub fn fresh_for_ms(&self, now_ms: i64) -> i64 {
+        if self.is_fresh(now_ms) { self.freshness.ttl_ms(now_ms).max(0) } else { 0 }
+    }
+
     /// For how many milliseconds it may still be of use without being asked for; what can be confirmed is worth keeping
     /// longer.
     #[must_use]

@@ -31,6 +31,17 @@ pub struct Keeping {
     pub bytes: Vec<u8>,
     /// At most [`EPOCH_TTL`].
     pub ttl: Duration,
+    /// Of the answer, also of what it varies by.
+    pub age: Age,
+}
+
+/// How old an answer is: none takes the place of a newer one that is fresh.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Age {
+    /// When it was given, in milliseconds since the Unix epoch.
+    pub answered_ms: i64,
+    /// For how long it is fresh.
+    pub fresh: Duration,
 }
 
 impl Redis {
@@ -68,17 +79,20 @@ impl Redis {
         .await
     }
 
-    /// Keeps an answer, where the epoch that it was asked under has not ended and there is room among `max_bytes` of all.
+    /// Keeps an answer, where the epoch that it was asked under has not ended, no newer one is there that is fresh (RFC 9111 §4), and
+    /// there is room among `max_bytes` of all.
     ///
     /// # Errors
     /// `Unavailable` if there is no answer in time; whether it is kept is not known.
     pub async fn keep_cached(&self, keeping: Keeping, max_bytes: u64) -> Result<bool, StoreError> {
-        let Keeping { name, url, epoch, bytes, ttl } = keeping;
+        let Keeping { name, url, epoch, bytes, ttl, age } = keeping;
         let tag = tag(&url);
         let mut call = KEEP.prepare_invoke();
         call.key(kept_key(&url, &name)).key(epoch_key(&url));
         call.key(format!("tollgate:{tag}:ends")).key(format!("tollgate:{tag}:sizes"));
+        call.key(age_key(&url, &name));
         call.arg(bytes).arg(ms(ttl.min(EPOCH_TTL))).arg(epoch).arg(ms(EPOCH_TTL)).arg(max_bytes / SLOTS);
+        call.arg(age.answered_ms).arg(u64::try_from(age.fresh.as_millis()).unwrap_or(u64::MAX).min(ms(EPOCH_TTL)));
         let kept: u64 = self
             .perform(script("cache_keep"), async move |mut connection| call.invoke_async(&mut connection).await)
             .await?;
@@ -90,9 +104,9 @@ impl Redis {
     /// # Errors
     /// `Unavailable` if there is no answer in time.
     pub async fn forget_cached(&self, url: &Name, name: &Name) -> Result<(), StoreError> {
-        let key = kept_key(url, name);
+        let (kept, age) = (kept_key(url, name), age_key(url, name));
         self.perform(command("UNLINK"), async move |mut connection| {
-            redis::cmd("UNLINK").arg(key).query_async(&mut connection).await
+            redis::cmd("UNLINK").arg(kept).arg(age).query_async(&mut connection).await
         })
         .await
     }
@@ -109,6 +123,10 @@ fn epoch_key(url: &Name) -> String {
 
 fn kept_key(url: &Name, name: &Name) -> String {
     format!("tollgate:{}:kept:{}", tag(url), hex::encode(name))
+}
+
+fn age_key(url: &Name, name: &Name) -> String {
+    format!("tollgate:{}:age:{}", tag(url), hex::encode(name))
 }
 
 fn ms(duration: Duration) -> u64 {
