@@ -45,6 +45,12 @@ impl Buffered {
         self.bytes = self.bytes.saturating_add(bytes);
         Ok(())
     }
+
+    /// All that it has taken, for whoever holds the bytes from now on.
+    pub fn hand_over(&mut self) -> Self {
+        let rest = self.bound.share();
+        std::mem::replace(self, rest)
+    }
 }
 
 impl Drop for Buffered {
@@ -67,7 +73,10 @@ mod tests {
         drop(one);
         assert_eq!(other.take(6), Ok(()));
         assert!(other.take(u64::MAX).is_err());
+        let handed = other.hand_over();
         drop(other);
+        assert!(bound.share().take(1).is_err());
+        drop(handed);
         assert_eq!(bound.share().take(10), Ok(()));
     }
 }

@@ -70,6 +70,8 @@ enum Source {
 #[derive(Debug)]
 pub enum Relayed {
     Piece(Bytes),
+    /// What is given back when all before it is taken, or nobody takes it any more.
+    Held(Box<dyn fmt::Debug + Send>),
     /// From here on it is not read by anybody else.
     Rest(AnswerStream),
     Error(StreamError),
@@ -192,6 +194,10 @@ impl AnswerStream {
             Source::Relayed(pieces, _) => match pieces.poll_recv(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Some(Relayed::Piece(piece))) => Poll::Ready(Some(Ok(piece))),
+                Poll::Ready(Some(Relayed::Held(held))) => {
+                    drop(held);
+                    self.poll_source(cx)
+                }
                 Poll::Ready(Some(Relayed::Rest(rest))) => {
                     *self = rest;
                     self.poll_source(cx)

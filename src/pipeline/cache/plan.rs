@@ -300,6 +300,10 @@ impl Keeper for Keep {
         length <= self.cache.bounds.max_entry_bytes && self.room.take(u64::try_from(more).unwrap_or(u64::MAX)).is_ok()
     }
 
+    fn hand_over(&mut self) -> Buffered {
+        self.room.hand_over()
+    }
+
     fn store(&mut self, kept: Kept) {
         let now_ms = self.now_ms();
         let is_fresh = kept.is_fresh(now_ms);
